@@ -1,0 +1,2 @@
+//! The numbers that Seawall stands by.
+fn main() {}

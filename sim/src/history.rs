@@ -1,0 +1,453 @@
+//! The history of a run: a closed list of facts, the only thing that a judge ever sees.
+//!
+//! Facts come from four places: what the user API answered, the bytes that a node persisted, the
+//! messages sent and delivered, and what remotes, disks and faults did (a panic caught by the shell
+//! is one of those). The product does not testify for itself: what it notes is coverage.
+//!
+//! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
+
+use std::sync::Arc;
+
+use engine::device::{Presence, Reason, Status};
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::record::Value;
+use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
+use engine::time::{Span, Time};
+use serde::Serialize;
+
+use crate::plan::{Node, Parcel};
+
+/// One fact, with where and when.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Simulated time.
+    pub at: Time,
+    /// Where.
+    pub node: Node,
+    /// Which life of that node, from 0.
+    pub incarnation: u16,
+    /// What.
+    pub fact: Fact,
+}
+
+/// Numbers each sealed blob object of a run by its first appearance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct BlobId(pub u32);
+
+/// What the record codec finds in a record's bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Contents {
+    /// Is any cell not covered by a delete?
+    pub live: bool,
+    /// The tokens by field and then by dot; a delete is its headstone's token.
+    pub cells: Vec<(FieldId, Token)>,
+}
+
+/// A record as the user API showed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Which record.
+    pub id: RecordId,
+    /// Is it there?
+    pub presence: Presence,
+    /// Each field: its value, the writes that it accounts for, and the conflicting writes. Of a
+    /// deleted record: what can be restored.
+    pub fields: Vec<(FieldId, Value, Vec<Token>, Vec<Token>)>,
+    /// Does a remote hold a state of it that cannot be opened yet?
+    pub sealed: bool,
+    /// Is one remote not merged since the login?
+    pub partial: bool,
+}
+
+/// What was asked of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Asked {
+    /// To show a record. `last` marks the reads after everything has settled.
+    Read {
+        /// Which record.
+        id: RecordId,
+        /// Is it one of the final reads?
+        last: bool,
+    },
+    /// To name all records.
+    List,
+    /// A write of several fields, an increment or a delete.
+    Write {
+        /// Which record.
+        id: RecordId,
+        /// The unique label of this write.
+        token: Token,
+        /// What it sets; empty for a delete.
+        set: Vec<(FieldId, Value)>,
+        /// How it builds on what was read.
+        kind: WriteKind,
+        /// What the user API had shown to the writer: each token with its field. What a write
+        /// replaces is what it was shown of the same field; a delete, and a write by someone who
+        /// saw the record deleted, replace all of it.
+        exposed: Vec<(FieldId, Token)>,
+        /// Was the writer shown that the record is deleted?
+        saw_deleted: bool,
+    },
+    /// To sign in.
+    SignIn,
+    /// To sign out.
+    SignOut,
+    /// To make a new key.
+    RotateKey,
+    /// To show a field by a custom strategy.
+    Register,
+    /// To sync.
+    Sync,
+    /// To tell how things stand.
+    Status,
+}
+
+/// Kinds of writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum WriteKind {
+    /// Sets fields.
+    Set,
+    /// Counts; exposes only the device's own previous cell.
+    Increment,
+    /// Deletes.
+    Delete,
+}
+
+/// What a device answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Answered {
+    /// A record.
+    Read(Arc<Shown>),
+    /// The records that there are.
+    Listed(Vec<RecordId>),
+    /// Saved: it survives a crash.
+    Saved,
+    /// The gate is open.
+    SignedIn {
+        /// Is one remote not merged yet?
+        partial: bool,
+    },
+    /// The device is empty.
+    SignedOut,
+    /// A new key is in use.
+    Rotated,
+    /// A strategy is registered.
+    Registered,
+    /// A sync was asked for.
+    Syncing,
+    /// How things stand.
+    Status(Status),
+    /// No effect, ever.
+    Refused(Reason),
+}
+
+/// One put of a device's commit, decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Change {
+    /// A record's local state; `None` if it is gone.
+    Record(RecordId, Option<Arc<Contents>>),
+    /// What a remote is believed to hold; `None` if nothing is known. Without contents the row is
+    /// known to be damaged.
+    Mirror(Remote, RecordId, Option<(Tag, Option<Arc<Contents>>)>),
+    /// A row kept sealed; `None` if it no longer is.
+    Sealed(Remote, RecordId, Option<(Tag, BlobId)>),
+    /// A row parked, or not any more.
+    Parked(Remote, RecordId, bool),
+    /// How far a feed has been taken.
+    Cursor(Remote, Option<Cursor>),
+    /// A key of the keyring, or none.
+    Key(bool),
+    /// Replica, counters, session.
+    Meta,
+}
+
+/// Why a message did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Lost {
+    /// By chance.
+    Chance,
+    /// The link was cut, or the device offline.
+    Cut,
+    /// Its receiver was not running.
+    Dead,
+    /// A fault takes replies or hints of this remote.
+    Fault,
+}
+
+/// Names a message: two copies of one are the same message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Letter {
+    /// The request that it belongs to; counts hints for a hint.
+    pub call: CallId,
+    /// Which try.
+    pub attempt: u16,
+    /// What it is about.
+    pub parcel: Parcel,
+    /// Is it the answer?
+    pub answer: bool,
+}
+
+/// How a device came to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Boot {
+    /// For the first time.
+    First,
+    /// After a crash.
+    Restart,
+    /// From a backup of itself.
+    Restored,
+    /// From another device's disk.
+    Cloned(DeviceId),
+}
+
+/// Why a remote refused a whole request, or one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Refused {
+    /// Come back after.
+    RateLimited(Span),
+    /// Out of order.
+    Unavailable(Option<Span>),
+    /// The cursor means nothing.
+    CursorExpired,
+    /// No zone.
+    ZoneNotFound(Ending),
+    /// Too many rows.
+    LimitExceeded,
+    /// No valid credential.
+    NotAuthenticated,
+    /// Another tag is stored.
+    Changed,
+    /// There is no such row.
+    UnknownItem,
+    /// The row exists.
+    Exists,
+    /// No row matched.
+    NoRowMatched,
+    /// Another row was at fault.
+    BatchFailed,
+    /// Never acceptable.
+    Rejected,
+}
+
+/// A fact. A closed list: a new one must be decided by every judge and every report.
+#[derive(Clone, Debug, Serialize)]
+pub enum Fact {
+    // What the user API was asked and answered (node: the device).
+    /// The user asked.
+    Asked(OpId, Asked),
+    /// The device answered.
+    Answered(OpId, Answered),
+    /// A step could not be done: the device was off, or the record not open.
+    Skipped(u32),
+
+    // What a device persisted (node: the device).
+    /// A commit was handed to the disk.
+    Persisted {
+        /// Numbered within this incarnation, from 1.
+        commit: u32,
+        /// Does what follows wait for it?
+        sync: bool,
+        /// The digest of the store after it.
+        hash: u64,
+        /// What it changes.
+        changes: Vec<Change>,
+    },
+    /// This commit and all earlier ones are durable.
+    Durable(u32),
+    /// This commit failed, and the process with it.
+    PersistFailed(u32),
+    /// A device started.
+    Started {
+        /// How.
+        boot: Boot,
+        /// The digest of the store handed to it.
+        hash: u64,
+        /// The last commit of the previous incarnation that it holds; 0 for none.
+        commit: u32,
+        /// Every entry of that store, decoded, if `boot` is not [`Boot::Restart`].
+        holds: Vec<Change>,
+    },
+
+    // Messages (node: the sender for `Sent` and `Lost`, the receiver for `Delivered`).
+    /// A message was sent.
+    Sent {
+        /// To whom.
+        to: Node,
+        /// Which.
+        letter: Letter,
+        /// Bytes on the wire, about.
+        size: u32,
+        /// The sealed rows in it.
+        rows: Vec<(RecordId, BlobId)>,
+        /// Was the token prefix found in its bytes?
+        plaintext: bool,
+    },
+    /// A message arrived and was handled.
+    Delivered {
+        /// From whom.
+        from: Node,
+        /// Which.
+        letter: Letter,
+        /// Refused as a whole, if it is an answer and says so.
+        refused: Option<Refused>,
+        /// The rows refused, if it answers a save.
+        rows_refused: Vec<(RecordId, Refused)>,
+    },
+    /// A message will not arrive.
+    Lost {
+        /// To whom.
+        to: Node,
+        /// Which.
+        letter: Letter,
+        /// Why.
+        why: Lost,
+    },
+
+    // What a remote did (node: the remote).
+    /// A row was stored.
+    Committed {
+        /// Whose row.
+        vault: VaultId,
+        /// Which record.
+        id: RecordId,
+        /// The position in the remote's commit order, from 1, over all vaults.
+        pos: u64,
+        /// Its new tag.
+        tag: Tag,
+        /// Its bytes.
+        blob: BlobId,
+        /// Who saved it; [`Node::World`] for given rows.
+        by: Node,
+        /// What it holds, opened with the keys of the keychain; `None` if that fails.
+        contents: Option<Arc<Contents>>,
+        /// Was the stored tag compared?
+        policy: Policy,
+    },
+    /// A row was removed.
+    Removed {
+        /// Whose row.
+        vault: VaultId,
+        /// Which record.
+        id: RecordId,
+        /// The position in the remote's commit order.
+        pos: u64,
+        /// Who removed it.
+        by: Node,
+    },
+    /// A page was served.
+    Served {
+        /// To whom.
+        to: Node,
+        /// For which request.
+        call: CallId,
+        /// Whose rows were asked for.
+        vault: VaultId,
+        /// In which order.
+        order: Order,
+        /// Where the page starts.
+        since: Option<Cursor>,
+        /// The rows, with the tags and positions that they have.
+        rows: Vec<(VaultId, RecordId, Tag, u64)>,
+        /// The cursor after this page, as the device will make or take it from the page.
+        next: Option<Cursor>,
+        /// Asked with `next` at this instant, the remote would never again serve this device a row
+        /// at this position or an earlier one.
+        never_again_below: u64,
+        /// Did this page reach the end?
+        end: bool,
+    },
+    /// A request was refused as a whole.
+    Declined(Node, CallId, Refused),
+
+    // What the world did (node: what it was done to).
+    /// A fault began.
+    Faulted(Trouble),
+    /// A fault ended.
+    Ended(Trouble),
+    /// The storm is over: all that can end has ended.
+    Healed,
+    /// Everything has settled, or the bound has passed with this still pending.
+    Settled {
+        /// What is still pending and why, a line each.
+        pending: Vec<String>,
+    },
+    /// A node lost power; commits after this one are gone.
+    Killed {
+        /// The last commit that survives.
+        keeps: u32,
+        /// Was a commit durable whose answer the device had not got?
+        between: bool,
+    },
+    /// A panic left a machine, or an error was logged.
+    Panicked(String),
+
+    // What the stage found on the remotes at the end (node: the remote).
+    /// A row as stored at the end.
+    Found {
+        /// Whose row.
+        vault: VaultId,
+        /// Which record.
+        id: RecordId,
+        /// What it holds; `None` if no key of the keychain opens it.
+        contents: Option<Arc<Contents>>,
+        /// Its cells' values, for expectations on remotes.
+        values: Vec<(FieldId, Value)>,
+    },
+}
+
+/// A fault as it appears in the history.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Trouble {
+    /// One direction of a link is cut.
+    Cut(Node, Node),
+    /// A device is offline.
+    Offline(DeviceId),
+    /// A link is slow.
+    SlowLink(DeviceId, Remote),
+    /// Replies are lost.
+    LoseReplies(Remote),
+    /// Hints are lost.
+    LoseHints(Remote),
+    /// A device is down.
+    Crash(DeviceId),
+    /// A device stands still.
+    Pause(DeviceId),
+    /// A device is gone for ever.
+    Destroy(DeviceId),
+    /// A backup was made.
+    SaveImage(DeviceId),
+    /// A device was set back.
+    RestoreImage(DeviceId),
+    /// A device was cloned: from, to.
+    Clone(DeviceId, DeviceId),
+    /// A clock jumped.
+    ClockJump(DeviceId, i64),
+    /// A disk is full.
+    DiskFull(DeviceId),
+    /// A disk is slow.
+    DiskSlow(DeviceId),
+    /// Keys are held back.
+    HoldKeys(DeviceId),
+    /// A credential was revoked.
+    ExpireCredential(DeviceId),
+    /// A remote is out of order.
+    Outage(Remote),
+    /// A remote throttles.
+    Throttle(Remote, Span),
+    /// Cursors expired.
+    ExpireCursors(Remote),
+    /// A row is hidden.
+    HideRow(VaultId, RecordId),
+    /// A row is damaged, for all or for one device.
+    CorruptRow(Remote, VaultId, RecordId, Option<DeviceId>),
+    /// A row is refused.
+    RejectRow(Remote, VaultId, RecordId),
+    /// A zone ended.
+    EndZone(VaultId, Ending),
+    /// Row-level security is off.
+    DropPolicy,
+    /// Commits are slow.
+    SlowCommits,
+    /// An intruder asked for a user's rows.
+    Intrude(Remote, UserId),
+}

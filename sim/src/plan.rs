@@ -1,0 +1,399 @@
+//! The plan: one run, written out. Scenario and seed only generate it; it is what runs, what is
+//! shrunk and what a capsule keeps.
+//!
+//! Every moment, parameter and value is fixed here. What is left to draw while it runs (a message's
+//! delay, whether it is lost) is a function of [`Plan::nature`] and of the thing's own lineage, so
+//! that removing one step leaves the others as they were.
+
+use std::fmt;
+
+use engine::device::Timing;
+use engine::flaw::Flaws;
+use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
+use engine::record::Value;
+use engine::remote::Ending;
+use engine::time::{Span, Time};
+
+/// A simulated machine, or the world around them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub enum Node {
+    /// Whoever pulls plugs and cuts cables.
+    World,
+    /// The device of this index in [`Plan::devices`].
+    Device(DeviceId),
+    /// A remote.
+    Remote(Remote),
+    /// Somebody who is not of this house (a fault).
+    Intruder,
+}
+
+/// Everything that one run needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The scenario's name: its file's stem.
+    pub scenario: String,
+    /// The seed that it was drawn from.
+    pub seed: u64,
+    /// Decides every keyed draw of the run.
+    pub nature: u64,
+    /// The people, by [`UserId`].
+    pub users: Vec<String>,
+    /// The devices, by [`DeviceId`].
+    pub devices: Vec<DevicePlan>,
+    /// The remotes, at most one of each kind, in the order of [`Remote`].
+    pub remotes: Vec<RemotePlan>,
+    /// What is stored on the remotes and on prepared devices before the start.
+    pub given: Vec<Given>,
+    /// How patient the devices are.
+    pub timing: Timing,
+    /// The links between devices and remotes.
+    pub network: Network,
+    /// The devices' disks.
+    pub disk: Disk,
+    /// How long a key takes to the user's other devices.
+    pub keychain: SpanRange,
+    /// How long the sign-in service takes for a credential, and how long that is valid.
+    pub sign_in: SignIn,
+    /// What users do and what goes wrong, in the order of the scenario.
+    pub steps: Vec<Step>,
+    /// When the storm ends: no step is later, and all faults that can end have ended.
+    pub storm: Span,
+    /// What must be true of values at the end.
+    pub at_end: Vec<AtEnd>,
+    /// By when after the storm everything must have settled, if the scenario says so; never more
+    /// than the computed bound.
+    pub settle_within: Option<Span>,
+    /// Known bugs that are switched on.
+    pub flaws: Flaws,
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DevicePlan {
+    /// What people call it.
+    pub name: String,
+    /// Whose it is.
+    pub user: UserId,
+    /// When it is switched on, and with what on its disk.
+    pub start: Start,
+    /// How far its wall clock is off at the start, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// How fast its wall clock runs away, in parts per million.
+    pub clock_drift_ppm: i32,
+}
+
+/// How a device begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Signed in, with all given rows and both cursors at the head.
+    Prepared(Time),
+    /// Empty; nobody is signed in. It signs in at that moment.
+    Fresh(Time),
+    /// Not at all, until a [`Fault::Clone`] makes it.
+    Cloned,
+}
+
+/// One remote.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemotePlan {
+    /// What people call it.
+    pub name: String,
+    /// Which kind it is.
+    pub kind: Remote,
+    /// The most rows that it serves in one page.
+    pub page: u16,
+    /// The most rows that it takes in one save.
+    pub batch: u16,
+    /// How long a transaction takes from its start to its commit.
+    pub commit: SpanRange,
+}
+
+/// A record that is there before the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub id: RecordId,
+    /// What it holds.
+    pub set: Vec<(FieldId, Value)>,
+}
+
+/// A span that is drawn between two bounds, both included, each time it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanRange {
+    /// The least.
+    pub low: Span,
+    /// The most.
+    pub high: Span,
+}
+
+/// A chance, in parts per million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Chance(pub u32);
+
+/// The links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Arrivals are rounded up to multiples of this, so that events collide. At least 1 ms.
+    pub grain: Span,
+    /// How long half of all messages take at the most.
+    pub typical: Span,
+    /// How long 99 of 100 messages take at the most.
+    pub p99: Span,
+    /// A message is lost.
+    pub loss: Chance,
+    /// A message arrives twice.
+    pub duplicate: Chance,
+    /// A remote's answer is lost after its request took effect.
+    pub reply_loss: Chance,
+    /// A hint is lost.
+    pub hint_loss: Chance,
+}
+
+/// The disks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// How long a synced commit takes to become durable.
+    pub commit: SpanRange,
+    /// How long after that the device learns of it; at least 1 ms, and a crash fits in between.
+    pub answer: SpanRange,
+}
+
+/// The sign-in service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// How long it takes to issue a credential.
+    pub delay: SpanRange,
+    /// How long a credential is valid.
+    pub valid: Span,
+    /// First hands out an expired credential.
+    pub expired_first: Chance,
+    /// First hands out a credential of another user.
+    pub foreign_first: Chance,
+}
+
+/// One line of the script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// When.
+    pub when: When,
+    /// What.
+    pub act: Act,
+}
+
+/// When a step happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// At this moment.
+    At(Time),
+    /// So long after the previous step has happened.
+    After(Span),
+    /// So long after the first occurrence, after the previous step, of an event.
+    On(Trigger, Span),
+}
+
+/// An event that a step can wait for. It fires a millisecond after the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A message of this kind was delivered to `to` from `from`.
+    Got(Node, Parcel, Node),
+    /// A message of this kind was sent by `from` to `to`.
+    Sent(Node, Parcel, Node),
+    /// A message of this kind from `from` to `to` was lost.
+    Lost(Node, Parcel, Node),
+    /// A commit of this device became durable.
+    Committed(DeviceId),
+    /// Nothing is unsent, sealed or behind, or this long has passed.
+    Quiet(Span),
+}
+
+/// Kinds of messages, as people name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub enum Parcel {
+    /// A request for a page, or the page.
+    Pull,
+    /// A request to save, or its result.
+    Push,
+    /// A request for single rows, or those.
+    Fetch,
+    /// Anything else that is asked or answered: making a zone, removing rows.
+    Other,
+    /// A hint that something is new.
+    Hint,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// A user does something on a device.
+    User(DeviceId, Deed),
+    /// Something goes wrong.
+    Fault(Fault),
+    /// Nothing; other steps can be timed by it.
+    Wait,
+}
+
+/// What a user does. The texts of drafts are given as [`Value::Text`]: what they were edited from
+/// is what the user read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// Reads a record and at once writes these fields.
+    Edit(RecordId, Vec<(FieldId, Value)>),
+    /// Reads a record and keeps it open.
+    Open(RecordId),
+    /// Writes these fields on top of what was last opened.
+    Save(RecordId, Vec<(FieldId, Value)>),
+    /// Writes these fields without having read anything.
+    Overwrite(RecordId, Vec<(FieldId, Value)>),
+    /// Reads a record and counts a field up or down.
+    Increment(RecordId, FieldId, i64),
+    /// Reads a record and deletes it.
+    Delete(RecordId),
+    /// Reads a deleted record and writes all its fields back.
+    Undelete(RecordId),
+    /// Reads a record.
+    Read(RecordId),
+    /// Asks to sync now.
+    Sync,
+    /// Signs in, or starts the app again with its saved session.
+    SignIn,
+    /// Signs out.
+    SignOut,
+    /// Makes a new key.
+    RotateKey,
+    /// Shows a field by a custom strategy from now on.
+    Register(Kind, FieldId, Custom),
+}
+
+/// The custom strategies that an application brings along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Custom {
+    /// Shows the longest text, or the largest of anything else.
+    Longest,
+    /// Shows the first sibling and takes all others as settled by it.
+    First,
+    /// Joins texts; panics where one is empty (the bug of an application, not of the engine).
+    PanicsOnEmpty,
+}
+
+/// How long a fault lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// This long, or until the storm ends.
+    For(Span),
+    /// Until the storm ends.
+    Storm,
+    /// For ever: what it makes incurable is exempt from what it makes impossible.
+    Forever,
+}
+
+/// What goes wrong. Faults happen to the environment, never to the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// Messages from one node to another vanish; the other direction works.
+    Cut(Node, Node, Lasting),
+    /// A device reaches nobody and nobody reaches it.
+    Offline(DeviceId, Lasting),
+    /// Messages between a device and a remote take so many times as long.
+    SlowLink(DeviceId, Remote, u16, Lasting),
+    /// A remote's answers are lost after their requests took effect.
+    LoseReplies(Remote, Lasting),
+    /// A remote's hints are lost.
+    LoseHints(Remote, Lasting),
+    /// A device loses power and starts again after a while.
+    Crash(DeviceId, Span),
+    /// A device stands still and goes on after a while.
+    Pause(DeviceId, Span),
+    /// A device is gone for ever.
+    Destroy(DeviceId),
+    /// A backup of a device's disk is made.
+    SaveImage(DeviceId),
+    /// A device is set back to its last backup, and starts again after a while.
+    RestoreImage(DeviceId, Span),
+    /// A device's disk is copied to a new device, which starts.
+    Clone(DeviceId, DeviceId),
+    /// A device's wall clock jumps by so many milliseconds.
+    ClockJump(DeviceId, i64),
+    /// Commits of a device fail.
+    DiskFull(DeviceId, Lasting),
+    /// Commits of a device take so many times as long.
+    DiskSlow(DeviceId, u16, Lasting),
+    /// Keys of the keychain do not reach a device.
+    HoldKeys(DeviceId, Lasting),
+    /// The credential that a device has is not accepted any more.
+    ExpireCredential(DeviceId),
+    /// A remote answers nothing but that it is out of order.
+    Outage(Remote, Lasting),
+    /// A remote answers nothing but to come back after a while.
+    Throttle(Remote, Span, Lasting),
+    /// All cursors handed out so far mean nothing.
+    ExpireCursors(Remote),
+    /// The rows are hidden from their user.
+    HideRow(UserId, RecordId, Lasting),
+    /// The stored bytes of a row are damaged, for all or for one device that is served.
+    CorruptRow(Remote, UserId, RecordId, Option<DeviceId>, Lasting),
+    /// Saves of a row are refused.
+    RejectRow(Remote, UserId, RecordId, Lasting),
+    /// A user's zone ends.
+    EndZone(UserId, Ending),
+    /// Row-level security is off: *rows* serves every vault to everybody.
+    DropPolicy(Lasting),
+    /// Some transactions of *rows* take this long from start to commit.
+    SlowCommits(Span, Lasting),
+    /// Somebody asks a remote with forged ids, cursors and credentials for a user's rows.
+    Intrude(Remote, UserId),
+}
+
+/// A value that must be there at the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AtEnd {
+    /// Where: devices and remotes. On a remote it is the sole sibling of the decrypted row.
+    pub on: Vec<Node>,
+    /// Whose.
+    pub user: UserId,
+    /// Which record.
+    pub id: RecordId,
+    /// Which field; `None` asks for the record not to be there.
+    pub field: Option<FieldId>,
+    /// What it shows; `None` for nothing.
+    pub is: Option<Value>,
+    /// The line of the scenario, from 1.
+    pub line: u32,
+}
+
+impl Plan {
+    /// What people call a node.
+    pub fn name(&self, node: Node) -> &str {
+        match node {
+            Node::World => "world",
+            Node::Device(device) => &self.devices[usize::from(device.0)].name,
+            Node::Remote(remote) => self
+                .remotes
+                .iter()
+                .find(|plan| plan.kind == remote)
+                .map_or(remote_name(remote), |plan| plan.name.as_str()),
+            Node::Intruder => "intruder",
+        }
+    }
+}
+
+/// The name of a kind of remote.
+pub const fn remote_name(remote: Remote) -> &'static str {
+    match remote {
+        Remote::Zone => "zone",
+        Remote::Rows => "rows",
+    }
+}
+
+impl fmt::Display for Parcel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+            Self::Fetch => "fetch",
+            Self::Other => "request",
+            Self::Hint => "hint",
+        })
+    }
+}

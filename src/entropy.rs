@@ -1,0 +1,38 @@
+//! The engine's only source of randomness: nonces, keys, replica ids and jitter.
+//!
+//! Seeded by the caller, afresh in every incarnation: a fixed seed would repeat nonces after a
+//! crash.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::time::Span;
+
+/// A stream of random values.
+#[derive(Clone, Debug)]
+pub struct Entropy(ChaCha8Rng);
+
+impl Entropy {
+    /// The stream of this seed.
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self(ChaCha8Rng::from_seed(seed))
+    }
+
+    /// A random number.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// Random bytes.
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// A span between `low` and `high`, both included.
+    pub fn span(&mut self, low: Span, high: Span) -> Span {
+        let width = high.0.saturating_sub(low.0).saturating_add(1);
+        Span(low.0 + self.next_u64() % width)
+    }
+}

@@ -1,0 +1,183 @@
+//! The catalogue of flaws: known bugs that can be switched on, so that the judges can be judged.
+//!
+//! Each is the smallest honest mistake at the one decision point where a tired engineer would make
+//! it. Without the cargo feature `flaws` every switch is `false` at compile time.
+
+/// A set of flaws, carried in a device's [`Boot`](crate::device::Boot).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flaws(u64);
+
+impl Flaws {
+    /// None: the product.
+    pub const NONE: Self = Self(0);
+
+    /// This one and no other.
+    pub const fn only(flaw: Flaw) -> Self {
+        Self(1 << flaw as u64)
+    }
+
+    /// These and `flaw`.
+    #[must_use]
+    pub const fn with(self, flaw: Flaw) -> Self {
+        Self(self.0 | 1 << flaw as u64)
+    }
+
+    /// Is this flaw switched on?
+    #[cfg(feature = "flaws")]
+    pub const fn has(self, flaw: Flaw) -> bool {
+        self.0 & (1 << flaw as u64) != 0
+    }
+
+    /// Is this flaw switched on? Never, in a build without the feature `flaws`.
+    #[cfg(not(feature = "flaws"))]
+    pub const fn has(self, _flaw: Flaw) -> bool {
+        false
+    }
+
+    /// Those that are on.
+    pub fn iter(self) -> impl Iterator<Item = Flaw> {
+        Flaw::ALL.iter().copied().filter(move |flaw| self.0 & (1 << *flaw as u64) != 0)
+    }
+}
+
+macro_rules! flaws {
+    ($($name:ident = $id:literal, $incident:literal, $wrong:literal, $exposed:literal;)+) => {
+        /// A known bug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Flaw { $(#[doc = $wrong] $name,)+ }
+
+        impl Flaw {
+            /// Every flaw, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The name people write, as in `--flaw DEEP-SYNC-001`.
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$name => $id,)+ }
+            }
+
+            /// The incident or field report that it comes from.
+            pub const fn incident(self) -> &'static str {
+                match self { $(Self::$name => $incident,)+ }
+            }
+
+            /// What the wrong code does.
+            pub const fn wrong(self) -> &'static str {
+                match self { $(Self::$name => $wrong,)+ }
+            }
+
+            /// What has to happen for it to do harm.
+            pub const fn exposed_by(self) -> &'static str {
+                match self { $(Self::$name => $exposed,)+ }
+            }
+        }
+    };
+}
+
+flaws! {
+    DeepSync001 = "DEEP-SYNC-001", "dual-sync race",
+        "At login each remote's pull works on its own snapshot of the store and writes it back whole at its end; the last one wins.",
+        "both remotes pulled at login, with different content";
+    DeepSync001b = "DEEP-SYNC-001b", "dual-sync race",
+        "The pulls are sequenced, but the second merges into the snapshot taken before the first.",
+        "a login with changes on both remotes";
+    DeepSync002 = "DEEP-SYNC-002", "dual-sync race",
+        "The cursor passes rows that could not be opened, and drops them.",
+        "a row whose key is not there yet";
+    DeepSync002c = "DEEP-SYNC-002c", "dual-sync race",
+        "A key that has not arrived counts as a failed attempt; after three the row is discarded.",
+        "a key later than three syncs";
+    DeepSync002e = "DEEP-SYNC-002e", "dual-sync race",
+        "Rows that cannot be opened are kept in memory only.",
+        "a crash while rows are sealed";
+    DeepSync003 = "DEEP-SYNC-003", "dual-sync race",
+        "The daily log's merge takes the remote row without looking whether there are unsent edits.",
+        "an edit of a daily log before a pull of it";
+    DeepSync003b = "DEEP-SYNC-003b", "dual-sync race",
+        "Whether there are unsent edits is looked up before the fetch and used after it.",
+        "an edit while a page is being fetched";
+    SealOverwrite = "SEAL-OVERWRITE", "dual-sync race",
+        "A local edit is pushed over a remote row that could not be opened, with the tag it bore.",
+        "a sealed row and a local edit of the same record";
+    WriteUnsynced = "WRITE-UNSYNCED", "dual-sync race",
+        "A user's write is persisted without a sync, acknowledged and pushed.",
+        "a crash shortly after a write";
+    LoginExposesFirst = "LOGIN-EXPOSES-FIRST", "dual-sync race",
+        "The login gate opens when the first remote is merged.",
+        "a login with remotes of different speed";
+    AuthRestoreRace = "AUTH-RESTORE-RACE", "dual-sync race",
+        "A login asks with whatever credential there is and takes the empty answer for the truth.",
+        "a credential that is late, expired or of another user";
+    CvNilmapStrategy = "CV-NILMAP-STRATEGY", "CloudVault escalation",
+        "The registry of strategies does not exist until the first conflict is shown; registering earlier panics.",
+        "a strategy registered before the first conflict";
+    CvStrategyPanic = "CV-STRATEGY-PANIC", "CloudVault escalation",
+        "A panic of a custom strategy unwinds through the device.",
+        "a strategy that panics";
+    CvStrategyOrder = "CV-STRATEGY-ORDER", "CloudVault escalation",
+        "A strategy is given siblings in the order of arrival and the first is taken as the only one.",
+        "a conflict seen in different orders";
+    FixedRetry = "FIXED-RETRY", "CloudVault escalation",
+        "Every failure is retried after exactly thirty seconds.",
+        "a remote that fails more than once";
+    RlsOff = "RLS-OFF", "field",
+        "The vault of a row is not compared with the device's own.",
+        "row-level security switched off at the remote";
+    Fb01 = "FB-01", "field",
+        "Of two siblings the one with the later clock replaces the other.",
+        "concurrent edits, clocks that differ";
+    Fb02 = "FB-02", "field",
+        "The feed is asked in the order of the transactions' start.",
+        "a slow commit that overlaps a pull";
+    Fb03 = "FB-03", "field",
+        "Tombstones are removed by age.",
+        "a device that is away longer than that";
+    Fb04 = "FB-04", "field",
+        "A batch that failed in part is booked as accepted whole.",
+        "a bad row in a batch";
+    Fb06 = "FB-06", "field",
+        "When a token expires the local copy is cleared, unsent edits included.",
+        "an expired token while there are unsent edits";
+    Fb07 = "FB-07", "field",
+        "The cursor leaves out the row's id.",
+        "equal stamps across the edge of a page";
+    Fb11 = "FB-11", "field",
+        "A delete covers whatever is there when it arrives, seen or not.",
+        "a delete concurrent with an edit";
+    Fb12 = "FB-12", "field",
+        "A row that is refused for good is tried again first, for ever.",
+        "a row refused for good, with others behind it";
+    Fb13 = "FB-13", "field",
+        "The cursor is committed before the rows of its page.",
+        "a crash between the two";
+    Fb18 = "FB-18", "field",
+        "An acknowledgement marks whatever is there as sent.",
+        "an edit during a save";
+    Fb19 = "FB-19", "field",
+        "A row under an unknown key is taken for damaged and dropped.",
+        "a key rotated while a device is behind";
+    Fb21 = "FB-21", "field",
+        "What a full listing lacks is deleted locally.",
+        "hidden rows, or an empty answer";
+    Fb24 = "FB-24", "field",
+        "A cloned image goes on under the replica id of its original.",
+        "a cloned or restored image";
+    Fb25 = "FB-25", "field",
+        "The version vector of a row is merged although the row was not applied.",
+        "a row that is refused or sealed after it was opened in part";
+    Fb27 = "FB-27", "field",
+        "Remotes are pulled on a hint only.",
+        "a lost hint";
+    Fb28 = "FB-28", "field",
+        "A reset of the zone's keys is handled like a purge.",
+        "a reset";
+}
+
+impl std::str::FromStr for Flaw {
+    type Err = ();
+
+    /// Reads an id, ignoring case.
+    fn from_str(id: &str) -> Result<Self, ()> {
+        Self::ALL.iter().copied().find(|flaw| flaw.id().eq_ignore_ascii_case(id)).ok_or(())
+    }
+}

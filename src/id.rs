@@ -1,0 +1,122 @@
+//! Names: of people, devices, records and writes. All are small values, ordered and copied freely.
+
+use serde::{Deserialize, Serialize};
+
+/// A person with one vault and any number of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UserId(pub u16);
+
+/// The encrypted data of one user. Written in clear beside every row: row-level security needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VaultId(pub u16);
+
+impl From<UserId> for VaultId {
+    fn from(user: UserId) -> Self {
+        Self(user.0)
+    }
+}
+
+/// One installed device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeviceId(pub u16);
+
+/// A writer of dots: drawn anew by every install and by every restored or cloned image, so that
+/// two lives of one image never name two writes alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReplicaId(pub u64);
+
+/// The kind of a record: its schema, and part of what a sealed row is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// What the user wants to reach.
+    Goals,
+    /// One day's entries.
+    DailyLog,
+    /// A week in numbers.
+    WeeklySnapshot,
+    /// One meal.
+    Meal,
+}
+
+impl Kind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 4] = [Self::Goals, Self::DailyLog, Self::WeeklySnapshot, Self::Meal];
+
+    /// The name people write, as in `meal/42`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Goals => "goals",
+            Self::DailyLog => "daily-log",
+            Self::WeeklySnapshot => "weekly-snapshot",
+            Self::Meal => "meal",
+        }
+    }
+}
+
+/// One record of a vault, shown as `meal/42`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordId {
+    /// What it is.
+    pub kind: Kind,
+    /// Which one of its kind.
+    pub key: u32,
+}
+
+impl std::fmt::Display for RecordId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind.name(), self.key)
+    }
+}
+
+/// A field of a record, numbered within its kind's [`schema`](crate::schema). A number that this
+/// build does not know is carried and merged like any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FieldId(pub u8);
+
+impl FieldId {
+    /// The field that holds a delete's own cell, so that a delete has an author and a time.
+    pub const HEADSTONE: Self = Self(u8::MAX);
+}
+
+/// The unique name of a write: the `n`-th of its replica, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Dot {
+    /// Who wrote.
+    pub replica: ReplicaId,
+    /// The replica's count.
+    pub n: u64,
+}
+
+/// A label that the application gives to a write and finds again in every copy of it. The engine
+/// never looks at it. A simulation makes it unique and starts it with one fixed prefix, which is
+/// then the needle for plaintext on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Token(pub [u8; 16]);
+
+impl Token {
+    /// The label of what the engine writes itself (a purge).
+    pub const NONE: Self = Self([0; 16]);
+}
+
+/// One of the two remotes that a device replicates to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Remote {
+    /// CloudKit-like: a record zone with change tags and change tokens.
+    Zone,
+    /// Supabase-like: Postgres rows behind an HTTP interface.
+    Rows,
+}
+
+impl Remote {
+    /// Both, in order.
+    pub const ALL: [Self; 2] = [Self::Zone, Self::Rows];
+
+    /// 0 or 1: the place in arrays of two.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// One request of the user to their device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OpId(pub u32);

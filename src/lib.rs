@@ -1,0 +1,23 @@
+//! The sync system: pure state machines without I/O, clock or randomness of their own.
+//!
+//! A machine is given one input, then its outputs are drained until there are none; what takes
+//! time comes back as another input. So a transition is atomic by construction, a crash can only
+//! fall between two outputs, and the same inputs always give the same outputs.
+//!
+//! Read in this order: [`record`] (the only merge), [`view`] (what a user sees of it), [`seal`]
+//! (what leaves the device), [`remote`] (whom it is left with), [`device`] (the machine).
+
+pub mod device;
+pub mod entropy;
+pub mod flaw;
+pub mod id;
+pub mod point;
+pub mod record;
+pub mod remote;
+pub mod schema;
+pub mod seal;
+pub mod time;
+pub mod view;
+
+/// Immutable bytes, shared between a store, the wire and a remote without copying.
+pub type Bytes = std::sync::Arc<[u8]>;

@@ -1,0 +1,96 @@
+//! Coverage points: rare branches that a sweep must have reached to mean anything.
+//!
+//! A machine notes that it came by. That counts as coverage and never as evidence.
+
+macro_rules! points {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// A branch worth reaching.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Point { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Point {
+            /// Every point, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// What people read and write in scenarios.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+points! {
+    /// A pull brought a cell beside a local one.
+    Conflict = "conflict",
+    /// A row could not be opened and was kept sealed.
+    RowSealed = "row sealed",
+    /// A sealed row was opened later.
+    RowOpened = "sealed row opened",
+    /// A row could not be opened although its key is known.
+    RowCorrupt = "corrupt row",
+    /// A damaged row was put back from a mirror.
+    RowHealed = "corrupt row healed",
+    /// A row of another vault was refused.
+    ForeignRow = "foreign row refused",
+    /// A save met another tag.
+    SaveConflict = "save met a newer row",
+    /// A save met its own earlier attempt.
+    SaveRepeated = "save found its own earlier attempt",
+    /// Some rows of a batch were refused.
+    BatchPartial = "batch failed in part",
+    /// A row was refused for good and parked.
+    RowParked = "row parked",
+    /// A batch was too large and was split.
+    BatchSplit = "batch split",
+    /// A cursor had expired.
+    TokenExpired = "token expired",
+    /// The remote was restored: its epoch changed.
+    EpochChanged = "epoch changed",
+    /// A full listing ended and what it lacked was noted.
+    ListingDone = "full listing done",
+    /// A row that a mirror knows was not in a full listing.
+    RowMissing = "row missing from a listing",
+    /// A remote asked to be left alone for a while.
+    Throttled = "throttled",
+    /// A request got no answer in time.
+    TimedOut = "request timed out",
+    /// A credential was refused.
+    CredentialExpired = "credential expired",
+    /// A credential of somebody else was not used.
+    CredentialForeign = "foreign credential not used",
+    /// The zone was deleted by another device.
+    ZoneDeleted = "zone deleted",
+    /// The zone was purged by the user.
+    ZonePurged = "zone purged",
+    /// The zone's keys were reset.
+    ZoneReset = "zone reset",
+    /// A login opened its gate with both remotes merged.
+    LoginWhole = "login whole",
+    /// A login ran out of patience with one remote.
+    LoginPartial = "login partial",
+    /// A partial login became whole.
+    LoginCompleted = "partial login completed",
+    /// A key was rotated.
+    KeyRotated = "key rotated",
+    /// A rotation waited for its conditions.
+    RotationWaited = "rotation waited",
+    /// A key arrived after rows sealed under it.
+    KeyLate = "key arrived late",
+    /// An image was recognised as restored or cloned.
+    ImageReplaced = "new replica for an old image",
+    /// A sign-out was refused because of unsent edits.
+    SignOutRefused = "sign-out refused while unsent",
+    /// A sign-out wiped the device.
+    SignedOut = "signed out",
+    /// A strategy panicked and was contained.
+    StrategyPanicked = "strategy panicked",
+    /// A strategy was registered while its field held siblings.
+    StrategyLate = "strategy registered amid a conflict",
+    /// An edit was made while a save of the same record was under way.
+    EditDuringSave = "edit during save",
+    /// An edit met a concurrent delete.
+    EditBeatDelete = "edit beat delete",
+    /// A record was written anew by someone who saw it deleted.
+    Recreated = "deleted record written anew",
+}

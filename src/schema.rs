@@ -1,0 +1,77 @@
+//! The fields of each kind of record: name, what they hold, and how siblings are shown by default.
+
+use crate::id::{FieldId, Kind};
+use crate::view::Shipped;
+
+/// What kind of value belongs into a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// [`Value::Int`](crate::record::Value::Int), replaced by a write.
+    Int,
+    /// [`Value::Int`](crate::record::Value::Int), raised by increments.
+    Count,
+    /// [`Value::Text`](crate::record::Value::Text).
+    Text,
+    /// [`Value::Set`](crate::record::Value::Set).
+    Set,
+    /// [`Value::Draft`](crate::record::Value::Draft).
+    Draft,
+}
+
+/// One field of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its number within the kind.
+    pub id: FieldId,
+    /// The name people write.
+    pub name: &'static str,
+    /// What belongs into it.
+    pub holds: Holds,
+    /// How its siblings are shown unless a strategy is registered.
+    pub strategy: Shipped,
+}
+
+const fn field(id: u8, name: &'static str, holds: Holds, strategy: Shipped) -> Field {
+    Field { id: FieldId(id), name, holds, strategy }
+}
+
+const GOALS: [Field; 4] = [
+    field(0, "kcal", Holds::Int, Shipped::Latest),
+    field(1, "weight", Holds::Int, Shipped::Min),
+    field(2, "steps", Holds::Int, Shipped::Max),
+    field(3, "motto", Holds::Text, Shipped::KeepBoth),
+];
+const DAILY_LOG: [Field; 4] = [
+    field(0, "water", Holds::Count, Shipped::Counter),
+    field(1, "mood", Holds::Text, Shipped::Latest),
+    field(2, "notes", Holds::Draft, Shipped::TextMerge3),
+    field(3, "tags", Holds::Set, Shipped::SetUnion),
+];
+const WEEKLY_SNAPSHOT: [Field; 3] = [
+    field(0, "best", Holds::Int, Shipped::Max),
+    field(1, "lowest", Holds::Int, Shipped::Min),
+    field(2, "summary", Holds::Text, Shipped::KeepBoth),
+];
+const MEAL: [Field; 6] = [
+    field(0, "name", Holds::Text, Shipped::KeepBoth),
+    field(1, "kcal", Holds::Int, Shipped::Latest),
+    field(2, "tags", Holds::Set, Shipped::SetUnion),
+    field(3, "portions", Holds::Count, Shipped::Counter),
+    field(4, "note", Holds::Draft, Shipped::TextMerge3),
+    field(5, "photo", Holds::Text, Shipped::KeepBoth),
+];
+
+/// The fields of a kind, by number.
+pub const fn fields(kind: Kind) -> &'static [Field] {
+    match kind {
+        Kind::Goals => &GOALS,
+        Kind::DailyLog => &DAILY_LOG,
+        Kind::WeeklySnapshot => &WEEKLY_SNAPSHOT,
+        Kind::Meal => &MEAL,
+    }
+}
+
+/// The field of this number, if this build knows it.
+pub fn field_of(kind: Kind, id: FieldId) -> Option<&'static Field> {
+    fields(kind).iter().find(|field| field.id == id)
+}

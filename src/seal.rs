@@ -1,0 +1,186 @@
+//! Sealing: what leaves a device and who can read it.
+//!
+//! A blob is `key name (12) | nonce (24) | ciphertext and tag`, under XChaCha20-Poly1305 (IETF
+//! draft-irtf-cfrg-xchacha). The additional data binds vault, record and kind, so that a blob moved
+//! to another row does not open. A failure is a real authentication failure.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use serde::{Deserialize, Serialize};
+
+use crate::Bytes;
+use crate::id::{RecordId, ReplicaId, VaultId};
+use crate::record::Encoded;
+
+/// The name of a key epoch. Two rotations at once give two keys; the later-ordered one is current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyName {
+    /// One more than the highest that the rotating device knew.
+    pub generation: u32,
+    /// Who rotated.
+    pub replica: ReplicaId,
+}
+
+const NAME_LEN: usize = 12;
+const NONCE_LEN: usize = 24;
+
+impl KeyName {
+    fn to_bytes(self) -> [u8; NAME_LEN] {
+        let mut bytes = [0; NAME_LEN];
+        bytes[..4].copy_from_slice(&self.generation.to_be_bytes());
+        bytes[4..].copy_from_slice(&self.replica.0.to_be_bytes());
+        bytes
+    }
+
+    /// The name that a blob bears, if it is long enough to bear one.
+    pub fn of_blob(blob: &[u8]) -> Option<Self> {
+        let (generation, rest) = blob.split_first_chunk::<4>()?;
+        let (replica, _) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            generation: u32::from_be_bytes(*generation),
+            replica: ReplicaId(u64::from_be_bytes(*replica)),
+        })
+    }
+}
+
+/// A vault key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key(pub [u8; 32]);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// Why a blob did not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// Its key is not in the keyring (yet).
+    NoKey(KeyName),
+    /// Its key is known and the blob is not what that key sealed for this row.
+    Corrupt,
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoKey(name) => write!(f, "key {} is not here", name.generation),
+            Self::Corrupt => f.write_str("authentication failed"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// What a blob is bound to.
+fn binding(vault: VaultId, id: RecordId) -> [u8; 7] {
+    let mut bytes = [0; 7];
+    bytes[..2].copy_from_slice(&vault.0.to_be_bytes());
+    bytes[2] = id.kind as u8;
+    bytes[3..].copy_from_slice(&id.key.to_be_bytes());
+    bytes
+}
+
+/// A memory of blobs already opened, lent by whoever runs many devices in one process. Production
+/// lends none. It is keyed by the blob object itself: a damaged blob is another object, and is
+/// really opened.
+#[derive(Clone, Debug, Default)]
+pub struct Memo(Arc<Mutex<BTreeMap<usize, Opened>>>);
+
+/// Holds the blob, so that its address is not used again.
+#[derive(Debug)]
+struct Opened {
+    _blob: Bytes,
+    key: Key,
+    binding: [u8; 7],
+    record: Encoded,
+}
+
+impl Memo {
+    fn find(&self, blob: &Bytes, key: &Key, binding: [u8; 7]) -> Option<Encoded> {
+        let opened = self.0.lock().expect("no panic while it is held");
+        let entry = opened.get(&(blob.as_ptr() as usize))?;
+        (entry.key == *key && entry.binding == binding).then(|| entry.record.clone())
+    }
+
+    fn keep(&self, blob: &Bytes, key: &Key, binding: [u8; 7], record: &Encoded) {
+        let entry =
+            Opened { _blob: blob.clone(), key: key.clone(), binding, record: record.clone() };
+        self.0.lock().expect("no panic while it is held").insert(blob.as_ptr() as usize, entry);
+    }
+}
+
+/// The keys that a device has. Old ones are kept for ever.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring {
+    keys: BTreeMap<KeyName, Key>,
+    memo: Option<Memo>,
+}
+
+impl Keyring {
+    /// A keyring with these keys.
+    pub fn new(keys: BTreeMap<KeyName, Key>, memo: Option<Memo>) -> Self {
+        Self { keys, memo }
+    }
+
+    /// Adds a key; true if it was not there.
+    pub fn add(&mut self, name: KeyName, key: Key) -> bool {
+        self.keys.insert(name, key).is_none()
+    }
+
+    /// Forgets all keys.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+    }
+
+    /// Is this key here?
+    pub fn has(&self, name: KeyName) -> bool {
+        self.keys.contains_key(&name)
+    }
+
+    /// The key that new rows are sealed under.
+    pub fn current(&self) -> Option<KeyName> {
+        self.keys.last_key_value().map(|(name, _)| *name)
+    }
+
+    /// Seals a record under the current key; `None` without a key.
+    pub fn seal(
+        &self,
+        vault: VaultId,
+        id: RecordId,
+        record: &Encoded,
+        nonce: [u8; NONCE_LEN],
+    ) -> Option<Bytes> {
+        let (name, key) = self.keys.last_key_value()?;
+        let aad = [&binding(vault, id)[..], &name.to_bytes()].concat();
+        let sealed = XChaCha20Poly1305::new(&key.0.into())
+            .encrypt(&XNonce::from(nonce), Payload { msg: record.bytes(), aad: &aad })
+            .expect("a record is far below the cipher's limit of 256 GiB");
+        Some([&name.to_bytes()[..], &nonce, &sealed].concat().into())
+    }
+
+    /// Opens a blob that claims to be this row.
+    pub fn open(&self, vault: VaultId, id: RecordId, blob: &Bytes) -> Result<Encoded, OpenError> {
+        let name = KeyName::of_blob(blob).ok_or(OpenError::Corrupt)?;
+        let key = self.keys.get(&name).ok_or(OpenError::NoKey(name))?;
+        let binding = binding(vault, id);
+        if let Some(record) = self.memo.as_ref().and_then(|memo| memo.find(blob, key, binding)) {
+            return Ok(record);
+        }
+        let rest = &blob[NAME_LEN..];
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Corrupt)?;
+        let aad = [&binding[..], &name.to_bytes()].concat();
+        let plain = XChaCha20Poly1305::new(&key.0.into())
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
+            .map_err(|_| OpenError::Corrupt)?;
+        let record = Encoded::from_bytes(&plain.into()).map_err(|_| OpenError::Corrupt)?;
+        if let Some(memo) = &self.memo {
+            memo.keep(blob, key, binding, &record);
+        }
+        Ok(record)
+    }
+}

@@ -1,0 +1,91 @@
+//! Time as the engine is told it. Nobody in this package can ask what time it is.
+
+use serde::{Deserialize, Serialize};
+
+/// A moment, in whole milliseconds since an arbitrary start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Time(pub u64);
+
+/// A length of time, in whole milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span(pub u64);
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// `n` milliseconds.
+    pub const fn from_millis(n: u64) -> Self {
+        Self(n)
+    }
+
+    /// `n` seconds.
+    pub const fn from_secs(n: u64) -> Self {
+        Self(n * 1_000)
+    }
+}
+
+impl std::ops::Add<Span> for Time {
+    type Output = Self;
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl std::ops::Sub for Time {
+    type Output = Span;
+    /// How long after `earlier` this is; zero if it is not.
+    fn sub(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add for Span {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+/// What a device's clocks show at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Never goes backwards and is never adjusted: deadlines are measured with it.
+    pub mono: Time,
+    /// What the device believes the date to be; off, drifting and jumping as clocks do.
+    pub wall: Time,
+}
+
+/// A hybrid logical clock reading: orders siblings for display, never for causality.
+///
+/// Kulkarni et al., *Logical Physical Clocks*, 2014.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hlc {
+    /// Milliseconds of the wall clock, or of the furthest clock that was heard of.
+    pub wall: u64,
+    /// Counts writes within one value of `wall`.
+    pub count: u32,
+}
+
+impl Hlc {
+    /// How far ahead of the own clock a heard reading may be before it is not followed
+    /// (Couchbase Lite refuses at the same distance).
+    pub const MAX_AHEAD: Span = Span::from_secs(120);
+
+    /// The next reading for a local write.
+    #[must_use]
+    pub fn tick(self, wall: Time) -> Self {
+        if wall.0 > self.wall {
+            Self { wall: wall.0, count: 0 }
+        } else {
+            Self { wall: self.wall, count: self.count.saturating_add(1) }
+        }
+    }
+
+    /// The reading after hearing `other`: the later of the two, unless `other` is further ahead of
+    /// the own wall clock than [`Self::MAX_AHEAD`].
+    #[must_use]
+    pub fn hear(self, other: Self, wall: Time) -> Self {
+        if other.wall > wall.0.saturating_add(Self::MAX_AHEAD.0) { self } else { self.max(other) }
+    }
+}
