@@ -46,6 +46,16 @@ impl Flaws {
     }
 }
 
+/// Checked by every build of the product.
+#[cfg(not(feature = "flaws"))]
+const _: () = {
+    let mut at = 0;
+    while at < Flaw::ALL.len() {
+        assert!(!Flaws::only(Flaw::ALL[at]).has(Flaw::ALL[at]), "a flaw is on in production");
+        at += 1;
+    }
+};
+
 macro_rules! flaws {
     ($($name:ident = $id:literal, $incident:literal, $wrong:literal, $exposed:literal;)+) => {
         /// A known bug.

@@ -92,6 +92,11 @@ impl Vv {
         self.0.binary_search_by_key(&replica, |entry| entry.0).map_or(0, |at| self.0[at].1)
     }
 
+    /// Is every replica named once, in order, with a write that exists?
+    fn is_sound(&self) -> bool {
+        self.0.is_sorted_by(|one, next| one.0 < next.0) && self.0.iter().all(|entry| entry.1 > 0)
+    }
+
     /// The entries, by replica.
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, u64)> {
         self.0.iter().copied()
@@ -231,6 +236,18 @@ impl Record {
         self.tomb.join(&other.tomb);
     }
 
+    /// Does it have the one form that all copies of this state share? Bytes from elsewhere may not.
+    fn is_sound(&self) -> bool {
+        self.ctx.is_sound()
+            && self.tomb.is_sound()
+            && self.fields.is_sorted_by(|one, next| one.0 < next.0)
+            && self.fields.iter().all(|(_, cells)| {
+                !cells.is_empty()
+                    && cells.is_sorted_by(|one, next| one.dot < next.dot)
+                    && cells.iter().all(|cell| self.ctx.covers(cell.dot))
+            })
+    }
+
     /// Drops what a delete covers, if the writer saw it dead.
     pub fn bury(&mut self, handle: &Handle) {
         if handle.dead {
@@ -327,10 +344,11 @@ impl Encoded {
         Self(Arc::new((record, bytes.into())))
     }
 
-    /// Decodes a record; trailing bytes are an error.
+    /// Decodes a record. Trailing bytes, and a record that no copy could have got to, are errors.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, DecodeError> {
-        let (record, rest) = postcard::take_from_bytes(bytes).map_err(|_| DecodeError)?;
-        if !rest.is_empty() {
+        let (record, rest): (Record, _) =
+            postcard::take_from_bytes(bytes).map_err(|_| DecodeError)?;
+        if !rest.is_empty() || !record.is_sound() {
             return Err(DecodeError);
         }
         Ok(Self(Arc::new((record, bytes.clone()))))
