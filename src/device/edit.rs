@@ -82,9 +82,10 @@ impl Device {
             (false, true) => Presence::Absent,
             (false, false) => Presence::Deleted,
         };
+        let own = self.store.meta().replica;
         let mut fields = Vec::new();
         for (field, cells) in record.fields().filter(|(field, _)| *field != FieldId::HEADSTONE) {
-            let view = self.registry.view(id.kind, field, cells);
+            let view = self.registry.view(own, id.kind, field, cells);
             if view.panicked {
                 self.reach(Point::StrategyPanicked);
             }
