@@ -1,4 +1,5 @@
 //! Every test of the workspace.
 
 mod conformance;
+mod determinism;
 mod laws;
