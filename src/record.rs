@@ -192,15 +192,7 @@ impl Record {
 
     /// Replaces only the writer's own cells of one field: the write of a counter, which must not
     /// absorb what others counted.
-    pub fn write_own(
-        &mut self,
-        handle: &Handle,
-        dot: Dot,
-        hlc: Hlc,
-        field: FieldId,
-        payload: Payload,
-    ) {
-        self.bury(handle);
+    pub fn write_own(&mut self, dot: Dot, hlc: Hlc, field: FieldId, payload: Payload) {
         self.replace(field, Cell { dot, hlc, payload }, |cell| cell.dot.replica == dot.replica);
         self.ctx.add(dot);
     }
@@ -257,7 +249,7 @@ impl Record {
     }
 
     /// Drops what a delete covers, if the writer saw it dead.
-    fn bury(&mut self, handle: &Handle) {
+    pub fn bury(&mut self, handle: &Handle) {
         if handle.dead {
             let tomb = self.tomb.clone();
             self.retain(|field, cell| {
@@ -267,7 +259,18 @@ impl Record {
         }
     }
 
-    fn retain(&mut self, mut keep: impl FnMut(FieldId, &Cell) -> bool) {
+    /// The flaw FB-11 needs this; the product never deletes what nobody saw.
+    pub(crate) fn cover_all(&mut self) {
+        let ctx = self.ctx.clone();
+        self.tomb.join(&ctx);
+    }
+
+    /// The flaw FB-25 needs this; the product never claims to have seen what it did not take.
+    pub(crate) fn see(&mut self, other: &Self) {
+        self.ctx.join(&other.ctx);
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(FieldId, &Cell) -> bool) {
         for (field, cells) in &mut self.fields {
             cells.retain(|cell| keep(*field, cell));
         }
