@@ -122,7 +122,10 @@ impl History {
             Deed::Set(fields) => {
                 record.write(handle, dot, hlc, fields.iter().map(|field| (*field, payload(dot))));
             }
-            Deed::Count(field) => record.write_own(handle, dot, hlc, field, payload(dot)),
+            Deed::Count(field) => {
+                record.bury(handle);
+                record.write_own(dot, hlc, field, payload(dot));
+            }
             Deed::Delete => record.delete(handle, dot, hlc, payload(dot).token),
         }
     }
