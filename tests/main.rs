@@ -1,4 +1,5 @@
 //! Every test of the workspace.
 
+mod determinism;
 mod laws;
 mod tidy;

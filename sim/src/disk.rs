@@ -114,7 +114,8 @@ impl Disk {
     /// next incarnation counts its commits from 1 again.
     pub(crate) fn crash(&mut self, draw: Draw) -> Wreck {
         let unanswered = self.awaited.is_some_and(|commit| commit <= self.durable);
-        let under_way = self.durable > 0 && self.awaited.is_some_and(|commit| commit > self.durable);
+        let under_way =
+            self.durable > 0 && self.awaited.is_some_and(|commit| commit > self.durable);
         let kept = draw.below(self.pending.len() as u64 + 1);
         let keeps = match kept {
             0 => self.durable,

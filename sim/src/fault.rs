@@ -250,18 +250,15 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
             Node::Remote(*remote),
             Trouble::CorruptRow(*remote, VaultId::from(*user), *id, *seen_by),
         ),
-        Fault::RejectRow(remote, user, id, _) => (
-            Node::Remote(*remote),
-            Trouble::RejectRow(*remote, VaultId::from(*user), *id),
-        ),
+        Fault::RejectRow(remote, user, id, _) => {
+            (Node::Remote(*remote), Trouble::RejectRow(*remote, VaultId::from(*user), *id))
+        }
         Fault::EndZone(user, ending) => {
             (Node::Remote(Remote::Zone), Trouble::EndZone(VaultId::from(*user), *ending))
         }
         Fault::DropPolicy(_) => (Node::Remote(Remote::Rows), Trouble::DropPolicy),
         Fault::SlowCommits(..) => (Node::Remote(Remote::Rows), Trouble::SlowCommits),
-        Fault::Intrude(remote, user) => {
-            (Node::Remote(*remote), Trouble::Intrude(*remote, *user))
-        }
+        Fault::Intrude(remote, user) => (Node::Remote(*remote), Trouble::Intrude(*remote, *user)),
     }
 }
 
@@ -309,10 +306,7 @@ mod tests {
     fn of_two_outages_that_overlap_the_first_end_does_not_end_the_other() {
         let outage = Fault::Outage(Remote::Zone, Lasting::Storm);
         let other = [lasts(outage.clone())];
-        assert_eq!(
-            ending_control(&outage, &other),
-            Some((Remote::Zone, Control::Outage(true)))
-        );
+        assert_eq!(ending_control(&outage, &other), Some((Remote::Zone, Control::Outage(true))));
         assert_eq!(ending_control(&outage, &[]), Some((Remote::Zone, Control::Outage(false))));
     }
 

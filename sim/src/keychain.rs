@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use engine::Bytes;
 use engine::id::{DeviceId, RecordId, ReplicaId, UserId, VaultId};
 use engine::record::Encoded;
 use engine::remote::Credential;
 use engine::seal::{Key, KeyName, Keyring, Memo};
 use engine::time::{Span, Time};
-use engine::Bytes;
 
 use crate::plan::SignIn;
 use crate::random::Draw;

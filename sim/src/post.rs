@@ -5,13 +5,14 @@
 //! device that restarted meanwhile does not get it.
 
 use engine::id::{DeviceId, Remote};
-use engine::remote::{Call, CallId, Refusal, Reply, Request, Return, Served};
+use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
 use engine::time::{Span, Time};
 
 use crate::fault::Weather;
 use crate::history::{Letter, Lost, Refused};
 use crate::plan::{Chance, Network, Node, Parcel, SpanRange};
 use crate::random::Draw;
+use crate::remote::refused;
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -49,6 +50,11 @@ impl Envelope {
         let parcel = PARCELS.iter().position(|parcel| *parcel == self.parcel).unwrap_or(3) as u32;
         debug_assert!(self.life < 1 << 10 && self.call.0 < 1 << CALL_BITS, "{self:?} is too large");
         CallId(u32::from(self.life) << (CALL_BITS + 2) | parcel << CALL_BITS | self.call.0)
+    }
+
+    /// What the history calls the message.
+    pub(crate) fn letter(self, attempt: u16, answer: bool) -> Letter {
+        Letter { call: self.call, attempt, parcel: self.parcel, answer }
     }
 
     pub(crate) fn unpack(id: CallId) -> Self {
@@ -139,7 +145,9 @@ impl Post {
         let place = draw.and(1).below(1_000);
         let percent = draw.below(100);
         Span(match percent {
-            0..50 => return draw.and(1).span(SpanRange { low: Span(typical.0 / 4), high: typical }),
+            0..50 => {
+                return draw.and(1).span(SpanRange { low: Span(typical.0 / 4), high: typical });
+            }
             50..99 => {
                 let part = (percent - 50) * 1_000 + place;
                 typical.0 + cube(tail, part, 49_000)
@@ -235,9 +243,7 @@ pub(crate) fn had_effect(reply: &Reply) -> bool {
 }
 
 /// What a reply refuses: as a whole, and row by row.
-pub(crate) fn refusals(
-    reply: &Reply,
-) -> (Option<Refused>, Vec<(engine::id::RecordId, Refused)>) {
+pub(crate) fn refusals(reply: &Reply) -> (Option<Refused>, Vec<(engine::id::RecordId, Refused)>) {
     match reply {
         Reply::Refused(refusal) => (Some(refused(refusal)), Vec::new()),
         Reply::Saved(results) => {
@@ -248,24 +254,6 @@ pub(crate) fn refusals(
             (None, rows)
         }
         Reply::Page { .. } | Reply::Found(_) | Reply::Done => (None, Vec::new()),
-    }
-}
-
-/// A refusal as the history has it.
-pub(crate) fn refused(refusal: &Refusal) -> Refused {
-    match refusal {
-        Refusal::RateLimited(span) => Refused::RateLimited(*span),
-        Refusal::Unavailable(span) => Refused::Unavailable(*span),
-        Refusal::CursorExpired => Refused::CursorExpired,
-        Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(*ending),
-        Refusal::LimitExceeded => Refused::LimitExceeded,
-        Refusal::NotAuthenticated => Refused::NotAuthenticated,
-        Refusal::Changed(Served { .. }) => Refused::Changed,
-        Refusal::UnknownItem => Refused::UnknownItem,
-        Refusal::Exists => Refused::Exists,
-        Refusal::NoRowMatched => Refused::NoRowMatched,
-        Refusal::BatchFailed => Refused::BatchFailed,
-        Refusal::Rejected => Refused::Rejected,
     }
 }
 

@@ -156,8 +156,12 @@ mod tests {
         let latency = |op: u64| Draw::new(7, "latency").and(op).value();
         let before: Vec<_> = (0..100).map(latency).collect();
         let without_one: Vec<_> = (0..100).filter(|op| *op != 20).map(latency).collect();
-        let kept: Vec<_> =
-            before.iter().enumerate().filter(|(op, _)| *op != 20).map(|(_, value)| *value).collect();
+        let kept: Vec<_> = before
+            .iter()
+            .enumerate()
+            .filter(|(op, _)| *op != 20)
+            .map(|(_, value)| *value)
+            .collect();
         assert_eq!(without_one, kept);
     }
 
@@ -185,7 +189,8 @@ mod tests {
     #[test]
     fn spans_reach_both_of_their_bounds() {
         let range = SpanRange { low: Span(3), high: Span(5) };
-        let mut seen: Vec<_> = (0..100).map(|n| Draw::new(9, "span").and(n).span(range).0).collect();
+        let mut seen: Vec<_> =
+            (0..100).map(|n| Draw::new(9, "span").and(n).span(range).0).collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen, [3, 4, 5]);

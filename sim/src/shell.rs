@@ -96,8 +96,7 @@ impl Machine {
     fn start(start: Start, desk: &mut Desk) -> Self {
         let agent = Agent::new(start.needle, start.who(), start.counted);
         let device = Device::recover(start.boot, start.snapshot, desk.now);
-        let mut machine =
-            Self { device, agent, waits: false, held: VecDeque::new(), wake: None };
+        let mut machine = Self { device, agent, waits: false, held: VecDeque::new(), wake: None };
         machine.drain(desk);
         machine
     }

@@ -200,20 +200,30 @@ impl Agent {
         self.ask(op, ask, asked, Then::Nothing);
     }
 
-    /// Writes everything that a deleted record shows back. Counts come back as a number that the
-    /// user sets, since nobody can count for others.
+    /// Brings everything that a deleted record shows back: values by one write, counts by counting.
     fn undelete(&mut self, op: OpId, reading: &Reading) {
         if reading.presence != Presence::Deleted {
             return;
         }
-        let shown = |field: &FieldReading| match &field.value {
-            Value::Draft { text, .. } => (field.field, Value::Text(text.clone())),
-            Value::Int(_) | Value::Text(_) | Value::Set(_) => (field.field, field.value.clone()),
-        };
-        let known = |field: &&FieldReading| field_of(reading.id.kind, field.field).is_some();
-        let changes: Vec<_> = reading.fields.iter().filter(known).map(shown).collect();
+        let (mut changes, mut counts) = (Vec::new(), Vec::new());
+        for FieldReading { field, value, .. } in &reading.fields {
+            match (field_of(reading.id.kind, *field).map(|known| known.holds), value) {
+                (Some(Holds::Count), Value::Int(n)) => counts.push((*field, *n)),
+                (Some(Holds::Draft), Value::Draft { text, .. }) => {
+                    changes.push((*field, Value::Text(text.clone())));
+                }
+                (Some(_), _) => changes.push((*field, value.clone())),
+                // A field of a newer build: this user cannot write it.
+                (None, _) => {}
+            }
+        }
+        let mut ops = (op.0..).map(OpId);
+        let mut next = || ops.next().expect("there are more numbers than fields");
         if !changes.is_empty() {
-            self.write(op, reading, changes);
+            self.write(next(), reading, changes);
+        }
+        for (field, by) in counts {
+            self.increment(next(), reading, field, by);
         }
     }
 
@@ -271,7 +281,8 @@ fn testimony(
 
 /// A text for a draft becomes an edit of the text that was shown.
 fn drafted(reading: &Reading, field: FieldId, value: Value) -> Value {
-    let is_draft = field_of(reading.id.kind, field).is_some_and(|known| known.holds == Holds::Draft);
+    let is_draft =
+        field_of(reading.id.kind, field).is_some_and(|known| known.holds == Holds::Draft);
     match value {
         Value::Text(text) if is_draft => {
             let shown = reading.fields.iter().find(|shown| shown.field == field);
@@ -319,7 +330,11 @@ impl Strategy for Custom {
         match self {
             Self::Longest => {
                 let best = (1..siblings.len()).fold(0, |best, at| {
-                    if weight(siblings[at].value) > weight(siblings[best].value) { at } else { best }
+                    if weight(siblings[at].value) > weight(siblings[best].value) {
+                        at
+                    } else {
+                        best
+                    }
                 });
                 Decision { value: siblings[best].value.clone(), of: vec![best] }
             }
@@ -328,7 +343,10 @@ impl Strategy for Custom {
             }
             Self::PanicsOnEmpty => {
                 let texts: Vec<_> = siblings.iter().map(|sibling| text_of(sibling.value)).collect();
-                assert!(texts.iter().all(|text| !text.is_empty()), "an empty text was not expected");
+                assert!(
+                    texts.iter().all(|text| !text.is_empty()),
+                    "an empty text was not expected"
+                );
                 let value = with_text(siblings[0].value, texts.join(" / "));
                 Decision { value, of: (0..siblings.len()).collect() }
             }
