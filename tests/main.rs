@@ -3,3 +3,4 @@
 mod conformance;
 mod determinism;
 mod laws;
+mod tidy;
