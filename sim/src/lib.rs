@@ -9,5 +9,7 @@ compile_error!(
 pub mod history;
 pub mod invariant;
 pub mod plan;
+pub mod random;
 pub mod remote;
 pub mod run;
+pub mod scenario;
