@@ -4,3 +4,4 @@ mod conformance;
 mod determinism;
 mod laws;
 mod tidy;
+mod scenarios;

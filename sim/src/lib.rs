@@ -22,3 +22,4 @@ pub mod run;
 mod shell;
 mod workload;
 mod world;
+pub mod scenario;
