@@ -6,8 +6,19 @@ compile_error!(
      replaces those flags: unset it, and build from inside the workspace."
 );
 
+pub mod capsule;
+pub mod cli;
 pub mod history;
 pub mod invariant;
 pub mod plan;
+pub mod pool;
+pub mod random;
 pub mod remote;
+pub mod report;
 pub mod run;
+pub mod scenario;
+pub mod shrink;
+pub mod sweep;
+pub mod trial;
+pub mod verdict;
+pub mod zoo;
