@@ -142,6 +142,11 @@ impl Keyring {
         self.keys.contains_key(&name)
     }
 
+    /// The names of the keys that are here.
+    pub fn names(&self) -> impl Iterator<Item = KeyName> {
+        self.keys.keys().copied()
+    }
+
     /// The key that new rows are sealed under.
     pub fn current(&self) -> Option<KeyName> {
         self.keys.last_key_value().map(|(name, _)| *name)

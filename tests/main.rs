@@ -1,1 +1,3 @@
 //! Every test of the workspace.
+
+mod laws;
