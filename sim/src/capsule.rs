@@ -10,6 +10,7 @@ use std::{fs, io};
 
 use crate::invariant::{Invariant, Violation};
 use crate::plan::Plan;
+use crate::report::story::Scene;
 use crate::run::Outcome;
 use crate::scenario::{CapsuleHead, print};
 use crate::trial::Signature;
@@ -61,6 +62,7 @@ impl Store {
 /// The capsule of a failure.
 pub fn text(plan: &Plan, outcome: &Outcome, found: &Violation) -> String {
     let signature = Signature::of(found);
+    let scene = Scene::new(plan, &outcome.history);
     let head = CapsuleHead {
         seed: plan.seed,
         nature: plan.nature,
@@ -69,7 +71,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, found: &Violation) -> String {
         invariant: found.invariant,
         site: signature.site,
         record_kind: signature.kind,
-        lost: found.token.map(|token| crate::report::story::hex(&token.0)),
+        lost: found.token.and_then(|token| scene.tell_write(token)),
         digest: format!("{:032x}", outcome.digest),
         scenario: plan.scenario.clone(),
     };

@@ -284,6 +284,8 @@ pub struct Zoo {
     pub on: Vec<String>,
     /// Most seeds per flaw.
     pub seeds: u64,
+    /// After how many catches a flaw was left.
+    pub enough: u64,
     /// By flaw.
     pub rows: Vec<Beast>,
 }
@@ -364,6 +366,30 @@ pub struct FileCheck {
     pub warnings: usize,
 }
 
+impl Catches {
+    /// Seeds to the first catch, and the median and the 95th percentile over the disjoint windows
+    /// that each end in a catch.
+    pub fn seeds_to_catch(&self) -> [Option<u64>; 3] {
+        let before = std::iter::once(&0).chain(&self.at);
+        let mut windows: Vec<u64> =
+            self.at.iter().zip(before).map(|(at, last)| at - last).collect();
+        windows.sort_unstable();
+        // The nearest rank.
+        let rank = |percent: usize| (windows.len() * percent).div_ceil(100).saturating_sub(1);
+        let at = |percent| windows.get(rank(percent)).copied();
+        [self.at.first().copied(), at(50), at(95)]
+    }
+}
+
+impl Beast {
+    /// Did a judge that is named for the flaw catch it, and only because of the flaw?
+    pub fn is_caught(&self) -> bool {
+        let somewhere = !self.general.at.is_empty()
+            || self.named.as_ref().is_some_and(|named| !named.at.is_empty());
+        somewhere && self.shrunk.as_ref().is_some_and(|tamed| tamed.passes_without)
+    }
+}
+
 /// The Wilson interval of a rate, at 95 % confidence (Wilson, *Probable Inference*, 1927).
 pub fn wilson(hits: u64, of: u64) -> (f64, f64) {
     const Z: f64 = 1.959_964;
@@ -377,4 +403,25 @@ pub fn wilson(hits: u64, of: u64) -> (f64, f64) {
     let low = if hits == 0 { 0.0 } else { ((middle - width) / scale).max(0.0) };
     let high = if hits == of { 1.0 } else { ((middle + width) / scale).min(1.0) };
     (low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_end_in_catches() {
+        let catches = Catches { seeds: 100, at: vec![2, 3, 13, 14, 40], ..Catches::default() };
+        assert_eq!(catches.seeds_to_catch(), [Some(2), Some(2), Some(26)]);
+        assert_eq!(Catches::default().seeds_to_catch(), [None, None, None]);
+    }
+
+    #[test]
+    fn the_wilson_interval_is_that_of_the_books() {
+        let (low, high) = wilson(10, 100);
+        assert!((low - 0.0552).abs() < 1e-4 && (high - 0.1744).abs() < 1e-4, "{low} {high}");
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
+        assert_eq!(wilson(0, 10).0, 0.0);
+        assert_eq!(wilson(10, 10).1, 1.0);
+    }
 }

@@ -158,7 +158,10 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
         };
         let total = (range.end - range.start).checked_mul(count as u64);
         (self.hear)(News::Expect(total.filter(|_| self.wish.seeds.is_some())));
-        let turns = range.flat_map(|seed| (0..count).map(move |at| (at, seed)));
+        let chosen = &self.wish.chosen;
+        let first = range.start;
+        let is_new = move |&(at, seed): &(usize, u64)| seed == first || !chosen[at].is_fixed();
+        let turns = range.flat_map(|seed| (0..count).map(move |at| (at, seed))).filter(is_new);
         self.run(pool, started, turns)
     }
 
@@ -171,7 +174,9 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
         if first.0 != Ended::Exhausted || first.1 {
             return first;
         }
-        let shares = shares(&costs);
+        let mut shares = shares(&costs);
+        let fixed = self.wish.chosen.iter().map(Chosen::is_fixed);
+        shares.iter_mut().zip(fixed).filter(|(_, fixed)| *fixed).for_each(|(share, _)| *share = 1);
         let longest = shares.iter().copied().max().unwrap_or(0);
         (self.hear)(News::Expect(Some(shares.iter().sum())));
         let turns = (1..longest).flat_map(|seed| (0..count).map(move |at| (at, seed)));

@@ -32,7 +32,13 @@ impl Chosen {
     pub fn again(&self, seed: u64, flaws: Flaws) -> String {
         let argument = quoted(&self.argument);
         let flaws: String = flaws.iter().map(|flaw| format!(" --flaw {}", flaw.id())).collect();
-        format!("seawall replay {argument} --seed {seed}{flaws}")
+        let seed = if self.is_fixed() { String::new() } else { format!(" --seed {seed}") };
+        format!("seawall replay {argument}{seed}{flaws}")
+    }
+
+    /// Is nothing left to draw, so that all seeds are one?
+    pub fn is_fixed(&self) -> bool {
+        self.scenario.fixed.is_some()
     }
 
     /// One seed of it.

@@ -64,7 +64,7 @@ pub fn verdicts(
 ) -> Result<Verdicts, String> {
     let mut verdicts = Verdicts { lines: Vec::new(), parted: false, stopped: false };
     for chosen in &wish.chosen {
-        for due in lines(&chosen.scenario, wish) {
+        for due in lines(chosen, wish) {
             let line = verdicts.run(chosen, &due, wish, (pool, store), &mut hear)?;
             verdicts.lines.extend(line);
             if verdicts.stopped {
@@ -76,9 +76,14 @@ pub fn verdicts(
 }
 
 /// The lines of a file that are wished.
-fn lines(scenario: &Scenario, wish: &Wish) -> Vec<Due> {
+fn lines(chosen: &Chosen, wish: &Wish) -> Vec<Due> {
+    let scenario = &chosen.scenario;
     let verdicts = &scenario.verdicts;
-    let first = |n: u64| wish.seeds.clone().unwrap_or(0..n.max(1));
+    let first = |n: u64| match &wish.seeds {
+        Some(seeds) => seeds.clone(),
+        None if chosen.is_fixed() => 0..1,
+        None => 0..n.max(1),
+    };
     let due = |flaws: Flaws, expect: &Expect| {
         let seeds = match expect {
             Expect::Pass => first(scenario.seeds),

@@ -20,7 +20,7 @@ use crate::shrink;
 use crate::trial::{Chosen, Signature};
 
 /// After so many catches a flaw is measured well enough.
-pub const ENOUGH: usize = 60;
+const ENOUGH: u64 = 60;
 
 /// Most seeds of a scenario that names a flaw.
 const NAMED_SEEDS: u64 = 100;
@@ -109,7 +109,7 @@ pub fn measure(
         }
     }
     let on = wish.general.iter().map(|chosen| chosen.scenario.name.clone()).collect();
-    Ok((Zoo { build: BUILD.to_owned(), on, seeds: wish.seeds, rows }, stopped))
+    Ok((Zoo { build: BUILD.to_owned(), on, seeds: wish.seeds, enough: ENOUGH, rows }, stopped))
 }
 
 fn measure_one(
@@ -179,7 +179,7 @@ fn catches(
                 if let Some(caught) = found.take(flaw, tried.failed) {
                     first.get_or_insert(caught);
                 }
-                let enough = found.at.len() >= ENOUGH;
+                let enough = found.at.len() as u64 >= ENOUGH;
                 if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }
         },
@@ -199,28 +199,6 @@ impl Catches {
         let named = named.find(|it| expected(flaw).contains(&it.invariant))?;
         self.at.push(self.seeds);
         Some((plan, Signature::of(named)))
-    }
-
-    /// Seeds to the first catch, and the median and the 95th percentile over the disjoint windows
-    /// that each end in a catch.
-    pub fn seeds_to_catch(&self) -> [Option<u64>; 3] {
-        let before = std::iter::once(&0).chain(&self.at);
-        let mut windows: Vec<u64> =
-            self.at.iter().zip(before).map(|(at, last)| at - last).collect();
-        windows.sort_unstable();
-        // The nearest rank.
-        let rank = |percent: usize| (windows.len() * percent).div_ceil(100).saturating_sub(1);
-        let at = |percent| windows.get(rank(percent)).copied();
-        [self.at.first().copied(), at(50), at(95)]
-    }
-}
-
-impl Beast {
-    /// Did a judge that is named for the flaw catch it, and only because of the flaw?
-    pub fn is_caught(&self) -> bool {
-        let somewhere = !self.general.at.is_empty()
-            || self.named.as_ref().is_some_and(|named| !named.at.is_empty());
-        somewhere && self.shrunk.as_ref().is_some_and(|tamed| tamed.passes_without)
     }
 }
 
@@ -249,12 +227,5 @@ mod tests {
     #[test]
     fn every_flaw_has_a_judge() {
         assert!(Flaw::ALL.iter().all(|flaw| !expected(*flaw).is_empty()));
-    }
-
-    #[test]
-    fn windows_end_in_catches() {
-        let catches = Catches { seeds: 100, at: vec![2, 3, 13, 14, 40], ..Catches::default() };
-        assert_eq!(catches.seeds_to_catch(), [Some(2), Some(2), Some(26)]);
-        assert_eq!(Catches::default().seeds_to_catch(), [None, None, None]);
     }
 }

@@ -18,7 +18,7 @@ use crate::pool::{Pool, Stop, cores, fresh};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
 use crate::run::{Outcome, run};
 use crate::scenario::{CapsuleHead, draw};
-use crate::trial::{Chosen, Signature, quoted};
+use crate::trial::{Chosen, Signature};
 use crate::{shrink, sweep, verdict, zoo};
 
 pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Complaint> {
@@ -82,8 +82,14 @@ fn choose(shelf: &Shelf, words: &[String], tag: Option<&str>) -> Result<Vec<Chos
     Ok(chosen)
 }
 
-fn prepare(work: &WorkArgs) -> Result<(Store, Pool, Shelf), Complaint> {
-    Ok((store(&work.out)?, pool(work.jobs)?, Shelf::look(&work.out)?))
+/// Everything that can be wrong before any work is done.
+fn prepare(
+    work: &WorkArgs,
+    scenarios: &[String],
+    tag: Option<&str>,
+) -> Result<(Vec<Chosen>, Store, Pool), Complaint> {
+    let chosen = choose(&Shelf::look(&work.out)?, scenarios, tag)?;
+    Ok((chosen, store(&work.out)?, pool(work.jobs)?))
 }
 
 fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
@@ -94,6 +100,9 @@ fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
         story::count(chosen.len(), "scenario"),
         story::count(pool.jobs, "worker"),
     ));
+    if std::env::var_os("CARGO").is_some() {
+        console.say("(below, `seawall` stands for `cargo run --release --`)");
+    }
 }
 
 fn hear(console: &mut Console, news: &sweep::News<'_>) {
@@ -120,8 +129,7 @@ fn hear(console: &mut Console, news: &sweep::News<'_>) {
 
 fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let seeds = args.seeds.range()?;
-    let (store, pool, shelf) = prepare(&args.work)?;
-    let chosen = choose(&shelf, &args.scenarios, None)?;
+    let (chosen, store, pool) = prepare(&args.work, &args.scenarios, None)?;
     let wish = verdict::Wish { chosen, flaws: flaws(&args.flaws), seeds };
     banner(console, &wish.chosen, wish.flaws, &pool);
     console.start_progress("seeds");
@@ -141,8 +149,7 @@ fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
 
 fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let seeds = args.seeds.range()?;
-    let (store, pool, shelf) = prepare(&args.work)?;
-    let chosen = choose(&shelf, &args.scenarios, args.tag.as_deref())?;
+    let (chosen, store, pool) = prepare(&args.work, &args.scenarios, args.tag.as_deref())?;
     let wish = sweep::Wish {
         chosen,
         flaws: flaws(&args.flaws),
@@ -167,41 +174,52 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     })
 }
 
-/// A plan, where it came from, and what to call it.
+/// A plan, where it came from, and how to get it again.
 struct Drawn {
     plan: Plan,
     head: Option<CapsuleHead>,
-    argument: String,
+    again: String,
+}
+
+/// The one scenario or capsule that is named.
+fn one(target: &str, capsules: &Path) -> Result<Chosen, Complaint> {
+    let mut chosen = choose(&Shelf::look(capsules)?, &[target.to_owned()], None)?;
+    match (chosen.pop(), chosen.is_empty()) {
+        (Some(it), true) => Ok(it),
+        (Some(_) | None, _) => {
+            Err(Complaint::usage(format!("`{target}` is a folder; name one file of it")))
+        }
+    }
 }
 
 /// Draws a plan: a capsule's own, or that of a scenario and a seed.
-fn drawn(target: &str, seed: Option<u64>, given: Option<Flaws>) -> Result<Drawn, Complaint> {
-    let shelf = Shelf::look(Path::new(FOLDER))?;
-    let mut chosen = choose(&shelf, &[target.to_owned()], None)?;
-    let (Some(it), true) = (chosen.pop(), chosen.is_empty()) else {
-        return Err(Complaint::usage(format!("`{target}` is a folder; one file can be replayed")));
-    };
+fn drawn(it: &Chosen, seed: Option<u64>, given: Option<Flaws>) -> Result<Drawn, Complaint> {
     let head = it.scenario.capsule.clone();
-    let seed = match (&head, seed) {
-        (Some(head), None) => head.seed,
-        (Some(head), Some(seed)) if seed == head.seed => seed,
+    let path = &it.path;
+    let seed = match (&it.scenario.fixed, seed) {
+        (Some(fixed), None) => fixed.seed,
+        (Some(fixed), Some(seed)) if seed == fixed.seed => seed,
         (Some(_), Some(_)) => {
-            return Err(Complaint::usage(format!(
-                "{target} is a capsule: its plan has no other seed"
-            ))
-            .help("leave --seed out"));
+            return Err(Complaint::usage(format!("{path} is a plan: it has no other seed"))
+                .help("leave --seed out"));
         }
         (None, Some(seed)) => seed,
         (None, None) => {
-            return Err(Complaint::usage(format!("{target} is a scenario; which seed of it?"))
-                .help(format!("seawall replay {} --seed 0", quoted(target))));
+            return Err(Complaint::usage(format!("{path} is a scenario; which seed of it?"))
+                .help(it.again(0, given.unwrap_or(Flaws::NONE))));
         }
     };
     let own = head.as_ref().map_or(Flaws::NONE, |head| flaws(&head.flaws));
     let flaws = given.unwrap_or(own);
     let scenario = it.scenario.clone();
     let plan = fresh(move || draw(&scenario, seed, flaws)).map_err(Complaint::internal)?;
-    Ok(Drawn { plan, head, argument: quoted(&it.argument) })
+    Ok(Drawn { plan, head, again: again(it, seed, given) })
+}
+
+/// The command that draws this plan again.
+fn again(it: &Chosen, seed: u64, given: Option<Flaws>) -> String {
+    let no_flaws = if given == Some(Flaws::NONE) { " --no-flaws" } else { "" };
+    it.again(seed, given.unwrap_or(Flaws::NONE)) + no_flaws
 }
 
 fn outcome_of(plan: &Plan) -> Result<Outcome, Complaint> {
@@ -212,7 +230,7 @@ fn outcome_of(plan: &Plan) -> Result<Outcome, Complaint> {
 
 fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let given = (args.no_flaws || !args.flaws.is_empty()).then(|| flaws(&args.flaws));
-    let it = drawn(&args.target, args.seed, given)?;
+    let it = drawn(&one(&args.target, Path::new(FOLDER))?, args.seed, given)?;
     let only = lanes(&it.plan, &args.only)?;
     let outcome = outcome_of(&it.plan)?;
     let size = shrink::size(&it.plan, &outcome);
@@ -222,7 +240,7 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
         focus: Focus { row: args.row, only, until: args.until },
         source: source(it.head.as_ref(), size),
         promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
-        again: again(&it, given),
+        again: it.again.clone(),
     };
     console.tell(&Told::Story(&story));
     Ok(if outcome.violations.is_empty() { Exit::Met } else { Exit::Violated })
@@ -239,19 +257,6 @@ fn source(head: Option<&CapsuleHead>, size: Size) -> String {
             head.build
         ),
     }
-}
-
-fn again(it: &Drawn, given: Option<Flaws>) -> String {
-    let mut again = format!("seawall replay {}", it.argument);
-    if it.head.is_none() {
-        again += &format!(" --seed {}", it.plan.seed);
-    }
-    match given {
-        Some(Flaws::NONE) => again += " --no-flaws",
-        Some(flaws) => flaws.iter().for_each(|flaw| again += &format!(" --flaw {}", flaw.id())),
-        None => {}
-    }
-    again
 }
 
 fn lanes(plan: &Plan, names: &[String]) -> Result<Vec<Node>, Complaint> {
@@ -272,13 +277,14 @@ fn lanes(plan: &Plan, names: &[String]) -> Result<Vec<Node>, Complaint> {
 }
 
 fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint> {
-    let (store, pool, _) = prepare(&args.work)?;
     let given = (!args.flaws.is_empty()).then(|| flaws(&args.flaws));
-    let it = drawn(&args.capsule, None, given)?;
-    let Some(head) = &it.head else {
-        return Err(Complaint::usage(format!("{} is a scenario, not a capsule", args.capsule))
-            .help("`seawall sweep` keeps a capsule of every failure"));
+    let chosen = one(&args.capsule, &args.work.out)?;
+    let Some(head) = &chosen.scenario.capsule else {
+        return Err(Complaint::usage(format!("{} is a scenario, not a capsule", chosen.path))
+            .help("`seawall sweep` keeps a capsule of every bug that it finds"));
     };
+    let it = drawn(&chosen, None, given)?;
+    let (store, pool) = (store(&args.work.out)?, pool(args.work.jobs)?);
     if let Some(file) = &args.output {
         // Known before the work, not after it.
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -97,14 +97,17 @@ impl<'a> Scene<'a> {
             Node::Device(device) => self.owner(device),
             Node::World | Node::Remote(_) | Node::Intruder => "nobody",
         };
-        let saved = write.saved.map_or("and never answered".to_owned(), |at| {
-            format!("and acknowledged as saved at {}", time(at))
+        let saved = write.saved.map_or("never answered".to_owned(), |at| {
+            format!("acknowledged as saved at {}", time(at))
         });
+        let Fact::Asked(_, asked) = &entry.fact else {
+            return None;
+        };
         Some(format!(
-            "w{} is {owner}'s write on {}: {}, asked for at {} {saved}.",
+            "w{}: {owner} {} on {} at {}, {saved}.",
             write.number,
+            tell_write(asked)?,
             self.plan.name(entry.node),
-            self.tell(entry),
             time(entry.at),
         ))
     }
@@ -253,16 +256,9 @@ impl<'a> Scene<'a> {
             Asked::Read { id, last: false } => format!("reads {id}"),
             Asked::Read { id, last: true } => format!("reads {id} at the end"),
             Asked::List => "lists all records".to_owned(),
-            Asked::Write { id, token, set, kind, saw_deleted, .. } => {
-                let verb = match kind {
-                    WriteKind::Set if *saw_deleted => "writes anew",
-                    WriteKind::Set => "edits",
-                    WriteKind::Increment => "counts",
-                    WriteKind::Delete => "deletes",
-                };
-                let label = self.label(*token);
-                format!("{verb} {id} {}", fields(*id, set)).trim_end().to_owned()
-                    + &format!("   ({label})")
+            Asked::Write { token, .. } => {
+                let write = tell_write(asked).expect("it is a write");
+                format!("{write}   ({})", self.label(*token))
             }
             Asked::SignIn => "signs in".to_owned(),
             Asked::SignOut => "signs out".to_owned(),
@@ -481,6 +477,20 @@ impl<'a> Scene<'a> {
             }
         }
     }
+}
+
+/// What a write does, without its name.
+fn tell_write(asked: &Asked) -> Option<String> {
+    let Asked::Write { id, set, kind, saw_deleted, .. } = asked else {
+        return None;
+    };
+    let verb = match kind {
+        WriteKind::Set if *saw_deleted => "writes anew",
+        WriteKind::Set => "edits",
+        WriteKind::Increment => "counts",
+        WriteKind::Delete => "deletes",
+    };
+    Some(format!("{verb} {id} {}", fields(*id, set)).trim_end().to_owned())
 }
 
 /// What a remote's row held at the end.

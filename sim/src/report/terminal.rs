@@ -14,7 +14,6 @@ use crate::report::{
     Beast, Bug, Catches, Check, Demand, Failure, FileCheck, Line, Listed, Mark, Met, Parted, Row,
     Shrunk, Size, Story, Sweep, Told, Zoo, wilson,
 };
-use crate::trial::Signature;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -48,13 +47,16 @@ fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-fn mark(mark: Mark) -> String {
-    let style = match mark {
+const fn style_of(mark: Mark) -> Style {
+    match mark {
         Mark::Pass => GOOD,
         Mark::Fail => BAD,
         Mark::Inconclusive => UNSURE,
-    };
-    styled(style, format_args!("{:<4}", mark.word()))
+    }
+}
+
+fn mark(mark: Mark) -> String {
+    styled(style_of(mark), format_args!("{:<4}", mark.word()))
 }
 
 fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
@@ -179,9 +181,9 @@ fn write_parted(out: &mut String, parted: &Parted<'_>) -> fmt::Result {
 }
 
 /// Pads cells to the widest of their column. Cells must hold no colour.
-fn table(out: &mut String, head: &[&str], rows: &[Vec<String>]) -> fmt::Result {
+fn table(out: &mut String, head: &[&str], rows: &[(Style, Vec<String>)]) -> fmt::Result {
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
+        let cells = rows.iter().map(|(_, row)| row[column].chars().count());
         cells.chain([head[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
@@ -191,17 +193,18 @@ fn table(out: &mut String, head: &[&str], rows: &[Vec<String>]) -> fmt::Result {
         writeln!(out, " {}", styled(style, padded.join("   ").trim_end()))
     };
     line(&mut head.iter().copied(), DIM)?;
-    rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str), Style::new()))
+    rows.iter().try_for_each(|(style, row)| line(&mut row.iter().map(String::as_str), *style))
 }
 
 fn write_lines(out: &mut String, lines: &[Line]) -> fmt::Result {
-    let rows: Vec<Vec<String>> = lines
+    let rows: Vec<(Style, Vec<String>)> = lines
         .iter()
         .map(|line| {
             let Line { scenario, of, expected, found, seeds, mark, .. } = line;
             let seeds = seeds.to_string();
             let cells = [mark.word(), scenario, of, expected, found, &seeds];
-            cells.into_iter().map(str::to_owned).collect()
+            let style = if *mark == Mark::Pass { Style::new() } else { style_of(*mark) };
+            (style, cells.map(str::to_owned).to_vec())
         })
         .collect();
     table(out, &["verdict", "scenario", "of", "expected", "found", "seeds"], &rows)?;
@@ -218,7 +221,7 @@ fn write_lines(out: &mut String, lines: &[Line]) -> fmt::Result {
     writeln!(out, "\n{} {as_expected} of {} as expected", mark(all), count(lines.len(), "line"))?;
     for line in lines.iter().filter(|line| line.mark == Mark::Pass) {
         if let Some(again) = &line.again {
-            writeln!(out, "  {} with {}: {again}", line.scenario, line.of)?;
+            writeln!(out, "  {}, {}: {again}", line.scenario, line.of)?;
         }
     }
     Ok(())
@@ -226,7 +229,7 @@ fn write_lines(out: &mut String, lines: &[Line]) -> fmt::Result {
 
 fn write_sweep(out: &mut String, sweep: &Sweep) -> fmt::Result {
     writeln!(out, "SWEEP   stopped: {}   build {}\n", sweep.stopped, sweep.build)?;
-    let rows: Vec<Vec<String>> = sweep.rows.iter().map(sweep_row).collect();
+    let rows: Vec<(Style, Vec<String>)> = sweep.rows.iter().map(sweep_row).collect();
     let head =
         ["scenario", "seeds", "pass", "fail", "bugs", "fault-free", "fails in", "slowest seed"];
     table(out, &head, &rows)?;
@@ -241,10 +244,11 @@ fn write_sweep(out: &mut String, sweep: &Sweep) -> fmt::Result {
     write_speed(out, sweep)
 }
 
-fn sweep_row(row: &Row) -> Vec<String> {
+fn sweep_row(row: &Row) -> (Style, Vec<String>) {
+    let style = if row.failed == 0 { Style::new() } else { BAD };
     let slowest =
         row.slowest.map_or("–".to_owned(), |(seed, took)| format!("{seed} ({})", ms(took)));
-    vec![
+    let cells = vec![
         row.scenario.clone(),
         row.seeds.to_string(),
         (row.seeds - row.failed).to_string(),
@@ -253,7 +257,8 @@ fn sweep_row(row: &Row) -> Vec<String> {
         row.calm.to_string(),
         rate(row.failed, row.seeds),
         slowest,
-    ]
+    ];
+    (style, cells)
 }
 
 /// What a count of failures says about the rate, with 95 % confidence.
@@ -289,22 +294,24 @@ fn ms(took: Duration) -> String {
 }
 
 fn write_demands(out: &mut String, rows: &[Row]) -> fmt::Result {
-    let cells = |row: &Row, demand: &Demand| {
-        let met = match demand.met {
-            Met::Yes => "reached",
-            Met::TooFewSeeds => "below, but too few seeds to tell",
-            Met::No => "NOT REACHED",
-        };
-        let Demand { what, measured, demanded, .. } = demand;
-        [&row.scenario, what, measured, demanded, met].map(|cell| cell.to_owned()).to_vec()
-    };
-    let demands: Vec<Vec<String>> =
-        rows.iter().flat_map(|row| row.demands.iter().map(|it| cells(row, it))).collect();
+    let demands: Vec<(Style, Vec<String>)> =
+        rows.iter().flat_map(|row| row.demands.iter().map(|it| demand(row, it))).collect();
     if demands.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
     table(out, &["scenario", "must happen", "measured", "demanded", ""], &demands)
+}
+
+fn demand(row: &Row, demand: &Demand) -> (Style, Vec<String>) {
+    let (style, met) = match demand.met {
+        Met::Yes => (Style::new(), "reached"),
+        Met::TooFewSeeds => (UNSURE, "below, but too few seeds to tell"),
+        Met::No => (BAD, "NOT REACHED"),
+    };
+    let Demand { what, measured, demanded, .. } = demand;
+    let cells = [row.scenario.as_str(), what, measured, demanded, met];
+    (style, cells.map(str::to_owned).to_vec())
 }
 
 /// Names that no seed of any scenario reached: what this sweep says nothing about.
@@ -315,7 +322,24 @@ fn write_unreached(out: &mut String, rows: &[Row]) -> fmt::Result {
     if missing.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n Never reached: {}.", missing.join(", "))
+    writeln!(out, "\n Never reached:")?;
+    wrap(out, "   ", &missing)
+}
+
+/// Words with commas between them, in lines of a readable length.
+fn wrap(out: &mut String, indent: &str, words: &[&str]) -> fmt::Result {
+    const WIDTH: usize = 96;
+    let mut line = String::new();
+    for (at, word) in words.iter().enumerate() {
+        let comma = if at + 1 < words.len() { "," } else { "." };
+        if !line.is_empty() && line.len() + word.len() + 2 > WIDTH {
+            writeln!(out, "{indent}{line}")?;
+            line.clear();
+        }
+        let space = if line.is_empty() { "" } else { " " };
+        line = format!("{line}{space}{word}{comma}");
+    }
+    writeln!(out, "{indent}{line}")
 }
 
 fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
@@ -437,8 +461,8 @@ fn write_promise(out: &mut String, story: &Story<'_>) -> fmt::Result {
     };
     let word = if signature.is_in(story.outcome) { "reproduced" } else { "not reproduced" };
     let same = format!("{:032x}", story.outcome.digest) == *digest;
-    let same = if same { "to the byte" } else { "its history differs from the recorded one" };
-    writeln!(out, "{word}: {signature} ({same})")
+    let same = if same { "the history is the recorded one" } else { "the history is another one" };
+    writeln!(out, "{word}: {signature}; {same}")
 }
 
 fn write_shrunk(out: &mut String, shrunk: &Shrunk) -> fmt::Result {
@@ -488,7 +512,7 @@ fn write_zoo(out: &mut String, zoo: &Zoo) -> fmt::Result {
          disjoint windows; median and 95th percentile are taken over them.\n\
          - *by*: in how many seeds each judge found something, named for it or not.\n\
          - *smallest*: one caught plan, shrunk; it must pass with the flaw off.\n",
-        crate::zoo::ENOUGH,
+        zoo.enough,
     )?;
     writeln!(
         out,
@@ -542,7 +566,8 @@ fn caught(catches: &Catches) -> String {
 
 fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {
     for Check { what, mark: how, note } in checks {
-        writeln!(out, "{}  {what:<12}  {note}", mark(*how))?;
+        let padding = " ".repeat(Mark::Inconclusive.word().len() - how.word().len().max(4));
+        writeln!(out, "{}{padding}  {what:<12}  {note}", mark(*how))?;
     }
     let content = checks.iter().all(|check| check.mark != Mark::Fail);
     let verdict =
@@ -551,10 +576,11 @@ fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {
 }
 
 fn write_catalogue(out: &mut String, listed: &[Listed]) -> fmt::Result {
-    let rows: Vec<Vec<String>> = listed
-        .iter()
-        .map(|it| vec![it.name.clone(), it.seeds.to_string(), it.tags.join(" "), it.title.clone()])
-        .collect();
+    let cells = |it: &Listed| {
+        vec![it.name.clone(), it.seeds.to_string(), it.tags.join(" "), it.title.clone()]
+    };
+    let rows: Vec<(Style, Vec<String>)> =
+        listed.iter().map(|it| (Style::new(), cells(it))).collect();
     table(out, &["scenario", "seeds", "tags", "title"], &rows)
 }
 
@@ -572,9 +598,4 @@ fn write_checked(out: &mut String, files: &[FileCheck]) -> fmt::Result {
         count(errors, "error"),
         count(warnings, "warning"),
     )
-}
-
-/// A signature in one line, for progress.
-pub fn new_bug(number: usize, signature: &Signature, again: &str) -> String {
-    format!("NEW BUG {number}  {signature}: {again}")
 }
