@@ -3,5 +3,5 @@
 mod conformance;
 mod determinism;
 mod laws;
-mod tidy;
 mod scenarios;
+mod tidy;
