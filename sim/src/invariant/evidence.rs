@@ -78,7 +78,6 @@ pub(super) struct Disk {
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) at: usize,
-    pub(super) device: DeviceId,
     pub(super) topic: usize,
     pub(super) before: Option<Arc<Contents>>,
     pub(super) copy: Copy,
@@ -136,7 +135,6 @@ impl Book {
 /// One request of a user.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
-    pub(super) id: OpId,
     pub(super) device: DeviceId,
     pub(super) asked: usize,
     pub(super) answered: Option<usize>,
@@ -498,7 +496,7 @@ impl<'a> Scribe<'a> {
     fn asked(&mut self, at: usize, device: DeviceId, op: OpId, asked: &Asked) {
         let ops = &mut self.evidence.ops;
         self.open.insert((device, op), ops.len());
-        ops.push(Op { id: op, device, asked: at, answered: None });
+        ops.push(Op { device, asked: at, answered: None });
         match asked {
             Asked::Write { id, token, set, kind, exposed, saw_deleted } => {
                 let draft =
@@ -706,7 +704,7 @@ impl<'a> Scribe<'a> {
             self.note_own(device, topic, &old.made_from, &copy.made_from, commit);
         }
         let (at, before, wipe) = (commit.at, old.contents, commit.wipe);
-        self.evidence.steps.push(Step { at, device, topic, before, copy: copy.clone(), wipe });
+        self.evidence.steps.push(Step { at, topic, before, copy: copy.clone(), wipe });
         self.desk(device).records.insert(id, copy.clone());
         match place {
             Some(place) => commit.records[place].1 = copy,
