@@ -491,11 +491,13 @@ impl Case {
 
     /// The blob that was saved last.
     pub(super) fn last_blob(&self) -> BlobId {
-        let blob = |entry: &Entry| match &entry.fact {
-            Fact::Committed { blob, .. } => Some(*blob),
-            _ => None,
-        };
-        self.history.iter().rev().find_map(blob).expect("something was saved")
+        let mut blob = None;
+        for entry in &self.history {
+            if let Fact::Committed { blob: saved, .. } = &entry.fact {
+                blob = Some(*saved);
+            }
+        }
+        blob.expect("something was saved")
     }
 
     /// A device sends a try of its one request that never succeeds.

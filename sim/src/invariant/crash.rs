@@ -15,25 +15,21 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut stores: BTreeMap<DeviceId, Store> = BTreeMap::new();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
-        match &entry.fact {
-            Fact::Persisted { commit, hash, .. } => {
-                stores.entry(device).or_default().commits.push((*commit, *hash));
-            }
-            Fact::Started { boot, hash, commit, .. } => {
-                let store = stores.entry(device).or_default();
-                if *boot == Boot::Restart {
-                    if store.hash_of(*commit).is_some_and(|expected| expected != *hash) {
-                        let message = format!(
-                            "A device started on a store that commit {commit} had not left."
-                        );
-                        let place = (CrashesLoseNothing, "store-differs");
-                        findings.report(evidence, place, at, About::default(), message, store.last);
-                    }
-                    acknowledged_writes_are_there(evidence, findings, at, device);
+        let store = stores.entry(device).or_default();
+        if let Fact::Persisted { commit, hash, .. } = &entry.fact {
+            store.commits.push((*commit, *hash));
+        }
+        if let Fact::Started { boot, hash, commit, .. } = &entry.fact {
+            if *boot == Boot::Restart {
+                if store.hash_of(*commit).is_some_and(|expected| expected != *hash) {
+                    let message =
+                        format!("A device started on a store that commit {commit} had not left.");
+                    let place = (CrashesLoseNothing, "store-differs");
+                    findings.report(evidence, place, at, About::default(), message, store.last);
                 }
-                *store = Store { base: Some(*hash), commits: Vec::new(), last: Some(at) };
+                acknowledged_writes_are_there(evidence, findings, at, device);
             }
-            _ => {}
+            *store = Store { base: Some(*hash), commits: Vec::new(), last: Some(at) };
         }
     }
 }

@@ -353,7 +353,7 @@ struct Commit {
 #[derive(Clone, Debug, Default)]
 struct Desk {
     records: BTreeMap<RecordId, Copy>,
-    mirrors: BTreeMap<(Remote, RecordId), (Tag, Option<Arc<Contents>>)>,
+    mirrors: BTreeMap<(Remote, RecordId), Booked>,
     pending: Vec<Commit>,
     /// The durable copies when a backup was made.
     image: BTreeMap<RecordId, Copy>,
@@ -635,9 +635,12 @@ impl<'a> Scribe<'a> {
         let vault = self.evidence.vault(device);
         let desk = &mut self.desks[usize::from(device.0)];
         let Some((tag, contents)) = booked else {
-            let dropped = desk.mirrors.remove(&(remote, id));
-            if let (Some((_, Some(held))), Some(Ending::Purged), Remote::Zone) =
-                (dropped, desk.zone_ended, remote)
+            let dropped = desk.mirrors.remove(&(remote, id)).flatten();
+            // Of a damaged row only the tag is known; what stood there is what is here.
+            let local = || desk.records.get(&id).and_then(|copy| copy.contents.clone());
+            let held = dropped.and_then(|(_, held)| held.or_else(local));
+            if let (Some(held), Some(Ending::Purged), Remote::Zone) =
+                (held, desk.zone_ended, remote)
             {
                 let cell = self.purge(at, device, id, &held);
                 let entry = joined.entry(id).or_insert_with(|| (Set::default(), true));
@@ -645,7 +648,7 @@ impl<'a> Scribe<'a> {
             }
             return;
         };
-        desk.mirrors.insert((remote, id), (*tag, contents.clone()));
+        desk.mirrors.insert((remote, id), booked.clone());
         let Some(contents) = contents else { return };
         let topic = self.evidence.writes.topic_of(vault, id);
         let (made_from, certain) = joined.entry(id).or_insert_with(|| (Set::default(), true));
@@ -791,7 +794,7 @@ impl<'a> Scribe<'a> {
         desk.mirrors = disk
             .mirrors
             .iter()
-            .filter_map(|(key, line)| Some((*key, line.last()?.clone()?)))
+            .filter_map(|(key, line)| Some((*key, line.last()?.clone())))
             .collect();
     }
 

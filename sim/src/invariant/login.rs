@@ -20,14 +20,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut looks = evidence.looks.iter().peekable();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
-        if let Fact::Answered(_, Answered::SignedIn { partial }) = &entry.fact {
-            if let Some(Session::SigningIn(asked)) = before(&sessions, device, at) {
-                if *partial {
-                    unproven.insert(device, asked);
-                } else {
-                    is_whole(evidence, findings, at, device, asked);
-                    unproven.remove(&device);
-                }
+        if let Fact::Answered(_, Answered::SignedIn { partial }) = &entry.fact
+            && let Some(Session::SigningIn(asked)) = before(&sessions, device, at)
+        {
+            unproven.insert(device, asked);
+            if !partial {
+                unproven.remove(&device);
+                is_whole(evidence, findings, at, device, asked);
             }
         }
         if matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {

@@ -15,17 +15,16 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     writes(evidence, findings);
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
-        match &entry.fact {
-            Fact::Persisted { changes, .. } => {
-                for change in changes {
-                    if let Change::Mirror(remote, id, Some((tag, contents))) = change {
-                        let booked = (*remote, *id, *tag);
-                        books(evidence, findings, at, device, booked, contents.as_deref());
-                    }
+        if let Fact::Persisted { changes, .. } = &entry.fact {
+            for change in changes {
+                if let Change::Mirror(remote, id, Some((tag, contents))) = change {
+                    let booked = (*remote, *id, *tag);
+                    books(evidence, findings, at, device, booked, contents.as_deref());
                 }
             }
-            Fact::Answered(_, Answered::SignedOut) => signed_out(evidence, findings, at, device),
-            _ => {}
+        }
+        if matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {
+            signed_out(evidence, findings, at, device);
         }
     }
 }

@@ -63,27 +63,49 @@ impl Sessions {
 
 fn next(now: Session, at: usize, fact: &Fact) -> Option<Session> {
     match fact {
-        Fact::Started { boot: Boot::Restart, .. } => match now {
-            Session::SigningIn(asked) | Session::Resuming(asked) => Some(Session::Resuming(asked)),
-            Session::SigningOut => Some(Session::Resuming(at)),
-            Session::Out | Session::In => None,
+        Fact::Started { boot, holds, .. } => started(now, at, *boot, holds),
+        Fact::Asked(_, asked) => match (asked, now) {
+            (Asked::SignIn, Session::SigningIn(_)) => None,
+            (Asked::SignIn, _) => Some(Session::SigningIn(at)),
+            (Asked::SignOut, Session::In) => Some(Session::SigningOut),
+            _ => None,
         },
-        Fact::Started { holds, .. } => {
-            let has_key = holds.iter().any(|change| matches!(change, Change::Key(true)));
+        Fact::Answered(_, answer) => match (answer, now) {
+            (Answered::SignedIn { .. }, _) => Some(Session::In),
+            (Answered::SignedOut, _) => Some(Session::Out),
+            (Answered::Refused(_), Session::SigningOut) => Some(Session::In),
+            _ => None,
+        },
+        Fact::Skipped(_)
+        | Fact::Persisted { .. }
+        | Fact::Durable(_)
+        | Fact::PersistFailed(_)
+        | Fact::Sent { .. }
+        | Fact::Delivered { .. }
+        | Fact::Lost { .. }
+        | Fact::Committed { .. }
+        | Fact::Removed { .. }
+        | Fact::Served { .. }
+        | Fact::Declined(..)
+        | Fact::Faulted(_)
+        | Fact::Ended(_)
+        | Fact::Healed
+        | Fact::Settled { .. }
+        | Fact::Killed { .. }
+        | Fact::Panicked(_)
+        | Fact::Found { .. } => None,
+    }
+}
+
+/// A saved session outlives a crash; what was under way goes on without anybody to answer.
+fn started(now: Session, at: usize, boot: Boot, holds: &[Change]) -> Option<Session> {
+    let has_key = holds.iter().any(|change| matches!(change, Change::Key(true)));
+    match (boot, now) {
+        (Boot::Restart, Session::SigningIn(asked)) => Some(Session::Resuming(asked)),
+        (Boot::Restart, Session::SigningOut) => Some(Session::Resuming(at)),
+        (Boot::Restart, Session::Out | Session::In | Session::Resuming(_)) => None,
+        (Boot::First | Boot::Restored | Boot::Cloned(_), _) => {
             Some(if has_key { Session::In } else { Session::Out })
         }
-        Fact::Asked(_, Asked::SignIn) => match now {
-            Session::SigningIn(_) => None,
-            Session::Resuming(_) | Session::Out | Session::In | Session::SigningOut => {
-                Some(Session::SigningIn(at))
-            }
-        },
-        Fact::Asked(_, Asked::SignOut) => (now == Session::In).then_some(Session::SigningOut),
-        Fact::Answered(_, Answered::SignedIn { .. }) => Some(Session::In),
-        Fact::Answered(_, Answered::SignedOut) => Some(Session::Out),
-        Fact::Answered(_, Answered::Refused(_)) => {
-            (now == Session::SigningOut).then_some(Session::In)
-        }
-        _ => None,
     }
 }

@@ -44,23 +44,23 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             );
         }
         let Node::Device(device) = entry.node else { continue };
-        match &entry.fact {
+        if matches!(
+            entry.fact,
             Fact::Started { .. }
-            | Fact::Asked(_, Asked::SignIn | Asked::SignOut)
-            | Fact::Answered(_, Answered::SignedOut) => {
-                lines.retain(|key, _| key.0 != device);
-            }
-            Fact::Sent { to: Node::Remote(remote), letter, .. } if !letter.answer => {
-                let line = lines.entry((device, *remote)).or_default();
-                line.sent(evidence, findings, at, device, *letter);
-            }
-            Fact::Delivered { from: Node::Remote(remote), letter, refused, .. }
-                if letter.answer =>
-            {
-                let line = lines.entry((device, *remote)).or_default();
-                line.answered(evidence, at, *letter, *refused);
-            }
-            _ => {}
+                | Fact::Asked(_, Asked::SignIn | Asked::SignOut)
+                | Fact::Answered(_, Answered::SignedOut)
+        ) {
+            lines.retain(|key, _| key.0 != device);
+        }
+        if let Fact::Sent { to: Node::Remote(remote), letter, .. } = &entry.fact {
+            let line = lines.entry((device, *remote)).or_default();
+            line.sent(evidence, findings, at, device, *letter);
+        }
+        if let Fact::Delivered { from: Node::Remote(remote), letter, refused, .. } = &entry.fact
+            && letter.answer
+        {
+            let line = lines.entry((device, *remote)).or_default();
+            line.answered(evidence, at, *letter, *refused);
         }
     }
 }
