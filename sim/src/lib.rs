@@ -6,8 +6,19 @@ compile_error!(
      replaces those flags: unset it, and build from inside the workspace."
 );
 
+mod agenda;
+mod clock;
+mod disk;
+mod fault;
 pub mod history;
+mod inbox;
 pub mod invariant;
+mod keychain;
 pub mod plan;
+mod post;
+pub mod random;
 pub mod remote;
 pub mod run;
+mod shell;
+mod workload;
+mod world;
