@@ -390,6 +390,13 @@ impl Client {
         unreachable!("the range has no end")
     }
 
+    /// Pulls if a hint has arrived that is not about its own save.
+    pub(super) fn pull_if_hinted(&mut self, lab: &mut Lab) {
+        if lab.hints.drain(..).any(|(vault, saver)| vault == HOME && saver != self.who.node) {
+            self.pull(lab);
+        }
+    }
+
     /// Pulls and pushes.
     pub(super) fn sync(&mut self, lab: &mut Lab) {
         self.pull(lab);
