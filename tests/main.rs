@@ -3,4 +3,5 @@
 mod conformance;
 mod determinism;
 mod laws;
+mod scenarios;
 mod tidy;

@@ -7,6 +7,8 @@ compile_error!(
 );
 
 mod agenda;
+pub mod capsule;
+pub mod cli;
 mod clock;
 mod disk;
 mod fault;
@@ -15,10 +17,18 @@ mod inbox;
 pub mod invariant;
 mod keychain;
 pub mod plan;
+pub mod pool;
 mod post;
 pub mod random;
 pub mod remote;
+pub mod report;
 pub mod run;
+pub mod scenario;
 mod shell;
+pub mod shrink;
+pub mod sweep;
+pub mod trial;
+pub mod verdict;
 mod workload;
 mod world;
+pub mod zoo;

@@ -1,8 +1,9 @@
 //! All randomness of the simulator, in two kinds.
 //!
-//! A [`Stream`] is a long sequence under a name: it draws plans, and one concern's draws never shift
-//! another's. A [`Draw`] is a function of a run's nature and of a thing's lineage, never of how many
-//! draws came before: remove one step of a plan and every other draw stays the same.
+//! A [`Stream`] is a long sequence under a name (`plan/devices`, `workload/phone`): it draws plans,
+//! and one concern's draws never shift another's. A [`Draw`] is a function of a run's nature and of
+//! a thing's lineage, never of how many draws came before: remove one step of a plan and every other
+//! draw stays the same.
 
 use engine::time::Span;
 use rand_chacha::ChaCha8Rng;
@@ -10,50 +11,99 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::plan::{Chance, Node, SpanRange};
 
-/// A named sequence of random values.
+/// All streams of one seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Streams {
+    seed: u64,
+}
+
+impl Streams {
+    /// The streams of this seed.
+    pub const fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// The stream of this name, from its beginning.
+    pub fn stream(self, name: &str) -> Stream {
+        stream(self.seed, name)
+    }
+}
+
+/// The stream of this name of this seed, from its beginning.
+pub fn stream(seed: u64, name: &str) -> Stream {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.set_stream(hash(name));
+    Stream(generator)
+}
+
+/// A stream of random values.
 #[derive(Clone, Debug)]
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of this name, of this seed.
-    pub fn named(seed: u64, name: &str) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(hash(name));
-        Self(rng)
-    }
-
     /// A random number.
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// A number below `n`, which is not 0.
+    /// A number below `n`, which must not be 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        scale(self.next_u64(), n)
+        assert!(n > 0, "there is no number below 0");
+        self.next_u64() % n
     }
 
-    /// Does something of this chance happen?
-    pub fn happens(&mut self, chance: Chance) -> bool {
-        self.below(MILLION) < u64::from(chance.0)
+    /// A number between two bounds, both included.
+    pub fn between(&mut self, low: i64, high: i64) -> i64 {
+        let width = u64::try_from(i128::from(high) - i128::from(low) + 1)
+            .expect("the bounds are in order and closer than all numbers");
+        low.saturating_add_unsigned(self.below(width))
     }
 
-    /// A span between two bounds, both included.
-    pub fn span(&mut self, range: SpanRange) -> Span {
-        let width = range.high.0.saturating_sub(range.low.0).saturating_add(1);
-        Span(range.low.0 + self.below(width))
+    /// True in so many of a million cases.
+    pub fn chance(&mut self, ppm: u32) -> bool {
+        self.below(1_000_000) < u64::from(ppm)
     }
 
-    /// One of these; `None` of none.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        let len = u64::try_from(items.len()).expect("a length fits into 64 bits");
-        (len > 0).then(|| &items[index(self.below(len))])
+    /// One of these, of which there must be some.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[usize::try_from(self.below(of.len() as u64)).expect("an index is as small as a length")]
     }
 
-    /// Brings these into a random order.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let other = index(self.below(last as u64 + 1));
-            items.swap(last, other);
+    /// An index, each as likely as its weight. Not all weights may be 0.
+    pub fn weighted(&mut self, weights: impl Iterator<Item = u32> + Clone) -> usize {
+        let total: u64 = weights.clone().map(u64::from).sum();
+        let mut left = self.below(total);
+        for (at, weight) in weights.enumerate() {
+            match left.checked_sub(u64::from(weight)) {
+                Some(rest) => left = rest,
+                None => return at,
+            }
+        }
+        unreachable!("the draw is below the sum of the weights")
+    }
+
+    /// A number between two bounds whose order of magnitude is uniform: small ones are as likely
+    /// as large ones. With bounds of different sign, the sign is drawn first.
+    pub fn magnitude(&mut self, low: i64, high: i64) -> i64 {
+        if low < 0 && high > 0 {
+            let (low, high) = if self.chance(500_000) { (low, 0) } else { (0, high) };
+            return self.magnitude(low, high);
+        }
+        if high <= 0 && low < 0 {
+            return -self.magnitude(-high, -low);
+        }
+        let bits = |n: i64| 64 - n.unsigned_abs().leading_zeros();
+        let size = self.between(i64::from(bits(low)), i64::from(bits(high)));
+        let floor = if size == 0 { 0 } else { 1 << (size - 1) };
+        let ceiling = if size == 0 { 0 } else { (floor - 1) + floor };
+        self.between(floor.max(low), ceiling.min(high))
+    }
+
+    /// Puts these into a random order.
+    pub fn shuffle<T>(&mut self, of: &mut [T]) {
+        for at in (1..of.len()).rev() {
+            let other = usize::try_from(self.below(at as u64 + 1)).expect("below an index");
+            of.swap(at, other);
         }
     }
 }
@@ -143,12 +193,10 @@ fn scale(value: u64, n: u64) -> u64 {
     u64::try_from((u128::from(value) * u128::from(n)) >> 64).expect("it is below n")
 }
 
-fn index(n: u64) -> usize {
-    usize::try_from(n).expect("it is below a length")
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -197,10 +245,25 @@ mod tests {
     }
 
     #[test]
-    fn streams_of_different_names_are_different() {
-        let mut one = Stream::named(5, "faults");
-        let mut two = Stream::named(5, "workload");
-        assert_ne!(one.next_u64(), two.next_u64());
-        assert_eq!(Stream::named(5, "faults").next_u64(), Stream::named(5, "faults").next_u64());
+    fn streams_of_other_names_differ_and_of_the_same_name_agree() {
+        let streams = Streams::new(7);
+        let first = streams.stream("faults").next_u64();
+        assert_eq!(first, streams.stream("faults").next_u64());
+        assert_ne!(first, streams.stream("timing").next_u64());
+        assert_ne!(first, Streams::new(8).stream("faults").next_u64());
+    }
+
+    proptest! {
+        #[test]
+        fn draws_stay_within_their_bounds(
+            seed: u64,
+            a in -1_000_000_000i64..1_000_000_000,
+            b in -1_000_000_000i64..1_000_000_000,
+        ) {
+            let (low, high) = (a.min(b), a.max(b));
+            let mut stream = stream(seed, "bounds");
+            prop_assert!((low..=high).contains(&stream.between(low, high)));
+            prop_assert!((low..=high).contains(&stream.magnitude(low, high)));
+        }
     }
 }
