@@ -345,6 +345,8 @@ fn the_feed_tells_the_latest_state_and_lists_deletions_apart() {
     }
     assert_eq!(rows, [(meal(1), "axy".to_owned()), (meal(2), "again".to_owned())]);
     assert_eq!(deleted, [meal(4)]);
+    let everything = lab.rows(client.who, Order::Token, None);
+    assert_eq!(everything.deleted, [], "who asks for everything is told what there is");
     // Removing what is gone succeeds, and is no change.
     let ids = vec![meal(4)];
     assert_eq!(lab.ask(client.who, Request::Remove { vault: HOME, ids }), Reply::Done);
@@ -354,6 +356,9 @@ fn the_feed_tells_the_latest_state_and_lists_deletions_apart() {
 #[test]
 fn deletions_are_not_remembered_for_ever() {
     let (mut lab, client) = settled();
+    for key in 10..20 {
+        lab.give(HOME, meal(key), "n"); // So that a listing takes several pages.
+    }
     lab.ask(device(2, HOME), Request::Remove { vault: HOME, ids: vec![meal(1)] });
     lab.control(Control::ExpireCursors); // The client was away for too long.
 
