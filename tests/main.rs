@@ -1,3 +1,4 @@
 //! Every test of the workspace.
 
+mod cli;
 mod laws;
