@@ -1,4 +1,8 @@
 //! Every test of the workspace.
 
 mod cli;
+mod conformance;
+mod determinism;
 mod laws;
+mod scenarios;
+mod tidy;

@@ -1,0 +1,349 @@
+//! Scenarios: what QA writes, as plain data. Text becomes a [`Scenario`], a scenario and a seed
+//! become a [`Plan`], and a plan is written back as a scenario in which nothing is left to draw.
+//!
+//! Knows nothing of the world that executes plans. `draw(read(print(plan)))` is that same plan,
+//! whatever the seed: a capsule is an ordinary scenario file.
+
+mod check;
+mod draw;
+mod print;
+mod problem;
+mod quantity;
+mod read;
+mod words;
+
+use engine::flaw::Flaw;
+use engine::id::{Kind, RecordId, Remote, UserId};
+use engine::record::Value;
+use engine::time::Span;
+
+use crate::invariant::Invariant;
+use crate::plan::{Act, AtEnd, Chance, Given, Node, Trigger};
+
+pub use draw::{draw, is_fault_free};
+pub use print::print;
+pub use problem::{Code, Problem, render};
+pub use quantity::{Choice, Range, Unit};
+pub use read::{MAX_BYTES, read};
+pub use words::{Ingredient, Parameter, Verb, Who, Word, events, words};
+
+/// A scenario file as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// The file's stem.
+    pub name: String,
+    /// What it is, in a line.
+    pub title: String,
+    /// What happens, in a few sentences.
+    pub story: String,
+    /// Where it was reported.
+    pub ticket: Option<String>,
+    /// By what it can be selected.
+    pub tags: Vec<String>,
+    /// How many seeds `run` takes.
+    pub seeds: u64,
+    /// What is expected of the product, and of the product with a flaw.
+    pub verdicts: Verdicts,
+    /// What must happen often enough for a sweep to mean anything.
+    pub must_happen: Vec<MustHappen>,
+    /// Where a capsule came from.
+    pub capsule: Option<CapsuleHead>,
+    /// What a printed plan fixes beside its text: such a file leaves nothing to draw.
+    pub fixed: Option<Fixed>,
+    /// The people, by [`UserId`].
+    pub users: Vec<String>,
+    /// The remotes.
+    pub remotes: Vec<RemoteSpec>,
+    /// The devices, by their index in the plan.
+    pub devices: Vec<DeviceSpec>,
+    /// The records that are there before the start.
+    pub given: Vec<Given>,
+    /// Records to make for every user, with drawn contents: a kind and its keys.
+    pub make: Vec<Make>,
+    /// The world's parameters, by [`Parameter`].
+    pub settings: Vec<Choice>,
+    /// Random use.
+    pub mix: Option<Mix>,
+    /// Random trouble.
+    pub trouble: Vec<Trouble>,
+    /// What happens, in order.
+    pub script: Vec<Line>,
+    /// How long the storm lasts.
+    pub lasts: Span,
+    /// By when after the storm everything must have settled.
+    pub settle_within: Option<Span>,
+    /// What the file is about. All invariants are always judged.
+    pub always: Vec<Invariant>,
+    /// Values at the end.
+    pub at_end: Vec<AtEnd>,
+}
+
+impl Scenario {
+    /// What each seed picks a parameter from.
+    pub fn setting(&self, parameter: Parameter) -> &Choice {
+        &self.settings[parameter as usize]
+    }
+}
+
+/// The verdicts that a file expects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Of the product, on every seed.
+    pub product: Option<Expect>,
+    /// Of the product with a flaw, and the line that says so.
+    pub with: Vec<(Flaw, Expect, u32)>,
+}
+
+/// One expected verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing is violated.
+    Pass,
+    /// Some seed violates this.
+    Violates {
+        /// Which.
+        invariant: Invariant,
+        /// Within so many seeds.
+        within: u32,
+    },
+}
+
+/// Something that must happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MustHappen {
+    /// The name of a coverage point, of a stage event or of a fault's verb.
+    pub what: String,
+    /// How often.
+    pub at_least: AtLeast,
+    /// In each seed by itself?
+    pub each_seed: bool,
+    /// The line that says so.
+    pub line: u32,
+}
+
+/// How often something must happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtLeast {
+    /// So many times in a sweep, or in each seed.
+    Times(u64),
+    /// At least once in this share of the seeds.
+    Seeds(Chance),
+}
+
+/// Where a capsule came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapsuleHead {
+    /// The seed that the plan was drawn from.
+    pub seed: u64,
+    /// What decides the keyed draws.
+    pub nature: u64,
+    /// The flaws that were on.
+    pub flaws: Vec<Flaw>,
+    /// The build that failed.
+    pub build: String,
+    /// What was violated.
+    pub invariant: Invariant,
+    /// Where in the judge.
+    pub site: String,
+    /// The kind of the record concerned.
+    pub record_kind: Option<Kind>,
+    /// The write that was lost, in words.
+    pub lost: Option<String>,
+    /// The digest of the failing run.
+    pub digest: String,
+    /// The scenario that it was drawn from.
+    pub scenario: String,
+}
+
+/// What a printed plan fixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// The name of the scenario that it was drawn from.
+    pub scenario: String,
+    /// The seed that it was drawn from.
+    pub seed: u64,
+    /// What decides the keyed draws.
+    pub nature: u64,
+}
+
+/// A remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteSpec {
+    /// Its name.
+    pub name: String,
+    /// Which kind.
+    pub kind: Remote,
+    /// The most rows in a page.
+    pub page: Choice,
+    /// The most rows in a save.
+    pub batch: Choice,
+    /// How long a transaction takes; drawn each time.
+    pub commit: Choice,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceSpec {
+    /// Its name.
+    pub name: String,
+    /// Whose it is; each seed picks one.
+    pub users: Vec<UserId>,
+    /// How it begins; each seed picks one.
+    pub states: Vec<State>,
+    /// When it begins.
+    pub start: Choice,
+    /// How far its clock is off, small and large alike.
+    pub clock: Choice,
+    /// How fast its clock runs away, in parts per million.
+    pub drift: Choice,
+}
+
+/// How a device begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Signed in, with all given rows.
+    Prepared,
+    /// Empty; signs in at its start.
+    Fresh,
+    /// Made by a clone; left out if nothing clones it.
+    Cloned,
+}
+
+/// Records of one kind for every user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Make {
+    /// Which kind.
+    pub kind: Kind,
+    /// The first key.
+    pub low: u32,
+    /// The last key.
+    pub high: u32,
+}
+
+/// Random use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// From the start for so long.
+    pub lasts: Span,
+    /// About one deed per device in this time.
+    pub every: Span,
+    /// How often each deed.
+    pub weights: Vec<(Ingredient, u32)>,
+    /// How often each kind of record.
+    pub kinds: Vec<(Kind, u32)>,
+    /// How many records each user has, over all kinds.
+    pub rows: Choice,
+    /// This share of deeds falls on the hot rows.
+    pub hot_share: Choice,
+    /// How many rows are hot.
+    pub hot_rows: Choice,
+    /// Bytes of a text.
+    pub size: Choice,
+    /// This share of deeds starts a burst.
+    pub burst_share: Choice,
+    /// So many devices take part in it, each once or twice.
+    pub burst_devices: Choice,
+    /// Within so long.
+    pub burst_within: Choice,
+    /// Between open and save, and between logout and login.
+    pub pause: Choice,
+}
+
+/// A family of random faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which.
+    pub verb: Verb,
+    /// A seed has this family at all.
+    pub chance: Chance,
+    /// One per device, remote or user, as the verb has it, in this time on average.
+    pub every: Span,
+    /// How long it lasts.
+    pub lasts: Choice,
+    /// It lasts for ever.
+    pub forever: Chance,
+    /// How strong it is: `times`, `wait`, `by` or `taking`, as the verb has it.
+    pub strength: Choice,
+    /// For `end-zone`: how.
+    pub how: Vec<engine::remote::Ending>,
+}
+
+/// A line of the script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// When.
+    pub when: Moment,
+    /// What, and how long that lasts, once for each that the line names.
+    pub acts: Vec<(Act, Lasts)>,
+    /// The line of the file, from 1.
+    pub line: u32,
+}
+
+/// When a line happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// At a moment since the start.
+    At(Choice),
+    /// So long after the previous line.
+    After(Choice),
+    /// So long after an event.
+    On(Trigger, Choice),
+}
+
+/// How long what a line begins lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// It says so itself, or nothing lasts.
+    AsWritten,
+    /// A drawn span.
+    For(Choice),
+    /// Until the line of this index, which heals it.
+    Until(usize),
+}
+
+/// A summary for lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The name.
+    pub name: String,
+    /// The title.
+    pub title: String,
+    /// By what it can be selected.
+    pub tags: Vec<String>,
+    /// How many devices it has.
+    pub devices: usize,
+    /// How long its storm lasts.
+    pub lasts: Span,
+    /// How many seeds `run` takes.
+    pub seeds: u64,
+}
+
+impl Scenario {
+    /// What a list shows.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            name: self.name.clone(),
+            title: self.title.clone(),
+            tags: self.tags.clone(),
+            devices: self.devices.len(),
+            lasts: self.lasts,
+            seeds: self.seeds,
+        }
+    }
+
+    /// The node of this name.
+    pub(crate) fn node(&self, name: &str) -> Option<Node> {
+        if let Some(at) = self.devices.iter().position(|device| device.name == name) {
+            let id = u16::try_from(at).expect("the reader limits the number of devices");
+            return Some(Node::Device(engine::id::DeviceId(id)));
+        }
+        let remote = self.remotes.iter().find(|remote| remote.name == name)?;
+        Some(Node::Remote(remote.kind))
+    }
+}
+
+/// Values as a scenario sets them: of one record.
+pub(crate) type Fields = Vec<(engine::id::FieldId, Value)>;
+
+/// The rows that a scenario's text names, for the lint.
+pub(crate) type Rows = std::collections::BTreeSet<RecordId>;

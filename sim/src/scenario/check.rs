@@ -1,0 +1,174 @@
+//! The lint: what a scenario says is well written but makes little sense.
+//!
+//! All of these are warnings. Whoever wrote the file may know better.
+
+use std::collections::BTreeSet;
+
+use super::problem::{Code, Problem, suggest};
+use super::words::events;
+use super::{Lasts, Line, Moment, Rows, Scenario, Verb};
+use crate::plan::{Act, Deed, Fault};
+
+/// Looks for what makes little sense.
+pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if scenario.fixed.is_some() {
+        // A printed plan was cut by a machine; it owes no explanation.
+        return problems;
+    }
+    not_given(scenario, text, &mut problems);
+    cannot_happen(scenario, text, &mut problems);
+    estimated(scenario, text, &mut problems);
+    let whole =
+        |code, message: &str, help: &str| Problem::new(code, text, 0..0, message).help(help);
+    if scenario.title.is_empty() || scenario.story.is_empty() {
+        let message = "the scenario has no title or no story";
+        problems.push(whole(Code::NoStory, message, "say under [scenario] what it is about"));
+    }
+    if scenario.always.is_empty() {
+        let message = "the scenario does not say what it is about";
+        let help = "add always = [\"no-lost-writes\"] under [expect]; all invariants are judged \
+                    anyway";
+        problems.push(whole(Code::NothingClaimed, message, help));
+    }
+    if scenario.script.is_empty() && scenario.mix.is_none() && scenario.trouble.is_empty() {
+        let message = "nobody does anything and nothing goes wrong";
+        problems.push(whole(Code::NothingHappens, message, "add a [script] or a [mix]"));
+    }
+    problems
+}
+
+/// The bytes of a line, without the spaces around it.
+fn line_span(text: &str, line: u32) -> std::ops::Range<usize> {
+    let lines = text.split_inclusive('\n');
+    let start: usize = lines.take((line.max(1) - 1) as usize).map(str::len).sum();
+    let rest = &text[start..];
+    let content = rest.lines().next().unwrap_or_default();
+    let indent = content.len() - content.trim_start().len();
+    start + indent..start + content.trim_end().len().max(indent)
+}
+
+fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
+    if scenario.mix.is_some() {
+        return;
+    }
+    let mut known: Rows = scenario.given.iter().map(|given| given.id).collect();
+    for make in &scenario.make {
+        let keys = make.low..=make.high;
+        known.extend(keys.map(|key| engine::id::RecordId { kind: make.kind, key }));
+    }
+    let mut told = BTreeSet::new();
+    for line in &scenario.script {
+        for (act, _) in &line.acts {
+            let (touched, makes) = match act {
+                Act::User(_, deed) => match deed {
+                    // A blind write is how a script makes a record.
+                    Deed::Overwrite(id, _) => (Some(*id), true),
+                    Deed::Edit(id, _)
+                    | Deed::Open(id)
+                    | Deed::Save(id, _)
+                    | Deed::Increment(id, _, _)
+                    | Deed::Delete(id)
+                    | Deed::Undelete(id) => (Some(*id), false),
+                    Deed::Read(_)
+                    | Deed::Sync
+                    | Deed::SignIn
+                    | Deed::SignOut
+                    | Deed::RotateKey
+                    | Deed::Register(..) => (None, false),
+                },
+                Act::Fault(fault) => (row_of(fault), false),
+                Act::Wait => (None, false),
+            };
+            let Some(id) = touched else { continue };
+            if !known.contains(&id) && !makes && told.insert(id) {
+                let message = format!("{id} is not there when this happens");
+                problems.push(
+                    Problem::new(Code::NotGiven, text, line_span(text, line.line), message)
+                        .label("nobody has made it before")
+                        .help(format!(
+                            "add {{ row = \"{id}\", everywhere = … }} under [given], or make it with \
+                             `overwrite`"
+                        )),
+                );
+            }
+            if makes {
+                known.insert(id);
+            }
+        }
+    }
+}
+
+fn row_of(fault: &Fault) -> Option<engine::id::RecordId> {
+    if let Fault::HideRow(_, id, _)
+    | Fault::CorruptRow(_, _, id, _, _)
+    | Fault::RejectRow(_, _, id, _) = fault
+    {
+        Some(*id)
+    } else {
+        None
+    }
+}
+
+fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
+    let scripted = scenario.script.iter().flat_map(|line| &line.acts).filter_map(|(act, _)| {
+        if let Act::Fault(fault) = act { Some(Verb::of_fault(fault)) } else { None }
+    });
+    let drawn = scenario.trouble.iter().map(|trouble| trouble.verb);
+    let mut possible: BTreeSet<Verb> = scripted.chain(drawn).collect();
+    if possible.contains(&Verb::RestoreImage) {
+        possible.insert(Verb::SaveImage);
+    }
+    for must in &scenario.must_happen {
+        let Some(verb) = Verb::of_name(&must.what).filter(|verb| verb.is_fault()) else { continue };
+        if !possible.contains(&verb) {
+            let message = format!("`{}` never happens in this scenario", must.what);
+            problems.push(
+                Problem::new(Code::CannotHappen, text, line_span(text, must.line), message)
+                    .label("neither [trouble] nor [script] has it")
+                    .help(suggest(
+                        &must.what,
+                        events().filter(|event| {
+                            Verb::of_name(event).is_some_and(|verb| possible.contains(&verb))
+                        }),
+                    )),
+            );
+        }
+    }
+}
+
+/// A fault that is healed across an event has no known length.
+fn estimated(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
+    let mut era = 0;
+    let eras: Vec<u32> = scenario
+        .script
+        .iter()
+        .zip(1..)
+        .map(|(line, n)| {
+            match line.when {
+                Moment::At(_) => era = 0,
+                Moment::On(..) => era = n,
+                Moment::After(_) => {}
+            }
+            era
+        })
+        .collect();
+    for (at, line) in scenario.script.iter().enumerate() {
+        for (_, lasts) in &line.acts {
+            let Lasts::Until(end) = lasts else { continue };
+            if eras[at] != eras[*end] {
+                let end: &Line = &scenario.script[*end];
+                problems.push(
+                    Problem::new(
+                        Code::Estimated,
+                        text,
+                        line_span(text, end.line),
+                        "when this happens is estimated, since a step before it waits for an event",
+                    )
+                    .label("this ends a fault that began on the clock")
+                    .help("give the fault a length with `for`, or this step a moment with `at`"),
+                );
+            }
+        }
+    }
+}

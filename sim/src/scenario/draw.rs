@@ -1,0 +1,279 @@
+//! Scenario and seed to plan. Whatever can differ between seeds is drawn here and nowhere else.
+//!
+//! Each concern has its own named stream, so that one more device or fault leaves the rest as it
+//! was. Swarm: each seed leaves some features and some families of faults out, but a storm without
+//! any fault is a separate kind, drawn on purpose and rarely.
+
+mod mix;
+pub(super) mod nominal;
+mod trouble;
+
+use engine::device::Timing;
+use engine::flaw::Flaws;
+use engine::id::{DeviceId, UserId};
+use engine::time::{Span, Time};
+
+use super::words::last_for;
+use super::{
+    Choice, DeviceSpec, Lasts, Moment, Parameter, Range, RemoteSpec, Scenario, State, Unit,
+};
+use crate::plan::{
+    Act, Chance, DevicePlan, Disk, Fault, Network, Plan, RemotePlan, SignIn, SpanRange, Start,
+    Step, When,
+};
+use crate::random::{Stream, Streams};
+
+/// This share of the seeds of a scenario with `[trouble]` is free of faults.
+const CALM: u32 = 30_000;
+
+/// Draws the plan of a seed. A printed plan has no choice left: its seed and nature are its own.
+pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
+    let fixed = scenario.fixed.as_ref();
+    let seed = fixed.map_or(seed, |fixed| fixed.seed);
+    let streams = Streams::new(seed);
+    let calm =
+        fixed.is_none() && !scenario.trouble.is_empty() && streams.stream("plan/calm").chance(CALM);
+    let settings = Settings { scenario, streams, calm };
+    let mut plan = Plan {
+        scenario: fixed.map_or(&scenario.name, |fixed| &fixed.scenario).clone(),
+        seed,
+        nature: fixed.map_or_else(|| streams.stream("nature").next_u64(), |fixed| fixed.nature),
+        users: scenario.users.clone(),
+        devices: scenario.devices.iter().map(|device| device_plan(device, streams)).collect(),
+        remotes: scenario.remotes.iter().map(|remote| remote_plan(remote, streams)).collect(),
+        given: scenario.given.clone(),
+        timing: settings.timing(),
+        network: settings.network(),
+        disk: Disk {
+            commit: settings.span_range(Parameter::DiskCommit),
+            answer: settings.span_range(Parameter::DiskAnswer),
+        },
+        keychain: settings.span_range(Parameter::KeyDelay),
+        sign_in: SignIn {
+            delay: settings.span_range(Parameter::SignInDelay),
+            valid: settings.span(Parameter::Valid),
+            expired_first: settings.chance(Parameter::ExpiredFirst),
+            foreign_first: settings.chance(Parameter::ForeignFirst),
+        },
+        steps: script(scenario, streams),
+        storm: scenario.lasts,
+        at_end: scenario.at_end.clone(),
+        settle_within: scenario.settle_within,
+        flaws,
+    };
+    let mut random = Vec::new();
+    if let Some(mix) = &scenario.mix {
+        random = mix::draw(mix, &scenario.make, &mut plan, streams);
+    } else {
+        mix::make(&scenario.make, &mut plan, streams);
+    }
+    if !calm {
+        random.extend(trouble::draw(&scenario.trouble, &plan, &random, streams));
+    }
+    random.sort_by_key(|(at, _)| *at);
+    plan.steps.extend(random.into_iter().map(|(at, act)| Step { when: When::At(at), act }));
+    settle_clones(&mut plan, fixed.is_some());
+    plan
+}
+
+/// Is nothing wrong in this plan's world? Such seeds are a separate kind, to be counted apart.
+pub fn is_fault_free(plan: &Plan) -> bool {
+    let network = &plan.network;
+    let chances = [
+        network.loss,
+        network.duplicate,
+        network.reply_loss,
+        network.hint_loss,
+        plan.sign_in.expired_first,
+        plan.sign_in.foreign_first,
+    ];
+    chances.iter().all(|chance| chance.0 == 0)
+        && plan.steps.iter().all(|step| !matches!(step.act, Act::Fault(_)))
+}
+
+/// A clone belongs to the user of its original, and a spare that nothing clones does not exist.
+fn settle_clones(plan: &mut Plan, fixed: bool) {
+    let clones: Vec<(DeviceId, DeviceId)> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step.act {
+            Act::Fault(Fault::Clone(original, copy)) => Some((original, copy)),
+            Act::Fault(_) | Act::User(..) | Act::Wait => None,
+        })
+        .collect();
+    for (original, copy) in &clones {
+        plan.devices[usize::from(copy.0)].user = plan.devices[usize::from(original.0)].user;
+    }
+    while !fixed
+        && plan.devices.last().is_some_and(|last| last.start == Start::Cloned)
+        && clones.iter().all(|(_, copy)| usize::from(copy.0) + 1 != plan.devices.len())
+    {
+        plan.devices.pop();
+    }
+}
+
+/// The plain number as a span; scenarios hold no negative ones.
+fn to_span(millis: i64) -> Span {
+    Span(u64::try_from(millis).unwrap_or(0))
+}
+
+fn to_time(millis: i64) -> Time {
+    Time(to_span(millis).0)
+}
+
+fn to_range(range: Range) -> SpanRange {
+    SpanRange { low: to_span(range.low), high: to_span(range.high) }
+}
+
+fn to_u16(number: i64) -> u16 {
+    u16::try_from(number).unwrap_or(if number < 0 { 0 } else { u16::MAX })
+}
+
+fn device_plan(spec: &DeviceSpec, streams: Streams) -> DevicePlan {
+    let mut stream = streams.stream(&format!("plan/devices/{}", spec.name));
+    let user = spec.users.get(pick_index(&mut stream, spec.users.len())).copied();
+    let start = to_time(spec.start.value(&mut stream));
+    let start = match stream.pick(&spec.states) {
+        State::Prepared => Start::Prepared(start),
+        State::Fresh => Start::Fresh(start),
+        State::Cloned => Start::Cloned,
+    };
+    DevicePlan {
+        name: spec.name.clone(),
+        user: user.unwrap_or(UserId(0)),
+        start,
+        clock_offset_ms: skew(&spec.clock, &mut stream),
+        clock_drift_ppm: i32::try_from(skew(&spec.drift, &mut stream))
+            .expect("the reader limits drifts"),
+    }
+}
+
+fn pick_index(stream: &mut Stream, len: usize) -> usize {
+    usize::try_from(stream.below(len.max(1) as u64)).unwrap_or(0)
+}
+
+/// Skews are small or large alike: their order of magnitude is uniform.
+fn skew(choice: &Choice, stream: &mut Stream) -> i64 {
+    let range = choice.range(stream);
+    stream.magnitude(range.low, range.high)
+}
+
+fn remote_plan(spec: &RemoteSpec, streams: Streams) -> RemotePlan {
+    let mut stream = streams.stream(&format!("plan/remotes/{}", spec.name));
+    RemotePlan {
+        name: spec.name.clone(),
+        kind: spec.kind,
+        page: to_u16(spec.page.value(&mut stream)),
+        batch: to_u16(spec.batch.value(&mut stream)),
+        commit: to_range(spec.commit.range(&mut stream)),
+    }
+}
+
+/// The world's parameters as one seed has them.
+struct Settings<'s> {
+    scenario: &'s Scenario,
+    streams: Streams,
+    calm: bool,
+}
+
+impl Settings<'_> {
+    fn stream(&self, parameter: Parameter) -> Stream {
+        let (heading, key) = parameter.place();
+        self.streams.stream(&format!("plan/{heading}/{key}"))
+    }
+
+    fn value(&self, parameter: Parameter) -> i64 {
+        if self.calm && parameter.unit() == Unit::Chance {
+            return 0;
+        }
+        self.scenario.setting(parameter).value(&mut self.stream(parameter))
+    }
+
+    fn span(&self, parameter: Parameter) -> Span {
+        to_span(self.value(parameter))
+    }
+
+    fn chance(&self, parameter: Parameter) -> Chance {
+        Chance(u32::try_from(self.value(parameter)).unwrap_or(0))
+    }
+
+    fn count(&self, parameter: Parameter) -> u16 {
+        to_u16(self.value(parameter))
+    }
+
+    fn span_range(&self, parameter: Parameter) -> SpanRange {
+        to_range(self.scenario.setting(parameter).range(&mut self.stream(parameter)))
+    }
+
+    fn network(&self) -> Network {
+        let typical = self.span(Parameter::Typical);
+        Network {
+            grain: self.span(Parameter::Grain),
+            typical,
+            p99: self.span(Parameter::P99).max(typical),
+            loss: self.chance(Parameter::Loss),
+            duplicate: self.chance(Parameter::Duplicates),
+            reply_loss: self.chance(Parameter::ReplyLoss),
+            hint_loss: self.chance(Parameter::HintLoss),
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        Timing {
+            pull_every: self.span(Parameter::PullEvery),
+            relist_every: self.span(Parameter::RelistEvery),
+            login_patience: self.span(Parameter::LoginPatience),
+            timeout: self.span(Parameter::Timeout),
+            retry_base: self.span(Parameter::RetryBase),
+            retry_cap: self.span(Parameter::RetryCap),
+            page: self.count(Parameter::Page),
+            batch: self.count(Parameter::Batch),
+        }
+    }
+}
+
+/// The script with all its moments fixed.
+fn script(scenario: &Scenario, streams: Streams) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut clock = nominal::Clock::default();
+    // When each line begins, and which steps wait to learn how long they last.
+    let mut begins = Vec::with_capacity(scenario.script.len());
+    let mut open: Vec<(usize, Time, usize)> = Vec::new();
+    for (at, line) in scenario.script.iter().enumerate() {
+        let mut stream = streams.stream(&format!("script/{at}"));
+        let (Moment::At(choice) | Moment::After(choice) | Moment::On(_, choice)) = &line.when;
+        let mut drawn: Vec<(i64, &(Act, Lasts))> =
+            line.acts.iter().map(|act| (choice.value(&mut stream), act)).collect();
+        if !matches!(line.when, Moment::At(_)) {
+            drawn.sort_by_key(|(millis, _)| *millis);
+        }
+        let mut before = 0;
+        for (n, (millis, (act, lasts))) in drawn.into_iter().enumerate() {
+            let when = match &line.when {
+                Moment::At(_) => When::At(to_time(millis)),
+                Moment::On(trigger, _) if n == 0 => When::On(trigger.clone(), to_span(millis)),
+                Moment::After(_) | Moment::On(..) => When::After(to_span(millis - before)),
+            };
+            before = millis;
+            clock.pass(&when);
+            if n == 0 {
+                begins.push(clock.now);
+            }
+            let mut act = act.clone();
+            match (lasts, &mut act) {
+                (Lasts::For(choice), Act::Fault(fault)) => {
+                    last_for(fault, to_span(choice.value(&mut stream)));
+                }
+                (Lasts::Until(end), _) => open.push((steps.len(), clock.now, *end)),
+                (Lasts::For(_) | Lasts::AsWritten, _) => {}
+            }
+            steps.push(Step { when, act });
+        }
+    }
+    for (step, begin, end) in open {
+        if let Act::Fault(fault) = &mut steps[step].act {
+            last_for(fault, begins[end] - begin);
+        }
+    }
+    steps
+}

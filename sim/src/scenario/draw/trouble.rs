@@ -1,0 +1,287 @@
+//! `[trouble]`: what goes wrong by chance. Each family of faults draws from its own stream and is
+//! in a seed or out of it; if all are out, one is taken in.
+//!
+//! Faults are more likely shortly after a deed: between an edit and its durable commit, between a
+//! request and its reply. Rows are damaged, hidden and refused where users work.
+
+use engine::id::{DeviceId, RecordId, Remote, UserId};
+use engine::time::{Span, Time};
+
+use super::mix::{Timed, active, shortly_after, shortly_before};
+use super::{to_span, to_u16};
+use crate::plan::{Act, Deed, Fault, Lasting, Node, Plan, Start};
+use crate::random::{Stream, Streams};
+use crate::scenario::words::{last_for, lasting};
+use crate::scenario::{Trouble, Verb, Who};
+
+/// A fault falls shortly after a deed with this chance, and anywhere otherwise.
+const NEAR: u32 = 650_000;
+/// How long after a deed that is at the most, in milliseconds.
+const SOON: i64 = 1_500;
+/// A family that fewer seeds have is never taken in for lack of others.
+const RARE: u32 = 100_000;
+/// No family has more faults in one plan.
+const MOST: u64 = 2_000;
+
+/// Draws all faults.
+pub(super) fn draw(
+    families: &[Trouble],
+    plan: &Plan,
+    deeds: &[Timed],
+    streams: Streams,
+) -> Vec<Timed> {
+    let scene = Scene::new(plan, deeds);
+    let mut out = Vec::new();
+    let mut left_out = Vec::new();
+    for family in families {
+        let mut stream = streams.stream(&format!("faults/{}", family.verb.name()));
+        let taken = stream.chance(family.chance.0);
+        if taken {
+            scene.family(family, &mut stream, &mut out);
+        } else {
+            left_out.push((family, stream));
+        }
+    }
+    // At least one family is on: the first, in a random order, that finds something to harm.
+    left_out.retain(|(family, _)| family.chance.0 >= RARE);
+    streams.stream("faults/at-least-one").shuffle(&mut left_out);
+    for (family, mut stream) in left_out {
+        if !out.is_empty() {
+            break;
+        }
+        scene.family(family, &mut stream, &mut out);
+    }
+    out
+}
+
+/// Who and what there is to be harmed.
+struct Scene<'p> {
+    plan: &'p Plan,
+    devices: Vec<(DeviceId, UserId, Time)>,
+    users: Vec<UserId>,
+    spares: Vec<DeviceId>,
+    /// When a user did something, where, and to which record.
+    deeds: Vec<(Time, DeviceId, Option<RecordId>)>,
+    rotations: Vec<Time>,
+}
+
+impl<'p> Scene<'p> {
+    fn new(plan: &'p Plan, deeds: &[Timed]) -> Self {
+        let devices: Vec<_> = active(plan).collect();
+        let mut users: Vec<UserId> = devices.iter().map(|(_, user, _)| *user).collect();
+        users.sort();
+        users.dedup();
+        let spares = (0..).map(DeviceId).zip(&plan.devices);
+        let spares = spares.filter(|(_, device)| device.start == Start::Cloned);
+        let spares = spares.map(|(id, _)| id).collect();
+        let mut done = Vec::new();
+        let mut rotations = Vec::new();
+        for (at, act) in deeds {
+            if let Act::User(device, deed) = act {
+                done.push((*at, *device, record_of(deed)));
+                if *deed == Deed::RotateKey {
+                    rotations.push(*at);
+                }
+            }
+        }
+        Self { plan, devices, users, spares, deeds: done, rotations }
+    }
+
+    /// All faults of a family.
+    fn family(&self, family: &Trouble, stream: &mut Stream, out: &mut Vec<Timed>) {
+        let targets = match family.verb.who() {
+            Who::Device => self.devices.len(),
+            Who::Remote => self.plan.remotes.len(),
+            Who::User => self.users.len(),
+            Who::Nobody => 1,
+        };
+        let expected = self.plan.storm.0.saturating_mul(targets as u64) / family.every.0.max(1);
+        let most = match family.verb {
+            Verb::Destroy => 1,
+            Verb::Clone => self.spares.len() as u64,
+            _ => MOST,
+        };
+        // Between half and one and a half times as many as expected, but at least one.
+        let count = (expected / 2 + stream.below(expected + 1)).clamp(1, MOST).min(most);
+        for n in 0..count {
+            let at = usize::try_from(n).unwrap_or(usize::MAX);
+            let _ = self.fault(family, at, stream, out);
+        }
+    }
+
+    /// One fault; `None` if nothing is there to be harmed by it.
+    fn fault(
+        &self,
+        family: &Trouble,
+        nth: usize,
+        stream: &mut Stream,
+        out: &mut Vec<Timed>,
+    ) -> Option<()> {
+        let held = Lasting::Storm;
+        let (device, user, start) = *pick(stream, &self.devices)?;
+        let remote = pick(stream, &self.plan.remotes)?.kind;
+        let strength = strength(family, stream);
+        let span = to_span(strength);
+        let times = to_u16(strength);
+        let mut at = self.moment(family.verb, device, start, stream);
+        let mut fault = match family.verb {
+            Verb::Cut => {
+                let (one, other) = (Node::Device(device), Node::Remote(remote));
+                if stream.chance(500_000) {
+                    Fault::Cut(one, other, held)
+                } else {
+                    Fault::Cut(other, one, held)
+                }
+            }
+            Verb::GoOffline => Fault::Offline(device, held),
+            Verb::SlowLink => Fault::SlowLink(device, remote, times, held),
+            Verb::LoseReplies => Fault::LoseReplies(remote, held),
+            Verb::LoseHints => Fault::LoseHints(remote, held),
+            Verb::Crash => Fault::Crash(device, Span::ZERO),
+            Verb::Pause => Fault::Pause(device, Span::ZERO),
+            Verb::Destroy => {
+                let others = self.devices.iter().filter(|(_, other, _)| *other == user);
+                if others.count() < 2 {
+                    return None;
+                }
+                Fault::Destroy(device)
+            }
+            Verb::RestoreImage => {
+                let saved = between(stream, start, at);
+                at = Time(at.0.max(saved.0 + 1));
+                out.push((saved, Act::Fault(Fault::SaveImage(device))));
+                Fault::RestoreImage(device, Span::ZERO)
+            }
+            Verb::Clone => Fault::Clone(device, *self.spares.get(nth)?),
+            Verb::ClockJump => Fault::ClockJump(device, strength),
+            Verb::FillDisk => Fault::DiskFull(device, held),
+            Verb::SlowDisk => Fault::DiskSlow(device, times, held),
+            Verb::HoldKeys => Fault::HoldKeys(device, held),
+            Verb::ExpireCredential => Fault::ExpireCredential(device),
+            Verb::Outage => Fault::Outage(remote, held),
+            Verb::Throttle => Fault::Throttle(remote, span, held),
+            Verb::ExpireCursors => Fault::ExpireCursors(remote),
+            Verb::HideRow => {
+                let (when, user, id) = self.row(stream, user)?;
+                at = shortly_after(stream, when, SOON);
+                Fault::HideRow(user, id, held)
+            }
+            Verb::BreakDecryption => {
+                let (when, user, id) = self.row(stream, user)?;
+                at = shortly_after(stream, when, 2 * SOON);
+                let seen_by = stream.chance(500_000).then_some(device);
+                let seen_by = seen_by.filter(|_| self.owner(device) == Some(user));
+                Fault::CorruptRow(remote, user, id, seen_by, held)
+            }
+            Verb::RejectRow => {
+                // The refusal has to be there when the row arrives.
+                let (when, user, id) = self.row(stream, user)?;
+                at = shortly_before(stream, when, SOON);
+                Fault::RejectRow(remote, user, id, held)
+            }
+            Verb::EndZone => Fault::EndZone(user, *pick(stream, &family.how)?),
+            Verb::DropPolicy => Fault::DropPolicy(held),
+            Verb::SlowCommits => Fault::SlowCommits(span, held),
+            Verb::Intrude => Fault::Intrude(remote, user),
+            _ => unreachable!("the reader takes no other verb for a family"),
+        };
+        if stream.chance(family.forever.0) {
+            if let Some(lasting) = lasting(&mut fault) {
+                *lasting = Lasting::Forever;
+            }
+        } else {
+            last_for(&mut fault, to_span(family.lasts.value(stream)));
+        }
+        at = Time(at.0.min(self.plan.storm.0));
+        if self.exists(&fault) {
+            out.push((at, Act::Fault(fault)));
+        }
+        Some(())
+    }
+
+    /// Faults of one remote's own kind need that remote.
+    fn exists(&self, fault: &Fault) -> bool {
+        let has = |kind| self.plan.remotes.iter().any(|remote| remote.kind == kind);
+        match fault {
+            Fault::EndZone(..) => has(Remote::Zone),
+            Fault::DropPolicy(_) | Fault::SlowCommits(..) | Fault::HideRow(..) => has(Remote::Rows),
+            _ => true,
+        }
+    }
+
+    fn owner(&self, device: DeviceId) -> Option<UserId> {
+        self.devices.iter().find(|(other, _, _)| *other == device).map(|(_, user, _)| *user)
+    }
+
+    /// When a fault of a device begins.
+    fn moment(&self, verb: Verb, device: DeviceId, start: Time, stream: &mut Stream) -> Time {
+        let anywhere = between(stream, start, Time(self.plan.storm.0));
+        if !stream.chance(NEAR) {
+            return anywhere;
+        }
+        if verb == Verb::HoldKeys
+            && let Some(at) = pick(stream, &self.rotations)
+        {
+            return shortly_before(stream, *at, SOON);
+        }
+        let own: Vec<Time> = self
+            .deeds
+            .iter()
+            .filter(|(_, other, _)| *other == device)
+            .map(|(at, _, _)| *at)
+            .collect();
+        match pick(stream, &own) {
+            Some(at) => shortly_after(stream, *at, SOON),
+            None => anywhere,
+        }
+    }
+
+    /// A record, whose it is, and when somebody does something with it.
+    fn row(&self, stream: &mut Stream, user: UserId) -> Option<(Time, UserId, RecordId)> {
+        let touched: Vec<(Time, DeviceId, RecordId)> = self
+            .deeds
+            .iter()
+            .filter_map(|(at, device, row)| row.map(|row| (*at, *device, row)))
+            .filter(|(_, device, _)| self.owner(*device) == Some(user))
+            .collect();
+        if let Some((at, _, id)) = pick(stream, &touched) {
+            return Some((*at, user, *id));
+        }
+        let given = self.plan.given.iter().filter(|given| given.user == user);
+        let given: Vec<RecordId> = given.map(|given| given.id).collect();
+        let id = *pick(stream, &given)?;
+        Some((between(stream, Time(0), Time(self.plan.storm.0)), user, id))
+    }
+}
+
+fn pick<'a, T>(stream: &mut Stream, of: &'a [T]) -> Option<&'a T> {
+    (!of.is_empty()).then(|| stream.pick(of))
+}
+
+fn between(stream: &mut Stream, low: Time, high: Time) -> Time {
+    Time(low.0 + stream.below(high.0.saturating_sub(low.0).max(1)))
+}
+
+/// How strong; a jump of a clock is small or large alike.
+fn strength(family: &Trouble, stream: &mut Stream) -> i64 {
+    let range = family.strength.range(stream);
+    if family.verb == Verb::ClockJump {
+        stream.magnitude(range.low, range.high)
+    } else {
+        range.draw(stream)
+    }
+}
+
+fn record_of(deed: &Deed) -> Option<RecordId> {
+    match deed {
+        Deed::Edit(id, _)
+        | Deed::Open(id)
+        | Deed::Save(id, _)
+        | Deed::Overwrite(id, _)
+        | Deed::Increment(id, _, _)
+        | Deed::Delete(id)
+        | Deed::Undelete(id)
+        | Deed::Read(id) => Some(*id),
+        Deed::Sync | Deed::SignIn | Deed::SignOut | Deed::RotateKey | Deed::Register(..) => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! Text to scenario. Walks the parsed document itself and reports every problem, not the first.
+//!
+//! Strict: what is not understood is an error and never ignored. A value that could not be read is
+//! replaced by a harmless one so that reading goes on; a scenario is handed out only if there was
+//! no error at all.
+
+mod expect;
+mod sections;
+mod step;
+mod table;
+mod values;
+
+use engine::time::Span;
+use toml::de::DeTable;
+
+use self::table::{Reader, Table};
+use super::problem::{Code, Problem};
+use super::words::{HEADINGS, Parameter};
+use super::{Choice, Scenario, Unit, Verdicts, check};
+
+/// No scenario is larger than this many bytes; a printed plan has some hundred kilobytes.
+pub const MAX_BYTES: usize = 4_000_000;
+
+/// Reads a scenario and its warnings, or all that is wrong with it, sorted by place.
+pub fn read(
+    name: &str,
+    path_shown: &str,
+    bytes: &[u8],
+) -> Result<(Scenario, Vec<Problem>), Vec<Problem>> {
+    let text = text_of(path_shown, bytes).map_err(|problem| vec![*problem])?;
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    let mut reader = Reader::new(text);
+    for error in &syntax {
+        reader.syntax(error);
+    }
+    let mut scenario = blank(name);
+    let mut root = Table::new(&mut reader, &document, "this file");
+    sections::read(&mut reader, &mut root, &mut scenario);
+    root.finish_headings(&mut reader, HEADINGS);
+    let mut problems = reader.problems;
+    if !problems.iter().any(|problem| problem.code.is_error()) {
+        problems.extend(check::check(&scenario, text));
+    }
+    problems.sort_by_key(|problem| (problem.span.start, problem.code));
+    if problems.iter().any(|problem| problem.code.is_error()) {
+        Err(problems)
+    } else {
+        Ok((scenario, problems))
+    }
+}
+
+fn text_of<'t>(path_shown: &str, bytes: &'t [u8]) -> Result<&'t str, Box<Problem>> {
+    let fail = |code, message: String, help: &str| {
+        Err(Box::new(Problem::new(code, "", 0..0, message).help(help)))
+    };
+    if bytes.len() > MAX_BYTES {
+        let message =
+            format!("{path_shown} has {} bytes, and a scenario at most {MAX_BYTES}", bytes.len());
+        return fail(Code::TooLarge, message, "is this really a scenario file?");
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let message = format!("{path_shown} is not a text in UTF-8");
+        return fail(Code::NotText, message, "save it as UTF-8, without a byte order mark");
+    };
+    if text.trim().is_empty() {
+        let message = format!("{path_shown} is empty");
+        return fail(
+            Code::Empty,
+            message,
+            "a scenario needs at least the headings [remotes], [devices], and [script] or [mix]",
+        );
+    }
+    if let Some(at) = text.find('\0') {
+        let message = format!("{path_shown} is a binary file");
+        let problem = Problem::new(Code::NotText, text, at..at + 1, message);
+        return Err(Box::new(problem.help("a scenario is a text file in TOML")));
+    }
+    Ok(text)
+}
+
+fn blank(name: &str) -> Scenario {
+    let settings = Parameter::ALL
+        .iter()
+        .map(|parameter| {
+            let unit: Unit = parameter.unit();
+            Choice(vec![unit.parse(parameter.default()).expect("the defaults are well written")])
+        })
+        .collect();
+    Scenario {
+        name: name.to_owned(),
+        title: String::new(),
+        story: String::new(),
+        ticket: None,
+        tags: Vec::new(),
+        seeds: 20,
+        verdicts: Verdicts::default(),
+        must_happen: Vec::new(),
+        capsule: None,
+        fixed: None,
+        users: Vec::new(),
+        remotes: Vec::new(),
+        devices: Vec::new(),
+        given: Vec::new(),
+        make: Vec::new(),
+        settings,
+        mix: None,
+        trouble: Vec::new(),
+        script: Vec::new(),
+        lasts: Span::ZERO,
+        settle_within: None,
+        always: Vec::new(),
+        at_end: Vec::new(),
+    }
+}

@@ -1,0 +1,716 @@
+//! The headings, read in an order in which each finds the names that it refers to.
+
+use engine::flaw::Flaw;
+use engine::id::{FieldId, Kind, Remote};
+use engine::record::Value;
+use engine::schema::{Holds, field_of};
+use engine::time::Span;
+
+use super::table::{Item, Reader, Table};
+use super::values::{kind_names, user_id};
+use super::{expect, step};
+use crate::invariant::Invariant;
+use crate::plan::{Chance, Given, remote_name};
+use crate::scenario::problem::{Code, suggest};
+use crate::scenario::words::{
+    DEVICE_KEYS, ENDINGS, HEADINGS, INGREDIENTS, REMOTE_KEYS, REMOTE_KINDS,
+};
+use crate::scenario::{
+    CapsuleHead, Choice, DeviceSpec, Fixed, Make, Mix, Parameter, Range, RemoteSpec, Scenario,
+    State, Trouble, Unit, Verb,
+};
+
+const STATES: &[(&str, State)] =
+    &[("prepared", State::Prepared), ("fresh", State::Fresh), ("cloned", State::Cloned)];
+
+/// No file has more people, devices or steps than this.
+const MOST: usize = 20_000;
+const FOREVER: i64 = 100 * 366 * 24 * 60 * 60 * 1_000;
+
+pub(super) fn keys(heading: &str) -> &'static [&'static str] {
+    HEADINGS
+        .iter()
+        .find(|(name, _)| *name == heading)
+        .map(|(_, keys)| *keys)
+        .expect("only headings of the registry are read")
+}
+
+/// Reads every heading that there is.
+pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut Scenario) {
+    let mut heading = |reader: &mut Reader<'_>, name: &str| {
+        root.take(name).and_then(|item| reader.table(item, &format!("[{name}]")))
+    };
+    let mut lasts = None;
+    if let Some(table) = heading(reader, "scenario") {
+        lasts = about(reader, table, scenario);
+    }
+    match heading(reader, "remotes") {
+        Some(table) => remotes(reader, table, scenario),
+        None => missing(reader, "remotes", "cloudkit = { kind = \"cloudkit\" }"),
+    }
+    match heading(reader, "devices") {
+        Some(table) => devices(reader, table, scenario),
+        None => missing(reader, "devices", "phone = { user = \"anna\" }"),
+    }
+    for name in ["network", "disk", "timing", "keychain", "sign-in"] {
+        if let Some(table) = heading(reader, name) {
+            settings(reader, name, table, scenario);
+        }
+    }
+    if let Some(table) = heading(reader, "given") {
+        given(reader, table, scenario);
+    }
+    if let Some(table) = heading(reader, "mix") {
+        scenario.mix = mix(reader, table);
+    }
+    if let Some(table) = heading(reader, "trouble") {
+        trouble(reader, table, scenario);
+    }
+    let script = heading(reader, "script");
+    let mix_lasts = scenario.mix.as_ref().map_or(Span::ZERO, |mix| mix.lasts);
+    step::read(reader, script, scenario, lasts, mix_lasts);
+    if let Some(table) = heading(reader, "expect") {
+        expect::read(reader, table, scenario);
+    }
+    if let Some(table) = heading(reader, "capsule") {
+        capsule(reader, table, scenario);
+    }
+}
+
+fn missing(reader: &mut Reader<'_>, heading: &str, example: &str) {
+    reader.tell(
+        Code::Missing,
+        0..0,
+        format!("there is no heading [{heading}]"),
+        "this file needs it",
+        format!("add [{heading}] with a line as {example}"),
+    );
+}
+
+fn about(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) -> Option<Span> {
+    let texts = |reader: &mut Reader<'_>, table: &mut Table<'_>, key: &str| {
+        table.take(key).and_then(|item| reader.text(item)).map(str::to_owned)
+    };
+    scenario.title = texts(reader, &mut table, "title").unwrap_or_default();
+    scenario.story = texts(reader, &mut table, "story").unwrap_or_default();
+    scenario.ticket = texts(reader, &mut table, "ticket");
+    if let Some(item) = table.take("tags") {
+        scenario.tags = names(reader, item, "tag");
+    }
+    if let Some(item) = table.take("users") {
+        scenario.users = names(reader, item, "user");
+    }
+    if let Some(item) = table.take("seeds") {
+        scenario.seeds = reader.number(item, 1, 1_000_000_000).unwrap_or(20);
+    }
+    if let Some(item) = table.take("format") {
+        reader.number(item, 1, 1);
+    }
+    let lasts = table.take("lasts").and_then(|item| span(reader, item, 1));
+    table.finish(reader, keys("scenario"));
+    lasts
+}
+
+/// A list of names without doubles.
+fn names(reader: &mut Reader<'_>, item: Item<'_>, what: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for item in reader.list(item) {
+        let Some(name) = reader.text(item) else { continue };
+        if !check_name(reader, name, item.span(), what) {
+            continue;
+        }
+        if names.iter().any(|other| other == name) {
+            reader.tell(
+                Code::Duplicate,
+                item.span(),
+                format!("`{name}` is there twice"),
+                "the second one",
+                "remove it",
+            );
+        } else if names.len() < MOST {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+fn check_name(
+    reader: &mut Reader<'_>,
+    name: &str,
+    span: std::ops::Range<usize>,
+    what: &str,
+) -> bool {
+    let plain = !name.is_empty()
+        && name.len() <= 64
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if !plain {
+        reader.tell(
+            Code::BadName,
+            span,
+            format!("this cannot be the name of a {what}"),
+            "letters, digits, `-` and `_` only",
+            "write a name as phone-2",
+        );
+    }
+    plain
+}
+
+/// Words that cannot be a device or a remote.
+const RESERVED: &[&str] = &["world", "intruder", "all", "everywhere", "quiet", "from", "to"];
+
+fn check_node(
+    reader: &mut Reader<'_>,
+    scenario: &Scenario,
+    name: &str,
+    span: std::ops::Range<usize>,
+    what: &str,
+) -> bool {
+    if !check_name(reader, name, span.clone(), what) {
+        return false;
+    }
+    if RESERVED.contains(&name) {
+        reader.tell(
+            Code::BadName,
+            span,
+            format!("no {what} can be called `{name}`"),
+            "this word has another meaning",
+            format!("call it {name}-1"),
+        );
+        return false;
+    }
+    if scenario.node(name).is_some() {
+        reader.tell(
+            Code::Duplicate,
+            span,
+            format!("a {what} and something else are both called `{name}`"),
+            "the second one",
+            "rename one of them: devices and remotes share their names",
+        );
+        return false;
+    }
+    true
+}
+
+fn remotes(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
+    let span = table.span.clone();
+    for (name, key, item) in table.rest() {
+        let named = check_node(reader, scenario, name, key.clone(), "remote");
+        let Some(mut table) = reader.table(item, &format!("the remote `{name}`")) else {
+            continue;
+        };
+        let kind = table
+            .need(reader, "kind", "\"cloudkit\"")
+            .and_then(|item| reader.word(item, REMOTE_KINDS, Code::UnknownWord));
+        let mut number = |reader: &mut Reader<'_>, key: &str, usual: i64| {
+            let found =
+                table.take(key).and_then(|item| reader.bounded(Unit::Count, item, 1, 10_000));
+            found.unwrap_or_else(|| Choice::only(usual))
+        };
+        let page = number(reader, "page", 200);
+        let batch = number(reader, "batch", 200);
+        let commit = table
+            .take("commit")
+            .and_then(|item| reader.bounded(Unit::Span, item, 0, 86_400_000))
+            .unwrap_or_else(|| Choice(vec![Range { low: 1, high: 20 }]));
+        table.finish(reader, REMOTE_KEYS);
+        let Some(kind) = kind else { continue };
+        if let Some(other) = scenario.remotes.iter().find(|remote| remote.kind == kind) {
+            let message = format!("`{}` and `{name}` are of the same kind", other.name);
+            reader.tell(
+                Code::Duplicate,
+                key,
+                message,
+                "the second one",
+                "there is at most one zone (cloudkit) and one rows (supabase)",
+            );
+        } else if named {
+            let spec = RemoteSpec { name: name.to_owned(), kind, page, batch, commit };
+            scenario.remotes.push(spec);
+        }
+    }
+    // A plan lists its remotes in the order of their kinds.
+    scenario.remotes.sort_by_key(|remote| remote.kind);
+    if scenario.remotes.is_empty() {
+        reader.tell(
+            Code::Missing,
+            span,
+            "there is no remote",
+            "nothing here",
+            format!("add cloudkit = {{ kind = \"{}\" }}", remote_name(Remote::Zone)),
+        );
+    }
+}
+
+fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
+    let span = table.span.clone();
+    let listed = !scenario.users.is_empty();
+    for (name, key, item) in table.rest() {
+        let named = check_node(reader, scenario, name, key, "device");
+        let Some(mut table) = reader.table(item, &format!("the device `{name}`")) else {
+            continue;
+        };
+        let mut users = Vec::new();
+        if let Some(item) = table.need(reader, "user", "\"anna\"") {
+            for item in reader.one_or_many(item) {
+                if let (false, Some(user)) = (listed, reader.text(item))
+                    && check_name(reader, user, item.span(), "user")
+                    && !scenario.users.iter().any(|other| other == user)
+                {
+                    scenario.users.push(user.to_owned());
+                }
+                if let Some(text) = item.get_ref().as_str()
+                    && let Some(at) = scenario.users.iter().position(|user| user == text)
+                {
+                    users.push(user_id(at));
+                } else if listed {
+                    reader.user(scenario, item);
+                }
+            }
+        }
+        if let Some(item) = table.take("syncs-with") {
+            syncs_with(reader, scenario, item);
+        }
+        let mut states = Vec::new();
+        if let Some(item) = table.take("state") {
+            for item in reader.one_or_many(item) {
+                states.extend(reader.word(item, STATES, Code::UnknownWord));
+            }
+        }
+        if states.is_empty() {
+            states.push(State::Prepared);
+        }
+        let mut part = |reader: &mut Reader<'_>, key: &str, unit: Unit, low: i64, high: i64| {
+            let found = table.take(key).and_then(|item| reader.bounded(unit, item, low, high));
+            found.unwrap_or_else(|| Choice::only(0))
+        };
+        let start = part(reader, "start", Unit::Span, 0, FOREVER);
+        let clock = part(reader, "clock", Unit::Shift, -FOREVER, FOREVER);
+        let drift = part(reader, "drift", Unit::Drift, -500_000, 500_000);
+        table.finish(reader, DEVICE_KEYS);
+        if named && scenario.devices.len() < MOST {
+            let name = name.to_owned();
+            // A device without a readable user has its own problem already.
+            scenario.devices.push(DeviceSpec { name, users, states, start, clock, drift });
+        }
+    }
+    if scenario.devices.is_empty() {
+        reader.tell(
+            Code::Missing,
+            span,
+            "there is no device",
+            "nothing here",
+            "add phone = { user = \"anna\" }",
+        );
+    }
+}
+
+fn syncs_with(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) {
+    let mut found = Vec::new();
+    for item in reader.one_or_many(item) {
+        found.extend(reader.remote(scenario, item));
+    }
+    let lacking: Vec<&str> = scenario
+        .remotes
+        .iter()
+        .filter(|remote| !found.contains(&remote.kind))
+        .map(|remote| remote.name.as_str())
+        .collect();
+    if !lacking.is_empty() {
+        let all: Vec<String> =
+            scenario.remotes.iter().map(|remote| format!("\"{}\"", remote.name)).collect();
+        reader.tell(
+            Code::Contradiction,
+            item.span(),
+            format!("this leaves out {}", lacking.join(", ")),
+            "a device syncs with all remotes of the scenario",
+            format!("write [{}], or remove the line", all.join(", ")),
+        );
+    }
+}
+
+fn settings(reader: &mut Reader<'_>, heading: &str, mut table: Table<'_>, scenario: &mut Scenario) {
+    let mut set = |reader: &mut Reader<'_>, parameter: Parameter, item: Item<'_>| {
+        let (low, high) = parameter.bounds();
+        if let Some(choice) = reader.bounded(parameter.unit(), item, low, high) {
+            scenario.settings[parameter as usize] = choice;
+        }
+    };
+    for parameter in Parameter::ALL.iter().copied() {
+        let (home, key) = parameter.place();
+        if home == heading
+            && !key.contains('.')
+            && let Some(item) = table.take(key)
+        {
+            set(reader, parameter, item);
+        }
+    }
+    if let Some(item) = table.take("latency") {
+        if item.get_ref().is_str() {
+            if let Some(choice) = reader.bounded(Unit::Span, item, 1, 86_400_000) {
+                let Range { low, high } = choice.0[0];
+                scenario.settings[Parameter::Typical as usize] = Choice::only(middle(low, high));
+                scenario.settings[Parameter::P99 as usize] = Choice::only(high);
+            }
+        } else if let Some(mut latency) = reader.table(item, "`latency`") {
+            for (key, parameter) in [("typical", Parameter::Typical), ("p99", Parameter::P99)] {
+                if let Some(item) = latency.need(reader, key, "\"60ms\"") {
+                    set(reader, parameter, item);
+                }
+            }
+            latency.finish(reader, &["typical", "p99"]);
+        }
+    }
+    table.finish(reader, keys(heading));
+}
+
+/// The geometric middle: half of all messages are faster if delays are spread by magnitude.
+fn middle(low: i64, high: i64) -> i64 {
+    let square = u64::try_from(low.max(1)).unwrap_or(1).saturating_mul(high.max(1).unsigned_abs());
+    i64::try_from(square.isqrt()).unwrap_or(high).clamp(low, high)
+}
+
+fn given(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
+    if let Some(item) = table.take("rows") {
+        for item in reader.list(item) {
+            let Some(mut table) = reader.table(item, "a given row") else { continue };
+            let id = table.need(reader, "row", "\"meal/42\"").and_then(|item| reader.row(item));
+            let user = reader.owner(scenario, &mut table, "owner");
+            let set = table.need(reader, "everywhere", "{ name = \"Oatmeal\" }");
+            let set = set.zip(id).and_then(|(item, id)| reader.fields(id.kind, item));
+            table.finish(reader, &["row", "owner", "everywhere"]);
+            let (Some(id), Some(user), Some(set)) = (id, user, set) else { continue };
+            if scenario.given.iter().any(|other| other.user == user && other.id == id) {
+                reader.tell(
+                    Code::Duplicate,
+                    item.span(),
+                    format!("{id} is given twice"),
+                    "the second one",
+                    "remove one of them",
+                );
+            } else {
+                let set = set.into_iter().map(|cell| stored(id.kind, cell)).collect();
+                scenario.given.push(Given { user, id, set });
+            }
+        }
+    }
+    if let Some(item) = table.take("make") {
+        for item in reader.list(item) {
+            let Some(mut table) = reader.table(item, "a line of `make`") else { continue };
+            let rows = table.need(reader, "rows", "\"meal/1..20\"");
+            if let Some((kind, low, high)) = rows.and_then(|item| reader.rows(item)) {
+                scenario.make.push(Make { kind, low, high });
+            }
+            table.finish(reader, &["rows"]);
+        }
+    }
+    table.finish(reader, keys("given"));
+}
+
+/// A given draft is stored with what it was edited from: nothing.
+fn stored(kind: Kind, (field, value): (FieldId, Value)) -> (FieldId, Value) {
+    let draft = field_of(kind, field).is_some_and(|field| field.holds == Holds::Draft);
+    match value {
+        Value::Text(text) if draft => (field, Value::Draft { base: String::new(), text }),
+        Value::Int(_) | Value::Text(_) | Value::Set(_) | Value::Draft { .. } => (field, value),
+    }
+}
+
+fn span(reader: &mut Reader<'_>, item: Item<'_>, low: i64) -> Option<Span> {
+    let millis = reader.exact(Unit::Span, item)?;
+    if millis < low {
+        reader.out_of_bounds(item.span(), "1ms and a hundred years");
+        return None;
+    }
+    u64::try_from(millis).ok().map(Span)
+}
+
+fn mix(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Mix> {
+    let lasts = table.need(reader, "for", "\"60s\"").and_then(|item| span(reader, item, 1));
+    let every = table.need(reader, "every", "\"2s\"").and_then(|item| span(reader, item, 1));
+    let names: Vec<&str> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
+    let weights = table.need(reader, "weights", "{ edit = 6, read = 2, delete = 1 }");
+    let weights = weights.map(|item| {
+        weights_of(reader, item, &names, |name| {
+            INGREDIENTS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
+        })
+    });
+    let kinds = match table.take("kinds") {
+        Some(item) => weights_of(reader, item, &kind_names(), |name| {
+            Kind::ALL.into_iter().find(|kind| kind.name() == name)
+        }),
+        None => Kind::ALL.into_iter().map(|kind| (kind, 1)).collect(),
+    };
+    let mut part = |reader: &mut Reader<'_>, key: &str, unit: Unit, high: i64, usual: &str| {
+        let found = table.take(key).and_then(|item| reader.bounded(unit, item, 0, high));
+        found.unwrap_or_else(|| Choice(vec![unit.parse(usual).expect("well written above")]))
+    };
+    let rows = part(reader, "rows", Unit::Count, 1_000_000, "4..12");
+    let size = part(reader, "size", Unit::Size, 100_000, "1B..64B");
+    let pause = part(reader, "pause", Unit::Span, FOREVER, "100ms..3s");
+    let mut inner = |reader: &mut Reader<'_>, key: &str, parts: [(&str, Unit, i64, &str); 3]| {
+        let mut inner = table.take(key).and_then(|item| reader.table(item, &format!("`{key}`")));
+        let found = parts.map(|(name, unit, high, usual)| {
+            let item = inner.as_mut().filter(|_| !name.is_empty()).and_then(|t| t.take(name));
+            let found = item.and_then(|item| reader.bounded(unit, item, 0, high));
+            found.unwrap_or_else(|| Choice(vec![unit.parse(usual).expect("well written below")]))
+        });
+        if let Some(inner) = inner {
+            let known: Vec<&str> =
+                parts.iter().map(|part| part.0).filter(|name| !name.is_empty()).collect();
+            inner.finish(reader, &known);
+        }
+        found
+    };
+    let [hot_share, hot_rows, _] = inner(
+        reader,
+        "hot-rows",
+        [
+            ("share", Unit::Chance, 1_000_000, "60%"),
+            ("of-rows", Unit::Count, 1_000, "1..4"),
+            ("", Unit::Count, 0, "0"),
+        ],
+    );
+    let [burst_share, burst_devices, burst_within] = inner(
+        reader,
+        "bursts",
+        [
+            ("share", Unit::Chance, 1_000_000, "20%"),
+            ("of-devices", Unit::Count, 1_000, "2..3"),
+            ("within", Unit::Span, FOREVER, "20ms..500ms"),
+        ],
+    );
+    table.finish(reader, keys("mix"));
+    Some(Mix {
+        lasts: lasts?,
+        every: every?,
+        weights: weights?,
+        kinds,
+        rows,
+        hot_share,
+        hot_rows,
+        size,
+        burst_share,
+        burst_devices,
+        burst_within,
+        pause,
+    })
+}
+
+/// Weights by word: whole numbers, not all zero.
+fn weights_of<T>(
+    reader: &mut Reader<'_>,
+    item: Item<'_>,
+    names: &[&str],
+    of_name: impl Fn(&str) -> Option<T>,
+) -> Vec<(T, u32)> {
+    let Some(mut table) = reader.table(item, "this") else { return Vec::new() };
+    let mut weights = Vec::new();
+    let mut bad = false;
+    for (name, key, item) in table.rest() {
+        let weight = match reader.integer(item) {
+            Some(weight) => u32::try_from(weight).ok().filter(|weight| *weight <= 1_000_000),
+            None => {
+                bad = true;
+                continue;
+            }
+        };
+        match (of_name(name), weight) {
+            (Some(value), Some(weight)) => weights.push((value, weight)),
+            (None, _) => {
+                bad = true;
+                reader.tell(
+                    Code::UnknownWord,
+                    key,
+                    format!("`{name}` is not known here"),
+                    "unknown",
+                    suggest(name, names.iter().copied()),
+                );
+            }
+            (Some(_), None) => {
+                bad = true;
+                reader.tell(
+                    Code::BadWeights,
+                    item.span(),
+                    "this cannot be a weight",
+                    "below zero or too large",
+                    "write a whole number between 0 and 1000000",
+                );
+            }
+        }
+    }
+    if !bad && weights.iter().all(|(_, weight)| *weight == 0) {
+        reader.tell(
+            Code::BadWeights,
+            item.span(),
+            "all weights are zero",
+            "nothing would ever be chosen",
+            "give at least one a weight of 1",
+        );
+    }
+    weights
+}
+
+fn trouble(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
+    let families: Vec<&str> = families().map(Verb::name).collect();
+    for (name, key, item) in table.rest() {
+        let Some(verb) = Verb::of_name(name).filter(|verb| families.contains(&verb.name())) else {
+            reader.tell(
+                Code::UnknownVerb,
+                key,
+                format!("there is no trouble called `{name}`"),
+                "unknown",
+                suggest(name, families.iter().copied()),
+            );
+            continue;
+        };
+        let what = format!("the trouble `{name}`");
+        let Some(mut table) = reader.table(item, &what) else { continue };
+        let every = table.need(reader, "every", "\"20s\"").and_then(|item| span(reader, item, 1));
+        let chance = table.take("chance").and_then(|item| chance_of(reader, item));
+        let mut known = vec!["every", "chance"];
+        let takes = |key| verb.needs().contains(&key) || verb.takes().contains(&key);
+        let mut lasts = Choice::only(0);
+        let mut forever = Chance(0);
+        if takes("for") {
+            known.push("for");
+            lasts = table
+                .need(reader, "for", "\"1s..10s\"")
+                .and_then(|item| reader.bounded(Unit::Span, item, 1, FOREVER))
+                .unwrap_or(lasts);
+        }
+        if can_last_forever(verb) {
+            known.push("forever");
+            forever =
+                table.take("forever").and_then(|item| chance_of(reader, item)).unwrap_or(forever);
+        }
+        let mut strength = Choice::only(0);
+        if let Some((key, unit, low, high)) = strength_of(verb) {
+            known.push(key);
+            strength = table
+                .need(reader, key, unit.example())
+                .and_then(|item| reader.bounded(unit, item, low, high))
+                .unwrap_or(strength);
+        }
+        let mut how = Vec::new();
+        if verb == Verb::EndZone {
+            known.push("how");
+            if let Some(item) = table.need(reader, "how", "[\"deleted\", \"purged\"]") {
+                for item in reader.one_or_many(item) {
+                    how.extend(reader.word(item, ENDINGS, Code::UnknownWord));
+                }
+            }
+        }
+        table.finish(reader, &known);
+        if let Some(every) = every {
+            let chance = chance.unwrap_or(Chance(500_000));
+            scenario.trouble.push(Trouble { verb, chance, every, lasts, forever, strength, how });
+        }
+    }
+}
+
+/// One chance.
+fn chance_of(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Chance> {
+    let ppm = reader.exact(Unit::Chance, item)?;
+    u32::try_from(ppm).ok().map(Chance)
+}
+
+/// The faults that can be drawn: all, but that an image is restored includes that it was saved.
+pub(super) fn families() -> impl Iterator<Item = Verb> {
+    Verb::ALL.iter().copied().filter(|verb| verb.is_fault() && *verb != Verb::SaveImage)
+}
+
+/// Can this fault make something incurable?
+pub(in crate::scenario) fn can_last_forever(verb: Verb) -> bool {
+    matches!(verb, Verb::HoldKeys | Verb::BreakDecryption | Verb::RejectRow)
+}
+
+/// The key, the unit and the bounds of a verb's strength.
+pub(in crate::scenario) fn strength_of(verb: Verb) -> Option<(&'static str, Unit, i64, i64)> {
+    let needs = |key| verb.needs().contains(&key);
+    if needs("times") {
+        Some(("times", Unit::Count, 1, 10_000))
+    } else if needs("wait") {
+        Some(("wait", Unit::Span, 1, 86_400_000))
+    } else if needs("taking") {
+        Some(("taking", Unit::Span, 1, 86_400_000))
+    } else if verb == Verb::ClockJump {
+        Some(("by", Unit::Shift, -FOREVER, FOREVER))
+    } else {
+        None
+    }
+}
+
+fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
+    let seed = table.need(reader, "seed", "42").and_then(|item| reader.wide(item));
+    let nature = table.need(reader, "nature", "\"0x2a\"").and_then(|item| reader.wide(item));
+    let source = table.need(reader, "scenario", "\"everyday\"").and_then(|item| reader.text(item));
+    let mut flaws = Vec::new();
+    if let Some(item) = table.take("flaws") {
+        for item in reader.list(item) {
+            flaws.extend(flaw(reader, item));
+        }
+    }
+    if let (Some(seed), Some(nature), Some(source)) = (seed, nature, source) {
+        scenario.fixed = Some(Fixed { scenario: source.to_owned(), seed, nature });
+    }
+    if table.key_span("invariant").is_some() {
+        let invariant = table.take("invariant").and_then(|item| invariant(reader, item));
+        let mut text = |reader: &mut Reader<'_>, key: &str| {
+            table.need(reader, key, "\"…\"").and_then(|item| reader.text(item)).map(str::to_owned)
+        };
+        let build = text(reader, "build");
+        let site = text(reader, "site");
+        let digest = text(reader, "digest");
+        let record_kind = table.take("record-kind").and_then(|item| reader.kind(item));
+        let lost = table.take("lost").and_then(|item| reader.text(item)).map(str::to_owned);
+        if let (Some(fixed), Some(invariant), Some(build), Some(site), Some(digest)) =
+            (&scenario.fixed, invariant, build, site, digest)
+        {
+            scenario.capsule = Some(CapsuleHead {
+                seed: fixed.seed,
+                nature: fixed.nature,
+                flaws,
+                build,
+                invariant,
+                site,
+                record_kind,
+                lost,
+                digest,
+                scenario: fixed.scenario.clone(),
+            });
+        }
+    }
+    if (scenario.mix.is_some() || !scenario.trouble.is_empty())
+        && let Some(span) = table.key_span("seed")
+    {
+        reader.tell(
+            Code::Contradiction,
+            span,
+            "a file with [capsule] leaves nothing to draw, but there is a [mix] or [trouble]",
+            "this fixes the seed",
+            "remove [capsule], or [mix] and [trouble]",
+        );
+    }
+    table.finish(reader, keys("capsule"));
+}
+
+/// A flaw by its id.
+pub(super) fn flaw(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Flaw> {
+    let text = reader.text(item)?;
+    let flaw = text.parse().ok();
+    if flaw.is_none() {
+        reader.unknown(Code::UnknownFlaw, item, text, Flaw::ALL.iter().map(|flaw| flaw.id()));
+    }
+    flaw
+}
+
+/// An invariant by its name.
+pub(super) fn invariant(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Invariant> {
+    let text = reader.text(item)?;
+    let found = Invariant::ALL.iter().copied().find(|invariant| invariant.name() == text);
+    if found.is_none() {
+        let names = Invariant::ALL.iter().map(|invariant| invariant.name());
+        reader.unknown(Code::UnknownInvariant, item, text, names);
+    }
+    found
+}

@@ -1,0 +1,556 @@
+//! The closed vocabulary of scenarios: headings, parameters, verbs, deeds of the mix, events.
+//!
+//! One registry for the reader, the printer, the lint and the page that `scenario words` prints.
+//! A verb of the script and a family of `[trouble]` are the same word.
+
+use engine::id::{FieldId, Kind, Remote};
+use engine::point::Point;
+use engine::remote::Ending;
+use engine::schema::{Field, fields};
+
+use super::quantity::Unit;
+use engine::time::Span;
+
+use crate::plan::{Custom, Fault, Lasting, Parcel};
+
+/// Headings, and the keys that each takes. Those whose keys are names take any.
+pub(super) const HEADINGS: &[(&str, &[&str])] = &[
+    ("scenario", &["title", "story", "ticket", "tags", "seeds", "users", "lasts", "format"]),
+    ("remotes", &[]),
+    ("devices", &[]),
+    ("given", &["rows", "make"]),
+    ("network", &["grain", "latency", "loss", "duplicates", "reply-loss", "hint-loss"]),
+    ("disk", &["commit", "answer"]),
+    (
+        "timing",
+        &[
+            "pull-every",
+            "relist-every",
+            "login-patience",
+            "timeout",
+            "retry-base",
+            "retry-cap",
+            "page",
+            "batch",
+        ],
+    ),
+    ("keychain", &["delay"]),
+    ("sign-in", &["delay", "valid", "expired-first", "foreign-first"]),
+    ("mix", &["for", "every", "weights", "kinds", "rows", "hot-rows", "size", "bursts", "pause"]),
+    ("trouble", &[]),
+    ("script", &["steps"]),
+    ("expect", &["always", "at-end", "settle-within", "must-happen", "verdict"]),
+    (
+        "capsule",
+        &[
+            "scenario",
+            "seed",
+            "nature",
+            "flaws",
+            "build",
+            "invariant",
+            "site",
+            "record-kind",
+            "lost",
+            "digest",
+        ],
+    ),
+];
+
+pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];
+pub(super) const DEVICE_KEYS: &[&str] = &["user", "syncs-with", "state", "start", "clock", "drift"];
+
+macro_rules! parameters {
+    ($($name:ident = $heading:literal $key:literal, $unit:ident, $least:literal..=$most:literal,
+        $default:literal, $meaning:literal;)+) => {
+        /// A parameter of the world, which has a value in every plan.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Parameter { $(#[doc = $meaning] $name,)+ }
+
+        impl Parameter {
+            /// Every parameter, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The heading under which it stands, and its key; a dot leads into a table.
+            pub const fn place(self) -> (&'static str, &'static str) {
+                match self { $(Self::$name => ($heading, $key),)+ }
+            }
+
+            /// What it counts.
+            pub const fn unit(self) -> Unit {
+                match self { $(Self::$name => Unit::$unit,)+ }
+            }
+
+            /// The least and the most that it can be.
+            pub const fn bounds(self) -> (i64, i64) {
+                match self { $(Self::$name => ($least, $most),)+ }
+            }
+
+            /// What it is where a file says nothing.
+            pub const fn default(self) -> &'static str {
+                match self { $(Self::$name => $default,)+ }
+            }
+
+            /// What it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)+ }
+            }
+        }
+    };
+}
+
+parameters! {
+    Grain = "network" "grain", Span, 1..=60_000, "1ms", "Arrivals are rounded up to multiples of it.";
+    Typical = "network" "latency.typical", Span, 1..=86_400_000, "40ms", "Half of all messages take at most this long.";
+    P99 = "network" "latency.p99", Span, 1..=86_400_000, "400ms", "99 of 100 messages take at most this long.";
+    Loss = "network" "loss", Chance, 0..=1_000_000, "0%", "A message is lost.";
+    Duplicates = "network" "duplicates", Chance, 0..=1_000_000, "0%", "A message arrives twice.";
+    ReplyLoss = "network" "reply-loss", Chance, 0..=1_000_000, "0%", "A remote's answer is lost after its request took effect.";
+    HintLoss = "network" "hint-loss", Chance, 0..=1_000_000, "0%", "A hint is lost.";
+    DiskCommit = "disk" "commit", Span, 1..=86_400_000, "1ms..5ms", "A synced commit takes this long to become durable, drawn each time.";
+    DiskAnswer = "disk" "answer", Span, 1..=86_400_000, "1ms..3ms", "After that the device learns of it, drawn each time; a crash fits in between.";
+    PullEvery = "timing" "pull-every", Span, 1..=31_622_400_000, "5s", "A device pulls a remote this long after the last pull.";
+    RelistEvery = "timing" "relist-every", Span, 1..=31_622_400_000, "40s", "A device lists a remote from the start this long after the last listing.";
+    LoginPatience = "timing" "login-patience", Span, 1..=31_622_400_000, "10s", "A login opens its gate after this long even if a remote is silent.";
+    Timeout = "timing" "timeout", Span, 1..=31_622_400_000, "3s", "A request without an answer is given up after this long.";
+    RetryBase = "timing" "retry-base", Span, 1..=31_622_400_000, "500ms", "The wait after the first failure.";
+    RetryCap = "timing" "retry-cap", Span, 1..=31_622_400_000, "15s", "No wait is longer.";
+    Page = "timing" "page", Count, 1..=10_000, "100", "Rows that a device asks for in one page.";
+    Batch = "timing" "batch", Count, 1..=10_000, "50", "Rows that a device saves in one batch.";
+    KeyDelay = "keychain" "delay", Span, 1..=31_622_400_000, "50ms..500ms", "A key takes this long to the user's other devices, drawn each time.";
+    SignInDelay = "sign-in" "delay", Span, 1..=31_622_400_000, "20ms..200ms", "A credential takes this long, drawn each time.";
+    Valid = "sign-in" "valid", Span, 1..=31_622_400_000, "1h", "A credential is valid this long.";
+    ExpiredFirst = "sign-in" "expired-first", Chance, 0..=1_000_000, "0%", "An expired credential is handed out first.";
+    ForeignFirst = "sign-in" "foreign-first", Chance, 0..=1_000_000, "0%", "A credential of another user is handed out first.";
+}
+
+/// What a verb's line begins with, beside its moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// `device = …`, a name, a list of names or `"all"`.
+    Device,
+    /// `remote = …`, a name, a list of names or `"all"`.
+    Remote,
+    /// `user = …`.
+    User,
+    /// Nobody.
+    Nobody,
+}
+
+impl Who {
+    /// The key that names it.
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Device => Some("device"),
+            Self::Remote => Some("remote"),
+            Self::User => Some("user"),
+            Self::Nobody => None,
+        }
+    }
+}
+
+macro_rules! verbs {
+    ($($name:ident = $text:literal, $who:ident, [$($needs:literal),*], [$($takes:literal),*],
+        $ends:expr, $meaning:literal;)+) => {
+        /// What a step does.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Verb { $(#[doc = $meaning] $name,)+ }
+
+        impl Verb {
+            /// Every verb, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// Who does it, or whom it befalls.
+            pub const fn who(self) -> Who {
+                match self { $(Self::$name => Who::$who,)+ }
+            }
+
+            /// The keys that it needs.
+            pub const fn needs(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$($needs),*],)+ }
+            }
+
+            /// The keys that it may have.
+            pub const fn takes(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$($takes),*],)+ }
+            }
+
+            /// The verb whose fault it ends.
+            pub const fn ends(self) -> Option<Self> {
+                match self { $(Self::$name => $ends,)+ }
+            }
+
+            /// What it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)+ }
+            }
+        }
+    };
+}
+
+verbs! {
+    Edit = "edit", Device, ["row", "set"], [], None, "Reads a record and at once writes these fields.";
+    Open = "open", Device, ["row"], [], None, "Reads a record and keeps it open.";
+    Save = "save", Device, ["row", "set"], [], None, "Writes these fields on top of what was last opened.";
+    Overwrite = "overwrite", Device, ["row", "set"], [], None, "Writes these fields without having read anything.";
+    Increment = "increment", Device, ["row", "field", "by"], [], None, "Counts a field up or down.";
+    Delete = "delete", Device, ["row"], [], None, "Reads a record and deletes it.";
+    Undelete = "undelete", Device, ["row"], [], None, "Reads a deleted record and writes its fields back.";
+    Read = "read", Device, ["row"], [], None, "Reads a record.";
+    Sync = "sync", Device, [], [], None, "Asks to sync now.";
+    Login = "login", Device, [], [], None, "Signs in, or starts the app again with its saved session.";
+    Logout = "logout", Device, [], [], None, "Signs out.";
+    RotateKey = "rotate-key", Device, [], [], None, "Makes a new key.";
+    RegisterStrategy = "register-strategy", Device, ["kind", "field", "strategy"], [], None, "Shows a field by a custom strategy from now on.";
+    Wait = "wait", Nobody, [], [], None, "Does nothing; later steps count from it.";
+    WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], None, "Waits until nothing is unsent, sealed or behind.";
+    Cut = "cut", Nobody, ["from", "to"], ["for"], None, "Messages from one to the other vanish.";
+    HealCut = "heal-cut", Nobody, ["from", "to"], [], Some(Self::Cut), "Ends a cut.";
+    GoOffline = "go-offline", Device, [], ["for"], None, "A device reaches nobody and nobody reaches it.";
+    GoOnline = "go-online", Device, [], [], Some(Self::GoOffline), "Ends go-offline.";
+    SlowLink = "slow-link", Device, ["to", "times"], ["for"], None, "Messages to and from a remote take so many times as long.";
+    HealLink = "heal-link", Device, ["to"], [], Some(Self::SlowLink), "Ends slow-link.";
+    LoseReplies = "lose-replies", Remote, [], ["for"], None, "A remote's answers are lost after their requests took effect.";
+    HealReplies = "heal-replies", Remote, [], [], Some(Self::LoseReplies), "Ends lose-replies.";
+    LoseHints = "lose-hints", Remote, [], ["for"], None, "A remote's hints are lost.";
+    HealHints = "heal-hints", Remote, [], [], Some(Self::LoseHints), "Ends lose-hints.";
+    Crash = "crash", Device, ["for"], [], None, "A device loses power and starts again after a while.";
+    Pause = "pause", Device, ["for"], [], None, "A device stands still and goes on after a while.";
+    Destroy = "destroy", Device, [], [], None, "A device is gone for ever.";
+    SaveImage = "save-image", Device, [], [], None, "A backup of a device's disk is made.";
+    RestoreImage = "restore-image", Device, ["for"], [], None, "A device is set back to its last backup and starts again after a while.";
+    Clone = "clone", Device, ["to"], [], None, "A device's disk is copied to another device, which starts.";
+    ClockJump = "clock-jump", Device, ["by"], [], None, "A device's wall clock jumps.";
+    FillDisk = "fill-disk", Device, [], ["for"], None, "Commits of a device fail.";
+    HealFullDisk = "heal-full-disk", Device, [], [], Some(Self::FillDisk), "Ends fill-disk.";
+    SlowDisk = "slow-disk", Device, ["times"], ["for"], None, "Commits of a device take so many times as long.";
+    HealSlowDisk = "heal-slow-disk", Device, [], [], Some(Self::SlowDisk), "Ends slow-disk.";
+    HoldKeys = "hold-keys", Device, [], ["for"], None, "Keys of the keychain do not reach a device.";
+    ReleaseKeys = "release-keys", Device, [], [], Some(Self::HoldKeys), "Ends hold-keys.";
+    ExpireCredential = "expire-credential", Device, [], [], None, "The credential that a device has is not accepted any more.";
+    Outage = "outage", Remote, [], ["for"], None, "A remote answers nothing but that it is out of order.";
+    HealOutage = "heal-outage", Remote, [], [], Some(Self::Outage), "Ends an outage.";
+    Throttle = "throttle", Remote, ["wait"], ["for"], None, "A remote answers nothing but to come back after a while.";
+    HealThrottle = "heal-throttle", Remote, [], [], Some(Self::Throttle), "Ends throttle.";
+    ExpireCursors = "expire-cursors", Remote, [], [], None, "All cursors handed out so far mean nothing.";
+    HideRow = "hide-row", User, ["row"], ["for"], None, "A row is hidden from its user.";
+    ShowRow = "show-row", User, ["row"], [], Some(Self::HideRow), "Ends hide-row.";
+    BreakDecryption = "break-decryption", Remote, ["row"], ["user", "seen-by", "for"], None, "The stored bytes of a row are damaged, for all or as one device is served them.";
+    HealDecryption = "heal-decryption", Remote, ["row"], ["user", "seen-by"], Some(Self::BreakDecryption), "Ends break-decryption.";
+    RejectRow = "reject-row", Remote, ["row"], ["user", "for"], None, "Saves of a row are refused.";
+    AcceptRow = "accept-row", Remote, ["row"], ["user"], Some(Self::RejectRow), "Ends reject-row.";
+    EndZone = "end-zone", User, ["how"], [], None, "A user's zone ends: deleted, purged or reset.";
+    DropPolicy = "drop-policy", Nobody, [], ["for"], None, "Row-level security is off: every vault is served to everybody.";
+    RestorePolicy = "restore-policy", Nobody, [], [], Some(Self::DropPolicy), "Ends drop-policy.";
+    SlowCommits = "slow-commits", Nobody, ["taking"], ["for"], None, "Some transactions take this long from start to commit.";
+    HealCommits = "heal-commits", Nobody, [], [], Some(Self::SlowCommits), "Ends slow-commits.";
+    Intrude = "intrude", Remote, [], ["user"], None, "Somebody asks with forged ids, cursors and credentials for a user's rows.";
+}
+
+/// The keys that every step may have.
+pub(super) const STEP_KEYS: &[&str] = &["at", "after", "when", "at-most", "do"];
+
+/// Words that people try, and the verb that they mean.
+pub(super) const SYNONYMS: &[(&str, Verb)] = &[
+    ("offline", Verb::GoOffline),
+    ("online", Verb::GoOnline),
+    ("airplane-mode", Verb::GoOffline),
+    ("sign-in", Verb::Login),
+    ("log-in", Verb::Login),
+    ("sign-out", Verb::Logout),
+    ("log-out", Verb::Logout),
+    ("write", Verb::Edit),
+    ("set", Verb::Edit),
+    ("change", Verb::Edit),
+    ("update", Verb::Edit),
+    ("add", Verb::Edit),
+    ("remove", Verb::Delete),
+    ("restore", Verb::Undelete),
+    ("count", Verb::Increment),
+    ("kill", Verb::Crash),
+    ("restart", Verb::Crash),
+    ("power-off", Verb::Crash),
+    ("sleep", Verb::Wait),
+    ("partition", Verb::Cut),
+    ("split", Verb::Cut),
+    ("corrupt-row", Verb::BreakDecryption),
+    ("corrupt", Verb::BreakDecryption),
+    ("rate-limit", Verb::Throttle),
+    ("rotate-keys", Verb::RotateKey),
+    ("background-sync", Verb::Sync),
+    ("pull", Verb::Sync),
+    ("disk-full", Verb::FillDisk),
+    ("clone-device", Verb::Clone),
+];
+
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $from:ident: $($text:literal = $value:expr,)+) => {
+        $(#[$doc])*
+        pub(super) const $name: &[(&str, $type)] = &[$(($text, $value),)+];
+
+        /// The word for it.
+        pub(super) fn $from(value: $type) -> &'static str {
+            $name
+                .iter()
+                .find(|(_, other)| *other == value)
+                .map(|(text, _)| *text)
+                .expect("every value has a word")
+        }
+    };
+}
+
+words! { /** How a zone ends. */ Ending, ENDINGS, ending_word:
+    "deleted" = Ending::Deleted, "purged" = Ending::Purged, "reset" = Ending::EncryptedDataReset,
+}
+words! { /** Custom strategies. */ Custom, STRATEGIES, strategy_word:
+    "longest" = Custom::Longest, "first" = Custom::First, "panics-on-empty" = Custom::PanicsOnEmpty,
+}
+words! { /** Kinds of messages. */ Parcel, PARCELS, parcel_word:
+    "pull" = Parcel::Pull, "push" = Parcel::Push, "fetch" = Parcel::Fetch,
+    "request" = Parcel::Other, "hint" = Parcel::Hint,
+}
+words! { /** Kinds of remotes; the first name of each is printed. */ Remote, REMOTE_KINDS, kind_word:
+    "zone" = Remote::Zone, "rows" = Remote::Rows,
+    "cloudkit" = Remote::Zone, "supabase" = Remote::Rows,
+}
+
+/// What the mix is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ingredient {
+    /// [`Verb::Edit`].
+    Edit,
+    /// [`Verb::Open`], and [`Verb::Save`] after a pause.
+    OpenSave,
+    /// [`Verb::Overwrite`].
+    Overwrite,
+    /// [`Verb::Increment`].
+    Increment,
+    /// [`Verb::Delete`].
+    Delete,
+    /// [`Verb::Undelete`].
+    Undelete,
+    /// [`Verb::Read`].
+    Read,
+    /// [`Verb::Sync`].
+    Sync,
+    /// [`Verb::Login`]: the app is started again.
+    Login,
+    /// [`Verb::Logout`], and [`Verb::Login`] after a pause.
+    LogoutLogin,
+    /// [`Verb::RotateKey`].
+    RotateKey,
+    /// [`Verb::RegisterStrategy`].
+    RegisterStrategy,
+}
+
+/// The ingredients by name.
+pub(super) const INGREDIENTS: &[(&str, Ingredient)] = &[
+    ("edit", Ingredient::Edit),
+    ("open-save", Ingredient::OpenSave),
+    ("overwrite", Ingredient::Overwrite),
+    ("increment", Ingredient::Increment),
+    ("delete", Ingredient::Delete),
+    ("undelete", Ingredient::Undelete),
+    ("read", Ingredient::Read),
+    ("sync", Ingredient::Sync),
+    ("login", Ingredient::Login),
+    ("logout-login", Ingredient::LogoutLogin),
+    ("rotate-key", Ingredient::RotateKey),
+    ("register-strategy", Ingredient::RegisterStrategy),
+];
+
+/// What the stage counts beside the engine's coverage points and the faults.
+pub(super) const STAGE_EVENTS: &[&str] =
+    &["crash between two durable steps", "reply lost after effect"];
+
+/// Everything that `must-happen` can name: coverage points, what the stage counts, and faults by
+/// their verb.
+pub fn events() -> impl Iterator<Item = &'static str> + Clone {
+    let points = Point::ALL.iter().map(|point| point.name());
+    let faults = Verb::ALL.iter().filter(|verb| verb.is_fault()).map(|verb| verb.name());
+    points.chain(STAGE_EVENTS.iter().copied()).chain(faults)
+}
+
+impl Verb {
+    /// The verb of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|verb| verb.name() == name)
+    }
+
+    /// Is it the beginning of a fault?
+    pub fn is_fault(self) -> bool {
+        self >= Self::Cut && self.ends().is_none()
+    }
+
+    /// The verb of a fault. Coverage counts faults under its name.
+    pub const fn of_fault(fault: &Fault) -> Self {
+        match fault {
+            Fault::Cut(..) => Self::Cut,
+            Fault::Offline(..) => Self::GoOffline,
+            Fault::SlowLink(..) => Self::SlowLink,
+            Fault::LoseReplies(..) => Self::LoseReplies,
+            Fault::LoseHints(..) => Self::LoseHints,
+            Fault::Crash(..) => Self::Crash,
+            Fault::Pause(..) => Self::Pause,
+            Fault::Destroy(..) => Self::Destroy,
+            Fault::SaveImage(..) => Self::SaveImage,
+            Fault::RestoreImage(..) => Self::RestoreImage,
+            Fault::Clone(..) => Self::Clone,
+            Fault::ClockJump(..) => Self::ClockJump,
+            Fault::DiskFull(..) => Self::FillDisk,
+            Fault::DiskSlow(..) => Self::SlowDisk,
+            Fault::HoldKeys(..) => Self::HoldKeys,
+            Fault::ExpireCredential(..) => Self::ExpireCredential,
+            Fault::Outage(..) => Self::Outage,
+            Fault::Throttle(..) => Self::Throttle,
+            Fault::ExpireCursors(..) => Self::ExpireCursors,
+            Fault::HideRow(..) => Self::HideRow,
+            Fault::CorruptRow(..) => Self::BreakDecryption,
+            Fault::RejectRow(..) => Self::RejectRow,
+            Fault::EndZone(..) => Self::EndZone,
+            Fault::DropPolicy(..) => Self::DropPolicy,
+            Fault::SlowCommits(..) => Self::SlowCommits,
+            Fault::Intrude(..) => Self::Intrude,
+        }
+    }
+}
+
+/// The kind of this name.
+pub(super) fn kind_of(name: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+/// The field of this name.
+pub(super) fn field_named(kind: Kind, name: &str) -> Option<&'static Field> {
+    fields(kind).iter().find(|field| field.name == name)
+}
+
+/// The name of a field.
+pub(super) fn field_name(kind: Kind, id: FieldId) -> &'static str {
+    engine::schema::field_of(kind, id).expect("a plan sets fields of the schema").name
+}
+
+/// One entry of the vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The group that it belongs to.
+    pub group: &'static str,
+    /// The word.
+    pub word: String,
+    /// What it means, in a sentence.
+    pub meaning: String,
+    /// How it is written.
+    pub example: String,
+}
+
+/// The whole vocabulary, in groups: verbs, faults, parameters, ingredients, events.
+pub fn words() -> Vec<Word> {
+    let verbs = Verb::ALL.iter().map(|verb| Word {
+        group: if *verb >= Verb::Cut { "faults" } else { "verbs" },
+        word: verb.name().to_owned(),
+        meaning: verb.meaning().to_owned(),
+        example: verb.example(),
+    });
+    let parameters = Parameter::ALL.iter().map(|parameter| {
+        let (heading, key) = parameter.place();
+        Word {
+            group: "parameters",
+            word: format!("[{heading}] {key}"),
+            meaning: parameter.meaning().to_owned(),
+            example: format!("usually {}", parameter.default()),
+        }
+    });
+    let ingredients = INGREDIENTS.iter().map(|(name, _)| Word {
+        group: "mix",
+        word: (*name).to_owned(),
+        meaning: "A weight of the mix.".to_owned(),
+        example: format!("weights = {{ {name} = 10 }}"),
+    });
+    let events = events().map(|name| Word {
+        group: "must-happen",
+        word: name.to_owned(),
+        meaning: "Counted in every run.".to_owned(),
+        example: format!("{{ what = \"{name}\", at-least = \"20% of seeds\" }}"),
+    });
+    verbs.chain(parameters).chain(ingredients).chain(events).collect()
+}
+
+impl Verb {
+    /// A line with this verb.
+    pub fn example(self) -> String {
+        let who = match self.who() {
+            Who::Device => "device = \"phone\", ",
+            Who::Remote => "remote = \"cloudkit\", ",
+            Who::User => "user = \"anna\", ",
+            Who::Nobody => "",
+        };
+        let mut line = format!("{{ at = \"2s\", {who}do = \"{}\"", self.name());
+        for key in self.needs().iter().chain(self.takes()) {
+            let value = match *key {
+                "row" => "\"meal/42\"",
+                "set" => "{ kcal = 350 }",
+                "kind" => "\"meal\"",
+                "field" => "\"portions\"",
+                "strategy" => "\"longest\"",
+                "how" => "\"purged\"",
+                "user" => "\"anna\"",
+                "from" | "seen-by" => "\"phone\"",
+                "to" if self == Self::Clone => "\"tablet\"",
+                "to" => "\"cloudkit\"",
+                "by" if self == Self::ClockJump => "\"-90s\"",
+                "by" => "1",
+                "times" => "10",
+                _ => "\"5s\"",
+            };
+            line.push_str(&format!(", {key} = {value}"));
+        }
+        line.push_str(" }");
+        line
+    }
+}
+
+/// How long a fault lasts, where it can end.
+pub(super) fn lasting(fault: &mut Fault) -> Option<&mut Lasting> {
+    match fault {
+        Fault::Cut(_, _, lasting)
+        | Fault::Offline(_, lasting)
+        | Fault::SlowLink(_, _, _, lasting)
+        | Fault::LoseReplies(_, lasting)
+        | Fault::LoseHints(_, lasting)
+        | Fault::DiskFull(_, lasting)
+        | Fault::DiskSlow(_, _, lasting)
+        | Fault::HoldKeys(_, lasting)
+        | Fault::Outage(_, lasting)
+        | Fault::Throttle(_, _, lasting)
+        | Fault::HideRow(_, _, lasting)
+        | Fault::CorruptRow(_, _, _, _, lasting)
+        | Fault::RejectRow(_, _, _, lasting)
+        | Fault::DropPolicy(lasting)
+        | Fault::SlowCommits(_, lasting) => Some(lasting),
+        Fault::Crash(..)
+        | Fault::Pause(..)
+        | Fault::Destroy(..)
+        | Fault::SaveImage(..)
+        | Fault::RestoreImage(..)
+        | Fault::Clone(..)
+        | Fault::ClockJump(..)
+        | Fault::ExpireCredential(..)
+        | Fault::ExpireCursors(..)
+        | Fault::EndZone(..)
+        | Fault::Intrude(..) => None,
+    }
+}
+
+/// Sets how long a fault lasts, or after what a device is back.
+pub(super) fn last_for(fault: &mut Fault, span: Span) {
+    if let Fault::Crash(_, back) | Fault::Pause(_, back) | Fault::RestoreImage(_, back) = fault {
+        *back = span;
+    } else if let Some(lasting) = lasting(fault) {
+        *lasting = Lasting::For(span);
+    }
+}

@@ -1,0 +1,246 @@
+//! The scenario language: shipped files, the law of print and draw, and one bad file per code.
+
+use std::path::{Path, PathBuf};
+
+use engine::flaw::{Flaw, Flaws};
+use sim::plan::{Act, Plan};
+use sim::scenario::{self, Code, Scenario, Verb};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().unwrap().to_str().unwrap()
+}
+
+fn load(path: &Path) -> Scenario {
+    let bytes = std::fs::read(path).unwrap();
+    match scenario::read(stem(path), &path.display().to_string(), &bytes) {
+        Ok((scenario, warnings)) => {
+            assert_eq!(warnings, [], "{}", path.display());
+            scenario
+        }
+        Err(problems) => {
+            let text = String::from_utf8_lossy(&bytes);
+            panic!("{}", scenario::render(&problems, stem(path), &text, false));
+        }
+    }
+}
+
+fn shipped() -> Vec<Scenario> {
+    let all = files("scenarios");
+    assert!(all.len() >= 8, "the shipped scenarios are there");
+    all.iter().map(|path| load(path)).collect()
+}
+
+fn read_back(text: &str) -> Scenario {
+    match scenario::read("printed", "printed.toml", text.as_bytes()) {
+        Ok((scenario, _)) => scenario,
+        Err(problems) => {
+            panic!("{}", scenario::render(&problems, "printed.toml", text, false))
+        }
+    }
+}
+
+#[test]
+fn shipped_scenarios_are_read_without_a_warning() {
+    for scenario in shipped() {
+        assert!(scenario.verdicts.product.is_some(), "{} has a verdict", scenario.name);
+        assert!(!scenario.tags.is_empty(), "{} has tags", scenario.name);
+    }
+}
+
+#[test]
+fn a_printed_plan_draws_itself_whatever_the_seed() {
+    for scenario in shipped() {
+        for seed in [0, 1, 2, 3, 42, u64::MAX] {
+            let flaws = Flaws::NONE.with(Flaw::DeepSync001);
+            let plan = scenario::draw(&scenario, seed, flaws);
+            let text = scenario::print(&plan, None);
+            let again = scenario::draw(&read_back(&text), seed ^ 99, plan.flaws);
+            assert_same(&plan, &again);
+            assert_eq!(text, scenario::print(&again, None), "printing is stable");
+        }
+    }
+}
+
+fn assert_same(plan: &Plan, again: &Plan) {
+    for (one, other) in plan.steps.iter().zip(&again.steps) {
+        assert_eq!(one, other, "{} seed {}", plan.scenario, plan.seed);
+    }
+    assert_eq!(plan, again, "{} seed {}", plan.scenario, plan.seed);
+}
+
+#[test]
+fn every_storm_has_a_fault_but_a_counted_few() {
+    for scenario in shipped().iter().filter(|scenario| scenario.mix.is_some()) {
+        let calm = (0..300)
+            .filter(|seed| scenario::is_fault_free(&scenario::draw(scenario, *seed, Flaws::NONE)))
+            .count();
+        assert!((1..30).contains(&calm), "{}: {calm} of 300 are calm", scenario.name);
+    }
+}
+
+#[test]
+fn every_deed_and_fault_of_the_language_is_drawn_somewhere() {
+    let mut seen = std::collections::BTreeSet::new();
+    for scenario in shipped() {
+        for seed in 0..100 {
+            for step in scenario::draw(&scenario, seed, Flaws::NONE).steps {
+                if let Act::Fault(fault) = step.act {
+                    seen.insert(Verb::of_fault(&fault));
+                }
+            }
+        }
+    }
+    let missing: Vec<&str> = Verb::ALL
+        .iter()
+        .filter(|verb| verb.is_fault() && !seen.contains(verb))
+        .map(|verb| verb.name())
+        .collect();
+    assert_eq!(missing, [] as [&str; 0]);
+}
+
+#[test]
+fn no_step_is_later_than_the_storm() {
+    for scenario in shipped() {
+        for seed in 0..50 {
+            let plan = scenario::draw(&scenario, seed, Flaws::NONE);
+            for step in &plan.steps {
+                if let sim::plan::When::At(at) = step.when {
+                    assert!(at.0 <= plan.storm.0, "{} seed {seed}: {step:?}", scenario.name);
+                }
+            }
+        }
+    }
+}
+
+/// One bad file for each code, named after it.
+#[test]
+fn bad_files_are_explained() {
+    let all = files("tests/scenarios");
+    let mut seen = std::collections::BTreeSet::new();
+    for path in &all {
+        let bytes = std::fs::read(path).unwrap();
+        let shown = format!("{}.toml", stem(path));
+        let problems = match scenario::read(stem(path), &shown, &bytes) {
+            Ok((_, warnings)) => warnings,
+            Err(problems) => problems,
+        };
+        let code = stem(path).split('-').next().unwrap().to_uppercase();
+        assert!(
+            problems.iter().any(|problem| problem.code.text() == code),
+            "{shown} has {code}, not {problems:?}"
+        );
+        seen.insert(code);
+        let text = String::from_utf8_lossy(&bytes);
+        let rendered = scenario::render(&problems, &shown, &text, false);
+        insta::with_settings!({
+            snapshot_path => "../snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(format!("scenario-{}", stem(path)), rendered);
+        });
+    }
+    // A file that is too large is made below; it would only fill the disk.
+    seen.insert(Code::TooLarge.text().to_owned());
+    let missing: Vec<&str> =
+        Code::ALL.iter().map(|code| code.text()).filter(|code| !seen.contains(*code)).collect();
+    assert_eq!(missing, [] as [&str; 0], "every code has a file");
+}
+
+#[test]
+fn a_file_of_ten_megabytes_is_refused_at_once() {
+    let bytes = vec![b'#'; 10_000_000];
+    let problems = scenario::read("huge", "huge.toml", &bytes).unwrap_err();
+    assert_eq!(problems[0].code, Code::TooLarge);
+    assert!(scenario::render(&problems, "huge.toml", "", false).contains("10000000"));
+}
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Cuts, doubles, swaps and overwrites pieces of a text.
+    fn mutate(text: &str, changes: &[(usize, usize, u8, String)]) -> String {
+        let mut text: Vec<char> = text.chars().collect();
+        for (at, len, how, new) in changes {
+            if text.is_empty() {
+                break;
+            }
+            let at = at % text.len();
+            let end = (at + len % 40).min(text.len());
+            let piece: Vec<char> = text[at..end].to_vec();
+            match how % 4 {
+                0 => drop(text.drain(at..end)),
+                1 => drop(text.splice(at..at, piece)),
+                2 => drop(text.splice(at..end, new.chars())),
+                _ => {
+                    let to = (at * 7 + 13) % text.len();
+                    drop(text.splice(to..to, piece));
+                }
+            }
+        }
+        text.into_iter().collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 300, failure_persistence: None, ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn mutated_files_never_panic_and_problems_lie_inside(
+            which in 0usize..8,
+            changes in proptest::collection::vec(
+                (any::<usize>(), any::<usize>(), any::<u8>(), "[a-z0-9\"={}\\[\\].,#%\n äß-]{0,12}"),
+                1..6,
+            ),
+        ) {
+            let path = &files("scenarios")[which];
+            let text = mutate(&std::fs::read_to_string(path).unwrap(), &changes);
+            let problems = match scenario::read("mutant", "mutant.toml", text.as_bytes()) {
+                Ok((scenario, warnings)) => {
+                    let plan = scenario::draw(&scenario, 3, Flaws::NONE);
+                    let printed = scenario::print(&plan, None);
+                    prop_assert_eq!(&scenario::draw(&read_back(&printed), 4, Flaws::NONE), &plan);
+                    warnings
+                }
+                Err(problems) => {
+                    prop_assert!(!problems.is_empty());
+                    problems
+                }
+            };
+            for problem in &problems {
+                prop_assert!(problem.span.start <= problem.span.end);
+                prop_assert!(problem.span.end <= text.len());
+            }
+            scenario::render(&problems, "mutant.toml", &text, false);
+        }
+
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = scenario::read("noise", "noise.toml", &bytes);
+        }
+    }
+}
