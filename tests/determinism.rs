@@ -11,7 +11,7 @@ use sim::plan::{
     Act, Chance, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel,
     Plan, RemotePlan, SignIn, SpanRange, Start, Step, Trigger, When,
 };
-use sim::random::Stream;
+use sim::random::stream;
 use sim::run::{Driver, Outcome, run_with};
 
 const NAME: FieldId = FieldId(0);
@@ -105,7 +105,7 @@ fn stormy(nature: u64) -> Plan {
         start: Start::Cloned,
         ..plan.devices[0].clone()
     });
-    let mut draws = Stream::named(nature, "determinism");
+    let mut draws = stream(nature, "determinism");
     for _ in 0..120 {
         let at = When::At(Time(1_000 + draws.below(38_000)));
         let device = DeviceId(u16::try_from(draws.below(4)).unwrap());
