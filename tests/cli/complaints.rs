@@ -1,6 +1,7 @@
 //! What the command says and returns when it is asked for something wrong, or has nothing to do.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -201,4 +202,34 @@ fn the_list_names_what_there_is() {
     let first = lines.out.lines().next().expect("there is one");
     let object: serde_json::Value = serde_json::from_str(first).expect("each line is JSON");
     assert_eq!((&object["v"], &object["type"]), (&1.into(), &"scenario".into()));
+}
+
+#[test]
+fn ctrl_c_ends_a_sweep_and_keeps_what_is_done() {
+    let folder = Folder::with_scenario("interrupt");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.args(["sweep", "lunch", "--for", "10m"]).current_dir(&folder.0).env("NO_COLOR", "1");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    // The first line of progress comes once signals are listened to.
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+    said.read_line(&mut String::new()).expect("it says that it begins");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("there is a command to send signals").success());
+    let said = Said::from(child.wait_with_output().expect("the command ends"));
+    assert_eq!(said.code, Some(130), "{said:?}");
+    assert!(said.out.contains("stopped: interrupted"), "{}", said.out);
+}
+
+#[test]
+fn a_scenario_that_the_product_passes_is_a_success_and_tells_the_same_story_twice() {
+    let folder = Folder::with_scenario("success");
+    let run = folder.seawall(&["run", "lunch", "--seeds", "2"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.out.contains("PASS 1 of 1 line as expected"), "{}", run.out);
+    let replay = || folder.seawall(&["replay", "lunch", "--seed", "1"]);
+    let (one, two) = (replay(), replay());
+    assert_eq!(one.code, Some(0), "{one:?}");
+    assert_eq!(one.out, two.out);
+    assert!(one.out.contains("edits meal/42 kcal = 350"), "{}", one.out);
 }

@@ -85,6 +85,9 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     }
     write_others(out, &outcome.violations, violation)?;
     writeln!(out, "\n  again:   {}", styled(BOLD, &failure.again))?;
+    if let Some(id) = violation.record {
+        writeln!(out, "  closer:  {} --row {id}", failure.again)?;
+    }
     if let Some(capsule) = &failure.capsule {
         writeln!(out, "  kept:    {capsule}")?;
         writeln!(out, "  smaller: seawall shrink {capsule}")?;
