@@ -14,8 +14,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("it can be listed").path();
             if path.is_dir() {
                 folders.push(path);
             } else {
@@ -28,11 +28,11 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn stem(path: &Path) -> &str {
-    path.file_stem().unwrap().to_str().unwrap()
+    path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name")
 }
 
 fn load(path: &Path) -> Scenario {
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = std::fs::read(path).expect("it can be read");
     match scenario::read(stem(path), &path.display().to_string(), &bytes) {
         Ok((scenario, warnings)) => {
             assert_eq!(warnings, [], "{}", path.display());
@@ -139,13 +139,13 @@ fn bad_files_are_explained() {
     let all = files("tests/scenarios");
     let mut seen = std::collections::BTreeSet::new();
     for path in &all {
-        let bytes = std::fs::read(path).unwrap();
+        let bytes = std::fs::read(path).expect("it can be read");
         let shown = format!("{}.toml", stem(path));
         let problems = match scenario::read(stem(path), &shown, &bytes) {
             Ok((_, warnings)) => warnings,
             Err(problems) => problems,
         };
-        let code = stem(path).split('-').next().unwrap().to_uppercase();
+        let code = stem(path).split('-').next().expect("a code comes first").to_uppercase();
         assert!(
             problems.iter().any(|problem| problem.code.text() == code),
             "{shown} has {code}, not {problems:?}"
@@ -171,7 +171,8 @@ fn bad_files_are_explained() {
 #[test]
 fn a_file_of_ten_megabytes_is_refused_at_once() {
     let bytes = vec![b'#'; 10_000_000];
-    let problems = scenario::read("huge", "huge.toml", &bytes).unwrap_err();
+    let problems =
+        scenario::read("huge", "huge.toml", &bytes).expect_err("no scenario is so large");
     assert_eq!(problems[0].code, Code::TooLarge);
     assert!(scenario::render(&problems, "huge.toml", "", false).contains("10000000"));
 }
@@ -218,7 +219,7 @@ mod hostile {
             ),
         ) {
             let path = &files("scenarios")[which];
-            let text = mutate(&std::fs::read_to_string(path).unwrap(), &changes);
+            let text = mutate(&std::fs::read_to_string(path).expect("it can be read"), &changes);
             let problems = match scenario::read("mutant", "mutant.toml", text.as_bytes()) {
                 Ok((scenario, warnings)) => {
                     let plan = scenario::draw(&scenario, 3, Flaws::NONE);
