@@ -9,20 +9,34 @@
 //! gets no other input; then comes [`Input::Persisted`]. So a read shows only durable state and no
 //! dot is ever used twice.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod ask;
+mod edit;
+mod keys;
+mod lane;
+mod login;
+mod pull;
+mod push;
+mod store;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::ask::{Answer, Ask, FieldReading, Presence, Reading, Reason, Status};
+use self::keys::Rotation;
+use self::lane::Lane;
+use self::login::Login;
+use self::store::{Meta, Mirror, Session, Store};
 use crate::Bytes;
-use crate::flaw::Flaws;
-use crate::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId};
+use crate::entropy::Entropy;
+use crate::flaw::{Flaw, Flaws};
+use crate::id::{DeviceId, OpId, RecordId, Remote, ReplicaId, UserId};
 use crate::point::Point;
-use crate::record::{Handle, Payload, Value};
-use crate::remote::{Call, Credential, Return};
+use crate::record::Encoded;
+use crate::remote::{Call, Credential, Cursor, Return, Tag};
 use crate::seal::{Key, KeyName, Memo};
-use crate::time::Span;
-use crate::view::Strategy;
+use crate::time::{Hlc, Now, Span, Time};
+use crate::view::Registry;
 
 /// What a device is told when it starts.
 #[derive(Clone, Debug)]
@@ -157,158 +171,198 @@ pub enum Output {
     Reached(Point),
 }
 
-/// What a user asks.
-#[derive(Clone, Debug)]
-pub enum Ask {
-    /// Show a record.
-    Read(RecordId),
-    /// Name the records that are there, deleted ones included.
-    List,
-    /// Set fields, all under one dot, replacing what the handle covers.
-    Write {
-        /// Which record.
-        id: RecordId,
-        /// The read that this builds on.
-        handle: Handle,
-        /// New values by field.
-        changes: Vec<(FieldId, Value)>,
-        /// The application's label.
-        token: Token,
-    },
-    /// Count up or down. Replaces only this replica's own earlier count.
-    Increment {
-        /// Which record.
-        id: RecordId,
-        /// The read that this builds on: it tells only whether the record was seen deleted.
-        handle: Handle,
-        /// Which field.
-        field: FieldId,
-        /// By how much.
-        by: i64,
-        /// The application's label.
-        token: Token,
-    },
-    /// Delete what the handle covers.
-    Delete {
-        /// Which record.
-        id: RecordId,
-        /// The read that this builds on.
-        handle: Handle,
-        /// The application's label.
-        token: Token,
-    },
-    /// Sign in, as an app start with a saved session does too: pull both remotes, then open.
-    SignIn,
-    /// Sign out and wipe the device; refused while edits are unsent.
-    SignOut,
-    /// Make a new key, as soon as nothing is sealed and both remotes are pulled to their heads.
-    RotateKey,
-    /// Show a field by another strategy.
-    Register {
-        /// Of which kind.
-        kind: Kind,
-        /// Which field.
-        field: FieldId,
-        /// How.
-        strategy: Arc<dyn Strategy>,
-    },
-    /// Pull and push now.
-    Sync,
-    /// Tell how things stand.
-    Status,
+/// One user's replica.
+#[derive(Debug)]
+pub struct Device {
+    boot: Boot,
+    store: Store,
+    registry: Registry,
+    entropy: Entropy,
+    lanes: Vec<Lane>,
+    next_call: u32,
+    credential: Option<Credential>,
+    /// When to ask the sign-in service again, while it has been asked.
+    credential_asked: Option<Time>,
+    login: Option<Login>,
+    rotation: Option<Rotation>,
+    /// How often a sealed row was tried in vain (the flaw DEEP-SYNC-002c).
+    sealed_tries: BTreeMap<(Remote, RecordId), u32>,
+    /// A row refused for good that is tried before all others (the flaw FB-12).
+    blocker: Option<RecordId>,
+    /// What the user asked for while the login gate was closed.
+    waiting: VecDeque<(OpId, Ask)>,
+    outputs: VecDeque<Output>,
+    /// Outputs of this transition that follow its commit.
+    following: Vec<Output>,
 }
 
-/// What a user is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// To [`Ask::Read`].
-    Read(Reading),
-    /// To [`Ask::List`].
-    Listed(Vec<RecordId>),
-    /// To a write, increment or delete: it survives a crash of this device.
-    Saved,
-    /// To [`Ask::SignIn`]: the gate is open. `partial` if one remote was silent.
-    SignedIn {
-        /// Is one remote not merged yet?
-        partial: bool,
-    },
-    /// To [`Ask::SignOut`]: nothing is left on the device.
-    SignedOut,
-    /// To [`Ask::RotateKey`]: new rows are sealed under this key.
-    Rotated(KeyName),
-    /// To [`Ask::Register`].
-    Registered,
-    /// To [`Ask::Sync`]: the request was taken.
-    Syncing,
-    /// To [`Ask::Status`].
-    Status(Status),
-    /// The request had no effect and never will.
-    Refused(Reason),
+impl Device {
+    /// Starts a device, or starts it again after a crash, from what its disk holds.
+    pub fn recover(boot: Boot, snapshot: Snapshot, now: Now) -> Self {
+        let mut entropy = Entropy::new(boot.entropy);
+        let fresh = Meta {
+            install: boot.install,
+            replica: ReplicaId(entropy.next_u64()),
+            next_n: 1,
+            hlc: Hlc::default(),
+            session: None,
+        };
+        let store = Store::load(&snapshot, fresh, boot.memo.clone());
+        let mut device = Self {
+            registry: Registry::new(boot.flaws),
+            lanes: boot.remotes.iter().map(|remote| Lane::new(*remote)).collect(),
+            store,
+            entropy,
+            next_call: 0,
+            credential: None,
+            credential_asked: None,
+            login: None,
+            rotation: None,
+            sealed_tries: BTreeMap::new(),
+            blocker: None,
+            waiting: VecDeque::new(),
+            outputs: VecDeque::new(),
+            following: Vec::new(),
+            boot,
+        };
+        device.adopt_image();
+        device.resume(now);
+        device
+    }
+
+    /// Handles one input.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::User { op, ask } => self.handle_ask(now, op, ask),
+            Input::Returned { from, answer } => self.handle_return(now, from, answer),
+            Input::Hint(remote) => self.handle_hint(now, remote),
+            Input::KeyArrived(name, key) => self.handle_key(now, name, key),
+            Input::KeyStored(name) => self.handle_key_stored(now, name),
+            Input::Credential(credential) => self.handle_credential(now, credential),
+            Input::Persisted => self.start_deadlines(now),
+            Input::Wakeup => self.handle_wakeup(now),
+        }
+        self.proceed(now);
+        self.flush();
+    }
+
+    /// What the device does; drain to `None` before the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to wake it, and why.
+    pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
+        let lanes = self.lanes.iter().filter_map(|lane| self.lane_wakeup(lane));
+        let login = self.login.as_ref().map(|login| (login.patience_ends, "login patience"));
+        let credential = self.credential_asked.map(|at| (at, "credential"));
+        lanes.chain(login).chain(credential).min()
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        let mut status = Status::default();
+        if let Some(session) = self.store.session() {
+            status.open = session.open;
+            status.partial = session.open && self.lanes.iter().any(|l| !session.merged[l.at()]);
+        }
+        for lane in &self.lanes {
+            let side = self.store.side(lane.remote);
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            status.unsent[lane.at()] = count(self.store.unsent(lane.remote).len());
+            status.sealed[lane.at()] = count(side.sealed.len());
+            status.parked[lane.at()] = count(side.parked.len());
+        }
+        status
+    }
+
+    /// How far a remote's feed has been taken.
+    pub fn cursor(&self, remote: Remote) -> Option<Cursor> {
+        self.store.side(remote).cursor
+    }
+
+    /// When the last listing of a remote that has ended began.
+    pub fn listed_at(&self, remote: Remote) -> Option<Time> {
+        self.lanes.iter().find(|lane| lane.remote == remote)?.listed_at
+    }
+
+    /// Is somebody signed in?
+    pub fn signed_in(&self) -> bool {
+        self.store.session().is_some()
+    }
+
+    /// A restored or cloned image must not go on counting under its original's name: the two would
+    /// give one dot to two writes.
+    fn adopt_image(&mut self) {
+        if self.store.meta().install == self.boot.install || self.boot.flaws.has(Flaw::Fb24) {
+            return;
+        }
+        let (install, replica) = (self.boot.install, ReplicaId(self.entropy.next_u64()));
+        self.store.change_meta(|meta| {
+            meta.install = install;
+            meta.replica = replica;
+            meta.next_n = 1;
+        });
+        self.reach(Point::ImageReplaced);
+        self.flush();
+    }
+
+    /// Ends a transition: what is staged becomes one commit, and all else follows it.
+    fn flush(&mut self) {
+        let batch = self.store.take_batch();
+        let held = batch.as_ref().is_some_and(|batch| batch.sync);
+        self.lanes.iter_mut().for_each(|lane| lane.settle_deadline(held));
+        self.outputs.extend(batch.map(Output::Persist));
+        self.outputs.extend(self.following.drain(..));
+    }
+
+    fn answer(&mut self, op: OpId, answer: Answer) {
+        self.following.push(Output::Answer(op, answer));
+    }
+
+    fn reach(&mut self, point: Point) {
+        self.following.push(Output::Reached(point));
+    }
+
+    /// The lane of a remote, if the device has that remote.
+    fn lane(&mut self, remote: Remote) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.remote == remote)
+    }
 }
 
-/// Why a request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Reason {
-    /// Nobody is signed in.
-    SignedOut,
-    /// So many records have edits that a remote lacks.
-    Unsent(u32),
-    /// The field does not exist in this kind, or does not hold this kind of value.
-    WrongField,
-}
-
-/// How things stand on a device.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// Is the login gate open?
-    pub open: bool,
-    /// Is one remote not merged since the login?
-    pub partial: bool,
-    /// Records that a remote lacks, by remote, without those parked.
-    pub unsent: [u32; 2],
-    /// Rows that cannot be opened yet, by remote.
-    pub sealed: [u32; 2],
-    /// Rows refused for good, by remote.
-    pub parked: [u32; 2],
-}
-
-/// A record as shown to the user: every sibling of every field, and a handle on them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// Which record.
-    pub id: RecordId,
-    /// Is it there?
-    pub presence: Presence,
-    /// The fields that hold something, by number. Of a deleted record: what can be restored.
-    pub fields: Vec<FieldReading>,
-    /// Does a remote hold a state of it that cannot be opened yet?
-    pub sealed: bool,
-    /// Is one remote not merged since the login?
-    pub partial: bool,
-    /// Names this read in a write that builds on it.
-    pub handle: Handle,
-}
-
-/// Is a record there?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Presence {
-    /// Never written, as far as this device knows.
-    Absent,
-    /// There.
-    Live,
-    /// Deleted.
-    Deleted,
-}
-
-/// A field as shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldReading {
-    /// Which field.
-    pub field: FieldId,
-    /// The value shown.
-    pub value: Value,
-    /// The writes that it accounts for.
-    pub contributors: Vec<Token>,
-    /// The writes that it does not account for.
-    pub conflicts: Vec<Payload>,
+/// The disk of a device on which `user` is signed in and which holds these records, each as every
+/// remote holds it under the tag given.
+pub fn prepared(
+    user: UserId,
+    install: u64,
+    keys: &BTreeMap<KeyName, Key>,
+    rows: &[(RecordId, Encoded, [Option<Tag>; 2])],
+    cursors: [Option<Cursor>; 2],
+) -> Snapshot {
+    let session = Session { user, open: true, merged: [true; 2] };
+    let meta = Meta {
+        install,
+        replica: ReplicaId(install),
+        next_n: 1,
+        hlc: Hlc::default(),
+        session: None,
+    };
+    let mut store = Store::load(&Snapshot::new(), meta, None);
+    store.change_meta(|meta| meta.session = Some(session));
+    for (name, key) in keys {
+        store.add_key(*name, key.clone());
+    }
+    for (id, record, tags) in rows {
+        store.set_record(*id, record.clone());
+        for (remote, tag) in Remote::ALL.into_iter().zip(tags) {
+            if let Some(tag) = *tag {
+                store.set_mirror(remote, *id, Mirror { tag, state: Some(record.clone()) });
+            }
+        }
+    }
+    for (remote, cursor) in Remote::ALL.into_iter().zip(cursors) {
+        store.set_cursor(remote, cursor);
+    }
+    let batch = store.take_batch().expect("the session is new");
+    batch.puts.into_iter().filter_map(|(key, stored)| Some((key, stored?))).collect()
 }

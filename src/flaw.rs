@@ -3,6 +3,12 @@
 //! Each is the smallest honest mistake at the one decision point where a tired engineer would make
 //! it. Without the cargo feature `flaws` every switch is `false` at compile time.
 
+use std::collections::BTreeMap;
+
+use crate::id::{Dot, FieldId};
+use crate::record::Record;
+use crate::time::Hlc;
+
 /// A set of flaws, carried in a device's [`Boot`](crate::device::Boot).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flaws(u64);
@@ -39,6 +45,16 @@ impl Flaws {
         Flaw::ALL.iter().copied().filter(move |flaw| self.0 & (1 << *flaw as u64) != 0)
     }
 }
+
+/// Checked by every build of the product.
+#[cfg(not(feature = "flaws"))]
+const _: () = {
+    let mut at = 0;
+    while at < Flaw::ALL.len() {
+        assert!(!Flaws::only(Flaw::ALL[at]).has(Flaw::ALL[at]), "a flaw is on in production");
+        at += 1;
+    }
+};
 
 macro_rules! flaws {
     ($($name:ident = $id:literal, $incident:literal, $wrong:literal, $exposed:literal;)+) => {
@@ -171,6 +187,25 @@ flaws! {
     Fb28 = "FB-28", "field",
         "A reset of the zone's keys is handled like a purge.",
         "a reset";
+}
+
+/// FB-01: of the siblings of a field only the latest stays.
+pub(crate) fn latest_wins(record: &mut Record) {
+    let latest: BTreeMap<FieldId, (Hlc, Dot)> = record
+        .fields()
+        .filter_map(|(field, cells)| Some((field, cells.iter().map(|c| (c.hlc, c.dot)).max()?)))
+        .collect();
+    record.retain(|field, cell| latest.get(&field) == Some(&(cell.hlc, cell.dot)));
+}
+
+/// FB-11: a delete covers all that is there by now.
+pub(crate) fn delete_wins(record: &mut Record) {
+    record.cover_all();
+}
+
+/// FB-25: what another copy has seen counts as seen here, without its cells.
+pub(crate) fn inflate(record: &mut Record, other: &Record) {
+    record.see(other);
 }
 
 impl std::str::FromStr for Flaw {

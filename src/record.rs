@@ -92,6 +92,11 @@ impl Vv {
         self.0.binary_search_by_key(&replica, |entry| entry.0).map_or(0, |at| self.0[at].1)
     }
 
+    /// Is every replica named once, in order, with a write that exists?
+    fn is_sound(&self) -> bool {
+        self.0.is_sorted_by(|one, next| one.0 < next.0) && self.0.iter().all(|entry| entry.1 > 0)
+    }
+
     /// The entries, by replica.
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, u64)> {
         self.0.iter().copied()
@@ -187,15 +192,7 @@ impl Record {
 
     /// Replaces only the writer's own cells of one field: the write of a counter, which must not
     /// absorb what others counted.
-    pub fn write_own(
-        &mut self,
-        handle: &Handle,
-        dot: Dot,
-        hlc: Hlc,
-        field: FieldId,
-        payload: Payload,
-    ) {
-        self.bury(handle);
+    pub fn write_own(&mut self, dot: Dot, hlc: Hlc, field: FieldId, payload: Payload) {
         self.replace(field, Cell { dot, hlc, payload }, |cell| cell.dot.replica == dot.replica);
         self.ctx.add(dot);
     }
@@ -239,8 +236,20 @@ impl Record {
         self.tomb.join(&other.tomb);
     }
 
+    /// Does it have the one form that all copies of this state share? Bytes from elsewhere may not.
+    fn is_sound(&self) -> bool {
+        self.ctx.is_sound()
+            && self.tomb.is_sound()
+            && self.fields.is_sorted_by(|one, next| one.0 < next.0)
+            && self.fields.iter().all(|(_, cells)| {
+                !cells.is_empty()
+                    && cells.is_sorted_by(|one, next| one.dot < next.dot)
+                    && cells.iter().all(|cell| self.ctx.covers(cell.dot))
+            })
+    }
+
     /// Drops what a delete covers, if the writer saw it dead.
-    fn bury(&mut self, handle: &Handle) {
+    pub fn bury(&mut self, handle: &Handle) {
         if handle.dead {
             let tomb = self.tomb.clone();
             self.retain(|field, cell| {
@@ -250,7 +259,18 @@ impl Record {
         }
     }
 
-    fn retain(&mut self, mut keep: impl FnMut(FieldId, &Cell) -> bool) {
+    /// The flaw FB-11 needs this; the product never deletes what nobody saw.
+    pub(crate) fn cover_all(&mut self) {
+        let ctx = self.ctx.clone();
+        self.tomb.join(&ctx);
+    }
+
+    /// The flaw FB-25 needs this; the product never claims to have seen what it did not take.
+    pub(crate) fn see(&mut self, other: &Self) {
+        self.ctx.join(&other.ctx);
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(FieldId, &Cell) -> bool) {
         for (field, cells) in &mut self.fields {
             cells.retain(|cell| keep(*field, cell));
         }
@@ -324,10 +344,11 @@ impl Encoded {
         Self(Arc::new((record, bytes.into())))
     }
 
-    /// Decodes a record; trailing bytes are an error.
+    /// Decodes a record. Trailing bytes, and a record that no copy could have got to, are errors.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, DecodeError> {
-        let (record, rest) = postcard::take_from_bytes(bytes).map_err(|_| DecodeError)?;
-        if !rest.is_empty() {
+        let (record, rest): (Record, _) =
+            postcard::take_from_bytes(bytes).map_err(|_| DecodeError)?;
+        if !rest.is_empty() || !record.is_sound() {
             return Err(DecodeError);
         }
         Ok(Self(Arc::new((record, bytes.clone()))))

@@ -1,6 +1,7 @@
 //! The fields of each kind of record: name, what they hold, and how siblings are shown by default.
 
 use crate::id::{FieldId, Kind};
+use crate::record::Value;
 use crate::view::Shipped;
 
 /// What kind of value belongs into a field.
@@ -29,6 +30,19 @@ pub struct Field {
     pub holds: Holds,
     /// How its siblings are shown unless a strategy is registered.
     pub strategy: Shipped,
+}
+
+impl Field {
+    /// May this value be written into the field? Counters are raised by increments alone.
+    pub const fn takes(&self, value: &Value) -> bool {
+        matches!(
+            (self.holds, value),
+            (Holds::Int, Value::Int(_))
+                | (Holds::Text, Value::Text(_))
+                | (Holds::Set, Value::Set(_))
+                | (Holds::Draft, Value::Draft { .. })
+        )
+    }
 }
 
 const fn field(id: u8, name: &'static str, holds: Holds, strategy: Shipped) -> Field {

@@ -101,6 +101,11 @@ struct Opened {
 }
 
 impl Memo {
+    /// How many blobs have really been opened.
+    pub fn opened(&self) -> u64 {
+        self.0.lock().expect("no panic while it is held").len() as u64
+    }
+
     fn find(&self, blob: &Bytes, key: &Key, binding: [u8; 7]) -> Option<Encoded> {
         let opened = self.0.lock().expect("no panic while it is held");
         let entry = opened.get(&(blob.as_ptr() as usize))?;
@@ -140,6 +145,11 @@ impl Keyring {
     /// Is this key here?
     pub fn has(&self, name: KeyName) -> bool {
         self.keys.contains_key(&name)
+    }
+
+    /// The names of the keys that are here.
+    pub fn names(&self) -> impl Iterator<Item = KeyName> {
+        self.keys.keys().copied()
     }
 
     /// The key that new rows are sealed under.

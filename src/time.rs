@@ -72,13 +72,15 @@ impl Hlc {
     /// (Couchbase Lite refuses at the same distance).
     pub const MAX_AHEAD: Span = Span::from_secs(120);
 
-    /// The next reading for a local write.
+    /// The next reading for a local write: later than this one, whatever was heard before.
     #[must_use]
     pub fn tick(self, wall: Time) -> Self {
         if wall.0 > self.wall {
-            Self { wall: wall.0, count: 0 }
-        } else {
-            Self { wall: self.wall, count: self.count.saturating_add(1) }
+            return Self { wall: wall.0, count: 0 };
+        }
+        match self.count.checked_add(1) {
+            Some(count) => Self { wall: self.wall, count },
+            None => Self { wall: self.wall.saturating_add(1), count: 0 },
         }
     }
 

@@ -4,13 +4,15 @@
 //! moment, also between a conflict and its resolution, and may panic: the field is then shown as
 //! [`Shipped::KeepBoth`] would show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 
-use crate::flaw::Flaws;
-use crate::id::{Dot, FieldId, Kind};
+use crate::flaw::{Flaw, Flaws};
+use crate::id::{Dot, FieldId, Kind, ReplicaId};
 use crate::record::{Cell, Payload, Value};
+use crate::schema::field_of;
 use crate::time::Hlc;
 
 /// One of several values that a field holds at once.
@@ -75,29 +77,163 @@ pub struct View {
 /// Which strategy shows which field.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    custom: BTreeMap<(Kind, FieldId), Arc<dyn Strategy>>,
+    /// Empty until the application registers something, but always there.
+    custom: OnceLock<BTreeMap<(Kind, FieldId), Arc<dyn Strategy>>>,
     flaws: Flaws,
 }
 
 impl Registry {
     /// The shipped strategies of the schema.
     pub fn new(flaws: Flaws) -> Self {
-        Self { custom: BTreeMap::new(), flaws }
+        let lazy = flaws.has(Flaw::CvNilmapStrategy);
+        Self { custom: if lazy { OnceLock::new() } else { BTreeMap::new().into() }, flaws }
     }
 
     /// From now on shows this field so. Cannot fail.
     pub fn register(&mut self, kind: Kind, field: FieldId, strategy: Arc<dyn Strategy>) {
-        self.custom.insert((kind, field), strategy);
+        let custom = self.custom.get_mut().expect("made with the registry");
+        custom.insert((kind, field), strategy);
     }
 
-    /// Shows the cells of a field (at least one, sorted by dot).
-    pub fn view(&self, kind: Kind, field: FieldId, cells: &[Cell]) -> View {
-        let _ = (kind, field, self.flaws);
-        View {
-            value: cells[0].payload.value.clone(),
-            contributors: vec![cells[0].payload.clone()],
-            conflicts: cells[1..].iter().map(|cell| cell.payload.clone()).collect(),
-            panicked: false,
+    /// Shows the cells of a field (at least one, in any order). `own` is the replica that shows
+    /// them; no strategy may depend on it.
+    pub fn view(&self, own: ReplicaId, kind: Kind, field: FieldId, cells: &[Cell]) -> View {
+        if let [cell] = cells {
+            return View {
+                value: cell.payload.value.clone(),
+                contributors: vec![cell.payload.clone()],
+                conflicts: Vec::new(),
+                panicked: false,
+            };
+        }
+        let mut cells: Vec<&Cell> = cells.iter().collect();
+        cells.sort_by_key(|cell| cell.dot);
+        let siblings: Vec<Sibling<'_>> = cells.iter().map(|cell| Sibling::from(*cell)).collect();
+        if self.flaws.has(Flaw::CvStrategyOrder) {
+            return View::of(first_to_arrive(own, &siblings), &cells, false);
+        }
+        match self.custom.get_or_init(BTreeMap::new).get(&(kind, field)) {
+            None => View::of(shipped(kind, field).show(&siblings), &cells, false),
+            Some(strategy) => match self.guarded(strategy.as_ref(), &siblings) {
+                Some(shown) => View::of(shown, &cells, false),
+                None => View::of(Shipped::KeepBoth.show(&siblings), &cells, true),
+            },
         }
     }
+
+    /// What a custom strategy makes of the siblings; nothing if it panics.
+    fn guarded(&self, strategy: &dyn Strategy, siblings: &[Sibling<'_>]) -> Option<Shown> {
+        if self.flaws.has(Flaw::CvStrategyPanic) {
+            return Some(strategy.show(siblings));
+        }
+        catch_unwind(AssertUnwindSafe(|| strategy.show(siblings))).ok()
+    }
+}
+
+impl View {
+    /// A sibling that says what is shown is no conflict, whether the strategy counted it or not.
+    fn of(shown: Shown, cells: &[&Cell], panicked: bool) -> Self {
+        let (mut contributors, mut conflicts) = (Vec::new(), Vec::new());
+        for (at, cell) in cells.iter().enumerate() {
+            let settled = shown.of.contains(&at) || cell.payload.value == shown.value;
+            let side = if settled { &mut contributors } else { &mut conflicts };
+            side.push(cell.payload.clone());
+        }
+        Self { value: shown.value, contributors, conflicts, panicked }
+    }
+}
+
+impl<'a> From<&'a Cell> for Sibling<'a> {
+    fn from(cell: &'a Cell) -> Self {
+        Self { dot: cell.dot, hlc: cell.hlc, value: &cell.payload.value }
+    }
+}
+
+/// The strategy of the schema. A field that this build does not know loses nothing.
+fn shipped(kind: Kind, field: FieldId) -> Shipped {
+    field_of(kind, field).map_or(Shipped::KeepBoth, |field| field.strategy)
+}
+
+impl Strategy for Shipped {
+    /// A strategy that meets a value of another type than its own keeps both.
+    fn show(&self, siblings: &[Sibling<'_>]) -> Shown {
+        let all = || (0..siblings.len()).collect();
+        let value = match self {
+            Self::KeepBoth => None,
+            Self::Latest => return latest(siblings),
+            Self::TextMerge3 => return merge_texts(siblings),
+            Self::Max => numbers(siblings).and_then(|all| all.max()).map(Value::Int),
+            Self::Min => numbers(siblings).and_then(|all| all.min()).map(Value::Int),
+            Self::SetUnion => union(siblings).map(Value::Set),
+            Self::Counter => count(siblings).map(Value::Int),
+        };
+        match value {
+            Some(value) => Shown { value, of: all() },
+            None => Shown { value: siblings[0].value.clone(), of: vec![0] },
+        }
+    }
+}
+
+fn latest(siblings: &[Sibling<'_>]) -> Shown {
+    let (at, sibling) = siblings
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, sibling)| (sibling.hlc, sibling.dot))
+        .expect("a strategy is given at least two siblings");
+    Shown { value: sibling.value.clone(), of: vec![at] }
+}
+
+/// All values, if they are numbers.
+fn numbers(siblings: &[Sibling<'_>]) -> Option<impl Iterator<Item = i64>> {
+    let number = |sibling: &Sibling<'_>| match sibling.value {
+        Value::Int(n) => Some(*n),
+        Value::Text(_) | Value::Set(_) | Value::Draft { .. } => None,
+    };
+    siblings.iter().map(number).collect::<Option<Vec<_>>>().map(Vec::into_iter)
+}
+
+fn union(siblings: &[Sibling<'_>]) -> Option<BTreeSet<String>> {
+    siblings.iter().try_fold(BTreeSet::new(), |mut union, sibling| match sibling.value {
+        Value::Set(words) => {
+            union.extend(words.iter().cloned());
+            Some(union)
+        }
+        Value::Int(_) | Value::Text(_) | Value::Draft { .. } => None,
+    })
+}
+
+/// Each replica's latest cell is all that it counted. Summed without overflow and clamped at the
+/// end, so that the order of the summands cannot matter.
+fn count(siblings: &[Sibling<'_>]) -> Option<i64> {
+    let replicas = siblings.iter().map(|sibling| sibling.dot.replica);
+    let last: BTreeMap<_, _> = replicas.zip(numbers(siblings)?).collect();
+    let sum: i128 = last.into_values().map(i128::from).sum();
+    Some(sum.clamp(i64::MIN.into(), i64::MAX.into()).try_into().expect("clamped to its range"))
+}
+
+/// Merges into the first draft every later one that was edited from the same text and touches
+/// other lines; the rest are conflicts.
+fn merge_texts(siblings: &[Sibling<'_>]) -> Shown {
+    let mut shown = Shown { value: siblings[0].value.clone(), of: vec![0] };
+    let Value::Draft { base, text: merged } = &mut shown.value else { return shown };
+    for (at, sibling) in siblings.iter().enumerate().skip(1) {
+        let Value::Draft { base: other, text } = sibling.value else { continue };
+        if text == merged {
+            shown.of.push(at);
+        } else if other == base
+            && let Ok(both) = diffy::merge(base, merged, text)
+        {
+            *merged = both;
+            shown.of.push(at);
+        }
+    }
+    shown
+}
+
+/// What `CV-STRATEGY-ORDER` makes of siblings: the own write was here first, so it is `local`, the
+/// first argument of the strategy, and wins; whatever comes after it counts as settled.
+fn first_to_arrive(own: ReplicaId, siblings: &[Sibling<'_>]) -> Shown {
+    let first = siblings.iter().min_by_key(|sibling| (sibling.dot.replica != own, sibling.dot));
+    let first = first.expect("a strategy is given at least two siblings");
+    Shown { value: first.value.clone(), of: (0..siblings.len()).collect() }
 }

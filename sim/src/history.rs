@@ -6,6 +6,8 @@
 //!
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
+pub(crate) mod recorder;
+
 use std::sync::Arc;
 
 use engine::device::{Presence, Reason, Status};

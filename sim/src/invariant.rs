@@ -1,4 +1,22 @@
 //! The judges: properties of a history. They hear testimony and were not at the scene.
+//!
+//! `evidence` hears all facts once; each judge is a function of it that reports what does not hold.
+//! A judge never believes the product: what a write had seen is what its author was shown, and what
+//! a copy contains is what was joined into it.
+
+mod converge;
+mod cursor;
+mod evidence;
+mod findings;
+mod lost;
+mod panic;
+mod phantom;
+mod set;
+mod unsent;
+mod writes;
+
+#[cfg(test)]
+mod case;
 
 use engine::device::Timing;
 use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
@@ -107,8 +125,18 @@ pub struct Violation {
     pub evidence: Vec<usize>,
 }
 
+/// A judge: reports what does not hold.
+type Judge = fn(&evidence::Evidence<'_>, &mut findings::Findings);
+
+const JUDGES: &[Judge] =
+    &[lost::judge, phantom::judge, converge::judge, cursor::judge, unsent::judge, panic::judge];
+
 /// Judges a history by every invariant. Violations are sorted by time.
 pub fn judge(brief: &Brief, history: &[Entry]) -> Vec<Violation> {
-    let _ = (brief, history);
-    Vec::new()
+    let evidence = evidence::Evidence::gather(brief, history);
+    let mut findings = findings::Findings::default();
+    for judge in JUDGES {
+        judge(&evidence, &mut findings);
+    }
+    findings.into_violations()
 }

@@ -6,10 +6,29 @@ compile_error!(
      replaces those flags: unset it, and build from inside the workspace."
 );
 
+mod agenda;
+pub mod capsule;
+pub mod cli;
+mod clock;
+mod disk;
+mod fault;
 pub mod history;
+mod inbox;
 pub mod invariant;
+mod keychain;
 pub mod plan;
+pub mod pool;
+mod post;
 pub mod random;
 pub mod remote;
+pub mod report;
 pub mod run;
 pub mod scenario;
+mod shell;
+pub mod shrink;
+pub mod sweep;
+pub mod trial;
+pub mod verdict;
+mod workload;
+mod world;
+pub mod zoo;

@@ -4,13 +4,19 @@
 //! A double is sans-IO like the engine: a call and the time go in, effects come out. What its real
 //! counterpart decides at random is a keyed draw of the run's nature and the call's lineage.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
-use engine::remote::{Call, Ending, Return, Row, Served, Tag};
+use engine::remote::{Call, CallId, Ending, Refusal, Reply, Request, Return, Row, Served, Tag};
 use engine::time::{Span, Time};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::history::Refused;
-use crate::plan::Node;
+use crate::plan::{Node, RemotePlan};
+
+pub mod rows;
+pub mod zone;
 
 /// What a remote does.
 #[derive(Clone, Debug)]
@@ -52,7 +58,7 @@ pub enum RemoteFact {
     /// Served a page: see [`Fact::Served`](crate::history::Fact::Served).
     Served(Box<crate::history::Fact>),
     /// Declined a request.
-    Declined(Node, engine::remote::CallId, Refused),
+    Declined(Node, CallId, Refused),
 }
 
 /// What happens to a remote.
@@ -111,4 +117,198 @@ pub fn damaged(blob: &Bytes) -> Bytes {
         *last ^= 0x01;
     }
     bytes.into()
+}
+
+/// The primary key of a row.
+type Key = (VaultId, RecordId);
+
+/// Who asks, and in which try: the lineage of every draw about the answer. A duplicate of a call
+/// has the same lineage and so meets the same luck.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    node: Node,
+    id: CallId,
+    attempt: u16,
+}
+
+impl Asker {
+    const fn new(node: Node, call: &Call) -> Self {
+        Self { node, id: call.id, attempt: call.attempt }
+    }
+}
+
+/// What a draw decides.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// The *zone* turns away: does it say for how long?
+    RetryAfter,
+    /// The *zone* serves fewer rows than it might.
+    ShortPage,
+    /// The *zone* has a row that was to be new: does it show what is stored?
+    Collision,
+    /// The unreadable part of a change token.
+    Token,
+    /// *rows*: is this one of the slow transactions?
+    Slow,
+    /// *rows*: how long does this transaction take?
+    Commit,
+}
+
+/// A keyed draw: the same for the same nature and parts, whatever else happens in the run.
+fn draw<const N: usize>(nature: u64, parts: [u64; N]) -> u64 {
+    xxh3_64_with_seed(parts.map(u64::to_le_bytes).as_flattened(), nature)
+}
+
+/// Whose rows are asked for.
+const fn vault_of(request: &Request) -> VaultId {
+    match *request {
+        Request::Changes { vault, .. }
+        | Request::Fetch { vault, .. }
+        | Request::Save { vault, .. }
+        | Request::Remove { vault, .. }
+        | Request::CreateZone { vault } => vault,
+    }
+}
+
+/// The refusal as the history records it: without the row that it may show.
+pub const fn refused(refusal: &Refusal) -> Refused {
+    match *refusal {
+        Refusal::RateLimited(after) => Refused::RateLimited(after),
+        Refusal::Unavailable(after) => Refused::Unavailable(after),
+        Refusal::CursorExpired => Refused::CursorExpired,
+        Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(ending),
+        Refusal::LimitExceeded => Refused::LimitExceeded,
+        Refusal::NotAuthenticated => Refused::NotAuthenticated,
+        Refusal::Changed(_) => Refused::Changed,
+        Refusal::UnknownItem => Refused::UnknownItem,
+        Refusal::Exists => Refused::Exists,
+        Refusal::NoRowMatched => Refused::NoRowMatched,
+        Refusal::BatchFailed => Refused::BatchFailed,
+        Refusal::Rejected => Refused::Rejected,
+    }
+}
+
+/// A row whose stored bytes are damaged.
+#[derive(Debug)]
+struct Damage {
+    /// The damaged object: the same one every time, so that what it was taken for can be compared.
+    blob: Bytes,
+    /// Who is served it; `None` is everybody.
+    to: BTreeSet<Option<DeviceId>>,
+}
+
+/// What both kinds have in common: the commit order, what goes wrong, and what is to be said.
+#[derive(Debug)]
+struct Front {
+    remote: Remote,
+    nature: u64,
+    /// The most rows that it serves in one page.
+    page: usize,
+    /// The most rows that it takes in one save.
+    batch: usize,
+    /// The last position given in the one commit order of all vaults; also the source of tags, so
+    /// that no tag ever names two states, even of a row that was removed and made again.
+    pos: u64,
+    outage: bool,
+    throttle: Option<Span>,
+    rejected: BTreeSet<Key>,
+    damaged: BTreeMap<Key, Damage>,
+    effects: VecDeque<Effect>,
+}
+
+impl Front {
+    fn new(plan: &RemotePlan, nature: u64) -> Self {
+        Self {
+            remote: plan.kind,
+            nature,
+            page: usize::from(plan.page.max(1)),
+            batch: usize::from(plan.batch.max(1)),
+            pos: 0,
+            outage: false,
+            throttle: None,
+            rejected: BTreeSet::new(),
+            damaged: BTreeMap::new(),
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// What is decided at random about this asker's answer.
+    fn draw(&self, asker: Asker, purpose: Purpose) -> u64 {
+        let node = match asker.node {
+            Node::World => 0,
+            Node::Intruder => 1,
+            Node::Remote(remote) => 2 + remote as u64,
+            Node::Device(device) => 0x1_0000 + u64::from(device.0),
+        };
+        let call = u64::from(asker.id.0) << 16 | u64::from(asker.attempt);
+        draw(self.nature, [self.remote as u64, purpose as u64, node, call])
+    }
+
+    /// Why nobody is let in at the moment.
+    fn turns_away(&self, asker: Asker) -> Option<Refusal> {
+        if self.outage {
+            let luck = self.draw(asker, Purpose::RetryAfter);
+            let says = self.remote == Remote::Zone && luck.is_multiple_of(2);
+            return Some(Refusal::Unavailable(says.then_some(Span(1_000 + luck % 2_001))));
+        }
+        self.throttle.map(Refusal::RateLimited)
+    }
+
+    fn next_pos(&mut self) -> u64 {
+        self.pos += 1;
+        self.pos
+    }
+
+    /// The bytes of a row as `to` is served them.
+    fn bytes(&self, key: Key, stored: &Bytes, to: Node) -> Bytes {
+        let damage = self.damaged.get(&key).filter(|damage| {
+            let device = if let Node::Device(device) = to { Some(device) } else { None };
+            damage.to.contains(&None) || damage.to.contains(&device)
+        });
+        damage.map_or(stored, |damage| &damage.blob).clone()
+    }
+
+    /// Damages a row, or takes back what was done to it. What is not stored cannot be damaged.
+    fn damage(&mut self, key: Key, stored: Option<&Bytes>, to: Option<DeviceId>, on: bool) {
+        if on {
+            if let Some(stored) = stored {
+                let fresh = || Damage { blob: damaged(stored), to: BTreeSet::new() };
+                self.damaged.entry(key).or_insert_with(fresh).to.insert(to);
+            }
+        } else if let Some(damage) = self.damaged.get_mut(&key) {
+            damage.to.remove(&to);
+            if damage.to.is_empty() {
+                self.mend(key);
+            }
+        }
+    }
+
+    /// The row was stored anew, or is gone.
+    fn mend(&mut self, key: Key) {
+        self.damaged.remove(&key);
+    }
+
+    fn reject(&mut self, key: Key, on: bool) {
+        if on {
+            self.rejected.insert(key);
+        } else {
+            self.rejected.remove(&key);
+        }
+    }
+
+    fn fact(&mut self, fact: RemoteFact) {
+        self.effects.push_back(Effect::Fact(fact));
+    }
+
+    fn reply(&mut self, to: Asker, reply: Reply) {
+        if let Reply::Refused(refusal) = &reply {
+            self.fact(RemoteFact::Declined(to.node, to.id, refused(refusal)));
+        }
+        let answer = Return { id: to.id, attempt: to.attempt, reply };
+        self.effects.push_back(Effect::Reply(to.node, answer));
+    }
+
+    fn hint(&mut self, vault: VaultId, saver: Node) {
+        self.effects.push_back(Effect::Hint(vault, saver));
+    }
 }

@@ -1,0 +1,100 @@
+//! The agenda: everything that is due, by time. The only source of "now" in a run.
+//!
+//! Events of one millisecond come in two classes, the world's own before what nodes are given, and
+//! within a class by a keyed draw. Whoever filed first has no say in it, or the removal of one step
+//! would reorder the others.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use engine::time::Time;
+
+/// Which events of a millisecond come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// What happens to nodes.
+    World,
+    /// What nodes are given.
+    Input,
+}
+
+/// When an entry is due; the number of its filing only breaks what is equal by chance.
+type Due = (Time, Class, u64, u64);
+
+/// A heap of events.
+#[derive(Debug)]
+pub(crate) struct Agenda<E> {
+    heap: BinaryHeap<Reverse<(Due, usize)>>,
+    /// Events live outside of the heap, so that ordering moves small entries.
+    slots: Vec<Option<E>>,
+    free: Vec<usize>,
+    filed: u64,
+}
+
+impl<E> Agenda<E> {
+    pub(crate) fn new() -> Self {
+        Self { heap: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), filed: 0 }
+    }
+
+    /// Files an event; `order` is its keyed draw within the millisecond.
+    pub(crate) fn file(&mut self, at: Time, class: Class, order: u64, event: E) {
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot] = Some(event);
+                slot
+            }
+            None => {
+                self.slots.push(Some(event));
+                self.slots.len() - 1
+            }
+        };
+        self.filed += 1;
+        self.heap.push(Reverse(((at, class, order, self.filed), slot)));
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse((due, _))| due.0)
+    }
+
+    /// Takes the next event that is due at `now`.
+    pub(crate) fn take_due(&mut self, now: Time) -> Option<E> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse((_, slot)) = self.heap.pop()?;
+        self.free.push(slot);
+        Some(self.slots[slot].take().expect("a slot in the heap is filled"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(agenda: &mut Agenda<&'static str>, now: u64) -> Vec<&'static str> {
+        std::iter::from_fn(|| agenda.take_due(Time(now))).collect()
+    }
+
+    #[test]
+    fn events_come_by_time_class_and_draw_and_not_by_filing() {
+        let mut agenda = Agenda::new();
+        agenda.file(Time(5), Class::Input, 1, "input");
+        agenda.file(Time(5), Class::World, 9, "late kill");
+        agenda.file(Time(5), Class::World, 2, "early kill");
+        agenda.file(Time(4), Class::Input, 9, "before");
+        agenda.file(Time(6), Class::World, 0, "after");
+        assert_eq!(agenda.next_due(), Some(Time(4)));
+        assert_eq!(drain(&mut agenda, 5), ["before", "early kill", "late kill", "input"]);
+        assert_eq!(agenda.next_due(), Some(Time(6)));
+    }
+
+    #[test]
+    fn what_is_filed_for_now_while_now_is_being_taken_still_comes() {
+        let mut agenda = Agenda::new();
+        agenda.file(Time(1), Class::World, 0, "step");
+        assert_eq!(agenda.take_due(Time(1)), Some("step"));
+        agenda.file(Time(1), Class::Input, 0, "deed");
+        assert_eq!(drain(&mut agenda, 1), ["deed"]);
+    }
+}

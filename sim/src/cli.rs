@@ -1,0 +1,298 @@
+//! The command line: what can be asked, and what the exit code says.
+//!
+//! Results go to standard output, progress and complaints to standard error. Nothing here opens a
+//! network connection.
+
+mod commands;
+mod console;
+mod doctor;
+mod select;
+mod words;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use engine::flaw::Flaw;
+use engine::id::RecordId;
+use engine::time::Time;
+
+use crate::capsule::FOLDER;
+
+/// What an exit code says. All stay below 126, where shells have meanings of their own, but for
+/// the two that shells themselves use after a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Every expectation is met.
+    Met = 0,
+    /// Something is violated, or an expected violation did not happen.
+    Violated = 1,
+    /// The command line or a scenario file is wrong.
+    Usage = 2,
+    /// Too little happened, or time ran out: it cannot be said.
+    Inconclusive = 3,
+    /// Nothing was selected.
+    Nothing = 4,
+    /// One plan had two histories.
+    Nondeterministic = 5,
+    /// Seawall itself failed.
+    Internal = 70,
+    /// Ctrl-C; what was done is kept.
+    Interrupted = 130,
+    /// Asked to terminate; what was done is kept.
+    Terminated = 143,
+}
+
+/// Why a command did not do its work: for people, with what to do about it.
+#[derive(Clone, Debug)]
+pub struct Complaint {
+    exit: Exit,
+    what: String,
+    help: Option<String>,
+}
+
+impl Complaint {
+    fn usage(what: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, what: what.into(), help: None }
+    }
+
+    fn nothing(what: impl Into<String>) -> Self {
+        Self { exit: Exit::Nothing, what: what.into(), help: None }
+    }
+
+    fn internal(what: impl Into<String>) -> Self {
+        Self { exit: Exit::Internal, what: what.into(), help: None }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Deterministic simulation of multi-device sync: storms, crashes and late keys, by seed.
+///
+/// A SCENARIO is a file, a folder of files, or the name of a file in `scenarios/`, which is looked
+/// for from here upwards. Results go to standard output, progress to standard error. No command
+/// opens a network connection.
+#[derive(Debug, Parser)]
+#[command(name = "seawall", version = version(), max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 as expected · 1 something is violated, or was expected to be \
+    and is not · 2 wrong usage or a wrong file · 3 inconclusive · 4 nothing selected · 5 not \
+    deterministic · 70 internal error · 130, 143 interrupted"
+)]
+struct Seawall {
+    #[command(subcommand)]
+    command: Command,
+    /// Colour; `auto` also honours NO_COLOR and CLICOLOR_FORCE.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+    /// How results are written.
+    #[arg(long, global = true, value_name = "HOW", default_value = "human")]
+    format: Format,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Human,
+    /// One JSON object per line.
+    Jsonl,
+}
+
+fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (build ", env!("SEAWALL_BUILD"), ")")
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios on their few default seeds and check every verdict line of their files.
+    Run(RunArgs),
+    /// Run many seeds of scenarios on all cores; without arguments a few hundred of all.
+    Sweep(SweepArgs),
+    /// Run one seed, or a capsule, again and tell it as a story.
+    Replay(ReplayArgs),
+    /// Make a capsule smaller while it violates the same.
+    Shrink(ShrinkArgs),
+    /// Switch each known bug on alone and measure how well it is caught.
+    Zoo(ZooArgs),
+    /// Can this machine and this build reproduce a run?
+    Doctor(DoctorArgs),
+    /// Work with scenario files.
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
+}
+
+/// Which seeds.
+#[derive(Args, Clone, Debug)]
+struct SeedArgs {
+    /// One seed.
+    #[arg(long, value_name = "N", value_parser = words::seed, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// The first N seeds, or those from A up to but not including B.
+    #[arg(long, value_name = "N|A..B", value_parser = words::seeds, allow_hyphen_values = true)]
+    seeds: Option<Range<u64>>,
+}
+
+/// How to work.
+#[derive(Args, Clone, Debug)]
+struct WorkArgs {
+    /// How many seeds run at the same time; all cores by default.
+    #[arg(long, short, value_name = "N", value_parser = words::jobs)]
+    jobs: Option<usize>,
+    /// Where capsules of failures are kept.
+    #[arg(long, value_name = "DIR", default_value = FOLDER)]
+    out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// Which; all by default.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    #[command(flatten)]
+    seeds: SeedArgs,
+    /// Only with this known bug switched on; can be given more than once.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    #[command(flatten)]
+    work: WorkArgs,
+}
+
+#[derive(Args, Debug)]
+struct SweepArgs {
+    /// Which; all by default.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    #[command(flatten)]
+    seeds: SeedArgs,
+    /// For so long, as in `90s` or `8h`; with --seeds, whichever ends first.
+    #[arg(long = "for", value_name = "TIME", value_parser = words::duration)]
+    time: Option<Duration>,
+    /// With this known bug switched on; can be given more than once.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    /// Stop after so many distinct bugs.
+    #[arg(long, value_name = "BUGS", value_parser = clap::value_parser!(u32).range(1..))]
+    stop_after: Option<u32>,
+    /// Do not shrink what is found.
+    #[arg(long)]
+    no_shrink: bool,
+    /// Only scenarios with this tag.
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    #[command(flatten)]
+    work: WorkArgs,
+}
+
+#[derive(Args, Debug)]
+struct ReplayArgs {
+    /// A capsule, or a scenario together with --seed.
+    #[arg(value_name = "CAPSULE|SCENARIO")]
+    target: String,
+    /// The seed.
+    #[arg(long, value_name = "N", value_parser = words::seed)]
+    seed: Option<u64>,
+    /// With this known bug switched on; can be given more than once.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    /// Without the known bugs that a capsule was recorded with.
+    #[arg(long, conflicts_with = "flaws")]
+    no_flaws: bool,
+    /// Only what is about one record, as in `meal/42`.
+    #[arg(long, value_name = "KIND/KEY", value_parser = words::row)]
+    row: Option<RecordId>,
+    /// Only what happens at these devices and remotes.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only what happens up to this moment, as in `10.4s`.
+    #[arg(long, value_name = "TIME", value_parser = words::moment)]
+    until: Option<Time>,
+}
+
+#[derive(Args, Debug)]
+struct ShrinkArgs {
+    /// The capsule.
+    #[arg(value_name = "CAPSULE")]
+    capsule: String,
+    /// The file to write; by default one beside the others in the folder of capsules.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How long to try at most.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = words::duration)]
+    budget: Duration,
+    /// With these known bugs instead of those that it was recorded with.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    #[command(flatten)]
+    work: WorkArgs,
+}
+
+#[derive(Args, Debug)]
+struct ZooArgs {
+    /// Which flaws; all by default.
+    #[arg(value_name = "FLAW", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    /// At most so many seeds for each flaw, over all scenarios.
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = words::seed)]
+    seeds: u64,
+    /// The scenarios that flaws are to be caught on; those of `everyday` by default.
+    #[arg(long = "scenario", value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// Write the table to this file too.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// How many seeds run at the same time; all cores by default.
+    #[arg(long, short, value_name = "N", value_parser = words::jobs)]
+    jobs: Option<usize>,
+}
+
+#[derive(Args, Debug)]
+struct DoctorArgs {
+    /// What to compare; the `everyday` scenarios by default.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// Where capsules would be kept.
+    #[arg(long, value_name = "DIR", default_value = FOLDER)]
+    out: PathBuf,
+    /// What one of the two processes does: prints digests.
+    #[arg(long, hide = true)]
+    digests: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum ScenarioCommand {
+    /// Tell all problems of all files.
+    Check {
+        /// Which; all by default.
+        #[arg(value_name = "FILE")]
+        files: Vec<String>,
+    },
+    /// Tell which scenarios there are.
+    List {
+        /// Only those with this tag.
+        #[arg(long, value_name = "TAG")]
+        tag: Option<String>,
+    },
+}
+
+/// Does what the command line asks for.
+pub fn main() -> ExitCode {
+    let asked = Seawall::parse();
+    match asked.color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
+    let mut console = console::Console::new(asked.format);
+    let exit = commands::dispatch(asked.command, &mut console).unwrap_or_else(|complaint| {
+        console.complain(&complaint.what, complaint.help.as_deref());
+        complaint.exit
+    });
+    ExitCode::from(exit as u8)
+}

@@ -1,0 +1,178 @@
+//! Where results, progress and complaints go.
+//!
+//! Results go to standard output and nothing else does. Progress is a bar if standard error is a
+//! terminal, and a line now and then if it is not. A reader that has left is not an error: what was
+//! found is still kept, and still in the exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::Format;
+use crate::report::{Told, json, terminal};
+
+/// The first plain line of progress comes after this long; the wait doubles up to [`RARELY`].
+const SOON: Duration = Duration::from_secs(5);
+const RARELY: Duration = Duration::from_secs(30);
+
+/// Where a command speaks.
+#[derive(Debug)]
+pub(super) struct Console {
+    format: Format,
+    /// Whoever read the results has left.
+    deaf: bool,
+    progress: Option<Progress>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    bar: Option<ProgressBar>,
+    what: &'static str,
+    started: Instant,
+    next: Duration,
+    wait: Duration,
+    total: Option<u64>,
+    done: u64,
+    failed: u64,
+}
+
+impl Console {
+    pub(super) const fn new(format: Format) -> Self {
+        Self { format, deaf: false, progress: None }
+    }
+
+    pub(super) fn is_human(&self) -> bool {
+        self.format == Format::Human
+    }
+
+    /// Are standard output's colours shown?
+    pub(super) fn has_color() -> bool {
+        anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+    }
+
+    /// Tells a result.
+    pub(super) fn tell(&mut self, told: &Told<'_>) {
+        let text = match self.format {
+            Format::Human => terminal::render(told),
+            Format::Jsonl => json::render(told),
+        };
+        self.print(&text);
+    }
+
+    /// Prints to standard output.
+    pub(super) fn print(&mut self, text: &str) {
+        if self.deaf {
+            return;
+        }
+        let write = || {
+            let mut out = anstream::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        };
+        let written = match self.progress.as_ref().and_then(|progress| progress.bar.as_ref()) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        };
+        self.deaf = written.is_err();
+    }
+
+    /// Says something that is not a result.
+    pub(super) fn say(&self, line: &str) {
+        let write = || {
+            let mut out = anstream::stderr().lock();
+            // Nobody is left to tell that nobody listens.
+            let _ = writeln!(out, "{line}");
+        };
+        match self.progress.as_ref().and_then(|progress| progress.bar.as_ref()) {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Says why a command did not do its work.
+    pub(super) fn complain(&mut self, what: &str, help: Option<&str>) {
+        self.end_progress();
+        let red = anstyle::AnsiColor::Red.on_default().bold();
+        self.say(&format!("{red}error{red:#}: {what}"));
+        if let Some(help) = help {
+            self.say(&format!("  help: {help}"));
+        }
+    }
+
+    /// Begins to show how far something has come.
+    pub(super) fn start_progress(&mut self, what: &'static str) {
+        self.end_progress();
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(style("{spinner} {elapsed} {msg}"));
+            bar
+        });
+        let started = Instant::now();
+        let (next, wait) = (SOON, SOON);
+        let (total, done, failed) = (None, 0, 0);
+        self.progress = Some(Progress { bar, what, started, next, wait, total, done, failed });
+    }
+
+    /// So much is to be done in all.
+    pub(super) fn expect(&mut self, total: Option<u64>) {
+        if let Some(progress) = &mut self.progress {
+            progress.total = total;
+            if let (Some(bar), Some(total)) = (&progress.bar, total) {
+                bar.set_length(total);
+                bar.set_style(style("{bar:34} {percent:>3}%  {elapsed}  {msg}"));
+            }
+        }
+    }
+
+    /// One more is done.
+    pub(super) fn done(&mut self, failed: bool) {
+        if let Some(progress) = &mut self.progress {
+            progress.done += 1;
+            progress.failed += u64::from(failed);
+        }
+        self.tick();
+    }
+
+    /// Nothing is done, but time has passed.
+    pub(super) fn tick(&mut self) {
+        let Some(progress) = &mut self.progress else {
+            return;
+        };
+        let elapsed = progress.started.elapsed();
+        let line = progress.line(elapsed);
+        if let Some(bar) = &progress.bar {
+            bar.set_position(progress.done);
+            bar.set_message(line);
+        } else if elapsed >= progress.next {
+            progress.wait = (progress.wait * 2).min(RARELY);
+            progress.next = elapsed + progress.wait;
+            let total = progress
+                .total
+                .map_or(String::new(), |total| format!(" {}%", progress.done * 100 / total.max(1)));
+            let seconds = elapsed.as_secs();
+            let clock =
+                format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+            self.say(&format!("[{clock}]{total} {line}"));
+        }
+    }
+
+    /// Stops showing progress.
+    pub(super) fn end_progress(&mut self) {
+        if let Some(Progress { bar: Some(bar), .. }) = self.progress.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress {
+    fn line(&self, elapsed: Duration) -> String {
+        let Self { done, failed, what, .. } = self;
+        let per_second = *done as f64 / elapsed.as_secs_f64().max(0.001);
+        let violated = if *failed == 0 { String::new() } else { format!("  {failed} violated") };
+        format!("{done} {what}  {per_second:.0}/s{violated}")
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates above are right")
+}

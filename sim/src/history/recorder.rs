@@ -1,0 +1,188 @@
+//! The recorder: writes facts down, numbers blobs, and decodes what was persisted or stored, each
+//! byte object once per run.
+//!
+//! Its memories are keyed by address. That is sound only because an entry keeps its object alive and
+//! because they are never walked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::Bytes;
+use engine::device::{StoreKey, Stored};
+use engine::record::{Encoded, Record};
+use engine::remote::{Cursor, Tag};
+use engine::time::Time;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{BlobId, Change, Contents, Entry, Fact};
+use crate::plan::Node;
+
+/// Everything that is known about the objects of a run, and all that happened to them.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    pub(crate) entries: Vec<Entry>,
+    needle: [u8; 8],
+    blobs: BTreeMap<usize, Blob>,
+    records: BTreeMap<usize, (Bytes, Arc<Contents>)>,
+}
+
+#[derive(Debug)]
+struct Blob {
+    id: BlobId,
+    has_plaintext: bool,
+    _object: Bytes,
+}
+
+impl Recorder {
+    pub(crate) fn new(needle: [u8; 8]) -> Self {
+        Self {
+            entries: Vec::with_capacity(2_048),
+            needle,
+            blobs: BTreeMap::new(),
+            records: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, at: Time, node: Node, incarnation: u16, fact: Fact) {
+        self.entries.push(Entry { at, node, incarnation, fact });
+    }
+
+    /// How many different blobs have been seen.
+    pub(crate) fn blobs(&self) -> u64 {
+        self.blobs.len() as u64
+    }
+
+    /// The number of a blob, and whether a token's prefix stands in it in clear.
+    pub(crate) fn blob(&mut self, blob: &Bytes) -> (BlobId, bool) {
+        let id = BlobId(u32::try_from(self.blobs.len()).expect("a run has fewer blobs"));
+        let needle = self.needle;
+        let entry = self.blobs.entry(address(blob)).or_insert_with(|| {
+            let has_plaintext = blob.windows(needle.len()).any(|window| window == needle);
+            Blob { id, has_plaintext, _object: blob.clone() }
+        });
+        (entry.id, entry.has_plaintext)
+    }
+
+    /// What an opened record holds.
+    pub(crate) fn contents(&mut self, record: &Encoded) -> Arc<Contents> {
+        let bytes = record.bytes();
+        let entry = self
+            .records
+            .entry(address(bytes))
+            .or_insert_with(|| (bytes.clone(), Arc::new(contents(record.record()))));
+        entry.1.clone()
+    }
+
+    /// What a stored record holds.
+    fn decode(&mut self, bytes: &Bytes) -> Arc<Contents> {
+        if let Some((_, known)) = self.records.get(&address(bytes)) {
+            return known.clone();
+        }
+        match Encoded::from_bytes(bytes) {
+            Ok(record) => self.contents(&record),
+            // Bytes that are no record hold nothing; the judges then miss what should be there.
+            Err(_) => Arc::new(Contents { live: false, cells: Vec::new() }),
+        }
+    }
+
+    /// One entry of a store, or its removal, as the history has it.
+    pub(crate) fn change(&mut self, key: &StoreKey, stored: Option<&Stored>) -> Change {
+        match *key {
+            StoreKey::Meta => Change::Meta,
+            StoreKey::Key(_) => Change::Key(stored.is_some()),
+            StoreKey::Record(id) => {
+                Change::Record(id, stored.map(|stored| self.decode(&stored.bytes)))
+            }
+            StoreKey::Mirror(remote, id) => {
+                let held = stored.map(|stored| {
+                    let known = !stored.bytes.is_empty();
+                    (Tag(stored.tag), known.then(|| self.decode(&stored.bytes)))
+                });
+                Change::Mirror(remote, id, held)
+            }
+            StoreKey::Sealed(remote, id) => {
+                let held = stored.map(|stored| (Tag(stored.tag), self.blob(&stored.bytes).0));
+                Change::Sealed(remote, id, held)
+            }
+            StoreKey::Parked(remote, id) => Change::Parked(remote, id, stored.is_some()),
+            StoreKey::Cursor(remote) => {
+                let cursor =
+                    stored.and_then(|stored| postcard::from_bytes::<Cursor>(&stored.bytes).ok());
+                Change::Cursor(remote, cursor)
+            }
+        }
+    }
+}
+
+fn contents(record: &Record) -> Contents {
+    Contents {
+        live: record.is_live(),
+        cells: record.cells().map(|(field, cell)| (field, cell.payload.token)).collect(),
+    }
+}
+
+fn address(bytes: &Bytes) -> usize {
+    bytes.as_ptr() as usize
+}
+
+/// The digest of a history and its length in bytes: xxh3-128 over each fact's canonical bytes.
+pub(crate) fn digest(history: &[Entry]) -> (u128, u64) {
+    let mut hasher = Xxh3::new();
+    let mut buffer = Vec::with_capacity(512);
+    let mut length = 0;
+    for entry in history {
+        buffer = postcard::to_extend(entry, buffer).expect("a fact has no unencodable part");
+        hasher.update(&buffer);
+        length += buffer.len() as u64;
+        buffer.clear();
+    }
+    (hasher.digest128(), length)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::id::{DeviceId, Remote};
+
+    use super::*;
+
+    #[test]
+    fn a_blob_keeps_its_number_and_is_searched_for_plaintext() {
+        let mut recorder = Recorder::new(*b"needle!!");
+        let sealed: Bytes = b"nothing to see".as_slice().into();
+        let leaked: Bytes = b"here is needle!! in clear".as_slice().into();
+        assert_eq!(recorder.blob(&sealed), (BlobId(0), false));
+        assert_eq!(recorder.blob(&leaked), (BlobId(1), true));
+        assert_eq!(recorder.blob(&sealed.clone()), (BlobId(0), false));
+    }
+
+    #[test]
+    fn the_digest_covers_time_place_life_fact_and_order() {
+        let entry = |at, device, incarnation, commit| Entry {
+            at: Time(at),
+            node: Node::Device(DeviceId(device)),
+            incarnation,
+            fact: Fact::Durable(commit),
+        };
+        let base = [entry(1, 2, 3, 4), entry(5, 6, 7, 8)];
+        let digest_of = |history: &[Entry]| digest(history).0;
+        assert_eq!(digest_of(&base), digest_of(&base.clone()));
+        for other in [
+            [entry(2, 2, 3, 4), entry(5, 6, 7, 8)],
+            [entry(1, 3, 3, 4), entry(5, 6, 7, 8)],
+            [entry(1, 2, 4, 4), entry(5, 6, 7, 8)],
+            [entry(1, 2, 3, 5), entry(5, 6, 7, 8)],
+            [entry(5, 6, 7, 8), entry(1, 2, 3, 4)],
+        ] {
+            assert_ne!(digest_of(&base), digest_of(&other));
+        }
+    }
+
+    #[test]
+    fn an_empty_mirror_is_a_damaged_row() {
+        let mut recorder = Recorder::new(*b"needle!!");
+        let id = engine::id::RecordId { kind: engine::id::Kind::Meal, key: 1 };
+        let stored = Stored { tag: 9, bytes: [].into() };
+        let change = recorder.change(&StoreKey::Mirror(Remote::Zone, id), Some(&stored));
+        assert_eq!(change, Change::Mirror(Remote::Zone, id, Some((Tag(9), None))));
+    }
+}

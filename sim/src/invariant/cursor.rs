@@ -1,0 +1,190 @@
+//! INV-05 `cursors-are-safe`: a durable cursor passes a row only if the row is durably applied or
+//! sealed.
+//!
+//! A cursor stands for the positions at which the remote itself says that it would never again
+//! serve anything; so this convicts an unsafe feed as well as a careless device. Rows are judged as
+//! they stood when the page was served, since feeds coalesce. Both designs pass: to stop before a
+//! row that cannot be opened, or to seal it and go on.
+
+use std::collections::BTreeMap;
+
+use engine::id::{DeviceId, RecordId, Remote, VaultId};
+use engine::remote::Cursor;
+
+use super::Invariant::CursorsAreSafe;
+use super::evidence::{Advance, Evidence, Held, Row};
+use super::findings::{About, Findings};
+use crate::history::{Fact, Trouble};
+use crate::plan::Node;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let pages = pages(evidence);
+    let mut reached: BTreeMap<(DeviceId, Remote), u64> = BTreeMap::new();
+    for advance in &evidence.advances {
+        let floor = reached.entry((advance.device, advance.remote)).or_default();
+        let Some(cursor) = advance.cursor else {
+            *floor = 0;
+            continue;
+        };
+        let Some(page) = find(&pages, evidence, advance, cursor) else {
+            // A prepared device starts at the head: what was there before is on its disk.
+            if matches!(evidence.history[advance.at].fact, Fact::Started { .. }) {
+                *floor = head(evidence, advance);
+            }
+            continue;
+        };
+        for &(pos, vault, id) in passed(evidence, advance, *floor, page.never_again_below) {
+            check(evidence, findings, advance, page, (pos, vault, id));
+        }
+        *floor = page.never_again_below;
+    }
+}
+
+/// A page that was served.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    at: usize,
+    never_again_below: u64,
+}
+
+type Pages = BTreeMap<(DeviceId, Remote, Cursor), Vec<Page>>;
+
+fn pages(evidence: &Evidence<'_>) -> Pages {
+    let mut pages = Pages::new();
+    for (at, entry) in evidence.history.iter().enumerate() {
+        if let (
+            Node::Remote(remote),
+            Fact::Served { to: Node::Device(device), next: Some(next), never_again_below, .. },
+        ) = (entry.node, &entry.fact)
+        {
+            let page = Page { at, never_again_below: *never_again_below };
+            pages.entry((*device, remote, *next)).or_default().push(page);
+        }
+    }
+    pages
+}
+
+/// The page that this cursor comes from: the last such before it was stored. An image may hold a
+/// cursor that another device was given.
+fn find<'p>(
+    pages: &'p Pages,
+    evidence: &Evidence<'_>,
+    advance: &Advance,
+    cursor: Cursor,
+) -> Option<&'p Page> {
+    let before = |device: DeviceId| {
+        let pages = pages.get(&(device, advance.remote, cursor))?;
+        pages.iter().rev().find(|page| page.at < advance.at)
+    };
+    before(advance.device).or_else(|| {
+        let started = matches!(evidence.history[advance.at].fact, Fact::Started { .. });
+        let mut devices = (0..evidence.brief.devices.len())
+            .filter_map(|device| Some(DeviceId(u16::try_from(device).ok()?)))
+            .filter(|device| started && evidence.vault(*device) == evidence.vault(advance.device));
+        devices.find_map(before)
+    })
+}
+
+fn head(evidence: &Evidence<'_>, advance: &Advance) -> u64 {
+    evidence.book(advance.remote).log.last().map_or(0, |(pos, ..)| *pos)
+}
+
+fn passed<'e>(
+    evidence: &'e Evidence<'_>,
+    advance: &Advance,
+    floor: u64,
+    upto: u64,
+) -> &'e [(u64, VaultId, RecordId)] {
+    let log = &evidence.book(advance.remote).log;
+    let from = log.partition_point(|(pos, ..)| *pos <= floor);
+    let to = log.partition_point(|(pos, ..)| *pos <= upto);
+    log.get(from..to).unwrap_or_default()
+}
+
+fn check(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    advance: &Advance,
+    page: &Page,
+    (pos, vault, id): (u64, VaultId, RecordId),
+) {
+    if vault != evidence.vault(advance.device) || is_hidden(evidence, vault, id, page.at) {
+        return;
+    }
+    let Some(version) = evidence.book(advance.remote).row(vault, id, page.at) else { return };
+    if version.pos != pos {
+        return; // A later state of this row is judged at its own position.
+    }
+    let row = Row { remote: advance.remote, vault, id, version };
+    let (site, what) = match evidence.holds(advance.device, &row, advance.at) {
+        Held::Yes => return,
+        Held::Unbooked => {
+            ("row-passed", "was passed by a cursor and is neither applied nor sealed")
+        }
+        Held::NotJoined(_) => {
+            ("row-not-joined", "was passed by a cursor and booked, but not applied")
+        }
+    };
+    let message = format!("{id} at position {pos} {what}.");
+    let token = version.contents.as_ref().and_then(|contents| contents.cells.first());
+    let about = About { record: Some(id), token: token.map(|cell| cell.1) };
+    let with = [version.at, page.at];
+    findings.report(evidence, (CursorsAreSafe, site), advance.at, about, message, with);
+}
+
+fn is_hidden(evidence: &Evidence<'_>, vault: VaultId, id: RecordId, at: usize) -> bool {
+    evidence
+        .spells
+        .iter()
+        .any(|spell| spell.trouble == Trouble::HideRow(vault, id) && spell.overlaps(at, at))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::id::Remote;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::history::Change;
+
+    /// The tablet stores the cursor of a page in a commit before its rows.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let (_, next) = case.is_served(Remote::Zone, TABLET);
+        case.persists(TABLET, vec![Change::Cursor(Remote::Zone, Some(next))]);
+        let row =
+            vec![case.mirrors(Remote::Zone, TABLET, MEAL), case.joins(Remote::Zone, TABLET, MEAL)];
+        case.persists(TABLET, row);
+        case.pulls_from(Remote::Rows, TABLET);
+        case.ends()
+    }
+
+    #[test]
+    fn a_cursor_must_not_pass_a_row_that_is_not_kept() {
+        assert_eq!(broken().violations()[0].site, "row-passed");
+    }
+
+    #[test]
+    fn a_row_booked_but_not_joined_counts_as_passed() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let (_, next) = case.is_served(Remote::Zone, TABLET);
+        let row = case.mirrors(Remote::Zone, TABLET, MEAL);
+        case.persists(TABLET, vec![row, Change::Cursor(Remote::Zone, Some(next))]);
+        assert!(case.violations().iter().any(|violation| violation.site == "row-not-joined"));
+    }
+
+    #[test]
+    fn a_sealed_row_may_be_passed() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let (_, next) = case.is_served(Remote::Zone, TABLET);
+        let sealed = case.seals(Remote::Zone, TABLET, MEAL);
+        case.persists(TABLET, vec![sealed, Change::Cursor(Remote::Zone, Some(next))]);
+        case.pulls_from(Remote::Rows, TABLET);
+        case.ends().passes();
+    }
+}

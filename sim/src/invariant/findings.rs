@@ -1,0 +1,74 @@
+//! What the judges report, kept short: the earliest few of each invariant and how many more.
+
+use engine::id::{RecordId, Token};
+
+use super::evidence::Evidence;
+use super::{Invariant, Violation};
+
+/// So many violations of one invariant are told in full.
+const TOLD: usize = 4;
+
+/// All that was reported.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Vec<Violation>);
+
+/// What a violation is about, beside its place and sentence.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct About {
+    pub(super) record: Option<RecordId>,
+    pub(super) token: Option<Token>,
+}
+
+impl About {
+    pub(super) fn record(record: RecordId) -> Self {
+        Self { record: Some(record), token: None }
+    }
+
+    pub(super) fn write(record: RecordId, token: Token) -> Self {
+        Self { record: Some(record), token: Some(token) }
+    }
+}
+
+impl Findings {
+    /// Reports what the fact at `at` shows not to hold; other facts that prove it are `with`.
+    pub(super) fn report(
+        &mut self,
+        evidence: &Evidence<'_>,
+        (invariant, site): (Invariant, &'static str),
+        at: usize,
+        about: About,
+        message: String,
+        with: impl IntoIterator<Item = usize>,
+    ) {
+        let entry = &evidence.history[at];
+        let mut facts: Vec<usize> = with.into_iter().chain([at]).collect();
+        facts.sort_unstable();
+        facts.dedup();
+        self.0.push(Violation {
+            invariant,
+            at: entry.at,
+            node: entry.node,
+            record: about.record,
+            token: about.token,
+            site,
+            message,
+            evidence: facts,
+        });
+    }
+
+    /// The earliest of each invariant, by time.
+    pub(super) fn into_violations(mut self) -> Vec<Violation> {
+        self.0.sort_by_key(|violation| (violation.invariant, violation.at));
+        let mut told = Vec::with_capacity(self.0.len().min(TOLD));
+        for group in self.0.chunk_by(|one, next| one.invariant == next.invariant) {
+            let from = told.len();
+            told.extend_from_slice(&group[..group.len().min(TOLD)]);
+            if let (Some(first), true) = (told.get_mut(from), group.len() > TOLD) {
+                let more = group.len() - TOLD;
+                first.message.push_str(&format!(" ({more} more like this are not listed.)"));
+            }
+        }
+        told.sort_by_key(|violation| (violation.at, violation.invariant));
+        told
+    }
+}

@@ -1,0 +1,242 @@
+//! INV-01 `no-lost-writes`: every write that somebody could rely on is there at the end, or was
+//! replaced by one whose author had been shown it.
+//!
+//! Cells are marked backwards from what the final reads show. A record that is deleted at the end
+//! keeps only what the deletes had seen: a delete that never saw an edit must not hide it.
+
+use std::collections::BTreeMap;
+
+use engine::device::Presence;
+use engine::id::{FieldId, Remote, Token};
+
+use super::Invariant::NoLostWrites;
+use super::evidence::{Evidence, Look};
+use super::findings::{About, Findings};
+use super::set::Set;
+use super::writes::Write;
+use crate::history::WriteKind;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(settled) = evidence.settled else { return };
+    let ends = ends(evidence);
+    for (topic, end) in ends.iter().enumerate() {
+        let kept = keep(evidence, topic, end);
+        for cell in 0..evidence.writes.topics[topic].cells.len() {
+            let cell = u32::try_from(cell).expect("cells are numbered in 32 bits");
+            let write = evidence.writes.author(topic, cell);
+            let field = evidence.writes.topics[topic].cells[cell as usize].field;
+            let first = write.cells.iter().find(|(_, cell)| !kept.has(*cell));
+            if !write.is_owed() || first.is_none_or(|(lost, _)| *lost != field) {
+                continue;
+            }
+            let fact = end.told.unwrap_or(settled);
+            report(evidence, findings, fact, (topic, cell), write);
+        }
+    }
+}
+
+/// How a record stands at the end.
+#[derive(Clone, Debug, Default)]
+struct End {
+    live: bool,
+    shown: Vec<(FieldId, Token)>,
+    /// The fact that tells.
+    told: Option<usize>,
+}
+
+/// The end of every record: what the final reads show together; where no device is left to read
+/// it, or a row cannot be mended by the plan, also what the remotes hold.
+fn ends(evidence: &Evidence<'_>) -> Vec<End> {
+    let mut ends = vec![End::default(); evidence.writes.topics.len()];
+    for look in evidence.last_looks() {
+        let end = &mut ends[look.topic];
+        end.told = Some(look.at);
+        if look.shown.presence == Presence::Live {
+            end.live = true;
+            end.shown.extend(look.tokens());
+        }
+    }
+    let found: BTreeMap<Remote, _> =
+        Remote::ALL.map(|remote| (remote, evidence.found(remote))).into();
+    for (topic, end) in evidence.writes.topics.iter().zip(&mut ends) {
+        if end.told.is_some() && !evidence.is_incurable(None, topic.vault, topic.id) {
+            continue;
+        }
+        for rows in found.values() {
+            let Some(row) = rows.get(&(topic.vault, topic.id)) else { continue };
+            end.told.get_or_insert(row.at);
+            if let Some(contents) = row.contents.filter(|contents| contents.live) {
+                end.live = true;
+                end.shown.extend(&contents.cells);
+            }
+        }
+    }
+    ends
+}
+
+/// All cells that are accounted for.
+fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
+    let writes = &evidence.writes;
+    let mut kept = Set::default();
+    for &(field, token) in &end.shown {
+        if let Some(cell) = writes.cell(topic, field, token) {
+            kept.insert(cell);
+        }
+    }
+    let cells = &writes.topics[topic].cells;
+    for cell in writes.topics[topic].deletes.iter() {
+        let delete = writes.author(topic, cell);
+        if !end.live && delete.took_effect() || is_beaten(evidence, topic, end, cell) {
+            kept.insert(cell);
+        }
+    }
+    for cell in (0..cells.len()).rev() {
+        let number = u32::try_from(cell).expect("cells are numbered in 32 bits");
+        let replaced = cells[cell].newer.iter().any(|&newer| {
+            let by = writes.author(topic, newer);
+            by.took_effect() && (kept.has(newer) || !by.is_owed())
+        });
+        if replaced {
+            kept.insert(number);
+        }
+    }
+    kept
+}
+
+/// A live record does not show its headstones. A delete has not been lost if something is shown
+/// that no delete had seen.
+fn is_beaten(evidence: &Evidence<'_>, topic: usize, end: &End, delete: u32) -> bool {
+    let writes = &evidence.writes;
+    let owed = |cell: &u32| *cell == delete || writes.author(topic, *cell).is_owed();
+    let deletes: Vec<u32> = writes.topics[topic].deletes.iter().filter(owed).collect();
+    let seen = |cell| deletes.iter().any(|&delete| writes.replaced(topic, cell, delete));
+    end.live
+        && end
+            .shown
+            .iter()
+            .any(|&(field, token)| writes.cell(topic, field, token).is_none_or(|cell| !seen(cell)))
+}
+
+fn report(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    fact: usize,
+    (topic, cell): (usize, u32),
+    write: &Write,
+) {
+    let id = evidence.writes.topics[topic].id;
+    let (last, gone) = trace(evidence, topic, cell);
+    let (site, what) = match (write.kind, last, gone) {
+        (WriteKind::Delete, ..) => ("delete-undone", "was deleted and is there again"),
+        (WriteKind::Set | WriteKind::Increment, _, Some(_)) => {
+            ("replaced-unseen", "lost a write to a copy whose author had never seen it")
+        }
+        (WriteKind::Set | WriteKind::Increment, Some(_), None) => {
+            ("not-at-the-end", "had a write that is nowhere at the end")
+        }
+        (WriteKind::Set | WriteKind::Increment, None, None) => {
+            ("never-kept", "had a write that was acknowledged and never kept")
+        }
+    };
+    let told = evidence.time(write.relied_on().unwrap_or(write.asked)).0;
+    let message = format!("{id} {what}; it was relied on from {told} ms.");
+    let with = [Some(write.asked), write.saved, last, gone].into_iter().flatten();
+    let at = gone.unwrap_or(fact);
+    let about = About::write(id, write.token);
+    findings.report(evidence, (NoLostWrites, site), at, about, message, with.chain([fact]));
+}
+
+/// Where a cell was last seen in a device's copy or reading, and the step that dropped it unseen.
+fn trace(evidence: &Evidence<'_>, topic: usize, cell: u32) -> (Option<usize>, Option<usize>) {
+    let writes = &evidence.writes;
+    let mut last: Option<usize> = None;
+    let mut gone = None;
+    for step in evidence.steps.iter().filter(|step| step.topic == topic && !step.wipe) {
+        let lives = |contents: &Option<_>| {
+            contents.as_deref().is_some_and(|held| writes.lives_on(topic, cell, held))
+        };
+        match (lives(&step.before), lives(&step.copy.contents)) {
+            (_, true) => last = Some(step.at),
+            (true, false) => gone = Some(step.at),
+            (false, false) => {}
+        }
+    }
+    let shows = |look: &&Look| {
+        look.topic == topic
+            && look.tokens().any(|(field, token)| writes.cell(topic, field, token) == Some(cell))
+    };
+    let look = evidence.looks.iter().filter(shows).map(|look| look.at).max();
+    (last.max(look), gone)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+
+    /// The tablet has never been shown the phone's write; yet what it writes replaces it.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.is_lost(PHONE);
+        case.pulls(TABLET);
+        case.overwrites(TABLET, MEAL, &[PHOTO]);
+        case.pushes(TABLET, MEAL);
+        case.ends()
+    }
+
+    #[test]
+    fn a_write_replaced_unseen_is_lost() {
+        let violations = broken().violations();
+        assert_eq!(violations.len(), 1, "{violations:#?}");
+        assert_eq!(violations[0].site, "replaced-unseen");
+        assert!(violations[0].evidence.len() >= 4);
+    }
+
+    #[test]
+    fn a_write_replaced_by_one_who_saw_it_is_not_lost() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.is_lost(PHONE);
+        case.pulls(TABLET);
+        case.edits(TABLET, MEAL, &[KCAL]);
+        case.pushes(TABLET, MEAL);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_write_that_died_with_its_only_holder_is_not_owed() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.is_lost(PHONE);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_delete_that_is_undone_is_lost() {
+        let mut case = Case::new();
+        let edit = case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.deletes(PHONE, MEAL);
+        let lie = case.holds(PHONE, MEAL, &[edit]);
+        case.persists(PHONE, vec![lie]);
+        let violations = case.ends().violations();
+        assert!(violations.iter().any(|violation| violation.site == "delete-undone"));
+    }
+
+    #[test]
+    fn an_edit_that_a_delete_had_not_seen_beats_it() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.deletes(PHONE, MEAL);
+        case.edits(TABLET, MEAL, &[PHOTO]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.pushes(TABLET, MEAL);
+        case.pulls(PHONE);
+        case.ends().passes();
+    }
+}

@@ -1,0 +1,49 @@
+//! INV-22 `nothing-panics`: no panic leaves a machine, and no error is logged. A custom strategy
+//! that panics is contained by the engine and never becomes a fact.
+
+use super::Invariant::NothingPanics;
+use super::evidence::Evidence;
+use super::findings::{About, Findings};
+use crate::history::Fact;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (at, entry) in evidence.history.iter().enumerate() {
+        if let Fact::Panicked(said) = &entry.fact {
+            let message = format!("A panic left a machine: {said}");
+            let place = (NothingPanics, "panic");
+            findings.report(evidence, place, at, About::default(), message, []);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::remote::Ending;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, VAULT};
+    use crate::history::{Fact, Trouble};
+
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.fact(PHONE, Fact::Panicked("index out of bounds".to_owned()));
+        case.pushes(PHONE, MEAL);
+        case.pulls(super::super::case::TABLET);
+        case.ends()
+    }
+
+    #[test]
+    fn a_panic_is_reported_with_what_it_said() {
+        assert!(broken().violations()[0].message.contains("index out of bounds"));
+    }
+
+    #[test]
+    fn a_zone_that_ends_is_no_panic() {
+        let mut case = Case::new();
+        case.fact(
+            crate::plan::Node::World,
+            Fact::Faulted(Trouble::EndZone(VAULT, Ending::Deleted)),
+        );
+        case.ends().passes();
+    }
+}

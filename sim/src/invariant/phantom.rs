@@ -1,0 +1,157 @@
+//! INV-02 `no-phantom-values`: every value shown or stored was written by somebody, to that record
+//! and field; and a write of several fields shows in all of them or has been replaced there.
+//!
+//! The engine's own headstones (a purge) bear [`Token::NONE`] and nobody wrote them.
+
+use std::sync::Arc;
+
+use engine::id::{FieldId, RecordId, Token, VaultId};
+
+use super::Invariant::NoPhantomValues;
+use super::evidence::{Evidence, tokens};
+use super::findings::{About, Findings};
+use super::writes::owner;
+use crate::history::{Answered, Change, Contents, Fact};
+use crate::plan::Node;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut seen: Option<Arc<Contents>> = None;
+    let mut is_new = |contents: &Arc<Contents>| {
+        let same = seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, contents));
+        seen = Some(contents.clone());
+        !same
+    };
+    for (at, entry) in evidence.history.iter().enumerate() {
+        match (&entry.fact, entry.node) {
+            (Fact::Persisted { changes, .. }, Node::Device(device)) => {
+                let vault = evidence.vault(device);
+                for change in changes {
+                    if let Change::Record(id, Some(contents))
+                    | Change::Mirror(_, id, Some((_, Some(contents)))) = change
+                        && is_new(contents)
+                    {
+                        check(evidence, findings, at, (vault, *id), &contents.cells);
+                    }
+                }
+            }
+            (Fact::Committed { vault, id, contents: Some(contents), .. }, _) => {
+                check(evidence, findings, at, (*vault, *id), &contents.cells);
+            }
+            (Fact::Answered(_, Answered::Read(shown)), Node::Device(device)) => {
+                let cells: Vec<_> = tokens(shown).collect();
+                check(evidence, findings, at, (evidence.vault(device), shown.id), &cells);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    at: usize,
+    (vault, id): (VaultId, RecordId),
+    cells: &[(FieldId, Token)],
+) {
+    let topic = evidence.writes.topic(vault, id);
+    for &(field, token) in cells {
+        if token == Token::NONE && field == FieldId::HEADSTONE || owner(token) != vault_owner(vault)
+        {
+            continue; // What others wrote is a matter of isolation.
+        }
+        let cell = topic.and_then(|topic| evidence.writes.cell(topic, field, token));
+        let (Some(topic), Some(cell)) = (topic, cell) else {
+            let message = format!("{id} holds a value in field {} that nobody wrote.", field.0);
+            let place = (NoPhantomValues, "never-written");
+            findings.report(evidence, place, at, About::write(id, token), message, []);
+            continue;
+        };
+        if let Some(torn) = torn(evidence, topic, cell, cells) {
+            let write = evidence.writes.author(topic, cell);
+            let message = format!(
+                "{id} holds field {} of a write but what that write replaced in field {}.",
+                field.0, torn.0
+            );
+            let place = (NoPhantomValues, "torn-write");
+            let about = About::write(id, token);
+            findings.report(evidence, place, at, about, message, [write.asked]);
+        }
+    }
+}
+
+fn vault_owner(vault: VaultId) -> engine::id::UserId {
+    engine::id::UserId(vault.0)
+}
+
+/// A field that this cell's write set too and that shows nothing, or what that write replaced.
+fn torn(
+    evidence: &Evidence<'_>,
+    topic: usize,
+    cell: u32,
+    shown: &[(FieldId, Token)],
+) -> Option<FieldId> {
+    let writes = &evidence.writes;
+    let write = writes.author(topic, cell);
+    if write.cells.len() < 2 {
+        return None;
+    }
+    let torn = |&&(field, sister): &&(FieldId, u32)| {
+        let mut beside = shown.iter().filter(|(other, _)| *other == field);
+        let older = |&(field, token): &(FieldId, Token)| {
+            let other = writes.cell(topic, field, token);
+            other.is_some_and(|other| writes.replaced(topic, other, sister))
+        };
+        beside.clone().next().is_none() || beside.any(older)
+    };
+    write.cells.iter().find(torn).map(|(field, _)| *field)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::id::Token;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use super::super::evidence::tokens;
+
+    /// The tablet is shown a value of its user's that nobody wrote.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        let mut shown = case.shown(TABLET, MEAL);
+        let mut token = shown.fields[0].2[0];
+        token.0[15] ^= 0x40;
+        shown.fields[0].3.push(token);
+        case.shows(TABLET, shown.into(), false);
+        case.ends()
+    }
+
+    #[test]
+    fn a_value_of_nobody_is_a_phantom() {
+        assert_eq!(broken().violations()[0].site, "never-written");
+    }
+
+    #[test]
+    fn a_write_shown_in_one_of_its_two_fields_is_torn() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL, PHOTO]);
+        let old = case.shown(PHONE, MEAL);
+        case.edits(PHONE, MEAL, &[KCAL, PHOTO]);
+        let mut mixed = case.shown(PHONE, MEAL);
+        mixed.fields[1] = old.fields[1].clone();
+        assert_eq!(tokens(&mixed).filter(|cell| cell.1 == Token::NONE).count(), 0);
+        case.shows(PHONE, mixed.into(), false);
+        assert!(case.violations().iter().any(|violation| violation.site == "torn-write"));
+    }
+
+    #[test]
+    fn a_field_written_anew_since_is_not_torn() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL, PHOTO]);
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.ends().passes();
+    }
+}

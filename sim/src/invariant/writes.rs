@@ -1,0 +1,240 @@
+//! Who wrote what, having seen what: the writes of a history and which of them replaced which.
+//!
+//! A write puts one *cell* into each field that it sets (a delete puts its headstone). Cells are
+//! numbered within their record in the order in which they were asked for, so what a write had
+//! seen always has smaller numbers, and the transitive closure is built as the writes are heard.
+//!
+//! What a write replaces is what its author was *shown*, never what the product's version vectors
+//! say. An increment replaces only what its own device counted before.
+
+use std::collections::BTreeMap;
+
+use engine::id::{DeviceId, FieldId, RecordId, Token, UserId, VaultId};
+
+use super::set::Set;
+use crate::history::{Contents, WriteKind};
+
+/// One write, with what became of it. Moments are indices into the history.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) token: Token,
+    /// Where it was asked for; a given row: where a remote first had it.
+    pub(super) asked: usize,
+    /// Who wrote; none for a given row.
+    pub(super) device: Option<DeviceId>,
+    pub(super) topic: usize,
+    pub(super) kind: WriteKind,
+    /// The cells that it put, by field.
+    pub(super) cells: Vec<(FieldId, u32)>,
+    pub(super) saved: Option<usize>,
+    pub(super) refused: Option<usize>,
+    /// When it was first handed to any disk or remote.
+    pub(super) stored: Option<usize>,
+    /// When it was first durable on its own device.
+    pub(super) durable: Option<usize>,
+    /// When each remote first took it.
+    pub(super) accepted: [Option<usize>; 2],
+    /// When it was first shown to a user.
+    pub(super) shown: Option<usize>,
+    /// When the last place that held it was destroyed.
+    pub(super) destroyed: Option<usize>,
+}
+
+impl Write {
+    /// Did it happen, so that others could see it?
+    pub(super) fn took_effect(&self) -> bool {
+        self.refused.is_none()
+            && (self.saved.or(self.durable).or(self.shown).is_some() || self.is_accepted())
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        self.accepted.iter().any(Option::is_some)
+    }
+
+    /// Must it be there at the end? A write whose end is unknown is owed from when a user or a
+    /// remote has had it.
+    pub(super) fn is_owed(&self) -> bool {
+        self.refused.is_none()
+            && self.destroyed.is_none()
+            && (self.saved.or(self.shown).is_some() || self.is_accepted())
+    }
+
+    /// When somebody first had reason to rely on it.
+    pub(super) fn relied_on(&self) -> Option<usize> {
+        [self.saved, self.accepted[0], self.accepted[1], self.shown].into_iter().flatten().min()
+    }
+}
+
+/// One cell of a record.
+#[derive(Clone, Debug)]
+pub(super) struct CellOf {
+    pub(super) write: usize,
+    pub(super) field: FieldId,
+    /// All cells that it replaced, and those that they did.
+    pub(super) older: Set,
+    /// The cells that replaced it at first hand.
+    pub(super) newer: Vec<u32>,
+}
+
+/// All that was ever written to one record of one vault.
+#[derive(Clone, Debug)]
+pub(super) struct Topic {
+    pub(super) vault: VaultId,
+    pub(super) id: RecordId,
+    pub(super) cells: Vec<CellOf>,
+    /// The cells that are headstones.
+    pub(super) deletes: Set,
+}
+
+/// A write about to be registered.
+pub(super) struct Draft<'a> {
+    pub(super) token: Token,
+    pub(super) asked: usize,
+    pub(super) device: Option<DeviceId>,
+    pub(super) vault: VaultId,
+    pub(super) id: RecordId,
+    pub(super) kind: WriteKind,
+    pub(super) fields: &'a [FieldId],
+    /// What its author was shown, as cells of the same record.
+    pub(super) seen: &'a [u32],
+    /// Does it replace all that was seen, whatever the field?
+    pub(super) clears: bool,
+}
+
+/// All writes of a history.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Writes {
+    pub(super) all: Vec<Write>,
+    pub(super) topics: Vec<Topic>,
+    by_token: BTreeMap<u64, usize>,
+    by_record: BTreeMap<(VaultId, RecordId), usize>,
+}
+
+impl Writes {
+    pub(super) fn topic(&self, vault: VaultId, id: RecordId) -> Option<usize> {
+        self.by_record.get(&(vault, id)).copied()
+    }
+
+    pub(super) fn topic_of(&mut self, vault: VaultId, id: RecordId) -> usize {
+        *self.by_record.entry((vault, id)).or_insert_with(|| {
+            self.topics.push(Topic { vault, id, cells: Vec::new(), deletes: Set::default() });
+            self.topics.len() - 1
+        })
+    }
+
+    /// The write that bears this token.
+    pub(super) fn find(&self, token: Token) -> Option<usize> {
+        let found = *self.by_token.get(&label(token))?;
+        (self.all[found].token == token).then_some(found)
+    }
+
+    /// The cell of a record that shows as this token in this field.
+    pub(super) fn cell(&self, topic: usize, field: FieldId, token: Token) -> Option<u32> {
+        let write = &self.all[self.find(token)?];
+        let (_, cell) = write.cells.iter().find(|(own, _)| *own == field)?;
+        (write.topic == topic).then_some(*cell)
+    }
+
+    /// The cells of what a place holds; tokens of nobody are left out.
+    pub(super) fn cells<'a>(
+        &'a self,
+        topic: usize,
+        contents: &'a Contents,
+    ) -> impl Iterator<Item = u32> + 'a {
+        contents.cells.iter().filter_map(move |&(field, token)| self.cell(topic, field, token))
+    }
+
+    /// The write that put a cell.
+    pub(super) fn author(&self, topic: usize, cell: u32) -> &Write {
+        &self.all[self.topics[topic].cells[cell as usize].write]
+    }
+
+    /// Did `newer` replace `older`, or one that did?
+    pub(super) fn replaced(&self, topic: usize, older: u32, newer: u32) -> bool {
+        self.topics[topic].cells[newer as usize].older.has(older)
+    }
+
+    /// Is a cell in what a place holds, or a cell that replaced it?
+    pub(super) fn lives_on(&self, topic: usize, cell: u32, contents: &Contents) -> bool {
+        self.cells(topic, contents).any(|held| held == cell || self.replaced(topic, cell, held))
+    }
+
+    /// Did a delete of this set see the cell, or one that replaced it?
+    pub(super) fn deleted_in(&self, topic: usize, cell: u32, known: &Set) -> bool {
+        let topic = &self.topics[topic];
+        topic.deletes.iter().any(|d| known.has(d) && topic.cells[d as usize].older.has(cell))
+    }
+
+    /// Adds all cells of the writes that put these cells.
+    pub(super) fn whole(&self, topic: usize, cells: impl Iterator<Item = u32>, into: &mut Set) {
+        for cell in cells {
+            if !into.has(cell) {
+                for &(_, sister) in &self.author(topic, cell).cells {
+                    into.insert(sister);
+                }
+            }
+        }
+    }
+
+    /// Registers a write; the first with a token counts.
+    pub(super) fn register(&mut self, draft: &Draft<'_>) -> usize {
+        if let Some(known) = self.find(draft.token) {
+            return known;
+        }
+        let topic = self.topic_of(draft.vault, draft.id);
+        let write = self.all.len();
+        let mut cells = Vec::with_capacity(draft.fields.len());
+        for &field in draft.fields {
+            cells.push((field, self.add_cell(topic, write, field, draft)));
+        }
+        if draft.token != Token::NONE {
+            self.by_token.insert(label(draft.token), write);
+        }
+        self.all.push(Write {
+            token: draft.token,
+            asked: draft.asked,
+            device: draft.device,
+            topic,
+            kind: draft.kind,
+            cells,
+            saved: None,
+            refused: None,
+            stored: None,
+            durable: None,
+            accepted: [None; 2],
+            shown: None,
+            destroyed: None,
+        });
+        write
+    }
+
+    fn add_cell(&mut self, topic: usize, write: usize, field: FieldId, draft: &Draft<'_>) -> u32 {
+        let cells = &mut self.topics[topic].cells;
+        let new = u32::try_from(cells.len()).expect("a record has far fewer than 2^32 writes");
+        let mut older = Set::default();
+        for &seen in draft.seen {
+            let replaced = &mut cells[seen as usize];
+            if draft.clears || replaced.field == field {
+                replaced.newer.push(new);
+                older.insert(seen);
+                older.union(&replaced.older);
+            }
+        }
+        cells.push(CellOf { write, field, older, newer: Vec::new() });
+        if field == FieldId::HEADSTONE {
+            self.topics[topic].deletes.insert(new);
+        }
+        new
+    }
+}
+
+/// The part of a token that tells writes apart.
+fn label(token: Token) -> u64 {
+    let (_, label) = token.0.split_last_chunk::<8>().expect("a token has sixteen bytes");
+    u64::from_be_bytes(*label)
+}
+
+/// The user in whose name a token was made.
+pub(super) fn owner(token: Token) -> UserId {
+    UserId(u16::from_be_bytes([token.0[8], token.0[9]]))
+}

@@ -1,0 +1,378 @@
+//! The post: what becomes of a message. It decides whether, when and how often each one arrives.
+//!
+//! All its draws are keyed by a message's lineage: who sent it in which life, to whom, for which
+//! call and attempt, there or back, which copy. A reply belongs to the connection of its request: a
+//! device that restarted meanwhile does not get it.
+
+use engine::id::{DeviceId, Remote};
+use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
+use engine::time::{Span, Time};
+
+use crate::fault::Weather;
+use crate::history::{Letter, Lost, Refused};
+use crate::plan::{Chance, Network, Node, Parcel, SpanRange};
+use crate::random::Draw;
+use crate::remote::refused;
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Mail {
+    pub(crate) from: Node,
+    pub(crate) to: Node,
+    pub(crate) letter: Letter,
+    /// The life of the device (or intruder) that asked.
+    pub(crate) life: u16,
+    pub(crate) body: Body,
+}
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Call(Call),
+    Return(Return),
+    Hint,
+}
+
+/// The number that a remote sees on a request and puts on its reply. It carries what the post needs
+/// to bring the reply back: which life of the device asked, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    pub(crate) life: u16,
+    pub(crate) parcel: Parcel,
+    pub(crate) call: CallId,
+}
+
+const CALL_BITS: u32 = 20;
+const PARCELS: [Parcel; 4] = [Parcel::Pull, Parcel::Push, Parcel::Fetch, Parcel::Other];
+
+impl Envelope {
+    pub(crate) fn pack(self) -> CallId {
+        let parcel = PARCELS.iter().position(|parcel| *parcel == self.parcel).unwrap_or(3) as u32;
+        debug_assert!(self.life < 1 << 10 && self.call.0 < 1 << CALL_BITS, "{self:?} is too large");
+        CallId(u32::from(self.life) << (CALL_BITS + 2) | parcel << CALL_BITS | self.call.0)
+    }
+
+    /// What the history calls the message.
+    pub(crate) fn letter(self, attempt: u16, answer: bool) -> Letter {
+        Letter { call: self.call, attempt, parcel: self.parcel, answer }
+    }
+
+    pub(crate) fn unpack(id: CallId) -> Self {
+        Self {
+            life: u16::try_from(id.0 >> (CALL_BITS + 2)).expect("ten bits are left"),
+            parcel: PARCELS[(id.0 >> CALL_BITS & 3) as usize],
+            call: CallId(id.0 & ((1 << CALL_BITS) - 1)),
+        }
+    }
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Lost(Lost),
+    /// Arrives then, and perhaps once more.
+    Arrives(Time, Option<Time>),
+}
+
+/// The rules of delivery.
+#[derive(Debug)]
+pub(crate) struct Post {
+    nature: u64,
+    network: Network,
+}
+
+impl Post {
+    pub(crate) fn new(nature: u64, network: Network) -> Self {
+        Self { nature, network }
+    }
+
+    /// Nothing is lost or doubled by chance any more.
+    pub(crate) fn heal(&mut self) {
+        let none = Chance(0);
+        self.network = Network {
+            loss: none,
+            duplicate: none,
+            reply_loss: none,
+            hint_loss: none,
+            ..self.network
+        };
+    }
+
+    /// Decides about a message that is being sent.
+    pub(crate) fn dispatch(&self, now: Time, weather: &Weather, mail: &Mail) -> Fate {
+        if let Some(why) = weather.stops(mail) {
+            return Fate::Lost(why);
+        }
+        if self.is_lost(mail) {
+            return Fate::Lost(Lost::Chance);
+        }
+        let first = self.arrival(now, weather, mail, 0);
+        let doubled = self.draw("duplicate", mail).happens(self.network.duplicate);
+        Fate::Arrives(first, doubled.then(|| self.arrival(now, weather, mail, 1)))
+    }
+
+    /// The place of a message among those of its millisecond.
+    pub(crate) fn order(&self, mail: &Mail, copy: u64) -> u64 {
+        self.draw("order", mail).and(copy).value()
+    }
+
+    fn is_lost(&self, mail: &Mail) -> bool {
+        let network = &self.network;
+        match mail.body {
+            Body::Hint => self.draw("hint loss", mail).happens(network.hint_loss),
+            Body::Call(_) => self.draw("loss", mail).happens(network.loss),
+            Body::Return(_) => {
+                self.draw("loss", mail).happens(network.loss)
+                    || self.draw("reply loss", mail).happens(network.reply_loss)
+            }
+        }
+    }
+
+    fn arrival(&self, now: Time, weather: &Weather, mail: &Mail, copy: u64) -> Time {
+        let latency = self.latency(self.draw("latency", mail).and(copy));
+        let slow = u64::from(weather.slowness(mail));
+        let grain = self.network.grain.0.max(1);
+        let at = now.0 + (latency.0.saturating_mul(slow)).max(1);
+        Time(at.next_multiple_of(grain))
+    }
+
+    /// Shaped like the logarithmic normal distribution of real networks, in whole numbers, so that
+    /// every machine draws the same: half are typical, 49 of 100 rise steeply to `p99`, and the
+    /// last may take three times as long.
+    fn latency(&self, draw: Draw) -> Span {
+        let Network { typical, p99, .. } = self.network;
+        let tail = p99.0.saturating_sub(typical.0);
+        let place = draw.and(1).below(1_000);
+        let percent = draw.below(100);
+        Span(match percent {
+            0..50 => {
+                return draw.and(1).span(SpanRange { low: Span(typical.0 / 4), high: typical });
+            }
+            50..99 => {
+                let part = (percent - 50) * 1_000 + place;
+                typical.0 + cube(tail, part, 49_000)
+            }
+            _ => p99.0 + cube(p99.0 * 2, place, 1_000),
+        })
+    }
+
+    fn draw(&self, concern: &'static str, mail: &Mail) -> Draw {
+        let Letter { call, attempt, parcel, answer } = mail.letter;
+        Draw::new(self.nature, concern)
+            .at(mail.from)
+            .at(mail.to)
+            .and(u64::from(mail.life) << 48 | u64::from(attempt) << 32 | u64::from(call.0))
+            .and((parcel as u64) << 1 | u64::from(answer))
+    }
+}
+
+/// `of * (part / whole)³`, in whole numbers.
+fn cube(of: u64, part: u64, whole: u64) -> u64 {
+    let (of, part, whole) = (u128::from(of), u128::from(part), u128::from(whole));
+    u64::try_from(of * part * part * part / (whole * whole * whole)).expect("it is at most `of`")
+}
+
+impl Mail {
+    /// The device at one of its ends, if there is one.
+    pub(crate) fn device(&self) -> Option<DeviceId> {
+        match (self.from, self.to) {
+            (Node::Device(device), _) | (_, Node::Device(device)) => Some(device),
+            (
+                Node::World | Node::Remote(_) | Node::Intruder,
+                Node::World | Node::Remote(_) | Node::Intruder,
+            ) => None,
+        }
+    }
+
+    /// The remote at one of its ends, if there is one.
+    pub(crate) fn remote(&self) -> Option<Remote> {
+        match (self.from, self.to) {
+            (Node::Remote(remote), _) | (_, Node::Remote(remote)) => Some(remote),
+            (
+                Node::World | Node::Device(_) | Node::Intruder,
+                Node::World | Node::Device(_) | Node::Intruder,
+            ) => None,
+        }
+    }
+
+    /// The rows in it, with their blobs.
+    pub(crate) fn rows(&self) -> Vec<&engine::remote::Row> {
+        match &self.body {
+            Body::Hint => Vec::new(),
+            Body::Call(call) => match &call.request {
+                Request::Save { puts, .. } => puts.iter().map(|put| &put.row).collect(),
+                Request::Changes { .. }
+                | Request::Fetch { .. }
+                | Request::Remove { .. }
+                | Request::CreateZone { .. } => Vec::new(),
+            },
+            Body::Return(answer) => match &answer.reply {
+                Reply::Page { rows, .. } | Reply::Found(rows) => {
+                    rows.iter().map(|served| &served.row).collect()
+                }
+                Reply::Saved(results) => results
+                    .iter()
+                    .filter_map(|(_, result)| match result {
+                        Err(Refusal::Changed(served)) => Some(&served.row),
+                        Ok(_) | Err(_) => None,
+                    })
+                    .collect(),
+                Reply::Done | Reply::Refused(_) => Vec::new(),
+            },
+        }
+    }
+}
+
+/// What a request is about.
+pub(crate) fn parcel_of(request: &Request) -> Parcel {
+    match request {
+        Request::Changes { .. } => Parcel::Pull,
+        Request::Save { .. } => Parcel::Push,
+        Request::Fetch { .. } => Parcel::Fetch,
+        Request::Remove { .. } | Request::CreateZone { .. } => Parcel::Other,
+    }
+}
+
+/// Did the request that this answers take effect?
+pub(crate) fn had_effect(reply: &Reply) -> bool {
+    match reply {
+        Reply::Saved(results) => results.iter().any(|(_, result)| result.is_ok()),
+        Reply::Done => true,
+        Reply::Page { .. } | Reply::Found(_) | Reply::Refused(_) => false,
+    }
+}
+
+/// What a reply refuses: as a whole, and row by row.
+pub(crate) fn refusals(reply: &Reply) -> (Option<Refused>, Vec<(engine::id::RecordId, Refused)>) {
+    match reply {
+        Reply::Refused(refusal) => (Some(refused(refusal)), Vec::new()),
+        Reply::Saved(results) => {
+            let rows = results
+                .iter()
+                .filter_map(|(id, result)| Some((*id, refused(result.as_ref().err()?))))
+                .collect();
+            (None, rows)
+        }
+        Reply::Page { .. } | Reply::Found(_) | Reply::Done => (None, Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::id::VaultId;
+
+    use super::*;
+    use crate::fault::Ongoing;
+    use crate::plan::{Fault, Lasting};
+
+    const PHONE: Node = Node::Device(DeviceId(0));
+    const ROWS: Node = Node::Remote(Remote::Rows);
+
+    fn network() -> Network {
+        Network {
+            grain: Span(10),
+            typical: Span(40),
+            p99: Span(400),
+            loss: Chance(0),
+            duplicate: Chance(0),
+            reply_loss: Chance(0),
+            hint_loss: Chance(0),
+        }
+    }
+
+    fn call(n: u32) -> Mail {
+        let request = Request::Fetch { vault: VaultId(0), ids: Vec::new() };
+        Mail {
+            from: PHONE,
+            to: ROWS,
+            letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: false },
+            life: 0,
+            body: Body::Call(Call { id: CallId(n), attempt: 0, credential: None, request }),
+        }
+    }
+
+    fn answer(n: u32) -> Mail {
+        Mail {
+            from: ROWS,
+            to: PHONE,
+            letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: true },
+            life: 0,
+            body: Body::Return(Return { id: CallId(n), attempt: 0, reply: Reply::Done }),
+        }
+    }
+
+    fn first(fate: Fate) -> Time {
+        match fate {
+            Fate::Arrives(at, _) => at,
+            Fate::Lost(why) => panic!("lost by {why:?}"),
+        }
+    }
+
+    #[test]
+    fn arrivals_are_later_than_now_and_rounded_up_to_the_grain() {
+        let post = Post::new(1, network());
+        for n in 0..500 {
+            let at = first(post.dispatch(Time(1_003), &Weather::default(), &call(n)));
+            assert!(at > Time(1_003) && at.0 % 10 == 0, "{at:?}");
+        }
+    }
+
+    #[test]
+    fn messages_overtake_each_other_and_their_delays_keep_to_the_quantiles() {
+        let post = Post::new(1, Network { grain: Span(1), ..network() });
+        let mut delays: Vec<_> = (0..2_000)
+            .map(|n| first(post.dispatch(Time(0), &Weather::default(), &call(n))).0)
+            .collect();
+        assert!(delays.windows(2).any(|pair| pair[0] > pair[1]));
+        delays.sort_unstable();
+        assert!((35..=50).contains(&delays[1_000]), "{}", delays[1_000]);
+        assert!((200..=600).contains(&delays[1_979]), "{}", delays[1_979]);
+    }
+
+    #[test]
+    fn the_delay_of_a_message_does_not_depend_on_the_others() {
+        let (post, weather) = (Post::new(1, network()), Weather::default());
+        let alone = post.dispatch(Time(0), &weather, &call(7));
+        for n in 0..7 {
+            post.dispatch(Time(0), &weather, &call(n));
+        }
+        assert_eq!(post.dispatch(Time(0), &weather, &call(7)), alone);
+    }
+
+    #[test]
+    fn a_cut_takes_one_direction_and_leaves_the_other() {
+        let post = Post::new(1, network());
+        let cut = Ongoing::new(0, Fault::Cut(PHONE, ROWS, Lasting::Storm));
+        let weather = Weather::of(&[cut]);
+        assert_eq!(post.dispatch(Time(0), &weather, &call(1)), Fate::Lost(Lost::Cut));
+        assert!(first(post.dispatch(Time(0), &weather, &answer(1))) > Time(0));
+    }
+
+    #[test]
+    fn an_offline_device_neither_sends_nor_gets() {
+        let post = Post::new(1, network());
+        let offline = Ongoing::new(0, Fault::Offline(DeviceId(0), Lasting::Storm));
+        let weather = Weather::of(&[offline]);
+        for mail in [call(1), answer(1)] {
+            assert_eq!(post.dispatch(Time(0), &weather, &mail), Fate::Lost(Lost::Cut));
+        }
+    }
+
+    #[test]
+    fn after_healing_nothing_is_lost_or_doubled_by_chance() {
+        let always = Chance(1_000_000);
+        let mut post = Post::new(1, Network { loss: always, duplicate: always, ..network() });
+        let weather = Weather::default();
+        assert_eq!(post.dispatch(Time(0), &weather, &call(1)), Fate::Lost(Lost::Chance));
+        post.heal();
+        assert!(matches!(post.dispatch(Time(0), &weather, &call(1)), Fate::Arrives(_, None)));
+    }
+
+    #[test]
+    fn an_envelope_brings_back_what_went_in() {
+        for parcel in PARCELS {
+            let envelope = Envelope { life: 513, parcel, call: CallId(99_999) };
+            assert_eq!(Envelope::unpack(envelope.pack()), envelope);
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! The double of PostgREST over Postgres: one table of all vaults' rows behind row-level security.
+//!
+//! A save is a transaction: it starts when it arrives (`updated_at` is its start), and nothing of it
+//! is visible before it commits, where its conditions are evaluated under the lock that also gives
+//! it its `commit_seq`. So a feed by `updated_at` can miss rows for ever, one by `commit_seq` not.
+//!
+//! Easily got wrong: a page is capped without a word; an update that matched nothing does not say
+//! why; a hidden row is absent to whoever reads and updates, and in the way of whoever inserts; a
+//! removed row leaves no trace.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::ops::Bound;
+
+use engine::Bytes;
+use engine::id::{Kind, RecordId, Remote, UserId, VaultId};
+use engine::remote::{
+    Call, Credential, Cursor, Order, Policy, Put, Refusal, Reply, Request, Row, Served, Tag,
+};
+use engine::time::{Span, Time};
+
+use super::{Asker, Control, Double, Effect, Front, Key, Purpose, RemoteFact};
+use crate::history::Fact;
+use crate::plan::{Node, RemotePlan, SpanRange};
+
+/// What the clock of the database shows at the start, in milliseconds since 1970. No `commit_seq`
+/// comes near it, so a cursor's stamp tells which column it is of.
+const START: u64 = 1_767_225_600_000;
+
+/// One in so many transactions is slow while transactions are slow.
+const SLOW_ONE_IN: u64 = 4;
+
+/// A Supabase-like remote.
+#[derive(Debug)]
+pub struct Rows {
+    front: Front,
+    /// How long a transaction takes.
+    commit: SpanRange,
+    /// How long slow ones take, while there are any.
+    slow: Option<Span>,
+    /// Is row-level security off?
+    open: bool,
+    /// Raised when cursors expire.
+    epoch: u32,
+    /// The last `commit_seq` given.
+    seq: u64,
+    /// The table, by vault.
+    vaults: BTreeMap<VaultId, Table>,
+    /// Rows that row-level security hides from their own user; they need not exist yet.
+    hidden: BTreeSet<Key>,
+    /// Transactions by the moment of their commit, then by the order of their start.
+    in_flight: BTreeMap<(Time, u64), Transaction>,
+    /// How many transactions have started.
+    started: u64,
+    /// The last end of the credentials that each user has shown.
+    shown: BTreeMap<UserId, Time>,
+    /// Credentials that end then or earlier are revoked. They do not say when they were issued, but
+    /// all are valid equally long, so one issued later ends later.
+    revoked: BTreeMap<UserId, Time>,
+}
+
+/// The rows of one vault, and an index for each order.
+#[derive(Debug, Default)]
+struct Table {
+    rows: BTreeMap<RecordId, Version>,
+    by_seq: BTreeSet<(u64, RecordId)>,
+    by_start: BTreeSet<(u64, RecordId)>,
+}
+
+/// What is stored of a row.
+#[derive(Debug)]
+struct Version {
+    blob: Bytes,
+    /// The position in the commit order, which is also the value of the version column.
+    pos: u64,
+    commit_seq: u64,
+    updated_at: u64,
+}
+
+/// A transaction that has started and not committed.
+#[derive(Debug)]
+struct Transaction {
+    asker: Asker,
+    user: UserId,
+    start: Time,
+    work: Work,
+}
+
+/// What a transaction will do.
+#[derive(Debug)]
+enum Work {
+    Save(Policy, Vec<Put>),
+    Remove(VaultId, Vec<RecordId>),
+}
+
+/// A query for a page.
+#[derive(Clone, Copy, Debug)]
+struct Query {
+    vault: VaultId,
+    since: Option<Cursor>,
+    order: Order,
+    limit: usize,
+}
+
+/// Where a page starts: at the beginning, or after a stamp and perhaps an id.
+type After = Option<(u64, Option<RecordId>)>;
+
+impl Version {
+    const fn stamp(&self, order: Order) -> u64 {
+        match order {
+            Order::UpdatedAt => self.updated_at,
+            Order::CommitSeq | Order::Token => self.commit_seq,
+        }
+    }
+}
+
+impl Table {
+    fn insert(&mut self, id: RecordId, version: Version) {
+        self.remove(id);
+        self.by_seq.insert((version.commit_seq, id));
+        self.by_start.insert((version.updated_at, id));
+        self.rows.insert(id, version);
+    }
+
+    fn remove(&mut self, id: RecordId) -> Option<Version> {
+        let version = self.rows.remove(&id)?;
+        self.by_seq.remove(&(version.commit_seq, id));
+        self.by_start.remove(&(version.updated_at, id));
+        Some(version)
+    }
+
+    /// `WHERE (stamp, id) > after ORDER BY stamp, id`, or `WHERE stamp > after` without an id.
+    fn after(&self, order: Order, after: After) -> impl Iterator<Item = (RecordId, &Version)> {
+        const FIRST: RecordId = RecordId { kind: Kind::ALL[0], key: 0 };
+        let index = match order {
+            Order::UpdatedAt => &self.by_start,
+            Order::CommitSeq | Order::Token => &self.by_seq,
+        };
+        let start = match after {
+            None => Bound::Unbounded,
+            Some((stamp, Some(id))) => Bound::Excluded((stamp, id)),
+            Some((stamp, None)) => Bound::Included((stamp.saturating_add(1), FIRST)),
+        };
+        index.range((start, Bound::Unbounded)).map(|&(_, id)| (id, &self.rows[&id]))
+    }
+}
+
+impl Rows {
+    /// A remote with an empty table for these vaults.
+    pub fn new(plan: &RemotePlan, nature: u64, vaults: &[VaultId]) -> Self {
+        Self {
+            front: Front::new(plan, nature),
+            commit: plan.commit,
+            slow: None,
+            open: false,
+            epoch: 0,
+            seq: 0,
+            vaults: vaults.iter().map(|&vault| (vault, Table::default())).collect(),
+            hidden: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            started: 0,
+            shown: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+        }
+    }
+
+    /// Whom a credential speaks for. Nobody outside this house has one that the sign-in service
+    /// signed.
+    fn authenticate(
+        &mut self,
+        now: Time,
+        from: Node,
+        credential: Option<Credential>,
+    ) -> Option<UserId> {
+        let Credential { user, until } = credential.filter(|_| from != Node::Intruder)?;
+        let revoked = self.revoked.get(&user).is_some_and(|&revoked| until <= revoked);
+        if until <= now || revoked {
+            return None;
+        }
+        let last = self.shown.entry(user).or_insert(until);
+        *last = until.max(*last);
+        Some(user)
+    }
+
+    /// Does row-level security let this user write rows of this vault?
+    fn owns(&self, user: UserId, vault: VaultId) -> bool {
+        self.open || VaultId::from(user) == vault
+    }
+
+    /// Does row-level security show this row to users of its vault?
+    fn shows(&self, key: Key) -> bool {
+        self.open || !self.hidden.contains(&key)
+    }
+
+    /// The tables that a query for this vault's rows reads. Queries name no vault: it is row-level
+    /// security alone that leaves other vaults out.
+    fn tables(&self, user: UserId, vault: VaultId) -> btree_map::Range<'_, VaultId, Table> {
+        if self.open {
+            self.vaults.range(..)
+        } else if VaultId::from(user) == vault {
+            self.vaults.range(vault..=vault)
+        } else {
+            self.vaults.range(vault..vault)
+        }
+    }
+
+    fn serve(&self, key: Key, version: &Version, order: Order, to: Node) -> Served {
+        let blob = self.front.bytes(key, &version.blob, to);
+        let row = Row { id: key.1, vault: key.0, blob };
+        Served { row, tag: Tag(version.pos), stamp: version.stamp(order) }
+    }
+
+    fn changes(&mut self, asker: Asker, user: UserId, query: Query) -> Reply {
+        let Query { vault, since, order, limit } = query;
+        let after = match since {
+            None => None,
+            Some(Cursor::After { epoch, stamp, id }) if epoch == self.epoch => Some((stamp, id)),
+            Some(Cursor::After { .. } | Cursor::Token(_)) => {
+                return Reply::Refused(Refusal::CursorExpired);
+            }
+        };
+        if order == Order::Token {
+            return Reply::Refused(Refusal::Rejected); // There is no such column: HTTP 400.
+        }
+        let room = limit.min(self.front.page);
+        let mut found: Vec<(Key, &Version)> = Vec::new();
+        for (&vault, table) in self.tables(user, vault) {
+            let rows = table.after(order, after).map(|(id, version)| ((vault, id), version));
+            found.extend(rows.filter(|(key, _)| self.shows(*key)).take(room + 1));
+        }
+        if self.open {
+            found.sort_unstable_by_key(|((vault, id), row)| (row.stamp(order), *id, *vault));
+        }
+        let end = found.len() <= room;
+        found.truncate(room);
+        let next = found.last().map_or(since, |((_, id), row)| {
+            let id = after.is_none_or(|(_, id)| id.is_some()).then_some(*id);
+            Some(Cursor::After { epoch: self.epoch, stamp: row.stamp(order), id })
+        });
+        let positions = found.iter().map(|((vault, id), row)| (*vault, *id, Tag(row.pos), row.pos));
+        let fact = Fact::Served {
+            to: asker.node,
+            call: asker.id,
+            vault,
+            order,
+            since,
+            rows: positions.collect(),
+            next,
+            never_again_below: self.never_again_below(vault, order, next),
+            end,
+        };
+        let serve = |&(key, version): &(Key, &Version)| self.serve(key, version, order, asker.node);
+        let rows: Vec<_> = found.iter().map(serve).collect();
+        self.front.fact(RemoteFact::Served(Box::new(fact)));
+        // Nobody counts what lies behind a page: only an empty one says that nothing does.
+        let more = !rows.is_empty();
+        Reply::Page { rows, deleted: Vec::new(), token: None, more, epoch: self.epoch }
+    }
+
+    /// The position below which this cursor is never again served a row of this vault.
+    ///
+    /// What is stored now and lies beyond the cursor in the order of the feed will be served, so the
+    /// first of its positions is the limit; hidden rows count, as they may be shown again. Nothing
+    /// stored later can be served at a position that exists now: it gets one of its own. That
+    /// includes transactions in flight, in both orders. By `commit_seq` each lands beyond every
+    /// cursor; by `updated_at` it may land behind this one, and then the next page that is served
+    /// for the same cursor, empty or not, says so: its position is then below this limit, and was
+    /// never served.
+    fn never_again_below(&self, vault: VaultId, order: Order, cursor: Option<Cursor>) -> u64 {
+        let after = match cursor {
+            Some(Cursor::After { stamp, id, .. }) => Some((stamp, id)),
+            Some(Cursor::Token(_)) | None => None,
+        };
+        let mut beyond = self
+            .vaults
+            .get(&vault)
+            .into_iter()
+            .flat_map(|table| table.after(order, after).map(|(_, version)| version.pos));
+        let first = match order {
+            // Both go by the order of commits.
+            Order::CommitSeq | Order::Token => beyond.next(),
+            Order::UpdatedAt => beyond.min(),
+        };
+        first.map_or(self.front.pos, |pos| pos - 1)
+    }
+
+    fn fetch(&self, asker: Asker, user: UserId, vault: VaultId, ids: &[RecordId]) -> Reply {
+        let mut found = Vec::new();
+        for (&vault, table) in self.tables(user, vault) {
+            for &id in ids.iter().filter(|&&id| self.shows((vault, id))) {
+                if let Some(version) = table.rows.get(&id) {
+                    found.push(self.serve((vault, id), version, Order::CommitSeq, asker.node));
+                }
+            }
+        }
+        found.truncate(self.front.page); // The cap is on every query, and as silent.
+        Reply::Found(found)
+    }
+
+    fn begin(&mut self, now: Time, asker: Asker, user: UserId, work: Work) {
+        let luck = self.front.draw(asker, Purpose::Slow);
+        let SpanRange { low, high } = self.commit;
+        let takes = match self.slow {
+            Some(span) if luck.is_multiple_of(SLOW_ONE_IN) => span,
+            Some(_) | None => {
+                let luck = self.front.draw(asker, Purpose::Commit);
+                Span(low.0 + luck % (high.0.saturating_sub(low.0) + 1))
+            }
+        };
+        self.started += 1;
+        let transaction = Transaction { asker, user, start: now, work };
+        self.in_flight.insert((now + takes, self.started), transaction);
+        self.commit_due(now);
+    }
+
+    fn commit_due(&mut self, now: Time) {
+        while let Some(first) = self.in_flight.first_entry().filter(|first| first.key().0 <= now) {
+            let Transaction { asker, user, start, work } = first.remove();
+            match work {
+                Work::Save(policy, puts) => self.commit_save(asker, user, start, policy, puts),
+                Work::Remove(vault, ids) => self.commit_remove(asker, user, vault, &ids),
+            }
+        }
+    }
+
+    fn commit_save(
+        &mut self,
+        asker: Asker,
+        user: UserId,
+        start: Time,
+        policy: Policy,
+        puts: Vec<Put>,
+    ) {
+        let seq = self.seq + 1;
+        let mut results: Vec<_> =
+            puts.iter().map(|put| (put.row.id, Err(Refusal::NoRowMatched))).collect();
+        let mut puts: Vec<_> = puts.into_iter().enumerate().collect();
+        puts.sort_by_key(|(_, put)| (put.row.vault, put.row.id));
+        let mut touched = BTreeSet::new();
+        for (n, put) in puts {
+            results[n].1 = match self.objection(user, policy, &put) {
+                Some(refusal) => Err(refusal),
+                None => {
+                    touched.insert(put.row.vault);
+                    self.seq = seq;
+                    Ok(self.store(put.row, START + start.0, asker.node, policy))
+                }
+            };
+        }
+        self.front.reply(asker, Reply::Saved(results));
+        for vault in touched {
+            self.front.hint(vault, asker.node);
+        }
+    }
+
+    /// Why this row cannot be written as asked.
+    fn objection(&self, user: UserId, policy: Policy, put: &Put) -> Option<Refusal> {
+        let key = (put.row.vault, put.row.id);
+        let stored = self.vaults.get(&key.0).and_then(|table| table.rows.get(&key.1));
+        let owns = self.owns(user, key.0);
+        let matched = stored.filter(|_| owns && self.shows(key));
+        match (policy, put.expect) {
+            // A filter that matches nothing ends the matter: no constraint is looked at.
+            (Policy::IfUnchanged, Some(tag)) if matched.is_none_or(|row| Tag(row.pos) != tag) => {
+                Some(Refusal::NoRowMatched)
+            }
+            (Policy::IfUnchanged | Policy::Overwrite, _)
+                if !owns || self.front.rejected.contains(&key) =>
+            {
+                Some(Refusal::Rejected)
+            }
+            (Policy::IfUnchanged, Some(_)) => None,
+            (Policy::IfUnchanged, None) => stored.map(|_| Refusal::Exists),
+            // An upsert that runs into a row which its user must not see violates the policy.
+            (Policy::Overwrite, _) => {
+                (stored.is_some() && matched.is_none()).then_some(Refusal::Rejected)
+            }
+        }
+    }
+
+    fn store(&mut self, row: Row, updated_at: u64, by: Node, policy: Policy) -> Tag {
+        let pos = self.front.next_pos();
+        let version = Version { blob: row.blob.clone(), pos, commit_seq: self.seq, updated_at };
+        self.vaults.entry(row.vault).or_default().insert(row.id, version);
+        self.front.mend((row.vault, row.id));
+        let served = Served { row, tag: Tag(pos), stamp: self.seq };
+        self.front.fact(RemoteFact::Committed { served, pos, by, policy });
+        Tag(pos)
+    }
+
+    fn commit_remove(&mut self, asker: Asker, user: UserId, vault: VaultId, ids: &[RecordId]) {
+        let before = self.front.pos;
+        let owns = self.owns(user, vault);
+        for &id in ids {
+            if !owns || !self.shows((vault, id)) {
+                continue;
+            }
+            let table = self.vaults.get_mut(&vault);
+            if table.and_then(|table| table.remove(id)).is_some() {
+                let pos = self.front.next_pos();
+                self.front.mend((vault, id));
+                self.front.fact(RemoteFact::Removed { vault, id, pos, by: asker.node });
+            }
+        }
+        self.front.reply(asker, Reply::Done);
+        if self.front.pos > before {
+            self.front.hint(vault, asker.node);
+        }
+    }
+}
+
+impl Double for Rows {
+    fn remote(&self) -> Remote {
+        Remote::Rows
+    }
+
+    fn handle(&mut self, now: Time, from: Node, _account: Option<UserId>, call: &Call) {
+        self.commit_due(now);
+        let asker = Asker::new(from, call);
+        let reply = if let Some(refusal) = self.front.turns_away(asker) {
+            Reply::Refused(refusal)
+        } else if let Some(user) = self.authenticate(now, from, call.credential) {
+            match &call.request {
+                Request::Changes { vault, since, order, limit } => {
+                    let limit = usize::from(*limit);
+                    let query = Query { vault: *vault, since: *since, order: *order, limit };
+                    self.changes(asker, user, query)
+                }
+                Request::Fetch { vault, ids } => self.fetch(asker, user, *vault, ids),
+                Request::Save { puts, .. } if puts.len() > self.front.batch => {
+                    Reply::Refused(Refusal::LimitExceeded)
+                }
+                Request::Save { policy, puts, .. } => {
+                    return self.begin(now, asker, user, Work::Save(*policy, puts.clone()));
+                }
+                Request::Remove { vault, ids } => {
+                    return self.begin(now, asker, user, Work::Remove(*vault, ids.clone()));
+                }
+                // There is no such endpoint: HTTP 404.
+                Request::CreateZone { .. } => Reply::Refused(Refusal::Rejected),
+            }
+        } else {
+            Reply::Refused(Refusal::NotAuthenticated)
+        };
+        self.front.reply(asker, reply);
+    }
+
+    fn control(&mut self, now: Time, control: &Control) {
+        self.commit_due(now);
+        match *control {
+            Control::Outage(on) => self.front.outage = on,
+            Control::Throttle(after) => self.front.throttle = after,
+            Control::Reject(vault, id, on) => self.front.reject((vault, id), on),
+            Control::Corrupt(vault, id, to, on) => {
+                let stored = self.vaults.get(&vault).and_then(|table| table.rows.get(&id));
+                self.front.damage((vault, id), stored.map(|row| &row.blob), to, on);
+            }
+            Control::ExpireCursors => self.epoch += 1,
+            Control::Hide(vault, id, true) => {
+                self.hidden.insert((vault, id));
+            }
+            Control::Hide(vault, id, false) => {
+                self.hidden.remove(&(vault, id));
+            }
+            Control::DropPolicy(on) => self.open = on,
+            Control::SlowCommits(span) => self.slow = span,
+            Control::Revoke(user) => {
+                if let Some(&last) = self.shown.get(&user) {
+                    self.revoked.insert(user, last);
+                }
+            }
+            Control::EndZone(..) => {} // A table has no zones.
+        }
+    }
+
+    fn wake(&mut self, now: Time) {
+        self.commit_due(now);
+    }
+
+    fn poll_wakeup(&self) -> Option<Time> {
+        self.in_flight.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect> {
+        self.front.effects.pop_front()
+    }
+
+    fn give(&mut self, now: Time, row: Row) -> Tag {
+        self.commit_due(now);
+        let table = self.vaults.entry(row.vault).or_default();
+        let known = table.rows.contains_key(&row.id);
+        let policy = if known { Policy::Overwrite } else { Policy::IfUnchanged };
+        self.seq += 1;
+        self.store(row, START + now.0, Node::World, policy)
+    }
+
+    fn head(&self, vault: VaultId) -> Cursor {
+        let last = self
+            .vaults
+            .get(&vault)
+            .and_then(|table| table.by_seq.iter().rev().find(|(_, id)| self.shows((vault, *id))));
+        // Before the first `commit_seq` there is nothing.
+        let (stamp, id) = last.map_or((0, None), |&(seq, id)| (seq, Some(id)));
+        Cursor::After { epoch: self.epoch, stamp, id }
+    }
+
+    fn is_at_head(&self, vault: VaultId, cursor: Cursor) -> bool {
+        let Cursor::After { epoch, stamp, id } = cursor else { return false };
+        let order = if stamp < START { Order::CommitSeq } else { Order::UpdatedAt };
+        let Some(table) = self.vaults.get(&vault) else { return true };
+        let mut beyond = table.after(order, Some((stamp, id)));
+        epoch == self.epoch && !beyond.any(|(id, _)| self.shows((vault, id)))
+    }
+
+    fn stored(&self) -> Vec<Served> {
+        let all = self.vaults.iter().flat_map(|(&vault, table)| {
+            table.rows.iter().map(move |(&id, version)| {
+                let row = Row { id, vault, blob: version.blob.clone() };
+                Served { row, tag: Tag(version.pos), stamp: version.commit_seq }
+            })
+        });
+        all.collect()
+    }
+}

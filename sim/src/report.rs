@@ -1,0 +1,427 @@
+//! What there is to tell, as plain data, and the two ways of telling it.
+//!
+//! Commands build a [`Told`]; [`terminal`] and [`json`] render it. Nothing here decides anything,
+//! and no text depends on a clock, a terminal or the number of workers unless the data says so.
+
+pub mod json;
+pub mod story;
+pub mod terminal;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use engine::flaw::Flaw;
+use engine::id::RecordId;
+use engine::time::Time;
+
+use crate::invariant::{Invariant, Violation};
+use crate::plan::{Node, Plan};
+use crate::run::Outcome;
+use crate::trial::{Parting, Signature};
+
+/// Everything that a command can tell.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// Something is violated in one run.
+    Failure(&'a Failure<'a>),
+    /// One plan had two histories.
+    Parted(&'a Parted<'a>),
+    /// The verdict lines of scenarios.
+    Lines(&'a [Line]),
+    /// A sweep.
+    Sweep(&'a Sweep),
+    /// A run, told as a story.
+    Story(&'a Story<'a>),
+    /// A plan was shrunk.
+    Shrunk(&'a Shrunk),
+    /// The zoo.
+    Zoo(&'a Zoo),
+    /// What the doctor looked at.
+    Health(&'a [Check]),
+    /// The scenarios that there are.
+    Catalogue(&'a [Listed]),
+    /// Files that were checked.
+    Checked(&'a [FileCheck]),
+}
+
+/// A violation with all that is needed to show it and to see it again.
+#[derive(Debug)]
+pub struct Failure<'a> {
+    /// What ran.
+    pub plan: &'a Plan,
+    /// What came of it.
+    pub outcome: &'a Outcome,
+    /// The violation that is told.
+    pub violation: &'a Violation,
+    /// The command that runs it again.
+    pub again: String,
+    /// Where its plan is kept.
+    pub capsule: Option<String>,
+    /// Was it expected, because a known bug is switched on?
+    pub expected: bool,
+}
+
+/// Where two runs of one plan parted.
+#[derive(Debug)]
+pub struct Parted<'a> {
+    /// Which scenario.
+    pub scenario: &'a str,
+    /// Which seed.
+    pub seed: u64,
+    /// Where.
+    pub parting: &'a Parting,
+    /// The command that runs it again.
+    pub again: String,
+}
+
+/// How an expectation ended. Always shown as a word; colour only underlines it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// As expected.
+    Pass,
+    /// Not as expected.
+    Fail,
+    /// Cannot be said.
+    Inconclusive,
+}
+
+impl Mark {
+    /// The word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Inconclusive => "INCONCLUSIVE",
+        }
+    }
+}
+
+/// One verdict line of one scenario.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Which scenario.
+    pub scenario: String,
+    /// The product, or the flaws that are on.
+    pub of: String,
+    /// What the file, or the command line, expects.
+    pub expected: String,
+    /// What happened.
+    pub found: String,
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// As expected?
+    pub mark: Mark,
+    /// The command that shows what was found, if something was.
+    pub again: Option<String>,
+}
+
+/// A sweep.
+#[derive(Debug)]
+pub struct Sweep {
+    /// What ran it.
+    pub build: String,
+    /// Why it ended.
+    pub stopped: String,
+    /// By scenario, in the order of the command line.
+    pub rows: Vec<Row>,
+    /// Distinct bugs, in the order in which they were found.
+    pub bugs: Vec<Bug>,
+    /// How many seeds were run twice and compared.
+    pub twice: u64,
+    /// In how many of those the runs parted.
+    pub parted: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// The processor time that it took, where the system tells.
+    pub cpu: Option<Duration>,
+    /// Simulated milliseconds in all.
+    pub simulated_ms: u128,
+}
+
+/// What became of one scenario in a sweep.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// Which scenario.
+    pub scenario: String,
+    /// Seeds run.
+    pub seeds: u64,
+    /// Seeds in which something was violated.
+    pub failed: u64,
+    /// Distinct bugs.
+    pub bugs: BTreeSet<usize>,
+    /// Seeds in which nothing was planned to go wrong.
+    pub calm: u64,
+    /// The slowest seed, and how long it took.
+    pub slowest: Option<(u64, Duration)>,
+    /// What was reached, by name.
+    pub coverage: BTreeMap<&'static str, Reached>,
+    /// What the file says must happen.
+    pub demands: Vec<Demand>,
+}
+
+/// How often something was reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// In how many seeds.
+    pub seeds: u64,
+    /// How often in all.
+    pub times: u64,
+    /// How often in that seed of those where it was rarest.
+    pub least: u64,
+}
+
+/// Something that must happen, and how often it did.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    /// What.
+    pub what: String,
+    /// How often it did.
+    pub measured: String,
+    /// How often it must.
+    pub demanded: String,
+    /// Enough?
+    pub met: Met,
+}
+
+/// Whether enough of something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// Yes.
+    Yes,
+    /// Less often than demanded, but too few seeds to be sure.
+    TooFewSeeds,
+    /// No.
+    No,
+}
+
+/// A distinct bug.
+#[derive(Clone, Debug)]
+pub struct Bug {
+    /// What makes it one.
+    pub signature: Signature,
+    /// In which scenario it was found first.
+    pub scenario: String,
+    /// In how many seeds it was seen, of that scenario and of others.
+    pub seeds: u64,
+    /// The first few, as commands.
+    pub examples: Vec<String>,
+    /// The first failure as text.
+    pub message: String,
+    /// Where the first is kept.
+    pub capsule: Option<String>,
+    /// What is left of the first, and where that is kept.
+    pub shrunk: Option<Shrunk>,
+}
+
+/// A run, told as a story.
+#[derive(Debug)]
+pub struct Story<'a> {
+    /// What ran.
+    pub plan: &'a Plan,
+    /// What came of it.
+    pub outcome: &'a Outcome,
+    /// What is told of it.
+    pub focus: Focus,
+    /// Where the plan came from.
+    pub source: String,
+    /// What a capsule promised: the signature, and the digest of its history.
+    pub promised: Option<(Signature, String)>,
+    /// The command that tells it again.
+    pub again: String,
+}
+
+/// What of a run is told.
+#[derive(Clone, Debug, Default)]
+pub struct Focus {
+    /// Only what is about this record, and what went wrong meanwhile.
+    pub row: Option<RecordId>,
+    /// Only these lanes; none for all.
+    pub only: Vec<Node>,
+    /// Only until this moment.
+    pub until: Option<Time>,
+}
+
+/// What shrinking did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    /// What is still violated.
+    pub signature: Signature,
+    /// Sizes before.
+    pub before: Size,
+    /// Sizes after.
+    pub after: Size,
+    /// How many plans were run.
+    pub tries: u64,
+    /// Is it proved that removing any one step passes?
+    pub minimal: bool,
+    /// Why it ended early, if it did.
+    pub cut_short: Option<&'static str>,
+    /// The file written.
+    pub file: String,
+}
+
+/// How large a plan is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// What users do, and waits.
+    pub steps: usize,
+    /// What goes wrong.
+    pub faults: usize,
+    /// Machines.
+    pub devices: usize,
+    /// Records that are there before.
+    pub given: usize,
+    /// Messages delivered.
+    pub messages: u64,
+}
+
+/// The kill matrix.
+#[derive(Debug)]
+pub struct Zoo {
+    /// What measured it.
+    pub build: String,
+    /// Which scenarios the first columns were measured on.
+    pub on: Vec<String>,
+    /// Most seeds per flaw.
+    pub seeds: u64,
+    /// After how many catches a flaw was left.
+    pub enough: u64,
+    /// By flaw.
+    pub rows: Vec<Beast>,
+}
+
+/// What was measured of one flaw.
+#[derive(Clone, Debug)]
+pub struct Beast {
+    /// Which.
+    pub flaw: Flaw,
+    /// Who must catch it.
+    pub expected: &'static [Invariant],
+    /// On the general scenarios.
+    pub general: Catches,
+    /// On scenarios that name the flaw, if there are any.
+    pub named: Option<Catches>,
+    /// What became of one caught plan.
+    pub shrunk: Option<Tamed>,
+}
+
+/// How often something was caught.
+#[derive(Clone, Debug, Default)]
+pub struct Catches {
+    /// Seeds run.
+    pub seeds: u64,
+    /// The places, from 1, of the seeds in which a named judge caught it, ascending.
+    pub at: Vec<u64>,
+    /// In how many seeds each judge found something.
+    pub by: BTreeMap<Invariant, u64>,
+}
+
+/// A caught plan, shrunk.
+#[derive(Clone, Debug)]
+pub struct Tamed {
+    /// Its sizes.
+    pub size: Size,
+    /// Is it proved that no step can go?
+    pub minimal: bool,
+    /// Does the same plan pass with the flaw off?
+    pub passes_without: bool,
+}
+
+/// One thing that the doctor looked at.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What.
+    pub what: &'static str,
+    /// How it is.
+    pub mark: Mark,
+    /// In a sentence.
+    pub note: String,
+}
+
+/// A scenario in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// What it is called.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Its file.
+    pub path: String,
+    /// How many seeds `run` gives it.
+    pub seeds: u64,
+}
+
+/// A file that was checked.
+#[derive(Clone, Debug)]
+pub struct FileCheck {
+    /// Which.
+    pub path: String,
+    /// Its problems as rendered text, with excerpts.
+    pub text: String,
+    /// How many problems are errors.
+    pub errors: usize,
+    /// How many are not.
+    pub warnings: usize,
+}
+
+impl Catches {
+    /// Seeds to the first catch, and the median and the 95th percentile over the disjoint windows
+    /// that each end in a catch.
+    pub fn seeds_to_catch(&self) -> [Option<u64>; 3] {
+        let before = std::iter::once(&0).chain(&self.at);
+        let mut windows: Vec<u64> =
+            self.at.iter().zip(before).map(|(at, last)| at - last).collect();
+        windows.sort_unstable();
+        // The nearest rank.
+        let rank = |percent: usize| (windows.len() * percent).div_ceil(100).saturating_sub(1);
+        let at = |percent| windows.get(rank(percent)).copied();
+        [self.at.first().copied(), at(50), at(95)]
+    }
+}
+
+impl Beast {
+    /// Did a judge that is named for the flaw catch it, and only because of the flaw?
+    pub fn is_caught(&self) -> bool {
+        let somewhere = !self.general.at.is_empty()
+            || self.named.as_ref().is_some_and(|named| !named.at.is_empty());
+        somewhere && self.shrunk.as_ref().is_some_and(|tamed| tamed.passes_without)
+    }
+}
+
+/// The Wilson interval of a rate, at 95 % confidence (Wilson, *Probable Inference*, 1927).
+pub fn wilson(hits: u64, of: u64) -> (f64, f64) {
+    const Z: f64 = 1.959_964;
+    if of == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, rate) = (of as f64, hits as f64 / of as f64);
+    let middle = rate + Z * Z / (2.0 * n);
+    let width = Z * (rate * (1.0 - rate) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    let low = if hits == 0 { 0.0 } else { ((middle - width) / scale).max(0.0) };
+    let high = if hits == of { 1.0 } else { ((middle + width) / scale).min(1.0) };
+    (low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_end_in_catches() {
+        let catches = Catches { seeds: 100, at: vec![2, 3, 13, 14, 40], ..Catches::default() };
+        assert_eq!(catches.seeds_to_catch(), [Some(2), Some(2), Some(26)]);
+        assert_eq!(Catches::default().seeds_to_catch(), [None, None, None]);
+    }
+
+    #[test]
+    fn the_wilson_interval_is_that_of_the_books() {
+        let (low, high) = wilson(10, 100);
+        assert!((low - 0.0552).abs() < 1e-4 && (high - 0.1744).abs() < 1e-4, "{low} {high}");
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
+        assert_eq!(wilson(0, 10).0, 0.0);
+        assert_eq!(wilson(10, 10).1, 1.0);
+    }
+}

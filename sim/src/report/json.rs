@@ -1,0 +1,255 @@
+//! For programs: one object per line, each with its `type` and `"v": 1`. Readers must ignore
+//! fields that they do not know; fields are added and never change their meaning.
+
+use serde_json::{Value, json};
+
+use crate::invariant::Violation;
+use crate::plan::Plan;
+use crate::report::story::{Scene, hex};
+use crate::report::{
+    Beast, Bug, Catches, Demand, Failure, Line, Met, Parted, Row, Shrunk, Size, Story, Sweep, Told,
+    Zoo, wilson,
+};
+use crate::trial::Signature;
+
+/// The version of the lines below.
+const VERSION: u32 = 1;
+
+/// Renders what there is to tell.
+pub fn render(told: &Told<'_>) -> String {
+    let lines = match told {
+        Told::Failure(failure) => vec![failed(failure)],
+        Told::Parted(parted) => vec![non_determinism(parted)],
+        Told::Lines(lines) => lines.iter().map(verdict).collect(),
+        Told::Sweep(sweep) => swept(sweep),
+        Told::Story(story) => told_story(story),
+        Told::Shrunk(it) => vec![object("shrunk", shrunk(it))],
+        Told::Zoo(zoo) => measured(zoo),
+        Told::Health(checks) => checks
+            .iter()
+            .map(|it| {
+                object("check", json!({"what": it.what, "mark": it.mark.word(), "note": it.note}))
+            })
+            .collect(),
+        Told::Catalogue(listed) => listed
+            .iter()
+            .map(|it| {
+                let fields = json!({
+                    "scenario": it.name, "title": it.title, "tags": it.tags,
+                    "path": it.path, "seeds": it.seeds,
+                });
+                object("scenario", fields)
+            })
+            .collect(),
+        Told::Checked(files) => files
+            .iter()
+            .map(|it| {
+                let fields = json!({
+                    "path": it.path, "errors": it.errors, "warnings": it.warnings, "text": it.text,
+                });
+                object("file", fields)
+            })
+            .collect(),
+    };
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn object(kind: &str, mut fields: Value) -> Value {
+    fields["v"] = json!(VERSION);
+    fields["type"] = json!(kind);
+    fields
+}
+
+fn flaws(plan: &Plan) -> Vec<&'static str> {
+    plan.flaws.iter().map(|flaw| flaw.id()).collect()
+}
+
+fn failed(failure: &Failure<'_>) -> Value {
+    let Failure { plan, outcome, violation, .. } = failure;
+    let scene = Scene::new(plan, &outcome.history);
+    let mut fields = violated(plan, &scene, violation);
+    let proof = violation.evidence.iter().filter_map(|&index| outcome.history.get(index));
+    fields["evidence"] = proof
+        .map(|it| json!({"at_ms": it.at.0, "lane": plan.name(it.node), "event": scene.tell(it)}))
+        .collect();
+    fields["scenario"] = json!(plan.scenario);
+    fields["seed"] = json!(plan.seed);
+    fields["flaws"] = json!(flaws(plan));
+    fields["expected"] = json!(failure.expected);
+    fields["digest"] = json!(format!("{:032x}", outcome.digest));
+    fields["again"] = json!(failure.again);
+    fields["capsule"] = json!(failure.capsule);
+    object("violation", fields)
+}
+
+fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
+    json!({
+        "invariant": violation.invariant.name(),
+        "number": violation.invariant.number(),
+        "site": violation.site,
+        "at_ms": violation.at.0,
+        "node": plan.name(violation.node),
+        "record": violation.record.map(|id| id.to_string()),
+        "token": violation.token.map(|token| hex(&token.0)),
+        "write": violation.token.and_then(|token| scene.tell_write(token)),
+        "message": violation.message,
+    })
+}
+
+fn non_determinism(parted: &Parted<'_>) -> Value {
+    let fields = json!({
+        "scenario": parted.scenario, "seed": parted.seed, "fact": parted.parting.index,
+        "at_ms": parted.parting.at.0, "facts": parted.parting.facts, "again": parted.again,
+    });
+    object("non-determinism", fields)
+}
+
+fn verdict(line: &Line) -> Value {
+    let fields = json!({
+        "scenario": line.scenario, "of": line.of, "expected": line.expected, "found": line.found,
+        "seeds": line.seeds, "mark": line.mark.word(), "again": line.again,
+    });
+    object("verdict", fields)
+}
+
+fn swept(sweep: &Sweep) -> Vec<Value> {
+    let rows = sweep.rows.iter().map(|row| object("scenario-swept", swept_row(row)));
+    let bugs = sweep.bugs.iter().map(|bug| object("bug", known_bug(bug)));
+    let seeds: u64 = sweep.rows.iter().map(|row| row.seeds).sum();
+    let summary = json!({
+        "build": sweep.build, "stopped": sweep.stopped, "seeds": seeds,
+        "failed": sweep.rows.iter().map(|row| row.failed).sum::<u64>(),
+        "bugs": sweep.bugs.len(), "twice": sweep.twice, "parted": sweep.parted,
+        "wall_ms": sweep.took.as_millis() as u64,
+        "cpu_ms": sweep.cpu.map(|cpu| cpu.as_millis() as u64),
+        "simulated_ms": u64::try_from(sweep.simulated_ms).unwrap_or(u64::MAX),
+    });
+    rows.chain(bugs).chain([object("sweep", summary)]).collect()
+}
+
+fn swept_row(row: &Row) -> Value {
+    let coverage: serde_json::Map<String, Value> = row
+        .coverage
+        .iter()
+        .map(|(name, it)| ((*name).to_owned(), json!({"seeds": it.seeds, "times": it.times})))
+        .collect();
+    let demand = |it: &Demand| {
+        let met = match it.met {
+            Met::Yes => "reached",
+            Met::TooFewSeeds => "too-few-seeds",
+            Met::No => "not-reached",
+        };
+        json!({"what": it.what, "measured": it.measured, "demanded": it.demanded, "met": met})
+    };
+    let (low, high) = wilson(row.failed, row.seeds);
+    json!({
+        "scenario": row.scenario, "seeds": row.seeds, "failed": row.failed,
+        "bugs": row.bugs.len(), "fault_free": row.calm, "rate_low": low, "rate_high": high,
+        "slowest": row.slowest.map(|(seed, took)| json!({"seed": seed, "ms": took.as_millis() as u64})),
+        "coverage": coverage,
+        "must_happen": row.demands.iter().map(demand).collect::<Vec<_>>(),
+    })
+}
+
+fn signature(signature: &Signature) -> Value {
+    json!({
+        "invariant": signature.invariant.name(),
+        "kind": signature.kind.map(|kind| kind.name()),
+        "site": signature.site,
+    })
+}
+
+fn known_bug(bug: &Bug) -> Value {
+    json!({
+        "signature": signature(&bug.signature), "scenario": bug.scenario, "seeds": bug.seeds,
+        "message": bug.message, "again": bug.examples, "capsule": bug.capsule,
+        "shrunk": bug.shrunk.as_ref().map(shrunk),
+    })
+}
+
+fn told_story(story: &Story<'_>) -> Vec<Value> {
+    let Story { plan, outcome, focus, .. } = story;
+    let scene = Scene::new(plan, &outcome.history);
+    let in_time = |at| focus.until.is_none_or(|until| at <= until);
+    let facts = outcome.history.iter().enumerate().filter_map(|(index, entry)| {
+        let proves: Vec<&str> = outcome
+            .violations
+            .iter()
+            .filter(|it| it.evidence.last() == Some(&index))
+            .map(|it| it.invariant.name())
+            .collect();
+        let told = in_time(entry.at) && (!proves.is_empty() || scene.is_told(entry, focus));
+        told.then(|| {
+            let fields = json!({
+                "at_ms": entry.at.0, "lane": plan.name(entry.node), "life": entry.incarnation,
+                "event": scene.tell(entry), "violated": proves,
+            });
+            object("fact", fields)
+        })
+    });
+    let violations = outcome.violations.iter().map(|it| {
+        let mut fields = violated(plan, &scene, it);
+        fields["scenario"] = json!(plan.scenario);
+        fields["seed"] = json!(plan.seed);
+        fields["again"] = json!(story.again);
+        object("violation", fields)
+    });
+    let reproduced = story.promised.as_ref().map(|(signature, _)| signature.is_in(outcome));
+    let end = json!({
+        "scenario": plan.scenario, "seed": plan.seed, "flaws": flaws(plan),
+        "source": story.source, "digest": format!("{:032x}", outcome.digest),
+        "facts": outcome.history.len(), "violations": outcome.violations.len(),
+        "reproduced": reproduced, "again": story.again,
+    });
+    facts.chain(violations).chain([object("replayed", end)]).collect()
+}
+
+fn shrunk(it: &Shrunk) -> Value {
+    json!({
+        "signature": signature(&it.signature), "before": size(&it.before),
+        "after": size(&it.after), "tries": it.tries, "minimal": it.minimal,
+        "cut_short": it.cut_short, "file": it.file, "again": format!("seawall replay {}", it.file),
+    })
+}
+
+fn size(size: &Size) -> Value {
+    json!({
+        "steps": size.steps, "faults": size.faults, "devices": size.devices,
+        "given": size.given, "messages": size.messages,
+    })
+}
+
+fn measured(zoo: &Zoo) -> Vec<Value> {
+    let beasts = zoo.rows.iter().map(|it| object("flaw", beast(it)));
+    let caught = zoo.rows.iter().filter(|it| it.is_caught()).count();
+    let end = json!({
+        "build": zoo.build, "on": zoo.on, "seeds": zoo.seeds, "flaws": zoo.rows.len(),
+        "caught": caught,
+    });
+    beasts.chain([object("zoo", end)]).collect()
+}
+
+fn beast(it: &Beast) -> Value {
+    json!({
+        "flaw": it.flaw.id(),
+        "expected": it.expected.iter().map(|it| it.name()).collect::<Vec<_>>(),
+        "general": catches(&it.general),
+        "named": it.named.as_ref().map(catches),
+        "shrunk": it.shrunk.as_ref().map(|tamed| json!({
+            "size": size(&tamed.size), "minimal": tamed.minimal,
+            "passes_without": tamed.passes_without,
+        })),
+        "caught": it.is_caught(),
+    })
+}
+
+fn catches(it: &Catches) -> Value {
+    let by: serde_json::Map<String, Value> =
+        it.by.iter().map(|(judge, seeds)| (judge.name().to_owned(), json!(seeds))).collect();
+    let (low, high) = wilson(it.at.len() as u64, it.seeds);
+    let [first, median, p95] = it.seeds_to_catch();
+    json!({
+        "seeds": it.seeds, "caught": it.at.len(), "rate_low": low, "rate_high": high,
+        "first": first, "median": median, "p95": p95, "by": by,
+    })
+}

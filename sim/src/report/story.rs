@@ -1,0 +1,755 @@
+//! A history in sentences: what each fact says, in the names that people gave.
+//!
+//! The sentences are made from facts alone. A write is called `w17` if it is the seventeenth that
+//! was asked of any device: the same in every replay of a plan, and short enough to follow by eye.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use engine::device::{Presence, Reason};
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::record::Value;
+use engine::remote::{Ending, Policy};
+use engine::schema;
+use engine::time::{Span, Time};
+
+use crate::history::{
+    Answered, Asked, Boot, Change, Contents, Entry, Fact, Letter, Lost, Refused, Shown, Trouble,
+    WriteKind,
+};
+use crate::plan::{Node, Parcel, Plan};
+use crate::report::Focus;
+
+/// A plan with its history, and who wrote what.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    plan: &'a Plan,
+    history: &'a [Entry],
+    writes: BTreeMap<Token, Written>,
+    asked: BTreeMap<(Node, u16, OpId), usize>,
+}
+
+/// A write as the history knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// The how-manieth write of the run it is, from 1.
+    pub number: usize,
+    /// The fact that asks for it.
+    pub index: usize,
+    /// When the device answered that it is saved.
+    pub saved: Option<Time>,
+}
+
+impl<'a> Scene<'a> {
+    /// Reads a history.
+    pub fn new(plan: &'a Plan, history: &'a [Entry]) -> Self {
+        let mut scene = Self { plan, history, writes: BTreeMap::new(), asked: BTreeMap::new() };
+        for (index, entry) in history.iter().enumerate() {
+            if let Fact::Asked(op, asked) = &entry.fact {
+                scene.asked.insert((entry.node, entry.incarnation, *op), index);
+                if let Asked::Write { token, .. } = asked {
+                    let number = scene.writes.len() + 1;
+                    scene.writes.insert(*token, Written { number, index, saved: None });
+                }
+            } else if let Fact::Answered(op, Answered::Saved) = &entry.fact {
+                scene.note_saved(entry, *op);
+            }
+        }
+        scene
+    }
+
+    fn note_saved(&mut self, entry: &Entry, op: OpId) {
+        if let Some(token) = self.token_of(entry, op)
+            && let Some(write) = self.writes.get_mut(&token)
+        {
+            write.saved = Some(entry.at);
+        }
+    }
+
+    /// Which write this answer belongs to, if to one.
+    fn token_of(&self, entry: &Entry, op: OpId) -> Option<Token> {
+        let asked = self.asked.get(&(entry.node, entry.incarnation, op))?;
+        if let Fact::Asked(_, Asked::Write { token, .. }) = &self.history[*asked].fact {
+            return Some(*token);
+        }
+        None
+    }
+
+    /// The write of this label, if a user made it in this run.
+    pub fn write(&self, token: Token) -> Option<Written> {
+        self.writes.get(&token).copied()
+    }
+
+    /// What a write is called.
+    pub fn label(&self, token: Token) -> String {
+        match self.writes.get(&token) {
+            Some(write) => format!("w{}", write.number),
+            None if token == Token::NONE => "a purge".to_owned(),
+            None => "given".to_owned(),
+        }
+    }
+
+    /// A write in a sentence: who wrote what, when, and when it was acknowledged.
+    pub fn tell_write(&self, token: Token) -> Option<String> {
+        let write = self.write(token)?;
+        let entry = &self.history[write.index];
+        let owner = match entry.node {
+            Node::Device(device) => self.owner(device),
+            Node::World | Node::Remote(_) | Node::Intruder => "nobody",
+        };
+        let saved = write.saved.map_or("never answered".to_owned(), |at| {
+            format!("acknowledged as saved at {}", time(at))
+        });
+        let Fact::Asked(_, asked) = &entry.fact else {
+            return None;
+        };
+        Some(format!(
+            "w{}: {owner} {} on {} at {}, {saved}.",
+            write.number,
+            tell_write(asked)?,
+            self.plan.name(entry.node),
+            time(entry.at),
+        ))
+    }
+
+    fn owner(&self, device: DeviceId) -> &str {
+        let user = self.plan.devices.get(usize::from(device.0)).map(|device| device.user);
+        user.and_then(|user| self.plan.users.get(usize::from(user.0)))
+            .map_or("somebody", |name| name)
+    }
+
+    /// What the copies of a user's record held at the end, by place.
+    pub fn copies(&self, user: UserId, id: RecordId) -> Vec<(String, String)> {
+        let told = self.history.iter().filter_map(|entry| {
+            let told = match entry.node {
+                Node::Device(device) if self.user(device) == Some(user) => {
+                    self.last_read(entry, id)
+                }
+                Node::Remote(_) => found(&entry.fact, VaultId::from(user), id),
+                Node::Device(_) | Node::World | Node::Intruder => None,
+            };
+            Some((self.plan.name(entry.node).to_owned(), told?))
+        });
+        told.collect()
+    }
+
+    /// Whose record a violation is about: its writer's, or of where it was found.
+    pub fn user_of(&self, token: Option<Token>, node: Node) -> Option<UserId> {
+        let write = token.and_then(|token| self.write(token));
+        match write.map_or(node, |write| self.history[write.index].node) {
+            Node::Device(device) => self.user(device),
+            Node::World | Node::Remote(_) | Node::Intruder => None,
+        }
+    }
+
+    fn user(&self, device: DeviceId) -> Option<UserId> {
+        self.plan.devices.get(usize::from(device.0)).map(|device| device.user)
+    }
+
+    fn last_read(&self, entry: &Entry, id: RecordId) -> Option<String> {
+        if let Fact::Answered(op, Answered::Read(shown)) = &entry.fact
+            && shown.id == id
+            && self.is_last(entry, *op)
+        {
+            return Some(shown_fields(shown, |_| String::new()));
+        }
+        None
+    }
+
+    fn is_last(&self, entry: &Entry, op: OpId) -> bool {
+        let asked = self.asked.get(&(entry.node, entry.incarnation, op));
+        asked.is_some_and(|&index| {
+            matches!(self.history[index].fact, Fact::Asked(_, Asked::Read { last: true, .. }))
+        })
+    }
+
+    /// Is this fact worth a line in a story with this focus?
+    pub fn is_told(&self, entry: &Entry, focus: &Focus) -> bool {
+        let in_lane = focus.only.is_empty() || focus.only.contains(&entry.node);
+        let in_time = focus.until.is_none_or(|until| entry.at <= until);
+        let about = match focus.row {
+            Some(row) => self.is_about(entry, row) || is_trouble(&entry.fact),
+            None => is_news(&entry.fact),
+        };
+        in_lane && in_time && about
+    }
+
+    /// Is this fact about that record?
+    pub fn is_about(&self, entry: &Entry, row: RecordId) -> bool {
+        match &entry.fact {
+            Fact::Asked(_, Asked::Read { id, .. } | Asked::Write { id, .. })
+            | Fact::Committed { id, .. }
+            | Fact::Removed { id, .. }
+            | Fact::Found { id, .. } => *id == row,
+            Fact::Answered(op, _) => {
+                let asked = self.asked.get(&(entry.node, entry.incarnation, *op));
+                asked.is_some_and(|&index| self.is_about(&self.history[index], row))
+            }
+            Fact::Persisted { changes, .. } | Fact::Started { holds: changes, .. } => {
+                changes.iter().any(|change| record_of(change) == Some(row))
+            }
+            Fact::Sent { rows, .. } => rows.iter().any(|(id, _)| *id == row),
+            Fact::Delivered { rows_refused, .. } => rows_refused.iter().any(|(id, _)| *id == row),
+            Fact::Served { rows, .. } => rows.iter().any(|(_, id, ..)| *id == row),
+            Fact::Faulted(trouble) | Fact::Ended(trouble) => trouble_record(trouble) == Some(row),
+            Fact::Asked(..)
+            | Fact::Skipped(_)
+            | Fact::Durable(_)
+            | Fact::PersistFailed(_)
+            | Fact::Lost { .. }
+            | Fact::Declined(..)
+            | Fact::Healed
+            | Fact::Settled { .. }
+            | Fact::Killed { .. }
+            | Fact::Panicked(_) => false,
+        }
+    }
+
+    /// What a fact says.
+    pub fn tell(&self, entry: &Entry) -> String {
+        match &entry.fact {
+            Fact::Asked(_, asked) => self.tell_asked(asked),
+            Fact::Answered(op, answered) => self.tell_answered(entry, *op, answered),
+            Fact::Skipped(step) => format!("step {} cannot be done now", step + 1),
+            Fact::Persisted { commit, sync, changes, .. } => {
+                let waits = if *sync { "" } else { ", without waiting for the disk" };
+                format!("commits no. {commit}{waits}: {}", self.tell_changes(changes))
+            }
+            Fact::Durable(commit) => format!("commit no. {commit} is durable"),
+            Fact::PersistFailed(commit) => format!("commit no. {commit} fails: the app stops"),
+            Fact::Started { boot, commit, holds, .. } => self.tell_start(*boot, *commit, holds),
+            Fact::Sent { to, letter, size, rows, plaintext } => {
+                let to = self.plan.name(*to);
+                let ids: Vec<String> = rows.iter().map(|(id, _)| id.to_string()).collect();
+                let rows = if ids.is_empty() { String::new() } else { format!(": {}", list(&ids)) };
+                let bare = if *plaintext { ", with plaintext in it" } else { "" };
+                format!("→ {to}   {} ({size} bytes){rows}{bare}", parcel(letter))
+            }
+            Fact::Delivered { from, letter, refused, rows_refused } => {
+                self.tell_delivered(*from, letter, *refused, rows_refused)
+            }
+            Fact::Lost { to, letter, why } => {
+                format!("→ {}   {} lost: {}", self.plan.name(*to), parcel(letter), lost(*why))
+            }
+            Fact::Committed { .. }
+            | Fact::Removed { .. }
+            | Fact::Served { .. }
+            | Fact::Declined(..)
+            | Fact::Found { .. } => self.tell_remote(&entry.fact),
+            Fact::Faulted(trouble) => self.tell_trouble(trouble),
+            Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
+            Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
+            Fact::Settled { pending } if pending.is_empty() => "everything has settled".to_owned(),
+            Fact::Settled { pending } => {
+                format!("not settled within the bound: {}", pending.join("; "))
+            }
+            Fact::Killed { keeps, between } => {
+                let between = if *between { ", one of them not yet answered" } else { "" };
+                format!("loses power; commits up to no. {keeps} survive{between}")
+            }
+            Fact::Panicked(text) => format!("panics: {text}"),
+        }
+    }
+
+    fn tell_asked(&self, asked: &Asked) -> String {
+        match asked {
+            Asked::Read { id, last: false } => format!("reads {id}"),
+            Asked::Read { id, last: true } => format!("reads {id} at the end"),
+            Asked::List => "lists all records".to_owned(),
+            Asked::Write { token, .. } => {
+                let write = tell_write(asked).expect("it is a write");
+                format!("{write}   ({})", self.label(*token))
+            }
+            Asked::SignIn => "signs in".to_owned(),
+            Asked::SignOut => "signs out".to_owned(),
+            Asked::RotateKey => "makes a new key".to_owned(),
+            Asked::Register => "registers a strategy".to_owned(),
+            Asked::Sync => "asks to sync".to_owned(),
+            Asked::Status => "asks how things stand".to_owned(),
+        }
+    }
+
+    fn tell_answered(&self, entry: &Entry, op: OpId, answered: &Answered) -> String {
+        let subject = self.token_of(entry, op).map(|token| self.label(token));
+        match answered {
+            Answered::Read(shown) => {
+                let values = shown_fields(shown, |tokens| {
+                    let labels: Vec<String> = tokens.iter().map(|t| self.label(*t)).collect();
+                    format!(" ({})", labels.join(" "))
+                });
+                format!("sees {}: {values}", shown.id)
+            }
+            Answered::Listed(ids) => format!("sees {}", count(ids.len(), "record")),
+            Answered::Saved => format!("{} is saved", subject.as_deref().unwrap_or("it")),
+            Answered::SignedIn { partial: false } => "is signed in, both remotes merged".to_owned(),
+            Answered::SignedIn { partial: true } => {
+                "is signed in, with one remote not merged yet".to_owned()
+            }
+            Answered::SignedOut => "is signed out and empty".to_owned(),
+            Answered::Rotated => "seals under the new key from now on".to_owned(),
+            Answered::Registered => "shows the field by it from now on".to_owned(),
+            Answered::Syncing => "syncs".to_owned(),
+            Answered::Status(status) => format!(
+                "is {}; unsent {:?}, sealed {:?}, parked {:?} (zone, rows)",
+                if status.open { "open" } else { "not open" },
+                status.unsent,
+                status.sealed,
+                status.parked
+            ),
+            Answered::Refused(reason) => {
+                let why = match reason {
+                    Reason::SignedOut => "nobody is signed in".to_owned(),
+                    Reason::Unsent(n) => count(*n as usize, "record") + " not sent yet",
+                    Reason::WrongField => "the field does not take that".to_owned(),
+                };
+                format!("refuses {}: {why}", subject.as_deref().unwrap_or("it"))
+            }
+        }
+    }
+
+    fn tell_changes(&self, changes: &[Change]) -> String {
+        let told: Vec<String> = changes.iter().filter_map(|it| self.tell_change(it)).collect();
+        if told.is_empty() { "bookkeeping".to_owned() } else { told.join("; ") }
+    }
+
+    fn tell_change(&self, change: &Change) -> Option<String> {
+        let remote = |remote: &Remote| self.plan.name(Node::Remote(*remote));
+        Some(match change {
+            Change::Record(id, None) => format!("{id} is gone"),
+            Change::Record(id, Some(contents)) => format!("{id} = {}", self.contents(contents)),
+            Change::Mirror(at, id, None) => format!("nothing known of {id} on {}", remote(at)),
+            Change::Mirror(at, id, Some((_, None))) => {
+                format!("{id} on {} is known to be damaged", remote(at))
+            }
+            Change::Mirror(at, id, Some((_, Some(contents)))) => {
+                format!("{} is believed to hold {id} = {}", remote(at), self.contents(contents))
+            }
+            Change::Sealed(at, id, Some(_)) => format!("{id} of {} is kept sealed", remote(at)),
+            Change::Sealed(at, id, None) => format!("{id} of {} is no longer sealed", remote(at)),
+            Change::Parked(at, id, true) => format!("{id} is parked, {} refuses it", remote(at)),
+            Change::Parked(at, id, false) => format!("{id} is no longer parked for {}", remote(at)),
+            Change::Cursor(at, Some(_)) => format!("cursor of {} moves", remote(at)),
+            Change::Cursor(at, None) => format!("cursor of {} is dropped", remote(at)),
+            Change::Key(true) => "a key is added".to_owned(),
+            Change::Key(false) => "a key is removed".to_owned(),
+            Change::Meta => return None,
+        })
+    }
+
+    fn contents(&self, contents: &Contents) -> String {
+        let mut labels: Vec<String> = Vec::new();
+        for (_, token) in &contents.cells {
+            let label = self.label(*token);
+            if !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
+        let deleted = if contents.live { "" } else { "deleted " };
+        format!("{deleted}{{{}}}", labels.join(" "))
+    }
+
+    fn tell_start(&self, boot: Boot, commit: u32, holds: &[Change]) -> String {
+        let records = holds.iter().filter(|it| matches!(it, Change::Record(_, Some(_)))).count();
+        let records = count(records, "record");
+        match boot {
+            Boot::First => format!("starts for the first time, with {records}"),
+            Boot::Restart => format!("starts again, with commits up to no. {commit}"),
+            Boot::Restored => format!("starts from its backup, with {records}"),
+            Boot::Cloned(from) => {
+                let from = self.plan.name(Node::Device(from));
+                format!("starts as a copy of {from}, with {records}")
+            }
+        }
+    }
+
+    fn tell_delivered(
+        &self,
+        from: Node,
+        letter: &Letter,
+        refused: Option<Refused>,
+        rows_refused: &[(RecordId, Refused)],
+    ) -> String {
+        let mut line = format!("← {}   {}", self.plan.name(from), parcel(letter));
+        if let Some(refused) = refused {
+            let _ = write!(line, ": refused, {}", refusal(refused));
+        }
+        let rows: Vec<String> = rows_refused
+            .iter()
+            .map(|(id, why)| format!("{id} refused, {}", refusal(*why)))
+            .collect();
+        if !rows.is_empty() {
+            let _ = write!(line, ": {}", list(&rows));
+        }
+        line
+    }
+
+    fn tell_remote(&self, fact: &Fact) -> String {
+        match fact {
+            Fact::Committed { id, by, contents, policy, .. } => {
+                let held = contents.as_deref();
+                let held = held.map_or("sealed bytes".to_owned(), |it| self.contents(it));
+                let how = match policy {
+                    Policy::IfUnchanged => "",
+                    Policy::Overwrite => ", whatever was there",
+                };
+                format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
+            }
+            Fact::Removed { id, by, .. } => format!("removes {id} for {}", self.plan.name(*by)),
+            Fact::Served { to, rows, since, end, .. } => {
+                let ids: Vec<String> = rows.iter().map(|(_, id, ..)| id.to_string()).collect();
+                let what = if ids.is_empty() { "nothing new".to_owned() } else { list(&ids) };
+                let from = if since.is_none() { " from the start" } else { "" };
+                let end = if *end { " (the end)" } else { "" };
+                format!("serves {} a page{from}: {what}{end}", self.plan.name(*to))
+            }
+            Fact::Declined(to, _, why) => {
+                format!("refuses {}: {}", self.plan.name(*to), refusal(*why))
+            }
+            Fact::Found { id, contents, values, .. } => match contents {
+                None => format!("holds {id} at the end, sealed"),
+                Some(contents) if !contents.live => format!("holds {id} at the end, deleted"),
+                Some(_) => format!("holds {id} at the end: {}", fields(*id, values)),
+            },
+            Fact::Asked(..)
+            | Fact::Answered(..)
+            | Fact::Skipped(_)
+            | Fact::Persisted { .. }
+            | Fact::Durable(_)
+            | Fact::PersistFailed(_)
+            | Fact::Started { .. }
+            | Fact::Sent { .. }
+            | Fact::Delivered { .. }
+            | Fact::Lost { .. }
+            | Fact::Faulted(_)
+            | Fact::Ended(_)
+            | Fact::Healed
+            | Fact::Settled { .. }
+            | Fact::Killed { .. }
+            | Fact::Panicked(_) => unreachable!("only what remotes did is told here"),
+        }
+    }
+
+    fn tell_trouble(&self, trouble: &Trouble) -> String {
+        let device = |id: &DeviceId| self.plan.name(Node::Device(*id));
+        let remote = |remote: &Remote| self.plan.name(Node::Remote(*remote));
+        let user = |user: usize| self.plan.users.get(user).map_or("somebody", String::as_str);
+        let vault = |vault: &VaultId| user(usize::from(vault.0));
+        match trouble {
+            Trouble::Cut(from, to) => {
+                format!("link cut: {} → {}", self.plan.name(*from), self.plan.name(*to))
+            }
+            Trouble::Offline(id) => format!("{} is offline", device(id)),
+            Trouble::SlowLink(id, at) => format!("slow link: {} ↔ {}", device(id), remote(at)),
+            Trouble::LoseReplies(at) => format!("answers of {} are lost", remote(at)),
+            Trouble::LoseHints(at) => format!("hints of {} are lost", remote(at)),
+            Trouble::Crash(id) => format!("{} is down", device(id)),
+            Trouble::Pause(id) => format!("{} stands still", device(id)),
+            Trouble::Destroy(id) => format!("{} is gone for ever", device(id)),
+            Trouble::SaveImage(id) => format!("a backup of {} is made", device(id)),
+            Trouble::RestoreImage(id) => format!("{} is set back to its backup", device(id)),
+            Trouble::Clone(from, to) => format!("{} is copied to {}", device(from), device(to)),
+            Trouble::ClockJump(id, by) => format!("clock of {} jumps by {by} ms", device(id)),
+            Trouble::DiskFull(id) => format!("disk of {} is full", device(id)),
+            Trouble::DiskSlow(id) => format!("disk of {} is slow", device(id)),
+            Trouble::HoldKeys(id) => format!("keys do not reach {}", device(id)),
+            Trouble::ExpireCredential(id) => format!("credential of {} is revoked", device(id)),
+            Trouble::Outage(at) => format!("{} is out of order", remote(at)),
+            Trouble::Throttle(at, wait) => {
+                format!("{} asks everyone to wait {}", remote(at), span(*wait))
+            }
+            Trouble::ExpireCursors(at) => format!("all cursors of {} expire", remote(at)),
+            Trouble::HideRow(of, id) => format!("{id} is hidden from {}", vault(of)),
+            Trouble::CorruptRow(at, of, id, seen_by) => {
+                let by = seen_by.map_or(String::new(), |by| format!(" as {} sees it", device(&by)));
+                format!("{id} of {} on {} is damaged{by}", vault(of), remote(at))
+            }
+            Trouble::RejectRow(at, of, id) => {
+                format!("{} refuses {id} of {} for good", remote(at), vault(of))
+            }
+            Trouble::EndZone(of, ending) => {
+                format!("zone of {} ends: {}", vault(of), ending_word(*ending))
+            }
+            Trouble::DropPolicy => "row-level security is off".to_owned(),
+            Trouble::SlowCommits => "some transactions are slow".to_owned(),
+            Trouble::Intrude(at, of) => {
+                let whose = user(usize::from(of.0));
+                format!("an intruder asks {} for rows of {whose}", remote(at))
+            }
+        }
+    }
+}
+
+/// What a write does, without its name.
+fn tell_write(asked: &Asked) -> Option<String> {
+    let Asked::Write { id, set, kind, saw_deleted, .. } = asked else {
+        return None;
+    };
+    let verb = match kind {
+        WriteKind::Set if *saw_deleted => "writes anew",
+        WriteKind::Set => "edits",
+        WriteKind::Increment => "counts",
+        WriteKind::Delete => "deletes",
+    };
+    Some(format!("{verb} {id} {}", fields(*id, set)).trim_end().to_owned())
+}
+
+/// What a remote's row held at the end.
+fn found(fact: &Fact, of: VaultId, record: RecordId) -> Option<String> {
+    if let Fact::Found { vault, id, contents, values } = fact
+        && (*vault, *id) == (of, record)
+    {
+        return Some(match contents {
+            None => "sealed".to_owned(),
+            Some(contents) if !contents.live => "deleted".to_owned(),
+            Some(_) => fields(record, values),
+        });
+    }
+    None
+}
+
+/// Is this what a story tells when it is about everything?
+fn is_news(fact: &Fact) -> bool {
+    match fact {
+        Fact::Asked(_, asked) => match asked {
+            Asked::Write { .. }
+            | Asked::SignIn
+            | Asked::SignOut
+            | Asked::RotateKey
+            | Asked::Register => true,
+            Asked::Read { .. } | Asked::List | Asked::Sync | Asked::Status => false,
+        },
+        Fact::Answered(_, answered) => match answered {
+            Answered::Saved
+            | Answered::SignedIn { .. }
+            | Answered::SignedOut
+            | Answered::Rotated
+            | Answered::Refused(_) => true,
+            Answered::Read(_)
+            | Answered::Listed(_)
+            | Answered::Registered
+            | Answered::Syncing
+            | Answered::Status(_) => false,
+        },
+        Fact::Persisted { changes, .. } => changes.iter().any(|change| match change {
+            Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
+            Change::Mirror(..) | Change::Cursor(..) | Change::Key(_) | Change::Meta => false,
+        }),
+        Fact::Served { rows, .. } => !rows.is_empty(),
+        Fact::Sent { plaintext, .. } => *plaintext,
+        Fact::Delivered { refused, rows_refused, .. } => {
+            refused.is_some() || !rows_refused.is_empty()
+        }
+        Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
+        Fact::Durable(_) | Fact::Declined(..) => false,
+        Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
+            true
+        }
+        Fact::PersistFailed(_)
+        | Fact::Started { .. }
+        | Fact::Faulted(_)
+        | Fact::Ended(_)
+        | Fact::Healed
+        | Fact::Settled { .. }
+        | Fact::Killed { .. }
+        | Fact::Panicked(_) => is_trouble(fact),
+    }
+}
+
+/// Is this something that explains much else, whatever a story is about?
+fn is_trouble(fact: &Fact) -> bool {
+    match fact {
+        Fact::PersistFailed(_)
+        | Fact::Started { .. }
+        | Fact::Faulted(_)
+        | Fact::Ended(_)
+        | Fact::Healed
+        | Fact::Settled { .. }
+        | Fact::Killed { .. }
+        | Fact::Panicked(_) => true,
+        Fact::Asked(..)
+        | Fact::Answered(..)
+        | Fact::Skipped(_)
+        | Fact::Persisted { .. }
+        | Fact::Durable(_)
+        | Fact::Sent { .. }
+        | Fact::Delivered { .. }
+        | Fact::Lost { .. }
+        | Fact::Committed { .. }
+        | Fact::Removed { .. }
+        | Fact::Served { .. }
+        | Fact::Declined(..)
+        | Fact::Found { .. } => false,
+    }
+}
+
+fn record_of(change: &Change) -> Option<RecordId> {
+    match change {
+        Change::Record(id, _)
+        | Change::Mirror(_, id, _)
+        | Change::Sealed(_, id, _)
+        | Change::Parked(_, id, _) => Some(*id),
+        Change::Cursor(..) | Change::Key(_) | Change::Meta => None,
+    }
+}
+
+fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
+    match trouble {
+        Trouble::HideRow(_, id)
+        | Trouble::CorruptRow(_, _, id, _)
+        | Trouble::RejectRow(_, _, id) => Some(*id),
+        Trouble::Cut(..)
+        | Trouble::Offline(_)
+        | Trouble::SlowLink(..)
+        | Trouble::LoseReplies(_)
+        | Trouble::LoseHints(_)
+        | Trouble::Crash(_)
+        | Trouble::Pause(_)
+        | Trouble::Destroy(_)
+        | Trouble::SaveImage(_)
+        | Trouble::RestoreImage(_)
+        | Trouble::Clone(..)
+        | Trouble::ClockJump(..)
+        | Trouble::DiskFull(_)
+        | Trouble::DiskSlow(_)
+        | Trouble::HoldKeys(_)
+        | Trouble::ExpireCredential(_)
+        | Trouble::Outage(_)
+        | Trouble::Throttle(..)
+        | Trouble::ExpireCursors(_)
+        | Trouble::EndZone(..)
+        | Trouble::DropPolicy
+        | Trouble::SlowCommits
+        | Trouble::Intrude(..) => None,
+    }
+}
+
+/// The name of a field.
+pub fn field_name(id: RecordId, field: FieldId) -> String {
+    if field == FieldId::HEADSTONE {
+        return "headstone".to_owned();
+    }
+    schema::field_of(id.kind, field).map_or(format!("field {}", field.0), |it| it.name.to_owned())
+}
+
+fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
+    let told: Vec<String> = set
+        .iter()
+        .map(|(field, it)| format!("{} = {}", field_name(id, *field), value(it)))
+        .collect();
+    told.join(", ")
+}
+
+fn shown_fields(shown: &Shown, by: impl Fn(&[Token]) -> String) -> String {
+    let mut told = match shown.presence {
+        Presence::Absent => "nothing".to_owned(),
+        Presence::Deleted => "deleted".to_owned(),
+        Presence::Live => {
+            let tell = |(field, it, tokens, beside): &(FieldId, Value, Vec<Token>, Vec<Token>)| {
+                let also = if beside.is_empty() {
+                    String::new()
+                } else {
+                    format!(", beside{}", by(beside))
+                };
+                format!("{} = {}{}{also}", field_name(shown.id, *field), value(it), by(tokens))
+            };
+            shown.fields.iter().map(tell).collect::<Vec<_>>().join(", ")
+        }
+    };
+    if shown.sealed {
+        told += " · partly sealed";
+    }
+    if shown.partial {
+        told += " · partial";
+    }
+    told
+}
+
+/// A value, short.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Int(n) => n.to_string(),
+        Value::Text(text) | Value::Draft { text, .. } => quoted(text),
+        Value::Set(words) => {
+            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            format!("{{{}}}", list(&words))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    const SHOWN: usize = 32;
+    if text.chars().count() <= SHOWN {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(SHOWN - 8).collect();
+    format!("{start:?}… ({} bytes)", text.len())
+}
+
+fn list(words: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match words.len().checked_sub(SHOWN) {
+        None | Some(0) => words.join(", "),
+        Some(more) => format!("{} and {more} more", words[..SHOWN].join(", ")),
+    }
+}
+
+fn parcel(letter: &Letter) -> String {
+    let answer = if letter.answer { " answer" } else { "" };
+    let again =
+        if letter.attempt == 0 { String::new() } else { format!(", try {}", letter.attempt + 1) };
+    format!("{}{answer}{again}", letter.parcel)
+}
+
+const fn lost(why: Lost) -> &'static str {
+    match why {
+        Lost::Chance => "by chance",
+        Lost::Cut => "the link is cut",
+        Lost::Dead => "nobody is there",
+        Lost::Fault => "the remote's messages are being lost",
+    }
+}
+
+fn refusal(refused: Refused) -> String {
+    match refused {
+        Refused::RateLimited(wait) => format!("too many requests, wait {}", span(wait)),
+        Refused::Unavailable(None) => "out of order".to_owned(),
+        Refused::Unavailable(Some(wait)) => format!("out of order, wait {}", span(wait)),
+        Refused::CursorExpired => "the cursor has expired".to_owned(),
+        Refused::ZoneNotFound(ending) => format!("no zone: {}", ending_word(ending)),
+        Refused::LimitExceeded => "too many rows at once".to_owned(),
+        Refused::NotAuthenticated => "no valid credential".to_owned(),
+        Refused::Changed => "another version is stored".to_owned(),
+        Refused::UnknownItem => "there is no such row".to_owned(),
+        Refused::Exists => "the row exists".to_owned(),
+        Refused::NoRowMatched => "no row matched".to_owned(),
+        Refused::BatchFailed => "another row of the batch was at fault".to_owned(),
+        Refused::Rejected => "never acceptable".to_owned(),
+    }
+}
+
+const fn ending_word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Deleted => "deleted",
+        Ending::Purged => "purged by the user",
+        Ending::EncryptedDataReset => "its keys were reset",
+    }
+}
+
+/// A number of things.
+pub fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A moment, in seconds.
+pub fn time(at: Time) -> String {
+    format!("{}.{:03}s", at.0 / 1000, at.0 % 1000)
+}
+
+fn span(span: Span) -> String {
+    time(Time(span.0))
+}
+
+/// Bytes in base 16.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,288 @@
+//! Smaller plans: a plan without some of its parts, or with plainer numbers. Pure functions.
+//!
+//! Names of devices and users in a plan are places in a list, so whoever leaves is taken out of
+//! every sentence that names them, and the rest are renumbered.
+
+use engine::id::{DeviceId, UserId};
+use engine::time::{Span, Time};
+
+use crate::plan::{
+    Act, AtEnd, Chance, Deed, DevicePlan, Fault, Lasting, Node, Plan, SpanRange, Start, Step,
+    Trigger, When,
+};
+
+/// Only these steps.
+pub fn with_steps(plan: &Plan, kept: &[usize]) -> Plan {
+    let steps = kept.iter().map(|&at| plan.steps[at].clone()).collect();
+    Plan { steps, ..plan.clone() }
+}
+
+/// Only these given records.
+pub fn with_given(plan: &Plan, kept: &[usize]) -> Plan {
+    let given = kept.iter().map(|&at| plan.given[at].clone()).collect();
+    Plan { given, ..plan.clone() }
+}
+
+/// Only these expectations.
+pub fn with_expectations(plan: &Plan, kept: &[usize]) -> Plan {
+    let at_end = kept.iter().map(|&at| plan.at_end[at].clone()).collect();
+    Plan { at_end, ..plan.clone() }
+}
+
+/// Only these devices, and only what does not need the others.
+pub fn with_devices(plan: &Plan, kept: &[usize]) -> Plan {
+    let place = |id: DeviceId| kept.iter().position(|&at| at == usize::from(id.0));
+    let map = |id: DeviceId| place(id).map(|at| DeviceId(at as u16));
+    let devices = kept.iter().map(|&at| plan.devices[at].clone()).collect();
+    let steps = plan.steps.iter().filter_map(|step| step_with(step, &map)).collect();
+    let at_end = plan.at_end.iter().filter_map(|it| expectation_with(it, &map)).collect();
+    Plan { devices, steps, at_end, ..plan.clone() }
+}
+
+fn step_with(step: &Step, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Step> {
+    let when = match &step.when {
+        When::On(trigger, span) => When::On(trigger_with(trigger, map)?, *span),
+        when @ (When::At(_) | When::After(_)) => when.clone(),
+    };
+    let act = match &step.act {
+        Act::User(device, deed) => Act::User(map(*device)?, deed.clone()),
+        Act::Fault(fault) => Act::Fault(fault_with(fault, map)?),
+        Act::Wait => Act::Wait,
+    };
+    Some(Step { when, act })
+}
+
+fn node_with(node: Node, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Node> {
+    match node {
+        Node::Device(device) => map(device).map(Node::Device),
+        Node::World | Node::Remote(_) | Node::Intruder => Some(node),
+    }
+}
+
+fn trigger_with(trigger: &Trigger, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Trigger> {
+    let node = |it: &Node| node_with(*it, map);
+    Some(match trigger {
+        Trigger::Got(to, parcel, from) => Trigger::Got(node(to)?, *parcel, node(from)?),
+        Trigger::Sent(from, parcel, to) => Trigger::Sent(node(from)?, *parcel, node(to)?),
+        Trigger::Lost(from, parcel, to) => Trigger::Lost(node(from)?, *parcel, node(to)?),
+        Trigger::Committed(device) => Trigger::Committed(map(*device)?),
+        Trigger::Quiet(most) => Trigger::Quiet(*most),
+    })
+}
+
+fn fault_with(fault: &Fault, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Fault> {
+    Some(match fault {
+        Fault::Cut(from, to, lasting) => {
+            Fault::Cut(node_with(*from, map)?, node_with(*to, map)?, *lasting)
+        }
+        Fault::Offline(id, lasting) => Fault::Offline(map(*id)?, *lasting),
+        Fault::SlowLink(id, at, times, lasting) => {
+            Fault::SlowLink(map(*id)?, *at, *times, *lasting)
+        }
+        Fault::Crash(id, down) => Fault::Crash(map(*id)?, *down),
+        Fault::Pause(id, span) => Fault::Pause(map(*id)?, *span),
+        Fault::Destroy(id) => Fault::Destroy(map(*id)?),
+        Fault::SaveImage(id) => Fault::SaveImage(map(*id)?),
+        Fault::RestoreImage(id, down) => Fault::RestoreImage(map(*id)?, *down),
+        Fault::Clone(from, to) => Fault::Clone(map(*from)?, map(*to)?),
+        Fault::ClockJump(id, by) => Fault::ClockJump(map(*id)?, *by),
+        Fault::DiskFull(id, lasting) => Fault::DiskFull(map(*id)?, *lasting),
+        Fault::DiskSlow(id, times, lasting) => Fault::DiskSlow(map(*id)?, *times, *lasting),
+        Fault::HoldKeys(id, lasting) => Fault::HoldKeys(map(*id)?, *lasting),
+        Fault::ExpireCredential(id) => Fault::ExpireCredential(map(*id)?),
+        Fault::CorruptRow(at, user, id, Some(seen_by), lasting) => {
+            Fault::CorruptRow(*at, *user, *id, Some(map(*seen_by)?), *lasting)
+        }
+        Fault::CorruptRow(_, _, _, None, _)
+        | Fault::LoseReplies(..)
+        | Fault::LoseHints(..)
+        | Fault::Outage(..)
+        | Fault::Throttle(..)
+        | Fault::ExpireCursors(_)
+        | Fault::HideRow(..)
+        | Fault::RejectRow(..)
+        | Fault::EndZone(..)
+        | Fault::DropPolicy(_)
+        | Fault::SlowCommits(..)
+        | Fault::Intrude(..) => fault.clone(),
+    })
+}
+
+fn expectation_with(it: &AtEnd, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<AtEnd> {
+    let on: Vec<Node> = it.on.iter().filter_map(|node| node_with(*node, map)).collect();
+    (!on.is_empty()).then(|| AtEnd { on, ..it.clone() })
+}
+
+/// Without users who have no device, with what is theirs.
+pub fn without_idle_users(plan: &Plan) -> Plan {
+    let used = |user: usize| plan.devices.iter().any(|it| usize::from(it.user.0) == user);
+    let kept: Vec<usize> = (0..plan.users.len()).filter(|&user| used(user)).collect();
+    let map = |user: UserId| {
+        let place = kept.iter().position(|&at| at == usize::from(user.0));
+        place.map(|at| UserId(at as u16))
+    };
+    let mut plan = plan.clone();
+    plan.users = kept.iter().map(|&at| plan.users[at].clone()).collect();
+    plan.devices.iter_mut().for_each(|it| it.user = map(it.user).expect("its user is kept"));
+    plan.given.retain_mut(|it| map(it.user).map(|user| it.user = user).is_some());
+    plan.at_end.retain_mut(|it| map(it.user).map(|user| it.user = user).is_some());
+    plan.steps.retain_mut(|step| match &mut step.act {
+        Act::Fault(
+            Fault::HideRow(user, ..)
+            | Fault::CorruptRow(_, user, ..)
+            | Fault::RejectRow(_, user, ..)
+            | Fault::EndZone(user, _)
+            | Fault::Intrude(_, user),
+        ) => map(*user).map(|kept| *user = kept).is_some(),
+        Act::Fault(_) | Act::User(..) | Act::Wait => true,
+    });
+    plan
+}
+
+/// Plans with one number made plainer each, the most worthwhile first. A number that is plain
+/// already gives the same plan again.
+pub fn plainer(plan: &Plan) -> Vec<Plan> {
+    let mut plans =
+        vec![calm_network(plan), true_clocks(plan), even_spans(plan), short_storm(plan)];
+    plans.extend((0..plan.devices.len()).map(|at| early_start(plan, at)));
+    plans.extend((0..plan.given.len()).map(|at| {
+        let mut plan = plan.clone();
+        plan.given[at].set.truncate(1);
+        plan
+    }));
+    plans.push(with_all_steps(plan, |step| round(step, 1_000)));
+    for at in 0..plan.steps.len() {
+        plans.push(with_step(plan, at, |step| round(step, 1_000)));
+        plans.push(with_step(plan, at, |step| round(step, 100)));
+        plans.push(with_step(plan, at, brief));
+        plans.push(with_step(plan, at, one_field));
+    }
+    plans
+}
+
+fn with_step(plan: &Plan, at: usize, change: impl Fn(&mut Step)) -> Plan {
+    let mut plan = plan.clone();
+    change(&mut plan.steps[at]);
+    plan
+}
+
+fn with_all_steps(plan: &Plan, change: impl Fn(&mut Step)) -> Plan {
+    let mut plan = plan.clone();
+    plan.steps.iter_mut().for_each(change);
+    plan
+}
+
+/// No message is lost or doubled by chance, and all take about the same time.
+fn calm_network(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let none = Chance(0);
+    let net = &mut plan.network;
+    (net.loss, net.duplicate, net.reply_loss, net.hint_loss) = (none, none, none, none);
+    net.p99 = net.typical;
+    (plan.sign_in.expired_first, plan.sign_in.foreign_first) = (none, none);
+    plan
+}
+
+fn true_clocks(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    for device in &mut plan.devices {
+        (device.clock_offset_ms, device.clock_drift_ppm) = (0, 0);
+    }
+    plan
+}
+
+/// What takes a drawn time takes the least of it.
+fn even_spans(plan: &Plan) -> Plan {
+    let even = |range: SpanRange| SpanRange { low: range.low, high: range.low };
+    let mut plan = plan.clone();
+    plan.disk.commit = even(plan.disk.commit);
+    plan.disk.answer = even(plan.disk.answer);
+    plan.keychain = even(plan.keychain);
+    plan.sign_in.delay = even(plan.sign_in.delay);
+    plan.remotes.iter_mut().for_each(|remote| remote.commit = even(remote.commit));
+    plan
+}
+
+/// Ends a second after the last step that has a moment, if all have one.
+fn short_storm(plan: &Plan) -> Plan {
+    let moment = |step: &Step| match step.when {
+        When::At(at) => Some(at.0),
+        When::After(_) | When::On(..) => None,
+    };
+    let moments: Option<Vec<u64>> = plan.steps.iter().map(moment).collect();
+    let starts = plan.devices.iter().map(|device| match device.start {
+        Start::Prepared(at) | Start::Fresh(at) => at.0,
+        Start::Cloned => 0,
+    });
+    let end = moments.into_iter().flatten().chain(starts).max().unwrap_or(plan.storm.0);
+    let storm = Span((end + 1_000).min(plan.storm.0));
+    Plan { storm, ..plan.clone() }
+}
+
+fn early_start(plan: &Plan, at: usize) -> Plan {
+    let mut plan = plan.clone();
+    let DevicePlan { start, .. } = &mut plan.devices[at];
+    *start = match *start {
+        Start::Prepared(_) => Start::Prepared(Time(0)),
+        Start::Fresh(_) => Start::Fresh(Time(0)),
+        Start::Cloned => Start::Cloned,
+    };
+    plan
+}
+
+fn round(step: &mut Step, to: u64) {
+    let floor = |ms: u64| ms - ms % to;
+    match &mut step.when {
+        When::At(at) => at.0 = floor(at.0),
+        When::After(span) | When::On(_, span) => span.0 = floor(span.0),
+    }
+}
+
+/// A fault that lasts a second, if it lasts longer but not for ever.
+fn brief(step: &mut Step) {
+    const SHORT: Span = Span(1_000);
+    let Act::Fault(fault) = &mut step.act else {
+        return;
+    };
+    let shorter = |lasting: &mut Lasting| match lasting {
+        Lasting::For(span) => *span = SHORT.min(*span),
+        Lasting::Storm => *lasting = Lasting::For(SHORT),
+        Lasting::Forever => {}
+    };
+    match fault {
+        Fault::Cut(.., lasting)
+        | Fault::Offline(_, lasting)
+        | Fault::SlowLink(.., lasting)
+        | Fault::LoseReplies(_, lasting)
+        | Fault::LoseHints(_, lasting)
+        | Fault::DiskFull(_, lasting)
+        | Fault::DiskSlow(.., lasting)
+        | Fault::HoldKeys(_, lasting)
+        | Fault::Outage(_, lasting)
+        | Fault::Throttle(.., lasting)
+        | Fault::HideRow(.., lasting)
+        | Fault::CorruptRow(.., lasting)
+        | Fault::RejectRow(.., lasting)
+        | Fault::DropPolicy(lasting)
+        | Fault::SlowCommits(_, lasting) => shorter(lasting),
+        Fault::Crash(_, down) | Fault::Pause(_, down) | Fault::RestoreImage(_, down) => {
+            *down = SHORT.min(*down);
+        }
+        Fault::Destroy(_)
+        | Fault::SaveImage(_)
+        | Fault::Clone(..)
+        | Fault::ClockJump(..)
+        | Fault::ExpireCredential(_)
+        | Fault::ExpireCursors(_)
+        | Fault::EndZone(..)
+        | Fault::Intrude(..) => {}
+    }
+}
+
+fn one_field(step: &mut Step) {
+    if let Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) =
+        &mut step.act
+    {
+        set.truncate(1);
+    }
+}

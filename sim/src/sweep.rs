@@ -1,0 +1,418 @@
+//! A sweep: many seeds of many scenarios, and what they say together.
+//!
+//! Seeds are taken in turn, one of each scenario, so that a sweep that ends early has still seen
+//! them all. What a bug is, is decided by the signature of a seed's first violation.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use engine::flaw::Flaws;
+
+use crate::capsule::{BUILD, Store};
+use crate::plan::Plan;
+use crate::pool::{self, Ended, Event, Pool};
+use crate::report::{
+    Bug, Demand, Failure, Met, Parted, Reached, Row, Shrunk, Sweep, story, terminal, wilson,
+};
+use crate::run::Outcome;
+use crate::scenario::{AtLeast, MustHappen};
+use crate::shrink;
+use crate::trial::{Chosen, Signature, Tried, quoted};
+
+/// Seeds of a sweep that was not told how many, over all scenarios.
+const DEFAULT_SEEDS: u64 = 400;
+
+/// Events that all of those may take: about a CPU-minute. A costly scenario gets fewer seeds.
+const DEFAULT_EVENTS: u64 = 40_000_000;
+
+/// When a sweep that was not told how long ends on a slow machine.
+const DEFAULT_TIME: Duration = Duration::from_secs(100);
+
+/// How many seeds of one bug are shown.
+const EXAMPLES: usize = 3;
+
+/// How long one bug is shrunk after a sweep.
+const SHRINK: Duration = Duration::from_secs(15);
+
+/// What to sweep.
+#[derive(Debug)]
+pub struct Wish {
+    /// Which scenarios.
+    pub chosen: Vec<Chosen>,
+    /// With which known bugs.
+    pub flaws: Flaws,
+    /// Which seeds of each; none for a few hundred in all.
+    pub seeds: Option<Range<u64>>,
+    /// For how long.
+    pub time: Option<Duration>,
+    /// After how many distinct bugs to stop.
+    pub stop_after: Option<usize>,
+    /// Are bugs shrunk at the end?
+    pub shrink: bool,
+}
+
+/// What a sweep reports while it runs.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// So many seeds are to be run, if that is known.
+    Expect(Option<u64>),
+    /// A seed of a scenario is done.
+    Done {
+        /// Was something violated?
+        failed: bool,
+    },
+    /// A seed takes long.
+    Slow(&'a str, Duration),
+    /// Nothing, for a moment.
+    Idle,
+    /// A bug that was not seen before.
+    Bug(usize, &'a Failure<'a>),
+    /// Two runs of one plan parted.
+    Parted(&'a Parted<'a>),
+    /// A bug is being shrunk.
+    Shrinking(&'a Signature),
+}
+
+/// The sweep as it goes on.
+struct Sweeping<'a, H> {
+    wish: &'a Wish,
+    store: &'a Store,
+    hear: H,
+    rows: Vec<Row>,
+    bugs: Vec<Bug>,
+    known: BTreeMap<Signature, usize>,
+    plans: Vec<(Plan, Outcome)>,
+    twice: u64,
+    parted: u64,
+    simulated_ms: u128,
+    trouble: Option<String>,
+}
+
+/// Runs a sweep. `Err` is an internal error: a panic of the harness, or a lost disk.
+pub fn sweep(
+    wish: &Wish,
+    pool: &Pool,
+    store: &Store,
+    hear: impl FnMut(News<'_>),
+) -> Result<Sweep, String> {
+    let (started, cpu) = (Instant::now(), pool::cpu_time());
+    let rows = wish.chosen.iter().map(row).collect();
+    let mut sweeping = Sweeping {
+        wish,
+        store,
+        hear,
+        rows,
+        bugs: Vec::new(),
+        known: BTreeMap::new(),
+        plans: Vec::new(),
+        twice: 0,
+        parted: 0,
+        simulated_ms: 0,
+        trouble: None,
+    };
+    let (ended, late) = sweeping.run_all(pool, started);
+    let took = started.elapsed();
+    let cpu = pool::cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
+    if let Some(trouble) = sweeping.trouble {
+        return Err(trouble);
+    }
+    if wish.shrink && ended != Ended::Stopped {
+        sweeping.shrink_all(pool)?;
+    }
+    for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
+        row.demands = chosen.scenario.must_happen.iter().map(|must| demand(must, row)).collect();
+    }
+    let stopped = match ended {
+        Ended::Stopped => "interrupted".to_owned(),
+        Ended::Enough => story::count(sweeping.bugs.len(), "distinct bug"),
+        Ended::Exhausted if late => format!("time budget ({} s)", wish.budget().as_secs()),
+        Ended::Exhausted => "all seeds done".to_owned(),
+    };
+    let Sweeping { rows, bugs, twice, parted, simulated_ms, .. } = sweeping;
+    let build = BUILD.to_owned();
+    Ok(Sweep { build, stopped, rows, bugs, twice, parted, took, cpu, simulated_ms })
+}
+
+fn row(chosen: &Chosen) -> Row {
+    Row { scenario: chosen.scenario.name.clone(), ..Row::default() }
+}
+
+impl Wish {
+    fn budget(&self) -> Duration {
+        let unbounded = Duration::MAX;
+        self.time.unwrap_or(if self.seeds.is_none() { DEFAULT_TIME } else { unbounded })
+    }
+}
+
+impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
+    /// Runs what is wished. Says why it ended, and whether time ran out.
+    fn run_all(&mut self, pool: &Pool, started: Instant) -> (Ended, bool) {
+        let count = self.wish.chosen.len();
+        let range = match (&self.wish.seeds, self.wish.time) {
+            (Some(range), _) => range.clone(),
+            (None, Some(_)) => 0..u64::MAX,
+            (None, None) => return self.run_shares(pool, started),
+        };
+        let total = (range.end - range.start).checked_mul(count as u64);
+        (self.hear)(News::Expect(total.filter(|_| self.wish.seeds.is_some())));
+        let chosen = &self.wish.chosen;
+        let first = range.start;
+        let is_new = move |&(at, seed): &(usize, u64)| seed == first || !chosen[at].is_fixed();
+        let turns = range.flat_map(|seed| (0..count).map(move |at| (at, seed))).filter(is_new);
+        self.run(pool, started, turns)
+    }
+
+    /// The default: the first seed of each scenario tells its cost, and that its share.
+    fn run_shares(&mut self, pool: &Pool, started: Instant) -> (Ended, bool) {
+        let count = self.wish.chosen.len();
+        (self.hear)(News::Expect(None));
+        let mut costs = vec![1; count];
+        let first = self.run_costed(pool, started, (0..count).map(|at| (at, 0)), &mut costs);
+        if first.0 != Ended::Exhausted || first.1 {
+            return first;
+        }
+        let mut shares = shares(&costs);
+        let fixed = self.wish.chosen.iter().map(Chosen::is_fixed);
+        shares.iter_mut().zip(fixed).filter(|(_, fixed)| *fixed).for_each(|(share, _)| *share = 1);
+        let longest = shares.iter().copied().max().unwrap_or(0);
+        (self.hear)(News::Expect(Some(shares.iter().sum())));
+        let turns = (1..longest).flat_map(|seed| (0..count).map(move |at| (at, seed)));
+        let turns: Vec<_> = turns.filter(|&(at, seed)| seed < shares[at]).collect();
+        self.run(pool, started, turns)
+    }
+
+    fn run(
+        &mut self,
+        pool: &Pool,
+        started: Instant,
+        turns: impl IntoIterator<Item = (usize, u64)>,
+    ) -> (Ended, bool) {
+        let mut costs = vec![1; self.wish.chosen.len()];
+        self.run_costed(pool, started, turns, &mut costs)
+    }
+
+    fn run_costed(
+        &mut self,
+        pool: &Pool,
+        started: Instant,
+        turns: impl IntoIterator<Item = (usize, u64)>,
+        costs: &mut [u64],
+    ) -> (Ended, bool) {
+        let (wish, budget) = (self.wish, self.wish.budget());
+        let mut late = false;
+        let trials = turns
+            .into_iter()
+            .take_while(|_| {
+                late = started.elapsed() >= budget;
+                !late
+            })
+            .map(|(at, seed)| (at, wish.chosen[at].trial(seed, wish.flaws)));
+        let ended = pool.each(
+            trials,
+            |(_, trial)| trial.label(),
+            |(at, trial)| (at, trial.twice, trial.run()),
+            |event| match event {
+                Event::Idle => {
+                    (self.hear)(News::Idle);
+                    ControlFlow::Continue(())
+                }
+                Event::Slow(label, running) => {
+                    (self.hear)(News::Slow(label, running));
+                    ControlFlow::Continue(())
+                }
+                Event::Done { result: Err(panic), .. } => {
+                    self.trouble = Some(format!("the harness panicked: {panic}"));
+                    ControlFlow::Break(())
+                }
+                Event::Done { result: Ok((at, twice, tried)), took, .. } => {
+                    costs[at] = tried.counts.events.max(1);
+                    self.twice += u64::from(twice);
+                    self.take(at, tried, took)
+                }
+            },
+        );
+        (ended, late)
+    }
+
+    fn take(&mut self, at: usize, tried: Tried, took: Duration) -> ControlFlow<()> {
+        let failed = tried.failed.is_some();
+        self.simulated_ms += u128::from(tried.counts.simulated.0);
+        tally(&mut self.rows[at], &tried, took);
+        if let Some(parting) = &tried.parting {
+            self.parted += 1;
+            let chosen = &self.wish.chosen[at];
+            let again = chosen.again(tried.seed, self.wish.flaws);
+            let scenario = &chosen.scenario.name;
+            (self.hear)(News::Parted(&Parted { scenario, seed: tried.seed, parting, again }));
+        }
+        (self.hear)(News::Done { failed });
+        if let Some(failed) = tried.failed
+            && let Err(error) = self.book(at, tried.seed, *failed)
+        {
+            self.trouble = Some(format!("a capsule could not be written: {error}"));
+            return ControlFlow::Break(());
+        }
+        let enough = self.wish.stop_after.is_some_and(|enough| self.bugs.len() >= enough);
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Books a failed seed under its bug; the first of each is kept and told.
+    fn book(&mut self, at: usize, seed: u64, (plan, outcome): (Plan, Outcome)) -> io::Result<()> {
+        let violation = outcome.violations.first().expect("a failed seed violates something");
+        let signature = Signature::of(violation);
+        let chosen = &self.wish.chosen[at];
+        let again = chosen.again(seed, self.wish.flaws);
+        if let Some(&number) = self.known.get(&signature) {
+            self.rows[at].bugs.insert(number);
+            let bug = &mut self.bugs[number];
+            bug.seeds += 1;
+            if bug.examples.len() < EXAMPLES {
+                bug.examples.push(again);
+            }
+            return Ok(());
+        }
+        let capsule = shown(&self.store.keep(&plan, &outcome, violation)?);
+        let number = self.bugs.len();
+        let failure = Failure {
+            plan: &plan,
+            outcome: &outcome,
+            violation,
+            again: again.clone(),
+            capsule: Some(capsule.clone()),
+            expected: false,
+        };
+        (self.hear)(News::Bug(number + 1, &failure));
+        self.known.insert(signature.clone(), number);
+        self.rows[at].bugs.insert(number);
+        self.bugs.push(Bug {
+            signature,
+            scenario: chosen.scenario.name.clone(),
+            seeds: 1,
+            examples: vec![again],
+            message: violation.message.clone(),
+            capsule: Some(capsule),
+            shrunk: None,
+        });
+        self.plans.push((plan, outcome));
+        Ok(())
+    }
+
+    fn shrink_all(&mut self, pool: &Pool) -> Result<(), String> {
+        for (bug, (plan, outcome)) in self.bugs.iter_mut().zip(&self.plans) {
+            (self.hear)(News::Shrinking(&bug.signature));
+            let hear = || (self.hear)(News::Idle);
+            let Some(small) = shrink::shrink(pool, plan, &bug.signature, Some(SHRINK), hear) else {
+                continue;
+            };
+            let found = bug.signature.find(&small.outcome).expect("shrinking keeps the signature");
+            let path = self.store.keep(&small.plan, &small.outcome, found);
+            let path = path.map_err(|error| format!("a capsule could not be written: {error}"))?;
+            let before = shrink::size(plan, outcome);
+            bug.shrunk = Some(small.told(&bug.signature, before, shown(&path)));
+        }
+        Ok(())
+    }
+}
+
+impl shrink::Smaller {
+    /// As it is told.
+    pub fn told(&self, signature: &Signature, before: crate::report::Size, file: String) -> Shrunk {
+        Shrunk {
+            signature: signature.clone(),
+            before,
+            after: shrink::size(&self.plan, &self.outcome),
+            tries: self.tries,
+            minimal: self.minimal,
+            cut_short: self.cut_short,
+            file,
+        }
+    }
+}
+
+/// A path as an argument.
+pub fn shown(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// Adds a seed to what is known of its scenario.
+pub fn tally(row: &mut Row, tried: &Tried, took: Duration) {
+    row.seeds += 1;
+    row.failed += u64::from(tried.failed.is_some());
+    row.calm += u64::from(tried.calm);
+    if row.slowest.is_none_or(|(_, slowest)| took > slowest) {
+        row.slowest = Some((tried.seed, took));
+    }
+    for (name, &times) in tried.coverage.iter().filter(|(_, times)| **times > 0) {
+        let reached = row.coverage.entry(name).or_default();
+        reached.least = if reached.seeds == 0 { times } else { reached.least.min(times) };
+        reached.seeds += 1;
+        reached.times += times;
+    }
+}
+
+/// How many seeds each scenario gets: the same for all, unless that takes too many events.
+fn shares(costs: &[u64]) -> Vec<u64> {
+    let count = costs.len().max(1) as u64;
+    let (seeds, events) = (DEFAULT_SEEDS.div_ceil(count), DEFAULT_EVENTS / count);
+    costs.iter().map(|cost| (events / cost).clamp(1, seeds)).collect()
+}
+
+/// How often something happened that must.
+pub fn demand(must: &MustHappen, row: &Row) -> Demand {
+    let reached = row.coverage.get(must.what.as_str()).copied().unwrap_or_default();
+    let Reached { seeds, times, least } = reached;
+    let least = if seeds == row.seeds { least } else { 0 };
+    let (measured, demanded, met) = match must.at_least {
+        AtLeast::Times(n) if must.each_seed => {
+            (format!("at least {least} in each seed"), format!("{n} in each seed"), yes(least >= n))
+        }
+        AtLeast::Times(n) => (times.to_string(), n.to_string(), yes(times >= n)),
+        AtLeast::Seeds(chance) => {
+            let (wanted, measured) =
+                (f64::from(chance.0) / 1e6, seeds as f64 / row.seeds.max(1) as f64);
+            let met = match measured >= wanted {
+                true => Met::Yes,
+                false if seeds > 0 && wilson(seeds, row.seeds).1 >= wanted => Met::TooFewSeeds,
+                false => Met::No,
+            };
+            let share = format!("{} of seeds", terminal::percent(measured));
+            (share, terminal::percent(wanted), met)
+        }
+    };
+    Demand { what: must.what.clone(), measured, demanded, met }
+}
+
+const fn yes(met: bool) -> Met {
+    if met { Met::Yes } else { Met::No }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cheap_scenarios_share_evenly_and_a_costly_one_gets_less() {
+        assert_eq!(shares(&[1_000, 20_000]), [200, 200]);
+        assert_eq!(shares(&[1_000, 2_000_000]), [200, 10]);
+        assert_eq!(shares(&[u64::MAX]), [1]);
+    }
+
+    fn measured(hit: u64, of: u64) -> Met {
+        let mut row = Row { seeds: of, ..Row::default() };
+        row.coverage.insert("conflict", Reached { seeds: hit, times: hit, least: 1 });
+        let at_least = AtLeast::Seeds(crate::plan::Chance(500_000));
+        let must = MustHappen { what: "conflict".into(), at_least, each_seed: false, line: 1 };
+        demand(&must, &row).met
+    }
+
+    #[test]
+    fn a_share_is_missed_only_if_chance_cannot_explain_it() {
+        assert_eq!(measured(50, 100), Met::Yes);
+        assert_eq!(measured(4, 10), Met::TooFewSeeds);
+        assert_eq!(measured(400, 1_000), Met::No);
+        assert_eq!(measured(0, 2), Met::No);
+    }
+}

@@ -1,0 +1,190 @@
+//! One trial: a scenario under one seed and a set of flaws, run once or twice.
+//!
+//! What a trial keeps is small unless something is wrong: a sweep holds thousands of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use engine::flaw::Flaws;
+use engine::id::Kind;
+use engine::time::Time;
+
+use crate::invariant::{Invariant, Violation};
+use crate::plan::Plan;
+use crate::pool;
+use crate::run::{Counts, Outcome, run};
+use crate::scenario::{Scenario, draw, is_fault_free};
+
+/// A scenario, and what to call it on a command line.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// What was read.
+    pub scenario: Arc<Scenario>,
+    /// The shortest argument that names it: its stem, or its path.
+    pub argument: String,
+    /// Its file.
+    pub path: String,
+}
+
+impl Chosen {
+    /// The command that runs one seed of it again.
+    pub fn again(&self, seed: u64, flaws: Flaws) -> String {
+        let argument = quoted(&self.argument);
+        let flaws: String = flaws.iter().map(|flaw| format!(" --flaw {}", flaw.id())).collect();
+        let seed = if self.is_fixed() { String::new() } else { format!(" --seed {seed}") };
+        format!("seawall replay {argument}{seed}{flaws}")
+    }
+
+    /// Is nothing left to draw, so that all seeds are one?
+    pub fn is_fixed(&self) -> bool {
+        self.scenario.fixed.is_some()
+    }
+
+    /// One seed of it.
+    pub fn trial(&self, seed: u64, flaws: Flaws) -> Trial {
+        let scenario = Arc::clone(&self.scenario);
+        Trial { scenario, seed, flaws, twice: seed.is_multiple_of(ONE_IN) }
+    }
+}
+
+/// One seed in so many is run twice.
+const ONE_IN: u64 = 100;
+
+/// An argument that a shell takes as one word.
+pub fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
+/// What is to be tried.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Which scenario.
+    pub scenario: Arc<Scenario>,
+    /// Which seed.
+    pub seed: u64,
+    /// With which known bugs.
+    pub flaws: Flaws,
+    /// Is it run a second time, to compare?
+    pub twice: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Tried {
+    /// Under which seed.
+    pub seed: u64,
+    /// Was nothing planned to go wrong?
+    pub calm: bool,
+    /// How often each thing was reached.
+    pub coverage: BTreeMap<&'static str, u64>,
+    /// Sizes.
+    pub counts: Counts,
+    /// The digest of its history.
+    pub digest: u128,
+    /// Plan and outcome, if something is violated.
+    pub failed: Option<Box<(Plan, Outcome)>>,
+    /// Where a second run of the same plan went another way.
+    pub parting: Option<Parting>,
+}
+
+/// Where two histories of one plan part: the most serious failure there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// The number of the first fact that differs.
+    pub index: usize,
+    /// When that was.
+    pub at: Time,
+    /// That fact in each run; `None` where the history had ended.
+    pub facts: [Option<String>; 2],
+}
+
+/// What makes two violations the same bug.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signature {
+    /// What is violated.
+    pub invariant: Invariant,
+    /// For which kind of record.
+    pub kind: Option<Kind>,
+    /// The place in the judge that found it.
+    pub site: String,
+}
+
+impl Trial {
+    /// Draws the plan and runs it, on this thread.
+    pub fn run(&self) -> Tried {
+        let plan = draw(&self.scenario, self.seed, self.flaws);
+        let outcome = run(&plan);
+        let parting = if self.twice { second(&plan, &outcome) } else { None };
+        let calm = is_fault_free(&plan);
+        let Outcome { digest, counts, .. } = outcome;
+        let coverage = outcome.coverage.clone();
+        let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
+        Tried { seed: self.seed, calm, coverage, counts, digest, failed, parting }
+    }
+
+    /// What to call it on the way.
+    pub fn label(&self) -> String {
+        format!("{} seed {}", self.scenario.name, self.seed)
+    }
+}
+
+fn second(plan: &Plan, first: &Outcome) -> Option<Parting> {
+    let again = plan.clone();
+    match pool::fresh(move || run(&again)) {
+        Ok(second) => parting(first, &second),
+        Err(panic) => Some(Parting {
+            index: first.history.len(),
+            at: first.history.last().map_or(Time(0), |entry| entry.at),
+            facts: [None, Some(format!("the second run panicked: {panic}"))],
+        }),
+    }
+}
+
+/// Where two outcomes of the same plan part, if they do.
+pub fn parting(one: &Outcome, two: &Outcome) -> Option<Parting> {
+    if one.digest == two.digest {
+        return None;
+    }
+    let shown = |outcome: &Outcome, at: usize| outcome.history.get(at).map(|e| format!("{e:?}"));
+    let longest = one.history.len().max(two.history.len());
+    let index = (0..longest).find(|&at| shown(one, at) != shown(two, at)).unwrap_or(longest);
+    let entry = one.history.get(index).or(two.history.get(index)).or(one.history.last());
+    let at = entry.map_or(Time(0), |entry| entry.at);
+    Some(Parting { index, at, facts: [shown(one, index), shown(two, index)] })
+}
+
+impl Signature {
+    /// The signature of a violation.
+    pub fn of(violation: &Violation) -> Self {
+        Self {
+            invariant: violation.invariant,
+            kind: violation.record.map(|record| record.kind),
+            site: violation.site.to_owned(),
+        }
+    }
+
+    /// Does this run show the same bug?
+    pub fn is_in(&self, outcome: &Outcome) -> bool {
+        self.find(outcome).is_some()
+    }
+
+    /// The first violation of a run that shows the same bug.
+    pub fn find<'a>(&self, outcome: &'a Outcome) -> Option<&'a Violation> {
+        outcome.violations.iter().find(|violation| Self::of(violation) == *self)
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.invariant.name())?;
+        if let Some(kind) = self.kind {
+            write!(f, " · {}", kind.name())?;
+        }
+        write!(f, " · {}", self.site)
+    }
+}

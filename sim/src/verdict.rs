@@ -1,0 +1,274 @@
+//! `run`: each scenario on its few seeds, a verdict for each line of its file.
+//!
+//! The product must pass on every seed. A flaw must be caught on some seed within the number that
+//! its line names: that shows that the judges still bite.
+
+use std::ops::{ControlFlow, Range};
+
+use engine::flaw::Flaws;
+
+use crate::capsule::Store;
+use crate::invariant::Invariant;
+use crate::plan::Plan;
+use crate::pool::{Ended, Event, Pool};
+use crate::report::{Failure, Line, Mark, Met, Parted, Row, story};
+use crate::run::Outcome;
+use crate::scenario::{Expect, Scenario};
+use crate::sweep::{News, demand, shown, tally};
+use crate::trial::{Chosen, Tried};
+
+/// What to run.
+#[derive(Debug)]
+pub struct Wish {
+    /// Which scenarios.
+    pub chosen: Vec<Chosen>,
+    /// Only the line of these flaws; none for every line.
+    pub flaws: Flaws,
+    /// Which seeds; none for those that each line is due.
+    pub seeds: Option<Range<u64>>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Verdicts {
+    /// Every line.
+    pub lines: Vec<Line>,
+    /// Did two runs of one plan part?
+    pub parted: bool,
+    /// Was it interrupted?
+    pub stopped: bool,
+}
+
+/// One line of a file, as it is to be run.
+#[derive(Debug)]
+struct Due {
+    flaws: Flaws,
+    expect: Option<Expect>,
+    seeds: Range<u64>,
+}
+
+/// What one line's seeds gave.
+#[derive(Default)]
+struct Found {
+    row: Row,
+    first: Option<(Plan, Outcome)>,
+    caught: bool,
+}
+
+/// Runs what is wished.
+pub fn verdicts(
+    wish: &Wish,
+    pool: &Pool,
+    store: &Store,
+    mut hear: impl FnMut(News<'_>),
+) -> Result<Verdicts, String> {
+    let mut verdicts = Verdicts { lines: Vec::new(), parted: false, stopped: false };
+    for chosen in &wish.chosen {
+        for due in lines(chosen, wish) {
+            let line = verdicts.run(chosen, &due, wish, (pool, store), &mut hear)?;
+            verdicts.lines.extend(line);
+            if verdicts.stopped {
+                return Ok(verdicts);
+            }
+        }
+    }
+    Ok(verdicts)
+}
+
+/// The lines of a file that are wished.
+fn lines(chosen: &Chosen, wish: &Wish) -> Vec<Due> {
+    let scenario = &chosen.scenario;
+    let verdicts = &scenario.verdicts;
+    let first = |n: u64| match &wish.seeds {
+        Some(seeds) => seeds.clone(),
+        None if chosen.is_fixed() => 0..1,
+        None => 0..n.max(1),
+    };
+    let due = |flaws: Flaws, expect: &Expect| {
+        let seeds = match expect {
+            Expect::Pass => first(scenario.seeds),
+            Expect::Violates { within, .. } => first(u64::from(*within)),
+        };
+        Due { flaws, expect: Some(expect.clone()), seeds }
+    };
+    let product = verdicts.product.clone().unwrap_or(Expect::Pass);
+    let with = verdicts.with.iter().map(|(flaw, expect, _)| due(Flaws::only(*flaw), expect));
+    let all = [due(Flaws::NONE, &product)].into_iter().chain(with);
+    if wish.flaws == Flaws::NONE {
+        return all.collect();
+    }
+    let own: Vec<Due> = all.filter(|due| due.flaws == wish.flaws).collect();
+    if own.is_empty() {
+        return vec![Due { flaws: wish.flaws, expect: None, seeds: first(scenario.seeds) }];
+    }
+    own
+}
+
+impl Verdicts {
+    fn run(
+        &mut self,
+        chosen: &Chosen,
+        due: &Due,
+        wish: &Wish,
+        (pool, store): (&Pool, &Store),
+        hear: &mut impl FnMut(News<'_>),
+    ) -> Result<Option<Line>, String> {
+        let mut found = Found::default();
+        let mut trouble = None;
+        let wanted = due.invariant();
+        let trials = due.seeds.clone().map(|seed| chosen.trial(seed, due.flaws));
+        let ended = pool.each(
+            trials,
+            |trial| trial.label(),
+            |trial| trial.run(),
+            |event| match event {
+                Event::Idle => {
+                    hear(News::Idle);
+                    ControlFlow::Continue(())
+                }
+                Event::Slow(label, running) => {
+                    hear(News::Slow(label, running));
+                    ControlFlow::Continue(())
+                }
+                Event::Done { result: Err(panic), .. } => {
+                    trouble = Some(format!("the harness panicked: {panic}"));
+                    ControlFlow::Break(())
+                }
+                Event::Done { result: Ok(tried), took, .. } => {
+                    hear(News::Done { failed: tried.failed.is_some() });
+                    self.parted |= tell_parting(chosen, due, &tried, hear);
+                    tally(&mut found.row, &tried, took);
+                    found.take(tried, wanted)
+                }
+            },
+        );
+        self.stopped = ended == Ended::Stopped;
+        match trouble {
+            Some(trouble) => return Err(trouble),
+            None if self.stopped && found.row.seeds == 0 => return Ok(None),
+            None => {}
+        }
+        line(chosen, due, &found, wish, store, hear).map(Some)
+    }
+}
+
+impl Due {
+    fn invariant(&self) -> Option<Invariant> {
+        match self.expect {
+            Some(Expect::Violates { invariant, .. }) => Some(invariant),
+            Some(Expect::Pass) | None => None,
+        }
+    }
+
+    fn expected(&self) -> String {
+        match &self.expect {
+            Some(Expect::Pass) => "pass".to_owned(),
+            Some(Expect::Violates { invariant, .. }) => format!("violates {}", invariant.name()),
+            None => "pass (no line of the file)".to_owned(),
+        }
+    }
+
+    fn of(&self) -> String {
+        let ids: Vec<&str> = self.flaws.iter().map(|flaw| flaw.id()).collect();
+        if ids.is_empty() { "product".to_owned() } else { format!("with {}", ids.join(", ")) }
+    }
+}
+
+fn tell_parting(
+    chosen: &Chosen,
+    due: &Due,
+    tried: &Tried,
+    hear: &mut impl FnMut(News<'_>),
+) -> bool {
+    let Some(parting) = &tried.parting else {
+        return false;
+    };
+    let again = chosen.again(tried.seed, due.flaws);
+    let scenario = &chosen.scenario.name;
+    hear(News::Parted(&Parted { scenario, seed: tried.seed, parting, again }));
+    true
+}
+
+impl Found {
+    /// Keeps the first failure, or the first that is as wanted, and then has enough.
+    fn take(&mut self, tried: Tried, wanted: Option<Invariant>) -> ControlFlow<()> {
+        let Some(failed) = tried.failed else {
+            return ControlFlow::Continue(());
+        };
+        let violations = &failed.1.violations;
+        let caught = violations.iter().any(|it| Some(it.invariant) == wanted);
+        if caught || self.first.is_none() {
+            self.first = Some(*failed);
+        }
+        self.caught |= caught;
+        if caught { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn mark(&self, due: &Due, scenario: &Scenario) -> Mark {
+        let as_expected = match due.expect {
+            Some(Expect::Violates { .. }) => self.caught,
+            Some(Expect::Pass) | None => self.row.failed == 0,
+        };
+        let vacuous = scenario
+            .must_happen
+            .iter()
+            .filter(|must| must.each_seed && due.flaws == Flaws::NONE)
+            .any(|must| demand(must, &self.row).met == Met::No);
+        match (as_expected, vacuous) {
+            (false, _) => Mark::Fail,
+            (true, true) => Mark::Inconclusive,
+            (true, false) => Mark::Pass,
+        }
+    }
+}
+
+/// The verdict, after telling the failure if there is one to show.
+fn line(
+    chosen: &Chosen,
+    due: &Due,
+    found: &Found,
+    wish: &Wish,
+    store: &Store,
+    hear: &mut impl FnMut(News<'_>),
+) -> Result<Line, String> {
+    let mark = found.mark(due, &chosen.scenario);
+    let again = found.first.as_ref().map(|(plan, _)| chosen.again(plan.seed, due.flaws));
+    let shown_one = mark == Mark::Fail || wish.flaws != Flaws::NONE;
+    if let (Some((plan, outcome)), true) = (&found.first, shown_one) {
+        let wanted = |it: &&crate::invariant::Violation| Some(it.invariant) == due.invariant();
+        let violation = outcome.violations.iter().find(wanted).or(outcome.violations.first());
+        let violation = violation.expect("a failed run violates something");
+        let kept = store.keep(plan, outcome, violation);
+        let kept = kept.map_err(|error| format!("a capsule could not be written: {error}"))?;
+        let again = chosen.again(plan.seed, due.flaws);
+        let (capsule, expected) = (Some(shown(&kept)), mark != Mark::Fail);
+        hear(News::Bug(0, &Failure { plan, outcome, violation, again, capsule, expected }));
+    }
+    Ok(Line {
+        scenario: chosen.scenario.name.clone(),
+        of: due.of(),
+        expected: due.expected(),
+        found: found.text(due, mark),
+        seeds: found.row.seeds,
+        mark,
+        again,
+    })
+}
+
+impl Found {
+    fn text(&self, due: &Due, mark: Mark) -> String {
+        let Some((plan, outcome)) = &self.first else {
+            return match mark {
+                Mark::Inconclusive => "pass, but something that must happen did not".to_owned(),
+                Mark::Pass | Mark::Fail => "pass".to_owned(),
+            };
+        };
+        if self.caught {
+            let name = due.invariant().map_or("", Invariant::name);
+            return format!("violates {name} at seed {}", plan.seed);
+        }
+        let name = outcome.violations[0].invariant.name();
+        let seeds = story::count(self.row.failed as usize, "seed");
+        format!("violates {name} in {seeds}, first {}", plan.seed)
+    }
+}

@@ -1,0 +1,518 @@
+//! The users: what each does on a device, one ask at a time, and what the device had shown to them
+//! when they wrote. That testimony comes from the public interface alone, never from the engine's
+//! version vectors: a bug that inflates those must not excuse its own loss.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Token, UserId};
+use engine::record::{Handle, Value};
+use engine::schema::{Holds, field_of};
+use engine::view::{Shown as Decision, Sibling, Strategy};
+
+use crate::history::{Answered, Asked, Fact, Shown, WriteKind};
+use crate::inbox::Emitted;
+use crate::plan::{Custom, Deed};
+
+/// An ask with its testimony.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) op: OpId,
+    pub(crate) ask: Ask,
+    pub(crate) asked: Asked,
+}
+
+/// The user in front of one device, for one life of it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    needle: [u8; 8],
+    device: DeviceId,
+    user: UserId,
+    /// What to say next, before anything else happens to the device.
+    requests: VecDeque<Request>,
+    awaited: BTreeMap<OpId, Then>,
+    opened: BTreeMap<RecordId, Reading>,
+    /// The increments of this replica: the only cells that its next one replaces.
+    counted: BTreeSet<Token>,
+    /// Numbers asks that no step of the plan names.
+    own_ops: u32,
+}
+
+/// What the user does with an answer.
+#[derive(Debug)]
+enum Then {
+    Nothing,
+    Open,
+    Write(Vec<(FieldId, Value)>),
+    Increment(FieldId, i64),
+    Delete,
+    Undelete,
+    ReadAll,
+}
+
+/// A step of a plan has four numbers for asks; those that no step names come after all of them.
+const ASKS_PER_STEP: u32 = 4;
+const UNPLANNED: u32 = 1 << 31;
+
+/// The step that an ask belongs to, if it belongs to one.
+pub(crate) fn step_of(op: OpId) -> Option<u32> {
+    (op.0 < UNPLANNED).then_some(op.0 / ASKS_PER_STEP)
+}
+
+impl Agent {
+    pub(crate) fn new(
+        needle: [u8; 8],
+        (device, user): (DeviceId, UserId),
+        counted: Vec<Token>,
+    ) -> Self {
+        Self {
+            needle,
+            device,
+            user,
+            requests: VecDeque::new(),
+            awaited: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            counted: counted.into_iter().collect(),
+            own_ops: 0,
+        }
+    }
+
+    /// The next thing that the user asks; noted as asked by whoever takes it.
+    pub(crate) fn next_request(&mut self) -> Option<Request> {
+        self.requests.pop_front()
+    }
+
+    /// How many asks have no answer yet.
+    pub(crate) fn owed(&self) -> usize {
+        self.awaited.len()
+    }
+
+    /// The user does a step of the plan; false if it cannot be done.
+    pub(crate) fn does(&mut self, step: u32, deed: Deed) -> bool {
+        let op = OpId(step * ASKS_PER_STEP);
+        match deed {
+            Deed::Edit(id, changes) => self.read(op, id, Then::Write(changes)),
+            Deed::Open(id) => self.read(op, id, Then::Open),
+            Deed::Save(id, changes) => {
+                let Some(reading) = self.opened.get(&id).cloned() else { return false };
+                self.write(op, &reading, changes);
+            }
+            Deed::Overwrite(id, changes) => self.write(op, &unread(id), changes),
+            Deed::Increment(id, field, by) => self.read(op, id, Then::Increment(field, by)),
+            Deed::Delete(id) => self.read(op, id, Then::Delete),
+            Deed::Undelete(id) => self.read(op, id, Then::Undelete),
+            Deed::Read(id) => self.read(op, id, Then::Nothing),
+            Deed::Sync => self.ask(op, Ask::Sync, Asked::Sync, Then::Nothing),
+            Deed::SignIn => self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing),
+            Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
+            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::Nothing),
+            Deed::Register(kind, field, custom) => {
+                let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
+                self.ask(op, ask, Asked::Register, Then::Nothing);
+            }
+        }
+        true
+    }
+
+    /// The user signs in on a new device.
+    pub(crate) fn signs_in(&mut self) {
+        let op = self.own_op();
+        self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing);
+    }
+
+    /// The user looks at everything, for the last time.
+    pub(crate) fn reads_all(&mut self) {
+        let op = self.own_op();
+        self.ask(op, Ask::List, Asked::List, Then::ReadAll);
+    }
+
+    /// The device answers; what the user makes of it is asked next.
+    pub(crate) fn hears(&mut self, op: OpId, answer: Answer, emitted: &mut Vec<Emitted>) {
+        emitted.push(Emitted::Fact(Fact::Answered(op, answered(&answer))));
+        let Some(then) = self.awaited.remove(&op) else { return };
+        let next = OpId(op.0 + 1);
+        match (then, answer) {
+            (Then::Write(changes), Answer::Read(reading)) => self.write(next, &reading, changes),
+            (Then::Increment(field, by), Answer::Read(reading)) => {
+                self.increment(next, &reading, field, by);
+            }
+            (Then::Delete, Answer::Read(reading)) => self.delete(next, &reading),
+            (Then::Undelete, Answer::Read(reading)) => self.undelete(next, &reading),
+            (Then::Open, Answer::Read(reading)) => {
+                self.opened.insert(reading.id, reading);
+            }
+            (Then::ReadAll, Answer::Listed(ids)) => {
+                for id in ids {
+                    let op = self.own_op();
+                    self.ask(op, Ask::Read(id), Asked::Read { id, last: true }, Then::Nothing);
+                }
+            }
+            // The user has nothing to do with an answer, or with a refusal.
+            (_, _) => {}
+        }
+    }
+
+    fn own_op(&mut self) -> OpId {
+        self.own_ops += 1;
+        OpId(UNPLANNED | u32::from(self.device.0) << 16 | self.own_ops)
+    }
+
+    fn ask(&mut self, op: OpId, ask: Ask, asked: Asked, then: Then) {
+        self.awaited.insert(op, then);
+        self.requests.push_back(Request { op, ask, asked });
+    }
+
+    fn read(&mut self, op: OpId, id: RecordId, then: Then) {
+        self.ask(op, Ask::Read(id), Asked::Read { id, last: false }, then);
+    }
+
+    fn write(&mut self, op: OpId, reading: &Reading, changes: Vec<(FieldId, Value)>) {
+        let set: Vec<_> = changes
+            .into_iter()
+            .map(|(field, value)| (field, drafted(reading, field, value)))
+            .collect();
+        let fields = |field| set.iter().any(|(written, _)| *written == field);
+        let exposed = exposed(reading, |field, _| fields(field));
+        let token = self.token(op);
+        let (id, handle) = (reading.id, reading.handle.clone());
+        let ask = Ask::Write { id, handle, changes: set.clone(), token };
+        self.ask(op, ask, testimony(reading, token, set, WriteKind::Set, exposed), Then::Nothing);
+    }
+
+    fn increment(&mut self, op: OpId, reading: &Reading, field: FieldId, by: i64) {
+        let own = |at, token| at == field && self.counted.contains(&token);
+        let exposed = exposed(reading, own);
+        let token = self.token(op);
+        self.counted.insert(token);
+        let (id, handle) = (reading.id, reading.handle.clone());
+        let ask = Ask::Increment { id, handle, field, by, token };
+        let set = vec![(field, Value::Int(by))];
+        let asked = testimony(reading, token, set, WriteKind::Increment, exposed);
+        self.ask(op, ask, asked, Then::Nothing);
+    }
+
+    fn delete(&mut self, op: OpId, reading: &Reading) {
+        let token = self.token(op);
+        let ask = Ask::Delete { id: reading.id, handle: reading.handle.clone(), token };
+        let exposed = exposed(reading, |_, _| true);
+        let asked = testimony(reading, token, Vec::new(), WriteKind::Delete, exposed);
+        self.ask(op, ask, asked, Then::Nothing);
+    }
+
+    /// Brings everything that a deleted record shows back: values by one write, counts by counting.
+    fn undelete(&mut self, op: OpId, reading: &Reading) {
+        if reading.presence != Presence::Deleted {
+            return;
+        }
+        let (mut changes, mut counts) = (Vec::new(), Vec::new());
+        for FieldReading { field, value, .. } in &reading.fields {
+            match (field_of(reading.id.kind, *field).map(|known| known.holds), value) {
+                (Some(Holds::Count), Value::Int(n)) => counts.push((*field, *n)),
+                (Some(Holds::Draft), Value::Draft { text, .. }) => {
+                    changes.push((*field, Value::Text(text.clone())));
+                }
+                (Some(_), _) => changes.push((*field, value.clone())),
+                // A field of a newer build: this user cannot write it.
+                (None, _) => {}
+            }
+        }
+        let mut ops = (op.0..).map(OpId);
+        let mut next = || ops.next().expect("there are more numbers than fields");
+        if !changes.is_empty() {
+            self.write(next(), reading, changes);
+        }
+        for (field, by) in counts {
+            self.increment(next(), reading, field, by);
+        }
+    }
+
+    fn token(&self, op: OpId) -> Token {
+        token(self.needle, self.user, self.device, op.0)
+    }
+}
+
+/// A token: the needle of the run, then who wrote, on which device, by which ask.
+pub(crate) fn token(needle: [u8; 8], user: UserId, device: DeviceId, op: u32) -> Token {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&needle);
+    bytes[8..10].copy_from_slice(&user.0.to_be_bytes());
+    bytes[10..12].copy_from_slice(&device.0.to_be_bytes());
+    bytes[12..].copy_from_slice(&op.to_be_bytes());
+    Token(bytes)
+}
+
+/// What someone knows of a record who has not looked.
+fn unread(id: RecordId) -> Reading {
+    Reading {
+        id,
+        presence: Presence::Absent,
+        fields: Vec::new(),
+        sealed: false,
+        partial: false,
+        handle: Handle::blind(),
+    }
+}
+
+/// The tokens shown, with their fields. A write by someone who saw the record deleted replaces all.
+fn exposed(reading: &Reading, named: impl Fn(FieldId, Token) -> bool) -> Vec<(FieldId, Token)> {
+    let all = reading.presence == Presence::Deleted;
+    let tokens = |field: &FieldReading| {
+        let (contributors, conflicts) = (field.contributors.clone(), field.conflicts.clone());
+        let at = field.field;
+        contributors
+            .into_iter()
+            .chain(conflicts.into_iter().map(|payload| payload.token))
+            .map(move |token| (at, token))
+    };
+    reading.fields.iter().flat_map(tokens).filter(|(at, token)| all || named(*at, *token)).collect()
+}
+
+fn testimony(
+    reading: &Reading,
+    token: Token,
+    set: Vec<(FieldId, Value)>,
+    kind: WriteKind,
+    exposed: Vec<(FieldId, Token)>,
+) -> Asked {
+    let saw_deleted = reading.presence == Presence::Deleted;
+    Asked::Write { id: reading.id, token, set, kind, exposed, saw_deleted }
+}
+
+/// A text for a draft becomes an edit of the text that was shown.
+fn drafted(reading: &Reading, field: FieldId, value: Value) -> Value {
+    let is_draft =
+        field_of(reading.id.kind, field).is_some_and(|known| known.holds == Holds::Draft);
+    match value {
+        Value::Text(text) if is_draft => {
+            let shown = reading.fields.iter().find(|shown| shown.field == field);
+            let base = match shown.map(|shown| &shown.value) {
+                Some(Value::Draft { text, .. } | Value::Text(text)) => text.clone(),
+                Some(Value::Int(_) | Value::Set(_)) | None => String::new(),
+            };
+            Value::Draft { base, text }
+        }
+        Value::Int(_) | Value::Text(_) | Value::Set(_) | Value::Draft { .. } => value,
+    }
+}
+
+fn answered(answer: &Answer) -> Answered {
+    match answer {
+        Answer::Read(reading) => Answered::Read(Arc::new(shown(reading))),
+        Answer::Listed(ids) => Answered::Listed(ids.clone()),
+        Answer::Saved => Answered::Saved,
+        Answer::SignedIn { partial } => Answered::SignedIn { partial: *partial },
+        Answer::SignedOut => Answered::SignedOut,
+        Answer::Rotated(_) => Answered::Rotated,
+        Answer::Registered => Answered::Registered,
+        Answer::Syncing => Answered::Syncing,
+        Answer::Status(status) => Answered::Status(status.clone()),
+        Answer::Refused(reason) => Answered::Refused(*reason),
+    }
+}
+
+fn shown(reading: &Reading) -> Shown {
+    let field = |shown: &FieldReading| {
+        let conflicts = shown.conflicts.iter().map(|payload| payload.token).collect();
+        (shown.field, shown.value.clone(), shown.contributors.clone(), conflicts)
+    };
+    Shown {
+        id: reading.id,
+        presence: reading.presence,
+        fields: reading.fields.iter().map(field).collect(),
+        sealed: reading.sealed,
+        partial: reading.partial,
+    }
+}
+
+impl Strategy for Custom {
+    fn show(&self, siblings: &[Sibling<'_>]) -> Decision {
+        match self {
+            Self::Longest => {
+                let best = (1..siblings.len()).fold(0, |best, at| {
+                    if weight(siblings[at].value) > weight(siblings[best].value) {
+                        at
+                    } else {
+                        best
+                    }
+                });
+                Decision { value: siblings[best].value.clone(), of: vec![best] }
+            }
+            Self::First => {
+                Decision { value: siblings[0].value.clone(), of: (0..siblings.len()).collect() }
+            }
+            Self::PanicsOnEmpty => {
+                let texts: Vec<_> = siblings.iter().map(|sibling| text_of(sibling.value)).collect();
+                assert!(
+                    texts.iter().all(|text| !text.is_empty()),
+                    "an empty text was not expected"
+                );
+                let value = with_text(siblings[0].value, texts.join(" / "));
+                Decision { value, of: (0..siblings.len()).collect() }
+            }
+        }
+    }
+}
+
+/// How much there is of a value, and then the value itself, so that no two compare equal.
+fn weight(value: &Value) -> (i64, &Value) {
+    let size = match value {
+        Value::Int(n) => *n,
+        Value::Text(text) | Value::Draft { text, .. } => text.len() as i64,
+        Value::Set(words) => words.len() as i64,
+    };
+    (size, value)
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Int(n) => n.to_string(),
+        Value::Text(text) | Value::Draft { text, .. } => text.clone(),
+        Value::Set(words) => words.iter().cloned().collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// A value of the same kind that holds this text, where the kind can hold one.
+fn with_text(like: &Value, text: String) -> Value {
+    match like {
+        Value::Text(_) => Value::Text(text),
+        Value::Draft { base, .. } => Value::Draft { base: base.clone(), text },
+        Value::Int(_) | Value::Set(_) => like.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::id::Kind;
+    use engine::record::Payload;
+
+    use super::*;
+
+    const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
+    const NAME: FieldId = FieldId(0);
+    const PORTIONS: FieldId = FieldId(3);
+    const NOTE: FieldId = FieldId(4);
+
+    fn agent() -> Agent {
+        Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), Vec::new())
+    }
+
+    fn other(n: u32) -> Token {
+        token(*b"needle!!", UserId(0), DeviceId(9), n)
+    }
+
+    fn reading(presence: Presence, fields: Vec<(FieldId, Value, Token, Vec<Token>)>) -> Reading {
+        let fields = fields
+            .into_iter()
+            .map(|(field, value, shown, conflicts)| FieldReading {
+                field,
+                value: value.clone(),
+                contributors: vec![shown],
+                conflicts: conflicts
+                    .into_iter()
+                    .map(|token| Payload { token, value: value.clone() })
+                    .collect(),
+            })
+            .collect();
+        Reading { presence, fields, ..unread(MEAL) }
+    }
+
+    /// Does a deed, answers its read, and returns the testimony of the write.
+    fn written(agent: &mut Agent, step: u32, deed: Deed, reading: Reading) -> Asked {
+        assert!(agent.does(step, deed));
+        let read = agent.next_request().expect("it reads first");
+        assert_eq!(read.asked, Asked::Read { id: MEAL, last: false });
+        agent.hears(read.op, Answer::Read(reading), &mut Vec::new());
+        agent.next_request().expect("it writes next").asked
+    }
+
+    fn exposed_of(asked: &Asked) -> &[(FieldId, Token)] {
+        match asked {
+            Asked::Write { exposed, .. } => exposed,
+            other => panic!("not a write: {other:?}"),
+        }
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    #[test]
+    fn an_edit_exposes_all_siblings_of_the_fields_written_and_no_others() {
+        let shown = reading(
+            Presence::Live,
+            vec![
+                (NAME, text("Oats"), other(1), vec![other(2)]),
+                (PORTIONS, Value::Int(1), other(3), vec![]),
+            ],
+        );
+        let deed = Deed::Edit(MEAL, vec![(NAME, text("Porridge"))]);
+        let asked = written(&mut agent(), 5, deed, shown);
+        assert_eq!(exposed_of(&asked), [(NAME, other(1)), (NAME, other(2))]);
+    }
+
+    #[test]
+    fn an_increment_exposes_only_what_this_replica_counted_before() {
+        let mut agent = agent();
+        let count = |token| {
+            let field = (PORTIONS, Value::Int(2), other(3), vec![token]);
+            reading(Presence::Live, vec![field])
+        };
+        let deed = Deed::Increment(MEAL, PORTIONS, 1);
+        let first = written(&mut agent, 1, deed.clone(), count(other(4)));
+        assert_eq!(exposed_of(&first), []);
+        let own = agent.token(OpId(5));
+        let second = written(&mut agent, 2, deed, count(own));
+        assert_eq!(exposed_of(&second), [(PORTIONS, own)]);
+    }
+
+    #[test]
+    fn deletes_and_writes_on_deleted_records_expose_everything() {
+        let fields = vec![
+            (NAME, text("Oats"), other(1), vec![]),
+            (PORTIONS, Value::Int(1), other(3), vec![]),
+        ];
+        let all = [(NAME, other(1)), (PORTIONS, other(3))];
+        let live = reading(Presence::Live, fields.clone());
+        assert_eq!(exposed_of(&written(&mut agent(), 1, Deed::Delete(MEAL), live)), all);
+        let deed = Deed::Edit(MEAL, vec![(NAME, text("New"))]);
+        let dead = reading(Presence::Deleted, fields);
+        let asked = written(&mut agent(), 2, deed, dead);
+        assert_eq!(exposed_of(&asked), all);
+        assert!(matches!(asked, Asked::Write { saw_deleted: true, .. }));
+    }
+
+    #[test]
+    fn a_text_for_a_draft_becomes_an_edit_of_what_was_shown() {
+        let old = Value::Draft { base: String::new(), text: "milk".into() };
+        let shown = reading(Presence::Live, vec![(NOTE, old, other(1), vec![])]);
+        let deed = Deed::Edit(MEAL, vec![(NOTE, text("milk, nuts"))]);
+        let Asked::Write { set, .. } = written(&mut agent(), 1, deed, shown) else {
+            panic!("not a write");
+        };
+        let draft = Value::Draft { base: "milk".into(), text: "milk, nuts".into() };
+        assert_eq!(set, [(NOTE, draft)]);
+    }
+
+    #[test]
+    fn a_record_that_is_not_open_cannot_be_saved() {
+        assert!(!agent().does(1, Deed::Save(MEAL, vec![(NAME, text("x"))])));
+    }
+
+    #[test]
+    fn every_ask_has_its_own_token() {
+        let mut agent = agent();
+        let mut tokens: Vec<_> = (0..3)
+            .map(|step| {
+                assert!(agent.does(step, Deed::Overwrite(MEAL, vec![(NAME, text("x"))])));
+                match agent.next_request().expect("it writes at once").asked {
+                    Asked::Write { token, .. } => token,
+                    other => panic!("not a write: {other:?}"),
+                }
+            })
+            .collect();
+        assert!(tokens.iter().all(|token| token.0.starts_with(b"needle!!")));
+        tokens.dedup();
+        assert_eq!(tokens.len(), 3);
+    }
+}

@@ -1,0 +1,611 @@
+//! The world: everything that is not a machine. It owns the agenda, the post, the disks, clocks,
+//! keychain and history, and takes a run through its turns.
+//!
+//! One simulated millisecond with something due is a *turn*. [`World::begin_turn`] lets happen what
+//! is due, the world's own events first, and lays what nodes are given on their desks; each node
+//! that was called works by itself; [`World::end_turn`] carries out what they emitted, node by node.
+//! Whoever drives the turns decides nothing but the order in which the nodes of one turn work, and
+//! that cannot be observed.
+
+mod effects;
+mod founding;
+mod phases;
+mod script;
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use engine::device::{Boot as DeviceBoot, Input, Snapshot};
+use engine::id::{DeviceId, OpId, Remote, Token, UserId, VaultId};
+use engine::seal::Memo;
+use engine::time::{Span, Time};
+
+use self::phases::Phase;
+pub use self::phases::settle_bound;
+use self::script::Script;
+use crate::agenda::{Agenda, Class};
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::fault::{Ongoing, Weather};
+use crate::history::recorder::Recorder;
+use crate::history::{Boot, Entry, Fact, Lost, Trouble};
+use crate::inbox::{Arrival, Desk, Emitted, Inbox, Start};
+use crate::invariant::Brief;
+use crate::keychain::{Keychain, SignInDesk};
+use crate::plan::{self, Node, Plan};
+use crate::post::{self, Body, Mail, Post};
+use crate::random::Draw;
+use crate::run::Counts;
+use crate::shell::{SharedDouble, Shell, delivered};
+use crate::workload;
+
+/// The world of one run.
+#[derive(Debug)]
+pub(crate) struct World<'a> {
+    plan: &'a Plan,
+    now: Time,
+    agenda: Agenda<Event>,
+    post: Post,
+    keychain: Keychain,
+    ongoing: Vec<Ongoing>,
+    weather: Weather,
+    script: Script,
+    phase: Phase,
+    /// What the scenario or the plan keeps from settling, as far as it is known yet.
+    scars: trouble::Scars,
+    devices: Vec<Site>,
+    doubles: Vec<SharedDouble>,
+    /// All nodes: devices in order, then remotes in order.
+    stations: Vec<Station>,
+    /// The nodes that were called in this turn.
+    ready: Vec<usize>,
+    orders: Vec<Order>,
+    /// The hints that each device's saves have caused.
+    hints: BTreeMap<Node, u32>,
+    memo: Memo,
+    needle: [u8; 8],
+    recorder: Recorder,
+    coverage: BTreeMap<&'static str, u64>,
+    events: u64,
+    messages: u64,
+    spare: Vec<Emitted>,
+}
+
+/// What is due.
+#[derive(Debug)]
+enum Event {
+    /// A step of the plan.
+    Step(usize),
+    /// A device is switched on, if this is still the latest plan for it.
+    Start(DeviceId, u32),
+    /// A device that stood still goes on, if it is the same life.
+    Resume(DeviceId, u16),
+    /// The fault that this step began ends.
+    EndFault(usize),
+    /// A commit of this life of a device is durable.
+    Durable(DeviceId, u16, u32),
+    /// A device of this life learns that its commit is durable.
+    Persisted(DeviceId, u16, u32),
+    /// A step has waited for quiet long enough.
+    QuietEnough(usize),
+    /// The phase that the run is in ends.
+    EndPhase(Phase),
+    /// A message arrives.
+    Arrive(Box<Mail>),
+    /// A device is given something, in any life or in this one only.
+    Give(DeviceId, Option<u16>, Box<Arrival>),
+    /// A node is woken, if its deadline has not moved.
+    Wake(usize, u32),
+}
+
+impl Event {
+    fn class(&self) -> Class {
+        match self {
+            Self::Step(_)
+            | Self::Start(..)
+            | Self::Resume(..)
+            | Self::EndFault(_)
+            | Self::Durable(..)
+            | Self::QuietEnough(_)
+            | Self::EndPhase(_) => Class::World,
+            Self::Persisted(..) | Self::Arrive(_) | Self::Give(..) | Self::Wake(..) => Class::Input,
+        }
+    }
+}
+
+/// What the driver has to do with the tasks of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Drop the machine.
+    Kill(usize),
+    /// Make room for a new one.
+    Start(usize),
+}
+
+/// One node's desk, and what is planned for it.
+#[derive(Debug)]
+struct Station {
+    inbox: Arc<Inbox>,
+    /// Called in this turn.
+    called: bool,
+    /// Raised when the deadline moves, so that an older wake-up is recognised.
+    deadline: u32,
+}
+
+/// What a device is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not switched on yet, or not made yet.
+    New,
+    Running,
+    /// Without power; a start is planned.
+    Off,
+    Gone,
+}
+
+/// A device as the world keeps it while its machine comes and goes.
+#[derive(Debug)]
+struct Site {
+    id: DeviceId,
+    user: UserId,
+    state: State,
+    incarnation: u16,
+    disk: Disk,
+    clock: Clock,
+    /// How it will start next.
+    boot: Boot,
+    /// The last commit that survived the last crash.
+    kept: u32,
+    install: u64,
+    installs: u64,
+    paused: bool,
+    /// Names the latest planned start.
+    start: u32,
+    /// The trouble that ends with the next start.
+    trouble: Option<Trouble>,
+    image: Option<Snapshot>,
+    sign_in: SignInDesk,
+    /// The increments of this replica.
+    counted: Vec<Token>,
+}
+
+impl Site {
+    fn node(&self) -> Node {
+        Node::Device(self.id)
+    }
+
+    fn is_up(&self) -> bool {
+        self.state == State::Running
+    }
+}
+
+/// Without an end in sight after so many events, a run is taken for endless.
+const EVENTS: u64 = 20_000_000;
+
+impl<'a> World<'a> {
+    /// When something happens next; `None` when the run is over.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        if self.phase == Phase::Over { None } else { self.agenda.next_due() }
+    }
+
+    /// Lets happen what is due next and returns the nodes that have something to do, in order.
+    pub(crate) fn begin_turn(&mut self) -> &[usize] {
+        self.now = self.next_due().expect("the driver has looked");
+        while let Some(event) = self.agenda.take_due(self.now) {
+            self.events += 1;
+            self.happen(event);
+        }
+        if self.events > EVENTS {
+            self.give_up();
+        }
+        // A node may have lost power after it was called.
+        self.ready.retain(|node| self.stations[*node].called);
+        self.ready.sort_unstable();
+        &self.ready
+    }
+
+    /// Carries out what the nodes of this turn emitted.
+    pub(crate) fn end_turn(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        for &node in &ready {
+            self.stations[node].called = false;
+            let mut emitted = std::mem::take(&mut self.spare);
+            std::mem::swap(&mut emitted, &mut self.stations[node].inbox.desk().emitted);
+            self.carry_out(node, &mut emitted);
+            emitted.clear();
+            self.spare = emitted;
+        }
+        self.ready = ready;
+        self.ready.clear();
+        self.advance_phase();
+    }
+
+    /// What the driver has to do now, in order.
+    pub(crate) fn take_orders(&mut self) -> Vec<Order> {
+        std::mem::take(&mut self.orders)
+    }
+
+    /// Every node's desk, with the shell that belongs to it.
+    pub(crate) fn nodes(&self) -> Vec<(String, Arc<Inbox>, ShellMaker)> {
+        let accounts: Arc<[UserId]> = self.devices.iter().map(|site| site.user).collect();
+        let inbox = |node: usize| self.stations[node].inbox.clone();
+        let devices = self.devices.iter().enumerate().map(|(node, site)| {
+            (self.plan.name(site.node()).to_owned(), inbox(node), ShellMaker::Device)
+        });
+        let remotes = self.doubles.iter().zip(&self.plan.remotes).enumerate();
+        let remotes = remotes.map(|(n, (double, plan))| {
+            let maker = ShellMaker::Remote(double.clone(), accounts.clone());
+            (plan.name.clone(), inbox(self.devices.len() + n), maker)
+        });
+        devices.chain(remotes).collect()
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Step(step) => self.take_step(step),
+            Event::Start(device, start) => {
+                if self.site(device).start == start {
+                    self.switch_on(device);
+                }
+            }
+            Event::Resume(device, life) => self.resume(device, life),
+            Event::EndFault(step) => self.end_fault(step),
+            Event::Durable(device, life, commit) => self.make_durable(device, life, commit),
+            Event::Persisted(device, life, commit) => {
+                if self.lives(device, life) {
+                    self.site_mut(device).disk.answer(commit);
+                    self.call(usize::from(device.0), |desk| desk.persisted = true);
+                }
+            }
+            Event::QuietEnough(step) => self.stop_waiting_for_quiet(step),
+            Event::EndPhase(phase) => self.end_phase(phase),
+            Event::Arrive(mail) => self.arrive(*mail),
+            Event::Give(device, life, arrival) => self.give(device, life, *arrival),
+            Event::Wake(node, deadline) => {
+                if self.stations[node].deadline == deadline {
+                    self.call(node, |desk| desk.woken = true);
+                }
+            }
+        }
+    }
+
+    fn site(&self, device: DeviceId) -> &Site {
+        &self.devices[usize::from(device.0)]
+    }
+
+    fn site_mut(&mut self, device: DeviceId) -> &mut Site {
+        &mut self.devices[usize::from(device.0)]
+    }
+
+    /// Is the device up, and in this life?
+    fn lives(&self, device: DeviceId, life: u16) -> bool {
+        let site = self.site(device);
+        site.is_up() && site.incarnation == life
+    }
+
+    /// The place of a remote among the doubles, if there is such a remote.
+    fn place(&self, remote: Remote) -> Option<usize> {
+        self.plan.remotes.iter().position(|plan| plan.kind == remote)
+    }
+
+    fn station_of(&self, remote: Remote) -> Option<usize> {
+        self.place(remote).map(|place| self.devices.len() + place)
+    }
+
+    fn draw(&self, concern: &'static str) -> Draw {
+        Draw::new(self.plan.nature, concern)
+    }
+
+    fn draw_for(&self, concern: &'static str, device: DeviceId) -> Draw {
+        let life = u64::from(self.site(device).incarnation);
+        self.draw(concern).and(u64::from(device.0)).and(life)
+    }
+
+    /// Puts an event on the agenda, in the place among those of its millisecond that `order` draws.
+    fn file(&mut self, at: Time, order: Draw, event: Event) {
+        self.agenda.file(at, event.class(), order.value(), event);
+    }
+
+    /// Files something for a device, after a while.
+    fn file_gift(
+        &mut self,
+        device: DeviceId,
+        life: Option<u16>,
+        after: Span,
+        order: Draw,
+        arrival: Arrival,
+    ) {
+        let at = self.now + Span(after.0.max(1));
+        self.file(at, order, Event::Give(device, life, Box::new(arrival)));
+    }
+
+    /// Writes a fact down.
+    fn note(&mut self, node: Node, fact: Fact) {
+        let incarnation = match node {
+            Node::Device(device) => self.site(device).incarnation,
+            Node::World | Node::Remote(_) | Node::Intruder => 0,
+        };
+        self.watch_for_triggers(node, &fact);
+        self.recorder.note(self.now, node, incarnation, fact);
+    }
+
+    fn cover(&mut self, name: &'static str) {
+        *self.coverage.entry(name).or_default() += 1;
+    }
+
+    /// Lays something on a node's desk and calls the node, unless it stands still.
+    fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
+        let now = match self.devices.get(node) {
+            Some(site) => site.clock.show(self.now),
+            None => engine::time::Now { mono: self.now, wall: self.now },
+        };
+        let stands_still = self.devices.get(node).is_some_and(|site| site.paused || !site.is_up());
+        let station = &mut self.stations[node];
+        let mut desk = station.inbox.desk();
+        desk.now = now;
+        lay(&mut desk);
+        drop(desk);
+        if !stands_still && !station.called {
+            station.called = true;
+            self.ready.push(node);
+        }
+    }
+
+    /// Gives a device something, if it is up.
+    fn give(&mut self, device: DeviceId, life: Option<u16>, arrival: Arrival) {
+        let site = self.site(device);
+        let right_life = life.is_none_or(|life| life == site.incarnation);
+        if site.is_up() && right_life && !self.is_held_back(device, &arrival) {
+            self.call(usize::from(device.0), |desk| desk.arrivals.push_back(arrival));
+        } else if let Arrival::Deed(step, _) = arrival {
+            self.note(Node::Device(device), Fact::Skipped(step));
+        }
+    }
+
+    fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
+        matches!(arrival, Arrival::Input(Input::KeyArrived(..))) && self.weather.holds_keys(device)
+    }
+
+    /// A message reaches its receiver, or what is left of it.
+    fn arrive(&mut self, mail: Mail) {
+        if let Some(why) = self.weather.stops(&mail) {
+            return self.lose(&mail, why);
+        }
+        match mail.to {
+            Node::Device(device) => {
+                let is_hint = matches!(mail.body, Body::Hint);
+                let site = self.site(device);
+                if site.is_up() && (is_hint || site.incarnation == mail.life) {
+                    self.deliver(usize::from(device.0), mail);
+                } else {
+                    self.lose(&mail, Lost::Dead);
+                }
+            }
+            Node::Remote(remote) => match self.station_of(remote) {
+                Some(station) => self.deliver(station, mail),
+                None => self.lose(&mail, Lost::Dead),
+            },
+            Node::World | Node::Intruder => self.note(mail.to, delivered(&mail)),
+        }
+    }
+
+    fn deliver(&mut self, node: usize, mail: Mail) {
+        self.messages += 1;
+        self.call(node, |desk| desk.arrivals.push_back(Arrival::Mail(mail)));
+    }
+
+    fn lose(&mut self, mail: &Mail, why: Lost) {
+        if why == Lost::Cut {
+            self.cover("partition");
+        }
+        if let Body::Return(answer) = &mail.body
+            && post::had_effect(&answer.reply)
+        {
+            self.cover("reply lost after effect");
+        }
+        self.note(mail.from, Fact::Lost { to: mail.to, letter: mail.letter, why });
+    }
+
+    fn make_durable(&mut self, device: DeviceId, life: u16, commit: u32) {
+        if !self.lives(device, life) {
+            return;
+        }
+        self.site_mut(device).disk.make_durable(commit);
+        self.note(Node::Device(device), Fact::Durable(commit));
+        let draw = self.draw_for("disk answer", device).and(u64::from(commit));
+        let at = self.now + Span(draw.span(self.plan.disk.answer).0.max(1));
+        self.file(at, draw, Event::Persisted(device, life, commit));
+    }
+
+    /// Starts a device, in a new life.
+    fn switch_on(&mut self, device: DeviceId) {
+        let first_life = self.site(device).state == State::New;
+        let site = self.site_mut(device);
+        if !first_life {
+            site.incarnation += 1;
+        }
+        site.state = State::Running;
+        site.paused = false;
+        site.sign_in = SignInDesk::default();
+        let boot = std::mem::replace(&mut site.boot, Boot::Restart);
+        let (hash, commit) = (site.disk.hash(), std::mem::take(&mut site.kept));
+        let ended = site.trouble.take();
+        let snapshot = site.disk.image().clone();
+        let holds = match boot {
+            Boot::Restart => Vec::new(),
+            Boot::First | Boot::Restored | Boot::Cloned(_) => {
+                let entries = snapshot.iter();
+                entries.map(|(key, stored)| self.recorder.change(key, Some(stored))).collect()
+            }
+        };
+        if let Some(trouble) = ended {
+            self.note(Node::Device(device), Fact::Ended(trouble));
+        }
+        self.note(Node::Device(device), Fact::Started { boot, hash, commit, holds });
+        let start = Start {
+            boot: self.device_boot(device),
+            snapshot,
+            needle: self.needle,
+            counted: self.site(device).counted.clone(),
+        };
+        let index = usize::from(device.0);
+        let fresh = first_life && matches!(self.plan.devices[index].start, plan::Start::Fresh(_));
+        self.orders.push(Order::Start(index));
+        self.call(index, |desk| {
+            desk.arrivals.push_back(Arrival::Start(Box::new(start)));
+            if fresh {
+                desk.arrivals.push_back(Arrival::SignIn);
+            }
+        });
+        self.send_keys(device);
+    }
+
+    fn device_boot(&self, device: DeviceId) -> DeviceBoot {
+        let site = self.site(device);
+        DeviceBoot {
+            device,
+            user: site.user,
+            install: site.install,
+            entropy: self.draw_for("entropy", device).bytes(),
+            remotes: self.plan.remotes.iter().map(|remote| remote.kind).collect(),
+            timing: self.plan.timing,
+            flaws: self.plan.flaws,
+            memo: Some(self.memo.clone()),
+        }
+    }
+
+    /// Brings all keys of its user to a device, each after its own while.
+    fn send_keys(&mut self, device: DeviceId) {
+        let user = self.site(device).user;
+        let keys: Vec<_> =
+            self.keychain.keys(user).iter().map(|(name, key)| (*name, key.clone())).collect();
+        for (name, key) in keys {
+            self.send_key(device, name, key);
+        }
+    }
+
+    fn send_key(&mut self, device: DeviceId, name: engine::seal::KeyName, key: engine::seal::Key) {
+        let draw = self
+            .draw_for("keychain", device)
+            .and(u64::from(name.generation))
+            .and(name.replica.0)
+            .and(self.now.0);
+        let after = draw.span(self.plan.keychain);
+        let arrival = Arrival::Input(Input::KeyArrived(name, key));
+        self.file_gift(device, None, after, draw, arrival);
+    }
+
+    /// A device loses power now. What its user was about to do is not done.
+    fn cut_power(&mut self, device: DeviceId) {
+        let draw = self.draw_for("crash", device);
+        let site = self.site_mut(device);
+        let wreck = site.disk.crash(draw);
+        site.kept = wreck.keeps;
+        let fact = Fact::Killed { keeps: wreck.keeps, between: wreck.unanswered };
+        self.note(Node::Device(device), fact);
+        if wreck.unanswered || wreck.under_way {
+            self.cover("crash between two durable steps");
+        }
+        let index = usize::from(device.0);
+        let unread = self.stations[index].inbox.desk().clear();
+        self.stations[index].called = false;
+        self.stations[index].deadline += 1;
+        for arrival in unread {
+            match arrival {
+                Arrival::Mail(mail) => self.lose(&mail, Lost::Dead),
+                Arrival::Deed(step, _) => self.note(Node::Device(device), Fact::Skipped(step)),
+                Arrival::Start(_)
+                | Arrival::SignIn
+                | Arrival::Last
+                | Arrival::Input(_)
+                | Arrival::Control(_) => {}
+            }
+        }
+        let site = self.site_mut(device);
+        site.state = State::Off;
+        site.paused = false;
+        self.orders.push(Order::Kill(index));
+    }
+
+    /// Plans the next start of a device, in place of any other that was planned.
+    fn plan_start(&mut self, device: DeviceId, after: Span) {
+        let site = self.site_mut(device);
+        site.start += 1;
+        let start = site.start;
+        let order = self.draw_for("start", device).and(u64::from(start));
+        self.file(self.now + Span(after.0.max(1)), order, Event::Start(device, start));
+    }
+
+    fn resume(&mut self, device: DeviceId, life: u16) {
+        if self.lives(device, life) && self.site(device).paused {
+            self.site_mut(device).paused = false;
+            self.note(Node::Device(device), Fact::Ended(Trouble::Pause(device)));
+            self.call(usize::from(device.0), |_| {});
+        }
+    }
+
+    /// The devices of a vault.
+    fn devices_of(&self, vault: VaultId) -> Vec<DeviceId> {
+        let of_vault = |site: &&Site| VaultId::from(site.user) == vault;
+        self.devices.iter().filter(of_vault).map(|site| site.id).collect()
+    }
+}
+
+/// Makes the shell of a node, as often as the node is started.
+#[derive(Clone, Debug)]
+pub(crate) enum ShellMaker {
+    Device,
+    Remote(SharedDouble, Arc<[UserId]>),
+}
+
+impl ShellMaker {
+    pub(crate) fn make(&self) -> Shell {
+        match self {
+            Self::Device => Shell::device(),
+            Self::Remote(double, accounts) => Shell::remote(double.clone(), accounts.clone()),
+        }
+    }
+}
+
+/// The step that asked for this, if a step did.
+fn skipped(op: OpId) -> Option<Fact> {
+    workload::step_of(op).map(Fact::Skipped)
+}
+
+/// The vaults of a plan.
+fn vaults(plan: &Plan) -> Vec<VaultId> {
+    let users = BTreeSet::from_iter(plan.devices.iter().map(|device| device.user));
+    users.into_iter().map(VaultId::from).collect()
+}
+
+/// What is left when a world has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) brief: Brief,
+    pub(crate) history: Vec<Entry>,
+    pub(crate) coverage: BTreeMap<&'static str, u64>,
+    pub(crate) counts: Counts,
+}
+
+impl World<'_> {
+    /// Ends the world and tells what there is to judge.
+    pub(crate) fn end(self, plan: &Plan) -> Ended {
+        let brief = Brief {
+            devices: self.devices.iter().map(|site| site.user).collect(),
+            remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
+            timing: plan.timing,
+            incurable: self.incurable(),
+            at_end: plan.at_end.clone(),
+            healed_at: Time(plan.storm.0),
+        };
+        let counts = Counts {
+            events: self.events,
+            messages: self.messages,
+            sealed: self.recorder.blobs(),
+            opened: self.memo.opened(),
+            ..Counts::default()
+        };
+        Ended { brief, history: self.recorder.entries, coverage: self.coverage, counts }
+    }
+}

@@ -1,0 +1,256 @@
+//! What nodes emitted takes effect: commits reach the disk, messages the post, and facts the
+//! history, node by node and in the order of emission.
+
+use engine::device::{Batch, Input};
+use engine::id::{DeviceId, Remote, VaultId};
+use engine::remote::{Call, Return};
+use engine::seal::{Key, KeyName};
+use engine::time::{Span, Time};
+
+use super::{Event, World, skipped};
+use crate::history::{Asked, Fact, WriteKind};
+use crate::inbox::{Arrival, Emitted};
+use crate::plan::{Node, SpanRange};
+use crate::post::{self, Body, Envelope, Fate, Mail};
+use crate::remote::RemoteFact;
+use crate::shell::{letter_of_hint, letter_of_reply};
+
+/// How long a process that died by itself stays away.
+const RECOVERY: SpanRange = SpanRange { low: Span(100), high: Span(5_000) };
+
+impl World<'_> {
+    /// Carries out what a node emitted.
+    pub(super) fn carry_out(&mut self, node: usize, emitted: &mut Vec<Emitted>) {
+        if node < self.devices.len() {
+            self.carry_out_device(self.devices[node].id, node, emitted);
+        } else {
+            let remote = self.plan.remotes[node - self.devices.len()].kind;
+            for effect in emitted.drain(..) {
+                self.carry_out_remote(remote, node, effect);
+            }
+        }
+    }
+
+    fn carry_out_device(&mut self, device: DeviceId, node: usize, emitted: &mut Vec<Emitted>) {
+        let mut effects = emitted.drain(..);
+        while let Some(effect) = effects.next() {
+            let survives = self.carry_out_one(device, node, effect);
+            if !survives {
+                // Nothing that follows took effect: the process had died.
+                for effect in effects {
+                    if let Emitted::Fact(Fact::Asked(op, _)) = effect
+                        && let Some(fact) = skipped(op)
+                    {
+                        self.note(Node::Device(device), fact);
+                    }
+                }
+                self.recover_later(device);
+                return;
+            }
+        }
+    }
+
+    /// Carries out one effect of a device; false if the process died of it.
+    fn carry_out_one(&mut self, device: DeviceId, node: usize, effect: Emitted) -> bool {
+        match effect {
+            Emitted::Fact(fact) => self.heed(device, fact),
+            Emitted::Persist(batch) => return self.persist(device, &batch),
+            Emitted::Send(remote, call) => self.send(device, remote, call),
+            Emitted::StoreKey(name, key) => self.store_key(device, name, key),
+            Emitted::NeedCredential => self.issue_credential(device),
+            Emitted::Reached(point) => self.cover(point.name()),
+            Emitted::Wake(at) => self.set_deadline(node, at),
+            Emitted::Crashed(message) => {
+                self.note(Node::Device(device), Fact::Panicked(message));
+                return false;
+            }
+            Emitted::Reply(..) | Emitted::Hint(..) | Emitted::Remote(_) => {
+                unreachable!("devices do not answer")
+            }
+        }
+        true
+    }
+
+    fn carry_out_remote(&mut self, remote: Remote, node: usize, effect: Emitted) {
+        match effect {
+            Emitted::Fact(fact) => self.note(Node::Remote(remote), fact),
+            Emitted::Reply(to, answer) => self.reply(remote, to, answer),
+            Emitted::Hint(vault, saver) => self.hint(remote, vault, saver),
+            Emitted::Remote(fact) => self.note_remote(remote, fact),
+            Emitted::Wake(at) => self.set_deadline(node, at),
+            Emitted::Crashed(message) => self.note(Node::Remote(remote), Fact::Panicked(message)),
+            Emitted::Persist(_)
+            | Emitted::Send(..)
+            | Emitted::StoreKey(..)
+            | Emitted::NeedCredential
+            | Emitted::Reached(_) => unreachable!("remotes only answer"),
+        }
+    }
+
+    /// Notes what a user said or heard, and what follows from it outside of the device.
+    fn heed(&mut self, device: DeviceId, fact: Fact) {
+        let signs_in = matches!(fact, Fact::Asked(_, Asked::SignIn));
+        if let Fact::Asked(_, Asked::Write { kind: WriteKind::Increment, token, .. }) = &fact {
+            self.site_mut(device).counted.push(*token);
+        }
+        self.note(Node::Device(device), fact);
+        if signs_in {
+            self.send_keys(device);
+        }
+    }
+
+    fn persist(&mut self, device: DeviceId, batch: &Batch) -> bool {
+        let node = Node::Device(device);
+        if self.weather.disk_is_full(device) {
+            let commit = self.site(device).disk.next_commit();
+            self.note(node, Fact::PersistFailed(commit));
+            return false;
+        }
+        let recorder = &mut self.recorder;
+        let changes =
+            batch.puts.iter().map(|(key, put)| recorder.change(key, put.as_ref())).collect();
+        let site = self.site_mut(device);
+        let (life, commit) = (site.incarnation, site.disk.commit(batch));
+        let hash = site.disk.hash();
+        self.note(node, Fact::Persisted { commit, sync: batch.sync, hash, changes });
+        if batch.sync {
+            let draw = self.draw_for("disk", device).and(u64::from(commit));
+            let times = u64::from(self.weather.disk_slowness(device));
+            let takes = draw.span(self.plan.disk.commit).0.saturating_mul(times).max(1);
+            self.file(self.now + Span(takes), draw, Event::Durable(device, life, commit));
+        }
+        true
+    }
+
+    fn recover_later(&mut self, device: DeviceId) {
+        self.cut_power(device);
+        let after = self.draw_for("recovery", device).span(RECOVERY);
+        self.plan_start(device, after);
+    }
+
+    fn set_deadline(&mut self, node: usize, at: Option<Time>) {
+        self.stations[node].deadline += 1;
+        if let Some(at) = at {
+            let deadline = self.stations[node].deadline;
+            let order = self.draw("wake").and(node as u64).and(at.0);
+            let at = at.max(self.now + Span(1));
+            self.file(at, order, Event::Wake(node, deadline));
+        }
+    }
+
+    fn store_key(&mut self, device: DeviceId, name: KeyName, key: Key) {
+        let site = self.site(device);
+        let (user, life) = (site.user, site.incarnation);
+        self.keychain.accept(user, name, key.clone());
+        let draw = self.draw_for("key stored", device).and(u64::from(name.generation));
+        let after = draw.span(SpanRange { low: Span(1), high: Span(50) });
+        let arrival = Arrival::Input(Input::KeyStored(name));
+        self.file_gift(device, Some(life), after, draw, arrival);
+        for other in self.devices_of(VaultId::from(user)) {
+            if other != device {
+                self.send_key(other, name, key.clone());
+            }
+        }
+    }
+
+    fn issue_credential(&mut self, device: DeviceId) {
+        let (nature, now, users) = (self.plan.nature, self.now, self.plan.users.len());
+        let rules = self.plan.sign_in;
+        let site = self.site_mut(device);
+        let (user, life) = (site.user, site.incarnation);
+        let (after, credential) =
+            site.sign_in.issue((nature, device, life), &rules, now, user, users);
+        let order = self.draw_for("sign-in order", device).and(now.0);
+        let arrival = Arrival::Input(Input::Credential(credential));
+        self.file_gift(device, Some(life), after, order, arrival);
+    }
+
+    fn send(&mut self, device: DeviceId, remote: Remote, mut call: Call) {
+        let life = self.site(device).incarnation;
+        let parcel = post::parcel_of(&call.request);
+        let envelope = Envelope { life, parcel, call: call.id };
+        let letter = envelope.letter(call.attempt, false);
+        call.id = envelope.pack();
+        let (from, to) = (Node::Device(device), Node::Remote(remote));
+        self.dispatch(Mail { from, to, letter, life, body: Body::Call(call) });
+    }
+
+    fn reply(&mut self, remote: Remote, to: Node, mut answer: Return) {
+        let (letter, life) = letter_of_reply(&answer);
+        answer.id = letter.call;
+        let body = Body::Return(answer);
+        self.dispatch(Mail { from: Node::Remote(remote), to, letter, life, body });
+    }
+
+    /// Hints to all running devices of a vault but the one that saved. A hint is named after the
+    /// save that caused it: whose it was, and the how-manieth.
+    fn hint(&mut self, remote: Remote, vault: VaultId, saver: Node) {
+        let count = self.hints.entry(saver).or_default();
+        *count += 1;
+        let who = match saver {
+            Node::Device(device) => u32::from(device.0) + 1,
+            Node::World | Node::Remote(_) | Node::Intruder => 0,
+        };
+        let letter = letter_of_hint(who << 20 | *count);
+        for device in self.devices_of(vault) {
+            let (from, to) = (Node::Remote(remote), Node::Device(device));
+            if to != saver && self.site(device).is_up() {
+                self.dispatch(Mail { from, to, letter, life: 0, body: Body::Hint });
+            }
+        }
+    }
+
+    /// Gives a message to the post.
+    pub(super) fn dispatch(&mut self, mail: Mail) {
+        let (mut size, mut plaintext) = (32, false);
+        let mut rows = Vec::new();
+        for row in mail.rows() {
+            let (blob, leaks) = self.recorder.blob(&row.blob);
+            size += u32::try_from(row.blob.len()).unwrap_or(u32::MAX).saturating_add(8);
+            plaintext |= leaks;
+            rows.push((row.id, blob));
+        }
+        let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext };
+        self.note(mail.from, sent);
+        match self.post.dispatch(self.now, &self.weather, &mail) {
+            Fate::Lost(why) => self.lose(&mail, why),
+            Fate::Arrives(first, second) => {
+                if let Some(second) = second {
+                    self.cover("message duplicated");
+                    self.file_mail(second, 1, mail.clone());
+                }
+                self.file_mail(first, 0, mail);
+            }
+        }
+    }
+
+    fn file_mail(&mut self, at: Time, copy: u64, mail: Mail) {
+        let event = Event::Arrive(Box::new(mail));
+        let Event::Arrive(mail) = &event else { unreachable!("it was just made") };
+        let order = self.post.order(mail, copy);
+        self.agenda.file(at, event.class(), order, event);
+    }
+
+    fn note_remote(&mut self, remote: Remote, fact: RemoteFact) {
+        let fact = match fact {
+            RemoteFact::Committed { served, pos, by, policy } => {
+                let (vault, id) = (served.row.vault, served.row.id);
+                let opened = self.keychain.open(vault, id, &served.row.blob);
+                let contents = opened.map(|record| self.recorder.contents(&record));
+                let (blob, _) = self.recorder.blob(&served.row.blob);
+                Fact::Committed { vault, id, pos, tag: served.tag, blob, by, contents, policy }
+            }
+            RemoteFact::Removed { vault, id, pos, by } => Fact::Removed { vault, id, pos, by },
+            RemoteFact::Served(mut fact) => {
+                if let Fact::Served { call, .. } = &mut *fact {
+                    *call = Envelope::unpack(*call).call;
+                }
+                *fact
+            }
+            RemoteFact::Declined(who, call, refused) => {
+                Fact::Declined(who, Envelope::unpack(call).call, refused)
+            }
+        };
+        self.note(Node::Remote(remote), fact);
+    }
+}

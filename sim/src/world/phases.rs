@@ -1,0 +1,389 @@
+//! The phases of a run: storm, settling, rest, last reads. What must be so for a run to have
+//! settled is decided here, and what a plan made incurable.
+
+use std::fmt;
+
+use engine::id::{DeviceId, Remote, VaultId};
+use engine::time::{Span, Time};
+
+use super::{Event, State, World};
+use crate::history::Fact;
+use crate::inbox::{Arrival, Standing};
+use crate::invariant::Incurable;
+use crate::plan::{Act, Deed, Fault, Node, Plan};
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Everything may happen.
+    Storm,
+    /// Faults have ended; everything comes to rest.
+    Settling,
+    /// Nothing is to do, and so nothing must be done.
+    Resting,
+    /// Users look at everything for the last time.
+    Reading,
+    /// The history is complete.
+    Over,
+}
+
+/// How long the last reads may take at the most.
+const LAST_LOOK: Span = Span::from_secs(30);
+
+/// What keeps a run from being settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    Away(DeviceId),
+    Unheard(DeviceId),
+    Owes(DeviceId, usize),
+    GateClosed(DeviceId),
+    Partial(DeviceId),
+    Unsent(DeviceId, Remote, u32),
+    Sealed(DeviceId, Remote, u32),
+    Parked(DeviceId, Remote, u32),
+    Unpersisted(DeviceId),
+    Behind(DeviceId, Remote),
+    Unlisted(DeviceId, Remote),
+    /// The run made no end.
+    Endless,
+}
+
+impl World<'_> {
+    pub(super) fn is_storm(&self) -> bool {
+        self.phase == Phase::Storm
+    }
+
+    /// Files the end of the storm.
+    pub(super) fn file_phases(&mut self) {
+        self.file_end(Phase::Storm, self.plan.storm);
+    }
+
+    fn file_end(&mut self, phase: Phase, after: Span) {
+        let order = self.draw("phase");
+        self.file(self.now + Span(after.0.max(1)), order, Event::EndPhase(phase));
+    }
+
+    /// The longest that a phase may take has passed.
+    pub(super) fn end_phase(&mut self, phase: Phase) {
+        if phase != self.phase {
+            return;
+        }
+        match phase {
+            Phase::Storm => self.heal(),
+            Phase::Settling => {
+                let pending = self.all_pending();
+                self.settle(pending);
+            }
+            Phase::Resting => self.look_for_the_last_time(),
+            Phase::Reading | Phase::Over => self.finish(),
+        }
+    }
+
+    /// Ends a phase early whose aim is reached, at the end of a turn.
+    pub(super) fn advance_phase(&mut self) {
+        match self.phase {
+            Phase::Storm => {
+                if self.awaits_quiet() && self.unsettled(&mut |_| true) {
+                    self.quiet_has_come();
+                }
+            }
+            Phase::Settling => {
+                if self.unsettled(&mut |_| true) {
+                    self.settle(Vec::new());
+                }
+            }
+            Phase::Reading => {
+                let busy = |index: usize| {
+                    let desk = self.stations[index].inbox.desk();
+                    let owes = desk.standing.as_ref().is_some_and(|standing| standing.owed > 0);
+                    self.devices[index].is_up() && (owes || !desk.arrivals.is_empty())
+                };
+                if !(0..self.devices.len()).any(busy) {
+                    self.finish();
+                }
+            }
+            Phase::Resting | Phase::Over => {}
+        }
+    }
+
+    /// The storm is over.
+    fn heal(&mut self) {
+        self.close_script();
+        self.phase = Phase::Settling;
+        self.post.heal();
+        self.end_faults();
+        self.note(Node::World, Fact::Healed);
+        self.bring_back();
+        self.watch();
+        self.file_end(Phase::Settling, patience(self.plan));
+    }
+
+    /// From now on devices say how they stand whenever they have worked.
+    pub(super) fn watch(&mut self) {
+        for index in 0..self.devices.len() {
+            self.stations[index].inbox.desk().watched = true;
+            if self.devices[index].is_up() {
+                self.call(index, |_| {});
+            }
+        }
+    }
+
+    fn settle(&mut self, pending: Vec<String>) {
+        self.note(Node::World, Fact::Settled { pending });
+        self.phase = Phase::Resting;
+        let rest = Span(self.plan.timing.pull_every.0.saturating_mul(2));
+        self.file_end(Phase::Resting, rest);
+    }
+
+    /// A run that makes no end is ended.
+    pub(super) fn give_up(&mut self) {
+        if !self.recorder.entries.iter().any(|entry| matches!(entry.fact, Fact::Settled { .. })) {
+            let mut pending = vec![Pending::Endless.to_string()];
+            pending.extend(self.all_pending());
+            self.note(Node::World, Fact::Settled { pending });
+        }
+        self.finish();
+    }
+
+    fn look_for_the_last_time(&mut self) {
+        self.phase = Phase::Reading;
+        for index in 0..self.devices.len() {
+            let signed_in = |standing: &Standing| standing.signed_in;
+            let standing = self.stations[index].inbox.desk().standing.clone();
+            if self.devices[index].is_up() && standing.as_ref().is_some_and(signed_in) {
+                self.call(index, |desk| desk.arrivals.push_back(Arrival::Last));
+            }
+        }
+        self.file_end(Phase::Reading, LAST_LOOK);
+    }
+
+    /// Notes what the remotes hold, and stops.
+    fn finish(&mut self) {
+        for place in 0..self.doubles.len() {
+            let remote = self.plan.remotes[place].kind;
+            let stored = self.doubles[place].lock().expect("no double has panicked").stored();
+            for row in stored {
+                let (vault, id) = (row.row.vault, row.row.id);
+                let opened = self.keychain.open(vault, id, &row.row.blob);
+                let values = opened.iter().flat_map(|record| record.record().cells());
+                let values =
+                    values.map(|(field, cell)| (field, cell.payload.value.clone())).collect();
+                let contents = opened.as_ref().map(|record| self.recorder.contents(record));
+                self.note(Node::Remote(remote), Fact::Found { vault, id, contents, values });
+            }
+        }
+        self.phase = Phase::Over;
+    }
+
+    fn all_pending(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.unsettled(&mut |pending| {
+            lines.push(Named { pending, plan: self.plan }.to_string());
+            false
+        });
+        lines
+    }
+
+    /// Hands over what keeps the run from being settled until `enough`; true if nothing does.
+    fn unsettled(&self, enough: &mut dyn FnMut(Pending) -> bool) -> bool {
+        let mut settled = true;
+        let mut report = |pending| {
+            settled = false;
+            enough(pending)
+        };
+        // What costs little to look at first.
+        let looks = [Self::pending_inside, Self::pending_outside];
+        for look in looks {
+            for index in 0..self.devices.len() {
+                if self.is_left_out(index) {
+                    continue;
+                }
+                if look(self, index, &mut report) {
+                    return settled;
+                }
+            }
+        }
+        settled
+    }
+
+    /// Does settling not wait for this device?
+    fn is_left_out(&self, index: usize) -> bool {
+        let site = &self.devices[index];
+        match site.state {
+            State::New | State::Gone => true,
+            State::Off => self.is_storm(),
+            State::Running => self.isolated(site.id),
+        }
+    }
+
+    /// What a device knows of itself. True if enough was reported.
+    fn pending_inside(&self, index: usize, report: &mut dyn FnMut(Pending) -> bool) -> bool {
+        let site = &self.devices[index];
+        let device = site.id;
+        if !site.is_up() {
+            return report(Pending::Away(device));
+        }
+        let desk = self.stations[index].inbox.desk();
+        let Some(standing) = &desk.standing else { return report(Pending::Unheard(device)) };
+        if standing.owed > 0 && report(Pending::Owes(device, standing.owed)) {
+            return true;
+        }
+        if site.disk.is_busy() && report(Pending::Unpersisted(device)) {
+            return true;
+        }
+        if !standing.signed_in {
+            return false;
+        }
+        let status = &standing.status;
+        if !status.open && report(Pending::GateClosed(device)) {
+            return true;
+        }
+        if status.partial && report(Pending::Partial(device)) {
+            return true;
+        }
+        if self.weather.holds_keys(device) {
+            return false;
+        }
+        let scarred = self.scarred_rows();
+        for remote in self.plan.remotes.iter().map(|remote| remote.kind) {
+            let at = remote.index();
+            let spared = scarred.get(&(remote, VaultId::from(site.user))).copied().unwrap_or(0);
+            let (unsent, sealed, parked) =
+                (status.unsent[at], status.sealed[at], status.parked[at]);
+            let counts = [
+                (unsent, Pending::Unsent(device, remote, unsent)),
+                (sealed, Pending::Sealed(device, remote, sealed)),
+                (parked, Pending::Parked(device, remote, parked)),
+            ];
+            for (count, pending) in counts {
+                if count > spared && report(pending) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// How a device stands to the remotes. True if enough was reported.
+    fn pending_outside(&self, index: usize, report: &mut dyn FnMut(Pending) -> bool) -> bool {
+        let site = &self.devices[index];
+        let desk = self.stations[index].inbox.desk();
+        let Some(standing) = desk.standing.as_ref().filter(|standing| standing.signed_in) else {
+            return false;
+        };
+        let (device, vault) = (site.id, VaultId::from(site.user));
+        let healed_at = Time(self.plan.storm.0);
+        for (place, remote) in self.plan.remotes.iter().map(|remote| remote.kind).enumerate() {
+            let double = self.doubles[place].lock().expect("no double has panicked");
+            let at_head = match standing.cursors[remote.index()] {
+                Some(cursor) => double.is_at_head(vault, cursor),
+                None => !double.stored().iter().any(|row| row.row.vault == vault),
+            };
+            if !at_head && report(Pending::Behind(device, remote)) {
+                return true;
+            }
+            let listed = standing.listed_at[remote.index()].is_some_and(|at| at >= healed_at);
+            let must_list = !self.is_storm() && self.scars.unlisted.contains(&(remote, vault));
+            if must_list && !listed && report(Pending::Unlisted(device, remote)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What the plan made incurable, as the run ended.
+    pub(super) fn incurable(&self) -> Vec<Incurable> {
+        let mut incurable = Vec::new();
+        for (index, site) in self.devices.iter().enumerate() {
+            let standing = self.stations[index].inbox.desk().standing.clone();
+            let signed_in = standing.is_some_and(|standing| standing.signed_in);
+            if !site.is_up() || !signed_in || self.isolated(site.id) {
+                incurable.push(Incurable::Device(site.id));
+            }
+            if self.weather.holds_keys(site.id) {
+                incurable.push(Incurable::Keyless(site.id));
+            }
+        }
+        let rows = self.scars.rows.iter();
+        incurable.extend(rows.map(|(remote, vault, id)| Incurable::Row(*remote, *vault, *id)));
+        incurable.sort_unstable();
+        incurable
+    }
+}
+
+/// By when after the storm everything must have settled.
+fn patience(plan: &Plan) -> Span {
+    let bound = settle_bound(plan);
+    plan.settle_within.map_or(bound, |within| within.min(bound))
+}
+
+/// By when after the storm everything can be expected to have settled, whatever went wrong: the
+/// longest of every wait that a device may be in, one after the other.
+pub fn settle_bound(plan: &Plan) -> Span {
+    let (timing, network) = (&plan.timing, &plan.network);
+    let commit = plan.remotes.iter().map(|remote| remote.commit.high.0).max().unwrap_or(0);
+    let disk = plan.disk.commit.high.0 + plan.disk.answer.high.0;
+    let trip = 3 * network.p99.0 + network.grain.0;
+    let exchange = 2 * trip + commit + 2 * disk;
+    let page = plan.remotes.iter().map(|r| r.page).min().unwrap_or(1).min(timing.page).max(1);
+    let batch = plan.remotes.iter().map(|r| r.batch).min().unwrap_or(1).min(timing.batch).max(1);
+    let deeds = plan.steps.iter().filter(|step| matches!(step.act, Act::User(..))).count();
+    let rows = (plan.given.len() + deeds) as u64;
+    // Short pages happen, and saves that meet newer rows are tried again.
+    let pages = 4 + 2 * rows / u64::from(page);
+    let batches = 4 + 4 * rows / u64::from(batch);
+    let talk = (pages + batches) * exchange;
+    let rotations =
+        plan.steps.iter().filter(|step| matches!(step.act, Act::User(_, Deed::RotateKey))).count()
+            as u64;
+    let throttle = plan.steps.iter().filter_map(|step| match &step.act {
+        Act::Fault(Fault::Throttle(_, wait, _) | Fault::SlowCommits(wait, _)) => Some(wait.0),
+        _ => None,
+    });
+    let throttle = throttle.max().unwrap_or(0);
+    let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
+    let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
+    let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
+    let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
+    Span(talk + throttle + retries + keys + sign_in + waits)
+}
+
+/// A pending thing with the names that people use.
+struct Named<'a> {
+    pending: Pending,
+    plan: &'a Plan,
+}
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |device: DeviceId| self.plan.name(Node::Device(device));
+        let of = |remote: Remote| self.plan.name(Node::Remote(remote));
+        match self.pending {
+            Pending::Away(d) => write!(f, "{} has not come back", name(d)),
+            Pending::Unheard(d) => write!(f, "{} has not said how it stands", name(d)),
+            Pending::Owes(d, n) => write!(f, "{} owes its user {n} answers", name(d)),
+            Pending::GateClosed(d) => write!(f, "{}: the login gate is closed", name(d)),
+            Pending::Partial(d) => {
+                write!(f, "{}: one remote is not merged since the login", name(d))
+            }
+            Pending::Unsent(d, r, n) => write!(f, "{}: {n} records unsent to {}", name(d), of(r)),
+            Pending::Sealed(d, r, n) => write!(f, "{}: {n} rows of {} sealed", name(d), of(r)),
+            Pending::Parked(d, r, n) => write!(f, "{}: {n} rows parked for {}", name(d), of(r)),
+            Pending::Unpersisted(d) => write!(f, "{} waits for its disk", name(d)),
+            Pending::Behind(d, r) => write!(f, "{} is behind the head of {}", name(d), of(r)),
+            Pending::Unlisted(d, r) => {
+                write!(f, "{} has not listed {} since the faults ended", name(d), of(r))
+            }
+            Pending::Endless => f.write_str("the run makes no end"),
+        }
+    }
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endless => f.write_str("the run makes no end: too many events"),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}

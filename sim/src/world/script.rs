@@ -1,0 +1,162 @@
+//! The script: the steps of a plan and when each happens. A step may wait for the one before it, or
+//! for an event after that one; what it waited for may never come, and then it is skipped.
+
+use engine::time::{Span, Time};
+
+use super::{Event, World};
+use crate::history::{Fact, Letter};
+use crate::inbox::Arrival;
+use crate::plan::{Act, Node, Parcel, Plan, Step, Trigger, When};
+
+/// How far a plan has been played.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    /// The steps that have happened.
+    done: Vec<bool>,
+    /// The steps that wait for an event.
+    armed: Vec<usize>,
+    /// Is quiet waited for in this plan at all?
+    pub(super) needs_quiet: bool,
+}
+
+impl Script {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let needs_quiet =
+            plan.steps.iter().any(|step| matches!(step.when, When::On(Trigger::Quiet(_), _)));
+        Self { done: vec![false; plan.steps.len()], armed: Vec::new(), needs_quiet }
+    }
+}
+
+impl World<'_> {
+    /// Files every step that has a moment of its own, and arms the first one that has none.
+    pub(super) fn file_script(&mut self) {
+        for (step, Step { when, .. }) in self.plan.steps.iter().enumerate() {
+            if let When::At(at) = when {
+                self.file_step(*at, step);
+            }
+        }
+        self.prepare_step(0);
+    }
+
+    fn file_step(&mut self, at: Time, step: usize) {
+        let order = self.draw("step").and(step as u64);
+        self.file(at, order, Event::Step(step));
+    }
+
+    /// The step before this one has happened.
+    fn prepare_step(&mut self, step: usize) {
+        match self.plan.steps.get(step).map(|step| &step.when) {
+            Some(When::After(span)) => self.file_step(self.now + *span, step),
+            Some(When::On(trigger, _)) => {
+                self.script.armed.push(step);
+                if let Trigger::Quiet(at_most) = trigger {
+                    let order = self.draw("quiet").and(step as u64);
+                    let at = self.now + Span(at_most.0.max(1));
+                    self.file(at, order, Event::QuietEnough(step));
+                }
+            }
+            Some(When::At(_)) | None => {}
+        }
+    }
+
+    /// A step happens.
+    pub(super) fn take_step(&mut self, step: usize) {
+        if !self.is_storm() {
+            return;
+        }
+        self.script.done[step] = true;
+        let number = u32::try_from(step).expect("a plan has fewer steps");
+        match &self.plan.steps[step].act {
+            Act::User(device, deed) => {
+                let order = self.draw("deed").and(step as u64);
+                let arrival = Arrival::Deed(number, deed.clone());
+                self.file(self.now, order, Event::Give(*device, None, Box::new(arrival)));
+            }
+            Act::Fault(fault) => {
+                if !self.begin_fault(step, fault) {
+                    self.note(Node::World, Fact::Skipped(number));
+                }
+            }
+            Act::Wait => {}
+        }
+        self.prepare_step(step + 1);
+    }
+
+    /// The storm is over: what has not happened by now is skipped.
+    pub(super) fn close_script(&mut self) {
+        self.script.armed.clear();
+        for step in 0..self.script.done.len() {
+            if !self.script.done[step] {
+                let node = match &self.plan.steps[step].act {
+                    Act::User(device, _) => Node::Device(*device),
+                    Act::Fault(_) | Act::Wait => Node::World,
+                };
+                self.note(node, Fact::Skipped(u32::try_from(step).expect("steps are few")));
+            }
+        }
+    }
+
+    /// A fact may be what an armed step waits for.
+    pub(super) fn watch_for_triggers(&mut self, node: Node, fact: &Fact) {
+        if self.script.armed.is_empty() {
+            return;
+        }
+        let mut armed = std::mem::take(&mut self.script.armed);
+        armed.retain(|&step| !self.fires(step, |trigger| is_it(trigger, node, fact)));
+        self.script.armed = armed;
+    }
+
+    /// Everything is quiet.
+    pub(super) fn quiet_has_come(&mut self) {
+        let mut armed = std::mem::take(&mut self.script.armed);
+        armed.retain(|&step| !self.fires(step, |trigger| matches!(trigger, Trigger::Quiet(_))));
+        self.script.armed = armed;
+    }
+
+    /// Does a step wait for quiet?
+    pub(super) fn awaits_quiet(&self) -> bool {
+        let quiet =
+            |step: &usize| matches!(self.plan.steps[*step].when, When::On(Trigger::Quiet(_), _));
+        self.script.armed.iter().any(quiet)
+    }
+
+    pub(super) fn stop_waiting_for_quiet(&mut self, step: usize) {
+        let mut armed = std::mem::take(&mut self.script.armed);
+        armed.retain(|&other| other != step || !self.fires(step, |_| true));
+        self.script.armed = armed;
+    }
+
+    /// Files a step if this is its trigger. It fires no sooner than a millisecond after the event.
+    fn fires(&mut self, step: usize, is_it: impl Fn(&Trigger) -> bool) -> bool {
+        let When::On(trigger, after) = &self.plan.steps[step].when else { return false };
+        let fires = is_it(trigger);
+        if fires {
+            self.file_step(self.now + Span(after.0.max(1)), step);
+        }
+        fires
+    }
+}
+
+fn is_it(trigger: &Trigger, node: Node, fact: &Fact) -> bool {
+    let matches = |wanted: (Node, Parcel, Node), from, letter: &Letter, to| {
+        wanted == (from, letter.parcel, to)
+    };
+    match (trigger, fact) {
+        (Trigger::Got(to, parcel, from), Fact::Delivered { from: sender, letter, .. }) => {
+            matches((*from, *parcel, *to), *sender, letter, node)
+        }
+        (Trigger::Sent(from, parcel, to), Fact::Sent { to: receiver, letter, .. })
+        | (Trigger::Lost(from, parcel, to), Fact::Lost { to: receiver, letter, .. }) => {
+            matches((*from, *parcel, *to), node, letter, *receiver)
+        }
+        (Trigger::Committed(device), Fact::Durable(_)) => node == Node::Device(*device),
+        (
+            Trigger::Got(..)
+            | Trigger::Sent(..)
+            | Trigger::Lost(..)
+            | Trigger::Committed(_)
+            | Trigger::Quiet(_),
+            _,
+        ) => false,
+    }
+}

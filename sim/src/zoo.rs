@@ -1,0 +1,231 @@
+//! The zoo: each known bug switched on alone, to see whether the judges catch it.
+//!
+//! Which judge must catch which flaw stands here, and nowhere else: the engine knows no judge, and
+//! a judge knows no flaw.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::flaw::{Flaw, Flaws};
+
+use crate::capsule::BUILD;
+use crate::invariant::Invariant;
+use crate::plan::Plan;
+use crate::pool::{Ended, Event, Pool, fresh};
+use crate::report::{Beast, Catches, Tamed, Zoo};
+use crate::run::run;
+use crate::scenario::Expect;
+use crate::shrink;
+use crate::trial::{Chosen, Signature};
+
+/// After so many catches a flaw is measured well enough.
+const ENOUGH: u64 = 60;
+
+/// Most seeds of a scenario that names a flaw.
+const NAMED_SEEDS: u64 = 100;
+
+/// How long one caught plan is shrunk.
+const SHRINK: Duration = Duration::from_secs(30);
+
+/// What to measure.
+#[derive(Debug)]
+pub struct Wish {
+    /// Which flaws.
+    pub flaws: Vec<Flaw>,
+    /// The scenarios that name no flaw, taken in turn.
+    pub general: Vec<Chosen>,
+    /// All scenarios: those that name a flaw are taken for it.
+    pub all: Vec<Chosen>,
+    /// Most seeds per flaw on the general scenarios, over all of them.
+    pub seeds: u64,
+}
+
+/// What the zoo reports while it measures.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// A flaw is being measured.
+    Measuring(Flaw),
+    /// A seed is done.
+    Done {
+        /// Was something violated?
+        failed: bool,
+    },
+    /// A caught plan is being shrunk.
+    Shrinking(&'a Signature),
+    /// A seed takes long.
+    Slow(&'a str, Duration),
+    /// Nothing, for a moment.
+    Idle,
+}
+
+/// Who must catch a flaw.
+pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
+    use Invariant as I;
+    match flaw {
+        Flaw::DeepSync001 => &[I::NoLostWrites, I::RemotesAgree],
+        Flaw::DeepSync001b => &[I::NoLostWrites, I::UnsentEditsSurvive],
+        Flaw::DeepSync002 | Flaw::DeepSync002c | Flaw::Fb19 => {
+            &[I::CursorsAreSafe, I::NoLostWrites]
+        }
+        Flaw::DeepSync002e | Flaw::Fb13 => &[I::CursorsAreSafe, I::CrashesLoseNothing],
+        Flaw::DeepSync003 | Flaw::Fb06 | Flaw::Fb18 => &[I::UnsentEditsSurvive, I::NoLostWrites],
+        Flaw::DeepSync003b => &[I::UnsentEditsSurvive],
+        Flaw::SealOverwrite | Flaw::Fb01 | Flaw::Fb24 | Flaw::Fb25 => &[I::NoLostWrites],
+        Flaw::WriteUnsynced => &[I::CrashesLoseNothing, I::NoLostWrites],
+        Flaw::LoginExposesFirst => &[I::LoginsAreWhole],
+        Flaw::AuthRestoreRace => &[I::NoLostWrites, I::LoginsAreWhole],
+        Flaw::CvNilmapStrategy => &[I::NothingPanics],
+        Flaw::CvStrategyPanic => &[I::NothingPanics, I::SystemSettles],
+        Flaw::CvStrategyOrder => &[I::CopiesConverge],
+        Flaw::FixedRetry | Flaw::Fb12 | Flaw::Fb27 => &[I::SystemSettles],
+        Flaw::RlsOff => &[I::UsersAreIsolated],
+        Flaw::Fb02 | Flaw::Fb07 => &[I::CursorsAreSafe],
+        Flaw::Fb03 => &[I::NoResurrectedDeletes],
+        Flaw::Fb04 => &[I::NoLostWrites, I::OutcomesAreHonest],
+        Flaw::Fb11 | Flaw::Fb21 | Flaw::Fb28 => &[I::NoLostWrites, I::NoResurrectedDeletes],
+    }
+}
+
+/// A failing plan and the violation that its flaw is known by.
+type Caught = Option<(Plan, Signature)>;
+
+/// Measures what is wished. The flag says whether it was interrupted; then the last row may hold
+/// fewer seeds than asked for.
+pub fn measure(
+    wish: &Wish,
+    pool: &Pool,
+    mut hear: impl FnMut(News<'_>),
+) -> Result<(Zoo, bool), String> {
+    let mut rows = Vec::new();
+    let mut stopped = false;
+    for &flaw in &wish.flaws {
+        hear(News::Measuring(flaw));
+        let (beast, interrupted) = measure_one(wish, flaw, pool, &mut hear)?;
+        rows.push(beast);
+        stopped = interrupted;
+        if stopped {
+            break;
+        }
+    }
+    let on = wish.general.iter().map(|chosen| chosen.scenario.name.clone()).collect();
+    Ok((Zoo { build: BUILD.to_owned(), on, seeds: wish.seeds, enough: ENOUGH, rows }, stopped))
+}
+
+fn measure_one(
+    wish: &Wish,
+    flaw: Flaw,
+    pool: &Pool,
+    hear: &mut impl FnMut(News<'_>),
+) -> Result<(Beast, bool), String> {
+    let (general, mut caught, mut stopped) = catches(&wish.general, flaw, wish.seeds, pool, hear)?;
+    let naming: Vec<Chosen> = wish.all.iter().filter(|it| names(it, flaw)).cloned().collect();
+    let mut named = None;
+    if !stopped && !naming.is_empty() {
+        let seeds = NAMED_SEEDS * naming.len() as u64;
+        let (found, first, interrupted) = catches(&naming, flaw, seeds, pool, hear)?;
+        (named, stopped) = (Some(found), interrupted);
+        caught = caught.or(first);
+    }
+    let shrunk = match caught {
+        Some((plan, signature)) if !stopped => tame(&plan, &signature, pool, hear)?,
+        Some(_) | None => None,
+    };
+    Ok((Beast { flaw, expected: expected(flaw), general, named, shrunk }, stopped))
+}
+
+fn names(chosen: &Chosen, flaw: Flaw) -> bool {
+    let violates = |expect: &Expect| matches!(expect, Expect::Violates { .. });
+    chosen.scenario.verdicts.with.iter().any(|(of, expect, _)| *of == flaw && violates(expect))
+}
+
+/// Takes seeds of the scenarios in turn until there are enough catches.
+fn catches(
+    scenarios: &[Chosen],
+    flaw: Flaw,
+    seeds: u64,
+    pool: &Pool,
+    hear: &mut impl FnMut(News<'_>),
+) -> Result<(Catches, Caught, bool), String> {
+    let mut found = Catches::default();
+    let mut first = None;
+    let mut trouble = None;
+    let count = scenarios.len() as u64;
+    let trials = (0..if count == 0 { 0 } else { seeds }).map(|turn| {
+        let chosen = &scenarios[(turn % count) as usize];
+        let scenario = Arc::clone(&chosen.scenario);
+        let flaws = Flaws::only(flaw);
+        crate::trial::Trial { scenario, seed: turn / count, flaws, twice: false }
+    });
+    let ended = pool.each(
+        trials,
+        |trial| trial.label(),
+        |trial| trial.run(),
+        |event| match event {
+            Event::Idle => {
+                hear(News::Idle);
+                ControlFlow::Continue(())
+            }
+            Event::Slow(label, running) => {
+                hear(News::Slow(label, running));
+                ControlFlow::Continue(())
+            }
+            Event::Done { result: Err(panic), .. } => {
+                trouble = Some(format!("the harness panicked: {panic}"));
+                ControlFlow::Break(())
+            }
+            Event::Done { result: Ok(tried), .. } => {
+                hear(News::Done { failed: tried.failed.is_some() });
+                if let Some(caught) = found.take(flaw, tried.failed) {
+                    first.get_or_insert(caught);
+                }
+                let enough = found.at.len() as u64 >= ENOUGH;
+                if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+        },
+    );
+    trouble.map_or(Ok((found, first, ended == Ended::Stopped)), Err)
+}
+
+impl Catches {
+    fn take(&mut self, flaw: Flaw, failed: Option<Box<(Plan, crate::run::Outcome)>>) -> Caught {
+        self.seeds += 1;
+        let (plan, outcome) = *failed?;
+        let mut judges: Vec<Invariant> = outcome.violations.iter().map(|it| it.invariant).collect();
+        judges.sort_unstable();
+        judges.dedup();
+        judges.into_iter().for_each(|judge| *self.by.entry(judge).or_default() += 1);
+        let mut named = outcome.violations.iter();
+        let named = named.find(|it| expected(flaw).contains(&it.invariant))?;
+        self.at.push(self.seeds);
+        Some((plan, Signature::of(named)))
+    }
+}
+
+/// Shrinks a caught plan and runs it with the flaw off.
+fn tame(
+    plan: &Plan,
+    signature: &Signature,
+    pool: &Pool,
+    hear: &mut impl FnMut(News<'_>),
+) -> Result<Option<Tamed>, String> {
+    hear(News::Shrinking(signature));
+    let heard = || hear(News::Idle);
+    let Some(small) = shrink::shrink(pool, plan, signature, Some(SHRINK), heard) else {
+        return Ok(None);
+    };
+    let sound = Plan { flaws: Flaws::NONE, ..small.plan.clone() };
+    let passes_without = fresh(move || run(&sound).violations.is_empty())?;
+    let size = shrink::size(&small.plan, &small.outcome);
+    Ok(Some(Tamed { size, minimal: small.minimal, passes_without }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flaw_has_a_judge() {
+        assert!(Flaw::ALL.iter().all(|flaw| !expected(*flaw).is_empty()));
+    }
+}

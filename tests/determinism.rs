@@ -1,0 +1,282 @@
+//! One plan has one history: whoever takes the turns, and in whatever order nodes work.
+
+use engine::device::Timing;
+use engine::flaw::Flaws;
+use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
+use engine::record::Value;
+use engine::remote::Ending;
+use engine::time::{Span, Time};
+use sim::history::{Answered, Fact};
+use sim::plan::{
+    Act, Chance, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel,
+    Plan, RemotePlan, SignIn, SpanRange, Start, Step, Trigger, When,
+};
+use sim::random::Stream;
+use sim::run::{Driver, Outcome, run_with};
+
+const NAME: FieldId = FieldId(0);
+const KCAL: FieldId = FieldId(1);
+const TAGS: FieldId = FieldId(2);
+const PORTIONS: FieldId = FieldId(3);
+const NOTE: FieldId = FieldId(4);
+
+fn meal(key: u32) -> RecordId {
+    RecordId { kind: Kind::Meal, key }
+}
+
+fn range(low: u64, high: u64) -> SpanRange {
+    SpanRange { low: Span(low), high: Span(high) }
+}
+
+/// A small installation without steps.
+fn calm(nature: u64, devices: u16) -> Plan {
+    let device = |n: u16| DevicePlan {
+        name: format!("device-{n}"),
+        user: UserId(u16::from(n + 1 == devices && devices > 2)),
+        start: if n == 1 { Start::Fresh(Time(500)) } else { Start::Prepared(Time(u64::from(n))) },
+        clock_offset_ms: i64::from(n) * 1_500 - 2_000,
+        clock_drift_ppm: 100 - 70 * i32::from(n),
+    };
+    let remote = |kind, name: &str| RemotePlan {
+        name: name.into(),
+        kind,
+        page: 5,
+        batch: 4,
+        commit: range(0, 30),
+    };
+    Plan {
+        scenario: "determinism".into(),
+        seed: nature,
+        nature,
+        users: vec!["anna".into(), "ben".into()],
+        devices: (0..devices).map(device).collect(),
+        remotes: vec![remote(Remote::Zone, "cloudkit"), remote(Remote::Rows, "supabase")],
+        given: (0..12)
+            .map(|key| Given {
+                user: UserId(u16::from(key > 9)),
+                id: meal(key),
+                set: vec![
+                    (NAME, Value::Text(format!("meal {key}"))),
+                    (KCAL, Value::Int(i64::from(key))),
+                    (NOTE, Value::Text("as given".into())),
+                ],
+            })
+            .collect(),
+        timing: Timing {
+            pull_every: Span(8_000),
+            relist_every: Span(60_000),
+            login_patience: Span(10_000),
+            timeout: Span(3_000),
+            retry_base: Span(250),
+            retry_cap: Span(8_000),
+            page: 6,
+            batch: 5,
+        },
+        network: Network {
+            grain: Span(10),
+            typical: Span(40),
+            p99: Span(400),
+            loss: Chance(20_000),
+            duplicate: Chance(10_000),
+            reply_loss: Chance(10_000),
+            hint_loss: Chance(300_000),
+        },
+        disk: Disk { commit: range(1, 8), answer: range(1, 3) },
+        keychain: range(200, 3_000),
+        sign_in: SignIn {
+            delay: range(50, 400),
+            valid: Span(30_000),
+            expired_first: Chance(200_000),
+            foreign_first: Chance(200_000),
+        },
+        steps: Vec::new(),
+        storm: Span(40_000),
+        at_end: Vec::new(),
+        settle_within: None,
+        flaws: Flaws::NONE,
+    }
+}
+
+/// The same in a storm in which everything that can happen does.
+fn stormy(nature: u64) -> Plan {
+    let mut plan = calm(nature, 4);
+    plan.devices.push(DevicePlan {
+        name: "copy".into(),
+        start: Start::Cloned,
+        ..plan.devices[0].clone()
+    });
+    let mut draws = Stream::named(nature, "determinism");
+    for _ in 0..120 {
+        let at = When::At(Time(1_000 + draws.below(38_000)));
+        let device = DeviceId(u16::try_from(draws.below(4)).unwrap());
+        let id = meal(u32::try_from(draws.below(12)).unwrap());
+        let n = draws.below(1_000);
+        let deed = match draws.below(10) {
+            0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
+            1 => Deed::Increment(id, PORTIONS, i64::try_from(n).unwrap()),
+            2 => Deed::Delete(id),
+            3 => Deed::Undelete(id),
+            4 => Deed::Open(id),
+            5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
+            6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
+            7 => Deed::RotateKey,
+            8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
+            _ => Deed::Edit(id, vec![(KCAL, Value::Int(i64::try_from(n).unwrap()))]),
+        };
+        plan.steps.push(Step { when: at, act: Act::User(device, deed) });
+    }
+    let (phone, other) = (DeviceId(0), DeviceId(2));
+    let anna = UserId(0);
+    let for_a_while = Lasting::For(Span(3_000));
+    let node = Node::Device(phone);
+    let faults = [
+        Fault::SaveImage(other),
+        Fault::Crash(phone, Span(700)),
+        Fault::Cut(node, Node::Remote(Remote::Zone), for_a_while),
+        Fault::Offline(other, for_a_while),
+        Fault::SlowLink(phone, Remote::Rows, 5, for_a_while),
+        Fault::LoseReplies(Remote::Zone, for_a_while),
+        Fault::LoseHints(Remote::Rows, Lasting::Storm),
+        Fault::Pause(DeviceId(1), Span(1_500)),
+        Fault::ClockJump(other, -90_000),
+        Fault::DiskFull(DeviceId(1), Lasting::For(Span(300))),
+        Fault::DiskSlow(phone, 20, for_a_while),
+        Fault::HoldKeys(other, for_a_while),
+        Fault::ExpireCredential(phone),
+        Fault::Outage(Remote::Rows, for_a_while),
+        Fault::Throttle(Remote::Zone, Span(900), for_a_while),
+        Fault::ExpireCursors(Remote::Zone),
+        Fault::ExpireCursors(Remote::Rows),
+        Fault::HideRow(anna, meal(1), for_a_while),
+        Fault::CorruptRow(Remote::Zone, anna, meal(2), None, for_a_while),
+        Fault::RejectRow(Remote::Rows, anna, meal(3), for_a_while),
+        Fault::EndZone(anna, Ending::EncryptedDataReset),
+        Fault::DropPolicy(for_a_while),
+        Fault::SlowCommits(Span(1_000), for_a_while),
+        Fault::Intrude(Remote::Rows, anna),
+        Fault::Intrude(Remote::Zone, anna),
+        Fault::RestoreImage(other, Span(400)),
+        Fault::Clone(phone, DeviceId(4)),
+        Fault::Destroy(other),
+    ];
+    for (n, fault) in faults.into_iter().enumerate() {
+        let at = Time(3_000 + 1_200 * n as u64 + draws.below(1_000));
+        plan.steps.push(Step { when: When::At(at), act: Act::Fault(fault) });
+    }
+    let got = Trigger::Got(node, Parcel::Pull, Node::Remote(Remote::Rows));
+    plan.steps.push(Step { when: When::On(got, Span(1)), act: Act::User(phone, Deed::Sync) });
+    plan.steps.push(Step {
+        when: When::On(Trigger::Quiet(Span(500)), Span(0)),
+        act: Act::User(phone, Deed::Read(meal(0))),
+    });
+    plan
+}
+
+fn madsim(plan: &Plan, seed: u64) -> Outcome {
+    run_with(plan, Driver::Madsim { seed })
+}
+
+/// Where two histories part, for a failure that someone has to read.
+fn parting(one: &Outcome, two: &Outcome) -> String {
+    let lines = |outcome: &Outcome| -> Vec<String> {
+        outcome.history.iter().map(|entry| format!("{entry:?}")).collect()
+    };
+    let (one, two) = (lines(one), lines(two));
+    let at = one.iter().zip(&two).position(|(one, two)| one != two);
+    let at = at.unwrap_or(one.len().min(two.len()));
+    format!("fact {at}:\n  {:?}\n  {:?}", one.get(at), two.get(at))
+}
+
+#[test]
+fn one_plan_has_one_history_under_every_madsim_seed_and_under_the_bare_loop() {
+    for nature in 0..6 {
+        let plan = stormy(nature);
+        let bare = run_with(&plan, Driver::Bare);
+        for seed in [0, 1, 77] {
+            let other = madsim(&plan, seed);
+            assert!(bare.digest == other.digest, "{}", parting(&bare, &other));
+            assert_eq!(bare.coverage, other.coverage);
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_the_storm_begins() {
+    let coverage = run_with(&stormy(3), Driver::Bare).coverage;
+    for fault in [
+        "save-image",
+        "crash",
+        "cut",
+        "offline",
+        "slow-link",
+        "lose-replies",
+        "lose-hints",
+        "pause",
+        "clock-jump",
+        "disk-full",
+        "disk-slow",
+        "hold-keys",
+        "expire-credential",
+        "outage",
+        "throttle",
+        "expire-cursors",
+        "hide-row",
+        "corrupt-row",
+        "reject-row",
+        "end-zone",
+        "drop-policy",
+        "slow-commits",
+        "intrude",
+        "restore-image",
+        "clone",
+        "destroy",
+    ] {
+        assert!(coverage.contains_key(fault), "{fault} did not happen: {coverage:?}");
+    }
+}
+
+#[test]
+fn runs_settle_and_everyone_has_the_last_look() {
+    for nature in 0..6 {
+        for plan in [calm(nature, 4), stormy(nature)] {
+            let outcome = run_with(&plan, Driver::Bare);
+            let settled = outcome.history.iter().find_map(|entry| match &entry.fact {
+                Fact::Settled { pending } => Some(pending.clone()),
+                _ => None,
+            });
+            assert_eq!(settled.as_deref(), Some(&[][..]), "nature {nature}");
+            let lists = outcome
+                .history
+                .iter()
+                .filter(|entry| matches!(entry.fact, Fact::Answered(_, Answered::Listed(_))));
+            assert!(lists.count() >= 3);
+        }
+    }
+}
+
+#[test]
+fn leaving_a_step_out_leaves_the_devices_of_other_people_as_they_were() {
+    let plan = stormy(5);
+    let stranger = Node::Device(DeviceId(3));
+    let facts = |plan: &Plan| -> Vec<String> {
+        let outcome = run_with(plan, Driver::Bare);
+        let storm = Time(plan.storm.0);
+        let of_stranger = |entry: &&sim::history::Entry| {
+            entry.node == stranger && entry.at < storm && !matches!(entry.fact, Fact::Sent { .. })
+        };
+        outcome
+            .history
+            .iter()
+            .filter(of_stranger)
+            .filter(|entry| {
+                matches!(entry.fact, Fact::Asked(..) | Fact::Answered(..) | Fact::Durable(_))
+            })
+            .map(|entry| format!("{:?} {:?}", entry.at, std::mem::discriminant(&entry.fact)))
+            .collect()
+    };
+    let mut less = plan.clone();
+    let own = |step: &Step| matches!(step.act, Act::User(DeviceId(0), Deed::Edit(..)));
+    let at = less.steps.iter().position(own).expect("there is one");
+    less.steps[at].act = Act::Wait;
+    assert_eq!(facts(&plan), facts(&less));
+}

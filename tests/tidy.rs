@@ -1,0 +1,327 @@
+//! The house rules that a compiler does not check: who may know whom, and what never lands.
+//!
+//! A rule is a row of [`RULES`]: where it holds, what it bans, what to do instead, and a small bad
+//! source. The sources are read with comments and the insides of strings blanked, so a word in a
+//! sentence is no offence. The test that every rule bites keeps this file honest.
+
+mod files;
+mod source;
+
+use source::{Source, sources};
+
+/// A house rule.
+struct Rule {
+    /// The modules that it holds for: `sim/src/report` is that file and its folder.
+    of: &'static [&'static str],
+    /// Those that it does not hold for.
+    but: &'static [&'static str],
+    check: Check,
+    instead: &'static str,
+    /// Where the rule holds, a source that breaks it once.
+    bad: (&'static str, &'static str),
+}
+
+enum Check {
+    /// These words do not occur in code.
+    NoWord(&'static [&'static str]),
+    /// These do not occur anywhere, comments included.
+    NoText(&'static [&'static str]),
+    /// Of this crate, nothing but these modules is named.
+    Only(&'static str, &'static [&'static str]),
+    /// Of this crate, these modules are not named.
+    Never(&'static str, &'static [&'static str]),
+}
+
+const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
+/// The modules that play a run.
+const STAGE: &[&str] = &[
+    "agenda", "clock", "disk", "fault", "inbox", "keychain", "post", "remote", "shell", "volume",
+    "workload", "world",
+];
+
+/// All that takes part in a run.
+const IN_A_RUN: &[&str] = &[
+    "sim/src/agenda",
+    "sim/src/clock",
+    "sim/src/disk",
+    "sim/src/fault",
+    "sim/src/history",
+    "sim/src/inbox",
+    "sim/src/invariant",
+    "sim/src/keychain",
+    "sim/src/plan",
+    "sim/src/post",
+    "sim/src/random",
+    "sim/src/remote",
+    "sim/src/run",
+    "sim/src/scenario",
+    "sim/src/shell",
+    "sim/src/workload",
+    "sim/src/world",
+];
+
+const RULES: &[Rule] = &[
+    // 1. The engine is pure.
+    Rule {
+        of: &["src"],
+        but: &[],
+        check: Check::NoWord(&["madsim", "tokio", "tracing", "clap", "insta", "anstream"]),
+        instead: "the engine does not know who drives it: return an output",
+        bad: ("src/device.rs", "use madsim::time::sleep;"),
+    },
+    Rule {
+        of: &["src"],
+        but: &[],
+        check: Check::Never("std", &["env", "fs", "net", "os", "process", "thread"]),
+        instead: "the engine has no world of its own: take it as an input, return an output",
+        bad: ("src/device/pull.rs", "use std::{fmt, fs::File};"),
+    },
+    Rule {
+        of: &["src"],
+        but: &[],
+        check: Check::NoWord(&["Instant", "SystemTime"]),
+        instead: "the engine is told the time: take `now` as an argument",
+        bad: ("src/time.rs", "let now = std::time::Instant::now();"),
+    },
+    Rule {
+        of: &["src"],
+        but: &[],
+        check: Check::NoWord(&["async", ".await", "Future"]),
+        instead: "what takes time comes back as an input",
+        bad: ("src/device.rs", "pub async fn pull() {}"),
+    },
+    // 2. A judge hears testimony and was not at the scene.
+    Rule {
+        of: &["sim/src/invariant"],
+        but: &[],
+        check: Check::Only("crate", &["history", "invariant", "plan"]),
+        instead: "judge by what the history says; if it does not say it, add a fact",
+        bad: ("sim/src/invariant/writes.rs", "use crate::{history::Fact, world::World};"),
+    },
+    Rule {
+        of: &["sim/src/invariant"],
+        but: &[],
+        check: Check::Only("engine", &["device", "id", "record", "remote", "schema", "time"]),
+        instead: "share ids, values and times with the engine, and none of its decisions",
+        bad: ("sim/src/invariant.rs", "let shown = engine::view::Registry::new(none);"),
+    },
+    Rule {
+        of: &["sim/src/invariant"],
+        but: &[],
+        check: Check::Only("engine::record", &["Payload", "Value"]),
+        instead: "keep sets of tokens: a judge that merges as the engine does excuses its bugs",
+        bad: ("sim/src/invariant.rs", "use engine::record::{Record, Value};"),
+    },
+    // 3. A report shows what was found and finds nothing.
+    Rule {
+        of: &["sim/src/report"],
+        but: &[],
+        check: Check::Never("crate", STAGE),
+        instead: "a report reads the history, the plan and the outcome",
+        bad: ("sim/src/report/story.rs", "use crate::post::Mail;"),
+    },
+    // 4. A scenario is plain data and does not know its interpreter.
+    Rule {
+        of: &["sim/src/scenario", "sim/src/plan"],
+        but: &[],
+        check: Check::Never("crate", STAGE),
+        instead: "say it in the plan and let the stage act on it",
+        bad: ("sim/src/scenario/draw.rs", "use crate::world::World;"),
+    },
+    Rule {
+        of: &["sim/src/scenario", "sim/src/plan"],
+        but: &[],
+        check: Check::Never("engine", &["entropy", "message", "seal", "view"]),
+        instead: "a scenario names devices, records and values, nothing inside them",
+        bad: ("sim/src/scenario/draw.rs", "use engine::seal::Keyring;"),
+    },
+    // 5. A workload is a user.
+    Rule {
+        of: &["sim/src/workload"],
+        but: &[],
+        check: Check::Never("engine", &["flaw", "seal"]),
+        instead: "a user can read, write and wait: go through Ask and Answer",
+        bad: ("sim/src/workload.rs", "let key = engine::seal::Key([0; 32]);"),
+    },
+    // 6. Faults happen to the environment.
+    Rule {
+        of: &["sim/src/fault"],
+        but: &[],
+        check: Check::Never("engine", &["device", "record", "seal", "view", "flaw"]),
+        instead: "act on links, disks, clocks, remotes and nodes; a bug of the engine is a flaw",
+        bad: ("sim/src/fault.rs", "use engine::device::Device;"),
+    },
+    // 7. Whoever runs many runs knows only `run`.
+    Rule {
+        of: &[
+            "sim/src/capsule",
+            "sim/src/cli",
+            "sim/src/doctor",
+            "sim/src/explain",
+            "sim/src/main",
+            "sim/src/pool",
+            "sim/src/shrink",
+            "sim/src/sweep",
+            "sim/src/trial",
+            "sim/src/zoo",
+        ],
+        but: &[],
+        check: Check::Never("crate", STAGE),
+        instead: "a run is a function from a plan to an outcome: call run::run",
+        bad: ("sim/src/shrink.rs", "use crate::disk;"),
+    },
+    // 8. One place for the runtime, for threads, for printing, for randomness, for real time.
+    Rule {
+        of: &["sim", "bench"],
+        but: &["sim/src/run", "sim/src/world", "sim/src/shell", "sim/src/inbox"],
+        check: Check::NoWord(&["madsim::"]),
+        instead: "only run, world, shell and inbox know the runtime",
+        bad: ("sim/src/post.rs", "let now = madsim::time::Instant::now();"),
+    },
+    Rule {
+        of: &["sim"],
+        but: &["sim/src/pool"],
+        check: Check::NoWord(&["thread::spawn", "thread::Builder", "thread::scope"]),
+        instead: "hand the work to the pool",
+        bad: ("sim/src/sweep.rs", "std::thread::spawn(work);"),
+    },
+    Rule {
+        of: &["sim"],
+        but: &["sim/src/cli", "sim/src/main", "sim/src/report"],
+        check: Check::NoWord(&["print!", "println!", "eprint!", "eprintln!", "stdout", "stderr"]),
+        instead: "return a value and let the command line or a report print it",
+        bad: ("sim/src/world.rs", "println!(\"here\");"),
+    },
+    Rule {
+        of: &["src", "sim"],
+        but: &["src/entropy", "sim/src/random"],
+        check: Check::NoWord(&["rand_chacha", "rand_core", "ChaCha8Rng", "SeedableRng"]),
+        instead: "draw from engine::entropy, or from a stream or a keyed draw of sim::random",
+        bad: ("sim/src/post.rs", "use rand_chacha::ChaCha8Rng;"),
+    },
+    Rule {
+        of: IN_A_RUN,
+        but: &[],
+        check: Check::NoWord(&["Instant", "SystemTime"]),
+        instead: "a run has only simulated time: take engine::time::Time as an argument",
+        bad: ("sim/src/clock.rs", "let now = Instant::now();"),
+    },
+    // 9. Judges, users, faults and doubles do not know which bug is switched on.
+    Rule {
+        of: &[
+            "sim/src/clock",
+            "sim/src/disk",
+            "sim/src/fault",
+            "sim/src/invariant",
+            "sim/src/keychain",
+            "sim/src/post",
+            "sim/src/remote",
+            "sim/src/workload",
+        ],
+        but: &[],
+        check: Check::NoWord(&["Flaw", "Flaws", "flaw", "flaws"]),
+        instead: "judge, use, break and serve the product as if it had no switches",
+        bad: ("sim/src/invariant/writes.rs", "if plan.flaws.has(Flaw::Fb01) {}"),
+    },
+    // What never lands.
+    Rule {
+        of: EVERYWHERE,
+        but: &[],
+        check: Check::NoWord(&["HashMap", "HashSet", "RandomState", "DefaultHasher"]),
+        instead: "iteration order is part of a run: use BTreeMap, BTreeSet or a sorted Vec",
+        bad: ("bench/src/main.rs", "let seen = std::collections::HashSet::new();"),
+    },
+    Rule {
+        of: EVERYWHERE,
+        but: &[],
+        check: Check::NoWord(&["select!", "join!"]),
+        instead: "wait on one inbox: the order of branches is not drawn from the seed",
+        bad: ("sim/src/shell.rs", "tokio::select! { a = b => {} }"),
+    },
+    Rule {
+        of: EVERYWHERE,
+        but: &[],
+        check: Check::NoWord(&["todo!", "unimplemented!", "dbg!"]),
+        instead: "finish it, or leave the room empty",
+        bad: ("src/view.rs", "fn show() { todo!() }"),
+    },
+    Rule {
+        of: EVERYWHERE,
+        but: &["tests/tidy"],
+        check: Check::NoText(&["FIXME", "TODO", "XXX", "HACK"]),
+        instead: "fix it, or write down the scenario that shows it",
+        bad: ("sim/src/post.rs", "// FIXME: sometimes lost"),
+    },
+    Rule {
+        of: EVERYWHERE,
+        but: &[],
+        check: Check::NoWord(&["#[allow(", "#![allow("]),
+        instead: "write #[expect(lint, reason = \"…\")], which says when it is no longer needed",
+        bad: ("src/seal.rs", "#[allow(dead_code)] fn f() {}"),
+    },
+    Rule {
+        of: EVERYWHERE,
+        but: &[],
+        check: Check::NoWord(&["#[ignore", "#[should_panic", "thread::sleep", "fn test_"]),
+        instead: "a test runs, asserts, does not wait, and says in its name what must hold",
+        bad: ("tests/laws.rs", "#[test] #[ignore] fn deletes_stay() {}"),
+    },
+];
+
+impl Rule {
+    fn holds_for(&self, source: &Source) -> bool {
+        let within = |places: &[&str]| places.iter().any(|place| source.is_within(place));
+        within(self.of) && !within(self.but)
+    }
+
+    /// What this source has that the rule bans, with the line.
+    fn offences(&self, source: &Source) -> Vec<(usize, String)> {
+        match self.check {
+            Check::NoWord(words) => {
+                words.iter().flat_map(|word| source.lines_with_word(word)).collect()
+            }
+            Check::NoText(texts) => {
+                texts.iter().flat_map(|text| source.lines_with_text(text)).collect()
+            }
+            Check::Only(root, names) => {
+                let named = source.modules_named_of(root).into_iter();
+                named.filter(|(_, name)| !names.contains(&name.as_str())).collect()
+            }
+            Check::Never(root, names) => {
+                let named = source.modules_named_of(root).into_iter();
+                named.filter(|(_, name)| names.contains(&name.as_str())).collect()
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sources_keep_the_house_rules() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        for rule in RULES.iter().filter(|rule| rule.holds_for(&source)) {
+            for (line, what) in rule.offences(&source) {
+                complaints.push(format!("{}:{line}: `{what}`: {}", source.path, rule.instead));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn every_house_rule_bites() {
+    for rule in RULES {
+        let (path, text) = rule.bad;
+        let bad = Source::new(path, text);
+        assert!(rule.holds_for(&bad), "{path} is not a place where this holds: {}", rule.instead);
+        assert!(!rule.offences(&bad).is_empty(), "{text:?} should break: {}", rule.instead);
+        for place in rule.but {
+            let excused = Source::new(&format!("{place}.rs"), text);
+            assert!(!rule.holds_for(&excused), "{place} is excused");
+        }
+        if !matches!(rule.check, Check::NoText(_)) {
+            let said = Source::new(path, &format!("//! {text}\nfn f() -> &str {{ {text:?} }}"));
+            assert_eq!(rule.offences(&said), [], "a word in a sentence is no offence");
+        }
+    }
+}

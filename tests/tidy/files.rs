@@ -1,0 +1,165 @@
+//! Rules about files: each opens with its responsibility, is declared, and is of a sane size; the
+//! documents name only what exists; the engine depends on what was decided and no more.
+
+use std::fs;
+
+use crate::tidy::source::{Source, root, sources};
+
+/// The most production lines of a file; tests at its foot do not count.
+const MOST_LINES: usize = 500;
+
+/// Files that are longer, and why.
+const LONG: &[(&str, &str)] = &[];
+
+/// Names that say nothing.
+const EMPTY_NAMES: &[&str] =
+    &["common", "helper", "helpers", "manager", "misc", "mod", "types", "util", "utils"];
+
+const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+/// What the engine may depend on; CONTRIBUTING.md says what for.
+const ENGINE_DEPENDENCIES: &[&str] =
+    &["chacha20poly1305", "diffy", "postcard", "rand_chacha", "rand_core", "serde"];
+
+impl Source {
+    /// What its header lacks.
+    fn header_fault(&self) -> Option<&'static str> {
+        let header = self.text.lines().take_while(|line| line.starts_with("//!")).count();
+        match header {
+            0 => Some("open with `//!` and say what this file is responsible for"),
+            1..=10 => None,
+            _ => Some("say it in ten lines of `//!`, or move it to ARCHITECTURE.md"),
+        }
+    }
+
+    /// Lines before the tests at its foot.
+    fn production_lines(&self) -> usize {
+        self.text.lines().take_while(|line| *line != "#[cfg(test)]").count()
+    }
+
+    fn stem(&self) -> &str {
+        let name = self.path.rsplit('/').next().expect("a path has a last part");
+        name.strip_suffix(".rs").expect("it is a Rust source")
+    }
+
+    /// The files that may declare it as a module.
+    fn parents(&self) -> Vec<String> {
+        let (folder, _) = self.path.rsplit_once('/').expect("sources are in folders");
+        vec![format!("{folder}.rs"), format!("{folder}/lib.rs"), format!("{folder}/main.rs")]
+    }
+
+    fn declares(&self, module: &str) -> bool {
+        let declaration = format!("mod {module};");
+        !self.lines_with_word(&declaration).is_empty()
+    }
+}
+
+fn is_declared(source: &Source, all: &[Source]) -> bool {
+    let parents = source.parents();
+    matches!(source.stem(), "lib" | "main")
+        || all.iter().any(|it| parents.contains(&it.path) && it.declares(source.stem()))
+}
+
+fn size_fault(source: &Source, long: &[(&str, &str)]) -> Option<String> {
+    let lines = source.production_lines();
+    let listed = long.iter().any(|(path, _)| *path == source.path);
+    match (lines > MOST_LINES, listed) {
+        (true, false) => Some(format!("has {lines} lines: split it, or list it with a reason")),
+        (false, true) => Some("is short: take it off the list of long files".to_owned()),
+        (true, true) | (false, false) => None,
+    }
+}
+
+/// The paths that a document names in backticks, with the line.
+fn paths_named(text: &str) -> Vec<(usize, String)> {
+    let tops = ["src/", "sim/", "tests/", "scenarios/", "snapshots/", "bench/", ".ci/", ".cargo/"];
+    let mut fenced = false;
+    let mut named = Vec::new();
+    for (nth, line) in text.lines().enumerate() {
+        fenced ^= line.trim_start().starts_with("```");
+        if fenced {
+            continue;
+        }
+        for span in line.split('`').skip(1).step_by(2) {
+            let is_path = tops.iter().any(|top| span.starts_with(top))
+                || (span.ends_with(".md") || span.ends_with(".toml")) && !span.contains(' ');
+            let is_pattern = span.contains(|c: char| " *<>…{".contains(c));
+            if is_path && !is_pattern {
+                named.push((nth + 1, span.trim_end_matches('/').to_owned()));
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn every_file_opens_with_its_responsibility() {
+    for source in sources() {
+        assert_eq!(source.header_fault(), None, "{}", source.path);
+    }
+    assert!(Source::new("src/a.rs", "use b;").header_fault().is_some());
+    assert!(Source::new("src/a.rs", &"//! Long.\n".repeat(11)).header_fault().is_some());
+    assert_eq!(Source::new("src/a.rs", "//! Short.\n").header_fault(), None);
+}
+
+#[test]
+fn no_module_is_forgotten() {
+    let all = sources();
+    for source in &all {
+        assert!(is_declared(source, &all), "no `mod {};` for {}", source.stem(), source.path);
+    }
+    let orphan = Source::new("tests/orphan.rs", "");
+    assert!(!is_declared(&orphan, &all), "a test that nobody runs");
+}
+
+#[test]
+fn files_are_of_a_sane_size() {
+    for source in sources() {
+        assert_eq!(size_fault(&source, LONG), None, "{}", source.path);
+    }
+    for (path, _) in LONG {
+        assert!(root().join(path).exists(), "{path} is listed as long and does not exist");
+    }
+    let long = Source::new("src/a.rs", &"x\n".repeat(MOST_LINES + 1));
+    assert!(size_fault(&long, &[]).is_some());
+    assert_eq!(size_fault(&long, &[("src/a.rs", "a table")]), None);
+    let short = Source::new("src/a.rs", &format!("x\n#[cfg(test)]\n{}", "y\n".repeat(MOST_LINES)));
+    assert_eq!(size_fault(&short, &[]), None);
+    assert!(size_fault(&short, &[("src/a.rs", "a table")]).is_some());
+}
+
+#[test]
+fn files_are_named_after_what_they_hold() {
+    for source in sources() {
+        assert!(!EMPTY_NAMES.contains(&source.stem()), "{}: name what is in it", source.path);
+    }
+}
+
+#[test]
+fn documents_name_only_paths_that_exist() {
+    let root = root();
+    for document in DOCUMENTS {
+        // A document that is not there yet is missed by whoever links to it, in another of these.
+        let Ok(text) = fs::read_to_string(root.join(document)) else { continue };
+        for (line, path) in paths_named(&text) {
+            assert!(root.join(&path).exists(), "{document}:{line}: `{path}` does not exist");
+        }
+    }
+    let sample =
+        "See `src/view.rs`, `sim/src/`, `a b`.\n```\n`src/not.rs`\n```\n`src/x/*.rs` `C.md`";
+    let found: Vec<_> = paths_named(sample).into_iter().map(|(_, path)| path).collect();
+    assert_eq!(found, ["src/view.rs", "sim/src", "C.md"]);
+}
+
+#[test]
+fn the_engine_depends_on_what_was_decided() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("it is being built");
+    let manifest: toml::Table = manifest.parse().expect("cargo has read it");
+    let names = |table: &str| -> Vec<String> {
+        let table = manifest[table].as_table().expect("a table");
+        table.keys().cloned().collect()
+    };
+    assert_eq!(names("dependencies"), ENGINE_DEPENDENCIES, "see CONTRIBUTING.md, Dependencies");
+    assert_eq!(names("dev-dependencies"), ["proptest"]);
+    assert!(!manifest["features"].as_table().expect("a table").contains_key("default"));
+}
