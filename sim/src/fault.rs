@@ -262,7 +262,7 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
     }
 }
 
-/// The name under which a fault is counted: the verb that scenarios have for it.
+/// The name under which a fault is counted: the word for it in scenarios.
 pub(crate) const fn name(trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::Cut(..) => "cut",

@@ -7,6 +7,7 @@ compile_error!(
 );
 
 mod agenda;
+mod alarm;
 pub mod capsule;
 pub mod cli;
 mod clock;

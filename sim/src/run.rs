@@ -11,12 +11,13 @@ use engine::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
 
+use crate::alarm::{listen, quietly};
 use crate::history::recorder::digest;
 use crate::history::{Entry, Fact};
 use crate::inbox::{Inbox, Turnstile};
 use crate::invariant::{self, Violation};
 use crate::plan::Plan;
-use crate::shell::{Shell, quietly, serve};
+use crate::shell::{Shell, serve};
 pub use crate::world::settle_bound;
 use crate::world::{Order, ShellMaker, World};
 
@@ -86,6 +87,7 @@ pub fn run(plan: &Plan) -> Outcome {
 
 /// Runs a plan under a driver of one's choice.
 pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
+    let _listening = listen();
     let mut world = World::new(plan);
     match driver {
         Driver::Madsim { seed } => drive_madsim(&mut world, seed),

@@ -2,17 +2,16 @@
 //! puts out into effects; time, storage and messages are the world's.
 //!
 //! The machine lives in its shell, and the shell in a task of its node, so that a kill drops it.
-//! A panic ends here: the machine is taken for crashed.
+//! A panic or a logged error ends here: the machine is taken for crashed.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 
 use engine::device::{Device, Input, Output};
 use engine::id::{Remote, UserId};
 use engine::time::{Now, Time};
 
+use crate::alarm::quietly;
 use crate::history::{Fact, Letter};
 use crate::inbox::{Arrival, Desk, Emitted, Inbox, Standing, Start, Turnstile};
 use crate::plan::{Node, Parcel};
@@ -300,57 +299,4 @@ pub(crate) fn letter_of_reply(answer: &engine::remote::Return) -> (Letter, u16) 
 pub(crate) fn letter_of_hint(n: u32) -> Letter {
     let call = engine::remote::CallId(n);
     Letter { call, attempt: 0, parcel: Parcel::Hint, answer: false }
-}
-
-thread_local! {
-    /// What the panic hook caught on this thread while it was to be quiet; `None`: it is not.
-    static CAUGHT: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Runs something whose panic is a fact of the run and not noise on the terminal.
-pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    install_hook();
-    CAUGHT.with_borrow_mut(|caught| *caught = Some(String::new()));
-    let outcome = catch_unwind(AssertUnwindSafe(work));
-    let caught = CAUGHT.take().unwrap_or_default();
-    outcome.map_err(|_| caught)
-}
-
-/// Once per process: panics on a thread that is inside [`quietly`] are noted, all others go on to
-/// the hook that was there before.
-fn install_hook() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            let message = info.payload_as_str().unwrap_or("a panic without a message");
-            // A path from outside of the workspace would name this machine.
-            let place = info
-                .location()
-                .filter(|place| !place.file().starts_with('/'))
-                .map_or(String::new(), |place| format!(" ({}:{})", place.file(), place.line()));
-            let quiet = CAUGHT.with_borrow_mut(|caught| match caught {
-                Some(caught) => {
-                    *caught = format!("{message}{place}");
-                    true
-                }
-                None => false,
-            });
-            if !quiet {
-                before(info);
-            }
-        }));
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_inside_is_caught_with_its_message_and_place() {
-        let caught = quietly(|| -> () { panic!("boom {}", 7) }).expect_err("it panics");
-        assert!(caught.starts_with("boom 7 (sim/src/shell.rs:"), "{caught}");
-        assert_eq!(quietly(|| 3), Ok(3));
-    }
 }

@@ -1,9 +1,10 @@
 //! The phases of a run: storm, settling, rest, last reads. What must be so for a run to have
 //! settled is decided here, and what a plan made incurable.
 
+use std::cell::LazyCell;
 use std::fmt;
 
-use engine::id::{DeviceId, Remote, VaultId};
+use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::time::{Span, Time};
 
 use super::{Event, State, World};
@@ -191,16 +192,21 @@ impl World<'_> {
             settled = false;
             enough(pending)
         };
+        let incurable = LazyCell::new(|| self.incurable_rows());
+        let spared = |remote, vault| {
+            let here = |row: &&(Remote, VaultId, RecordId)| (row.0, row.1) == (remote, vault);
+            incurable.iter().filter(here).count()
+        };
+        let looked_at = (0..self.devices.len()).filter(|index| !self.is_left_out(*index));
         // What costs little to look at first.
-        let looks = [Self::pending_inside, Self::pending_outside];
-        for look in looks {
-            for index in 0..self.devices.len() {
-                if self.is_left_out(index) {
-                    continue;
-                }
-                if look(self, index, &mut report) {
-                    return settled;
-                }
+        for index in looked_at.clone() {
+            if self.pending_inside(index, &spared, &mut report) {
+                return settled;
+            }
+        }
+        for index in looked_at {
+            if self.pending_outside(index, &mut report) {
+                return settled;
             }
         }
         settled
@@ -217,7 +223,12 @@ impl World<'_> {
     }
 
     /// What a device knows of itself. True if enough was reported.
-    fn pending_inside(&self, index: usize, report: &mut dyn FnMut(Pending) -> bool) -> bool {
+    fn pending_inside(
+        &self,
+        index: usize,
+        spared: &dyn Fn(Remote, VaultId) -> usize,
+        report: &mut dyn FnMut(Pending) -> bool,
+    ) -> bool {
         let site = &self.devices[index];
         let device = site.id;
         if !site.is_up() {
@@ -244,10 +255,9 @@ impl World<'_> {
         if self.weather.holds_keys(device) {
             return false;
         }
-        let scarred = self.scarred_rows();
+        let vault = VaultId::from(site.user);
         for remote in self.plan.remotes.iter().map(|remote| remote.kind) {
             let at = remote.index();
-            let spared = scarred.get(&(remote, VaultId::from(site.user))).copied().unwrap_or(0);
             let (unsent, sealed, parked) =
                 (status.unsent[at], status.sealed[at], status.parked[at]);
             let counts = [
@@ -256,7 +266,7 @@ impl World<'_> {
                 (parked, Pending::Parked(device, remote, parked)),
             ];
             for (count, pending) in counts {
-                if count > spared && report(pending) {
+                if count > 0 && count as usize > spared(remote, vault) && report(pending) {
                     return true;
                 }
             }
@@ -304,8 +314,8 @@ impl World<'_> {
                 incurable.push(Incurable::Keyless(site.id));
             }
         }
-        let rows = self.scars.rows.iter();
-        incurable.extend(rows.map(|(remote, vault, id)| Incurable::Row(*remote, *vault, *id)));
+        let rows = self.incurable_rows().into_iter();
+        incurable.extend(rows.map(|(remote, vault, id)| Incurable::Row(remote, vault, id)));
         incurable.sort_unstable();
         incurable
     }
@@ -323,8 +333,7 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let (timing, network) = (&plan.timing, &plan.network);
     let commit = plan.remotes.iter().map(|remote| remote.commit.high.0).max().unwrap_or(0);
     let disk = plan.disk.commit.high.0 + plan.disk.answer.high.0;
-    let trip = 3 * network.p99.0 + network.grain.0;
-    let exchange = 2 * trip + commit + 2 * disk;
+    let exchange = 2 * (network.p99.0 + network.grain.0) + commit + 2 * disk;
     let page = plan.remotes.iter().map(|r| r.page).min().unwrap_or(1).min(timing.page).max(1);
     let batch = plan.remotes.iter().map(|r| r.batch).min().unwrap_or(1).min(timing.batch).max(1);
     let deeds = plan.steps.iter().filter(|step| matches!(step.act, Act::User(..))).count();

@@ -1,6 +1,6 @@
 //! Trouble: the faults of a plan happen to the world, and leave scars where they cannot be undone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use engine::device::StoreKey;
 use engine::id::{DeviceId, Kind, RecordId, Remote, UserId, VaultId};
@@ -27,6 +27,9 @@ pub(super) struct Scars {
     pub(super) unlisted: BTreeSet<(Remote, VaultId)>,
     /// Rows that nobody can put right.
     pub(super) rows: BTreeSet<(Remote, VaultId, RecordId)>,
+    /// Rows that were damaged, for however long. Somebody who could not open one may have put the
+    /// damaged copy back after the remote had lost it.
+    damaged: BTreeSet<(Remote, VaultId, RecordId)>,
 }
 
 impl World<'_> {
@@ -202,14 +205,16 @@ impl World<'_> {
 
     fn leave_scars(&mut self, fault: &Fault) {
         let forever = lasting(fault) == Some(Lasting::Forever);
-        let (remote, user, id) = match fault {
-            Fault::HideRow(user, id, _) => (Remote::Rows, *user, *id),
-            Fault::RejectRow(remote, user, id, _) | Fault::CorruptRow(remote, user, id, ..) => {
-                (*remote, *user, *id)
+        let (remote, vault, id) = match fault::control(fault, true) {
+            Some((remote, Control::Hide(vault, id, _) | Control::Reject(vault, id, _))) => {
+                (remote, vault, id)
             }
-            _ => return,
+            Some((remote, Control::Corrupt(vault, id, ..))) => {
+                self.scars.damaged.insert((remote, vault, id));
+                (remote, vault, id)
+            }
+            Some(_) | None => return,
         };
-        let vault = VaultId::from(user);
         self.scars.unlisted.insert((remote, vault));
         let mendable = matches!(fault, Fault::CorruptRow(_, _, _, None, _))
             && self.somebody_mirrors(remote, vault, id);
@@ -316,12 +321,21 @@ impl World<'_> {
         }
     }
 
-    /// How many rows of a vault at a remote nobody can put right.
-    pub(super) fn scarred_rows(&self) -> BTreeMap<(Remote, VaultId), u32> {
-        let mut counts = BTreeMap::new();
-        for (remote, vault, _) in &self.scars.rows {
-            *counts.entry((*remote, *vault)).or_default() += 1;
-        }
-        counts
+    /// The rows that nobody can put right.
+    pub(super) fn incurable_rows(&self) -> BTreeSet<(Remote, VaultId, RecordId)> {
+        let spoilt = |row: &&(Remote, VaultId, RecordId)| self.is_spoilt(**row);
+        let spoilt = self.scars.damaged.iter().filter(spoilt);
+        self.scars.rows.iter().chain(spoilt).copied().collect()
+    }
+
+    /// Is what is stored here damaged itself, and under a tag that nobody can put right?
+    fn is_spoilt(&self, (remote, vault, id): (Remote, VaultId, RecordId)) -> bool {
+        let Some(place) = self.place(remote) else { return false };
+        let double = self.doubles[place].lock().expect("no double has panicked");
+        let stored = double.stored();
+        drop(double);
+        let row = stored.iter().find(|row| row.row.vault == vault && row.row.id == id);
+        row.is_some_and(|row| self.keychain.open(vault, id, &row.row.blob).is_none())
+            && !self.somebody_mirrors(remote, vault, id)
     }
 }
