@@ -80,6 +80,16 @@ impl<'a> Scene<'a> {
         self.writes.get(&token).copied()
     }
 
+    /// The fields that a write sets.
+    pub fn fields_of(&self, token: Option<Token>) -> Vec<FieldId> {
+        let write = token.and_then(|token| self.write(token));
+        let asked = write.map(|write| &self.history[write.index].fact);
+        if let Some(Fact::Asked(_, Asked::Write { set, .. })) = asked {
+            return set.iter().map(|(field, _)| *field).collect();
+        }
+        Vec::new()
+    }
+
     /// What a write is called.
     pub fn label(&self, token: Token) -> String {
         match self.writes.get(&token) {
@@ -118,14 +128,15 @@ impl<'a> Scene<'a> {
             .map_or("somebody", |name| name)
     }
 
-    /// What the copies of a user's record held at the end, by place.
-    pub fn copies(&self, user: UserId, id: RecordId) -> Vec<(String, String)> {
+    /// What the copies of a user's record held at the end in these fields, by place; without
+    /// fields, in all.
+    pub fn copies(&self, user: UserId, id: RecordId, of: &[FieldId]) -> Vec<(String, String)> {
         let told = self.history.iter().filter_map(|entry| {
             let told = match entry.node {
                 Node::Device(device) if self.user(device) == Some(user) => {
-                    self.last_read(entry, id)
+                    self.last_read(entry, id, of)
                 }
-                Node::Remote(_) => found(&entry.fact, VaultId::from(user), id),
+                Node::Remote(_) => found(&entry.fact, (VaultId::from(user), id), of),
                 Node::Device(_) | Node::World | Node::Intruder => None,
             };
             Some((self.plan.name(entry.node).to_owned(), told?))
@@ -146,12 +157,12 @@ impl<'a> Scene<'a> {
         self.plan.devices.get(usize::from(device.0)).map(|device| device.user)
     }
 
-    fn last_read(&self, entry: &Entry, id: RecordId) -> Option<String> {
+    fn last_read(&self, entry: &Entry, id: RecordId, of: &[FieldId]) -> Option<String> {
         if let Fact::Answered(op, Answered::Read(shown)) = &entry.fact
             && shown.id == id
             && self.is_last(entry, *op)
         {
-            return Some(shown_fields(shown, |_| String::new()));
+            return Some(shown_fields(shown, of, |_| String::new()));
         }
         None
     }
@@ -205,15 +216,15 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// What a fact says.
-    pub fn tell(&self, entry: &Entry) -> String {
+    /// What a fact says; if asked about one record, what it says of that.
+    pub fn tell(&self, entry: &Entry, about: Option<RecordId>) -> String {
         match &entry.fact {
             Fact::Asked(_, asked) => self.tell_asked(asked),
             Fact::Answered(op, answered) => self.tell_answered(entry, *op, answered),
             Fact::Skipped(step) => format!("step {} cannot be done now", step + 1),
             Fact::Persisted { commit, sync, changes, .. } => {
                 let waits = if *sync { "" } else { ", without waiting for the disk" };
-                format!("commits no. {commit}{waits}: {}", self.tell_changes(changes))
+                format!("commits no. {commit}{waits}: {}", self.tell_changes(changes, about))
             }
             Fact::Durable(commit) => format!("commit no. {commit} is durable"),
             Fact::PersistFailed(commit) => format!("commit no. {commit} fails: the app stops"),
@@ -235,7 +246,7 @@ impl<'a> Scene<'a> {
             | Fact::Removed { .. }
             | Fact::Served { .. }
             | Fact::Declined(..)
-            | Fact::Found { .. } => self.tell_remote(&entry.fact),
+            | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -273,7 +284,7 @@ impl<'a> Scene<'a> {
         let subject = self.token_of(entry, op).map(|token| self.label(token));
         match answered {
             Answered::Read(shown) => {
-                let values = shown_fields(shown, |tokens| {
+                let values = shown_fields(shown, &[], |tokens| {
                     let labels: Vec<String> = tokens.iter().map(|t| self.label(*t)).collect();
                     format!(" ({})", labels.join(" "))
                 });
@@ -307,8 +318,17 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn tell_changes(&self, changes: &[Change]) -> String {
-        let told: Vec<String> = changes.iter().filter_map(|it| self.tell_change(it)).collect();
+    fn tell_changes(&self, changes: &[Change], about: Option<RecordId>) -> String {
+        let counts = |change: &&Change| match about {
+            Some(row) => record_of(change) == Some(row) || matches!(change, Change::Cursor(..)),
+            None => is_new_state(change),
+        };
+        let mut told: Vec<String> =
+            changes.iter().filter(counts).filter_map(|it| self.tell_change(it)).collect();
+        let others = changes.len() - told.len();
+        if about.is_some() && others > 0 && !told.is_empty() {
+            told.push(format!("{} more", count(others, "change")));
+        }
         if told.is_empty() { "bookkeeping".to_owned() } else { told.join("; ") }
     }
 
@@ -383,7 +403,7 @@ impl<'a> Scene<'a> {
         line
     }
 
-    fn tell_remote(&self, fact: &Fact) -> String {
+    fn tell_remote(&self, fact: &Fact, about: Option<RecordId>) -> String {
         match fact {
             Fact::Committed { id, by, contents, policy, .. } => {
                 let held = contents.as_deref();
@@ -396,11 +416,16 @@ impl<'a> Scene<'a> {
             }
             Fact::Removed { id, by, .. } => format!("removes {id} for {}", self.plan.name(*by)),
             Fact::Served { to, rows, since, end, .. } => {
-                let ids: Vec<String> = rows.iter().map(|(_, id, ..)| id.to_string()).collect();
-                let what = if ids.is_empty() { "nothing new".to_owned() } else { list(&ids) };
+                let named = |id: &&RecordId| about.is_none_or(|row| row == **id);
+                let ids = rows.iter().map(|(_, id, ..)| id).filter(named);
+                let ids: Vec<String> = ids.map(ToString::to_string).collect();
+                let others = rows.len() - ids.len();
+                let others =
+                    if others == 0 { String::new() } else { format!(" and {others} more") };
+                let what = if rows.is_empty() { "nothing new".to_owned() } else { list(&ids) };
                 let from = if since.is_none() { " from the start" } else { "" };
                 let end = if *end { " (the end)" } else { "" };
-                format!("serves {} a page{from}: {what}{end}", self.plan.name(*to))
+                format!("serves {} a page{from}: {what}{others}{end}", self.plan.name(*to))
             }
             Fact::Declined(to, _, why) => {
                 format!("refuses {}: {}", self.plan.name(*to), refusal(*why))
@@ -494,14 +519,17 @@ fn tell_write(asked: &Asked) -> Option<String> {
 }
 
 /// What a remote's row held at the end.
-fn found(fact: &Fact, of: VaultId, record: RecordId) -> Option<String> {
+fn found(fact: &Fact, which: (VaultId, RecordId), of: &[FieldId]) -> Option<String> {
     if let Fact::Found { vault, id, contents, values } = fact
-        && (*vault, *id) == (of, record)
+        && (*vault, *id) == which
     {
         return Some(match contents {
             None => "sealed".to_owned(),
             Some(contents) if !contents.live => "deleted".to_owned(),
-            Some(_) => fields(record, values),
+            Some(_) => {
+                let named = values.iter().filter(|(field, _)| is_among(of, *field));
+                fields(*id, &named.cloned().collect::<Vec<_>>())
+            }
         });
     }
     None
@@ -530,10 +558,7 @@ fn is_news(fact: &Fact) -> bool {
             | Answered::Syncing
             | Answered::Status(_) => false,
         },
-        Fact::Persisted { changes, .. } => changes.iter().any(|change| match change {
-            Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
-            Change::Mirror(..) | Change::Cursor(..) | Change::Key(_) | Change::Meta => false,
-        }),
+        Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
         Fact::Served { rows, .. } => !rows.is_empty(),
         Fact::Sent { plaintext, .. } => *plaintext,
         Fact::Delivered { refused, rows_refused, .. } => {
@@ -579,6 +604,14 @@ fn is_trouble(fact: &Fact) -> bool {
         | Fact::Served { .. }
         | Fact::Declined(..)
         | Fact::Found { .. } => false,
+    }
+}
+
+/// Does it change what a user has, rather than what is known of remotes?
+const fn is_new_state(change: &Change) -> bool {
+    match change {
+        Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
+        Change::Mirror(..) | Change::Cursor(..) | Change::Key(_) | Change::Meta => false,
     }
 }
 
@@ -639,20 +672,26 @@ fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
     told.join(", ")
 }
 
-fn shown_fields(shown: &Shown, by: impl Fn(&[Token]) -> String) -> String {
+/// Without a list, every field is named.
+fn is_among(of: &[FieldId], field: FieldId) -> bool {
+    of.is_empty() || of.contains(&field)
+}
+
+fn shown_fields(shown: &Shown, of: &[FieldId], by: impl Fn(&[Token]) -> String) -> String {
+    let tell = |(field, it, tokens, beside): &(FieldId, Value, Vec<Token>, Vec<Token>)| {
+        let others = match beside.len() {
+            0 => String::new(),
+            n => format!(" beside {n}{}", by(beside)),
+        };
+        format!("{} = {}{}{others}", field_name(shown.id, *field), value(it), by(tokens))
+    };
     let mut told = match shown.presence {
         Presence::Absent => "nothing".to_owned(),
         Presence::Deleted => "deleted".to_owned(),
         Presence::Live => {
-            let tell = |(field, it, tokens, beside): &(FieldId, Value, Vec<Token>, Vec<Token>)| {
-                let also = if beside.is_empty() {
-                    String::new()
-                } else {
-                    format!(", beside{}", by(beside))
-                };
-                format!("{} = {}{}{also}", field_name(shown.id, *field), value(it), by(tokens))
-            };
-            shown.fields.iter().map(tell).collect::<Vec<_>>().join(", ")
+            let fields = shown.fields.iter().filter(|(field, ..)| is_among(of, *field));
+            let fields: Vec<String> = fields.map(tell).collect();
+            if fields.is_empty() { "nothing there".to_owned() } else { fields.join(", ") }
         }
     };
     if shown.sealed {

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use engine::id::Token;
+use engine::id::{RecordId, Token};
 
 use crate::history::Entry;
 use crate::invariant::Violation;
@@ -77,7 +77,7 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     write_evidence(out, failure, &scene)?;
     let user = scene.user_of(violation.token, violation.node);
     if let (Some(id), Some(user)) = (violation.record, user) {
-        let copies = scene.copies(user, id).into_iter();
+        let copies = scene.copies(user, id, &scene.fields_of(violation.token)).into_iter();
         let copies: Vec<String> = copies.map(|(place, held)| format!("{place}: {held}")).collect();
         if !copies.is_empty() {
             writeln!(out, "  {id} at the end   {}", copies.join(" · "))?;
@@ -98,7 +98,7 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
 /// The facts that prove it; in the middle some are left out if there are many.
 fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) -> fmt::Result {
     let history = &failure.outcome.history;
-    let proof = evidence(failure, scene);
+    let (proof, about) = (evidence(failure, scene), failure.violation.record);
     let cut = proof.len().saturating_sub(EVIDENCE);
     for (place, &index) in proof.iter().enumerate() {
         if cut > 0 && place == EVIDENCE / 2 {
@@ -109,7 +109,13 @@ fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) ->
         }
         let last = place + 1 == proof.len();
         let note = if last { note(failure.violation, scene) } else { String::new() };
-        write_fact(out, failure.plan.name(history[index].node), &history[index], scene, &note)?;
+        write_fact(
+            out,
+            failure.plan.name(history[index].node),
+            &history[index],
+            scene,
+            (about, &note),
+        )?;
     }
     Ok(())
 }
@@ -148,11 +154,11 @@ fn write_fact(
     lane: &str,
     entry: &Entry,
     scene: &Scene<'_>,
-    note: &str,
+    (about, note): (Option<RecordId>, &str),
 ) -> fmt::Result {
     let note = if note.is_empty() { String::new() } else { styled(BAD, note) };
     let at = styled(DIM, format_args!("{:>11}", time(entry.at)));
-    writeln!(out, "{at}  {lane:<10}  {}{note}", scene.tell(entry))
+    writeln!(out, "{at}  {lane:<10}  {}{note}", scene.tell(entry, about))
 }
 
 fn write_others(out: &mut String, all: &[Violation], told: &Violation) -> fmt::Result {
@@ -430,7 +436,7 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
         }
         told += 1;
         let note: String = proves.iter().map(|violation| note(violation, &scene)).collect();
-        write_fact(out, plan.name(entry.node), entry, &scene, &note)?;
+        write_fact(out, plan.name(entry.node), entry, &scene, (focus.row, &note))?;
     }
     let left_out = outcome.history.len() - told;
     writeln!(out, "\n{told} of {} facts told, {left_out} left out.", outcome.history.len())?;
