@@ -262,11 +262,11 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
     }
 }
 
-/// The name under which a fault is counted.
+/// The name under which a fault is counted: the word for it in scenarios.
 pub(crate) const fn name(trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::Cut(..) => "cut",
-        Trouble::Offline(_) => "offline",
+        Trouble::Offline(_) => "go-offline",
         Trouble::SlowLink(..) => "slow-link",
         Trouble::LoseReplies(_) => "lose-replies",
         Trouble::LoseHints(_) => "lose-hints",
@@ -277,15 +277,15 @@ pub(crate) const fn name(trouble: &Trouble) -> &'static str {
         Trouble::RestoreImage(_) => "restore-image",
         Trouble::Clone(..) => "clone",
         Trouble::ClockJump(..) => "clock-jump",
-        Trouble::DiskFull(_) => "disk-full",
-        Trouble::DiskSlow(_) => "disk-slow",
+        Trouble::DiskFull(_) => "fill-disk",
+        Trouble::DiskSlow(_) => "slow-disk",
         Trouble::HoldKeys(_) => "hold-keys",
         Trouble::ExpireCredential(_) => "expire-credential",
         Trouble::Outage(_) => "outage",
         Trouble::Throttle(..) => "throttle",
         Trouble::ExpireCursors(_) => "expire-cursors",
         Trouble::HideRow(..) => "hide-row",
-        Trouble::CorruptRow(..) => "corrupt-row",
+        Trouble::CorruptRow(..) => "break-decryption",
         Trouble::RejectRow(..) => "reject-row",
         Trouble::EndZone(..) => "end-zone",
         Trouble::DropPolicy => "drop-policy",

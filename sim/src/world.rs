@@ -180,8 +180,10 @@ impl Site {
     }
 }
 
-/// Without an end in sight after so many events, a run is taken for endless.
-const EVENTS: u64 = 20_000_000;
+/// Without an end in sight after so many events, and so many more for each device, a run is taken
+/// for endless. A busy device has some hundred a minute.
+const EVENTS: u64 = 1_000_000;
+const EVENTS_PER_DEVICE: u64 = 50_000;
 
 impl<'a> World<'a> {
     /// When something happens next; `None` when the run is over.
@@ -196,7 +198,7 @@ impl<'a> World<'a> {
             self.events += 1;
             self.happen(event);
         }
-        if self.events > EVENTS {
+        if self.events > EVENTS + EVENTS_PER_DEVICE * self.devices.len() as u64 {
             self.give_up();
         }
         // A node may have lost power after it was called.

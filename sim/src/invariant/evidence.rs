@@ -298,11 +298,11 @@ impl<'a> Evidence<'a> {
             return Held::Yes;
         };
         let copy = self.disk(device).records.get(&row.id).and_then(|line| line.at(moment));
-        let held = copy.and_then(|copy| copy.contents.as_deref());
+        let held = self.writes.held(topic, copy.and_then(|copy| copy.contents.as_deref()));
         let missing = self
             .writes
             .cells(topic, contents)
-            .find(|&cell| !held.is_some_and(|held| self.writes.lives_on(topic, cell, held)));
+            .find(|&cell| !self.writes.lives_on(topic, cell, &held));
         missing.map_or(Held::Yes, Held::NotJoined)
     }
 }
@@ -529,8 +529,9 @@ impl<'a> Scribe<'a> {
             seen.extend(held.into_iter().flat_map(|held| writes.cells(topic, held)));
             seen.retain(|&cell| writes.author(topic, cell).device == Some(device));
         }
-        if let (true, Some(copy)) = (ask.saw, copy) {
-            // A headstone is not shown: who saw the record deleted saw the deletes known here.
+        let clears = ask.saw || ask.kind == WriteKind::Delete;
+        if let (true, Some(copy)) = (clears, copy) {
+            // A headstone is not shown. Who deletes, or saw the record deleted, saw those known here.
             let deletes = &writes.topics[topic].deletes;
             seen.extend(copy.made_from.iter().filter(|&cell| deletes.has(cell)));
         }
@@ -539,7 +540,6 @@ impl<'a> Scribe<'a> {
         if ask.kind == WriteKind::Delete {
             fields = vec![FieldId::HEADSTONE];
         }
-        let clears = ask.saw || ask.kind == WriteKind::Delete;
         let (token, id, kind, device) = (ask.token, ask.id, ask.kind, Some(device));
         let draft = Draft {
             token,

@@ -31,7 +31,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             Some(_) => continue,
             None => {
-                if evidence.settled.is_none() || may_be_silent(evidence, op) {
+                if !has_settled(evidence) || may_be_silent(evidence, op) {
                     continue;
                 }
                 (op.asked, "unanswered", "was never answered and nothing was in its way")
@@ -51,6 +51,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let about = About { record, token: None };
         findings.report(evidence, (RefusalsHaveReasons, site), at, about, message, [op.asked]);
     }
+}
+
+/// Did everything come to rest? If not, what is still open is a matter of INV-21.
+fn has_settled(evidence: &Evidence<'_>) -> bool {
+    evidence.settled.is_some_and(
+        |at| matches!(&evidence.history[at].fact, Fact::Settled { pending } if pending.is_empty()),
+    )
 }
 
 fn is_right(

@@ -23,6 +23,9 @@ use crate::plan::Node;
 /// A device sends again at once when its wait is over; only its own disk can hold that up.
 const PROMPTNESS: Span = Span::from_secs(5);
 
+/// A commit may hold a request back a little after its deadline began to run.
+const HELD_BACK: Span = Span::from_millis(50);
+
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut lines: BTreeMap<(DeviceId, Remote), Line> = BTreeMap::new();
     for (at, entry) in evidence.history.iter().enumerate() {
@@ -161,7 +164,7 @@ impl Try {
         let doubled = 1u64.checked_shl(self.attempt.into()).unwrap_or(u64::MAX);
         let full = timing.retry_base.0.saturating_mul(doubled).min(timing.retry_cap.0);
         let with = [Some(self.sent), self.failed.map(|failed| failed.0)].into_iter().flatten();
-        if (now - first).0 < full / 2 {
+        if (now - first) + HELD_BACK < Span(full / 2) {
             let message = format!(
                 "A request was sent again {} ms after it failed, sooner than half of {full} ms.",
                 (now - first).0
