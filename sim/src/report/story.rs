@@ -373,7 +373,12 @@ impl<'a> Scene<'a> {
                     Policy::IfUnchanged => "",
                     Policy::Overwrite => ", whatever was there",
                 };
-                format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
+                match by {
+                    Node::World => format!("holds {id} = {held} from the start"),
+                    Node::Device(_) | Node::Remote(_) | Node::Intruder => {
+                        format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
+                    }
+                }
             }
             Fact::Removed { id, by, .. } => format!("removes {id} for {}", self.plan.name(*by)),
             Fact::Served { to, rows, since, end, .. } => {
