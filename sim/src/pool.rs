@@ -92,7 +92,7 @@ pub enum Event<'a, T> {
         index: usize,
         /// How long it took.
         took: Duration,
-        /// Its result, or what it panicked with.
+        /// Its result, or its label and what it panicked with.
         result: Result<T, String>,
     },
     /// An item has been running for long.
@@ -164,10 +164,10 @@ impl Pool {
                     index,
                     Running { label: label.clone(), since: Instant::now(), warn_at: SLOW },
                 );
-                let (work, sender) = (Arc::clone(&work), sender.clone());
+                let (work, sender, name) = (Arc::clone(&work), sender.clone(), label.clone());
                 spawn(label, move || {
                     let started = Instant::now();
-                    let result = caught(|| work(item));
+                    let result = caught(|| work(item)).map_err(|panic| format!("{name}: {panic}"));
                     // Nobody listens any more if the listener had enough.
                     let _ = sender.send((index, started.elapsed(), result));
                 });

@@ -89,9 +89,9 @@ fn lines(chosen: &Chosen, wish: &Wish) -> Vec<Due> {
             Expect::Pass => first(scenario.seeds),
             Expect::Violates { within, .. } => first(u64::from(*within)),
         };
-        Due { flaws, expect: Some(expect.clone()), seeds }
+        Due { flaws, expect: Some(*expect), seeds }
     };
-    let product = verdicts.product.clone().unwrap_or(Expect::Pass);
+    let product = verdicts.product.unwrap_or(Expect::Pass);
     let with = verdicts.with.iter().map(|(flaw, expect, _)| due(Flaws::only(*flaw), expect));
     let all = [due(Flaws::NONE, &product)].into_iter().chain(with);
     if wish.flaws == Flaws::NONE {

@@ -70,7 +70,7 @@ fn failed(failure: &Failure<'_>) -> Value {
     let mut fields = violated(plan, &scene, violation);
     let proof = violation.evidence.iter().filter_map(|&index| outcome.history.get(index));
     fields["evidence"] = proof
-        .map(|it| json!({"at_ms": it.at.0, "lane": plan.name(it.node), "event": scene.tell(it)}))
+        .map(|it| json!({"at_ms": it.at.0, "lane": plan.name(it.node), "event": scene.tell(it, violation.record)}))
         .collect();
     fields["scenario"] = json!(plan.scenario);
     fields["seed"] = json!(plan.seed);
@@ -182,7 +182,7 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
         told.then(|| {
             let fields = json!({
                 "at_ms": entry.at.0, "lane": plan.name(entry.node), "life": entry.incarnation,
-                "event": scene.tell(entry), "violated": proves,
+                "event": scene.tell(entry, focus.row), "violated": proves,
             });
             object("fact", fields)
         })

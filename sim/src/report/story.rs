@@ -3,22 +3,25 @@
 //! The sentences are made from facts alone. A write is called `w17` if it is the seventeenth that
 //! was asked of any device: the same in every replay of a plan, and short enough to follow by eye.
 
+mod choice;
+mod words;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use engine::device::{Presence, Reason};
+use engine::device::Reason;
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
-use engine::record::Value;
-use engine::remote::{Ending, Policy};
-use engine::schema;
-use engine::time::{Span, Time};
+use engine::remote::Policy;
+use engine::time::Time;
 
 use crate::history::{
-    Answered, Asked, Boot, Change, Contents, Entry, Fact, Letter, Lost, Refused, Shown, Trouble,
-    WriteKind,
+    Answered, Asked, Boot, Change, Contents, Entry, Fact, Letter, Refused, Trouble, WriteKind,
 };
-use crate::plan::{Node, Parcel, Plan};
-use crate::report::Focus;
+use crate::plan::{Node, Plan};
+
+use choice::{is_new_state, record_of};
+pub use words::{count, field_name, hex, time, value};
+use words::{ending_word, fields, is_among, list, lost, parcel, refusal, shown_fields, span};
 
 /// A plan with its history, and who wrote what.
 #[derive(Debug)]
@@ -80,6 +83,16 @@ impl<'a> Scene<'a> {
         self.writes.get(&token).copied()
     }
 
+    /// The fields that a write sets.
+    pub fn fields_of(&self, token: Option<Token>) -> Vec<FieldId> {
+        let write = token.and_then(|token| self.write(token));
+        let asked = write.map(|write| &self.history[write.index].fact);
+        if let Some(Fact::Asked(_, Asked::Write { set, .. })) = asked {
+            return set.iter().map(|(field, _)| *field).collect();
+        }
+        Vec::new()
+    }
+
     /// What a write is called.
     pub fn label(&self, token: Token) -> String {
         match self.writes.get(&token) {
@@ -118,14 +131,15 @@ impl<'a> Scene<'a> {
             .map_or("somebody", |name| name)
     }
 
-    /// What the copies of a user's record held at the end, by place.
-    pub fn copies(&self, user: UserId, id: RecordId) -> Vec<(String, String)> {
+    /// What the copies of a user's record held at the end in these fields, by place; without
+    /// fields, in all.
+    pub fn copies(&self, user: UserId, id: RecordId, of: &[FieldId]) -> Vec<(String, String)> {
         let told = self.history.iter().filter_map(|entry| {
             let told = match entry.node {
                 Node::Device(device) if self.user(device) == Some(user) => {
-                    self.last_read(entry, id)
+                    self.last_read(entry, id, of)
                 }
-                Node::Remote(_) => found(&entry.fact, VaultId::from(user), id),
+                Node::Remote(_) => found(&entry.fact, (VaultId::from(user), id), of),
                 Node::Device(_) | Node::World | Node::Intruder => None,
             };
             Some((self.plan.name(entry.node).to_owned(), told?))
@@ -146,12 +160,12 @@ impl<'a> Scene<'a> {
         self.plan.devices.get(usize::from(device.0)).map(|device| device.user)
     }
 
-    fn last_read(&self, entry: &Entry, id: RecordId) -> Option<String> {
+    fn last_read(&self, entry: &Entry, id: RecordId, of: &[FieldId]) -> Option<String> {
         if let Fact::Answered(op, Answered::Read(shown)) = &entry.fact
             && shown.id == id
             && self.is_last(entry, *op)
         {
-            return Some(shown_fields(shown, |_| String::new()));
+            return Some(shown_fields(shown, of, |_| String::new()));
         }
         None
     }
@@ -163,57 +177,15 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Is this fact worth a line in a story with this focus?
-    pub fn is_told(&self, entry: &Entry, focus: &Focus) -> bool {
-        let in_lane = focus.only.is_empty() || focus.only.contains(&entry.node);
-        let in_time = focus.until.is_none_or(|until| entry.at <= until);
-        let about = match focus.row {
-            Some(row) => self.is_about(entry, row) || is_trouble(&entry.fact),
-            None => is_news(&entry.fact),
-        };
-        in_lane && in_time && about
-    }
-
-    /// Is this fact about that record?
-    pub fn is_about(&self, entry: &Entry, row: RecordId) -> bool {
-        match &entry.fact {
-            Fact::Asked(_, Asked::Read { id, .. } | Asked::Write { id, .. })
-            | Fact::Committed { id, .. }
-            | Fact::Removed { id, .. }
-            | Fact::Found { id, .. } => *id == row,
-            Fact::Answered(op, _) => {
-                let asked = self.asked.get(&(entry.node, entry.incarnation, *op));
-                asked.is_some_and(|&index| self.is_about(&self.history[index], row))
-            }
-            Fact::Persisted { changes, .. } | Fact::Started { holds: changes, .. } => {
-                changes.iter().any(|change| record_of(change) == Some(row))
-            }
-            Fact::Sent { rows, .. } => rows.iter().any(|(id, _)| *id == row),
-            Fact::Delivered { rows_refused, .. } => rows_refused.iter().any(|(id, _)| *id == row),
-            Fact::Served { rows, .. } => rows.iter().any(|(_, id, ..)| *id == row),
-            Fact::Faulted(trouble) | Fact::Ended(trouble) => trouble_record(trouble) == Some(row),
-            Fact::Asked(..)
-            | Fact::Skipped(_)
-            | Fact::Durable(_)
-            | Fact::PersistFailed(_)
-            | Fact::Lost { .. }
-            | Fact::Declined(..)
-            | Fact::Healed
-            | Fact::Settled { .. }
-            | Fact::Killed { .. }
-            | Fact::Panicked(_) => false,
-        }
-    }
-
-    /// What a fact says.
-    pub fn tell(&self, entry: &Entry) -> String {
+    /// What a fact says; if asked about one record, what it says of that.
+    pub fn tell(&self, entry: &Entry, about: Option<RecordId>) -> String {
         match &entry.fact {
             Fact::Asked(_, asked) => self.tell_asked(asked),
             Fact::Answered(op, answered) => self.tell_answered(entry, *op, answered),
             Fact::Skipped(step) => format!("step {} cannot be done now", step + 1),
             Fact::Persisted { commit, sync, changes, .. } => {
                 let waits = if *sync { "" } else { ", without waiting for the disk" };
-                format!("commits no. {commit}{waits}: {}", self.tell_changes(changes))
+                format!("commits no. {commit}{waits}: {}", self.tell_changes(changes, about))
             }
             Fact::Durable(commit) => format!("commit no. {commit} is durable"),
             Fact::PersistFailed(commit) => format!("commit no. {commit} fails: the app stops"),
@@ -235,7 +207,7 @@ impl<'a> Scene<'a> {
             | Fact::Removed { .. }
             | Fact::Served { .. }
             | Fact::Declined(..)
-            | Fact::Found { .. } => self.tell_remote(&entry.fact),
+            | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -273,7 +245,7 @@ impl<'a> Scene<'a> {
         let subject = self.token_of(entry, op).map(|token| self.label(token));
         match answered {
             Answered::Read(shown) => {
-                let values = shown_fields(shown, |tokens| {
+                let values = shown_fields(shown, &[], |tokens| {
                     let labels: Vec<String> = tokens.iter().map(|t| self.label(*t)).collect();
                     format!(" ({})", labels.join(" "))
                 });
@@ -307,8 +279,17 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn tell_changes(&self, changes: &[Change]) -> String {
-        let told: Vec<String> = changes.iter().filter_map(|it| self.tell_change(it)).collect();
+    fn tell_changes(&self, changes: &[Change], about: Option<RecordId>) -> String {
+        let counts = |change: &&Change| match about {
+            Some(row) => record_of(change) == Some(row) || matches!(change, Change::Cursor(..)),
+            None => is_new_state(change),
+        };
+        let mut told: Vec<String> =
+            changes.iter().filter(counts).filter_map(|it| self.tell_change(it)).collect();
+        let others = changes.len() - told.len();
+        if about.is_some() && others > 0 && !told.is_empty() {
+            told.push(format!("{} more", count(others, "change")));
+        }
         if told.is_empty() { "bookkeeping".to_owned() } else { told.join("; ") }
     }
 
@@ -383,7 +364,7 @@ impl<'a> Scene<'a> {
         line
     }
 
-    fn tell_remote(&self, fact: &Fact) -> String {
+    fn tell_remote(&self, fact: &Fact, about: Option<RecordId>) -> String {
         match fact {
             Fact::Committed { id, by, contents, policy, .. } => {
                 let held = contents.as_deref();
@@ -392,15 +373,25 @@ impl<'a> Scene<'a> {
                     Policy::IfUnchanged => "",
                     Policy::Overwrite => ", whatever was there",
                 };
-                format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
+                match by {
+                    Node::World => format!("holds {id} = {held} from the start"),
+                    Node::Device(_) | Node::Remote(_) | Node::Intruder => {
+                        format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
+                    }
+                }
             }
             Fact::Removed { id, by, .. } => format!("removes {id} for {}", self.plan.name(*by)),
             Fact::Served { to, rows, since, end, .. } => {
-                let ids: Vec<String> = rows.iter().map(|(_, id, ..)| id.to_string()).collect();
-                let what = if ids.is_empty() { "nothing new".to_owned() } else { list(&ids) };
+                let named = |id: &&RecordId| about.is_none_or(|row| row == **id);
+                let ids = rows.iter().map(|(_, id, ..)| id).filter(named);
+                let ids: Vec<String> = ids.map(ToString::to_string).collect();
+                let others = rows.len() - ids.len();
+                let others =
+                    if others == 0 { String::new() } else { format!(" and {others} more") };
+                let what = if rows.is_empty() { "nothing new".to_owned() } else { list(&ids) };
                 let from = if since.is_none() { " from the start" } else { "" };
                 let end = if *end { " (the end)" } else { "" };
-                format!("serves {} a page{from}: {what}{end}", self.plan.name(*to))
+                format!("serves {} a page{from}: {what}{others}{end}", self.plan.name(*to))
             }
             Fact::Declined(to, _, why) => {
                 format!("refuses {}: {}", self.plan.name(*to), refusal(*why))
@@ -494,262 +485,18 @@ fn tell_write(asked: &Asked) -> Option<String> {
 }
 
 /// What a remote's row held at the end.
-fn found(fact: &Fact, of: VaultId, record: RecordId) -> Option<String> {
+fn found(fact: &Fact, which: (VaultId, RecordId), of: &[FieldId]) -> Option<String> {
     if let Fact::Found { vault, id, contents, values } = fact
-        && (*vault, *id) == (of, record)
+        && (*vault, *id) == which
     {
         return Some(match contents {
             None => "sealed".to_owned(),
             Some(contents) if !contents.live => "deleted".to_owned(),
-            Some(_) => fields(record, values),
+            Some(_) => {
+                let named = values.iter().filter(|(field, _)| is_among(of, *field));
+                fields(*id, &named.cloned().collect::<Vec<_>>())
+            }
         });
     }
     None
-}
-
-/// Is this what a story tells when it is about everything?
-fn is_news(fact: &Fact) -> bool {
-    match fact {
-        Fact::Asked(_, asked) => match asked {
-            Asked::Write { .. }
-            | Asked::SignIn
-            | Asked::SignOut
-            | Asked::RotateKey
-            | Asked::Register => true,
-            Asked::Read { .. } | Asked::List | Asked::Sync | Asked::Status => false,
-        },
-        Fact::Answered(_, answered) => match answered {
-            Answered::Saved
-            | Answered::SignedIn { .. }
-            | Answered::SignedOut
-            | Answered::Rotated
-            | Answered::Refused(_) => true,
-            Answered::Read(_)
-            | Answered::Listed(_)
-            | Answered::Registered
-            | Answered::Syncing
-            | Answered::Status(_) => false,
-        },
-        Fact::Persisted { changes, .. } => changes.iter().any(|change| match change {
-            Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
-            Change::Mirror(..) | Change::Cursor(..) | Change::Key(_) | Change::Meta => false,
-        }),
-        Fact::Served { rows, .. } => !rows.is_empty(),
-        Fact::Sent { plaintext, .. } => *plaintext,
-        Fact::Delivered { refused, rows_refused, .. } => {
-            refused.is_some() || !rows_refused.is_empty()
-        }
-        Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
-        Fact::Durable(_) | Fact::Declined(..) => false,
-        Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
-            true
-        }
-        Fact::PersistFailed(_)
-        | Fact::Started { .. }
-        | Fact::Faulted(_)
-        | Fact::Ended(_)
-        | Fact::Healed
-        | Fact::Settled { .. }
-        | Fact::Killed { .. }
-        | Fact::Panicked(_) => is_trouble(fact),
-    }
-}
-
-/// Is this something that explains much else, whatever a story is about?
-fn is_trouble(fact: &Fact) -> bool {
-    match fact {
-        Fact::PersistFailed(_)
-        | Fact::Started { .. }
-        | Fact::Faulted(_)
-        | Fact::Ended(_)
-        | Fact::Healed
-        | Fact::Settled { .. }
-        | Fact::Killed { .. }
-        | Fact::Panicked(_) => true,
-        Fact::Asked(..)
-        | Fact::Answered(..)
-        | Fact::Skipped(_)
-        | Fact::Persisted { .. }
-        | Fact::Durable(_)
-        | Fact::Sent { .. }
-        | Fact::Delivered { .. }
-        | Fact::Lost { .. }
-        | Fact::Committed { .. }
-        | Fact::Removed { .. }
-        | Fact::Served { .. }
-        | Fact::Declined(..)
-        | Fact::Found { .. } => false,
-    }
-}
-
-fn record_of(change: &Change) -> Option<RecordId> {
-    match change {
-        Change::Record(id, _)
-        | Change::Mirror(_, id, _)
-        | Change::Sealed(_, id, _)
-        | Change::Parked(_, id, _) => Some(*id),
-        Change::Cursor(..) | Change::Key(_) | Change::Meta => None,
-    }
-}
-
-fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
-    match trouble {
-        Trouble::HideRow(_, id)
-        | Trouble::CorruptRow(_, _, id, _)
-        | Trouble::RejectRow(_, _, id) => Some(*id),
-        Trouble::Cut(..)
-        | Trouble::Offline(_)
-        | Trouble::SlowLink(..)
-        | Trouble::LoseReplies(_)
-        | Trouble::LoseHints(_)
-        | Trouble::Crash(_)
-        | Trouble::Pause(_)
-        | Trouble::Destroy(_)
-        | Trouble::SaveImage(_)
-        | Trouble::RestoreImage(_)
-        | Trouble::Clone(..)
-        | Trouble::ClockJump(..)
-        | Trouble::DiskFull(_)
-        | Trouble::DiskSlow(_)
-        | Trouble::HoldKeys(_)
-        | Trouble::ExpireCredential(_)
-        | Trouble::Outage(_)
-        | Trouble::Throttle(..)
-        | Trouble::ExpireCursors(_)
-        | Trouble::EndZone(..)
-        | Trouble::DropPolicy
-        | Trouble::SlowCommits
-        | Trouble::Intrude(..) => None,
-    }
-}
-
-/// The name of a field.
-pub fn field_name(id: RecordId, field: FieldId) -> String {
-    if field == FieldId::HEADSTONE {
-        return "headstone".to_owned();
-    }
-    schema::field_of(id.kind, field).map_or(format!("field {}", field.0), |it| it.name.to_owned())
-}
-
-fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
-    let told: Vec<String> = set
-        .iter()
-        .map(|(field, it)| format!("{} = {}", field_name(id, *field), value(it)))
-        .collect();
-    told.join(", ")
-}
-
-fn shown_fields(shown: &Shown, by: impl Fn(&[Token]) -> String) -> String {
-    let mut told = match shown.presence {
-        Presence::Absent => "nothing".to_owned(),
-        Presence::Deleted => "deleted".to_owned(),
-        Presence::Live => {
-            let tell = |(field, it, tokens, beside): &(FieldId, Value, Vec<Token>, Vec<Token>)| {
-                let also = if beside.is_empty() {
-                    String::new()
-                } else {
-                    format!(", beside{}", by(beside))
-                };
-                format!("{} = {}{}{also}", field_name(shown.id, *field), value(it), by(tokens))
-            };
-            shown.fields.iter().map(tell).collect::<Vec<_>>().join(", ")
-        }
-    };
-    if shown.sealed {
-        told += " · partly sealed";
-    }
-    if shown.partial {
-        told += " · partial";
-    }
-    told
-}
-
-/// A value, short.
-pub fn value(value: &Value) -> String {
-    match value {
-        Value::Int(n) => n.to_string(),
-        Value::Text(text) | Value::Draft { text, .. } => quoted(text),
-        Value::Set(words) => {
-            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-            format!("{{{}}}", list(&words))
-        }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    const SHOWN: usize = 32;
-    if text.chars().count() <= SHOWN {
-        return format!("{text:?}");
-    }
-    let start: String = text.chars().take(SHOWN - 8).collect();
-    format!("{start:?}… ({} bytes)", text.len())
-}
-
-fn list(words: &[String]) -> String {
-    const SHOWN: usize = 6;
-    match words.len().checked_sub(SHOWN) {
-        None | Some(0) => words.join(", "),
-        Some(more) => format!("{} and {more} more", words[..SHOWN].join(", ")),
-    }
-}
-
-fn parcel(letter: &Letter) -> String {
-    let answer = if letter.answer { " answer" } else { "" };
-    let again =
-        if letter.attempt == 0 { String::new() } else { format!(", try {}", letter.attempt + 1) };
-    format!("{}{answer}{again}", letter.parcel)
-}
-
-const fn lost(why: Lost) -> &'static str {
-    match why {
-        Lost::Chance => "by chance",
-        Lost::Cut => "the link is cut",
-        Lost::Dead => "nobody is there",
-        Lost::Fault => "the remote's messages are being lost",
-    }
-}
-
-fn refusal(refused: Refused) -> String {
-    match refused {
-        Refused::RateLimited(wait) => format!("too many requests, wait {}", span(wait)),
-        Refused::Unavailable(None) => "out of order".to_owned(),
-        Refused::Unavailable(Some(wait)) => format!("out of order, wait {}", span(wait)),
-        Refused::CursorExpired => "the cursor has expired".to_owned(),
-        Refused::ZoneNotFound(ending) => format!("no zone: {}", ending_word(ending)),
-        Refused::LimitExceeded => "too many rows at once".to_owned(),
-        Refused::NotAuthenticated => "no valid credential".to_owned(),
-        Refused::Changed => "another version is stored".to_owned(),
-        Refused::UnknownItem => "there is no such row".to_owned(),
-        Refused::Exists => "the row exists".to_owned(),
-        Refused::NoRowMatched => "no row matched".to_owned(),
-        Refused::BatchFailed => "another row of the batch was at fault".to_owned(),
-        Refused::Rejected => "never acceptable".to_owned(),
-    }
-}
-
-const fn ending_word(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Deleted => "deleted",
-        Ending::Purged => "purged by the user",
-        Ending::EncryptedDataReset => "its keys were reset",
-    }
-}
-
-/// A number of things.
-pub fn count(n: usize, thing: &str) -> String {
-    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
-}
-
-/// A moment, in seconds.
-pub fn time(at: Time) -> String {
-    format!("{}.{:03}s", at.0 / 1000, at.0 % 1000)
-}
-
-fn span(span: Span) -> String {
-    time(Time(span.0))
-}
-
-/// Bytes in base 16.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

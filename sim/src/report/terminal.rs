@@ -1,19 +1,18 @@
 //! For people at a terminal. Colours are always written and are taken out again on the way to
 //! anything that does not show them; so nothing is said by colour alone.
 
+mod sweep;
+mod zoo;
+
 use std::fmt::{self, Display, Write};
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use engine::id::Token;
+use engine::id::{RecordId, Token};
 
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
-use crate::report::{
-    Beast, Bug, Catches, Check, Demand, Failure, FileCheck, Line, Listed, Mark, Met, Parted, Row,
-    Shrunk, Size, Story, Sweep, Told, Zoo, wilson,
-};
+use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Parted, Shrunk, Story, Told};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -31,10 +30,10 @@ pub fn render(told: &Told<'_>) -> String {
         Told::Failure(failure) => write_failure(&mut text, failure),
         Told::Parted(parted) => write_parted(&mut text, parted),
         Told::Lines(lines) => write_lines(&mut text, lines),
-        Told::Sweep(sweep) => write_sweep(&mut text, sweep),
+        Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep),
         Told::Story(story) => write_story(&mut text, story),
         Told::Shrunk(shrunk) => write_shrunk(&mut text, shrunk),
-        Told::Zoo(zoo) => write_zoo(&mut text, zoo),
+        Told::Zoo(zoo) => zoo::write_zoo(&mut text, zoo),
         Told::Health(checks) => write_health(&mut text, checks),
         Told::Catalogue(listed) => write_catalogue(&mut text, listed),
         Told::Checked(files) => write_checked(&mut text, files),
@@ -77,7 +76,7 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     write_evidence(out, failure, &scene)?;
     let user = scene.user_of(violation.token, violation.node);
     if let (Some(id), Some(user)) = (violation.record, user) {
-        let copies = scene.copies(user, id).into_iter();
+        let copies = scene.copies(user, id, &scene.fields_of(violation.token)).into_iter();
         let copies: Vec<String> = copies.map(|(place, held)| format!("{place}: {held}")).collect();
         if !copies.is_empty() {
             writeln!(out, "  {id} at the end   {}", copies.join(" · "))?;
@@ -98,7 +97,7 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
 /// The facts that prove it; in the middle some are left out if there are many.
 fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) -> fmt::Result {
     let history = &failure.outcome.history;
-    let proof = evidence(failure, scene);
+    let (proof, about) = (evidence(failure, scene), failure.violation.record);
     let cut = proof.len().saturating_sub(EVIDENCE);
     for (place, &index) in proof.iter().enumerate() {
         if cut > 0 && place == EVIDENCE / 2 {
@@ -109,7 +108,13 @@ fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) ->
         }
         let last = place + 1 == proof.len();
         let note = if last { note(failure.violation, scene) } else { String::new() };
-        write_fact(out, failure.plan.name(history[index].node), &history[index], scene, &note)?;
+        write_fact(
+            out,
+            failure.plan.name(history[index].node),
+            &history[index],
+            scene,
+            (about, &note),
+        )?;
     }
     Ok(())
 }
@@ -148,11 +153,11 @@ fn write_fact(
     lane: &str,
     entry: &Entry,
     scene: &Scene<'_>,
-    note: &str,
+    (about, note): (Option<RecordId>, &str),
 ) -> fmt::Result {
     let note = if note.is_empty() { String::new() } else { styled(BAD, note) };
     let at = styled(DIM, format_args!("{:>11}", time(entry.at)));
-    writeln!(out, "{at}  {lane:<10}  {}{note}", scene.tell(entry))
+    writeln!(out, "{at}  {lane:<10}  {}{note}", scene.tell(entry, about))
 }
 
 fn write_others(out: &mut String, all: &[Violation], told: &Violation) -> fmt::Result {
@@ -230,53 +235,6 @@ fn write_lines(out: &mut String, lines: &[Line]) -> fmt::Result {
     Ok(())
 }
 
-fn write_sweep(out: &mut String, sweep: &Sweep) -> fmt::Result {
-    writeln!(out, "SWEEP   stopped: {}   build {}\n", sweep.stopped, sweep.build)?;
-    let rows: Vec<(Style, Vec<String>)> = sweep.rows.iter().map(sweep_row).collect();
-    let head =
-        ["scenario", "seeds", "pass", "fail", "bugs", "fault-free", "fails in", "slowest seed"];
-    table(out, &head, &rows)?;
-    write_demands(out, &sweep.rows)?;
-    write_unreached(out, &sweep.rows)?;
-    for (number, bug) in sweep.bugs.iter().enumerate() {
-        write_bug(out, number + 1, bug)?;
-    }
-    writeln!(out)?;
-    write_twice(out, sweep)?;
-    write_meaning(out, sweep)?;
-    write_speed(out, sweep)
-}
-
-fn sweep_row(row: &Row) -> (Style, Vec<String>) {
-    let style = if row.failed == 0 { Style::new() } else { BAD };
-    let slowest =
-        row.slowest.map_or("–".to_owned(), |(seed, took)| format!("{seed} ({})", ms(took)));
-    let cells = vec![
-        row.scenario.clone(),
-        row.seeds.to_string(),
-        (row.seeds - row.failed).to_string(),
-        row.failed.to_string(),
-        row.bugs.len().to_string(),
-        row.calm.to_string(),
-        rate(row.failed, row.seeds),
-        slowest,
-    ];
-    (style, cells)
-}
-
-/// What a count of failures says about the rate, with 95 % confidence.
-fn rate(failed: u64, seeds: u64) -> String {
-    if seeds == 0 {
-        return "not run".to_owned();
-    }
-    if failed == 0 {
-        let below = 3.0 / seeds as f64;
-        return if below < 1.0 { format!("< {}", percent(below)) } else { "–".to_owned() };
-    }
-    let (low, high) = wilson(failed, seeds);
-    format!("{} ({}–{})", percent(failed as f64 / seeds as f64), percent(low), percent(high))
-}
-
 /// A share of one, short.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -287,129 +245,6 @@ pub fn percent(share: f64) -> String {
     } else {
         format!("{percent:.2} %")
     }
-}
-
-fn ms(took: Duration) -> String {
-    if took < Duration::from_secs(2) {
-        format!("{:.1} ms", took.as_secs_f64() * 1e3)
-    } else {
-        format!("{:.1} s", took.as_secs_f64())
-    }
-}
-
-fn write_demands(out: &mut String, rows: &[Row]) -> fmt::Result {
-    let demands: Vec<(Style, Vec<String>)> =
-        rows.iter().flat_map(|row| row.demands.iter().map(|it| demand(row, it))).collect();
-    if demands.is_empty() {
-        return Ok(());
-    }
-    writeln!(out)?;
-    table(out, &["scenario", "must happen", "measured", "demanded", ""], &demands)
-}
-
-fn demand(row: &Row, demand: &Demand) -> (Style, Vec<String>) {
-    let (style, met) = match demand.met {
-        Met::Yes => (Style::new(), "reached"),
-        Met::TooFewSeeds => (UNSURE, "below, but too few seeds to tell"),
-        Met::No => (BAD, "NOT REACHED"),
-    };
-    let Demand { what, measured, demanded, .. } = demand;
-    let cells = [row.scenario.as_str(), what, measured, demanded, met];
-    (style, cells.map(str::to_owned).to_vec())
-}
-
-/// Names that no seed of any scenario reached: what this sweep says nothing about.
-fn write_unreached(out: &mut String, rows: &[Row]) -> fmt::Result {
-    let reached = |name: &str| rows.iter().any(|row| row.coverage.contains_key(name));
-    let points = engine::point::Point::ALL.iter().map(|point| point.name());
-    let missing: Vec<&str> = points.filter(|name| !reached(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\n Never reached:")?;
-    wrap(out, "   ", &missing)
-}
-
-/// Words with commas between them, in lines of a readable length.
-fn wrap(out: &mut String, indent: &str, words: &[&str]) -> fmt::Result {
-    const WIDTH: usize = 96;
-    let mut line = String::new();
-    for (at, word) in words.iter().enumerate() {
-        let comma = if at + 1 < words.len() { "," } else { "." };
-        if !line.is_empty() && line.len() + word.len() + 2 > WIDTH {
-            writeln!(out, "{indent}{line}")?;
-            line.clear();
-        }
-        let space = if line.is_empty() { "" } else { " " };
-        line = format!("{line}{space}{word}{comma}");
-    }
-    writeln!(out, "{indent}{line}")
-}
-
-fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
-    let head = styled(BAD, format_args!("BUG {number}"));
-    writeln!(
-        out,
-        "\n {head}  {}   first in {}, seen in {}",
-        bug.signature,
-        bug.scenario,
-        count(bug.seeds as usize, "seed")
-    )?;
-    writeln!(out, "   {}", bug.message)?;
-    for example in &bug.examples {
-        writeln!(out, "   again:   {}", styled(BOLD, example))?;
-    }
-    if let Some(capsule) = &bug.capsule {
-        writeln!(out, "   kept:    {capsule}")?;
-    }
-    if let Some(shrunk) = &bug.shrunk {
-        writeln!(out, "   shrunk:  seawall replay {}", shrunk.file)?;
-        writeln!(out, "            {}", change(shrunk))?;
-    }
-    Ok(())
-}
-
-fn write_twice(out: &mut String, sweep: &Sweep) -> fmt::Result {
-    let Sweep { twice, parted, .. } = sweep;
-    match parted {
-        0 => writeln!(out, " {} run twice: the same digests.", count(*twice as usize, "seed")),
-        _ => writeln!(out, " {twice} seeds run twice: in {parted} the runs parted."),
-    }
-}
-
-/// What a green sweep means, and no more: the rule of three.
-fn write_meaning(out: &mut String, sweep: &Sweep) -> fmt::Result {
-    let seeds: u64 = sweep.rows.iter().map(|row| row.seeds).sum();
-    let failed: u64 = sweep.rows.iter().map(|row| row.failed).sum();
-    if failed > 0 || seeds == 0 {
-        return Ok(());
-    }
-    let all = count(seeds as usize, "seed");
-    if seeds < 3 {
-        return writeln!(out, " No violation in {all}: too few to say anything about others.");
-    }
-    writeln!(
-        out,
-        " No violation in {all}: with 95 % confidence fewer than 1 in {} such seeds fail (3/n).",
-        seeds / 3,
-    )?;
-    writeln!(out, " That is said of this mix of scenarios, and of nothing else.")
-}
-
-fn write_speed(out: &mut String, sweep: &Sweep) -> fmt::Result {
-    let seeds: u64 = sweep.rows.iter().map(|row| row.seeds).sum();
-    let took = sweep.took.as_secs_f64().max(0.001);
-    let simulated = sweep.simulated_ms as f64 / 1e3;
-    let speed = sweep.cpu.filter(|cpu| cpu.as_secs_f64() > 0.05).map_or(String::new(), |cpu| {
-        format!(", {:.0} per CPU-second", seeds as f64 / cpu.as_secs_f64())
-    });
-    writeln!(
-        out,
-        " {seeds} seeds in {took:.1} s: {:.0} per second{speed}; simulated {:.0} h, {:.0} × real time.",
-        seeds as f64 / took,
-        simulated / 3600.0,
-        simulated / took,
-    )
 }
 
 fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
@@ -430,7 +265,7 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
         }
         told += 1;
         let note: String = proves.iter().map(|violation| note(violation, &scene)).collect();
-        write_fact(out, plan.name(entry.node), entry, &scene, &note)?;
+        write_fact(out, plan.name(entry.node), entry, &scene, (focus.row, &note))?;
     }
     let left_out = outcome.history.len() - told;
     writeln!(out, "\n{told} of {} facts told, {left_out} left out.", outcome.history.len())?;
@@ -499,76 +334,6 @@ fn change(shrunk: &Shrunk) -> String {
         before.messages,
         after.messages,
     )
-}
-
-/// The kill matrix, as the Markdown that the repository keeps.
-fn write_zoo(out: &mut String, zoo: &Zoo) -> fmt::Result {
-    writeln!(out, "# The zoo, measured\n")?;
-    writeln!(out, "Each flaw was switched on alone, with all judges on; build {}.", zoo.build)?;
-    writeln!(
-        out,
-        "General scenarios: {}, in turn, seed by seed, at most {} seeds for a flaw.",
-        zoo.on.join(", "),
-        zoo.seeds
-    )?;
-    writeln!(
-        out,
-        "\n- *caught*: seeds in which a judge that is named for the flaw found something, with the \
-         Wilson interval at 95 %. A flaw is left after {} catches.\n\
-         - *first, median, p95*: seeds to a catch. The seeds between one catch and the next are \
-         disjoint windows; median and 95th percentile are taken over them.\n\
-         - *by*: in how many seeds each judge found something, named for it or not.\n\
-         - *smallest*: one caught plan, shrunk; it must pass with the flaw off.\n",
-        zoo.enough,
-    )?;
-    writeln!(
-        out,
-        "| flaw | named judges | caught | first | median | p95 | by | scenarios that name it | smallest |"
-    )?;
-    writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
-    for beast in &zoo.rows {
-        writeln!(out, "{}", beast_row(beast))?;
-    }
-    let caught = zoo.rows.iter().filter(|beast| !beast.general.at.is_empty()).count();
-    let anywhere = zoo.rows.iter().filter(|beast| beast.is_caught()).count();
-    let all = count(zoo.rows.len(), "flaw");
-    writeln!(
-        out,
-        "\n{anywhere} of {all} caught by a judge named for it, {caught} of them on the general scenarios alone."
-    )
-}
-
-fn beast_row(beast: &Beast) -> String {
-    let named: Vec<String> =
-        beast.expected.iter().map(|it| format!("{:02}", it.number())).collect();
-    let by: Vec<String> = beast
-        .general
-        .by
-        .iter()
-        .map(|(it, seeds)| format!("{:02} × {seeds}", it.number()))
-        .collect();
-    let smallest = beast.shrunk.as_ref().map_or("–".to_owned(), |tamed| {
-        let Size { steps, faults, .. } = tamed.size;
-        let passes = if tamed.passes_without { "passes without" } else { "FAILS WITHOUT" };
-        let minimal = if tamed.minimal { "" } else { ", not minimal" };
-        format!("{}, {}; {passes}{minimal}", count(steps, "step"), count(faults, "fault"))
-    });
-    let [first, median, p95] =
-        beast.general.seeds_to_catch().map(|n| n.map_or("–".to_owned(), |n| n.to_string()));
-    format!(
-        "| {} | {} | {} | {first} | {median} | {p95} | {} | {} | {smallest} |",
-        beast.flaw.id(),
-        named.join(", "),
-        caught(&beast.general),
-        if by.is_empty() { "nobody".to_owned() } else { by.join(", ") },
-        beast.named.as_ref().map_or("–".to_owned(), caught),
-    )
-}
-
-fn caught(catches: &Catches) -> String {
-    let (hits, of) = (catches.at.len() as u64, catches.seeds);
-    let (low, high) = wilson(hits, of);
-    format!("{hits} of {of} ({}–{})", percent(low), percent(high))
 }
 
 fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {

@@ -1,0 +1,174 @@
+//! What of a history is worth a line: a story of everything leaves the bookkeeping out, a story of
+//! one record tells all that touches it and whatever went wrong meanwhile.
+
+use engine::id::RecordId;
+
+use crate::history::{Answered, Asked, Change, Entry, Fact, Trouble};
+use crate::plan::Parcel;
+use crate::report::Focus;
+use crate::report::story::Scene;
+
+impl Scene<'_> {
+    /// Is this fact worth a line in a story with this focus?
+    pub fn is_told(&self, entry: &Entry, focus: &Focus) -> bool {
+        let in_lane = focus.only.is_empty() || focus.only.contains(&entry.node);
+        let in_time = focus.until.is_none_or(|until| entry.at <= until);
+        let about = match focus.row {
+            Some(row) => self.is_about(entry, row) || is_trouble(&entry.fact),
+            None => is_news(&entry.fact),
+        };
+        in_lane && in_time && about
+    }
+
+    /// Is this fact about that record?
+    pub fn is_about(&self, entry: &Entry, row: RecordId) -> bool {
+        match &entry.fact {
+            Fact::Asked(_, Asked::Read { id, .. } | Asked::Write { id, .. })
+            | Fact::Committed { id, .. }
+            | Fact::Removed { id, .. }
+            | Fact::Found { id, .. } => *id == row,
+            Fact::Answered(op, _) => {
+                let asked = self.asked.get(&(entry.node, entry.incarnation, *op));
+                asked.is_some_and(|&index| self.is_about(&self.history[index], row))
+            }
+            Fact::Persisted { changes, .. } | Fact::Started { holds: changes, .. } => {
+                changes.iter().any(|change| record_of(change) == Some(row))
+            }
+            Fact::Sent { rows, .. } => rows.iter().any(|(id, _)| *id == row),
+            Fact::Delivered { rows_refused, .. } => rows_refused.iter().any(|(id, _)| *id == row),
+            Fact::Served { rows, .. } => rows.iter().any(|(_, id, ..)| *id == row),
+            Fact::Faulted(trouble) | Fact::Ended(trouble) => trouble_record(trouble) == Some(row),
+            Fact::Asked(..)
+            | Fact::Skipped(_)
+            | Fact::Durable(_)
+            | Fact::PersistFailed(_)
+            | Fact::Lost { .. }
+            | Fact::Declined(..)
+            | Fact::Healed
+            | Fact::Settled { .. }
+            | Fact::Killed { .. }
+            | Fact::Panicked(_) => false,
+        }
+    }
+}
+
+/// Is this what a story tells when it is about everything?
+pub(super) fn is_news(fact: &Fact) -> bool {
+    match fact {
+        Fact::Asked(_, asked) => match asked {
+            Asked::Write { .. }
+            | Asked::SignIn
+            | Asked::SignOut
+            | Asked::RotateKey
+            | Asked::Register => true,
+            Asked::Read { .. } | Asked::List | Asked::Sync | Asked::Status => false,
+        },
+        Fact::Answered(_, answered) => match answered {
+            Answered::Saved
+            | Answered::SignedIn { .. }
+            | Answered::SignedOut
+            | Answered::Rotated
+            | Answered::Refused(_) => true,
+            Answered::Read(_)
+            | Answered::Listed(_)
+            | Answered::Registered
+            | Answered::Syncing
+            | Answered::Status(_) => false,
+        },
+        Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
+        Fact::Served { rows, .. } => !rows.is_empty(),
+        Fact::Sent { plaintext, .. } => *plaintext,
+        Fact::Delivered { refused, rows_refused, .. } => {
+            refused.is_some() || !rows_refused.is_empty()
+        }
+        Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
+        Fact::Durable(_) | Fact::Declined(..) => false,
+        Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
+            true
+        }
+        Fact::PersistFailed(_)
+        | Fact::Started { .. }
+        | Fact::Faulted(_)
+        | Fact::Ended(_)
+        | Fact::Healed
+        | Fact::Settled { .. }
+        | Fact::Killed { .. }
+        | Fact::Panicked(_) => is_trouble(fact),
+    }
+}
+
+/// Is this something that explains much else, whatever a story is about?
+pub(super) fn is_trouble(fact: &Fact) -> bool {
+    match fact {
+        Fact::PersistFailed(_)
+        | Fact::Started { .. }
+        | Fact::Faulted(_)
+        | Fact::Ended(_)
+        | Fact::Healed
+        | Fact::Settled { .. }
+        | Fact::Killed { .. }
+        | Fact::Panicked(_) => true,
+        Fact::Asked(..)
+        | Fact::Answered(..)
+        | Fact::Skipped(_)
+        | Fact::Persisted { .. }
+        | Fact::Durable(_)
+        | Fact::Sent { .. }
+        | Fact::Delivered { .. }
+        | Fact::Lost { .. }
+        | Fact::Committed { .. }
+        | Fact::Removed { .. }
+        | Fact::Served { .. }
+        | Fact::Declined(..)
+        | Fact::Found { .. } => false,
+    }
+}
+
+/// Does it change what a user has, rather than what is known of remotes?
+pub(super) const fn is_new_state(change: &Change) -> bool {
+    match change {
+        Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
+        Change::Mirror(..) | Change::Cursor(..) | Change::Key(_) | Change::Meta => false,
+    }
+}
+
+pub(super) fn record_of(change: &Change) -> Option<RecordId> {
+    match change {
+        Change::Record(id, _)
+        | Change::Mirror(_, id, _)
+        | Change::Sealed(_, id, _)
+        | Change::Parked(_, id, _) => Some(*id),
+        Change::Cursor(..) | Change::Key(_) | Change::Meta => None,
+    }
+}
+
+pub(super) fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
+    match trouble {
+        Trouble::HideRow(_, id)
+        | Trouble::CorruptRow(_, _, id, _)
+        | Trouble::RejectRow(_, _, id) => Some(*id),
+        Trouble::Cut(..)
+        | Trouble::Offline(_)
+        | Trouble::SlowLink(..)
+        | Trouble::LoseReplies(_)
+        | Trouble::LoseHints(_)
+        | Trouble::Crash(_)
+        | Trouble::Pause(_)
+        | Trouble::Destroy(_)
+        | Trouble::SaveImage(_)
+        | Trouble::RestoreImage(_)
+        | Trouble::Clone(..)
+        | Trouble::ClockJump(..)
+        | Trouble::DiskFull(_)
+        | Trouble::DiskSlow(_)
+        | Trouble::HoldKeys(_)
+        | Trouble::ExpireCredential(_)
+        | Trouble::Outage(_)
+        | Trouble::Throttle(..)
+        | Trouble::ExpireCursors(_)
+        | Trouble::EndZone(..)
+        | Trouble::DropPolicy
+        | Trouble::SlowCommits
+        | Trouble::Intrude(..) => None,
+    }
+}

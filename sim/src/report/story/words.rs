@@ -1,0 +1,151 @@
+//! The words for values, fields, moments and refusals, as every report uses them.
+
+use engine::device::Presence;
+use engine::id::{FieldId, RecordId, Token};
+use engine::record::Value;
+use engine::remote::Ending;
+use engine::schema;
+use engine::time::{Span, Time};
+
+use crate::history::{Letter, Lost, Refused, Shown};
+
+/// The name of a field.
+pub fn field_name(id: RecordId, field: FieldId) -> String {
+    if field == FieldId::HEADSTONE {
+        return "headstone".to_owned();
+    }
+    schema::field_of(id.kind, field).map_or(format!("field {}", field.0), |it| it.name.to_owned())
+}
+
+pub(super) fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
+    let told: Vec<String> = set
+        .iter()
+        .map(|(field, it)| format!("{} = {}", field_name(id, *field), value(it)))
+        .collect();
+    told.join(", ")
+}
+
+/// Without a list, every field is named.
+pub(super) fn is_among(of: &[FieldId], field: FieldId) -> bool {
+    of.is_empty() || of.contains(&field)
+}
+
+pub(super) fn shown_fields(
+    shown: &Shown,
+    of: &[FieldId],
+    by: impl Fn(&[Token]) -> String,
+) -> String {
+    let tell = |(field, it, tokens, beside): &(FieldId, Value, Vec<Token>, Vec<Token>)| {
+        let others = match beside.len() {
+            0 => String::new(),
+            n => format!(" beside {n}{}", by(beside)),
+        };
+        format!("{} = {}{}{others}", field_name(shown.id, *field), value(it), by(tokens))
+    };
+    let mut told = match shown.presence {
+        Presence::Absent => "nothing".to_owned(),
+        Presence::Deleted => "deleted".to_owned(),
+        Presence::Live => {
+            let fields = shown.fields.iter().filter(|(field, ..)| is_among(of, *field));
+            let fields: Vec<String> = fields.map(tell).collect();
+            if fields.is_empty() { "nothing there".to_owned() } else { fields.join(", ") }
+        }
+    };
+    if shown.sealed {
+        told += " · partly sealed";
+    }
+    if shown.partial {
+        told += " · partial";
+    }
+    told
+}
+
+/// A value, short.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Int(n) => n.to_string(),
+        Value::Text(text) | Value::Draft { text, .. } => quoted(text),
+        Value::Set(words) => {
+            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            format!("{{{}}}", list(&words))
+        }
+    }
+}
+
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 32;
+    if text.chars().count() <= SHOWN {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(SHOWN - 8).collect();
+    format!("{start:?}… ({} bytes)", text.len())
+}
+
+pub(super) fn list(words: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match words.len().checked_sub(SHOWN) {
+        None | Some(0) => words.join(", "),
+        Some(more) => format!("{} and {more} more", words[..SHOWN].join(", ")),
+    }
+}
+
+pub(super) fn parcel(letter: &Letter) -> String {
+    let answer = if letter.answer { " answer" } else { "" };
+    let again =
+        if letter.attempt == 0 { String::new() } else { format!(", try {}", letter.attempt + 1) };
+    format!("{}{answer}{again}", letter.parcel)
+}
+
+pub(super) const fn lost(why: Lost) -> &'static str {
+    match why {
+        Lost::Chance => "by chance",
+        Lost::Cut => "the link is cut",
+        Lost::Dead => "nobody is there",
+        Lost::Fault => "the remote's messages are being lost",
+    }
+}
+
+pub(super) fn refusal(refused: Refused) -> String {
+    match refused {
+        Refused::RateLimited(wait) => format!("too many requests, wait {}", span(wait)),
+        Refused::Unavailable(None) => "out of order".to_owned(),
+        Refused::Unavailable(Some(wait)) => format!("out of order, wait {}", span(wait)),
+        Refused::CursorExpired => "the cursor has expired".to_owned(),
+        Refused::ZoneNotFound(ending) => format!("no zone: {}", ending_word(ending)),
+        Refused::LimitExceeded => "too many rows at once".to_owned(),
+        Refused::NotAuthenticated => "no valid credential".to_owned(),
+        Refused::Changed => "another version is stored".to_owned(),
+        Refused::UnknownItem => "there is no such row".to_owned(),
+        Refused::Exists => "the row exists".to_owned(),
+        Refused::NoRowMatched => "no row matched".to_owned(),
+        Refused::BatchFailed => "another row of the batch was at fault".to_owned(),
+        Refused::Rejected => "never acceptable".to_owned(),
+    }
+}
+
+pub(super) const fn ending_word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Deleted => "deleted",
+        Ending::Purged => "purged by the user",
+        Ending::EncryptedDataReset => "its keys were reset",
+    }
+}
+
+/// A number of things.
+pub fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A moment, in seconds.
+pub fn time(at: Time) -> String {
+    format!("{}.{:03}s", at.0 / 1000, at.0 % 1000)
+}
+
+pub(super) fn span(span: Span) -> String {
+    time(Time(span.0))
+}
+
+/// Bytes in base 16.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

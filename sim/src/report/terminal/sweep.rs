@@ -1,0 +1,180 @@
+//! The summary of a sweep: what was run, what was found, and what it means.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use anstyle::Style;
+
+use crate::report::story::count;
+use crate::report::terminal::{BAD, BOLD, UNSURE, change, percent, styled, table};
+use crate::report::{Bug, Demand, Met, Row, Sweep, wilson};
+
+pub(super) fn write_sweep(out: &mut String, sweep: &Sweep) -> fmt::Result {
+    writeln!(out, "SWEEP   stopped: {}   build {}\n", sweep.stopped, sweep.build)?;
+    let rows: Vec<(Style, Vec<String>)> = sweep.rows.iter().map(sweep_row).collect();
+    let head =
+        ["scenario", "seeds", "pass", "fail", "bugs", "fault-free", "fails in", "slowest seed"];
+    table(out, &head, &rows)?;
+    write_demands(out, &sweep.rows)?;
+    write_unreached(out, &sweep.rows)?;
+    for (number, bug) in sweep.bugs.iter().enumerate() {
+        write_bug(out, number + 1, bug)?;
+    }
+    writeln!(out)?;
+    write_twice(out, sweep)?;
+    write_meaning(out, sweep)?;
+    write_speed(out, sweep)
+}
+
+fn sweep_row(row: &Row) -> (Style, Vec<String>) {
+    let style = if row.failed == 0 { Style::new() } else { BAD };
+    let slowest =
+        row.slowest.map_or("–".to_owned(), |(seed, took)| format!("{seed} ({})", ms(took)));
+    let cells = vec![
+        row.scenario.clone(),
+        row.seeds.to_string(),
+        (row.seeds - row.failed).to_string(),
+        row.failed.to_string(),
+        row.bugs.len().to_string(),
+        row.calm.to_string(),
+        rate(row.failed, row.seeds),
+        slowest,
+    ];
+    (style, cells)
+}
+
+/// What a count of failures says about the rate, with 95 % confidence.
+fn rate(failed: u64, seeds: u64) -> String {
+    if seeds == 0 {
+        return "not run".to_owned();
+    }
+    if failed == 0 {
+        let below = 3.0 / seeds as f64;
+        return if below < 1.0 { format!("< {}", percent(below)) } else { "–".to_owned() };
+    }
+    let (low, high) = wilson(failed, seeds);
+    format!("{} ({}–{})", percent(failed as f64 / seeds as f64), percent(low), percent(high))
+}
+
+fn ms(took: Duration) -> String {
+    if took < Duration::from_secs(2) {
+        format!("{:.1} ms", took.as_secs_f64() * 1e3)
+    } else {
+        format!("{:.1} s", took.as_secs_f64())
+    }
+}
+
+fn write_demands(out: &mut String, rows: &[Row]) -> fmt::Result {
+    let demands: Vec<(Style, Vec<String>)> =
+        rows.iter().flat_map(|row| row.demands.iter().map(|it| demand(row, it))).collect();
+    if demands.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    table(out, &["scenario", "must happen", "measured", "demanded", ""], &demands)
+}
+
+fn demand(row: &Row, demand: &Demand) -> (Style, Vec<String>) {
+    let (style, met) = match demand.met {
+        Met::Yes => (Style::new(), "reached"),
+        Met::TooFewSeeds => (UNSURE, "below, but too few seeds to tell"),
+        Met::No => (BAD, "NOT REACHED"),
+    };
+    let Demand { what, measured, demanded, .. } = demand;
+    let cells = [row.scenario.as_str(), what, measured, demanded, met];
+    (style, cells.map(str::to_owned).to_vec())
+}
+
+/// Names that no seed of any scenario reached: what this sweep says nothing about.
+fn write_unreached(out: &mut String, rows: &[Row]) -> fmt::Result {
+    let reached = |name: &str| rows.iter().any(|row| row.coverage.contains_key(name));
+    let points = engine::point::Point::ALL.iter().map(|point| point.name());
+    let missing: Vec<&str> = points.filter(|name| !reached(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n Never reached:")?;
+    wrap(out, "   ", &missing)
+}
+
+/// Words with commas between them, in lines of a readable length.
+fn wrap(out: &mut String, indent: &str, words: &[&str]) -> fmt::Result {
+    const WIDTH: usize = 96;
+    let mut line = String::new();
+    for (at, word) in words.iter().enumerate() {
+        let comma = if at + 1 < words.len() { "," } else { "." };
+        if !line.is_empty() && line.len() + word.len() + 2 > WIDTH {
+            writeln!(out, "{indent}{line}")?;
+            line.clear();
+        }
+        let space = if line.is_empty() { "" } else { " " };
+        line = format!("{line}{space}{word}{comma}");
+    }
+    writeln!(out, "{indent}{line}")
+}
+
+fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
+    let head = styled(BAD, format_args!("BUG {number}"));
+    writeln!(
+        out,
+        "\n {head}  {}   first in {}, seen in {}",
+        bug.signature,
+        bug.scenario,
+        count(bug.seeds as usize, "seed")
+    )?;
+    writeln!(out, "   {}", bug.message)?;
+    for example in &bug.examples {
+        writeln!(out, "   again:   {}", styled(BOLD, example))?;
+    }
+    if let Some(capsule) = &bug.capsule {
+        writeln!(out, "   kept:    {capsule}")?;
+    }
+    if let Some(shrunk) = &bug.shrunk {
+        writeln!(out, "   shrunk:  seawall replay {}", shrunk.file)?;
+        writeln!(out, "            {}", change(shrunk))?;
+    }
+    Ok(())
+}
+
+fn write_twice(out: &mut String, sweep: &Sweep) -> fmt::Result {
+    let Sweep { twice, parted, .. } = sweep;
+    match parted {
+        0 => writeln!(out, " {} run twice: the same digests.", count(*twice as usize, "seed")),
+        _ => writeln!(out, " {twice} seeds run twice: in {parted} the runs parted."),
+    }
+}
+
+/// What a green sweep means, and no more: the rule of three.
+fn write_meaning(out: &mut String, sweep: &Sweep) -> fmt::Result {
+    let seeds: u64 = sweep.rows.iter().map(|row| row.seeds).sum();
+    let failed: u64 = sweep.rows.iter().map(|row| row.failed).sum();
+    if failed > 0 || seeds == 0 {
+        return Ok(());
+    }
+    let all = count(seeds as usize, "seed");
+    if seeds < 3 {
+        return writeln!(out, " No violation in {all}: too few to say anything about others.");
+    }
+    writeln!(
+        out,
+        " No violation in {all}: with 95 % confidence fewer than 1 in {} such seeds fail (3/n).",
+        seeds / 3,
+    )?;
+    writeln!(out, " That is said of this mix of scenarios, and of nothing else.")
+}
+
+fn write_speed(out: &mut String, sweep: &Sweep) -> fmt::Result {
+    let seeds: u64 = sweep.rows.iter().map(|row| row.seeds).sum();
+    let took = sweep.took.as_secs_f64().max(0.001);
+    let simulated = sweep.simulated_ms as f64 / 1e3;
+    let speed = sweep.cpu.filter(|cpu| cpu.as_secs_f64() > 0.05).map_or(String::new(), |cpu| {
+        format!(", {:.0} per CPU-second", seeds as f64 / cpu.as_secs_f64())
+    });
+    writeln!(
+        out,
+        " {seeds} seeds in {took:.1} s: {:.0} per second{speed}; simulated {:.0} h, {:.0} × real time.",
+        seeds as f64 / took,
+        simulated / 3600.0,
+        simulated / took,
+    )
+}

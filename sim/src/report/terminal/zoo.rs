@@ -1,0 +1,76 @@
+//! The kill matrix, as the Markdown that the repository keeps.
+
+use std::fmt::{self, Write};
+
+use crate::report::story::count;
+use crate::report::terminal::percent;
+use crate::report::{Beast, Catches, Size, Zoo, wilson};
+
+pub(super) fn write_zoo(out: &mut String, zoo: &Zoo) -> fmt::Result {
+    writeln!(out, "# The zoo, measured\n")?;
+    writeln!(out, "Each flaw was switched on alone, with all judges on; build {}.", zoo.build)?;
+    writeln!(
+        out,
+        "General scenarios: {}, in turn, seed by seed, at most {} seeds for a flaw.",
+        zoo.on.join(", "),
+        zoo.seeds
+    )?;
+    writeln!(
+        out,
+        "\n- *caught*: seeds in which a judge that is named for the flaw found something, with the \
+         Wilson interval at 95 %. A flaw is left after {} catches.\n\
+         - *first, median, p95*: seeds to a catch. The seeds between one catch and the next are \
+         disjoint windows; median and 95th percentile are taken over them.\n\
+         - *by*: in how many seeds each judge found something, named for it or not.\n\
+         - *smallest*: one caught plan, shrunk; it must pass with the flaw off.\n",
+        zoo.enough,
+    )?;
+    writeln!(
+        out,
+        "| flaw | named judges | caught | first | median | p95 | by | scenarios that name it | smallest |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
+    for beast in &zoo.rows {
+        writeln!(out, "{}", beast_row(beast))?;
+    }
+    let caught = zoo.rows.iter().filter(|beast| !beast.general.at.is_empty()).count();
+    let anywhere = zoo.rows.iter().filter(|beast| beast.is_caught()).count();
+    let all = count(zoo.rows.len(), "flaw");
+    writeln!(
+        out,
+        "\n{anywhere} of {all} caught by a judge named for it, {caught} of them on the general scenarios alone."
+    )
+}
+
+fn beast_row(beast: &Beast) -> String {
+    let named: Vec<String> =
+        beast.expected.iter().map(|it| format!("{:02}", it.number())).collect();
+    let by: Vec<String> = beast
+        .general
+        .by
+        .iter()
+        .map(|(it, seeds)| format!("{:02} × {seeds}", it.number()))
+        .collect();
+    let smallest = beast.shrunk.as_ref().map_or("–".to_owned(), |tamed| {
+        let Size { steps, faults, .. } = tamed.size;
+        let passes = if tamed.passes_without { "passes without" } else { "FAILS WITHOUT" };
+        let minimal = if tamed.minimal { "" } else { ", not minimal" };
+        format!("{}, {}; {passes}{minimal}", count(steps, "step"), count(faults, "fault"))
+    });
+    let [first, median, p95] =
+        beast.general.seeds_to_catch().map(|n| n.map_or("–".to_owned(), |n| n.to_string()));
+    format!(
+        "| {} | {} | {} | {first} | {median} | {p95} | {} | {} | {smallest} |",
+        beast.flaw.id(),
+        named.join(", "),
+        caught(&beast.general),
+        if by.is_empty() { "nobody".to_owned() } else { by.join(", ") },
+        beast.named.as_ref().map_or("–".to_owned(), caught),
+    )
+}
+
+fn caught(catches: &Catches) -> String {
+    let (hits, of) = (catches.at.len() as u64, catches.seeds);
+    let (low, high) = wilson(hits, of);
+    format!("{hits} of {of} ({}–{})", percent(low), percent(high))
+}
