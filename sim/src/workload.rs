@@ -265,7 +265,9 @@ fn exposed(reading: &Reading, named: impl Fn(FieldId, Token) -> bool) -> Vec<(Fi
             .chain(conflicts.into_iter().map(|payload| payload.token))
             .map(move |token| (at, token))
     };
-    reading.fields.iter().flat_map(tokens).filter(|(at, token)| all || named(*at, *token)).collect()
+    let deletes = reading.deletes.iter().map(|token| (FieldId::HEADSTONE, *token));
+    let shown = reading.fields.iter().flat_map(tokens).chain(deletes);
+    shown.filter(|(at, token)| all || named(*at, *token)).collect()
 }
 
 fn testimony(

@@ -133,6 +133,8 @@ pub struct Reading {
     pub presence: Presence,
     /// The fields that hold something, by number. Of a deleted record: what can be restored.
     pub fields: Vec<FieldReading>,
+    /// The deletes that are part of it: of a live record, those that an edit has beaten.
+    pub deletes: Vec<Token>,
     /// Does a remote hold a state of it that cannot be opened yet?
     pub sealed: bool,
     /// Is one remote not merged since the login?

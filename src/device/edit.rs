@@ -74,7 +74,8 @@ impl Device {
         let sealed = self.lanes.iter().any(|l| self.store.side(l.remote).sealed.contains_key(&id));
         let Some(encoded) = self.store.record(id).cloned() else {
             let (presence, handle) = (Presence::Absent, Handle::blind());
-            return Reading { id, presence, fields: Vec::new(), sealed, partial, handle };
+            let (fields, deletes) = (Vec::new(), Vec::new());
+            return Reading { id, presence, fields, deletes, sealed, partial, handle };
         };
         let record = encoded.record();
         let presence = match (record.is_live(), record.is_empty()) {
@@ -93,7 +94,9 @@ impl Device {
             let conflicts = view.conflicts;
             fields.push(FieldReading { field, value: view.value, contributors, conflicts });
         }
-        Reading { id, presence, fields, sealed, partial, handle: record.handle() }
+        let headstones = record.field(FieldId::HEADSTONE).iter();
+        let deletes = headstones.map(|cell| cell.payload.token).collect();
+        Reading { id, presence, fields, deletes, sealed, partial, handle: record.handle() }
     }
 
     fn write(
