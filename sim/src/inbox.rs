@@ -85,7 +85,7 @@ pub(crate) struct Standing {
     pub(crate) status: Status,
     pub(crate) cursors: [Option<Cursor>; 2],
     pub(crate) listed_at: [Option<Time>; 2],
-    /// Requests of the user that are not answered yet.
+    /// Requests of the user that should have been answered.
     pub(crate) owed: usize,
 }
 

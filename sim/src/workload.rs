@@ -43,6 +43,8 @@ pub(crate) struct Agent {
 #[derive(Debug)]
 enum Then {
     Nothing,
+    /// Waits for as long as rows are sealed.
+    NewKey,
     Open,
     Write(Vec<(FieldId, Value)>),
     Increment(FieldId, i64),
@@ -83,9 +85,10 @@ impl Agent {
         self.requests.pop_front()
     }
 
-    /// How many asks have no answer yet.
-    pub(crate) fn owed(&self) -> usize {
-        self.awaited.len()
+    /// How many asks have no answer yet: all, and those for a new key.
+    pub(crate) fn owed(&self) -> (usize, usize) {
+        let new_keys = self.awaited.values().filter(|then| matches!(then, Then::NewKey));
+        (self.awaited.len(), new_keys.count())
     }
 
     /// The user does a step of the plan; false if it cannot be done.
@@ -106,7 +109,7 @@ impl Agent {
             Deed::Sync => self.ask(op, Ask::Sync, Asked::Sync, Then::Nothing),
             Deed::SignIn => self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing),
             Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
-            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::Nothing),
+            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::NewKey),
             Deed::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
                 self.ask(op, ask, Asked::Register, Then::Nothing);
@@ -131,6 +134,11 @@ impl Agent {
     pub(crate) fn hears(&mut self, op: OpId, answer: Answer, emitted: &mut Vec<Emitted>) {
         emitted.push(Emitted::Fact(Fact::Answered(op, answered(&answer))));
         let Some(then) = self.awaited.remove(&op) else { return };
+        if answer == Answer::SignedOut {
+            // Whoever signs in next is another replica.
+            self.counted.clear();
+            self.opened.clear();
+        }
         let next = OpId(op.0 + 1);
         match (then, answer) {
             (Then::Write(changes), Answer::Read(reading)) => self.write(next, &reading, changes),
