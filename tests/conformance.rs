@@ -6,7 +6,10 @@
 //! state and changes persisted together, pending changes collapsed in order, an acknowledgement
 //! that leaves a later edit pending, unsent edits at a sign-out, last-edit-wins by field.
 
-#![allow(clippy::wildcard_enum_match_arm, reason = "an answer that is not expected fails the test")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an answer that is not expected fails the test"
+)]
 
 mod both;
 mod client;

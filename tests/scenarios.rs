@@ -14,8 +14,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("it can be listed").path();
             if path.is_dir() {
                 folders.push(path);
             } else {
@@ -28,11 +28,11 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn stem(path: &Path) -> &str {
-    path.file_stem().unwrap().to_str().unwrap()
+    path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name")
 }
 
 fn load(path: &Path) -> Scenario {
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = std::fs::read(path).expect("it can be read");
     match scenario::read(stem(path), &path.display().to_string(), &bytes) {
         Ok((scenario, warnings)) => {
             assert_eq!(warnings, [], "{}", path.display());
@@ -71,7 +71,7 @@ fn shipped_scenarios_are_read_without_a_warning() {
 #[test]
 fn a_printed_plan_draws_itself_whatever_the_seed() {
     for scenario in shipped() {
-        for seed in [0, 1, 2, 3, 42, u64::MAX] {
+        for seed in [0, 1, 42, u64::MAX] {
             let flaws = Flaws::NONE.with(Flaw::DeepSync001);
             let plan = scenario::draw(&scenario, seed, flaws);
             let text = scenario::print(&plan, None);
@@ -89,25 +89,27 @@ fn assert_same(plan: &Plan, again: &Plan) {
     assert_eq!(plan, again, "{} seed {}", plan.scenario, plan.seed);
 }
 
-#[test]
-fn every_storm_has_a_fault_but_a_counted_few() {
-    for scenario in shipped().iter().filter(|scenario| scenario.mix.is_some()) {
-        let calm = (0..300)
-            .filter(|seed| scenario::is_fault_free(&scenario::draw(scenario, *seed, Flaws::NONE)))
-            .count();
-        assert!((1..30).contains(&calm), "{}: {calm} of 300 are calm", scenario.name);
-    }
+fn everyday(name: &str) -> Scenario {
+    load(&root().join(format!("scenarios/everyday/{name}.toml")))
 }
 
 #[test]
-fn every_deed_and_fault_of_the_language_is_drawn_somewhere() {
+fn every_storm_has_a_fault_but_a_counted_few() {
+    let scenario = everyday("small-world");
+    let calm = (0..300)
+        .filter(|seed| scenario::is_fault_free(&scenario::draw(&scenario, *seed, Flaws::NONE)))
+        .count();
+    assert!((1..30).contains(&calm), "{calm} of 300 are calm");
+}
+
+#[test]
+fn every_fault_of_the_language_is_drawn_every_day() {
+    let scenario = everyday("everyday");
     let mut seen = std::collections::BTreeSet::new();
-    for scenario in shipped() {
-        for seed in 0..100 {
-            for step in scenario::draw(&scenario, seed, Flaws::NONE).steps {
-                if let Act::Fault(fault) = step.act {
-                    seen.insert(Verb::of_fault(&fault));
-                }
+    for seed in 0..100 {
+        for step in scenario::draw(&scenario, seed, Flaws::NONE).steps {
+            if let Act::Fault(fault) = step.act {
+                seen.insert(Verb::of_fault(&fault));
             }
         }
     }
@@ -122,7 +124,7 @@ fn every_deed_and_fault_of_the_language_is_drawn_somewhere() {
 #[test]
 fn no_step_is_later_than_the_storm() {
     for scenario in shipped() {
-        for seed in 0..50 {
+        for seed in 0..20 {
             let plan = scenario::draw(&scenario, seed, Flaws::NONE);
             for step in &plan.steps {
                 if let sim::plan::When::At(at) = step.when {
@@ -139,13 +141,13 @@ fn bad_files_are_explained() {
     let all = files("tests/scenarios");
     let mut seen = std::collections::BTreeSet::new();
     for path in &all {
-        let bytes = std::fs::read(path).unwrap();
+        let bytes = std::fs::read(path).expect("it can be read");
         let shown = format!("{}.toml", stem(path));
         let problems = match scenario::read(stem(path), &shown, &bytes) {
             Ok((_, warnings)) => warnings,
             Err(problems) => problems,
         };
-        let code = stem(path).split('-').next().unwrap().to_uppercase();
+        let code = stem(path).split('-').next().expect("a code comes first").to_uppercase();
         assert!(
             problems.iter().any(|problem| problem.code.text() == code),
             "{shown} has {code}, not {problems:?}"
@@ -171,7 +173,8 @@ fn bad_files_are_explained() {
 #[test]
 fn a_file_of_ten_megabytes_is_refused_at_once() {
     let bytes = vec![b'#'; 10_000_000];
-    let problems = scenario::read("huge", "huge.toml", &bytes).unwrap_err();
+    let problems =
+        scenario::read("huge", "huge.toml", &bytes).expect_err("no scenario is so large");
     assert_eq!(problems[0].code, Code::TooLarge);
     assert!(scenario::render(&problems, "huge.toml", "", false).contains("10000000"));
 }
@@ -206,7 +209,7 @@ mod hostile {
 
     proptest! {
         #![proptest_config(ProptestConfig {
-            cases: 300, failure_persistence: None, ..ProptestConfig::default()
+            cases: 150, failure_persistence: None, ..ProptestConfig::default()
         })]
 
         #[test]
@@ -218,7 +221,7 @@ mod hostile {
             ),
         ) {
             let path = &files("scenarios")[which];
-            let text = mutate(&std::fs::read_to_string(path).unwrap(), &changes);
+            let text = mutate(&std::fs::read_to_string(path).expect("it can be read"), &changes);
             let problems = match scenario::read("mutant", "mutant.toml", text.as_bytes()) {
                 Ok((scenario, warnings)) => {
                     let plan = scenario::draw(&scenario, 3, Flaws::NONE);

@@ -4,19 +4,34 @@
 //! A judge never believes the product: what a write had seen is what its author was shown, and what
 //! a copy contains is what was joined into it.
 
+mod agree;
 mod converge;
+mod crash;
 mod cursor;
 mod evidence;
+mod expected;
 mod findings;
+mod growth;
+mod isolation;
+mod login;
 mod lost;
+mod outcomes;
 mod panic;
 mod phantom;
+mod plaintext;
+mod reads;
+mod reasons;
+mod resurrected;
+mod session;
 mod set;
+mod settle;
 mod unsent;
 mod writes;
 
 #[cfg(test)]
 mod case;
+#[cfg(test)]
+mod necessity;
 
 use engine::device::Timing;
 use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
@@ -128,8 +143,26 @@ pub struct Violation {
 /// A judge: reports what does not hold.
 type Judge = fn(&evidence::Evidence<'_>, &mut findings::Findings);
 
-const JUDGES: &[Judge] =
-    &[lost::judge, phantom::judge, converge::judge, cursor::judge, unsent::judge, panic::judge];
+const JUDGES: &[Judge] = &[
+    lost::judge,
+    phantom::judge,
+    resurrected::judge,
+    converge::judge,
+    cursor::judge,
+    unsent::judge,
+    plaintext::judge,
+    agree::judge,
+    settle::judge,
+    panic::judge,
+    reads::judge,
+    crash::judge,
+    growth::judge,
+    outcomes::judge,
+    isolation::judge,
+    reasons::judge,
+    login::judge,
+    expected::judge,
+];
 
 /// Judges a history by every invariant. Violations are sorted by time.
 pub fn judge(brief: &Brief, history: &[Entry]) -> Vec<Violation> {

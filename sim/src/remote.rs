@@ -10,10 +10,10 @@ use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{Call, CallId, Ending, Refusal, Reply, Request, Return, Row, Served, Tag};
 use engine::time::{Span, Time};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::history::Refused;
-use crate::plan::{Node, RemotePlan};
+use crate::plan::{Chance, Node, RemotePlan, SpanRange};
+use crate::random::Draw;
 
 pub mod rows;
 pub mod zone;
@@ -119,6 +119,12 @@ pub fn damaged(blob: &Bytes) -> Bytes {
     bytes.into()
 }
 
+/// How often a *zone* that is out of order says when to come back.
+const RETRY_AFTER: Chance = Chance(500_000);
+
+/// What it says then.
+const OUTAGE_WAIT: SpanRange = SpanRange { low: Span::from_secs(1), high: Span::from_secs(3) };
+
 /// The primary key of a row.
 type Key = (VaultId, RecordId);
 
@@ -135,28 +141,6 @@ impl Asker {
     const fn new(node: Node, call: &Call) -> Self {
         Self { node, id: call.id, attempt: call.attempt }
     }
-}
-
-/// What a draw decides.
-#[derive(Clone, Copy, Debug)]
-enum Purpose {
-    /// The *zone* turns away: does it say for how long?
-    RetryAfter,
-    /// The *zone* serves fewer rows than it might.
-    ShortPage,
-    /// The *zone* has a row that was to be new: does it show what is stored?
-    Collision,
-    /// The unreadable part of a change token.
-    Token,
-    /// *rows*: is this one of the slow transactions?
-    Slow,
-    /// *rows*: how long does this transaction take?
-    Commit,
-}
-
-/// A keyed draw: the same for the same nature and parts, whatever else happens in the run.
-fn draw<const N: usize>(nature: u64, parts: [u64; N]) -> u64 {
-    xxh3_64_with_seed(parts.map(u64::to_le_bytes).as_flattened(), nature)
 }
 
 /// Whose rows are asked for.
@@ -233,23 +217,17 @@ impl Front {
     }
 
     /// What is decided at random about this asker's answer.
-    fn draw(&self, asker: Asker, purpose: Purpose) -> u64 {
-        let node = match asker.node {
-            Node::World => 0,
-            Node::Intruder => 1,
-            Node::Remote(remote) => 2 + remote as u64,
-            Node::Device(device) => 0x1_0000 + u64::from(device.0),
-        };
-        let call = u64::from(asker.id.0) << 16 | u64::from(asker.attempt);
-        draw(self.nature, [self.remote as u64, purpose as u64, node, call])
+    fn draw(&self, asker: Asker, concern: &str) -> Draw {
+        let draw = Draw::new(self.nature, concern).at(Node::Remote(self.remote)).at(asker.node);
+        draw.and(u64::from(asker.id.0)).and(u64::from(asker.attempt))
     }
 
     /// Why nobody is let in at the moment.
     fn turns_away(&self, asker: Asker) -> Option<Refusal> {
         if self.outage {
-            let luck = self.draw(asker, Purpose::RetryAfter);
-            let says = self.remote == Remote::Zone && luck.is_multiple_of(2);
-            return Some(Refusal::Unavailable(says.then_some(Span(1_000 + luck % 2_001))));
+            let draw = self.draw(asker, "retry after");
+            let says = self.remote == Remote::Zone && draw.happens(RETRY_AFTER);
+            return Some(Refusal::Unavailable(says.then(|| draw.and(1).span(OUTAGE_WAIT))));
         }
         self.throttle.map(Refusal::RateLimited)
     }

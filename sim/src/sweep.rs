@@ -57,8 +57,8 @@ pub struct Wish {
 /// What a sweep reports while it runs.
 #[derive(Debug)]
 pub enum News<'a> {
-    /// So many seeds are to be run, if that is known.
-    Expect(Option<u64>),
+    /// So much is to be done, if that is known.
+    Expect(Goal),
     /// A seed of a scenario is done.
     Done {
         /// Was something violated?
@@ -74,6 +74,17 @@ pub enum News<'a> {
     Parted(&'a Parted<'a>),
     /// A bug is being shrunk.
     Shrinking(&'a Signature),
+}
+
+/// When a sweep will be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// That is not known yet.
+    Unknown,
+    /// After so many seeds.
+    Seeds(u64),
+    /// After this long.
+    Time(Duration),
 }
 
 /// The sweep as it goes on.
@@ -157,7 +168,12 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
             (None, None) => return self.run_shares(pool, started),
         };
         let total = (range.end - range.start).checked_mul(count as u64);
-        (self.hear)(News::Expect(total.filter(|_| self.wish.seeds.is_some())));
+        let goal = match (self.wish.time, total.filter(|_| self.wish.seeds.is_some())) {
+            (Some(time), _) => Goal::Time(time),
+            (None, Some(total)) => Goal::Seeds(total),
+            (None, None) => Goal::Unknown,
+        };
+        (self.hear)(News::Expect(goal));
         let chosen = &self.wish.chosen;
         let first = range.start;
         let is_new = move |&(at, seed): &(usize, u64)| seed == first || !chosen[at].is_fixed();
@@ -168,7 +184,7 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
     /// The default: the first seed of each scenario tells its cost, and that its share.
     fn run_shares(&mut self, pool: &Pool, started: Instant) -> (Ended, bool) {
         let count = self.wish.chosen.len();
-        (self.hear)(News::Expect(None));
+        (self.hear)(News::Expect(Goal::Unknown));
         let mut costs = vec![1; count];
         let first = self.run_costed(pool, started, (0..count).map(|at| (at, 0)), &mut costs);
         if first.0 != Ended::Exhausted || first.1 {
@@ -178,7 +194,7 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
         let fixed = self.wish.chosen.iter().map(Chosen::is_fixed);
         shares.iter_mut().zip(fixed).filter(|(_, fixed)| *fixed).for_each(|(share, _)| *share = 1);
         let longest = shares.iter().copied().max().unwrap_or(0);
-        (self.hear)(News::Expect(Some(shares.iter().sum())));
+        (self.hear)(News::Expect(Goal::Seeds(shares.iter().sum())));
         let turns = (1..longest).flat_map(|seed| (0..count).map(move |at| (at, seed)));
         let turns: Vec<_> = turns.filter(|&(at, seed)| seed < shares[at]).collect();
         self.run(pool, started, turns)

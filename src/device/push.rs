@@ -176,6 +176,8 @@ impl Device {
 
     /// Takes the answer of a look at single rows: those not shown are gone, or hidden. A hidden
     /// one refuses to be put back, and is then left alone until the next listing.
+    ///
+    /// An answer is capped without a word, so only an empty one says that what it lacks is not shown.
     pub(super) fn take_found(
         &mut self,
         now: Now,
@@ -183,9 +185,15 @@ impl Device {
         ids: &[RecordId],
         rows: Vec<Served>,
     ) {
+        let answered_in_full = rows.is_empty();
         for id in ids {
             match rows.iter().find(|served| served.row.id == *id) {
                 Some(served) => self.take_row(now, remote, served, false),
+                None if !answered_in_full => {
+                    if let Some(lane) = self.lane(remote) {
+                        lane.look_up.insert(*id);
+                    }
+                }
                 None if self.store.side(remote).mirrors.contains_key(id) => {
                     self.note_missing(remote, *id);
                 }

@@ -75,5 +75,5 @@ fn every_order_comes_once() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 6);
-    assert_eq!(permutations::<u8>(&[]), [Vec::new()]);
+    assert_eq!(permutations::<u8>(&[]), [Vec::<u8>::new()]);
 }

@@ -5,11 +5,21 @@ use std::fs;
 
 use crate::tidy::source::{Source, root, sources};
 
-/// The most production lines of a file; tests at its foot do not count.
+/// The most production lines of a file; tests, at its foot or in files of their own, do not count.
 const MOST_LINES: usize = 500;
 
-/// Files that are longer, and why.
-const LONG: &[(&str, &str)] = &[];
+/// Files that are longer, by how much at the most, and why. These numbers only ever fall.
+const LONG: &[(&str, usize, &str)] = &[
+    ("sim/src/invariant/case.rs", 600, "tells histories for tests, and is compiled for them only"),
+    ("sim/src/invariant/evidence.rs", 1_050, "one pass over a closed list of facts"),
+    ("sim/src/remote/rows.rs", 550, "one service, with all that its clients rely on"),
+    ("sim/src/report/story.rs", 800, "one sentence for each of a closed list of facts"),
+    ("sim/src/report/terminal.rs", 650, "one rendering of each result"),
+    ("sim/src/scenario/read/sections.rs", 750, "one reader for each section of the language"),
+    ("sim/src/scenario/read/step.rs", 650, "one reader for each verb of the language"),
+    ("sim/src/scenario/words.rs", 600, "the vocabulary: a table"),
+    ("sim/src/world.rs", 650, "the state of a run and its turns; what is done in them is below it"),
+];
 
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] =
@@ -60,13 +70,16 @@ fn is_declared(source: &Source, all: &[Source]) -> bool {
         || all.iter().any(|it| parents.contains(&it.path) && it.declares(source.stem()))
 }
 
-fn size_fault(source: &Source, long: &[(&str, &str)]) -> Option<String> {
+fn size_fault(source: &Source, long: &[(&str, usize, &str)]) -> Option<String> {
     let lines = source.production_lines();
-    let listed = long.iter().any(|(path, _)| *path == source.path);
-    match (lines > MOST_LINES, listed) {
-        (true, false) => Some(format!("has {lines} lines: split it, or list it with a reason")),
-        (false, true) => Some("is short: take it off the list of long files".to_owned()),
-        (true, true) | (false, false) => None,
+    let listed = long.iter().find(|(path, ..)| *path == source.path).map(|(_, most, _)| *most);
+    match listed {
+        None if lines > MOST_LINES => {
+            Some(format!("has {lines} lines: split it, or list it with a reason"))
+        }
+        Some(most) if lines > most => Some(format!("has grown to {lines} lines: split it")),
+        Some(_) if lines <= MOST_LINES => Some("is short: take it off the list".to_owned()),
+        None | Some(_) => None,
     }
 }
 
@@ -114,18 +127,16 @@ fn no_module_is_forgotten() {
 
 #[test]
 fn files_are_of_a_sane_size() {
-    for source in sources() {
-        assert_eq!(size_fault(&source, LONG), None, "{}", source.path);
-    }
-    for (path, _) in LONG {
-        assert!(root().join(path).exists(), "{path} is listed as long and does not exist");
+    for source in sources().iter().filter(|source| !source.path.starts_with("tests/")) {
+        assert_eq!(size_fault(source, LONG), None, "{}", source.path);
     }
     let long = Source::new("src/a.rs", &"x\n".repeat(MOST_LINES + 1));
     assert!(size_fault(&long, &[]).is_some());
-    assert_eq!(size_fault(&long, &[("src/a.rs", "a table")]), None);
+    assert_eq!(size_fault(&long, &[("src/a.rs", MOST_LINES + 1, "a table")]), None);
+    assert!(size_fault(&long, &[("src/a.rs", MOST_LINES, "a table")]).is_some());
     let short = Source::new("src/a.rs", &format!("x\n#[cfg(test)]\n{}", "y\n".repeat(MOST_LINES)));
     assert_eq!(size_fault(&short, &[]), None);
-    assert!(size_fault(&short, &[("src/a.rs", "a table")]).is_some());
+    assert!(size_fault(&short, &[("src/a.rs", 600, "a table")]).is_some());
 }
 
 #[test]

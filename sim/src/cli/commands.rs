@@ -107,7 +107,7 @@ fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
 
 fn hear(console: &mut Console, news: &sweep::News<'_>) {
     match news {
-        sweep::News::Expect(total) => console.expect(*total),
+        sweep::News::Expect(goal) => console.expect(*goal),
         sweep::News::Done { failed } => console.done(*failed),
         sweep::News::Slow(label, running) => {
             console.say(&format!("slow: {label} has been running for {} s", running.as_secs()));

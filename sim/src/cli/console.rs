@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Format;
 use crate::report::{Told, json, terminal};
+use crate::sweep::Goal;
 
 /// The first plain line of progress comes after this long; the wait doubles up to [`RARELY`].
 const SOON: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ struct Progress {
     started: Instant,
     next: Duration,
     wait: Duration,
-    total: Option<u64>,
+    goal: Goal,
     done: u64,
     failed: u64,
 }
@@ -109,18 +110,19 @@ impl Console {
         });
         let started = Instant::now();
         let (next, wait) = (SOON, SOON);
-        let (total, done, failed) = (None, 0, 0);
-        self.progress = Some(Progress { bar, what, started, next, wait, total, done, failed });
+        let (goal, done, failed) = (Goal::Unknown, 0, 0);
+        self.progress = Some(Progress { bar, what, started, next, wait, goal, done, failed });
     }
 
     /// So much is to be done in all.
-    pub(super) fn expect(&mut self, total: Option<u64>) {
-        if let Some(progress) = &mut self.progress {
-            progress.total = total;
-            if let (Some(bar), Some(total)) = (&progress.bar, total) {
-                bar.set_length(total);
-                bar.set_style(style("{bar:34} {percent:>3}%  {elapsed}  {msg}"));
-            }
+    pub(super) fn expect(&mut self, goal: Goal) {
+        let Some(progress) = &mut self.progress else {
+            return;
+        };
+        progress.goal = goal;
+        if let (Some(bar), true) = (&progress.bar, goal != Goal::Unknown) {
+            bar.set_length(100);
+            bar.set_style(style("{bar:34} {percent:>3}%  {elapsed}  {msg}"));
         }
     }
 
@@ -140,15 +142,14 @@ impl Console {
         };
         let elapsed = progress.started.elapsed();
         let line = progress.line(elapsed);
+        let share = progress.share(elapsed);
         if let Some(bar) = &progress.bar {
-            bar.set_position(progress.done);
+            bar.set_position(share.unwrap_or(0));
             bar.set_message(line);
         } else if elapsed >= progress.next {
             progress.wait = (progress.wait * 2).min(RARELY);
             progress.next = elapsed + progress.wait;
-            let total = progress
-                .total
-                .map_or(String::new(), |total| format!(" {}%", progress.done * 100 / total.max(1)));
+            let total = share.map_or(String::new(), |share| format!(" {share}%"));
             let seconds = elapsed.as_secs();
             let clock =
                 format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -165,6 +166,15 @@ impl Console {
 }
 
 impl Progress {
+    /// How much is done, in hundredths.
+    fn share(&self, elapsed: Duration) -> Option<u64> {
+        match self.goal {
+            Goal::Unknown => None,
+            Goal::Seeds(seeds) => Some(self.done * 100 / seeds.max(1)),
+            Goal::Time(time) => Some((elapsed.as_secs_f64() * 100.0 / time.as_secs_f64()) as u64),
+        }
+    }
+
     fn line(&self, elapsed: Duration) -> String {
         let Self { done, failed, what, .. } = self;
         let per_second = *done as f64 / elapsed.as_secs_f64().max(0.001);

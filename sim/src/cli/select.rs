@@ -49,12 +49,13 @@ impl Shelf {
             }
         }
         if found.is_empty() {
-            let place =
-                self.root.as_ref().map_or("here or in any folder above".to_owned(), |root| {
-                    format!("in {}", root.display())
-                });
-            return Err(Complaint::nothing(format!("there is no scenario {place}"))
-                .help("name a file or a folder of scenario files"));
+            let place = match (&self.root, words) {
+                (None, []) => "scenarios/ here or in any folder above".to_owned(),
+                (Some(root), []) => root.display().to_string(),
+                (_, words) => words.join(", "),
+            };
+            return Err(Complaint::nothing(format!("there is no scenario in {place}"))
+                .help("name a file, or a folder of files that end in .toml"));
         }
         Ok(found)
     }

@@ -126,10 +126,6 @@ impl Case {
         self.counter
     }
 
-    pub(super) fn token(&self, write: W) -> Token {
-        self.told[write].token
-    }
-
     // Users.
 
     pub(super) fn asks(&mut self, device: DeviceId, asked: Asked) -> OpId {
@@ -326,7 +322,7 @@ impl Case {
     pub(super) fn saves(&mut self, remote: Remote, device: DeviceId, id: RecordId) -> Tag {
         let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
         let blob = BlobId(self.fresh());
-        let letter = self.letter(Parcel::Push, false);
+        let letter = self.letter();
         let to = Node::Remote(remote);
         self.fact(
             device,
@@ -344,8 +340,9 @@ impl Case {
         tag
     }
 
-    fn letter(&mut self, parcel: Parcel, answer: bool) -> Letter {
-        Letter { call: CallId(self.fresh()), attempt: 0, parcel, answer }
+    fn letter(&mut self) -> Letter {
+        let call = CallId(self.fresh());
+        Letter { call, attempt: 0, parcel: Parcel::Push, answer: false }
     }
 
     /// A device pulls both remotes to their heads.
@@ -448,7 +445,68 @@ impl Case {
         self.persists(device, changes);
     }
 
+    /// A device takes a delete of its record, durably, goes on showing it, and crashes before it
+    /// can say so.
+    pub(super) fn keeps_a_delete_without_effect(&mut self, device: DeviceId, id: RecordId, of: W) {
+        let seen = self.told[of].fields.iter().map(|&field| (field, self.told[of].token)).collect();
+        let (_, delete) = self.asks_to_write(device, id, &[], seen);
+        let copy = self.copies.entry((device, id)).or_default();
+        copy.made.insert(delete);
+        let lie = Contents { live: true, ..self.contents(&self.copies[&(device, id)]) };
+        self.copies.entry((device, id)).or_default().lie = Some(Arc::new(lie));
+        let record = self.record(device, id);
+        let commit = self.hands_over(device, vec![record]);
+        self.crashes(device, commit);
+    }
+
+    /// A device's record changes, and shows a field of an old write besides.
+    pub(super) fn revives(&mut self, device: DeviceId, record: Change, old: W, field: FieldId) {
+        let Change::Record(id, Some(contents)) = record else {
+            unreachable!("only a record that is there can show a field again");
+        };
+        let mut contents = Contents::clone(&contents);
+        contents.cells.push((field, self.told[old].token));
+        self.persists(device, vec![Change::Record(id, Some(Arc::new(contents)))]);
+    }
+
+    /// A device signs out and is empty.
+    pub(super) fn signs_out(&mut self, device: DeviceId) {
+        let op = self.asks(device, Asked::SignOut);
+        let keys: Vec<_> = self.copies.keys().filter(|key| key.0 == device).copied().collect();
+        let mut changes = vec![Change::Key(false), Change::Meta];
+        for (_, id) in keys {
+            self.copies.remove(&(device, id));
+            changes.push(Change::Record(id, None));
+            changes.extend(Remote::ALL.map(|remote| Change::Mirror(remote, id, None)));
+        }
+        for remote in Remote::ALL {
+            self.cursors.remove(&(device, remote));
+            changes.push(Change::Cursor(remote, None));
+        }
+        self.persists(device, changes);
+        self.answers(device, op, Answered::SignedOut);
+    }
+
     // Remotes.
+
+    /// The blob that was saved last.
+    pub(super) fn last_blob(&self) -> BlobId {
+        let mut blob = None;
+        for entry in &self.history {
+            if let Fact::Committed { blob: saved, .. } = &entry.fact {
+                blob = Some(*saved);
+            }
+        }
+        blob.expect("something was saved")
+    }
+
+    /// A device sends a try of its one request that never succeeds.
+    pub(super) fn sends_try(&mut self, remote: Remote, device: DeviceId, attempt: u16) -> Letter {
+        let letter = Letter { call: CallId(1), attempt, parcel: Parcel::Pull, answer: false };
+        let to = Node::Remote(remote);
+        self.fact(device, Fact::Sent { to, letter, size: 9, rows: Vec::new(), plaintext: false });
+        letter
+    }
 
     pub(super) fn refuses(
         &mut self,
@@ -457,6 +515,7 @@ impl Case {
         letter: Letter,
         why: Refused,
     ) {
+        let letter = Letter { answer: true, ..letter };
         let refused = Some(why);
         let from = Node::Remote(remote);
         self.fact(device, Fact::Delivered { from, letter, refused, rows_refused: Vec::new() });

@@ -60,7 +60,8 @@ fn differing(one: &Contents, other: &Contents) -> Option<Token> {
 }
 
 fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut first: BTreeMap<usize, (&Look, Vec<(FieldId, Token)>)> = BTreeMap::new();
+    type Siblings = Vec<(FieldId, Token)>;
+    let mut first: BTreeMap<usize, (&Look, Siblings)> = BTreeMap::new();
     for look in evidence.last_looks() {
         let topic = &evidence.writes.topics[look.topic];
         if evidence.is_incurable(None, topic.vault, topic.id) {

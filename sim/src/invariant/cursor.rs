@@ -26,13 +26,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             *floor = 0;
             continue;
         };
-        let Some(page) = find(&pages, evidence, advance, cursor) else {
-            // A prepared device starts at the head: what was there before is on its disk.
-            if matches!(evidence.history[advance.at].fact, Fact::Started { .. }) {
-                *floor = head(evidence, advance);
-            }
+        let page = find(&pages, evidence, advance, cursor);
+        if matches!(evidence.history[advance.at].fact, Fact::Started { .. }) {
+            // What an image holds was judged where it was made; a prepared one is at the head.
+            *floor = page.map_or_else(|| head(evidence, advance), |page| page.never_again_below);
             continue;
-        };
+        }
+        let Some(page) = page else { continue };
         for &(pos, vault, id) in passed(evidence, advance, *floor, page.never_again_below) {
             check(evidence, findings, advance, page, (pos, vault, id));
         }
@@ -44,6 +44,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 #[derive(Clone, Copy, Debug)]
 struct Page {
     at: usize,
+    /// When the same request was first answered so: either answer may be the one that was taken.
+    first: usize,
     never_again_below: u64,
 }
 
@@ -51,13 +53,21 @@ type Pages = BTreeMap<(DeviceId, Remote, Cursor), Vec<Page>>;
 
 fn pages(evidence: &Evidence<'_>) -> Pages {
     let mut pages = Pages::new();
+    let mut calls = BTreeMap::new();
     for (at, entry) in evidence.history.iter().enumerate() {
         if let (
             Node::Remote(remote),
-            Fact::Served { to: Node::Device(device), next: Some(next), never_again_below, .. },
+            Fact::Served {
+                to: Node::Device(device),
+                call,
+                next: Some(next),
+                never_again_below,
+                ..
+            },
         ) = (entry.node, &entry.fact)
         {
-            let page = Page { at, never_again_below: *never_again_below };
+            let first = *calls.entry((*device, remote, *call)).or_insert(at);
+            let page = Page { at, first, never_again_below: *never_again_below };
             pages.entry((*device, remote, *next)).or_default().push(page);
         }
     }
@@ -108,7 +118,7 @@ fn check(
     page: &Page,
     (pos, vault, id): (u64, VaultId, RecordId),
 ) {
-    if vault != evidence.vault(advance.device) || is_hidden(evidence, vault, id, page.at) {
+    if vault != evidence.vault(advance.device) || is_hidden(evidence, vault, id, page) {
         return;
     }
     let Some(version) = evidence.book(advance.remote).row(vault, id, page.at) else { return };
@@ -132,11 +142,10 @@ fn check(
     findings.report(evidence, (CursorsAreSafe, site), advance.at, about, message, with);
 }
 
-fn is_hidden(evidence: &Evidence<'_>, vault: VaultId, id: RecordId, at: usize) -> bool {
-    evidence
-        .spells
-        .iter()
-        .any(|spell| spell.trouble == Trouble::HideRow(vault, id) && spell.overlaps(at, at))
+fn is_hidden(evidence: &Evidence<'_>, vault: VaultId, id: RecordId, page: &Page) -> bool {
+    evidence.spells.iter().any(|spell| {
+        spell.trouble == Trouble::HideRow(vault, id) && spell.overlaps(page.first, page.at)
+    })
 }
 
 #[cfg(test)]

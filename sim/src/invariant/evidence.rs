@@ -78,7 +78,6 @@ pub(super) struct Disk {
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) at: usize,
-    pub(super) device: DeviceId,
     pub(super) topic: usize,
     pub(super) before: Option<Arc<Contents>>,
     pub(super) copy: Copy,
@@ -136,7 +135,6 @@ impl Book {
 /// One request of a user.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
-    pub(super) id: OpId,
     pub(super) device: DeviceId,
     pub(super) asked: usize,
     pub(super) answered: Option<usize>,
@@ -355,7 +353,7 @@ struct Commit {
 #[derive(Clone, Debug, Default)]
 struct Desk {
     records: BTreeMap<RecordId, Copy>,
-    mirrors: BTreeMap<(Remote, RecordId), (Tag, Option<Arc<Contents>>)>,
+    mirrors: BTreeMap<(Remote, RecordId), Booked>,
     pending: Vec<Commit>,
     /// The durable copies when a backup was made.
     image: BTreeMap<RecordId, Copy>,
@@ -498,7 +496,7 @@ impl<'a> Scribe<'a> {
     fn asked(&mut self, at: usize, device: DeviceId, op: OpId, asked: &Asked) {
         let ops = &mut self.evidence.ops;
         self.open.insert((device, op), ops.len());
-        ops.push(Op { id: op, device, asked: at, answered: None });
+        ops.push(Op { device, asked: at, answered: None });
         match asked {
             Asked::Write { id, token, set, kind, exposed, saw_deleted } => {
                 let draft =
@@ -531,8 +529,9 @@ impl<'a> Scribe<'a> {
             seen.extend(held.into_iter().flat_map(|held| writes.cells(topic, held)));
             seen.retain(|&cell| writes.author(topic, cell).device == Some(device));
         }
-        if let (true, Some(copy)) = (ask.saw, copy) {
-            // A headstone is not shown: who saw the record deleted saw the deletes known here.
+        let clears = ask.saw || ask.kind == WriteKind::Delete;
+        if let (true, Some(copy)) = (clears, copy) {
+            // A headstone is not shown. Who deletes, or saw the record deleted, saw those known here.
             let deletes = &writes.topics[topic].deletes;
             seen.extend(copy.made_from.iter().filter(|&cell| deletes.has(cell)));
         }
@@ -541,7 +540,6 @@ impl<'a> Scribe<'a> {
         if ask.kind == WriteKind::Delete {
             fields = vec![FieldId::HEADSTONE];
         }
-        let clears = ask.saw || ask.kind == WriteKind::Delete;
         let (token, id, kind, device) = (ask.token, ask.id, ask.kind, Some(device));
         let draft = Draft {
             token,
@@ -637,9 +635,12 @@ impl<'a> Scribe<'a> {
         let vault = self.evidence.vault(device);
         let desk = &mut self.desks[usize::from(device.0)];
         let Some((tag, contents)) = booked else {
-            let dropped = desk.mirrors.remove(&(remote, id));
-            if let (Some((_, Some(held))), Some(Ending::Purged), Remote::Zone) =
-                (dropped, desk.zone_ended, remote)
+            let dropped = desk.mirrors.remove(&(remote, id)).flatten();
+            // Of a damaged row only the tag is known; what stood there is what is here.
+            let local = || desk.records.get(&id).and_then(|copy| copy.contents.clone());
+            let held = dropped.and_then(|(_, held)| held.or_else(local));
+            if let (Some(held), Some(Ending::Purged), Remote::Zone) =
+                (held, desk.zone_ended, remote)
             {
                 let cell = self.purge(at, device, id, &held);
                 let entry = joined.entry(id).or_insert_with(|| (Set::default(), true));
@@ -647,7 +648,7 @@ impl<'a> Scribe<'a> {
             }
             return;
         };
-        desk.mirrors.insert((remote, id), (*tag, contents.clone()));
+        desk.mirrors.insert((remote, id), booked.clone());
         let Some(contents) = contents else { return };
         let topic = self.evidence.writes.topic_of(vault, id);
         let (made_from, certain) = joined.entry(id).or_insert_with(|| (Set::default(), true));
@@ -706,7 +707,7 @@ impl<'a> Scribe<'a> {
             self.note_own(device, topic, &old.made_from, &copy.made_from, commit);
         }
         let (at, before, wipe) = (commit.at, old.contents, commit.wipe);
-        self.evidence.steps.push(Step { at, device, topic, before, copy: copy.clone(), wipe });
+        self.evidence.steps.push(Step { at, topic, before, copy: copy.clone(), wipe });
         self.desk(device).records.insert(id, copy.clone());
         match place {
             Some(place) => commit.records[place].1 = copy,
@@ -793,7 +794,7 @@ impl<'a> Scribe<'a> {
         desk.mirrors = disk
             .mirrors
             .iter()
-            .filter_map(|(key, line)| Some((*key, line.last()?.clone()?)))
+            .filter_map(|(key, line)| Some((*key, line.last()?.clone())))
             .collect();
     }
 

@@ -9,25 +9,26 @@
 //! removed row leaves no trace.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
-use std::ops::Bound;
 
-use engine::Bytes;
-use engine::id::{Kind, RecordId, Remote, UserId, VaultId};
+use engine::id::{RecordId, Remote, UserId, VaultId};
 use engine::remote::{
     Call, Credential, Cursor, Order, Policy, Put, Refusal, Reply, Request, Row, Served, Tag,
 };
 use engine::time::{Span, Time};
 
-use super::{Asker, Control, Double, Effect, Front, Key, Purpose, RemoteFact};
+use self::table::{Table, Version};
+use super::{Asker, Control, Double, Effect, Front, Key, RemoteFact};
 use crate::history::Fact;
-use crate::plan::{Node, RemotePlan, SpanRange};
+use crate::plan::{Chance, Node, RemotePlan, SpanRange};
+
+mod table;
 
 /// What the clock of the database shows at the start, in milliseconds since 1970. No `commit_seq`
 /// comes near it, so a cursor's stamp tells which column it is of.
 const START: u64 = 1_767_225_600_000;
 
-/// One in so many transactions is slow while transactions are slow.
-const SLOW_ONE_IN: u64 = 4;
+/// How often a transaction is slow while transactions are slow.
+const SLOW: Chance = Chance(250_000);
 
 /// A Supabase-like remote.
 #[derive(Debug)]
@@ -58,24 +59,6 @@ pub struct Rows {
     revoked: BTreeMap<UserId, Time>,
 }
 
-/// The rows of one vault, and an index for each order.
-#[derive(Debug, Default)]
-struct Table {
-    rows: BTreeMap<RecordId, Version>,
-    by_seq: BTreeSet<(u64, RecordId)>,
-    by_start: BTreeSet<(u64, RecordId)>,
-}
-
-/// What is stored of a row.
-#[derive(Debug)]
-struct Version {
-    blob: Bytes,
-    /// The position in the commit order, which is also the value of the version column.
-    pos: u64,
-    commit_seq: u64,
-    updated_at: u64,
-}
-
 /// A transaction that has started and not committed.
 #[derive(Debug)]
 struct Transaction {
@@ -99,49 +82,6 @@ struct Query {
     since: Option<Cursor>,
     order: Order,
     limit: usize,
-}
-
-/// Where a page starts: at the beginning, or after a stamp and perhaps an id.
-type After = Option<(u64, Option<RecordId>)>;
-
-impl Version {
-    const fn stamp(&self, order: Order) -> u64 {
-        match order {
-            Order::UpdatedAt => self.updated_at,
-            Order::CommitSeq | Order::Token => self.commit_seq,
-        }
-    }
-}
-
-impl Table {
-    fn insert(&mut self, id: RecordId, version: Version) {
-        self.remove(id);
-        self.by_seq.insert((version.commit_seq, id));
-        self.by_start.insert((version.updated_at, id));
-        self.rows.insert(id, version);
-    }
-
-    fn remove(&mut self, id: RecordId) -> Option<Version> {
-        let version = self.rows.remove(&id)?;
-        self.by_seq.remove(&(version.commit_seq, id));
-        self.by_start.remove(&(version.updated_at, id));
-        Some(version)
-    }
-
-    /// `WHERE (stamp, id) > after ORDER BY stamp, id`, or `WHERE stamp > after` without an id.
-    fn after(&self, order: Order, after: After) -> impl Iterator<Item = (RecordId, &Version)> {
-        const FIRST: RecordId = RecordId { kind: Kind::ALL[0], key: 0 };
-        let index = match order {
-            Order::UpdatedAt => &self.by_start,
-            Order::CommitSeq | Order::Token => &self.by_seq,
-        };
-        let start = match after {
-            None => Bound::Unbounded,
-            Some((stamp, Some(id))) => Bound::Excluded((stamp, id)),
-            Some((stamp, None)) => Bound::Included((stamp.saturating_add(1), FIRST)),
-        };
-        index.range((start, Bound::Unbounded)).map(|&(_, id)| (id, &self.rows[&id]))
-    }
 }
 
 impl Rows {
@@ -297,15 +237,8 @@ impl Rows {
     }
 
     fn begin(&mut self, now: Time, asker: Asker, user: UserId, work: Work) {
-        let luck = self.front.draw(asker, Purpose::Slow);
-        let SpanRange { low, high } = self.commit;
-        let takes = match self.slow {
-            Some(span) if luck.is_multiple_of(SLOW_ONE_IN) => span,
-            Some(_) | None => {
-                let luck = self.front.draw(asker, Purpose::Commit);
-                Span(low.0 + luck % (high.0.saturating_sub(low.0) + 1))
-            }
-        };
+        let slow = self.slow.filter(|_| self.front.draw(asker, "slow").happens(SLOW));
+        let takes = slow.unwrap_or_else(|| self.front.draw(asker, "commit").span(self.commit));
         self.started += 1;
         let transaction = Transaction { asker, user, start: now, work };
         self.in_flight.insert((now + takes, self.started), transaction);

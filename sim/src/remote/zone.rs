@@ -15,9 +15,16 @@ use engine::remote::{
 };
 use engine::time::Time;
 
-use super::{Asker, Control, Double, Effect, Front, Purpose, RemoteFact, draw, vault_of};
+use super::{Asker, Control, Double, Effect, Front, RemoteFact, vault_of};
 use crate::history::Fact;
-use crate::plan::{Node, RemotePlan};
+use crate::plan::{Chance, Node, RemotePlan};
+use crate::random::Draw;
+
+/// How often a refused new record comes with what is stored.
+const COLLISION_SHOWS: Chance = Chance(500_000);
+
+/// How often a page is shorter than it might be.
+const SHORT_PAGE: Chance = Chance(125_000);
 
 /// A CloudKit-like remote.
 #[derive(Debug)]
@@ -136,8 +143,8 @@ impl RecordZone {
     /// The token for a position. Its upper half can only be made by the remote, and differs between
     /// zones and between generations.
     fn token(&self, front: &Front, pos: u64) -> Cursor {
-        let parts = [Purpose::Token as u64, u64::from(self.vault.0), self.generation, pos];
-        Cursor::Token(draw(front.nature, parts) << 32 | pos)
+        let seal = Draw::new(front.nature, "token").and(u64::from(self.vault.0));
+        Cursor::Token(seal.and(self.generation).and(pos).value() << 32 | pos)
     }
 
     /// The position that a token stands for, if it is one of this zone's and not expired.
@@ -224,8 +231,8 @@ impl RecordZone {
             (Some(stored), Some(tag)) if stored.tag == tag => None,
             (Some(stored), Some(_)) => Some(Refusal::Changed(Box::new(stored))),
             (Some(stored), None) => {
-                let luck = front.draw(asker, Purpose::Collision);
-                let shows = (luck ^ stored.tag.0).is_multiple_of(2);
+                let draw = front.draw(asker, "collision").and(stored.tag.0);
+                let shows = draw.happens(COLLISION_SHOWS);
                 Some(if shows { Refusal::Changed(Box::new(stored)) } else { Refusal::Exists })
             }
         }
@@ -281,8 +288,8 @@ impl RecordZone {
 /// Asking for none leaves it to the remote.
 fn room(front: &Front, asker: Asker, limit: usize) -> usize {
     let most = if limit == 0 { front.page } else { limit.min(front.page) };
-    let luck = front.draw(asker, Purpose::ShortPage);
-    if luck.is_multiple_of(8) { 1 + (luck / 8) as usize % most } else { most }
+    let draw = front.draw(asker, "short page");
+    if draw.happens(SHORT_PAGE) { 1 + draw.and(1).below(most as u64) as usize } else { most }
 }
 
 impl Double for Zone {

@@ -85,6 +85,9 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     }
     write_others(out, &outcome.violations, violation)?;
     writeln!(out, "\n  again:   {}", styled(BOLD, &failure.again))?;
+    if let Some(id) = violation.record {
+        writeln!(out, "  closer:  {} --row {id}", failure.again)?;
+    }
     if let Some(capsule) = &failure.capsule {
         writeln!(out, "  kept:    {capsule}")?;
         writeln!(out, "  smaller: seawall shrink {capsule}")?;
@@ -267,7 +270,8 @@ fn rate(failed: u64, seeds: u64) -> String {
         return "not run".to_owned();
     }
     if failed == 0 {
-        return format!("< {}", percent((3.0 / seeds as f64).min(1.0)));
+        let below = 3.0 / seeds as f64;
+        return if below < 1.0 { format!("< {}", percent(below)) } else { "–".to_owned() };
     }
     let (low, high) = wilson(failed, seeds);
     format!("{} ({}–{})", percent(failed as f64 / seeds as f64), percent(low), percent(high))
@@ -380,12 +384,15 @@ fn write_meaning(out: &mut String, sweep: &Sweep) -> fmt::Result {
     if failed > 0 || seeds == 0 {
         return Ok(());
     }
-    let worth = if seeds < 3 {
-        "too few to say anything".to_owned()
-    } else {
-        format!("fewer than 1 in {} of such seeds fail, with 95 % confidence (3/n)", seeds / 3)
-    };
-    writeln!(out, " No violation in {}: {worth}.", count(seeds as usize, "seed"))?;
+    let all = count(seeds as usize, "seed");
+    if seeds < 3 {
+        return writeln!(out, " No violation in {all}: too few to say anything about others.");
+    }
+    writeln!(
+        out,
+        " No violation in {all}: with 95 % confidence fewer than 1 in {} such seeds fail (3/n).",
+        seeds / 3,
+    )?;
     writeln!(out, " That is said of this mix of scenarios, and of nothing else.")
 }
 

@@ -4,7 +4,7 @@
 //! was. Swarm: each seed leaves some features and some families of faults out, but a storm without
 //! any fault is a separate kind, drawn on purpose and rarely.
 
-mod mix;
+pub(super) mod mix;
 pub(super) mod nominal;
 mod trouble;
 

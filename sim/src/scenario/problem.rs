@@ -190,12 +190,13 @@ pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
         .map(|(_, other)| other)
 }
 
-/// Did the writer mean another name? And what are the names?
+/// Did the writer mean another name? And what are the names, unless they would fill the screen?
 pub(super) fn suggest<'a>(name: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> String {
     let all: Vec<&str> = names.clone().into_iter().collect();
-    let list = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
     match nearest(name, names) {
-        Some(other) => format!("did you mean \"{other}\"? Possible: {list}"),
-        None => format!("possible: {list}"),
+        Some(other) if all.len() > 20 => format!("did you mean \"{other}\"?"),
+        Some(other) => format!("did you mean \"{other}\"? Possible: {}", all.join(", ")),
+        None if all.is_empty() => "there is none".to_owned(),
+        None => format!("possible: {}", all.join(", ")),
     }
 }

@@ -73,17 +73,20 @@ fn give(make: &[Make], plan: &mut Plan, sizes: &Range, streams: Streams) {
                 }
                 let settable = fields(line.kind).iter().filter(|field| field.holds != Holds::Count);
                 let set = settable
-                    .map(|field| match value(&mut stream, field, sizes) {
-                        Value::Text(text) if field.holds == Holds::Draft => {
-                            (field.id, Value::Draft { base: String::new(), text })
-                        }
-                        value => (field.id, value),
-                    })
+                    .map(|field| (field.id, stored(field, value(&mut stream, field, sizes))))
                     .collect();
                 plan.given.push(Given { user, id, set });
             }
         }
     }
+}
+
+/// A given draft is stored with what it was edited from: nothing.
+pub(in crate::scenario) fn stored(field: &Field, value: Value) -> Value {
+    if let (Holds::Draft, Value::Text(text)) = (field.holds, &value) {
+        return Value::Draft { base: String::new(), text: text.clone() };
+    }
+    value
 }
 
 /// The devices that users use, with their start.

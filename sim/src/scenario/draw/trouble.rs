@@ -96,10 +96,12 @@ impl<'p> Scene<'p> {
             Who::Nobody => 1,
         };
         let expected = self.plan.storm.0.saturating_mul(targets as u64) / family.every.0.max(1);
-        let most = match family.verb {
-            Verb::Destroy => 1,
-            Verb::Clone => self.spares.len() as u64,
-            _ => MOST,
+        let most = if family.verb == Verb::Destroy {
+            1
+        } else if family.verb == Verb::Clone {
+            self.spares.len() as u64
+        } else {
+            MOST
         };
         // Between half and one and a half times as many as expected, but at least one.
         let count = (expected / 2 + stream.below(expected + 1)).clamp(1, MOST).min(most);
@@ -110,6 +112,10 @@ impl<'p> Scene<'p> {
     }
 
     /// One fault; `None` if nothing is there to be harmed by it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the reader takes only the verbs of faults for a family"
+    )]
     fn fault(
         &self,
         family: &Trouble,
@@ -199,13 +205,17 @@ impl<'p> Scene<'p> {
         Some(())
     }
 
-    /// Faults of one remote's own kind need that remote.
+    /// Faults of one remote's own kind need that remote, and a policy something to protect.
     fn exists(&self, fault: &Fault) -> bool {
         let has = |kind| self.plan.remotes.iter().any(|remote| remote.kind == kind);
-        match fault {
-            Fault::EndZone(..) => has(Remote::Zone),
-            Fault::DropPolicy(_) | Fault::SlowCommits(..) | Fault::HideRow(..) => has(Remote::Rows),
-            _ => true,
+        if matches!(fault, Fault::EndZone(..)) {
+            has(Remote::Zone)
+        } else if matches!(fault, Fault::DropPolicy(_)) {
+            has(Remote::Rows) && self.users.len() > 1
+        } else if matches!(fault, Fault::SlowCommits(..) | Fault::HideRow(..)) {
+            has(Remote::Rows)
+        } else {
+            true
         }
     }
 

@@ -3,7 +3,7 @@
 use engine::flaw::Flaw;
 use engine::id::{FieldId, Kind, Remote};
 use engine::record::Value;
-use engine::schema::{Holds, field_of};
+use engine::schema::field_of;
 use engine::time::Span;
 
 use super::table::{Item, Reader, Table};
@@ -11,6 +11,7 @@ use super::values::{kind_names, user_id};
 use super::{expect, step};
 use crate::invariant::Invariant;
 use crate::plan::{Chance, Given, remote_name};
+use crate::scenario::draw::mix::stored;
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{
     DEVICE_KEYS, ENDINGS, HEADINGS, INGREDIENTS, REMOTE_KEYS, REMOTE_KINDS,
@@ -193,7 +194,9 @@ fn check_node(
 
 fn remotes(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
     let span = table.span.clone();
-    for (name, key, item) in table.rest() {
+    let entries = table.rest();
+    let none = entries.is_empty();
+    for (name, key, item) in entries {
         let named = check_node(reader, scenario, name, key.clone(), "remote");
         let Some(mut table) = reader.table(item, &format!("the remote `{name}`")) else {
             continue;
@@ -230,7 +233,7 @@ fn remotes(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
     }
     // A plan lists its remotes in the order of their kinds.
     scenario.remotes.sort_by_key(|remote| remote.kind);
-    if scenario.remotes.is_empty() {
+    if none {
         reader.tell(
             Code::Missing,
             span,
@@ -244,7 +247,9 @@ fn remotes(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
 fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
     let span = table.span.clone();
     let listed = !scenario.users.is_empty();
-    for (name, key, item) in table.rest() {
+    let entries = table.rest();
+    let none = entries.is_empty();
+    for (name, key, item) in entries {
         let named = check_node(reader, scenario, name, key, "device");
         let Some(mut table) = reader.table(item, &format!("the device `{name}`")) else {
             continue;
@@ -293,7 +298,7 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
             scenario.devices.push(DeviceSpec { name, users, states, start, clock, drift });
         }
     }
-    if scenario.devices.is_empty() {
+    if none {
         reader.tell(
             Code::Missing,
             span,
@@ -388,7 +393,10 @@ fn given(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario)
                     "remove one of them",
                 );
             } else {
-                let set = set.into_iter().map(|cell| stored(id.kind, cell)).collect();
+                let set = set
+                    .into_iter()
+                    .map(|(field, value)| (field, given_value(id.kind, field, value)));
+                let set = set.collect();
                 scenario.given.push(Given { user, id, set });
             }
         }
@@ -406,13 +414,9 @@ fn given(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario)
     table.finish(reader, keys("given"));
 }
 
-/// A given draft is stored with what it was edited from: nothing.
-fn stored(kind: Kind, (field, value): (FieldId, Value)) -> (FieldId, Value) {
-    let draft = field_of(kind, field).is_some_and(|field| field.holds == Holds::Draft);
-    match value {
-        Value::Text(text) if draft => (field, Value::Draft { base: String::new(), text }),
-        Value::Int(_) | Value::Text(_) | Value::Set(_) | Value::Draft { .. } => (field, value),
-    }
+fn given_value(kind: Kind, field: FieldId, value: Value) -> Value {
+    let field = field_of(kind, field).expect("the reader names fields of the schema only");
+    stored(field, value)
 }
 
 fn span(reader: &mut Reader<'_>, item: Item<'_>, low: i64) -> Option<Span> {
@@ -503,7 +507,7 @@ fn weights_of<T>(
     names: &[&str],
     of_name: impl Fn(&str) -> Option<T>,
 ) -> Vec<(T, u32)> {
-    let Some(mut table) = reader.table(item, "this") else { return Vec::new() };
+    let Some(mut table) = reader.table(item, "`weights`") else { return Vec::new() };
     let mut weights = Vec::new();
     let mut bad = false;
     for (name, key, item) in table.rest() {

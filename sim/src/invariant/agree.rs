@@ -1,0 +1,129 @@
+//! INV-20 `remotes-agree`: at the end both remotes hold what the devices show.
+//!
+//! Nobody relays where no device with keys is left, and a row that the plan made incurable may
+//! differ. A headstone is part of a row and never shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::device::Presence;
+use engine::id::{DeviceId, FieldId, RecordId, Remote, Token, VaultId};
+
+use super::Invariant::RemotesAgree;
+use super::evidence::{Evidence, Found, Look};
+use super::findings::{About, Findings};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(settled) = evidence.settled else { return };
+    let found: BTreeMap<Remote, _> =
+        evidence.brief.remotes.iter().map(|remote| (*remote, evidence.found(*remote))).collect();
+    if found.values().all(BTreeMap::is_empty) && evidence.last_looks().next().is_none() {
+        return; // Nobody looked.
+    }
+    let looks = looks(evidence);
+    let rows = found.values().flat_map(BTreeMap::keys);
+    let shown = looks.keys();
+    for &(vault, id) in rows.chain(shown).collect::<BTreeSet<_>>() {
+        if !has_relay(evidence, vault) || evidence.is_incurable(None, vault, id) {
+            continue;
+        }
+        let mut ends: Vec<End> =
+            found.values().map(|rows| End::of_row(rows.get(&(vault, id)), settled)).collect();
+        ends.extend(looks.get(&(vault, id)).map(|look| End::of_look(look)));
+        for pair in ends.windows(2) {
+            if let Some(token) = pair[0].differs(&pair[1]) {
+                let about = About { record: Some(id), token };
+                let site = if pair[1].is_look { "remote-and-device" } else { "remotes" };
+                let what = if pair[1].is_look { "a remote and a device" } else { "the remotes" };
+                let message = format!("{id} is not the same on {what} at the end.");
+                let place = (RemotesAgree, site);
+                findings.report(evidence, place, pair[1].at, about, message, [pair[0].at]);
+                break;
+            }
+        }
+    }
+}
+
+fn has_relay(evidence: &Evidence<'_>, vault: VaultId) -> bool {
+    (0..evidence.brief.devices.len())
+        .filter_map(|device| Some(DeviceId(u16::try_from(device).ok()?)))
+        .any(|device| evidence.vault(device) == vault && evidence.is_core(device))
+}
+
+/// The first device's final read of every record.
+fn looks<'e>(evidence: &'e Evidence<'_>) -> BTreeMap<(VaultId, RecordId), &'e Look> {
+    let mut looks = BTreeMap::new();
+    for look in evidence.last_looks() {
+        let topic = &evidence.writes.topics[look.topic];
+        looks.entry((topic.vault, topic.id)).or_insert(look);
+    }
+    looks
+}
+
+/// How one place holds a record at the end.
+#[derive(Debug)]
+struct End {
+    at: usize,
+    is_look: bool,
+    /// None where it cannot be told.
+    holds: Option<(bool, BTreeSet<(FieldId, Token)>)>,
+}
+
+impl End {
+    fn of_row(row: Option<&Found<'_>>, settled: usize) -> Self {
+        let holds = match row {
+            None => Some((false, BTreeSet::new())),
+            Some(row) => row.contents.map(|contents| {
+                let values = contents.cells.iter().filter(|cell| cell.0 != FieldId::HEADSTONE);
+                (contents.live, values.copied().collect())
+            }),
+        };
+        Self { at: row.map_or(settled, |row| row.at), is_look: false, holds }
+    }
+
+    fn of_look(look: &Look) -> Self {
+        let live = look.shown.presence == Presence::Live;
+        Self { at: look.at, is_look: true, holds: Some((live, look.tokens().collect())) }
+    }
+
+    /// A write that one has and the other lacks, if they differ. Of what is deleted on both sides
+    /// only that is compared.
+    fn differs(&self, other: &Self) -> Option<Option<Token>> {
+        let ((live, one), (other_live, two)) = (self.holds.as_ref()?, other.holds.as_ref()?);
+        if live == other_live && (!live || one == two) {
+            return None;
+        }
+        Some(one.symmetric_difference(two).next().map(|cell| cell.1))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::id::Remote;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET};
+
+    /// The tablet has the phone's edit by one remote; the other never gets it.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.pulls(TABLET);
+        case.ends()
+    }
+
+    #[test]
+    fn an_edit_on_one_remote_alone_is_rejected() {
+        assert_eq!(broken().violations()[0].site, "remotes");
+    }
+
+    #[test]
+    fn an_edit_that_somebody_relayed_is_on_both() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.is_lost(PHONE);
+        case.pulls(TABLET);
+        case.pushes_to(Remote::Rows, TABLET, MEAL);
+        case.ends().passes();
+    }
+}

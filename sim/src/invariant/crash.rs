@@ -1,0 +1,129 @@
+//! INV-25 `crashes-lose-nothing`: what a device is handed after a crash is the store as one of its
+//! commits left it, and holds every write that it had acknowledged.
+
+use std::collections::BTreeMap;
+
+use engine::id::DeviceId;
+
+use super::Invariant::CrashesLoseNothing;
+use super::evidence::Evidence;
+use super::findings::{About, Findings};
+use crate::history::{Boot, Fact};
+use crate::plan::Node;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut stores: BTreeMap<DeviceId, Store> = BTreeMap::new();
+    for (at, entry) in evidence.history.iter().enumerate() {
+        let Node::Device(device) = entry.node else { continue };
+        let store = stores.entry(device).or_default();
+        if let Fact::Persisted { commit, hash, .. } = &entry.fact {
+            store.commits.push((*commit, *hash));
+        }
+        if let Fact::Started { boot, hash, commit, .. } = &entry.fact {
+            if *boot == Boot::Restart {
+                if store.hash_of(*commit).is_some_and(|expected| expected != *hash) {
+                    let message =
+                        format!("A device started on a store that commit {commit} had not left.");
+                    let place = (CrashesLoseNothing, "store-differs");
+                    findings.report(evidence, place, at, About::default(), message, store.last);
+                }
+                acknowledged_writes_are_there(evidence, findings, at, device);
+            }
+            *store = Store { base: Some(*hash), commits: Vec::new(), last: Some(at) };
+        }
+    }
+}
+
+/// The digests of a device's store in this life.
+#[derive(Debug, Default)]
+struct Store {
+    base: Option<u64>,
+    commits: Vec<(u32, u64)>,
+    last: Option<usize>,
+}
+
+impl Store {
+    fn hash_of(&self, commit: u32) -> Option<u64> {
+        if commit == 0 {
+            return self.base;
+        }
+        self.commits.iter().find(|(number, _)| *number == commit).map(|(_, hash)| *hash)
+    }
+}
+
+fn acknowledged_writes_are_there(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    at: usize,
+    device: DeviceId,
+) {
+    let writes = &evidence.writes;
+    let disk = evidence.disk(device);
+    let image = disk.replaced.iter().rev().find(|replaced| **replaced < at).copied();
+    for write in &writes.all {
+        let saved = write.saved.filter(|saved| *saved < at);
+        let (Some(saved), true) = (saved, write.device == Some(device)) else { continue };
+        if image.is_some_and(|image| write.asked < image) {
+            continue;
+        }
+        let id = writes.topics[write.topic].id;
+        let copy = disk.records.get(&id).and_then(|line| line.at(at));
+        let held = copy.and_then(|copy| copy.contents.as_deref());
+        let lives = |cell: u32| held.is_some_and(|held| writes.lives_on(write.topic, cell, held));
+        if !write.cells.iter().all(|(_, cell)| lives(*cell)) {
+            let message = format!("{id} came out of a crash without a write that was saved.");
+            let place = (CrashesLoseNothing, "saved-and-gone");
+            let about = About::write(id, write.token);
+            findings.report(evidence, place, at, about, message, [write.asked, saved]);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::history::{Answered, Fact};
+
+    /// The phone starts again on a store that no commit of it had left.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = survived();
+        for entry in &mut case.history {
+            if let (1, Fact::Started { hash, .. }) = (entry.incarnation, &mut entry.fact) {
+                *hash ^= 1;
+            }
+        }
+        case
+    }
+
+    fn survived() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        let change = case.record(PHONE, MEAL);
+        case.hands_over(PHONE, vec![change]);
+        case.crashes(PHONE, 1);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.ends()
+    }
+
+    #[test]
+    fn a_torn_store_is_rejected() {
+        assert_eq!(broken().violations()[0].site, "store-differs");
+    }
+
+    #[test]
+    fn a_write_that_was_saved_before_it_was_durable_is_missed() {
+        let mut case = Case::new();
+        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
+        let change = case.holds(PHONE, MEAL, &[write]);
+        case.hands_over(PHONE, vec![change]);
+        case.answers(PHONE, op, Answered::Saved);
+        case.crashes(PHONE, 0);
+        assert!(case.violations().iter().any(|violation| violation.site == "saved-and-gone"));
+    }
+
+    #[test]
+    fn what_was_not_durable_and_not_acknowledged_may_go() {
+        survived().passes();
+    }
+}

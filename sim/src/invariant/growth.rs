@@ -1,0 +1,155 @@
+//! INV-27 `growth-is-bounded`: at rest nothing is queued and nothing is written any more; what is
+//! written says something new; and siblings are concurrent writes, each once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::id::{RecordId, Remote, VaultId};
+
+use super::Invariant::GrowthIsBounded;
+use super::evidence::{Evidence, Look};
+use super::findings::{About, Findings};
+use crate::history::{Answered, Change, Fact, Trouble};
+use crate::plan::Node;
+
+/// So often a row may be saved again as it was: to mend it, or because an answer was lost.
+const REPEATS: usize = 8;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    rest_is_quiet(evidence, findings);
+    saves_say_something(evidence, findings);
+    for look in evidence.last_looks() {
+        siblings_are_concurrent(evidence, findings, look);
+    }
+}
+
+fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(settled) = evidence.settled else { return };
+    if !matches!(&evidence.history[settled].fact, Fact::Settled { pending } if pending.is_empty()) {
+        return;
+    }
+    for (at, entry) in evidence.history.iter().enumerate().skip(settled) {
+        let (site, record, what) = match (&entry.fact, entry.node) {
+            (Fact::Persisted { changes, .. }, Node::Device(device)) if evidence.is_core(device) => {
+                let record = changes.iter().find_map(|change| match change {
+                    Change::Record(id, _) | Change::Mirror(_, id, _) => Some(*id),
+                    Change::Sealed(..)
+                    | Change::Parked(..)
+                    | Change::Cursor(..)
+                    | Change::Key(_)
+                    | Change::Meta => None,
+                });
+                let Some(record) = record else { continue };
+                ("store-written-at-rest", Some(record), "A device still changed")
+            }
+            (Fact::Committed { id, by: Node::Device(device), .. }, _)
+                if evidence.is_core(*device) =>
+            {
+                ("row-written-at-rest", Some(*id), "A remote was still sent")
+            }
+            (Fact::Answered(_, Answered::Status(status)), Node::Device(device))
+                if evidence.is_core(device) && status.unsent != [0, 0] =>
+            {
+                ("unsent-at-rest", None, "A device still had unsent edits")
+            }
+            _ => continue,
+        };
+        let about = About { record, token: None };
+        let of = record.map_or_else(String::new, |id| format!(" {id}"));
+        let message = format!("{what}{of} after everything had settled.");
+        findings.report(evidence, (GrowthIsBounded, site), at, about, message, [settled]);
+    }
+}
+
+/// Devices that keep saving a row as it was never come to rest.
+fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut repeats: BTreeMap<(Remote, VaultId, RecordId), Vec<usize>> = BTreeMap::new();
+    for remote in Remote::ALL {
+        for (&(vault, id), versions) in &evidence.book(remote).rows {
+            for pair in versions.windows(2) {
+                let same = pair[0].contents.is_some() && pair[0].contents == pair[1].contents;
+                if same && pair[1].tag.is_some() {
+                    repeats.entry((remote, vault, id)).or_default().push(pair[1].at);
+                }
+            }
+        }
+    }
+    for ((remote, vault, id), at) in repeats {
+        let harms = evidence.spells.iter().filter(|spell| {
+            matches!(spell.trouble, Trouble::CorruptRow(there, whose, which, _)
+                if there == remote && whose == vault && which == id)
+        });
+        if at.len() > REPEATS * (1 + harms.count()) {
+            let message = format!("{id} was saved {} times as it was already.", at.len());
+            let place = (GrowthIsBounded, "saved-as-it-was");
+            let last = at[at.len() - 1];
+            findings.report(evidence, place, last, About::record(id), message, [at[0]]);
+        }
+    }
+}
+
+fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, look: &Look) {
+    let id = evidence.writes.topics[look.topic].id;
+    let mut cells = BTreeSet::new();
+    for (field, token) in look.tokens() {
+        let Some(cell) = evidence.writes.cell(look.topic, field, token) else { continue };
+        let about = About::write(id, token);
+        if !cells.insert(cell) {
+            let message = format!("{id} shows one write twice in field {}.", field.0);
+            let place = (GrowthIsBounded, "shown-twice");
+            findings.report(evidence, place, look.at, about, message, []);
+        }
+    }
+    for &old in &cells {
+        if let Some(&new) =
+            cells.iter().find(|new| evidence.writes.replaced(look.topic, old, **new))
+        {
+            let write = evidence.writes.author(look.topic, old);
+            let by = evidence.writes.author(look.topic, new);
+            let message = format!("{id} still shows a write beside the one that replaced it.");
+            let place = (GrowthIsBounded, "replaced-and-shown");
+            let about = About::write(id, write.token);
+            findings.report(evidence, place, look.at, about, message, [write.asked, by.asked]);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET};
+
+    fn settled() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.ends()
+    }
+
+    /// The phone saves the row again after everything has settled.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = settled();
+        case.pushes(PHONE, MEAL);
+        case
+    }
+
+    #[test]
+    fn saving_at_rest_is_rejected() {
+        let violations = broken().violations();
+        assert!(violations.iter().any(|violation| violation.site == "row-written-at-rest"));
+    }
+
+    #[test]
+    fn saving_a_row_as_it_was_again_and_again_is_rejected() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        (0..=super::REPEATS + 1).for_each(|_| case.pushes(PHONE, MEAL));
+        assert_eq!(case.violations()[0].site, "saved-as-it-was");
+    }
+
+    #[test]
+    fn reading_at_rest_is_quiet() {
+        let mut case = settled();
+        case.reads(PHONE, MEAL);
+        case.passes();
+    }
+}

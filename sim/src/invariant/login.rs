@@ -1,0 +1,161 @@
+//! INV-33 `logins-are-whole`: from a login until its gate opens nothing of the vault is shown. When
+//! it opens, what was at both remotes' heads at the login is merged or kept sealed, or the view
+//! says *partial*, and becomes whole.
+
+use std::collections::BTreeMap;
+
+use engine::id::DeviceId;
+
+use super::Invariant::LoginsAreWhole;
+use super::evidence::{Evidence, Held, Look, Row};
+use super::findings::{About, Findings};
+use super::session::{Session, Sessions};
+use crate::history::{Answered, Fact, Trouble};
+use crate::plan::Node;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let sessions = Sessions::of(evidence);
+    // The login whose wholeness is still to be seen, by device.
+    let mut unproven: BTreeMap<DeviceId, usize> = BTreeMap::new();
+    let mut looks = evidence.looks.iter().peekable();
+    for (at, entry) in evidence.history.iter().enumerate() {
+        let Node::Device(device) = entry.node else { continue };
+        if let Fact::Answered(_, Answered::SignedIn { partial }) = &entry.fact
+            && let Some(Session::SigningIn(asked)) = before(&sessions, device, at)
+        {
+            unproven.insert(device, asked);
+            if !partial {
+                unproven.remove(&device);
+                is_whole(evidence, findings, at, device, asked);
+            }
+        }
+        if matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {
+            unproven.remove(&device);
+        }
+        let Some(look) = looks.next_if(|look| look.at == at) else { continue };
+        match sessions.at(device, at) {
+            Session::SigningIn(asked) if has_content(look) => {
+                let message =
+                    format!("{} was shown before the gate of a login had opened.", look.shown.id);
+                let place = (LoginsAreWhole, "shown-before-the-gate");
+                let about = About::record(look.shown.id);
+                findings.report(evidence, place, at, about, message, [asked]);
+            }
+            Session::Resuming(asked) => {
+                unproven.entry(device).or_insert(asked);
+            }
+            Session::Out | Session::SigningIn(_) | Session::In | Session::SigningOut => {}
+        }
+        if !look.shown.partial
+            && let Some(asked) = unproven.remove(&device)
+        {
+            is_whole(evidence, findings, at, device, asked);
+        }
+        if look.last && look.shown.partial && evidence.is_core(device) {
+            let message = format!("{} is still shown as partial at the end.", look.shown.id);
+            let place = (LoginsAreWhole, "partial-at-the-end");
+            findings.report(evidence, place, at, About::record(look.shown.id), message, []);
+        }
+    }
+}
+
+/// How a device stood right before a moment.
+fn before(sessions: &Sessions, device: DeviceId, at: usize) -> Option<Session> {
+    at.checked_sub(1).map(|before| sessions.at(device, before))
+}
+
+fn has_content(look: &Look) -> bool {
+    look.shown.sealed || !look.shown.fields.is_empty()
+}
+
+/// Every row that was there when somebody asked to sign in, and was visible all along, is joined
+/// or sealed.
+fn is_whole(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    at: usize,
+    device: DeviceId,
+    asked: usize,
+) {
+    let vault = evidence.vault(device);
+    for &remote in &evidence.brief.remotes {
+        let rows = evidence.book(remote).rows.keys().filter(|key| key.0 == vault);
+        for &(_, id) in rows {
+            let book = evidence.book(remote);
+            let (Some(version), true) =
+                (book.row(vault, id, asked), book.row(vault, id, at).is_some())
+            else {
+                continue;
+            };
+            let hides = |trouble: &Trouble| *trouble == Trouble::HideRow(vault, id);
+            let mut spells = evidence.spells.iter();
+            let hidden = spells.any(|spell| hides(&spell.trouble) && spell.overlaps(asked, at));
+            let row = Row { remote, vault, id, version };
+            if hidden
+                || evidence.is_incurable(Some(remote), vault, id)
+                || evidence.holds(device, &row, at) == Held::Yes
+            {
+                continue;
+            }
+            let message =
+                format!("{id} was on a remote when a login began and is missing when it opens.");
+            let token = version.contents.as_ref().and_then(|contents| contents.cells.first());
+            let about = About { record: Some(id), token: token.map(|cell| cell.1) };
+            let place = (LoginsAreWhole, "opened-without-a-row");
+            findings.report(evidence, place, at, about, message, [version.at, asked]);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::id::Remote;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::history::{Answered, Asked};
+
+    /// The tablet opens its gate with one of two remotes merged, and gets the other afterwards.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        case.signs_out(TABLET);
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let op = case.asks(TABLET, Asked::SignIn);
+        case.pulls_from(Remote::Zone, TABLET);
+        case.answers(TABLET, op, Answered::SignedIn { partial: false });
+        case.pulls_from(Remote::Rows, TABLET);
+        case.ends()
+    }
+
+    #[test]
+    fn a_gate_does_not_open_on_one_remote() {
+        assert_eq!(broken().violations()[0].site, "opened-without-a-row");
+    }
+
+    #[test]
+    fn nothing_is_shown_before_the_gate_opens() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.asks(TABLET, Asked::SignIn);
+        case.pulls(TABLET);
+        case.reads(TABLET, MEAL);
+        assert_eq!(case.violations()[0].site, "shown-before-the-gate");
+    }
+
+    #[test]
+    fn a_login_that_says_partial_may_open_and_becomes_whole() {
+        let mut case = Case::new();
+        case.signs_out(TABLET);
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let op = case.asks(TABLET, Asked::SignIn);
+        case.pulls_from(Remote::Zone, TABLET);
+        case.answers(TABLET, op, Answered::SignedIn { partial: true });
+        let mut partial = case.shown(TABLET, MEAL);
+        partial.partial = true;
+        case.shows(TABLET, partial.into(), false);
+        case.pulls_from(Remote::Rows, TABLET);
+        case.ends().passes();
+    }
+}

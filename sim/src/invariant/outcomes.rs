@@ -1,0 +1,197 @@
+//! INV-30 `outcomes-are-honest`: *refused* has no effect ever, *saved* is durable before it is
+//! said, *signed out* leaves nothing that only this device had, and what a device has booked about
+//! a remote is what that remote did.
+
+use engine::id::{DeviceId, RecordId, Remote, Token};
+use engine::remote::Tag;
+
+use super::Invariant::OutcomesAreHonest;
+use super::evidence::Evidence;
+use super::findings::{About, Findings};
+use crate::history::{Answered, Change, Contents, Fact, Trouble};
+use crate::plan::Node;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    writes(evidence, findings);
+    for (at, entry) in evidence.history.iter().enumerate() {
+        let Node::Device(device) = entry.node else { continue };
+        if let Fact::Persisted { changes, .. } = &entry.fact {
+            for change in changes {
+                if let Change::Mirror(remote, id, Some((tag, contents))) = change {
+                    let booked = (*remote, *id, *tag);
+                    books(evidence, findings, at, device, booked, contents.as_deref());
+                }
+            }
+        }
+        if matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {
+            signed_out(evidence, findings, at, device);
+        }
+    }
+}
+
+fn writes(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for write in evidence.writes.all.iter().filter(|write| write.token != Token::NONE) {
+        let id = evidence.writes.topics[write.topic].id;
+        let about = About::write(id, write.token);
+        if let (Some(refused), Some(stored)) = (write.refused, write.stored) {
+            let message = format!("A write to {id} was refused and took effect.");
+            let place = (OutcomesAreHonest, "refused-and-stored");
+            let at = refused.max(stored);
+            findings.report(evidence, place, at, about, message, [write.asked, refused, stored]);
+        }
+        let Some(saved) = write.saved.filter(|_| write.device.is_some()) else { continue };
+        if write.durable.is_none_or(|durable| durable > saved) {
+            let message = format!("A write to {id} was called saved before it was durable.");
+            let place = (OutcomesAreHonest, "saved-before-durable");
+            findings.report(evidence, place, saved, about, message, [write.asked]);
+        }
+    }
+}
+
+/// A booked row is one that the remote stored under that tag, as it was stored.
+fn books(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    at: usize,
+    device: DeviceId,
+    (remote, id, tag): (Remote, RecordId, Tag),
+    contents: Option<&Contents>,
+) {
+    let versions = evidence.book(remote).versions(evidence.vault(device), id);
+    let mut same_tag = versions.iter().filter(|version| version.tag == Some(tag)).peekable();
+    let known: Vec<usize> = same_tag.clone().map(|version| version.at).collect();
+    let (site, what) = if same_tag.peek().is_none() {
+        ("booked-unknown-tag", "booked under a tag that the remote never gave")
+    } else if contents.is_some_and(|booked| {
+        !same_tag.any(|version| version.contents.as_deref().is_none_or(|held| held == booked))
+    }) {
+        ("booked-other-contents", "booked as something else than what the remote holds")
+    } else {
+        return;
+    };
+    let message = format!("{id} was {what}.");
+    let token = contents.and_then(|contents| contents.cells.first()).map(|cell| cell.1);
+    let about = About { record: Some(id), token };
+    findings.report(evidence, (OutcomesAreHonest, site), at, about, message, known);
+}
+
+/// Whoever signed out must not have taken an edit with them.
+fn signed_out(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, device: DeviceId) {
+    let vault = evidence.vault(device);
+    let replaced = &evidence.disk(device).replaced;
+    // The last replacement is this sign-out's own.
+    let wiped = replaced.iter().rev().find(|moment| **moment < at);
+    let image = replaced.iter().rev().find(|moment| wiped.is_some_and(|wiped| *moment < wiped));
+    for write in &evidence.writes.all {
+        let id = evidence.writes.topics[write.topic].id;
+        let saved = write.saved.filter(|saved| *saved < at);
+        let (Some(saved), true) = (saved, write.device == Some(device)) else { continue };
+        if image.is_some_and(|image| write.asked < *image) {
+            continue;
+        }
+        let lacking = evidence.brief.remotes.iter().find(|remote| {
+            let refuses = |trouble: &Trouble| *trouble == Trouble::RejectRow(**remote, vault, id);
+            write.accepted[remote.index()].is_none_or(|taken| taken > at)
+                && !evidence.spells.iter().any(|spell| refuses(&spell.trouble))
+        });
+        if lacking.is_some() {
+            let message =
+                format!("The device signed out with an edit of {id} that a remote lacks.");
+            let place = (OutcomesAreHonest, "signed-out-unsent");
+            let about = About::write(id, write.token);
+            findings.report(evidence, place, at, about, message, [write.asked, saved]);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::device::Reason;
+    use engine::id::Remote;
+    use engine::remote::Tag;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::history::{Answered, Asked, Change};
+
+    /// The phone books a row under a tag that the zone never gave.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = synced();
+        let Change::Mirror(remote, id, Some((_, row))) = case.mirrors(Remote::Zone, PHONE, MEAL)
+        else {
+            unreachable!("a mirror was asked for");
+        };
+        let wrong = Change::Mirror(remote, id, Some((Tag(9_999), row)));
+        case.persists(PHONE, vec![wrong]);
+        case.ends()
+    }
+
+    fn synced() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        assert!(case.violations().iter().any(|violation| violation.site == site));
+    }
+
+    #[test]
+    fn a_tag_that_was_never_given_is_not_booked() {
+        rejects(&broken(), "booked-unknown-tag");
+    }
+
+    #[test]
+    fn an_acknowledgement_books_what_was_sent_and_nothing_newer() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        let tag = case.saves(Remote::Zone, PHONE, MEAL);
+        case.edits(PHONE, MEAL, &[PHOTO]);
+        let Change::Record(id, newer) = case.record(PHONE, MEAL) else {
+            unreachable!("a record was asked for");
+        };
+        case.persists(PHONE, vec![Change::Mirror(Remote::Zone, id, Some((tag, newer)))]);
+        rejects(&case, "booked-other-contents");
+    }
+
+    #[test]
+    fn what_was_refused_has_no_effect() {
+        let mut case = Case::new();
+        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
+        case.answers(PHONE, op, Answered::Refused(Reason::WrongField));
+        case.makes(PHONE, MEAL, write);
+        rejects(&case, "refused-and-stored");
+    }
+
+    #[test]
+    fn saved_is_said_when_it_is_durable() {
+        let mut case = Case::new();
+        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
+        case.answers(PHONE, op, Answered::Saved);
+        case.makes(PHONE, MEAL, write);
+        rejects(&case, "saved-before-durable");
+    }
+
+    #[test]
+    fn a_sign_out_takes_no_edit_along() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.signs_out(PHONE);
+        rejects(&case, "signed-out-unsent");
+    }
+
+    #[test]
+    fn a_sign_out_after_everything_is_sent_is_honest() {
+        let mut case = synced();
+        case.signs_out(PHONE);
+        case.ends().passes();
+        let mut refused = Case::new();
+        refused.edits(PHONE, MEAL, &[KCAL]);
+        let op = refused.asks(PHONE, Asked::SignOut);
+        refused.answers(PHONE, op, Answered::Refused(Reason::Unsent(1)));
+        refused.passes();
+    }
+}

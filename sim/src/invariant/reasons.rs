@@ -1,0 +1,293 @@
+//! INV-32 `refusals-have-reasons`: an operation that does not end well has a fault on its path, or
+//! is wrong by the rules.
+//!
+//! Wrong by the rules are: a field that does not exist or does not hold such a value; a sign-out
+//! while a remote lacks something; anything but a sign-in where nobody is signed in. An operation
+//! before the gate of a login opens waits for it.
+
+use engine::device::Reason;
+use engine::id::{DeviceId, FieldId, RecordId, VaultId};
+use engine::record::Value;
+use engine::schema::{self, Holds};
+
+use super::Invariant::RefusalsHaveReasons;
+use super::evidence::{Evidence, Op};
+use super::findings::{About, Findings};
+use super::session::Sessions;
+use crate::history::{Answered, Asked, Fact, Trouble, WriteKind};
+use crate::plan::Node;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let sessions = Sessions::of(evidence);
+    for op in &evidence.ops {
+        let Fact::Asked(_, asked) = &evidence.history[op.asked].fact else { continue };
+        let answer = op.answered.map(|at| (at, &evidence.history[at].fact));
+        let (at, site, what) = match answer {
+            Some((at, Fact::Answered(_, Answered::Refused(reason)))) => {
+                if is_right(evidence, &sessions, op, at, asked, *reason) {
+                    continue;
+                }
+                (at, "refused", "was refused without a reason")
+            }
+            Some(_) => continue,
+            None => {
+                if !has_settled(evidence) || may_be_silent(evidence, op) {
+                    continue;
+                }
+                (op.asked, "unanswered", "was never answered and nothing was in its way")
+            }
+        };
+        let record = match asked {
+            Asked::Read { id, .. } | Asked::Write { id, .. } => Some(*id),
+            Asked::List
+            | Asked::SignIn
+            | Asked::SignOut
+            | Asked::RotateKey
+            | Asked::Register
+            | Asked::Sync
+            | Asked::Status => None,
+        };
+        let message = format!("A request {what}.");
+        let about = About { record, token: None };
+        findings.report(evidence, (RefusalsHaveReasons, site), at, about, message, [op.asked]);
+    }
+}
+
+/// Did everything come to rest? If not, what is still open is a matter of INV-21.
+fn has_settled(evidence: &Evidence<'_>) -> bool {
+    evidence.settled.is_some_and(
+        |at| matches!(&evidence.history[at].fact, Fact::Settled { pending } if pending.is_empty()),
+    )
+}
+
+fn is_right(
+    evidence: &Evidence<'_>,
+    sessions: &Sessions,
+    op: &Op,
+    at: usize,
+    asked: &Asked,
+    reason: Reason,
+) -> bool {
+    match (reason, asked) {
+        (Reason::WrongField, Asked::Write { id, set, kind, .. }) => !fits(*id, set, *kind),
+        (Reason::Unsent(_), Asked::SignOut) => has_unsent(evidence, op.device, at),
+        (Reason::SignedOut, _) => sessions.may_be_out(op.device, op.asked, at),
+        (Reason::WrongField | Reason::Unsent(_), _) => false,
+    }
+}
+
+fn fits(id: RecordId, set: &[(FieldId, Value)], kind: WriteKind) -> bool {
+    kind == WriteKind::Delete
+        || !set.is_empty()
+            && set.iter().all(|(field, value)| {
+                schema::field_of(id.kind, *field).is_some_and(|field| {
+                    if kind == WriteKind::Increment {
+                        return field.holds == Holds::Count;
+                    }
+                    matches!(
+                        (field.holds, value),
+                        (Holds::Int | Holds::Count, Value::Int(_))
+                            | (Holds::Text, Value::Text(_))
+                            | (Holds::Set, Value::Set(_))
+                            | (Holds::Draft, Value::Draft { .. } | Value::Text(_))
+                    )
+                })
+            })
+}
+
+/// Does the device durably hold anything that it has not booked as held by every remote?
+fn has_unsent(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
+    let disk = evidence.disk(device);
+    disk.records.iter().any(|(id, line)| {
+        let held = line.at(at).and_then(|copy| copy.contents.as_deref());
+        held.is_some_and(|held| {
+            evidence.brief.remotes.iter().any(|remote| {
+                let mirror = disk.mirrors.get(&(*remote, *id)).and_then(|line| line.at(at));
+                let booked = mirror.and_then(Option::as_ref).and_then(|(_, row)| row.as_deref());
+                booked != Some(held)
+            })
+        })
+    }) || disk.sealed.values().any(|line| line.at(at).is_some_and(Option::is_some))
+}
+
+/// A device that died, or was cut off to the end, need not answer.
+fn may_be_silent(evidence: &Evidence<'_>, op: &Op) -> bool {
+    let end = evidence.history.len();
+    let vault = evidence.vault(op.device);
+    let died = evidence.history[op.asked..].iter().any(|entry| {
+        entry.node == Node::Device(op.device)
+            && matches!(
+                entry.fact,
+                Fact::Killed { .. }
+                    | Fact::PersistFailed(_)
+                    | Fact::Started { .. }
+                    | Fact::Panicked(_)
+            )
+    });
+    died || !evidence.is_core(op.device)
+        || evidence.brief.incurable.iter().any(
+            |incurable| matches!(incurable, super::Incurable::Row(_, whose, _) if *whose == vault),
+        )
+        || evidence.spells.iter().any(|spell| {
+            spell.to.is_none()
+                && spell.overlaps(op.asked, end)
+                && lasts(&spell.trouble)
+                && is_on_path(&spell.trouble, op.device, vault)
+        })
+}
+
+/// Faults that are an interval; the others are moments, and what they leave behind heals.
+fn lasts(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Cut(..)
+        | Trouble::Offline(_)
+        | Trouble::SlowLink(..)
+        | Trouble::LoseReplies(_)
+        | Trouble::LoseHints(_)
+        | Trouble::Crash(_)
+        | Trouble::Pause(_)
+        | Trouble::Destroy(_)
+        | Trouble::DiskFull(_)
+        | Trouble::DiskSlow(_)
+        | Trouble::HoldKeys(_)
+        | Trouble::Outage(_)
+        | Trouble::Throttle(..)
+        | Trouble::HideRow(..)
+        | Trouble::CorruptRow(..)
+        | Trouble::RejectRow(..)
+        | Trouble::DropPolicy
+        | Trouble::SlowCommits => true,
+        Trouble::SaveImage(_)
+        | Trouble::RestoreImage(_)
+        | Trouble::Clone(..)
+        | Trouble::ClockJump(..)
+        | Trouble::ExpireCredential(_)
+        | Trouble::ExpireCursors(_)
+        | Trouble::EndZone(..)
+        | Trouble::Intrude(..) => false,
+    }
+}
+
+/// Does a fault befall this device itself?
+pub(super) fn is_of_device(trouble: &Trouble, device: DeviceId) -> bool {
+    match trouble {
+        Trouble::Crash(own)
+        | Trouble::Pause(own)
+        | Trouble::Destroy(own)
+        | Trouble::SaveImage(own)
+        | Trouble::RestoreImage(own)
+        | Trouble::Clone(own, _)
+        | Trouble::ClockJump(own, _)
+        | Trouble::DiskFull(own)
+        | Trouble::DiskSlow(own)
+        | Trouble::HoldKeys(own)
+        | Trouble::ExpireCredential(own) => *own == device,
+        Trouble::Cut(..)
+        | Trouble::Offline(_)
+        | Trouble::SlowLink(..)
+        | Trouble::LoseReplies(_)
+        | Trouble::LoseHints(_)
+        | Trouble::Outage(_)
+        | Trouble::Throttle(..)
+        | Trouble::ExpireCursors(_)
+        | Trouble::HideRow(..)
+        | Trouble::CorruptRow(..)
+        | Trouble::RejectRow(..)
+        | Trouble::EndZone(..)
+        | Trouble::DropPolicy
+        | Trouble::SlowCommits
+        | Trouble::Intrude(..) => false,
+    }
+}
+
+/// Can a fault stand between this device and its remotes?
+fn is_on_path(trouble: &Trouble, device: DeviceId, vault: VaultId) -> bool {
+    let node = Node::Device(device);
+    match trouble {
+        Trouble::Cut(from, to) => *from == node || *to == node,
+        Trouble::Offline(own) | Trouble::SlowLink(own, _) => *own == device,
+        Trouble::HideRow(whose, _)
+        | Trouble::CorruptRow(_, whose, _, _)
+        | Trouble::RejectRow(_, whose, _)
+        | Trouble::EndZone(whose, _) => *whose == vault,
+        Trouble::LoseReplies(_)
+        | Trouble::LoseHints(_)
+        | Trouble::Outage(_)
+        | Trouble::Throttle(..)
+        | Trouble::ExpireCursors(_)
+        | Trouble::DropPolicy
+        | Trouble::SlowCommits => true,
+        Trouble::Crash(_)
+        | Trouble::Pause(_)
+        | Trouble::Destroy(_)
+        | Trouble::SaveImage(_)
+        | Trouble::RestoreImage(_)
+        | Trouble::Clone(..)
+        | Trouble::ClockJump(..)
+        | Trouble::DiskFull(_)
+        | Trouble::DiskSlow(_)
+        | Trouble::HoldKeys(_)
+        | Trouble::ExpireCredential(_) => is_of_device(trouble, device),
+        Trouble::Intrude(..) => false,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::device::Reason;
+    use engine::id::FieldId;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE};
+    use crate::history::{Answered, Asked};
+
+    /// A right write is refused as wrong.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        let (op, _) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
+        case.answers(PHONE, op, Answered::Refused(Reason::WrongField));
+        case.ends()
+    }
+
+    #[test]
+    fn a_right_write_is_not_refused() {
+        assert_eq!(broken().violations()[0].site, "refused");
+    }
+
+    #[test]
+    fn a_request_in_quiet_times_is_answered() {
+        let mut case = Case::new();
+        case.asks(PHONE, Asked::Status);
+        assert_eq!(case.ends().violations()[0].site, "unanswered");
+    }
+
+    #[test]
+    fn a_sign_out_is_not_refused_once_all_is_sent() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let op = case.asks(PHONE, Asked::SignOut);
+        case.answers(PHONE, op, Answered::Refused(Reason::Unsent(1)));
+        assert_eq!(case.violations()[0].site, "refused");
+    }
+
+    #[test]
+    fn a_signed_in_device_does_not_call_itself_signed_out() {
+        let mut case = Case::new();
+        let op = case.asks(PHONE, Asked::List);
+        case.answers(PHONE, op, Answered::Refused(Reason::SignedOut));
+        assert_eq!(case.violations()[0].site, "refused");
+    }
+
+    #[test]
+    fn a_wrong_write_is_refused_and_a_dead_device_says_nothing() {
+        let mut case = Case::new();
+        let (op, _) = case.asks_to_write(PHONE, MEAL, &[FieldId(77)], Vec::new());
+        case.answers(PHONE, op, Answered::Refused(Reason::WrongField));
+        case.asks(PHONE, Asked::Status);
+        case.crashes(PHONE, 0);
+        case.signs_out(PHONE);
+        let op = case.asks(PHONE, Asked::List);
+        case.answers(PHONE, op, Answered::Refused(Reason::SignedOut));
+        case.ends().passes();
+    }
+}

@@ -1,0 +1,125 @@
+//! INV-03 `no-resurrected-deletes`: a record is there only by a write that no delete known at that
+//! place had seen; and a field that somebody left out when they wrote a deleted record anew does
+//! not come back.
+//!
+//! What a place knows is what it was made from, so a tombstone that was thrown away still counts.
+
+use engine::device::Presence;
+use engine::id::{FieldId, Token};
+
+use super::Invariant::NoResurrectedDeletes;
+use super::evidence::Evidence;
+use super::findings::{About, Findings};
+use super::set::Set;
+use super::writes::Topic;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for step in &evidence.steps {
+        let Some(contents) = step.copy.contents.as_deref().filter(|held| held.live) else {
+            continue;
+        };
+        check(evidence, findings, step.at, step.topic, &contents.cells, &step.copy.made_from);
+    }
+    for look in &evidence.looks {
+        let id = evidence.writes.topics[look.topic].id;
+        let copy = evidence.disk(look.device).records.get(&id).and_then(|line| line.at(look.at));
+        if let (Presence::Live, Some(copy)) = (look.shown.presence, copy) {
+            let shown: Vec<_> = look.tokens().collect();
+            check(evidence, findings, look.at, look.topic, &shown, &copy.made_from);
+        }
+    }
+}
+
+fn check(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    at: usize,
+    number: usize,
+    held: &[(FieldId, Token)],
+    known: &Set,
+) {
+    let topic = &evidence.writes.topics[number];
+    let Some(delete) = topic.deletes.iter().find(|delete| known.has(*delete)) else { return };
+    let told = |cell: u32| evidence.writes.author(number, cell).asked;
+    let cells: Vec<u32> = held
+        .iter()
+        .filter_map(|&(field, token)| evidence.writes.cell(number, field, token))
+        .collect();
+    let uncovered = |&cell: &u32| is_uncovered(topic, cell, known);
+    if !cells.iter().any(uncovered) && !known.iter().any(|cell| uncovered(&cell)) {
+        let shown = cells.iter().find(|cell| !topic.deletes.has(**cell)).copied();
+        let token = shown.map(|cell| evidence.writes.author(number, cell).token);
+        let about = About { record: Some(topic.id), token };
+        let message = format!("{} is there although every write in it was deleted.", topic.id);
+        let place = (NoResurrectedDeletes, "deleted-and-there");
+        findings.report(evidence, place, at, about, message, [told(delete)]);
+        return;
+    }
+    for &cell in cells.iter().filter(|cell| !topic.deletes.has(**cell)) {
+        let left_out = |by: &&u32| {
+            known.has(**by)
+                && !topic.deletes.has(**by)
+                && topic.cells[**by as usize].field != topic.cells[cell as usize].field
+        };
+        if let Some(&by) = topic.cells[cell as usize].newer.iter().find(left_out) {
+            let about = About::write(topic.id, evidence.writes.author(number, cell).token);
+            let message =
+                format!("{} shows a field again that was left out after its delete.", topic.id);
+            let place = (NoResurrectedDeletes, "old-field-revived");
+            findings.report(evidence, place, at, about, message, [told(cell), told(by)]);
+        }
+    }
+}
+
+/// Is this a value that nothing known here has replaced or deleted?
+fn is_uncovered(topic: &Topic, cell: u32, known: &Set) -> bool {
+    let is_value = !topic.deletes.has(cell);
+    is_value && !topic.cells[cell as usize].newer.iter().any(|&newer| known.has(newer))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+
+    /// The phone keeps the headstone of a delete and goes on showing the record.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::new();
+        let edit = case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.keeps_a_delete_without_effect(PHONE, MEAL, edit);
+        case.ends()
+    }
+
+    #[test]
+    fn a_record_whose_every_write_was_deleted_is_not_there() {
+        assert_eq!(broken().violations()[0].site, "deleted-and-there");
+    }
+
+    #[test]
+    fn a_field_left_out_when_writing_anew_stays_out() {
+        let mut case = Case::new();
+        let old = case.edits(PHONE, MEAL, &[PHOTO]);
+        case.deletes(PHONE, MEAL);
+        let new = case.edits(PHONE, MEAL, &[KCAL]);
+        let lie = case.holds(PHONE, MEAL, &[old, new]);
+        assert_eq!(case.broken(), []);
+        case.revives(PHONE, lie, old, PHOTO);
+        assert!(case.violations().iter().any(|violation| violation.site == "old-field-revived"));
+    }
+
+    #[test]
+    fn an_edit_that_the_delete_had_not_seen_keeps_the_record() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.edits(TABLET, MEAL, &[KCAL]);
+        case.deletes(PHONE, MEAL);
+        case.pushes(TABLET, MEAL);
+        case.pulls(PHONE);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.ends().passes();
+    }
+}

@@ -1,0 +1,235 @@
+//! What the command says and returns when it is asked for something wrong, or has nothing to do.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of its own for each test, gone afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("the folder for tests takes folders");
+        Self(path)
+    }
+
+    /// With one right scenario in it.
+    fn with_scenario(name: &str) -> Self {
+        let folder = Self::new(name);
+        folder.put("scenarios/lunch.toml", LUNCH);
+        folder
+    }
+
+    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().expect("it is in the folder")).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn seawall(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+        command.args(arguments).current_dir(&self.0).env("NO_COLOR", "1").env_remove("CARGO");
+        Said::from(command.output().expect("the command starts"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).expect("results are text"),
+            err: String::from_utf8(output.stderr).expect("complaints are text"),
+        }
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn is_wrong_usage(&self, words: &str) {
+        assert_eq!((self.code, self.out.as_str()), (Some(2), ""), "{self:?}");
+        assert!(self.err.contains(words), "{words:?} is not in {}", self.err);
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+    }
+}
+
+const LUNCH: &str = r#"
+[scenario]
+title = "Lunch"
+story = "Anna notes her lunch on her phone."
+tags = ["smoke"]
+
+[remotes]
+cloudkit = { kind = "zone" }
+supabase = { kind = "rows" }
+
+[devices]
+phone = { user = "anna" }
+tablet = { user = "anna" }
+
+[given]
+rows = [{ row = "meal/42", everywhere = { kcal = 320 } }]
+
+[script]
+steps = [{ at = "2s", device = "phone", do = "edit", row = "meal/42", set = { kcal = 350 } }]
+
+[expect]
+always = ["no-lost-writes"]
+
+[expect.verdict]
+product = "pass"
+"#;
+
+#[test]
+fn wrong_seeds_are_wrong_usage_with_what_to_write() {
+    let folder = Folder::with_scenario("seeds");
+    let seeds = |text: &str| folder.seawall(&["sweep", "--seeds", text]);
+    seeds("18446744073709551616").is_wrong_usage("the largest seed is 18446744073709551615");
+    seeds("9..3").is_wrong_usage("did you mean 3..9?");
+    seeds("7..7").is_wrong_usage("--seed 7");
+    seeds("-1").is_wrong_usage("whole number");
+    seeds("many").is_wrong_usage("such as 42");
+    folder.seawall(&["sweep", "--for", "8"]).is_wrong_usage("90s, 10m or 8h");
+}
+
+#[test]
+fn an_unknown_flaw_is_wrong_usage_with_the_one_that_was_meant() {
+    let folder = Folder::with_scenario("flaw");
+    for command in ["run", "sweep", "replay", "shrink"] {
+        let said = folder.seawall(&[command, "lunch", "--flaw", "DEEPSYNC-003"]);
+        said.is_wrong_usage("did you mean DEEP-SYNC-003?");
+    }
+}
+
+#[test]
+fn a_missing_file_is_wrong_usage() {
+    let folder = Folder::with_scenario("missing");
+    folder.seawall(&["run", "nowhere/at-all.toml"]).is_wrong_usage("no such file or folder");
+    folder.seawall(&["sweep", "lunhc"]).is_wrong_usage("did you mean `lunch`?");
+    folder.seawall(&["scenario", "check", "supper"]).is_wrong_usage("no such scenario: supper");
+}
+
+#[test]
+fn a_folder_that_takes_nothing_is_found_out_before_any_work() {
+    let folder = Folder::with_scenario("unwritable");
+    // A file stands where the folder should be: not even root can write into it.
+    for command in ["run", "sweep"] {
+        let said = folder.seawall(&[command, "lunch", "--out", "scenarios/lunch.toml/capsules"]);
+        said.is_wrong_usage("cannot keep anything in scenarios/lunch.toml/capsules");
+        assert!(!said.err.contains("workers"), "it began to work: {}", said.err);
+    }
+}
+
+#[test]
+fn a_broken_scenario_is_wrong_usage_and_says_where() {
+    let folder = Folder::with_scenario("broken");
+    folder.put("scenarios/bad.toml", LUNCH.replace("do = \"edit\"", "do = \"edti\""));
+    let check = folder.seawall(&["scenario", "check"]);
+    assert_eq!(check.code, Some(2), "{check:?}");
+    assert!(check.out.contains("bad.toml:19:"), "{}", check.out);
+    assert!(check.out.contains("FAIL 2 files: 1 good"), "{}", check.out);
+    folder.seawall(&["sweep"]).is_wrong_usage("bad.toml:19:");
+}
+
+#[test]
+fn strange_files_are_wrong_usage_and_never_a_panic() {
+    let folder = Folder::new("strange");
+    folder.put("empty.toml", "");
+    folder.put("binary.toml", [0xff, 0xfe, 0, 1, 2, 0x80]);
+    folder.put("large.toml", vec![b'#'; 10_000_000]);
+    folder.put("folder.toml/inside", "");
+    for file in ["empty.toml", "binary.toml", "large.toml"] {
+        folder.seawall(&["run", file]).is_wrong_usage(file);
+        assert_eq!(folder.seawall(&["scenario", "check", file]).code, Some(2), "{file}");
+    }
+    let said = folder.seawall(&["run", "folder.toml"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+}
+
+#[test]
+fn nothing_selected_is_said_and_has_its_own_code() {
+    let folder = Folder::with_scenario("nothing");
+    let tagged = folder.seawall(&["sweep", "--tag", "nightly"]);
+    assert_eq!(tagged.code, Some(4), "{tagged:?}");
+    assert!(tagged.err.contains("no scenario has the tag `nightly`"), "{}", tagged.err);
+    folder.put("none/notes.txt", "no scenario");
+    assert_eq!(folder.seawall(&["run", "none"]).code, Some(4));
+}
+
+#[test]
+fn a_replay_needs_a_seed_unless_it_is_of_a_capsule() {
+    let folder = Folder::with_scenario("seedless");
+    folder.seawall(&["replay", "lunch"]).is_wrong_usage("seawall replay lunch --seed 0");
+    let said = folder.seawall(&["shrink", "lunch"]);
+    said.is_wrong_usage("is a scenario, not a capsule");
+}
+
+#[test]
+fn a_reader_that_has_left_is_not_an_error() {
+    let folder = Folder::with_scenario("pipe");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.args(["scenario", "list"]).current_dir(&folder.0);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the command ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn the_list_names_what_there_is() {
+    let folder = Folder::with_scenario("list");
+    let said = folder.seawall(&["scenario", "list", "--tag", "smoke"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("lunch") && said.out.contains("Lunch"), "{}", said.out);
+    let lines = folder.seawall(&["scenario", "list", "--format", "jsonl"]);
+    let first = lines.out.lines().next().expect("there is one");
+    let object: serde_json::Value = serde_json::from_str(first).expect("each line is JSON");
+    assert_eq!((&object["v"], &object["type"]), (&1.into(), &"scenario".into()));
+}
+
+#[test]
+fn ctrl_c_ends_a_sweep_and_keeps_what_is_done() {
+    let folder = Folder::with_scenario("interrupt");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.args(["sweep", "lunch", "--for", "10m"]).current_dir(&folder.0).env("NO_COLOR", "1");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    // The first line of progress comes once signals are listened to.
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+    said.read_line(&mut String::new()).expect("it says that it begins");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("there is a command to send signals").success());
+    let said = Said::from(child.wait_with_output().expect("the command ends"));
+    assert_eq!(said.code, Some(130), "{said:?}");
+    assert!(said.out.contains("stopped: interrupted"), "{}", said.out);
+}
+
+#[test]
+fn a_scenario_that_the_product_passes_is_a_success_and_tells_the_same_story_twice() {
+    let folder = Folder::with_scenario("success");
+    let run = folder.seawall(&["run", "lunch", "--seeds", "2"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.out.contains("PASS 1 of 1 line as expected"), "{}", run.out);
+    let replay = || folder.seawall(&["replay", "lunch", "--seed", "1"]);
+    let (one, two) = (replay(), replay());
+    assert_eq!(one.code, Some(0), "{one:?}");
+    assert_eq!(one.out, two.out);
+    assert!(one.out.contains("edits meal/42 kcal = 350"), "{}", one.out);
+}

@@ -1,0 +1,219 @@
+//! What results look like, in both formats.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use engine::flaw::Flaw;
+use engine::time::Time;
+use sim::invariant::Invariant;
+use sim::report::{
+    Beast, Bug, Catches, Check, Demand, Failure, Focus, Line, Mark, Met, Parted, Reached, Row,
+    Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
+};
+use sim::trial::{Parting, Signature};
+
+use super::example::{MEAL, PHONE, outcome, plan};
+
+/// Compares both renderings with those that are kept.
+#[track_caller]
+fn check(name: &str, told: &Told<'_>) {
+    let text = anstream::adapter::strip_str(&terminal::render(told)).to_string();
+    let lines = json::render(told);
+    for line in lines.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+        assert_eq!(object["v"], 1);
+        assert!(object["type"].is_string());
+    }
+    insta::with_settings!({
+        snapshot_path => "../../snapshots", prepend_module_to_snapshot => false, omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, format!("{text}\n{lines}"));
+    });
+}
+
+fn failure(expected: bool) {
+    let (plan, outcome) = (plan(), outcome());
+    let failure = Failure {
+        plan: &plan,
+        outcome: &outcome,
+        violation: &outcome.violations[0],
+        again: "seawall replay lunch --seed 7 --flaw DEEP-SYNC-003".to_owned(),
+        capsule: Some(".seawall/capsules/lost-k7q2.toml".to_owned()),
+        expected,
+    };
+    check(if expected { "report_caught" } else { "report_failure" }, &Told::Failure(&failure));
+}
+
+#[test]
+fn a_failure_names_the_lost_write_and_what_lost_it() {
+    failure(false);
+    failure(true);
+}
+
+fn story(name: &str, focus: Focus) {
+    let (plan, outcome) = (plan(), outcome());
+    let promised = Signature::of(&outcome.violations[0]);
+    let story = Story {
+        plan: &plan,
+        outcome: &outcome,
+        focus,
+        source: "replayed by plan (1 step, 1 fault) · build 7c1e9f2".to_owned(),
+        promised: Some((promised, format!("{:032x}", outcome.digest))),
+        again: "seawall replay .seawall/capsules/lost-k7q2.toml".to_owned(),
+    };
+    check(name, &Told::Story(&story));
+}
+
+#[test]
+fn a_story_tells_what_is_worth_telling() {
+    story("report_story", Focus::default());
+}
+
+#[test]
+fn a_story_can_be_narrowed() {
+    let until = Some(Time(10_300));
+    story("report_story_narrowed", Focus { row: Some(MEAL), only: vec![PHONE], until });
+}
+
+fn signature() -> Signature {
+    Signature::of(&outcome().violations[0])
+}
+
+fn shrunk(minimal: bool) -> Shrunk {
+    Shrunk {
+        signature: signature(),
+        before: Size { steps: 200, faults: 31, devices: 4, given: 12, messages: 2_140 },
+        after: Size { steps: 2, faults: 1, devices: 2, given: 0, messages: 9 },
+        tries: 412,
+        minimal,
+        cut_short: (!minimal).then_some("its time budget"),
+        file: ".seawall/capsules/lost-k7q2.toml".to_owned(),
+    }
+}
+
+#[test]
+fn a_shrunk_plan_says_whether_it_is_minimal() {
+    check("report_shrunk", &Told::Shrunk(&shrunk(true)));
+    check("report_shrunk_early", &Told::Shrunk(&shrunk(false)));
+}
+
+#[test]
+fn verdict_lines_are_a_table() {
+    let line = |of: &str, expected: &str, found: &str, mark| Line {
+        scenario: "lunch".to_owned(),
+        of: of.to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        seeds: 20,
+        mark,
+        again: (found != "pass").then(|| "seawall replay lunch --seed 3".to_owned()),
+    };
+    let violates = "violates no-lost-writes";
+    let lines = [
+        line("product", "pass", "pass", Mark::Pass),
+        line("with DEEP-SYNC-003", violates, "violates no-lost-writes at seed 3", Mark::Pass),
+        line("with FB-01", violates, "pass", Mark::Fail),
+    ];
+    check("report_lines", &Told::Lines(&lines));
+}
+
+fn row(scenario: &str, seeds: u64, failed: u64) -> Row {
+    let demand = |what: &str, measured: &str, met| Demand {
+        what: what.to_owned(),
+        measured: measured.to_owned(),
+        demanded: "50 %".to_owned(),
+        met,
+    };
+    let reached = Reached { seeds, times: 3 * seeds, least: 1 };
+    Row {
+        scenario: scenario.to_owned(),
+        seeds,
+        failed,
+        bugs: (0..failed.min(1) as usize).collect::<BTreeSet<_>>(),
+        calm: seeds / 10,
+        slowest: Some((17, Duration::from_millis(212))),
+        coverage: engine::point::Point::ALL[2..].iter().map(|it| (it.name(), reached)).collect(),
+        demands: vec![
+            demand("conflict", "61 % of seeds", Met::Yes),
+            demand("token expired", "43 % of seeds", Met::TooFewSeeds),
+            demand("batch failed in part", "0 % of seeds", Met::No),
+        ],
+    }
+}
+
+fn sweep(failed: u64) -> Sweep {
+    let bug = Bug {
+        signature: signature(),
+        scenario: "lunch".to_owned(),
+        seeds: failed,
+        examples: vec!["seawall replay lunch --seed 7".to_owned()],
+        message: "An acknowledged write is nowhere.".to_owned(),
+        capsule: Some(".seawall/capsules/lost-k7q2.toml".to_owned()),
+        shrunk: Some(shrunk(true)),
+    };
+    Sweep {
+        build: "7c1e9f2".to_owned(),
+        stopped: "all seeds done".to_owned(),
+        rows: vec![row("everyday", 300, 0), row("lunch", 100, failed)],
+        bugs: if failed > 0 { vec![bug] } else { Vec::new() },
+        twice: 4,
+        parted: 0,
+        took: Duration::from_millis(2_500),
+        cpu: Some(Duration::from_secs(4)),
+        simulated_ms: 24_000_000,
+    }
+}
+
+#[test]
+fn a_sweep_says_what_it_means_and_no_more() {
+    check("report_sweep", &Told::Sweep(&sweep(0)));
+    check("report_sweep_with_a_bug", &Told::Sweep(&sweep(12)));
+}
+
+#[test]
+fn two_histories_of_one_plan_are_shown_side_by_side() {
+    let parting =
+        Parting { index: 118, at: Time(10_412), facts: [Some("Durable(3)".to_owned()), None] };
+    let again = "seawall replay lunch --seed 7".to_owned();
+    let parted = Parted { scenario: "lunch", seed: 7, parting: &parting, again };
+    check("report_parted", &Told::Parted(&parted));
+}
+
+#[test]
+fn the_zoo_is_a_table_in_markdown() {
+    let catches = |at: Vec<u64>, seeds| Catches {
+        seeds,
+        by: BTreeMap::from([(Invariant::NoLostWrites, at.len() as u64)]),
+        at,
+    };
+    let size = Size { steps: 2, faults: 1, ..Size::default() };
+    let beast = |flaw, general, tamed: bool| Beast {
+        flaw,
+        expected: sim::zoo::expected(flaw),
+        general,
+        named: tamed.then(|| catches(vec![1, 2, 4], 20)),
+        shrunk: tamed.then_some(Tamed { size, minimal: true, passes_without: true }),
+    };
+    let zoo = Zoo {
+        build: "7c1e9f2".to_owned(),
+        on: vec!["everyday".to_owned(), "family".to_owned()],
+        seeds: 2_000,
+        enough: 60,
+        rows: vec![
+            beast(Flaw::DeepSync003, catches(vec![3, 10, 11, 40], 100), true),
+            beast(Flaw::Fb01, Catches { seeds: 2_000, ..Catches::default() }, false),
+        ],
+    };
+    check("report_zoo", &Told::Zoo(&zoo));
+}
+
+#[test]
+fn the_doctor_says_whether_it_is_content() {
+    let check_of = |what, mark, note: &str| Check { what, mark, note: note.to_owned() };
+    let checks = [
+        check_of("build", Mark::Pass, "7c1e9f2, the simulator's cfg is on"),
+        check_of("speed", Mark::Inconclusive, "a debug build"),
+        check_of("determinism", Mark::Fail, "two processes disagree"),
+    ];
+    check("report_health", &Told::Health(&checks));
+}
