@@ -435,10 +435,8 @@ mod tests {
     }
 
     fn exposed_of(asked: &Asked) -> &[(FieldId, Token)] {
-        match asked {
-            Asked::Write { exposed, .. } => exposed,
-            other => panic!("not a write: {other:?}"),
-        }
+        let Asked::Write { exposed, .. } = asked else { panic!("not a write: {asked:?}") };
+        exposed
     }
 
     fn text(text: &str) -> Value {
@@ -513,10 +511,9 @@ mod tests {
         let mut tokens: Vec<_> = (0..3)
             .map(|step| {
                 assert!(agent.does(step, Deed::Overwrite(MEAL, vec![(NAME, text("x"))])));
-                match agent.next_request().expect("it writes at once").asked {
-                    Asked::Write { token, .. } => token,
-                    other => panic!("not a write: {other:?}"),
-                }
+                let asked = agent.next_request().expect("it writes at once").asked;
+                let Asked::Write { token, .. } = asked else { panic!("not a write: {asked:?}") };
+                token
             })
             .collect();
         assert!(tokens.iter().all(|token| token.0.starts_with(b"needle!!")));

@@ -162,8 +162,8 @@ struct Site {
     paused: bool,
     /// Names the latest planned start.
     start: u32,
-    /// The trouble that ends with the next start.
-    trouble: Option<Trouble>,
+    /// The troubles that end with the next start.
+    troubles: Vec<Trouble>,
     image: Option<Snapshot>,
     sign_in: SignInDesk,
     /// The increments of this replica.
@@ -432,7 +432,7 @@ impl<'a> World<'a> {
         site.sign_in = SignInDesk::default();
         let boot = std::mem::replace(&mut site.boot, Boot::Restart);
         let (hash, commit) = (site.disk.hash(), std::mem::take(&mut site.kept));
-        let ended = site.trouble.take();
+        let ended = std::mem::take(&mut site.troubles);
         let snapshot = site.disk.image().clone();
         let holds = match boot {
             Boot::Restart => Vec::new(),
@@ -441,7 +441,7 @@ impl<'a> World<'a> {
                 entries.map(|(key, stored)| self.recorder.change(key, Some(stored))).collect()
             }
         };
-        if let Some(trouble) = ended {
+        for trouble in ended {
             self.note(Node::Device(device), Fact::Ended(trouble));
         }
         self.note(Node::Device(device), Fact::Started { boot, hash, commit, holds });
@@ -526,7 +526,9 @@ impl<'a> World<'a> {
         }
         let site = self.site_mut(device);
         site.state = State::Off;
-        site.paused = false;
+        if std::mem::take(&mut site.paused) {
+            self.note(Node::Device(device), Fact::Ended(Trouble::Pause(device)));
+        }
         self.orders.push(Order::Kill(index));
     }
 
