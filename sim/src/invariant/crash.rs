@@ -68,8 +68,8 @@ fn acknowledged_writes_are_there(
         }
         let id = writes.topics[write.topic].id;
         let copy = disk.records.get(&id).and_then(|line| line.at(at));
-        let held = copy.and_then(|copy| copy.contents.as_deref());
-        let lives = |cell: u32| held.is_some_and(|held| writes.lives_on(write.topic, cell, held));
+        let held = writes.held(write.topic, copy.and_then(|copy| copy.contents.as_deref()));
+        let lives = |cell: u32| writes.lives_on(write.topic, cell, &held);
         if !write.cells.iter().all(|(_, cell)| lives(*cell)) {
             let message = format!("{id} came out of a crash without a write that was saved.");
             let place = (CrashesLoseNothing, "saved-and-gone");

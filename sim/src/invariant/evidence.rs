@@ -298,11 +298,11 @@ impl<'a> Evidence<'a> {
             return Held::Yes;
         };
         let copy = self.disk(device).records.get(&row.id).and_then(|line| line.at(moment));
-        let held = copy.and_then(|copy| copy.contents.as_deref());
+        let held = self.writes.held(topic, copy.and_then(|copy| copy.contents.as_deref()));
         let missing = self
             .writes
             .cells(topic, contents)
-            .find(|&cell| !held.is_some_and(|held| self.writes.lives_on(topic, cell, held)));
+            .find(|&cell| !self.writes.lives_on(topic, cell, &held));
         missing.map_or(Held::Yes, Held::NotJoined)
     }
 }

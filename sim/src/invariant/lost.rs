@@ -5,6 +5,7 @@
 //! keeps only what the deletes had seen: a delete that never saw an edit must not hide it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::device::Presence;
 use engine::id::{FieldId, Remote, Token};
@@ -14,7 +15,7 @@ use super::evidence::{Evidence, Look};
 use super::findings::{About, Findings};
 use super::set::Set;
 use super::writes::Write;
-use crate::history::WriteKind;
+use crate::history::{Contents, WriteKind};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(settled) = evidence.settled else { return };
@@ -152,8 +153,8 @@ fn trace(evidence: &Evidence<'_>, topic: usize, cell: u32) -> (Option<usize>, Op
     let mut last: Option<usize> = None;
     let mut gone = None;
     for step in evidence.steps.iter().filter(|step| step.topic == topic && !step.wipe) {
-        let lives = |contents: &Option<_>| {
-            contents.as_deref().is_some_and(|held| writes.lives_on(topic, cell, held))
+        let lives = |contents: &Option<Arc<Contents>>| {
+            writes.lives_on(topic, cell, &writes.held(topic, contents.as_deref()))
         };
         match (lives(&step.before), lives(&step.copy.contents)) {
             (_, true) => last = Some(step.at),

@@ -20,6 +20,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings, step: &Step) {
     if after == Some(before) {
         return;
     }
+    let held = writes.held(step.topic, after);
     let hidden = before.live && !after.is_some_and(|after| after.live);
     for cell in writes.cells(step.topic, before) {
         let write = writes.author(step.topic, cell);
@@ -27,7 +28,7 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings, step: &Step) {
         if write.accepted.iter().any(sent) || writes.topics[step.topic].deletes.has(cell) {
             continue;
         }
-        let lives = after.is_some_and(|after| writes.lives_on(step.topic, cell, after));
+        let lives = writes.lives_on(step.topic, cell, &held);
         let deleted = || writes.deleted_in(step.topic, cell, &step.copy.made_from);
         let (site, what) = match (lives, hidden) {
             (false, _) if !deleted() => ("edit-dropped", "lost an edit that no remote had yet"),

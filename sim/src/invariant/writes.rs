@@ -154,9 +154,14 @@ impl Writes {
         self.topics[topic].cells[newer as usize].older.has(older)
     }
 
-    /// Is a cell in what a place holds, or a cell that replaced it?
-    pub(super) fn lives_on(&self, topic: usize, cell: u32, contents: &Contents) -> bool {
-        self.cells(topic, contents).any(|held| held == cell || self.replaced(topic, cell, held))
+    /// Is a cell among those held, or a cell that replaced it?
+    pub(super) fn lives_on(&self, topic: usize, cell: u32, held: &[u32]) -> bool {
+        held.contains(&cell) || held.iter().any(|&newer| self.replaced(topic, cell, newer))
+    }
+
+    /// The cells of a copy, if it holds anything.
+    pub(super) fn held(&self, topic: usize, contents: Option<&Contents>) -> Vec<u32> {
+        contents.map_or_else(Vec::new, |contents| self.cells(topic, contents).collect())
     }
 
     /// Did a delete of this set see the cell, or one that replaced it?
