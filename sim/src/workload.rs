@@ -35,8 +35,8 @@ pub(crate) struct Agent {
     opened: BTreeMap<RecordId, Reading>,
     /// The increments of this replica: the only cells that its next one replaces.
     counted: BTreeSet<Token>,
-    /// Numbers asks that no step of the plan names.
-    own_ops: u32,
+    /// The last number of an ask that no step of the plan names: no two lives of a device use one.
+    own_op: u32,
 }
 
 /// What the user does with an answer.
@@ -53,6 +53,15 @@ enum Then {
     ReadAll,
 }
 
+impl Then {
+    fn writes(&self) -> bool {
+        match self {
+            Self::Write(_) | Self::Increment(..) | Self::Delete | Self::Undelete => true,
+            Self::Nothing | Self::NewKey | Self::Open | Self::ReadAll => false,
+        }
+    }
+}
+
 /// A step of a plan has four numbers for asks; those that no step names come after all of them.
 const ASKS_PER_STEP: u32 = 4;
 const UNPLANNED: u32 = 1 << 31;
@@ -65,7 +74,7 @@ pub(crate) fn step_of(op: OpId) -> Option<u32> {
 impl Agent {
     pub(crate) fn new(
         needle: [u8; 8],
-        (device, user): (DeviceId, UserId),
+        (device, life, user): (DeviceId, u16, UserId),
         counted: Vec<Token>,
     ) -> Self {
         Self {
@@ -76,7 +85,7 @@ impl Agent {
             awaited: BTreeMap::new(),
             opened: BTreeMap::new(),
             counted: counted.into_iter().collect(),
-            own_ops: 0,
+            own_op: UNPLANNED | u32::from(life) << 20,
         }
     }
 
@@ -141,6 +150,12 @@ impl Agent {
         }
         let next = OpId(op.0 + 1);
         match (then, answer) {
+            // Two reads may be answered at once, when a gate opens. Whoever wrote after the first
+            // knows that the second is out of date, and looks again.
+            (then, Answer::Read(reading)) if then.writes() && self.is_writing(reading.id) => {
+                let again = self.own_op();
+                self.read(again, reading.id, then);
+            }
             (Then::Write(changes), Answer::Read(reading)) => self.write(next, &reading, changes),
             (Then::Increment(field, by), Answer::Read(reading)) => {
                 self.increment(next, &reading, field, by);
@@ -161,9 +176,15 @@ impl Agent {
         }
     }
 
+    /// Is a write of this record about to be asked?
+    fn is_writing(&self, id: RecordId) -> bool {
+        let writes = |request: &Request| matches!(request.asked, Asked::Write { id: written, .. } if written == id);
+        self.requests.iter().any(writes)
+    }
+
     fn own_op(&mut self) -> OpId {
-        self.own_ops += 1;
-        OpId(UNPLANNED | u32::from(self.device.0) << 16 | self.own_ops)
+        self.own_op += ASKS_PER_STEP;
+        OpId(self.own_op)
     }
 
     fn ask(&mut self, op: OpId, ask: Ask, asked: Asked, then: Then) {
@@ -402,7 +423,7 @@ mod tests {
     const NOTE: FieldId = FieldId(4);
 
     fn agent() -> Agent {
-        Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), Vec::new())
+        Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)), Vec::new())
     }
 
     fn other(n: u32) -> Token {
@@ -503,6 +524,25 @@ mod tests {
     #[test]
     fn a_record_that_is_not_open_cannot_be_saved() {
         assert!(!agent().does(1, Deed::Save(MEAL, vec![(NAME, text("x"))])));
+    }
+
+    #[test]
+    fn of_two_reads_answered_at_once_the_second_is_taken_again() {
+        let mut agent = agent();
+        let deed = Deed::Increment(MEAL, PORTIONS, 1);
+        assert!(agent.does(1, deed.clone()) && agent.does(2, deed));
+        let reads: Vec<_> = std::iter::from_fn(|| agent.next_request()).collect();
+        for read in reads {
+            let nothing = reading(Presence::Live, Vec::new());
+            agent.hears(read.op, Answer::Read(nothing), &mut Vec::new());
+        }
+        let write = agent.next_request().expect("the first goes on");
+        assert!(matches!(write.asked, Asked::Write { .. }));
+        let again = agent.next_request().expect("the second looks again");
+        let count = (PORTIONS, Value::Int(1), agent.token(write.op), vec![]);
+        agent.hears(again.op, Answer::Read(reading(Presence::Live, vec![count])), &mut Vec::new());
+        let second = agent.next_request().expect("and then writes").asked;
+        assert_eq!(exposed_of(&second), [(PORTIONS, agent.token(write.op))]);
     }
 
     #[test]

@@ -447,6 +447,7 @@ impl<'a> World<'a> {
         self.note(Node::Device(device), Fact::Started { boot, hash, commit, holds });
         let start = Start {
             boot: self.device_boot(device),
+            life: self.site(device).incarnation,
             snapshot,
             needle: self.needle,
             counted: self.site(device).counted.clone(),
