@@ -2,6 +2,8 @@
 //! when they wrote. That testimony comes from the public interface alone, never from the engine's
 //! version vectors: a bug that inflates those must not excuse its own loss.
 
+mod custom;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -9,11 +11,10 @@ use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Token, UserId};
 use engine::record::{Handle, Value};
 use engine::schema::{Holds, field_of};
-use engine::view::{Shown as Decision, Sibling, Strategy};
 
 use crate::history::{Answered, Asked, Fact, Shown, WriteKind};
 use crate::inbox::Emitted;
-use crate::plan::{Custom, Deed};
+use crate::plan::Deed;
 
 /// An ask with its testimony.
 #[derive(Debug)]
@@ -351,62 +352,6 @@ fn shown(reading: &Reading) -> Shown {
         fields: reading.fields.iter().map(field).collect(),
         sealed: reading.sealed,
         partial: reading.partial,
-    }
-}
-
-impl Strategy for Custom {
-    fn show(&self, siblings: &[Sibling<'_>]) -> Decision {
-        match self {
-            Self::Longest => {
-                let best = (1..siblings.len()).fold(0, |best, at| {
-                    if weight(siblings[at].value) > weight(siblings[best].value) {
-                        at
-                    } else {
-                        best
-                    }
-                });
-                Decision { value: siblings[best].value.clone(), of: vec![best] }
-            }
-            Self::First => {
-                Decision { value: siblings[0].value.clone(), of: (0..siblings.len()).collect() }
-            }
-            Self::PanicsOnEmpty => {
-                let texts: Vec<_> = siblings.iter().map(|sibling| text_of(sibling.value)).collect();
-                assert!(
-                    texts.iter().all(|text| !text.is_empty()),
-                    "an empty text was not expected"
-                );
-                let value = with_text(siblings[0].value, texts.join(" / "));
-                Decision { value, of: (0..siblings.len()).collect() }
-            }
-        }
-    }
-}
-
-/// How much there is of a value, and then the value itself, so that no two compare equal.
-fn weight(value: &Value) -> (i64, &Value) {
-    let size = match value {
-        Value::Int(n) => *n,
-        Value::Text(text) | Value::Draft { text, .. } => text.len() as i64,
-        Value::Set(words) => words.len() as i64,
-    };
-    (size, value)
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::Int(n) => n.to_string(),
-        Value::Text(text) | Value::Draft { text, .. } => text.clone(),
-        Value::Set(words) => words.iter().cloned().collect::<Vec<_>>().join(" "),
-    }
-}
-
-/// A value of the same kind that holds this text, where the kind can hold one.
-fn with_text(like: &Value, text: String) -> Value {
-    match like {
-        Value::Text(_) => Value::Text(text),
-        Value::Draft { base, .. } => Value::Draft { base: base.clone(), text },
-        Value::Int(_) | Value::Set(_) => like.clone(),
     }
 }
 
