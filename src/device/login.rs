@@ -175,14 +175,8 @@ impl Device {
 
     /// Signs out if nothing would be lost by it.
     pub(super) fn sign_out(&mut self, op: OpId) {
-        let unsent: std::collections::BTreeSet<_> = self
-            .lanes
-            .iter()
-            .flat_map(|lane| {
-                let side = self.store.side(lane.remote);
-                self.store.unsent(lane.remote).iter().chain(side.parked.keys())
-            })
-            .collect();
+        let unsent: std::collections::BTreeSet<_> =
+            self.lanes.iter().flat_map(|lane| self.store.lacking(lane.remote)).collect();
         if !unsent.is_empty() {
             let count = u32::try_from(unsent.len()).unwrap_or(u32::MAX);
             self.reach(Point::SignOutRefused);

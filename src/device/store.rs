@@ -166,6 +166,16 @@ impl Store {
         &self.side(remote).unsent
     }
 
+    /// All records whose state here a remote does not hold, also those that cannot be sent now: they
+    /// are parked, or the remote's own row is sealed.
+    pub(super) fn lacking(&self, remote: Remote) -> impl Iterator<Item = RecordId> {
+        let side = self.side(remote);
+        let held = |id| side.mirrors.get(id).and_then(|mirror| mirror.state.as_ref());
+        let lacking = self.records.iter().filter(move |(id, local)| held(id) != Some(*local));
+        let lost = side.sealed.iter().filter(|(_, row)| row.tag.is_none());
+        lacking.map(|(id, _)| *id).chain(lost.map(|(id, _)| *id))
+    }
+
     /// Changes the meta entry; it must be durable before what follows.
     pub(super) fn change_meta(&mut self, change: impl FnOnce(&mut Meta)) {
         let before = self.meta.clone();

@@ -4,11 +4,13 @@
 //! replaced by a harmless one so that reading goes on; a scenario is handed out only if there was
 //! no error at all.
 
+mod chance;
 mod expect;
 mod sections;
 mod step;
 mod table;
 mod values;
+mod when;
 
 use engine::time::Span;
 use toml::de::DeTable;

@@ -22,7 +22,7 @@ pub(super) type Timed = (Time, Act);
 /// A feature of the mix is in a seed with this chance.
 const FEATURE: u32 = 750_000;
 /// A text is empty with this chance.
-const EMPTY: u32 = 30_000;
+const EMPTY: u32 = 80_000;
 /// Devices that took part in a burst sync right after it with this chance.
 const SYNC_AFTER: u32 = 500_000;
 /// No mix has more deeds.
@@ -255,7 +255,7 @@ impl Mixer<'_> {
             }
             Ingredient::RotateKey => self.push(at, device, Deed::RotateKey),
             Ingredient::RegisterStrategy => {
-                let field = stream.pick(fields(row.kind)).id;
+                let field = stream.pick(&self.features.focus[&row.kind]).id;
                 let strategies = [Custom::Longest, Custom::First, Custom::PanicsOnEmpty];
                 let strategy = *stream.pick(&strategies);
                 self.push(at, device, Deed::Register(row.kind, field, strategy));

@@ -7,18 +7,16 @@ use engine::schema::field_of;
 use engine::time::Span;
 
 use super::table::{Item, Reader, Table};
-use super::values::{kind_names, user_id};
-use super::{expect, step};
+use super::values::user_id;
+use super::{chance, expect, step};
 use crate::invariant::Invariant;
-use crate::plan::{Chance, Given, remote_name};
+use crate::plan::{Given, remote_name};
 use crate::scenario::draw::mix::stored;
-use crate::scenario::problem::{Code, suggest};
-use crate::scenario::words::{
-    DEVICE_KEYS, ENDINGS, HEADINGS, INGREDIENTS, REMOTE_KEYS, REMOTE_KINDS,
-};
+use crate::scenario::problem::Code;
+use crate::scenario::words::{DEVICE_KEYS, HEADINGS, REMOTE_KEYS, REMOTE_KINDS};
 use crate::scenario::{
-    CapsuleHead, Choice, DeviceSpec, Fixed, Make, Mix, Parameter, Range, RemoteSpec, Scenario,
-    State, Trouble, Unit, Verb,
+    CapsuleHead, Choice, DeviceSpec, Fixed, Make, Parameter, Range, RemoteSpec, Scenario, State,
+    Unit,
 };
 
 const STATES: &[(&str, State)] =
@@ -26,7 +24,7 @@ const STATES: &[(&str, State)] =
 
 /// No file has more people, devices or steps than this.
 const MOST: usize = 20_000;
-const FOREVER: i64 = 100 * 366 * 24 * 60 * 60 * 1_000;
+pub(super) const FOREVER: i64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 
 pub(super) fn keys(heading: &str) -> &'static [&'static str] {
     HEADINGS
@@ -62,10 +60,10 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
         given(reader, table, scenario);
     }
     if let Some(table) = heading(reader, "mix") {
-        scenario.mix = mix(reader, table);
+        scenario.mix = chance::mix(reader, table);
     }
     if let Some(table) = heading(reader, "trouble") {
-        trouble(reader, table, scenario);
+        chance::trouble(reader, table, scenario);
     }
     let script = heading(reader, "script");
     let mix_lasts = scenario.mix.as_ref().map_or(Span::ZERO, |mix| mix.lasts);
@@ -419,229 +417,13 @@ fn given_value(kind: Kind, field: FieldId, value: Value) -> Value {
     stored(field, value)
 }
 
-fn span(reader: &mut Reader<'_>, item: Item<'_>, low: i64) -> Option<Span> {
+pub(super) fn span(reader: &mut Reader<'_>, item: Item<'_>, low: i64) -> Option<Span> {
     let millis = reader.exact(Unit::Span, item)?;
     if millis < low {
         reader.out_of_bounds(item.span(), "1ms and a hundred years");
         return None;
     }
     u64::try_from(millis).ok().map(Span)
-}
-
-fn mix(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Mix> {
-    let lasts = table.need(reader, "for", "\"60s\"").and_then(|item| span(reader, item, 1));
-    let every = table.need(reader, "every", "\"2s\"").and_then(|item| span(reader, item, 1));
-    let names: Vec<&str> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
-    let weights = table.need(reader, "weights", "{ edit = 6, read = 2, delete = 1 }");
-    let weights = weights.map(|item| {
-        weights_of(reader, item, &names, |name| {
-            INGREDIENTS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
-        })
-    });
-    let kinds = match table.take("kinds") {
-        Some(item) => weights_of(reader, item, &kind_names(), |name| {
-            Kind::ALL.into_iter().find(|kind| kind.name() == name)
-        }),
-        None => Kind::ALL.into_iter().map(|kind| (kind, 1)).collect(),
-    };
-    let mut part = |reader: &mut Reader<'_>, key: &str, unit: Unit, high: i64, usual: &str| {
-        let found = table.take(key).and_then(|item| reader.bounded(unit, item, 0, high));
-        found.unwrap_or_else(|| Choice(vec![unit.parse(usual).expect("well written above")]))
-    };
-    let rows = part(reader, "rows", Unit::Count, 1_000_000, "4..12");
-    let size = part(reader, "size", Unit::Size, 100_000, "1B..64B");
-    let pause = part(reader, "pause", Unit::Span, FOREVER, "100ms..3s");
-    let mut inner = |reader: &mut Reader<'_>, key: &str, parts: [(&str, Unit, i64, &str); 3]| {
-        let mut inner = table.take(key).and_then(|item| reader.table(item, &format!("`{key}`")));
-        let found = parts.map(|(name, unit, high, usual)| {
-            let item = inner.as_mut().filter(|_| !name.is_empty()).and_then(|t| t.take(name));
-            let found = item.and_then(|item| reader.bounded(unit, item, 0, high));
-            found.unwrap_or_else(|| Choice(vec![unit.parse(usual).expect("well written below")]))
-        });
-        if let Some(inner) = inner {
-            let known: Vec<&str> =
-                parts.iter().map(|part| part.0).filter(|name| !name.is_empty()).collect();
-            inner.finish(reader, &known);
-        }
-        found
-    };
-    let [hot_share, hot_rows, _] = inner(
-        reader,
-        "hot-rows",
-        [
-            ("share", Unit::Chance, 1_000_000, "60%"),
-            ("of-rows", Unit::Count, 1_000, "1..4"),
-            ("", Unit::Count, 0, "0"),
-        ],
-    );
-    let [burst_share, burst_devices, burst_within] = inner(
-        reader,
-        "bursts",
-        [
-            ("share", Unit::Chance, 1_000_000, "20%"),
-            ("of-devices", Unit::Count, 1_000, "2..3"),
-            ("within", Unit::Span, FOREVER, "20ms..500ms"),
-        ],
-    );
-    table.finish(reader, keys("mix"));
-    Some(Mix {
-        lasts: lasts?,
-        every: every?,
-        weights: weights?,
-        kinds,
-        rows,
-        hot_share,
-        hot_rows,
-        size,
-        burst_share,
-        burst_devices,
-        burst_within,
-        pause,
-    })
-}
-
-/// Weights by word: whole numbers, not all zero.
-fn weights_of<T>(
-    reader: &mut Reader<'_>,
-    item: Item<'_>,
-    names: &[&str],
-    of_name: impl Fn(&str) -> Option<T>,
-) -> Vec<(T, u32)> {
-    let Some(mut table) = reader.table(item, "`weights`") else { return Vec::new() };
-    let mut weights = Vec::new();
-    let mut bad = false;
-    for (name, key, item) in table.rest() {
-        let weight = match reader.integer(item) {
-            Some(weight) => u32::try_from(weight).ok().filter(|weight| *weight <= 1_000_000),
-            None => {
-                bad = true;
-                continue;
-            }
-        };
-        match (of_name(name), weight) {
-            (Some(value), Some(weight)) => weights.push((value, weight)),
-            (None, _) => {
-                bad = true;
-                reader.tell(
-                    Code::UnknownWord,
-                    key,
-                    format!("`{name}` is not known here"),
-                    "unknown",
-                    suggest(name, names.iter().copied()),
-                );
-            }
-            (Some(_), None) => {
-                bad = true;
-                reader.tell(
-                    Code::BadWeights,
-                    item.span(),
-                    "this cannot be a weight",
-                    "below zero or too large",
-                    "write a whole number between 0 and 1000000",
-                );
-            }
-        }
-    }
-    if !bad && weights.iter().all(|(_, weight)| *weight == 0) {
-        reader.tell(
-            Code::BadWeights,
-            item.span(),
-            "all weights are zero",
-            "nothing would ever be chosen",
-            "give at least one a weight of 1",
-        );
-    }
-    weights
-}
-
-fn trouble(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
-    let families: Vec<&str> = families().map(Verb::name).collect();
-    for (name, key, item) in table.rest() {
-        let Some(verb) = Verb::of_name(name).filter(|verb| families.contains(&verb.name())) else {
-            reader.tell(
-                Code::UnknownVerb,
-                key,
-                format!("there is no trouble called `{name}`"),
-                "unknown",
-                suggest(name, families.iter().copied()),
-            );
-            continue;
-        };
-        let what = format!("the trouble `{name}`");
-        let Some(mut table) = reader.table(item, &what) else { continue };
-        let every = table.need(reader, "every", "\"20s\"").and_then(|item| span(reader, item, 1));
-        let chance = table.take("chance").and_then(|item| chance_of(reader, item));
-        let mut known = vec!["every", "chance"];
-        let takes = |key| verb.needs().contains(&key) || verb.takes().contains(&key);
-        let mut lasts = Choice::only(0);
-        let mut forever = Chance(0);
-        if takes("for") {
-            known.push("for");
-            lasts = table
-                .need(reader, "for", "\"1s..10s\"")
-                .and_then(|item| reader.bounded(Unit::Span, item, 1, FOREVER))
-                .unwrap_or(lasts);
-        }
-        if can_last_forever(verb) {
-            known.push("forever");
-            forever =
-                table.take("forever").and_then(|item| chance_of(reader, item)).unwrap_or(forever);
-        }
-        let mut strength = Choice::only(0);
-        if let Some((key, unit, low, high)) = strength_of(verb) {
-            known.push(key);
-            strength = table
-                .need(reader, key, unit.example())
-                .and_then(|item| reader.bounded(unit, item, low, high))
-                .unwrap_or(strength);
-        }
-        let mut how = Vec::new();
-        if verb == Verb::EndZone {
-            known.push("how");
-            if let Some(item) = table.need(reader, "how", "[\"deleted\", \"purged\"]") {
-                for item in reader.one_or_many(item) {
-                    how.extend(reader.word(item, ENDINGS, Code::UnknownWord));
-                }
-            }
-        }
-        table.finish(reader, &known);
-        if let Some(every) = every {
-            let chance = chance.unwrap_or(Chance(500_000));
-            scenario.trouble.push(Trouble { verb, chance, every, lasts, forever, strength, how });
-        }
-    }
-}
-
-/// One chance.
-fn chance_of(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Chance> {
-    let ppm = reader.exact(Unit::Chance, item)?;
-    u32::try_from(ppm).ok().map(Chance)
-}
-
-/// The faults that can be drawn: all, but that an image is restored includes that it was saved.
-pub(super) fn families() -> impl Iterator<Item = Verb> {
-    Verb::ALL.iter().copied().filter(|verb| verb.is_fault() && *verb != Verb::SaveImage)
-}
-
-/// Can this fault make something incurable?
-pub(in crate::scenario) fn can_last_forever(verb: Verb) -> bool {
-    matches!(verb, Verb::HoldKeys | Verb::BreakDecryption | Verb::RejectRow)
-}
-
-/// The key, the unit and the bounds of a verb's strength.
-pub(in crate::scenario) fn strength_of(verb: Verb) -> Option<(&'static str, Unit, i64, i64)> {
-    let needs = |key| verb.needs().contains(&key);
-    if needs("times") {
-        Some(("times", Unit::Count, 1, 10_000))
-    } else if needs("wait") {
-        Some(("wait", Unit::Span, 1, 86_400_000))
-    } else if needs("taking") {
-        Some(("taking", Unit::Span, 1, 86_400_000))
-    } else if verb == Verb::ClockJump {
-        Some(("by", Unit::Shift, -FOREVER, FOREVER))
-    } else {
-        None
-    }
 }
 
 fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {

@@ -1,0 +1,142 @@
+//! When a step happens: at a moment, after the step before, or after an event of a fixed grammar.
+
+use engine::time::Span;
+
+use super::sections::FOREVER;
+use super::table::{Item, Reader, Table};
+use super::values::node_names;
+use crate::plan::{Node, Parcel, Trigger};
+use crate::scenario::problem::{Code, suggest};
+use crate::scenario::words::{PARCELS, Verb};
+use crate::scenario::{Choice, Moment, Scenario, Unit};
+
+/// The moment of a step; `quiet` is its `at-most`.
+pub(super) fn moment(
+    reader: &mut Reader<'_>,
+    scenario: &Scenario,
+    table: &mut Table<'_>,
+    quiet: Option<Item<'_>>,
+    verb: Option<Verb>,
+) -> Option<Moment> {
+    let at = table.take("at");
+    let after = table.take("after");
+    let when = table.take("when");
+    let mut span = |item| reader.bounded(Unit::Span, item, 0, FOREVER);
+    let moment = match (at, after, when) {
+        (Some(at), None, None) => span(at).map(Moment::At),
+        (None, Some(after), None) => span(after).map(Moment::After),
+        (None, after, Some(when)) => {
+            let after = match after {
+                Some(after) => span(after),
+                None => Some(Choice::only(0)),
+            };
+            let trigger = trigger(reader, scenario, when, quiet);
+            trigger.zip(after).map(|(trigger, after)| Moment::On(trigger, after))
+        }
+        (None, None, None) if verb == Some(Verb::WaitUntilQuiet) => {
+            Some(Moment::After(Choice::only(0)))
+        }
+        (None, None, None) => {
+            reader.tell(
+                Code::Missing,
+                table.span.clone(),
+                "when does this happen?",
+                "no `at`, `after` or `when`",
+                "begin the step with at = \"2s\", after = \"0s\" or when = \"phone committed\"",
+            );
+            None
+        }
+        (Some(_), _, _) => {
+            reader.tell(
+                Code::TwoTimes,
+                table.key_span("at").unwrap_or(table.span.clone()),
+                "this step has two moments",
+                "`at` stands alone",
+                "keep one: `at` (since the start), `after` (since the previous step), or `when` \
+                 with an optional `after`",
+            );
+            None
+        }
+    };
+    let uses_quiet = verb == Some(Verb::WaitUntilQuiet)
+        || when.is_some_and(|when| when.get_ref().as_str() == Some("quiet"));
+    if let (Some(item), false) = (quiet, uses_quiet) {
+        reader.tell(
+            Code::UnknownKey,
+            item.span(),
+            "`at-most` has no meaning in this step",
+            "nothing is waited for",
+            "it belongs to do = \"wait-until-quiet\" or when = \"quiet\"",
+        );
+    }
+    moment
+}
+
+const GRAMMAR: &str = "write \"<who> got|sent|lost pull|push|fetch|request|hint from|to <who>\", \
+                       as \"phone got pull from supabase\", or \"phone committed\", or \"quiet\"";
+
+fn trigger(
+    reader: &mut Reader<'_>,
+    scenario: &Scenario,
+    item: Item<'_>,
+    quiet: Option<Item<'_>>,
+) -> Option<Trigger> {
+    let text = reader.text(item)?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut node = |name: &str| {
+        let node = scenario.node(name);
+        if node.is_none() {
+            let shown: String = name.chars().take(40).collect();
+            let help = suggest(name, node_names(scenario));
+            let message = format!("nobody is called \"{shown}\"");
+            reader.tell(Code::UnknownName, item.span(), message, "unknown name", help);
+        }
+        node
+    };
+    let parcel =
+        |name: &str| PARCELS.iter().find(|(word, _)| *word == name).map(|(_, parcel)| *parcel);
+    type Make = fn(Node, Parcel, Node) -> Trigger;
+    let make = |verb: &str, link: Option<&str>| -> Option<Make> {
+        match (verb, link) {
+            ("got", None | Some("from")) => Some(Trigger::Got),
+            ("sent", None | Some("to")) => Some(Trigger::Sent),
+            ("lost", None | Some("to")) => Some(Trigger::Lost),
+            _ => None,
+        }
+    };
+    let fail = |reader: &mut Reader<'_>| {
+        let message = "this is not an event that a step can wait for";
+        reader.tell(Code::NotAnEvent, item.span(), message, "cannot be read", GRAMMAR);
+        None
+    };
+    match words.as_slice() {
+        ["quiet"] => {
+            let Some(limit) = quiet else {
+                let message = "how long at most?";
+                let help = "add at-most = \"2m\"";
+                reader.tell(Code::Missing, item.span(), message, "it may never be quiet", help);
+                return None;
+            };
+            let limit = reader.exact(Unit::Span, limit)?;
+            u64::try_from(limit).ok().map(|limit| Trigger::Quiet(Span(limit)))
+        }
+        [who, "committed"] => match node(who)? {
+            Node::Device(device) => Some(Trigger::Committed(device)),
+            Node::Remote(_) | Node::World | Node::Intruder => fail(reader),
+        },
+        [who, verb, what] => match (make(verb, None), parcel(what), scenario.remotes.as_slice()) {
+            (Some(make), Some(parcel), [only]) => {
+                Some(make(node(who)?, parcel, Node::Remote(only.kind)))
+            }
+            _ => fail(reader),
+        },
+        [who, verb, what, link, whom] => match (make(verb, Some(link)), parcel(what)) {
+            (Some(make), Some(parcel)) => {
+                let (who, whom) = (node(who), node(whom));
+                Some(make(who?, parcel, whom?))
+            }
+            _ => fail(reader),
+        },
+        _ => fail(reader),
+    }
+}
