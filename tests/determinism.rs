@@ -29,6 +29,10 @@ fn range(low: u64, high: u64) -> SpanRange {
     SpanRange { low: Span(low), high: Span(high) }
 }
 
+fn small(n: u64) -> u16 {
+    u16::try_from(n).expect("it is drawn small")
+}
+
 /// A small installation without steps.
 fn calm(nature: u64, devices: u16) -> Plan {
     let device = |n: u16| DevicePlan {
@@ -109,12 +113,12 @@ fn stormy(nature: u64) -> Plan {
     let mut draws = stream(nature, "determinism");
     for _ in 0..120 {
         let at = When::At(Time(1_000 + draws.below(38_000)));
-        let device = DeviceId(u16::try_from(draws.below(4)).unwrap());
-        let id = meal(u32::try_from(draws.below(12)).unwrap());
-        let n = draws.below(1_000);
+        let device = DeviceId(small(draws.below(4)));
+        let id = meal(u32::from(small(draws.below(12))));
+        let n = i64::from(small(draws.below(1_000)));
         let deed = match draws.below(10) {
             0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
-            1 => Deed::Increment(id, PORTIONS, i64::try_from(n).unwrap()),
+            1 => Deed::Increment(id, PORTIONS, n),
             2 => Deed::Delete(id),
             3 => Deed::Undelete(id),
             4 => Deed::Open(id),
@@ -122,7 +126,7 @@ fn stormy(nature: u64) -> Plan {
             6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
             7 => Deed::RotateKey,
             8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
-            _ => Deed::Edit(id, vec![(KCAL, Value::Int(i64::try_from(n).unwrap()))]),
+            _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
         };
         plan.steps.push(Step { when: at, act: Act::User(device, deed) });
     }
@@ -218,11 +222,11 @@ fn runs_settle_and_everyone_has_the_last_look() {
     for nature in 0..6 {
         for plan in [calm(nature, 4), stormy(nature)] {
             let outcome = run_with(&plan, Driver::Bare);
-            let settled = outcome.history.iter().find_map(|entry| match &entry.fact {
-                Fact::Settled { pending } => Some(pending.clone()),
-                _ => None,
+            let settled = outcome.history.iter().find_map(|entry| {
+                let Fact::Settled { pending } = &entry.fact else { return None };
+                Some(pending.as_slice())
             });
-            assert_eq!(settled.as_deref(), Some(&[][..]), "nature {nature}");
+            assert_eq!(settled, Some(&[][..]), "nature {nature}");
             let lists = outcome
                 .history
                 .iter()

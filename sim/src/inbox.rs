@@ -44,6 +44,8 @@ pub(crate) enum Arrival {
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) boot: device::Boot,
+    /// Which life of the device this is, from 0.
+    pub(crate) life: u16,
     pub(crate) snapshot: Snapshot,
     /// The prefix of all tokens of the run.
     pub(crate) needle: [u8; 8],
@@ -85,7 +87,7 @@ pub(crate) struct Standing {
     pub(crate) status: Status,
     pub(crate) cursors: [Option<Cursor>; 2],
     pub(crate) listed_at: [Option<Time>; 2],
-    /// Requests of the user that are not answered yet.
+    /// Requests of the user that should have been answered.
     pub(crate) owed: usize,
 }
 
@@ -203,9 +205,9 @@ impl Turnstile {
 }
 
 impl Start {
-    /// Which device starts, and whose it is.
-    pub(crate) fn who(&self) -> (DeviceId, UserId) {
-        (self.boot.device, self.boot.user)
+    /// Which device starts, in which life, and whose it is.
+    pub(crate) fn who(&self) -> (DeviceId, u16, UserId) {
+        (self.boot.device, self.life, self.boot.user)
     }
 }
 

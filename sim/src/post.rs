@@ -313,7 +313,7 @@ mod tests {
         let post = Post::new(1, network());
         for n in 0..500 {
             let at = first(post.dispatch(Time(1_003), &Weather::default(), &call(n)));
-            assert!(at > Time(1_003) && at.0 % 10 == 0, "{at:?}");
+            assert!(at > Time(1_003) && at.0.is_multiple_of(10), "{at:?}");
         }
     }
 

@@ -100,10 +100,12 @@ pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
 fn drive_bare(world: &mut World<'_>) {
     let nodes = world.nodes();
     let mut shells: Vec<Shell> = nodes.iter().map(|(_, _, maker)| maker.make()).collect();
+    let mut ready = Vec::new();
     while world.next_due().is_some() {
-        let ready = world.begin_turn().to_vec();
+        ready.clear();
+        ready.extend_from_slice(world.begin_turn());
         obey_bare(world, &nodes, &mut shells);
-        for node in ready {
+        for &node in &ready {
             shells[node].work(&mut nodes[node].1.desk());
         }
         world.end_turn();
@@ -135,13 +137,14 @@ fn drive_madsim(world: &mut World<'_>, seed: u64) {
             inboxes.push(inbox);
         }
         let start = madsim::time::Instant::now();
+        let mut ready = Vec::new();
         while let Some(due) = world.next_due() {
             madsim::time::sleep_until(start + std::time::Duration::from_millis(due.0)).await;
-            let ready = world.begin_turn();
+            ready.clear();
+            ready.extend_from_slice(world.begin_turn());
             turnstile.expect(ready.len());
-            let ready = ready.to_vec();
             obey_madsim(world, &handle, &ids);
-            for node in ready {
+            for &node in &ready {
                 inboxes[node].call();
             }
             turnstile.empty().await;

@@ -207,13 +207,20 @@ impl Machine {
         }
     }
 
+    /// The answers that are due. A new key is not made while rows are sealed, and some may be for
+    /// ever.
+    fn owed(&self) -> usize {
+        let (all, new_keys) = self.agent.owed();
+        if self.device.status().sealed == [0, 0] { all } else { all - new_keys }
+    }
+
     fn standing(&self) -> Standing {
         Standing {
             signed_in: self.device.signed_in(),
             status: self.device.status(),
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
             listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
-            owed: self.agent.owed(),
+            owed: self.owed(),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! when they wrote. That testimony comes from the public interface alone, never from the engine's
 //! version vectors: a bug that inflates those must not excuse its own loss.
 
+mod custom;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -9,11 +11,10 @@ use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Token, UserId};
 use engine::record::{Handle, Value};
 use engine::schema::{Holds, field_of};
-use engine::view::{Shown as Decision, Sibling, Strategy};
 
 use crate::history::{Answered, Asked, Fact, Shown, WriteKind};
 use crate::inbox::Emitted;
-use crate::plan::{Custom, Deed};
+use crate::plan::Deed;
 
 /// An ask with its testimony.
 #[derive(Debug)]
@@ -35,20 +36,31 @@ pub(crate) struct Agent {
     opened: BTreeMap<RecordId, Reading>,
     /// The increments of this replica: the only cells that its next one replaces.
     counted: BTreeSet<Token>,
-    /// Numbers asks that no step of the plan names.
-    own_ops: u32,
+    /// The last number of an ask that no step of the plan names: no two lives of a device use one.
+    own_op: u32,
 }
 
 /// What the user does with an answer.
 #[derive(Debug)]
 enum Then {
     Nothing,
+    /// Waits for as long as rows are sealed.
+    NewKey,
     Open,
     Write(Vec<(FieldId, Value)>),
     Increment(FieldId, i64),
     Delete,
     Undelete,
     ReadAll,
+}
+
+impl Then {
+    fn writes(&self) -> bool {
+        match self {
+            Self::Write(_) | Self::Increment(..) | Self::Delete | Self::Undelete => true,
+            Self::Nothing | Self::NewKey | Self::Open | Self::ReadAll => false,
+        }
+    }
 }
 
 /// A step of a plan has four numbers for asks; those that no step names come after all of them.
@@ -63,7 +75,7 @@ pub(crate) fn step_of(op: OpId) -> Option<u32> {
 impl Agent {
     pub(crate) fn new(
         needle: [u8; 8],
-        (device, user): (DeviceId, UserId),
+        (device, life, user): (DeviceId, u16, UserId),
         counted: Vec<Token>,
     ) -> Self {
         Self {
@@ -74,7 +86,7 @@ impl Agent {
             awaited: BTreeMap::new(),
             opened: BTreeMap::new(),
             counted: counted.into_iter().collect(),
-            own_ops: 0,
+            own_op: UNPLANNED | u32::from(life) << 20,
         }
     }
 
@@ -83,9 +95,10 @@ impl Agent {
         self.requests.pop_front()
     }
 
-    /// How many asks have no answer yet.
-    pub(crate) fn owed(&self) -> usize {
-        self.awaited.len()
+    /// How many asks have no answer yet: all, and those for a new key.
+    pub(crate) fn owed(&self) -> (usize, usize) {
+        let new_keys = self.awaited.values().filter(|then| matches!(then, Then::NewKey));
+        (self.awaited.len(), new_keys.count())
     }
 
     /// The user does a step of the plan; false if it cannot be done.
@@ -106,7 +119,7 @@ impl Agent {
             Deed::Sync => self.ask(op, Ask::Sync, Asked::Sync, Then::Nothing),
             Deed::SignIn => self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing),
             Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
-            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::Nothing),
+            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::NewKey),
             Deed::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
                 self.ask(op, ask, Asked::Register, Then::Nothing);
@@ -131,8 +144,19 @@ impl Agent {
     pub(crate) fn hears(&mut self, op: OpId, answer: Answer, emitted: &mut Vec<Emitted>) {
         emitted.push(Emitted::Fact(Fact::Answered(op, answered(&answer))));
         let Some(then) = self.awaited.remove(&op) else { return };
+        if answer == Answer::SignedOut {
+            // Whoever signs in next is another replica.
+            self.counted.clear();
+            self.opened.clear();
+        }
         let next = OpId(op.0 + 1);
         match (then, answer) {
+            // Two reads may be answered at once, when a gate opens. Whoever wrote after the first
+            // knows that the second is out of date, and looks again.
+            (then, Answer::Read(reading)) if then.writes() && self.is_writing(reading.id) => {
+                let again = self.own_op();
+                self.read(again, reading.id, then);
+            }
             (Then::Write(changes), Answer::Read(reading)) => self.write(next, &reading, changes),
             (Then::Increment(field, by), Answer::Read(reading)) => {
                 self.increment(next, &reading, field, by);
@@ -153,9 +177,15 @@ impl Agent {
         }
     }
 
+    /// Is a write of this record about to be asked?
+    fn is_writing(&self, id: RecordId) -> bool {
+        let writes = |request: &Request| matches!(request.asked, Asked::Write { id: written, .. } if written == id);
+        self.requests.iter().any(writes)
+    }
+
     fn own_op(&mut self) -> OpId {
-        self.own_ops += 1;
-        OpId(UNPLANNED | u32::from(self.device.0) << 16 | self.own_ops)
+        self.own_op += ASKS_PER_STEP;
+        OpId(self.own_op)
     }
 
     fn ask(&mut self, op: OpId, ask: Ask, asked: Asked, then: Then) {
@@ -327,62 +357,6 @@ fn shown(reading: &Reading) -> Shown {
     }
 }
 
-impl Strategy for Custom {
-    fn show(&self, siblings: &[Sibling<'_>]) -> Decision {
-        match self {
-            Self::Longest => {
-                let best = (1..siblings.len()).fold(0, |best, at| {
-                    if weight(siblings[at].value) > weight(siblings[best].value) {
-                        at
-                    } else {
-                        best
-                    }
-                });
-                Decision { value: siblings[best].value.clone(), of: vec![best] }
-            }
-            Self::First => {
-                Decision { value: siblings[0].value.clone(), of: (0..siblings.len()).collect() }
-            }
-            Self::PanicsOnEmpty => {
-                let texts: Vec<_> = siblings.iter().map(|sibling| text_of(sibling.value)).collect();
-                assert!(
-                    texts.iter().all(|text| !text.is_empty()),
-                    "an empty text was not expected"
-                );
-                let value = with_text(siblings[0].value, texts.join(" / "));
-                Decision { value, of: (0..siblings.len()).collect() }
-            }
-        }
-    }
-}
-
-/// How much there is of a value, and then the value itself, so that no two compare equal.
-fn weight(value: &Value) -> (i64, &Value) {
-    let size = match value {
-        Value::Int(n) => *n,
-        Value::Text(text) | Value::Draft { text, .. } => text.len() as i64,
-        Value::Set(words) => words.len() as i64,
-    };
-    (size, value)
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::Int(n) => n.to_string(),
-        Value::Text(text) | Value::Draft { text, .. } => text.clone(),
-        Value::Set(words) => words.iter().cloned().collect::<Vec<_>>().join(" "),
-    }
-}
-
-/// A value of the same kind that holds this text, where the kind can hold one.
-fn with_text(like: &Value, text: String) -> Value {
-    match like {
-        Value::Text(_) => Value::Text(text),
-        Value::Draft { base, .. } => Value::Draft { base: base.clone(), text },
-        Value::Int(_) | Value::Set(_) => like.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use engine::id::Kind;
@@ -396,7 +370,7 @@ mod tests {
     const NOTE: FieldId = FieldId(4);
 
     fn agent() -> Agent {
-        Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), Vec::new())
+        Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)), Vec::new())
     }
 
     fn other(n: u32) -> Token {
@@ -429,10 +403,8 @@ mod tests {
     }
 
     fn exposed_of(asked: &Asked) -> &[(FieldId, Token)] {
-        match asked {
-            Asked::Write { exposed, .. } => exposed,
-            other => panic!("not a write: {other:?}"),
-        }
+        let Asked::Write { exposed, .. } = asked else { panic!("not a write: {asked:?}") };
+        exposed
     }
 
     fn text(text: &str) -> Value {
@@ -502,15 +474,33 @@ mod tests {
     }
 
     #[test]
+    fn of_two_reads_answered_at_once_the_second_is_taken_again() {
+        let mut agent = agent();
+        let deed = Deed::Increment(MEAL, PORTIONS, 1);
+        assert!(agent.does(1, deed.clone()) && agent.does(2, deed));
+        let reads: Vec<_> = std::iter::from_fn(|| agent.next_request()).collect();
+        for read in reads {
+            let nothing = reading(Presence::Live, Vec::new());
+            agent.hears(read.op, Answer::Read(nothing), &mut Vec::new());
+        }
+        let write = agent.next_request().expect("the first goes on");
+        assert!(matches!(write.asked, Asked::Write { .. }));
+        let again = agent.next_request().expect("the second looks again");
+        let count = (PORTIONS, Value::Int(1), agent.token(write.op), vec![]);
+        agent.hears(again.op, Answer::Read(reading(Presence::Live, vec![count])), &mut Vec::new());
+        let second = agent.next_request().expect("and then writes").asked;
+        assert_eq!(exposed_of(&second), [(PORTIONS, agent.token(write.op))]);
+    }
+
+    #[test]
     fn every_ask_has_its_own_token() {
         let mut agent = agent();
         let mut tokens: Vec<_> = (0..3)
             .map(|step| {
                 assert!(agent.does(step, Deed::Overwrite(MEAL, vec![(NAME, text("x"))])));
-                match agent.next_request().expect("it writes at once").asked {
-                    Asked::Write { token, .. } => token,
-                    other => panic!("not a write: {other:?}"),
-                }
+                let asked = agent.next_request().expect("it writes at once").asked;
+                let Asked::Write { token, .. } = asked else { panic!("not a write: {asked:?}") };
+                token
             })
             .collect();
         assert!(tokens.iter().all(|token| token.0.starts_with(b"needle!!")));

@@ -10,13 +10,14 @@
 mod effects;
 mod founding;
 mod phases;
+mod power;
 mod script;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::device::{Boot as DeviceBoot, Input, Snapshot};
+use engine::device::{Input, Snapshot};
 use engine::id::{DeviceId, OpId, Remote, Token, UserId, VaultId};
 use engine::seal::Memo;
 use engine::time::{Span, Time};
@@ -30,10 +31,10 @@ use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Lost, Trouble};
-use crate::inbox::{Arrival, Desk, Emitted, Inbox, Start};
+use crate::inbox::{Arrival, Desk, Emitted, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{self, Node, Plan};
+use crate::plan::{Node, Plan};
 use crate::post::{self, Body, Mail, Post};
 use crate::random::Draw;
 use crate::run::Counts;
@@ -162,8 +163,8 @@ struct Site {
     paused: bool,
     /// Names the latest planned start.
     start: u32,
-    /// The trouble that ends with the next start.
-    trouble: Option<Trouble>,
+    /// The troubles that end with the next start.
+    troubles: Vec<Trouble>,
     image: Option<Snapshot>,
     sign_in: SignInDesk,
     /// The increments of this replica.
@@ -418,133 +419,6 @@ impl<'a> World<'a> {
         let draw = self.draw_for("disk answer", device).and(u64::from(commit));
         let at = self.now + Span(draw.span(self.plan.disk.answer).0.max(1));
         self.file(at, draw, Event::Persisted(device, life, commit));
-    }
-
-    /// Starts a device, in a new life.
-    fn switch_on(&mut self, device: DeviceId) {
-        let first_life = self.site(device).state == State::New;
-        let site = self.site_mut(device);
-        if !first_life {
-            site.incarnation += 1;
-        }
-        site.state = State::Running;
-        site.paused = false;
-        site.sign_in = SignInDesk::default();
-        let boot = std::mem::replace(&mut site.boot, Boot::Restart);
-        let (hash, commit) = (site.disk.hash(), std::mem::take(&mut site.kept));
-        let ended = site.trouble.take();
-        let snapshot = site.disk.image().clone();
-        let holds = match boot {
-            Boot::Restart => Vec::new(),
-            Boot::First | Boot::Restored | Boot::Cloned(_) => {
-                let entries = snapshot.iter();
-                entries.map(|(key, stored)| self.recorder.change(key, Some(stored))).collect()
-            }
-        };
-        if let Some(trouble) = ended {
-            self.note(Node::Device(device), Fact::Ended(trouble));
-        }
-        self.note(Node::Device(device), Fact::Started { boot, hash, commit, holds });
-        let start = Start {
-            boot: self.device_boot(device),
-            snapshot,
-            needle: self.needle,
-            counted: self.site(device).counted.clone(),
-        };
-        let index = usize::from(device.0);
-        let fresh = first_life && matches!(self.plan.devices[index].start, plan::Start::Fresh(_));
-        self.orders.push(Order::Start(index));
-        self.call(index, |desk| {
-            desk.arrivals.push_back(Arrival::Start(Box::new(start)));
-            if fresh {
-                desk.arrivals.push_back(Arrival::SignIn);
-            }
-        });
-        self.send_keys(device);
-    }
-
-    fn device_boot(&self, device: DeviceId) -> DeviceBoot {
-        let site = self.site(device);
-        DeviceBoot {
-            device,
-            user: site.user,
-            install: site.install,
-            entropy: self.draw_for("entropy", device).bytes(),
-            remotes: self.plan.remotes.iter().map(|remote| remote.kind).collect(),
-            timing: self.plan.timing,
-            flaws: self.plan.flaws,
-            memo: Some(self.memo.clone()),
-        }
-    }
-
-    /// Brings all keys of its user to a device, each after its own while.
-    fn send_keys(&mut self, device: DeviceId) {
-        let user = self.site(device).user;
-        let keys: Vec<_> =
-            self.keychain.keys(user).iter().map(|(name, key)| (*name, key.clone())).collect();
-        for (name, key) in keys {
-            self.send_key(device, name, key);
-        }
-    }
-
-    fn send_key(&mut self, device: DeviceId, name: engine::seal::KeyName, key: engine::seal::Key) {
-        let draw = self
-            .draw_for("keychain", device)
-            .and(u64::from(name.generation))
-            .and(name.replica.0)
-            .and(self.now.0);
-        let after = draw.span(self.plan.keychain);
-        let arrival = Arrival::Input(Input::KeyArrived(name, key));
-        self.file_gift(device, None, after, draw, arrival);
-    }
-
-    /// A device loses power now. What its user was about to do is not done.
-    fn cut_power(&mut self, device: DeviceId) {
-        let draw = self.draw_for("crash", device);
-        let site = self.site_mut(device);
-        let wreck = site.disk.crash(draw);
-        site.kept = wreck.keeps;
-        let fact = Fact::Killed { keeps: wreck.keeps, between: wreck.unanswered };
-        self.note(Node::Device(device), fact);
-        if wreck.unanswered || wreck.under_way {
-            self.cover("crash between two durable steps");
-        }
-        let index = usize::from(device.0);
-        let unread = self.stations[index].inbox.desk().clear();
-        self.stations[index].called = false;
-        self.stations[index].deadline += 1;
-        for arrival in unread {
-            match arrival {
-                Arrival::Mail(mail) => self.lose(&mail, Lost::Dead),
-                Arrival::Deed(step, _) => self.note(Node::Device(device), Fact::Skipped(step)),
-                Arrival::Start(_)
-                | Arrival::SignIn
-                | Arrival::Last
-                | Arrival::Input(_)
-                | Arrival::Control(_) => {}
-            }
-        }
-        let site = self.site_mut(device);
-        site.state = State::Off;
-        site.paused = false;
-        self.orders.push(Order::Kill(index));
-    }
-
-    /// Plans the next start of a device, in place of any other that was planned.
-    fn plan_start(&mut self, device: DeviceId, after: Span) {
-        let site = self.site_mut(device);
-        site.start += 1;
-        let start = site.start;
-        let order = self.draw_for("start", device).and(u64::from(start));
-        self.file(self.now + Span(after.0.max(1)), order, Event::Start(device, start));
-    }
-
-    fn resume(&mut self, device: DeviceId, life: u16) {
-        if self.lives(device, life) && self.site(device).paused {
-            self.site_mut(device).paused = false;
-            self.note(Node::Device(device), Fact::Ended(Trouble::Pause(device)));
-            self.call(usize::from(device.0), |_| {});
-        }
     }
 
     /// The devices of a vault.

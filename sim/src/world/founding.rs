@@ -197,7 +197,7 @@ fn site(id: engine::id::DeviceId, device: &DevicePlan, install: u64, image: Snap
         installs: 0,
         paused: false,
         start: 0,
-        trouble: None,
+        troubles: Vec::new(),
         image: None,
         sign_in: SignInDesk::default(),
         counted: Vec::new(),

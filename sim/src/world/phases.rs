@@ -11,7 +11,7 @@ use super::{Event, State, World};
 use crate::history::Fact;
 use crate::inbox::{Arrival, Standing};
 use crate::invariant::Incurable;
-use crate::plan::{Act, Deed, Fault, Node, Plan};
+use crate::plan::{Act, Deed, Fault, Node, Plan, Step};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,7 +139,7 @@ impl World<'_> {
     /// A run that makes no end is ended.
     pub(super) fn give_up(&mut self) {
         if !self.recorder.entries.iter().any(|entry| matches!(entry.fact, Fact::Settled { .. })) {
-            let mut pending = vec![Pending::Endless.to_string()];
+            let mut pending = vec![self.named(Pending::Endless)];
             pending.extend(self.all_pending());
             self.note(Node::World, Fact::Settled { pending });
         }
@@ -179,10 +179,14 @@ impl World<'_> {
     fn all_pending(&self) -> Vec<String> {
         let mut lines = Vec::new();
         self.unsettled(&mut |pending| {
-            lines.push(Named { pending, plan: self.plan }.to_string());
+            lines.push(self.named(pending));
             false
         });
         lines
+    }
+
+    fn named(&self, pending: Pending) -> String {
+        Named { pending, plan: self.plan }.to_string()
     }
 
     /// Hands over what keeps the run from being settled until `enough`; true if nothing does.
@@ -345,11 +349,13 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let rotations =
         plan.steps.iter().filter(|step| matches!(step.act, Act::User(_, Deed::RotateKey))).count()
             as u64;
-    let throttle = plan.steps.iter().filter_map(|step| match &step.act {
-        Act::Fault(Fault::Throttle(_, wait, _) | Fault::SlowCommits(wait, _)) => Some(wait.0),
-        _ => None,
-    });
-    let throttle = throttle.max().unwrap_or(0);
+    let imposed = |step: &Step| {
+        let Act::Fault(Fault::Throttle(_, wait, _) | Fault::SlowCommits(wait, _)) = step.act else {
+            return 0;
+        };
+        wait.0
+    };
+    let throttle = plan.steps.iter().map(imposed).max().unwrap_or(0);
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
     let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
     let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
@@ -383,16 +389,7 @@ impl fmt::Display for Named<'_> {
             Pending::Unlisted(d, r) => {
                 write!(f, "{} has not listed {} since the faults ended", name(d), of(r))
             }
-            Pending::Endless => f.write_str("the run makes no end"),
-        }
-    }
-}
-
-impl fmt::Display for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Endless => f.write_str("the run makes no end: too many events"),
-            other => write!(f, "{other:?}"),
+            Pending::Endless => f.write_str("the run makes no end: too many events"),
         }
     }
 }

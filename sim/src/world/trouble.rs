@@ -45,7 +45,7 @@ impl World<'_> {
         match fault {
             Fault::Crash(device, back) => {
                 self.cut_power(*device);
-                self.site_mut(*device).trouble = Some(trouble);
+                self.site_mut(*device).troubles.push(trouble);
                 self.plan_start(*device, *back);
             }
             Fault::Pause(device, span) => {
@@ -73,7 +73,7 @@ impl World<'_> {
                     self.cut_power(*device);
                 }
                 self.reinstall(*device, Boot::Restored);
-                self.site_mut(*device).trouble = Some(trouble);
+                self.site_mut(*device).troubles.push(trouble);
                 self.plan_start(*device, *back);
             }
             Fault::Clone(from, to) => {
