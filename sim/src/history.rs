@@ -11,13 +11,13 @@ pub(crate) mod recorder;
 use std::sync::Arc;
 
 use engine::device::{Presence, Reason, Status};
-use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
-use crate::plan::{Node, Parcel};
+use crate::plan::{Custom, Node, Parcel};
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -96,8 +96,8 @@ pub enum Asked {
     SignOut,
     /// To make a new key.
     RotateKey,
-    /// To show a field by a custom strategy.
-    Register,
+    /// To show a field by a custom strategy from now on.
+    Register(Kind, FieldId, Custom),
     /// To sync.
     Sync,
     /// To tell how things stand.

@@ -267,7 +267,7 @@ pub enum Deed {
 }
 
 /// The custom strategies that an application brings along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum Custom {
     /// Shows the longest text, or the largest of anything else.
     Longest,

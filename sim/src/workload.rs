@@ -122,7 +122,7 @@ impl Agent {
             Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::NewKey),
             Deed::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
-                self.ask(op, ask, Asked::Register, Then::Nothing);
+                self.ask(op, ask, Asked::Register(kind, field, custom), Then::Nothing);
             }
         }
         true
@@ -278,6 +278,7 @@ fn unread(id: RecordId) -> Reading {
         id,
         presence: Presence::Absent,
         fields: Vec::new(),
+        deletes: Vec::new(),
         sealed: false,
         partial: false,
         handle: Handle::blind(),

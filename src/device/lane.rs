@@ -35,7 +35,7 @@ pub(super) struct Lane {
     pub(super) look_up: BTreeSet<RecordId>,
     /// Rows that are gone for good (a flaw's garbage).
     pub(super) remove: BTreeSet<RecordId>,
-    /// No save before this moment (the flaw FB-12).
+    /// The remote asked to be left alone until then, by whatever request.
     pub(super) rest_until: Time,
     /// Rows in one save; halved when the remote says that it was too many.
     pub(super) batch: Option<u16>,
@@ -151,7 +151,8 @@ impl Device {
             None if self.lacks_credential(lane.remote) => None,
             None => {
                 let pull = lane.pull_due.map(|at| (at, "pull"));
-                pull.into_iter().chain([(lane.relist_due, "relist")]).min()
+                let (at, why) = pull.into_iter().chain([(lane.relist_due, "relist")]).min()?;
+                Some((at.max(lane.rest_until), why))
             }
         }
     }
@@ -291,9 +292,10 @@ impl Device {
         match refusal {
             Refusal::RateLimited(after) => {
                 self.reach(Point::Throttled);
-                self.wait_to_retry(now, from, Some(*after));
+                self.leave_alone(now, from, *after);
             }
-            Refusal::Unavailable(after) => self.wait_to_retry(now, from, *after),
+            Refusal::Unavailable(Some(after)) => self.leave_alone(now, from, *after),
+            Refusal::Unavailable(None) => self.wait_to_retry(now, from, None),
             Refusal::CursorExpired => self.lose_cursor(now, from),
             Refusal::ZoneNotFound(ending) => self.lose_zone(now, from, *ending),
             Refusal::LimitExceeded => self.halve_batch(now, from),
@@ -306,6 +308,15 @@ impl Device {
             | Refusal::BatchFailed
             | Refusal::Rejected => self.wait_to_retry(now, from, None),
         }
+    }
+
+    /// The remote names a time. It holds for whatever comes next: a late answer to an earlier try may
+    /// end this request before its next one is due.
+    fn leave_alone(&mut self, now: Now, remote: Remote, after: Span) {
+        if let Some(lane) = self.lane(remote) {
+            lane.rest_until = now.mono + after;
+        }
+        self.wait_to_retry(now, remote, Some(after));
     }
 
     /// Forgets the request under way.
@@ -335,7 +346,7 @@ impl Device {
     }
 
     fn proceed_lane(&mut self, now: Now, remote: Remote) {
-        if self.lane(remote).is_none_or(|lane| lane.call.is_some())
+        if self.lane(remote).is_none_or(|lane| lane.call.is_some() || now.mono < lane.rest_until)
             || !self.has_credential(now, remote)
         {
             return;

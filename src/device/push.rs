@@ -20,9 +20,6 @@ type Saved = (RecordId, Result<Tag, Refusal>);
 impl Device {
     /// Saves the first rows that the remote lacks, as many as go into one batch.
     pub(super) fn push(&mut self, now: Now, remote: Remote) {
-        if self.lane(remote).is_some_and(|lane| now.mono < lane.rest_until) {
-            return;
-        }
         let limit = self.lane(remote).and_then(|lane| lane.batch).unwrap_or(self.boot.timing.batch);
         let mut ids: Vec<_> = self.store.unsent(remote).iter().copied().collect();
         if self.boot.flaws.has(Flaw::SealOverwrite) {

@@ -508,7 +508,7 @@ impl<'a> Scribe<'a> {
             | Asked::List
             | Asked::SignIn
             | Asked::RotateKey
-            | Asked::Register
+            | Asked::Register(..)
             | Asked::Sync
             | Asked::Status => {}
         }
@@ -530,11 +530,6 @@ impl<'a> Scribe<'a> {
             seen.retain(|&cell| writes.author(topic, cell).device == Some(device));
         }
         let clears = ask.saw || ask.kind == WriteKind::Delete;
-        if let (true, Some(copy)) = (clears, copy) {
-            // A headstone is not shown. Who deletes, or saw the record deleted, saw those known here.
-            let deletes = &writes.topics[topic].deletes;
-            seen.extend(copy.made_from.iter().filter(|&cell| deletes.has(cell)));
-        }
         seen.sort_unstable();
         seen.dedup();
         if ask.kind == WriteKind::Delete {

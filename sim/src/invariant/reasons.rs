@@ -43,7 +43,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Asked::SignIn
             | Asked::SignOut
             | Asked::RotateKey
-            | Asked::Register
+            | Asked::Register(..)
             | Asked::Sync
             | Asked::Status => None,
         };

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use engine::device::Reason;
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::remote::Policy;
+use engine::schema;
 use engine::time::Time;
 
 use crate::history::{
@@ -235,7 +236,10 @@ impl<'a> Scene<'a> {
             Asked::SignIn => "signs in".to_owned(),
             Asked::SignOut => "signs out".to_owned(),
             Asked::RotateKey => "makes a new key".to_owned(),
-            Asked::Register => "registers a strategy".to_owned(),
+            Asked::Register(kind, field, custom) => {
+                let field = schema::field_of(*kind, *field).map_or("?", |field| field.name);
+                format!("shows {} of {} by {custom:?} from now on", field, kind.name())
+            }
             Asked::Sync => "asks to sync".to_owned(),
             Asked::Status => "asks how things stand".to_owned(),
         }

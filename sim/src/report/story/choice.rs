@@ -60,7 +60,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::SignIn
             | Asked::SignOut
             | Asked::RotateKey
-            | Asked::Register => true,
+            | Asked::Register(..) => true,
             Asked::Read { .. } | Asked::List | Asked::Sync | Asked::Status => false,
         },
         Fact::Answered(_, answered) => match answered {
