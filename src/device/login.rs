@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::store::Session;
 use super::{Answer, Ask, Device, Output, Reason};
 use crate::flaw::Flaw;
-use crate::id::{OpId, RecordId, Remote, VaultId};
+use crate::id::{OpId, RecordId, Remote, ReplicaId, VaultId};
 use crate::point::Point;
 use crate::record::Encoded;
 use crate::remote::Credential;
@@ -185,18 +185,23 @@ impl Device {
         }
         self.reach(Point::SignedOut);
         self.store.wipe();
-        self.store.change_meta(|meta| meta.session = None);
+        // A replica's writes of a record cover its earlier ones, and none of those are here any more:
+        // whoever signs in next writes under another name.
+        let replica = ReplicaId(self.entropy.next_u64());
+        self.store.change_meta(|meta| {
+            meta.session = None;
+            meta.replica = replica;
+            meta.next_n = 1;
+        });
         for lane in &mut self.lanes {
             *lane = super::Lane::new(lane.remote);
         }
         self.credential = None;
         self.credential_asked = None;
-        if let Some(rotation) = self.rotation.take() {
-            for op in rotation.ops {
-                self.answer(op, Answer::Refused(Reason::SignedOut));
-            }
-        }
         self.answer(op, Answer::SignedOut);
+        for op in self.rotation.take().into_iter().flat_map(|rotation| rotation.ops) {
+            self.answer(op, Answer::Refused(Reason::SignedOut));
+        }
     }
 
     /// A credential arrives. One of somebody else is not used: it would be answered with nothing,

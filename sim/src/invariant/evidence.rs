@@ -291,7 +291,8 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    fn joined(&self, device: DeviceId, row: &Row<'_>, moment: usize) -> Held {
+    /// Does a device's durable copy show a row's cells, or newer ones in their place?
+    pub(super) fn joined(&self, device: DeviceId, row: &Row<'_>, moment: usize) -> Held {
         let (Some(topic), Some(contents)) =
             (self.writes.topic(row.vault, row.id), &row.version.contents)
         else {

@@ -94,6 +94,8 @@ fn is_whole(
             if hidden
                 || evidence.is_incurable(Some(remote), vault, id)
                 || evidence.holds(device, &row, at) == Held::Yes
+                // What a device believes of a remote may not be durable yet; what it shows is.
+                || evidence.joined(device, &row, at) == Held::Yes
             {
                 continue;
             }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use engine::device::Presence;
 use engine::id::{FieldId, Remote, Token};
 
+use super::Incurable;
 use super::Invariant::NoLostWrites;
 use super::evidence::{Evidence, Look};
 use super::findings::{About, Findings};
@@ -84,6 +85,11 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
             kept.insert(cell);
         }
     }
+    for held in keyless_copies(evidence, topic) {
+        for cell in writes.cells(topic, held) {
+            kept.insert(cell);
+        }
+    }
     let cells = &writes.topics[topic].cells;
     for cell in writes.topics[topic].deletes.iter() {
         let delete = writes.author(topic, cell);
@@ -102,6 +108,21 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
         }
     }
     kept
+}
+
+/// What devices hold that will never get a key: they need not agree with the others, and what they
+/// hold is not lost.
+fn keyless_copies<'e>(
+    evidence: &'e Evidence<'_>,
+    topic: usize,
+) -> impl Iterator<Item = &'e Contents> {
+    let topic = &evidence.writes.topics[topic];
+    evidence.brief.incurable.iter().filter_map(|incurable| match incurable {
+        Incurable::Keyless(device) if evidence.vault(*device) == topic.vault => {
+            evidence.disk(*device).records.get(&topic.id)?.last()?.contents.as_deref()
+        }
+        Incurable::Keyless(_) | Incurable::Device(_) | Incurable::Row(..) => None,
+    })
 }
 
 /// A live record does not show its headstones. A delete has not been lost if something is shown
