@@ -68,14 +68,13 @@ impl Device {
     }
 
     pub(super) fn sign_in(&mut self, now: Now, op: OpId) {
-        if let Some(login) = &mut self.login {
-            login.ops.push(op);
-            return;
-        }
+        // What a login that is under way has listed so far may be older than this one: it starts anew.
+        let mut ops = self.login.take().map(|login| login.ops).unwrap_or_default();
+        ops.push(op);
         let user = self.boot.user;
         let session = Session { user, open: false, merged: [false; 2] };
         self.store.change_meta(|meta| meta.session = Some(session));
-        self.begin_login(now, vec![op]);
+        self.begin_login(now, ops);
     }
 
     fn begin_login(&mut self, now: Now, ops: Vec<OpId>) {
@@ -168,7 +167,10 @@ impl Device {
         for op in login.ops {
             self.answer(op, Answer::SignedIn { partial });
         }
+        // Each of them is a transition of its own: a read must not be answered, after a later one's
+        // commit, with a state that was never durable.
         for (op, ask) in std::mem::take(&mut self.waiting) {
+            self.flush();
             self.handle_ask(now, op, ask);
         }
     }

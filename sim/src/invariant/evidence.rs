@@ -300,10 +300,11 @@ impl<'a> Evidence<'a> {
         };
         let copy = self.disk(device).records.get(&row.id).and_then(|line| line.at(moment));
         let held = self.writes.held(topic, copy.and_then(|copy| copy.contents.as_deref()));
-        let missing = self
-            .writes
-            .cells(topic, contents)
-            .find(|&cell| !self.writes.lives_on(topic, cell, &held));
+        let missing = self.writes.cells(topic, contents).find(|&cell| {
+            // A purge's own headstone has no token to be found by.
+            let purged = |copy: &Copy| self.writes.deleted_in(topic, cell, &copy.made_from);
+            !self.writes.lives_on(topic, cell, &held) && !copy.is_some_and(purged)
+        });
         missing.map_or(Held::Yes, Held::NotJoined)
     }
 }
@@ -519,17 +520,11 @@ impl<'a> Scribe<'a> {
         let vault = self.evidence.vault(device);
         let topic = self.evidence.writes.topic_of(vault, ask.id);
         let writes = &self.evidence.writes;
-        let copy = self.desks[usize::from(device.0)].records.get(&ask.id);
         let mut seen: Vec<u32> = ask
             .exposed
             .iter()
             .filter_map(|&(field, token)| writes.cell(topic, field, token))
             .collect();
-        if ask.kind == WriteKind::Increment && !ask.saw {
-            let held = copy.and_then(|copy| copy.contents.as_deref());
-            seen.extend(held.into_iter().flat_map(|held| writes.cells(topic, held)));
-            seen.retain(|&cell| writes.author(topic, cell).device == Some(device));
-        }
         let clears = ask.saw || ask.kind == WriteKind::Delete;
         seen.sort_unstable();
         seen.dedup();
