@@ -192,6 +192,8 @@ pub struct Device {
     /// What the user asked for while the login gate was closed.
     waiting: VecDeque<(OpId, Ask)>,
     outputs: VecDeque<Output>,
+    /// Has this transition put out a synced commit, which holds back all that follows?
+    holds_back: bool,
     /// Outputs of this transition that follow its commit.
     following: Vec<Output>,
 }
@@ -222,6 +224,7 @@ impl Device {
             blocker: None,
             waiting: VecDeque::new(),
             outputs: VecDeque::new(),
+            holds_back: false,
             following: Vec::new(),
             boot,
         };
@@ -232,6 +235,7 @@ impl Device {
 
     /// Handles one input.
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.holds_back = false;
         match input {
             Input::User { op, ask } => self.handle_ask(now, op, ask),
             Input::Returned { from, answer } => self.handle_return(now, from, answer),
@@ -307,13 +311,20 @@ impl Device {
         self.flush();
     }
 
-    /// Ends a transition: what is staged becomes one commit, and all else follows it.
+    /// Ends a transition, or a part of one that must be durable by itself: what is staged becomes one
+    /// commit, and all else follows it.
     fn flush(&mut self) {
-        let batch = self.store.take_batch();
-        let held = batch.as_ref().is_some_and(|batch| batch.sync);
+        if let Some(batch) = self.store.take_batch() {
+            self.persist(batch);
+        }
+        let held = self.holds_back;
         self.lanes.iter_mut().for_each(|lane| lane.settle_deadline(held));
-        self.outputs.extend(batch.map(Output::Persist));
         self.outputs.extend(self.following.drain(..));
+    }
+
+    fn persist(&mut self, batch: Batch) {
+        self.holds_back |= batch.sync;
+        self.outputs.push_back(Output::Persist(batch));
     }
 
     fn answer(&mut self, op: OpId, answer: Answer) {

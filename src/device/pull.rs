@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::lane::{Listing, Purpose};
 use super::store::{Mirror, SealedRow};
-use super::{Device, Output};
+use super::{Batch, Device};
 use crate::flaw::Flaw;
 use crate::id::{Kind, RecordId, Remote};
 use crate::point::Point;
@@ -90,8 +90,9 @@ impl Device {
         let next = self.cursor_after(remote, &page);
         if self.boot.flaws.has(Flaw::Fb13) && next != self.store.side(remote).cursor {
             self.store.set_cursor(remote, next);
-            let batch = self.store.take_batch().map(|batch| super::Batch { sync: true, ..batch });
-            self.outputs.extend(batch.map(Output::Persist));
+            if let Some(batch) = self.store.take_batch() {
+                self.persist(Batch { sync: true, ..batch });
+            }
         }
         for served in &page.rows {
             if let Some(listing) = self.lane(remote).and_then(|lane| lane.listing.as_mut()) {

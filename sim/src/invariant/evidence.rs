@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
-use engine::remote::{Cursor, Ending, Tag};
+use engine::remote::{CallId, Cursor, Ending, Tag};
 use engine::time::Time;
 
 use super::set::Set;
@@ -361,6 +361,8 @@ struct Desk {
     image: BTreeMap<RecordId, Copy>,
     /// How the zone ended, as this device was told.
     zone_ended: Option<Ending>,
+    /// Its last request to the zone.
+    asked_zone: Option<CallId>,
     signing_out: bool,
 }
 
@@ -441,14 +443,21 @@ impl<'a> Scribe<'a> {
                 self.started(at, device, *boot, *commit, holds);
             }
             (Fact::Killed { keeps, .. }, Node::Device(device)) => self.cut(at, device, *keeps),
-            (Fact::Sent { rows, .. }, Node::Device(device)) => self.sent(device, rows),
-            (
-                Fact::Delivered { refused, from: Node::Remote(Remote::Zone), .. },
-                Node::Device(device),
-            ) => {
-                if let Some(Refused::ZoneNotFound(ending)) = refused {
-                    self.desk(device).zone_ended = Some(*ending);
+            (Fact::Sent { rows, to, letter, .. }, Node::Device(device)) => {
+                if *to == Node::Remote(Remote::Zone) {
+                    self.desk(device).asked_zone = Some(letter.call);
                 }
+                self.sent(device, rows);
+            }
+            // An answer to a request that the device has given up is no answer.
+            (
+                Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. },
+                Node::Device(device),
+            ) if self.desk(device).asked_zone == Some(letter.call) => {
+                self.desk(device).zone_ended = match refused {
+                    Some(Refused::ZoneNotFound(ending)) => Some(*ending),
+                    Some(_) | None => None,
+                };
             }
             (Fact::Committed { vault, id, pos, tag, blob, contents, .. }, Node::Remote(remote)) => {
                 let version = self.version(at, *pos, *tag, *blob, *vault, *id, contents.as_ref());

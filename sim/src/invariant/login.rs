@@ -10,7 +10,7 @@ use super::Invariant::LoginsAreWhole;
 use super::evidence::{Evidence, Held, Look, Row};
 use super::findings::{About, Findings};
 use super::session::{Session, Sessions};
-use crate::history::{Answered, Fact, Trouble};
+use crate::history::{Answered, Boot, Fact, Trouble};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -29,7 +29,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 is_whole(evidence, findings, at, device, asked);
             }
         }
-        if matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {
+        let replaced = matches!(&entry.fact, Fact::Started { boot, .. } if *boot != Boot::Restart);
+        if replaced || matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {
             unproven.remove(&device);
         }
         let Some(look) = looks.next_if(|look| look.at == at) else { continue };
