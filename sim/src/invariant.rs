@@ -26,6 +26,7 @@ mod session;
 mod set;
 mod settle;
 mod unsent;
+mod views;
 mod writes;
 
 #[cfg(test)]
@@ -148,6 +149,7 @@ const JUDGES: &[Judge] = &[
     phantom::judge,
     resurrected::judge,
     converge::judge,
+    views::judge,
     cursor::judge,
     unsent::judge,
     plaintext::judge,

@@ -1,8 +1,8 @@
 //! INV-04 `copies-converge`: copies made from the same writes hold the same siblings at any time,
 //! and at the end all copies of a record do.
 //!
-//! What a copy was made from is its provenance, not its version vector. Views are not compared:
-//! devices may show the same siblings by different strategies.
+//! What a copy was made from is its provenance, not its version vector. What users are shown of the
+//! siblings is compared in `views`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
