@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::ask::{Answer, Ask, FieldReading, Presence, Reading, Reason, Status};
+pub use self::ask::{Answer, Ask, FieldReading, Presence, Reading, Reason, Status, Unfinished};
 use self::keys::Rotation;
 use self::lane::Lane;
 use self::login::Login;
@@ -278,6 +278,15 @@ impl Device {
             status.parked[lane.at()] = count(side.parked.len());
         }
         status
+    }
+
+    /// The records with which this device and a remote are not done, and why.
+    pub fn unfinished(&self, remote: Remote) -> impl Iterator<Item = (RecordId, Unfinished)> {
+        let side = self.store.side(remote);
+        let unsent = self.store.unsent(remote).iter().map(|id| (*id, Unfinished::Unsent));
+        let sealed = side.sealed.keys().map(|id| (*id, Unfinished::Sealed));
+        let parked = side.parked.keys().map(|id| (*id, Unfinished::Parked));
+        unsent.chain(sealed).chain(parked)
     }
 
     /// How far a remote's feed has been taken.

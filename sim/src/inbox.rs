@@ -9,8 +9,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
-use engine::device::{self, Batch, Input, Snapshot, Status};
-use engine::id::{DeviceId, Remote, Token, UserId, VaultId};
+use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
+use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
 use engine::point::Point;
 use engine::remote::{Call, Cursor, Return};
 use engine::seal::{Key, KeyName};
@@ -87,6 +87,8 @@ pub(crate) struct Standing {
     pub(crate) status: Status,
     pub(crate) cursors: [Option<Cursor>; 2],
     pub(crate) listed_at: [Option<Time>; 2],
+    /// The records with which the device and a remote are not done.
+    pub(crate) unfinished: [Vec<(RecordId, Unfinished)>; 2],
     /// Requests of the user that should have been answered.
     pub(crate) owed: usize,
 }

@@ -220,6 +220,7 @@ impl Machine {
             status: self.device.status(),
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
             listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
+            unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
             owed: self.owed(),
         }
     }

@@ -229,8 +229,10 @@ impl Device {
             None => drawn,
         };
         let wait = if self.boot.flaws.has(Flaw::FixedRetry) { Span::from_secs(30) } else { wait };
-        if let Some(call) = self.lane(remote).and_then(|lane| lane.call.as_mut()) {
-            call.state = CallState::Waiting(now.mono + wait);
+        let Some(lane) = self.lane(remote) else { return };
+        let until = (now.mono + wait).max(lane.rest_until);
+        if let Some(call) = &mut lane.call {
+            call.state = CallState::Waiting(until);
         }
     }
 
@@ -314,7 +316,7 @@ impl Device {
     /// end this request before its next one is due.
     fn leave_alone(&mut self, now: Now, remote: Remote, after: Span) {
         if let Some(lane) = self.lane(remote) {
-            lane.rest_until = now.mono + after;
+            lane.rest_until = lane.rest_until.max(now.mono + after);
         }
         self.wait_to_retry(now, remote, Some(after));
     }

@@ -61,14 +61,15 @@ fn ends(evidence: &Evidence<'_>) -> Vec<End> {
     let found: BTreeMap<Remote, _> =
         Remote::ALL.map(|remote| (remote, evidence.found(remote))).into();
     for (topic, end) in evidence.writes.topics.iter().zip(&mut ends) {
-        if end.told.is_some() && !evidence.is_incurable(None, topic.vault, topic.id) {
+        let was_read = end.told.is_some();
+        if was_read && !evidence.is_incurable(None, topic.vault, topic.id) {
             continue;
         }
         for rows in found.values() {
             let Some(row) = rows.get(&(topic.vault, topic.id)) else { continue };
             end.told.get_or_insert(row.at);
             if let Some(contents) = row.contents.filter(|contents| contents.live) {
-                end.live = true;
+                end.live |= !was_read;
                 end.shown.extend(&contents.cells);
             }
         }

@@ -31,10 +31,13 @@ pub(super) struct Sessions(BTreeMap<DeviceId, Vec<(usize, Session)>>);
 impl Sessions {
     pub(super) fn of(evidence: &Evidence<'_>) -> Self {
         let mut sessions = Self::default();
+        let mut logins: BTreeMap<DeviceId, Login> = BTreeMap::new();
         for (at, entry) in evidence.history.iter().enumerate() {
             let Node::Device(device) = entry.node else { continue };
             let now = sessions.at(device, at);
-            if let Some(next) = next(now, at, &entry.fact) {
+            let login = logins.entry(device).or_default();
+            login.hear(now, &entry.fact);
+            if let Some(next) = next(now, at, &entry.fact, login) {
                 sessions.0.entry(device).or_default().push((at, next));
             }
         }
@@ -61,11 +64,36 @@ impl Sessions {
     }
 }
 
-fn next(now: Session, at: usize, fact: &Fact) -> Option<Session> {
+/// What the last login of a device began from, and whether a crash undid it.
+#[derive(Debug, Default)]
+struct Login {
+    before: Option<Session>,
+    /// The commit that it is part of.
+    commit: Option<u32>,
+    undone: bool,
+}
+
+impl Login {
+    fn hear(&mut self, now: Session, fact: &Fact) {
+        let signing_in = matches!(now, Session::SigningIn(_));
+        if matches!(fact, Fact::Asked(_, Asked::SignIn)) && !signing_in {
+            *self = Self { before: Some(now), ..Self::default() };
+        } else if let Fact::Persisted { commit, changes, .. } = fact
+            && signing_in
+            && changes.contains(&Change::Meta)
+        {
+            self.commit.get_or_insert(*commit);
+        } else if let Fact::Killed { keeps, .. } = fact {
+            self.undone = signing_in && self.commit.is_none_or(|commit| commit > *keeps);
+        }
+    }
+}
+
+fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> {
     match fact {
+        Fact::Started { boot: Boot::Restart, .. } if login.undone => login.before,
         Fact::Started { boot, holds, .. } => started(now, at, *boot, holds),
         Fact::Asked(_, asked) => match (asked, now) {
-            (Asked::SignIn, Session::SigningIn(_)) => None,
             (Asked::SignIn, _) => Some(Session::SigningIn(at)),
             (Asked::SignOut, Session::In) => Some(Session::SigningOut),
             _ => None,

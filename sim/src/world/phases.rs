@@ -4,6 +4,7 @@
 use std::cell::LazyCell;
 use std::fmt;
 
+use engine::device::Unfinished;
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::time::{Span, Time};
 
@@ -39,9 +40,7 @@ pub(super) enum Pending {
     Owes(DeviceId, usize),
     GateClosed(DeviceId),
     Partial(DeviceId),
-    Unsent(DeviceId, Remote, u32),
-    Sealed(DeviceId, Remote, u32),
-    Parked(DeviceId, Remote, u32),
+    Unfinished(DeviceId, Remote, RecordId, Unfinished),
     Unpersisted(DeviceId),
     Behind(DeviceId, Remote),
     Unlisted(DeviceId, Remote),
@@ -197,10 +196,7 @@ impl World<'_> {
             enough(pending)
         };
         let incurable = LazyCell::new(|| self.incurable_rows());
-        let spared = |remote, vault| {
-            let here = |row: &&(Remote, VaultId, RecordId)| (row.0, row.1) == (remote, vault);
-            incurable.iter().filter(here).count()
-        };
+        let spared = |row: (Remote, VaultId, RecordId)| incurable.contains(&row);
         let looked_at = (0..self.devices.len()).filter(|index| !self.is_left_out(*index));
         // What costs little to look at first.
         for index in looked_at.clone() {
@@ -230,7 +226,7 @@ impl World<'_> {
     fn pending_inside(
         &self,
         index: usize,
-        spared: &dyn Fn(Remote, VaultId) -> usize,
+        spared: &dyn Fn((Remote, VaultId, RecordId)) -> bool,
         report: &mut dyn FnMut(Pending) -> bool,
     ) -> bool {
         let site = &self.devices[index];
@@ -261,16 +257,9 @@ impl World<'_> {
         }
         let vault = VaultId::from(site.user);
         for remote in self.plan.remotes.iter().map(|remote| remote.kind) {
-            let at = remote.index();
-            let (unsent, sealed, parked) =
-                (status.unsent[at], status.sealed[at], status.parked[at]);
-            let counts = [
-                (unsent, Pending::Unsent(device, remote, unsent)),
-                (sealed, Pending::Sealed(device, remote, sealed)),
-                (parked, Pending::Parked(device, remote, parked)),
-            ];
-            for (count, pending) in counts {
-                if count > 0 && count as usize > spared(remote, vault) && report(pending) {
+            for &(id, why) in &standing.unfinished[remote.index()] {
+                let pending = Pending::Unfinished(device, remote, id, why);
+                if !spared((remote, vault, id)) && report(pending) {
                     return true;
                 }
             }
@@ -381,9 +370,15 @@ impl fmt::Display for Named<'_> {
             Pending::Partial(d) => {
                 write!(f, "{}: one remote is not merged since the login", name(d))
             }
-            Pending::Unsent(d, r, n) => write!(f, "{}: {n} records unsent to {}", name(d), of(r)),
-            Pending::Sealed(d, r, n) => write!(f, "{}: {n} rows of {} sealed", name(d), of(r)),
-            Pending::Parked(d, r, n) => write!(f, "{}: {n} rows parked for {}", name(d), of(r)),
+            Pending::Unfinished(d, r, id, Unfinished::Unsent) => {
+                write!(f, "{} has not sent {id} to {}", name(d), of(r))
+            }
+            Pending::Unfinished(d, r, id, Unfinished::Sealed) => {
+                write!(f, "{} cannot open {id} of {}", name(d), of(r))
+            }
+            Pending::Unfinished(d, r, id, Unfinished::Parked) => {
+                write!(f, "{} has parked {id} for {}", name(d), of(r))
+            }
             Pending::Unpersisted(d) => write!(f, "{} waits for its disk", name(d)),
             Pending::Behind(d, r) => write!(f, "{} is behind the head of {}", name(d), of(r)),
             Pending::Unlisted(d, r) => {
