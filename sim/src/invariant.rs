@@ -13,6 +13,7 @@ mod expected;
 mod findings;
 mod growth;
 mod isolation;
+mod kept;
 mod login;
 mod lost;
 mod outcomes;
