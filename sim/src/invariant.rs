@@ -5,6 +5,7 @@
 //! a copy contains is what was joined into it.
 
 mod agree;
+mod answers;
 mod converge;
 mod crash;
 mod cursor;
@@ -14,6 +15,7 @@ mod findings;
 mod growth;
 mod isolation;
 mod kept;
+mod late;
 mod login;
 mod lost;
 mod outcomes;
@@ -161,8 +163,10 @@ const JUDGES: &[Judge] = &[
     crash::judge,
     growth::judge,
     outcomes::judge,
+    answers::judge,
     isolation::judge,
     reasons::judge,
+    late::judge,
     login::judge,
     expected::judge,
 ];

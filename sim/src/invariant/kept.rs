@@ -190,8 +190,7 @@ mod tests {
         let kept = case.hands_over(TABLET, vec![Change::Sealed(Remote::Zone, MEAL, None)]) - 1;
         case.crashes(TABLET, kept);
         opens(&mut case);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.pushes_to(Remote::Rows, TABLET, MEAL);
         case.ends().passes();
     }
 

@@ -132,6 +132,34 @@ impl Case {
         tag
     }
 
+    /// A device sends its copy; nothing is stored.
+    pub(in super::super) fn sends_save(
+        &mut self,
+        remote: Remote,
+        device: DeviceId,
+        id: RecordId,
+    ) -> Letter {
+        let (letter, blob) = (self.letter(), BlobId(self.fresh()));
+        let (to, rows) = (Node::Remote(remote), vec![(id, blob)]);
+        self.fact(device, Fact::Sent { to, letter, size: 9, rows, plaintext: false });
+        letter
+    }
+
+    /// A remote's answer to a save of one record arrives.
+    pub(in super::super) fn answers_save(
+        &mut self,
+        remote: Remote,
+        device: DeviceId,
+        letter: Letter,
+        id: RecordId,
+        refused: &[Refused],
+    ) {
+        let (from, letter) = (Node::Remote(remote), Letter { answer: true, ..letter });
+        let rows_refused = refused.iter().map(|why| (id, *why)).collect();
+        self.fact(device, Fact::Delivered { from, letter, refused: None, rows_refused });
+        self.now -= 10; // What the device makes of it happens at once.
+    }
+
     fn letter(&mut self) -> Letter {
         let call = CallId(self.fresh());
         Letter { call, attempt: 0, parcel: Parcel::Push, answer: false }
