@@ -131,6 +131,15 @@ impl Book {
         after.checked_sub(1).map(|at| &versions[at]).filter(|version| version.tag.is_some())
     }
 
+    /// Was the row there all the time between two moments, whatever its state?
+    pub(super) fn stood(&self, vault: VaultId, id: RecordId, from: usize, to: usize) -> bool {
+        self.row(vault, id, from).is_some()
+            && self
+                .versions(vault, id)
+                .iter()
+                .all(|version| version.tag.is_some() || !(from..=to).contains(&version.at))
+    }
+
     /// The latest state under a tag.
     pub(super) fn tagged(&self, vault: VaultId, id: RecordId, tag: Tag) -> Option<&Version> {
         self.versions(vault, id).iter().rev().find(|version| version.tag == Some(tag))

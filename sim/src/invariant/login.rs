@@ -83,8 +83,8 @@ fn is_whole(
         let rows = evidence.book(remote).rows.keys().filter(|key| key.0 == vault);
         for &(_, id) in rows {
             let book = evidence.book(remote);
-            let (Some(version), true) =
-                (book.row(vault, id, asked), book.row(vault, id, at).is_some())
+            let Some(version) =
+                book.row(vault, id, asked).filter(|_| book.stood(vault, id, asked, at))
             else {
                 continue;
             };
