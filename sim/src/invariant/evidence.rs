@@ -46,7 +46,12 @@ impl<T> Timeline<T> {
         self.0.last().map(|(_, value)| value)
     }
 
-    fn push(&mut self, moment: usize, value: T) {
+    /// Everything that it has been, each with the moment from which it was so.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.0.iter().map(|(from, value)| (*from, value))
+    }
+
+    pub(super) fn push(&mut self, moment: usize, value: T) {
         self.0.push((moment, value));
     }
 }

@@ -122,11 +122,12 @@ pub(super) mod tests {
         let mut case = Case::new();
         case.signs_out(TABLET);
         case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
+        case.pushes_to(Remote::Rows, PHONE, MEAL);
         let op = case.asks(TABLET, Asked::SignIn);
         case.pulls_from(Remote::Zone, TABLET);
         case.answers(TABLET, op, Answered::SignedIn { partial: false });
-        case.pulls_from(Remote::Rows, TABLET);
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.pulls(TABLET);
         case.ends()
     }
 
