@@ -34,7 +34,8 @@ impl Sessions {
         let mut logins: BTreeMap<DeviceId, Login> = BTreeMap::new();
         for (at, entry) in evidence.history.iter().enumerate() {
             let Node::Device(device) = entry.node else { continue };
-            if matches!(entry.fact, Fact::Sent { .. } | Fact::Delivered { .. } | Fact::Lost { .. }) {
+            if matches!(entry.fact, Fact::Sent { .. } | Fact::Delivered { .. } | Fact::Lost { .. })
+            {
                 continue; // Most facts are of messages, and those tell nothing of a session.
             }
             let line = sessions.0.entry(device).or_default();
