@@ -313,7 +313,11 @@ impl<'a> Evidence<'a> {
             return Held::Yes;
         };
         let copy = self.disk(device).records.get(&row.id).and_then(|line| line.at(moment));
-        let held = self.writes.held(topic, copy.and_then(|copy| copy.contents.as_deref()));
+        let held = copy.and_then(|copy| copy.contents.as_ref());
+        if held == Some(contents) {
+            return Held::Yes;
+        }
+        let held = self.writes.held(topic, held.map(|held| &**held));
         let missing = self.writes.cells(topic, contents).find(|&cell| {
             // A purge's own headstone has no token to be found by.
             let purged = |copy: &Copy| self.writes.deleted_in(topic, cell, &copy.made_from);

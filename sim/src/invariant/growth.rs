@@ -39,7 +39,8 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
                     | Change::Key(_)
                     | Change::Meta => None,
                 });
-                let Some(record) = record else { continue };
+                let beyond_cure = |id: &_| evidence.is_incurable(None, evidence.vault(device), *id);
+                let Some(record) = record.filter(|id| !beyond_cure(id)) else { continue };
                 ("store-written-at-rest", Some(record), "A device still changed")
             }
             (Fact::Committed { id, by: Node::Device(device), .. }, _)

@@ -200,7 +200,6 @@ impl World<'_> {
         let installs = site.installs;
         site.disk = Disk::new(site.image.clone().expect("it was looked for before"));
         (site.kept, site.boot) = (0, boot);
-        site.counted.clear();
         let install = self.draw("install").and(u64::from(device.0)).and(installs).value();
         self.site_mut(device).install = install;
     }
