@@ -20,7 +20,7 @@ use crate::record::{DecodeError, Encoded};
 pub struct KeyName {
     /// One more than the highest that the rotating device knew.
     pub generation: u32,
-    /// Who rotated.
+    /// Drawn for each rotation, so that no two keys ever share a name.
     pub replica: ReplicaId,
 }
 
