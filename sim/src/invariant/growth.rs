@@ -87,17 +87,18 @@ fn says_the_same(old: &Version, new: &Version) -> bool {
     new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
 }
 
-/// Did damage befall a row between two saves of it?
+/// Did damage befall a row between two saves of it? When one of two such faults ends, the other goes
+/// on and damages it again.
 fn was_damaged(
     evidence: &Evidence<'_>,
     row: (Remote, VaultId, RecordId),
     old: &Version,
     new: &Version,
 ) -> bool {
+    let between = |at: usize| old.at < at && at < new.at;
     evidence.spells.iter().any(|spell| {
-        matches!(spell.trouble, Trouble::CorruptRow(remote, vault, id, _) if (remote, vault, id) == row)
-            && spell.from > old.at
-            && spell.from < new.at
+        matches!(spell.trouble, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row)
+            && (between(spell.from) || spell.to.is_some_and(between))
     })
 }
 
