@@ -5,7 +5,7 @@
 //! to another row does not open. A failure is a real authentication failure.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
 use crate::id::{RecordId, ReplicaId, VaultId};
-use crate::record::Encoded;
+use crate::record::{DecodeError, Encoded};
 
 /// The name of a key epoch. Two rotations at once give two keys; the later-ordered one is current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,7 +89,14 @@ fn binding(vault: VaultId, id: RecordId) -> [u8; 7] {
 /// lends none. It is keyed by the blob object itself: a damaged blob is another object, and is
 /// really opened.
 #[derive(Clone, Debug, Default)]
-pub struct Memo(Arc<Mutex<BTreeMap<usize, Opened>>>);
+pub struct Memo(Arc<Mutex<Memory>>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    opened: BTreeMap<usize, Opened>,
+    /// The states found inside, by their bytes: both remotes hold the same ones.
+    states: BTreeMap<Bytes, Encoded>,
+}
 
 /// Holds the blob, so that its address is not used again.
 #[derive(Debug)]
@@ -103,19 +110,33 @@ struct Opened {
 impl Memo {
     /// How many blobs have really been opened.
     pub fn opened(&self) -> u64 {
-        self.0.lock().expect("no panic while it is held").len() as u64
+        self.memory().opened.len() as u64
     }
 
     fn find(&self, blob: &Bytes, key: &Key, binding: [u8; 7]) -> Option<Encoded> {
-        let opened = self.0.lock().expect("no panic while it is held");
-        let entry = opened.get(&(blob.as_ptr() as usize))?;
+        let memory = self.memory();
+        let entry = memory.opened.get(&(blob.as_ptr() as usize))?;
         (entry.key == *key && entry.binding == binding).then(|| entry.record.clone())
     }
 
     fn keep(&self, blob: &Bytes, key: &Key, binding: [u8; 7], record: &Encoded) {
         let entry =
             Opened { _blob: blob.clone(), key: key.clone(), binding, record: record.clone() };
-        self.0.lock().expect("no panic while it is held").insert(blob.as_ptr() as usize, entry);
+        self.memory().opened.insert(blob.as_ptr() as usize, entry);
+    }
+
+    fn decode(&self, plain: Vec<u8>) -> Result<Encoded, DecodeError> {
+        let mut memory = self.memory();
+        if let Some(known) = memory.states.get(plain.as_slice()) {
+            return Ok(known.clone());
+        }
+        let record = Encoded::from_bytes(&plain.into())?;
+        memory.states.insert(record.bytes().clone(), record.clone());
+        Ok(record)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().expect("no panic while it is held")
     }
 }
 
@@ -187,7 +208,11 @@ impl Keyring {
         let plain = XChaCha20Poly1305::new(&key.0.into())
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
             .map_err(|_| OpenError::Corrupt)?;
-        let record = Encoded::from_bytes(&plain.into()).map_err(|_| OpenError::Corrupt)?;
+        let record = match &self.memo {
+            Some(memo) => memo.decode(plain),
+            None => Encoded::from_bytes(&plain.into()),
+        }
+        .map_err(|_| OpenError::Corrupt)?;
         if let Some(memo) = &self.memo {
             memo.keep(blob, key, binding, &record);
         }

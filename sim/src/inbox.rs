@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
 use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
-use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::point::Point;
 use engine::remote::{Call, Cursor, Return};
 use engine::seal::{Key, KeyName};
@@ -49,8 +49,6 @@ pub(crate) struct Start {
     pub(crate) snapshot: Snapshot,
     /// The prefix of all tokens of the run.
     pub(crate) needle: [u8; 8],
-    /// The increments that this replica made in earlier lives.
-    pub(crate) counted: Vec<Token>,
 }
 
 /// What a node did, in order.

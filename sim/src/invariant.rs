@@ -5,6 +5,7 @@
 //! a copy contains is what was joined into it.
 
 mod agree;
+mod answers;
 mod converge;
 mod crash;
 mod cursor;
@@ -13,6 +14,8 @@ mod expected;
 mod findings;
 mod growth;
 mod isolation;
+mod kept;
+mod late;
 mod login;
 mod lost;
 mod outcomes;
@@ -26,6 +29,7 @@ mod session;
 mod set;
 mod settle;
 mod unsent;
+mod views;
 mod writes;
 
 #[cfg(test)]
@@ -148,6 +152,7 @@ const JUDGES: &[Judge] = &[
     phantom::judge,
     resurrected::judge,
     converge::judge,
+    views::judge,
     cursor::judge,
     unsent::judge,
     plaintext::judge,
@@ -158,8 +163,10 @@ const JUDGES: &[Judge] = &[
     crash::judge,
     growth::judge,
     outcomes::judge,
+    answers::judge,
     isolation::judge,
     reasons::judge,
+    late::judge,
     login::judge,
     expected::judge,
 ];

@@ -93,7 +93,7 @@ const OUTPUTS_PER_INPUT: u32 = 100_000;
 
 impl Machine {
     fn start(start: Start, desk: &mut Desk) -> Self {
-        let agent = Agent::new(start.needle, start.who(), start.counted);
+        let agent = Agent::new(start.needle, start.who());
         let device = Device::recover(start.boot, start.snapshot, desk.now);
         let mut machine = Self { device, agent, waits: false, held: VecDeque::new(), wake: None };
         machine.drain(desk);

@@ -4,7 +4,7 @@
 
 mod custom;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
@@ -34,8 +34,6 @@ pub(crate) struct Agent {
     requests: VecDeque<Request>,
     awaited: BTreeMap<OpId, Then>,
     opened: BTreeMap<RecordId, Reading>,
-    /// The increments of this replica: the only cells that its next one replaces.
-    counted: BTreeSet<Token>,
     /// The last number of an ask that no step of the plan names: no two lives of a device use one.
     own_op: u32,
 }
@@ -73,11 +71,7 @@ pub(crate) fn step_of(op: OpId) -> Option<u32> {
 }
 
 impl Agent {
-    pub(crate) fn new(
-        needle: [u8; 8],
-        (device, life, user): (DeviceId, u16, UserId),
-        counted: Vec<Token>,
-    ) -> Self {
+    pub(crate) fn new(needle: [u8; 8], (device, life, user): (DeviceId, u16, UserId)) -> Self {
         Self {
             needle,
             device,
@@ -85,7 +79,6 @@ impl Agent {
             requests: VecDeque::new(),
             awaited: BTreeMap::new(),
             opened: BTreeMap::new(),
-            counted: counted.into_iter().collect(),
             own_op: UNPLANNED | u32::from(life) << 20,
         }
     }
@@ -145,8 +138,6 @@ impl Agent {
         emitted.push(Emitted::Fact(Fact::Answered(op, answered(&answer))));
         let Some(then) = self.awaited.remove(&op) else { return };
         if answer == Answer::SignedOut {
-            // Whoever signs in next is another replica.
-            self.counted.clear();
             self.opened.clear();
         }
         let next = OpId(op.0 + 1);
@@ -211,10 +202,10 @@ impl Agent {
     }
 
     fn increment(&mut self, op: OpId, reading: &Reading, field: FieldId, by: i64) {
-        let own = |at, token| at == field && self.counted.contains(&token);
-        let exposed = exposed(reading, own);
+        let counted = reading.fields.iter().find(|shown| shown.field == field);
+        let counted = counted.and_then(|shown| shown.counted).filter(|token| self.made(*token));
+        let exposed = exposed(reading, |at, token| at == field && Some(token) == counted);
         let token = self.token(op);
-        self.counted.insert(token);
         let (id, handle) = (reading.id, reading.handle.clone());
         let ask = Ask::Increment { id, handle, field, by, token };
         let set = vec![(field, Value::Int(by))];
@@ -255,6 +246,11 @@ impl Agent {
         for (field, by) in counts {
             self.increment(next(), reading, field, by);
         }
+    }
+
+    /// Was this token made on this device?
+    fn made(&self, token: Token) -> bool {
+        token.0[..12] == self.token(OpId(0)).0[..12]
     }
 
     fn token(&self, op: OpId) -> Token {
@@ -371,7 +367,7 @@ mod tests {
     const NOTE: FieldId = FieldId(4);
 
     fn agent() -> Agent {
-        Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)), Vec::new())
+        Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)))
     }
 
     fn other(n: u32) -> Token {
@@ -389,6 +385,7 @@ mod tests {
                     .into_iter()
                     .map(|token| Payload { token, value: value.clone() })
                     .collect(),
+                counted: None,
             })
             .collect();
         Reading { presence, fields, ..unread(MEAL) }
@@ -427,11 +424,13 @@ mod tests {
     }
 
     #[test]
-    fn an_increment_exposes_only_what_this_replica_counted_before() {
+    fn an_increment_exposes_only_what_this_device_counted_before() {
         let mut agent = agent();
         let count = |token| {
             let field = (PORTIONS, Value::Int(2), other(3), vec![token]);
-            reading(Presence::Live, vec![field])
+            let mut reading = reading(Presence::Live, vec![field]);
+            reading.fields[0].counted = Some(token);
+            reading
         };
         let deed = Deed::Increment(MEAL, PORTIONS, 1);
         let first = written(&mut agent, 1, deed.clone(), count(other(4)));

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::device::{Input, Snapshot};
-use engine::id::{DeviceId, OpId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
 use engine::seal::Memo;
 use engine::time::{Span, Time};
 
@@ -167,8 +167,6 @@ struct Site {
     troubles: Vec<Trouble>,
     image: Option<Snapshot>,
     sign_in: SignInDesk,
-    /// The increments of this replica.
-    counted: Vec<Token>,
 }
 
 impl Site {

@@ -176,4 +176,6 @@ pub struct FieldReading {
     pub contributors: Vec<Token>,
     /// The writes that it does not account for.
     pub conflicts: Vec<Payload>,
+    /// Of a counter: what was last counted here, which the next increment replaces.
+    pub counted: Option<Token>,
 }

@@ -91,8 +91,11 @@ impl Device {
                 self.reach(Point::StrategyPanicked);
             }
             let contributors = view.contributors.iter().map(|payload| payload.token).collect();
-            let conflicts = view.conflicts;
-            fields.push(FieldReading { field, value: view.value, contributors, conflicts });
+            let (value, conflicts) = (view.value, view.conflicts);
+            let counts = schema::field_of(id.kind, field).is_some_and(|f| f.holds == Holds::Count);
+            let here = cells.iter().rfind(|cell| counts && cell.dot.replica == own);
+            let counted = here.map(|cell| cell.payload.token);
+            fields.push(FieldReading { field, value, contributors, conflicts, counted });
         }
         let headstones = record.field(FieldId::HEADSTONE).iter();
         let deletes = headstones.map(|cell| cell.payload.token).collect();

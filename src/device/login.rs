@@ -57,9 +57,10 @@ impl Device {
             for remote in self.boot.remotes.clone() {
                 let every = self.boot.timing.relist_every;
                 let relist_due = now.mono + self.entropy.span(crate::time::Span::ZERO, every);
+                let hints_only = self.boot.flaws.has(Flaw::Fb27);
                 if let Some(lane) = self.lane(remote) {
                     lane.pull_due = Some(now.mono);
-                    lane.relist_due = relist_due;
+                    lane.relist_due = if hints_only { Time(u64::MAX) } else { relist_due };
                 }
             }
         } else {

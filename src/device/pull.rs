@@ -32,7 +32,10 @@ impl Device {
     /// time to time. Rows that were hidden, or damaged in place, never come back in a feed.
     pub(super) fn start_listing(&mut self, now: Now, remote: Remote) {
         let every = self.boot.timing.relist_every;
-        let relist_due = now.mono + self.somewhat_less(every);
+        let relist_due = match self.boot.flaws.has(Flaw::Fb27) {
+            true => Time(u64::MAX),
+            false => now.mono + self.somewhat_less(every),
+        };
         self.store.set_cursor(remote, None);
         if let Some(lane) = self.lane(remote) {
             lane.listing = Some(Listing { began: now.mono, seen: BTreeSet::new() });

@@ -125,18 +125,24 @@ fn address(bytes: &Bytes) -> usize {
     bytes.as_ptr() as usize
 }
 
+/// So many bytes are digested at once: many small updates cost more than the digest itself.
+const DIGEST_AT: usize = 16 * 1_024;
+
 /// The digest of a history and its length in bytes: xxh3-128 over each fact's canonical bytes.
 pub(crate) fn digest(history: &[Entry]) -> (u128, u64) {
     let mut hasher = Xxh3::new();
-    let mut buffer = Vec::with_capacity(512);
+    let mut buffer = Vec::with_capacity(DIGEST_AT + 1_024);
     let mut length = 0;
     for entry in history {
         buffer = postcard::to_extend(entry, buffer).expect("a fact has no unencodable part");
-        hasher.update(&buffer);
-        length += buffer.len() as u64;
-        buffer.clear();
+        if buffer.len() >= DIGEST_AT {
+            hasher.update(&buffer);
+            length += buffer.len() as u64;
+            buffer.clear();
+        }
     }
-    (hasher.digest128(), length)
+    hasher.update(&buffer);
+    (hasher.digest128(), length + buffer.len() as u64)
 }
 
 #[cfg(test)]

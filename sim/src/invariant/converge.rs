@@ -1,8 +1,8 @@
 //! INV-04 `copies-converge`: copies made from the same writes hold the same siblings at any time,
 //! and at the end all copies of a record do.
 //!
-//! What a copy was made from is its provenance, not its version vector. Views are not compared:
-//! devices may show the same siblings by different strategies.
+//! What a copy was made from is its provenance, not its version vector. What users are shown of the
+//! siblings is compared in `views`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,12 +87,12 @@ fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET};
 
     /// Phone and tablet wrote concurrently; the tablet keeps one of the two where the phone keeps
     /// both, and shows both at the end.
-    pub(in super::super) fn broken() -> Case {
+    fn differing() -> Case {
         let mut case = Case::new();
         let one = case.edits(PHONE, MEAL, &[KCAL]);
         let other = case.edits(TABLET, MEAL, &[KCAL]);
@@ -109,7 +109,7 @@ pub(super) mod tests {
 
     #[test]
     fn two_copies_of_the_same_writes_must_not_differ() {
-        assert_eq!(broken().violations()[0].site, "same-writes-differ");
+        assert_eq!(differing().violations()[0].site, "same-writes-differ");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! A cursor stands for the positions at which the remote itself says that it would never again
 //! serve anything; so this convicts an unsafe feed as well as a careless device. Rows are judged as
 //! they stood when the page was served, since feeds coalesce. Both designs pass: to stop before a
-//! row that cannot be opened, or to seal it and go on.
+//! row that cannot be opened, or to seal it and go on. That what was passed stays kept is judged in
+//! `kept`.
 
 use std::collections::BTreeMap;
 
@@ -12,33 +13,39 @@ use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::remote::Cursor;
 
 use super::Invariant::CursorsAreSafe;
-use super::evidence::{Advance, Evidence, Held, Row};
+use super::evidence::{Advance, Evidence, Held, Row, Timeline};
 use super::findings::{About, Findings};
+use super::kept;
 use crate::history::{Fact, Trouble};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let pages = pages(evidence);
-    let mut reached: BTreeMap<(DeviceId, Remote), u64> = BTreeMap::new();
+    let mut reached = Reached::new();
     for advance in &evidence.advances {
-        let floor = reached.entry((advance.device, advance.remote)).or_default();
-        let Some(cursor) = advance.cursor else {
-            *floor = 0;
-            continue;
-        };
-        let page = find(&pages, evidence, advance, cursor);
-        if matches!(evidence.history[advance.at].fact, Fact::Started { .. }) {
+        let line = reached.entry((advance.device, advance.remote)).or_default();
+        let floor = line.last().copied().unwrap_or_default();
+        let page = advance.cursor.and_then(|cursor| find(&pages, evidence, advance, cursor));
+        let started = matches!(evidence.history[advance.at].fact, Fact::Started { .. });
+        let now = match (advance.cursor, page) {
+            (None, _) => 0,
+            (Some(_), Some(page)) => page.never_again_below,
             // What an image holds was judged where it was made; a prepared one is at the head.
-            *floor = page.map_or_else(|| head(evidence, advance), |page| page.never_again_below);
-            continue;
+            (Some(_), None) if started => head(evidence, advance),
+            (Some(_), None) => continue,
+        };
+        line.push(advance.at, now);
+        if let Some(page) = page.filter(|_| !started) {
+            for &(pos, vault, id) in passed(evidence, advance, floor, now) {
+                check(evidence, findings, advance, page, (pos, vault, id));
+            }
         }
-        let Some(page) = page else { continue };
-        for &(pos, vault, id) in passed(evidence, advance, *floor, page.never_again_below) {
-            check(evidence, findings, advance, page, (pos, vault, id));
-        }
-        *floor = page.never_again_below;
     }
+    kept::judge(evidence, findings, &reached);
 }
+
+/// Up to which position each device's durable cursors had passed each remote, over time.
+pub(super) type Reached = BTreeMap<(DeviceId, Remote), Timeline<u64>>;
 
 /// A page that was served.
 #[derive(Clone, Copy, Debug)]

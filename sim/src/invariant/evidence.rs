@@ -46,7 +46,12 @@ impl<T> Timeline<T> {
         self.0.last().map(|(_, value)| value)
     }
 
-    fn push(&mut self, moment: usize, value: T) {
+    /// Everything that it has been, each with the moment from which it was so.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.0.iter().map(|(from, value)| (*from, value))
+    }
+
+    pub(super) fn push(&mut self, moment: usize, value: T) {
         self.0.push((moment, value));
     }
 }
@@ -124,6 +129,15 @@ impl Book {
         let versions = self.versions(vault, id);
         let after = versions.partition_point(|version| version.at <= moment);
         after.checked_sub(1).map(|at| &versions[at]).filter(|version| version.tag.is_some())
+    }
+
+    /// Was the row there all the time between two moments, whatever its state?
+    pub(super) fn stood(&self, vault: VaultId, id: RecordId, from: usize, to: usize) -> bool {
+        self.row(vault, id, from).is_some()
+            && self
+                .versions(vault, id)
+                .iter()
+                .all(|version| version.tag.is_some() || !(from..=to).contains(&version.at))
     }
 
     /// The latest state under a tag.
@@ -299,7 +313,11 @@ impl<'a> Evidence<'a> {
             return Held::Yes;
         };
         let copy = self.disk(device).records.get(&row.id).and_then(|line| line.at(moment));
-        let held = self.writes.held(topic, copy.and_then(|copy| copy.contents.as_deref()));
+        let held = copy.and_then(|copy| copy.contents.as_ref());
+        if held == Some(contents) {
+            return Held::Yes;
+        }
+        let held = self.writes.held(topic, held.map(|held| &**held));
         let missing = self.writes.cells(topic, contents).find(|&cell| {
             // A purge's own headstone has no token to be found by.
             let purged = |copy: &Copy| self.writes.deleted_in(topic, cell, &copy.made_from);

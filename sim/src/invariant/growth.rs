@@ -1,18 +1,19 @@
 //! INV-27 `growth-is-bounded`: at rest nothing is queued and nothing is written any more; what is
 //! written says something new; and siblings are concurrent writes, each once.
+//!
+//! A save is conditional, so the retry of one whose answer was lost is refused, and so is whoever
+//! comes second with the same. The one reason to save a row as it is already is to mend it: its
+//! stored bytes were damaged since it was last saved. Headstones of nobody are not told apart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use engine::id::{RecordId, Remote, VaultId};
+use engine::id::{RecordId, Remote, Token, VaultId};
 
 use super::Invariant::GrowthIsBounded;
-use super::evidence::{Evidence, Look};
+use super::evidence::{Evidence, Look, Version};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Change, Fact, Trouble};
 use crate::plan::Node;
-
-/// So often a row may be saved again as it was: to mend it, or because an answer was lost.
-const REPEATS: usize = 8;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     rest_is_quiet(evidence, findings);
@@ -38,7 +39,8 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
                     | Change::Key(_)
                     | Change::Meta => None,
                 });
-                let Some(record) = record else { continue };
+                let beyond_cure = |id: &_| evidence.is_incurable(None, evidence.vault(device), *id);
+                let Some(record) = record.filter(|id| !beyond_cure(id)) else { continue };
                 ("store-written-at-rest", Some(record), "A device still changed")
             }
             (Fact::Committed { id, by: Node::Device(device), .. }, _)
@@ -60,31 +62,43 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// Devices that keep saving a row as it was never come to rest.
+/// Devices that save a row as it is already keep each other busy for ever.
 fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut repeats: BTreeMap<(Remote, VaultId, RecordId), Vec<usize>> = BTreeMap::new();
-    for remote in Remote::ALL {
+    for &remote in &evidence.brief.remotes {
         for (&(vault, id), versions) in &evidence.book(remote).rows {
             for pair in versions.windows(2) {
-                let same = pair[0].contents.is_some() && pair[0].contents == pair[1].contents;
-                if same && pair[1].tag.is_some() {
-                    repeats.entry((remote, vault, id)).or_default().push(pair[1].at);
+                let (old, new) = (&pair[0], &pair[1]);
+                if !says_the_same(old, new) || was_damaged(evidence, (remote, vault, id), old, new)
+                {
+                    continue;
                 }
+                let message = format!("{id} was saved as it was already, and nothing was to mend.");
+                let place = (GrowthIsBounded, "saved-as-it-was");
+                findings.report(evidence, place, new.at, About::record(id), message, [old.at]);
             }
         }
     }
-    for ((remote, vault, id), at) in repeats {
-        let harms = evidence.spells.iter().filter(|spell| {
-            matches!(spell.trouble, Trouble::CorruptRow(there, whose, which, _)
-                if there == remote && whose == vault && which == id)
-        });
-        if at.len() > REPEATS * (1 + harms.count()) {
-            let message = format!("{id} was saved {} times as it was already.", at.len());
-            let place = (GrowthIsBounded, "saved-as-it-was");
-            let last = at[at.len() - 1];
-            findings.report(evidence, place, last, About::record(id), message, [at[0]]);
-        }
-    }
+}
+
+fn says_the_same(old: &Version, new: &Version) -> bool {
+    let nobodys = |version: &Version| {
+        version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
+    };
+    new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
+}
+
+/// Did damage befall a row between two saves of it?
+fn was_damaged(
+    evidence: &Evidence<'_>,
+    row: (Remote, VaultId, RecordId),
+    old: &Version,
+    new: &Version,
+) -> bool {
+    evidence.spells.iter().any(|spell| {
+        matches!(spell.trouble, Trouble::CorruptRow(remote, vault, id, _) if (remote, vault, id) == row)
+            && spell.from > old.at
+            && spell.from < new.at
+    })
 }
 
 fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, look: &Look) {
@@ -115,7 +129,10 @@ fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, loo
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use engine::id::Remote;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET, VAULT};
+    use crate::history::{Fact, Trouble};
 
     fn settled() -> Case {
         let mut case = Case::new();
@@ -139,10 +156,16 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn saving_a_row_as_it_was_again_and_again_is_rejected() {
+    fn saving_a_row_as_it_was_is_rejected_unless_it_was_damaged() {
         let mut case = Case::new();
         case.edits(PHONE, MEAL, &[KCAL]);
-        (0..=super::REPEATS + 1).for_each(|_| case.pushes(PHONE, MEAL));
+        case.pushes(PHONE, MEAL);
+        let damage = Trouble::CorruptRow(Remote::Zone, VAULT, MEAL, None);
+        case.fact(Remote::Zone, Fact::Faulted(damage.clone()));
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.fact(Remote::Zone, Fact::Ended(damage));
+        case.passes();
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
         assert_eq!(case.violations()[0].site, "saved-as-it-was");
     }
 

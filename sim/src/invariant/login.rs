@@ -83,8 +83,8 @@ fn is_whole(
         let rows = evidence.book(remote).rows.keys().filter(|key| key.0 == vault);
         for &(_, id) in rows {
             let book = evidence.book(remote);
-            let (Some(version), true) =
-                (book.row(vault, id, asked), book.row(vault, id, at).is_some())
+            let Some(version) =
+                book.row(vault, id, asked).filter(|_| book.stood(vault, id, asked, at))
             else {
                 continue;
             };
@@ -122,11 +122,12 @@ pub(super) mod tests {
         let mut case = Case::new();
         case.signs_out(TABLET);
         case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
+        case.pushes_to(Remote::Rows, PHONE, MEAL);
         let op = case.asks(TABLET, Asked::SignIn);
         case.pulls_from(Remote::Zone, TABLET);
         case.answers(TABLET, op, Answered::SignedIn { partial: false });
-        case.pulls_from(Remote::Rows, TABLET);
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.pulls(TABLET);
         case.ends()
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::device::Presence;
-use engine::id::{FieldId, Remote, Token};
+use engine::id::{DeviceId, FieldId, Remote, Token};
 
 use super::Incurable;
 use super::Invariant::NoLostWrites;
@@ -86,7 +86,7 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
             kept.insert(cell);
         }
     }
-    for held in keyless_copies(evidence, topic) {
+    for held in stranded_copies(evidence, topic) {
         for cell in writes.cells(topic, held) {
             kept.insert(cell);
         }
@@ -111,19 +111,24 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
     kept
 }
 
-/// What devices hold that will never get a key: they need not agree with the others, and what they
-/// hold is not lost.
-fn keyless_copies<'e>(
+/// What devices hold that will never get a key, and what any device holds of a record of which a row
+/// is beyond cure: they need not agree with the others, and what they hold is not lost.
+fn stranded_copies<'e>(
     evidence: &'e Evidence<'_>,
     topic: usize,
 ) -> impl Iterator<Item = &'e Contents> {
     let topic = &evidence.writes.topics[topic];
-    evidence.brief.incurable.iter().filter_map(|incurable| match incurable {
-        Incurable::Keyless(device) if evidence.vault(*device) == topic.vault => {
-            evidence.disk(*device).records.get(&topic.id)?.last()?.contents.as_deref()
-        }
-        Incurable::Keyless(_) | Incurable::Device(_) | Incurable::Row(..) => None,
-    })
+    let beyond_cure = evidence.is_incurable(None, topic.vault, topic.id);
+    let devices = (0..evidence.brief.devices.len()).map(|n| DeviceId(n as u16));
+    devices
+        .filter(move |&device| {
+            evidence.vault(device) == topic.vault
+                && (evidence.brief.incurable.contains(&Incurable::Keyless(device))
+                    || beyond_cure && evidence.is_core(device))
+        })
+        .filter_map(|device| {
+            evidence.disk(device).records.get(&topic.id)?.last()?.contents.as_deref()
+        })
 }
 
 /// A live record does not show its headstones. A delete has not been lost if something is shown

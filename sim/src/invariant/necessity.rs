@@ -3,8 +3,8 @@
 use super::Invariant;
 use super::case::Case;
 use super::{
-    agree, converge, crash, cursor, expected, growth, isolation, login, lost, outcomes, panic,
-    phantom, plaintext, reads, reasons, resurrected, settle, unsent,
+    agree, crash, cursor, expected, growth, isolation, login, lost, outcomes, panic, phantom,
+    plaintext, reads, reasons, resurrected, settle, unsent, views,
 };
 
 type Story = fn() -> Case;
@@ -13,7 +13,7 @@ const TABLE: &[(Invariant, Story)] = &[
     (Invariant::NoLostWrites, lost::tests::broken),
     (Invariant::NoPhantomValues, phantom::tests::broken),
     (Invariant::NoResurrectedDeletes, resurrected::tests::broken),
-    (Invariant::CopiesConverge, converge::tests::broken),
+    (Invariant::CopiesConverge, views::tests::broken),
     (Invariant::CursorsAreSafe, cursor::tests::broken),
     (Invariant::UnsentEditsSurvive, unsent::tests::broken),
     (Invariant::NoPlaintextLeaves, plaintext::tests::broken),

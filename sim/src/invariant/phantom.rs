@@ -3,6 +3,7 @@
 //!
 //! The engine's own headstones (a purge) bear [`Token::NONE`] and nobody wrote them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::id::{FieldId, RecordId, Token, VaultId};
@@ -15,12 +16,10 @@ use crate::history::{Answered, Change, Contents, Fact};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut seen: Option<Arc<Contents>> = None;
-    let mut is_new = |contents: &Arc<Contents>| {
-        let same = seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, contents));
-        seen = Some(contents.clone());
-        !same
-    };
+    // One state of a record is stored many times and shared by all facts that tell of it, which
+    // also keep it alive: where it lies names it. The set is never walked.
+    let mut seen: BTreeSet<(VaultId, RecordId, *const Contents)> = BTreeSet::new();
+    let mut is_new = |vault, id, contents| seen.insert((vault, id, Arc::as_ptr(contents)));
     for (at, entry) in evidence.history.iter().enumerate() {
         match (&entry.fact, entry.node) {
             (Fact::Persisted { changes, .. }, Node::Device(device)) => {
@@ -28,13 +27,15 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 for change in changes {
                     if let Change::Record(id, Some(contents))
                     | Change::Mirror(_, id, Some((_, Some(contents)))) = change
-                        && is_new(contents)
+                        && is_new(vault, *id, contents)
                     {
                         check(evidence, findings, at, (vault, *id), &contents.cells);
                     }
                 }
             }
-            (Fact::Committed { vault, id, contents: Some(contents), .. }, _) => {
+            (Fact::Committed { vault, id, contents: Some(contents), .. }, _)
+                if is_new(*vault, *id, contents) =>
+            {
                 check(evidence, findings, at, (*vault, *id), &contents.cells);
             }
             (Fact::Answered(_, Answered::Read(shown)), Node::Device(device)) => {

@@ -3,13 +3,14 @@
 //!
 //! Wrong by the rules are: a field that does not exist or does not hold such a value; a sign-out
 //! while a remote lacks something; anything but a sign-in where nobody is signed in. An operation
-//! before the gate of a login opens waits for it.
+//! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
 use engine::device::Reason;
 use engine::id::{DeviceId, FieldId, RecordId, VaultId};
 use engine::record::Value;
 use engine::schema::{self, Holds};
 
+use super::Incurable;
 use super::Invariant::RefusalsHaveReasons;
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
@@ -110,7 +111,9 @@ fn has_unsent(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     }) || disk.sealed.values().any(|line| line.at(at).is_some_and(Option::is_some))
 }
 
-/// A device that died, or was cut off to the end, need not answer.
+/// A device that died, or is gone, need not answer. A new key needs the remotes, and everything to
+/// be open: whatever is in the way of that to the end excuses it. Nothing else waits for a remote
+/// longer than the patience of a login.
 fn may_be_silent(evidence: &Evidence<'_>, op: &Op) -> bool {
     let end = evidence.history.len();
     let vault = evidence.vault(op.device);
@@ -124,10 +127,18 @@ fn may_be_silent(evidence: &Evidence<'_>, op: &Op) -> bool {
                     | Fact::Panicked(_)
             )
     });
-    died || !evidence.is_core(op.device)
-        || evidence.brief.incurable.iter().any(
-            |incurable| matches!(incurable, super::Incurable::Row(_, whose, _) if *whose == vault),
-        )
+    if died || evidence.brief.incurable.contains(&Incurable::Device(op.device)) {
+        return true;
+    }
+    if !matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey)) {
+        return false;
+    }
+    !evidence.is_core(op.device)
+        || evidence
+            .brief
+            .incurable
+            .iter()
+            .any(|incurable| matches!(incurable, Incurable::Row(_, whose, _) if *whose == vault))
         || evidence.spells.iter().any(|spell| {
             spell.to.is_none()
                 && spell.overlaps(op.asked, end)
@@ -201,7 +212,7 @@ pub(super) fn is_of_device(trouble: &Trouble, device: DeviceId) -> bool {
 }
 
 /// Can a fault stand between this device and its remotes?
-fn is_on_path(trouble: &Trouble, device: DeviceId, vault: VaultId) -> bool {
+pub(super) fn is_on_path(trouble: &Trouble, device: DeviceId, vault: VaultId) -> bool {
     let node = Node::Device(device);
     match trouble {
         Trouble::Cut(from, to) => *from == node || *to == node,

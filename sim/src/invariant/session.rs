@@ -34,12 +34,15 @@ impl Sessions {
         let mut logins: BTreeMap<DeviceId, Login> = BTreeMap::new();
         for (at, entry) in evidence.history.iter().enumerate() {
             let Node::Device(device) = entry.node else { continue };
-            let now = sessions.at(device, at);
+            if matches!(entry.fact, Fact::Sent { .. } | Fact::Delivered { .. } | Fact::Lost { .. })
+            {
+                continue; // Most facts are of messages, and those tell nothing of a session.
+            }
+            let line = sessions.0.entry(device).or_default();
+            let now = line.last().map_or(Session::Out, |(_, session)| *session);
             let login = logins.entry(device).or_default();
             login.hear(now, &entry.fact);
-            if let Some(next) = next(now, at, &entry.fact, login) {
-                sessions.0.entry(device).or_default().push((at, next));
-            }
+            line.extend(next(now, at, &entry.fact, login).map(|next| (at, next)));
         }
         sessions
     }

@@ -7,9 +7,7 @@ use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for step in &evidence.steps {
-        if !step.wipe {
-            check(evidence, findings, step);
-        }
+        check(evidence, findings, step);
     }
 }
 

@@ -8,7 +8,7 @@ use engine::seal::{Key, KeyName};
 use engine::time::{Span, Time};
 
 use super::{Event, World, skipped};
-use crate::history::{Answered, Asked, Fact, WriteKind};
+use crate::history::{Asked, Fact};
 use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Node, SpanRange};
 use crate::post::{self, Body, Envelope, Fate, Mail};
@@ -90,11 +90,6 @@ impl World<'_> {
     /// Notes what a user said or heard, and what follows from it outside of the device.
     fn heed(&mut self, device: DeviceId, fact: Fact) {
         let signs_in = matches!(fact, Fact::Asked(_, Asked::SignIn));
-        if let Fact::Asked(_, Asked::Write { kind: WriteKind::Increment, token, .. }) = &fact {
-            self.site_mut(device).counted.push(*token);
-        } else if let Fact::Answered(_, Answered::SignedOut) = &fact {
-            self.site_mut(device).counted.clear();
-        }
         self.note(Node::Device(device), fact);
         if signs_in {
             self.send_keys(device);

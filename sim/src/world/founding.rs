@@ -200,6 +200,5 @@ fn site(id: engine::id::DeviceId, device: &DevicePlan, install: u64, image: Snap
         troubles: Vec::new(),
         image: None,
         sign_in: SignInDesk::default(),
-        counted: Vec::new(),
     }
 }

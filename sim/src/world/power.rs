@@ -42,7 +42,6 @@ impl World<'_> {
             life: self.site(device).incarnation,
             snapshot,
             needle: self.needle,
-            counted: self.site(device).counted.clone(),
         };
         let index = usize::from(device.0);
         let fresh = first_life && matches!(self.plan.devices[index].start, plan::Start::Fresh(_));

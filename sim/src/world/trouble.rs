@@ -27,6 +27,8 @@ pub(super) struct Scars {
     pub(super) unlisted: BTreeSet<(Remote, VaultId)>,
     /// Rows that nobody can put right.
     pub(super) rows: BTreeSet<(Remote, VaultId, RecordId)>,
+    /// Rows damaged for good, which whoever still knows what their tag stands for can put back.
+    mendable: BTreeSet<(Remote, VaultId, RecordId)>,
     /// Rows that were damaged, for however long. Somebody who could not open one may have put the
     /// damaged copy back after the remote had lost it.
     damaged: BTreeSet<(Remote, VaultId, RecordId)>,
@@ -198,7 +200,6 @@ impl World<'_> {
         let installs = site.installs;
         site.disk = Disk::new(site.image.clone().expect("it was looked for before"));
         (site.kept, site.boot) = (0, boot);
-        site.counted.clear();
         let install = self.draw("install").and(u64::from(device.0)).and(installs).value();
         self.site_mut(device).install = install;
     }
@@ -216,15 +217,16 @@ impl World<'_> {
             Some(_) | None => return,
         };
         self.scars.unlisted.insert((remote, vault));
-        let mendable = matches!(fault, Fault::CorruptRow(_, _, _, None, _))
-            && self.somebody_mirrors(remote, vault, id);
-        if forever && !mendable {
-            self.scars.rows.insert((remote, vault, id));
+        if !forever {
+            return;
         }
+        let mendable = matches!(fault, Fault::CorruptRow(_, _, _, None, _));
+        let rows = if mendable { &mut self.scars.mendable } else { &mut self.scars.rows };
+        rows.insert((remote, vault, id));
     }
 
-    /// Does a device hold what a remote has stored of a record, and under the same tag? Then it can
-    /// put it back.
+    /// Does a device know what a remote's tag of a record stands for? Then it puts that back, if what
+    /// is stored is damaged.
     fn somebody_mirrors(&self, remote: Remote, vault: VaultId, id: RecordId) -> bool {
         let Some(place) = self.place(remote) else { return false };
         let double = self.doubles[place].lock().expect("no double has panicked");
@@ -235,8 +237,7 @@ impl World<'_> {
         self.devices_of(vault).into_iter().any(|device| {
             let site = self.site(device);
             let mirror = site.disk.image().get(&StoreKey::Mirror(remote, id));
-            site.state != State::Gone
-                && mirror.is_some_and(|held| held.tag == row.tag.0 && !held.bytes.is_empty())
+            site.state != State::Gone && mirror.is_some_and(|held| held.tag == row.tag.0)
         })
     }
 
@@ -325,7 +326,10 @@ impl World<'_> {
     pub(super) fn incurable_rows(&self) -> BTreeSet<(Remote, VaultId, RecordId)> {
         let spoilt = |row: &&(Remote, VaultId, RecordId)| self.is_spoilt(**row);
         let spoilt = self.scars.damaged.iter().filter(spoilt);
-        self.scars.rows.iter().chain(spoilt).copied().collect()
+        let nobody =
+            |row: &&(Remote, VaultId, RecordId)| !self.somebody_mirrors(row.0, row.1, row.2);
+        let unmended = self.scars.mendable.iter().filter(nobody);
+        self.scars.rows.iter().chain(spoilt).chain(unmended).copied().collect()
     }
 
     /// Is what is stored here damaged itself, and under a tag that nobody can put right?

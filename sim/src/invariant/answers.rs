@@ -1,0 +1,257 @@
+//! INV-30 `outcomes-are-honest`, about the form of answers: an answer fits its question and comes
+//! once; and a save that was done in part says of each row how it went, and is believed.
+//!
+//! A row that a save does not name as refused is stored. A row that was refused is not booked from
+//! that answer, unless the answer brought along what the remote holds instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::id::{DeviceId, OpId, RecordId, Remote};
+use engine::remote::CallId;
+
+use super::Invariant::OutcomesAreHonest;
+use super::evidence::Evidence;
+use super::findings::{About, Findings};
+use crate::history::{Answered, Asked, BlobId, Change, Fact, Refused};
+use crate::plan::{Node, Parcel};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut asked: BTreeMap<(DeviceId, OpId), Question<'_>> = BTreeMap::new();
+    let mut saves = Saves::default();
+    for (at, entry) in evidence.history.iter().enumerate() {
+        match (&entry.fact, entry.node) {
+            (Fact::Committed { blob, .. }, _) => {
+                saves.stored.insert(*blob);
+            }
+            (Fact::Asked(op, question), Node::Device(device)) => {
+                asked.insert((device, *op), Question { at, asked: question, answered: None });
+            }
+            (Fact::Answered(op, answer), Node::Device(device)) => {
+                let question = asked.get_mut(&(device, *op));
+                is_an_answer(evidence, findings, at, question, answer);
+            }
+            (Fact::Started { .. }, Node::Device(device)) => saves.forget(device),
+            (Fact::Sent { to: Node::Remote(remote), letter, rows, .. }, Node::Device(device))
+                if letter.parcel == Parcel::Push && !letter.answer =>
+            {
+                saves.sent.insert((device, *remote, letter.call), (at, rows));
+            }
+            (
+                Fact::Delivered { from: Node::Remote(remote), letter, refused, rows_refused },
+                Node::Device(device),
+            ) => {
+                saves.refused.remove(&device);
+                if letter.parcel == Parcel::Push && letter.answer && refused.is_none() {
+                    let save = (device, *remote, letter.call);
+                    saves.answered(evidence, findings, at, save, rows_refused);
+                }
+            }
+            (Fact::Persisted { changes, .. }, Node::Device(device)) => {
+                if let Some(refused) = saves.refused.remove(&device) {
+                    refused.is_believed(evidence, findings, at, changes);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What was asked, and what became of it.
+#[derive(Debug)]
+struct Question<'e> {
+    at: usize,
+    asked: &'e Asked,
+    answered: Option<usize>,
+}
+
+fn is_an_answer(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    at: usize,
+    question: Option<&mut Question<'_>>,
+    answer: &Answered,
+) {
+    let (site, what, with) = match question {
+        None => ("never-asked", "answers what nobody had asked", None),
+        Some(Question { answered: Some(first), .. }) => {
+            ("answered-twice", "was given a second time", Some(*first))
+        }
+        Some(question) => {
+            question.answered = Some(at);
+            if fits(question.asked, answer) {
+                return;
+            }
+            ("answers-another-question", "does not fit its question", Some(question.at))
+        }
+    };
+    let message = format!("An answer {what}.");
+    let place = (OutcomesAreHonest, site);
+    findings.report(evidence, place, at, About::default(), message, with);
+}
+
+/// A refusal fits every question but those that cannot fail.
+fn fits(asked: &Asked, answer: &Answered) -> bool {
+    match (asked, answer) {
+        (Asked::Read { id, .. }, Answered::Read(shown)) => shown.id == *id,
+        (Asked::List, Answered::Listed(_))
+        | (Asked::Write { .. }, Answered::Saved)
+        | (Asked::SignIn, Answered::SignedIn { .. })
+        | (Asked::SignOut, Answered::SignedOut)
+        | (Asked::RotateKey, Answered::Rotated)
+        | (Asked::Register(..), Answered::Registered)
+        | (Asked::Sync, Answered::Syncing)
+        | (Asked::Status, Answered::Status(_)) => true,
+        (asked, Answered::Refused(_)) => !matches!(asked, Asked::Register(..) | Asked::Status),
+        (
+            _,
+            Answered::Read(_)
+            | Answered::Listed(_)
+            | Answered::Saved
+            | Answered::SignedIn { .. }
+            | Answered::SignedOut
+            | Answered::Rotated
+            | Answered::Registered
+            | Answered::Syncing
+            | Answered::Status(_),
+        ) => false,
+    }
+}
+
+type Rows<'e> = (usize, &'e [(RecordId, BlobId)]);
+
+/// The saves under way.
+#[derive(Debug, Default)]
+struct Saves<'e> {
+    stored: BTreeSet<BlobId>,
+    sent: BTreeMap<(DeviceId, Remote, CallId), Rows<'e>>,
+    /// What the answer that each device handled last had refused, until it commits.
+    refused: BTreeMap<DeviceId, RefusedRows<'e>>,
+}
+
+/// The rows that an answer refused.
+#[derive(Clone, Copy, Debug)]
+struct RefusedRows<'e> {
+    at: usize,
+    remote: Remote,
+    rows: &'e [(RecordId, Refused)],
+}
+
+impl<'e> Saves<'e> {
+    /// A new life counts its requests anew.
+    fn forget(&mut self, device: DeviceId) {
+        self.sent.retain(|save, _| save.0 != device);
+        self.refused.remove(&device);
+    }
+
+    /// A late or second answer tells the same, and is none to the device.
+    fn answered(
+        &mut self,
+        evidence: &Evidence<'_>,
+        findings: &mut Findings,
+        at: usize,
+        save: (DeviceId, Remote, CallId),
+        refused: &'e [(RecordId, Refused)],
+    ) {
+        let Some((sent, rows)) = self.sent.remove(&save) else { return };
+        let named = |id: RecordId| refused.iter().any(|(refused, _)| *refused == id);
+        for (id, blob) in rows {
+            if !named(*id) && !self.stored.contains(blob) {
+                let message = format!("{id} was not named as refused, and is not stored.");
+                let place = (OutcomesAreHonest, "saved-and-not-stored");
+                findings.report(evidence, place, at, About::record(*id), message, [sent]);
+            }
+        }
+        if let Some((id, _)) =
+            refused.iter().find(|(id, _)| !rows.iter().any(|(sent, _)| sent == id))
+        {
+            let message = format!("{id} was refused and had not been sent.");
+            let place = (OutcomesAreHonest, "refused-and-not-sent");
+            findings.report(evidence, place, at, About::record(*id), message, [sent]);
+        }
+        self.refused.insert(save.0, RefusedRows { at, remote: save.1, rows: refused });
+    }
+}
+
+impl RefusedRows<'_> {
+    fn is_believed(
+        &self,
+        evidence: &Evidence<'_>,
+        findings: &mut Findings,
+        at: usize,
+        changes: &[Change],
+    ) {
+        if evidence.time(at) != evidence.time(self.at) {
+            return;
+        }
+        for change in changes {
+            let Change::Mirror(remote, id, Some(_)) = change else { continue };
+            let refused = |(row, why): &(RecordId, Refused)| row == id && *why != Refused::Changed;
+            if *remote == self.remote && self.rows.iter().any(refused) {
+                let message = format!("{id} was refused and booked as saved.");
+                let place = (OutcomesAreHonest, "refused-and-booked");
+                findings.report(evidence, place, at, About::record(*id), message, [self.at]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::id::Remote;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE, PHOTO};
+    use crate::history::{Answered, Asked, Change, Refused};
+
+    fn sites(case: &Case) -> Vec<&'static str> {
+        case.violations().iter().map(|violation| violation.site).collect()
+    }
+
+    #[test]
+    fn an_answer_fits_its_question() {
+        let mut case = Case::new();
+        let op = case.asks(PHONE, Asked::List);
+        case.answers(PHONE, op, Answered::Syncing);
+        assert_eq!(sites(&case), ["answers-another-question"]);
+    }
+
+    #[test]
+    fn an_answer_comes_once() {
+        let mut case = Case::new();
+        let op = case.asks(PHONE, Asked::Sync);
+        case.answers(PHONE, op, Answered::Syncing);
+        case.answers(PHONE, op, Answered::Syncing);
+        assert_eq!(sites(&case), ["answered-twice"]);
+    }
+
+    /// The phone wrote twice; of the second save the zone says this.
+    fn second_save(refused: &[Refused]) -> (Case, Change) {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let booked = case.mirrors(Remote::Zone, PHONE, MEAL);
+        case.edits(PHONE, MEAL, &[PHOTO]);
+        let letter = case.sends_save(Remote::Zone, PHONE, MEAL);
+        case.answers_save(Remote::Zone, PHONE, letter, MEAL, refused);
+        (case, booked)
+    }
+
+    #[test]
+    fn a_row_that_was_refused_is_not_booked() {
+        let (mut case, booked) = second_save(&[Refused::Rejected]);
+        case.persists(PHONE, vec![booked]);
+        assert_eq!(sites(&case), ["refused-and-booked"]);
+    }
+
+    #[test]
+    fn a_row_that_had_changed_is_booked_as_the_remote_has_it() {
+        let (mut case, booked) = second_save(&[Refused::Changed]);
+        case.persists(PHONE, vec![booked]);
+        case.passes();
+    }
+
+    #[test]
+    fn a_save_in_part_names_each_row_that_it_left_out() {
+        let (case, _) = second_save(&[]);
+        assert_eq!(sites(&case), ["saved-and-not-stored"]);
+    }
+}

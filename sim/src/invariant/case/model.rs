@@ -1,0 +1,64 @@
+//! What a case keeps of the world: a copy is the set of writes that it was made from, and holds
+//! those of their cells that none of them replaced.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engine::id::{FieldId, Token};
+use engine::remote::Tag;
+
+use super::{Case, W};
+use crate::history::Contents;
+
+/// A write as it was told.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) token: Token,
+    pub(super) fields: Vec<FieldId>,
+    pub(super) seen: Vec<(FieldId, Token)>,
+    pub(super) clears: bool,
+}
+
+/// A copy: what it was made from, and what it holds if that is a lie.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Copy {
+    pub(super) made: BTreeSet<W>,
+    pub(super) lie: Option<Arc<Contents>>,
+}
+
+/// A row of a remote.
+#[derive(Clone, Debug)]
+pub(super) struct StoredRow {
+    pub(super) pos: u64,
+    pub(super) tag: Tag,
+    pub(super) copy: Copy,
+}
+
+impl Case {
+    /// What a copy holds, by the rules: cells that no write in it replaced.
+    pub(super) fn contents(&self, copy: &Copy) -> Contents {
+        if let Some(lie) = &copy.lie {
+            return Contents::clone(lie);
+        }
+        let mut cells = Vec::new();
+        let mut live = false;
+        for &write in &copy.made {
+            let told = &self.told[write];
+            for &field in &told.fields {
+                let covers = |other: &&W| self.told[**other].seen.contains(&(field, told.token));
+                let by: Vec<_> = copy.made.iter().filter(covers).collect();
+                let is_delete = |other: &&W| self.told[**other].fields == [FieldId::HEADSTONE];
+                let replaced = by.iter().any(|other| {
+                    !is_delete(other)
+                        && (self.told[**other].clears || self.told[**other].fields.contains(&field))
+                });
+                if !replaced {
+                    cells.push((field, told.token));
+                    live |= field != FieldId::HEADSTONE && !by.iter().any(is_delete);
+                }
+            }
+        }
+        cells.sort_unstable();
+        Contents { live, cells }
+    }
+}

@@ -1,0 +1,356 @@
+//! INV-32 `refusals-have-reasons`, in time: what is answered late has something in its way for so
+//! long.
+//!
+//! Behind an open gate everything but a new key is answered before the device turns to anything
+//! else, whatever the remotes do. Behind a closed one it waits for the login, which ends with its
+//! patience at the latest. A new key needs both remotes; it may take as long as anything on the way
+//! to them is amiss, and what that leaves behind: a wait that a remote named, a retry at its cap,
+//! a credential to be asked for again.
+//!
+//! The device's own disk and its pauses count for as long as they are seen to last. Who died need
+//! not answer.
+
+use std::collections::BTreeMap;
+
+use engine::id::DeviceId;
+use engine::time::{Span, Time};
+
+use super::Invariant::RefusalsHaveReasons;
+use super::evidence::{Evidence, Op, Spell};
+use super::findings::{About, Findings};
+use super::reasons::is_on_path;
+use crate::history::{Answered, Asked, Boot, Change, Fact, Refused, Trouble};
+use crate::plan::{Node, Parcel};
+
+/// What a disk and a grain of time may add to any answer.
+const PROMPTNESS: Span = Span::from_secs(5);
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    nothing_is_passed_over(evidence, findings);
+    logins_end_with_their_patience(evidence, findings);
+    for op in evidence.ops.iter().filter(|op| is_rotation(evidence, op)) {
+        rotation_is_in_time(evidence, findings, op);
+    }
+}
+
+fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
+    matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey))
+}
+
+/// Where a device stands that nobody needs to guess about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Gate {
+    /// A login may be under way.
+    #[default]
+    Unclear,
+    Open,
+}
+
+/// A device does one thing after the other.
+fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut gates: BTreeMap<DeviceId, (Gate, Vec<usize>)> = BTreeMap::new();
+    let mut ops = evidence.ops.iter().enumerate().peekable();
+    for (at, entry) in evidence.history.iter().enumerate() {
+        let Node::Device(device) = entry.node else { continue };
+        let (gate, open) = gates.entry(device).or_default();
+        let turns = matches!(entry.fact, Fact::Asked(..) | Fact::Delivered { .. });
+        if turns {
+            for number in open.drain(..) {
+                let op = &evidence.ops[number];
+                if op.answered.is_none_or(|answered| answered > at) {
+                    let message = "A device turned to something else before it answered.".into();
+                    let place = (RefusalsHaveReasons, "passed-over");
+                    findings.report(evidence, place, at, About::default(), message, [op.asked]);
+                }
+            }
+        }
+        match &entry.fact {
+            Fact::Asked(_, asked) => {
+                let Some((number, _)) = ops.next_if(|(_, op)| op.asked == at) else { continue };
+                let waits = match asked {
+                    Asked::Register(..) | Asked::Status => false,
+                    Asked::SignIn | Asked::RotateKey => true,
+                    Asked::Read { .. }
+                    | Asked::List
+                    | Asked::Write { .. }
+                    | Asked::SignOut
+                    | Asked::Sync => *gate == Gate::Unclear,
+                };
+                if !waits {
+                    open.push(number);
+                }
+                if *asked == Asked::SignIn {
+                    *gate = Gate::Unclear;
+                }
+            }
+            Fact::Answered(_, answer) => {
+                if let Some(next) = after(answer) {
+                    *gate = next;
+                }
+            }
+            Fact::Started { boot, holds, .. } => {
+                open.clear();
+                let has_key = holds.iter().any(|change| *change == Change::Key(true));
+                match boot {
+                    Boot::First if has_key => *gate = Gate::Open,
+                    // A gate that was open stays so.
+                    Boot::Restart => {}
+                    Boot::First | Boot::Restored | Boot::Cloned(_) => *gate = Gate::Unclear,
+                }
+            }
+            Fact::Killed { .. } | Fact::PersistFailed(_) | Fact::Panicked(_) => open.clear(),
+            Fact::Skipped(_)
+            | Fact::Persisted { .. }
+            | Fact::Durable(_)
+            | Fact::Sent { .. }
+            | Fact::Delivered { .. }
+            | Fact::Lost { .. }
+            | Fact::Committed { .. }
+            | Fact::Removed { .. }
+            | Fact::Served { .. }
+            | Fact::Declined(..)
+            | Fact::Faulted(_)
+            | Fact::Ended(_)
+            | Fact::Healed
+            | Fact::Settled { .. }
+            | Fact::Found { .. } => {}
+        }
+    }
+}
+
+/// What an answer tells of the gate.
+fn after(answer: &Answered) -> Option<Gate> {
+    match answer {
+        Answered::SignedIn { .. } => Some(Gate::Open),
+        Answered::SignedOut => Some(Gate::Unclear),
+        Answered::Read(_)
+        | Answered::Listed(_)
+        | Answered::Saved
+        | Answered::Rotated
+        | Answered::Registered
+        | Answered::Syncing
+        | Answered::Status(_)
+        | Answered::Refused(_) => None,
+    }
+}
+
+/// Since when a device has had time to open its gate.
+fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut began: BTreeMap<DeviceId, Vec<usize>> = BTreeMap::new();
+    for (at, entry) in evidence.history.iter().enumerate() {
+        if let (Node::Device(device), Fact::Started { .. } | Fact::Asked(_, Asked::SignIn)) =
+            (entry.node, &entry.fact)
+        {
+            began.entry(device).or_default().push(at);
+        }
+    }
+    let patience = evidence.brief.timing.login_patience + PROMPTNESS;
+    for op in evidence.ops.iter().filter(|op| !is_rotation(evidence, op)) {
+        let Some(answered) = op.answered else { continue };
+        if evidence.time(answered) - evidence.time(op.asked) <= patience {
+            continue;
+        }
+        let logins = began.get(&op.device).map_or(&[][..], Vec::as_slice);
+        let login = logins[..logins.partition_point(|at| *at < answered)].last();
+        let from = login.map_or(op.asked, |login| op.asked.max(*login));
+        let took = evidence.time(answered) - evidence.time(from);
+        if took > patience + stood_still(evidence, op.device, from, answered) {
+            let message = format!(
+                "A request was answered only after {} ms, with nothing in its way.",
+                took.0
+            );
+            let place = (RefusalsHaveReasons, "answered-late");
+            findings.report(evidence, place, answered, About::default(), message, [from]);
+        }
+    }
+}
+
+/// For how long a device paused or waited for its disk.
+fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize) -> Span {
+    let mut stood = Span::ZERO;
+    for spell in &evidence.spells {
+        if spell.trouble == Trouble::Pause(device) && spell.overlaps(from, to) {
+            let (from, to) = (spell.from.max(from), spell.to.map_or(to, |end| end.min(to)));
+            stood = stood + (evidence.time(to) - evidence.time(from));
+        }
+    }
+    let mut waits: Option<usize> = None;
+    for (at, entry) in evidence.history.iter().enumerate().take(to + 1).skip(from) {
+        match &entry.fact {
+            Fact::Persisted { sync: true, .. } if entry.node == Node::Device(device) => {
+                waits.get_or_insert(at);
+            }
+            Fact::Durable(_) if entry.node == Node::Device(device) => {
+                if let Some(since) = waits.take() {
+                    stood = stood + (evidence.time(at) - evidence.time(since));
+                }
+            }
+            _ => {}
+        }
+    }
+    stood
+}
+
+/// A new key is made within its bound of undisturbed time.
+fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Op) {
+    let Some(answered) = op.answered else { return };
+    let timing = &evidence.brief.timing;
+    let retry = timing.timeout + timing.retry_cap;
+    let rows: usize = evidence.books.iter().map(|book| book.rows.len()).sum();
+    let pages = Span(timing.timeout.0 * (rows as u64 / u64::from(timing.page.max(1)) + 2));
+    let bound = retry + retry + pages + timing.pull_every + PROMPTNESS;
+    let (from, to) = (evidence.time(op.asked), evidence.time(answered));
+    if to - from <= bound {
+        return;
+    }
+    let mut disturbed = disturbances(evidence, op.device, op.asked, answered);
+    disturbed.sort_unstable();
+    let mut quiet_from = from;
+    for (start, end) in disturbed {
+        if start.min(to) > quiet_from && start.min(to) - quiet_from > bound {
+            break;
+        }
+        quiet_from = quiet_from.max(end);
+    }
+    if quiet_from < to && to - quiet_from > bound {
+        let message = format!("A new key took {} ms, with nothing in its way.", (to - from).0);
+        let place = (RefusalsHaveReasons, "answered-late");
+        findings.report(evidence, place, answered, About::default(), message, [op.asked]);
+    }
+}
+
+/// When anything was amiss between a device and its remotes, with what that left behind.
+fn disturbances(
+    evidence: &Evidence<'_>,
+    device: DeviceId,
+    from: usize,
+    to: usize,
+) -> Vec<(Time, Time)> {
+    let timing = &evidence.brief.timing;
+    let retry = timing.timeout + timing.retry_cap;
+    let vault = evidence.vault(device);
+    let on_path = |spell: &&Spell| {
+        is_on_path(&spell.trouble, device, vault)
+            // What it left behind may reach into the interval.
+            && spell.from <= to
+    };
+    let spells = evidence.spells.iter().filter(on_path).map(|spell| {
+        let named = match spell.trouble {
+            Trouble::Throttle(_, span) => span + Span(span.0 / 4),
+            _ => Span::ZERO,
+        };
+        let end = evidence.time(spell.to.unwrap_or(to));
+        (evidence.time(spell.from), end + named + retry)
+    });
+    let mut all: Vec<(Time, Time)> = spells.collect();
+    let mut sealed: Option<Time> = None;
+    for (at, entry) in evidence.history.iter().enumerate().take(to + 1) {
+        if let (Fact::Persisted { .. }, true) = (&entry.fact, entry.node == Node::Device(device)) {
+            let is_sealed = evidence.disk(device).sealed.values();
+            let is_sealed =
+                is_sealed.into_iter().any(|line| line.at(at).is_some_and(Option::is_some));
+            match (is_sealed, sealed) {
+                (true, None) => sealed = Some(entry.at),
+                (false, Some(since)) => {
+                    all.push((since, entry.at + retry));
+                    sealed = None;
+                }
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
+        if at < from {
+            continue;
+        }
+        let left = match &entry.fact {
+            Fact::Lost { to, letter, .. }
+                if letter.parcel != Parcel::Hint
+                    && (entry.node == Node::Device(device) || *to == Node::Device(device)) =>
+            {
+                retry
+            }
+            Fact::Delivered { refused: Some(why), .. } if entry.node == Node::Device(device) => {
+                match why {
+                    Refused::RateLimited(span) | Refused::Unavailable(Some(span)) => {
+                        *span + Span(span.0 / 4) + retry
+                    }
+                    Refused::Unavailable(None)
+                    | Refused::CursorExpired
+                    | Refused::ZoneNotFound(_)
+                    | Refused::LimitExceeded
+                    | Refused::NotAuthenticated
+                    | Refused::Changed
+                    | Refused::UnknownItem
+                    | Refused::Exists
+                    | Refused::NoRowMatched
+                    | Refused::BatchFailed
+                    | Refused::Rejected => retry + retry,
+                }
+            }
+            Fact::Asked(_, Asked::SignIn) if entry.node == Node::Device(device) => {
+                timing.login_patience + retry
+            }
+            _ => continue,
+        };
+        all.push((entry.at, entry.at + left));
+    }
+    all.extend(sealed.map(|since| (since, evidence.time(to))));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::id::Remote;
+
+    use super::super::case::{Case, KCAL, MEAL, PHONE};
+    use crate::history::{Answered, Asked, Fact, Trouble};
+
+    fn sites(case: &Case) -> Vec<&'static str> {
+        case.violations().iter().map(|violation| violation.site).collect()
+    }
+
+    #[test]
+    fn an_outage_is_no_reason_not_to_answer_behind_an_open_gate() {
+        let mut case = Case::new();
+        case.fact(Remote::Zone, Fact::Faulted(Trouble::Outage(Remote::Zone)));
+        let op = case.asks(PHONE, Asked::List);
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.answers(PHONE, op, Answered::Listed(Vec::new()));
+        assert_eq!(sites(&case), ["passed-over"]);
+    }
+
+    #[test]
+    fn an_outage_is_no_reason_for_a_login_to_outlast_its_patience() {
+        let mut case = Case::new();
+        case.fact(Remote::Zone, Fact::Faulted(Trouble::Outage(Remote::Zone)));
+        let op = case.asks(PHONE, Asked::SignIn);
+        case.wait(30_000);
+        case.answers(PHONE, op, Answered::SignedIn { partial: true });
+        assert_eq!(sites(&case), ["answered-late"]);
+    }
+
+    #[test]
+    fn a_paused_device_answers_when_it_goes_on() {
+        let mut case = Case::new();
+        let op = case.asks(PHONE, Asked::SignIn);
+        case.fact(PHONE, Fact::Faulted(Trouble::Pause(PHONE)));
+        case.wait(30_000);
+        case.fact(PHONE, Fact::Ended(Trouble::Pause(PHONE)));
+        case.answers(PHONE, op, Answered::SignedIn { partial: true });
+        case.passes();
+    }
+
+    #[test]
+    fn a_new_key_waits_for_an_outage_to_end_and_not_much_longer() {
+        let outage = Trouble::Outage(Remote::Rows);
+        for (millis, late) in [(60_000, false), (900_000, true)] {
+            let mut case = Case::new();
+            let op = case.asks(PHONE, Asked::RotateKey);
+            case.fact(Remote::Rows, Fact::Faulted(outage.clone()));
+            case.wait(3_600_000);
+            case.fact(Remote::Rows, Fact::Ended(outage.clone()));
+            case.wait(millis);
+            case.answers(PHONE, op, Answered::Rotated);
+            assert_eq!(sites(&case), if late { vec!["answered-late"] } else { vec![] });
+        }
+    }
+}
