@@ -1,7 +1,7 @@
 //! Keys of the vault: those that arrive, and those that this device makes.
 
 use super::{Answer, Device, Output};
-use crate::id::{OpId, ReplicaId};
+use crate::id::OpId;
 use crate::point::Point;
 use crate::seal::{Key, KeyName};
 use crate::time::{Now, Time};
@@ -60,9 +60,8 @@ impl Device {
             return;
         }
         let generation = self.store.keyring().current().map_or(0, |name| name.generation) + 1;
-        // Not the replica's own name: a crash may forget a key that the keychain has, and another key
-        // must not go by the same name.
-        let name = KeyName { generation, replica: ReplicaId(self.entropy.next_u64()) };
+        // A crash may forget a key that the keychain has, and the next one must not go by its name.
+        let name = KeyName { generation, draw: self.entropy.next_u64() };
         let key = Key(self.entropy.bytes());
         rotation.made = Some((name, key.clone()));
         self.following.push(Output::StoreKey(name, key));

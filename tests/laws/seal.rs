@@ -15,8 +15,8 @@ use crate::laws::drawn;
 
 const VAULT: VaultId = VaultId(3);
 const ROW: RecordId = RecordId { kind: Kind::Meal, key: 42 };
-const FIRST: KeyName = KeyName { generation: 1, replica: ReplicaId(7) };
-const SECOND: KeyName = KeyName { generation: 2, replica: ReplicaId(5) };
+const FIRST: KeyName = KeyName { generation: 1, draw: 7 };
+const SECOND: KeyName = KeyName { generation: 2, draw: 5 };
 
 fn key(byte: u8) -> Key {
     Key([byte; 32])
@@ -29,7 +29,7 @@ fn ring(keys: &[(KeyName, Key)], memo: Option<&Memo>) -> Keyring {
 fn record(text: &str) -> Encoded {
     let mut record = Record::default();
     let payload = Payload { token: Token([9; 16]), value: Value::Text(text.to_owned()) };
-    let dot = Dot { replica: ReplicaId(7), n: 1 };
+    let dot = Dot { draw: 7, n: 1 };
     record.write(&Handle::blind(), dot, Hlc { wall: 1, count: 0 }, [(FieldId(0), payload)]);
     Encoded::new(record)
 }
