@@ -29,7 +29,7 @@ fn ring(keys: &[(KeyName, Key)], memo: Option<&Memo>) -> Keyring {
 fn record(text: &str) -> Encoded {
     let mut record = Record::default();
     let payload = Payload { token: Token([9; 16]), value: Value::Text(text.to_owned()) };
-    let dot = Dot { draw: 7, n: 1 };
+    let dot = Dot { replica: ReplicaId(7), n: 1 };
     record.write(&Handle::blind(), dot, Hlc { wall: 1, count: 0 }, [(FieldId(0), payload)]);
     Encoded::new(record)
 }
@@ -62,7 +62,7 @@ fn every_flipped_bit_and_every_cut_fails_to_open() {
 fn a_blob_under_another_known_key_name_fails_even_if_the_key_is_the_same() {
     let (_, blob) = sealed();
     let ring = ring(&[(FIRST, key(1)), (SECOND, key(1))], None);
-    let renamed = [&SECOND.generation.to_be_bytes()[..], &SECOND.replica.0.to_be_bytes()].concat();
+    let renamed = [&SECOND.generation.to_be_bytes()[..], &SECOND.draw.to_be_bytes()].concat();
     let moved: Bytes = [&renamed[..], &blob[renamed.len()..]].concat().into();
     assert_eq!(KeyName::of_blob(&moved), Some(SECOND));
     assert_eq!(ring.open(VAULT, ROW, &moved), Err(OpenError::Corrupt));
