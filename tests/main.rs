@@ -3,6 +3,7 @@
 mod cli;
 mod conformance;
 mod determinism;
+mod digests;
 mod laws;
 mod scenarios;
 mod tidy;
