@@ -44,7 +44,8 @@ fn shipped() -> Vec<Arc<Scenario>> {
             }
             let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name");
             let bytes = std::fs::read(&path).expect("it can be read");
-            let (scenario, _) = scenario::read(name, name, &bytes).expect("shipped files are right");
+            let (scenario, _) =
+                scenario::read(name, name, &bytes).expect("shipped files are right");
             scenarios.push(Arc::new(scenario));
         }
     }
@@ -74,9 +75,8 @@ fn measured() -> Digests {
 }
 
 fn printed(digests: &Digests) -> String {
-    let line = |((name, seed), digest): (&(String, u64), &String)| {
-        format!("{name} {seed} {digest}\n")
-    };
+    let line =
+        |((name, seed), digest): (&(String, u64), &String)| format!("{name} {seed} {digest}\n");
     digests.iter().map(line).collect()
 }
 
