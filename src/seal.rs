@@ -12,7 +12,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
-use crate::id::{RecordId, ReplicaId, VaultId};
+use crate::id::{RecordId, VaultId};
 use crate::record::{DecodeError, Encoded};
 
 /// The name of a key epoch. Two rotations at once give two keys; the later-ordered one is current.
@@ -20,8 +20,8 @@ use crate::record::{DecodeError, Encoded};
 pub struct KeyName {
     /// One more than the highest that the rotating device knew.
     pub generation: u32,
-    /// Who rotated.
-    pub replica: ReplicaId,
+    /// Drawn for each rotation, so that no two keys ever share a name.
+    pub draw: u64,
 }
 
 const NAME_LEN: usize = 12;
@@ -31,18 +31,15 @@ impl KeyName {
     fn to_bytes(self) -> [u8; NAME_LEN] {
         let mut bytes = [0; NAME_LEN];
         bytes[..4].copy_from_slice(&self.generation.to_be_bytes());
-        bytes[4..].copy_from_slice(&self.replica.0.to_be_bytes());
+        bytes[4..].copy_from_slice(&self.draw.to_be_bytes());
         bytes
     }
 
     /// The name that a blob bears, if it is long enough to bear one.
     pub fn of_blob(blob: &[u8]) -> Option<Self> {
         let (generation, rest) = blob.split_first_chunk::<4>()?;
-        let (replica, _) = rest.split_first_chunk::<8>()?;
-        Some(Self {
-            generation: u32::from_be_bytes(*generation),
-            replica: ReplicaId(u64::from_be_bytes(*replica)),
-        })
+        let (draw, _) = rest.split_first_chunk::<8>()?;
+        Some(Self { generation: u32::from_be_bytes(*generation), draw: u64::from_be_bytes(*draw) })
     }
 }
 

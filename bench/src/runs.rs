@@ -116,7 +116,7 @@ fn plans(path: &str, seeds: u32) -> Result<Vec<Plan>, String> {
 fn crypto_cost(size: usize) -> (f64, f64) {
     const ROUNDS: u32 = 2_000;
     let (vault, id) = (VaultId(1), RecordId { kind: Kind::Meal, key: 1 });
-    let name = KeyName { generation: 1, replica: ReplicaId(1) };
+    let name = KeyName { generation: 1, draw: 1 };
     let ring = Keyring::new([(name, Key([7; 32]))].into(), None);
     let mut record = Record::default();
     let value = Value::Text("x".repeat(size));

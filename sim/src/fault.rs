@@ -215,7 +215,12 @@ pub(crate) fn control(fault: &Fault, on: bool) -> Option<(Remote, Control)> {
 pub(crate) fn ending_control(ended: &Fault, others: &[Ongoing]) -> Option<(Remote, Control)> {
     let off = control(ended, false)?;
     let goes_on = others.iter().find(|other| control(&other.fault, false).as_ref() == Some(&off));
-    goes_on.map_or(Some(off), |other| control(&other.fault, true))
+    match goes_on {
+        None => Some(off),
+        // Damage is done once, when it begins: a row that was stored anew meanwhile stays mended.
+        Some(other) if matches!(other.fault, Fault::CorruptRow(..)) => None,
+        Some(other) => control(&other.fault, true),
+    }
 }
 
 /// A fault as the history has it, and the node that it befalls.

@@ -35,6 +35,8 @@ mod writes;
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod nearly;
+#[cfg(test)]
 mod necessity;
 
 use engine::device::Timing;

@@ -29,7 +29,7 @@ impl Keychain {
         };
         for user in 0..users {
             let user = UserId(u16::try_from(user).expect("a plan has few users"));
-            let name = KeyName { generation: 1, replica: founder(nature, user) };
+            let name = KeyName { generation: 1, draw: founder(nature, user).0 };
             let key = Draw::new(nature, "first key").and(u64::from(user.0)).bytes();
             keychain.accept(user, name, Key(key));
         }
@@ -152,7 +152,7 @@ mod tests {
         let id = RecordId { kind: engine::id::Kind::Meal, key: 1 };
         let record = Encoded::new(engine::record::Record::default());
         let old = keychain.seal(VaultId(0), id, &record, [1; 24]);
-        let newer = KeyName { generation: 2, replica: ReplicaId(9) };
+        let newer = KeyName { generation: 2, draw: 9 };
         keychain.accept(ANNA, newer, Key([7; 32]));
         let new = keychain.seal(VaultId(0), id, &record, [2; 24]);
         assert_eq!(KeyName::of_blob(&new), Some(newer));

@@ -60,7 +60,8 @@ impl Device {
             return;
         }
         let generation = self.store.keyring().current().map_or(0, |name| name.generation) + 1;
-        let name = KeyName { generation, replica: self.store.meta().replica };
+        // A crash may forget a key that the keychain has, and the next one must not go by its name.
+        let name = KeyName { generation, draw: self.entropy.next_u64() };
         let key = Key(self.entropy.bytes());
         rotation.made = Some((name, key.clone()));
         self.following.push(Output::StoreKey(name, key));

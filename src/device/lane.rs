@@ -354,7 +354,9 @@ impl Device {
             return;
         }
         let vault = self.vault();
-        let relist = self.lane(remote).is_some_and(|lane| lane.relist_due <= now.mono);
+        let relist = self
+            .lane(remote)
+            .is_some_and(|lane| lane.relist_due <= now.mono && lane.listing.is_none());
         if relist {
             self.start_listing(now, remote);
         }

@@ -31,16 +31,21 @@ impl Device {
     /// Begins a listing from the start: after a login, a new credential or a lost cursor, and from
     /// time to time. Rows that were hidden, or damaged in place, never come back in a feed.
     pub(super) fn start_listing(&mut self, now: Now, remote: Remote) {
-        let every = self.boot.timing.relist_every;
-        let relist_due = match self.boot.flaws.has(Flaw::Fb27) {
-            true => Time(u64::MAX),
-            false => now.mono + self.somewhat_less(every),
-        };
         self.store.set_cursor(remote, None);
         if let Some(lane) = self.lane(remote) {
             lane.listing = Some(Listing { began: now.mono, seen: BTreeSet::new() });
-            lane.relist_due = relist_due;
             lane.behind = true;
+        }
+    }
+
+    /// When the next listing is due. It counts from the end of the last one: a listing that takes
+    /// longer than the time between two must not be begun anew for ever.
+    fn plan_listing(&mut self, now: Now, remote: Remote) {
+        let every = self.boot.timing.relist_every;
+        let due = now.mono + self.somewhat_less(every);
+        let never = self.boot.flaws.has(Flaw::Fb27);
+        if let Some(lane) = self.lane(remote) {
+            lane.relist_due = if never { Time(u64::MAX) } else { due };
         }
     }
 
@@ -164,6 +169,7 @@ impl Device {
     /// row that is merely hidden will refuse that.
     fn end_listing(&mut self, now: Now, remote: Remote, seen: &BTreeSet<RecordId>) {
         self.reach(Point::ListingDone);
+        self.plan_listing(now, remote);
         let side = self.store.side(remote);
         let known = side.mirrors.keys().chain(side.sealed.keys());
         let missing: BTreeSet<_> = known.filter(|id| !seen.contains(id)).copied().collect();

@@ -364,7 +364,7 @@ fn an_outage_sometimes_says_when_to_come_back() {
 #[test]
 fn equal_contents_cannot_be_recognised_under_encryption() {
     let mut keys = Keyring::default();
-    let name = KeyName { generation: 1, replica: engine::id::ReplicaId(1) };
+    let name = KeyName { generation: 1, draw: 1 };
     keys.add(name, Key([1; 32]));
     let record = Encoded::new(Record::default());
     let mut lab = Lab::new(Remote::Zone);

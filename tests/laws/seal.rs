@@ -15,8 +15,8 @@ use crate::laws::drawn;
 
 const VAULT: VaultId = VaultId(3);
 const ROW: RecordId = RecordId { kind: Kind::Meal, key: 42 };
-const FIRST: KeyName = KeyName { generation: 1, replica: ReplicaId(7) };
-const SECOND: KeyName = KeyName { generation: 2, replica: ReplicaId(5) };
+const FIRST: KeyName = KeyName { generation: 1, draw: 7 };
+const SECOND: KeyName = KeyName { generation: 2, draw: 5 };
 
 fn key(byte: u8) -> Key {
     Key([byte; 32])
@@ -62,7 +62,7 @@ fn every_flipped_bit_and_every_cut_fails_to_open() {
 fn a_blob_under_another_known_key_name_fails_even_if_the_key_is_the_same() {
     let (_, blob) = sealed();
     let ring = ring(&[(FIRST, key(1)), (SECOND, key(1))], None);
-    let renamed = [&SECOND.generation.to_be_bytes()[..], &SECOND.replica.0.to_be_bytes()].concat();
+    let renamed = [&SECOND.generation.to_be_bytes()[..], &SECOND.draw.to_be_bytes()].concat();
     let moved: Bytes = [&renamed[..], &blob[renamed.len()..]].concat().into();
     assert_eq!(KeyName::of_blob(&moved), Some(SECOND));
     assert_eq!(ring.open(VAULT, ROW, &moved), Err(OpenError::Corrupt));

@@ -16,7 +16,7 @@ use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId,
 use engine::record::Value;
 use engine::time::{Span, Time};
 
-use self::model::{Copy, StoredRow, Told};
+use self::model::{Copy, Image, StoredRow, Told};
 use super::{Brief, Invariant, Violation, judge};
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Shown, WriteKind};
 use crate::plan::Node;
@@ -46,6 +46,7 @@ pub(super) struct Case {
     commits: BTreeMap<DeviceId, u32>,
     incarnations: BTreeMap<DeviceId, u16>,
     counter: u32,
+    images: BTreeMap<DeviceId, Image>,
 }
 
 impl Case {
@@ -77,6 +78,7 @@ impl Case {
             commits: BTreeMap::new(),
             incarnations: BTreeMap::new(),
             counter: 0,
+            images: BTreeMap::new(),
         };
         for device in [PHONE, TABLET, LAPTOP] {
             case.starts(device, Boot::First, 0, vec![Change::Key(true), Change::Meta]);

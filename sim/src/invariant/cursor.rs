@@ -22,6 +22,8 @@ use crate::plan::Node;
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let pages = pages(evidence);
     let mut reached = Reached::new();
+    // When the feed stood where the last durable cursor says: pages since then may lie between.
+    let mut since: BTreeMap<(DeviceId, Remote), usize> = BTreeMap::new();
     for advance in &evidence.advances {
         let line = reached.entry((advance.device, advance.remote)).or_default();
         let floor = line.last().copied().unwrap_or_default();
@@ -35,9 +37,12 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             (Some(_), None) => continue,
         };
         line.push(advance.at, now);
+        let stood = page.map_or(advance.at, |page| page.first);
+        let from = since.insert((advance.device, advance.remote), stood).unwrap_or(0);
+        let page = page.map(|page| Page { first: page.first.min(from), ..*page });
         if let Some(page) = page.filter(|_| !started) {
             for &(pos, vault, id) in passed(evidence, advance, floor, now) {
-                check(evidence, findings, advance, page, (pos, vault, id));
+                check(evidence, findings, advance, &page, (pos, vault, id));
             }
         }
     }

@@ -967,7 +967,7 @@ impl<'a> Scribe<'a> {
                 let row =
                     book.rows.get_mut(&(*vault, *id)).and_then(|versions| versions.last_mut());
                 if let Some(row) = row {
-                    let made_from = std::mem::take(&mut row.made_from);
+                    let made_from = row.made_from.clone();
                     self.destroy(at, *vault, *id, &made_from);
                 }
             }

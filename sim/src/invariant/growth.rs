@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use engine::id::{RecordId, Remote, Token, VaultId};
 
 use super::Invariant::GrowthIsBounded;
-use super::evidence::{Evidence, Look, Version};
+use super::evidence::{Evidence, Look, Spell, Version};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Change, Fact, Trouble};
 use crate::plan::Node;
@@ -87,18 +87,22 @@ fn says_the_same(old: &Version, new: &Version) -> bool {
     new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
 }
 
-/// Did damage befall a row between two saves of it?
+/// Did damage befall a row between two saves of it? When one of two such faults ends, the other goes
+/// on and damages it again. Both are told a little before they reach the remote.
 fn was_damaged(
     evidence: &Evidence<'_>,
     row: (Remote, VaultId, RecordId),
     old: &Version,
     new: &Version,
 ) -> bool {
-    evidence.spells.iter().any(|spell| {
-        matches!(spell.trouble, Trouble::CorruptRow(remote, vault, id, _) if (remote, vault, id) == row)
-            && spell.from > old.at
-            && spell.from < new.at
-    })
+    let of_row = |spell: &&Spell| matches!(spell.trouble, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
+    let spells: Vec<&Spell> = evidence.spells.iter().filter(of_row).collect();
+    let goes_on = |at: &usize| {
+        spells.iter().any(|other| other.from < *at && other.to.is_none_or(|end| end > *at))
+    };
+    let again = spells.iter().filter_map(|spell| spell.to).filter(goes_on);
+    let mut befell = spells.iter().map(|spell| spell.from).chain(again);
+    befell.any(|at| evidence.time(old.at) <= evidence.time(at) && at < new.at)
 }
 
 fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, look: &Look) {

@@ -16,10 +16,10 @@ use engine::id::DeviceId;
 use engine::time::{Span, Time};
 
 use super::Invariant::RefusalsHaveReasons;
-use super::evidence::{Evidence, Op, Spell};
+use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
 use super::reasons::is_on_path;
-use crate::history::{Answered, Asked, Boot, Change, Fact, Refused, Trouble};
+use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Refused, Trouble};
 use crate::plan::{Node, Parcel};
 
 /// What a disk and a grain of time may add to any answer.
@@ -90,7 +90,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             Fact::Started { boot, holds, .. } => {
                 open.clear();
-                let has_key = holds.iter().any(|change| *change == Change::Key(true));
+                let has_key = holds.contains(&Change::Key(true));
                 match boot {
                     Boot::First if has_key => *gate = Gate::Open,
                     // A gate that was open stays so.
@@ -172,18 +172,14 @@ fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize
             stood = stood + (evidence.time(to) - evidence.time(from));
         }
     }
-    let mut waits: Option<usize> = None;
-    for (at, entry) in evidence.history.iter().enumerate().take(to + 1).skip(from) {
-        match &entry.fact {
-            Fact::Persisted { sync: true, .. } if entry.node == Node::Device(device) => {
-                waits.get_or_insert(at);
-            }
-            Fact::Durable(_) if entry.node == Node::Device(device) => {
-                if let Some(since) = waits.take() {
-                    stood = stood + (evidence.time(at) - evidence.time(since));
-                }
-            }
-            _ => {}
+    let here = Node::Device(device);
+    let mut waits: Option<Time> = None;
+    for entry in evidence.history[from..=to].iter().filter(|entry| entry.node == here) {
+        if let Fact::Persisted { sync: true, .. } = entry.fact {
+            waits.get_or_insert(entry.at);
+        } else if let (Fact::Durable(_), Some(since)) = (&entry.fact, waits) {
+            stood = stood + (entry.at - since);
+            waits = None;
         }
     }
     stood
@@ -224,75 +220,77 @@ fn disturbances(
     from: usize,
     to: usize,
 ) -> Vec<(Time, Time)> {
+    let retry = evidence.brief.timing.timeout + evidence.brief.timing.retry_cap;
+    let vault = evidence.vault(device);
+    let mut all = Vec::new();
+    for spell in evidence.spells.iter().filter(|spell| spell.from <= to) {
+        if is_on_path(&spell.trouble, device, vault) {
+            let named = if let Trouble::Throttle(_, after) = spell.trouble {
+                named(after)
+            } else {
+                Span::ZERO
+            };
+            let end = evidence.time(spell.to.unwrap_or(to));
+            all.push((evidence.time(spell.from), end + named + retry));
+        }
+    }
+    for line in evidence.disk(device).sealed.values() {
+        let mut since = None;
+        for (moment, entry) in line.iter() {
+            match (entry, since) {
+                (Some(_), None) => since = Some(evidence.time(moment)),
+                (None, Some(start)) => {
+                    all.push((start, evidence.time(moment) + retry));
+                    since = None;
+                }
+                (Some(_), Some(_)) | (None, None) => {}
+            }
+        }
+        all.extend(since.map(|start| (start, evidence.time(to))));
+    }
+    for entry in &evidence.history[from..=to] {
+        if let Some(left) = leaves_behind(evidence, device, entry) {
+            all.push((entry.at, entry.at + left));
+        }
+    }
+    all
+}
+
+/// For how long a message that was lost, a refusal or a login keeps a device from its remotes.
+fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Option<Span> {
     let timing = &evidence.brief.timing;
     let retry = timing.timeout + timing.retry_cap;
-    let vault = evidence.vault(device);
-    let on_path = |spell: &&Spell| {
-        is_on_path(&spell.trouble, device, vault)
-            // What it left behind may reach into the interval.
-            && spell.from <= to
-    };
-    let spells = evidence.spells.iter().filter(on_path).map(|spell| {
-        let named = match spell.trouble {
-            Trouble::Throttle(_, span) => span + Span(span.0 / 4),
-            _ => Span::ZERO,
-        };
-        let end = evidence.time(spell.to.unwrap_or(to));
-        (evidence.time(spell.from), end + named + retry)
-    });
-    let mut all: Vec<(Time, Time)> = spells.collect();
-    let mut sealed: Option<Time> = None;
-    for (at, entry) in evidence.history.iter().enumerate().take(to + 1) {
-        if let (Fact::Persisted { .. }, true) = (&entry.fact, entry.node == Node::Device(device)) {
-            let is_sealed = evidence.disk(device).sealed.values();
-            let is_sealed =
-                is_sealed.into_iter().any(|line| line.at(at).is_some_and(Option::is_some));
-            match (is_sealed, sealed) {
-                (true, None) => sealed = Some(entry.at),
-                (false, Some(since)) => {
-                    all.push((since, entry.at + retry));
-                    sealed = None;
-                }
-                (true, Some(_)) | (false, None) => {}
-            }
-        }
-        if at < from {
-            continue;
-        }
-        let left = match &entry.fact {
-            Fact::Lost { to, letter, .. }
-                if letter.parcel != Parcel::Hint
-                    && (entry.node == Node::Device(device) || *to == Node::Device(device)) =>
-            {
-                retry
-            }
-            Fact::Delivered { refused: Some(why), .. } if entry.node == Node::Device(device) => {
-                match why {
-                    Refused::RateLimited(span) | Refused::Unavailable(Some(span)) => {
-                        *span + Span(span.0 / 4) + retry
-                    }
-                    Refused::Unavailable(None)
-                    | Refused::CursorExpired
-                    | Refused::ZoneNotFound(_)
-                    | Refused::LimitExceeded
-                    | Refused::NotAuthenticated
-                    | Refused::Changed
-                    | Refused::UnknownItem
-                    | Refused::Exists
-                    | Refused::NoRowMatched
-                    | Refused::BatchFailed
-                    | Refused::Rejected => retry + retry,
-                }
-            }
-            Fact::Asked(_, Asked::SignIn) if entry.node == Node::Device(device) => {
-                timing.login_patience + retry
-            }
-            _ => continue,
-        };
-        all.push((entry.at, entry.at + left));
+    let here = Node::Device(device);
+    if let Fact::Lost { to, letter, .. } = &entry.fact {
+        let own = entry.node == here || *to == here;
+        return (own && letter.parcel != Parcel::Hint).then_some(retry);
     }
-    all.extend(sealed.map(|since| (since, evidence.time(to))));
-    all
+    if entry.node != here {
+        return None;
+    }
+    if let Fact::Delivered { refused: Some(why), .. } = &entry.fact {
+        let after = match why {
+            Refused::RateLimited(after) | Refused::Unavailable(Some(after)) => named(*after),
+            Refused::Unavailable(None)
+            | Refused::CursorExpired
+            | Refused::ZoneNotFound(_)
+            | Refused::LimitExceeded
+            | Refused::NotAuthenticated
+            | Refused::Changed
+            | Refused::UnknownItem
+            | Refused::Exists
+            | Refused::NoRowMatched
+            | Refused::BatchFailed
+            | Refused::Rejected => retry,
+        };
+        return Some(after + retry);
+    }
+    matches!(entry.fact, Fact::Asked(_, Asked::SignIn)).then_some(timing.login_patience + retry)
+}
+
+/// A wait that a remote named, which may be stretched by a quarter.
+fn named(after: Span) -> Span {
+    after + Span(after.0 / 4)
 }
 
 #[cfg(test)]

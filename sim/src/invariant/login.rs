@@ -45,7 +45,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             Session::Resuming(asked) => {
                 unproven.entry(device).or_insert(asked);
             }
-            Session::Out | Session::SigningIn(_) | Session::In | Session::SigningOut => {}
+            Session::Out
+            | Session::SigningIn(_)
+            | Session::Unclear
+            | Session::In
+            | Session::SigningOut => {}
         }
         if !look.shown.partial
             && let Some(asked) = unproven.remove(&device)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::device::Reason;
 use engine::id::DeviceId;
 
 use super::evidence::Evidence;
@@ -18,6 +19,8 @@ pub(super) enum Session {
     /// A login was interrupted by a crash: the gate may open without an answer. The login was
     /// asked for there.
     Resuming(usize),
+    /// A sign-out was interrupted by a crash: it may have been done, or not.
+    Unclear,
     /// The gate is open.
     In,
     /// Somebody asked to sign out.
@@ -57,7 +60,7 @@ impl Sessions {
     /// May a device have been without a user at some moment of this interval?
     pub(super) fn may_be_out(&self, device: DeviceId, from: usize, to: usize) -> bool {
         let is_out = |session: Session| match session {
-            Session::Out | Session::SigningOut | Session::Resuming(_) => true,
+            Session::Out | Session::SigningOut | Session::Resuming(_) | Session::Unclear => true,
             Session::SigningIn(_) | Session::In => false,
         };
         is_out(self.at(device, from))
@@ -74,13 +77,21 @@ struct Login {
     /// The commit that it is part of.
     commit: Option<u32>,
     undone: bool,
+    /// Has a sign-out been asked for that is not answered?
+    leaving: bool,
 }
 
 impl Login {
     fn hear(&mut self, now: Session, fact: &Fact) {
+        match fact {
+            Fact::Asked(_, Asked::SignOut) => self.leaving = true,
+            Fact::Answered(_, Answered::SignedOut | Answered::Refused(Reason::Unsent(_)))
+            | Fact::Started { .. } => self.leaving = false,
+            _ => {}
+        }
         let signing_in = matches!(now, Session::SigningIn(_));
         if matches!(fact, Fact::Asked(_, Asked::SignIn)) && !signing_in {
-            *self = Self { before: Some(now), ..Self::default() };
+            *self = Self { before: Some(now), leaving: self.leaving, ..Self::default() };
         } else if let Fact::Persisted { commit, changes, .. } = fact
             && signing_in
             && changes.contains(&Change::Meta)
@@ -95,13 +106,15 @@ impl Login {
 fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> {
     match fact {
         Fact::Started { boot: Boot::Restart, .. } if login.undone => login.before,
-        Fact::Started { boot, holds, .. } => started(now, at, *boot, holds),
+        Fact::Started { boot, holds, .. } => started(now, *boot, holds),
         Fact::Asked(_, asked) => match (asked, now) {
             (Asked::SignIn, _) => Some(Session::SigningIn(at)),
             (Asked::SignOut, Session::In) => Some(Session::SigningOut),
             _ => None,
         },
         Fact::Answered(_, answer) => match (answer, now) {
+            // A sign-out that waited for the gate comes next.
+            (Answered::SignedIn { .. }, _) if login.leaving => Some(Session::SigningOut),
             (Answered::SignedIn { .. }, _) => Some(Session::In),
             (Answered::SignedOut, _) => Some(Session::Out),
             (Answered::Refused(_), Session::SigningOut) => Some(Session::In),
@@ -129,12 +142,14 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
 }
 
 /// A saved session outlives a crash; what was under way goes on without anybody to answer.
-fn started(now: Session, at: usize, boot: Boot, holds: &[Change]) -> Option<Session> {
+fn started(now: Session, boot: Boot, holds: &[Change]) -> Option<Session> {
     let has_key = holds.iter().any(|change| matches!(change, Change::Key(true)));
     match (boot, now) {
         (Boot::Restart, Session::SigningIn(asked)) => Some(Session::Resuming(asked)),
-        (Boot::Restart, Session::SigningOut) => Some(Session::Resuming(at)),
-        (Boot::Restart, Session::Out | Session::In | Session::Resuming(_)) => None,
+        (Boot::Restart, Session::SigningOut) => Some(Session::Unclear),
+        (Boot::Restart, Session::Out | Session::In | Session::Resuming(_) | Session::Unclear) => {
+            None
+        }
         (Boot::First | Boot::Restored | Boot::Cloned(_), _) => {
             Some(if has_key { Session::In } else { Session::Out })
         }

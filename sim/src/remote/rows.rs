@@ -378,7 +378,8 @@ impl Double for Rows {
     }
 
     fn control(&mut self, now: Time, control: &Control) {
-        self.commit_due(now);
+        // What happens to the world happens before all else of its millisecond.
+        self.commit_due(Time(now.0.saturating_sub(1)));
         match *control {
             Control::Outage(on) => self.front.outage = on,
             Control::Throttle(after) => self.front.throttle = after,

@@ -4,7 +4,7 @@
 use std::cell::LazyCell;
 use std::fmt;
 
-use engine::device::Unfinished;
+use engine::device::{StoreKey, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::time::{Span, Time};
 
@@ -253,12 +253,15 @@ impl World<'_> {
             return true;
         }
         // What a device has no key for stays sealed; what it has to send does not wait for that.
+        // Without any key at all there is nothing that it can send.
         let keyless = self.weather.holds_keys(device);
+        let mute = keyless && !site.disk.image().keys().any(|key| matches!(key, StoreKey::Key(_)));
         let vault = VaultId::from(site.user);
         for remote in self.plan.remotes.iter().map(|remote| remote.kind) {
             for &(id, why) in &standing.unfinished[remote.index()] {
                 let pending = Pending::Unfinished(device, remote, id, why);
-                let spared = spared((remote, vault, id)) || keyless && why == Unfinished::Sealed;
+                let spared =
+                    spared((remote, vault, id)) || mute || keyless && why == Unfinished::Sealed;
                 if !spared && report(pending) {
                     return true;
                 }

@@ -83,7 +83,7 @@ impl World<'_> {
         let draw = self
             .draw_for("keychain", device)
             .and(u64::from(name.generation))
-            .and(name.replica.0)
+            .and(name.draw)
             .and(self.now.0);
         let after = draw.span(self.plan.keychain);
         let arrival = Arrival::Input(Input::KeyArrived(name, key));

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engine::id::{DeviceId, FieldId, RecordId, Remote, VaultId};
-use engine::remote::{CallId, Cursor, Order, Policy, Tag};
+use engine::id::{DeviceId, FieldId, RecordId, Remote, Token, VaultId};
+use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 
-use super::model::{Copy, StoredRow};
+use super::model::{Copy, Image, StoredRow};
 use super::{Case, W};
 use crate::history::{
     Answered, Asked, BlobId, Boot, Change, Contents, Fact, Letter, Refused, Trouble,
@@ -83,6 +83,54 @@ impl Case {
         self.fact(device, Fact::Killed { keeps, between: false });
         self.starts(device, Boot::Restart, keeps, Vec::new());
         self.fact(device, Fact::Ended(Trouble::Crash(device)));
+    }
+
+    /// A backup of a device is made.
+    pub(in super::super) fn saves_image(&mut self, device: DeviceId) {
+        self.fact(device, Fact::Faulted(Trouble::SaveImage(device)));
+        let image = self.image(device);
+        self.images.insert(device, image);
+    }
+
+    /// A device is set back to its backup.
+    pub(in super::super) fn restores_image(&mut self, device: DeviceId) {
+        self.fact(device, Fact::Faulted(Trouble::RestoreImage(device)));
+        let image = self.images[&device].clone();
+        self.starts_on(device, Boot::Restored, image);
+    }
+
+    /// A new device starts on the disk of another.
+    pub(in super::super) fn clones(&mut self, from: DeviceId) -> DeviceId {
+        let to = DeviceId(u16::try_from(self.brief.devices.len()).expect("a case is small"));
+        self.brief.devices.push(self.brief.devices[usize::from(from.0)]);
+        self.fact(from, Fact::Faulted(Trouble::Clone(from, to)));
+        let image = self.image(from);
+        self.starts_on(to, Boot::Cloned(from), image);
+        to
+    }
+
+    fn image(&self, device: DeviceId) -> Image {
+        let copies = self.copies.iter().filter(|(key, _)| key.0 == device);
+        let cursors = self.cursors.iter().filter(|(key, _)| key.0 == device);
+        Image {
+            copies: copies.map(|(key, copy)| (key.1, copy.clone())).collect(),
+            cursors: cursors.map(|(key, at)| (key.1, *at)).collect(),
+        }
+    }
+
+    fn starts_on(&mut self, device: DeviceId, boot: Boot, image: Image) {
+        self.copies.retain(|key, _| key.0 != device);
+        self.cursors.retain(|key, _| key.0 != device);
+        let mut holds = vec![Change::Key(true), Change::Meta];
+        for (id, copy) in image.copies {
+            self.copies.insert((device, id), copy);
+            holds.push(self.record(device, id));
+        }
+        for (remote, at) in image.cursors {
+            self.cursors.insert((device, remote), at);
+            holds.push(Change::Cursor(remote, Some(Cursor::Token(at))));
+        }
+        self.starts(device, boot, 0, holds);
     }
 
     /// A device is gone for ever, by the plan.
@@ -292,6 +340,26 @@ impl Case {
         let record = self.record(device, id);
         let commit = self.hands_over(device, vec![record]);
         self.crashes(device, commit);
+    }
+
+    /// A device is told that the user purged the zone, and deletes what its mirror held of a record
+    /// in nobody's name.
+    pub(in super::super) fn hears_of_purge(&mut self, device: DeviceId, id: RecordId) {
+        let (from, refused) =
+            (Node::Remote(Remote::Zone), Some(Refused::ZoneNotFound(Ending::Purged)));
+        let letter = Letter { parcel: Parcel::Pull, answer: true, ..self.letter() };
+        self.fact(device, Fact::Delivered { from, letter, refused, rows_refused: Vec::new() });
+        let mut held = self.contents(&self.copies[&(device, id)]);
+        held.live = false;
+        held.cells.insert(0, (FieldId::HEADSTONE, Token::NONE));
+        held.cells.sort_unstable();
+        let record = Change::Record(id, Some(Arc::new(held)));
+        let changes = vec![
+            record,
+            Change::Mirror(Remote::Zone, id, None),
+            Change::Cursor(Remote::Zone, None),
+        ];
+        self.persists(device, changes);
     }
 
     /// A device's record changes, and shows a field of an old write besides.

@@ -1,10 +1,10 @@
 //! What a case keeps of the world: a copy is the set of writes that it was made from, and holds
 //! those of their cells that none of them replaced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::id::{FieldId, Token};
+use engine::id::{FieldId, RecordId, Remote, Token};
 use engine::remote::Tag;
 
 use super::{Case, W};
@@ -32,6 +32,13 @@ pub(super) struct StoredRow {
     pub(super) pos: u64,
     pub(super) tag: Tag,
     pub(super) copy: Copy,
+}
+
+/// A device's disk, as far as a case keeps it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Image {
+    pub(super) copies: BTreeMap<RecordId, Copy>,
+    pub(super) cursors: BTreeMap<Remote, u64>,
 }
 
 impl Case {
