@@ -180,9 +180,10 @@ impl Site {
 }
 
 /// Without an end in sight after so many events, and so many more for each device, a run is taken
-/// for endless. A busy device has some hundred a minute.
+/// for endless. A busy device has some hundred a minute, an idle one those of its pulls.
 const EVENTS: u64 = 1_000_000;
 const EVENTS_PER_DEVICE: u64 = 50_000;
+const EVENTS_PER_PULL: u64 = 32;
 
 impl<'a> World<'a> {
     /// When something happens next; `None` when the run is over. Most wake-ups have been put off
@@ -205,7 +206,9 @@ impl<'a> World<'a> {
             self.events += 1;
             self.happen(event);
         }
-        if self.events > EVENTS + EVENTS_PER_DEVICE * self.devices.len() as u64 {
+        let pulls = self.plan.storm.0 / self.plan.timing.pull_every.0.max(1);
+        let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
+        if self.events > each.saturating_mul(self.devices.len() as u64).saturating_add(EVENTS) {
             self.give_up();
         }
         // A node may have lost power after it was called.

@@ -155,10 +155,8 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
         let from = login.map_or(op.asked, |login| op.asked.max(*login));
         let took = evidence.time(answered) - evidence.time(from);
         if took > patience + stood_still(evidence, op.device, from, answered) {
-            let message = format!(
-                "A request was answered only after {} ms, with nothing in its way.",
-                took.0
-            );
+            let message =
+                format!("A request was answered only after {took}, with nothing in its way.");
             let place = (RefusalsHaveReasons, "answered-late");
             findings.report(evidence, place, answered, About::default(), message, [from]);
         }
@@ -209,7 +207,7 @@ fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Op
         quiet_from = quiet_from.max(end);
     }
     if quiet_from < to && to - quiet_from > bound {
-        let message = format!("A new key took {} ms, with nothing in its way.", (to - from).0);
+        let message = format!("A new key took {}, with nothing in its way.", to - from);
         let place = (RefusalsHaveReasons, "answered-late");
         findings.report(evidence, place, answered, About::default(), message, [op.asked]);
     }
