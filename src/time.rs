@@ -25,6 +25,19 @@ impl Span {
     }
 }
 
+impl std::fmt::Display for Span {
+    /// In seconds, as in `1.250s`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:03}s", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+impl std::fmt::Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Span(self.0).fmt(f)
+    }
+}
+
 impl std::ops::Add<Span> for Time {
     type Output = Self;
     fn add(self, span: Span) -> Self {

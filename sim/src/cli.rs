@@ -132,6 +132,7 @@ enum Command {
 struct SeedArgs {
     /// One seed.
     #[arg(long, value_name = "N", value_parser = words::seed, conflicts_with = "seeds")]
+    #[arg(allow_hyphen_values = true)]
     seed: Option<u64>,
     /// The first N seeds, or those from A up to but not including B.
     #[arg(long, value_name = "N|A..B", value_parser = words::seeds, allow_hyphen_values = true)]
@@ -195,7 +196,7 @@ struct ReplayArgs {
     #[arg(value_name = "CAPSULE|SCENARIO")]
     target: String,
     /// The seed.
-    #[arg(long, value_name = "N", value_parser = words::seed)]
+    #[arg(long, value_name = "N", value_parser = words::seed, allow_hyphen_values = true)]
     seed: Option<u64>,
     /// With this known bug switched on; can be given more than once.
     #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
@@ -238,7 +239,8 @@ struct ZooArgs {
     #[arg(value_name = "FLAW", value_parser = words::flaw)]
     flaws: Vec<Flaw>,
     /// At most so many seeds for each flaw, over all scenarios.
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = words::seed)]
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = words::how_many)]
+    #[arg(allow_hyphen_values = true)]
     seeds: u64,
     /// The scenarios that flaws are to be caught on; those of `everyday` by default.
     #[arg(long = "scenario", value_name = "SCENARIO")]
@@ -294,5 +296,6 @@ pub fn main() -> ExitCode {
         console.complain(&complaint.what, complaint.help.as_deref());
         complaint.exit
     });
+    let exit = if console.has_lost_results() { Exit::Internal } else { exit };
     ExitCode::from(exit as u8)
 }

@@ -4,7 +4,6 @@
 //! them all. What a bug is, is decided by the signature of a seed's first violation.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use engine::flaw::Flaws;
 
 use crate::capsule::{BUILD, Store};
+use crate::invariant::Violation;
 use crate::plan::Plan;
 use crate::pool::{self, Ended, Event, Pool};
 use crate::report::{
@@ -70,6 +70,8 @@ pub enum News<'a> {
     Idle,
     /// A bug that was not seen before.
     Bug(usize, &'a Failure<'a>),
+    /// A capsule could not be kept; what is found is still told.
+    Unkept(&'a std::io::Error),
     /// Two runs of one plan parted.
     Parted(&'a Parted<'a>),
     /// A bug is being shrunk.
@@ -131,7 +133,7 @@ pub fn sweep(
         return Err(trouble);
     }
     if wish.shrink && ended != Ended::Stopped {
-        sweeping.shrink_all(pool)?;
+        sweeping.shrink_all(pool);
     }
     for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
         row.demands = chosen.scenario.must_happen.iter().map(|must| demand(must, row)).collect();
@@ -265,18 +267,15 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
             (self.hear)(News::Parted(&Parted { scenario, seed: tried.seed, parting, again }));
         }
         (self.hear)(News::Done { failed });
-        if let Some(failed) = tried.failed
-            && let Err(error) = self.book(at, tried.seed, *failed)
-        {
-            self.trouble = Some(format!("a capsule could not be written: {error}"));
-            return ControlFlow::Break(());
+        if let Some(failed) = tried.failed {
+            self.book(at, tried.seed, *failed);
         }
         let enough = self.wish.stop_after.is_some_and(|enough| self.bugs.len() >= enough);
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Books a failed seed under its bug; the first of each is kept and told.
-    fn book(&mut self, at: usize, seed: u64, (plan, outcome): (Plan, Outcome)) -> io::Result<()> {
+    fn book(&mut self, at: usize, seed: u64, (plan, outcome): (Plan, Outcome)) {
         let violation = outcome.violations.first().expect("a failed seed violates something");
         let signature = Signature::of(violation);
         let chosen = &self.wish.chosen[at];
@@ -288,16 +287,16 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
             if bug.examples.len() < EXAMPLES {
                 bug.examples.push(again);
             }
-            return Ok(());
+            return;
         }
-        let capsule = shown(&self.store.keep(&plan, &outcome, violation)?);
+        let capsule = kept(self.store, &plan, &outcome, violation, &mut self.hear);
         let number = self.bugs.len();
         let failure = Failure {
             plan: &plan,
             outcome: &outcome,
             violation,
             again: again.clone(),
-            capsule: Some(capsule.clone()),
+            capsule: capsule.clone(),
             expected: false,
         };
         (self.hear)(News::Bug(number + 1, &failure));
@@ -309,14 +308,13 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
             seeds: 1,
             examples: vec![again],
             message: violation.message.clone(),
-            capsule: Some(capsule),
+            capsule,
             shrunk: None,
         });
         self.plans.push((plan, outcome));
-        Ok(())
     }
 
-    fn shrink_all(&mut self, pool: &Pool) -> Result<(), String> {
+    fn shrink_all(&mut self, pool: &Pool) {
         for (bug, (plan, outcome)) in self.bugs.iter_mut().zip(&self.plans) {
             (self.hear)(News::Shrinking(&bug.signature));
             let hear = || (self.hear)(News::Idle);
@@ -324,12 +322,13 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
                 continue;
             };
             let found = bug.signature.find(&small.outcome).expect("shrinking keeps the signature");
-            let path = self.store.keep(&small.plan, &small.outcome, found);
-            let path = path.map_err(|error| format!("a capsule could not be written: {error}"))?;
+            let hear = &mut self.hear;
+            let Some(path) = kept(self.store, &small.plan, &small.outcome, found, hear) else {
+                continue;
+            };
             let before = shrink::size(plan, outcome);
-            bug.shrunk = Some(small.told(&bug.signature, before, shown(&path)));
+            bug.shrunk = Some(small.told(&bug.signature, before, path));
         }
-        Ok(())
     }
 }
 
@@ -344,6 +343,23 @@ impl shrink::Smaller {
             minimal: self.minimal,
             cut_short: self.cut_short,
             file,
+        }
+    }
+}
+
+/// Keeps a capsule and returns it as an argument. A full disk must not cost what was found.
+pub fn kept(
+    store: &Store,
+    plan: &Plan,
+    outcome: &Outcome,
+    violation: &Violation,
+    hear: &mut impl FnMut(News<'_>),
+) -> Option<String> {
+    match store.keep(plan, outcome, violation) {
+        Ok(path) => Some(shown(&path)),
+        Err(error) => {
+            hear(News::Unkept(&error));
+            None
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::pool::{Ended, Event, Pool};
 use crate::report::{Failure, Line, Mark, Met, Parted, Row, story};
 use crate::run::Outcome;
 use crate::scenario::{Expect, Scenario};
-use crate::sweep::{News, demand, shown, tally};
+use crate::sweep::{News, demand, kept, tally};
 use crate::trial::{Chosen, Tried};
 
 /// What to run.
@@ -238,10 +238,9 @@ fn line(
         let wanted = |it: &&crate::invariant::Violation| Some(it.invariant) == due.invariant();
         let violation = outcome.violations.iter().find(wanted).or(outcome.violations.first());
         let violation = violation.expect("a failed run violates something");
-        let kept = store.keep(plan, outcome, violation);
-        let kept = kept.map_err(|error| format!("a capsule could not be written: {error}"))?;
+        let capsule = kept(store, plan, outcome, violation, hear);
         let again = chosen.again(plan.seed, due.flaws);
-        let (capsule, expected) = (Some(shown(&kept)), mark != Mark::Fail);
+        let expected = mark != Mark::Fail;
         hear(News::Bug(0, &Failure { plan, outcome, violation, again, capsule, expected }));
     }
     Ok(Line {

@@ -180,14 +180,23 @@ impl Site {
 }
 
 /// Without an end in sight after so many events, and so many more for each device, a run is taken
-/// for endless. A busy device has some hundred a minute.
+/// for endless. A busy device has some hundred a minute, an idle one those of its pulls.
 const EVENTS: u64 = 1_000_000;
 const EVENTS_PER_DEVICE: u64 = 50_000;
+const EVENTS_PER_PULL: u64 = 32;
 
 impl<'a> World<'a> {
-    /// When something happens next; `None` when the run is over.
-    pub(crate) fn next_due(&self) -> Option<Time> {
-        if self.phase == Phase::Over { None } else { self.agenda.next_due() }
+    /// When something happens next; `None` when the run is over. Most wake-ups have been put off
+    /// before they are due: none of those is worth a turn.
+    pub(crate) fn next_due(&mut self) -> Option<Time> {
+        if self.phase == Phase::Over {
+            return None;
+        }
+        let stations = &self.stations;
+        self.agenda.drop_stale(
+            |event| matches!(event, Event::Wake(node, was) if stations[*node].deadline != *was),
+        );
+        self.agenda.next_due()
     }
 
     /// Lets happen what is due next and returns the nodes that have something to do, in order.
@@ -197,7 +206,9 @@ impl<'a> World<'a> {
             self.events += 1;
             self.happen(event);
         }
-        if self.events > EVENTS + EVENTS_PER_DEVICE * self.devices.len() as u64 {
+        let pulls = self.plan.storm.0 / self.plan.timing.pull_every.0.max(1);
+        let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
+        if self.events > each.saturating_mul(self.devices.len() as u64).saturating_add(EVENTS) {
             self.give_up();
         }
         // A node may have lost power after it was called.

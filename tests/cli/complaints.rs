@@ -25,8 +25,9 @@ impl Folder {
 
     fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.0.join(path);
-        fs::create_dir_all(path.parent().expect("it is in the folder")).unwrap();
-        fs::write(path, bytes).unwrap();
+        fs::create_dir_all(path.parent().expect("it is in the folder"))
+            .expect("the folder can be made");
+        fs::write(path, bytes).expect("the file can be written");
     }
 
     fn seawall(&self, arguments: &[&str]) -> Said {
@@ -232,4 +233,84 @@ fn a_scenario_that_the_product_passes_is_a_success_and_tells_the_same_story_twic
     assert_eq!(one.code, Some(0), "{one:?}");
     assert_eq!(one.out, two.out);
     assert!(one.out.contains("edits meal/42 kcal = 350"), "{}", one.out);
+}
+
+#[test]
+fn a_seed_below_zero_is_told_as_a_wrong_seed() {
+    let folder = Folder::with_scenario("negative");
+    for command in ["run", "replay"] {
+        folder.seawall(&[command, "lunch", "--seed", "-1"]).is_wrong_usage("whole number from 0");
+    }
+    folder.seawall(&["zoo", "--seeds", "0"]).is_wrong_usage("at least 1");
+}
+
+#[test]
+fn a_world_that_is_too_large_is_refused_with_what_is_possible() {
+    let folder = Folder::new("absurd");
+    let devices: String = (0..501).map(|n| format!("d{n} = {{ user = \"anna\" }}\n")).collect();
+    folder.put("crowd.toml", LUNCH.replace("tablet = { user = \"anna\" }\n", &devices));
+    folder.seawall(&["run", "crowd.toml"]).is_wrong_usage("keep 500 of them");
+    let for_ever = LUNCH.replace("[remotes]", "lasts = \"36500d\"\n\n[remotes]");
+    folder.put("century.toml", for_ever);
+    folder.seawall(&["run", "century.toml"]).is_wrong_usage("100000 pulls at most");
+}
+
+#[test]
+fn a_quiet_day_is_not_taken_for_a_run_without_an_end() {
+    let folder = Folder::new("day");
+    folder.put("day.toml", LUNCH.replace("[remotes]", "lasts = \"1d\"\n\n[remotes]"));
+    let said = folder.seawall(&["run", "day.toml", "--seeds", "1"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn the_doctor_needs_something_to_compare() {
+    let folder = Folder::new("doctor");
+    folder.put("scenarios/notes.txt", "no scenario");
+    let said = folder.seawall(&["doctor"]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    folder.seawall(&["doctor", "nobody"]).is_wrong_usage("no such scenario: nobody");
+}
+
+#[test]
+fn a_row_that_is_not_in_the_run_is_wrong_usage() {
+    let folder = Folder::with_scenario("row");
+    let replay = |row: &str| folder.seawall(&["replay", "lunch", "--seed", "0", "--row", row]);
+    replay("meal/43").is_wrong_usage("nothing in this run is about meal/43");
+    replay("meal/43").is_wrong_usage("there are: meal/42");
+    assert_eq!(replay("meal/42").code, Some(0));
+}
+
+#[test]
+fn a_capsule_that_lacks_a_line_says_which() {
+    let folder = Folder::new("capsule");
+    let head = "[capsule]\nscenario = \"lunch\"\nseed = 1\nnature = 2\nbuild = \"b\"\n\
+                site = \"s\"\ndigest = \"d\"\n\n[remotes]";
+    folder.put("capsule.toml", LUNCH.replace("[remotes]", head));
+    let said = folder.seawall(&["replay", "capsule.toml"]);
+    said.is_wrong_usage("[capsule] has no `invariant`");
+    assert!(!said.err.contains("E007"), "{}", said.err);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_cannot_be_written_are_an_error() {
+    let folder = Folder::with_scenario("full");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.args(["scenario", "list"]).current_dir(&folder.0).stdout(full);
+    let said = Said::from(command.output().expect("the command starts"));
+    assert_eq!(said.code, Some(70), "{said:?}");
+    assert!(said.err.contains("results could not be written"), "{}", said.err);
+}
+
+#[test]
+fn results_fit_the_columns_that_there_are() {
+    let folder = Folder::with_scenario("columns");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command.args(["replay", "lunch", "--seed", "0"]).current_dir(&folder.0);
+    let said = Said::from(command.env("COLUMNS", "60").output().expect("the command starts"));
+    let long: Vec<&str> = said.out.lines().filter(|line| line.chars().count() > 60).collect();
+    let is_command = |line: &&str| line.contains("seawall ");
+    assert!(long.iter().all(is_command), "{long:?}");
 }

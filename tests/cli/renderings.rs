@@ -17,7 +17,7 @@ use super::example::{MEAL, PHONE, outcome, plan};
 /// Compares both renderings with those that are kept.
 #[track_caller]
 fn check(name: &str, told: &Told<'_>) {
-    let text = anstream::adapter::strip_str(&terminal::render(told)).to_string();
+    let text = anstream::adapter::strip_str(&terminal::render(told, 100)).to_string();
     let lines = json::render(told);
     for line in lines.lines() {
         let object: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::flaw::{Flaw, Flaws};
+use engine::id::RecordId;
 
 use crate::capsule::{self, BUILD, FOLDER, Store};
 use crate::cli::console::Console;
@@ -119,6 +120,9 @@ fn hear(console: &mut Console, news: &sweep::News<'_>) {
                 console.print("\n");
             }
         }
+        sweep::News::Unkept(error) => {
+            console.complain_on(&format!("a capsule could not be written: {error}"));
+        }
         sweep::News::Parted(parted) => console.tell(&Told::Parted(parted)),
         sweep::News::Shrinking(signature) => {
             console.start_progress("plans tried");
@@ -137,6 +141,9 @@ fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
     console.end_progress();
     let found = found.map_err(Complaint::internal)?;
     console.tell(&Told::Lines(&found.lines));
+    if found.stopped {
+        console.say("interrupted: the last line above saw fewer seeds, and those after it none");
+    }
     let has = |mark| found.lines.iter().any(|line| line.mark == mark);
     Ok(match () {
         () if found.stopped => stopped(&pool),
@@ -233,6 +240,9 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let it = drawn(&one(&args.target, Path::new(FOLDER))?, args.seed, given)?;
     let only = lanes(&it.plan, &args.only)?;
     let outcome = outcome_of(&it.plan)?;
+    if let Some(row) = args.row {
+        is_there(row, &it.plan, &outcome)?;
+    }
     let size = shrink::size(&it.plan, &outcome);
     let story = Story {
         plan: &it.plan,
@@ -244,6 +254,17 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
     };
     console.tell(&Told::Story(&story));
     Ok(if outcome.violations.is_empty() { Exit::Met } else { Exit::Violated })
+}
+
+/// Complains about a record that no fact is about.
+fn is_there(row: RecordId, plan: &Plan, outcome: &Outcome) -> Result<(), Complaint> {
+    let records = story::Scene::new(plan, &outcome.history).records();
+    if records.contains(&row) {
+        return Ok(());
+    }
+    let names: Vec<String> = records.iter().map(ToString::to_string).collect();
+    Err(Complaint::usage(format!("nothing in this run is about {row}"))
+        .help(format!("there are: {}", names.join(", "))))
 }
 
 fn source(head: Option<&CapsuleHead>, size: Size) -> String {
@@ -288,7 +309,7 @@ fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint
     if let Some(file) = &args.output {
         // Known before the work, not after it.
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        self::store_file(folder.unwrap_or(Path::new(".")), file)?;
+        self::store_file(folder.unwrap_or(Path::new(".")), file, "-o FILE")?;
     }
     let signature = Signature::from(head);
     let whole = outcome_of(&it.plan)?;
@@ -311,8 +332,9 @@ fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint
     })
 }
 
-fn store_file(folder: &Path, file: &Path) -> Result<(), Complaint> {
-    let wrong = |what: String| Err(Complaint::usage(what).help("`-o FILE` names a file"));
+fn store_file(folder: &Path, file: &Path, option: &str) -> Result<(), Complaint> {
+    let wrong =
+        |what: String| Err(Complaint::usage(what).help(format!("`{option}` names another file")));
     if file.is_dir() {
         return wrong(format!("{} is a folder", file.display()));
     }
@@ -343,7 +365,7 @@ fn keep_small(
 fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
     if let Some(file) = &args.write {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        self::store_file(folder.unwrap_or(Path::new(".")), file)?;
+        self::store_file(folder.unwrap_or(Path::new(".")), file, "--write FILE")?;
     }
     let shelf = Shelf::look(Path::new(FOLDER))?;
     let general = if args.scenarios.is_empty() {
@@ -369,8 +391,11 @@ fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let (zoo, interrupted) = measured.map_err(Complaint::internal)?;
     console.tell(&Told::Zoo(&zoo));
     if let Some(file) = &args.write {
-        let text = anstream::adapter::strip_str(&crate::report::terminal::render(&Told::Zoo(&zoo)))
-            .to_string();
+        let text = anstream::adapter::strip_str(&crate::report::terminal::render(
+            &Told::Zoo(&zoo),
+            usize::MAX,
+        ))
+        .to_string();
         capsule::write(file, &text).map_err(|error| {
             Complaint::usage(format!("cannot write {}: {error}", file.display()))
         })?;
@@ -402,12 +427,17 @@ fn hear_zoo(console: &mut Console, news: &zoo::News<'_>) {
 
 fn run_doctor(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let shelf = Shelf::look(&args.out)?;
+    let everyday = shelf.part("everyday");
+    let files = if args.scenarios.is_empty() { everyday } else { shelf.find(&args.scenarios)? };
+    let (chosen, checks) = shelf.read(&files, Console::has_color())?;
+    only_good(&checks)?;
+    if chosen.is_empty() {
+        return Err(Complaint::nothing(
+            "there is no folder `everyday` of scenarios here to compare",
+        )
+        .help("name a scenario, or go to a folder with scenarios/"));
+    }
     if args.digests {
-        let everyday = shelf.part("everyday");
-        let files =
-            if args.scenarios.is_empty() { everyday } else { shelf.find(&args.scenarios)? };
-        let (chosen, checks) = shelf.read(&files, false)?;
-        only_good(&checks)?;
         console.print(&doctor::digests(&chosen).map_err(Complaint::internal)?);
         return Ok(Exit::Met);
     }

@@ -23,6 +23,8 @@ pub(super) struct Console {
     format: Format,
     /// Whoever read the results has left.
     deaf: bool,
+    /// Results were lost that somebody waits for.
+    unwritten: bool,
     progress: Option<Progress>,
 }
 
@@ -40,7 +42,7 @@ struct Progress {
 
 impl Console {
     pub(super) const fn new(format: Format) -> Self {
-        Self { format, deaf: false, progress: None }
+        Self { format, deaf: false, unwritten: false, progress: None }
     }
 
     pub(super) fn is_human(&self) -> bool {
@@ -55,10 +57,15 @@ impl Console {
     /// Tells a result.
     pub(super) fn tell(&mut self, told: &Told<'_>) {
         let text = match self.format {
-            Format::Human => terminal::render(told),
+            Format::Human => terminal::render(told, width()),
             Format::Jsonl => json::render(told),
         };
         self.print(&text);
+    }
+
+    /// Were results lost, to a full disk or the like?
+    pub(super) const fn has_lost_results(&self) -> bool {
+        self.unwritten
     }
 
     /// Prints to standard output.
@@ -74,7 +81,13 @@ impl Console {
             Some(bar) => bar.suspend(write),
             None => write(),
         };
-        self.deaf = written.is_err();
+        if let Err(error) = written {
+            self.deaf = true;
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.unwritten = true;
+                self.complain_on(&format!("results could not be written: {error}"));
+            }
+        }
     }
 
     /// Says something that is not a result.
@@ -90,11 +103,16 @@ impl Console {
         }
     }
 
+    /// Says what went wrong, while the work goes on.
+    pub(super) fn complain_on(&self, what: &str) {
+        let red = anstyle::AnsiColor::Red.on_default().bold();
+        self.say(&format!("{red}error{red:#}: {what}"));
+    }
+
     /// Says why a command did not do its work.
     pub(super) fn complain(&mut self, what: &str, help: Option<&str>) {
         self.end_progress();
-        let red = anstyle::AnsiColor::Red.on_default().bold();
-        self.say(&format!("{red}error{red:#}: {what}"));
+        self.complain_on(what);
         if let Some(help) = help {
             self.say(&format!("  help: {help}"));
         }
@@ -163,6 +181,14 @@ impl Console {
             bar.finish_and_clear();
         }
     }
+}
+
+/// How wide results are: as the terminal, as COLUMNS says, or as a page.
+fn width() -> usize {
+    const PAGE: usize = 100;
+    let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.or_else(columns).unwrap_or(PAGE).clamp(40, 160)
 }
 
 impl Progress {

@@ -77,10 +77,6 @@ fn compare(arguments: &[String]) -> (Check, bool) {
         (Ok(one), Ok(two)) => (one, two),
         (Err(error), _) | (_, Err(error)) => return (check(WHAT, Mark::Fail, error), false),
     };
-    if one.is_empty() {
-        let note = "no scenario to compare; name one, or go to a folder with scenarios/";
-        return (check(WHAT, Mark::Inconclusive, note.to_owned()), false);
-    }
     match one.lines().zip(two.lines()).find(|(one, two)| one != two) {
         Some((one, two)) => {
             let note = format!("two processes disagree: {one} in one, {two} in the other");

@@ -9,7 +9,7 @@ use crate::cli::words::closest;
 use crate::cli::{Complaint, Exit};
 use crate::report::FileCheck;
 use crate::scenario::{self, Scenario};
-use crate::trial::Chosen;
+use crate::trial::{Chosen, quoted};
 
 /// The folder of scenarios, looked for from the current one upwards.
 const FOLDER: &str = "scenarios";
@@ -106,7 +106,7 @@ impl Shelf {
             Some(close) => format!("did you mean `{close}`?"),
             None => "`seawall scenario list` tells which there are".to_owned(),
         };
-        Complaint::usage(format!("{what}: {word}")).help(help)
+        Complaint::usage(format!("{what}: {}", quoted(word))).help(help)
     }
 
     /// Reads these files; complains about all that is wrong with all of them.

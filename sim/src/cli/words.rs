@@ -25,6 +25,14 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
         .map_err(|_| format!("too large; the largest seed is {}", u64::MAX))
 }
 
+/// A number of seeds.
+pub(super) fn how_many(text: &str) -> Result<u64, String> {
+    match seed(text)? {
+        0 => Err("no seeds; write at least 1".to_owned()),
+        n => Ok(n),
+    }
+}
+
 /// Seeds: `N` are the first N, `A..B` are those from A up to but not including B.
 pub(super) fn seeds(text: &str) -> Result<Range<u64>, String> {
     let Some((from, to)) = text.split_once("..") else {
@@ -130,6 +138,8 @@ mod tests {
         assert!(wrong("4..4").contains("--seed 4"));
         assert!(wrong("1..=4").contains("1..5"));
         assert!(wrong("0").contains("--seeds 1"));
+        assert_eq!(how_many("2_000"), Ok(2_000));
+        assert!(how_many("0").is_err_and(|text| text.contains("at least 1")));
         assert!(wrong("-3").contains("whole number"));
         assert!(wrong("").contains("whole number"));
         assert!(wrong("..").contains("whole number"));

@@ -6,9 +6,7 @@
 //! patience at the latest. A new key needs both remotes; it may take as long as anything on the way
 //! to them is amiss, and what that leaves behind: a wait that a remote named, a retry at its cap,
 //! a credential to be asked for again.
-//!
-//! The device's own disk and its pauses count for as long as they are seen to last. Who died need
-//! not answer.
+//! A device's disk and pauses count for as long as they are seen to last. Who died need not answer.
 
 use std::collections::BTreeMap;
 
@@ -155,10 +153,8 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
         let from = login.map_or(op.asked, |login| op.asked.max(*login));
         let took = evidence.time(answered) - evidence.time(from);
         if took > patience + stood_still(evidence, op.device, from, answered) {
-            let message = format!(
-                "A request was answered only after {} ms, with nothing in its way.",
-                took.0
-            );
+            let message =
+                format!("A request was answered only after {took}, with nothing in its way.");
             let place = (RefusalsHaveReasons, "answered-late");
             findings.report(evidence, place, answered, About::default(), message, [from]);
         }
@@ -209,7 +205,7 @@ fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Op
         quiet_from = quiet_from.max(end);
     }
     if quiet_from < to && to - quiet_from > bound {
-        let message = format!("A new key took {} ms, with nothing in its way.", (to - from).0);
+        let message = format!("A new key took {}, with nothing in its way.", to - from);
         let place = (RefusalsHaveReasons, "answered-late");
         findings.report(evidence, place, answered, About::default(), message, [op.asked]);
     }

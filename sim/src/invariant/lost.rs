@@ -166,8 +166,8 @@ fn report(
             ("never-kept", "had a write that was acknowledged and never kept")
         }
     };
-    let told = evidence.time(write.relied_on().unwrap_or(write.asked)).0;
-    let message = format!("{id} {what}; it was relied on from {told} ms.");
+    let told = evidence.time(write.relied_on().unwrap_or(write.asked));
+    let message = format!("{id} {what}; it was relied on from {told}.");
     let with = [Some(write.asked), write.saved, last, gone].into_iter().flatten();
     let at = gone.unwrap_or(fact);
     let about = About::write(id, write.token);

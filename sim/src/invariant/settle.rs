@@ -138,8 +138,8 @@ impl Line {
         let now = evidence.time(at);
         if let Some((until, said)) = self.rest.filter(|rest| rest.0 > now) {
             let message = format!(
-                "A request was sent {} ms before the time that the remote had named.",
-                (until - now).0
+                "A request was sent {} before the time that the remote had named.",
+                until - now
             );
             let place = (SystemSettles, "retry-after-ignored");
             findings.report(evidence, place, at, About::default(), message, [said]);
@@ -166,8 +166,9 @@ impl Try {
         let with = [Some(self.sent), self.failed.map(|failed| failed.0)].into_iter().flatten();
         if (now - first) + HELD_BACK < Span(full / 2) {
             let message = format!(
-                "A request was sent again {} ms after it failed, sooner than half of {full} ms.",
-                (now - first).0
+                "A request was sent again {} after it failed, sooner than half of {}.",
+                now - first,
+                Span(full)
             );
             let place = (SystemSettles, "retry-too-soon");
             findings.report(evidence, place, at, About::default(), message, with);
@@ -179,8 +180,9 @@ impl Try {
                 .any(|spell| is_of_device(&spell.trouble, device) && spell.overlaps(self.sent, at))
         {
             let message = format!(
-                "A request was sent again {} ms after it failed, long after its wait of {full} ms.",
-                (now - last).0
+                "A request was sent again {} after it failed, long after its wait of {}.",
+                now - last,
+                Span(full)
             );
             let place = (SystemSettles, "retry-too-late");
             findings.report(evidence, place, at, About::default(), message, with);

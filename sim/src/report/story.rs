@@ -6,7 +6,7 @@
 mod choice;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use engine::device::Reason;
@@ -22,7 +22,9 @@ use crate::plan::{Node, Plan};
 
 use choice::{is_new_state, record_of};
 pub use words::{count, field_name, hex, time, value};
-use words::{ending_word, fields, is_among, list, lost, parcel, refusal, shown_fields, span};
+use words::{
+    ending_word, fields, is_among, list, lost, parcel, refusal, shift, shown_fields, span,
+};
 
 /// A plan with its history, and who wrote what.
 #[derive(Debug)]
@@ -130,6 +132,47 @@ impl<'a> Scene<'a> {
         let user = self.plan.devices.get(usize::from(device.0)).map(|device| device.user);
         user.and_then(|user| self.plan.users.get(usize::from(user.0)))
             .map_or("somebody", |name| name)
+    }
+
+    /// The records that facts are about.
+    pub fn records(&self) -> BTreeSet<RecordId> {
+        let of = |entry: &Entry| {
+            if let Fact::Asked(_, Asked::Read { id, .. } | Asked::Write { id, .. })
+            | Fact::Committed { id, .. }
+            | Fact::Found { id, .. } = &entry.fact
+            {
+                return Some(*id);
+            }
+            None
+        };
+        self.history.iter().filter_map(of).collect()
+    }
+
+    /// The page that a commit of this record came from, if it came from one.
+    pub fn page_of(&self, commit: usize, id: RecordId) -> Option<usize> {
+        let Entry { node, fact: Fact::Persisted { changes, .. }, .. } = &self.history[commit]
+        else {
+            return None;
+        };
+        if !changes.iter().any(|it| matches!(it, Change::Record(changed, _) if *changed == id)) {
+            return None;
+        }
+        let from = changes.iter().find_map(|it| match it {
+            Change::Mirror(from, changed, _) if *changed == id => Some(Node::Remote(*from)),
+            Change::Mirror(..)
+            | Change::Record(..)
+            | Change::Sealed(..)
+            | Change::Parked(..)
+            | Change::Cursor(..)
+            | Change::Key(_)
+            | Change::Meta => None,
+        })?;
+        (0..commit).rev().find(|&index| {
+            let entry = &self.history[index];
+            entry.node == from
+                && matches!(&entry.fact, Fact::Served { to, rows, .. }
+                    if to == node && rows.iter().any(|row| row.1 == id))
+        })
     }
 
     /// What the copies of a user's record held at the end in these fields, by place; without
@@ -443,7 +486,9 @@ impl<'a> Scene<'a> {
             Trouble::SaveImage(id) => format!("a backup of {} is made", device(id)),
             Trouble::RestoreImage(id) => format!("{} is set back to its backup", device(id)),
             Trouble::Clone(from, to) => format!("{} is copied to {}", device(from), device(to)),
-            Trouble::ClockJump(id, by) => format!("clock of {} jumps by {by} ms", device(id)),
+            Trouble::ClockJump(id, by) => {
+                format!("clock of {} jumps by {}", device(id), shift(*by))
+            }
             Trouble::DiskFull(id) => format!("disk of {} is full", device(id)),
             Trouble::DiskSlow(id) => format!("disk of {} is slow", device(id)),
             Trouble::HoldKeys(id) => format!("keys do not reach {}", device(id)),

@@ -1,6 +1,7 @@
 //! For people at a terminal. Colours are always written and are taken out again on the way to
 //! anything that does not show them; so nothing is said by colour alone.
 
+mod fold;
 mod sweep;
 mod zoo;
 
@@ -20,26 +21,40 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 
+/// What stands left of a value takes no more than this.
+const WIDE: usize = 32;
+
 /// How many facts of its evidence a failure shows.
 const EVIDENCE: usize = 14;
 
-/// Renders what there is to tell.
-pub fn render(told: &Told<'_>) -> String {
+/// Renders what there is to tell in lines of this width, where that can be.
+pub fn render(told: &Told<'_>, width: usize) -> String {
     let mut text = String::new();
     let written = match told {
         Told::Failure(failure) => write_failure(&mut text, failure),
         Told::Parted(parted) => write_parted(&mut text, parted),
-        Told::Lines(lines) => write_lines(&mut text, lines),
-        Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep),
+        Told::Lines(lines) => write_lines(&mut text, lines, width),
+        Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep, width),
         Told::Story(story) => write_story(&mut text, story),
         Told::Shrunk(shrunk) => write_shrunk(&mut text, shrunk),
         Told::Zoo(zoo) => zoo::write_zoo(&mut text, zoo),
         Told::Health(checks) => write_health(&mut text, checks),
-        Told::Catalogue(listed) => write_catalogue(&mut text, listed),
+        Told::Catalogue(listed) => write_catalogue(&mut text, listed, width),
         Told::Checked(files) => write_checked(&mut text, files),
     };
     written.expect("a string takes whatever is written to it");
-    text
+    match told {
+        // Their lines are not ours to break: the source of a file, and Markdown.
+        Told::Checked(_) | Told::Zoo(_) => text,
+        Told::Failure(_)
+        | Told::Parted(_)
+        | Told::Lines(_)
+        | Told::Sweep(_)
+        | Told::Story(_)
+        | Told::Shrunk(_)
+        | Told::Health(_)
+        | Told::Catalogue(_) => fold::fold(&text, width),
+    }
 }
 
 fn styled(style: Style, text: impl Display) -> String {
@@ -76,11 +91,7 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     write_evidence(out, failure, &scene)?;
     let user = scene.user_of(violation.token, violation.node);
     if let (Some(id), Some(user)) = (violation.record, user) {
-        let copies = scene.copies(user, id, &scene.fields_of(violation.token)).into_iter();
-        let copies: Vec<String> = copies.map(|(place, held)| format!("{place}: {held}")).collect();
-        if !copies.is_empty() {
-            writeln!(out, "  {id} at the end   {}", copies.join(" · "))?;
-        }
+        write_copies(out, id, scene.copies(user, id, &scene.fields_of(violation.token)))?;
     }
     write_others(out, &outcome.violations, violation)?;
     writeln!(out, "\n  again:   {}", styled(BOLD, &failure.again))?;
@@ -92,6 +103,26 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
         writeln!(out, "  smaller: seawall shrink {capsule}")?;
     }
     Ok(())
+}
+
+/// Where a record was at the end, and as what; equal copies in one line.
+fn write_copies(out: &mut String, id: RecordId, copies: Vec<(String, String)>) -> fmt::Result {
+    let mut held: Vec<(String, Vec<String>)> = Vec::new();
+    for (place, value) in copies {
+        match held.iter_mut().find(|(known, _)| *known == value) {
+            Some((_, places)) => places.push(place),
+            None => held.push((value, vec![place])),
+        }
+    }
+    if held.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n  {id} at the end")?;
+    let places = held.iter().map(|(_, places)| places.join(", "));
+    let widest = places.map(|places| places.chars().count()).max().unwrap_or(0).min(WIDE);
+    held.iter().try_for_each(|(value, places)| {
+        writeln!(out, "    {:<widest$}   {value}", places.join(", "))
+    })
 }
 
 /// The facts that prove it; in the middle some are left out if there are many.
@@ -139,6 +170,14 @@ fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
     {
         proof.insert(0, write.index);
     }
+    // What a device commits may be what it was served.
+    if let (Some(&last), Some(record)) = (proof.last(), violation.record)
+        && let Some(page) = scene.page_of(last, record)
+        && !proof.contains(&page)
+    {
+        let place = proof.partition_point(|&index| index < page);
+        proof.insert(place, page);
+    }
     proof
 }
 
@@ -157,7 +196,7 @@ fn write_fact(
 ) -> fmt::Result {
     let note = if note.is_empty() { String::new() } else { styled(BAD, note) };
     let at = styled(DIM, format_args!("{:>11}", time(entry.at)));
-    writeln!(out, "{at}  {lane:<10}  {}{note}", scene.tell(entry, about))
+    writeln!(out, "{at}  {lane:<9}   {}{note}", scene.tell(entry, about))
 }
 
 fn write_others(out: &mut String, all: &[Violation], told: &Violation) -> fmt::Result {
@@ -188,23 +227,57 @@ fn write_parted(out: &mut String, parted: &Parted<'_>) -> fmt::Result {
     writeln!(out, "\n  again:   {}", styled(BOLD, again))
 }
 
-/// Pads cells to the widest of their column. Cells must hold no colour.
-fn table(out: &mut String, head: &[&str], rows: &[(Style, Vec<String>)]) -> fmt::Result {
+/// Pads cells to the widest of their column, and folds them where the table is too wide. Cells must
+/// hold no colour.
+fn table(
+    out: &mut String,
+    wide: usize,
+    head: &[&str],
+    rows: &[(Style, Vec<String>)],
+) -> fmt::Result {
+    const GAP: &str = "   ";
     let width = |column: usize| {
         let cells = rows.iter().map(|(_, row)| row[column].chars().count());
         cells.chain([head[column].chars().count()]).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let room = wide.saturating_sub(1 + GAP.len() * (head.len() - 1));
+    fold::narrow(&mut widths, room);
+    if widths.iter().sum::<usize>() > room {
+        return stack(out, head, rows);
+    }
     let mut line = |cells: &mut dyn Iterator<Item = &str>, style: Style| {
-        let padded: Vec<String> =
-            cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, " {}", styled(style, padded.join("   ").trim_end()))
+        let cells: Vec<Vec<String>> =
+            cells.zip(&widths).map(|(cell, width)| fold::words(cell, *width)).collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+        (0..height).try_for_each(|at| {
+            let part = |(cell, width): (&Vec<String>, &usize)| {
+                format!("{:<width$}", cell.get(at).map_or("", String::as_str))
+            };
+            let padded: Vec<String> = cells.iter().zip(&widths).map(part).collect();
+            writeln!(out, " {}", styled(style, padded.join(GAP).trim_end()))
+        })
     };
     line(&mut head.iter().copied(), DIM)?;
     rows.iter().try_for_each(|(style, row)| line(&mut row.iter().map(String::as_str), *style))
 }
 
-fn write_lines(out: &mut String, lines: &[Line]) -> fmt::Result {
+/// A table for which there is no room: one line for each cell.
+fn stack(out: &mut String, head: &[&str], rows: &[(Style, Vec<String>)]) -> fmt::Result {
+    let widest = head.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (at, (style, row)) in rows.iter().enumerate() {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        for (name, cell) in head.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+            let name = styled(DIM, format_args!("{name:<widest$}"));
+            writeln!(out, " {name}   {}", styled(*style, cell))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_lines(out: &mut String, lines: &[Line], width: usize) -> fmt::Result {
     let rows: Vec<(Style, Vec<String>)> = lines
         .iter()
         .map(|line| {
@@ -215,7 +288,7 @@ fn write_lines(out: &mut String, lines: &[Line]) -> fmt::Result {
             (style, cells.map(str::to_owned).to_vec())
         })
         .collect();
-    table(out, &["verdict", "scenario", "of", "expected", "found", "seeds"], &rows)?;
+    table(out, width, &["verdict", "scenario", "of", "expected", "found", "seeds"], &rows)?;
     let failed = lines.iter().filter(|line| line.mark == Mark::Fail).count();
     let unsure = lines.iter().filter(|line| line.mark == Mark::Inconclusive).count();
     let as_expected = lines.len() - failed - unsure;
@@ -315,7 +388,7 @@ fn write_shrunk(out: &mut String, shrunk: &Shrunk) -> fmt::Result {
         (false, Some(why)) => format!("not minimal yet: stopped by {why}; run it again to go on"),
         (false, None) => "not minimal".to_owned(),
     };
-    writeln!(out, "  {proof}; {} plans were run", shrunk.tries)?;
+    writeln!(out, "  {proof}; {} run", count(shrunk.tries as usize, "plan"))?;
     writeln!(out, "  again:   {}", styled(BOLD, format_args!("seawall replay {}", shrunk.file)))
 }
 
@@ -347,13 +420,13 @@ fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {
     writeln!(out, "\nThe doctor is {}.", styled(if content { GOOD } else { BAD }, verdict))
 }
 
-fn write_catalogue(out: &mut String, listed: &[Listed]) -> fmt::Result {
+fn write_catalogue(out: &mut String, listed: &[Listed], width: usize) -> fmt::Result {
     let cells = |it: &Listed| {
         vec![it.name.clone(), it.seeds.to_string(), it.tags.join(" "), it.title.clone()]
     };
     let rows: Vec<(Style, Vec<String>)> =
         listed.iter().map(|it| (Style::new(), cells(it))).collect();
-    table(out, &["scenario", "seeds", "tags", "title"], &rows)
+    table(out, width, &["scenario", "seeds", "tags", "title"], &rows)
 }
 
 fn write_checked(out: &mut String, files: &[FileCheck]) -> fmt::Result {

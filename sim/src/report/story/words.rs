@@ -138,11 +138,17 @@ pub fn count(n: usize, thing: &str) -> String {
 
 /// A moment, in seconds.
 pub fn time(at: Time) -> String {
-    format!("{}.{:03}s", at.0 / 1000, at.0 % 1000)
+    at.to_string()
 }
 
 pub(super) fn span(span: Span) -> String {
-    time(Time(span.0))
+    span.to_string()
+}
+
+/// How far a clock jumps, in seconds.
+pub(super) fn shift(by: i64) -> String {
+    let sign = if by < 0 { "-" } else { "+" };
+    format!("{sign}{}", span(Span(by.unsigned_abs())))
 }
 
 /// Bytes in base 16.

@@ -9,13 +9,13 @@ use crate::report::story::count;
 use crate::report::terminal::{BAD, BOLD, UNSURE, change, percent, styled, table};
 use crate::report::{Bug, Demand, Met, Row, Sweep, wilson};
 
-pub(super) fn write_sweep(out: &mut String, sweep: &Sweep) -> fmt::Result {
+pub(super) fn write_sweep(out: &mut String, sweep: &Sweep, width: usize) -> fmt::Result {
     writeln!(out, "SWEEP   stopped: {}   build {}\n", sweep.stopped, sweep.build)?;
     let rows: Vec<(Style, Vec<String>)> = sweep.rows.iter().map(sweep_row).collect();
     let head =
         ["scenario", "seeds", "pass", "fail", "bugs", "fault-free", "fails in", "slowest seed"];
-    table(out, &head, &rows)?;
-    write_demands(out, &sweep.rows)?;
+    table(out, width, &head, &rows)?;
+    write_demands(out, &sweep.rows, width)?;
     write_unreached(out, &sweep.rows)?;
     for (number, bug) in sweep.bugs.iter().enumerate() {
         write_bug(out, number + 1, bug)?;
@@ -64,14 +64,14 @@ fn ms(took: Duration) -> String {
     }
 }
 
-fn write_demands(out: &mut String, rows: &[Row]) -> fmt::Result {
+fn write_demands(out: &mut String, rows: &[Row], width: usize) -> fmt::Result {
     let demands: Vec<(Style, Vec<String>)> =
         rows.iter().flat_map(|row| row.demands.iter().map(|it| demand(row, it))).collect();
     if demands.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
-    table(out, &["scenario", "must happen", "measured", "demanded", ""], &demands)
+    table(out, width, &["scenario", "must happen", "measured", "demanded", ""], &demands)
 }
 
 fn demand(row: &Row, demand: &Demand) -> (Style, Vec<String>) {
@@ -94,23 +94,7 @@ fn write_unreached(out: &mut String, rows: &[Row]) -> fmt::Result {
         return Ok(());
     }
     writeln!(out, "\n Never reached:")?;
-    wrap(out, "   ", &missing)
-}
-
-/// Words with commas between them, in lines of a readable length.
-fn wrap(out: &mut String, indent: &str, words: &[&str]) -> fmt::Result {
-    const WIDTH: usize = 96;
-    let mut line = String::new();
-    for (at, word) in words.iter().enumerate() {
-        let comma = if at + 1 < words.len() { "," } else { "." };
-        if !line.is_empty() && line.len() + word.len() + 2 > WIDTH {
-            writeln!(out, "{indent}{line}")?;
-            line.clear();
-        }
-        let space = if line.is_empty() { "" } else { " " };
-        line = format!("{line}{space}{word}{comma}");
-    }
-    writeln!(out, "{indent}{line}")
+    writeln!(out, "   {}.", missing.join(", "))
 }
 
 fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
@@ -139,6 +123,7 @@ fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
 fn write_twice(out: &mut String, sweep: &Sweep) -> fmt::Result {
     let Sweep { twice, parted, .. } = sweep;
     match parted {
+        0 if *twice == 0 => Ok(()),
         0 => writeln!(out, " {} run twice: the same digests.", count(*twice as usize, "seed")),
         _ => writeln!(out, " {twice} seeds run twice: in {parted} the runs parted."),
     }
@@ -152,7 +137,7 @@ fn write_meaning(out: &mut String, sweep: &Sweep) -> fmt::Result {
         return Ok(());
     }
     let all = count(seeds as usize, "seed");
-    if seeds < 3 {
+    if seeds < 6 {
         return writeln!(out, " No violation in {all}: too few to say anything about others.");
     }
     writeln!(
@@ -172,9 +157,20 @@ fn write_speed(out: &mut String, sweep: &Sweep) -> fmt::Result {
     });
     writeln!(
         out,
-        " {seeds} seeds in {took:.1} s: {:.0} per second{speed}; simulated {:.0} h, {:.0} × real time.",
+        " {} in {took:.1} s: {:.0} per second{speed}; simulated {}, {:.0} × real time.",
+        count(seeds as usize, "seed"),
         seeds as f64 / took,
-        simulated / 3600.0,
+        long(simulated),
         simulated / took,
     )
+}
+
+/// A long time, in the unit that people would use.
+fn long(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
 }

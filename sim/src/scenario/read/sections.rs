@@ -22,8 +22,11 @@ use crate::scenario::{
 const STATES: &[(&str, State)] =
     &[("prepared", State::Prepared), ("fresh", State::Fresh), ("cloned", State::Cloned)];
 
-/// No file has more people, devices or steps than this.
+/// No file names more people, tags or the like than this.
 const MOST: usize = 20_000;
+
+/// Every device hears of every other: time and memory grow with the square of their number.
+const MOST_DEVICES: usize = 500;
 pub(super) const FOREVER: i64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 
 pub(super) fn keys(heading: &str) -> &'static [&'static str] {
@@ -246,7 +249,7 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
     let span = table.span.clone();
     let listed = !scenario.users.is_empty();
     let entries = table.rest();
-    let none = entries.is_empty();
+    let (none, count) = (entries.is_empty(), entries.len());
     for (name, key, item) in entries {
         let named = check_node(reader, scenario, name, key, "device");
         let Some(mut table) = reader.table(item, &format!("the device `{name}`")) else {
@@ -290,11 +293,20 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
         let clock = part(reader, "clock", Unit::Shift, -FOREVER, FOREVER);
         let drift = part(reader, "drift", Unit::Drift, -500_000, 500_000);
         table.finish(reader, DEVICE_KEYS);
-        if named && scenario.devices.len() < MOST {
+        if named && scenario.devices.len() < MOST_DEVICES {
             let name = name.to_owned();
             // A device without a readable user has its own problem already.
             scenario.devices.push(DeviceSpec { name, users, states, start, clock, drift });
         }
+    }
+    if count > MOST_DEVICES {
+        reader.tell(
+            Code::OutOfBounds,
+            span.clone(),
+            format!("there are {count} devices"),
+            "too many for one process",
+            format!("keep {MOST_DEVICES} of them"),
+        );
     }
     if none {
         reader.tell(
@@ -439,8 +451,11 @@ fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
     if let (Some(seed), Some(nature), Some(source)) = (seed, nature, source) {
         scenario.fixed = Some(Fixed { scenario: source.to_owned(), seed, nature });
     }
-    if table.key_span("invariant").is_some() {
-        let invariant = table.take("invariant").and_then(|item| invariant(reader, item));
+    let found = ["invariant", "build", "site", "digest"];
+    if found.iter().any(|key| table.key_span(key).is_some()) {
+        let invariant = table
+            .need(reader, "invariant", "\"no-lost-writes\"")
+            .and_then(|item| invariant(reader, item));
         let mut text = |reader: &mut Reader<'_>, key: &str| {
             table.need(reader, key, "\"…\"").and_then(|item| reader.text(item)).map(str::to_owned)
         };

@@ -15,7 +15,7 @@ use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{
     ENDINGS, STEP_KEYS, STRATEGIES, SYNONYMS, Verb, Who, last_for, lasting,
 };
-use crate::scenario::{Choice, Lasts, Line, Moment, Scenario, Unit};
+use crate::scenario::{Choice, Lasts, Line, Moment, Parameter, Scenario, Unit};
 
 const STORM: &str = "rest of the storm";
 const EVER: &str = "ever";
@@ -40,6 +40,7 @@ pub(super) fn read(
     }
     let needed = nominal::latest(scenario).max(mix_lasts.max(Span::from_secs(1)));
     scenario.lasts = lasts.unwrap_or(needed);
+    too_long(reader, scenario);
     let end = i64::try_from(scenario.lasts.0).unwrap_or(i64::MAX);
     if mix_lasts > scenario.lasts {
         let span = reader.text.find("[mix]").unwrap_or(0);
@@ -63,6 +64,26 @@ pub(super) fn read(
                 "make `lasts` of [scenario] longer, or the step earlier",
             );
         }
+    }
+}
+
+/// A quiet century is no harder to write than a quiet minute, but each pull of it is run.
+fn too_long(reader: &mut Reader<'_>, scenario: &Scenario) {
+    const MOST_PULLS: u64 = 100_000;
+    let every = u64::try_from(scenario.setting(Parameter::PullEvery).low()).unwrap_or(1).max(1);
+    let pulls = scenario.lasts.0 / every;
+    if pulls > MOST_PULLS {
+        let span = reader.text.find("lasts").map_or(0..0, |at| at..at + "lasts".len());
+        reader.tell(
+            Code::OutOfBounds,
+            span,
+            format!("until its end each device would pull {pulls} times"),
+            "too long to be run",
+            format!(
+                "make `lasts` of [scenario] shorter, or `pull-every` of [timing] longer: \
+                 {MOST_PULLS} pulls at most"
+            ),
+        );
     }
 }
 
