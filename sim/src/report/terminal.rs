@@ -242,7 +242,13 @@ fn table(
     };
     let mut widths: Vec<usize> = (0..head.len()).map(width).collect();
     let room = wide.saturating_sub(1 + GAP.len() * (head.len() - 1));
-    fold::narrow(&mut widths, room);
+    let longest_word = |column: usize| {
+        let cells = rows.iter().map(|(_, row)| row[column].as_str()).chain([head[column]]);
+        let words = cells.flat_map(|cell| cell.split(' '));
+        words.map(|word| word.chars().count()).max().unwrap_or(0)
+    };
+    let least: Vec<usize> = (0..head.len()).map(longest_word).collect();
+    fold::narrow(&mut widths, &least, room);
     if widths.iter().sum::<usize>() > room {
         return stack(out, head, rows);
     }
