@@ -57,6 +57,17 @@ impl<E> Agenda<E> {
         self.heap.peek().map(|Reverse((due, _))| due.0)
     }
 
+    /// Drops what is at the front and means nothing any more.
+    pub(crate) fn drop_stale(&mut self, is_stale: impl Fn(&E) -> bool) {
+        while let Some(&Reverse((_, slot))) = self.heap.peek()
+            && self.slots[slot].as_ref().is_some_and(&is_stale)
+        {
+            self.heap.pop();
+            self.free.push(slot);
+            self.slots[slot] = None;
+        }
+    }
+
     /// Takes the next event that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<E> {
         if self.next_due()? > now {
@@ -87,6 +98,17 @@ mod tests {
         assert_eq!(agenda.next_due(), Some(Time(4)));
         assert_eq!(drain(&mut agenda, 5), ["before", "early kill", "late kill", "input"]);
         assert_eq!(agenda.next_due(), Some(Time(6)));
+    }
+
+    #[test]
+    fn what_is_stale_makes_nothing_due() {
+        let mut agenda = Agenda::new();
+        agenda.file(Time(1), Class::Input, 0, "stale");
+        agenda.file(Time(2), Class::Input, 0, "fresh");
+        agenda.file(Time(3), Class::Input, 0, "stale");
+        agenda.drop_stale(|event| *event == "stale");
+        assert_eq!(agenda.next_due(), Some(Time(2)));
+        assert_eq!(drain(&mut agenda, 9), ["fresh", "stale"]);
     }
 
     #[test]

@@ -487,7 +487,9 @@ mod tests {
         assert!(matches!(write.asked, Asked::Write { .. }));
         let again = agent.next_request().expect("the second looks again");
         let count = (PORTIONS, Value::Int(1), agent.token(write.op), vec![]);
-        agent.hears(again.op, Answer::Read(reading(Presence::Live, vec![count])), &mut Vec::new());
+        let mut counted = reading(Presence::Live, vec![count]);
+        counted.fields[0].counted = Some(agent.token(write.op));
+        agent.hears(again.op, Answer::Read(counted), &mut Vec::new());
         let second = agent.next_request().expect("and then writes").asked;
         assert_eq!(exposed_of(&second), [(PORTIONS, agent.token(write.op))]);
     }

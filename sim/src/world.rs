@@ -186,9 +186,17 @@ const EVENTS_PER_DEVICE: u64 = 50_000;
 const EVENTS_PER_PULL: u64 = 32;
 
 impl<'a> World<'a> {
-    /// When something happens next; `None` when the run is over.
-    pub(crate) fn next_due(&self) -> Option<Time> {
-        if self.phase == Phase::Over { None } else { self.agenda.next_due() }
+    /// When something happens next; `None` when the run is over. Most wake-ups have been put off
+    /// before they are due: none of those is worth a turn.
+    pub(crate) fn next_due(&mut self) -> Option<Time> {
+        if self.phase == Phase::Over {
+            return None;
+        }
+        let stations = &self.stations;
+        self.agenda.drop_stale(
+            |event| matches!(event, Event::Wake(node, was) if stations[*node].deadline != *was),
+        );
+        self.agenda.next_due()
     }
 
     /// Lets happen what is due next and returns the nodes that have something to do, in order.

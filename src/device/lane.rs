@@ -342,8 +342,8 @@ impl Device {
             return;
         }
         self.rotate(now);
-        for remote in self.boot.remotes.clone() {
-            self.proceed_lane(now, remote);
+        for at in 0..self.boot.remotes.len() {
+            self.proceed_lane(now, self.boot.remotes[at]);
         }
     }
 

@@ -25,8 +25,9 @@ impl Folder {
 
     fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.0.join(path);
-        fs::create_dir_all(path.parent().expect("it is in the folder")).unwrap();
-        fs::write(path, bytes).unwrap();
+        fs::create_dir_all(path.parent().expect("it is in the folder"))
+            .expect("the folder can be made");
+        fs::write(path, bytes).expect("the file can be written");
     }
 
     fn seawall(&self, arguments: &[&str]) -> Said {

@@ -10,11 +10,7 @@ const MOST_LINES: usize = 500;
 
 /// Files that are longer, by how much at the most, and why. These numbers only ever fall.
 const LONG: &[(&str, usize, &str)] = &[
-    ("sim/src/invariant/case.rs", 600, "tells histories for tests, and is compiled for them only"),
-    ("sim/src/invariant/evidence.rs", 1_050, "one pass over a closed list of facts"),
-    ("sim/src/remote/rows.rs", 550, "one service, with all that its clients rely on"),
     ("sim/src/report/story.rs", 800, "one sentence for each of a closed list of facts"),
-    ("sim/src/report/terminal.rs", 650, "one rendering of each result"),
     ("sim/src/scenario/read/sections.rs", 750, "one reader for each section of the language"),
     ("sim/src/scenario/read/step.rs", 650, "one reader for each verb of the language"),
     ("sim/src/scenario/words.rs", 600, "the vocabulary: a table"),

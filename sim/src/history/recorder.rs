@@ -36,7 +36,7 @@ struct Blob {
 impl Recorder {
     pub(crate) fn new(needle: [u8; 8]) -> Self {
         Self {
-            entries: Vec::with_capacity(2_048),
+            entries: Vec::with_capacity(8_192),
             needle,
             blobs: BTreeMap::new(),
             records: BTreeMap::new(),

@@ -56,7 +56,8 @@ pub(super) type Reached = BTreeMap<(DeviceId, Remote), Timeline<u64>>;
 #[derive(Clone, Copy, Debug)]
 struct Page {
     at: usize,
-    /// When the same request was first answered so: either answer may be the one that was taken.
+    /// When the same request was first answered so (either answer may be the one that was taken), or
+    /// when the feed stood at the last durable cursor before: pages in between may be part of it.
     first: usize,
     never_again_below: u64,
 }

@@ -6,9 +6,7 @@
 //! patience at the latest. A new key needs both remotes; it may take as long as anything on the way
 //! to them is amiss, and what that leaves behind: a wait that a remote named, a retry at its cap,
 //! a credential to be asked for again.
-//!
-//! The device's own disk and its pauses count for as long as they are seen to last. Who died need
-//! not answer.
+//! A device's disk and pauses count for as long as they are seen to last. Who died need not answer.
 
 use std::collections::BTreeMap;
 

@@ -55,19 +55,22 @@ fn check(
     cells: &[(FieldId, Token)],
 ) {
     let topic = evidence.writes.topic(vault, id);
-    for &(field, token) in cells {
+    let known: Vec<(FieldId, Option<u32>)> = cells
+        .iter()
+        .map(|&(field, token)| (field, topic.and_then(|t| evidence.writes.cell(t, field, token))))
+        .collect();
+    for (&(field, token), &(_, cell)) in cells.iter().zip(&known) {
         if token == Token::NONE && field == FieldId::HEADSTONE || owner(token) != vault_owner(vault)
         {
             continue; // What others wrote is a matter of isolation.
         }
-        let cell = topic.and_then(|topic| evidence.writes.cell(topic, field, token));
         let (Some(topic), Some(cell)) = (topic, cell) else {
             let message = format!("{id} holds a value in field {} that nobody wrote.", field.0);
             let place = (NoPhantomValues, "never-written");
             findings.report(evidence, place, at, About::write(id, token), message, []);
             continue;
         };
-        if let Some(torn) = torn(evidence, topic, cell, cells) {
+        if let Some(torn) = torn(evidence, topic, cell, &known) {
             let write = evidence.writes.author(topic, cell);
             let message = format!(
                 "{id} holds field {} of a write but what that write replaced in field {}.",
@@ -89,7 +92,7 @@ fn torn(
     evidence: &Evidence<'_>,
     topic: usize,
     cell: u32,
-    shown: &[(FieldId, Token)],
+    shown: &[(FieldId, Option<u32>)],
 ) -> Option<FieldId> {
     let writes = &evidence.writes;
     let write = writes.author(topic, cell);
@@ -98,8 +101,7 @@ fn torn(
     }
     let torn = |&&(field, sister): &&(FieldId, u32)| {
         let mut beside = shown.iter().filter(|(other, _)| *other == field);
-        let older = |&(field, token): &(FieldId, Token)| {
-            let other = writes.cell(topic, field, token);
+        let older = |&(_, other): &(FieldId, Option<u32>)| {
             other.is_some_and(|other| writes.replaced(topic, other, sister))
         };
         beside.clone().next().is_none() || beside.any(older)

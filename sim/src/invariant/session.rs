@@ -83,12 +83,13 @@ struct Login {
 
 impl Login {
     fn hear(&mut self, now: Session, fact: &Fact) {
-        match fact {
-            Fact::Asked(_, Asked::SignOut) => self.leaving = true,
+        let ends_leaving = matches!(
+            fact,
             Fact::Answered(_, Answered::SignedOut | Answered::Refused(Reason::Unsent(_)))
-            | Fact::Started { .. } => self.leaving = false,
-            _ => {}
-        }
+                | Fact::Started { .. }
+        );
+        self.leaving |= matches!(fact, Fact::Asked(_, Asked::SignOut));
+        self.leaving &= !ends_leaving;
         let signing_in = matches!(now, Session::SigningIn(_));
         if matches!(fact, Fact::Asked(_, Asked::SignIn)) && !signing_in {
             *self = Self { before: Some(now), leaving: self.leaving, ..Self::default() };

@@ -345,10 +345,12 @@ impl Case {
     /// A device is told that the user purged the zone, and deletes what its mirror held of a record
     /// in nobody's name.
     pub(in super::super) fn hears_of_purge(&mut self, device: DeviceId, id: RecordId) {
-        let (from, refused) =
-            (Node::Remote(Remote::Zone), Some(Refused::ZoneNotFound(Ending::Purged)));
-        let letter = Letter { parcel: Parcel::Pull, answer: true, ..self.letter() };
-        self.fact(device, Fact::Delivered { from, letter, refused, rows_refused: Vec::new() });
+        let asks = Letter { parcel: Parcel::Pull, ..self.letter() };
+        let (zone, rows) = (Node::Remote(Remote::Zone), Vec::new());
+        self.fact(device, Fact::Sent { to: zone, letter: asks, size: 9, rows, plaintext: false });
+        let letter = Letter { answer: true, ..asks };
+        let (refused, rows_refused) = (Some(Refused::ZoneNotFound(Ending::Purged)), Vec::new());
+        self.fact(device, Fact::Delivered { from: zone, letter, refused, rows_refused });
         let mut held = self.contents(&self.copies[&(device, id)]);
         held.live = false;
         held.cells.insert(0, (FieldId::HEADSTONE, Token::NONE));

@@ -1,0 +1,446 @@
+//! Hears the facts one by one and writes down what they are evidence of: what users asked and were
+//! shown, what remotes stored, and what went wrong. What devices store is in `store`.
+
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, VaultId};
+use engine::remote::{CallId, Cursor, Ending, Tag};
+
+use super::super::Brief;
+use super::super::set::Set;
+use super::super::writes::{Draft, Writes};
+use super::{Book, Booked, Copy, Disk, Evidence, Look, Op, Spell, Timeline, Version, tokens};
+use crate::history::{
+    Answered, Asked, BlobId, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
+};
+use crate::plan::Node;
+
+/// A commit handed to a disk and not known to be durable.
+#[derive(Clone, Debug, Default)]
+struct Commit {
+    number: u32,
+    at: usize,
+    records: Vec<(RecordId, Copy)>,
+    mirrors: Vec<((Remote, RecordId), Booked)>,
+    sealed: Vec<((Remote, RecordId), Option<Tag>)>,
+    cursors: Vec<(Remote, Option<Cursor>)>,
+    /// The device's own writes in it.
+    wrote: Vec<usize>,
+    wipe: bool,
+}
+
+/// What a device holds, durable or not.
+#[derive(Clone, Debug, Default)]
+struct Desk {
+    records: BTreeMap<RecordId, Copy>,
+    mirrors: BTreeMap<(Remote, RecordId), Booked>,
+    pending: Vec<Commit>,
+    /// The durable copies when a backup was made.
+    image: BTreeMap<RecordId, Copy>,
+    /// How the zone ended, as this device was told.
+    zone_ended: Option<Ending>,
+    /// Its last request to the zone.
+    asked_zone: Option<CallId>,
+    signing_out: bool,
+}
+
+/// Gathers the evidence.
+pub(super) struct Scribe<'a> {
+    pub(super) evidence: Evidence<'a>,
+    desks: Vec<Desk>,
+    /// What the sender of a blob had made it from.
+    sent: BTreeMap<BlobId, Copy>,
+    open: BTreeMap<(DeviceId, OpId), usize>,
+}
+
+impl<'a> Scribe<'a> {
+    pub(super) fn new(brief: &'a Brief, history: &'a [Entry]) -> Self {
+        Self {
+            evidence: Evidence {
+                brief,
+                history,
+                writes: Writes::default(),
+                steps: Vec::new(),
+                advances: Vec::new(),
+                looks: Vec::new(),
+                ops: Vec::new(),
+                disks: vec![Disk::default(); brief.devices.len()],
+                books: [Book::default(), Book::default()],
+                spells: Vec::new(),
+                settled: None,
+            },
+            desks: vec![Desk::default(); brief.devices.len()],
+            sent: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Given rows are on prepared devices before any remote is heard of.
+    pub(super) fn note_given(&mut self) {
+        for (at, entry) in self.evidence.history.iter().enumerate() {
+            if let Fact::Committed {
+                vault, id, by: Node::World, contents: Some(contents), ..
+            } = &entry.fact
+            {
+                self.note_given_row(at, *vault, *id, contents);
+            }
+        }
+    }
+
+    fn note_given_row(&mut self, at: usize, vault: VaultId, id: RecordId, contents: &Contents) {
+        for &(_, token) in &contents.cells {
+            if token == Token::NONE || self.evidence.writes.find(token).is_some() {
+                continue;
+            }
+            let fields: Vec<_> =
+                contents.cells.iter().filter(|cell| cell.1 == token).map(|cell| cell.0).collect();
+            let kind =
+                if fields == [FieldId::HEADSTONE] { WriteKind::Delete } else { WriteKind::Set };
+            let device = None;
+            let (seen, clears) = (&[][..], false);
+            let draft =
+                Draft { token, asked: at, device, vault, id, kind, fields: &fields, seen, clears };
+            self.evidence.writes.register(&draft);
+        }
+    }
+
+    pub(super) fn hear(&mut self, at: usize, entry: &'a Entry) {
+        match (&entry.fact, entry.node) {
+            (Fact::Asked(op, asked), Node::Device(device)) => self.asked(at, device, *op, asked),
+            (Fact::Answered(op, answer), Node::Device(device)) => {
+                self.answered(at, device, *op, answer);
+            }
+            (Fact::Persisted { commit, changes, .. }, Node::Device(device)) => {
+                self.persisted(at, device, *commit, changes);
+            }
+            (Fact::Durable(commit), Node::Device(device)) => self.durable(at, device, *commit),
+            (Fact::PersistFailed(commit), Node::Device(device)) => {
+                self.desk(device).pending.retain(|pending| pending.number < *commit);
+            }
+            (Fact::Started { boot, commit, holds, .. }, Node::Device(device)) => {
+                self.started(at, device, *boot, *commit, holds);
+            }
+            (Fact::Killed { keeps, .. }, Node::Device(device)) => self.cut(at, device, *keeps),
+            (Fact::Sent { rows, to, letter, .. }, Node::Device(device)) => {
+                if *to == Node::Remote(Remote::Zone) {
+                    self.desk(device).asked_zone = Some(letter.call);
+                }
+                self.sent(device, rows);
+            }
+            // An answer to a request that the device has given up is no answer.
+            (
+                Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. },
+                Node::Device(device),
+            ) if self.desk(device).asked_zone == Some(letter.call) => {
+                self.desk(device).zone_ended = match refused {
+                    Some(Refused::ZoneNotFound(ending)) => Some(*ending),
+                    Some(_) | None => None,
+                };
+            }
+            (Fact::Committed { vault, id, pos, tag, blob, contents, .. }, Node::Remote(remote)) => {
+                let version = self.version(at, *pos, *tag, *blob, *vault, *id, contents.as_ref());
+                self.committed(remote, *vault, *id, version);
+            }
+            (Fact::Removed { vault, id, pos, by }, Node::Remote(remote)) => {
+                let by_device = matches!(by, Node::Device(_));
+                self.remove_row(at, remote, *vault, *id, Some(*pos), by_device);
+            }
+            (Fact::Faulted(trouble), _) => self.faulted(at, trouble),
+            (Fact::Ended(trouble), _) => {
+                let spells = &mut self.evidence.spells;
+                let open = |spell: &&mut Spell| spell.to.is_none() && spell.trouble == *trouble;
+                if let Some(spell) = spells.iter_mut().find(open) {
+                    spell.to = Some(at);
+                }
+            }
+            (Fact::Settled { .. }, _) => self.evidence.settled = Some(at),
+            (
+                Fact::Asked(..)
+                | Fact::Answered(..)
+                | Fact::Skipped(_)
+                | Fact::Persisted { .. }
+                | Fact::Durable(_)
+                | Fact::PersistFailed(_)
+                | Fact::Started { .. }
+                | Fact::Killed { .. }
+                | Fact::Sent { .. }
+                | Fact::Delivered { .. }
+                | Fact::Lost { .. }
+                | Fact::Committed { .. }
+                | Fact::Removed { .. }
+                | Fact::Served { .. }
+                | Fact::Declined(..)
+                | Fact::Healed
+                | Fact::Panicked(_)
+                | Fact::Found { .. },
+                _,
+            ) => {}
+        }
+    }
+
+    fn desk(&mut self, device: DeviceId) -> &mut Desk {
+        &mut self.desks[usize::from(device.0)]
+    }
+
+    fn asked(&mut self, at: usize, device: DeviceId, op: OpId, asked: &Asked) {
+        let ops = &mut self.evidence.ops;
+        self.open.insert((device, op), ops.len());
+        ops.push(Op { device, asked: at, answered: None });
+        match asked {
+            Asked::Write { id, token, set, kind, exposed, saw_deleted } => {
+                let draft =
+                    Asking { id: *id, token: *token, kind: *kind, exposed, saw: *saw_deleted };
+                self.wrote(at, device, &draft, set.iter().map(|(field, _)| *field).collect());
+            }
+            Asked::SignOut => self.desk(device).signing_out = true,
+            Asked::Read { .. }
+            | Asked::List
+            | Asked::SignIn
+            | Asked::RotateKey
+            | Asked::Register(..)
+            | Asked::Sync
+            | Asked::Status => {}
+        }
+    }
+
+    fn wrote(&mut self, at: usize, device: DeviceId, ask: &Asking<'_>, mut fields: Vec<FieldId>) {
+        let vault = self.evidence.vault(device);
+        let topic = self.evidence.writes.topic_of(vault, ask.id);
+        let writes = &self.evidence.writes;
+        let mut seen: Vec<u32> = ask
+            .exposed
+            .iter()
+            .filter_map(|&(field, token)| writes.cell(topic, field, token))
+            .collect();
+        let clears = ask.saw || ask.kind == WriteKind::Delete;
+        seen.sort_unstable();
+        seen.dedup();
+        if ask.kind == WriteKind::Delete {
+            fields = vec![FieldId::HEADSTONE];
+        }
+        let (token, id, kind, device) = (ask.token, ask.id, ask.kind, Some(device));
+        let draft = Draft {
+            token,
+            asked: at,
+            device,
+            vault,
+            id,
+            kind,
+            fields: &fields,
+            seen: &seen,
+            clears,
+        };
+        self.evidence.writes.register(&draft);
+    }
+
+    fn answered(&mut self, at: usize, device: DeviceId, op: OpId, answer: &Answered) {
+        let Some(&number) = self.open.get(&(device, op)) else { return };
+        let op = &mut self.evidence.ops[number];
+        op.answered.get_or_insert(at);
+        let Fact::Asked(_, asked) = &self.evidence.history[op.asked].fact else { return };
+        match (asked, answer) {
+            (Asked::Write { token, .. }, Answered::Saved) => {
+                if let Some(write) = self.evidence.writes.find(*token) {
+                    self.evidence.writes.all[write].saved.get_or_insert(at);
+                }
+            }
+            (Asked::Write { token, .. }, Answered::Refused(_)) => {
+                if let Some(write) = self.evidence.writes.find(*token) {
+                    self.evidence.writes.all[write].refused.get_or_insert(at);
+                }
+            }
+            (Asked::Read { last, .. }, Answered::Read(shown)) => {
+                self.looked(at, device, shown, *last);
+            }
+            (Asked::SignOut, _) => self.desk(device).signing_out = false,
+            _ => {}
+        }
+    }
+
+    fn looked(&mut self, at: usize, device: DeviceId, shown: &Arc<Shown>, last: bool) {
+        let vault = self.evidence.vault(device);
+        let writes = &mut self.evidence.writes;
+        let topic = writes.topic_of(vault, shown.id);
+        for (_, token) in tokens(shown) {
+            if let Some(write) = writes.find(token) {
+                writes.all[write].shown.get_or_insert(at);
+            }
+        }
+        self.evidence.looks.push(Look { at, device, topic, shown: shown.clone(), last });
+    }
+
+    fn sent(&mut self, device: DeviceId, rows: &[(RecordId, BlobId)]) {
+        let desk = &self.desks[usize::from(device.0)];
+        for (id, blob) in rows {
+            if let Some(copy) = desk.records.get(id) {
+                self.sent.entry(*blob).or_insert_with(|| copy.clone());
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "these are the fields of one fact")]
+    fn version(
+        &self,
+        at: usize,
+        pos: u64,
+        tag: Tag,
+        blob: BlobId,
+        vault: VaultId,
+        id: RecordId,
+        contents: Option<&Arc<Contents>>,
+    ) -> Version {
+        let writes = &self.evidence.writes;
+        let sender = self.sent.get(&blob).filter(|copy| copy.contents.as_ref() == contents);
+        let given =
+            matches!(&self.evidence.history[at].fact, Fact::Committed { by: Node::World, .. });
+        let certain = sender.map_or(given, |copy| copy.certain);
+        let mut made_from = sender.map(|copy| Set::clone(&copy.made_from)).unwrap_or_default();
+        if let (Some(topic), Some(contents)) = (writes.topic(vault, id), contents) {
+            writes.whole(topic, writes.cells(topic, contents), &mut made_from);
+        }
+        let (tag, made_from, contents) = (Some(tag), Arc::new(made_from), contents.cloned());
+        Version { at, pos, tag, contents, made_from, certain }
+    }
+
+    fn committed(&mut self, remote: Remote, vault: VaultId, id: RecordId, version: Version) {
+        let topic = self.evidence.writes.topic_of(vault, id);
+        let book = &mut self.evidence.books[remote.index()];
+        let versions = book.rows.entry((vault, id)).or_default();
+        let before = versions.last().map(|old| old.made_from.clone()).unwrap_or_default();
+        let writes = &mut self.evidence.writes;
+        for cell in version.made_from.beyond(&before) {
+            let write = writes.topics[topic].cells[cell as usize].write;
+            writes.all[write].accepted[remote.index()].get_or_insert(version.at);
+            writes.all[write].stored.get_or_insert(version.at);
+        }
+        let place = book.log.partition_point(|entry| entry.0 <= version.pos);
+        book.log.insert(place, (version.pos, vault, id));
+        versions.push(version);
+    }
+
+    fn remove_row(
+        &mut self,
+        at: usize,
+        remote: Remote,
+        vault: VaultId,
+        id: RecordId,
+        pos: Option<u64>,
+        by_device: bool,
+    ) {
+        let book = &mut self.evidence.books[remote.index()];
+        let Some(versions) = book.rows.get_mut(&(vault, id)) else { return };
+        let Some(last) = versions.last().filter(|last| last.tag.is_some()).cloned() else { return };
+        let pos = pos.unwrap_or(last.pos);
+        let made_from = if by_device { last.made_from.clone() } else { Arc::default() };
+        versions.push(Version { at, pos, tag: None, contents: None, made_from, certain: true });
+        if !by_device {
+            self.destroy(at, vault, id, &last.made_from);
+        }
+    }
+
+    fn faulted(&mut self, at: usize, trouble: &Trouble) {
+        let from = at;
+        self.evidence.spells.push(Spell { trouble: trouble.clone(), from, to: None });
+        match trouble {
+            Trouble::Destroy(device) => {
+                self.destroy_device(at, *device, &BTreeMap::new());
+                let disk = &mut self.evidence.disks[usize::from(device.0)];
+                disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
+                disk.replaced.push(at);
+            }
+            Trouble::SaveImage(device) => {
+                self.desk(*device).image = current(&self.evidence.disk(*device).records);
+            }
+            Trouble::EndZone(vault, _) => {
+                let book = &self.evidence.books[Remote::Zone.index()];
+                let rows: Vec<RecordId> =
+                    book.rows.keys().filter(|key| key.0 == *vault).map(|key| key.1).collect();
+                for id in rows {
+                    self.remove_row(at, Remote::Zone, *vault, id, None, false);
+                }
+            }
+            Trouble::CorruptRow(remote, vault, id, None) => {
+                let book = &mut self.evidence.books[remote.index()];
+                let row =
+                    book.rows.get_mut(&(*vault, *id)).and_then(|versions| versions.last_mut());
+                if let Some(row) = row {
+                    let made_from = row.made_from.clone();
+                    self.destroy(at, *vault, *id, &made_from);
+                }
+            }
+            Trouble::Cut(..)
+            | Trouble::Offline(_)
+            | Trouble::SlowLink(..)
+            | Trouble::LoseReplies(_)
+            | Trouble::LoseHints(_)
+            | Trouble::Crash(_)
+            | Trouble::Pause(_)
+            | Trouble::RestoreImage(_)
+            | Trouble::Clone(..)
+            | Trouble::ClockJump(..)
+            | Trouble::DiskFull(_)
+            | Trouble::DiskSlow(_)
+            | Trouble::HoldKeys(_)
+            | Trouble::ExpireCredential(_)
+            | Trouble::Outage(_)
+            | Trouble::Throttle(..)
+            | Trouble::ExpireCursors(_)
+            | Trouble::HideRow(..)
+            | Trouble::CorruptRow(..)
+            | Trouble::RejectRow(..)
+            | Trouble::DropPolicy
+            | Trouble::SlowCommits
+            | Trouble::Intrude(..) => {}
+        }
+    }
+
+    /// All that a device held, but for what it holds from now on, is gone from there.
+    fn destroy_device(&mut self, at: usize, device: DeviceId, keeps: &BTreeMap<RecordId, Copy>) {
+        let vault = self.evidence.vault(device);
+        let held = current(&self.evidence.disk(device).records);
+        for (id, copy) in held {
+            let rest = keeps.get(&id).cloned().unwrap_or_default();
+            let disk = &mut self.evidence.disks[usize::from(device.0)];
+            disk.records.entry(id).or_default().push(at, rest);
+            self.destroy(at, vault, id, &copy.made_from);
+        }
+    }
+
+    /// One place lost these cells. What no other holds need not be there at the end.
+    fn destroy(&mut self, at: usize, vault: VaultId, id: RecordId, lost: &Set) {
+        let Some(topic) = self.evidence.writes.topic(vault, id) else { return };
+        let mut rest = Set::default();
+        for (disk, user) in self.evidence.disks.iter().zip(&self.evidence.brief.devices) {
+            let copy = disk.records.get(&id).and_then(Timeline::last);
+            if let (Some(copy), true) = (copy, VaultId::from(*user) == vault) {
+                rest.union(&copy.made_from);
+            }
+        }
+        for book in &self.evidence.books {
+            if let Some(row) = book.versions(vault, id).last() {
+                rest.union(&row.made_from);
+            }
+        }
+        let gone: Vec<u32> = lost.beyond(&rest).collect();
+        for cell in gone {
+            let write = self.evidence.writes.topics[topic].cells[cell as usize].write;
+            self.evidence.writes.all[write].destroyed.get_or_insert(at);
+        }
+    }
+}
+
+/// A write as asked for.
+struct Asking<'a> {
+    id: RecordId,
+    token: Token,
+    kind: WriteKind,
+    exposed: &'a [(FieldId, Token)],
+    saw: bool,
+}
+
+fn current(lines: &BTreeMap<RecordId, Timeline<Copy>>) -> BTreeMap<RecordId, Copy> {
+    lines.iter().filter_map(|(id, line)| Some((*id, line.last()?.clone()))).collect()
+}

@@ -1,0 +1,292 @@
+//! What devices store: commits handed to a disk, made durable, or lost, and what each copy was made
+//! from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::id::{DeviceId, FieldId, RecordId, Remote, Token};
+use engine::remote::Ending;
+
+use super::super::super::set::Set;
+use super::super::super::writes::Draft;
+use super::super::{Advance, Booked, Copy, Step};
+use super::{Commit, Scribe, current};
+use crate::history::{Boot, Change, Contents, WriteKind};
+
+impl Scribe<'_> {
+    pub(super) fn persisted(
+        &mut self,
+        at: usize,
+        device: DeviceId,
+        number: u32,
+        changes: &[Change],
+    ) {
+        let mut commit = Commit { number, at, ..Commit::default() };
+        let mut joined: BTreeMap<RecordId, (Set, bool)> = BTreeMap::new();
+        for change in changes {
+            match change {
+                Change::Record(id, contents) => {
+                    joined.entry(*id).or_insert_with(|| (Set::default(), true));
+                    commit.wipe |= contents.is_none();
+                    commit
+                        .records
+                        .push((*id, Copy { contents: contents.clone(), ..Copy::default() }));
+                }
+                Change::Mirror(remote, id, booked) => {
+                    self.booked(at, device, *remote, *id, booked, &mut joined);
+                    commit.mirrors.push(((*remote, *id), booked.clone()));
+                }
+                Change::Sealed(remote, id, entry) => {
+                    commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
+                }
+                Change::Cursor(remote, cursor) => commit.cursors.push((*remote, *cursor)),
+                Change::Parked(..) | Change::Key(_) | Change::Meta => {}
+            }
+        }
+        commit.wipe &= self.desk(device).signing_out;
+        for (id, (made_from, certain)) in joined {
+            self.step(device, id, &made_from, certain, &mut commit);
+        }
+        self.desk(device).pending.push(commit);
+    }
+
+    /// Notes a booked row. It joins the device's copy; a zone mirror dropped because the user
+    /// purged the zone is a delete of what that mirror held.
+    fn booked(
+        &mut self,
+        at: usize,
+        device: DeviceId,
+        remote: Remote,
+        id: RecordId,
+        booked: &Booked,
+        joined: &mut BTreeMap<RecordId, (Set, bool)>,
+    ) {
+        let vault = self.evidence.vault(device);
+        let desk = &mut self.desks[usize::from(device.0)];
+        let Some((tag, contents)) = booked else {
+            let dropped = desk.mirrors.remove(&(remote, id)).flatten();
+            // Of a damaged row only the tag is known; what stood there is what is here.
+            let local = || desk.records.get(&id).and_then(|copy| copy.contents.clone());
+            let held = dropped.and_then(|(_, held)| held.or_else(local));
+            if let (Some(held), Some(Ending::Purged), Remote::Zone) =
+                (held, desk.zone_ended, remote)
+            {
+                let cell = self.purge(at, device, id, &held);
+                let entry = joined.entry(id).or_insert_with(|| (Set::default(), true));
+                entry.0.insert(cell);
+            }
+            return;
+        };
+        desk.mirrors.insert((remote, id), booked.clone());
+        let Some(contents) = contents else { return };
+        let topic = self.evidence.writes.topic_of(vault, id);
+        let (made_from, certain) = joined.entry(id).or_insert_with(|| (Set::default(), true));
+        match self.evidence.books[remote.index()].tagged(vault, id, *tag) {
+            Some(version) if version.contents.as_ref() == Some(contents) => {
+                made_from.union(&version.made_from);
+                *certain &= version.certain;
+            }
+            Some(_) | None => *certain = false,
+        }
+        let writes = &self.evidence.writes;
+        writes.whole(topic, writes.cells(topic, contents), made_from);
+    }
+
+    fn purge(&mut self, at: usize, device: DeviceId, id: RecordId, held: &Contents) -> u32 {
+        let vault = self.evidence.vault(device);
+        let writes = &mut self.evidence.writes;
+        let topic = writes.topic_of(vault, id);
+        let seen: Vec<u32> = writes.cells(topic, held).collect();
+        let delete = writes.register(&Draft {
+            token: Token::NONE,
+            asked: at,
+            device: Some(device),
+            vault,
+            id,
+            kind: WriteKind::Delete,
+            fields: &[FieldId::HEADSTONE],
+            seen: &seen,
+            clears: true,
+        });
+        writes.all[delete].cells[0].1
+    }
+
+    fn step(
+        &mut self,
+        device: DeviceId,
+        id: RecordId,
+        joined: &Set,
+        certain: bool,
+        commit: &mut Commit,
+    ) {
+        let vault = self.evidence.vault(device);
+        let topic = self.evidence.writes.topic_of(vault, id);
+        let old = self.desks[usize::from(device.0)].records.get(&id).cloned();
+        let old = old.unwrap_or_else(|| Copy { certain: true, ..Copy::default() });
+        let place = commit.records.iter().position(|(record, _)| *record == id);
+        let contents = match place {
+            Some(place) => commit.records[place].1.contents.clone(),
+            None => old.contents.clone(),
+        };
+        let mut copy = Copy { contents: None, made_from: Arc::default(), certain: true };
+        if !commit.wipe {
+            let made_from = old.made_from.clone();
+            copy = Copy { contents, made_from, certain: old.certain && certain };
+            self.extend(topic, joined, &mut copy);
+            self.note_own(device, topic, &old.made_from, &copy.made_from, commit);
+        }
+        let (at, before, wipe) = (commit.at, old.contents, commit.wipe);
+        self.evidence.steps.push(Step { at, topic, before, copy: copy.clone(), wipe });
+        self.desk(device).records.insert(id, copy.clone());
+        match place {
+            Some(place) => commit.records[place].1 = copy,
+            None => commit.records.push((id, copy)),
+        }
+    }
+
+    /// Notes the device's own writes that a commit is the first to hold.
+    fn note_own(
+        &mut self,
+        device: DeviceId,
+        topic: usize,
+        before: &Set,
+        after: &Set,
+        commit: &mut Commit,
+    ) {
+        let writes = &mut self.evidence.writes;
+        for cell in after.beyond(before) {
+            let number = writes.topics[topic].cells[cell as usize].write;
+            let write = &mut writes.all[number];
+            if write.device == Some(device) && !commit.wrote.contains(&number) {
+                write.stored.get_or_insert(commit.at);
+                commit.wrote.push(number);
+            }
+        }
+    }
+
+    /// A copy is made of what it was, what joined it and what it shows.
+    fn extend(&self, topic: usize, joined: &Set, copy: &mut Copy) {
+        let writes = &self.evidence.writes;
+        let shown = copy.contents.iter().flat_map(|contents| writes.cells(topic, contents));
+        let is_new = |cell: &u32| !copy.made_from.has(*cell) && !joined.has(*cell);
+        let shown: Vec<u32> = shown.filter(is_new).collect();
+        if shown.is_empty() && copy.made_from.includes(joined) {
+            return;
+        }
+        let mut made_from = Set::clone(&copy.made_from);
+        made_from.union(joined);
+        writes.whole(topic, shown.into_iter(), &mut made_from);
+        copy.made_from = Arc::new(made_from);
+    }
+
+    pub(super) fn durable(&mut self, at: usize, device: DeviceId, upto: u32) {
+        let pending = &mut self.desk(device).pending;
+        let count = pending.partition_point(|commit| commit.number <= upto);
+        let commits: Vec<Commit> = pending.drain(..count).collect();
+        for commit in commits {
+            self.settle(at, device, commit);
+        }
+    }
+
+    fn settle(&mut self, at: usize, device: DeviceId, commit: Commit) {
+        let moment = commit.at;
+        if commit.wipe {
+            self.destroy_device(moment, device, &BTreeMap::new());
+            self.evidence.disks[usize::from(device.0)].replaced.push(moment);
+        }
+        for write in commit.wrote {
+            self.evidence.writes.all[write].durable.get_or_insert(at);
+        }
+        let disk = &mut self.evidence.disks[usize::from(device.0)];
+        for (id, copy) in commit.records {
+            disk.records.entry(id).or_default().push(moment, copy);
+        }
+        for (key, booked) in commit.mirrors {
+            disk.mirrors.entry(key).or_default().push(moment, booked);
+        }
+        for (key, entry) in commit.sealed {
+            disk.sealed.entry(key).or_default().push(moment, entry);
+        }
+        for (remote, cursor) in commit.cursors {
+            self.evidence.advances.push(Advance { at: moment, device, remote, cursor });
+        }
+    }
+
+    /// A crash: later commits are gone.
+    pub(super) fn cut(&mut self, at: usize, device: DeviceId, keeps: u32) {
+        self.durable(at, device, keeps);
+        let disk = &self.evidence.disks[usize::from(device.0)];
+        let desk = &mut self.desks[usize::from(device.0)];
+        desk.pending.clear();
+        desk.signing_out = false;
+        desk.records = current(&disk.records);
+        desk.mirrors = disk
+            .mirrors
+            .iter()
+            .filter_map(|(key, line)| Some((*key, line.last()?.clone())))
+            .collect();
+    }
+
+    pub(super) fn started(
+        &mut self,
+        at: usize,
+        device: DeviceId,
+        boot: Boot,
+        commit: u32,
+        holds: &[Change],
+    ) {
+        let image = match boot {
+            Boot::Restart => return self.cut(at, device, commit),
+            Boot::First => BTreeMap::new(),
+            Boot::Restored => std::mem::take(&mut self.desk(device).image),
+            Boot::Cloned(from) => current(&self.evidence.disk(from).records),
+        };
+        self.replace(at, device, &image, holds);
+    }
+
+    /// The whole store is another one now.
+    fn replace(
+        &mut self,
+        at: usize,
+        device: DeviceId,
+        image: &BTreeMap<RecordId, Copy>,
+        holds: &[Change],
+    ) {
+        let vault = self.evidence.vault(device);
+        let mut commit = Commit { at, ..Commit::default() };
+        for change in holds {
+            match change {
+                Change::Record(id, contents) => {
+                    let topic = self.evidence.writes.topic_of(vault, *id);
+                    let known = image.get(id).filter(|copy| copy.contents == *contents);
+                    let mut copy = known.cloned().unwrap_or_else(|| Copy {
+                        contents: contents.clone(),
+                        made_from: Arc::default(),
+                        certain: image.is_empty(),
+                    });
+                    self.extend(topic, &Set::default(), &mut copy);
+                    commit.records.push((*id, copy));
+                }
+                Change::Mirror(remote, id, booked) => {
+                    commit.mirrors.push(((*remote, *id), booked.clone()));
+                }
+                Change::Sealed(remote, id, entry) => {
+                    commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
+                }
+                Change::Cursor(remote, cursor) => commit.cursors.push((*remote, *cursor)),
+                Change::Parked(..) | Change::Key(_) | Change::Meta => {}
+            }
+        }
+        self.destroy_device(at, device, &commit.records.iter().cloned().collect());
+        let disk = &mut self.evidence.disks[usize::from(device.0)];
+        disk.replaced.push(at);
+        disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
+        disk.mirrors.values_mut().for_each(|line| line.push(at, None));
+        disk.sealed.values_mut().for_each(|line| line.push(at, None));
+        for (remote, cursor) in Remote::ALL.map(|remote| (remote, None)) {
+            self.evidence.advances.push(Advance { at, device, remote, cursor });
+        }
+        self.settle(at, device, commit);
+        self.cut(at, device, 0);
+    }
+}
