@@ -14,7 +14,6 @@ const LONG: &[(&str, usize, &str)] = &[
     ("sim/src/scenario/read/sections.rs", 750, "one reader for each section of the language"),
     ("sim/src/scenario/read/step.rs", 650, "one reader for each verb of the language"),
     ("sim/src/scenario/words.rs", 600, "the vocabulary: a table"),
-    ("sim/src/world.rs", 650, "the state of a run and its turns; what is done in them is below it"),
 ];
 
 /// Names that say nothing.
