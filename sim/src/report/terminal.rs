@@ -171,12 +171,12 @@ fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
         proof.insert(0, write.index);
     }
     // What a device commits may be what it was served.
-    if let (Some(&last), Some(record)) = (proof.last(), violation.record)
-        && let Some(page) = scene.page_of(last, record)
-        && !proof.contains(&page)
-    {
-        let place = proof.partition_point(|&index| index < page);
-        proof.insert(place, page);
+    if let Some(record) = violation.record {
+        let pages = proof.iter().filter_map(|&index| scene.page_of(index, record));
+        let mut pages: Vec<usize> = pages.filter(|page| !proof.contains(page)).collect();
+        proof.append(&mut pages);
+        proof.sort_unstable();
+        proof.dedup();
     }
     proof
 }
