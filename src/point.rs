@@ -45,8 +45,6 @@ points! {
     BatchSplit = "batch split",
     /// A cursor had expired.
     TokenExpired = "token expired",
-    /// The remote was restored: its epoch changed.
-    EpochChanged = "epoch changed",
     /// A full listing ended and what it lacked was noted.
     ListingDone = "full listing done",
     /// A row that a mirror knows was not in a full listing.

@@ -337,10 +337,14 @@ impl std::error::Error for DecodeError {}
 #[derive(Clone, Debug)]
 pub struct Encoded(Arc<(Record, Bytes)>);
 
+/// Few records are longer.
+const USUAL_LEN: usize = 512;
+
 impl Encoded {
     /// Encodes a record.
     pub fn new(record: Record) -> Self {
-        let bytes = postcard::to_allocvec(&record).expect("a record has no unencodable part");
+        let room = Vec::with_capacity(USUAL_LEN);
+        let bytes = postcard::to_extend(&record, room).expect("a record has no unencodable part");
         Self(Arc::new((record, bytes.into())))
     }
 

@@ -33,7 +33,7 @@ pub enum Cursor {
     Token(u64),
     /// *rows*: made by the device from the last row that it was served.
     After {
-        /// The `epoch` of the page; positions of different epochs cannot be compared.
+        /// The `epoch` of the page: the remote refuses a cursor of another one as expired.
         epoch: u32,
         /// The row's value of the column that the feed is ordered by.
         stamp: u64,

@@ -92,9 +92,6 @@ impl Device {
         asked_at: Time,
         unsent_before: &BTreeSet<RecordId>,
     ) {
-        if self.changes_epoch(now, remote, &page) {
-            return;
-        }
         let next = self.cursor_after(remote, &page);
         if self.boot.flaws.has(Flaw::Fb13) && next != self.store.side(remote).cursor {
             self.store.set_cursor(remote, next);
@@ -119,19 +116,6 @@ impl Device {
         if !page.more {
             self.reach_head(now, remote, asked_at);
         }
-    }
-
-    /// A database restored from a backup numbers its commits anew: list from the start.
-    fn changes_epoch(&mut self, now: Now, remote: Remote, page: &Page) -> bool {
-        let Some(Cursor::After { epoch, .. }) = self.store.side(remote).cursor else {
-            return false;
-        };
-        let changed = epoch != page.epoch;
-        if changed {
-            self.reach(Point::EpochChanged);
-            self.start_listing(now, remote);
-        }
-        changed
     }
 
     /// Where the feed goes on: the zone says, for rows it is behind the last one served.

@@ -12,7 +12,7 @@ use crate::id::{RecordId, Remote};
 use crate::point::Point;
 use crate::record::Encoded;
 use crate::remote::{Ending, Policy, Put, Refusal, Request, Row, Served, Tag};
-use crate::time::{Now, Span};
+use crate::time::Now;
 
 /// The result of saving one row.
 type Saved = (RecordId, Result<Tag, Refusal>);
@@ -125,8 +125,9 @@ impl Device {
             }
             Refusal::Rejected if self.boot.flaws.has(Flaw::Fb12) => {
                 self.blocker = Some(id);
+                let rest = self.boot.timing.retry_cap;
                 if let Some(lane) = self.lane(remote) {
-                    lane.rest_until = now.mono + Span::from_secs(5);
+                    lane.rest_until = now.mono + rest;
                 }
             }
             Refusal::Rejected => {

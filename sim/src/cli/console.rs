@@ -203,6 +203,9 @@ impl Progress {
 
     fn line(&self, elapsed: Duration) -> String {
         let Self { done, failed, what, .. } = self;
+        if *done == 0 {
+            return "at work".to_owned();
+        }
         let per_second = *done as f64 / elapsed.as_secs_f64().max(0.001);
         let violated = if *failed == 0 { String::new() } else { format!("  {failed} violated") };
         format!("{done} {what}  {per_second:.0}/s{violated}")

@@ -128,13 +128,35 @@ fn address(bytes: &Bytes) -> usize {
 /// So many bytes are digested at once: many small updates cost more than the digest itself.
 const DIGEST_AT: usize = 16 * 1_024;
 
+/// Appends what is serialized.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
 /// The digest of a history and its length in bytes: xxh3-128 over each fact's canonical bytes.
 pub(crate) fn digest(history: &[Entry]) -> (u128, u64) {
     let mut hasher = Xxh3::new();
     let mut buffer = Vec::with_capacity(DIGEST_AT + 1_024);
     let mut length = 0;
     for entry in history {
-        buffer = postcard::to_extend(entry, buffer).expect("a fact has no unencodable part");
+        postcard::serialize_with_flavor(entry, Append(&mut buffer))
+            .expect("a fact has no unencodable part");
         if buffer.len() >= DIGEST_AT {
             hasher.update(&buffer);
             length += buffer.len() as u64;

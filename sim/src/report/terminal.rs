@@ -171,12 +171,12 @@ fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
         proof.insert(0, write.index);
     }
     // What a device commits may be what it was served.
-    if let (Some(&last), Some(record)) = (proof.last(), violation.record)
-        && let Some(page) = scene.page_of(last, record)
-        && !proof.contains(&page)
-    {
-        let place = proof.partition_point(|&index| index < page);
-        proof.insert(place, page);
+    if let Some(record) = violation.record {
+        let pages = proof.iter().filter_map(|&index| scene.page_of(index, record));
+        let mut pages: Vec<usize> = pages.filter(|page| !proof.contains(page)).collect();
+        proof.append(&mut pages);
+        proof.sort_unstable();
+        proof.dedup();
     }
     proof
 }
@@ -242,7 +242,13 @@ fn table(
     };
     let mut widths: Vec<usize> = (0..head.len()).map(width).collect();
     let room = wide.saturating_sub(1 + GAP.len() * (head.len() - 1));
-    fold::narrow(&mut widths, room);
+    let longest_word = |column: usize| {
+        let cells = rows.iter().map(|(_, row)| row[column].as_str()).chain([head[column]]);
+        let words = cells.flat_map(|cell| cell.split(' '));
+        words.map(|word| word.chars().count()).max().unwrap_or(0)
+    };
+    let least: Vec<usize> = (0..head.len()).map(longest_word).collect();
+    fold::narrow(&mut widths, &least, room);
     if widths.iter().sum::<usize>() > room {
         return stack(out, head, rows);
     }

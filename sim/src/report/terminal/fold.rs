@@ -6,9 +6,6 @@
 /// What stands before a command that is there to be copied.
 const COMMAND: &str = "seawall ";
 
-/// No column is made narrower than this.
-const LEAST: usize = 14;
-
 /// Folds the lines that are wider than this.
 pub(super) fn fold(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len());
@@ -99,10 +96,11 @@ pub(super) fn words(cell: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Takes from the widest columns until all fit.
-pub(super) fn narrow(widths: &mut [usize], all: usize) {
+/// Takes from the widest columns until all fit. None becomes narrower than its least.
+pub(super) fn narrow(widths: &mut [usize], least: &[usize], all: usize) {
     while widths.iter().sum::<usize>() > all {
-        let Some(widest) = widths.iter_mut().max().filter(|width| **width > LEAST) else {
+        let columns = widths.iter_mut().zip(least).filter(|(width, least)| **width > **least);
+        let Some((widest, _)) = columns.max_by_key(|(width, _)| **width) else {
             return;
         };
         *widest -= 1;
@@ -139,10 +137,10 @@ mod tests {
     #[test]
     fn columns_give_way_from_the_widest() {
         let mut widths = [6, 40, 30];
-        narrow(&mut widths, 60);
-        assert_eq!(widths, [6, 27, 27]);
-        narrow(&mut widths, 10);
-        assert_eq!(widths, [6, LEAST, LEAST]);
+        narrow(&mut widths, &[6, 10, 28], 60);
+        assert_eq!(widths, [6, 26, 28]);
+        narrow(&mut widths, &[6, 10, 28], 10);
+        assert_eq!(widths, [6, 10, 28]);
     }
 
     #[test]
