@@ -110,13 +110,15 @@ fn ending(history: &[Entry]) -> BTreeMap<(Node, RecordId), Visible> {
 
 /// Whose first page did the tablet get first?
 fn faster(history: &[Entry]) -> Option<Remote> {
-    history.iter().find_map(|entry| match &entry.fact {
-        Fact::Delivered { from: Node::Remote(remote), letter, refused: None, .. }
-            if entry.node == Node::Device(TABLET) && letter.parcel == Parcel::Pull =>
+    history.iter().find_map(|entry| {
+        if let Fact::Delivered { from: Node::Remote(remote), letter, refused: None, .. } =
+            &entry.fact
+            && entry.node == Node::Device(TABLET)
+            && letter.parcel == Parcel::Pull
         {
-            Some(*remote)
+            return Some(*remote);
         }
-        _ => None,
+        None
     })
 }
 
