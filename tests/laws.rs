@@ -1,7 +1,8 @@
 //! The laws of the pure parts: exhaustively where cases are few, by random draws beyond.
 //!
-//! Nothing here runs a simulation. What is compared with what: `record` against a model that knows
-//! only sets of operations, `view` against the promises of each strategy, `seal` with what a thief could try.
+//! What is compared with what: `record` against a model that knows only sets of operations, `view`
+//! against the promises of each strategy, `seal` with what a thief could try. Only `swap` runs
+//! simulations: it is a law of pairs of runs.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;
@@ -9,6 +10,7 @@ use proptest::test_runner::RngSeed;
 mod choices;
 mod record;
 mod seal;
+mod swap;
 mod time;
 mod view;
 

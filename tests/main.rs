@@ -5,5 +5,6 @@ mod conformance;
 mod determinism;
 mod digests;
 mod laws;
+mod regressions;
 mod scenarios;
 mod tidy;
