@@ -64,7 +64,10 @@ impl Device {
         let side = self.store.side(remote);
         let edited = |id: &&RecordId| {
             let mirrored = side.mirrors.get(id).and_then(|mirror| mirror.state.as_ref());
-            self.store.record(**id).is_some_and(|local| mirrored != Some(local))
+            let parked = side.parked.get(id);
+            self.store
+                .record(**id)
+                .is_some_and(|local| mirrored != Some(local) && parked != Some(local.bytes()))
         };
         side.sealed.keys().filter(edited).copied().collect()
     }
