@@ -110,13 +110,13 @@ fn ending(history: &[Entry]) -> BTreeMap<(Node, RecordId), Visible> {
 
 /// Whose first page did the tablet get first?
 fn faster(history: &[Entry]) -> Option<Remote> {
-    history.iter().find_map(|entry| match &entry.fact {
-        Fact::Delivered { from: Node::Remote(remote), letter, refused: None, .. }
-            if entry.node == Node::Device(TABLET) && letter.parcel == Parcel::Pull =>
-        {
-            Some(*remote)
-        }
-        _ => None,
+    history.iter().find_map(|entry| {
+        let Fact::Delivered { from: Node::Remote(remote), letter, refused: None, .. } = &entry.fact
+        else {
+            return None;
+        };
+        let pulled = entry.node == Node::Device(TABLET) && letter.parcel == Parcel::Pull;
+        pulled.then_some(*remote)
     })
 }
 
