@@ -111,14 +111,12 @@ fn ending(history: &[Entry]) -> BTreeMap<(Node, RecordId), Visible> {
 /// Whose first page did the tablet get first?
 fn faster(history: &[Entry]) -> Option<Remote> {
     history.iter().find_map(|entry| {
-        if let Fact::Delivered { from: Node::Remote(remote), letter, refused: None, .. } =
-            &entry.fact
-            && entry.node == Node::Device(TABLET)
-            && letter.parcel == Parcel::Pull
-        {
-            return Some(*remote);
-        }
-        None
+        let Fact::Delivered { from: Node::Remote(remote), letter, refused: None, .. } = &entry.fact
+        else {
+            return None;
+        };
+        let pulled = entry.node == Node::Device(TABLET) && letter.parcel == Parcel::Pull;
+        pulled.then_some(*remote)
     })
 }
 
