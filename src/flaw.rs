@@ -179,8 +179,8 @@ flaws! {
         "A cloned image goes on under the replica id of its original.",
         "a cloned or restored image";
     Fb25 = "FB-25", "field",
-        "The version vector of a row is merged although the row was not applied.",
-        "a row that is refused or sealed after it was opened in part";
+        "After a save conflict the newer row's version vector is merged, and its content is left to the next pull.",
+        "a save that meets a newer row";
     Fb27 = "FB-27", "field",
         "Remotes are pulled on a hint only.",
         "a lost hint";
