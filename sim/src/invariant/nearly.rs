@@ -68,6 +68,23 @@ fn a_clone_and_its_original_are_two_devices() {
 }
 
 #[test]
+fn a_device_lost_in_the_middle_of_a_commit_owes_nothing_of_it() {
+    let mut case = synced();
+    case.edits(PHONE, MEAL, &[PHOTO]);
+    case.pushes(PHONE, MEAL);
+    let (_, next) = case.is_served(Remote::Zone, TABLET);
+    let page = vec![
+        case.mirrors(Remote::Zone, TABLET, MEAL),
+        case.joins(Remote::Zone, TABLET, MEAL),
+        Change::Cursor(Remote::Zone, Some(next)),
+    ];
+    let commit = case.hands_over(TABLET, page);
+    case.is_lost(TABLET);
+    case.fact(TABLET, Fact::Killed { keeps: commit, between: true });
+    case.ends().passes();
+}
+
+#[test]
 fn who_signs_in_again_starts_from_what_the_remotes_have() {
     let mut case = synced();
     case.pulls(PHONE);

@@ -347,6 +347,8 @@ impl<'a> Scribe<'a> {
         match trouble {
             Trouble::Destroy(device) => {
                 self.destroy_device(at, *device, &BTreeMap::new());
+                // A commit that the power cut finds on its way survives on no disk.
+                self.desk(*device).pending.clear();
                 let disk = &mut self.evidence.disks[usize::from(device.0)];
                 disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
                 disk.replaced.push(at);
