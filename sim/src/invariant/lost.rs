@@ -86,15 +86,17 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
             kept.insert(cell);
         }
     }
+    let mut stranded = Set::default();
     for held in stranded_copies(evidence, topic) {
         for cell in writes.cells(topic, held) {
-            kept.insert(cell);
+            stranded.insert(cell);
         }
     }
+    kept.union(&stranded);
     let cells = &writes.topics[topic].cells;
     for cell in writes.topics[topic].deletes.iter() {
         let delete = writes.author(topic, cell);
-        if !end.live && delete.took_effect() || is_beaten(evidence, topic, end, cell) {
+        if !end.live && delete.took_effect() || is_beaten(evidence, topic, end, cell, &stranded) {
             kept.insert(cell);
         }
     }
@@ -132,11 +134,20 @@ fn stranded_copies<'e>(
 }
 
 /// A live record does not show its headstones. A delete has not been lost if something is shown
-/// that no delete had seen.
-fn is_beaten(evidence: &Evidence<'_>, topic: usize, end: &End, delete: u32) -> bool {
+/// that no delete had seen; one that never left a stranded device cannot have hidden it elsewhere.
+fn is_beaten(
+    evidence: &Evidence<'_>,
+    topic: usize,
+    end: &End,
+    delete: u32,
+    stranded: &Set,
+) -> bool {
     let writes = &evidence.writes;
-    let owed = |cell: &u32| *cell == delete || writes.author(topic, *cell).is_owed();
-    let deletes: Vec<u32> = writes.topics[topic].deletes.iter().filter(owed).collect();
+    let counts = |cell: &u32| {
+        let by = writes.author(topic, *cell);
+        *cell == delete || by.is_owed() && (by.is_accepted() || !stranded.has(*cell))
+    };
+    let deletes: Vec<u32> = writes.topics[topic].deletes.iter().filter(counts).collect();
     let seen = |cell| deletes.iter().any(|&delete| writes.replaced(topic, cell, delete));
     end.live
         && end

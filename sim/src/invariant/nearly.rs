@@ -148,6 +148,26 @@ fn a_device_without_a_key_keeps_rows_sealed_to_the_end() {
 }
 
 #[test]
+fn a_delete_that_cannot_leave_a_device_without_a_key_deletes_there_alone() {
+    let mut case = Case::new();
+    case.edits(TABLET, MEAL, &[KCAL]);
+    case.edits(PHONE, MEAL, &[PHOTO]);
+    case.deletes(PHONE, MEAL);
+    case.pushes(TABLET, MEAL);
+    case.pulls(PHONE);
+    case.pushes(PHONE, MEAL);
+    case.fact(TABLET, Fact::Faulted(Trouble::HoldKeys(TABLET)));
+    case.brief.incurable.push(super::Incurable::Keyless(TABLET));
+    for remote in Remote::ALL {
+        let (_, next) = case.is_served(remote, TABLET);
+        let sealed = case.seals(remote, TABLET, MEAL);
+        case.persists(TABLET, vec![sealed, Change::Cursor(remote, Some(next))]);
+    }
+    case.deletes(TABLET, MEAL);
+    case.ends().passes();
+}
+
+#[test]
 fn an_edit_that_a_purge_has_not_seen_survives_it() {
     let mut case = synced();
     case.pulls(PHONE);
