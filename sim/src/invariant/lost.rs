@@ -86,17 +86,15 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
             kept.insert(cell);
         }
     }
-    let mut stranded = Set::default();
     for held in stranded_copies(evidence, topic) {
         for cell in writes.cells(topic, held) {
-            stranded.insert(cell);
+            kept.insert(cell);
         }
     }
-    kept.union(&stranded);
     let cells = &writes.topics[topic].cells;
     for cell in writes.topics[topic].deletes.iter() {
         let delete = writes.author(topic, cell);
-        if !end.live && delete.took_effect() || is_beaten(evidence, topic, end, cell, &stranded) {
+        if !end.live && delete.took_effect() || is_beaten(evidence, topic, end, cell) {
             kept.insert(cell);
         }
     }
@@ -113,39 +111,35 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
     kept
 }
 
-/// What devices hold that will never get a key, and what any device holds of a record of which a row
-/// is beyond cure: they need not agree with the others, and what they hold is not lost.
+/// What stranded devices hold of a record.
 fn stranded_copies<'e>(
     evidence: &'e Evidence<'_>,
     topic: usize,
 ) -> impl Iterator<Item = &'e Contents> {
-    let topic = &evidence.writes.topics[topic];
-    let beyond_cure = evidence.is_incurable(None, topic.vault, topic.id);
+    let id = evidence.writes.topics[topic].id;
     let devices = (0..evidence.brief.devices.len()).map(|n| DeviceId(n as u16));
-    devices
-        .filter(move |&device| {
-            evidence.vault(device) == topic.vault
-                && (evidence.brief.incurable.contains(&Incurable::Keyless(device))
-                    || beyond_cure && evidence.is_core(device))
-        })
-        .filter_map(|device| {
-            evidence.disk(device).records.get(&topic.id)?.last()?.contents.as_deref()
-        })
+    devices.filter(move |&device| is_stranded(evidence, topic, device)).filter_map(move |device| {
+        evidence.disk(device).records.get(&id)?.last()?.contents.as_deref()
+    })
+}
+
+/// Will this device never get a key, or is a row of the record beyond cure? Then it need not agree
+/// with the others, and what it holds is not lost.
+fn is_stranded(evidence: &Evidence<'_>, topic: usize, device: DeviceId) -> bool {
+    let topic = &evidence.writes.topics[topic];
+    evidence.vault(device) == topic.vault
+        && (evidence.brief.incurable.contains(&Incurable::Keyless(device))
+            || evidence.is_incurable(None, topic.vault, topic.id) && evidence.is_core(device))
 }
 
 /// A live record does not show its headstones. A delete has not been lost if something is shown
 /// that no delete had seen; one that never left a stranded device cannot have hidden it elsewhere.
-fn is_beaten(
-    evidence: &Evidence<'_>,
-    topic: usize,
-    end: &End,
-    delete: u32,
-    stranded: &Set,
-) -> bool {
+fn is_beaten(evidence: &Evidence<'_>, topic: usize, end: &End, delete: u32) -> bool {
     let writes = &evidence.writes;
+    let stranded = |by: &Write| by.device.is_some_and(|own| is_stranded(evidence, topic, own));
     let counts = |cell: &u32| {
         let by = writes.author(topic, *cell);
-        *cell == delete || by.is_owed() && (by.is_accepted() || !stranded.has(*cell))
+        *cell == delete || by.is_owed() && (by.is_accepted() || !stranded(by))
     };
     let deletes: Vec<u32> = writes.topics[topic].deletes.iter().filter(counts).collect();
     let seen = |cell| deletes.iter().any(|&delete| writes.replaced(topic, cell, delete));

@@ -164,6 +164,7 @@ fn a_delete_that_cannot_leave_a_device_without_a_key_deletes_there_alone() {
         case.persists(TABLET, vec![sealed, Change::Cursor(remote, Some(next))]);
     }
     case.deletes(TABLET, MEAL);
+    case.deletes(TABLET, MEAL);
     case.ends().passes();
 }
 
