@@ -126,7 +126,7 @@ pub enum Reply {
 }
 
 /// Why a worker did not do as asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Refusal {
     /// Another owner has the session of this device, or the worker has too much to do: come back no
     /// sooner than this.

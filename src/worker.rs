@@ -170,14 +170,13 @@ fn decide(draft: &mut Draft<'_>, request: &Request, rules: Rules) -> (Reply, u64
         Command::Open => session::open(draft, request, rules),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
         Command::Status => Ok(session::status(draft, request, rules)),
-        Command::Act { fence, n, action } => {
-            session::guard(draft, request, *fence, rules).and_then(|()| match action {
+        Command::Act { fence, n, action } => session::guard(draft, request, *fence, rules)
+            .and_then(|()| match action {
                 Action::Patch(fields) => session::once(draft, request, *n, action, |draft| {
                     account::patch(draft, fields, rules.flaws)
                 }),
                 Action::ReadAccount => Ok((account::read(draft), draft.seen())),
-            })
-        }
+            }),
     };
     match decided {
         Ok((reply, seq)) => {

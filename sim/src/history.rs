@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use engine::device::{Presence, Reason, Status};
 use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::log::Entry as Commit;
+use engine::message::{AccountField, Client, DeviceKey, Refusal};
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
-use crate::plan::{Custom, Node, Parcel};
+use crate::plan::{Custom, Errand, Node, Parcel, VolumeFault, WorkerId};
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -98,6 +100,15 @@ pub enum Asked {
     RotateKey,
     /// To show a field by a custom strategy from now on.
     Register(Kind, FieldId, Custom),
+    /// Something of the sync server.
+    Errand {
+        /// What.
+        errand: Errand,
+        /// The unique label of this write, if it is one.
+        token: Option<Token>,
+        /// Is it one of the final reads?
+        last: bool,
+    },
     /// To sync.
     Sync,
     /// To tell how things stand.
@@ -135,12 +146,25 @@ pub enum Answered {
     Rotated,
     /// A strategy is registered.
     Registered,
+    /// The sync server did it, or knows.
+    Done(Done),
     /// A sync was asked for.
     Syncing,
     /// How things stand.
     Status(Status),
     /// No effect, ever.
     Refused(Reason),
+}
+
+/// What came of an errand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Done {
+    /// The account has these fields now.
+    Patched,
+    /// The account: of each field every version, the current one last.
+    Account(Arc<Vec<(AccountField, Vec<(Token, Value)>)>>),
+    /// Is there a session, and is it this device's own?
+    Session(Option<bool>),
 }
 
 /// One put of a device's commit, decoded.
@@ -189,6 +213,27 @@ pub struct Letter {
     pub answer: bool,
 }
 
+/// What a message between a device and a worker says, apart from its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Said {
+    /// A request.
+    Asks {
+        /// Which device, as it says.
+        device: DeviceKey,
+        /// Which life of which replica.
+        client: Client,
+        /// Whose space, as it says.
+        space: UserId,
+    },
+    /// An answer.
+    Answers {
+        /// The commit that it tells of.
+        seq: u64,
+        /// Why it did nothing, if it says so.
+        refused: Option<Refusal>,
+    },
+}
+
 /// How a device came to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Boot {
@@ -229,6 +274,8 @@ pub enum Refused {
     BatchFailed,
     /// Never acceptable.
     Rejected,
+    /// By the sync server.
+    Server(Refusal),
 }
 
 /// A fact. A closed list: a new one must be decided by every judge and every report.
@@ -281,8 +328,10 @@ pub enum Fact {
         size: u32,
         /// The sealed rows in it.
         rows: Vec<(RecordId, BlobId)>,
-        /// Was the token prefix found in its bytes?
+        /// Was the token prefix found in its bytes? An account is not encrypted and is not looked at.
         plaintext: bool,
+        /// What it says, between a device and a worker.
+        server: Option<Said>,
     },
     /// A message arrived and was handled.
     Delivered {
@@ -360,6 +409,15 @@ pub enum Fact {
     },
     /// A request was refused as a whole.
     Declined(Node, CallId, Refused),
+
+    // What the sync server did (node: the worker).
+    /// An entry of a space's log was created on the volume.
+    Logged {
+        /// Whose space.
+        space: UserId,
+        /// What the worker wrote.
+        entry: Arc<Commit>,
+    },
 
     // What the world did (node: what it was done to).
     /// A fault began.
@@ -452,4 +510,21 @@ pub enum Trouble {
     SlowCommits,
     /// An intruder asked for a user's rows.
     Intrude(Remote, UserId),
+    /// Something befell the sync server.
+    Server(ServerTrouble),
+}
+
+/// A fault of the sync server as it appears in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum ServerTrouble {
+    /// A worker is down.
+    Crash(WorkerId),
+    /// A worker stands still.
+    Pause(WorkerId),
+    /// A worker's clock jumped.
+    ClockJump(WorkerId, i64),
+    /// The volume fares badly.
+    Volume(VolumeFault),
+    /// An intruder asked for another user's account.
+    Intrude(UserId),
 }

@@ -9,7 +9,9 @@ use super::lane::CallState;
 use super::{Answer, Device, Output, Reason};
 use crate::flaw::Flaw;
 use crate::id::OpId;
-use crate::message::{Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response};
+use crate::message::{
+    Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response,
+};
 use crate::point::Point;
 use crate::remote::CallId;
 use crate::time::{Now, Time};

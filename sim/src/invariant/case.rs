@@ -55,6 +55,7 @@ impl Case {
             brief: Brief {
                 devices: vec![UserId(0), UserId(0), UserId(1)],
                 remotes: Remote::ALL.to_vec(),
+                server: None,
                 timing: Timing {
                     pull_every: Span::from_secs(60),
                     relist_every: Span::from_secs(600),
@@ -92,7 +93,11 @@ impl Case {
         self.now += 10;
         let incarnation = match node {
             Node::Device(device) => self.incarnations.get(&device).copied().unwrap_or_default(),
-            Node::World | Node::Remote(_) | Node::Intruder => 0,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Volume
+            | Node::Intruder => 0,
         };
         self.history.push(Entry { at: Time(self.now), node, incarnation, fact });
         self.history.len() - 1

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use engine::id::DeviceId;
+use engine::message::Refusal;
 use engine::time::{Span, Time};
 
 use super::Invariant::RefusalsHaveReasons;
@@ -67,7 +68,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let Some((number, _)) = ops.next_if(|(_, op)| op.asked == at) else { continue };
                 let waits = match asked {
                     Asked::Register(..) | Asked::Status => false,
-                    Asked::SignIn | Asked::RotateKey => true,
+                    Asked::SignIn | Asked::RotateKey | Asked::Errand { .. } => true,
                     Asked::Read { .. }
                     | Asked::List
                     | Asked::Write { .. }
@@ -107,6 +108,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Removed { .. }
             | Fact::Served { .. }
             | Fact::Declined(..)
+            | Fact::Logged { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -127,6 +129,7 @@ fn after(answer: &Answered) -> Option<Gate> {
         | Answered::Rotated
         | Answered::Registered
         | Answered::Syncing
+        | Answered::Done(_)
         | Answered::Status(_)
         | Answered::Refused(_) => None,
     }
@@ -268,7 +271,9 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
     }
     if let Fact::Delivered { refused: Some(why), .. } = &entry.fact {
         let after = match why {
-            Refused::RateLimited(after) | Refused::Unavailable(Some(after)) => named(*after),
+            Refused::RateLimited(after)
+            | Refused::Unavailable(Some(after))
+            | Refused::Server(Refusal::Busy(after)) => named(*after),
             Refused::Unavailable(None)
             | Refused::CursorExpired
             | Refused::ZoneNotFound(_)
@@ -279,7 +284,8 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
             | Refused::Exists
             | Refused::NoRowMatched
             | Refused::BatchFailed
-            | Refused::Rejected => retry,
+            | Refused::Rejected
+            | Refused::Server(_) => retry,
         };
         return Some(after + retry);
     }

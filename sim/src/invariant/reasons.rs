@@ -15,7 +15,7 @@ use super::Invariant::RefusalsHaveReasons;
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
 use super::session::Sessions;
-use crate::history::{Answered, Asked, Fact, Trouble, WriteKind};
+use crate::history::{Answered, Asked, Fact, ServerTrouble, Trouble, WriteKind};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -45,6 +45,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Asked::SignOut
             | Asked::RotateKey
             | Asked::Register(..)
+            | Asked::Errand { .. }
             | Asked::Sync
             | Asked::Status => None,
         };
@@ -73,7 +74,8 @@ fn is_right(
         (Reason::WrongField, Asked::Write { id, set, kind, .. }) => !fits(*id, set, *kind),
         (Reason::Unsent(_), Asked::SignOut) => has_unsent(evidence, op.device, at),
         (Reason::SignedOut, _) => sessions.may_be_out(op.device, op.asked, at),
-        (Reason::WrongField | Reason::Unsent(_), _) => false,
+        (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
+        (Reason::WrongField | Reason::Unsent(_) | Reason::NoServer | Reason::Internal, _) => false,
     }
 }
 
@@ -167,7 +169,10 @@ fn lasts(trouble: &Trouble) -> bool {
         | Trouble::CorruptRow(..)
         | Trouble::RejectRow(..)
         | Trouble::DropPolicy
-        | Trouble::SlowCommits => true,
+        | Trouble::SlowCommits
+        | Trouble::Server(
+            ServerTrouble::Crash(_) | ServerTrouble::Pause(_) | ServerTrouble::Volume(_),
+        ) => true,
         Trouble::SaveImage(_)
         | Trouble::RestoreImage(_)
         | Trouble::Clone(..)
@@ -175,6 +180,7 @@ fn lasts(trouble: &Trouble) -> bool {
         | Trouble::ExpireCredential(_)
         | Trouble::ExpireCursors(_)
         | Trouble::EndZone(..)
+        | Trouble::Server(ServerTrouble::ClockJump(..) | ServerTrouble::Intrude(_))
         | Trouble::Intrude(..) => false,
     }
 }
@@ -207,6 +213,7 @@ pub(super) fn is_of_device(trouble: &Trouble, device: DeviceId) -> bool {
         | Trouble::EndZone(..)
         | Trouble::DropPolicy
         | Trouble::SlowCommits
+        | Trouble::Server(_)
         | Trouble::Intrude(..) => false,
     }
 }
@@ -227,6 +234,7 @@ pub(super) fn is_on_path(trouble: &Trouble, device: DeviceId, vault: VaultId) ->
         | Trouble::Throttle(..)
         | Trouble::ExpireCursors(_)
         | Trouble::DropPolicy
+        | Trouble::Server(_)
         | Trouble::SlowCommits => true,
         Trouble::Crash(_)
         | Trouble::Pause(_)

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{DeviceId, Remote};
+use engine::message::Refusal;
 use engine::remote::CallId;
 use engine::time::{Span, Time};
 
@@ -100,7 +101,9 @@ impl Line {
             return;
         }
         let after = match refused {
-            Some(Refused::RateLimited(after)) => Some(after),
+            Some(Refused::RateLimited(after) | Refused::Server(Refusal::Busy(after))) => {
+                Some(after)
+            }
             Some(Refused::Unavailable(after)) => after,
             Some(
                 Refused::CursorExpired
@@ -112,7 +115,8 @@ impl Line {
                 | Refused::Exists
                 | Refused::NoRowMatched
                 | Refused::BatchFailed
-                | Refused::Rejected,
+                | Refused::Rejected
+                | Refused::Server(_),
             )
             | None => {
                 self.closed.insert(letter.call);

@@ -16,9 +16,10 @@ use engine::schema;
 use engine::time::Time;
 
 use crate::history::{
-    Answered, Asked, Boot, Change, Contents, Entry, Fact, Letter, Refused, Trouble, WriteKind,
+    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, Letter, Refused, ServerTrouble,
+    Trouble, WriteKind,
 };
-use crate::plan::{Node, Plan};
+use crate::plan::{Errand, Node, Plan, VolumeFault};
 
 use choice::{is_new_state, record_of};
 pub use words::{count, field_name, hex, time, value};
@@ -111,7 +112,9 @@ impl<'a> Scene<'a> {
         let entry = &self.history[write.index];
         let owner = match entry.node {
             Node::Device(device) => self.owner(device),
-            Node::World | Node::Remote(_) | Node::Intruder => "nobody",
+            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => {
+                "nobody"
+            }
         };
         let saved = write.saved.map_or("never answered".to_owned(), |at| {
             format!("acknowledged as saved at {}", time(at))
@@ -184,7 +187,9 @@ impl<'a> Scene<'a> {
                     self.last_read(entry, id, of)
                 }
                 Node::Remote(_) => found(&entry.fact, (VaultId::from(user), id), of),
-                Node::Device(_) | Node::World | Node::Intruder => None,
+                Node::Device(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => {
+                    None
+                }
             };
             Some((self.plan.name(entry.node).to_owned(), told?))
         });
@@ -196,7 +201,7 @@ impl<'a> Scene<'a> {
         let write = token.and_then(|token| self.write(token));
         match write.map_or(node, |write| self.history[write.index].node) {
             Node::Device(device) => self.user(device),
-            Node::World | Node::Remote(_) | Node::Intruder => None,
+            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
         }
     }
 
@@ -234,7 +239,7 @@ impl<'a> Scene<'a> {
             Fact::Durable(commit) => format!("commit no. {commit} is durable"),
             Fact::PersistFailed(commit) => format!("commit no. {commit} fails: the app stops"),
             Fact::Started { boot, commit, holds, .. } => self.tell_start(*boot, *commit, holds),
-            Fact::Sent { to, letter, size, rows, plaintext } => {
+            Fact::Sent { to, letter, size, rows, plaintext, server: _ } => {
                 let to = self.plan.name(*to);
                 let ids: Vec<String> = rows.iter().map(|(id, _)| id.to_string()).collect();
                 let rows = if ids.is_empty() { String::new() } else { format!(": {}", list(&ids)) };
@@ -252,6 +257,7 @@ impl<'a> Scene<'a> {
             | Fact::Served { .. }
             | Fact::Declined(..)
             | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
+            Fact::Logged { space, entry } => self.tell_commit(*space, entry),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -283,6 +289,7 @@ impl<'a> Scene<'a> {
                 let field = schema::field_of(*kind, *field).map_or("?", |field| field.name);
                 format!("shows {} of {} by {custom:?} from now on", field, kind.name())
             }
+            Asked::Errand { errand, token, last } => self.tell_errand(errand, *token, *last),
             Asked::Sync => "asks to sync".to_owned(),
             Asked::Status => "asks how things stand".to_owned(),
         }
@@ -308,6 +315,7 @@ impl<'a> Scene<'a> {
             Answered::Rotated => "seals under the new key from now on".to_owned(),
             Answered::Registered => "shows the field by it from now on".to_owned(),
             Answered::Syncing => "syncs".to_owned(),
+            Answered::Done(done) => self.tell_done(done, subject.as_deref()),
             Answered::Status(status) => format!(
                 "is {}; unsent {:?}, sealed {:?}, parked {:?} (zone, rows)",
                 if status.open { "open" } else { "not open" },
@@ -320,6 +328,8 @@ impl<'a> Scene<'a> {
                     Reason::SignedOut => "nobody is signed in".to_owned(),
                     Reason::Unsent(n) => count(*n as usize, "record") + " not sent yet",
                     Reason::WrongField => "the field does not take that".to_owned(),
+                    Reason::NoServer => "there is no sync server".to_owned(),
+                    Reason::Internal => "the sync server failed inside".to_owned(),
                 };
                 format!("refuses {}: {why}", subject.as_deref().unwrap_or("it"))
             }
@@ -422,7 +432,11 @@ impl<'a> Scene<'a> {
                 };
                 match by {
                     Node::World => format!("holds {id} = {held} from the start"),
-                    Node::Device(_) | Node::Remote(_) | Node::Intruder => {
+                    Node::Device(_)
+                    | Node::Remote(_)
+                    | Node::Worker(_)
+                    | Node::Volume
+                    | Node::Intruder => {
                         format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
                     }
                 }
@@ -458,6 +472,7 @@ impl<'a> Scene<'a> {
             | Fact::Sent { .. }
             | Fact::Delivered { .. }
             | Fact::Lost { .. }
+            | Fact::Logged { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -514,6 +529,75 @@ impl<'a> Scene<'a> {
             Trouble::Intrude(at, of) => {
                 let whose = user(usize::from(of.0));
                 format!("an intruder asks {} for rows of {whose}", remote(at))
+            }
+            Trouble::Server(trouble) => self.tell_server_trouble(*trouble),
+        }
+    }
+}
+
+impl Scene<'_> {
+    fn tell_commit(&self, space: UserId, entry: &engine::log::Entry) -> String {
+        let whose = self.plan.users.get(usize::from(space.0)).map_or("somebody", String::as_str);
+        format!("commits no. {} of {whose}: {}", entry.seq, count(entry.ops.len(), "operation"))
+    }
+
+    fn tell_errand(&self, errand: &Errand, token: Option<Token>, last: bool) -> String {
+        let end = if last { " at the end" } else { "" };
+        match errand {
+            Errand::Patch(fields) => {
+                let fields: Vec<String> = fields
+                    .iter()
+                    .map(|(field, value)| format!("{} = {}", field.name(), words::value(value)))
+                    .collect();
+                let label = token.map_or(String::new(), |token| self.label(token));
+                format!("sets {} of the account   ({label})", list(&fields))
+            }
+            Errand::ReadAccount => format!("reads the account{end}"),
+            Errand::SessionStatus => "asks whose the session is".to_owned(),
+        }
+    }
+
+    fn tell_done(&self, done: &Done, subject: Option<&str>) -> String {
+        match done {
+            Done::Patched => format!("{} is committed", subject.unwrap_or("it")),
+            Done::Account(fields) => {
+                let shown: Vec<String> = fields
+                    .iter()
+                    .filter_map(|(field, versions)| {
+                        let (token, value) = versions.last()?;
+                        let label = self.label(*token);
+                        Some(format!("{} = {} ({label})", field.name(), words::value(value)))
+                    })
+                    .collect();
+                let shown = if shown.is_empty() { "nothing".to_owned() } else { list(&shown) };
+                format!("sees the account: {shown}")
+            }
+            Done::Session(None) => "hears that there is no session".to_owned(),
+            Done::Session(Some(true)) => "hears that the session is its own".to_owned(),
+            Done::Session(Some(false)) => "hears that another has its session".to_owned(),
+        }
+    }
+
+    fn tell_server_trouble(&self, trouble: ServerTrouble) -> String {
+        let name = |worker| self.plan.name(Node::Worker(worker));
+        match trouble {
+            ServerTrouble::Crash(worker) => format!("{} is down", name(worker)),
+            ServerTrouble::Pause(worker) => format!("{} stands still", name(worker)),
+            ServerTrouble::ClockJump(worker, by) => {
+                format!("clock of {} jumps by {}", name(worker), shift(by))
+            }
+            ServerTrouble::Volume(VolumeFault::Outage) => "the volume is out of order".to_owned(),
+            ServerTrouble::Volume(VolumeFault::Slow(_)) => "the volume is slow".to_owned(),
+            ServerTrouble::Volume(VolumeFault::LoseReplies) => {
+                "answers of the volume are lost".to_owned()
+            }
+            ServerTrouble::Volume(VolumeFault::LateList(by)) => {
+                format!("lists of the volume are late by {}", span(by))
+            }
+            ServerTrouble::Intrude(user) => {
+                let whose = self.plan.users.get(usize::from(user.0));
+                let whose = whose.map_or("somebody", String::as_str);
+                format!("an intruder asks the sync server for the account of {whose}")
             }
         }
     }

@@ -75,7 +75,8 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
                     | Deed::SignIn
                     | Deed::SignOut
                     | Deed::RotateKey
-                    | Deed::Register(..) => (None, false),
+                    | Deed::Register(..)
+                    | Deed::Errand(_) => (None, false),
                 },
                 Act::Fault(fault) => (row_of(fault), false),
                 Act::Wait => (None, false),

@@ -41,6 +41,7 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
         users: scenario.users.clone(),
         devices: scenario.devices.iter().map(|device| device_plan(device, streams)).collect(),
         remotes: scenario.remotes.iter().map(|remote| remote_plan(remote, streams)).collect(),
+        server: None,
         given: scenario.given.clone(),
         timing: settings.timing(),
         network: settings.network(),

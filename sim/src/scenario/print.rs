@@ -367,6 +367,7 @@ impl Page<'_> {
             }
             Fault::DropPolicy(_) => (None, Vec::new()),
             Fault::SlowCommits(taking, _) => (None, vec![("taking", span(*taking))]),
+            Fault::Server(_) => unreachable!(),
             Fault::Intrude(remote, user) => {
                 (Some(self.node(Node::Remote(*remote))), vec![("user", self.user(*user))])
             }
@@ -452,6 +453,7 @@ fn spell(deed: &Deed) -> (Verb, Keys) {
         Deed::SignIn => (Verb::Login, Vec::new()),
         Deed::SignOut => (Verb::Logout, Vec::new()),
         Deed::RotateKey => (Verb::RotateKey, Vec::new()),
+        Deed::Errand(_) => unreachable!(),
         Deed::Register(kind, field, strategy) => (
             Verb::RegisterStrategy,
             vec![

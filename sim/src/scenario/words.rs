@@ -416,6 +416,7 @@ impl Verb {
             Fault::DropPolicy(..) => Self::DropPolicy,
             Fault::SlowCommits(..) => Self::SlowCommits,
             Fault::Intrude(..) => Self::Intrude,
+            Fault::Server(_) => unreachable!(),
         }
     }
 }
@@ -532,7 +533,8 @@ pub(super) fn lasting(fault: &mut Fault) -> Option<&mut Lasting> {
         | Fault::RejectRow(_, _, _, lasting)
         | Fault::DropPolicy(lasting)
         | Fault::SlowCommits(_, lasting) => Some(lasting),
-        Fault::Crash(..)
+        Fault::Server(_)
+        | Fault::Crash(..)
         | Fault::Pause(..)
         | Fault::Destroy(..)
         | Fault::SaveImage(..)

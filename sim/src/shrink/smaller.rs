@@ -7,8 +7,8 @@ use engine::id::{DeviceId, UserId};
 use engine::time::{Span, Time};
 
 use crate::plan::{
-    Act, AtEnd, Chance, Deed, DevicePlan, Fault, Lasting, Node, Plan, SpanRange, Start, Step,
-    Trigger, When,
+    Act, AtEnd, Chance, Deed, DevicePlan, Fault, Lasting, Node, Plan, ServerFault, SpanRange,
+    Start, Step, Trigger, When,
 };
 
 /// Only these steps.
@@ -55,7 +55,9 @@ fn step_with(step: &Step, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option
 fn node_with(node: Node, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Node> {
     match node {
         Node::Device(device) => map(device).map(Node::Device),
-        Node::World | Node::Remote(_) | Node::Intruder => Some(node),
+        Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => {
+            Some(node)
+        }
     }
 }
 
@@ -104,6 +106,7 @@ fn fault_with(fault: &Fault, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Opt
         | Fault::EndZone(..)
         | Fault::DropPolicy(_)
         | Fault::SlowCommits(..)
+        | Fault::Server(_)
         | Fault::Intrude(..) => fault.clone(),
     })
 }
@@ -264,8 +267,12 @@ fn brief(step: &mut Step) {
         | Fault::CorruptRow(.., lasting)
         | Fault::RejectRow(.., lasting)
         | Fault::DropPolicy(lasting)
-        | Fault::SlowCommits(_, lasting) => shorter(lasting),
-        Fault::Crash(_, down) | Fault::Pause(_, down) | Fault::RestoreImage(_, down) => {
+        | Fault::SlowCommits(_, lasting)
+        | Fault::Server(ServerFault::Volume(_, lasting)) => shorter(lasting),
+        Fault::Crash(_, down)
+        | Fault::Pause(_, down)
+        | Fault::RestoreImage(_, down)
+        | Fault::Server(ServerFault::Crash(_, down) | ServerFault::Pause(_, down)) => {
             *down = SHORT.min(*down);
         }
         Fault::Destroy(_)
@@ -275,6 +282,7 @@ fn brief(step: &mut Step) {
         | Fault::ExpireCredential(_)
         | Fault::ExpireCursors(_)
         | Fault::EndZone(..)
+        | Fault::Server(ServerFault::ClockJump(..) | ServerFault::Intrude(_))
         | Fault::Intrude(..) => {}
     }
 }

@@ -23,6 +23,8 @@ impl World<'_> {
     pub(super) fn carry_out(&mut self, node: usize, emitted: &mut Vec<Emitted>) {
         if node < self.devices.len() {
             self.carry_out_device(self.devices[node].id, node, emitted);
+        } else if let Some(worker) = self.worker_at(node).map(|bench| bench.id) {
+            self.carry_out_worker(worker, node, emitted);
         } else {
             let remote = self.plan.remotes[node - self.devices.len()].kind;
             for effect in emitted.drain(..) {
@@ -56,6 +58,10 @@ impl World<'_> {
             Emitted::Fact(fact) => self.heed(device, fact),
             Emitted::Persist(batch) => return self.persist(device, &batch),
             Emitted::Send(remote, call) => self.send(device, remote, call),
+            Emitted::Request(request) => {
+                let life = self.site(device).incarnation;
+                self.request(Node::Device(device), life, request);
+            }
             Emitted::StoreKey(name, key) => self.store_key(device, name, key),
             Emitted::NeedCredential => self.issue_credential(device),
             Emitted::Reached(point) => self.cover(point.name()),
@@ -64,7 +70,11 @@ impl World<'_> {
                 self.note(Node::Device(device), Fact::Panicked(message));
                 return false;
             }
-            Emitted::Reply(..) | Emitted::Hint(..) | Emitted::Remote(_) => {
+            Emitted::Reply(..)
+            | Emitted::Hint(..)
+            | Emitted::Remote(_)
+            | Emitted::Volume(_)
+            | Emitted::Respond(..) => {
                 unreachable!("devices do not answer")
             }
         }
@@ -83,6 +93,9 @@ impl World<'_> {
             | Emitted::Send(..)
             | Emitted::StoreKey(..)
             | Emitted::NeedCredential
+            | Emitted::Request(_)
+            | Emitted::Volume(_)
+            | Emitted::Respond(..)
             | Emitted::Reached(_) => unreachable!("remotes only answer"),
         }
     }
@@ -125,7 +138,7 @@ impl World<'_> {
         self.plan_start(device, after);
     }
 
-    fn set_deadline(&mut self, node: usize, at: Option<Time>) {
+    pub(super) fn set_deadline(&mut self, node: usize, at: Option<Time>) {
         self.stations[node].deadline += 1;
         if let Some(at) = at {
             let deadline = self.stations[node].deadline;
@@ -186,7 +199,7 @@ impl World<'_> {
         *count += 1;
         let who = match saver {
             Node::Device(device) => u32::from(device.0) + 1,
-            Node::World | Node::Remote(_) | Node::Intruder => 0,
+            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => 0,
         };
         let letter = letter_of_hint(who << 20 | *count);
         for device in self.devices_of(vault) {
@@ -207,14 +220,21 @@ impl World<'_> {
             plaintext |= leaks;
             rows.push((row.id, blob));
         }
-        let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext };
+        let (server, more) = post::said(&mail.body);
+        size += more;
+        let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);
         match self.post.dispatch(self.now, &self.weather, &mail) {
             Fate::Lost(why) => self.lose(&mail, why),
             Fate::Arrives(first, second) => {
                 if let Some(second) = second {
                     self.cover("message duplicated");
-                    self.file_mail(second, 1, mail.clone());
+                    let mut copy = mail.clone();
+                    if matches!(mail.body, Body::Request(_)) {
+                        let worker = self.any_worker(mail.from, mail.life, mail.letter, 1);
+                        copy.to = Node::Worker(worker);
+                    }
+                    self.file_mail(second, 1, copy);
                 }
                 self.file_mail(first, 0, mail);
             }

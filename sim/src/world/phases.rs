@@ -12,7 +12,7 @@ use super::{Event, State, World};
 use crate::history::Fact;
 use crate::inbox::{Arrival, Standing};
 use crate::invariant::Incurable;
-use crate::plan::{Act, Deed, Fault, Node, Plan, Step};
+use crate::plan::{Act, Deed, Fault, Node, Plan, ServerPlan, Step, WorkerId, WorkerPlan};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,8 @@ pub(super) enum Pending {
     Away(DeviceId),
     Unheard(DeviceId),
     Owes(DeviceId, usize),
+    AtServer(DeviceId),
+    Down(WorkerId),
     GateClosed(DeviceId),
     Partial(DeviceId),
     Unfinished(DeviceId, Remote, RecordId, Unfinished),
@@ -114,6 +116,7 @@ impl World<'_> {
         self.end_faults();
         self.note(Node::World, Fact::Healed);
         self.bring_back();
+        self.bring_workers_back();
         self.watch();
         self.file_end(Phase::Settling, patience(self.plan));
     }
@@ -197,6 +200,11 @@ impl World<'_> {
         };
         let incurable = LazyCell::new(|| self.incurable_rows());
         let spared = |row: (Remote, VaultId, RecordId)| incurable.contains(&row);
+        for bench in self.workers.iter().filter(|_| !self.is_storm()) {
+            if bench.state != State::Running && report(Pending::Down(bench.id)) {
+                return settled;
+            }
+        }
         let looked_at = (0..self.devices.len()).filter(|index| !self.is_left_out(*index));
         // What costs little to look at first.
         for index in looked_at.clone() {
@@ -237,6 +245,10 @@ impl World<'_> {
         let desk = self.stations[index].inbox.desk();
         let Some(standing) = &desk.standing else { return report(Pending::Unheard(device)) };
         if standing.owed > 0 && report(Pending::Owes(device, standing.owed)) {
+            return true;
+        }
+        let with_server = !standing.done_with_server && standing.signed_in;
+        if with_server && report(Pending::AtServer(device)) {
             return true;
         }
         if site.disk.is_busy() && report(Pending::Unpersisted(device)) {
@@ -351,8 +363,20 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
     let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
     let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
+    let server =
+        plan.server.as_ref().map_or(0, |server| server_bound(server, deeds as u64, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
-    Span(talk + throttle + retries + keys + sign_in + waits)
+    Span(talk + throttle + retries + keys + sign_in + waits + server)
+}
+
+/// How long all errands may take at the most: a session that somebody else holds has to expire, by
+/// clocks that differ, and every commit may be raced for by every worker.
+fn server_bound(server: &ServerPlan, errands: u64, exchange: u64) -> u64 {
+    let offset = |worker: &WorkerPlan| worker.clock_offset_ms.unsigned_abs();
+    let clocks = 2 * server.workers.iter().map(offset).max().unwrap_or(0);
+    let volume = 2 * server.volume.delay.high.0 + server.timing.timeout.0 + server.timing.retry_cap.0;
+    let races = server.workers.len() as u64 + 2;
+    server.timing.session.0 + clocks + (errands + 4) * (2 * exchange + races * volume)
 }
 
 /// A pending thing with the names that people use.
@@ -369,6 +393,10 @@ impl fmt::Display for Named<'_> {
             Pending::Away(d) => write!(f, "{} has not come back", name(d)),
             Pending::Unheard(d) => write!(f, "{} has not said how it stands", name(d)),
             Pending::Owes(d, n) => write!(f, "{} owes its user {n} answers", name(d)),
+            Pending::AtServer(d) => write!(f, "{} is not done with the sync server", name(d)),
+            Pending::Down(w) => {
+                write!(f, "{} is down", self.plan.name(Node::Worker(w)))
+            }
             Pending::GateClosed(d) => write!(f, "{}: the login gate is closed", name(d)),
             Pending::Partial(d) => {
                 write!(f, "{}: one remote is not merged since the login", name(d))

@@ -173,6 +173,7 @@ impl<'a> Scribe<'a> {
                 | Fact::Removed { .. }
                 | Fact::Served { .. }
                 | Fact::Declined(..)
+                | Fact::Logged { .. }
                 | Fact::Healed
                 | Fact::Panicked(_)
                 | Fact::Found { .. },
@@ -201,6 +202,7 @@ impl<'a> Scribe<'a> {
             | Asked::SignIn
             | Asked::RotateKey
             | Asked::Register(..)
+            | Asked::Errand { .. }
             | Asked::Sync
             | Asked::Status => {}
         }
@@ -395,6 +397,7 @@ impl<'a> Scribe<'a> {
             | Trouble::RejectRow(..)
             | Trouble::DropPolicy
             | Trouble::SlowCommits
+            | Trouble::Server(_)
             | Trouble::Intrude(..) => {}
         }
     }

@@ -3,8 +3,8 @@
 
 use engine::id::RecordId;
 
-use crate::history::{Answered, Asked, Change, Entry, Fact, Trouble};
-use crate::plan::Parcel;
+use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble};
+use crate::plan::{Errand, Parcel};
 use crate::report::Focus;
 use crate::report::story::Scene;
 
@@ -44,6 +44,7 @@ impl Scene<'_> {
             | Fact::PersistFailed(_)
             | Fact::Lost { .. }
             | Fact::Declined(..)
+            | Fact::Logged { .. }
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
@@ -60,19 +61,26 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::SignIn
             | Asked::SignOut
             | Asked::RotateKey
+            | Asked::Errand { errand: Errand::Patch(_), .. }
             | Asked::Register(..) => true,
-            Asked::Read { .. } | Asked::List | Asked::Sync | Asked::Status => false,
+            Asked::Read { .. }
+            | Asked::List
+            | Asked::Errand { .. }
+            | Asked::Sync
+            | Asked::Status => false,
         },
         Fact::Answered(_, answered) => match answered {
             Answered::Saved
             | Answered::SignedIn { .. }
             | Answered::SignedOut
             | Answered::Rotated
+            | Answered::Done(Done::Patched)
             | Answered::Refused(_) => true,
             Answered::Read(_)
             | Answered::Listed(_)
             | Answered::Registered
             | Answered::Syncing
+            | Answered::Done(_)
             | Answered::Status(_) => false,
         },
         Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
@@ -83,9 +91,11 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         }
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
         Fact::Durable(_) | Fact::Declined(..) => false,
-        Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
-            true
-        }
+        Fact::Skipped(_)
+        | Fact::Committed { .. }
+        | Fact::Removed { .. }
+        | Fact::Logged { .. }
+        | Fact::Found { .. } => true,
         Fact::PersistFailed(_)
         | Fact::Started { .. }
         | Fact::Faulted(_)
@@ -120,6 +130,7 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Removed { .. }
         | Fact::Served { .. }
         | Fact::Declined(..)
+        | Fact::Logged { .. }
         | Fact::Found { .. } => false,
     }
 }
@@ -169,6 +180,7 @@ pub(super) fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
         | Trouble::EndZone(..)
         | Trouble::DropPolicy
         | Trouble::SlowCommits
+        | Trouble::Server(_)
         | Trouble::Intrude(..) => None,
     }
 }

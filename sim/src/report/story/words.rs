@@ -120,6 +120,20 @@ pub(super) fn refusal(refused: Refused) -> String {
         Refused::NoRowMatched => "no row matched".to_owned(),
         Refused::BatchFailed => "another row of the batch was at fault".to_owned(),
         Refused::Rejected => "never acceptable".to_owned(),
+        Refused::Server(refusal) => server_refusal(refusal),
+    }
+}
+
+fn server_refusal(refusal: engine::message::Refusal) -> String {
+    use engine::message::Refusal;
+    match refusal {
+        Refusal::Busy(wait) => format!("busy, wait {}", span(wait)),
+        Refusal::Fenced => "the session is not its own any more".to_owned(),
+        Refusal::Misnumbered => "the number was used for something else".to_owned(),
+        Refusal::NotAuthenticated => "no valid credential".to_owned(),
+        Refusal::Forbidden => "not its own space".to_owned(),
+        Refusal::Invalid => "never acceptable".to_owned(),
+        Refusal::Internal => "it failed inside".to_owned(),
     }
 }
 

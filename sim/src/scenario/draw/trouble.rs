@@ -292,6 +292,11 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
         | Deed::Delete(id)
         | Deed::Undelete(id)
         | Deed::Read(id) => Some(*id),
-        Deed::Sync | Deed::SignIn | Deed::SignOut | Deed::RotateKey | Deed::Register(..) => None,
+        Deed::Sync
+        | Deed::SignIn
+        | Deed::SignOut
+        | Deed::RotateKey
+        | Deed::Register(..)
+        | Deed::Errand(_) => None,
     }
 }

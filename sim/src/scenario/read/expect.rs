@@ -150,7 +150,7 @@ fn whose(
 ) -> Option<UserId> {
     let mut owners = on.iter().filter_map(|node| match node {
         Node::Device(device) => scenario.devices[usize::from(device.0)].users.first().copied(),
-        Node::Remote(_) | Node::World | Node::Intruder => None,
+        Node::Remote(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => None,
     });
     let first = owners.next();
     match (table.key_span("user"), first) {
