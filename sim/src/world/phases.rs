@@ -374,7 +374,8 @@ pub fn settle_bound(plan: &Plan) -> Span {
 fn server_bound(server: &ServerPlan, errands: u64, exchange: u64) -> u64 {
     let offset = |worker: &WorkerPlan| worker.clock_offset_ms.unsigned_abs();
     let clocks = 2 * server.workers.iter().map(offset).max().unwrap_or(0);
-    let volume = 2 * server.volume.delay.high.0 + server.timing.timeout.0 + server.timing.retry_cap.0;
+    let volume =
+        2 * server.volume.delay.high.0 + server.timing.timeout.0 + server.timing.retry_cap.0;
     let races = server.workers.len() as u64 + 2;
     server.timing.session.0 + clocks + (errands + 4) * (2 * exchange + races * volume)
 }
