@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use engine::device::Reason;
 use engine::id::DeviceId;
 
-use super::evidence::Evidence;
-use crate::history::{Answered, Asked, Boot, Change, Fact};
+use crate::history::{Answered, Asked, Boot, Change, Entry, Fact};
 use crate::plan::Node;
 
 /// Where a device stands.
@@ -32,10 +31,10 @@ pub(super) enum Session {
 pub(super) struct Sessions(BTreeMap<DeviceId, Vec<(usize, Session)>>);
 
 impl Sessions {
-    pub(super) fn of(evidence: &Evidence<'_>) -> Self {
+    pub(super) fn of(history: &[Entry]) -> Self {
         let mut sessions = Self::default();
         let mut logins: BTreeMap<DeviceId, Login> = BTreeMap::new();
-        for (at, entry) in evidence.history.iter().enumerate() {
+        for (at, entry) in history.iter().enumerate() {
             let Node::Device(device) = entry.node else { continue };
             if matches!(entry.fact, Fact::Sent { .. } | Fact::Delivered { .. } | Fact::Lost { .. })
             {
