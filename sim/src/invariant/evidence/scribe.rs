@@ -73,7 +73,7 @@ impl<'a> Scribe<'a> {
                 disks: vec![Disk::default(); brief.devices.len()],
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
-                sessions: Sessions::of(history),
+                sessions: Sessions::of(brief.devices.len(), history),
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
             },
