@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn every_key_has_the_number_that_it_was_last_given() {
-        let keys = || (0..1_000u64).map(|n| n << 32 | n % 7);
+        let keys = || (0..1_000u64).map(|n| (n << 32) | (n % 7));
         let mut index = Index::default();
         assert_eq!(index.get(3), None);
         keys().zip(0..).for_each(|(key, number)| index.insert(key, number));
