@@ -56,6 +56,11 @@ pub fn shrink(
     let until = budget.and_then(|budget| Instant::now().checked_add(budget));
     let best = plan.clone();
     let mut search = Search { pool, signature, until, hear, best, tries: 0, cut_short: None };
+    let moments = crate::pool::fresh({
+        let plan = plan.clone();
+        move || run(&plan).moments
+    })?;
+    search.take_first(vec![smaller::with_moments(plan, &moments)]);
     let mut minimal = false;
     while search.cut_short.is_none() && !minimal {
         search.settle();
