@@ -167,3 +167,39 @@ fn results_fit_the_columns_that_there_are() {
     let is_command = |line: &&str| line.contains("seawall ");
     assert!(long.iter().all(is_command), "{long:?}");
 }
+
+#[test]
+fn strange_numbers_and_nests_are_wrong_usage_and_never_a_panic() {
+    let folder = Folder::new("numbers");
+    let strange = [
+        "nan",
+        "-inf",
+        "1e400",
+        "-0.0",
+        "true",
+        "[]",
+        "{}",
+        "2026-01-01",
+        "99999999999999999999",
+        "\"-5s\"",
+        "\"5\"",
+        "\"\"",
+        "\"1e9d\"",
+        "\"999999999999999999d\"",
+        "\"9..3s\"",
+        "\"\u{ff15}s\"",
+    ];
+    for text in strange {
+        folder.put("number.toml", LUNCH.replace("at = \"2s\"", &format!("at = {text}")));
+        folder.seawall(&["run", "number.toml"]).is_wrong_usage("number.toml");
+    }
+    let nests = [("[", "]"), ("{ a = ", "}"), ("\"", ""), ("[[", "")];
+    for (open, close) in nests {
+        let deep = format!("x = {}1{}", open.repeat(10_000), close.repeat(10_000));
+        folder.put("nest.toml", deep);
+        folder.seawall(&["run", "nest.toml"]).is_wrong_usage("nest.toml");
+    }
+    let late = LUNCH.replace("[remotes]", "lasts = \"1m\"\n\n[remotes]");
+    folder.put("late.toml", late.replace("at = \"2s\"", "at = \"2h\""));
+    folder.seawall(&["run", "late.toml"]).is_wrong_usage("late.toml");
+}
