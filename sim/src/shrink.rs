@@ -178,7 +178,7 @@ impl<H: FnMut()> Search<'_, H> {
 
     fn is_over(&mut self) -> bool {
         if self.pool.stop.urgency() > Urgency::None {
-            self.cut_short = Some("Ctrl-C");
+            self.cut_short = Some("an interrupt");
         } else if self.until.is_some_and(|until| Instant::now() >= until) {
             self.cut_short = Some("its time budget");
         }
