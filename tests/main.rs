@@ -7,4 +7,5 @@ mod digests;
 mod laws;
 mod regressions;
 mod scenarios;
+mod shrinking;
 mod tidy;
