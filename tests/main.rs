@@ -8,4 +8,5 @@ mod laws;
 mod regressions;
 mod scenarios;
 mod server;
+mod shrinking;
 mod tidy;

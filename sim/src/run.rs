@@ -34,6 +34,8 @@ pub struct Outcome {
     pub coverage: BTreeMap<&'static str, u64>,
     /// Sizes of the run.
     pub counts: Counts,
+    /// When each step of the plan happened, unless it was skipped.
+    pub moments: Vec<Option<Time>>,
     /// Everything that happened.
     pub history: Vec<Entry>,
 }
@@ -202,7 +204,7 @@ fn judge(plan: &Plan, world: World<'_>) -> Outcome {
     };
     let verdict = if violations.is_empty() { Verdict::Held } else { Verdict::Violated };
     let (coverage, history) = (ended.coverage, ended.history);
-    Outcome { verdict, violations, digest, coverage, counts, history }
+    Outcome { verdict, violations, digest, coverage, counts, moments: ended.moments, history }
 }
 
 /// A judge that panics has judged nothing: that must not look like innocence.
