@@ -185,11 +185,8 @@ fn targets(
     }
     let before = reader.problems.len();
     // Without a server it is said already that there are no workers.
-    let items = if all || who == Who::Worker && scenario.server.is_none() {
-        Vec::new()
-    } else {
-        items
-    };
+    let items =
+        if all || who == Who::Worker && scenario.server.is_none() { Vec::new() } else { items };
     for item in items {
         match who {
             Who::Device => found.devices.extend(reader.device(scenario, item)),
@@ -214,8 +211,7 @@ fn targets(
             }
         }
     }
-    let named =
-        !found.devices.is_empty() || !found.remotes.is_empty() || !found.workers.is_empty();
+    let named = !found.devices.is_empty() || !found.remotes.is_empty() || !found.workers.is_empty();
     (named && reader.problems.len() == before).then_some(found)
 }
 
@@ -340,8 +336,7 @@ impl<'d> Args<'_, '_, 'd> {
             Some(to.workers.iter().map(fault).collect())
         };
         let once = |fault: Fault| Some(vec![Act::Fault(fault)]);
-        let volume =
-            |fault: VolumeFault| once(Fault::Server(ServerFault::Volume(fault, lasting)));
+        let volume = |fault: VolumeFault| once(Fault::Server(ServerFault::Volume(fault, lasting)));
         let back = Span::ZERO;
         match self.verb {
             Verb::Edit => self.set().and_then(|(id, set)| users(Deed::Edit(id, set))),
