@@ -77,7 +77,7 @@ pub enum Output {
 }
 
 /// One worker.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Worker {
     boot: Boot,
     entropy: Entropy,

@@ -7,4 +7,6 @@ mod digests;
 mod laws;
 mod regressions;
 mod scenarios;
+mod server;
+mod shrinking;
 mod tidy;

@@ -13,6 +13,7 @@ mod evidence;
 mod expected;
 mod findings;
 mod growth;
+mod index;
 mod isolation;
 mod kept;
 mod late;

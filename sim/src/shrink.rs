@@ -45,18 +45,22 @@ struct Search<'a, H> {
     cut_short: Option<&'static str>,
 }
 
-/// Shrinks a plan; `None` if it does not show the bug in this build. `hear` is called on the way.
+/// Shrinks a plan that shows the bug. `hear` is called on the way. `Err` is a panic of the harness.
 pub fn shrink(
     pool: &Pool,
     plan: &Plan,
     signature: &Signature,
     budget: Option<Duration>,
     hear: impl FnMut(),
-) -> Option<Smaller> {
+) -> Result<Smaller, String> {
     let until = budget.and_then(|budget| Instant::now().checked_add(budget));
     let best = plan.clone();
     let mut search = Search { pool, signature, until, hear, best, tries: 0, cut_short: None };
-    search.first(vec![plan.clone()])?;
+    let moments = crate::pool::fresh({
+        let plan = plan.clone();
+        move || run(&plan).moments
+    })?;
+    search.take_first(vec![smaller::with_moments(plan, &moments)]);
     let mut minimal = false;
     while search.cut_short.is_none() && !minimal {
         search.settle();
@@ -64,8 +68,8 @@ pub fn shrink(
     }
     let Search { best, tries, cut_short, .. } = search;
     let plan = best.clone();
-    let outcome = crate::pool::fresh(move || run(&best)).ok()?;
-    Some(Smaller { plan, outcome, tries, minimal, cut_short })
+    let outcome = crate::pool::fresh(move || run(&best))?;
+    Ok(Smaller { plan, outcome, tries, minimal, cut_short })
 }
 
 impl<H: FnMut()> Search<'_, H> {
@@ -143,7 +147,7 @@ impl<H: FnMut()> Search<'_, H> {
 
     /// The first of these plans that still shows the bug. Plans like the best are passed over.
     fn first(&mut self, candidates: Vec<Plan>) -> Option<usize> {
-        let fresh = |plan: &Plan| self.tries == 0 || *plan != self.best;
+        let fresh = |plan: &Plan| *plan != self.best;
         let candidates: Vec<(usize, Plan)> =
             candidates.into_iter().enumerate().filter(|(_, plan)| fresh(plan)).collect();
         let (signature, places) =
@@ -175,7 +179,7 @@ impl<H: FnMut()> Search<'_, H> {
 
     fn is_over(&mut self) -> bool {
         if self.pool.stop.urgency() > Urgency::None {
-            self.cut_short = Some("Ctrl-C");
+            self.cut_short = Some("an interrupt");
         } else if self.until.is_some_and(|until| Instant::now() >= until) {
             self.cut_short = Some("its time budget");
         }

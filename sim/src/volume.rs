@@ -10,12 +10,12 @@ use engine::time::{Span, Time};
 use engine::volume::{Key, Reply, Request};
 
 /// All objects.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Volume {
     objects: BTreeMap<Key, Object>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Object {
     bytes: Bytes,
     created: Time,

@@ -18,7 +18,7 @@ use crate::time::{Now, Span, Time};
 use crate::volume::{self, CallId, Reply};
 
 /// What a worker knows of a space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Space {
     state: State,
     queue: VecDeque<(Ticket, Request)>,
@@ -41,7 +41,7 @@ const SNAPSHOTS: usize = 3;
 const SNAPSHOT_SHARE: u64 = 2;
 
 /// What is to be found out next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     /// Which snapshots are there?
     Cold,
@@ -58,7 +58,7 @@ enum Phase {
 }
 
 /// A decision about all that waited.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Round {
     /// How many requests.
     covers: usize,

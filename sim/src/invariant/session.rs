@@ -1,12 +1,9 @@
 //! When somebody was signed in on a device, as far as its answers tell.
 
-use std::collections::BTreeMap;
-
 use engine::device::Reason;
 use engine::id::DeviceId;
 
-use super::evidence::Evidence;
-use crate::history::{Answered, Asked, Boot, Change, Fact};
+use crate::history::{Answered, Asked, Boot, Change, Entry, Fact};
 use crate::plan::Node;
 
 /// Where a device stands.
@@ -27,23 +24,23 @@ pub(super) enum Session {
     SigningOut,
 }
 
-/// How each device stood over time.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(BTreeMap<DeviceId, Vec<(usize, Session)>>);
+/// How each device stood over time, by device.
+#[derive(Debug)]
+pub(super) struct Sessions(Vec<Vec<(usize, Session)>>);
 
 impl Sessions {
-    pub(super) fn of(evidence: &Evidence<'_>) -> Self {
-        let mut sessions = Self::default();
-        let mut logins: BTreeMap<DeviceId, Login> = BTreeMap::new();
-        for (at, entry) in evidence.history.iter().enumerate() {
+    pub(super) fn of(devices: usize, history: &[Entry]) -> Self {
+        let mut sessions = Self(vec![Vec::new(); devices]);
+        let mut logins: Vec<Login> = (0..devices).map(|_| Login::default()).collect();
+        for (at, entry) in history.iter().enumerate() {
             let Node::Device(device) = entry.node else { continue };
             if matches!(entry.fact, Fact::Sent { .. } | Fact::Delivered { .. } | Fact::Lost { .. })
             {
                 continue; // Most facts are of messages, and those tell nothing of a session.
             }
-            let line = sessions.0.entry(device).or_default();
+            let line = &mut sessions.0[usize::from(device.0)];
             let now = line.last().map_or(Session::Out, |(_, session)| *session);
-            let login = logins.entry(device).or_default();
+            let login = &mut logins[usize::from(device.0)];
             login.hear(now, &entry.fact);
             line.extend(next(now, at, &entry.fact, login).map(|next| (at, next)));
         }
@@ -52,7 +49,7 @@ impl Sessions {
 
     /// How a device stands right after a moment.
     pub(super) fn at(&self, device: DeviceId, moment: usize) -> Session {
-        let line = self.0.get(&device).map_or(&[][..], Vec::as_slice);
+        let line = &self.0[usize::from(device.0)];
         let after = line.partition_point(|(from, _)| *from <= moment);
         after.checked_sub(1).map_or(Session::Out, |at| line[at].1)
     }
@@ -64,9 +61,9 @@ impl Sessions {
             Session::SigningIn(_) | Session::In => false,
         };
         is_out(self.at(device, from))
-            || self.0.get(&device).is_some_and(|line| {
-                line.iter().any(|(at, session)| *at >= from && *at <= to && is_out(*session))
-            })
+            || self.0[usize::from(device.0)]
+                .iter()
+                .any(|(at, session)| (from..=to).contains(at) && is_out(*session))
     }
 }
 

@@ -17,6 +17,15 @@ pub fn with_steps(plan: &Plan, kept: &[usize]) -> Plan {
     Plan { steps, ..plan.clone() }
 }
 
+/// Every step that happened has the moment at which it did, so that the others can go without it.
+pub fn with_moments(plan: &Plan, moments: &[Option<Time>]) -> Plan {
+    let at = |(step, moment): (&Step, &Option<Time>)| Step {
+        when: moment.map_or_else(|| step.when.clone(), When::At),
+        ..step.clone()
+    };
+    Plan { steps: plan.steps.iter().zip(moments).map(at).collect(), ..plan.clone() }
+}
+
 /// Only these given records.
 pub fn with_given(plan: &Plan, kept: &[usize]) -> Plan {
     let given = kept.iter().map(|&at| plan.given[at].clone()).collect();
