@@ -4,20 +4,26 @@
 //! A judge never believes the product: what a write had seen is what its author was shown, and what
 //! a copy contains is what was joined into it.
 
+mod account;
 mod agree;
 mod answers;
 mod converge;
 mod crash;
 mod cursor;
+mod errands;
 mod evidence;
+mod exclusive;
 mod expected;
+mod fences;
 mod findings;
 mod growth;
 mod isolation;
 mod kept;
 mod late;
+mod linear;
 mod login;
 mod lost;
+mod once;
 mod outcomes;
 mod panic;
 mod phantom;
@@ -28,6 +34,7 @@ mod resurrected;
 mod session;
 mod set;
 mod settle;
+mod status;
 mod unsent;
 mod views;
 mod writes;
@@ -177,6 +184,13 @@ const JUDGES: &[Judge] = &[
     reasons::judge,
     late::judge,
     login::judge,
+    account::judge,
+    once::judge,
+    linear::judge,
+    exclusive::judge,
+    status::judge,
+    fences::judge,
+    errands::judge,
     expected::judge,
 ];
 

@@ -12,6 +12,7 @@ use engine::remote::{CallId, Cursor, Ending, Tag};
 use super::super::Brief;
 use super::super::set::Set;
 use super::super::writes::{Draft, Writes};
+use super::server::Server;
 use super::{Book, Booked, Copy, Disk, Evidence, Look, Op, Spell, Timeline, Version, tokens};
 use crate::history::{
     Answered, Asked, BlobId, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
@@ -70,6 +71,7 @@ impl<'a> Scribe<'a> {
                 disks: vec![Disk::default(); brief.devices.len()],
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
+                server: Server::default(),
                 settled: None,
             },
             desks: vec![Desk::default(); brief.devices.len()],
