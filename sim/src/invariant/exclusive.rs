@@ -14,8 +14,8 @@ use engine::message::{Client, DeviceKey};
 use engine::time::Time;
 
 use super::Invariant::SessionsAreExclusive;
-use super::evidence::server::{Ask, Deed, Refusal, Space};
 use super::evidence::Evidence;
+use super::evidence::server::{Ask, Deed, Refusal, Space};
 use super::findings::{About, Findings};
 use crate::history::{ServerTrouble, Trouble};
 use crate::plan::{ServerPlan, WorkerId};
@@ -89,35 +89,37 @@ impl<'e> Clocks<'e> {
     }
 }
 
-/// A grant to another owner waits for the end of the session; each has a fence of its own.
+/// A grant to another owner waits for the end of the session; a newer one has a larger fence. Only
+/// two lives of one replica, whose requests met in one commit, may have the same.
 fn grants(evidence: &Evidence<'_>, findings: &mut Findings, clocks: &Clocks<'_>, space: &Space) {
     let mut held: BTreeMap<DeviceKey, (usize, Session)> = BTreeMap::new();
-    let mut newest = 0;
+    let mut newest: BTreeMap<DeviceKey, (usize, Session)> = BTreeMap::new();
     for deed in &space.deeds {
-        let Deed::Session { at, seq, key, session, .. } = deed else { continue };
+        let Deed::Session { at, key, session } = deed else { continue };
         let Some(next) = session else {
             held.remove(key);
             continue;
         };
-        let before = held.insert(*key, (*at, *next));
-        let mut report = |site, message: &str, with: Option<usize>| {
+        let mut report = |site, message: &str, with: usize| {
             let place = (SessionsAreExclusive, site);
-            findings.report(evidence, place, *at, About::default(), message.into(), with);
+            findings.report(evidence, place, *at, About::default(), message.into(), [with]);
         };
-        if let Some((since, old)) = before {
-            if old.client == next.client && old.fence == next.fence {
-                continue; // Asked for once more, and prolonged.
-            }
-            let is_other = old.client.replica != next.client.replica;
-            if is_other && !clocks.may_be_over(old.until, since, *at) {
-                let what = "A session was granted while another owner had it.";
-                report("granted-twice", what, Some(since));
-            }
+        let is_same = |old: &Session| old.client == next.client && old.fence == next.fence;
+        let is_other = |old: &Session| old.client.replica != next.client.replica;
+        let before = held.insert(*key, (*at, *next)).filter(|(_, old)| !is_same(old));
+        if let Some((since, old)) = before
+            && is_other(&old)
+            && !clocks.may_be_over(old.until, since, *at)
+        {
+            report("granted-twice", "A session was granted while another owner had it.", since);
         }
-        if next.fence.0 <= newest || next.fence.0 != *seq {
-            report("old-fence", "A session was granted under a fence that is not new.", None);
+        let newest = newest.entry(*key).or_insert((*at, *next));
+        let (since, old) = std::mem::replace(newest, (*at, *next));
+        let is_older = next.fence < old.fence
+            || next.fence == old.fence && !is_same(&old) && (since != *at || is_other(&old));
+        if is_older {
+            report("old-fence", "A session was granted under a fence that is not new.", since);
         }
-        newest = newest.max(next.fence.0);
     }
 }
 

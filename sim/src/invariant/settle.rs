@@ -161,10 +161,8 @@ impl Line {
     ) {
         let now = evidence.time(at);
         if let Some((until, said)) = self.rest.filter(|rest| rest.0 > now) {
-            let message = format!(
-                "A request was sent {} before the time that had been named.",
-                until - now
-            );
+            let message =
+                format!("A request was sent {} before the time that had been named.", until - now);
             let place = (SystemSettles, "retry-after-ignored");
             findings.report(evidence, place, at, About::default(), message, [said]);
         }

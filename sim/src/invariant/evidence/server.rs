@@ -102,7 +102,7 @@ pub(in super::super) struct Space {
 #[derive(Clone, Debug)]
 pub(in super::super) enum Deed {
     /// A session stands so from now on.
-    Session { at: usize, seq: u64, key: DeviceKey, session: Option<Session> },
+    Session { at: usize, key: DeviceKey, session: Option<Session> },
     /// The account changed.
     Effect {
         at: usize,
@@ -253,7 +253,7 @@ impl<'a> Clerk<'a> {
                         Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
                     };
                     space.sessions.entry(key).or_default().push(at, session);
-                    space.deeds.push(Deed::Session { at, seq: commit.seq, key, session });
+                    space.deeds.push(Deed::Session { at, key, session });
                 }
             }
             for (field, token) in space.apply(at, op) {
