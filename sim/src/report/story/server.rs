@@ -13,13 +13,16 @@ use words::{account, list, shift, span};
 impl Scene<'_> {
     pub(super) fn tell_commit(&self, space: UserId, commit: &Commit) -> String {
         let whose = self.user_name(space);
-        let told: Vec<String> = commit.ops.iter().filter_map(|op| self.tell_op(op)).collect();
+        // The tries of one request may share a commit, and say the same.
+        let mut told: Vec<String> =
+            commit.ops.iter().filter_map(|op| self.tell_op(op, commit.seq)).collect();
+        told.dedup();
         let told = if told.is_empty() { "bookkeeping".to_owned() } else { told.join("; ") };
         format!("commits no. {} of {whose}: {told}", commit.seq)
     }
 
     /// What one request did. Fields as they were are left out: their new values say it.
-    fn tell_op(&self, op: &Op) -> Option<String> {
+    fn tell_op(&self, op: &Op, seq: u64) -> Option<String> {
         let mut told = Vec::new();
         for (key, doc) in &op.puts {
             match (key, doc) {
@@ -32,9 +35,11 @@ impl Scene<'_> {
                 (Key::Session(_), Some(Doc::Session(session))) => {
                     let owner = self.clients.get(&session.client.replica);
                     let owner = owner.map_or("somebody", |node| self.plan.name(*node));
-                    told.push(format!("the session is that of {owner}, {}", session.fence.0));
+                    let fence = session.fence.0;
+                    let verb = if fence == seq { "begins" } else { "goes on" };
+                    told.push(format!("session {fence} of {owner} {verb}"));
                 }
-                (Key::Session(_), None) => told.push("the session has ended".to_owned()),
+                (Key::Session(_), None) => told.push("a session ends".to_owned()),
                 (
                     Key::Account(_) | Key::Session(_) | Key::Was(..) | Key::Receipt(_),
                     Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_))
