@@ -123,23 +123,24 @@ impl Scene<'_> {
         None
     }
 
-    /// The facts that tell what became of a write of an account: that it was asked for and
-    /// answered, its commit, and all later ones of its fields.
+    /// The facts that tell what became of a write of an account: that it was asked for and answered,
+    /// its commit, and the next one of its fields.
     pub fn fate(&self, token: Token) -> Vec<usize> {
         let Some((user, fields)) = self.account_write(token) else { return Vec::new() };
-        let told = |entry: &Entry| {
-            if let Fact::Asked(_, asked) = &entry.fact {
-                super::token_of(asked) == Some(token)
-            } else if let Fact::Answered(op, _) = &entry.fact {
-                self.token_of(entry, *op) == Some(token)
-            } else if let Fact::Logged { space, entry } = &entry.fact {
-                *space == user && touches(entry, &fields)
-            } else {
-                false
-            }
-        };
         let begin = self.write(token).map_or(0, |write| write.index);
-        (begin..self.history.len()).filter(|&index| told(&self.history[index])).collect()
+        let is_answer = |entry: &Entry| matches!(&entry.fact, Fact::Answered(op, _) if self.token_of(entry, *op) == Some(token));
+        let is_commit = |entry: &Entry, of: &dyn Fn(&Commit) -> bool| matches!(&entry.fact, Fact::Logged { space, entry } if *space == user && of(entry));
+        let after = |from: usize| (from..self.history.len()).map(|at| (at, &self.history[at]));
+        let mut told = vec![begin];
+        told.extend(after(begin).filter(|(_, entry)| is_answer(entry)).map(|(at, _)| at));
+        let own = |commit: &Commit| holds(commit, token);
+        if let Some((own, _)) = after(begin).find(|(_, entry)| is_commit(entry, &own)) {
+            let other = |commit: &Commit| touches(commit, &fields);
+            let next = after(own + 1).find(|(_, entry)| is_commit(entry, &other));
+            told.extend([own].into_iter().chain(next.map(|(at, _)| at)));
+        }
+        told.sort_unstable();
+        told
     }
 
     /// What the devices of a user were shown of these fields of the account at the end, by place.
@@ -163,6 +164,12 @@ impl Scene<'_> {
         });
         shown.collect()
     }
+}
+
+/// Does a commit bring this write?
+fn holds(commit: &Commit, token: Token) -> bool {
+    let mut puts = commit.ops.iter().flat_map(|op| &op.puts);
+    puts.any(|(_, doc)| matches!(doc, Some(Doc::Field(_, payload)) if payload.token == token))
 }
 
 /// Does a commit set one of these fields?
