@@ -2,10 +2,10 @@
 //! answers lost and requests failing wherever they can.
 
 use engine::flaw::{Flaw, Flaws};
+use engine::id::Token;
 use engine::log::{Doc, Key};
 use engine::message::{AccountField, Action, Command, Refusal, Reply};
 use engine::record::{Payload, Value};
-use engine::id::Token;
 
 use super::lab::{Asker, Fate, Lab};
 
@@ -73,9 +73,7 @@ fn both_are_kept(lab: &Lab) -> bool {
     let mut lab = lab.clone();
     let log = lab.log();
     let once = |label: u8| {
-        let bears = |doc: &Option<Doc>| {
-            matches!(doc, Some(Doc::Field(_, payload)) if payload.token == Token([label; 16]))
-        };
+        let bears = |doc: &Option<Doc>| matches!(doc, Some(Doc::Field(_, payload)) if payload.token == Token([label; 16]));
         let puts = log.iter().flat_map(|entry| &entry.ops).flat_map(|op| &op.puts);
         puts.filter(|(_, doc)| bears(doc)).count() == 1
     };

@@ -1,0 +1,42 @@
+//! INV-11 `server-is-linearizable` and INV-12 `sessions-are-exclusive`, for whose a session is: an
+//! answer tells how it stood at some moment between question and answer, and there is always one.
+
+use engine::device::Reason;
+
+use super::Invariant::{ServerIsLinearizable, SessionsAreExclusive};
+use super::evidence::Evidence;
+use super::evidence::server::Errand;
+use super::findings::{About, Findings};
+use crate::history::{Answered, Done};
+use crate::plan::{self, Node};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let status = |errand: &&Errand<'_>| *errand.what == plan::Errand::SessionStatus;
+    for errand in evidence.server.errands.iter().filter(status) {
+        let Some((at, answer)) = errand.answer else { continue };
+        let (place, message) = match answer {
+            Answered::Refused(Reason::Internal) => {
+                ((SessionsAreExclusive, "status-failed"), "Whose a session is could not be told.")
+            }
+            Answered::Done(Done::Session(told)) if !was_so(evidence, errand, at, *told) => {
+                ((ServerIsLinearizable, "status-never-so"), "A session was never as it was told.")
+            }
+            _ => continue,
+        };
+        findings.report(evidence, place, at, About::default(), message.into(), [errand.asked]);
+    }
+}
+
+/// Did the session of a device stand so at some moment since it was asked about?
+fn was_so(evidence: &Evidence<'_>, errand: &Errand<'_>, at: usize, told: Option<bool>) -> bool {
+    let asks = evidence.server.asks.get(&Node::Device(errand.device));
+    let sent = |from: usize| {
+        let asks = asks.into_iter().flatten();
+        asks.filter(move |ask| (from..at).contains(&ask.at)).last()
+    };
+    let Some(ask) = sent(errand.asked) else { return false };
+    let Some(space) = evidence.server.spaces.get(&ask.space) else { return told.is_none() };
+    space.holders(ask.device, errand.asked, at).any(|(_, session)| {
+        session.map(|session| session.client.replica == ask.client.replica) == told
+    })
+}
