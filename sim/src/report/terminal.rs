@@ -154,8 +154,8 @@ fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) ->
     Ok(())
 }
 
-/// What proves a violation. A judge that names nothing leaves the last facts about the record, or
-/// what became of the write of an account.
+/// What proves a violation. A judge that names nothing leaves the last facts about the record. What
+/// became of a write of an account is always told.
 fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
     let Failure { outcome, violation, .. } = failure;
     let history = &outcome.history;
@@ -170,10 +170,10 @@ fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
         proof = (0..history.len()).filter(about).collect();
         proof.drain(..proof.len().saturating_sub(EVIDENCE));
     }
-    if proof.is_empty()
-        && let Some(token) = violation.token
-    {
-        proof = scene.fate(token);
+    if let Some(token) = violation.token {
+        proof.extend(scene.fate(token));
+        proof.sort_unstable();
+        proof.dedup();
     }
     if let Some(write) = violation.token.and_then(|token| scene.write(token))
         && !proof.contains(&write.index)

@@ -4,6 +4,7 @@
 //! every sentence that names them, and the rest are renumbered.
 
 use engine::id::{DeviceId, UserId};
+use engine::record::Value;
 use engine::time::{Span, Time};
 
 use crate::plan::{
@@ -230,11 +231,13 @@ pub fn plainer(plan: &Plan) -> Vec<Plan> {
         plan
     }));
     plans.push(with_all_steps(plan, |step| round(step, 1_000)));
+    plans.push(with_all_steps(plan, short_texts));
     for at in 0..plan.steps.len() {
         plans.push(with_step(plan, at, |step| round(step, 1_000)));
         plans.push(with_step(plan, at, |step| round(step, 100)));
         plans.push(with_step(plan, at, brief));
         plans.push(with_step(plan, at, one_field));
+        plans.push(with_step(plan, at, short_texts));
     }
     plans
 }
@@ -379,12 +382,32 @@ fn brief(step: &mut Step) {
 }
 
 fn one_field(step: &mut Step) {
-    if let Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) =
-        &mut step.act
-    {
-        set.truncate(1);
+    match &mut step.act {
+        Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) => {
+            set.truncate(1);
+        }
+        Act::User(_, Deed::Errand(Errand::Patch(set))) => set.truncate(1),
+        Act::User(..) | Act::Fault(_) | Act::Wait => {}
     }
-    if let Act::User(_, Deed::Errand(Errand::Patch(set))) = &mut step.act {
-        set.truncate(1);
+}
+
+/// Long texts are cut to a few words; the last may be cut too.
+fn short_texts(step: &mut Step) {
+    const WORDS: usize = 24;
+    let shorten = |value: &mut Value| {
+        if let Value::Text(text) = value
+            && let Some((end, _)) = text.char_indices().nth(WORDS)
+        {
+            text.truncate(end);
+        }
+    };
+    match &mut step.act {
+        Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) => {
+            set.iter_mut().for_each(|(_, value)| shorten(value));
+        }
+        Act::User(_, Deed::Errand(Errand::Patch(set))) => {
+            set.iter_mut().for_each(|(_, value)| shorten(value));
+        }
+        Act::User(..) | Act::Fault(_) | Act::Wait => {}
     }
 }

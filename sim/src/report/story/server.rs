@@ -13,13 +13,16 @@ use words::{account, list, shift, span};
 impl Scene<'_> {
     pub(super) fn tell_commit(&self, space: UserId, commit: &Commit) -> String {
         let whose = self.user_name(space);
-        let told: Vec<String> = commit.ops.iter().filter_map(|op| self.tell_op(op)).collect();
+        // The tries of one request may share a commit, and say the same.
+        let mut told: Vec<String> =
+            commit.ops.iter().filter_map(|op| self.tell_op(op, commit.seq)).collect();
+        told.dedup();
         let told = if told.is_empty() { "bookkeeping".to_owned() } else { told.join("; ") };
         format!("commits no. {} of {whose}: {told}", commit.seq)
     }
 
     /// What one request did. Fields as they were are left out: their new values say it.
-    fn tell_op(&self, op: &Op) -> Option<String> {
+    fn tell_op(&self, op: &Op, seq: u64) -> Option<String> {
         let mut told = Vec::new();
         for (key, doc) in &op.puts {
             match (key, doc) {
@@ -32,9 +35,11 @@ impl Scene<'_> {
                 (Key::Session(_), Some(Doc::Session(session))) => {
                     let owner = self.clients.get(&session.client.replica);
                     let owner = owner.map_or("somebody", |node| self.plan.name(*node));
-                    told.push(format!("the session is that of {owner}, {}", session.fence.0));
+                    let fence = session.fence.0;
+                    let verb = if fence == seq { "begins" } else { "goes on" };
+                    told.push(format!("session {fence} of {owner} {verb}"));
                 }
-                (Key::Session(_), None) => told.push("the session has ended".to_owned()),
+                (Key::Session(_), None) => told.push("a session ends".to_owned()),
                 (
                     Key::Account(_) | Key::Session(_) | Key::Was(..) | Key::Receipt(_),
                     Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_))
@@ -118,23 +123,24 @@ impl Scene<'_> {
         None
     }
 
-    /// The facts that tell what became of a write of an account: that it was asked for and
-    /// answered, its commit, and all later ones of its fields.
+    /// The facts that tell what became of a write of an account: that it was asked for and answered,
+    /// its commit, and the next one of its fields.
     pub fn fate(&self, token: Token) -> Vec<usize> {
         let Some((user, fields)) = self.account_write(token) else { return Vec::new() };
-        let told = |entry: &Entry| {
-            if let Fact::Asked(_, asked) = &entry.fact {
-                super::token_of(asked) == Some(token)
-            } else if let Fact::Answered(op, _) = &entry.fact {
-                self.token_of(entry, *op) == Some(token)
-            } else if let Fact::Logged { space, entry } = &entry.fact {
-                *space == user && touches(entry, &fields)
-            } else {
-                false
-            }
-        };
         let begin = self.write(token).map_or(0, |write| write.index);
-        (begin..self.history.len()).filter(|&index| told(&self.history[index])).collect()
+        let is_answer = |entry: &Entry| matches!(&entry.fact, Fact::Answered(op, _) if self.token_of(entry, *op) == Some(token));
+        let is_commit = |entry: &Entry, of: &dyn Fn(&Commit) -> bool| matches!(&entry.fact, Fact::Logged { space, entry } if *space == user && of(entry));
+        let after = |from: usize| (from..self.history.len()).map(|at| (at, &self.history[at]));
+        let mut told = vec![begin];
+        told.extend(after(begin).filter(|(_, entry)| is_answer(entry)).map(|(at, _)| at));
+        let own = |commit: &Commit| holds(commit, token);
+        if let Some((own, _)) = after(begin).find(|(_, entry)| is_commit(entry, &own)) {
+            let other = |commit: &Commit| touches(commit, &fields);
+            let next = after(own + 1).find(|(_, entry)| is_commit(entry, &other));
+            told.extend([own].into_iter().chain(next.map(|(at, _)| at)));
+        }
+        told.sort_unstable();
+        told
     }
 
     /// What the devices of a user were shown of these fields of the account at the end, by place.
@@ -158,6 +164,12 @@ impl Scene<'_> {
         });
         shown.collect()
     }
+}
+
+/// Does a commit bring this write?
+fn holds(commit: &Commit, token: Token) -> bool {
+    let mut puts = commit.ops.iter().flat_map(|op| &op.puts);
+    puts.any(|(_, doc)| matches!(doc, Some(Doc::Field(_, payload)) if payload.token == token))
 }
 
 /// Does a commit set one of these fields?

@@ -5,7 +5,7 @@ use super::sections::{FOREVER, check_node, keys, parameters};
 use super::table::{Item, Reader, Table};
 use crate::scenario::problem::Code;
 use crate::scenario::words::WORKER_KEYS;
-use crate::scenario::{Choice, Range, Scenario, ServerSpec, Unit, WorkerSpec};
+use crate::scenario::{Choice, Parameter, Range, Scenario, ServerSpec, Unit, WorkerSpec};
 use toml::de::DeValue;
 
 /// No server has more workers.
@@ -37,10 +37,27 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
         let known = parameters(reader, "server.volume", &mut volume, scenario);
         volume.finish(reader, &known);
     }
+    answers_in_time(reader, &table, scenario);
     table.finish(reader, keys("server"));
     // A server whose workers cannot be read has its own problem already.
     let usual = || ServerSpec { count: Choice::only(1), workers: vec![clocks.worker("worker-1")] };
     scenario.server = Some(server.unwrap_or_else(usual));
+}
+
+/// A volume that is never as fast as the workers are patient would never be of use.
+fn answers_in_time(reader: &mut Reader<'_>, table: &Table<'_>, scenario: &Scenario) {
+    let fastest = 2 * scenario.setting(Parameter::VolumeDelay).low();
+    let patience = scenario.setting(Parameter::VolumeTimeout).high();
+    if fastest >= patience {
+        let place = table.key_span("volume").unwrap_or(table.span.clone());
+        reader.tell(
+            Code::Contradiction,
+            place,
+            "no answer of the volume comes before the workers have given it up",
+            format!("there and back takes {} at the least", Unit::Span.show(fastest)),
+            "make `delay` of `volume` shorter, or `timeout` of [server] longer",
+        );
+    }
 }
 
 /// What the clocks of workers are drawn from.
