@@ -6,7 +6,7 @@
 
 use super::Rules;
 use crate::flaw::Flaw;
-use crate::log::{Doc, Draft, Key, Receipt, Session, encode};
+use crate::log::{Doc, Draft, Key, Receipt, Session, State, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
 use crate::time::Span;
@@ -110,6 +110,14 @@ pub(super) fn once(
     let receipt = Receipt { life, n, asked, seq, reply: reply.clone() };
     draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
     Ok((reply, seq))
+}
+
+/// The session of a device, as a state has it.
+pub(super) fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
+    match state.get(Key::Session(device)) {
+        Some(Doc::Session(session)) => Some(session.fence),
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+    }
 }
 
 fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
