@@ -40,3 +40,36 @@ fn was_so(evidence: &Evidence<'_>, errand: &Errand<'_>, at: usize, told: Option<
         session.map(|session| session.client.replica == ask.client.replica) == told
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::device::Reason;
+
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::history::{Answered, Asked};
+    use crate::plan::Errand;
+
+    #[test]
+    fn whose_a_session_is_can_always_be_told() {
+        let mut case = Case::served();
+        let status = Asked::Errand { errand: Errand::SessionStatus, token: None, last: false };
+        let op = case.asks(PHONE, status);
+        case.answers(PHONE, op, Answered::Refused(Reason::Internal));
+        assert!(case.violations().iter().any(|violation| violation.site == "status-failed"));
+    }
+
+    #[test]
+    fn a_session_is_told_as_it_is() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.asks_whose(PHONE, None);
+        case.opens(PHONE);
+        case.asks_whose(PHONE, Some(true));
+        case.asks_whose(TABLET, Some(false));
+        case.closes(PHONE);
+        case.asks_whose(TABLET, None);
+        case.passes();
+        case.asks_whose(PHONE, Some(true));
+        assert_eq!(case.violations()[0].site, "status-never-so");
+    }
+}
