@@ -37,6 +37,7 @@ fn a_copy_takes_a_session_over_once_it_has_expired_and_then_has_it_alone() {
     case.patches(TABLET, &[Email]);
     case.is_told_to_come_back(PHONE);
     case.closes(TABLET);
+    case.wait(1_000);
     case.opens(PHONE);
     case.patches(PHONE, &[Phone]);
     case.ends().passes();
