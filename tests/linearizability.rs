@@ -16,7 +16,7 @@ use engine::message::{AccountField, Client, Reply};
 use engine::record::{Payload, Value};
 use engine::time::{Span, Time};
 use engine::worker;
-use sim::history::{Answered, Asked, Done, Entry, Fact};
+use sim::history::{Account, Answered, Asked, Done, Entry, Fact};
 use sim::invariant::{Brief, Invariant, judge};
 use sim::plan::{
     Act, Chance, Deed, Errand, Node, Plan, ServerPlan, SpanRange, Step, VolumePlan, When, WorkerId,
@@ -110,7 +110,7 @@ fn operations(history: &[Entry], devices: &[UserId]) -> BTreeMap<UserId, Told> {
     told
 }
 
-fn versions(shown: &[(AccountField, Vec<(Token, Value)>)]) -> Versions {
+fn versions(shown: &Account) -> Versions {
     let numbered = |(field, versions): &(AccountField, Vec<(Token, Value)>)| {
         let field = *field;
         versions.iter().enumerate().map(move |(n, it)| (field, n, it.0)).collect::<Vec<_>>()
@@ -180,7 +180,7 @@ fn agree(brief: &Brief, history: &[Entry]) -> bool {
 #[derive(Debug)]
 struct Tale {
     history: Vec<Entry>,
-    states: Vec<Vec<(AccountField, Vec<(Token, Value)>)>>,
+    states: Vec<Account>,
     ops: u32,
 }
 

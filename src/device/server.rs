@@ -185,7 +185,6 @@ impl Device {
     fn try_server_later(&mut self, now: Now, after: crate::time::Span) {
         let Some(attempt) = self.server.call.as_ref().map(|call| call.attempt) else { return };
         let until = now.mono + self.backoff(attempt, Some(after).filter(|after| after.0 > 0));
-        self.server.rest_until = self.server.rest_until.max(now.mono + after);
         if let Some(call) = &mut self.server.call {
             call.state = CallState::Waiting(until.max(self.server.rest_until));
         }
@@ -193,6 +192,9 @@ impl Device {
 
     /// Takes an answer, if it is to the request that is under way.
     pub(super) fn handle_response(&mut self, now: Now, response: Response) {
+        if let Reply::Refused(Refusal::Busy(after)) = response.reply {
+            self.leave_server_alone(now.mono + after);
+        }
         let Some(call) = self.server.call.take_if(|call| call.id == response.id) else { return };
         match (&call.command, response.reply) {
             (_, Reply::Refused(refusal)) => {
@@ -225,6 +227,14 @@ impl Device {
                 self.server.call = Some(call);
                 self.try_server_later(now, crate::time::Span::ZERO);
             }
+        }
+    }
+
+    /// The server asked for it, be it about a request that was given up for want of a credential.
+    fn leave_server_alone(&mut self, until: Time) {
+        self.server.rest_until = self.server.rest_until.max(until);
+        if let Some(ServerCall { state: CallState::Waiting(at), .. }) = &mut self.server.call {
+            *at = self.server.rest_until.max(*at);
         }
     }
 

@@ -14,10 +14,10 @@ use super::Invariant::{
     NoLostWrites, NoPhantomValues, OutcomesAreHonest, ReadsNeverGoBack, UsersAreIsolated,
 };
 use super::evidence::Evidence;
-use super::evidence::server::{Account, Deed, Errand};
+use super::evidence::server::{Deed, Errand};
 use super::findings::{About, Findings};
 use super::writes::owner;
-use crate::history::{Answered, Fact, Said};
+use crate::history::{Account, Answered, Fact, Said};
 use crate::plan::Node;
 
 type Cells = BTreeSet<(AccountField, Token)>;

@@ -45,9 +45,12 @@ struct Clocks<'e> {
 
 impl<'e> Clocks<'e> {
     fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
-        let jumps = evidence.spells.iter().filter_map(|spell| match spell.trouble {
-            Trouble::Server(ServerTrouble::ClockJump(worker, ms)) => Some((spell.from, worker, ms)),
-            _ => None,
+        let jumps = evidence.spells.iter().filter_map(|spell| {
+            if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = spell.trouble {
+                Some((spell.from, worker, ms))
+            } else {
+                None
+            }
         });
         Self { evidence, plan, jumps: jumps.collect() }
     }

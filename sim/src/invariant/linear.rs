@@ -18,8 +18,9 @@ use engine::message::AccountField;
 
 use super::Invariant::{CachesAreCoherent, ServerIsLinearizable};
 use super::evidence::Evidence;
-use super::evidence::server::{Account, Deed, Errand, Space, fingerprint};
+use super::evidence::server::{Deed, Errand, Space, fingerprint};
 use super::findings::{About, Findings};
+use crate::history::Account;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for space in evidence.server.spaces.values() {

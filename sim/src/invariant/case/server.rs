@@ -11,13 +11,10 @@ use engine::remote::CallId;
 use engine::time::{Span, Time};
 
 use super::Case;
-use crate::history::{Answered, Asked, Done, Fact, Letter, Refused, Said};
+use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said};
 use crate::plan::{
     Chance, Errand, Node, Parcel, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
 };
-
-/// An account as it is shown.
-pub(in super::super) type Account = Vec<(AccountField, Vec<(Token, Value)>)>;
 
 const WORKER: Node = Node::Worker(WorkerId(0));
 
