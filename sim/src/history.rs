@@ -156,13 +156,16 @@ pub enum Answered {
     Refused(Reason),
 }
 
+/// An account as it was shown: of each field every version, the current one last.
+pub type Account = Vec<(AccountField, Vec<(Token, Value)>)>;
+
 /// What came of an errand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Done {
     /// The account has these fields now.
     Patched,
-    /// The account: of each field every version, the current one last.
-    Account(Arc<Vec<(AccountField, Vec<(Token, Value)>)>>),
+    /// The account.
+    Account(Arc<Account>),
     /// Is there a session, and is it this device's own?
     Session(Option<bool>),
 }

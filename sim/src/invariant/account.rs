@@ -14,10 +14,10 @@ use super::Invariant::{
     NoLostWrites, NoPhantomValues, OutcomesAreHonest, ReadsNeverGoBack, UsersAreIsolated,
 };
 use super::evidence::Evidence;
-use super::evidence::server::{Account, Deed, Errand};
+use super::evidence::server::{Deed, Errand};
 use super::findings::{About, Findings};
 use super::writes::owner;
-use crate::history::{Answered, Fact, Said};
+use crate::history::{Account, Answered, Fact, Said};
 use crate::plan::Node;
 
 type Cells = BTreeSet<(AccountField, Token)>;
@@ -231,5 +231,106 @@ fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
             let place = (UsersAreIsolated, "served-an-intruder");
             findings.report(evidence, place, at, About::default(), message, []);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::device::Reason;
+    use engine::id::UserId;
+    use engine::message::AccountField::{Email, Phone};
+    use engine::record::Value;
+
+    use super::super::Invariant;
+    use super::super::case::{Case, LAPTOP, PHONE, TABLET};
+    use crate::history::{Answered, Said};
+    use crate::plan::{Node, WorkerId};
+
+    #[track_caller]
+    fn rejects(case: &Case, invariant: Invariant, site: &str) {
+        let violations = case.violations();
+        let found = violations.iter().any(|it| it.invariant == invariant && it.site == site);
+        assert!(found, "{violations:#?}");
+    }
+
+    fn patched() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.patches(PHONE, &[Email, Phone]);
+        case
+    }
+
+    #[test]
+    fn a_change_that_was_acknowledged_is_not_written_over() {
+        let mut case = patched();
+        case.patches(PHONE, &[Email]);
+        case.sets_back(UserId(0), Email, 1);
+        rejects(&case.ends(), Invariant::NoLostWrites, "account-lost");
+    }
+
+    #[test]
+    fn where_nobody_looks_any_more_the_log_tells_what_is_kept() {
+        let mut case = patched();
+        case.patches(PHONE, &[Email]);
+        case.is_lost(PHONE);
+        case.is_lost(TABLET);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn an_account_shows_what_somebody_wrote_as_it_was_written_and_whole() {
+        let mut case = patched();
+        let account = case.account(TABLET);
+
+        let mut garbled = account.clone();
+        garbled[0].1[0].1 = Value::Text("other words".into());
+        case.shows_account(TABLET, garbled, false);
+        rejects(&case, Invariant::NoPhantomValues, "account-garbled");
+
+        let mut torn = account.clone();
+        torn.pop();
+        case.shows_account(TABLET, torn, false);
+        rejects(&case, Invariant::NoPhantomValues, "account-torn");
+
+        let mut invented = account;
+        invented[0].1[0].0.0[15] ^= 0xff;
+        case.shows_account(TABLET, invented, false);
+        rejects(&case, Invariant::NoPhantomValues, "account-never-written");
+    }
+
+    #[test]
+    fn a_device_does_not_un_see_a_field() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let before = case.account(PHONE);
+        case.patches(PHONE, &[Email]);
+        case.shows_account(PHONE, before, false);
+        rejects(&case, Invariant::ReadsNeverGoBack, "account-unseen");
+    }
+
+    #[test]
+    fn a_change_that_was_refused_is_never_made() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
+        case.answers(PHONE, op, Answered::Refused(Reason::Internal));
+        case.commits_patch(PHONE, token, &[Email]);
+        rejects(&case, Invariant::OutcomesAreHonest, "refused-and-made");
+        rejects(&case, Invariant::RefusalsHaveReasons, "refused");
+    }
+
+    #[test]
+    fn an_account_is_its_owners_alone() {
+        let mut case = patched();
+        let account = case.account(PHONE);
+        case.shows_account(LAPTOP, account, false);
+        rejects(&case, Invariant::UsersAreIsolated, "account-shown");
+
+        let mut case = patched();
+        let letter = case.sends_request(PHONE);
+        let worker = Node::Worker(WorkerId(0));
+        let served = Said::Answers { seq: 1, refused: None };
+        case.sends_letter(worker, Node::Intruder, letter, served);
+        rejects(&case, Invariant::UsersAreIsolated, "served-an-intruder");
     }
 }

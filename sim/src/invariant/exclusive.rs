@@ -45,9 +45,12 @@ struct Clocks<'e> {
 
 impl<'e> Clocks<'e> {
     fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
-        let jumps = evidence.spells.iter().filter_map(|spell| match spell.trouble {
-            Trouble::Server(ServerTrouble::ClockJump(worker, ms)) => Some((spell.from, worker, ms)),
-            _ => None,
+        let jumps = evidence.spells.iter().filter_map(|spell| {
+            if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = spell.trouble {
+                Some((spell.from, worker, ms))
+            } else {
+                None
+            }
         });
         Self { evidence, plan, jumps: jumps.collect() }
     }
@@ -174,4 +177,94 @@ fn names_a_live_holder(
     let message = format!("A device was told to come back, {what}.");
     let place = (SessionsAreExclusive, site);
     findings.report(evidence, place, at, About::default(), message, [latest.at]);
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::{Case, LAPTOP, PHONE, TABLET};
+    use crate::history::{Fact, ServerTrouble, Trouble};
+    use crate::plan::WorkerId;
+
+    /// A copy of the phone is granted the session that the phone has.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.opens(TABLET);
+        case.ends()
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        let violations = case.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    #[test]
+    fn a_session_has_one_owner() {
+        assert_eq!(broken().violations()[0].site, "granted-twice");
+    }
+
+    #[test]
+    fn a_session_that_was_ended_or_has_expired_is_for_others() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.closes(PHONE);
+        case.opens(TABLET);
+        case.wait(20_001);
+        case.opens(PHONE);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_clock_that_runs_ahead_sees_a_session_expire_early() {
+        for (jump, early) in [(9_000, true), (11_000, false)] {
+            let mut case = Case::served();
+            case.shares_its_session(PHONE, TABLET);
+            case.opens(PHONE);
+            let worker = WorkerId(1);
+            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, jump));
+            case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump));
+            case.wait(10_000);
+            case.opens(TABLET);
+            if early { rejects(&case, "granted-twice") } else { case.ends().passes() }
+        }
+    }
+
+    #[test]
+    fn only_a_live_session_of_another_owner_keeps_a_device_waiting() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.is_told_to_come_back(TABLET);
+        case.passes();
+        case.is_told_to_come_back(LAPTOP);
+        rejects(&case, "refused-by-nobody");
+
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.is_told_to_come_back(PHONE);
+        rejects(&case, "refused-by-its-own");
+
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.wait(25_000);
+        case.is_told_to_come_back(TABLET);
+        rejects(&case, "refused-by-the-dead");
+    }
+
+    #[test]
+    fn a_queue_that_is_full_keeps_anybody_waiting() {
+        let mut case = Case::served();
+        case.sends_request(PHONE);
+        case.is_told_to_come_back(TABLET);
+        rejects(&case, "refused-by-nobody");
+        let mut case = Case::served();
+        case.sends_request(PHONE);
+        case.sends_request(TABLET);
+        case.is_told_to_come_back(TABLET);
+        case.passes();
+    }
 }

@@ -45,3 +45,44 @@ fn judge_space(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) 
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::message::AccountField::Email;
+
+    use super::super::case::{Case, PHONE, TABLET};
+
+    /// The phone's session expires and is taken over; then the phone makes a change.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.wait(30_000);
+        case.opens(TABLET);
+        case.patches(PHONE, &[Email]);
+        case.ends()
+    }
+
+    #[test]
+    fn who_lost_a_session_changes_nothing() {
+        assert_eq!(broken().violations()[0].site, "old-session");
+    }
+
+    #[test]
+    fn who_never_had_a_session_changes_nothing() {
+        let mut case = Case::served();
+        case.patches(PHONE, &[Email]);
+        assert_eq!(case.violations()[0].site, "no-session");
+    }
+
+    #[test]
+    fn time_alone_takes_nothing_from_an_owner() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.wait(90_000);
+        case.patches(PHONE, &[Email]);
+        case.opens(PHONE);
+        case.patches(PHONE, &[Email]);
+        case.ends().passes();
+    }
+}

@@ -18,8 +18,9 @@ use engine::message::AccountField;
 
 use super::Invariant::{CachesAreCoherent, ServerIsLinearizable};
 use super::evidence::Evidence;
-use super::evidence::server::{Account, Deed, Errand, Space, fingerprint};
+use super::evidence::server::{Deed, Errand, Space, fingerprint};
 use super::findings::{About, Findings};
+use crate::history::Account;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for space in evidence.server.spaces.values() {
@@ -217,5 +218,108 @@ impl Line {
             });
             missing.map(|field| (patch, field))
         })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::id::UserId;
+    use engine::message::AccountField::{Email, Phone};
+
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::history::{Answered, Done};
+
+    /// What one device was shown, another is not shown later; nobody had acknowledged it.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
+        let before = case.account(PHONE);
+        case.commits_patch(PHONE, token, &[Email]);
+        case.reads_account(TABLET);
+        case.shows_account(PHONE, before, false);
+        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        case.ends()
+    }
+
+    /// A worker shows what it knew before a change was acknowledged.
+    pub(in super::super) fn broken_cache() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let before = case.account(TABLET);
+        case.patches(PHONE, &[Email]);
+        case.shows_account(TABLET, before, false);
+        case.ends()
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        let violations = case.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    #[test]
+    fn what_was_shown_to_one_is_shown_to_all() {
+        rejects(&broken(), "goes-back");
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_shown_at_every_worker() {
+        rejects(&broken_cache(), "stale-read");
+    }
+
+    #[test]
+    fn a_log_has_no_gap() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.skips_a_number(UserId(0));
+        case.patches(PHONE, &[Email]);
+        rejects(&case, "log-gap");
+    }
+
+    #[test]
+    fn a_commit_takes_no_version_away() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.patches(PHONE, &[Email]);
+        case.patches(PHONE, &[Email]);
+        case.sets_back(UserId(0), Email, 1);
+        rejects(&case, "history-rewritten");
+    }
+
+    #[test]
+    fn what_is_shown_was_once_so() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let (_, first) = case.asks_to_patch(PHONE, &[Email]);
+        let (_, second) = case.asks_to_patch(PHONE, &[Phone]);
+        case.commits_patch(PHONE, first, &[Email]);
+        case.commits_patch(PHONE, second, &[Phone]);
+        let mut odd = case.account(TABLET);
+        odd.remove(0);
+        case.shows_account(TABLET, odd, false);
+        rejects(&case, "never-so");
+    }
+
+    #[test]
+    fn nothing_is_shown_or_acknowledged_before_it_is_committed() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
+        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        case.commits_patch(PHONE, token, &[Email]);
+        rejects(&case, "acknowledged-too-soon");
+    }
+
+    #[test]
+    fn a_reading_that_overlaps_a_change_shows_it_or_not() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
+        case.reads_account(TABLET);
+        case.commits_patch(PHONE, token, &[Email]);
+        case.reads_account(TABLET);
+        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        case.ends().passes();
     }
 }

@@ -59,3 +59,49 @@ fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::message::AccountField::{Email, Phone};
+
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::history::{Answered, Done};
+
+    /// A change whose answer was lost is sent under a new number and made again.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
+        case.commits_patch(PHONE, token, &[Email]);
+        case.commits_patch(PHONE, token, &[Email]);
+        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        case.ends()
+    }
+
+    #[test]
+    fn a_change_is_made_once() {
+        assert_eq!(broken().violations()[0].site, "made-twice");
+    }
+
+    #[test]
+    fn what_is_acknowledged_was_made() {
+        let mut case = Case::served();
+        let (op, _) = case.asks_to_patch(PHONE, &[Email]);
+        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        assert!(case.violations().iter().any(|violation| violation.site == "never-made"));
+    }
+
+    #[test]
+    fn a_change_that_nobody_answers_for_is_made_once_or_not_at_all() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        let (_, token) = case.asks_to_patch(PHONE, &[Email, Phone]);
+        case.commits_patch(PHONE, token, &[Email, Phone]);
+        case.crashes(PHONE, 0);
+        case.asks_to_patch(PHONE, &[Email]);
+        case.crashes(PHONE, 0);
+        case.opens(TABLET);
+        case.patches(TABLET, &[Email]);
+        case.ends().passes();
+    }
+}

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use engine::id::{DeviceId, OpId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, Key, Op, Session};
 use engine::message::{AccountField, Client, DeviceKey};
+use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
 use super::Timeline;
-use crate::history::{Answered, Asked, Done, Entry, Fact, Letter, Said};
+use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
@@ -43,12 +44,9 @@ pub(in super::super) struct Errand<'a> {
     pub(in super::super) answer: Option<(usize, &'a Answered)>,
 }
 
-/// An account as it was shown: of each field every version.
-pub(in super::super) type Account = [(AccountField, Vec<(Token, engine::record::Value)>)];
-
 impl<'a> Errand<'a> {
     /// The fields that it sets; none unless it is a patch.
-    pub(in super::super) fn fields(&self) -> &'a [(AccountField, engine::record::Value)] {
+    pub(in super::super) fn fields(&self) -> &'a [(AccountField, Value)] {
         match self.what {
             plan::Errand::Patch(fields) => fields,
             plan::Errand::ReadAccount | plan::Errand::SessionStatus => &[],
