@@ -200,19 +200,19 @@ impl<'s> Draft<'s> {
     }
 }
 
-/// The object of an entry.
+/// The object of an entry. Twelve digits keep the order of names, and a name short.
 pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
-    format!("log/{}/{seq:016}", space.0).into()
+    smol_str::format_smolstr!("log/{}/{seq:012}", space.0)
 }
 
 /// The object of the state after an entry.
 pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
-    format!("snapshot/{}/{seq:016}", space.0).into()
+    smol_str::format_smolstr!("snapshot/{}/{seq:012}", space.0)
 }
 
 /// What all snapshots of a space begin with.
 pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
-    format!("snapshot/{}/", space.0).into()
+    smol_str::format_smolstr!("snapshot/{}/", space.0)
 }
 
 /// The bytes of an entry or a state.

@@ -4,12 +4,10 @@
 //! local folder): create if absent, put, get by exact key, list by prefix, delete. What it confirmed
 //! is durable; a list may be late; of what failed nobody knows whether it took effect.
 
-use std::sync::Arc;
-
 use crate::Bytes;
 
 /// The exact name of an object. There is no access by a part of it but [`Request::List`].
-pub type Key = Arc<str>;
+pub type Key = smol_str::SmolStr;
 
 /// What a worker asks of the volume.
 #[derive(Clone, Debug, PartialEq, Eq)]

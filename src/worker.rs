@@ -77,7 +77,7 @@ pub enum Output {
 }
 
 /// One worker.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Worker {
     boot: Boot,
     entropy: Entropy,
@@ -140,7 +140,7 @@ impl Worker {
             self.reach(Point::Overloaded);
             return self.refuse(ticket, &request, Refusal::Busy(after));
         }
-        space.enqueue(ticket, request);
+        space.enqueue(ticket, request, self.boot.flaws);
         self.proceed(now, id);
     }
 

@@ -8,4 +8,6 @@ mod laws;
 mod linearizability;
 mod regressions;
 mod scenarios;
+mod server;
+mod shrinking;
 mod tidy;

@@ -21,6 +21,9 @@ pub const FOLDER: &str = ".seawall/capsules";
 /// The commit that this binary was built from, or the version where that is not known.
 pub const BUILD: &str = env!("SEAWALL_BUILD");
 
+/// Bytes of a usual capsule.
+const CAPSULE: usize = 32 << 10;
+
 /// The letters of a file's name: none that can be taken for another (RFC 4648, lower case).
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -36,9 +39,7 @@ impl Store {
         if !ignore.exists() {
             write(&ignore, "# Capsules found here are kept by moving them elsewhere.\n*\n")?;
         }
-        let probe = folder.join(format!(".probe-{}", std::process::id()));
-        write(&probe, "")?;
-        fs::remove_file(&probe)?;
+        probe(folder)?;
         Ok(Self(folder.to_owned()))
     }
 
@@ -82,6 +83,13 @@ impl From<&CapsuleHead> for Signature {
     fn from(head: &CapsuleHead) -> Self {
         Self { invariant: head.invariant, kind: head.record_kind, site: head.site.clone() }
     }
+}
+
+/// Proves that a folder takes files as large as a capsule.
+pub fn probe(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(format!(".probe-{}", std::process::id()));
+    write(&probe, &" ".repeat(CAPSULE))?;
+    fs::remove_file(&probe)
 }
 
 /// Writes a file so that it is there whole or not at all.

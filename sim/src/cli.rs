@@ -284,7 +284,10 @@ enum ScenarioCommand {
 
 /// Does what the command line asks for.
 pub fn main() -> ExitCode {
-    let asked = Seawall::parse();
+    let asked = match Seawall::try_parse() {
+        Ok(asked) => asked,
+        Err(answer) => return answered(&answer),
+    };
     match asked.color {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
         ColorChoice::Always => anstream::ColorChoice::Always,
@@ -298,4 +301,15 @@ pub fn main() -> ExitCode {
     });
     let exit = if console.has_lost_results() { Exit::Internal } else { exit };
     ExitCode::from(exit as u8)
+}
+
+/// Help, the version, or what is wrong with the command line.
+fn answered(answer: &clap::Error) -> ExitCode {
+    let printed = answer.print();
+    let lost = printed.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
+    ExitCode::from(match () {
+        () if answer.use_stderr() => Exit::Usage,
+        () if lost => Exit::Internal,
+        () => Exit::Met,
+    } as u8)
 }

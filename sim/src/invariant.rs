@@ -17,6 +17,7 @@ mod expected;
 mod fences;
 mod findings;
 mod growth;
+mod index;
 mod isolation;
 mod kept;
 mod late;

@@ -83,13 +83,33 @@ pub(crate) enum Fate {
 /// The rules of delivery.
 #[derive(Debug)]
 pub(crate) struct Post {
-    nature: u64,
     network: Network,
+    draws: Draws,
+}
+
+/// What is drawn about a message, each from a root of its own.
+#[derive(Debug)]
+struct Draws {
+    loss: Draw,
+    reply_loss: Draw,
+    hint_loss: Draw,
+    duplicate: Draw,
+    latency: Draw,
+    order: Draw,
 }
 
 impl Post {
     pub(crate) fn new(nature: u64, network: Network) -> Self {
-        Self { nature, network }
+        let root = |concern| Draw::new(nature, concern);
+        let draws = Draws {
+            loss: root("loss"),
+            reply_loss: root("reply loss"),
+            hint_loss: root("hint loss"),
+            duplicate: root("duplicate"),
+            latency: root("latency"),
+            order: root("order"),
+        };
+        Self { network, draws }
     }
 
     /// Nothing is lost or doubled by chance any more.
@@ -113,29 +133,29 @@ impl Post {
             return Fate::Lost(Lost::Chance);
         }
         let first = self.arrival(now, weather, mail, 0);
-        let doubled = self.draw("duplicate", mail).happens(self.network.duplicate);
+        let doubled = about(self.draws.duplicate, mail).happens(self.network.duplicate);
         Fate::Arrives(first, doubled.then(|| self.arrival(now, weather, mail, 1)))
     }
 
     /// The place of a message among those of its millisecond.
     pub(crate) fn order(&self, mail: &Mail, copy: u64) -> u64 {
-        self.draw("order", mail).and(copy).value()
+        about(self.draws.order, mail).and(copy).value()
     }
 
     fn is_lost(&self, mail: &Mail) -> bool {
-        let network = &self.network;
+        let Self { network, draws } = self;
         match mail.body {
-            Body::Hint => self.draw("hint loss", mail).happens(network.hint_loss),
-            Body::Call(_) | Body::Request(_) => self.draw("loss", mail).happens(network.loss),
+            Body::Hint => about(draws.hint_loss, mail).happens(network.hint_loss),
+            Body::Call(_) | Body::Request(_) => about(draws.loss, mail).happens(network.loss),
             Body::Return(_) | Body::Response(_) => {
-                self.draw("loss", mail).happens(network.loss)
-                    || self.draw("reply loss", mail).happens(network.reply_loss)
+                about(draws.loss, mail).happens(network.loss)
+                    || about(draws.reply_loss, mail).happens(network.reply_loss)
             }
         }
     }
 
     fn arrival(&self, now: Time, weather: &Weather, mail: &Mail, copy: u64) -> Time {
-        let latency = self.latency(self.draw("latency", mail).and(copy));
+        let latency = self.latency(about(self.draws.latency, mail).and(copy));
         let slow = u64::from(weather.slowness(mail));
         let grain = self.network.grain.0.max(1);
         let at = now.0 + (latency.0.saturating_mul(slow)).max(1);
@@ -161,15 +181,15 @@ impl Post {
             _ => p99.0 + cube(p99.0 * 2, place, 1_000),
         })
     }
+}
 
-    fn draw(&self, concern: &'static str, mail: &Mail) -> Draw {
-        let Letter { call, attempt, parcel, answer } = mail.letter;
-        Draw::new(self.nature, concern)
-            .at(mail.from)
-            .at(mail.to)
-            .and(u64::from(mail.life) << 48 | u64::from(attempt) << 32 | u64::from(call.0))
-            .and((parcel as u64) << 1 | u64::from(answer))
-    }
+/// Adds a message to the lineage of a draw.
+fn about(root: Draw, mail: &Mail) -> Draw {
+    let Letter { call, attempt, parcel, answer } = mail.letter;
+    root.at(mail.from)
+        .at(mail.to)
+        .and(u64::from(mail.life) << 48 | u64::from(attempt) << 32 | u64::from(call.0))
+        .and((parcel as u64) << 1 | u64::from(answer))
 }
 
 /// `of * (part / whole)³`, in whole numbers.

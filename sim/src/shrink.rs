@@ -45,18 +45,22 @@ struct Search<'a, H> {
     cut_short: Option<&'static str>,
 }
 
-/// Shrinks a plan; `None` if it does not show the bug in this build. `hear` is called on the way.
+/// Shrinks a plan that shows the bug. `hear` is called on the way. `Err` is a panic of the harness.
 pub fn shrink(
     pool: &Pool,
     plan: &Plan,
     signature: &Signature,
     budget: Option<Duration>,
     hear: impl FnMut(),
-) -> Option<Smaller> {
+) -> Result<Smaller, String> {
     let until = budget.and_then(|budget| Instant::now().checked_add(budget));
     let best = plan.clone();
     let mut search = Search { pool, signature, until, hear, best, tries: 0, cut_short: None };
-    search.first(vec![plan.clone()])?;
+    let moments = crate::pool::fresh({
+        let plan = plan.clone();
+        move || run(&plan).moments
+    })?;
+    search.take_first(vec![smaller::with_moments(plan, &moments)]);
     let mut minimal = false;
     while search.cut_short.is_none() && !minimal {
         search.settle();
@@ -64,8 +68,8 @@ pub fn shrink(
     }
     let Search { best, tries, cut_short, .. } = search;
     let plan = best.clone();
-    let outcome = crate::pool::fresh(move || run(&best)).ok()?;
-    Some(Smaller { plan, outcome, tries, minimal, cut_short })
+    let outcome = crate::pool::fresh(move || run(&best))?;
+    Ok(Smaller { plan, outcome, tries, minimal, cut_short })
 }
 
 impl<H: FnMut()> Search<'_, H> {
@@ -74,6 +78,7 @@ impl<H: FnMut()> Search<'_, H> {
         loop {
             let before = self.best.clone();
             self.drop_some(|plan| plan.devices.len(), smaller::with_devices);
+            self.drop_some(workers, smaller::with_workers);
             self.drop_some(|plan| plan.steps.len(), smaller::with_steps);
             self.drop_some(|plan| plan.given.len(), smaller::with_given);
             self.drop_expectations();
@@ -142,7 +147,7 @@ impl<H: FnMut()> Search<'_, H> {
 
     /// The first of these plans that still shows the bug. Plans like the best are passed over.
     fn first(&mut self, candidates: Vec<Plan>) -> Option<usize> {
-        let fresh = |plan: &Plan| self.tries == 0 || *plan != self.best;
+        let fresh = |plan: &Plan| *plan != self.best;
         let candidates: Vec<(usize, Plan)> =
             candidates.into_iter().enumerate().filter(|(_, plan)| fresh(plan)).collect();
         let (signature, places) =
@@ -174,12 +179,17 @@ impl<H: FnMut()> Search<'_, H> {
 
     fn is_over(&mut self) -> bool {
         if self.pool.stop.urgency() > Urgency::None {
-            self.cut_short = Some("Ctrl-C");
+            self.cut_short = Some("an interrupt");
         } else if self.until.is_some_and(|until| Instant::now() >= until) {
             self.cut_short = Some("its time budget");
         }
         self.cut_short.is_some()
     }
+}
+
+/// How many workers the sync server has, if there is one.
+fn workers(plan: &Plan) -> usize {
+    plan.server.as_ref().map_or(0, |server| server.workers.len())
 }
 
 /// How large a plan is, and its run.

@@ -8,19 +8,19 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use engine::flaw::Flaws;
+use engine::flaw::{Flaw, Flaws};
 
 use crate::capsule::{BUILD, Store};
 use crate::invariant::Violation;
 use crate::plan::Plan;
-use crate::pool::{self, Ended, Event, Pool};
+use crate::pool::{self, Ended, Event, Pool, Urgency};
 use crate::report::{
     Bug, Demand, Failure, Met, Parted, Reached, Row, Shrunk, Sweep, story, terminal, wilson,
 };
 use crate::run::Outcome;
 use crate::scenario::{AtLeast, MustHappen};
 use crate::shrink;
-use crate::trial::{Chosen, Signature, Tried, quoted};
+use crate::trial::{Chosen, Signature, Trial, Tried, quoted};
 
 /// Seeds of a sweep that was not told how many, over all scenarios.
 const DEFAULT_SEEDS: u64 = 400;
@@ -54,9 +54,11 @@ pub struct Wish {
     pub shrink: bool,
 }
 
-/// What a sweep reports while it runs.
+/// What is reported while seeds run.
 #[derive(Debug)]
 pub enum News<'a> {
+    /// A flaw of the zoo is being measured.
+    Measuring(Flaw),
     /// So much is to be done, if that is known.
     Expect(Goal),
     /// A seed of a scenario is done.
@@ -90,18 +92,18 @@ pub enum Goal {
 }
 
 /// The sweep as it goes on.
-struct Sweeping<'a, H> {
+struct Sweeping<'a> {
     wish: &'a Wish,
     store: &'a Store,
-    hear: H,
     rows: Vec<Row>,
+    /// Events of the last seed of each scenario.
+    costs: Vec<u64>,
     bugs: Vec<Bug>,
     known: BTreeMap<Signature, usize>,
     plans: Vec<(Plan, Outcome)>,
     twice: u64,
     parted: u64,
     simulated_ms: u128,
-    trouble: Option<String>,
 }
 
 /// Runs a sweep. `Err` is an internal error: a panic of the harness, or a lost disk.
@@ -109,31 +111,27 @@ pub fn sweep(
     wish: &Wish,
     pool: &Pool,
     store: &Store,
-    hear: impl FnMut(News<'_>),
+    mut hear: impl FnMut(News<'_>),
 ) -> Result<Sweep, String> {
     let (started, cpu) = (Instant::now(), pool::cpu_time());
     let rows = wish.chosen.iter().map(row).collect();
     let mut sweeping = Sweeping {
         wish,
         store,
-        hear,
         rows,
+        costs: vec![1; wish.chosen.len()],
         bugs: Vec::new(),
         known: BTreeMap::new(),
         plans: Vec::new(),
         twice: 0,
         parted: 0,
         simulated_ms: 0,
-        trouble: None,
     };
-    let (ended, late) = sweeping.run_all(pool, started);
+    let (ended, late) = sweeping.run_all(pool, started, &mut hear)?;
     let took = started.elapsed();
     let cpu = pool::cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
-    if let Some(trouble) = sweeping.trouble {
-        return Err(trouble);
-    }
-    if wish.shrink && ended != Ended::Stopped {
-        sweeping.shrink_all(pool);
+    if wish.shrink {
+        sweeping.shrink_all(pool, &mut hear)?;
     }
     for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
         row.demands = chosen.scenario.must_happen.iter().map(|must| demand(must, row)).collect();
@@ -160,14 +158,51 @@ impl Wish {
     }
 }
 
-impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
-    /// Runs what is wished. Says why it ended, and whether time ran out.
-    fn run_all(&mut self, pool: &Pool, started: Instant) -> (Ended, bool) {
+/// Runs seeds until `take` has enough of them. `Err` is a panic of the harness.
+pub fn each_seed<K: Send + 'static, H: FnMut(News<'_>)>(
+    pool: &Pool,
+    trials: impl IntoIterator<Item = (K, Trial)>,
+    hear: &mut H,
+    mut take: impl FnMut(K, Tried, Duration, &mut H) -> ControlFlow<()>,
+) -> Result<Ended, String> {
+    let mut trouble = None;
+    let ended = pool.each(
+        trials,
+        |(_, trial)| trial.label(),
+        |(key, trial)| (key, trial.run()),
+        |event| match event {
+            Event::Idle => {
+                hear(News::Idle);
+                ControlFlow::Continue(())
+            }
+            Event::Slow(label, running) => {
+                hear(News::Slow(label, running));
+                ControlFlow::Continue(())
+            }
+            Event::Done { result: Err(panic), .. } => {
+                trouble = Some(format!("the harness panicked: {panic}"));
+                ControlFlow::Break(())
+            }
+            Event::Done { result: Ok((key, tried)), took, .. } => {
+                hear(News::Done { failed: tried.failed.is_some() });
+                take(key, tried, took, hear)
+            }
+        },
+    );
+    trouble.map_or(Ok(ended), Err)
+}
+
+/// Why seeds ended, and whether time ran out.
+type End = Result<(Ended, bool), String>;
+
+impl Sweeping<'_> {
+    /// Runs what is wished.
+    fn run_all<H: FnMut(News<'_>)>(&mut self, pool: &Pool, started: Instant, hear: &mut H) -> End {
         let count = self.wish.chosen.len();
         let range = match (&self.wish.seeds, self.wish.time) {
             (Some(range), _) => range.clone(),
             (None, Some(_)) => 0..u64::MAX,
-            (None, None) => return self.run_shares(pool, started),
+            (None, None) => return self.run_shares(pool, started, hear),
         };
         let total = (range.end - range.start).checked_mul(count as u64);
         let goal = match (self.wish.time, total.filter(|_| self.wish.seeds.is_some())) {
@@ -175,50 +210,44 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
             (None, Some(total)) => Goal::Seeds(total),
             (None, None) => Goal::Unknown,
         };
-        (self.hear)(News::Expect(goal));
+        hear(News::Expect(goal));
         let chosen = &self.wish.chosen;
         let first = range.start;
         let is_new = move |&(at, seed): &(usize, u64)| seed == first || !chosen[at].is_fixed();
         let turns = range.flat_map(|seed| (0..count).map(move |at| (at, seed))).filter(is_new);
-        self.run(pool, started, turns)
+        self.run(pool, started, turns, hear)
     }
 
     /// The default: the first seed of each scenario tells its cost, and that its share.
-    fn run_shares(&mut self, pool: &Pool, started: Instant) -> (Ended, bool) {
+    fn run_shares<H: FnMut(News<'_>)>(
+        &mut self,
+        pool: &Pool,
+        started: Instant,
+        hear: &mut H,
+    ) -> End {
         let count = self.wish.chosen.len();
-        (self.hear)(News::Expect(Goal::Unknown));
-        let mut costs = vec![1; count];
-        let first = self.run_costed(pool, started, (0..count).map(|at| (at, 0)), &mut costs);
-        if first.0 != Ended::Exhausted || first.1 {
-            return first;
+        hear(News::Expect(Goal::Unknown));
+        let (ended, late) = self.run(pool, started, (0..count).map(|at| (at, 0)), hear)?;
+        if ended != Ended::Exhausted || late {
+            return Ok((ended, late));
         }
-        let mut shares = shares(&costs);
+        let mut shares = shares(&self.costs);
         let fixed = self.wish.chosen.iter().map(Chosen::is_fixed);
         shares.iter_mut().zip(fixed).filter(|(_, fixed)| *fixed).for_each(|(share, _)| *share = 1);
         let longest = shares.iter().copied().max().unwrap_or(0);
-        (self.hear)(News::Expect(Goal::Seeds(shares.iter().sum())));
+        hear(News::Expect(Goal::Seeds(shares.iter().sum())));
         let turns = (1..longest).flat_map(|seed| (0..count).map(move |at| (at, seed)));
         let turns: Vec<_> = turns.filter(|&(at, seed)| seed < shares[at]).collect();
-        self.run(pool, started, turns)
+        self.run(pool, started, turns, hear)
     }
 
-    fn run(
+    fn run<H: FnMut(News<'_>)>(
         &mut self,
         pool: &Pool,
         started: Instant,
         turns: impl IntoIterator<Item = (usize, u64)>,
-    ) -> (Ended, bool) {
-        let mut costs = vec![1; self.wish.chosen.len()];
-        self.run_costed(pool, started, turns, &mut costs)
-    }
-
-    fn run_costed(
-        &mut self,
-        pool: &Pool,
-        started: Instant,
-        turns: impl IntoIterator<Item = (usize, u64)>,
-        costs: &mut [u64],
-    ) -> (Ended, bool) {
+        hear: &mut H,
+    ) -> End {
         let (wish, budget) = (self.wish, self.wish.budget());
         let mut late = false;
         let trials = turns
@@ -228,54 +257,40 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
                 !late
             })
             .map(|(at, seed)| (at, wish.chosen[at].trial(seed, wish.flaws)));
-        let ended = pool.each(
-            trials,
-            |(_, trial)| trial.label(),
-            |(at, trial)| (at, trial.twice, trial.run()),
-            |event| match event {
-                Event::Idle => {
-                    (self.hear)(News::Idle);
-                    ControlFlow::Continue(())
-                }
-                Event::Slow(label, running) => {
-                    (self.hear)(News::Slow(label, running));
-                    ControlFlow::Continue(())
-                }
-                Event::Done { result: Err(panic), .. } => {
-                    self.trouble = Some(format!("the harness panicked: {panic}"));
-                    ControlFlow::Break(())
-                }
-                Event::Done { result: Ok((at, twice, tried)), took, .. } => {
-                    costs[at] = tried.counts.events.max(1);
-                    self.twice += u64::from(twice);
-                    self.take(at, tried, took)
-                }
-            },
-        );
-        (ended, late)
+        let ended = each_seed(pool, trials, hear, |at, tried, took, hear| {
+            self.take(at, tried, took, hear)
+        })?;
+        Ok((ended, late))
     }
 
-    fn take(&mut self, at: usize, tried: Tried, took: Duration) -> ControlFlow<()> {
-        let failed = tried.failed.is_some();
+    fn take(
+        &mut self,
+        at: usize,
+        tried: Tried,
+        took: Duration,
+        hear: &mut impl FnMut(News<'_>),
+    ) -> ControlFlow<()> {
+        self.costs[at] = tried.counts.events.max(1);
+        self.twice += u64::from(tried.twice);
         self.simulated_ms += u128::from(tried.counts.simulated.0);
         tally(&mut self.rows[at], &tried, took);
-        if let Some(parting) = &tried.parting {
-            self.parted += 1;
-            let chosen = &self.wish.chosen[at];
-            let again = chosen.again(tried.seed, self.wish.flaws);
-            let scenario = &chosen.scenario.name;
-            (self.hear)(News::Parted(&Parted { scenario, seed: tried.seed, parting, again }));
-        }
-        (self.hear)(News::Done { failed });
+        let told = tell_parting(&self.wish.chosen[at], self.wish.flaws, &tried, hear);
+        self.parted += u64::from(told);
         if let Some(failed) = tried.failed {
-            self.book(at, tried.seed, *failed);
+            self.book(at, tried.seed, *failed, hear);
         }
         let enough = self.wish.stop_after.is_some_and(|enough| self.bugs.len() >= enough);
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Books a failed seed under its bug; the first of each is kept and told.
-    fn book(&mut self, at: usize, seed: u64, (plan, outcome): (Plan, Outcome)) {
+    fn book(
+        &mut self,
+        at: usize,
+        seed: u64,
+        (plan, outcome): (Plan, Outcome),
+        hear: &mut impl FnMut(News<'_>),
+    ) {
         let violation = outcome.violations.first().expect("a failed seed violates something");
         let signature = Signature::of(violation);
         let chosen = &self.wish.chosen[at];
@@ -289,7 +304,7 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
             }
             return;
         }
-        let capsule = kept(self.store, &plan, &outcome, violation, &mut self.hear);
+        let capsule = kept(self.store, &plan, &outcome, violation, hear);
         let number = self.bugs.len();
         let failure = Failure {
             plan: &plan,
@@ -299,7 +314,7 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
             capsule: capsule.clone(),
             expected: false,
         };
-        (self.hear)(News::Bug(number + 1, &failure));
+        hear(News::Bug(number + 1, &failure));
         self.known.insert(signature.clone(), number);
         self.rows[at].bugs.insert(number);
         self.bugs.push(Bug {
@@ -314,22 +329,39 @@ impl<H: FnMut(News<'_>)> Sweeping<'_, H> {
         self.plans.push((plan, outcome));
     }
 
-    fn shrink_all(&mut self, pool: &Pool) {
+    fn shrink_all(&mut self, pool: &Pool, hear: &mut impl FnMut(News<'_>)) -> Result<(), String> {
         for (bug, (plan, outcome)) in self.bugs.iter_mut().zip(&self.plans) {
-            (self.hear)(News::Shrinking(&bug.signature));
-            let hear = || (self.hear)(News::Idle);
-            let Some(small) = shrink::shrink(pool, plan, &bug.signature, Some(SHRINK), hear) else {
-                continue;
-            };
+            if pool.stop.urgency() > Urgency::None {
+                break;
+            }
+            hear(News::Shrinking(&bug.signature));
+            let idle = || hear(News::Idle);
+            let small = shrink::shrink(pool, plan, &bug.signature, Some(SHRINK), idle)?;
             let found = bug.signature.find(&small.outcome).expect("shrinking keeps the signature");
-            let hear = &mut self.hear;
             let Some(path) = kept(self.store, &small.plan, &small.outcome, found, hear) else {
                 continue;
             };
             let before = shrink::size(plan, outcome);
             bug.shrunk = Some(small.told(&bug.signature, before, path));
         }
+        Ok(())
     }
+}
+
+/// Tells that two runs of one plan parted, if they did.
+pub fn tell_parting(
+    chosen: &Chosen,
+    flaws: Flaws,
+    tried: &Tried,
+    hear: &mut impl FnMut(News<'_>),
+) -> bool {
+    let Some(parting) = &tried.parting else {
+        return false;
+    };
+    let again = chosen.again(tried.seed, flaws);
+    let scenario = &chosen.scenario.name;
+    hear(News::Parted(&Parted { scenario, seed: tried.seed, parting, again }));
+    true
 }
 
 impl shrink::Smaller {

@@ -88,7 +88,9 @@ pub struct Tried {
     pub digest: u128,
     /// Plan and outcome, if something is violated.
     pub failed: Option<Box<(Plan, Outcome)>>,
-    /// Where a second run of the same plan went another way.
+    /// Was it run a second time, to compare?
+    pub twice: bool,
+    /// Where the second run went another way.
     pub parting: Option<Parting>,
 }
 
@@ -124,7 +126,8 @@ impl Trial {
         let Outcome { digest, counts, .. } = outcome;
         let coverage = outcome.coverage.clone();
         let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
-        Tried { seed: self.seed, calm, coverage, counts, digest, failed, parting }
+        let Self { seed, twice, .. } = *self;
+        Tried { seed, calm, coverage, counts, digest, failed, twice, parting }
     }
 
     /// What to call it on the way.

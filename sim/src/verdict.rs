@@ -10,11 +10,11 @@ use engine::flaw::Flaws;
 use crate::capsule::Store;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
-use crate::pool::{Ended, Event, Pool};
-use crate::report::{Failure, Line, Mark, Met, Parted, Row, story};
+use crate::pool::{Ended, Pool};
+use crate::report::{Failure, Line, Mark, Met, Row, story};
 use crate::run::Outcome;
 use crate::scenario::{Expect, Scenario};
-use crate::sweep::{News, demand, kept, tally};
+use crate::sweep::{News, demand, each_seed, kept, tally, tell_parting};
 use crate::trial::{Chosen, Tried};
 
 /// What to run.
@@ -114,39 +114,16 @@ impl Verdicts {
         hear: &mut impl FnMut(News<'_>),
     ) -> Result<Option<Line>, String> {
         let mut found = Found::default();
-        let mut trouble = None;
         let wanted = due.invariant();
-        let trials = due.seeds.clone().map(|seed| chosen.trial(seed, due.flaws));
-        let ended = pool.each(
-            trials,
-            |trial| trial.label(),
-            |trial| trial.run(),
-            |event| match event {
-                Event::Idle => {
-                    hear(News::Idle);
-                    ControlFlow::Continue(())
-                }
-                Event::Slow(label, running) => {
-                    hear(News::Slow(label, running));
-                    ControlFlow::Continue(())
-                }
-                Event::Done { result: Err(panic), .. } => {
-                    trouble = Some(format!("the harness panicked: {panic}"));
-                    ControlFlow::Break(())
-                }
-                Event::Done { result: Ok(tried), took, .. } => {
-                    hear(News::Done { failed: tried.failed.is_some() });
-                    self.parted |= tell_parting(chosen, due, &tried, hear);
-                    tally(&mut found.row, &tried, took);
-                    found.take(tried, wanted)
-                }
-            },
-        );
+        let trials = due.seeds.clone().map(|seed| ((), chosen.trial(seed, due.flaws)));
+        let ended = each_seed(pool, trials, hear, |(), tried, took, hear| {
+            self.parted |= tell_parting(chosen, due.flaws, &tried, hear);
+            tally(&mut found.row, &tried, took);
+            found.take(tried, wanted)
+        })?;
         self.stopped = ended == Ended::Stopped;
-        match trouble {
-            Some(trouble) => return Err(trouble),
-            None if self.stopped && found.row.seeds == 0 => return Ok(None),
-            None => {}
+        if self.stopped && found.row.seeds == 0 {
+            return Ok(None);
         }
         line(chosen, due, &found, wish, store, hear).map(Some)
     }
@@ -172,21 +149,6 @@ impl Due {
         let ids: Vec<&str> = self.flaws.iter().map(|flaw| flaw.id()).collect();
         if ids.is_empty() { "product".to_owned() } else { format!("with {}", ids.join(", ")) }
     }
-}
-
-fn tell_parting(
-    chosen: &Chosen,
-    due: &Due,
-    tried: &Tried,
-    hear: &mut impl FnMut(News<'_>),
-) -> bool {
-    let Some(parting) = &tried.parting else {
-        return false;
-    };
-    let again = chosen.again(tried.seed, due.flaws);
-    let scenario = &chosen.scenario.name;
-    hear(News::Parted(&Parted { scenario, seed: tried.seed, parting, again }));
-    true
 }
 
 impl Found {

@@ -10,12 +10,12 @@ use engine::time::{Span, Time};
 use engine::volume::{Key, Reply, Request};
 
 /// All objects.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Volume {
     objects: BTreeMap<Key, Object>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Object {
     bytes: Bytes,
     created: Time,
@@ -37,7 +37,7 @@ impl Volume {
             },
             Request::List(prefix) => {
                 let named = self.objects.range(prefix.clone()..);
-                let named = named.take_while(|(key, _)| key.starts_with(&**prefix));
+                let named = named.take_while(|(key, _)| key.starts_with(prefix.as_str()));
                 let old = named.filter(|(_, object)| object.created + list_lag <= now);
                 Reply::Listed(old.map(|(key, _)| key.clone()).collect())
             }

@@ -521,6 +521,7 @@ pub(crate) struct Ended {
     pub(crate) history: Vec<Entry>,
     pub(crate) coverage: BTreeMap<&'static str, u64>,
     pub(crate) counts: Counts,
+    pub(crate) moments: Vec<Option<Time>>,
 }
 
 impl World<'_> {
@@ -542,6 +543,7 @@ impl World<'_> {
             opened: self.memo.opened(),
             ..Counts::default()
         };
-        Ended { brief, history: self.recorder.entries, coverage: self.coverage, counts }
+        let (history, moments) = (self.recorder.entries, self.script.moments);
+        Ended { brief, history, coverage: self.coverage, counts, moments }
     }
 }

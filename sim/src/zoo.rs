@@ -12,12 +12,13 @@ use engine::flaw::{Flaw, Flaws};
 use crate::capsule::BUILD;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
-use crate::pool::{Ended, Event, Pool, fresh};
+use crate::pool::{Ended, Pool, fresh};
 use crate::report::{Beast, Catches, Tamed, Zoo};
 use crate::run::run;
 use crate::scenario::Expect;
 use crate::shrink;
-use crate::trial::{Chosen, Signature};
+use crate::sweep::{News, each_seed};
+use crate::trial::{Chosen, Signature, Trial};
 
 /// After so many catches a flaw is measured well enough.
 const ENOUGH: u64 = 60;
@@ -39,24 +40,6 @@ pub struct Wish {
     pub all: Vec<Chosen>,
     /// Most seeds per flaw on the general scenarios, over all of them.
     pub seeds: u64,
-}
-
-/// What the zoo reports while it measures.
-#[derive(Debug)]
-pub enum News<'a> {
-    /// A flaw is being measured.
-    Measuring(Flaw),
-    /// A seed is done.
-    Done {
-        /// Was something violated?
-        failed: bool,
-    },
-    /// A caught plan is being shrunk.
-    Shrinking(&'a Signature),
-    /// A seed takes long.
-    Slow(&'a str, Duration),
-    /// Nothing, for a moment.
-    Idle,
 }
 
 /// Who must catch a flaw.
@@ -87,6 +70,9 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CvSessionSelf => &[I::SessionsAreExclusive, I::EffectsHappenOnce],
         Flaw::CvSessionDouble => &[I::SessionsAreExclusive],
         Flaw::CvSessionPerUser => &[I::SessionsAreExclusive, I::RefusalsHaveReasons],
+        Flaw::CvStateTorn => {
+            &[I::ServerIsLinearizable, I::OutcomesAreHonest, I::SessionsAreExclusive]
+        }
         Flaw::CvNilmapPending | Flaw::CvChangeDropBusy => &[I::NoLostWrites],
         Flaw::I42Rmw | Flaw::I42RetryStale => &[I::NoLostWrites, I::ServerIsLinearizable],
         Flaw::I42WorkerCache => &[I::CachesAreCoherent, I::NoLostWrites],
@@ -101,8 +87,8 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
 /// A failing plan and the violation that its flaw is known by.
 type Caught = Option<(Plan, Signature)>;
 
-/// Measures what is wished. The flag says whether it was interrupted; then the last row may hold
-/// fewer seeds than asked for.
+/// Measures what is wished. The flag says whether it was interrupted; then the flaw that was being
+/// measured and those after it have no row: too few seeds would look like an escape.
 pub fn measure(
     wish: &Wish,
     pool: &Pool,
@@ -112,37 +98,43 @@ pub fn measure(
     let mut stopped = false;
     for &flaw in &wish.flaws {
         hear(News::Measuring(flaw));
-        let (beast, interrupted) = measure_one(wish, flaw, pool, &mut hear)?;
-        rows.push(beast);
-        stopped = interrupted;
-        if stopped {
-            break;
+        match measure_one(wish, flaw, pool, &mut hear)? {
+            Some(beast) => rows.push(beast),
+            None => {
+                stopped = true;
+                break;
+            }
         }
     }
     let on = wish.general.iter().map(|chosen| chosen.scenario.name.clone()).collect();
     Ok((Zoo { build: BUILD.to_owned(), on, seeds: wish.seeds, enough: ENOUGH, rows }, stopped))
 }
 
+/// `None` if it was interrupted.
 fn measure_one(
     wish: &Wish,
     flaw: Flaw,
     pool: &Pool,
     hear: &mut impl FnMut(News<'_>),
-) -> Result<(Beast, bool), String> {
-    let (general, mut caught, mut stopped) = catches(&wish.general, flaw, wish.seeds, pool, hear)?;
+) -> Result<Option<Beast>, String> {
+    let Some((general, mut caught)) = catches(&wish.general, flaw, wish.seeds, pool, hear)? else {
+        return Ok(None);
+    };
     let naming: Vec<Chosen> = wish.all.iter().filter(|it| names(it, flaw)).cloned().collect();
     let mut named = None;
-    if !stopped && !naming.is_empty() {
+    if !naming.is_empty() {
         let seeds = NAMED_SEEDS * naming.len() as u64;
-        let (found, first, interrupted) = catches(&naming, flaw, seeds, pool, hear)?;
-        (named, stopped) = (Some(found), interrupted);
+        let Some((found, first)) = catches(&naming, flaw, seeds, pool, hear)? else {
+            return Ok(None);
+        };
+        named = Some(found);
         caught = caught.or(first);
     }
     let shrunk = match caught {
-        Some((plan, signature)) if !stopped => tame(&plan, &signature, pool, hear)?,
-        Some(_) | None => None,
+        Some((plan, signature)) => Some(tame(&plan, &signature, pool, hear)?),
+        None => None,
     };
-    Ok((Beast { flaw, expected: expected(flaw), general, named, shrunk }, stopped))
+    Ok(Some(Beast { flaw, expected: expected(flaw), general, named, shrunk }))
 }
 
 fn names(chosen: &Chosen, flaw: Flaw) -> bool {
@@ -150,52 +142,31 @@ fn names(chosen: &Chosen, flaw: Flaw) -> bool {
     chosen.scenario.verdicts.with.iter().any(|(of, expect, _)| *of == flaw && violates(expect))
 }
 
-/// Takes seeds of the scenarios in turn until there are enough catches.
+/// Takes seeds of the scenarios in turn until there are enough catches; `None` if interrupted.
 fn catches(
     scenarios: &[Chosen],
     flaw: Flaw,
     seeds: u64,
     pool: &Pool,
     hear: &mut impl FnMut(News<'_>),
-) -> Result<(Catches, Caught, bool), String> {
+) -> Result<Option<(Catches, Caught)>, String> {
     let mut found = Catches::default();
     let mut first = None;
-    let mut trouble = None;
     let count = scenarios.len() as u64;
     let trials = (0..if count == 0 { 0 } else { seeds }).map(|turn| {
         let chosen = &scenarios[(turn % count) as usize];
         let scenario = Arc::clone(&chosen.scenario);
         let flaws = Flaws::only(flaw);
-        crate::trial::Trial { scenario, seed: turn / count, flaws, twice: false }
+        ((), Trial { scenario, seed: turn / count, flaws, twice: false })
     });
-    let ended = pool.each(
-        trials,
-        |trial| trial.label(),
-        |trial| trial.run(),
-        |event| match event {
-            Event::Idle => {
-                hear(News::Idle);
-                ControlFlow::Continue(())
-            }
-            Event::Slow(label, running) => {
-                hear(News::Slow(label, running));
-                ControlFlow::Continue(())
-            }
-            Event::Done { result: Err(panic), .. } => {
-                trouble = Some(format!("the harness panicked: {panic}"));
-                ControlFlow::Break(())
-            }
-            Event::Done { result: Ok(tried), .. } => {
-                hear(News::Done { failed: tried.failed.is_some() });
-                if let Some(caught) = found.take(flaw, tried.failed) {
-                    first.get_or_insert(caught);
-                }
-                let enough = found.at.len() as u64 >= ENOUGH;
-                if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            }
-        },
-    );
-    trouble.map_or(Ok((found, first, ended == Ended::Stopped)), Err)
+    let ended = each_seed(pool, trials, hear, |(), tried, _, _| {
+        if let Some(caught) = found.take(flaw, tried.failed) {
+            first.get_or_insert(caught);
+        }
+        let enough = found.at.len() as u64 >= ENOUGH;
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok((ended != Ended::Stopped).then_some((found, first)))
 }
 
 impl Catches {
@@ -219,16 +190,14 @@ fn tame(
     signature: &Signature,
     pool: &Pool,
     hear: &mut impl FnMut(News<'_>),
-) -> Result<Option<Tamed>, String> {
+) -> Result<Tamed, String> {
     hear(News::Shrinking(signature));
     let heard = || hear(News::Idle);
-    let Some(small) = shrink::shrink(pool, plan, signature, Some(SHRINK), heard) else {
-        return Ok(None);
-    };
+    let small = shrink::shrink(pool, plan, signature, Some(SHRINK), heard)?;
     let sound = Plan { flaws: Flaws::NONE, ..small.plan.clone() };
     let passes_without = fresh(move || run(&sound).violations.is_empty())?;
     let size = shrink::size(&small.plan, &small.outcome);
-    Ok(Some(Tamed { size, minimal: small.minimal, passes_without }))
+    Ok(Tamed { size, minimal: small.minimal, passes_without })
 }
 
 #[cfg(test)]

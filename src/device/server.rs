@@ -78,6 +78,14 @@ impl Server {
         }
     }
 
+    /// The server asks to be left alone. It means whatever comes next, also where it says so late.
+    fn leave_alone(&mut self, until: Time) {
+        self.rest_until = self.rest_until.max(until);
+        if let Some(CallState::Waiting(at)) = self.call.as_mut().map(|call| &mut call.state) {
+            *at = self.rest_until.max(*at);
+        }
+    }
+
     /// When this conversation needs to be woken, and why.
     pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
         match self.call.as_ref()?.state {
@@ -193,7 +201,7 @@ impl Device {
     /// Takes an answer, if it is to the request that is under way.
     pub(super) fn handle_response(&mut self, now: Now, response: Response) {
         if let Reply::Refused(Refusal::Busy(after)) = response.reply {
-            self.leave_server_alone(now.mono + after);
+            self.server.leave_alone(now.mono + after);
         }
         let Some(call) = self.server.call.take_if(|call| call.id == response.id) else { return };
         match (&call.command, response.reply) {
@@ -227,14 +235,6 @@ impl Device {
                 self.server.call = Some(call);
                 self.try_server_later(now, crate::time::Span::ZERO);
             }
-        }
-    }
-
-    /// The server asked for it, be it about a request that was given up for want of a credential.
-    fn leave_server_alone(&mut self, until: Time) {
-        self.server.rest_until = self.server.rest_until.max(until);
-        if let Some(ServerCall { state: CallState::Waiting(at), .. }) = &mut self.server.call {
-            *at = self.server.rest_until.max(*at);
         }
     }
 

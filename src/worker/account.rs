@@ -18,7 +18,8 @@ pub(super) fn patch(
     {
         return Err(Refusal::Invalid);
     }
-    if flaws.has(Flaw::I42Rmw) || flaws.has(Flaw::I42RetryStale) {
+    let whole = [Flaw::I42Rmw, Flaw::I42RetryStale, Flaw::I42WorkerCache];
+    if whole.into_iter().any(|flaw| flaws.has(flaw)) {
         rewrite_all(draft);
     }
     for (field, payload) in fields {
@@ -34,7 +35,7 @@ pub(super) fn patch(
     Ok(Reply::Patched)
 }
 
-/// The flaws I42-RMW and I42-RETRY-STALE write the record back whole, as it was read.
+/// The flaws I42-RMW, I42-RETRY-STALE and I42-WORKER-CACHE write the record back whole, as it was read.
 fn rewrite_all(draft: &mut Draft<'_>) {
     for field in AccountField::ALL {
         let read = draft.get(Key::Account(field)).cloned();

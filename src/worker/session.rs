@@ -6,9 +6,10 @@
 
 use super::Rules;
 use crate::flaw::Flaw;
-use crate::log::{Doc, Draft, Key, Receipt, Session, encode};
+use crate::log::{Doc, Draft, Key, Receipt, Session, State, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
+use crate::time::Span;
 
 /// Grants the session, unless another owner has it. Asked again by the same life, it is the same
 /// session: the first answer may have been lost.
@@ -31,7 +32,9 @@ pub(super) fn open(
         }
         Some(held) if rules.wall < held.until || stuck => {
             draft.reach(Point::SessionBusy);
-            return Err(Refusal::Busy(held.until - rules.wall));
+            // Its owner ends it sooner as a rule.
+            let longest = rules.session.0 / 4 + 1;
+            return Err(Refusal::Busy(Span((held.until - rules.wall).0.min(longest))));
         }
         Some(_) => {
             draft.reach(Point::SessionTaken);
@@ -107,6 +110,14 @@ pub(super) fn once(
     let receipt = Receipt { life, n, asked, seq, reply: reply.clone() };
     draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
     Ok((reply, seq))
+}
+
+/// The session of a device, as a state has it.
+pub(super) fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
+    match state.get(Key::Session(device)) {
+        Some(Doc::Session(session)) => Some(session.fence),
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+    }
 }
 
 fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {

@@ -6,19 +6,19 @@
 //! nobody was faster, and it is all decided anew if somebody was. An unclear creation is looked up
 //! by its number: the entry's name tells whose it is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{Output, Rules, Ticket, Worker, decide};
+use super::{Output, Rules, Ticket, Worker, decide, session};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
 use crate::log::{self, Draft, Entry, EntryId, Key, State};
-use crate::message::{Command, Request, Response};
+use crate::message::{self, Command, Fence, Refusal, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume::{self, CallId, Reply};
 
 /// What a worker knows of a space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Space {
     state: State,
     queue: VecDeque<(Ticket, Request)>,
@@ -32,6 +32,8 @@ pub(super) struct Space {
     snapshots: VecDeque<u64>,
     /// A decision that is not taken anew after a lost race (flaws).
     stale: Option<Round>,
+    /// Half of an answer, from before the other half (the flaw CV-STATE-TORN).
+    torn: BTreeMap<Ticket, Option<Fence>>,
 }
 
 /// So many snapshots are kept: a list may be late, and name one that was removed.
@@ -41,7 +43,7 @@ const SNAPSHOTS: usize = 3;
 const SNAPSHOT_SHARE: u64 = 2;
 
 /// What is to be found out next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     /// Which snapshots are there?
     Cold,
@@ -58,7 +60,7 @@ enum Phase {
 }
 
 /// A decision about all that waited.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Round {
     /// How many requests.
     covers: usize,
@@ -78,6 +80,7 @@ impl Space {
             failures: 0,
             snapshots: VecDeque::new(),
             stale: None,
+            torn: BTreeMap::new(),
         }
     }
 
@@ -85,7 +88,10 @@ impl Space {
         self.queue.len()
     }
 
-    pub(super) fn enqueue(&mut self, ticket: Ticket, request: Request) {
+    pub(super) fn enqueue(&mut self, ticket: Ticket, request: Request, flaws: Flaws) {
+        if flaws.has(Flaw::CvStateTorn) && request.command == Command::Status {
+            self.torn.insert(ticket, session::fence(&self.state, request.device));
+        }
         self.queue.push_back((ticket, request));
     }
 
@@ -116,7 +122,13 @@ impl Space {
         }
         let mut draft = Draft::new(&self.state);
         let answers = self.queue.iter().map(|(ticket, request)| {
-            let (reply, seq) = decide(&mut draft, request, rules);
+            let torn = self.torn.get(ticket);
+            let (reply, seq) = match torn {
+                Some(first) if *first != session::fence(&self.state, request.device) => {
+                    (message::Reply::Refused(Refusal::Internal), self.state.seq)
+                }
+                Some(_) | None => decide(&mut draft, request, rules),
+            };
             (*ticket, Response { id: request.id, attempt: request.attempt, seq, reply })
         });
         let answers: Vec<_> = answers.collect();
@@ -314,6 +326,9 @@ impl Worker {
         }
         round.points.into_iter().for_each(|point| self.reach(point));
         for (ticket, response) in round.answers {
+            if let Some(space) = self.spaces.get_mut(&id) {
+                space.torn.remove(&ticket);
+            }
             self.outputs.push_back(Output::Answer(ticket, response));
         }
     }

@@ -1,100 +1,6 @@
-//! What the command says and returns when it is asked for something wrong, or has nothing to do.
+//! What the command says when it is asked for something wrong.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-/// A folder of its own for each test, gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("the folder for tests takes folders");
-        Self(path)
-    }
-
-    /// With one right scenario in it.
-    fn with_scenario(name: &str) -> Self {
-        let folder = Self::new(name);
-        folder.put("scenarios/lunch.toml", LUNCH);
-        folder
-    }
-
-    fn put(&self, path: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.0.join(path);
-        fs::create_dir_all(path.parent().expect("it is in the folder"))
-            .expect("the folder can be made");
-        fs::write(path, bytes).expect("the file can be written");
-    }
-
-    fn seawall(&self, arguments: &[&str]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-        command.args(arguments).current_dir(&self.0).env("NO_COLOR", "1").env_remove("CARGO");
-        Said::from(command.output().expect("the command starts"))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).expect("results are text"),
-            err: String::from_utf8(output.stderr).expect("complaints are text"),
-        }
-    }
-}
-
-impl Said {
-    #[track_caller]
-    fn is_wrong_usage(&self, words: &str) {
-        assert_eq!((self.code, self.out.as_str()), (Some(2), ""), "{self:?}");
-        assert!(self.err.contains(words), "{words:?} is not in {}", self.err);
-        assert!(!self.err.contains("panicked"), "{}", self.err);
-    }
-}
-
-const LUNCH: &str = r#"
-[scenario]
-title = "Lunch"
-story = "Anna notes her lunch on her phone."
-tags = ["smoke"]
-
-[remotes]
-cloudkit = { kind = "zone" }
-supabase = { kind = "rows" }
-
-[devices]
-phone = { user = "anna" }
-tablet = { user = "anna" }
-
-[given]
-rows = [{ row = "meal/42", everywhere = { kcal = 320 } }]
-
-[script]
-steps = [{ at = "2s", device = "phone", do = "edit", row = "meal/42", set = { kcal = 350 } }]
-
-[expect]
-always = ["no-lost-writes"]
-
-[expect.verdict]
-product = "pass"
-"#;
+use super::folder::{Folder, LUNCH, Said};
 
 #[test]
 fn wrong_seeds_are_wrong_usage_with_what_to_write() {
@@ -163,34 +69,11 @@ fn strange_files_are_wrong_usage_and_never_a_panic() {
 }
 
 #[test]
-fn nothing_selected_is_said_and_has_its_own_code() {
-    let folder = Folder::with_scenario("nothing");
-    let tagged = folder.seawall(&["sweep", "--tag", "nightly"]);
-    assert_eq!(tagged.code, Some(4), "{tagged:?}");
-    assert!(tagged.err.contains("no scenario has the tag `nightly`"), "{}", tagged.err);
-    folder.put("none/notes.txt", "no scenario");
-    assert_eq!(folder.seawall(&["run", "none"]).code, Some(4));
-}
-
-#[test]
 fn a_replay_needs_a_seed_unless_it_is_of_a_capsule() {
     let folder = Folder::with_scenario("seedless");
     folder.seawall(&["replay", "lunch"]).is_wrong_usage("seawall replay lunch --seed 0");
     let said = folder.seawall(&["shrink", "lunch"]);
     said.is_wrong_usage("is a scenario, not a capsule");
-}
-
-#[test]
-fn a_reader_that_has_left_is_not_an_error() {
-    let folder = Folder::with_scenario("pipe");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-    command.args(["scenario", "list"]).current_dir(&folder.0);
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("the command ends");
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
 #[test]
@@ -203,23 +86,6 @@ fn the_list_names_what_there_is() {
     let first = lines.out.lines().next().expect("there is one");
     let object: serde_json::Value = serde_json::from_str(first).expect("each line is JSON");
     assert_eq!((&object["v"], &object["type"]), (&1.into(), &"scenario".into()));
-}
-
-#[test]
-fn ctrl_c_ends_a_sweep_and_keeps_what_is_done() {
-    let folder = Folder::with_scenario("interrupt");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-    command.args(["sweep", "lunch", "--for", "10m"]).current_dir(&folder.0).env("NO_COLOR", "1");
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
-    // The first line of progress comes once signals are listened to.
-    let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
-    said.read_line(&mut String::new()).expect("it says that it begins");
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(kill.expect("there is a command to send signals").success());
-    let said = Said::from(child.wait_with_output().expect("the command ends"));
-    assert_eq!(said.code, Some(130), "{said:?}");
-    assert!(said.out.contains("stopped: interrupted"), "{}", said.out);
 }
 
 #[test]
@@ -292,25 +158,48 @@ fn a_capsule_that_lacks_a_line_says_which() {
     assert!(!said.err.contains("E007"), "{}", said.err);
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn results_that_cannot_be_written_are_an_error() {
-    let folder = Folder::with_scenario("full");
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-    command.args(["scenario", "list"]).current_dir(&folder.0).stdout(full);
-    let said = Said::from(command.output().expect("the command starts"));
-    assert_eq!(said.code, Some(70), "{said:?}");
-    assert!(said.err.contains("results could not be written"), "{}", said.err);
-}
-
 #[test]
 fn results_fit_the_columns_that_there_are() {
     let folder = Folder::with_scenario("columns");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-    command.args(["replay", "lunch", "--seed", "0"]).current_dir(&folder.0);
+    let mut command = folder.command(&["replay", "lunch", "--seed", "0"]);
     let said = Said::from(command.env("COLUMNS", "60").output().expect("the command starts"));
     let long: Vec<&str> = said.out.lines().filter(|line| line.chars().count() > 60).collect();
     let is_command = |line: &&str| line.contains("seawall ");
     assert!(long.iter().all(is_command), "{long:?}");
+}
+
+#[test]
+fn strange_numbers_and_nests_are_wrong_usage_and_never_a_panic() {
+    let folder = Folder::new("numbers");
+    let strange = [
+        "nan",
+        "-inf",
+        "1e400",
+        "-0.0",
+        "true",
+        "[]",
+        "{}",
+        "2026-01-01",
+        "99999999999999999999",
+        "\"-5s\"",
+        "\"5\"",
+        "\"\"",
+        "\"1e9d\"",
+        "\"999999999999999999d\"",
+        "\"9..3s\"",
+        "\"\u{ff15}s\"",
+    ];
+    for text in strange {
+        folder.put("number.toml", LUNCH.replace("at = \"2s\"", &format!("at = {text}")));
+        folder.seawall(&["run", "number.toml"]).is_wrong_usage("number.toml");
+    }
+    let nests = [("[", "]"), ("{ a = ", "}"), ("\"", ""), ("[[", "")];
+    for (open, close) in nests {
+        let deep = format!("x = {}1{}", open.repeat(10_000), close.repeat(10_000));
+        folder.put("nest.toml", deep);
+        folder.seawall(&["run", "nest.toml"]).is_wrong_usage("nest.toml");
+    }
+    let late = LUNCH.replace("[remotes]", "lasts = \"1m\"\n\n[remotes]");
+    folder.put("late.toml", late.replace("at = \"2s\"", "at = \"2h\""));
+    folder.seawall(&["run", "late.toml"]).is_wrong_usage("late.toml");
 }

@@ -274,6 +274,17 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// A remote with three meals, and a client that has them.
+    pub(super) fn settled(remote: Remote) -> (Lab, Self) {
+        let mut lab = Lab::new(remote);
+        for (key, content) in [(1, "a"), (2, "b"), (3, "c")] {
+            lab.give(HOME, meal(key), content);
+        }
+        let mut client = Self::new(1);
+        client.pull(&mut lab);
+        (lab, client)
+    }
+
     /// A client of the own vault that knows nothing yet.
     pub(super) fn new(n: u16) -> Self {
         Self {
@@ -390,8 +401,23 @@ impl Client {
         unreachable!("the range has no end")
     }
 
+    /// Pulls when hinted at, and only then: it sees what the hint is about, and misses what `saver`
+    /// saves next, whose hint is lost. One that also pulls every now and then does not.
+    pub(super) fn lives_on_hints(mut self, lab: &mut Lab, saver: Who, hinted: RecordId) {
+        let mut naive = self.clone();
+        naive.pull_if_hinted(lab);
+        assert!(naive.shows(hinted).is_some());
+        assert!(lab.save(saver, meal(5), "e", None).is_ok());
+        lab.hints.clear();
+        naive.pull_if_hinted(lab);
+        assert_eq!(naive.shows(meal(5)), None);
+
+        self.pull(lab);
+        assert_eq!(self.shows(meal(5)).as_deref(), Some("e"));
+    }
+
     /// Pulls if a hint has arrived that is not about its own save.
-    pub(super) fn pull_if_hinted(&mut self, lab: &mut Lab) {
+    fn pull_if_hinted(&mut self, lab: &mut Lab) {
         if lab.hints.drain(..).any(|(vault, saver)| vault == HOME && saver != self.who.node) {
             self.pull(lab);
         }

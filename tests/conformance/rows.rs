@@ -15,13 +15,7 @@ mod security;
 
 /// A table with three meals, and a client that has them.
 fn settled() -> (Lab, Client) {
-    let mut lab = Lab::new(Remote::Rows);
-    for (key, content) in [(1, "a"), (2, "b"), (3, "c")] {
-        lab.give(HOME, meal(key), content);
-    }
-    let mut client = Client::new(1);
-    client.pull(&mut lab);
-    (lab, client)
+    Client::settled(Remote::Rows)
 }
 
 /// Starts a save of one new row whose transaction takes this long.
@@ -309,7 +303,7 @@ fn rows_of_one_save_fail_each_by_itself() {
 
 #[test]
 fn a_hint_comes_after_the_commit_for_everyone_but_the_saver_and_may_get_lost() {
-    let (mut lab, mut client) = settled();
+    let (mut lab, client) = settled();
     lab.hints.clear();
     let writer = device(2, HOME);
     begin(&mut lab, writer, 4, Span::from_secs(5));
@@ -319,17 +313,7 @@ fn a_hint_comes_after_the_commit_for_everyone_but_the_saver_and_may_get_lost() {
     lab.pass(Span::from_secs(2));
     assert_eq!(lab.hints, [(HOME, writer.node)]);
 
-    // Lives on hints; for the second one the websocket was down.
-    let mut naive = client.clone();
-    naive.pull_if_hinted(&mut lab);
-    assert_eq!(naive.shows(meal(4)).as_deref(), Some("n"));
-    assert!(lab.save(writer, meal(5), "e", None).is_ok());
-    lab.hints.clear();
-    naive.pull_if_hinted(&mut lab);
-    assert_eq!(naive.shows(meal(5)), None);
-
-    client.pull(&mut lab); // As it does every now and then.
-    assert_eq!(client.shows(meal(5)).as_deref(), Some("e"));
+    client.lives_on_hints(&mut lab, writer, meal(4));
 }
 
 #[test]

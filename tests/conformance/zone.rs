@@ -15,13 +15,7 @@ mod endings;
 
 /// A zone with three meals, and a client that has them.
 fn settled() -> (Lab, Client) {
-    let mut lab = Lab::new(Remote::Zone);
-    for (key, content) in [(1, "a"), (2, "b"), (3, "c")] {
-        lab.give(HOME, meal(key), content);
-    }
-    let mut client = Client::new(1);
-    client.pull(&mut lab);
-    (lab, client)
+    Client::settled(Remote::Zone)
 }
 
 #[test]
@@ -299,7 +293,7 @@ fn deletions_are_not_remembered_for_ever() {
 
 #[test]
 fn a_hint_is_for_everyone_but_the_saver_and_may_get_lost() {
-    let (mut lab, mut client) = settled();
+    let (mut lab, client) = settled();
     lab.hints.clear();
     let saver = device(2, HOME);
     assert!(lab.save(saver, meal(4), "d", None).is_ok());
@@ -307,17 +301,7 @@ fn a_hint_is_for_everyone_but_the_saver_and_may_get_lost() {
     assert_eq!(lab.save(saver, meal(4), "d", None).err().map(|_| ()), Some(()));
     assert_eq!(lab.hints.len(), 1, "a save that changed nothing is not worth a hint");
 
-    // Pulls when hinted at, and only then; the second hint is lost on the way.
-    let mut naive = client.clone();
-    naive.pull_if_hinted(&mut lab);
-    assert_eq!(naive.shows(meal(4)).as_deref(), Some("d"));
-    assert!(lab.save(saver, meal(5), "e", None).is_ok());
-    lab.hints.clear();
-    naive.pull_if_hinted(&mut lab);
-    assert_eq!(naive.shows(meal(5)), None);
-
-    client.pull(&mut lab); // As it does every now and then.
-    assert_eq!(client.shows(meal(5)).as_deref(), Some("e"));
+    client.lives_on_hints(&mut lab, saver, meal(4));
 }
 
 #[test]

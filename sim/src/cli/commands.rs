@@ -14,7 +14,7 @@ use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
     ShrinkArgs, SweepArgs, WorkArgs, ZooArgs,
 };
-use crate::plan::{Node, Plan};
+use crate::plan::{Node, Plan, WorkerId};
 use crate::pool::{Pool, Stop, cores, fresh};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
 use crate::run::{Outcome, run};
@@ -108,6 +108,10 @@ fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
 
 fn hear(console: &mut Console, news: &sweep::News<'_>) {
     match news {
+        sweep::News::Measuring(flaw) => {
+            console.start_progress("seeds");
+            console.say(&format!("{}: {}", flaw.id(), flaw.wrong()));
+        }
         sweep::News::Expect(goal) => console.expect(*goal),
         sweep::News::Done { failed } => console.done(*failed),
         sweep::News::Slow(label, running) => {
@@ -283,7 +287,10 @@ fn source(head: Option<&CapsuleHead>, size: Size) -> String {
 fn lanes(plan: &Plan, names: &[String]) -> Result<Vec<Node>, Complaint> {
     let devices = (0..plan.devices.len()).map(|at| Node::Device(engine::id::DeviceId(at as u16)));
     let remotes = plan.remotes.iter().map(|remote| Node::Remote(remote.kind));
-    let all: Vec<Node> = devices.chain(remotes).chain([Node::World, Node::Intruder]).collect();
+    let workers = plan.server.as_ref().map_or(0, |server| server.workers.len());
+    let workers = (0..workers).map(|at| Node::Worker(WorkerId(at as u16)));
+    let others = [Node::World, Node::Intruder];
+    let all: Vec<Node> = devices.chain(remotes).chain(workers).chain(others).collect();
     let known: Vec<&str> = all.iter().map(|node| plan.name(*node)).collect();
     let find = |name: &String| {
         let at = known.iter().position(|known| known == name);
@@ -307,21 +314,20 @@ fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint
     let it = drawn(&chosen, None, given)?;
     let (store, pool) = (store(&args.work.out)?, pool(args.work.jobs)?);
     if let Some(file) = &args.output {
-        // Known before the work, not after it.
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        self::store_file(folder.unwrap_or(Path::new(".")), file, "-o FILE")?;
+        writable(file, "-o FILE")?;
     }
     let signature = Signature::from(head);
     let whole = outcome_of(&it.plan)?;
+    if !signature.is_in(&whole) {
+        console.say(&format!("{} does not violate {signature} in build {BUILD}", args.capsule));
+        console.say(&format!("  it was recorded by build {}; nothing was written", head.build));
+        return Ok(Exit::Violated);
+    }
     console.start_progress("plans tried");
     let hear = || console.tick();
     let small = shrink::shrink(&pool, &it.plan, &signature, Some(args.budget), hear);
     console.end_progress();
-    let Some(small) = small else {
-        console.say(&format!("{} does not violate {signature} in build {BUILD}", args.capsule));
-        console.say(&format!("  it was recorded by build {}; nothing was written", head.build));
-        return Ok(Exit::Violated);
-    };
+    let small = small.map_err(Complaint::internal)?;
     let file = keep_small(&small, &signature, &store, args.output.as_deref())?;
     let before = shrink::size(&it.plan, &whole);
     console.tell(&Told::Shrunk(&small.told(&signature, before, sweep::shown(&file))));
@@ -332,17 +338,19 @@ fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint
     })
 }
 
-fn store_file(folder: &Path, file: &Path, option: &str) -> Result<(), Complaint> {
-    let wrong =
-        |what: String| Err(Complaint::usage(what).help(format!("`{option}` names another file")));
-    if file.is_dir() {
-        return wrong(format!("{} is a folder", file.display()));
-    }
-    let probe = folder.join(format!(".probe-{}", std::process::id()));
-    match capsule::write(&probe, "").and_then(|()| std::fs::remove_file(&probe)) {
-        Ok(()) => Ok(()),
-        Err(error) => wrong(format!("cannot write into {}: {error}", folder.display())),
-    }
+/// Complains, before any work is done, if a file cannot be written. Only a file may be replaced:
+/// who may do everything would replace a device too.
+fn writable(file: &Path, option: &str) -> Result<(), Complaint> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let what = if file.exists() && !file.is_file() {
+        format!("{} is not a file", file.display())
+    } else if let Err(error) = capsule::probe(folder) {
+        format!("cannot write into {}: {error}", folder.display())
+    } else {
+        return Ok(());
+    };
+    Err(Complaint::usage(what).help(format!("`{option}` names another file")))
 }
 
 fn keep_small(
@@ -359,13 +367,15 @@ fn keep_small(
             .map(|()| file.to_owned()),
         None => store.keep(&small.plan, &small.outcome, found),
     };
-    kept.map_err(|error| Complaint::usage(format!("the capsule could not be written: {error}")))
+    kept.map_err(|error| {
+        Complaint::usage(format!("the capsule could not be written: {error}"))
+            .help("`-o FILE` and `--out DIR` name other places")
+    })
 }
 
 fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
     if let Some(file) = &args.write {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        self::store_file(folder.unwrap_or(Path::new(".")), file, "--write FILE")?;
+        writable(file, "--write FILE")?;
     }
     let shelf = Shelf::look(Path::new(FOLDER))?;
     let general = if args.scenarios.is_empty() {
@@ -386,10 +396,16 @@ fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let all = all.into_iter().filter(all_but_general).collect();
     let wish = zoo::Wish { flaws, general, all, seeds: args.seeds };
     banner(console, &wish.general, Flaws::NONE, &pool);
-    let measured = zoo::measure(&wish, &pool, |news| hear_zoo(console, &news));
+    let measured = zoo::measure(&wish, &pool, |news| hear(console, &news));
     console.end_progress();
     let (zoo, interrupted) = measured.map_err(Complaint::internal)?;
     console.tell(&Told::Zoo(&zoo));
+    if interrupted {
+        let (done, all) = (zoo.rows.len(), wish.flaws.len());
+        console
+            .say(&format!("interrupted: {done} of {all} flaws are measured, nothing is written"));
+        return Ok(stopped(&pool));
+    }
     if let Some(file) = &args.write {
         let text = anstream::adapter::strip_str(&crate::report::terminal::render(
             &Told::Zoo(&zoo),
@@ -400,29 +416,8 @@ fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
             Complaint::usage(format!("cannot write {}: {error}", file.display()))
         })?;
     }
-    Ok(match () {
-        () if interrupted => stopped(&pool),
-        () if zoo.rows.iter().all(crate::report::Beast::is_caught) => Exit::Met,
-        () => Exit::Violated,
-    })
-}
-
-fn hear_zoo(console: &mut Console, news: &zoo::News<'_>) {
-    match news {
-        zoo::News::Measuring(flaw) => {
-            console.start_progress("seeds");
-            console.say(&format!("{}: {}", flaw.id(), flaw.wrong()));
-        }
-        zoo::News::Done { failed } => console.done(*failed),
-        zoo::News::Shrinking(signature) => {
-            console.start_progress("plans tried");
-            console.say(&format!("  caught: {signature}; shrinking it"));
-        }
-        zoo::News::Slow(label, running) => {
-            console.say(&format!("slow: {label} has been running for {} s", running.as_secs()));
-        }
-        zoo::News::Idle => console.tick(),
-    }
+    let caught = zoo.rows.iter().all(crate::report::Beast::is_caught);
+    Ok(if caught { Exit::Met } else { Exit::Violated })
 }
 
 fn run_doctor(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Complaint> {

@@ -128,43 +128,61 @@ fn address(bytes: &Bytes) -> usize {
 /// So many bytes are digested at once: many small updates cost more than the digest itself.
 const DIGEST_AT: usize = 16 * 1_024;
 
-/// Appends what is serialized.
-struct Append<'a>(&'a mut Vec<u8>);
+/// Fills a buffer with what is serialized.
+struct Fill<'a> {
+    buffer: &'a mut [u8],
+    at: usize,
+}
 
-impl postcard::ser_flavors::Flavor for Append<'_> {
-    type Output = ();
+impl postcard::ser_flavors::Flavor for Fill<'_> {
+    type Output = usize;
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
+        let free = self.buffer.get_mut(self.at).ok_or(postcard::Error::SerializeBufferFull)?;
+        *free = byte;
+        self.at += 1;
         Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        // Most are numbers of a byte or two: less work than to copy a block.
+        if bytes.len() <= 8 {
+            return bytes.iter().try_for_each(|&byte| self.try_push(byte));
+        }
+        let end = self.at + bytes.len();
+        let free = self.buffer.get_mut(self.at..end);
+        free.ok_or(postcard::Error::SerializeBufferFull)?.copy_from_slice(bytes);
+        self.at = end;
         Ok(())
     }
 
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.at)
     }
 }
 
 /// The digest of a history and its length in bytes: xxh3-128 over each fact's canonical bytes.
 pub(crate) fn digest(history: &[Entry]) -> (u128, u64) {
     let mut hasher = Xxh3::new();
-    let mut buffer = Vec::with_capacity(DIGEST_AT + 1_024);
-    let mut length = 0;
+    let mut buffer = vec![0; DIGEST_AT];
+    let (mut filled, mut length) = (0, 0);
     for entry in history {
-        postcard::serialize_with_flavor(entry, Append(&mut buffer))
-            .expect("a fact has no unencodable part");
-        if buffer.len() >= DIGEST_AT {
-            hasher.update(&buffer);
-            length += buffer.len() as u64;
-            buffer.clear();
-        }
+        filled = loop {
+            let rest = Fill { buffer: &mut buffer, at: filled };
+            match postcard::serialize_with_flavor(entry, rest) {
+                Ok(filled) => break filled,
+                Err(error) => assert_eq!(error, postcard::Error::SerializeBufferFull),
+            }
+            if filled == 0 {
+                buffer.resize(buffer.len() * 2, 0); // One fact may tell of a whole store.
+            }
+            hasher.update(&buffer[..filled]);
+            length += filled as u64;
+            filled = 0;
+        };
     }
-    hasher.update(&buffer);
-    (hasher.digest128(), length + buffer.len() as u64)
+    hasher.update(&buffer[..filled]);
+    (hasher.digest128(), length + filled as u64)
 }
 
 #[cfg(test)]
@@ -203,6 +221,20 @@ mod tests {
         ] {
             assert_ne!(digest_of(&base), digest_of(&other));
         }
+    }
+
+    #[test]
+    fn the_digest_is_that_of_all_facts_in_one_piece_however_large_they_are() {
+        let entry = |length: usize| Entry {
+            at: Time(length as u64),
+            node: Node::World,
+            incarnation: 0,
+            fact: Fact::Panicked("x".repeat(length)),
+        };
+        let history = [0, 3, DIGEST_AT - 40, 100, 5 * DIGEST_AT, 7, DIGEST_AT, 2].map(entry);
+        let whole = history.iter().flat_map(|entry| postcard::to_allocvec(entry).unwrap());
+        let whole: Vec<u8> = whole.collect();
+        assert_eq!(digest(&history), (xxhash_rust::xxh3::xxh3_128(&whole), whole.len() as u64));
     }
 
     #[test]

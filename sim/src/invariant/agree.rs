@@ -16,11 +16,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(settled) = evidence.settled else { return };
     let found: BTreeMap<Remote, _> =
         evidence.brief.remotes.iter().map(|remote| (*remote, evidence.found(*remote))).collect();
-    if found.values().all(BTreeMap::is_empty) && evidence.last_looks().next().is_none() {
+    if found.values().all(|rows| rows.is_empty()) && evidence.last_looks().next().is_none() {
         return; // Nobody looked.
     }
     let looks = looks(evidence);
-    let rows = found.values().flat_map(BTreeMap::keys);
+    let rows = found.values().flat_map(|rows| rows.keys());
     let shown = looks.keys();
     for &(vault, id) in rows.chain(shown).collect::<BTreeSet<_>>() {
         if !has_relay(evidence, vault) || evidence.is_incurable(None, vault, id) {

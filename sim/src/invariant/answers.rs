@@ -4,7 +4,7 @@
 //! A row that a save does not name as refused is stored. A row that was refused is not booked from
 //! that answer, unless the answer brought along what the remote holds instead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::id::{DeviceId, OpId, RecordId, Remote};
 use engine::remote::CallId;
@@ -12,6 +12,7 @@ use engine::remote::CallId;
 use super::Invariant::OutcomesAreHonest;
 use super::evidence::Evidence;
 use super::findings::{About, Findings};
+use super::set::Set;
 use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused};
 use crate::plan::{Errand, Node, Parcel};
 
@@ -21,7 +22,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (at, entry) in evidence.history.iter().enumerate() {
         match (&entry.fact, entry.node) {
             (Fact::Committed { blob, .. }, _) => {
-                saves.stored.insert(*blob);
+                saves.stored.insert(blob.0);
             }
             (Fact::Asked(op, question), Node::Device(device)) => {
                 asked.insert((device, *op), Question { at, asked: question, answered: None });
@@ -126,7 +127,8 @@ type Rows<'e> = (usize, &'e [(RecordId, BlobId)]);
 /// The saves under way.
 #[derive(Debug, Default)]
 struct Saves<'e> {
-    stored: BTreeSet<BlobId>,
+    /// The blobs that any remote has stored.
+    stored: Set,
     sent: BTreeMap<(DeviceId, Remote, CallId), Rows<'e>>,
     /// What the answer that each device handled last had refused, until it commits.
     refused: BTreeMap<DeviceId, RefusedRows<'e>>,
@@ -159,7 +161,7 @@ impl<'e> Saves<'e> {
         let Some((sent, rows)) = self.sent.remove(&save) else { return };
         let named = |id: RecordId| refused.iter().any(|(refused, _)| *refused == id);
         for (id, blob) in rows {
-            if !named(*id) && !self.stored.contains(blob) {
+            if !named(*id) && !self.stored.has(blob.0) {
                 let message = format!("{id} was not named as refused, and is not stored.");
                 let place = (OutcomesAreHonest, "saved-and-not-stored");
                 findings.report(evidence, place, at, About::record(*id), message, [sent]);

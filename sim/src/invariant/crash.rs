@@ -1,8 +1,6 @@
 //! INV-25 `crashes-lose-nothing`: what a device is handed after a crash is the store as one of its
 //! commits left it, and holds every write that it had acknowledged.
 
-use std::collections::BTreeMap;
-
 use engine::id::DeviceId;
 
 use super::Invariant::CrashesLoseNothing;
@@ -12,10 +10,10 @@ use crate::history::{Boot, Fact};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut stores: BTreeMap<DeviceId, Store> = BTreeMap::new();
+    let mut stores = vec![Store::default(); evidence.brief.devices.len()];
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
-        let store = stores.entry(device).or_default();
+        let store = &mut stores[usize::from(device.0)];
         if let Fact::Persisted { commit, hash, .. } = &entry.fact {
             store.commits.push((*commit, *hash));
         }
@@ -35,7 +33,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// The digests of a device's store in this life.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Store {
     base: Option<u64>,
     commits: Vec<(u32, u64)>,

@@ -21,11 +21,11 @@ use engine::time::Time;
 
 use self::scribe::Scribe;
 use self::server::Server;
+use super::session::Sessions;
 use super::set::Set;
 use super::writes::Writes;
 use super::{Brief, Incurable};
-use crate::history::{Contents, Entry, Fact, Shown, Trouble};
-use crate::plan::Node;
+use crate::history::{Contents, Entry, Shown, Trouble};
 
 /// What was so from a moment on, and what from the next.
 #[derive(Clone, Debug)]
@@ -209,6 +209,8 @@ pub(super) struct Evidence<'a> {
     pub(super) books: [Book; 2],
     pub(super) spells: Vec<Spell>,
     pub(super) server: Server<'a>,
+    pub(super) sessions: Sessions,
+    found: [BTreeMap<(VaultId, RecordId), Found<'a>>; 2],
     /// When everything had settled, or was given up.
     pub(super) settled: Option<usize>,
 }
@@ -271,17 +273,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// What was found on a remote at the end, by vault and record.
-    pub(super) fn found(&self, remote: Remote) -> BTreeMap<(VaultId, RecordId), Found<'a>> {
-        let mut rows = BTreeMap::new();
-        for (at, entry) in self.history.iter().enumerate() {
-            if let (Node::Remote(node), Fact::Found { vault, id, contents, values }) =
-                (entry.node, &entry.fact)
-                && node == remote
-            {
-                rows.insert((*vault, *id), Found { at, contents: contents.as_deref(), values });
-            }
-        }
-        rows
+    pub(super) fn found(&self, remote: Remote) -> &BTreeMap<(VaultId, RecordId), Found<'a>> {
+        &self.found[remote.index()]
     }
 
     /// Does a device durably hold a row as it stood, or a later state of it: joined, or sealed?

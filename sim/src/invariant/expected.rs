@@ -1,10 +1,8 @@
 //! `values-are-as-expected`: the values that a scenario names are there at the end. A device shows
 //! them; on a remote a value is the only one of its field.
 
-use std::collections::BTreeMap;
-
 use engine::device::Presence;
-use engine::id::{DeviceId, Remote, VaultId};
+use engine::id::{DeviceId, VaultId};
 use engine::record::Value;
 
 use super::Invariant::ValuesAreAsExpected;
@@ -17,8 +15,6 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     if evidence.brief.at_end.is_empty() {
         return;
     }
-    let found: BTreeMap<Remote, _> =
-        Remote::ALL.map(|remote| (remote, evidence.found(remote))).into();
     for expected in &evidence.brief.at_end {
         for &node in &expected.on {
             let vault = VaultId::from(expected.user);
@@ -27,7 +23,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                     Some(look) => (look.at, shown(look, expected)),
                     None => (settled, Is::Unknown),
                 },
-                Node::Remote(remote) => match found[&remote].get(&(vault, expected.id)) {
+                Node::Remote(remote) => match evidence.found(remote).get(&(vault, expected.id)) {
                     Some(row) => {
                         let live = row.contents.map(|contents| contents.live);
                         (

@@ -87,22 +87,18 @@ fn says_the_same(old: &Version, new: &Version) -> bool {
     new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
 }
 
-/// Did damage befall a row between two saves of it? When one of two such faults ends, the other goes
-/// on and damages it again. Both are told a little before they reach the remote.
+/// Did damage befall a row between two saves of it? It is done once, when it begins, and told a
+/// little before it reaches the remote: a save at the same moment may still come before it.
 fn was_damaged(
     evidence: &Evidence<'_>,
     row: (Remote, VaultId, RecordId),
     old: &Version,
     new: &Version,
 ) -> bool {
-    let of_row = |spell: &&Spell| matches!(spell.trouble, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
-    let spells: Vec<&Spell> = evidence.spells.iter().filter(of_row).collect();
-    let goes_on = |at: &usize| {
-        spells.iter().any(|other| other.from < *at && other.to.is_none_or(|end| end > *at))
-    };
-    let again = spells.iter().filter_map(|spell| spell.to).filter(goes_on);
-    let mut befell = spells.iter().map(|spell| spell.from).chain(again);
-    befell.any(|at| evidence.time(old.at) <= evidence.time(at) && at < new.at)
+    let of_row = |spell: &Spell| matches!(spell.trouble, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
+    let between =
+        |spell: &Spell| evidence.time(old.at) <= evidence.time(spell.from) && spell.from < new.at;
+    evidence.spells.iter().any(|spell| of_row(spell) && between(spell))
 }
 
 fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, look: &Look) {

@@ -43,21 +43,20 @@ fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
 }
 
 /// Where a device stands that nobody needs to guess about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
     /// A login may be under way.
-    #[default]
     Unclear,
     Open,
 }
 
 /// A device does one thing after the other.
 fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut gates: BTreeMap<DeviceId, (Gate, Vec<usize>)> = BTreeMap::new();
+    let mut gates = vec![(Gate::Unclear, Vec::new()); evidence.brief.devices.len()];
     let mut ops = evidence.ops.iter().enumerate().peekable();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
-        let (gate, open) = gates.entry(device).or_default();
+        let (gate, open): &mut (Gate, Vec<usize>) = &mut gates[usize::from(device.0)];
         let turns = matches!(entry.fact, Fact::Asked(..) | Fact::Delivered { .. });
         if turns {
             for number in open.drain(..) {

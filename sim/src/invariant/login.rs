@@ -14,14 +14,14 @@ use crate::history::{Answered, Boot, Fact, Trouble};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let sessions = Sessions::of(evidence);
+    let sessions = &evidence.sessions;
     // The login whose wholeness is still to be seen, by device.
     let mut unproven: BTreeMap<DeviceId, usize> = BTreeMap::new();
     let mut looks = evidence.looks.iter().peekable();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
         if let Fact::Answered(_, Answered::SignedIn { partial }) = &entry.fact
-            && let Some(Session::SigningIn(asked)) = before(&sessions, device, at)
+            && let Some(Session::SigningIn(asked)) = before(sessions, device, at)
         {
             unproven.insert(device, asked);
             if !partial {

@@ -4,7 +4,6 @@
 //! Cells are marked backwards from what the final reads show. A record that is deleted at the end
 //! keeps only what the deletes had seen: a delete that never saw an edit must not hide it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::device::Presence;
@@ -58,15 +57,13 @@ fn ends(evidence: &Evidence<'_>) -> Vec<End> {
             end.shown.extend(look.tokens());
         }
     }
-    let found: BTreeMap<Remote, _> =
-        Remote::ALL.map(|remote| (remote, evidence.found(remote))).into();
     for (topic, end) in evidence.writes.topics.iter().zip(&mut ends) {
         let was_read = end.told.is_some();
         if was_read && !evidence.is_incurable(None, topic.vault, topic.id) {
             continue;
         }
-        for rows in found.values() {
-            let Some(row) = rows.get(&(topic.vault, topic.id)) else { continue };
+        for remote in Remote::ALL {
+            let Some(row) = evidence.found(remote).get(&(topic.vault, topic.id)) else { continue };
             end.told.get_or_insert(row.at);
             if let Some(contents) = row.contents.filter(|contents| contents.live) {
                 end.live |= !was_read;

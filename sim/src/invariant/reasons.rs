@@ -15,18 +15,16 @@ use super::Incurable;
 use super::Invariant::RefusalsHaveReasons;
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
-use super::session::Sessions;
 use crate::history::{Answered, Asked, Fact, ServerTrouble, Trouble, WriteKind};
 use crate::plan::{Errand, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let sessions = Sessions::of(evidence);
     for op in &evidence.ops {
         let Fact::Asked(_, asked) = &evidence.history[op.asked].fact else { continue };
         let answer = op.answered.map(|at| (at, &evidence.history[at].fact));
         let (at, site, what) = match answer {
             Some((at, Fact::Answered(_, Answered::Refused(reason)))) => {
-                if is_right(evidence, &sessions, op, at, asked, *reason) {
+                if is_right(evidence, op, at, asked, *reason) {
                     continue;
                 }
                 (at, "refused", "was refused without a reason")
@@ -63,14 +61,7 @@ fn has_settled(evidence: &Evidence<'_>) -> bool {
     )
 }
 
-fn is_right(
-    evidence: &Evidence<'_>,
-    sessions: &Sessions,
-    op: &Op,
-    at: usize,
-    asked: &Asked,
-    reason: Reason,
-) -> bool {
+fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: Reason) -> bool {
     match (reason, asked) {
         (Reason::WrongField, Asked::Write { id, set, kind, .. }) => !fits(*id, set, *kind),
         (Reason::WrongField, Asked::Errand { errand: Errand::Patch(fields), .. }) => {
@@ -79,7 +70,7 @@ fn is_right(
         (Reason::Unsent(_), Asked::SignOut) => {
             has_unsent(evidence, op.device, at) || has_errands(evidence, op.device, at)
         }
-        (Reason::SignedOut, _) => sessions.may_be_out(op.device, op.asked, at),
+        (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
         (Reason::WrongField | Reason::Unsent(_) | Reason::NoServer | Reason::Internal, _) => false,
     }

@@ -1,12 +1,9 @@
 //! When somebody was signed in on a device, as far as its answers tell.
 
-use std::collections::BTreeMap;
-
 use engine::device::Reason;
 use engine::id::DeviceId;
 
-use super::evidence::Evidence;
-use crate::history::{Answered, Asked, Boot, Change, Fact};
+use crate::history::{Answered, Asked, Boot, Change, Entry, Fact};
 use crate::plan::Node;
 
 /// Where a device stands.
@@ -27,23 +24,23 @@ pub(super) enum Session {
     SigningOut,
 }
 
-/// How each device stood over time.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(BTreeMap<DeviceId, Vec<(usize, Session)>>);
+/// How each device stood over time, by device.
+#[derive(Debug)]
+pub(super) struct Sessions(Vec<Vec<(usize, Session)>>);
 
 impl Sessions {
-    pub(super) fn of(evidence: &Evidence<'_>) -> Self {
-        let mut sessions = Self::default();
-        let mut logins: BTreeMap<DeviceId, Login> = BTreeMap::new();
-        for (at, entry) in evidence.history.iter().enumerate() {
+    pub(super) fn of(devices: usize, history: &[Entry]) -> Self {
+        let mut sessions = Self(vec![Vec::new(); devices]);
+        let mut logins: Vec<Login> = (0..devices).map(|_| Login::default()).collect();
+        for (at, entry) in history.iter().enumerate() {
             let Node::Device(device) = entry.node else { continue };
             if matches!(entry.fact, Fact::Sent { .. } | Fact::Delivered { .. } | Fact::Lost { .. })
             {
                 continue; // Most facts are of messages, and those tell nothing of a session.
             }
-            let line = sessions.0.entry(device).or_default();
+            let line = &mut sessions.0[usize::from(device.0)];
             let now = line.last().map_or(Session::Out, |(_, session)| *session);
-            let login = logins.entry(device).or_default();
+            let login = &mut logins[usize::from(device.0)];
             login.hear(now, &entry.fact);
             line.extend(next(now, at, &entry.fact, login).map(|next| (at, next)));
         }
@@ -52,7 +49,7 @@ impl Sessions {
 
     /// How a device stands right after a moment.
     pub(super) fn at(&self, device: DeviceId, moment: usize) -> Session {
-        let line = self.0.get(&device).map_or(&[][..], Vec::as_slice);
+        let line = &self.0[usize::from(device.0)];
         let after = line.partition_point(|(from, _)| *from <= moment);
         after.checked_sub(1).map_or(Session::Out, |at| line[at].1)
     }
@@ -64,19 +61,19 @@ impl Sessions {
             Session::SigningIn(_) | Session::In => false,
         };
         is_out(self.at(device, from))
-            || self.0.get(&device).is_some_and(|line| {
-                line.iter().any(|(at, session)| *at >= from && *at <= to && is_out(*session))
-            })
+            || self.0[usize::from(device.0)]
+                .iter()
+                .any(|(at, session)| (from..=to).contains(at) && is_out(*session))
     }
 }
 
-/// What the last login of a device began from, and whether a crash undid it.
+/// The logins of a device that have not ended, and what a crash leaves of them.
 #[derive(Debug, Default)]
 struct Login {
-    before: Option<Session>,
-    /// The commit that it is part of.
-    commit: Option<u32>,
-    undone: bool,
+    /// What each began from, and the commit that it is part of.
+    begun: Vec<(Session, Option<u32>)>,
+    /// What a crash took the device back to, if it undid a login.
+    undone: Option<Session>,
     /// Has a sign-out been asked for that is not answered?
     leaving: bool,
 }
@@ -90,24 +87,34 @@ impl Login {
         );
         self.leaving |= matches!(fact, Fact::Asked(_, Asked::SignOut));
         self.leaving &= !ends_leaving;
-        let signing_in = matches!(now, Session::SigningIn(_));
-        if matches!(fact, Fact::Asked(_, Asked::SignIn)) && !signing_in {
-            *self = Self { before: Some(now), leaving: self.leaving, ..Self::default() };
+        if !matches!(now, Session::SigningIn(_)) {
+            self.begun.clear();
+        }
+        if matches!(fact, Fact::Asked(_, Asked::SignIn)) {
+            self.begun.push((now, None));
         } else if let Fact::Persisted { commit, changes, .. } = fact
-            && signing_in
             && changes.contains(&Change::Meta)
+            && let Some((_, part_of)) = self.begun.last_mut()
         {
-            self.commit.get_or_insert(*commit);
+            part_of.get_or_insert(*commit);
         } else if let Fact::Killed { keeps, .. } = fact {
-            self.undone = signing_in && self.commit.is_none_or(|commit| commit > *keeps);
+            self.undone = None;
+            let is_gone = |part_of: &Option<u32>| part_of.is_none_or(|commit| commit > *keeps);
+            while let Some((before, _)) = self.begun.pop_if(|(_, part_of)| is_gone(part_of)) {
+                self.undone = Some(before);
+            }
+            // Commits are numbered anew; what survived this crash survives the next.
+            self.begun.iter_mut().for_each(|(_, part_of)| *part_of = Some(0));
         }
     }
 }
 
 fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> {
     match fact {
-        Fact::Started { boot: Boot::Restart, .. } if login.undone => login.before,
-        Fact::Started { boot, holds, .. } => started(now, *boot, holds),
+        Fact::Started { boot, holds, .. } => {
+            let undone = login.undone.filter(|_| *boot == Boot::Restart);
+            started(undone.unwrap_or(now), *boot, holds).or(undone)
+        }
         Fact::Asked(_, asked) => match (asked, now) {
             (Asked::SignIn, _) => Some(Session::SigningIn(at)),
             (Asked::SignOut, Session::In) => Some(Session::SigningOut),

@@ -1,48 +1,61 @@
 //! A set of small numbers, as bits. Two sets with the same members are equal, so a set can be a
-//! key: no trailing word is ever zero.
+//! key: no trailing word of `rest` is ever zero.
 
-/// A set of small numbers.
+/// A set of small numbers. The numbers below 64 need no memory of their own: most sets have no
+/// others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Set(Vec<u64>);
+pub(super) struct Set {
+    first: u64,
+    rest: Vec<u64>,
+}
 
 impl Set {
     pub(super) fn has(&self, n: u32) -> bool {
-        self.0.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 == 1)
+        self.word(n as usize / 64) >> (n % 64) & 1 == 1
     }
 
     pub(super) fn insert(&mut self, n: u32) {
-        let at = n as usize / 64;
-        if at >= self.0.len() {
-            self.0.resize(at + 1, 0);
+        let bit = 1 << (n % 64);
+        match (n as usize / 64).checked_sub(1) {
+            None => self.first |= bit,
+            Some(at) => {
+                if at >= self.rest.len() {
+                    self.rest.resize(at + 1, 0);
+                }
+                self.rest[at] |= bit;
+            }
         }
-        self.0[at] |= 1 << (n % 64);
     }
 
     pub(super) fn union(&mut self, other: &Self) {
-        if other.0.len() > self.0.len() {
-            self.0.resize(other.0.len(), 0);
+        self.first |= other.first;
+        if other.rest.len() > self.rest.len() {
+            self.rest.resize(other.rest.len(), 0);
         }
-        for (word, more) in self.0.iter_mut().zip(&other.0) {
+        for (word, more) in self.rest.iter_mut().zip(&other.rest) {
             *word |= more;
         }
     }
 
     pub(super) fn includes(&self, other: &Self) -> bool {
-        other.0.len() <= self.0.len()
-            && self.0.iter().zip(&other.0).all(|(word, part)| part & !word == 0)
+        other.beyond(self).next().is_none()
     }
 
     /// The members, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
-        self.0.iter().enumerate().flat_map(|(at, &word)| bits(at, word))
+        (0..=self.rest.len()).flat_map(|at| bits(at, self.word(at)))
     }
 
     /// The members that `other` lacks, ascending.
     pub(super) fn beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
-        self.0
-            .iter()
-            .enumerate()
-            .flat_map(|(at, &word)| bits(at, word & !other.0.get(at).copied().unwrap_or_default()))
+        (0..=self.rest.len()).flat_map(|at| bits(at, self.word(at) & !other.word(at)))
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        match at.checked_sub(1) {
+            None => self.first,
+            Some(at) => self.rest.get(at).copied().unwrap_or_default(),
+        }
     }
 }
 

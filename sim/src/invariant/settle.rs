@@ -7,7 +7,7 @@
 //! timeout. An expired credential or cursor, a batch too large and a lost zone are not failures in
 //! this sense: what follows is another request.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::id::{DeviceId, Remote};
 use engine::message::Refusal;
@@ -93,7 +93,6 @@ impl Peer {
 #[derive(Debug, Default)]
 struct Line {
     tries: BTreeMap<CallId, Try>,
-    closed: BTreeSet<CallId>,
     /// Until when the other wants to be left alone, and where it said so.
     rest: Option<(Time, usize)>,
 }
@@ -106,6 +105,8 @@ struct Try {
     /// When it was first and last known to have failed.
     failed: Option<(usize, usize)>,
     asked_to_wait: bool,
+    /// Has the request been answered?
+    closed: bool,
 }
 
 impl Line {
@@ -117,7 +118,7 @@ impl Line {
         refused: Option<Refused>,
     ) {
         let Some(last) = self.tries.get_mut(&letter.call) else { return };
-        if self.closed.contains(&letter.call) {
+        if last.closed {
             return;
         }
         let after = match refused {
@@ -139,7 +140,7 @@ impl Line {
                 | Refused::Server(_),
             )
             | None => {
-                self.closed.insert(letter.call);
+                last.closed = true;
                 return;
             }
         };
@@ -166,10 +167,14 @@ impl Line {
             let place = (SystemSettles, "retry-after-ignored");
             findings.report(evidence, place, at, About::default(), message, [said]);
         }
-        if let Some(last) = self.tries.get(&letter.call).filter(|t| t.attempt < letter.attempt) {
-            last.check(evidence, findings, at, device);
+        let attempt = letter.attempt;
+        let mut new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
+        if let Some(last) = self.tries.get(&letter.call) {
+            if last.attempt < attempt {
+                last.check(evidence, findings, at, device);
+            }
+            new.closed = last.closed;
         }
-        let new = Try { attempt: letter.attempt, sent: at, failed: None, asked_to_wait: false };
         self.tries.insert(letter.call, new);
     }
 }

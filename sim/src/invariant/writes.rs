@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use engine::id::{DeviceId, FieldId, RecordId, Token, UserId, VaultId};
 
+use super::index::Index;
 use super::set::Set;
 use crate::history::{Contents, WriteKind};
 
@@ -106,7 +107,7 @@ pub(super) struct Draft<'a> {
 pub(super) struct Writes {
     pub(super) all: Vec<Write>,
     pub(super) topics: Vec<Topic>,
-    by_token: BTreeMap<u64, usize>,
+    by_token: Index,
     by_record: BTreeMap<(VaultId, RecordId), usize>,
 }
 
@@ -124,7 +125,7 @@ impl Writes {
 
     /// The write that bears this token.
     pub(super) fn find(&self, token: Token) -> Option<usize> {
-        let found = *self.by_token.get(&label(token))?;
+        let found = self.by_token.get(label(token))? as usize;
         (self.all[found].token == token).then_some(found)
     }
 
@@ -193,7 +194,8 @@ impl Writes {
             cells.push((field, self.add_cell(topic, write, field, draft)));
         }
         if draft.token != Token::NONE {
-            self.by_token.insert(label(draft.token), write);
+            let number = u32::try_from(write).expect("a run has far fewer than 2^32 writes");
+            self.by_token.insert(label(draft.token), number);
         }
         self.all.push(Write {
             token: draft.token,

@@ -1,7 +1,6 @@
 //! The phases of a run: storm, settling, rest, last reads. What must be so for a run to have
 //! settled is decided here, and what a plan made incurable.
 
-use std::cell::LazyCell;
 use std::fmt;
 
 use engine::device::{StoreKey, Unfinished};
@@ -29,8 +28,9 @@ pub(super) enum Phase {
     Over,
 }
 
-/// How long the last reads may take at the most.
+/// How long the last reads may take at the most, and how many times as long as a session lasts.
 const LAST_LOOK: Span = Span::from_secs(30);
+const LAST_SESSIONS: u64 = 4;
 
 /// What keeps a run from being settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +157,9 @@ impl World<'_> {
                 self.call(index, |desk| desk.arrivals.push_back(Arrival::Last));
             }
         }
-        self.file_end(Phase::Reading, LAST_LOOK);
+        let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
+        let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
+        self.file_end(Phase::Reading, LAST_LOOK + sessions);
     }
 
     /// Notes what the remotes hold, and stops.
@@ -198,8 +200,6 @@ impl World<'_> {
             settled = false;
             enough(pending)
         };
-        let incurable = LazyCell::new(|| self.incurable_rows());
-        let spared = |row: (Remote, VaultId, RecordId)| incurable.contains(&row);
         for bench in self.workers.iter().filter(|_| !self.is_storm()) {
             if bench.state != State::Running && report(Pending::Down(bench.id)) {
                 return settled;
@@ -208,7 +208,7 @@ impl World<'_> {
         let looked_at = (0..self.devices.len()).filter(|index| !self.is_left_out(*index));
         // What costs little to look at first.
         for index in looked_at.clone() {
-            if self.pending_inside(index, &spared, &mut report) {
+            if self.pending_inside(index, &mut report) {
                 return settled;
             }
         }
@@ -231,12 +231,7 @@ impl World<'_> {
     }
 
     /// What a device knows of itself. True if enough was reported.
-    fn pending_inside(
-        &self,
-        index: usize,
-        spared: &dyn Fn((Remote, VaultId, RecordId)) -> bool,
-        report: &mut dyn FnMut(Pending) -> bool,
-    ) -> bool {
+    fn pending_inside(&self, index: usize, report: &mut dyn FnMut(Pending) -> bool) -> bool {
         let site = &self.devices[index];
         let device = site.id;
         if !site.is_up() {
@@ -272,8 +267,9 @@ impl World<'_> {
         for remote in self.plan.remotes.iter().map(|remote| remote.kind) {
             for &(id, why) in &standing.unfinished[remote.index()] {
                 let pending = Pending::Unfinished(device, remote, id, why);
-                let spared =
-                    spared((remote, vault, id)) || mute || keyless && why == Unfinished::Sealed;
+                let spared = mute
+                    || keyless && why == Unfinished::Sealed
+                    || self.is_incurable((remote, vault, id));
                 if !spared && report(pending) {
                     return true;
                 }

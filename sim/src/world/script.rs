@@ -11,8 +11,8 @@ use crate::plan::{Act, Node, Parcel, Plan, Step, Trigger, When};
 /// How far a plan has been played.
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    /// The steps that have happened.
-    done: Vec<bool>,
+    /// When each step has happened.
+    pub(super) moments: Vec<Option<Time>>,
     /// The steps that wait for an event.
     armed: Vec<usize>,
     /// Is quiet waited for in this plan at all?
@@ -23,7 +23,7 @@ impl Script {
     pub(super) fn new(plan: &Plan) -> Self {
         let needs_quiet =
             plan.steps.iter().any(|step| matches!(step.when, When::On(Trigger::Quiet(_), _)));
-        Self { done: vec![false; plan.steps.len()], armed: Vec::new(), needs_quiet }
+        Self { moments: vec![None; plan.steps.len()], armed: Vec::new(), needs_quiet }
     }
 }
 
@@ -64,7 +64,7 @@ impl World<'_> {
         if !self.is_storm() {
             return;
         }
-        self.script.done[step] = true;
+        self.script.moments[step] = Some(self.now);
         let number = u32::try_from(step).expect("a plan has fewer steps");
         match &self.plan.steps[step].act {
             Act::User(device, deed) => {
@@ -85,8 +85,8 @@ impl World<'_> {
     /// The storm is over: what has not happened by now is skipped.
     pub(super) fn close_script(&mut self) {
         self.script.armed.clear();
-        for step in 0..self.script.done.len() {
-            if !self.script.done[step] {
+        for step in 0..self.script.moments.len() {
+            if self.script.moments[step].is_none() {
                 let node = match &self.plan.steps[step].act {
                     Act::User(device, _) => Node::Device(*device),
                     Act::Fault(_) | Act::Wait => Node::World,

@@ -326,12 +326,16 @@ impl World<'_> {
 
     /// The rows that nobody can put right.
     pub(super) fn incurable_rows(&self) -> BTreeSet<(Remote, VaultId, RecordId)> {
-        let spoilt = |row: &&(Remote, VaultId, RecordId)| self.is_spoilt(**row);
-        let spoilt = self.scars.damaged.iter().filter(spoilt);
-        let nobody =
-            |row: &&(Remote, VaultId, RecordId)| !self.somebody_mirrors(row.0, row.1, row.2);
-        let unmended = self.scars.mendable.iter().filter(nobody);
-        self.scars.rows.iter().chain(spoilt).chain(unmended).copied().collect()
+        let scars = [&self.scars.rows, &self.scars.damaged, &self.scars.mendable];
+        scars.into_iter().flatten().copied().filter(|row| self.is_incurable(*row)).collect()
+    }
+
+    /// Is this a row that nobody can put right?
+    pub(super) fn is_incurable(&self, row: (Remote, VaultId, RecordId)) -> bool {
+        let (remote, vault, id) = row;
+        self.scars.rows.contains(&row)
+            || self.scars.damaged.contains(&row) && self.is_spoilt(row)
+            || self.scars.mendable.contains(&row) && !self.somebody_mirrors(remote, vault, id)
     }
 
     /// Is what is stored here damaged itself, and under a tag that nobody can put right?

@@ -10,10 +10,13 @@ use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, VaultId};
 use engine::remote::{CallId, Cursor, Ending, Tag};
 
 use super::super::Brief;
+use super::super::session::Sessions;
 use super::super::set::Set;
 use super::super::writes::{Draft, Writes};
 use super::server::Server;
-use super::{Book, Booked, Copy, Disk, Evidence, Look, Op, Spell, Timeline, Version, tokens};
+use super::{
+    Book, Booked, Copy, Disk, Evidence, Found, Look, Op, Spell, Timeline, Version, tokens,
+};
 use crate::history::{
     Answered, Asked, BlobId, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
 };
@@ -72,6 +75,8 @@ impl<'a> Scribe<'a> {
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
                 server: Server::default(),
+                sessions: Sessions::of(brief.devices.len(), history),
+                found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
             },
             desks: vec![Desk::default(); brief.devices.len()],
@@ -149,6 +154,10 @@ impl<'a> Scribe<'a> {
             (Fact::Removed { vault, id, pos, by }, Node::Remote(remote)) => {
                 let by_device = matches!(by, Node::Device(_));
                 self.remove_row(at, remote, *vault, *id, Some(*pos), by_device);
+            }
+            (Fact::Found { vault, id, contents, values }, Node::Remote(remote)) => {
+                let row = Found { at, contents: contents.as_deref(), values };
+                self.evidence.found[remote.index()].insert((*vault, *id), row);
             }
             (Fact::Faulted(trouble), _) => self.faulted(at, trouble),
             (Fact::Ended(trouble), _) => {

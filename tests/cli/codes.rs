@@ -1,0 +1,204 @@
+//! The exit code of each end that a command can come to, and what is kept and told then.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use super::folder::{Folder, LUNCH, Said};
+
+/// Lunch, with one line more about what is expected.
+fn expecting(line: &str) -> String {
+    LUNCH.replace("[expect]", &format!("[expect]\n{line}"))
+}
+
+/// Lunch in a world that nobody promised.
+fn wrong() -> String {
+    let end = r#"at-end = [{ on = ["phone"], row = "meal/42", field = "kcal", is = 1 }]"#;
+    expecting(end)
+}
+
+#[test]
+fn a_violation_is_told_with_its_seed_and_the_command_that_repeats_it() {
+    let folder = Folder::new("violated");
+    folder.put("scenarios/wrong.toml", wrong());
+    let again = "seawall replay wrong --seed 0";
+    for command in ["run", "sweep"] {
+        for format in ["human", "jsonl"] {
+            let said = folder.seawall(&[command, "wrong", "--seeds", "2", "--format", format]);
+            assert_eq!(said.code, Some(1), "{said:?}");
+            assert!(said.out.contains(again), "{}", said.out);
+        }
+    }
+    assert_eq!(folder.seawall(&["replay", "wrong", "--seed", "0"]).code, Some(1));
+}
+
+#[test]
+fn an_expected_violation_that_does_not_happen_is_a_failure() {
+    let folder = Folder::new("expected");
+    let line = "product = \"pass\"\n\"with FB-12\" = \"violates system-settles\"";
+    folder.put("scenarios/calm.toml", LUNCH.replace("product = \"pass\"", line));
+    let said = folder.seawall(&["run", "calm", "--flaw", "FB-12"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+}
+
+#[test]
+fn what_must_happen_and_does_not_is_inconclusive() {
+    let folder = Folder::new("inconclusive");
+    let line = r#"must-happen = [{ what = "conflict", at-least = 1, each-seed = true }]"#;
+    folder.put("scenarios/quiet.toml", expecting(line));
+    for command in ["run", "sweep"] {
+        let said = folder.seawall(&[command, "quiet", "--seeds", "2"]);
+        assert_eq!(said.code, Some(3), "{said:?}");
+    }
+}
+
+#[test]
+fn a_shrink_without_time_keeps_the_plan_as_it_is_and_is_inconclusive() {
+    let folder = Folder::new("hasty");
+    folder.put("scenarios/wrong.toml", wrong());
+    folder.seawall(&["run", "wrong", "--seeds", "1"]);
+    let capsules = fs::read_dir(folder.0.join(".seawall/capsules")).expect("one is kept");
+    let names = capsules.map(|file| file.expect("it can be read").file_name());
+    let names = names.map(|name| name.into_string().expect("it is ASCII"));
+    let capsule = names.into_iter().find(|name| name.ends_with(".toml")).expect("one is kept");
+    let capsule = capsule.trim_end_matches(".toml");
+    let said = folder.seawall(&["shrink", capsule, "--budget", "1ns", "-o", "small.toml"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert_eq!(folder.seawall(&["replay", "small.toml"]).code, Some(1));
+    let said = folder.seawall(&["shrink", capsule, "-o", "small.toml"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn nothing_selected_is_said_and_has_its_own_code() {
+    let folder = Folder::with_scenario("nothing");
+    let tagged = folder.seawall(&["sweep", "--tag", "nightly"]);
+    assert_eq!(tagged.code, Some(4), "{tagged:?}");
+    assert!(tagged.err.contains("no scenario has the tag `nightly`"), "{}", tagged.err);
+    folder.put("none/notes.txt", "no scenario");
+    assert_eq!(folder.seawall(&["run", "none"]).code, Some(4));
+}
+
+/// Two pipes stand where the doctor looks for files, so that each process can be given another
+/// text. One pipe would not do: only once a process has opened the second is it done with the first.
+#[cfg(unix)]
+#[test]
+fn two_processes_that_disagree_are_not_deterministic() {
+    let folder = Folder::new("disagree");
+    let pipes = ["one.toml", "two.toml"].map(|name| folder.0.join(name));
+    let made = Command::new("mkfifo").args(&pipes).status();
+    assert!(made.expect("there is a command to make pipes").success());
+    let texts = [LUNCH.to_owned(), LUNCH.to_owned(), LUNCH.replace("350", "351")];
+    std::thread::spawn(move || {
+        for text in texts {
+            for pipe in &pipes {
+                fs::write(pipe, &text).expect("somebody reads");
+            }
+        }
+    });
+    let said = folder.seawall(&["doctor", "."]);
+    assert_eq!(said.code, Some(5), "{said:?}");
+    assert!(said.out.contains("two processes disagree"), "{}", said.out);
+}
+
+#[test]
+fn a_reader_that_has_left_is_not_an_error() {
+    let folder = Folder::with_scenario("pipe");
+    let commands: [&[&str]; 4] = [
+        &["scenario", "list"],
+        &["sweep", "lunch", "--seeds", "2"],
+        &["replay", "lunch", "--seed", "0"],
+        &["--help"],
+    ];
+    for arguments in commands {
+        let mut command = folder.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let said = Said::from(child.wait_with_output().expect("the command ends"));
+        assert_eq!(said.code, Some(0), "{arguments:?}: {said:?}");
+        assert!(!said.err.contains("error"), "{arguments:?}: {said:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_cannot_be_written_are_an_error() {
+    let folder = Folder::with_scenario("full");
+    let commands: [&[&str]; 4] = [
+        &["scenario", "list"],
+        &["run", "lunch", "--seeds", "1"],
+        &["replay", "lunch", "--seed", "0"],
+        &["--help"],
+    ];
+    for arguments in commands {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let output = folder.command(arguments).stdout(full).output();
+        let said = Said::from(output.expect("the command starts"));
+        assert_eq!(said.code, Some(70), "{arguments:?}: {said:?}");
+    }
+}
+
+/// Starts it, sends a signal once it listens to signals, and waits for its end.
+#[cfg(unix)]
+fn interrupted(folder: &Folder, signal: &str, arguments: &[&str]) -> Said {
+    let mut command = folder.command(arguments);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    // The first line of progress comes once signals are listened to.
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
+    said.read_line(&mut String::new()).expect("it says that it begins");
+    let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(kill.expect("there is a command to send signals").success());
+    Said::from(child.wait_with_output().expect("the command ends"))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_sweep_and_keeps_what_is_done() {
+    let folder = Folder::with_scenario("interrupt");
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let said = interrupted(&folder, signal, &["sweep", "lunch", "--for", "10m"]);
+        assert_eq!(said.code, Some(code), "{said:?}");
+        assert!(said.out.contains("stopped: interrupted"), "{}", said.out);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_zoo_that_is_interrupted_replaces_no_matrix() {
+    let folder = Folder::with_scenario("zoo");
+    folder.put("zoo.md", "the whole matrix");
+    let zoo = ["zoo", "--scenario", "lunch", "--seeds", "1_000_000", "--write", "zoo.md"];
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        assert_eq!(interrupted(&folder, signal, &zoo).code, Some(code));
+    }
+    let there = fs::read_to_string(folder.0.join("zoo.md")).expect("it is still there");
+    assert_eq!(there, "the whole matrix");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_a_file_is_replaced_by_a_file() {
+    let folder = Folder::with_scenario("device");
+    let made = Command::new("mkfifo").arg(folder.0.join("pipe")).status();
+    assert!(made.expect("there is a command to make pipes").success());
+    for place in ["pipe", "scenarios"] {
+        let said = folder.seawall(&["zoo", "FB-12", "--scenario", "lunch", "--write", place]);
+        said.is_wrong_usage(&format!("{place} is not a file"));
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_whoever_insists() {
+    let folder = Folder::with_scenario("colour");
+    let is_colourful = |arguments: &[&str], name: &str| {
+        let mut command = folder.command(arguments);
+        let output = command.env_remove("NO_COLOR").env(name, "1").output();
+        Said::from(output.expect("the command starts")).out.contains('\u{1b}')
+    };
+    let replay = ["replay", "lunch", "--seed", "0"];
+    assert!(!is_colourful(&replay, "NO_COLOR"));
+    assert!(is_colourful(&replay, "CLICOLOR_FORCE"));
+    assert!(is_colourful(&[&replay[..], &["--color", "always"]].concat(), "NO_COLOR"));
+    assert!(!is_colourful(&[&replay[..], &["--color", "never"]].concat(), "CLICOLOR_FORCE"));
+}
