@@ -1,13 +1,11 @@
-//! INV-11 `server-is-linearizable` and INV-26 `caches-are-coherent`: the log of a space is the one
-//! order in which everything happened, and it agrees with what people saw.
+//! INV-11 `server-is-linearizable` and INV-26 `caches-are-coherent`: the log of a space has every
+//! number once, and its order agrees with what people saw.
 //!
-//! The log has every number once and in order. What was acknowledged stands before all that was
-//! asked for later. A reading shows the account as it was after some commit: none that came only
-//! after its answer, and none older than what had been acknowledged, or shown to anybody, before it
-//! was asked for. One sweep in the order of time finds out, since the log leaves no choice; each
-//! reading is given the earliest commit that it can have seen.
-//!
-//! That a reading lacks what was acknowledged is a matter of caches; all else of the order.
+//! What was acknowledged stands before all that was asked for later. A reading shows the account as
+//! it was after some commit: none that came only after its answer, and none older than what had been
+//! acknowledged (INV-26), or shown to anybody, before it was asked for. One sweep in the order of
+//! time finds out, since the log leaves no choice: each reading is given the earliest commit that it
+//! can have seen.
 //!
 //! Sources: Herlihy and Wing, *Linearizability*, 1990.
 
