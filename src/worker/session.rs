@@ -9,6 +9,7 @@ use crate::flaw::Flaw;
 use crate::log::{Doc, Draft, Key, Receipt, Session, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
+use crate::time::Span;
 
 /// Grants the session, unless another owner has it. Asked again by the same life, it is the same
 /// session: the first answer may have been lost.
@@ -31,7 +32,9 @@ pub(super) fn open(
         }
         Some(held) if rules.wall < held.until || stuck => {
             draft.reach(Point::SessionBusy);
-            return Err(Refusal::Busy(held.until - rules.wall));
+            // Its owner ends it sooner as a rule.
+            let longest = rules.session.0 / 4 + 1;
+            return Err(Refusal::Busy(Span((held.until - rules.wall).0.min(longest))));
         }
         Some(_) => {
             draft.reach(Point::SessionTaken);
