@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
-use crate::id::{ReplicaId, UserId};
-use crate::message::{AccountField, Client, DeviceKey, Fence, Reply};
+use crate::id::{AccountField, ReplicaId, UserId};
+use crate::message::{Client, DeviceKey, Fence, Reply};
 use crate::point::Point;
 use crate::record::Payload;
 use crate::time::Time;

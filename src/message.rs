@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ReplicaId, UserId};
+use crate::id::{AccountField, ReplicaId, UserId};
 use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
 use crate::time::{Span, Time};
@@ -28,34 +28,6 @@ pub struct Client {
 /// The number of the commit that granted a lease. A newer grant has a larger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence(pub u64);
-
-/// A field of a user's account: data of the server, not encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum AccountField {
-    /// Where letters go.
-    Email,
-    /// Where calls go.
-    Phone,
-    /// What people are called.
-    Name,
-    /// A few words, or many.
-    About,
-}
-
-impl AccountField {
-    /// Every field, in order.
-    pub const ALL: [Self; 4] = [Self::Email, Self::Phone, Self::Name, Self::About];
-
-    /// The name people write.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Phone => "phone",
-            Self::Name => "name",
-            Self::About => "about",
-        }
-    }
-}
 
 /// What is done under a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use engine::device::Timing;
 use engine::flaw::{Flaw, Flaws};
-use engine::id::{DeviceId, OpId, Remote, ReplicaId, Token, UserId};
+use engine::id::{AccountField, DeviceId, OpId, Remote, ReplicaId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, EntryId, Key, Op};
-use engine::message::{AccountField, Client, Reply};
+use engine::message::{Client, Reply};
 use engine::record::{Payload, Value};
 use engine::time::{Span, Time};
 use engine::worker;

@@ -1,8 +1,9 @@
 //! The account of a user: fields that any worker patches. What a field was stays visible.
 
 use crate::flaw::{Flaw, Flaws};
+use crate::id::AccountField;
 use crate::log::{Doc, Draft, Key};
-use crate::message::{self, AccountField, Refusal, Reply, Versions};
+use crate::message::{self, Refusal, Reply, Versions};
 use crate::record::Payload;
 
 /// Sets fields; the others are not touched, so two patches of different fields cannot collide.

@@ -7,8 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{DeviceId, Token, UserId};
-use engine::message::AccountField;
+use engine::id::{AccountField, DeviceId, Token, UserId};
 
 use super::Invariant::{
     NoLostWrites, NoPhantomValues, OutcomesAreHonest, ReadsNeverGoBack, UsersAreIsolated,
@@ -237,8 +236,8 @@ fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use engine::device::Reason;
+    use engine::id::AccountField::{Email, Phone};
     use engine::id::UserId;
-    use engine::message::AccountField::{Email, Phone};
     use engine::record::Value;
 
     use super::super::Invariant;

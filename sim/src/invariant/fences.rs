@@ -48,7 +48,7 @@ fn judge_space(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) 
 
 #[cfg(test)]
 pub(super) mod tests {
-    use engine::message::AccountField::Email;
+    use engine::id::AccountField::Email;
 
     use super::super::case::{Case, PHONE, TABLET};
 

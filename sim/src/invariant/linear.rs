@@ -2,17 +2,15 @@
 //! number once, and its order agrees with what people saw.
 //!
 //! What was acknowledged stands before all that was asked for later. A reading shows the account as
-//! it was after some commit: none that came only after its answer, and none older than what had been
-//! acknowledged (INV-26), or shown to anybody, before it was asked for. One sweep in the order of
-//! time finds out, since the log leaves no choice: each reading is given the earliest commit that it
-//! can have seen.
+//! it was after some commit: none after its answer, and none older than what had been acknowledged
+//! (INV-26), or shown to anybody, before it was asked for. The log leaves no choice: one sweep in the
+//! order of time gives each reading the earliest commit that it can have seen.
 //!
-//! Sources: Herlihy and Wing, *Linearizability*, 1990.
+//! Source: Herlihy and Wing, *Linearizability*, 1990.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{Token, UserId};
-use engine::message::AccountField;
+use engine::id::{AccountField, Token, UserId};
 
 use super::Invariant::{CachesAreCoherent, ServerIsLinearizable};
 use super::evidence::Evidence;
@@ -221,8 +219,8 @@ impl Line {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use engine::id::AccountField::{Email, Phone};
     use engine::id::UserId;
-    use engine::message::AccountField::{Email, Phone};
 
     use super::super::case::{Case, PHONE, TABLET};
     use crate::history::{Answered, Done};

@@ -62,7 +62,7 @@ fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use engine::message::AccountField::{Email, Phone};
+    use engine::id::AccountField::{Email, Phone};
 
     use super::super::case::{Case, PHONE, TABLET};
     use crate::history::{Answered, Done};

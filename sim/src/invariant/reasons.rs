@@ -6,8 +6,7 @@
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
 use engine::device::Reason;
-use engine::id::{DeviceId, FieldId, RecordId, VaultId};
-use engine::message::AccountField;
+use engine::id::{AccountField, DeviceId, FieldId, RecordId, VaultId};
 use engine::record::Value;
 use engine::schema::{self, Holds};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::id::{DeviceId, OpId, ReplicaId, Token, UserId};
+use engine::id::{AccountField, DeviceId, OpId, ReplicaId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Session};
-use engine::message::{AccountField, Client, DeviceKey, Fence, Refusal, Reply};
+use engine::message::{Client, DeviceKey, Fence, Refusal, Reply};
 use engine::record::{Payload, Value};
 use engine::remote::CallId;
 use engine::time::{Span, Time};

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::{DeviceId, OpId, Token, UserId};
+use engine::id::{AccountField, DeviceId, OpId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, Key, Op, Session};
-use engine::message::{AccountField, Client, DeviceKey};
+use engine::message::{Client, DeviceKey};
 use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;

@@ -1,6 +1,6 @@
 //! The same at the sync server.
 
-use engine::message::AccountField::{Email, Phone};
+use engine::id::AccountField::{Email, Phone};
 use engine::message::Refusal;
 use engine::time::Span;
 

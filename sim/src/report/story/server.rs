@@ -1,9 +1,8 @@
 //! What is told of the sync server: errands, commits of its logs, its troubles, and what became of
 //! a write of an account.
 
-use engine::id::{Token, UserId};
+use engine::id::{AccountField, Token, UserId};
 use engine::log::{Doc, Entry as Commit, Key, Op};
-use engine::message::AccountField;
 
 use super::{Scene, words};
 use crate::history::{Answered, Asked, Done, Entry, Fact, ServerTrouble};

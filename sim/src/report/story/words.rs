@@ -1,8 +1,7 @@
 //! The words for values, fields, moments and refusals, as every report uses them.
 
 use engine::device::Presence;
-use engine::id::{FieldId, RecordId, Token};
-use engine::message::AccountField;
+use engine::id::{AccountField, FieldId, RecordId, Token};
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::schema;

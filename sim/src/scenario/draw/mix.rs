@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{DeviceId, FieldId, Kind, RecordId, UserId};
-use engine::message::AccountField;
+use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, UserId};
 use engine::record::Value;
 use engine::schema::{Field, Holds, fields};
 use engine::time::Time;

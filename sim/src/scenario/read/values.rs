@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
-use engine::message::AccountField;
+use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::schema::{Holds, fields};
 use toml::de::DeValue;
