@@ -14,14 +14,10 @@ use engine::id::{AccountField, DeviceId, OpId, Remote, ReplicaId, Token, UserId}
 use engine::log::{Doc, Entry as Commit, EntryId, Key, Op};
 use engine::message::{Client, Reply};
 use engine::record::{Payload, Value};
-use engine::time::{Span, Time};
-use engine::worker;
+use engine::time::Time;
 use sim::history::{Account, Answered, Asked, Done, Entry, Fact};
 use sim::invariant::{Brief, Invariant, judge};
-use sim::plan::{
-    Act, Chance, Deed, Errand, Node, Plan, ServerPlan, SpanRange, Step, VolumePlan, When, WorkerId,
-    WorkerPlan,
-};
+use sim::plan::{Errand, Node, ServerPlan, WorkerId};
 use sim::random::{Stream, stream};
 use sim::run::run;
 use sim::scenario::{Scenario, draw, read};
@@ -301,7 +297,7 @@ fn brief(devices: Vec<UserId>, server: Option<ServerPlan>, timing: Timing) -> Br
 #[test]
 fn the_fast_judge_and_the_search_agree_about_small_histories() {
     let (mut good, mut bad) = (0, 0);
-    let plan = served(&everyday(), 0, Flaws::NONE);
+    let plan = draw(&everyday(), 0, Flaws::NONE);
     let devices = vec![UserId(0); DEVICES.into()];
     let brief = brief(devices, plan.server, plan.timing);
     for seed in 0..2_000 {
@@ -319,52 +315,13 @@ fn everyday() -> Scenario {
     read("everyday", path, &text).expect("it is checked elsewhere").0
 }
 
-/// An everyday plan with a sync server, and with errands.
-fn served(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
-    let mut plan = draw(scenario, seed, flaws);
-    let mut random = stream(seed, "errands");
-    let worker =
-        |n: u16| WorkerPlan { name: format!("worker-{n}"), clock_offset_ms: 0, clock_drift_ppm: 0 };
-    plan.server = Some(ServerPlan {
-        workers: (0..4).map(worker).collect(),
-        timing: worker::Timing {
-            session: Span(8_000),
-            timeout: Span(1_000),
-            retry_base: Span(100),
-            retry_cap: Span(2_000),
-            queue: 64,
-            snapshot_every: 8,
-        },
-        volume: VolumePlan {
-            delay: SpanRange { low: Span(1), high: Span(40) },
-            failure: Chance(10_000),
-            reply_loss: Chance(20_000),
-            list_lag: Span(500),
-        },
-    });
-    let devices = plan.devices.len() as u64;
-    for _ in 0..60 {
-        let at = Time(random.below(plan.storm.0));
-        let device = DeviceId(random.below(devices) as u16);
-        let field = *random.pick(&[AccountField::Email, AccountField::Phone]);
-        let errand = if random.chance(500_000) {
-            Errand::ReadAccount
-        } else {
-            Errand::Patch(vec![(field, text())])
-        };
-        let act = Act::User(device, Deed::Errand(errand));
-        plan.steps.push(Step { when: When::At(at), act });
-    }
-    plan
-}
-
 #[test]
 fn the_fast_judge_and_the_search_agree_about_the_product_and_its_stale_reads() {
     let scenario = everyday();
     for (flaws, expected) in [(Flaws::NONE, 0), (Flaws::only(Flaw::Fb15), 1)] {
         let mut bad = 0;
         for seed in 0..24 {
-            let plan = served(&scenario, seed, flaws);
+            let plan = draw(&scenario, seed, flaws);
             let history = run(&plan).history;
             let devices = plan.devices.iter().map(|device| device.user).collect();
             let brief = brief(devices, plan.server, plan.timing);
