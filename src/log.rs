@@ -154,6 +154,11 @@ impl<'s> Draft<'s> {
         Self { state, changed, puts, ops: Vec::new(), points: Vec::new() }
     }
 
+    /// What it is made on top of.
+    pub(crate) fn state(&self) -> &'s State {
+        self.state
+    }
+
     /// The number that this commit will have.
     pub(crate) fn seq(&self) -> u64 {
         self.state.seq + 1

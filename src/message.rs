@@ -25,7 +25,8 @@ pub struct Client {
     pub life: u32,
 }
 
-/// The number of the commit that granted a lease. A newer grant has a larger one.
+/// The number of the commit that granted a lease. A newer grant has a larger one, but for two lives
+/// of one replica that meet in one commit; whoever compares fences compares clients too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence(pub u64);
 

@@ -2,7 +2,7 @@
 
 use crate::flaw::{Flaw, Flaws};
 use crate::id::AccountField;
-use crate::log::{Doc, Draft, Key};
+use crate::log::{Doc, Draft, Key, State};
 use crate::message::{self, Refusal, Reply, Versions};
 use crate::record::Payload;
 
@@ -11,6 +11,7 @@ pub(super) fn patch(
     draft: &mut Draft<'_>,
     fields: &[(AccountField, Payload)],
     flaws: Flaws,
+    seen: Option<&State>,
 ) -> Result<Reply, Refusal> {
     let twice = |at: usize| fields[..at].iter().any(|(field, _)| *field == fields[at].0);
     if fields.is_empty()
@@ -19,9 +20,11 @@ pub(super) fn patch(
     {
         return Err(Refusal::Invalid);
     }
-    let whole = [Flaw::I42Rmw, Flaw::I42RetryStale, Flaw::I42WorkerCache];
-    if whole.into_iter().any(|flaw| flaws.has(flaw)) {
-        rewrite_all(draft);
+    if let Some(seen) = seen.filter(|_| flaws.has(Flaw::I42Rmw)) {
+        rewrite_all(draft, |key| seen.get(key).cloned());
+    } else if flaws.has(Flaw::I42RetryStale) || flaws.has(Flaw::I42WorkerCache) {
+        let state = draft.state();
+        rewrite_all(draft, |key| state.get(key).cloned());
     }
     for (field, payload) in fields {
         let version = match draft.get(Key::Account(*field)).cloned() {
@@ -36,11 +39,11 @@ pub(super) fn patch(
     Ok(Reply::Patched)
 }
 
-/// The flaws I42-RMW, I42-RETRY-STALE and I42-WORKER-CACHE write the record back whole, as it was read.
-fn rewrite_all(draft: &mut Draft<'_>) {
+/// Flaws write the record back whole, as it was read.
+fn rewrite_all(draft: &mut Draft<'_>, read: impl Fn(Key) -> Option<Doc>) {
     for field in AccountField::ALL {
-        let read = draft.get(Key::Account(field)).cloned();
-        draft.put(Key::Account(field), read);
+        let key = Key::Account(field);
+        draft.put(key, read(key));
     }
 }
 

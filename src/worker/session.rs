@@ -63,9 +63,19 @@ pub(super) fn close(
 }
 
 /// Tells whose the session is.
-pub(super) fn status(draft: &Draft<'_>, request: &Request, rules: Rules) -> (Reply, u64) {
+pub(super) fn status(
+    draft: &Draft<'_>,
+    request: &Request,
+    rules: Rules,
+    seen: Option<&State>,
+) -> Result<(Reply, u64), Refusal> {
     let held = held(draft, key_of(request, rules));
-    (Reply::Status(held.map(|held| (held.client.replica, held.until))), draft.seen())
+    if let Some(seen) = seen.filter(|_| rules.flaws.has(Flaw::CvStateTorn))
+        && fence(seen, request.device) != held.map(|held| held.fence)
+    {
+        return Err(Refusal::Internal);
+    }
+    Ok((Reply::Status(held.map(|held| (held.client.replica, held.until))), draft.seen()))
 }
 
 /// Is this still the asker's session? Not a question of time.
@@ -113,7 +123,7 @@ pub(super) fn once(
 }
 
 /// The session of a device, as a state has it.
-pub(super) fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
+fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
     match state.get(Key::Session(device)) {
         Some(Doc::Session(session)) => Some(session.fence),
         Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,

@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Output, Rules, Ticket, Worker, decide, session};
+use super::{Output, Rules, Ticket, Worker, decide};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
 use crate::log::{self, Draft, Entry, EntryId, Key, State};
-use crate::message::{self, Command, Fence, Refusal, Request, Response};
+use crate::message::{Command, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume::{self, CallId, Reply};
@@ -32,8 +32,8 @@ pub(super) struct Space {
     snapshots: VecDeque<u64>,
     /// A decision that is not taken anew after a lost race (flaws).
     stale: Option<Round>,
-    /// Half of an answer, from before the other half (the flaw CV-STATE-TORN).
-    torn: BTreeMap<Ticket, Option<Fence>>,
+    /// What was known when a request arrived (flaws).
+    seen: BTreeMap<Ticket, State>,
 }
 
 /// So many snapshots are kept: a list may be late, and name one that was removed.
@@ -80,7 +80,7 @@ impl Space {
             failures: 0,
             snapshots: VecDeque::new(),
             stale: None,
-            torn: BTreeMap::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -89,8 +89,8 @@ impl Space {
     }
 
     pub(super) fn enqueue(&mut self, ticket: Ticket, request: Request, flaws: Flaws) {
-        if flaws.has(Flaw::CvStateTorn) && request.command == Command::Status {
-            self.torn.insert(ticket, session::fence(&self.state, request.device));
+        if flaws.has(Flaw::CvStateTorn) || flaws.has(Flaw::I42Rmw) {
+            self.seen.insert(ticket, self.state.clone());
         }
         self.queue.push_back((ticket, request));
     }
@@ -104,8 +104,7 @@ impl Space {
     fn lose_race(&mut self, round: Round, flaws: Flaws) {
         self.phase = Phase::Following(None);
         let opens = |(_, request): &(Ticket, Request)| matches!(request.command, Command::Open);
-        if flaws.has(Flaw::I42Rmw)
-            || flaws.has(Flaw::I42RetryStale)
+        if flaws.has(Flaw::I42RetryStale)
             || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)
         {
             self.stale = Some(round);
@@ -122,13 +121,7 @@ impl Space {
         }
         let mut draft = Draft::new(&self.state);
         let answers = self.queue.iter().map(|(ticket, request)| {
-            let torn = self.torn.get(ticket);
-            let (reply, seq) = match torn {
-                Some(first) if *first != session::fence(&self.state, request.device) => {
-                    (message::Reply::Refused(Refusal::Internal), self.state.seq)
-                }
-                Some(_) | None => decide(&mut draft, request, rules),
-            };
+            let (reply, seq) = decide(&mut draft, request, rules, self.seen.get(ticket));
             (*ticket, Response { id: request.id, attempt: request.attempt, seq, reply })
         });
         let answers: Vec<_> = answers.collect();
@@ -327,7 +320,7 @@ impl Worker {
         round.points.into_iter().for_each(|point| self.reach(point));
         for (ticket, response) in round.answers {
             if let Some(space) = self.spaces.get_mut(&id) {
-                space.torn.remove(&ticket);
+                space.seen.remove(&ticket);
             }
             self.outputs.push_back(Output::Answer(ticket, response));
         }
