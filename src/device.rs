@@ -16,6 +16,7 @@ mod lane;
 mod login;
 mod pull;
 mod push;
+mod server;
 mod store;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,11 +27,13 @@ pub use self::ask::{Answer, Ask, FieldReading, Presence, Reading, Reason, Status
 use self::keys::Rotation;
 use self::lane::Lane;
 use self::login::Login;
+use self::server::Server;
 use self::store::{Meta, Mirror, Session, Store};
 use crate::Bytes;
 use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{DeviceId, OpId, RecordId, Remote, ReplicaId, UserId};
+use crate::message::{Request, Response};
 use crate::point::Point;
 use crate::record::Encoded;
 use crate::remote::{Call, Credential, Cursor, Return, Tag};
@@ -51,6 +54,8 @@ pub struct Boot {
     pub entropy: [u8; 32],
     /// Which remotes there are.
     pub remotes: Vec<Remote>,
+    /// Is there a sync server?
+    pub server: bool,
     /// How patient it is.
     pub timing: Timing,
     /// Known bugs that are switched on.
@@ -140,6 +145,8 @@ pub enum Input {
         /// Its answer.
         answer: Return,
     },
+    /// The sync server answers.
+    Responded(Response),
     /// A remote has something new, perhaps.
     Hint(Remote),
     /// A key of the user's keychain arrives.
@@ -161,6 +168,8 @@ pub enum Output {
     Persist(Batch),
     /// Asks a remote.
     Send(Remote, Call),
+    /// Asks the sync server, whichever worker.
+    Request(Request),
     /// Answers the user.
     Answer(OpId, Answer),
     /// Hands a new key to the user's keychain, which shares it with the user's other devices.
@@ -179,6 +188,7 @@ pub struct Device {
     registry: Registry,
     entropy: Entropy,
     lanes: Vec<Lane>,
+    server: Server,
     next_call: u32,
     credential: Option<Credential>,
     /// When to ask the sign-in service again, while it has been asked.
@@ -208,11 +218,14 @@ impl Device {
             next_n: 1,
             hlc: Hlc::default(),
             session: None,
+            device: boot.install,
+            life: 0,
         };
         let store = Store::load(&snapshot, fresh, boot.memo.clone());
         let mut device = Self {
             registry: Registry::new(boot.flaws),
             lanes: boot.remotes.iter().map(|remote| Lane::new(*remote)).collect(),
+            server: Server::default(),
             store,
             entropy,
             next_call: 0,
@@ -239,6 +252,7 @@ impl Device {
         match input {
             Input::User { op, ask } => self.handle_ask(now, op, ask),
             Input::Returned { from, answer } => self.handle_return(now, from, answer),
+            Input::Responded(response) => self.handle_response(now, response),
             Input::Hint(remote) => self.handle_hint(now, remote),
             Input::KeyArrived(name, key) => self.handle_key(now, name, key),
             Input::KeyStored(name) => self.handle_key_stored(now, name),
@@ -260,7 +274,8 @@ impl Device {
         let lanes = self.lanes.iter().filter_map(|lane| self.lane_wakeup(lane));
         let login = self.login.as_ref().map(|login| (login.patience_ends, "login patience"));
         let credential = self.credential_asked.map(|at| (at, "credential"));
-        lanes.chain(login).chain(credential).min()
+        let server = self.server.wakeup();
+        lanes.chain(login).chain(credential).chain(server).min()
     }
 
     /// How things stand.
@@ -299,6 +314,11 @@ impl Device {
         self.lanes.iter().find(|lane| lane.remote == remote)?.listed_at
     }
 
+    /// Is nothing going on between it and the sync server?
+    pub fn is_done_with_server(&self) -> bool {
+        self.server.is_idle()
+    }
+
     /// Is somebody signed in?
     pub fn signed_in(&self) -> bool {
         self.store.session().is_some()
@@ -328,6 +348,7 @@ impl Device {
         }
         let held = self.holds_back;
         self.lanes.iter_mut().for_each(|lane| lane.settle_deadline(held));
+        self.server.settle_deadline(held);
         self.outputs.extend(self.following.drain(..));
     }
 
@@ -366,6 +387,8 @@ pub fn prepared(
         next_n: 1,
         hlc: Hlc::default(),
         session: None,
+        device: install,
+        life: 0,
     };
     let mut store = Store::load(&Snapshot::new(), meta, None);
     store.change_meta(|meta| meta.session = Some(session));

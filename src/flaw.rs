@@ -11,7 +11,7 @@ use crate::time::Hlc;
 
 /// A set of flaws, carried in a device's [`Boot`](crate::device::Boot).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Flaws(u64);
+pub struct Flaws(u128);
 
 impl Flaws {
     /// None: the product.
@@ -19,19 +19,19 @@ impl Flaws {
 
     /// This one and no other.
     pub const fn only(flaw: Flaw) -> Self {
-        Self(1 << flaw as u64)
+        Self(1 << flaw as u128)
     }
 
     /// These and `flaw`.
     #[must_use]
     pub const fn with(self, flaw: Flaw) -> Self {
-        Self(self.0 | 1 << flaw as u64)
+        Self(self.0 | 1 << flaw as u128)
     }
 
     /// Is this flaw switched on?
     #[cfg(feature = "flaws")]
     pub const fn has(self, flaw: Flaw) -> bool {
-        self.0 & (1 << flaw as u64) != 0
+        self.0 & (1 << flaw as u128) != 0
     }
 
     /// Is this flaw switched on? Never, in a build without the feature `flaws`.
@@ -42,7 +42,7 @@ impl Flaws {
 
     /// Those that are on.
     pub fn iter(self) -> impl Iterator<Item = Flaw> {
-        Flaw::ALL.iter().copied().filter(move |flaw| self.0 & (1 << *flaw as u64) != 0)
+        Flaw::ALL.iter().copied().filter(move |flaw| self.0 & (1 << *flaw as u128) != 0)
     }
 }
 
@@ -136,6 +136,42 @@ flaws! {
     FixedRetry = "FIXED-RETRY", "CloudVault escalation",
         "Every failure is retried after exactly thirty seconds.",
         "a remote that fails more than once";
+    CvSessionStuck = "CV-SESSION-STUCK", "CloudVault escalation",
+        "A session is removed only where a sync ends well; nobody takes it over.",
+        "a crash in the middle of a sync";
+    CvSessionSelf = "CV-SESSION-SELF", "CloudVault escalation",
+        "Starting again after a lost answer is refused because of the asker's own session.",
+        "an answer lost after the session was granted";
+    CvSessionDouble = "CV-SESSION-DOUBLE", "CloudVault escalation",
+        "Whether there is a session is looked up first and written afterwards; nothing compares fences.",
+        "two starts of one device's session at once";
+    CvSessionPerUser = "CV-SESSION-PER-USER", "CloudVault escalation",
+        "One session for all devices of a user.",
+        "two devices of one user at once";
+    CvStateTorn = "CV-STATE-TORN", "CloudVault escalation",
+        "The status of a session is read in two steps; when they differ it is an internal error.",
+        "a question for the status while a session begins or ends";
+    CvNilmapPending = "CV-NILMAP-PENDING", "CloudVault escalation",
+        "The list of pending changes does not exist until the second change of a session; the first is dropped.",
+        "any change in a fresh session";
+    CvChangeDropBusy = "CV-CHANGE-DROP-BUSY", "CloudVault escalation",
+        "When the server is busy, the changes of that round are cleared.",
+        "a busy server";
+    I42Rmw = "I42-RMW", "Issue #42",
+        "A worker reads the account, sets a field and writes the account back.",
+        "two workers, different fields";
+    I42RetryStale = "I42-RETRY-STALE", "Issue #42",
+        "When another commit came first, the same computed account is sent again.",
+        "two workers, different fields";
+    I42WorkerCache = "I42-WORKER-CACHE", "Issue #42",
+        "A worker serves and changes its own cached copy of the account.",
+        "requests of one user at several workers";
+    I42TailRace = "I42-TAIL-RACE", "Issue #42",
+        "A commit of unclear outcome whose number is taken counts as done.",
+        "an answer of the volume lost while another worker commits";
+    ForgedId = "FORGED-ID", "field",
+        "The user is taken from the body of the request.",
+        "an intruder";
     RlsOff = "RLS-OFF", "field",
         "The vault of a row is not compared with the device's own.",
         "row-level security switched off at the remote";
@@ -151,6 +187,9 @@ flaws! {
     Fb04 = "FB-04", "field",
         "A batch that failed in part is booked as accepted whole.",
         "a bad row in a batch";
+    Fb05 = "FB-05", "field",
+        "Every try of a request is a new request.",
+        "an answer lost after the effect";
     Fb06 = "FB-06", "field",
         "When a token expires the local copy is cleared, unsent edits included.",
         "an expired token while there are unsent edits";
@@ -166,6 +205,9 @@ flaws! {
     Fb13 = "FB-13", "field",
         "The cursor is committed before the rows of its page.",
         "a crash between the two";
+    Fb15 = "FB-15", "field",
+        "A worker answers reads from what it happens to know.",
+        "a read at another worker than the write before it";
     Fb18 = "FB-18", "field",
         "An acknowledgement marks whatever is there as sent.",
         "an edit during a save";

@@ -5,12 +5,15 @@
 //! fall between two outputs, and the same inputs always give the same outputs.
 //!
 //! Read in this order: [`record`] (the only merge), [`view`] (what a user sees of it), [`seal`]
-//! (what leaves the device), [`remote`] (whom it is left with), [`device`] (the machine).
+//! (what leaves the device), [`remote`] (whom it is left with), [`device`] (the machine); then, for
+//! the sync server, [`log`] (its only commit), [`message`] (what it is asked), [`worker`].
 
 pub mod device;
 pub mod entropy;
 pub mod flaw;
 pub mod id;
+pub mod log;
+pub mod message;
 pub mod point;
 pub mod record;
 pub mod remote;
@@ -18,6 +21,8 @@ pub mod schema;
 pub mod seal;
 pub mod time;
 pub mod view;
+pub mod volume;
+pub mod worker;
 
 /// Immutable bytes, shared between a store, the wire and a remote without copying.
 pub type Bytes = std::sync::Arc<[u8]>;

@@ -91,4 +91,26 @@ points! {
     EditBeatDelete = "edit beat delete",
     /// A record was written anew by someone who saw it deleted.
     Recreated = "deleted record written anew",
+    /// Two workers raced for one number of a log.
+    CommitRaced = "two workers raced for a commit",
+    /// Nobody could tell whether a commit had happened.
+    CommitUnclear = "unclear commit looked up",
+    /// It had.
+    CommitWasOwn = "unclear commit had happened",
+    /// Several requests shared a commit.
+    CommitShared = "requests shared a commit",
+    /// A worker wrote a snapshot of a space.
+    SnapshotWritten = "snapshot written",
+    /// A worker had too much to do.
+    Overloaded = "worker overloaded",
+    /// A request for somebody else's space was refused.
+    ForgedSpace = "forged space refused",
+    /// A session was granted while another owner's had not ended.
+    SessionTaken = "session taken over",
+    /// A device was turned away because another owner had its session.
+    SessionBusy = "session busy",
+    /// A device had lost its session.
+    SessionLost = "session lost",
+    /// A request took effect that had been answered before.
+    ReceiptShown = "request answered from its receipt",
 }

@@ -50,6 +50,7 @@ fn calm(nature: u64, devices: u16) -> Plan {
         commit: range(0, 30),
     };
     Plan {
+        server: None,
         scenario: "determinism".into(),
         seed: nature,
         nature,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time of this process so far.
-fn cpu_now() -> Duration {
+pub(crate) fn cpu_now() -> Duration {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     spent.try_into().expect("a process has not spent less than nothing")
 }

@@ -4,6 +4,7 @@
 
 mod exchange;
 mod gauge;
+mod log;
 mod runs;
 
 use std::io::{self, Write};
@@ -27,7 +28,8 @@ fn main() -> io::Result<()> {
             Err(error) => writeln!(out, "{path}: not measured: {error}\n")?,
         }
     }
-    print_exchange(&mut out, &exchange::measure())
+    print_exchange(&mut out, &exchange::measure())?;
+    print_log(&mut out, &log::measure())
 }
 
 fn print_runs(out: &mut impl Write, path: &str, costs: &runs::Costs) -> io::Result<()> {
@@ -69,4 +71,12 @@ fn print_exchange(out: &mut impl Write, costs: &exchange::Costs) -> io::Result<(
         writeln!(out, "  {driver:<10} {micros:>8.2} µs CPU per operation {ratio:>8.2} of madsim")?;
     }
     Ok(())
+}
+
+fn print_log(out: &mut impl Write, costs: &log::Costs) -> io::Result<()> {
+    let speed = f64::from(log::COMMITS) / costs.all.as_secs_f64();
+    let ratio = costs.last.as_secs_f64() / costs.first.as_secs_f64();
+    writeln!(out, "\ncommit log: {} commits by one worker", log::COMMITS)?;
+    writeln!(out, "  commits per CPU-second            {speed:>10.0}")?;
+    writeln!(out, "  the last {} against the first  {ratio:>10.2}", log::PART)
 }

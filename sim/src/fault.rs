@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::id::{DeviceId, Remote, VaultId};
 use engine::time::Span;
 
-use crate::history::{Lost, Trouble};
-use crate::plan::{Fault, Lasting, Node};
+use crate::history::{Lost, ServerTrouble, Trouble};
+use crate::plan::{Fault, Lasting, Node, ServerFault, VolumeFault};
 use crate::post::{Body, Mail};
 use crate::remote::Control;
 
@@ -29,7 +29,11 @@ impl Ongoing {
     pub(crate) fn outlasts_the_storm(&self) -> bool {
         let whole_remote = matches!(
             self.fault,
-            Fault::Outage(..) | Fault::Throttle(..) | Fault::LoseReplies(..) | Fault::DiskFull(..)
+            Fault::Outage(..)
+                | Fault::Throttle(..)
+                | Fault::LoseReplies(..)
+                | Fault::DiskFull(..)
+                | Fault::Server(_)
         );
         lasting(&self.fault) == Some(Lasting::Forever) && !whole_remote
     }
@@ -46,6 +50,18 @@ pub(crate) struct Weather {
     full_disks: BTreeSet<DeviceId>,
     slow_disks: BTreeMap<DeviceId, u16>,
     held_keys: BTreeSet<DeviceId>,
+    /// How the volume fares.
+    pub(crate) volume: VolumeWeather,
+}
+
+/// How a volume fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VolumeWeather {
+    pub(crate) is_out: bool,
+    pub(crate) loses_replies: bool,
+    /// How many times as long a request takes; 0 for once.
+    pub(crate) times: u16,
+    pub(crate) list_lag: Span,
 }
 
 impl Weather {
@@ -91,7 +107,22 @@ impl Weather {
             | Fault::EndZone(..)
             | Fault::DropPolicy(..)
             | Fault::SlowCommits(..)
+            | Fault::Server(
+                ServerFault::Crash(..)
+                | ServerFault::Pause(..)
+                | ServerFault::ClockJump(..)
+                | ServerFault::Intrude(_),
+            )
             | Fault::Intrude(..) => {}
+            Fault::Server(ServerFault::Volume(fault, _)) => {
+                let volume = &mut self.volume;
+                match fault {
+                    VolumeFault::Outage => volume.is_out = true,
+                    VolumeFault::Slow(times) => volume.times = volume.times.max(*times),
+                    VolumeFault::LoseReplies => volume.loses_replies = true,
+                    VolumeFault::LateList(lag) => volume.list_lag = volume.list_lag.max(*lag),
+                }
+            }
         }
     }
 
@@ -102,7 +133,7 @@ impl Weather {
             return Some(Lost::Cut);
         }
         let taken = mail.remote().is_some_and(|remote| match mail.body {
-            Body::Call(_) => false,
+            Body::Call(_) | Body::Request(_) | Body::Response(_) => false,
             Body::Return(_) => self.lose_replies.contains(&remote),
             Body::Hint => self.lose_hints.contains(&remote),
         });
@@ -156,7 +187,8 @@ pub(crate) fn lasting(fault: &Fault) -> Option<Lasting> {
         | Fault::CorruptRow(.., lasting)
         | Fault::RejectRow(.., lasting)
         | Fault::DropPolicy(lasting)
-        | Fault::SlowCommits(_, lasting) => Some(*lasting),
+        | Fault::SlowCommits(_, lasting)
+        | Fault::Server(ServerFault::Volume(_, lasting)) => Some(*lasting),
         Fault::Crash(..)
         | Fault::Pause(..)
         | Fault::Destroy(..)
@@ -167,6 +199,12 @@ pub(crate) fn lasting(fault: &Fault) -> Option<Lasting> {
         | Fault::ExpireCredential(..)
         | Fault::ExpireCursors(..)
         | Fault::EndZone(..)
+        | Fault::Server(
+            ServerFault::Crash(..)
+            | ServerFault::Pause(..)
+            | ServerFault::ClockJump(..)
+            | ServerFault::Intrude(_),
+        )
         | Fault::Intrude(..) => None,
     }
 }
@@ -206,6 +244,7 @@ pub(crate) fn control(fault: &Fault, on: bool) -> Option<(Remote, Control)> {
         | Fault::DiskSlow(..)
         | Fault::HoldKeys(..)
         | Fault::ExpireCredential(..)
+        | Fault::Server(_)
         | Fault::Intrude(..) => return None,
     })
 }
@@ -264,6 +303,22 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
         Fault::DropPolicy(_) => (Node::Remote(Remote::Rows), Trouble::DropPolicy),
         Fault::SlowCommits(..) => (Node::Remote(Remote::Rows), Trouble::SlowCommits),
         Fault::Intrude(remote, user) => (Node::Remote(*remote), Trouble::Intrude(*remote, *user)),
+        Fault::Server(fault) => {
+            let (node, trouble) = match *fault {
+                ServerFault::Crash(worker, _) => {
+                    (Node::Worker(worker), ServerTrouble::Crash(worker))
+                }
+                ServerFault::Pause(worker, _) => {
+                    (Node::Worker(worker), ServerTrouble::Pause(worker))
+                }
+                ServerFault::ClockJump(worker, ms) => {
+                    (Node::Worker(worker), ServerTrouble::ClockJump(worker, ms))
+                }
+                ServerFault::Volume(fault, _) => (Node::Volume, ServerTrouble::Volume(fault)),
+                ServerFault::Intrude(user) => (Node::Intruder, ServerTrouble::Intrude(user)),
+            };
+            (node, Trouble::Server(trouble))
+        }
     }
 }
 
@@ -296,6 +351,16 @@ pub(crate) const fn name(trouble: &Trouble) -> &'static str {
         Trouble::DropPolicy => "drop-policy",
         Trouble::SlowCommits => "slow-commits",
         Trouble::Intrude(..) => "intrude",
+        Trouble::Server(trouble) => match trouble {
+            ServerTrouble::Crash(_) => "crash-worker",
+            ServerTrouble::Pause(_) => "pause-worker",
+            ServerTrouble::ClockJump(..) => "worker-clock-jump",
+            ServerTrouble::Volume(VolumeFault::Outage) => "volume-outage",
+            ServerTrouble::Volume(VolumeFault::Slow(_)) => "slow-volume",
+            ServerTrouble::Volume(VolumeFault::LoseReplies) => "lose-volume-replies",
+            ServerTrouble::Volume(VolumeFault::LateList(_)) => "late-lists",
+            ServerTrouble::Intrude(_) => "intrude-server",
+        },
     }
 }
 

@@ -7,17 +7,21 @@
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
 pub(crate) mod recorder;
+mod server;
 
 use std::sync::Arc;
 
 use engine::device::{Presence, Reason, Status};
 use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::log::Entry as Commit;
+use engine::message::Refusal;
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
-use crate::plan::{Custom, Node, Parcel};
+pub use self::server::{Account, Done, Said, ServerTrouble};
+use crate::plan::{Custom, Errand, Node, Parcel};
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -98,6 +102,15 @@ pub enum Asked {
     RotateKey,
     /// To show a field by a custom strategy from now on.
     Register(Kind, FieldId, Custom),
+    /// Something of the sync server.
+    Errand {
+        /// What.
+        errand: Errand,
+        /// The unique label of this write, if it is one.
+        token: Option<Token>,
+        /// Is it one of the final reads?
+        last: bool,
+    },
     /// To sync.
     Sync,
     /// To tell how things stand.
@@ -135,6 +148,8 @@ pub enum Answered {
     Rotated,
     /// A strategy is registered.
     Registered,
+    /// The sync server did it, or knows.
+    Done(Done),
     /// A sync was asked for.
     Syncing,
     /// How things stand.
@@ -229,6 +244,8 @@ pub enum Refused {
     BatchFailed,
     /// Never acceptable.
     Rejected,
+    /// By the sync server.
+    Server(Refusal),
 }
 
 /// A fact. A closed list: a new one must be decided by every judge and every report.
@@ -281,8 +298,10 @@ pub enum Fact {
         size: u32,
         /// The sealed rows in it.
         rows: Vec<(RecordId, BlobId)>,
-        /// Was the token prefix found in its bytes?
+        /// Was the token prefix found in its bytes? An account is not encrypted and is not looked at.
         plaintext: bool,
+        /// What it says, between a device and a worker.
+        server: Option<Said>,
     },
     /// A message arrived and was handled.
     Delivered {
@@ -360,6 +379,15 @@ pub enum Fact {
     },
     /// A request was refused as a whole.
     Declined(Node, CallId, Refused),
+
+    // What the sync server did (node: the worker).
+    /// An entry of a space's log was created on the volume.
+    Logged {
+        /// Whose space.
+        space: UserId,
+        /// What the worker wrote.
+        entry: Arc<Commit>,
+    },
 
     // What the world did (node: what it was done to).
     /// A fault began.
@@ -452,4 +480,6 @@ pub enum Trouble {
     SlowCommits,
     /// An intruder asked for a user's rows.
     Intrude(Remote, UserId),
+    /// Something befell the sync server.
+    Server(ServerTrouble),
 }

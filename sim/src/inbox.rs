@@ -16,7 +16,7 @@ use engine::remote::{Call, Cursor, Return};
 use engine::seal::{Key, KeyName};
 use engine::time::{Now, Time};
 
-use crate::history::Fact;
+use crate::history::{Fact, Letter};
 use crate::plan::{Deed, Node};
 use crate::post::Mail;
 use crate::remote::{Control, RemoteFact};
@@ -38,6 +38,10 @@ pub(crate) enum Arrival {
     Mail(Mail),
     /// A remote is told what happens to it.
     Control(Control),
+    /// Switches a worker on.
+    StartWorker(Box<engine::worker::Boot>),
+    /// The volume answers a worker.
+    Volume(engine::volume::Return),
 }
 
 /// All that a device needs to start.
@@ -60,6 +64,12 @@ pub(crate) enum Emitted {
     Persist(Batch),
     /// A request for the post.
     Send(Remote, Call),
+    /// A request to the sync server.
+    Request(engine::message::Request),
+    /// A worker asks the volume.
+    Volume(engine::volume::Call),
+    /// A worker answers this life of somebody.
+    Respond(Node, u16, Letter, engine::message::Response),
     /// A key for the keychain.
     StoreKey(KeyName, Key),
     /// A question to the sign-in service.
@@ -87,6 +97,8 @@ pub(crate) struct Standing {
     pub(crate) listed_at: [Option<Time>; 2],
     /// The records with which the device and a remote are not done.
     pub(crate) unfinished: [Vec<(RecordId, Unfinished)>; 2],
+    /// Has it nothing more to do with the sync server?
+    pub(crate) done_with_server: bool,
     /// Requests of the user that should have been answered.
     pub(crate) owed: usize,
 }

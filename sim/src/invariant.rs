@@ -4,21 +4,27 @@
 //! A judge never believes the product: what a write had seen is what its author was shown, and what
 //! a copy contains is what was joined into it.
 
+mod account;
 mod agree;
 mod answers;
 mod converge;
 mod crash;
 mod cursor;
+mod errands;
 mod evidence;
+mod exclusive;
 mod expected;
+mod fences;
 mod findings;
 mod growth;
 mod index;
 mod isolation;
 mod kept;
 mod late;
+mod linear;
 mod login;
 mod lost;
+mod once;
 mod outcomes;
 mod panic;
 mod phantom;
@@ -29,6 +35,7 @@ mod resurrected;
 mod session;
 mod set;
 mod settle;
+mod status;
 mod unsent;
 mod views;
 mod writes;
@@ -45,7 +52,7 @@ use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
 use engine::time::Time;
 
 use crate::history::Entry;
-use crate::plan::{AtEnd, Node};
+use crate::plan::{AtEnd, Node, ServerPlan};
 
 macro_rules! invariants {
     ($($name:ident = $number:literal, $text:literal, $doc:literal;)+) => {
@@ -82,12 +89,17 @@ invariants! {
     CopiesConverge = 4, "copies-converge", "Copies that took the same writes hold the same siblings; at the end all copies do.";
     CursorsAreSafe = 5, "cursors-are-safe", "A durable cursor passes a row only if the row is durably applied or sealed.";
     UnsentEditsSurvive = 6, "unsent-edits-survive", "An edit that no remote has yet leaves a device only for a write that had seen it.";
+    EffectsHappenOnce = 10, "effects-happen-once", "What is asked of the server once takes effect once, however often it is sent.";
+    ServerIsLinearizable = 11, "server-is-linearizable", "What the server answers is what its log says, in an order that agrees with real time.";
+    SessionsAreExclusive = 12, "sessions-are-exclusive", "A session has one owner at a time, is nobody else's business, and ends.";
+    FencesHold = 13, "fences-hold", "Nothing is committed under a lease that has been granted anew.";
     NoPlaintextLeaves = 19, "no-plaintext-leaves", "No byte of a value leaves a device unsealed.";
     RemotesAgree = 20, "remotes-agree", "At the end both remotes hold the join of all devices.";
     SystemSettles = 21, "system-settles", "After the faults end everything settles within the bound, and retries back off.";
     NothingPanics = 22, "nothing-panics", "No panic leaves a machine, and no error is logged.";
     ReadsNeverGoBack = 23, "reads-never-go-back", "A device never un-sees what it has shown or acknowledged.";
     CrashesLoseNothing = 25, "crashes-lose-nothing", "After a restart all acknowledged commits are there, whole.";
+    CachesAreCoherent = 26, "caches-are-coherent", "A read after an acknowledged write shows it, at whichever worker.";
     GrowthIsBounded = 27, "growth-is-bounded", "At rest nothing is queued, and syncing writes nothing.";
     OutcomesAreHonest = 30, "outcomes-are-honest", "Refused has no effect, saved has one, and books agree with what remotes did.";
     UsersAreIsolated = 31, "users-are-isolated", "Nothing that one user wrote reaches another's device.";
@@ -104,6 +116,8 @@ pub struct Brief {
     pub devices: Vec<UserId>,
     /// The remotes that there are.
     pub remotes: Vec<Remote>,
+    /// The sync server, if there is one.
+    pub server: Option<ServerPlan>,
     /// The spans and sizes that devices promised to keep to.
     pub timing: Timing,
     /// What the plan made incurable: records at places that need not settle or agree.
@@ -171,6 +185,13 @@ const JUDGES: &[Judge] = &[
     reasons::judge,
     late::judge,
     login::judge,
+    account::judge,
+    once::judge,
+    linear::judge,
+    exclusive::judge,
+    status::judge,
+    fences::judge,
+    errands::judge,
     expected::judge,
 ];
 

@@ -30,6 +30,7 @@ pub mod shrink;
 pub mod sweep;
 pub mod trial;
 pub mod verdict;
+pub mod volume;
 mod workload;
 mod world;
 pub mod zoo;

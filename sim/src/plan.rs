@@ -9,10 +9,11 @@ use std::fmt;
 
 use engine::device::Timing;
 use engine::flaw::Flaws;
-use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
+use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::time::{Span, Time};
+use engine::worker;
 
 /// A simulated machine, or the world around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -23,9 +24,17 @@ pub enum Node {
     Device(DeviceId),
     /// A remote.
     Remote(Remote),
+    /// The worker of this index in [`ServerPlan::workers`].
+    Worker(WorkerId),
+    /// The storage that the workers share.
+    Volume,
     /// Somebody who is not of this house (a fault).
     Intruder,
 }
+
+/// One API worker of the sync server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct WorkerId(pub u16);
 
 /// Everything that one run needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +51,8 @@ pub struct Plan {
     pub devices: Vec<DevicePlan>,
     /// The remotes, at most one of each kind, in the order of [`Remote`].
     pub remotes: Vec<RemotePlan>,
+    /// The sync server, if there is one.
+    pub server: Option<ServerPlan>,
     /// What is stored on the remotes and on prepared devices before the start.
     pub given: Vec<Given>,
     /// How patient the devices are.
@@ -106,6 +117,41 @@ pub struct RemotePlan {
     pub batch: u16,
     /// How long a transaction takes from its start to its commit.
     pub commit: SpanRange,
+}
+
+/// The sync server: workers behind one address, on one volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerPlan {
+    /// The workers, by [`WorkerId`]; at least one. Each try of a request goes to any of them.
+    pub workers: Vec<WorkerPlan>,
+    /// How patient they are.
+    pub timing: worker::Timing,
+    /// The storage that they share.
+    pub volume: VolumePlan,
+}
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerPlan {
+    /// What people call it.
+    pub name: String,
+    /// How far its wall clock is off at the start, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// How fast its wall clock runs away, in parts per million.
+    pub clock_drift_ppm: i32,
+}
+
+/// The volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumePlan {
+    /// How long a request takes to the volume, and again its answer.
+    pub delay: SpanRange,
+    /// A request fails without an effect.
+    pub failure: Chance,
+    /// An answer is lost after the effect.
+    pub reply_loss: Chance,
+    /// A list shows an object only so long after its creation.
+    pub list_lag: Span,
 }
 
 /// A record that is there before the start.
@@ -219,6 +265,10 @@ pub enum Parcel {
     Fetch,
     /// Anything else that is asked or answered: making a zone, removing rows.
     Other,
+    /// A session with the sync server: its start, its end, and whose it is.
+    Session,
+    /// A change of the account, or the account.
+    Account,
     /// A hint that something is new.
     Hint,
 }
@@ -264,6 +314,19 @@ pub enum Deed {
     RotateKey,
     /// Shows a field by a custom strategy from now on.
     Register(Kind, FieldId, Custom),
+    /// Wants something of the sync server.
+    Errand(Errand),
+}
+
+/// What a user wants of the sync server.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum Errand {
+    /// To set fields of the account.
+    Patch(Vec<(AccountField, Value)>),
+    /// To see the account.
+    ReadAccount,
+    /// To know whose the device's session is.
+    SessionStatus,
 }
 
 /// The custom strategies that an application brings along.
@@ -341,8 +404,38 @@ pub enum Fault {
     DropPolicy(Lasting),
     /// Some transactions of *rows* take this long from start to commit.
     SlowCommits(Span, Lasting),
+    /// Something befalls the sync server.
+    Server(ServerFault),
     /// Somebody asks a remote with forged ids, cursors and credentials for a user's rows.
     Intrude(Remote, UserId),
+}
+
+/// What befalls the sync server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerFault {
+    /// A worker loses power and starts again after a while.
+    Crash(WorkerId, Span),
+    /// A worker stands still and goes on after a while as if nothing had happened.
+    Pause(WorkerId, Span),
+    /// A worker's wall clock jumps by so many milliseconds.
+    ClockJump(WorkerId, i64),
+    /// The volume fares badly.
+    Volume(VolumeFault, Lasting),
+    /// Somebody with an account of their own asks for another user's.
+    Intrude(UserId),
+}
+
+/// How a volume fares badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub enum VolumeFault {
+    /// It answers nothing but that it failed.
+    Outage,
+    /// It takes so many times as long.
+    Slow(u16),
+    /// Its answers are lost after their requests took effect.
+    LoseReplies,
+    /// Its lists lack what was created within this time.
+    LateList(Span),
 }
 
 /// A value that must be there at the end.
@@ -373,6 +466,12 @@ impl Plan {
                 .iter()
                 .find(|plan| plan.kind == remote)
                 .map_or(remote_name(remote), |plan| plan.name.as_str()),
+            Node::Worker(worker) => self
+                .server
+                .as_ref()
+                .and_then(|server| server.workers.get(usize::from(worker.0)))
+                .map_or("worker", |worker| worker.name.as_str()),
+            Node::Volume => "volume",
             Node::Intruder => "intruder",
         }
     }
@@ -393,6 +492,8 @@ impl fmt::Display for Parcel {
             Self::Push => "push",
             Self::Fetch => "fetch",
             Self::Other => "request",
+            Self::Session => "session",
+            Self::Account => "account",
             Self::Hint => "hint",
         })
     }

@@ -5,11 +5,13 @@
 //! device that restarted meanwhile does not get it.
 
 use engine::id::{DeviceId, Remote};
+use engine::message;
+use engine::record::Value;
 use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
 use engine::time::{Span, Time};
 
 use crate::fault::Weather;
-use crate::history::{Letter, Lost, Refused};
+use crate::history::{Letter, Lost, Refused, Said};
 use crate::plan::{Chance, Network, Node, Parcel, SpanRange};
 use crate::random::Draw;
 use crate::remote::refused;
@@ -31,6 +33,10 @@ pub(crate) enum Body {
     Call(Call),
     Return(Return),
     Hint,
+    /// A device asks a worker.
+    Request(message::Request),
+    /// A worker answers.
+    Response(message::Response),
 }
 
 /// The number that a remote sees on a request and puts on its reply. It carries what the post needs
@@ -140,8 +146,8 @@ impl Post {
         let Self { network, draws } = self;
         match mail.body {
             Body::Hint => about(draws.hint_loss, mail).happens(network.hint_loss),
-            Body::Call(_) => about(draws.loss, mail).happens(network.loss),
-            Body::Return(_) => {
+            Body::Call(_) | Body::Request(_) => about(draws.loss, mail).happens(network.loss),
+            Body::Return(_) | Body::Response(_) => {
                 about(draws.loss, mail).happens(network.loss)
                     || about(draws.reply_loss, mail).happens(network.reply_loss)
             }
@@ -198,8 +204,8 @@ impl Mail {
         match (self.from, self.to) {
             (Node::Device(device), _) | (_, Node::Device(device)) => Some(device),
             (
-                Node::World | Node::Remote(_) | Node::Intruder,
-                Node::World | Node::Remote(_) | Node::Intruder,
+                Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
+                Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
             ) => None,
         }
     }
@@ -209,8 +215,8 @@ impl Mail {
         match (self.from, self.to) {
             (Node::Remote(remote), _) | (_, Node::Remote(remote)) => Some(remote),
             (
-                Node::World | Node::Device(_) | Node::Intruder,
-                Node::World | Node::Device(_) | Node::Intruder,
+                Node::World | Node::Device(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
+                Node::World | Node::Device(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
             ) => None,
         }
     }
@@ -218,7 +224,7 @@ impl Mail {
     /// The rows in it, with their blobs.
     pub(crate) fn rows(&self) -> Vec<&engine::remote::Row> {
         match &self.body {
-            Body::Hint => Vec::new(),
+            Body::Hint | Body::Request(_) | Body::Response(_) => Vec::new(),
             Body::Call(call) => match &call.request {
                 Request::Save { puts, .. } => puts.iter().map(|put| &put.row).collect(),
                 Request::Changes { .. }
@@ -250,6 +256,50 @@ pub(crate) fn parcel_of(request: &Request) -> Parcel {
         Request::Save { .. } => Parcel::Push,
         Request::Fetch { .. } => Parcel::Fetch,
         Request::Remove { .. } | Request::CreateZone { .. } => Parcel::Other,
+    }
+}
+
+/// What a message between a device and a worker says, and about how many bytes it has.
+pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
+    let size = |values: &mut dyn Iterator<Item = &Value>| {
+        values.map(|value| text_size(value).saturating_add(24)).fold(0, u32::saturating_add)
+    };
+    match body {
+        Body::Request(request) => {
+            let (device, client, space) = (request.device, request.client, request.space);
+            let more = match &request.command {
+                message::Command::Act { action: message::Action::Patch(fields), .. } => {
+                    size(&mut fields.iter().map(|(_, payload)| &payload.value))
+                }
+                message::Command::Act { action: message::Action::ReadAccount, .. }
+                | message::Command::Open
+                | message::Command::Close(_)
+                | message::Command::Status => 0,
+            };
+            (Some(Said::Asks { device, client, space }), more)
+        }
+        Body::Response(response) => {
+            let (refused, more) = match &response.reply {
+                message::Reply::Refused(refusal) => (Some(*refusal), 0),
+                message::Reply::Account(fields) => {
+                    let versions = fields.iter().flat_map(|(_, versions)| versions);
+                    (None, size(&mut versions.map(|payload| &payload.value)))
+                }
+                message::Reply::Opened(_)
+                | message::Reply::Closed
+                | message::Reply::Status(_)
+                | message::Reply::Patched => (None, 0),
+            };
+            (Some(Said::Answers { seq: response.seq, refused }), more)
+        }
+        Body::Call(_) | Body::Return(_) | Body::Hint => (None, 0),
+    }
+}
+
+fn text_size(value: &Value) -> u32 {
+    match value {
+        Value::Text(text) => u32::try_from(text.len()).unwrap_or(u32::MAX),
+        Value::Int(_) | Value::Set(_) | Value::Draft { .. } => 8,
     }
 }
 

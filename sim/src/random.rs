@@ -132,6 +132,8 @@ impl Draw {
             Node::Device(device) => 1 << 32 | u64::from(device.0),
             Node::Remote(remote) => 2 << 32 | remote.index() as u64,
             Node::Intruder => 3 << 32,
+            Node::Worker(worker) => 4 << 32 | u64::from(worker.0),
+            Node::Volume => 5 << 32,
         })
     }
 

@@ -4,15 +4,17 @@
 //! The machine lives in its shell, and the shell in a task of its node, so that a kill drops it.
 //! A panic or a logged error ends here: the machine is taken for crashed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use engine::device::{Device, Input, Output};
 use engine::id::{Remote, UserId};
+use engine::message;
 use engine::time::{Now, Time};
+use engine::worker::{self, Ticket, Worker};
 
 use crate::alarm::quietly;
-use crate::history::{Fact, Letter};
+use crate::history::{Fact, Letter, Refused};
 use crate::inbox::{Arrival, Desk, Emitted, Inbox, Standing, Start, Turnstile};
 use crate::plan::{Node, Parcel};
 use crate::post::{self, Body, Envelope, Mail};
@@ -27,6 +29,7 @@ pub(crate) type SharedDouble = Arc<Mutex<Box<dyn Double>>>;
 pub(crate) enum Shell {
     Device(Option<Box<Machine>>),
     Remote(RemoteShell),
+    Worker(Option<Box<WorkerShell>>),
 }
 
 /// The task of a node.
@@ -50,15 +53,23 @@ impl Shell {
         Self::Remote(RemoteShell { remote, double, accounts, wake: None })
     }
 
+    /// A worker that has not been started.
+    pub(crate) fn worker() -> Self {
+        Self::Worker(None)
+    }
+
     /// Works off the desk.
     pub(crate) fn work(&mut self, desk: &mut Desk) {
         let outcome = quietly(|| match self {
             Self::Device(machine) => work_device(machine, desk),
             Self::Remote(remote) => remote.work(desk),
+            Self::Worker(worker) => work_worker(worker, desk),
         });
         if let Err(message) = outcome {
-            if let Self::Device(machine) = self {
-                *machine = None;
+            match self {
+                Self::Device(machine) => *machine = None,
+                Self::Worker(worker) => *worker = None,
+                Self::Remote(_) => {}
             }
             desk.emitted.push(Emitted::Crashed(message));
         }
@@ -86,6 +97,7 @@ pub(crate) struct Machine {
     waits: bool,
     held: VecDeque<Output>,
     wake: Option<Time>,
+    has_server: bool,
 }
 
 /// More outputs than this after one input are taken for an endless loop.
@@ -94,8 +106,10 @@ const OUTPUTS_PER_INPUT: u32 = 100_000;
 impl Machine {
     fn start(start: Start, desk: &mut Desk) -> Self {
         let agent = Agent::new(start.needle, start.who());
+        let has_server = start.boot.server;
         let device = Device::recover(start.boot, start.snapshot, desk.now);
-        let mut machine = Self { device, agent, waits: false, held: VecDeque::new(), wake: None };
+        let held = VecDeque::new();
+        let mut machine = Self { device, agent, waits: false, held, wake: None, has_server };
         machine.drain(desk);
         machine
     }
@@ -134,21 +148,27 @@ impl Machine {
                 }
             }
             Arrival::SignIn => self.agent.signs_in(),
-            Arrival::Last => self.agent.reads_all(),
+            Arrival::Last => self.agent.reads_all(self.has_server),
             Arrival::Input(input) => self.give(desk, input),
             Arrival::Mail(mail) => self.receive(desk, mail),
             Arrival::Start(_) => unreachable!("a device is started once in a life"),
-            Arrival::Control(_) => unreachable!("only remotes are controlled"),
+            Arrival::Control(_) | Arrival::StartWorker(_) | Arrival::Volume(_) => {
+                unreachable!("this is a device")
+            }
         }
     }
 
     fn receive(&mut self, desk: &mut Desk, mail: Mail) {
-        let Node::Remote(from) = mail.from else { unreachable!("devices hear from remotes only") };
         desk.emitted.push(Emitted::Fact(delivered(&mail)));
-        match mail.body {
-            Body::Hint => self.give(desk, Input::Hint(from)),
-            Body::Return(answer) => self.give(desk, Input::Returned { from, answer }),
-            Body::Call(_) => unreachable!("nobody calls a device"),
+        match (mail.body, mail.from) {
+            (Body::Hint, Node::Remote(from)) => self.give(desk, Input::Hint(from)),
+            (Body::Return(answer), Node::Remote(from)) => {
+                self.give(desk, Input::Returned { from, answer });
+            }
+            (Body::Response(response), _) => self.give(desk, Input::Responded(response)),
+            (Body::Hint | Body::Return(_) | Body::Call(_) | Body::Request(_), _) => {
+                unreachable!("nobody calls a device, and only remotes hint and return")
+            }
         }
     }
 
@@ -192,6 +212,7 @@ impl Machine {
                 Emitted::Persist(batch)
             }
             Output::Send(remote, call) => Emitted::Send(remote, call),
+            Output::Request(request) => Emitted::Request(request),
             Output::Answer(op, answer) => return self.agent.hears(op, answer, &mut desk.emitted),
             Output::StoreKey(name, key) => Emitted::StoreKey(name, key),
             Output::NeedCredential => Emitted::NeedCredential,
@@ -221,6 +242,7 @@ impl Machine {
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
             listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
             unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
+            done_with_server: self.device.is_done_with_server(),
             owed: self.owed(),
         }
     }
@@ -253,7 +275,9 @@ impl RemoteShell {
                 | Arrival::Deed(..)
                 | Arrival::SignIn
                 | Arrival::Last
-                | Arrival::Input(_) => unreachable!("{:?} is not a device", self.remote),
+                | Arrival::Input(_)
+                | Arrival::StartWorker(_)
+                | Arrival::Volume(_) => unreachable!("{:?} is a remote", self.remote),
             }
             report(double.as_mut(), &mut desk.emitted);
         }
@@ -272,8 +296,86 @@ impl RemoteShell {
     fn account(&self, asker: Node) -> Option<UserId> {
         match asker {
             Node::Device(device) => self.accounts.get(usize::from(device.0)).copied(),
-            Node::World | Node::Remote(_) | Node::Intruder => None,
+            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
         }
+    }
+}
+
+/// A worker's node.
+#[derive(Debug)]
+pub(crate) struct WorkerShell {
+    worker: Worker,
+    /// Who waits for an answer: which life of whom, and to which letter.
+    tickets: BTreeMap<Ticket, (Node, u16, Letter)>,
+    next: u64,
+    wake: Option<Time>,
+}
+
+fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
+    while let Some(arrival) = desk.arrivals.pop_front() {
+        match (arrival, worker.as_mut()) {
+            (Arrival::StartWorker(boot), _) => {
+                let started = Worker::start(*boot);
+                let tickets = BTreeMap::new();
+                let shell = WorkerShell { worker: started, tickets, next: 0, wake: None };
+                *worker = Some(Box::new(shell));
+            }
+            (Arrival::Mail(mail), Some(worker)) => {
+                desk.emitted.push(Emitted::Fact(delivered(&mail)));
+                let Body::Request(request) = mail.body else {
+                    unreachable!("a worker is only asked")
+                };
+                let ticket = Ticket(worker.next);
+                worker.next += 1;
+                let letter = Letter { answer: true, ..mail.letter };
+                worker.tickets.insert(ticket, (mail.from, mail.life, letter));
+                worker.give(desk, worker::Input::Asked(ticket, request));
+            }
+            (Arrival::Volume(answer), Some(worker)) => {
+                worker.give(desk, worker::Input::Volume(answer));
+            }
+            (
+                Arrival::Mail(_)
+                | Arrival::Volume(_)
+                | Arrival::Start(_)
+                | Arrival::Deed(..)
+                | Arrival::SignIn
+                | Arrival::Last
+                | Arrival::Input(_)
+                | Arrival::Control(_),
+                _,
+            ) => unreachable!("a worker is started before it is asked, and is no device"),
+        }
+    }
+    let Some(worker) = worker else { return };
+    if std::mem::take(&mut desk.woken) {
+        worker.wake = None;
+        if worker.worker.poll_wakeup().is_some_and(|(at, _)| at <= desk.now.mono) {
+            worker.give(desk, worker::Input::Wakeup);
+        }
+    }
+    let wake = worker.worker.poll_wakeup().map(|(at, _)| at);
+    if worker.wake != wake {
+        worker.wake = wake;
+        desk.emitted.push(Emitted::Wake(wake));
+    }
+}
+
+impl WorkerShell {
+    fn give(&mut self, desk: &mut Desk, input: worker::Input) {
+        self.worker.handle(desk.now, input);
+        for _ in 0..OUTPUTS_PER_INPUT {
+            let Some(output) = self.worker.poll_output() else { return };
+            desk.emitted.push(match output {
+                worker::Output::Ask(call) => Emitted::Volume(call),
+                worker::Output::Answer(ticket, response) => {
+                    let Some((to, life, letter)) = self.tickets.remove(&ticket) else { continue };
+                    Emitted::Respond(to, life, letter, response)
+                }
+                worker::Output::Reached(point) => Emitted::Reached(point),
+            });
+        }
+        panic!("the worker put out {OUTPUTS_PER_INPUT} outputs after one input and did not stop");
     }
 }
 
@@ -292,7 +394,15 @@ pub(crate) fn report(double: &mut dyn Double, emitted: &mut Vec<Emitted>) {
 pub(crate) fn delivered(mail: &Mail) -> Fact {
     let (refused, rows_refused) = match &mail.body {
         Body::Return(answer) => post::refusals(&answer.reply),
-        Body::Call(_) | Body::Hint => (None, Vec::new()),
+        Body::Response(response) => match response.reply {
+            message::Reply::Refused(refusal) => (Some(Refused::Server(refusal)), Vec::new()),
+            message::Reply::Opened(_)
+            | message::Reply::Closed
+            | message::Reply::Status(_)
+            | message::Reply::Patched
+            | message::Reply::Account(_) => (None, Vec::new()),
+        },
+        Body::Call(_) | Body::Hint | Body::Request(_) => (None, Vec::new()),
     };
     Fact::Delivered { from: mail.from, letter: mail.letter, refused, rows_refused }
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Token, UserId};
-use engine::record::{Handle, Value};
+use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 
-use crate::history::{Answered, Asked, Fact, Shown, WriteKind};
+use crate::history::{Answered, Asked, Done, Fact, Shown, WriteKind};
 use crate::inbox::Emitted;
-use crate::plan::Deed;
+use crate::plan::{Deed, Errand};
 
 /// An ask with its testimony.
 #[derive(Debug)]
@@ -113,6 +113,7 @@ impl Agent {
             Deed::SignIn => self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing),
             Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
             Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::NewKey),
+            Deed::Errand(errand) => self.errand(op, errand, false),
             Deed::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
                 self.ask(op, ask, Asked::Register(kind, field, custom), Then::Nothing);
@@ -128,9 +129,13 @@ impl Agent {
     }
 
     /// The user looks at everything, for the last time.
-    pub(crate) fn reads_all(&mut self) {
+    pub(crate) fn reads_all(&mut self, there_is_a_server: bool) {
         let op = self.own_op();
         self.ask(op, Ask::List, Asked::List, Then::ReadAll);
+        if there_is_a_server {
+            let op = self.own_op();
+            self.errand(op, Errand::ReadAccount, true);
+        }
     }
 
     /// The device answers; what the user makes of it is asked next.
@@ -199,6 +204,21 @@ impl Agent {
         let (id, handle) = (reading.id, reading.handle.clone());
         let ask = Ask::Write { id, handle, changes: set.clone(), token };
         self.ask(op, ask, testimony(reading, token, set, WriteKind::Set, exposed), Then::Nothing);
+    }
+
+    /// What a user wants of the sync server.
+    fn errand(&mut self, op: OpId, errand: Errand, last: bool) {
+        let (ask, token) = match &errand {
+            Errand::Patch(fields) => {
+                let token = self.token(op);
+                let payload = |value: &Value| Payload { token, value: value.clone() };
+                let fields = fields.iter().map(|(field, value)| (*field, payload(value)));
+                (Ask::Patch(fields.collect()), Some(token))
+            }
+            Errand::ReadAccount => (Ask::ReadAccount, None),
+            Errand::SessionStatus => (Ask::SessionStatus, None),
+        };
+        self.ask(op, ask, Asked::Errand { errand, token, last }, Then::Nothing);
     }
 
     fn increment(&mut self, op: OpId, reading: &Reading, field: FieldId, by: i64) {
@@ -327,6 +347,15 @@ fn drafted(reading: &Reading, field: FieldId, value: Value) -> Value {
 
 fn answered(answer: &Answer) -> Answered {
     match answer {
+        Answer::Patched => Answered::Done(Done::Patched),
+        Answer::Session(held) => Answered::Done(Done::Session(*held)),
+        Answer::Account(fields) => {
+            let versions = |payload: &Payload| (payload.token, payload.value.clone());
+            let fields = fields
+                .iter()
+                .map(|(field, payloads)| (*field, payloads.iter().map(versions).collect()));
+            Answered::Done(Done::Account(Arc::new(fields.collect())))
+        }
         Answer::Read(reading) => Answered::Read(Arc::new(shown(reading))),
         Answer::Listed(ids) => Answered::Listed(ids.clone()),
         Answer::Saved => Answered::Saved,

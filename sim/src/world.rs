@@ -12,6 +12,7 @@ mod founding;
 mod phases;
 mod power;
 mod script;
+mod server;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,20 +26,22 @@ use engine::time::{Span, Time};
 use self::phases::Phase;
 pub use self::phases::settle_bound;
 use self::script::Script;
+use self::server::Bench;
 use crate::agenda::{Agenda, Class};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
-use crate::history::{Boot, Entry, Fact, Lost, Trouble};
+use crate::history::{Boot, Entry, Fact, Trouble};
 use crate::inbox::{Arrival, Desk, Emitted, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Node, Plan};
-use crate::post::{self, Body, Mail, Post};
+use crate::plan::{Node, Plan, WorkerId};
+use crate::post::{Mail, Post};
 use crate::random::Draw;
 use crate::run::Counts;
-use crate::shell::{SharedDouble, Shell, delivered};
+use crate::shell::{SharedDouble, Shell};
+use crate::volume::Volume;
 use crate::workload;
 
 /// The world of one run.
@@ -57,7 +60,11 @@ pub(crate) struct World<'a> {
     scars: trouble::Scars,
     devices: Vec<Site>,
     doubles: Vec<SharedDouble>,
-    /// All nodes: devices in order, then remotes in order.
+    workers: Vec<Bench>,
+    volume: Volume,
+    /// What somebody who is not of this house waits for.
+    intruder_asks: Option<engine::message::Request>,
+    /// All nodes: devices in order, then remotes in order, then workers in order.
     stations: Vec<Station>,
     /// The nodes that were called in this turn.
     ready: Vec<usize>,
@@ -92,6 +99,14 @@ enum Event {
     QuietEnough(usize),
     /// The phase that the run is in ends.
     EndPhase(Phase),
+    /// A worker is switched on, if this is still the latest plan for it.
+    StartWorker(WorkerId, u32),
+    /// A worker that stood still goes on, if it is the same life.
+    ResumeWorker(WorkerId, u16),
+    /// A request of this life of a worker takes effect.
+    AtVolume(WorkerId, u16, Box<engine::volume::Call>),
+    /// A worker of this life is answered.
+    FromVolume(WorkerId, u16, Box<engine::volume::Return>),
     /// A message arrives.
     Arrive(Box<Mail>),
     /// A device is given something, in any life or in this one only.
@@ -109,8 +124,15 @@ impl Event {
             | Self::EndFault(_)
             | Self::Durable(..)
             | Self::QuietEnough(_)
+            | Self::StartWorker(..)
+            | Self::ResumeWorker(..)
+            | Self::AtVolume(..)
             | Self::EndPhase(_) => Class::World,
-            Self::Persisted(..) | Self::Arrive(_) | Self::Give(..) | Self::Wake(..) => Class::Input,
+            Self::Persisted(..)
+            | Self::FromVolume(..)
+            | Self::Arrive(_)
+            | Self::Give(..)
+            | Self::Wake(..) => Class::Input,
         }
     }
 }
@@ -250,7 +272,11 @@ impl<'a> World<'a> {
             let maker = ShellMaker::Remote(double.clone(), accounts.clone());
             (plan.name.clone(), inbox(self.devices.len() + n), maker)
         });
-        devices.chain(remotes).collect()
+        let workers = self.workers.iter().map(|bench| {
+            let name = self.plan.name(Node::Worker(bench.id)).to_owned();
+            (name, inbox(self.station_of_worker(bench.id)), ShellMaker::Worker)
+        });
+        devices.chain(remotes).chain(workers).collect()
     }
 
     fn happen(&mut self, event: Event) {
@@ -272,6 +298,10 @@ impl<'a> World<'a> {
             }
             Event::QuietEnough(step) => self.stop_waiting_for_quiet(step),
             Event::EndPhase(phase) => self.end_phase(phase),
+            Event::StartWorker(worker, start) => self.start_worker(worker, start),
+            Event::ResumeWorker(worker, life) => self.resume_worker(worker, life),
+            Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, *call),
+            Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, *answer),
             Event::Arrive(mail) => self.arrive(*mail),
             Event::Give(device, life, arrival) => self.give(device, life, *arrival),
             Event::Wake(node, deadline) => {
@@ -336,7 +366,8 @@ impl<'a> World<'a> {
     fn note(&mut self, node: Node, fact: Fact) {
         let incarnation = match node {
             Node::Device(device) => self.site(device).incarnation,
-            Node::World | Node::Remote(_) | Node::Intruder => 0,
+            Node::Worker(worker) => self.bench(worker).incarnation,
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
         };
         self.watch_for_triggers(node, &fact);
         self.recorder.note(self.now, node, incarnation, fact);
@@ -348,11 +379,11 @@ impl<'a> World<'a> {
 
     /// Lays something on a node's desk and calls the node, unless it stands still.
     fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
-        let now = match self.devices.get(node) {
-            Some(site) => site.clock.show(self.now),
-            None => engine::time::Now { mono: self.now, wall: self.now },
+        let (now, stands_still) = match (self.devices.get(node), self.worker_at(node)) {
+            (Some(site), _) => (site.clock.show(self.now), site.paused || !site.is_up()),
+            (None, Some(bench)) => (bench.now(self.now), bench.stands_still()),
+            (None, None) => (engine::time::Now { mono: self.now, wall: self.now }, false),
         };
-        let stands_still = self.devices.get(node).is_some_and(|site| site.paused || !site.is_up());
         let station = &mut self.stations[node];
         let mut desk = station.inbox.desk();
         desk.now = now;
@@ -379,46 +410,6 @@ impl<'a> World<'a> {
         matches!(arrival, Arrival::Input(Input::KeyArrived(..))) && self.weather.holds_keys(device)
     }
 
-    /// A message reaches its receiver, or what is left of it.
-    fn arrive(&mut self, mail: Mail) {
-        if let Some(why) = self.weather.stops(&mail) {
-            return self.lose(&mail, why);
-        }
-        match mail.to {
-            Node::Device(device) => {
-                let is_hint = matches!(mail.body, Body::Hint);
-                let site = self.site(device);
-                if site.is_up() && (is_hint || site.incarnation == mail.life) {
-                    self.deliver(usize::from(device.0), mail);
-                } else {
-                    self.lose(&mail, Lost::Dead);
-                }
-            }
-            Node::Remote(remote) => match self.station_of(remote) {
-                Some(station) => self.deliver(station, mail),
-                None => self.lose(&mail, Lost::Dead),
-            },
-            Node::World | Node::Intruder => self.note(mail.to, delivered(&mail)),
-        }
-    }
-
-    fn deliver(&mut self, node: usize, mail: Mail) {
-        self.messages += 1;
-        self.call(node, |desk| desk.arrivals.push_back(Arrival::Mail(mail)));
-    }
-
-    fn lose(&mut self, mail: &Mail, why: Lost) {
-        if why == Lost::Cut {
-            self.cover("partition");
-        }
-        if let Body::Return(answer) = &mail.body
-            && post::had_effect(&answer.reply)
-        {
-            self.cover("reply lost after effect");
-        }
-        self.note(mail.from, Fact::Lost { to: mail.to, letter: mail.letter, why });
-    }
-
     fn make_durable(&mut self, device: DeviceId, life: u16, commit: u32) {
         if !self.lives(device, life) {
             return;
@@ -442,12 +433,14 @@ impl<'a> World<'a> {
 pub(crate) enum ShellMaker {
     Device,
     Remote(SharedDouble, Arc<[UserId]>),
+    Worker,
 }
 
 impl ShellMaker {
     pub(crate) fn make(&self) -> Shell {
         match self {
             Self::Device => Shell::device(),
+            Self::Worker => Shell::worker(),
             Self::Remote(double, accounts) => Shell::remote(double.clone(), accounts.clone()),
         }
     }
@@ -482,6 +475,7 @@ impl World<'_> {
             remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
             timing: plan.timing,
             incurable: self.incurable(),
+            server: plan.server.clone(),
             at_end: plan.at_end.clone(),
             healed_at: Time(plan.storm.0),
         };

@@ -66,6 +66,20 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::Fb02 | Flaw::Fb07 => &[I::CursorsAreSafe],
         Flaw::Fb03 => &[I::NoResurrectedDeletes],
         Flaw::Fb04 => &[I::NoLostWrites, I::OutcomesAreHonest],
+        Flaw::CvSessionStuck => &[I::SessionsAreExclusive, I::SystemSettles],
+        Flaw::CvSessionSelf => &[I::SessionsAreExclusive, I::EffectsHappenOnce],
+        Flaw::CvSessionDouble => &[I::SessionsAreExclusive],
+        Flaw::CvSessionPerUser => &[I::SessionsAreExclusive, I::RefusalsHaveReasons],
+        Flaw::CvStateTorn => {
+            &[I::ServerIsLinearizable, I::OutcomesAreHonest, I::SessionsAreExclusive]
+        }
+        Flaw::CvNilmapPending | Flaw::CvChangeDropBusy => &[I::NoLostWrites],
+        Flaw::I42Rmw | Flaw::I42RetryStale => &[I::NoLostWrites, I::ServerIsLinearizable],
+        Flaw::I42WorkerCache => &[I::CachesAreCoherent, I::NoLostWrites],
+        Flaw::I42TailRace => &[I::EffectsHappenOnce, I::NoLostWrites],
+        Flaw::ForgedId => &[I::UsersAreIsolated],
+        Flaw::Fb05 => &[I::EffectsHappenOnce],
+        Flaw::Fb15 => &[I::CachesAreCoherent, I::ReadsNeverGoBack],
         Flaw::Fb11 | Flaw::Fb21 | Flaw::Fb28 => &[I::NoLostWrites, I::NoResurrectedDeletes],
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FieldId, Kind, RecordId, Token};
+use crate::id::{AccountField, FieldId, Kind, RecordId, Token};
+use crate::message::Versions;
 use crate::record::{Handle, Payload, Value};
 use crate::seal::KeyName;
 use crate::view::Strategy;
@@ -64,6 +65,12 @@ pub enum Ask {
         /// How.
         strategy: Arc<dyn Strategy>,
     },
+    /// Set fields of the account, which the sync server keeps.
+    Patch(Vec<(AccountField, Payload)>),
+    /// Show the account, as the sync server has it now.
+    ReadAccount,
+    /// Tell whose this device's session with the sync server is.
+    SessionStatus,
     /// Pull and push now.
     Sync,
     /// Tell how things stand.
@@ -90,6 +97,12 @@ pub enum Answer {
     Rotated(KeyName),
     /// To [`Ask::Register`].
     Registered,
+    /// To [`Ask::Patch`]: the sync server committed it.
+    Patched,
+    /// To [`Ask::ReadAccount`]: every field that was ever set, with all its versions.
+    Account(Vec<(AccountField, Versions)>),
+    /// To [`Ask::SessionStatus`]: is there a session, and is it this device's own?
+    Session(Option<bool>),
     /// To [`Ask::Sync`]: the request was taken.
     Syncing,
     /// To [`Ask::Status`].
@@ -107,6 +120,10 @@ pub enum Reason {
     Unsent(u32),
     /// The field does not exist in this kind, or does not hold this kind of value.
     WrongField,
+    /// There is no sync server.
+    NoServer,
+    /// The sync server failed inside.
+    Internal,
 }
 
 /// How things stand on a device.

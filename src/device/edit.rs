@@ -1,8 +1,10 @@
 //! The user's requests: reads that show all siblings, and writes that name what they build on.
 
+use super::server::Errand;
 use super::{Answer, Ask, Device, FieldReading, Presence, Reading, Reason};
 use crate::flaw::Flaw;
 use crate::id::{Dot, FieldId, OpId, RecordId, Remote, Token};
+use crate::message::Action;
 use crate::point::Point;
 use crate::record::{Encoded, Handle, Payload, Record, Value};
 use crate::schema::{self, Holds};
@@ -56,6 +58,9 @@ impl Device {
                 self.registry.register(kind, field, strategy);
                 self.answer(op, Answer::Registered);
             }
+            Ask::Patch(fields) => self.run_errand(op, Errand::Act(Action::Patch(fields))),
+            Ask::ReadAccount => self.run_errand(op, Errand::Act(Action::ReadAccount)),
+            Ask::SessionStatus => self.run_errand(op, Errand::Status),
             Ask::Sync => {
                 for lane in &mut self.lanes {
                     lane.pull_due = Some(now.mono);

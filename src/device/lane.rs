@@ -180,6 +180,7 @@ impl Device {
     /// The commit that held back what was sent is durable: now its deadlines count.
     pub(super) fn start_deadlines(&mut self, now: Now) {
         let deadline = now.mono + self.boot.timing.timeout;
+        self.server.start_deadline(deadline);
         for call in self.lanes.iter_mut().filter_map(|lane| lane.call.as_mut()) {
             if call.state == CallState::Held {
                 call.state = CallState::Sent(deadline);
@@ -200,6 +201,7 @@ impl Device {
                 Some(CallState::Held | CallState::Sent(_) | CallState::Waiting(_)) | None => {}
             }
         }
+        self.wake_server(now);
         self.lose_patience(now);
     }
 
@@ -212,15 +214,11 @@ impl Device {
         self.send(remote);
     }
 
-    /// The request failed in passing. The wait doubles with each failure and is drawn between half
-    /// of that and all of it, so that devices that failed together do not come back together; a
-    /// remote that names a time is left alone at least so long.
-    pub(super) fn wait_to_retry(&mut self, now: Now, remote: Remote, after: Option<Span>) {
+    /// The wait after a failure. It doubles with each, and is drawn between half of that and all of
+    /// it, so that devices that failed together do not come back together; whoever names a time is
+    /// left alone at least so long.
+    pub(super) fn backoff(&mut self, attempt: u16, after: Option<Span>) -> Span {
         let timing = self.boot.timing;
-        let Some(attempt) = self.lane(remote).and_then(|l| l.call.as_ref()).map(|c| c.attempt)
-        else {
-            return;
-        };
         let factor = 1u64.checked_shl(u32::from(attempt)).unwrap_or(u64::MAX);
         let full = Span(timing.retry_base.0.saturating_mul(factor).min(timing.retry_cap.0));
         let drawn = self.entropy.span(Span(full.0.div_ceil(2)), full);
@@ -228,7 +226,16 @@ impl Device {
             Some(after) => drawn.max(after + Span(drawn.0 / 4)),
             None => drawn,
         };
-        let wait = if self.boot.flaws.has(Flaw::FixedRetry) { Span::from_secs(30) } else { wait };
+        if self.boot.flaws.has(Flaw::FixedRetry) { Span::from_secs(30) } else { wait }
+    }
+
+    /// The request failed in passing: it is sent again after a wait.
+    pub(super) fn wait_to_retry(&mut self, now: Now, remote: Remote, after: Option<Span>) {
+        let Some(attempt) = self.lane(remote).and_then(|l| l.call.as_ref()).map(|c| c.attempt)
+        else {
+            return;
+        };
+        let wait = self.backoff(attempt, after);
         let Some(lane) = self.lane(remote) else { return };
         let until = (now.mono + wait).max(lane.rest_until);
         if let Some(call) = &mut lane.call {
@@ -345,6 +352,7 @@ impl Device {
         for at in 0..self.boot.remotes.len() {
             self.proceed_lane(now, self.boot.remotes[at]);
         }
+        self.proceed_with_server(now);
     }
 
     fn proceed_lane(&mut self, now: Now, remote: Remote) {

@@ -180,8 +180,9 @@ impl Device {
     pub(super) fn sign_out(&mut self, op: OpId) {
         let unsent: std::collections::BTreeSet<_> =
             self.lanes.iter().flat_map(|lane| self.store.lacking(lane.remote)).collect();
-        if !unsent.is_empty() {
-            let count = u32::try_from(unsent.len()).unwrap_or(u32::MAX);
+        let unsent = unsent.len() + self.server.waiting();
+        if unsent > 0 {
+            let count = u32::try_from(unsent).unwrap_or(u32::MAX);
             self.reach(Point::SignOutRefused);
             self.answer(op, Answer::Refused(Reason::Unsent(count)));
             return;
@@ -199,6 +200,7 @@ impl Device {
         for lane in &mut self.lanes {
             *lane = super::Lane::new(lane.remote);
         }
+        self.leave_server();
         self.credential = None;
         self.credential_asked = None;
         self.answer(op, Answer::SignedOut);
@@ -224,7 +226,12 @@ impl Device {
 
     /// Is there a credential that this remote may accept? If not, asks for one.
     pub(super) fn has_credential(&mut self, now: Now, remote: Remote) -> bool {
-        if !self.lacks_credential(remote) {
+        !self.lacks_credential(remote) || self.has_any_credential(now)
+    }
+
+    /// Is there a credential? If not, asks for one.
+    pub(super) fn has_any_credential(&mut self, now: Now) -> bool {
+        if self.credential.is_some() {
             return true;
         }
         if self.credential_asked.is_none() {
@@ -267,6 +274,9 @@ impl Device {
             | Ask::Delete { .. }
             | Ask::SignOut
             | Ask::RotateKey
+            | Ask::Patch(_)
+            | Ask::ReadAccount
+            | Ask::SessionStatus
             | Ask::Sync => closed,
         }
     }

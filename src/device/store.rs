@@ -25,6 +25,10 @@ pub(super) struct Meta {
     pub(super) next_n: u64,
     pub(super) hlc: Hlc,
     pub(super) session: Option<Session>,
+    /// The device's name at the sync server, which a copy of this store has too.
+    pub(super) device: u64,
+    /// How many lives of it the sync server has heard of.
+    pub(super) life: u32,
 }
 
 /// A login and how far it got.

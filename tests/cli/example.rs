@@ -52,6 +52,7 @@ pub(super) fn plan() -> Plan {
     };
     let edit = Deed::Edit(MEAL, vec![(KCAL, Value::Int(350))]);
     Plan {
+        server: None,
         scenario: "lunch".to_owned(),
         seed: 7,
         nature: 1,

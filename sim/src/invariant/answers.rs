@@ -13,8 +13,8 @@ use super::Invariant::OutcomesAreHonest;
 use super::evidence::Evidence;
 use super::findings::{About, Findings};
 use super::set::Set;
-use crate::history::{Answered, Asked, BlobId, Change, Fact, Refused};
-use crate::plan::{Node, Parcel};
+use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused};
+use crate::plan::{Errand, Node, Parcel};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut asked: BTreeMap<(DeviceId, OpId), Question<'_>> = BTreeMap::new();
@@ -101,6 +101,9 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
         | (Asked::RotateKey, Answered::Rotated)
         | (Asked::Register(..), Answered::Registered)
         | (Asked::Sync, Answered::Syncing)
+        | (Asked::Errand { errand: Errand::Patch(_), .. }, Answered::Done(Done::Patched))
+        | (Asked::Errand { errand: Errand::ReadAccount, .. }, Answered::Done(Done::Account(_)))
+        | (Asked::Errand { errand: Errand::SessionStatus, .. }, Answered::Done(Done::Session(_)))
         | (Asked::Status, Answered::Status(_)) => true,
         (asked, Answered::Refused(_)) => !matches!(asked, Asked::Register(..) | Asked::Status),
         (
@@ -113,6 +116,7 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
             | Answered::Rotated
             | Answered::Registered
             | Answered::Syncing
+            | Answered::Done(_)
             | Answered::Status(_),
         ) => false,
     }

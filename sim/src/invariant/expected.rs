@@ -33,7 +33,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                     }
                     None => (settled, Is::Nothing),
                 },
-                Node::World | Node::Intruder => continue,
+                Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => continue,
             };
             if is.fits(expected) {
                 continue;

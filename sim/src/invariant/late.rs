@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use engine::id::DeviceId;
+use engine::message::Refusal;
 use engine::time::{Span, Time};
 
 use super::Invariant::RefusalsHaveReasons;
@@ -21,7 +22,7 @@ use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Refused, Troubl
 use crate::plan::{Node, Parcel};
 
 /// What a disk and a grain of time may add to any answer.
-const PROMPTNESS: Span = Span::from_secs(5);
+pub(super) const PROMPTNESS: Span = Span::from_secs(5);
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     nothing_is_passed_over(evidence, findings);
@@ -33,6 +34,12 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
     matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey))
+}
+
+/// Does it need more than the device itself?
+fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
+    let is_errand = matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::Errand { .. }));
+    is_errand || is_rotation(evidence, op)
 }
 
 /// Where a device stands that nobody needs to guess about.
@@ -66,7 +73,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let Some((number, _)) = ops.next_if(|(_, op)| op.asked == at) else { continue };
                 let waits = match asked {
                     Asked::Register(..) | Asked::Status => false,
-                    Asked::SignIn | Asked::RotateKey => true,
+                    Asked::SignIn | Asked::RotateKey | Asked::Errand { .. } => true,
                     Asked::Read { .. }
                     | Asked::List
                     | Asked::Write { .. }
@@ -106,6 +113,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Removed { .. }
             | Fact::Served { .. }
             | Fact::Declined(..)
+            | Fact::Logged { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -126,6 +134,7 @@ fn after(answer: &Answered) -> Option<Gate> {
         | Answered::Rotated
         | Answered::Registered
         | Answered::Syncing
+        | Answered::Done(_)
         | Answered::Status(_)
         | Answered::Refused(_) => None,
     }
@@ -142,7 +151,7 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
         }
     }
     let patience = evidence.brief.timing.login_patience + PROMPTNESS;
-    for op in evidence.ops.iter().filter(|op| !is_rotation(evidence, op)) {
+    for op in evidence.ops.iter().filter(|op| !may_take_longer(evidence, op)) {
         let Some(answered) = op.answered else { continue };
         if evidence.time(answered) - evidence.time(op.asked) <= patience {
             continue;
@@ -211,7 +220,7 @@ fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Op
 }
 
 /// When anything was amiss between a device and its remotes, with what that left behind.
-fn disturbances(
+pub(super) fn disturbances(
     evidence: &Evidence<'_>,
     device: DeviceId,
     from: usize,
@@ -267,7 +276,9 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
     }
     if let Fact::Delivered { refused: Some(why), .. } = &entry.fact {
         let after = match why {
-            Refused::RateLimited(after) | Refused::Unavailable(Some(after)) => named(*after),
+            Refused::RateLimited(after)
+            | Refused::Unavailable(Some(after))
+            | Refused::Server(Refusal::Busy(after)) => named(*after),
             Refused::Unavailable(None)
             | Refused::CursorExpired
             | Refused::ZoneNotFound(_)
@@ -278,7 +289,8 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
             | Refused::Exists
             | Refused::NoRowMatched
             | Refused::BatchFailed
-            | Refused::Rejected => retry,
+            | Refused::Rejected
+            | Refused::Server(_) => retry,
         };
         return Some(after + retry);
     }

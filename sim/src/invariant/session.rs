@@ -139,6 +139,7 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
         | Fact::Removed { .. }
         | Fact::Served { .. }
         | Fact::Declined(..)
+        | Fact::Logged { .. }
         | Fact::Faulted(_)
         | Fact::Ended(_)
         | Fact::Healed

@@ -4,21 +4,23 @@
 //! was asked of any device: the same in every replay of a plan, and short enough to follow by eye.
 
 mod choice;
+mod server;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use engine::device::Reason;
-use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, ReplicaId, Token, UserId, VaultId};
 use engine::remote::Policy;
 use engine::schema;
 use engine::time::Time;
 
 use crate::history::{
-    Answered, Asked, Boot, Change, Contents, Entry, Fact, Letter, Refused, Trouble, WriteKind,
+    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, Letter, Refused, Said, Trouble,
+    WriteKind,
 };
-use crate::plan::{Node, Plan};
+use crate::plan::{Errand, Node, Plan};
 
 use choice::{is_new_state, record_of};
 pub use words::{count, field_name, hex, time, value};
@@ -33,6 +35,8 @@ pub struct Scene<'a> {
     history: &'a [Entry],
     writes: BTreeMap<Token, Written>,
     asked: BTreeMap<(Node, u16, OpId), usize>,
+    /// Who asks the sync server under which replica.
+    clients: BTreeMap<ReplicaId, Node>,
 }
 
 /// A write as the history knows it.
@@ -42,23 +46,28 @@ pub struct Written {
     pub number: usize,
     /// The fact that asks for it.
     pub index: usize,
-    /// When the device answered that it is saved.
+    /// When the device answered that it is saved, or that the server has it.
     pub saved: Option<Time>,
 }
 
 impl<'a> Scene<'a> {
     /// Reads a history.
     pub fn new(plan: &'a Plan, history: &'a [Entry]) -> Self {
-        let mut scene = Self { plan, history, writes: BTreeMap::new(), asked: BTreeMap::new() };
+        let (writes, asked, clients) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut scene = Self { plan, history, writes, asked, clients };
         for (index, entry) in history.iter().enumerate() {
             if let Fact::Asked(op, asked) = &entry.fact {
                 scene.asked.insert((entry.node, entry.incarnation, *op), index);
-                if let Asked::Write { token, .. } = asked {
+                if let Some(token) = token_of(asked) {
                     let number = scene.writes.len() + 1;
-                    scene.writes.insert(*token, Written { number, index, saved: None });
+                    scene.writes.insert(token, Written { number, index, saved: None });
                 }
-            } else if let Fact::Answered(op, Answered::Saved) = &entry.fact {
+            } else if let Fact::Answered(op, Answered::Saved | Answered::Done(Done::Patched)) =
+                &entry.fact
+            {
                 scene.note_saved(entry, *op);
+            } else if let Fact::Sent { server: Some(Said::Asks { client, .. }), .. } = &entry.fact {
+                scene.clients.entry(client.replica).or_insert(entry.node);
             }
         }
         scene
@@ -75,10 +84,7 @@ impl<'a> Scene<'a> {
     /// Which write this answer belongs to, if to one.
     fn token_of(&self, entry: &Entry, op: OpId) -> Option<Token> {
         let asked = self.asked.get(&(entry.node, entry.incarnation, op))?;
-        if let Fact::Asked(_, Asked::Write { token, .. }) = &self.history[*asked].fact {
-            return Some(*token);
-        }
-        None
+        if let Fact::Asked(_, asked) = &self.history[*asked].fact { token_of(asked) } else { None }
     }
 
     /// The write of this label, if a user made it in this run.
@@ -111,7 +117,9 @@ impl<'a> Scene<'a> {
         let entry = &self.history[write.index];
         let owner = match entry.node {
             Node::Device(device) => self.owner(device),
-            Node::World | Node::Remote(_) | Node::Intruder => "nobody",
+            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => {
+                "nobody"
+            }
         };
         let saved = write.saved.map_or("never answered".to_owned(), |at| {
             format!("acknowledged as saved at {}", time(at))
@@ -184,7 +192,9 @@ impl<'a> Scene<'a> {
                     self.last_read(entry, id, of)
                 }
                 Node::Remote(_) => found(&entry.fact, (VaultId::from(user), id), of),
-                Node::Device(_) | Node::World | Node::Intruder => None,
+                Node::Device(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => {
+                    None
+                }
             };
             Some((self.plan.name(entry.node).to_owned(), told?))
         });
@@ -196,7 +206,7 @@ impl<'a> Scene<'a> {
         let write = token.and_then(|token| self.write(token));
         match write.map_or(node, |write| self.history[write.index].node) {
             Node::Device(device) => self.user(device),
-            Node::World | Node::Remote(_) | Node::Intruder => None,
+            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
         }
     }
 
@@ -217,7 +227,10 @@ impl<'a> Scene<'a> {
     fn is_last(&self, entry: &Entry, op: OpId) -> bool {
         let asked = self.asked.get(&(entry.node, entry.incarnation, op));
         asked.is_some_and(|&index| {
-            matches!(self.history[index].fact, Fact::Asked(_, Asked::Read { last: true, .. }))
+            matches!(
+                self.history[index].fact,
+                Fact::Asked(_, Asked::Read { last: true, .. } | Asked::Errand { last: true, .. })
+            )
         })
     }
 
@@ -234,7 +247,7 @@ impl<'a> Scene<'a> {
             Fact::Durable(commit) => format!("commit no. {commit} is durable"),
             Fact::PersistFailed(commit) => format!("commit no. {commit} fails: the app stops"),
             Fact::Started { boot, commit, holds, .. } => self.tell_start(*boot, *commit, holds),
-            Fact::Sent { to, letter, size, rows, plaintext } => {
+            Fact::Sent { to, letter, size, rows, plaintext, server: _ } => {
                 let to = self.plan.name(*to);
                 let ids: Vec<String> = rows.iter().map(|(id, _)| id.to_string()).collect();
                 let rows = if ids.is_empty() { String::new() } else { format!(": {}", list(&ids)) };
@@ -252,6 +265,7 @@ impl<'a> Scene<'a> {
             | Fact::Served { .. }
             | Fact::Declined(..)
             | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
+            Fact::Logged { space, entry } => self.tell_commit(*space, entry),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -283,6 +297,7 @@ impl<'a> Scene<'a> {
                 let field = schema::field_of(*kind, *field).map_or("?", |field| field.name);
                 format!("shows {} of {} by {custom:?} from now on", field, kind.name())
             }
+            Asked::Errand { errand, token, last } => self.tell_errand(errand, *token, *last),
             Asked::Sync => "asks to sync".to_owned(),
             Asked::Status => "asks how things stand".to_owned(),
         }
@@ -308,6 +323,7 @@ impl<'a> Scene<'a> {
             Answered::Rotated => "seals under the new key from now on".to_owned(),
             Answered::Registered => "shows the field by it from now on".to_owned(),
             Answered::Syncing => "syncs".to_owned(),
+            Answered::Done(done) => self.tell_done(done, subject.as_deref()),
             Answered::Status(status) => format!(
                 "is {}; unsent {:?}, sealed {:?}, parked {:?} (zone, rows)",
                 if status.open { "open" } else { "not open" },
@@ -320,6 +336,8 @@ impl<'a> Scene<'a> {
                     Reason::SignedOut => "nobody is signed in".to_owned(),
                     Reason::Unsent(n) => count(*n as usize, "record") + " not sent yet",
                     Reason::WrongField => "the field does not take that".to_owned(),
+                    Reason::NoServer => "there is no sync server".to_owned(),
+                    Reason::Internal => "the sync server failed inside".to_owned(),
                 };
                 format!("refuses {}: {why}", subject.as_deref().unwrap_or("it"))
             }
@@ -422,7 +440,11 @@ impl<'a> Scene<'a> {
                 };
                 match by {
                     Node::World => format!("holds {id} = {held} from the start"),
-                    Node::Device(_) | Node::Remote(_) | Node::Intruder => {
+                    Node::Device(_)
+                    | Node::Remote(_)
+                    | Node::Worker(_)
+                    | Node::Volume
+                    | Node::Intruder => {
                         format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
                     }
                 }
@@ -458,6 +480,7 @@ impl<'a> Scene<'a> {
             | Fact::Sent { .. }
             | Fact::Delivered { .. }
             | Fact::Lost { .. }
+            | Fact::Logged { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -515,12 +538,32 @@ impl<'a> Scene<'a> {
                 let whose = user(usize::from(of.0));
                 format!("an intruder asks {} for rows of {whose}", remote(at))
             }
+            Trouble::Server(trouble) => self.tell_server_trouble(*trouble),
         }
+    }
+}
+
+/// The label of a write, if it is one.
+fn token_of(asked: &Asked) -> Option<Token> {
+    match asked {
+        Asked::Write { token, .. } => Some(*token),
+        Asked::Errand { token, .. } => *token,
+        Asked::Read { .. }
+        | Asked::List
+        | Asked::SignIn
+        | Asked::SignOut
+        | Asked::RotateKey
+        | Asked::Register(..)
+        | Asked::Sync
+        | Asked::Status => None,
     }
 }
 
 /// What a write does, without its name.
 fn tell_write(asked: &Asked) -> Option<String> {
+    if let Asked::Errand { errand: Errand::Patch(set), .. } = asked {
+        return Some(format!("sets {} of the account", words::account(set)));
+    }
     let Asked::Write { id, set, kind, saw_deleted, .. } = asked else {
         return None;
     };

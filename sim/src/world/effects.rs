@@ -7,13 +7,13 @@ use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
 use engine::time::{Span, Time};
 
-use super::{Event, World, skipped};
-use crate::history::{Asked, Fact};
+use super::{Event, State, World, skipped};
+use crate::history::{Asked, Fact, Lost};
 use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Node, SpanRange};
 use crate::post::{self, Body, Envelope, Fate, Mail};
 use crate::remote::RemoteFact;
-use crate::shell::{letter_of_hint, letter_of_reply};
+use crate::shell::{delivered, letter_of_hint, letter_of_reply};
 
 /// How long a process that died by itself stays away.
 const RECOVERY: SpanRange = SpanRange { low: Span(100), high: Span(5_000) };
@@ -23,6 +23,8 @@ impl World<'_> {
     pub(super) fn carry_out(&mut self, node: usize, emitted: &mut Vec<Emitted>) {
         if node < self.devices.len() {
             self.carry_out_device(self.devices[node].id, node, emitted);
+        } else if let Some(worker) = self.worker_at(node).map(|bench| bench.id) {
+            self.carry_out_worker(worker, node, emitted);
         } else {
             let remote = self.plan.remotes[node - self.devices.len()].kind;
             for effect in emitted.drain(..) {
@@ -56,6 +58,10 @@ impl World<'_> {
             Emitted::Fact(fact) => self.heed(device, fact),
             Emitted::Persist(batch) => return self.persist(device, &batch),
             Emitted::Send(remote, call) => self.send(device, remote, call),
+            Emitted::Request(request) => {
+                let life = self.site(device).incarnation;
+                self.request(Node::Device(device), life, request);
+            }
             Emitted::StoreKey(name, key) => self.store_key(device, name, key),
             Emitted::NeedCredential => self.issue_credential(device),
             Emitted::Reached(point) => self.cover(point.name()),
@@ -64,7 +70,11 @@ impl World<'_> {
                 self.note(Node::Device(device), Fact::Panicked(message));
                 return false;
             }
-            Emitted::Reply(..) | Emitted::Hint(..) | Emitted::Remote(_) => {
+            Emitted::Reply(..)
+            | Emitted::Hint(..)
+            | Emitted::Remote(_)
+            | Emitted::Volume(_)
+            | Emitted::Respond(..) => {
                 unreachable!("devices do not answer")
             }
         }
@@ -83,6 +93,9 @@ impl World<'_> {
             | Emitted::Send(..)
             | Emitted::StoreKey(..)
             | Emitted::NeedCredential
+            | Emitted::Request(_)
+            | Emitted::Volume(_)
+            | Emitted::Respond(..)
             | Emitted::Reached(_) => unreachable!("remotes only answer"),
         }
     }
@@ -125,7 +138,7 @@ impl World<'_> {
         self.plan_start(device, after);
     }
 
-    fn set_deadline(&mut self, node: usize, at: Option<Time>) {
+    pub(super) fn set_deadline(&mut self, node: usize, at: Option<Time>) {
         self.stations[node].deadline += 1;
         if let Some(at) = at {
             let deadline = self.stations[node].deadline;
@@ -186,7 +199,7 @@ impl World<'_> {
         *count += 1;
         let who = match saver {
             Node::Device(device) => u32::from(device.0) + 1,
-            Node::World | Node::Remote(_) | Node::Intruder => 0,
+            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => 0,
         };
         let letter = letter_of_hint(who << 20 | *count);
         for device in self.devices_of(vault) {
@@ -195,6 +208,63 @@ impl World<'_> {
                 self.dispatch(Mail { from, to, letter, life: 0, body: Body::Hint });
             }
         }
+    }
+
+    /// A message reaches its receiver, or what is left of it.
+    pub(super) fn arrive(&mut self, mail: Mail) {
+        if let Some(why) = self.weather.stops(&mail) {
+            return self.lose(&mail, why);
+        }
+        match mail.to {
+            Node::Device(device) => {
+                let is_hint = matches!(mail.body, Body::Hint);
+                let site = self.site(device);
+                if site.is_up() && (is_hint || site.incarnation == mail.life) {
+                    self.deliver(usize::from(device.0), mail);
+                } else {
+                    self.lose(&mail, Lost::Dead);
+                }
+            }
+            Node::Remote(remote) => match self.station_of(remote) {
+                Some(station) => self.deliver(station, mail),
+                None => self.lose(&mail, Lost::Dead),
+            },
+            Node::Worker(worker) => {
+                if self.bench(worker).state == State::Running {
+                    self.deliver(self.station_of_worker(worker), mail);
+                } else {
+                    self.lose(&mail, Lost::Dead);
+                }
+            }
+            Node::World | Node::Volume | Node::Intruder => {
+                self.note(mail.to, delivered(&mail));
+                if let Body::Response(response) = &mail.body {
+                    self.intruder_hears(response);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, node: usize, mail: Mail) {
+        self.messages += 1;
+        self.call(node, |desk| desk.arrivals.push_back(Arrival::Mail(mail)));
+    }
+
+    pub(super) fn lose(&mut self, mail: &Mail, why: Lost) {
+        if why == Lost::Cut {
+            self.cover("partition");
+        }
+        if let Body::Return(answer) = &mail.body
+            && post::had_effect(&answer.reply)
+        {
+            self.cover("reply lost after effect");
+        }
+        if let Body::Response(response) = &mail.body
+            && !matches!(response.reply, engine::message::Reply::Refused(_))
+        {
+            self.cover("answer of the server lost");
+        }
+        self.note(mail.from, Fact::Lost { to: mail.to, letter: mail.letter, why });
     }
 
     /// Gives a message to the post.
@@ -207,14 +277,21 @@ impl World<'_> {
             plaintext |= leaks;
             rows.push((row.id, blob));
         }
-        let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext };
+        let (server, more) = post::said(&mail.body);
+        size += more;
+        let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);
         match self.post.dispatch(self.now, &self.weather, &mail) {
             Fate::Lost(why) => self.lose(&mail, why),
             Fate::Arrives(first, second) => {
                 if let Some(second) = second {
                     self.cover("message duplicated");
-                    self.file_mail(second, 1, mail.clone());
+                    let mut copy = mail.clone();
+                    if matches!(mail.body, Body::Request(_)) {
+                        let worker = self.any_worker(mail.from, mail.life, mail.letter, 1);
+                        copy.to = Node::Worker(worker);
+                    }
+                    self.file_mail(second, 1, copy);
                 }
                 self.file_mail(first, 0, mail);
             }

@@ -13,6 +13,7 @@ use engine::time::{Hlc, Time};
 
 use super::phases::Phase;
 use super::script::Script;
+use super::server::Bench;
 use super::trouble::Scars;
 use super::{Event, Site, State, Station, World, vaults};
 use crate::agenda::Agenda;
@@ -28,6 +29,7 @@ use crate::post::Post;
 use crate::random::Draw;
 use crate::remote::{Double, rows::Rows, zone::Zone};
 use crate::shell::report;
+use crate::volume::Volume;
 use crate::workload::token;
 
 /// Nobody's device: it wrote what is given.
@@ -51,7 +53,8 @@ impl<'a> World<'a> {
             site(id, device, install, image)
         });
         let devices: Vec<_> = devices.collect();
-        let nodes = devices.len() + doubles.len();
+        let workers = Bench::of(plan.server.as_ref());
+        let nodes = devices.len() + doubles.len() + workers.len();
         let station = || Station { inbox: Inbox::new(), called: false, deadline: 0 };
         let mut world = Self {
             plan,
@@ -66,6 +69,9 @@ impl<'a> World<'a> {
             scars: Scars::default(),
             devices,
             doubles: Vec::new(),
+            workers,
+            volume: Volume::default(),
+            intruder_asks: None,
             stations: std::iter::repeat_with(station).take(nodes).collect(),
             ready: Vec::new(),
             orders: Vec::new(),
@@ -81,6 +87,7 @@ impl<'a> World<'a> {
         world.note_given(&mut doubles);
         world.doubles = doubles.into_iter().map(|double| Arc::new(Mutex::new(double))).collect();
         world.file_starts();
+        world.file_worker_starts();
         world.file_script();
         world.file_phases();
         if world.script.needs_quiet {

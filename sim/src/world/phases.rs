@@ -11,7 +11,7 @@ use super::{Event, State, World};
 use crate::history::Fact;
 use crate::inbox::{Arrival, Standing};
 use crate::invariant::Incurable;
-use crate::plan::{Act, Deed, Fault, Node, Plan, Step};
+use crate::plan::{Act, Deed, Fault, Node, Plan, ServerPlan, Step, WorkerId, WorkerPlan};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +28,9 @@ pub(super) enum Phase {
     Over,
 }
 
-/// How long the last reads may take at the most.
+/// How long the last reads may take at the most, and how many times as long as a session lasts.
 const LAST_LOOK: Span = Span::from_secs(30);
+const LAST_SESSIONS: u64 = 4;
 
 /// What keeps a run from being settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(super) enum Pending {
     Away(DeviceId),
     Unheard(DeviceId),
     Owes(DeviceId, usize),
+    AtServer(DeviceId),
+    Down(WorkerId),
     GateClosed(DeviceId),
     Partial(DeviceId),
     Unfinished(DeviceId, Remote, RecordId, Unfinished),
@@ -113,6 +116,7 @@ impl World<'_> {
         self.end_faults();
         self.note(Node::World, Fact::Healed);
         self.bring_back();
+        self.bring_workers_back();
         self.watch();
         self.file_end(Phase::Settling, patience(self.plan));
     }
@@ -153,7 +157,9 @@ impl World<'_> {
                 self.call(index, |desk| desk.arrivals.push_back(Arrival::Last));
             }
         }
-        self.file_end(Phase::Reading, LAST_LOOK);
+        let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
+        let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
+        self.file_end(Phase::Reading, LAST_LOOK + sessions);
     }
 
     /// Notes what the remotes hold, and stops.
@@ -194,6 +200,11 @@ impl World<'_> {
             settled = false;
             enough(pending)
         };
+        for bench in self.workers.iter().filter(|_| !self.is_storm()) {
+            if bench.state != State::Running && report(Pending::Down(bench.id)) {
+                return settled;
+            }
+        }
         let looked_at = (0..self.devices.len()).filter(|index| !self.is_left_out(*index));
         // What costs little to look at first.
         for index in looked_at.clone() {
@@ -229,6 +240,10 @@ impl World<'_> {
         let desk = self.stations[index].inbox.desk();
         let Some(standing) = &desk.standing else { return report(Pending::Unheard(device)) };
         if standing.owed > 0 && report(Pending::Owes(device, standing.owed)) {
+            return true;
+        }
+        let with_server = !standing.done_with_server && standing.signed_in;
+        if with_server && report(Pending::AtServer(device)) {
             return true;
         }
         if site.disk.is_busy() && report(Pending::Unpersisted(device)) {
@@ -344,8 +359,21 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
     let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
     let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
+    let server =
+        plan.server.as_ref().map_or(0, |server| server_bound(server, deeds as u64, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
-    Span(talk + throttle + retries + keys + sign_in + waits)
+    Span(talk + throttle + retries + keys + sign_in + waits + server)
+}
+
+/// How long all errands may take at the most: a session that somebody else holds has to expire, by
+/// clocks that differ, and every commit may be raced for by every worker.
+fn server_bound(server: &ServerPlan, errands: u64, exchange: u64) -> u64 {
+    let offset = |worker: &WorkerPlan| worker.clock_offset_ms.unsigned_abs();
+    let clocks = 2 * server.workers.iter().map(offset).max().unwrap_or(0);
+    let volume =
+        2 * server.volume.delay.high.0 + server.timing.timeout.0 + server.timing.retry_cap.0;
+    let races = server.workers.len() as u64 + 2;
+    server.timing.session.0 + clocks + (errands + 4) * (2 * exchange + races * volume)
 }
 
 /// A pending thing with the names that people use.
@@ -362,6 +390,10 @@ impl fmt::Display for Named<'_> {
             Pending::Away(d) => write!(f, "{} has not come back", name(d)),
             Pending::Unheard(d) => write!(f, "{} has not said how it stands", name(d)),
             Pending::Owes(d, n) => write!(f, "{} owes its user {n} answers", name(d)),
+            Pending::AtServer(d) => write!(f, "{} is not done with the sync server", name(d)),
+            Pending::Down(w) => {
+                write!(f, "{} is down", self.plan.name(Node::Worker(w)))
+            }
             Pending::GateClosed(d) => write!(f, "{}: the login gate is closed", name(d)),
             Pending::Partial(d) => {
                 write!(f, "{}: one remote is not merged since the login", name(d))

@@ -63,6 +63,7 @@ impl World<'_> {
             install: site.install,
             entropy: self.draw_for("entropy", device).bytes(),
             remotes: self.plan.remotes.iter().map(|remote| remote.kind).collect(),
+            server: self.plan.server.is_some(),
             timing: self.plan.timing,
             flaws: self.plan.flaws,
             memo: Some(self.memo.clone()),
@@ -113,6 +114,8 @@ impl World<'_> {
                 | Arrival::SignIn
                 | Arrival::Last
                 | Arrival::Input(_)
+                | Arrival::StartWorker(_)
+                | Arrival::Volume(_)
                 | Arrival::Control(_) => {}
             }
         }

@@ -90,6 +90,7 @@ impl World<'_> {
                 self.tell(Remote::Rows, Control::Revoke(user));
             }
             Fault::Intrude(remote, user) => self.intrude(step, *remote, *user),
+            Fault::Server(fault) => self.befall_server(step, fault, trouble),
             Fault::Cut(..)
             | Fault::Offline(..)
             | Fault::SlowLink(..)
@@ -152,6 +153,7 @@ impl World<'_> {
             | Fault::DropPolicy(_)
             | Fault::SlowCommits(..) => self.place(Remote::Rows).is_some(),
             Fault::EndZone(..) => self.place(Remote::Zone).is_some(),
+            Fault::Server(fault) => self.can_befall_server(fault),
             Fault::Cut(..)
             | Fault::Offline(..)
             | Fault::SlowLink(..)

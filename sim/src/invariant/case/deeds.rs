@@ -166,7 +166,14 @@ impl Case {
         let to = Node::Remote(remote);
         self.fact(
             device,
-            Fact::Sent { to, letter, size: 9, rows: vec![(id, blob)], plaintext: false },
+            Fact::Sent {
+                to,
+                letter,
+                size: 9,
+                rows: vec![(id, blob)],
+                plaintext: false,
+                server: None,
+            },
         );
         let copy = self.copies[&(device, id)].clone();
         let contents = Some(Arc::new(self.contents(&copy)));
@@ -189,7 +196,7 @@ impl Case {
     ) -> Letter {
         let (letter, blob) = (self.letter(), BlobId(self.fresh()));
         let (to, rows) = (Node::Remote(remote), vec![(id, blob)]);
-        self.fact(device, Fact::Sent { to, letter, size: 9, rows, plaintext: false });
+        self.fact(device, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server: None });
         letter
     }
 
@@ -347,7 +354,10 @@ impl Case {
     pub(in super::super) fn hears_of_purge(&mut self, device: DeviceId, id: RecordId) {
         let asks = Letter { parcel: Parcel::Pull, ..self.letter() };
         let (zone, rows) = (Node::Remote(Remote::Zone), Vec::new());
-        self.fact(device, Fact::Sent { to: zone, letter: asks, size: 9, rows, plaintext: false });
+        self.fact(
+            device,
+            Fact::Sent { to: zone, letter: asks, size: 9, rows, plaintext: false, server: None },
+        );
         let letter = Letter { answer: true, ..asks };
         let (refused, rows_refused) = (Some(Refused::ZoneNotFound(Ending::Purged)), Vec::new());
         self.fact(device, Fact::Delivered { from: zone, letter, refused, rows_refused });
@@ -420,7 +430,10 @@ impl Case {
     ) -> Letter {
         let letter = Letter { call: CallId(1), attempt, parcel: Parcel::Pull, answer: false };
         let to = Node::Remote(remote);
-        self.fact(device, Fact::Sent { to, letter, size: 9, rows: Vec::new(), plaintext: false });
+        self.fact(
+            device,
+            Fact::Sent { to, letter, size: 9, rows: Vec::new(), plaintext: false, server: None },
+        );
         letter
     }
 

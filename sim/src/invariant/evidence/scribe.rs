@@ -13,6 +13,7 @@ use super::super::Brief;
 use super::super::session::Sessions;
 use super::super::set::Set;
 use super::super::writes::{Draft, Writes};
+use super::server::Server;
 use super::{
     Book, Booked, Copy, Disk, Evidence, Found, Look, Op, Spell, Timeline, Version, tokens,
 };
@@ -73,6 +74,7 @@ impl<'a> Scribe<'a> {
                 disks: vec![Disk::default(); brief.devices.len()],
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
+                server: Server::default(),
                 sessions: Sessions::of(brief.devices.len(), history),
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
@@ -182,6 +184,7 @@ impl<'a> Scribe<'a> {
                 | Fact::Removed { .. }
                 | Fact::Served { .. }
                 | Fact::Declined(..)
+                | Fact::Logged { .. }
                 | Fact::Healed
                 | Fact::Panicked(_)
                 | Fact::Found { .. },
@@ -210,6 +213,7 @@ impl<'a> Scribe<'a> {
             | Asked::SignIn
             | Asked::RotateKey
             | Asked::Register(..)
+            | Asked::Errand { .. }
             | Asked::Sync
             | Asked::Status => {}
         }
@@ -404,6 +408,7 @@ impl<'a> Scribe<'a> {
             | Trouble::RejectRow(..)
             | Trouble::DropPolicy
             | Trouble::SlowCommits
+            | Trouble::Server(_)
             | Trouble::Intrude(..) => {}
         }
     }

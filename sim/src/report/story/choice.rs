@@ -2,9 +2,10 @@
 //! one record tells all that touches it and whatever went wrong meanwhile.
 
 use engine::id::RecordId;
+use engine::log::{Doc, Entry as Commit, Key};
 
-use crate::history::{Answered, Asked, Change, Entry, Fact, Trouble};
-use crate::plan::Parcel;
+use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble};
+use crate::plan::{Errand, Node, Parcel};
 use crate::report::Focus;
 use crate::report::story::Scene;
 
@@ -14,7 +15,9 @@ impl Scene<'_> {
         let in_lane = focus.only.is_empty() || focus.only.contains(&entry.node);
         let in_time = focus.until.is_none_or(|until| entry.at <= until);
         let about = match focus.row {
-            Some(row) => self.is_about(entry, row) || is_trouble(&entry.fact),
+            Some(row) => {
+                self.is_about(entry, row) || is_trouble(&entry.fact) && !is_of_server(entry)
+            }
             None => is_news(&entry.fact),
         };
         in_lane && in_time && about
@@ -44,6 +47,7 @@ impl Scene<'_> {
             | Fact::PersistFailed(_)
             | Fact::Lost { .. }
             | Fact::Declined(..)
+            | Fact::Logged { .. }
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
@@ -60,19 +64,26 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::SignIn
             | Asked::SignOut
             | Asked::RotateKey
+            | Asked::Errand { errand: Errand::Patch(_), .. }
             | Asked::Register(..) => true,
-            Asked::Read { .. } | Asked::List | Asked::Sync | Asked::Status => false,
+            Asked::Read { .. }
+            | Asked::List
+            | Asked::Errand { .. }
+            | Asked::Sync
+            | Asked::Status => false,
         },
         Fact::Answered(_, answered) => match answered {
             Answered::Saved
             | Answered::SignedIn { .. }
             | Answered::SignedOut
             | Answered::Rotated
+            | Answered::Done(Done::Patched)
             | Answered::Refused(_) => true,
             Answered::Read(_)
             | Answered::Listed(_)
             | Answered::Registered
             | Answered::Syncing
+            | Answered::Done(_)
             | Answered::Status(_) => false,
         },
         Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
@@ -83,6 +94,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         }
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
         Fact::Durable(_) | Fact::Declined(..) => false,
+        Fact::Logged { entry, .. } => is_news_of_server(entry),
         Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
             true
         }
@@ -95,6 +107,27 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         | Fact::Killed { .. }
         | Fact::Panicked(_) => is_trouble(fact),
     }
+}
+
+/// Does a commit change the account or begin a session? That one goes on and ends goes without
+/// saying.
+fn is_news_of_server(commit: &Commit) -> bool {
+    let mut puts = commit.ops.iter().flat_map(|op| &op.puts);
+    puts.any(|(key, doc)| match doc {
+        Some(Doc::Session(session)) => session.fence.0 == commit.seq,
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => {
+            matches!(key, Key::Account(_))
+        }
+    })
+}
+
+/// Did it happen to the sync server? No record is the worse for it.
+fn is_of_server(entry: &Entry) -> bool {
+    matches!(entry.node, Node::Worker(_) | Node::Volume)
+        || matches!(
+            &entry.fact,
+            Fact::Faulted(Trouble::Server(_)) | Fact::Ended(Trouble::Server(_))
+        )
 }
 
 /// Is this something that explains much else, whatever a story is about?
@@ -120,6 +153,7 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Removed { .. }
         | Fact::Served { .. }
         | Fact::Declined(..)
+        | Fact::Logged { .. }
         | Fact::Found { .. } => false,
     }
 }
@@ -169,6 +203,7 @@ pub(super) fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
         | Trouble::EndZone(..)
         | Trouble::DropPolicy
         | Trouble::SlowCommits
+        | Trouble::Server(_)
         | Trouble::Intrude(..) => None,
     }
 }

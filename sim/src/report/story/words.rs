@@ -1,7 +1,7 @@
 //! The words for values, fields, moments and refusals, as every report uses them.
 
 use engine::device::Presence;
-use engine::id::{FieldId, RecordId, Token};
+use engine::id::{AccountField, FieldId, RecordId, Token};
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::schema;
@@ -22,6 +22,12 @@ pub(super) fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
         .iter()
         .map(|(field, it)| format!("{} = {}", field_name(id, *field), value(it)))
         .collect();
+    told.join(", ")
+}
+
+pub(super) fn account(set: &[(AccountField, Value)]) -> String {
+    let told: Vec<String> =
+        set.iter().map(|(field, it)| format!("{} = {}", field.name(), value(it))).collect();
     told.join(", ")
 }
 
@@ -120,6 +126,20 @@ pub(super) fn refusal(refused: Refused) -> String {
         Refused::NoRowMatched => "no row matched".to_owned(),
         Refused::BatchFailed => "another row of the batch was at fault".to_owned(),
         Refused::Rejected => "never acceptable".to_owned(),
+        Refused::Server(refusal) => server_refusal(refusal),
+    }
+}
+
+fn server_refusal(refusal: engine::message::Refusal) -> String {
+    use engine::message::Refusal;
+    match refusal {
+        Refusal::Busy(wait) => format!("busy, wait {}", span(wait)),
+        Refusal::Fenced => "the session is not its own any more".to_owned(),
+        Refusal::Misnumbered => "the number was used for something else".to_owned(),
+        Refusal::NotAuthenticated => "no valid credential".to_owned(),
+        Refusal::Forbidden => "not its own space".to_owned(),
+        Refusal::Invalid => "never acceptable".to_owned(),
+        Refusal::Internal => "it failed inside".to_owned(),
     }
 }
 

@@ -104,7 +104,16 @@ fn at_end(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) -> Optio
     let mut on = Vec::new();
     if let Some(item) = table.need(reader, "on", "[\"phone\"]") {
         for item in reader.one_or_many(item) {
-            on.extend(reader.node(scenario, item));
+            match reader.node(scenario, item) {
+                Some(Node::Worker(_)) => reader.tell(
+                    Code::Contradiction,
+                    item.span(),
+                    "a worker holds no rows",
+                    "rows are on devices and remotes",
+                    "name a device or a remote",
+                ),
+                found => on.extend(found),
+            }
         }
         if on.is_empty() && reader.problems.is_empty() {
             reader.tell(Code::Missing, item.span(), "on what?", "empty", "write [\"phone\"]");
@@ -150,7 +159,7 @@ fn whose(
 ) -> Option<UserId> {
     let mut owners = on.iter().filter_map(|node| match node {
         Node::Device(device) => scenario.devices[usize::from(device.0)].users.first().copied(),
-        Node::Remote(_) | Node::World | Node::Intruder => None,
+        Node::Remote(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => None,
     });
     let first = owners.next();
     match (table.key_span("user"), first) {

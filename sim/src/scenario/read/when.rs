@@ -72,8 +72,8 @@ pub(super) fn moment(
     moment
 }
 
-const GRAMMAR: &str = "write \"<who> got|sent|lost pull|push|fetch|request|hint from|to <who>\", \
-                       as \"phone got pull from supabase\", or \"phone committed\", or \"quiet\"";
+const GRAMMAR: &str = "write \"<who> got|sent|lost pull|push|fetch|request|session|account|hint \
+                       from|to <who>\", as \"phone got pull from supabase\", or \"phone committed\", or \"quiet\"";
 
 fn trigger(
     reader: &mut Reader<'_>,
@@ -122,7 +122,9 @@ fn trigger(
         }
         [who, "committed"] => match node(who)? {
             Node::Device(device) => Some(Trigger::Committed(device)),
-            Node::Remote(_) | Node::World | Node::Intruder => fail(reader),
+            Node::Remote(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => {
+                fail(reader)
+            }
         },
         [who, verb, what] => match (make(verb, None), parcel(what), scenario.remotes.as_slice()) {
             (Some(make), Some(parcel), [only]) => {

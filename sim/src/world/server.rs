@@ -1,0 +1,398 @@
+//! The sync server: its workers come and go, requests reach any of them, and the volume does what
+//! they ask of it.
+//!
+//! A worker and the volume exchange no letters: what matters of it is what the volume then holds,
+//! and the history has that. A request takes effect on its way, whatever becomes of its worker.
+
+use engine::id::UserId;
+use engine::log::Entry;
+use engine::message::{Command, Reply, Request, Response};
+use engine::time::{Now, Span, Time};
+use engine::volume::{self, Call, Return};
+use engine::worker;
+
+use super::{Event, Order, State, World};
+use crate::clock::{Clock, EPOCH_MS};
+use crate::history::{Boot, Fact, Letter, Lost, ServerTrouble, Trouble};
+use crate::inbox::{Arrival, Emitted};
+use crate::keychain::stranger;
+use crate::plan::{Node, Parcel, ServerFault, ServerPlan, WorkerId};
+use crate::post::{Body, Mail};
+use crate::random::Draw;
+
+/// How long a worker that died by itself stays away.
+const RECOVERY: Span = Span(500);
+
+/// A worker as the world keeps it while its machine comes and goes.
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) id: WorkerId,
+    pub(super) state: State,
+    pub(super) incarnation: u16,
+    pub(super) paused: bool,
+    clock: Clock,
+    /// Names the latest planned start.
+    start: u32,
+    /// Numbers the requests to the volume.
+    asked: u64,
+    /// The troubles that end with the next start.
+    troubles: Vec<Trouble>,
+}
+
+impl Bench {
+    pub(super) fn of(plan: Option<&ServerPlan>) -> Vec<Self> {
+        let workers = plan.map_or(&[][..], |server| &server.workers);
+        let bench = |(n, worker): (usize, &crate::plan::WorkerPlan)| Self {
+            id: WorkerId(u16::try_from(n).expect("workers are few")),
+            state: State::New,
+            incarnation: 0,
+            paused: false,
+            clock: Clock::new(worker.clock_offset_ms, worker.clock_drift_ppm),
+            start: 0,
+            asked: 0,
+            troubles: Vec::new(),
+        };
+        workers.iter().enumerate().map(bench).collect()
+    }
+
+    fn is_up(&self) -> bool {
+        self.state == State::Running
+    }
+
+    /// Does it take nothing from its desk now?
+    pub(super) fn stands_still(&self) -> bool {
+        self.paused || !self.is_up()
+    }
+
+    /// Its clocks. Whoever issues credentials counts from the start of a run, and so does it.
+    pub(super) fn now(&self, at: Time) -> Now {
+        let Now { mono, wall } = self.clock.show(at);
+        Now { mono, wall: Time(wall.0.saturating_sub(EPOCH_MS)) }
+    }
+}
+
+impl World<'_> {
+    pub(super) fn bench(&self, worker: WorkerId) -> &Bench {
+        &self.workers[usize::from(worker.0)]
+    }
+
+    fn bench_mut(&mut self, worker: WorkerId) -> &mut Bench {
+        &mut self.workers[usize::from(worker.0)]
+    }
+
+    /// Is the worker up, and in this life?
+    fn works(&self, worker: WorkerId, life: u16) -> bool {
+        let bench = self.bench(worker);
+        bench.is_up() && bench.incarnation == life
+    }
+
+    fn first_worker(&self) -> usize {
+        self.devices.len() + self.plan.remotes.len()
+    }
+
+    pub(super) fn station_of_worker(&self, worker: WorkerId) -> usize {
+        self.first_worker() + usize::from(worker.0)
+    }
+
+    /// The worker at a station, if there is one.
+    pub(super) fn worker_at(&self, node: usize) -> Option<&Bench> {
+        self.workers.get(node.checked_sub(self.first_worker())?)
+    }
+
+    fn draw_for_worker(&self, concern: &'static str, worker: WorkerId) -> Draw {
+        let life = u64::from(self.bench(worker).incarnation);
+        self.draw(concern).and(u64::from(worker.0)).and(life)
+    }
+
+    pub(super) fn file_worker_starts(&mut self) {
+        for n in 0..self.workers.len() {
+            let worker = self.workers[n].id;
+            self.plan_worker_start(worker, Span(0));
+        }
+    }
+
+    fn plan_worker_start(&mut self, worker: WorkerId, after: Span) {
+        let bench = self.bench_mut(worker);
+        bench.start += 1;
+        let start = bench.start;
+        let order = self.draw_for_worker("worker start", worker).and(u64::from(start));
+        self.file(self.now + after, order, Event::StartWorker(worker, start));
+    }
+
+    /// Starts a worker, in a new life that knows nothing.
+    pub(super) fn start_worker(&mut self, worker: WorkerId, start: u32) {
+        let Some(server) = &self.plan.server else { return };
+        let bench = self.bench_mut(worker);
+        if bench.start != start || bench.is_up() {
+            return;
+        }
+        let boot = if bench.state == State::New {
+            Boot::First
+        } else {
+            bench.incarnation += 1;
+            Boot::Restart
+        };
+        bench.state = State::Running;
+        for trouble in std::mem::take(&mut self.bench_mut(worker).troubles) {
+            self.note(Node::Worker(worker), Fact::Ended(trouble));
+        }
+        let fact = Fact::Started { boot, hash: 0, commit: 0, holds: Vec::new() };
+        self.note(Node::Worker(worker), fact);
+        let entropy = self.draw_for_worker("worker entropy", worker).bytes();
+        let boot = worker::Boot { entropy, timing: server.timing, flaws: self.plan.flaws };
+        let station = self.station_of_worker(worker);
+        self.orders.push(Order::Start(station));
+        self.call(station, |desk| desk.arrivals.push_back(Arrival::StartWorker(Box::new(boot))));
+    }
+
+    /// A worker loses power. What it has asked of the volume happens all the same.
+    fn stop_worker(&mut self, worker: WorkerId) {
+        self.note(Node::Worker(worker), Fact::Killed { keeps: 0, between: false });
+        let station = self.station_of_worker(worker);
+        let unread = self.stations[station].inbox.desk().clear();
+        self.stations[station].called = false;
+        self.stations[station].deadline += 1;
+        for arrival in unread {
+            if let Arrival::Mail(mail) = arrival {
+                self.lose(&mail, Lost::Dead);
+            }
+        }
+        let bench = self.bench_mut(worker);
+        bench.state = State::Off;
+        if std::mem::take(&mut bench.paused) {
+            let pause = Trouble::Server(ServerTrouble::Pause(worker));
+            self.note(Node::Worker(worker), Fact::Ended(pause));
+        }
+        self.orders.push(Order::Kill(station));
+    }
+
+    pub(super) fn resume_worker(&mut self, worker: WorkerId, life: u16) {
+        if self.works(worker, life) && self.bench(worker).paused {
+            self.bench_mut(worker).paused = false;
+            let pause = Trouble::Server(ServerTrouble::Pause(worker));
+            self.note(Node::Worker(worker), Fact::Ended(pause));
+            let station = self.station_of_worker(worker);
+            self.call(station, |_| {});
+        }
+    }
+
+    /// Starts the workers that are down, soon, and wakes those that stand still.
+    pub(super) fn bring_workers_back(&mut self) {
+        for n in 0..self.workers.len() {
+            let (worker, state, life) =
+                (self.workers[n].id, self.workers[n].state, self.workers[n].incarnation);
+            match state {
+                State::Off => self.plan_worker_start(worker, Span(1)),
+                State::Running => self.resume_worker(worker, life),
+                State::New | State::Gone => {}
+            }
+        }
+    }
+
+    pub(super) fn can_befall_server(&self, fault: &ServerFault) -> bool {
+        match fault {
+            ServerFault::Crash(worker, _) | ServerFault::ClockJump(worker, _) => {
+                self.workers.get(usize::from(worker.0)).is_some_and(Bench::is_up)
+            }
+            ServerFault::Pause(worker, _) => {
+                let bench = self.workers.get(usize::from(worker.0));
+                bench.is_some_and(|bench| !bench.stands_still())
+            }
+            ServerFault::Volume(..) | ServerFault::Intrude(_) => self.plan.server.is_some(),
+        }
+    }
+
+    pub(super) fn befall_server(&mut self, step: usize, fault: &ServerFault, trouble: Trouble) {
+        match *fault {
+            ServerFault::Crash(worker, back) => {
+                self.stop_worker(worker);
+                self.bench_mut(worker).troubles.push(trouble);
+                self.plan_worker_start(worker, Span(back.0.max(1)));
+            }
+            ServerFault::Pause(worker, span) => {
+                let bench = self.bench_mut(worker);
+                bench.paused = true;
+                let life = bench.incarnation;
+                let order = self.draw("worker resumes").and(step as u64);
+                let at = self.now + Span(span.0.max(1));
+                self.file(at, order, Event::ResumeWorker(worker, life));
+            }
+            ServerFault::ClockJump(worker, ms) => self.bench_mut(worker).clock.jump(ms),
+            ServerFault::Intrude(user) => self.intrude_server(step, user),
+            ServerFault::Volume(..) => {}
+        }
+    }
+
+    /// Carries out what a worker emitted.
+    pub(super) fn carry_out_worker(
+        &mut self,
+        worker: WorkerId,
+        node: usize,
+        effects: &mut Vec<Emitted>,
+    ) {
+        let life = self.bench(worker).incarnation;
+        for effect in effects.drain(..) {
+            match effect {
+                Emitted::Fact(fact) => self.note(Node::Worker(worker), fact),
+                Emitted::Volume(call) => self.send_to_volume(worker, life, call),
+                Emitted::Respond(to, asker, letter, response) => {
+                    let (from, body) = (Node::Worker(worker), Body::Response(response));
+                    self.dispatch(Mail { from, to, letter, life: asker, body });
+                }
+                Emitted::Reached(point) => self.cover(point.name()),
+                Emitted::Wake(at) => self.set_deadline(node, at),
+                Emitted::Crashed(message) => {
+                    self.note(Node::Worker(worker), Fact::Panicked(message));
+                    self.stop_worker(worker);
+                    self.plan_worker_start(worker, RECOVERY);
+                    return;
+                }
+                Emitted::Persist(_)
+                | Emitted::Send(..)
+                | Emitted::Request(_)
+                | Emitted::StoreKey(..)
+                | Emitted::NeedCredential
+                | Emitted::Reply(..)
+                | Emitted::Hint(..)
+                | Emitted::Remote(_) => unreachable!("workers only commit and answer"),
+            }
+        }
+    }
+
+    /// A device asks the server: the address stands for any worker, anew for every try.
+    pub(super) fn request(&mut self, from: Node, life: u16, request: Request) {
+        if self.workers.is_empty() {
+            return;
+        }
+        let letter = Letter {
+            call: request.id,
+            attempt: request.attempt,
+            parcel: parcel_of(&request.command),
+            answer: false,
+        };
+        let to = Node::Worker(self.any_worker(from, life, letter, 0));
+        self.dispatch(Mail { from, to, letter, life, body: Body::Request(request) });
+    }
+
+    /// Where a copy of a request goes.
+    pub(super) fn any_worker(&self, from: Node, life: u16, letter: Letter, copy: u64) -> WorkerId {
+        let draw = self.draw("worker").at(from).and(
+            u64::from(life) << 48 | u64::from(letter.attempt) << 32 | u64::from(letter.call.0),
+        );
+        let n = draw.and(copy).below(self.workers.len() as u64);
+        WorkerId(u16::try_from(n).expect("workers are few"))
+    }
+
+    fn send_to_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
+        let bench = self.bench_mut(worker);
+        bench.asked += 1;
+        let draw = self.draw_for_worker("to the volume", worker).and(call.id.0);
+        let after = self.volume_delay(draw);
+        self.file(self.now + after, draw, Event::AtVolume(worker, life, Box::new(call)));
+    }
+
+    fn volume_delay(&self, draw: Draw) -> Span {
+        let plan = self.plan.server.as_ref().expect("somebody works here");
+        let times = u64::from(self.weather.volume.times.max(1));
+        Span(draw.span(plan.volume.delay).0.saturating_mul(times).max(1))
+    }
+
+    /// A request has reached the volume, whether or not its worker still lives.
+    pub(super) fn ask_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
+        let plan = self.plan.server.as_ref().expect("somebody works here").volume;
+        let draw = |concern| {
+            Draw::new(self.plan.nature, concern)
+                .and(u64::from(worker.0))
+                .and(u64::from(life))
+                .and(call.id.0)
+        };
+        let (fails, loses) = (draw("volume fails"), draw("volume answer lost"));
+        let back = draw("from the volume");
+        let weather = self.weather.volume;
+        let mut reply = if weather.is_out || self.is_storm() && fails.happens(plan.failure) {
+            self.cover("volume failed");
+            volume::Reply::Failed
+        } else {
+            let lag = plan.list_lag.max(weather.list_lag);
+            let reply = self.volume.handle(self.now, &call.request, lag);
+            self.note_commit(worker, &call.request, &reply);
+            reply
+        };
+        let lost = weather.loses_replies || self.is_storm() && loses.happens(plan.reply_loss);
+        if lost && reply != volume::Reply::Failed {
+            self.cover("volume answer lost");
+            reply = volume::Reply::Failed;
+        }
+        let after = self.volume_delay(back);
+        let answer = Return { id: call.id, reply };
+        self.file(self.now + after, back, Event::FromVolume(worker, life, Box::new(answer)));
+    }
+
+    /// Notes an entry of a log that was created just now.
+    fn note_commit(&mut self, worker: WorkerId, request: &volume::Request, reply: &volume::Reply) {
+        if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply)
+            && let Some(space) = space_of(key)
+            && let Some(entry) = Entry::decode(bytes)
+        {
+            let fact = Fact::Logged { space, entry: entry.into() };
+            self.note(Node::Worker(worker), fact);
+        }
+    }
+
+    /// The volume's answer reaches the worker, if that still lives.
+    pub(super) fn hear_volume(&mut self, worker: WorkerId, life: u16, answer: Return) {
+        if self.works(worker, life) {
+            let station = self.station_of_worker(worker);
+            self.call(station, |desk| desk.arrivals.push_back(Arrival::Volume(answer)));
+        }
+    }
+
+    /// Somebody with an account of their own asks for another user's.
+    fn intrude_server(&mut self, step: usize, user: UserId) {
+        let stranger = stranger(user, self.plan.users.len());
+        let until = Time(self.now.0.saturating_add(1 << 40));
+        let draw = self.draw("server intruder").and(step as u64);
+        let number = u32::try_from(step).expect("steps are few") << 2 & 0xf_ffff;
+        let request = Request {
+            id: engine::remote::CallId(number),
+            attempt: 0,
+            credential: Some(engine::remote::Credential { user: stranger, until }),
+            space: user,
+            device: engine::message::DeviceKey(draw.value()),
+            client: engine::message::Client {
+                replica: engine::id::ReplicaId(draw.and(1).value()),
+                life: 1,
+            },
+            command: Command::Open,
+        };
+        self.intruder_asks = Some(request.clone());
+        self.request(Node::Intruder, 0, request);
+    }
+
+    /// The intruder hears an answer, and goes on if it was let in.
+    pub(super) fn intruder_hears(&mut self, response: &Response) {
+        let Some(mut request) = self.intruder_asks.take_if(|it| it.id == response.id) else {
+            return;
+        };
+        if let Reply::Opened(fence) = response.reply {
+            request.id.0 += 1;
+            let action = engine::message::Action::ReadAccount;
+            request.command = Command::Act { fence, n: 1, action };
+            self.intruder_asks = Some(request.clone());
+            self.request(Node::Intruder, 0, request);
+        }
+    }
+}
+
+/// What a request is about.
+fn parcel_of(command: &Command) -> Parcel {
+    match command {
+        Command::Open | Command::Close(_) | Command::Status => Parcel::Session,
+        Command::Act { .. } => Parcel::Account,
+    }
+}
+
+/// Whose log an object belongs to, if it belongs to one.
+fn space_of(key: &str) -> Option<UserId> {
+    key.strip_prefix("log/")?.split_once('/')?.0.parse().ok().map(UserId)
+}

@@ -1,0 +1,239 @@
+//! The commit log of one space: numbered objects, each created if absent and never changed.
+//!
+//! One primitive gives compare-and-swap (number n is free only for who knows all before), a feed
+//! without gaps, fencing tokens (the number of a grant) and commits that are whole or not there.
+//! Entries are never deleted: a late creation of a number that was trimmed would commit.
+//!
+//! Sources: Delta Lake's storage protocol; SlateDB's manifest; S3 conditional writes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Bytes;
+use crate::id::{AccountField, ReplicaId, UserId};
+use crate::message::{Client, DeviceKey, Fence, Reply};
+use crate::point::Point;
+use crate::record::Payload;
+use crate::time::Time;
+use crate::volume;
+
+/// Names an entry, so that whoever is unsure can tell their own from another's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EntryId(pub u64);
+
+/// One commit: what several requests did, together and in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// Its name.
+    pub id: EntryId,
+    /// What was done.
+    pub ops: Vec<Op>,
+}
+
+/// What one request did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Op {
+    /// Who asked, and under which number; none for what needs no receipt.
+    pub receipt: Option<(Client, u32)>,
+    /// What it changed.
+    pub puts: Vec<(Key, Option<Doc>)>,
+    /// What was answered.
+    pub reply: Reply,
+}
+
+/// A place in the state of a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Key {
+    /// The session of a device.
+    Session(DeviceKey),
+    /// The last answer to a replica. It has one request under way at a time.
+    Receipt(ReplicaId),
+    /// A field of the account as it is.
+    Account(AccountField),
+    /// A field as it was, by version from 1.
+    Was(AccountField, u32),
+}
+
+/// What stands at a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Doc {
+    /// At [`Key::Session`].
+    Session(Session),
+    /// At [`Key::Receipt`].
+    Receipt(Receipt),
+    /// At [`Key::Account`]: the number of this version, and the value.
+    Field(u32, Payload),
+    /// At [`Key::Was`].
+    Version(Payload),
+}
+
+/// A lease on the conversation of one device with the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Whose it is.
+    pub client: Client,
+    /// The commit that granted it.
+    pub fence: Fence,
+    /// When others may try to take it over. Not what makes it safe: that is the fence.
+    pub until: Time,
+}
+
+/// What was answered, and to what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Which life asked.
+    pub life: u32,
+    /// Under which number.
+    pub n: u32,
+    /// A fingerprint of what was asked.
+    pub asked: u64,
+    /// The commit.
+    pub seq: u64,
+    /// The answer.
+    pub reply: Reply,
+}
+
+/// All of a space after a commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The number of that commit; 0 for none.
+    pub seq: u64,
+    /// Its name.
+    pub last: EntryId,
+    docs: BTreeMap<Key, Doc>,
+}
+
+impl State {
+    /// What stands at a place.
+    pub fn get(&self, key: Key) -> Option<&Doc> {
+        self.docs.get(&key)
+    }
+
+    /// How much there is.
+    pub fn len(&self) -> usize {
+        self.docs.len()
+    }
+
+    /// Is there nothing?
+    pub fn is_empty(&self) -> bool {
+        self.docs.is_empty()
+    }
+
+    /// Takes the next entry, all but what stands at places to be kept as they are: none, but for a
+    /// flaw.
+    pub fn apply(&mut self, entry: &Entry, keeps: impl Fn(&Key) -> bool) {
+        debug_assert_eq!(entry.seq, self.seq + 1, "entries are applied without a gap");
+        (self.seq, self.last) = (entry.seq, entry.id);
+        for op in &entry.ops {
+            for (key, doc) in op.puts.iter().filter(|(key, _)| !keeps(key)) {
+                match doc {
+                    Some(doc) => self.docs.insert(*key, doc.clone()),
+                    None => self.docs.remove(key),
+                };
+            }
+        }
+    }
+}
+
+/// A commit in the making: what was decided so far, on top of a state.
+#[derive(Debug)]
+pub(crate) struct Draft<'s> {
+    state: &'s State,
+    changed: BTreeMap<Key, Option<Doc>>,
+    puts: Vec<(Key, Option<Doc>)>,
+    ops: Vec<Op>,
+    points: Vec<Point>,
+}
+
+impl<'s> Draft<'s> {
+    pub(crate) fn new(state: &'s State) -> Self {
+        let (changed, puts) = (BTreeMap::new(), Vec::new());
+        Self { state, changed, puts, ops: Vec::new(), points: Vec::new() }
+    }
+
+    /// What it is made on top of.
+    pub(crate) fn state(&self) -> &'s State {
+        self.state
+    }
+
+    /// The number that this commit will have.
+    pub(crate) fn seq(&self) -> u64 {
+        self.state.seq + 1
+    }
+
+    /// The commit up to which a decision without effect knows.
+    pub(crate) fn seen(&self) -> u64 {
+        if self.ops.is_empty() { self.state.seq } else { self.seq() }
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&Doc> {
+        match self.changed.get(&key) {
+            Some(doc) => doc.as_ref(),
+            None => self.state.get(key),
+        }
+    }
+
+    pub(crate) fn put(&mut self, key: Key, doc: Option<Doc>) {
+        self.changed.insert(key, doc.clone());
+        self.puts.push((key, doc));
+    }
+
+    /// Ends the decision about one request.
+    pub(crate) fn end_op(&mut self, receipt: Option<(Client, u32)>, reply: &Reply) {
+        if !self.puts.is_empty() {
+            let puts = std::mem::take(&mut self.puts);
+            self.ops.push(Op { receipt, puts, reply: reply.clone() });
+        }
+    }
+
+    /// The request is refused, and must have changed nothing.
+    pub(crate) fn abandon_op(&mut self) {
+        debug_assert!(self.puts.is_empty(), "a refusal has no effect");
+    }
+
+    /// Notes a coverage point, which counts once the decision holds.
+    pub(crate) fn reach(&mut self, point: Point) {
+        self.points.push(point);
+    }
+
+    /// What was decided.
+    pub(crate) fn end(self) -> (Vec<Op>, Vec<Point>) {
+        (self.ops, self.points)
+    }
+}
+
+/// The object of an entry. Twelve digits keep the order of names, and a name short.
+pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
+    smol_str::format_smolstr!("log/{}/{seq:012}", space.0)
+}
+
+/// The object of the state after an entry.
+pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
+    smol_str::format_smolstr!("snapshot/{}/{seq:012}", space.0)
+}
+
+/// What all snapshots of a space begin with.
+pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
+    smol_str::format_smolstr!("snapshot/{}/", space.0)
+}
+
+/// The bytes of an entry or a state.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
+    postcard::to_allocvec(value).expect("memory is the only limit").into()
+}
+
+impl Entry {
+    /// Reads an entry's object.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
+}
+
+impl State {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
+}

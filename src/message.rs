@@ -1,0 +1,137 @@
+//! What a device asks of the sync server, and what it may be answered.
+//!
+//! Any worker can answer any request. A request may arrive twice, and at two workers: what changes
+//! something is named by its client and number, and takes effect once.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountField, ReplicaId, UserId};
+use crate::record::{Payload, Value};
+use crate::remote::{CallId, Credential};
+use crate::time::{Span, Time};
+
+/// A device as the server knows it: drawn when it is installed and kept by every copy of its disk,
+/// so that a clone and its original contend for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeviceKey(pub u64);
+
+/// One life of one replica: who numbers its requests. Lives are counted durably, so that a request
+/// of an earlier life is known for what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Client {
+    /// Whose life.
+    pub replica: ReplicaId,
+    /// Which, from 1.
+    pub life: u32,
+}
+
+/// The number of the commit that granted a lease. A newer grant has a larger one, but for two lives
+/// of one replica that meet in one commit; whoever compares fences compares clients too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fence(pub u64);
+
+/// What is done under a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Sets fields of the account, all in one commit. Other fields stay as they are.
+    Patch(Vec<(AccountField, Payload)>),
+    /// Shows the account with its history.
+    ReadAccount,
+}
+
+/// What a device asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Starts the session of this device. Its own session is no obstacle.
+    Open,
+    /// Ends the session.
+    Close(Fence),
+    /// Tells who has the session of this device.
+    Status,
+    /// Does something under the session.
+    Act {
+        /// The session.
+        fence: Fence,
+        /// Numbers the actions of one client, from 1, each sent until it is answered.
+        n: u32,
+        /// What is to be done.
+        action: Action,
+    },
+}
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which request, within one life of a device.
+    pub id: CallId,
+    /// 0 for the first try.
+    pub attempt: u16,
+    /// Who is asking. It cannot be forged.
+    pub credential: Option<Credential>,
+    /// Whose space is meant, as the device says.
+    pub space: UserId,
+    /// Which device, as it says.
+    pub device: DeviceKey,
+    /// Which life of which replica.
+    pub client: Client,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// Every version of a field, the current one last.
+pub type Versions = Vec<Payload>;
+
+/// What a worker answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`Command::Open`].
+    Opened(Fence),
+    /// To [`Command::Close`]: the session is not this device's any more.
+    Closed,
+    /// To [`Command::Status`]: who has it and until when, by the server's clocks.
+    Status(Option<(ReplicaId, Time)>),
+    /// To [`Action::Patch`].
+    Patched,
+    /// To [`Action::ReadAccount`]: the fields that were ever set.
+    Account(Vec<(AccountField, Versions)>),
+    /// It had no effect.
+    Refused(Refusal),
+}
+
+/// Why a worker did not do as asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Refusal {
+    /// Another owner has the session of this device, or the worker has too much to do: come back no
+    /// sooner than this.
+    Busy(Span),
+    /// The session is not the asker's, or not any more: it may start it anew.
+    Fenced,
+    /// The number was used for something else, or is out of date.
+    Misnumbered,
+    /// No credential, or one that has expired.
+    NotAuthenticated,
+    /// The space is not the asker's.
+    Forbidden,
+    /// Never acceptable as it is.
+    Invalid,
+    /// Something went wrong inside.
+    Internal,
+}
+
+/// An answer on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Which request.
+    pub id: CallId,
+    /// Which try of it.
+    pub attempt: u16,
+    /// The commit that had this effect, or up to which the answer knows.
+    pub seq: u64,
+    /// What is answered.
+    pub reply: Reply,
+}
+
+/// May this value be put into a field of an account?
+pub const fn takes(value: &Value) -> bool {
+    matches!(value, Value::Text(_))
+}

@@ -1,0 +1,202 @@
+//! A worker of the sync server: takes requests from devices and commits them to the logs of their
+//! spaces, as a state machine with the same contract as a device.
+//!
+//! It keeps nothing durably: what it knows of a space is a prefix of that space's log, which makes
+//! it faster and can never make it wrong. A worker that was asleep finds its next number taken.
+
+mod account;
+mod session;
+mod space;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use self::space::Space;
+use crate::entropy::Entropy;
+use crate::flaw::{Flaw, Flaws};
+use crate::id::UserId;
+use crate::log::{Draft, State};
+use crate::message::{Action, Command, Refusal, Reply, Request, Response};
+use crate::point::Point;
+use crate::time::{Now, Span, Time};
+use crate::volume;
+
+/// What a worker is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// Fresh in every life.
+    pub entropy: [u8; 32],
+    /// How patient it is.
+    pub timing: Timing,
+    /// Known bugs that are switched on.
+    pub flaws: Flaws,
+}
+
+/// Spans and sizes of a server's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// So long nobody else may try to take a session over.
+    pub session: Span,
+    /// A request to the volume without an answer is given up after this long.
+    pub timeout: Span,
+    /// The wait after the first failure is between half of this and all of it, doubled with each.
+    pub retry_base: Span,
+    /// No wait is longer than this.
+    pub retry_cap: Span,
+    /// So many requests may wait in one space; others are told to come back.
+    pub queue: u16,
+    /// A snapshot is written after so many commits at the least.
+    pub snapshot_every: u32,
+}
+
+/// Names a request at the door of one life of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What happens to a worker.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A device asks. Answered by at most one [`Output::Answer`].
+    Asked(Ticket, Request),
+    /// The volume answers.
+    Volume(volume::Return),
+    /// The time of [`Worker::poll_wakeup`] has come.
+    Wakeup,
+}
+
+/// What a worker does.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Asks the volume.
+    Ask(volume::Call),
+    /// Answers a device.
+    Answer(Ticket, Response),
+    /// Came by a coverage point.
+    Reached(Point),
+}
+
+/// One worker.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    boot: Boot,
+    entropy: Entropy,
+    spaces: BTreeMap<UserId, Space>,
+    /// What the volume has been asked, and for which space.
+    calls: BTreeMap<volume::CallId, UserId>,
+    next_call: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Worker {
+    /// Starts a worker, which knows nothing.
+    pub fn start(boot: Boot) -> Self {
+        let entropy = Entropy::new(boot.entropy);
+        let (spaces, calls) = (BTreeMap::new(), BTreeMap::new());
+        Self { boot, entropy, spaces, calls, next_call: 0, outputs: VecDeque::new() }
+    }
+
+    /// Handles one input.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Asked(ticket, request) => self.admit(now, ticket, request),
+            Input::Volume(answer) => {
+                if let Some(space) = self.calls.remove(&answer.id) {
+                    self.take_answer(now, space, answer);
+                }
+            }
+            Input::Wakeup => self.wake_up(now),
+        }
+    }
+
+    /// What the worker does; drain to `None` before the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to wake it, and why.
+    pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
+        self.spaces.values().filter_map(Space::wakeup).min()
+    }
+
+    /// How many requests wait for an answer.
+    pub fn waiting(&self) -> usize {
+        self.spaces.values().map(Space::waiting).sum()
+    }
+
+    /// Lets a request in, if it comes from whom it says.
+    fn admit(&mut self, now: Now, ticket: Ticket, request: Request) {
+        let Some(credential) = request.credential.filter(|it| now.wall <= it.until) else {
+            return self.refuse(ticket, &request, Refusal::NotAuthenticated);
+        };
+        if request.space != credential.user && !self.boot.flaws.has(Flaw::ForgedId) {
+            self.reach(Point::ForgedSpace);
+            return self.refuse(ticket, &request, Refusal::Forbidden);
+        }
+        let (id, limit) = (request.space, usize::from(self.boot.timing.queue));
+        let space = self.spaces.entry(id).or_insert_with(Space::new);
+        if space.waiting() >= limit {
+            let after = self.entropy.span(self.boot.timing.retry_base, self.boot.timing.retry_cap);
+            self.reach(Point::Overloaded);
+            return self.refuse(ticket, &request, Refusal::Busy(after));
+        }
+        space.enqueue(ticket, request, self.boot.flaws);
+        self.proceed(now, id);
+    }
+
+    fn refuse(&mut self, ticket: Ticket, request: &Request, refusal: Refusal) {
+        let reply = Reply::Refused(refusal);
+        let response = Response { id: request.id, attempt: request.attempt, seq: 0, reply };
+        self.outputs.push_back(Output::Answer(ticket, response));
+    }
+
+    fn reach(&mut self, point: Point) {
+        self.outputs.push_back(Output::Reached(point));
+    }
+}
+
+/// What a decision may look at beside the state.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    wall: Time,
+    session: Span,
+    flaws: Flaws,
+}
+
+/// Decides one request on top of what was decided before it: the answer, and the commit that it
+/// tells of. Taken again on the newer state whenever another commit came first.
+///
+/// `seen` is what was known when the request arrived; only flaws look at it.
+fn decide(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    rules: Rules,
+    seen: Option<&State>,
+) -> (Reply, u64) {
+    let decided = match &request.command {
+        Command::Open => session::open(draft, request, rules),
+        Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
+        Command::Status => session::status(draft, request, rules, seen),
+        Command::Act { fence, n, action } => session::guard(draft, request, *fence, rules)
+            .and_then(|()| match action {
+                Action::Patch(fields) => session::once(draft, request, *n, action, |draft| {
+                    account::patch(draft, fields, rules.flaws, seen)
+                }),
+                Action::ReadAccount => Ok((account::read(draft), draft.seen())),
+            }),
+    };
+    match decided {
+        Ok((reply, seq)) => {
+            let receipt = match request.command {
+                Command::Act { n, .. } => Some((request.client, n)),
+                Command::Open | Command::Close(_) | Command::Status => None,
+            };
+            draft.end_op(receipt, &reply);
+            (reply, seq)
+        }
+        Err(refusal) => {
+            draft.abandon_op();
+            (Reply::Refused(refusal), draft.seen())
+        }
+    }
+}

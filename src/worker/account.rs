@@ -1,0 +1,66 @@
+//! The account of a user: fields that any worker patches. What a field was stays visible.
+
+use crate::flaw::{Flaw, Flaws};
+use crate::id::AccountField;
+use crate::log::{Doc, Draft, Key, State};
+use crate::message::{self, Refusal, Reply, Versions};
+use crate::record::Payload;
+
+/// Sets fields; the others are not touched, so two patches of different fields cannot collide.
+pub(super) fn patch(
+    draft: &mut Draft<'_>,
+    fields: &[(AccountField, Payload)],
+    flaws: Flaws,
+    seen: Option<&State>,
+) -> Result<Reply, Refusal> {
+    let twice = |at: usize| fields[..at].iter().any(|(field, _)| *field == fields[at].0);
+    if fields.is_empty()
+        || (0..fields.len()).any(twice)
+        || !fields.iter().all(|(_, payload)| message::takes(&payload.value))
+    {
+        return Err(Refusal::Invalid);
+    }
+    if let Some(seen) = seen.filter(|_| flaws.has(Flaw::I42Rmw)) {
+        rewrite_all(draft, |key| seen.get(key).cloned());
+    } else if flaws.has(Flaw::I42RetryStale) || flaws.has(Flaw::I42WorkerCache) {
+        let state = draft.state();
+        rewrite_all(draft, |key| state.get(key).cloned());
+    }
+    for (field, payload) in fields {
+        let version = match draft.get(Key::Account(*field)).cloned() {
+            Some(Doc::Field(n, was)) => {
+                draft.put(Key::Was(*field, n), Some(Doc::Version(was)));
+                n.saturating_add(1)
+            }
+            Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Version(_)) | None => 1,
+        };
+        draft.put(Key::Account(*field), Some(Doc::Field(version, payload.clone())));
+    }
+    Ok(Reply::Patched)
+}
+
+/// Flaws write the record back whole, as it was read.
+fn rewrite_all(draft: &mut Draft<'_>, read: impl Fn(Key) -> Option<Doc>) {
+    for field in AccountField::ALL {
+        let key = Key::Account(field);
+        draft.put(key, read(key));
+    }
+}
+
+/// Every field with all its versions.
+pub(super) fn read(draft: &Draft<'_>) -> Reply {
+    let shown = AccountField::ALL.into_iter().filter_map(|field| {
+        let versions = versions(draft, field);
+        (!versions.is_empty()).then_some((field, versions))
+    });
+    Reply::Account(shown.collect())
+}
+
+fn versions(draft: &Draft<'_>, field: AccountField) -> Versions {
+    let Some(Doc::Field(n, current)) = draft.get(Key::Account(field)) else { return Vec::new() };
+    let was = (1..*n).filter_map(|n| match draft.get(Key::Was(field, n)) {
+        Some(Doc::Version(payload)) => Some(payload),
+        Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..)) | None => None,
+    });
+    was.chain([current]).cloned().collect()
+}

@@ -1,0 +1,147 @@
+//! Sessions: one lease for each device on its conversation with the server.
+//!
+//! Its owner is a replica, so a device is never in its own way, and only a copy of it can be. Time
+//! decides when somebody may try to take a session over; what makes that safe is the fence, which
+//! every action names and every decision compares.
+
+use super::Rules;
+use crate::flaw::Flaw;
+use crate::log::{Doc, Draft, Key, Receipt, Session, State, encode};
+use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
+use crate::point::Point;
+use crate::time::Span;
+
+/// Grants the session, unless another owner has it. Asked again by the same life, it is the same
+/// session: the first answer may have been lost.
+pub(super) fn open(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    rules: Rules,
+) -> Result<(Reply, u64), Refusal> {
+    let (key, client) = (key_of(request, rules), request.client);
+    let held = held(draft, key);
+    let stuck = rules.flaws.has(Flaw::CvSessionStuck);
+    let fence = match held {
+        Some(held) if held.client == client && !rules.flaws.has(Flaw::CvSessionSelf) => held.fence,
+        // A request of a life that is over must not end the session of the present one.
+        Some(held) if held.client.replica == client.replica && held.client.life > client.life => {
+            return Err(Refusal::Fenced);
+        }
+        Some(held) if held.client != client && held.client.replica == client.replica && !stuck => {
+            Fence(draft.seq())
+        }
+        Some(held) if rules.wall < held.until || stuck => {
+            draft.reach(Point::SessionBusy);
+            // Its owner ends it sooner as a rule.
+            let longest = rules.session.0 / 4 + 1;
+            return Err(Refusal::Busy(Span((held.until - rules.wall).0.min(longest))));
+        }
+        Some(_) => {
+            draft.reach(Point::SessionTaken);
+            Fence(draft.seq())
+        }
+        None => Fence(draft.seq()),
+    };
+    let until = rules.wall + rules.session;
+    draft.put(Key::Session(key), Some(Doc::Session(Session { client, fence, until })));
+    Ok((Reply::Opened(fence), draft.seq()))
+}
+
+/// Ends the session, if it still is this one.
+pub(super) fn close(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    fence: Fence,
+    rules: Rules,
+) -> (Reply, u64) {
+    let key = key_of(request, rules);
+    if held(draft, key).is_some_and(|held| held.fence == fence && held.client == request.client) {
+        draft.put(Key::Session(key), None);
+        draft.put(Key::Receipt(request.client.replica), None);
+    }
+    (Reply::Closed, draft.seen())
+}
+
+/// Tells whose the session is.
+pub(super) fn status(
+    draft: &Draft<'_>,
+    request: &Request,
+    rules: Rules,
+    seen: Option<&State>,
+) -> Result<(Reply, u64), Refusal> {
+    let held = held(draft, key_of(request, rules));
+    if let Some(seen) = seen.filter(|_| rules.flaws.has(Flaw::CvStateTorn))
+        && fence(seen, request.device) != held.map(|held| held.fence)
+    {
+        return Err(Refusal::Internal);
+    }
+    Ok((Reply::Status(held.map(|held| (held.client.replica, held.until))), draft.seen()))
+}
+
+/// Is this still the asker's session? Not a question of time.
+pub(super) fn guard(
+    draft: &Draft<'_>,
+    request: &Request,
+    fence: Fence,
+    rules: Rules,
+) -> Result<(), Refusal> {
+    if rules.flaws.has(Flaw::CvSessionDouble) {
+        return Ok(());
+    }
+    match held(draft, key_of(request, rules)) {
+        Some(held) if held.fence == fence && held.client == request.client => Ok(()),
+        Some(_) | None => Err(Refusal::Fenced),
+    }
+}
+
+/// Does something once, however often it is asked for: what was answered is kept until the client
+/// asks for the next thing.
+pub(super) fn once(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    n: u32,
+    action: &Action,
+    act: impl FnOnce(&mut Draft<'_>) -> Result<Reply, Refusal>,
+) -> Result<(Reply, u64), Refusal> {
+    let Client { replica, life } = request.client;
+    let asked = fingerprint(action);
+    if let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(replica)) {
+        if (receipt.life, receipt.n, receipt.asked) == (life, n, asked) {
+            let shown = (receipt.reply.clone(), receipt.seq);
+            draft.reach(Point::ReceiptShown);
+            return Ok(shown);
+        }
+        if (receipt.life, receipt.n) >= (life, n) {
+            return Err(Refusal::Misnumbered);
+        }
+    }
+    let reply = act(draft)?;
+    let seq = draft.seq();
+    let receipt = Receipt { life, n, asked, seq, reply: reply.clone() };
+    draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
+    Ok((reply, seq))
+}
+
+/// The session of a device, as a state has it.
+fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
+    match state.get(Key::Session(device)) {
+        Some(Doc::Session(session)) => Some(session.fence),
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+    }
+}
+
+fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
+    match draft.get(Key::Session(key)) {
+        Some(Doc::Session(session)) => Some(*session),
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+    }
+}
+
+/// The flaw CV-SESSION-PER-USER has one session for all devices of a user.
+fn key_of(request: &Request, rules: Rules) -> DeviceKey {
+    if rules.flaws.has(Flaw::CvSessionPerUser) { DeviceKey(0) } else { request.device }
+}
+
+fn fingerprint(action: &Action) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(&encode(action))
+}

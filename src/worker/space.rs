@@ -1,0 +1,359 @@
+//! One space as a worker sees it: a prefix of its log, the requests that wait, and what the volume
+//! was asked last.
+//!
+//! All that waits is decided together on what is known, in one *round*. If that changes anything it
+//! becomes the next entry; if not, the next entry is looked for. Either way the answers hold only if
+//! nobody was faster, and it is all decided anew if somebody was. An unclear creation is looked up
+//! by its number: the entry's name tells whose it is.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Output, Rules, Ticket, Worker, decide};
+use crate::flaw::{Flaw, Flaws};
+use crate::id::UserId;
+use crate::log::{self, Draft, Entry, EntryId, Key, State};
+use crate::message::{Command, Request, Response};
+use crate::point::Point;
+use crate::time::{Now, Span, Time};
+use crate::volume::{self, CallId, Reply};
+
+/// What a worker knows of a space.
+#[derive(Clone, Debug)]
+pub(super) struct Space {
+    state: State,
+    queue: VecDeque<(Ticket, Request)>,
+    phase: Phase,
+    /// What the volume was asked, and when that is given up.
+    call: Option<(CallId, Time)>,
+    /// After a failure: when to go on.
+    rests_until: Option<Time>,
+    failures: u32,
+    /// The commits after which snapshots are known, the newest last.
+    snapshots: VecDeque<u64>,
+    /// A decision that is not taken anew after a lost race (flaws).
+    stale: Option<Round>,
+    /// What was known when a request arrived (flaws).
+    seen: BTreeMap<Ticket, State>,
+}
+
+/// So many snapshots are kept: a list may be late, and name one that was removed.
+const SNAPSHOTS: usize = 3;
+
+/// A snapshot is written when this part of the state may be new.
+const SNAPSHOT_SHARE: u64 = 2;
+
+/// What is to be found out next.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Which snapshots are there?
+    Cold,
+    /// What do these hold, the newest last?
+    Loading(Vec<volume::Key>),
+    /// Is there another entry? If a commit is unclear, is it this one?
+    Following(Option<Round>),
+    /// Nothing, until somebody asks.
+    Ready,
+    /// Is there still no other entry?
+    Proving(Round),
+    /// Is the next number free?
+    Committing(Round),
+}
+
+/// A decision about all that waited.
+#[derive(Clone, Debug)]
+struct Round {
+    /// How many requests.
+    covers: usize,
+    answers: Vec<(Ticket, Response)>,
+    points: Vec<Point>,
+    entry: Option<Entry>,
+}
+
+impl Space {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::default(),
+            queue: VecDeque::new(),
+            phase: Phase::Cold,
+            call: None,
+            rests_until: None,
+            failures: 0,
+            snapshots: VecDeque::new(),
+            stale: None,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn enqueue(&mut self, ticket: Ticket, request: Request, flaws: Flaws) {
+        if flaws.has(Flaw::CvStateTorn) || flaws.has(Flaw::I42Rmw) {
+            self.seen.insert(ticket, self.state.clone());
+        }
+        self.queue.push_back((ticket, request));
+    }
+
+    pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
+        let gives_up = self.call.map(|(_, at)| (at, "volume timeout"));
+        gives_up.or(self.rests_until.map(|at| (at, "volume retry")))
+    }
+
+    /// Somebody else took the number: their entry comes first, and all is decided anew.
+    fn lose_race(&mut self, round: Round, flaws: Flaws) {
+        self.phase = Phase::Following(None);
+        let opens = |(_, request): &(Ticket, Request)| matches!(request.command, Command::Open);
+        if flaws.has(Flaw::I42RetryStale)
+            || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)
+        {
+            self.stale = Some(round);
+        }
+    }
+
+    /// Decides all that waits, on what is known.
+    fn decide(&mut self, rules: Rules, name: EntryId) -> Round {
+        if let Some(mut round) = self.stale.take() {
+            let seq = self.state.seq + 1;
+            round.answers.iter_mut().for_each(|(_, response)| response.seq = seq);
+            round.entry.iter_mut().for_each(|entry| (entry.seq, entry.id) = (seq, name));
+            return round;
+        }
+        let mut draft = Draft::new(&self.state);
+        let answers = self.queue.iter().map(|(ticket, request)| {
+            let (reply, seq) = decide(&mut draft, request, rules, self.seen.get(ticket));
+            (*ticket, Response { id: request.id, attempt: request.attempt, seq, reply })
+        });
+        let answers: Vec<_> = answers.collect();
+        let seq = draft.seq();
+        let (ops, points) = draft.end();
+        let entry = (!ops.is_empty()).then_some(Entry { seq, id: name, ops });
+        Round { covers: self.queue.len(), answers, points, entry }
+    }
+}
+
+impl Worker {
+    /// Asks the volume for what a space needs next, if it is asked for anything.
+    pub(super) fn proceed(&mut self, now: Now, id: UserId) {
+        let rules =
+            Rules { wall: now.wall, session: self.boot.timing.session, flaws: self.boot.flaws };
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        if space.call.is_some() || space.rests_until.is_some() {
+            return;
+        }
+        if matches!(space.phase, Phase::Ready) && !space.queue.is_empty() {
+            let round = space.decide(rules, EntryId(self.entropy.next_u64()));
+            space.phase = match round.entry {
+                Some(_) => Phase::Committing(round),
+                None if rules.flaws.has(Flaw::Fb15) || rules.flaws.has(Flaw::I42WorkerCache) => {
+                    return self.conclude(now, id, round);
+                }
+                None => Phase::Proving(round),
+            };
+        }
+        let request = match &mut space.phase {
+            Phase::Ready => return,
+            Phase::Cold => volume::Request::List(log::snapshots_of(id)),
+            Phase::Loading(keys) => match keys.last() {
+                Some(key) => volume::Request::Get(key.clone()),
+                None => {
+                    space.phase = Phase::Following(None);
+                    return self.proceed(now, id);
+                }
+            },
+            Phase::Following(_) | Phase::Proving(_) => {
+                volume::Request::Get(log::entry_key(id, space.state.seq + 1))
+            }
+            Phase::Committing(Round { entry, .. }) => {
+                let entry = entry.as_ref().expect("only what changes something is committed");
+                volume::Request::Create(log::entry_key(id, entry.seq), log::encode(entry))
+            }
+        };
+        let call = self.ask(id, request);
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.call = Some((call, now.mono + self.boot.timing.timeout));
+        }
+    }
+
+    fn ask(&mut self, space: UserId, request: volume::Request) -> CallId {
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        self.calls.insert(id, space);
+        self.outputs.push_back(Output::Ask(volume::Call { id, request }));
+        id
+    }
+
+    /// Gives up what is overdue, and goes on where a wait is over.
+    pub(super) fn wake_up(&mut self, now: Now) {
+        let ids: Vec<UserId> = self.spaces.keys().copied().collect();
+        for id in ids {
+            let Some(space) = self.spaces.get_mut(&id) else { continue };
+            if let Some((call, at)) = space.call
+                && at <= now.mono
+            {
+                self.calls.remove(&call);
+                self.take_reply(now, id, Reply::Failed);
+            } else if space.rests_until.is_some_and(|at| at <= now.mono) {
+                space.rests_until = None;
+                self.proceed(now, id);
+            }
+        }
+    }
+
+    /// The volume answered something that was asked for a space.
+    pub(super) fn take_answer(&mut self, now: Now, id: UserId, answer: volume::Return) {
+        let current = self.spaces.get(&id).and_then(|space| space.call);
+        // The answer about a snapshot that was written is of no interest.
+        if current.is_some_and(|(call, _)| call == answer.id) {
+            self.take_reply(now, id, answer.reply);
+        }
+    }
+
+    fn take_reply(&mut self, now: Now, id: UserId, reply: Reply) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.call = None;
+        if reply != Reply::Failed {
+            space.failures = 0;
+        }
+        let phase = std::mem::replace(&mut space.phase, Phase::Ready);
+        space.phase = match (phase, reply) {
+            (Phase::Cold, Reply::Listed(keys)) => Phase::Loading(keys),
+            (Phase::Loading(mut keys), Reply::Found(bytes)) => match State::decode(&bytes) {
+                Some(state) => {
+                    space.snapshots = VecDeque::from([state.seq]);
+                    space.state = state;
+                    Phase::Following(None)
+                }
+                None => {
+                    keys.pop();
+                    Phase::Loading(keys)
+                }
+            },
+            (Phase::Loading(mut keys), Reply::NotFound) => {
+                keys.pop();
+                Phase::Loading(keys)
+            }
+            (Phase::Following(unclear), Reply::Found(bytes)) => {
+                return self.follow(now, id, &bytes, unclear);
+            }
+            (Phase::Proving(_), Reply::Found(bytes)) => return self.follow(now, id, &bytes, None),
+            (Phase::Following(_), Reply::NotFound) => Phase::Ready,
+            (Phase::Proving(round), Reply::NotFound) => return self.conclude(now, id, round),
+            (Phase::Committing(round), Reply::Done) => return self.conclude(now, id, round),
+            (Phase::Committing(round), Reply::Exists) => {
+                space.lose_race(round, self.boot.flaws);
+                self.reach(Point::CommitRaced);
+                return self.proceed(now, id);
+            }
+            (Phase::Committing(round), Reply::Failed) => {
+                space.phase = Phase::Following(Some(round));
+                self.reach(Point::CommitUnclear);
+                return self.rest(now, id);
+            }
+            // A failure, or an answer to another question: the volume is asked again in a while.
+            (
+                phase,
+                Reply::Failed
+                | Reply::Done
+                | Reply::Exists
+                | Reply::Found(_)
+                | Reply::NotFound
+                | Reply::Listed(_),
+            ) => {
+                space.phase = phase;
+                return self.rest(now, id);
+            }
+        };
+        self.proceed(now, id);
+    }
+
+    /// Takes the next entry of the log. What was decided without it is decided anew.
+    fn follow(&mut self, now: Now, id: UserId, bytes: &[u8], unclear: Option<Round>) {
+        let flaws = self.boot.flaws;
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        space.phase = Phase::Following(None);
+        let next = space.state.seq + 1;
+        // An object that is no entry of that number was never written by this build.
+        let Some(entry) = Entry::decode(bytes).filter(|entry| entry.seq == next) else {
+            return self.rest(now, id);
+        };
+        if let Some(round) = unclear {
+            let own = round.entry.as_ref().is_some_and(|own| own.id == entry.id);
+            if own {
+                self.reach(Point::CommitWasOwn);
+                return self.conclude(now, id, round);
+            }
+            if flaws.has(Flaw::I42TailRace) {
+                self.give_answers(id, round);
+            }
+        }
+        if let Some(space) = self.spaces.get_mut(&id) {
+            let cached = |key: &Key| {
+                let account = matches!(key, Key::Account(_) | Key::Was(..));
+                account && flaws.has(Flaw::I42WorkerCache)
+            };
+            space.state.apply(&entry, cached);
+        }
+        self.proceed(now, id);
+    }
+
+    /// A round holds: nobody was faster.
+    fn conclude(&mut self, now: Now, id: UserId, mut round: Round) {
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.phase = Phase::Ready;
+            if let Some(entry) = round.entry.take() {
+                space.state.apply(&entry, |_| false);
+                self.save_snapshot(id);
+            }
+        }
+        self.give_answers(id, round);
+        self.proceed(now, id);
+    }
+
+    fn give_answers(&mut self, id: UserId, round: Round) {
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.queue.drain(..round.covers);
+        }
+        if round.covers > 1 {
+            self.reach(Point::CommitShared);
+        }
+        round.points.into_iter().for_each(|point| self.reach(point));
+        for (ticket, response) in round.answers {
+            if let Some(space) = self.spaces.get_mut(&id) {
+                space.seen.remove(&ticket);
+            }
+            self.outputs.push_back(Output::Answer(ticket, response));
+        }
+    }
+
+    /// Writes down what the log amounts to, now and then, so that a worker that knows nothing need
+    /// not read all of it. The wait grows with the state, so a commit's share of it does not.
+    fn save_snapshot(&mut self, id: UserId) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let since = space.state.seq - space.snapshots.back().copied().unwrap_or(0);
+        let size = u64::try_from(space.state.len()).unwrap_or(u64::MAX);
+        if since < u64::from(self.boot.timing.snapshot_every).max(size / SNAPSHOT_SHARE) {
+            return;
+        }
+        let seq = space.state.seq;
+        space.snapshots.push_back(seq);
+        let bytes = log::encode(&space.state);
+        let old = (space.snapshots.len() > SNAPSHOTS).then(|| space.snapshots.pop_front());
+        self.ask(id, volume::Request::Create(log::snapshot_key(id, seq), bytes));
+        if let Some(old) = old.flatten() {
+            self.ask(id, volume::Request::Delete(log::snapshot_key(id, old)));
+        }
+        self.reach(Point::SnapshotWritten);
+    }
+
+    /// The volume failed: it is asked again after a while, longer with each failure.
+    fn rest(&mut self, now: Now, id: UserId) {
+        let timing = self.boot.timing;
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let factor = 1u64.checked_shl(space.failures).unwrap_or(u64::MAX);
+        let full = Span(timing.retry_base.0.saturating_mul(factor).min(timing.retry_cap.0));
+        space.failures = space.failures.saturating_add(1);
+        let wait = self.entropy.span(Span(full.0.div_ceil(2)), full);
+        space.rests_until = Some(now.mono + wait);
+    }
+}

@@ -1,0 +1,175 @@
+//! Workers on one volume, driven by hand: what each has asked of the volume waits until somebody
+//! decides what becomes of it.
+
+use std::collections::VecDeque;
+
+use engine::flaw::Flaws;
+use engine::id::{ReplicaId, UserId};
+use engine::log::{Entry, State, entry_key};
+use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request};
+use engine::remote::{CallId, Credential};
+use engine::time::{Now, Span, Time};
+use engine::volume::{self, Return};
+use engine::worker::{Boot, Input, Output, Ticket, Timing, Worker};
+use sim::volume::Volume;
+
+pub(super) const ANNA: UserId = UserId(0);
+
+/// A device that asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub(super) device: DeviceKey,
+    pub(super) client: Client,
+}
+
+impl Asker {
+    pub(super) fn new(n: u64) -> Self {
+        Self { device: DeviceKey(n), client: Client { replica: ReplicaId(n), life: 1 } }
+    }
+
+    /// What it asks.
+    pub(super) fn asks(self, command: Command) -> Request {
+        Request {
+            id: CallId(0),
+            attempt: 0,
+            credential: Some(Credential { user: ANNA, until: Time(u64::MAX) }),
+            space: ANNA,
+            device: self.device,
+            client: self.client,
+            command,
+        }
+    }
+
+    pub(super) fn acts(self, fence: Fence, n: u32, action: Action) -> Request {
+        self.asks(Command::Act { fence, n, action })
+    }
+}
+
+/// What becomes of a request to the volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Works,
+    /// It takes effect, and nobody is told.
+    AnswerLost,
+    Fails,
+}
+
+/// A server in somebody's hands.
+#[derive(Clone, Debug)]
+pub(super) struct Lab {
+    pub(super) workers: Vec<Worker>,
+    /// What each worker has asked of the volume, in order.
+    pub(super) asked: Vec<VecDeque<volume::Call>>,
+    pub(super) volume: Volume,
+    pub(super) answers: Vec<(Ticket, Reply)>,
+    now: u64,
+    tickets: u64,
+}
+
+impl Lab {
+    pub(super) fn new(workers: usize, flaws: Flaws) -> Self {
+        let boot = |n: usize| Boot {
+            entropy: [u8::try_from(n).expect("workers are few"); 32],
+            timing: Timing {
+                session: Span(1_000),
+                timeout: Span(100),
+                retry_base: Span(10),
+                retry_cap: Span(10),
+                queue: 100,
+                snapshot_every: 2,
+            },
+            flaws,
+        };
+        Self {
+            workers: (0..workers).map(|n| Worker::start(boot(n))).collect(),
+            asked: vec![VecDeque::new(); workers],
+            volume: Volume::default(),
+            answers: Vec::new(),
+            now: 1,
+            tickets: 0,
+        }
+    }
+
+    fn give(&mut self, worker: usize, input: Input) {
+        let now = Now { mono: Time(self.now), wall: Time(self.now) };
+        self.workers[worker].handle(now, input);
+        while let Some(output) = self.workers[worker].poll_output() {
+            match output {
+                Output::Ask(call) => self.asked[worker].push_back(call),
+                Output::Answer(ticket, response) => self.answers.push((ticket, response.reply)),
+                Output::Reached(_) => {}
+            }
+        }
+    }
+
+    /// A request reaches a worker.
+    pub(super) fn ask(&mut self, worker: usize, request: Request) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.give(worker, Input::Asked(ticket, request));
+        ticket
+    }
+
+    /// The oldest request of a worker to the volume is done with.
+    pub(super) fn settle(&mut self, worker: usize, fate: Fate) {
+        let call = self.asked[worker].pop_front().expect("it has asked something");
+        let reply = match fate {
+            Fate::Fails => volume::Reply::Failed,
+            Fate::Works | Fate::AnswerLost => {
+                self.volume.handle(Time(self.now), &call.request, Span(0))
+            }
+        };
+        let reply = if fate == Fate::AnswerLost { volume::Reply::Failed } else { reply };
+        self.give(worker, Input::Volume(Return { id: call.id, reply }));
+        // Whoever rests is woken at once: how long a rest is does not matter here.
+        while let Some((at, "volume retry")) = self.workers[worker].poll_wakeup() {
+            self.now = self.now.max(at.0);
+            self.give(worker, Input::Wakeup);
+        }
+    }
+
+    /// Everything goes well until nothing is left to do.
+    pub(super) fn finish(&mut self) {
+        while let Some(worker) = self.asked.iter().position(|asked| !asked.is_empty()) {
+            self.settle(worker, Fate::Works);
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) fn ask_and_wait(&mut self, worker: usize, request: Request) -> Reply {
+        let ticket = self.ask(worker, request);
+        self.finish();
+        self.answer(ticket).expect("everything went well")
+    }
+
+    pub(super) fn answer(&self, ticket: Ticket) -> Option<Reply> {
+        let of = |(answered, _): &&(Ticket, Reply)| *answered == ticket;
+        self.answers.iter().find(of).map(|(_, reply)| reply.clone())
+    }
+
+    pub(super) fn opens(&mut self, worker: usize, asker: Asker) -> Fence {
+        let reply = self.ask_and_wait(worker, asker.asks(Command::Open));
+        let Reply::Opened(fence) = reply else {
+            panic!("a session is granted, and not {reply:?}");
+        };
+        fence
+    }
+
+    /// The log as the volume has it.
+    pub(super) fn log(&mut self) -> Vec<Entry> {
+        let mut log = Vec::new();
+        loop {
+            let key = entry_key(ANNA, log.len() as u64 + 1);
+            let reply = self.volume.handle(Time(self.now), &volume::Request::Get(key), Span(0));
+            let volume::Reply::Found(bytes) = reply else { return log };
+            log.push(Entry::decode(&bytes).expect("an entry"));
+        }
+    }
+
+    /// What the log amounts to.
+    pub(super) fn state(&mut self) -> State {
+        let mut state = State::default();
+        self.log().iter().for_each(|entry| state.apply(entry, |_| false));
+        state
+    }
+}
