@@ -154,6 +154,45 @@ flaws! {
     CvChangeDropBusy = "CV-CHANGE-DROP-BUSY", "CloudVault escalation",
         "When the server is busy, the changes of that round are cleared.",
         "a busy server";
+    BpNolock = "BP-NOLOCK", "blob-to-AI pipeline",
+        "Work is taken up, computed and written back without a lease.",
+        "two processors at one day";
+    BpLockTtl = "BP-LOCK-TTL", "blob-to-AI pipeline",
+        "A lease is shorter than the work, and a result is taken without asking for it.",
+        "work that is slower than the lease";
+    Bp409Done = "BP-409-DONE", "blob-to-AI pipeline",
+        "A processor that is told that others are at it takes the work for done.",
+        "two processors at one day";
+    BpFailedProcessed = "BP-FAILED-PROCESSED", "blob-to-AI pipeline",
+        "An item that failed is marked as processed.",
+        "a failing step";
+    BpStuckProcessing = "BP-STUCK-PROCESSING", "blob-to-AI pipeline",
+        "Nobody takes up what a crashed processor left.",
+        "a crash at work";
+    BpRetry4 = "BP-RETRY-4", "blob-to-AI pipeline",
+        "An item is tried while it was tried three times or less.",
+        "an item that always fails";
+    BpDedupSplit = "BP-DEDUP-SPLIT", "blob-to-AI pipeline",
+        "Uploads are known by their id, those of the daily ingest by title and id.",
+        "one conversation by both paths";
+    BpDateLocale = "BP-DATE-LOCALE", "blob-to-AI pipeline",
+        "A date with slashes has the day first on one path and the month first on the other.",
+        "a date with a day up to 12";
+    BpSummaryBefore = "BP-SUMMARY-BEFORE", "blob-to-AI pipeline",
+        "A day is summed up from the items as they were before the commit, and the one saved.",
+        "two saves of one day in one commit";
+    BpPrefixRead = "BP-PREFIX-READ", "blob-to-AI pipeline",
+        "A blob is read as the first whose name begins like it.",
+        "names that begin alike";
+    BpSilentOverwrite = "BP-SILENT-OVERWRITE", "blob-to-AI pipeline",
+        "A save does not compare the version that it was made from.",
+        "two saves of one conversation at once";
+    BpMergeDup = "BP-MERGE-DUP", "blob-to-AI pipeline",
+        "Messages of a copy are put after those that are there.",
+        "copies that overlap";
+    BpMigrateAsSuccess = "BP-MIGRATE-AS-SUCCESS", "blob-to-AI pipeline",
+        "An item without a state counts as processed.",
+        "items of the old format";
     I42Rmw = "I42-RMW", "Issue #42",
         "A worker reads the account, sets a field and writes the account back.",
         "two workers, different fields";
@@ -205,6 +244,12 @@ flaws! {
     Fb15 = "FB-15", "field",
         "A worker answers reads from what it happens to know.",
         "a read at another worker than the write before it";
+    Fb16 = "FB-16", "field",
+        "Who has a lease is decided by clocks: the holder's own tells it whether it still has.",
+        "clocks that differ";
+    Fb17 = "FB-17", "field",
+        "A result is taken from whoever once had the lease.",
+        "a pause longer than the lease";
     Fb18 = "FB-18", "field",
         "An acknowledgement marks whatever is there as sent.",
         "an edit during a save";

@@ -6,15 +6,21 @@
 //!
 //! Read in this order: [`record`] (the only merge), [`view`] (what a user sees of it), [`seal`]
 //! (what leaves the device), [`remote`] (whom it is left with), [`device`] (the machine); then, for
-//! the sync server, [`log`] (its only commit), [`message`] (what it is asked), [`worker`].
+//! the sync server, [`log`] (its only commit), [`message`] (what it is asked), [`worker`]; and for
+//! what is done with conversations, [`dedup`], [`date`], [`job`], [`ingest`], [`processor`].
 
+pub mod date;
+pub mod dedup;
 pub mod device;
 pub mod entropy;
 pub mod flaw;
 pub mod id;
+pub mod ingest;
+pub mod job;
 pub mod log;
 pub mod message;
 pub mod point;
+pub mod processor;
 pub mod record;
 pub mod remote;
 pub mod schema;

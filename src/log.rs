@@ -11,7 +11,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
+use crate::date::DateKey;
+use crate::dedup::DedupKey;
 use crate::id::{ReplicaId, UserId};
+use crate::job::{Content, Item, Summary};
 use crate::message::{AccountField, Client, DeviceKey, Fence, Reply};
 use crate::point::Point;
 use crate::record::Payload;
@@ -55,6 +58,12 @@ pub enum Key {
     Account(AccountField),
     /// A field as it was, by version from 1.
     Was(AccountField, u32),
+    /// A conversation as it is.
+    Item(DedupKey),
+    /// A conversation as it was, by version from 1.
+    ItemWas(DedupKey, u32),
+    /// What a day's conversations amount to.
+    Day(DateKey),
 }
 
 /// What stands at a place.
@@ -68,6 +77,12 @@ pub enum Doc {
     Field(u32, Payload),
     /// At [`Key::Was`].
     Version(Payload),
+    /// At [`Key::Item`] and [`Key::ItemWas`].
+    Item(Item),
+    /// At [`Key::Item`], written before there were states: nobody has looked at it yet.
+    OldItem(Content),
+    /// At [`Key::Day`].
+    Day(Summary),
 }
 
 /// A lease on the conversation of one device with the server.
@@ -110,6 +125,11 @@ impl State {
     /// What stands at a place.
     pub fn get(&self, key: Key) -> Option<&Doc> {
         self.docs.get(&key)
+    }
+
+    /// What stands at the places of a range, in order.
+    pub fn range(&self, range: std::ops::RangeInclusive<Key>) -> impl Iterator<Item = (Key, &Doc)> {
+        self.docs.range(range).map(|(key, doc)| (*key, doc))
     }
 
     /// How much there is.
@@ -169,6 +189,28 @@ impl<'s> Draft<'s> {
             Some(doc) => doc.as_ref(),
             None => self.state.get(key),
         }
+    }
+
+    /// What stands at the places of a range, in order.
+    pub(crate) fn range(&self, range: std::ops::RangeInclusive<Key>) -> BTreeMap<Key, &Doc> {
+        let mut found: BTreeMap<Key, &Doc> = self.state.range(range.clone()).collect();
+        for (key, doc) in self.changed.range(range) {
+            match doc {
+                Some(doc) => found.insert(*key, doc),
+                None => found.remove(key),
+            };
+        }
+        found
+    }
+
+    /// The state that this commit comes upon.
+    pub(crate) fn before(&self) -> &State {
+        self.state
+    }
+
+    /// Has the request changed anything?
+    pub(crate) fn has_effect(&self) -> bool {
+        !self.puts.is_empty()
     }
 
     pub(crate) fn put(&mut self, key: Key, doc: Option<Doc>) {

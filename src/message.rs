@@ -5,7 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Bytes;
+use crate::date::DateKey;
+use crate::dedup::DedupKey;
 use crate::id::{ReplicaId, UserId};
+use crate::job::{BlobName, Claim, Item, Summary, Why};
 use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
 use crate::time::{Span, Time};
@@ -64,6 +68,50 @@ pub enum Action {
     Patch(Vec<(AccountField, Payload)>),
     /// Shows the account with its history.
     ReadAccount,
+    /// Saves a version of a conversation. [`Refusal::Changed`] if another one is the current.
+    SaveItem {
+        /// Of which conversation.
+        key: DedupKey,
+        /// The version that this one takes the place of; 0 for none.
+        expected: u32,
+        /// The day it belongs to.
+        day: DateKey,
+        /// How many messages it has.
+        messages: u32,
+        /// What it says, sealed.
+        blob: Bytes,
+    },
+    /// Shows a conversation and one of its blobs.
+    ReadItem(DedupKey, Part),
+    /// Takes up the oldest work there is, of this day or of any. [`Refusal::Busy`] if others have
+    /// all that there is.
+    Claim(Option<DateKey>),
+    /// Ends a claim. [`Refusal::LeaseLost`] if it is not the asker's any more.
+    Finish {
+        /// On which conversation.
+        key: DedupKey,
+        /// On which version of it.
+        version: u32,
+        /// Under which claim.
+        fence: Fence,
+        /// The sealed result, or why there is none.
+        outcome: Result<Bytes, Why>,
+    },
+    /// Gives a conversation that has failed all its tries again.
+    Reset(DedupKey),
+    /// Shows a day: its summary and its items.
+    ReadDay(DateKey),
+}
+
+/// A blob of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Part {
+    /// What its current version says.
+    Current,
+    /// What an earlier version said.
+    Version(u32),
+    /// What came of the work on the current version, if it is done.
+    Result,
 }
 
 /// What a device asks.
@@ -84,6 +132,13 @@ pub enum Command {
         /// What is to be done.
         action: Action,
     },
+}
+
+impl Command {
+    /// Takes it up work, or ends it?
+    pub(crate) const fn is_work(&self) -> bool {
+        matches!(self, Self::Act { action: Action::Claim(_) | Action::Finish { .. }, .. })
+    }
 }
 
 /// A request on its way.
@@ -123,6 +178,29 @@ pub enum Reply {
     Account(Vec<(AccountField, Versions)>),
     /// It had no effect.
     Refused(Refusal),
+    /// To [`Action::SaveItem`]: as this version.
+    Saved(u32),
+    /// To [`Action::ReadItem`].
+    Item(Option<Found>),
+    /// To [`Action::Claim`]: a grant, or nothing is left to be done.
+    Claimed(Option<Claim>),
+    /// To [`Action::Finish`].
+    Finished,
+    /// To [`Action::Reset`].
+    WasReset,
+    /// To [`Action::ReadDay`].
+    Day(Summary, Vec<(DedupKey, Item)>),
+}
+
+/// A conversation with one of its blobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// What the server knows of it.
+    pub item: Item,
+    /// Which blob.
+    pub name: BlobName,
+    /// What it holds. Empty within a worker, until the volume was asked.
+    pub blob: Bytes,
 }
 
 /// Why a worker did not do as asked.
@@ -143,6 +221,10 @@ pub enum Refusal {
     Invalid,
     /// Something went wrong inside.
     Internal,
+    /// Another version is the current one: this.
+    Changed(u32),
+    /// The claim is not the asker's any more.
+    LeaseLost,
 }
 
 /// An answer on its way.

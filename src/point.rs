@@ -113,4 +113,16 @@ points! {
     SessionLost = "session lost",
     /// A request took effect that had been answered before.
     ReceiptShown = "request answered from its receipt",
+    /// A save of a conversation met another version.
+    ItemChanged = "conversation changed meanwhile",
+    /// All work that was asked for was somebody else's.
+    WorkBusy = "work busy",
+    /// Work was taken up after its processor's time was over.
+    WorkReclaimed = "work reclaimed",
+    /// The last try of an item failed.
+    WorkFailed = "work failed for good",
+    /// A result came after its claim had gone.
+    LeaseLost = "lease lost",
+    /// An item of the old format was taken up.
+    OldItemMigrated = "old item migrated",
 }

@@ -5,6 +5,8 @@
 //! it faster and can never make it wrong. A worker that was asleep finds its next number taken.
 
 mod account;
+mod blob;
+mod job;
 mod session;
 mod space;
 
@@ -84,6 +86,8 @@ pub struct Worker {
     spaces: BTreeMap<UserId, Space>,
     /// What the volume has been asked, and for which space.
     calls: BTreeMap<volume::CallId, UserId>,
+    /// What waits for a blob.
+    errands: BTreeMap<volume::CallId, blob::Errand>,
     next_call: u64,
     outputs: VecDeque<Output>,
 }
@@ -92,8 +96,8 @@ impl Worker {
     /// Starts a worker, which knows nothing.
     pub fn start(boot: Boot) -> Self {
         let entropy = Entropy::new(boot.entropy);
-        let (spaces, calls) = (BTreeMap::new(), BTreeMap::new());
-        Self { boot, entropy, spaces, calls, next_call: 0, outputs: VecDeque::new() }
+        let (spaces, calls, errands) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { boot, entropy, spaces, calls, errands, next_call: 0, outputs: VecDeque::new() }
     }
 
     /// Handles one input.
@@ -101,11 +105,16 @@ impl Worker {
         match input {
             Input::Asked(ticket, request) => self.admit(now, ticket, request),
             Input::Volume(answer) => {
-                if let Some(space) = self.calls.remove(&answer.id) {
+                if let Some(errand) = self.errands.remove(&answer.id) {
+                    self.end_errand(now, errand, answer.reply);
+                } else if let Some(space) = self.calls.remove(&answer.id) {
                     self.take_answer(now, space, answer);
                 }
             }
-            Input::Wakeup => self.wake_up(now),
+            Input::Wakeup => {
+                self.wake_errands(now);
+                self.wake_up(now);
+            }
         }
     }
 
@@ -116,12 +125,12 @@ impl Worker {
 
     /// When to wake it, and why.
     pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
-        self.spaces.values().filter_map(Space::wakeup).min()
+        self.spaces.values().filter_map(Space::wakeup).chain(self.errands_wakeup()).min()
     }
 
     /// How many requests wait for an answer.
     pub fn waiting(&self) -> usize {
-        self.spaces.values().map(Space::waiting).sum()
+        self.spaces.values().map(Space::waiting).sum::<usize>() + self.errands.len()
     }
 
     /// Lets a request in, if it comes from whom it says.
@@ -134,13 +143,19 @@ impl Worker {
             return self.refuse(ticket, &request, Refusal::Forbidden);
         }
         let (id, limit) = (request.space, usize::from(self.boot.timing.queue));
-        let space = self.spaces.entry(id).or_insert_with(|| Space::new());
-        if space.waiting() >= limit {
+        let waiting = self.spaces.get(&id).map_or(0, Space::waiting) + self.errands_of(id);
+        if waiting >= limit {
             let after = self.entropy.span(self.boot.timing.retry_base, self.boot.timing.retry_cap);
             self.reach(Point::Overloaded);
             return self.refuse(ticket, &request, Refusal::Busy(after));
         }
-        space.enqueue(ticket, request);
+        self.store_or_enter(now, ticket, request);
+    }
+
+    /// Lets a request wait for a decision.
+    fn enter(&mut self, now: Now, ticket: Ticket, request: Request) {
+        let id = request.space;
+        self.spaces.entry(id).or_insert_with(|| Space::new()).enqueue(ticket, request);
         self.proceed(now, id);
     }
 
@@ -176,6 +191,16 @@ fn decide(draft: &mut Draft<'_>, request: &Request, rules: Rules) -> (Reply, u64
                     account::patch(draft, fields, rules.flaws)
                 }),
                 Action::ReadAccount => Ok((account::read(draft), draft.seen())),
+                Action::ReadItem(key, part) => {
+                    Ok((job::read(draft, *key, *part, rules), draft.seen()))
+                }
+                Action::ReadDay(day) => Ok((job::read_day(draft, *day, rules), draft.seen())),
+                Action::SaveItem { .. }
+                | Action::Claim(_)
+                | Action::Finish { .. }
+                | Action::Reset(_) => session::once(draft, request, *n, action, |draft| {
+                    job::change(draft, action, rules)
+                }),
             }),
     };
     match decided {

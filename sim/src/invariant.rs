@@ -86,6 +86,11 @@ invariants! {
     ServerIsLinearizable = 11, "server-is-linearizable", "What the server answers is what its log says, in an order that agrees with real time.";
     SessionsAreExclusive = 12, "sessions-are-exclusive", "A session has one owner at a time, is nobody else's business, and ends.";
     FencesHold = 13, "fences-hold", "Nothing is committed under a lease that has been granted anew.";
+    StatusesAreLegal = 14, "statuses-are-legal", "Work goes from pending by processing to success or failure, in three tries at the most, and nothing else.";
+    SummariesMatch = 15, "summaries-match", "At every commit the summary of a day is what its items amount to.";
+    ReadsAreExact = 16, "reads-are-exact", "What is read by a name was written under exactly that name.";
+    DedupKeysAreStable = 17, "dedup-keys-are-stable", "A conversation has one key whichever way it comes, no other has it, and each of its messages is there once.";
+    DatesRoundTrip = 18, "dates-round-trip", "An item is of the day that it was written on, however that is written.";
     NoPlaintextLeaves = 19, "no-plaintext-leaves", "No byte of a value leaves a device unsealed.";
     RemotesAgree = 20, "remotes-agree", "At the end both remotes hold the join of all devices.";
     SystemSettles = 21, "system-settles", "After the faults end everything settles within the bound, and retries back off.";

@@ -271,7 +271,22 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 message::Command::Act { action: message::Action::Patch(fields), .. } => {
                     size(&mut fields.iter().map(|(_, payload)| &payload.value))
                 }
-                message::Command::Act { action: message::Action::ReadAccount, .. }
+                message::Command::Act {
+                    action:
+                        message::Action::SaveItem { blob, .. }
+                        | message::Action::Finish { outcome: Ok(blob), .. },
+                    ..
+                } => length(blob),
+                message::Command::Act {
+                    action:
+                        message::Action::ReadAccount
+                        | message::Action::ReadItem(..)
+                        | message::Action::Claim(_)
+                        | message::Action::Finish { outcome: Err(_), .. }
+                        | message::Action::Reset(_)
+                        | message::Action::ReadDay(_),
+                    ..
+                }
                 | message::Command::Open
                 | message::Command::Close(_)
                 | message::Command::Status => 0,
@@ -285,15 +300,28 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                     let versions = fields.iter().flat_map(|(_, versions)| versions);
                     (None, size(&mut versions.map(|payload| &payload.value)))
                 }
+                message::Reply::Item(Some(found)) => (None, length(&found.blob)),
+                message::Reply::Day(_, items) => {
+                    (None, u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(64))
+                }
                 message::Reply::Opened(_)
                 | message::Reply::Closed
                 | message::Reply::Status(_)
-                | message::Reply::Patched => (None, 0),
+                | message::Reply::Patched
+                | message::Reply::Saved(_)
+                | message::Reply::Item(None)
+                | message::Reply::Claimed(_)
+                | message::Reply::Finished
+                | message::Reply::WasReset => (None, 0),
             };
             (Some(Said::Answers { seq: response.seq, refused }), more)
         }
         Body::Call(_) | Body::Return(_) | Body::Hint => (None, 0),
     }
+}
+
+fn length(blob: &engine::Bytes) -> u32 {
+    u32::try_from(blob.len()).unwrap_or(u32::MAX)
 }
 
 fn text_size(value: &Value) -> u32 {

@@ -75,6 +75,18 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::I42WorkerCache => &[I::CachesAreCoherent, I::NoLostWrites],
         Flaw::I42TailRace => &[I::EffectsHappenOnce, I::NoLostWrites],
         Flaw::ForgedId => &[I::UsersAreIsolated],
+        Flaw::BpNolock => &[I::NoLostWrites, I::SummariesMatch],
+        Flaw::BpLockTtl | Flaw::Fb16 | Flaw::Fb17 => &[I::FencesHold],
+        Flaw::Bp409Done => &[I::SystemSettles, I::OutcomesAreHonest],
+        Flaw::BpFailedProcessed | Flaw::BpStuckProcessing | Flaw::BpMigrateAsSuccess => {
+            &[I::StatusesAreLegal, I::SystemSettles]
+        }
+        Flaw::BpRetry4 => &[I::StatusesAreLegal],
+        Flaw::BpDedupSplit | Flaw::BpMergeDup => &[I::DedupKeysAreStable],
+        Flaw::BpDateLocale => &[I::DatesRoundTrip, I::DedupKeysAreStable],
+        Flaw::BpSummaryBefore => &[I::SummariesMatch],
+        Flaw::BpPrefixRead => &[I::ReadsAreExact],
+        Flaw::BpSilentOverwrite => &[I::NoLostWrites],
         Flaw::Fb05 => &[I::EffectsHappenOnce],
         Flaw::Fb15 => &[I::CachesAreCoherent, I::ReadsNeverGoBack],
         Flaw::Fb11 | Flaw::Fb21 | Flaw::Fb28 => &[I::NoLostWrites, I::NoResurrectedDeletes],

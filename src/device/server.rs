@@ -220,7 +220,13 @@ impl Device {
                 | Reply::Closed
                 | Reply::Status(_)
                 | Reply::Patched
-                | Reply::Account(_),
+                | Reply::Account(_)
+                | Reply::Saved(_)
+                | Reply::Item(_)
+                | Reply::Claimed(_)
+                | Reply::Finished
+                | Reply::WasReset
+                | Reply::Day(..),
             ) => {
                 self.server.call = Some(call);
                 self.try_server_later(now, crate::time::Span::ZERO);
@@ -251,7 +257,11 @@ impl Device {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::WrongField));
             }
-            Refusal::Forbidden | Refusal::Misnumbered | Refusal::Internal => {
+            Refusal::Forbidden
+            | Refusal::Misnumbered
+            | Refusal::Internal
+            | Refusal::Changed(_)
+            | Refusal::LeaseLost => {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::Internal));
             }

@@ -103,6 +103,10 @@ pub(super) fn once(
         }
     }
     let reply = act(draft)?;
+    // What changed nothing may be asked again.
+    if !draft.has_effect() {
+        return Ok((reply, draft.seen()));
+    }
     let seq = draft.seq();
     let receipt = Receipt { life, n, asked, seq, reply: reply.clone() };
     draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
@@ -112,7 +116,15 @@ pub(super) fn once(
 fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
     match draft.get(Key::Session(key)) {
         Some(Doc::Session(session)) => Some(*session),
-        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+        Some(
+            Doc::Receipt(_)
+            | Doc::Field(..)
+            | Doc::Version(_)
+            | Doc::Item(_)
+            | Doc::OldItem(_)
+            | Doc::Day(_),
+        )
+        | None => None,
     }
 }
 

@@ -98,8 +98,10 @@ impl Space {
     fn lose_race(&mut self, round: Round, flaws: Flaws) {
         self.phase = Phase::Following(None);
         let opens = |(_, request): &(Ticket, Request)| matches!(request.command, Command::Open);
+        let works = |(_, request): &(Ticket, Request)| request.command.is_work();
         if flaws.has(Flaw::I42Rmw)
             || flaws.has(Flaw::I42RetryStale)
+            || flaws.has(Flaw::BpNolock) && self.queue.iter().take(round.covers).any(works)
             || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)
         {
             self.stale = Some(round);
@@ -279,7 +281,7 @@ impl Worker {
                 return self.conclude(now, id, round);
             }
             if flaws.has(Flaw::I42TailRace) {
-                self.give_answers(id, round);
+                self.give_answers(now, id, round);
             }
         }
         if let Some(space) = self.spaces.get_mut(&id) {
@@ -301,11 +303,11 @@ impl Worker {
                 self.save_snapshot(id);
             }
         }
-        self.give_answers(id, round);
+        self.give_answers(now, id, round);
         self.proceed(now, id);
     }
 
-    fn give_answers(&mut self, id: UserId, round: Round) {
+    fn give_answers(&mut self, now: Now, id: UserId, round: Round) {
         if let Some(space) = self.spaces.get_mut(&id) {
             space.queue.drain(..round.covers);
         }
@@ -314,7 +316,7 @@ impl Worker {
         }
         round.points.into_iter().for_each(|point| self.reach(point));
         for (ticket, response) in round.answers {
-            self.outputs.push_back(Output::Answer(ticket, response));
+            self.answer(now, id, ticket, response);
         }
     }
 

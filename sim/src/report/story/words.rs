@@ -134,6 +134,8 @@ fn server_refusal(refusal: engine::message::Refusal) -> String {
         Refusal::Forbidden => "not its own space".to_owned(),
         Refusal::Invalid => "never acceptable".to_owned(),
         Refusal::Internal => "it failed inside".to_owned(),
+        Refusal::Changed(version) => format!("version {version} is the current one"),
+        Refusal::LeaseLost => "the claim is not its own any more".to_owned(),
     }
 }
 
