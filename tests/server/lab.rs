@@ -62,8 +62,51 @@ pub(super) struct Lab {
     pub(super) asked: Vec<VecDeque<volume::Call>>,
     pub(super) volume: Volume,
     pub(super) answers: Vec<(Ticket, Reply)>,
-    now: u64,
+    pub(super) now: u64,
     tickets: u64,
+}
+
+/// What can go on in more than one order.
+pub(super) trait Story: Clone {
+    /// The workers that have asked something of the volume.
+    fn busy(&self) -> Vec<usize>;
+    /// The oldest such request of this worker is done with, and all that follows without a choice.
+    fn go_on(&mut self, worker: usize, fate: Fate);
+}
+
+impl Story for Lab {
+    fn busy(&self) -> Vec<usize> {
+        (0..self.workers.len()).filter(|worker| !self.asked[*worker].is_empty()).collect()
+    }
+
+    fn go_on(&mut self, worker: usize, fate: Fate) {
+        self.settle(worker, fate);
+    }
+}
+
+/// Every order of events from here on, with so many mishaps at the most; returns how many there
+/// are, and how many of those end well.
+pub(super) fn explore<S: Story>(
+    story: &S,
+    mishaps: u32,
+    ends_well: &mut impl FnMut(&S) -> bool,
+) -> (u64, u64) {
+    let busy = story.busy();
+    if busy.is_empty() {
+        return (1, u64::from(ends_well(story)));
+    }
+    let (mut all, mut well) = (0, 0);
+    for worker in busy {
+        for fate in [Fate::Works, Fate::AnswerLost, Fate::Fails] {
+            let Some(left) = mishaps.checked_sub(u32::from(fate != Fate::Works)) else { continue };
+            let mut next = story.clone();
+            next.go_on(worker, fate);
+            let (more, better) = explore(&next, left, ends_well);
+            all += more;
+            well += better;
+        }
+    }
+    (all, well)
 }
 
 impl Lab {
