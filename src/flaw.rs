@@ -148,6 +148,9 @@ flaws! {
     CvSessionPerUser = "CV-SESSION-PER-USER", "CloudVault escalation",
         "One session for all devices of a user.",
         "two devices of one user at once";
+    CvStateTorn = "CV-STATE-TORN", "CloudVault escalation",
+        "The status of a session is read in two steps; when they differ it is an internal error.",
+        "a question for the status while a session begins or ends";
     CvNilmapPending = "CV-NILMAP-PENDING", "CloudVault escalation",
         "The list of pending changes does not exist until the second change of a session; the first is dropped.",
         "any change in a fresh session";

@@ -120,3 +120,31 @@ impl Remote {
 /// One request of the user to their device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OpId(pub u32);
+
+/// A field of a user's account: data of the server, not encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AccountField {
+    /// Where letters go.
+    Email,
+    /// Where calls go.
+    Phone,
+    /// What people are called.
+    Name,
+    /// A few words, or many.
+    About,
+}
+
+impl AccountField {
+    /// Every field, in order.
+    pub const ALL: [Self; 4] = [Self::Email, Self::Phone, Self::Name, Self::About];
+
+    /// The name people write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Name => "name",
+            Self::About => "about",
+        }
+    }
+}

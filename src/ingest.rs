@@ -11,7 +11,7 @@ use crate::date::{Calendar, DateError, DateKey};
 use crate::dedup::{self, DedupKey, Message, Origin, Thread};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::VaultId;
-use crate::message::{Action, Found, Part, Refusal, Reply};
+use crate::message::{Found, Part, Refusal, WorkAction, WorkReply};
 use crate::record::Payload;
 use crate::seal::{Key, Keyring, OpenError};
 
@@ -134,7 +134,7 @@ pub struct Ingest {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// This is to be asked of the server.
-    Ask(Action),
+    Ask(WorkAction),
     /// All of it is in this version.
     Done(u32),
 }
@@ -165,20 +165,20 @@ impl Ingest {
     }
 
     /// What is to be asked first.
-    pub fn begin(&self) -> Action {
-        Action::ReadItem(self.key, Part::Current)
+    pub fn begin(&self) -> WorkAction {
+        WorkAction::Read(self.key, Part::Current)
     }
 
     /// Takes the answer to what was asked last.
     pub fn take(
         &self,
         vault: &Vault,
-        answer: Result<Reply, Refusal>,
+        answer: Result<WorkReply, Refusal>,
         nonce: Nonce,
     ) -> Result<Step, Trouble> {
         match answer {
-            Ok(Reply::Item(None)) => self.save(vault, 0, &self.thread, nonce),
-            Ok(Reply::Item(Some(found))) => {
+            Ok(WorkReply::Item(None)) => self.save(vault, 0, &self.thread, nonce),
+            Ok(WorkReply::Item(Some(found))) => {
                 let theirs = vault.open_thread(&found).map_err(Trouble::Sealed)?;
                 let mut merged = theirs.clone();
                 if vault.flaws.has(Flaw::BpMergeDup) {
@@ -191,21 +191,15 @@ impl Ingest {
                 }
                 self.save(vault, found.name.version, &merged, nonce)
             }
-            Ok(Reply::Saved(version)) => Ok(Step::Done(version)),
+            Ok(WorkReply::Saved(version)) => Ok(Step::Done(version)),
             Err(Refusal::Changed(_)) => Ok(Step::Ask(self.begin())),
             Err(refusal) => Err(Trouble::Refused(refusal)),
             // An answer to another question.
             Ok(
-                Reply::Opened(_)
-                | Reply::Closed
-                | Reply::Status(_)
-                | Reply::Patched
-                | Reply::Account(_)
-                | Reply::Refused(_)
-                | Reply::Claimed(_)
-                | Reply::Finished
-                | Reply::WasReset
-                | Reply::Day(..),
+                WorkReply::Claimed(_)
+                | WorkReply::Finished
+                | WorkReply::WasReset
+                | WorkReply::Day(..),
             ) => Err(Trouble::Refused(Refusal::Internal)),
         }
     }
@@ -220,7 +214,7 @@ impl Ingest {
         let version = expected.saturating_add(1);
         let binding = vault.binding(self.key, version, Holds::Thread);
         let blob = vault.keyring.seal_bytes(&binding, &thread.encode(), nonce);
-        Ok(Step::Ask(Action::SaveItem {
+        Ok(Step::Ask(WorkAction::Save {
             key: self.key,
             expected,
             day: thread.day,

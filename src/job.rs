@@ -148,6 +148,28 @@ impl Job {
     }
 }
 
+/// A place in a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Place {
+    /// A conversation as it is.
+    Item(DedupKey),
+    /// A conversation as it was, by version from 1.
+    Was(DedupKey, u32),
+    /// What a day's conversations amount to.
+    Day(DateKey),
+}
+
+/// What stands at such a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stored {
+    /// At [`Place::Item`] and [`Place::Was`].
+    Item(Item),
+    /// At [`Place::Item`], written before there were states: nobody has looked at it yet.
+    Old(Content),
+    /// At [`Place::Day`].
+    Day(Summary),
+}
+
 /// What the items of a day amount to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Summary {

@@ -11,11 +11,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
-use crate::date::DateKey;
-use crate::dedup::DedupKey;
-use crate::id::{ReplicaId, UserId};
-use crate::job::{Content, Item, Summary};
-use crate::message::{AccountField, Client, DeviceKey, Fence, Reply};
+use crate::id::{AccountField, ReplicaId, UserId};
+use crate::job::{Place, Stored};
+use crate::message::{Client, DeviceKey, Fence, Reply};
 use crate::point::Point;
 use crate::record::Payload;
 use crate::time::Time;
@@ -58,12 +56,8 @@ pub enum Key {
     Account(AccountField),
     /// A field as it was, by version from 1.
     Was(AccountField, u32),
-    /// A conversation as it is.
-    Item(DedupKey),
-    /// A conversation as it was, by version from 1.
-    ItemWas(DedupKey, u32),
-    /// What a day's conversations amount to.
-    Day(DateKey),
+    /// Of the work on conversations.
+    Work(Place),
 }
 
 /// What stands at a place.
@@ -77,12 +71,8 @@ pub enum Doc {
     Field(u32, Payload),
     /// At [`Key::Was`].
     Version(Payload),
-    /// At [`Key::Item`] and [`Key::ItemWas`].
-    Item(Item),
-    /// At [`Key::Item`], written before there were states: nobody has looked at it yet.
-    OldItem(Content),
-    /// At [`Key::Day`].
-    Day(Summary),
+    /// At [`Key::Work`].
+    Work(Stored),
 }
 
 /// A lease on the conversation of one device with the server.
@@ -172,6 +162,11 @@ impl<'s> Draft<'s> {
     pub(crate) fn new(state: &'s State) -> Self {
         let (changed, puts) = (BTreeMap::new(), Vec::new());
         Self { state, changed, puts, ops: Vec::new(), points: Vec::new() }
+    }
+
+    /// What it is made on top of.
+    pub(crate) fn state(&self) -> &'s State {
+        self.state
     }
 
     /// The number that this commit will have.

@@ -3,13 +3,12 @@
 //! Any worker can answer any request. A request may arrive twice, and at two workers: what changes
 //! something is named by its client and number, and takes effect once.
 
+mod work;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Bytes;
-use crate::date::DateKey;
-use crate::dedup::DedupKey;
-use crate::id::{ReplicaId, UserId};
-use crate::job::{BlobName, Claim, Item, Summary, Why};
+pub use self::work::{Found, Part, WorkAction, WorkReply};
+use crate::id::{AccountField, ReplicaId, UserId};
 use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
 use crate::time::{Span, Time};
@@ -29,37 +28,10 @@ pub struct Client {
     pub life: u32,
 }
 
-/// The number of the commit that granted a lease. A newer grant has a larger one.
+/// The number of the commit that granted a lease. A newer grant has a larger one, but for two lives
+/// of one replica that meet in one commit; whoever compares fences compares clients too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence(pub u64);
-
-/// A field of a user's account: data of the server, not encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum AccountField {
-    /// Where letters go.
-    Email,
-    /// Where calls go.
-    Phone,
-    /// What people are called.
-    Name,
-    /// A few words, or many.
-    About,
-}
-
-impl AccountField {
-    /// Every field, in order.
-    pub const ALL: [Self; 4] = [Self::Email, Self::Phone, Self::Name, Self::About];
-
-    /// The name people write.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Phone => "phone",
-            Self::Name => "name",
-            Self::About => "about",
-        }
-    }
-}
 
 /// What is done under a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,50 +40,8 @@ pub enum Action {
     Patch(Vec<(AccountField, Payload)>),
     /// Shows the account with its history.
     ReadAccount,
-    /// Saves a version of a conversation. [`Refusal::Changed`] if another one is the current.
-    SaveItem {
-        /// Of which conversation.
-        key: DedupKey,
-        /// The version that this one takes the place of; 0 for none.
-        expected: u32,
-        /// The day it belongs to.
-        day: DateKey,
-        /// How many messages it has.
-        messages: u32,
-        /// What it says, sealed.
-        blob: Bytes,
-    },
-    /// Shows a conversation and one of its blobs.
-    ReadItem(DedupKey, Part),
-    /// Takes up the oldest work there is, of this day or of any. [`Refusal::Busy`] if others have
-    /// all that there is.
-    Claim(Option<DateKey>),
-    /// Ends a claim. [`Refusal::LeaseLost`] if it is not the asker's any more.
-    Finish {
-        /// On which conversation.
-        key: DedupKey,
-        /// On which version of it.
-        version: u32,
-        /// Under which claim.
-        fence: Fence,
-        /// The sealed result, or why there is none.
-        outcome: Result<Bytes, Why>,
-    },
-    /// Gives a conversation that has failed all its tries again.
-    Reset(DedupKey),
-    /// Shows a day: its summary and its items.
-    ReadDay(DateKey),
-}
-
-/// A blob of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Part {
-    /// What its current version says.
-    Current,
-    /// What an earlier version said.
-    Version(u32),
-    /// What came of the work on the current version, if it is done.
-    Result,
+    /// Does something about conversations and the work on them.
+    Work(WorkAction),
 }
 
 /// What a device asks.
@@ -137,7 +67,8 @@ pub enum Command {
 impl Command {
     /// Takes it up work, or ends it?
     pub(crate) const fn is_work(&self) -> bool {
-        matches!(self, Self::Act { action: Action::Claim(_) | Action::Finish { .. }, .. })
+        let Self::Act { action: Action::Work(action), .. } = self else { return false };
+        matches!(action, WorkAction::Claim(_) | WorkAction::Finish { .. })
     }
 }
 
@@ -178,29 +109,8 @@ pub enum Reply {
     Account(Vec<(AccountField, Versions)>),
     /// It had no effect.
     Refused(Refusal),
-    /// To [`Action::SaveItem`]: as this version.
-    Saved(u32),
-    /// To [`Action::ReadItem`].
-    Item(Option<Found>),
-    /// To [`Action::Claim`]: a grant, or nothing is left to be done.
-    Claimed(Option<Claim>),
-    /// To [`Action::Finish`].
-    Finished,
-    /// To [`Action::Reset`].
-    WasReset,
-    /// To [`Action::ReadDay`].
-    Day(Summary, Vec<(DedupKey, Item)>),
-}
-
-/// A conversation with one of its blobs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
-    /// What the server knows of it.
-    pub item: Item,
-    /// Which blob.
-    pub name: BlobName,
-    /// What it holds. Empty within a worker, until the volume was asked.
-    pub blob: Bytes,
+    /// To [`Action::Work`].
+    Work(WorkReply),
 }
 
 /// Why a worker did not do as asked.

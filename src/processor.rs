@@ -19,7 +19,7 @@ use crate::flaw::Flaw;
 use crate::id::{OpId, UserId};
 use crate::ingest::{Conversation, Ingest, Path, Step, Trouble, Vault};
 use crate::job::{Claim, Item, Job, Summary, Why};
-use crate::message::{Action, Client, DeviceKey, Part, Refusal, Reply, Request, Response};
+use crate::message::{Client, DeviceKey, Part, Refusal, Request, Response, WorkAction, WorkReply};
 use crate::point::Point;
 use crate::record::Payload;
 use crate::remote::Credential;
@@ -190,7 +190,7 @@ pub struct Processor {
 enum Order {
     Ingest(Ingest),
     Process(Option<DateKey>),
-    Show(Action),
+    Show(WorkAction),
     Stop,
 }
 
@@ -239,6 +239,10 @@ impl Processor {
                 Heard::Nothing => {}
                 Heard::Busy => self.turn_away(now),
                 Heard::Answer(answer) => self.advance(now, answer),
+                Heard::Closed => {
+                    let op = self.work.take().and_then(|(op, _)| op);
+                    self.end(now, op, Answer::Stopped);
+                }
             },
             Input::Stepped(step, result) => self.end_step(now, step, result.ok_or(Why::StepFailed)),
             Input::Key(name, key) => {
@@ -296,9 +300,9 @@ impl Processor {
                 Order::Ingest(Ingest::new(&self.vault, path, *conversation)?)
             }
             Ask::Process(written) => Order::Process(written.as_ref().map(day).transpose()?),
-            Ask::Reset(origin) => Order::Show(Action::Reset(key(&origin))),
-            Ask::Read(origin, part) => Order::Show(Action::ReadItem(key(&origin), part)),
-            Ask::ReadDay(written) => Order::Show(Action::ReadDay(day(&written)?)),
+            Ask::Reset(origin) => Order::Show(WorkAction::Reset(key(&origin))),
+            Ask::Read(origin, part) => Order::Show(WorkAction::Read(key(&origin), part)),
+            Ask::ReadDay(written) => Order::Show(WorkAction::ReadDay(day(&written)?)),
             Ask::Stop => Order::Stop,
         })
     }
@@ -342,7 +346,7 @@ impl Processor {
     }
 
     fn claim(&mut self, op: Option<OpId>, day: Option<DateKey>) {
-        self.line.want(Action::Claim(day));
+        self.line.want(WorkAction::Claim(day));
         self.work = Some((op, Work::Claim(day)));
     }
 
@@ -358,7 +362,7 @@ impl Processor {
     }
 
     /// What was asked last has been answered.
-    fn advance(&mut self, now: Now, answer: Result<Reply, Refusal>) {
+    fn advance(&mut self, now: Now, answer: Result<WorkReply, Refusal>) {
         let Some((op, work)) = self.work.take() else { return };
         match (work, answer) {
             (Work::Ingest(ingest), answer) => {
@@ -374,12 +378,12 @@ impl Processor {
                     Err(trouble) => self.end(now, op, Answer::Refused(trouble.into())),
                 }
             }
-            (Work::Claim(day), Ok(Reply::Claimed(Some(claim)))) => {
-                self.line.want(Action::ReadItem(claim.key, Part::Version(claim.version)));
+            (Work::Claim(day), Ok(WorkReply::Claimed(Some(claim)))) => {
+                self.line.want(WorkAction::Read(claim.key, Part::Version(claim.version)));
                 self.work = Some((op, Work::Read(day, claim)));
             }
-            (Work::Claim(_), Ok(Reply::Claimed(None))) => self.end(now, op, Answer::Processed),
-            (Work::Read(day, claim), Ok(Reply::Item(Some(found)))) => {
+            (Work::Claim(_), Ok(WorkReply::Claimed(None))) => self.end(now, op, Answer::Processed),
+            (Work::Read(day, claim), Ok(WorkReply::Item(Some(found)))) => {
                 match self.vault.open_thread(&found) {
                     Ok(thread) => self.begin_step(now, op, day, claim, thread),
                     Err(OpenError::NoKey(_)) => self.finish(op, day, claim, Err(Why::NoKey)),
@@ -388,7 +392,7 @@ impl Processor {
             }
             (Work::Read(day, claim), _) => self.finish(op, day, claim, Err(Why::Unreadable)),
             // A result that came too late is not lost work alone: somebody else is at it.
-            (Work::Finish(day), Ok(Reply::Finished) | Err(Refusal::LeaseLost)) => {
+            (Work::Finish(day), Ok(WorkReply::Finished) | Err(Refusal::LeaseLost)) => {
                 self.claim(op, day);
                 if self.failures > 0 {
                     self.pause(now, op, day);
@@ -398,11 +402,10 @@ impl Processor {
                 let shown = self.show(answer);
                 self.end(now, op, shown);
             }
-            (Work::Stop, _) => self.end(now, op, Answer::Stopped),
-            (Work::Claim(_) | Work::Finish(_) | Work::Step { .. }, Err(refusal)) => {
+            (Work::Claim(_) | Work::Finish(_) | Work::Step { .. } | Work::Stop, Err(refusal)) => {
                 self.end(now, op, Answer::Refused(Reason::Server(refusal)));
             }
-            (Work::Claim(_) | Work::Finish(_) | Work::Step { .. }, Ok(_)) => {
+            (Work::Claim(_) | Work::Finish(_) | Work::Step { .. } | Work::Stop, Ok(_)) => {
                 self.end(now, op, Answer::Refused(Reason::Server(Refusal::Internal)));
             }
         }
@@ -459,15 +462,15 @@ impl Processor {
     ) {
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
         let Claim { key, version, fence, .. } = claim;
-        self.line.want(Action::Finish { key, version, fence, outcome });
+        self.line.want(WorkAction::Finish { key, version, fence, outcome });
         self.work = Some((op, Work::Finish(day)));
     }
 
-    fn show(&self, answer: Result<Reply, Refusal>) -> Answer {
+    fn show(&self, answer: Result<WorkReply, Refusal>) -> Answer {
         match answer {
-            Ok(Reply::WasReset) => Answer::WasReset,
-            Ok(Reply::Item(None)) => Answer::Nothing,
-            Ok(Reply::Item(Some(found))) => {
+            Ok(WorkReply::WasReset) => Answer::WasReset,
+            Ok(WorkReply::Item(None)) => Answer::Nothing,
+            Ok(WorkReply::Item(Some(found))) => {
                 let is_result = matches!(found.item.job, Job::Success { result, .. }
                     if result == found.name.hash);
                 let shown = if is_result {
@@ -478,25 +481,17 @@ impl Processor {
                 };
                 shown.unwrap_or_else(|why| Answer::Refused(Reason::Sealed(why)))
             }
-            Ok(Reply::Day(summary, items)) => Answer::Day(summary, items),
+            Ok(WorkReply::Day(summary, items)) => Answer::Day(summary, items),
             Err(refusal) => Answer::Refused(Reason::Server(refusal)),
-            Ok(
-                Reply::Opened(_)
-                | Reply::Closed
-                | Reply::Status(_)
-                | Reply::Patched
-                | Reply::Account(_)
-                | Reply::Refused(_)
-                | Reply::Saved(_)
-                | Reply::Claimed(_)
-                | Reply::Finished,
-            ) => Answer::Refused(Reason::Server(Refusal::Internal)),
+            Ok(WorkReply::Saved(_) | WorkReply::Claimed(_) | WorkReply::Finished) => {
+                Answer::Refused(Reason::Server(Refusal::Internal))
+            }
         }
     }
 
     fn end(&mut self, now: Now, op: Option<OpId>, answer: Answer) {
         self.work = None;
-        if op.is_none() {
+        if op.is_none() && self.poll_due != Time(u64::MAX) {
             self.poll_due = now.mono + poll_wait(self.timing, &mut self.entropy);
         }
         self.answer(op, answer);

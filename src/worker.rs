@@ -18,7 +18,7 @@ use self::space::Space;
 use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
-use crate::log::Draft;
+use crate::log::{Draft, State};
 use crate::message::{Action, Command, Refusal, Reply, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
@@ -155,7 +155,7 @@ impl Worker {
     /// Lets a request wait for a decision.
     fn enter(&mut self, now: Now, ticket: Ticket, request: Request) {
         let id = request.space;
-        self.spaces.entry(id).or_insert_with(|| Space::new()).enqueue(ticket, request);
+        self.spaces.entry(id).or_insert_with(Space::new).enqueue(ticket, request, self.boot.flaws);
         self.proceed(now, id);
     }
 
@@ -180,26 +180,26 @@ struct Rules {
 
 /// Decides one request on top of what was decided before it: the answer, and the commit that it
 /// tells of. Taken again on the newer state whenever another commit came first.
-fn decide(draft: &mut Draft<'_>, request: &Request, rules: Rules) -> (Reply, u64) {
+///
+/// `seen` is what was known when the request arrived; only flaws look at it.
+fn decide(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    rules: Rules,
+    seen: Option<&State>,
+) -> (Reply, u64) {
     let decided = match &request.command {
         Command::Open => session::open(draft, request, rules),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
-        Command::Status => Ok(session::status(draft, request, rules)),
+        Command::Status => session::status(draft, request, rules, seen),
         Command::Act { fence, n, action } => session::guard(draft, request, *fence, rules)
             .and_then(|()| match action {
                 Action::Patch(fields) => session::once(draft, request, *n, action, |draft| {
-                    account::patch(draft, fields, rules.flaws)
+                    account::patch(draft, fields, rules.flaws, seen)
                 }),
                 Action::ReadAccount => Ok((account::read(draft), draft.seen())),
-                Action::ReadItem(key, part) => {
-                    Ok((job::read(draft, *key, *part, rules), draft.seen()))
-                }
-                Action::ReadDay(day) => Ok((job::read_day(draft, *day, rules), draft.seen())),
-                Action::SaveItem { .. }
-                | Action::Claim(_)
-                | Action::Finish { .. }
-                | Action::Reset(_) => session::once(draft, request, *n, action, |draft| {
-                    job::change(draft, action, rules)
+                Action::Work(about) => session::once(draft, request, *n, action, |draft| {
+                    job::act(draft, about, rules).map(Reply::Work)
                 }),
             }),
     };

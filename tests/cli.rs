@@ -1,6 +1,7 @@
 //! The command line as people meet it: exit codes, complaints about wrong input, and what results
 //! look like. Renderings are of a run made by hand, never of a live one.
 
+mod account;
 mod codes;
 mod complaints;
 mod example;

@@ -5,6 +5,7 @@ mod conformance;
 mod determinism;
 mod digests;
 mod laws;
+mod linearizability;
 mod regressions;
 mod scenarios;
 mod server;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use engine::flaw::{Flaw, Flaws};
-use sim::plan::{Act, Plan};
+use engine::record::Value;
+use sim::plan::{Act, Deed, Errand, Plan, When};
 use sim::scenario::{self, Code, Scenario, Verb};
 
 fn root() -> PathBuf {
@@ -135,6 +136,106 @@ fn no_step_is_later_than_the_storm() {
     }
 }
 
+/// Everything that a plan can hold of the server is in one of these.
+const SERVED: &str = r#"
+[scenario]
+title = "Served"
+story = "One line for each verb of the server."
+lasts = "60s"
+
+[remotes]
+cloudkit = { kind = "cloudkit" }
+
+[devices]
+phone = { user = "anna" }
+watch = { user = "ben" }
+
+[server]
+WORKERS
+
+[script]
+steps = [
+  { when = "phone got account from worker-1", device = "phone", do = "session-status" },
+  { at = "1s", do = "cut", from = "phone", to = "worker-1", for = "1s" },
+  { at = "1s", do = "slow-volume", times = 5 },
+  { at = "1s", do = "late-lists", by = "2s" },
+  { at = "2s", do = "heal-slow-volume" },
+  { at = "2s", do = "heal-lists" },
+  { at = "2s", worker = "all", do = "crash-worker", for = "1s" },
+VERBS
+]
+
+[expect]
+always = ["no-lost-writes"]
+"#;
+
+fn served(workers: &str, seed: u64) -> Plan {
+    let verbs = Verb::ALL.iter().filter(|verb| verb.needs_server() && verb.ends().is_none());
+    let verbs: Vec<String> = verbs.map(|verb| format!("{},", verb.example())).collect();
+    let text = SERVED.replace("WORKERS", workers).replace("VERBS", &verbs.join("\n"));
+    let plan = scenario::draw(&read_back(&text), seed, Flaws::NONE);
+    let again = scenario::draw(&read_back(&scenario::print(&plan, None)), 99, Flaws::NONE);
+    assert_same(&plan, &again);
+    plan
+}
+
+#[test]
+fn every_verb_of_the_server_is_read_as_its_example_and_printed() {
+    let plan = served("workers = 2", 1);
+    let worker =
+        |text: &str| plan.steps.iter().filter(|it| format!("{it:?}").contains(text)).count();
+    assert_eq!(worker("Server(Crash(WorkerId(1), Span(1000)))"), 1, "all are named");
+    assert_eq!(worker("Slow(5), For(Span(1000))"), 1, "it was healed");
+    assert_eq!(worker("LateList(Span(2000)), For(Span(1000))"), 1, "it was healed");
+}
+
+#[test]
+fn workers_are_counted_or_named() {
+    let names = |plan: Plan| -> Vec<String> {
+        plan.server.expect("it has one").workers.into_iter().map(|worker| worker.name).collect()
+    };
+    let drawn: std::collections::BTreeSet<usize> =
+        (0..40).map(|seed| names(served("workers = [1, \"3..5\"]", seed)).len()).collect();
+    assert_eq!(drawn, [1, 3, 4, 5].into());
+    let named = "clock = \"3s\"\nworkers = { worker-1 = {}, north = { clock = \"-1s\" } }";
+    let plan = served(named, 0);
+    let clocks = plan.server.iter().flat_map(|server| &server.workers);
+    assert_eq!(clocks.map(|it| it.clock_offset_ms).collect::<Vec<_>>(), [3_000, -1_000]);
+    assert_eq!(names(plan), ["worker-1", "north"]);
+    assert_eq!(names(served("", 0)).len(), 4, "as many as anybody has");
+}
+
+#[test]
+fn without_the_heading_there_is_no_server() {
+    assert_eq!(scenario::draw(&everyday("small-world"), 0, Flaws::NONE).server, None);
+}
+
+#[test]
+fn updates_of_accounts_differ_in_size_and_meet() {
+    let scenario = everyday("everyday");
+    let mut sizes = Vec::new();
+    let mut close = 0;
+    for seed in 0..40 {
+        let plan = scenario::draw(&scenario, seed, Flaws::NONE);
+        let mut last: Option<(u64, engine::id::DeviceId)> = None;
+        for step in &plan.steps {
+            let (When::At(at), Act::User(device, Deed::Errand(Errand::Patch(set)))) =
+                (&step.when, &step.act)
+            else {
+                continue;
+            };
+            for (_, value) in set {
+                let Value::Text(text) = value else { panic!("no text, but {value:?}") };
+                sizes.push(text.len());
+            }
+            close += usize::from(last.is_some_and(|(was, by)| by != *device && at.0 - was < 100));
+            last = Some((at.0, *device));
+        }
+    }
+    assert!(sizes.iter().any(|size| *size < 8) && sizes.iter().any(|size| *size > 3_000));
+    assert!(close > 100, "{close} of {} updates follow another device's closely", sizes.len());
+}
+
 /// One bad file for each code, named after it.
 #[test]
 fn bad_files_are_explained() {
@@ -214,7 +315,7 @@ mod hostile {
 
         #[test]
         fn mutated_files_never_panic_and_problems_lie_inside(
-            which in 0usize..8,
+            which in 0usize..10,
             changes in proptest::collection::vec(
                 (any::<usize>(), any::<usize>(), any::<u8>(), "[a-z0-9\"={}\\[\\].,#%\n äß-]{0,12}"),
                 1..6,

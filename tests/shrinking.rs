@@ -1,13 +1,14 @@
 //! The shrinker on whole runs: what it changes on the way to a smaller plan, and how small it gets.
 
 use engine::flaw::{Flaw, Flaws};
+use engine::time::Span;
 use sim::invariant::Invariant;
-use sim::plan::{Plan, When};
+use sim::plan::{Act, Chance, Fault, Plan, ServerFault, When, WorkerId};
 use sim::pool::{Pool, Stop};
 use sim::run::run;
 use sim::scenario;
 use sim::shrink::shrink;
-use sim::shrink::smaller::with_moments;
+use sim::shrink::smaller::{plainer, with_moments, with_workers, without_server};
 use sim::trial::Signature;
 
 /// Anna's tablet loses an edit in a crash; that it waited for her phone has nothing to do with it.
@@ -62,4 +63,69 @@ fn a_step_is_kept_without_those_that_it_waited_for() {
     let small = shrink(&pool, &plan, &Signature::of(lost), None, || {}).unwrap();
     assert!(small.minimal);
     assert_eq!(small.plan.steps.len(), 2, "{:?}", small.plan.steps);
+}
+
+/// Four workers, of which the second and the third are named.
+const SERVED: &str = r#"
+[scenario]
+title = "Served"
+story = "Steps that need a server, and one that does not."
+
+[remotes]
+cloudkit = { kind = "zone" }
+
+[devices]
+phone = { user = "anna" }
+
+[server]
+workers = 4
+
+[script]
+steps = [
+  { at = "1s", device = "phone", do = "overwrite", row = "meal/1", set = { kcal = 1 } },
+  { at = "2s", device = "phone", do = "update-account", set = { name = "Anna, and a long name it is that she has" } },
+  { at = "3s", worker = "worker-3", do = "crash-worker", for = "1s" },
+  { at = "4s", do = "cut", from = "worker-2", to = "phone", for = "1s" },
+  { at = "5s", do = "volume-outage", for = "1s" },
+]
+"#;
+
+fn served() -> Plan {
+    let (scenario, _) =
+        scenario::read("served", "served.toml", SERVED.as_bytes()).expect("it is right");
+    scenario::draw(&scenario, 0, Flaws::NONE)
+}
+
+#[test]
+fn without_a_server_nothing_is_left_that_needs_it() {
+    let plan = without_server(&served());
+    assert_eq!(plan.server, None);
+    assert_eq!(plan.steps, served().steps[..1]);
+    assert_eq!(with_workers(&served(), &[]), plan, "no worker is no server");
+}
+
+#[test]
+fn workers_who_stay_keep_their_names_and_their_steps() {
+    let plan = with_workers(&served(), &[0, 2]);
+    let names: Vec<&str> =
+        plan.server.iter().flat_map(|it| &it.workers).map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["worker-1", "worker-3"]);
+    let crash = Fault::Server(ServerFault::Crash(WorkerId(1), Span(1_000)));
+    assert_eq!(plan.steps[2].act, Act::Fault(crash), "the third is the second now");
+    assert_eq!(plan.steps.len(), 4, "the cut of the second is gone");
+}
+
+#[test]
+fn a_plainer_plan_has_a_calm_volume_true_clocks_and_short_texts() {
+    let plainer = plainer(&served());
+    let calm = |plan: &Plan| {
+        let volume = plan.server.as_ref().expect("nothing plainer has none").volume;
+        (volume.failure, volume.reply_loss) == (Chance(0), Chance(0))
+            && volume.delay.low == volume.delay.high
+    };
+    let on_time = |plan: &Plan| {
+        plan.server.iter().flat_map(|it| &it.workers).all(|it| it.clock_offset_ms == 0)
+    };
+    let short = |plan: &Plan| scenario::print(plan, None).contains("\"Anna, and a long name it\"");
+    assert!(plainer.iter().any(calm) && plainer.iter().any(on_time) && plainer.iter().any(short));
 }

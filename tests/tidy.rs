@@ -100,7 +100,10 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["sim/src/invariant"],
         but: &[],
-        check: Check::Only("engine", &["device", "id", "record", "remote", "schema", "time"]),
+        check: Check::Only(
+            "engine",
+            &["device", "id", "log", "message", "record", "remote", "schema", "time", "worker"],
+        ),
         instead: "share ids, values and times with the engine, and none of its decisions",
         bad: ("sim/src/invariant.rs", "let shown = engine::view::Registry::new(none);"),
     },

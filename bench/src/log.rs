@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use engine::flaw::Flaws;
-use engine::id::{ReplicaId, Token, UserId};
-use engine::message::{AccountField, Action, Client, Command, DeviceKey, Fence, Reply, Request};
+use engine::id::{AccountField, ReplicaId, Token, UserId};
+use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request};
 use engine::record::{Payload, Value};
 use engine::remote::{CallId, Credential};
 use engine::time::{Now, Span, Time};

@@ -7,19 +7,21 @@
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
 pub(crate) mod recorder;
+mod server;
 
 use std::sync::Arc;
 
 use engine::device::{Presence, Reason, Status};
 use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::log::Entry as Commit;
-use engine::message::{AccountField, Client, DeviceKey, Refusal};
+use engine::message::Refusal;
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
-use crate::plan::{Custom, Errand, Node, Parcel, VolumeFault, WorkerId};
+pub use self::server::{Account, Done, Said, ServerTrouble};
+use crate::plan::{Custom, Errand, Node, Parcel};
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -156,17 +158,6 @@ pub enum Answered {
     Refused(Reason),
 }
 
-/// What came of an errand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Done {
-    /// The account has these fields now.
-    Patched,
-    /// The account: of each field every version, the current one last.
-    Account(Arc<Vec<(AccountField, Vec<(Token, Value)>)>>),
-    /// Is there a session, and is it this device's own?
-    Session(Option<bool>),
-}
-
 /// One put of a device's commit, decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Change {
@@ -211,27 +202,6 @@ pub struct Letter {
     pub parcel: Parcel,
     /// Is it the answer?
     pub answer: bool,
-}
-
-/// What a message between a device and a worker says, apart from its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Said {
-    /// A request.
-    Asks {
-        /// Which device, as it says.
-        device: DeviceKey,
-        /// Which life of which replica.
-        client: Client,
-        /// Whose space, as it says.
-        space: UserId,
-    },
-    /// An answer.
-    Answers {
-        /// The commit that it tells of.
-        seq: u64,
-        /// Why it did nothing, if it says so.
-        refused: Option<Refusal>,
-    },
 }
 
 /// How a device came to run.
@@ -512,19 +482,4 @@ pub enum Trouble {
     Intrude(Remote, UserId),
     /// Something befell the sync server.
     Server(ServerTrouble),
-}
-
-/// A fault of the sync server as it appears in the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum ServerTrouble {
-    /// A worker is down.
-    Crash(WorkerId),
-    /// A worker stands still.
-    Pause(WorkerId),
-    /// A worker's clock jumped.
-    ClockJump(WorkerId, i64),
-    /// The volume fares badly.
-    Volume(VolumeFault),
-    /// An intruder asked for another user's account.
-    Intrude(UserId),
 }

@@ -4,21 +4,27 @@
 //! A judge never believes the product: what a write had seen is what its author was shown, and what
 //! a copy contains is what was joined into it.
 
+mod account;
 mod agree;
 mod answers;
 mod converge;
 mod crash;
 mod cursor;
+mod errands;
 mod evidence;
+mod exclusive;
 mod expected;
+mod fences;
 mod findings;
 mod growth;
 mod index;
 mod isolation;
 mod kept;
 mod late;
+mod linear;
 mod login;
 mod lost;
+mod once;
 mod outcomes;
 mod panic;
 mod phantom;
@@ -29,6 +35,7 @@ mod resurrected;
 mod session;
 mod set;
 mod settle;
+mod status;
 mod unsent;
 mod views;
 mod writes;
@@ -183,6 +190,13 @@ const JUDGES: &[Judge] = &[
     reasons::judge,
     late::judge,
     login::judge,
+    account::judge,
+    once::judge,
+    linear::judge,
+    exclusive::judge,
+    status::judge,
+    fences::judge,
+    errands::judge,
     expected::judge,
 ];
 

@@ -9,8 +9,7 @@ use std::fmt;
 
 use engine::device::Timing;
 use engine::flaw::Flaws;
-use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
-use engine::message::AccountField;
+use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::time::{Span, Time};

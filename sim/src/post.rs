@@ -271,22 +271,17 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 message::Command::Act { action: message::Action::Patch(fields), .. } => {
                     size(&mut fields.iter().map(|(_, payload)| &payload.value))
                 }
-                message::Command::Act {
-                    action:
-                        message::Action::SaveItem { blob, .. }
-                        | message::Action::Finish { outcome: Ok(blob), .. },
-                    ..
-                } => length(blob),
-                message::Command::Act {
-                    action:
-                        message::Action::ReadAccount
-                        | message::Action::ReadItem(..)
-                        | message::Action::Claim(_)
-                        | message::Action::Finish { outcome: Err(_), .. }
-                        | message::Action::Reset(_)
-                        | message::Action::ReadDay(_),
-                    ..
-                }
+                message::Command::Act { action: message::Action::Work(action), .. } => match action
+                {
+                    message::WorkAction::Save { blob, .. }
+                    | message::WorkAction::Finish { outcome: Ok(blob), .. } => length(blob),
+                    message::WorkAction::Finish { outcome: Err(_), .. }
+                    | message::WorkAction::Read(..)
+                    | message::WorkAction::Claim(_)
+                    | message::WorkAction::Reset(_)
+                    | message::WorkAction::ReadDay(_) => 0,
+                },
+                message::Command::Act { action: message::Action::ReadAccount, .. }
                 | message::Command::Open
                 | message::Command::Close(_)
                 | message::Command::Status => 0,
@@ -300,19 +295,23 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                     let versions = fields.iter().flat_map(|(_, versions)| versions);
                     (None, size(&mut versions.map(|payload| &payload.value)))
                 }
-                message::Reply::Item(Some(found)) => (None, length(&found.blob)),
-                message::Reply::Day(_, items) => {
+                message::Reply::Work(message::WorkReply::Item(Some(found))) => {
+                    (None, length(&found.blob))
+                }
+                message::Reply::Work(message::WorkReply::Day(_, items)) => {
                     (None, u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(64))
                 }
                 message::Reply::Opened(_)
                 | message::Reply::Closed
                 | message::Reply::Status(_)
                 | message::Reply::Patched
-                | message::Reply::Saved(_)
-                | message::Reply::Item(None)
-                | message::Reply::Claimed(_)
-                | message::Reply::Finished
-                | message::Reply::WasReset => (None, 0),
+                | message::Reply::Work(
+                    message::WorkReply::Saved(_)
+                    | message::WorkReply::Item(None)
+                    | message::WorkReply::Claimed(_)
+                    | message::WorkReply::Finished
+                    | message::WorkReply::WasReset,
+                ) => (None, 0),
             };
             (Some(Said::Answers { seq: response.seq, refused }), more)
         }

@@ -18,7 +18,7 @@ use engine::record::Value;
 use engine::time::Span;
 
 use crate::invariant::Invariant;
-use crate::plan::{Act, AtEnd, Chance, Given, Node, Trigger};
+use crate::plan::{Act, AtEnd, Chance, Given, Node, Trigger, WorkerId};
 
 pub use draw::{draw, is_fault_free};
 pub use print::print;
@@ -56,11 +56,13 @@ pub struct Scenario {
     pub remotes: Vec<RemoteSpec>,
     /// The devices, by their index in the plan.
     pub devices: Vec<DeviceSpec>,
+    /// The sync server, if there is one. Its other parameters are among `settings`.
+    pub server: Option<ServerSpec>,
     /// The records that are there before the start.
     pub given: Vec<Given>,
     /// Records to make for every user, with drawn contents: a kind and its keys.
     pub make: Vec<Make>,
-    /// The world's parameters, by [`Parameter`].
+    /// The world's parameters, by [`Parameter`]; those of a server count only where there is one.
     pub settings: Vec<Choice>,
     /// Random use.
     pub mix: Option<Mix>,
@@ -198,6 +200,33 @@ pub struct DeviceSpec {
     pub drift: Choice,
 }
 
+/// The workers of the sync server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// How many of them there are; the first so many.
+    pub count: Choice,
+    /// All that there can be.
+    pub workers: Vec<WorkerSpec>,
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSpec {
+    /// Its name.
+    pub name: String,
+    /// How far its clock is off, small and large alike.
+    pub clock: Choice,
+    /// How fast its clock runs away, in parts per million.
+    pub drift: Choice,
+}
+
+impl ServerSpec {
+    /// The workers that every seed has; only these can be named.
+    pub fn in_every_seed(&self) -> &[WorkerSpec] {
+        &self.workers[..usize::try_from(self.count.low()).unwrap_or(0).min(self.workers.len())]
+    }
+}
+
 /// How a device begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -256,7 +285,7 @@ pub struct Trouble {
     pub verb: Verb,
     /// A seed has this family at all.
     pub chance: Chance,
-    /// One per device, remote or user, as the verb has it, in this time on average.
+    /// One per device, remote, worker or user, as the verb has it, in this time on average.
     pub every: Span,
     /// How long it lasts.
     pub lasts: Choice,
@@ -337,8 +366,16 @@ impl Scenario {
             let id = u16::try_from(at).expect("the reader limits the number of devices");
             return Some(Node::Device(engine::id::DeviceId(id)));
         }
-        let remote = self.remotes.iter().find(|remote| remote.name == name)?;
-        Some(Node::Remote(remote.kind))
+        if let Some(remote) = self.remotes.iter().find(|remote| remote.name == name) {
+            return Some(Node::Remote(remote.kind));
+        }
+        let at = self.workers().iter().position(|worker| worker.name == name)?;
+        Some(Node::Worker(WorkerId(u16::try_from(at).expect("workers are few"))))
+    }
+
+    /// The workers that can be named.
+    pub(crate) fn workers(&self) -> &[WorkerSpec] {
+        self.server.as_ref().map_or(&[], ServerSpec::in_every_seed)
     }
 }
 

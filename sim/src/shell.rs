@@ -401,12 +401,7 @@ pub(crate) fn delivered(mail: &Mail) -> Fact {
             | message::Reply::Status(_)
             | message::Reply::Patched
             | message::Reply::Account(_)
-            | message::Reply::Saved(_)
-            | message::Reply::Item(_)
-            | message::Reply::Claimed(_)
-            | message::Reply::Finished
-            | message::Reply::WasReset
-            | message::Reply::Day(..) => (None, Vec::new()),
+            | message::Reply::Work(_) => (None, Vec::new()),
         },
         Body::Call(_) | Body::Hint | Body::Request(_) => (None, Vec::new()),
     };

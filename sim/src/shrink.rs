@@ -78,6 +78,7 @@ impl<H: FnMut()> Search<'_, H> {
         loop {
             let before = self.best.clone();
             self.drop_some(|plan| plan.devices.len(), smaller::with_devices);
+            self.drop_some(workers, smaller::with_workers);
             self.drop_some(|plan| plan.steps.len(), smaller::with_steps);
             self.drop_some(|plan| plan.given.len(), smaller::with_given);
             self.drop_expectations();
@@ -184,6 +185,11 @@ impl<H: FnMut()> Search<'_, H> {
         }
         self.cut_short.is_some()
     }
+}
+
+/// How many workers the sync server has, if there is one.
+fn workers(plan: &Plan) -> usize {
+    plan.server.as_ref().map_or(0, |server| server.workers.len())
 }
 
 /// How large a plan is, and its run.

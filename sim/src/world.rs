@@ -32,15 +32,15 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
-use crate::history::{Boot, Entry, Fact, Lost, Trouble};
+use crate::history::{Boot, Entry, Fact, Trouble};
 use crate::inbox::{Arrival, Desk, Emitted, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Node, Plan, WorkerId};
-use crate::post::{self, Body, Mail, Post};
+use crate::post::{Mail, Post};
 use crate::random::Draw;
 use crate::run::Counts;
-use crate::shell::{SharedDouble, Shell, delivered};
+use crate::shell::{SharedDouble, Shell};
 use crate::volume::Volume;
 use crate::workload;
 
@@ -408,63 +408,6 @@ impl<'a> World<'a> {
 
     fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
         matches!(arrival, Arrival::Input(Input::KeyArrived(..))) && self.weather.holds_keys(device)
-    }
-
-    /// A message reaches its receiver, or what is left of it.
-    fn arrive(&mut self, mail: Mail) {
-        if let Some(why) = self.weather.stops(&mail) {
-            return self.lose(&mail, why);
-        }
-        match mail.to {
-            Node::Device(device) => {
-                let is_hint = matches!(mail.body, Body::Hint);
-                let site = self.site(device);
-                if site.is_up() && (is_hint || site.incarnation == mail.life) {
-                    self.deliver(usize::from(device.0), mail);
-                } else {
-                    self.lose(&mail, Lost::Dead);
-                }
-            }
-            Node::Remote(remote) => match self.station_of(remote) {
-                Some(station) => self.deliver(station, mail),
-                None => self.lose(&mail, Lost::Dead),
-            },
-            Node::Worker(worker) => {
-                if self.bench(worker).state == State::Running {
-                    self.deliver(self.station_of_worker(worker), mail);
-                } else {
-                    self.lose(&mail, Lost::Dead);
-                }
-            }
-            Node::World | Node::Volume | Node::Intruder => {
-                self.note(mail.to, delivered(&mail));
-                if let Body::Response(response) = &mail.body {
-                    self.intruder_hears(response);
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, node: usize, mail: Mail) {
-        self.messages += 1;
-        self.call(node, |desk| desk.arrivals.push_back(Arrival::Mail(mail)));
-    }
-
-    fn lose(&mut self, mail: &Mail, why: Lost) {
-        if why == Lost::Cut {
-            self.cover("partition");
-        }
-        if let Body::Return(answer) = &mail.body
-            && post::had_effect(&answer.reply)
-        {
-            self.cover("reply lost after effect");
-        }
-        if let Body::Response(response) = &mail.body
-            && !matches!(response.reply, engine::message::Reply::Refused(_))
-        {
-            self.cover("answer of the server lost");
-        }
-        self.note(mail.from, Fact::Lost { to: mail.to, letter: mail.letter, why });
     }
 
     fn make_durable(&mut self, device: DeviceId, life: u16, commit: u32) {

@@ -70,6 +70,9 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CvSessionSelf => &[I::SessionsAreExclusive, I::EffectsHappenOnce],
         Flaw::CvSessionDouble => &[I::SessionsAreExclusive],
         Flaw::CvSessionPerUser => &[I::SessionsAreExclusive, I::RefusalsHaveReasons],
+        Flaw::CvStateTorn => {
+            &[I::ServerIsLinearizable, I::OutcomesAreHonest, I::SessionsAreExclusive]
+        }
         Flaw::CvNilmapPending | Flaw::CvChangeDropBusy => &[I::NoLostWrites],
         Flaw::I42Rmw | Flaw::I42RetryStale => &[I::NoLostWrites, I::ServerIsLinearizable],
         Flaw::I42WorkerCache => &[I::CachesAreCoherent, I::NoLostWrites],

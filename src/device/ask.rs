@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FieldId, Kind, RecordId, Token};
-use crate::message::{AccountField, Versions};
+use crate::id::{AccountField, FieldId, Kind, RecordId, Token};
+use crate::message::Versions;
 use crate::record::{Handle, Payload, Value};
 use crate::seal::KeyName;
 use crate::view::Strategy;

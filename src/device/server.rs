@@ -78,6 +78,14 @@ impl Server {
         }
     }
 
+    /// The server asks to be left alone. It means whatever comes next, also where it says so late.
+    fn leave_alone(&mut self, until: Time) {
+        self.rest_until = self.rest_until.max(until);
+        if let Some(CallState::Waiting(at)) = self.call.as_mut().map(|call| &mut call.state) {
+            *at = self.rest_until.max(*at);
+        }
+    }
+
     /// When this conversation needs to be woken, and why.
     pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
         match self.call.as_ref()?.state {
@@ -185,7 +193,6 @@ impl Device {
     fn try_server_later(&mut self, now: Now, after: crate::time::Span) {
         let Some(attempt) = self.server.call.as_ref().map(|call| call.attempt) else { return };
         let until = now.mono + self.backoff(attempt, Some(after).filter(|after| after.0 > 0));
-        self.server.rest_until = self.server.rest_until.max(now.mono + after);
         if let Some(call) = &mut self.server.call {
             call.state = CallState::Waiting(until.max(self.server.rest_until));
         }
@@ -193,6 +200,9 @@ impl Device {
 
     /// Takes an answer, if it is to the request that is under way.
     pub(super) fn handle_response(&mut self, now: Now, response: Response) {
+        if let Reply::Refused(Refusal::Busy(after)) = response.reply {
+            self.server.leave_alone(now.mono + after);
+        }
         let Some(call) = self.server.call.take_if(|call| call.id == response.id) else { return };
         match (&call.command, response.reply) {
             (_, Reply::Refused(refusal)) => {
@@ -221,12 +231,7 @@ impl Device {
                 | Reply::Status(_)
                 | Reply::Patched
                 | Reply::Account(_)
-                | Reply::Saved(_)
-                | Reply::Item(_)
-                | Reply::Claimed(_)
-                | Reply::Finished
-                | Reply::WasReset
-                | Reply::Day(..),
+                | Reply::Work(_),
             ) => {
                 self.server.call = Some(call);
                 self.try_server_later(now, crate::time::Span::ZERO);

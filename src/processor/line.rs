@@ -5,7 +5,8 @@ use super::Timing;
 use crate::entropy::Entropy;
 use crate::id::UserId;
 use crate::message::{
-    Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response,
+    Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response, WorkAction,
+    WorkReply,
 };
 use crate::remote::{CallId, Credential};
 use crate::time::{Now, Span, Time};
@@ -34,7 +35,7 @@ pub(super) struct Line {
 
 #[derive(Clone, Debug)]
 enum Wanted {
-    Act(Action),
+    Act(WorkAction),
     /// That the session ends.
     Close,
 }
@@ -64,7 +65,9 @@ pub(super) enum Heard {
     /// The action is to be sent again later: others are at it, or the worker has too much to do.
     Busy,
     /// The action was answered.
-    Answer(Result<Reply, Refusal>),
+    Answer(Result<WorkReply, Refusal>),
+    /// The session has ended.
+    Closed,
 }
 
 impl Line {
@@ -84,7 +87,7 @@ impl Line {
         self.wanted.is_some() && self.credential.is_none()
     }
 
-    pub(super) fn want(&mut self, action: Action) {
+    pub(super) fn want(&mut self, action: WorkAction) {
         self.wanted = Some(Wanted::Act(action));
     }
 
@@ -124,7 +127,8 @@ impl Line {
             None => {
                 let command = match (self.wanted.as_ref()?, self.session) {
                     (Wanted::Act(action), Some(fence)) => {
-                        Command::Act { fence, n: self.done + 1, action: action.clone() }
+                        let action = Action::Work(action.clone());
+                        Command::Act { fence, n: self.done + 1, action }
                     }
                     (Wanted::Act(_), None) => Command::Open,
                     (Wanted::Close, Some(fence)) => Command::Close(fence),
@@ -192,15 +196,27 @@ impl Line {
             }
             (Command::Close(_), _) => {
                 (self.session, self.wanted) = (None, None);
-                Heard::Answer(Ok(Reply::Closed))
+                Heard::Closed
             }
             (_, Reply::Refused(refusal)) => {
                 self.end(acts);
                 Heard::Answer(Err(refusal))
             }
-            (_, reply) => {
+            (_, Reply::Work(reply)) => {
                 self.end(acts);
                 Heard::Answer(Ok(reply))
+            }
+            // An answer to another question.
+            (
+                _,
+                Reply::Opened(_)
+                | Reply::Closed
+                | Reply::Status(_)
+                | Reply::Patched
+                | Reply::Account(_),
+            ) => {
+                self.end(acts);
+                Heard::Answer(Err(Refusal::Internal))
             }
         }
     }

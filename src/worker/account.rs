@@ -1,8 +1,9 @@
 //! The account of a user: fields that any worker patches. What a field was stays visible.
 
 use crate::flaw::{Flaw, Flaws};
-use crate::log::{Doc, Draft, Key};
-use crate::message::{self, AccountField, Refusal, Reply, Versions};
+use crate::id::AccountField;
+use crate::log::{Doc, Draft, Key, State};
+use crate::message::{self, Refusal, Reply, Versions};
 use crate::record::Payload;
 
 /// Sets fields; the others are not touched, so two patches of different fields cannot collide.
@@ -10,6 +11,7 @@ pub(super) fn patch(
     draft: &mut Draft<'_>,
     fields: &[(AccountField, Payload)],
     flaws: Flaws,
+    seen: Option<&State>,
 ) -> Result<Reply, Refusal> {
     let twice = |at: usize| fields[..at].iter().any(|(field, _)| *field == fields[at].0);
     if fields.is_empty()
@@ -18,9 +20,11 @@ pub(super) fn patch(
     {
         return Err(Refusal::Invalid);
     }
-    let whole = [Flaw::I42Rmw, Flaw::I42RetryStale, Flaw::I42WorkerCache];
-    if whole.into_iter().any(|flaw| flaws.has(flaw)) {
-        rewrite_all(draft);
+    if let Some(seen) = seen.filter(|_| flaws.has(Flaw::I42Rmw)) {
+        rewrite_all(draft, |key| seen.get(key).cloned());
+    } else if flaws.has(Flaw::I42RetryStale) || flaws.has(Flaw::I42WorkerCache) {
+        let state = draft.state();
+        rewrite_all(draft, |key| state.get(key).cloned());
     }
     for (field, payload) in fields {
         let version = match draft.get(Key::Account(*field)).cloned() {
@@ -28,26 +32,18 @@ pub(super) fn patch(
                 draft.put(Key::Was(*field, n), Some(Doc::Version(was)));
                 n.saturating_add(1)
             }
-            Some(
-                Doc::Session(_)
-                | Doc::Receipt(_)
-                | Doc::Version(_)
-                | Doc::Item(_)
-                | Doc::OldItem(_)
-                | Doc::Day(_),
-            )
-            | None => 1,
+            Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Version(_) | Doc::Work(_)) | None => 1,
         };
         draft.put(Key::Account(*field), Some(Doc::Field(version, payload.clone())));
     }
     Ok(Reply::Patched)
 }
 
-/// The flaws I42-RMW, I42-RETRY-STALE and I42-WORKER-CACHE write the record back whole, as it was read.
-fn rewrite_all(draft: &mut Draft<'_>) {
+/// Flaws write the record back whole, as it was read.
+fn rewrite_all(draft: &mut Draft<'_>, read: impl Fn(Key) -> Option<Doc>) {
     for field in AccountField::ALL {
-        let read = draft.get(Key::Account(field)).cloned();
-        draft.put(Key::Account(field), read);
+        let key = Key::Account(field);
+        draft.put(key, read(key));
     }
 }
 
@@ -64,15 +60,7 @@ fn versions(draft: &Draft<'_>, field: AccountField) -> Versions {
     let Some(Doc::Field(n, current)) = draft.get(Key::Account(field)) else { return Vec::new() };
     let was = (1..*n).filter_map(|n| match draft.get(Key::Was(field, n)) {
         Some(Doc::Version(payload)) => Some(payload),
-        Some(
-            Doc::Session(_)
-            | Doc::Receipt(_)
-            | Doc::Field(..)
-            | Doc::Item(_)
-            | Doc::OldItem(_)
-            | Doc::Day(_),
-        )
-        | None => None,
+        Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Work(_)) | None => None,
     });
     was.chain([current]).cloned().collect()
 }

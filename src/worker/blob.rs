@@ -8,7 +8,9 @@ use crate::Bytes;
 use crate::flaw::Flaw;
 use crate::id::UserId;
 use crate::job::{BlobHash, BlobName};
-use crate::message::{Action, Command, Found, Refusal, Reply, Request, Response};
+use crate::message::{
+    Action, Command, Found, Refusal, Reply, Request, Response, WorkAction, WorkReply,
+};
 use crate::time::{Now, Time};
 use crate::volume::{self, CallId};
 
@@ -29,17 +31,15 @@ enum Work {
 
 /// The blob that a request brings.
 fn brought(command: &Command) -> Option<(BlobName, &Bytes)> {
-    let Command::Act { action, .. } = command else { return None };
+    let Command::Act { action: Action::Work(action), .. } = command else { return None };
     let (key, version, blob) = match action {
-        Action::SaveItem { key, expected, blob, .. } => (*key, expected.saturating_add(1), blob),
-        Action::Finish { key, version, outcome: Ok(blob), .. } => (*key, *version, blob),
-        Action::Finish { outcome: Err(_), .. }
-        | Action::Patch(_)
-        | Action::ReadAccount
-        | Action::ReadItem(..)
-        | Action::Claim(_)
-        | Action::Reset(_)
-        | Action::ReadDay(_) => return None,
+        WorkAction::Save { key, expected, blob, .. } => (*key, expected.saturating_add(1), blob),
+        WorkAction::Finish { key, version, outcome: Ok(blob), .. } => (*key, *version, blob),
+        WorkAction::Finish { outcome: Err(_), .. }
+        | WorkAction::Read(..)
+        | WorkAction::Claim(_)
+        | WorkAction::Reset(_)
+        | WorkAction::ReadDay(_) => return None,
     };
     Some((BlobName { key, version, hash: BlobHash::of(blob) }, blob))
 }
@@ -58,29 +58,16 @@ impl Worker {
 
     /// Answers, with the blob that the answer names.
     pub(super) fn answer(&mut self, now: Now, space: UserId, ticket: Ticket, response: Response) {
-        match &response.reply {
-            Reply::Item(Some(found)) => {
-                let found = found.clone();
-                let read = if self.boot.flaws.has(Flaw::BpPrefixRead) {
-                    volume::Request::List(found.name.version_prefix(space))
-                } else {
-                    volume::Request::Get(found.name.object(space))
-                };
-                self.run_errand(now, read, Work::Fetch(space, ticket, response, found));
-            }
-            Reply::Item(None)
-            | Reply::Opened(_)
-            | Reply::Closed
-            | Reply::Status(_)
-            | Reply::Patched
-            | Reply::Account(_)
-            | Reply::Refused(_)
-            | Reply::Saved(_)
-            | Reply::Claimed(_)
-            | Reply::Finished
-            | Reply::WasReset
-            | Reply::Day(..) => self.outputs.push_back(Output::Answer(ticket, response)),
-        }
+        let Reply::Work(WorkReply::Item(Some(found))) = &response.reply else {
+            return self.outputs.push_back(Output::Answer(ticket, response));
+        };
+        let found = found.clone();
+        let read = if self.boot.flaws.has(Flaw::BpPrefixRead) {
+            volume::Request::List(found.name.version_prefix(space))
+        } else {
+            volume::Request::Get(found.name.object(space))
+        };
+        self.run_errand(now, read, Work::Fetch(space, ticket, response, found));
     }
 
     fn run_errand(&mut self, now: Now, request: volume::Request, work: Work) {
@@ -122,7 +109,8 @@ impl Worker {
                 self.enter(now, ticket, request);
             }
             (Work::Fetch(_, ticket, mut response, found), volume::Reply::Found(blob)) => {
-                response.reply = Reply::Item(Some(Found { blob, ..found }));
+                let found = Found { blob, ..found };
+                response.reply = Reply::Work(WorkReply::Item(Some(found)));
                 self.outputs.push_back(Output::Answer(ticket, response));
             }
             (Work::Fetch(space, ticket, response, found), volume::Reply::Listed(keys)) => {

@@ -10,31 +10,32 @@ use crate::Bytes;
 use crate::date::DateKey;
 use crate::dedup::DedupKey;
 use crate::flaw::{Flaw, Flaws};
-use crate::job::{BlobHash, BlobName, Claim, Content, Item, Job, MOST_TRIES, Summary, Why};
+use crate::job::{
+    BlobHash, BlobName, Claim, Content, Item, Job, MOST_TRIES, Place, Stored, Summary, Why,
+};
 use crate::log::{Doc, Draft, Key};
-use crate::message::{Action, Fence, Found, Part, Refusal, Reply};
+use crate::message::{Fence, Found, Part, Refusal, WorkAction, WorkReply};
 use crate::point::Point;
 use crate::time::{Span, Time};
 
 /// Does what an action asks of the pipeline.
-pub(super) fn change(
+pub(super) fn act(
     draft: &mut Draft<'_>,
-    action: &Action,
+    action: &WorkAction,
     rules: Rules,
-) -> Result<Reply, Refusal> {
+) -> Result<WorkReply, Refusal> {
     match action {
-        Action::SaveItem { key, expected, day, messages, blob } => {
+        WorkAction::Save { key, expected, day, messages, blob } => {
             save(draft, *key, *expected, (*day, *messages, BlobHash::of(blob)), rules)
         }
-        Action::Claim(day) => claim(draft, *day, rules),
-        Action::Finish { key, version, fence, outcome } => {
+        WorkAction::Claim(day) => claim(draft, *day, rules),
+        WorkAction::Finish { key, version, fence, outcome } => {
             let outcome = outcome.as_ref().map(|blob| BlobHash::of(blob)).map_err(|why| *why);
             finish(draft, (*key, *version), *fence, outcome, rules)
         }
-        Action::Reset(key) => reset(draft, *key, rules),
-        Action::Patch(_) | Action::ReadAccount | Action::ReadItem(..) | Action::ReadDay(_) => {
-            Err(Refusal::Internal)
-        }
+        WorkAction::Reset(key) => reset(draft, *key, rules),
+        WorkAction::Read(key, part) => Ok(read(draft, *key, *part, rules)),
+        WorkAction::ReadDay(day) => Ok(read_day(draft, *day, rules)),
     }
 }
 
@@ -46,7 +47,7 @@ fn save(
     expected: u32,
     content: (DateKey, u32, BlobHash),
     rules: Rules,
-) -> Result<Reply, Refusal> {
+) -> Result<WorkReply, Refusal> {
     let was = item(draft, key, rules.flaws);
     let current = was.map_or(0, |was| was.content.version);
     if current != expected && !rules.flaws.has(Flaw::BpSilentOverwrite) {
@@ -54,24 +55,24 @@ fn save(
         return Err(Refusal::Changed(current));
     }
     if let Some(was) = was {
-        draft.put(Key::ItemWas(key, current), Some(Doc::Item(was)));
+        draft.put(Key::Work(Place::Was(key, current)), Some(Doc::Work(Stored::Item(was))));
     }
     let (version, since) = (expected.saturating_add(1), draft.seq());
     let (day, messages, blob) = content;
     let content = Content { version, since, day, messages, blob };
     put(draft, key, Item { content, job: Job::NEW }, rules.flaws);
-    Ok(Reply::Saved(version))
+    Ok(WorkReply::Saved(version))
 }
 
 /// Shows a conversation, and names the blob that the worker is to fetch.
-pub(super) fn read(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> Reply {
+fn read(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> WorkReply {
     let named = item(draft, key, rules.flaws).and_then(|item| {
         let Content { version, blob, .. } = item.content;
         let (item, version, hash) = match (part, item.job) {
             (Part::Current, _) => (item, version, blob),
             (Part::Version(n), _) if n == version => (item, version, blob),
             (Part::Version(n), _) => {
-                let was = of_doc(draft.get(Key::ItemWas(key, n))?, rules.flaws)?;
+                let was = of_doc(draft.get(Key::Work(Place::Was(key, n)))?, rules.flaws)?;
                 (was, n, was.content.blob)
             }
             (Part::Result, Job::Success { result, .. }) => (item, version, result),
@@ -82,12 +83,12 @@ pub(super) fn read(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -
         Some((item, BlobName { key, version, hash }))
     });
     let blob = Bytes::from([]);
-    Reply::Item(named.map(|(item, name)| Found { item, name, blob }))
+    WorkReply::Item(named.map(|(item, name)| Found { item, name, blob }))
 }
 
 /// Grants the oldest work that nobody is at. Work whose processor's time is over goes back first;
 /// what has no tries left has failed.
-fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<Reply, Refusal> {
+fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<WorkReply, Refusal> {
     let flaws = rules.flaws;
     let wanted = |item: &Item| day.is_none_or(|day| item.content.day == day);
     let items: Vec<(DedupKey, Item)> =
@@ -125,14 +126,14 @@ fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<Re
         };
         put(draft, *key, Item { job, ..*item }, flaws);
     }
-    Ok(Reply::Claimed(oldest.map(|(key, item)| grant(draft, key, item, rules))))
+    Ok(WorkReply::Claimed(oldest.map(|(key, item)| grant(draft, key, item, rules))))
 }
 
 fn grant(draft: &mut Draft<'_>, key: DedupKey, item: Item, rules: Rules) -> Claim {
     if let Job::Failed { tries, .. } = item.job {
         put(draft, key, Item { job: Job::Pending { tries }, ..item }, rules.flaws);
     }
-    if matches!(draft.get(Key::Item(key)), Some(Doc::OldItem(_))) {
+    if matches!(draft.get(Key::Work(Place::Item(key))), Some(Doc::Work(Stored::Old(_)))) {
         draft.reach(Point::OldItemMigrated);
     }
     // The flaw BP-LOCK-TTL takes a glance's time for the work's.
@@ -156,7 +157,7 @@ fn finish(
     fence: Fence,
     outcome: Result<BlobHash, Why>,
     rules: Rules,
-) -> Result<Reply, Refusal> {
+) -> Result<WorkReply, Refusal> {
     let flaws = rules.flaws;
     let unfenced = [Flaw::BpNolock, Flaw::BpLockTtl, Flaw::Fb16, Flaw::Fb17];
     let unfenced = unfenced.into_iter().any(|flaw| flaws.has(flaw));
@@ -183,35 +184,35 @@ fn finish(
         }
     };
     put(draft, key, Item { job, ..held }, flaws);
-    Ok(Reply::Finished)
+    Ok(WorkReply::Finished)
 }
 
 /// Gives what has failed all its tries again: only the user may.
-fn reset(draft: &mut Draft<'_>, key: DedupKey, rules: Rules) -> Result<Reply, Refusal> {
+fn reset(draft: &mut Draft<'_>, key: DedupKey, rules: Rules) -> Result<WorkReply, Refusal> {
     match item(draft, key, rules.flaws) {
         Some(item @ Item { job: Job::Failed { .. }, .. }) => {
             put(draft, key, Item { job: Job::NEW, ..item }, rules.flaws);
-            Ok(Reply::WasReset)
+            Ok(WorkReply::WasReset)
         }
         Some(_) | None => Err(Refusal::Invalid),
     }
 }
 
 /// Shows a day.
-pub(super) fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> Reply {
-    let summary = match draft.get(Key::Day(day)) {
-        Some(Doc::Day(summary)) => *summary,
+fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> WorkReply {
+    let summary = match draft.get(Key::Work(Place::Day(day))) {
+        Some(Doc::Work(Stored::Day(summary))) => *summary,
         // A day whose items are all of the old format has no summary yet.
         Some(_) | None => Summary::of(of_day(items(draft, rules.flaws), day)),
     };
     let items = items(draft, rules.flaws).into_iter();
-    Reply::Day(summary, items.filter(|(_, item)| item.content.day == day).collect())
+    WorkReply::Day(summary, items.filter(|(_, item)| item.content.day == day).collect())
 }
 
 /// Changes an item and, in the same commit, what its day amounts to; of both days, if it moves.
 fn put(draft: &mut Draft<'_>, key: DedupKey, new: Item, flaws: Flaws) {
     let was = item(draft, key, flaws).map(|was| was.content.day);
-    draft.put(Key::Item(key), Some(Doc::Item(new)));
+    draft.put(Key::Work(Place::Item(key)), Some(Doc::Work(Stored::Item(new))));
     let days: BTreeSet<DateKey> = was.into_iter().chain([new.content.day]).collect();
     for day in days {
         let mut now = items(draft, flaws);
@@ -221,8 +222,8 @@ fn put(draft: &mut Draft<'_>, key: DedupKey, new: Item, flaws: Flaws) {
             now.push((key, new));
         }
         let summary = Summary::of(of_day(now, day));
-        let doc = (summary != Summary::default()).then_some(Doc::Day(summary));
-        draft.put(Key::Day(day), doc);
+        let doc = (summary != Summary::default()).then_some(Doc::Work(Stored::Day(summary)));
+        draft.put(Key::Work(Place::Day(day)), doc);
     }
 }
 
@@ -231,12 +232,12 @@ fn of_day(items: Vec<(DedupKey, Item)>, day: DateKey) -> impl Iterator<Item = It
 }
 
 fn item(draft: &Draft<'_>, key: DedupKey, flaws: Flaws) -> Option<Item> {
-    of_doc(draft.get(Key::Item(key))?, flaws)
+    of_doc(draft.get(Key::Work(Place::Item(key)))?, flaws)
 }
 
 fn every_item() -> std::ops::RangeInclusive<Key> {
     let [first, last] = DedupKey::ENDS;
-    Key::Item(first)..=Key::Item(last)
+    Key::Work(Place::Item(first))..=Key::Work(Place::Item(last))
 }
 
 fn items(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
@@ -250,13 +251,13 @@ fn before(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
 
 fn named<'d>(docs: impl Iterator<Item = (Key, &'d Doc)>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
     docs.filter_map(|(key, doc)| match key {
-        Key::Item(key) => Some((key, of_doc(doc, flaws)?)),
+        Key::Work(Place::Item(key)) => Some((key, of_doc(doc, flaws)?)),
         Key::Session(_)
         | Key::Receipt(_)
         | Key::Account(_)
         | Key::Was(..)
-        | Key::ItemWas(..)
-        | Key::Day(_) => None,
+        | Key::Work(Place::Was(..))
+        | Key::Work(Place::Day(_)) => None,
     })
     .collect()
 }
@@ -264,12 +265,16 @@ fn named<'d>(docs: impl Iterator<Item = (Key, &'d Doc)>, flaws: Flaws) -> Vec<(D
 /// What an item is. One of the old format, which has no state, is new work.
 fn of_doc(doc: &Doc, flaws: Flaws) -> Option<Item> {
     match doc {
-        Doc::Item(item) => Some(*item),
-        Doc::OldItem(content) if flaws.has(Flaw::BpMigrateAsSuccess) => {
+        Doc::Work(Stored::Item(item)) => Some(*item),
+        Doc::Work(Stored::Old(content)) if flaws.has(Flaw::BpMigrateAsSuccess) => {
             let job = Job::Success { tries: 0, result: BlobHash::default() };
             Some(Item { content: *content, job })
         }
-        Doc::OldItem(content) => Some(Item { content: *content, job: Job::NEW }),
-        Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Day(_) => None,
+        Doc::Work(Stored::Old(content)) => Some(Item { content: *content, job: Job::NEW }),
+        Doc::Session(_)
+        | Doc::Receipt(_)
+        | Doc::Field(..)
+        | Doc::Version(_)
+        | Doc::Work(Stored::Day(_)) => None,
     }
 }

@@ -6,9 +6,10 @@
 
 use super::Rules;
 use crate::flaw::Flaw;
-use crate::log::{Doc, Draft, Key, Receipt, Session, encode};
+use crate::log::{Doc, Draft, Key, Receipt, Session, State, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
+use crate::time::Span;
 
 /// Grants the session, unless another owner has it. Asked again by the same life, it is the same
 /// session: the first answer may have been lost.
@@ -31,7 +32,9 @@ pub(super) fn open(
         }
         Some(held) if rules.wall < held.until || stuck => {
             draft.reach(Point::SessionBusy);
-            return Err(Refusal::Busy(held.until - rules.wall));
+            // Its owner ends it sooner as a rule.
+            let longest = rules.session.0 / 4 + 1;
+            return Err(Refusal::Busy(Span((held.until - rules.wall).0.min(longest))));
         }
         Some(_) => {
             draft.reach(Point::SessionTaken);
@@ -60,9 +63,19 @@ pub(super) fn close(
 }
 
 /// Tells whose the session is.
-pub(super) fn status(draft: &Draft<'_>, request: &Request, rules: Rules) -> (Reply, u64) {
+pub(super) fn status(
+    draft: &Draft<'_>,
+    request: &Request,
+    rules: Rules,
+    seen: Option<&State>,
+) -> Result<(Reply, u64), Refusal> {
     let held = held(draft, key_of(request, rules));
-    (Reply::Status(held.map(|held| (held.client.replica, held.until))), draft.seen())
+    if let Some(seen) = seen.filter(|_| rules.flaws.has(Flaw::CvStateTorn))
+        && fence(seen, request.device) != held.map(|held| held.fence)
+    {
+        return Err(Refusal::Internal);
+    }
+    Ok((Reply::Status(held.map(|held| (held.client.replica, held.until))), draft.seen()))
 }
 
 /// Is this still the asker's session? Not a question of time.
@@ -113,18 +126,18 @@ pub(super) fn once(
     Ok((reply, seq))
 }
 
+/// The session of a device, as a state has it.
+fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
+    match state.get(Key::Session(device)) {
+        Some(Doc::Session(session)) => Some(session.fence),
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_)) | None => None,
+    }
+}
+
 fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
     match draft.get(Key::Session(key)) {
         Some(Doc::Session(session)) => Some(*session),
-        Some(
-            Doc::Receipt(_)
-            | Doc::Field(..)
-            | Doc::Version(_)
-            | Doc::Item(_)
-            | Doc::OldItem(_)
-            | Doc::Day(_),
-        )
-        | None => None,
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_)) | None => None,
     }
 }
 

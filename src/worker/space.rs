@@ -6,7 +6,7 @@
 //! nobody was faster, and it is all decided anew if somebody was. An unclear creation is looked up
 //! by its number: the entry's name tells whose it is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Output, Rules, Ticket, Worker, decide};
 use crate::flaw::{Flaw, Flaws};
@@ -32,6 +32,8 @@ pub(super) struct Space {
     snapshots: VecDeque<u64>,
     /// A decision that is not taken anew after a lost race (flaws).
     stale: Option<Round>,
+    /// What was known when a request arrived (flaws).
+    seen: BTreeMap<Ticket, State>,
 }
 
 /// So many snapshots are kept: a list may be late, and name one that was removed.
@@ -78,6 +80,7 @@ impl Space {
             failures: 0,
             snapshots: VecDeque::new(),
             stale: None,
+            seen: BTreeMap::new(),
         }
     }
 
@@ -85,7 +88,10 @@ impl Space {
         self.queue.len()
     }
 
-    pub(super) fn enqueue(&mut self, ticket: Ticket, request: Request) {
+    pub(super) fn enqueue(&mut self, ticket: Ticket, request: Request, flaws: Flaws) {
+        if flaws.has(Flaw::CvStateTorn) || flaws.has(Flaw::I42Rmw) {
+            self.seen.insert(ticket, self.state.clone());
+        }
         self.queue.push_back((ticket, request));
     }
 
@@ -99,8 +105,7 @@ impl Space {
         self.phase = Phase::Following(None);
         let opens = |(_, request): &(Ticket, Request)| matches!(request.command, Command::Open);
         let works = |(_, request): &(Ticket, Request)| request.command.is_work();
-        if flaws.has(Flaw::I42Rmw)
-            || flaws.has(Flaw::I42RetryStale)
+        if flaws.has(Flaw::I42RetryStale)
             || flaws.has(Flaw::BpNolock) && self.queue.iter().take(round.covers).any(works)
             || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)
         {
@@ -118,7 +123,7 @@ impl Space {
         }
         let mut draft = Draft::new(&self.state);
         let answers = self.queue.iter().map(|(ticket, request)| {
-            let (reply, seq) = decide(&mut draft, request, rules);
+            let (reply, seq) = decide(&mut draft, request, rules, self.seen.get(ticket));
             (*ticket, Response { id: request.id, attempt: request.attempt, seq, reply })
         });
         let answers: Vec<_> = answers.collect();
@@ -316,6 +321,9 @@ impl Worker {
         }
         round.points.into_iter().for_each(|point| self.reach(point));
         for (ticket, response) in round.answers {
+            if let Some(space) = self.spaces.get_mut(&id) {
+                space.seen.remove(&ticket);
+            }
             self.answer(now, id, ticket, response);
         }
     }

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::flaw::Flaw;
+use engine::flaw::{Flaw, Flaws};
 use engine::time::Time;
 use sim::invariant::Invariant;
+use sim::plan::Plan;
 use sim::report::{
     Beast, Bug, Catches, Check, Demand, Failure, Focus, Line, Mark, Met, Parted, Reached, Row,
     Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
 };
+use sim::run::Outcome;
 use sim::trial::{Parting, Signature};
 
+use super::account;
 use super::example::{MEAL, PHONE, outcome, plan};
 
 /// Compares both renderings with those that are kept.
@@ -50,8 +53,25 @@ fn a_failure_names_the_lost_write_and_what_lost_it() {
     failure(true);
 }
 
+#[test]
+fn a_lost_update_of_an_account_is_told_like_a_lost_edit() {
+    let (plan, outcome) = (account::plan(), account::outcome());
+    let failure = Failure {
+        plan: &plan,
+        outcome: &outcome,
+        violation: &outcome.violations[0],
+        again: "seawall replay moving --seed 7 --flaw I42-RMW".to_owned(),
+        capsule: None,
+        expected: false,
+    };
+    check("report_account", &Told::Failure(&failure));
+}
+
 fn story(name: &str, focus: Focus) {
-    let (plan, outcome) = (plan(), outcome());
+    told((plan(), outcome()), name, focus);
+}
+
+fn told((plan, outcome): (Plan, Outcome), name: &str, focus: Focus) {
     let promised = Signature::of(&outcome.violations[0]);
     let story = Story {
         plan: &plan,
@@ -67,6 +87,26 @@ fn story(name: &str, focus: Focus) {
 #[test]
 fn a_story_tells_what_is_worth_telling() {
     story("report_story", Focus::default());
+}
+
+#[test]
+fn a_story_tells_of_errands_and_commits_of_the_server() {
+    told((account::plan(), account::outcome()), "report_story_server", Focus::default());
+}
+
+#[test]
+fn a_story_of_one_record_leaves_the_server_out() {
+    let (mut plan, mut run) = (account::plan(), account::outcome());
+    let mut both = outcome().history;
+    both.append(&mut run.history);
+    both.sort_by_key(|entry| entry.at);
+    run.history = both;
+    plan.flaws = Flaws::NONE;
+    told(
+        (plan, run),
+        "report_story_server_narrowed",
+        Focus { row: Some(MEAL), ..Focus::default() },
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use engine::flaw::{Flaw, Flaws};
 use engine::id::{Token, VaultId};
 use engine::ingest::{Conversation, Ingest, Path, Step, Vault};
 use engine::job::{BlobHash, BlobName, Content, Item, Job};
-use engine::message::{Action, Found, Reply};
+use engine::message::{Found, WorkAction, WorkReply};
 use engine::record::{Payload, Value};
 use engine::seal::{Key, KeyName, Keyring};
 use proptest::prelude::*;
@@ -146,11 +146,11 @@ fn conversation(title: &str, began: &str, range: RangeInclusive<u32>) -> Convers
 }
 
 /// What a save by each path says: upload first.
-fn saves(flaws: Flaws, began: &str) -> Vec<Action> {
+fn saves(flaws: Flaws, began: &str) -> Vec<WorkAction> {
     let vault = vault(flaws);
     let save = |(path, title): (Path, &str)| {
         let ingest = Ingest::new(&vault, path, conversation(title, began, 1..=3)).expect("a day");
-        match ingest.take(&vault, Ok(Reply::Item(None)), [5; 24]) {
+        match ingest.take(&vault, Ok(WorkReply::Item(None)), [5; 24]) {
             Ok(Step::Ask(action)) => action,
             other => panic!("it is to be saved, and not {other:?}"),
         }
@@ -160,7 +160,7 @@ fn saves(flaws: Flaws, began: &str) -> Vec<Action> {
 
 #[test]
 fn both_paths_save_the_same_under_the_same_key_and_day() {
-    let same = |saves: &[Action]| saves[0] == saves[1];
+    let same = |saves: &[WorkAction]| saves[0] == saves[1];
     assert!(same(&saves(Flaws::NONE, "3 Apr 2024")));
     assert!(!same(&saves(Flaws::only(Flaw::BpDedupSplit), "3 Apr 2024")));
     assert!(!same(&saves(Flaws::only(Flaw::BpDateLocale), "03/04/2024")));
@@ -173,7 +173,7 @@ fn both_paths_save_the_same_under_the_same_key_and_day() {
 #[test]
 fn the_server_is_shown_nothing_that_can_be_read() {
     for save in saves(Flaws::NONE, "3 Apr 2024") {
-        let Action::SaveItem { blob, .. } = &save else { panic!("a save") };
+        let WorkAction::Save { blob, .. } = &save else { panic!("a save") };
         let shown = format!("{save:?}").to_lowercase();
         for needle in ["soup", "c-1", "chat"] {
             assert!(!shown.contains(needle), "{needle} in {shown}");
@@ -185,8 +185,8 @@ fn the_server_is_shown_nothing_that_can_be_read() {
 }
 
 /// The saved blob, as the server would show it under this name.
-fn shown(save: &Action, version: u32, other_key: bool) -> Found {
-    let Action::SaveItem { key, day, messages, blob, .. } = save else { panic!("a save") };
+fn shown(save: &WorkAction, version: u32, other_key: bool) -> Found {
+    let WorkAction::Save { key, day, messages, blob, .. } = save else { panic!("a save") };
     let key = if other_key { DedupKey::new(&secret(), &origin("chat", "c2")) } else { *key };
     let hash = BlobHash::of(blob);
     let content = Content { version, since: 1, day: *day, messages: *messages, blob: hash };

@@ -2,9 +2,9 @@
 //! answers lost and requests failing wherever they can.
 
 use engine::flaw::{Flaw, Flaws};
-use engine::id::Token;
+use engine::id::{AccountField, Token};
 use engine::log::{Doc, Key};
-use engine::message::{AccountField, Action, Command, Refusal, Reply};
+use engine::message::{Action, Command, Refusal, Reply};
 use engine::record::{Payload, Value};
 
 use super::lab::{Asker, Lab, explore};

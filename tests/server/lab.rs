@@ -191,10 +191,11 @@ impl Lab {
     }
 
     pub(super) fn opens(&mut self, worker: usize, asker: Asker) -> Fence {
-        match self.ask_and_wait(worker, asker.asks(Command::Open)) {
-            Reply::Opened(fence) => fence,
-            reply => panic!("a session is granted, and not {reply:?}"),
-        }
+        let reply = self.ask_and_wait(worker, asker.asks(Command::Open));
+        let Reply::Opened(fence) = reply else {
+            panic!("a session is granted, and not {reply:?}");
+        };
+        fence
     }
 
     /// The log as the volume has it.
@@ -202,10 +203,9 @@ impl Lab {
         let mut log = Vec::new();
         loop {
             let key = entry_key(ANNA, log.len() as u64 + 1);
-            match self.volume.handle(Time(self.now), &volume::Request::Get(key), Span(0)) {
-                volume::Reply::Found(bytes) => log.push(Entry::decode(&bytes).expect("an entry")),
-                _ => return log,
-            }
+            let reply = self.volume.handle(Time(self.now), &volume::Request::Get(key), Span(0));
+            let volume::Reply::Found(bytes) = reply else { return log };
+            log.push(Entry::decode(&bytes).expect("an entry"));
         }
     }
 

@@ -7,9 +7,9 @@ use engine::dedup::DedupKey;
 use engine::flaw::{Flaw, Flaws};
 use engine::id::Token;
 use engine::ingest::Path;
-use engine::job::{BlobHash, BlobName, Claim, Content, Item, Job, Summary, Why};
+use engine::job::{BlobHash, BlobName, Claim, Content, Item, Job, Place, Stored, Summary, Why};
 use engine::log::{Doc, Entry, EntryId, Key, Op, entry_key};
-use engine::message::{Action, Fence, Part, Refusal, Reply};
+use engine::message::{Action, Fence, Part, Refusal, Reply, WorkAction, WorkReply};
 use engine::processor::{Answer, Ask, Reason};
 use engine::time::Span;
 use engine::volume;
@@ -27,12 +27,16 @@ fn key(n: u8) -> DedupKey {
 
 fn save(n: u8, expected: u32, blob: u8) -> Action {
     let day = vault(Flaws::NONE).calendar.day("2024-04-03").expect("a day");
-    Action::SaveItem { key: key(n), expected, day, messages: 1, blob: [blob; 8].into() }
+    let blob = [blob; 8].into();
+    Action::Work(WorkAction::Save { key: key(n), expected, day, messages: 1, blob })
 }
+
+const CLAIM: Action = Action::Work(WorkAction::Claim(None));
 
 fn finish(claim: &Claim, result: u8) -> Action {
     let Claim { key, version, fence, .. } = *claim;
-    Action::Finish { key, version, fence, outcome: Ok([result; 8].into()) }
+    let outcome = Ok([result; 8].into());
+    Action::Work(WorkAction::Finish { key, version, fence, outcome })
 }
 
 /// Two devices with their sessions at two workers, and these conversations.
@@ -42,7 +46,7 @@ fn two(flaws: Flaws, items: u8) -> (Lab, [Asker; 2], [Fence; 2]) {
     let fences = [lab.opens(0, askers[0]), lab.opens(1, askers[1])];
     for n in 1..=items {
         let saved = lab.ask_and_wait(0, askers[0].acts(fences[0], n.into(), save(n, 0, n)));
-        assert_eq!(saved, Reply::Saved(1));
+        assert_eq!(saved, Reply::Work(WorkReply::Saved(1)));
     }
     // Both workers know the same log.
     lab.ask_and_wait(1, askers[1].acts(fences[1], 1, Action::ReadAccount));
@@ -51,7 +55,7 @@ fn two(flaws: Flaws, items: u8) -> (Lab, [Asker; 2], [Fence; 2]) {
 
 fn claims(lab: &Lab) -> Vec<Claim> {
     let of = |reply: &Reply| match reply {
-        Reply::Claimed(claim) => *claim,
+        Reply::Work(WorkReply::Claimed(claim)) => *claim,
         _ => None,
     };
     lab.answers.iter().filter_map(|(_, reply)| of(reply)).collect()
@@ -62,8 +66,8 @@ fn right(lab: &Lab) -> bool {
 }
 
 fn job_of(lab: &Lab, n: u8) -> Option<Job> {
-    match lab.clone().state().get(Key::Item(key(n))) {
-        Some(Doc::Item(item)) => Some(item.job),
+    match lab.clone().state().get(Key::Work(Place::Item(key(n)))) {
+        Some(Doc::Work(Stored::Item(item))) => Some(item.job),
         _ => None,
     }
 }
@@ -72,7 +76,7 @@ fn job_of(lab: &Lab, n: u8) -> Option<Job> {
 fn two_claims(flaws: Flaws) -> Lab {
     let (mut lab, askers, fences) = two(flaws, 1);
     for n in [0, 1] {
-        lab.ask(n, askers[n].acts(fences[n], 9, Action::Claim(None)));
+        lab.ask(n, askers[n].acts(fences[n], 9, CLAIM));
     }
     lab
 }
@@ -96,7 +100,7 @@ fn of_two_claims_of_one_item_one_is_granted() {
 fn two_claims_of_two_items_take_one_each() {
     let (mut lab, askers, fences) = two(Flaws::NONE, 2);
     for n in [0, 1] {
-        lab.ask(n, askers[n].acts(fences[n], 9, Action::Claim(None)));
+        lab.ask(n, askers[n].acts(fences[n], 9, CLAIM));
     }
     let mut one_each = |lab: &Lab| {
         let claims = claims(lab);
@@ -110,7 +114,7 @@ fn two_claims_of_two_items_take_one_each() {
 fn zombie(flaws: Flaws, wait: u64) -> Lab {
     let (mut lab, askers, fences) = two(flaws, 1);
     for n in [0, 1] {
-        lab.ask_and_wait(n, askers[n].acts(fences[n], 8, Action::Claim(None)));
+        lab.ask_and_wait(n, askers[n].acts(fences[n], 8, CLAIM));
         lab.now += wait;
     }
     let claims = claims(&lab);
@@ -121,12 +125,14 @@ fn zombie(flaws: Flaws, wait: u64) -> Lab {
     lab
 }
 
+const FINISHED: Reply = Reply::Work(WorkReply::Finished);
+
 /// What counts is the result of whoever was granted the item last.
 fn the_last_grant_counts(lab: &Lab) -> bool {
     let newest = claims(lab).iter().map(|claim| claim.fence).max();
     let first_is_newest = claims(lab).first().map(|claim| claim.fence) == newest;
     let result = BlobHash::of(&[if first_is_newest { 1 } else { 2 }; 8]);
-    let finished = lab.answers.iter().filter(|(_, reply)| *reply == Reply::Finished).count();
+    let finished = lab.answers.iter().filter(|(_, reply)| *reply == FINISHED).count();
     match job_of(lab, 1) {
         Some(Job::Success { result: held, .. }) => held == result && finished == 1 && right(lab),
         // The volume failed before the result was there, and its device was told to come back.
@@ -164,7 +170,11 @@ fn a_save_from_an_older_version_is_refused_with_the_current_one() {
         lab
     };
     let mut one_is_told = |lab: &Lab| {
-        let saved = lab.answers.iter().filter(|(_, reply)| *reply == Reply::Saved(2)).count();
+        let saved = lab
+            .answers
+            .iter()
+            .filter(|(_, reply)| *reply == Reply::Work(WorkReply::Saved(2)))
+            .count();
         let told = |reply: &Reply| match reply {
             Reply::Refused(Refusal::Changed(2)) => true,
             // Or the volume failed before its blob was there.
@@ -185,7 +195,7 @@ fn a_save_from_an_older_version_is_refused_with_the_current_one() {
 fn a_claim_that_arrives_twice_at_two_workers_is_granted_once() {
     let (mut lab, askers, fences) = two(Flaws::NONE, 2);
     for worker in [0, 1] {
-        lab.ask(worker, askers[0].acts(fences[0], 9, Action::Claim(None)));
+        lab.ask(worker, askers[0].acts(fences[0], 9, CLAIM));
     }
     let mut once = |lab: &Lab| {
         let claims = claims(lab);
@@ -434,8 +444,11 @@ fn given_old(flaws: Flaws) -> Plant {
         panic!("the blob is there");
     };
     let mut plant = Plant::new(flaws);
-    let puts = vec![(Key::Item(key), Some(Doc::OldItem(Content { since: 1, ..content })))];
-    let ops = vec![Op { receipt: None, puts, reply: Reply::Saved(1) }];
+    let puts = vec![(
+        Key::Work(Place::Item(key)),
+        Some(Doc::Work(Stored::Old(Content { since: 1, ..content }))),
+    )];
+    let ops = vec![Op { receipt: None, puts, reply: Reply::Work(WorkReply::Saved(1)) }];
     let entry = Entry { seq: 1, id: EntryId(1), ops };
     let entry = postcard::to_allocvec(&entry).expect("it is small").into();
     for (key, bytes) in [(blob, bytes), (entry_key(ANNA, 1), entry)] {

@@ -8,9 +8,9 @@ use engine::dedup::{DedupKey, Message, Origin, Thread};
 use engine::flaw::Flaws;
 use engine::id::{OpId, ReplicaId, Token};
 use engine::ingest::{Conversation, Path, Vault};
-use engine::job::{BlobHash, Item, Job, Summary};
+use engine::job::{BlobHash, Item, Job, Place, Stored, Summary};
 use engine::log::{Doc, Entry, Key, State};
-use engine::message::{Client, DeviceKey, Reply, Request, Response};
+use engine::message::{Client, DeviceKey, Reply, Request, Response, WorkReply};
 use engine::processor::{Answer, Ask, Boot, Input, Output, Processor, StepId, Timing};
 use engine::record::{Payload, Value};
 use engine::remote::Credential;
@@ -258,8 +258,8 @@ impl Plant {
     /// An item as the log has it.
     pub(super) fn item(&self, id: &str) -> Option<Item> {
         let mut lab = self.lab.clone();
-        match lab.state().get(Key::Item(self.key(id))) {
-            Some(Doc::Item(item)) => Some(*item),
+        match lab.state().get(Key::Work(Place::Item(self.key(id)))) {
+            Some(Doc::Work(Stored::Item(item))) => Some(*item),
             _ => None,
         }
     }
@@ -318,8 +318,8 @@ fn may_follow(old: Option<Item>, new: Item, reset: bool) -> bool {
 fn items(state: &State) -> BTreeMap<DedupKey, Item> {
     let everything = Key::Session(DeviceKey(0))..=last_key();
     let of = |(key, doc): (Key, &Doc)| match (key, doc) {
-        (Key::Item(key), Doc::Item(item)) => Some((key, *item)),
-        (Key::Item(key), Doc::OldItem(content)) => {
+        (Key::Work(Place::Item(key)), Doc::Work(Stored::Item(item))) => Some((key, *item)),
+        (Key::Work(Place::Item(key)), Doc::Work(Stored::Old(content))) => {
             Some((key, Item { content: *content, job: Job::NEW }))
         }
         _ => None,
@@ -328,7 +328,7 @@ fn items(state: &State) -> BTreeMap<DedupKey, Item> {
 }
 
 fn last_key() -> Key {
-    Key::Day(vault(Flaws::NONE).calendar.day("2199-12-30").expect("a day"))
+    Key::Work(Place::Day(vault(Flaws::NONE).calendar.day("2199-12-30").expect("a day")))
 }
 
 /// Statuses change as they may, and after each commit every summary is what its items amount to.
@@ -338,9 +338,11 @@ pub(super) fn books(log: &[Entry]) -> Result<(), String> {
         let mut known = items(&state);
         for op in &entry.ops {
             for (key, doc) in &op.puts {
-                if let (Key::Item(key), Some(Doc::Item(new))) = (key, doc) {
+                if let (Key::Work(Place::Item(key)), Some(Doc::Work(Stored::Item(new)))) =
+                    (key, doc)
+                {
                     let old = known.insert(*key, *new);
-                    if !may_follow(old, *new, op.reply == Reply::WasReset) {
+                    if !may_follow(old, *new, op.reply == Reply::Work(WorkReply::WasReset)) {
                         return Err(format!("{}: {old:?} became {new:?}", entry.seq));
                     }
                 }
@@ -349,7 +351,7 @@ pub(super) fn books(log: &[Entry]) -> Result<(), String> {
         let written = entry.ops.iter().flat_map(|op| &op.puts);
         let changed: Vec<DateKey> = written
             .filter_map(|(_, doc)| match doc {
-                Some(Doc::Item(item)) => Some(item.content.day),
+                Some(Doc::Work(Stored::Item(item))) => Some(item.content.day),
                 _ => None,
             })
             .collect();
@@ -369,8 +371,8 @@ pub(super) fn books(log: &[Entry]) -> Result<(), String> {
             let [pending, processing, success, failed] = sum;
             let (items, messages) = all;
             let expected = Summary { items, messages, pending, processing, success, failed };
-            let stored = state.get(Key::Day(day)).cloned();
-            if stored != Some(Doc::Day(expected)) && expected != Summary::default() {
+            let stored = state.get(Key::Work(Place::Day(day))).cloned();
+            if stored != Some(Doc::Work(Stored::Day(expected))) && expected != Summary::default() {
                 return Err(format!("{}: {stored:?} for {expected:?}", entry.seq));
             }
         }

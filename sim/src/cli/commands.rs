@@ -14,7 +14,7 @@ use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
     ShrinkArgs, SweepArgs, WorkArgs, ZooArgs,
 };
-use crate::plan::{Node, Plan};
+use crate::plan::{Node, Plan, WorkerId};
 use crate::pool::{Pool, Stop, cores, fresh};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
 use crate::run::{Outcome, run};
@@ -287,7 +287,10 @@ fn source(head: Option<&CapsuleHead>, size: Size) -> String {
 fn lanes(plan: &Plan, names: &[String]) -> Result<Vec<Node>, Complaint> {
     let devices = (0..plan.devices.len()).map(|at| Node::Device(engine::id::DeviceId(at as u16)));
     let remotes = plan.remotes.iter().map(|remote| Node::Remote(remote.kind));
-    let all: Vec<Node> = devices.chain(remotes).chain([Node::World, Node::Intruder]).collect();
+    let workers = plan.server.as_ref().map_or(0, |server| server.workers.len());
+    let workers = (0..workers).map(|at| Node::Worker(WorkerId(at as u16)));
+    let others = [Node::World, Node::Intruder];
+    let all: Vec<Node> = devices.chain(remotes).chain(workers).chain(others).collect();
     let known: Vec<&str> = all.iter().map(|node| plan.name(*node)).collect();
     let find = |name: &String| {
         let at = known.iter().position(|known| known == name);

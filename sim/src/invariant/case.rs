@@ -3,10 +3,11 @@
 //! A case has a phone and a tablet of one user, a laptop of another and both remotes. Its own tiny
 //! `model` keeps what is told consistent, so that a story is right until it tells a lie on purpose:
 //! [`Case::holds`] makes a copy hold anything. Here are the users and the end; `deeds` has what
-//! devices and remotes do.
+//! devices and remotes do, `server` what the sync server does.
 
 mod deeds;
 mod model;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use engine::record::Value;
 use engine::time::{Span, Time};
 
 use self::model::{Copy, Image, StoredRow, Told};
+use self::server::Spaces;
 use super::{Brief, Invariant, Violation, judge};
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Shown, WriteKind};
 use crate::plan::Node;
@@ -47,6 +49,7 @@ pub(super) struct Case {
     incarnations: BTreeMap<DeviceId, u16>,
     counter: u32,
     images: BTreeMap<DeviceId, Image>,
+    spaces: Spaces,
 }
 
 impl Case {
@@ -80,6 +83,7 @@ impl Case {
             incarnations: BTreeMap::new(),
             counter: 0,
             images: BTreeMap::new(),
+            spaces: Spaces::default(),
         };
         for device in [PHONE, TABLET, LAPTOP] {
             case.starts(device, Boot::First, 0, vec![Change::Key(true), Change::Meta]);
@@ -239,6 +243,9 @@ impl Case {
                 let shown = Arc::new(self.shown(device, id));
                 self.shows(device, shown, true);
             }
+        }
+        if self.brief.server.is_some() {
+            self.shows_accounts_at_the_end();
         }
         for ((remote, vault, id), row) in self.rows.clone() {
             let contents = Some(Arc::new(self.contents(&row.copy)));

@@ -10,6 +10,7 @@
 //! the commits is a state that a crash could leave.
 
 mod scribe;
+pub(super) mod server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 
 use self::scribe::Scribe;
+use self::server::Server;
 use super::session::Sessions;
 use super::set::Set;
 use super::writes::Writes;
@@ -206,6 +208,7 @@ pub(super) struct Evidence<'a> {
     pub(super) disks: Vec<Disk>,
     pub(super) books: [Book; 2],
     pub(super) spells: Vec<Spell>,
+    pub(super) server: Server<'a>,
     pub(super) sessions: Sessions,
     found: [BTreeMap<(VaultId, RecordId), Found<'a>>; 2],
     /// When everything had settled, or was given up.
@@ -220,6 +223,7 @@ impl<'a> Evidence<'a> {
         for (at, entry) in history.iter().enumerate() {
             scribe.hear(at, entry);
         }
+        scribe.evidence.server = Server::gather(brief, history);
         scribe.evidence
     }
 

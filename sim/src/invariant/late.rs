@@ -22,7 +22,7 @@ use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Refused, Troubl
 use crate::plan::{Node, Parcel};
 
 /// What a disk and a grain of time may add to any answer.
-const PROMPTNESS: Span = Span::from_secs(5);
+pub(super) const PROMPTNESS: Span = Span::from_secs(5);
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     nothing_is_passed_over(evidence, findings);
@@ -34,6 +34,12 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
     matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey))
+}
+
+/// Does it need more than the device itself?
+fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
+    let is_errand = matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::Errand { .. }));
+    is_errand || is_rotation(evidence, op)
 }
 
 /// Where a device stands that nobody needs to guess about.
@@ -145,7 +151,7 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
         }
     }
     let patience = evidence.brief.timing.login_patience + PROMPTNESS;
-    for op in evidence.ops.iter().filter(|op| !is_rotation(evidence, op)) {
+    for op in evidence.ops.iter().filter(|op| !may_take_longer(evidence, op)) {
         let Some(answered) = op.answered else { continue };
         if evidence.time(answered) - evidence.time(op.asked) <= patience {
             continue;
@@ -214,7 +220,7 @@ fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Op
 }
 
 /// When anything was amiss between a device and its remotes, with what that left behind.
-fn disturbances(
+pub(super) fn disturbances(
     evidence: &Evidence<'_>,
     device: DeviceId,
     from: usize,

@@ -1,6 +1,8 @@
 //! Stories in which everything nearly goes wrong, and just so: no judge may cry wolf. Where one
 //! step more does go wrong, the same story says so.
 
+mod server;
+
 use engine::device::Reason;
 use engine::id::Remote;
 use engine::remote::Ending;
@@ -111,6 +113,26 @@ fn a_login_that_a_crash_interrupts_goes_on_without_an_answer() {
     case.pulls_from(Remote::Rows, TABLET);
     let shown = case.shown(TABLET, MEAL);
     case.answers(TABLET, op, Answered::Read(shown.into()));
+    case.ends().passes();
+}
+
+#[test]
+fn a_second_login_that_a_crash_undoes_leaves_the_first_as_it_was() {
+    let mut case = synced();
+    case.signs_out(TABLET);
+    case.asks(TABLET, Asked::SignIn);
+    case.persists(TABLET, vec![Change::Meta]);
+    case.pulls_from(Remote::Zone, TABLET);
+    case.edits(PHONE, GOALS, &[KCAL]);
+    case.pushes_to(Remote::Zone, PHONE, GOALS);
+    case.asks(TABLET, Asked::SignIn);
+    case.crashes(TABLET, 100);
+    let op = case.asks(TABLET, Asked::Read { id: GOALS, last: false });
+    case.pulls_from(Remote::Rows, TABLET);
+    let shown = case.shown(TABLET, GOALS);
+    case.answers(TABLET, op, Answered::Read(shown.into()));
+    case.pushes_to(Remote::Rows, PHONE, GOALS);
+    case.pulls(TABLET);
     case.ends().passes();
 }
 

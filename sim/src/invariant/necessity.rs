@@ -3,8 +3,8 @@
 use super::Invariant;
 use super::case::Case;
 use super::{
-    agree, crash, cursor, expected, growth, isolation, login, lost, outcomes, panic, phantom,
-    plaintext, reads, reasons, resurrected, settle, unsent, views,
+    agree, crash, cursor, exclusive, expected, fences, growth, isolation, linear, login, lost,
+    once, outcomes, panic, phantom, plaintext, reads, reasons, resurrected, settle, unsent, views,
 };
 
 type Story = fn() -> Case;
@@ -16,12 +16,17 @@ const TABLE: &[(Invariant, Story)] = &[
     (Invariant::CopiesConverge, views::tests::broken),
     (Invariant::CursorsAreSafe, cursor::tests::broken),
     (Invariant::UnsentEditsSurvive, unsent::tests::broken),
+    (Invariant::EffectsHappenOnce, once::tests::broken),
+    (Invariant::ServerIsLinearizable, linear::tests::broken),
+    (Invariant::SessionsAreExclusive, exclusive::tests::broken),
+    (Invariant::FencesHold, fences::tests::broken),
     (Invariant::NoPlaintextLeaves, plaintext::tests::broken),
     (Invariant::RemotesAgree, agree::tests::broken),
     (Invariant::SystemSettles, settle::tests::broken),
     (Invariant::NothingPanics, panic::tests::broken),
     (Invariant::ReadsNeverGoBack, reads::tests::broken),
     (Invariant::CrashesLoseNothing, crash::tests::broken),
+    (Invariant::CachesAreCoherent, linear::tests::broken_cache),
     (Invariant::GrowthIsBounded, growth::tests::broken),
     (Invariant::OutcomesAreHonest, outcomes::tests::broken),
     (Invariant::UsersAreIsolated, isolation::tests::broken),

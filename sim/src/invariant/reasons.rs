@@ -6,7 +6,7 @@
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
 use engine::device::Reason;
-use engine::id::{DeviceId, FieldId, RecordId, VaultId};
+use engine::id::{AccountField, DeviceId, FieldId, RecordId, VaultId};
 use engine::record::Value;
 use engine::schema::{self, Holds};
 
@@ -15,7 +15,7 @@ use super::Invariant::RefusalsHaveReasons;
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Asked, Fact, ServerTrouble, Trouble, WriteKind};
-use crate::plan::Node;
+use crate::plan::{Errand, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for op in &evidence.ops {
@@ -63,7 +63,12 @@ fn has_settled(evidence: &Evidence<'_>) -> bool {
 fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: Reason) -> bool {
     match (reason, asked) {
         (Reason::WrongField, Asked::Write { id, set, kind, .. }) => !fits(*id, set, *kind),
-        (Reason::Unsent(_), Asked::SignOut) => has_unsent(evidence, op.device, at),
+        (Reason::WrongField, Asked::Errand { errand: Errand::Patch(fields), .. }) => {
+            !is_patch(fields)
+        }
+        (Reason::Unsent(_), Asked::SignOut) => {
+            has_unsent(evidence, op.device, at) || has_errands(evidence, op.device, at)
+        }
         (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
         (Reason::WrongField | Reason::Unsent(_) | Reason::NoServer | Reason::Internal, _) => false,
@@ -87,6 +92,22 @@ fn fits(id: RecordId, set: &[(FieldId, Value)], kind: WriteKind) -> bool {
                     )
                 })
             })
+}
+
+/// Does it set one field at least, each once, to a text?
+fn is_patch(fields: &[(AccountField, Value)]) -> bool {
+    let named = |field: AccountField| fields.iter().filter(|(set, _)| *set == field).count();
+    !fields.is_empty()
+        && fields.iter().all(|(field, value)| matches!(value, Value::Text(_)) && named(*field) == 1)
+}
+
+/// Does the sync server still owe the device an answer?
+fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
+    evidence.server.errands.iter().any(|errand| {
+        errand.device == device
+            && errand.asked < at
+            && errand.answer.is_none_or(|(answered, _)| answered > at)
+    })
 }
 
 /// Does the device durably hold anything that it has not booked as held by every remote?

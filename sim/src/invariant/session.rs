@@ -67,13 +67,13 @@ impl Sessions {
     }
 }
 
-/// What the last login of a device began from, and whether a crash undid it.
+/// The logins of a device that have not ended, and what a crash leaves of them.
 #[derive(Debug, Default)]
 struct Login {
-    before: Option<Session>,
-    /// The commit that it is part of.
-    commit: Option<u32>,
-    undone: bool,
+    /// What each began from, and the commit that it is part of.
+    begun: Vec<(Session, Option<u32>)>,
+    /// What a crash took the device back to, if it undid a login.
+    undone: Option<Session>,
     /// Has a sign-out been asked for that is not answered?
     leaving: bool,
 }
@@ -87,24 +87,34 @@ impl Login {
         );
         self.leaving |= matches!(fact, Fact::Asked(_, Asked::SignOut));
         self.leaving &= !ends_leaving;
-        let signing_in = matches!(now, Session::SigningIn(_));
-        if matches!(fact, Fact::Asked(_, Asked::SignIn)) && !signing_in {
-            *self = Self { before: Some(now), leaving: self.leaving, ..Self::default() };
+        if !matches!(now, Session::SigningIn(_)) {
+            self.begun.clear();
+        }
+        if matches!(fact, Fact::Asked(_, Asked::SignIn)) {
+            self.begun.push((now, None));
         } else if let Fact::Persisted { commit, changes, .. } = fact
-            && signing_in
             && changes.contains(&Change::Meta)
+            && let Some((_, part_of)) = self.begun.last_mut()
         {
-            self.commit.get_or_insert(*commit);
+            part_of.get_or_insert(*commit);
         } else if let Fact::Killed { keeps, .. } = fact {
-            self.undone = signing_in && self.commit.is_none_or(|commit| commit > *keeps);
+            self.undone = None;
+            let is_gone = |part_of: &Option<u32>| part_of.is_none_or(|commit| commit > *keeps);
+            while let Some((before, _)) = self.begun.pop_if(|(_, part_of)| is_gone(part_of)) {
+                self.undone = Some(before);
+            }
+            // Commits are numbered anew; what survived this crash survives the next.
+            self.begun.iter_mut().for_each(|(_, part_of)| *part_of = Some(0));
         }
     }
 }
 
 fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> {
     match fact {
-        Fact::Started { boot: Boot::Restart, .. } if login.undone => login.before,
-        Fact::Started { boot, holds, .. } => started(now, *boot, holds),
+        Fact::Started { boot, holds, .. } => {
+            let undone = login.undone.filter(|_| *boot == Boot::Restart);
+            started(undone.unwrap_or(now), *boot, holds).or(undone)
+        }
         Fact::Asked(_, asked) => match (asked, now) {
             (Asked::SignIn, _) => Some(Session::SigningIn(at)),
             (Asked::SignOut, Session::In) => Some(Session::SigningOut),

@@ -2,8 +2,8 @@
 //! back off on the way.
 //!
 //! A request that failed is sent again no sooner than half of its full wait, which doubles from
-//! `retry_base` to `retry_cap`, and not long after all of it; and a remote that asked to be left
-//! alone is. When a request is known to have failed is told by the refusal delivered, or by the
+//! `retry_base` to `retry_cap`, and not long after all of it; and a remote, or a server, that asked
+//! to be left alone is. When a request is known to have failed is told by the refusal delivered, or by the
 //! timeout. An expired credential or cursor, a batch too large and a lost zone are not failures in
 //! this sense: what follows is another request.
 
@@ -28,7 +28,7 @@ const PROMPTNESS: Span = Span::from_secs(5);
 const HELD_BACK: Span = Span::from_millis(50);
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut lines: BTreeMap<(DeviceId, Remote), Line> = BTreeMap::new();
+    let mut lines: BTreeMap<(DeviceId, Peer), Line> = BTreeMap::new();
     for (at, entry) in evidence.history.iter().enumerate() {
         if let Fact::Settled { pending } = &entry.fact
             && let Some(first) = pending.first()
@@ -56,24 +56,44 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         ) {
             lines.retain(|key, _| key.0 != device);
         }
-        if let Fact::Sent { to: Node::Remote(remote), letter, .. } = &entry.fact {
-            let line = lines.entry((device, *remote)).or_default();
+        if let Fact::Sent { to, letter, .. } = &entry.fact
+            && let Some(peer) = Peer::of(*to)
+        {
+            let line = lines.entry((device, peer)).or_default();
             line.sent(evidence, findings, at, device, *letter);
         }
-        if let Fact::Delivered { from: Node::Remote(remote), letter, refused, .. } = &entry.fact
-            && letter.answer
+        if let Fact::Delivered { from, letter, refused, .. } = &entry.fact
+            && let Some(peer) = Peer::of(*from).filter(|_| letter.answer)
         {
-            let line = lines.entry((device, *remote)).or_default();
+            let line = lines.entry((device, peer)).or_default();
             line.answered(evidence, at, *letter, *refused);
         }
     }
 }
 
-/// The conversation of a device with a remote.
+/// Whom a device asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Peer {
+    Remote(Remote),
+    /// All workers are one, to a device.
+    Server,
+}
+
+impl Peer {
+    fn of(node: Node) -> Option<Self> {
+        match node {
+            Node::Remote(remote) => Some(Self::Remote(remote)),
+            Node::Worker(_) => Some(Self::Server),
+            Node::World | Node::Device(_) | Node::Volume | Node::Intruder => None,
+        }
+    }
+}
+
+/// The conversation of a device with a remote or the server.
 #[derive(Debug, Default)]
 struct Line {
     tries: BTreeMap<CallId, Try>,
-    /// Until when the remote wants to be left alone, and where it said so.
+    /// Until when the other wants to be left alone, and where it said so.
     rest: Option<(Time, usize)>,
 }
 
@@ -142,10 +162,8 @@ impl Line {
     ) {
         let now = evidence.time(at);
         if let Some((until, said)) = self.rest.filter(|rest| rest.0 > now) {
-            let message = format!(
-                "A request was sent {} before the time that the remote had named.",
-                until - now
-            );
+            let message =
+                format!("A request was sent {} before the time that had been named.", until - now);
             let place = (SystemSettles, "retry-after-ignored");
             findings.report(evidence, place, at, About::default(), message, [said]);
         }

@@ -4,22 +4,23 @@
 //! was asked of any device: the same in every replay of a plan, and short enough to follow by eye.
 
 mod choice;
+mod server;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use engine::device::Reason;
-use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, ReplicaId, Token, UserId, VaultId};
 use engine::remote::Policy;
 use engine::schema;
 use engine::time::Time;
 
 use crate::history::{
-    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, Letter, Refused, ServerTrouble,
-    Trouble, WriteKind,
+    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, Letter, Refused, Said, Trouble,
+    WriteKind,
 };
-use crate::plan::{Errand, Node, Plan, VolumeFault};
+use crate::plan::{Errand, Node, Plan};
 
 use choice::{is_new_state, record_of};
 pub use words::{count, field_name, hex, time, value};
@@ -34,6 +35,8 @@ pub struct Scene<'a> {
     history: &'a [Entry],
     writes: BTreeMap<Token, Written>,
     asked: BTreeMap<(Node, u16, OpId), usize>,
+    /// Who asks the sync server under which replica.
+    clients: BTreeMap<ReplicaId, Node>,
 }
 
 /// A write as the history knows it.
@@ -43,23 +46,28 @@ pub struct Written {
     pub number: usize,
     /// The fact that asks for it.
     pub index: usize,
-    /// When the device answered that it is saved.
+    /// When the device answered that it is saved, or that the server has it.
     pub saved: Option<Time>,
 }
 
 impl<'a> Scene<'a> {
     /// Reads a history.
     pub fn new(plan: &'a Plan, history: &'a [Entry]) -> Self {
-        let mut scene = Self { plan, history, writes: BTreeMap::new(), asked: BTreeMap::new() };
+        let (writes, asked, clients) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut scene = Self { plan, history, writes, asked, clients };
         for (index, entry) in history.iter().enumerate() {
             if let Fact::Asked(op, asked) = &entry.fact {
                 scene.asked.insert((entry.node, entry.incarnation, *op), index);
-                if let Asked::Write { token, .. } = asked {
+                if let Some(token) = token_of(asked) {
                     let number = scene.writes.len() + 1;
-                    scene.writes.insert(*token, Written { number, index, saved: None });
+                    scene.writes.insert(token, Written { number, index, saved: None });
                 }
-            } else if let Fact::Answered(op, Answered::Saved) = &entry.fact {
+            } else if let Fact::Answered(op, Answered::Saved | Answered::Done(Done::Patched)) =
+                &entry.fact
+            {
                 scene.note_saved(entry, *op);
+            } else if let Fact::Sent { server: Some(Said::Asks { client, .. }), .. } = &entry.fact {
+                scene.clients.entry(client.replica).or_insert(entry.node);
             }
         }
         scene
@@ -76,10 +84,7 @@ impl<'a> Scene<'a> {
     /// Which write this answer belongs to, if to one.
     fn token_of(&self, entry: &Entry, op: OpId) -> Option<Token> {
         let asked = self.asked.get(&(entry.node, entry.incarnation, op))?;
-        if let Fact::Asked(_, Asked::Write { token, .. }) = &self.history[*asked].fact {
-            return Some(*token);
-        }
-        None
+        if let Fact::Asked(_, asked) = &self.history[*asked].fact { token_of(asked) } else { None }
     }
 
     /// The write of this label, if a user made it in this run.
@@ -222,7 +227,10 @@ impl<'a> Scene<'a> {
     fn is_last(&self, entry: &Entry, op: OpId) -> bool {
         let asked = self.asked.get(&(entry.node, entry.incarnation, op));
         asked.is_some_and(|&index| {
-            matches!(self.history[index].fact, Fact::Asked(_, Asked::Read { last: true, .. }))
+            matches!(
+                self.history[index].fact,
+                Fact::Asked(_, Asked::Read { last: true, .. } | Asked::Errand { last: true, .. })
+            )
         })
     }
 
@@ -535,76 +543,27 @@ impl<'a> Scene<'a> {
     }
 }
 
-impl Scene<'_> {
-    fn tell_commit(&self, space: UserId, entry: &engine::log::Entry) -> String {
-        let whose = self.plan.users.get(usize::from(space.0)).map_or("somebody", String::as_str);
-        format!("commits no. {} of {whose}: {}", entry.seq, count(entry.ops.len(), "operation"))
-    }
-
-    fn tell_errand(&self, errand: &Errand, token: Option<Token>, last: bool) -> String {
-        let end = if last { " at the end" } else { "" };
-        match errand {
-            Errand::Patch(fields) => {
-                let fields: Vec<String> = fields
-                    .iter()
-                    .map(|(field, value)| format!("{} = {}", field.name(), words::value(value)))
-                    .collect();
-                let label = token.map_or(String::new(), |token| self.label(token));
-                format!("sets {} of the account   ({label})", list(&fields))
-            }
-            Errand::ReadAccount => format!("reads the account{end}"),
-            Errand::SessionStatus => "asks whose the session is".to_owned(),
-        }
-    }
-
-    fn tell_done(&self, done: &Done, subject: Option<&str>) -> String {
-        match done {
-            Done::Patched => format!("{} is committed", subject.unwrap_or("it")),
-            Done::Account(fields) => {
-                let shown: Vec<String> = fields
-                    .iter()
-                    .filter_map(|(field, versions)| {
-                        let (token, value) = versions.last()?;
-                        let label = self.label(*token);
-                        Some(format!("{} = {} ({label})", field.name(), words::value(value)))
-                    })
-                    .collect();
-                let shown = if shown.is_empty() { "nothing".to_owned() } else { list(&shown) };
-                format!("sees the account: {shown}")
-            }
-            Done::Session(None) => "hears that there is no session".to_owned(),
-            Done::Session(Some(true)) => "hears that the session is its own".to_owned(),
-            Done::Session(Some(false)) => "hears that another has its session".to_owned(),
-        }
-    }
-
-    fn tell_server_trouble(&self, trouble: ServerTrouble) -> String {
-        let name = |worker| self.plan.name(Node::Worker(worker));
-        match trouble {
-            ServerTrouble::Crash(worker) => format!("{} is down", name(worker)),
-            ServerTrouble::Pause(worker) => format!("{} stands still", name(worker)),
-            ServerTrouble::ClockJump(worker, by) => {
-                format!("clock of {} jumps by {}", name(worker), shift(by))
-            }
-            ServerTrouble::Volume(VolumeFault::Outage) => "the volume is out of order".to_owned(),
-            ServerTrouble::Volume(VolumeFault::Slow(_)) => "the volume is slow".to_owned(),
-            ServerTrouble::Volume(VolumeFault::LoseReplies) => {
-                "answers of the volume are lost".to_owned()
-            }
-            ServerTrouble::Volume(VolumeFault::LateList(by)) => {
-                format!("lists of the volume are late by {}", span(by))
-            }
-            ServerTrouble::Intrude(user) => {
-                let whose = self.plan.users.get(usize::from(user.0));
-                let whose = whose.map_or("somebody", String::as_str);
-                format!("an intruder asks the sync server for the account of {whose}")
-            }
-        }
+/// The label of a write, if it is one.
+fn token_of(asked: &Asked) -> Option<Token> {
+    match asked {
+        Asked::Write { token, .. } => Some(*token),
+        Asked::Errand { token, .. } => *token,
+        Asked::Read { .. }
+        | Asked::List
+        | Asked::SignIn
+        | Asked::SignOut
+        | Asked::RotateKey
+        | Asked::Register(..)
+        | Asked::Sync
+        | Asked::Status => None,
     }
 }
 
 /// What a write does, without its name.
 fn tell_write(asked: &Asked) -> Option<String> {
+    if let Asked::Errand { errand: Errand::Patch(set), .. } = asked {
+        return Some(format!("sets {} of the account", words::account(set)));
+    }
     let Asked::Write { id, set, kind, saw_deleted, .. } = asked else {
         return None;
     };

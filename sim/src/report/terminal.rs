@@ -91,7 +91,11 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     write_evidence(out, failure, &scene)?;
     let user = scene.user_of(violation.token, violation.node);
     if let (Some(id), Some(user)) = (violation.record, user) {
-        write_copies(out, id, scene.copies(user, id, &scene.fields_of(violation.token)))?;
+        let copies = scene.copies(user, id, &scene.fields_of(violation.token));
+        write_copies(out, &id.to_string(), copies)?;
+    }
+    if let Some((user, of)) = violation.token.and_then(|token| scene.account_write(token)) {
+        write_copies(out, "the account", scene.accounts(user, &of))?;
     }
     write_others(out, &outcome.violations, violation)?;
     writeln!(out, "\n  again:   {}", styled(BOLD, &failure.again))?;
@@ -105,8 +109,8 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// Where a record was at the end, and as what; equal copies in one line.
-fn write_copies(out: &mut String, id: RecordId, copies: Vec<(String, String)>) -> fmt::Result {
+/// Where a record or an account was at the end, and as what; equal copies in one line.
+fn write_copies(out: &mut String, what: &str, copies: Vec<(String, String)>) -> fmt::Result {
     let mut held: Vec<(String, Vec<String>)> = Vec::new();
     for (place, value) in copies {
         match held.iter_mut().find(|(known, _)| *known == value) {
@@ -117,7 +121,7 @@ fn write_copies(out: &mut String, id: RecordId, copies: Vec<(String, String)>) -
     if held.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n  {id} at the end")?;
+    writeln!(out, "\n  {what} at the end")?;
     let places = held.iter().map(|(_, places)| places.join(", "));
     let widest = places.map(|places| places.chars().count()).max().unwrap_or(0).min(WIDE);
     held.iter().try_for_each(|(value, places)| {
@@ -150,7 +154,8 @@ fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) ->
     Ok(())
 }
 
-/// What proves a violation. A judge that names nothing leaves the last facts about the record.
+/// What proves a violation. A judge that names nothing leaves the last facts about the record. What
+/// became of a write of an account is always told.
 fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
     let Failure { outcome, violation, .. } = failure;
     let history = &outcome.history;
@@ -164,6 +169,11 @@ fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
         };
         proof = (0..history.len()).filter(about).collect();
         proof.drain(..proof.len().saturating_sub(EVIDENCE));
+    }
+    if let Some(token) = violation.token {
+        proof.extend(scene.fate(token));
+        proof.sort_unstable();
+        proof.dedup();
     }
     if let Some(write) = violation.token.and_then(|token| scene.write(token))
         && !proof.contains(&write.index)

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::problem::{Code, Problem, suggest};
-use super::words::events;
+use super::words::{events, is_of_server};
 use super::{Lasts, Line, Moment, Rows, Scenario, Verb};
 use crate::plan::{Act, Deed, Fault};
 
@@ -121,6 +121,15 @@ fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
         possible.insert(Verb::SaveImage);
     }
     for must in &scenario.must_happen {
+        if scenario.server.is_none() && is_of_server(&must.what) {
+            let message = format!("`{}` never happens without a sync server", must.what);
+            problems.push(
+                Problem::new(Code::CannotHappen, text, line_span(text, must.line), message)
+                    .label("there is no heading [server]")
+                    .help("add the heading [server] with the line workers = 4"),
+            );
+            continue;
+        }
         let Some(verb) = Verb::of_name(&must.what).filter(|verb| verb.is_fault()) else { continue };
         if !possible.contains(&verb) {
             let message = format!("`{}` never happens in this scenario", must.what);

@@ -12,14 +12,16 @@ use engine::device::Timing;
 use engine::flaw::Flaws;
 use engine::id::{DeviceId, UserId};
 use engine::time::{Span, Time};
+use engine::worker;
 
 use super::words::last_for;
 use super::{
-    Choice, DeviceSpec, Lasts, Moment, Parameter, Range, RemoteSpec, Scenario, State, Unit,
+    Choice, DeviceSpec, Lasts, Moment, Parameter, Range, RemoteSpec, Scenario, ServerSpec, State,
+    Unit, WorkerSpec,
 };
 use crate::plan::{
-    Act, Chance, DevicePlan, Disk, Fault, Network, Plan, RemotePlan, SignIn, SpanRange, Start,
-    Step, When,
+    Act, Chance, DevicePlan, Disk, Fault, Network, Plan, RemotePlan, ServerPlan, SignIn, SpanRange,
+    Start, Step, VolumePlan, When, WorkerPlan,
 };
 use crate::random::{Stream, Streams};
 
@@ -41,7 +43,7 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
         users: scenario.users.clone(),
         devices: scenario.devices.iter().map(|device| device_plan(device, streams)).collect(),
         remotes: scenario.remotes.iter().map(|remote| remote_plan(remote, streams)).collect(),
-        server: None,
+        server: scenario.server.as_ref().map(|server| settings.server(server)),
         given: scenario.given.clone(),
         timing: settings.timing(),
         network: settings.network(),
@@ -88,7 +90,9 @@ pub fn is_fault_free(plan: &Plan) -> bool {
         plan.sign_in.expired_first,
         plan.sign_in.foreign_first,
     ];
-    chances.iter().all(|chance| chance.0 == 0)
+    let volume = plan.server.as_ref().map(|server| server.volume);
+    let volume = volume.into_iter().flat_map(|volume| [volume.failure, volume.reply_loss]);
+    chances.into_iter().chain(volume).all(|chance| chance.0 == 0)
         && plan.steps.iter().all(|step| !matches!(step.act, Act::Fault(_)))
 }
 
@@ -144,9 +148,12 @@ fn device_plan(spec: &DeviceSpec, streams: Streams) -> DevicePlan {
         user: user.unwrap_or(UserId(0)),
         start,
         clock_offset_ms: skew(&spec.clock, &mut stream),
-        clock_drift_ppm: i32::try_from(skew(&spec.drift, &mut stream))
-            .expect("the reader limits drifts"),
+        clock_drift_ppm: drift(&spec.drift, &mut stream),
     }
+}
+
+fn drift(choice: &Choice, stream: &mut Stream) -> i32 {
+    i32::try_from(skew(choice, stream)).expect("the reader limits drifts")
 }
 
 fn pick_index(stream: &mut Stream, len: usize) -> usize {
@@ -216,6 +223,38 @@ impl Settings<'_> {
             duplicate: self.chance(Parameter::Duplicates),
             reply_loss: self.chance(Parameter::ReplyLoss),
             hint_loss: self.chance(Parameter::HintLoss),
+        }
+    }
+
+    fn server(&self, spec: &ServerSpec) -> ServerPlan {
+        let count = spec.count.value(&mut self.streams.stream("plan/server/workers"));
+        let count = usize::try_from(count).unwrap_or(0);
+        let wide = |parameter| u32::try_from(self.value(parameter)).unwrap_or(u32::MAX);
+        ServerPlan {
+            workers: spec.workers.iter().take(count).map(|it| self.worker(it)).collect(),
+            timing: worker::Timing {
+                session: self.span(Parameter::Session),
+                timeout: self.span(Parameter::VolumeTimeout),
+                retry_base: self.span(Parameter::VolumeRetryBase),
+                retry_cap: self.span(Parameter::VolumeRetryCap),
+                queue: self.count(Parameter::Queue),
+                snapshot_every: wide(Parameter::SnapshotEvery),
+            },
+            volume: VolumePlan {
+                delay: self.span_range(Parameter::VolumeDelay),
+                failure: self.chance(Parameter::VolumeFailure),
+                reply_loss: self.chance(Parameter::VolumeReplyLoss),
+                list_lag: self.span(Parameter::VolumeListLag),
+            },
+        }
+    }
+
+    fn worker(&self, spec: &WorkerSpec) -> WorkerPlan {
+        let mut stream = self.streams.stream(&format!("plan/server/{}", spec.name));
+        WorkerPlan {
+            name: spec.name.clone(),
+            clock_offset_ms: skew(&spec.clock, &mut stream),
+            clock_drift_ppm: drift(&spec.drift, &mut stream),
         }
     }
 

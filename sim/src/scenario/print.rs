@@ -2,6 +2,8 @@
 //!
 //! One step is one line, with its keys aligned, so that a person can read, cut and change it.
 
+mod script;
+
 use std::fmt::Write as _;
 
 use engine::flaw::Flaw;
@@ -10,11 +12,9 @@ use engine::record::Value;
 use engine::time::{Span, Time};
 
 use super::quantity::{Range, Unit};
-use super::words::{ending_word, field_name, kind_word, lasting, parcel_word, strategy_word};
-use super::{CapsuleHead, Fields, Parameter, Verb};
-use crate::plan::{
-    Act, AtEnd, Chance, Deed, Fault, Lasting, Node, Plan, SpanRange, Start, Step, Trigger, When,
-};
+use super::words::{field_name, kind_word};
+use super::{CapsuleHead, Fields, Parameter};
+use crate::plan::{AtEnd, Chance, Node, Plan, SpanRange, Start};
 
 /// Writes a plan as a scenario. Reading and drawing it gives the same plan, whatever the seed.
 pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
@@ -86,9 +86,6 @@ fn fields(kind: Kind, set: &Fields) -> String {
     let cells = set.iter().map(|(id, of)| format!("{} = {}", field_name(kind, *id), value(of)));
     format!("{{ {} }}", cells.collect::<Vec<_>>().join(", "))
 }
-
-/// The keys of a step, in the order of the columns.
-type Keys = Vec<(&'static str, String)>;
 
 struct Page<'p> {
     plan: &'p Plan,
@@ -204,18 +201,32 @@ impl Page<'_> {
         let mut heading = "";
         for parameter in Parameter::ALL.iter().copied() {
             let (home, key) = parameter.place();
+            let Some(value) = self.setting(parameter) else { continue };
             if home != heading {
                 heading = home;
                 let _ = write!(out, "\n[{heading}]\n");
             }
-            let _ = writeln!(out, "{key} = {}", self.setting(parameter));
+            let _ = writeln!(out, "{key} = {value}");
+        }
+        for worker in self.plan.server.iter().flat_map(|server| &server.workers) {
+            let _ = writeln!(
+                out,
+                "workers.{} = {{ clock = {}, drift = {} }}",
+                worker.name,
+                quote(&Unit::Shift.show(worker.clock_offset_ms)),
+                quote(&Unit::Drift.show(i64::from(worker.clock_drift_ppm))),
+            );
         }
     }
 
-    fn setting(&self, parameter: Parameter) -> String {
+    /// The value of a parameter; nothing of a server that is not there.
+    fn setting(&self, parameter: Parameter) -> Option<String> {
         let plan = self.plan;
         let (network, timing, sign_in) = (&plan.network, &plan.timing, &plan.sign_in);
-        match parameter {
+        let server = || plan.server.as_ref();
+        let volume = || server().map(|server| server.volume);
+        let workers = || server().map(|server| server.timing);
+        Some(match parameter {
             Parameter::Grain => span(network.grain),
             Parameter::Typical => span(network.typical),
             Parameter::P99 => span(network.p99),
@@ -238,144 +249,17 @@ impl Page<'_> {
             Parameter::Valid => span(sign_in.valid),
             Parameter::ExpiredFirst => chance(sign_in.expired_first),
             Parameter::ForeignFirst => chance(sign_in.foreign_first),
-        }
-    }
-
-    fn script(&self, out: &mut String) {
-        if self.plan.steps.is_empty() {
-            return;
-        }
-        let lines: Vec<Keys> = self.plan.steps.iter().map(|step| self.step(step)).collect();
-        // The first columns are aligned: the moment, who, and what.
-        let width = |column: usize| {
-            lines
-                .iter()
-                .filter_map(|keys| keys.get(column))
-                .map(|(key, value)| key.len() + value.len())
-                .filter(|width| *width <= 30)
-                .max()
-                .unwrap_or(0)
-        };
-        let widths = [width(0), width(1)];
-        out.push_str("\n[script]\nsteps = [\n");
-        for keys in &lines {
-            out.push_str("  {");
-            for (at, (key, value)) in keys.iter().enumerate() {
-                let last = at + 1 == keys.len();
-                let used = key.len() + value.len();
-                let pad = widths.get(at).map_or(0, |width| width.saturating_sub(used));
-                let _ = write!(out, " {key} = {value}{}", if last { "" } else { "," });
-                if !last {
-                    let _ = write!(out, "{:pad$}", "");
-                }
-            }
-            out.push_str(" },\n");
-        }
-        out.push_str("]\n");
-    }
-
-    fn step(&self, step: &Step) -> Keys {
-        let mut keys: Keys = Vec::new();
-        match &step.when {
-            When::At(at) => keys.push(("at", time(*at))),
-            When::After(after) => keys.push(("after", span(*after))),
-            When::On(trigger, after) => {
-                keys.push(("when", quote(&self.trigger(trigger))));
-                if let Trigger::Quiet(limit) = trigger {
-                    keys.push(("at-most", span(*limit)));
-                }
-                keys.push(("after", span(*after)));
-            }
-        }
-        match &step.act {
-            Act::Wait => keys.push(("do", quote(Verb::Wait.name()))),
-            Act::User(device, deed) => {
-                let (verb, rest) = spell(deed);
-                keys.push(("device", self.device(*device)));
-                keys.push(("do", quote(verb.name())));
-                keys.extend(rest);
-            }
-            Act::Fault(fault) => self.fault(fault, &mut keys),
-        }
-        keys
-    }
-
-    fn trigger(&self, trigger: &Trigger) -> String {
-        let name = |node: &Node| self.plan.name(*node);
-        match trigger {
-            Trigger::Got(to, parcel, from) => {
-                format!("{} got {} from {}", name(to), parcel_word(*parcel), name(from))
-            }
-            Trigger::Sent(from, parcel, to) => {
-                format!("{} sent {} to {}", name(from), parcel_word(*parcel), name(to))
-            }
-            Trigger::Lost(from, parcel, to) => {
-                format!("{} lost {} to {}", name(from), parcel_word(*parcel), name(to))
-            }
-            Trigger::Committed(device) => format!("{} committed", name(&Node::Device(*device))),
-            Trigger::Quiet(_) => "quiet".to_owned(),
-        }
-    }
-
-    fn fault(&self, fault: &Fault, keys: &mut Keys) {
-        let verb = Verb::of_fault(fault);
-        let (who, rest): (Option<String>, Keys) = match fault {
-            Fault::Cut(from, to, _) => {
-                (None, vec![("from", self.node(*from)), ("to", self.node(*to))])
-            }
-            Fault::SlowLink(device, remote, times, _) => (
-                Some(self.device(*device)),
-                vec![("to", self.node(Node::Remote(*remote))), ("times", times.to_string())],
-            ),
-            Fault::DiskSlow(device, times, _) => {
-                (Some(self.device(*device)), vec![("times", times.to_string())])
-            }
-            Fault::Clone(device, copy) => {
-                (Some(self.device(*device)), vec![("to", self.device(*copy))])
-            }
-            Fault::ClockJump(device, by) => {
-                (Some(self.device(*device)), vec![("by", quote(&Unit::Shift.show(*by)))])
-            }
-            Fault::Offline(device, _)
-            | Fault::Crash(device, _)
-            | Fault::Pause(device, _)
-            | Fault::Destroy(device)
-            | Fault::SaveImage(device)
-            | Fault::RestoreImage(device, _)
-            | Fault::DiskFull(device, _)
-            | Fault::HoldKeys(device, _)
-            | Fault::ExpireCredential(device) => (Some(self.device(*device)), Vec::new()),
-            Fault::LoseReplies(remote, _)
-            | Fault::LoseHints(remote, _)
-            | Fault::Outage(remote, _)
-            | Fault::ExpireCursors(remote) => (Some(self.node(Node::Remote(*remote))), Vec::new()),
-            Fault::Throttle(remote, wait, _) => {
-                (Some(self.node(Node::Remote(*remote))), vec![("wait", span(*wait))])
-            }
-            Fault::HideRow(user, id, _) => (Some(self.user(*user)), vec![("row", row(*id))]),
-            Fault::CorruptRow(remote, user, id, seen_by, _) => {
-                let mut rest = vec![("row", row(*id)), ("user", self.user(*user))];
-                rest.extend(seen_by.map(|device| ("seen-by", self.device(device))));
-                (Some(self.node(Node::Remote(*remote))), rest)
-            }
-            Fault::RejectRow(remote, user, id, _) => (
-                Some(self.node(Node::Remote(*remote))),
-                vec![("row", row(*id)), ("user", self.user(*user))],
-            ),
-            Fault::EndZone(user, how) => {
-                (Some(self.user(*user)), vec![("how", quote(ending_word(*how)))])
-            }
-            Fault::DropPolicy(_) => (None, Vec::new()),
-            Fault::SlowCommits(taking, _) => (None, vec![("taking", span(*taking))]),
-            Fault::Server(_) => unreachable!(),
-            Fault::Intrude(remote, user) => {
-                (Some(self.node(Node::Remote(*remote))), vec![("user", self.user(*user))])
-            }
-        };
-        keys.extend(verb.who().key().zip(who));
-        keys.push(("do", quote(verb.name())));
-        keys.extend(rest);
-        keys.extend(for_how_long(fault).map(|text| ("for", quote(&text))));
+            Parameter::VolumeDelay => span_range(volume()?.delay),
+            Parameter::VolumeFailure => chance(volume()?.failure),
+            Parameter::VolumeReplyLoss => chance(volume()?.reply_loss),
+            Parameter::VolumeListLag => span(volume()?.list_lag),
+            Parameter::Session => span(workers()?.session),
+            Parameter::VolumeTimeout => span(workers()?.timeout),
+            Parameter::VolumeRetryBase => span(workers()?.retry_base),
+            Parameter::VolumeRetryCap => span(workers()?.retry_cap),
+            Parameter::Queue => workers()?.queue.to_string(),
+            Parameter::SnapshotEvery => workers()?.snapshot_every.to_string(),
+        })
     }
 
     fn expect(&self, out: &mut String) {
@@ -419,48 +303,4 @@ impl Page<'_> {
 
 fn row(id: RecordId) -> String {
     quote(&id.to_string())
-}
-
-/// What `for` says of a fault; nothing if it cannot last.
-fn for_how_long(fault: &Fault) -> Option<String> {
-    if let Fault::Crash(_, back) | Fault::Pause(_, back) | Fault::RestoreImage(_, back) = fault {
-        return Some(Unit::Span.show(millis(back.0)));
-    }
-    let mut fault = fault.clone();
-    lasting(&mut fault).map(|lasting| match lasting {
-        Lasting::For(span) => Unit::Span.show(millis(span.0)),
-        Lasting::Storm => "rest of the storm".to_owned(),
-        Lasting::Forever => "ever".to_owned(),
-    })
-}
-
-/// The verb of a deed, and its keys.
-fn spell(deed: &Deed) -> (Verb, Keys) {
-    let with = |id: &RecordId, set: &Fields| vec![("row", row(*id)), ("set", fields(id.kind, set))];
-    match deed {
-        Deed::Edit(id, set) => (Verb::Edit, with(id, set)),
-        Deed::Open(id) => (Verb::Open, vec![("row", row(*id))]),
-        Deed::Save(id, set) => (Verb::Save, with(id, set)),
-        Deed::Overwrite(id, set) => (Verb::Overwrite, with(id, set)),
-        Deed::Increment(id, field, by) => {
-            let field = quote(field_name(id.kind, *field));
-            (Verb::Increment, vec![("row", row(*id)), ("field", field), ("by", by.to_string())])
-        }
-        Deed::Delete(id) => (Verb::Delete, vec![("row", row(*id))]),
-        Deed::Undelete(id) => (Verb::Undelete, vec![("row", row(*id))]),
-        Deed::Read(id) => (Verb::Read, vec![("row", row(*id))]),
-        Deed::Sync => (Verb::Sync, Vec::new()),
-        Deed::SignIn => (Verb::Login, Vec::new()),
-        Deed::SignOut => (Verb::Logout, Vec::new()),
-        Deed::RotateKey => (Verb::RotateKey, Vec::new()),
-        Deed::Errand(_) => unreachable!(),
-        Deed::Register(kind, field, strategy) => (
-            Verb::RegisterStrategy,
-            vec![
-                ("kind", quote(kind.name())),
-                ("field", quote(field_name(*kind, *field))),
-                ("strategy", quote(strategy_word(*strategy))),
-            ],
-        ),
-    }
 }

@@ -7,6 +7,7 @@
 mod chance;
 mod expect;
 mod sections;
+mod server;
 mod step;
 mod table;
 mod values;
@@ -102,6 +103,7 @@ fn blank(name: &str) -> Scenario {
         users: Vec::new(),
         remotes: Vec::new(),
         devices: Vec::new(),
+        server: None,
         given: Vec::new(),
         make: Vec::new(),
         settings,

@@ -3,15 +3,17 @@
 //! One registry for the reader, the printer, the lint and the page that `scenario words` prints.
 //! A verb of the script and a family of `[trouble]` are the same word.
 
+mod faults;
+
+pub(super) use faults::{back_after, last_for, lasting};
+
 use engine::id::{FieldId, Kind, Remote};
 use engine::point::Point;
 use engine::remote::Ending;
 use engine::schema::{Field, fields};
 
 use super::quantity::Unit;
-use engine::time::Span;
-
-use crate::plan::{Custom, Fault, Lasting, Parcel};
+use crate::plan::{Custom, Parcel};
 
 /// Headings, and the keys that each takes. Those whose keys are names take any.
 pub(super) const HEADINGS: &[(&str, &[&str])] = &[
@@ -32,6 +34,21 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
             "retry-cap",
             "page",
             "batch",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "workers",
+            "clock",
+            "drift",
+            "volume",
+            "session",
+            "timeout",
+            "retry-base",
+            "retry-cap",
+            "queue",
+            "snapshot-every",
         ],
     ),
     ("keychain", &["delay"]),
@@ -58,12 +75,14 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
 ];
 
 pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];
+pub(super) const WORKER_KEYS: &[&str] = &["clock", "drift"];
 pub(super) const DEVICE_KEYS: &[&str] = &["user", "syncs-with", "state", "start", "clock", "drift"];
 
 macro_rules! parameters {
     ($($name:ident = $heading:literal $key:literal, $unit:ident, $least:literal..=$most:literal,
         $default:literal, $meaning:literal;)+) => {
-        /// A parameter of the world, which has a value in every plan.
+        /// A parameter of the world, which has a value in every plan; those of the server in every
+        /// plan with a server.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Parameter { $(#[doc = $meaning] $name,)+ }
 
@@ -122,6 +141,16 @@ parameters! {
     Valid = "sign-in" "valid", Span, 1..=31_622_400_000, "1h", "A credential is valid this long.";
     ExpiredFirst = "sign-in" "expired-first", Chance, 0..=1_000_000, "0%", "An expired credential is handed out first.";
     ForeignFirst = "sign-in" "foreign-first", Chance, 0..=1_000_000, "0%", "A credential of another user is handed out first.";
+    VolumeDelay = "server" "volume.delay", Span, 0..=86_400_000, "2ms..30ms", "A request takes this long to the volume, and again its answer, drawn each time.";
+    VolumeFailure = "server" "volume.failure", Chance, 0..=1_000_000, "0%..5%", "A request to the volume fails without an effect.";
+    VolumeReplyLoss = "server" "volume.reply-loss", Chance, 0..=1_000_000, "0%..5%", "An answer of the volume is lost after its request took effect.";
+    VolumeListLag = "server" "volume.list-lag", Span, 0..=31_622_400_000, "0s..500ms", "A list lacks what was created within this time.";
+    Session = "server" "session", Span, 1..=31_622_400_000, "2s..30s", "So long nobody else may try to take a session over.";
+    VolumeTimeout = "server" "timeout", Span, 1..=31_622_400_000, "300ms..2s", "A request to the volume without an answer is given up after this long.";
+    VolumeRetryBase = "server" "retry-base", Span, 1..=31_622_400_000, "20ms..100ms", "A worker's wait after the first failure.";
+    VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "No wait of a worker is longer.";
+    Queue = "server" "queue", Count, 1..=10_000, "4..64", "So many requests may wait in one space; others are told to come back.";
+    SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after so many commits at the least.";
 }
 
 /// What a verb's line begins with, beside its moment.
@@ -131,6 +160,8 @@ pub enum Who {
     Device,
     /// `remote = …`, a name, a list of names or `"all"`.
     Remote,
+    /// `worker = …`, a name, a list of names or `"all"`.
+    Worker,
     /// `user = …`.
     User,
     /// Nobody.
@@ -143,6 +174,7 @@ impl Who {
         match self {
             Self::Device => Some("device"),
             Self::Remote => Some("remote"),
+            Self::Worker => Some("worker"),
             Self::User => Some("user"),
             Self::Nobody => None,
         }
@@ -207,6 +239,9 @@ verbs! {
     Logout = "logout", Device, [], [], None, "Signs out.";
     RotateKey = "rotate-key", Device, [], [], None, "Makes a new key.";
     RegisterStrategy = "register-strategy", Device, ["kind", "field", "strategy"], [], None, "Shows a field by a custom strategy from now on.";
+    UpdateAccount = "update-account", Device, ["set"], [], None, "Sets fields of the account on the sync server.";
+    ReadAccount = "read-account", Device, [], [], None, "Asks the sync server for the account.";
+    SessionStatus = "session-status", Device, [], [], None, "Asks the sync server whose the device's session is.";
     Wait = "wait", Nobody, [], [], None, "Does nothing; later steps count from it.";
     WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], None, "Waits until nothing is unsent, sealed or behind.";
     Cut = "cut", Nobody, ["from", "to"], ["for"], None, "Messages from one to the other vanish.";
@@ -250,6 +285,18 @@ verbs! {
     SlowCommits = "slow-commits", Nobody, ["taking"], ["for"], None, "Some transactions take this long from start to commit.";
     HealCommits = "heal-commits", Nobody, [], [], Some(Self::SlowCommits), "Ends slow-commits.";
     Intrude = "intrude", Remote, [], ["user"], None, "Somebody asks with forged ids, cursors and credentials for a user's rows.";
+    CrashWorker = "crash-worker", Worker, ["for"], [], None, "A worker loses power and starts again after a while.";
+    PauseWorker = "pause-worker", Worker, ["for"], [], None, "A worker stands still and goes on after a while as if nothing had happened.";
+    WorkerClockJump = "worker-clock-jump", Worker, ["by"], [], None, "A worker's wall clock jumps.";
+    VolumeOutage = "volume-outage", Nobody, [], ["for"], None, "The volume answers nothing but that it failed.";
+    HealVolume = "heal-volume", Nobody, [], [], Some(Self::VolumeOutage), "Ends volume-outage.";
+    SlowVolume = "slow-volume", Nobody, ["times"], ["for"], None, "The volume takes so many times as long.";
+    HealSlowVolume = "heal-slow-volume", Nobody, [], [], Some(Self::SlowVolume), "Ends slow-volume.";
+    LoseVolumeReplies = "lose-volume-replies", Nobody, [], ["for"], None, "Answers of the volume are lost after their requests took effect.";
+    HealVolumeReplies = "heal-volume-replies", Nobody, [], [], Some(Self::LoseVolumeReplies), "Ends lose-volume-replies.";
+    LateLists = "late-lists", Nobody, ["by"], ["for"], None, "Lists of the volume lack what was created within this time.";
+    HealLists = "heal-lists", Nobody, [], [], Some(Self::LateLists), "Ends late-lists.";
+    IntrudeServer = "intrude-server", User, [], [], None, "Somebody with an account of their own asks for a user's account.";
 }
 
 /// The keys that every step may have.
@@ -286,6 +333,11 @@ pub(super) const SYNONYMS: &[(&str, Verb)] = &[
     ("pull", Verb::Sync),
     ("disk-full", Verb::FillDisk),
     ("clone-device", Verb::Clone),
+    ("update-profile", Verb::UpdateAccount),
+    ("patch-account", Verb::UpdateAccount),
+    ("kill-worker", Verb::CrashWorker),
+    ("restart-worker", Verb::CrashWorker),
+    ("freeze-worker", Verb::PauseWorker),
 ];
 
 macro_rules! words {
@@ -312,7 +364,8 @@ words! { /** Custom strategies. */ Custom, STRATEGIES, strategy_word:
 }
 words! { /** Kinds of messages. */ Parcel, PARCELS, parcel_word:
     "pull" = Parcel::Pull, "push" = Parcel::Push, "fetch" = Parcel::Fetch,
-    "request" = Parcel::Other, "hint" = Parcel::Hint,
+    "request" = Parcel::Other, "session" = Parcel::Session, "account" = Parcel::Account,
+    "hint" = Parcel::Hint,
 }
 words! { /** Kinds of remotes; the first name of each is printed. */ Remote, REMOTE_KINDS, kind_word:
     "zone" = Remote::Zone, "rows" = Remote::Rows,
@@ -346,6 +399,19 @@ pub enum Ingredient {
     RotateKey,
     /// [`Verb::RegisterStrategy`].
     RegisterStrategy,
+    /// [`Verb::UpdateAccount`].
+    UpdateAccount,
+    /// [`Verb::ReadAccount`].
+    ReadAccount,
+    /// [`Verb::SessionStatus`].
+    SessionStatus,
+}
+
+impl Ingredient {
+    /// Does it need a sync server?
+    pub const fn needs_server(self) -> bool {
+        matches!(self, Self::UpdateAccount | Self::ReadAccount | Self::SessionStatus)
+    }
 }
 
 /// The ingredients by name.
@@ -362,11 +428,31 @@ pub(super) const INGREDIENTS: &[(&str, Ingredient)] = &[
     ("logout-login", Ingredient::LogoutLogin),
     ("rotate-key", Ingredient::RotateKey),
     ("register-strategy", Ingredient::RegisterStrategy),
+    ("update-account", Ingredient::UpdateAccount),
+    ("read-account", Ingredient::ReadAccount),
+    ("session-status", Ingredient::SessionStatus),
 ];
 
 /// What the stage counts beside the engine's coverage points and the faults.
-pub(super) const STAGE_EVENTS: &[&str] =
-    &["crash between two durable steps", "reply lost after effect"];
+pub(super) const STAGE_EVENTS: &[&str] = &[
+    "crash between two durable steps",
+    "reply lost after effect",
+    VOLUME_FAILED,
+    VOLUME_ANSWER_LOST,
+    SERVER_ANSWER_LOST,
+];
+
+const VOLUME_FAILED: &str = "volume failed";
+const VOLUME_ANSWER_LOST: &str = "volume answer lost";
+const SERVER_ANSWER_LOST: &str = "answer of the server lost";
+
+/// Can this event only happen where there is a sync server?
+pub(super) fn is_of_server(event: &str) -> bool {
+    let first = Point::CommitRaced;
+    [VOLUME_FAILED, VOLUME_ANSWER_LOST, SERVER_ANSWER_LOST].contains(&event)
+        || Point::ALL.iter().any(|point| *point >= first && point.name() == event)
+        || Verb::of_name(event).is_some_and(Verb::needs_server)
+}
 
 /// Everything that `must-happen` can name: coverage points, what the stage counts, and faults by
 /// their verb.
@@ -387,37 +473,9 @@ impl Verb {
         self >= Self::Cut && self.ends().is_none()
     }
 
-    /// The verb of a fault. Coverage counts faults under its name.
-    pub const fn of_fault(fault: &Fault) -> Self {
-        match fault {
-            Fault::Cut(..) => Self::Cut,
-            Fault::Offline(..) => Self::GoOffline,
-            Fault::SlowLink(..) => Self::SlowLink,
-            Fault::LoseReplies(..) => Self::LoseReplies,
-            Fault::LoseHints(..) => Self::LoseHints,
-            Fault::Crash(..) => Self::Crash,
-            Fault::Pause(..) => Self::Pause,
-            Fault::Destroy(..) => Self::Destroy,
-            Fault::SaveImage(..) => Self::SaveImage,
-            Fault::RestoreImage(..) => Self::RestoreImage,
-            Fault::Clone(..) => Self::Clone,
-            Fault::ClockJump(..) => Self::ClockJump,
-            Fault::DiskFull(..) => Self::FillDisk,
-            Fault::DiskSlow(..) => Self::SlowDisk,
-            Fault::HoldKeys(..) => Self::HoldKeys,
-            Fault::ExpireCredential(..) => Self::ExpireCredential,
-            Fault::Outage(..) => Self::Outage,
-            Fault::Throttle(..) => Self::Throttle,
-            Fault::ExpireCursors(..) => Self::ExpireCursors,
-            Fault::HideRow(..) => Self::HideRow,
-            Fault::CorruptRow(..) => Self::BreakDecryption,
-            Fault::RejectRow(..) => Self::RejectRow,
-            Fault::EndZone(..) => Self::EndZone,
-            Fault::DropPolicy(..) => Self::DropPolicy,
-            Fault::SlowCommits(..) => Self::SlowCommits,
-            Fault::Intrude(..) => Self::Intrude,
-            Fault::Server(_) => unreachable!(),
-        }
+    /// Does it need a sync server?
+    pub fn needs_server(self) -> bool {
+        (Self::UpdateAccount..=Self::SessionStatus).contains(&self) || self >= Self::CrashWorker
     }
 }
 
@@ -487,6 +545,7 @@ impl Verb {
         let who = match self.who() {
             Who::Device => "device = \"phone\", ",
             Who::Remote => "remote = \"cloudkit\", ",
+            Who::Worker => "worker = \"worker-1\", ",
             Who::User => "user = \"anna\", ",
             Who::Nobody => "",
         };
@@ -494,6 +553,7 @@ impl Verb {
         for key in self.needs().iter().chain(self.takes()) {
             let value = match *key {
                 "row" => "\"meal/42\"",
+                "set" if self == Self::UpdateAccount => "{ email = \"anna@example.org\" }",
                 "set" => "{ kcal = 350 }",
                 "kind" => "\"meal\"",
                 "field" => "\"portions\"",
@@ -503,8 +563,9 @@ impl Verb {
                 "from" | "seen-by" => "\"phone\"",
                 "to" if self == Self::Clone => "\"tablet\"",
                 "to" => "\"cloudkit\"",
-                "by" if self == Self::ClockJump => "\"-90s\"",
-                "by" => "1",
+                "by" if self == Self::Increment => "1",
+                "by" if self == Self::LateLists => "\"5s\"",
+                "by" => "\"-90s\"",
                 "times" => "10",
                 _ => "\"5s\"",
             };
@@ -512,47 +573,5 @@ impl Verb {
         }
         line.push_str(" }");
         line
-    }
-}
-
-/// How long a fault lasts, where it can end.
-pub(super) fn lasting(fault: &mut Fault) -> Option<&mut Lasting> {
-    match fault {
-        Fault::Cut(_, _, lasting)
-        | Fault::Offline(_, lasting)
-        | Fault::SlowLink(_, _, _, lasting)
-        | Fault::LoseReplies(_, lasting)
-        | Fault::LoseHints(_, lasting)
-        | Fault::DiskFull(_, lasting)
-        | Fault::DiskSlow(_, _, lasting)
-        | Fault::HoldKeys(_, lasting)
-        | Fault::Outage(_, lasting)
-        | Fault::Throttle(_, _, lasting)
-        | Fault::HideRow(_, _, lasting)
-        | Fault::CorruptRow(_, _, _, _, lasting)
-        | Fault::RejectRow(_, _, _, lasting)
-        | Fault::DropPolicy(lasting)
-        | Fault::SlowCommits(_, lasting) => Some(lasting),
-        Fault::Server(_)
-        | Fault::Crash(..)
-        | Fault::Pause(..)
-        | Fault::Destroy(..)
-        | Fault::SaveImage(..)
-        | Fault::RestoreImage(..)
-        | Fault::Clone(..)
-        | Fault::ClockJump(..)
-        | Fault::ExpireCredential(..)
-        | Fault::ExpireCursors(..)
-        | Fault::EndZone(..)
-        | Fault::Intrude(..) => None,
-    }
-}
-
-/// Sets how long a fault lasts, or after what a device is back.
-pub(super) fn last_for(fault: &mut Fault, span: Span) {
-    if let Fault::Crash(_, back) | Fault::Pause(_, back) | Fault::RestoreImage(_, back) = fault {
-        *back = span;
-    } else if let Some(lasting) = lasting(fault) {
-        *lasting = Lasting::For(span);
     }
 }

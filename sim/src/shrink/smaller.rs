@@ -1,14 +1,15 @@
 //! Smaller plans: a plan without some of its parts, or with plainer numbers. Pure functions.
 //!
-//! Names of devices and users in a plan are places in a list, so whoever leaves is taken out of
+//! Names of devices, workers and users in a plan are places in a list, so whoever leaves is taken out of
 //! every sentence that names them, and the rest are renumbered.
 
 use engine::id::{DeviceId, UserId};
+use engine::record::Value;
 use engine::time::{Span, Time};
 
 use crate::plan::{
-    Act, AtEnd, Chance, Deed, DevicePlan, Fault, Lasting, Node, Plan, ServerFault, SpanRange,
-    Start, Step, Trigger, When,
+    Act, AtEnd, Chance, Deed, DevicePlan, Errand, Fault, Lasting, Node, Plan, ServerFault,
+    ServerPlan, SpanRange, Start, Step, Trigger, VolumePlan, When, WorkerId,
 };
 
 /// Only these steps.
@@ -40,89 +41,154 @@ pub fn with_expectations(plan: &Plan, kept: &[usize]) -> Plan {
 
 /// Only these devices, and only what does not need the others.
 pub fn with_devices(plan: &Plan, kept: &[usize]) -> Plan {
-    let place = |id: DeviceId| kept.iter().position(|&at| at == usize::from(id.0));
-    let map = |id: DeviceId| place(id).map(|at| DeviceId(at as u16));
     let devices = kept.iter().map(|&at| plan.devices[at].clone()).collect();
-    let steps = plan.steps.iter().filter_map(|step| step_with(step, &map)).collect();
-    let at_end = plan.at_end.iter().filter_map(|it| expectation_with(it, &map)).collect();
-    Plan { devices, steps, at_end, ..plan.clone() }
+    let at_end = plan.at_end.iter().filter_map(|it| Places::devices(kept).expectation(it));
+    let at_end = at_end.collect();
+    Plan { devices, at_end, steps: Places::devices(kept).steps(plan), ..plan.clone() }
 }
 
-fn step_with(step: &Step, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Step> {
-    let when = match &step.when {
-        When::On(trigger, span) => When::On(trigger_with(trigger, map)?, *span),
-        when @ (When::At(_) | When::After(_)) => when.clone(),
+/// Only these workers, and only what does not need the others; without any, no server at all.
+pub fn with_workers(plan: &Plan, kept: &[usize]) -> Plan {
+    let Some(server) = plan.server.clone().filter(|_| !kept.is_empty()) else {
+        return without_server(plan);
     };
-    let act = match &step.act {
-        Act::User(device, deed) => Act::User(map(*device)?, deed.clone()),
-        Act::Fault(fault) => Act::Fault(fault_with(fault, map)?),
-        Act::Wait => Act::Wait,
-    };
-    Some(Step { when, act })
+    let workers = kept.iter().map(|&at| server.workers[at].clone()).collect();
+    let server = Some(ServerPlan { workers, ..server });
+    Plan { server, steps: Places::workers(kept).steps(plan), ..plan.clone() }
 }
 
-fn node_with(node: Node, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Node> {
-    match node {
-        Node::Device(device) => map(device).map(Node::Device),
-        Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => {
-            Some(node)
+/// Without the sync server and whatever needs it.
+pub fn without_server(plan: &Plan) -> Plan {
+    let needs = |step: &Step| {
+        matches!(step.act, Act::User(_, Deed::Errand(_)) | Act::Fault(Fault::Server(_)))
+    };
+    let mut plan = plan.clone();
+    plan.server = None;
+    plan.steps = Places::workers(&[]).steps(&plan);
+    plan.steps.retain(|step| !needs(step));
+    plan
+}
+
+/// Where those who stay find themselves: by their place so far. What does not leave keeps it.
+struct Places<'k> {
+    devices: Option<&'k [usize]>,
+    workers: Option<&'k [usize]>,
+}
+
+impl<'k> Places<'k> {
+    const fn devices(kept: &'k [usize]) -> Self {
+        Self { devices: Some(kept), workers: None }
+    }
+
+    const fn workers(kept: &'k [usize]) -> Self {
+        Self { devices: None, workers: Some(kept) }
+    }
+
+    /// The new place, if there still is one.
+    fn place(kept: Option<&[usize]>, at: u16) -> Option<u16> {
+        let Some(kept) = kept else { return Some(at) };
+        kept.iter().position(|&it| it == usize::from(at)).map(|at| at as u16)
+    }
+
+    fn device(&self, id: DeviceId) -> Option<DeviceId> {
+        Self::place(self.devices, id.0).map(DeviceId)
+    }
+
+    fn worker(&self, id: WorkerId) -> Option<WorkerId> {
+        Self::place(self.workers, id.0).map(WorkerId)
+    }
+
+    fn node(&self, node: Node) -> Option<Node> {
+        match node {
+            Node::Device(device) => self.device(device).map(Node::Device),
+            Node::Worker(worker) => self.worker(worker).map(Node::Worker),
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => Some(node),
         }
     }
-}
 
-fn trigger_with(trigger: &Trigger, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Trigger> {
-    let node = |it: &Node| node_with(*it, map);
-    Some(match trigger {
-        Trigger::Got(to, parcel, from) => Trigger::Got(node(to)?, *parcel, node(from)?),
-        Trigger::Sent(from, parcel, to) => Trigger::Sent(node(from)?, *parcel, node(to)?),
-        Trigger::Lost(from, parcel, to) => Trigger::Lost(node(from)?, *parcel, node(to)?),
-        Trigger::Committed(device) => Trigger::Committed(map(*device)?),
-        Trigger::Quiet(most) => Trigger::Quiet(*most),
-    })
-}
+    /// The steps that still can be.
+    fn steps(&self, plan: &Plan) -> Vec<Step> {
+        plan.steps.iter().filter_map(|step| self.step(step)).collect()
+    }
 
-fn fault_with(fault: &Fault, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<Fault> {
-    Some(match fault {
-        Fault::Cut(from, to, lasting) => {
-            Fault::Cut(node_with(*from, map)?, node_with(*to, map)?, *lasting)
-        }
-        Fault::Offline(id, lasting) => Fault::Offline(map(*id)?, *lasting),
-        Fault::SlowLink(id, at, times, lasting) => {
-            Fault::SlowLink(map(*id)?, *at, *times, *lasting)
-        }
-        Fault::Crash(id, down) => Fault::Crash(map(*id)?, *down),
-        Fault::Pause(id, span) => Fault::Pause(map(*id)?, *span),
-        Fault::Destroy(id) => Fault::Destroy(map(*id)?),
-        Fault::SaveImage(id) => Fault::SaveImage(map(*id)?),
-        Fault::RestoreImage(id, down) => Fault::RestoreImage(map(*id)?, *down),
-        Fault::Clone(from, to) => Fault::Clone(map(*from)?, map(*to)?),
-        Fault::ClockJump(id, by) => Fault::ClockJump(map(*id)?, *by),
-        Fault::DiskFull(id, lasting) => Fault::DiskFull(map(*id)?, *lasting),
-        Fault::DiskSlow(id, times, lasting) => Fault::DiskSlow(map(*id)?, *times, *lasting),
-        Fault::HoldKeys(id, lasting) => Fault::HoldKeys(map(*id)?, *lasting),
-        Fault::ExpireCredential(id) => Fault::ExpireCredential(map(*id)?),
-        Fault::CorruptRow(at, user, id, Some(seen_by), lasting) => {
-            Fault::CorruptRow(*at, *user, *id, Some(map(*seen_by)?), *lasting)
-        }
-        Fault::CorruptRow(_, _, _, None, _)
-        | Fault::LoseReplies(..)
-        | Fault::LoseHints(..)
-        | Fault::Outage(..)
-        | Fault::Throttle(..)
-        | Fault::ExpireCursors(_)
-        | Fault::HideRow(..)
-        | Fault::RejectRow(..)
-        | Fault::EndZone(..)
-        | Fault::DropPolicy(_)
-        | Fault::SlowCommits(..)
-        | Fault::Server(_)
-        | Fault::Intrude(..) => fault.clone(),
-    })
-}
+    fn step(&self, step: &Step) -> Option<Step> {
+        let when = match &step.when {
+            When::On(trigger, span) => When::On(self.trigger(trigger)?, *span),
+            when @ (When::At(_) | When::After(_)) => when.clone(),
+        };
+        let act = match &step.act {
+            Act::User(device, deed) => Act::User(self.device(*device)?, deed.clone()),
+            Act::Fault(fault) => Act::Fault(self.fault(fault)?),
+            Act::Wait => Act::Wait,
+        };
+        Some(Step { when, act })
+    }
 
-fn expectation_with(it: &AtEnd, map: &impl Fn(DeviceId) -> Option<DeviceId>) -> Option<AtEnd> {
-    let on: Vec<Node> = it.on.iter().filter_map(|node| node_with(*node, map)).collect();
-    (!on.is_empty()).then(|| AtEnd { on, ..it.clone() })
+    fn trigger(&self, trigger: &Trigger) -> Option<Trigger> {
+        let node = |it: &Node| self.node(*it);
+        Some(match trigger {
+            Trigger::Got(to, parcel, from) => Trigger::Got(node(to)?, *parcel, node(from)?),
+            Trigger::Sent(from, parcel, to) => Trigger::Sent(node(from)?, *parcel, node(to)?),
+            Trigger::Lost(from, parcel, to) => Trigger::Lost(node(from)?, *parcel, node(to)?),
+            Trigger::Committed(device) => Trigger::Committed(self.device(*device)?),
+            Trigger::Quiet(most) => Trigger::Quiet(*most),
+        })
+    }
+
+    fn fault(&self, fault: &Fault) -> Option<Fault> {
+        Some(match fault {
+            Fault::Cut(from, to, lasting) => {
+                Fault::Cut(self.node(*from)?, self.node(*to)?, *lasting)
+            }
+            Fault::Offline(id, lasting) => Fault::Offline(self.device(*id)?, *lasting),
+            Fault::SlowLink(id, at, times, lasting) => {
+                Fault::SlowLink(self.device(*id)?, *at, *times, *lasting)
+            }
+            Fault::Crash(id, down) => Fault::Crash(self.device(*id)?, *down),
+            Fault::Pause(id, span) => Fault::Pause(self.device(*id)?, *span),
+            Fault::Destroy(id) => Fault::Destroy(self.device(*id)?),
+            Fault::SaveImage(id) => Fault::SaveImage(self.device(*id)?),
+            Fault::RestoreImage(id, down) => Fault::RestoreImage(self.device(*id)?, *down),
+            Fault::Clone(from, to) => Fault::Clone(self.device(*from)?, self.device(*to)?),
+            Fault::ClockJump(id, by) => Fault::ClockJump(self.device(*id)?, *by),
+            Fault::DiskFull(id, lasting) => Fault::DiskFull(self.device(*id)?, *lasting),
+            Fault::DiskSlow(id, times, lasting) => {
+                Fault::DiskSlow(self.device(*id)?, *times, *lasting)
+            }
+            Fault::HoldKeys(id, lasting) => Fault::HoldKeys(self.device(*id)?, *lasting),
+            Fault::ExpireCredential(id) => Fault::ExpireCredential(self.device(*id)?),
+            Fault::CorruptRow(at, user, id, Some(seen_by), lasting) => {
+                Fault::CorruptRow(*at, *user, *id, Some(self.device(*seen_by)?), *lasting)
+            }
+            Fault::Server(fault) => Fault::Server(self.server_fault(fault)?),
+            Fault::CorruptRow(_, _, _, None, _)
+            | Fault::LoseReplies(..)
+            | Fault::LoseHints(..)
+            | Fault::Outage(..)
+            | Fault::Throttle(..)
+            | Fault::ExpireCursors(_)
+            | Fault::HideRow(..)
+            | Fault::RejectRow(..)
+            | Fault::EndZone(..)
+            | Fault::DropPolicy(_)
+            | Fault::SlowCommits(..)
+            | Fault::Intrude(..) => fault.clone(),
+        })
+    }
+
+    fn server_fault(&self, fault: &ServerFault) -> Option<ServerFault> {
+        Some(match *fault {
+            ServerFault::Crash(id, down) => ServerFault::Crash(self.worker(id)?, down),
+            ServerFault::Pause(id, span) => ServerFault::Pause(self.worker(id)?, span),
+            ServerFault::ClockJump(id, by) => ServerFault::ClockJump(self.worker(id)?, by),
+            ServerFault::Volume(..) | ServerFault::Intrude(_) => *fault,
+        })
+    }
+
+    fn expectation(&self, it: &AtEnd) -> Option<AtEnd> {
+        let on: Vec<Node> = it.on.iter().filter_map(|node| self.node(*node)).collect();
+        (!on.is_empty()).then(|| AtEnd { on, ..it.clone() })
+    }
 }
 
 /// Without users who have no device, with what is theirs.
@@ -144,7 +210,8 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
             | Fault::CorruptRow(_, user, ..)
             | Fault::RejectRow(_, user, ..)
             | Fault::EndZone(user, _)
-            | Fault::Intrude(_, user),
+            | Fault::Intrude(_, user)
+            | Fault::Server(ServerFault::Intrude(user)),
         ) => map(*user).map(|kept| *user = kept).is_some(),
         Act::Fault(_) | Act::User(..) | Act::Wait => true,
     });
@@ -155,7 +222,8 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
 /// already gives the same plan again.
 pub fn plainer(plan: &Plan) -> Vec<Plan> {
     let mut plans =
-        vec![calm_network(plan), true_clocks(plan), even_spans(plan), short_storm(plan)];
+        vec![calm_network(plan), calm_volume(plan), true_clocks(plan), even_spans(plan)];
+    plans.push(short_storm(plan));
     plans.extend((0..plan.devices.len()).map(|at| early_start(plan, at)));
     plans.extend((0..plan.given.len()).map(|at| {
         let mut plan = plan.clone();
@@ -163,11 +231,13 @@ pub fn plainer(plan: &Plan) -> Vec<Plan> {
         plan
     }));
     plans.push(with_all_steps(plan, |step| round(step, 1_000)));
+    plans.push(with_all_steps(plan, short_texts));
     for at in 0..plan.steps.len() {
         plans.push(with_step(plan, at, |step| round(step, 1_000)));
         plans.push(with_step(plan, at, |step| round(step, 100)));
         plans.push(with_step(plan, at, brief));
         plans.push(with_step(plan, at, one_field));
+        plans.push(with_step(plan, at, short_texts));
     }
     plans
 }
@@ -195,10 +265,25 @@ fn calm_network(plan: &Plan) -> Plan {
     plan
 }
 
+/// The volume does what it is asked, and always takes the same time.
+fn calm_volume(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    if let Some(ServerPlan { volume, .. }) = &mut plan.server {
+        let low = volume.delay.low;
+        let delay = SpanRange { low, high: low };
+        let (failure, reply_loss) = (Chance(0), Chance(0));
+        *volume = VolumePlan { delay, failure, reply_loss, list_lag: Span::ZERO };
+    }
+    plan
+}
+
 fn true_clocks(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for device in &mut plan.devices {
         (device.clock_offset_ms, device.clock_drift_ppm) = (0, 0);
+    }
+    for worker in plan.server.iter_mut().flat_map(|server| &mut server.workers) {
+        (worker.clock_offset_ms, worker.clock_drift_ppm) = (0, 0);
     }
     plan
 }
@@ -297,9 +382,32 @@ fn brief(step: &mut Step) {
 }
 
 fn one_field(step: &mut Step) {
-    if let Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) =
-        &mut step.act
-    {
-        set.truncate(1);
+    match &mut step.act {
+        Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) => {
+            set.truncate(1);
+        }
+        Act::User(_, Deed::Errand(Errand::Patch(set))) => set.truncate(1),
+        Act::User(..) | Act::Fault(_) | Act::Wait => {}
+    }
+}
+
+/// Long texts are cut to a few words; the last may be cut too.
+fn short_texts(step: &mut Step) {
+    const WORDS: usize = 24;
+    let shorten = |value: &mut Value| {
+        if let Value::Text(text) = value
+            && let Some((end, _)) = text.char_indices().nth(WORDS)
+        {
+            text.truncate(end);
+        }
+    };
+    match &mut step.act {
+        Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) => {
+            set.iter_mut().for_each(|(_, value)| shorten(value));
+        }
+        Act::User(_, Deed::Errand(Errand::Patch(set))) => {
+            set.iter_mut().for_each(|(_, value)| shorten(value));
+        }
+        Act::User(..) | Act::Fault(_) | Act::Wait => {}
     }
 }

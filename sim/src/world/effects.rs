@@ -7,13 +7,13 @@ use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
 use engine::time::{Span, Time};
 
-use super::{Event, World, skipped};
-use crate::history::{Asked, Fact};
+use super::{Event, State, World, skipped};
+use crate::history::{Asked, Fact, Lost};
 use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Node, SpanRange};
 use crate::post::{self, Body, Envelope, Fate, Mail};
 use crate::remote::RemoteFact;
-use crate::shell::{letter_of_hint, letter_of_reply};
+use crate::shell::{delivered, letter_of_hint, letter_of_reply};
 
 /// How long a process that died by itself stays away.
 const RECOVERY: SpanRange = SpanRange { low: Span(100), high: Span(5_000) };
@@ -208,6 +208,63 @@ impl World<'_> {
                 self.dispatch(Mail { from, to, letter, life: 0, body: Body::Hint });
             }
         }
+    }
+
+    /// A message reaches its receiver, or what is left of it.
+    pub(super) fn arrive(&mut self, mail: Mail) {
+        if let Some(why) = self.weather.stops(&mail) {
+            return self.lose(&mail, why);
+        }
+        match mail.to {
+            Node::Device(device) => {
+                let is_hint = matches!(mail.body, Body::Hint);
+                let site = self.site(device);
+                if site.is_up() && (is_hint || site.incarnation == mail.life) {
+                    self.deliver(usize::from(device.0), mail);
+                } else {
+                    self.lose(&mail, Lost::Dead);
+                }
+            }
+            Node::Remote(remote) => match self.station_of(remote) {
+                Some(station) => self.deliver(station, mail),
+                None => self.lose(&mail, Lost::Dead),
+            },
+            Node::Worker(worker) => {
+                if self.bench(worker).state == State::Running {
+                    self.deliver(self.station_of_worker(worker), mail);
+                } else {
+                    self.lose(&mail, Lost::Dead);
+                }
+            }
+            Node::World | Node::Volume | Node::Intruder => {
+                self.note(mail.to, delivered(&mail));
+                if let Body::Response(response) = &mail.body {
+                    self.intruder_hears(response);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, node: usize, mail: Mail) {
+        self.messages += 1;
+        self.call(node, |desk| desk.arrivals.push_back(Arrival::Mail(mail)));
+    }
+
+    pub(super) fn lose(&mut self, mail: &Mail, why: Lost) {
+        if why == Lost::Cut {
+            self.cover("partition");
+        }
+        if let Body::Return(answer) = &mail.body
+            && post::had_effect(&answer.reply)
+        {
+            self.cover("reply lost after effect");
+        }
+        if let Body::Response(response) = &mail.body
+            && !matches!(response.reply, engine::message::Reply::Refused(_))
+        {
+            self.cover("answer of the server lost");
+        }
+        self.note(mail.from, Fact::Lost { to: mail.to, letter: mail.letter, why });
     }
 
     /// Gives a message to the post.

@@ -28,8 +28,9 @@ pub(super) enum Phase {
     Over,
 }
 
-/// How long the last reads may take at the most.
+/// How long the last reads may take at the most, and how many times as long as a session lasts.
 const LAST_LOOK: Span = Span::from_secs(30);
+const LAST_SESSIONS: u64 = 4;
 
 /// What keeps a run from being settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +157,9 @@ impl World<'_> {
                 self.call(index, |desk| desk.arrivals.push_back(Arrival::Last));
             }
         }
-        self.file_end(Phase::Reading, LAST_LOOK);
+        let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
+        let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
+        self.file_end(Phase::Reading, LAST_LOOK + sessions);
     }
 
     /// Notes what the remotes hold, and stops.

@@ -2,9 +2,10 @@
 //! one record tells all that touches it and whatever went wrong meanwhile.
 
 use engine::id::RecordId;
+use engine::log::{Doc, Entry as Commit, Key};
 
 use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble};
-use crate::plan::{Errand, Parcel};
+use crate::plan::{Errand, Node, Parcel};
 use crate::report::Focus;
 use crate::report::story::Scene;
 
@@ -14,7 +15,9 @@ impl Scene<'_> {
         let in_lane = focus.only.is_empty() || focus.only.contains(&entry.node);
         let in_time = focus.until.is_none_or(|until| entry.at <= until);
         let about = match focus.row {
-            Some(row) => self.is_about(entry, row) || is_trouble(&entry.fact),
+            Some(row) => {
+                self.is_about(entry, row) || is_trouble(&entry.fact) && !is_of_server(entry)
+            }
             None => is_news(&entry.fact),
         };
         in_lane && in_time && about
@@ -91,11 +94,10 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         }
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
         Fact::Durable(_) | Fact::Declined(..) => false,
-        Fact::Skipped(_)
-        | Fact::Committed { .. }
-        | Fact::Removed { .. }
-        | Fact::Logged { .. }
-        | Fact::Found { .. } => true,
+        Fact::Logged { entry, .. } => is_news_of_server(entry),
+        Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
+            true
+        }
         Fact::PersistFailed(_)
         | Fact::Started { .. }
         | Fact::Faulted(_)
@@ -105,6 +107,27 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         | Fact::Killed { .. }
         | Fact::Panicked(_) => is_trouble(fact),
     }
+}
+
+/// Does a commit change the account or work, or begin a session? That one goes on and ends goes without
+/// saying.
+fn is_news_of_server(commit: &Commit) -> bool {
+    let mut puts = commit.ops.iter().flat_map(|op| &op.puts);
+    puts.any(|(key, doc)| match doc {
+        Some(Doc::Session(session)) => session.fence.0 == commit.seq,
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_)) | None => {
+            matches!(key, Key::Account(_) | Key::Work(_))
+        }
+    })
+}
+
+/// Did it happen to the sync server? No record is the worse for it.
+fn is_of_server(entry: &Entry) -> bool {
+    matches!(entry.node, Node::Worker(_) | Node::Volume)
+        || matches!(
+            &entry.fact,
+            Fact::Faulted(Trouble::Server(_)) | Fact::Ended(Trouble::Server(_))
+        )
 }
 
 /// Is this something that explains much else, whatever a story is about?

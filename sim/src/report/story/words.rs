@@ -1,7 +1,7 @@
 //! The words for values, fields, moments and refusals, as every report uses them.
 
 use engine::device::Presence;
-use engine::id::{FieldId, RecordId, Token};
+use engine::id::{AccountField, FieldId, RecordId, Token};
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::schema;
@@ -22,6 +22,12 @@ pub(super) fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
         .iter()
         .map(|(field, it)| format!("{} = {}", field_name(id, *field), value(it)))
         .collect();
+    told.join(", ")
+}
+
+pub(super) fn account(set: &[(AccountField, Value)]) -> String {
+    let told: Vec<String> =
+        set.iter().map(|(field, it)| format!("{} = {}", field.name(), value(it))).collect();
     told.join(", ")
 }
 

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{DeviceId, FieldId, Kind, RecordId, UserId};
+use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, UserId};
 use engine::record::Value;
 use engine::schema::{Field, Holds, fields};
 use engine::time::Time;
 
 use super::{to_span, to_time};
-use crate::plan::{Act, Custom, Deed, Given, Plan, Start};
+use crate::plan::{Act, Custom, Deed, Errand, Given, Plan, Start};
 use crate::random::{Stream, Streams};
 use crate::scenario::{Fields, Ingredient, Make, Mix, Range};
 
@@ -25,6 +25,8 @@ const FEATURE: u32 = 750_000;
 const EMPTY: u32 = 80_000;
 /// Devices that took part in a burst sync right after it with this chance.
 const SYNC_AFTER: u32 = 500_000;
+/// Bytes of a field of an account: a word, or several pages.
+const ACCOUNT_SIZES: Range = Range { low: 1, high: 6_000 };
 /// No mix has more deeds.
 const MOST: u64 = 1_000_000;
 
@@ -108,6 +110,8 @@ struct Features {
     kinds: Vec<(Kind, u32)>,
     /// The fields that edits touch, by kind.
     focus: BTreeMap<Kind, Vec<&'static Field>>,
+    /// The fields of the account that updates touch.
+    account: Vec<AccountField>,
     sizes: Range,
 }
 
@@ -129,7 +133,9 @@ impl Features {
             weights.push(**stream.pick(&possible));
         }
         let focus = Kind::ALL.into_iter().map(|kind| (kind, focus(&mut stream, kind))).collect();
-        Self { weights, kinds, focus, sizes: mix.size.range(&mut stream) }
+        let sizes = mix.size.range(&mut stream);
+        let account = few(&mut stream, AccountField::ALL.to_vec());
+        Self { weights, kinds, focus, account, sizes }
     }
 
     fn ingredient(&self, stream: &mut Stream) -> Ingredient {
@@ -141,10 +147,12 @@ fn keep<T: Copy>(stream: &mut Stream, of: &[(T, u32)]) -> Vec<(T, u32)> {
     of.iter().copied().filter(|(_, weight)| stream.chance(FEATURE) && *weight > 0).collect()
 }
 
-/// In half of the seeds a kind's edits touch few fields.
 fn focus(stream: &mut Stream, kind: Kind) -> Vec<&'static Field> {
-    let mut all: Vec<&Field> =
-        fields(kind).iter().filter(|field| field.holds != Holds::Count).collect();
+    few(stream, fields(kind).iter().filter(|field| field.holds != Holds::Count).collect())
+}
+
+/// In half of the seeds writes touch few fields.
+fn few<T>(stream: &mut Stream, mut all: Vec<T>) -> Vec<T> {
     if stream.chance(500_000) {
         stream.shuffle(&mut all);
         all.truncate(2);
@@ -164,7 +172,10 @@ const fn writes(ingredient: Ingredient) -> bool {
         | Ingredient::Login
         | Ingredient::LogoutLogin
         | Ingredient::RotateKey
-        | Ingredient::RegisterStrategy => false,
+        | Ingredient::RegisterStrategy
+        | Ingredient::UpdateAccount
+        | Ingredient::ReadAccount
+        | Ingredient::SessionStatus => false,
     }
 }
 
@@ -260,6 +271,14 @@ impl Mixer<'_> {
                 let strategy = *stream.pick(&strategies);
                 self.push(at, device, Deed::Register(row.kind, field, strategy));
             }
+            Ingredient::UpdateAccount => {
+                let patch = Errand::Patch(self.patch(stream));
+                self.push(at, device, Deed::Errand(patch));
+            }
+            Ingredient::ReadAccount => self.push(at, device, Deed::Errand(Errand::ReadAccount)),
+            Ingredient::SessionStatus => {
+                self.push(at, device, Deed::Errand(Errand::SessionStatus));
+            }
         }
     }
 
@@ -274,6 +293,17 @@ impl Mixer<'_> {
         open.push((at, end));
         self.push(at, device, Deed::Open(row));
         self.push(end, device, Deed::Save(row, set));
+    }
+
+    /// New values, of very different sizes, for one or two fields of the account.
+    fn patch(&self, stream: &mut Stream) -> Vec<(AccountField, Value)> {
+        let mut of = self.features.account.clone();
+        stream.shuffle(&mut of);
+        of.truncate(usize::try_from(stream.between(1, 2)).expect("one or two"));
+        let value = |field| (field, Value::Text(text(stream, &ACCOUNT_SIZES)));
+        let mut set: Vec<(AccountField, Value)> = of.into_iter().map(value).collect();
+        set.sort();
+        set
     }
 
     /// New values for one to three fields.
@@ -291,7 +321,7 @@ impl Mixer<'_> {
     }
 }
 
-/// Several devices of one user touch one record within a short time.
+/// Several devices of one user touch one record, or the account, within a short time.
 fn bursts(
     mixer: &mut Mixer<'_>,
     worlds: &[World],
@@ -307,9 +337,14 @@ fn bursts(
         .copied()
         .filter(|(one, _)| writes(*one) || matches!(one, Ingredient::Delete | Ingredient::Undelete))
         .collect();
-    if active.is_empty() || writing.is_empty() {
+    let account = mixer.features.weights.iter().copied();
+    let account: Vec<(Ingredient, u32)> =
+        account.filter(|(one, _)| *one == Ingredient::UpdateAccount).collect();
+    if active.is_empty() || writing.is_empty() && account.is_empty() {
         return;
     }
+    let weight = |of: &[(Ingredient, u32)]| of.iter().map(|(_, weight)| weight).sum::<u32>();
+    let choices = [weight(&writing), weight(&account)];
     let mut left = deeds;
     while left > 0 {
         let (_, user, _) = *stream.pick(active);
@@ -325,6 +360,9 @@ fn bursts(
         let at = between(&mut stream, start, mixer.mix.lasts.0);
         let within = mixer.mix.burst_within.value(&mut stream);
         let row = worlds[usize::from(user.0)].hot_row(&mut stream);
+        // Without an account to race for there is nothing to choose.
+        let of_account = choices[1] > 0 && stream.weighted(choices.into_iter()) == 1;
+        let writing = if of_account { &account } else { &writing };
         for (device, _) in devices {
             let at = at + to_span(stream.magnitude(0, within));
             let which = stream.weighted(writing.iter().map(|(_, weight)| *weight));

@@ -9,7 +9,9 @@ use engine::time::{Span, Time};
 
 use super::mix::{Timed, active, shortly_after, shortly_before};
 use super::{to_span, to_u16};
-use crate::plan::{Act, Deed, Fault, Lasting, Node, Plan, Start};
+use crate::plan::{
+    Act, Deed, Fault, Lasting, Node, Plan, ServerFault, Start, VolumeFault, WorkerId, WorkerPlan,
+};
 use crate::random::{Stream, Streams};
 use crate::scenario::words::{last_for, lasting};
 use crate::scenario::{Trouble, Verb, Who};
@@ -63,6 +65,8 @@ struct Scene<'p> {
     /// When a user did something, where, and to which record.
     deeds: Vec<(Time, DeviceId, Option<RecordId>)>,
     rotations: Vec<Time>,
+    /// When a user wants something of the sync server.
+    errands: Vec<Time>,
 }
 
 impl<'p> Scene<'p> {
@@ -75,16 +79,19 @@ impl<'p> Scene<'p> {
         let spares = spares.filter(|(_, device)| device.start == Start::Cloned);
         let spares = spares.map(|(id, _)| id).collect();
         let mut done = Vec::new();
-        let mut rotations = Vec::new();
+        let (mut rotations, mut errands) = (Vec::new(), Vec::new());
         for (at, act) in deeds {
             if let Act::User(device, deed) = act {
                 done.push((*at, *device, record_of(deed)));
+                if matches!(deed, Deed::Errand(_)) {
+                    errands.push(*at);
+                }
                 if *deed == Deed::RotateKey {
                     rotations.push(*at);
                 }
             }
         }
-        Self { plan, devices, users, spares, deeds: done, rotations }
+        Self { plan, devices, users, spares, deeds: done, rotations, errands }
     }
 
     /// All faults of a family.
@@ -92,6 +99,7 @@ impl<'p> Scene<'p> {
         let targets = match family.verb.who() {
             Who::Device => self.devices.len(),
             Who::Remote => self.plan.remotes.len(),
+            Who::Worker => self.workers().len(),
             Who::User => self.users.len(),
             Who::Nobody => 1,
         };
@@ -123,6 +131,9 @@ impl<'p> Scene<'p> {
         stream: &mut Stream,
         out: &mut Vec<Timed>,
     ) -> Option<()> {
+        if family.verb.needs_server() {
+            return self.server_fault(family, stream, out);
+        }
         let held = Lasting::Storm;
         let (device, user, start) = *pick(stream, &self.devices)?;
         let remote = pick(stream, &self.plan.remotes)?.kind;
@@ -205,6 +216,45 @@ impl<'p> Scene<'p> {
         Some(())
     }
 
+    /// One fault of the sync server, rather while somebody wants something of it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only the verbs of the server's faults come here"
+    )]
+    fn server_fault(
+        &self,
+        family: &Trouble,
+        stream: &mut Stream,
+        out: &mut Vec<Timed>,
+    ) -> Option<()> {
+        let worker = pick_worker(stream, self.workers())?;
+        let user = *pick(stream, &self.users)?;
+        let strength = strength(family, stream);
+        let volume = |fault| ServerFault::Volume(fault, Lasting::Storm);
+        let fault = match family.verb {
+            Verb::CrashWorker => ServerFault::Crash(worker, Span::ZERO),
+            Verb::PauseWorker => ServerFault::Pause(worker, Span::ZERO),
+            Verb::WorkerClockJump => ServerFault::ClockJump(worker, strength),
+            Verb::VolumeOutage => volume(VolumeFault::Outage),
+            Verb::SlowVolume => volume(VolumeFault::Slow(to_u16(strength))),
+            Verb::LoseVolumeReplies => volume(VolumeFault::LoseReplies),
+            Verb::LateLists => volume(VolumeFault::LateList(to_span(strength))),
+            Verb::IntrudeServer => ServerFault::Intrude(user),
+            _ => unreachable!("no other verb needs a server and is a fault"),
+        };
+        let mut fault = Fault::Server(fault);
+        last_for(&mut fault, to_span(family.lasts.value(stream)));
+        let anywhere = between(stream, Time(0), Time(self.plan.storm.0));
+        let near = stream.chance(NEAR).then(|| pick(stream, &self.errands)).flatten();
+        let at = near.map_or(anywhere, |at| shortly_after(stream, *at, SOON));
+        out.push((Time(at.0.min(self.plan.storm.0)), Act::Fault(fault)));
+        Some(())
+    }
+
+    fn workers(&self) -> &[WorkerPlan] {
+        self.plan.server.as_ref().map_or(&[], |server| &server.workers)
+    }
+
     /// Faults of one remote's own kind need that remote, and a policy something to protect.
     fn exists(&self, fault: &Fault) -> bool {
         let has = |kind| self.plan.remotes.iter().any(|remote| remote.kind == kind);
@@ -264,6 +314,11 @@ impl<'p> Scene<'p> {
     }
 }
 
+fn pick_worker(stream: &mut Stream, of: &[WorkerPlan]) -> Option<WorkerId> {
+    let at = stream.below(of.len().max(1) as u64);
+    (!of.is_empty()).then(|| WorkerId(u16::try_from(at).expect("workers are few")))
+}
+
 fn pick<'a, T>(stream: &mut Stream, of: &'a [T]) -> Option<&'a T> {
     (!of.is_empty()).then(|| stream.pick(of))
 }
@@ -275,7 +330,7 @@ fn between(stream: &mut Stream, low: Time, high: Time) -> Time {
 /// How strong; a jump of a clock is small or large alike.
 fn strength(family: &Trouble, stream: &mut Stream) -> i64 {
     let range = family.strength.range(stream);
-    if family.verb == Verb::ClockJump {
+    if matches!(family.verb, Verb::ClockJump | Verb::WorkerClockJump) {
         stream.magnitude(range.low, range.high)
     } else {
         range.draw(stream)

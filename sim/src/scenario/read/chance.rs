@@ -8,17 +8,29 @@ use super::values::kind_names;
 use crate::plan::Chance;
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{ENDINGS, INGREDIENTS};
-use crate::scenario::{Choice, Mix, Scenario, Trouble, Unit, Verb};
+use crate::scenario::{Choice, Ingredient, Mix, Scenario, Trouble, Unit, Verb};
 
-pub(super) fn mix(reader: &mut Reader<'_>, mut table: Table<'_>) -> Option<Mix> {
+pub(super) fn mix(
+    reader: &mut Reader<'_>,
+    mut table: Table<'_>,
+    scenario: &Scenario,
+) -> Option<Mix> {
     let lasts = table.need(reader, "for", "\"60s\"").and_then(|item| span(reader, item, 1));
     let every = table.need(reader, "every", "\"2s\"").and_then(|item| span(reader, item, 1));
     let names: Vec<&str> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
     let weights = table.need(reader, "weights", "{ edit = 6, read = 2, delete = 1 }");
-    let weights = weights.map(|item| {
-        weights_of(reader, item, &names, |name| {
+    let weights: Option<Vec<(Ingredient, u32)>> = weights.map(|item| {
+        let weights = weights_of(reader, item, &names, |name| {
             INGREDIENTS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
-        })
+        });
+        for (name, of) in INGREDIENTS.iter().filter(|(_, of)| of.needs_server()) {
+            if weights.iter().any(|(one, weight)| one == of && *weight > 0)
+                && !reader.need_server(scenario, item, name)
+            {
+                break;
+            }
+        }
+        weights
     });
     let kinds = match table.take("kinds") {
         Some(item) => weights_of(reader, item, &kind_names(), |name| {
@@ -149,6 +161,9 @@ pub(super) fn trouble(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &
             );
             continue;
         };
+        if verb.needs_server() {
+            reader.need_server_at(scenario, key, name);
+        }
         let what = format!("the trouble `{name}`");
         let Some(mut table) = reader.table(item, &what) else { continue };
         let every = table.need(reader, "every", "\"20s\"").and_then(|item| span(reader, item, 1));
@@ -219,7 +234,9 @@ pub(in crate::scenario) fn strength_of(verb: Verb) -> Option<(&'static str, Unit
         Some(("wait", Unit::Span, 1, 86_400_000))
     } else if needs("taking") {
         Some(("taking", Unit::Span, 1, 86_400_000))
-    } else if verb == Verb::ClockJump {
+    } else if verb == Verb::LateLists {
+        Some(("by", Unit::Span, 1, 31_622_400_000))
+    } else if matches!(verb, Verb::ClockJump | Verb::WorkerClockJump) {
         Some(("by", Unit::Shift, -FOREVER, FOREVER))
     } else {
         None

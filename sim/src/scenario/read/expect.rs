@@ -104,7 +104,16 @@ fn at_end(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) -> Optio
     let mut on = Vec::new();
     if let Some(item) = table.need(reader, "on", "[\"phone\"]") {
         for item in reader.one_or_many(item) {
-            on.extend(reader.node(scenario, item));
+            match reader.node(scenario, item) {
+                Some(Node::Worker(_)) => reader.tell(
+                    Code::Contradiction,
+                    item.span(),
+                    "a worker holds no rows",
+                    "rows are on devices and remotes",
+                    "name a device or a remote",
+                ),
+                found => on.extend(found),
+            }
         }
         if on.is_empty() && reader.problems.is_empty() {
             reader.tell(Code::Missing, item.span(), "on what?", "empty", "write [\"phone\"]");

@@ -8,7 +8,7 @@ use engine::time::Span;
 
 use super::table::{Item, Reader, Table};
 use super::values::user_id;
-use super::{chance, expect, step};
+use super::{chance, expect, server, step};
 use crate::invariant::Invariant;
 use crate::plan::{Given, remote_name};
 use crate::scenario::draw::mix::stored;
@@ -54,6 +54,9 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
         Some(table) => devices(reader, table, scenario),
         None => missing(reader, "devices", "phone = { user = \"anna\" }"),
     }
+    if let Some(table) = heading(reader, "server") {
+        server::read(reader, table, scenario);
+    }
     for name in ["network", "disk", "timing", "keychain", "sign-in"] {
         if let Some(table) = heading(reader, name) {
             settings(reader, name, table, scenario);
@@ -63,7 +66,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
         given(reader, table, scenario);
     }
     if let Some(table) = heading(reader, "mix") {
-        scenario.mix = chance::mix(reader, table);
+        scenario.mix = chance::mix(reader, table, scenario);
     }
     if let Some(table) = heading(reader, "trouble") {
         chance::trouble(reader, table, scenario);
@@ -157,10 +160,11 @@ fn check_name(
     plain
 }
 
-/// Words that cannot be a device or a remote.
-const RESERVED: &[&str] = &["world", "intruder", "all", "everywhere", "quiet", "from", "to"];
+/// Words that cannot be a device, a remote or a worker.
+const RESERVED: &[&str] =
+    &["world", "intruder", "volume", "all", "everywhere", "quiet", "from", "to"];
 
-fn check_node(
+pub(super) fn check_node(
     reader: &mut Reader<'_>,
     scenario: &Scenario,
     name: &str,
@@ -186,7 +190,7 @@ fn check_node(
             span,
             format!("a {what} and something else are both called `{name}`"),
             "the second one",
-            "rename one of them: devices and remotes share their names",
+            "rename one of them: devices, remotes and workers share their names",
         );
         return false;
     }
@@ -343,22 +347,40 @@ fn syncs_with(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) {
     }
 }
 
-fn settings(reader: &mut Reader<'_>, heading: &str, mut table: Table<'_>, scenario: &mut Scenario) {
-    let mut set = |reader: &mut Reader<'_>, parameter: Parameter, item: Item<'_>| {
-        let (low, high) = parameter.bounds();
-        if let Some(choice) = reader.bounded(parameter.unit(), item, low, high) {
-            scenario.settings[parameter as usize] = choice;
-        }
-    };
+fn set(reader: &mut Reader<'_>, parameter: Parameter, item: Item<'_>, scenario: &mut Scenario) {
+    let (low, high) = parameter.bounds();
+    if let Some(choice) = reader.bounded(parameter.unit(), item, low, high) {
+        scenario.settings[parameter as usize] = choice;
+    }
+}
+
+/// The parameters right below a heading or, as `server.volume`, below a table of it.
+pub(super) fn parameters(
+    reader: &mut Reader<'_>,
+    place: &str,
+    table: &mut Table<'_>,
+    scenario: &mut Scenario,
+) -> Vec<&'static str> {
+    let mut known = Vec::new();
     for parameter in Parameter::ALL.iter().copied() {
-        let (home, key) = parameter.place();
-        if home == heading
-            && !key.contains('.')
-            && let Some(item) = table.take(key)
-        {
-            set(reader, parameter, item);
+        let (heading, key) = parameter.place();
+        let (inner, key) = key.rsplit_once('.').map_or(("", key), |(inner, key)| (inner, key));
+        let here = match place.split_once('.') {
+            Some((home, table)) => (home, table) == (heading, inner),
+            None => (place, "") == (heading, inner),
+        };
+        if here {
+            known.push(key);
+            if let Some(item) = table.take(key) {
+                set(reader, parameter, item, scenario);
+            }
         }
     }
+    known
+}
+
+fn settings(reader: &mut Reader<'_>, heading: &str, mut table: Table<'_>, scenario: &mut Scenario) {
+    parameters(reader, heading, &mut table, scenario);
     if let Some(item) = table.take("latency") {
         if item.get_ref().is_str() {
             if let Some(choice) = reader.bounded(Unit::Span, item, 1, 86_400_000) {
@@ -369,7 +391,7 @@ fn settings(reader: &mut Reader<'_>, heading: &str, mut table: Table<'_>, scenar
         } else if let Some(mut latency) = reader.table(item, "`latency`") {
             for (key, parameter) in [("typical", Parameter::Typical), ("p99", Parameter::P99)] {
                 if let Some(item) = latency.need(reader, key, "\"60ms\"") {
-                    set(reader, parameter, item);
+                    set(reader, parameter, item, scenario);
                 }
             }
             latency.finish(reader, &["typical", "p99"]);

@@ -9,7 +9,9 @@ use super::sections::{FOREVER, keys};
 use super::table::{Item, Reader, Table};
 use super::values::user_id;
 use super::when::moment;
-use crate::plan::{Act, Deed, Fault, Lasting, Node, Trigger};
+use crate::plan::{
+    Act, Deed, Errand, Fault, Lasting, Node, ServerFault, Trigger, VolumeFault, WorkerId,
+};
 use crate::scenario::draw::nominal;
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{
@@ -92,9 +94,13 @@ fn step(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
     let Some(mut table) = reader.table(item, "a step") else { return };
     let line = reader.line(&item.span());
     let quiet = table.take("at-most");
-    let verb = table.need(reader, "do", "\"edit\"").and_then(|item| verb(reader, item));
+    let named = table.need(reader, "do", "\"edit\"");
+    let verb = named.and_then(|item| verb(reader, item));
     let when = moment(reader, scenario, &mut table, quiet, verb);
     let Some(verb) = verb else { return };
+    if let Some(item) = named.filter(|_| verb.needs_server()) {
+        reader.need_server(scenario, item, verb.name());
+    }
     let acts = acts(reader, scenario, &mut table, verb);
     let mut known = STEP_KEYS.to_vec();
     known.extend(verb.who().key());
@@ -143,7 +149,14 @@ fn verb(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Verb> {
 struct Targets {
     devices: Vec<DeviceId>,
     remotes: Vec<Remote>,
+    workers: Vec<WorkerId>,
     user: Option<UserId>,
+}
+
+impl Targets {
+    fn none() -> Self {
+        Self { devices: Vec::new(), remotes: Vec::new(), workers: Vec::new(), user: None }
+    }
 }
 
 fn targets(
@@ -152,13 +165,17 @@ fn targets(
     table: &mut Table<'_>,
     who: Who,
 ) -> Option<Targets> {
-    let mut found = Targets { devices: Vec::new(), remotes: Vec::new(), user: None };
+    let mut found = Targets::none();
     let Some(key) = who.key() else { return Some(found) };
     if who == Who::User {
         found.user = reader.owner(scenario, table, key);
         return found.user.is_some().then_some(found);
     }
-    let example = if who == Who::Device { "\"phone\"" } else { "\"cloudkit\"" };
+    let example = match who {
+        Who::Device => "\"phone\"",
+        Who::Worker => "\"worker-1\"",
+        Who::Remote | Who::User | Who::Nobody => "\"cloudkit\"",
+    };
     let item = table.need(reader, key, example)?;
     let all = item.get_ref().as_str() == Some("all");
     let items = reader.one_or_many(item);
@@ -167,19 +184,34 @@ fn targets(
         reader.tell(Code::Missing, item.span(), message, "an empty list", "write a name");
     }
     let before = reader.problems.len();
-    for item in if all { Vec::new() } else { items } {
-        if who == Who::Device {
-            found.devices.extend(reader.device(scenario, item));
-        } else {
-            found.remotes.extend(reader.remote(scenario, item));
+    // Without a server it is said already that there are no workers.
+    let items =
+        if all || who == Who::Worker && scenario.server.is_none() { Vec::new() } else { items };
+    for item in items {
+        match who {
+            Who::Device => found.devices.extend(reader.device(scenario, item)),
+            Who::Worker => found.workers.extend(reader.worker(scenario, item)),
+            Who::Remote | Who::User | Who::Nobody => {
+                found.remotes.extend(reader.remote(scenario, item));
+            }
         }
     }
-    if all && who == Who::Device {
-        found.devices = (0..scenario.devices.len()).map(|at| DeviceId(user_id(at).0)).collect();
-    } else if all {
-        found.remotes = scenario.remotes.iter().map(|remote| remote.kind).collect();
+    if all {
+        match who {
+            Who::Device => {
+                let every = 0..scenario.devices.len();
+                found.devices = every.map(|at| DeviceId(user_id(at).0)).collect();
+            }
+            Who::Worker => {
+                let every = 0..scenario.workers().len();
+                found.workers = every.map(|at| WorkerId(user_id(at).0)).collect();
+            }
+            Who::Remote | Who::User | Who::Nobody => {
+                found.remotes = scenario.remotes.iter().map(|remote| remote.kind).collect();
+            }
+        }
     }
-    let named = !found.devices.is_empty() || !found.remotes.is_empty();
+    let named = !found.devices.is_empty() || !found.remotes.is_empty() || !found.workers.is_empty();
     (named && reader.problems.len() == before).then_some(found)
 }
 
@@ -201,6 +233,7 @@ fn acts(
             &Targets {
                 devices: vec![DeviceId(0)],
                 remotes: vec![Remote::Zone],
+                workers: vec![WorkerId(0)],
                 user: Some(UserId(0)),
             },
             lasts.1,
@@ -298,7 +331,12 @@ impl<'d> Args<'_, '_, 'd> {
         let remotes = |fault: &dyn Fn(Remote) -> Fault| {
             Some(to.remotes.iter().map(|remote| Act::Fault(fault(*remote))).collect())
         };
+        let workers = |fault: &dyn Fn(WorkerId) -> ServerFault| {
+            let fault = |worker: &WorkerId| Act::Fault(Fault::Server(fault(*worker)));
+            Some(to.workers.iter().map(fault).collect())
+        };
         let once = |fault: Fault| Some(vec![Act::Fault(fault)]);
+        let volume = |fault: VolumeFault| once(Fault::Server(ServerFault::Volume(fault, lasting)));
         let back = Span::ZERO;
         match self.verb {
             Verb::Edit => self.set().and_then(|(id, set)| users(Deed::Edit(id, set))),
@@ -314,6 +352,13 @@ impl<'d> Args<'_, '_, 'd> {
             Verb::Logout => users(Deed::SignOut),
             Verb::RotateKey => users(Deed::RotateKey),
             Verb::RegisterStrategy => self.register().and_then(users),
+            Verb::UpdateAccount => {
+                let item = self.need("set")?;
+                let set = self.reader.account(item)?;
+                users(Deed::Errand(Errand::Patch(set)))
+            }
+            Verb::ReadAccount => users(Deed::Errand(Errand::ReadAccount)),
+            Verb::SessionStatus => users(Deed::Errand(Errand::SessionStatus)),
             Verb::Wait => Some(vec![Act::Wait]),
             Verb::WaitUntilQuiet => {
                 // Read by the step: it is part of its moment.
@@ -409,6 +454,23 @@ impl<'d> Args<'_, '_, 'd> {
                 let user = self.owner()?;
                 remotes(&|r| Fault::Intrude(r, user))
             }
+            Verb::CrashWorker => workers(&|w| ServerFault::Crash(w, back)),
+            Verb::PauseWorker => workers(&|w| ServerFault::Pause(w, back)),
+            Verb::WorkerClockJump => {
+                let by = self.strength()?;
+                workers(&|w| ServerFault::ClockJump(w, by))
+            }
+            Verb::VolumeOutage | Verb::HealVolume => volume(VolumeFault::Outage),
+            Verb::SlowVolume | Verb::HealSlowVolume => {
+                let times = self.times()?;
+                volume(VolumeFault::Slow(times))
+            }
+            Verb::LoseVolumeReplies | Verb::HealVolumeReplies => volume(VolumeFault::LoseReplies),
+            Verb::LateLists | Verb::HealLists => {
+                let by = self.span()?;
+                volume(VolumeFault::LateList(by))
+            }
+            Verb::IntrudeServer => once(Fault::Server(ServerFault::Intrude(to.user?))),
         }
     }
 
@@ -507,6 +569,13 @@ fn is_ended_by(begun: &Act, end: &Act) -> bool {
         }
         if let Fault::Throttle(_, span, _) | Fault::SlowCommits(span, _) = &mut fault {
             *span = Span::ZERO;
+        }
+        if let Fault::Server(ServerFault::Volume(volume, _)) = &mut fault {
+            *volume = match *volume {
+                VolumeFault::Slow(_) => VolumeFault::Slow(1),
+                VolumeFault::LateList(_) => VolumeFault::LateList(Span::ZERO),
+                VolumeFault::Outage | VolumeFault::LoseReplies => *volume,
+            };
         }
         last_for(&mut fault, Span::ZERO);
         Some(fault)

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
+use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::schema::{Holds, fields};
 use toml::de::DeValue;
 
 use super::table::{Item, Reader, Table};
-use crate::plan::Node;
+use crate::plan::{Node, WorkerId};
 use crate::scenario::problem::Code;
 use crate::scenario::words::{field_named, kind_of};
 use crate::scenario::{Fields, Scenario};
@@ -136,6 +136,39 @@ impl Reader<'_> {
         whole.then_some(set)
     }
 
+    /// Values of an account, as `{ email = "…" }`, sorted by field.
+    pub(super) fn account(&mut self, item: Item<'_>) -> Option<Vec<(AccountField, Value)>> {
+        let mut table = self.table(item, "this")?;
+        let names = AccountField::ALL.map(AccountField::name);
+        let mut set = Vec::new();
+        let mut whole = true;
+        for (name, span, item) in table.rest() {
+            let Some(field) = AccountField::ALL.into_iter().find(|field| field.name() == name)
+            else {
+                whole = false;
+                self.tell(
+                    Code::UnknownField,
+                    span,
+                    format!("an account has no field `{name}`"),
+                    "unknown field",
+                    super::super::problem::suggest(name, names),
+                );
+                continue;
+            };
+            match self.text(item) {
+                Some(text) => set.push((field, Value::Text(text.to_owned()))),
+                None => whole = false,
+            }
+        }
+        if whole && set.is_empty() {
+            let help = format!("the fields are {}", names.join(", "));
+            self.tell(Code::Missing, item.span(), "no field is set", "empty", help);
+            return None;
+        }
+        set.sort();
+        whole.then_some(set)
+    }
+
     /// A value as a field holds it.
     pub(super) fn value(&mut self, holds: Holds, item: Item<'_>) -> Option<Value> {
         match holds {
@@ -195,12 +228,12 @@ impl Reader<'_> {
         }
     }
 
-    /// A device or a remote.
+    /// A device, a remote or a worker.
     pub(super) fn node(&mut self, scenario: &Scenario, item: Item<'_>) -> Option<Node> {
         let text = self.text(item)?;
         let node = scenario.node(text);
         if node.is_none() {
-            self.unknown_name(item, "device or remote", text, node_names(scenario));
+            self.unknown_name(item, what_nodes_are(scenario), text, node_names(scenario));
         }
         node
     }
@@ -231,6 +264,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A worker that every seed has.
+    pub(super) fn worker(&mut self, scenario: &Scenario, item: Item<'_>) -> Option<WorkerId> {
+        let text = self.text(item)?;
+        match scenario.node(text) {
+            Some(Node::Worker(worker)) => Some(worker),
+            Some(_) | None => {
+                let names = scenario.workers().iter().map(|worker| worker.name.as_str()).collect();
+                self.unknown_name(item, "worker", text, names);
+                None
+            }
+        }
+    }
+
     fn unknown_name(&mut self, item: Item<'_>, what: &str, text: &str, names: Vec<&str>) {
         let shown: String = text.chars().take(40).collect();
         let near = super::super::problem::nearest(text, names.iter().copied());
@@ -256,7 +302,17 @@ pub(super) fn field_names(kind: Kind) -> Vec<&'static str> {
 /// The names of all nodes.
 pub(super) fn node_names(scenario: &Scenario) -> Vec<&str> {
     let devices = scenario.devices.iter().map(|device| device.name.as_str());
-    devices.chain(scenario.remotes.iter().map(|remote| remote.name.as_str())).collect()
+    let remotes = scenario.remotes.iter().map(|remote| remote.name.as_str());
+    let workers = scenario.workers().iter().map(|worker| worker.name.as_str());
+    devices.chain(remotes).chain(workers).collect()
+}
+
+/// What a node can be.
+fn what_nodes_are(scenario: &Scenario) -> &'static str {
+    match scenario.server {
+        Some(_) => "device, remote or worker",
+        None => "device or remote",
+    }
 }
 
 /// The user of this index.

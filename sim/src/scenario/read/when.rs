@@ -72,8 +72,8 @@ pub(super) fn moment(
     moment
 }
 
-const GRAMMAR: &str = "write \"<who> got|sent|lost pull|push|fetch|request|hint from|to <who>\", \
-                       as \"phone got pull from supabase\", or \"phone committed\", or \"quiet\"";
+const GRAMMAR: &str = "write \"<who> got|sent|lost pull|push|fetch|request|session|account|hint \
+                       from|to <who>\", as \"phone got pull from supabase\", or \"phone committed\", or \"quiet\"";
 
 fn trigger(
     reader: &mut Reader<'_>,

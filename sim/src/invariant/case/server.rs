@@ -1,0 +1,279 @@
+//! What users want of the sync server in a case, and what its workers and its log make of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::id::{AccountField, DeviceId, OpId, ReplicaId, Token, UserId};
+use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Session};
+use engine::message::{Client, DeviceKey, Fence, Refusal, Reply};
+use engine::record::{Payload, Value};
+use engine::remote::CallId;
+use engine::time::{Span, Time};
+
+use super::Case;
+use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said};
+use crate::plan::{
+    Chance, Errand, Node, Parcel, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
+};
+
+const WORKER: Node = Node::Worker(WorkerId(0));
+
+/// The server's spaces, told right.
+#[derive(Debug, Default)]
+pub(super) struct Spaces {
+    seqs: BTreeMap<UserId, u64>,
+    fields: BTreeMap<(UserId, AccountField), Vec<Token>>,
+    sessions: BTreeMap<(UserId, DeviceKey), Session>,
+    numbers: BTreeMap<Client, u32>,
+    /// Whose disk a device is a copy of.
+    copies: BTreeMap<DeviceId, DeviceId>,
+}
+
+impl Case {
+    /// A case with a sync server of two workers whose clocks are right.
+    pub(in super::super) fn served() -> Self {
+        let mut case = Self::new();
+        let worker =
+            |name: &str| WorkerPlan { name: name.into(), clock_offset_ms: 0, clock_drift_ppm: 0 };
+        let delay = SpanRange { low: Span(1), high: Span(10) };
+        case.brief.server = Some(ServerPlan {
+            workers: vec![worker("one"), worker("two")],
+            timing: engine::worker::Timing {
+                session: Span::from_secs(20),
+                timeout: Span::from_secs(1),
+                retry_base: Span::from_millis(100),
+                retry_cap: Span::from_secs(2),
+                queue: 2,
+                snapshot_every: 8,
+            },
+            volume: VolumePlan {
+                delay,
+                failure: Chance(0),
+                reply_loss: Chance(0),
+                list_lag: Span(0),
+            },
+        });
+        case
+    }
+
+    // Sessions.
+
+    /// Two devices have the same key from now on, as if one ran on a copy of the other's disk.
+    pub(in super::super) fn shares_its_session(&mut self, of: DeviceId, with: DeviceId) {
+        self.spaces.copies.insert(with, of);
+    }
+
+    fn key(&self, device: DeviceId) -> DeviceKey {
+        DeviceKey(self.spaces.copies.get(&device).unwrap_or(&device).0.into())
+    }
+
+    fn client(&self, device: DeviceId) -> Client {
+        let life = u32::from(self.incarnations.get(&device).copied().unwrap_or_default()) + 1;
+        Client { replica: ReplicaId(u64::from(device.0) + 100), life }
+    }
+
+    /// A device asks for its session and is granted it.
+    pub(in super::super) fn opens(&mut self, device: DeviceId) {
+        let letter = self.sends_request(device);
+        self.is_granted(device);
+        self.hears(device, letter, None);
+    }
+
+    /// The log grants a device its session, whoever has it.
+    pub(in super::super) fn is_granted(&mut self, device: DeviceId) {
+        let (user, key, client) = (self.user(device), self.key(device), self.client(device));
+        let fence = Fence(self.spaces.seqs.get(&user).copied().unwrap_or_default() + 1);
+        let until = Time(self.now + 20_000);
+        let session = Session { client, fence, until };
+        self.spaces.sessions.insert((user, key), session);
+        let puts = vec![(Key::Session(key), Some(Doc::Session(session)))];
+        self.logs(user, vec![Op { receipt: None, puts, reply: Reply::Opened(fence) }]);
+    }
+
+    /// A device ends its session.
+    pub(in super::super) fn closes(&mut self, device: DeviceId) {
+        let (user, key) = (self.user(device), self.key(device));
+        let letter = self.sends_request(device);
+        self.spaces.sessions.remove(&(user, key));
+        let puts = vec![(Key::Session(key), None)];
+        self.logs(user, vec![Op { receipt: None, puts, reply: Reply::Closed }]);
+        self.hears(device, letter, None);
+    }
+
+    /// A device asks for its session and is told to come back.
+    pub(in super::super) fn is_told_to_come_back(&mut self, device: DeviceId) {
+        let letter = self.sends_request(device);
+        self.hears(device, letter, Some(Refusal::Busy(Span(1_000))));
+    }
+
+    /// A user asks whose the session is, and is told.
+    pub(in super::super) fn asks_whose(&mut self, device: DeviceId, told: Option<bool>) {
+        let op = self.asks_errand(device, Errand::SessionStatus, false).0;
+        let letter = self.sends_request(device);
+        self.hears(device, letter, None);
+        self.answers(device, op, Answered::Done(Done::Session(told)));
+    }
+
+    // Accounts.
+
+    /// A user sets fields of the account; it is committed and acknowledged.
+    pub(in super::super) fn patches(&mut self, device: DeviceId, fields: &[AccountField]) -> Token {
+        let (op, token) = self.asks_to_patch(device, fields);
+        self.commits_patch(device, token, fields);
+        self.answers(device, op, Answered::Done(Done::Patched));
+        token
+    }
+
+    pub(in super::super) fn asks_to_patch(
+        &mut self,
+        device: DeviceId,
+        fields: &[AccountField],
+    ) -> (OpId, Token) {
+        let fields = fields.iter().map(|field| (*field, text())).collect();
+        self.asks_errand(device, Errand::Patch(fields), false)
+    }
+
+    fn asks_errand(&mut self, device: DeviceId, errand: Errand, last: bool) -> (OpId, Token) {
+        let token = self.label(device, self.counter + 1);
+        let labelled = matches!(errand, Errand::Patch(_)).then_some(token);
+        (self.asks(device, Asked::Errand { errand, token: labelled, last }), token)
+    }
+
+    /// The log sets fields for a device, under its next number.
+    pub(in super::super) fn commits_patch(
+        &mut self,
+        device: DeviceId,
+        token: Token,
+        fields: &[AccountField],
+    ) {
+        let (user, client) = (self.user(device), self.client(device));
+        let n = self.spaces.numbers.entry(client).or_default();
+        *n += 1;
+        let receipt = Some((client, *n));
+        let mut puts = Vec::new();
+        for field in fields {
+            let versions = self.spaces.fields.entry((user, *field)).or_default();
+            let was = u32::try_from(versions.len()).expect("a case is small");
+            if let Some(old) = versions.last() {
+                puts.push((Key::Was(*field, was), Some(Doc::Version(payload(*old)))));
+            }
+            versions.push(token);
+            puts.push((Key::Account(*field), Some(Doc::Field(was + 1, payload(token)))));
+        }
+        self.logs(user, vec![Op { receipt, puts, reply: Reply::Patched }]);
+    }
+
+    /// The log puts a field back to an older version: the lie.
+    pub(in super::super) fn sets_back(&mut self, user: UserId, field: AccountField, to: usize) {
+        let versions = self.spaces.fields.entry((user, field)).or_default();
+        versions.truncate(to);
+        let n = u32::try_from(to).expect("a case is small");
+        let doc = versions.last().map(|token| Doc::Field(n, payload(*token)));
+        let puts = vec![(Key::Account(field), doc)];
+        self.logs(user, vec![Op { receipt: None, puts, reply: Reply::Patched }]);
+    }
+
+    /// The next entry of a space's log.
+    pub(in super::super) fn logs(&mut self, space: UserId, ops: Vec<Op>) -> usize {
+        let seq = self.spaces.seqs.entry(space).or_default();
+        *seq += 1;
+        let entry = Commit { seq: *seq, id: EntryId(*seq), ops };
+        self.fact(WORKER, Fact::Logged { space, entry: Arc::new(entry) })
+    }
+
+    /// Loses a number of a log.
+    pub(in super::super) fn skips_a_number(&mut self, space: UserId) {
+        *self.spaces.seqs.entry(space).or_default() += 1;
+    }
+
+    /// The account of a device's user.
+    pub(in super::super) fn account(&self, device: DeviceId) -> Account {
+        let user = self.user(device);
+        let of = |field: AccountField| {
+            let versions = self.spaces.fields.get(&(user, field))?;
+            Some((field, versions.iter().map(|token| (*token, text())).collect()))
+        };
+        AccountField::ALL.into_iter().filter_map(of).collect()
+    }
+
+    pub(in super::super) fn reads_account(&mut self, device: DeviceId) {
+        let account = self.account(device);
+        self.shows_account(device, account, false);
+    }
+
+    pub(in super::super) fn shows_account(
+        &mut self,
+        device: DeviceId,
+        account: Account,
+        last: bool,
+    ) {
+        let (op, _) = self.asks_errand(device, Errand::ReadAccount, last);
+        self.answers(device, op, Answered::Done(Done::Account(Arc::new(account))));
+    }
+
+    /// Every device that is there shows the account.
+    pub(super) fn shows_accounts_at_the_end(&mut self) {
+        for n in 0..self.brief.devices.len() {
+            let device = DeviceId(u16::try_from(n).expect("a case is small"));
+            if !self.brief.incurable.contains(&super::super::Incurable::Device(device)) {
+                let account = self.account(device);
+                self.shows_account(device, account, true);
+            }
+        }
+    }
+
+    // Messages.
+
+    /// A device sends a request, which arrives.
+    pub(in super::super) fn sends_request(&mut self, device: DeviceId) -> Letter {
+        let (call, parcel) = (CallId(self.fresh()), Parcel::Session);
+        let letter = Letter { call, attempt: 0, parcel, answer: false };
+        self.sends_again(device, letter);
+        letter
+    }
+
+    pub(in super::super) fn sends_again(&mut self, device: DeviceId, letter: Letter) {
+        let (key, client, space) = (self.key(device), self.client(device), self.user(device));
+        let said = Said::Asks { device: key, client, space };
+        self.sends_letter(device.into(), WORKER, letter, said);
+        let arrives =
+            Fact::Delivered { from: device.into(), letter, refused: None, rows_refused: vec![] };
+        self.fact(WORKER, arrives);
+    }
+
+    /// A worker answers, and the device hears it.
+    pub(in super::super) fn hears(
+        &mut self,
+        device: DeviceId,
+        letter: Letter,
+        refused: Option<Refusal>,
+    ) {
+        let letter = Letter { answer: true, ..letter };
+        self.sends_letter(WORKER, device.into(), letter, Said::Answers { seq: 0, refused });
+        let (refused, rows_refused) = (refused.map(Refused::Server), Vec::new());
+        self.fact(device, Fact::Delivered { from: WORKER, letter, refused, rows_refused });
+    }
+
+    pub(in super::super) fn sends_letter(
+        &mut self,
+        from: Node,
+        to: Node,
+        letter: Letter,
+        said: Said,
+    ) {
+        let (rows, server) = (Vec::new(), Some(said));
+        self.fact(from, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server });
+    }
+
+    fn user(&self, device: DeviceId) -> UserId {
+        self.brief.devices[usize::from(device.0)]
+    }
+}
+
+fn text() -> Value {
+    Value::Text("a few words".into())
+}
+
+fn payload(token: Token) -> Payload {
+    Payload { token, value: text() }
+}

@@ -1,0 +1,378 @@
+//! What the judges of the sync server share: the logs of the spaces, replayed by a model of their
+//! own; what users asked of the server; and what devices asked and workers refused.
+//!
+//! The model knows no rules. It puts what the log says where the log says, and notes what that
+//! made of the account: a field that grew by one version, or one whose past was rewritten.
+
+use std::collections::BTreeMap;
+
+use engine::id::{AccountField, DeviceId, OpId, Token, UserId};
+use engine::log::{Doc, Entry as Commit, Key, Op, Session};
+use engine::message::{Client, DeviceKey};
+use engine::record::Value;
+use engine::remote::CallId;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::super::Brief;
+use super::Timeline;
+use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said};
+use crate::plan::{self, Node, WorkerId};
+
+/// Everything about the sync server.
+#[derive(Debug, Default)]
+pub(in super::super) struct Server<'a> {
+    pub(in super::super) spaces: BTreeMap<UserId, Space>,
+    /// What users asked, in order.
+    pub(in super::super) errands: Vec<Errand<'a>>,
+    /// Where each token was put into an account: whose, and by which effect, in order.
+    pub(in super::super) places: BTreeMap<Token, Vec<Place>>,
+    pub(in super::super) refusals: Vec<Refusal>,
+    /// Which device, as it says, and which life of which replica sent what, by sender.
+    pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
+    by_token: BTreeMap<Token, usize>,
+}
+
+/// A request of a user.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Errand<'a> {
+    pub(in super::super) device: DeviceId,
+    pub(in super::super) user: UserId,
+    pub(in super::super) asked: usize,
+    pub(in super::super) what: &'a plan::Errand,
+    pub(in super::super) token: Option<Token>,
+    pub(in super::super) last: bool,
+    pub(in super::super) answer: Option<(usize, &'a Answered)>,
+}
+
+impl<'a> Errand<'a> {
+    /// The fields that it sets; none unless it is a patch.
+    pub(in super::super) fn fields(&self) -> &'a [(AccountField, Value)] {
+        match self.what {
+            plan::Errand::Patch(fields) => fields,
+            plan::Errand::ReadAccount | plan::Errand::SessionStatus => &[],
+        }
+    }
+
+    /// When it was acknowledged, if it is a patch that was.
+    pub(in super::super) fn patched(&self) -> Option<usize> {
+        match self.answer {
+            Some((at, Answered::Done(Done::Patched))) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// The account that it showed, and when.
+    pub(in super::super) fn shown(&self) -> Option<(usize, &'a Account)> {
+        match self.answer {
+            Some((at, Answered::Done(Done::Account(shown)))) => Some((at, shown)),
+            _ => None,
+        }
+    }
+}
+
+/// An effect in the log of a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Place {
+    pub(in super::super) space: UserId,
+    /// From 1: the account's state after it has this number.
+    pub(in super::super) effect: usize,
+    pub(in super::super) field: AccountField,
+    pub(in super::super) at: usize,
+}
+
+/// The log of a space, as it happened.
+#[derive(Debug)]
+pub(in super::super) struct Space {
+    /// Every entry: when it was created, and its number.
+    pub(in super::super) entries: Vec<(usize, u64)>,
+    /// What became of sessions and of the account, in order.
+    pub(in super::super) deeds: Vec<Deed>,
+    /// The fingerprint of the account after each effect, from before the first.
+    pub(in super::super) states: Vec<u64>,
+    /// Every token that a field held: from which state, and up to which if its past was rewritten.
+    pub(in super::super) held: BTreeMap<(AccountField, Token), (usize, Option<usize>)>,
+    /// How each session stood over time.
+    pub(in super::super) sessions: BTreeMap<DeviceKey, Timeline<Option<Session>>>,
+    docs: BTreeMap<Key, (u32, Token)>,
+}
+
+/// Something that an op of a log did.
+#[derive(Clone, Debug)]
+pub(in super::super) enum Deed {
+    /// A session stands so from now on.
+    Session { at: usize, key: DeviceKey, session: Option<Session> },
+    /// The account changed.
+    Effect {
+        at: usize,
+        receipt: Option<(Client, u32)>,
+        /// New versions.
+        made: Vec<(AccountField, Token)>,
+        /// Fields whose past is not what it was.
+        rewritten: Vec<AccountField>,
+    },
+}
+
+/// A request as it was sent to a worker.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Ask {
+    pub(in super::super) at: usize,
+    pub(in super::super) call: CallId,
+    pub(in super::super) attempt: u16,
+    pub(in super::super) device: DeviceKey,
+    pub(in super::super) client: Client,
+    pub(in super::super) space: UserId,
+}
+
+/// A worker told somebody to come back.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Refusal {
+    pub(in super::super) at: usize,
+    pub(in super::super) by: WorkerId,
+    pub(in super::super) to: Node,
+    pub(in super::super) letter: Letter,
+    /// How many other requests of that space were waiting there.
+    pub(in super::super) waiting: u32,
+}
+
+impl<'a> Server<'a> {
+    /// Hears the whole history, if there is a server in it.
+    pub(super) fn gather(brief: &Brief, history: &'a [Entry]) -> Self {
+        let mut clerk = Clerk::default();
+        if brief.server.is_some() {
+            for (at, entry) in history.iter().enumerate() {
+                clerk.hear(brief, at, entry);
+            }
+        }
+        clerk.server
+    }
+
+    /// The patch that bears a label.
+    pub(in super::super) fn patch(&self, token: Token) -> Option<&Errand<'a>> {
+        self.by_token.get(&token).map(|at| &self.errands[*at])
+    }
+
+    /// Where a patch is in the log.
+    pub(in super::super) fn places(&self, errand: &Errand<'_>) -> &[Place] {
+        let places = errand.token.and_then(|token| self.places.get(&token));
+        places.map_or(&[], Vec::as_slice)
+    }
+
+    /// The requests that an answer may belong to, the latest first: lives of a device number theirs
+    /// alike.
+    pub(in super::super) fn asked(
+        &self,
+        who: Node,
+        letter: Letter,
+        before: usize,
+    ) -> impl Iterator<Item = &Ask> {
+        let asks = self.asks.get(&who).map_or(&[][..], Vec::as_slice);
+        asks.iter().rev().filter(move |ask| {
+            ask.at < before && ask.call == letter.call && ask.attempt == letter.attempt
+        })
+    }
+}
+
+/// Hears the facts one by one.
+#[derive(Debug, Default)]
+struct Clerk<'a> {
+    server: Server<'a>,
+    open: BTreeMap<(DeviceId, OpId), usize>,
+    waiting: BTreeMap<(WorkerId, UserId), u32>,
+}
+
+impl<'a> Clerk<'a> {
+    fn hear(&mut self, brief: &Brief, at: usize, entry: &'a Entry) {
+        match (&entry.fact, entry.node) {
+            (Fact::Asked(op, Asked::Errand { errand, token, last }), Node::Device(device)) => {
+                let user = brief.devices[usize::from(device.0)];
+                let (token, last, what) = (*token, *last, errand);
+                let errand = Errand { device, user, asked: at, what, token, last, answer: None };
+                let number = self.server.errands.len();
+                self.open.insert((device, *op), number);
+                self.server.errands.push(errand);
+                self.server.by_token.extend(token.map(|token| (token, number)));
+            }
+            (Fact::Answered(op, answer), Node::Device(device)) => {
+                if let Some(errand) = self.open.remove(&(device, *op)) {
+                    self.server.errands[errand].answer = Some((at, answer));
+                }
+            }
+            (Fact::Logged { space, entry }, _) => {
+                self.logged(at, *space, entry);
+            }
+            (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (said, from) {
+                (Said::Asks { device, client, space }, _) => {
+                    let (call, attempt) = (letter.call, letter.attempt);
+                    let ask =
+                        Ask { at, call, attempt, device: *device, client: *client, space: *space };
+                    self.server.asks.entry(from).or_default().push(ask);
+                }
+                (Said::Answers { refused, .. }, Node::Worker(by)) => {
+                    let waiting = self.answers(at, by, *to, *letter);
+                    if let Some(engine::message::Refusal::Busy(_)) = refused {
+                        let (to, letter) = (*to, *letter);
+                        self.server.refusals.push(Refusal { at, by, to, letter, waiting });
+                    }
+                }
+                (Said::Answers { .. }, _) => {}
+            },
+            (Fact::Delivered { from, letter, .. }, Node::Worker(worker)) => {
+                if let Some(space) = self.space_of(at, *from, *letter) {
+                    *self.waiting.entry((worker, space)).or_default() += 1;
+                }
+            }
+            (Fact::Killed { .. }, Node::Worker(worker)) => {
+                self.waiting.retain(|place, _| place.0 != worker);
+            }
+            _ => {}
+        }
+    }
+
+    fn space_of(&self, at: usize, who: Node, letter: Letter) -> Option<UserId> {
+        self.server.asked(who, letter, at).next().map(|ask| ask.space)
+    }
+
+    /// How many others wait when a request is answered.
+    fn answers(&mut self, at: usize, by: WorkerId, to: Node, letter: Letter) -> u32 {
+        let Some(space) = self.space_of(at, to, letter) else { return 0 };
+        let waiting = self.waiting.entry((by, space)).or_default();
+        *waiting = waiting.saturating_sub(1);
+        *waiting
+    }
+
+    fn logged(&mut self, at: usize, whose: UserId, commit: &Commit) {
+        let space = self.server.spaces.entry(whose).or_default();
+        space.entries.push((at, commit.seq));
+        for op in &commit.ops {
+            for (key, doc) in &op.puts {
+                if let Key::Session(key) = *key {
+                    let session = match doc {
+                        Some(Doc::Session(session)) => Some(*session),
+                        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_))
+                        | None => None,
+                    };
+                    space.sessions.entry(key).or_default().push(at, session);
+                    space.deeds.push(Deed::Session { at, key, session });
+                }
+            }
+            for (field, token) in space.apply(at, op) {
+                let effect = space.states.len() - 1;
+                let place = Place { space: whose, effect, field, at };
+                self.server.places.entry(token).or_default().push(place);
+            }
+        }
+    }
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            deeds: Vec::new(),
+            states: vec![0],
+            held: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            docs: BTreeMap::new(),
+        }
+    }
+}
+
+impl Space {
+    /// Puts what an op says into the account. The new versions that this makes.
+    fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
+        let account = |key: &Key| match key {
+            Key::Account(field) | Key::Was(field, _) => Some(*field),
+            Key::Session(_) | Key::Receipt(_) | Key::Work(_) => None,
+        };
+        let touched: Vec<AccountField> =
+            op.puts.iter().filter_map(|(key, _)| account(key)).collect();
+        let before: Vec<_> = AccountField::ALL
+            .into_iter()
+            .filter(|field| touched.contains(field))
+            .map(|field| (field, self.versions(field)))
+            .collect();
+        for (key, doc) in op.puts.iter().filter(|(key, _)| account(key).is_some()) {
+            match doc {
+                Some(Doc::Field(n, payload)) => self.docs.insert(*key, (*n, payload.token)),
+                Some(Doc::Version(payload)) => self.docs.insert(*key, (0, payload.token)),
+                Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Work(_)) | None => {
+                    self.docs.remove(key)
+                }
+            };
+        }
+        let mut state = self.states.last().copied().unwrap_or_default();
+        let (mut made, mut rewritten) = (Vec::new(), Vec::new());
+        let number = self.states.len();
+        for (field, old) in before {
+            let new = self.versions(field);
+            if old == new {
+                continue;
+            }
+            state ^= fingerprint_of(field, &old) ^ fingerprint_of(field, &new);
+            if new.len() == old.len() + 1 && new.starts_with(&old) {
+                made.extend(new.last().map(|token| (field, *token)));
+            } else {
+                rewritten.push(field);
+                made.extend(new.iter().filter(|it| !old.contains(it)).map(|it| (field, *it)));
+                for gone in old.iter().filter(|token| !new.contains(token)) {
+                    self.held.entry((field, *gone)).and_modify(|held| held.1 = Some(number));
+                }
+            }
+        }
+        if made.is_empty() && rewritten.is_empty() {
+            return made;
+        }
+        for place in &made {
+            self.held.insert(*place, (number, None));
+        }
+        self.states.push(state);
+        let receipt = op.receipt;
+        self.deeds.push(Deed::Effect { at, receipt, made: made.clone(), rewritten });
+        made
+    }
+
+    /// Every version of a field, the current one last.
+    fn versions(&self, field: AccountField) -> Vec<Token> {
+        let Some((n, current)) = self.docs.get(&Key::Account(field)) else { return Vec::new() };
+        let was = (1..*n).filter_map(|n| self.docs.get(&Key::Was(field, n)));
+        was.map(|(_, token)| *token).chain([*current]).collect()
+    }
+
+    /// Who had a session at some moment of an interval, and since when within it.
+    pub(in super::super) fn holders(
+        &self,
+        key: DeviceKey,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = (usize, Option<Session>)> + '_ {
+        let line = self.sessions.get(&key);
+        let first = line.and_then(|line| line.at(from).copied()).flatten();
+        let later = line.into_iter().flat_map(Timeline::iter);
+        let later = later.filter(move |(at, _)| *at > from && *at <= to);
+        std::iter::once((from, first)).chain(later.map(|(at, session)| (at, *session)))
+    }
+
+    /// Does a field hold a token in the end?
+    pub(in super::super) fn holds(&self, field: AccountField, token: Token) -> bool {
+        self.held.get(&(field, token)).is_some_and(|held| held.1.is_none())
+    }
+}
+
+/// What stands for the versions of an account: the same for the same versions.
+pub(in super::super) fn fingerprint(account: &Account) -> u64 {
+    let of = |(field, versions): &(AccountField, Vec<(Token, _)>)| {
+        let tokens: Vec<Token> = versions.iter().map(|version| version.0).collect();
+        fingerprint_of(*field, &tokens)
+    };
+    account.iter().map(of).fold(0, |all, one| all ^ one)
+}
+
+fn fingerprint_of(field: AccountField, versions: &[Token]) -> u64 {
+    versions.iter().enumerate().fold(0, |all, (n, token)| {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&token.0);
+        bytes[16..24].copy_from_slice(&(n as u64).to_be_bytes());
+        bytes[24] = field as u8;
+        all ^ xxh3_64(&bytes)
+    })
+}

@@ -1,0 +1,270 @@
+//! INV-12 `sessions-are-exclusive`: the session of a device has one owner, a replica, until it is
+//! ended or expires; and it is nobody else's business.
+//!
+//! A session may be taken over once any worker's clock can have shown its end: which clock granted
+//! it, and which judges that it is over, is not the owner's concern. Whoever is told to come back
+//! contends with a live session of that very device under another owner, or with a full queue.
+//!
+//! Sources: Gray and Cheriton, *Leases*, 1989.
+
+use std::collections::BTreeMap;
+
+use engine::log::Session;
+use engine::message::{Client, DeviceKey};
+use engine::time::Time;
+
+use super::Invariant::SessionsAreExclusive;
+use super::evidence::Evidence;
+use super::evidence::server::{Ask, Deed, Refusal, Space};
+use super::findings::{About, Findings};
+use crate::history::{ServerTrouble, Trouble};
+use crate::plan::{ServerPlan, WorkerId};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(plan) = &evidence.brief.server else { return };
+    let clocks = Clocks::of(evidence, plan);
+    for space in evidence.server.spaces.values() {
+        grants(evidence, findings, &clocks, space);
+    }
+    keys_are_the_devices_own(evidence, findings);
+    for refusal in &evidence.server.refusals {
+        if refusal.waiting < u32::from(plan.timing.queue) {
+            names_a_live_holder(evidence, findings, &clocks, refusal);
+        }
+    }
+}
+
+/// What the wall clocks of the workers can have shown.
+#[derive(Debug)]
+struct Clocks<'e> {
+    evidence: &'e Evidence<'e>,
+    plan: &'e ServerPlan,
+    /// Every jump: when, whose, and by how much.
+    jumps: Vec<(usize, WorkerId, i64)>,
+}
+
+impl<'e> Clocks<'e> {
+    fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
+        let jumps = evidence.spells.iter().filter_map(|spell| {
+            if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = spell.trouble {
+                Some((spell.from, worker, ms))
+            } else {
+                None
+            }
+        });
+        Self { evidence, plan, jumps: jumps.collect() }
+    }
+
+    /// What a worker's clock showed right before and after a moment.
+    fn around(&self, worker: WorkerId, moment: usize) -> [Time; 2] {
+        let Some(bench) = self.plan.workers.get(usize::from(worker.0)) else { return [Time(0); 2] };
+        let at = self.evidence.time(moment).0;
+        let show = |jumps: &mut dyn Iterator<Item = i64>| {
+            let jumped: i128 = jumps.map(i128::from).sum();
+            let drift = i128::from(at) * i128::from(bench.clock_drift_ppm) / 1_000_000;
+            let wall = i128::from(at) + i128::from(bench.clock_offset_ms) + drift + jumped;
+            Time(u64::try_from(wall.max(0)).unwrap_or(u64::MAX))
+        };
+        let own = || self.jumps.iter().filter(move |jump| jump.1 == worker);
+        let before = own().filter(|jump| jump.0 < moment).map(|jump| jump.2);
+        let after = own().filter(|jump| jump.0 <= moment).map(|jump| jump.2);
+        [show(&mut { before }), show(&mut { after })]
+    }
+
+    /// All that a worker's clock showed where it may have turned, from one moment to another.
+    fn shown(&self, worker: WorkerId, from: usize, to: usize) -> impl Iterator<Item = Time> + '_ {
+        let turns = self.jumps.iter().map(|jump| jump.0).filter(move |at| (from..=to).contains(at));
+        [from, to].into_iter().chain(turns).flat_map(move |at| self.around(worker, at))
+    }
+
+    /// Can any worker have taken something for over?
+    fn may_be_over(&self, until: Time, from: usize, to: usize) -> bool {
+        let workers = 0..self.plan.workers.len();
+        workers.filter_map(|n| u16::try_from(n).ok()).any(|n| {
+            let mut shown = self.shown(WorkerId(n), from, to);
+            shown.any(|wall| wall >= until)
+        })
+    }
+
+    /// Can this worker have taken something for not yet over?
+    fn may_last(&self, worker: WorkerId, until: Time, from: usize, to: usize) -> bool {
+        self.shown(worker, from, to).any(|wall| wall < until)
+    }
+}
+
+/// A grant to another owner waits for the end of the session; a newer one has a larger fence. Only
+/// two lives of one replica, whose requests met in one commit, may have the same.
+fn grants(evidence: &Evidence<'_>, findings: &mut Findings, clocks: &Clocks<'_>, space: &Space) {
+    let mut held: BTreeMap<DeviceKey, (usize, Session)> = BTreeMap::new();
+    let mut newest: BTreeMap<DeviceKey, (usize, Session)> = BTreeMap::new();
+    for deed in &space.deeds {
+        let Deed::Session { at, key, session } = deed else { continue };
+        let Some(next) = session else {
+            held.remove(key);
+            continue;
+        };
+        let mut report = |site, message: &str, with: usize| {
+            let place = (SessionsAreExclusive, site);
+            findings.report(evidence, place, *at, About::default(), message.into(), [with]);
+        };
+        let is_same = |old: &Session| old.client == next.client && old.fence == next.fence;
+        let is_other = |old: &Session| old.client.replica != next.client.replica;
+        let before = held.insert(*key, (*at, *next)).filter(|(_, old)| !is_same(old));
+        if let Some((since, old)) = before
+            && is_other(&old)
+            && !clocks.may_be_over(old.until, since, *at)
+        {
+            report("granted-twice", "A session was granted while another owner had it.", since);
+        }
+        let newest = newest.entry(*key).or_insert((*at, *next));
+        let (since, old) = std::mem::replace(newest, (*at, *next));
+        let is_older = next.fence < old.fence
+            || next.fence == old.fence && !is_same(&old) && (since != *at || is_other(&old));
+        if is_older {
+            report("old-fence", "A session was granted under a fence that is not new.", since);
+        }
+    }
+}
+
+/// A session is granted under the key that its device names.
+fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut keys: BTreeMap<Client, DeviceKey> = BTreeMap::new();
+    for ask in evidence.server.asks.values().flatten() {
+        keys.insert(ask.client, ask.device);
+    }
+    for space in evidence.server.spaces.values() {
+        for deed in &space.deeds {
+            let Deed::Session { at, key, session: Some(session), .. } = deed else { continue };
+            if keys.get(&session.client).is_some_and(|own| own != key) {
+                let message = "A device was given the session of another key.".into();
+                let place = (SessionsAreExclusive, "another-key");
+                findings.report(evidence, place, *at, About::default(), message, []);
+            }
+        }
+    }
+}
+
+fn names_a_live_holder(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    clocks: &Clocks<'_>,
+    refusal: &Refusal,
+) {
+    let Refusal { at, by, to, letter, .. } = *refusal;
+    let holders = |ask: &Ask| {
+        let space = evidence.server.spaces.get(&ask.space);
+        let (key, from) = (ask.device, ask.at);
+        let held = space.into_iter().flat_map(move |space| space.holders(key, from, at));
+        held.filter_map(|(since, session)| session.map(|session| (since, session)))
+    };
+    let contends = |ask: &Ask| {
+        holders(ask).any(|(since, session)| {
+            session.client.replica != ask.client.replica
+                && clocks.may_last(by, session.until, since, at)
+        })
+    };
+    let mut asks = evidence.server.asked(to, letter, at);
+    let Some(latest) = asks.next() else { return };
+    if contends(latest) || asks.any(contends) {
+        return;
+    }
+    let own = |session: Session| session.client.replica == latest.client.replica;
+    let (site, what) = match holders(latest).next() {
+        Some((_, session)) if own(session) => ("refused-by-its-own", "by its own session"),
+        Some(_) => ("refused-by-the-dead", "by a session that was over"),
+        None => ("refused-by-nobody", "and nobody had its session"),
+    };
+    let message = format!("A device was told to come back, {what}.");
+    let place = (SessionsAreExclusive, site);
+    findings.report(evidence, place, at, About::default(), message, [latest.at]);
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::{Case, LAPTOP, PHONE, TABLET};
+    use crate::history::{Fact, ServerTrouble, Trouble};
+    use crate::plan::WorkerId;
+
+    /// A copy of the phone is granted the session that the phone has.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.opens(TABLET);
+        case.ends()
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        let violations = case.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    #[test]
+    fn a_session_has_one_owner() {
+        assert_eq!(broken().violations()[0].site, "granted-twice");
+    }
+
+    #[test]
+    fn a_session_that_was_ended_or_has_expired_is_for_others() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.closes(PHONE);
+        case.opens(TABLET);
+        case.wait(20_001);
+        case.opens(PHONE);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_clock_that_runs_ahead_sees_a_session_expire_early() {
+        for (jump, early) in [(9_000, true), (11_000, false)] {
+            let mut case = Case::served();
+            case.shares_its_session(PHONE, TABLET);
+            case.opens(PHONE);
+            let worker = WorkerId(1);
+            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, jump));
+            case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump));
+            case.wait(10_000);
+            case.opens(TABLET);
+            if early { rejects(&case, "granted-twice") } else { case.ends().passes() }
+        }
+    }
+
+    #[test]
+    fn only_a_live_session_of_another_owner_keeps_a_device_waiting() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.is_told_to_come_back(TABLET);
+        case.passes();
+        case.is_told_to_come_back(LAPTOP);
+        rejects(&case, "refused-by-nobody");
+
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.is_told_to_come_back(PHONE);
+        rejects(&case, "refused-by-its-own");
+
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.wait(25_000);
+        case.is_told_to_come_back(TABLET);
+        rejects(&case, "refused-by-the-dead");
+    }
+
+    #[test]
+    fn a_queue_that_is_full_keeps_anybody_waiting() {
+        let mut case = Case::served();
+        case.sends_request(PHONE);
+        case.is_told_to_come_back(TABLET);
+        rejects(&case, "refused-by-nobody");
+        let mut case = Case::served();
+        case.sends_request(PHONE);
+        case.sends_request(TABLET);
+        case.is_told_to_come_back(TABLET);
+        case.passes();
+    }
+}

@@ -1,0 +1,88 @@
+//! INV-13 `fences-hold`: a client changes the account only as long as the session of its device
+//! has not been granted anew to somebody else, whatever its own clock or memory say.
+//!
+//! Sources: Kleppmann, *How to do distributed locking*, 2016; Burrows, *Chubby*, 2006.
+
+use std::collections::BTreeMap;
+
+use engine::message::{Client, DeviceKey};
+
+use super::Invariant::FencesHold;
+use super::evidence::Evidence;
+use super::evidence::server::{Deed, Space};
+use super::findings::{About, Findings};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for space in evidence.server.spaces.values() {
+        judge_space(evidence, findings, space);
+    }
+}
+
+fn judge_space(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) {
+    let mut newest: BTreeMap<DeviceKey, (usize, Client)> = BTreeMap::new();
+    let mut granted: BTreeMap<Client, DeviceKey> = BTreeMap::new();
+    for deed in &space.deeds {
+        match deed {
+            Deed::Session { at, key, session: Some(session), .. } => {
+                newest.insert(*key, (*at, session.client));
+                granted.insert(session.client, *key);
+            }
+            Deed::Session { session: None, .. } | Deed::Effect { receipt: None, .. } => {}
+            Deed::Effect { at, receipt: Some((client, _)), made, .. } => {
+                let holder = granted.get(client).and_then(|key| newest.get(key));
+                let (site, what) = match holder {
+                    None => ("no-session", "that never had a session"),
+                    Some((_, holder)) if holder != client => {
+                        ("old-session", "whose session had been granted anew")
+                    }
+                    Some(_) => continue,
+                };
+                let message = format!("The account was changed by a device {what}.");
+                let about = About { record: None, token: made.first().map(|made| made.1) };
+                let with = holder.map(|holder| holder.0);
+                findings.report(evidence, (FencesHold, site), *at, about, message, with);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::id::AccountField::Email;
+
+    use super::super::case::{Case, PHONE, TABLET};
+
+    /// The phone's session expires and is taken over; then the phone makes a change.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.opens(PHONE);
+        case.wait(30_000);
+        case.opens(TABLET);
+        case.patches(PHONE, &[Email]);
+        case.ends()
+    }
+
+    #[test]
+    fn who_lost_a_session_changes_nothing() {
+        assert_eq!(broken().violations()[0].site, "old-session");
+    }
+
+    #[test]
+    fn who_never_had_a_session_changes_nothing() {
+        let mut case = Case::served();
+        case.patches(PHONE, &[Email]);
+        assert_eq!(case.violations()[0].site, "no-session");
+    }
+
+    #[test]
+    fn time_alone_takes_nothing_from_an_owner() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.wait(90_000);
+        case.patches(PHONE, &[Email]);
+        case.opens(PHONE);
+        case.patches(PHONE, &[Email]);
+        case.ends().passes();
+    }
+}
