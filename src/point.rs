@@ -123,6 +123,8 @@ points! {
     WorkFailed = "work failed for good",
     /// A result came after its claim had gone.
     LeaseLost = "lease lost",
+    /// A step took longer than its processor was willing to wait.
+    StepLate = "step given up",
     /// An item of the old format was taken up.
     OldItemMigrated = "old item migrated",
 }
