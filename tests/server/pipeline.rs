@@ -54,9 +54,9 @@ fn two(flaws: Flaws, items: u8) -> (Lab, [Asker; 2], [Fence; 2]) {
 }
 
 fn claims(lab: &Lab) -> Vec<Claim> {
-    let of = |reply: &Reply| match reply {
-        Reply::Work(WorkReply::Claimed(claim)) => *claim,
-        _ => None,
+    let of = |reply: &Reply| {
+        let Reply::Work(WorkReply::Claimed(claim)) = reply else { return None };
+        *claim
     };
     lab.answers.iter().filter_map(|(_, reply)| of(reply)).collect()
 }
@@ -175,12 +175,9 @@ fn a_save_from_an_older_version_is_refused_with_the_current_one() {
             .iter()
             .filter(|(_, reply)| *reply == Reply::Work(WorkReply::Saved(2)))
             .count();
-        let told = |reply: &Reply| match reply {
-            Reply::Refused(Refusal::Changed(2)) => true,
-            // Or the volume failed before its blob was there.
-            Reply::Refused(Refusal::Busy(_)) => true,
-            _ => false,
-        };
+        // Or the volume failed before its blob was there.
+        let told =
+            |reply: &Reply| matches!(reply, Reply::Refused(Refusal::Changed(2) | Refusal::Busy(_)));
         let told = lab.answers.iter().filter(|(_, reply)| told(reply)).count();
         saved <= 1 && saved + told == 2 && right(lab)
     };
@@ -368,11 +365,8 @@ fn a_step_that_ends_after_its_claim_has_gone_changes_nothing() {
         (plant, first)
     };
     let (mut plant, first) = late(Flaws::NONE, 0);
-    let second_holds =
-        Some(Job::Processing { tries: 2, fence: Fence(0), until: engine::time::Time(0) });
-    let tries = |job: Option<Job>| job.map(Job::tries);
-    assert_eq!(tries(plant.item("c").map(|item| item.job)), tries(second_holds));
-    assert!(matches!(plant.item("c").expect("there").job, Job::Processing { .. }));
+    let held = plant.item("c").expect("there").job;
+    assert!(matches!(held, Job::Processing { tries: 2, .. }), "by the second");
     assert_eq!(plant.answer(first), None, "the work is not done");
     plant.ends_step(0, true);
     plant.run(true);
@@ -400,6 +394,10 @@ fn whoever_is_told_that_others_are_at_it_does_not_take_it_for_done() {
     };
     let (mut plant, second) = two(Flaws::NONE);
     assert_eq!(plant.answer(second), None);
+    let Job::Processing { until, .. } = plant.item("c").expect("there").job else {
+        panic!("the first is at it");
+    };
+    assert!(plant.wakes_at(1) > until, "it asks no sooner than it was told");
     plant.ends_step(0, true);
     plant.run(true);
     assert_eq!(plant.answer(second), Some(Answer::Processed));

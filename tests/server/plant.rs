@@ -191,10 +191,9 @@ impl Plant {
     }
 
     pub(super) fn ingests(&mut self, who: usize, path: Path, part: Box<Conversation>) -> u32 {
-        match self.ask_and_wait(who, Ask::Ingest(path, part)) {
-            Answer::Saved(_, version) => version,
-            other => panic!("it is saved, and not {other:?}"),
-        }
+        let answer = self.ask_and_wait(who, Ask::Ingest(path, part));
+        let Answer::Saved(_, version) = answer else { panic!("it is saved, and not {answer:?}") };
+        version
     }
 
     pub(super) fn answer(&self, op: OpId) -> Option<Answer> {
@@ -247,6 +246,12 @@ impl Plant {
         }
     }
 
+    /// When a processor goes on by itself.
+    pub(super) fn wakes_at(&self, who: usize) -> Time {
+        let wakeup = self.processors[who].as_ref().and_then(Processor::poll_wakeup);
+        wakeup.expect("it waits for something").0
+    }
+
     pub(super) fn passes(&mut self, millis: u64) {
         self.lab.now += millis;
     }
@@ -267,10 +272,9 @@ impl Plant {
     /// The numbers of the messages that a conversation has.
     pub(super) fn messages(&mut self, id: &str) -> Vec<u32> {
         let read = Ask::Read(origin(id), engine::message::Part::Current);
-        match self.ask_and_wait(1, read) {
-            Answer::Thread(_, thread) => thread.messages().iter().map(|it| it.n).collect(),
-            other => panic!("it is there, and not {other:?}"),
-        }
+        let answer = self.ask_and_wait(1, read);
+        let Answer::Thread(_, thread) = answer else { panic!("it is there, and not {answer:?}") };
+        thread.messages().iter().map(|it| it.n).collect()
     }
 
     pub(super) fn books(&self) -> Result<(), String> {
