@@ -6,14 +6,17 @@
 //!
 //! Read in this order: [`record`] (the only merge), [`view`] (what a user sees of it), [`seal`]
 //! (what leaves the device), [`remote`] (whom it is left with), [`device`] (the machine); then, for
-//! the sync server, [`log`] (its only commit), [`message`] (what it is asked), [`worker`].
+//! the sync server, [`log`] (its only commit), [`message`] (what it is asked), [`worker`]; and for
+//! files, [`name`] (what the server may know of a name) and [`blob`] (content, by its hash).
 
+pub mod blob;
 pub mod device;
 pub mod entropy;
 pub mod flaw;
 pub mod id;
 pub mod log;
 pub mod message;
+pub mod name;
 pub mod point;
 pub mod record;
 pub mod remote;

@@ -3,8 +3,14 @@
 //! Any worker can answer any request. A request may arrive twice, and at two workers: what changes
 //! something is named by its client and number, and takes effect once.
 
+mod file;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::file::{
+    FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Name, Place, Shown,
+    Target,
+};
 use crate::id::{ReplicaId, UserId};
 use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
@@ -64,6 +70,8 @@ pub enum Action {
     Patch(Vec<(AccountField, Payload)>),
     /// Shows the account with its history.
     ReadAccount,
+    /// Does something about files.
+    File(FileAction),
 }
 
 /// What a device asks.
@@ -123,6 +131,8 @@ pub enum Reply {
     Account(Vec<(AccountField, Versions)>),
     /// It had no effect.
     Refused(Refusal),
+    /// To [`Action::File`].
+    File(FileReply),
 }
 
 /// Why a worker did not do as asked.
@@ -143,6 +153,14 @@ pub enum Refusal {
     Invalid,
     /// Something went wrong inside.
     Internal,
+    /// Something about files that is not so, or not any more.
+    File(FileRefusal),
+}
+
+impl From<FileRefusal> for Refusal {
+    fn from(refusal: FileRefusal) -> Self {
+        Self::File(refusal)
+    }
 }
 
 /// An answer on its way.

@@ -8,6 +8,7 @@ use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;
 
 mod choices;
+mod name;
 mod record;
 mod seal;
 mod swap;

@@ -1,6 +1,11 @@
 //! The sync server by itself, without a stage: its commit log under every order of events, and the
 //! volume against the real stores that it stands for.
 
+mod desk;
 mod every_order;
+mod feed;
+mod files;
 mod lab;
+mod namespace;
+mod uploads;
 mod volume;

@@ -271,6 +271,9 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 message::Command::Act { action: message::Action::Patch(fields), .. } => {
                     size(&mut fields.iter().map(|(_, payload)| &payload.value))
                 }
+                message::Command::Act { action: message::Action::File(about), .. } => {
+                    encoded_size(about)
+                }
                 message::Command::Act { action: message::Action::ReadAccount, .. }
                 | message::Command::Open
                 | message::Command::Close(_)
@@ -285,6 +288,7 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                     let versions = fields.iter().flat_map(|(_, versions)| versions);
                     (None, size(&mut versions.map(|payload| &payload.value)))
                 }
+                message::Reply::File(reply) => (None, encoded_size(reply)),
                 message::Reply::Opened(_)
                 | message::Reply::Closed
                 | message::Reply::Status(_)
@@ -294,6 +298,11 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
         }
         Body::Call(_) | Body::Return(_) | Body::Hint => (None, 0),
     }
+}
+
+fn encoded_size<T: serde::Serialize>(value: &T) -> u32 {
+    let size = postcard::experimental::serialized_size(value);
+    size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX)
 }
 
 fn text_size(value: &Value) -> u32 {

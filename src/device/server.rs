@@ -220,7 +220,8 @@ impl Device {
                 | Reply::Closed
                 | Reply::Status(_)
                 | Reply::Patched
-                | Reply::Account(_),
+                | Reply::Account(_)
+                | Reply::File(_),
             ) => {
                 self.server.call = Some(call);
                 self.try_server_later(now, crate::time::Span::ZERO);
@@ -251,7 +252,10 @@ impl Device {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::WrongField));
             }
-            Refusal::Forbidden | Refusal::Misnumbered | Refusal::Internal => {
+            Refusal::Forbidden
+            | Refusal::Misnumbered
+            | Refusal::Internal
+            | Refusal::File(_) => {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::Internal));
             }

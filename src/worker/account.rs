@@ -28,7 +28,7 @@ pub(super) fn patch(
                 draft.put(Key::Was(*field, n), Some(Doc::Version(was)));
                 n.saturating_add(1)
             }
-            Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Version(_)) | None => 1,
+            Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Version(_) | Doc::File(_)) | None => 1,
         };
         draft.put(Key::Account(*field), Some(Doc::Field(version, payload.clone())));
     }
@@ -56,7 +56,7 @@ fn versions(draft: &Draft<'_>, field: AccountField) -> Versions {
     let Some(Doc::Field(n, current)) = draft.get(Key::Account(field)) else { return Vec::new() };
     let was = (1..*n).filter_map(|n| match draft.get(Key::Was(field, n)) {
         Some(Doc::Version(payload)) => Some(payload),
-        Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..)) | None => None,
+        Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::File(_)) | None => None,
     });
     was.chain([current]).cloned().collect()
 }

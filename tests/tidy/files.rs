@@ -23,8 +23,19 @@ const EMPTY_NAMES: &[&str] =
 const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
 /// What the engine may depend on; CONTRIBUTING.md says what for.
-const ENGINE_DEPENDENCIES: &[&str] =
-    &["chacha20poly1305", "diffy", "postcard", "rand_chacha", "rand_core", "serde"];
+const ENGINE_DEPENDENCIES: &[&str] = &[
+    "blake3",
+    "caseless",
+    "chacha20poly1305",
+    "diffy",
+    "postcard",
+    "rand_chacha",
+    "rand_core",
+    "serde",
+    "smol_str",
+    "unicode-normalization",
+    "xxhash-rust",
+];
 
 impl Source {
     /// What its header lacks.
