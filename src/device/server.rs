@@ -252,10 +252,7 @@ impl Device {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::WrongField));
             }
-            Refusal::Forbidden
-            | Refusal::Misnumbered
-            | Refusal::Internal
-            | Refusal::File(_) => {
+            Refusal::Forbidden | Refusal::Misnumbered | Refusal::Internal | Refusal::File(_) => {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::Internal));
             }

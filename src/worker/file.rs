@@ -16,9 +16,7 @@ use super::{Rules, session};
 use crate::blob::Address;
 use crate::id::NodeId;
 use crate::log::{Doc, Draft, FileDoc, FileKey, Key, State};
-use crate::message::{
-    Action, FileAction, FileRefusal, FileReply, JobId, Refusal, Reply, Request,
-};
+use crate::message::{Action, FileAction, FileRefusal, FileReply, JobId, Refusal, Reply, Request};
 use crate::name::NameKey;
 use crate::time::Time;
 use crate::volume;
@@ -125,7 +123,8 @@ fn remove(draft: &mut Draft<'_>, key: FileKey) {
 
 /// Is there something to do that needs no more than a commit?
 pub(super) fn is_untidy(state: &State, wall: Time) -> bool {
-    job::next(state.range(job::UNFINISHED)).is_some() || upload::lapsed(state, wall).next().is_some()
+    job::next(state.range(job::UNFINISHED)).is_some()
+        || upload::lapsed(state, wall).next().is_some()
 }
 
 /// Does some of it.

@@ -114,9 +114,7 @@ impl Space {
     /// Somebody else took the number: their entry comes first, and all is decided anew.
     fn lose_race(&mut self, round: Round, flaws: Flaws) {
         self.phase = Phase::Following(None);
-        let opens = |(task, _): &(Task, Known)| {
-            matches!(task, Task::Asked(_, request) if matches!(request.command, Command::Open))
-        };
+        let opens = |(task, _): &(Task, Known)| matches!(task, Task::Asked(_, request) if matches!(request.command, Command::Open));
         if flaws.has(Flaw::I42Rmw)
             || flaws.has(Flaw::I42RetryStale)
             || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)

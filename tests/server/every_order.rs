@@ -16,7 +16,11 @@ fn patch(field: AccountField, label: u8) -> Action {
 
 /// Every order of events from here on, with so many mishaps at the most; returns how many there
 /// are, and how many of those end well.
-pub(super) fn explore(lab: &Lab, mishaps: u32, ends_well: &mut impl FnMut(&Lab) -> bool) -> (u64, u64) {
+pub(super) fn explore(
+    lab: &Lab,
+    mishaps: u32,
+    ends_well: &mut impl FnMut(&Lab) -> bool,
+) -> (u64, u64) {
     let busy: Vec<usize> =
         (0..lab.workers.len()).filter(|worker| !lab.asked[*worker].is_empty()).collect();
     if busy.is_empty() {

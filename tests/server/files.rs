@@ -91,7 +91,7 @@ fn nothing_is_moved_into_a_folder_that_is_deleted() {
 /// Each folder is moved into the other.
 fn into_each_other(flaws: Flaws) -> (u64, u64) {
     let into = |one, other| FileAction::Move(vec![moved(one, NodeId(other))]);
-    race(furnished(flaws), [into(1, 2), into(2, 1)], 1, |_, answers| {
+    race(furnished(flaws), [into(1, 2), into(2, 1)], 2, |_, answers| {
         let refused = refused(FileRefusal::Cycle);
         answers == [MOVED, refused.clone()] || answers == [refused, MOVED]
     })
@@ -144,7 +144,7 @@ fn batch(flaws: Flaws) -> (u64, u64) {
     assert_eq!(desk.does(0, folder(4, "four")), done());
     let moves = vec![moved(2, NodeId(1)), moved(3, NodeId(1)), moved(4, NodeId(1))];
     let same = FileAction::CreateFolder(NodeId(5), at(NodeId(1), "three"));
-    race(desk, [FileAction::Move(moves), same], 1, |lab, answers| {
+    race(desk, [FileAction::Move(moves), same], 2, |lab, answers| {
         let state = lab.clone().state();
         let inside = |id: u64| node(&state, id).is_some_and(|it| it.place.parent == NodeId(1));
         let many = [2, 3, 4].into_iter().filter(|id| inside(*id)).count();
@@ -169,8 +169,8 @@ fn two_versions(flaws: Flaws) -> (u64, u64) {
     race(desk, asked, 1, |lab, answers| {
         let kind = node(&lab.clone().state(), 3).expect("it is there").kind;
         let apart = NodeKind::File { latest: 3, heads: vec![2, 3] };
-        let numbers = answers == [published(2), published(3)]
-            || answers == [published(3), published(2)];
+        let numbers =
+            answers == [published(2), published(3)] || answers == [published(3), published(2)];
         numbers && kind == apart
     })
 }
@@ -196,7 +196,8 @@ fn a_restore_beside_an_upload_makes_a_head_of_its_own() {
         numbers.sort_by_key(|reply| *reply == published(3));
         let state = lab.clone().state();
         let heads = NodeKind::File { latest: 3, heads: vec![2, 3] };
-        numbers == [published(2), published(3)] && node(&state, 3).is_some_and(|it| it.kind == heads)
+        numbers == [published(2), published(3)]
+            && node(&state, 3).is_some_and(|it| it.kind == heads)
     }));
     for (who, asked) in asked.into_iter().enumerate() {
         desk.does(who, asked);
@@ -218,8 +219,7 @@ fn restored_twice(flaws: Flaws) -> Vec<u8> {
     assert_eq!(third, published(3));
     desk.publishes(0, b"fourth content", intent(version(3, &[3]), 4));
     assert_eq!(desk.does(1, restores(3, &[4], 5)), published(5));
-    let Reply::File(FileReply::Versions(all)) =
-        desk.does(0, FileAction::ReadVersions(NodeId(3)))
+    let Reply::File(FileReply::Versions(all)) = desk.does(0, FileAction::ReadVersions(NodeId(3)))
     else {
         panic!("versions are listed")
     };

@@ -16,9 +16,8 @@ use crate::point::Point;
 use crate::worker::prepare::Stop;
 
 /// All names of all folders.
-pub(super) const NAMES: RangeInclusive<Key> =
-    Key::File(FileKey::Named(NodeId(0), NameKey::FIRST))
-        ..=Key::File(FileKey::Named(NodeId(u64::MAX), NameKey::LAST));
+pub(super) const NAMES: RangeInclusive<Key> = Key::File(FileKey::Named(NodeId(0), NameKey::FIRST))
+    ..=Key::File(FileKey::Named(NodeId(u64::MAX), NameKey::LAST));
 
 pub(super) fn node<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
     let Some(FileDoc::Node(node)) = get(draft, FileKey::Node(id)) else {
@@ -105,11 +104,7 @@ pub(super) fn is_batch(moves: &[Move]) -> Result<(), Refusal> {
 }
 
 /// Moves all of them or none.
-pub(super) fn move_all(
-    draft: &mut Draft<'_>,
-    moves: &[Move],
-    flaws: Flaws,
-) -> Result<Reply, Stop> {
+pub(super) fn move_all(draft: &mut Draft<'_>, moves: &[Move], flaws: Flaws) -> Result<Reply, Stop> {
     if flaws.has(Flaw::VfBatchHalf) {
         for one in moves {
             if let Err(refusal) = relocate(draft, std::slice::from_ref(one), flaws) {

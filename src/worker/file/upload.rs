@@ -234,7 +234,8 @@ pub(super) fn read_piece(
 
 /// Uploads whose time is over.
 pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address, u64)> {
-    let all = Key::File(FileKey::Upload(Address::FIRST))..=Key::File(FileKey::Upload(Address::LAST));
+    let all =
+        Key::File(FileKey::Upload(Address::FIRST))..=Key::File(FileKey::Upload(Address::LAST));
     state.range(all).filter_map(move |(_, doc)| {
         let Doc::File(FileDoc::Upload(Upload { stored, until, .. })) = doc else { return None };
         (*until <= wall).then_some((stored.manifest.address, stored.upload))
