@@ -141,7 +141,7 @@ impl Worker {
             return self.refuse(ticket, &request, Refusal::Forbidden);
         }
         let (id, limit) = (request.space, usize::from(self.boot.timing.queue));
-        let space = self.spaces.entry(id).or_insert_with(|| Space::new());
+        let space = self.spaces.entry(id).or_insert_with(Space::new);
         if space.waiting() >= limit {
             let after = self.entropy.span(self.boot.timing.retry_base, self.boot.timing.retry_cap);
             self.reach(Point::Overloaded);

@@ -78,6 +78,14 @@ impl Known {
     ) -> Result<&[Reply], Vec<volume::Request>> {
         if self.asked == requests { Ok(&self.replies) } else { Err(requests) }
     }
+
+    /// A task comes to nothing, and so does the object that was created for it.
+    pub(super) fn undo(&self, refusal: FileRefusal) -> Stop {
+        let [volume::Request::Create(key, _)] = self.asked.as_slice() else {
+            return refusal.into();
+        };
+        Stop::Needs(vec![volume::Request::Delete(key.clone())])
+    }
 }
 
 /// A task that waits for the volume.

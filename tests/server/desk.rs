@@ -100,10 +100,11 @@ impl Desk {
     }
 
     pub(super) fn begins(&mut self, who: usize, bytes: &[u8], intent: Intent) -> u64 {
-        match self.does(who, FileAction::Begin(Manifest::of(bytes, PIECE), intent)) {
-            Reply::File(FileReply::Begun(upload, _)) => upload,
-            reply => panic!("an upload begins, and not {reply:?}"),
-        }
+        let reply = self.does(who, FileAction::Begin(Manifest::of(bytes, PIECE), intent));
+        let Reply::File(FileReply::Begun(upload, _)) = reply else {
+            panic!("an upload begins, and not {reply:?}")
+        };
+        upload
     }
 
     pub(super) fn puts(&mut self, who: usize, bytes: &[u8], upload: u64, piece: u32) -> Reply {
@@ -129,11 +130,14 @@ impl Desk {
     pub(super) fn reads(&mut self, who: usize, node: u64, n: u32) -> Vec<u8> {
         let mut content = Vec::new();
         for piece in 0.. {
-            match self.does(who, FileAction::ReadPiece(NodeId(node), n, piece)) {
-                Reply::File(FileReply::Piece(bytes)) => content.extend_from_slice(&bytes),
-                reply if reply == refused(FileRefusal::NoPiece) => break,
-                reply => panic!("a piece is there, and not {reply:?}"),
+            let reply = self.does(who, FileAction::ReadPiece(NodeId(node), n, piece));
+            if reply == refused(FileRefusal::NoPiece) {
+                break;
             }
+            let Reply::File(FileReply::Piece(bytes)) = reply else {
+                panic!("a piece is there, and not {reply:?}")
+            };
+            content.extend_from_slice(&bytes);
         }
         content
     }
@@ -228,10 +232,9 @@ pub(super) fn is_whole(lab: &Lab) -> bool {
                     let mut content = Vec::new();
                     for piece in 0..stored.manifest.pieces.len() {
                         let get = volume::Request::Get(format!("{folder}{piece}").into());
-                        match lab.volume.handle(Time(0), &get, Span(0)) {
-                            volume::Reply::Found(bytes) => content.extend_from_slice(&bytes),
-                            _ => return false,
-                        }
+                        let reply = lab.volume.handle(Time(0), &get, Span(0));
+                        let volume::Reply::Found(bytes) = reply else { return false };
+                        content.extend_from_slice(&bytes);
                     }
                     Address::of(&content) == version.blob
                 }

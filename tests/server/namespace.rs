@@ -114,12 +114,16 @@ impl Model {
     }
 
     fn answers(&mut self, about: &FileAction) -> Reply {
-        let (result, fine) = match about {
-            FileAction::CreateFolder(id, place) => (self.create(*id, place), done()),
-            FileAction::Delete(id, _) => (self.delete(*id), done()),
-            FileAction::Undelete(id, _) => (self.undelete(*id), done()),
-            FileAction::Move(moves) => (self.move_all(moves), Reply::File(FileReply::Moved)),
-            other => panic!("not drawn: {other:?}"),
+        let (result, fine) = if let FileAction::CreateFolder(id, place) = about {
+            (self.create(*id, place), done())
+        } else if let FileAction::Delete(id, _) = about {
+            (self.delete(*id), done())
+        } else if let FileAction::Undelete(id, _) = about {
+            (self.undelete(*id), done())
+        } else if let FileAction::Move(moves) = about {
+            (self.move_all(moves), Reply::File(FileReply::Moved))
+        } else {
+            panic!("not drawn: {about:?}")
         };
         result.map_or_else(refused, |()| fine)
     }

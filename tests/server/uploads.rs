@@ -5,6 +5,7 @@ use engine::blob::{Address, Manifest};
 use engine::flaw::{Flaw, Flaws};
 use engine::id::NodeId;
 use engine::message::{FileAction, FileRefusal, FileReply, Reply};
+use engine::time::{Span, Time};
 use engine::volume;
 
 use super::desk::{
@@ -183,6 +184,29 @@ fn what_is_published_is_not_swept() {
     assert_eq!(well, all);
     let (all, well) = lapse(Flaws::only(Flaw::Fb14));
     assert!(well < all, "never seen in {all} orders");
+}
+
+#[test]
+fn a_piece_that_arrives_after_the_sweep_does_not_stay() {
+    let mut desk = Desk::new(Flaws::NONE);
+    let upload = desk.begins(0, TEXT, intent(new_file(3, "three"), 1));
+    desk.catch_up();
+    let ticket = desk.ask(0, put(TEXT, upload, 0));
+    let late = std::mem::take(&mut desk.lab.asked[0]);
+    assert!(matches!(late[0].request, volume::Request::Create(..)));
+    desk.lab.wait(LEASE);
+    desk.does(1, FileAction::Lookup(ROOT, name("three").key));
+    desk.lab.asked[0] = late;
+    desk.lab.finish();
+    assert_eq!(desk.lab.answer(ticket), Some(refused(FileRefusal::NoUpload)));
+    let list = volume::Request::List("blob/".into());
+    let there = desk.lab.volume.handle(Time(u64::MAX), &list, Span(0));
+    assert_eq!(there, volume::Reply::Listed(Vec::new()));
+    // A piece that is asked for again after all was published is nobody's loss.
+    let upload = desk.uploads(0, TEXT, intent(new_file(3, "three"), 1));
+    assert_eq!(desk.does(1, publish(TEXT)), published(1));
+    assert_eq!(desk.puts(0, TEXT, upload, 0), Reply::File(FileReply::PieceKept));
+    assert!(is_whole(&desk.lab));
 }
 
 /// The time is over, and the upload is resumed at one worker while another sweeps.

@@ -119,10 +119,15 @@ pub(super) fn put_piece(
     known: &Known,
     rules: Rules,
 ) -> Result<FileReply, Stop> {
-    let Upload { stored, .. } = under_way(draft, blob)?;
-    if stored.upload != number {
-        return Err(FileRefusal::NoUpload.into());
-    }
+    let stored = match (get(draft, FileKey::Upload(blob)), get(draft, FileKey::Blob(blob))) {
+        (Some(FileDoc::Upload(upload)), _) if upload.stored.upload == number => &upload.stored,
+        (_, Some(FileDoc::Blob(stored, _))) if stored.upload == number => {
+            return Ok(FileReply::PieceKept);
+        }
+        // It was given up while the piece was on its way, and its number never comes back: what
+        // arrived after the sweep would stay for ever.
+        (Some(_) | None, Some(_) | None) => return Err(known.undo(FileRefusal::NoUpload)),
+    };
     let expected = stored.manifest.pieces.get(piece as usize).ok_or(FileRefusal::NoPiece)?;
     if Address::of(bytes) != *expected {
         return Err(FileRefusal::Damaged.into());
