@@ -3,6 +3,7 @@
 //! Each is the smallest honest mistake at the one decision point where a tired engineer would make
 //! it. Without the cargo feature `flaws` every switch is `false` at compile time.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::id::{Dot, FieldId};
@@ -208,6 +209,33 @@ flaws! {
     I42TailRace = "I42-TAIL-RACE", "Issue #42",
         "A commit of unclear outcome whose number is taken counts as done.",
         "an answer of the volume lost while another worker commits";
+    VfNameBurn = "VF-NAME-BURN", "VaultFS incident",
+        "The name of a new file is taken before its content is there, and not given back.",
+        "an upload that fails or is given up";
+    VfBlobInplace = "VF-BLOB-INPLACE", "VaultFS incident",
+        "Content is written over that of the version before, piece by piece.",
+        "a read or a failure while a new version is uploaded";
+    VfTakeThenValidate = "VF-TAKE-THEN-VALIDATE", "VaultFS incident",
+        "Checking takes the content out of its buffer; what is left is stored, and found valid.",
+        "any upload";
+    VfPartialMove = "VF-PARTIAL-MOVE", "VaultFS incident",
+        "When an upload is tried again its name is taken for a line of the log and saved empty.",
+        "an upload that is renewed";
+    VfRestoreIndex = "VF-RESTORE-INDEX", "VaultFS incident",
+        "A version is restored by its position in a list that leaves some out.",
+        "a restore after another";
+    VfVersionRace = "VF-VERSION-RACE", "VaultFS incident",
+        "The number of a version is reckoned from what its writer knew.",
+        "two writers of one file";
+    VfNestedBorrow = "VF-NESTED-BORROW", "VaultFS incident",
+        "The list of versions is borrowed over a call that borrows it again.",
+        "a second version of a file";
+    VfBatchHalf = "VF-BATCH-HALF", "VaultFS incident",
+        "A batch is a loop of single moves that ends at the first error.",
+        "a batch with one item that cannot be moved";
+    VfCacheStale = "VF-CACHE-STALE", "VaultFS incident",
+        "A worker caches names, and a commit of another worker does not change them there.",
+        "a look-up after a move at another worker";
     ForgedId = "FORGED-ID", "field",
         "The user is taken from the body of the request.",
         "an intruder";
@@ -235,6 +263,12 @@ flaws! {
     Fb07 = "FB-07", "field",
         "The cursor leaves out the row's id.",
         "equal stamps across the edge of a page";
+    Fb08 = "FB-08", "field",
+        "Names are unique by their bytes.",
+        "names that differ in case only";
+    Fb10 = "FB-10", "field",
+        "Nobody looks whether a folder is moved into itself.",
+        "concurrent moves of folders into each other";
     Fb11 = "FB-11", "field",
         "A delete covers whatever is there when it arrives, seen or not.",
         "a delete concurrent with an edit";
@@ -244,6 +278,9 @@ flaws! {
     Fb13 = "FB-13", "field",
         "The cursor is committed before the rows of its page.",
         "a crash between the two";
+    Fb14 = "FB-14", "field",
+        "A version is published without a look whether all of its content is there.",
+        "a piece that was lost, or given up, before its version is published";
     Fb15 = "FB-15", "field",
         "A worker answers reads from what it happens to know.",
         "a read at another worker than the write before it";
@@ -293,6 +330,16 @@ pub(crate) fn delete_wins(record: &mut Record) {
 /// FB-25: what another copy has seen counts as seen here, without its cells.
 pub(crate) fn inflate(record: &mut Record, other: &Record) {
     record.see(other);
+}
+
+/// VF-NESTED-BORROW: while the list is borrowed, what keeps it in order borrows it too.
+pub(crate) fn push_borrowed(heads: Vec<u32>, n: u32) -> Vec<u32> {
+    let list = RefCell::new(heads);
+    let mut versions = list.borrow_mut();
+    versions.push(n);
+    list.borrow_mut().sort_unstable();
+    drop(versions);
+    list.into_inner()
 }
 
 impl std::str::FromStr for Flaw {

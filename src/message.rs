@@ -3,10 +3,15 @@
 //! Any worker can answer any request. A request may arrive twice, and at two workers: what changes
 //! something is named by its client and number, and takes effect once.
 
+mod file;
 mod work;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::file::{
+    FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Name, Place, Shown,
+    Target,
+};
 pub use self::work::{Found, Part, WorkAction, WorkReply};
 use crate::id::{AccountField, ReplicaId, UserId};
 use crate::record::{Payload, Value};
@@ -42,6 +47,8 @@ pub enum Action {
     ReadAccount,
     /// Does something about conversations and the work on them.
     Work(WorkAction),
+    /// Does something about files.
+    File(FileAction),
 }
 
 /// What a device asks.
@@ -111,6 +118,8 @@ pub enum Reply {
     Refused(Refusal),
     /// To [`Action::Work`].
     Work(WorkReply),
+    /// To [`Action::File`].
+    File(FileReply),
 }
 
 /// Why a worker did not do as asked.
@@ -135,6 +144,14 @@ pub enum Refusal {
     Changed(u32),
     /// The claim is not the asker's any more.
     LeaseLost,
+    /// Something about files that is not so, or not any more.
+    File(FileRefusal),
+}
+
+impl From<FileRefusal> for Refusal {
+    fn from(refusal: FileRefusal) -> Self {
+        Self::File(refusal)
+    }
 }
 
 /// An answer on its way.

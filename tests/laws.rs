@@ -10,6 +10,7 @@ use proptest::test_runner::RngSeed;
 mod choices;
 mod date;
 mod dedup;
+mod name;
 mod record;
 mod seal;
 mod swap;

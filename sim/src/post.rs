@@ -281,6 +281,9 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                     | message::WorkAction::Reset(_)
                     | message::WorkAction::ReadDay(_) => 0,
                 },
+                message::Command::Act { action: message::Action::File(about), .. } => {
+                    encoded_size(about)
+                }
                 message::Command::Act { action: message::Action::ReadAccount, .. }
                 | message::Command::Open
                 | message::Command::Close(_)
@@ -301,6 +304,7 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 message::Reply::Work(message::WorkReply::Day(_, items)) => {
                     (None, u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(64))
                 }
+                message::Reply::File(reply) => (None, encoded_size(reply)),
                 message::Reply::Opened(_)
                 | message::Reply::Closed
                 | message::Reply::Status(_)
@@ -321,6 +325,11 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
 
 fn length(blob: &engine::Bytes) -> u32 {
     u32::try_from(blob.len()).unwrap_or(u32::MAX)
+}
+
+fn encoded_size<T: serde::Serialize>(value: &T) -> u32 {
+    let size = postcard::experimental::serialized_size(value);
+    size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX)
 }
 
 fn text_size(value: &Value) -> u32 {

@@ -401,7 +401,8 @@ pub(crate) fn delivered(mail: &Mail) -> Fact {
             | message::Reply::Status(_)
             | message::Reply::Patched
             | message::Reply::Account(_)
-            | message::Reply::Work(_) => (None, Vec::new()),
+            | message::Reply::Work(_)
+            | message::Reply::File(_) => (None, Vec::new()),
         },
         Body::Call(_) | Body::Hint | Body::Request(_) => (None, Vec::new()),
     };

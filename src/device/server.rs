@@ -231,7 +231,8 @@ impl Device {
                 | Reply::Status(_)
                 | Reply::Patched
                 | Reply::Account(_)
-                | Reply::Work(_),
+                | Reply::Work(_)
+                | Reply::File(_),
             ) => {
                 self.server.call = Some(call);
                 self.try_server_later(now, crate::time::Span::ZERO);
@@ -266,7 +267,8 @@ impl Device {
             | Refusal::Misnumbered
             | Refusal::Internal
             | Refusal::Changed(_)
-            | Refusal::LeaseLost => {
+            | Refusal::LeaseLost
+            | Refusal::File(_) => {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::Internal));
             }

@@ -83,6 +83,6 @@ pub struct Found {
     pub item: Item,
     /// Which blob.
     pub name: BlobName,
-    /// What it holds. Empty within a worker, until the volume was asked.
+    /// What it holds.
     pub blob: Bytes,
 }

@@ -213,7 +213,8 @@ impl Line {
                 | Reply::Closed
                 | Reply::Status(_)
                 | Reply::Patched
-                | Reply::Account(_),
+                | Reply::Account(_)
+                | Reply::File(_),
             ) => {
                 self.end(acts);
                 Heard::Answer(Err(Refusal::Internal))

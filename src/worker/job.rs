@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Rules;
+use super::prepare::{Known, Stop};
 use crate::Bytes;
 use crate::date::DateKey;
 use crate::dedup::DedupKey;
@@ -17,26 +18,82 @@ use crate::log::{Doc, Draft, Key};
 use crate::message::{Fence, Found, Part, Refusal, WorkAction, WorkReply};
 use crate::point::Point;
 use crate::time::{Span, Time};
+use crate::volume;
 
-/// Does what an action asks of the pipeline.
+/// Does what an action asks of the pipeline. A blob is written before the commit that names it, so
+/// what is named is there; its name holds its hash, so that nobody overwrites.
 pub(super) fn act(
     draft: &mut Draft<'_>,
     action: &WorkAction,
+    known: &Known,
     rules: Rules,
-) -> Result<WorkReply, Refusal> {
+) -> Result<WorkReply, Stop> {
+    let written = |key: DedupKey, version: u32, blob: &Bytes| {
+        let hash = BlobHash::of(blob);
+        let name = BlobName { key, version, hash };
+        let create = volume::Request::Create(name.object(rules.space), blob.clone());
+        known.replies(vec![create]).map(|_| hash).map_err(Stop::Needs)
+    };
     match action {
         WorkAction::Save { key, expected, day, messages, blob } => {
-            save(draft, *key, *expected, (*day, *messages, BlobHash::of(blob)), rules)
+            check_version(draft, *key, *expected, rules)?;
+            let hash = written(*key, expected.saturating_add(1), blob)?;
+            Ok(save(draft, *key, *expected, (*day, *messages, hash), rules))
         }
-        WorkAction::Claim(day) => claim(draft, *day, rules),
+        WorkAction::Claim(day) => Ok(claim(draft, *day, rules)?),
         WorkAction::Finish { key, version, fence, outcome } => {
-            let outcome = outcome.as_ref().map(|blob| BlobHash::of(blob)).map_err(|why| *why);
-            finish(draft, (*key, *version), *fence, outcome, rules)
+            let held = held(draft, (*key, *version), *fence, rules)?;
+            let outcome = match outcome {
+                Ok(blob) => Ok(written(*key, *version, blob)?),
+                Err(why) => Err(*why),
+            };
+            Ok(finish(draft, *key, held, outcome, rules))
         }
-        WorkAction::Reset(key) => reset(draft, *key, rules),
-        WorkAction::Read(key, part) => Ok(read(draft, *key, *part, rules)),
+        WorkAction::Reset(key) => Ok(reset(draft, *key, rules)?),
+        WorkAction::Read(key, part) => match find(draft, *key, *part, rules) {
+            Some((item, name)) => {
+                let blob = fetch(name, known, rules)?;
+                Ok(WorkReply::Item(Some(Found { item, name, blob })))
+            }
+            None => Ok(WorkReply::Item(None)),
+        },
         WorkAction::ReadDay(day) => Ok(read_day(draft, *day, rules)),
     }
+}
+
+/// Reads a blob by its exact name.
+fn fetch(name: BlobName, known: &Known, rules: Rules) -> Result<Bytes, Stop> {
+    let asked = if rules.flaws.has(Flaw::BpPrefixRead) {
+        let list = volume::Request::List(name.version_prefix(rules.space));
+        match known.first() {
+            Some(volume::Reply::Listed(keys)) if !keys.is_empty() => {
+                vec![list, volume::Request::Get(keys[0].clone())]
+            }
+            Some(_) | None => vec![list],
+        }
+    } else {
+        vec![volume::Request::Get(name.object(rules.space))]
+    };
+    match known.replies(asked).map_err(Stop::Needs)?.last() {
+        Some(volume::Reply::Found(blob)) => Ok(blob.clone()),
+        // What was named and is gone, is gone: a volume that was set back.
+        Some(_) | None => Err(Stop::Refused(Refusal::Internal)),
+    }
+}
+
+/// Is this the version that there is?
+fn check_version(
+    draft: &mut Draft<'_>,
+    key: DedupKey,
+    expected: u32,
+    rules: Rules,
+) -> Result<(), Refusal> {
+    let current = item(draft, key, rules.flaws).map_or(0, |was| was.content.version);
+    if current == expected || rules.flaws.has(Flaw::BpSilentOverwrite) {
+        return Ok(());
+    }
+    draft.reach(Point::ItemChanged);
+    Err(Refusal::Changed(current))
 }
 
 /// Saves the next version: new work. What it takes the place of stays readable, with what came of
@@ -47,26 +104,21 @@ fn save(
     expected: u32,
     content: (DateKey, u32, BlobHash),
     rules: Rules,
-) -> Result<WorkReply, Refusal> {
-    let was = item(draft, key, rules.flaws);
-    let current = was.map_or(0, |was| was.content.version);
-    if current != expected && !rules.flaws.has(Flaw::BpSilentOverwrite) {
-        draft.reach(Point::ItemChanged);
-        return Err(Refusal::Changed(current));
-    }
-    if let Some(was) = was {
-        draft.put(Key::Work(Place::Was(key, current)), Some(Doc::Work(Stored::Item(was))));
+) -> WorkReply {
+    if let Some(was) = item(draft, key, rules.flaws) {
+        let place = Place::Was(key, was.content.version);
+        draft.put(Key::Work(place), Some(Doc::Work(Stored::Item(was))));
     }
     let (version, since) = (expected.saturating_add(1), draft.seq());
     let (day, messages, blob) = content;
     let content = Content { version, since, day, messages, blob };
     put(draft, key, Item { content, job: Job::NEW }, rules.flaws);
-    Ok(WorkReply::Saved(version))
+    WorkReply::Saved(version)
 }
 
-/// Shows a conversation, and names the blob that the worker is to fetch.
-fn read(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> WorkReply {
-    let named = item(draft, key, rules.flaws).and_then(|item| {
+/// A conversation, and the name of the blob that is meant.
+fn find(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> Option<(Item, BlobName)> {
+    item(draft, key, rules.flaws).and_then(|item| {
         let Content { version, blob, .. } = item.content;
         let (item, version, hash) = match (part, item.job) {
             (Part::Current, _) => (item, version, blob),
@@ -81,9 +133,7 @@ fn read(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> WorkReply
             }
         };
         Some((item, BlobName { key, version, hash }))
-    });
-    let blob = Bytes::from([]);
-    WorkReply::Item(named.map(|(item, name)| Found { item, name, blob }))
+    })
 }
 
 /// Grants the oldest work that nobody is at. Work whose processor's time is over goes back first;
@@ -150,26 +200,35 @@ fn has_tries(tries: u8, flaws: Flaws) -> bool {
     tries < MOST_TRIES || flaws.has(Flaw::BpRetry4) && tries == MOST_TRIES
 }
 
-/// Ends a claim, if it still is the one on this item: with its result, or as failed.
-fn finish(
+/// The item, if this claim still is the one on it.
+fn held(
     draft: &mut Draft<'_>,
     (key, version): (DedupKey, u32),
     fence: Fence,
-    outcome: Result<BlobHash, Why>,
     rules: Rules,
-) -> Result<WorkReply, Refusal> {
-    let flaws = rules.flaws;
+) -> Result<Item, Refusal> {
     let unfenced = [Flaw::BpNolock, Flaw::BpLockTtl, Flaw::Fb16, Flaw::Fb17];
-    let unfenced = unfenced.into_iter().any(|flaw| flaws.has(flaw));
+    let unfenced = unfenced.into_iter().any(|flaw| rules.flaws.has(flaw));
     let holds = |item: &Item| match item.job {
         Job::Processing { fence: held, .. } => held == fence && item.content.version == version,
         Job::Pending { .. } | Job::Success { .. } | Job::Failed { .. } => false,
     };
-    let held = item(draft, key, flaws).filter(|item| holds(item) || unfenced);
-    let Some(held) = held else {
+    let held = item(draft, key, rules.flaws).filter(|item| holds(item) || unfenced);
+    if held.is_none() {
         draft.reach(Point::LeaseLost);
-        return Err(Refusal::LeaseLost);
-    };
+    }
+    held.ok_or(Refusal::LeaseLost)
+}
+
+/// Ends a claim: with its result, or as failed.
+fn finish(
+    draft: &mut Draft<'_>,
+    key: DedupKey,
+    held: Item,
+    outcome: Result<BlobHash, Why>,
+    rules: Rules,
+) -> WorkReply {
+    let flaws = rules.flaws;
     let tries = held.job.tries();
     let job = match outcome {
         Ok(result) => Job::Success { tries, result },
@@ -184,7 +243,7 @@ fn finish(
         }
     };
     put(draft, key, Item { job, ..held }, flaws);
-    Ok(WorkReply::Finished)
+    WorkReply::Finished
 }
 
 /// Gives what has failed all its tries again: only the user may.
@@ -241,18 +300,24 @@ fn every_item() -> std::ops::RangeInclusive<Key> {
 }
 
 fn items(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
-    named(draft.range(every_item()).into_iter(), flaws)
+    let mut items = named(draft.range(every_item()), flaws);
+    items.sort_unstable_by_key(|(key, _)| *key);
+    items
 }
 
 /// The items before this commit.
 fn before(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
-    named(draft.before().range(every_item()), flaws)
+    named(draft.base().range(every_item()), flaws)
 }
 
-fn named<'d>(docs: impl Iterator<Item = (Key, &'d Doc)>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
-    docs.filter_map(|(key, doc)| match key {
+fn named<'d>(
+    docs: impl Iterator<Item = (&'d Key, &'d Doc)>,
+    flaws: Flaws,
+) -> Vec<(DedupKey, Item)> {
+    docs.filter_map(|(key, doc)| match *key {
         Key::Work(Place::Item(key)) => Some((key, of_doc(doc, flaws)?)),
-        Key::Session(_)
+        Key::File(_)
+        | Key::Session(_)
         | Key::Receipt(_)
         | Key::Account(_)
         | Key::Was(..)
@@ -271,7 +336,8 @@ fn of_doc(doc: &Doc, flaws: Flaws) -> Option<Item> {
             Some(Item { content: *content, job })
         }
         Doc::Work(Stored::Old(content)) => Some(Item { content: *content, job: Job::NEW }),
-        Doc::Session(_)
+        Doc::File(_)
+        | Doc::Session(_)
         | Doc::Receipt(_)
         | Doc::Field(..)
         | Doc::Version(_)

@@ -54,6 +54,26 @@ pub(super) enum Fate {
     Fails,
 }
 
+fn boot(n: usize, flaws: Flaws) -> Boot {
+    Boot {
+        entropy: [u8::try_from(n).expect("workers are few"); 32],
+        timing: Timing {
+            session: Span(1_000),
+            timeout: Span(100),
+            retry_base: Span(10),
+            retry_cap: Span(10),
+            queue: 100,
+            snapshot_every: 2,
+            upload: LEASE,
+            batch: 3,
+        },
+        flaws,
+    }
+}
+
+/// So long an upload is kept.
+pub(super) const LEASE: Span = Span(1_000);
+
 /// A server in somebody's hands.
 #[derive(Clone, Debug)]
 pub(super) struct Lab {
@@ -64,6 +84,8 @@ pub(super) struct Lab {
     pub(super) answers: Vec<(Ticket, Reply)>,
     pub(super) now: u64,
     tickets: u64,
+    lives: usize,
+    flaws: Flaws,
 }
 
 /// What can go on in more than one order.
@@ -111,25 +133,15 @@ pub(super) fn explore<S: Story>(
 
 impl Lab {
     pub(super) fn new(workers: usize, flaws: Flaws) -> Self {
-        let boot = |n: usize| Boot {
-            entropy: [u8::try_from(n).expect("workers are few"); 32],
-            timing: Timing {
-                session: Span(1_000),
-                timeout: Span(100),
-                retry_base: Span(10),
-                retry_cap: Span(10),
-                queue: 100,
-                snapshot_every: 2,
-            },
-            flaws,
-        };
         Self {
-            workers: (0..workers).map(|n| Worker::start(boot(n))).collect(),
+            workers: (0..workers).map(|n| Worker::start(boot(n, flaws))).collect(),
             asked: vec![VecDeque::new(); workers],
             volume: Volume::default(),
             answers: Vec::new(),
             now: 1,
             tickets: 0,
+            lives: 0,
+            flaws,
         }
     }
 
@@ -151,6 +163,18 @@ impl Lab {
         let ticket = Ticket(self.tickets);
         self.give(worker, Input::Asked(ticket, request));
         ticket
+    }
+
+    /// Time passes in which nobody does anything.
+    pub(super) fn wait(&mut self, span: Span) {
+        self.now += span.0;
+    }
+
+    /// A worker dies, and another one takes its place. What it had asked never arrives.
+    pub(super) fn crash(&mut self, worker: usize) {
+        self.asked[worker].clear();
+        self.lives += 1;
+        self.workers[worker] = Worker::start(boot(self.workers.len() + self.lives, self.flaws));
     }
 
     /// The oldest request of a worker to the volume is done with.

@@ -321,7 +321,7 @@ fn may_follow(old: Option<Item>, new: Item, reset: bool) -> bool {
 
 fn items(state: &State) -> BTreeMap<DedupKey, Item> {
     let everything = Key::Session(DeviceKey(0))..=last_key();
-    let of = |(key, doc): (Key, &Doc)| match (key, doc) {
+    let of = |(key, doc): (&Key, &Doc)| match (*key, doc) {
         (Key::Work(Place::Item(key)), Doc::Work(Stored::Item(item))) => Some((key, *item)),
         (Key::Work(Place::Item(key)), Doc::Work(Stored::Old(content))) => {
             Some((key, Item { content: *content, job: Job::NEW }))

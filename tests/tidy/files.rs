@@ -25,6 +25,7 @@ const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", 
 /// What the engine may depend on; CONTRIBUTING.md says what for.
 const ENGINE_DEPENDENCIES: &[&str] = &[
     "blake3",
+    "caseless",
     "chacha20poly1305",
     "diffy",
     "jiff",
@@ -33,6 +34,7 @@ const ENGINE_DEPENDENCIES: &[&str] = &[
     "rand_core",
     "serde",
     "smol_str",
+    "unicode-normalization",
     "xxhash-rust",
 ];
 

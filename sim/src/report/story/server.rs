@@ -46,13 +46,15 @@ impl Scene<'_> {
                     | Key::Session(_)
                     | Key::Was(..)
                     | Key::Receipt(_)
-                    | Key::Work(_),
+                    | Key::Work(_)
+                    | Key::File(_),
                     Some(
                         Doc::Session(_)
                         | Doc::Receipt(_)
                         | Doc::Field(..)
                         | Doc::Version(_)
-                        | Doc::Work(_),
+                        | Doc::Work(_)
+                        | Doc::File(_),
                     )
                     | None,
                 ) => {}
