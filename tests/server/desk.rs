@@ -33,7 +33,7 @@ pub(super) fn at(parent: NodeId, text: &str) -> Place {
 }
 
 pub(super) fn moved(node: u64, parent: NodeId) -> Move {
-    Move { node: NodeId(node), parent, name: None }
+    Move { node: NodeId(node), parent: Some(parent), name: None }
 }
 
 pub(super) fn folder(id: u64, text: &str) -> FileAction {
