@@ -9,7 +9,7 @@
 use super::{Rules, Ticket, Worker};
 use crate::id::UserId;
 use crate::log::Draft;
-use crate::message::{FileRefusal, Refusal, Request, Response};
+use crate::message::{Command, FileRefusal, Refusal, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Time};
 use crate::volume::{self, CallId, Reply};
@@ -24,6 +24,12 @@ pub(super) enum Task {
 }
 
 impl Task {
+    /// Does it start a session?
+    pub(super) fn opens(&self) -> bool {
+        let Self::Asked(_, request) = self else { return false };
+        matches!(request.command, Command::Open)
+    }
+
     /// Decides it, and says what to answer if somebody waits; or what the volume is to be asked.
     pub(super) fn decide(
         &self,

@@ -14,7 +14,7 @@ use super::{Output, Rules, Ticket, Worker, is_untidy};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
 use crate::log::{self, Draft, Entry, EntryId, Key, State};
-use crate::message::{Command, Response};
+use crate::message::Response;
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume::{self, CallId, Reply};
@@ -114,7 +114,7 @@ impl Space {
     /// Somebody else took the number: their entry comes first, and all is decided anew.
     fn lose_race(&mut self, round: Round, flaws: Flaws) {
         self.phase = Phase::Following(None);
-        let opens = |(task, _): &(Task, Known)| matches!(task, Task::Asked(_, request) if matches!(request.command, Command::Open));
+        let opens = |(task, _): &(Task, Known)| task.opens();
         if flaws.has(Flaw::I42Rmw)
             || flaws.has(Flaw::I42RetryStale)
             || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)
