@@ -31,14 +31,15 @@ pub struct Place {
     pub name: Name,
 }
 
-/// Puts a node somewhere else, or names it anew, or both.
+/// Puts a node somewhere else, or names it anew, or both. What is left out stays as it is then, so
+/// that a rename and a move by two devices at once both last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// What is moved.
     pub node: NodeId,
-    /// To which folder; its own, if it is only named anew.
-    pub parent: NodeId,
-    /// Its new name; none if it keeps its own.
+    /// To which folder.
+    pub parent: Option<NodeId>,
+    /// Its new name.
     pub name: Option<Name>,
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::{Rules, Ticket, Worker};
 use crate::id::UserId;
 use crate::log::{Draft, State};
-use crate::message::{FileRefusal, Refusal, Request, Response};
+use crate::message::{Command, FileRefusal, Refusal, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Time};
 use crate::volume::{self, CallId, Reply};
@@ -26,6 +26,18 @@ pub(super) enum Task {
 }
 
 impl Task {
+    /// Does it start a session?
+    pub(super) fn opens(&self) -> bool {
+        let Self::Asked(_, request) = self else { return false };
+        matches!(request.command, Command::Open)
+    }
+
+    /// Is it about work on a conversation?
+    pub(super) fn is_work(&self) -> bool {
+        let Self::Asked(_, request) = self else { return false };
+        request.command.is_work()
+    }
+
     /// Decides it, and says what to answer if somebody waits; or what the volume is to be asked.
     pub(super) fn decide(
         &self,

@@ -14,7 +14,7 @@ use super::{Output, Rules, Ticket, Worker, is_untidy};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
 use crate::log::{self, Draft, Entry, EntryId, Key, State};
-use crate::message::{Command, Response};
+use crate::message::Response;
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume::{self, CallId, Reply};
@@ -124,12 +124,8 @@ impl Space {
     /// Somebody else took the number: their entry comes first, and all is decided anew.
     fn lose_race(&mut self, round: Round, flaws: Flaws) {
         self.phase = Phase::Following(None);
-        let asks = |(task, _): &(Task, Known), is: fn(&Command) -> bool| match task {
-            Task::Asked(_, request) => is(&request.command),
-            Task::Own(_) => false,
-        };
-        let opens = |task: &(Task, Known)| asks(task, |it| matches!(it, Command::Open));
-        let works = |task: &(Task, Known)| asks(task, Command::is_work);
+        let opens = |(task, _): &(Task, Known)| task.opens();
+        let works = |(task, _): &(Task, Known)| task.is_work();
         if flaws.has(Flaw::I42RetryStale)
             || flaws.has(Flaw::BpNolock) && self.queue.iter().take(round.covers).any(works)
             || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)

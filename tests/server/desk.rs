@@ -6,10 +6,10 @@ use engine::Bytes;
 use engine::blob::{Address, Manifest, cut};
 use engine::flaw::Flaws;
 use engine::id::{Dot, NodeId, ReplicaId};
-use engine::log::{Doc, FileDoc, FileKey, Key, Node, NodeKind, State, pieces_of};
+use engine::log::{Doc, FileDoc, FileKey, Key, Node, NodeKind, State, Version, pieces_of};
 use engine::message::{
-    Action, Fence, FileAction, FileRefusal, FileReply, Intent, Move, Name, Place, Refusal, Reply,
-    Target,
+    Action, Client, Fence, FileAction, FileRefusal, FileReply, Intent, JobId, Move, Name, Place,
+    Refusal, Reply, Request, Target,
 };
 use engine::name::{NameKey, NameSecret};
 use engine::time::{Span, Time};
@@ -33,7 +33,7 @@ pub(super) fn at(parent: NodeId, text: &str) -> Place {
 }
 
 pub(super) fn moved(node: u64, parent: NodeId) -> Move {
-    Move { node: NodeId(node), parent, name: None }
+    Move { node: NodeId(node), parent: Some(parent), name: None }
 }
 
 pub(super) fn folder(id: u64, text: &str) -> FileAction {
@@ -80,7 +80,7 @@ impl Desk {
         Self { lab, askers: [0, 1].map(|who| (askers[who], fences[who], 0)) }
     }
 
-    pub(super) fn request(&mut self, who: usize, about: FileAction) -> engine::message::Request {
+    pub(super) fn request(&mut self, who: usize, about: FileAction) -> Request {
         let (asker, fence, n) = &mut self.askers[who];
         *n += 1;
         asker.acts(*fence, *n, Action::File(about))
@@ -167,22 +167,19 @@ pub(super) fn publish(bytes: &[u8]) -> FileAction {
 /// What the log has of files, in order.
 pub(super) fn files(state: &State) -> impl Iterator<Item = (FileKey, &FileDoc)> {
     let all = Key::File(FileKey::Node(NodeId(0)))..=Key::File(FileKey::Unfinished(LAST_JOB));
-    state.range(all).filter_map(|(key, doc)| match (key, doc) {
-        (Key::File(key), Doc::File(doc)) => Some((*key, doc)),
-        _ => None,
+    state.range(all).filter_map(|(key, doc)| {
+        let (Key::File(key), Doc::File(doc)) = (key, doc) else { return None };
+        Some((*key, doc))
     })
 }
 
-const LAST_JOB: engine::message::JobId = engine::message::JobId {
-    client: engine::message::Client { replica: ReplicaId(u64::MAX), life: u32::MAX },
-    n: u32::MAX,
-};
+const LAST_JOB: JobId =
+    JobId { client: Client { replica: ReplicaId(u64::MAX), life: u32::MAX }, n: u32::MAX };
 
 pub(super) fn node(state: &State, id: u64) -> Option<Node> {
-    match state.get(Key::File(FileKey::Node(NodeId(id)))) {
-        Some(Doc::File(FileDoc::Node(node))) => Some(node.clone()),
-        _ => None,
-    }
+    let there = state.get(Key::File(FileKey::Node(NodeId(id))));
+    let Some(Doc::File(FileDoc::Node(node))) = there else { return None };
+    Some(node.clone())
 }
 
 /// Is the tree a tree, with every name taken by the one node that bears it?
@@ -190,17 +187,16 @@ pub(super) fn is_sane(state: &State) -> bool {
     let mut named = BTreeSet::new();
     let mut bears = BTreeSet::new();
     for (key, doc) in files(state) {
-        match (key, doc) {
-            (FileKey::Named(parent, name), FileDoc::Holder(id)) => {
-                named.insert((parent, name, *id));
+        if let (FileKey::Named(parent, name), FileDoc::Holder(id)) = (key, doc) {
+            named.insert((parent, name, *id));
+        }
+        if let (FileKey::Node(id), FileDoc::Node(node)) = (key, doc)
+            && !node.deleted
+        {
+            bears.insert((node.place.parent, node.place.name.key, id));
+            if node.place.name.sealed.is_empty() || !reaches_root(state, id) {
+                return false;
             }
-            (FileKey::Node(id), FileDoc::Node(node)) if !node.deleted => {
-                bears.insert((node.place.parent, node.place.name.key, id));
-                if node.place.name.sealed.is_empty() || !reaches_root(state, id) {
-                    return false;
-                }
-            }
-            _ => {}
         }
     }
     named == bears
@@ -208,11 +204,11 @@ pub(super) fn is_sane(state: &State) -> bool {
 
 fn reaches_root(state: &State, mut id: NodeId) -> bool {
     for _ in 0..100 {
-        match node(state, id.0) {
-            _ if id == ROOT => return true,
-            Some(node) if !node.deleted => id = node.place.parent,
-            Some(_) | None => return false,
+        if id == ROOT {
+            return true;
         }
+        let Some(there) = node(state, id.0).filter(|node| !node.deleted) else { return false };
+        id = there.place.parent;
         if node(state, id.0).is_some_and(|above| above.kind != NodeKind::Folder) {
             return false;
         }
@@ -224,23 +220,22 @@ fn reaches_root(state: &State, mut id: NodeId) -> bool {
 pub(super) fn is_whole(lab: &Lab) -> bool {
     let mut lab = lab.clone();
     let state = lab.state();
-    files(&state).all(|(key, doc)| match (key, doc) {
-        (FileKey::Version(..), FileDoc::Version(version)) => {
-            match state.get(Key::File(FileKey::Blob(version.blob))) {
-                Some(Doc::File(FileDoc::Blob(stored, _))) => {
-                    let folder = pieces_of(ANNA, version.blob, stored.upload);
-                    let mut content = Vec::new();
-                    for piece in 0..stored.manifest.pieces.len() {
-                        let get = volume::Request::Get(format!("{folder}{piece}").into());
-                        let reply = lab.volume.handle(Time(0), &get, Span(0));
-                        let volume::Reply::Found(bytes) = reply else { return false };
-                        content.extend_from_slice(&bytes);
-                    }
-                    Address::of(&content) == version.blob
-                }
-                _ => false,
-            }
+    let whole = |lab: &mut Lab, version: &Version| {
+        let there = state.get(Key::File(FileKey::Blob(version.blob)));
+        let Some(Doc::File(FileDoc::Blob(stored, _))) = there else { return false };
+        let folder = pieces_of(ANNA, version.blob, stored.upload);
+        let mut content = Vec::new();
+        for piece in 0..stored.manifest.pieces.len() {
+            let get = volume::Request::Get(format!("{folder}{piece}").into());
+            let reply = lab.volume.handle(Time(0), &get, Span(0));
+            let volume::Reply::Found(bytes) = reply else { return false };
+            content.extend_from_slice(&bytes);
         }
-        _ => true,
-    })
+        Address::of(&content) == version.blob
+    };
+    let versions = files(&state).filter_map(|(_, doc)| {
+        let FileDoc::Version(version) = doc else { return None };
+        Some(version)
+    });
+    versions.into_iter().all(|version| whole(&mut lab, version))
 }

@@ -8,7 +8,7 @@ use engine::log::{EntryId, Node};
 use engine::message::{FeedCursor, FileAction, FileRefusal, FileReply, Move, Reply};
 use proptest::prelude::*;
 
-use super::desk::{Desk, ROOT, done, folder, name, node, refused};
+use super::desk::{Desk, done, folder, name, node, refused};
 use super::lab::Lab;
 
 /// Somebody who follows the feed.
@@ -55,7 +55,7 @@ proptest! {
                 }
                 1 => {
                     let renamed = name(&format!("g{id}"));
-                    let one = Move { node: NodeId(id), parent: ROOT, name: Some(renamed) };
+                    let one = Move { node: NodeId(id), parent: None, name: Some(renamed) };
                     desk.does(who, FileAction::Move(vec![one]));
                 }
                 2 => {
@@ -77,7 +77,7 @@ fn a_change_of_many_nodes_is_read_in_parts() {
     for id in 1..=3 {
         assert_eq!(desk.does(0, folder(id, &format!("f{id}"))), done());
     }
-    let into = |id| Move { node: NodeId(id), parent: NodeId(1), name: None };
+    let into = |id| Move { node: NodeId(id), parent: Some(NodeId(1)), name: None };
     desk.does(0, FileAction::Move(vec![into(2), into(3)]));
     let mut reader = Reader::default();
     assert!(reader.reads(&mut desk, 1, 2), "two of three");

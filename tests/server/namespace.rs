@@ -88,26 +88,31 @@ impl Model {
         }
     }
 
-    /// On a copy, which is kept if all of it can be done.
-    fn move_all(&mut self, moves: &[Move]) -> Result<(), FileRefusal> {
+    /// On a copy, which is kept if all of it can be done. Refused without a word if it says nothing.
+    fn move_all(&mut self, moves: &[Move]) -> Result<(), Option<FileRefusal>> {
         let mut next = self.clone();
+        if moves.iter().any(|one| one.parent.is_none() && one.name.is_none()) {
+            return Err(None);
+        }
         for one in moves {
-            next.live(one.node)?;
+            next.live(one.node).map_err(Some)?;
         }
         // What leaves is nowhere meanwhile.
-        let leaving: Vec<_> =
-            moves.iter().map(|one| (one, self.0[&one.node].0.name.clone())).collect();
+        let leaving: Vec<_> = moves.iter().map(|one| (one, self.0[&one.node].0.clone())).collect();
         for (one, _) in &leaving {
             let nowhere = at(NodeId(u64::MAX - one.node.0), "nowhere");
             next.0.insert(one.node, (nowhere, false));
         }
         for (one, old) in leaving {
-            let place = Place { parent: one.parent, name: one.name.clone().unwrap_or(old) };
-            next.may_be_at(one.node, &place)?;
+            let place = Place {
+                parent: one.parent.unwrap_or(old.parent),
+                name: one.name.clone().unwrap_or(old.name),
+            };
+            next.may_be_at(one.node, &place).map_err(Some)?;
             next.0.insert(one.node, (place, false));
         }
         if moves.iter().any(|one| next.is_inside(one.node, one.node)) {
-            return Err(FileRefusal::Cycle);
+            return Err(Some(FileRefusal::Cycle));
         }
         *self = next;
         Ok(())
@@ -115,17 +120,18 @@ impl Model {
 
     fn answers(&mut self, about: &FileAction) -> Reply {
         let (result, fine) = if let FileAction::CreateFolder(id, place) = about {
-            (self.create(*id, place), done())
+            (self.create(*id, place).map_err(Some), done())
         } else if let FileAction::Delete(id, _) = about {
-            (self.delete(*id), done())
+            (self.delete(*id).map_err(Some), done())
         } else if let FileAction::Undelete(id, _) = about {
-            (self.undelete(*id), done())
+            (self.undelete(*id).map_err(Some), done())
         } else if let FileAction::Move(moves) = about {
             (self.move_all(moves), Reply::File(FileReply::Moved))
         } else {
             panic!("not drawn: {about:?}")
         };
-        result.map_or_else(refused, |()| fine)
+        let invalid = Reply::Refused(Refusal::Invalid);
+        result.map_or_else(|refusal| refusal.map_or(invalid, refused), |()| fine)
     }
 }
 
@@ -133,7 +139,8 @@ fn any_action() -> impl Strategy<Value = FileAction> {
     let id = || (1u64..6).prop_map(NodeId);
     let parent = || (0u64..6).prop_map(NodeId);
     let text = || prop::sample::select(vec!["a", "A", "b", "c"]);
-    let one = (id(), parent(), prop::option::of(text())).prop_map(|(node, parent, text)| Move {
+    let parents = prop::option::weighted(0.7, parent());
+    let one = (id(), parents, prop::option::of(text())).prop_map(|(node, parent, text)| Move {
         node,
         parent,
         name: text.map(name),

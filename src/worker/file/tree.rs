@@ -93,11 +93,14 @@ pub(super) fn create_folder(
     Ok(FileReply::Done)
 }
 
-/// Is this a batch? Each node is moved once, and none without a name.
+/// Is this a batch? Each node is moved once, and none to nowhere or without a name.
 pub(super) fn is_batch(moves: &[Move]) -> Result<(), Refusal> {
     let distinct: BTreeSet<NodeId> = moves.iter().map(|it| it.node).collect();
-    let nameless = |it: &Move| it.name.as_ref().is_some_and(|name| name.sealed.is_empty());
-    if moves.is_empty() || distinct.len() < moves.len() || moves.iter().any(nameless) {
+    let void = |it: &Move| match &it.name {
+        Some(name) => name.sealed.is_empty(),
+        None => it.parent.is_none(),
+    };
+    if moves.is_empty() || distinct.len() < moves.len() || moves.iter().any(void) {
         return Err(Refusal::Invalid);
     }
     Ok(())
@@ -133,7 +136,7 @@ pub(super) fn relocate(
     }
     for one in moves {
         let mut node = live(draft, one.node)?.clone();
-        node.place.parent = one.parent;
+        node.place.parent = one.parent.unwrap_or(node.place.parent);
         if let Some(name) = &one.name {
             node.place.name = name.clone();
         }
