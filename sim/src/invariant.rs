@@ -89,18 +89,10 @@ invariants! {
     CopiesConverge = 4, "copies-converge", "Copies that took the same writes hold the same siblings; at the end all copies do.";
     CursorsAreSafe = 5, "cursors-are-safe", "A durable cursor passes a row only if the row is durably applied or sealed.";
     UnsentEditsSurvive = 6, "unsent-edits-survive", "An edit that no remote has yet leaves a device only for a write that had seen it.";
-    VersionsAreImmutable = 7, "versions-are-immutable", "A version of a file never changes, its number is never used again, and a restore brings back exactly its content.";
-    UploadsAreAtomic = 8, "uploads-are-atomic", "A name shows the whole of one upload or nothing, and one that failed leaves the name free.";
-    BatchesAreAtomic = 9, "batches-are-atomic", "A batch takes effect whole or not at all, unless the answer says that it is a job; a job ends with all of it.";
     EffectsHappenOnce = 10, "effects-happen-once", "What is asked of the server once takes effect once, however often it is sent.";
     ServerIsLinearizable = 11, "server-is-linearizable", "What the server answers is what its log says, in an order that agrees with real time.";
     SessionsAreExclusive = 12, "sessions-are-exclusive", "A session has one owner at a time, is nobody else's business, and ends.";
     FencesHold = 13, "fences-hold", "Nothing is committed under a lease that has been granted anew.";
-    StatusesAreLegal = 14, "statuses-are-legal", "Work goes from pending by processing to success or failure, in three tries at the most, and nothing else.";
-    SummariesMatch = 15, "summaries-match", "At every commit the summary of a day is what its items amount to.";
-    ReadsAreExact = 16, "reads-are-exact", "What is read by a name was written under exactly that name.";
-    DedupKeysAreStable = 17, "dedup-keys-are-stable", "A conversation has one key whichever way it comes, no other has it, and each of its messages is there once.";
-    DatesRoundTrip = 18, "dates-round-trip", "An item is of the day that it was written on, however that is written.";
     NoPlaintextLeaves = 19, "no-plaintext-leaves", "No byte of a value leaves a device unsealed.";
     RemotesAgree = 20, "remotes-agree", "At the end both remotes hold the join of all devices.";
     SystemSettles = 21, "system-settles", "After the faults end everything settles within the bound, and retries back off.";
@@ -109,7 +101,6 @@ invariants! {
     CrashesLoseNothing = 25, "crashes-lose-nothing", "After a restart all acknowledged commits are there, whole.";
     CachesAreCoherent = 26, "caches-are-coherent", "A read after an acknowledged write shows it, at whichever worker.";
     GrowthIsBounded = 27, "growth-is-bounded", "At rest nothing is queued, and syncing writes nothing.";
-    NamesAreSane = 28, "names-are-sane", "Folders form a tree, and names are unique in each, however they are spelt.";
     OutcomesAreHonest = 30, "outcomes-are-honest", "Refused has no effect, saved has one, and books agree with what remotes did.";
     UsersAreIsolated = 31, "users-are-isolated", "Nothing that one user wrote reaches another's device.";
     RefusalsHaveReasons = 32, "refusals-have-reasons", "What does not end well has a fault on its path, or is wrong by the rules.";
