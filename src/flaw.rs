@@ -3,6 +3,7 @@
 //! Each is the smallest honest mistake at the one decision point where a tired engineer would make
 //! it. Without the cargo feature `flaws` every switch is `false` at compile time.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::id::{Dot, FieldId};
@@ -157,6 +158,45 @@ flaws! {
     CvChangeDropBusy = "CV-CHANGE-DROP-BUSY", "CloudVault escalation",
         "When the server is busy, the changes of that round are cleared.",
         "a busy server";
+    BpNolock = "BP-NOLOCK", "blob-to-AI pipeline",
+        "Work is taken up, computed and written back without a lease.",
+        "two processors at one day";
+    BpLockTtl = "BP-LOCK-TTL", "blob-to-AI pipeline",
+        "A lease is shorter than the work, and a result is taken without asking for it.",
+        "work that is slower than the lease";
+    Bp409Done = "BP-409-DONE", "blob-to-AI pipeline",
+        "A processor that is told that others are at it takes the work for done.",
+        "two processors at one day";
+    BpFailedProcessed = "BP-FAILED-PROCESSED", "blob-to-AI pipeline",
+        "An item that failed is marked as processed.",
+        "a failing step";
+    BpStuckProcessing = "BP-STUCK-PROCESSING", "blob-to-AI pipeline",
+        "Nobody takes up what a crashed processor left.",
+        "a crash at work";
+    BpRetry4 = "BP-RETRY-4", "blob-to-AI pipeline",
+        "An item is tried while it was tried three times or less.",
+        "an item that always fails";
+    BpDedupSplit = "BP-DEDUP-SPLIT", "blob-to-AI pipeline",
+        "Uploads are known by their id, those of the daily ingest by title and id.",
+        "one conversation by both paths";
+    BpDateLocale = "BP-DATE-LOCALE", "blob-to-AI pipeline",
+        "A date with slashes has the day first on one path and the month first on the other.",
+        "a date with a day up to 12";
+    BpSummaryBefore = "BP-SUMMARY-BEFORE", "blob-to-AI pipeline",
+        "A day is summed up from the items as they were before the commit, and the one saved.",
+        "two saves of one day in one commit";
+    BpPrefixRead = "BP-PREFIX-READ", "blob-to-AI pipeline",
+        "A blob is read as the first whose name begins like it.",
+        "names that begin alike";
+    BpSilentOverwrite = "BP-SILENT-OVERWRITE", "blob-to-AI pipeline",
+        "A save does not compare the version that it was made from.",
+        "two saves of one conversation at once";
+    BpMergeDup = "BP-MERGE-DUP", "blob-to-AI pipeline",
+        "Messages of a copy are put after those that are there.",
+        "copies that overlap";
+    BpMigrateAsSuccess = "BP-MIGRATE-AS-SUCCESS", "blob-to-AI pipeline",
+        "An item without a state counts as processed.",
+        "items of the old format";
     I42Rmw = "I42-RMW", "Issue #42",
         "A worker reads the account, sets a field and writes the account back.",
         "two workers, different fields";
@@ -169,6 +209,33 @@ flaws! {
     I42TailRace = "I42-TAIL-RACE", "Issue #42",
         "A commit of unclear outcome whose number is taken counts as done.",
         "an answer of the volume lost while another worker commits";
+    VfNameBurn = "VF-NAME-BURN", "VaultFS incident",
+        "The name of a new file is taken before its content is there, and not given back.",
+        "an upload that fails or is given up";
+    VfBlobInplace = "VF-BLOB-INPLACE", "VaultFS incident",
+        "Content is written over that of the version before, piece by piece.",
+        "a read or a failure while a new version is uploaded";
+    VfTakeThenValidate = "VF-TAKE-THEN-VALIDATE", "VaultFS incident",
+        "Checking takes the content out of its buffer; what is left is stored, and found valid.",
+        "any upload";
+    VfPartialMove = "VF-PARTIAL-MOVE", "VaultFS incident",
+        "When an upload is tried again its name is taken for a line of the log and saved empty.",
+        "an upload that is renewed";
+    VfRestoreIndex = "VF-RESTORE-INDEX", "VaultFS incident",
+        "A version is restored by its position in a list that leaves some out.",
+        "a restore after another";
+    VfVersionRace = "VF-VERSION-RACE", "VaultFS incident",
+        "The number of a version is reckoned from what its writer knew.",
+        "two writers of one file";
+    VfNestedBorrow = "VF-NESTED-BORROW", "VaultFS incident",
+        "The list of versions is borrowed over a call that borrows it again.",
+        "a second version of a file";
+    VfBatchHalf = "VF-BATCH-HALF", "VaultFS incident",
+        "A batch is a loop of single moves that ends at the first error.",
+        "a batch with one item that cannot be moved";
+    VfCacheStale = "VF-CACHE-STALE", "VaultFS incident",
+        "A worker caches names, and a commit of another worker does not change them there.",
+        "a look-up after a move at another worker";
     ForgedId = "FORGED-ID", "field",
         "The user is taken from the body of the request.",
         "an intruder";
@@ -196,6 +263,12 @@ flaws! {
     Fb07 = "FB-07", "field",
         "The cursor leaves out the row's id.",
         "equal stamps across the edge of a page";
+    Fb08 = "FB-08", "field",
+        "Names are unique by their bytes.",
+        "names that differ in case only";
+    Fb10 = "FB-10", "field",
+        "Nobody looks whether a folder is moved into itself.",
+        "concurrent moves of folders into each other";
     Fb11 = "FB-11", "field",
         "A delete covers whatever is there when it arrives, seen or not.",
         "a delete concurrent with an edit";
@@ -205,9 +278,18 @@ flaws! {
     Fb13 = "FB-13", "field",
         "The cursor is committed before the rows of its page.",
         "a crash between the two";
+    Fb14 = "FB-14", "field",
+        "A version is published without a look whether all of its content is there.",
+        "a piece that was lost, or given up, before its version is published";
     Fb15 = "FB-15", "field",
         "A worker answers reads from what it happens to know.",
         "a read at another worker than the write before it";
+    Fb16 = "FB-16", "field",
+        "Who has a lease is decided by clocks: the holder's own tells it whether it still has.",
+        "clocks that differ";
+    Fb17 = "FB-17", "field",
+        "A result is taken from whoever once had the lease.",
+        "a pause longer than the lease";
     Fb18 = "FB-18", "field",
         "An acknowledgement marks whatever is there as sent.",
         "an edit during a save";
@@ -248,6 +330,16 @@ pub(crate) fn delete_wins(record: &mut Record) {
 /// FB-25: what another copy has seen counts as seen here, without its cells.
 pub(crate) fn inflate(record: &mut Record, other: &Record) {
     record.see(other);
+}
+
+/// VF-NESTED-BORROW: while the list is borrowed, what keeps it in order borrows it too.
+pub(crate) fn push_borrowed(heads: Vec<u32>, n: u32) -> Vec<u32> {
+    let list = RefCell::new(heads);
+    let mut versions = list.borrow_mut();
+    versions.push(n);
+    list.borrow_mut().sort_unstable();
+    drop(versions);
+    list.into_inner()
 }
 
 impl std::str::FromStr for Flaw {

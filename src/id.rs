@@ -98,6 +98,15 @@ impl Token {
     pub const NONE: Self = Self([0; 16]);
 }
 
+/// A file or a folder of one space, named by the device that made it and never again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeId(pub u64);
+
+impl NodeId {
+    /// The folder that every space has.
+    pub const ROOT: Self = Self(0);
+}
+
 /// One of the two remotes that a device replicates to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Remote {

@@ -4,17 +4,24 @@
 //! time comes back as another input. So a transition is atomic by construction, a crash can only
 //! fall between two outputs, and the same inputs always give the same outputs.
 //!
-//! Read in this order: [`record`] (the only merge), [`view`] (what a user sees of it), [`seal`]
-//! (what leaves the device), [`remote`] (whom it is left with), [`device`] (the machine); then, for
-//! the sync server, [`log`] (its only commit), [`message`] (what it is asked), [`worker`].
+//! Read in this order: [`record`] (the only merge), [`view`], [`seal`], [`remote`], [`device`]; of
+//! the sync server [`log`] (its only commit), [`message`] and [`worker`]; of files [`name`] and
+//! [`blob`]; of conversations [`dedup`], [`date`], [`job`], [`ingest`] and [`processor`].
 
+pub mod blob;
+pub mod date;
+pub mod dedup;
 pub mod device;
 pub mod entropy;
 pub mod flaw;
 pub mod id;
+pub mod ingest;
+pub mod job;
 pub mod log;
 pub mod message;
+pub mod name;
 pub mod point;
+pub mod processor;
 pub mod record;
 pub mod remote;
 pub mod schema;

@@ -6,12 +6,18 @@
 //!
 //! Sources: Delta Lake's storage protocol; SlateDB's manifest; S3 conditional writes.
 
+mod file;
+
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::file::{FileDoc, FileKey, Job, Node, NodeKind, Stored, Upload, Version};
 use crate::Bytes;
+use crate::blob::Address;
 use crate::id::{AccountField, ReplicaId, UserId};
+use crate::job;
 use crate::message::{Client, DeviceKey, Fence, Reply};
 use crate::point::Point;
 use crate::record::Payload;
@@ -55,6 +61,10 @@ pub enum Key {
     Account(AccountField),
     /// A field as it was, by version from 1.
     Was(AccountField, u32),
+    /// Of the work on conversations.
+    Work(job::Place),
+    /// Something about files.
+    File(FileKey),
 }
 
 /// What stands at a place.
@@ -68,6 +78,10 @@ pub enum Doc {
     Field(u32, Payload),
     /// At [`Key::Was`].
     Version(Payload),
+    /// At [`Key::Work`].
+    Work(job::Stored),
+    /// At [`Key::File`].
+    File(FileDoc),
 }
 
 /// A lease on the conversation of one device with the server.
@@ -112,6 +126,11 @@ impl State {
         self.docs.get(&key)
     }
 
+    /// What stands at these places, in order.
+    pub fn range(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Doc)> {
+        self.docs.range(keys)
+    }
+
     /// How much there is.
     pub fn len(&self) -> usize {
         self.docs.len()
@@ -144,18 +163,20 @@ pub(crate) struct Draft<'s> {
     state: &'s State,
     changed: BTreeMap<Key, Option<Doc>>,
     puts: Vec<(Key, Option<Doc>)>,
+    /// What stood at those places in `changed` before, the first last.
+    undo: Vec<(Key, Option<Option<Doc>>)>,
     ops: Vec<Op>,
     points: Vec<Point>,
 }
 
 impl<'s> Draft<'s> {
     pub(crate) fn new(state: &'s State) -> Self {
-        let (changed, puts) = (BTreeMap::new(), Vec::new());
-        Self { state, changed, puts, ops: Vec::new(), points: Vec::new() }
+        let (changed, puts, undo) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { state, changed, puts, undo, ops: Vec::new(), points: Vec::new() }
     }
 
-    /// What it is made on top of.
-    pub(crate) fn state(&self) -> &'s State {
+    /// What was there before this commit.
+    pub(crate) fn base(&self) -> &'s State {
         self.state
     }
 
@@ -176,22 +197,42 @@ impl<'s> Draft<'s> {
         }
     }
 
+    /// Has the request changed anything?
+    pub(crate) fn has_effect(&self) -> bool {
+        !self.puts.is_empty()
+    }
+
+    /// What stands at these places, in no order.
+    pub(crate) fn range(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Doc)> {
+        let untouched = self.state.range(keys.clone());
+        let untouched = untouched.filter(|(key, _)| !self.changed.contains_key(key));
+        let changed = self.changed.range(keys);
+        untouched.chain(changed.filter_map(|(key, doc)| Some((key, doc.as_ref()?))))
+    }
+
     pub(crate) fn put(&mut self, key: Key, doc: Option<Doc>) {
-        self.changed.insert(key, doc.clone());
+        self.undo.push((key, self.changed.insert(key, doc.clone())));
         self.puts.push((key, doc));
     }
 
     /// Ends the decision about one request.
     pub(crate) fn end_op(&mut self, receipt: Option<(Client, u32)>, reply: &Reply) {
+        self.undo.clear();
         if !self.puts.is_empty() {
             let puts = std::mem::take(&mut self.puts);
             self.ops.push(Op { receipt, puts, reply: reply.clone() });
         }
     }
 
-    /// The request is refused, and must have changed nothing.
+    /// The decision comes to nothing: what it has changed so far is as it was.
     pub(crate) fn abandon_op(&mut self) {
-        debug_assert!(self.puts.is_empty(), "a refusal has no effect");
+        self.puts.clear();
+        while let Some((key, was)) = self.undo.pop() {
+            match was {
+                Some(doc) => self.changed.insert(key, doc),
+                None => self.changed.remove(&key),
+            };
+        }
     }
 
     /// Notes a coverage point, which counts once the decision holds.
@@ -213,6 +254,12 @@ pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
 /// The object of the state after an entry.
 pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
     smol_str::format_smolstr!("snapshot/{}/{seq:012}", space.0)
+}
+
+/// What all pieces of a blob begin with. The number of its upload sets them apart from those of an
+/// earlier upload of the same bytes, which somebody may still be about to delete.
+pub fn pieces_of(space: UserId, blob: Address, upload: u64) -> volume::Key {
+    smol_str::format_smolstr!("blob/{}/{blob}/{upload}/", space.0)
 }
 
 /// What all snapshots of a space begin with.

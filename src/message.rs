@@ -3,8 +3,16 @@
 //! Any worker can answer any request. A request may arrive twice, and at two workers: what changes
 //! something is named by its client and number, and takes effect once.
 
+mod file;
+mod work;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::file::{
+    FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Name, Place, Shown,
+    Target,
+};
+pub use self::work::{Found, Part, WorkAction, WorkReply};
 use crate::id::{AccountField, ReplicaId, UserId};
 use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
@@ -37,6 +45,10 @@ pub enum Action {
     Patch(Vec<(AccountField, Payload)>),
     /// Shows the account with its history.
     ReadAccount,
+    /// Does something about conversations and the work on them.
+    Work(WorkAction),
+    /// Does something about files.
+    File(FileAction),
 }
 
 /// What a device asks.
@@ -57,6 +69,14 @@ pub enum Command {
         /// What is to be done.
         action: Action,
     },
+}
+
+impl Command {
+    /// Takes it up work, or ends it?
+    pub(crate) const fn is_work(&self) -> bool {
+        let Self::Act { action: Action::Work(action), .. } = self else { return false };
+        matches!(action, WorkAction::Claim(_) | WorkAction::Finish { .. })
+    }
 }
 
 /// A request on its way.
@@ -96,6 +116,10 @@ pub enum Reply {
     Account(Vec<(AccountField, Versions)>),
     /// It had no effect.
     Refused(Refusal),
+    /// To [`Action::Work`].
+    Work(WorkReply),
+    /// To [`Action::File`].
+    File(FileReply),
 }
 
 /// Why a worker did not do as asked.
@@ -116,6 +140,18 @@ pub enum Refusal {
     Invalid,
     /// Something went wrong inside.
     Internal,
+    /// Another version is the current one: this.
+    Changed(u32),
+    /// The claim is not the asker's any more.
+    LeaseLost,
+    /// Something about files that is not so, or not any more.
+    File(FileRefusal),
+}
+
+impl From<FileRefusal> for Refusal {
+    fn from(refusal: FileRefusal) -> Self {
+        Self::File(refusal)
+    }
 }
 
 /// An answer on its way.

@@ -113,4 +113,44 @@ points! {
     SessionLost = "session lost",
     /// A request took effect that had been answered before.
     ReceiptShown = "request answered from its receipt",
+    /// A save of a conversation met another version.
+    ItemChanged = "conversation changed meanwhile",
+    /// All work that was asked for was somebody else's.
+    WorkBusy = "work busy",
+    /// Work was taken up after its processor's time was over.
+    WorkReclaimed = "work reclaimed",
+    /// The last try of an item failed.
+    WorkFailed = "work failed for good",
+    /// A result came after its claim had gone.
+    LeaseLost = "lease lost",
+    /// A step took longer than its processor was willing to wait.
+    StepLate = "step given up",
+    /// An item of the old format was taken up.
+    OldItemMigrated = "old item migrated",
+    /// A task got from the volume what it needed to be decided.
+    TaskPrepared = "volume asked before a decision",
+    /// An upload was renewed.
+    UploadRenewed = "upload renewed",
+    /// A file or a version of it was published.
+    FilePublished = "version published",
+    /// An old version was restored.
+    VersionRestored = "version restored",
+    /// A file had several heads.
+    HeadsApart = "versions in conflict",
+    /// A version replaced several heads.
+    HeadsJoined = "versions resolved",
+    /// Several nodes were moved in one commit.
+    BatchMoved = "batch moved at once",
+    /// A folder was not moved into itself.
+    CycleRefused = "cycle of folders refused",
+    /// A batch was too long for one commit.
+    JobAccepted = "batch became a job",
+    /// A job came to its end.
+    JobFinished = "job finished",
+    /// An upload was given up.
+    UploadLapsed = "upload lapsed",
+    /// The objects of a lapsed upload were deleted.
+    BlobSwept = "lapsed upload swept",
+    /// A cursor of a feed was of another log.
+    FeedExpired = "cursor of another log refused",
 }

@@ -183,11 +183,21 @@ impl Keyring {
         record: &Encoded,
         nonce: [u8; NONCE_LEN],
     ) -> Option<Bytes> {
+        self.seal_bytes(&binding(vault, id), record.bytes(), nonce)
+    }
+
+    /// Seals bytes under the current key, bound to what they are; `None` without a key.
+    pub fn seal_bytes(
+        &self,
+        binding: &[u8],
+        plain: &[u8],
+        nonce: [u8; NONCE_LEN],
+    ) -> Option<Bytes> {
         let (name, key) = self.keys.last_key_value()?;
-        let aad = [&binding(vault, id)[..], &name.to_bytes()].concat();
+        let aad = [binding, &name.to_bytes()].concat();
         let sealed = XChaCha20Poly1305::new(&key.0.into())
-            .encrypt(&XNonce::from(nonce), Payload { msg: record.bytes(), aad: &aad })
-            .expect("a record is far below the cipher's limit of 256 GiB");
+            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad })
+            .expect("what is sealed is far below the cipher's limit of 256 GiB");
         Some([&name.to_bytes()[..], &nonce, &sealed].concat().into())
     }
 
@@ -199,12 +209,7 @@ impl Keyring {
         if let Some(record) = self.memo.as_ref().and_then(|memo| memo.find(blob, key, binding)) {
             return Ok(record);
         }
-        let rest = &blob[NAME_LEN..];
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Corrupt)?;
-        let aad = [&binding[..], &name.to_bytes()].concat();
-        let plain = XChaCha20Poly1305::new(&key.0.into())
-            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
-            .map_err(|_| OpenError::Corrupt)?;
+        let plain = self.open_bytes(&binding, blob)?;
         let record = match &self.memo {
             Some(memo) => memo.decode(plain),
             None => Encoded::from_bytes(&plain.into()),
@@ -214,5 +219,17 @@ impl Keyring {
             memo.keep(blob, key, binding, &record);
         }
         Ok(record)
+    }
+
+    /// Opens a blob that claims to be bound to this.
+    pub fn open_bytes(&self, binding: &[u8], blob: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let name = KeyName::of_blob(blob).ok_or(OpenError::Corrupt)?;
+        let key = self.keys.get(&name).ok_or(OpenError::NoKey(name))?;
+        let rest = &blob[NAME_LEN..];
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Corrupt)?;
+        let aad = [binding, &name.to_bytes()].concat();
+        XChaCha20Poly1305::new(&key.0.into())
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
+            .map_err(|_| OpenError::Corrupt)
     }
 }

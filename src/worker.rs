@@ -5,6 +5,9 @@
 //! it faster and can never make it wrong. A worker that was asleep finds its next number taken.
 
 mod account;
+mod file;
+mod job;
+mod prepare;
 mod session;
 mod space;
 
@@ -12,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use self::prepare::{Known, Stop, Task};
 use self::space::Space;
 use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};
@@ -48,6 +52,10 @@ pub struct Timing {
     pub queue: u16,
     /// A snapshot is written after so many commits at the least.
     pub snapshot_every: u32,
+    /// An upload is kept for this long after it was begun or renewed.
+    pub upload: Span,
+    /// So many nodes are moved in one commit at the most; more than that is a job.
+    pub batch: u16,
 }
 
 /// Names a request at the door of one life of a worker.
@@ -140,7 +148,7 @@ impl Worker {
             self.reach(Point::Overloaded);
             return self.refuse(ticket, &request, Refusal::Busy(after));
         }
-        space.enqueue(ticket, request, self.boot.flaws);
+        space.enqueue(Task::Asked(ticket, request), Known::default(), self.boot.flaws);
         self.proceed(now, id);
     }
 
@@ -158,31 +166,49 @@ impl Worker {
 /// What a decision may look at beside the state.
 #[derive(Clone, Copy, Debug)]
 struct Rules {
+    space: UserId,
     wall: Time,
     session: Span,
+    upload: Span,
+    batch: usize,
     flaws: Flaws,
 }
 
+impl Worker {
+    fn rules(&self, now: Now, space: UserId) -> Rules {
+        let Timing { session, upload, batch, .. } = self.boot.timing;
+        let flaws = self.boot.flaws;
+        Rules { space, wall: now.wall, session, upload, batch: usize::from(batch), flaws }
+    }
+}
+
 /// Decides one request on top of what was decided before it: the answer, and the commit that it
-/// tells of. Taken again on the newer state whenever another commit came first.
+/// tells of. Taken again on the newer state whenever another commit came first. What the volume
+/// must be asked first is returned as an error.
 ///
 /// `seen` is what was known when the request arrived; only flaws look at it.
 fn decide(
     draft: &mut Draft<'_>,
     request: &Request,
+    known: &Known,
     rules: Rules,
     seen: Option<&State>,
-) -> (Reply, u64) {
+) -> Result<(Reply, u64), Vec<volume::Request>> {
     let decided = match &request.command {
-        Command::Open => session::open(draft, request, rules),
+        Command::Open => session::open(draft, request, rules).map_err(Stop::Refused),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
-        Command::Status => session::status(draft, request, rules, seen),
+        Command::Status => session::status(draft, request, rules, seen).map_err(Stop::Refused),
         Command::Act { fence, n, action } => session::guard(draft, request, *fence, rules)
+            .map_err(Stop::Refused)
             .and_then(|()| match action {
                 Action::Patch(fields) => session::once(draft, request, *n, action, |draft| {
-                    account::patch(draft, fields, rules.flaws, seen)
+                    account::patch(draft, fields, rules.flaws, seen).map_err(Stop::Refused)
                 }),
                 Action::ReadAccount => Ok((account::read(draft), draft.seen())),
+                Action::Work(about) => session::once(draft, request, *n, action, |draft| {
+                    job::act(draft, about, known, rules).map(Reply::Work)
+                }),
+                Action::File(about) => file::act(draft, request, *n, about, known, rules),
             }),
     };
     match decided {
@@ -192,11 +218,20 @@ fn decide(
                 Command::Open | Command::Close(_) | Command::Status => None,
             };
             draft.end_op(receipt, &reply);
-            (reply, seq)
+            Ok((reply, seq))
         }
-        Err(refusal) => {
+        Err(Stop::Refused(refusal)) => {
             draft.abandon_op();
-            (Reply::Refused(refusal), draft.seen())
+            Ok((Reply::Refused(refusal), draft.seen()))
+        }
+        Err(Stop::Needs(requests)) => {
+            draft.abandon_op();
+            Err(requests)
         }
     }
+}
+
+/// Is there something to do in a space that nobody asks for?
+fn is_untidy(state: &State, wall: Time) -> bool {
+    file::is_untidy(state, wall)
 }

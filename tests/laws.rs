@@ -1,13 +1,16 @@
 //! The laws of the pure parts: exhaustively where cases are few, by random draws beyond.
 //!
 //! What is compared with what: `record` against a model that knows only sets of operations, `view`
-//! against the promises of each strategy, `seal` with what a thief could try. Only `swap` runs
-//! simulations: it is a law of pairs of runs.
+//! against the promises of each strategy, `date` with plain arithmetic, `dedup` with sets of numbers,
+//! `seal` with what a thief could try. Only `swap` runs simulations: it is a law of pairs of runs.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;
 
 mod choices;
+mod date;
+mod dedup;
+mod name;
 mod record;
 mod seal;
 mod swap;

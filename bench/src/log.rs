@@ -81,6 +81,8 @@ pub(crate) fn measure() -> Costs {
         retry_cap: Span(1),
         queue: 1,
         snapshot_every: 64,
+        upload: Span::from_secs(60),
+        batch: 50,
     };
     let boot = Boot { entropy: [0; 32], timing, flaws: Flaws::NONE };
     let mut server = Server { worker: Worker::start(boot), volume: Volume::default() };

@@ -271,6 +271,19 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 message::Command::Act { action: message::Action::Patch(fields), .. } => {
                     size(&mut fields.iter().map(|(_, payload)| &payload.value))
                 }
+                message::Command::Act { action: message::Action::Work(action), .. } => match action
+                {
+                    message::WorkAction::Save { blob, .. }
+                    | message::WorkAction::Finish { outcome: Ok(blob), .. } => length(blob),
+                    message::WorkAction::Finish { outcome: Err(_), .. }
+                    | message::WorkAction::Read(..)
+                    | message::WorkAction::Claim(_)
+                    | message::WorkAction::Reset(_)
+                    | message::WorkAction::ReadDay(_) => 0,
+                },
+                message::Command::Act { action: message::Action::File(about), .. } => {
+                    encoded_size(about)
+                }
                 message::Command::Act { action: message::Action::ReadAccount, .. }
                 | message::Command::Open
                 | message::Command::Close(_)
@@ -285,15 +298,38 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                     let versions = fields.iter().flat_map(|(_, versions)| versions);
                     (None, size(&mut versions.map(|payload| &payload.value)))
                 }
+                message::Reply::Work(message::WorkReply::Item(Some(found))) => {
+                    (None, length(&found.blob))
+                }
+                message::Reply::Work(message::WorkReply::Day(_, items)) => {
+                    (None, u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(64))
+                }
+                message::Reply::File(reply) => (None, encoded_size(reply)),
                 message::Reply::Opened(_)
                 | message::Reply::Closed
                 | message::Reply::Status(_)
-                | message::Reply::Patched => (None, 0),
+                | message::Reply::Patched
+                | message::Reply::Work(
+                    message::WorkReply::Saved(_)
+                    | message::WorkReply::Item(None)
+                    | message::WorkReply::Claimed(_)
+                    | message::WorkReply::Finished
+                    | message::WorkReply::WasReset,
+                ) => (None, 0),
             };
             (Some(Said::Answers { seq: response.seq, refused }), more)
         }
         Body::Call(_) | Body::Return(_) | Body::Hint => (None, 0),
     }
+}
+
+fn length(blob: &engine::Bytes) -> u32 {
+    u32::try_from(blob.len()).unwrap_or(u32::MAX)
+}
+
+fn encoded_size<T: serde::Serialize>(value: &T) -> u32 {
+    let size = postcard::experimental::serialized_size(value);
+    size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX)
 }
 
 fn text_size(value: &Value) -> u32 {

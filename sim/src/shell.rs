@@ -400,7 +400,9 @@ pub(crate) fn delivered(mail: &Mail) -> Fact {
             | message::Reply::Closed
             | message::Reply::Status(_)
             | message::Reply::Patched
-            | message::Reply::Account(_) => (None, Vec::new()),
+            | message::Reply::Account(_)
+            | message::Reply::Work(_)
+            | message::Reply::File(_) => (None, Vec::new()),
         },
         Body::Call(_) | Body::Hint | Body::Request(_) => (None, Vec::new()),
     };

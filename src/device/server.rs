@@ -230,7 +230,9 @@ impl Device {
                 | Reply::Closed
                 | Reply::Status(_)
                 | Reply::Patched
-                | Reply::Account(_),
+                | Reply::Account(_)
+                | Reply::Work(_)
+                | Reply::File(_),
             ) => {
                 self.server.call = Some(call);
                 self.try_server_later(now, crate::time::Span::ZERO);
@@ -261,7 +263,12 @@ impl Device {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::WrongField));
             }
-            Refusal::Forbidden | Refusal::Misnumbered | Refusal::Internal => {
+            Refusal::Forbidden
+            | Refusal::Misnumbered
+            | Refusal::Internal
+            | Refusal::Changed(_)
+            | Refusal::LeaseLost
+            | Refusal::File(_) => {
                 self.server.call = None;
                 self.end_act(Answer::Refused(Reason::Internal));
             }

@@ -23,7 +23,7 @@ pub(super) fn patch(
     if let Some(seen) = seen.filter(|_| flaws.has(Flaw::I42Rmw)) {
         rewrite_all(draft, |key| seen.get(key).cloned());
     } else if flaws.has(Flaw::I42RetryStale) || flaws.has(Flaw::I42WorkerCache) {
-        let state = draft.state();
+        let state = draft.base();
         rewrite_all(draft, |key| state.get(key).cloned());
     }
     for (field, payload) in fields {
@@ -32,7 +32,10 @@ pub(super) fn patch(
                 draft.put(Key::Was(*field, n), Some(Doc::Version(was)));
                 n.saturating_add(1)
             }
-            Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Version(_)) | None => 1,
+            Some(
+                Doc::Session(_) | Doc::Receipt(_) | Doc::Version(_) | Doc::Work(_) | Doc::File(_),
+            )
+            | None => 1,
         };
         draft.put(Key::Account(*field), Some(Doc::Field(version, payload.clone())));
     }
@@ -60,7 +63,8 @@ fn versions(draft: &Draft<'_>, field: AccountField) -> Versions {
     let Some(Doc::Field(n, current)) = draft.get(Key::Account(field)) else { return Vec::new() };
     let was = (1..*n).filter_map(|n| match draft.get(Key::Was(field, n)) {
         Some(Doc::Version(payload)) => Some(payload),
-        Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..)) | None => None,
+        Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Work(_) | Doc::File(_))
+        | None => None,
     });
     was.chain([current]).cloned().collect()
 }

@@ -5,6 +5,7 @@
 //! every action names and every decision compares.
 
 use super::Rules;
+use super::prepare::Stop;
 use crate::flaw::Flaw;
 use crate::log::{Doc, Draft, Key, Receipt, Session, State, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
@@ -101,8 +102,8 @@ pub(super) fn once(
     request: &Request,
     n: u32,
     action: &Action,
-    act: impl FnOnce(&mut Draft<'_>) -> Result<Reply, Refusal>,
-) -> Result<(Reply, u64), Refusal> {
+    act: impl FnOnce(&mut Draft<'_>) -> Result<Reply, Stop>,
+) -> Result<(Reply, u64), Stop> {
     let Client { replica, life } = request.client;
     let asked = fingerprint(action);
     if let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(replica)) {
@@ -112,10 +113,14 @@ pub(super) fn once(
             return Ok(shown);
         }
         if (receipt.life, receipt.n) >= (life, n) {
-            return Err(Refusal::Misnumbered);
+            return Err(Stop::Refused(Refusal::Misnumbered));
         }
     }
     let reply = act(draft)?;
+    // What changed nothing may be asked again.
+    if !draft.has_effect() {
+        return Ok((reply, draft.seen()));
+    }
     let seq = draft.seq();
     let receipt = Receipt { life, n, asked, seq, reply: reply.clone() };
     draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
@@ -126,14 +131,16 @@ pub(super) fn once(
 fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
     match state.get(Key::Session(device)) {
         Some(Doc::Session(session)) => Some(session.fence),
-        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
+        | None => None,
     }
 }
 
 fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
     match draft.get(Key::Session(key)) {
         Some(Doc::Session(session)) => Some(*session),
-        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
+        | None => None,
     }
 }
 

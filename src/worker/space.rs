@@ -6,13 +6,15 @@
 //! nobody was faster, and it is all decided anew if somebody was. An unclear creation is looked up
 //! by its number: the entry's name tells whose it is.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Output, Rules, Ticket, Worker, decide};
+use super::file::Chore;
+use super::prepare::{Known, Preparation, Task};
+use super::{Output, Rules, Ticket, Worker, is_untidy};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
 use crate::log::{self, Draft, Entry, EntryId, Key, State};
-use crate::message::{Command, Request, Response};
+use crate::message::Response;
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume::{self, CallId, Reply};
@@ -21,7 +23,9 @@ use crate::volume::{self, CallId, Reply};
 #[derive(Clone, Debug)]
 pub(super) struct Space {
     state: State,
-    queue: VecDeque<(Ticket, Request)>,
+    queue: VecDeque<(Task, Known)>,
+    /// Tasks that need to know more of the volume.
+    pub(super) preparing: Vec<Preparation>,
     phase: Phase,
     /// What the volume was asked, and when that is given up.
     call: Option<(CallId, Time)>,
@@ -62,7 +66,7 @@ enum Phase {
 /// A decision about all that waited.
 #[derive(Clone, Debug)]
 struct Round {
-    /// How many requests.
+    /// How many tasks.
     covers: usize,
     answers: Vec<(Ticket, Response)>,
     points: Vec<Point>,
@@ -74,6 +78,7 @@ impl Space {
         Self {
             state: State::default(),
             queue: VecDeque::new(),
+            preparing: Vec::new(),
             phase: Phase::Cold,
             call: None,
             rests_until: None,
@@ -85,26 +90,44 @@ impl Space {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.preparing.len()
     }
 
-    pub(super) fn enqueue(&mut self, ticket: Ticket, request: Request, flaws: Flaws) {
-        if flaws.has(Flaw::CvStateTorn) || flaws.has(Flaw::I42Rmw) {
-            self.seen.insert(ticket, self.state.clone());
+    pub(super) fn enqueue(&mut self, task: Task, known: Known, flaws: Flaws) {
+        if let Task::Asked(ticket, _) = &task
+            && (flaws.has(Flaw::CvStateTorn) || flaws.has(Flaw::I42Rmw))
+        {
+            self.seen.entry(*ticket).or_insert_with(|| self.state.clone());
         }
-        self.queue.push_back((ticket, request));
+        self.queue.push_back((task, known));
     }
 
     pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
         let gives_up = self.call.map(|(_, at)| (at, "volume timeout"));
-        gives_up.or(self.rests_until.map(|at| (at, "volume retry")))
+        let own = gives_up.or(self.rests_until.map(|at| (at, "volume retry")));
+        self.preparing.iter().filter_map(Preparation::wakeup).chain(own).min()
+    }
+
+    /// Takes up what has to be done and nobody does here.
+    fn take_up_chores(&mut self, rules: Rules) {
+        let under_way = |chore: &Chore| {
+            let is = |task: &Task| matches!(task, Task::Own(own) if own == chore);
+            self.preparing.iter().any(|it| is(&it.task)) || self.queue.iter().any(|it| is(&it.0))
+        };
+        let chores: Vec<Chore> =
+            super::file::chores(&self.state, rules).filter(|chore| !under_way(chore)).collect();
+        chores
+            .into_iter()
+            .for_each(|chore| self.queue.push_back((Task::Own(chore), Known::default())));
     }
 
     /// Somebody else took the number: their entry comes first, and all is decided anew.
     fn lose_race(&mut self, round: Round, flaws: Flaws) {
         self.phase = Phase::Following(None);
-        let opens = |(_, request): &(Ticket, Request)| matches!(request.command, Command::Open);
+        let opens = |(task, _): &(Task, Known)| task.opens();
+        let works = |(task, _): &(Task, Known)| task.is_work();
         if flaws.has(Flaw::I42RetryStale)
+            || flaws.has(Flaw::BpNolock) && self.queue.iter().take(round.covers).any(works)
             || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)
         {
             self.stale = Some(round);
@@ -120,11 +143,19 @@ impl Space {
             return round;
         }
         let mut draft = Draft::new(&self.state);
-        let answers = self.queue.iter().map(|(ticket, request)| {
-            let (reply, seq) = decide(&mut draft, request, rules, self.seen.get(ticket));
-            (*ticket, Response { id: request.id, attempt: request.attempt, seq, reply })
-        });
-        let answers: Vec<_> = answers.collect();
+        let mut answers = Vec::new();
+        let mut covered = VecDeque::new();
+        for (task, known) in std::mem::take(&mut self.queue) {
+            match task.decide(&mut draft, &known, rules, &self.seen) {
+                Ok(answer) => {
+                    answers.extend(answer);
+                    covered.push_back((task, known));
+                }
+                Err(needs) => self.preparing.push(Preparation::new(task, needs)),
+            }
+        }
+        self.queue = covered;
+        super::file::tidy(&mut draft, rules);
         let seq = draft.seq();
         let (ops, points) = draft.end();
         let entry = (!ops.is_empty()).then_some(Entry { seq, id: name, ops });
@@ -135,21 +166,36 @@ impl Space {
 impl Worker {
     /// Asks the volume for what a space needs next, if it is asked for anything.
     pub(super) fn proceed(&mut self, now: Now, id: UserId) {
-        let rules =
-            Rules { wall: now.wall, session: self.boot.timing.session, flaws: self.boot.flaws };
+        let rules = self.rules(now, id);
         let Some(space) = self.spaces.get_mut(&id) else { return };
         if space.call.is_some() || space.rests_until.is_some() {
             return;
         }
-        if matches!(space.phase, Phase::Ready) && !space.queue.is_empty() {
+        if matches!(space.phase, Phase::Ready) {
+            space.take_up_chores(rules);
+            if space.queue.is_empty() && !is_untidy(&space.state, now.wall) {
+                return;
+            }
             let round = space.decide(rules, EntryId(self.entropy.next_u64()));
+            let idle = round.covers == 0 && round.entry.is_none();
             space.phase = match round.entry {
                 Some(_) => Phase::Committing(round),
+                None if idle => Phase::Ready,
                 None if rules.flaws.has(Flaw::Fb15) || rules.flaws.has(Flaw::I42WorkerCache) => {
                     return self.conclude(now, id, round);
                 }
                 None => Phase::Proving(round),
             };
+            self.prepare(now, id);
+        }
+        self.ask_for_phase(now, id);
+    }
+
+    /// Asks the volume what the phase of a space is about.
+    fn ask_for_phase(&mut self, now: Now, id: UserId) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        if space.call.is_some() || space.rests_until.is_some() {
+            return;
         }
         let request = match &mut space.phase {
             Phase::Ready => return,
@@ -175,7 +221,7 @@ impl Worker {
         }
     }
 
-    fn ask(&mut self, space: UserId, request: volume::Request) -> CallId {
+    pub(super) fn ask(&mut self, space: UserId, request: volume::Request) -> CallId {
         let id = CallId(self.next_call);
         self.next_call += 1;
         self.calls.insert(id, space);
@@ -197,6 +243,7 @@ impl Worker {
                 space.rests_until = None;
                 self.proceed(now, id);
             }
+            self.wake_preparations(now, id);
         }
     }
 
@@ -206,6 +253,8 @@ impl Worker {
         // The answer about a snapshot that was written is of no interest.
         if current.is_some_and(|(call, _)| call == answer.id) {
             self.take_reply(now, id, answer.reply);
+        } else {
+            self.take_knowledge(now, id, answer.id, answer.reply);
         }
     }
 
@@ -288,9 +337,14 @@ impl Worker {
             }
         }
         if let Some(space) = self.spaces.get_mut(&id) {
+            let names = if flaws.has(Flaw::VfCacheStale) {
+                super::file::names(&space.state)
+            } else {
+                BTreeSet::new()
+            };
             let cached = |key: &Key| {
                 let account = matches!(key, Key::Account(_) | Key::Was(..));
-                account && flaws.has(Flaw::I42WorkerCache)
+                account && flaws.has(Flaw::I42WorkerCache) || names.contains(key)
             };
             space.state.apply(&entry, cached);
         }
@@ -346,14 +400,22 @@ impl Worker {
         self.reach(Point::SnapshotWritten);
     }
 
-    /// The volume failed: it is asked again after a while, longer with each failure.
+    /// The volume failed: it is asked again after a while.
     fn rest(&mut self, now: Now, id: UserId) {
-        let timing = self.boot.timing;
         let Some(space) = self.spaces.get_mut(&id) else { return };
-        let factor = 1u64.checked_shl(space.failures).unwrap_or(u64::MAX);
+        let failures = space.failures;
+        space.failures = failures.saturating_add(1);
+        let until = now.mono + self.backoff(failures);
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.rests_until = Some(until);
+        }
+    }
+
+    /// How long to wait after so many failures in a row.
+    pub(super) fn backoff(&mut self, failures: u32) -> Span {
+        let timing = self.boot.timing;
+        let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
         let full = Span(timing.retry_base.0.saturating_mul(factor).min(timing.retry_cap.0));
-        space.failures = space.failures.saturating_add(1);
-        let wait = self.entropy.span(Span(full.0.div_ceil(2)), full);
-        space.rests_until = Some(now.mono + wait);
+        self.entropy.span(Span(full.0.div_ceil(2)), full)
     }
 }

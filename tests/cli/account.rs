@@ -39,6 +39,8 @@ pub(super) fn plan() -> Plan {
             retry_cap: Span(500),
             queue: 8,
             snapshot_every: 20,
+            upload: Span::from_secs(60),
+            batch: 50,
         },
         volume: VolumePlan {
             delay: SpanRange { low: Span(5), high: Span(5) },

@@ -7,33 +7,11 @@ use engine::log::{Doc, Key};
 use engine::message::{Action, Command, Refusal, Reply};
 use engine::record::{Payload, Value};
 
-use super::lab::{Asker, Fate, Lab};
+use super::lab::{Asker, Lab, explore};
 
 fn patch(field: AccountField, label: u8) -> Action {
     let value = Value::Text(format!("{label}"));
     Action::Patch(vec![(field, Payload { token: Token([label; 16]), value })])
-}
-
-/// Every order of events from here on, with so many mishaps at the most; returns how many there
-/// are, and how many of those end well.
-fn explore(lab: &Lab, mishaps: u32, ends_well: &mut impl FnMut(&Lab) -> bool) -> (u64, u64) {
-    let busy: Vec<usize> =
-        (0..lab.workers.len()).filter(|worker| !lab.asked[*worker].is_empty()).collect();
-    if busy.is_empty() {
-        return (1, u64::from(ends_well(lab)));
-    }
-    let (mut all, mut well) = (0, 0);
-    for worker in busy {
-        for fate in [Fate::Works, Fate::AnswerLost, Fate::Fails] {
-            let Some(left) = mishaps.checked_sub(u32::from(fate != Fate::Works)) else { continue };
-            let mut next = lab.clone();
-            next.settle(worker, fate);
-            let (more, better) = explore(&next, left, ends_well);
-            all += more;
-            well += better;
-        }
-    }
-    (all, well)
 }
 
 /// Two devices with their sessions, each about to set a field at another worker.

@@ -54,6 +54,26 @@ pub(super) enum Fate {
     Fails,
 }
 
+fn boot(n: usize, flaws: Flaws) -> Boot {
+    Boot {
+        entropy: [u8::try_from(n).expect("workers are few"); 32],
+        timing: Timing {
+            session: Span(1_000),
+            timeout: Span(100),
+            retry_base: Span(10),
+            retry_cap: Span(10),
+            queue: 100,
+            snapshot_every: 2,
+            upload: LEASE,
+            batch: 3,
+        },
+        flaws,
+    }
+}
+
+/// So long an upload is kept.
+pub(super) const LEASE: Span = Span(1_000);
+
 /// A server in somebody's hands.
 #[derive(Clone, Debug)]
 pub(super) struct Lab {
@@ -62,31 +82,66 @@ pub(super) struct Lab {
     pub(super) asked: Vec<VecDeque<volume::Call>>,
     pub(super) volume: Volume,
     pub(super) answers: Vec<(Ticket, Reply)>,
-    now: u64,
+    pub(super) now: u64,
     tickets: u64,
+    lives: usize,
+    flaws: Flaws,
+}
+
+/// What can go on in more than one order.
+pub(super) trait Story: Clone {
+    /// The workers that have asked something of the volume.
+    fn busy(&self) -> Vec<usize>;
+    /// The oldest such request of this worker is done with, and all that follows without a choice.
+    fn go_on(&mut self, worker: usize, fate: Fate);
+}
+
+impl Story for Lab {
+    fn busy(&self) -> Vec<usize> {
+        (0..self.workers.len()).filter(|worker| !self.asked[*worker].is_empty()).collect()
+    }
+
+    fn go_on(&mut self, worker: usize, fate: Fate) {
+        self.settle(worker, fate);
+    }
+}
+
+/// Every order of events from here on, with so many mishaps at the most; returns how many there
+/// are, and how many of those end well.
+pub(super) fn explore<S: Story>(
+    story: &S,
+    mishaps: u32,
+    ends_well: &mut impl FnMut(&S) -> bool,
+) -> (u64, u64) {
+    let busy = story.busy();
+    if busy.is_empty() {
+        return (1, u64::from(ends_well(story)));
+    }
+    let (mut all, mut well) = (0, 0);
+    for worker in busy {
+        for fate in [Fate::Works, Fate::AnswerLost, Fate::Fails] {
+            let Some(left) = mishaps.checked_sub(u32::from(fate != Fate::Works)) else { continue };
+            let mut next = story.clone();
+            next.go_on(worker, fate);
+            let (more, better) = explore(&next, left, ends_well);
+            all += more;
+            well += better;
+        }
+    }
+    (all, well)
 }
 
 impl Lab {
     pub(super) fn new(workers: usize, flaws: Flaws) -> Self {
-        let boot = |n: usize| Boot {
-            entropy: [u8::try_from(n).expect("workers are few"); 32],
-            timing: Timing {
-                session: Span(1_000),
-                timeout: Span(100),
-                retry_base: Span(10),
-                retry_cap: Span(10),
-                queue: 100,
-                snapshot_every: 2,
-            },
-            flaws,
-        };
         Self {
-            workers: (0..workers).map(|n| Worker::start(boot(n))).collect(),
+            workers: (0..workers).map(|n| Worker::start(boot(n, flaws))).collect(),
             asked: vec![VecDeque::new(); workers],
             volume: Volume::default(),
             answers: Vec::new(),
             now: 1,
             tickets: 0,
+            lives: 0,
+            flaws,
         }
     }
 
@@ -108,6 +163,18 @@ impl Lab {
         let ticket = Ticket(self.tickets);
         self.give(worker, Input::Asked(ticket, request));
         ticket
+    }
+
+    /// Time passes in which nobody does anything.
+    pub(super) fn wait(&mut self, span: Span) {
+        self.now += span.0;
+    }
+
+    /// A worker dies, and another one takes its place. What it had asked never arrives.
+    pub(super) fn crash(&mut self, worker: usize) {
+        self.asked[worker].clear();
+        self.lives += 1;
+        self.workers[worker] = Worker::start(boot(self.workers.len() + self.lives, self.flaws));
     }
 
     /// The oldest request of a worker to the volume is done with.

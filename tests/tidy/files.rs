@@ -24,13 +24,17 @@ const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", 
 
 /// What the engine may depend on; CONTRIBUTING.md says what for.
 const ENGINE_DEPENDENCIES: &[&str] = &[
+    "blake3",
+    "caseless",
     "chacha20poly1305",
     "diffy",
+    "jiff",
     "postcard",
     "rand_chacha",
     "rand_core",
     "serde",
     "smol_str",
+    "unicode-normalization",
     "xxhash-rust",
 ];
 

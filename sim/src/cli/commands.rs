@@ -390,7 +390,7 @@ fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
             .help("`--scenario` names others"));
     }
     let (all, _) = shelf.read(shelf.all(), Console::has_color())?;
-    let flaws = if args.flaws.is_empty() { Flaw::ALL.to_vec() } else { args.flaws };
+    let flaws = if args.flaws.is_empty() { zoo::flaws().collect() } else { args.flaws };
     let pool = pool(args.jobs)?;
     let all_but_general = |it: &Chosen| !general.iter().any(|other| other.path == it.path);
     let all = all.into_iter().filter(all_but_general).collect();

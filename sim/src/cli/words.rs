@@ -7,6 +7,8 @@ use engine::flaw::Flaw;
 use engine::id::{Kind, RecordId};
 use engine::time::Time;
 
+use crate::zoo;
+
 /// More workers than this are a slip of the finger.
 const MOST_JOBS: usize = 1024;
 
@@ -86,10 +88,11 @@ pub(super) fn jobs(text: &str) -> Result<usize, String> {
 
 /// A flaw, by its id.
 pub(super) fn flaw(text: &str) -> Result<Flaw, String> {
-    text.parse().map_err(|()| {
-        let close = closest(&text.to_uppercase(), Flaw::ALL.iter().map(|flaw| flaw.id()));
+    let known = text.parse().ok().filter(|flaw| zoo::flaws().any(|it| it == *flaw));
+    known.ok_or_else(|| {
+        let close = closest(&text.to_uppercase(), zoo::flaws().map(Flaw::id));
         let close = close.map_or(String::new(), |close| format!("; did you mean {close}?"));
-        let ids: Vec<&str> = Flaw::ALL.iter().map(|flaw| flaw.id()).collect();
+        let ids: Vec<&str> = zoo::flaws().map(Flaw::id).collect();
         format!("there is no such flaw{close}\n  There are: {}", ids.join(", "))
     })
 }

@@ -76,7 +76,8 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
 
 pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];
 pub(super) const WORKER_KEYS: &[&str] = &["clock", "drift"];
-pub(super) const DEVICE_KEYS: &[&str] = &["user", "syncs-with", "state", "start", "clock", "drift"];
+pub(super) const DEVICE_KEYS: &[&str] =
+    &["user", "users", "count", "syncs-with", "state", "start", "clock", "drift"];
 
 macro_rules! parameters {
     ($($name:ident = $heading:literal $key:literal, $unit:ident, $least:literal..=$most:literal,

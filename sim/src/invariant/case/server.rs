@@ -45,6 +45,8 @@ impl Case {
                 retry_cap: Span::from_secs(2),
                 queue: 2,
                 snapshot_every: 8,
+                upload: Span::from_secs(60),
+                batch: 50,
             },
             volume: VolumePlan {
                 delay,

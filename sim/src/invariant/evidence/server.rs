@@ -248,7 +248,14 @@ impl<'a> Clerk<'a> {
                 if let Key::Session(key) = *key {
                     let session = match doc {
                         Some(Doc::Session(session)) => Some(*session),
-                        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => None,
+                        Some(
+                            Doc::Receipt(_)
+                            | Doc::Field(..)
+                            | Doc::Version(_)
+                            | Doc::Work(_)
+                            | Doc::File(_),
+                        )
+                        | None => None,
                     };
                     space.sessions.entry(key).or_default().push(at, session);
                     space.deeds.push(Deed::Session { at, key, session });
@@ -281,7 +288,7 @@ impl Space {
     fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
         let account = |key: &Key| match key {
             Key::Account(field) | Key::Was(field, _) => Some(*field),
-            Key::Session(_) | Key::Receipt(_) => None,
+            Key::Session(_) | Key::Receipt(_) | Key::Work(_) | Key::File(_) => None,
         };
         let touched: Vec<AccountField> =
             op.puts.iter().filter_map(|(key, _)| account(key)).collect();
@@ -294,7 +301,9 @@ impl Space {
             match doc {
                 Some(Doc::Field(n, payload)) => self.docs.insert(*key, (*n, payload.token)),
                 Some(Doc::Version(payload)) => self.docs.insert(*key, (0, payload.token)),
-                Some(Doc::Session(_) | Doc::Receipt(_)) | None => self.docs.remove(key),
+                Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Work(_) | Doc::File(_)) | None => {
+                    self.docs.remove(key)
+                }
             };
         }
         let mut state = self.states.last().copied().unwrap_or_default();

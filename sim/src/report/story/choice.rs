@@ -109,14 +109,15 @@ pub(super) fn is_news(fact: &Fact) -> bool {
     }
 }
 
-/// Does a commit change the account or begin a session? That one goes on and ends goes without
+/// Does a commit change the account or work, or begin a session? That one goes on and ends goes without
 /// saying.
 fn is_news_of_server(commit: &Commit) -> bool {
     let mut puts = commit.ops.iter().flat_map(|op| &op.puts);
     puts.any(|(key, doc)| match doc {
         Some(Doc::Session(session)) => session.fence.0 == commit.seq,
-        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_)) | None => {
-            matches!(key, Key::Account(_))
+        Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
+        | None => {
+            matches!(key, Key::Account(_) | Key::Work(_))
         }
     })
 }

@@ -2,6 +2,7 @@
 //! a write of an account.
 
 use engine::id::{AccountField, Token, UserId};
+use engine::job::{Job, Stored};
 use engine::log::{Doc, Entry as Commit, Key, Op};
 
 use super::{Scene, words};
@@ -39,9 +40,22 @@ impl Scene<'_> {
                     told.push(format!("session {fence} of {owner} {verb}"));
                 }
                 (Key::Session(_), None) => told.push("a session ends".to_owned()),
+                (Key::Work(_), Some(Doc::Work(stored))) => told.extend(work(stored)),
                 (
-                    Key::Account(_) | Key::Session(_) | Key::Was(..) | Key::Receipt(_),
-                    Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_))
+                    Key::Account(_)
+                    | Key::Session(_)
+                    | Key::Was(..)
+                    | Key::Receipt(_)
+                    | Key::Work(_)
+                    | Key::File(_),
+                    Some(
+                        Doc::Session(_)
+                        | Doc::Receipt(_)
+                        | Doc::Field(..)
+                        | Doc::Version(_)
+                        | Doc::Work(_)
+                        | Doc::File(_),
+                    )
                     | None,
                 ) => {}
             }
@@ -175,4 +189,16 @@ fn holds(commit: &Commit, token: Token) -> bool {
 fn touches(commit: &Commit, fields: &[AccountField]) -> bool {
     let mut puts = commit.ops.iter().flat_map(|op| &op.puts);
     puts.any(|(key, _)| matches!(key, Key::Account(field) if fields.contains(field)))
+}
+
+/// How far the work on a conversation is. The sum of its day follows from that.
+fn work(stored: &Stored) -> Option<String> {
+    let Stored::Item(item) = stored else { return None };
+    let how = match item.job {
+        Job::Pending { .. } => "waits".to_owned(),
+        Job::Processing { tries, fence, .. } => format!("is tried under {} (no. {tries})", fence.0),
+        Job::Success { .. } => "is done".to_owned(),
+        Job::Failed { tries, .. } => format!("has failed {tries} times"),
+    };
+    Some(format!("version {} of a conversation {how}", item.content.version))
 }

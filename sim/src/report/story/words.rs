@@ -140,6 +140,31 @@ fn server_refusal(refusal: engine::message::Refusal) -> String {
         Refusal::Forbidden => "not its own space".to_owned(),
         Refusal::Invalid => "never acceptable".to_owned(),
         Refusal::Internal => "it failed inside".to_owned(),
+        Refusal::Changed(version) => format!("version {version} is the current one"),
+        Refusal::LeaseLost => "the claim is not its own any more".to_owned(),
+        Refusal::File(refusal) => file_refusal(refusal),
+    }
+}
+
+fn file_refusal(refusal: engine::message::FileRefusal) -> String {
+    use engine::message::FileRefusal;
+    match refusal {
+        FileRefusal::NameTaken(node) => format!("the name is taken by node {:x}", node.0),
+        FileRefusal::NoNode => "there is no such node".to_owned(),
+        FileRefusal::NodeExists => "there is such a node".to_owned(),
+        FileRefusal::Deleted => "it is deleted".to_owned(),
+        FileRefusal::NoFolder => "there is no such folder".to_owned(),
+        FileRefusal::NoFile => "it is no file".to_owned(),
+        FileRefusal::NotEmpty => "the folder is not empty".to_owned(),
+        FileRefusal::Cycle => "the folder would be inside of itself".to_owned(),
+        FileRefusal::Outdated => "there is a newer version".to_owned(),
+        FileRefusal::NoVersion => "there is no such version".to_owned(),
+        FileRefusal::NoPiece => "there is no such piece".to_owned(),
+        FileRefusal::NoUpload => "there is no such upload".to_owned(),
+        FileRefusal::Incomplete(piece) => format!("piece {piece} is not there"),
+        FileRefusal::Damaged => "the content is damaged".to_owned(),
+        FileRefusal::CursorExpired => "the cursor is of another log".to_owned(),
+        FileRefusal::NoJob => "there is no such job".to_owned(),
     }
 }
 

@@ -253,14 +253,22 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
     let span = table.span.clone();
     let listed = !scenario.users.is_empty();
     let entries = table.rest();
-    let (none, count) = (entries.is_empty(), entries.len());
+    let none = entries.is_empty();
+    let mut wanted = 0;
     for (name, key, item) in entries {
         let named = check_node(reader, scenario, name, key, "device");
         let Some(mut table) = reader.table(item, &format!("the device `{name}`")) else {
             continue;
         };
+        let crowd = table.take("count").and_then(|item| reader.number(item, 1, 100_000));
         let mut users = Vec::new();
-        if let Some(item) = table.need(reader, "user", "\"anna\"") {
+        if let (Some(_), Some(item)) = (crowd, table.take("users")) {
+            let most = MOST_DEVICES as u64;
+            for n in 1..=reader.number(item, 1, most).unwrap_or_default() {
+                users.push(user_id(scenario.users.len()));
+                scenario.users.push(format!("{name}-user-{n:03}"));
+            }
+        } else if let Some(item) = table.need(reader, "user", "\"anna\"") {
             for item in reader.one_or_many(item) {
                 if let (false, Some(user)) = (listed, reader.text(item))
                     && check_name(reader, user, item.span(), "user")
@@ -297,17 +305,21 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
         let clock = part(reader, "clock", Unit::Shift, -FOREVER, FOREVER);
         let drift = part(reader, "drift", Unit::Drift, -500_000, 500_000);
         table.finish(reader, DEVICE_KEYS);
-        if named && scenario.devices.len() < MOST_DEVICES {
-            let name = name.to_owned();
+        let spec = DeviceSpec { name: name.to_owned(), users, states, start, clock, drift };
+        wanted += crowd.map_or(1, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        if named && wanted <= MOST_DEVICES {
             // A device without a readable user has its own problem already.
-            scenario.devices.push(DeviceSpec { name, users, states, start, clock, drift });
+            match crowd {
+                Some(count) => scenario.devices.extend(crowd_of(&spec, count as usize)),
+                None => scenario.devices.push(spec),
+            }
         }
     }
-    if count > MOST_DEVICES {
+    if wanted > MOST_DEVICES {
         reader.tell(
             Code::OutOfBounds,
             span.clone(),
-            format!("there are {count} devices"),
+            format!("there are {wanted} devices"),
             "too many for one process",
             format!("keep {MOST_DEVICES} of them"),
         );
@@ -321,6 +333,15 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
             "add phone = { user = \"anna\" }",
         );
     }
+}
+
+/// Devices that are alike but for their names. Its people own as many each.
+fn crowd_of(spec: &DeviceSpec, count: usize) -> impl Iterator<Item = DeviceSpec> {
+    (0..count).map(|n| {
+        let name = format!("{}-{:03}", spec.name, n + 1);
+        let owner = spec.users.get(n % spec.users.len().max(1)).copied();
+        DeviceSpec { name, users: owner.into_iter().collect(), ..spec.clone() }
+    })
 }
 
 fn syncs_with(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) {

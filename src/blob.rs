@@ -1,0 +1,83 @@
+//! The content of a file as the server keeps it: ciphertext under the name of its hash, in pieces.
+//!
+//! Each sealing draws a fresh nonce, so equal contents have different addresses: that a plaintext
+//! was there before, or at another user, cannot be seen from here.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Bytes;
+
+/// The hash of a ciphertext, or of a piece of one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Address([u8; 32]);
+
+impl Address {
+    /// No address is smaller, and none larger than the other.
+    pub(crate) const FIRST: Self = Self([0; 32]);
+    pub(crate) const LAST: Self = Self([u8::MAX; 32]);
+
+    /// The address of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The address of all pieces in a row.
+    pub fn of_pieces<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        pieces.for_each(|piece| {
+            hasher.update(piece);
+        });
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a blob consists of, so that each piece can be checked by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The whole.
+    pub address: Address,
+    /// How many bytes.
+    pub size: u64,
+    /// The pieces, in order; at least one.
+    pub pieces: Vec<Address>,
+}
+
+impl Manifest {
+    /// What bytes consist of when they are cut like this.
+    pub fn of(bytes: &[u8], piece: usize) -> Self {
+        Self {
+            address: Address::of(bytes),
+            size: bytes.len() as u64,
+            pieces: cut(bytes, piece).iter().map(|piece| Address::of(piece)).collect(),
+        }
+    }
+
+    /// Are these the pieces, all of them?
+    pub(crate) fn is(&self, pieces: &[&Bytes]) -> bool {
+        let size: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let whole = Address::of_pieces(pieces.iter().map(|piece| &***piece));
+        (size, whole) == (self.size, self.address)
+    }
+}
+
+/// Bytes in pieces of this size, the last one as long as it happens to be; at least one.
+pub fn cut(bytes: &[u8], piece: usize) -> Vec<Bytes> {
+    if bytes.is_empty() {
+        return vec![Bytes::default()];
+    }
+    bytes.chunks(piece.max(1)).map(Bytes::from).collect()
+}

@@ -1,0 +1,102 @@
+//! Names of files as the server may know them: a keyed hash of the folded name.
+//!
+//! Two names that a person or a file system may take for one have one key, so the server keeps
+//! names unique among siblings without reading any. The key of the hash never rotates, or old
+//! names and new ones would not meet. What the name looks like travels beside it, sealed.
+//!
+//! Source: The Unicode Standard, 3.13, D145 (canonical caseless matching).
+
+use caseless::Caseless;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::flaw::{Flaw, Flaws};
+use crate::id::Dot;
+
+/// What all devices of a user hash names with, and the server never has.
+#[derive(Clone, Copy)]
+pub struct NameSecret(pub [u8; 32]);
+
+impl std::fmt::Debug for NameSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NameSecret(..)")
+    }
+}
+
+/// A name that nobody can read, and everybody can compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NameKey([u8; 16]);
+
+/// The most bytes of a name, as most file systems have it.
+pub const MOST_BYTES: usize = 255;
+
+/// Why something is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadName {
+    /// There is nothing.
+    Empty,
+    /// `.` and `..` are folders already.
+    Dots,
+    /// What separates names, or ends or breaks a line, cannot be in one.
+    Character(char),
+    /// It has this many bytes, which are more than [`MOST_BYTES`].
+    TooLong(usize),
+}
+
+impl std::fmt::Display for BadName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => write!(f, "a name cannot be empty"),
+            Self::Dots => write!(f, "`.` and `..` cannot be names"),
+            Self::Character(c) => write!(f, "a name cannot contain {c:?}"),
+            Self::TooLong(n) => write!(f, "a name has {MOST_BYTES} bytes at the most, not {n}"),
+        }
+    }
+}
+
+impl std::error::Error for BadName {}
+
+impl NameKey {
+    /// No key is smaller, and none larger than the other.
+    pub(crate) const FIRST: Self = Self([0; 16]);
+    pub(crate) const LAST: Self = Self([u8::MAX; 16]);
+
+    /// The key of a name.
+    pub fn new(secret: &NameSecret, name: &str, flaws: Flaws) -> Result<Self, BadName> {
+        let name: String = name.nfc().collect();
+        check(&name)?;
+        let folded = if flaws.has(Flaw::Fb08) { name } else { fold(&name) };
+        let hash = blake3::keyed_hash(&secret.0, folded.as_bytes());
+        let (half, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+        Ok(Self(*half))
+    }
+}
+
+/// A name without what people and file systems may not tell apart: case, and how accents are
+/// composed.
+pub fn fold(name: &str) -> String {
+    name.nfd().default_case_fold().nfc().collect()
+}
+
+fn check(name: &str) -> Result<(), BadName> {
+    let bad = |c: &char| *c == '/' || c.is_control();
+    match name {
+        "" => Err(BadName::Empty),
+        "." | ".." => Err(BadName::Dots),
+        _ if name.len() > MOST_BYTES => Err(BadName::TooLong(name.len())),
+        _ => name.chars().find(bad).map_or(Ok(()), |c| Err(BadName::Character(c))),
+    }
+}
+
+/// How a version is shown that is not the smallest head of its file: a virtual copy, named from the
+/// write that made it and from nothing else, so that all devices show the same.
+pub fn of_copy(name: &str, write: Dot) -> String {
+    let mark = format!(" ({:x}-{})", write.replica.0, write.n);
+    let (stem, extension) = match name.rfind('.') {
+        Some(at) if at > 0 => name.split_at(at),
+        Some(_) | None => (name, ""),
+    };
+    let room = MOST_BYTES.saturating_sub(mark.len() + extension.len());
+    let end = (0..=room.min(stem.len())).rev().find(|at| stem.is_char_boundary(*at));
+    format!("{}{mark}{extension}", &stem[..end.unwrap_or(0)])
+}

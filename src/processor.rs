@@ -1,0 +1,355 @@
+//! A processor: an enrolled device without a user in front of it. It brings conversations in, and
+//! has each of them worked on by an expensive step (a language model, say) that may be slow or fail.
+//!
+//! A machine with the same contract as a device. It keeps nothing durably: what it was at when it
+//! crashed is still claimed, and goes to whoever asks when the claim has run out. Its result counts
+//! only under that claim.
+
+mod line;
+mod work;
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use self::line::{Heard, Line, Speaker};
+use self::work::Work;
+use crate::date::{DateError, DateKey};
+use crate::dedup::{DedupKey, Origin, Thread};
+use crate::entropy::Entropy;
+use crate::id::{OpId, UserId};
+use crate::ingest::{Conversation, Ingest, Path, Trouble, Vault};
+use crate::job::{Item, Summary, Why};
+use crate::message::{Client, DeviceKey, Part, Refusal, Request, Response, WorkAction};
+use crate::point::Point;
+use crate::record::Payload;
+use crate::remote::Credential;
+use crate::seal::{Key, KeyName, OpenError};
+use crate::time::{Now, Span, Time};
+
+/// What a processor is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// Fresh in every life.
+    pub entropy: [u8; 32],
+    /// Whose conversations these are.
+    pub user: UserId,
+    /// What the server knows it by.
+    pub device: DeviceKey,
+    /// Which life of it this is. Lives are counted by whoever starts it.
+    pub client: Client,
+    /// What it knows of the vault.
+    pub vault: Vault,
+    /// How patient it is.
+    pub timing: Timing,
+}
+
+/// Spans of a processor's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// A request without an answer is given up after this long.
+    pub timeout: Span,
+    /// The wait after the first failure is between half of this and all of it, doubled with each.
+    pub retry_base: Span,
+    /// No such wait is longer than this.
+    pub retry_cap: Span,
+    /// The step is given up after this long.
+    pub patience: Span,
+    /// It looks for work after half of this to all of it.
+    pub poll: Span,
+}
+
+impl Timing {
+    fn backoff(&self, failures: u32, entropy: &mut Entropy) -> Span {
+        let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
+        let full = Span(self.retry_base.0.saturating_mul(factor).min(self.retry_cap.0));
+        entropy.span(Span(full.0.div_ceil(2)), full)
+    }
+}
+
+/// What a processor is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Bring a conversation in.
+    Ingest(Path, Box<Conversation>),
+    /// Work on all there is, of the day that is written so or of any, until none is left.
+    Process(Option<String>),
+    /// Give a conversation that has failed all its tries again.
+    Reset(Origin),
+    /// Show what is known of a conversation, or what came of it.
+    Read(Origin, Part),
+    /// Show a day.
+    ReadDay(String),
+    /// End the session, and look for no more work until asked.
+    Stop,
+}
+
+/// What it answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// All of the conversation is in this version.
+    Saved(DedupKey, u32),
+    /// Nothing of what was asked for is left to be done.
+    Processed,
+    /// It can be tried again.
+    WasReset,
+    /// There is no such thing.
+    Nothing,
+    /// What a version says, and how far it is.
+    Thread(Item, Box<Thread>),
+    /// What came of the work.
+    Result(Item, Payload),
+    /// A day.
+    Day(Summary, Vec<(DedupKey, Item)>),
+    /// The session is over.
+    Stopped,
+    /// It had no effect.
+    Refused(Reason),
+}
+
+/// Why it had none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No day can be told.
+    Date(DateError),
+    /// What is there cannot be opened.
+    Sealed(OpenError),
+    /// There is no key to seal with.
+    Keyless,
+    /// The server refused.
+    Server(Refusal),
+}
+
+impl From<Trouble> for Reason {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Sealed(why) => Self::Sealed(why),
+            Trouble::Keyless => Self::Keyless,
+            Trouble::Refused(refusal) => Self::Server(refusal),
+        }
+    }
+}
+
+/// Names a step of one life of a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StepId(pub u64);
+
+/// What happens to a processor.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Somebody asks. Answered by at most one [`Output::Answer`].
+    Ask(OpId, Ask),
+    /// A worker answers.
+    Response(Response),
+    /// The step has ended: with this, or without a result.
+    Stepped(StepId, Option<Payload>),
+    /// A key of the vault.
+    Key(KeyName, Key),
+    /// To be shown to the server.
+    Credential(Credential),
+    /// The time of [`Processor::poll_wakeup`] has come.
+    Wakeup,
+}
+
+/// What a processor does.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Asks the server.
+    Request(Request),
+    /// Needs a credential.
+    NeedCredential,
+    /// Has a conversation worked on. Answered by at most one [`Input::Stepped`].
+    Step(StepId, Box<Thread>),
+    /// Answers.
+    Answer(OpId, Answer),
+    /// Came by a coverage point.
+    Reached(Point),
+}
+
+/// One processor.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    timing: Timing,
+    vault: Vault,
+    entropy: Entropy,
+    line: Line,
+    orders: VecDeque<(OpId, Order)>,
+    /// What it is at, and for whom; for nobody, if it has looked for work by itself.
+    work: Option<(Option<OpId>, Work)>,
+    /// Steps that have failed one after the other.
+    failures: u32,
+    /// After a failure: when to go on.
+    rests_until: Time,
+    poll_due: Time,
+    asked_credential: bool,
+    next_step: u64,
+    outputs: VecDeque<Output>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+enum Order {
+    Ingest(Ingest),
+    Process(Option<DateKey>),
+    Show(WorkAction),
+    Stop,
+}
+
+impl Processor {
+    /// Starts a processor, which is at nothing.
+    pub fn start(now: Now, boot: Boot) -> Self {
+        let Boot { entropy, user, device, client, vault, timing } = boot;
+        let mut entropy = Entropy::new(entropy);
+        let poll_due = now.mono + poll_wait(timing, &mut entropy);
+        Self {
+            timing,
+            vault,
+            entropy,
+            line: Line::new(Speaker { user, device, client, timing }),
+            orders: VecDeque::new(),
+            work: None,
+            failures: 0,
+            rests_until: Time(0),
+            poll_due,
+            asked_credential: false,
+            next_step: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Handles one input.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Ask(op, ask) => match self.order(ask) {
+                Ok(order) => self.orders.push_back((op, order)),
+                Err(why) => self.answer(Some(op), Answer::Refused(Reason::Date(why))),
+            },
+            Input::Response(response) => match self.line.take(now, response, &mut self.entropy) {
+                Heard::Nothing => {}
+                Heard::Busy => self.turn_away(now),
+                Heard::Answer(answer) => self.advance(now, answer),
+                Heard::Closed => {
+                    let op = self.work.take().and_then(|(op, _)| op);
+                    self.end(now, op, Answer::Stopped);
+                }
+            },
+            Input::Stepped(step, result) => self.end_step(now, step, result.ok_or(Why::StepFailed)),
+            Input::Key(name, key) => {
+                self.vault.keyring.add(name, key);
+            }
+            Input::Credential(credential) => {
+                self.asked_credential = false;
+                self.line.trust(credential);
+            }
+            Input::Wakeup => {
+                if let Some((_, Work::Step { step, gives_up, .. })) = self.work
+                    && gives_up <= now.mono
+                {
+                    self.outputs.push_back(Output::Reached(Point::StepLate));
+                    self.end_step(now, step, Err(Why::StepLate));
+                }
+            }
+        }
+        self.proceed(now);
+    }
+
+    /// What the processor does; drain to `None` before the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to wake it, and why.
+    pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
+        let work = match &self.work {
+            None if self.orders.is_empty() => (self.poll_due.max(self.rests_until), "poll"),
+            None => (self.rests_until, "retry"),
+            Some((_, Work::Step { gives_up, .. })) => (*gives_up, "step timeout"),
+            Some((
+                _,
+                Work::Ingest(_)
+                | Work::Claim(_)
+                | Work::Read(..)
+                | Work::Finish(_)
+                | Work::Show
+                | Work::Stop,
+            )) => return self.line.wakeup(),
+        };
+        Some(work)
+    }
+
+    /// Is it at nothing?
+    pub fn is_idle(&self) -> bool {
+        self.work.is_none() && self.orders.is_empty()
+    }
+
+    fn order(&self, ask: Ask) -> Result<Order, DateError> {
+        let key = |origin: &Origin| self.vault.key(origin);
+        let day = |written: &String| self.vault.calendar.day(written);
+        Ok(match ask {
+            Ask::Ingest(path, conversation) => {
+                Order::Ingest(Ingest::new(&self.vault, path, *conversation)?)
+            }
+            Ask::Process(written) => Order::Process(written.as_ref().map(day).transpose()?),
+            Ask::Reset(origin) => Order::Show(WorkAction::Reset(key(&origin))),
+            Ask::Read(origin, part) => Order::Show(WorkAction::Read(key(&origin), part)),
+            Ask::ReadDay(written) => Order::Show(WorkAction::ReadDay(day(&written)?)),
+            Ask::Stop => Order::Stop,
+        })
+    }
+
+    /// Takes up what comes next, and says what is to be said.
+    fn proceed(&mut self, now: Now) {
+        if self.work.is_none() && self.rests_until <= now.mono {
+            self.take_up(now);
+        }
+        if let Some(request) = self.line.proceed(now, &mut self.entropy) {
+            self.outputs.push_back(Output::Request(request));
+        }
+        if self.line.needs_credential() && !self.asked_credential {
+            self.asked_credential = true;
+            self.outputs.push_back(Output::NeedCredential);
+        }
+    }
+
+    fn take_up(&mut self, now: Now) {
+        match self.orders.pop_front() {
+            Some((op, Order::Ingest(ingest))) => {
+                self.line.want(ingest.begin());
+                self.work = Some((Some(op), Work::Ingest(ingest)));
+            }
+            Some((op, Order::Process(day))) => self.claim(Some(op), day),
+            Some((op, Order::Show(action))) => {
+                self.line.want(action);
+                self.work = Some((Some(op), Work::Show));
+            }
+            Some((op, Order::Stop)) => {
+                self.poll_due = Time(u64::MAX);
+                if self.line.is_closed() {
+                    return self.answer(Some(op), Answer::Stopped);
+                }
+                self.line.want_close();
+                self.work = Some((Some(op), Work::Stop));
+            }
+            None if self.poll_due <= now.mono => self.claim(None, None),
+            None => {}
+        }
+    }
+
+    fn end(&mut self, now: Now, op: Option<OpId>, answer: Answer) {
+        self.work = None;
+        if op.is_none() && self.poll_due != Time(u64::MAX) {
+            self.poll_due = now.mono + poll_wait(self.timing, &mut self.entropy);
+        }
+        self.answer(op, answer);
+    }
+
+    fn answer(&mut self, op: Option<OpId>, answer: Answer) {
+        if let Some(op) = op {
+            self.outputs.push_back(Output::Answer(op, answer));
+        }
+    }
+}
+
+fn poll_wait(timing: Timing, entropy: &mut Entropy) -> Span {
+    entropy.span(Span(timing.poll.0.div_ceil(2)), timing.poll)
+}

@@ -1,0 +1,236 @@
+//! The processor's conversation with the server: a session, and under it one action at a time, sent
+//! under one number until it is answered, whichever worker it reaches and however often.
+
+use super::Timing;
+use crate::entropy::Entropy;
+use crate::id::UserId;
+use crate::message::{
+    Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response, WorkAction,
+    WorkReply,
+};
+use crate::remote::{CallId, Credential};
+use crate::time::{Now, Span, Time};
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Speaker {
+    pub(super) user: UserId,
+    pub(super) device: DeviceKey,
+    pub(super) client: Client,
+    pub(super) timing: Timing,
+}
+
+/// The conversation.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    speaker: Speaker,
+    credential: Option<Credential>,
+    session: Option<Fence>,
+    /// How many actions of this life have been answered.
+    done: u32,
+    wanted: Option<Wanted>,
+    call: Option<Call>,
+    next_call: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Wanted {
+    Act(WorkAction),
+    /// That the session ends.
+    Close,
+}
+
+#[derive(Clone, Debug)]
+struct Call {
+    id: CallId,
+    attempt: u16,
+    command: Command,
+    state: State,
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Sent; given up at this moment.
+    Sent(Time),
+    /// Failed; sent again at this moment.
+    Waiting(Time),
+}
+
+/// What came of a response.
+#[derive(Clone, Debug)]
+pub(super) enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// The action is to be sent again later: others are at it, or the worker has too much to do.
+    Busy,
+    /// The action was answered.
+    Answer(Result<WorkReply, Refusal>),
+    /// The session has ended.
+    Closed,
+}
+
+impl Line {
+    pub(super) fn new(speaker: Speaker) -> Self {
+        let (credential, session, wanted, call) = (None, None, None, None);
+        Self { speaker, credential, session, done: 0, wanted, call, next_call: 0 }
+    }
+
+    pub(super) fn trust(&mut self, credential: Credential) {
+        if credential.user == self.speaker.user {
+            self.credential = Some(credential);
+        }
+    }
+
+    /// Is there something to be said, and nobody to say it for?
+    pub(super) fn needs_credential(&self) -> bool {
+        self.wanted.is_some() && self.credential.is_none()
+    }
+
+    pub(super) fn want(&mut self, action: WorkAction) {
+        self.wanted = Some(Wanted::Act(action));
+    }
+
+    pub(super) fn want_close(&mut self) {
+        self.wanted = Some(Wanted::Close);
+    }
+
+    /// What was wanted is not wanted any more. It had no effect: it was refused.
+    pub(super) fn abandon(&mut self) {
+        (self.wanted, self.call) = (None, None);
+    }
+
+    /// When to wake it, and why.
+    pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
+        match self.call.as_ref()?.state {
+            State::Sent(deadline) => Some((deadline, "server timeout")),
+            State::Waiting(until) => Some((until, "server retry")),
+        }
+    }
+
+    /// What is to be sent now, if anything.
+    pub(super) fn proceed(&mut self, now: Now, entropy: &mut Entropy) -> Option<Request> {
+        self.credential?;
+        match &mut self.call {
+            Some(call) => match call.state {
+                State::Sent(deadline) if deadline <= now.mono => {
+                    self.wait(now, Span::ZERO, entropy);
+                    None
+                }
+                State::Waiting(until) if until <= now.mono => {
+                    call.attempt = call.attempt.saturating_add(1);
+                    call.state = State::Sent(now.mono + self.speaker.timing.timeout);
+                    self.request()
+                }
+                State::Sent(_) | State::Waiting(_) => None,
+            },
+            None => {
+                let command = match (self.wanted.as_ref()?, self.session) {
+                    (Wanted::Act(action), Some(fence)) => {
+                        let action = Action::Work(action.clone());
+                        Command::Act { fence, n: self.done + 1, action }
+                    }
+                    (Wanted::Act(_), None) => Command::Open,
+                    (Wanted::Close, Some(fence)) => Command::Close(fence),
+                    (Wanted::Close, None) => return None,
+                };
+                let id = CallId(self.next_call);
+                self.next_call += 1;
+                let state = State::Sent(now.mono + self.speaker.timing.timeout);
+                self.call = Some(Call { id, attempt: 0, command, state });
+                self.request()
+            }
+        }
+    }
+
+    fn request(&self) -> Option<Request> {
+        let call = self.call.as_ref()?;
+        let Speaker { user, device, client, .. } = self.speaker;
+        Some(Request {
+            id: call.id,
+            attempt: call.attempt,
+            credential: self.credential,
+            space: user,
+            device,
+            client,
+            command: call.command.clone(),
+        })
+    }
+
+    /// Sends again later: no sooner than asked, and later with each failure.
+    fn wait(&mut self, now: Now, after: Span, entropy: &mut Entropy) {
+        let Some(call) = &mut self.call else { return };
+        let wait = self.speaker.timing.backoff(u32::from(call.attempt), entropy);
+        call.state = State::Waiting(now.mono + after + wait);
+    }
+
+    /// Takes a response, if it is to what was asked last.
+    pub(super) fn take(&mut self, now: Now, response: Response, entropy: &mut Entropy) -> Heard {
+        let Some(call) = self.call.take_if(|call| call.id == response.id) else {
+            return Heard::Nothing;
+        };
+        let acts = matches!(call.command, Command::Act { .. });
+        match (&call.command, response.reply) {
+            (_, Reply::Refused(Refusal::Busy(after))) => {
+                self.call = Some(call);
+                self.wait(now, after, entropy);
+                if acts { Heard::Busy } else { Heard::Nothing }
+            }
+            (Command::Act { .. } | Command::Close(_), Reply::Refused(Refusal::Fenced)) => {
+                self.session = None;
+                Heard::Nothing
+            }
+            // A later life of this very processor has the session: this one is over.
+            (Command::Open | Command::Status, Reply::Refused(Refusal::Fenced)) => {
+                self.call = Some(call);
+                self.wait(now, Span::ZERO, entropy);
+                Heard::Nothing
+            }
+            (_, Reply::Refused(Refusal::NotAuthenticated)) => {
+                self.credential = None;
+                Heard::Nothing
+            }
+            (Command::Open, Reply::Opened(fence)) => {
+                self.session = Some(fence);
+                Heard::Nothing
+            }
+            (Command::Close(_), _) => {
+                (self.session, self.wanted) = (None, None);
+                Heard::Closed
+            }
+            (_, Reply::Refused(refusal)) => {
+                self.end(acts);
+                Heard::Answer(Err(refusal))
+            }
+            (_, Reply::Work(reply)) => {
+                self.end(acts);
+                Heard::Answer(Ok(reply))
+            }
+            // An answer to another question.
+            (
+                _,
+                Reply::Opened(_)
+                | Reply::Closed
+                | Reply::Status(_)
+                | Reply::Patched
+                | Reply::Account(_)
+                | Reply::File(_),
+            ) => {
+                self.end(acts);
+                Heard::Answer(Err(Refusal::Internal))
+            }
+        }
+    }
+
+    fn end(&mut self, acts: bool) {
+        self.wanted = None;
+        if acts {
+            self.done += 1;
+        }
+    }
+
+    /// Is there no session to end?
+    pub(super) fn is_closed(&self) -> bool {
+        self.session.is_none()
+    }
+}

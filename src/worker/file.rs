@@ -1,0 +1,174 @@
+//! Files: what a device asks about them, and what a worker does about them of its own accord.
+//!
+//! Names and versions become visible in one commit, after the content. What is too long for one
+//! commit is written into the log first and worked off by whichever worker is awake.
+
+mod feed;
+mod job;
+mod tree;
+mod upload;
+mod version;
+
+use std::collections::BTreeSet;
+
+use super::prepare::{Known, Stop};
+use super::{Rules, session};
+use crate::blob::Address;
+use crate::id::NodeId;
+use crate::log::{Doc, Draft, FileDoc, FileKey, Key, State};
+use crate::message::{Action, FileAction, FileRefusal, FileReply, JobId, Refusal, Reply, Request};
+use crate::name::NameKey;
+use crate::time::Time;
+use crate::volume;
+
+/// What a worker does of its own accord, after asking the volume for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chore {
+    /// Deletes the objects of a doomed blob, and forgets it.
+    Sweep(Address, u64),
+}
+
+/// Does what is asked. What changes something is done once for each number.
+pub(super) fn act(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    n: u32,
+    about: &FileAction,
+    known: &Known,
+    rules: Rules,
+) -> Result<(Reply, u64), Stop> {
+    let seen = draft.seen();
+    let read = |reply| Ok((Reply::File(reply), seen));
+    match about {
+        FileAction::PutPiece { blob, upload, piece, bytes } => {
+            read(upload::put_piece(draft, (*blob, *upload, *piece), bytes, known, rules)?)
+        }
+        FileAction::Uploaded(blob) => read(upload::uploaded(draft, *blob, known, rules)?),
+        FileAction::Lookup(parent, name) => read(FileReply::Found(
+            tree::holder(draft, *parent, *name).and_then(|id| version::shown(draft, id)),
+        )),
+        FileAction::ReadVersions(node) => read(version::list(draft, *node)?),
+        FileAction::ReadPiece(node, n, piece) => {
+            read(upload::read_piece(draft, (*node, *n, *piece), known, rules)?)
+        }
+        FileAction::Feed(since, limit) => {
+            Ok((Reply::File(feed::page(draft, *since, *limit, known, rules)?), draft.base().seq))
+        }
+        FileAction::ReadJob(id) => read(job::read(draft, *id)?),
+        FileAction::CreateFolder(..)
+        | FileAction::Move(_)
+        | FileAction::Delete(..)
+        | FileAction::Undelete(..)
+        | FileAction::Begin(..)
+        | FileAction::Publish(_)
+        | FileAction::Restore { .. } => {
+            let action = Action::File(about.clone());
+            let id = JobId { client: request.client, n };
+            session::once(draft, request, n, &action, |draft| {
+                change(draft, id, about, known, rules)
+            })
+        }
+    }
+}
+
+fn change(
+    draft: &mut Draft<'_>,
+    id: JobId,
+    about: &FileAction,
+    known: &Known,
+    rules: Rules,
+) -> Result<Reply, Stop> {
+    let done = match about {
+        FileAction::CreateFolder(node, place) => tree::create_folder(draft, *node, place)?,
+        FileAction::Move(moves) => {
+            tree::is_batch(moves)?;
+            if moves.len() <= rules.batch {
+                return tree::move_all(draft, moves, rules.flaws);
+            }
+            job::accept(draft, id, moves)
+        }
+        FileAction::Delete(node, seen) => tree::delete(draft, *node, *seen)?,
+        FileAction::Undelete(node, place) => tree::undelete(draft, *node, place.as_ref())?,
+        FileAction::Begin(manifest, intent) => upload::begin(draft, manifest, intent, rules)?,
+        FileAction::Publish(blob) => upload::publish(draft, *blob, known, rules)?,
+        FileAction::Restore { node, version, replaces, write } => {
+            version::restore(draft, *node, *version, (replaces, *write), rules.flaws)?
+        }
+        FileAction::PutPiece { .. }
+        | FileAction::Uploaded(_)
+        | FileAction::Lookup(..)
+        | FileAction::ReadVersions(_)
+        | FileAction::ReadPiece(..)
+        | FileAction::Feed(..)
+        | FileAction::ReadJob(_) => return Err(Refusal::Invalid.into()),
+    };
+    Ok(Reply::File(done))
+}
+
+/// What stands there, of files.
+fn get<'d>(draft: &'d Draft<'_>, key: FileKey) -> Option<&'d FileDoc> {
+    match draft.get(Key::File(key)) {
+        Some(Doc::File(doc)) => Some(doc),
+        Some(
+            Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_),
+        )
+        | None => None,
+    }
+}
+
+fn put(draft: &mut Draft<'_>, key: FileKey, doc: FileDoc) {
+    draft.put(Key::File(key), Some(Doc::File(doc)));
+}
+
+fn remove(draft: &mut Draft<'_>, key: FileKey) {
+    draft.put(Key::File(key), None);
+}
+
+/// Is there something to do that needs no more than a commit?
+pub(super) fn is_untidy(state: &State, wall: Time) -> bool {
+    job::next(state.range(job::UNFINISHED)).is_some()
+        || upload::lapsed(state, wall).next().is_some()
+}
+
+/// Does some of it.
+pub(super) fn tidy(draft: &mut Draft<'_>, rules: Rules) {
+    job::go_on(draft, rules);
+    upload::doom(draft, rules);
+}
+
+/// What has to be done with the volume's help.
+pub(super) fn chores(state: &State, rules: Rules) -> impl Iterator<Item = Chore> {
+    upload::garbage(state, rules).map(|(blob, upload)| Chore::Sweep(blob, upload))
+}
+
+/// Does it.
+pub(super) fn do_chore(
+    draft: &mut Draft<'_>,
+    chore: Chore,
+    known: &Known,
+    rules: Rules,
+) -> Result<(), Vec<volume::Request>> {
+    let Chore::Sweep(blob, upload) = chore;
+    upload::forget(draft, (blob, upload), known, rules)
+}
+
+/// VF-CACHE-STALE: the names that a worker knows, and never looks up again.
+pub(super) fn names(state: &State) -> BTreeSet<Key> {
+    state.range(tree::NAMES).map(|(key, _)| *key).collect()
+}
+
+impl From<Vec<volume::Request>> for Stop {
+    fn from(requests: Vec<volume::Request>) -> Self {
+        Self::Needs(requests)
+    }
+}
+
+/// The places of one folder's names.
+fn names_in(parent: NodeId) -> std::ops::RangeInclusive<Key> {
+    let key = |name| Key::File(FileKey::Named(parent, name));
+    key(NameKey::FIRST)..=key(NameKey::LAST)
+}
+
+fn no_effect(done: bool) -> Result<(), FileRefusal> {
+    if done { Ok(()) } else { Err(FileRefusal::NodeExists) }
+}

@@ -1,0 +1,79 @@
+//! Jobs: batches of moves that are too long for one commit.
+//!
+//! The list is in the log before anything is done, and each item leaves a receipt in the commit
+//! that does it. So a job goes on wherever somebody is awake, and no item is done twice.
+
+use std::ops::RangeInclusive;
+
+use super::{get, put, remove, tree};
+use crate::id::ReplicaId;
+use crate::log::{Doc, Draft, FileDoc, FileKey, Job, Key};
+use crate::message::{Client, FileRefusal, FileReply, JobId, Move, Reply};
+use crate::point::Point;
+use crate::worker::Rules;
+use crate::worker::prepare::Stop;
+
+const FIRST: JobId = JobId { client: Client { replica: ReplicaId(0), life: 0 }, n: 0 };
+const LAST: JobId =
+    JobId { client: Client { replica: ReplicaId(u64::MAX), life: u32::MAX }, n: u32::MAX };
+
+/// The jobs that have not ended.
+pub(super) const UNFINISHED: RangeInclusive<Key> =
+    Key::File(FileKey::Unfinished(FIRST))..=Key::File(FileKey::Unfinished(LAST));
+
+/// Which of those comes next.
+pub(super) fn next<'d>(unfinished: impl Iterator<Item = (&'d Key, &'d Doc)>) -> Option<JobId> {
+    let jobs = unfinished.filter_map(|(key, _)| {
+        let Key::File(FileKey::Unfinished(id)) = key else { return None };
+        Some(*id)
+    });
+    jobs.min()
+}
+
+/// Takes a batch on.
+pub(super) fn accept(draft: &mut Draft<'_>, id: JobId, moves: &[Move]) -> FileReply {
+    let mut total = 0;
+    for one in moves {
+        put(draft, FileKey::Item(id, total), FileDoc::Item(one.clone(), None));
+        total += 1;
+    }
+    put(draft, FileKey::Job(id), FileDoc::Job(Job { total, done: 0 }));
+    put(draft, FileKey::Unfinished(id), FileDoc::Mark);
+    draft.reach(Point::JobAccepted);
+    FileReply::Accepted(id)
+}
+
+/// Does the next items of a job, each as one operation.
+pub(super) fn go_on(draft: &mut Draft<'_>, rules: Rules) {
+    let Some(id) = next(draft.range(UNFINISHED)) else { return };
+    for _ in 0..rules.batch.max(1) {
+        let Some(FileDoc::Job(job)) = get(draft, FileKey::Job(id)).cloned() else { return };
+        let at = FileKey::Item(id, job.done);
+        let Some(FileDoc::Item(one, None)) = get(draft, at).cloned() else { return };
+        let moved = tree::relocate(draft, std::slice::from_ref(&one), rules.flaws);
+        if moved.is_err() {
+            draft.abandon_op();
+        }
+        let seq = draft.seq();
+        put(draft, at, FileDoc::Item(one, Some(moved.map(|()| seq))));
+        let done = job.done + 1;
+        put(draft, FileKey::Job(id), FileDoc::Job(Job { done, ..job }));
+        if done == job.total {
+            remove(draft, FileKey::Unfinished(id));
+            draft.reach(Point::JobFinished);
+        }
+        draft.end_op(None, &Reply::File(FileReply::Done));
+    }
+}
+
+/// How far it is.
+pub(super) fn read(draft: &Draft<'_>, id: JobId) -> Result<FileReply, Stop> {
+    let Some(FileDoc::Job(job)) = get(draft, FileKey::Job(id)) else {
+        return Err(FileRefusal::NoJob.into());
+    };
+    let items = (0..job.done).filter_map(|n| {
+        let Some(FileDoc::Item(_, became)) = get(draft, FileKey::Item(id, n)) else { return None };
+        *became
+    });
+    Ok(FileReply::Job(items.collect(), job.total))
+}

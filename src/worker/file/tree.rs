@@ -1,0 +1,199 @@
+//! The tree: folders and files, their places, and the names that are taken.
+//!
+//! Names are unique among the live nodes of a folder, and a folder is in no folder that is in it.
+//! Both are checked in the decision, so concurrent moves cannot break them together.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use super::{get, names_in, no_effect, put, remove};
+use crate::flaw::{Flaw, Flaws};
+use crate::id::NodeId;
+use crate::log::{Draft, FileDoc, FileKey, Key, Node, NodeKind};
+use crate::message::{FileRefusal, FileReply, Move, Place, Refusal, Reply};
+use crate::name::NameKey;
+use crate::point::Point;
+use crate::worker::prepare::Stop;
+
+/// All names of all folders.
+pub(super) const NAMES: RangeInclusive<Key> = Key::File(FileKey::Named(NodeId(0), NameKey::FIRST))
+    ..=Key::File(FileKey::Named(NodeId(u64::MAX), NameKey::LAST));
+
+pub(super) fn node<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
+    let Some(FileDoc::Node(node)) = get(draft, FileKey::Node(id)) else {
+        return Err(FileRefusal::NoNode);
+    };
+    Ok(node)
+}
+
+/// A node that is not deleted.
+pub(super) fn live<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
+    node(draft, id).and_then(|node| if node.deleted { Err(FileRefusal::Deleted) } else { Ok(node) })
+}
+
+/// Who has a name.
+pub(super) fn holder(draft: &Draft<'_>, parent: NodeId, name: NameKey) -> Option<NodeId> {
+    let Some(FileDoc::Holder(id)) = get(draft, FileKey::Named(parent, name)) else { return None };
+    Some(*id)
+}
+
+/// May this node be there?
+pub(super) fn check(draft: &Draft<'_>, id: NodeId, place: &Place) -> Result<(), FileRefusal> {
+    let is_folder = |node: &Node| !node.deleted && node.kind == NodeKind::Folder;
+    if place.parent != NodeId::ROOT && !node(draft, place.parent).is_ok_and(is_folder) {
+        return Err(FileRefusal::NoFolder);
+    }
+    match holder(draft, place.parent, place.name.key) {
+        Some(other) if other != id => Err(FileRefusal::NameTaken(other)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Puts a node at its place, and notes that it has changed.
+pub(super) fn settle(draft: &mut Draft<'_>, id: NodeId, node: Node) -> Result<(), FileRefusal> {
+    check(draft, id, &node.place)?;
+    put(draft, FileKey::Named(node.place.parent, node.place.name.key), FileDoc::Holder(id));
+    save(draft, id, node);
+    Ok(())
+}
+
+/// Notes what a node is now, and that it has changed.
+pub(super) fn save(draft: &mut Draft<'_>, id: NodeId, mut changed: Node) {
+    if let Ok(was) = node(draft, id).map(|was| was.changed) {
+        remove(draft, FileKey::Changed(was, id));
+    }
+    changed.changed = draft.seq();
+    put(draft, FileKey::Changed(changed.changed, id), FileDoc::Mark);
+    put(draft, FileKey::Node(id), FileDoc::Node(changed));
+}
+
+/// Frees the name of a node.
+fn leave(draft: &mut Draft<'_>, place: &Place) {
+    remove(draft, FileKey::Named(place.parent, place.name.key));
+}
+
+pub(super) fn is_named(place: &Place) -> Result<(), Refusal> {
+    if place.name.sealed.is_empty() { Err(Refusal::Invalid) } else { Ok(()) }
+}
+
+pub(super) fn create_folder(
+    draft: &mut Draft<'_>,
+    id: NodeId,
+    place: &Place,
+) -> Result<FileReply, Stop> {
+    is_named(place)?;
+    if let Ok(there) = node(draft, id) {
+        no_effect(!there.deleted && there.kind == NodeKind::Folder && there.place == *place)?;
+    } else if id == NodeId::ROOT {
+        return Err(FileRefusal::NodeExists.into());
+    } else {
+        let place = place.clone();
+        settle(draft, id, Node { place, kind: NodeKind::Folder, deleted: false, changed: 0 })?;
+    }
+    Ok(FileReply::Done)
+}
+
+/// Is this a batch? Each node is moved once, and none to nowhere or without a name.
+pub(super) fn is_batch(moves: &[Move]) -> Result<(), Refusal> {
+    let distinct: BTreeSet<NodeId> = moves.iter().map(|it| it.node).collect();
+    let void = |it: &Move| match &it.name {
+        Some(name) => name.sealed.is_empty(),
+        None => it.parent.is_none(),
+    };
+    if moves.is_empty() || distinct.len() < moves.len() || moves.iter().any(void) {
+        return Err(Refusal::Invalid);
+    }
+    Ok(())
+}
+
+/// Moves all of them or none.
+pub(super) fn move_all(draft: &mut Draft<'_>, moves: &[Move], flaws: Flaws) -> Result<Reply, Stop> {
+    if flaws.has(Flaw::VfBatchHalf) {
+        for one in moves {
+            if let Err(refusal) = relocate(draft, std::slice::from_ref(one), flaws) {
+                return Ok(Reply::Refused(refusal.into()));
+            }
+        }
+    } else {
+        relocate(draft, moves, flaws)?;
+    }
+    if moves.len() > 1 {
+        draft.reach(Point::BatchMoved);
+    }
+    Ok(Reply::File(FileReply::Moved))
+}
+
+/// First all leave, then all arrive: two nodes can change places. If that fails half of it may have
+/// been decided, and the decision is to be abandoned.
+pub(super) fn relocate(
+    draft: &mut Draft<'_>,
+    moves: &[Move],
+    flaws: Flaws,
+) -> Result<(), FileRefusal> {
+    for one in moves {
+        let place = live(draft, one.node)?.place.clone();
+        leave(draft, &place);
+    }
+    for one in moves {
+        let mut node = live(draft, one.node)?.clone();
+        node.place.parent = one.parent.unwrap_or(node.place.parent);
+        if let Some(name) = &one.name {
+            node.place.name = name.clone();
+        }
+        settle(draft, one.node, node)?;
+    }
+    let lost = |one: &Move| !flaws.has(Flaw::Fb10) && is_inside_itself(draft, one.node);
+    if moves.iter().any(lost) {
+        draft.reach(Point::CycleRefused);
+        return Err(FileRefusal::Cycle);
+    }
+    Ok(())
+}
+
+fn is_inside_itself(draft: &Draft<'_>, id: NodeId) -> bool {
+    let above = |id: &NodeId| node(draft, *id).ok().map(|node| node.place.parent);
+    let mut seen = BTreeSet::new();
+    // Up to the root, which is no node; or around.
+    !std::iter::successors(Some(id), above).all(|id| seen.insert(id))
+}
+
+/// Deletes what the asker has seen. A version that they have not seen beats the delete.
+pub(super) fn delete(draft: &mut Draft<'_>, id: NodeId, seen: u32) -> Result<FileReply, Stop> {
+    let mut node = node(draft, id)?.clone();
+    if node.deleted {
+        return Ok(FileReply::Done);
+    }
+    match &node.kind {
+        NodeKind::Folder if draft.range(names_in(id)).next().is_some() => {
+            return Err(FileRefusal::NotEmpty.into());
+        }
+        NodeKind::File { latest, .. } if *latest > seen => {
+            return Err(FileRefusal::Outdated.into());
+        }
+        NodeKind::Folder | NodeKind::File { .. } => {}
+    }
+    leave(draft, &node.place);
+    node.deleted = true;
+    save(draft, id, node);
+    Ok(FileReply::Done)
+}
+
+/// Brings a node back. Its old name may have been taken since; then the asker gives another.
+pub(super) fn undelete(
+    draft: &mut Draft<'_>,
+    id: NodeId,
+    place: Option<&Place>,
+) -> Result<FileReply, Stop> {
+    let mut node = node(draft, id)?.clone();
+    if node.deleted {
+        if let Some(place) = place {
+            is_named(place)?;
+            node.place = place.clone();
+        }
+        node.deleted = false;
+        settle(draft, id, node)?;
+    } else {
+        no_effect(place.is_none_or(|place| *place == node.place))?;
+    }
+    Ok(FileReply::Done)
+}

@@ -1,0 +1,295 @@
+//! Uploads: a blob's pieces come first, and what they are for in one commit at the end.
+//!
+//! An upload is registered before its first object is written, and leaves the log only as a blob of
+//! a version, or doomed. Objects are deleted only while their upload stands doomed, and their names
+//! hold its number, so a worker that wakes up in the middle of deleting can hurt nobody:
+//!
+//! ```text
+//! A: dooms X (no. 5), pauses   B: deletes X/5/*, forgets   device: begins X again (no. 9)
+//! A: deletes X/5/*, of which there is none; X/9/* is another matter
+//! ```
+
+use super::{get, put, remove, tree, version};
+use crate::Bytes;
+use crate::blob::{Address, Manifest};
+use crate::flaw::Flaw;
+use crate::id::NodeId;
+use crate::log::{
+    self, Doc, Draft, FileDoc, FileKey, Key, Node, NodeKind, State, Stored, Upload, Version,
+};
+use crate::message::{FileRefusal, FileReply, Intent, Refusal, Reply, Target};
+use crate::point::Point;
+use crate::time::Time;
+use crate::volume;
+use crate::worker::Rules;
+use crate::worker::prepare::{Known, Stop};
+
+/// Where a piece is. VF-BLOB-INPLACE has one place for all versions of a file.
+fn piece_key(stored: &Stored, piece: u32, rules: Rules) -> volume::Key {
+    if rules.flaws.has(Flaw::VfBlobInplace) {
+        return smol_str::format_smolstr!("blob/{}/{}/{piece}", rules.space.0, stored.node.0);
+    }
+    let folder = log::pieces_of(rules.space, stored.manifest.address, stored.upload);
+    smol_str::format_smolstr!("{folder}{piece}")
+}
+
+fn keys(stored: &Stored, rules: Rules) -> impl Iterator<Item = volume::Key> {
+    let all = 0..u32::try_from(stored.manifest.pieces.len()).unwrap_or(u32::MAX);
+    all.map(move |piece| piece_key(stored, piece, rules))
+}
+
+fn under_way<'d>(draft: &'d Draft<'_>, blob: Address) -> Result<&'d Upload, FileRefusal> {
+    let Some(FileDoc::Upload(upload)) = get(draft, FileKey::Upload(blob)) else {
+        return Err(FileRefusal::NoUpload);
+    };
+    Ok(upload)
+}
+
+/// The version that a blob has become.
+fn published(draft: &Draft<'_>, blob: Address) -> Option<(NodeId, u32)> {
+    let Some(FileDoc::Blob(stored, n)) = get(draft, FileKey::Blob(blob)) else { return None };
+    Some((stored.node, *n))
+}
+
+/// Could this be done if the blob were there?
+fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
+    match &intent.target {
+        Target::New(id, place) => {
+            tree::is_named(place)?;
+            if *id == NodeId::ROOT || tree::node(draft, *id).is_ok() {
+                return Err(FileRefusal::NodeExists.into());
+            }
+            Ok(tree::check(draft, *id, place)?)
+        }
+        Target::Version(id, replaces) => Ok(version::check(draft, *id, replaces)?),
+    }
+}
+
+/// Registers an upload, or renews it. What it is for is checked now, so that nobody uploads in
+/// vain, and again at the end; until then it takes nothing.
+pub(super) fn begin(
+    draft: &mut Draft<'_>,
+    manifest: &Manifest,
+    intent: &Intent,
+    rules: Rules,
+) -> Result<FileReply, Stop> {
+    let blob = manifest.address;
+    if let Some((node, n)) = published(draft, blob) {
+        // A fresh sealing has a fresh address: this is the same upload, asked for again.
+        let own = node == intent.target.node();
+        return if own { Ok(FileReply::Published(n)) } else { Err(Refusal::Invalid.into()) };
+    }
+    if manifest.pieces.is_empty() {
+        return Err(Refusal::Invalid.into());
+    }
+    check(draft, intent)?;
+    let mut intent = intent.clone();
+    let node = intent.target.node();
+    let stored = match under_way(draft, blob) {
+        Ok(Upload { stored, .. }) => {
+            let stored = stored.clone();
+            if stored.manifest != *manifest || stored.node != node {
+                return Err(Refusal::Invalid.into());
+            }
+            if let Target::New(_, place) = &mut intent.target
+                && rules.flaws.has(Flaw::VfPartialMove)
+            {
+                place.name.sealed = Bytes::default();
+            }
+            draft.reach(Point::UploadRenewed);
+            stored
+        }
+        Err(_) => Stored { manifest: manifest.clone(), upload: draft.seq(), node },
+    };
+    if let Target::New(id, place) = &intent.target
+        && rules.flaws.has(Flaw::VfNameBurn)
+    {
+        put(draft, FileKey::Named(place.parent, place.name.key), FileDoc::Holder(*id));
+    }
+    let (number, until) = (stored.upload, rules.wall + rules.upload);
+    put(draft, FileKey::Upload(blob), FileDoc::Upload(Upload { stored, until, intent }));
+    Ok(FileReply::Begun(number, until))
+}
+
+/// Keeps a piece that is what it should be. Nothing is committed.
+pub(super) fn put_piece(
+    draft: &Draft<'_>,
+    (blob, number, piece): (Address, u64, u32),
+    bytes: &Bytes,
+    known: &Known,
+    rules: Rules,
+) -> Result<FileReply, Stop> {
+    let stored = match (get(draft, FileKey::Upload(blob)), get(draft, FileKey::Blob(blob))) {
+        (Some(FileDoc::Upload(upload)), _) if upload.stored.upload == number => &upload.stored,
+        (_, Some(FileDoc::Blob(stored, _))) if stored.upload == number => {
+            return Ok(FileReply::PieceKept);
+        }
+        // It was given up while the piece was on its way, and its number never comes back: what
+        // arrived after the sweep would stay for ever.
+        (Some(_) | None, Some(_) | None) => return Err(known.undo(FileRefusal::NoUpload)),
+    };
+    let expected = stored.manifest.pieces.get(piece as usize).ok_or(FileRefusal::NoPiece)?;
+    if Address::of(bytes) != *expected {
+        return Err(FileRefusal::Damaged.into());
+    }
+    let key = piece_key(stored, piece, rules);
+    let request = if rules.flaws.has(Flaw::VfTakeThenValidate) {
+        volume::Request::Create(key, Bytes::default())
+    } else if rules.flaws.has(Flaw::VfBlobInplace) {
+        volume::Request::Put(key, bytes.clone())
+    } else {
+        volume::Request::Create(key, bytes.clone())
+    };
+    known.replies(vec![request])?;
+    Ok(FileReply::PieceKept)
+}
+
+/// Which pieces are there?
+pub(super) fn uploaded(
+    draft: &Draft<'_>,
+    blob: Address,
+    known: &Known,
+    rules: Rules,
+) -> Result<FileReply, Stop> {
+    if let Some((_, n)) = published(draft, blob) {
+        return Ok(FileReply::Published(n));
+    }
+    let Upload { stored, .. } = under_way(draft, blob)?;
+    let folder = log::pieces_of(rules.space, blob, stored.upload);
+    let replies = known.replies(vec![volume::Request::List(folder.clone())])?;
+    let [volume::Reply::Listed(there)] = replies else { return Err(Refusal::Internal.into()) };
+    let piece = |key: &volume::Key| key.strip_prefix(folder.as_str())?.parse().ok();
+    let mut pieces: Vec<u32> = there.iter().filter_map(piece).collect();
+    pieces.sort_unstable();
+    Ok(FileReply::Pieces(stored.upload, pieces))
+}
+
+/// Is the whole blob there?
+fn verify(stored: &Stored, known: &Known, rules: Rules) -> Result<(), Stop> {
+    let replies = known.replies(keys(stored, rules).map(volume::Request::Get).collect())?;
+    let mut pieces = Vec::new();
+    for (reply, n) in replies.iter().zip(0..) {
+        match reply {
+            volume::Reply::Found(bytes) => pieces.push(bytes),
+            volume::Reply::NotFound
+            | volume::Reply::Done
+            | volume::Reply::Exists
+            | volume::Reply::Listed(_)
+            | volume::Reply::Failed => return Err(FileRefusal::Incomplete(n).into()),
+        }
+    }
+    if stored.manifest.is(&pieces) || rules.flaws.has(Flaw::VfTakeThenValidate) {
+        Ok(())
+    } else {
+        Err(FileRefusal::Damaged.into())
+    }
+}
+
+/// The blob was found whole; name and version become visible in one commit. That nobody gave the
+/// upload up meanwhile is seen here: whoever does so commits it before the first delete.
+pub(super) fn publish(
+    draft: &mut Draft<'_>,
+    blob: Address,
+    known: &Known,
+    rules: Rules,
+) -> Result<FileReply, Stop> {
+    if let Some((_, n)) = published(draft, blob) {
+        return Ok(FileReply::Published(n));
+    }
+    let Upload { stored, intent, .. } = under_way(draft, blob)?.clone();
+    check(draft, &intent)?;
+    verify(&stored, known, rules)?;
+    let Intent { target, write, sealed } = intent;
+    let id = target.node();
+    let replaces = match target {
+        Target::Version(_, replaces) => replaces,
+        Target::New(_, place) => {
+            let kind = NodeKind::File { latest: 0, heads: Vec::new() };
+            tree::settle(draft, id, Node { place, kind, deleted: false, changed: 0 })?;
+            Vec::new()
+        }
+    };
+    let made = Version { blob, write, sealed, replaces, restores: None };
+    let n = version::add(draft, id, made, rules.flaws)?;
+    remove(draft, FileKey::Upload(blob));
+    put(draft, FileKey::Blob(blob), FileDoc::Blob(stored, n));
+    draft.reach(Point::FilePublished);
+    Ok(FileReply::Published(n))
+}
+
+/// A piece of a version's content.
+pub(super) fn read_piece(
+    draft: &Draft<'_>,
+    (id, n, piece): (NodeId, u32, u32),
+    known: &Known,
+    rules: Rules,
+) -> Result<FileReply, Stop> {
+    let blob = version::version(draft, id, n)?.blob;
+    let Some(FileDoc::Blob(stored, _)) = get(draft, FileKey::Blob(blob)) else {
+        return Err(Refusal::Internal.into());
+    };
+    if piece as usize >= stored.manifest.pieces.len() {
+        return Err(FileRefusal::NoPiece.into());
+    }
+    let key = piece_key(stored, piece, rules);
+    let replies = known.replies(vec![volume::Request::Get(key)])?;
+    let [volume::Reply::Found(bytes)] = replies else { return Err(Refusal::Internal.into()) };
+    Ok(FileReply::Piece(bytes.clone()))
+}
+
+/// Uploads whose time is over.
+pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address, u64)> {
+    let all =
+        Key::File(FileKey::Upload(Address::FIRST))..=Key::File(FileKey::Upload(Address::LAST));
+    state.range(all).filter_map(move |(_, doc)| {
+        let Doc::File(FileDoc::Upload(Upload { stored, until, .. })) = doc else { return None };
+        (*until <= wall).then_some((stored.manifest.address, stored.upload))
+    })
+}
+
+/// Gives up the uploads whose time is over. Those that were renewed in this very commit stay.
+pub(super) fn doom(draft: &mut Draft<'_>, rules: Rules) {
+    for (blob, _) in lapsed(draft.base(), rules.wall) {
+        let Ok(Upload { stored, until, .. }) = under_way(draft, blob).cloned() else { continue };
+        if until <= rules.wall && !rules.flaws.has(Flaw::Fb14) {
+            remove(draft, FileKey::Upload(blob));
+            put(draft, FileKey::Doomed(blob, stored.upload), FileDoc::Doomed(stored));
+            draft.reach(Point::UploadLapsed);
+            draft.end_op(None, &Reply::File(FileReply::Done));
+        }
+    }
+}
+
+/// What was given up and is still there. FB-14 gives up with the first delete, before any commit.
+pub(super) fn garbage(state: &State, rules: Rules) -> impl Iterator<Item = (Address, u64)> {
+    let all = Key::File(FileKey::Doomed(Address::FIRST, 0))
+        ..=Key::File(FileKey::Doomed(Address::LAST, u64::MAX));
+    let doomed = state.range(all).filter_map(|(key, _)| {
+        let Key::File(FileKey::Doomed(blob, upload)) = key else { return None };
+        Some((*blob, *upload))
+    });
+    doomed.chain(lapsed(state, rules.wall).filter(move |_| rules.flaws.has(Flaw::Fb14)))
+}
+
+/// Forgets what was given up, once none of it is there.
+pub(super) fn forget(
+    draft: &mut Draft<'_>,
+    (blob, number): (Address, u64),
+    known: &Known,
+    rules: Rules,
+) -> Result<(), Vec<volume::Request>> {
+    let (key, stored) = match get(draft, FileKey::Doomed(blob, number)) {
+        Some(FileDoc::Doomed(stored)) => (FileKey::Doomed(blob, number), stored),
+        Some(_) | None => match under_way(draft, blob) {
+            Ok(Upload { stored, .. }) if rules.flaws.has(Flaw::Fb14) => {
+                (FileKey::Upload(blob), stored)
+            }
+            Ok(_) | Err(_) => return Ok(()),
+        },
+    };
+    known.replies(keys(stored, rules).map(volume::Request::Delete).collect())?;
+    remove(draft, key);
+    draft.reach(Point::BlobSwept);
+    draft.end_op(None, &Reply::File(FileReply::Done));
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Versions: numbered from 1 in each file, never changed and never reused.
+//!
+//! Each names the versions that it replaces. Those that none replaces are the heads: more than one
+//! are a conflict, shown and not hidden, until a version replaces them all.
+
+use super::tree::{live, node, save};
+use super::{get, put};
+use crate::flaw::{self, Flaw, Flaws};
+use crate::id::{Dot, NodeId};
+use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
+use crate::message::{FileRefusal, FileReply, Refusal, Shown};
+use crate::point::Point;
+use crate::worker::prepare::Stop;
+
+pub(super) fn version<'d>(
+    draft: &'d Draft<'_>,
+    id: NodeId,
+    n: u32,
+) -> Result<&'d Version, FileRefusal> {
+    let Some(FileDoc::Version(version)) = get(draft, FileKey::Version(id, n)) else {
+        return Err(FileRefusal::NoVersion);
+    };
+    Ok(version)
+}
+
+/// The number of the latest version, and the heads.
+fn content(node: &Node) -> Result<(u32, &Vec<u32>), FileRefusal> {
+    match &node.kind {
+        NodeKind::File { latest, heads } => Ok((*latest, heads)),
+        NodeKind::Folder => Err(FileRefusal::NoFile),
+    }
+}
+
+fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d Version)> {
+    let latest = node(draft, id).and_then(content).map_or(0, |(latest, _)| latest);
+    (1..=latest).filter_map(move |n| Some((n, version(draft, id, n).ok()?)))
+}
+
+/// May a version of this file replace these?
+pub(super) fn check(draft: &Draft<'_>, id: NodeId, replaces: &[u32]) -> Result<(), FileRefusal> {
+    let (latest, _) = content(live(draft, id)?)?;
+    let there = replaces.iter().all(|n| (1..=latest).contains(n));
+    if there { Ok(()) } else { Err(FileRefusal::NoVersion) }
+}
+
+/// Adds a version to a file that is there; returns its number.
+pub(super) fn add(
+    draft: &mut Draft<'_>,
+    id: NodeId,
+    version: Version,
+    flaws: Flaws,
+) -> Result<u32, FileRefusal> {
+    check(draft, id, &version.replaces)?;
+    let mut node = live(draft, id)?.clone();
+    let (latest, heads) = content(&node)?;
+    let n = if flaws.has(Flaw::VfVersionRace) {
+        version.replaces.iter().max().map_or(1, |known| known + 1)
+    } else {
+        latest + 1
+    };
+    let kept = heads.iter().copied().filter(|head| !version.replaces.contains(head) && *head != n);
+    let mut heads: Vec<u32> = kept.collect();
+    if flaws.has(Flaw::VfNestedBorrow) && latest > 0 {
+        heads = flaw::push_borrowed(heads, n);
+    } else {
+        heads.push(n);
+    }
+    heads.sort_unstable();
+    if heads.len() > 1 {
+        draft.reach(Point::HeadsApart);
+    } else if version.replaces.len() > 1 {
+        draft.reach(Point::HeadsJoined);
+    }
+    node.kind = NodeKind::File { latest: latest.max(n), heads };
+    save(draft, id, node);
+    put(draft, FileKey::Version(id, n), FileDoc::Version(version));
+    Ok(n)
+}
+
+/// Makes a new version of the content of an old one.
+pub(super) fn restore(
+    draft: &mut Draft<'_>,
+    id: NodeId,
+    n: u32,
+    (replaces, write): (&[u32], Dot),
+    flaws: Flaws,
+) -> Result<FileReply, Stop> {
+    if let Some((there, _)) = all(draft, id).find(|(_, version)| version.write == write) {
+        return Ok(FileReply::Published(there));
+    }
+    let old = if flaws.has(Flaw::VfRestoreIndex) {
+        // The list without what was itself restored, by position.
+        let list = all(draft, id).map(|(_, version)| version);
+        let mut list = list.filter(|version| version.restores.is_none());
+        list.nth(n.saturating_sub(1) as usize).ok_or(FileRefusal::NoVersion)?
+    } else {
+        version(draft, id, n)?
+    };
+    let (blob, sealed) = (old.blob, old.sealed.clone());
+    let replaces = replaces.to_vec();
+    let restored = Version { blob, write, sealed, replaces, restores: Some(n) };
+    let n = add(draft, id, restored, flaws)?;
+    draft.reach(Point::VersionRestored);
+    Ok(FileReply::Published(n))
+}
+
+/// Every version. That none is missing is checked, not assumed.
+pub(super) fn list(draft: &Draft<'_>, id: NodeId) -> Result<FileReply, Stop> {
+    let (latest, _) = content(node(draft, id)?)?;
+    let list: Vec<Version> = all(draft, id).map(|(_, version)| version.clone()).collect();
+    if list.len() == latest as usize {
+        Ok(FileReply::Versions(list))
+    } else {
+        Err(Refusal::Internal.into())
+    }
+}
+
+/// A node with its heads.
+pub(super) fn shown(draft: &Draft<'_>, id: NodeId) -> Option<Box<Shown>> {
+    let node = node(draft, id).ok()?.clone();
+    let heads = content(&node).map_or(&[][..], |(_, heads)| heads);
+    let heads = heads.iter().filter_map(|n| Some((*n, version(draft, id, *n).ok()?.clone())));
+    Some(Box::new(Shown { id, heads: heads.collect(), node }))
+}

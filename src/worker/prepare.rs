@@ -1,0 +1,210 @@
+//! What a decision needs to know of the volume, beyond the log: the objects of a blob, or an old
+//! entry.
+//!
+//! Decisions are pure. One that needs such knowledge says what the volume is to be asked; its task
+//! leaves the queue, the volume is asked one thing after another, and the task comes back with the
+//! answers. Then it is decided on the state of that time: knowledge that has become the wrong one
+//! is another need.
+
+use std::collections::BTreeMap;
+
+use super::{Rules, Ticket, Worker};
+use crate::id::UserId;
+use crate::log::{Draft, State};
+use crate::message::{Command, FileRefusal, Refusal, Request, Response};
+use crate::point::Point;
+use crate::time::{Now, Time};
+use crate::volume::{self, CallId, Reply};
+
+/// What is to be decided.
+#[derive(Clone, Debug)]
+pub(super) enum Task {
+    /// What a device asks.
+    Asked(Ticket, Request),
+    /// What the worker does of its own accord.
+    Own(super::file::Chore),
+}
+
+impl Task {
+    /// Does it start a session?
+    pub(super) fn opens(&self) -> bool {
+        let Self::Asked(_, request) = self else { return false };
+        matches!(request.command, Command::Open)
+    }
+
+    /// Is it about work on a conversation?
+    pub(super) fn is_work(&self) -> bool {
+        let Self::Asked(_, request) = self else { return false };
+        request.command.is_work()
+    }
+
+    /// Decides it, and says what to answer if somebody waits; or what the volume is to be asked.
+    pub(super) fn decide(
+        &self,
+        draft: &mut Draft<'_>,
+        known: &Known,
+        rules: Rules,
+        seen: &BTreeMap<Ticket, State>,
+    ) -> Result<Option<(Ticket, Response)>, Vec<volume::Request>> {
+        match self {
+            Self::Asked(ticket, request) => {
+                let (reply, seq) = super::decide(draft, request, known, rules, seen.get(ticket))?;
+                let (id, attempt) = (request.id, request.attempt);
+                Ok(Some((*ticket, Response { id, attempt, seq, reply })))
+            }
+            Self::Own(chore) => super::file::do_chore(draft, *chore, known, rules).map(|()| None),
+        }
+    }
+}
+
+/// Why there is no decision.
+#[derive(Clone, Debug)]
+pub(super) enum Stop {
+    /// It comes to nothing.
+    Refused(Refusal),
+    /// The volume is to be asked this first.
+    Needs(Vec<volume::Request>),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<FileRefusal> for Stop {
+    fn from(refusal: FileRefusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+/// What the volume was asked for one task, and what it answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    asked: Vec<volume::Request>,
+    replies: Vec<Reply>,
+}
+
+impl Known {
+    /// What was answered first.
+    pub(super) fn first(&self) -> Option<&Reply> {
+        self.replies.first()
+    }
+
+    /// The answers to these requests, if they are what was asked.
+    pub(super) fn replies(
+        &self,
+        requests: Vec<volume::Request>,
+    ) -> Result<&[Reply], Vec<volume::Request>> {
+        if self.asked == requests { Ok(&self.replies) } else { Err(requests) }
+    }
+
+    /// A task comes to nothing, and so does the object that was created for it.
+    pub(super) fn undo(&self, refusal: FileRefusal) -> Stop {
+        let [volume::Request::Create(key, _)] = self.asked.as_slice() else {
+            return refusal.into();
+        };
+        Stop::Needs(vec![volume::Request::Delete(key.clone())])
+    }
+}
+
+/// A task that waits for the volume.
+#[derive(Clone, Debug)]
+pub(super) struct Preparation {
+    pub(super) task: Task,
+    known: Known,
+    /// What the volume was asked, and when that is given up.
+    call: Option<(CallId, Time)>,
+    /// After a failure: when to go on.
+    rests_until: Option<Time>,
+    failures: u32,
+}
+
+impl Preparation {
+    pub(super) fn new(task: Task, asked: Vec<volume::Request>) -> Self {
+        let known = Known { asked, replies: Vec::new() };
+        Self { task, known, call: None, rests_until: None, failures: 0 }
+    }
+
+    pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
+        let gives_up = self.call.map(|(_, at)| (at, "volume timeout"));
+        gives_up.or(self.rests_until.map(|at| (at, "volume retry")))
+    }
+
+    pub(super) fn waits_for(&self, call: CallId) -> bool {
+        self.call.is_some_and(|(waited, _)| waited == call)
+    }
+
+    /// What to ask next.
+    fn next(&self) -> Option<&volume::Request> {
+        self.known.asked.get(self.known.replies.len())
+    }
+}
+
+impl Worker {
+    /// Asks the volume for what tasks need next, and puts those back that need no more.
+    pub(super) fn prepare(&mut self, now: Now, id: UserId) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let (mut waiting, mut ready) = (Vec::new(), false);
+        for mut preparation in std::mem::take(&mut space.preparing) {
+            if preparation.call.is_some() || preparation.rests_until.is_some() {
+                waiting.push(preparation);
+            } else if let Some(request) = preparation.next().cloned() {
+                let call = self.ask(id, request);
+                preparation.call = Some((call, now.mono + self.boot.timing.timeout));
+                waiting.push(preparation);
+            } else if let Some(space) = self.spaces.get_mut(&id) {
+                ready = true;
+                space.enqueue(preparation.task, preparation.known, self.boot.flaws);
+            }
+        }
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.preparing = waiting;
+        }
+        if ready {
+            self.reach(Point::TaskPrepared);
+            self.proceed(now, id);
+        }
+    }
+
+    /// The volume answered something that a task needs.
+    pub(super) fn take_knowledge(&mut self, now: Now, id: UserId, call: CallId, reply: Reply) {
+        let preparing = self.spaces.get_mut(&id).map(|space| &mut space.preparing);
+        let waits = |it: &&mut Preparation| it.waits_for(call);
+        let Some(waiting) = preparing.and_then(|all| all.iter_mut().find(waits)) else { return };
+        if reply != Reply::Failed {
+            (waiting.call, waiting.failures) = (None, 0);
+            waiting.known.replies.push(reply);
+            return self.prepare(now, id);
+        }
+        let failures = waiting.failures;
+        let until = now.mono + self.backoff(failures);
+        let preparing = self.spaces.get_mut(&id).map(|space| &mut space.preparing);
+        if let Some(waiting) = preparing.and_then(|all| all.iter_mut().find(waits)) {
+            (waiting.call, waiting.rests_until) = (None, Some(until));
+            waiting.failures = failures.saturating_add(1);
+        }
+    }
+
+    /// Gives up what is overdue, and goes on where a wait is over.
+    pub(super) fn wake_preparations(&mut self, now: Now, id: UserId) {
+        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let overdue = space.preparing.iter().filter_map(|it| it.call);
+        let overdue: Vec<CallId> =
+            overdue.filter(|(_, at)| *at <= now.mono).map(|(call, _)| call).collect();
+        let mut rested = false;
+        for preparation in &mut space.preparing {
+            if preparation.rests_until.is_some_and(|at| at <= now.mono) {
+                preparation.rests_until = None;
+                rested = true;
+            }
+        }
+        for call in overdue {
+            self.calls.remove(&call);
+            self.take_knowledge(now, id, call, Reply::Failed);
+        }
+        if rested {
+            self.prepare(now, id);
+        }
+    }
+}
