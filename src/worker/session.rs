@@ -48,7 +48,8 @@ pub(super) fn open(
     Ok((Reply::Opened(fence), draft.seq()))
 }
 
-/// Ends the session, if it still is this one.
+/// Ends the session, if it still is this one. The receipt stays: this may be a late copy of a request
+/// that was given up, and what has been asked since under the same session may be asked again.
 pub(super) fn close(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -58,7 +59,6 @@ pub(super) fn close(
     let key = key_of(request, rules);
     if held(draft, key).is_some_and(|held| held.fence == fence && held.client == request.client) {
         draft.put(Key::Session(key), None);
-        draft.put(Key::Receipt(request.client.replica), None);
     }
     (Reply::Closed, draft.seen())
 }

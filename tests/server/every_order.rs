@@ -147,3 +147,23 @@ fn a_session_that_was_taken_over_commits_nothing() {
     assert_eq!(lab.state().get(Key::Account(AccountField::Email)), None);
     assert!(lab.state().get(Key::Session(asker.device)).is_some());
 }
+
+#[test]
+fn a_late_end_of_a_session_makes_nothing_happen_twice() {
+    let mut lab = Lab::new(2, Flaws::NONE);
+    let asker = Asker::new(1);
+    let fence = lab.opens(0, asker);
+    // The end was given up by the device, which goes on under the session, and arrives all the same.
+    lab.ask(0, asker.asks(Command::Close(fence)));
+    lab.ask(1, asker.acts(fence, 1, patch(AccountField::Email, 1)));
+    let mut once = |lab: &Lab| {
+        let mut lab = lab.clone();
+        let fence = lab.opens(0, asker);
+        let again = lab.ask_and_wait(0, asker.acts(fence, 1, patch(AccountField::Email, 1)));
+        let version = lab.state().get(Key::Account(AccountField::Email)).cloned();
+        again == Reply::Patched && matches!(version, Some(Doc::Field(1, _)))
+    };
+    let (all, well) = explore(&lab, 2, &mut once);
+    assert!(all > 100, "only {all} orders");
+    assert_eq!(well, all);
+}

@@ -176,8 +176,13 @@ impl World<'_> {
         }
     }
 
-    /// Starts the workers that are down, soon, and wakes those that stand still.
+    /// Starts the workers that are down, soon, wakes those that stand still, and sets all clocks as
+    /// they were at the start: servers keep time as soon as nothing disturbs them.
     pub(super) fn bring_workers_back(&mut self) {
+        let plans = self.plan.server.iter().flat_map(|server| &server.workers);
+        for (bench, plan) in self.workers.iter_mut().zip(plans) {
+            bench.clock = Clock::new(plan.clock_offset_ms, plan.clock_drift_ppm);
+        }
         for n in 0..self.workers.len() {
             let (worker, state, life) =
                 (self.workers[n].id, self.workers[n].state, self.workers[n].incarnation);
