@@ -35,4 +35,13 @@ impl Entropy {
         let width = high.0.saturating_sub(low.0).saturating_add(1);
         Span(low.0 + self.next_u64() % width)
     }
+
+    /// The wait after so many failures in a row, counted from 0: it doubles with each up to `cap`, and
+    /// is drawn between half of that and all of it, so that those that failed together do not come
+    /// back together.
+    pub fn backoff(&mut self, base: Span, cap: Span, failures: u32) -> Span {
+        let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
+        let full = Span(base.0.saturating_mul(factor).min(cap.0));
+        self.span(Span(full.0.div_ceil(2)), full)
+    }
 }

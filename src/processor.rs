@@ -61,9 +61,7 @@ pub struct Timing {
 
 impl Timing {
     fn backoff(&self, failures: u32, entropy: &mut Entropy) -> Span {
-        let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
-        let full = Span(self.retry_base.0.saturating_mul(factor).min(self.retry_cap.0));
-        entropy.span(Span(full.0.div_ceil(2)), full)
+        entropy.backoff(self.retry_base, self.retry_cap, failures)
     }
 }
 

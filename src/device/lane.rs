@@ -214,14 +214,10 @@ impl Device {
         self.send(remote);
     }
 
-    /// The wait after a failure. It doubles with each, and is drawn between half of that and all of
-    /// it, so that devices that failed together do not come back together; whoever names a time is
-    /// left alone at least so long.
+    /// The wait after a failure; whoever names a time is left alone at least so long.
     pub(super) fn backoff(&mut self, attempt: u16, after: Option<Span>) -> Span {
         let timing = self.boot.timing;
-        let factor = 1u64.checked_shl(u32::from(attempt)).unwrap_or(u64::MAX);
-        let full = Span(timing.retry_base.0.saturating_mul(factor).min(timing.retry_cap.0));
-        let drawn = self.entropy.span(Span(full.0.div_ceil(2)), full);
+        let drawn = self.entropy.backoff(timing.retry_base, timing.retry_cap, u32::from(attempt));
         let wait = match after {
             Some(after) => drawn.max(after + Span(drawn.0 / 4)),
             None => drawn,

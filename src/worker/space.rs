@@ -414,8 +414,6 @@ impl Worker {
     /// How long to wait after so many failures in a row.
     pub(super) fn backoff(&mut self, failures: u32) -> Span {
         let timing = self.boot.timing;
-        let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
-        let full = Span(timing.retry_base.0.saturating_mul(factor).min(timing.retry_cap.0));
-        self.entropy.span(Span(full.0.div_ceil(2)), full)
+        self.entropy.backoff(timing.retry_base, timing.retry_cap, failures)
     }
 }
