@@ -44,6 +44,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Asked::RotateKey
             | Asked::Register(..)
             | Asked::Errand { .. }
+            | Asked::File { .. }
             | Asked::Sync
             | Asked::Status => None,
         };
