@@ -366,6 +366,9 @@ fn answered(answer: &Answer) -> Answered {
         Answer::Syncing => Answered::Syncing,
         Answer::Status(status) => Answered::Status(status.clone()),
         Answer::Refused(reason) => Answered::Refused(*reason),
+        Answer::Files(_) | Answer::File(_) | Answer::Ingested(..) => {
+            unreachable!("no plan has files or conversations yet")
+        }
     }
 }
 
