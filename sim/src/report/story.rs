@@ -357,6 +357,11 @@ impl<'a> Scene<'a> {
                     Reason::WrongField => "the field does not take that".to_owned(),
                     Reason::NoServer => "there is no sync server".to_owned(),
                     Reason::Internal => "the sync server failed inside".to_owned(),
+                    Reason::File(refusal) => words::file_refusal(*refusal),
+                    Reason::BadName(why) => why.to_string(),
+                    Reason::Date(why) => why.to_string(),
+                    Reason::Sealed(why) => why.to_string(),
+                    Reason::Keyless => "there is no key yet".to_owned(),
                 };
                 format!("refuses {}: {why}", subject.as_deref().unwrap_or("it"))
             }
