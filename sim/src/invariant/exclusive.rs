@@ -39,15 +39,24 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 struct Clocks<'e> {
     evidence: &'e Evidence<'e>,
     plan: &'e ServerPlan,
-    /// Every jump: when, whose, and by how much.
-    jumps: Vec<(usize, WorkerId, i64)>,
+    jumps: Vec<Jump>,
+}
+
+/// A clock that is wrong for a while.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    worker: WorkerId,
+    ms: i64,
+    from: usize,
+    /// When the clock was set right again.
+    to: Option<usize>,
 }
 
 impl<'e> Clocks<'e> {
     fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
         let jumps = evidence.spells.iter().filter_map(|spell| {
             if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = spell.trouble {
-                Some((spell.from, worker, ms))
+                Some(Jump { worker, ms, from: spell.from, to: spell.to })
             } else {
                 None
             }
@@ -65,15 +74,19 @@ impl<'e> Clocks<'e> {
             let wall = i128::from(at) + i128::from(bench.clock_offset_ms) + drift + jumped;
             Time(u64::try_from(wall.max(0)).unwrap_or(u64::MAX))
         };
-        let own = || self.jumps.iter().filter(move |jump| jump.1 == worker);
-        let before = own().filter(|jump| jump.0 < moment).map(|jump| jump.2);
-        let after = own().filter(|jump| jump.0 <= moment).map(|jump| jump.2);
+        let own = || self.jumps.iter().filter(move |jump| jump.worker == worker);
+        let before =
+            own().filter(|jump| jump.from < moment && jump.to.is_none_or(|to| to >= moment));
+        let after =
+            own().filter(|jump| jump.from <= moment && jump.to.is_none_or(|to| to > moment));
+        let (before, after) = (before.map(|jump| jump.ms), after.map(|jump| jump.ms));
         [show(&mut { before }), show(&mut { after })]
     }
 
     /// All that a worker's clock showed where it may have turned, from one moment to another.
     fn shown(&self, worker: WorkerId, from: usize, to: usize) -> impl Iterator<Item = Time> + '_ {
-        let turns = self.jumps.iter().map(|jump| jump.0).filter(move |at| (from..=to).contains(at));
+        let turns = self.jumps.iter().flat_map(|jump| [Some(jump.from), jump.to]).flatten();
+        let turns = turns.filter(move |at| (from..=to).contains(at));
         [from, to].into_iter().chain(turns).flat_map(move |at| self.around(worker, at))
     }
 
@@ -230,6 +243,22 @@ pub(super) mod tests {
             case.opens(TABLET);
             if early { rejects(&case, "granted-twice") } else { case.ends().passes() }
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_right_again_sees_sessions_last_as_long_as_others_do() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        let worker = WorkerId(0);
+        let jump = || Trouble::Server(ServerTrouble::ClockJump(worker, 60_000));
+        case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump()));
+        case.fact(crate::plan::Node::Worker(worker), Fact::Ended(jump()));
+        case.opens(PHONE);
+        case.wait(10_000);
+        case.is_told_to_come_back(TABLET);
+        case.passes();
+        case.opens(TABLET);
+        rejects(&case, "granted-twice");
     }
 
     #[test]
