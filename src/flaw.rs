@@ -158,6 +158,12 @@ flaws! {
     CvChangeDropBusy = "CV-CHANGE-DROP-BUSY", "CloudVault escalation",
         "When the server is busy, the changes of that round are cleared.",
         "a busy server";
+    CvSinceClock = "CV-SINCE-CLOCK", "CloudVault escalation",
+        "A device asks for what has changed since the time that its own clock showed at the last sync.",
+        "a clock that is ahead, or a commit that takes long";
+    CvScaleLru = "CV-SCALE-LRU", "CloudVault escalation",
+        "The table of sessions has room for 64; the one unused for longest makes room for a new one.",
+        "more devices than that at once";
     BpNolock = "BP-NOLOCK", "blob-to-AI pipeline",
         "Work is taken up, computed and written back without a lease.",
         "two processors at one day";

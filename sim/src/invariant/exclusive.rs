@@ -10,14 +10,14 @@
 use std::collections::BTreeMap;
 
 use engine::log::Session;
-use engine::message::{Client, DeviceKey};
+use engine::message::{Client, DeviceKey, Fence};
 use engine::time::Time;
 
 use super::Invariant::SessionsAreExclusive;
 use super::evidence::Evidence;
 use super::evidence::server::{Ask, Deed, Refusal, Space};
 use super::findings::{About, Findings};
-use crate::history::{ServerTrouble, Trouble};
+use crate::history::{ServerTrouble, Trouble, Wants};
 use crate::plan::{ServerPlan, WorkerId};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -27,6 +27,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         grants(evidence, findings, &clocks, space);
     }
     keys_are_the_devices_own(evidence, findings);
+    only_owners_end_sessions(evidence, findings);
     for refusal in &evidence.server.refusals {
         if refusal.waiting < u32::from(plan.timing.queue) {
             names_a_live_holder(evidence, findings, &clocks, refusal);
@@ -157,6 +158,32 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
+/// A session ends when its owner says so. One that has expired stays until somebody wants another.
+fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut ended: BTreeMap<(Client, Fence), usize> = BTreeMap::new();
+    for ask in evidence.server.asks.values().flatten() {
+        if let Wants::End(fence) = ask.wants {
+            let first = ended.entry((ask.client, fence)).or_insert(ask.at);
+            *first = ask.at.min(*first);
+        }
+    }
+    for space in evidence.server.spaces.values() {
+        for line in space.sessions.values() {
+            let mut held: Option<(usize, Session)> = None;
+            for (at, session) in line.iter() {
+                let before = std::mem::replace(&mut held, session.map(|session| (at, session)));
+                let (Some((since, old)), None) = (before, session) else { continue };
+                let asked = ended.get(&(old.client, old.fence));
+                if asked.is_none_or(|asked| *asked > at) {
+                    let message = "A session ended that its owner had not ended.".into();
+                    let place = (SessionsAreExclusive, "ended-by-another");
+                    findings.report(evidence, place, at, About::default(), message, [since]);
+                }
+            }
+        }
+    }
+}
+
 fn names_a_live_holder(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -216,6 +243,15 @@ pub(super) mod tests {
     #[test]
     fn a_session_has_one_owner() {
         assert_eq!(broken().violations()[0].site, "granted-twice");
+    }
+
+    #[test]
+    fn nobody_else_ends_a_session() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.opens(TABLET);
+        case.loses_its_session(PHONE);
+        rejects(&case, "ended-by-another");
     }
 
     #[test]
