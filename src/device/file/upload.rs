@@ -5,7 +5,7 @@
 //! What was decided on the way is durable before it is asked for. The server knows a write by its
 //! dot, so one that is sent again after a crash, or by a copy of this device, is there once.
 
-use super::super::server::{Errand, Next, Then};
+use super::super::errand::{Errand, Next, Then};
 use super::super::{Device, FileTarget};
 use super::tree::RECOVERED;
 use crate::Bytes;
