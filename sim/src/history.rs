@@ -22,7 +22,7 @@ use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
-pub use self::server::{Account, Done, NodeSeen, Said, ServerTrouble};
+pub use self::server::{Account, Done, NodeSeen, Said, ServerTrouble, Wants};
 use crate::plan::{Custom, Errand, Node, Parcel};
 
 /// One fact, with where and when.

@@ -84,51 +84,6 @@ impl Server {
     }
 
     /// When the last pull of the feed that reached its head was asked for.
-    fed_at: Option<Time>,
-    /// Files in conflict, of which copies are to be made (the flaw FB-09).
-    pub(super) to_copy: BTreeSet<NodeId>,
-}
-
-/// Who wants something of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Party {
-    User,
-    Own,
-}
-
-/// A request that has not been answered.
-#[derive(Debug)]
-struct ServerCall {
-    id: CallId,
-    attempt: u16,
-    command: Command,
-    /// For whom.
-    party: Option<Party>,
-    state: CallState,
-    /// Sent in this very transition.
-    fresh: bool,
-}
-
-impl Server {
-    /// Errands of the user that have not been answered.
-    pub(super) fn waiting(&self) -> usize {
-        self.errands.len()
-    }
-
-    /// The same, to be changed as long as they have not been sent.
-    pub(super) fn waiting_errands(&mut self) -> impl Iterator<Item = &mut Errand> {
-        let sent = usize::from(self.owed == Some(Party::User));
-        self.errands.iter_mut().skip(sent).map(|(_, errand)| errand)
-    }
-
-    /// Is nothing going on, but for reading the feed?
-    pub(super) fn is_idle(&self) -> bool {
-        let reads = matches!(self.own, Some(Errand { then: Then::Feed(_), .. }));
-        let rests = self.own.is_none() && self.call.is_none() && self.session.is_none();
-        self.errands.is_empty() && (reads || rests)
-    }
-
-    /// When the last pull of the feed that reached its head was asked for.
     pub(super) fn fed_at(&self) -> Option<Time> {
         self.fed_at
     }
