@@ -12,6 +12,7 @@
 mod ask;
 mod conversation;
 mod edit;
+mod errand;
 mod file;
 mod keys;
 mod lane;
