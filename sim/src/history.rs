@@ -11,8 +11,9 @@ mod server;
 
 use std::sync::Arc;
 
+use engine::blob::Address;
 use engine::device::{Presence, Reason, Status};
-use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::log::Entry as Commit;
 use engine::message::Refusal;
 use engine::record::Value;
@@ -387,6 +388,24 @@ pub enum Fact {
         space: UserId,
         /// What the worker wrote.
         entry: Arc<Commit>,
+    },
+    /// A node that the entry just created puts somewhere has this name.
+    Named {
+        /// Whose space.
+        space: UserId,
+        /// Which node.
+        node: NodeId,
+        /// Its name, opened with the keys of the keychain; `None` if that fails.
+        name: Option<Arc<str>>,
+    },
+    /// An object with content of a file was created, replaced or deleted on the volume.
+    Kept {
+        /// Whose space.
+        space: UserId,
+        /// The object.
+        key: Arc<str>,
+        /// The hash of its bytes; none once it is gone.
+        hash: Option<Address>,
     },
 
     // What the world did (node: what it was done to).

@@ -9,6 +9,7 @@
 //! Moments are indices into the history. What is durable is told by commit, since every prefix of
 //! the commits is a state that a crash could leave.
 
+pub(super) mod files;
 mod scribe;
 pub(super) mod server;
 

@@ -185,6 +185,8 @@ impl<'a> Scribe<'a> {
                 | Fact::Served { .. }
                 | Fact::Declined(..)
                 | Fact::Logged { .. }
+                | Fact::Named { .. }
+                | Fact::Kept { .. }
                 | Fact::Healed
                 | Fact::Panicked(_)
                 | Fact::Found { .. },

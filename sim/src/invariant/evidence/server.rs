@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
 use super::Timeline;
+use super::files::Files;
 use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said};
 use crate::plan::{self, Node, WorkerId};
 
@@ -22,6 +23,8 @@ use crate::plan::{self, Node, WorkerId};
 #[derive(Debug, Default)]
 pub(in super::super) struct Server<'a> {
     pub(in super::super) spaces: BTreeMap<UserId, Space>,
+    /// The files of each space.
+    pub(in super::super) files: BTreeMap<UserId, Files<'a>>,
     /// What users asked, in order.
     pub(in super::super) errands: Vec<Errand<'a>>,
     /// Where each token was put into an account: whose, and by which effect, in order.
@@ -199,6 +202,14 @@ impl<'a> Clerk<'a> {
             }
             (Fact::Logged { space, entry }, _) => {
                 self.logged(at, *space, entry);
+                self.server.files.entry(*space).or_default().logged(at, entry);
+            }
+            (Fact::Named { space, node, name }, _) => {
+                let files = self.server.files.entry(*space).or_default();
+                files.named(*node, name.as_deref());
+            }
+            (Fact::Kept { space, key, hash }, _) => {
+                self.server.files.entry(*space).or_default().kept(at, key, *hash);
             }
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (said, from) {
                 (Said::Asks { device, client, space }, _) => {
