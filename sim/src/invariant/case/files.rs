@@ -117,7 +117,10 @@ impl Case {
 
     /// Moves nodes, all in one commit.
     pub(in super::super) fn moves(&mut self, device: DeviceId, all: &[(NodeId, NodeId, &str)]) {
-        let puts = all.iter().flat_map(|(id, to, of)| self.moving(*id, *to, of)).collect();
+        let puts = all.iter().flat_map(|(id, to, of)| self.moving(*id, *to, of));
+        let mut puts: Puts = puts.collect();
+        // First all leave, then all arrive.
+        puts.sort_by_key(|(_, doc)| doc.is_some());
         self.does(device, puts, Reply::File(FileReply::Moved));
         let nodes: Vec<NodeId> = all.iter().map(|moved| moved.0).collect();
         self.tells_names(device, &nodes);
