@@ -6,6 +6,7 @@
 //!
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
+pub mod file;
 pub(crate) mod recorder;
 mod server;
 
@@ -13,14 +14,17 @@ use std::sync::Arc;
 
 use engine::blob::Address;
 use engine::device::{Presence, Reason, Status};
-use engine::id::{DeviceId, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{
+    DeviceId, Dot, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId,
+};
 use engine::log::Entry as Commit;
-use engine::message::Refusal;
+use engine::message::{FeedCursor, Refusal};
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
+pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
 pub use self::server::{Account, Done, Said, ServerTrouble};
 use crate::plan::{Custom, Errand, Node, Parcel};
 
@@ -112,6 +116,15 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
+    /// Something about files.
+    File {
+        /// What.
+        ask: FileAsked,
+        /// The path that its user had in mind; empty for none.
+        path: String,
+        /// Is it one of the final reads?
+        last: bool,
+    },
     /// To sync.
     Sync,
     /// To tell how things stand.
@@ -151,6 +164,10 @@ pub enum Answered {
     Registered,
     /// The sync server did it, or knows.
     Done(Done),
+    /// All files and folders, by node.
+    Files(Arc<Vec<Listed>>),
+    /// The same about files.
+    File(FileDone),
     /// A sync was asked for.
     Syncing,
     /// How things stand.
@@ -173,6 +190,13 @@ pub enum Change {
     Parked(Remote, RecordId, bool),
     /// How far a feed has been taken.
     Cursor(Remote, Option<Cursor>),
+    /// What the server has of a file or folder; `None` if nothing is known.
+    Node(NodeId, Option<Arc<NodeSeen>>),
+    /// An own write of a file that the feed has not shown yet: its label and the file; `None` if it
+    /// no longer is one.
+    Upload(Dot, Option<(Token, NodeId)>),
+    /// How far the feed of files has been read.
+    Feed(Option<FeedCursor>),
     /// A key of the keyring, or none.
     Key(bool),
     /// Replica, counters, session.

@@ -48,6 +48,11 @@ impl Keychain {
         &self.keys[usize::from(user.0)]
     }
 
+    /// The secret of a user's blind names and keys, which all their devices have for ever.
+    pub(crate) fn secret(nature: u64, user: UserId) -> Key {
+        Key(Draw::new(nature, "vault secret").and(u64::from(user.0)).bytes())
+    }
+
     /// Seals a record under a user's current key.
     pub(crate) fn seal(
         &self,

@@ -216,6 +216,7 @@ impl<'a> Scribe<'a> {
             | Asked::RotateKey
             | Asked::Register(..)
             | Asked::Errand { .. }
+            | Asked::File { .. }
             | Asked::Sync
             | Asked::Status => {}
         }

@@ -42,6 +42,9 @@ impl Scene<'_> {
                 }
                 (Key::Session(_), None) => told.push("a session ends".to_owned()),
                 (Key::Work(_), Some(Doc::Work(stored))) => told.extend(work(stored)),
+                (Key::File(key), Some(Doc::File(doc))) => {
+                    told.extend(self.tell_file_put(*key, Some(doc)));
+                }
                 (
                     Key::Account(_)
                     | Key::Session(_)
