@@ -16,6 +16,7 @@ mod evidence;
 mod exclusive;
 mod expected;
 mod fences;
+mod filed;
 mod findings;
 mod growth;
 mod index;
@@ -25,6 +26,7 @@ mod late;
 mod linear;
 mod login;
 mod lost;
+mod mirror;
 mod names;
 mod once;
 mod outcomes;
@@ -200,6 +202,8 @@ const JUDGES: &[Judge] = &[
     status::judge,
     fences::judge,
     errands::judge,
+    filed::judge,
+    mirror::judge,
     versions::judge,
     uploads::judge,
     batches::judge,

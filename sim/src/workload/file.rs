@@ -170,7 +170,9 @@ impl Agent {
             folder = next.node;
             rest.pop_front();
         }
-        let Some(name) = rest.pop_front() else { return self.does_within(way, folder, within, tree) };
+        let Some(name) = rest.pop_front() else {
+            return self.does_within(way, folder, within, tree);
+        };
         let op = self.next_op(way.op);
         let ask = Ask::CreateFolder(folder, name.clone());
         let asked = FileAsked::MakeFolder(folder, name);

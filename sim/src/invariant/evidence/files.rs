@@ -7,13 +7,15 @@
 use std::collections::BTreeMap;
 
 use engine::blob::Address;
-use engine::id::NodeId;
+use engine::id::{DeviceId, NodeId, UserId};
 use engine::log::{
     Doc, Entry as Commit, FileDoc, FileKey, Job, Key, Node, NodeKind, Op, Stored, Upload, Version,
 };
 use engine::message::JobId;
 
 use super::Timeline;
+use crate::history::file::FileAsked;
+use crate::history::{Answered, FileDone, Listed};
 
 /// The files of one space over time.
 #[derive(Debug, Default)]
@@ -39,6 +41,43 @@ pub(in super::super) struct Object<'a> {
     pub(in super::super) at: usize,
     pub(in super::super) key: &'a str,
     pub(in super::super) hash: Option<Address>,
+}
+
+/// A request of a user that is about files.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct FileDeed<'a> {
+    pub(in super::super) device: DeviceId,
+    pub(in super::super) user: UserId,
+    pub(in super::super) asked: usize,
+    pub(in super::super) ask: &'a FileAsked,
+    pub(in super::super) last: bool,
+    pub(in super::super) answer: Option<(usize, &'a Answered)>,
+}
+
+impl<'a> FileDeed<'a> {
+    /// When a write of content was called saved.
+    pub(in super::super) fn saved(&self) -> Option<usize> {
+        match self.answer {
+            Some((at, Answered::Saved)) => Some(at),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The list that it was answered with.
+    pub(in super::super) fn list(&self) -> Option<(usize, &'a [Listed])> {
+        match self.answer {
+            Some((at, Answered::Files(list))) => Some((at, list)),
+            Some(_) | None => None,
+        }
+    }
+
+    /// What else it was answered, if it was not refused.
+    pub(in super::super) fn done(&self) -> Option<(usize, &'a FileDone)> {
+        match self.answer {
+            Some((at, Answered::File(done))) => Some((at, done)),
+            Some(_) | None => None,
+        }
+    }
 }
 
 /// What an op puts, of files.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::{AccountField, DeviceId, OpId, Token, UserId};
+use engine::id::{AccountField, DeviceId, Dot, NodeId, OpId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, Key, Op, Session};
 use engine::message::{Client, DeviceKey};
 use engine::record::Value;
@@ -15,8 +15,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
 use super::Timeline;
-use super::files::Files;
-use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said};
+use super::files::{FileDeed, Files};
+use crate::history::{Account, Answered, Asked, Change, Done, Entry, Fact, Letter, Said};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
@@ -30,6 +30,12 @@ pub(in super::super) struct Server<'a> {
     /// Where each token was put into an account: whose, and by which effect, in order.
     pub(in super::super) places: BTreeMap<Token, Vec<Place>>,
     pub(in super::super) refusals: Vec<Refusal>,
+    /// What users asked about files, in order.
+    pub(in super::super) deeds: Vec<FileDeed<'a>>,
+    /// The writes of files by label.
+    pub(in super::super) filings: BTreeMap<Token, usize>,
+    /// The label and the file of each own write that a device ever kept.
+    pub(in super::super) dots: BTreeMap<Dot, (Token, NodeId)>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
     pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
     by_token: BTreeMap<Token, usize>,
@@ -180,6 +186,7 @@ impl<'a> Server<'a> {
 struct Clerk<'a> {
     server: Server<'a>,
     open: BTreeMap<(DeviceId, OpId), usize>,
+    deeds: BTreeMap<(DeviceId, OpId), usize>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
 }
 
@@ -195,7 +202,25 @@ impl<'a> Clerk<'a> {
                 self.server.errands.push(errand);
                 self.server.by_token.extend(token.map(|token| (token, number)));
             }
+            (Fact::Asked(op, Asked::File { ask, last, .. }), Node::Device(device)) => {
+                let user = brief.devices[usize::from(device.0)];
+                let number = self.server.deeds.len();
+                let deed = FileDeed { device, user, asked: at, ask, last: *last, answer: None };
+                self.server.deeds.push(deed);
+                self.server.filings.extend(ask.token().map(|token| (token, number)));
+                self.deeds.insert((device, *op), number);
+            }
+            (Fact::Persisted { changes, .. }, Node::Device(_)) => {
+                for change in changes {
+                    if let Change::Upload(dot, Some(own)) = change {
+                        self.server.dots.entry(*dot).or_insert(*own);
+                    }
+                }
+            }
             (Fact::Answered(op, answer), Node::Device(device)) => {
+                if let Some(deed) = self.deeds.remove(&(device, *op)) {
+                    self.server.deeds[deed].answer = Some((at, answer));
+                }
                 if let Some(errand) = self.open.remove(&(device, *op)) {
                     self.server.errands[errand].answer = Some((at, answer));
                 }

@@ -23,8 +23,16 @@ const OTHERWISE: u32 = 80_000;
 const WHOLE_FOLDER: u32 = 400_000;
 
 const NAMES: [&str; 10] = [
-    "menu.txt", "café.txt", "diary.md", "photo.jpg", "Straße.csv", "receipts", "résumé.txt",
-    "sleep.csv", "weight", "Übung.md",
+    "menu.txt",
+    "café.txt",
+    "diary.md",
+    "photo.jpg",
+    "Straße.csv",
+    "receipts",
+    "résumé.txt",
+    "sleep.csv",
+    "weight",
+    "Übung.md",
 ];
 const FOLDERS: [&str; 3] = ["plans", "Archiv", "été"];
 
