@@ -9,6 +9,7 @@
 pub mod file;
 pub(crate) mod recorder;
 mod server;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
 pub use self::server::{Account, Done, Said, ServerTrouble};
+pub use self::trouble::Trouble;
 use crate::plan::{Custom, Errand, Node, Parcel};
 
 /// One fact, with where and when.
@@ -323,7 +325,8 @@ pub enum Fact {
         size: u32,
         /// The sealed rows in it.
         rows: Vec<(RecordId, BlobId)>,
-        /// Was the token prefix found in its bytes? An account is not encrypted and is not looked at.
+        /// Was the token prefix found in its bytes? An account is not encrypted and is not looked at;
+        /// files and conversations are.
         plaintext: bool,
         /// What it says, between a device and a worker.
         server: Option<Said>,
@@ -466,63 +469,4 @@ pub enum Fact {
         /// Its cells' values, for expectations on remotes.
         values: Vec<(FieldId, Value)>,
     },
-}
-
-/// A fault as it appears in the history.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Trouble {
-    /// One direction of a link is cut.
-    Cut(Node, Node),
-    /// A device is offline.
-    Offline(DeviceId),
-    /// A link is slow.
-    SlowLink(DeviceId, Remote),
-    /// Replies are lost.
-    LoseReplies(Remote),
-    /// Hints are lost.
-    LoseHints(Remote),
-    /// A device is down.
-    Crash(DeviceId),
-    /// A device stands still.
-    Pause(DeviceId),
-    /// A device is gone for ever.
-    Destroy(DeviceId),
-    /// A backup was made.
-    SaveImage(DeviceId),
-    /// A device was set back.
-    RestoreImage(DeviceId),
-    /// A device was cloned: from, to.
-    Clone(DeviceId, DeviceId),
-    /// A clock jumped.
-    ClockJump(DeviceId, i64),
-    /// A disk is full.
-    DiskFull(DeviceId),
-    /// A disk is slow.
-    DiskSlow(DeviceId),
-    /// Keys are held back.
-    HoldKeys(DeviceId),
-    /// A credential was revoked.
-    ExpireCredential(DeviceId),
-    /// A remote is out of order.
-    Outage(Remote),
-    /// A remote throttles.
-    Throttle(Remote, Span),
-    /// Cursors expired.
-    ExpireCursors(Remote),
-    /// A row is hidden.
-    HideRow(VaultId, RecordId),
-    /// A row is damaged, for all or for one device.
-    CorruptRow(Remote, VaultId, RecordId, Option<DeviceId>),
-    /// A row is refused.
-    RejectRow(Remote, VaultId, RecordId),
-    /// A zone ended.
-    EndZone(VaultId, Ending),
-    /// Row-level security is off.
-    DropPolicy,
-    /// Commits are slow.
-    SlowCommits,
-    /// An intruder asked for a user's rows.
-    Intrude(Remote, UserId),
-    /// Something befell the sync server.
-    Server(ServerTrouble),
 }

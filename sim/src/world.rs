@@ -8,6 +8,7 @@
 //! that cannot be observed.
 
 mod effects;
+mod file;
 mod founding;
 mod phases;
 mod power;
@@ -62,6 +63,8 @@ pub(crate) struct World<'a> {
     doubles: Vec<SharedDouble>,
     workers: Vec<Bench>,
     volume: Volume,
+    /// The last change of each space's files.
+    files: file::Heads,
     /// What somebody who is not of this house waits for.
     intruder_asks: Option<engine::message::Request>,
     /// All nodes: devices in order, then remotes in order, then workers in order.

@@ -7,7 +7,7 @@
 use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::message::{Command, Reply, Request, Response};
+use engine::message::{Action, Command, FileAction, Reply, Request, Response};
 use engine::time::{Now, Span, Time};
 use engine::volume::{self, Call, Return};
 use engine::worker;
@@ -342,6 +342,7 @@ impl World<'_> {
             && let Some(space) = space_of("log/", key)
             && let Some(entry) = Entry::decode(bytes)
         {
+            self.note_files(space, &entry);
             let fact = Fact::Logged { space, entry: entry.into() };
             self.note(Node::Worker(worker), fact);
         }
@@ -419,6 +420,22 @@ impl World<'_> {
 fn parcel_of(command: &Command) -> Parcel {
     match command {
         Command::Open | Command::Close(_) | Command::Status => Parcel::Session,
+        Command::Act { action: Action::File(action), .. } => match action {
+            FileAction::Begin(..)
+            | FileAction::PutPiece { .. }
+            | FileAction::Uploaded(_)
+            | FileAction::Publish(_) => Parcel::Upload,
+            FileAction::Feed(..) => Parcel::Feed,
+            FileAction::CreateFolder(..)
+            | FileAction::Move(_)
+            | FileAction::Delete(..)
+            | FileAction::Undelete(..)
+            | FileAction::Restore { .. }
+            | FileAction::Lookup(..)
+            | FileAction::ReadVersions(_)
+            | FileAction::ReadPiece(..)
+            | FileAction::ReadJob(_) => Parcel::File,
+        },
         Command::Act { .. } => Parcel::Account,
     }
 }
