@@ -24,6 +24,7 @@ mod isolation;
 mod kept;
 mod late;
 mod linear;
+mod listed;
 mod login;
 mod lost;
 mod mirror;
@@ -203,6 +204,7 @@ const JUDGES: &[Judge] = &[
     fences::judge,
     errands::judge,
     filed::judge,
+    listed::judge,
     mirror::judge,
     versions::judge,
     uploads::judge,

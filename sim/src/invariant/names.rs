@@ -33,7 +33,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// A name as people and file systems may read it.
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     name.nfd().default_case_fold().nfd().collect()
 }
 

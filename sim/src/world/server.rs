@@ -343,8 +343,12 @@ impl World<'_> {
             && let Some(entry) = Entry::decode(bytes)
         {
             self.note_files(space, &entry);
+            let names = self.names_in(space, &entry);
             let fact = Fact::Logged { space, entry: entry.into() };
             self.note(Node::Worker(worker), fact);
+            for (node, name) in names {
+                self.note(Node::Worker(worker), Fact::Named { space, node, name });
+            }
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use engine::blob::Address;
-use engine::id::{DeviceId, NodeId, UserId};
+use engine::id::{DeviceId, Dot, NodeId, Token, UserId};
 use engine::log::{
     Doc, Entry as Commit, FileDoc, FileKey, Job, Key, Node, NodeKind, Op, Stored, Upload, Version,
 };
@@ -245,5 +245,50 @@ impl<'a> Files<'a> {
         id: NodeId,
     ) -> impl Iterator<Item = (usize, Option<&'a str>)> {
         self.names.get(&id).into_iter().flat_map(Timeline::iter).map(|(at, name)| (at, *name))
+    }
+}
+
+/// The versions of all logs by the write that made them.
+#[derive(Debug, Default)]
+pub(in super::super) struct Archive<'a> {
+    pub(in super::super) versions: BTreeMap<Dot, Vec<Published<'a>>>,
+    /// The writes that a label stands for: more than one, if it was written anew.
+    pub(in super::super) dots: BTreeMap<Token, Vec<Dot>>,
+}
+
+/// A version, and when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Published<'a> {
+    pub(in super::super) at: usize,
+    pub(in super::super) node: NodeId,
+    pub(in super::super) n: u32,
+    pub(in super::super) version: &'a Version,
+}
+
+impl<'a> Archive<'a> {
+    pub(super) fn of(
+        files: &BTreeMap<UserId, Files<'a>>,
+        own: &BTreeMap<Dot, (Token, NodeId)>,
+    ) -> Self {
+        let mut archive = Self::default();
+        for (key, line) in files.values().flat_map(Files::docs) {
+            let FileKey::Version(node, n) = key else { continue };
+            for (at, doc) in line.iter() {
+                if let Some(FileDoc::Version(version)) = doc {
+                    let published = Published { at, node, n, version };
+                    archive.versions.entry(version.write).or_default().push(published);
+                }
+            }
+        }
+        for (dot, (token, _)) in own {
+            archive.dots.entry(*token).or_default().push(*dot);
+        }
+        archive
+    }
+
+    /// The versions that a write became.
+    pub(in super::super) fn published(&self, token: Token) -> impl Iterator<Item = &Published<'a>> {
+        let dots = self.dots.get(&token).map_or(&[][..], Vec::as_slice);
+        dots.iter().filter_map(|dot| self.versions.get(dot)).flatten()
     }
 }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
 use super::Timeline;
-use super::files::{FileDeed, Files};
+use super::files::{Archive, FileDeed, Files};
 use crate::history::{Account, Answered, Asked, Change, Done, Entry, Fact, Letter, Said};
 use crate::plan::{self, Node, WorkerId};
 
@@ -36,6 +36,8 @@ pub(in super::super) struct Server<'a> {
     pub(in super::super) filings: BTreeMap<Token, usize>,
     /// The label and the file of each own write that a device ever kept.
     pub(in super::super) dots: BTreeMap<Dot, (Token, NodeId)>,
+    /// The versions of files.
+    pub(in super::super) archive: Archive<'a>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
     pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
     by_token: BTreeMap<Token, usize>,
@@ -152,7 +154,9 @@ impl<'a> Server<'a> {
                 clerk.hear(brief, at, entry);
             }
         }
-        clerk.server
+        let mut server = clerk.server;
+        server.archive = Archive::of(&server.files, &server.dots);
+        server
     }
 
     /// The patch that bears a label.
