@@ -26,7 +26,7 @@ use engine::time::{Span, Time};
 use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
-pub use self::server::{Account, Done, Said, ServerTrouble};
+pub use self::server::{Account, Done, Said, ServerTrouble, Wants};
 pub use self::trouble::Trouble;
 use crate::plan::{Custom, Errand, Node, Parcel};
 
