@@ -11,6 +11,7 @@ mod batches;
 mod converge;
 mod crash;
 mod cursor;
+mod deeds;
 mod errands;
 mod evidence;
 mod exclusive;
@@ -203,6 +204,7 @@ const JUDGES: &[Judge] = &[
     status::judge,
     fences::judge,
     errands::judge,
+    deeds::judge,
     filed::judge,
     listed::judge,
     mirror::judge,

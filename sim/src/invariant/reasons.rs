@@ -13,7 +13,7 @@ use engine::record::Value;
 use engine::schema::{self, Holds};
 
 use super::Incurable;
-use super::Invariant::RefusalsHaveReasons;
+use super::Invariant::{CachesAreCoherent, RefusalsHaveReasons};
 use super::evidence::{Evidence, Op, Spell};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Asked, Fact, ServerTrouble, Trouble, WriteKind};
@@ -27,6 +27,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             Some((at, Fact::Answered(_, Answered::Refused(reason)))) => {
                 if is_right(evidence, op, at, asked, *reason) {
                     continue;
+                }
+                if let Asked::File { ask, .. } = asked
+                    && file::was_right(evidence, op, ask, *reason)
+                {
+                    let message = "A request was refused for what was no longer so.".into();
+                    let place = (CachesAreCoherent, "stale-refusal");
+                    let about = About { record: None, token: ask.token() };
+                    findings.report(evidence, place, at, about, message, [op.asked]);
                 }
                 (at, "refused", "was refused without a reason")
             }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use engine::blob::Address;
 use engine::id::{DeviceId, Dot, NodeId, Token, UserId};
 use engine::log::{
-    Doc, Entry as Commit, FileDoc, FileKey, Job, Key, Node, NodeKind, Op, Stored, Upload, Version,
+    Doc, Entry as Commit, FileDoc, FileKey, Job, Key, Node, NodeKind, Op, Stored, Version,
 };
 use engine::message::JobId;
 
@@ -214,13 +214,6 @@ impl<'a> Files<'a> {
         Some(stored)
     }
 
-    pub(in super::super) fn upload(&self, blob: Address, moment: usize) -> Option<&'a Upload> {
-        let Some(FileDoc::Upload(upload)) = self.at(FileKey::Upload(blob), moment) else {
-            return None;
-        };
-        Some(upload)
-    }
-
     pub(in super::super) fn job(&self, id: JobId, moment: usize) -> Option<Job> {
         let Some(FileDoc::Job(job)) = self.at(FileKey::Job(id), moment) else { return None };
         Some(*job)
@@ -237,6 +230,17 @@ impl<'a> Files<'a> {
             Some(name) => format!("{name:?}"),
             None => format!("node {:x}", id.0),
         }
+    }
+
+    /// Every state from one fact to another: as it was at the first, and after each commit.
+    pub(in super::super) fn moments(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = usize> + '_ {
+        let start = self.entries.partition_point(|entry| entry.at <= from);
+        let changes = self.entries[start..].iter().map(|entry| entry.at);
+        std::iter::once(from).chain(changes.take_while(move |at| *at < to))
     }
 
     /// Every name that a node ever had, and since when; none where no key opens it.

@@ -29,7 +29,7 @@ pub(super) fn is_right(
     let files = evidence.server.files.get(&user).unwrap_or(&nothing);
     match reason {
         Reason::File(refusal) => {
-            moments(files, op.asked, at).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+            files.moments(op.asked, at).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
         }
         Reason::BadName(_) => named(ask).any(|name| !is_name(name)),
         Reason::Sealed(_) | Reason::Keyless => may_lack_a_key(evidence, op.device, user, at),
@@ -42,11 +42,11 @@ pub(super) fn is_right(
     }
 }
 
-/// Every state of the files from one fact to another.
-fn moments(files: &Files<'_>, from: usize, to: usize) -> impl Iterator<Item = usize> {
-    let start = files.entries.partition_point(|entry| entry.at <= from);
-    let changes = files.entries[start..].iter().map(|entry| entry.at);
-    std::iter::once(from).chain(changes.take_while(move |at| *at < to))
+/// Was it so before it was asked?
+pub(super) fn was_right(evidence: &Evidence<'_>, op: &Op, ask: &FileAsked, reason: Reason) -> bool {
+    let Reason::File(refusal) = reason else { return false };
+    let Some(files) = evidence.server.files.get(&evidence.user(op.device)) else { return false };
+    files.moments(0, op.asked).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
 }
 
 /// The names that a request brings along.
