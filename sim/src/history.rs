@@ -13,6 +13,7 @@ mod trouble;
 
 use std::sync::Arc;
 
+use engine::blob::Address;
 use engine::device::{Presence, Reason, Status};
 use engine::id::{
     DeviceId, Dot, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId,
@@ -414,6 +415,24 @@ pub enum Fact {
         space: UserId,
         /// What the worker wrote.
         entry: Arc<Commit>,
+    },
+    /// A node that the entry just created puts somewhere has this name.
+    Named {
+        /// Whose space.
+        space: UserId,
+        /// Which node.
+        node: NodeId,
+        /// Its name, opened with the keys of the keychain; `None` if that fails.
+        name: Option<Arc<str>>,
+    },
+    /// An object with content of a file was created, replaced or deleted on the volume.
+    Kept {
+        /// Whose space.
+        space: UserId,
+        /// The object.
+        key: Arc<str>,
+        /// The hash of its bytes; none once it is gone.
+        hash: Option<Address>,
     },
 
     // What the world did (node: what it was done to).

@@ -65,6 +65,8 @@ pub(crate) struct World<'a> {
     volume: Volume,
     /// The last change of each space's files.
     files: file::Heads,
+    /// The last name of each node.
+    names: file::Names,
     /// What somebody who is not of this house waits for.
     intruder_asks: Option<engine::message::Request>,
     /// All nodes: devices in order, then remotes in order, then workers in order.

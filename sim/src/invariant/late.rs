@@ -115,6 +115,8 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Served { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed

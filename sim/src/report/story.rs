@@ -282,6 +282,8 @@ impl<'a> Scene<'a> {
             | Fact::Declined(..)
             | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
             Fact::Logged { space, entry } => self.tell_commit(*space, entry),
+            Fact::Named { node, name, .. } => server::tell_name(*node, name.as_deref()),
+            Fact::Kept { key, hash, .. } => server::tell_object(key, *hash),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -508,6 +510,8 @@ impl<'a> Scene<'a> {
             | Fact::Delivered { .. }
             | Fact::Lost { .. }
             | Fact::Logged { .. }
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed

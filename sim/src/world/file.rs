@@ -2,10 +2,12 @@
 //! much there may be to bring and to read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use engine::Bytes;
 use engine::device::StoreKey;
 use engine::id::{NodeId, UserId};
-use engine::log::{Entry, FileKey, Key};
+use engine::log::{Doc, Entry, FileDoc, FileKey, Key};
 use engine::message::FeedCursor;
 use engine::time::Span;
 
@@ -15,6 +17,9 @@ use crate::plan::{Act, Deed, FileDeed, Plan};
 
 /// The last change of each space's files.
 pub(super) type Heads = BTreeMap<UserId, (u64, NodeId)>;
+
+/// The name of each node as it was last sealed.
+pub(super) type Names = BTreeMap<(UserId, NodeId), Bytes>;
 
 /// Bytes that sealing adds to a content, at the most.
 const SEAL: u64 = 256;
@@ -35,6 +40,28 @@ impl World<'_> {
         if let Some(last) = changes.max() {
             self.files.insert(space, last);
         }
+    }
+
+    /// The names that an entry gives to nodes, opened by the oracle.
+    pub(super) fn names_in(
+        &mut self,
+        space: UserId,
+        entry: &Entry,
+    ) -> BTreeMap<NodeId, Option<Arc<str>>> {
+        let mut names = BTreeMap::new();
+        for (key, doc) in entry.ops.iter().flat_map(|op| &op.puts) {
+            let (Key::File(FileKey::Node(id)), Some(Doc::File(FileDoc::Node(node)))) = (key, doc)
+            else {
+                continue;
+            };
+            let sealed = node.place.name.sealed.clone();
+            let was = self.names.insert((space, *id), sealed);
+            if was.as_ref() != Some(&node.place.name.sealed) {
+                let name = self.keychain.open_name(space.into(), *id, &node.place.name);
+                names.insert(*id, name.map(Arc::from));
+            }
+        }
+        names
     }
 
     /// Does a device durably have all that its server has to tell of files?

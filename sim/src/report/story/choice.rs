@@ -48,6 +48,8 @@ impl Scene<'_> {
             | Fact::Lost { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
@@ -96,7 +98,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             refused.is_some() || !rows_refused.is_empty()
         }
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
-        Fact::Durable(_) | Fact::Declined(..) => false,
+        Fact::Durable(_) | Fact::Declined(..) | Fact::Named { .. } | Fact::Kept { .. } => false,
         Fact::Logged { entry, .. } => is_news_of_server(entry),
         Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
             true
@@ -163,6 +165,8 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Served { .. }
         | Fact::Declined(..)
         | Fact::Logged { .. }
+        | Fact::Named { .. }
+        | Fact::Kept { .. }
         | Fact::Found { .. } => false,
     }
 }
