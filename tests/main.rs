@@ -6,7 +6,11 @@ mod determinism;
 mod digests;
 mod laws;
 mod linearizability;
+<<<<<<< HEAD
 mod paths;
+=======
+mod points;
+>>>>>>> main
 mod regressions;
 mod scenarios;
 mod server;
