@@ -1,5 +1,5 @@
-use std::collections::BTreeMap;
 use sim::history::{Fact, Said};
+use std::collections::BTreeMap;
 fn main() {
     let path = std::env::args().nth(1).unwrap();
     let n: u64 = std::env::args().nth(2).unwrap().parse().unwrap();
@@ -14,17 +14,39 @@ fn main() {
         let mut since = 0;
         let mut last = 0;
         for entry in &outcome.history {
-            if matches!(entry.fact, Fact::Healed) { spans[0] += entry.at.0; since = entry.at.0; phase = 1; }
-            if matches!(entry.fact, Fact::Settled{..}) { spans[1] += entry.at.0 - since; since = entry.at.0; phase = 2; }
+            if matches!(entry.fact, Fact::Healed) {
+                spans[0] += entry.at.0;
+                since = entry.at.0;
+                phase = 1;
+            }
+            if matches!(entry.fact, Fact::Settled { .. }) {
+                spans[1] += entry.at.0 - since;
+                since = entry.at.0;
+                phase = 2;
+            }
             last = entry.at.0;
             let name = match &entry.fact {
-                Fact::Sent { letter, server, .. } => format!("sent {:?} {}", letter.parcel, match server { Some(Said::Answers{refused: Some(_), ..}) => "refused", Some(Said::Answers{..}) => "answer", _ => "" }),
-                other => format!("{other:?}").split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned(),
+                Fact::Sent { letter, server, .. } => format!(
+                    "sent {:?} {}",
+                    letter.parcel,
+                    match server {
+                        Some(Said::Answers { refused: Some(_), .. }) => "refused",
+                        Some(Said::Answers { .. }) => "answer",
+                        _ => "",
+                    }
+                ),
+                other => format!("{other:?}")
+                    .split(|c: char| !c.is_alphanumeric())
+                    .next()
+                    .unwrap()
+                    .to_owned(),
             };
             *counts.entry((phase, name)).or_default() += 1;
         }
         spans[2] += last - since;
     }
     println!("{:?}", spans.map(|s| s / n));
-    for ((phase, name), count) in counts { println!("{phase} {name:40} {:.1}", count as f64 / n as f64); }
+    for ((phase, name), count) in counts {
+        println!("{phase} {name:40} {:.1}", count as f64 / n as f64);
+    }
 }
