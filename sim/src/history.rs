@@ -176,6 +176,8 @@ pub enum Change {
     Cursor(Remote, Option<Cursor>),
     /// A key of the keyring, or none.
     Key(bool),
+    /// Replica, counters, session.
+    Meta,
     /// What the sync server is believed to hold of a file or folder; `None` if nothing is known.
     Node(NodeId, Option<Arc<NodeSeen>>),
     /// An own write of a file that the feed has not shown yet: its label and the file; `None` if it
@@ -183,8 +185,6 @@ pub enum Change {
     Upload(Dot, Option<(Token, NodeId)>),
     /// How far the sync server's feed has been taken.
     Feed(Option<FeedCursor>),
-    /// Replica, counters, session.
-    Meta,
 }
 
 /// Why a message did not arrive.
