@@ -6,11 +6,8 @@ mod determinism;
 mod digests;
 mod laws;
 mod linearizability;
-<<<<<<< HEAD
 mod paths;
-=======
 mod points;
->>>>>>> main
 mod regressions;
 mod scenarios;
 mod server;
