@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use engine::Bytes;
-use engine::id::{DeviceId, RecordId, ReplicaId, UserId, VaultId};
+use engine::device::open_name;
+use engine::id::{DeviceId, NodeId, RecordId, ReplicaId, UserId, VaultId};
+use engine::message::Name;
 use engine::record::Encoded;
 use engine::remote::Credential;
 use engine::seal::{Key, KeyName, Keyring, Memo};
@@ -48,6 +50,11 @@ impl Keychain {
         &self.keys[usize::from(user.0)]
     }
 
+    /// The secret of a user's blind names and keys, which all their devices have for ever.
+    pub(crate) fn secret(nature: u64, user: UserId) -> Key {
+        Key(Draw::new(nature, "vault secret").and(u64::from(user.0)).bytes())
+    }
+
     /// Seals a record under a user's current key.
     pub(crate) fn seal(
         &self,
@@ -64,6 +71,11 @@ impl Keychain {
     /// Opens a blob with any key that its vault ever had.
     pub(crate) fn open(&self, vault: VaultId, id: RecordId, blob: &Bytes) -> Option<Encoded> {
         self.rings.get(usize::from(vault.0))?.open(vault, id, blob).ok()
+    }
+
+    /// Opens the name of a file or folder in the same way.
+    pub(crate) fn open_name(&self, vault: VaultId, node: NodeId, name: &Name) -> Option<String> {
+        open_name(self.rings.get(usize::from(vault.0))?, vault, node, name).ok()
     }
 }
 

@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::Bytes;
-use engine::device::{StoreKey, Stored};
+use engine::device::{OwnWrite, StoreKey, Stored};
+use engine::log::NodeKind;
+use engine::message;
 use engine::record::{Encoded, Record};
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{BlobId, Change, Contents, Entry, Fact};
+use super::{BlobId, Change, Contents, Entry, Fact, NodeSeen};
 use crate::plan::Node;
 
 /// Everything that is known about the objects of a run, and all that happened to them.
@@ -57,10 +59,15 @@ impl Recorder {
         let id = BlobId(u32::try_from(self.blobs.len()).expect("a run has fewer blobs"));
         let needle = self.needle;
         let entry = self.blobs.entry(address(blob)).or_insert_with(|| {
-            let has_plaintext = blob.windows(needle.len()).any(|window| window == needle);
+            let has_plaintext = holds(blob, needle);
             Blob { id, has_plaintext, _object: blob.clone() }
         });
         (entry.id, entry.has_plaintext)
+    }
+
+    /// Does a token's prefix stand in these bytes in clear?
+    pub(crate) fn shows(&self, bytes: &[u8]) -> bool {
+        holds(bytes, self.needle)
     }
 
     /// What an opened record holds.
@@ -110,7 +117,29 @@ impl Recorder {
                     stored.and_then(|stored| postcard::from_bytes::<Cursor>(&stored.bytes).ok());
                 Change::Cursor(remote, cursor)
             }
+            StoreKey::Node(id) => {
+                let shown = stored.and_then(|stored| postcard::from_bytes(&stored.bytes).ok());
+                Change::Node(id, shown.map(|shown| Arc::new(seen(&shown))))
+            }
+            StoreKey::Upload(dot) => {
+                let write = stored.and_then(|it| postcard::from_bytes::<OwnWrite>(&it.bytes).ok());
+                Change::Upload(dot, write.map(|write| (write.content.token, write.node)))
+            }
+            StoreKey::Feed => {
+                let cursor = stored.and_then(|stored| postcard::from_bytes(&stored.bytes).ok());
+                Change::Feed(cursor)
+            }
         }
+    }
+}
+
+fn seen(shown: &message::Shown) -> NodeSeen {
+    NodeSeen {
+        parent: shown.node.place.parent,
+        is_folder: matches!(shown.node.kind, NodeKind::Folder),
+        deleted: shown.node.deleted,
+        changed: shown.node.changed,
+        heads: shown.heads.iter().map(|(n, version)| (*n, version.write)).collect(),
     }
 }
 
@@ -119,6 +148,10 @@ fn contents(record: &Record) -> Contents {
         live: record.is_live(),
         cells: record.cells().map(|(field, cell)| (field, cell.payload.token)).collect(),
     }
+}
+
+fn holds(bytes: &[u8], needle: [u8; 8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 fn address(bytes: &Bytes) -> usize {

@@ -79,6 +79,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                     | Asked::Write { .. }
                     | Asked::SignOut
                     | Asked::Sync => *gate == Gate::Unclear,
+                    Asked::File { ask, .. } => !ask.is_local() || *gate == Gate::Unclear,
                 };
                 if !waits {
                     open.push(number);
@@ -114,6 +115,8 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Served { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -135,6 +138,8 @@ fn after(answer: &Answered) -> Option<Gate> {
         | Answered::Registered
         | Answered::Syncing
         | Answered::Done(_)
+        | Answered::Files(_)
+        | Answered::File(_)
         | Answered::Status(_)
         | Answered::Refused(_) => None,
     }

@@ -284,6 +284,9 @@ impl World<'_> {
         }
         let (server, more) = post::said(&mail.body);
         size += more;
+        let sealed = post::sealed_bytes(&mail.body);
+        size += u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        plaintext |= self.recorder.shows(&sealed);
         let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);
         match self.post.dispatch(self.now, &self.weather, &mail) {

@@ -1,5 +1,6 @@
 //! Power: devices are switched on, in ever new lives, and lose power at any moment.
 
+use engine::date::Calendar;
 use engine::device::{Boot as DeviceBoot, Input};
 use engine::id::DeviceId;
 use engine::seal::{Key, KeyName};
@@ -8,8 +9,11 @@ use engine::time::Span;
 use super::{Event, Order, State, World};
 use crate::history::{Boot, Fact, Lost, Trouble};
 use crate::inbox::{Arrival, Start};
-use crate::keychain::SignInDesk;
+use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
+
+/// The home zone of every vault: it has summer time.
+const HOME: &str = "Europe/Berlin";
 
 impl World<'_> {
     /// Starts a device, in a new life.
@@ -64,6 +68,9 @@ impl World<'_> {
             entropy: self.draw_for("entropy", device).bytes(),
             remotes: self.plan.remotes.iter().map(|remote| remote.kind).collect(),
             server: self.plan.server.is_some(),
+            secret: Keychain::secret(self.plan.nature, site.user),
+            calendar: Calendar::new(HOME).expect("the zones are bundled"),
+            piece: self.plan.server.as_ref().map_or(1, |server| server.piece as usize),
             timing: self.plan.timing,
             flaws: self.plan.flaws,
             memo: Some(self.memo.clone()),

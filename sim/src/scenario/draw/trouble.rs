@@ -83,7 +83,7 @@ impl<'p> Scene<'p> {
         for (at, act) in deeds {
             if let Act::User(device, deed) = act {
                 done.push((*at, *device, record_of(deed)));
-                if matches!(deed, Deed::Errand(_)) {
+                if matches!(deed, Deed::Errand(_) | Deed::File(_)) {
                     errands.push(*at);
                 }
                 if *deed == Deed::RotateKey {
@@ -352,7 +352,8 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
         | Deed::SignOut
         | Deed::RotateKey
         | Deed::Register(..)
-        | Deed::Errand(_) => None,
+        | Deed::Errand(_)
+        | Deed::File(_) => None,
     }
 }
 

@@ -221,6 +221,7 @@ fn spell(deed: &Deed) -> (Verb, Keys) {
         }
         Deed::Errand(Errand::ReadAccount) => (Verb::ReadAccount, Vec::new()),
         Deed::Errand(Errand::SessionStatus) => (Verb::SessionStatus, Vec::new()),
+        Deed::File(deed) => super::file::spell(deed),
         Deed::Register(kind, field, strategy) => (
             Verb::RegisterStrategy,
             vec![

@@ -10,7 +10,7 @@ use super::table::{Item, Reader, Table};
 use super::values::user_id;
 use super::when::moment;
 use crate::plan::{
-    Act, Deed, Errand, Fault, Lasting, Node, ServerFault, Trigger, VolumeFault, WorkerId,
+    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, ServerFault, Trigger, VolumeFault, WorkerId,
 };
 use crate::scenario::draw::nominal;
 use crate::scenario::problem::{Code, suggest};
@@ -365,6 +365,23 @@ impl<'d> Args<'_, '_, 'd> {
             }
             Verb::ReadAccount => users(Deed::Errand(Errand::ReadAccount)),
             Verb::SessionStatus => users(Deed::Errand(Errand::SessionStatus)),
+            Verb::WriteFile
+            | Verb::ReadFile
+            | Verb::MakeFolder
+            | Verb::MoveFiles
+            | Verb::RenameFile
+            | Verb::DeleteFile
+            | Verb::UndeleteFile
+            | Verb::RestoreVersion
+            | Verb::ListFiles
+            | Verb::ReadVersions => {
+                let deeds = super::file::deeds(self.reader, self.table, self.verb)?;
+                let acts = to.devices.iter().flat_map(|device| {
+                    let act = |deed: &FileDeed| Act::User(*device, Deed::File(deed.clone()));
+                    deeds.iter().map(act).collect::<Vec<_>>()
+                });
+                Some(acts.collect())
+            }
             Verb::Wait => Some(vec![Act::Wait]),
             Verb::WaitUntilQuiet => {
                 // Read by the step: it is part of its moment.
