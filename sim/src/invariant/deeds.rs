@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{NodeId, UserId};
+use engine::id::{DeviceId, NodeId, UserId};
 use engine::log::{FileDoc, FileKey, NodeKind};
 use engine::message::JobId;
 use unicode_normalization::UnicodeNormalization;
@@ -17,11 +17,12 @@ use super::evidence::Evidence;
 use super::evidence::files::{FileDeed, Files};
 use super::findings::{About, Findings};
 use super::names::fold;
+use super::reasons::file::may_lack_a_key;
 use crate::history::FileDone;
 use crate::history::file::{FileAsked, Goal};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let nothing = Files::default();
+    let (nothing, nobody) = (Files::default(), BTreeSet::new());
     for deed in &evidence.server.deeds {
         let Some((at, done)) = deed.done() else { continue };
         let files = evidence.server.files.get(&deed.user).unwrap_or(&nothing);
@@ -34,8 +35,19 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let given = given(evidence);
     for (user, files) in &evidence.server.files {
         deletes_have_seen(evidence, findings, files, &seen);
-        names_were_given(evidence, findings, files, given.get(user).unwrap_or(&BTreeSet::new()));
+        let keys_are_missing = devices_of(evidence, *user)
+            .any(|device| may_lack_a_key(evidence, device, evidence.history.len()));
+        let given = given.get(user).unwrap_or(&nobody);
+        names_were_given(evidence, findings, files, (given, keys_are_missing));
     }
+}
+
+/// What a device calls a file that it has to name and whose name it cannot open.
+const NAMELESS: &str = "recovered";
+
+fn devices_of(evidence: &Evidence<'_>, user: UserId) -> impl Iterator<Item = DeviceId> {
+    let devices = (0..).map(DeviceId).zip(&evidence.brief.devices);
+    devices.filter(move |(_, whose)| **whose == user).map(|(device, _)| device)
 }
 
 type Site = (super::Invariant, &'static str);
@@ -137,25 +149,26 @@ fn items(files: &Files<'_>, job: JobId, at: usize) -> Vec<NodeId> {
     (0..total).filter_map(item).collect()
 }
 
-/// For each node the latest versions that its deleters had seen, and when they asked.
-type Seen = BTreeMap<NodeId, Vec<(usize, u32)>>;
+/// The deletes that were asked for, by node.
+type Seen<'e> = BTreeMap<NodeId, Vec<&'e FileDeed<'e>>>;
 
-fn seen(evidence: &Evidence<'_>) -> Seen {
+fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
     let mut all = Seen::new();
     for deed in &evidence.server.deeds {
-        if let FileAsked::Delete { node, seen, .. } = deed.ask {
-            all.entry(*node).or_default().push((deed.asked, *seen));
+        if let FileAsked::Delete { node, .. } = deed.ask {
+            all.entry(*node).or_default().push(deed);
         }
     }
     all
 }
 
-/// A file is deleted by somebody who had seen all of its versions.
+/// A file is deleted by somebody who had seen all of its versions, by number or as writes of their
+/// own that had none yet.
 fn deletes_have_seen(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     files: &Files<'_>,
-    seen: &Seen,
+    seen: &Seen<'_>,
 ) {
     for entry in &files.entries {
         for id in entry.nodes() {
@@ -167,14 +180,22 @@ fn deletes_have_seen(
                 NodeKind::File { latest, .. } => latest,
                 NodeKind::Folder => 0,
             };
+            let has_seen = |deed: &&FileDeed<'_>| {
+                let FileAsked::Delete { seen, exposed, .. } = deed.ask else { return false };
+                let was_shown = |n| {
+                    let write = files.version(id, n, entry.at).map(|version| version.write);
+                    exposed.iter().any(|head| Some(head.write) == write)
+                };
+                deed.asked < entry.at && (seen + 1..=latest).all(was_shown)
+            };
             let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
-            if !asked.iter().any(|(asked, seen)| *asked < entry.at && *seen >= latest) {
+            if !asked.iter().any(has_seen) {
                 let message = format!(
                     "{} was deleted by somebody who had not seen its version {latest}.",
                     files.called(id, entry.at)
                 );
                 let place = (NoLostWrites, "deleted-unseen");
-                let with = asked.iter().map(|it| it.0).filter(|asked| *asked < entry.at);
+                let with = asked.iter().map(|deed| deed.asked).filter(|asked| *asked < entry.at);
                 findings.report(evidence, place, entry.at, About::default(), message, with);
             }
         }
@@ -209,13 +230,14 @@ fn names_were_given(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     files: &Files<'_>,
-    given: &BTreeSet<String>,
+    (given, keys_are_missing): (&BTreeSet<String>, bool),
 ) {
     for (key, _) in files.docs() {
         let FileKey::Node(id) = key else { continue };
         for (at, name) in files.names(id) {
             let Some(name) = name else { continue };
-            if !is_given(given, name) {
+            let nameless = name.starts_with(NAMELESS) && keys_are_missing;
+            if !nameless && !is_given(given, name) {
                 let message = format!("A file is called {name:?}, which nobody called it.");
                 let place = (NoPhantomValues, "name-never-given");
                 findings.report(evidence, place, at, About::default(), message, []);

@@ -233,7 +233,7 @@ impl<'a> Evidence<'a> {
         for (at, entry) in history.iter().enumerate() {
             scribe.hear(at, entry);
         }
-        scribe.evidence.server = Server::gather(brief, history);
+        scribe.evidence.server = Server::gather(brief, history, &scribe.evidence.disks);
         scribe.evidence
     }
 

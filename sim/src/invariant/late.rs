@@ -38,7 +38,11 @@ fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
 
 /// Does it need more than the device itself?
 fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
-    let is_errand = matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::Errand { .. }));
+    let is_errand = match &evidence.history[op.asked].fact {
+        Fact::Asked(_, Asked::Errand { .. }) => true,
+        Fact::Asked(_, Asked::File { ask, .. }) => !ask.is_local(),
+        _ => false,
+    };
     is_errand || is_rotation(evidence, op)
 }
 

@@ -138,16 +138,12 @@ fn is_of(
             return false;
         }
         at = Some((*node, *version));
-        label = of.and_then(|dot| label_of(evidence, dot));
+        label = of.and_then(|dot| archive.label(dot));
         if label.is_none() {
             return true; // Who made that version does not say under which label.
         }
     }
     false
-}
-
-fn label_of(evidence: &Evidence<'_>, dot: Dot) -> Option<Token> {
-    evidence.server.dots.get(&dot).map(|(token, _)| *token)
 }
 
 /// What a device's lists have to show.

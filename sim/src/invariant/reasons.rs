@@ -5,7 +5,7 @@
 //! while a remote lacks something; anything but a sign-in where nobody is signed in. An operation
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
-mod file;
+pub(super) mod file;
 
 use engine::device::Reason;
 use engine::id::{AccountField, DeviceId, FieldId, RecordId, VaultId};
@@ -14,7 +14,7 @@ use engine::schema::{self, Holds};
 
 use super::Incurable;
 use super::Invariant::{CachesAreCoherent, RefusalsHaveReasons};
-use super::evidence::{Evidence, Op, Spell};
+use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Asked, Fact, ServerTrouble, Trouble, WriteKind};
 use crate::plan::{Errand, Node};

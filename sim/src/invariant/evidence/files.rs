@@ -13,7 +13,7 @@ use engine::log::{
 };
 use engine::message::JobId;
 
-use super::Timeline;
+use super::{Disk, Timeline};
 use crate::history::file::FileAsked;
 use crate::history::{Answered, FileDone, Listed};
 
@@ -258,6 +258,7 @@ pub(in super::super) struct Archive<'a> {
     pub(in super::super) versions: BTreeMap<Dot, Vec<Published<'a>>>,
     /// The writes that a label stands for: more than one, if it was written anew.
     pub(in super::super) dots: BTreeMap<Token, Vec<Dot>>,
+    labels: BTreeMap<Dot, Token>,
 }
 
 /// A version, and when it was made.
@@ -270,10 +271,7 @@ pub(in super::super) struct Published<'a> {
 }
 
 impl<'a> Archive<'a> {
-    pub(super) fn of(
-        files: &BTreeMap<UserId, Files<'a>>,
-        own: &BTreeMap<Dot, (Token, NodeId)>,
-    ) -> Self {
+    pub(super) fn of(files: &BTreeMap<UserId, Files<'a>>, disks: &[Disk]) -> Self {
         let mut archive = Self::default();
         for (key, line) in files.values().flat_map(Files::docs) {
             let FileKey::Version(node, n) = key else { continue };
@@ -284,10 +282,21 @@ impl<'a> Archive<'a> {
                 }
             }
         }
-        for (dot, (token, _)) in own {
-            archive.dots.entry(*token).or_default().push(*dot);
+        for (dot, line) in disks.iter().flat_map(|disk| &disk.uploads) {
+            for (token, _) in line.iter().filter_map(|(_, own)| *own) {
+                let dots = archive.dots.entry(token).or_default();
+                if !dots.contains(dot) {
+                    dots.push(*dot);
+                }
+                archive.labels.insert(*dot, token);
+            }
         }
         archive
+    }
+
+    /// The label of a write, if a device kept it durably.
+    pub(in super::super) fn label(&self, write: Dot) -> Option<Token> {
+        self.labels.get(&write).copied()
     }
 
     /// The versions that a write became.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::{AccountField, DeviceId, Dot, NodeId, OpId, Token, UserId};
+use engine::id::{AccountField, DeviceId, OpId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, Key, Op, Session};
 use engine::message::{Client, DeviceKey};
 use engine::record::Value;
@@ -14,9 +14,9 @@ use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
-use super::Timeline;
 use super::files::{Archive, FileDeed, Files};
-use crate::history::{Account, Answered, Asked, Change, Done, Entry, Fact, Letter, Said, Wants};
+use super::{Disk, Timeline};
+use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
@@ -34,8 +34,6 @@ pub(in super::super) struct Server<'a> {
     pub(in super::super) deeds: Vec<FileDeed<'a>>,
     /// The writes of files by label.
     pub(in super::super) filings: BTreeMap<Token, usize>,
-    /// The label and the file of each own write that a device ever kept.
-    pub(in super::super) dots: BTreeMap<Dot, (Token, NodeId)>,
     /// The versions of files.
     pub(in super::super) archive: Archive<'a>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
@@ -148,7 +146,7 @@ pub(in super::super) struct Refusal {
 
 impl<'a> Server<'a> {
     /// Hears the whole history, if there is a server in it.
-    pub(super) fn gather(brief: &Brief, history: &'a [Entry]) -> Self {
+    pub(super) fn gather(brief: &Brief, history: &'a [Entry], disks: &[Disk]) -> Self {
         let mut clerk = Clerk::default();
         if brief.server.is_some() {
             for (at, entry) in history.iter().enumerate() {
@@ -156,7 +154,7 @@ impl<'a> Server<'a> {
             }
         }
         let mut server = clerk.server;
-        server.archive = Archive::of(&server.files, &server.dots);
+        server.archive = Archive::of(&server.files, disks);
         server
     }
 
@@ -214,13 +212,6 @@ impl<'a> Clerk<'a> {
                 self.server.deeds.push(deed);
                 self.server.filings.extend(ask.token().map(|token| (token, number)));
                 self.deeds.insert((device, *op), number);
-            }
-            (Fact::Persisted { changes, .. }, Node::Device(_)) => {
-                for change in changes {
-                    if let Change::Upload(dot, Some(own)) = change {
-                        self.server.dots.entry(*dot).or_insert(*own);
-                    }
-                }
             }
             (Fact::Answered(op, answer), Node::Device(device)) => {
                 if let Some(deed) = self.deeds.remove(&(device, *op)) {

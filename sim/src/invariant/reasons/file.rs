@@ -4,17 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::device::Reason;
-use engine::id::{DeviceId, NodeId, UserId};
+use engine::id::{DeviceId, NodeId};
 use engine::log::{FileKey, NodeKind};
 use engine::message::FileRefusal;
 use unicode_normalization::UnicodeNormalization;
 
 use super::super::Incurable;
 use super::super::evidence::files::Files;
-use super::super::evidence::{Evidence, Op};
+use super::super::evidence::{Evidence, Op, Spell};
 use super::super::names::fold;
 use crate::history::file::{FileAsked, Goal};
-use crate::history::{Asked, Fact, Trouble};
+use crate::history::{Asked, Boot, Change, Fact, Trouble};
+use crate::plan::Node;
 
 /// Is it right to refuse this about files for that reason?
 pub(super) fn is_right(
@@ -25,14 +26,14 @@ pub(super) fn is_right(
     reason: Reason,
 ) -> bool {
     let nothing = Files::default();
-    let user = evidence.user(op.device);
-    let files = evidence.server.files.get(&user).unwrap_or(&nothing);
+    let files = evidence.server.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
     match reason {
         Reason::File(refusal) => {
             files.moments(op.asked, at).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
         }
         Reason::BadName(_) => named(ask).any(|name| !is_name(name)),
-        Reason::Sealed(_) | Reason::Keyless => may_lack_a_key(evidence, op.device, user, at),
+        Reason::Keyless => !has_a_key(evidence, op.device, at),
+        Reason::Sealed(_) => may_lack_a_key(evidence, op.device, at),
         Reason::NoServer => evidence.brief.server.is_none(),
         Reason::WrongField
         | Reason::Unsent(_)
@@ -75,18 +76,39 @@ fn is_name(name: &str) -> bool {
     !is_path && name.len() <= 255 && !name.chars().any(char::is_control)
 }
 
-/// A key may be missing while keys are held back from a device, for ever or for a time, and until
-/// one that another device made has come.
-fn may_lack_a_key(evidence: &Evidence<'_>, device: DeviceId, user: UserId, at: usize) -> bool {
-    let held = |spell: &super::Spell| spell.trouble == Trouble::HoldKeys(device) && spell.from < at;
+/// Has a device handed any key to its disk, and not thrown it away since?
+fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
+    let facts = evidence.history[..at].iter().rev();
+    let mut own = facts.filter(|entry| entry.node == Node::Device(device));
+    let told = own.find_map(|entry| match &entry.fact {
+        Fact::Persisted { changes, .. } => changes.iter().rev().find_map(|change| match change {
+            Change::Key(is_there) => Some(*is_there),
+            _ => None,
+        }),
+        Fact::Started { boot: Boot::Restart, .. } => None,
+        Fact::Started { holds, .. } => Some(holds.contains(&Change::Key(true))),
+        _ => None,
+    });
+    told.unwrap_or(false)
+}
+
+/// A key may be missing while keys are held back from a device, for ever or for a time, until one
+/// that another device made has come, and after a sign-in until any has.
+pub(in super::super) fn may_lack_a_key(
+    evidence: &Evidence<'_>,
+    device: DeviceId,
+    at: usize,
+) -> bool {
+    let held = |spell: &Spell| spell.trouble == Trouble::HoldKeys(device) && spell.from < at;
     let rotates = |op: &Op| {
-        evidence.user(op.device) == user
+        evidence.user(op.device) == evidence.user(device)
             && op.asked < at
             && matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey))
     };
     evidence.brief.incurable.contains(&Incurable::Keyless(device))
         || evidence.spells.iter().any(held)
         || evidence.ops.iter().any(rotates)
+        || !has_a_key(evidence, device, at)
 }
 
 /// All files at a moment.
