@@ -38,6 +38,7 @@ impl Case {
         let delay = SpanRange { low: Span(1), high: Span(10) };
         case.brief.server = Some(ServerPlan {
             workers: vec![worker("one"), worker("two")],
+            piece: 1_024,
             timing: engine::worker::Timing {
                 session: Span::from_secs(20),
                 timeout: Span::from_secs(1),
