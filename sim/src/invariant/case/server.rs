@@ -49,7 +49,6 @@ impl Case {
                 upload: Span::from_secs(60),
                 batch: 50,
             },
-            piece: 16,
             volume: VolumePlan {
                 delay,
                 failure: Chance(0),
