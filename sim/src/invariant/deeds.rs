@@ -171,8 +171,8 @@ fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
     all
 }
 
-/// A file is deleted by somebody who had seen all of its versions, by number or as writes of their
-/// own that had none yet.
+/// A file is deleted by somebody who had seen all that it held, by number or as writes of their own
+/// that had none yet.
 fn deletes_have_seen(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -185,22 +185,22 @@ fn deletes_have_seen(
             let Some(node) = files.node(id, entry.at).filter(|it| it.deleted && was_live) else {
                 continue;
             };
-            let latest = match node.kind {
-                NodeKind::File { latest, .. } => latest,
-                NodeKind::Folder => 0,
+            let heads = match &node.kind {
+                NodeKind::File { heads, .. } => heads.as_slice(),
+                NodeKind::Folder => &[],
             };
             let has_seen = |deed: &&FileDeed<'_>| {
                 let FileAsked::Delete { seen, exposed, .. } = deed.ask else { return false };
-                let was_shown = |n| {
+                let was_shown = |n: u32| {
                     let write = files.version(id, n, entry.at).map(|version| version.write);
                     exposed.iter().any(|head| Some(head.write) == write)
                 };
-                deed.asked < entry.at && (seen + 1..=latest).all(was_shown)
+                deed.asked < entry.at && heads.iter().all(|n| n <= seen || was_shown(*n))
             };
             let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
             if !asked.iter().any(has_seen) {
                 let message = format!(
-                    "{} was deleted by somebody who had not seen its version {latest}.",
+                    "{} was deleted by somebody who had not seen all that it held.",
                     files.called(id, entry.at)
                 );
                 let place = (NoLostWrites, "deleted-unseen");
