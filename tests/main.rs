@@ -7,6 +7,7 @@ mod digests;
 mod laws;
 mod linearizability;
 mod paths;
+mod points;
 mod regressions;
 mod scenarios;
 mod server;

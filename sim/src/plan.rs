@@ -5,6 +5,7 @@
 //! delay, whether it is lost) is a function of [`Plan::nature`] and of the thing's own lineage, so
 //! that removing one step leaves the others as they were.
 
+mod effect;
 pub mod file;
 mod surroundings;
 
@@ -18,6 +19,7 @@ use engine::remote::Ending;
 use engine::time::{Span, Time};
 use engine::worker;
 
+pub use self::effect::Effect;
 pub use self::file::FileDeed;
 pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
 
@@ -326,8 +328,8 @@ pub enum Fault {
     LoseReplies(Remote, Lasting),
     /// A remote's hints are lost.
     LoseHints(Remote, Lasting),
-    /// A device loses power and starts again after a while.
-    Crash(DeviceId, Span),
+    /// A device loses power, once it has done so many things more, and starts again after a while.
+    Crash(DeviceId, Span, u16),
     /// A device stands still and goes on after a while.
     Pause(DeviceId, Span),
     /// A device is gone for ever.
@@ -375,8 +377,8 @@ pub enum Fault {
 /// What befalls the sync server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerFault {
-    /// A worker loses power and starts again after a while.
-    Crash(WorkerId, Span),
+    /// A worker loses power, once it has done so many things more, and starts again after a while.
+    Crash(WorkerId, Span, u16),
     /// A worker stands still and goes on after a while as if nothing had happened.
     Pause(WorkerId, Span),
     /// A worker's wall clock jumps by so many milliseconds.

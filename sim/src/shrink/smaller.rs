@@ -148,7 +148,7 @@ impl<'k> Places<'k> {
             Fault::SlowLink(id, at, times, lasting) => {
                 Fault::SlowLink(self.device(*id)?, *at, *times, *lasting)
             }
-            Fault::Crash(id, down) => Fault::Crash(self.device(*id)?, *down),
+            Fault::Crash(id, down, fuse) => Fault::Crash(self.device(*id)?, *down, *fuse),
             Fault::Pause(id, span) => Fault::Pause(self.device(*id)?, *span),
             Fault::Destroy(id) => Fault::Destroy(self.device(*id)?),
             Fault::SaveImage(id) => Fault::SaveImage(self.device(*id)?),
@@ -182,7 +182,7 @@ impl<'k> Places<'k> {
 
     fn server_fault(&self, fault: &ServerFault) -> Option<ServerFault> {
         Some(match *fault {
-            ServerFault::Crash(id, down) => ServerFault::Crash(self.worker(id)?, down),
+            ServerFault::Crash(id, down, fuse) => ServerFault::Crash(self.worker(id)?, down, fuse),
             ServerFault::Pause(id, span) => ServerFault::Pause(self.worker(id)?, span),
             ServerFault::ClockJump(id, by) => ServerFault::ClockJump(self.worker(id)?, by),
             ServerFault::Volume(..) | ServerFault::Intrude(_) => *fault,
@@ -369,10 +369,10 @@ fn brief(step: &mut Step) {
         | Fault::DropPolicy(lasting)
         | Fault::SlowCommits(_, lasting)
         | Fault::Server(ServerFault::Volume(_, lasting)) => shorter(lasting),
-        Fault::Crash(_, down)
+        Fault::Crash(_, down, _)
         | Fault::Pause(_, down)
         | Fault::RestoreImage(_, down)
-        | Fault::Server(ServerFault::Crash(_, down) | ServerFault::Pause(_, down)) => {
+        | Fault::Server(ServerFault::Crash(_, down, _) | ServerFault::Pause(_, down)) => {
             *down = SHORT.min(*down);
         }
         Fault::Destroy(_)
