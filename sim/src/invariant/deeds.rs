@@ -325,7 +325,7 @@ mod tests {
         }
         let mut case = filed();
         let op = case.asks_of_files(PHONE, delete());
-        case.deletes_node(PHONE, LETTERS);
+        case.is_deleted(PHONE, LETTERS);
         case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
         case.ends().passes();
     }
@@ -359,7 +359,7 @@ mod tests {
         let asked = FileAsked::Delete { node: DRAFT, seen: 1, exposed: Vec::new() };
         let op = case.asks_of_files(PHONE, asked);
         case.revises(PHONE, (DRAFT, 2), "other words");
-        case.deletes_node(PHONE, DRAFT);
+        case.is_deleted(PHONE, DRAFT);
         case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
         rejects(&case, "deleted-unseen");
     }

@@ -158,8 +158,17 @@ impl Case {
         self.gets(device, op);
     }
 
-    /// Deletes a node, whatever is in it.
+    /// A user who has seen all of it deletes a node, whatever is in it.
     pub(in super::super) fn deletes_node(&mut self, device: DeviceId, id: NodeId) {
+        let seen = self.node_as_told(id).1.iter().map(|head| head.0).max().unwrap_or(0);
+        let asked = FileAsked::Delete { node: id, seen, exposed: Vec::new() };
+        let op = self.asks_of_files(device, asked);
+        self.is_deleted(device, id);
+        self.answers(device, op, Answered::File(FileDone::Done));
+    }
+
+    /// The log has it that a node is deleted.
+    pub(in super::super) fn is_deleted(&mut self, device: DeviceId, id: NodeId) {
         let file = self.shelf.nodes.get_mut(&id).expect("it was made");
         file.deleted = true;
         let place = file.place.clone();
