@@ -80,14 +80,13 @@ fn is_name(name: &str) -> bool {
 fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     let facts = evidence.history[..at].iter().rev();
     let mut own = facts.filter(|entry| entry.node == Node::Device(device));
-    let told = own.find_map(|entry| match &entry.fact {
-        Fact::Persisted { changes, .. } => changes.iter().rev().find_map(|change| match change {
-            Change::Key(is_there) => Some(*is_there),
-            _ => None,
-        }),
-        Fact::Started { boot: Boot::Restart, .. } => None,
-        Fact::Started { holds, .. } => Some(holds.contains(&Change::Key(true))),
-        _ => None,
+    let told = own.find_map(|entry| {
+        if let Fact::Persisted { changes, .. } = &entry.fact {
+            let mut keys = changes.iter().rev().filter(|it| matches!(it, Change::Key(_)));
+            return keys.next().map(|key| *key == Change::Key(true));
+        }
+        let Fact::Started { boot, holds, .. } = &entry.fact else { return None };
+        (*boot != Boot::Restart).then(|| holds.contains(&Change::Key(true)))
     });
     told.unwrap_or(false)
 }
