@@ -52,7 +52,7 @@ fn shipped() -> Vec<Scenario> {
     all.iter().map(|path| load(path)).collect()
 }
 
-fn read_back(text: &str) -> Scenario {
+pub(crate) fn read_back(text: &str) -> Scenario {
     match scenario::read("printed", "printed.toml", text.as_bytes()) {
         Ok((scenario, _)) => scenario,
         Err(problems) => {
@@ -83,14 +83,14 @@ fn a_printed_plan_draws_itself_whatever_the_seed() {
     }
 }
 
-fn assert_same(plan: &Plan, again: &Plan) {
+pub(crate) fn assert_same(plan: &Plan, again: &Plan) {
     for (one, other) in plan.steps.iter().zip(&again.steps) {
         assert_eq!(one, other, "{} seed {}", plan.scenario, plan.seed);
     }
     assert_eq!(plan, again, "{} seed {}", plan.scenario, plan.seed);
 }
 
-fn everyday(name: &str) -> Scenario {
+pub(crate) fn everyday(name: &str) -> Scenario {
     load(&root().join(format!("scenarios/everyday/{name}.toml")))
 }
 
@@ -184,7 +184,7 @@ fn every_verb_of_the_server_is_read_as_its_example_and_printed() {
     let plan = served("workers = 2", 1);
     let worker =
         |text: &str| plan.steps.iter().filter(|it| format!("{it:?}").contains(text)).count();
-    assert_eq!(worker("Server(Crash(WorkerId(1), Span(1000)))"), 1, "all are named");
+    assert_eq!(worker("Server(Crash(WorkerId(1), Span(1000), 0))"), 1, "all are named");
     assert_eq!(worker("Slow(5), For(Span(1000))"), 1, "it was healed");
     assert_eq!(worker("LateList(Span(2000)), For(Span(1000))"), 1, "it was healed");
 }

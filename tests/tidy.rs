@@ -102,7 +102,10 @@ const RULES: &[Rule] = &[
         but: &[],
         check: Check::Only(
             "engine",
-            &["device", "id", "log", "message", "record", "remote", "schema", "time", "worker"],
+            &[
+                "blob", "device", "id", "log", "message", "record", "remote", "schema", "time",
+                "worker",
+            ],
         ),
         instead: "share ids, values and times with the engine, and none of its decisions",
         bad: ("sim/src/invariant.rs", "let shown = engine::view::Registry::new(none);"),

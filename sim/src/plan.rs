@@ -5,6 +5,10 @@
 //! delay, whether it is lost) is a function of [`Plan::nature`] and of the thing's own lineage, so
 //! that removing one step leaves the others as they were.
 
+mod effect;
+pub mod file;
+mod surroundings;
+
 use std::fmt;
 
 use engine::device::Timing;
@@ -14,6 +18,10 @@ use engine::record::Value;
 use engine::remote::Ending;
 use engine::time::{Span, Time};
 use engine::worker;
+
+pub use self::effect::Effect;
+pub use self::file::FileDeed;
+pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
 
 /// A simulated machine, or the world around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -126,6 +134,8 @@ pub struct ServerPlan {
     pub workers: Vec<WorkerPlan>,
     /// How patient they are.
     pub timing: worker::Timing,
+    /// Devices bring content in pieces of so many bytes.
+    pub piece: u32,
     /// The storage that they share.
     pub volume: VolumePlan,
 }
@@ -163,60 +173,6 @@ pub struct Given {
     pub id: RecordId,
     /// What it holds.
     pub set: Vec<(FieldId, Value)>,
-}
-
-/// A span that is drawn between two bounds, both included, each time it is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanRange {
-    /// The least.
-    pub low: Span,
-    /// The most.
-    pub high: Span,
-}
-
-/// A chance, in parts per million.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Chance(pub u32);
-
-/// The links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Arrivals are rounded up to multiples of this, so that events collide. At least 1 ms.
-    pub grain: Span,
-    /// How long half of all messages take at the most.
-    pub typical: Span,
-    /// How long 99 of 100 messages take at the most.
-    pub p99: Span,
-    /// A message is lost.
-    pub loss: Chance,
-    /// A message arrives twice.
-    pub duplicate: Chance,
-    /// A remote's answer is lost after its request took effect.
-    pub reply_loss: Chance,
-    /// A hint is lost.
-    pub hint_loss: Chance,
-}
-
-/// The disks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disk {
-    /// How long a synced commit takes to become durable.
-    pub commit: SpanRange,
-    /// How long after that the device learns of it; at least 1 ms, and a crash fits in between.
-    pub answer: SpanRange,
-}
-
-/// The sign-in service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignIn {
-    /// How long it takes to issue a credential.
-    pub delay: SpanRange,
-    /// How long a credential is valid.
-    pub valid: Span,
-    /// First hands out an expired credential.
-    pub expired_first: Chance,
-    /// First hands out a credential of another user.
-    pub foreign_first: Chance,
 }
 
 /// One line of the script.
@@ -269,6 +225,12 @@ pub enum Parcel {
     Session,
     /// A change of the account, or the account.
     Account,
+    /// A change of the tree of files, or what is asked about it.
+    File,
+    /// A part of an upload.
+    Upload,
+    /// A page of what is new about files.
+    Feed,
     /// A hint that something is new.
     Hint,
 }
@@ -316,6 +278,8 @@ pub enum Deed {
     Register(Kind, FieldId, Custom),
     /// Wants something of the sync server.
     Errand(Errand),
+    /// Does something with files.
+    File(FileDeed),
 }
 
 /// What a user wants of the sync server.
@@ -364,8 +328,8 @@ pub enum Fault {
     LoseReplies(Remote, Lasting),
     /// A remote's hints are lost.
     LoseHints(Remote, Lasting),
-    /// A device loses power and starts again after a while.
-    Crash(DeviceId, Span),
+    /// A device loses power, once it has done so many things more, and starts again after a while.
+    Crash(DeviceId, Span, u16),
     /// A device stands still and goes on after a while.
     Pause(DeviceId, Span),
     /// A device is gone for ever.
@@ -413,8 +377,8 @@ pub enum Fault {
 /// What befalls the sync server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerFault {
-    /// A worker loses power and starts again after a while.
-    Crash(WorkerId, Span),
+    /// A worker loses power, once it has done so many things more, and starts again after a while.
+    Crash(WorkerId, Span, u16),
     /// A worker stands still and goes on after a while as if nothing had happened.
     Pause(WorkerId, Span),
     /// A worker's wall clock jumps by so many milliseconds.
@@ -494,6 +458,9 @@ impl fmt::Display for Parcel {
             Self::Other => "request",
             Self::Session => "session",
             Self::Account => "account",
+            Self::File => "file",
+            Self::Upload => "upload",
+            Self::Feed => "feed",
             Self::Hint => "hint",
         })
     }

@@ -8,7 +8,9 @@
 //! that cannot be observed.
 
 mod effects;
+mod file;
 mod founding;
+mod fuse;
 mod phases;
 mod power;
 mod script;
@@ -23,6 +25,7 @@ use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
 use engine::seal::Memo;
 use engine::time::{Span, Time};
 
+use self::fuse::Fuse;
 use self::phases::Phase;
 pub use self::phases::settle_bound;
 use self::script::Script;
@@ -36,7 +39,7 @@ use crate::history::{Boot, Entry, Fact, Trouble};
 use crate::inbox::{Arrival, Desk, Emitted, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Node, Plan, WorkerId};
+use crate::plan::{Effect, Node, Plan, WorkerId};
 use crate::post::{Mail, Post};
 use crate::random::Draw;
 use crate::run::Counts;
@@ -54,6 +57,7 @@ pub(crate) struct World<'a> {
     keychain: Keychain,
     ongoing: Vec<Ongoing>,
     weather: Weather,
+    fuses: Vec<Fuse>,
     script: Script,
     phase: Phase,
     /// What the scenario or the plan keeps from settling, as far as it is known yet.
@@ -62,6 +66,10 @@ pub(crate) struct World<'a> {
     doubles: Vec<SharedDouble>,
     workers: Vec<Bench>,
     volume: Volume,
+    /// The last change of each space's files.
+    files: file::Heads,
+    /// The last name of each node.
+    names: file::Names,
     /// What somebody who is not of this house waits for.
     intruder_asks: Option<engine::message::Request>,
     /// All nodes: devices in order, then remotes in order, then workers in order.
@@ -416,6 +424,9 @@ impl<'a> World<'a> {
         }
         self.site_mut(device).disk.make_durable(commit);
         self.note(Node::Device(device), Fact::Durable(commit));
+        if self.burns_down(Node::Device(device), Effect::Durable) {
+            return;
+        }
         let draw = self.draw_for("disk answer", device).and(u64::from(commit));
         let at = self.now + Span(draw.span(self.plan.disk.answer).0.max(1));
         self.file(at, draw, Event::Persisted(device, life, commit));

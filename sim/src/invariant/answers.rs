@@ -13,6 +13,7 @@ use super::Invariant::OutcomesAreHonest;
 use super::evidence::Evidence;
 use super::findings::{About, Findings};
 use super::set::Set;
+use crate::history::file::FileAsked;
 use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused};
 use crate::plan::{Errand, Node, Parcel};
 
@@ -104,7 +105,10 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
         | (Asked::Errand { errand: Errand::Patch(_), .. }, Answered::Done(Done::Patched))
         | (Asked::Errand { errand: Errand::ReadAccount, .. }, Answered::Done(Done::Account(_)))
         | (Asked::Errand { errand: Errand::SessionStatus, .. }, Answered::Done(Done::Session(_)))
+        | (Asked::File { ask: FileAsked::List, .. }, Answered::Files(_))
+        | (Asked::File { ask: FileAsked::Write { .. }, .. }, Answered::Saved)
         | (Asked::Status, Answered::Status(_)) => true,
+        (Asked::File { ask, .. }, Answered::File(done)) => ask.is_answered_by(done),
         (asked, Answered::Refused(_)) => !matches!(asked, Asked::Register(..) | Asked::Status),
         (
             _,
@@ -117,6 +121,8 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
             | Answered::Registered
             | Answered::Syncing
             | Answered::Done(_)
+            | Answered::Files(_)
+            | Answered::File(_)
             | Answered::Status(_),
         ) => false,
     }

@@ -140,6 +140,8 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
         | Fact::Served { .. }
         | Fact::Declined(..)
         | Fact::Logged { .. }
+        | Fact::Named { .. }
+        | Fact::Kept { .. }
         | Fact::Faulted(_)
         | Fact::Ended(_)
         | Fact::Healed

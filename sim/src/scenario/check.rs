@@ -76,7 +76,8 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
                     | Deed::SignOut
                     | Deed::RotateKey
                     | Deed::Register(..)
-                    | Deed::Errand(_) => (None, false),
+                    | Deed::Errand(_)
+                    | Deed::File(_) => (None, false),
                 },
                 Act::Fault(fault) => (row_of(fault), false),
                 Act::Wait => (None, false),

@@ -6,6 +6,7 @@
 
 mod chance;
 mod expect;
+mod file;
 mod sections;
 mod server;
 mod step;

@@ -4,8 +4,10 @@
 //! A verb of the script and a family of `[trouble]` are the same word.
 
 mod faults;
+mod synonyms;
 
 pub(super) use faults::{back_after, last_for, lasting};
+pub(super) use synonyms::SYNONYMS;
 
 use engine::id::{FieldId, Kind, Remote};
 use engine::point::Point;
@@ -13,7 +15,7 @@ use engine::remote::Ending;
 use engine::schema::{Field, fields};
 
 use super::quantity::Unit;
-use crate::plan::{Custom, Parcel};
+use crate::plan::{Custom, Effect, Parcel};
 
 /// Headings, and the keys that each takes. Those whose keys are names take any.
 pub(super) const HEADINGS: &[(&str, &[&str])] = &[
@@ -49,11 +51,20 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
             "retry-cap",
             "queue",
             "snapshot-every",
+            "upload",
+            "batch",
+            "piece",
         ],
     ),
     ("keychain", &["delay"]),
     ("sign-in", &["delay", "valid", "expired-first", "foreign-first"]),
-    ("mix", &["for", "every", "weights", "kinds", "rows", "hot-rows", "size", "bursts", "pause"]),
+    (
+        "mix",
+        &[
+            "for", "every", "weights", "kinds", "rows", "hot-rows", "size", "bursts", "pause",
+            "files",
+        ],
+    ),
     ("trouble", &[]),
     ("script", &["steps"]),
     ("expect", &["always", "at-end", "settle-within", "must-happen", "verdict"]),
@@ -74,6 +85,8 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The keys of `files` in [mix].
+pub(super) const FILE_KEYS: &[&str] = &["every", "weights", "paths", "size", "bursts"];
 pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];
 pub(super) const WORKER_KEYS: &[&str] = &["clock", "drift"];
 pub(super) const DEVICE_KEYS: &[&str] =
@@ -152,6 +165,9 @@ parameters! {
     VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "No wait of a worker is longer.";
     Queue = "server" "queue", Count, 1..=10_000, "4..64", "So many requests may wait in one space; others are told to come back.";
     SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after so many commits at the least.";
+    UploadLease = "server" "upload", Span, 1..=31_622_400_000, "10m", "The pieces of an upload are kept this long after it was begun or renewed.";
+    MoveBatch = "server" "batch", Count, 1..=10_000, "50", "So many files are moved in one commit; more become a job.";
+    Piece = "server" "piece", Size, 64..=1_048_576, "1KB", "Devices bring content in pieces of this size.";
 }
 
 /// What a verb's line begins with, beside its moment.
@@ -243,6 +259,16 @@ verbs! {
     UpdateAccount = "update-account", Device, ["set"], [], None, "Sets fields of the account on the sync server.";
     ReadAccount = "read-account", Device, [], [], None, "Asks the sync server for the account.";
     SessionStatus = "session-status", Device, [], [], None, "Asks the sync server whose the device's session is.";
+    WriteFile = "write-file", Device, ["path"], ["text", "size"], None, "Saves content under a path, in folders that are made if they are missing.";
+    ReadFile = "read-file", Device, ["path"], [], None, "Reads a file: all that it holds at once, if there is a conflict.";
+    MakeFolder = "make-folder", Device, ["path"], [], None, "Makes a folder, and those on the way that are missing.";
+    MoveFiles = "move-files", Device, ["files", "to"], [], None, "Moves files and folders, or all that is in a folder, into a folder at once.";
+    RenameFile = "rename-file", Device, ["path", "name"], [], None, "Gives a file or a folder another name.";
+    DeleteFile = "delete-file", Device, ["path"], [], None, "Deletes a file or an empty folder.";
+    UndeleteFile = "undelete-file", Device, ["path"], [], None, "Brings a deleted file or folder back.";
+    RestoreVersion = "restore-version", Device, ["path", "version"], [], None, "Makes an old version, counted from 1, the current one again.";
+    ListFiles = "list-files", Device, [], [], None, "Lists all files and folders.";
+    ReadVersions = "read-versions", Device, ["path"], [], None, "Lists all versions of a file.";
     Wait = "wait", Nobody, [], [], None, "Does nothing; later steps count from it.";
     WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], None, "Waits until nothing is unsent, sealed or behind.";
     Cut = "cut", Nobody, ["from", "to"], ["for"], None, "Messages from one to the other vanish.";
@@ -255,7 +281,7 @@ verbs! {
     HealReplies = "heal-replies", Remote, [], [], Some(Self::LoseReplies), "Ends lose-replies.";
     LoseHints = "lose-hints", Remote, [], ["for"], None, "A remote's hints are lost.";
     HealHints = "heal-hints", Remote, [], [], Some(Self::LoseHints), "Ends lose-hints.";
-    Crash = "crash", Device, ["for"], [], None, "A device loses power and starts again after a while.";
+    Crash = "crash", Device, ["for"], ["effects"], None, "A device loses power, once it has had so many effects more, and starts again after a while.";
     Pause = "pause", Device, ["for"], [], None, "A device stands still and goes on after a while.";
     Destroy = "destroy", Device, [], [], None, "A device is gone for ever.";
     SaveImage = "save-image", Device, [], [], None, "A backup of a device's disk is made.";
@@ -286,7 +312,7 @@ verbs! {
     SlowCommits = "slow-commits", Nobody, ["taking"], ["for"], None, "Some transactions take this long from start to commit.";
     HealCommits = "heal-commits", Nobody, [], [], Some(Self::SlowCommits), "Ends slow-commits.";
     Intrude = "intrude", Remote, [], ["user"], None, "Somebody asks with forged ids, cursors and credentials for a user's rows.";
-    CrashWorker = "crash-worker", Worker, ["for"], [], None, "A worker loses power and starts again after a while.";
+    CrashWorker = "crash-worker", Worker, ["for"], ["effects"], None, "A worker loses power, once it has had so many effects more, and starts again after a while.";
     PauseWorker = "pause-worker", Worker, ["for"], [], None, "A worker stands still and goes on after a while as if nothing had happened.";
     WorkerClockJump = "worker-clock-jump", Worker, ["by"], [], None, "A worker's wall clock jumps.";
     VolumeOutage = "volume-outage", Nobody, [], ["for"], None, "The volume answers nothing but that it failed.";
@@ -302,44 +328,6 @@ verbs! {
 
 /// The keys that every step may have.
 pub(super) const STEP_KEYS: &[&str] = &["at", "after", "when", "at-most", "do"];
-
-/// Words that people try, and the verb that they mean.
-pub(super) const SYNONYMS: &[(&str, Verb)] = &[
-    ("offline", Verb::GoOffline),
-    ("online", Verb::GoOnline),
-    ("airplane-mode", Verb::GoOffline),
-    ("sign-in", Verb::Login),
-    ("log-in", Verb::Login),
-    ("sign-out", Verb::Logout),
-    ("log-out", Verb::Logout),
-    ("write", Verb::Edit),
-    ("set", Verb::Edit),
-    ("change", Verb::Edit),
-    ("update", Verb::Edit),
-    ("add", Verb::Edit),
-    ("remove", Verb::Delete),
-    ("restore", Verb::Undelete),
-    ("count", Verb::Increment),
-    ("kill", Verb::Crash),
-    ("restart", Verb::Crash),
-    ("power-off", Verb::Crash),
-    ("sleep", Verb::Wait),
-    ("partition", Verb::Cut),
-    ("split", Verb::Cut),
-    ("corrupt-row", Verb::BreakDecryption),
-    ("corrupt", Verb::BreakDecryption),
-    ("rate-limit", Verb::Throttle),
-    ("rotate-keys", Verb::RotateKey),
-    ("background-sync", Verb::Sync),
-    ("pull", Verb::Sync),
-    ("disk-full", Verb::FillDisk),
-    ("clone-device", Verb::Clone),
-    ("update-profile", Verb::UpdateAccount),
-    ("patch-account", Verb::UpdateAccount),
-    ("kill-worker", Verb::CrashWorker),
-    ("restart-worker", Verb::CrashWorker),
-    ("freeze-worker", Verb::PauseWorker),
-];
 
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident, $name:ident, $from:ident: $($text:literal = $value:expr,)+) => {
@@ -366,6 +354,7 @@ words! { /** Custom strategies. */ Custom, STRATEGIES, strategy_word:
 words! { /** Kinds of messages. */ Parcel, PARCELS, parcel_word:
     "pull" = Parcel::Pull, "push" = Parcel::Push, "fetch" = Parcel::Fetch,
     "request" = Parcel::Other, "session" = Parcel::Session, "account" = Parcel::Account,
+    "file" = Parcel::File, "upload" = Parcel::Upload, "feed" = Parcel::Feed,
     "hint" = Parcel::Hint,
 }
 words! { /** Kinds of remotes; the first name of each is printed. */ Remote, REMOTE_KINDS, kind_word:
@@ -452,6 +441,7 @@ pub(super) fn is_of_server(event: &str) -> bool {
     let first = Point::CommitRaced;
     [VOLUME_FAILED, VOLUME_ANSWER_LOST, SERVER_ANSWER_LOST].contains(&event)
         || Point::ALL.iter().any(|point| *point >= first && point.name() == event)
+        || Effect::ALL.iter().any(|it| it.needs_server() && it.name() == event)
         || Verb::of_name(event).is_some_and(Verb::needs_server)
 }
 
@@ -460,7 +450,8 @@ pub(super) fn is_of_server(event: &str) -> bool {
 pub fn events() -> impl Iterator<Item = &'static str> + Clone {
     let points = Point::ALL.iter().map(|point| point.name());
     let faults = Verb::ALL.iter().filter(|verb| verb.is_fault()).map(|verb| verb.name());
-    points.chain(STAGE_EVENTS.iter().copied()).chain(faults)
+    let deaths = Effect::ALL.iter().map(|effect| effect.name());
+    points.chain(STAGE_EVENTS.iter().copied()).chain(deaths).chain(faults)
 }
 
 impl Verb {
@@ -474,9 +465,15 @@ impl Verb {
         self >= Self::Cut && self.ends().is_none()
     }
 
+    /// What users do with files.
+    pub(super) fn of_files() -> impl Iterator<Item = Self> + Clone {
+        let is_one = |verb: &Self| (Self::WriteFile..=Self::ReadVersions).contains(verb);
+        Self::ALL.iter().copied().filter(is_one)
+    }
+
     /// Does it need a sync server?
     pub fn needs_server(self) -> bool {
-        (Self::UpdateAccount..=Self::SessionStatus).contains(&self) || self >= Self::CrashWorker
+        (Self::UpdateAccount..Self::Wait).contains(&self) || self >= Self::CrashWorker
     }
 }
 
@@ -531,13 +528,19 @@ pub fn words() -> Vec<Word> {
         meaning: "A weight of the mix.".to_owned(),
         example: format!("weights = {{ {name} = 10 }}"),
     });
+    let files = Verb::of_files().map(|verb| Word {
+        group: "mix",
+        word: format!("files: {}", verb.name()),
+        meaning: "A weight of what the mix does with files.".to_owned(),
+        example: format!("files = {{ every = \"5s\", weights = {{ {} = 10 }} }}", verb.name()),
+    });
     let events = events().map(|name| Word {
         group: "must-happen",
         word: name.to_owned(),
         meaning: "Counted in every run.".to_owned(),
         example: format!("{{ what = \"{name}\", at-least = \"20% of seeds\" }}"),
     });
-    verbs.chain(parameters).chain(ingredients).chain(events).collect()
+    verbs.chain(parameters).chain(ingredients).chain(files).chain(events).collect()
 }
 
 impl Verb {
@@ -556,6 +559,14 @@ impl Verb {
                 "row" => "\"meal/42\"",
                 "set" if self == Self::UpdateAccount => "{ email = \"anna@example.org\" }",
                 "set" => "{ kcal = 350 }",
+                "path" if self == Self::MakeFolder => "\"plans\"",
+                "path" => "\"plans/may.txt\"",
+                "files" => "[\"may.txt\", \"inbox/*\"]",
+                "to" if self == Self::MoveFiles => "\"plans\"",
+                "name" => "\"june.txt\"",
+                "text" => "\"milk\"",
+                "size" => "\"4KB\"",
+                "version" => "1",
                 "kind" => "\"meal\"",
                 "field" => "\"portions\"",
                 "strategy" => "\"longest\"",
@@ -568,6 +579,7 @@ impl Verb {
                 "by" if self == Self::LateLists => "\"5s\"",
                 "by" => "\"-90s\"",
                 "times" => "10",
+                "effects" => "3",
                 _ => "\"5s\"",
             };
             line.push_str(&format!(", {key} = {value}"));

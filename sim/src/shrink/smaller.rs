@@ -7,9 +7,10 @@ use engine::id::{DeviceId, UserId};
 use engine::record::Value;
 use engine::time::{Span, Time};
 
+use crate::plan::file::parted;
 use crate::plan::{
-    Act, AtEnd, Chance, Deed, DevicePlan, Errand, Fault, Lasting, Node, Plan, ServerFault,
-    ServerPlan, SpanRange, Start, Step, Trigger, VolumePlan, When, WorkerId,
+    Act, AtEnd, Chance, Deed, DevicePlan, Errand, Fault, FileDeed, Lasting, Node, Plan,
+    ServerFault, ServerPlan, SpanRange, Start, Step, Trigger, VolumePlan, When, WorkerId,
 };
 
 /// Only these steps.
@@ -60,7 +61,10 @@ pub fn with_workers(plan: &Plan, kept: &[usize]) -> Plan {
 /// Without the sync server and whatever needs it.
 pub fn without_server(plan: &Plan) -> Plan {
     let needs = |step: &Step| {
-        matches!(step.act, Act::User(_, Deed::Errand(_)) | Act::Fault(Fault::Server(_)))
+        matches!(
+            step.act,
+            Act::User(_, Deed::Errand(_) | Deed::File(_)) | Act::Fault(Fault::Server(_))
+        )
     };
     let mut plan = plan.clone();
     plan.server = None;
@@ -144,7 +148,7 @@ impl<'k> Places<'k> {
             Fault::SlowLink(id, at, times, lasting) => {
                 Fault::SlowLink(self.device(*id)?, *at, *times, *lasting)
             }
-            Fault::Crash(id, down) => Fault::Crash(self.device(*id)?, *down),
+            Fault::Crash(id, down, fuse) => Fault::Crash(self.device(*id)?, *down, *fuse),
             Fault::Pause(id, span) => Fault::Pause(self.device(*id)?, *span),
             Fault::Destroy(id) => Fault::Destroy(self.device(*id)?),
             Fault::SaveImage(id) => Fault::SaveImage(self.device(*id)?),
@@ -178,7 +182,7 @@ impl<'k> Places<'k> {
 
     fn server_fault(&self, fault: &ServerFault) -> Option<ServerFault> {
         Some(match *fault {
-            ServerFault::Crash(id, down) => ServerFault::Crash(self.worker(id)?, down),
+            ServerFault::Crash(id, down, fuse) => ServerFault::Crash(self.worker(id)?, down, fuse),
             ServerFault::Pause(id, span) => ServerFault::Pause(self.worker(id)?, span),
             ServerFault::ClockJump(id, by) => ServerFault::ClockJump(self.worker(id)?, by),
             ServerFault::Volume(..) | ServerFault::Intrude(_) => *fault,
@@ -232,12 +236,14 @@ pub fn plainer(plan: &Plan) -> Vec<Plan> {
     }));
     plans.push(with_all_steps(plan, |step| round(step, 1_000)));
     plans.push(with_all_steps(plan, short_texts));
+    plans.push(with_all_steps(plan, short_path));
     for at in 0..plan.steps.len() {
         plans.push(with_step(plan, at, |step| round(step, 1_000)));
         plans.push(with_step(plan, at, |step| round(step, 100)));
         plans.push(with_step(plan, at, brief));
         plans.push(with_step(plan, at, one_field));
         plans.push(with_step(plan, at, short_texts));
+        plans.push(with_step(plan, at, short_path));
     }
     plans
 }
@@ -363,10 +369,10 @@ fn brief(step: &mut Step) {
         | Fault::DropPolicy(lasting)
         | Fault::SlowCommits(_, lasting)
         | Fault::Server(ServerFault::Volume(_, lasting)) => shorter(lasting),
-        Fault::Crash(_, down)
+        Fault::Crash(_, down, _)
         | Fault::Pause(_, down)
         | Fault::RestoreImage(_, down)
-        | Fault::Server(ServerFault::Crash(_, down) | ServerFault::Pause(_, down)) => {
+        | Fault::Server(ServerFault::Crash(_, down, _) | ServerFault::Pause(_, down)) => {
             *down = SHORT.min(*down);
         }
         Fault::Destroy(_)
@@ -387,6 +393,7 @@ fn one_field(step: &mut Step) {
             set.truncate(1);
         }
         Act::User(_, Deed::Errand(Errand::Patch(set))) => set.truncate(1),
+        Act::User(_, Deed::File(FileDeed::Move(paths, _))) => paths.truncate(paths.len() / 2 + 1),
         Act::User(..) | Act::Fault(_) | Act::Wait => {}
     }
 }
@@ -408,6 +415,17 @@ fn short_texts(step: &mut Step) {
         Act::User(_, Deed::Errand(Errand::Patch(set))) => {
             set.iter_mut().for_each(|(_, value)| shorten(value));
         }
+        Act::User(_, Deed::File(FileDeed::Write(_, content))) => content.size = 0,
         Act::User(..) | Act::Fault(_) | Act::Wait => {}
+    }
+}
+
+/// A file at the root, in which it cannot miss a folder.
+fn short_path(step: &mut Step) {
+    if let Act::User(_, Deed::File(deed)) = &mut step.act
+        && let Some(path) = deed.path_mut()
+        && let Some((_, name)) = parted(path)
+    {
+        *path = name.to_owned();
     }
 }

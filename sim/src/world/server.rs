@@ -4,13 +4,15 @@
 //! A worker and the volume exchange no letters: what matters of it is what the volume then holds,
 //! and the history has that. A request takes effect on its way, whatever becomes of its worker.
 
+use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::message::{Command, Reply, Request, Response};
+use engine::message::{Action, Command, FileAction, Reply, Request, Response};
 use engine::time::{Now, Span, Time};
 use engine::volume::{self, Call, Return};
 use engine::worker;
 
+use super::fuse::effect_of;
 use super::{Event, Order, State, World};
 use crate::clock::{Clock, EPOCH_MS};
 use crate::history::{Boot, Fact, Letter, Lost, ServerTrouble, Trouble};
@@ -208,7 +210,7 @@ impl World<'_> {
 
     pub(super) fn can_befall_server(&self, fault: &ServerFault) -> bool {
         match fault {
-            ServerFault::Crash(worker, _) | ServerFault::ClockJump(worker, _) => {
+            ServerFault::Crash(worker, ..) | ServerFault::ClockJump(worker, _) => {
                 self.workers.get(usize::from(worker.0)).is_some_and(Bench::is_up)
             }
             ServerFault::Pause(worker, _) => {
@@ -221,7 +223,7 @@ impl World<'_> {
 
     pub(super) fn befall_server(&mut self, step: usize, fault: &ServerFault, trouble: Trouble) {
         match *fault {
-            ServerFault::Crash(worker, back) => {
+            ServerFault::Crash(worker, back, _) => {
                 self.stop_worker(worker);
                 self.bench_mut(worker).troubles.push(trouble);
                 self.plan_worker_start(worker, Span(back.0.max(1)));
@@ -253,6 +255,7 @@ impl World<'_> {
     ) {
         let life = self.bench(worker).incarnation;
         for effect in effects.drain(..) {
+            let kind = effect_of(&effect);
             match effect {
                 Emitted::Fact(fact) => self.note(Node::Worker(worker), fact),
                 Emitted::Volume(call) => self.send_to_volume(worker, life, call),
@@ -276,6 +279,9 @@ impl World<'_> {
                 | Emitted::Reply(..)
                 | Emitted::Hint(..)
                 | Emitted::Remote(_) => unreachable!("workers only commit and answer"),
+            }
+            if kind.is_some_and(|kind| self.burns_down(Node::Worker(worker), kind)) {
+                return;
             }
         }
     }
@@ -335,8 +341,10 @@ impl World<'_> {
             volume::Reply::Failed
         } else {
             let lag = plan.list_lag.max(weather.list_lag);
+            let was_there = self.volume.has(&call.request);
             let reply = self.volume.handle(self.now, &call.request, lag);
             self.note_commit(worker, &call.request, &reply);
+            self.note_content(worker, &call.request, &reply, was_there);
             reply
         };
         let lost = weather.loses_replies || self.is_storm() && loses.happens(plan.reply_loss);
@@ -352,10 +360,38 @@ impl World<'_> {
     /// Notes an entry of a log that was created just now.
     fn note_commit(&mut self, worker: WorkerId, request: &volume::Request, reply: &volume::Reply) {
         if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply)
-            && let Some(space) = space_of(key)
+            && let Some(space) = space_of("log/", key)
             && let Some(entry) = Entry::decode(bytes)
         {
+            self.note_files(space, &entry);
+            let names = self.names_in(space, &entry);
             let fact = Fact::Logged { space, entry: entry.into() };
+            self.note(Node::Worker(worker), fact);
+            for (node, name) in names {
+                self.note(Node::Worker(worker), Fact::Named { space, node, name });
+            }
+        }
+    }
+
+    /// Notes what has become of an object with content of a file just now.
+    fn note_content(
+        &mut self,
+        worker: WorkerId,
+        request: &volume::Request,
+        reply: &volume::Reply,
+        was_there: bool,
+    ) {
+        let (key, hash) = match request {
+            volume::Request::Create(key, bytes) | volume::Request::Put(key, bytes) => {
+                (key, Some(Address::of(bytes)))
+            }
+            volume::Request::Delete(key) if was_there => (key, None),
+            volume::Request::Delete(_) | volume::Request::Get(_) | volume::Request::List(_) => {
+                return;
+            }
+        };
+        if let (Some(space), volume::Reply::Done) = (space_of("blob/", key), reply) {
+            let fact = Fact::Kept { space, key: key.as_str().into(), hash };
             self.note(Node::Worker(worker), fact);
         }
     }
@@ -409,11 +445,27 @@ impl World<'_> {
 fn parcel_of(command: &Command) -> Parcel {
     match command {
         Command::Open | Command::Close(_) | Command::Status => Parcel::Session,
+        Command::Act { action: Action::File(action), .. } => match action {
+            FileAction::Begin(..)
+            | FileAction::PutPiece { .. }
+            | FileAction::Uploaded(_)
+            | FileAction::Publish(_) => Parcel::Upload,
+            FileAction::Feed(..) => Parcel::Feed,
+            FileAction::CreateFolder(..)
+            | FileAction::Move(_)
+            | FileAction::Delete(..)
+            | FileAction::Undelete(..)
+            | FileAction::Restore { .. }
+            | FileAction::Lookup(..)
+            | FileAction::ReadVersions(_)
+            | FileAction::ReadPiece(..)
+            | FileAction::ReadJob(_) => Parcel::File,
+        },
         Command::Act { .. } => Parcel::Account,
     }
 }
 
-/// Whose log an object belongs to, if it belongs to one.
-fn space_of(key: &str) -> Option<UserId> {
-    key.strip_prefix("log/")?.split_once('/')?.0.parse().ok().map(UserId)
+/// Whose an object of this kind is, if it is of this kind.
+fn space_of(kind: &str, key: &str) -> Option<UserId> {
+    key.strip_prefix(kind)?.split_once('/')?.0.parse().ok().map(UserId)
 }

@@ -2,7 +2,7 @@
 //! one record tells all that touches it and whatever went wrong meanwhile.
 
 use engine::id::RecordId;
-use engine::log::{Doc, Entry as Commit, Key};
+use engine::log::{Doc, Entry as Commit, FileKey, Key};
 
 use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble};
 use crate::plan::{Errand, Node, Parcel};
@@ -48,6 +48,8 @@ impl Scene<'_> {
             | Fact::Lost { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
@@ -66,6 +68,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::RotateKey
             | Asked::Errand { errand: Errand::Patch(_), .. }
             | Asked::Register(..) => true,
+            Asked::File { ask, .. } => ask.changes(),
             Asked::Read { .. }
             | Asked::List
             | Asked::Errand { .. }
@@ -79,11 +82,13 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Answered::Rotated
             | Answered::Done(Done::Patched)
             | Answered::Refused(_) => true,
+            Answered::File(done) => super::file::is_news(done),
             Answered::Read(_)
             | Answered::Listed(_)
             | Answered::Registered
             | Answered::Syncing
             | Answered::Done(_)
+            | Answered::Files(_)
             | Answered::Status(_) => false,
         },
         Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
@@ -93,7 +98,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             refused.is_some() || !rows_refused.is_empty()
         }
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
-        Fact::Durable(_) | Fact::Declined(..) => false,
+        Fact::Durable(_) | Fact::Declined(..) | Fact::Named { .. } | Fact::Kept { .. } => false,
         Fact::Logged { entry, .. } => is_news_of_server(entry),
         Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
             true
@@ -117,7 +122,12 @@ fn is_news_of_server(commit: &Commit) -> bool {
         Some(Doc::Session(session)) => session.fence.0 == commit.seq,
         Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
         | None => {
-            matches!(key, Key::Account(_) | Key::Work(_))
+            matches!(
+                key,
+                Key::Account(_)
+                    | Key::Work(_)
+                    | Key::File(FileKey::Node(_) | FileKey::Version(..) | FileKey::Upload(_))
+            )
         }
     })
 }
@@ -155,6 +165,8 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Served { .. }
         | Fact::Declined(..)
         | Fact::Logged { .. }
+        | Fact::Named { .. }
+        | Fact::Kept { .. }
         | Fact::Found { .. } => false,
     }
 }
@@ -162,12 +174,14 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
 /// Does it change what a user has, rather than what is known of remotes?
 pub(super) const fn is_new_state(change: &Change) -> bool {
     match change {
-        Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
-        Change::Node(..)
-        | Change::Upload(..)
-        | Change::Feed(_)
-        | Change::Mirror(..)
+        Change::Record(..)
+        | Change::Sealed(..)
+        | Change::Parked(..)
+        | Change::Node(..)
+        | Change::Upload(..) => true,
+        Change::Mirror(..)
         | Change::Cursor(..)
+        | Change::Feed(_)
         | Change::Key(_)
         | Change::Meta => false,
     }
@@ -179,10 +193,10 @@ pub(super) fn record_of(change: &Change) -> Option<RecordId> {
         | Change::Mirror(_, id, _)
         | Change::Sealed(_, id, _)
         | Change::Parked(_, id, _) => Some(*id),
-        Change::Node(..)
+        Change::Cursor(..)
+        | Change::Node(..)
         | Change::Upload(..)
         | Change::Feed(_)
-        | Change::Cursor(..)
         | Change::Key(_)
         | Change::Meta => None,
     }

@@ -83,7 +83,7 @@ impl<'p> Scene<'p> {
         for (at, act) in deeds {
             if let Act::User(device, deed) = act {
                 done.push((*at, *device, record_of(deed)));
-                if matches!(deed, Deed::Errand(_)) {
+                if matches!(deed, Deed::Errand(_) | Deed::File(_)) {
                     errands.push(*at);
                 }
                 if *deed == Deed::RotateKey {
@@ -154,7 +154,7 @@ impl<'p> Scene<'p> {
             Verb::SlowLink => Fault::SlowLink(device, remote, times, held),
             Verb::LoseReplies => Fault::LoseReplies(remote, held),
             Verb::LoseHints => Fault::LoseHints(remote, held),
-            Verb::Crash => Fault::Crash(device, Span::ZERO),
+            Verb::Crash => Fault::Crash(device, Span::ZERO, fuse(stream)),
             Verb::Pause => Fault::Pause(device, Span::ZERO),
             Verb::Destroy => {
                 let others = self.devices.iter().filter(|(_, other, _)| *other == user);
@@ -232,7 +232,7 @@ impl<'p> Scene<'p> {
         let strength = strength(family, stream);
         let volume = |fault| ServerFault::Volume(fault, Lasting::Storm);
         let fault = match family.verb {
-            Verb::CrashWorker => ServerFault::Crash(worker, Span::ZERO),
+            Verb::CrashWorker => ServerFault::Crash(worker, Span::ZERO, fuse(stream)),
             Verb::PauseWorker => ServerFault::Pause(worker, Span::ZERO),
             Verb::WorkerClockJump => ServerFault::ClockJump(worker, strength),
             Verb::VolumeOutage => volume(VolumeFault::Outage),
@@ -352,6 +352,13 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
         | Deed::SignOut
         | Deed::RotateKey
         | Deed::Register(..)
-        | Deed::Errand(_) => None,
+        | Deed::Errand(_)
+        | Deed::File(_) => None,
     }
+}
+
+/// Every second machine that loses power does so in the middle of something.
+fn fuse(stream: &mut Stream) -> u16 {
+    const MOST: u64 = 12;
+    if stream.chance(500_000) { 1 + u16::try_from(stream.below(MOST)).unwrap_or(0) } else { 0 }
 }

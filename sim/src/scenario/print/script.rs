@@ -114,8 +114,8 @@ impl Page<'_> {
             Fault::ClockJump(device, by) => {
                 (Some(self.device(*device)), vec![("by", quote(&Unit::Shift.show(*by)))])
             }
+            Fault::Crash(device, _, effects) => (Some(self.device(*device)), fuse(*effects)),
             Fault::Offline(device, _)
-            | Fault::Crash(device, _)
             | Fault::Pause(device, _)
             | Fault::Destroy(device)
             | Fault::SaveImage(device)
@@ -160,7 +160,8 @@ impl Page<'_> {
     fn server_fault(&self, fault: &ServerFault) -> (Option<String>, Keys) {
         let worker = |worker: WorkerId| Some(self.node(Node::Worker(worker)));
         match *fault {
-            ServerFault::Crash(id, _) | ServerFault::Pause(id, _) => (worker(id), Vec::new()),
+            ServerFault::Crash(id, _, effects) => (worker(id), fuse(effects)),
+            ServerFault::Pause(id, _) => (worker(id), Vec::new()),
             ServerFault::ClockJump(id, by) => {
                 (worker(id), vec![("by", quote(&Unit::Shift.show(by)))])
             }
@@ -174,6 +175,11 @@ impl Page<'_> {
             ServerFault::Intrude(user) => (Some(self.user(user)), Vec::new()),
         }
     }
+}
+
+/// How many effects come first, if any.
+fn fuse(effects: u16) -> Keys {
+    if effects == 0 { Vec::new() } else { vec![("effects", effects.to_string())] }
 }
 
 /// What `for` says of a fault; nothing if it cannot last.
@@ -215,6 +221,7 @@ fn spell(deed: &Deed) -> (Verb, Keys) {
         }
         Deed::Errand(Errand::ReadAccount) => (Verb::ReadAccount, Vec::new()),
         Deed::Errand(Errand::SessionStatus) => (Verb::SessionStatus, Vec::new()),
+        Deed::File(deed) => super::file::spell(deed),
         Deed::Register(kind, field, strategy) => (
             Verb::RegisterStrategy,
             vec![

@@ -10,7 +10,7 @@ use super::table::{Item, Reader, Table};
 use super::values::user_id;
 use super::when::moment;
 use crate::plan::{
-    Act, Deed, Errand, Fault, Lasting, Node, ServerFault, Trigger, VolumeFault, WorkerId,
+    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, ServerFault, Trigger, VolumeFault, WorkerId,
 };
 use crate::scenario::draw::nominal;
 use crate::scenario::problem::{Code, suggest};
@@ -317,6 +317,12 @@ impl<'d> Args<'_, '_, 'd> {
         self.strength().and_then(|times| u16::try_from(times).ok())
     }
 
+    /// How many effects come before a loss of power, if it says so.
+    fn effects(&mut self) -> Option<u16> {
+        let Some(item) = self.table.take("effects") else { return Some(0) };
+        self.reader.number(item, 1, 10_000).and_then(|count| u16::try_from(count).ok())
+    }
+
     fn span(&mut self) -> Option<Span> {
         self.strength().and_then(|span| u64::try_from(span).ok()).map(Span)
     }
@@ -359,6 +365,23 @@ impl<'d> Args<'_, '_, 'd> {
             }
             Verb::ReadAccount => users(Deed::Errand(Errand::ReadAccount)),
             Verb::SessionStatus => users(Deed::Errand(Errand::SessionStatus)),
+            Verb::WriteFile
+            | Verb::ReadFile
+            | Verb::MakeFolder
+            | Verb::MoveFiles
+            | Verb::RenameFile
+            | Verb::DeleteFile
+            | Verb::UndeleteFile
+            | Verb::RestoreVersion
+            | Verb::ListFiles
+            | Verb::ReadVersions => {
+                let deeds = super::file::deeds(self.reader, self.table, self.verb)?;
+                let acts = to.devices.iter().flat_map(|device| {
+                    let act = |deed: &FileDeed| Act::User(*device, Deed::File(deed.clone()));
+                    deeds.iter().map(act).collect::<Vec<_>>()
+                });
+                Some(acts.collect())
+            }
             Verb::Wait => Some(vec![Act::Wait]),
             Verb::WaitUntilQuiet => {
                 // Read by the step: it is part of its moment.
@@ -386,7 +409,10 @@ impl<'d> Args<'_, '_, 'd> {
             }
             Verb::LoseReplies | Verb::HealReplies => remotes(&|r| Fault::LoseReplies(r, lasting)),
             Verb::LoseHints | Verb::HealHints => remotes(&|r| Fault::LoseHints(r, lasting)),
-            Verb::Crash => devices(&|d| Fault::Crash(d, back)),
+            Verb::Crash => {
+                let effects = self.effects()?;
+                devices(&|d| Fault::Crash(d, back, effects))
+            }
             Verb::Pause => devices(&|d| Fault::Pause(d, back)),
             Verb::Destroy => devices(&Fault::Destroy),
             Verb::SaveImage => devices(&Fault::SaveImage),
@@ -454,7 +480,10 @@ impl<'d> Args<'_, '_, 'd> {
                 let user = self.owner()?;
                 remotes(&|r| Fault::Intrude(r, user))
             }
-            Verb::CrashWorker => workers(&|w| ServerFault::Crash(w, back)),
+            Verb::CrashWorker => {
+                let effects = self.effects()?;
+                workers(&|w| ServerFault::Crash(w, back, effects))
+            }
             Verb::PauseWorker => workers(&|w| ServerFault::Pause(w, back)),
             Verb::WorkerClockJump => {
                 let by = self.strength()?;
