@@ -35,10 +35,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let given = given(evidence);
     for (user, files) in &evidence.server.files {
         deletes_have_seen(evidence, findings, files, &seen);
-        let keys_are_missing = devices_of(evidence, *user)
-            .any(|device| may_lack_a_key(evidence, device, evidence.history.len()));
         let given = given.get(user).unwrap_or(&nobody);
-        names_were_given(evidence, findings, files, (given, keys_are_missing));
+        names_were_given(evidence, findings, files, (*user, given));
     }
 }
 
@@ -239,14 +237,16 @@ fn names_were_given(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     files: &Files<'_>,
-    (given, keys_are_missing): (&BTreeSet<String>, bool),
+    (user, given): (UserId, &BTreeSet<String>),
 ) {
     for (key, _) in files.docs() {
         let FileKey::Node(id) = key else { continue };
         for (at, name) in files.names(id) {
             let Some(name) = name else { continue };
-            let nameless = name.starts_with(NAMELESS) && keys_are_missing;
-            if !nameless && !is_given(given, name) {
+            let lacks = |device| may_lack_a_key(evidence, device, at);
+            let is_nameless =
+                || name.starts_with(NAMELESS) && devices_of(evidence, user).any(lacks);
+            if !is_given(given, name) && !is_nameless() {
                 let message = format!("A file is called {name:?}, which nobody called it.");
                 let place = (NoPhantomValues, "name-never-given");
                 findings.report(evidence, place, at, About::default(), message, []);
