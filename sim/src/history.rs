@@ -118,6 +118,10 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
+    /// To sync.
+    Sync,
+    /// To tell how things stand.
+    Status,
     /// Something about files.
     File {
         /// What.
@@ -127,10 +131,6 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
-    /// To sync.
-    Sync,
-    /// To tell how things stand.
-    Status,
 }
 
 /// Kinds of writes.
@@ -166,16 +166,16 @@ pub enum Answered {
     Registered,
     /// The sync server did it, or knows.
     Done(Done),
-    /// All files and folders, by node.
-    Files(Arc<Vec<Listed>>),
-    /// The same about files.
-    File(FileDone),
     /// A sync was asked for.
     Syncing,
     /// How things stand.
     Status(Status),
     /// No effect, ever.
     Refused(Reason),
+    /// All files and folders, by node.
+    Files(Arc<Vec<Listed>>),
+    /// What else the sync server did about files, or knows.
+    File(FileDone),
 }
 
 /// One put of a device's commit, decoded.
@@ -192,6 +192,10 @@ pub enum Change {
     Parked(Remote, RecordId, bool),
     /// How far a feed has been taken.
     Cursor(Remote, Option<Cursor>),
+    /// A key of the keyring, or none.
+    Key(bool),
+    /// Replica, counters, session.
+    Meta,
     /// What the server has of a file or folder; `None` if nothing is known.
     Node(NodeId, Option<Arc<NodeSeen>>),
     /// An own write of a file that the feed has not shown yet: its label and the file; `None` if it
@@ -199,10 +203,6 @@ pub enum Change {
     Upload(Dot, Option<(Token, NodeId)>),
     /// How far the feed of files has been read.
     Feed(Option<FeedCursor>),
-    /// A key of the keyring, or none.
-    Key(bool),
-    /// Replica, counters, session.
-    Meta,
 }
 
 /// Why a message did not arrive.

@@ -225,14 +225,14 @@ pub enum Parcel {
     Session,
     /// A change of the account, or the account.
     Account,
+    /// A hint that something is new.
+    Hint,
     /// A change of the tree of files, or what is asked about it.
     File,
     /// A part of an upload.
     Upload,
     /// A page of what is new about files.
     Feed,
-    /// A hint that something is new.
-    Hint,
 }
 
 /// What a step does.
