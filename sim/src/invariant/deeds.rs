@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::device::Reason;
 use engine::id::{DeviceId, NodeId, UserId};
 use engine::log::{FileDoc, FileKey, NodeKind, Op};
-use engine::message::JobId;
+use engine::message::{JobId, Refusal};
 use unicode_normalization::UnicodeNormalization;
 
 use super::Invariant::{
@@ -18,8 +19,9 @@ use super::evidence::files::{FileDeed, Files, Logged, puts};
 use super::findings::{About, Findings};
 use super::names::fold;
 use super::reasons::file::may_lack_a_key;
-use crate::history::FileDone;
 use crate::history::file::{FileAsked, Goal};
+use crate::history::{Answered, Entry, Fact, FileDone, Refused};
+use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let (nothing, nobody) = (Files::default(), BTreeSet::new());
@@ -31,6 +33,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.report(evidence, place, at, about, message, [deed.asked]);
         }
     }
+    refusals_are_passed_on(evidence, findings);
     let seen = seen(evidence);
     let given = given(evidence);
     for (user, files) in &evidence.server.files {
@@ -154,6 +157,29 @@ fn items(files: &Files<'_>, job: JobId, at: usize) -> Vec<NodeId> {
         Some(_) | None => None,
     };
     (0..total).filter_map(item).collect()
+}
+
+/// Only a worker that failed makes a request fail without a cause.
+fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for op in &evidence.ops {
+        let Some(at) = op.answered else { continue };
+        if !matches!(
+            evidence.history[at].fact,
+            Fact::Answered(_, Answered::Refused(Reason::Internal))
+        ) {
+            continue;
+        }
+        let has_failed = |entry: &Entry| {
+            let internal = Some(Refused::Server(Refusal::Internal));
+            entry.node == Node::Device(op.device)
+                && matches!(&entry.fact, Fact::Delivered { refused, .. } if *refused == internal)
+        };
+        if !evidence.history[op.asked..at].iter().any(has_failed) {
+            let message = "A request failed without a cause, and no worker had failed.".into();
+            let place = (OutcomesAreHonest, "no-cause");
+            findings.report(evidence, place, at, About::default(), message, [op.asked]);
+        }
+    }
 }
 
 /// The deletes that were asked for, by node.
@@ -328,6 +354,16 @@ mod tests {
         case.is_deleted(PHONE, LETTERS);
         case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
         case.ends().passes();
+    }
+
+    #[test]
+    fn a_request_does_not_fail_without_a_cause() {
+        let mut case = filed();
+        let delete = FileAsked::Delete { node: DRAFT, seen: 0, exposed: Vec::new() };
+        let op = case.asks_of_files(PHONE, delete);
+        let reason = engine::device::Reason::Internal;
+        case.answers(PHONE, op, crate::history::Answered::Refused(reason));
+        rejects(&case, "no-cause");
     }
 
     #[test]
