@@ -142,7 +142,8 @@ fn is_moved(
     (id, to, name): &(NodeId, Option<NodeId>, Option<String>),
     moment: usize,
 ) -> bool {
-    let node = files.live(*id, moment);
+    // It may be deleted later in the same commit, and keeps its place then.
+    let node = files.node(*id, moment);
     node.is_some_and(|node| to.is_none_or(|to| node.place.parent == to))
         && name
             .as_ref()
