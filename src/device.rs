@@ -341,6 +341,17 @@ impl Device {
         self.store.uploads().values().filter(|write| write.published.is_none()).count()
     }
 
+    /// How many files and folders have a name or a version whose key is not here.
+    pub fn files_sealed(&self) -> usize {
+        let ring = self.store.keyring();
+        let sealed = |blob: &Bytes| !KeyName::of_blob(blob).is_some_and(|key| ring.has(key));
+        let is_sealed = |shown: &&crate::message::Shown| {
+            sealed(&shown.node.place.name.sealed)
+                || shown.heads.iter().any(|(_, version)| sealed(&version.sealed))
+        };
+        self.store.nodes().values().filter(is_sealed).count()
+    }
+
     /// When the last pull of the sync server's feed that reached the head was asked for.
     pub fn fed_at(&self) -> Option<Time> {
         self.server.fed_at()

@@ -99,6 +99,8 @@ pub(crate) struct Standing {
     pub(crate) unfinished: [Vec<(RecordId, Unfinished)>; 2],
     /// Own contents of files that the sync server lacks.
     pub(crate) files_unsent: usize,
+    /// Files and folders whose key it lacks.
+    pub(crate) files_sealed: usize,
     /// Has it nothing more to do with the sync server?
     pub(crate) done_with_server: bool,
     /// Requests of the user that should have been answered.

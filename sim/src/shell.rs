@@ -243,6 +243,7 @@ impl Machine {
             listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
             unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
             files_unsent: self.device.files_unsent(),
+            files_sealed: self.device.files_sealed(),
             done_with_server: self.device.is_done_with_server(),
             owed: self.owed(),
         }

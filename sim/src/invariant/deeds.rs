@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::device::Reason;
 use engine::id::{DeviceId, NodeId, UserId};
 use engine::log::{FileDoc, FileKey, NodeKind, Op};
-use engine::message::JobId;
+use engine::message::{JobId, Refusal};
 use unicode_normalization::UnicodeNormalization;
 
 use super::Invariant::{
@@ -18,8 +19,9 @@ use super::evidence::files::{FileDeed, Files, Logged, puts};
 use super::findings::{About, Findings};
 use super::names::fold;
 use super::reasons::file::may_lack_a_key;
-use crate::history::FileDone;
 use crate::history::file::{FileAsked, Goal};
+use crate::history::{Answered, Entry, Fact, FileDone, Refused};
+use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let (nothing, nobody) = (Files::default(), BTreeSet::new());
@@ -31,14 +33,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.report(evidence, place, at, about, message, [deed.asked]);
         }
     }
+    refusals_are_passed_on(evidence, findings);
     let seen = seen(evidence);
     let given = given(evidence);
     for (user, files) in &evidence.server.files {
         deletes_have_seen(evidence, findings, files, &seen);
-        let keys_are_missing = devices_of(evidence, *user)
-            .any(|device| may_lack_a_key(evidence, device, evidence.history.len()));
         let given = given.get(user).unwrap_or(&nobody);
-        names_were_given(evidence, findings, files, (given, keys_are_missing));
+        names_were_given(evidence, findings, files, (*user, given));
     }
 }
 
@@ -158,6 +159,29 @@ fn items(files: &Files<'_>, job: JobId, at: usize) -> Vec<NodeId> {
     (0..total).filter_map(item).collect()
 }
 
+/// Only a worker that failed makes a request fail without a cause.
+fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for op in &evidence.ops {
+        let Some(at) = op.answered else { continue };
+        if !matches!(
+            evidence.history[at].fact,
+            Fact::Answered(_, Answered::Refused(Reason::Internal))
+        ) {
+            continue;
+        }
+        let has_failed = |entry: &Entry| {
+            let internal = Some(Refused::Server(Refusal::Internal));
+            entry.node == Node::Device(op.device)
+                && matches!(&entry.fact, Fact::Delivered { refused, .. } if *refused == internal)
+        };
+        if !evidence.history[op.asked..at].iter().any(has_failed) {
+            let message = "A request failed without a cause, and no worker had failed.".into();
+            let place = (OutcomesAreHonest, "no-cause");
+            findings.report(evidence, place, at, About::default(), message, [op.asked]);
+        }
+    }
+}
+
 /// The deletes that were asked for, by node.
 type Seen<'e> = BTreeMap<NodeId, Vec<&'e FileDeed<'e>>>;
 
@@ -239,14 +263,16 @@ fn names_were_given(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     files: &Files<'_>,
-    (given, keys_are_missing): (&BTreeSet<String>, bool),
+    (user, given): (UserId, &BTreeSet<String>),
 ) {
     for (key, _) in files.docs() {
         let FileKey::Node(id) = key else { continue };
         for (at, name) in files.names(id) {
             let Some(name) = name else { continue };
-            let nameless = name.starts_with(NAMELESS) && keys_are_missing;
-            if !nameless && !is_given(given, name) {
+            let lacks = |device| may_lack_a_key(evidence, device, at);
+            let is_nameless =
+                || name.starts_with(NAMELESS) && devices_of(evidence, user).any(lacks);
+            if !is_given(given, name) && !is_nameless() {
                 let message = format!("A file is called {name:?}, which nobody called it.");
                 let place = (NoPhantomValues, "name-never-given");
                 findings.report(evidence, place, at, About::default(), message, []);
@@ -328,6 +354,16 @@ mod tests {
         case.is_deleted(PHONE, LETTERS);
         case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
         case.ends().passes();
+    }
+
+    #[test]
+    fn a_request_does_not_fail_without_a_cause() {
+        let mut case = filed();
+        let delete = FileAsked::Delete { node: DRAFT, seen: 0, exposed: Vec::new() };
+        let op = case.asks_of_files(PHONE, delete);
+        let reason = engine::device::Reason::Internal;
+        case.answers(PHONE, op, crate::history::Answered::Refused(reason));
+        rejects(&case, "no-cause");
     }
 
     #[test]

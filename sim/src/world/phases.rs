@@ -41,6 +41,7 @@ pub(super) enum Pending {
     AtServer(DeviceId),
     FilesUnsent(DeviceId, usize),
     FilesUnread(DeviceId),
+    FilesSealed(DeviceId, usize),
     Down(WorkerId),
     GateClosed(DeviceId),
     Partial(DeviceId),
@@ -270,6 +271,10 @@ impl World<'_> {
         if unsent > 0 && !mute && report(Pending::FilesUnsent(device, unsent)) {
             return true;
         }
+        let sealed = standing.files_sealed;
+        if sealed > 0 && !keyless && report(Pending::FilesSealed(device, sealed)) {
+            return true;
+        }
         if !self.has_read_files(site) && report(Pending::FilesUnread(device)) {
             return true;
         }
@@ -406,6 +411,7 @@ impl fmt::Display for Named<'_> {
             Pending::Owes(d, n) => write!(f, "{} owes its user {n} answers", name(d)),
             Pending::AtServer(d) => write!(f, "{} is not done with the sync server", name(d)),
             Pending::FilesUnsent(d, n) => write!(f, "{} has {n} contents to upload", name(d)),
+            Pending::FilesSealed(d, n) => write!(f, "{} cannot open {n} files", name(d)),
             Pending::FilesUnread(d) => write!(f, "{} is behind the feed of files", name(d)),
             Pending::Down(w) => {
                 write!(f, "{} is down", self.plan.name(Node::Worker(w)))

@@ -1,7 +1,7 @@
 //! What a user changes in the tree: errands, done by the server or refused by it with a reason.
 
 use super::super::errand::{Errand, Next, Then, Wanted};
-use super::super::{Answer, Device, FileAnswer, Reason, Relocation};
+use super::super::{Answer, Device, FileAnswer, FileTarget, Reason, Relocation};
 use super::{Purpose, latest};
 use crate::flaw::Flaw;
 use crate::id::{Dot, NodeId, Token};
@@ -161,10 +161,16 @@ impl Device {
         })
     }
 
-    /// Where a node is, or was, and under which name.
+    /// Where a node is, or was, and under which name. Before the feed has shown it, the own write
+    /// that made it knows.
     pub(super) fn last_place(&self, node: NodeId) -> (NodeId, String) {
         let Some(shown) = self.store.nodes().get(&node) else {
-            return (NodeId::ROOT, RECOVERED.to_owned());
+            let made = self.own_writes().filter(|(_, write)| write.node == node);
+            let place = made.filter_map(|(_, write)| match &write.target {
+                FileTarget::New { parent, name } => Some((*parent, name.clone())),
+                FileTarget::Version { .. } => None,
+            });
+            return place.last().unwrap_or((NodeId::ROOT, RECOVERED.to_owned()));
         };
         let name = self.open_name(node, &shown.node.place.name);
         (shown.node.place.parent, name.unwrap_or_else(|_| RECOVERED.to_owned()))

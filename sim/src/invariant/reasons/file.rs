@@ -91,8 +91,18 @@ fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     told.unwrap_or(false)
 }
 
+/// Does a device get a key after this? Then it lacked that one.
+fn gets_a_key(evidence: &Evidence<'_>, device: DeviceId, after: usize) -> bool {
+    let mut facts = evidence.history[after..].iter();
+    facts.any(|entry| {
+        entry.node == Node::Device(device)
+            && matches!(&entry.fact, Fact::Persisted { changes, .. }
+                if changes.contains(&Change::Key(true)))
+    })
+}
+
 /// A key may be missing while keys are held back from a device, for ever or for a time, until one
-/// that another device made has come, and after a sign-in until any has.
+/// that another device made has come, and after a sign-in until all have.
 pub(in super::super) fn may_lack_a_key(
     evidence: &Evidence<'_>,
     device: DeviceId,
@@ -108,6 +118,7 @@ pub(in super::super) fn may_lack_a_key(
         || evidence.spells.iter().any(held)
         || evidence.ops.iter().any(rotates)
         || !has_a_key(evidence, device, at)
+        || gets_a_key(evidence, device, at)
 }
 
 /// All files at a moment.
