@@ -28,7 +28,7 @@ impl std::fmt::Display for DateKey {
 }
 
 /// Why no day could be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DateError {
     /// It is written in no form that is known.
     Unreadable,

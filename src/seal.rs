@@ -54,7 +54,7 @@ impl std::fmt::Debug for Key {
 }
 
 /// Why a blob did not open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum OpenError {
     /// Its key is not in the keyring (yet).
     NoKey(KeyName),

@@ -7,21 +7,25 @@
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
 pub(crate) mod recorder;
+mod pipeline;
 mod server;
 
 use std::sync::Arc;
 
 use engine::device::{Presence, Reason, Status};
 use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::job::BlobName;
 use engine::log::Entry as Commit;
 use engine::message::Refusal;
+use engine::processor::StepId;
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
+pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
 pub use self::server::{Account, Done, Said, ServerTrouble};
-use crate::plan::{Custom, Errand, Node, Parcel};
+use crate::plan::{Custom, Errand, Node, Order as WorkOrder, Parcel};
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -111,6 +115,13 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
+    /// Something about conversations, of a processor or a device.
+    Work {
+        /// What.
+        order: WorkOrder,
+        /// Is it one of the final reads?
+        last: bool,
+    },
     /// To sync.
     Sync,
     /// To tell how things stand.
@@ -150,6 +161,8 @@ pub enum Answered {
     Registered,
     /// The sync server did it, or knows.
     Done(Done),
+    /// The same about conversations.
+    Worked(Worked),
     /// A sync was asked for.
     Syncing,
     /// How things stand.
@@ -389,6 +402,22 @@ pub enum Fact {
         entry: Arc<Commit>,
     },
 
+    /// An object of a conversation was created on the volume.
+    Filed {
+        /// Whose space.
+        space: UserId,
+        /// Which object.
+        name: BlobName,
+        /// What it holds, opened with the keys of the keychain; `None` if that fails.
+        holds: Option<Arc<Filed>>,
+    },
+
+    // What was done for a processor (node: the processor).
+    /// It has a conversation worked on.
+    StepBegan(StepId, Arc<Talk>),
+    /// The step ended, with a result that bears this label or without one.
+    StepEnded(StepId, Option<Token>),
+
     // What the world did (node: what it was done to).
     /// A fault began.
     Faulted(Trouble),
@@ -482,4 +511,6 @@ pub enum Trouble {
     Intrude(Remote, UserId),
     /// Something befell the sync server.
     Server(ServerTrouble),
+    /// Something befell processors, or their step.
+    Pipe(PipeTrouble),
 }

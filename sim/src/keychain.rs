@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use engine::Bytes;
-use engine::id::{DeviceId, RecordId, ReplicaId, UserId, VaultId};
+use engine::date::Calendar;
+use engine::flaw::Flaws;
+use engine::id::{RecordId, ReplicaId, UserId, VaultId};
+use engine::ingest::Vault;
 use engine::record::Encoded;
 use engine::remote::Credential;
 use engine::seal::{Key, KeyName, Keyring, Memo};
@@ -67,12 +70,33 @@ impl Keychain {
     }
 }
 
+/// Where everybody lives: the zone that their days are of.
+pub(crate) const HOME: &str = "Europe/Berlin";
+
+/// The secret of a user's blind names and keys, the same for all of their machines for ever.
+pub(crate) fn secret(nature: u64, user: UserId) -> Key {
+    Key(Draw::new(nature, "secret").and(u64::from(user.0)).bytes())
+}
+
+impl Keychain {
+    /// What an enrolled machine knows of a user's vault.
+    pub(crate) fn vault(&self, nature: u64, user: UserId, memo: Memo, calendar: Calendar, flaws: Flaws) -> Vault {
+        Vault {
+            id: user.into(),
+            secret: secret(nature, user),
+            keyring: Keyring::new(self.keys(user).clone(), Some(memo)),
+            calendar,
+            flaws,
+        }
+    }
+}
+
 /// The replica that wrote what was there before the start.
 pub(crate) fn founder(nature: u64, user: UserId) -> ReplicaId {
     ReplicaId(Draw::new(nature, "founder").and(u64::from(user.0)).value())
 }
 
-/// The sign-in service as one device meets it.
+/// The sign-in service as one machine meets it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SignInDesk {
     asked: u32,
@@ -84,7 +108,7 @@ impl SignInDesk {
     /// Issues a credential, now and then an expired or a foreign one first.
     pub(crate) fn issue(
         &mut self,
-        (nature, device, life): (u64, DeviceId, u16),
+        (nature, who, life): (u64, u64, u16),
         rules: &SignIn,
         now: Time,
         user: UserId,
@@ -93,7 +117,7 @@ impl SignInDesk {
         self.asked += 1;
         let draw = |concern| {
             let life = u64::from(life) << 32 | u64::from(self.asked);
-            Draw::new(nature, concern).and(u64::from(device.0)).and(life)
+            Draw::new(nature, concern).and(who).and(life)
         };
         let delay = Span(draw("sign-in").span(rules.delay).0.max(1));
         let right = Credential { user, until: now + delay + rules.valid };
@@ -131,7 +155,7 @@ mod tests {
             expired_first: Chance(expired),
             foreign_first: Chance(foreign),
         };
-        desk.issue((1, DeviceId(0), 0), &rules, Time(100), ANNA, 2).1
+        desk.issue((1, 0, 0), &rules, Time(100), ANNA, 2).1
     }
 
     #[test]

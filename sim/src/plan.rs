@@ -5,6 +5,9 @@
 //! delay, whether it is lost) is a function of [`Plan::nature`] and of the thing's own lineage, so
 //! that removing one step leaves the others as they were.
 
+mod pipeline;
+mod server;
+
 use std::fmt;
 
 use engine::device::Timing;
@@ -13,7 +16,12 @@ use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::time::{Span, Time};
-use engine::worker;
+
+pub use self::pipeline::{
+    Began, Day, Excerpt, GivenTalk, Order, PipeFault, PipelinePlan, ProcessorId, ProcessorPlan,
+    StepPlan, TalkId, TalkPart,
+};
+pub use self::server::{ServerFault, ServerPlan, VolumeFault, VolumePlan, WorkerPlan};
 
 /// A simulated machine, or the world around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -28,6 +36,8 @@ pub enum Node {
     Worker(WorkerId),
     /// The storage that the workers share.
     Volume,
+    /// The processor of this index in [`PipelinePlan::processors`].
+    Processor(ProcessorId),
     /// Somebody who is not of this house (a fault).
     Intruder,
 }
@@ -117,41 +127,6 @@ pub struct RemotePlan {
     pub batch: u16,
     /// How long a transaction takes from its start to its commit.
     pub commit: SpanRange,
-}
-
-/// The sync server: workers behind one address, on one volume.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerPlan {
-    /// The workers, by [`WorkerId`]; at least one. Each try of a request goes to any of them.
-    pub workers: Vec<WorkerPlan>,
-    /// How patient they are.
-    pub timing: worker::Timing,
-    /// The storage that they share.
-    pub volume: VolumePlan,
-}
-
-/// One worker.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WorkerPlan {
-    /// What people call it.
-    pub name: String,
-    /// How far its wall clock is off at the start, in milliseconds.
-    pub clock_offset_ms: i64,
-    /// How fast its wall clock runs away, in parts per million.
-    pub clock_drift_ppm: i32,
-}
-
-/// The volume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VolumePlan {
-    /// How long a request takes to the volume, and again its answer.
-    pub delay: SpanRange,
-    /// A request fails without an effect.
-    pub failure: Chance,
-    /// An answer is lost after the effect.
-    pub reply_loss: Chance,
-    /// A list shows an object only so long after its creation.
-    pub list_lag: Span,
 }
 
 /// A record that is there before the start.
@@ -269,6 +244,8 @@ pub enum Parcel {
     Session,
     /// A change of the account, or the account.
     Account,
+    /// A conversation, or the work on one.
+    Work,
     /// A hint that something is new.
     Hint,
 }
@@ -278,6 +255,8 @@ pub enum Parcel {
 pub enum Act {
     /// A user does something on a device.
     User(DeviceId, Deed),
+    /// A processor is told to do something.
+    Order(ProcessorId, Order),
     /// Something goes wrong.
     Fault(Fault),
     /// Nothing; other steps can be timed by it.
@@ -316,6 +295,8 @@ pub enum Deed {
     Register(Kind, FieldId, Custom),
     /// Wants something of the sync server.
     Errand(Errand),
+    /// Hands a conversation over, as far as it is known.
+    Upload(Excerpt),
 }
 
 /// What a user wants of the sync server.
@@ -406,36 +387,10 @@ pub enum Fault {
     SlowCommits(Span, Lasting),
     /// Something befalls the sync server.
     Server(ServerFault),
+    /// Something befalls processors, or the step that they have done.
+    Pipe(PipeFault),
     /// Somebody asks a remote with forged ids, cursors and credentials for a user's rows.
     Intrude(Remote, UserId),
-}
-
-/// What befalls the sync server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerFault {
-    /// A worker loses power and starts again after a while.
-    Crash(WorkerId, Span),
-    /// A worker stands still and goes on after a while as if nothing had happened.
-    Pause(WorkerId, Span),
-    /// A worker's wall clock jumps by so many milliseconds.
-    ClockJump(WorkerId, i64),
-    /// The volume fares badly.
-    Volume(VolumeFault, Lasting),
-    /// Somebody with an account of their own asks for another user's.
-    Intrude(UserId),
-}
-
-/// How a volume fares badly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub enum VolumeFault {
-    /// It answers nothing but that it failed.
-    Outage,
-    /// It takes so many times as long.
-    Slow(u16),
-    /// Its answers are lost after their requests took effect.
-    LoseReplies,
-    /// Its lists lack what was created within this time.
-    LateList(Span),
 }
 
 /// A value that must be there at the end.
@@ -456,6 +411,11 @@ pub struct AtEnd {
 }
 
 impl Plan {
+    /// The processors that there are.
+    pub fn processors(&self) -> &[ProcessorPlan] {
+        self.server.as_ref().map_or(&[], |server| &server.pipeline.processors)
+    }
+
     /// What people call a node.
     pub fn name(&self, node: Node) -> &str {
         match node {
@@ -472,6 +432,10 @@ impl Plan {
                 .and_then(|server| server.workers.get(usize::from(worker.0)))
                 .map_or("worker", |worker| worker.name.as_str()),
             Node::Volume => "volume",
+            Node::Processor(processor) => self
+                .processors()
+                .get(usize::from(processor.0))
+                .map_or("processor", |processor| processor.name.as_str()),
             Node::Intruder => "intruder",
         }
     }
@@ -494,6 +458,7 @@ impl fmt::Display for Parcel {
             Self::Other => "request",
             Self::Session => "session",
             Self::Account => "account",
+            Self::Work => "work",
             Self::Hint => "hint",
         })
     }

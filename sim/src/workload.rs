@@ -3,6 +3,7 @@
 //! version vectors: a bug that inflates those must not excuse its own loss.
 
 mod custom;
+pub(crate) mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -62,8 +63,8 @@ impl Then {
 }
 
 /// A step of a plan has four numbers for asks; those that no step names come after all of them.
-const ASKS_PER_STEP: u32 = 4;
-const UNPLANNED: u32 = 1 << 31;
+pub(crate) const ASKS_PER_STEP: u32 = 4;
+pub(crate) const UNPLANNED: u32 = 1 << 31;
 
 /// The step that an ask belongs to, if it belongs to one.
 pub(crate) fn step_of(op: OpId) -> Option<u32> {

@@ -9,8 +9,10 @@
 
 mod effects;
 mod founding;
+mod item;
 mod phases;
 mod power;
+mod processor;
 mod script;
 mod server;
 mod trouble;
@@ -24,6 +26,7 @@ use engine::seal::Memo;
 use engine::time::{Span, Time};
 
 use self::phases::Phase;
+use self::processor::Pipeline;
 pub use self::phases::settle_bound;
 use self::script::Script;
 use self::server::Bench;
@@ -33,10 +36,10 @@ use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::inbox::{Arrival, Desk, Emitted, Inbox};
+use crate::inbox::{Arrival, Desk, Emitted, ForProcessor, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Node, Plan, WorkerId};
+use crate::plan::{Node, Plan, ProcessorId, WorkerId};
 use crate::post::{Mail, Post};
 use crate::random::Draw;
 use crate::run::Counts;
@@ -61,10 +64,11 @@ pub(crate) struct World<'a> {
     devices: Vec<Site>,
     doubles: Vec<SharedDouble>,
     workers: Vec<Bench>,
+    pipeline: Pipeline,
     volume: Volume,
     /// What somebody who is not of this house waits for.
     intruder_asks: Option<engine::message::Request>,
-    /// All nodes: devices in order, then remotes in order, then workers in order.
+    /// All nodes: devices in order, then remotes, then workers, then processors.
     stations: Vec<Station>,
     /// The nodes that were called in this turn.
     ready: Vec<usize>,
@@ -107,6 +111,12 @@ enum Event {
     AtVolume(WorkerId, u16, Box<engine::volume::Call>),
     /// A worker of this life is answered.
     FromVolume(WorkerId, u16, Box<engine::volume::Return>),
+    /// A processor is switched on, if this is still the latest plan for it.
+    StartProcessor(ProcessorId, u32),
+    /// A processor that stood still goes on, if it is the same life.
+    ResumeProcessor(ProcessorId, u16),
+    /// A processor is told something, in any life or in this one only.
+    ForProcessor(ProcessorId, Option<u16>, Box<ForProcessor>),
     /// A message arrives.
     Arrive(Box<Mail>),
     /// A device is given something, in any life or in this one only.
@@ -126,10 +136,13 @@ impl Event {
             | Self::QuietEnough(_)
             | Self::StartWorker(..)
             | Self::ResumeWorker(..)
+            | Self::StartProcessor(..)
+            | Self::ResumeProcessor(..)
             | Self::AtVolume(..)
             | Self::EndPhase(_) => Class::World,
             Self::Persisted(..)
             | Self::FromVolume(..)
+            | Self::ForProcessor(..)
             | Self::Arrive(_)
             | Self::Give(..)
             | Self::Wake(..) => Class::Input,
@@ -230,7 +243,7 @@ impl<'a> World<'a> {
         }
         let pulls = self.plan.storm.0 / self.plan.timing.pull_every.0.max(1);
         let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-        if self.events > each.saturating_mul(self.devices.len() as u64).saturating_add(EVENTS) {
+        if self.events > each.saturating_mul((self.devices.len() + self.pipeline.seats.len()) as u64).saturating_add(EVENTS) {
             self.give_up();
         }
         // A node may have lost power after it was called.
@@ -276,7 +289,11 @@ impl<'a> World<'a> {
             let name = self.plan.name(Node::Worker(bench.id)).to_owned();
             (name, inbox(self.station_of_worker(bench.id)), ShellMaker::Worker)
         });
-        devices.chain(remotes).chain(workers).collect()
+        let processors = self.pipeline.seats.iter().map(|seat| {
+            let name = self.plan.name(Node::Processor(seat.id)).to_owned();
+            (name, inbox(self.station_of_processor(seat.id)), ShellMaker::Processor)
+        });
+        devices.chain(remotes).chain(workers).chain(processors).collect()
     }
 
     fn happen(&mut self, event: Event) {
@@ -300,6 +317,11 @@ impl<'a> World<'a> {
             Event::EndPhase(phase) => self.end_phase(phase),
             Event::StartWorker(worker, start) => self.start_worker(worker, start),
             Event::ResumeWorker(worker, life) => self.resume_worker(worker, life),
+            Event::StartProcessor(processor, start) => self.start_processor(processor, start),
+            Event::ResumeProcessor(processor, life) => self.resume_processor(processor, life),
+            Event::ForProcessor(processor, life, what) => {
+                self.tell_processor(processor, life, *what);
+            }
             Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, *call),
             Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, *answer),
             Event::Arrive(mail) => self.arrive(*mail),
@@ -367,6 +389,7 @@ impl<'a> World<'a> {
         let incarnation = match node {
             Node::Device(device) => self.site(device).incarnation,
             Node::Worker(worker) => self.bench(worker).incarnation,
+            Node::Processor(processor) => self.seat(processor).incarnation,
             Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
         };
         self.watch_for_triggers(node, &fact);
@@ -379,10 +402,14 @@ impl<'a> World<'a> {
 
     /// Lays something on a node's desk and calls the node, unless it stands still.
     fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
-        let (now, stands_still) = match (self.devices.get(node), self.worker_at(node)) {
-            (Some(site), _) => (site.clock.show(self.now), site.paused || !site.is_up()),
-            (None, Some(bench)) => (bench.now(self.now), bench.stands_still()),
-            (None, None) => (engine::time::Now { mono: self.now, wall: self.now }, false),
+        let (now, stands_still) = if let Some(site) = self.devices.get(node) {
+            (site.clock.show(self.now), site.paused || !site.is_up())
+        } else if let Some(bench) = self.worker_at(node) {
+            (bench.now(self.now), bench.stands_still())
+        } else if let Some(seat) = self.processor_at(node) {
+            (seat.now(self.now), seat.stands_still())
+        } else {
+            (engine::time::Now { mono: self.now, wall: self.now }, false)
         };
         let station = &mut self.stations[node];
         let mut desk = station.inbox.desk();
@@ -434,6 +461,7 @@ pub(crate) enum ShellMaker {
     Device,
     Remote(SharedDouble, Arc<[UserId]>),
     Worker,
+    Processor,
 }
 
 impl ShellMaker {
@@ -441,6 +469,7 @@ impl ShellMaker {
         match self {
             Self::Device => Shell::device(),
             Self::Worker => Shell::worker(),
+            Self::Processor => Shell::processor(),
             Self::Remote(double, accounts) => Shell::remote(double.clone(), accounts.clone()),
         }
     }

@@ -63,6 +63,11 @@ impl Recorder {
         (entry.id, entry.has_plaintext)
     }
 
+    /// Does a token's prefix stand in these bytes in clear?
+    pub(crate) fn leaks(&self, bytes: &Bytes) -> bool {
+        bytes.windows(self.needle.len()).any(|window| window == self.needle)
+    }
+
     /// What an opened record holds.
     pub(crate) fn contents(&mut self, record: &Encoded) -> Arc<Contents> {
         let bytes = record.bytes();

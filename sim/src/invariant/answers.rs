@@ -105,6 +105,7 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
         | (Asked::Errand { errand: Errand::ReadAccount, .. }, Answered::Done(Done::Account(_)))
         | (Asked::Errand { errand: Errand::SessionStatus, .. }, Answered::Done(Done::Session(_)))
         | (Asked::Status, Answered::Status(_)) => true,
+        (Asked::Work { order, .. }, Answered::Worked(worked)) => fits_order(order, worked),
         (asked, Answered::Refused(_)) => !matches!(asked, Asked::Register(..) | Asked::Status),
         (
             _,
@@ -117,7 +118,32 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
             | Answered::Registered
             | Answered::Syncing
             | Answered::Done(_)
+            | Answered::Worked(_)
             | Answered::Status(_),
+        ) => false,
+    }
+}
+
+/// What answers an order about conversations.
+fn fits_order(order: &Order, worked: &Worked) -> bool {
+    match (order, worked) {
+        (_, Worked::Refused(_))
+        | (Order::Ingest(_), Worked::Saved(..))
+        | (Order::Process(_), Worked::Processed)
+        | (Order::Reset(_), Worked::WasReset)
+        | (Order::Read(..), Worked::Nothing)
+        | (Order::Read(_, TalkPart::Current | TalkPart::Version(_)), Worked::Thread(..))
+        | (Order::Read(_, TalkPart::Result), Worked::Result(..))
+        | (Order::ReadDay(_), Worked::Day(..)) => true,
+        (
+            _,
+            Worked::Saved(..)
+            | Worked::Processed
+            | Worked::WasReset
+            | Worked::Nothing
+            | Worked::Thread(..)
+            | Worked::Result(..)
+            | Worked::Day(..),
         ) => false,
     }
 }

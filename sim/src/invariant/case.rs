@@ -97,7 +97,12 @@ impl Case {
         self.now += 10;
         let incarnation = match node {
             Node::Device(device) => self.incarnations.get(&device).copied().unwrap_or_default(),
-            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => 0,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => 0,
         };
         self.history.push(Entry { at: Time(self.now), node, incarnation, fact });
         self.history.len() - 1

@@ -73,7 +73,10 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let Some((number, _)) = ops.next_if(|(_, op)| op.asked == at) else { continue };
                 let waits = match asked {
                     Asked::Register(..) | Asked::Status => false,
-                    Asked::SignIn | Asked::RotateKey | Asked::Errand { .. } => true,
+                    Asked::SignIn
+                    | Asked::RotateKey
+                    | Asked::Errand { .. }
+                    | Asked::Work { .. } => true,
                     Asked::Read { .. }
                     | Asked::List
                     | Asked::Write { .. }
@@ -114,6 +117,9 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Served { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -135,6 +141,7 @@ fn after(answer: &Answered) -> Option<Gate> {
         | Answered::Registered
         | Answered::Syncing
         | Answered::Done(_)
+        | Answered::Worked(_)
         | Answered::Status(_)
         | Answered::Refused(_) => None,
     }

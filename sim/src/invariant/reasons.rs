@@ -14,7 +14,7 @@ use super::Incurable;
 use super::Invariant::RefusalsHaveReasons;
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
-use crate::history::{Answered, Asked, Fact, ServerTrouble, Trouble, WriteKind};
+use crate::history::{Answered, Asked, Fact, PipeTrouble, ServerTrouble, Trouble, WriteKind};
 use crate::plan::{Errand, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -44,6 +44,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Asked::RotateKey
             | Asked::Register(..)
             | Asked::Errand { .. }
+            | Asked::Work { .. }
             | Asked::Sync
             | Asked::Status => None,
         };
@@ -184,6 +185,12 @@ fn lasts(trouble: &Trouble) -> bool {
         | Trouble::SlowCommits
         | Trouble::Server(
             ServerTrouble::Crash(_) | ServerTrouble::Pause(_) | ServerTrouble::Volume(_),
+        )
+        | Trouble::Pipe(
+            PipeTrouble::Crash(_)
+            | PipeTrouble::Pause(_)
+            | PipeTrouble::SlowStep
+            | PipeTrouble::FailingStep,
         ) => true,
         Trouble::SaveImage(_)
         | Trouble::RestoreImage(_)
@@ -193,6 +200,7 @@ fn lasts(trouble: &Trouble) -> bool {
         | Trouble::ExpireCursors(_)
         | Trouble::EndZone(..)
         | Trouble::Server(ServerTrouble::ClockJump(..) | ServerTrouble::Intrude(_))
+        | Trouble::Pipe(PipeTrouble::ClockJump(..))
         | Trouble::Intrude(..) => false,
     }
 }
@@ -226,6 +234,7 @@ pub(super) fn is_of_device(trouble: &Trouble, device: DeviceId) -> bool {
         | Trouble::DropPolicy
         | Trouble::SlowCommits
         | Trouble::Server(_)
+        | Trouble::Pipe(_)
         | Trouble::Intrude(..) => false,
     }
 }
@@ -259,7 +268,7 @@ pub(super) fn is_on_path(trouble: &Trouble, device: DeviceId, vault: VaultId) ->
         | Trouble::DiskSlow(_)
         | Trouble::HoldKeys(_)
         | Trouble::ExpireCredential(_) => is_of_device(trouble, device),
-        Trouble::Intrude(..) => false,
+        Trouble::Pipe(_) | Trouble::Intrude(..) => false,
     }
 }
 

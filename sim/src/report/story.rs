@@ -4,6 +4,7 @@
 //! was asked of any device: the same in every replay of a plan, and short enough to follow by eye.
 
 mod choice;
+mod pipeline;
 mod server;
 mod words;
 
@@ -117,6 +118,7 @@ impl<'a> Scene<'a> {
         let entry = &self.history[write.index];
         let owner = match entry.node {
             Node::Device(device) => self.owner(device),
+            Node::Processor(_) => self.plan.name(entry.node),
             Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => {
                 "nobody"
             }
@@ -192,9 +194,12 @@ impl<'a> Scene<'a> {
                     self.last_read(entry, id, of)
                 }
                 Node::Remote(_) => found(&entry.fact, (VaultId::from(user), id), of),
-                Node::Device(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => {
-                    None
-                }
+                Node::Device(_)
+                | Node::World
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder => None,
             };
             Some((self.plan.name(entry.node).to_owned(), told?))
         });
@@ -206,7 +211,12 @@ impl<'a> Scene<'a> {
         let write = token.and_then(|token| self.write(token));
         match write.map_or(node, |write| self.history[write.index].node) {
             Node::Device(device) => self.user(device),
-            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => None,
         }
     }
 
@@ -229,7 +239,10 @@ impl<'a> Scene<'a> {
         asked.is_some_and(|&index| {
             matches!(
                 self.history[index].fact,
-                Fact::Asked(_, Asked::Read { last: true, .. } | Asked::Errand { last: true, .. })
+                Fact::Asked(_, Asked::Read { last: true, .. }
+                        | Asked::Errand { last: true, .. }
+                        | Asked::Work { last: true, .. }
+                )
             )
         })
     }
@@ -266,6 +279,12 @@ impl<'a> Scene<'a> {
             | Fact::Declined(..)
             | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
             Fact::Logged { space, entry } => self.tell_commit(*space, entry),
+            Fact::Filed { name, holds, .. } => pipeline::tell_filed(*name, holds.as_deref()),
+            Fact::StepBegan(_, talk) => {
+                format!("has {} worked on", pipeline::tell_talk(talk))
+            }
+            Fact::StepEnded(_, Some(_)) => "gets the result of the step".to_owned(),
+            Fact::StepEnded(_, None) => "hears that the step has failed".to_owned(),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -298,6 +317,7 @@ impl<'a> Scene<'a> {
                 format!("shows {} of {} by {custom:?} from now on", field, kind.name())
             }
             Asked::Errand { errand, token, last } => self.tell_errand(errand, *token, *last),
+            Asked::Work { order, last } => pipeline::tell_order(order, *last),
             Asked::Sync => "asks to sync".to_owned(),
             Asked::Status => "asks how things stand".to_owned(),
         }
@@ -324,6 +344,7 @@ impl<'a> Scene<'a> {
             Answered::Registered => "shows the field by it from now on".to_owned(),
             Answered::Syncing => "syncs".to_owned(),
             Answered::Done(done) => self.tell_done(done, subject.as_deref()),
+            Answered::Worked(worked) => pipeline::tell_worked(worked),
             Answered::Status(status) => format!(
                 "is {}; unsent {:?}, sealed {:?}, parked {:?} (zone, rows)",
                 if status.open { "open" } else { "not open" },
@@ -443,6 +464,7 @@ impl<'a> Scene<'a> {
                     Node::Device(_)
                     | Node::Remote(_)
                     | Node::Worker(_)
+                    | Node::Processor(_)
                     | Node::Volume
                     | Node::Intruder => {
                         format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
@@ -481,6 +503,9 @@ impl<'a> Scene<'a> {
             | Fact::Delivered { .. }
             | Fact::Lost { .. }
             | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -539,6 +564,7 @@ impl<'a> Scene<'a> {
                 format!("an intruder asks {} for rows of {whose}", remote(at))
             }
             Trouble::Server(trouble) => self.tell_server_trouble(*trouble),
+            Trouble::Pipe(trouble) => self.tell_pipe_trouble(*trouble),
         }
     }
 }
@@ -554,6 +580,7 @@ fn token_of(asked: &Asked) -> Option<Token> {
         | Asked::SignOut
         | Asked::RotateKey
         | Asked::Register(..)
+        | Asked::Work { .. }
         | Asked::Sync
         | Asked::Status => None,
     }

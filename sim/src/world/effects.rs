@@ -25,6 +25,8 @@ impl World<'_> {
             self.carry_out_device(self.devices[node].id, node, emitted);
         } else if let Some(worker) = self.worker_at(node).map(|bench| bench.id) {
             self.carry_out_worker(worker, node, emitted);
+        } else if let Some(processor) = self.processor_at(node).map(|seat| seat.id) {
+            self.carry_out_processor(processor, node, emitted);
         } else {
             let remote = self.plan.remotes[node - self.devices.len()].kind;
             for effect in emitted.drain(..) {
@@ -74,6 +76,7 @@ impl World<'_> {
             | Emitted::Hint(..)
             | Emitted::Remote(_)
             | Emitted::Volume(_)
+            | Emitted::Step(..)
             | Emitted::Respond(..) => {
                 unreachable!("devices do not answer")
             }
@@ -96,6 +99,7 @@ impl World<'_> {
             | Emitted::Request(_)
             | Emitted::Volume(_)
             | Emitted::Respond(..)
+            | Emitted::Step(..)
             | Emitted::Reached(_) => unreachable!("remotes only answer"),
         }
     }
@@ -161,6 +165,7 @@ impl World<'_> {
                 self.send_key(other, name, key.clone());
             }
         }
+        self.send_key_to_processors(user, name, &key);
     }
 
     fn issue_credential(&mut self, device: DeviceId) {
@@ -169,7 +174,7 @@ impl World<'_> {
         let site = self.site_mut(device);
         let (user, life) = (site.user, site.incarnation);
         let (after, credential) =
-            site.sign_in.issue((nature, device, life), &rules, now, user, users);
+            site.sign_in.issue((nature, device.0.into(), life), &rules, now, user, users);
         let order = self.draw_for("sign-in order", device).and(now.0);
         let arrival = Arrival::Input(Input::Credential(credential));
         self.file_gift(device, Some(life), after, order, arrival);
@@ -199,7 +204,12 @@ impl World<'_> {
         *count += 1;
         let who = match saver {
             Node::Device(device) => u32::from(device.0) + 1,
-            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => 0,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => 0,
         };
         let letter = letter_of_hint(who << 20 | *count);
         for device in self.devices_of(vault) {
@@ -232,6 +242,14 @@ impl World<'_> {
             Node::Worker(worker) => {
                 if self.bench(worker).state == State::Running {
                     self.deliver(self.station_of_worker(worker), mail);
+                } else {
+                    self.lose(&mail, Lost::Dead);
+                }
+            }
+            Node::Processor(processor) => {
+                let seat = self.seat(processor);
+                if seat.is_up() && seat.incarnation == mail.life {
+                    self.deliver(self.station_of_processor(processor), mail);
                 } else {
                     self.lose(&mail, Lost::Dead);
                 }
@@ -278,6 +296,7 @@ impl World<'_> {
             rows.push((row.id, blob));
         }
         let (server, more) = post::said(&mail.body);
+        plaintext |= post::sealed(&mail.body).is_some_and(|blob| self.recorder.leaks(blob));
         size += more;
         let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);

@@ -13,6 +13,7 @@ use engine::time::{Hlc, Time};
 
 use super::phases::Phase;
 use super::script::Script;
+use super::processor::Pipeline;
 use super::server::Bench;
 use super::trouble::Scars;
 use super::{Event, Site, State, Station, World, vaults};
@@ -54,7 +55,8 @@ impl<'a> World<'a> {
         });
         let devices: Vec<_> = devices.collect();
         let workers = Bench::of(plan.server.as_ref());
-        let nodes = devices.len() + doubles.len() + workers.len();
+        let pipeline = Pipeline::of(plan);
+        let nodes = devices.len() + doubles.len() + workers.len() + pipeline.seats.len();
         let station = || Station { inbox: Inbox::new(), called: false, deadline: 0 };
         let mut world = Self {
             plan,
@@ -70,6 +72,7 @@ impl<'a> World<'a> {
             devices,
             doubles: Vec::new(),
             workers,
+            pipeline,
             volume: Volume::default(),
             intruder_asks: None,
             stations: std::iter::repeat_with(station).take(nodes).collect(),
@@ -87,7 +90,9 @@ impl<'a> World<'a> {
         world.note_given(&mut doubles);
         world.doubles = doubles.into_iter().map(|double| Arc::new(Mutex::new(double))).collect();
         world.file_starts();
+        world.give_conversations();
         world.file_worker_starts();
+        world.file_processor_starts();
         world.file_script();
         world.file_phases();
         if world.script.needs_quiet {

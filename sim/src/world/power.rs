@@ -116,6 +116,7 @@ impl World<'_> {
                 | Arrival::Input(_)
                 | Arrival::StartWorker(_)
                 | Arrival::Volume(_)
+                | Arrival::ForProcessor(_)
                 | Arrival::Control(_) => {}
             }
         }

@@ -6,7 +6,7 @@
 
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::message::{Command, Reply, Request, Response};
+use engine::message::{Action, Command, Reply, Request, Response};
 use engine::time::{Now, Span, Time};
 use engine::volume::{self, Call, Return};
 use engine::worker;
@@ -257,6 +257,7 @@ impl World<'_> {
                 | Emitted::Request(_)
                 | Emitted::StoreKey(..)
                 | Emitted::NeedCredential
+                | Emitted::Step(..)
                 | Emitted::Reply(..)
                 | Emitted::Hint(..)
                 | Emitted::Remote(_) => unreachable!("workers only commit and answer"),
@@ -339,8 +340,12 @@ impl World<'_> {
             && let Some(space) = space_of(key)
             && let Some(entry) = Entry::decode(bytes)
         {
+            self.keep_book(space, &entry);
             let fact = Fact::Logged { space, entry: entry.into() };
             self.note(Node::Worker(worker), fact);
+        }
+        if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply) {
+            self.note_item(Node::Worker(worker), key, bytes);
         }
     }
 
@@ -393,6 +398,7 @@ impl World<'_> {
 fn parcel_of(command: &Command) -> Parcel {
     match command {
         Command::Open | Command::Close(_) | Command::Status => Parcel::Session,
+        Command::Act { action: Action::Work(_), .. } => Parcel::Work,
         Command::Act { .. } => Parcel::Account,
     }
 }

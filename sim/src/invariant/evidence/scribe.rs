@@ -185,6 +185,9 @@ impl<'a> Scribe<'a> {
                 | Fact::Served { .. }
                 | Fact::Declined(..)
                 | Fact::Logged { .. }
+                | Fact::Filed { .. }
+                | Fact::StepBegan(..)
+                | Fact::StepEnded(..)
                 | Fact::Healed
                 | Fact::Panicked(_)
                 | Fact::Found { .. },
@@ -212,6 +215,7 @@ impl<'a> Scribe<'a> {
             | Asked::List
             | Asked::SignIn
             | Asked::RotateKey
+            | Asked::Work { .. }
             | Asked::Register(..)
             | Asked::Errand { .. }
             | Asked::Sync
@@ -409,6 +413,7 @@ impl<'a> Scribe<'a> {
             | Trouble::DropPolicy
             | Trouble::SlowCommits
             | Trouble::Server(_)
+            | Trouble::Pipe(_)
             | Trouble::Intrude(..) => {}
         }
     }

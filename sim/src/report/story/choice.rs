@@ -48,6 +48,9 @@ impl Scene<'_> {
             | Fact::Lost { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
@@ -66,6 +69,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::RotateKey
             | Asked::Errand { errand: Errand::Patch(_), .. }
             | Asked::Register(..) => true,
+            Asked::Work { order, .. } => matches!(order, Order::Ingest(_) | Order::Reset(_)),
             Asked::Read { .. }
             | Asked::List
             | Asked::Errand { .. }
@@ -78,12 +82,16 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Answered::SignedOut
             | Answered::Rotated
             | Answered::Done(Done::Patched)
+            | Answered::Worked(
+                Worked::Saved(..) | Worked::Processed | Worked::WasReset | Worked::Refused(_),
+            )
             | Answered::Refused(_) => true,
             Answered::Read(_)
             | Answered::Listed(_)
             | Answered::Registered
             | Answered::Syncing
             | Answered::Done(_)
+            | Answered::Worked(_)
             | Answered::Status(_) => false,
         },
         Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
@@ -95,6 +103,8 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
         Fact::Durable(_) | Fact::Declined(..) => false,
         Fact::Logged { entry, .. } => is_news_of_server(entry),
+        Fact::StepBegan(..) | Fact::StepEnded(..) => true,
+        Fact::Filed { .. } => false,
         Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
             true
         }
@@ -124,10 +134,11 @@ fn is_news_of_server(commit: &Commit) -> bool {
 
 /// Did it happen to the sync server? No record is the worse for it.
 fn is_of_server(entry: &Entry) -> bool {
-    matches!(entry.node, Node::Worker(_) | Node::Volume)
+    matches!(entry.node, Node::Worker(_) | Node::Processor(_) | Node::Volume)
         || matches!(
             &entry.fact,
-            Fact::Faulted(Trouble::Server(_)) | Fact::Ended(Trouble::Server(_))
+            Fact::Faulted(Trouble::Server(_) | Trouble::Pipe(_))
+                | Fact::Ended(Trouble::Server(_) | Trouble::Pipe(_))
         )
 }
 
@@ -155,6 +166,9 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Served { .. }
         | Fact::Declined(..)
         | Fact::Logged { .. }
+        | Fact::Filed { .. }
+        | Fact::StepBegan(..)
+        | Fact::StepEnded(..)
         | Fact::Found { .. } => false,
     }
 }
@@ -205,6 +219,7 @@ pub(super) fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
         | Trouble::DropPolicy
         | Trouble::SlowCommits
         | Trouble::Server(_)
+        | Trouble::Pipe(_)
         | Trouble::Intrude(..) => None,
     }
 }
