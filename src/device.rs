@@ -11,6 +11,7 @@
 
 mod ask;
 mod edit;
+mod file;
 mod keys;
 mod lane;
 mod login;
@@ -23,16 +24,23 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::ask::{Answer, Ask, FieldReading, Presence, Reading, Reason, Status, Unfinished};
+pub use self::ask::{
+    Answer, Ask, FieldReading, FileAnswer, FileTarget, Head, Listed, Presence, Reading, Reason,
+    Relocation, Status, Unfinished,
+};
+pub use self::file::OwnWrite;
 use self::keys::Rotation;
 use self::lane::Lane;
 use self::login::Login;
 use self::server::Server;
 use self::store::{Meta, Mirror, Session, Store};
 use crate::Bytes;
+use crate::date::Calendar;
 use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};
-use crate::id::{DeviceId, OpId, RecordId, Remote, ReplicaId, UserId};
+use crate::id::{DeviceId, Dot, NodeId, OpId, RecordId, Remote, ReplicaId, UserId};
+#[cfg(doc)]
+use crate::message::Shown;
 use crate::message::{Request, Response};
 use crate::point::Point;
 use crate::record::Encoded;
@@ -56,6 +64,12 @@ pub struct Boot {
     pub remotes: Vec<Remote>,
     /// Is there a sync server?
     pub server: bool,
+    /// The secret of the vault's blind names and keys: the same on all devices of a user, for ever.
+    pub secret: Key,
+    /// Days in the home zone of the vault.
+    pub calendar: Calendar,
+    /// How many bytes of a file are uploaded at once.
+    pub piece: usize,
     /// How patient it is.
     pub timing: Timing,
     /// Known bugs that are switched on.
@@ -105,6 +119,12 @@ pub enum StoreKey {
     Parked(Remote, RecordId),
     /// How far a remote's feed has been taken.
     Cursor(Remote),
+    /// What the sync server was last seen to hold of a file or folder: a [`Shown`].
+    Node(NodeId),
+    /// An own write of a file that the feed has not shown yet: an [`OwnWrite`].
+    Upload(Dot),
+    /// How far the sync server's feed has been taken.
+    Feed,
 }
 
 /// What is stored at a place.
@@ -312,6 +332,16 @@ impl Device {
     /// When the last listing of a remote that has ended began.
     pub fn listed_at(&self, remote: Remote) -> Option<Time> {
         self.lanes.iter().find(|lane| lane.remote == remote)?.listed_at
+    }
+
+    /// How many own writes of files the sync server does not have.
+    pub fn files_unsent(&self) -> usize {
+        self.store.uploads().values().filter(|write| write.published.is_none()).count()
+    }
+
+    /// When the last pull of the sync server's feed that reached the head was asked for.
+    pub fn fed_at(&self) -> Option<Time> {
+        self.server.fed_at()
     }
 
     /// Is nothing going on between it and the sync server?

@@ -12,16 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::flaw::{Flaw, Flaws};
 use crate::id::Dot;
-
-/// What all devices of a user hash names with, and the server never has.
-#[derive(Clone, Copy)]
-pub struct NameSecret(pub [u8; 32]);
-
-impl std::fmt::Debug for NameSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NameSecret(..)")
-    }
-}
+use crate::seal::Key;
 
 /// A name that nobody can read, and everybody can compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,7 +22,7 @@ pub struct NameKey([u8; 16]);
 pub const MOST_BYTES: usize = 255;
 
 /// Why something is no name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum BadName {
     /// There is nothing.
     Empty,
@@ -61,8 +52,8 @@ impl NameKey {
     pub(crate) const FIRST: Self = Self([0; 16]);
     pub(crate) const LAST: Self = Self([u8::MAX; 16]);
 
-    /// The key of a name.
-    pub fn new(secret: &NameSecret, name: &str, flaws: Flaws) -> Result<Self, BadName> {
+    /// The key of a name, in the vault with this secret.
+    pub fn new(secret: &Key, name: &str, flaws: Flaws) -> Result<Self, BadName> {
         let name: String = name.nfc().collect();
         check(&name)?;
         let folded = if flaws.has(Flaw::Fb08) { name } else { fold(&name) };

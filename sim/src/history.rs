@@ -13,10 +13,12 @@ mod server;
 use std::sync::Arc;
 
 use engine::device::{Presence, Reason, Status};
-use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{
+    DeviceId, Dot, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId,
+};
 use engine::job::BlobName;
 use engine::log::Entry as Commit;
-use engine::message::Refusal;
+use engine::message::{FeedCursor, Refusal};
 use engine::processor::StepId;
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
@@ -24,7 +26,7 @@ use engine::time::{Span, Time};
 use serde::Serialize;
 
 pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
-pub use self::server::{Account, Done, Said, ServerTrouble};
+pub use self::server::{Account, Done, NodeSeen, Said, ServerTrouble};
 use crate::plan::{Custom, Errand, Node, Order as WorkOrder, Parcel};
 
 /// One fact, with where and when.
@@ -187,6 +189,13 @@ pub enum Change {
     Cursor(Remote, Option<Cursor>),
     /// A key of the keyring, or none.
     Key(bool),
+    /// What the sync server is believed to hold of a file or folder; `None` if nothing is known.
+    Node(NodeId, Option<Arc<NodeSeen>>),
+    /// An own write of a file that the feed has not shown yet: its label and the file; `None` if it
+    /// no longer is one.
+    Upload(Dot, Option<(Token, NodeId)>),
+    /// How far the sync server's feed has been taken.
+    Feed(Option<FeedCursor>),
     /// Replica, counters, session.
     Meta,
 }

@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 
 use engine::Bytes;
-use engine::date::Calendar;
-use engine::flaw::Flaws;
 use engine::id::{RecordId, ReplicaId, UserId, VaultId};
-use engine::ingest::Vault;
 use engine::record::Encoded;
 use engine::remote::Credential;
 use engine::seal::{Key, KeyName, Keyring, Memo};
@@ -51,6 +48,16 @@ impl Keychain {
         &self.keys[usize::from(user.0)]
     }
 
+    /// The secret of a user's blind names and keys, which all their devices have for ever.
+    pub(crate) fn secret(nature: u64, user: UserId) -> Key {
+        Key(Draw::new(nature, "vault secret").and(u64::from(user.0)).bytes())
+    }
+
+    /// All keys that a user has.
+    pub(crate) fn ring(&self, user: UserId) -> Keyring {
+        self.rings[usize::from(user.0)].clone()
+    }
+
     /// Seals a record under a user's current key.
     pub(crate) fn seal(
         &self,
@@ -72,24 +79,6 @@ impl Keychain {
 
 /// Where everybody lives: the zone that their days are of.
 pub(crate) const HOME: &str = "Europe/Berlin";
-
-/// The secret of a user's blind names and keys, the same for all of their machines for ever.
-pub(crate) fn secret(nature: u64, user: UserId) -> Key {
-    Key(Draw::new(nature, "secret").and(u64::from(user.0)).bytes())
-}
-
-impl Keychain {
-    /// What an enrolled machine knows of a user's vault.
-    pub(crate) fn vault(&self, nature: u64, user: UserId, memo: Memo, calendar: Calendar, flaws: Flaws) -> Vault {
-        Vault {
-            id: user.into(),
-            secret: secret(nature, user),
-            keyring: Keyring::new(self.keys(user).clone(), Some(memo)),
-            calendar,
-            flaws,
-        }
-    }
-}
 
 /// The replica that wrote what was there before the start.
 pub(crate) fn founder(nature: u64, user: UserId) -> ReplicaId {

@@ -7,6 +7,7 @@
 
 mod pipeline;
 mod server;
+pub(crate) mod talk;
 
 use std::fmt;
 

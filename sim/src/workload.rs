@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
+use engine::ingest::Path;
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Token, UserId};
 use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 
-use crate::history::{Answered, Asked, Done, Fact, Shown, WriteKind};
+use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
 use crate::inbox::Emitted;
-use crate::plan::{Deed, Errand};
+use crate::plan::{Deed, Errand, Order};
 
 /// An ask with its testimony.
 #[derive(Debug)]
@@ -115,6 +116,12 @@ impl Agent {
             Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
             Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::NewKey),
             Deed::Errand(errand) => self.errand(op, errand, false),
+            Deed::Upload(excerpt) => {
+                let conversation = talk::conversation(self.needle, self.user, &excerpt).into();
+                let ask = Ask::Ingest { path: Path::Upload, conversation };
+                let asked = Asked::Work { order: Order::Ingest(excerpt), last: false };
+                self.ask(op, ask, asked, Then::Nothing);
+            }
             Deed::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
                 self.ask(op, ask, Asked::Register(kind, field, custom), Then::Nothing);
@@ -367,6 +374,10 @@ fn answered(answer: &Answer) -> Answered {
         Answer::Syncing => Answered::Syncing,
         Answer::Status(status) => Answered::Status(status.clone()),
         Answer::Refused(reason) => Answered::Refused(*reason),
+        Answer::Ingested(key, version) => Answered::Worked(Worked::Saved(*key, *version)),
+        Answer::Files(_) | Answer::File(_) => {
+            unreachable!("no plan has files yet")
+        }
     }
 }
 

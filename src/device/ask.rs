@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountField, FieldId, Kind, RecordId, Token};
-use crate::message::Versions;
+use crate::date::DateError;
+use crate::dedup::DedupKey;
+use crate::id::{AccountField, Dot, FieldId, Kind, NodeId, RecordId, Token};
+use crate::ingest::{Conversation, Path};
+use crate::message::{FileRefusal, Item, JobId, Versions};
+use crate::name::BadName;
 use crate::record::{Handle, Payload, Value};
-use crate::seal::KeyName;
+use crate::seal::{KeyName, OpenError};
 use crate::view::Strategy;
 
 /// What a user asks.
@@ -71,10 +75,90 @@ pub enum Ask {
     ReadAccount,
     /// Tell whose this device's session with the sync server is.
     SessionStatus,
+    /// Name all files and folders, deleted ones included, as they are known here.
+    ListFiles,
+    /// Set the content of a file. It is saved here, and uploaded as soon as that can be.
+    WriteFile {
+        /// Of which file.
+        target: FileTarget,
+        /// What it says.
+        content: Payload,
+    },
+    /// Show the content of a file: of every head, own ones that are not sent yet included.
+    ReadFile(NodeId),
+    /// Show the content of one version.
+    ReadVersion(NodeId, u32),
+    /// Name all versions of a file.
+    ReadVersions(NodeId),
+    /// Make a folder in this one, under this name.
+    CreateFolder(NodeId, String),
+    /// Move and rename, all of it or nothing. Too many for one commit become a job.
+    MoveFiles(Vec<Relocation>),
+    /// Delete a file, or an empty folder.
+    DeleteFile {
+        /// Which one.
+        node: NodeId,
+        /// The latest version in the listing that this builds on. One that came later beats it.
+        seen: u32,
+    },
+    /// Bring a deleted file or folder back to where it was.
+    UndeleteFile(NodeId),
+    /// Make a new version with the content of an old one.
+    RestoreVersion {
+        /// Of which file.
+        node: NodeId,
+        /// The old one.
+        version: u32,
+        /// The heads that the new one takes the place of.
+        replaces: Vec<u32>,
+        /// The application's label of the new one.
+        token: Token,
+    },
+    /// Tell how far a job is.
+    ReadJob(JobId),
+    /// Bring a conversation in, or a part of it.
+    Ingest {
+        /// By which way it comes.
+        path: Path,
+        /// As it comes.
+        conversation: Box<Conversation>,
+    },
     /// Pull and push now.
     Sync,
     /// Tell how things stand.
     Status,
+}
+
+/// Which file a write is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileTarget {
+    /// One that is not there yet. A clash of names ends with both: see [`crate::name::of_copy`].
+    New {
+        /// In which folder.
+        parent: NodeId,
+        /// Under which name.
+        name: String,
+    },
+    /// Another version of one that is there, or will be once an own write is sent.
+    Version {
+        /// Which file.
+        node: NodeId,
+        /// The heads that it takes the place of. All of them resolve a conflict.
+        replaces: Vec<u32>,
+        /// The same, of heads that have no number yet: own writes that are not sent.
+        after: Vec<Dot>,
+    },
+}
+
+/// Puts a node somewhere else, or names it anew, or both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relocation {
+    /// Which one.
+    pub node: NodeId,
+    /// To which folder, if it leaves its own.
+    pub parent: Option<NodeId>,
+    /// Its new name, if it gets one.
+    pub name: Option<String>,
 }
 
 /// What a user is answered.
@@ -84,7 +168,7 @@ pub enum Answer {
     Read(Reading),
     /// To [`Ask::List`].
     Listed(Vec<RecordId>),
-    /// To a write, increment or delete: it survives a crash of this device.
+    /// To a write, increment or delete, and to [`Ask::WriteFile`]: it survives a crash of this device.
     Saved,
     /// To [`Ask::SignIn`]: the gate is open. `partial` if one remote was silent.
     SignedIn {
@@ -103,6 +187,12 @@ pub enum Answer {
     Account(Vec<(AccountField, Versions)>),
     /// To [`Ask::SessionStatus`]: is there a session, and is it this device's own?
     Session(Option<bool>),
+    /// To [`Ask::ListFiles`]: by their ids.
+    Files(Vec<Listed>),
+    /// To what is asked about files, but for listing and writing.
+    File(FileAnswer),
+    /// To [`Ask::Ingest`]: all of the conversation is in this version.
+    Ingested(DedupKey, u32),
     /// To [`Ask::Sync`]: the request was taken.
     Syncing,
     /// To [`Ask::Status`].
@@ -124,6 +214,72 @@ pub enum Reason {
     NoServer,
     /// The sync server failed inside.
     Internal,
+    /// Something about files is not so, or not any more.
+    File(FileRefusal),
+    /// Something is no name.
+    BadName(BadName),
+    /// No day can be told for a conversation.
+    Date(DateError),
+    /// What this would build on cannot be opened.
+    Sealed(OpenError),
+    /// There is no key yet to seal with.
+    Keyless,
+}
+
+/// A file or a folder as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Which one.
+    pub node: NodeId,
+    /// In which folder it is, or was when it was deleted.
+    pub parent: NodeId,
+    /// Its name; empty while that cannot be opened.
+    pub name: String,
+    /// Is it a folder?
+    pub is_folder: bool,
+    /// Is it deleted?
+    pub deleted: bool,
+    /// The number of the latest version that the server has shown; 0 for none.
+    pub latest: u32,
+    /// The versions that none replaces, oldest first. The first one has the name.
+    pub heads: Vec<Head>,
+    /// The names of the virtual copies: of all heads but the first.
+    pub copies: Vec<String>,
+    /// Can the name not be opened yet?
+    pub sealed: bool,
+}
+
+/// A version as it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number; none as long as it is an own write that has not been sent.
+    pub version: Option<u32>,
+    /// The write that made it.
+    pub write: Dot,
+    /// The label of that write; none while that cannot be opened.
+    pub token: Option<Token>,
+}
+
+/// An answer about files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileAnswer {
+    /// It is so.
+    Done,
+    /// To [`Ask::CreateFolder`]: as this one.
+    Created(NodeId),
+    /// To [`Ask::MoveFiles`]: all of it, at once.
+    Moved,
+    /// To [`Ask::MoveFiles`]: it will be done in parts.
+    Accepted(JobId),
+    /// To [`Ask::RestoreVersion`]: as this version.
+    Published(u32),
+    /// To [`Ask::ReadFile`] and [`Ask::ReadVersion`]: what each of them says, or why that cannot be
+    /// opened.
+    Content(Vec<(Head, Result<Payload, OpenError>)>),
+    /// To [`Ask::ReadVersions`]: every version, from 1.
+    Versions(Vec<Head>),
+    /// To [`Ask::ReadJob`]: what became of the items so far, and how many there are.
+    Job(Vec<Item>, u32),
 }
 
 /// How things stand on a device.

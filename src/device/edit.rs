@@ -61,6 +61,18 @@ impl Device {
             Ask::Patch(fields) => self.run_errand(op, Errand::Act(Action::Patch(fields))),
             Ask::ReadAccount => self.run_errand(op, Errand::Act(Action::ReadAccount)),
             Ask::SessionStatus => self.run_errand(op, Errand::Status),
+            Ask::ListFiles
+            | Ask::WriteFile { .. }
+            | Ask::ReadFile(_)
+            | Ask::ReadVersion(..)
+            | Ask::ReadVersions(_)
+            | Ask::CreateFolder(..)
+            | Ask::MoveFiles(_)
+            | Ask::DeleteFile { .. }
+            | Ask::UndeleteFile(_)
+            | Ask::RestoreVersion { .. }
+            | Ask::ReadJob(_)
+            | Ask::Ingest { .. } => self.answer(op, Answer::Refused(Reason::NoServer)),
             Ask::Sync => {
                 for lane in &mut self.lanes {
                     lane.pull_due = Some(now.mono);

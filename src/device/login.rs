@@ -277,6 +277,18 @@ impl Device {
             | Ask::Patch(_)
             | Ask::ReadAccount
             | Ask::SessionStatus
+            | Ask::ListFiles
+            | Ask::WriteFile { .. }
+            | Ask::ReadFile(_)
+            | Ask::ReadVersion(..)
+            | Ask::ReadVersions(_)
+            | Ask::CreateFolder(..)
+            | Ask::MoveFiles(_)
+            | Ask::DeleteFile { .. }
+            | Ask::UndeleteFile(_)
+            | Ask::RestoreVersion { .. }
+            | Ask::ReadJob(_)
+            | Ask::Ingest { .. }
             | Ask::Sync => closed,
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Server {
     call: Option<ServerCall>,
     /// The server asked to be left alone until then.
     rest_until: Time,
+    /// When the last pull of the feed that reached its head was asked for.
+    fed_at: Option<Time>,
 }
 
 /// What the user wants of the server.
@@ -54,6 +56,11 @@ impl Server {
     /// Errands that have not been answered.
     pub(super) fn waiting(&self) -> usize {
         self.errands.len()
+    }
+
+    /// When the last pull of the feed that reached its head was asked for.
+    pub(super) fn fed_at(&self) -> Option<Time> {
+        self.fed_at
     }
 
     /// Is nothing going on?

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::file::OwnWrite;
 use super::{Batch, Snapshot, StoreKey, Stored};
 use crate::Bytes;
-use crate::id::{RecordId, Remote, ReplicaId, UserId};
+use crate::id::{Dot, NodeId, RecordId, Remote, ReplicaId, UserId};
+use crate::message::{FeedCursor, Shown};
 use crate::record::{Encoded, Record};
 use crate::remote::{Cursor, Tag};
 use crate::seal::{Key, KeyName, Keyring, Memo};
@@ -73,6 +75,9 @@ pub(super) struct Store {
     meta: Meta,
     records: BTreeMap<RecordId, Encoded>,
     sides: [Side; 2],
+    nodes: BTreeMap<NodeId, Shown>,
+    uploads: BTreeMap<Dot, OwnWrite>,
+    feed: Option<FeedCursor>,
     keyring: Keyring,
     staged: BTreeMap<StoreKey, Option<Stored>>,
     sync: bool,
@@ -85,6 +90,9 @@ impl Store {
             meta: fresh,
             records: BTreeMap::new(),
             sides: <[Side; 2]>::default(),
+            nodes: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            feed: None,
             keyring: Keyring::new(BTreeMap::new(), memo),
             staged: BTreeMap::new(),
             sync: false,
@@ -133,6 +141,17 @@ impl Store {
             StoreKey::Cursor(remote) => {
                 self.sides[remote.index()].cursor = postcard::from_bytes(&stored.bytes).ok();
             }
+            StoreKey::Node(id) => {
+                if let Ok(shown) = postcard::from_bytes(&stored.bytes) {
+                    self.nodes.insert(id, shown);
+                }
+            }
+            StoreKey::Upload(dot) => {
+                if let Ok(write) = postcard::from_bytes(&stored.bytes) {
+                    self.uploads.insert(dot, write);
+                }
+            }
+            StoreKey::Feed => self.feed = postcard::from_bytes(&stored.bytes).ok(),
         }
     }
 
@@ -282,6 +301,50 @@ impl Store {
         }
     }
 
+    /// What the sync server was last seen to hold of files.
+    pub(super) fn nodes(&self) -> &BTreeMap<NodeId, Shown> {
+        &self.nodes
+    }
+
+    /// The own writes of files that the feed has not shown yet.
+    pub(super) fn uploads(&self) -> &BTreeMap<Dot, OwnWrite> {
+        &self.uploads
+    }
+
+    /// How far the sync server's feed has been taken.
+    pub(super) fn feed(&self) -> Option<FeedCursor> {
+        self.feed
+    }
+
+    pub(super) fn set_node(&mut self, shown: Shown) {
+        if self.nodes.get(&shown.id) != Some(&shown) {
+            self.stage(StoreKey::Node(shown.id), Some(encode(&shown)));
+            self.sync = true;
+            self.nodes.insert(shown.id, shown);
+        }
+    }
+
+    pub(super) fn set_upload(&mut self, dot: Dot, write: OwnWrite) {
+        if self.uploads.get(&dot) != Some(&write) {
+            self.stage(StoreKey::Upload(dot), Some(encode(&write)));
+            self.sync = true;
+            self.uploads.insert(dot, write);
+        }
+    }
+
+    pub(super) fn drop_upload(&mut self, dot: Dot) {
+        if self.uploads.remove(&dot).is_some() {
+            self.stage(StoreKey::Upload(dot), None);
+        }
+    }
+
+    pub(super) fn set_feed(&mut self, cursor: Option<FeedCursor>) {
+        if self.feed != cursor {
+            self.stage(StoreKey::Feed, cursor.map(|cursor| encode(&cursor)));
+            self.feed = cursor;
+        }
+    }
+
     /// Adds a key; true if it is new.
     pub(super) fn add_key(&mut self, name: KeyName, key: Key) -> bool {
         let stored = encode(&key);
@@ -302,6 +365,13 @@ impl Store {
             let sealed: Vec<_> = self.side(remote).sealed.keys().copied().collect();
             sealed.into_iter().for_each(|id| self.drop_sealed(remote, id));
         }
+        for id in std::mem::take(&mut self.nodes).into_keys() {
+            self.stage(StoreKey::Node(id), None);
+        }
+        for dot in std::mem::take(&mut self.uploads).into_keys() {
+            self.stage(StoreKey::Upload(dot), None);
+        }
+        self.set_feed(None);
         for name in self.keyring.names().collect::<Vec<_>>() {
             self.stage(StoreKey::Key(name), None);
         }

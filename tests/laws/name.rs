@@ -2,13 +2,14 @@
 
 use engine::flaw::{Flaw, Flaws};
 use engine::id::{Dot, ReplicaId};
-use engine::name::{BadName, MOST_BYTES, NameKey, NameSecret, fold, of_copy};
+use engine::name::{BadName, MOST_BYTES, NameKey, fold, of_copy};
+use engine::seal::Key;
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use super::drawn;
 
-const SECRET: NameSecret = NameSecret([7; 32]);
+const SECRET: Key = Key([7; 32]);
 
 fn key(name: &str) -> Result<NameKey, BadName> {
     NameKey::new(&SECRET, name, Flaws::NONE)
@@ -89,9 +90,9 @@ fn what_is_no_name_is_refused_with_the_reason() {
 
 #[test]
 fn another_secret_gives_another_key() {
-    let other = NameSecret([8; 32]);
+    let other = Key([8; 32]);
     assert_ne!(key("a").ok(), NameKey::new(&other, "a", Flaws::NONE).ok());
-    assert_eq!(format!("{other:?}"), "NameSecret(..)");
+    assert_eq!(format!("{other:?}"), "Key(..)");
 }
 
 #[test]

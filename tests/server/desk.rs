@@ -11,7 +11,8 @@ use engine::message::{
     Action, Client, Fence, FileAction, FileRefusal, FileReply, Intent, JobId, Move, Name, Place,
     Refusal, Reply, Request, Target,
 };
-use engine::name::{NameKey, NameSecret};
+use engine::name::NameKey;
+use engine::seal;
 use engine::time::{Span, Time};
 use engine::volume;
 use engine::worker::Ticket;
@@ -24,7 +25,7 @@ pub(super) const ROOT: NodeId = NodeId::ROOT;
 pub(super) const PIECE: usize = 4;
 
 pub(super) fn name(text: &str) -> Name {
-    let key = NameKey::new(&NameSecret([1; 32]), text, Flaws::NONE).expect("a name");
+    let key = NameKey::new(&seal::Key([1; 32]), text, Flaws::NONE).expect("a name");
     Name { key, sealed: text.as_bytes().into() }
 }
 

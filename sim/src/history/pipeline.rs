@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use engine::date::DateKey;
 use engine::dedup::{DedupKey, Thread};
 use engine::id::Token;
 use engine::job::{Item, Summary};
@@ -10,7 +9,7 @@ use engine::processor::{Answer, Reason};
 use engine::record::Payload;
 use serde::Serialize;
 
-use crate::plan::ProcessorId;
+use crate::plan::{Day, ProcessorId};
 
 /// A conversation as somebody has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -20,7 +19,7 @@ pub struct Talk {
     /// What it is called there.
     pub id: String,
     /// The day it belongs to.
-    pub day: DateKey,
+    pub day: Day,
     /// Its messages in their order: place, how often changed, and label.
     pub messages: Vec<(u32, u32, Token)>,
 }
@@ -32,7 +31,7 @@ impl Talk {
         Self {
             service: thread.origin.service.clone(),
             id: thread.origin.id.clone(),
-            day: thread.day,
+            day: Day::of_iso(&thread.day.to_string()).expect("days are written so"),
             messages: thread.messages().iter().map(message).collect(),
         }
     }

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::Bytes;
-use engine::device::{StoreKey, Stored};
+use engine::device::{OwnWrite, StoreKey, Stored};
+use engine::message;
 use engine::record::{Encoded, Record};
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{BlobId, Change, Contents, Entry, Fact};
+use super::{BlobId, Change, Contents, Entry, Fact, NodeSeen};
 use crate::plan::Node;
 
 /// Everything that is known about the objects of a run, and all that happened to them.
@@ -115,7 +116,27 @@ impl Recorder {
                     stored.and_then(|stored| postcard::from_bytes::<Cursor>(&stored.bytes).ok());
                 Change::Cursor(remote, cursor)
             }
+            StoreKey::Node(id) => {
+                let shown = stored.and_then(|stored| postcard::from_bytes(&stored.bytes).ok());
+                Change::Node(id, shown.map(|shown| Arc::new(seen(&shown))))
+            }
+            StoreKey::Upload(dot) => {
+                let write = stored.and_then(|it| postcard::from_bytes::<OwnWrite>(&it.bytes).ok());
+                Change::Upload(dot, write.map(|write| (write.content.token, write.node)))
+            }
+            StoreKey::Feed => {
+                let cursor = stored.and_then(|stored| postcard::from_bytes(&stored.bytes).ok());
+                Change::Feed(cursor)
+            }
         }
+    }
+}
+
+fn seen(shown: &message::Shown) -> NodeSeen {
+    NodeSeen {
+        parent: shown.node.place.parent,
+        deleted: shown.node.deleted,
+        heads: shown.heads.iter().map(|(n, version)| (*n, version.write)).collect(),
     }
 }
 

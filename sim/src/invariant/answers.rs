@@ -13,8 +13,8 @@ use super::Invariant::OutcomesAreHonest;
 use super::evidence::Evidence;
 use super::findings::{About, Findings};
 use super::set::Set;
-use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused};
-use crate::plan::{Errand, Node, Parcel};
+use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused, Worked};
+use crate::plan::{Errand, Node, Parcel, Order, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut asked: BTreeMap<(DeviceId, OpId), Question<'_>> = BTreeMap::new();

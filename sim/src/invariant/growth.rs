@@ -36,6 +36,9 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
                     Change::Sealed(..)
                     | Change::Parked(..)
                     | Change::Cursor(..)
+                    | Change::Node(..)
+                    | Change::Upload(..)
+                    | Change::Feed(_)
                     | Change::Key(_)
                     | Change::Meta => None,
                 });

@@ -64,6 +64,9 @@ fn stored(
         | Change::Sealed(_, _, None)
         | Change::Parked(..)
         | Change::Cursor(..)
+        | Change::Node(..)
+        | Change::Upload(..)
+        | Change::Feed(_)
         | Change::Key(_)
         | Change::Meta => return,
     };

@@ -72,7 +72,18 @@ fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: 
         }
         (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
-        (Reason::WrongField | Reason::Unsent(_) | Reason::NoServer | Reason::Internal, _) => false,
+        (
+            Reason::WrongField
+            | Reason::Unsent(_)
+            | Reason::NoServer
+            | Reason::Internal
+            | Reason::File(_)
+            | Reason::BadName(_)
+            | Reason::Date(_)
+            | Reason::Sealed(_)
+            | Reason::Keyless,
+            _,
+        ) => false,
     }
 }
 

@@ -142,6 +142,12 @@ pub enum PipeFault {
     FailingStep(Lasting),
 }
 
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.iso())
+    }
+}
+
 impl Day {
     /// As in `2024-04-03`.
     pub fn iso(self) -> String {
@@ -166,9 +172,17 @@ impl Began {
 
 impl PipelinePlan {
     /// Nobody works, and nothing is there.
-    pub fn none(timing: processor::Timing) -> Self {
-        let second = SpanRange { low: Span(1), high: Span(1_000) };
-        let step = StepPlan { takes: second, failure: Chance(0), silence: Chance(0) };
+    pub const fn none() -> Self {
+        let (short, long) = (Span::from_millis(500), Span::from_secs(10));
+        let timing = processor::Timing {
+            timeout: long,
+            retry_base: short,
+            retry_cap: long,
+            patience: long,
+            poll: long,
+        };
+        let takes = SpanRange { low: short, high: short };
+        let step = StepPlan { takes, failure: Chance(0), silence: Chance(0) };
         Self { processors: Vec::new(), timing, step, given: Vec::new() }
     }
 }

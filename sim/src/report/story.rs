@@ -174,6 +174,9 @@ impl<'a> Scene<'a> {
             | Change::Sealed(..)
             | Change::Parked(..)
             | Change::Cursor(..)
+            | Change::Node(..)
+            | Change::Upload(..)
+            | Change::Feed(_)
             | Change::Key(_)
             | Change::Meta => None,
         })?;
@@ -359,6 +362,11 @@ impl<'a> Scene<'a> {
                     Reason::WrongField => "the field does not take that".to_owned(),
                     Reason::NoServer => "there is no sync server".to_owned(),
                     Reason::Internal => "the sync server failed inside".to_owned(),
+                    Reason::File(refusal) => format!("the sync server says {refusal:?}"),
+                    Reason::BadName(why) => why.to_string(),
+                    Reason::Date(why) => why.to_string(),
+                    Reason::Sealed(why) => why.to_string(),
+                    Reason::Keyless => "there is no key yet".to_owned(),
                 };
                 format!("refuses {}: {why}", subject.as_deref().unwrap_or("it"))
             }
@@ -397,6 +405,13 @@ impl<'a> Scene<'a> {
             Change::Parked(at, id, false) => format!("{id} is no longer parked for {}", remote(at)),
             Change::Cursor(at, Some(_)) => format!("cursor of {} moves", remote(at)),
             Change::Cursor(at, None) => format!("cursor of {} is dropped", remote(at)),
+            Change::Node(id, Some(seen)) if seen.deleted => format!("node {:x} is deleted", id.0),
+            Change::Node(id, Some(_)) => format!("node {:x} is known", id.0),
+            Change::Node(id, None) => format!("node {:x} is forgotten", id.0),
+            Change::Upload(_, Some((_, id))) => format!("a write of node {:x} is to be sent", id.0),
+            Change::Upload(_, None) => "a write of a file is done with".to_owned(),
+            Change::Feed(Some(cursor)) => format!("the server's feed is at {}", cursor.seq),
+            Change::Feed(None) => "the server's feed is dropped".to_owned(),
             Change::Key(true) => "a key is added".to_owned(),
             Change::Key(false) => "a key is removed".to_owned(),
             Change::Meta => return None,

@@ -2,6 +2,7 @@
 //!
 //! One step is one line, with its keys aligned, so that a person can read, cut and change it.
 
+mod pipeline;
 mod script;
 
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
     page.about(&mut out);
     page.capsule(head, &mut out);
     page.cast(&mut out);
+    page.processors(&mut out);
     page.given(&mut out);
     page.settings(&mut out);
     page.script(&mut out);
@@ -181,10 +183,11 @@ impl Page<'_> {
     }
 
     fn given(&self, out: &mut String) {
-        if self.plan.given.is_empty() {
+        let talks = self.given_talks();
+        if self.plan.given.is_empty() && talks.is_empty() {
             return;
         }
-        out.push_str("\n[given]\nrows = [\n");
+        let _ = write!(out, "\n[given]\n{talks}rows = [\n");
         for given in &self.plan.given {
             let _ = writeln!(
                 out,
@@ -224,6 +227,8 @@ impl Page<'_> {
         let plan = self.plan;
         let (network, timing, sign_in) = (&plan.network, &plan.timing, &plan.sign_in);
         let server = || plan.server.as_ref();
+        let pipeline =
+            || server().map(|it| &it.pipeline).filter(|it| !it.processors.is_empty());
         let volume = || server().map(|server| server.volume);
         let workers = || server().map(|server| server.timing);
         Some(match parameter {
@@ -259,6 +264,11 @@ impl Page<'_> {
             Parameter::VolumeRetryCap => span(workers()?.retry_cap),
             Parameter::Queue => workers()?.queue.to_string(),
             Parameter::SnapshotEvery => workers()?.snapshot_every.to_string(),
+            Parameter::Poll => span(pipeline()?.timing.poll),
+            Parameter::Patience => span(pipeline()?.timing.patience),
+            Parameter::StepTakes => span_range(pipeline()?.step.takes),
+            Parameter::StepFailure => chance(pipeline()?.step.failure),
+            Parameter::StepSilence => chance(pipeline()?.step.silence),
         })
     }
 

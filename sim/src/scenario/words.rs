@@ -20,7 +20,7 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
     ("scenario", &["title", "story", "ticket", "tags", "seeds", "users", "lasts", "format"]),
     ("remotes", &[]),
     ("devices", &[]),
-    ("given", &["rows", "make"]),
+    ("given", &["rows", "make", "conversations"]),
     ("network", &["grain", "latency", "loss", "duplicates", "reply-loss", "hint-loss"]),
     ("disk", &["commit", "answer"]),
     (
@@ -51,6 +51,8 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
             "snapshot-every",
         ],
     ),
+    ("processors", &[]),
+    ("pipeline", &["poll", "patience", "step-takes", "step-failure", "step-silence"]),
     ("keychain", &["delay"]),
     ("sign-in", &["delay", "valid", "expired-first", "foreign-first"]),
     ("mix", &["for", "every", "weights", "kinds", "rows", "hot-rows", "size", "bursts", "pause"]),
@@ -76,6 +78,7 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
 
 pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];
 pub(super) const WORKER_KEYS: &[&str] = &["clock", "drift"];
+pub(super) const PROCESSOR_KEYS: &[&str] = &["user", "clock", "drift"];
 pub(super) const DEVICE_KEYS: &[&str] =
     &["user", "users", "count", "syncs-with", "state", "start", "clock", "drift"];
 
@@ -152,6 +155,11 @@ parameters! {
     VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "No wait of a worker is longer.";
     Queue = "server" "queue", Count, 1..=10_000, "4..64", "So many requests may wait in one space; others are told to come back.";
     SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after so many commits at the least.";
+    Poll = "pipeline" "poll", Span, 1..=31_622_400_000, "2s..8s", "A processor looks for work after half of this to all of it.";
+    Patience = "pipeline" "patience", Span, 1..=31_622_400_000, "1s..10s", "A processor gives the step up after this long.";
+    StepTakes = "pipeline" "step-takes", Span, 1..=86_400_000, "100ms..3s", "The step takes this long, drawn each time.";
+    StepFailure = "pipeline" "step-failure", Chance, 0..=1_000_000, "0%..20%", "The step ends without a result.";
+    StepSilence = "pipeline" "step-silence", Chance, 0..=1_000_000, "0%..5%", "The step never ends.";
 }
 
 /// What a verb's line begins with, beside its moment.
@@ -163,6 +171,8 @@ pub enum Who {
     Remote,
     /// `worker = …`, a name, a list of names or `"all"`.
     Worker,
+    /// `processor = …`, a name, a list of names or `"all"`.
+    Processor,
     /// `user = …`.
     User,
     /// Nobody.
@@ -176,6 +186,7 @@ impl Who {
             Self::Device => Some("device"),
             Self::Remote => Some("remote"),
             Self::Worker => Some("worker"),
+            Self::Processor => Some("processor"),
             Self::User => Some("user"),
             Self::Nobody => None,
         }
@@ -243,6 +254,12 @@ verbs! {
     UpdateAccount = "update-account", Device, ["set"], [], None, "Sets fields of the account on the sync server.";
     ReadAccount = "read-account", Device, [], [], None, "Asks the sync server for the account.";
     SessionStatus = "session-status", Device, [], [], None, "Asks the sync server whose the device's session is.";
+    UploadConversation = "upload-conversation", Device, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "Hands a part of a conversation over.";
+    IngestConversation = "ingest-conversation", Processor, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "A processor brings in what a service has of a conversation.";
+    Process = "process", Processor, [], ["began", "day"], None, "A processor works on all there is, of this day or of any.";
+    ResetConversation = "reset-conversation", Processor, ["conversation"], [], None, "A conversation that has failed all its tries is given again.";
+    ReadConversation = "read-conversation", Processor, ["conversation"], ["part", "version"], None, "A processor shows a conversation, or what came of it.";
+    ReadDay = "read-day", Processor, ["began"], ["day"], None, "A processor shows a day.";
     Wait = "wait", Nobody, [], [], None, "Does nothing; later steps count from it.";
     WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], None, "Waits until nothing is unsent, sealed or behind.";
     Cut = "cut", Nobody, ["from", "to"], ["for"], None, "Messages from one to the other vanish.";
@@ -298,6 +315,13 @@ verbs! {
     LateLists = "late-lists", Nobody, ["by"], ["for"], None, "Lists of the volume lack what was created within this time.";
     HealLists = "heal-lists", Nobody, [], [], Some(Self::LateLists), "Ends late-lists.";
     IntrudeServer = "intrude-server", User, [], [], None, "Somebody with an account of their own asks for a user's account.";
+    CrashProcessor = "crash-processor", Processor, ["for"], [], None, "A processor loses power and starts again after a while.";
+    PauseProcessor = "pause-processor", Processor, ["for"], [], None, "A processor stands still and goes on after a while.";
+    ProcessorClockJump = "processor-clock-jump", Processor, ["by"], [], None, "A processor's wall clock jumps.";
+    SlowAi = "slow-ai", Nobody, ["times"], ["for"], None, "The AI step takes so many times as long.";
+    HealSlowAi = "heal-slow-ai", Nobody, [], [], Some(Self::SlowAi), "Ends slow-ai.";
+    FailingAi = "failing-ai", Nobody, [], ["for"], None, "The AI step ends without a result.";
+    HealFailingAi = "heal-failing-ai", Nobody, [], [], Some(Self::FailingAi), "Ends failing-ai.";
 }
 
 /// The keys that every step may have.
@@ -366,7 +390,7 @@ words! { /** Custom strategies. */ Custom, STRATEGIES, strategy_word:
 words! { /** Kinds of messages. */ Parcel, PARCELS, parcel_word:
     "pull" = Parcel::Pull, "push" = Parcel::Push, "fetch" = Parcel::Fetch,
     "request" = Parcel::Other, "session" = Parcel::Session, "account" = Parcel::Account,
-    "hint" = Parcel::Hint,
+    "work" = Parcel::Work, "hint" = Parcel::Hint,
 }
 words! { /** Kinds of remotes; the first name of each is printed. */ Remote, REMOTE_KINDS, kind_word:
     "zone" = Remote::Zone, "rows" = Remote::Rows,
@@ -406,12 +430,22 @@ pub enum Ingredient {
     ReadAccount,
     /// [`Verb::SessionStatus`].
     SessionStatus,
+    /// [`Verb::UploadConversation`], [`Verb::IngestConversation`], and what is then done with it.
+    Conversations,
 }
 
 impl Ingredient {
     /// Does it need a sync server?
     pub const fn needs_server(self) -> bool {
-        matches!(self, Self::UpdateAccount | Self::ReadAccount | Self::SessionStatus)
+        matches!(
+            self,
+            Self::UpdateAccount | Self::ReadAccount | Self::SessionStatus | Self::Conversations
+        )
+    }
+
+    /// Does it need processors?
+    pub const fn needs_processors(self) -> bool {
+        matches!(self, Self::Conversations)
     }
 }
 
@@ -432,6 +466,7 @@ pub(super) const INGREDIENTS: &[(&str, Ingredient)] = &[
     ("update-account", Ingredient::UpdateAccount),
     ("read-account", Ingredient::ReadAccount),
     ("session-status", Ingredient::SessionStatus),
+    ("conversations", Ingredient::Conversations),
 ];
 
 /// What the stage counts beside the engine's coverage points and the faults.
@@ -441,6 +476,9 @@ pub(super) const STAGE_EVENTS: &[&str] = &[
     VOLUME_FAILED,
     VOLUME_ANSWER_LOST,
     SERVER_ANSWER_LOST,
+    "step done",
+    "step failed",
+    "step never ended",
 ];
 
 const VOLUME_FAILED: &str = "volume failed";
@@ -476,7 +514,7 @@ impl Verb {
 
     /// Does it need a sync server?
     pub fn needs_server(self) -> bool {
-        (Self::UpdateAccount..=Self::SessionStatus).contains(&self) || self >= Self::CrashWorker
+        (Self::UpdateAccount..=Self::ReadDay).contains(&self) || self >= Self::CrashWorker
     }
 }
 
@@ -547,6 +585,7 @@ impl Verb {
             Who::Device => "device = \"phone\", ",
             Who::Remote => "remote = \"cloudkit\", ",
             Who::Worker => "worker = \"worker-1\", ",
+            Who::Processor => "processor = \"reader\", ",
             Who::User => "user = \"anna\", ",
             Who::Nobody => "",
         };
@@ -554,6 +593,11 @@ impl Verb {
         for key in self.needs().iter().chain(self.takes()) {
             let value = match *key {
                 "row" => "\"meal/42\"",
+                "conversation" | "version" => "7",
+                "messages" => "\"1..5\"",
+                "began" | "day" => "\"2024-04-03\"",
+                "spelling" | "edit" => "1",
+                "part" => "\"result\"",
                 "set" if self == Self::UpdateAccount => "{ email = \"anna@example.org\" }",
                 "set" => "{ kcal = 350 }",
                 "kind" => "\"meal\"",

@@ -1,6 +1,5 @@
 //! A processor's node: the machine, and whoever tells it what to do.
 
-use engine::dedup::Origin;
 use engine::id::{OpId, UserId};
 use engine::ingest::Path;
 use engine::message::Part;
@@ -12,7 +11,7 @@ use crate::history::{Answered, Asked, Fact, Worked};
 use crate::inbox::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
 use crate::plan::{Order, TalkId, TalkPart};
 use crate::post::{Body, Mail};
-use crate::workload::talk::{conversation, plain_origin};
+use crate::workload::talk::{conversation, origin};
 use crate::workload::{ASKS_PER_STEP, UNPLANNED};
 
 /// A running processor.
@@ -99,7 +98,7 @@ impl ProcessorShell {
 
     /// An order as the engine takes it.
     fn spell(&self, order: &Order) -> Ask {
-        let origin = |talk: &TalkId| -> Origin { plain_origin(*talk) };
+        let origin = |talk: &TalkId| origin(*talk, 0);
         match order {
             Order::Ingest(excerpt) => {
                 let comes = conversation(self.needle, self.user, excerpt);

@@ -8,8 +8,12 @@ use engine::time::Span;
 use super::{Event, Order, State, World};
 use crate::history::{Boot, Fact, Lost, Trouble};
 use crate::inbox::{Arrival, Start};
-use crate::keychain::SignInDesk;
+use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
+
+
+/// So many bytes of a file are uploaded at once: few, so that an upload can be met half done.
+const PIECE: usize = 64;
 
 impl World<'_> {
     /// Starts a device, in a new life.
@@ -64,6 +68,9 @@ impl World<'_> {
             entropy: self.draw_for("entropy", device).bytes(),
             remotes: self.plan.remotes.iter().map(|remote| remote.kind).collect(),
             server: self.plan.server.is_some(),
+            secret: Keychain::secret(self.plan.nature, site.user),
+            calendar: self.pipeline.calendar.clone(),
+            piece: PIECE,
             timing: self.plan.timing,
             flaws: self.plan.flaws,
             memo: Some(self.memo.clone()),

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::date::Calendar;
 use engine::dedup::{DedupKey, Thread};
 use engine::flaw::Flaws;
+use engine::ingest::Vault;
 use engine::id::{OpId, ReplicaId, UserId};
 use engine::job::{Job, MOST_TRIES, Place, Stored};
 use engine::log::{Doc, Entry as Commit, Key as LogKey};
@@ -22,7 +23,7 @@ use super::{Event, Order as Driver, State, World};
 use crate::clock::{Clock, EPOCH_MS};
 use crate::history::{Asked, Boot, Fact, Lost, PipeTrouble, Talk, Trouble};
 use crate::inbox::{Arrival, Emitted, ForProcessor, StartProcessor};
-use crate::keychain::{HOME, SignInDesk};
+use crate::keychain::{HOME, Keychain, SignInDesk};
 use crate::plan::{
     Act, Began, Deed, Node, Order, PipeFault, Plan, ProcessorId, SpanRange, Step, TalkId, TalkPart,
 };
@@ -107,10 +108,6 @@ impl Seat {
     /// How many answers it owes.
     pub(super) fn owed(&self) -> usize {
         self.owed.len()
-    }
-
-    fn node(&self) -> Node {
-        Node::Processor(self.id)
     }
 }
 
@@ -436,9 +433,14 @@ impl World<'_> {
     }
 
     /// What an enrolled machine knows of a user's vault.
-    pub(super) fn vault_of(&self, user: UserId, flaws: Flaws) -> engine::ingest::Vault {
-        let (nature, memo) = (self.plan.nature, self.memo.clone());
-        self.keychain.vault(nature, user, memo, self.pipeline.calendar.clone(), flaws)
+    pub(super) fn vault_of(&self, user: UserId, flaws: Flaws) -> Vault {
+        Vault {
+            id: user.into(),
+            secret: Keychain::secret(self.plan.nature, user),
+            keyring: self.keychain.ring(user),
+            calendar: self.pipeline.calendar.clone(),
+            flaws,
+        }
     }
 
     /// One processor of each user looks at all that its user ever had. How many looks that are.

@@ -13,7 +13,7 @@ use engine::time::{Span, Time};
 use super::Case;
 use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said};
 use crate::plan::{
-    Chance, Errand, Node, Parcel, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
+    Chance, Errand, Node, Parcel, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
 };
 
 const WORKER: Node = Node::Worker(WorkerId(0));
@@ -54,6 +54,7 @@ impl Case {
                 reply_loss: Chance(0),
                 list_lag: Span(0),
             },
+            pipeline: PipelinePlan::none(),
         });
         case
     }

@@ -4,8 +4,8 @@
 use engine::id::RecordId;
 use engine::log::{Doc, Entry as Commit, Key};
 
-use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble};
-use crate::plan::{Errand, Node, Parcel};
+use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble, Worked};
+use crate::plan::{Errand, Node, Parcel, Order};
 use crate::report::Focus;
 use crate::report::story::Scene;
 
@@ -177,7 +177,13 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
 pub(super) const fn is_new_state(change: &Change) -> bool {
     match change {
         Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
-        Change::Mirror(..) | Change::Cursor(..) | Change::Key(_) | Change::Meta => false,
+        Change::Node(..)
+        | Change::Upload(..)
+        | Change::Feed(_)
+        | Change::Mirror(..)
+        | Change::Cursor(..)
+        | Change::Key(_)
+        | Change::Meta => false,
     }
 }
 
@@ -187,7 +193,12 @@ pub(super) fn record_of(change: &Change) -> Option<RecordId> {
         | Change::Mirror(_, id, _)
         | Change::Sealed(_, id, _)
         | Change::Parked(_, id, _) => Some(*id),
-        Change::Cursor(..) | Change::Key(_) | Change::Meta => None,
+        Change::Node(..)
+        | Change::Upload(..)
+        | Change::Feed(_)
+        | Change::Cursor(..)
+        | Change::Key(_)
+        | Change::Meta => None,
     }
 }
 

@@ -40,7 +40,12 @@ impl Scribe<'_> {
                     commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
                 }
                 Change::Cursor(remote, cursor) => commit.cursors.push((*remote, *cursor)),
-                Change::Parked(..) | Change::Key(_) | Change::Meta => {}
+                Change::Node(..)
+                | Change::Upload(..)
+                | Change::Feed(_)
+                | Change::Parked(..)
+                | Change::Key(_)
+                | Change::Meta => {}
             }
         }
         commit.wipe &= self.desk(device).signing_out;
@@ -274,7 +279,12 @@ impl Scribe<'_> {
                     commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
                 }
                 Change::Cursor(remote, cursor) => commit.cursors.push((*remote, *cursor)),
-                Change::Parked(..) | Change::Key(_) | Change::Meta => {}
+                Change::Node(..)
+                | Change::Upload(..)
+                | Change::Feed(_)
+                | Change::Parked(..)
+                | Change::Key(_)
+                | Change::Meta => {}
             }
         }
         self.destroy_device(at, device, &commit.records.iter().cloned().collect());
