@@ -10,6 +10,7 @@
 //! dot is ever used twice.
 
 mod ask;
+mod conversation;
 mod edit;
 mod file;
 mod keys;
@@ -294,7 +295,7 @@ impl Device {
         let lanes = self.lanes.iter().filter_map(|lane| self.lane_wakeup(lane));
         let login = self.login.as_ref().map(|login| (login.patience_ends, "login patience"));
         let credential = self.credential_asked.map(|at| (at, "credential"));
-        let server = self.server.wakeup();
+        let server = self.store.session().and_then(|_| self.server_wakeup());
         lanes.chain(login).chain(credential).chain(server).min()
     }
 
@@ -344,9 +345,9 @@ impl Device {
         self.server.fed_at()
     }
 
-    /// Is nothing going on between it and the sync server?
+    /// Is nothing going on between it and the sync server, but for looking what is new?
     pub fn is_done_with_server(&self) -> bool {
-        self.server.is_idle()
+        self.server.is_idle() && self.is_done_with_files()
     }
 
     /// Is somebody signed in?

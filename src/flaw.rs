@@ -158,6 +158,9 @@ flaws! {
     CvChangeDropBusy = "CV-CHANGE-DROP-BUSY", "CloudVault escalation",
         "When the server is busy, the changes of that round are cleared.",
         "a busy server";
+    CvDeleteNilErr = "CV-DELETE-NILERR", "CloudVault escalation",
+        "Deleting what is not there is refused without a cause, and what waits behind it is dropped as if it were done.",
+        "two deletes of one file, and errands behind the second";
     BpNolock = "BP-NOLOCK", "blob-to-AI pipeline",
         "Work is taken up, computed and written back without a lease.",
         "two processors at one day";
@@ -236,6 +239,12 @@ flaws! {
     VfCacheStale = "VF-CACHE-STALE", "VaultFS incident",
         "A worker caches names, and a commit of another worker does not change them there.",
         "a look-up after a move at another worker";
+    VfStateTwoFiles = "VF-STATE-TWO-FILES", "VaultFS incident",
+        "The cursor of the files' feed is committed by itself, before the page that it stands for.",
+        "a crash between the two commits";
+    VfNoFsync = "VF-NO-FSYNC", "VaultFS incident",
+        "A written file is answered for before it is durable.",
+        "a crash shortly after a write of a file";
     ForgedId = "FORGED-ID", "field",
         "The user is taken from the body of the request.",
         "an intruder";
@@ -266,6 +275,9 @@ flaws! {
     Fb08 = "FB-08", "field",
         "Names are unique by their bytes.",
         "names that differ in case only";
+    Fb09 = "FB-09", "field",
+        "A conflict is made into real files, by every device that sees it, named from its clock.",
+        "two writers of one file, and several devices";
     Fb10 = "FB-10", "field",
         "Nobody looks whether a folder is moved into itself.",
         "concurrent moves of folders into each other";

@@ -92,7 +92,11 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         | Flaw::VfNestedBorrow
         | Flaw::VfBatchHalf
         | Flaw::VfCacheStale
+        | Flaw::VfStateTwoFiles
+        | Flaw::VfNoFsync
+        | Flaw::CvDeleteNilErr
         | Flaw::Fb08
+        | Flaw::Fb09
         | Flaw::Fb10
         | Flaw::Fb14
         | Flaw::BpNolock

@@ -1,6 +1,6 @@
 //! The user's requests: reads that show all siblings, and writes that name what they build on.
 
-use super::server::Errand;
+use super::server::{Errand, Then, Wanted};
 use super::{Answer, Ask, Device, FieldReading, Presence, Reading, Reason};
 use crate::flaw::Flaw;
 use crate::id::{Dot, FieldId, OpId, RecordId, Remote, Token};
@@ -58,25 +58,50 @@ impl Device {
                 self.registry.register(kind, field, strategy);
                 self.answer(op, Answer::Registered);
             }
-            Ask::Patch(fields) => self.run_errand(op, Errand::Act(Action::Patch(fields))),
-            Ask::ReadAccount => self.run_errand(op, Errand::Act(Action::ReadAccount)),
-            Ask::SessionStatus => self.run_errand(op, Errand::Status),
-            Ask::ListFiles
-            | Ask::WriteFile { .. }
-            | Ask::ReadFile(_)
-            | Ask::ReadVersion(..)
-            | Ask::ReadVersions(_)
-            | Ask::CreateFolder(..)
-            | Ask::MoveFiles(_)
-            | Ask::DeleteFile { .. }
-            | Ask::UndeleteFile(_)
-            | Ask::RestoreVersion { .. }
-            | Ask::ReadJob(_)
-            | Ask::Ingest { .. } => self.answer(op, Answer::Refused(Reason::NoServer)),
+            Ask::Patch(fields) => self.run_errand(op, Ok(act(Action::Patch(fields)))),
+            Ask::ReadAccount => self.run_errand(op, Ok(act(Action::ReadAccount))),
+            Ask::SessionStatus => {
+                let errand = Errand { wanted: Wanted::Status, then: Then::Tell };
+                self.run_errand(op, Ok(errand));
+            }
+            Ask::ListFiles => {
+                let files = self.list_files();
+                self.answer(op, Answer::Files(files));
+            }
+            Ask::WriteFile { target, content } => self.write_file(now, op, target, content),
+            Ask::ReadFile(node) => {
+                let errand = self.read_file(node);
+                self.run_errand(op, errand);
+            }
+            Ask::ReadVersion(node, n) => self.run_errand(op, Ok(Self::read_version(node, n))),
+            Ask::ReadVersions(node) => self.run_errand(op, Ok(Self::read_versions(node))),
+            Ask::CreateFolder(parent, name) => {
+                let errand = self.create_folder(parent, &name);
+                self.run_errand(op, errand);
+            }
+            Ask::MoveFiles(relocations) => {
+                let errand = self.move_files(relocations);
+                self.run_errand(op, errand);
+            }
+            Ask::DeleteFile { node, seen } => {
+                let errand = self.delete_file(node, seen);
+                self.run_errand(op, Ok(errand));
+            }
+            Ask::UndeleteFile(node) => self.run_errand(op, Ok(Self::undelete_file(node))),
+            Ask::RestoreVersion { node, version, replaces, token } => {
+                let errand = Self::restore_version(node, version, replaces, token);
+                self.run_errand(op, Ok(errand));
+            }
+            Ask::ReadJob(id) => self.run_errand(op, Ok(Self::read_job(id))),
+            Ask::Ingest { path, conversation } => {
+                let errand = self.ingest(path, *conversation);
+                self.run_errand(op, errand);
+            }
             Ask::Sync => {
                 for lane in &mut self.lanes {
                     lane.pull_due = Some(now.mono);
                 }
+                self.pull_feed_soon(now);
                 self.answer(op, Answer::Syncing);
             }
             Ask::Status => {
@@ -192,7 +217,7 @@ impl Device {
         self.answer(op, Answer::Saved);
     }
 
-    fn next_write(&mut self, now: Now) -> (Dot, Hlc) {
+    pub(super) fn next_write(&mut self, now: Now) -> (Dot, Hlc) {
         let meta = self.store.meta();
         let (dot, hlc) = (Dot { replica: meta.replica, n: meta.next_n }, meta.hlc.tick(now.wall));
         self.store.change_meta(|meta| {
@@ -248,4 +273,8 @@ impl Device {
             }
         }
     }
+}
+
+fn act(action: Action) -> Errand {
+    Errand { wanted: Wanted::Act(action), then: Then::Tell }
 }

@@ -54,6 +54,7 @@ impl Device {
     pub(super) fn resume(&mut self, now: Now) {
         let Some(session) = self.store.session().copied() else { return };
         if session.open {
+            self.pull_feed_soon(now);
             for remote in self.boot.remotes.clone() {
                 let every = self.boot.timing.relist_every;
                 let relist_due = now.mono + self.entropy.span(crate::time::Span::ZERO, every);
@@ -165,6 +166,7 @@ impl Device {
                 session.open = true;
             }
         });
+        self.pull_feed_soon(now);
         for op in login.ops {
             self.answer(op, Answer::SignedIn { partial });
         }
@@ -180,7 +182,7 @@ impl Device {
     pub(super) fn sign_out(&mut self, op: OpId) {
         let unsent: std::collections::BTreeSet<_> =
             self.lanes.iter().flat_map(|lane| self.store.lacking(lane.remote)).collect();
-        let unsent = unsent.len() + self.server.waiting();
+        let unsent = unsent.len() + self.server.waiting() + self.files_unsent();
         if unsent > 0 {
             let count = u32::try_from(unsent).unwrap_or(u32::MAX);
             self.reach(Point::SignOutRefused);

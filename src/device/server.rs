@@ -1,44 +1,105 @@
-//! The conversation with the sync server: one session, and under it the user's errands, one by one.
+//! The conversation with the sync server: one session, and under it one errand at a time, of the user
+//! first and then of the device itself.
 //!
-//! An errand is sent under one number until it is answered, whichever worker it reaches and however
-//! often; the number names it within one life of this replica, and lives are counted durably.
+//! An errand is what is asked now, and what comes after the answer; so one of many steps is a value
+//! like any other. What is asked is sent under one number until it is answered, whichever worker it
+//! reaches and however often; the number names it within one life of this replica, and lives are
+//! counted durably.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use super::file::{Download, Purpose, Upload};
 use super::lane::CallState;
-use super::{Answer, Device, Output, Reason};
+use super::{Answer, Device, FileAnswer, Output, Reason};
 use crate::flaw::Flaw;
-use crate::id::OpId;
+use crate::id::{NodeId, OpId};
+use crate::ingest::Ingest;
 use crate::message::{
-    Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response,
+    Action, Client, Command, DeviceKey, Fence, FileReply, Refusal, Reply, Request, Response,
 };
 use crate::point::Point;
 use crate::remote::CallId;
-use crate::time::{Now, Time};
+use crate::time::{Now, Span, Time};
 
 /// The device's side of it.
 #[derive(Debug, Default)]
 pub(super) struct Server {
+    /// What the user wants, in order.
     errands: VecDeque<(OpId, Errand)>,
+    /// What the device wants: to upload something, or to read the feed.
+    own: Option<Errand>,
+    /// Whose action was sent and not answered: nothing else is sent under its number.
+    owed: Option<Party>,
     session: Option<Fence>,
     /// Which life this is, once the server has to know.
     life: Option<u32>,
-    /// How many errands of this life have been answered.
+    /// How many actions of this life have been answered.
     done: u32,
     call: Option<ServerCall>,
-    /// The server asked to be left alone until then.
+    /// Nothing is asked until then: the server asked for it, or the last errand failed inside.
     rest_until: Time,
+    /// How often in a row an own errand failed inside.
+    failures: u32,
+    /// When the feed is read next.
+    feed_due: Option<Time>,
     /// When the last pull of the feed that reached its head was asked for.
     fed_at: Option<Time>,
+    /// Files in conflict, of which copies are to be made (the flaw FB-09).
+    pub(super) to_copy: BTreeSet<NodeId>,
 }
 
-/// What the user wants of the server.
+/// Something that is wanted of the server.
 #[derive(Clone, Debug)]
-pub(super) enum Errand {
+pub(super) struct Errand {
+    /// What is asked now.
+    pub(super) wanted: Wanted,
+    /// What comes after the answer.
+    pub(super) then: Then,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
     /// Something under the session.
     Act(Action),
     /// To know whose the session is.
     Status,
+}
+
+/// What comes after an answer.
+#[derive(Clone, Debug)]
+pub(super) enum Then {
+    /// It is told to the user.
+    Tell,
+    /// The tree has changed; this is the folder that was made.
+    Tree(Option<NodeId>),
+    /// Versions are listed.
+    Versions(NodeId, Purpose),
+    /// A piece is read.
+    Download(Download),
+    /// A write is on its way.
+    Upload(Upload),
+    /// A page of the feed has come; the pull was asked for then.
+    Feed(Time),
+    /// A conversation is on its way.
+    Ingest(Ingest),
+}
+
+/// What comes next.
+pub(super) enum Next {
+    /// Something else is asked.
+    Ask(Errand),
+    /// The user is told.
+    Answer(Answer),
+    /// Nothing.
+    End,
+}
+
+/// Who wants something of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Party {
+    User,
+    Own,
 }
 
 /// A request that has not been answered.
@@ -47,15 +108,30 @@ struct ServerCall {
     id: CallId,
     attempt: u16,
     command: Command,
+    /// For whom.
+    party: Option<Party>,
     state: CallState,
     /// Sent in this very transition.
     fresh: bool,
 }
 
 impl Server {
-    /// Errands that have not been answered.
+    /// Errands of the user that have not been answered.
     pub(super) fn waiting(&self) -> usize {
         self.errands.len()
+    }
+
+    /// The same, to be changed as long as they have not been sent.
+    pub(super) fn waiting_errands(&mut self) -> impl Iterator<Item = &mut Errand> {
+        let sent = usize::from(self.owed == Some(Party::User));
+        self.errands.iter_mut().skip(sent).map(|(_, errand)| errand)
+    }
+
+    /// Is nothing going on, but for reading the feed?
+    pub(super) fn is_idle(&self) -> bool {
+        let reads = matches!(self.own, Some(Errand { then: Then::Feed(_), .. }));
+        let rests = self.own.is_none() && self.call.is_none() && self.session.is_none();
+        self.errands.is_empty() && (reads || rests)
     }
 
     /// When the last pull of the feed that reached its head was asked for.
@@ -63,9 +139,24 @@ impl Server {
         self.fed_at
     }
 
-    /// Is nothing going on?
-    pub(super) fn is_idle(&self) -> bool {
-        self.errands.is_empty() && self.call.is_none() && self.session.is_none()
+    /// When the feed is read next.
+    pub(super) fn feed_due(&self) -> Option<Time> {
+        self.feed_due
+    }
+
+    /// The feed is read no later than then.
+    pub(super) fn pull_feed(&mut self, at: Time) {
+        self.feed_due = Some(self.feed_due.map_or(at, |due| due.min(at)));
+    }
+
+    /// The feed was read to its head.
+    pub(super) fn end_pull(&mut self, asked_at: Time, due: Time) {
+        (self.fed_at, self.feed_due) = (Some(asked_at), Some(due));
+    }
+
+    /// An own errand has got somewhere.
+    pub(super) fn succeed(&mut self) {
+        self.failures = 0;
     }
 
     /// Ends a transition. If a commit stands before what was sent, its deadline is not running yet.
@@ -92,46 +183,88 @@ impl Server {
             *at = self.rest_until.max(*at);
         }
     }
-
-    /// When this conversation needs to be woken, and why.
-    pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
-        match self.call.as_ref()?.state {
-            CallState::Held => None,
-            CallState::Sent(deadline) => Some((deadline, "server timeout")),
-            CallState::Waiting(until) => Some((until, "server retry")),
-        }
-    }
 }
 
 impl Device {
-    /// Takes an errand of the user.
-    pub(super) fn run_errand(&mut self, op: OpId, errand: Errand) {
-        if self.boot.server {
-            self.server.errands.push_back((op, errand));
-        } else {
-            self.answer(op, Answer::Refused(Reason::NoServer));
+    /// When the conversation with the sync server needs to be woken, and why.
+    pub(super) fn server_wakeup(&self) -> Option<(Time, &'static str)> {
+        match self.server.call.as_ref().map(|call| call.state) {
+            Some(CallState::Held) => None,
+            Some(CallState::Sent(deadline)) => Some((deadline, "server timeout")),
+            Some(CallState::Waiting(until)) => Some((until, "server retry")),
+            // Whoever waits for a credential or at the gate is woken by that.
+            None if self.credential_asked.is_some() || self.login.is_some() => None,
+            None => self.server.feed_due.map(|due| (due, "feed")),
         }
     }
 
-    /// Sends what comes next: a session before an errand, and its end after the last.
+    /// Takes an errand of the user, unless it is done or refused already.
+    pub(super) fn run_errand(&mut self, op: OpId, errand: Result<Errand, Answer>) {
+        match errand {
+            _ if !self.boot.server => self.answer(op, Answer::Refused(Reason::NoServer)),
+            Ok(errand) => self.server.errands.push_back((op, errand)),
+            Err(answer) => self.answer(op, answer),
+        }
+    }
+
+    /// Who goes on: whoever waits for an answer, or the user, or the device itself.
+    fn turn(&mut self, now: Now) -> Option<Party> {
+        if let Some(owed) = self.server.owed {
+            return Some(owed);
+        }
+        let front = self.server.errands.front();
+        let waits = front.is_some_and(|(_, errand)| self.waits_for_writes(errand));
+        if front.is_some() && !waits {
+            return Some(Party::User);
+        }
+        if self.server.own.is_none() {
+            self.server.own = self.own_errand(now);
+        }
+        let own = self.server.own.as_ref();
+        // What cannot be sent without a key must not keep the user waiting.
+        if waits && !own.is_some_and(|own| matches!(own.then, Then::Upload(_))) {
+            return Some(Party::User);
+        }
+        own.map(|_| Party::Own)
+    }
+
+    /// What the device wants of its own accord.
+    fn own_errand(&mut self, now: Now) -> Option<Errand> {
+        if !self.boot.server || self.login.is_some() {
+            return None;
+        }
+        self.next_upload().or_else(|| self.next_copy()).or_else(|| self.next_pull(now))
+    }
+
+    fn wanted(&self, party: Option<Party>) -> Option<&Wanted> {
+        let errand = match party? {
+            Party::User => self.server.errands.front().map(|(_, errand)| errand),
+            Party::Own => self.server.own.as_ref(),
+        };
+        errand.map(|errand| &errand.wanted)
+    }
+
+    /// Sends what comes next: a session before an action, and its end after the last.
     pub(super) fn proceed_with_server(&mut self, now: Now) {
-        let server = &self.server;
-        if server.call.is_some() || server.errands.is_empty() && server.session.is_none() {
+        if self.server.call.is_some() {
             return;
         }
-        if !self.has_any_credential(now) {
+        let party = self.turn(now);
+        if party.is_none() && self.server.session.is_none() || !self.has_any_credential(now) {
             return;
         }
-        let server = &self.server;
-        let command = match (server.errands.front(), server.session) {
-            (Some((_, Errand::Status)), _) => Command::Status,
-            (Some((_, Errand::Act(action))), Some(fence)) => {
-                Command::Act { fence, n: server.done + 1, action: action.clone() }
+        let command = match (self.wanted(party), self.server.session) {
+            (Some(Wanted::Status), _) => Command::Status,
+            (Some(Wanted::Act(action)), Some(fence)) => {
+                Command::Act { fence, n: self.server.done + 1, action: action.clone() }
             }
-            (Some((_, Errand::Act(_))), None) => Command::Open,
+            (Some(Wanted::Act(_)), None) => Command::Open,
             (None, Some(fence)) => Command::Close(fence),
             (None, None) => return,
         };
+        if matches!(command, Command::Act { .. }) {
+            self.server.owed = party;
+        }
         if self.server.life.is_none() {
             self.store.change_meta(|meta| meta.life += 1);
             self.server.life = Some(self.store.meta().life);
@@ -142,7 +275,7 @@ impl Device {
             until if until > now.mono => CallState::Waiting(until),
             _ => CallState::Sent(now.mono + self.boot.timing.timeout),
         };
-        self.server.call = Some(ServerCall { id, attempt: 0, command, state, fresh: true });
+        self.server.call = Some(ServerCall { id, attempt: 0, command, party, state, fresh: true });
         if matches!(state, CallState::Sent(_)) {
             self.send_to_server();
         }
@@ -168,7 +301,7 @@ impl Device {
         match self.server.call.as_ref().map(|call| call.state) {
             Some(CallState::Sent(deadline)) if deadline <= now.mono => {
                 self.reach(Point::TimedOut);
-                self.try_server_later(now, crate::time::Span::ZERO);
+                self.try_server_later(now, Span::ZERO);
             }
             Some(CallState::Waiting(until)) if until <= now.mono => self.try_server_again(now),
             Some(CallState::Held | CallState::Sent(_) | CallState::Waiting(_)) | None => {}
@@ -197,7 +330,7 @@ impl Device {
     }
 
     /// The request failed in passing, and is sent again no sooner than the server asked.
-    fn try_server_later(&mut self, now: Now, after: crate::time::Span) {
+    fn try_server_later(&mut self, now: Now, after: Span) {
         let Some(attempt) = self.server.call.as_ref().map(|call| call.attempt) else { return };
         let until = now.mono + self.backoff(attempt, Some(after).filter(|after| after.0 > 0));
         if let Some(call) = &mut self.server.call {
@@ -212,10 +345,26 @@ impl Device {
         }
         let Some(call) = self.server.call.take_if(|call| call.id == response.id) else { return };
         match (&call.command, response.reply) {
-            (_, Reply::Refused(refusal)) => {
+            (_, Reply::Refused(Refusal::Busy(after))) => {
+                self.reach(Point::Throttled);
+                if self.boot.flaws.has(Flaw::CvChangeDropBusy) {
+                    self.forget_changes(self.server.errands.len());
+                }
                 self.server.call = Some(call);
-                self.handle_server_refusal(now, refusal);
+                self.try_server_later(now, after);
             }
+            (_, Reply::Refused(Refusal::Fenced)) => {
+                self.reach(Point::SessionLost);
+                self.server.session = None;
+            }
+            (_, Reply::Refused(Refusal::NotAuthenticated)) => {
+                self.reach(Point::CredentialExpired);
+                self.credential = None;
+            }
+            (Command::Act { .. }, Reply::Refused(refusal)) => {
+                self.end_action(now, call.party, Err(refusal));
+            }
+            (_, Reply::Refused(refusal)) => self.end_step(now, call.party, Err(refusal)),
             (Command::Open, Reply::Opened(fence)) => {
                 self.server.session = Some(fence);
                 if self.boot.flaws.has(Flaw::CvNilmapPending) {
@@ -223,13 +372,13 @@ impl Device {
                 }
             }
             (Command::Close(_), Reply::Closed) => self.server.session = None,
-            (Command::Status, Reply::Status(held)) => {
-                let own = self.store.meta().replica;
-                let answer = Answer::Session(held.map(|(replica, _)| replica == own));
-                self.end_errand(answer);
+            (Command::Status, reply @ Reply::Status(_)) => {
+                self.end_step(now, call.party, Ok(reply));
             }
-            (Command::Act { .. }, Reply::Patched) => self.end_act(Answer::Patched),
-            (Command::Act { .. }, Reply::Account(fields)) => self.end_act(Answer::Account(fields)),
+            (
+                Command::Act { .. },
+                reply @ (Reply::Patched | Reply::Account(_) | Reply::Work(_) | Reply::File(_)),
+            ) => self.end_action(now, call.party, Ok(reply)),
             // An answer to another question: the server is asked again in a while.
             (
                 _,
@@ -242,70 +391,120 @@ impl Device {
                 | Reply::File(_),
             ) => {
                 self.server.call = Some(call);
-                self.try_server_later(now, crate::time::Span::ZERO);
-            }
-        }
-    }
-
-    fn handle_server_refusal(&mut self, now: Now, refusal: Refusal) {
-        match refusal {
-            Refusal::Busy(after) => {
-                self.reach(Point::Throttled);
-                if self.boot.flaws.has(Flaw::CvChangeDropBusy) {
-                    self.forget_changes(self.server.errands.len());
-                }
-                self.try_server_later(now, after);
-            }
-            Refusal::Fenced => {
-                self.reach(Point::SessionLost);
-                self.server.call = None;
-                self.server.session = None;
-            }
-            Refusal::NotAuthenticated => {
-                self.reach(Point::CredentialExpired);
-                self.server.call = None;
-                self.credential = None;
-            }
-            Refusal::Invalid => {
-                self.server.call = None;
-                self.end_act(Answer::Refused(Reason::WrongField));
-            }
-            Refusal::Forbidden
-            | Refusal::Misnumbered
-            | Refusal::Internal
-            | Refusal::Changed(_)
-            | Refusal::LeaseLost
-            | Refusal::File(_) => {
-                self.server.call = None;
-                self.end_act(Answer::Refused(Reason::Internal));
+                self.try_server_later(now, Span::ZERO);
             }
         }
     }
 
     /// An action was answered: its number is used up.
-    fn end_act(&mut self, answer: Answer) {
+    fn end_action(&mut self, now: Now, party: Option<Party>, answer: Result<Reply, Refusal>) {
         self.server.done += 1;
-        self.end_errand(answer);
+        self.server.owed = None;
+        self.end_step(now, party, answer);
     }
 
-    fn end_errand(&mut self, answer: Answer) {
-        if let Some((op, _)) = self.server.errands.pop_front() {
-            self.answer(op, answer);
+    /// A step of somebody's errand is done.
+    fn end_step(&mut self, now: Now, party: Option<Party>, answer: Result<Reply, Refusal>) {
+        match party {
+            Some(Party::User) => {
+                let Some((op, errand)) = self.server.errands.pop_front() else { return };
+                match self.go_on(now, errand, answer) {
+                    Next::Ask(errand) => self.server.errands.push_front((op, errand)),
+                    Next::Answer(answer) => self.answer(op, answer),
+                    Next::End => {}
+                }
+            }
+            Some(Party::Own) => {
+                let Some(errand) = self.server.own.take() else { return };
+                match self.go_on(now, errand, answer) {
+                    Next::Ask(errand) => self.server.own = Some(errand),
+                    Next::Answer(answer) => self.copy_losers(now, answer),
+                    Next::End => {}
+                }
+            }
+            None => {}
         }
+    }
+
+    fn go_on(&mut self, now: Now, errand: Errand, answer: Result<Reply, Refusal>) -> Next {
+        let Errand { wanted, then } = errand;
+        match then {
+            Then::Tell => {
+                let own = self.store.meta().replica;
+                Next::Answer(match answer {
+                    Ok(Reply::Status(held)) => {
+                        Answer::Session(held.map(|(replica, _)| replica == own))
+                    }
+                    answer => Answer::told(answer),
+                })
+            }
+            Then::Tree(made) => self.end_tree(now, &wanted, made, answer),
+            Then::Versions(node, purpose) => self.take_versions(now, node, purpose, answer),
+            Then::Download(download) => self.take_piece(download, answer),
+            Then::Upload(upload) => self.take_upload(now, upload, answer),
+            Then::Feed(asked_at) => self.take_feed(now, asked_at, answer),
+            Then::Ingest(ingest) => self.take_ingest(ingest, answer),
+        }
+    }
+
+    /// An own errand failed inside. It is taken up again after a while.
+    pub(super) fn rest(&mut self, now: Now) -> Next {
+        let failures = u16::try_from(self.server.failures).unwrap_or(u16::MAX);
+        self.server.failures = self.server.failures.saturating_add(1);
+        let until = now.mono + self.backoff(failures, None);
+        self.server.leave_alone(until);
+        Next::End
     }
 
     /// The flaws CV-NILMAP-PENDING and CV-CHANGE-DROP-BUSY: changes are answered and not made.
     fn forget_changes(&mut self, most: usize) {
-        for _ in 0..most {
-            let Some((_, Errand::Act(Action::Patch(_)))) = self.server.errands.front() else {
-                return;
-            };
-            self.end_errand(Answer::Patched);
+        let patches = self.server.errands.iter().map(|(_, errand)| &errand.wanted);
+        let patches = patches.take_while(|it| matches!(it, Wanted::Act(Action::Patch(_))));
+        let count = patches.take(most).count();
+        self.server.owed.take_if(|owed| count > 0 && *owed == Party::User);
+        for (op, _) in self.server.errands.drain(..count).collect::<Vec<_>>() {
+            self.answer(op, Answer::Patched);
+        }
+    }
+
+    /// The flaw CV-DELETE-NILERR: what still waits is answered and not done.
+    pub(super) fn forget_errands(&mut self) {
+        let done = |errand: &Errand| match (&errand.wanted, &errand.then) {
+            (Wanted::Act(Action::Patch(_)), _) => Some(Answer::Patched),
+            (_, Then::Tree(made)) => {
+                Some(Answer::File(made.map_or(FileAnswer::Done, FileAnswer::Created)))
+            }
+            (_, _) => None,
+        };
+        for (op, errand) in std::mem::take(&mut self.server.errands) {
+            match done(&errand) {
+                Some(answer) => self.answer(op, answer),
+                None => self.server.errands.push_back((op, errand)),
+            }
         }
     }
 
     /// What is asked of the server is dropped with the account that it was asked for.
     pub(super) fn leave_server(&mut self) {
         self.server = Server::default();
+    }
+}
+
+impl Answer {
+    /// What the server said, as the user is told.
+    pub(super) fn told(answer: Result<Reply, Refusal>) -> Self {
+        match answer {
+            Ok(Reply::Patched) => Self::Patched,
+            Ok(Reply::Account(fields)) => Self::Account(fields),
+            Ok(Reply::File(FileReply::Done)) => Self::File(FileAnswer::Done),
+            Ok(Reply::File(FileReply::Moved)) => Self::File(FileAnswer::Moved),
+            Ok(Reply::File(FileReply::Accepted(id))) => Self::File(FileAnswer::Accepted(id)),
+            Ok(Reply::File(FileReply::Published(n))) => Self::File(FileAnswer::Published(n)),
+            Ok(Reply::File(FileReply::Job(items, all))) => Self::File(FileAnswer::Job(items, all)),
+            Err(Refusal::Invalid) => Self::Refused(Reason::WrongField),
+            Err(Refusal::File(refusal)) => Self::Refused(Reason::File(refusal)),
+            // What failed inside, and an answer to another question.
+            Ok(_) | Err(_) => Self::Refused(Reason::Internal),
+        }
     }
 }

@@ -131,6 +131,8 @@ pub enum FileAction {
         replaces: Vec<u32>,
         /// The write that it is.
         write: Dot,
+        /// What only devices can read of the new one.
+        sealed: Bytes,
     },
     /// Finds what is at a place.
     Lookup(NodeId, NameKey),

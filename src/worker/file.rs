@@ -87,12 +87,12 @@ fn change(
             }
             job::accept(draft, id, moves)
         }
-        FileAction::Delete(node, seen) => tree::delete(draft, *node, *seen)?,
+        FileAction::Delete(node, seen) => tree::delete(draft, *node, *seen, rules.flaws)?,
         FileAction::Undelete(node, place) => tree::undelete(draft, *node, place.as_ref())?,
         FileAction::Begin(manifest, intent) => upload::begin(draft, manifest, intent, rules)?,
         FileAction::Publish(blob) => upload::publish(draft, *blob, known, rules)?,
-        FileAction::Restore { node, version, replaces, write } => {
-            version::restore(draft, *node, *version, (replaces, *write), rules.flaws)?
+        FileAction::Restore { node, version, replaces, write, sealed } => {
+            version::restore(draft, *node, *version, (replaces, *write, sealed), rules.flaws)?
         }
         FileAction::PutPiece { .. }
         | FileAction::Uploaded(_)

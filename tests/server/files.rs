@@ -182,7 +182,13 @@ fn two_versions_at_once_have_two_numbers_and_both_are_shown() {
 
 fn restores(n: u32, replaces: &[u32], write: u64) -> FileAction {
     let write = Dot { replica: ReplicaId(1), n: write };
-    FileAction::Restore { node: NodeId(3), version: n, replaces: replaces.to_vec(), write }
+    FileAction::Restore {
+        node: NodeId(3),
+        version: n,
+        replaces: replaces.to_vec(),
+        write,
+        sealed: [9][..].into(),
+    }
 }
 
 #[test]

@@ -158,8 +158,16 @@ fn is_inside_itself(draft: &Draft<'_>, id: NodeId) -> bool {
 }
 
 /// Deletes what the asker has seen. A version that they have not seen beats the delete.
-pub(super) fn delete(draft: &mut Draft<'_>, id: NodeId, seen: u32) -> Result<FileReply, Stop> {
+pub(super) fn delete(
+    draft: &mut Draft<'_>,
+    id: NodeId,
+    seen: u32,
+    flaws: Flaws,
+) -> Result<FileReply, Stop> {
     let mut node = node(draft, id)?.clone();
+    if node.deleted && flaws.has(Flaw::CvDeleteNilErr) {
+        return Err(Refusal::Internal.into());
+    }
     if node.deleted {
         return Ok(FileReply::Done);
     }

@@ -82,6 +82,9 @@ pub(super) fn begin(
     if manifest.pieces.is_empty() {
         return Err(Refusal::Invalid.into());
     }
+    if let Some(n) = version::of_write(draft, intent.target.node(), intent.write) {
+        return Ok(FileReply::Published(n));
+    }
     check(draft, intent)?;
     let mut intent = intent.clone();
     let node = intent.target.node();
@@ -197,6 +200,9 @@ pub(super) fn publish(
         return Ok(FileReply::Published(n));
     }
     let Upload { stored, intent, .. } = under_way(draft, blob)?.clone();
+    if let Some(n) = version::of_write(draft, intent.target.node(), intent.write) {
+        return Ok(FileReply::Published(n));
+    }
     check(draft, &intent)?;
     verify(&stored, known, rules)?;
     let Intent { target, write, sealed } = intent;

@@ -5,6 +5,7 @@
 
 use super::tree::{live, node, save};
 use super::{get, put};
+use crate::Bytes;
 use crate::flaw::{self, Flaw, Flaws};
 use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
@@ -34,6 +35,12 @@ fn content(node: &Node) -> Result<(u32, &Vec<u32>), FileRefusal> {
 fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d Version)> {
     let latest = node(draft, id).and_then(content).map_or(0, |(latest, _)| latest);
     (1..=latest).filter_map(move |n| Some((n, version(draft, id, n).ok()?)))
+}
+
+/// The version that a write has become: whoever sends it again has lost the answer, or is a copy of
+/// the device that made it.
+pub(super) fn of_write(draft: &Draft<'_>, id: NodeId, write: Dot) -> Option<u32> {
+    all(draft, id).find(|(_, version)| version.write == write).map(|(n, _)| n)
 }
 
 /// May a version of this file replace these?
@@ -82,10 +89,10 @@ pub(super) fn restore(
     draft: &mut Draft<'_>,
     id: NodeId,
     n: u32,
-    (replaces, write): (&[u32], Dot),
+    (replaces, write, sealed): (&[u32], Dot, &Bytes),
     flaws: Flaws,
 ) -> Result<FileReply, Stop> {
-    if let Some((there, _)) = all(draft, id).find(|(_, version)| version.write == write) {
+    if let Some(there) = of_write(draft, id, write) {
         return Ok(FileReply::Published(there));
     }
     let old = if flaws.has(Flaw::VfRestoreIndex) {
@@ -96,7 +103,7 @@ pub(super) fn restore(
     } else {
         version(draft, id, n)?
     };
-    let (blob, sealed) = (old.blob, old.sealed.clone());
+    let (blob, sealed) = (old.blob, sealed.clone());
     let replaces = replaces.to_vec();
     let restored = Version { blob, write, sealed, replaces, restores: Some(n) };
     let n = add(draft, id, restored, flaws)?;

@@ -1,0 +1,97 @@
+//! What a user is shown of files: the mirror, and over it the own writes that the feed lacks.
+
+use std::collections::BTreeMap;
+
+use super::super::{Device, FileTarget, Head, Listed};
+use super::{OwnWrite, latest};
+use crate::id::{Dot, NodeId};
+use crate::log::NodeKind;
+use crate::message::Shown;
+use crate::name;
+
+impl Device {
+    /// All files and folders, by their ids.
+    pub(in crate::device) fn list_files(&self) -> Vec<Listed> {
+        let mut own: BTreeMap<NodeId, Vec<(Dot, &OwnWrite)>> = BTreeMap::new();
+        for (dot, write) in self.own_writes() {
+            own.entry(write.node).or_default().push((dot, write));
+        }
+        let mut listed: BTreeMap<NodeId, Listed> = BTreeMap::new();
+        for (id, shown) in self.store.nodes() {
+            listed.insert(*id, self.listed(shown));
+        }
+        for (node, writes) in own {
+            for (dot, write) in writes {
+                if let FileTarget::New { parent, name } = &write.target {
+                    let new = || unsent(node, *parent, name.clone());
+                    listed.entry(node).or_insert_with(new);
+                }
+                if let Some(listed) = listed.get_mut(&node) {
+                    overlay(listed, dot, write);
+                }
+            }
+        }
+        let mut listed: Vec<Listed> = listed.into_values().collect();
+        for it in listed.iter_mut().filter(|it| !it.sealed) {
+            let copies = it.heads.iter().skip(1);
+            it.copies = copies.map(|head| name::of_copy(&it.name, head.write)).collect();
+        }
+        listed
+    }
+
+    /// The own writes that the feed has not shown, oldest first.
+    pub(super) fn own_writes(&self) -> impl Iterator<Item = (Dot, &OwnWrite)> {
+        let mut own: Vec<_> =
+            self.store.uploads().iter().map(|(dot, write)| (*dot, write)).collect();
+        own.sort_unstable_by_key(|(dot, write)| (write.order, *dot));
+        own.into_iter()
+    }
+
+    fn listed(&self, shown: &Shown) -> Listed {
+        let (node, place) = (shown.id, &shown.node.place);
+        let name = self.open_name(node, &place.name);
+        let head = |(n, version): &(u32, crate::log::Version)| {
+            let label = self.open_label(node, version).ok();
+            Head { version: Some(*n), write: version.write, token: label.map(|label| label.token) }
+        };
+        Listed {
+            node,
+            parent: place.parent,
+            sealed: name.is_err(),
+            name: name.unwrap_or_default(),
+            is_folder: shown.node.kind == NodeKind::Folder,
+            deleted: shown.node.deleted,
+            latest: latest(shown),
+            heads: shown.heads.iter().map(head).collect(),
+            copies: Vec::new(),
+        }
+    }
+}
+
+/// A file that nobody else knows of.
+fn unsent(node: NodeId, parent: NodeId, name: String) -> Listed {
+    Listed {
+        node,
+        parent,
+        name,
+        is_folder: false,
+        deleted: false,
+        latest: 0,
+        heads: Vec::new(),
+        copies: Vec::new(),
+        sealed: false,
+    }
+}
+
+/// Shows an own write: it beats a delete, and stands in the place of what it names.
+fn overlay(listed: &mut Listed, write: Dot, own: &OwnWrite) {
+    if let FileTarget::Version { replaces, after, .. } = &own.target {
+        let replaced = |head: &Head| {
+            head.version.is_some_and(|n| replaces.contains(&n)) || after.contains(&head.write)
+        };
+        listed.heads.retain(|head| !replaced(head));
+    }
+    listed.deleted = false;
+    let (version, token) = (own.published, Some(own.content.token));
+    listed.heads.push(Head { version, write, token });
+}

@@ -1,0 +1,115 @@
+//! What of files only devices can read: names, the labels of versions, and content. Each is bound to
+//! what it is of, so that it opens nowhere else.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{Device, Reason};
+use crate::Bytes;
+use crate::blob::{Address, Manifest};
+use crate::id::{Dot, NodeId, Token};
+use crate::log::Version;
+use crate::message::Name;
+use crate::name::NameKey;
+use crate::record::Payload;
+use crate::seal::OpenError;
+
+/// What the sealed part of a version says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Label {
+    /// The application's label of the write.
+    pub(super) token: Token,
+    /// A hash of the content, unsealed.
+    pub(super) hash: Address,
+    /// How many bytes of content there are, unsealed.
+    pub(super) size: u64,
+    /// In how many pieces it was uploaded.
+    pub(super) pieces: u32,
+    /// The write that the content is bound to: another one, if an old version was restored.
+    pub(super) made: Dot,
+}
+
+impl Device {
+    fn binding(&self, kind: &[u8], node: NodeId, write: Option<Dot>) -> Vec<u8> {
+        let (replica, n) = write.map_or((0, 0), |dot| (dot.replica.0, dot.n));
+        let numbers = [node.0, replica, n].map(u64::to_be_bytes).concat();
+        [kind, &self.vault().0.to_be_bytes(), &numbers].concat()
+    }
+
+    fn seal(&mut self, binding: &[u8], plain: &[u8]) -> Option<Bytes> {
+        let nonce = self.entropy.bytes();
+        self.store.keyring().seal_bytes(binding, plain, nonce)
+    }
+
+    /// A name as the server may know it.
+    pub(super) fn name(&mut self, node: NodeId, name: &str) -> Result<Name, Reason> {
+        let key =
+            NameKey::new(&self.boot.secret, name, self.boot.flaws).map_err(Reason::BadName)?;
+        let binding = self.binding(b"name", node, None);
+        let sealed = self.seal(&binding, name.as_bytes()).ok_or(Reason::Keyless)?;
+        Ok(Name { key, sealed })
+    }
+
+    pub(super) fn open_name(&self, node: NodeId, name: &Name) -> Result<String, OpenError> {
+        let binding = self.binding(b"name", node, None);
+        let plain = self.store.keyring().open_bytes(&binding, &name.sealed)?;
+        String::from_utf8(plain).map_err(|_| OpenError::Corrupt)
+    }
+
+    /// The label of a version, to be read by devices; `None` without a key.
+    pub(super) fn seal_label(&mut self, node: NodeId, write: Dot, label: Label) -> Option<Bytes> {
+        let binding = self.binding(b"version", node, Some(write));
+        self.seal(&binding, &encode(&label))
+    }
+
+    pub(super) fn open_label(&self, node: NodeId, version: &Version) -> Result<Label, OpenError> {
+        let binding = self.binding(b"version", node, Some(version.write));
+        let plain = self.store.keyring().open_bytes(&binding, &version.sealed)?;
+        postcard::from_bytes(&plain).map_err(|_| OpenError::Corrupt)
+    }
+
+    /// The label of a write whose content was sealed as this blob.
+    pub(super) fn label(content: &Payload, manifest: &Manifest, write: Dot) -> Label {
+        let plain = encode(content);
+        Label {
+            token: content.token,
+            hash: Address::of(&plain),
+            size: plain.len() as u64,
+            pieces: u32::try_from(manifest.pieces.len()).unwrap_or(u32::MAX),
+            made: write,
+        }
+    }
+
+    pub(super) fn seal_content(
+        &mut self,
+        node: NodeId,
+        write: Dot,
+        content: &Payload,
+    ) -> Option<Bytes> {
+        let binding = self.binding(b"content", node, Some(write));
+        self.seal(&binding, &encode(content))
+    }
+
+    /// Opens the content of a version, if these are its pieces.
+    pub(super) fn open_content(
+        &self,
+        node: NodeId,
+        version: &Version,
+        label: Label,
+        pieces: &[Bytes],
+    ) -> Result<Payload, OpenError> {
+        let blob = pieces.concat();
+        if Address::of(&blob) != version.blob {
+            return Err(OpenError::Corrupt);
+        }
+        let binding = self.binding(b"content", node, Some(label.made));
+        let plain = self.store.keyring().open_bytes(&binding, &blob)?;
+        if (Address::of(&plain), plain.len() as u64) != (label.hash, label.size) {
+            return Err(OpenError::Corrupt);
+        }
+        postcard::from_bytes(&plain).map_err(|_| OpenError::Corrupt)
+    }
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("memory is the only limit")
+}

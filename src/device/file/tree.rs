@@ -1,0 +1,172 @@
+//! What a user changes in the tree: errands, done by the server or refused by it with a reason.
+
+use super::super::server::{Errand, Next, Then, Wanted};
+use super::super::{Answer, Device, FileAnswer, Reason, Relocation};
+use super::{Purpose, latest};
+use crate::flaw::Flaw;
+use crate::id::{NodeId, Token};
+use crate::message::{
+    Action, FileAction, FileRefusal, FileReply, JobId, Move, Place, Refusal, Reply,
+};
+use crate::time::Now;
+
+impl Errand {
+    pub(super) fn file(action: FileAction, then: Then) -> Self {
+        Self { wanted: Wanted::Act(Action::File(action)), then }
+    }
+
+    /// The action about files that it is at.
+    pub(in crate::device) fn about_files(&mut self) -> Option<&mut FileAction> {
+        match &mut self.wanted {
+            Wanted::Act(Action::File(action)) => Some(action),
+            Wanted::Act(Action::Patch(_) | Action::ReadAccount | Action::Work(_))
+            | Wanted::Status => None,
+        }
+    }
+}
+
+/// The nodes that an action moves or deletes. Own writes of them go first: what the user deletes is
+/// what they were shown, their own writes included.
+fn uproots(action: &FileAction, node: NodeId) -> bool {
+    match action {
+        FileAction::Delete(deleted, _) => *deleted == node,
+        FileAction::Move(moves) => moves.iter().any(|it| it.node == node),
+        FileAction::CreateFolder(..)
+        | FileAction::Undelete(..)
+        | FileAction::Begin(..)
+        | FileAction::PutPiece { .. }
+        | FileAction::Uploaded(_)
+        | FileAction::Publish(_)
+        | FileAction::Restore { .. }
+        | FileAction::Lookup(..)
+        | FileAction::ReadVersions(_)
+        | FileAction::ReadPiece(..)
+        | FileAction::Feed(..)
+        | FileAction::ReadJob(_) => false,
+    }
+}
+
+impl Device {
+    pub(in crate::device) fn create_folder(
+        &mut self,
+        parent: NodeId,
+        name: &str,
+    ) -> Result<Errand, Answer> {
+        let node = self.new_node();
+        let name = self.name(node, name).map_err(Answer::Refused)?;
+        let action = FileAction::CreateFolder(node, Place { parent, name });
+        Ok(Errand::file(action, Then::Tree(Some(node))))
+    }
+
+    pub(in crate::device) fn move_files(
+        &mut self,
+        relocations: Vec<Relocation>,
+    ) -> Result<Errand, Answer> {
+        let mut moves = Vec::new();
+        for Relocation { node, parent, name } in relocations {
+            let name = name.map(|name| self.name(node, &name)).transpose();
+            moves.push(Move { node, parent, name: name.map_err(Answer::Refused)? });
+        }
+        Ok(Errand::file(FileAction::Move(moves), Then::Tree(None)))
+    }
+
+    /// What was written here has been seen, also where the feed has not shown it yet.
+    pub(in crate::device) fn delete_file(&self, node: NodeId, mut seen: u32) -> Errand {
+        let own = self.own_writes().filter(|(_, write)| write.node == node);
+        for version in own.filter_map(|(_, write)| write.published) {
+            seen += u32::from(version == seen + 1);
+        }
+        Errand::file(FileAction::Delete(node, seen), Then::Tree(None))
+    }
+
+    pub(in crate::device) fn undelete_file(node: NodeId) -> Errand {
+        Errand::file(FileAction::Undelete(node, None), Then::Tree(None))
+    }
+
+    pub(in crate::device) fn read_job(id: JobId) -> Errand {
+        Errand::file(FileAction::ReadJob(id), Then::Tell)
+    }
+
+    pub(in crate::device) fn read_version(node: NodeId, n: u32) -> Errand {
+        Errand::file(FileAction::ReadVersions(node), Then::Versions(node, Purpose::Read(n)))
+    }
+
+    pub(in crate::device) fn read_versions(node: NodeId) -> Errand {
+        Errand::file(FileAction::ReadVersions(node), Then::Versions(node, Purpose::Tell))
+    }
+
+    /// What an old version says has to be known to make another one of it.
+    pub(in crate::device) fn restore_version(
+        node: NodeId,
+        version: u32,
+        replaces: Vec<u32>,
+        token: Token,
+    ) -> Errand {
+        let purpose = Purpose::Restore { version, replaces, token };
+        Errand::file(FileAction::ReadVersions(node), Then::Versions(node, purpose))
+    }
+
+    /// Must this wait until own writes are sent?
+    pub(in crate::device) fn waits_for_writes(&self, errand: &Errand) -> bool {
+        let Wanted::Act(Action::File(action)) = &errand.wanted else { return false };
+        let unsent = self.store.uploads().values().filter(|write| write.published.is_none());
+        unsent.into_iter().any(|write| uproots(action, write.node))
+    }
+
+    /// The user had been shown this own write: a delete that still waits covers it.
+    pub(super) fn has_seen(&mut self, node: NodeId, version: u32) {
+        for errand in self.server.waiting_errands() {
+            if let Some(FileAction::Delete(deleted, seen)) = errand.about_files()
+                && (*deleted, *seen + 1) == (node, version)
+            {
+                *seen = version;
+            }
+        }
+    }
+
+    /// The server has changed the tree, or not.
+    pub(in crate::device) fn end_tree(
+        &mut self,
+        now: Now,
+        wanted: &Wanted,
+        made: Option<NodeId>,
+        answer: Result<Reply, Refusal>,
+    ) -> Next {
+        if self.boot.flaws.has(Flaw::CvDeleteNilErr)
+            && matches!(wanted, Wanted::Act(Action::File(FileAction::Delete(..))))
+            && matches!(
+                answer,
+                Err(Refusal::Internal | Refusal::File(FileRefusal::NoNode | FileRefusal::Deleted))
+            )
+        {
+            self.forget_errands();
+            return Next::Answer(Answer::Refused(Reason::Internal));
+        }
+        if matches!(answer, Ok(Reply::File(_))) {
+            self.server.pull_feed(now.mono);
+        }
+        Next::Answer(match (answer, made) {
+            (Ok(Reply::File(FileReply::Done)), Some(node)) => {
+                Answer::File(FileAnswer::Created(node))
+            }
+            (answer, _) => Answer::told(answer),
+        })
+    }
+
+    /// Where a node is, or was, and under which name.
+    pub(super) fn last_place(&self, node: NodeId) -> (NodeId, String) {
+        let Some(shown) = self.store.nodes().get(&node) else {
+            return (NodeId::ROOT, RECOVERED.to_owned());
+        };
+        let name = self.open_name(node, &shown.node.place.name);
+        (shown.node.place.parent, name.unwrap_or_else(|_| RECOVERED.to_owned()))
+    }
+
+    /// Has the feed shown this version, or a later one?
+    pub(super) fn is_fed(&self, node: NodeId, version: u32) -> bool {
+        self.store.nodes().get(&node).is_some_and(|shown| latest(shown) >= version)
+    }
+}
+
+/// The name of a file whose own one is not known.
+pub(super) const RECOVERED: &str = "recovered";

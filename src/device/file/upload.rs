@@ -1,0 +1,236 @@
+//! Uploads: an own write becomes a version, piece by piece, and whatever stands in its way is gone
+//! round. A taken name becomes that of a copy, a folder that is gone the root, a deleted file is
+//! brought back: an edit beats a delete.
+//!
+//! What was decided on the way is durable before it is asked for. The server knows a write by its
+//! dot, so one that is sent again after a crash, or by a copy of this device, is there once.
+
+use super::super::server::{Errand, Next, Then};
+use super::super::{Device, FileTarget};
+use super::tree::RECOVERED;
+use crate::Bytes;
+use crate::blob::{Address, Manifest, cut};
+use crate::id::{Dot, NodeId};
+use crate::message::{FileAction, FileRefusal, FileReply, Intent, Place, Refusal, Reply, Target};
+use crate::name;
+use crate::point::Point;
+use crate::time::Now;
+
+/// An upload under way.
+#[derive(Clone, Debug)]
+pub(in crate::device) struct Upload {
+    write: Dot,
+    node: NodeId,
+    blob: Bytes,
+    step: Step,
+}
+
+/// What was asked last.
+#[derive(Clone, Debug)]
+enum Step {
+    /// That it begins. If it has begun before, some pieces may be there.
+    Begin { again: bool },
+    /// Which pieces are there.
+    List,
+    /// The first of these pieces, of an upload of this number.
+    Put { number: u64, missing: Vec<u32> },
+    /// That it becomes a version.
+    Publish,
+    /// That the file comes back, where it was or there.
+    Revive(Option<(NodeId, String)>),
+}
+
+impl Device {
+    /// Goes on with the oldest own write that the server lacks.
+    pub(in crate::device) fn next_upload(&mut self) -> Option<Errand> {
+        let mut unsent = self.own_writes().filter(|(_, write)| write.published.is_none());
+        let (dot, write) = unsent.next()?;
+        let again = write.blob.is_some();
+        drop(unsent);
+        self.begin_upload(dot, again)
+    }
+
+    /// Asks for an upload to begin, or to be renewed; `None` without a key.
+    fn begin_upload(&mut self, dot: Dot, again: bool) -> Option<Errand> {
+        let mut write = self.store.uploads().get(&dot)?.clone();
+        let node = write.node;
+        let blob = match write.blob.clone() {
+            Some(blob) => blob,
+            None => {
+                let blob = self.seal_content(node, dot, &write.content)?;
+                write.blob = Some(blob.clone());
+                self.keep_write(dot, write.clone());
+                blob
+            }
+        };
+        let target = match &write.target {
+            FileTarget::New { parent, name } => {
+                let name = self.name(node, name);
+                let name =
+                    name.or_else(|_| self.name(node, &name::of_copy(RECOVERED, dot))).ok()?;
+                Target::New(node, Place { parent: *parent, name })
+            }
+            FileTarget::Version { replaces, .. } => Target::Version(node, replaces.clone()),
+        };
+        let manifest = Manifest::of(&blob, self.boot.piece);
+        let sealed = self.seal_label(node, dot, Self::label(&write.content, &manifest, dot))?;
+        let intent = Intent { target, write: dot, sealed };
+        let upload = Upload { write: dot, node, blob, step: Step::Begin { again } };
+        Some(Errand::file(FileAction::Begin(manifest, intent), Then::Upload(upload)))
+    }
+
+    /// Takes an answer about an upload.
+    pub(in crate::device) fn take_upload(
+        &mut self,
+        now: Now,
+        upload: Upload,
+        answer: Result<Reply, Refusal>,
+    ) -> Next {
+        let dot = upload.write;
+        let reply = match answer {
+            Ok(Reply::File(FileReply::Published(n))) => {
+                self.note_published(now, dot, n);
+                return Next::End;
+            }
+            Ok(Reply::File(reply)) => reply,
+            Err(Refusal::File(refusal)) => return self.go_round(now, upload, refusal),
+            Err(Refusal::Invalid) => return self.seal_anew(dot),
+            Ok(_) | Err(_) => return self.rest(now),
+        };
+        let all = |blob: &Bytes, piece| 0..u32::try_from(cut(blob, piece).len()).unwrap_or(0);
+        match (upload.step.clone(), reply) {
+            (Step::Begin { again: true }, FileReply::Begun(..)) => {
+                let asked = FileAction::Uploaded(Address::of(&upload.blob));
+                Next::Ask(Errand::file(asked, Then::Upload(Upload { step: Step::List, ..upload })))
+            }
+            (Step::Begin { again: false }, FileReply::Begun(number, _)) => {
+                let missing = all(&upload.blob, self.boot.piece).collect();
+                self.put_next(upload, number, missing)
+            }
+            (Step::List, FileReply::Pieces(number, there)) => {
+                let missing = all(&upload.blob, self.boot.piece).filter(|it| !there.contains(it));
+                let missing = missing.collect();
+                self.put_next(upload, number, missing)
+            }
+            (Step::Put { number, missing }, FileReply::PieceKept) => {
+                self.put_next(upload, number, missing[1..].to_vec())
+            }
+            (Step::Revive(_), FileReply::Done) => {
+                self.reach(Point::FileRevived);
+                self.begin_again(dot)
+            }
+            (_, _) => self.rest(now),
+        }
+    }
+
+    fn put_next(&mut self, upload: Upload, number: u64, missing: Vec<u32>) -> Next {
+        let blob = Address::of(&upload.blob);
+        let pieces = cut(&upload.blob, self.boot.piece);
+        let next = missing.first().and_then(|n| Some((*n, pieces.get(*n as usize)?.clone())));
+        let (asked, step) = match next {
+            Some((piece, bytes)) => {
+                let asked = FileAction::PutPiece { blob, upload: number, piece, bytes };
+                (asked, Step::Put { number, missing })
+            }
+            None => (FileAction::Publish(blob), Step::Publish),
+        };
+        Next::Ask(Errand::file(asked, Then::Upload(Upload { step, ..upload })))
+    }
+
+    fn begin_again(&mut self, dot: Dot) -> Next {
+        self.begin_upload(dot, true).map_or(Next::End, Next::Ask)
+    }
+
+    /// The blob is of no use: another one is made of the same content.
+    fn seal_anew(&mut self, dot: Dot) -> Next {
+        let Some(mut write) = self.store.uploads().get(&dot).cloned() else { return Next::End };
+        write.blob = None;
+        self.keep_write(dot, write);
+        self.begin_upload(dot, false).map_or(Next::End, Next::Ask)
+    }
+
+    /// Changes what a write is for, and begins again.
+    fn aim_anew(&mut self, dot: Dot, target: FileTarget) -> Next {
+        let Some(mut write) = self.store.uploads().get(&dot).cloned() else { return Next::End };
+        write.target = target;
+        self.keep_write(dot, write);
+        self.begin_again(dot)
+    }
+
+    /// Something stands in the way of a write.
+    fn go_round(&mut self, now: Now, upload: Upload, refusal: FileRefusal) -> Next {
+        let (dot, node) = (upload.write, upload.node);
+        let Some(write) = self.store.uploads().get(&dot) else { return Next::End };
+        if let Step::Revive(place) = &upload.step {
+            let (parent, name) = place.clone().unwrap_or_else(|| self.last_place(node));
+            return match refusal {
+                FileRefusal::NameTaken(_) => {
+                    self.revive(upload, Some((parent, name::of_copy(&name, dot))))
+                }
+                FileRefusal::NoFolder => self.revive(upload, Some((NodeId::ROOT, name))),
+                _ => self.begin_again(dot),
+            };
+        }
+        match (refusal, &write.target) {
+            (FileRefusal::NameTaken(_), FileTarget::New { parent, name }) => {
+                let (parent, name) = (*parent, name::of_copy(name, dot));
+                self.reach(Point::NameClashed);
+                self.aim_anew(dot, FileTarget::New { parent, name })
+            }
+            (FileRefusal::NoFolder, FileTarget::New { name, .. }) => {
+                let name = name.clone();
+                self.aim_anew(dot, FileTarget::New { parent: NodeId::ROOT, name })
+            }
+            (FileRefusal::Deleted, _) => self.revive(upload, None),
+            // The server has lost the file, or never had it.
+            (FileRefusal::NoNode, _) => {
+                let (parent, name) = self.last_place(node);
+                self.aim_anew(dot, FileTarget::New { parent, name })
+            }
+            // It has lost those versions, or it has the file already.
+            (FileRefusal::NoVersion | FileRefusal::NodeExists, _) => {
+                let (replaces, after) = (Vec::new(), Vec::new());
+                self.aim_anew(dot, FileTarget::Version { node, replaces, after })
+            }
+            (FileRefusal::NoUpload | FileRefusal::Incomplete(_), _) => self.begin_again(dot),
+            (FileRefusal::Damaged, _) => self.seal_anew(dot),
+            (_, _) => self.rest(now),
+        }
+    }
+
+    /// Brings back the file that a write is for.
+    fn revive(&mut self, upload: Upload, place: Option<(NodeId, String)>) -> Next {
+        let node = upload.node;
+        let named = place.as_ref().and_then(|(parent, name)| {
+            let name = self.name(node, name).ok()?;
+            Some(Place { parent: *parent, name })
+        });
+        let step = Step::Revive(place);
+        let then = Then::Upload(Upload { step, ..upload });
+        Next::Ask(Errand::file(FileAction::Undelete(node, named), then))
+    }
+
+    /// An own write is a version now. It is kept until the feed shows that.
+    pub(super) fn note_published(&mut self, now: Now, dot: Dot, version: u32) {
+        let Some(write) = self.store.uploads().get(&dot).cloned() else { return };
+        let node = write.node;
+        let later: Vec<_> = self.own_writes().map(|(dot, write)| (dot, write.clone())).collect();
+        for (dot_later, mut later) in later {
+            if let FileTarget::Version { replaces, after, .. } = &mut later.target
+                && after.contains(&dot)
+            {
+                after.retain(|it| *it != dot);
+                replaces.push(version);
+                self.keep_write(dot_later, later);
+            }
+        }
+        self.has_seen(node, version);
+        self.server.succeed();
+        if self.is_fed(node, version) {
+            self.store.drop_upload(dot);
+        } else {
+            self.server.pull_feed(now.mono);
+            self.keep_write(dot, super::OwnWrite { published: Some(version), blob: None, ..write });
+        }
+    }
+}
