@@ -161,6 +161,12 @@ flaws! {
     CvDeleteNilErr = "CV-DELETE-NILERR", "CloudVault escalation",
         "Deleting what is not there is refused without a cause, and what waits behind it is dropped as if it were done.",
         "two deletes of one file, and errands behind the second";
+    CvSinceClock = "CV-SINCE-CLOCK", "CloudVault escalation",
+        "A device asks for what has changed since the time that its own clock showed at the last sync.",
+        "a clock that is ahead, or a commit that takes long";
+    CvScaleLru = "CV-SCALE-LRU", "CloudVault escalation",
+        "The table of sessions has room for 64; the one unused for longest makes room for a new one.",
+        "more devices than that at once";
     BpNolock = "BP-NOLOCK", "blob-to-AI pipeline",
         "Work is taken up, computed and written back without a lease.",
         "two processors at one day";

@@ -26,7 +26,7 @@ use engine::time::{Span, Time};
 use serde::Serialize;
 
 pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
-pub use self::server::{Account, Done, NodeSeen, Said, ServerTrouble};
+pub use self::server::{Account, Done, NodeSeen, Said, ServerTrouble, Wants};
 use crate::plan::{Custom, Errand, Node, Order as WorkOrder, Parcel};
 
 /// One fact, with where and when.

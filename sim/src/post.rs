@@ -11,7 +11,7 @@ use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
 use engine::time::{Span, Time};
 
 use crate::fault::Weather;
-use crate::history::{Letter, Lost, Refused, Said};
+use crate::history::{Letter, Lost, Refused, Said, Wants};
 use crate::plan::{Chance, Network, Node, Parcel, SpanRange};
 use crate::random::Draw;
 use crate::remote::refused;
@@ -332,7 +332,8 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 | message::Command::Close(_)
                 | message::Command::Status => 0,
             };
-            (Some(Said::Asks { device, client, space }), more)
+            let wants = wants(&request.command);
+            (Some(Said::Asks { device, client, space, wants }), more)
         }
         Body::Response(response) => {
             let (refused, more) = match &response.reply {
@@ -403,6 +404,15 @@ pub(crate) fn refusals(reply: &Reply) -> (Option<Refused>, Vec<(engine::id::Reco
             (None, rows)
         }
         Reply::Page { .. } | Reply::Found(_) | Reply::Done => (None, Vec::new()),
+    }
+}
+
+const fn wants(command: &message::Command) -> Wants {
+    match command {
+        message::Command::Open => Wants::Session,
+        message::Command::Close(fence) => Wants::End(*fence),
+        message::Command::Status => Wants::Status,
+        message::Command::Act { fence, n, .. } => Wants::Act(*fence, *n),
     }
 }
 

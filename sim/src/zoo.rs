@@ -63,7 +63,7 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CvStrategyOrder => &[I::CopiesConverge],
         Flaw::FixedRetry | Flaw::Fb12 | Flaw::Fb27 => &[I::SystemSettles],
         Flaw::RlsOff => &[I::UsersAreIsolated],
-        Flaw::Fb02 | Flaw::Fb07 => &[I::CursorsAreSafe],
+        Flaw::Fb02 | Flaw::Fb07 | Flaw::CvSinceClock => &[I::CursorsAreSafe],
         Flaw::Fb03 => &[I::NoResurrectedDeletes],
         Flaw::Fb04 => &[I::NoLostWrites, I::OutcomesAreHonest],
         Flaw::CvSessionStuck => &[I::SessionsAreExclusive, I::SystemSettles],
@@ -73,6 +73,7 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CvStateTorn => {
             &[I::ServerIsLinearizable, I::OutcomesAreHonest, I::SessionsAreExclusive]
         }
+        Flaw::CvScaleLru => &[I::SessionsAreExclusive, I::FencesHold],
         Flaw::CvNilmapPending | Flaw::CvChangeDropBusy => &[I::NoLostWrites],
         Flaw::I42Rmw | Flaw::I42RetryStale => &[I::NoLostWrites, I::ServerIsLinearizable],
         Flaw::I42WorkerCache => &[I::CachesAreCoherent, I::NoLostWrites],

@@ -66,7 +66,7 @@ impl Device {
     pub(super) fn ask_for_page(&mut self, now: Now, remote: Remote) {
         let order = match remote {
             Remote::Zone => Order::Token,
-            Remote::Rows if self.boot.flaws.has(Flaw::Fb02) => Order::UpdatedAt,
+            Remote::Rows if self.asks_by_time() => Order::UpdatedAt,
             Remote::Rows => Order::CommitSeq,
         };
         let request = Request::Changes {
@@ -92,7 +92,7 @@ impl Device {
         asked_at: Time,
         unsent_before: &BTreeSet<RecordId>,
     ) {
-        let next = self.cursor_after(remote, &page);
+        let next = self.cursor_after(now, remote, &page);
         if self.boot.flaws.has(Flaw::Fb13) && next != self.store.side(remote).cursor {
             self.store.set_cursor(remote, next);
             if let Some(batch) = self.store.take_batch() {
@@ -118,11 +118,19 @@ impl Device {
         }
     }
 
+    /// The flaws FB-02 and CV-SINCE-CLOCK.
+    fn asks_by_time(&self) -> bool {
+        self.boot.flaws.has(Flaw::Fb02) || self.boot.flaws.has(Flaw::CvSinceClock)
+    }
+
     /// Where the feed goes on: the zone says, for rows it is behind the last one served.
-    fn cursor_after(&self, remote: Remote, page: &Page) -> Option<Cursor> {
+    fn cursor_after(&self, now: Now, remote: Remote, page: &Page) -> Option<Cursor> {
         let own = self.store.side(remote).cursor;
         match (remote, page.rows.last()) {
             (Remote::Zone, _) => page.token.or(own),
+            (Remote::Rows, None) if self.boot.flaws.has(Flaw::CvSinceClock) => {
+                Some(Cursor::After { epoch: page.epoch, stamp: now.wall.0, id: None })
+            }
             (Remote::Rows, None) => own,
             (Remote::Rows, Some(last)) => {
                 let id = (!self.boot.flaws.has(Flaw::Fb07)).then_some(last.row.id);

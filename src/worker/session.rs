@@ -43,9 +43,26 @@ pub(super) fn open(
         }
         None => Fence(draft.seq()),
     };
+    if held.is_none() && rules.flaws.has(Flaw::CvScaleLru) {
+        make_room(draft);
+    }
     let until = rules.wall + rules.session;
     draft.put(Key::Session(key), Some(Doc::Session(Session { client, fence, until })));
     Ok((Reply::Opened(fence), draft.seq()))
+}
+
+/// CV-SCALE-LRU: the table is full, and the session that was used least lately goes.
+fn make_room(draft: &mut Draft<'_>) {
+    const ROOM: usize = 64;
+    let all = Key::Session(DeviceKey(0))..=Key::Session(DeviceKey(u64::MAX));
+    let held = |(key, doc): (&Key, &Doc)| match doc {
+        Doc::Session(session) => Some((session.until, *key)),
+        Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_) => None,
+    };
+    let held: Vec<_> = draft.range(all).filter_map(held).collect();
+    if let Some((_, oldest)) = held.iter().min().filter(|_| held.len() >= ROOM) {
+        draft.put(*oldest, None);
+    }
 }
 
 /// Ends the session, if it still is this one. The receipt stays: this may be a late copy of a request

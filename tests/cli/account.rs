@@ -11,7 +11,7 @@ use engine::remote::CallId;
 use engine::time::{Span, Time};
 use engine::worker;
 use sim::history::{
-    Answered, Asked, Done, Entry, Fact, Letter, Refused, Said, ServerTrouble, Trouble,
+    Answered, Asked, Done, Entry, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
 };
 use sim::invariant::{Invariant, Violation};
 use sim::plan::{
@@ -75,7 +75,7 @@ fn client(replica: u64) -> Client {
 fn asks(replica: u64) -> Fact {
     let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: false };
     let (device, client) = (DeviceKey(replica), client(replica));
-    let server = Some(Said::Asks { device, client, space: UserId(0) });
+    let server = Some(Said::Asks { device, client, space: UserId(0), wants: Wants::Session });
     Fact::Sent { to: WORKERS[0], letter, size: 32, rows: Vec::new(), plaintext: false, server }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::id::{AccountField, Dot, NodeId, Token, UserId};
-use engine::message::{Client, DeviceKey, Refusal};
+use engine::message::{Client, DeviceKey, Fence, Refusal};
 use engine::record::Value;
 use serde::Serialize;
 
@@ -34,6 +34,8 @@ pub enum Said {
         client: Client,
         /// Whose space, as it says.
         space: UserId,
+        /// What for.
+        wants: Wants,
     },
     /// An answer.
     Answers {
@@ -42,6 +44,19 @@ pub enum Said {
         /// Why it did nothing, if it says so.
         refused: Option<Refusal>,
     },
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Wants {
+    /// A session.
+    Session,
+    /// The end of this session.
+    End(Fence),
+    /// To know whose the session is.
+    Status,
+    /// Something under this session, and under this number of its client's life.
+    Act(Fence, u32),
 }
 
 /// A fault of the sync server as it appears in the history.

@@ -2,7 +2,8 @@
 //! sealed.
 //!
 //! A cursor stands for the positions at which the remote itself says that it would never again
-//! serve anything; so this convicts an unsafe feed as well as a careless device. Rows are judged as
+//! serve anything; so this convicts an unsafe feed as well as a careless device. A cursor that no page
+//! led to is judged where the remote first says what it means. Rows are judged as
 //! they stood when the page was served, since feeds coalesce. Both designs pass: to stop before a
 //! row that cannot be opened, or to seal it and go on. That what was passed stays kept is judged in
 //! `kept`.
@@ -29,6 +30,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let floor = line.last().copied().unwrap_or_default();
         let page = advance.cursor.and_then(|cursor| find(&pages, evidence, advance, cursor));
         let started = matches!(evidence.history[advance.at].fact, Fact::Started { .. });
+        let advance = &Advance { at: page.map_or(0, |page| page.at).max(advance.at), ..*advance };
         let now = match (advance.cursor, page) {
             (None, _) => 0,
             (Some(_), Some(page)) => page.never_again_below,
@@ -88,7 +90,8 @@ fn pages(evidence: &Evidence<'_>) -> Pages {
 }
 
 /// The page that this cursor comes from: the last such before it was stored. An image may hold a
-/// cursor that another device was given.
+/// cursor that another device was given. Where there is none the device made the cursor up; what that
+/// means is seen when nothing lies beyond it.
 fn find<'p>(
     pages: &'p Pages,
     evidence: &Evidence<'_>,
@@ -99,8 +102,9 @@ fn find<'p>(
         let pages = pages.get(&(device, advance.remote, cursor))?;
         pages.iter().rev().find(|page| page.at < advance.at)
     };
-    before(advance.device).or_else(|| {
-        let started = matches!(evidence.history[advance.at].fact, Fact::Started { .. });
+    let started = matches!(evidence.history[advance.at].fact, Fact::Started { .. });
+    let after = || pages.get(&(advance.device, advance.remote, cursor))?.first();
+    before(advance.device).or_else(|| if started { None } else { after() }).or_else(|| {
         let mut devices = (0..evidence.brief.devices.len())
             .filter_map(|device| Some(DeviceId(u16::try_from(device).ok()?)))
             .filter(|device| started && evidence.vault(*device) == evidence.vault(advance.device));

@@ -10,14 +10,14 @@
 use std::collections::BTreeMap;
 
 use engine::log::Session;
-use engine::message::{Client, DeviceKey};
+use engine::message::{Client, DeviceKey, Fence};
 use engine::time::Time;
 
 use super::Invariant::SessionsAreExclusive;
 use super::evidence::Evidence;
 use super::evidence::server::{Ask, Deed, Refusal, Space};
 use super::findings::{About, Findings};
-use crate::history::{ServerTrouble, Trouble};
+use crate::history::{ServerTrouble, Trouble, Wants};
 use crate::plan::{ServerPlan, WorkerId};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -27,6 +27,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         grants(evidence, findings, &clocks, space);
     }
     keys_are_the_devices_own(evidence, findings);
+    only_owners_end_sessions(evidence, findings);
     for refusal in &evidence.server.refusals {
         if refusal.waiting < u32::from(plan.timing.queue) {
             names_a_live_holder(evidence, findings, &clocks, refusal);
@@ -39,15 +40,24 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 struct Clocks<'e> {
     evidence: &'e Evidence<'e>,
     plan: &'e ServerPlan,
-    /// Every jump: when, whose, and by how much.
-    jumps: Vec<(usize, WorkerId, i64)>,
+    jumps: Vec<Jump>,
+}
+
+/// A clock that is wrong for a while.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    worker: WorkerId,
+    ms: i64,
+    from: usize,
+    /// When the clock was set right again.
+    to: Option<usize>,
 }
 
 impl<'e> Clocks<'e> {
     fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
         let jumps = evidence.spells.iter().filter_map(|spell| {
             if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = spell.trouble {
-                Some((spell.from, worker, ms))
+                Some(Jump { worker, ms, from: spell.from, to: spell.to })
             } else {
                 None
             }
@@ -65,15 +75,19 @@ impl<'e> Clocks<'e> {
             let wall = i128::from(at) + i128::from(bench.clock_offset_ms) + drift + jumped;
             Time(u64::try_from(wall.max(0)).unwrap_or(u64::MAX))
         };
-        let own = || self.jumps.iter().filter(move |jump| jump.1 == worker);
-        let before = own().filter(|jump| jump.0 < moment).map(|jump| jump.2);
-        let after = own().filter(|jump| jump.0 <= moment).map(|jump| jump.2);
+        let own = || self.jumps.iter().filter(move |jump| jump.worker == worker);
+        let before =
+            own().filter(|jump| jump.from < moment && jump.to.is_none_or(|to| to >= moment));
+        let after =
+            own().filter(|jump| jump.from <= moment && jump.to.is_none_or(|to| to > moment));
+        let (before, after) = (before.map(|jump| jump.ms), after.map(|jump| jump.ms));
         [show(&mut { before }), show(&mut { after })]
     }
 
     /// All that a worker's clock showed where it may have turned, from one moment to another.
     fn shown(&self, worker: WorkerId, from: usize, to: usize) -> impl Iterator<Item = Time> + '_ {
-        let turns = self.jumps.iter().map(|jump| jump.0).filter(move |at| (from..=to).contains(at));
+        let turns = self.jumps.iter().flat_map(|jump| [Some(jump.from), jump.to]).flatten();
+        let turns = turns.filter(move |at| (from..=to).contains(at));
         [from, to].into_iter().chain(turns).flat_map(move |at| self.around(worker, at))
     }
 
@@ -144,6 +158,32 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
+/// A session ends when its owner says so. One that has expired stays until somebody wants another.
+fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut ended: BTreeMap<(Client, Fence), usize> = BTreeMap::new();
+    for ask in evidence.server.asks.values().flatten() {
+        if let Wants::End(fence) = ask.wants {
+            let first = ended.entry((ask.client, fence)).or_insert(ask.at);
+            *first = ask.at.min(*first);
+        }
+    }
+    for space in evidence.server.spaces.values() {
+        for line in space.sessions.values() {
+            let mut held: Option<(usize, Session)> = None;
+            for (at, session) in line.iter() {
+                let before = std::mem::replace(&mut held, session.map(|session| (at, session)));
+                let (Some((since, old)), None) = (before, session) else { continue };
+                let asked = ended.get(&(old.client, old.fence));
+                if asked.is_none_or(|asked| *asked > at) {
+                    let message = "A session ended that its owner had not ended.".into();
+                    let place = (SessionsAreExclusive, "ended-by-another");
+                    findings.report(evidence, place, at, About::default(), message, [since]);
+                }
+            }
+        }
+    }
+}
+
 fn names_a_live_holder(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -206,6 +246,15 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn nobody_else_ends_a_session() {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.opens(TABLET);
+        case.loses_its_session(PHONE);
+        rejects(&case, "ended-by-another");
+    }
+
+    #[test]
     fn a_session_that_was_ended_or_has_expired_is_for_others() {
         let mut case = Case::served();
         case.shares_its_session(PHONE, TABLET);
@@ -230,6 +279,22 @@ pub(super) mod tests {
             case.opens(TABLET);
             if early { rejects(&case, "granted-twice") } else { case.ends().passes() }
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_right_again_sees_sessions_last_as_long_as_others_do() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        let worker = WorkerId(0);
+        let jump = || Trouble::Server(ServerTrouble::ClockJump(worker, 60_000));
+        case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump()));
+        case.fact(crate::plan::Node::Worker(worker), Fact::Ended(jump()));
+        case.opens(PHONE);
+        case.wait(10_000);
+        case.is_told_to_come_back(TABLET);
+        case.passes();
+        case.opens(TABLET);
+        rejects(&case, "granted-twice");
     }
 
     #[test]

@@ -23,9 +23,9 @@ use crate::plan::{Chance, Node, RemotePlan, SpanRange};
 
 mod table;
 
-/// What the clock of the database shows at the start, in milliseconds since 1970. No `commit_seq`
+/// What the clock of the database shows at the start, as every clock that is right. No `commit_seq`
 /// comes near it, so a cursor's stamp tells which column it is of.
-const START: u64 = 1_767_225_600_000;
+const START: u64 = crate::clock::EPOCH_MS;
 
 /// How often a transaction is slow while transactions are slow.
 const SLOW: Chance = Chance(250_000);

@@ -31,6 +31,8 @@ pub(super) struct Bench {
     pub(super) incarnation: u16,
     pub(super) paused: bool,
     clock: Clock,
+    /// What its clock was at the start, and by how much it was set wrong since.
+    right: (Clock, Vec<i64>),
     /// Names the latest planned start.
     start: u32,
     /// Numbers the requests to the volume.
@@ -42,15 +44,19 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn of(plan: Option<&ServerPlan>) -> Vec<Self> {
         let workers = plan.map_or(&[][..], |server| &server.workers);
-        let bench = |(n, worker): (usize, &crate::plan::WorkerPlan)| Self {
-            id: WorkerId(u16::try_from(n).expect("workers are few")),
-            state: State::New,
-            incarnation: 0,
-            paused: false,
-            clock: Clock::new(worker.clock_offset_ms, worker.clock_drift_ppm),
-            start: 0,
-            asked: 0,
-            troubles: Vec::new(),
+        let bench = |(n, worker): (usize, &crate::plan::WorkerPlan)| {
+            let clock = Clock::new(worker.clock_offset_ms, worker.clock_drift_ppm);
+            Self {
+                id: WorkerId(u16::try_from(n).expect("workers are few")),
+                state: State::New,
+                incarnation: 0,
+                paused: false,
+                clock,
+                right: (clock, Vec::new()),
+                start: 0,
+                asked: 0,
+                troubles: Vec::new(),
+            }
         };
         workers.iter().enumerate().map(bench).collect()
     }
@@ -179,11 +185,8 @@ impl World<'_> {
     /// Starts the workers that are down, soon, wakes those that stand still, and sets all clocks as
     /// they were at the start: servers keep time as soon as nothing disturbs them.
     pub(super) fn bring_workers_back(&mut self) {
-        let plans = self.plan.server.iter().flat_map(|server| &server.workers);
-        for (bench, plan) in self.workers.iter_mut().zip(plans) {
-            bench.clock = Clock::new(plan.clock_offset_ms, plan.clock_drift_ppm);
-        }
         for n in 0..self.workers.len() {
+            self.set_clock_right(self.workers[n].id);
             let (worker, state, life) =
                 (self.workers[n].id, self.workers[n].state, self.workers[n].incarnation);
             match state {
@@ -191,6 +194,15 @@ impl World<'_> {
                 State::Running => self.resume_worker(worker, life),
                 State::New | State::Gone => {}
             }
+        }
+    }
+
+    fn set_clock_right(&mut self, worker: WorkerId) {
+        let bench = self.bench_mut(worker);
+        bench.clock = bench.right.0;
+        for ms in std::mem::take(&mut bench.right.1) {
+            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, ms));
+            self.note(Node::Worker(worker), Fact::Ended(jump));
         }
     }
 
@@ -222,7 +234,11 @@ impl World<'_> {
                 let at = self.now + Span(span.0.max(1));
                 self.file(at, order, Event::ResumeWorker(worker, life));
             }
-            ServerFault::ClockJump(worker, ms) => self.bench_mut(worker).clock.jump(ms),
+            ServerFault::ClockJump(worker, ms) => {
+                let bench = self.bench_mut(worker);
+                bench.clock.jump(ms);
+                bench.right.1.push(ms);
+            }
             ServerFault::Intrude(user) => self.intrude_server(step, user),
             ServerFault::Volume(..) => {}
         }

@@ -11,7 +11,7 @@ use engine::remote::CallId;
 use engine::time::{Span, Time};
 
 use super::Case;
-use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said};
+use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said, Wants};
 use crate::plan::{
     Chance, Errand, Node, Parcel, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
 };
@@ -96,11 +96,20 @@ impl Case {
     /// A device ends its session.
     pub(in super::super) fn closes(&mut self, device: DeviceId) {
         let (user, key) = (self.user(device), self.key(device));
-        let letter = self.sends_request(device);
+        let (call, parcel) = (CallId(self.fresh()), Parcel::Session);
+        let letter = Letter { call, attempt: 0, parcel, answer: false };
+        let session = self.spaces.sessions.get(&(user, key)).expect("it was opened");
+        self.sends(device, letter, Wants::End(session.fence));
+        self.loses_its_session(device);
+        self.hears(device, letter, None);
+    }
+
+    /// The log ends a device's session, for whatever reason.
+    pub(in super::super) fn loses_its_session(&mut self, device: DeviceId) {
+        let (user, key) = (self.user(device), self.key(device));
         self.spaces.sessions.remove(&(user, key));
         let puts = vec![(Key::Session(key), None)];
         self.logs(user, vec![Op { receipt: None, puts, reply: Reply::Closed }]);
-        self.hears(device, letter, None);
     }
 
     /// A device asks for its session and is told to come back.
@@ -236,8 +245,12 @@ impl Case {
     }
 
     pub(in super::super) fn sends_again(&mut self, device: DeviceId, letter: Letter) {
+        self.sends(device, letter, Wants::Session);
+    }
+
+    fn sends(&mut self, device: DeviceId, letter: Letter, wants: Wants) {
         let (key, client, space) = (self.key(device), self.client(device), self.user(device));
-        let said = Said::Asks { device: key, client, space };
+        let said = Said::Asks { device: key, client, space, wants };
         self.sends_letter(device.into(), WORKER, letter, said);
         let arrives =
             Fact::Delivered { from: device.into(), letter, refused: None, rows_refused: vec![] };

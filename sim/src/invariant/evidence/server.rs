@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
 use super::Timeline;
-use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said};
+use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
@@ -121,6 +121,7 @@ pub(in super::super) struct Ask {
     pub(in super::super) device: DeviceKey,
     pub(in super::super) client: Client,
     pub(in super::super) space: UserId,
+    pub(in super::super) wants: Wants,
 }
 
 /// A worker told somebody to come back.
@@ -201,10 +202,9 @@ impl<'a> Clerk<'a> {
                 self.logged(at, *space, entry);
             }
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (said, from) {
-                (Said::Asks { device, client, space }, _) => {
+                (&Said::Asks { device, client, space, wants }, _) => {
                     let (call, attempt) = (letter.call, letter.attempt);
-                    let ask =
-                        Ask { at, call, attempt, device: *device, client: *client, space: *space };
+                    let ask = Ask { at, call, attempt, device, client, space, wants };
                     self.server.asks.entry(from).or_default().push(ask);
                 }
                 (Said::Answers { refused, .. }, Node::Worker(by)) => {
