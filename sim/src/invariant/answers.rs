@@ -91,7 +91,7 @@ fn is_an_answer(
 }
 
 /// A refusal fits every question but those that cannot fail.
-fn fits(asked: &Asked, answer: &Answered) -> bool {
+pub(super) fn fits(asked: &Asked, answer: &Answered) -> bool {
     match (asked, answer) {
         (Asked::Read { id, .. }, Answered::Read(shown)) => shown.id == *id,
         (Asked::List, Answered::Listed(_))

@@ -11,6 +11,7 @@
 
 mod scribe;
 pub(super) mod server;
+pub(super) mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use engine::time::Time;
 
 use self::scribe::Scribe;
 use self::server::Server;
+use self::work::Work;
 use super::session::Sessions;
 use super::set::Set;
 use super::writes::Writes;
@@ -209,6 +211,7 @@ pub(super) struct Evidence<'a> {
     pub(super) books: [Book; 2],
     pub(super) spells: Vec<Spell>,
     pub(super) server: Server<'a>,
+    pub(super) work: Work<'a>,
     pub(super) sessions: Sessions,
     found: [BTreeMap<(VaultId, RecordId), Found<'a>>; 2],
     /// When everything had settled, or was given up.
@@ -224,6 +227,7 @@ impl<'a> Evidence<'a> {
             scribe.hear(at, entry);
         }
         scribe.evidence.server = Server::gather(brief, history);
+        scribe.evidence.work = Work::gather(brief, history);
         scribe.evidence
     }
 

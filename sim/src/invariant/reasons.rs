@@ -15,7 +15,7 @@ use super::Invariant::RefusalsHaveReasons;
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Asked, Fact, PipeTrouble, ServerTrouble, Trouble, WriteKind};
-use crate::plan::{Errand, Node};
+use crate::plan::{Errand, Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for op in &evidence.ops {
@@ -55,7 +55,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// Did everything come to rest? If not, what is still open is a matter of INV-21.
-fn has_settled(evidence: &Evidence<'_>) -> bool {
+pub(super) fn has_settled(evidence: &Evidence<'_>) -> bool {
     evidence.settled.is_some_and(
         |at| matches!(&evidence.history[at].fact, Fact::Settled { pending } if pending.is_empty()),
     )
@@ -71,6 +71,13 @@ fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: 
             has_unsent(evidence, op.device, at) || has_errands(evidence, op.device, at)
         }
         (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
+        // Which dates can be told is judged with dates.
+        (Reason::Date(_), Asked::Work { order: Order::Ingest(_), .. }) => true,
+        (
+            Reason::Keyless | Reason::Sealed(engine::seal::OpenError::NoKey(_)),
+            Asked::Work { .. },
+        ) => may_lack_keys(evidence, at),
+        (Reason::NoServer, Asked::Work { .. }) => evidence.brief.server.is_none(),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
         (
             Reason::WrongField
@@ -113,12 +120,25 @@ fn is_patch(fields: &[(AccountField, Value)]) -> bool {
         && fields.iter().all(|(field, value)| matches!(value, Value::Text(_)) && named(*field) == 1)
 }
 
+/// Can somebody lack a key by then: were new ones made, kept back, or did they have to come first?
+pub(super) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
+    evidence.history[..by].iter().any(|entry| match &entry.fact {
+        Fact::Asked(_, Asked::RotateKey | Asked::SignIn) => true,
+        Fact::Faulted(trouble) => matches!(trouble, Trouble::HoldKeys(_)),
+        _ => false,
+    })
+}
+
 /// Does the sync server still owe the device an answer?
 fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     evidence.server.errands.iter().any(|errand| {
         errand.device == device
             && errand.asked < at
             && errand.answer.is_none_or(|(answered, _)| answered > at)
+    }) || evidence.work.asks.iter().any(|ask| {
+        ask.node == Node::Device(device)
+            && ask.asked < at
+            && ask.answer.is_none_or(|(answered, _)| answered > at)
     })
 }
 

@@ -75,6 +75,7 @@ impl<'a> Scribe<'a> {
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
                 server: Server::default(),
+                work: Default::default(),
                 sessions: Sessions::of(brief.devices.len(), history),
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
