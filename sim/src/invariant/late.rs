@@ -38,7 +38,10 @@ fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
 
 /// Does it need more than the device itself?
 fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
-    let is_errand = matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::Errand { .. }));
+    let is_errand = matches!(
+        evidence.history[op.asked].fact,
+        Fact::Asked(_, Asked::Errand { .. } | Asked::Work { .. })
+    );
     is_errand || is_rotation(evidence, op)
 }
 

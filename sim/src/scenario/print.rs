@@ -208,9 +208,16 @@ impl Page<'_> {
             if home != heading {
                 heading = home;
                 let _ = write!(out, "\n[{heading}]\n");
+                if heading == "server" {
+                    self.workers(out);
+                }
             }
             let _ = writeln!(out, "{key} = {value}");
         }
+    }
+
+    /// The workers, each with its clock.
+    fn workers(&self, out: &mut String) {
         for worker in self.plan.server.iter().flat_map(|server| &server.workers) {
             let _ = writeln!(
                 out,
