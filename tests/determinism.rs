@@ -137,7 +137,7 @@ fn stormy(nature: u64) -> Plan {
     let node = Node::Device(phone);
     let faults = [
         Fault::SaveImage(other),
-        Fault::Crash(phone, Span(700)),
+        Fault::Crash(phone, Span(700), 0),
         Fault::Cut(node, Node::Remote(Remote::Zone), for_a_while),
         Fault::Offline(other, for_a_while),
         Fault::SlowLink(phone, Remote::Rows, 5, for_a_while),

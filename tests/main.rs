@@ -6,6 +6,7 @@ mod determinism;
 mod digests;
 mod laws;
 mod linearizability;
+mod points;
 mod regressions;
 mod scenarios;
 mod server;

@@ -110,7 +110,7 @@ fn workers_who_stay_keep_their_names_and_their_steps() {
     let names: Vec<&str> =
         plan.server.iter().flat_map(|it| &it.workers).map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["worker-1", "worker-3"]);
-    let crash = Fault::Server(ServerFault::Crash(WorkerId(1), Span(1_000)));
+    let crash = Fault::Server(ServerFault::Crash(WorkerId(1), Span(1_000), 0));
     assert_eq!(plan.steps[2].act, Act::Fault(crash), "the third is the second now");
     assert_eq!(plan.steps.len(), 4, "the cut of the second is gone");
 }

@@ -292,7 +292,7 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
         Fault::SlowLink(d, remote, ..) => (device(d), Trouble::SlowLink(*d, *remote)),
         Fault::LoseReplies(remote, _) => (Node::Remote(*remote), Trouble::LoseReplies(*remote)),
         Fault::LoseHints(remote, _) => (Node::Remote(*remote), Trouble::LoseHints(*remote)),
-        Fault::Crash(d, _) => (device(d), Trouble::Crash(*d)),
+        Fault::Crash(d, ..) => (device(d), Trouble::Crash(*d)),
         Fault::Pause(d, _) => (device(d), Trouble::Pause(*d)),
         Fault::Destroy(d) => (device(d), Trouble::Destroy(*d)),
         Fault::SaveImage(d) => (device(d), Trouble::SaveImage(*d)),
@@ -326,7 +326,7 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
         Fault::Intrude(remote, user) => (Node::Remote(*remote), Trouble::Intrude(*remote, *user)),
         Fault::Server(fault) => {
             let (node, trouble) = match *fault {
-                ServerFault::Crash(worker, _) => {
+                ServerFault::Crash(worker, ..) => {
                     (Node::Worker(worker), ServerTrouble::Crash(worker))
                 }
                 ServerFault::Pause(worker, _) => {
@@ -342,7 +342,7 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
         }
         Fault::Pipe(fault) => {
             let (node, trouble) = match *fault {
-                PipeFault::Crash(id, _) => (Node::Processor(id), PipeTrouble::Crash(id)),
+                PipeFault::Crash(id, ..) => (Node::Processor(id), PipeTrouble::Crash(id)),
                 PipeFault::Pause(id, _) => (Node::Processor(id), PipeTrouble::Pause(id)),
                 PipeFault::ClockJump(id, ms) => {
                     (Node::Processor(id), PipeTrouble::ClockJump(id, ms))

@@ -8,6 +8,7 @@
 mod pipeline;
 mod server;
 pub(crate) mod talk;
+mod effect;
 
 use std::fmt;
 
@@ -23,6 +24,8 @@ pub use self::pipeline::{
     StepPlan, TalkId, TalkPart,
 };
 pub use self::server::{ServerFault, ServerPlan, VolumeFault, VolumePlan, WorkerPlan};
+
+pub use self::effect::Effect;
 
 /// A simulated machine, or the world around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -346,8 +349,8 @@ pub enum Fault {
     LoseReplies(Remote, Lasting),
     /// A remote's hints are lost.
     LoseHints(Remote, Lasting),
-    /// A device loses power and starts again after a while.
-    Crash(DeviceId, Span),
+    /// A device loses power, once it has done so many things more, and starts again after a while.
+    Crash(DeviceId, Span, u16),
     /// A device stands still and goes on after a while.
     Pause(DeviceId, Span),
     /// A device is gone for ever.

@@ -10,6 +10,7 @@
 mod effects;
 mod founding;
 mod item;
+mod fuse;
 mod phases;
 mod power;
 mod processor;
@@ -25,6 +26,7 @@ use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
 use engine::seal::Memo;
 use engine::time::{Span, Time};
 
+use self::fuse::Fuse;
 use self::phases::Phase;
 use self::processor::Pipeline;
 pub use self::phases::settle_bound;
@@ -39,7 +41,7 @@ use crate::history::{Boot, Entry, Fact, Trouble};
 use crate::inbox::{Arrival, Desk, Emitted, ForProcessor, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Node, Plan, ProcessorId, WorkerId};
+use crate::plan::{Effect, Node, Plan, ProcessorId, WorkerId};
 use crate::post::{Mail, Post};
 use crate::random::Draw;
 use crate::run::Counts;
@@ -57,6 +59,7 @@ pub(crate) struct World<'a> {
     keychain: Keychain,
     ongoing: Vec<Ongoing>,
     weather: Weather,
+    fuses: Vec<Fuse>,
     script: Script,
     phase: Phase,
     /// What the scenario or the plan keeps from settling, as far as it is known yet.
@@ -443,6 +446,9 @@ impl<'a> World<'a> {
         }
         self.site_mut(device).disk.make_durable(commit);
         self.note(Node::Device(device), Fact::Durable(commit));
+        if self.burns_down(Node::Device(device), Effect::Durable) {
+            return;
+        }
         let draw = self.draw_for("disk answer", device).and(u64::from(commit));
         let at = self.now + Span(draw.span(self.plan.disk.answer).0.max(1));
         self.file(at, draw, Event::Persisted(device, life, commit));

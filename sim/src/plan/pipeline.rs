@@ -130,8 +130,9 @@ pub enum TalkPart {
 /// What befalls processors and their step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipeFault {
-    /// A processor loses power and starts again after a while.
-    Crash(ProcessorId, Span),
+    /// A processor loses power, once it has done so many things more, and starts again after a
+    /// while.
+    Crash(ProcessorId, Span, u16),
     /// A processor stands still and goes on after a while as if nothing had happened.
     Pause(ProcessorId, Span),
     /// A processor's wall clock jumps by so many milliseconds.

@@ -46,8 +46,8 @@ pub struct VolumePlan {
 /// What befalls the sync server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerFault {
-    /// A worker loses power and starts again after a while.
-    Crash(WorkerId, Span),
+    /// A worker loses power, once it has done so many things more, and starts again after a while.
+    Crash(WorkerId, Span, u16),
     /// A worker stands still and goes on after a while as if nothing had happened.
     Pause(WorkerId, Span),
     /// A worker's wall clock jumps by so many milliseconds.

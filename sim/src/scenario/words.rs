@@ -13,7 +13,7 @@ use engine::remote::Ending;
 use engine::schema::{Field, fields};
 
 use super::quantity::Unit;
-use crate::plan::{Custom, Parcel};
+use crate::plan::{Custom, Effect, Parcel};
 
 /// Headings, and the keys that each takes. Those whose keys are names take any.
 pub(super) const HEADINGS: &[(&str, &[&str])] = &[
@@ -272,7 +272,7 @@ verbs! {
     HealReplies = "heal-replies", Remote, [], [], Some(Self::LoseReplies), "Ends lose-replies.";
     LoseHints = "lose-hints", Remote, [], ["for"], None, "A remote's hints are lost.";
     HealHints = "heal-hints", Remote, [], [], Some(Self::LoseHints), "Ends lose-hints.";
-    Crash = "crash", Device, ["for"], [], None, "A device loses power and starts again after a while.";
+    Crash = "crash", Device, ["for"], ["effects"], None, "A device loses power, once it has had so many effects more, and starts again after a while.";
     Pause = "pause", Device, ["for"], [], None, "A device stands still and goes on after a while.";
     Destroy = "destroy", Device, [], [], None, "A device is gone for ever.";
     SaveImage = "save-image", Device, [], [], None, "A backup of a device's disk is made.";
@@ -303,7 +303,7 @@ verbs! {
     SlowCommits = "slow-commits", Nobody, ["taking"], ["for"], None, "Some transactions take this long from start to commit.";
     HealCommits = "heal-commits", Nobody, [], [], Some(Self::SlowCommits), "Ends slow-commits.";
     Intrude = "intrude", Remote, [], ["user"], None, "Somebody asks with forged ids, cursors and credentials for a user's rows.";
-    CrashWorker = "crash-worker", Worker, ["for"], [], None, "A worker loses power and starts again after a while.";
+    CrashWorker = "crash-worker", Worker, ["for"], ["effects"], None, "A worker loses power, once it has had so many effects more, and starts again after a while.";
     PauseWorker = "pause-worker", Worker, ["for"], [], None, "A worker stands still and goes on after a while as if nothing had happened.";
     WorkerClockJump = "worker-clock-jump", Worker, ["by"], [], None, "A worker's wall clock jumps.";
     VolumeOutage = "volume-outage", Nobody, [], ["for"], None, "The volume answers nothing but that it failed.";
@@ -315,7 +315,7 @@ verbs! {
     LateLists = "late-lists", Nobody, ["by"], ["for"], None, "Lists of the volume lack what was created within this time.";
     HealLists = "heal-lists", Nobody, [], [], Some(Self::LateLists), "Ends late-lists.";
     IntrudeServer = "intrude-server", User, [], [], None, "Somebody with an account of their own asks for a user's account.";
-    CrashProcessor = "crash-processor", Processor, ["for"], [], None, "A processor loses power and starts again after a while.";
+    CrashProcessor = "crash-processor", Processor, ["for"], ["effects"], None, "A processor loses power, once it has had so many effects more, and starts again after a while.";
     PauseProcessor = "pause-processor", Processor, ["for"], [], None, "A processor stands still and goes on after a while.";
     ProcessorClockJump = "processor-clock-jump", Processor, ["by"], [], None, "A processor's wall clock jumps.";
     SlowAi = "slow-ai", Nobody, ["times"], ["for"], None, "The AI step takes so many times as long.";
@@ -490,6 +490,7 @@ pub(super) fn is_of_server(event: &str) -> bool {
     let first = Point::CommitRaced;
     [VOLUME_FAILED, VOLUME_ANSWER_LOST, SERVER_ANSWER_LOST].contains(&event)
         || Point::ALL.iter().any(|point| *point >= first && point.name() == event)
+        || Effect::ALL.iter().any(|it| it.needs_server() && it.name() == event)
         || Verb::of_name(event).is_some_and(Verb::needs_server)
 }
 
@@ -498,7 +499,8 @@ pub(super) fn is_of_server(event: &str) -> bool {
 pub fn events() -> impl Iterator<Item = &'static str> + Clone {
     let points = Point::ALL.iter().map(|point| point.name());
     let faults = Verb::ALL.iter().filter(|verb| verb.is_fault()).map(|verb| verb.name());
-    points.chain(STAGE_EVENTS.iter().copied()).chain(faults)
+    let deaths = Effect::ALL.iter().map(|effect| effect.name());
+    points.chain(STAGE_EVENTS.iter().copied()).chain(deaths).chain(faults)
 }
 
 impl Verb {
@@ -612,6 +614,7 @@ impl Verb {
                 "by" if self == Self::LateLists => "\"5s\"",
                 "by" => "\"-90s\"",
                 "times" => "10",
+                "effects" => "3",
                 _ => "\"5s\"",
             };
             line.push_str(&format!(", {key} = {value}"));

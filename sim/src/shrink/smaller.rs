@@ -189,7 +189,7 @@ impl<'k> Places<'k> {
             Fault::SlowLink(id, at, times, lasting) => {
                 Fault::SlowLink(self.device(*id)?, *at, *times, *lasting)
             }
-            Fault::Crash(id, down) => Fault::Crash(self.device(*id)?, *down),
+            Fault::Crash(id, down, fuse) => Fault::Crash(self.device(*id)?, *down, *fuse),
             Fault::Pause(id, span) => Fault::Pause(self.device(*id)?, *span),
             Fault::Destroy(id) => Fault::Destroy(self.device(*id)?),
             Fault::SaveImage(id) => Fault::SaveImage(self.device(*id)?),
@@ -224,7 +224,7 @@ impl<'k> Places<'k> {
 
     fn pipe_fault(&self, fault: &PipeFault) -> Option<PipeFault> {
         Some(match *fault {
-            PipeFault::Crash(id, down) => PipeFault::Crash(self.processor(id)?, down),
+            PipeFault::Crash(id, down, fuse) => PipeFault::Crash(self.processor(id)?, down, fuse),
             PipeFault::Pause(id, span) => PipeFault::Pause(self.processor(id)?, span),
             PipeFault::ClockJump(id, by) => PipeFault::ClockJump(self.processor(id)?, by),
             PipeFault::SlowStep(..) | PipeFault::FailingStep(_) => *fault,
@@ -233,7 +233,7 @@ impl<'k> Places<'k> {
 
     fn server_fault(&self, fault: &ServerFault) -> Option<ServerFault> {
         Some(match *fault {
-            ServerFault::Crash(id, down) => ServerFault::Crash(self.worker(id)?, down),
+            ServerFault::Crash(id, down, fuse) => ServerFault::Crash(self.worker(id)?, down, fuse),
             ServerFault::Pause(id, span) => ServerFault::Pause(self.worker(id)?, span),
             ServerFault::ClockJump(id, by) => ServerFault::ClockJump(self.worker(id)?, by),
             ServerFault::Volume(..) | ServerFault::Intrude(_) => *fault,
@@ -438,11 +438,11 @@ fn brief(step: &mut Step) {
         | Fault::Pipe(PipeFault::SlowStep(_, lasting) | PipeFault::FailingStep(lasting)) => {
             shorter(lasting);
         }
-        Fault::Crash(_, down)
+        Fault::Crash(_, down, _)
         | Fault::Pause(_, down)
         | Fault::RestoreImage(_, down)
-        | Fault::Server(ServerFault::Crash(_, down) | ServerFault::Pause(_, down))
-        | Fault::Pipe(PipeFault::Crash(_, down) | PipeFault::Pause(_, down)) => {
+        | Fault::Server(ServerFault::Crash(_, down, _) | ServerFault::Pause(_, down))
+        | Fault::Pipe(PipeFault::Crash(_, down, _) | PipeFault::Pause(_, down)) => {
             *down = SHORT.min(*down);
         }
         Fault::Destroy(_)

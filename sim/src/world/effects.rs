@@ -7,6 +7,7 @@ use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
 use engine::time::{Span, Time};
 
+use super::fuse::effect_of;
 use super::{Event, State, World, skipped};
 use crate::history::{Asked, Fact, Lost};
 use crate::inbox::{Arrival, Emitted};
@@ -38,8 +39,10 @@ impl World<'_> {
     fn carry_out_device(&mut self, device: DeviceId, node: usize, emitted: &mut Vec<Emitted>) {
         let mut effects = emitted.drain(..);
         while let Some(effect) = effects.next() {
+            let kind = effect_of(&effect);
             let survives = self.carry_out_one(device, node, effect);
-            if !survives {
+            let cut = survives && kind.is_some_and(|it| self.burns_down(Node::Device(device), it));
+            if !survives || cut {
                 // Nothing that follows took effect: the process had died.
                 for effect in effects {
                     if let Emitted::Fact(Fact::Asked(op, _)) = effect
@@ -48,7 +51,9 @@ impl World<'_> {
                         self.note(Node::Device(device), fact);
                     }
                 }
-                self.recover_later(device);
+                if !survives {
+                    self.recover_later(device);
+                }
                 return;
             }
         }

@@ -66,6 +66,7 @@ impl<'a> World<'a> {
             keychain,
             ongoing: Vec::new(),
             weather: Weather::default(),
+            fuses: Vec::new(),
             script: Script::new(plan),
             phase: Phase::Storm,
             scars: Scars::default(),

@@ -122,6 +122,7 @@ impl World<'_> {
         self.phase = Phase::Settling;
         self.post.heal();
         self.end_faults();
+        self.fuses.clear();
         self.note(Node::World, Fact::Healed);
         self.bring_back();
         self.bring_workers_back();

@@ -19,6 +19,7 @@ use engine::seal::{Key, KeyName};
 use engine::time::{Now, Span, Time};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::fuse::effect_of;
 use super::{Event, Order as Driver, State, World};
 use crate::clock::{Clock, EPOCH_MS};
 use crate::history::{Asked, Boot, Fact, Lost, PipeTrouble, Talk, Trouble};
@@ -246,7 +247,7 @@ impl World<'_> {
     pub(super) fn can_befall_pipeline(&self, fault: &PipeFault) -> bool {
         let seat = |processor: &ProcessorId| self.pipeline.seats.get(usize::from(processor.0));
         match fault {
-            PipeFault::Crash(processor, _) | PipeFault::ClockJump(processor, _) => {
+            PipeFault::Crash(processor, ..) | PipeFault::ClockJump(processor, _) => {
                 seat(processor).is_some_and(Seat::is_up)
             }
             PipeFault::Pause(processor, _) => {
@@ -258,7 +259,7 @@ impl World<'_> {
 
     pub(super) fn befall_pipeline(&mut self, step: usize, fault: &PipeFault, trouble: Trouble) {
         match *fault {
-            PipeFault::Crash(processor, back) => {
+            PipeFault::Crash(processor, back, _) => {
                 self.stop_processor(processor);
                 self.seat_mut(processor).troubles.push(trouble);
                 self.plan_processor_start(processor, Span(back.0.max(1)));
@@ -318,6 +319,7 @@ impl World<'_> {
         let from = Node::Processor(processor);
         let life = self.seat(processor).incarnation;
         for effect in effects.drain(..) {
+            let kind = effect_of(&effect);
             match effect {
                 Emitted::Fact(fact) => {
                     self.keep_count(processor, &fact);
@@ -342,6 +344,9 @@ impl World<'_> {
                 | Emitted::Reply(..)
                 | Emitted::Hint(..)
                 | Emitted::Remote(_) => unreachable!("processors ask, answer and have steps done"),
+            }
+            if kind.is_some_and(|kind| self.burns_down(from, kind)) {
+                return;
             }
         }
     }

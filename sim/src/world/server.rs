@@ -11,6 +11,7 @@ use engine::time::{Now, Span, Time};
 use engine::volume::{self, Call, Return};
 use engine::worker;
 
+use super::fuse::effect_of;
 use super::{Event, Order, State, World};
 use crate::clock::{Clock, EPOCH_MS};
 use crate::history::{Boot, Fact, Letter, Lost, ServerTrouble, Trouble};
@@ -208,7 +209,7 @@ impl World<'_> {
 
     pub(super) fn can_befall_server(&self, fault: &ServerFault) -> bool {
         match fault {
-            ServerFault::Crash(worker, _) | ServerFault::ClockJump(worker, _) => {
+            ServerFault::Crash(worker, ..) | ServerFault::ClockJump(worker, _) => {
                 self.workers.get(usize::from(worker.0)).is_some_and(Bench::is_up)
             }
             ServerFault::Pause(worker, _) => {
@@ -221,7 +222,7 @@ impl World<'_> {
 
     pub(super) fn befall_server(&mut self, step: usize, fault: &ServerFault, trouble: Trouble) {
         match *fault {
-            ServerFault::Crash(worker, back) => {
+            ServerFault::Crash(worker, back, _) => {
                 self.stop_worker(worker);
                 self.bench_mut(worker).troubles.push(trouble);
                 self.plan_worker_start(worker, Span(back.0.max(1)));
@@ -253,6 +254,7 @@ impl World<'_> {
     ) {
         let life = self.bench(worker).incarnation;
         for effect in effects.drain(..) {
+            let kind = effect_of(&effect);
             match effect {
                 Emitted::Fact(fact) => self.note(Node::Worker(worker), fact),
                 Emitted::Volume(call) => self.send_to_volume(worker, life, call),
@@ -277,6 +279,9 @@ impl World<'_> {
                 | Emitted::Reply(..)
                 | Emitted::Hint(..)
                 | Emitted::Remote(_) => unreachable!("workers only commit and answer"),
+            }
+            if kind.is_some_and(|kind| self.burns_down(Node::Worker(worker), kind)) {
+                return;
             }
         }
     }

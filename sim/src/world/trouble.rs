@@ -40,12 +40,15 @@ impl World<'_> {
         if !self.can_happen(fault) {
             return false;
         }
+        if self.light(step, fault) {
+            return true;
+        }
         let (node, trouble) = fault::trouble(fault);
         self.cover(fault::name(&trouble));
         self.note(node, Fact::Faulted(trouble.clone()));
         self.leave_scars(fault);
         match fault {
-            Fault::Crash(device, back) => {
+            Fault::Crash(device, back, _) => {
                 self.cut_power(*device);
                 self.site_mut(*device).troubles.push(trouble);
                 self.plan_start(*device, *back);
@@ -127,7 +130,7 @@ impl World<'_> {
 
     fn can_happen(&self, fault: &Fault) -> bool {
         match fault {
-            Fault::Crash(device, _) => self.site(*device).is_up(),
+            Fault::Crash(device, ..) => self.site(*device).is_up(),
             Fault::Pause(device, _) => self.site(*device).is_up() && !self.site(*device).paused,
             Fault::Destroy(device) => self.site(*device).state != State::Gone,
             Fault::SaveImage(device) => {

@@ -159,7 +159,7 @@ impl<'p> Scene<'p> {
             Verb::SlowLink => Fault::SlowLink(device, remote, times, held),
             Verb::LoseReplies => Fault::LoseReplies(remote, held),
             Verb::LoseHints => Fault::LoseHints(remote, held),
-            Verb::Crash => Fault::Crash(device, Span::ZERO),
+            Verb::Crash => Fault::Crash(device, Span::ZERO, fuse(stream)),
             Verb::Pause => Fault::Pause(device, Span::ZERO),
             Verb::Destroy => {
                 let others = self.devices.iter().filter(|(_, other, _)| *other == user);
@@ -238,12 +238,12 @@ impl<'p> Scene<'p> {
         let strength = strength(family, stream);
         let volume = |fault| Ok(ServerFault::Volume(fault, Lasting::Storm));
         let server = match family.verb {
-            Verb::CrashProcessor => Err(PipeFault::Crash(processor?, Span::ZERO)),
+            Verb::CrashProcessor => Err(PipeFault::Crash(processor?, Span::ZERO, fuse(stream))),
             Verb::PauseProcessor => Err(PipeFault::Pause(processor?, Span::ZERO)),
             Verb::ProcessorClockJump => Err(PipeFault::ClockJump(processor?, strength)),
             Verb::SlowAi => Err(PipeFault::SlowStep(to_u16(strength), Lasting::Storm)),
             Verb::FailingAi => Err(PipeFault::FailingStep(Lasting::Storm)),
-            Verb::CrashWorker => Ok(ServerFault::Crash(worker, Span::ZERO)),
+            Verb::CrashWorker => Ok(ServerFault::Crash(worker, Span::ZERO, fuse(stream))),
             Verb::PauseWorker => Ok(ServerFault::Pause(worker, Span::ZERO)),
             Verb::WorkerClockJump => Ok(ServerFault::ClockJump(worker, strength)),
             Verb::VolumeOutage => volume(VolumeFault::Outage),
@@ -375,4 +375,10 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
         | Deed::Upload(_)
         | Deed::Errand(_) => None,
     }
+}
+
+/// Every second machine that loses power does so in the middle of something.
+fn fuse(stream: &mut Stream) -> u16 {
+    const MOST: u64 = 12;
+    if stream.chance(500_000) { 1 + u16::try_from(stream.below(MOST)).unwrap_or(0) } else { 0 }
 }

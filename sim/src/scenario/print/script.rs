@@ -120,8 +120,8 @@ impl Page<'_> {
             Fault::ClockJump(device, by) => {
                 (Some(self.device(*device)), vec![("by", quote(&Unit::Shift.show(*by)))])
             }
+            Fault::Crash(device, _, effects) => (Some(self.device(*device)), fuse(*effects)),
             Fault::Offline(device, _)
-            | Fault::Crash(device, _)
             | Fault::Pause(device, _)
             | Fault::Destroy(device)
             | Fault::SaveImage(device)
@@ -166,9 +166,8 @@ impl Page<'_> {
     /// Whom a fault of the pipeline befalls, and its keys.
     fn pipe_fault(&self, fault: &PipeFault) -> (Option<String>, Keys) {
         match *fault {
-            PipeFault::Crash(id, _) | PipeFault::Pause(id, _) => {
-                (Some(self.processor(id)), Vec::new())
-            }
+            PipeFault::Crash(id, _, effects) => (Some(self.processor(id)), fuse(effects)),
+            PipeFault::Pause(id, _) => (Some(self.processor(id)), Vec::new()),
             PipeFault::ClockJump(id, by) => {
                 (Some(self.processor(id)), vec![("by", quote(&Unit::Shift.show(by)))])
             }
@@ -181,7 +180,8 @@ impl Page<'_> {
     fn server_fault(&self, fault: &ServerFault) -> (Option<String>, Keys) {
         let worker = |worker: WorkerId| Some(self.node(Node::Worker(worker)));
         match *fault {
-            ServerFault::Crash(id, _) | ServerFault::Pause(id, _) => (worker(id), Vec::new()),
+            ServerFault::Crash(id, _, effects) => (worker(id), fuse(effects)),
+            ServerFault::Pause(id, _) => (worker(id), Vec::new()),
             ServerFault::ClockJump(id, by) => {
                 (worker(id), vec![("by", quote(&Unit::Shift.show(by)))])
             }
@@ -195,6 +195,11 @@ impl Page<'_> {
             ServerFault::Intrude(user) => (Some(self.user(user)), Vec::new()),
         }
     }
+}
+
+/// How many effects come first, if any.
+fn fuse(effects: u16) -> Keys {
+    if effects == 0 { Vec::new() } else { vec![("effects", effects.to_string())] }
 }
 
 /// What `for` says of a fault; nothing if it cannot last.

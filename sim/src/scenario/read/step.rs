@@ -335,6 +335,12 @@ impl<'d> Args<'_, '_, 'd> {
         self.strength().and_then(|times| u16::try_from(times).ok())
     }
 
+    /// How many effects come before a loss of power, if it says so.
+    fn effects(&mut self) -> Option<u16> {
+        let Some(item) = self.table.take("effects") else { return Some(0) };
+        self.reader.number(item, 1, 10_000).and_then(|count| u16::try_from(count).ok())
+    }
+
     fn span(&mut self) -> Option<Span> {
         self.strength().and_then(|span| u64::try_from(span).ok()).map(Span)
     }
@@ -421,7 +427,10 @@ impl<'d> Args<'_, '_, 'd> {
             }
             Verb::LoseReplies | Verb::HealReplies => remotes(&|r| Fault::LoseReplies(r, lasting)),
             Verb::LoseHints | Verb::HealHints => remotes(&|r| Fault::LoseHints(r, lasting)),
-            Verb::Crash => devices(&|d| Fault::Crash(d, back)),
+            Verb::Crash => {
+                let effects = self.effects()?;
+                devices(&|d| Fault::Crash(d, back, effects))
+            }
             Verb::Pause => devices(&|d| Fault::Pause(d, back)),
             Verb::Destroy => devices(&Fault::Destroy),
             Verb::SaveImage => devices(&Fault::SaveImage),
@@ -489,7 +498,10 @@ impl<'d> Args<'_, '_, 'd> {
                 let user = self.owner()?;
                 remotes(&|r| Fault::Intrude(r, user))
             }
-            Verb::CrashWorker => workers(&|w| ServerFault::Crash(w, back)),
+            Verb::CrashWorker => {
+                let effects = self.effects()?;
+                workers(&|w| ServerFault::Crash(w, back, effects))
+            }
             Verb::PauseWorker => workers(&|w| ServerFault::Pause(w, back)),
             Verb::WorkerClockJump => {
                 let by = self.strength()?;
@@ -505,7 +517,10 @@ impl<'d> Args<'_, '_, 'd> {
                 let by = self.span()?;
                 volume(VolumeFault::LateList(by))
             }
-            Verb::CrashProcessor => processors(&|p| PipeFault::Crash(p, back)),
+            Verb::CrashProcessor => {
+                let effects = self.effects()?;
+                processors(&|p| PipeFault::Crash(p, back, effects))
+            }
             Verb::PauseProcessor => processors(&|p| PipeFault::Pause(p, back)),
             Verb::ProcessorClockJump => {
                 let by = self.strength()?;

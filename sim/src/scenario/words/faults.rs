@@ -101,11 +101,11 @@ pub(in crate::scenario) fn lasting(fault: &mut Fault) -> Option<&mut Lasting> {
 
 /// After what a machine is back, where a fault stops it.
 pub(in crate::scenario) fn back_after(fault: &mut Fault) -> Option<&mut Span> {
-    if let Fault::Crash(_, back)
+    if let Fault::Crash(_, back, _)
     | Fault::Pause(_, back)
     | Fault::RestoreImage(_, back)
-    | Fault::Server(ServerFault::Crash(_, back) | ServerFault::Pause(_, back))
-    | Fault::Pipe(PipeFault::Crash(_, back) | PipeFault::Pause(_, back)) = fault
+    | Fault::Server(ServerFault::Crash(_, back, _) | ServerFault::Pause(_, back))
+    | Fault::Pipe(PipeFault::Crash(_, back, _) | PipeFault::Pause(_, back)) = fault
     {
         return Some(back);
     }
