@@ -12,6 +12,7 @@
 mod ask;
 mod conversation;
 mod edit;
+mod errand;
 mod file;
 mod keys;
 mod lane;
@@ -29,7 +30,7 @@ pub use self::ask::{
     Answer, Ask, FieldReading, FileAnswer, FileTarget, Head, Listed, Presence, Reading, Reason,
     Relocation, Status, Unfinished,
 };
-pub use self::file::OwnWrite;
+pub use self::file::{OwnWrite, open_name};
 use self::keys::Rotation;
 use self::lane::Lane;
 use self::login::Login;

@@ -151,8 +151,8 @@ points! {
     UploadLapsed = "upload lapsed",
     /// The objects of a lapsed upload were deleted.
     BlobSwept = "lapsed upload swept",
-    /// A new file got the name of a copy, since its own was taken.
-    NameClashed = "new file kept under a copy's name",
+    /// A new file went elsewhere, since its name was taken or its folder gone.
+    NameClashed = "new file kept elsewhere",
     /// A deleted file came back, since somebody had written it meanwhile.
     FileRevived = "edit brought a file back",
     /// A cursor of a feed was of another log.

@@ -6,6 +6,7 @@ mod determinism;
 mod digests;
 mod laws;
 mod linearizability;
+mod paths;
 mod points;
 mod regressions;
 mod scenarios;

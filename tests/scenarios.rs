@@ -52,7 +52,7 @@ fn shipped() -> Vec<Scenario> {
     all.iter().map(|path| load(path)).collect()
 }
 
-fn read_back(text: &str) -> Scenario {
+pub(crate) fn read_back(text: &str) -> Scenario {
     match scenario::read("printed", "printed.toml", text.as_bytes()) {
         Ok((scenario, _)) => scenario,
         Err(problems) => {
@@ -83,14 +83,14 @@ fn a_printed_plan_draws_itself_whatever_the_seed() {
     }
 }
 
-fn assert_same(plan: &Plan, again: &Plan) {
+pub(crate) fn assert_same(plan: &Plan, again: &Plan) {
     for (one, other) in plan.steps.iter().zip(&again.steps) {
         assert_eq!(one, other, "{} seed {}", plan.scenario, plan.seed);
     }
     assert_eq!(plan, again, "{} seed {}", plan.scenario, plan.seed);
 }
 
-fn everyday(name: &str) -> Scenario {
+pub(crate) fn everyday(name: &str) -> Scenario {
     load(&root().join(format!("scenarios/everyday/{name}.toml")))
 }
 

@@ -103,6 +103,7 @@ const RULES: &[Rule] = &[
         check: Check::Only(
             "engine",
             &[
+                "blob",
                 "dedup",
                 "device",
                 "id",

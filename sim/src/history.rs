@@ -6,12 +6,15 @@
 //!
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
+pub mod file;
 pub(crate) mod recorder;
 mod pipeline;
 mod server;
+mod trouble;
 
 use std::sync::Arc;
 
+use engine::blob::Address;
 use engine::device::{Presence, Reason, Status};
 use engine::id::{
     DeviceId, Dot, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId,
@@ -25,8 +28,10 @@ use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
+pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
 pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
-pub use self::server::{Account, Done, NodeSeen, Said, ServerTrouble, Wants};
+pub use self::server::{Account, Done, Said, ServerTrouble, Wants};
+pub use self::trouble::Trouble;
 use crate::plan::{Custom, Errand, Node, Order as WorkOrder, Parcel};
 
 /// One fact, with where and when.
@@ -124,6 +129,15 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
+    /// Something about files.
+    File {
+        /// What.
+        ask: FileAsked,
+        /// The path that its user had in mind; empty for none.
+        path: String,
+        /// Is it one of the final reads?
+        last: bool,
+    },
     /// To sync.
     Sync,
     /// To tell how things stand.
@@ -165,6 +179,10 @@ pub enum Answered {
     Done(Done),
     /// The same about conversations.
     Worked(Worked),
+    /// All files and folders, by node.
+    Files(Arc<Vec<Listed>>),
+    /// The same about files.
+    File(FileDone),
     /// A sync was asked for.
     Syncing,
     /// How things stand.
@@ -187,15 +205,15 @@ pub enum Change {
     Parked(Remote, RecordId, bool),
     /// How far a feed has been taken.
     Cursor(Remote, Option<Cursor>),
-    /// A key of the keyring, or none.
-    Key(bool),
-    /// What the sync server is believed to hold of a file or folder; `None` if nothing is known.
+    /// What the server has of a file or folder; `None` if nothing is known.
     Node(NodeId, Option<Arc<NodeSeen>>),
     /// An own write of a file that the feed has not shown yet: its label and the file; `None` if it
     /// no longer is one.
     Upload(Dot, Option<(Token, NodeId)>),
-    /// How far the sync server's feed has been taken.
+    /// How far the feed of files has been read.
     Feed(Option<FeedCursor>),
+    /// A key of the keyring, or none.
+    Key(bool),
     /// Replica, counters, session.
     Meta,
 }
@@ -320,7 +338,8 @@ pub enum Fact {
         size: u32,
         /// The sealed rows in it.
         rows: Vec<(RecordId, BlobId)>,
-        /// Was the token prefix found in its bytes? An account is not encrypted and is not looked at.
+        /// Was the token prefix found in its bytes? An account is not encrypted and is not looked at;
+        /// files and conversations are.
         plaintext: bool,
         /// What it says, between a device and a worker.
         server: Option<Said>,
@@ -410,6 +429,24 @@ pub enum Fact {
         /// What the worker wrote.
         entry: Arc<Commit>,
     },
+    /// A node that the entry just created puts somewhere has this name.
+    Named {
+        /// Whose space.
+        space: UserId,
+        /// Which node.
+        node: NodeId,
+        /// Its name, opened with the keys of the keychain; `None` if that fails.
+        name: Option<Arc<str>>,
+    },
+    /// An object with content of a file was created, replaced or deleted on the volume.
+    Kept {
+        /// Whose space.
+        space: UserId,
+        /// The object.
+        key: Arc<str>,
+        /// The hash of its bytes; none once it is gone.
+        hash: Option<Address>,
+    },
 
     /// An object of a conversation was created on the volume.
     Filed {
@@ -461,65 +498,4 @@ pub enum Fact {
         /// Its cells' values, for expectations on remotes.
         values: Vec<(FieldId, Value)>,
     },
-}
-
-/// A fault as it appears in the history.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Trouble {
-    /// One direction of a link is cut.
-    Cut(Node, Node),
-    /// A device is offline.
-    Offline(DeviceId),
-    /// A link is slow.
-    SlowLink(DeviceId, Remote),
-    /// Replies are lost.
-    LoseReplies(Remote),
-    /// Hints are lost.
-    LoseHints(Remote),
-    /// A device is down.
-    Crash(DeviceId),
-    /// A device stands still.
-    Pause(DeviceId),
-    /// A device is gone for ever.
-    Destroy(DeviceId),
-    /// A backup was made.
-    SaveImage(DeviceId),
-    /// A device was set back.
-    RestoreImage(DeviceId),
-    /// A device was cloned: from, to.
-    Clone(DeviceId, DeviceId),
-    /// A clock jumped.
-    ClockJump(DeviceId, i64),
-    /// A disk is full.
-    DiskFull(DeviceId),
-    /// A disk is slow.
-    DiskSlow(DeviceId),
-    /// Keys are held back.
-    HoldKeys(DeviceId),
-    /// A credential was revoked.
-    ExpireCredential(DeviceId),
-    /// A remote is out of order.
-    Outage(Remote),
-    /// A remote throttles.
-    Throttle(Remote, Span),
-    /// Cursors expired.
-    ExpireCursors(Remote),
-    /// A row is hidden.
-    HideRow(VaultId, RecordId),
-    /// A row is damaged, for all or for one device.
-    CorruptRow(Remote, VaultId, RecordId, Option<DeviceId>),
-    /// A row is refused.
-    RejectRow(Remote, VaultId, RecordId),
-    /// A zone ended.
-    EndZone(VaultId, Ending),
-    /// Row-level security is off.
-    DropPolicy,
-    /// Commits are slow.
-    SlowCommits,
-    /// An intruder asked for a user's rows.
-    Intrude(Remote, UserId),
-    /// Something befell the sync server.
-    Server(ServerTrouble),
-    /// Something befell processors, or their step.
-    Pipe(PipeTrouble),
 }

@@ -124,6 +124,8 @@ pub(crate) struct Standing {
     pub(crate) listed_at: [Option<Time>; 2],
     /// The records with which the device and a remote are not done.
     pub(crate) unfinished: [Vec<(RecordId, Unfinished)>; 2],
+    /// Own contents of files that the sync server lacks.
+    pub(crate) files_unsent: usize,
     /// Has it nothing more to do with the sync server?
     pub(crate) done_with_server: bool,
     /// Requests of the user that should have been answered.

@@ -7,17 +7,20 @@
 mod account;
 mod agree;
 mod answers;
+mod batches;
 mod converge;
 mod crash;
 mod cursor;
 mod dates;
 mod dedup;
+mod deeds;
 mod errands;
 mod evidence;
 mod exact;
 mod exclusive;
 mod expected;
 mod fences;
+mod filed;
 mod findings;
 mod growth;
 mod index;
@@ -25,8 +28,11 @@ mod isolation;
 mod kept;
 mod late;
 mod linear;
+mod listed;
 mod login;
 mod lost;
+mod mirror;
+mod names;
 mod once;
 mod outcomes;
 mod panic;
@@ -43,6 +49,8 @@ mod status;
 mod statuses;
 mod summaries;
 mod unsent;
+mod uploads;
+mod versions;
 mod views;
 mod writes;
 
@@ -95,6 +103,9 @@ invariants! {
     CopiesConverge = 4, "copies-converge", "Copies that took the same writes hold the same siblings; at the end all copies do.";
     CursorsAreSafe = 5, "cursors-are-safe", "A durable cursor passes a row only if the row is durably applied or sealed.";
     UnsentEditsSurvive = 6, "unsent-edits-survive", "An edit that no remote has yet leaves a device only for a write that had seen it.";
+    VersionsAreImmutable = 7, "versions-are-immutable", "A version of a file never changes, numbers count up and are never used again, and a restore has what it restores.";
+    UploadsAreAtomic = 8, "uploads-are-atomic", "A version is there with all of its content or not at all, and what fails leaves no name behind.";
+    BatchesAreAtomic = 9, "batches-are-atomic", "A batch is done in one commit or not at all; a job grows to its end, and each item says what became of it.";
     EffectsHappenOnce = 10, "effects-happen-once", "What is asked of the server once takes effect once, however often it is sent.";
     ServerIsLinearizable = 11, "server-is-linearizable", "What the server answers is what its log says, in an order that agrees with real time.";
     SessionsAreExclusive = 12, "sessions-are-exclusive", "A session has one owner at a time, is nobody else's business, and ends.";
@@ -112,6 +123,7 @@ invariants! {
     CrashesLoseNothing = 25, "crashes-lose-nothing", "After a restart all acknowledged commits are there, whole.";
     CachesAreCoherent = 26, "caches-are-coherent", "A read after an acknowledged write shows it, at whichever worker.";
     GrowthIsBounded = 27, "growth-is-bounded", "At rest nothing is queued, and syncing writes nothing.";
+    NamesAreSane = 28, "names-are-sane", "Folders form a tree, and no two names in one of them can be taken for each other.";
     OutcomesAreHonest = 30, "outcomes-are-honest", "Refused has no effect, saved has one, and books agree with what remotes did.";
     UsersAreIsolated = 31, "users-are-isolated", "Nothing that one user wrote reaches another's device.";
     RefusalsHaveReasons = 32, "refusals-have-reasons", "What does not end well has a fault on its path, or is wrong by the rules.";
@@ -209,6 +221,14 @@ const JUDGES: &[Judge] = &[
     dedup::judge,
     dates::judge,
     pipeline::judge,
+    deeds::judge,
+    filed::judge,
+    listed::judge,
+    mirror::judge,
+    versions::judge,
+    uploads::judge,
+    batches::judge,
+    names::judge,
     expected::judge,
 ];
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use engine::Bytes;
-use engine::id::{RecordId, ReplicaId, UserId, VaultId};
+use engine::device::open_name;
+use engine::id::{NodeId, RecordId, ReplicaId, UserId, VaultId};
+use engine::message::Name;
 use engine::record::Encoded;
 use engine::remote::Credential;
 use engine::seal::{Key, KeyName, Keyring, Memo};
@@ -74,6 +76,11 @@ impl Keychain {
     /// Opens a blob with any key that its vault ever had.
     pub(crate) fn open(&self, vault: VaultId, id: RecordId, blob: &Bytes) -> Option<Encoded> {
         self.rings.get(usize::from(vault.0))?.open(vault, id, blob).ok()
+    }
+
+    /// Opens the name of a file or folder in the same way.
+    pub(crate) fn open_name(&self, vault: VaultId, node: NodeId, name: &Name) -> Option<String> {
+        open_name(self.rings.get(usize::from(vault.0))?, vault, node, name).ok()
     }
 }
 

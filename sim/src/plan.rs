@@ -9,6 +9,8 @@ mod pipeline;
 mod server;
 pub(crate) mod talk;
 mod effect;
+pub mod file;
+mod surroundings;
 
 use std::fmt;
 
@@ -26,6 +28,9 @@ pub use self::pipeline::{
 pub use self::server::{ServerFault, ServerPlan, VolumeFault, VolumePlan, WorkerPlan};
 
 pub use self::effect::Effect;
+
+pub use self::file::FileDeed;
+pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
 
 /// A simulated machine, or the world around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -144,60 +149,6 @@ pub struct Given {
     pub set: Vec<(FieldId, Value)>,
 }
 
-/// A span that is drawn between two bounds, both included, each time it is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanRange {
-    /// The least.
-    pub low: Span,
-    /// The most.
-    pub high: Span,
-}
-
-/// A chance, in parts per million.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Chance(pub u32);
-
-/// The links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Arrivals are rounded up to multiples of this, so that events collide. At least 1 ms.
-    pub grain: Span,
-    /// How long half of all messages take at the most.
-    pub typical: Span,
-    /// How long 99 of 100 messages take at the most.
-    pub p99: Span,
-    /// A message is lost.
-    pub loss: Chance,
-    /// A message arrives twice.
-    pub duplicate: Chance,
-    /// A remote's answer is lost after its request took effect.
-    pub reply_loss: Chance,
-    /// A hint is lost.
-    pub hint_loss: Chance,
-}
-
-/// The disks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disk {
-    /// How long a synced commit takes to become durable.
-    pub commit: SpanRange,
-    /// How long after that the device learns of it; at least 1 ms, and a crash fits in between.
-    pub answer: SpanRange,
-}
-
-/// The sign-in service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignIn {
-    /// How long it takes to issue a credential.
-    pub delay: SpanRange,
-    /// How long a credential is valid.
-    pub valid: Span,
-    /// First hands out an expired credential.
-    pub expired_first: Chance,
-    /// First hands out a credential of another user.
-    pub foreign_first: Chance,
-}
-
 /// One line of the script.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -250,6 +201,12 @@ pub enum Parcel {
     Account,
     /// A conversation, or the work on one.
     Work,
+    /// A change of the tree of files, or what is asked about it.
+    File,
+    /// A part of an upload.
+    Upload,
+    /// A page of what is new about files.
+    Feed,
     /// A hint that something is new.
     Hint,
 }
@@ -301,6 +258,8 @@ pub enum Deed {
     Errand(Errand),
     /// Hands a conversation over, as far as it is known.
     Upload(Excerpt),
+    /// Does something with files.
+    File(FileDeed),
 }
 
 /// What a user wants of the sync server.
@@ -463,6 +422,9 @@ impl fmt::Display for Parcel {
             Self::Session => "session",
             Self::Account => "account",
             Self::Work => "work",
+            Self::File => "file",
+            Self::Upload => "upload",
+            Self::Feed => "feed",
             Self::Hint => "hint",
         })
     }

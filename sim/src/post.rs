@@ -314,20 +314,14 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 message::Command::Act { action: message::Action::Patch(fields), .. } => {
                     size(&mut fields.iter().map(|(_, payload)| &payload.value))
                 }
-                message::Command::Act { action: message::Action::Work(action), .. } => match action
-                {
-                    message::WorkAction::Save { blob, .. }
-                    | message::WorkAction::Finish { outcome: Ok(blob), .. } => length(blob),
-                    message::WorkAction::Finish { outcome: Err(_), .. }
-                    | message::WorkAction::Read(..)
-                    | message::WorkAction::Claim(_)
-                    | message::WorkAction::Reset(_)
-                    | message::WorkAction::ReadDay(_) => 0,
-                },
-                message::Command::Act { action: message::Action::File(about), .. } => {
-                    encoded_size(about)
+                // What is sealed counts by its bytes.
+                message::Command::Act {
+                    action:
+                        message::Action::ReadAccount
+                        | message::Action::Work(_)
+                        | message::Action::File(_),
+                    ..
                 }
-                message::Command::Act { action: message::Action::ReadAccount, .. }
                 | message::Command::Open
                 | message::Command::Close(_)
                 | message::Command::Status => 0,
@@ -342,24 +336,12 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                     let versions = fields.iter().flat_map(|(_, versions)| versions);
                     (None, size(&mut versions.map(|payload| &payload.value)))
                 }
-                message::Reply::Work(message::WorkReply::Item(Some(found))) => {
-                    (None, length(&found.blob))
-                }
-                message::Reply::Work(message::WorkReply::Day(_, items)) => {
-                    (None, u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(64))
-                }
-                message::Reply::File(reply) => (None, encoded_size(reply)),
                 message::Reply::Opened(_)
                 | message::Reply::Closed
                 | message::Reply::Status(_)
                 | message::Reply::Patched
-                | message::Reply::Work(
-                    message::WorkReply::Saved(_)
-                    | message::WorkReply::Item(None)
-                    | message::WorkReply::Claimed(_)
-                    | message::WorkReply::Finished
-                    | message::WorkReply::WasReset,
-                ) => (None, 0),
+                | message::Reply::Work(_)
+                | message::Reply::File(_) => (None, 0),
             };
             (Some(Said::Answers { seq: response.seq, refused }), more)
         }
@@ -367,13 +349,37 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
     }
 }
 
-fn length(blob: &engine::Bytes) -> u32 {
-    u32::try_from(blob.len()).unwrap_or(u32::MAX)
-}
-
-fn encoded_size<T: serde::Serialize>(value: &T) -> u32 {
-    let size = postcard::experimental::serialized_size(value);
-    size.ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX)
+/// The bytes of a message about files or conversations: all that people know of them is sealed.
+pub(crate) fn sealed_bytes(body: &Body) -> Vec<u8> {
+    let bytes = match body {
+        Body::Request(request) => match &request.command {
+            message::Command::Act { action: message::Action::File(action), .. } => {
+                postcard::to_allocvec(action)
+            }
+            message::Command::Act { action: message::Action::Work(action), .. } => {
+                postcard::to_allocvec(action)
+            }
+            message::Command::Act {
+                action: message::Action::Patch(_) | message::Action::ReadAccount,
+                ..
+            }
+            | message::Command::Open
+            | message::Command::Close(_)
+            | message::Command::Status => return Vec::new(),
+        },
+        Body::Response(response) => match &response.reply {
+            message::Reply::File(reply) => postcard::to_allocvec(reply),
+            message::Reply::Work(reply) => postcard::to_allocvec(reply),
+            message::Reply::Opened(_)
+            | message::Reply::Closed
+            | message::Reply::Status(_)
+            | message::Reply::Patched
+            | message::Reply::Account(_)
+            | message::Reply::Refused(_) => return Vec::new(),
+        },
+        Body::Call(_) | Body::Return(_) | Body::Hint => return Vec::new(),
+    };
+    bytes.expect("memory is the only limit")
 }
 
 fn text_size(value: &Value) -> u32 {

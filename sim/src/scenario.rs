@@ -293,6 +293,23 @@ pub struct Mix {
     pub burst_within: Choice,
     /// Between open and save, and between logout and login.
     pub pause: Choice,
+    /// What is done with files.
+    pub files: Option<FileMix>,
+}
+
+/// Random use of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileMix {
+    /// About one deed per device in this time.
+    pub every: Span,
+    /// How often each deed.
+    pub weights: Vec<(Verb, u32)>,
+    /// How many names of files each user has.
+    pub paths: Choice,
+    /// Bytes of a content.
+    pub size: Choice,
+    /// This share of deeds happens in bursts on one file.
+    pub bursts: Choice,
 }
 
 /// A family of random faults.

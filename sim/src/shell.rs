@@ -256,6 +256,7 @@ impl Machine {
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
             listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
             unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
+            files_unsent: self.device.files_unsent(),
             done_with_server: self.device.is_done_with_server(),
             owed: self.owed(),
         }

@@ -22,6 +22,17 @@ struct Object {
 }
 
 impl Volume {
+    /// Is there the object that is asked for?
+    pub fn has(&self, request: &Request) -> bool {
+        match request {
+            Request::Create(key, _)
+            | Request::Put(key, _)
+            | Request::Get(key)
+            | Request::Delete(key) => self.objects.contains_key(key),
+            Request::List(_) => false,
+        }
+    }
+
     /// Does what is asked, at once and durably. A list leaves out what is younger than `list_lag`.
     pub fn handle(&mut self, now: Time, request: &Request, list_lag: Span) -> Reply {
         match request {

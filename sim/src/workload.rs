@@ -3,6 +3,7 @@
 //! version vectors: a bug that inflates those must not excuse its own loss.
 
 mod custom;
+mod file;
 pub(crate) mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -36,6 +37,7 @@ pub(crate) struct Agent {
     requests: VecDeque<Request>,
     awaited: BTreeMap<OpId, Then>,
     opened: BTreeMap<RecordId, Reading>,
+    jobs: file::Jobs,
     /// The last number of an ask that no step of the plan names: no two lives of a device use one.
     own_op: u32,
 }
@@ -52,13 +54,15 @@ enum Then {
     Delete,
     Undelete,
     ReadAll,
+    /// Does something with files at this path.
+    File(String, file::Next),
 }
 
 impl Then {
     fn writes(&self) -> bool {
         match self {
             Self::Write(_) | Self::Increment(..) | Self::Delete | Self::Undelete => true,
-            Self::Nothing | Self::NewKey | Self::Open | Self::ReadAll => false,
+            Self::Nothing | Self::NewKey | Self::Open | Self::ReadAll | Self::File(..) => false,
         }
     }
 }
@@ -81,6 +85,7 @@ impl Agent {
             requests: VecDeque::new(),
             awaited: BTreeMap::new(),
             opened: BTreeMap::new(),
+            jobs: file::Jobs::new(),
             own_op: UNPLANNED | u32::from(life) << 20,
         }
     }
@@ -122,6 +127,7 @@ impl Agent {
                 let asked = Asked::Work { order: Order::Ingest(excerpt), last: false };
                 self.ask(op, ask, asked, Then::Nothing);
             }
+            Deed::File(deed) => self.does_with_files(op, deed),
             Deed::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
                 self.ask(op, ask, Asked::Register(kind, field, custom), Then::Nothing);
@@ -143,6 +149,7 @@ impl Agent {
         if there_is_a_server {
             let op = self.own_op();
             self.errand(op, Errand::ReadAccount, true);
+            self.reads_all_files();
         }
     }
 
@@ -152,6 +159,10 @@ impl Agent {
         let Some(then) = self.awaited.remove(&op) else { return };
         if answer == Answer::SignedOut {
             self.opened.clear();
+            self.forgets_jobs();
+        }
+        if let Then::File(path, next) = then {
+            return self.hears_of_files((op, path), next, answer, emitted);
         }
         let next = OpId(op.0 + 1);
         match (then, answer) {
@@ -185,6 +196,12 @@ impl Agent {
     fn is_writing(&self, id: RecordId) -> bool {
         let writes = |request: &Request| matches!(request.asked, Asked::Write { id: written, .. } if written == id);
         self.requests.iter().any(writes)
+    }
+
+    /// The number of what is asked next in a deed: its step's, or else one of the user's own.
+    fn next_op(&mut self, op: OpId) -> OpId {
+        let next = OpId(op.0 + 1);
+        if next.0.is_multiple_of(ASKS_PER_STEP) { self.own_op() } else { next }
     }
 
     fn own_op(&mut self) -> OpId {
@@ -374,10 +391,9 @@ fn answered(answer: &Answer) -> Answered {
         Answer::Syncing => Answered::Syncing,
         Answer::Status(status) => Answered::Status(status.clone()),
         Answer::Refused(reason) => Answered::Refused(*reason),
+        Answer::Files(files) => file::listed(files),
+        Answer::File(answer) => file::answered(answer),
         Answer::Ingested(key, version) => Answered::Worked(Worked::Saved(*key, *version)),
-        Answer::Files(_) | Answer::File(_) => {
-            unreachable!("no plan has files yet")
-        }
     }
 }
 

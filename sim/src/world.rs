@@ -8,6 +8,7 @@
 //! that cannot be observed.
 
 mod effects;
+mod file;
 mod founding;
 mod item;
 mod fuse;
@@ -69,6 +70,10 @@ pub(crate) struct World<'a> {
     workers: Vec<Bench>,
     pipeline: Pipeline,
     volume: Volume,
+    /// The last change of each space's files.
+    files: file::Heads,
+    /// The last name of each node.
+    names: file::Names,
     /// What somebody who is not of this house waits for.
     intruder_asks: Option<engine::message::Request>,
     /// All nodes: devices in order, then remotes, then workers, then processors.

@@ -93,25 +93,19 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::Fb05 => &[I::EffectsHappenOnce],
         Flaw::Fb15 => &[I::CachesAreCoherent, I::ReadsNeverGoBack],
         Flaw::Fb11 | Flaw::Fb21 | Flaw::Fb28 => &[I::NoLostWrites, I::NoResurrectedDeletes],
-        // Files and conversations are in the engine and not on the stage yet: no run can show these,
-        // and `tests/server` does.
-        Flaw::VfNameBurn
-        | Flaw::VfBlobInplace
-        | Flaw::VfTakeThenValidate
-        | Flaw::VfPartialMove
-        | Flaw::VfRestoreIndex
-        | Flaw::VfVersionRace
-        | Flaw::VfNestedBorrow
-        | Flaw::VfBatchHalf
-        | Flaw::VfCacheStale
-        | Flaw::VfStateTwoFiles
-        | Flaw::VfNoFsync
-        | Flaw::CvDeleteNilErr
-        | Flaw::Fb08
-        | Flaw::Fb09
-        | Flaw::Fb10
-        | Flaw::Fb14
- => &[],
+        Flaw::VfNameBurn | Flaw::VfBlobInplace | Flaw::Fb14 => &[I::UploadsAreAtomic],
+        Flaw::VfTakeThenValidate => &[I::UploadsAreAtomic, I::NoPhantomValues],
+        Flaw::VfPartialMove => &[I::NamesAreSane, I::NoPhantomValues],
+        Flaw::VfRestoreIndex | Flaw::VfVersionRace => &[I::VersionsAreImmutable],
+        Flaw::VfNestedBorrow => &[I::NothingPanics],
+        Flaw::VfBatchHalf => &[I::BatchesAreAtomic],
+        Flaw::VfCacheStale => &[I::CachesAreCoherent, I::VersionsAreImmutable],
+        Flaw::VfStateTwoFiles => &[I::CursorsAreSafe, I::CrashesLoseNothing],
+        Flaw::VfNoFsync => &[I::CrashesLoseNothing, I::UploadsAreAtomic],
+        Flaw::CvDeleteNilErr => &[I::OutcomesAreHonest, I::NoLostWrites],
+        Flaw::Fb08 => &[I::NamesAreSane, I::NoLostWrites],
+        Flaw::Fb09 => &[I::GrowthIsBounded],
+        Flaw::Fb10 => &[I::NamesAreSane],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Conversations that the user hands over on this device: joined here, and saved by the server.
 
-use super::server::{Errand, Next, Then, Wanted};
+use super::errand::{Errand, Next, Then, Wanted};
 use super::{Answer, Device, Reason};
 use crate::ingest::{Conversation, Ingest, Path, Step, Trouble, Vault};
 use crate::message::{Action, Refusal, Reply, WorkAction};

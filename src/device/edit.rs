@@ -1,6 +1,6 @@
 //! The user's requests: reads that show all siblings, and writes that name what they build on.
 
-use super::server::{Errand, Then, Wanted};
+use super::errand::{Errand, Then, Wanted};
 use super::{Answer, Ask, Device, FieldReading, Presence, Reading, Reason};
 use crate::flaw::Flaw;
 use crate::id::{Dot, FieldId, OpId, RecordId, Remote, Token};

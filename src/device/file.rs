@@ -16,6 +16,7 @@ mod upload;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::download::{Download, Purpose};
+pub use self::sealed::open_name;
 pub(super) use self::upload::Upload;
 use super::{Answer, Device, FileTarget, Reason};
 use crate::Bytes;

@@ -1,21 +1,18 @@
 //! The conversation with the sync server: one session, and under it one errand at a time, of the user
 //! first and then of the device itself.
 //!
-//! An errand is what is asked now, and what comes after the answer; so one of many steps is a value
-//! like any other. What is asked is sent under one number until it is answered, whichever worker it
-//! reaches and however often; the number names it within one life of this replica, and lives are
-//! counted durably.
+//! What is asked is sent under one number until it is answered, whichever worker it reaches and
+//! however often; the number names it within one life of this replica, and lives are counted durably.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::file::{Download, Purpose, Upload};
+use super::errand::{Errand, Next, Then, Wanted};
 use super::lane::CallState;
-use super::{Answer, Device, FileAnswer, Output, Reason};
+use super::{Answer, Device, Output, Reason};
 use crate::flaw::Flaw;
 use crate::id::{NodeId, OpId};
-use crate::ingest::Ingest;
 use crate::message::{
-    Action, Client, Command, DeviceKey, Fence, FileReply, Refusal, Reply, Request, Response,
+    Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response,
 };
 use crate::point::Point;
 use crate::remote::CallId;
@@ -25,7 +22,7 @@ use crate::time::{Now, Span, Time};
 #[derive(Debug, Default)]
 pub(super) struct Server {
     /// What the user wants, in order.
-    errands: VecDeque<(OpId, Errand)>,
+    pub(super) errands: VecDeque<(OpId, Errand)>,
     /// What the device wants: to upload something, or to read the feed.
     own: Option<Errand>,
     /// Whose action was sent and not answered: nothing else is sent under its number.
@@ -46,53 +43,6 @@ pub(super) struct Server {
     fed_at: Option<Time>,
     /// Files in conflict, of which copies are to be made (the flaw FB-09).
     pub(super) to_copy: BTreeSet<NodeId>,
-}
-
-/// Something that is wanted of the server.
-#[derive(Clone, Debug)]
-pub(super) struct Errand {
-    /// What is asked now.
-    pub(super) wanted: Wanted,
-    /// What comes after the answer.
-    pub(super) then: Then,
-}
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub(super) enum Wanted {
-    /// Something under the session.
-    Act(Action),
-    /// To know whose the session is.
-    Status,
-}
-
-/// What comes after an answer.
-#[derive(Clone, Debug)]
-pub(super) enum Then {
-    /// It is told to the user.
-    Tell,
-    /// The tree has changed; this is the folder that was made.
-    Tree(Option<NodeId>),
-    /// Versions are listed.
-    Versions(NodeId, Purpose),
-    /// A piece is read.
-    Download(Download),
-    /// A write is on its way.
-    Upload(Upload),
-    /// A page of the feed has come; the pull was asked for then.
-    Feed(Time),
-    /// A conversation is on its way.
-    Ingest(Ingest),
-}
-
-/// What comes next.
-pub(super) enum Next {
-    /// Something else is asked.
-    Ask(Errand),
-    /// The user is told.
-    Answer(Answer),
-    /// Nothing.
-    End,
 }
 
 /// Who wants something of the server.
@@ -127,11 +77,10 @@ impl Server {
         self.errands.iter_mut().skip(sent).map(|(_, errand)| errand)
     }
 
-    /// Is nothing going on, but for reading the feed?
+    /// Is nothing wanted but what is new? Reading the feed, and the end of a session, go on for ever.
     pub(super) fn is_idle(&self) -> bool {
-        let reads = matches!(self.own, Some(Errand { then: Then::Feed(_), .. }));
-        let rests = self.own.is_none() && self.call.is_none() && self.session.is_none();
-        self.errands.is_empty() && (reads || rests)
+        let reads = |own: &Errand| matches!(own.then, Then::Feed(_));
+        self.errands.is_empty() && self.own.as_ref().is_none_or(reads)
     }
 
     /// When the last pull of the feed that reached its head was asked for.
@@ -426,27 +375,6 @@ impl Device {
         }
     }
 
-    fn go_on(&mut self, now: Now, errand: Errand, answer: Result<Reply, Refusal>) -> Next {
-        let Errand { wanted, then } = errand;
-        match then {
-            Then::Tell => {
-                let own = self.store.meta().replica;
-                Next::Answer(match answer {
-                    Ok(Reply::Status(held)) => {
-                        Answer::Session(held.map(|(replica, _)| replica == own))
-                    }
-                    answer => Answer::told(answer),
-                })
-            }
-            Then::Tree(made) => self.end_tree(now, &wanted, made, answer),
-            Then::Versions(node, purpose) => self.take_versions(now, node, purpose, answer),
-            Then::Download(download) => self.take_piece(download, answer),
-            Then::Upload(upload) => self.take_upload(now, upload, answer),
-            Then::Feed(asked_at) => self.take_feed(now, asked_at, answer),
-            Then::Ingest(ingest) => self.take_ingest(ingest, answer),
-        }
-    }
-
     /// An own errand failed inside. It is taken up again after a while.
     pub(super) fn rest(&mut self, now: Now) -> Next {
         let failures = u16::try_from(self.server.failures).unwrap_or(u16::MAX);
@@ -467,44 +395,8 @@ impl Device {
         }
     }
 
-    /// The flaw CV-DELETE-NILERR: what still waits is answered and not done.
-    pub(super) fn forget_errands(&mut self) {
-        let done = |errand: &Errand| match (&errand.wanted, &errand.then) {
-            (Wanted::Act(Action::Patch(_)), _) => Some(Answer::Patched),
-            (_, Then::Tree(made)) => {
-                Some(Answer::File(made.map_or(FileAnswer::Done, FileAnswer::Created)))
-            }
-            (_, _) => None,
-        };
-        for (op, errand) in std::mem::take(&mut self.server.errands) {
-            match done(&errand) {
-                Some(answer) => self.answer(op, answer),
-                None => self.server.errands.push_back((op, errand)),
-            }
-        }
-    }
-
     /// What is asked of the server is dropped with the account that it was asked for.
     pub(super) fn leave_server(&mut self) {
         self.server = Server::default();
-    }
-}
-
-impl Answer {
-    /// What the server said, as the user is told.
-    pub(super) fn told(answer: Result<Reply, Refusal>) -> Self {
-        match answer {
-            Ok(Reply::Patched) => Self::Patched,
-            Ok(Reply::Account(fields)) => Self::Account(fields),
-            Ok(Reply::File(FileReply::Done)) => Self::File(FileAnswer::Done),
-            Ok(Reply::File(FileReply::Moved)) => Self::File(FileAnswer::Moved),
-            Ok(Reply::File(FileReply::Accepted(id))) => Self::File(FileAnswer::Accepted(id)),
-            Ok(Reply::File(FileReply::Published(n))) => Self::File(FileAnswer::Published(n)),
-            Ok(Reply::File(FileReply::Job(items, all))) => Self::File(FileAnswer::Job(items, all)),
-            Err(Refusal::Invalid) => Self::Refused(Reason::WrongField),
-            Err(Refusal::File(refusal)) => Self::Refused(Reason::File(refusal)),
-            // What failed inside, and an answer to another question.
-            Ok(_) | Err(_) => Self::Refused(Reason::Internal),
-        }
     }
 }

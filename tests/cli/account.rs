@@ -32,6 +32,7 @@ pub(super) fn plan() -> Plan {
         |name: &str| WorkerPlan { name: name.to_owned(), clock_offset_ms: 0, clock_drift_ppm: 0 };
     let server = ServerPlan {
         workers: vec![worker("worker-1"), worker("worker-2")],
+        piece: 1_024,
         timing: worker::Timing {
             session: Span(5_000),
             timeout: Span(500),

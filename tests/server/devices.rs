@@ -402,6 +402,22 @@ fn a_long_batch_is_a_job_that_tells_how_far_it_is() {
 }
 
 #[test]
+fn a_file_that_the_server_has_lost_comes_back_with_the_next_write() {
+    let mut home = Home::new(Flaws::NONE);
+    let backup = home.lab.volume.clone();
+    home.writes(0, new("list.txt"), 1);
+    home.rest();
+    let target = over(&home.file(1, "list.txt"));
+    home.lab.volume = backup;
+    (0..2).for_each(|worker| home.lab.crash(worker));
+    home.writes(1, target, 2);
+    home.rest();
+    let node = home.file(0, "list.txt").node;
+    assert_eq!(home.lists(0), home.lists(1));
+    assert_eq!(home.reads(0, node), [token(2)]);
+}
+
+#[test]
 fn what_cannot_be_is_refused_at_once() {
     let (mut home, node) = home_with_a_file(Flaws::NONE);
     let write = |target| Ask::WriteFile { target, content: says(2) };

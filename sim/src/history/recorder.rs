@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use engine::Bytes;
 use engine::device::{OwnWrite, StoreKey, Stored};
+use engine::log::NodeKind;
 use engine::message;
 use engine::record::{Encoded, Record};
 use engine::remote::{Cursor, Tag};
@@ -58,15 +59,15 @@ impl Recorder {
         let id = BlobId(u32::try_from(self.blobs.len()).expect("a run has fewer blobs"));
         let needle = self.needle;
         let entry = self.blobs.entry(address(blob)).or_insert_with(|| {
-            let has_plaintext = blob.windows(needle.len()).any(|window| window == needle);
+            let has_plaintext = holds(blob, needle);
             Blob { id, has_plaintext, _object: blob.clone() }
         });
         (entry.id, entry.has_plaintext)
     }
 
     /// Does a token's prefix stand in these bytes in clear?
-    pub(crate) fn leaks(&self, bytes: &Bytes) -> bool {
-        bytes.windows(self.needle.len()).any(|window| window == self.needle)
+    pub(crate) fn shows(&self, bytes: &[u8]) -> bool {
+        holds(bytes, self.needle)
     }
 
     /// What an opened record holds.
@@ -135,7 +136,9 @@ impl Recorder {
 fn seen(shown: &message::Shown) -> NodeSeen {
     NodeSeen {
         parent: shown.node.place.parent,
+        is_folder: matches!(shown.node.kind, NodeKind::Folder),
         deleted: shown.node.deleted,
+        changed: shown.node.changed,
         heads: shown.heads.iter().map(|(n, version)| (*n, version.write)).collect(),
     }
 }
@@ -145,6 +148,10 @@ fn contents(record: &Record) -> Contents {
         live: record.is_live(),
         cells: record.cells().map(|(field, cell)| (field, cell.payload.token)).collect(),
     }
+}
+
+fn holds(bytes: &[u8], needle: [u8; 8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
 }
 
 fn address(bytes: &Bytes) -> usize {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::id::{AccountField, Dot, NodeId, Token, UserId};
+use engine::id::{AccountField, Token, UserId};
 use engine::message::{Client, DeviceKey, Fence, Refusal};
 use engine::record::Value;
 use serde::Serialize;
@@ -72,15 +72,4 @@ pub enum ServerTrouble {
     Volume(VolumeFault),
     /// An intruder asked for another user's account.
     Intrude(UserId),
-}
-
-/// A file or folder as a device's mirror has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NodeSeen {
-    /// In which folder.
-    pub parent: NodeId,
-    /// Is it deleted?
-    pub deleted: bool,
-    /// The versions that none replaces: their numbers and the writes that made them.
-    pub heads: Vec<(u32, Dot)>,
 }

@@ -13,8 +13,9 @@ use super::Invariant::OutcomesAreHonest;
 use super::evidence::Evidence;
 use super::findings::{About, Findings};
 use super::set::Set;
+use crate::history::file::FileAsked;
 use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused, Worked};
-use crate::plan::{Errand, Node, Parcel, Order, TalkPart};
+use crate::plan::{Errand, Node, Order, Parcel, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut asked: BTreeMap<(DeviceId, OpId), Question<'_>> = BTreeMap::new();
@@ -104,8 +105,11 @@ pub(super) fn fits(asked: &Asked, answer: &Answered) -> bool {
         | (Asked::Errand { errand: Errand::Patch(_), .. }, Answered::Done(Done::Patched))
         | (Asked::Errand { errand: Errand::ReadAccount, .. }, Answered::Done(Done::Account(_)))
         | (Asked::Errand { errand: Errand::SessionStatus, .. }, Answered::Done(Done::Session(_)))
+        | (Asked::File { ask: FileAsked::List, .. }, Answered::Files(_))
+        | (Asked::File { ask: FileAsked::Write { .. }, .. }, Answered::Saved)
         | (Asked::Status, Answered::Status(_)) => true,
         (Asked::Work { order, .. }, Answered::Worked(worked)) => fits_order(order, worked),
+        (Asked::File { ask, .. }, Answered::File(done)) => ask.is_answered_by(done),
         (asked, Answered::Refused(_)) => !matches!(asked, Asked::Register(..) | Asked::Status),
         (
             _,
@@ -119,6 +123,8 @@ pub(super) fn fits(asked: &Asked, answer: &Answered) -> bool {
             | Answered::Syncing
             | Answered::Done(_)
             | Answered::Worked(_)
+            | Answered::Files(_)
+            | Answered::File(_)
             | Answered::Status(_),
         ) => false,
     }

@@ -3,9 +3,10 @@
 //! A case has a phone and a tablet of one user, a laptop of another and both remotes. Its own tiny
 //! `model` keeps what is told consistent, so that a story is right until it tells a lie on purpose:
 //! [`Case::holds`] makes a copy hold anything. Here are the users and the end; `deeds` has what
-//! devices and remotes do, `server` what the sync server does.
+//! devices and remotes do, `server` what the sync server does, `files` what becomes of files.
 
 mod deeds;
+pub(super) mod files;
 mod model;
 mod server;
 
@@ -17,6 +18,7 @@ use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId,
 use engine::record::Value;
 use engine::time::{Span, Time};
 
+use self::files::Shelf;
 use self::model::{Copy, Image, StoredRow, Told};
 use self::server::Spaces;
 use super::{Brief, Invariant, Violation, judge};
@@ -50,6 +52,7 @@ pub(super) struct Case {
     counter: u32,
     images: BTreeMap<DeviceId, Image>,
     spaces: Spaces,
+    shelf: Shelf,
 }
 
 impl Case {
@@ -84,6 +87,7 @@ impl Case {
             counter: 0,
             images: BTreeMap::new(),
             spaces: Spaces::default(),
+            shelf: Shelf::default(),
         };
         for device in [PHONE, TABLET, LAPTOP] {
             case.starts(device, Boot::First, 0, vec![Change::Key(true), Change::Meta]);

@@ -6,38 +6,90 @@
 //! and being told to come back; whether there was a reason for that is for INV-12 to say. What a
 //! volume fails at by chance is in no fact, so a storm over such a volume is one disturbance.
 
+use std::collections::BTreeMap;
+
+use engine::id::{DeviceId, Token};
 use engine::time::{Span, Time};
 
 use super::Invariant::RefusalsHaveReasons;
 use super::evidence::Evidence;
-use super::evidence::server::Errand;
+use super::evidence::files::FileDeed;
 use super::findings::{About, Findings};
 use super::late::{PROMPTNESS, disturbances};
+use crate::history::file::FileAsked;
 use crate::plan::ServerPlan;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(plan) = &evidence.brief.server else { return };
-    for errand in &evidence.server.errands {
-        is_in_time(evidence, findings, plan, errand);
+    let wishes = wishes(evidence);
+    for wish in wishes.values().flatten() {
+        is_in_time(evidence, findings, plan, (&wishes, wish));
     }
+}
+
+/// Something that a user wants of the server.
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    device: DeviceId,
+    asked: usize,
+    answered: Option<usize>,
+    token: Option<Token>,
+    /// How many requests it takes, beside that for a session.
+    requests: u64,
+}
+
+type Wishes = BTreeMap<DeviceId, Vec<Wish>>;
+
+fn wishes(evidence: &Evidence<'_>) -> Wishes {
+    let mut wishes = Wishes::new();
+    for errand in &evidence.server.errands {
+        let (device, asked, token) = (errand.device, errand.asked, errand.token);
+        let answered = errand.answer.map(|(at, _)| at);
+        let wish = Wish { device, asked, answered, token, requests: 1 };
+        wishes.entry(device).or_default().push(wish);
+    }
+    for deed in evidence.server.deeds.iter().filter(|deed| !deed.ask.is_local()) {
+        let (device, asked, token) = (deed.device, deed.asked, deed.ask.token());
+        let answered = deed.answer.map(|(at, _)| at);
+        let requests = 1 + pieces(evidence, deed, answered);
+        wishes.entry(device).or_default().push(Wish { device, asked, answered, token, requests });
+    }
+    wishes
+}
+
+/// How many pieces there are to bring.
+fn pieces(evidence: &Evidence<'_>, deed: &FileDeed<'_>, answered: Option<usize>) -> u64 {
+    let (FileAsked::Read(node), Some(files)) = (deed.ask, evidence.server.files.get(&deed.user))
+    else {
+        return 0;
+    };
+    let at = answered.unwrap_or(evidence.history.len());
+    let pieces = files.versions(*node).filter_map(|(n, _)| {
+        let blob = files.version(*node, n, at)?.blob;
+        Some(files.stored(blob, at)?.manifest.pieces.len() as u64)
+    });
+    pieces.sum()
 }
 
 fn is_in_time(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     plan: &ServerPlan,
-    errand: &Errand<'_>,
+    (wishes, wish): (&Wishes, &Wish),
 ) {
-    let Some((answered, _)) = errand.answer else { return };
-    let (from, to) = (evidence.time(errand.asked), evidence.time(answered));
+    let Some(answered) = wish.answered else { return };
+    let (from, to) = (evidence.time(wish.asked), evidence.time(answered));
     let timing = &evidence.brief.timing;
-    // A session and the errand itself, each asked for twice; before it what was still to be done.
+    // A session and the request itself, each asked for twice; before it what was still to be done.
     let one = Span(2 * (timing.timeout.0 + timing.retry_cap.0));
-    let bound = Span(one.0 * (1 + ahead(evidence, errand))) + PROMPTNESS;
+    if to - from <= one {
+        return;
+    }
+    let bound = Span(one.0 * (wish.requests + ahead(wishes, wish))) + PROMPTNESS;
     if to - from <= bound {
         return;
     }
-    let mut disturbed = disturbances(evidence, errand.device, errand.asked, answered);
+    let mut disturbed = disturbances(evidence, wish.device, wish.asked, answered);
     if plan.volume.failure.0 > 0 || plan.volume.reply_loss.0 > 0 {
         let after = plan.timing.timeout + plan.timing.retry_cap;
         disturbed.push((Time(0), evidence.brief.healed_at + after + one));
@@ -53,17 +105,15 @@ fn is_in_time(
     if longest > bound {
         let message = format!("The server's answer took {}, with nothing in its way.", to - from);
         let place = (RefusalsHaveReasons, "served-late");
-        let about = About { record: None, token: errand.token };
-        findings.report(evidence, place, answered, about, message, [errand.asked]);
+        let about = About { record: None, token: wish.token };
+        findings.report(evidence, place, answered, about, message, [wish.asked]);
     }
 }
 
-/// How many errands of the same device were still to be done when this was asked.
-fn ahead(evidence: &Evidence<'_>, errand: &Errand<'_>) -> u64 {
-    let open = |other: &&Errand<'_>| {
-        other.device == errand.device
-            && other.asked < errand.asked
-            && other.answer.is_none_or(|(at, _)| at > errand.asked)
-    };
-    evidence.server.errands.iter().filter(open).count() as u64
+/// How many requests of the same device were still to be made when this was asked.
+fn ahead(wishes: &Wishes, wish: &Wish) -> u64 {
+    let open =
+        |other: &&Wish| other.asked < wish.asked && other.answered.is_none_or(|at| at > wish.asked);
+    let own = wishes.get(&wish.device).map_or(&[][..], Vec::as_slice);
+    own.iter().filter(open).map(|other| other.requests).sum()
 }

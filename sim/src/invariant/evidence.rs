@@ -9,6 +9,7 @@
 //! Moments are indices into the history. What is durable is told by commit, since every prefix of
 //! the commits is a state that a crash could leave.
 
+pub(super) mod files;
 mod scribe;
 pub(super) mod server;
 pub(super) mod work;
@@ -16,7 +17,8 @@ pub(super) mod work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::id::{DeviceId, FieldId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, Dot, FieldId, NodeId, RecordId, Remote, Token, UserId, VaultId};
+use engine::message::FeedCursor;
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 
@@ -27,7 +29,7 @@ use super::session::Sessions;
 use super::set::Set;
 use super::writes::Writes;
 use super::{Brief, Incurable};
-use crate::history::{Contents, Entry, Shown, Trouble};
+use crate::history::{Contents, Entry, NodeSeen, Shown, Trouble};
 
 /// What was so from a moment on, and what from the next.
 #[derive(Clone, Debug)]
@@ -79,6 +81,14 @@ pub(super) struct Disk {
     pub(super) records: BTreeMap<RecordId, Timeline<Copy>>,
     pub(super) mirrors: BTreeMap<(Remote, RecordId), Timeline<Booked>>,
     pub(super) sealed: BTreeMap<(Remote, RecordId), Timeline<Option<Tag>>>,
+    /// What it has of the server's files.
+    pub(super) nodes: BTreeMap<NodeId, Timeline<Option<Arc<NodeSeen>>>>,
+    /// Its own writes of files that the feed has not shown yet.
+    pub(super) uploads: BTreeMap<Dot, Timeline<Option<(Token, NodeId)>>>,
+    /// When an own write of a file was first durable.
+    pub(super) filed: BTreeMap<Token, usize>,
+    /// How far it has read the feed of files.
+    pub(super) feed: Timeline<Option<FeedCursor>>,
     /// When its store was replaced as a whole: installed, restored, cloned or wiped.
     pub(super) replaced: Vec<usize>,
 }
@@ -226,7 +236,7 @@ impl<'a> Evidence<'a> {
         for (at, entry) in history.iter().enumerate() {
             scribe.hear(at, entry);
         }
-        scribe.evidence.server = Server::gather(brief, history);
+        scribe.evidence.server = Server::gather(brief, history, &scribe.evidence.disks);
         scribe.evidence.work = Work::gather(brief, history);
         scribe.evidence
     }

@@ -5,9 +5,10 @@
 //! comes second with the same. The one reason to save a row as it is already is to mend it: its
 //! stored bytes were damaged since it was last saved. Headstones of nobody are not told apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{RecordId, Remote, Token, VaultId};
+use engine::log::{FileDoc, Upload, pieces_of};
 
 use super::Invariant::GrowthIsBounded;
 use super::evidence::{Evidence, Look, Spell, Version};
@@ -18,6 +19,7 @@ use crate::plan::Node;
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     rest_is_quiet(evidence, findings);
     saves_say_something(evidence, findings);
+    content_is_wanted(evidence, findings);
     for look in evidence.last_looks() {
         siblings_are_concurrent(evidence, findings, look);
     }
@@ -102,6 +104,50 @@ fn was_damaged(
     let between =
         |spell: &Spell| evidence.time(old.at) <= evidence.time(spell.from) && spell.from < new.at;
     evidence.spells.iter().any(|spell| of_row(spell) && between(spell))
+}
+
+/// What the volume holds at the end is content of a version, or the log knows that it is to come or
+/// to go. A worker that pauses or dies between the log and the volume may leave a piece behind that
+/// came after everything else of its upload was gone.
+fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let end = evidence.history.len();
+    for (user, files) in &evidence.server.files {
+        let known: BTreeSet<_> = files
+            .docs()
+            .filter_map(|(_, line)| line.at(end).copied().flatten())
+            .filter_map(|doc| match doc {
+                FileDoc::Upload(Upload { stored, .. })
+                | FileDoc::Blob(stored, _)
+                | FileDoc::Doomed(stored) => Some(stored),
+                FileDoc::Node(_)
+                | FileDoc::Holder(_)
+                | FileDoc::Version(_)
+                | FileDoc::Job(_)
+                | FileDoc::Item(..)
+                | FileDoc::Mark => None,
+            })
+            .map(|stored| pieces_of(*user, stored.manifest.address, stored.upload))
+            .collect();
+        let mut objects = BTreeMap::new();
+        for object in &files.objects {
+            match object.hash {
+                Some(_) => objects.insert(object.key, object.at),
+                None => objects.remove(object.key),
+            };
+        }
+        for (key, at) in objects {
+            let folder = key.rfind('/').map_or("", |end| &key[..=end]);
+            let by_accident = evidence
+                .spells
+                .iter()
+                .any(|spell| matches!(spell.trouble, Trouble::Server(_)) && spell.from < at);
+            if !by_accident && !known.contains(folder) {
+                let message = format!("Nobody wants {key}, and nobody will delete it.");
+                let place = (GrowthIsBounded, "orphan");
+                findings.report(evidence, place, at, About::default(), message, []);
+            }
+        }
+    }
 }
 
 fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, look: &Look) {

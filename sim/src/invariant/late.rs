@@ -38,10 +38,11 @@ fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
 
 /// Does it need more than the device itself?
 fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
-    let is_errand = matches!(
-        evidence.history[op.asked].fact,
-        Fact::Asked(_, Asked::Errand { .. } | Asked::Work { .. })
-    );
+    let is_errand = match &evidence.history[op.asked].fact {
+        Fact::Asked(_, Asked::Errand { .. } | Asked::Work { .. }) => true,
+        Fact::Asked(_, Asked::File { ask, .. }) => !ask.is_local(),
+        _ => false,
+    };
     is_errand || is_rotation(evidence, op)
 }
 
@@ -85,6 +86,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                     | Asked::Write { .. }
                     | Asked::SignOut
                     | Asked::Sync => *gate == Gate::Unclear,
+                    Asked::File { ask, .. } => !ask.is_local() || *gate == Gate::Unclear,
                 };
                 if !waits {
                     open.push(number);
@@ -123,6 +125,8 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Filed { .. }
             | Fact::StepBegan(..)
             | Fact::StepEnded(..)
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -145,6 +149,8 @@ fn after(answer: &Answered) -> Option<Gate> {
         | Answered::Syncing
         | Answered::Done(_)
         | Answered::Worked(_)
+        | Answered::Files(_)
+        | Answered::File(_)
         | Answered::Status(_)
         | Answered::Refused(_) => None,
     }

@@ -3,8 +3,9 @@
 use super::Invariant;
 use super::case::Case;
 use super::{
-    agree, crash, cursor, exclusive, expected, fences, growth, isolation, linear, login, lost,
-    once, outcomes, panic, phantom, plaintext, reads, reasons, resurrected, settle, unsent, views,
+    agree, batches, crash, cursor, exclusive, expected, fences, growth, isolation, linear, login,
+    lost, names, once, outcomes, panic, phantom, plaintext, reads, reasons, resurrected, settle,
+    unsent, uploads, versions, views,
 };
 
 type Story = fn() -> Case;
@@ -16,6 +17,9 @@ const TABLE: &[(Invariant, Story)] = &[
     (Invariant::CopiesConverge, views::tests::broken),
     (Invariant::CursorsAreSafe, cursor::tests::broken),
     (Invariant::UnsentEditsSurvive, unsent::tests::broken),
+    (Invariant::VersionsAreImmutable, versions::tests::broken),
+    (Invariant::UploadsAreAtomic, uploads::tests::broken),
+    (Invariant::BatchesAreAtomic, batches::tests::broken),
     (Invariant::EffectsHappenOnce, once::tests::broken),
     (Invariant::ServerIsLinearizable, linear::tests::broken),
     (Invariant::SessionsAreExclusive, exclusive::tests::broken),
@@ -28,6 +32,7 @@ const TABLE: &[(Invariant, Story)] = &[
     (Invariant::CrashesLoseNothing, crash::tests::broken),
     (Invariant::CachesAreCoherent, linear::tests::broken_cache),
     (Invariant::GrowthIsBounded, growth::tests::broken),
+    (Invariant::NamesAreSane, names::tests::broken),
     (Invariant::OutcomesAreHonest, outcomes::tests::broken),
     (Invariant::UsersAreIsolated, isolation::tests::broken),
     (Invariant::RefusalsHaveReasons, reasons::tests::broken),

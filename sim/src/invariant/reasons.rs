@@ -5,13 +5,15 @@
 //! while a remote lacks something; anything but a sign-in where nobody is signed in. An operation
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
+pub(super) mod file;
+
 use engine::device::Reason;
 use engine::id::{AccountField, DeviceId, FieldId, RecordId, VaultId};
 use engine::record::Value;
 use engine::schema::{self, Holds};
 
 use super::Incurable;
-use super::Invariant::RefusalsHaveReasons;
+use super::Invariant::{CachesAreCoherent, RefusalsHaveReasons};
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Asked, Fact, PipeTrouble, ServerTrouble, Trouble, WriteKind};
@@ -25,6 +27,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             Some((at, Fact::Answered(_, Answered::Refused(reason)))) => {
                 if is_right(evidence, op, at, asked, *reason) {
                     continue;
+                }
+                if let Asked::File { ask, .. } = asked
+                    && file::was_right(evidence, op, ask, *reason)
+                {
+                    let message = "A request was refused for what was no longer so.".into();
+                    let place = (CachesAreCoherent, "stale-refusal");
+                    let about = About { record: None, token: ask.token() };
+                    findings.report(evidence, place, at, about, message, [op.asked]);
                 }
                 (at, "refused", "was refused without a reason")
             }
@@ -45,6 +55,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Asked::Register(..)
             | Asked::Errand { .. }
             | Asked::Work { .. }
+            | Asked::File { .. }
             | Asked::Sync
             | Asked::Status => None,
         };
@@ -68,7 +79,9 @@ fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: 
             !is_patch(fields)
         }
         (Reason::Unsent(_), Asked::SignOut) => {
-            has_unsent(evidence, op.device, at) || has_errands(evidence, op.device, at)
+            has_unsent(evidence, op.device, at)
+                || has_unsent_files(evidence, op.device, at)
+                || has_errands(evidence, op.device, at)
         }
         (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
         // Which dates can be told is judged with dates.
@@ -78,6 +91,7 @@ fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: 
             Asked::Work { .. },
         ) => may_lack_keys(evidence, at),
         (Reason::NoServer, Asked::Work { .. }) => evidence.brief.server.is_none(),
+        (_, Asked::File { ask, .. }) => file::is_right(evidence, op, at, ask, reason),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
         (
             Reason::WrongField
@@ -131,15 +145,22 @@ pub(super) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
 
 /// Does the sync server still owe the device an answer?
 fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    evidence.server.errands.iter().any(|errand| {
-        errand.device == device
-            && errand.asked < at
-            && errand.answer.is_none_or(|(answered, _)| answered > at)
-    }) || evidence.work.asks.iter().any(|ask| {
-        ask.node == Node::Device(device)
-            && ask.asked < at
-            && ask.answer.is_none_or(|(answered, _)| answered > at)
-    })
+    let waits = |own: DeviceId, asked: usize, answered: Option<usize>| {
+        own == device && asked < at && answered.is_none_or(|answered| answered > at)
+    };
+    let server = &evidence.server;
+    server.errands.iter().any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
+        || server.deeds.iter().any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
+        || evidence.work.asks.iter().any(|it| {
+            let Node::Device(own) = it.node else { return false };
+            waits(own, it.asked, it.answer.map(|it| it.0))
+        })
+}
+
+/// Does it keep a write of a file that the feed has not shown yet?
+fn has_unsent_files(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
+    let mut uploads = evidence.disk(device).uploads.values();
+    uploads.any(|line| line.at(at).is_some_and(Option::is_some))
 }
 
 /// Does the device durably hold anything that it has not booked as held by every remote?

@@ -143,6 +143,8 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
         | Fact::Filed { .. }
         | Fact::StepBegan(..)
         | Fact::StepEnded(..)
+        | Fact::Named { .. }
+        | Fact::Kept { .. }
         | Fact::Faulted(_)
         | Fact::Ended(_)
         | Fact::Healed

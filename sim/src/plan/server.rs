@@ -13,6 +13,8 @@ pub struct ServerPlan {
     pub workers: Vec<WorkerPlan>,
     /// How patient they are.
     pub timing: worker::Timing,
+    /// Devices bring content in pieces of so many bytes.
+    pub piece: u32,
     /// The storage that they share.
     pub volume: VolumePlan,
     /// Conversations, and those who work on them.

@@ -5,6 +5,7 @@
 
 mod choice;
 mod pipeline;
+mod file;
 mod server;
 mod words;
 
@@ -18,8 +19,8 @@ use engine::schema;
 use engine::time::Time;
 
 use crate::history::{
-    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, Letter, Refused, Said, Trouble,
-    WriteKind,
+    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Letter, Refused, Said,
+    Trouble, WriteKind,
 };
 use crate::plan::{Errand, Node, Plan};
 
@@ -38,6 +39,7 @@ pub struct Scene<'a> {
     asked: BTreeMap<(Node, u16, OpId), usize>,
     /// Who asks the sync server under which replica.
     clients: BTreeMap<ReplicaId, Node>,
+    files: file::Names,
 }
 
 /// A write as the history knows it.
@@ -55,16 +57,22 @@ impl<'a> Scene<'a> {
     /// Reads a history.
     pub fn new(plan: &'a Plan, history: &'a [Entry]) -> Self {
         let (writes, asked, clients) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut scene = Self { plan, history, writes, asked, clients };
+        let files = file::Names::default();
+        let mut scene = Self { plan, history, writes, asked, clients, files };
         for (index, entry) in history.iter().enumerate() {
+            scene.files.learn(&entry.fact);
             if let Fact::Asked(op, asked) = &entry.fact {
                 scene.asked.insert((entry.node, entry.incarnation, *op), index);
                 if let Some(token) = token_of(asked) {
                     let number = scene.writes.len() + 1;
                     scene.writes.insert(token, Written { number, index, saved: None });
                 }
-            } else if let Fact::Answered(op, Answered::Saved | Answered::Done(Done::Patched)) =
-                &entry.fact
+            } else if let Fact::Answered(
+                op,
+                Answered::Saved
+                | Answered::Done(Done::Patched)
+                | Answered::File(FileDone::Published(_)),
+            ) = &entry.fact
             {
                 scene.note_saved(entry, *op);
             } else if let Fact::Sent { server: Some(Said::Asks { client, .. }), .. } = &entry.fact {
@@ -242,9 +250,12 @@ impl<'a> Scene<'a> {
         asked.is_some_and(|&index| {
             matches!(
                 self.history[index].fact,
-                Fact::Asked(_, Asked::Read { last: true, .. }
+                Fact::Asked(
+                    _,
+                    Asked::Read { last: true, .. }
                         | Asked::Errand { last: true, .. }
                         | Asked::Work { last: true, .. }
+                        | Asked::File { last: true, .. }
                 )
             )
         })
@@ -288,6 +299,8 @@ impl<'a> Scene<'a> {
             }
             Fact::StepEnded(_, Some(_)) => "gets the result of the step".to_owned(),
             Fact::StepEnded(_, None) => "hears that the step has failed".to_owned(),
+            Fact::Named { node, name, .. } => server::tell_name(*node, name.as_deref()),
+            Fact::Kept { key, hash, .. } => server::tell_object(key, *hash),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -321,6 +334,7 @@ impl<'a> Scene<'a> {
             }
             Asked::Errand { errand, token, last } => self.tell_errand(errand, *token, *last),
             Asked::Work { order, last } => pipeline::tell_order(order, *last),
+            Asked::File { ask, path, last } => self.tell_file_ask(ask, path, *last),
             Asked::Sync => "asks to sync".to_owned(),
             Asked::Status => "asks how things stand".to_owned(),
         }
@@ -348,6 +362,8 @@ impl<'a> Scene<'a> {
             Answered::Syncing => "syncs".to_owned(),
             Answered::Done(done) => self.tell_done(done, subject.as_deref()),
             Answered::Worked(worked) => pipeline::tell_worked(worked),
+            Answered::Files(files) => self.tell_files(files),
+            Answered::File(done) => self.tell_file_done(done),
             Answered::Status(status) => format!(
                 "is {}; unsent {:?}, sealed {:?}, parked {:?} (zone, rows)",
                 if status.open { "open" } else { "not open" },
@@ -362,7 +378,7 @@ impl<'a> Scene<'a> {
                     Reason::WrongField => "the field does not take that".to_owned(),
                     Reason::NoServer => "there is no sync server".to_owned(),
                     Reason::Internal => "the sync server failed inside".to_owned(),
-                    Reason::File(refusal) => format!("the sync server says {refusal:?}"),
+                    Reason::File(refusal) => words::file_refusal(*refusal),
                     Reason::BadName(why) => why.to_string(),
                     Reason::Date(why) => why.to_string(),
                     Reason::Sealed(why) => why.to_string(),
@@ -405,13 +421,9 @@ impl<'a> Scene<'a> {
             Change::Parked(at, id, false) => format!("{id} is no longer parked for {}", remote(at)),
             Change::Cursor(at, Some(_)) => format!("cursor of {} moves", remote(at)),
             Change::Cursor(at, None) => format!("cursor of {} is dropped", remote(at)),
-            Change::Node(id, Some(seen)) if seen.deleted => format!("node {:x} is deleted", id.0),
-            Change::Node(id, Some(_)) => format!("node {:x} is known", id.0),
-            Change::Node(id, None) => format!("node {:x} is forgotten", id.0),
-            Change::Upload(_, Some((_, id))) => format!("a write of node {:x} is to be sent", id.0),
-            Change::Upload(_, None) => "a write of a file is done with".to_owned(),
-            Change::Feed(Some(cursor)) => format!("the server's feed is at {}", cursor.seq),
-            Change::Feed(None) => "the server's feed is dropped".to_owned(),
+            Change::Node(..) | Change::Upload(..) | Change::Feed(_) => {
+                return self.tell_file_change(change);
+            }
             Change::Key(true) => "a key is added".to_owned(),
             Change::Key(false) => "a key is removed".to_owned(),
             Change::Meta => return None,
@@ -521,6 +533,8 @@ impl<'a> Scene<'a> {
             | Fact::Filed { .. }
             | Fact::StepBegan(..)
             | Fact::StepEnded(..)
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Faulted(_)
             | Fact::Ended(_)
             | Fact::Healed
@@ -589,6 +603,7 @@ fn token_of(asked: &Asked) -> Option<Token> {
     match asked {
         Asked::Write { token, .. } => Some(*token),
         Asked::Errand { token, .. } => *token,
+        Asked::File { ask, .. } => ask.token(),
         Asked::Read { .. }
         | Asked::List
         | Asked::SignIn

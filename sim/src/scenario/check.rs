@@ -77,7 +77,8 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
                     | Deed::RotateKey
                     | Deed::Register(..)
                     | Deed::Upload(_)
-                    | Deed::Errand(_) => (None, false),
+                    | Deed::Errand(_)
+                    | Deed::File(_) => (None, false),
                 },
                 Act::Fault(fault) => (row_of(fault), false),
                 Act::Order(..) | Act::Wait => (None, false),

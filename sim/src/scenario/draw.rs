@@ -27,12 +27,6 @@ use crate::plan::{
 };
 use crate::random::{Stream, Streams};
 
-/// An upload lasts longer than any device of a storm is away.
-const UPLOAD: Span = Span::from_secs(600);
-
-/// So many moves are one commit, at the most.
-const BATCH: u16 = 50;
-
 /// This share of the seeds of a scenario with `[trouble]` is free of faults.
 const CALM: u32 = 30_000;
 
@@ -249,9 +243,10 @@ impl Settings<'_> {
                 retry_cap: self.span(Parameter::VolumeRetryCap),
                 queue: self.count(Parameter::Queue),
                 snapshot_every: wide(Parameter::SnapshotEvery),
-                upload: UPLOAD,
-                batch: BATCH,
+                upload: self.span(Parameter::UploadLease),
+                batch: self.count(Parameter::MoveBatch),
             },
+            piece: wide(Parameter::Piece),
             volume: VolumePlan {
                 delay: self.span_range(Parameter::VolumeDelay),
                 failure: self.chance(Parameter::VolumeFailure),

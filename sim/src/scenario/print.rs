@@ -2,6 +2,7 @@
 //!
 //! One step is one line, with its keys aligned, so that a person can read, cut and change it.
 
+mod file;
 mod pipeline;
 mod script;
 
@@ -271,6 +272,9 @@ impl Page<'_> {
             Parameter::VolumeRetryCap => span(workers()?.retry_cap),
             Parameter::Queue => workers()?.queue.to_string(),
             Parameter::SnapshotEvery => workers()?.snapshot_every.to_string(),
+            Parameter::UploadLease => span(workers()?.upload),
+            Parameter::MoveBatch => workers()?.batch.to_string(),
+            Parameter::Piece => quote(&Unit::Size.show(i64::from(server()?.piece))),
             Parameter::Poll => span(pipeline()?.timing.poll),
             Parameter::Patience => span(pipeline()?.timing.patience),
             Parameter::StepTakes => span_range(pipeline()?.step.takes),

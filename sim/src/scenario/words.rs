@@ -4,8 +4,10 @@
 //! A verb of the script and a family of `[trouble]` are the same word.
 
 mod faults;
+mod synonyms;
 
 pub(super) use faults::{back_after, last_for, lasting};
+pub(super) use synonyms::SYNONYMS;
 
 use engine::id::{FieldId, Kind, Remote};
 use engine::point::Point;
@@ -49,13 +51,22 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
             "retry-cap",
             "queue",
             "snapshot-every",
+            "upload",
+            "batch",
+            "piece",
         ],
     ),
     ("processors", &[]),
     ("pipeline", &["poll", "patience", "step-takes", "step-failure", "step-silence"]),
     ("keychain", &["delay"]),
     ("sign-in", &["delay", "valid", "expired-first", "foreign-first"]),
-    ("mix", &["for", "every", "weights", "kinds", "rows", "hot-rows", "size", "bursts", "pause"]),
+    (
+        "mix",
+        &[
+            "for", "every", "weights", "kinds", "rows", "hot-rows", "size", "bursts", "pause",
+            "files",
+        ],
+    ),
     ("trouble", &[]),
     ("script", &["steps"]),
     ("expect", &["always", "at-end", "settle-within", "must-happen", "verdict"]),
@@ -76,6 +87,8 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The keys of `files` in [mix].
+pub(super) const FILE_KEYS: &[&str] = &["every", "weights", "paths", "size", "bursts"];
 pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];
 pub(super) const WORKER_KEYS: &[&str] = &["clock", "drift"];
 pub(super) const PROCESSOR_KEYS: &[&str] = &["user", "clock", "drift"];
@@ -155,6 +168,9 @@ parameters! {
     VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "No wait of a worker is longer.";
     Queue = "server" "queue", Count, 1..=10_000, "4..64", "So many requests may wait in one space; others are told to come back.";
     SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after so many commits at the least.";
+    UploadLease = "server" "upload", Span, 1..=31_622_400_000, "10m", "The pieces of an upload are kept this long after it was begun or renewed.";
+    MoveBatch = "server" "batch", Count, 1..=10_000, "50", "So many files are moved in one commit; more become a job.";
+    Piece = "server" "piece", Size, 64..=1_048_576, "1KB", "Devices bring content in pieces of this size.";
     Poll = "pipeline" "poll", Span, 1..=31_622_400_000, "2s..8s", "A processor looks for work after half of this to all of it.";
     Patience = "pipeline" "patience", Span, 1..=31_622_400_000, "1s..10s", "A processor gives the step up after this long.";
     StepTakes = "pipeline" "step-takes", Span, 1..=86_400_000, "100ms..3s", "The step takes this long, drawn each time.";
@@ -260,6 +276,16 @@ verbs! {
     ResetConversation = "reset-conversation", Processor, ["conversation"], [], None, "A conversation that has failed all its tries is given again.";
     ReadConversation = "read-conversation", Processor, ["conversation"], ["part", "version"], None, "A processor shows a conversation, or what came of it.";
     ReadDay = "read-day", Processor, ["began"], ["day"], None, "A processor shows a day.";
+    WriteFile = "write-file", Device, ["path"], ["text", "size"], None, "Saves content under a path, in folders that are made if they are missing.";
+    ReadFile = "read-file", Device, ["path"], [], None, "Reads a file: all that it holds at once, if there is a conflict.";
+    MakeFolder = "make-folder", Device, ["path"], [], None, "Makes a folder, and those on the way that are missing.";
+    MoveFiles = "move-files", Device, ["files", "to"], [], None, "Moves files and folders, or all that is in a folder, into a folder at once.";
+    RenameFile = "rename-file", Device, ["path", "name"], [], None, "Gives a file or a folder another name.";
+    DeleteFile = "delete-file", Device, ["path"], [], None, "Deletes a file or an empty folder.";
+    UndeleteFile = "undelete-file", Device, ["path"], [], None, "Brings a deleted file or folder back.";
+    RestoreVersion = "restore-version", Device, ["path", "version"], [], None, "Makes an old version, counted from 1, the current one again.";
+    ListFiles = "list-files", Device, [], [], None, "Lists all files and folders.";
+    ReadVersions = "read-versions", Device, ["path"], [], None, "Lists all versions of a file.";
     Wait = "wait", Nobody, [], [], None, "Does nothing; later steps count from it.";
     WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], None, "Waits until nothing is unsent, sealed or behind.";
     Cut = "cut", Nobody, ["from", "to"], ["for"], None, "Messages from one to the other vanish.";
@@ -327,44 +353,6 @@ verbs! {
 /// The keys that every step may have.
 pub(super) const STEP_KEYS: &[&str] = &["at", "after", "when", "at-most", "do"];
 
-/// Words that people try, and the verb that they mean.
-pub(super) const SYNONYMS: &[(&str, Verb)] = &[
-    ("offline", Verb::GoOffline),
-    ("online", Verb::GoOnline),
-    ("airplane-mode", Verb::GoOffline),
-    ("sign-in", Verb::Login),
-    ("log-in", Verb::Login),
-    ("sign-out", Verb::Logout),
-    ("log-out", Verb::Logout),
-    ("write", Verb::Edit),
-    ("set", Verb::Edit),
-    ("change", Verb::Edit),
-    ("update", Verb::Edit),
-    ("add", Verb::Edit),
-    ("remove", Verb::Delete),
-    ("restore", Verb::Undelete),
-    ("count", Verb::Increment),
-    ("kill", Verb::Crash),
-    ("restart", Verb::Crash),
-    ("power-off", Verb::Crash),
-    ("sleep", Verb::Wait),
-    ("partition", Verb::Cut),
-    ("split", Verb::Cut),
-    ("corrupt-row", Verb::BreakDecryption),
-    ("corrupt", Verb::BreakDecryption),
-    ("rate-limit", Verb::Throttle),
-    ("rotate-keys", Verb::RotateKey),
-    ("background-sync", Verb::Sync),
-    ("pull", Verb::Sync),
-    ("disk-full", Verb::FillDisk),
-    ("clone-device", Verb::Clone),
-    ("update-profile", Verb::UpdateAccount),
-    ("patch-account", Verb::UpdateAccount),
-    ("kill-worker", Verb::CrashWorker),
-    ("restart-worker", Verb::CrashWorker),
-    ("freeze-worker", Verb::PauseWorker),
-];
-
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident, $name:ident, $from:ident: $($text:literal = $value:expr,)+) => {
         $(#[$doc])*
@@ -390,7 +378,9 @@ words! { /** Custom strategies. */ Custom, STRATEGIES, strategy_word:
 words! { /** Kinds of messages. */ Parcel, PARCELS, parcel_word:
     "pull" = Parcel::Pull, "push" = Parcel::Push, "fetch" = Parcel::Fetch,
     "request" = Parcel::Other, "session" = Parcel::Session, "account" = Parcel::Account,
-    "work" = Parcel::Work, "hint" = Parcel::Hint,
+    "work" = Parcel::Work,
+    "file" = Parcel::File, "upload" = Parcel::Upload, "feed" = Parcel::Feed,
+    "hint" = Parcel::Hint,
 }
 words! { /** Kinds of remotes; the first name of each is printed. */ Remote, REMOTE_KINDS, kind_word:
     "zone" = Remote::Zone, "rows" = Remote::Rows,
@@ -514,9 +504,15 @@ impl Verb {
         self >= Self::Cut && self.ends().is_none()
     }
 
+    /// What users do with files.
+    pub(super) fn of_files() -> impl Iterator<Item = Self> + Clone {
+        let is_one = |verb: &Self| (Self::WriteFile..=Self::ReadVersions).contains(verb);
+        Self::ALL.iter().copied().filter(is_one)
+    }
+
     /// Does it need a sync server?
     pub fn needs_server(self) -> bool {
-        (Self::UpdateAccount..=Self::ReadDay).contains(&self) || self >= Self::CrashWorker
+        (Self::UpdateAccount..Self::Wait).contains(&self) || self >= Self::CrashWorker
     }
 }
 
@@ -571,13 +567,19 @@ pub fn words() -> Vec<Word> {
         meaning: "A weight of the mix.".to_owned(),
         example: format!("weights = {{ {name} = 10 }}"),
     });
+    let files = Verb::of_files().map(|verb| Word {
+        group: "mix",
+        word: format!("files: {}", verb.name()),
+        meaning: "A weight of what the mix does with files.".to_owned(),
+        example: format!("files = {{ every = \"5s\", weights = {{ {} = 10 }} }}", verb.name()),
+    });
     let events = events().map(|name| Word {
         group: "must-happen",
         word: name.to_owned(),
         meaning: "Counted in every run.".to_owned(),
         example: format!("{{ what = \"{name}\", at-least = \"20% of seeds\" }}"),
     });
-    verbs.chain(parameters).chain(ingredients).chain(events).collect()
+    verbs.chain(parameters).chain(ingredients).chain(files).chain(events).collect()
 }
 
 impl Verb {
@@ -595,13 +597,21 @@ impl Verb {
         for key in self.needs().iter().chain(self.takes()) {
             let value = match *key {
                 "row" => "\"meal/42\"",
-                "conversation" | "version" => "7",
+                "conversation" => "7",
+                "version" => "1",
                 "messages" => "\"1..5\"",
                 "began" | "day" => "\"2024-04-03\"",
                 "spelling" | "edit" => "1",
                 "part" => "\"result\"",
                 "set" if self == Self::UpdateAccount => "{ email = \"anna@example.org\" }",
                 "set" => "{ kcal = 350 }",
+                "path" if self == Self::MakeFolder => "\"plans\"",
+                "path" => "\"plans/may.txt\"",
+                "files" => "[\"may.txt\", \"inbox/*\"]",
+                "to" if self == Self::MoveFiles => "\"plans\"",
+                "name" => "\"june.txt\"",
+                "text" => "\"milk\"",
+                "size" => "\"4KB\"",
                 "kind" => "\"meal\"",
                 "field" => "\"portions\"",
                 "strategy" => "\"longest\"",

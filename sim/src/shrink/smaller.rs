@@ -7,9 +7,11 @@ use engine::id::{DeviceId, UserId};
 use engine::record::Value;
 use engine::time::{Span, Time};
 
+use crate::plan::file::parted;
 use crate::plan::{
-    Act, AtEnd, Chance, Deed, DevicePlan, Errand, Fault, Lasting, Node, Order, PipeFault, PipelinePlan, Plan,
-    ProcessorId, ServerFault, ServerPlan, SpanRange, Start, Step, Trigger, VolumePlan, When, WorkerId,
+    Act, AtEnd, Chance, Deed, DevicePlan, Errand, Fault, FileDeed, Lasting, Node, Order, PipeFault,
+    PipelinePlan, Plan, ProcessorId, ServerFault, ServerPlan, SpanRange, Start, Step, Trigger,
+    VolumePlan, When, WorkerId,
 };
 
 /// Only these steps.
@@ -91,7 +93,7 @@ pub fn without_server(plan: &Plan) -> Plan {
     let needs = |step: &Step| {
         matches!(
             step.act,
-            Act::User(_, Deed::Errand(_) | Deed::Upload(_))
+            Act::User(_, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_))
                 | Act::Order(..)
                 | Act::Fault(Fault::Server(_) | Fault::Pipe(_))
         )
@@ -298,12 +300,14 @@ pub fn plainer(plan: &Plan) -> Vec<Plan> {
     }));
     plans.push(with_all_steps(plan, |step| round(step, 1_000)));
     plans.push(with_all_steps(plan, short_texts));
+    plans.push(with_all_steps(plan, short_path));
     for at in 0..plan.steps.len() {
         plans.push(with_step(plan, at, |step| round(step, 1_000)));
         plans.push(with_step(plan, at, |step| round(step, 100)));
         plans.push(with_step(plan, at, brief));
         plans.push(with_step(plan, at, one_field));
         plans.push(with_step(plan, at, short_texts));
+        plans.push(with_step(plan, at, short_path));
     }
     plans
 }
@@ -467,6 +471,7 @@ fn one_field(step: &mut Step) {
         Act::User(_, Deed::Upload(excerpt)) | Act::Order(_, Order::Ingest(excerpt)) => {
             excerpt.last = excerpt.first;
         }
+        Act::User(_, Deed::File(FileDeed::Move(paths, _))) => paths.truncate(paths.len() / 2 + 1),
         Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => {}
     }
 }
@@ -488,6 +493,17 @@ fn short_texts(step: &mut Step) {
         Act::User(_, Deed::Errand(Errand::Patch(set))) => {
             set.iter_mut().for_each(|(_, value)| shorten(value));
         }
+        Act::User(_, Deed::File(FileDeed::Write(_, content))) => content.size = 0,
         Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => {}
+    }
+}
+
+/// A file at the root, in which it cannot miss a folder.
+fn short_path(step: &mut Step) {
+    if let Act::User(_, Deed::File(deed)) = &mut step.act
+        && let Some(path) = deed.path_mut()
+        && let Some((_, name)) = parted(path)
+    {
+        *path = name.to_owned();
     }
 }

@@ -301,8 +301,11 @@ impl World<'_> {
             rows.push((row.id, blob));
         }
         let (server, more) = post::said(&mail.body);
-        plaintext |= post::sealed(&mail.body).is_some_and(|blob| self.recorder.leaks(blob));
+        plaintext |= post::sealed(&mail.body).is_some_and(|blob| self.recorder.shows(blob));
         size += more;
+        let sealed = post::sealed_bytes(&mail.body);
+        size += u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        plaintext |= self.recorder.shows(&sealed);
         let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);
         match self.post.dispatch(self.now, &self.weather, &mail) {

@@ -75,6 +75,8 @@ impl<'a> World<'a> {
             workers,
             pipeline,
             volume: Volume::default(),
+            files: super::file::Heads::new(),
+            names: super::file::Names::new(),
             intruder_asks: None,
             stations: std::iter::repeat_with(station).take(nodes).collect(),
             ready: Vec::new(),

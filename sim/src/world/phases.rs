@@ -8,7 +8,7 @@ use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::time::{Span, Time};
 
 use super::processor::pipeline_bound;
-use super::{Event, State, World};
+use super::{Event, State, World, file};
 use crate::history::Fact;
 use crate::inbox::{Arrival, Standing};
 use crate::invariant::Incurable;
@@ -44,6 +44,8 @@ pub(super) enum Pending {
     Unheard(DeviceId),
     Owes(DeviceId, usize),
     AtServer(DeviceId),
+    FilesUnsent(DeviceId, usize),
+    FilesUnread(DeviceId),
     Down(WorkerId),
     ProcessorAway(ProcessorId),
     ProcessorOwes(ProcessorId, usize),
@@ -170,6 +172,7 @@ impl World<'_> {
         let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
         let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
         let looks = Span(self.look_at_all_conversations().saturating_mul(LAST_READ.0));
+        let looks = looks + file::last_look(self.plan);
         self.file_end(Phase::Reading, LAST_LOOK + sessions + looks);
     }
 
@@ -291,6 +294,13 @@ impl World<'_> {
         // Without any key at all there is nothing that it can send.
         let keyless = self.weather.holds_keys(device);
         let mute = keyless && !site.disk.image().keys().any(|key| matches!(key, StoreKey::Key(_)));
+        let unsent = standing.files_unsent;
+        if unsent > 0 && !mute && report(Pending::FilesUnsent(device, unsent)) {
+            return true;
+        }
+        if !self.has_read_files(site) && report(Pending::FilesUnread(device)) {
+            return true;
+        }
         let vault = VaultId::from(site.user);
         for remote in self.plan.remotes.iter().map(|remote| remote.kind) {
             for &(id, why) in &standing.unfinished[remote.index()] {
@@ -387,8 +397,8 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
     let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
     let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
-    let server =
-        plan.server.as_ref().map_or(0, |server| server_bound(server, deeds as u64, exchange));
+    let asks = deeds as u64 + file::asks(plan);
+    let server = plan.server.as_ref().map_or(0, |server| server_bound(server, asks, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
     let pipeline = pipeline_bound(plan, exchange);
     Span(talk + throttle + retries + keys + sign_in + waits + server + pipeline)
@@ -399,10 +409,14 @@ pub fn settle_bound(plan: &Plan) -> Span {
 fn server_bound(server: &ServerPlan, errands: u64, exchange: u64) -> u64 {
     let offset = |worker: &WorkerPlan| worker.clock_offset_ms.unsigned_abs();
     let clocks = 2 * server.workers.iter().map(offset).max().unwrap_or(0);
+    server.timing.session.0 + clocks + (errands + 4) * (2 * exchange + answer_bound(server))
+}
+
+/// How long a worker may take for an answer at the most.
+pub(super) fn answer_bound(server: &ServerPlan) -> u64 {
     let volume =
         2 * server.volume.delay.high.0 + server.timing.timeout.0 + server.timing.retry_cap.0;
-    let races = server.workers.len() as u64 + 2;
-    server.timing.session.0 + clocks + (errands + 4) * (2 * exchange + races * volume)
+    (server.workers.len() as u64 + 2) * volume
 }
 
 /// A pending thing with the names that people use.
@@ -420,6 +434,8 @@ impl fmt::Display for Named<'_> {
             Pending::Unheard(d) => write!(f, "{} has not said how it stands", name(d)),
             Pending::Owes(d, n) => write!(f, "{} owes its user {n} answers", name(d)),
             Pending::AtServer(d) => write!(f, "{} is not done with the sync server", name(d)),
+            Pending::FilesUnsent(d, n) => write!(f, "{} has {n} contents to upload", name(d)),
+            Pending::FilesUnread(d) => write!(f, "{} is behind the feed of files", name(d)),
             Pending::Down(w) => {
                 write!(f, "{} is down", self.plan.name(Node::Worker(w)))
             }

@@ -12,9 +12,6 @@ use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
 
 
-/// So many bytes of a file are uploaded at once: few, so that an upload can be met half done.
-const PIECE: usize = 64;
-
 impl World<'_> {
     /// Starts a device, in a new life.
     pub(super) fn switch_on(&mut self, device: DeviceId) {
@@ -70,7 +67,7 @@ impl World<'_> {
             server: self.plan.server.is_some(),
             secret: Keychain::secret(self.plan.nature, site.user),
             calendar: self.pipeline.calendar.clone(),
-            piece: PIECE,
+            piece: self.plan.server.as_ref().map_or(1, |server| server.piece as usize),
             timing: self.plan.timing,
             flaws: self.plan.flaws,
             memo: Some(self.memo.clone()),

@@ -4,9 +4,10 @@
 //! A worker and the volume exchange no letters: what matters of it is what the volume then holds,
 //! and the history has that. A request takes effect on its way, whatever becomes of its worker.
 
+use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::message::{Action, Command, Reply, Request, Response};
+use engine::message::{Action, Command, FileAction, Reply, Request, Response};
 use engine::time::{Now, Span, Time};
 use engine::volume::{self, Call, Return};
 use engine::worker;
@@ -341,8 +342,10 @@ impl World<'_> {
             volume::Reply::Failed
         } else {
             let lag = plan.list_lag.max(weather.list_lag);
+            let was_there = self.volume.has(&call.request);
             let reply = self.volume.handle(self.now, &call.request, lag);
             self.note_commit(worker, &call.request, &reply);
+            self.note_content(worker, &call.request, &reply, was_there);
             reply
         };
         let lost = weather.loses_replies || self.is_storm() && loses.happens(plan.reply_loss);
@@ -358,11 +361,39 @@ impl World<'_> {
     /// Notes an entry of a log that was created just now.
     fn note_commit(&mut self, worker: WorkerId, request: &volume::Request, reply: &volume::Reply) {
         if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply)
-            && let Some(space) = space_of(key)
+            && let Some(space) = space_of("log/", key)
             && let Some(entry) = Entry::decode(bytes)
         {
             self.keep_book(space, &entry);
+            self.note_files(space, &entry);
+            let names = self.names_in(space, &entry);
             let fact = Fact::Logged { space, entry: entry.into() };
+            self.note(Node::Worker(worker), fact);
+            for (node, name) in names {
+                self.note(Node::Worker(worker), Fact::Named { space, node, name });
+            }
+        }
+    }
+
+    /// Notes what has become of an object with content of a file just now.
+    fn note_content(
+        &mut self,
+        worker: WorkerId,
+        request: &volume::Request,
+        reply: &volume::Reply,
+        was_there: bool,
+    ) {
+        let (key, hash) = match request {
+            volume::Request::Create(key, bytes) | volume::Request::Put(key, bytes) => {
+                (key, Some(Address::of(bytes)))
+            }
+            volume::Request::Delete(key) if was_there => (key, None),
+            volume::Request::Delete(_) | volume::Request::Get(_) | volume::Request::List(_) => {
+                return;
+            }
+        };
+        if let (Some(space), volume::Reply::Done) = (space_of("blob/", key), reply) {
+            let fact = Fact::Kept { space, key: key.as_str().into(), hash };
             self.note(Node::Worker(worker), fact);
         }
         if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply) {
@@ -420,11 +451,27 @@ fn parcel_of(command: &Command) -> Parcel {
     match command {
         Command::Open | Command::Close(_) | Command::Status => Parcel::Session,
         Command::Act { action: Action::Work(_), .. } => Parcel::Work,
+        Command::Act { action: Action::File(action), .. } => match action {
+            FileAction::Begin(..)
+            | FileAction::PutPiece { .. }
+            | FileAction::Uploaded(_)
+            | FileAction::Publish(_) => Parcel::Upload,
+            FileAction::Feed(..) => Parcel::Feed,
+            FileAction::CreateFolder(..)
+            | FileAction::Move(_)
+            | FileAction::Delete(..)
+            | FileAction::Undelete(..)
+            | FileAction::Restore { .. }
+            | FileAction::Lookup(..)
+            | FileAction::ReadVersions(_)
+            | FileAction::ReadPiece(..)
+            | FileAction::ReadJob(_) => Parcel::File,
+        },
         Command::Act { .. } => Parcel::Account,
     }
 }
 
-/// Whose log an object belongs to, if it belongs to one.
-fn space_of(key: &str) -> Option<UserId> {
-    key.strip_prefix("log/")?.split_once('/')?.0.parse().ok().map(UserId)
+/// Whose an object of this kind is, if it is of this kind.
+fn space_of(kind: &str, key: &str) -> Option<UserId> {
+    key.strip_prefix(kind)?.split_once('/')?.0.parse().ok().map(UserId)
 }

@@ -1,6 +1,6 @@
 //! The flaw FB-09: a conflict is made into real files, by every device that sees it.
 
-use super::super::server::Errand;
+use super::super::errand::Errand;
 use super::super::{Answer, Device, FileAnswer, FileTarget};
 use crate::message::Shown;
 use crate::time::Now;

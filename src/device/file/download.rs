@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::server::{Errand, Next, Then};
+use super::super::errand::{Errand, Next, Then};
 use super::super::{Answer, Device, FileAnswer, Head, Reason};
 use super::sealed::Label;
 use crate::Bytes;

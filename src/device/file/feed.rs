@@ -1,6 +1,6 @@
 //! The feed: what has changed on the server, page by page, each in one commit with its cursor.
 
-use super::super::server::{Errand, Next, Then};
+use super::super::errand::{Errand, Next, Then};
 use super::super::{Batch, Device};
 use crate::flaw::Flaw;
 use crate::id::Dot;

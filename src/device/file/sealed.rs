@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::super::{Device, Reason};
 use crate::Bytes;
 use crate::blob::{Address, Manifest};
-use crate::id::{Dot, NodeId, Token};
+use crate::id::{Dot, NodeId, Token, VaultId};
 use crate::log::Version;
 use crate::message::Name;
 use crate::name::NameKey;
 use crate::record::Payload;
-use crate::seal::OpenError;
+use crate::seal::{Keyring, OpenError};
 
 /// What the sealed part of a version says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,11 +28,26 @@ pub(super) struct Label {
     pub(super) made: Dot,
 }
 
+fn binding(vault: VaultId, kind: &[u8], node: NodeId, write: Option<Dot>) -> Vec<u8> {
+    let (replica, n) = write.map_or((0, 0), |dot| (dot.replica.0, dot.n));
+    let numbers = [node.0, replica, n].map(u64::to_be_bytes).concat();
+    [kind, &vault.0.to_be_bytes(), &numbers].concat()
+}
+
+/// Opens the name of a node.
+pub fn open_name(
+    ring: &Keyring,
+    vault: VaultId,
+    node: NodeId,
+    name: &Name,
+) -> Result<String, OpenError> {
+    let plain = ring.open_bytes(&binding(vault, b"name", node, None), &name.sealed)?;
+    String::from_utf8(plain).map_err(|_| OpenError::Corrupt)
+}
+
 impl Device {
     fn binding(&self, kind: &[u8], node: NodeId, write: Option<Dot>) -> Vec<u8> {
-        let (replica, n) = write.map_or((0, 0), |dot| (dot.replica.0, dot.n));
-        let numbers = [node.0, replica, n].map(u64::to_be_bytes).concat();
-        [kind, &self.vault().0.to_be_bytes(), &numbers].concat()
+        binding(self.vault(), kind, node, write)
     }
 
     fn seal(&mut self, binding: &[u8], plain: &[u8]) -> Option<Bytes> {
@@ -50,9 +65,7 @@ impl Device {
     }
 
     pub(super) fn open_name(&self, node: NodeId, name: &Name) -> Result<String, OpenError> {
-        let binding = self.binding(b"name", node, None);
-        let plain = self.store.keyring().open_bytes(&binding, &name.sealed)?;
-        String::from_utf8(plain).map_err(|_| OpenError::Corrupt)
+        open_name(self.store.keyring(), self.vault(), node, name)
     }
 
     /// The label of a version, to be read by devices; `None` without a key.

@@ -1,6 +1,6 @@
 //! What a user changes in the tree: errands, done by the server or refused by it with a reason.
 
-use super::super::server::{Errand, Next, Then, Wanted};
+use super::super::errand::{Errand, Next, Then, Wanted};
 use super::super::{Answer, Device, FileAnswer, Reason, Relocation};
 use super::{Purpose, latest};
 use crate::flaw::Flaw;

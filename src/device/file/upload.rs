@@ -5,7 +5,7 @@
 //! What was decided on the way is durable before it is asked for. The server knows a write by its
 //! dot, so one that is sent again after a crash, or by a copy of this device, is there once.
 
-use super::super::server::{Errand, Next, Then};
+use super::super::errand::{Errand, Next, Then};
 use super::super::{Device, FileTarget};
 use super::tree::RECOVERED;
 use crate::Bytes;
@@ -119,6 +119,7 @@ impl Device {
                 self.reach(Point::FileRevived);
                 self.begin_again(dot)
             }
+            // An answer to another question.
             (_, _) => self.rest(now),
         }
     }
@@ -159,42 +160,70 @@ impl Device {
 
     /// Something stands in the way of a write.
     fn go_round(&mut self, now: Now, upload: Upload, refusal: FileRefusal) -> Next {
-        let (dot, node) = (upload.write, upload.node);
-        let Some(write) = self.store.uploads().get(&dot) else { return Next::End };
         if let Step::Revive(place) = &upload.step {
-            let (parent, name) = place.clone().unwrap_or_else(|| self.last_place(node));
-            return match refusal {
-                FileRefusal::NameTaken(_) => {
-                    self.revive(upload, Some((parent, name::of_copy(&name, dot))))
-                }
-                FileRefusal::NoFolder => self.revive(upload, Some((NodeId::ROOT, name))),
-                _ => self.begin_again(dot),
-            };
+            let place = place.clone().unwrap_or_else(|| self.last_place(upload.node));
+            return self.revive_elsewhere(upload, place, refusal);
         }
-        match (refusal, &write.target) {
-            (FileRefusal::NameTaken(_), FileTarget::New { parent, name }) => {
-                let (parent, name) = (*parent, name::of_copy(name, dot));
+        let (dot, node) = (upload.write, upload.node);
+        match refusal {
+            FileRefusal::NameTaken(_) | FileRefusal::NoFolder => {
+                let target = self.store.uploads().get(&dot).map(|write| write.target.clone());
+                let Some(FileTarget::New { parent, name }) = target else { return self.rest(now) };
+                let (parent, name) = elsewhere((parent, name), refusal, dot);
                 self.reach(Point::NameClashed);
                 self.aim_anew(dot, FileTarget::New { parent, name })
             }
-            (FileRefusal::NoFolder, FileTarget::New { name, .. }) => {
-                let name = name.clone();
-                self.aim_anew(dot, FileTarget::New { parent: NodeId::ROOT, name })
-            }
-            (FileRefusal::Deleted, _) => self.revive(upload, None),
+            FileRefusal::Deleted => self.revive(upload, None),
             // The server has lost the file, or never had it.
-            (FileRefusal::NoNode, _) => {
+            FileRefusal::NoNode => {
                 let (parent, name) = self.last_place(node);
                 self.aim_anew(dot, FileTarget::New { parent, name })
             }
             // It has lost those versions, or it has the file already.
-            (FileRefusal::NoVersion | FileRefusal::NodeExists, _) => {
+            FileRefusal::NoVersion | FileRefusal::NodeExists => {
                 let (replaces, after) = (Vec::new(), Vec::new());
                 self.aim_anew(dot, FileTarget::Version { node, replaces, after })
             }
-            (FileRefusal::NoUpload | FileRefusal::Incomplete(_), _) => self.begin_again(dot),
-            (FileRefusal::Damaged, _) => self.seal_anew(dot),
-            (_, _) => self.rest(now),
+            FileRefusal::NoUpload | FileRefusal::Incomplete(_) => self.begin_again(dot),
+            FileRefusal::Damaged => self.seal_anew(dot),
+            // Nothing that an upload is refused for.
+            FileRefusal::NoFile
+            | FileRefusal::NotEmpty
+            | FileRefusal::Cycle
+            | FileRefusal::Outdated
+            | FileRefusal::NoPiece
+            | FileRefusal::CursorExpired
+            | FileRefusal::NoJob => self.rest(now),
+        }
+    }
+
+    /// A file could not come back there.
+    fn revive_elsewhere(
+        &mut self,
+        upload: Upload,
+        place: (NodeId, String),
+        refusal: FileRefusal,
+    ) -> Next {
+        match refusal {
+            FileRefusal::NameTaken(_) | FileRefusal::NoFolder => {
+                let place = elsewhere(place, refusal, upload.write);
+                self.revive(upload, Some(place))
+            }
+            // It is back already, or gone for good: the upload will tell.
+            FileRefusal::NoNode
+            | FileRefusal::NodeExists
+            | FileRefusal::Deleted
+            | FileRefusal::NoFile
+            | FileRefusal::NotEmpty
+            | FileRefusal::Cycle
+            | FileRefusal::Outdated
+            | FileRefusal::NoVersion
+            | FileRefusal::NoPiece
+            | FileRefusal::NoUpload
+            | FileRefusal::Incomplete(_)
+            | FileRefusal::Damaged
+            | FileRefusal::CursorExpired
+            | FileRefusal::NoJob => self.begin_again(upload.write),
         }
     }
 
@@ -232,5 +261,18 @@ impl Device {
             self.server.pull_feed(now.mono);
             self.keep_write(dot, super::OwnWrite { published: Some(version), blob: None, ..write });
         }
+    }
+}
+
+/// Where a write goes that cannot be where it was meant to.
+fn elsewhere(
+    (parent, name): (NodeId, String),
+    refusal: FileRefusal,
+    write: Dot,
+) -> (NodeId, String) {
+    if refusal == FileRefusal::NoFolder {
+        (NodeId::ROOT, name)
+    } else {
+        (parent, name::of_copy(&name, write))
     }
 }

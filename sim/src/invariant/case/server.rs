@@ -16,7 +16,7 @@ use crate::plan::{
     Chance, Errand, Node, Parcel, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
 };
 
-const WORKER: Node = Node::Worker(WorkerId(0));
+pub(super) const WORKER: Node = Node::Worker(WorkerId(0));
 
 /// The server's spaces, told right.
 #[derive(Debug, Default)]
@@ -38,6 +38,7 @@ impl Case {
         let delay = SpanRange { low: Span(1), high: Span(10) };
         case.brief.server = Some(ServerPlan {
             workers: vec![worker("one"), worker("two")],
+            piece: 1_024,
             timing: engine::worker::Timing {
                 session: Span::from_secs(20),
                 timeout: Span::from_secs(1),
@@ -70,7 +71,7 @@ impl Case {
         DeviceKey(self.spaces.copies.get(&device).unwrap_or(&device).0.into())
     }
 
-    fn client(&self, device: DeviceId) -> Client {
+    pub(super) fn client(&self, device: DeviceId) -> Client {
         let life = u32::from(self.incarnations.get(&device).copied().unwrap_or_default()) + 1;
         Client { replica: ReplicaId(u64::from(device.0) + 100), life }
     }
@@ -159,9 +160,7 @@ impl Case {
         fields: &[AccountField],
     ) {
         let (user, client) = (self.user(device), self.client(device));
-        let n = self.spaces.numbers.entry(client).or_default();
-        *n += 1;
-        let receipt = Some((client, *n));
+        let receipt = Some((client, self.next_number(client)));
         let mut puts = Vec::new();
         for field in fields {
             let versions = self.spaces.fields.entry((user, *field)).or_default();
@@ -173,6 +172,18 @@ impl Case {
             puts.push((Key::Account(*field), Some(Doc::Field(was + 1, payload(token)))));
         }
         self.logs(user, vec![Op { receipt, puts, reply: Reply::Patched }]);
+    }
+
+    /// The next number of a client's actions.
+    pub(super) fn next_number(&mut self, client: Client) -> u32 {
+        let n = self.spaces.numbers.entry(client).or_default();
+        *n += 1;
+        *n
+    }
+
+    /// The number of the next entry of a log.
+    pub(in super::super) fn next_seq(&self, space: UserId) -> u64 {
+        self.spaces.seqs.get(&space).copied().unwrap_or_default() + 1
     }
 
     /// The log puts a field back to an older version: the lie.
@@ -281,7 +292,7 @@ impl Case {
         self.fact(from, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server });
     }
 
-    fn user(&self, device: DeviceId) -> UserId {
+    pub(super) fn user(&self, device: DeviceId) -> UserId {
         self.brief.devices[usize::from(device.0)]
     }
 }

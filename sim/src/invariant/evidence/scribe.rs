@@ -18,7 +18,7 @@ use super::{
     Book, Booked, Copy, Disk, Evidence, Found, Look, Op, Spell, Timeline, Version, tokens,
 };
 use crate::history::{
-    Answered, Asked, BlobId, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
+    Answered, Asked, BlobId, Change, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
 };
 use crate::plan::Node;
 
@@ -31,6 +31,8 @@ struct Commit {
     mirrors: Vec<((Remote, RecordId), Booked)>,
     sealed: Vec<((Remote, RecordId), Option<Tag>)>,
     cursors: Vec<(Remote, Option<Cursor>)>,
+    /// What it says of files.
+    files: Vec<Change>,
     /// The device's own writes in it.
     wrote: Vec<usize>,
     wipe: bool,
@@ -189,6 +191,8 @@ impl<'a> Scribe<'a> {
                 | Fact::Filed { .. }
                 | Fact::StepBegan(..)
                 | Fact::StepEnded(..)
+                | Fact::Named { .. }
+                | Fact::Kept { .. }
                 | Fact::Healed
                 | Fact::Panicked(_)
                 | Fact::Found { .. },
@@ -219,6 +223,7 @@ impl<'a> Scribe<'a> {
             | Asked::Work { .. }
             | Asked::Register(..)
             | Asked::Errand { .. }
+            | Asked::File { .. }
             | Asked::Sync
             | Asked::Status => {}
         }

@@ -14,7 +14,8 @@ use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
-use super::Timeline;
+use super::files::{Archive, FileDeed, Files};
+use super::{Disk, Timeline};
 use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
@@ -22,11 +23,19 @@ use crate::plan::{self, Node, WorkerId};
 #[derive(Debug, Default)]
 pub(in super::super) struct Server<'a> {
     pub(in super::super) spaces: BTreeMap<UserId, Space>,
+    /// The files of each space.
+    pub(in super::super) files: BTreeMap<UserId, Files<'a>>,
     /// What users asked, in order.
     pub(in super::super) errands: Vec<Errand<'a>>,
     /// Where each token was put into an account: whose, and by which effect, in order.
     pub(in super::super) places: BTreeMap<Token, Vec<Place>>,
     pub(in super::super) refusals: Vec<Refusal>,
+    /// What users asked about files, in order.
+    pub(in super::super) deeds: Vec<FileDeed<'a>>,
+    /// The writes of files by label.
+    pub(in super::super) filings: BTreeMap<Token, usize>,
+    /// The versions of files.
+    pub(in super::super) archive: Archive<'a>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
     pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
     by_token: BTreeMap<Token, usize>,
@@ -137,14 +146,16 @@ pub(in super::super) struct Refusal {
 
 impl<'a> Server<'a> {
     /// Hears the whole history, if there is a server in it.
-    pub(super) fn gather(brief: &Brief, history: &'a [Entry]) -> Self {
+    pub(super) fn gather(brief: &Brief, history: &'a [Entry], disks: &[Disk]) -> Self {
         let mut clerk = Clerk::default();
         if brief.server.is_some() {
             for (at, entry) in history.iter().enumerate() {
                 clerk.hear(brief, at, entry);
             }
         }
-        clerk.server
+        let mut server = clerk.server;
+        server.archive = Archive::of(&server.files, disks);
+        server
     }
 
     /// The patch that bears a label.
@@ -178,6 +189,7 @@ impl<'a> Server<'a> {
 struct Clerk<'a> {
     server: Server<'a>,
     open: BTreeMap<(DeviceId, OpId), usize>,
+    deeds: BTreeMap<(DeviceId, OpId), usize>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
 }
 
@@ -193,13 +205,32 @@ impl<'a> Clerk<'a> {
                 self.server.errands.push(errand);
                 self.server.by_token.extend(token.map(|token| (token, number)));
             }
+            (Fact::Asked(op, Asked::File { ask, last, .. }), Node::Device(device)) => {
+                let user = brief.devices[usize::from(device.0)];
+                let number = self.server.deeds.len();
+                let deed = FileDeed { device, user, asked: at, ask, last: *last, answer: None };
+                self.server.deeds.push(deed);
+                self.server.filings.extend(ask.token().map(|token| (token, number)));
+                self.deeds.insert((device, *op), number);
+            }
             (Fact::Answered(op, answer), Node::Device(device)) => {
+                if let Some(deed) = self.deeds.remove(&(device, *op)) {
+                    self.server.deeds[deed].answer = Some((at, answer));
+                }
                 if let Some(errand) = self.open.remove(&(device, *op)) {
                     self.server.errands[errand].answer = Some((at, answer));
                 }
             }
             (Fact::Logged { space, entry }, _) => {
                 self.logged(at, *space, entry);
+                self.server.files.entry(*space).or_default().logged(at, entry);
+            }
+            (Fact::Named { space, node, name }, _) => {
+                let files = self.server.files.entry(*space).or_default();
+                files.named(*node, name.as_deref());
+            }
+            (Fact::Kept { space, key, hash }, _) => {
+                self.server.files.entry(*space).or_default().kept(at, key, *hash);
             }
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (said, from) {
                 (&Said::Asks { device, client, space, wants }, _) => {

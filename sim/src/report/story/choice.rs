@@ -2,7 +2,7 @@
 //! one record tells all that touches it and whatever went wrong meanwhile.
 
 use engine::id::RecordId;
-use engine::log::{Doc, Entry as Commit, Key};
+use engine::log::{Doc, Entry as Commit, FileKey, Key};
 
 use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble, Worked};
 use crate::plan::{Errand, Node, Parcel, Order};
@@ -51,6 +51,8 @@ impl Scene<'_> {
             | Fact::Filed { .. }
             | Fact::StepBegan(..)
             | Fact::StepEnded(..)
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
@@ -70,6 +72,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::Errand { errand: Errand::Patch(_), .. }
             | Asked::Register(..) => true,
             Asked::Work { order, .. } => matches!(order, Order::Ingest(_) | Order::Reset(_)),
+            Asked::File { ask, .. } => ask.changes(),
             Asked::Read { .. }
             | Asked::List
             | Asked::Errand { .. }
@@ -86,12 +89,14 @@ pub(super) fn is_news(fact: &Fact) -> bool {
                 Worked::Saved(..) | Worked::Processed | Worked::WasReset | Worked::Refused(_),
             )
             | Answered::Refused(_) => true,
+            Answered::File(done) => super::file::is_news(done),
             Answered::Read(_)
             | Answered::Listed(_)
             | Answered::Registered
             | Answered::Syncing
             | Answered::Done(_)
             | Answered::Worked(_)
+            | Answered::Files(_)
             | Answered::Status(_) => false,
         },
         Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
@@ -101,7 +106,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             refused.is_some() || !rows_refused.is_empty()
         }
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
-        Fact::Durable(_) | Fact::Declined(..) => false,
+        Fact::Durable(_) | Fact::Declined(..) | Fact::Named { .. } | Fact::Kept { .. } => false,
         Fact::Logged { entry, .. } => is_news_of_server(entry),
         Fact::StepBegan(..) | Fact::StepEnded(..) => true,
         Fact::Filed { .. } => false,
@@ -127,7 +132,12 @@ fn is_news_of_server(commit: &Commit) -> bool {
         Some(Doc::Session(session)) => session.fence.0 == commit.seq,
         Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
         | None => {
-            matches!(key, Key::Account(_) | Key::Work(_))
+            matches!(
+                key,
+                Key::Account(_)
+                    | Key::Work(_)
+                    | Key::File(FileKey::Node(_) | FileKey::Version(..) | FileKey::Upload(_))
+            )
         }
     })
 }
@@ -169,6 +179,8 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Filed { .. }
         | Fact::StepBegan(..)
         | Fact::StepEnded(..)
+        | Fact::Named { .. }
+        | Fact::Kept { .. }
         | Fact::Found { .. } => false,
     }
 }
@@ -176,12 +188,14 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
 /// Does it change what a user has, rather than what is known of remotes?
 pub(super) const fn is_new_state(change: &Change) -> bool {
     match change {
-        Change::Record(..) | Change::Sealed(..) | Change::Parked(..) => true,
-        Change::Node(..)
-        | Change::Upload(..)
-        | Change::Feed(_)
-        | Change::Mirror(..)
+        Change::Record(..)
+        | Change::Sealed(..)
+        | Change::Parked(..)
+        | Change::Node(..)
+        | Change::Upload(..) => true,
+        Change::Mirror(..)
         | Change::Cursor(..)
+        | Change::Feed(_)
         | Change::Key(_)
         | Change::Meta => false,
     }
@@ -193,10 +207,10 @@ pub(super) fn record_of(change: &Change) -> Option<RecordId> {
         | Change::Mirror(_, id, _)
         | Change::Sealed(_, id, _)
         | Change::Parked(_, id, _) => Some(*id),
-        Change::Node(..)
+        Change::Cursor(..)
+        | Change::Node(..)
         | Change::Upload(..)
         | Change::Feed(_)
-        | Change::Cursor(..)
         | Change::Key(_)
         | Change::Meta => None,
     }

@@ -1,7 +1,8 @@
 //! What is told of the sync server: errands, commits of its logs, its troubles, and what became of
 //! a write of an account.
 
-use engine::id::{AccountField, Token, UserId};
+use engine::blob::Address;
+use engine::id::{AccountField, NodeId, Token, UserId};
 use engine::job::{Job, Stored};
 use engine::log::{Doc, Entry as Commit, Key, Op};
 
@@ -41,6 +42,9 @@ impl Scene<'_> {
                 }
                 (Key::Session(_), None) => told.push("a session ends".to_owned()),
                 (Key::Work(_), Some(Doc::Work(stored))) => told.extend(work(stored)),
+                (Key::File(key), Some(Doc::File(doc))) => {
+                    told.extend(self.tell_file_put(*key, Some(doc)));
+                }
                 (
                     Key::Account(_)
                     | Key::Session(_)
@@ -176,6 +180,22 @@ impl Scene<'_> {
             Some((self.plan.name(entry.node).to_owned(), now.join(", ")))
         });
         shown.collect()
+    }
+}
+
+/// What a node is called, as the keys of the keychain open it.
+pub(super) fn tell_name(node: NodeId, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("node {:x} is named {name:?}", node.0),
+        None => format!("node {:x} has a name that no key opens", node.0),
+    }
+}
+
+/// What became of an object of the volume.
+pub(super) fn tell_object(key: &str, hash: Option<Address>) -> String {
+    match hash {
+        Some(hash) => format!("keeps {hash:?} as {key}"),
+        None => format!("deletes {key}"),
     }
 }
 

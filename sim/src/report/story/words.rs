@@ -146,7 +146,7 @@ fn server_refusal(refusal: engine::message::Refusal) -> String {
     }
 }
 
-fn file_refusal(refusal: engine::message::FileRefusal) -> String {
+pub(super) fn file_refusal(refusal: engine::message::FileRefusal) -> String {
     use engine::message::FileRefusal;
     match refusal {
         FileRefusal::NameTaken(node) => format!("the name is taken by node {:x}", node.0),

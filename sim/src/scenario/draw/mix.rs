@@ -4,6 +4,8 @@
 //! bug. Two openings of one record on one device never overlap: which one a save builds on would
 //! be ambiguous. Texts of drafts share their lines, so that some merge and some do not.
 
+mod file;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, UserId};
@@ -60,6 +62,7 @@ pub(super) fn draw(mix: &Mix, make: &[Make], plan: &mut Plan, streams: Streams) 
     }
     bursts(&mut mixer, &worlds, &active, in_bursts * active.len() as u64, streams);
     mixer.out.retain(|(at, _)| at.0 <= plan.storm.0);
+    mixer.out.extend(mix.files.iter().flat_map(|files| file::draw(mix, files, plan, streams)));
     mixer.out
 }
 
@@ -414,13 +417,17 @@ fn text(stream: &mut Stream, sizes: &Range) -> String {
     }
     let size = stream.magnitude(sizes.low.max(1), sizes.high.max(1));
     let size = usize::try_from(size).expect("a size is not negative");
-    let mut text = format!("{} {}", stream.pick(&MEALS), stream.below(100_000));
+    let mut text = few_words(stream);
     // What follows costs no draws: long texts only have to be long.
     while text.len() < size {
         text.push_str(" and more");
     }
     text.truncate(size);
     text
+}
+
+fn few_words(stream: &mut Stream) -> String {
+    format!("{} {}", stream.pick(&MEALS), stream.below(100_000))
 }
 
 /// A moment near another, rather shortly after than long.

@@ -87,7 +87,7 @@ impl<'p> Scene<'p> {
             }
             if let Act::User(device, deed) = act {
                 done.push((*at, *device, record_of(deed)));
-                if matches!(deed, Deed::Errand(_) | Deed::Upload(_)) {
+                if matches!(deed, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_)) {
                     errands.push(*at);
                 }
                 if *deed == Deed::RotateKey {
@@ -373,7 +373,8 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
         | Deed::RotateKey
         | Deed::Register(..)
         | Deed::Upload(_)
-        | Deed::Errand(_) => None,
+        | Deed::Errand(_)
+        | Deed::File(_) => None,
     }
 }
 

@@ -242,6 +242,7 @@ fn spell(deed: &Deed) -> (Verb, Keys) {
         Deed::Upload(excerpt) => (Verb::UploadConversation, pipeline::excerpt(excerpt)),
         Deed::Errand(Errand::ReadAccount) => (Verb::ReadAccount, Vec::new()),
         Deed::Errand(Errand::SessionStatus) => (Verb::SessionStatus, Vec::new()),
+        Deed::File(deed) => super::file::spell(deed),
         Deed::Register(kind, field, strategy) => (
             Verb::RegisterStrategy,
             vec![

@@ -88,6 +88,12 @@ pub(super) fn mix(
             ("within", Unit::Span, FOREVER, "20ms..500ms"),
         ],
     );
+    let files = match table.take("files") {
+        Some(item) if reader.need_server(scenario, item, "files") => {
+            Some(super::file::mix(reader, item)?)
+        }
+        Some(_) | None => None,
+    };
     table.finish(reader, keys("mix"));
     Some(Mix {
         lasts: lasts?,
@@ -102,11 +108,12 @@ pub(super) fn mix(
         burst_devices,
         burst_within,
         pause,
+        files,
     })
 }
 
 /// Weights by word: whole numbers, not all zero.
-fn weights_of<T>(
+pub(super) fn weights_of<T>(
     reader: &mut Reader<'_>,
     item: Item<'_>,
     names: &[&str],

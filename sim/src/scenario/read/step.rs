@@ -10,8 +10,8 @@ use super::table::{Item, Reader, Table};
 use super::values::user_id;
 use super::when::moment;
 use crate::plan::{
-    Act, Deed, Errand, Fault, Lasting, Node, PipeFault, ProcessorId, ServerFault, Trigger,
-    VolumeFault, WorkerId,
+    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, PipeFault, ProcessorId, ServerFault,
+    Trigger, VolumeFault, WorkerId,
 };
 use crate::scenario::draw::nominal;
 use crate::scenario::problem::{Code, suggest};
@@ -398,6 +398,23 @@ impl<'d> Args<'_, '_, 'd> {
             | Verb::ReadDay => {
                 let order = self.order()?;
                 let acts = to.processors.iter().map(|id| Act::Order(*id, order.clone()));
+                Some(acts.collect())
+            }
+            Verb::WriteFile
+            | Verb::ReadFile
+            | Verb::MakeFolder
+            | Verb::MoveFiles
+            | Verb::RenameFile
+            | Verb::DeleteFile
+            | Verb::UndeleteFile
+            | Verb::RestoreVersion
+            | Verb::ListFiles
+            | Verb::ReadVersions => {
+                let deeds = super::file::deeds(self.reader, self.table, self.verb)?;
+                let acts = to.devices.iter().flat_map(|device| {
+                    let act = |deed: &FileDeed| Act::User(*device, Deed::File(deed.clone()));
+                    deeds.iter().map(act).collect::<Vec<_>>()
+                });
                 Some(acts.collect())
             }
             Verb::Wait => Some(vec![Act::Wait]),

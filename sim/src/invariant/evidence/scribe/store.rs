@@ -9,7 +9,7 @@ use engine::remote::Ending;
 
 use super::super::super::set::Set;
 use super::super::super::writes::Draft;
-use super::super::{Advance, Booked, Copy, Step};
+use super::super::{Advance, Booked, Copy, Disk, Step};
 use super::{Commit, Scribe, current};
 use crate::history::{Boot, Change, Contents, WriteKind};
 
@@ -40,12 +40,10 @@ impl Scribe<'_> {
                     commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
                 }
                 Change::Cursor(remote, cursor) => commit.cursors.push((*remote, *cursor)),
-                Change::Node(..)
-                | Change::Upload(..)
-                | Change::Feed(_)
-                | Change::Parked(..)
-                | Change::Key(_)
-                | Change::Meta => {}
+                Change::Node(..) | Change::Upload(..) | Change::Feed(_) => {
+                    commit.files.push(change.clone());
+                }
+                Change::Parked(..) | Change::Key(_) | Change::Meta => {}
             }
         }
         commit.wipe &= self.desk(device).signing_out;
@@ -212,6 +210,9 @@ impl Scribe<'_> {
         for (key, entry) in commit.sealed {
             disk.sealed.entry(key).or_default().push(moment, entry);
         }
+        for change in commit.files {
+            disk.file(moment, at, change);
+        }
         for (remote, cursor) in commit.cursors {
             self.evidence.advances.push(Advance { at: moment, device, remote, cursor });
         }
@@ -279,12 +280,10 @@ impl Scribe<'_> {
                     commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
                 }
                 Change::Cursor(remote, cursor) => commit.cursors.push((*remote, *cursor)),
-                Change::Node(..)
-                | Change::Upload(..)
-                | Change::Feed(_)
-                | Change::Parked(..)
-                | Change::Key(_)
-                | Change::Meta => {}
+                Change::Node(..) | Change::Upload(..) | Change::Feed(_) => {
+                    commit.files.push(change.clone());
+                }
+                Change::Parked(..) | Change::Key(_) | Change::Meta => {}
             }
         }
         self.destroy_device(at, device, &commit.records.iter().cloned().collect());
@@ -293,10 +292,36 @@ impl Scribe<'_> {
         disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
         disk.mirrors.values_mut().for_each(|line| line.push(at, None));
         disk.sealed.values_mut().for_each(|line| line.push(at, None));
+        disk.nodes.values_mut().for_each(|line| line.push(at, None));
+        disk.uploads.values_mut().for_each(|line| line.push(at, None));
+        disk.feed.push(at, None);
         for (remote, cursor) in Remote::ALL.map(|remote| (remote, None)) {
             self.evidence.advances.push(Advance { at, device, remote, cursor });
         }
         self.settle(at, device, commit);
         self.cut(at, device, 0);
+    }
+}
+
+impl Disk {
+    /// Takes what a commit says of files, which was handed over at a moment and durable at another.
+    fn file(&mut self, moment: usize, durable: usize, change: Change) {
+        match change {
+            Change::Node(id, seen) => self.nodes.entry(id).or_default().push(moment, seen),
+            Change::Upload(dot, own) => {
+                if let Some((token, _)) = own {
+                    self.filed.entry(token).or_insert(durable);
+                }
+                self.uploads.entry(dot).or_default().push(moment, own);
+            }
+            Change::Feed(cursor) => self.feed.push(moment, cursor),
+            Change::Record(..)
+            | Change::Mirror(..)
+            | Change::Sealed(..)
+            | Change::Parked(..)
+            | Change::Cursor(..)
+            | Change::Key(_)
+            | Change::Meta => {}
+        }
     }
 }

@@ -1,0 +1,275 @@
+//! What was said of files is so: who is told that something is done finds it in the log, by then and
+//! not before it was asked for (INV-30); a batch is in one commit, and a job is what was asked
+//! (INV-09); a restore has the content of the version that was named (INV-07); a delete removes what
+//! its author had seen (INV-01); and every name was given by somebody (INV-02).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::id::{DeviceId, NodeId, UserId};
+use engine::log::{FileDoc, FileKey, NodeKind};
+use engine::message::JobId;
+use unicode_normalization::UnicodeNormalization;
+
+use super::Invariant::{
+    BatchesAreAtomic, NoLostWrites, NoPhantomValues, OutcomesAreHonest, VersionsAreImmutable,
+};
+use super::evidence::Evidence;
+use super::evidence::files::{FileDeed, Files};
+use super::findings::{About, Findings};
+use super::names::fold;
+use super::reasons::file::may_lack_a_key;
+use crate::history::FileDone;
+use crate::history::file::{FileAsked, Goal};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let (nothing, nobody) = (Files::default(), BTreeSet::new());
+    for deed in &evidence.server.deeds {
+        let Some((at, done)) = deed.done() else { continue };
+        let files = evidence.server.files.get(&deed.user).unwrap_or(&nothing);
+        if let Some((place, message)) = is_not_so(files, deed, at, done) {
+            let about = About { record: None, token: deed.ask.token() };
+            findings.report(evidence, place, at, about, message, [deed.asked]);
+        }
+    }
+    let seen = seen(evidence);
+    let given = given(evidence);
+    for (user, files) in &evidence.server.files {
+        deletes_have_seen(evidence, findings, files, &seen);
+        let keys_are_missing = devices_of(evidence, *user)
+            .any(|device| may_lack_a_key(evidence, device, evidence.history.len()));
+        let given = given.get(user).unwrap_or(&nobody);
+        names_were_given(evidence, findings, files, (given, keys_are_missing));
+    }
+}
+
+/// What a device calls a file that it has to name and whose name it cannot open.
+const NAMELESS: &str = "recovered";
+
+fn devices_of(evidence: &Evidence<'_>, user: UserId) -> impl Iterator<Item = DeviceId> {
+    let devices = (0..).map(DeviceId).zip(&evidence.brief.devices);
+    devices.filter(move |(_, whose)| **whose == user).map(|(device, _)| device)
+}
+
+type Site = (super::Invariant, &'static str);
+
+fn is_not_so(
+    files: &Files<'_>,
+    deed: &FileDeed<'_>,
+    at: usize,
+    done: &FileDone,
+) -> Option<(Site, String)> {
+    let mut between = files.moments(deed.asked, at);
+    let honest = |is_so: bool, site, what: &str| {
+        (!is_so).then(|| ((OutcomesAreHonest, site), format!("{what} and it was not so.")))
+    };
+    match (deed.ask, done) {
+        (FileAsked::MakeFolder(parent, name), FileDone::Created(id)) => {
+            let is_there = |moment| {
+                let node = files.live(*id, moment);
+                node.is_some_and(|it| it.kind == NodeKind::Folder && it.place.parent == *parent)
+                    && files.name(*id, moment).is_some_and(|own| fold(own) == fold(name))
+            };
+            honest(between.any(is_there), "not-made", "A folder was called made")
+        }
+        (FileAsked::Delete { node, .. }, FileDone::Done) => {
+            let is_deleted = |it| files.node(*node, it).is_some_and(|node| node.deleted);
+            honest(between.any(is_deleted), "not-deleted", "A file was called deleted")
+        }
+        (FileAsked::Undelete(node), FileDone::Done) => {
+            let is_live = |moment| files.live(*node, moment).is_some();
+            honest(between.any(is_live), "not-undeleted", "A file was called undeleted")
+        }
+        (FileAsked::Move(all), FileDone::Moved) => {
+            let whole = |moment| all.iter().all(|one| is_moved(files, one, moment));
+            (!between.any(whole)).then(|| {
+                let message = "A batch was called moved, and no commit moved all of it.".into();
+                ((BatchesAreAtomic, "batch-not-whole"), message)
+            })
+        }
+        (FileAsked::Move(all), FileDone::Accepted(job)) => {
+            let asked: Vec<NodeId> = all.iter().map(|one| one.0).collect();
+            (items(files, *job, at) != asked).then(|| {
+                let message = "A job is not the batch that was asked for.".into();
+                ((BatchesAreAtomic, "another-job"), message)
+            })
+        }
+        (FileAsked::Restore { node, version, .. }, FileDone::Published(n)) => {
+            let Some(made) = files.version(*node, *n, at) else {
+                return honest(false, "not-restored", "A version was called restored");
+            };
+            let old = files.version(*node, *version, at);
+            old.is_none_or(|old| old.blob != made.blob).then(|| {
+                let message = format!(
+                    "{} was to have the content of version {version} again, and has another's.",
+                    files.called(*node, at)
+                );
+                ((VersionsAreImmutable, "restored-other-than-asked"), message)
+            })
+        }
+        (FileAsked::Job(id), FileDone::Job(told, total)) => {
+            let job = files.job(*id, at);
+            let is_told = |n: u32| {
+                let line = files.doc(FileKey::Item(*id, n)).and_then(|line| line.at(at));
+                match line {
+                    Some(Some(FileDoc::Item(_, became))) => *became,
+                    Some(_) | None => None,
+                }
+            };
+            let is_so = job.is_some_and(|job| job.total == *total)
+                && (0..).zip(told).all(|(n, told)| is_told(n) == Some(*told));
+            (!is_so).then(|| {
+                let message = "What was told of a job is not what became of it.".into();
+                ((BatchesAreAtomic, "job-told-otherwise"), message)
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Is a node where it was to be, under the name that it was to have?
+fn is_moved(
+    files: &Files<'_>,
+    (id, to, name): &(NodeId, Option<NodeId>, Option<String>),
+    moment: usize,
+) -> bool {
+    let node = files.live(*id, moment);
+    node.is_some_and(|node| to.is_none_or(|to| node.place.parent == to))
+        && name
+            .as_ref()
+            .is_none_or(|name| files.name(*id, moment).is_some_and(|own| fold(own) == fold(name)))
+}
+
+/// The nodes that a job is about, in order.
+fn items(files: &Files<'_>, job: JobId, at: usize) -> Vec<NodeId> {
+    let total = files.job(job, at).map_or(0, |job| job.total);
+    let item = |n| match files.doc(FileKey::Item(job, n))?.at(at) {
+        Some(Some(FileDoc::Item(one, _))) => Some(one.node),
+        Some(_) | None => None,
+    };
+    (0..total).filter_map(item).collect()
+}
+
+/// The deletes that were asked for, by node.
+type Seen<'e> = BTreeMap<NodeId, Vec<&'e FileDeed<'e>>>;
+
+fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
+    let mut all = Seen::new();
+    for deed in &evidence.server.deeds {
+        if let FileAsked::Delete { node, .. } = deed.ask {
+            all.entry(*node).or_default().push(deed);
+        }
+    }
+    all
+}
+
+/// A file is deleted by somebody who had seen all of its versions, by number or as writes of their
+/// own that had none yet.
+fn deletes_have_seen(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    files: &Files<'_>,
+    seen: &Seen<'_>,
+) {
+    for entry in &files.entries {
+        for id in entry.nodes() {
+            let was_live = entry.at.checked_sub(1).is_some_and(|it| files.live(id, it).is_some());
+            let Some(node) = files.node(id, entry.at).filter(|it| it.deleted && was_live) else {
+                continue;
+            };
+            let latest = match node.kind {
+                NodeKind::File { latest, .. } => latest,
+                NodeKind::Folder => 0,
+            };
+            let has_seen = |deed: &&FileDeed<'_>| {
+                let FileAsked::Delete { seen, exposed, .. } = deed.ask else { return false };
+                let was_shown = |n| {
+                    let write = files.version(id, n, entry.at).map(|version| version.write);
+                    exposed.iter().any(|head| Some(head.write) == write)
+                };
+                deed.asked < entry.at && (seen + 1..=latest).all(was_shown)
+            };
+            let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
+            if !asked.iter().any(has_seen) {
+                let message = format!(
+                    "{} was deleted by somebody who had not seen its version {latest}.",
+                    files.called(id, entry.at)
+                );
+                let place = (NoLostWrites, "deleted-unseen");
+                let with = asked.iter().map(|deed| deed.asked).filter(|asked| *asked < entry.at);
+                findings.report(evidence, place, entry.at, About::default(), message, with);
+            }
+        }
+    }
+}
+
+/// Every name that a user ever gave, as it is composed.
+fn given(evidence: &Evidence<'_>) -> BTreeMap<UserId, BTreeSet<String>> {
+    let mut all: BTreeMap<UserId, BTreeSet<String>> = BTreeMap::new();
+    for deed in &evidence.server.deeds {
+        let names: Vec<&String> = match deed.ask {
+            FileAsked::MakeFolder(_, name) | FileAsked::Write { goal: Goal::New(_, name), .. } => {
+                vec![name]
+            }
+            FileAsked::Move(moved) => moved.iter().filter_map(|one| one.2.as_ref()).collect(),
+            FileAsked::Write { goal: Goal::Version(_), .. }
+            | FileAsked::List
+            | FileAsked::Read(_)
+            | FileAsked::Versions(_)
+            | FileAsked::Delete { .. }
+            | FileAsked::Undelete(_)
+            | FileAsked::Restore { .. }
+            | FileAsked::Job(_) => continue,
+        };
+        let names = names.into_iter().map(|name| name.nfc().collect());
+        all.entry(deed.user).or_default().extend(names);
+    }
+    all
+}
+
+fn names_were_given(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    files: &Files<'_>,
+    (given, keys_are_missing): (&BTreeSet<String>, bool),
+) {
+    for (key, _) in files.docs() {
+        let FileKey::Node(id) = key else { continue };
+        for (at, name) in files.names(id) {
+            let Some(name) = name else { continue };
+            let nameless = name.starts_with(NAMELESS) && keys_are_missing;
+            if !nameless && !is_given(given, name) {
+                let message = format!("A file is called {name:?}, which nobody called it.");
+                let place = (NoPhantomValues, "name-never-given");
+                findings.report(evidence, place, at, About::default(), message, []);
+            }
+        }
+    }
+}
+
+/// Is it a name that was given, or that of a copy, which has a mark before its extension? Of a name
+/// that is too long for a mark the end is left out.
+fn is_given(given: &BTreeSet<String>, name: &str) -> bool {
+    let mut name: String = name.nfc().collect();
+    loop {
+        if given.contains(&name) {
+            return true;
+        }
+        let Some((from, to)) = mark(&name) else { return false };
+        let (stem, end) = (&name[..from], &name[to..]);
+        let cut = |it: &String| it.len() > 200 && it.starts_with(stem) && it.ends_with(end);
+        if given.iter().any(cut) {
+            return true;
+        }
+        name = format!("{stem}{end}");
+    }
+}
+
+/// Where the last mark of a copy is in a name: ` (`, who wrote it, `-`, its number, `)`.
+fn mark(name: &str) -> Option<(usize, usize)> {
+    let from = name.rfind(" (")?;
+    let to = from + name[from..].find(')')? + 1;
+    let (replica, n) = name[from + 2..to - 1].split_once('-')?;
+    let is_mark =
+        replica.chars().all(|it| it.is_ascii_hexdigit()) && n.chars().all(|it| it.is_ascii_digit());
+    is_mark.then_some((from, to))
+}

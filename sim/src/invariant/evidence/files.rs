@@ -1,0 +1,307 @@
+//! The files of a space as its log has them, what a name says when it is opened, and which objects
+//! with content the volume held: by a model of its own.
+//!
+//! It knows no rules: it puts what the log says where the log says. A commit is one moment; what
+//! stood in the middle of one is told by its entry alone.
+
+use std::collections::BTreeMap;
+
+use engine::blob::Address;
+use engine::id::{DeviceId, Dot, NodeId, Token, UserId};
+use engine::log::{
+    Doc, Entry as Commit, FileDoc, FileKey, Job, Key, Node, NodeKind, Op, Stored, Version,
+};
+use engine::message::JobId;
+
+use super::{Disk, Timeline};
+use crate::history::file::FileAsked;
+use crate::history::{Answered, FileDone, Listed};
+
+/// The files of one space over time.
+#[derive(Debug, Default)]
+pub(in super::super) struct Files<'a> {
+    /// Every entry that says something of files, in order.
+    pub(in super::super) entries: Vec<Logged<'a>>,
+    /// What became of objects with content, in order.
+    pub(in super::super) objects: Vec<Object<'a>>,
+    docs: BTreeMap<FileKey, Timeline<Option<&'a FileDoc>>>,
+    names: BTreeMap<NodeId, Timeline<Option<&'a str>>>,
+}
+
+/// An entry of the log.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Logged<'a> {
+    pub(in super::super) at: usize,
+    pub(in super::super) commit: &'a Commit,
+}
+
+/// An object was created, replaced or deleted.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Object<'a> {
+    pub(in super::super) at: usize,
+    pub(in super::super) key: &'a str,
+    pub(in super::super) hash: Option<Address>,
+}
+
+/// A request of a user that is about files.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct FileDeed<'a> {
+    pub(in super::super) device: DeviceId,
+    pub(in super::super) user: UserId,
+    pub(in super::super) asked: usize,
+    pub(in super::super) ask: &'a FileAsked,
+    pub(in super::super) last: bool,
+    pub(in super::super) answer: Option<(usize, &'a Answered)>,
+}
+
+impl<'a> FileDeed<'a> {
+    /// When a write of content was called saved.
+    pub(in super::super) fn saved(&self) -> Option<usize> {
+        match self.answer {
+            Some((at, Answered::Saved)) => Some(at),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The list that it was answered with.
+    pub(in super::super) fn list(&self) -> Option<(usize, &'a [Listed])> {
+        match self.answer {
+            Some((at, Answered::Files(list))) => Some((at, list)),
+            Some(_) | None => None,
+        }
+    }
+
+    /// What else it was answered, if it was not refused.
+    pub(in super::super) fn done(&self) -> Option<(usize, &'a FileDone)> {
+        match self.answer {
+            Some((at, Answered::File(done))) => Some((at, done)),
+            Some(_) | None => None,
+        }
+    }
+}
+
+/// What an op puts, of files.
+pub(in super::super) fn puts(op: &Op) -> impl Iterator<Item = (FileKey, Option<&FileDoc>)> {
+    op.puts.iter().filter_map(|(key, doc)| {
+        let Key::File(key) = key else { return None };
+        Some((*key, file_doc(doc.as_ref())))
+    })
+}
+
+fn file_doc(doc: Option<&Doc>) -> Option<&FileDoc> {
+    match doc {
+        Some(Doc::File(doc)) => Some(doc),
+        Some(
+            Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_),
+        )
+        | None => None,
+    }
+}
+
+impl<'a> Logged<'a> {
+    /// The places that it changes, of files; one may come twice.
+    pub(in super::super) fn keys(self) -> impl Iterator<Item = FileKey> + 'a {
+        self.commit.ops.iter().flat_map(puts).map(|(key, _)| key)
+    }
+
+    /// The nodes that it changes, each once.
+    pub(in super::super) fn nodes(self) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> = self
+            .keys()
+            .filter_map(|key| if let FileKey::Node(id) = key { Some(id) } else { None })
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+}
+
+impl<'a> Files<'a> {
+    /// Hears of an entry of the log.
+    pub(super) fn logged(&mut self, at: usize, commit: &'a Commit) {
+        let mut is_about_files = false;
+        for (key, doc) in commit.ops.iter().flat_map(puts) {
+            is_about_files = true;
+            if !matches!(key, FileKey::Changed(..)) {
+                self.docs.entry(key).or_default().push(at, doc);
+            }
+        }
+        if is_about_files {
+            self.entries.push(Logged { at, commit });
+        }
+    }
+
+    /// Hears what a node is called after the last entry.
+    pub(super) fn named(&mut self, node: NodeId, name: Option<&'a str>) {
+        if let Some(last) = self.entries.last() {
+            self.names.entry(node).or_default().push(last.at, name);
+        }
+    }
+
+    /// Hears of an object.
+    pub(super) fn kept(&mut self, at: usize, key: &'a str, hash: Option<Address>) {
+        self.objects.push(Object { at, key, hash });
+    }
+
+    /// Everything that stood at a place; none where it was removed.
+    pub(in super::super) fn doc(&self, key: FileKey) -> Option<&Timeline<Option<&'a FileDoc>>> {
+        self.docs.get(&key)
+    }
+
+    /// All places of which the log ever spoke, in order.
+    pub(in super::super) fn docs(
+        &self,
+    ) -> impl Iterator<Item = (FileKey, &Timeline<Option<&'a FileDoc>>)> {
+        self.docs.iter().map(|(key, line)| (*key, line))
+    }
+
+    fn at(&self, key: FileKey, moment: usize) -> Option<&'a FileDoc> {
+        self.docs.get(&key)?.at(moment).copied().flatten()
+    }
+
+    /// A node as it stood after a moment, deleted or not.
+    pub(in super::super) fn node(&self, id: NodeId, moment: usize) -> Option<&'a Node> {
+        let Some(FileDoc::Node(node)) = self.at(FileKey::Node(id), moment) else { return None };
+        Some(node)
+    }
+
+    /// A node that was not deleted then.
+    pub(in super::super) fn live(&self, id: NodeId, moment: usize) -> Option<&'a Node> {
+        self.node(id, moment).filter(|node| !node.deleted)
+    }
+
+    /// Was there a folder of this id then, the root included?
+    pub(in super::super) fn is_folder(&self, id: NodeId, moment: usize) -> bool {
+        let live = || self.live(id, moment).is_some_and(|node| node.kind == NodeKind::Folder);
+        id == NodeId::ROOT || live()
+    }
+
+    /// Who has the name of a place.
+    pub(in super::super) fn holder(&self, named: FileKey, moment: usize) -> Option<NodeId> {
+        let Some(FileDoc::Holder(id)) = self.at(named, moment) else { return None };
+        Some(*id)
+    }
+
+    pub(in super::super) fn version(
+        &self,
+        id: NodeId,
+        n: u32,
+        moment: usize,
+    ) -> Option<&'a Version> {
+        let Some(FileDoc::Version(version)) = self.at(FileKey::Version(id, n), moment) else {
+            return None;
+        };
+        Some(version)
+    }
+
+    /// Every version that a file ever had, by number.
+    pub(in super::super) fn versions(
+        &self,
+        id: NodeId,
+    ) -> impl Iterator<Item = (u32, &Timeline<Option<&'a FileDoc>>)> {
+        let all = FileKey::Version(id, 0)..=FileKey::Version(id, u32::MAX);
+        self.docs.range(all).filter_map(|(key, line)| {
+            let FileKey::Version(_, n) = key else { return None };
+            Some((*n, line))
+        })
+    }
+
+    /// Where the content of a version is said to be.
+    pub(in super::super) fn stored(&self, blob: Address, moment: usize) -> Option<&'a Stored> {
+        let Some(FileDoc::Blob(stored, _)) = self.at(FileKey::Blob(blob), moment) else {
+            return None;
+        };
+        Some(stored)
+    }
+
+    pub(in super::super) fn job(&self, id: JobId, moment: usize) -> Option<Job> {
+        let Some(FileDoc::Job(job)) = self.at(FileKey::Job(id), moment) else { return None };
+        Some(*job)
+    }
+
+    /// What a node was called after a moment, opened; none if no key opens it, or nothing was told.
+    pub(in super::super) fn name(&self, id: NodeId, moment: usize) -> Option<&'a str> {
+        self.names.get(&id)?.at(moment).copied().flatten()
+    }
+
+    /// How people speak of a node.
+    pub(in super::super) fn called(&self, id: NodeId, moment: usize) -> String {
+        match self.name(id, moment) {
+            Some(name) => format!("{name:?}"),
+            None => format!("node {:x}", id.0),
+        }
+    }
+
+    /// Every state from one fact to another: as it was at the first, and after each commit.
+    pub(in super::super) fn moments(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = usize> + '_ {
+        let start = self.entries.partition_point(|entry| entry.at <= from);
+        let changes = self.entries[start..].iter().map(|entry| entry.at);
+        std::iter::once(from).chain(changes.take_while(move |at| *at < to))
+    }
+
+    /// Every name that a node ever had, and since when; none where no key opens it.
+    pub(in super::super) fn names(
+        &self,
+        id: NodeId,
+    ) -> impl Iterator<Item = (usize, Option<&'a str>)> {
+        self.names.get(&id).into_iter().flat_map(Timeline::iter).map(|(at, name)| (at, *name))
+    }
+}
+
+/// The versions of all logs by the write that made them.
+#[derive(Debug, Default)]
+pub(in super::super) struct Archive<'a> {
+    pub(in super::super) versions: BTreeMap<Dot, Vec<Published<'a>>>,
+    /// The writes that a label stands for: more than one, if it was written anew.
+    pub(in super::super) dots: BTreeMap<Token, Vec<Dot>>,
+    labels: BTreeMap<Dot, Token>,
+}
+
+/// A version, and when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Published<'a> {
+    pub(in super::super) at: usize,
+    pub(in super::super) node: NodeId,
+    pub(in super::super) n: u32,
+    pub(in super::super) version: &'a Version,
+}
+
+impl<'a> Archive<'a> {
+    pub(super) fn of(files: &BTreeMap<UserId, Files<'a>>, disks: &[Disk]) -> Self {
+        let mut archive = Self::default();
+        for (key, line) in files.values().flat_map(Files::docs) {
+            let FileKey::Version(node, n) = key else { continue };
+            for (at, doc) in line.iter() {
+                if let Some(FileDoc::Version(version)) = doc {
+                    let published = Published { at, node, n, version };
+                    archive.versions.entry(version.write).or_default().push(published);
+                }
+            }
+        }
+        for (dot, line) in disks.iter().flat_map(|disk| &disk.uploads) {
+            for (token, _) in line.iter().filter_map(|(_, own)| *own) {
+                let dots = archive.dots.entry(token).or_default();
+                if !dots.contains(dot) {
+                    dots.push(*dot);
+                }
+                archive.labels.insert(*dot, token);
+            }
+        }
+        archive
+    }
+
+    /// The label of a write, if a device kept it durably.
+    pub(in super::super) fn label(&self, write: Dot) -> Option<Token> {
+        self.labels.get(&write).copied()
+    }
+
+    /// The versions that a write became.
+    pub(in super::super) fn published(&self, token: Token) -> impl Iterator<Item = &Published<'a>> {
+        let dots = self.dots.get(&token).map_or(&[][..], Vec::as_slice);
+        dots.iter().filter_map(|dot| self.versions.get(dot)).flatten()
+    }
+}

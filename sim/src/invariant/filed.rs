@@ -1,0 +1,243 @@
+//! Files as they are kept, by the laws that records have too: nothing saved is lost (INV-01), what
+//! was saved is there after a crash (INV-25) and was durable when that was said (INV-30), and a write
+//! becomes one version (INV-10) in one file (INV-27).
+//!
+//! A write of content is a version in the end, whatever became of its name. A version that a newer
+//! one replaced is kept as long as the list of versions shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::id::{DeviceId, Dot, Token};
+use engine::log::{NodeKind, Version};
+
+use super::Incurable;
+use super::Invariant::{
+    CrashesLoseNothing, EffectsHappenOnce, GrowthIsBounded, NoLostWrites, OutcomesAreHonest,
+};
+use super::evidence::Evidence;
+use super::evidence::files::{Archive, FileDeed};
+use super::findings::{About, Findings};
+use crate::history::file::FileAsked;
+use crate::history::{Answered, Boot, Fact, FileDone, Trouble};
+use crate::plan::Node;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let archive = &evidence.server.archive;
+    for deed in &evidence.server.deeds {
+        saved_is_durable(evidence, findings, deed);
+        is_a_version_in_the_end(evidence, findings, archive, deed);
+        replaces_what_was_shown(evidence, findings, archive, deed);
+        is_one_version(evidence, findings, archive, deed);
+    }
+    crashes_take_nothing(evidence, findings, archive);
+    what_is_read_at_the_end_is_all(evidence, findings);
+    heads_are_what_none_replaced(evidence, findings);
+}
+
+/// However often a write was sent, and however many devices met it in a conflict.
+fn is_one_version(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    archive: &Archive<'_>,
+    deed: &FileDeed<'_>,
+) {
+    let Some(token) = deed.ask.token() else { return };
+    let about = About { record: None, token: Some(token) };
+    let mut all = archive.published(token);
+    let Some(first) = all.next() else { return };
+    for other in all {
+        let (place, message) = if other.node == first.node {
+            let message = "A write of a file became two versions of it.".to_owned();
+            ((EffectsHappenOnce, "version-twice"), message)
+        } else {
+            let message = "A write of a file is in two files.".to_owned();
+            ((GrowthIsBounded, "copies-of-a-write"), message)
+        };
+        let at = first.at.max(other.at);
+        findings.report(evidence, place, at, about, message, [deed.asked, first.at, other.at]);
+    }
+}
+
+fn saved_is_durable(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
+    let Some(token) = deed.ask.token() else { return };
+    let about = About { record: None, token: Some(token) };
+    let durable = evidence.disk(deed.device).filed.get(&token).copied();
+    if let Some(saved) = deed.saved()
+        && durable.is_none_or(|durable| durable > saved)
+    {
+        let message = "A write of a file was called saved before it was durable.".into();
+        let place = (OutcomesAreHonest, "file-saved-before-durable");
+        findings.report(evidence, place, saved, about, message, [deed.asked]);
+    }
+    if let (Some((at, Answered::Refused(_))), Some(kept)) = (deed.answer, durable)
+        && matches!(deed.ask, FileAsked::Write { .. })
+    {
+        let message = "A write of a file was refused and kept.".into();
+        let place = (OutcomesAreHonest, "file-refused-and-kept");
+        findings.report(evidence, place, at.max(kept), about, message, [deed.asked]);
+    }
+}
+
+/// When the store of a device became another's, or an earlier one of its own.
+fn images(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usize> {
+    evidence.disk(device).replaced.iter().copied().filter(|at| {
+        matches!(evidence.history[*at].fact, Fact::Started { boot, .. } if boot != Boot::Restart)
+    })
+}
+
+/// Is there nothing left that could hold what a device had saved then?
+fn is_gone(evidence: &Evidence<'_>, device: DeviceId, saved: usize) -> bool {
+    evidence.spells.iter().any(|spell| spell.trouble == Trouble::Destroy(device))
+        || images(evidence, device).any(|at| at > saved)
+}
+
+/// Was everything done that could be done for a device that never gets a key?
+fn is_stranded(evidence: &Evidence<'_>, deed: &FileDeed<'_>, token: Token) -> bool {
+    let uploads = &evidence.disk(deed.device).uploads;
+    evidence.brief.incurable.contains(&Incurable::Keyless(deed.device))
+        && uploads
+            .values()
+            .any(|line| line.last().is_some_and(|own| own.is_some_and(|(label, _)| label == token)))
+}
+
+fn is_a_version_in_the_end(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    archive: &Archive<'_>,
+    deed: &FileDeed<'_>,
+) {
+    let (Some(settled), Some(token)) = (evidence.settled, deed.ask.token()) else { return };
+    let about = About { record: None, token: Some(token) };
+    let Some(saved) = deed.saved() else { return };
+    if archive.published(token).next().is_some()
+        || is_gone(evidence, deed.device, saved)
+        || is_stranded(evidence, deed, token)
+    {
+        return;
+    }
+    let message = "A write of a file that was saved is no version in the end.".into();
+    let place = (NoLostWrites, "file-never-published");
+    findings.report(evidence, place, settled, about, message, [deed.asked, saved]);
+}
+
+/// A version takes the place of those that its author was shown, and of no others.
+fn replaces_what_was_shown(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    archive: &Archive<'_>,
+    deed: &FileDeed<'_>,
+) {
+    let (FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) = deed.ask else {
+        return;
+    };
+    let Some(token) = deed.ask.token() else { return };
+    let Some(files) = evidence.server.files.get(&deed.user) else { return };
+    for made in archive.published(token) {
+        let unseen = made.version.replaces.iter().find(|n| {
+            let old = files.version(made.node, **n, made.at).map(|old| old.write);
+            !exposed.iter().any(|head| head.version == Some(**n) || Some(head.write) == old)
+        });
+        if let Some(unseen) = unseen {
+            let message = format!(
+                "Version {} of {} took the place of version {unseen}, which its author had not seen.",
+                made.n,
+                files.called(made.node, made.at)
+            );
+            let about = About { record: None, token: Some(token) };
+            let place = (NoLostWrites, "version-replaced-unseen");
+            findings.report(evidence, place, made.at, about, message, [deed.asked]);
+        }
+    }
+}
+
+/// What was saved before a crash is on the disk after it, or a version by then.
+fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings, archive: &Archive<'_>) {
+    let mut saved: BTreeMap<DeviceId, Vec<(usize, &FileDeed<'_>, Token)>> = BTreeMap::new();
+    for deed in &evidence.server.deeds {
+        if let (Some(at), Some(token)) = (deed.saved(), deed.ask.token()) {
+            saved.entry(deed.device).or_default().push((at, deed, token));
+        }
+    }
+    for (at, entry) in evidence.history.iter().enumerate() {
+        let (Fact::Started { boot: Boot::Restart, .. }, Node::Device(device)) =
+            (&entry.fact, entry.node)
+        else {
+            continue;
+        };
+        let image = images(evidence, device).filter(|image| *image < at).last().unwrap_or(0);
+        let own = saved.get(&device).map_or(&[][..], Vec::as_slice);
+        for (when, deed, token) in own.iter().filter(|own| (image..at).contains(&own.0)) {
+            let is_kept = |dot: &Dot| {
+                let line = evidence.disk(device).uploads.get(dot);
+                line.and_then(|line| line.at(at)).is_some_and(Option::is_some)
+            };
+            let dots = archive.dots.get(token).map_or(&[][..], Vec::as_slice);
+            if !dots.iter().any(is_kept) && !archive.published(*token).any(|it| it.at < at) {
+                let message = "A crash took a write of a file that was saved.".into();
+                let about = About { record: None, token: Some(*token) };
+                let place = (CrashesLoseNothing, "file-saved-and-gone");
+                findings.report(evidence, place, at, about, message, [deed.asked, *when]);
+            }
+        }
+    }
+}
+
+/// At the end every version is listed, and the content of every head is there.
+fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let last = evidence.server.deeds.iter().filter(|it| it.last && evidence.is_core(it.device));
+    for deed in last {
+        let Some(files) = evidence.server.files.get(&deed.user) else { continue };
+        let Some((at, done)) = deed.done() else { continue };
+        match (deed.ask, done) {
+            (FileAsked::Versions(node), FileDone::Versions(heads)) => {
+                let listed = heads.iter().map(|head| (head.version, head.write));
+                let all = files.versions(*node).map(|(n, _)| n);
+                let all = all.filter_map(|n| Some((Some(n), files.version(*node, n, at)?.write)));
+                if !listed.eq(all) {
+                    let message = format!(
+                        "Not every version of {} is listed at the end.",
+                        files.called(*node, at)
+                    );
+                    let place = (NoLostWrites, "version-not-listed");
+                    findings.report(evidence, place, at, About::default(), message, [deed.asked]);
+                }
+            }
+            (FileAsked::Read(node), FileDone::Content(heads)) => {
+                let Some((head, _)) = heads.iter().find(|(_, content)| content.is_none()) else {
+                    continue;
+                };
+                let about = About { record: None, token: head.token };
+                let message =
+                    format!("The content of {} cannot be had at the end.", files.called(*node, at));
+                let place = (NoLostWrites, "content-not-read");
+                findings.report(evidence, place, at, about, message, [deed.asked]);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A version that none replaced is a head: of two that were made at once, both are shown.
+fn heads_are_what_none_replaced(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for files in evidence.server.files.values() {
+        for entry in &files.entries {
+            for id in entry.nodes() {
+                let Some(node) = files.node(id, entry.at) else { continue };
+                let NodeKind::File { heads, latest } = &node.kind else { continue };
+                let there = |n: &u32| files.version(id, *n, entry.at);
+                let versions: Vec<&Version> = (1..=*latest).filter_map(|n| there(&n)).collect();
+                let replaced: BTreeSet<u32> =
+                    versions.iter().flat_map(|it| it.replaces.iter().copied()).collect();
+                let hidden = (1..=*latest).find(|n| !replaced.contains(n) && !heads.contains(n));
+                if let Some(hidden) = hidden {
+                    let message = format!(
+                        "Version {hidden} of {} is no head, and nothing replaced it.",
+                        files.called(id, entry.at)
+                    );
+                    let place = (NoLostWrites, "head-hidden");
+                    findings.report(evidence, place, entry.at, About::default(), message, []);
+                }
+            }
+        }
+    }
+}

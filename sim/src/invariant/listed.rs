@@ -1,0 +1,316 @@
+//! Files as lists and answers show them, by the laws that records have too: nothing is shown that
+//! nobody wrote (INV-02), nor to strangers (INV-31), nor with other content (INV-07); a device does
+//! not un-see (INV-23); and at the end all devices list the same, which is what the log has (INV-04).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::id::{DeviceId, Dot, NodeId, Token, UserId};
+use engine::log::{FileKey, NodeKind};
+
+use super::Invariant::{
+    CopiesConverge, NoPhantomValues, ReadsNeverGoBack, UsersAreIsolated, VersionsAreImmutable,
+};
+use super::evidence::Evidence;
+use super::evidence::files::{Archive, FileDeed, Files, Published};
+use super::findings::{About, Findings};
+use super::writes::owner;
+use crate::history::file::{FileAsked, Goal, Head, Print};
+use crate::history::{Answered, FileDone, Listed};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let archive = &evidence.server.archive;
+    for deed in &evidence.server.deeds {
+        heads_were_written(evidence, findings, deed);
+        content_is_as_written(evidence, findings, archive, deed);
+    }
+    nothing_is_unseen(evidence, findings, archive);
+    all_agree_at_the_end(evidence, findings);
+}
+
+/// Every head that an answer shows.
+fn shown<'e>(deed: &FileDeed<'e>) -> Vec<(NodeId, &'e Head)> {
+    let Some((_, answer)) = deed.answer else { return Vec::new() };
+    match (deed.ask, answer) {
+        (FileAsked::List, Answered::Files(list)) => {
+            list.iter().flat_map(|it| it.heads.iter().map(|head| (it.node, head))).collect()
+        }
+        (FileAsked::Versions(node), Answered::File(FileDone::Versions(heads))) => {
+            heads.iter().map(|head| (*node, head)).collect()
+        }
+        (FileAsked::Read(node), Answered::File(FileDone::Content(heads))) => {
+            heads.iter().map(|(head, _)| (*node, head)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Every label that is shown is that of a write, of this user and to this file.
+fn heads_were_written(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
+    let Some((at, _)) = deed.answer else { return };
+    for (node, head) in shown(deed) {
+        let Some(token) = head.token else { continue };
+        let about = About { record: None, token: Some(token) };
+        if owner(token) != deed.user {
+            let message = "A file of another user was shown.".into();
+            let place = (UsersAreIsolated, "file-shown");
+            findings.report(evidence, place, at, about, message, [deed.asked]);
+            continue;
+        }
+        let write = evidence.server.filings.get(&token).map(|n| &evidence.server.deeds[*n]);
+        if write.is_none_or(|write| write.asked > at || !is_to(write.ask, node)) {
+            let message = "A version of a file was shown that nobody wrote.".into();
+            let place = (NoPhantomValues, "file-never-written");
+            findings.report(evidence, place, at, about, message, write.map(|write| write.asked));
+        }
+    }
+}
+
+/// May a write have become a version of this file?
+fn is_to(ask: &FileAsked, node: NodeId) -> bool {
+    match ask {
+        FileAsked::Write { goal: Goal::Version(to), .. } | FileAsked::Restore { node: to, .. } => {
+            *to == node
+        }
+        FileAsked::Write { goal: Goal::New(..), .. } => true,
+        FileAsked::List
+        | FileAsked::Read(_)
+        | FileAsked::Versions(_)
+        | FileAsked::MakeFolder(..)
+        | FileAsked::Move(_)
+        | FileAsked::Delete { .. }
+        | FileAsked::Undelete(_)
+        | FileAsked::Job(_) => false,
+    }
+}
+
+/// Content that is shown is that of its head, whole.
+fn content_is_as_written(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    archive: &Archive<'_>,
+    deed: &FileDeed<'_>,
+) {
+    let Some((at, FileDone::Content(heads))) = deed.done() else { return };
+    for (head, print) in heads {
+        let (Some(token), Some(print)) = (head.token, print) else { continue };
+        let about = About { record: None, token: Some(token) };
+        let wrote = written(evidence, print.token);
+        if wrote != Some(*print) {
+            let message = "A file was shown with other content than was written.".into();
+            let place = (NoPhantomValues, "content-garbled");
+            findings.report(evidence, place, at, about, message, [deed.asked]);
+        } else if !is_of(evidence, archive, deed.user, head, token, print.token) {
+            let message = "A file was shown with the content of another version.".into();
+            let place = (VersionsAreImmutable, "content-of-another");
+            findings.report(evidence, place, at, about, message, [deed.asked]);
+        }
+    }
+}
+
+/// What a user wrote under a label.
+fn written(evidence: &Evidence<'_>, token: Token) -> Option<Print> {
+    let deed = &evidence.server.deeds[*evidence.server.filings.get(&token)?];
+    if let FileAsked::Write { content, .. } = deed.ask { Some(*content) } else { None }
+}
+
+/// Is content with this label that of a head? A restore has the content of the version that its
+/// user named, which may be a restore too.
+fn is_of(
+    evidence: &Evidence<'_>,
+    archive: &Archive<'_>,
+    user: UserId,
+    head: &Head,
+    token: Token,
+    content: Token,
+) -> bool {
+    let Some(files) = evidence.server.files.get(&user) else { return token == content };
+    let end = evidence.history.len();
+    let mut label = Some(token);
+    let at = archive.versions.get(&head.write);
+    let mut at = at.and_then(|made| made.first()).map(|it| (it.node, it.n));
+    while let Some(token) = label {
+        let Some(number) = evidence.server.filings.get(&token) else { return false };
+        let FileAsked::Restore { node, version, .. } = evidence.server.deeds[*number].ask else {
+            return token == content;
+        };
+        let of = files.version(*node, *version, end).map(|old| old.write);
+        if at.is_some_and(|(_, n)| n <= *version) {
+            return false;
+        }
+        at = Some((*node, *version));
+        label = of.and_then(|dot| archive.label(dot));
+        if label.is_none() {
+            return true; // Who made that version does not say under which label.
+        }
+    }
+    false
+}
+
+/// What a device's lists have to show.
+#[derive(Debug, Default)]
+struct Floor {
+    /// Every file that was listed, with its latest version then.
+    latest: BTreeMap<NodeId, u32>,
+    /// What was saved, and when; until a list shows that it has become a version.
+    saved: BTreeMap<Token, usize>,
+}
+
+/// A file that was listed is listed again, no older; and what was saved there is in the list, until
+/// a version of it is, or somebody who saw it replaced it.
+fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, archive: &Archive<'_>) {
+    let mut floors: BTreeMap<DeviceId, Floor> = BTreeMap::new();
+    for (at, event) in events(evidence) {
+        match event {
+            Event::Replaced(device) => {
+                floors.remove(&device);
+            }
+            Event::Saved(device, token) => {
+                floors.entry(device).or_default().saved.insert(token, at);
+            }
+            Event::Seen(device, exposed) => {
+                let saved = &mut floors.entry(device).or_default().saved;
+                exposed.iter().filter_map(|head| head.token).for_each(|token| {
+                    saved.remove(&token);
+                });
+            }
+            Event::Listed(deed, list) => {
+                let floor = floors.entry(deed.device).or_default();
+                floor.judge(evidence, findings, archive, (at, deed, list));
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event<'e> {
+    Replaced(DeviceId),
+    Saved(DeviceId, Token),
+    /// Somebody who was shown these has written in their place.
+    Seen(DeviceId, &'e [Head]),
+    Listed(&'e FileDeed<'e>, &'e [Listed]),
+}
+
+fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
+    let mut events = Vec::new();
+    for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
+        events.extend(disk.replaced.iter().map(|at| (*at, Event::Replaced(device))));
+    }
+    for deed in &evidence.server.deeds {
+        if let FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } = deed.ask {
+            events.push((deed.asked, Event::Seen(deed.device, exposed)));
+        }
+        if let (Some(at), Some(token)) = (deed.saved(), deed.ask.token()) {
+            events.push((at, Event::Saved(deed.device, token)));
+        }
+        events.extend(deed.list().map(|(at, list)| (at, Event::Listed(deed, list))));
+    }
+    events.sort_by_key(|event| event.0);
+    events
+}
+
+impl Floor {
+    fn judge(
+        &mut self,
+        evidence: &Evidence<'_>,
+        findings: &mut Findings,
+        archive: &Archive<'_>,
+        (at, deed, list): (usize, &FileDeed<'_>, &[Listed]),
+    ) {
+        let latest: BTreeMap<NodeId, u32> = list.iter().map(|it| (it.node, it.latest)).collect();
+        let lower = |(id, n): &(&NodeId, &u32)| latest.get(id).is_none_or(|now| now < n);
+        if let Some((id, _)) = self.latest.iter().find(lower) {
+            let message = format!("A list no longer shows node {:x} as it had.", id.0);
+            let place = (ReadsNeverGoBack, "file-unseen");
+            findings.report(evidence, place, at, About::default(), message, [deed.asked]);
+        }
+        let has = |it: &Published<'_>| latest.get(&it.node).is_some_and(|now| *now >= it.n);
+        self.saved.retain(|token, _| !archive.published(*token).any(has));
+        let writes: BTreeSet<Dot> =
+            list.iter().flat_map(|it| &it.heads).map(|head| head.write).collect();
+        let missing = self.saved.iter().filter(|(_, saved)| **saved < deed.asked);
+        let mut missing = missing.filter(|(token, _)| {
+            let dots = archive.dots.get(token).map_or(&[][..], Vec::as_slice);
+            !dots.iter().any(|dot| writes.contains(dot))
+        });
+        if let Some((token, saved)) = missing.next() {
+            let message = "A list lacks a write of a file that was saved there.".into();
+            let about = About { record: None, token: Some(*token) };
+            let place = (ReadsNeverGoBack, "file-not-listed");
+            findings.report(evidence, place, at, about, message, [deed.asked, *saved]);
+        }
+        self.latest = latest;
+    }
+}
+
+/// What a list says of a node, whoever lists it.
+type Row<'e> = (NodeId, &'e str, bool, bool, u32, Vec<(Option<u32>, Dot)>, &'e [String]);
+
+fn row(it: &Listed) -> Row<'_> {
+    let heads = it.heads.iter().map(|head| (head.version, head.write)).collect();
+    (it.parent, &it.name, it.is_folder, it.deleted, it.latest, heads, &it.copies)
+}
+
+/// The last lists of all devices that must agree show the same, and what the log has.
+fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut first: BTreeMap<UserId, (usize, BTreeMap<NodeId, Row<'_>>)> = BTreeMap::new();
+    let last = evidence.server.deeds.iter().filter(|it| it.last && evidence.is_core(it.device));
+    for deed in last {
+        let Some((at, list)) = deed.list() else { continue };
+        let rows: BTreeMap<NodeId, Row<'_>> = list.iter().map(|it| (it.node, row(it))).collect();
+        if let Some(sealed) = list.iter().find(|it| it.sealed) {
+            let message = format!("The name of node {:x} is sealed at the end.", sealed.node.0);
+            let place = (CopiesConverge, "sealed-at-the-end");
+            findings.report(evidence, place, at, About::default(), message, []);
+        }
+        match first.get(&deed.user) {
+            Some((other, expected)) if *expected != rows => {
+                let odd = rows.iter().find(|(id, row)| expected.get(id) != Some(row));
+                let odd = odd.or_else(|| expected.iter().find(|(id, _)| !rows.contains_key(id)));
+                let odd = odd.map_or_else(String::new, |(id, row)| {
+                    format!(" {:?} (node {:x}) is one of them.", row.1, id.0)
+                });
+                let message = format!("Files are not the same on two devices at the end.{odd}");
+                let place = (CopiesConverge, "files-differ");
+                findings.report(evidence, place, at, About::default(), message, [*other]);
+            }
+            Some(_) => {}
+            None => {
+                is_as_logged(evidence, findings, deed.user, at, &rows);
+                first.insert(deed.user, (at, rows));
+            }
+        }
+    }
+}
+
+fn is_as_logged(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    user: UserId,
+    at: usize,
+    rows: &BTreeMap<NodeId, Row<'_>>,
+) {
+    let nothing = Files::default();
+    let files = evidence.server.files.get(&user).unwrap_or(&nothing);
+    let mut logged = BTreeMap::new();
+    for (key, _) in files.docs() {
+        let FileKey::Node(id) = key else { continue };
+        let Some(node) = files.node(id, at) else { continue };
+        let heads: Vec<u32> = match &node.kind {
+            NodeKind::Folder => Vec::new(),
+            NodeKind::File { heads, .. } => heads.clone(),
+        };
+        logged.insert(id, (node.place.parent, node.deleted, heads));
+    }
+    let listed = |row: &Row<'_>| (row.0, row.3, row.5.iter().filter_map(|head| head.0).collect());
+    let listed: BTreeMap<_, _> = rows.iter().map(|(id, row)| (*id, listed(row))).collect();
+    if listed != logged {
+        let odd = listed.iter().find(|(id, row)| logged.get(id) != Some(row));
+        let odd = odd.or_else(|| logged.iter().find(|(id, _)| !listed.contains_key(id)));
+        let odd = odd.map_or_else(String::new, |(id, _)| {
+            format!(" {} is one of them.", files.called(*id, at))
+        });
+        let message = format!("Files are listed at the end other than they are in the log.{odd}");
+        let place = (CopiesConverge, "listed-otherwise");
+        findings.report(evidence, place, at, About::default(), message, []);
+    }
+}

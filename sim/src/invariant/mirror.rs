@@ -1,0 +1,84 @@
+//! INV-05 `cursors-are-safe`, about files: a durable cursor of the feed passes a change of a node
+//! only if the device durably has the node as that change left it, or newer.
+//!
+//! A node that has changed again since is listed at its last change: whoever read up to a place
+//! before that owes nothing of it yet.
+
+use std::collections::BTreeMap;
+
+use engine::id::{DeviceId, NodeId};
+use engine::message::FeedCursor;
+
+use super::Invariant::CursorsAreSafe;
+use super::evidence::Evidence;
+use super::evidence::files::Files;
+use super::findings::{About, Findings};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (number, disk) in evidence.disks.iter().enumerate() {
+        let device = DeviceId(u16::try_from(number).expect("devices are numbered in 16 bits"));
+        let Some(files) = evidence.server.files.get(&evidence.user(device)) else { continue };
+        let changes = Changes::of(files);
+        let mut before: Option<FeedCursor> = None;
+        for (at, cursor) in disk.feed.iter() {
+            if let Some(cursor) = *cursor {
+                let from = before.map_or((0, NodeId::ROOT), |before| before.upto);
+                passes(evidence, findings, (device, at), (files, &changes), (from, cursor));
+            }
+            before = *cursor;
+        }
+    }
+}
+
+/// The changes of nodes by commit, and when each commit was made.
+#[derive(Debug)]
+struct Changes {
+    made: BTreeMap<u64, usize>,
+    nodes: Vec<(u64, NodeId)>,
+}
+
+impl Changes {
+    fn of(files: &Files<'_>) -> Self {
+        let mut nodes = Vec::new();
+        for entry in &files.entries {
+            nodes.extend(entry.nodes().into_iter().map(|id| (entry.commit.seq, id)));
+        }
+        nodes.sort_unstable();
+        let made = files.entries.iter().map(|entry| (entry.commit.seq, entry.at)).collect();
+        Self { made, nodes }
+    }
+
+    /// When what a cursor was read from was made.
+    fn moment(&self, cursor: &FeedCursor) -> Option<usize> {
+        self.made.range(..=cursor.seq).next_back().map(|(_, at)| *at)
+    }
+}
+
+fn passes(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    (device, at): (DeviceId, usize),
+    (files, changes): (&Files<'_>, &Changes),
+    (from, cursor): ((u64, NodeId), FeedCursor),
+) {
+    let Some(moment) = changes.moment(&cursor) else { return };
+    let start = changes.nodes.partition_point(|change| *change <= from);
+    let passed = changes.nodes[start..].iter().take_while(|change| **change <= cursor.upto);
+    let disk = evidence.disk(device);
+    for (seq, id) in passed {
+        // It is listed at its last change.
+        if files.node(*id, moment).is_none_or(|node| node.changed > *seq) {
+            continue;
+        }
+        let held = disk.nodes.get(id).and_then(|line| line.at(at)).and_then(Option::as_ref);
+        if held.is_none_or(|held| held.changed < *seq) {
+            let message = format!(
+                "The feed was read past a change of {} that is not here.",
+                files.called(*id, moment)
+            );
+            let place = (CursorsAreSafe, "file-passed-over");
+            let with = changes.made.get(seq).copied();
+            findings.report(evidence, place, at, About::default(), message, with);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What may be refused about files, and why: what the refusal says was so at some moment between
+//! question and answer, by the log and by the names as they are when they are opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::device::Reason;
+use engine::id::{DeviceId, NodeId};
+use engine::log::{FileKey, NodeKind};
+use engine::message::FileRefusal;
+use unicode_normalization::UnicodeNormalization;
+
+use super::super::Incurable;
+use super::super::evidence::files::Files;
+use super::super::evidence::{Evidence, Op, Spell};
+use super::super::names::fold;
+use crate::history::file::{FileAsked, Goal};
+use crate::history::{Asked, Boot, Change, Fact, Trouble};
+use crate::plan::Node;
+
+/// Is it right to refuse this about files for that reason?
+pub(super) fn is_right(
+    evidence: &Evidence<'_>,
+    op: &Op,
+    at: usize,
+    ask: &FileAsked,
+    reason: Reason,
+) -> bool {
+    let nothing = Files::default();
+    let files = evidence.server.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
+    match reason {
+        Reason::File(refusal) => {
+            files.moments(op.asked, at).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+        }
+        Reason::BadName(_) => named(ask).any(|name| !is_name(name)),
+        Reason::Keyless => !has_a_key(evidence, op.device, at),
+        Reason::Sealed(_) => may_lack_a_key(evidence, op.device, at),
+        Reason::NoServer => evidence.brief.server.is_none(),
+        Reason::WrongField
+        | Reason::Unsent(_)
+        | Reason::SignedOut
+        | Reason::Internal
+        | Reason::Date(_) => false,
+    }
+}
+
+/// Was it so before it was asked?
+pub(super) fn was_right(evidence: &Evidence<'_>, op: &Op, ask: &FileAsked, reason: Reason) -> bool {
+    let Reason::File(refusal) = reason else { return false };
+    let Some(files) = evidence.server.files.get(&evidence.user(op.device)) else { return false };
+    files.moments(0, op.asked).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+}
+
+/// The names that a request brings along.
+fn named(ask: &FileAsked) -> impl Iterator<Item = &str> {
+    let names: Vec<&str> = match ask {
+        FileAsked::MakeFolder(_, name) | FileAsked::Write { goal: Goal::New(_, name), .. } => {
+            vec![name]
+        }
+        FileAsked::Move(all) => all.iter().filter_map(|one| one.2.as_deref()).collect(),
+        FileAsked::Write { goal: Goal::Version(_), .. }
+        | FileAsked::List
+        | FileAsked::Read(_)
+        | FileAsked::Versions(_)
+        | FileAsked::Delete { .. }
+        | FileAsked::Undelete(_)
+        | FileAsked::Restore { .. }
+        | FileAsked::Job(_) => Vec::new(),
+    };
+    names.into_iter()
+}
+
+/// May a file have this name? As on most file systems: one part of a path, of one line.
+fn is_name(name: &str) -> bool {
+    let name: String = name.nfc().collect();
+    let is_path = matches!(name.as_str(), "" | "." | "..") || name.contains('/');
+    !is_path && name.len() <= 255 && !name.chars().any(char::is_control)
+}
+
+/// Has a device handed any key to its disk, and not thrown it away since?
+fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
+    let facts = evidence.history[..at].iter().rev();
+    let mut own = facts.filter(|entry| entry.node == Node::Device(device));
+    let told = own.find_map(|entry| match &entry.fact {
+        Fact::Persisted { changes, .. } => changes.iter().rev().find_map(|change| match change {
+            Change::Key(is_there) => Some(*is_there),
+            _ => None,
+        }),
+        Fact::Started { boot: Boot::Restart, .. } => None,
+        Fact::Started { holds, .. } => Some(holds.contains(&Change::Key(true))),
+        _ => None,
+    });
+    told.unwrap_or(false)
+}
+
+/// A key may be missing while keys are held back from a device, for ever or for a time, until one
+/// that another device made has come, and after a sign-in until any has.
+pub(in super::super) fn may_lack_a_key(
+    evidence: &Evidence<'_>,
+    device: DeviceId,
+    at: usize,
+) -> bool {
+    let held = |spell: &Spell| spell.trouble == Trouble::HoldKeys(device) && spell.from < at;
+    let rotates = |op: &Op| {
+        evidence.user(op.device) == evidence.user(device)
+            && op.asked < at
+            && matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey))
+    };
+    evidence.brief.incurable.contains(&Incurable::Keyless(device))
+        || evidence.spells.iter().any(held)
+        || evidence.ops.iter().any(rotates)
+        || !has_a_key(evidence, device, at)
+}
+
+/// All files at a moment.
+struct Scene<'f, 'a> {
+    files: &'f Files<'a>,
+    moment: usize,
+}
+
+impl Scene<'_, '_> {
+    fn parent(&self, id: NodeId) -> Option<NodeId> {
+        self.files.node(id, self.moment).map(|node| node.place.parent)
+    }
+
+    fn is_file(&self, id: NodeId) -> bool {
+        let node = self.files.node(id, self.moment);
+        node.is_some_and(|node| matches!(node.kind, NodeKind::File { .. }))
+    }
+
+    fn latest(&self, id: NodeId) -> u32 {
+        match self.files.node(id, self.moment).map(|node| &node.kind) {
+            Some(NodeKind::File { latest, .. }) => *latest,
+            Some(NodeKind::Folder) | None => 0,
+        }
+    }
+
+    /// Has a node a name in this folder that can be taken for that one?
+    fn has_name(&self, id: NodeId, folder: NodeId, name: &str) -> bool {
+        let there = self.files.live(id, self.moment);
+        there.is_some_and(|node| node.place.parent == folder)
+            && self.files.name(id, self.moment).is_some_and(|own| fold(own) == fold(name))
+    }
+
+    fn is_empty(&self, folder: NodeId) -> bool {
+        !self.files.docs().any(|(key, _)| {
+            let FileKey::Node(id) = key else { return false };
+            let node = self.files.live(id, self.moment);
+            node.is_some_and(|node| node.place.parent == folder)
+        })
+    }
+}
+
+/// The nodes that a request is about.
+fn nodes(ask: &FileAsked) -> Vec<NodeId> {
+    match ask {
+        FileAsked::Write { goal: Goal::Version(node), .. }
+        | FileAsked::Read(node)
+        | FileAsked::Versions(node)
+        | FileAsked::Delete { node, .. }
+        | FileAsked::Undelete(node)
+        | FileAsked::Restore { node, .. } => vec![*node],
+        FileAsked::Move(all) => all.iter().map(|one| one.0).collect(),
+        FileAsked::Write { goal: Goal::New(..), .. }
+        | FileAsked::MakeFolder(..)
+        | FileAsked::List
+        | FileAsked::Job(_) => Vec::new(),
+    }
+}
+
+/// Where a request is to put something: a node that is there already, in which folder, and under
+/// which name.
+fn places(scene: &Scene<'_, '_>, ask: &FileAsked) -> Vec<(Option<NodeId>, NodeId, String)> {
+    let own = |id: NodeId| scene.files.name(id, scene.moment).unwrap_or_default().to_owned();
+    let folder = |id: NodeId| scene.parent(id).unwrap_or(NodeId::ROOT);
+    match ask {
+        FileAsked::MakeFolder(parent, name)
+        | FileAsked::Write { goal: Goal::New(parent, name), .. } => {
+            vec![(None, *parent, name.clone())]
+        }
+        FileAsked::Move(all) => all
+            .iter()
+            .map(|(id, to, name)| {
+                (Some(*id), to.unwrap_or(folder(*id)), name.clone().unwrap_or_else(|| own(*id)))
+            })
+            .collect(),
+        FileAsked::Undelete(id) => vec![(Some(*id), folder(*id), own(*id))],
+        FileAsked::Write { goal: Goal::Version(_), .. }
+        | FileAsked::List
+        | FileAsked::Read(_)
+        | FileAsked::Versions(_)
+        | FileAsked::Delete { .. }
+        | FileAsked::Restore { .. }
+        | FileAsked::Job(_) => Vec::new(),
+    }
+}
+
+fn is_so(scene: &Scene<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
+    let (files, moment) = (scene.files, scene.moment);
+    match refusal {
+        FileRefusal::NameTaken(other) => is_taken(scene, ask, other),
+        FileRefusal::NoNode => nodes(ask).iter().any(|id| files.node(*id, moment).is_none()),
+        FileRefusal::Deleted => {
+            nodes(ask).iter().any(|id| files.node(*id, moment).is_some_and(|node| node.deleted))
+        }
+        FileRefusal::NoFolder => {
+            places(scene, ask).iter().any(|(_, folder, _)| !files.is_folder(*folder, moment))
+        }
+        FileRefusal::NoFile => nodes(ask).iter().any(|id| !scene.is_file(*id)),
+        FileRefusal::NotEmpty => nodes(ask).iter().any(|id| !scene.is_empty(*id)),
+        FileRefusal::Cycle => goes_round(scene, ask),
+        FileRefusal::Outdated => {
+            matches!(ask, FileAsked::Delete { node, seen, .. } if scene.latest(*node) > *seen)
+        }
+        FileRefusal::NoVersion => {
+            matches!(ask, FileAsked::Restore { node, version, .. }
+                if files.version(*node, *version, moment).is_none())
+        }
+        FileRefusal::NoJob => {
+            matches!(ask, FileAsked::Job(id) if files.job(*id, moment).is_none())
+        }
+        // Devices name what they make, cut what they send and begin anew by themselves.
+        FileRefusal::NodeExists
+        | FileRefusal::NoPiece
+        | FileRefusal::NoUpload
+        | FileRefusal::Incomplete(_)
+        | FileRefusal::Damaged
+        | FileRefusal::CursorExpired => false,
+    }
+}
+
+/// Does another node have a name that is asked for, or is another one of a batch to have it too?
+fn is_taken(scene: &Scene<'_, '_>, ask: &FileAsked, other: NodeId) -> bool {
+    let places = places(scene, ask);
+    places.iter().any(|(id, folder, name)| {
+        let to = |it: &(Option<NodeId>, NodeId, String)| {
+            it.0 == Some(other) && it.1 == *folder && fold(&it.2) == fold(name)
+        };
+        *id != Some(other) && (scene.has_name(other, *folder, name) || places.iter().any(to))
+    })
+}
+
+/// Would a folder be inside of itself after all these moves?
+fn goes_round(scene: &Scene<'_, '_>, ask: &FileAsked) -> bool {
+    let moved: BTreeMap<NodeId, NodeId> =
+        places(scene, ask).into_iter().filter_map(|(id, folder, _)| Some((id?, folder))).collect();
+    moved.keys().any(|id| {
+        let mut seen = BTreeSet::new();
+        let above = |id: &NodeId| moved.get(id).copied().or_else(|| scene.parent(*id));
+        !std::iter::successors(Some(*id), above).all(|id| seen.insert(id))
+    })
+}

@@ -1,0 +1,240 @@
+//! What the mix does with files. Few names in few folders, so that devices meet; spelled in more
+//! than one way, so that what people take for one name meets too.
+//!
+//! All draws are from streams of their own: a mix without files is drawn as if there were none.
+
+use engine::id::{DeviceId, UserId};
+use engine::time::Time;
+
+use super::{FEATURE, Timed, active, between, few_words};
+use crate::plan::file::{Content, FileDeed, parted};
+use crate::plan::{Act, Deed, Plan};
+use crate::random::{Stream, Streams};
+use crate::scenario::draw::to_span;
+use crate::scenario::{FileMix, Mix, Range, Verb};
+
+/// A seed does without files with this chance.
+const WITHOUT: u32 = 80_000;
+/// A deed is about a hot path with this chance.
+const HOT: u32 = 700_000;
+/// A name is spelled otherwise with this chance.
+const OTHERWISE: u32 = 80_000;
+/// A move takes all of a folder with this chance.
+const WHOLE_FOLDER: u32 = 400_000;
+
+const NAMES: [&str; 10] = [
+    "menu.txt",
+    "café.txt",
+    "diary.md",
+    "photo.jpg",
+    "Straße.csv",
+    "receipts",
+    "résumé.txt",
+    "sleep.csv",
+    "weight",
+    "Übung.md",
+];
+const FOLDERS: [&str; 3] = ["plans", "Archiv", "été"];
+
+/// Draws what all users do with files.
+pub(super) fn draw(mix: &Mix, files: &FileMix, plan: &Plan, streams: Streams) -> Vec<Timed> {
+    let mut stream = streams.stream("workload/files");
+    if stream.chance(WITHOUT) {
+        return Vec::new();
+    }
+    let kept = |(verb, weight): &(Verb, u32)| {
+        let kept = stream.chance(FEATURE) || *verb == Verb::WriteFile;
+        kept && *weight > 0
+    };
+    let weights: Vec<(Verb, u32)> = files.weights.iter().copied().filter(kept).collect();
+    if weights.is_empty() {
+        return Vec::new();
+    }
+    let sizes = files.size.range(&mut stream);
+    let share = u64::try_from(files.bursts.value(&mut stream)).unwrap_or(0);
+    let mut mixer = Mixer { weights, sizes, out: Vec::new() };
+    let trees: Vec<Tree> = plan.users.iter().map(|user| Tree::draw(files, user, streams)).collect();
+    let active: Vec<(DeviceId, UserId, Time)> = active(plan).collect();
+    let each = (mix.lasts.0 / files.every.0.max(1)).min(super::MOST);
+    let in_bursts = each * share / 1_000_000;
+    for (device, user, start) in &active {
+        let name = &plan.devices[usize::from(device.0)].name;
+        let mut stream = streams.stream(&format!("workload/files of {name}"));
+        for _ in in_bursts..each {
+            let at = between(&mut stream, *start, mix.lasts.0);
+            let tree = &trees[usize::from(user.0)];
+            let path = tree.path(&mut stream);
+            let verb = mixer.verb(&mut stream);
+            mixer.deed(&mut stream, (at, *device), verb, (tree, path));
+        }
+    }
+    bursts(&mut mixer, mix, &trees, &active, in_bursts * active.len() as u64, streams);
+    mixer.out.retain(|(at, _)| at.0 <= plan.storm.0);
+    mixer.out
+}
+
+/// Several devices of one user do something to one file within a short time.
+fn bursts(
+    mixer: &mut Mixer,
+    mix: &Mix,
+    trees: &[Tree],
+    active: &[(DeviceId, UserId, Time)],
+    deeds: u64,
+    streams: Streams,
+) {
+    let mut stream = streams.stream("workload/bursts of files");
+    let mut left = if active.is_empty() { 0 } else { deeds };
+    while left > 0 {
+        let (_, user, _) = *stream.pick(active);
+        let mut devices: Vec<(DeviceId, Time)> = active
+            .iter()
+            .filter(|(_, other, _)| *other == user)
+            .map(|(device, _, start)| (*device, *start))
+            .collect();
+        stream.shuffle(&mut devices);
+        let count = mix.burst_devices.value(&mut stream).max(1);
+        devices.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        let start = devices.iter().map(|(_, start)| *start).max().unwrap_or_default();
+        let at = between(&mut stream, start, mix.lasts.0);
+        let within = mix.burst_within.value(&mut stream);
+        let tree = &trees[usize::from(user.0)];
+        let path = tree.hot_path(&mut stream);
+        for (device, _) in devices {
+            let at = at + to_span(stream.magnitude(0, within));
+            let verb = mixer.verb(&mut stream);
+            mixer.deed(&mut stream, (at, device), verb, (tree, path.clone()));
+            left = left.saturating_sub(1);
+        }
+    }
+}
+
+/// The names and folders of one user.
+struct Tree {
+    names: Vec<&'static str>,
+    folders: Vec<&'static str>,
+    hot: Vec<String>,
+}
+
+impl Tree {
+    fn draw(files: &FileMix, user: &str, streams: Streams) -> Self {
+        let mut stream = streams.stream(&format!("workload/tree of {user}"));
+        let some = |stream: &mut Stream, of: &[&'static str], count: usize| {
+            let mut of = of.to_vec();
+            stream.shuffle(&mut of);
+            of.truncate(count);
+            of
+        };
+        let count = usize::try_from(files.paths.value(&mut stream).max(1)).unwrap_or(1);
+        let names = some(&mut stream, &NAMES, count);
+        let folders = usize::try_from(stream.below(FOLDERS.len() as u64)).expect("they are few");
+        let folders = some(&mut stream, &FOLDERS, folders);
+        let mut tree = Self { names, folders, hot: Vec::new() };
+        let hot = stream.between(1, 2);
+        tree.hot = (0..hot).map(|_| tree.any_path(&mut stream)).collect();
+        tree
+    }
+
+    /// A folder, or the root.
+    fn folder(&self, stream: &mut Stream) -> &'static str {
+        let at = usize::try_from(stream.below(self.folders.len() as u64 + 1)).expect("few");
+        self.folders.get(at).copied().unwrap_or("")
+    }
+
+    fn any_path(&self, stream: &mut Stream) -> String {
+        let (folder, name) = (self.folder(stream), *stream.pick(&self.names));
+        if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+    }
+
+    fn hot_path(&self, stream: &mut Stream) -> String {
+        stream.pick(&self.hot).clone()
+    }
+
+    fn path(&self, stream: &mut Stream) -> String {
+        if stream.chance(HOT) { self.hot_path(stream) } else { self.any_path(stream) }
+    }
+}
+
+/// Makes deeds.
+struct Mixer {
+    weights: Vec<(Verb, u32)>,
+    sizes: Range,
+    out: Vec<Timed>,
+}
+
+impl Mixer {
+    fn verb(&self, stream: &mut Stream) -> Verb {
+        self.weights[stream.weighted(self.weights.iter().map(|(_, weight)| *weight))].0
+    }
+
+    fn deed(
+        &mut self,
+        stream: &mut Stream,
+        (at, device): (Time, DeviceId),
+        verb: Verb,
+        (tree, path): (&Tree, String),
+    ) {
+        let path = if stream.chance(OTHERWISE) { spelled_otherwise(&path) } else { path };
+        let deed = match verb {
+            Verb::WriteFile => FileDeed::Write(path, content(stream, &self.sizes)),
+            Verb::ReadFile => FileDeed::Read(path),
+            Verb::MakeFolder => match tree.folder(stream) {
+                "" => FileDeed::MakeFolder("new folder".to_owned()),
+                folder => FileDeed::MakeFolder(folder.to_owned()),
+            },
+            Verb::MoveFiles => {
+                let to = tree.folder(stream).to_owned();
+                let whole = stream.chance(WHOLE_FOLDER);
+                let folder = parted(&path).map_or("", |(folder, _)| folder);
+                let from = if whole && folder != to {
+                    format!("{folder}/*").trim_start_matches('/').to_owned()
+                } else {
+                    path
+                };
+                FileDeed::Move(vec![from], to)
+            }
+            Verb::RenameFile => FileDeed::Rename(path, (*stream.pick(&tree.names)).to_owned()),
+            Verb::DeleteFile => FileDeed::Delete(path),
+            Verb::UndeleteFile => FileDeed::Undelete(path),
+            Verb::RestoreVersion => {
+                let version = u32::try_from(stream.between(1, 3)).expect("one to three");
+                FileDeed::Restore(path, version)
+            }
+            Verb::ReadVersions => FileDeed::Versions(path),
+            _ => FileDeed::List,
+        };
+        self.out.push((at, Act::User(device, Deed::File(deed))));
+    }
+}
+
+/// The same name to people and to some file systems: in capitals, or with its accents apart.
+fn spelled_otherwise(path: &str) -> String {
+    match parted(path) {
+        Some((folder, name)) => {
+            let apart = name.replace('é', "e\u{301}").replace('Ü', "U\u{308}");
+            let name = if apart == name { name.to_uppercase() } else { apart };
+            if folder.is_empty() { name } else { format!("{folder}/{name}") }
+        }
+        None => path.to_owned(),
+    }
+}
+
+fn content(stream: &mut Stream, sizes: &Range) -> Content {
+    let size = stream.magnitude(sizes.low.max(1), sizes.high.max(1));
+    let text = few_words(stream);
+    let size = u32::try_from(size).expect("the reader limits sizes");
+    Content { size: if size as usize > text.len() { size } else { 0 }, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_spelled_otherwise_differ_and_fold_to_one() {
+        for name in NAMES {
+            let other = spelled_otherwise(name);
+            assert_ne!(name, other);
+            assert_eq!(engine::name::fold(name), engine::name::fold(&other));
+        }
+    }
+}

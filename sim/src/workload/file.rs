@@ -1,0 +1,401 @@
+//! What a user does with files: looks at the list, finds what a path means there, and asks for it.
+//!
+//! What a write is built on is what the list showed, and nothing else is testified.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use engine::device::{self, Answer, Ask, FileAnswer, FileTarget, Reason, Relocation};
+use engine::id::{NodeId, OpId};
+use engine::message::{FileRefusal, JobId};
+use engine::record::{Payload, Value};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Agent, Then, step_of};
+use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
+use crate::history::{Answered, Asked, Fact};
+use crate::inbox::Emitted;
+use crate::plan::file::{Content, FileDeed, names, parted};
+
+/// What the user does with an answer about files.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Notes a long batch, to ask for it at the end.
+    Nothing,
+    /// Finds what the deed is about, and does it.
+    Find(FileDeed),
+    /// Goes on in the folder that was made, through these.
+    Enter(VecDeque<String>, Within),
+    /// Reads all that is listed.
+    ReadAll,
+}
+
+/// What is done in a folder.
+#[derive(Debug)]
+pub(super) enum Within {
+    /// A file is written under this name.
+    Write(String, Content),
+    /// These are moved there.
+    Move(Vec<NodeId>),
+    /// It only had to be there.
+    Nothing,
+}
+
+/// A deed under way: its last ask, and the path that its user has in mind.
+struct Way<'p> {
+    op: OpId,
+    path: &'p str,
+}
+
+impl Agent {
+    /// The user does something with files: first of all, looks.
+    pub(super) fn does_with_files(&mut self, op: OpId, deed: FileDeed) {
+        let next = if deed == FileDeed::List { Next::Nothing } else { Next::Find(deed) };
+        self.ask_of_files(op, Ask::ListFiles, FileAsked::List, "", next);
+    }
+
+    /// The user looks at all files for the last time, and at what became of long batches.
+    pub(super) fn reads_all_files(&mut self) {
+        let op = self.own_op();
+        self.ask_last(op, Ask::ListFiles, FileAsked::List, "", Next::ReadAll);
+        for job in std::mem::take(&mut self.jobs) {
+            let op = self.own_op();
+            self.ask_last(op, Ask::ReadJob(job), FileAsked::Job(job), "", Next::Nothing);
+        }
+    }
+
+    /// The device answers.
+    pub(super) fn hears_of_files(
+        &mut self,
+        (op, path): (OpId, String),
+        next: Next,
+        answer: Answer,
+        emitted: &mut Vec<Emitted>,
+    ) {
+        if let Answer::File(FileAnswer::Accepted(job)) = &answer {
+            self.jobs.push(*job);
+        }
+        let done = match (next, answer) {
+            (Next::Find(deed), Answer::Files(files)) => {
+                let path = deed.path().unwrap_or_default().to_owned();
+                // Whoever asked for something there since knows that this list is out of date.
+                if self.is_changing(&path) {
+                    let again = self.own_op();
+                    self.does_with_files(again, deed);
+                    return;
+                }
+                self.finds(&Way { op, path: &path }, deed, &Tree(&files))
+            }
+            (
+                Next::Enter(rest, within),
+                Answer::File(FileAnswer::Created(folder))
+                | Answer::Refused(Reason::File(FileRefusal::NameTaken(folder))),
+            ) => self.enters(&Way { op, path: &path }, (folder, rest), within, &Tree(&[])),
+            (Next::ReadAll, Answer::Files(files)) => {
+                self.reads(&files);
+                true
+            }
+            // The user has nothing to do with an answer, or with a refusal.
+            (Next::Nothing | Next::Find(_) | Next::Enter(..) | Next::ReadAll, _) => true,
+        };
+        if let (false, Some(step)) = (done, step_of(op)) {
+            emitted.push(Emitted::Fact(Fact::Skipped(step)));
+        }
+    }
+
+    /// Is something about to be asked that changes what is at this path?
+    fn is_changing(&self, at: &str) -> bool {
+        let is_at = |asked: &Asked| matches!(asked, Asked::File { ask, path, .. } if ask.changes() && path == at);
+        self.requests.iter().any(|request| is_at(&request.asked))
+    }
+
+    /// Does a deed on what its path means; false if that is nothing.
+    fn finds(&mut self, way: &Way<'_>, deed: FileDeed, tree: &Tree<'_>) -> bool {
+        match deed {
+            FileDeed::Write(path, content) => {
+                let Some((folder, name)) = parted(&path) else { return false };
+                let rest = names(folder).map(str::to_owned).collect();
+                let within = Within::Write(name.to_owned(), content);
+                self.enters(way, (NodeId::ROOT, rest), within, tree)
+            }
+            FileDeed::MakeFolder(path) => {
+                let rest = names(&path).map(str::to_owned).collect();
+                self.enters(way, (NodeId::ROOT, rest), Within::Nothing, tree)
+            }
+            FileDeed::Move(paths, to) => {
+                let nodes = paths.iter().flat_map(|path| tree.all_at(path)).collect();
+                let rest = names(&to).map(str::to_owned).collect();
+                self.enters(way, (NodeId::ROOT, rest), Within::Move(nodes), tree)
+            }
+            FileDeed::Read(path) => {
+                let Some(file) = tree.file_at(&path) else { return false };
+                self.goes_on(way, Ask::ReadFile(file.node), FileAsked::Read(file.node))
+            }
+            FileDeed::Versions(path) => {
+                let Some(file) = tree.file_at(&path) else { return false };
+                self.goes_on(way, Ask::ReadVersions(file.node), FileAsked::Versions(file.node))
+            }
+            FileDeed::Rename(path, name) => {
+                let Some(node) = tree.at(&path) else { return false };
+                self.moves(way, vec![(node.node, None, Some(name))])
+            }
+            FileDeed::Delete(path) => {
+                let Some(node) = tree.at(&path) else { return false };
+                let (node, seen, exposed) = (node.node, node.latest, exposed(node));
+                let asked = FileAsked::Delete { node, seen, exposed };
+                self.goes_on(way, Ask::DeleteFile { node, seen }, asked)
+            }
+            FileDeed::Undelete(path) => {
+                let Some(node) = tree.deleted_at(&path).map(|node| node.node) else { return false };
+                self.goes_on(way, Ask::UndeleteFile(node), FileAsked::Undelete(node))
+            }
+            FileDeed::Restore(path, version) => {
+                let file = tree.file_at(&path).filter(|file| version <= file.latest);
+                let Some(file) = file else { return false };
+                self.restores(way, file, version)
+            }
+            FileDeed::List => true,
+        }
+    }
+
+    /// Goes into a folder through these, making those that are not there.
+    fn enters(
+        &mut self,
+        way: &Way<'_>,
+        (mut folder, mut rest): (NodeId, VecDeque<String>),
+        within: Within,
+        tree: &Tree<'_>,
+    ) -> bool {
+        while let Some(next) = rest.front().and_then(|name| tree.folder_in(folder, name)) {
+            folder = next.node;
+            rest.pop_front();
+        }
+        let Some(name) = rest.pop_front() else {
+            return self.does_within(way, folder, within, tree);
+        };
+        let op = self.next_op(way.op);
+        let ask = Ask::CreateFolder(folder, name.clone());
+        let asked = FileAsked::MakeFolder(folder, name);
+        self.ask_of_files(op, ask, asked, way.path, Next::Enter(rest, within));
+        true
+    }
+
+    fn does_within(
+        &mut self,
+        way: &Way<'_>,
+        folder: NodeId,
+        within: Within,
+        tree: &Tree<'_>,
+    ) -> bool {
+        match within {
+            Within::Write(name, content) => match tree.live_in(folder, &name) {
+                Some(node) if node.is_folder => false,
+                file => self.writes(way, (folder, name), file, &content),
+            },
+            Within::Move(nodes) => {
+                let moves = nodes.into_iter().filter(|node| *node != folder);
+                self.moves(way, moves.map(|node| (node, Some(folder), None)).collect())
+            }
+            Within::Nothing => true,
+        }
+    }
+
+    /// Saves content in place of everything that a file was shown to hold, or as a new file.
+    fn writes(
+        &mut self,
+        way: &Way<'_>,
+        (folder, name): (NodeId, String),
+        file: Option<&device::Listed>,
+        content: &Content,
+    ) -> bool {
+        let op = self.next_op(way.op);
+        let content = Payload { token: self.token(op), value: Value::Text(content.whole()) };
+        let (target, goal) = match file {
+            Some(file) => {
+                let node = file.node;
+                let replaces = file.heads.iter().filter_map(|head| head.version).collect();
+                let own = file.heads.iter().filter(|head| head.version.is_none());
+                let after = own.map(|head| head.write).collect();
+                (FileTarget::Version { node, replaces, after }, Goal::Version(node))
+            }
+            None => {
+                let goal = Goal::New(folder, name.clone());
+                (FileTarget::New { parent: folder, name }, goal)
+            }
+        };
+        let exposed = file.map(exposed).unwrap_or_default();
+        let asked = FileAsked::Write { goal, content: print(&content), exposed };
+        self.ask_of_files(op, Ask::WriteFile { target, content }, asked, way.path, Next::Nothing);
+        true
+    }
+
+    fn restores(&mut self, way: &Way<'_>, file: &device::Listed, version: u32) -> bool {
+        let op = self.next_op(way.op);
+        let (node, token) = (file.node, self.token(op));
+        let replaces = file.heads.iter().filter_map(|head| head.version).collect();
+        let ask = Ask::RestoreVersion { node, version, replaces, token };
+        let asked = FileAsked::Restore { node, version, token, exposed: exposed(file) };
+        self.ask_of_files(op, ask, asked, way.path, Next::Nothing);
+        true
+    }
+
+    fn moves(
+        &mut self,
+        way: &Way<'_>,
+        moves: Vec<(NodeId, Option<NodeId>, Option<String>)>,
+    ) -> bool {
+        let there_is_something = !moves.is_empty();
+        if there_is_something {
+            let relocation = |(node, parent, name): &(NodeId, Option<NodeId>, Option<String>)| {
+                Relocation { node: *node, parent: *parent, name: name.clone() }
+            };
+            let ask = Ask::MoveFiles(moves.iter().map(relocation).collect());
+            self.goes_on(way, ask, FileAsked::Move(moves));
+        }
+        there_is_something
+    }
+
+    fn goes_on(&mut self, way: &Way<'_>, ask: Ask, asked: FileAsked) -> bool {
+        let op = self.next_op(way.op);
+        self.ask_of_files(op, ask, asked, way.path, Next::Nothing);
+        true
+    }
+
+    /// Reads the content of every file, and the list of its versions.
+    fn reads(&mut self, files: &[device::Listed]) {
+        for file in files.iter().filter(|file| !file.is_folder) {
+            let node = file.node;
+            if !file.deleted {
+                let op = self.own_op();
+                let asked = FileAsked::Read(node);
+                self.ask_last(op, Ask::ReadFile(node), asked, &file.name, Next::Nothing);
+            }
+            if file.latest > 0 {
+                let op = self.own_op();
+                let asked = FileAsked::Versions(node);
+                self.ask_last(op, Ask::ReadVersions(node), asked, &file.name, Next::Nothing);
+            }
+        }
+    }
+
+    fn ask_of_files(&mut self, op: OpId, ask: Ask, asked: FileAsked, path: &str, next: Next) {
+        let asked = Asked::File { ask: asked, path: path.to_owned(), last: false };
+        self.ask(op, ask, asked, Then::File(path.to_owned(), next));
+    }
+
+    fn ask_last(&mut self, op: OpId, ask: Ask, asked: FileAsked, path: &str, next: Next) {
+        let asked = Asked::File { ask: asked, path: path.to_owned(), last: true };
+        self.ask(op, ask, asked, Then::File(path.to_owned(), next));
+    }
+
+    pub(super) fn forgets_jobs(&mut self) {
+        self.jobs.clear();
+    }
+}
+
+/// Long batches that were accepted in front of this user.
+pub(super) type Jobs = Vec<JobId>;
+
+/// What a list shows, by path.
+struct Tree<'f>(&'f [device::Listed]);
+
+impl<'f> Tree<'f> {
+    fn named(&self, folder: NodeId, name: &str) -> impl Iterator<Item = &'f device::Listed> {
+        self.0.iter().filter(move |it| it.parent == folder && it.name == name && !it.sealed)
+    }
+
+    fn live_in(&self, folder: NodeId, name: &str) -> Option<&'f device::Listed> {
+        self.named(folder, name).find(|it| !it.deleted)
+    }
+
+    fn folder_in(&self, folder: NodeId, name: &str) -> Option<&'f device::Listed> {
+        self.live_in(folder, name).filter(|it| it.is_folder)
+    }
+
+    fn folder_at(&self, path: &str) -> Option<NodeId> {
+        let enter = |folder, name| self.folder_in(folder, name).map(|it| it.node);
+        names(path).try_fold(NodeId::ROOT, enter)
+    }
+
+    fn at(&self, path: &str) -> Option<&'f device::Listed> {
+        let (folder, name) = parted(path)?;
+        self.live_in(self.folder_at(folder)?, name)
+    }
+
+    fn file_at(&self, path: &str) -> Option<&'f device::Listed> {
+        self.at(path).filter(|it| !it.is_folder)
+    }
+
+    /// What was deleted there, also if its folder was.
+    fn deleted_at(&self, path: &str) -> Option<&'f device::Listed> {
+        let (folder, name) = parted(path)?;
+        let any = |folder, name: &str| {
+            let live = self.folder_in(folder, name);
+            live.or_else(|| self.named(folder, name).find(|it| it.is_folder)).map(|it| it.node)
+        };
+        let folder = names(folder).try_fold(NodeId::ROOT, any)?;
+        self.named(folder, name).find(|it| it.deleted)
+    }
+
+    /// What a path stands for that may end with `*`.
+    fn all_at(&self, path: &str) -> Vec<NodeId> {
+        match path.strip_suffix('*') {
+            Some(folder) if folder.is_empty() || folder.ends_with('/') => {
+                let Some(folder) = self.folder_at(folder) else { return Vec::new() };
+                let inside = self.0.iter().filter(|it| it.parent == folder && !it.deleted);
+                inside.filter(|it| it.node != NodeId::ROOT).map(|it| it.node).collect()
+            }
+            Some(_) | None => self.at(path).map(|it| it.node).into_iter().collect(),
+        }
+    }
+}
+
+fn exposed(file: &device::Listed) -> Vec<Head> {
+    file.heads.iter().map(head).collect()
+}
+
+fn head(head: &device::Head) -> Head {
+    Head { version: head.version, write: head.write, token: head.token }
+}
+
+fn print(content: &Payload) -> Print {
+    let text = match &content.value {
+        Value::Text(text) | Value::Draft { text, .. } => text.as_str(),
+        Value::Int(_) | Value::Set(_) => "",
+    };
+    let size = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    Print { token: content.token, hash: xxh3_64(text.as_bytes()), size }
+}
+
+/// A list of files as the history has it.
+pub(super) fn listed(files: &[device::Listed]) -> Answered {
+    let files = files.iter().map(|file| Listed {
+        node: file.node,
+        parent: file.parent,
+        name: file.name.clone(),
+        is_folder: file.is_folder,
+        deleted: file.deleted,
+        latest: file.latest,
+        heads: exposed(file),
+        copies: file.copies.clone(),
+        sealed: file.sealed,
+    });
+    Answered::Files(Arc::new(files.collect()))
+}
+
+/// Another answer about files as the history has it.
+pub(super) fn answered(answer: &FileAnswer) -> Answered {
+    Answered::File(match answer {
+        FileAnswer::Done => FileDone::Done,
+        FileAnswer::Created(node) => FileDone::Created(*node),
+        FileAnswer::Moved => FileDone::Moved,
+        FileAnswer::Accepted(job) => FileDone::Accepted(*job),
+        FileAnswer::Published(version) => FileDone::Published(*version),
+        FileAnswer::Content(heads) => {
+            let shown = heads.iter().map(|(at, content)| (head(at), content.as_ref().ok()));
+            FileDone::Content(shown.map(|(at, content)| (at, content.map(print))).collect())
+        }
+        FileAnswer::Versions(heads) => FileDone::Versions(heads.iter().map(head).collect()),
+        FileAnswer::Job(items, total) => FileDone::Job(items.clone(), *total),
+    })
+}

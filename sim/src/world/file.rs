@@ -1,0 +1,95 @@
+//! Files, as far as the world has to know of them: how far the feed of each space goes, and how
+//! much there may be to bring and to read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::Bytes;
+use engine::device::StoreKey;
+use engine::id::{NodeId, UserId};
+use engine::log::{Doc, Entry, FileDoc, FileKey, Key};
+use engine::message::FeedCursor;
+use engine::time::Span;
+
+use super::phases::answer_bound;
+use super::{Site, World};
+use crate::plan::{Act, Deed, FileDeed, Plan};
+
+/// The last change of each space's files.
+pub(super) type Heads = BTreeMap<UserId, (u64, NodeId)>;
+
+/// The name of each node as it was last sealed.
+pub(super) type Names = BTreeMap<(UserId, NodeId), Bytes>;
+
+/// Bytes that sealing adds to a content, at the most.
+const SEAL: u64 = 256;
+
+/// Requests that one deed needs beside the pieces: folders, a beginning, an end, and again after a
+/// clash.
+const ASKS: u64 = 10;
+
+impl World<'_> {
+    /// Notes how far an entry of a log takes the feed of files.
+    pub(super) fn note_files(&mut self, space: UserId, entry: &Entry) {
+        let puts = entry.ops.iter().flat_map(|op| &op.puts);
+        let changes = puts.filter_map(|(key, doc)| match (key, doc) {
+            (Key::File(FileKey::Changed(seq, node)), Some(_)) => Some((*seq, *node)),
+            (Key::File(_) | Key::Session(_) | Key::Receipt(_) | Key::Account(_), _)
+            | (Key::Was(..) | Key::Work(_), _) => None,
+        });
+        if let Some(last) = changes.max() {
+            self.files.insert(space, last);
+        }
+    }
+
+    /// The names that an entry gives to nodes, opened by the oracle.
+    pub(super) fn names_in(
+        &mut self,
+        space: UserId,
+        entry: &Entry,
+    ) -> BTreeMap<NodeId, Option<Arc<str>>> {
+        let mut names = BTreeMap::new();
+        for (key, doc) in entry.ops.iter().flat_map(|op| &op.puts) {
+            let (Key::File(FileKey::Node(id)), Some(Doc::File(FileDoc::Node(node)))) = (key, doc)
+            else {
+                continue;
+            };
+            let sealed = node.place.name.sealed.clone();
+            let was = self.names.insert((space, *id), sealed);
+            if was.as_ref() != Some(&node.place.name.sealed) {
+                let name = self.keychain.open_name(space.into(), *id, &node.place.name);
+                names.insert(*id, name.map(Arc::from));
+            }
+        }
+        names
+    }
+
+    /// Does a device durably have all that its server has to tell of files?
+    pub(super) fn has_read_files(&self, site: &Site) -> bool {
+        let Some(last) = self.files.get(&site.user) else { return true };
+        let cursor = site.disk.image().get(&StoreKey::Feed);
+        let cursor = cursor.and_then(|it| postcard::from_bytes::<FeedCursor>(&it.bytes).ok());
+        cursor.is_some_and(|cursor| cursor.upto >= *last)
+    }
+}
+
+/// How many requests about files a plan leads to at the most.
+pub(super) fn asks(plan: &Plan) -> u64 {
+    let piece = plan.server.as_ref().map_or(1, |server| u64::from(server.piece.max(1)));
+    let asks = |step: &crate::plan::Step| match &step.act {
+        Act::User(_, Deed::File(FileDeed::Write(_, content))) => {
+            let size = u64::from(content.size).max(content.text.len() as u64) + SEAL;
+            ASKS + 2 * size.div_ceil(piece)
+        }
+        Act::User(_, Deed::File(_)) => ASKS,
+        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => 0,
+    };
+    plan.steps.iter().map(asks).sum()
+}
+
+/// How long it may take to read all contents at the end.
+pub(super) fn last_look(plan: &Plan) -> Span {
+    let exchange = 2 * (plan.network.p99.0 + plan.network.grain.0);
+    let answer = plan.server.as_ref().map_or(0, answer_bound);
+    Span(asks(plan).saturating_mul(exchange + answer))
+}
