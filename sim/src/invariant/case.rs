@@ -9,6 +9,7 @@ mod deeds;
 pub(super) mod files;
 mod model;
 mod server;
+pub(super) mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use engine::time::{Span, Time};
 use self::files::Shelf;
 use self::model::{Copy, Image, StoredRow, Told};
 use self::server::Spaces;
+use self::work::Talks;
 use super::{Brief, Invariant, Violation, judge};
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Shown, WriteKind};
 use crate::plan::Node;
@@ -52,6 +54,7 @@ pub(super) struct Case {
     counter: u32,
     images: BTreeMap<DeviceId, Image>,
     spaces: Spaces,
+    talks: Talks,
     shelf: Shelf,
 }
 
@@ -87,6 +90,7 @@ impl Case {
             counter: 0,
             images: BTreeMap::new(),
             spaces: Spaces::default(),
+            talks: Talks::default(),
             shelf: Shelf::default(),
         };
         for device in [PHONE, TABLET, LAPTOP] {

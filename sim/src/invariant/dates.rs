@@ -77,3 +77,51 @@ fn items_are_of_their_days(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::work::{READER, SOUP, part};
+    use super::super::case::{Case, PHONE};
+    use crate::history::Worked;
+    use crate::plan::{Began, Day, Excerpt, Order};
+
+    /// A conversation of the third is kept under the fourth.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.orders(READER, Order::Ingest(part(SOUP, 4, 5)));
+        let other = Day { year: 2024, month: 4, day: 4 };
+        case.saves_as(READER, SOUP, other, &[1, 2, 3, 4, 5]);
+        case.is_stopped(READER);
+        case.ends()
+    }
+
+    fn unclear() -> Excerpt {
+        let began = Began { written: "03/04/2024".into(), day: None };
+        Excerpt { began, ..part(SOUP, 1, 3) }
+    }
+
+    #[test]
+    fn a_conversation_is_of_the_day_on_which_it_began() {
+        assert!(broken().violations().iter().all(|violation| violation.site == "another-day"));
+    }
+
+    #[test]
+    fn a_date_that_nobody_can_tell_is_not_guessed() {
+        let mut case = Case::worked();
+        case.brings(PHONE, unclear());
+        assert!(case.violations().iter().any(|violation| violation.site == "guessed"));
+    }
+
+    #[test]
+    fn a_date_that_everybody_can_tell_is_not_refused() {
+        let refused = |excerpt: Excerpt| {
+            let mut case = Case::worked();
+            let op = case.orders(READER, Order::Ingest(excerpt));
+            case.obeys(READER, op, Worked::Refused(case.refuses_the_date()));
+            case.ends()
+        };
+        refused(unclear()).passes();
+        assert_eq!(refused(part(SOUP, 1, 3)).violations()[0].site, "not-told");
+    }
+}

@@ -90,3 +90,53 @@ fn foreign(
     };
     held.messages.iter().find(|message| !is_right(message)).map(|message| message.0)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::Invariant;
+    use super::super::case::work::{DAY, READER, SOUP, part};
+    use super::super::case::{Case, PHONE};
+    use crate::plan::Order;
+
+    /// Messages 1 to 5 and 3 to 8 are put one after the other.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 5));
+        case.orders(READER, Order::Ingest(part(SOUP, 3, 8)));
+        case.saves_as(READER, SOUP, DAY, &[1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
+        case.is_stopped(READER);
+        case.ends()
+    }
+
+    #[test]
+    fn a_message_is_there_once() {
+        assert_eq!(broken().violations()[0].site, "message-twice");
+    }
+
+    #[test]
+    fn parts_that_overlap_become_one_without_a_gap() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 5));
+        case.brings(READER, part(SOUP, 3, 8));
+        case.works_on(READER, SOUP, true);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_not_written_over() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 5));
+        case.orders(READER, Order::Ingest(part(SOUP, 3, 8)));
+        case.saves_as(READER, SOUP, DAY, &[3, 4, 5, 6, 7, 8]);
+        case.is_stopped(READER);
+        assert_eq!(case.ends().broken(), [Invariant::NoLostWrites]);
+    }
+
+    #[test]
+    fn nobody_invents_a_message() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 2));
+        case.saves_as(READER, SOUP, DAY, &[1, 2, 9]);
+        assert_eq!(case.ends().broken(), [Invariant::NoPhantomValues]);
+    }
+}

@@ -118,3 +118,40 @@ fn is_of(
     let held = shelf.thread(item);
     held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held)) == Some(talk)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::work::{READER, SCHOLAR, SOUP, part};
+    use super::super::case::{Case, PHONE};
+    use crate::history::Worked;
+    use crate::plan::{Order, TalkPart};
+
+    /// The first version is shown in place of the second, under the name of that.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.remembers(SOUP);
+        case.brings(PHONE, part(SOUP, 3, 5));
+        case.shows_talk(READER, SOUP, TalkPart::Version(2));
+        case.ends()
+    }
+
+    #[test]
+    fn another_object_is_not_shown() {
+        assert_eq!(broken().violations()[0].site, "another-object");
+    }
+
+    #[test]
+    fn the_object_that_is_named_is_shown_and_a_result_only_once_there_is_one() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.shows_talk(READER, SOUP, TalkPart::Current);
+        let early = case.orders(SCHOLAR, Order::Read(SOUP, TalkPart::Result));
+        case.obeys(SCHOLAR, early, Worked::Nothing);
+        case.works_on(READER, SOUP, true);
+        case.passes();
+        let late = case.orders(SCHOLAR, Order::Read(SOUP, TalkPart::Result));
+        case.obeys(SCHOLAR, late, Worked::Nothing);
+        assert_eq!(case.violations()[0].site, "not-shown");
+    }
+}

@@ -224,3 +224,59 @@ fn is_right(evidence: &Evidence<'_>, ask: &WorkAsk<'_>, at: usize, reason: Reaso
         (Reason::Date(_) | Reason::Sealed(_) | Reason::Keyless | Reason::Server(_), _) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Invariant;
+    use super::super::case::work::{READER, SCHOLAR, SOUP, part};
+    use super::super::case::{Case, PHONE};
+    use crate::history::Worked;
+    use crate::plan::Order;
+
+    #[test]
+    fn a_result_counts_under_the_newest_claim_only() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.claims(READER, SOUP);
+        case.wait(21_000);
+        case.claims(SCHOLAR, SOUP);
+        case.has_done(READER, SOUP, true);
+        case.finishes(READER, SOUP, true);
+        assert_eq!(case.ends().broken(), [Invariant::FencesHold]);
+    }
+
+    #[test]
+    fn work_that_others_are_at_is_not_called_done() {
+        let told = |early: bool| {
+            let mut case = Case::worked();
+            case.brings(PHONE, part(SOUP, 1, 3));
+            case.claims(READER, SOUP);
+            let op = case.orders(SCHOLAR, Order::Process(None));
+            case.has_done(READER, SOUP, true);
+            if early {
+                case.obeys(SCHOLAR, op, Worked::Processed);
+            }
+            case.finishes(READER, SOUP, true);
+            if !early {
+                case.obeys(SCHOLAR, op, Worked::Processed);
+            }
+            case.ends()
+        };
+        assert_eq!(told(true).broken(), [Invariant::OutcomesAreHonest]);
+        told(false).passes();
+    }
+
+    #[test]
+    fn a_processor_answers_unless_it_dies() {
+        let silent = |dies: bool| {
+            let mut case = Case::worked();
+            case.orders(READER, Order::Process(None));
+            if dies {
+                case.is_stopped(READER);
+            }
+            case.ends()
+        };
+        assert_eq!(silent(false).violations()[0].site, "order-unanswered");
+        silent(true).passes();
+    }
+}

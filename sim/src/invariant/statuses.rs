@@ -108,3 +108,75 @@ pub(super) fn is_open(stored: &Stored) -> bool {
         Job::Success { .. } => false,
     })
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use engine::job::{BlobHash, Job};
+
+    use super::super::case::work::{READER, SCHOLAR, SOUP, part};
+    use super::super::case::{Case, PHONE};
+
+    /// A conversation has failed three times and is tried once more.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = failed(3);
+        case.works_on(READER, SOUP, true);
+        case.ends()
+    }
+
+    fn failed(times: u8) -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        for _ in 0..times {
+            case.works_on(READER, SOUP, false);
+        }
+        case
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        let violations = case.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    #[test]
+    fn a_conversation_is_tried_three_times() {
+        rejects(&broken(), "tried-too-often");
+        let mut case = failed(2);
+        case.works_on(SCHOLAR, SOUP, true);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn what_has_failed_is_not_called_done() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.claims(READER, SOUP);
+        case.has_done(READER, SOUP, false);
+        case.becomes(READER, SOUP, Job::Success { tries: 1, result: BlobHash::default() });
+        rejects(&case, "done-without-result");
+    }
+
+    #[test]
+    fn what_somebody_is_at_is_taken_once_its_claim_has_run_out() {
+        for (wait, early) in [(5_000, true), (21_000, false)] {
+            let mut case = Case::worked();
+            case.brings(PHONE, part(SOUP, 1, 3));
+            case.claims(READER, SOUP);
+            case.wait(wait);
+            case.works_on(SCHOLAR, SOUP, true);
+            if early { rejects(&case, "taken-before-its-end") } else { case.ends().passes() }
+        }
+    }
+
+    #[test]
+    fn what_is_done_stays_done_until_there_is_more_of_it() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.works_on(READER, SOUP, true);
+        case.brings(PHONE, part(SOUP, 3, 5));
+        case.works_on(SCHOLAR, SOUP, true);
+        case.passes();
+        case.works_on(READER, SOUP, true);
+        rejects(&case, "illegal");
+    }
+}

@@ -116,3 +116,34 @@ fn sums_are_kept(evidence: &Evidence<'_>, findings: &mut Findings, shelf: &Shelf
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::work::{READER, SOUP, part};
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::plan::TalkId;
+
+    /// A save and the sum of its day do not agree.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.miscounts(1);
+        case.brings(TABLET, part(TalkId(2), 1, 2));
+        case.ends()
+    }
+
+    #[test]
+    fn a_day_says_what_is_in_it() {
+        assert_eq!(broken().violations()[0].site, "kept-other-than-its-items");
+    }
+
+    #[test]
+    fn a_day_is_shown_as_it_was_at_some_moment() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.brings(TABLET, part(TalkId(2), 1, 2));
+        case.works_on(READER, SOUP, false);
+        case.shows_day(READER);
+        case.ends().passes();
+    }
+}
