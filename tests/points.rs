@@ -12,7 +12,7 @@ use sim::plan::{Act, Effect, Fault, Plan, ServerFault};
 use sim::run::{Outcome, run};
 use sim::scenario::{self, Verb};
 
-/// How each thing that a user can do is done, on the phone, three seconds after the start.
+/// How each thing that a user can do is done, on the phone, four seconds after the start.
 const OPERATIONS: &[(Verb, &str)] = &[
     (Verb::Edit, r#"do = "edit", row = "meal/1", set = { name = "Soup", kcal = 90 }"#),
     (Verb::Open, r#"do = "open", row = "meal/1""#),
@@ -33,7 +33,28 @@ const OPERATIONS: &[(Verb, &str)] = &[
     (Verb::UpdateAccount, r#"do = "update-account", set = { email = "anna@example.org" }"#),
     (Verb::ReadAccount, r#"do = "read-account""#),
     (Verb::SessionStatus, r#"do = "session-status""#),
+    (Verb::WriteFile, r#"do = "write-file", path = "new/plan.txt", text = "Plan", size = "3KB""#),
+    (Verb::ReadFile, r#"do = "read-file", path = "notes/one.txt""#),
+    (Verb::MakeFolder, r#"do = "make-folder", path = "photos""#),
+    (Verb::MoveFiles, r#"do = "move-files", files = "notes/*", to = "archive""#),
+    (Verb::RenameFile, r#"do = "rename-file", path = "notes/one.txt", name = "1.txt""#),
+    (Verb::DeleteFile, r#"do = "delete-file", path = "notes/one.txt""#),
+    (Verb::UndeleteFile, r#"do = "undelete-file", path = "old.txt""#),
+    (Verb::RestoreVersion, r#"do = "restore-version", path = "notes/one.txt", version = 1"#),
+    (Verb::ListFiles, r#"do = "list-files""#),
+    (Verb::ReadVersions, r#"do = "read-versions", path = "notes/one.txt""#),
 ];
+
+/// What is there before something is done with files: more of them than one commit moves, one that
+/// has two versions, and one that is deleted.
+const FILES: &str = r#"
+  { at = "100ms", device = "phone", do = "write-file", path = "notes/one.txt", text = "One" },
+  { at = "100ms", device = "phone", do = "write-file", path = "notes/two.txt", text = "Two" },
+  { at = "100ms", device = "phone", do = "write-file", path = "notes/three.txt", text = "Three" },
+  { at = "100ms", device = "phone", do = "write-file", path = "old.txt", text = "Old" },
+  { at = "1900ms", device = "phone", do = "write-file", path = "notes/one.txt", text = "1" },
+  { at = "1900ms", device = "phone", do = "delete-file", path = "old.txt" },
+"#;
 
 /// Who can die of it.
 const MORTALS: &[&str] = &[
@@ -48,17 +69,22 @@ const MANY: u16 = 400;
 fn text(operation: &str, mortal: &str) -> String {
     let first = if operation.contains("login") {
         "  { at = \"2s\", device = \"phone\", do = \"logout\" },\n"
+    } else if operation.contains("file")
+        || operation.contains("folder")
+        || operation.contains("version")
+    {
+        FILES
     } else {
         ""
     };
-    let step = format!("  {{ at = \"3001ms\", device = \"phone\", {operation} }},\n");
+    let step = format!("  {{ at = \"4001ms\", device = \"phone\", {operation} }},\n");
     // So many changes that old snapshots are removed.
     let steps = step.repeat(if operation.contains("update-account") { 12 } else { 1 });
     format!(
         r#"
 [scenario]
 title = "One operation"
-lasts = "15s"
+lasts = "20s"
 [remotes]
 cloudkit = {{ kind = "zone" }}
 supabase = {{ kind = "rows" }}
@@ -79,14 +105,16 @@ valid = "1h"
 [server]
 workers        = 2
 snapshot-every = 2
+batch          = 2
+piece          = "1KB"
 [script]
 steps = [
-  {{ at = "1s",     device = "phone", do = "open", row = "meal/2" }},
+{first}  {{ at = "1s",     device = "phone", do = "open", row = "meal/2" }},
   {{ at = "1s",     device = "phone", do = "delete", row = "meal/3" }},
   {{ at = "1s",     device = "phone", do = "read-account" }},
   {{ at = "1500ms", device = "phone", do = "read-account" }},
-  {{ at = "2500ms", worker = "all", do = "crash-worker", for = "100ms" }},
-{first}  {{ at = "3s",     {mortal}, effects = 1, for = "300ms" }},
+  {{ at = "3800ms", worker = "all", do = "crash-worker", for = "100ms" }},
+  {{ at = "4s",     {mortal}, effects = 1, for = "300ms" }},
 {steps}]
 "#
     )

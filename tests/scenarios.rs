@@ -184,7 +184,7 @@ fn every_verb_of_the_server_is_read_as_its_example_and_printed() {
     let plan = served("workers = 2", 1);
     let worker =
         |text: &str| plan.steps.iter().filter(|it| format!("{it:?}").contains(text)).count();
-    assert_eq!(worker("Server(Crash(WorkerId(1), Span(1000), 3))"), 1, "all are named");
+    assert_eq!(worker("Server(Crash(WorkerId(1), Span(1000), 0))"), 1, "all are named");
     assert_eq!(worker("Slow(5), For(Span(1000))"), 1, "it was healed");
     assert_eq!(worker("LateList(Span(2000)), For(Span(1000))"), 1, "it was healed");
 }

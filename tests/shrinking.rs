@@ -87,6 +87,8 @@ steps = [
   { at = "3s", worker = "worker-3", do = "crash-worker", for = "1s" },
   { at = "4s", do = "cut", from = "worker-2", to = "phone", for = "1s" },
   { at = "5s", do = "volume-outage", for = "1s" },
+  { at = "6s", device = "phone", do = "write-file", path = "a/b.txt", text = "milk", size = "9KB" },
+  { at = "7s", device = "phone", do = "move-files", files = ["x", "y", "z"], to = "a" },
 ]
 "#;
 
@@ -112,7 +114,7 @@ fn workers_who_stay_keep_their_names_and_their_steps() {
     assert_eq!(names, ["worker-1", "worker-3"]);
     let crash = Fault::Server(ServerFault::Crash(WorkerId(1), Span(1_000), 0));
     assert_eq!(plan.steps[2].act, Act::Fault(crash), "the third is the second now");
-    assert_eq!(plan.steps.len(), 4, "the cut of the second is gone");
+    assert_eq!(plan.steps.len(), 6, "the cut of the second is gone");
 }
 
 #[test]
@@ -128,4 +130,14 @@ fn a_plainer_plan_has_a_calm_volume_true_clocks_and_short_texts() {
     };
     let short = |plan: &Plan| scenario::print(plan, None).contains("\"Anna, and a long name it\"");
     assert!(plainer.iter().any(calm) && plainer.iter().any(on_time) && plainer.iter().any(short));
+}
+
+#[test]
+fn a_plainer_plan_has_short_contents_few_moves_and_files_at_the_root() {
+    let printed: Vec<String> =
+        plainer(&served()).iter().map(|plan| scenario::print(plan, None)).collect();
+    let any = |text: &str| printed.iter().any(|plan| plan.contains(text));
+    assert!(any("path = \"a/b.txt\", text = \"milk\" }"), "it is not filled up");
+    assert!(any("path = \"b.txt\", text = \"milk\", size ="), "it is in no folder");
+    assert!(any("files = [\"x\", \"y\"]"), "fewer are moved");
 }

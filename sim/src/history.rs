@@ -7,8 +7,8 @@
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
 pub mod file;
-pub(crate) mod recorder;
 mod pipeline;
+pub(crate) mod recorder;
 mod server;
 mod trouble;
 

@@ -5,12 +5,12 @@
 //! delay, whether it is lost) is a function of [`Plan::nature`] and of the thing's own lineage, so
 //! that removing one step leaves the others as they were.
 
-mod pipeline;
-mod server;
-pub(crate) mod talk;
 mod effect;
 pub mod file;
+mod pipeline;
+mod server;
 mod surroundings;
+pub(crate) mod talk;
 
 use std::fmt;
 
@@ -21,15 +21,13 @@ use engine::record::Value;
 use engine::remote::Ending;
 use engine::time::{Span, Time};
 
+pub use self::effect::Effect;
+pub use self::file::FileDeed;
 pub use self::pipeline::{
     Began, Day, Excerpt, GivenTalk, Order, PipeFault, PipelinePlan, ProcessorId, ProcessorPlan,
     StepPlan, TalkId, TalkPart,
 };
 pub use self::server::{ServerFault, ServerPlan, VolumeFault, VolumePlan, WorkerPlan};
-
-pub use self::effect::Effect;
-
-pub use self::file::FileDeed;
 pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
 
 /// A simulated machine, or the world around them.

@@ -15,13 +15,13 @@ use engine::message;
 use engine::time::{Now, Time};
 use engine::worker::{self, Ticket, Worker};
 
+use self::processor::ProcessorShell;
 use crate::alarm::quietly;
 use crate::history::{Fact, Letter, Refused};
 use crate::inbox::{Arrival, Desk, Emitted, Inbox, Standing, Start, Turnstile};
 use crate::plan::{Node, Parcel};
 use crate::post::{self, Body, Envelope, Mail};
 use crate::remote::{Double, Effect};
-use self::processor::ProcessorShell;
 use crate::workload::Agent;
 
 /// A double that outlives its node: the storage of a remote does not lose power.

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
-use engine::ingest::Path;
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Token, UserId};
+use engine::ingest::Path;
 use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 

@@ -10,8 +10,8 @@
 mod effects;
 mod file;
 mod founding;
-mod item;
 mod fuse;
+mod item;
 mod phases;
 mod power;
 mod processor;
@@ -29,8 +29,8 @@ use engine::time::{Span, Time};
 
 use self::fuse::Fuse;
 use self::phases::Phase;
-use self::processor::Pipeline;
 pub use self::phases::settle_bound;
+use self::processor::Pipeline;
 use self::script::Script;
 use self::server::Bench;
 use crate::agenda::{Agenda, Class};
@@ -251,7 +251,11 @@ impl<'a> World<'a> {
         }
         let pulls = self.plan.storm.0 / self.plan.timing.pull_every.0.max(1);
         let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-        if self.events > each.saturating_mul((self.devices.len() + self.pipeline.seats.len()) as u64).saturating_add(EVENTS) {
+        if self.events
+            > each
+                .saturating_mul((self.devices.len() + self.pipeline.seats.len()) as u64)
+                .saturating_add(EVENTS)
+        {
             self.give_up();
         }
         // A node may have lost power after it was called.

@@ -34,7 +34,8 @@ fn refused_if_unclear(evidence: &Evidence<'_>, findings: &mut Findings, ask: &Wo
     let (Some(began), Some((at, answer))) = (began(ask.order), ask.answer) else { return };
     let is_refused = matches!(
         answer,
-        Answered::Refused(DeviceReason::Date(_)) | Answered::Worked(Worked::Refused(Reason::Date(_)))
+        Answered::Refused(DeviceReason::Date(_))
+            | Answered::Worked(Worked::Refused(Reason::Date(_)))
     );
     let is_other = matches!(answer, Answered::Refused(_));
     let written = &began.written;

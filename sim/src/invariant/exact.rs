@@ -19,7 +19,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for shelf in evidence.work.shelves.values() {
         for turn in &shelf.turns {
             let now = turn.now.as_ref().and_then(item_of);
-            let Some(item @ Item { job: Job::Failed { why: Why::Unreadable, .. }, .. }) = now else {
+            let Some(item @ Item { job: Job::Failed { why: Why::Unreadable, .. }, .. }) = now
+            else {
                 continue;
             };
             let is_new = turn.before.as_ref().and_then(item_of) != now;
@@ -70,7 +71,8 @@ fn is_wrong(
     match worked {
         Worked::Thread(item, shown) => {
             let filed = shelf.filed.get(&item.content.blob);
-            let is_named = matches!(filed, Some((_, _, Some(Filed::Thread(held)))) if held == &**shown);
+            let is_named =
+                matches!(filed, Some((_, _, Some(Filed::Thread(held)))) if held == &**shown);
             let is_asked = match part {
                 TalkPart::Version(n) => item.content.version == n,
                 TalkPart::Current | TalkPart::Result => true,
@@ -83,7 +85,8 @@ fn is_wrong(
         Worked::Result(item, token) => {
             let Job::Success { result, .. } = item.job else { return OTHER };
             let filed = shelf.filed.get(&result);
-            let is_named = matches!(filed, Some((_, _, Some(Filed::Result(held)))) if held == token);
+            let is_named =
+                matches!(filed, Some((_, _, Some(Filed::Result(held)))) if held == token);
             if is_named { None } else { OTHER }
         }
         Worked::Nothing => {
@@ -94,7 +97,8 @@ fn is_wrong(
                 (Some(item), TalkPart::Result) => !matches!(item.job, Job::Success { .. }),
             };
             let lacked = shelf.was_ever((ask.asked, at), |items| {
-                let of_talk = |stored| item_of(stored).filter(|item| is_of(evidence, shelf, ask, item, talk));
+                let of_talk =
+                    |stored| item_of(stored).filter(|item| is_of(evidence, shelf, ask, item, talk));
                 lacks(items.values().find_map(of_talk))
             });
             (!lacked).then_some(("not-shown", "What is there was not shown."))

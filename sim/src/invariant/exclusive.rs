@@ -16,8 +16,8 @@ use engine::time::Time;
 
 use super::Invariant::SessionsAreExclusive;
 use super::evidence::Evidence;
-use super::evidence::work::item_of;
 use super::evidence::server::{Ask, Deed, Refusal, Space};
+use super::evidence::work::item_of;
 use super::findings::{About, Findings};
 use crate::history::{ServerTrouble, Trouble, Wants};
 use crate::plan::{Parcel, ServerPlan, WorkerId};
@@ -207,7 +207,8 @@ fn names_a_live_holder(
     };
     let mut asks = evidence.server.asked(to, letter, at);
     let Some(latest) = asks.next() else { return };
-    if contends(latest) || asks.any(contends) || others_are_at_it(evidence, clocks, refusal, latest) {
+    if contends(latest) || asks.any(contends) || others_are_at_it(evidence, clocks, refusal, latest)
+    {
         return;
     }
     let own = |session: Session| session.client.replica == latest.client.replica;

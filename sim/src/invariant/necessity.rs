@@ -3,9 +3,9 @@
 use super::Invariant;
 use super::case::Case;
 use super::{
-    agree, batches, crash, cursor, dates, dedup, exact, exclusive, expected, fences, growth, isolation, linear, login,
-    lost, names, once, outcomes, panic, phantom, plaintext, reads, reasons, resurrected, settle,
-    statuses, summaries, unsent, uploads, versions, views,
+    agree, batches, crash, cursor, dates, dedup, exact, exclusive, expected, fences, growth,
+    isolation, linear, login, lost, names, once, outcomes, panic, phantom, plaintext, reads,
+    reasons, resurrected, settle, statuses, summaries, unsent, uploads, versions, views,
 };
 
 type Story = fn() -> Case;

@@ -99,7 +99,9 @@ fn nothing_is_lost(
     }
     let shown = |talk: TalkId| {
         let last = |ask: &&WorkAsk<'_>| {
-            ask.last && ask.user == user && matches!(ask.order, Order::Read(of, crate::plan::TalkPart::Current) if *of == talk)
+            ask.last
+                && ask.user == user
+                && matches!(ask.order, Order::Read(of, crate::plan::TalkPart::Current) if *of == talk)
         };
         let mut looks = evidence.work.asks.iter().filter(last);
         looks.find_map(WorkAsk::worked)
@@ -195,7 +197,8 @@ fn refusal_has_a_reason(evidence: &Evidence<'_>, findings: &mut Findings, ask: &
         Some(_) => {}
         None => {
             let died = evidence.history[ask.asked..].iter().any(|entry| {
-                entry.node == ask.node && matches!(entry.fact, Fact::Killed { .. } | Fact::Panicked(_))
+                entry.node == ask.node
+                    && matches!(entry.fact, Fact::Killed { .. } | Fact::Panicked(_))
             });
             if !died && has_settled(evidence) {
                 report("order-unanswered", ask.asked, "A processor never answered an order.");
@@ -213,7 +216,8 @@ fn is_right(evidence: &Evidence<'_>, ask: &WorkAsk<'_>, at: usize, reason: Reaso
             let has_failed = |stored: &Stored| {
                 let item = item_of(stored).filter(|it| matches!(it.job, Job::Failed { .. }));
                 let held = item.and_then(|item| shelf.thread(&item));
-                held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held)) == Some(*talk)
+                held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held))
+                    == Some(*talk)
             };
             shelf.was_ever((ask.asked, at), |items| !items.values().any(has_failed))
         }

@@ -54,7 +54,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// Was the item taken from whoever was at it?
 fn is_taken(turn: &Turn<'_>, now: Item) -> bool {
-    let is_same = turn.before.as_ref().and_then(item_of).is_some_and(|was| was.content == now.content);
+    let is_same =
+        turn.before.as_ref().and_then(item_of).is_some_and(|was| was.content == now.content);
     is_same && !matches!(turn.reply, Reply::Work(WorkReply::Finished))
 }
 
@@ -74,12 +75,17 @@ fn illegal(turn: &Turn<'_>, now: Item) -> Option<&'static str> {
     let is_legal = match (before.job, now.job) {
         (one, other) if one == other => true,
         // Whoever looks again at what has failed may say in between that it waits.
-        (Job::Pending { tries: was } | Job::Failed { tries: was, .. }, Job::Processing { tries, .. }) => {
-            tries == was + 1
-        }
+        (
+            Job::Pending { tries: was } | Job::Failed { tries: was, .. },
+            Job::Processing { tries, .. },
+        ) => tries == was + 1,
         (Job::Failed { .. }, Job::Pending { tries: 0 }) if was_reset => true,
-        (Job::Failed { tries: was, .. }, Job::Pending { tries }) => tries == was && was < MOST_TRIES,
-        (Job::Processing { tries: was, .. }, Job::Success { tries, .. }) => tries == was && finished,
+        (Job::Failed { tries: was, .. }, Job::Pending { tries }) => {
+            tries == was && was < MOST_TRIES
+        }
+        (Job::Processing { tries: was, .. }, Job::Success { tries, .. }) => {
+            tries == was && finished
+        }
         (Job::Processing { tries: was, .. }, Job::Failed { tries, why }) => {
             let is_last = was >= MOST_TRIES && why == Why::Abandoned;
             tries == was && (finished && why != Why::Abandoned || is_last)

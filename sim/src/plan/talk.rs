@@ -55,11 +55,7 @@ pub(crate) fn talk_of(
 }
 
 /// The label of a message in a state.
-pub(crate) fn message_token(
-    needle: [u8; 8],
-    user: UserId,
-    (talk, n, edit): Message,
-) -> Token {
+pub(crate) fn message_token(needle: [u8; 8], user: UserId, (talk, n, edit): Message) -> Token {
     label(needle, user, MESSAGE, u32::from(talk.0) << 20 | (edit & 0xf) << 16 | n & 0xffff)
 }
 
@@ -124,9 +120,8 @@ mod tests {
         let about = (TalkId(77), 1_234, 3);
         let token = message_token(*b"needle!!", UserId(2), about);
         assert_eq!(message_of(token), Some(about));
-        let result = |messages: &[Token]| {
-            result_token(*b"needle!!", UserId(2), messages.iter().copied())
-        };
+        let result =
+            |messages: &[Token]| result_token(*b"needle!!", UserId(2), messages.iter().copied());
         assert_eq!(message_of(result(&[token])), None);
         assert_ne!(result(&[token]), result(&[]));
     }

@@ -4,8 +4,8 @@
 //! was asked of any device: the same in every replay of a plan, and short enough to follow by eye.
 
 mod choice;
-mod pipeline;
 mod file;
+mod pipeline;
 mod server;
 mod words;
 

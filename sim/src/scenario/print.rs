@@ -235,8 +235,7 @@ impl Page<'_> {
         let plan = self.plan;
         let (network, timing, sign_in) = (&plan.network, &plan.timing, &plan.sign_in);
         let server = || plan.server.as_ref();
-        let pipeline =
-            || server().map(|it| &it.pipeline).filter(|it| !it.processors.is_empty());
+        let pipeline = || server().map(|it| &it.pipeline).filter(|it| !it.processors.is_empty());
         let volume = || server().map(|server| server.volume);
         let workers = || server().map(|server| server.timing);
         Some(match parameter {

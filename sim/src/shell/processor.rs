@@ -142,7 +142,9 @@ impl ProcessorShell {
                 Output::Reached(point) => Emitted::Reached(point),
             });
         }
-        panic!("the processor put out {OUTPUTS_PER_INPUT} outputs after one input and did not stop");
+        panic!(
+            "the processor put out {OUTPUTS_PER_INPUT} outputs after one input and did not stop"
+        );
     }
 }
 

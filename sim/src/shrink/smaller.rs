@@ -70,7 +70,8 @@ pub fn with_processors(plan: &Plan, kept: &[usize]) -> Plan {
         server.pipeline = PipelinePlan::none();
     }
     let works = |user| server.pipeline.processors.iter().any(|it| it.user == user);
-    server.pipeline.given = server.pipeline.given.iter().filter(|it| works(it.user)).cloned().collect();
+    server.pipeline.given =
+        server.pipeline.given.iter().filter(|it| works(it.user)).cloned().collect();
     let uploads = |step: &Step| match &step.act {
         Act::User(device, Deed::Upload(_)) => works(plan.devices[usize::from(device.0)].user),
         Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => true,

@@ -399,3 +399,129 @@ pub(super) fn answered(answer: &FileAnswer) -> Answered {
         FileAnswer::Job(items, total) => FileDone::Job(items.clone(), *total),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::id::{DeviceId, Dot, ReplicaId, Token, UserId};
+
+    use super::*;
+    use crate::plan::Deed;
+    use crate::workload::Request;
+
+    fn listed(node: u64, parent: u64, name: &str, heads: &[Option<u32>]) -> device::Listed {
+        let head = |(n, version): (u64, &Option<u32>)| device::Head {
+            version: *version,
+            write: Dot { replica: ReplicaId(7), n },
+            token: Some(Token([7; 16])),
+        };
+        device::Listed {
+            node: NodeId(node),
+            parent: NodeId(parent),
+            name: name.to_owned(),
+            is_folder: heads.is_empty(),
+            deleted: false,
+            latest: heads.iter().flatten().copied().max().unwrap_or(0),
+            heads: (1..).zip(heads).map(head).collect(),
+            copies: Vec::new(),
+            sealed: false,
+        }
+    }
+
+    /// Does a deed, answers its list, and returns what is asked next.
+    fn asked(deed: FileDeed, files: Vec<device::Listed>) -> (Agent, Option<Request>) {
+        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)));
+        assert!(agent.does(3, Deed::File(deed)));
+        let list = agent.next_request().expect("it looks first");
+        assert!(matches!(list.ask, Ask::ListFiles));
+        let mut emitted = Vec::new();
+        agent.hears(list.op, Answer::Files(files), &mut emitted);
+        let next = agent.next_request();
+        let skipped = |it: &Emitted| matches!(it, Emitted::Fact(Fact::Skipped(3)));
+        assert_eq!(next.is_none(), emitted.iter().any(skipped), "it is asked for, or skipped");
+        (agent, next)
+    }
+
+    fn write(path: &str) -> FileDeed {
+        FileDeed::Write(path.to_owned(), Content::of("milk"))
+    }
+
+    #[test]
+    fn a_write_replaces_all_heads_that_were_shown_own_unsent_ones_too() {
+        let file = listed(5, 0, "a.txt", &[Some(2), Some(3), None]);
+        let (_, next) = asked(write("a.txt"), vec![file]);
+        let Request { ask: Ask::WriteFile { target, .. }, asked, .. } = next.unwrap() else {
+            panic!("it writes")
+        };
+        let after = vec![Dot { replica: ReplicaId(7), n: 3 }];
+        assert_eq!(target, FileTarget::Version { node: NodeId(5), replaces: vec![2, 3], after });
+        let Asked::File { ask: FileAsked::Write { exposed, .. }, .. } = asked else { panic!() };
+        assert_eq!(exposed.len(), 3);
+    }
+
+    #[test]
+    fn missing_folders_are_made_first_and_one_that_another_device_made_will_do() {
+        let (mut agent, next) = asked(write("a/b/c.txt"), vec![listed(4, 0, "a", &[])]);
+        let request = next.expect("it goes on");
+        let Ask::CreateFolder(NodeId(4), name) = &request.ask else { panic!("{request:?}") };
+        assert_eq!(name, "b");
+        let taken = Reason::File(FileRefusal::NameTaken(NodeId(9)));
+        agent.hears(request.op, Answer::Refused(taken), &mut Vec::new());
+        let request = agent.next_request().expect("it goes on there");
+        let Ask::WriteFile { target, .. } = request.ask else { panic!("{request:?}") };
+        assert_eq!(target, FileTarget::New { parent: NodeId(9), name: "c.txt".into() });
+    }
+
+    #[test]
+    fn a_star_is_all_that_is_in_a_folder_and_nothing_is_moved_into_itself() {
+        let files = vec![
+            listed(1, 0, "in", &[]),
+            listed(2, 0, "out", &[]),
+            listed(3, 1, "x", &[Some(1)]),
+            listed(4, 1, "y", &[Some(1)]),
+            listed(5, 0, "z", &[Some(1)]),
+        ];
+        let moved = |files: &[device::Listed], from: &str| {
+            let deed = FileDeed::Move(vec![from.to_owned()], "out".into());
+            let (_, next) = asked(deed, files.to_vec());
+            let Ask::MoveFiles(moves) = next.expect("it moves").ask else { panic!() };
+            assert!(moves.iter().all(|it| it.parent == Some(NodeId(2))));
+            moves.iter().map(|it| it.node.0).collect::<Vec<_>>()
+        };
+        assert_eq!(moved(&files, "in/*"), [3, 4]);
+        assert_eq!(moved(&files, "*"), [1, 5]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_asked_for() {
+        let mut gone = listed(5, 0, "a.txt", &[Some(1)]);
+        gone.deleted = true;
+        for deed in [
+            FileDeed::Read("a.txt".into()),
+            FileDeed::Delete("a.txt".into()),
+            FileDeed::Restore("a.txt".into(), 1),
+            FileDeed::Move(vec!["a.txt".into()], String::new()),
+        ] {
+            assert!(asked(deed, vec![gone.clone()]).1.is_none());
+        }
+        let (_, next) = asked(FileDeed::Undelete("a.txt".into()), vec![gone.clone()]);
+        assert!(matches!(next.expect("it is").ask, Ask::UndeleteFile(NodeId(5))));
+        let (_, next) = asked(write("a.txt"), vec![gone]);
+        assert!(matches!(next.expect("it is").ask, Ask::WriteFile { .. }), "another file");
+    }
+
+    #[test]
+    fn of_two_deeds_on_one_path_the_second_looks_again() {
+        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)));
+        for step in [1, 2] {
+            assert!(agent.does(step, Deed::File(write("a.txt"))));
+        }
+        let lists: Vec<Request> = std::iter::from_fn(|| agent.next_request()).collect();
+        for list in lists {
+            agent.hears(list.op, Answer::Files(Vec::new()), &mut Vec::new());
+        }
+        let first = agent.next_request().expect("the first goes on");
+        assert!(matches!(first.ask, Ask::WriteFile { .. }));
+        let again = agent.next_request().expect("the second looks again");
+        assert!(matches!(again.ask, Ask::ListFiles));
+    }
+}

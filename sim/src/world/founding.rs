@@ -12,8 +12,8 @@ use engine::seal::Memo;
 use engine::time::{Hlc, Time};
 
 use super::phases::Phase;
-use super::script::Script;
 use super::processor::Pipeline;
+use super::script::Script;
 use super::server::Bench;
 use super::trouble::Scars;
 use super::{Event, Site, State, Station, World, vaults};

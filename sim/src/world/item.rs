@@ -38,8 +38,7 @@ impl World<'_> {
             let hash = BlobHash::of(&blob);
             let name = BlobName { key, version: 1, hash };
             let content = Content { version: 1, since: *seq, day, messages, blob: hash };
-            let puts =
-                vec![(Key::Work(Place::Item(key)), Some(Doc::Work(Stored::Old(content))))];
+            let puts = vec![(Key::Work(Place::Item(key)), Some(Doc::Work(Stored::Old(content))))];
             let ops = vec![Op { receipt: None, puts, reply: Reply::Work(WorkReply::Saved(1)) }];
             let commit = Commit { seq: *seq, id: EntryId(*seq), ops };
             let entry = (log::entry_key(*user, *seq), log::encode(&commit));

@@ -12,8 +12,8 @@ use super::{Event, State, World, file};
 use crate::history::Fact;
 use crate::inbox::{Arrival, Standing};
 use crate::invariant::Incurable;
-use crate::plan::{Act, Deed, Fault, Node, Plan, ServerPlan, Step, WorkerId,
-    WorkerPlan, ProcessorId,
+use crate::plan::{
+    Act, Deed, Fault, Node, Plan, ProcessorId, ServerPlan, Step, WorkerId, WorkerPlan,
 };
 
 /// Where a run is.

@@ -11,7 +11,6 @@ use crate::inbox::{Arrival, Start};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
 
-
 impl World<'_> {
     /// Starts a device, in a new life.
     pub(super) fn switch_on(&mut self, device: DeviceId) {

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::date::Calendar;
 use engine::dedup::{DedupKey, Thread};
 use engine::flaw::Flaws;
-use engine::ingest::Vault;
 use engine::id::{OpId, ReplicaId, UserId};
+use engine::ingest::Vault;
 use engine::job::{Job, MOST_TRIES, Place, Stored};
 use engine::log::{Doc, Entry as Commit, Key as LogKey};
 use engine::message::{Client, DeviceKey};
@@ -398,8 +398,7 @@ impl World<'_> {
         let tried = *tried;
         let Seat { user, incarnation: life, .. } = *self.seat(processor);
         let node = Node::Processor(processor);
-        let draw =
-            |concern| Draw::new(self.plan.nature, concern).at(node).and(state).and(tried);
+        let draw = |concern| Draw::new(self.plan.nature, concern).at(node).and(state).and(tried);
         let (silent, fails, takes) = (draw("step silent"), draw("step fails"), draw("step takes"));
         let in_storm = self.is_storm();
         let is_silent = in_storm && silent.happens(plan.silence);

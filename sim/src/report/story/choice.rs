@@ -5,7 +5,7 @@ use engine::id::RecordId;
 use engine::log::{Doc, Entry as Commit, FileKey, Key};
 
 use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble, Worked};
-use crate::plan::{Errand, Node, Parcel, Order};
+use crate::plan::{Errand, Node, Order, Parcel};
 use crate::report::Focus;
 use crate::report::story::Scene;
 

@@ -76,7 +76,8 @@ pub(super) fn tell_talk(talk: &Talk) -> String {
             Some(_) | None => ranges.push((n, n)),
         }
     }
-    let ranges: Vec<String> = ranges.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+    let ranges: Vec<String> =
+        ranges.iter().map(|(first, last)| format!("{first}-{last}")).collect();
     let held = if ranges.is_empty() { "no messages".to_owned() } else { ranges.join(", ") };
     format!("{} of {} ({held})", talk.id.trim(), talk.day)
 }

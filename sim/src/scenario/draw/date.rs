@@ -15,8 +15,18 @@ const HOUR: i64 = 60;
 const DAY: i64 = 24 * HOUR;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 /// 1970-01-01 was a Thursday.
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -94,13 +104,14 @@ impl Moment {
         let with_words = |ahead: i64| {
             let local = self.0 + ahead;
             let (year, month, day) = civil(local.div_euclid(DAY));
-            let weekday = WEEKDAYS[usize::try_from(local.div_euclid(DAY).rem_euclid(7)).unwrap_or(0)];
+            let weekday =
+                WEEKDAYS[usize::try_from(local.div_euclid(DAY).rem_euclid(7)).unwrap_or(0)];
             let month = &MONTHS[usize::try_from(month - 1).unwrap_or(0)][..3];
             let (_, time) = self.shown(ahead);
             format!("{weekday}, {day} {month} {year} {time} {}", offset(ahead, ""))
         };
         let (small, large) = (day.min(month), day.max(month));
-        let text = match stream.below(14) {
+        let text = match stream.below(16) {
             0 => self.day().iso(),
             1 => format!("{year:04}{month:02}{day:02}"),
             2 => format!("{year}/{month:02}/{day:02}"),

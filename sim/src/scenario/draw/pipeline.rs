@@ -18,8 +18,14 @@ use crate::scenario::{Parameter, ProcessorSpec};
 
 /// Days of which conversations are: ordinary ones, those on which clocks change, the turn of a year.
 const DAYS: [&str; 8] = [
-    "2024-03-30", "2024-03-31", "2024-04-03", "2024-07-15", "2024-10-26", "2024-10-27",
-    "2024-12-31", "2025-02-28",
+    "2024-03-31",
+    "2024-04-03",
+    "2024-06-05",
+    "2024-07-15",
+    "2024-10-27",
+    "2024-12-31",
+    "2025-01-09",
+    "2025-02-07",
 ];
 /// So many conversations a user has at the most, and so many of them are rather touched.
 const MOST_TALKS: i64 = 8;
@@ -139,8 +145,7 @@ impl Talks {
             5 => order(Order::ReadDay(held.began.written(stream))),
             _ => order(Order::Reset(held.talk)),
         };
-        let brings =
-            matches!(act, Act::User(..) | Act::Order(_, Order::Ingest(_)));
+        let brings = matches!(act, Act::User(..) | Act::Order(_, Order::Ingest(_)));
         if brings && stream.chance(TWICE) {
             let other = match act {
                 Act::User(..) => order(Order::Ingest(held.part(stream))),

@@ -347,10 +347,7 @@ fn between(stream: &mut Stream, low: Time, high: Time) -> Time {
 /// How strong; a jump of a clock is small or large alike.
 fn strength(family: &Trouble, stream: &mut Stream) -> i64 {
     let range = family.strength.range(stream);
-    if matches!(
-        family.verb,
-        Verb::ClockJump | Verb::WorkerClockJump | Verb::ProcessorClockJump
-    ) {
+    if matches!(family.verb, Verb::ClockJump | Verb::WorkerClockJump | Verb::ProcessorClockJump) {
         stream.magnitude(range.low, range.high)
     } else {
         range.draw(stream)

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use engine::id::RecordId;
 
-use super::{Page, fields, pipeline, millis, quote, row, span, time, value};
+use super::{Page, fields, millis, pipeline, quote, row, span, time, value};
 use crate::plan::{
-    Act, Deed, Errand, Fault, Lasting, Node, PipeFault, ServerFault, Step, Trigger, VolumeFault, When,
-    WorkerId,
+    Act, Deed, Errand, Fault, Lasting, Node, PipeFault, ServerFault, Step, Trigger, VolumeFault,
+    When, WorkerId,
 };
 use crate::scenario::quantity::Unit;
 use crate::scenario::words::{

@@ -112,7 +112,9 @@ fn paths(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
             }
             None => {
                 whole = false;
-                reader.out_of_bounds(item.span(), "{1..1000}, with the smaller number first");
+                let message = "this path stands for no files, or for too many";
+                let help = "write a range from the smaller number up, of 1000 at the most";
+                reader.tell(Code::OutOfBounds, item.span(), message, "a range of names", help);
             }
         }
     }

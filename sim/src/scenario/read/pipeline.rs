@@ -5,11 +5,11 @@ use engine::id::UserId;
 use super::sections::{FOREVER, check_node};
 use super::step::Args;
 use super::table::{Item, Reader, Table};
+use crate::plan::talk::{MOST_EDITS, MOST_MESSAGES, MOST_TALKS, SPELLINGS};
 use crate::plan::{Began, Day, Excerpt, GivenTalk, Order, TalkId, TalkPart};
 use crate::scenario::problem::Code;
 use crate::scenario::words::{PROCESSOR_KEYS, Verb};
 use crate::scenario::{Choice, ProcessorSpec, Range, Scenario, Unit};
-use crate::plan::talk::{MOST_EDITS, MOST_MESSAGES, MOST_TALKS, SPELLINGS};
 
 /// No scenario has more of them.
 const MOST_PROCESSORS: usize = 64;

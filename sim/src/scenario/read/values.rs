@@ -8,7 +8,7 @@ use engine::schema::{Holds, fields};
 use toml::de::DeValue;
 
 use super::table::{Item, Reader, Table};
-use crate::plan::{Node, WorkerId, ProcessorId};
+use crate::plan::{Node, ProcessorId, WorkerId};
 use crate::scenario::problem::Code;
 use crate::scenario::words::{field_named, kind_of};
 use crate::scenario::{Fields, Scenario};
@@ -278,11 +278,7 @@ impl Reader<'_> {
     }
 
     /// A processor.
-    pub(super) fn processor(
-        &mut self,
-        scenario: &Scenario,
-        item: Item<'_>,
-    ) -> Option<ProcessorId> {
+    pub(super) fn processor(&mut self, scenario: &Scenario, item: Item<'_>) -> Option<ProcessorId> {
         let text = self.text(item)?;
         match scenario.node(text) {
             Some(Node::Processor(processor)) => Some(processor),
