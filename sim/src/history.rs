@@ -122,6 +122,7 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
+<<<<<<< HEAD
     /// Something about conversations, of a processor or a device.
     Work {
         /// What.
@@ -129,6 +130,12 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
+=======
+    /// To sync.
+    Sync,
+    /// To tell how things stand.
+    Status,
+>>>>>>> judges
     /// Something about files.
     File {
         /// What.
@@ -138,10 +145,6 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
-    /// To sync.
-    Sync,
-    /// To tell how things stand.
-    Status,
 }
 
 /// Kinds of writes.
@@ -177,18 +180,25 @@ pub enum Answered {
     Registered,
     /// The sync server did it, or knows.
     Done(Done),
+<<<<<<< HEAD
     /// The same about conversations.
     Worked(Worked),
     /// All files and folders, by node.
     Files(Arc<Vec<Listed>>),
     /// The same about files.
     File(FileDone),
+=======
+>>>>>>> judges
     /// A sync was asked for.
     Syncing,
     /// How things stand.
     Status(Status),
     /// No effect, ever.
     Refused(Reason),
+    /// All files and folders, by node.
+    Files(Arc<Vec<Listed>>),
+    /// What else the sync server did about files, or knows.
+    File(FileDone),
 }
 
 /// One put of a device's commit, decoded.
@@ -205,6 +215,10 @@ pub enum Change {
     Parked(Remote, RecordId, bool),
     /// How far a feed has been taken.
     Cursor(Remote, Option<Cursor>),
+    /// A key of the keyring, or none.
+    Key(bool),
+    /// Replica, counters, session.
+    Meta,
     /// What the server has of a file or folder; `None` if nothing is known.
     Node(NodeId, Option<Arc<NodeSeen>>),
     /// An own write of a file that the feed has not shown yet: its label and the file; `None` if it
@@ -212,10 +226,6 @@ pub enum Change {
     Upload(Dot, Option<(Token, NodeId)>),
     /// How far the feed of files has been read.
     Feed(Option<FeedCursor>),
-    /// A key of the keyring, or none.
-    Key(bool),
-    /// Replica, counters, session.
-    Meta,
 }
 
 /// Why a message did not arrive.

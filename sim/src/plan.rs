@@ -205,8 +205,6 @@ pub enum Parcel {
     Upload,
     /// A page of what is new about files.
     Feed,
-    /// A hint that something is new.
-    Hint,
 }
 
 /// What a step does.

@@ -3,7 +3,7 @@
 
 use super::file::{Download, Purpose, Upload};
 use super::{Answer, Device, FileAnswer, Reason};
-use crate::id::NodeId;
+use crate::id::{Dot, NodeId};
 use crate::ingest::Ingest;
 use crate::message::{Action, FileReply, Refusal, Reply};
 use crate::time::{Now, Time};
@@ -33,6 +33,8 @@ pub(super) enum Then {
     Tell,
     /// The tree has changed; this is the folder that was made.
     Tree(Option<NodeId>),
+    /// A node is deleted. These own writes of it had been shown and were not sent.
+    Deleted(Vec<Dot>),
     /// Versions are listed.
     Versions(NodeId, Purpose),
     /// A piece is read.
@@ -75,6 +77,7 @@ impl Device {
                 })
             }
             Then::Tree(made) => self.end_tree(now, &wanted, made, answer),
+            Then::Deleted(_) => self.end_tree(now, &wanted, None, answer),
             Then::Versions(node, purpose) => self.take_versions(now, node, purpose, answer),
             Then::Download(download) => self.take_piece(download, answer),
             Then::Upload(upload) => self.take_upload(now, upload, answer),
@@ -90,6 +93,7 @@ impl Device {
             (_, Then::Tree(made)) => {
                 Some(Answer::File(made.map_or(FileAnswer::Done, FileAnswer::Created)))
             }
+            (_, Then::Deleted(_)) => Some(Answer::File(FileAnswer::Done)),
             (_, _) => None,
         };
         for (op, errand) in std::mem::take(&mut self.server.errands) {

@@ -7,6 +7,7 @@
 
 mod deeds;
 pub(super) mod files;
+pub(super) mod filing;
 mod model;
 mod server;
 pub(super) mod work;

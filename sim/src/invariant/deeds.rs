@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{DeviceId, NodeId, UserId};
-use engine::log::{FileDoc, FileKey, NodeKind};
+use engine::log::{FileDoc, FileKey, NodeKind, Op};
 use engine::message::JobId;
 use unicode_normalization::UnicodeNormalization;
 
@@ -14,7 +14,7 @@ use super::Invariant::{
     BatchesAreAtomic, NoLostWrites, NoPhantomValues, OutcomesAreHonest, VersionsAreImmutable,
 };
 use super::evidence::Evidence;
-use super::evidence::files::{FileDeed, Files};
+use super::evidence::files::{FileDeed, Files, Logged, puts};
 use super::findings::{About, Findings};
 use super::names::fold;
 use super::reasons::file::may_lack_a_key;
@@ -80,8 +80,12 @@ fn is_not_so(
             honest(between.any(is_live), "not-undeleted", "A file was called undeleted")
         }
         (FileAsked::Move(all), FileDone::Moved) => {
-            let whole = |moment| all.iter().all(|one| is_moved(files, one, moment));
-            (!between.any(whole)).then(|| {
+            let whole = |entry: &Logged<'_>| {
+                let of_batch = |op: &Op| all.iter().all(|one| touches(op, one.0));
+                entry.commit.ops.iter().any(of_batch)
+                    && all.iter().all(|one| is_moved(files, one, entry.at))
+            };
+            (!files.between(deed.asked, at).any(whole)).then(|| {
                 let message = "A batch was called moved, and no commit moved all of it.".into();
                 ((BatchesAreAtomic, "batch-not-whole"), message)
             })
@@ -126,6 +130,11 @@ fn is_not_so(
     }
 }
 
+/// Does an op change this node?
+fn touches(op: &Op, id: NodeId) -> bool {
+    puts(op).any(|(key, _)| key == FileKey::Node(id))
+}
+
 /// Is a node where it was to be, under the name that it was to have?
 fn is_moved(
     files: &Files<'_>,
@@ -162,8 +171,8 @@ fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
     all
 }
 
-/// A file is deleted by somebody who had seen all of its versions, by number or as writes of their
-/// own that had none yet.
+/// A file is deleted by somebody who had seen all that it held, by number or as writes of their own
+/// that had none yet.
 fn deletes_have_seen(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -176,22 +185,22 @@ fn deletes_have_seen(
             let Some(node) = files.node(id, entry.at).filter(|it| it.deleted && was_live) else {
                 continue;
             };
-            let latest = match node.kind {
-                NodeKind::File { latest, .. } => latest,
-                NodeKind::Folder => 0,
+            let heads = match &node.kind {
+                NodeKind::File { heads, .. } => heads.as_slice(),
+                NodeKind::Folder => &[],
             };
             let has_seen = |deed: &&FileDeed<'_>| {
                 let FileAsked::Delete { seen, exposed, .. } = deed.ask else { return false };
-                let was_shown = |n| {
+                let was_shown = |n: u32| {
                     let write = files.version(id, n, entry.at).map(|version| version.write);
                     exposed.iter().any(|head| Some(head.write) == write)
                 };
-                deed.asked < entry.at && (seen + 1..=latest).all(was_shown)
+                deed.asked < entry.at && heads.iter().all(|n| n <= seen || was_shown(*n))
             };
             let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
             if !asked.iter().any(has_seen) {
                 let message = format!(
-                    "{} was deleted by somebody who had not seen its version {latest}.",
+                    "{} was deleted by somebody who had not seen all that it held.",
                     files.called(id, entry.at)
                 );
                 let place = (NoLostWrites, "deleted-unseen");
@@ -272,4 +281,120 @@ fn mark(name: &str) -> Option<(usize, usize)> {
     let is_mark =
         replica.chars().all(|it| it.is_ascii_hexdigit()) && n.chars().all(|it| it.is_ascii_digit());
     is_mark.then_some((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::message::{FileReply, Reply};
+
+    use super::super::case::files::{DRAFT, LETTERS, PHOTOS, ROOT, manifest};
+    use super::super::case::{Case, PHONE};
+    use super::{BTreeSet, is_given};
+    use crate::history::file::{FileAsked, FileDone};
+
+    fn filed() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        for (id, of) in [(LETTERS, "letters"), (PHOTOS, "photos")] {
+            let op = case.asks_of_files(PHONE, FileAsked::MakeFolder(ROOT, of.into()));
+            case.makes_folder(PHONE, id, ROOT, of);
+            let done = crate::history::Answered::File(FileDone::Created(id));
+            case.answers(PHONE, op, done);
+        }
+        case
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        let violations = case.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    #[test]
+    fn what_is_called_done_was_done() {
+        filed().ends().passes();
+        let delete = || FileAsked::Delete { node: LETTERS, seen: 0, exposed: Vec::new() };
+        for (ask, done, site) in [
+            (FileAsked::MakeFolder(ROOT, "other".into()), FileDone::Created(DRAFT), "not-made"),
+            (delete(), FileDone::Done, "not-deleted"),
+            (FileAsked::Undelete(DRAFT), FileDone::Done, "not-undeleted"),
+        ] {
+            let mut case = filed();
+            case.is_told(PHONE, ask, done);
+            rejects(&case, site);
+        }
+        let mut case = filed();
+        let op = case.asks_of_files(PHONE, delete());
+        case.is_deleted(PHONE, LETTERS);
+        case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_batch_is_moved_in_one_commit() {
+        for at_once in [true, false] {
+            let mut case = filed();
+            let all = vec![
+                (LETTERS, None, Some("old letters".to_owned())),
+                (PHOTOS, Some(LETTERS), None),
+            ];
+            let op = case.asks_of_files(PHONE, FileAsked::Move(all));
+            let (letters, photos) = ((LETTERS, ROOT, "old letters"), (PHOTOS, LETTERS, "photos"));
+            if at_once {
+                case.moves(PHONE, &[letters, photos]);
+            } else {
+                case.moves(PHONE, &[letters]);
+                case.moves(PHONE, &[photos]);
+            }
+            case.answers(PHONE, op, crate::history::Answered::File(FileDone::Moved));
+            let sites: Vec<_> = case.violations().iter().map(|it| it.site).collect();
+            assert_eq!(sites, if at_once { vec![] } else { vec!["batch-not-whole"] });
+        }
+    }
+
+    #[test]
+    fn a_delete_removes_what_its_author_had_seen() {
+        let mut case = filed();
+        case.makes_file(PHONE, (DRAFT, LETTERS, "letters"), "words");
+        let asked = FileAsked::Delete { node: DRAFT, seen: 1, exposed: Vec::new() };
+        let op = case.asks_of_files(PHONE, asked);
+        case.revises(PHONE, (DRAFT, 2), "other words");
+        case.is_deleted(PHONE, DRAFT);
+        case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
+        rejects(&case, "deleted-unseen");
+    }
+
+    #[test]
+    fn a_restore_has_the_version_that_was_named() {
+        let mut case = filed();
+        case.makes_file(PHONE, (DRAFT, LETTERS, "letters"), "one");
+        case.revises(PHONE, (DRAFT, 2), "two");
+        let token = engine::id::Token([b'#'; 16]);
+        let asked = FileAsked::Restore { node: DRAFT, version: 1, token, exposed: Vec::new() };
+        let op = case.asks_of_files(PHONE, asked);
+        case.restores(PHONE, (DRAFT, 3), (2, manifest("two").address));
+        case.answers(PHONE, op, crate::history::Answered::File(FileDone::Published(3)));
+        rejects(&case, "restored-other-than-asked");
+    }
+
+    #[test]
+    fn names_are_given_by_users_or_those_of_copies() {
+        let given: BTreeSet<String> = ["menu.txt".to_owned(), "m".repeat(255)].into();
+        for (name, is_one) in [
+            ("menu.txt", true),
+            ("menu (1f-3).txt", true),
+            ("menu (1f-3) (2e-12).txt", true),
+            ("menu (of the day).txt", false),
+            ("recipes.txt", false),
+        ] {
+            assert_eq!(is_given(&given, name), is_one, "{name}");
+        }
+        assert!(is_given(&given, &format!("{} (1f-3)", "m".repeat(240))));
+
+        let mut case = filed();
+        let puts = case.moving(LETTERS, ROOT, "other");
+        case.does(PHONE, puts, Reply::File(FileReply::Moved));
+        case.tells_name(PHONE, LETTERS, Some("other"));
+        rejects(&case, "name-never-given");
+    }
 }

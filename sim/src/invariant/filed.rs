@@ -241,3 +241,133 @@ fn heads_are_what_none_replaced(evidence: &Evidence<'_>, findings: &mut Findings
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::id::DeviceId;
+
+    use super::super::case::files::{DRAFT, ROOT};
+    use super::super::case::filing::head;
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::history::file::{FileAsked, FileDone, Goal};
+    use crate::history::{Answered, Change};
+
+    fn served() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.opens(TABLET);
+        case
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        let violations = case.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    #[test]
+    fn what_was_saved_is_a_version_in_the_end() {
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        case.ends().passes();
+
+        let mut case = served();
+        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        rejects(&case.ends(), "file-never-published");
+
+        let mut case = served();
+        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.is_lost(PHONE);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn what_was_called_saved_was_durable_by_then() {
+        let mut case = served();
+        let goal = Goal::New(ROOT, "draft.txt".into());
+        let filing = case.asks_to_file(PHONE, (DRAFT, goal), "words", Vec::new());
+        case.hands_over(PHONE, vec![Change::Upload(filing.dot, Some((filing.token, DRAFT)))]);
+        case.answers(PHONE, filing.op, Answered::Saved);
+        rejects(&case, "file-saved-before-durable");
+        case.crashes(PHONE, 0);
+        rejects(&case, "file-saved-and-gone");
+    }
+
+    #[test]
+    fn a_crash_takes_nothing_that_was_saved() {
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.crashes(PHONE, 1);
+        case.opens(PHONE);
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        case.reads_feed(PHONE, &[DRAFT]);
+        case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+        case.crashes(PHONE, 9);
+        case.ends().passes();
+    }
+
+    /// The phone saves a second version, having seen the first; meanwhile the tablet has, too.
+    fn conflict(replaces: &[u32], heads: &[u32]) -> Case {
+        let mut case = served();
+        let first = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, first, ("draft.txt", "words"));
+        for (device, n, replaces, heads) in
+            [(PHONE, 2, &[1][..], &[2][..]), (TABLET, 3, replaces, heads)]
+        {
+            let device: DeviceId = device;
+            let to = (DRAFT, Goal::Version(DRAFT));
+            let filing = case.asks_to_file(device, to, "other", vec![head(first, Some(1))]);
+            case.keeps_filing(device, filing);
+            case.answers(device, filing.op, Answered::Saved);
+            case.uploads_next(device, filing, (n, replaces, heads), &format!("words of {n}"));
+        }
+        case.ends()
+    }
+
+    #[test]
+    fn a_version_replaces_what_its_author_was_shown() {
+        conflict(&[1], &[2, 3]).passes();
+        rejects(&conflict(&[1, 2], &[3]), "version-replaced-unseen");
+        rejects(&conflict(&[1], &[3]), "head-hidden");
+    }
+
+    #[test]
+    fn a_write_is_one_version_of_one_file() {
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        case.uploads_next(PHONE, filing, (2, &[1], &[2]), "words again");
+        rejects(&case, "version-twice");
+
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        let copy = super::super::case::filing::Filing {
+            node: super::super::case::files::NOTES,
+            dot: engine::id::Dot { n: filing.dot.n + 100, ..filing.dot },
+            ..filing
+        };
+        case.keeps_filing(PHONE, copy);
+        case.uploads(PHONE, copy, ("draft (copy).txt", "words"));
+        rejects(&case, "copies-of-a-write");
+    }
+
+    #[test]
+    fn at_the_end_every_version_can_be_had() {
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        let mut case = case.ends();
+        for (ask, done) in [
+            (FileAsked::Versions(DRAFT), FileDone::Versions(Vec::new())),
+            (FileAsked::Read(DRAFT), FileDone::Content(vec![(head(filing, Some(1)), None)])),
+        ] {
+            let asked = crate::history::Asked::File { ask, path: String::new(), last: true };
+            let op = case.asks(TABLET, asked);
+            case.answers(TABLET, op, Answered::File(done));
+        }
+        rejects(&case, "version-not-listed");
+        rejects(&case, "content-not-read");
+    }
+}

@@ -224,4 +224,26 @@ pub(super) mod tests {
         case.reads(PHONE, MEAL);
         case.passes();
     }
+
+    #[test]
+    fn content_that_nobody_wants_is_swept() {
+        use engine::log::FileKey;
+        use engine::message::{Place, Target};
+
+        use super::super::case::files::{DRAFT, ROOT, name, put};
+
+        for (swept, site) in [(true, None), (false, Some("orphan"))] {
+            let mut case = Case::served();
+            case.opens(PHONE);
+            let place = Place { parent: ROOT, name: name("draft.txt") };
+            let blob = case.begins(PHONE, Target::New(DRAFT, place), "words");
+            case.keeps(PHONE, blob);
+            case.works(PHONE, vec![put(FileKey::Upload(blob), None)]);
+            if swept {
+                case.keeps_piece(PHONE, blob, None);
+            }
+            let sites: Vec<_> = case.ends().violations().iter().map(|it| it.site).collect();
+            assert_eq!(sites, Vec::from_iter(site));
+        }
+    }
 }

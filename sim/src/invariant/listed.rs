@@ -314,3 +314,104 @@ fn is_as_logged(
         findings.report(evidence, place, at, About::default(), message, []);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::case::files::{DRAFT, NOTES};
+    use super::super::case::filing::{Filing, head, print};
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::history::file::{FileAsked, FileDone};
+
+    fn filed() -> (Case, Filing) {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.opens(TABLET);
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        case.reads_feed(PHONE, &[DRAFT]);
+        (case, filing)
+    }
+
+    #[track_caller]
+    fn rejects(case: &Case, site: &str) {
+        let violations = case.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    #[test]
+    fn all_devices_list_what_the_log_has() {
+        let (mut case, filing) = filed();
+        let list = case.list_of(&[DRAFT], &[filing]);
+        case.lists(PHONE, list.clone(), false);
+        let mut case = case.ends();
+        case.lists(PHONE, list.clone(), true);
+        case.lists(TABLET, list.clone(), true);
+        case.passes();
+
+        let mut odd = list.clone();
+        odd[0].name = "Draft.txt".into();
+        case.lists(TABLET, odd, true);
+        rejects(&case, "files-differ");
+
+        let (case, _) = filed();
+        let mut case = case.ends();
+        case.lists(TABLET, Vec::new(), true);
+        rejects(&case, "listed-otherwise");
+
+        let (case, _) = filed();
+        let mut case = case.ends();
+        let mut sealed = list;
+        sealed[0].sealed = true;
+        case.lists(TABLET, sealed, true);
+        rejects(&case, "sealed-at-the-end");
+    }
+
+    #[test]
+    fn what_was_listed_or_saved_is_listed_again() {
+        let (mut case, filing) = filed();
+        let list = case.list_of(&[DRAFT], &[filing]);
+        case.lists(PHONE, list.clone(), false);
+        case.lists(PHONE, Vec::new(), false);
+        rejects(&case, "file-unseen");
+
+        let (mut case, filing) = filed();
+        let list = case.list_of(&[DRAFT], &[filing]);
+        case.files(PHONE, (NOTES, "notes.txt"), "other words");
+        case.lists(PHONE, list, false);
+        rejects(&case, "file-not-listed");
+    }
+
+    #[test]
+    fn what_is_shown_was_written_by_its_user() {
+        let (mut case, filing) = filed();
+        let mut invented = filing;
+        invented.token.0[15] ^= 0xff;
+        let list = case.list_of(&[DRAFT], &[invented]);
+        case.lists(TABLET, list, false);
+        rejects(&case, "file-never-written");
+
+        let (mut case, filing) = filed();
+        let mut strange = filing;
+        strange.token.0[9] ^= 1;
+        let list = case.list_of(&[DRAFT], &[strange]);
+        case.lists(TABLET, list, false);
+        rejects(&case, "file-shown");
+    }
+
+    #[test]
+    fn content_is_shown_as_it_was_written_and_with_its_own_version() {
+        let (mut case, filing) = filed();
+        let shown = |words: &str, of: Filing| {
+            let content = Some(print(of.token, words));
+            FileDone::Content(vec![(head(filing, Some(1)), content)])
+        };
+        case.is_told(TABLET, FileAsked::Read(DRAFT), shown("words", filing));
+        case.passes();
+        case.is_told(TABLET, FileAsked::Read(DRAFT), shown("wor", filing));
+        rejects(&case, "content-garbled");
+
+        let other = case.files(TABLET, (NOTES, "notes.txt"), "other words");
+        case.is_told(TABLET, FileAsked::Read(DRAFT), shown("other words", other));
+        rejects(&case, "content-of-another");
+    }
+}

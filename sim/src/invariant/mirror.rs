@@ -82,3 +82,54 @@ fn passes(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::case::files::{DRAFT, LETTERS, ROOT};
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::history::Change;
+
+    fn filed() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case
+    }
+
+    fn sites(case: &Case) -> Vec<&'static str> {
+        case.violations().iter().map(|violation| violation.site).collect()
+    }
+
+    #[test]
+    fn a_cursor_of_the_feed_comes_with_what_it_passes() {
+        let mut case = filed();
+        case.reads_feed(TABLET, &[LETTERS, DRAFT]);
+        case.revises(PHONE, (DRAFT, 2), "other words");
+        case.reads_feed(TABLET, &[DRAFT]);
+        assert_eq!(sites(&case), [""; 0]);
+        case.revises(PHONE, (DRAFT, 3), "more words");
+        case.reads_feed(TABLET, &[LETTERS]);
+        assert_eq!(sites(&case), ["file-passed-over"]);
+    }
+
+    #[test]
+    fn a_cursor_that_is_kept_before_its_page_is_too_early() {
+        let mut case = filed();
+        let cursor = case.feed_cursor(TABLET);
+        case.persists(TABLET, vec![Change::Feed(Some(cursor))]);
+        let page = vec![case.mirrors_node(LETTERS), case.mirrors_node(DRAFT)];
+        case.persists(TABLET, page);
+        assert_eq!(sites(&case), ["file-passed-over"; 2]);
+    }
+
+    #[test]
+    fn what_has_changed_again_comes_later() {
+        let mut case = filed();
+        let mut cursor = case.feed_cursor(TABLET);
+        cursor.upto = (cursor.seq - 1, DRAFT);
+        let page = vec![case.mirrors_node(LETTERS), Change::Feed(Some(cursor))];
+        case.persists(TABLET, page);
+        assert_eq!(sites(&case), [""; 0]);
+    }
+}

@@ -261,8 +261,10 @@ pub(super) mod tests {
         case.moves(PHONE, &[(LETTERS, ROOT, "photos"), (PHOTOS, ROOT, "letters")]);
         case.moves(PHONE, &[(LETTERS, ROOT, "other")]);
         case.moves(PHONE, &[(LETTERS, ROOT, "letters"), (PHOTOS, LETTERS, "photos")]);
-        case.deletes_node(PHONE, DRAFT);
+        case.moves(PHONE, &[(DRAFT, ROOT, "draft.txt")]);
         case.makes_folder(PHONE, NOTES, LETTERS, "Draft.txt");
+        case.deletes_node(PHONE, NOTES);
+        case.moves(PHONE, &[(DRAFT, LETTERS, "DRAFT.txt")]);
         case.ends().passes();
     }
 

@@ -27,7 +27,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 type Line<'a> = Timeline<Option<&'a FileDoc>>;
 
-fn version<'a>(doc: Option<&'a FileDoc>) -> Option<&'a Version> {
+fn version(doc: Option<&FileDoc>) -> Option<&Version> {
     if let Some(FileDoc::Version(version)) = doc { Some(version) } else { None }
 }
 

@@ -4,7 +4,7 @@ use super::super::errand::{Errand, Next, Then, Wanted};
 use super::super::{Answer, Device, FileAnswer, Reason, Relocation};
 use super::{Purpose, latest};
 use crate::flaw::Flaw;
-use crate::id::{NodeId, Token};
+use crate::id::{Dot, NodeId, Token};
 use crate::message::{
     Action, FileAction, FileRefusal, FileReply, JobId, Move, Place, Refusal, Reply,
 };
@@ -25,13 +25,12 @@ impl Errand {
     }
 }
 
-/// The nodes that an action moves or deletes. Own writes of them go first: what the user deletes is
-/// what they were shown, their own writes included.
-fn uproots(action: &FileAction, node: NodeId) -> bool {
+/// Does an action move this node? Own writes of it go first.
+fn moves(action: &FileAction, node: NodeId) -> bool {
     match action {
-        FileAction::Delete(deleted, _) => *deleted == node,
         FileAction::Move(moves) => moves.iter().any(|it| it.node == node),
         FileAction::CreateFolder(..)
+        | FileAction::Delete(..)
         | FileAction::Undelete(..)
         | FileAction::Begin(..)
         | FileAction::PutPiece { .. }
@@ -70,13 +69,16 @@ impl Device {
         Ok(Errand::file(FileAction::Move(moves), Then::Tree(None)))
     }
 
-    /// What was written here has been seen, also where the feed has not shown it yet.
+    /// What was written here until now has been seen, also where the feed has not shown it yet.
     pub(in crate::device) fn delete_file(&self, node: NodeId, mut seen: u32) -> Errand {
-        let own = self.own_writes().filter(|(_, write)| write.node == node);
-        for version in own.filter_map(|(_, write)| write.published) {
-            seen += u32::from(version == seen + 1);
+        let mut unsent = Vec::new();
+        for (dot, write) in self.own_writes().filter(|(_, write)| write.node == node) {
+            match write.published {
+                Some(version) => seen += u32::from(version == seen + 1),
+                None => unsent.push(dot),
+            }
         }
-        Errand::file(FileAction::Delete(node, seen), Then::Tree(None))
+        Errand::file(FileAction::Delete(node, seen), Then::Deleted(unsent))
     }
 
     pub(in crate::device) fn undelete_file(node: NodeId) -> Errand {
@@ -109,15 +111,21 @@ impl Device {
     /// Must this wait until own writes are sent?
     pub(in crate::device) fn waits_for_writes(&self, errand: &Errand) -> bool {
         let Wanted::Act(Action::File(action)) = &errand.wanted else { return false };
-        let unsent = self.store.uploads().values().filter(|write| write.published.is_none());
-        unsent.into_iter().any(|write| uproots(action, write.node))
+        let mut unsent = self.own_writes().filter(|(_, write)| write.published.is_none());
+        if let Then::Deleted(shown) = &errand.then {
+            return unsent.any(|(dot, _)| shown.contains(&dot));
+        }
+        unsent.any(|(_, write)| moves(action, write.node))
     }
 
-    /// The user had been shown this own write: a delete that still waits covers it.
-    pub(super) fn has_seen(&mut self, node: NodeId, version: u32) {
+    /// An own write is this version. A delete that waits covers it if its user had been shown it, and
+    /// not if it was written since: an edit beats a delete.
+    pub(super) fn has_seen(&mut self, dot: Dot, version: u32) {
         for errand in self.server.waiting_errands() {
-            if let Some(FileAction::Delete(deleted, seen)) = errand.about_files()
-                && (*deleted, *seen + 1) == (node, version)
+            let shown = matches!(&errand.then, Then::Deleted(shown) if shown.contains(&dot));
+            if shown
+                && let Some(FileAction::Delete(_, seen)) = errand.about_files()
+                && *seen + 1 == version
             {
                 *seen = version;
             }

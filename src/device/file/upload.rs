@@ -253,7 +253,7 @@ impl Device {
                 self.keep_write(dot_later, later);
             }
         }
-        self.has_seen(node, version);
+        self.has_seen(dot, version);
         self.server.succeed();
         if self.is_fed(node, version) {
             self.store.drop_upload(dot);

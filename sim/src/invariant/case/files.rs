@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::blob::{Address, Manifest};
-use engine::id::{DeviceId, Dot, NodeId};
+use engine::id::{DeviceId, Dot, NodeId, OpId};
 use engine::log::{
     Doc, FileDoc, FileKey, Job, Key, Node as File, NodeKind, Op, Stored, Upload, Version, pieces_of,
 };
@@ -14,7 +14,8 @@ use engine::time::Time;
 
 use super::Case;
 use super::server::WORKER;
-use crate::history::Fact;
+use crate::history::file::{FileAsked, FileDone};
+use crate::history::{Answered, Fact};
 
 pub(in super::super) const ROOT: NodeId = NodeId::ROOT;
 pub(in super::super) const LETTERS: NodeId = NodeId(0x1e);
@@ -30,6 +31,8 @@ pub(super) struct Shelf {
     versions: BTreeMap<(NodeId, u32), Version>,
     uploads: BTreeMap<Address, Stored>,
     jobs: BTreeMap<JobId, Vec<(Move, Option<Item>)>>,
+    /// The write that is uploaded or published next.
+    write: Option<Dot>,
 }
 
 type Puts = Vec<(Key, Option<Doc>)>;
@@ -52,7 +55,22 @@ pub(in super::super) fn name(of: &str) -> Name {
 
 impl Case {
     /// The next entry of the log does one thing for a device, under its next number.
-    pub(in super::super) fn does(&mut self, device: DeviceId, puts: Puts, reply: Reply) -> usize {
+    pub(in super::super) fn does(
+        &mut self,
+        device: DeviceId,
+        mut puts: Puts,
+        reply: Reply,
+    ) -> usize {
+        let seq = self.next_seq(self.user(device));
+        for (key, doc) in &mut puts {
+            if let (Key::File(FileKey::Node(id)), Some(Doc::File(FileDoc::Node(node)))) = (key, doc)
+            {
+                node.changed = seq;
+                if let Some(told) = self.shelf.nodes.get_mut(id) {
+                    told.changed = seq;
+                }
+            }
+        }
         let client = self.client(device);
         let receipt = Some((client, self.next_number(client)));
         let space = self.user(device);
@@ -93,6 +111,15 @@ impl Case {
 
     // The tree.
 
+    /// A user wants a node to be there, under this name.
+    fn wants(&mut self, device: DeviceId, (id, parent, of): (NodeId, NodeId, &str)) -> OpId {
+        self.asks_of_files(device, FileAsked::Move(vec![(id, Some(parent), Some(of.into()))]))
+    }
+
+    fn gets(&mut self, device: DeviceId, op: OpId) {
+        self.answers(device, op, Answered::File(FileDone::Moved));
+    }
+
     /// Makes a folder.
     pub(in super::super) fn makes_folder(
         &mut self,
@@ -101,11 +128,13 @@ impl Case {
         parent: NodeId,
         of: &str,
     ) {
+        let op = self.wants(device, (id, parent, of));
         let place = Place { parent, name: name(of) };
         let folder = File { place, kind: NodeKind::Folder, deleted: false, changed: 0 };
         let puts = self.settles(id, folder, of);
         self.does(device, puts, Reply::File(FileReply::Done));
         self.tells_names(device, &[id]);
+        self.gets(device, op);
     }
 
     /// What moves a node.
@@ -117,6 +146,8 @@ impl Case {
 
     /// Moves nodes, all in one commit.
     pub(in super::super) fn moves(&mut self, device: DeviceId, all: &[(NodeId, NodeId, &str)]) {
+        let wanted = all.iter().map(|(id, to, of)| (*id, Some(*to), Some((*of).to_owned())));
+        let op = self.asks_of_files(device, FileAsked::Move(wanted.collect()));
         let puts = all.iter().flat_map(|(id, to, of)| self.moving(*id, *to, of));
         let mut puts: Puts = puts.collect();
         // First all leave, then all arrive.
@@ -124,10 +155,20 @@ impl Case {
         self.does(device, puts, Reply::File(FileReply::Moved));
         let nodes: Vec<NodeId> = all.iter().map(|moved| moved.0).collect();
         self.tells_names(device, &nodes);
+        self.gets(device, op);
     }
 
-    /// Deletes a node, whatever is in it.
+    /// A user who has seen all of it deletes a node, whatever is in it.
     pub(in super::super) fn deletes_node(&mut self, device: DeviceId, id: NodeId) {
+        let seen = self.node_as_told(id).1.iter().map(|head| head.0).max().unwrap_or(0);
+        let asked = FileAsked::Delete { node: id, seen, exposed: Vec::new() };
+        let op = self.asks_of_files(device, asked);
+        self.is_deleted(device, id);
+        self.answers(device, op, Answered::File(FileDone::Done));
+    }
+
+    /// The log has it that a node is deleted.
+    pub(in super::super) fn is_deleted(&mut self, device: DeviceId, id: NodeId) {
         let file = self.shelf.nodes.get_mut(&id).expect("it was made");
         file.deleted = true;
         let place = file.place.clone();
@@ -159,7 +200,30 @@ impl Case {
         blob
     }
 
+    /// What is uploaded or published next is this write.
+    pub(super) fn write_as(&mut self, dot: Dot) {
+        self.shelf.write = Some(dot);
+    }
+
+    /// A node, with its heads and the writes that made them.
+    pub(super) fn node_as_told(&self, id: NodeId) -> (File, Vec<(u32, Dot)>) {
+        let node = self.shelf.nodes[&id].clone();
+        let heads = match &node.kind {
+            NodeKind::Folder => Vec::new(),
+            NodeKind::File { heads, .. } => heads.clone(),
+        };
+        let write = |n: u32| (n, self.shelf.versions[&(id, n)].write);
+        (node, heads.into_iter().map(write).collect())
+    }
+
+    pub(super) fn name_as_told(&self, id: NodeId) -> String {
+        self.shelf.names[&id].clone()
+    }
+
     fn dot(&mut self, device: DeviceId) -> Dot {
+        if let Some(dot) = self.shelf.write.take() {
+            return dot;
+        }
         Dot { replica: self.client(device).replica, n: u64::from(self.fresh()) }
     }
 
@@ -189,12 +253,14 @@ impl Case {
         (id, parent, of): (NodeId, NodeId, &str),
         blob: Address,
     ) {
+        let op = self.wants(device, (id, parent, of));
         let kind = NodeKind::File { latest: 1, heads: vec![1] };
         let place = Place { parent, name: name(of) };
         let mut puts = self.settles(id, File { place, kind, deleted: false, changed: 0 }, of);
         puts.extend(self.versions(device, (id, 1), blob, &[], None));
         self.does(device, puts, Reply::File(FileReply::Published(1)));
         self.tells_names(device, &[id]);
+        self.gets(device, op);
     }
 
     /// What makes a version of a blob.
@@ -305,12 +371,14 @@ impl Case {
         (id, n): (JobId, u32),
         (node, to, of): (NodeId, NodeId, &str),
     ) {
+        let op = self.wants(device, (node, to, of));
         let mut puts = self.moving(node, to, of);
         let seq = self.next_seq(self.user(device));
         puts.push(self.became(id, n, Ok(seq)));
         puts.push(self.so_far(id, n + 1));
         self.works(device, puts);
         self.tells_names(device, &[node]);
+        self.gets(device, op);
     }
 
     /// A worker does something of its own accord.

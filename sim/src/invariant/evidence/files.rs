@@ -232,15 +232,23 @@ impl<'a> Files<'a> {
         }
     }
 
+    /// The entries from one fact to another.
+    pub(in super::super) fn between(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = &Logged<'a>> {
+        let start = self.entries.partition_point(|entry| entry.at <= from);
+        self.entries[start..].iter().take_while(move |entry| entry.at < to)
+    }
+
     /// Every state from one fact to another: as it was at the first, and after each commit.
     pub(in super::super) fn moments(
         &self,
         from: usize,
         to: usize,
     ) -> impl Iterator<Item = usize> + '_ {
-        let start = self.entries.partition_point(|entry| entry.at <= from);
-        let changes = self.entries[start..].iter().map(|entry| entry.at);
-        std::iter::once(from).chain(changes.take_while(move |at| *at < to))
+        std::iter::once(from).chain(self.between(from, to).map(|entry| entry.at))
     }
 
     /// Every name that a node ever had, and since when; none where no key opens it.

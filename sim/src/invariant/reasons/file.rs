@@ -80,14 +80,13 @@ fn is_name(name: &str) -> bool {
 fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     let facts = evidence.history[..at].iter().rev();
     let mut own = facts.filter(|entry| entry.node == Node::Device(device));
-    let told = own.find_map(|entry| match &entry.fact {
-        Fact::Persisted { changes, .. } => changes.iter().rev().find_map(|change| match change {
-            Change::Key(is_there) => Some(*is_there),
-            _ => None,
-        }),
-        Fact::Started { boot: Boot::Restart, .. } => None,
-        Fact::Started { holds, .. } => Some(holds.contains(&Change::Key(true))),
-        _ => None,
+    let told = own.find_map(|entry| {
+        if let Fact::Persisted { changes, .. } = &entry.fact {
+            let mut keys = changes.iter().rev().filter(|it| matches!(it, Change::Key(_)));
+            return keys.next().map(|key| *key == Change::Key(true));
+        }
+        let Fact::Started { boot, holds, .. } = &entry.fact else { return None };
+        (*boot != Boot::Restart).then(|| holds.contains(&Change::Key(true)))
     });
     told.unwrap_or(false)
 }
@@ -248,4 +247,88 @@ fn goes_round(scene: &Scene<'_, '_>, ask: &FileAsked) -> bool {
         let above = |id: &NodeId| moved.get(id).copied().or_else(|| scene.parent(*id));
         !std::iter::successors(Some(*id), above).all(|id| seen.insert(id))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::device::Reason;
+    use engine::message::FileRefusal as Why;
+
+    use super::super::super::case::files::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT};
+    use super::super::super::case::{Case, PHONE, TABLET};
+    use super::{FileAsked, is_name};
+    use crate::history::Answered;
+
+    fn filed() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        case.makes_folder(PHONE, PHOTOS, LETTERS, "photos");
+        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case
+    }
+
+    fn sites(mut case: Case, ask: FileAsked, why: Why) -> Vec<&'static str> {
+        let op = case.asks_of_files(TABLET, ask);
+        case.answers(TABLET, op, Answered::Refused(Reason::File(why)));
+        case.violations().iter().map(|violation| violation.site).collect()
+    }
+
+    #[test]
+    fn what_a_refusal_says_is_so() {
+        let make = |folder, name: &str| FileAsked::MakeFolder(folder, name.into());
+        let to = |id, folder| FileAsked::Move(vec![(id, Some(folder), None)]);
+        let delete = |node, seen| FileAsked::Delete { node, seen, exposed: Vec::new() };
+        let token = engine::id::Token([b'#'; 16]);
+        let restore =
+            |version| FileAsked::Restore { node: DRAFT, version, token, exposed: Vec::new() };
+        for (ask, why, is_right) in [
+            (make(LETTERS, "Draft.TXT"), Why::NameTaken(DRAFT), true),
+            (make(ROOT, "draft.txt"), Why::NameTaken(DRAFT), false),
+            (make(NOTES, "draft.txt"), Why::NoFolder, true),
+            (make(LETTERS, "other"), Why::NoFolder, false),
+            (to(LETTERS, PHOTOS), Why::Cycle, true),
+            (to(PHOTOS, ROOT), Why::Cycle, false),
+            (FileAsked::Read(NOTES), Why::NoNode, true),
+            (FileAsked::Read(DRAFT), Why::NoNode, false),
+            (FileAsked::Versions(LETTERS), Why::NoFile, true),
+            (FileAsked::Versions(DRAFT), Why::NoFile, false),
+            (delete(LETTERS, 0), Why::NotEmpty, true),
+            (delete(PHOTOS, 0), Why::NotEmpty, false),
+            (delete(DRAFT, 0), Why::Outdated, true),
+            (delete(DRAFT, 1), Why::Outdated, false),
+            (restore(2), Why::NoVersion, true),
+            (restore(1), Why::NoVersion, false),
+            (to(DRAFT, ROOT), Why::Deleted, false),
+            (to(DRAFT, ROOT), Why::Damaged, false),
+        ] {
+            let sites = sites(filed(), ask.clone(), why);
+            assert_eq!(sites.contains(&"refused"), !is_right, "{ask:?}: {why:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_longer_so_is_a_stale_reason() {
+        let mut case = filed();
+        case.moves(PHONE, &[(DRAFT, ROOT, "draft.txt")]);
+        let ask = FileAsked::MakeFolder(LETTERS, "draft.txt".into());
+        let mut found = sites(case, ask, Why::NameTaken(DRAFT));
+        found.sort_unstable();
+        assert_eq!(found, ["refused", "stale-refusal"]);
+    }
+
+    #[test]
+    fn a_name_is_one_part_of_a_path_and_of_one_line() {
+        for (name, is_one) in [
+            ("draft.txt", true),
+            ("...", true),
+            ("", false),
+            ("..", false),
+            ("a/b", false),
+            ("a\nb", false),
+        ] {
+            assert_eq!(is_name(name), is_one, "{name:?}");
+        }
+        assert!(is_name(&"m".repeat(255)) && !is_name(&"m".repeat(256)));
+    }
 }
