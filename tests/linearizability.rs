@@ -318,15 +318,19 @@ fn everyday() -> Scenario {
 #[test]
 fn the_fast_judge_and_the_search_agree_about_the_product_and_its_stale_reads() {
     let scenario = everyday();
-    for (flaws, expected) in [(Flaws::NONE, 0), (Flaws::only(Flaw::Fb15), 1)] {
+    for (flaws, seeds, expected) in [(Flaws::NONE, 24, 0), (Flaws::only(Flaw::Fb15), 96, 1)] {
         let mut bad = 0;
-        for seed in 0..24 {
+        for seed in 0..seeds {
             let plan = draw(&scenario, seed, flaws);
             let history = run(&plan).history;
             let devices = plan.devices.iter().map(|device| device.user).collect();
             let brief = brief(devices, plan.server, plan.timing);
             bad += u32::from(!agree(&brief, &history));
+            // A read of an account that is provably stale is rare: one is enough.
+            if expected > 0 && bad >= expected {
+                break;
+            }
         }
-        assert!(bad >= expected && (expected > 0 || bad == 0), "{bad} of 24 seeds");
+        assert!(bad >= expected && (expected > 0 || bad == 0), "{bad} of {seeds} seeds");
     }
 }
