@@ -122,26 +122,23 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
-<<<<<<< HEAD
-    /// Something about conversations, of a processor or a device.
-    Work {
-        /// What.
-        order: WorkOrder,
-        /// Is it one of the final reads?
-        last: bool,
-    },
-=======
     /// To sync.
     Sync,
     /// To tell how things stand.
     Status,
->>>>>>> judges
     /// Something about files.
     File {
         /// What.
         ask: FileAsked,
         /// The path that its user had in mind; empty for none.
         path: String,
+        /// Is it one of the final reads?
+        last: bool,
+    },
+    /// Something about conversations, of a processor or a device.
+    Work {
+        /// What.
+        order: WorkOrder,
         /// Is it one of the final reads?
         last: bool,
     },
@@ -180,15 +177,6 @@ pub enum Answered {
     Registered,
     /// The sync server did it, or knows.
     Done(Done),
-<<<<<<< HEAD
-    /// The same about conversations.
-    Worked(Worked),
-    /// All files and folders, by node.
-    Files(Arc<Vec<Listed>>),
-    /// The same about files.
-    File(FileDone),
-=======
->>>>>>> judges
     /// A sync was asked for.
     Syncing,
     /// How things stand.
@@ -199,6 +187,8 @@ pub enum Answered {
     Files(Arc<Vec<Listed>>),
     /// What else the sync server did about files, or knows.
     File(FileDone),
+    /// The same about conversations.
+    Worked(Worked),
 }
 
 /// One put of a device's commit, decoded.
@@ -458,22 +448,6 @@ pub enum Fact {
         hash: Option<Address>,
     },
 
-    /// An object of a conversation was created on the volume.
-    Filed {
-        /// Whose space.
-        space: UserId,
-        /// Which object.
-        name: BlobName,
-        /// What it holds, opened with the keys of the keychain; `None` if that fails.
-        holds: Option<Arc<Filed>>,
-    },
-
-    // What was done for a processor (node: the processor).
-    /// It has a conversation worked on.
-    StepBegan(StepId, Arc<Talk>),
-    /// The step ended, with a result that bears this label or without one.
-    StepEnded(StepId, Option<Token>),
-
     // What the world did (node: what it was done to).
     /// A fault began.
     Faulted(Trouble),
@@ -508,4 +482,20 @@ pub enum Fact {
         /// Its cells' values, for expectations on remotes.
         values: Vec<(FieldId, Value)>,
     },
+
+    /// An object of a conversation was created on the volume.
+    Filed {
+        /// Whose space.
+        space: UserId,
+        /// Which object.
+        name: BlobName,
+        /// What it holds, opened with the keys of the keychain; `None` if that fails.
+        holds: Option<Arc<Filed>>,
+    },
+
+    // What was done for a processor (node: the processor).
+    /// It has a conversation worked on.
+    StepBegan(StepId, Arc<Talk>),
+    /// The step ended, with a result that bears this label or without one.
+    StepEnded(StepId, Option<Token>),
 }

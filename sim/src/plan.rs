@@ -43,10 +43,10 @@ pub enum Node {
     Worker(WorkerId),
     /// The storage that the workers share.
     Volume,
-    /// The processor of this index in [`PipelinePlan::processors`].
-    Processor(ProcessorId),
     /// Somebody who is not of this house (a fault).
     Intruder,
+    /// The processor of this index in [`PipelinePlan::processors`].
+    Processor(ProcessorId),
 }
 
 /// One API worker of the sync server.
@@ -197,14 +197,16 @@ pub enum Parcel {
     Session,
     /// A change of the account, or the account.
     Account,
-    /// A conversation, or the work on one.
-    Work,
+    /// A hint that something is new.
+    Hint,
     /// A change of the tree of files, or what is asked about it.
     File,
     /// A part of an upload.
     Upload,
     /// A page of what is new about files.
     Feed,
+    /// A conversation, or the work on one.
+    Work,
 }
 
 /// What a step does.

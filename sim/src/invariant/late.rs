@@ -38,17 +38,9 @@ fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
 
 /// Does it need more than the device itself?
 fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
-<<<<<<< HEAD
-    let is_errand = match &evidence.history[op.asked].fact {
-        Fact::Asked(_, Asked::Errand { .. } | Asked::Work { .. }) => true,
-        Fact::Asked(_, Asked::File { ask, .. }) => !ask.is_local(),
-        _ => false,
-    };
-    is_errand || is_rotation(evidence, op)
-=======
     let Fact::Asked(_, asked) = &evidence.history[op.asked].fact else { return false };
     match asked {
-        Asked::Errand { .. } | Asked::RotateKey => true,
+        Asked::Errand { .. } | Asked::Work { .. } | Asked::RotateKey => true,
         Asked::File { ask, .. } => !ask.is_local(),
         Asked::Read { .. }
         | Asked::List
@@ -59,7 +51,6 @@ fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
         | Asked::Sync
         | Asked::Status => false,
     }
->>>>>>> judges
 }
 
 /// Where a device stands that nobody needs to guess about.

@@ -122,14 +122,14 @@ impl Case {
         let version = was.map_or(1, |was| was.content.version + 1);
         let content = content(version, u64::from(self.fresh()), &held);
         let name = BlobName { key: key(of), version, hash: content.blob };
-        self.files(name, Filed::Thread(held.clone()));
+        self.stores(name, Filed::Thread(held.clone()));
         let item = Item { content, job: Job::Pending { tries: 0 } };
         self.talks.items.insert(of, (item, held));
         self.puts(who, &[of], Reply::Work(WorkReply::Saved(version)));
         version
     }
 
-    fn files(&mut self, name: BlobName, holds: Filed) {
+    fn stores(&mut self, name: BlobName, holds: Filed) {
         self.fact(WORKER, Fact::Filed { space: ANNA, name, holds: Some(Arc::new(holds)) });
     }
 
@@ -199,7 +199,7 @@ impl Case {
             let token = what_comes_of(&held);
             let result = BlobHash::of(&token.0);
             let version = item.content.version;
-            self.files(BlobName { key: key(of), version, hash: result }, Filed::Result(token));
+            self.stores(BlobName { key: key(of), version, hash: result }, Filed::Result(token));
             Job::Success { tries, result }
         } else {
             Job::Failed { tries, why: Why::StepFailed }
