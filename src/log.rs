@@ -268,7 +268,7 @@ pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
 }
 
 /// The bytes of an entry or a state.
-pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
+pub fn encode<T: Serialize>(value: &T) -> Bytes {
     postcard::to_allocvec(value).expect("memory is the only limit").into()
 }
 

@@ -106,7 +106,7 @@ pub enum Answer {
 }
 
 /// Why it had none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// No day can be told.
     Date(DateError),
@@ -129,7 +129,7 @@ impl From<Trouble> for Reason {
 }
 
 /// Names a step of one life of a processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StepId(pub u64);
 
 /// What happens to a processor.

@@ -134,7 +134,7 @@ fn dies_after(mut plan: Plan, effects: u16) -> Plan {
         Act::Fault(Fault::Crash(_, _, fuse) | Fault::Server(ServerFault::Crash(_, _, fuse))) => {
             Some(fuse)
         }
-        Act::User(..) | Act::Fault(_) | Act::Wait => None,
+        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => None,
     });
     *fuses.last().expect("it is in the script") = effects;
     plan

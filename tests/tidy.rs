@@ -103,7 +103,19 @@ const RULES: &[Rule] = &[
         check: Check::Only(
             "engine",
             &[
-                "blob", "device", "id", "log", "message", "record", "remote", "schema", "time",
+                "blob",
+                "dedup",
+                "device",
+                "id",
+                "job",
+                "log",
+                "message",
+                "processor",
+                "record",
+                "remote",
+                "schema",
+                "seal",
+                "time",
                 "worker",
             ],
         ),
@@ -116,6 +128,20 @@ const RULES: &[Rule] = &[
         check: Check::Only("engine::record", &["Payload", "Value"]),
         instead: "keep sets of tokens: a judge that merges as the engine does excuses its bugs",
         bad: ("sim/src/invariant.rs", "use engine::record::{Record, Value};"),
+    },
+    Rule {
+        of: &["sim/src/invariant"],
+        but: &[],
+        check: Check::Only("engine::dedup", &["DedupKey"]),
+        instead: "know a conversation by what its service calls it, and messages by their labels",
+        bad: ("sim/src/invariant.rs", "use engine::dedup::Thread;"),
+    },
+    Rule {
+        of: &["sim/src/invariant"],
+        but: &[],
+        check: Check::Only("engine::seal", &["OpenError"]),
+        instead: "the stage opens what is sealed, and the history says what it holds",
+        bad: ("sim/src/invariant.rs", "use engine::seal::Keyring;"),
     },
     // 3. A report shows what was found and finds nothing.
     Rule {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::id::{DeviceId, Remote, VaultId};
 use engine::time::Span;
 
-use crate::history::{Lost, ServerTrouble, Trouble};
-use crate::plan::{Fault, Lasting, Node, ServerFault, VolumeFault};
+use crate::history::{Lost, PipeTrouble, ServerTrouble, Trouble};
+use crate::plan::{Fault, Lasting, Node, PipeFault, ServerFault, VolumeFault};
 use crate::post::{Body, Mail};
 use crate::remote::Control;
 
@@ -34,6 +34,7 @@ impl Ongoing {
                 | Fault::LoseReplies(..)
                 | Fault::DiskFull(..)
                 | Fault::Server(_)
+                | Fault::Pipe(_)
         );
         lasting(&self.fault) == Some(Lasting::Forever) && !whole_remote
     }
@@ -52,6 +53,16 @@ pub(crate) struct Weather {
     held_keys: BTreeSet<DeviceId>,
     /// How the volume fares.
     pub(crate) volume: VolumeWeather,
+    /// How the step of processors fares.
+    pub(crate) step: StepWeather,
+}
+
+/// How the step of processors fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StepWeather {
+    /// How many times as long it takes; 0 for once.
+    pub(crate) times: u16,
+    pub(crate) fails: bool,
 }
 
 /// How a volume fares.
@@ -113,7 +124,12 @@ impl Weather {
                 | ServerFault::ClockJump(..)
                 | ServerFault::Intrude(_),
             )
+            | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
             | Fault::Intrude(..) => {}
+            Fault::Pipe(PipeFault::SlowStep(times, _)) => {
+                self.step.times = self.step.times.max(*times);
+            }
+            Fault::Pipe(PipeFault::FailingStep(_)) => self.step.fails = true,
             Fault::Server(ServerFault::Volume(fault, _)) => {
                 let volume = &mut self.volume;
                 match fault {
@@ -188,7 +204,10 @@ pub(crate) fn lasting(fault: &Fault) -> Option<Lasting> {
         | Fault::RejectRow(.., lasting)
         | Fault::DropPolicy(lasting)
         | Fault::SlowCommits(_, lasting)
-        | Fault::Server(ServerFault::Volume(_, lasting)) => Some(*lasting),
+        | Fault::Server(ServerFault::Volume(_, lasting))
+        | Fault::Pipe(PipeFault::SlowStep(_, lasting) | PipeFault::FailingStep(lasting)) => {
+            Some(*lasting)
+        }
         Fault::Crash(..)
         | Fault::Pause(..)
         | Fault::Destroy(..)
@@ -205,6 +224,7 @@ pub(crate) fn lasting(fault: &Fault) -> Option<Lasting> {
             | ServerFault::ClockJump(..)
             | ServerFault::Intrude(_),
         )
+        | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
         | Fault::Intrude(..) => None,
     }
 }
@@ -245,6 +265,7 @@ pub(crate) fn control(fault: &Fault, on: bool) -> Option<(Remote, Control)> {
         | Fault::HoldKeys(..)
         | Fault::ExpireCredential(..)
         | Fault::Server(_)
+        | Fault::Pipe(_)
         | Fault::Intrude(..) => return None,
     })
 }
@@ -319,6 +340,18 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
             };
             (node, Trouble::Server(trouble))
         }
+        Fault::Pipe(fault) => {
+            let (node, trouble) = match *fault {
+                PipeFault::Crash(id, ..) => (Node::Processor(id), PipeTrouble::Crash(id)),
+                PipeFault::Pause(id, _) => (Node::Processor(id), PipeTrouble::Pause(id)),
+                PipeFault::ClockJump(id, ms) => {
+                    (Node::Processor(id), PipeTrouble::ClockJump(id, ms))
+                }
+                PipeFault::SlowStep(..) => (Node::World, PipeTrouble::SlowStep),
+                PipeFault::FailingStep(_) => (Node::World, PipeTrouble::FailingStep),
+            };
+            (node, Trouble::Pipe(trouble))
+        }
     }
 }
 
@@ -360,6 +393,13 @@ pub(crate) const fn name(trouble: &Trouble) -> &'static str {
             ServerTrouble::Volume(VolumeFault::LoseReplies) => "lose-volume-replies",
             ServerTrouble::Volume(VolumeFault::LateList(_)) => "late-lists",
             ServerTrouble::Intrude(_) => "intrude-server",
+        },
+        Trouble::Pipe(trouble) => match trouble {
+            PipeTrouble::Crash(_) => "crash-processor",
+            PipeTrouble::Pause(_) => "pause-processor",
+            PipeTrouble::ClockJump(..) => "processor-clock-jump",
+            PipeTrouble::SlowStep => "slow-ai",
+            PipeTrouble::FailingStep => "failing-ai",
         },
     }
 }

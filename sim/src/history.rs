@@ -7,6 +7,7 @@
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
 pub mod file;
+mod pipeline;
 pub(crate) mod recorder;
 mod server;
 mod trouble;
@@ -18,17 +19,20 @@ use engine::device::{Presence, Reason, Status};
 use engine::id::{
     DeviceId, Dot, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId,
 };
+use engine::job::BlobName;
 use engine::log::Entry as Commit;
 use engine::message::{FeedCursor, Refusal};
+use engine::processor::StepId;
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
+pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
 pub use self::server::{Account, Done, Said, ServerTrouble, Wants};
 pub use self::trouble::Trouble;
-use crate::plan::{Custom, Errand, Node, Parcel};
+use crate::plan::{Custom, Errand, Node, Order as WorkOrder, Parcel};
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -131,6 +135,13 @@ pub enum Asked {
         /// Is it one of the final reads?
         last: bool,
     },
+    /// Something about conversations, of a processor or a device.
+    Work {
+        /// What.
+        order: WorkOrder,
+        /// Is it one of the final reads?
+        last: bool,
+    },
 }
 
 /// Kinds of writes.
@@ -176,6 +187,8 @@ pub enum Answered {
     Files(Arc<Vec<Listed>>),
     /// What else the sync server did about files, or knows.
     File(FileDone),
+    /// The same about conversations.
+    Worked(Worked),
 }
 
 /// One put of a device's commit, decoded.
@@ -469,4 +482,20 @@ pub enum Fact {
         /// Its cells' values, for expectations on remotes.
         values: Vec<(FieldId, Value)>,
     },
+
+    /// An object of a conversation was created on the volume.
+    Filed {
+        /// Whose space.
+        space: UserId,
+        /// Which object.
+        name: BlobName,
+        /// What it holds, opened with the keys of the keychain; `None` if that fails.
+        holds: Option<Arc<Filed>>,
+    },
+
+    // What was done for a processor (node: the processor).
+    /// It has a conversation worked on.
+    StepBegan(StepId, Arc<Talk>),
+    /// The step ended, with a result that bears this label or without one.
+    StepEnded(StepId, Option<Token>),
 }

@@ -17,7 +17,7 @@ use engine::seal::{Key, KeyName};
 use engine::time::{Now, Time};
 
 use crate::history::{Fact, Letter};
-use crate::plan::{Deed, Node};
+use crate::plan::{Deed, Node, Order};
 use crate::post::Mail;
 use crate::remote::{Control, RemoteFact};
 
@@ -40,8 +40,33 @@ pub(crate) enum Arrival {
     Control(Control),
     /// Switches a worker on.
     StartWorker(Box<engine::worker::Boot>),
+    /// Something for a processor.
+    ForProcessor(ForProcessor),
     /// The volume answers a worker.
     Volume(engine::volume::Return),
+}
+
+/// What reaches a processor, beside messages.
+#[derive(Debug)]
+pub(crate) enum ForProcessor {
+    /// Switches it on.
+    Start(Box<StartProcessor>),
+    /// A step of the plan: it is told to do something.
+    Order(u32, Order),
+    /// The last looks at everything.
+    Last(Vec<Order>),
+    /// Something from outside of the network.
+    Input(engine::processor::Input),
+}
+
+/// All that a processor needs to start.
+#[derive(Debug)]
+pub(crate) struct StartProcessor {
+    pub(crate) boot: engine::processor::Boot,
+    /// Which life of the processor this is, from 0.
+    pub(crate) life: u16,
+    /// The prefix of all tokens of the run.
+    pub(crate) needle: [u8; 8],
 }
 
 /// All that a device needs to start.
@@ -74,6 +99,8 @@ pub(crate) enum Emitted {
     StoreKey(KeyName, Key),
     /// A question to the sign-in service.
     NeedCredential,
+    /// A processor has a conversation worked on.
+    Step(engine::processor::StepId, Box<engine::dedup::Thread>),
     /// A coverage point.
     Reached(Point),
     /// When to be woken, from now on.

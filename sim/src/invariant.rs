@@ -11,9 +11,12 @@ mod batches;
 mod converge;
 mod crash;
 mod cursor;
+mod dates;
+mod dedup;
 mod deeds;
 mod errands;
 mod evidence;
+mod exact;
 mod exclusive;
 mod expected;
 mod fences;
@@ -34,6 +37,7 @@ mod once;
 mod outcomes;
 mod panic;
 mod phantom;
+mod pipeline;
 mod plaintext;
 mod reads;
 mod reasons;
@@ -42,6 +46,8 @@ mod session;
 mod set;
 mod settle;
 mod status;
+mod statuses;
+mod summaries;
 mod unsent;
 mod uploads;
 mod versions;
@@ -104,6 +110,11 @@ invariants! {
     ServerIsLinearizable = 11, "server-is-linearizable", "What the server answers is what its log says, in an order that agrees with real time.";
     SessionsAreExclusive = 12, "sessions-are-exclusive", "A session has one owner at a time, is nobody else's business, and ends.";
     FencesHold = 13, "fences-hold", "Nothing is committed under a lease that has been granted anew.";
+    StatusesAreLegal = 14, "statuses-are-legal", "Work waits, is tried three times at most, and is done or has visibly failed.";
+    SummariesMatch = 15, "summaries-match", "The sum of a day is what its conversations amount to, at every commit.";
+    ReadsAreExact = 16, "reads-are-exact", "Whoever reads is shown the very object that was named.";
+    DedupKeysAreStable = 17, "dedup-keys-are-stable", "A conversation has one key by whichever path it comes, and each of its messages is there once.";
+    DatesRoundTrip = 18, "dates-round-trip", "A conversation is of the day on which it began, and a date with two readings is refused.";
     NoPlaintextLeaves = 19, "no-plaintext-leaves", "No byte of a value leaves a device unsealed.";
     RemotesAgree = 20, "remotes-agree", "At the end both remotes hold the join of all devices.";
     SystemSettles = 21, "system-settles", "After the faults end everything settles within the bound, and retries back off.";
@@ -204,6 +215,12 @@ const JUDGES: &[Judge] = &[
     status::judge,
     fences::judge,
     errands::judge,
+    statuses::judge,
+    summaries::judge,
+    exact::judge,
+    dedup::judge,
+    dates::judge,
+    pipeline::judge,
     deeds::judge,
     filed::judge,
     listed::judge,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use engine::Bytes;
 use engine::device::open_name;
-use engine::id::{DeviceId, NodeId, RecordId, ReplicaId, UserId, VaultId};
+use engine::id::{NodeId, RecordId, ReplicaId, UserId, VaultId};
 use engine::message::Name;
 use engine::record::Encoded;
 use engine::remote::Credential;
@@ -55,6 +55,11 @@ impl Keychain {
         Key(Draw::new(nature, "vault secret").and(u64::from(user.0)).bytes())
     }
 
+    /// All keys that a user has.
+    pub(crate) fn ring(&self, user: UserId) -> Keyring {
+        self.rings[usize::from(user.0)].clone()
+    }
+
     /// Seals a record under a user's current key.
     pub(crate) fn seal(
         &self,
@@ -79,12 +84,15 @@ impl Keychain {
     }
 }
 
+/// Where everybody lives: the zone that their days are of.
+pub(crate) const HOME: &str = "Europe/Berlin";
+
 /// The replica that wrote what was there before the start.
 pub(crate) fn founder(nature: u64, user: UserId) -> ReplicaId {
     ReplicaId(Draw::new(nature, "founder").and(u64::from(user.0)).value())
 }
 
-/// The sign-in service as one device meets it.
+/// The sign-in service as one machine meets it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SignInDesk {
     asked: u32,
@@ -96,7 +104,7 @@ impl SignInDesk {
     /// Issues a credential, now and then an expired or a foreign one first.
     pub(crate) fn issue(
         &mut self,
-        (nature, device, life): (u64, DeviceId, u16),
+        (nature, who, life): (u64, u64, u16),
         rules: &SignIn,
         now: Time,
         user: UserId,
@@ -105,7 +113,7 @@ impl SignInDesk {
         self.asked += 1;
         let draw = |concern| {
             let life = u64::from(life) << 32 | u64::from(self.asked);
-            Draw::new(nature, concern).and(u64::from(device.0)).and(life)
+            Draw::new(nature, concern).and(who).and(life)
         };
         let delay = Span(draw("sign-in").span(rules.delay).0.max(1));
         let right = Credential { user, until: now + delay + rules.valid };
@@ -143,7 +151,7 @@ mod tests {
             expired_first: Chance(expired),
             foreign_first: Chance(foreign),
         };
-        desk.issue((1, DeviceId(0), 0), &rules, Time(100), ANNA, 2).1
+        desk.issue((1, 0, 0), &rules, Time(100), ANNA, 2).1
     }
 
     #[test]

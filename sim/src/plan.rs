@@ -7,7 +7,10 @@
 
 mod effect;
 pub mod file;
+mod pipeline;
+mod server;
 mod surroundings;
+pub(crate) mod talk;
 
 use std::fmt;
 
@@ -17,10 +20,14 @@ use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::time::{Span, Time};
-use engine::worker;
 
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
+pub use self::pipeline::{
+    Began, Day, Excerpt, GivenTalk, Order, PipeFault, PipelinePlan, ProcessorId, ProcessorPlan,
+    StepPlan, TalkId, TalkPart,
+};
+pub use self::server::{ServerFault, ServerPlan, VolumeFault, VolumePlan, WorkerPlan};
 pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
 
 /// A simulated machine, or the world around them.
@@ -38,6 +45,8 @@ pub enum Node {
     Volume,
     /// Somebody who is not of this house (a fault).
     Intruder,
+    /// The processor of this index in [`PipelinePlan::processors`].
+    Processor(ProcessorId),
 }
 
 /// One API worker of the sync server.
@@ -127,43 +136,6 @@ pub struct RemotePlan {
     pub commit: SpanRange,
 }
 
-/// The sync server: workers behind one address, on one volume.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerPlan {
-    /// The workers, by [`WorkerId`]; at least one. Each try of a request goes to any of them.
-    pub workers: Vec<WorkerPlan>,
-    /// How patient they are.
-    pub timing: worker::Timing,
-    /// Devices bring content in pieces of so many bytes.
-    pub piece: u32,
-    /// The storage that they share.
-    pub volume: VolumePlan,
-}
-
-/// One worker.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WorkerPlan {
-    /// What people call it.
-    pub name: String,
-    /// How far its wall clock is off at the start, in milliseconds.
-    pub clock_offset_ms: i64,
-    /// How fast its wall clock runs away, in parts per million.
-    pub clock_drift_ppm: i32,
-}
-
-/// The volume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VolumePlan {
-    /// How long a request takes to the volume, and again its answer.
-    pub delay: SpanRange,
-    /// A request fails without an effect.
-    pub failure: Chance,
-    /// An answer is lost after the effect.
-    pub reply_loss: Chance,
-    /// A list shows an object only so long after its creation.
-    pub list_lag: Span,
-}
-
 /// A record that is there before the start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
@@ -233,6 +205,8 @@ pub enum Parcel {
     Upload,
     /// A page of what is new about files.
     Feed,
+    /// A conversation, or the work on one.
+    Work,
 }
 
 /// What a step does.
@@ -240,6 +214,8 @@ pub enum Parcel {
 pub enum Act {
     /// A user does something on a device.
     User(DeviceId, Deed),
+    /// A processor is told to do something.
+    Order(ProcessorId, Order),
     /// Something goes wrong.
     Fault(Fault),
     /// Nothing; other steps can be timed by it.
@@ -278,6 +254,8 @@ pub enum Deed {
     Register(Kind, FieldId, Custom),
     /// Wants something of the sync server.
     Errand(Errand),
+    /// Hands a conversation over, as far as it is known.
+    Upload(Excerpt),
     /// Does something with files.
     File(FileDeed),
 }
@@ -370,36 +348,10 @@ pub enum Fault {
     SlowCommits(Span, Lasting),
     /// Something befalls the sync server.
     Server(ServerFault),
+    /// Something befalls processors, or the step that they have done.
+    Pipe(PipeFault),
     /// Somebody asks a remote with forged ids, cursors and credentials for a user's rows.
     Intrude(Remote, UserId),
-}
-
-/// What befalls the sync server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerFault {
-    /// A worker loses power, once it has done so many things more, and starts again after a while.
-    Crash(WorkerId, Span, u16),
-    /// A worker stands still and goes on after a while as if nothing had happened.
-    Pause(WorkerId, Span),
-    /// A worker's wall clock jumps by so many milliseconds.
-    ClockJump(WorkerId, i64),
-    /// The volume fares badly.
-    Volume(VolumeFault, Lasting),
-    /// Somebody with an account of their own asks for another user's.
-    Intrude(UserId),
-}
-
-/// How a volume fares badly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub enum VolumeFault {
-    /// It answers nothing but that it failed.
-    Outage,
-    /// It takes so many times as long.
-    Slow(u16),
-    /// Its answers are lost after their requests took effect.
-    LoseReplies,
-    /// Its lists lack what was created within this time.
-    LateList(Span),
 }
 
 /// A value that must be there at the end.
@@ -420,6 +372,11 @@ pub struct AtEnd {
 }
 
 impl Plan {
+    /// The processors that there are.
+    pub fn processors(&self) -> &[ProcessorPlan] {
+        self.server.as_ref().map_or(&[], |server| &server.pipeline.processors)
+    }
+
     /// What people call a node.
     pub fn name(&self, node: Node) -> &str {
         match node {
@@ -436,6 +393,10 @@ impl Plan {
                 .and_then(|server| server.workers.get(usize::from(worker.0)))
                 .map_or("worker", |worker| worker.name.as_str()),
             Node::Volume => "volume",
+            Node::Processor(processor) => self
+                .processors()
+                .get(usize::from(processor.0))
+                .map_or("processor", |processor| processor.name.as_str()),
             Node::Intruder => "intruder",
         }
     }
@@ -458,6 +419,7 @@ impl fmt::Display for Parcel {
             Self::Other => "request",
             Self::Session => "session",
             Self::Account => "account",
+            Self::Work => "work",
             Self::File => "file",
             Self::Upload => "upload",
             Self::Feed => "feed",

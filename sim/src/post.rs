@@ -204,8 +204,18 @@ impl Mail {
         match (self.from, self.to) {
             (Node::Device(device), _) | (_, Node::Device(device)) => Some(device),
             (
-                Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
-                Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
+                Node::World
+                | Node::Remote(_)
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder,
+                Node::World
+                | Node::Remote(_)
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder,
             ) => None,
         }
     }
@@ -215,8 +225,18 @@ impl Mail {
         match (self.from, self.to) {
             (Node::Remote(remote), _) | (_, Node::Remote(remote)) => Some(remote),
             (
-                Node::World | Node::Device(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
-                Node::World | Node::Device(_) | Node::Worker(_) | Node::Volume | Node::Intruder,
+                Node::World
+                | Node::Device(_)
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder,
+                Node::World
+                | Node::Device(_)
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder,
             ) => None,
         }
     }
@@ -256,6 +276,29 @@ pub(crate) fn parcel_of(request: &Request) -> Parcel {
         Request::Save { .. } => Parcel::Push,
         Request::Fetch { .. } => Parcel::Fetch,
         Request::Remove { .. } | Request::CreateZone { .. } => Parcel::Other,
+    }
+}
+
+/// What a message between a machine and a worker brings that must be sealed.
+pub(crate) fn sealed(body: &Body) -> Option<&engine::Bytes> {
+    match body {
+        Body::Request(message::Request {
+            command: message::Command::Act { action: message::Action::Work(action), .. },
+            ..
+        }) => match action {
+            message::WorkAction::Save { blob, .. }
+            | message::WorkAction::Finish { outcome: Ok(blob), .. } => Some(blob),
+            message::WorkAction::Finish { outcome: Err(_), .. }
+            | message::WorkAction::Read(..)
+            | message::WorkAction::Claim(_)
+            | message::WorkAction::Reset(_)
+            | message::WorkAction::ReadDay(_) => None,
+        },
+        Body::Response(message::Response {
+            reply: message::Reply::Work(message::WorkReply::Item(Some(found))),
+            ..
+        }) => Some(&found.blob),
+        Body::Call(_) | Body::Return(_) | Body::Hint | Body::Request(_) | Body::Response(_) => None,
     }
 }
 

@@ -134,6 +134,7 @@ impl Draw {
             Node::Intruder => 3 << 32,
             Node::Worker(worker) => 4 << 32 | u64::from(worker.0),
             Node::Volume => 5 << 32,
+            Node::Processor(processor) => 6 << 32 | u64::from(processor.0),
         })
     }
 

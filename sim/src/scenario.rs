@@ -18,7 +18,7 @@ use engine::record::Value;
 use engine::time::Span;
 
 use crate::invariant::Invariant;
-use crate::plan::{Act, AtEnd, Chance, Given, Node, Trigger, WorkerId};
+use crate::plan::{Act, AtEnd, Chance, Given, GivenTalk, Node, ProcessorId, Trigger, WorkerId};
 
 pub use draw::{draw, is_fault_free};
 pub use print::print;
@@ -58,6 +58,10 @@ pub struct Scenario {
     pub devices: Vec<DeviceSpec>,
     /// The sync server, if there is one. Its other parameters are among `settings`.
     pub server: Option<ServerSpec>,
+    /// The processors, by [`crate::plan::ProcessorId`].
+    pub processors: Vec<ProcessorSpec>,
+    /// The conversations that are there before the start, in the old format.
+    pub given_talks: Vec<GivenTalk>,
     /// The records that are there before the start.
     pub given: Vec<Given>,
     /// Records to make for every user, with drawn contents: a kind and its keys.
@@ -214,6 +218,19 @@ pub struct ServerSpec {
 pub struct WorkerSpec {
     /// Its name.
     pub name: String,
+    /// How far its clock is off, small and large alike.
+    pub clock: Choice,
+    /// How fast its clock runs away, in parts per million.
+    pub drift: Choice,
+}
+
+/// A processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessorSpec {
+    /// Its name.
+    pub name: String,
+    /// Whose conversations it works on.
+    pub user: UserId,
     /// How far its clock is off, small and large alike.
     pub clock: Choice,
     /// How fast its clock runs away, in parts per million.
@@ -385,6 +402,10 @@ impl Scenario {
         }
         if let Some(remote) = self.remotes.iter().find(|remote| remote.name == name) {
             return Some(Node::Remote(remote.kind));
+        }
+        if let Some(at) = self.processors.iter().position(|it| it.name == name) {
+            let id = u16::try_from(at).expect("processors are few");
+            return Some(Node::Processor(ProcessorId(id)));
         }
         let at = self.workers().iter().position(|worker| worker.name == name)?;
         Some(Node::Worker(WorkerId(u16::try_from(at).expect("workers are few"))))

@@ -4,6 +4,8 @@
 //! The machine lives in its shell, and the shell in a task of its node, so that a kill drops it.
 //! A panic or a logged error ends here: the machine is taken for crashed.
 
+mod processor;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +15,7 @@ use engine::message;
 use engine::time::{Now, Time};
 use engine::worker::{self, Ticket, Worker};
 
+use self::processor::ProcessorShell;
 use crate::alarm::quietly;
 use crate::history::{Fact, Letter, Refused};
 use crate::inbox::{Arrival, Desk, Emitted, Inbox, Standing, Start, Turnstile};
@@ -30,6 +33,7 @@ pub(crate) enum Shell {
     Device(Option<Box<Machine>>),
     Remote(RemoteShell),
     Worker(Option<Box<WorkerShell>>),
+    Processor(Option<Box<ProcessorShell>>),
 }
 
 /// The task of a node.
@@ -58,17 +62,24 @@ impl Shell {
         Self::Worker(None)
     }
 
+    /// A processor that has not been started.
+    pub(crate) fn processor() -> Self {
+        Self::Processor(None)
+    }
+
     /// Works off the desk.
     pub(crate) fn work(&mut self, desk: &mut Desk) {
         let outcome = quietly(|| match self {
             Self::Device(machine) => work_device(machine, desk),
             Self::Remote(remote) => remote.work(desk),
             Self::Worker(worker) => work_worker(worker, desk),
+            Self::Processor(processor) => processor::work(processor, desk),
         });
         if let Err(message) = outcome {
             match self {
                 Self::Device(machine) => *machine = None,
                 Self::Worker(worker) => *worker = None,
+                Self::Processor(processor) => *processor = None,
                 Self::Remote(_) => {}
             }
             desk.emitted.push(Emitted::Crashed(message));
@@ -152,7 +163,10 @@ impl Machine {
             Arrival::Input(input) => self.give(desk, input),
             Arrival::Mail(mail) => self.receive(desk, mail),
             Arrival::Start(_) => unreachable!("a device is started once in a life"),
-            Arrival::Control(_) | Arrival::StartWorker(_) | Arrival::Volume(_) => {
+            Arrival::Control(_)
+            | Arrival::StartWorker(_)
+            | Arrival::Volume(_)
+            | Arrival::ForProcessor(_) => {
                 unreachable!("this is a device")
             }
         }
@@ -279,6 +293,7 @@ impl RemoteShell {
                 | Arrival::Last
                 | Arrival::Input(_)
                 | Arrival::StartWorker(_)
+                | Arrival::ForProcessor(_)
                 | Arrival::Volume(_) => unreachable!("{:?} is a remote", self.remote),
             }
             report(double.as_mut(), &mut desk.emitted);
@@ -298,7 +313,12 @@ impl RemoteShell {
     fn account(&self, asker: Node) -> Option<UserId> {
         match asker {
             Node::Device(device) => self.accounts.get(usize::from(device.0)).copied(),
-            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => None,
         }
     }
 }
@@ -344,6 +364,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
                 | Arrival::SignIn
                 | Arrival::Last
                 | Arrival::Input(_)
+                | Arrival::ForProcessor(_)
                 | Arrival::Control(_),
                 _,
             ) => unreachable!("a worker is started before it is asked, and is no device"),

@@ -79,8 +79,10 @@ impl<H: FnMut()> Search<'_, H> {
             let before = self.best.clone();
             self.drop_some(|plan| plan.devices.len(), smaller::with_devices);
             self.drop_some(workers, smaller::with_workers);
+            self.drop_some(|plan| plan.processors().len(), smaller::with_processors);
             self.drop_some(|plan| plan.steps.len(), smaller::with_steps);
             self.drop_some(|plan| plan.given.len(), smaller::with_given);
+            self.drop_some(given_talks, smaller::with_given_talks);
             self.drop_expectations();
             self.simplify();
             self.take_first(vec![smaller::without_idle_users(&self.best)]);
@@ -188,6 +190,10 @@ impl<H: FnMut()> Search<'_, H> {
 }
 
 /// How many workers the sync server has, if there is one.
+fn given_talks(plan: &Plan) -> usize {
+    plan.server.as_ref().map_or(0, |server| server.pipeline.given.len())
+}
+
 fn workers(plan: &Plan) -> usize {
     plan.server.as_ref().map_or(0, |server| server.workers.len())
 }

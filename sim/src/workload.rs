@@ -4,18 +4,20 @@
 
 mod custom;
 mod file;
+pub(crate) mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::device::{Answer, Ask, FieldReading, Presence, Reading};
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Token, UserId};
+use engine::ingest::Path;
 use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 
-use crate::history::{Answered, Asked, Done, Fact, Shown, WriteKind};
+use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
 use crate::inbox::Emitted;
-use crate::plan::{Deed, Errand};
+use crate::plan::{Deed, Errand, Order};
 
 /// An ask with its testimony.
 #[derive(Debug)]
@@ -66,8 +68,8 @@ impl Then {
 }
 
 /// A step of a plan has four numbers for asks; those that no step names come after all of them.
-const ASKS_PER_STEP: u32 = 4;
-const UNPLANNED: u32 = 1 << 31;
+pub(crate) const ASKS_PER_STEP: u32 = 4;
+pub(crate) const UNPLANNED: u32 = 1 << 31;
 
 /// The step that an ask belongs to, if it belongs to one.
 pub(crate) fn step_of(op: OpId) -> Option<u32> {
@@ -119,6 +121,12 @@ impl Agent {
             Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
             Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::NewKey),
             Deed::Errand(errand) => self.errand(op, errand, false),
+            Deed::Upload(excerpt) => {
+                let conversation = talk::conversation(self.needle, self.user, &excerpt).into();
+                let ask = Ask::Ingest { path: Path::Upload, conversation };
+                let asked = Asked::Work { order: Order::Ingest(excerpt), last: false };
+                self.ask(op, ask, asked, Then::Nothing);
+            }
             Deed::File(deed) => self.does_with_files(op, deed),
             Deed::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
@@ -385,7 +393,7 @@ fn answered(answer: &Answer) -> Answered {
         Answer::Refused(reason) => Answered::Refused(*reason),
         Answer::Files(files) => file::listed(files),
         Answer::File(answer) => file::answered(answer),
-        Answer::Ingested(..) => unreachable!("no plan has conversations yet"),
+        Answer::Ingested(key, version) => Answered::Worked(Worked::Saved(*key, *version)),
     }
 }
 

@@ -11,8 +11,10 @@ mod effects;
 mod file;
 mod founding;
 mod fuse;
+mod item;
 mod phases;
 mod power;
+mod processor;
 mod script;
 mod server;
 mod trouble;
@@ -28,6 +30,7 @@ use engine::time::{Span, Time};
 use self::fuse::Fuse;
 use self::phases::Phase;
 pub use self::phases::settle_bound;
+use self::processor::Pipeline;
 use self::script::Script;
 use self::server::Bench;
 use crate::agenda::{Agenda, Class};
@@ -36,10 +39,10 @@ use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::inbox::{Arrival, Desk, Emitted, Inbox};
+use crate::inbox::{Arrival, Desk, Emitted, ForProcessor, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Effect, Node, Plan, WorkerId};
+use crate::plan::{Effect, Node, Plan, ProcessorId, WorkerId};
 use crate::post::{Mail, Post};
 use crate::random::Draw;
 use crate::run::Counts;
@@ -65,6 +68,7 @@ pub(crate) struct World<'a> {
     devices: Vec<Site>,
     doubles: Vec<SharedDouble>,
     workers: Vec<Bench>,
+    pipeline: Pipeline,
     volume: Volume,
     /// The last change of each space's files.
     files: file::Heads,
@@ -72,7 +76,7 @@ pub(crate) struct World<'a> {
     names: file::Names,
     /// What somebody who is not of this house waits for.
     intruder_asks: Option<engine::message::Request>,
-    /// All nodes: devices in order, then remotes in order, then workers in order.
+    /// All nodes: devices in order, then remotes, then workers, then processors.
     stations: Vec<Station>,
     /// The nodes that were called in this turn.
     ready: Vec<usize>,
@@ -115,6 +119,12 @@ enum Event {
     AtVolume(WorkerId, u16, Box<engine::volume::Call>),
     /// A worker of this life is answered.
     FromVolume(WorkerId, u16, Box<engine::volume::Return>),
+    /// A processor is switched on, if this is still the latest plan for it.
+    StartProcessor(ProcessorId, u32),
+    /// A processor that stood still goes on, if it is the same life.
+    ResumeProcessor(ProcessorId, u16),
+    /// A processor is told something, in any life or in this one only.
+    ForProcessor(ProcessorId, Option<u16>, Box<ForProcessor>),
     /// A message arrives.
     Arrive(Box<Mail>),
     /// A device is given something, in any life or in this one only.
@@ -134,10 +144,13 @@ impl Event {
             | Self::QuietEnough(_)
             | Self::StartWorker(..)
             | Self::ResumeWorker(..)
+            | Self::StartProcessor(..)
+            | Self::ResumeProcessor(..)
             | Self::AtVolume(..)
             | Self::EndPhase(_) => Class::World,
             Self::Persisted(..)
             | Self::FromVolume(..)
+            | Self::ForProcessor(..)
             | Self::Arrive(_)
             | Self::Give(..)
             | Self::Wake(..) => Class::Input,
@@ -238,7 +251,11 @@ impl<'a> World<'a> {
         }
         let pulls = self.plan.storm.0 / self.plan.timing.pull_every.0.max(1);
         let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-        if self.events > each.saturating_mul(self.devices.len() as u64).saturating_add(EVENTS) {
+        if self.events
+            > each
+                .saturating_mul((self.devices.len() + self.pipeline.seats.len()) as u64)
+                .saturating_add(EVENTS)
+        {
             self.give_up();
         }
         // A node may have lost power after it was called.
@@ -284,7 +301,11 @@ impl<'a> World<'a> {
             let name = self.plan.name(Node::Worker(bench.id)).to_owned();
             (name, inbox(self.station_of_worker(bench.id)), ShellMaker::Worker)
         });
-        devices.chain(remotes).chain(workers).collect()
+        let processors = self.pipeline.seats.iter().map(|seat| {
+            let name = self.plan.name(Node::Processor(seat.id)).to_owned();
+            (name, inbox(self.station_of_processor(seat.id)), ShellMaker::Processor)
+        });
+        devices.chain(remotes).chain(workers).chain(processors).collect()
     }
 
     fn happen(&mut self, event: Event) {
@@ -308,6 +329,11 @@ impl<'a> World<'a> {
             Event::EndPhase(phase) => self.end_phase(phase),
             Event::StartWorker(worker, start) => self.start_worker(worker, start),
             Event::ResumeWorker(worker, life) => self.resume_worker(worker, life),
+            Event::StartProcessor(processor, start) => self.start_processor(processor, start),
+            Event::ResumeProcessor(processor, life) => self.resume_processor(processor, life),
+            Event::ForProcessor(processor, life, what) => {
+                self.tell_processor(processor, life, *what);
+            }
             Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, *call),
             Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, *answer),
             Event::Arrive(mail) => self.arrive(*mail),
@@ -375,6 +401,7 @@ impl<'a> World<'a> {
         let incarnation = match node {
             Node::Device(device) => self.site(device).incarnation,
             Node::Worker(worker) => self.bench(worker).incarnation,
+            Node::Processor(processor) => self.seat(processor).incarnation,
             Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
         };
         self.watch_for_triggers(node, &fact);
@@ -387,10 +414,14 @@ impl<'a> World<'a> {
 
     /// Lays something on a node's desk and calls the node, unless it stands still.
     fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
-        let (now, stands_still) = match (self.devices.get(node), self.worker_at(node)) {
-            (Some(site), _) => (site.clock.show(self.now), site.paused || !site.is_up()),
-            (None, Some(bench)) => (bench.now(self.now), bench.stands_still()),
-            (None, None) => (engine::time::Now { mono: self.now, wall: self.now }, false),
+        let (now, stands_still) = if let Some(site) = self.devices.get(node) {
+            (site.clock.show(self.now), site.paused || !site.is_up())
+        } else if let Some(bench) = self.worker_at(node) {
+            (bench.now(self.now), bench.stands_still())
+        } else if let Some(seat) = self.processor_at(node) {
+            (seat.now(self.now), seat.stands_still())
+        } else {
+            (engine::time::Now { mono: self.now, wall: self.now }, false)
         };
         let station = &mut self.stations[node];
         let mut desk = station.inbox.desk();
@@ -445,6 +476,7 @@ pub(crate) enum ShellMaker {
     Device,
     Remote(SharedDouble, Arc<[UserId]>),
     Worker,
+    Processor,
 }
 
 impl ShellMaker {
@@ -452,6 +484,7 @@ impl ShellMaker {
         match self {
             Self::Device => Shell::device(),
             Self::Worker => Shell::worker(),
+            Self::Processor => Shell::processor(),
             Self::Remote(double, accounts) => Shell::remote(double.clone(), accounts.clone()),
         }
     }

@@ -78,6 +78,17 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::I42Rmw | Flaw::I42RetryStale => &[I::NoLostWrites, I::ServerIsLinearizable],
         Flaw::I42WorkerCache => &[I::CachesAreCoherent, I::NoLostWrites],
         Flaw::I42TailRace => &[I::EffectsHappenOnce, I::NoLostWrites],
+        Flaw::BpNolock => &[I::FencesHold, I::StatusesAreLegal],
+        Flaw::BpLockTtl | Flaw::Fb16 | Flaw::Fb17 => &[I::FencesHold],
+        Flaw::Bp409Done => &[I::OutcomesAreHonest, I::SystemSettles],
+        Flaw::BpFailedProcessed | Flaw::BpRetry4 => &[I::StatusesAreLegal],
+        Flaw::BpStuckProcessing => &[I::SystemSettles],
+        Flaw::BpMigrateAsSuccess => &[I::SystemSettles, I::StatusesAreLegal],
+        Flaw::BpDedupSplit | Flaw::BpMergeDup => &[I::DedupKeysAreStable],
+        Flaw::BpDateLocale => &[I::DatesRoundTrip],
+        Flaw::BpSummaryBefore => &[I::SummariesMatch],
+        Flaw::BpPrefixRead => &[I::ReadsAreExact],
+        Flaw::BpSilentOverwrite => &[I::NoLostWrites],
         Flaw::ForgedId => &[I::UsersAreIsolated],
         Flaw::Fb05 => &[I::EffectsHappenOnce],
         Flaw::Fb15 => &[I::CachesAreCoherent, I::ReadsNeverGoBack],
@@ -95,23 +106,6 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::Fb08 => &[I::NamesAreSane, I::NoLostWrites],
         Flaw::Fb09 => &[I::GrowthIsBounded],
         Flaw::Fb10 => &[I::NamesAreSane],
-        // Conversations are in the engine and not on the stage yet: no run can show these, and
-        // `tests/server` does.
-        Flaw::BpNolock
-        | Flaw::BpLockTtl
-        | Flaw::Bp409Done
-        | Flaw::BpFailedProcessed
-        | Flaw::BpStuckProcessing
-        | Flaw::BpMigrateAsSuccess
-        | Flaw::BpRetry4
-        | Flaw::BpDedupSplit
-        | Flaw::BpMergeDup
-        | Flaw::BpDateLocale
-        | Flaw::BpSummaryBefore
-        | Flaw::BpPrefixRead
-        | Flaw::BpSilentOverwrite
-        | Flaw::Fb16
-        | Flaw::Fb17 => &[],
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn plan() -> Plan {
             upload: Span::from_secs(60),
             batch: 50,
         },
+        pipeline: sim::plan::PipelinePlan::none(),
         volume: VolumePlan {
             delay: SpanRange { low: Span(5), high: Span(5) },
             failure: Chance(0),

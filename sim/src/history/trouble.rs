@@ -5,7 +5,7 @@ use engine::remote::Ending;
 use engine::time::Span;
 use serde::Serialize;
 
-use super::ServerTrouble;
+use super::{PipeTrouble, ServerTrouble};
 use crate::plan::Node;
 
 /// A fault as it appears in the history.
@@ -65,4 +65,6 @@ pub enum Trouble {
     Intrude(Remote, UserId),
     /// Something befell the sync server.
     Server(ServerTrouble),
+    /// Something befell processors, or their step.
+    Pipe(PipeTrouble),
 }

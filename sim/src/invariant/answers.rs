@@ -14,8 +14,8 @@ use super::evidence::Evidence;
 use super::findings::{About, Findings};
 use super::set::Set;
 use crate::history::file::FileAsked;
-use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused};
-use crate::plan::{Errand, Node, Parcel};
+use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused, Worked};
+use crate::plan::{Errand, Node, Order, Parcel, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut asked: BTreeMap<(DeviceId, OpId), Question<'_>> = BTreeMap::new();
@@ -92,7 +92,7 @@ fn is_an_answer(
 }
 
 /// A refusal fits every question but those that cannot fail.
-fn fits(asked: &Asked, answer: &Answered) -> bool {
+pub(super) fn fits(asked: &Asked, answer: &Answered) -> bool {
     match (asked, answer) {
         (Asked::Read { id, .. }, Answered::Read(shown)) => shown.id == *id,
         (Asked::List, Answered::Listed(_))
@@ -108,6 +108,7 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
         | (Asked::File { ask: FileAsked::List, .. }, Answered::Files(_))
         | (Asked::File { ask: FileAsked::Write { .. }, .. }, Answered::Saved)
         | (Asked::Status, Answered::Status(_)) => true,
+        (Asked::Work { order, .. }, Answered::Worked(worked)) => fits_order(order, worked),
         (Asked::File { ask, .. }, Answered::File(done)) => ask.is_answered_by(done),
         (asked, Answered::Refused(_)) => !matches!(asked, Asked::Register(..) | Asked::Status),
         (
@@ -121,9 +122,34 @@ fn fits(asked: &Asked, answer: &Answered) -> bool {
             | Answered::Registered
             | Answered::Syncing
             | Answered::Done(_)
+            | Answered::Worked(_)
             | Answered::Files(_)
             | Answered::File(_)
             | Answered::Status(_),
+        ) => false,
+    }
+}
+
+/// What answers an order about conversations.
+fn fits_order(order: &Order, worked: &Worked) -> bool {
+    match (order, worked) {
+        (_, Worked::Refused(_))
+        | (Order::Ingest(_), Worked::Saved(..))
+        | (Order::Process(_), Worked::Processed)
+        | (Order::Reset(_), Worked::WasReset)
+        | (Order::Read(..), Worked::Nothing)
+        | (Order::Read(_, TalkPart::Current | TalkPart::Version(_)), Worked::Thread(..))
+        | (Order::Read(_, TalkPart::Result), Worked::Result(..))
+        | (Order::ReadDay(_), Worked::Day(..)) => true,
+        (
+            _,
+            Worked::Saved(..)
+            | Worked::Processed
+            | Worked::WasReset
+            | Worked::Nothing
+            | Worked::Thread(..)
+            | Worked::Result(..)
+            | Worked::Day(..),
         ) => false,
     }
 }

@@ -10,6 +10,7 @@ pub(super) mod files;
 pub(super) mod filing;
 mod model;
 mod server;
+pub(super) mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use engine::time::{Span, Time};
 use self::files::Shelf;
 use self::model::{Copy, Image, StoredRow, Told};
 use self::server::Spaces;
+use self::work::Talks;
 use super::{Brief, Invariant, Violation, judge};
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Shown, WriteKind};
 use crate::plan::Node;
@@ -53,6 +55,7 @@ pub(super) struct Case {
     counter: u32,
     images: BTreeMap<DeviceId, Image>,
     spaces: Spaces,
+    talks: Talks,
     shelf: Shelf,
 }
 
@@ -88,6 +91,7 @@ impl Case {
             counter: 0,
             images: BTreeMap::new(),
             spaces: Spaces::default(),
+            talks: Talks::default(),
             shelf: Shelf::default(),
         };
         for device in [PHONE, TABLET, LAPTOP] {
@@ -102,7 +106,12 @@ impl Case {
         self.now += 10;
         let incarnation = match node {
             Node::Device(device) => self.incarnations.get(&device).copied().unwrap_or_default(),
-            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => 0,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => 0,
         };
         self.history.push(Entry { at: Time(self.now), node, incarnation, fact });
         self.history.len() - 1

@@ -12,6 +12,7 @@
 pub(super) mod files;
 mod scribe;
 pub(super) mod server;
+pub(super) mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use engine::time::Time;
 
 use self::scribe::Scribe;
 use self::server::Server;
+use self::work::Work;
 use super::session::Sessions;
 use super::set::Set;
 use super::writes::Writes;
@@ -219,6 +221,7 @@ pub(super) struct Evidence<'a> {
     pub(super) books: [Book; 2],
     pub(super) spells: Vec<Spell>,
     pub(super) server: Server<'a>,
+    pub(super) work: Work<'a>,
     pub(super) sessions: Sessions,
     found: [BTreeMap<(VaultId, RecordId), Found<'a>>; 2],
     /// When everything had settled, or was given up.
@@ -234,6 +237,7 @@ impl<'a> Evidence<'a> {
             scribe.hear(at, entry);
         }
         scribe.evidence.server = Server::gather(brief, history, &scribe.evidence.disks);
+        scribe.evidence.work = Work::gather(brief, history);
         scribe.evidence
     }
 

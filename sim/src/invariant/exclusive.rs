@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::job::Job;
 use engine::log::Session;
 use engine::message::{Client, DeviceKey, Fence};
 use engine::time::Time;
@@ -16,9 +17,10 @@ use engine::time::Time;
 use super::Invariant::SessionsAreExclusive;
 use super::evidence::Evidence;
 use super::evidence::server::{Ask, Deed, Refusal, Space};
+use super::evidence::work::item_of;
 use super::findings::{About, Findings};
 use crate::history::{ServerTrouble, Trouble, Wants};
-use crate::plan::{ServerPlan, WorkerId};
+use crate::plan::{Parcel, ServerPlan, WorkerId};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(plan) = &evidence.brief.server else { return };
@@ -37,7 +39,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// What the wall clocks of the workers can have shown.
 #[derive(Debug)]
-struct Clocks<'e> {
+pub(super) struct Clocks<'e> {
     evidence: &'e Evidence<'e>,
     plan: &'e ServerPlan,
     jumps: Vec<Jump>,
@@ -54,7 +56,7 @@ struct Jump {
 }
 
 impl<'e> Clocks<'e> {
-    fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
+    pub(super) fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
         let jumps = evidence.spells.iter().filter_map(|spell| {
             if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = spell.trouble {
                 Some(Jump { worker, ms, from: spell.from, to: spell.to })
@@ -92,7 +94,7 @@ impl<'e> Clocks<'e> {
     }
 
     /// Can any worker have taken something for over?
-    fn may_be_over(&self, until: Time, from: usize, to: usize) -> bool {
+    pub(super) fn may_be_over(&self, until: Time, from: usize, to: usize) -> bool {
         let workers = 0..self.plan.workers.len();
         workers.filter_map(|n| u16::try_from(n).ok()).any(|n| {
             let mut shown = self.shown(WorkerId(n), from, to);
@@ -205,7 +207,8 @@ fn names_a_live_holder(
     };
     let mut asks = evidence.server.asked(to, letter, at);
     let Some(latest) = asks.next() else { return };
-    if contends(latest) || asks.any(contends) {
+    if contends(latest) || asks.any(contends) || others_are_at_it(evidence, clocks, refusal, latest)
+    {
         return;
     }
     let own = |session: Session| session.client.replica == latest.client.replica;
@@ -217,6 +220,25 @@ fn names_a_live_holder(
     let message = format!("A device was told to come back, {what}.");
     let place = (SessionsAreExclusive, site);
     findings.report(evidence, place, at, About::default(), message, [latest.at]);
+}
+
+/// Was work asked for, and all that there is others'?
+fn others_are_at_it(
+    evidence: &Evidence<'_>,
+    clocks: &Clocks<'_>,
+    refusal: &Refusal,
+    ask: &Ask,
+) -> bool {
+    let Refusal { at, by, letter, .. } = *refusal;
+    let shelf = evidence.work.shelves.get(&ask.space).filter(|_| letter.parcel == Parcel::Work);
+    shelf.is_some_and(|shelf| {
+        shelf.was_ever((ask.at, at), |items| {
+            items.values().filter_map(item_of).any(|item| match item.job {
+                Job::Processing { until, .. } => clocks.may_last(by, until, ask.at, at),
+                Job::Pending { .. } | Job::Success { .. } | Job::Failed { .. } => false,
+            })
+        })
+    })
 }
 
 #[cfg(test)]

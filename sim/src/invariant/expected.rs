@@ -33,7 +33,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                     }
                     None => (settled, Is::Nothing),
                 },
-                Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => continue,
+                Node::World
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder => continue,
             };
             if is.fits(expected) {
                 continue;

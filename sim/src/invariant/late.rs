@@ -40,7 +40,7 @@ fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
 fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
     let Fact::Asked(_, asked) = &evidence.history[op.asked].fact else { return false };
     match asked {
-        Asked::Errand { .. } | Asked::RotateKey => true,
+        Asked::Errand { .. } | Asked::Work { .. } | Asked::RotateKey => true,
         Asked::File { ask, .. } => !ask.is_local(),
         Asked::Read { .. }
         | Asked::List
@@ -84,7 +84,10 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let Some((number, _)) = ops.next_if(|(_, op)| op.asked == at) else { continue };
                 let waits = match asked {
                     Asked::Register(..) | Asked::Status => false,
-                    Asked::SignIn | Asked::RotateKey | Asked::Errand { .. } => true,
+                    Asked::SignIn
+                    | Asked::RotateKey
+                    | Asked::Errand { .. }
+                    | Asked::Work { .. } => true,
                     Asked::Read { .. }
                     | Asked::List
                     | Asked::Write { .. }
@@ -126,6 +129,9 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Served { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
             | Fact::Named { .. }
             | Fact::Kept { .. }
             | Fact::Faulted(_)
@@ -149,6 +155,7 @@ fn after(answer: &Answered) -> Option<Gate> {
         | Answered::Registered
         | Answered::Syncing
         | Answered::Done(_)
+        | Answered::Worked(_)
         | Answered::Files(_)
         | Answered::File(_)
         | Answered::Status(_)

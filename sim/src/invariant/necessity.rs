@@ -3,9 +3,9 @@
 use super::Invariant;
 use super::case::Case;
 use super::{
-    agree, batches, crash, cursor, exclusive, expected, fences, growth, isolation, linear, login,
-    lost, names, once, outcomes, panic, phantom, plaintext, reads, reasons, resurrected, settle,
-    unsent, uploads, versions, views,
+    agree, batches, crash, cursor, dates, dedup, exact, exclusive, expected, fences, growth,
+    isolation, linear, login, lost, names, once, outcomes, panic, phantom, plaintext, reads,
+    reasons, resurrected, settle, statuses, summaries, unsent, uploads, versions, views,
 };
 
 type Story = fn() -> Case;
@@ -24,6 +24,11 @@ const TABLE: &[(Invariant, Story)] = &[
     (Invariant::ServerIsLinearizable, linear::tests::broken),
     (Invariant::SessionsAreExclusive, exclusive::tests::broken),
     (Invariant::FencesHold, fences::tests::broken),
+    (Invariant::StatusesAreLegal, statuses::tests::broken),
+    (Invariant::SummariesMatch, summaries::tests::broken),
+    (Invariant::ReadsAreExact, exact::tests::broken),
+    (Invariant::DedupKeysAreStable, dedup::tests::broken),
+    (Invariant::DatesRoundTrip, dates::tests::broken),
     (Invariant::NoPlaintextLeaves, plaintext::tests::broken),
     (Invariant::RemotesAgree, agree::tests::broken),
     (Invariant::SystemSettles, settle::tests::broken),

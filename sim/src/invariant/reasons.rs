@@ -16,8 +16,8 @@ use super::Incurable;
 use super::Invariant::{CachesAreCoherent, RefusalsHaveReasons};
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
-use crate::history::{Answered, Asked, Fact, ServerTrouble, Trouble, WriteKind};
-use crate::plan::{Errand, Node};
+use crate::history::{Answered, Asked, Fact, PipeTrouble, ServerTrouble, Trouble, WriteKind};
+use crate::plan::{Errand, Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for op in &evidence.ops {
@@ -54,6 +54,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Asked::RotateKey
             | Asked::Register(..)
             | Asked::Errand { .. }
+            | Asked::Work { .. }
             | Asked::File { .. }
             | Asked::Sync
             | Asked::Status => None,
@@ -65,7 +66,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// Did everything come to rest? If not, what is still open is a matter of INV-21.
-fn has_settled(evidence: &Evidence<'_>) -> bool {
+pub(super) fn has_settled(evidence: &Evidence<'_>) -> bool {
     evidence.settled.is_some_and(
         |at| matches!(&evidence.history[at].fact, Fact::Settled { pending } if pending.is_empty()),
     )
@@ -83,6 +84,13 @@ fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: 
                 || has_errands(evidence, op.device, at)
         }
         (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
+        // Which dates can be told is judged with dates.
+        (Reason::Date(_), Asked::Work { order: Order::Ingest(_), .. }) => true,
+        (
+            Reason::Keyless | Reason::Sealed(engine::seal::OpenError::NoKey(_)),
+            Asked::Work { .. },
+        ) => may_lack_keys(evidence, at),
+        (Reason::NoServer, Asked::Work { .. }) => evidence.brief.server.is_none(),
         (_, Asked::File { ask, .. }) => file::is_right(evidence, op, at, ask, reason),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
         (
@@ -126,6 +134,15 @@ fn is_patch(fields: &[(AccountField, Value)]) -> bool {
         && fields.iter().all(|(field, value)| matches!(value, Value::Text(_)) && named(*field) == 1)
 }
 
+/// Can somebody lack a key by then: were new ones made, kept back, or did they have to come first?
+pub(super) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
+    evidence.history[..by].iter().any(|entry| match &entry.fact {
+        Fact::Asked(_, Asked::RotateKey | Asked::SignIn) => true,
+        Fact::Faulted(trouble) => matches!(trouble, Trouble::HoldKeys(_)),
+        _ => false,
+    })
+}
+
 /// Does the sync server still owe the device an answer?
 fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     let waits = |own: DeviceId, asked: usize, answered: Option<usize>| {
@@ -134,6 +151,10 @@ fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     let server = &evidence.server;
     server.errands.iter().any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
         || server.deeds.iter().any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
+        || evidence.work.asks.iter().any(|it| {
+            let Node::Device(own) = it.node else { return false };
+            waits(own, it.asked, it.answer.map(|it| it.0))
+        })
 }
 
 /// Does it keep a write of a file that the feed has not shown yet?
@@ -216,6 +237,12 @@ fn lasts(trouble: &Trouble) -> bool {
         | Trouble::SlowCommits
         | Trouble::Server(
             ServerTrouble::Crash(_) | ServerTrouble::Pause(_) | ServerTrouble::Volume(_),
+        )
+        | Trouble::Pipe(
+            PipeTrouble::Crash(_)
+            | PipeTrouble::Pause(_)
+            | PipeTrouble::SlowStep
+            | PipeTrouble::FailingStep,
         ) => true,
         Trouble::SaveImage(_)
         | Trouble::RestoreImage(_)
@@ -225,6 +252,7 @@ fn lasts(trouble: &Trouble) -> bool {
         | Trouble::ExpireCursors(_)
         | Trouble::EndZone(..)
         | Trouble::Server(ServerTrouble::ClockJump(..) | ServerTrouble::Intrude(_))
+        | Trouble::Pipe(PipeTrouble::ClockJump(..))
         | Trouble::Intrude(..) => false,
     }
 }
@@ -258,6 +286,7 @@ pub(super) fn is_of_device(trouble: &Trouble, device: DeviceId) -> bool {
         | Trouble::DropPolicy
         | Trouble::SlowCommits
         | Trouble::Server(_)
+        | Trouble::Pipe(_)
         | Trouble::Intrude(..) => false,
     }
 }
@@ -291,7 +320,7 @@ pub(super) fn is_on_path(trouble: &Trouble, device: DeviceId, vault: VaultId) ->
         | Trouble::DiskSlow(_)
         | Trouble::HoldKeys(_)
         | Trouble::ExpireCredential(_) => is_of_device(trouble, device),
-        Trouble::Intrude(..) => false,
+        Trouble::Pipe(_) | Trouble::Intrude(..) => false,
     }
 }
 

@@ -140,6 +140,9 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
         | Fact::Served { .. }
         | Fact::Declined(..)
         | Fact::Logged { .. }
+        | Fact::Filed { .. }
+        | Fact::StepBegan(..)
+        | Fact::StepEnded(..)
         | Fact::Named { .. }
         | Fact::Kept { .. }
         | Fact::Faulted(_)

@@ -84,7 +84,9 @@ impl Peer {
         match node {
             Node::Remote(remote) => Some(Self::Remote(remote)),
             Node::Worker(_) => Some(Self::Server),
-            Node::World | Node::Device(_) | Node::Volume | Node::Intruder => None,
+            Node::World | Node::Device(_) | Node::Processor(_) | Node::Volume | Node::Intruder => {
+                None
+            }
         }
     }
 }

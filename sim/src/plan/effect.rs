@@ -27,6 +27,8 @@ pub enum Effect {
     Delete,
     /// It answered a request.
     Response,
+    /// A processor had a conversation worked on.
+    Step,
 }
 
 impl Effect {
@@ -44,6 +46,7 @@ impl Effect {
         Self::List,
         Self::Delete,
         Self::Response,
+        Self::Step,
     ];
 
     /// Does it need a sync server?
@@ -66,6 +69,7 @@ impl Effect {
             Self::List => "died after asking for a list",
             Self::Delete => "died after removing an object",
             Self::Response => "died after answering a request",
+            Self::Step => "died after having a step begun",
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod choice;
 mod file;
+mod pipeline;
 mod server;
 mod words;
 
@@ -125,6 +126,7 @@ impl<'a> Scene<'a> {
         let entry = &self.history[write.index];
         let owner = match entry.node {
             Node::Device(device) => self.owner(device),
+            Node::Processor(_) => self.plan.name(entry.node),
             Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => {
                 "nobody"
             }
@@ -203,9 +205,12 @@ impl<'a> Scene<'a> {
                     self.last_read(entry, id, of)
                 }
                 Node::Remote(_) => found(&entry.fact, (VaultId::from(user), id), of),
-                Node::Device(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => {
-                    None
-                }
+                Node::Device(_)
+                | Node::World
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder => None,
             };
             Some((self.plan.name(entry.node).to_owned(), told?))
         });
@@ -217,7 +222,12 @@ impl<'a> Scene<'a> {
         let write = token.and_then(|token| self.write(token));
         match write.map_or(node, |write| self.history[write.index].node) {
             Node::Device(device) => self.user(device),
-            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => None,
         }
     }
 
@@ -244,6 +254,7 @@ impl<'a> Scene<'a> {
                     _,
                     Asked::Read { last: true, .. }
                         | Asked::Errand { last: true, .. }
+                        | Asked::Work { last: true, .. }
                         | Asked::File { last: true, .. }
                 )
             )
@@ -282,6 +293,12 @@ impl<'a> Scene<'a> {
             | Fact::Declined(..)
             | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
             Fact::Logged { space, entry } => self.tell_commit(*space, entry),
+            Fact::Filed { name, holds, .. } => pipeline::tell_filed(*name, holds.as_deref()),
+            Fact::StepBegan(_, talk) => {
+                format!("has {} worked on", pipeline::tell_talk(talk))
+            }
+            Fact::StepEnded(_, Some(_)) => "gets the result of the step".to_owned(),
+            Fact::StepEnded(_, None) => "hears that the step has failed".to_owned(),
             Fact::Named { node, name, .. } => server::tell_name(*node, name.as_deref()),
             Fact::Kept { key, hash, .. } => server::tell_object(key, *hash),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
@@ -316,6 +333,7 @@ impl<'a> Scene<'a> {
                 format!("shows {} of {} by {custom:?} from now on", field, kind.name())
             }
             Asked::Errand { errand, token, last } => self.tell_errand(errand, *token, *last),
+            Asked::Work { order, last } => pipeline::tell_order(order, *last),
             Asked::File { ask, path, last } => self.tell_file_ask(ask, path, *last),
             Asked::Sync => "asks to sync".to_owned(),
             Asked::Status => "asks how things stand".to_owned(),
@@ -343,6 +361,7 @@ impl<'a> Scene<'a> {
             Answered::Registered => "shows the field by it from now on".to_owned(),
             Answered::Syncing => "syncs".to_owned(),
             Answered::Done(done) => self.tell_done(done, subject.as_deref()),
+            Answered::Worked(worked) => pipeline::tell_worked(worked),
             Answered::Files(files) => self.tell_files(files),
             Answered::File(done) => self.tell_file_done(done),
             Answered::Status(status) => format!(
@@ -472,6 +491,7 @@ impl<'a> Scene<'a> {
                     Node::Device(_)
                     | Node::Remote(_)
                     | Node::Worker(_)
+                    | Node::Processor(_)
                     | Node::Volume
                     | Node::Intruder => {
                         format!("stores {id} = {held} from {}{how}", self.plan.name(*by))
@@ -510,6 +530,9 @@ impl<'a> Scene<'a> {
             | Fact::Delivered { .. }
             | Fact::Lost { .. }
             | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
             | Fact::Named { .. }
             | Fact::Kept { .. }
             | Fact::Faulted(_)
@@ -570,6 +593,7 @@ impl<'a> Scene<'a> {
                 format!("an intruder asks {} for rows of {whose}", remote(at))
             }
             Trouble::Server(trouble) => self.tell_server_trouble(*trouble),
+            Trouble::Pipe(trouble) => self.tell_pipe_trouble(*trouble),
         }
     }
 }
@@ -586,6 +610,7 @@ fn token_of(asked: &Asked) -> Option<Token> {
         | Asked::SignOut
         | Asked::RotateKey
         | Asked::Register(..)
+        | Asked::Work { .. }
         | Asked::Sync
         | Asked::Status => None,
     }

@@ -76,11 +76,12 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
                     | Deed::SignOut
                     | Deed::RotateKey
                     | Deed::Register(..)
+                    | Deed::Upload(_)
                     | Deed::Errand(_)
                     | Deed::File(_) => (None, false),
                 },
                 Act::Fault(fault) => (row_of(fault), false),
-                Act::Wait => (None, false),
+                Act::Order(..) | Act::Wait => (None, false),
             };
             let Some(id) = touched else { continue };
             if !known.contains(&id) && !makes && told.insert(id) {

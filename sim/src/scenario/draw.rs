@@ -4,8 +4,10 @@
 //! was. Swarm: each seed leaves some features and some families of faults out, but a storm without
 //! any fault is a separate kind, drawn on purpose and rarely.
 
+mod date;
 pub(super) mod mix;
 pub(super) mod nominal;
+mod pipeline;
 mod trouble;
 
 use engine::device::Timing;
@@ -92,7 +94,9 @@ pub fn is_fault_free(plan: &Plan) -> bool {
     ];
     let volume = plan.server.as_ref().map(|server| server.volume);
     let volume = volume.into_iter().flat_map(|volume| [volume.failure, volume.reply_loss]);
-    chances.into_iter().chain(volume).all(|chance| chance.0 == 0)
+    let step = plan.server.as_ref().map(|server| server.pipeline.step);
+    let step = step.into_iter().flat_map(|step| [step.failure, step.silence]);
+    chances.into_iter().chain(volume).chain(step).all(|chance| chance.0 == 0)
         && plan.steps.iter().all(|step| !matches!(step.act, Act::Fault(_)))
 }
 
@@ -103,7 +107,7 @@ fn settle_clones(plan: &mut Plan, fixed: bool) {
         .iter()
         .filter_map(|step| match step.act {
             Act::Fault(Fault::Clone(original, copy)) => Some((original, copy)),
-            Act::Fault(_) | Act::User(..) | Act::Wait => None,
+            Act::Fault(_) | Act::User(..) | Act::Order(..) | Act::Wait => None,
         })
         .collect();
     for (original, copy) in &clones {
@@ -249,6 +253,7 @@ impl Settings<'_> {
                 reply_loss: self.chance(Parameter::VolumeReplyLoss),
                 list_lag: self.span(Parameter::VolumeListLag),
             },
+            pipeline: self.pipeline(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! One step is one line, with its keys aligned, so that a person can read, cut and change it.
 
 mod file;
+mod pipeline;
 mod script;
 
 use std::fmt::Write as _;
@@ -24,6 +25,7 @@ pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
     page.about(&mut out);
     page.capsule(head, &mut out);
     page.cast(&mut out);
+    page.processors(&mut out);
     page.given(&mut out);
     page.settings(&mut out);
     page.script(&mut out);
@@ -182,10 +184,11 @@ impl Page<'_> {
     }
 
     fn given(&self, out: &mut String) {
-        if self.plan.given.is_empty() {
+        let talks = self.given_talks();
+        if self.plan.given.is_empty() && talks.is_empty() {
             return;
         }
-        out.push_str("\n[given]\nrows = [\n");
+        let _ = write!(out, "\n[given]\n{talks}rows = [\n");
         for given in &self.plan.given {
             let _ = writeln!(
                 out,
@@ -206,9 +209,16 @@ impl Page<'_> {
             if home != heading {
                 heading = home;
                 let _ = write!(out, "\n[{heading}]\n");
+                if heading == "server" {
+                    self.workers(out);
+                }
             }
             let _ = writeln!(out, "{key} = {value}");
         }
+    }
+
+    /// The workers, each with its clock.
+    fn workers(&self, out: &mut String) {
         for worker in self.plan.server.iter().flat_map(|server| &server.workers) {
             let _ = writeln!(
                 out,
@@ -225,6 +235,7 @@ impl Page<'_> {
         let plan = self.plan;
         let (network, timing, sign_in) = (&plan.network, &plan.timing, &plan.sign_in);
         let server = || plan.server.as_ref();
+        let pipeline = || server().map(|it| &it.pipeline).filter(|it| !it.processors.is_empty());
         let volume = || server().map(|server| server.volume);
         let workers = || server().map(|server| server.timing);
         Some(match parameter {
@@ -263,6 +274,11 @@ impl Page<'_> {
             Parameter::UploadLease => span(workers()?.upload),
             Parameter::MoveBatch => workers()?.batch.to_string(),
             Parameter::Piece => quote(&Unit::Size.show(i64::from(server()?.piece))),
+            Parameter::Poll => span(pipeline()?.timing.poll),
+            Parameter::Patience => span(pipeline()?.timing.patience),
+            Parameter::StepTakes => span_range(pipeline()?.step.takes),
+            Parameter::StepFailure => chance(pipeline()?.step.failure),
+            Parameter::StepSilence => chance(pipeline()?.step.silence),
         })
     }
 

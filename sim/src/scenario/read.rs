@@ -7,6 +7,7 @@
 mod chance;
 mod expect;
 mod file;
+mod pipeline;
 mod sections;
 mod server;
 mod step;
@@ -105,6 +106,8 @@ fn blank(name: &str) -> Scenario {
         remotes: Vec::new(),
         devices: Vec::new(),
         server: None,
+        processors: Vec::new(),
+        given_talks: Vec::new(),
         given: Vec::new(),
         make: Vec::new(),
         settings,

@@ -22,7 +22,7 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
     ("scenario", &["title", "story", "ticket", "tags", "seeds", "users", "lasts", "format"]),
     ("remotes", &[]),
     ("devices", &[]),
-    ("given", &["rows", "make"]),
+    ("given", &["rows", "make", "conversations"]),
     ("network", &["grain", "latency", "loss", "duplicates", "reply-loss", "hint-loss"]),
     ("disk", &["commit", "answer"]),
     (
@@ -56,6 +56,8 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
             "piece",
         ],
     ),
+    ("processors", &[]),
+    ("pipeline", &["poll", "patience", "step-takes", "step-failure", "step-silence"]),
     ("keychain", &["delay"]),
     ("sign-in", &["delay", "valid", "expired-first", "foreign-first"]),
     (
@@ -89,6 +91,7 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
 pub(super) const FILE_KEYS: &[&str] = &["every", "weights", "paths", "size", "bursts"];
 pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];
 pub(super) const WORKER_KEYS: &[&str] = &["clock", "drift"];
+pub(super) const PROCESSOR_KEYS: &[&str] = &["user", "clock", "drift"];
 pub(super) const DEVICE_KEYS: &[&str] =
     &["user", "users", "count", "syncs-with", "state", "start", "clock", "drift"];
 
@@ -168,6 +171,11 @@ parameters! {
     UploadLease = "server" "upload", Span, 1..=31_622_400_000, "10m", "The pieces of an upload are kept this long after it was begun or renewed.";
     MoveBatch = "server" "batch", Count, 1..=10_000, "50", "So many files are moved in one commit; more become a job.";
     Piece = "server" "piece", Size, 64..=1_048_576, "1KB", "Devices bring content in pieces of this size.";
+    Poll = "pipeline" "poll", Span, 1..=31_622_400_000, "2s..8s", "A processor looks for work after half of this to all of it.";
+    Patience = "pipeline" "patience", Span, 1..=31_622_400_000, "1s..10s", "A processor gives the step up after this long.";
+    StepTakes = "pipeline" "step-takes", Span, 1..=86_400_000, "100ms..3s", "The step takes this long, drawn each time.";
+    StepFailure = "pipeline" "step-failure", Chance, 0..=1_000_000, "0%..20%", "The step ends without a result.";
+    StepSilence = "pipeline" "step-silence", Chance, 0..=1_000_000, "0%..5%", "The step never ends.";
 }
 
 /// What a verb's line begins with, beside its moment.
@@ -179,6 +187,8 @@ pub enum Who {
     Remote,
     /// `worker = …`, a name, a list of names or `"all"`.
     Worker,
+    /// `processor = …`, a name, a list of names or `"all"`.
+    Processor,
     /// `user = …`.
     User,
     /// Nobody.
@@ -192,6 +202,7 @@ impl Who {
             Self::Device => Some("device"),
             Self::Remote => Some("remote"),
             Self::Worker => Some("worker"),
+            Self::Processor => Some("processor"),
             Self::User => Some("user"),
             Self::Nobody => None,
         }
@@ -259,6 +270,12 @@ verbs! {
     UpdateAccount = "update-account", Device, ["set"], [], None, "Sets fields of the account on the sync server.";
     ReadAccount = "read-account", Device, [], [], None, "Asks the sync server for the account.";
     SessionStatus = "session-status", Device, [], [], None, "Asks the sync server whose the device's session is.";
+    UploadConversation = "upload-conversation", Device, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "Hands a part of a conversation over.";
+    IngestConversation = "ingest-conversation", Processor, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "A processor brings in what a service has of a conversation.";
+    Process = "process", Processor, [], ["began", "day"], None, "A processor works on all there is, of this day or of any.";
+    ResetConversation = "reset-conversation", Processor, ["conversation"], [], None, "A conversation that has failed all its tries is given again.";
+    ReadConversation = "read-conversation", Processor, ["conversation"], ["part", "version"], None, "A processor shows a conversation, or what came of it.";
+    ReadDay = "read-day", Processor, ["began"], ["day"], None, "A processor shows a day.";
     WriteFile = "write-file", Device, ["path"], ["text", "size"], None, "Saves content under a path, in folders that are made if they are missing.";
     ReadFile = "read-file", Device, ["path"], [], None, "Reads a file: all that it holds at once, if there is a conflict.";
     MakeFolder = "make-folder", Device, ["path"], [], None, "Makes a folder, and those on the way that are missing.";
@@ -324,6 +341,13 @@ verbs! {
     LateLists = "late-lists", Nobody, ["by"], ["for"], None, "Lists of the volume lack what was created within this time.";
     HealLists = "heal-lists", Nobody, [], [], Some(Self::LateLists), "Ends late-lists.";
     IntrudeServer = "intrude-server", User, [], [], None, "Somebody with an account of their own asks for a user's account.";
+    CrashProcessor = "crash-processor", Processor, ["for"], ["effects"], None, "A processor loses power, once it has had so many effects more, and starts again after a while.";
+    PauseProcessor = "pause-processor", Processor, ["for"], [], None, "A processor stands still and goes on after a while.";
+    ProcessorClockJump = "processor-clock-jump", Processor, ["by"], [], None, "A processor's wall clock jumps.";
+    SlowAi = "slow-ai", Nobody, ["times"], ["for"], None, "The AI step takes so many times as long.";
+    HealSlowAi = "heal-slow-ai", Nobody, [], [], Some(Self::SlowAi), "Ends slow-ai.";
+    FailingAi = "failing-ai", Nobody, [], ["for"], None, "The AI step ends without a result.";
+    HealFailingAi = "heal-failing-ai", Nobody, [], [], Some(Self::FailingAi), "Ends failing-ai.";
 }
 
 /// The keys that every step may have.
@@ -354,6 +378,7 @@ words! { /** Custom strategies. */ Custom, STRATEGIES, strategy_word:
 words! { /** Kinds of messages. */ Parcel, PARCELS, parcel_word:
     "pull" = Parcel::Pull, "push" = Parcel::Push, "fetch" = Parcel::Fetch,
     "request" = Parcel::Other, "session" = Parcel::Session, "account" = Parcel::Account,
+    "work" = Parcel::Work,
     "file" = Parcel::File, "upload" = Parcel::Upload, "feed" = Parcel::Feed,
     "hint" = Parcel::Hint,
 }
@@ -395,12 +420,22 @@ pub enum Ingredient {
     ReadAccount,
     /// [`Verb::SessionStatus`].
     SessionStatus,
+    /// [`Verb::UploadConversation`], [`Verb::IngestConversation`], and what is then done with it.
+    Conversations,
 }
 
 impl Ingredient {
     /// Does it need a sync server?
     pub const fn needs_server(self) -> bool {
-        matches!(self, Self::UpdateAccount | Self::ReadAccount | Self::SessionStatus)
+        matches!(
+            self,
+            Self::UpdateAccount | Self::ReadAccount | Self::SessionStatus | Self::Conversations
+        )
+    }
+
+    /// Does it need processors?
+    pub const fn needs_processors(self) -> bool {
+        matches!(self, Self::Conversations)
     }
 }
 
@@ -421,6 +456,7 @@ pub(super) const INGREDIENTS: &[(&str, Ingredient)] = &[
     ("update-account", Ingredient::UpdateAccount),
     ("read-account", Ingredient::ReadAccount),
     ("session-status", Ingredient::SessionStatus),
+    ("conversations", Ingredient::Conversations),
 ];
 
 /// What the stage counts beside the engine's coverage points and the faults.
@@ -430,6 +466,9 @@ pub(super) const STAGE_EVENTS: &[&str] = &[
     VOLUME_FAILED,
     VOLUME_ANSWER_LOST,
     SERVER_ANSWER_LOST,
+    "step done",
+    "step failed",
+    "step never ended",
 ];
 
 const VOLUME_FAILED: &str = "volume failed";
@@ -550,6 +589,7 @@ impl Verb {
             Who::Device => "device = \"phone\", ",
             Who::Remote => "remote = \"cloudkit\", ",
             Who::Worker => "worker = \"worker-1\", ",
+            Who::Processor => "processor = \"reader\", ",
             Who::User => "user = \"anna\", ",
             Who::Nobody => "",
         };
@@ -557,6 +597,12 @@ impl Verb {
         for key in self.needs().iter().chain(self.takes()) {
             let value = match *key {
                 "row" => "\"meal/42\"",
+                "conversation" => "7",
+                "version" => "1",
+                "messages" => "\"1..5\"",
+                "began" | "day" => "\"2024-04-03\"",
+                "spelling" | "edit" => "1",
+                "part" => "\"result\"",
                 "set" if self == Self::UpdateAccount => "{ email = \"anna@example.org\" }",
                 "set" => "{ kcal = 350 }",
                 "path" if self == Self::MakeFolder => "\"plans\"",
@@ -566,7 +612,6 @@ impl Verb {
                 "name" => "\"june.txt\"",
                 "text" => "\"milk\"",
                 "size" => "\"4KB\"",
-                "version" => "1",
                 "kind" => "\"meal\"",
                 "field" => "\"portions\"",
                 "strategy" => "\"longest\"",

@@ -9,8 +9,9 @@ use engine::time::{Span, Time};
 
 use crate::plan::file::parted;
 use crate::plan::{
-    Act, AtEnd, Chance, Deed, DevicePlan, Errand, Fault, FileDeed, Lasting, Node, Plan,
-    ServerFault, ServerPlan, SpanRange, Start, Step, Trigger, VolumePlan, When, WorkerId,
+    Act, AtEnd, Chance, Deed, DevicePlan, Errand, Fault, FileDeed, Lasting, Node, Order, PipeFault,
+    PipelinePlan, Plan, ProcessorId, ServerFault, ServerPlan, SpanRange, Start, Step, Trigger,
+    VolumePlan, When, WorkerId,
 };
 
 /// Only these steps.
@@ -58,12 +59,44 @@ pub fn with_workers(plan: &Plan, kept: &[usize]) -> Plan {
     Plan { server, steps: Places::workers(kept).steps(plan), ..plan.clone() }
 }
 
+/// Only these processors, and only what does not need the others; without any, no conversations.
+pub fn with_processors(plan: &Plan, kept: &[usize]) -> Plan {
+    let mut plan = plan.clone();
+    plan.steps = Places::processors(kept).steps(&plan);
+    let Some(server) = &mut plan.server else { return plan };
+    let all = &server.pipeline.processors;
+    server.pipeline.processors = kept.iter().map(|&at| all[at].clone()).collect();
+    if kept.is_empty() {
+        server.pipeline = PipelinePlan::none();
+    }
+    let works = |user| server.pipeline.processors.iter().any(|it| it.user == user);
+    server.pipeline.given =
+        server.pipeline.given.iter().filter(|it| works(it.user)).cloned().collect();
+    let uploads = |step: &Step| match &step.act {
+        Act::User(device, Deed::Upload(_)) => works(plan.devices[usize::from(device.0)].user),
+        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => true,
+    };
+    plan.steps = plan.steps.iter().filter(|step| uploads(step)).cloned().collect();
+    plan
+}
+
+/// Only these given conversations.
+pub fn with_given_talks(plan: &Plan, kept: &[usize]) -> Plan {
+    let mut plan = plan.clone();
+    if let Some(server) = &mut plan.server {
+        server.pipeline.given = kept.iter().map(|&at| server.pipeline.given[at].clone()).collect();
+    }
+    plan
+}
+
 /// Without the sync server and whatever needs it.
 pub fn without_server(plan: &Plan) -> Plan {
     let needs = |step: &Step| {
         matches!(
             step.act,
-            Act::User(_, Deed::Errand(_) | Deed::File(_)) | Act::Fault(Fault::Server(_))
+            Act::User(_, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_))
+                | Act::Order(..)
+                | Act::Fault(Fault::Server(_) | Fault::Pipe(_))
         )
     };
     let mut plan = plan.clone();
@@ -77,15 +110,20 @@ pub fn without_server(plan: &Plan) -> Plan {
 struct Places<'k> {
     devices: Option<&'k [usize]>,
     workers: Option<&'k [usize]>,
+    processors: Option<&'k [usize]>,
 }
 
 impl<'k> Places<'k> {
     const fn devices(kept: &'k [usize]) -> Self {
-        Self { devices: Some(kept), workers: None }
+        Self { devices: Some(kept), workers: None, processors: None }
     }
 
     const fn workers(kept: &'k [usize]) -> Self {
-        Self { devices: None, workers: Some(kept) }
+        Self { devices: None, workers: Some(kept), processors: None }
+    }
+
+    const fn processors(kept: &'k [usize]) -> Self {
+        Self { devices: None, workers: None, processors: Some(kept) }
     }
 
     /// The new place, if there still is one.
@@ -102,10 +140,15 @@ impl<'k> Places<'k> {
         Self::place(self.workers, id.0).map(WorkerId)
     }
 
+    fn processor(&self, id: ProcessorId) -> Option<ProcessorId> {
+        Self::place(self.processors, id.0).map(ProcessorId)
+    }
+
     fn node(&self, node: Node) -> Option<Node> {
         match node {
             Node::Device(device) => self.device(device).map(Node::Device),
             Node::Worker(worker) => self.worker(worker).map(Node::Worker),
+            Node::Processor(processor) => self.processor(processor).map(Node::Processor),
             Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => Some(node),
         }
     }
@@ -123,6 +166,7 @@ impl<'k> Places<'k> {
         let act = match &step.act {
             Act::User(device, deed) => Act::User(self.device(*device)?, deed.clone()),
             Act::Fault(fault) => Act::Fault(self.fault(fault)?),
+            Act::Order(id, order) => Act::Order(self.processor(*id)?, order.clone()),
             Act::Wait => Act::Wait,
         };
         Some(Step { when, act })
@@ -165,6 +209,7 @@ impl<'k> Places<'k> {
                 Fault::CorruptRow(*at, *user, *id, Some(self.device(*seen_by)?), *lasting)
             }
             Fault::Server(fault) => Fault::Server(self.server_fault(fault)?),
+            Fault::Pipe(fault) => Fault::Pipe(self.pipe_fault(fault)?),
             Fault::CorruptRow(_, _, _, None, _)
             | Fault::LoseReplies(..)
             | Fault::LoseHints(..)
@@ -177,6 +222,15 @@ impl<'k> Places<'k> {
             | Fault::DropPolicy(_)
             | Fault::SlowCommits(..)
             | Fault::Intrude(..) => fault.clone(),
+        })
+    }
+
+    fn pipe_fault(&self, fault: &PipeFault) -> Option<PipeFault> {
+        Some(match *fault {
+            PipeFault::Crash(id, down, fuse) => PipeFault::Crash(self.processor(id)?, down, fuse),
+            PipeFault::Pause(id, span) => PipeFault::Pause(self.processor(id)?, span),
+            PipeFault::ClockJump(id, by) => PipeFault::ClockJump(self.processor(id)?, by),
+            PipeFault::SlowStep(..) | PipeFault::FailingStep(_) => *fault,
         })
     }
 
@@ -197,7 +251,10 @@ impl<'k> Places<'k> {
 
 /// Without users who have no device, with what is theirs.
 pub fn without_idle_users(plan: &Plan) -> Plan {
-    let used = |user: usize| plan.devices.iter().any(|it| usize::from(it.user.0) == user);
+    let used = |user: usize| {
+        plan.devices.iter().any(|it| usize::from(it.user.0) == user)
+            || plan.processors().iter().any(|it| usize::from(it.user.0) == user)
+    };
     let kept: Vec<usize> = (0..plan.users.len()).filter(|&user| used(user)).collect();
     let map = |user: UserId| {
         let place = kept.iter().position(|&at| at == usize::from(user.0));
@@ -206,6 +263,14 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     plan.users = kept.iter().map(|&at| plan.users[at].clone()).collect();
     plan.devices.iter_mut().for_each(|it| it.user = map(it.user).expect("its user is kept"));
+    if let Some(server) = &mut plan.server {
+        let pipeline = &mut server.pipeline;
+        pipeline
+            .processors
+            .iter_mut()
+            .for_each(|it| it.user = map(it.user).expect("its user is kept"));
+        pipeline.given.retain_mut(|it| map(it.user).map(|user| it.user = user).is_some());
+    }
     plan.given.retain_mut(|it| map(it.user).map(|user| it.user = user).is_some());
     plan.at_end.retain_mut(|it| map(it.user).map(|user| it.user = user).is_some());
     plan.steps.retain_mut(|step| match &mut step.act {
@@ -217,7 +282,7 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
             | Fault::Intrude(_, user)
             | Fault::Server(ServerFault::Intrude(user)),
         ) => map(*user).map(|kept| *user = kept).is_some(),
-        Act::Fault(_) | Act::User(..) | Act::Wait => true,
+        Act::Fault(_) | Act::User(..) | Act::Order(..) | Act::Wait => true,
     });
     plan
 }
@@ -291,6 +356,9 @@ fn true_clocks(plan: &Plan) -> Plan {
     for worker in plan.server.iter_mut().flat_map(|server| &mut server.workers) {
         (worker.clock_offset_ms, worker.clock_drift_ppm) = (0, 0);
     }
+    for it in plan.server.iter_mut().flat_map(|server| &mut server.pipeline.processors) {
+        (it.clock_offset_ms, it.clock_drift_ppm) = (0, 0);
+    }
     plan
 }
 
@@ -302,6 +370,9 @@ fn even_spans(plan: &Plan) -> Plan {
     plan.disk.answer = even(plan.disk.answer);
     plan.keychain = even(plan.keychain);
     plan.sign_in.delay = even(plan.sign_in.delay);
+    if let Some(server) = &mut plan.server {
+        server.pipeline.step.takes = even(server.pipeline.step.takes);
+    }
     plan.remotes.iter_mut().for_each(|remote| remote.commit = even(remote.commit));
     plan
 }
@@ -368,11 +439,15 @@ fn brief(step: &mut Step) {
         | Fault::RejectRow(.., lasting)
         | Fault::DropPolicy(lasting)
         | Fault::SlowCommits(_, lasting)
-        | Fault::Server(ServerFault::Volume(_, lasting)) => shorter(lasting),
+        | Fault::Server(ServerFault::Volume(_, lasting))
+        | Fault::Pipe(PipeFault::SlowStep(_, lasting) | PipeFault::FailingStep(lasting)) => {
+            shorter(lasting);
+        }
         Fault::Crash(_, down, _)
         | Fault::Pause(_, down)
         | Fault::RestoreImage(_, down)
-        | Fault::Server(ServerFault::Crash(_, down, _) | ServerFault::Pause(_, down)) => {
+        | Fault::Server(ServerFault::Crash(_, down, _) | ServerFault::Pause(_, down))
+        | Fault::Pipe(PipeFault::Crash(_, down, _) | PipeFault::Pause(_, down)) => {
             *down = SHORT.min(*down);
         }
         Fault::Destroy(_)
@@ -383,6 +458,7 @@ fn brief(step: &mut Step) {
         | Fault::ExpireCursors(_)
         | Fault::EndZone(..)
         | Fault::Server(ServerFault::ClockJump(..) | ServerFault::Intrude(_))
+        | Fault::Pipe(PipeFault::ClockJump(..))
         | Fault::Intrude(..) => {}
     }
 }
@@ -393,8 +469,11 @@ fn one_field(step: &mut Step) {
             set.truncate(1);
         }
         Act::User(_, Deed::Errand(Errand::Patch(set))) => set.truncate(1),
+        Act::User(_, Deed::Upload(excerpt)) | Act::Order(_, Order::Ingest(excerpt)) => {
+            excerpt.last = excerpt.first;
+        }
         Act::User(_, Deed::File(FileDeed::Move(paths, _))) => paths.truncate(paths.len() / 2 + 1),
-        Act::User(..) | Act::Fault(_) | Act::Wait => {}
+        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => {}
     }
 }
 
@@ -416,7 +495,7 @@ fn short_texts(step: &mut Step) {
             set.iter_mut().for_each(|(_, value)| shorten(value));
         }
         Act::User(_, Deed::File(FileDeed::Write(_, content))) => content.size = 0,
-        Act::User(..) | Act::Fault(_) | Act::Wait => {}
+        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => {}
     }
 }
 

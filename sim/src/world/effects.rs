@@ -26,6 +26,8 @@ impl World<'_> {
             self.carry_out_device(self.devices[node].id, node, emitted);
         } else if let Some(worker) = self.worker_at(node).map(|bench| bench.id) {
             self.carry_out_worker(worker, node, emitted);
+        } else if let Some(processor) = self.processor_at(node).map(|seat| seat.id) {
+            self.carry_out_processor(processor, node, emitted);
         } else {
             let remote = self.plan.remotes[node - self.devices.len()].kind;
             for effect in emitted.drain(..) {
@@ -79,6 +81,7 @@ impl World<'_> {
             | Emitted::Hint(..)
             | Emitted::Remote(_)
             | Emitted::Volume(_)
+            | Emitted::Step(..)
             | Emitted::Respond(..) => {
                 unreachable!("devices do not answer")
             }
@@ -101,6 +104,7 @@ impl World<'_> {
             | Emitted::Request(_)
             | Emitted::Volume(_)
             | Emitted::Respond(..)
+            | Emitted::Step(..)
             | Emitted::Reached(_) => unreachable!("remotes only answer"),
         }
     }
@@ -166,6 +170,7 @@ impl World<'_> {
                 self.send_key(other, name, key.clone());
             }
         }
+        self.send_key_to_processors(user, name, &key);
     }
 
     fn issue_credential(&mut self, device: DeviceId) {
@@ -174,7 +179,7 @@ impl World<'_> {
         let site = self.site_mut(device);
         let (user, life) = (site.user, site.incarnation);
         let (after, credential) =
-            site.sign_in.issue((nature, device, life), &rules, now, user, users);
+            site.sign_in.issue((nature, device.0.into(), life), &rules, now, user, users);
         let order = self.draw_for("sign-in order", device).and(now.0);
         let arrival = Arrival::Input(Input::Credential(credential));
         self.file_gift(device, Some(life), after, order, arrival);
@@ -204,7 +209,12 @@ impl World<'_> {
         *count += 1;
         let who = match saver {
             Node::Device(device) => u32::from(device.0) + 1,
-            Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => 0,
+            Node::World
+            | Node::Remote(_)
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => 0,
         };
         let letter = letter_of_hint(who << 20 | *count);
         for device in self.devices_of(vault) {
@@ -237,6 +247,14 @@ impl World<'_> {
             Node::Worker(worker) => {
                 if self.bench(worker).state == State::Running {
                     self.deliver(self.station_of_worker(worker), mail);
+                } else {
+                    self.lose(&mail, Lost::Dead);
+                }
+            }
+            Node::Processor(processor) => {
+                let seat = self.seat(processor);
+                if seat.is_up() && seat.incarnation == mail.life {
+                    self.deliver(self.station_of_processor(processor), mail);
                 } else {
                     self.lose(&mail, Lost::Dead);
                 }
@@ -283,6 +301,7 @@ impl World<'_> {
             rows.push((row.id, blob));
         }
         let (server, more) = post::said(&mail.body);
+        plaintext |= post::sealed(&mail.body).is_some_and(|blob| self.recorder.shows(blob));
         size += more;
         let sealed = post::sealed_bytes(&mail.body);
         size += u32::try_from(sealed.len()).unwrap_or(u32::MAX);

@@ -12,6 +12,7 @@ use engine::seal::Memo;
 use engine::time::{Hlc, Time};
 
 use super::phases::Phase;
+use super::processor::Pipeline;
 use super::script::Script;
 use super::server::Bench;
 use super::trouble::Scars;
@@ -54,7 +55,8 @@ impl<'a> World<'a> {
         });
         let devices: Vec<_> = devices.collect();
         let workers = Bench::of(plan.server.as_ref());
-        let nodes = devices.len() + doubles.len() + workers.len();
+        let pipeline = Pipeline::of(plan);
+        let nodes = devices.len() + doubles.len() + workers.len() + pipeline.seats.len();
         let station = || Station { inbox: Inbox::new(), called: false, deadline: 0 };
         let mut world = Self {
             plan,
@@ -71,6 +73,7 @@ impl<'a> World<'a> {
             devices,
             doubles: Vec::new(),
             workers,
+            pipeline,
             volume: Volume::default(),
             files: super::file::Heads::new(),
             names: super::file::Names::new(),
@@ -90,7 +93,9 @@ impl<'a> World<'a> {
         world.note_given(&mut doubles);
         world.doubles = doubles.into_iter().map(|double| Arc::new(Mutex::new(double))).collect();
         world.file_starts();
+        world.give_conversations();
         world.file_worker_starts();
+        world.file_processor_starts();
         world.file_script();
         world.file_phases();
         if world.script.needs_quiet {

@@ -6,7 +6,7 @@ use engine::volume;
 
 use super::World;
 use crate::inbox::Emitted;
-use crate::plan::{Effect, Fault, Node, ServerFault};
+use crate::plan::{Effect, Fault, Node, PipeFault, ServerFault};
 
 /// What a node emitted; nothing if it is only for the stage.
 pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
@@ -24,6 +24,7 @@ pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
             volume::Request::Delete(_) => Effect::Delete,
         },
         Emitted::Respond(..) => Effect::Response,
+        Emitted::Step(..) => Effect::Step,
         Emitted::Fact(_)
         | Emitted::Reached(_)
         | Emitted::Wake(_)
@@ -51,6 +52,8 @@ impl World<'_> {
             (Node::Device(device), back, left)
         } else if let Fault::Server(ServerFault::Crash(worker, back, left)) = *fault {
             (Node::Worker(worker), back, left)
+        } else if let Fault::Pipe(PipeFault::Crash(processor, back, left)) = *fault {
+            (Node::Processor(processor), back, left)
         } else {
             return false;
         };
@@ -73,6 +76,7 @@ impl World<'_> {
         let crash = match node {
             Node::Device(device) => Fault::Crash(device, back, 0),
             Node::Worker(worker) => Fault::Server(ServerFault::Crash(worker, back, 0)),
+            Node::Processor(processor) => Fault::Pipe(PipeFault::Crash(processor, back, 0)),
             Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => return false,
         };
         self.begin_fault(step, &crash)

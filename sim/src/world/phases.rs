@@ -7,11 +7,14 @@ use engine::device::{StoreKey, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::time::{Span, Time};
 
+use super::processor::pipeline_bound;
 use super::{Event, State, World, file};
 use crate::history::Fact;
 use crate::inbox::{Arrival, Standing};
 use crate::invariant::Incurable;
-use crate::plan::{Act, Deed, Fault, Node, Plan, ServerPlan, Step, WorkerId, WorkerPlan};
+use crate::plan::{
+    Act, Deed, Fault, Node, Plan, ProcessorId, ServerPlan, Step, WorkerId, WorkerPlan,
+};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +34,8 @@ pub(super) enum Phase {
 /// How long the last reads may take at the most, and how many times as long as a session lasts.
 const LAST_LOOK: Span = Span::from_secs(30);
 const LAST_SESSIONS: u64 = 4;
+/// How long one look at a conversation may take more.
+const LAST_READ: Span = Span::from_secs(3);
 
 /// What keeps a run from being settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,9 @@ pub(super) enum Pending {
     FilesUnread(DeviceId),
     FilesSealed(DeviceId, usize),
     Down(WorkerId),
+    ProcessorAway(ProcessorId),
+    ProcessorOwes(ProcessorId, usize),
+    Unworked(usize),
     GateClosed(DeviceId),
     Partial(DeviceId),
     Unfinished(DeviceId, Remote, RecordId, Unfinished),
@@ -103,7 +111,7 @@ impl World<'_> {
                     let owes = desk.standing.as_ref().is_some_and(|standing| standing.owed > 0);
                     self.devices[index].is_up() && (owes || !desk.arrivals.is_empty())
                 };
-                if !(0..self.devices.len()).any(busy) {
+                if !(0..self.devices.len()).any(busy) && !self.some_processor_is_asked() {
                     self.finish();
                 }
             }
@@ -121,6 +129,7 @@ impl World<'_> {
         self.note(Node::World, Fact::Healed);
         self.bring_back();
         self.bring_workers_back();
+        self.bring_processors_back();
         self.watch();
         self.file_end(Phase::Settling, patience(self.plan));
     }
@@ -163,7 +172,9 @@ impl World<'_> {
         }
         let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
         let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
-        self.file_end(Phase::Reading, LAST_LOOK + sessions + file::last_look(self.plan));
+        let looks = Span(self.look_at_all_conversations().saturating_mul(LAST_READ.0));
+        let looks = looks + file::last_look(self.plan);
+        self.file_end(Phase::Reading, LAST_LOOK + sessions + looks);
     }
 
     /// Notes what the remotes hold, and stops.
@@ -209,6 +220,9 @@ impl World<'_> {
                 return settled;
             }
         }
+        if self.pending_at_work(&mut report) {
+            return settled;
+        }
         let looked_at = (0..self.devices.len()).filter(|index| !self.is_left_out(*index));
         // What costs little to look at first.
         for index in looked_at.clone() {
@@ -222,6 +236,20 @@ impl World<'_> {
             }
         }
         settled
+    }
+
+    /// What is left to be done on conversations. True if enough was reported.
+    fn pending_at_work(&self, report: &mut dyn FnMut(Pending) -> bool) -> bool {
+        for seat in &self.pipeline.seats {
+            if !seat.is_up() && !self.is_storm() && report(Pending::ProcessorAway(seat.id)) {
+                return true;
+            }
+            if seat.owed() > 0 && report(Pending::ProcessorOwes(seat.id, seat.owed())) {
+                return true;
+            }
+        }
+        let open = self.pipeline.open();
+        open > 0 && !self.pipeline.seats.is_empty() && report(Pending::Unworked(open))
     }
 
     /// Does settling not wait for this device?
@@ -377,7 +405,8 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let asks = deeds as u64 + file::asks(plan);
     let server = plan.server.as_ref().map_or(0, |server| server_bound(server, asks, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
-    Span(talk + throttle + retries + keys + sign_in + waits + server)
+    let pipeline = pipeline_bound(plan, exchange);
+    Span(talk + throttle + retries + keys + sign_in + waits + server + pipeline)
 }
 
 /// How long all errands may take at the most: a session that somebody else holds has to expire, by
@@ -416,6 +445,13 @@ impl fmt::Display for Named<'_> {
             Pending::Down(w) => {
                 write!(f, "{} is down", self.plan.name(Node::Worker(w)))
             }
+            Pending::ProcessorAway(p) => {
+                write!(f, "{} has not come back", self.plan.name(Node::Processor(p)))
+            }
+            Pending::ProcessorOwes(p, n) => {
+                write!(f, "{} owes {n} answers", self.plan.name(Node::Processor(p)))
+            }
+            Pending::Unworked(n) => write!(f, "work is left to be done on {n} conversations"),
             Pending::GateClosed(d) => write!(f, "{}: the login gate is closed", name(d)),
             Pending::Partial(d) => {
                 write!(f, "{}: one remote is not merged since the login", name(d))

@@ -1,6 +1,5 @@
 //! Power: devices are switched on, in ever new lives, and lose power at any moment.
 
-use engine::date::Calendar;
 use engine::device::{Boot as DeviceBoot, Input};
 use engine::id::DeviceId;
 use engine::seal::{Key, KeyName};
@@ -11,9 +10,6 @@ use crate::history::{Boot, Fact, Lost, Trouble};
 use crate::inbox::{Arrival, Start};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
-
-/// The home zone of every vault: it has summer time.
-const HOME: &str = "Europe/Berlin";
 
 impl World<'_> {
     /// Starts a device, in a new life.
@@ -69,7 +65,7 @@ impl World<'_> {
             remotes: self.plan.remotes.iter().map(|remote| remote.kind).collect(),
             server: self.plan.server.is_some(),
             secret: Keychain::secret(self.plan.nature, site.user),
-            calendar: Calendar::new(HOME).expect("the zones are bundled"),
+            calendar: self.pipeline.calendar.clone(),
             piece: self.plan.server.as_ref().map_or(1, |server| server.piece as usize),
             timing: self.plan.timing,
             flaws: self.plan.flaws,
@@ -123,6 +119,7 @@ impl World<'_> {
                 | Arrival::Input(_)
                 | Arrival::StartWorker(_)
                 | Arrival::Volume(_)
+                | Arrival::ForProcessor(_)
                 | Arrival::Control(_) => {}
             }
         }

@@ -5,7 +5,7 @@ use engine::time::{Span, Time};
 
 use super::{Event, World};
 use crate::history::{Fact, Letter};
-use crate::inbox::Arrival;
+use crate::inbox::{Arrival, ForProcessor};
 use crate::plan::{Act, Node, Parcel, Plan, Step, Trigger, When};
 
 /// How far a plan has been played.
@@ -77,6 +77,11 @@ impl World<'_> {
                     self.note(Node::World, Fact::Skipped(number));
                 }
             }
+            Act::Order(processor, order) => {
+                let draw = self.draw("order").and(step as u64);
+                let what = Box::new(ForProcessor::Order(number, order.clone()));
+                self.file(self.now, draw, Event::ForProcessor(*processor, None, what));
+            }
             Act::Wait => {}
         }
         self.prepare_step(step + 1);
@@ -89,6 +94,7 @@ impl World<'_> {
             if self.script.moments[step].is_none() {
                 let node = match &self.plan.steps[step].act {
                     Act::User(device, _) => Node::Device(*device),
+                    Act::Order(processor, _) => Node::Processor(*processor),
                     Act::Fault(_) | Act::Wait => Node::World,
                 };
                 self.note(node, Fact::Skipped(u32::try_from(step).expect("steps are few")));

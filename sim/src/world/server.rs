@@ -276,6 +276,7 @@ impl World<'_> {
                 | Emitted::Request(_)
                 | Emitted::StoreKey(..)
                 | Emitted::NeedCredential
+                | Emitted::Step(..)
                 | Emitted::Reply(..)
                 | Emitted::Hint(..)
                 | Emitted::Remote(_) => unreachable!("workers only commit and answer"),
@@ -363,6 +364,7 @@ impl World<'_> {
             && let Some(space) = space_of("log/", key)
             && let Some(entry) = Entry::decode(bytes)
         {
+            self.keep_book(space, &entry);
             self.note_files(space, &entry);
             let names = self.names_in(space, &entry);
             let fact = Fact::Logged { space, entry: entry.into() };
@@ -393,6 +395,9 @@ impl World<'_> {
         if let (Some(space), volume::Reply::Done) = (space_of("blob/", key), reply) {
             let fact = Fact::Kept { space, key: key.as_str().into(), hash };
             self.note(Node::Worker(worker), fact);
+        }
+        if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply) {
+            self.note_item(Node::Worker(worker), key, bytes);
         }
     }
 
@@ -445,6 +450,7 @@ impl World<'_> {
 fn parcel_of(command: &Command) -> Parcel {
     match command {
         Command::Open | Command::Close(_) | Command::Status => Parcel::Session,
+        Command::Act { action: Action::Work(_), .. } => Parcel::Work,
         Command::Act { action: Action::File(action), .. } => match action {
             FileAction::Begin(..)
             | FileAction::PutPiece { .. }

@@ -94,6 +94,7 @@ impl World<'_> {
             }
             Fault::Intrude(remote, user) => self.intrude(step, *remote, *user),
             Fault::Server(fault) => self.befall_server(step, fault, trouble),
+            Fault::Pipe(fault) => self.befall_pipeline(step, fault, trouble),
             Fault::Cut(..)
             | Fault::Offline(..)
             | Fault::SlowLink(..)
@@ -157,6 +158,7 @@ impl World<'_> {
             | Fault::SlowCommits(..) => self.place(Remote::Rows).is_some(),
             Fault::EndZone(..) => self.place(Remote::Zone).is_some(),
             Fault::Server(fault) => self.can_befall_server(fault),
+            Fault::Pipe(fault) => self.can_befall_pipeline(fault),
             Fault::Cut(..)
             | Fault::Offline(..)
             | Fault::SlowLink(..)

@@ -13,7 +13,8 @@ use engine::time::{Span, Time};
 use super::Case;
 use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said, Wants};
 use crate::plan::{
-    Chance, Errand, Node, Parcel, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
+    Chance, Errand, Node, Parcel, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId,
+    WorkerPlan,
 };
 
 pub(super) const WORKER: Node = Node::Worker(WorkerId(0));
@@ -55,6 +56,7 @@ impl Case {
                 reply_loss: Chance(0),
                 list_lag: Span(0),
             },
+            pipeline: PipelinePlan::none(),
         });
         case
     }

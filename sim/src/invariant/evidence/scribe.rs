@@ -77,6 +77,7 @@ impl<'a> Scribe<'a> {
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
                 server: Server::default(),
+                work: Default::default(),
                 sessions: Sessions::of(brief.devices.len(), history),
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
@@ -187,6 +188,9 @@ impl<'a> Scribe<'a> {
                 | Fact::Served { .. }
                 | Fact::Declined(..)
                 | Fact::Logged { .. }
+                | Fact::Filed { .. }
+                | Fact::StepBegan(..)
+                | Fact::StepEnded(..)
                 | Fact::Named { .. }
                 | Fact::Kept { .. }
                 | Fact::Healed
@@ -216,6 +220,7 @@ impl<'a> Scribe<'a> {
             | Asked::List
             | Asked::SignIn
             | Asked::RotateKey
+            | Asked::Work { .. }
             | Asked::Register(..)
             | Asked::Errand { .. }
             | Asked::File { .. }
@@ -414,6 +419,7 @@ impl<'a> Scribe<'a> {
             | Trouble::DropPolicy
             | Trouble::SlowCommits
             | Trouble::Server(_)
+            | Trouble::Pipe(_)
             | Trouble::Intrude(..) => {}
         }
     }

@@ -4,8 +4,8 @@
 use engine::id::RecordId;
 use engine::log::{Doc, Entry as Commit, FileKey, Key};
 
-use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble};
-use crate::plan::{Errand, Node, Parcel};
+use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble, Worked};
+use crate::plan::{Errand, Node, Order, Parcel};
 use crate::report::Focus;
 use crate::report::story::Scene;
 
@@ -48,6 +48,9 @@ impl Scene<'_> {
             | Fact::Lost { .. }
             | Fact::Declined(..)
             | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
             | Fact::Named { .. }
             | Fact::Kept { .. }
             | Fact::Healed
@@ -68,6 +71,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::RotateKey
             | Asked::Errand { errand: Errand::Patch(_), .. }
             | Asked::Register(..) => true,
+            Asked::Work { order, .. } => matches!(order, Order::Ingest(_) | Order::Reset(_)),
             Asked::File { ask, .. } => ask.changes(),
             Asked::Read { .. }
             | Asked::List
@@ -81,6 +85,9 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Answered::SignedOut
             | Answered::Rotated
             | Answered::Done(Done::Patched)
+            | Answered::Worked(
+                Worked::Saved(..) | Worked::Processed | Worked::WasReset | Worked::Refused(_),
+            )
             | Answered::Refused(_) => true,
             Answered::File(done) => super::file::is_news(done),
             Answered::Read(_)
@@ -88,6 +95,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Answered::Registered
             | Answered::Syncing
             | Answered::Done(_)
+            | Answered::Worked(_)
             | Answered::Files(_)
             | Answered::Status(_) => false,
         },
@@ -100,6 +108,8 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
         Fact::Durable(_) | Fact::Declined(..) | Fact::Named { .. } | Fact::Kept { .. } => false,
         Fact::Logged { entry, .. } => is_news_of_server(entry),
+        Fact::StepBegan(..) | Fact::StepEnded(..) => true,
+        Fact::Filed { .. } => false,
         Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
             true
         }
@@ -134,10 +144,11 @@ fn is_news_of_server(commit: &Commit) -> bool {
 
 /// Did it happen to the sync server? No record is the worse for it.
 fn is_of_server(entry: &Entry) -> bool {
-    matches!(entry.node, Node::Worker(_) | Node::Volume)
+    matches!(entry.node, Node::Worker(_) | Node::Processor(_) | Node::Volume)
         || matches!(
             &entry.fact,
-            Fact::Faulted(Trouble::Server(_)) | Fact::Ended(Trouble::Server(_))
+            Fact::Faulted(Trouble::Server(_) | Trouble::Pipe(_))
+                | Fact::Ended(Trouble::Server(_) | Trouble::Pipe(_))
         )
 }
 
@@ -165,6 +176,9 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Served { .. }
         | Fact::Declined(..)
         | Fact::Logged { .. }
+        | Fact::Filed { .. }
+        | Fact::StepBegan(..)
+        | Fact::StepEnded(..)
         | Fact::Named { .. }
         | Fact::Kept { .. }
         | Fact::Found { .. } => false,
@@ -230,6 +244,7 @@ pub(super) fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
         | Trouble::DropPolicy
         | Trouble::SlowCommits
         | Trouble::Server(_)
+        | Trouble::Pipe(_)
         | Trouble::Intrude(..) => None,
     }
 }

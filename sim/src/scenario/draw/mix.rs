@@ -13,6 +13,7 @@ use engine::record::Value;
 use engine::schema::{Field, Holds, fields};
 use engine::time::Time;
 
+use super::pipeline::Talks;
 use super::{to_span, to_time};
 use crate::plan::{Act, Custom, Deed, Errand, Given, Plan, Start};
 use crate::random::{Stream, Streams};
@@ -36,7 +37,8 @@ const MOST: u64 = 1_000_000;
 pub(super) fn draw(mix: &Mix, make: &[Make], plan: &mut Plan, streams: Streams) -> Vec<Timed> {
     let features = Features::draw(mix, streams);
     give(make, plan, &features.sizes, streams);
-    let mut mixer = Mixer { mix, features, opens: BTreeMap::new(), out: Vec::new() };
+    let talks = Talks::of_all(plan, streams);
+    let mut mixer = Mixer { mix, features, talks, opens: BTreeMap::new(), out: Vec::new() };
     let worlds: Vec<World> = (0..plan.users.len())
         .map(|user| World::draw(mix, &mixer.features, &plan.users[user], streams))
         .collect();
@@ -51,7 +53,11 @@ pub(super) fn draw(mix: &Mix, make: &[Make], plan: &mut Plan, streams: Streams) 
             let at = between(&mut stream, *start, mix.lasts.0);
             let ingredient = mixer.features.ingredient(&mut stream);
             let row = worlds[usize::from(user.0)].row(&mut stream);
-            mixer.deed(&mut stream, at, *device, ingredient, row);
+            if ingredient == Ingredient::Conversations {
+                mixer.talks[usize::from(user.0)].deed(&mut stream, at, *device, &mut mixer.out);
+            } else {
+                mixer.deed(&mut stream, at, *device, ingredient, row);
+            }
         }
     }
     bursts(&mut mixer, &worlds, &active, in_bursts * active.len() as u64, streams);
@@ -178,7 +184,8 @@ const fn writes(ingredient: Ingredient) -> bool {
         | Ingredient::RegisterStrategy
         | Ingredient::UpdateAccount
         | Ingredient::ReadAccount
-        | Ingredient::SessionStatus => false,
+        | Ingredient::SessionStatus
+        | Ingredient::Conversations => false,
     }
 }
 
@@ -219,6 +226,8 @@ impl World {
 struct Mixer<'m> {
     mix: &'m Mix,
     features: Features,
+    /// The conversations of each user.
+    talks: Vec<Talks>,
     /// From when to when a device keeps a record open.
     opens: BTreeMap<(DeviceId, RecordId), Vec<(Time, Time)>>,
     out: Vec<Timed>,
@@ -278,6 +287,7 @@ impl Mixer<'_> {
                 let patch = Errand::Patch(self.patch(stream));
                 self.push(at, device, Deed::Errand(patch));
             }
+            Ingredient::Conversations => unreachable!("they are no user's alone"),
             Ingredient::ReadAccount => self.push(at, device, Deed::Errand(Errand::ReadAccount)),
             Ingredient::SessionStatus => {
                 self.push(at, device, Deed::Errand(Errand::SessionStatus));

@@ -10,7 +10,8 @@ use engine::time::{Span, Time};
 use super::mix::{Timed, active, shortly_after, shortly_before};
 use super::{to_span, to_u16};
 use crate::plan::{
-    Act, Deed, Fault, Lasting, Node, Plan, ServerFault, Start, VolumeFault, WorkerId, WorkerPlan,
+    Act, Deed, Fault, Lasting, Node, PipeFault, Plan, ProcessorId, ProcessorPlan, ServerFault,
+    Start, VolumeFault, WorkerId, WorkerPlan,
 };
 use crate::random::{Stream, Streams};
 use crate::scenario::words::{last_for, lasting};
@@ -81,9 +82,12 @@ impl<'p> Scene<'p> {
         let mut done = Vec::new();
         let (mut rotations, mut errands) = (Vec::new(), Vec::new());
         for (at, act) in deeds {
+            if let Act::Order(..) = act {
+                errands.push(*at);
+            }
             if let Act::User(device, deed) = act {
                 done.push((*at, *device, record_of(deed)));
-                if matches!(deed, Deed::Errand(_) | Deed::File(_)) {
+                if matches!(deed, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_)) {
                     errands.push(*at);
                 }
                 if *deed == Deed::RotateKey {
@@ -100,6 +104,7 @@ impl<'p> Scene<'p> {
             Who::Device => self.devices.len(),
             Who::Remote => self.plan.remotes.len(),
             Who::Worker => self.workers().len(),
+            Who::Processor => self.plan.processors().len(),
             Who::User => self.users.len(),
             Who::Nobody => 1,
         };
@@ -228,21 +233,27 @@ impl<'p> Scene<'p> {
         out: &mut Vec<Timed>,
     ) -> Option<()> {
         let worker = pick_worker(stream, self.workers())?;
+        let processor = pick_processor(stream, self.plan.processors());
         let user = *pick(stream, &self.users)?;
         let strength = strength(family, stream);
-        let volume = |fault| ServerFault::Volume(fault, Lasting::Storm);
-        let fault = match family.verb {
-            Verb::CrashWorker => ServerFault::Crash(worker, Span::ZERO, fuse(stream)),
-            Verb::PauseWorker => ServerFault::Pause(worker, Span::ZERO),
-            Verb::WorkerClockJump => ServerFault::ClockJump(worker, strength),
+        let volume = |fault| Ok(ServerFault::Volume(fault, Lasting::Storm));
+        let server = match family.verb {
+            Verb::CrashProcessor => Err(PipeFault::Crash(processor?, Span::ZERO, fuse(stream))),
+            Verb::PauseProcessor => Err(PipeFault::Pause(processor?, Span::ZERO)),
+            Verb::ProcessorClockJump => Err(PipeFault::ClockJump(processor?, strength)),
+            Verb::SlowAi => Err(PipeFault::SlowStep(to_u16(strength), Lasting::Storm)),
+            Verb::FailingAi => Err(PipeFault::FailingStep(Lasting::Storm)),
+            Verb::CrashWorker => Ok(ServerFault::Crash(worker, Span::ZERO, fuse(stream))),
+            Verb::PauseWorker => Ok(ServerFault::Pause(worker, Span::ZERO)),
+            Verb::WorkerClockJump => Ok(ServerFault::ClockJump(worker, strength)),
             Verb::VolumeOutage => volume(VolumeFault::Outage),
             Verb::SlowVolume => volume(VolumeFault::Slow(to_u16(strength))),
             Verb::LoseVolumeReplies => volume(VolumeFault::LoseReplies),
             Verb::LateLists => volume(VolumeFault::LateList(to_span(strength))),
-            Verb::IntrudeServer => ServerFault::Intrude(user),
+            Verb::IntrudeServer => Ok(ServerFault::Intrude(user)),
             _ => unreachable!("no other verb needs a server and is a fault"),
         };
-        let mut fault = Fault::Server(fault);
+        let mut fault = server.map_or_else(Fault::Pipe, Fault::Server);
         last_for(&mut fault, to_span(family.lasts.value(stream)));
         let anywhere = between(stream, Time(0), Time(self.plan.storm.0));
         let near = stream.chance(NEAR).then(|| pick(stream, &self.errands)).flatten();
@@ -319,6 +330,12 @@ fn pick_worker(stream: &mut Stream, of: &[WorkerPlan]) -> Option<WorkerId> {
     (!of.is_empty()).then(|| WorkerId(u16::try_from(at).expect("workers are few")))
 }
 
+fn pick_processor(stream: &mut Stream, of: &[ProcessorPlan]) -> Option<ProcessorId> {
+    // Without processors nothing is drawn, so that other faults stay as they are.
+    let at = if of.is_empty() { return None } else { stream.below(of.len() as u64) };
+    Some(ProcessorId(u16::try_from(at).expect("processors are few")))
+}
+
 fn pick<'a, T>(stream: &mut Stream, of: &'a [T]) -> Option<&'a T> {
     (!of.is_empty()).then(|| stream.pick(of))
 }
@@ -330,7 +347,7 @@ fn between(stream: &mut Stream, low: Time, high: Time) -> Time {
 /// How strong; a jump of a clock is small or large alike.
 fn strength(family: &Trouble, stream: &mut Stream) -> i64 {
     let range = family.strength.range(stream);
-    if matches!(family.verb, Verb::ClockJump | Verb::WorkerClockJump) {
+    if matches!(family.verb, Verb::ClockJump | Verb::WorkerClockJump | Verb::ProcessorClockJump) {
         stream.magnitude(range.low, range.high)
     } else {
         range.draw(stream)
@@ -352,6 +369,7 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
         | Deed::SignOut
         | Deed::RotateKey
         | Deed::Register(..)
+        | Deed::Upload(_)
         | Deed::Errand(_)
         | Deed::File(_) => None,
     }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use engine::id::RecordId;
 
-use super::{Page, fields, millis, quote, row, span, time, value};
+use super::{Page, fields, millis, pipeline, quote, row, span, time, value};
 use crate::plan::{
-    Act, Deed, Errand, Fault, Lasting, Node, ServerFault, Step, Trigger, VolumeFault, When,
-    WorkerId,
+    Act, Deed, Errand, Fault, Lasting, Node, PipeFault, ServerFault, Step, Trigger, VolumeFault,
+    When, WorkerId,
 };
 use crate::scenario::quantity::Unit;
 use crate::scenario::words::{
@@ -16,7 +16,7 @@ use crate::scenario::words::{
 use crate::scenario::{Fields, Verb};
 
 /// The keys of a step, in the order of the columns.
-type Keys = Vec<(&'static str, String)>;
+pub(super) type Keys = Vec<(&'static str, String)>;
 
 impl Page<'_> {
     pub(super) fn script(&self, out: &mut String) {
@@ -70,6 +70,12 @@ impl Page<'_> {
             Act::User(device, deed) => {
                 let (verb, rest) = spell(deed);
                 keys.push(("device", self.device(*device)));
+                keys.push(("do", quote(verb.name())));
+                keys.extend(rest);
+            }
+            Act::Order(processor, order) => {
+                let (verb, rest) = pipeline::spell(order);
+                keys.push(("processor", self.processor(*processor)));
                 keys.push(("do", quote(verb.name())));
                 keys.extend(rest);
             }
@@ -146,6 +152,7 @@ impl Page<'_> {
             Fault::DropPolicy(_) => (None, Vec::new()),
             Fault::SlowCommits(taking, _) => (None, vec![("taking", span(*taking))]),
             Fault::Server(fault) => self.server_fault(fault),
+            Fault::Pipe(fault) => self.pipe_fault(fault),
             Fault::Intrude(remote, user) => {
                 (Some(self.node(Node::Remote(*remote))), vec![("user", self.user(*user))])
             }
@@ -154,6 +161,19 @@ impl Page<'_> {
         keys.push(("do", quote(verb.name())));
         keys.extend(rest);
         keys.extend(for_how_long(fault).map(|text| ("for", quote(&text))));
+    }
+
+    /// Whom a fault of the pipeline befalls, and its keys.
+    fn pipe_fault(&self, fault: &PipeFault) -> (Option<String>, Keys) {
+        match *fault {
+            PipeFault::Crash(id, _, effects) => (Some(self.processor(id)), fuse(effects)),
+            PipeFault::Pause(id, _) => (Some(self.processor(id)), Vec::new()),
+            PipeFault::ClockJump(id, by) => {
+                (Some(self.processor(id)), vec![("by", quote(&Unit::Shift.show(by)))])
+            }
+            PipeFault::SlowStep(times, _) => (None, vec![("times", times.to_string())]),
+            PipeFault::FailingStep(_) => (None, Vec::new()),
+        }
     }
 
     /// Whom a fault of the sync server befalls, and its keys.
@@ -219,6 +239,7 @@ fn spell(deed: &Deed) -> (Verb, Keys) {
             let set = format!("{{ {} }}", cells.collect::<Vec<_>>().join(", "));
             (Verb::UpdateAccount, vec![("set", set)])
         }
+        Deed::Upload(excerpt) => (Verb::UploadConversation, pipeline::excerpt(excerpt)),
         Deed::Errand(Errand::ReadAccount) => (Verb::ReadAccount, Vec::new()),
         Deed::Errand(Errand::SessionStatus) => (Verb::SessionStatus, Vec::new()),
         Deed::File(deed) => super::file::spell(deed),

@@ -30,6 +30,17 @@ pub(super) fn mix(
                 break;
             }
         }
+        if weights.iter().any(|(one, weight)| one.needs_processors() && *weight > 0)
+            && scenario.processors.is_empty()
+        {
+            reader.tell(
+                Code::Missing,
+                item.span(),
+                "conversations need processors, and this scenario has none",
+                "nobody would ever work on them",
+                "add the heading [processors] with a line as reader = { user = \"anna\" }",
+            );
+        }
         weights
     });
     let kinds = match table.take("kinds") {
@@ -243,7 +254,7 @@ pub(in crate::scenario) fn strength_of(verb: Verb) -> Option<(&'static str, Unit
         Some(("taking", Unit::Span, 1, 86_400_000))
     } else if verb == Verb::LateLists {
         Some(("by", Unit::Span, 1, 31_622_400_000))
-    } else if matches!(verb, Verb::ClockJump | Verb::WorkerClockJump) {
+    } else if matches!(verb, Verb::ClockJump | Verb::WorkerClockJump | Verb::ProcessorClockJump) {
         Some(("by", Unit::Shift, -FOREVER, FOREVER))
     } else {
         None

@@ -105,10 +105,10 @@ fn at_end(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) -> Optio
     if let Some(item) = table.need(reader, "on", "[\"phone\"]") {
         for item in reader.one_or_many(item) {
             match reader.node(scenario, item) {
-                Some(Node::Worker(_)) => reader.tell(
+                Some(Node::Worker(_) | Node::Processor(_)) => reader.tell(
                     Code::Contradiction,
                     item.span(),
-                    "a worker holds no rows",
+                    "workers and processors hold no rows",
                     "rows are on devices and remotes",
                     "name a device or a remote",
                 ),
@@ -159,7 +159,12 @@ fn whose(
 ) -> Option<UserId> {
     let mut owners = on.iter().filter_map(|node| match node {
         Node::Device(device) => scenario.devices[usize::from(device.0)].users.first().copied(),
-        Node::Remote(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => None,
+        Node::Remote(_)
+        | Node::World
+        | Node::Worker(_)
+        | Node::Processor(_)
+        | Node::Volume
+        | Node::Intruder => None,
     });
     let first = owners.next();
     match (table.key_span("user"), first) {

@@ -8,7 +8,7 @@ use engine::time::Span;
 
 use super::table::{Item, Reader, Table};
 use super::values::user_id;
-use super::{chance, expect, server, step};
+use super::{chance, expect, pipeline, server, step};
 use crate::invariant::Invariant;
 use crate::plan::{Given, remote_name};
 use crate::scenario::draw::mix::stored;
@@ -57,7 +57,10 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
     if let Some(table) = heading(reader, "server") {
         server::read(reader, table, scenario);
     }
-    for name in ["network", "disk", "timing", "keychain", "sign-in"] {
+    if let Some(table) = heading(reader, "processors") {
+        pipeline::processors(reader, table, scenario);
+    }
+    for name in ["network", "disk", "timing", "pipeline", "keychain", "sign-in"] {
         if let Some(table) = heading(reader, name) {
             settings(reader, name, table, scenario);
         }
@@ -453,6 +456,9 @@ fn given(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario)
                 scenario.given.push(Given { user, id, set });
             }
         }
+    }
+    if let Some(item) = table.take("conversations") {
+        pipeline::given(reader, scenario, item);
     }
     if let Some(item) = table.take("make") {
         for item in reader.list(item) {

@@ -10,7 +10,8 @@ use super::table::{Item, Reader, Table};
 use super::values::user_id;
 use super::when::moment;
 use crate::plan::{
-    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, ServerFault, Trigger, VolumeFault, WorkerId,
+    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, PipeFault, ProcessorId, ServerFault,
+    Trigger, VolumeFault, WorkerId,
 };
 use crate::scenario::draw::nominal;
 use crate::scenario::problem::{Code, suggest};
@@ -150,12 +151,19 @@ struct Targets {
     devices: Vec<DeviceId>,
     remotes: Vec<Remote>,
     workers: Vec<WorkerId>,
+    processors: Vec<ProcessorId>,
     user: Option<UserId>,
 }
 
 impl Targets {
     fn none() -> Self {
-        Self { devices: Vec::new(), remotes: Vec::new(), workers: Vec::new(), user: None }
+        Self {
+            devices: Vec::new(),
+            remotes: Vec::new(),
+            workers: Vec::new(),
+            processors: Vec::new(),
+            user: None,
+        }
     }
 }
 
@@ -174,6 +182,7 @@ fn targets(
     let example = match who {
         Who::Device => "\"phone\"",
         Who::Worker => "\"worker-1\"",
+        Who::Processor => "\"reader\"",
         Who::Remote | Who::User | Who::Nobody => "\"cloudkit\"",
     };
     let item = table.need(reader, key, example)?;
@@ -191,6 +200,7 @@ fn targets(
         match who {
             Who::Device => found.devices.extend(reader.device(scenario, item)),
             Who::Worker => found.workers.extend(reader.worker(scenario, item)),
+            Who::Processor => found.processors.extend(reader.processor(scenario, item)),
             Who::Remote | Who::User | Who::Nobody => {
                 found.remotes.extend(reader.remote(scenario, item));
             }
@@ -206,12 +216,19 @@ fn targets(
                 let every = 0..scenario.workers().len();
                 found.workers = every.map(|at| WorkerId(user_id(at).0)).collect();
             }
+            Who::Processor => {
+                let every = 0..scenario.processors.len();
+                found.processors = every.map(|at| ProcessorId(user_id(at).0)).collect();
+            }
             Who::Remote | Who::User | Who::Nobody => {
                 found.remotes = scenario.remotes.iter().map(|remote| remote.kind).collect();
             }
         }
     }
-    let named = !found.devices.is_empty() || !found.remotes.is_empty() || !found.workers.is_empty();
+    let named = !found.devices.is_empty()
+        || !found.remotes.is_empty()
+        || !found.workers.is_empty()
+        || !found.processors.is_empty();
     (named && reader.problems.len() == before).then_some(found)
 }
 
@@ -234,6 +251,7 @@ fn acts(
                 devices: vec![DeviceId(0)],
                 remotes: vec![Remote::Zone],
                 workers: vec![WorkerId(0)],
+                processors: vec![ProcessorId(0)],
                 user: Some(UserId(0)),
             },
             lasts.1,
@@ -244,15 +262,15 @@ fn acts(
         .then(|| acts.into_iter().map(|act| (act, lasts.0.clone())).collect())
 }
 
-struct Args<'r, 't, 'd> {
-    reader: &'r mut Reader<'t>,
+pub(super) struct Args<'r, 't, 'd> {
+    pub(super) reader: &'r mut Reader<'t>,
     scenario: &'r Scenario,
-    table: &'r mut Table<'d>,
-    verb: Verb,
+    pub(super) table: &'r mut Table<'d>,
+    pub(super) verb: Verb,
 }
 
 impl<'d> Args<'_, '_, 'd> {
-    fn need(&mut self, key: &str) -> Option<Item<'d>> {
+    pub(super) fn need(&mut self, key: &str) -> Option<Item<'d>> {
         self.table.need(self.reader, key, "…")
     }
 
@@ -341,6 +359,10 @@ impl<'d> Args<'_, '_, 'd> {
             let fault = |worker: &WorkerId| Act::Fault(Fault::Server(fault(*worker)));
             Some(to.workers.iter().map(fault).collect())
         };
+        let processors = |fault: &dyn Fn(ProcessorId) -> PipeFault| {
+            let fault = |processor: &ProcessorId| Act::Fault(Fault::Pipe(fault(*processor)));
+            Some(to.processors.iter().map(fault).collect())
+        };
         let once = |fault: Fault| Some(vec![Act::Fault(fault)]);
         let volume = |fault: VolumeFault| once(Fault::Server(ServerFault::Volume(fault, lasting)));
         let back = Span::ZERO;
@@ -365,6 +387,19 @@ impl<'d> Args<'_, '_, 'd> {
             }
             Verb::ReadAccount => users(Deed::Errand(Errand::ReadAccount)),
             Verb::SessionStatus => users(Deed::Errand(Errand::SessionStatus)),
+            Verb::UploadConversation => {
+                let excerpt = self.excerpt()?;
+                users(Deed::Upload(excerpt))
+            }
+            Verb::IngestConversation
+            | Verb::Process
+            | Verb::ResetConversation
+            | Verb::ReadConversation
+            | Verb::ReadDay => {
+                let order = self.order()?;
+                let acts = to.processors.iter().map(|id| Act::Order(*id, order.clone()));
+                Some(acts.collect())
+            }
             Verb::WriteFile
             | Verb::ReadFile
             | Verb::MakeFolder
@@ -499,6 +534,22 @@ impl<'d> Args<'_, '_, 'd> {
                 let by = self.span()?;
                 volume(VolumeFault::LateList(by))
             }
+            Verb::CrashProcessor => {
+                let effects = self.effects()?;
+                processors(&|p| PipeFault::Crash(p, back, effects))
+            }
+            Verb::PauseProcessor => processors(&|p| PipeFault::Pause(p, back)),
+            Verb::ProcessorClockJump => {
+                let by = self.strength()?;
+                processors(&|p| PipeFault::ClockJump(p, by))
+            }
+            Verb::SlowAi | Verb::HealSlowAi => {
+                let times = self.times()?;
+                once(Fault::Pipe(PipeFault::SlowStep(times, lasting)))
+            }
+            Verb::FailingAi | Verb::HealFailingAi => {
+                once(Fault::Pipe(PipeFault::FailingStep(lasting)))
+            }
             Verb::IntrudeServer => once(Fault::Server(ServerFault::Intrude(to.user?))),
         }
     }
@@ -538,7 +589,7 @@ impl<'d> Args<'_, '_, 'd> {
         Some(Deed::Register(kind, field, strategy?))
     }
 
-    fn contradiction(&mut self, key: &str, message: &str) {
+    pub(super) fn contradiction(&mut self, key: &str, message: &str) {
         let span = self.table.key_span(key).unwrap_or(self.table.span.clone());
         self.reader.tell(
             Code::Contradiction,
@@ -605,6 +656,9 @@ fn is_ended_by(begun: &Act, end: &Act) -> bool {
                 VolumeFault::LateList(_) => VolumeFault::LateList(Span::ZERO),
                 VolumeFault::Outage | VolumeFault::LoseReplies => *volume,
             };
+        }
+        if let Fault::Pipe(PipeFault::SlowStep(times, _)) = &mut fault {
+            *times = 1;
         }
         last_for(&mut fault, Span::ZERO);
         Some(fault)

@@ -8,7 +8,7 @@ use engine::schema::{Holds, fields};
 use toml::de::DeValue;
 
 use super::table::{Item, Reader, Table};
-use crate::plan::{Node, WorkerId};
+use crate::plan::{Node, ProcessorId, WorkerId};
 use crate::scenario::problem::Code;
 use crate::scenario::words::{field_named, kind_of};
 use crate::scenario::{Fields, Scenario};
@@ -272,6 +272,19 @@ impl Reader<'_> {
             Some(_) | None => {
                 let names = scenario.workers().iter().map(|worker| worker.name.as_str()).collect();
                 self.unknown_name(item, "worker", text, names);
+                None
+            }
+        }
+    }
+
+    /// A processor.
+    pub(super) fn processor(&mut self, scenario: &Scenario, item: Item<'_>) -> Option<ProcessorId> {
+        let text = self.text(item)?;
+        match scenario.node(text) {
+            Some(Node::Processor(processor)) => Some(processor),
+            Some(_) | None => {
+                let names = scenario.processors.iter().map(|it| it.name.as_str()).collect();
+                self.unknown_name(item, "processor", text, names);
                 None
             }
         }

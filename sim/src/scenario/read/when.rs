@@ -122,9 +122,12 @@ fn trigger(
         }
         [who, "committed"] => match node(who)? {
             Node::Device(device) => Some(Trigger::Committed(device)),
-            Node::Remote(_) | Node::World | Node::Worker(_) | Node::Volume | Node::Intruder => {
-                fail(reader)
-            }
+            Node::Remote(_)
+            | Node::World
+            | Node::Worker(_)
+            | Node::Processor(_)
+            | Node::Volume
+            | Node::Intruder => fail(reader),
         },
         [who, verb, what] => match (make(verb, None), parcel(what), scenario.remotes.as_slice()) {
             (Some(make), Some(parcel), [only]) => {

@@ -3,7 +3,7 @@
 use engine::time::Span;
 
 use super::Verb;
-use crate::plan::{Fault, Lasting, ServerFault, VolumeFault};
+use crate::plan::{Fault, Lasting, PipeFault, ServerFault, VolumeFault};
 
 impl Verb {
     /// The verb of a fault. Coverage counts faults under its name.
@@ -45,6 +45,13 @@ impl Verb {
                 ServerFault::Volume(VolumeFault::LateList(_), _) => Self::LateLists,
                 ServerFault::Intrude(_) => Self::IntrudeServer,
             },
+            Fault::Pipe(fault) => match fault {
+                PipeFault::Crash(..) => Self::CrashProcessor,
+                PipeFault::Pause(..) => Self::PauseProcessor,
+                PipeFault::ClockJump(..) => Self::ProcessorClockJump,
+                PipeFault::SlowStep(..) => Self::SlowAi,
+                PipeFault::FailingStep(_) => Self::FailingAi,
+            },
         }
     }
 }
@@ -67,13 +74,17 @@ pub(in crate::scenario) fn lasting(fault: &mut Fault) -> Option<&mut Lasting> {
         | Fault::RejectRow(_, _, _, lasting)
         | Fault::DropPolicy(lasting)
         | Fault::SlowCommits(_, lasting)
-        | Fault::Server(ServerFault::Volume(_, lasting)) => Some(lasting),
+        | Fault::Server(ServerFault::Volume(_, lasting))
+        | Fault::Pipe(PipeFault::SlowStep(_, lasting) | PipeFault::FailingStep(lasting)) => {
+            Some(lasting)
+        }
         Fault::Server(
             ServerFault::Crash(..)
             | ServerFault::Pause(..)
             | ServerFault::ClockJump(..)
             | ServerFault::Intrude(_),
         )
+        | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
         | Fault::Crash(..)
         | Fault::Pause(..)
         | Fault::Destroy(..)
@@ -93,7 +104,8 @@ pub(in crate::scenario) fn back_after(fault: &mut Fault) -> Option<&mut Span> {
     if let Fault::Crash(_, back, _)
     | Fault::Pause(_, back)
     | Fault::RestoreImage(_, back)
-    | Fault::Server(ServerFault::Crash(_, back, _) | ServerFault::Pause(_, back)) = fault
+    | Fault::Server(ServerFault::Crash(_, back, _) | ServerFault::Pause(_, back))
+    | Fault::Pipe(PipeFault::Crash(_, back, _) | PipeFault::Pause(_, back)) = fault
     {
         return Some(back);
     }

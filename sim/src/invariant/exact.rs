@@ -1,0 +1,161 @@
+//! INV-16 `reads-are-exact`: whoever reads a conversation, a version of it or what came of it is
+//! shown the very object that the log names for that, or that there is none; and a processor is
+//! never told that an object cannot be read which is there.
+
+use engine::device::Reason as DeviceReason;
+use engine::job::{Item, Job, Why};
+use engine::message::Refusal;
+use engine::processor::Reason;
+use engine::seal::OpenError;
+
+use super::Invariant::ReadsAreExact;
+use super::evidence::Evidence;
+use super::evidence::work::{Shelf, WorkAsk, item_of};
+use super::findings::{About, Findings};
+use crate::history::{Answered, Filed, Worked};
+use crate::plan::{Order, TalkId, TalkPart};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for shelf in evidence.work.shelves.values() {
+        for turn in &shelf.turns {
+            let now = turn.now.as_ref().and_then(item_of);
+            let Some(item @ Item { job: Job::Failed { why: Why::Unreadable, .. }, .. }) = now
+            else {
+                continue;
+            };
+            let is_new = turn.before.as_ref().and_then(item_of) != now;
+            if let Some((filed, ..)) = shelf.filed.get(&item.content.blob).filter(|_| is_new) {
+                let message = "A processor could not read what is there.".into();
+                let place = (ReadsAreExact, "unreadable");
+                findings.report(evidence, place, turn.at, About::default(), message, [*filed]);
+            }
+        }
+    }
+    for ask in &evidence.work.asks {
+        let Some((at, answer)) = ask.answer else { continue };
+        let wrong = match answer {
+            Answered::Refused(DeviceReason::Sealed(OpenError::Corrupt))
+            | Answered::Worked(Worked::Refused(Reason::Sealed(OpenError::Corrupt))) => {
+                Some(("not-opened", "An object that is there could not be opened."))
+            }
+            Answered::Worked(Worked::Refused(Reason::Server(Refusal::Internal))) => {
+                Some(("not-there", "An object that the log names was not found."))
+            }
+            Answered::Worked(worked) => {
+                let Order::Read(talk, part) = ask.order else { continue };
+                is_wrong(evidence, ask, at, (*talk, *part), worked)
+            }
+            _ => None,
+        };
+        if let Some((site, message)) = wrong {
+            let place = (ReadsAreExact, site);
+            findings.report(evidence, place, at, About::default(), message.into(), [ask.asked]);
+        }
+    }
+}
+
+type Wrong = Option<(&'static str, &'static str)>;
+
+/// What is wrong about an answer, if anything is.
+fn is_wrong(
+    evidence: &Evidence<'_>,
+    ask: &WorkAsk<'_>,
+    at: usize,
+    (talk, part): (TalkId, TalkPart),
+    worked: &Worked,
+) -> Wrong {
+    const OTHER: Wrong = Some(("another-object", "Another object was shown than the log names."));
+    let Some(shelf) = evidence.work.shelves.get(&ask.user) else {
+        return (*worked != Worked::Nothing).then_some(("of-nobody", "Nobody had brought this."));
+    };
+    match worked {
+        Worked::Thread(item, shown) => {
+            let filed = shelf.filed.get(&item.content.blob);
+            let is_named =
+                matches!(filed, Some((_, _, Some(Filed::Thread(held)))) if held == &**shown);
+            let is_asked = match part {
+                TalkPart::Version(n) => item.content.version == n,
+                TalkPart::Current | TalkPart::Result => true,
+            };
+            if evidence.work.talk(evidence.brief, ask.user, shown) != Some(talk) {
+                return Some(("another-conversation", "Another conversation was shown."));
+            }
+            if is_named && is_asked { None } else { OTHER }
+        }
+        Worked::Result(item, token) => {
+            let Job::Success { result, .. } = item.job else { return OTHER };
+            let filed = shelf.filed.get(&result);
+            let is_named =
+                matches!(filed, Some((_, _, Some(Filed::Result(held)))) if held == token);
+            if is_named { None } else { OTHER }
+        }
+        Worked::Nothing => {
+            let lacks = |item: Option<Item>| match (item, part) {
+                (None, _) => true,
+                (Some(item), TalkPart::Version(n)) => item.content.version < n,
+                (Some(_), TalkPart::Current) => false,
+                (Some(item), TalkPart::Result) => !matches!(item.job, Job::Success { .. }),
+            };
+            let lacked = shelf.was_ever((ask.asked, at), |items| {
+                let of_talk =
+                    |stored| item_of(stored).filter(|item| is_of(evidence, shelf, ask, item, talk));
+                lacks(items.values().find_map(of_talk))
+            });
+            (!lacked).then_some(("not-shown", "What is there was not shown."))
+        }
+        Worked::Saved(..)
+        | Worked::Processed
+        | Worked::WasReset
+        | Worked::Day(..)
+        | Worked::Refused(_) => None,
+    }
+}
+
+/// Is an item this conversation?
+fn is_of(
+    evidence: &Evidence<'_>,
+    shelf: &Shelf<'_>,
+    ask: &WorkAsk<'_>,
+    item: &Item,
+    talk: TalkId,
+) -> bool {
+    let held = shelf.thread(item);
+    held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held)) == Some(talk)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::work::{READER, SCHOLAR, SOUP, part};
+    use super::super::case::{Case, PHONE};
+    use crate::history::Worked;
+    use crate::plan::{Order, TalkPart};
+
+    /// The first version is shown in place of the second, under the name of that.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.remembers(SOUP);
+        case.brings(PHONE, part(SOUP, 3, 5));
+        case.shows_talk(READER, SOUP, TalkPart::Version(2));
+        case.ends()
+    }
+
+    #[test]
+    fn another_object_is_not_shown() {
+        assert_eq!(broken().violations()[0].site, "another-object");
+    }
+
+    #[test]
+    fn the_object_that_is_named_is_shown_and_a_result_only_once_there_is_one() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.shows_talk(READER, SOUP, TalkPart::Current);
+        let early = case.orders(SCHOLAR, Order::Read(SOUP, TalkPart::Result));
+        case.obeys(SCHOLAR, early, Worked::Nothing);
+        case.works_on(READER, SOUP, true);
+        case.passes();
+        let late = case.orders(SCHOLAR, Order::Read(SOUP, TalkPart::Result));
+        case.obeys(SCHOLAR, late, Worked::Nothing);
+        assert_eq!(case.violations()[0].site, "not-shown");
+    }
+}

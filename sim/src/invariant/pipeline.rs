@@ -1,0 +1,286 @@
+//! Conversations by the laws that everything else has too: nothing acknowledged is lost (INV-01), a
+//! number has one effect (INV-10), no result counts under a claim that was granted anew (INV-13),
+//! what is said is so (INV-30), and what is refused has a reason (INV-32).
+
+use std::collections::BTreeMap;
+
+use engine::id::UserId;
+use engine::job::{Item, Job, Stored};
+use engine::message::{Client, Refusal, Reply, WorkReply};
+use engine::processor::Reason;
+
+use super::Invariant::{
+    EffectsHappenOnce, FencesHold, NoLostWrites, OutcomesAreHonest, RefusalsHaveReasons,
+};
+use super::answers::fits;
+use super::evidence::Evidence;
+use super::evidence::work::{Shelf, Turn, WorkAsk, day_of, item_of};
+use super::findings::{About, Findings};
+use super::reasons::{has_settled, may_lack_keys};
+use super::statuses::is_open;
+use crate::history::{Answered, Asked, Fact, Talk, Worked};
+use crate::plan::{Excerpt, Node, Order, TalkId};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (user, shelf) in &evidence.work.shelves {
+        results_are_fenced(evidence, findings, shelf);
+        numbers_are_used_once(evidence, findings, shelf);
+        nothing_is_lost(evidence, findings, *user, shelf);
+    }
+    for ask in &evidence.work.asks {
+        answer_is_honest(evidence, findings, ask);
+        refusal_has_a_reason(evidence, findings, ask);
+    }
+}
+
+fn is_finished(turn: &Turn<'_>) -> bool {
+    matches!(turn.reply, Reply::Work(WorkReply::Finished))
+}
+
+/// What a processor makes counts under the newest claim of the item, and that was granted to it.
+fn results_are_fenced(evidence: &Evidence<'_>, findings: &mut Findings, shelf: &Shelf<'_>) {
+    for turn in shelf.turns.iter().filter(|turn| is_finished(turn)) {
+        let Some((client, _)) = turn.receipt else { continue };
+        let claims = evidence.work.claims.get(&client).map_or(&[][..], Vec::as_slice);
+        let Some((granted, claim)) = claims.iter().rfind(|(at, _)| *at <= turn.at) else {
+            continue;
+        };
+        let holds = match turn.before.as_ref().and_then(item_of) {
+            Some(Item { content, job: Job::Processing { fence, .. } }) => {
+                claim.key == turn.key && claim.fence == fence && claim.version == content.version
+            }
+            Some(_) | None => false,
+        };
+        if !holds {
+            let message = "What came of a conversation counts under a claim that is over.".into();
+            let place = (FencesHold, "result-of-an-older-claim");
+            findings.report(evidence, place, turn.at, About::default(), message, [*granted]);
+        }
+    }
+}
+
+fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings, shelf: &Shelf<'_>) {
+    let mut used: BTreeMap<(Client, u32), (usize, engine::dedup::DedupKey)> = BTreeMap::new();
+    for turn in &shelf.turns {
+        let Some(receipt) = turn.receipt else { continue };
+        // One claim may put what others have left back, in the same op.
+        let first = *used.entry(receipt).or_insert((turn.at, turn.key));
+        if first.0 != turn.at {
+            let message = format!("Request {} about a conversation had two effects.", receipt.1);
+            let place = (EffectsHappenOnce, "work-done-twice");
+            findings.report(evidence, place, turn.at, About::default(), message, [first.0]);
+        }
+    }
+}
+
+/// A message that a part brings and a conversation lacks, if any.
+fn missing(held: &Talk, excerpt: &Excerpt) -> Option<u32> {
+    let has = |n: u32| {
+        let mut of_n = held.messages.iter().filter(|message| message.0 == n);
+        of_n.any(|message| message.1 >= excerpt.edit.into())
+    };
+    (excerpt.first..=excerpt.last).find(|n| !has(*n))
+}
+
+/// What is in the log in the end has all that was acknowledged, and so has what is shown.
+fn nothing_is_lost(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    user: UserId,
+    shelf: &Shelf<'_>,
+) {
+    let talk_of = |held: &Talk| evidence.work.talk(evidence.brief, user, held);
+    let mut kept: BTreeMap<TalkId, Vec<&Talk>> = BTreeMap::new();
+    for stored in shelf.items.values() {
+        let held = item_of(stored).and_then(|item| shelf.thread(&item));
+        if let Some((talk, held)) = held.and_then(|held| Some((talk_of(held)?, held))) {
+            kept.entry(talk).or_default().push(held);
+        }
+    }
+    let shown = |talk: TalkId| {
+        let last = |ask: &&WorkAsk<'_>| {
+            ask.last
+                && ask.user == user
+                && matches!(ask.order, Order::Read(of, crate::plan::TalkPart::Current) if *of == talk)
+        };
+        let mut looks = evidence.work.asks.iter().filter(last);
+        looks.find_map(WorkAsk::worked)
+    };
+    let of_user = |ask: &&WorkAsk<'_>| ask.user == user;
+    for ask in evidence.work.asks.iter().filter(of_user) {
+        let (Some(excerpt), Some((saved, ..))) = (ask.brings(), ask.saved()) else { continue };
+        let kept = kept.get(&excerpt.talk).map_or(&[][..], Vec::as_slice);
+        let lost = match kept {
+            [] => Some(excerpt.first),
+            // Under several keys it is a matter of INV-17; what is in one of them is not lost.
+            several => several.iter().map(|held| missing(held, excerpt)).min().flatten(),
+        };
+        let message = |n: u32| {
+            format!("Message {n} of conversation {} was acknowledged and is gone.", excerpt.talk.0)
+        };
+        if let Some(n) = lost {
+            let place = (NoLostWrites, "message-lost");
+            findings.report(evidence, place, saved, About::default(), message(n), [ask.asked]);
+        } else if let Some((at, worked)) = shown(excerpt.talk) {
+            let unseen = match worked {
+                Worked::Thread(_, held) => missing(held, excerpt),
+                Worked::Nothing => Some(excerpt.first),
+                _ => None,
+            };
+            if let Some(n) = unseen.filter(|_| kept.len() == 1) {
+                let place = (NoLostWrites, "message-not-shown");
+                findings.report(evidence, place, at, About::default(), message(n), [ask.asked]);
+            }
+        }
+    }
+}
+
+fn answer_is_honest(evidence: &Evidence<'_>, findings: &mut Findings, ask: &WorkAsk<'_>) {
+    let Some((at, answer)) = ask.answer else { return };
+    let (order, last) = (ask.order.clone(), ask.last);
+    let shelf = evidence.work.shelves.get(&ask.user);
+    let (site, message) = if !fits(&Asked::Work { order, last }, answer) {
+        ("answers-another-order", "An answer does not fit what was asked.")
+    } else if let Some((_, key, version)) = ask.saved()
+        && !shelf.is_some_and(|shelf| is_in(shelf, key, version, ask, at))
+    {
+        ("saved-and-not-there", "A conversation was called saved, and the version lacks a part.")
+    } else if let (Order::Process(began), Answered::Worked(Worked::Processed)) = (ask.order, answer)
+        && let Some(shelf) = shelf
+    {
+        let wanted = began.as_ref().and_then(|began| began.day);
+        let is_left = |stored: &Stored| {
+            let of_day = wanted.is_none() || item_of(stored).as_ref().and_then(day_of) == wanted;
+            of_day && is_open(stored)
+        };
+        if shelf.was_ever((ask.asked, at), |items| !items.values().any(is_left)) {
+            return;
+        }
+        ("processed-and-not-done", "Work was called done that never was.")
+    } else {
+        return;
+    };
+    let place = (OutcomesAreHonest, site);
+    findings.report(evidence, place, at, About::default(), message.into(), [ask.asked]);
+}
+
+/// Does a version of an item that the log had by then say all that was brought?
+fn is_in(
+    shelf: &Shelf<'_>,
+    key: engine::dedup::DedupKey,
+    version: u32,
+    ask: &WorkAsk<'_>,
+    by: usize,
+) -> bool {
+    let Some(excerpt) = ask.brings() else { return true };
+    let mut versions = shelf.turns.iter().filter(|turn| turn.key == key && turn.at <= by);
+    versions.any(|turn| {
+        let item = turn.now.as_ref().and_then(item_of);
+        item.filter(|item| item.content.version == version)
+            .and_then(|item| shelf.thread(&item))
+            .is_some_and(|held| missing(held, excerpt).is_none())
+    })
+}
+
+/// A processor that died need not answer; one that refuses says why. Devices are judged with all
+/// that they answer.
+fn refusal_has_a_reason(evidence: &Evidence<'_>, findings: &mut Findings, ask: &WorkAsk<'_>) {
+    let Node::Processor(_) = ask.node else { return };
+    let mut report = |site, at: usize, message: &str| {
+        let place = (RefusalsHaveReasons, site);
+        findings.report(evidence, place, at, About::default(), message.into(), [ask.asked]);
+    };
+    match ask.worked() {
+        Some((at, Worked::Refused(reason))) if !is_right(evidence, ask, at, *reason) => {
+            report("order-refused", at, "A processor refused an order without a reason.");
+        }
+        Some(_) => {}
+        None => {
+            let died = evidence.history[ask.asked..].iter().any(|entry| {
+                entry.node == ask.node
+                    && matches!(entry.fact, Fact::Killed { .. } | Fact::Panicked(_))
+            });
+            if !died && has_settled(evidence) {
+                report("order-unanswered", ask.asked, "A processor never answered an order.");
+            }
+        }
+    }
+}
+
+fn is_right(evidence: &Evidence<'_>, ask: &WorkAsk<'_>, at: usize, reason: Reason) -> bool {
+    match (reason, ask.order) {
+        // Which dates can be told is judged with dates.
+        (Reason::Date(_), Order::Ingest(_) | Order::Process(Some(_)) | Order::ReadDay(_)) => true,
+        (Reason::Server(Refusal::Invalid), Order::Reset(talk)) => {
+            let Some(shelf) = evidence.work.shelves.get(&ask.user) else { return true };
+            let has_failed = |stored: &Stored| {
+                let item = item_of(stored).filter(|it| matches!(it.job, Job::Failed { .. }));
+                let held = item.and_then(|item| shelf.thread(&item));
+                held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held))
+                    == Some(*talk)
+            };
+            shelf.was_ever((ask.asked, at), |items| !items.values().any(has_failed))
+        }
+        (Reason::Keyless, Order::Ingest(_)) => may_lack_keys(evidence, at),
+        (Reason::Sealed(engine::seal::OpenError::NoKey(_)), Order::Ingest(_) | Order::Read(..)) => {
+            may_lack_keys(evidence, at)
+        }
+        (Reason::Date(_) | Reason::Sealed(_) | Reason::Keyless | Reason::Server(_), _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Invariant;
+    use super::super::case::work::{READER, SCHOLAR, SOUP, part};
+    use super::super::case::{Case, PHONE};
+    use crate::history::Worked;
+    use crate::plan::Order;
+
+    #[test]
+    fn a_result_counts_under_the_newest_claim_only() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.claims(READER, SOUP);
+        case.wait(21_000);
+        case.claims(SCHOLAR, SOUP);
+        case.has_done(READER, SOUP, true);
+        case.finishes(READER, SOUP, true);
+        assert_eq!(case.ends().broken(), [Invariant::FencesHold]);
+    }
+
+    #[test]
+    fn work_that_others_are_at_is_not_called_done() {
+        let told = |early: bool| {
+            let mut case = Case::worked();
+            case.brings(PHONE, part(SOUP, 1, 3));
+            case.claims(READER, SOUP);
+            let op = case.orders(SCHOLAR, Order::Process(None));
+            case.has_done(READER, SOUP, true);
+            if early {
+                case.obeys(SCHOLAR, op, Worked::Processed);
+            }
+            case.finishes(READER, SOUP, true);
+            if !early {
+                case.obeys(SCHOLAR, op, Worked::Processed);
+            }
+            case.ends()
+        };
+        assert_eq!(told(true).broken(), [Invariant::OutcomesAreHonest]);
+        told(false).passes();
+    }
+
+    #[test]
+    fn a_processor_answers_unless_it_dies() {
+        let silent = |dies: bool| {
+            let mut case = Case::worked();
+            case.orders(READER, Order::Process(None));
+            if dies {
+                case.is_stopped(READER);
+            }
+            case.ends()
+        };
+        assert_eq!(silent(false).violations()[0].site, "order-unanswered");
+        silent(true).passes();
+    }
+}

@@ -1,0 +1,149 @@
+//! INV-15 `summaries-match`: after every commit the sum of a day is what its items amount to, by a
+//! fold of its own; and a day is shown as it stood at some moment since it was asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::dedup::DedupKey;
+use engine::job::{Item, Job, Stored, Summary};
+
+use super::Invariant::{ServerIsLinearizable, SummariesMatch};
+use super::evidence::Evidence;
+use super::evidence::work::{Shelf, day_of, item_of};
+use super::findings::{About, Findings};
+use crate::history::Worked;
+use crate::plan::{Day, Order};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for shelf in evidence.work.shelves.values() {
+        sums_are_kept(evidence, findings, shelf);
+    }
+    for ask in &evidence.work.asks {
+        if let (Order::ReadDay(began), Some((at, Worked::Day(sum, items)))) =
+            (ask.order, ask.worked())
+        {
+            let fold = fold(items.iter().map(|(_, item)| *item));
+            if *sum != fold {
+                let message = told(began.day, *sum, fold);
+                let place = (SummariesMatch, "shown-other-than-its-items");
+                findings.report(evidence, place, at, About::default(), message, [ask.asked]);
+            }
+            let shelf = evidence.work.shelves.get(&ask.user);
+            let shown: BTreeMap<DedupKey, Item> = items.iter().copied().collect();
+            let stood = |items: &BTreeMap<DedupKey, Stored>| of_day(items, began.day) == shown;
+            let was_so = match shelf {
+                Some(shelf) => shelf.was_ever((ask.asked, at), stood),
+                None => shown.is_empty(),
+            };
+            if !was_so {
+                let message = "A day was shown as it never was.".into();
+                let place = (ServerIsLinearizable, "day-never-so");
+                findings.report(evidence, place, at, About::default(), message, [ask.asked]);
+            }
+        }
+    }
+}
+
+fn of_day(items: &BTreeMap<DedupKey, Stored>, day: Option<Day>) -> BTreeMap<DedupKey, Item> {
+    let all = items.iter().filter_map(|(key, stored)| Some((*key, item_of(stored)?)));
+    all.filter(|(_, item)| day_of(item) == day).collect()
+}
+
+/// What items amount to.
+fn fold(items: impl Iterator<Item = Item>) -> Summary {
+    let zero = Summary { items: 0, messages: 0, pending: 0, processing: 0, success: 0, failed: 0 };
+    items.fold(zero, |mut sum, item| {
+        sum.items += 1;
+        sum.messages += item.content.messages;
+        match item.job {
+            Job::Pending { .. } => sum.pending += 1,
+            Job::Processing { .. } => sum.processing += 1,
+            Job::Success { .. } => sum.success += 1,
+            Job::Failed { .. } => sum.failed += 1,
+        }
+        sum
+    })
+}
+
+fn told(day: Option<Day>, sum: Summary, fold: Summary) -> String {
+    let day = day.map_or_else(|| "a day".to_owned(), |day| day.to_string());
+    let tell = |sum: Summary| {
+        let Summary { items, messages, pending, processing, success, failed } = sum;
+        format!(
+            "{items} conversations of {messages} messages, {pending} waiting, {processing} under \
+             way, {success} done, {failed} failed"
+        )
+    };
+    format!("The sum of {day} says {}; there are {}.", tell(sum), tell(fold))
+}
+
+/// After every entry, the sums of the days that it is about.
+fn sums_are_kept(evidence: &Evidence<'_>, findings: &mut Findings, shelf: &Shelf<'_>) {
+    let mut items: BTreeMap<DedupKey, Stored> = BTreeMap::new();
+    let mut sums: BTreeMap<Day, Summary> = BTreeMap::new();
+    let entries: BTreeSet<usize> =
+        shelf.turns.iter().map(|turn| turn.at).chain(shelf.sums.iter().map(|sum| sum.0)).collect();
+    let (mut turns, mut changes) = (shelf.turns.iter().peekable(), shelf.sums.iter().peekable());
+    for at in entries {
+        let mut days = BTreeSet::new();
+        while let Some(turn) = turns.next_if(|turn| turn.at == at) {
+            for stored in [&turn.before, &turn.now].into_iter().flatten() {
+                days.extend(item_of(stored).as_ref().and_then(day_of));
+            }
+            match turn.now {
+                Some(stored) => items.insert(turn.key, stored),
+                None => items.remove(&turn.key),
+            };
+        }
+        while let Some((_, day, sum)) = changes.next_if(|change| change.0 == at) {
+            days.insert(*day);
+            match sum {
+                Some(sum) => sums.insert(*day, *sum),
+                None => sums.remove(day),
+            };
+        }
+        for day in days {
+            let is_old = |stored: &Stored| matches!(stored, Stored::Old(_));
+            let now = of_day(&items, Some(day));
+            let untouched = now.keys().all(|key| items.get(key).is_some_and(is_old));
+            let fold = fold(now.into_values());
+            let sum = sums.get(&day).copied();
+            // Items of the old format have no sum until one of their day is touched.
+            if sum.unwrap_or_default() != fold && !(sum.is_none() && untouched) {
+                let message = told(Some(day), sum.unwrap_or_default(), fold);
+                let place = (SummariesMatch, "kept-other-than-its-items");
+                findings.report(evidence, place, at, About::default(), message, []);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::case::work::{READER, SOUP, part};
+    use super::super::case::{Case, PHONE, TABLET};
+    use crate::plan::TalkId;
+
+    /// A save and the sum of its day do not agree.
+    pub(in super::super) fn broken() -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.miscounts(1);
+        case.brings(TABLET, part(TalkId(2), 1, 2));
+        case.ends()
+    }
+
+    #[test]
+    fn a_day_says_what_is_in_it() {
+        assert_eq!(broken().violations()[0].site, "kept-other-than-its-items");
+    }
+
+    #[test]
+    fn a_day_is_shown_as_it_was_at_some_moment() {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.brings(TABLET, part(TalkId(2), 1, 2));
+        case.works_on(READER, SOUP, false);
+        case.shows_day(READER);
+        case.ends().passes();
+    }
+}

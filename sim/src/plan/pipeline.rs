@@ -1,0 +1,189 @@
+//! Conversations of a plan: what is known of them where, who works on them, and what befalls those.
+//!
+//! A conversation is a number here. How a service spells its name, and in which form a date is
+//! written, is drawn with the plan, and so what they stand for is known without asking the engine.
+
+use engine::id::UserId;
+use engine::processor;
+use engine::time::Span;
+use serde::Serialize;
+
+use super::{Chance, Lasting, SpanRange};
+
+/// One processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ProcessorId(pub u16);
+
+/// Conversations, and those who work on them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipelinePlan {
+    /// The processors, by [`ProcessorId`].
+    pub processors: Vec<ProcessorPlan>,
+    /// How patient they are.
+    pub timing: processor::Timing,
+    /// The step that they have done.
+    pub step: StepPlan,
+    /// What is there before the start, in the format from before there were statuses.
+    pub given: Vec<GivenTalk>,
+}
+
+/// One processor, as the plan has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessorPlan {
+    /// What people call it.
+    pub name: String,
+    /// Whose conversations it works on.
+    pub user: UserId,
+    /// How far its wall clock is off at the start, in milliseconds.
+    pub clock_offset_ms: i64,
+    /// How fast its wall clock runs away, in parts per million.
+    pub clock_drift_ppm: i32,
+}
+
+/// The expensive step that a processor has done by somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepPlan {
+    /// How long it takes.
+    pub takes: SpanRange,
+    /// It ends without a result.
+    pub failure: Chance,
+    /// It never ends.
+    pub silence: Chance,
+}
+
+/// A conversation that is there before the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenTalk {
+    /// Whose.
+    pub user: UserId,
+    /// Which messages of which.
+    pub excerpt: Excerpt,
+}
+
+/// Names a conversation of a user, whatever its service calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct TalkId(pub u16);
+
+/// A day of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Day {
+    /// The year.
+    pub year: u16,
+    /// The month, from 1.
+    pub month: u8,
+    /// The day, from 1.
+    pub day: u8,
+}
+
+/// When a conversation began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Began {
+    /// As its service writes it.
+    pub written: String,
+    /// Which day of the vault's home zone that is; none if it can be read in two ways.
+    pub day: Option<Day>,
+}
+
+/// A part of a conversation, as it comes to the vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Excerpt {
+    /// Of which conversation.
+    pub talk: TalkId,
+    /// In which way its name is spelled this time.
+    pub spelling: u8,
+    /// When it began.
+    pub began: Began,
+    /// The first message.
+    pub first: u32,
+    /// The last message.
+    pub last: u32,
+    /// How often their authors have changed these messages.
+    pub edit: u8,
+}
+
+/// What a processor is told to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Order {
+    /// To bring in what the service of a conversation has.
+    Ingest(Excerpt),
+    /// To work on all there is, of this day or of any.
+    Process(Option<Began>),
+    /// To give a conversation that has failed its tries again.
+    Reset(TalkId),
+    /// To show a conversation.
+    Read(TalkId, TalkPart),
+    /// To show a day.
+    ReadDay(Began),
+}
+
+/// What of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum TalkPart {
+    /// What it says.
+    Current,
+    /// What an earlier version of it said.
+    Version(u32),
+    /// What came of the work on it.
+    Result,
+}
+
+/// What befalls processors and their step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PipeFault {
+    /// A processor loses power, once it has done so many things more, and starts again after a
+    /// while.
+    Crash(ProcessorId, Span, u16),
+    /// A processor stands still and goes on after a while as if nothing had happened.
+    Pause(ProcessorId, Span),
+    /// A processor's wall clock jumps by so many milliseconds.
+    ClockJump(ProcessorId, i64),
+    /// The step takes so many times as long.
+    SlowStep(u16, Lasting),
+    /// The step ends without a result.
+    FailingStep(Lasting),
+}
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.iso())
+    }
+}
+
+impl Day {
+    /// As in `2024-04-03`.
+    pub fn iso(self) -> String {
+        format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+
+    /// Reads what [`Day::iso`] writes.
+    pub fn of_iso(text: &str) -> Option<Self> {
+        let mut parts = text.split('-').map(|part| part.parse::<u16>().ok());
+        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        let day = Self { year, month: u8::try_from(month).ok()?, day: u8::try_from(day).ok()? };
+        (parts.next().is_none() && day.iso() == text).then_some(day)
+    }
+}
+
+impl Began {
+    /// A day as the engine writes it.
+    pub fn on(day: Day) -> Self {
+        Self { written: day.iso(), day: Some(day) }
+    }
+}
+
+impl PipelinePlan {
+    /// Nobody works, and nothing is there.
+    pub const fn none() -> Self {
+        let (short, long) = (Span::from_millis(500), Span::from_secs(10));
+        let timing = processor::Timing {
+            timeout: long,
+            retry_base: short,
+            retry_cap: long,
+            patience: long,
+            poll: long,
+        };
+        let takes = SpanRange { low: short, high: short };
+        let step = StepPlan { takes, failure: Chance(0), silence: Chance(0) };
+        Self { processors: Vec::new(), timing, step, given: Vec::new() }
+    }
+}
