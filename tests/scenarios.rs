@@ -153,6 +153,9 @@ watch = { user = "ben" }
 [server]
 WORKERS
 
+[processors]
+reader = { user = "anna" }
+
 [script]
 steps = [
   { when = "phone got account from worker-1", device = "phone", do = "session-status" },

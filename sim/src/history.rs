@@ -419,9 +419,7 @@ pub enum Fact {
         /// What it holds, opened with the keys of the keychain; `None` if that fails.
         holds: Option<Arc<Filed>>,
     },
-
-    // What was done for a processor (node: the processor).
-    /// It has a conversation worked on.
+    /// A processor has a conversation worked on (node: the processor).
     StepBegan(StepId, Arc<Talk>),
     /// The step ended, with a result that bears this label or without one.
     StepEnded(StepId, Option<Token>),

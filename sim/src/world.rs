@@ -8,10 +8,12 @@
 //! that cannot be observed.
 
 mod effects;
+mod event;
 mod file;
 mod founding;
 mod fuse;
 mod item;
+mod looks;
 mod phases;
 mod power;
 mod processor;
@@ -27,23 +29,24 @@ use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
 use engine::seal::Memo;
 use engine::time::{Span, Time};
 
+use self::event::Event;
 use self::fuse::Fuse;
 use self::phases::Phase;
 pub use self::phases::settle_bound;
 use self::processor::Pipeline;
 use self::script::Script;
 use self::server::Bench;
-use crate::agenda::{Agenda, Class};
+use crate::agenda::Agenda;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::inbox::{Arrival, Desk, Emitted, ForProcessor, Inbox};
+use crate::inbox::{Arrival, Desk, Emitted, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Effect, Node, Plan, ProcessorId, WorkerId};
-use crate::post::{Mail, Post};
+use crate::plan::{Effect, Node, Plan};
+use crate::post::Post;
 use crate::random::Draw;
 use crate::run::Counts;
 use crate::shell::{SharedDouble, Shell};
@@ -90,72 +93,6 @@ pub(crate) struct World<'a> {
     events: u64,
     messages: u64,
     spare: Vec<Emitted>,
-}
-
-/// What is due.
-#[derive(Debug)]
-enum Event {
-    /// A step of the plan.
-    Step(usize),
-    /// A device is switched on, if this is still the latest plan for it.
-    Start(DeviceId, u32),
-    /// A device that stood still goes on, if it is the same life.
-    Resume(DeviceId, u16),
-    /// The fault that this step began ends.
-    EndFault(usize),
-    /// A commit of this life of a device is durable.
-    Durable(DeviceId, u16, u32),
-    /// A device of this life learns that its commit is durable.
-    Persisted(DeviceId, u16, u32),
-    /// A step has waited for quiet long enough.
-    QuietEnough(usize),
-    /// The phase that the run is in ends.
-    EndPhase(Phase),
-    /// A worker is switched on, if this is still the latest plan for it.
-    StartWorker(WorkerId, u32),
-    /// A worker that stood still goes on, if it is the same life.
-    ResumeWorker(WorkerId, u16),
-    /// A request of this life of a worker takes effect.
-    AtVolume(WorkerId, u16, Box<engine::volume::Call>),
-    /// A worker of this life is answered.
-    FromVolume(WorkerId, u16, Box<engine::volume::Return>),
-    /// A processor is switched on, if this is still the latest plan for it.
-    StartProcessor(ProcessorId, u32),
-    /// A processor that stood still goes on, if it is the same life.
-    ResumeProcessor(ProcessorId, u16),
-    /// A processor is told something, in any life or in this one only.
-    ForProcessor(ProcessorId, Option<u16>, Box<ForProcessor>),
-    /// A message arrives.
-    Arrive(Box<Mail>),
-    /// A device is given something, in any life or in this one only.
-    Give(DeviceId, Option<u16>, Box<Arrival>),
-    /// A node is woken, if its deadline has not moved.
-    Wake(usize, u32),
-}
-
-impl Event {
-    fn class(&self) -> Class {
-        match self {
-            Self::Step(_)
-            | Self::Start(..)
-            | Self::Resume(..)
-            | Self::EndFault(_)
-            | Self::Durable(..)
-            | Self::QuietEnough(_)
-            | Self::StartWorker(..)
-            | Self::ResumeWorker(..)
-            | Self::StartProcessor(..)
-            | Self::ResumeProcessor(..)
-            | Self::AtVolume(..)
-            | Self::EndPhase(_) => Class::World,
-            Self::Persisted(..)
-            | Self::FromVolume(..)
-            | Self::ForProcessor(..)
-            | Self::Arrive(_)
-            | Self::Give(..)
-            | Self::Wake(..) => Class::Input,
-        }
-    }
 }
 
 /// What the driver has to do with the tasks of nodes.

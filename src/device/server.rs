@@ -173,7 +173,7 @@ impl Device {
         // under way may.
         match &self.server.own {
             Some(_) => Some(Party::Own),
-            None => waits.then_some(Party::User),
+            None => (waits && self.login.is_none()).then_some(Party::User),
         }
     }
 

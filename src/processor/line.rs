@@ -95,9 +95,13 @@ impl Line {
         self.wanted = Some(Wanted::Close);
     }
 
-    /// What was wanted is not wanted any more. It had no effect: it was refused.
+    /// What was wanted is not wanted any more: it was refused, or never sent. A copy that is still on
+    /// its way may yet take effect, so its number is nobody else's.
     pub(super) fn abandon(&mut self) {
-        (self.wanted, self.call) = (None, None);
+        let call = self.call.take();
+        self.done +=
+            u32::from(call.is_some_and(|call| matches!(call.command, Command::Act { .. })));
+        self.wanted = None;
     }
 
     /// When to wake it, and why.
@@ -232,5 +236,44 @@ impl Line {
     /// Is there no session to end?
     pub(super) fn is_closed(&self) -> bool {
         self.session.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ReplicaId;
+    use crate::message::Part;
+
+    /// The claim may have been granted by a worker that is slow to say so, after another said that
+    /// all work is others'.
+    #[test]
+    fn the_number_of_what_was_given_up_is_not_used_again() {
+        let span = Span(1_000);
+        let timing =
+            Timing { timeout: span, retry_base: span, retry_cap: span, patience: span, poll: span };
+        let user = UserId(0);
+        let client = Client { replica: ReplicaId(1), life: 1 };
+        let mut line = Line::new(Speaker { user, device: DeviceKey(1), client, timing });
+        line.trust(Credential { user, until: Time(u64::MAX) });
+        let (now, mut entropy) = (Now { mono: Time(0), wall: Time(0) }, Entropy::new([0; 32]));
+        let mut numbers = Vec::new();
+        let key = postcard::from_bytes(&[7; 16]).expect("sixteen bytes");
+        for action in [WorkAction::Claim(None), WorkAction::Read(key, Part::Current)] {
+            line.want(action);
+            while let Some(request) = line.proceed(now, &mut entropy) {
+                let reply = match request.command {
+                    Command::Act { n, .. } => {
+                        numbers.push(n);
+                        Reply::Refused(Refusal::Busy(span))
+                    }
+                    Command::Open | Command::Close(_) | Command::Status => Reply::Opened(Fence(1)),
+                };
+                let Request { id, attempt, .. } = request;
+                line.take(now, Response { id, attempt, seq: 0, reply }, &mut entropy);
+            }
+            line.abandon();
+        }
+        assert_eq!(numbers, [1, 2]);
     }
 }

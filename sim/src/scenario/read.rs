@@ -12,6 +12,7 @@ mod sections;
 mod server;
 mod step;
 mod table;
+mod targets;
 mod values;
 mod when;
 

@@ -7,7 +7,7 @@ use engine::device::{StoreKey, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::time::{Span, Time};
 
-use super::processor::pipeline_bound;
+use super::looks::pipeline_bound;
 use super::{Event, State, World, file};
 use crate::history::Fact;
 use crate::inbox::{Arrival, Standing};

@@ -80,6 +80,8 @@ pub(in super::super) struct Shelf<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Turn<'a> {
     pub(in super::super) at: usize,
+    /// Which op of the entry.
+    op: usize,
     pub(in super::super) key: DedupKey,
     pub(in super::super) before: Option<Stored>,
     pub(in super::super) now: Option<Stored>,
@@ -126,8 +128,8 @@ impl<'a> Shelf<'a> {
         }
         while let Some(turn) = turns.next_if(|turn| turn.at <= to) {
             put(&mut items, turn);
-            // The ops of an entry take effect at once.
-            let is_whole = turns.peek().is_none_or(|next| next.at != turn.at);
+            // Who asks for nothing but a look stands between two ops of an entry, but inside of none.
+            let is_whole = turns.peek().is_none_or(|next| (next.at, next.op) != (turn.at, turn.op));
             if is_whole && holds(&items) {
                 return true;
             }
@@ -171,9 +173,9 @@ impl<'a> Work<'a> {
                     }
                 }
                 Fact::Logged { space, entry } => {
-                    for op in &entry.ops {
+                    for (n, op) in entry.ops.iter().enumerate() {
                         let shelf = work.shelves.entry(*space).or_default();
-                        shelf.hear(at, op);
+                        shelf.hear((at, n), op);
                         if let (Some((client, _)), Reply::Work(WorkReply::Claimed(Some(claim)))) =
                             (op.receipt, &op.reply)
                         {
@@ -217,7 +219,7 @@ impl<'a> Work<'a> {
 }
 
 impl<'a> Shelf<'a> {
-    fn hear(&mut self, at: usize, op: &'a engine::log::Op) {
+    fn hear(&mut self, (at, n): (usize, usize), op: &'a engine::log::Op) {
         for (key, doc) in &op.puts {
             let Key::Work(place) = *key else { continue };
             let stored = match doc {
@@ -231,7 +233,7 @@ impl<'a> Shelf<'a> {
                         None => self.items.remove(&key),
                     };
                     let (receipt, reply) = (op.receipt, &op.reply);
-                    self.turns.push(Turn { at, key, before, now: stored, receipt, reply });
+                    self.turns.push(Turn { at, op: n, key, before, now: stored, receipt, reply });
                 }
                 Place::Day(day) => {
                     let sum = match stored {

@@ -7,7 +7,7 @@ use engine::time::Span;
 use super::chance::strength_of;
 use super::sections::{FOREVER, keys};
 use super::table::{Item, Reader, Table};
-use super::values::user_id;
+use super::targets::{Targets, targets};
 use super::when::moment;
 use crate::plan::{
     Act, Deed, Errand, Fault, FileDeed, Lasting, Node, PipeFault, ProcessorId, ServerFault,
@@ -15,9 +15,7 @@ use crate::plan::{
 };
 use crate::scenario::draw::nominal;
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::words::{
-    ENDINGS, STEP_KEYS, STRATEGIES, SYNONYMS, Verb, Who, last_for, lasting,
-};
+use crate::scenario::words::{ENDINGS, STEP_KEYS, STRATEGIES, SYNONYMS, Verb, last_for, lasting};
 use crate::scenario::{Choice, Lasts, Line, Moment, Parameter, Scenario, Unit};
 
 const STORM: &str = "rest of the storm";
@@ -144,92 +142,6 @@ fn verb(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Verb> {
         reader.tell(Code::UnknownVerb, item.span(), message, "unknown verb", help);
     }
     found
-}
-
-/// Whom a line names.
-struct Targets {
-    devices: Vec<DeviceId>,
-    remotes: Vec<Remote>,
-    workers: Vec<WorkerId>,
-    processors: Vec<ProcessorId>,
-    user: Option<UserId>,
-}
-
-impl Targets {
-    fn none() -> Self {
-        Self {
-            devices: Vec::new(),
-            remotes: Vec::new(),
-            workers: Vec::new(),
-            processors: Vec::new(),
-            user: None,
-        }
-    }
-}
-
-fn targets(
-    reader: &mut Reader<'_>,
-    scenario: &Scenario,
-    table: &mut Table<'_>,
-    who: Who,
-) -> Option<Targets> {
-    let mut found = Targets::none();
-    let Some(key) = who.key() else { return Some(found) };
-    if who == Who::User {
-        found.user = reader.owner(scenario, table, key);
-        return found.user.is_some().then_some(found);
-    }
-    let example = match who {
-        Who::Device => "\"phone\"",
-        Who::Worker => "\"worker-1\"",
-        Who::Processor => "\"reader\"",
-        Who::Remote | Who::User | Who::Nobody => "\"cloudkit\"",
-    };
-    let item = table.need(reader, key, example)?;
-    let all = item.get_ref().as_str() == Some("all");
-    let items = reader.one_or_many(item);
-    if items.is_empty() {
-        let message = format!("no {key} is named");
-        reader.tell(Code::Missing, item.span(), message, "an empty list", "write a name");
-    }
-    let before = reader.problems.len();
-    // Without a server it is said already that there are no workers.
-    let items =
-        if all || who == Who::Worker && scenario.server.is_none() { Vec::new() } else { items };
-    for item in items {
-        match who {
-            Who::Device => found.devices.extend(reader.device(scenario, item)),
-            Who::Worker => found.workers.extend(reader.worker(scenario, item)),
-            Who::Processor => found.processors.extend(reader.processor(scenario, item)),
-            Who::Remote | Who::User | Who::Nobody => {
-                found.remotes.extend(reader.remote(scenario, item));
-            }
-        }
-    }
-    if all {
-        match who {
-            Who::Device => {
-                let every = 0..scenario.devices.len();
-                found.devices = every.map(|at| DeviceId(user_id(at).0)).collect();
-            }
-            Who::Worker => {
-                let every = 0..scenario.workers().len();
-                found.workers = every.map(|at| WorkerId(user_id(at).0)).collect();
-            }
-            Who::Processor => {
-                let every = 0..scenario.processors.len();
-                found.processors = every.map(|at| ProcessorId(user_id(at).0)).collect();
-            }
-            Who::Remote | Who::User | Who::Nobody => {
-                found.remotes = scenario.remotes.iter().map(|remote| remote.kind).collect();
-            }
-        }
-    }
-    let named = !found.devices.is_empty()
-        || !found.remotes.is_empty()
-        || !found.workers.is_empty()
-        || !found.processors.is_empty();
-    (named && reader.problems.len() == before).then_some(found)
 }
 
 /// What a line does, once for each that it names, and how long each lasts.

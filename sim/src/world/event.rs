@@ -1,0 +1,76 @@
+//! What can be due in a world, and in which order within a millisecond: what the world does comes
+//! before what reaches a node.
+
+use engine::id::DeviceId;
+
+use super::phases::Phase;
+use crate::agenda::Class;
+use crate::inbox::{Arrival, ForProcessor};
+use crate::plan::{ProcessorId, WorkerId};
+use crate::post::Mail;
+
+/// What is due.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A step of the plan.
+    Step(usize),
+    /// A device is switched on, if this is still the latest plan for it.
+    Start(DeviceId, u32),
+    /// A device that stood still goes on, if it is the same life.
+    Resume(DeviceId, u16),
+    /// The fault that this step began ends.
+    EndFault(usize),
+    /// A commit of this life of a device is durable.
+    Durable(DeviceId, u16, u32),
+    /// A device of this life learns that its commit is durable.
+    Persisted(DeviceId, u16, u32),
+    /// A step has waited for quiet long enough.
+    QuietEnough(usize),
+    /// The phase that the run is in ends.
+    EndPhase(Phase),
+    /// A worker is switched on, if this is still the latest plan for it.
+    StartWorker(WorkerId, u32),
+    /// A worker that stood still goes on, if it is the same life.
+    ResumeWorker(WorkerId, u16),
+    /// A request of this life of a worker takes effect.
+    AtVolume(WorkerId, u16, Box<engine::volume::Call>),
+    /// A worker of this life is answered.
+    FromVolume(WorkerId, u16, Box<engine::volume::Return>),
+    /// A processor is switched on, if this is still the latest plan for it.
+    StartProcessor(ProcessorId, u32),
+    /// A processor that stood still goes on, if it is the same life.
+    ResumeProcessor(ProcessorId, u16),
+    /// A processor is told something, in any life or in this one only.
+    ForProcessor(ProcessorId, Option<u16>, Box<ForProcessor>),
+    /// A message arrives.
+    Arrive(Box<Mail>),
+    /// A device is given something, in any life or in this one only.
+    Give(DeviceId, Option<u16>, Box<Arrival>),
+    /// A node is woken, if its deadline has not moved.
+    Wake(usize, u32),
+}
+
+impl Event {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Step(_)
+            | Self::Start(..)
+            | Self::Resume(..)
+            | Self::EndFault(_)
+            | Self::Durable(..)
+            | Self::QuietEnough(_)
+            | Self::StartWorker(..)
+            | Self::ResumeWorker(..)
+            | Self::StartProcessor(..)
+            | Self::ResumeProcessor(..)
+            | Self::AtVolume(..)
+            | Self::EndPhase(_) => Class::World,
+            Self::Persisted(..)
+            | Self::FromVolume(..)
+            | Self::ForProcessor(..)
+            | Self::Arrive(_)
+            | Self::Give(..)
+            | Self::Wake(..) => Class::Input,
+        }
+    }
+}

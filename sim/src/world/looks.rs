@@ -1,0 +1,57 @@
+//! What a plan makes processors do: what they look at in the end, and how long all of it may take.
+
+use std::collections::BTreeSet;
+
+use engine::id::UserId;
+use engine::job::MOST_TRIES;
+
+use crate::plan::{Act, Began, Deed, Order, Plan, SpanRange, Step, TalkId, TalkPart};
+
+/// What is looked at in the end: all conversations that a plan names, with what came of them, and
+/// all of their days.
+pub(super) fn last_looks(plan: &Plan, user: UserId) -> Vec<Order> {
+    let named = |step: &Step| match &step.act {
+        Act::User(device, Deed::Upload(excerpt)) => {
+            let whose = plan.devices[usize::from(device.0)].user;
+            (whose == user).then(|| excerpt.clone())
+        }
+        Act::Order(processor, Order::Ingest(excerpt)) => {
+            let whose = plan.processors()[usize::from(processor.0)].user;
+            (whose == user).then(|| excerpt.clone())
+        }
+        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => None,
+    };
+    let given = plan.server.iter().flat_map(|server| &server.pipeline.given);
+    let given = given.filter(|given| given.user == user).map(|given| given.excerpt.clone());
+    let all: Vec<_> = plan.steps.iter().filter_map(named).chain(given).collect();
+    let talks: BTreeSet<TalkId> = all.iter().map(|excerpt| excerpt.talk).collect();
+    let days: BTreeSet<_> = all.iter().filter_map(|excerpt| excerpt.began.day).collect();
+    let parts = [TalkPart::Current, TalkPart::Version(1), TalkPart::Result];
+    let reads = talks.into_iter().flat_map(|talk| parts.map(|part| Order::Read(talk, part)));
+    reads.chain(days.into_iter().map(|day| Order::ReadDay(Began::on(day)))).collect()
+}
+
+/// How long all that processors have to do may take at the most: every conversation is tried three
+/// times, each time until its claim runs out.
+pub(super) fn pipeline_bound(plan: &Plan, exchange: u64) -> u64 {
+    let Some(server) = &plan.server else { return 0 };
+    let pipeline = &server.pipeline;
+    if pipeline.processors.is_empty() {
+        return 0;
+    }
+    let brings = |step: &&Step| {
+        matches!(step.act, Act::User(_, Deed::Upload(_)) | Act::Order(_, Order::Ingest(_)))
+    };
+    let items = plan.steps.iter().filter(brings).count() + pipeline.given.len();
+    let orders = plan.steps.iter().filter(|step| matches!(step.act, Act::Order(..))).count();
+    let timing = &pipeline.timing;
+    let SpanRange { high: takes, .. } = pipeline.step.takes;
+    let volume =
+        2 * server.volume.delay.high.0 + server.timing.timeout.0 + server.timing.retry_cap.0;
+    let races = (server.workers.len() + pipeline.processors.len()) as u64;
+    let commit = 2 * exchange + races * volume;
+    let step = takes.0.min(timing.patience.0);
+    let each = u64::from(MOST_TRIES) * (step + timing.retry_cap.0 + 4 * commit);
+    let sessions = u64::from(MOST_TRIES) * (server.timing.session.0 + timing.poll.0);
+    (items as u64 + 1) * each + orders as u64 * 4 * commit + sessions
+}
