@@ -429,24 +429,6 @@ pub enum Fact {
         /// What the worker wrote.
         entry: Arc<Commit>,
     },
-    /// A node that the entry just created puts somewhere has this name.
-    Named {
-        /// Whose space.
-        space: UserId,
-        /// Which node.
-        node: NodeId,
-        /// Its name, opened with the keys of the keychain; `None` if that fails.
-        name: Option<Arc<str>>,
-    },
-    /// An object with content of a file was created, replaced or deleted on the volume.
-    Kept {
-        /// Whose space.
-        space: UserId,
-        /// The object.
-        key: Arc<str>,
-        /// The hash of its bytes; none once it is gone.
-        hash: Option<Address>,
-    },
 
     // What the world did (node: what it was done to).
     /// A fault began.
@@ -496,4 +478,24 @@ pub enum Fact {
     StepBegan(StepId, Arc<Talk>),
     /// The step ended, with a result that bears this label or without one.
     StepEnded(StepId, Option<Token>),
+
+    // What became of files at the sync server (node: the worker).
+    /// A node that the entry just created puts somewhere has this name.
+    Named {
+        /// Whose space.
+        space: UserId,
+        /// Which node.
+        node: NodeId,
+        /// Its name, opened with the keys of the keychain; `None` if that fails.
+        name: Option<Arc<str>>,
+    },
+    /// An object with content of a file was created, replaced or deleted on the volume.
+    Kept {
+        /// Whose space.
+        space: UserId,
+        /// The object.
+        key: Arc<str>,
+        /// The hash of its bytes; none once it is gone.
+        hash: Option<Address>,
+    },
 }

@@ -169,12 +169,12 @@ impl Device {
         if self.server.own.is_none() {
             self.server.own = self.own_errand(now);
         }
-        let own = self.server.own.as_ref();
-        // What cannot be sent without a key must not keep the user waiting.
-        if waits && !own.is_some_and(|own| matches!(own.then, Then::Upload(_))) {
-            return Some(Party::User);
+        // What cannot be sent without a key must not keep the user waiting; a page of the feed that is
+        // under way may.
+        match &self.server.own {
+            Some(_) => Some(Party::Own),
+            None => (waits && self.login.is_none()).then_some(Party::User),
         }
-        own.map(|_| Party::Own)
     }
 
     /// What the device wants of its own accord.

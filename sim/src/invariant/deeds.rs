@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::device::Reason;
 use engine::id::{DeviceId, NodeId, UserId};
-use engine::log::{FileDoc, FileKey, NodeKind, Op};
+use engine::log::{FileDoc, FileKey, Node as File, NodeKind, Op};
 use engine::message::{JobId, Refusal};
 use unicode_normalization::UnicodeNormalization;
 
@@ -59,32 +59,37 @@ fn is_not_so(
     at: usize,
     done: &FileDone,
 ) -> Option<(Site, String)> {
-    let mut between = files.moments(deed.asked, at);
+    let was = |id: NodeId, is_so: &dyn Fn(State<'_>) -> bool| {
+        states(files, id, deed.asked, at).any(is_so)
+    };
     let honest = |is_so: bool, site, what: &str| {
         (!is_so).then(|| ((OutcomesAreHonest, site), format!("{what} and it was not so.")))
     };
     match (deed.ask, done) {
         (FileAsked::MakeFolder(parent, name), FileDone::Created(id)) => {
-            let is_there = |moment| {
-                let node = files.live(*id, moment);
-                node.is_some_and(|it| it.kind == NodeKind::Folder && it.place.parent == *parent)
-                    && files.name(*id, moment).is_some_and(|own| fold(own) == fold(name))
+            let is_there = |it: State<'_>| {
+                it.node.kind == NodeKind::Folder
+                    && !it.node.deleted
+                    && it.node.place.parent == *parent
+                    && it.name.is_none_or(|own| fold(own) == fold(name))
             };
-            honest(between.any(is_there), "not-made", "A folder was called made")
+            honest(was(*id, &is_there), "not-made", "A folder was called made")
         }
         (FileAsked::Delete { node, .. }, FileDone::Done) => {
-            let is_deleted = |it| files.node(*node, it).is_some_and(|node| node.deleted);
-            honest(between.any(is_deleted), "not-deleted", "A file was called deleted")
+            let is_so = was(*node, &|it| it.node.deleted);
+            honest(is_so, "not-deleted", "A file was called deleted")
         }
         (FileAsked::Undelete(node), FileDone::Done) => {
-            let is_live = |moment| files.live(*node, moment).is_some();
-            honest(between.any(is_live), "not-undeleted", "A file was called undeleted")
+            let is_so = was(*node, &|it| !it.node.deleted);
+            honest(is_so, "not-undeleted", "A file was called undeleted")
         }
         (FileAsked::Move(all), FileDone::Moved) => {
             let whole = |entry: &Logged<'_>| {
-                let of_batch = |op: &Op| all.iter().all(|one| touches(op, one.0));
-                entry.commit.ops.iter().any(of_batch)
-                    && all.iter().all(|one| is_moved(files, one, entry.at))
+                entry
+                    .commit
+                    .ops
+                    .iter()
+                    .any(|op| all.iter().all(|one| is_moved(files, *entry, op, one)))
             };
             (!files.between(deed.asked, at).any(whole)).then(|| {
                 let message = "A batch was called moved, and no commit moved all of it.".into();
@@ -131,22 +136,56 @@ fn is_not_so(
     }
 }
 
-/// Does an op change this node?
-fn touches(op: &Op, id: NodeId) -> bool {
-    puts(op).any(|(key, _)| key == FileKey::Node(id))
+/// A node as it stood, and its name unless nobody opened it.
+#[derive(Clone, Copy, Debug)]
+struct State<'f> {
+    node: &'f File,
+    name: Option<&'f str>,
 }
 
-/// Is a node where it was to be, under the name that it was to have?
-fn is_moved(
-    files: &Files<'_>,
+/// Every state of a node from one fact to another, also in the middle of a commit.
+fn states<'f>(
+    files: &'f Files<'_>,
+    id: NodeId,
+    from: usize,
+    to: usize,
+) -> impl Iterator<Item = State<'f>> {
+    let first = files.node(id, from).map(|node| State { node, name: files.name(id, from) });
+    let later = files.between(from, to).flat_map(move |entry| {
+        let ops = entry.commit.ops.iter();
+        ops.filter_map(move |op| state_in(files, *entry, op, id))
+    });
+    first.into_iter().chain(later)
+}
+
+/// What an op makes of a node. A name is opened as it is at the end of a commit.
+fn state_in<'f>(
+    files: &'f Files<'_>,
+    entry: Logged<'f>,
+    op: &'f Op,
+    id: NodeId,
+) -> Option<State<'f>> {
+    let node = puts(op).find_map(|(key, doc)| match (key, doc) {
+        (FileKey::Node(it), Some(FileDoc::Node(node))) if it == id => Some(node),
+        _ => None,
+    })?;
+    let last = files.node(id, entry.at);
+    let is_last = last.is_some_and(|last| last.place.name == node.place.name);
+    Some(State { node, name: files.name(id, entry.at).filter(|_| is_last) })
+}
+
+/// Does an op put a node where it was to be, under the name that it was to have?
+fn is_moved<'f>(
+    files: &'f Files<'_>,
+    entry: Logged<'f>,
+    op: &'f Op,
     (id, to, name): &(NodeId, Option<NodeId>, Option<String>),
-    moment: usize,
 ) -> bool {
-    let node = files.live(*id, moment);
-    node.is_some_and(|node| to.is_none_or(|to| node.place.parent == to))
-        && name
-            .as_ref()
-            .is_none_or(|name| files.name(*id, moment).is_some_and(|own| fold(own) == fold(name)))
+    state_in(files, entry, op, *id).is_some_and(|it| {
+        !it.node.deleted
+            && to.is_none_or(|to| it.node.place.parent == to)
+            && name.as_ref().is_none_or(|name| it.name.is_none_or(|own| fold(own) == fold(name)))
+    })
 }
 
 /// The nodes that a job is about, in order.

@@ -15,7 +15,8 @@ use super::evidence::files::{Archive, FileDeed, Files, Published};
 use super::findings::{About, Findings};
 use super::writes::owner;
 use crate::history::file::{FileAsked, Goal, Head, Print};
-use crate::history::{Answered, FileDone, Listed};
+use crate::history::{Answered, Fact, FileDone, Listed};
+use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let archive = &evidence.server.archive;
@@ -194,6 +195,14 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
     let mut events = Vec::new();
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
         events.extend(disk.replaced.iter().map(|at| (*at, Event::Replaced(device))));
+    }
+    // Whoever signs out has an empty device, which knows of files again once the feed has been read.
+    for (at, entry) in evidence.history.iter().enumerate() {
+        if let (Node::Device(device), Fact::Answered(_, Answered::SignedOut)) =
+            (entry.node, &entry.fact)
+        {
+            events.push((at, Event::Replaced(device)));
+        }
     }
     for deed in &evidence.server.deeds {
         if let FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } = deed.ask {

@@ -4,7 +4,7 @@
 //! It knows no rules: it puts what the log says where the log says. A commit is one moment; what
 //! stood in the middle of one is told by its entry alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::blob::Address;
 use engine::id::{DeviceId, Dot, NodeId, Token, UserId};
@@ -113,6 +113,16 @@ impl<'a> Logged<'a> {
         nodes.sort_unstable();
         nodes.dedup();
         nodes
+    }
+}
+
+impl Logged<'_> {
+    /// Does more than one op of it change one node? Then there were states in between.
+    pub(in super::super) fn is_stirred(self) -> bool {
+        let nodes = |op| puts(op).filter(|(key, _)| matches!(key, FileKey::Node(_)));
+        let mut seen = BTreeSet::new();
+        let mut ops = self.commit.ops.iter().map(|op| nodes(op).map(|it| it.0).collect());
+        ops.any(|own: BTreeSet<FileKey>| !own.into_iter().all(|key| seen.insert(key)))
     }
 }
 

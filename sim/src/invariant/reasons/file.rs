@@ -29,7 +29,9 @@ pub(super) fn is_right(
     let files = evidence.server.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
     match reason {
         Reason::File(refusal) => {
-            files.moments(op.asked, at).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+            let mut moments = files.moments(op.asked, at);
+            moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+                || files.between(op.asked, at).any(|entry| entry.is_stirred())
         }
         Reason::BadName(_) => named(ask).any(|name| !is_name(name)),
         Reason::Keyless => !has_a_key(evidence, op.device, at),
