@@ -33,16 +33,15 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for ask in &evidence.work.asks {
         let Some((at, answer)) = ask.answer else { continue };
-        let wrong = match answer {
-            Answered::Refused(DeviceReason::Sealed(OpenError::Corrupt))
-            | Answered::Worked(Worked::Refused(Reason::Sealed(OpenError::Corrupt))) => {
+        let wrong = match (answer, ask.order) {
+            (Answered::Refused(DeviceReason::Sealed(OpenError::Corrupt)), _)
+            | (Answered::Worked(Worked::Refused(Reason::Sealed(OpenError::Corrupt))), _) => {
                 Some(("not-opened", "An object that is there could not be opened."))
             }
-            Answered::Worked(Worked::Refused(Reason::Server(Refusal::Internal))) => {
+            (Answered::Worked(Worked::Refused(Reason::Server(Refusal::Internal))), _) => {
                 Some(("not-there", "An object that the log names was not found."))
             }
-            Answered::Worked(worked) => {
-                let Order::Read(talk, part) = ask.order else { continue };
+            (Answered::Worked(worked), Order::Read(talk, part)) => {
                 is_wrong(evidence, ask, at, (*talk, *part), worked)
             }
             _ => None,

@@ -125,7 +125,12 @@ fn nothing_is_lost(
             let unseen = match worked {
                 Worked::Thread(_, held) => missing(held, excerpt),
                 Worked::Nothing => Some(excerpt.first),
-                _ => None,
+                Worked::Saved(..)
+                | Worked::Processed
+                | Worked::WasReset
+                | Worked::Result(..)
+                | Worked::Day(..)
+                | Worked::Refused(_) => None,
             };
             if let Some(n) = unseen.filter(|_| kept.len() == 1) {
                 let place = (NoLostWrites, "message-not-shown");

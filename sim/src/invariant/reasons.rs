@@ -136,10 +136,11 @@ fn is_patch(fields: &[(AccountField, Value)]) -> bool {
 
 /// Can somebody lack a key by then: were new ones made, kept back, or did they have to come first?
 pub(super) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
-    evidence.history[..by].iter().any(|entry| match &entry.fact {
-        Fact::Asked(_, Asked::RotateKey | Asked::SignIn) => true,
-        Fact::Faulted(trouble) => matches!(trouble, Trouble::HoldKeys(_)),
-        _ => false,
+    evidence.history[..by].iter().any(|entry| {
+        matches!(
+            entry.fact,
+            Fact::Asked(_, Asked::RotateKey | Asked::SignIn) | Fact::Faulted(Trouble::HoldKeys(_))
+        )
     })
 }
 

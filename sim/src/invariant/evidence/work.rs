@@ -160,19 +160,18 @@ impl<'a> Work<'a> {
         let mut open: BTreeMap<(Node, u16, OpId), usize> = BTreeMap::new();
         for (at, entry) in history.iter().enumerate() {
             let node = entry.node;
-            match &entry.fact {
-                Fact::Asked(op, Asked::Work { order, last }) => {
-                    let Some(user) = user_of(node) else { continue };
+            match (&entry.fact, user_of(node)) {
+                (Fact::Asked(op, Asked::Work { order, last }), Some(user)) => {
                     let (last, answer) = (*last, None);
                     open.insert((node, entry.incarnation, *op), work.asks.len());
                     work.asks.push(WorkAsk { node, user, asked: at, order, last, answer });
                 }
-                Fact::Answered(op, answer) => {
+                (Fact::Answered(op, answer), Some(_)) => {
                     if let Some(ask) = open.remove(&(node, entry.incarnation, *op)) {
                         work.asks[ask].answer = Some((at, answer));
                     }
                 }
-                Fact::Logged { space, entry } => {
+                (Fact::Logged { space, entry }, _) => {
                     for (n, op) in entry.ops.iter().enumerate() {
                         let shelf = work.shelves.entry(*space).or_default();
                         shelf.hear((at, n), op);
@@ -183,7 +182,7 @@ impl<'a> Work<'a> {
                         }
                     }
                 }
-                Fact::Filed { space, name, holds } => {
+                (Fact::Filed { space, name, holds }, _) => {
                     let shelf = work.shelves.entry(*space).or_default();
                     shelf.filed.insert(name.hash, (at, name.key, holds.as_deref()));
                 }
