@@ -4,7 +4,7 @@
 //! All draws are from streams of their own: a mix without files is drawn as if there were none.
 
 use engine::id::{DeviceId, UserId};
-use engine::time::Time;
+use engine::time::{Span, Time};
 
 use super::{FEATURE, Timed, active, between, few_words};
 use crate::plan::file::{Content, FileDeed, parted};
@@ -22,6 +22,8 @@ const HOT: u32 = 700_000;
 const OTHERWISE: u32 = 80_000;
 /// A move takes all of a folder with this chance.
 const WHOLE_FOLDER: u32 = 400_000;
+/// So often at the most somebody tidies up in a run.
+const ROUNDS: u64 = 5;
 
 const NAMES: [&str; 10] = [
     "menu.txt",
@@ -70,6 +72,9 @@ pub(super) fn draw(mix: &Mix, files: &FileMix, plan: &Plan, streams: Streams) ->
         }
     }
     bursts(&mut mixer, mix, &trees, &active, in_bursts * active.len() as u64, streams);
+    if files.weights.iter().any(|(verb, weight)| *verb == Verb::MoveFiles && *weight > 0) {
+        tidy_up(&mut mixer, mix, &trees, &active, streams);
+    }
     mixer.out.retain(|(at, _)| at.0 <= plan.storm.0);
     mixer.out
 }
@@ -105,6 +110,53 @@ fn bursts(
             let verb = mixer.verb(&mut stream);
             mixer.deed(&mut stream, (at, device), verb, (tree, path.clone()));
             left = left.saturating_sub(1);
+        }
+    }
+}
+
+/// Some users tidy up now and then: what they have just put into one folder is moved to another at
+/// once, and sometimes another device moves one of the two folders into the other, or back.
+fn tidy_up(
+    mixer: &mut Mixer,
+    mix: &Mix,
+    trees: &[Tree],
+    active: &[(DeviceId, UserId, Time)],
+    streams: Streams,
+) {
+    let mut stream = streams.stream("workload/tidying up");
+    let rounds = if active.is_empty() { 0 } else { 1 + stream.below(ROUNDS) };
+    for _ in 0..rounds {
+        let (device, user, start) = *stream.pick(active);
+        let mut folders = FOLDERS;
+        stream.shuffle(&mut folders);
+        let [from, to, _] = folders;
+        // There is time left for all of it.
+        let at = between(&mut stream, start, mix.lasts.0 / 2);
+        let mut does = |at: Time, device, deed| {
+            mixer.out.push((at, Act::User(device, Deed::File(deed))));
+        };
+        does(at, device, FileDeed::MakeFolder(from.to_owned()));
+        does(at, device, FileDeed::MakeFolder(to.to_owned()));
+        for (n, name) in (1..).zip(&trees[usize::from(user.0)].names) {
+            let text = few_words(&mut stream);
+            let write = FileDeed::Write(format!("{from}/{name}"), Content { size: 0, text });
+            does(at + Span(n * 500), device, write);
+        }
+        let moves = at + Span(4_000 + stream.below(12_000));
+        does(moves, device, FileDeed::Move(vec![format!("{from}/*")], to.to_owned()));
+        let others = active.iter().filter(|(_, other, _)| *other == user);
+        let others: Vec<DeviceId> = others.map(|(device, ..)| *device).collect();
+        let other = *stream.pick(&others);
+        let within = mix.burst_within.value(&mut stream);
+        let meets = moves + to_span(stream.magnitude(0, within));
+        let is_folder = |inner: &str, outer: &str| FileDeed::Move(vec![inner.into()], outer.into());
+        match stream.below(3) {
+            0 => does(meets, other, FileDeed::Move(vec![format!("{to}/*")], from.to_owned())),
+            1 => {
+                does(meets, other, is_folder(from, to));
+                does(meets, device, is_folder(to, from));
+            }
+            _ => {}
         }
     }
 }
