@@ -7,6 +7,7 @@
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
 pub mod file;
+mod letter;
 mod pipeline;
 pub(crate) mod recorder;
 mod server;
@@ -21,18 +22,19 @@ use engine::id::{
 };
 use engine::job::BlobName;
 use engine::log::Entry as Commit;
-use engine::message::{FeedCursor, Refusal};
+use engine::message::FeedCursor;
 use engine::processor::StepId;
 use engine::record::Value;
-use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
-use engine::time::{Span, Time};
+use engine::remote::{CallId, Cursor, Order, Policy, Tag};
+use engine::time::Time;
 use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
+pub use self::letter::{Letter, Lost, Refused};
 pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
 pub use self::server::{Account, Done, Said, ServerTrouble, Wants};
 pub use self::trouble::Trouble;
-use crate::plan::{Custom, Errand, Node, Order as WorkOrder, Parcel};
+use crate::plan::{Custom, Errand, Node, Order as WorkOrder};
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -218,32 +220,6 @@ pub enum Change {
     Feed(Option<FeedCursor>),
 }
 
-/// Why a message did not arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Lost {
-    /// By chance.
-    Chance,
-    /// The link was cut, or the device offline.
-    Cut,
-    /// Its receiver was not running.
-    Dead,
-    /// A fault takes replies or hints of this remote.
-    Fault,
-}
-
-/// Names a message: two copies of one are the same message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Letter {
-    /// The request that it belongs to; counts hints for a hint.
-    pub call: CallId,
-    /// Which try.
-    pub attempt: u16,
-    /// What it is about.
-    pub parcel: Parcel,
-    /// Is it the answer?
-    pub answer: bool,
-}
-
 /// How a device came to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Boot {
@@ -255,37 +231,6 @@ pub enum Boot {
     Restored,
     /// From another device's disk.
     Cloned(DeviceId),
-}
-
-/// Why a remote refused a whole request, or one row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Refused {
-    /// Come back after.
-    RateLimited(Span),
-    /// Out of order.
-    Unavailable(Option<Span>),
-    /// The cursor means nothing.
-    CursorExpired,
-    /// No zone.
-    ZoneNotFound(Ending),
-    /// Too many rows.
-    LimitExceeded,
-    /// No valid credential.
-    NotAuthenticated,
-    /// Another tag is stored.
-    Changed,
-    /// There is no such row.
-    UnknownItem,
-    /// The row exists.
-    Exists,
-    /// No row matched.
-    NoRowMatched,
-    /// Another row was at fault.
-    BatchFailed,
-    /// Never acceptable.
-    Rejected,
-    /// By the sync server.
-    Server(Refusal),
 }
 
 /// A fact. A closed list: a new one must be decided by every judge and every report.

@@ -20,22 +20,19 @@ pub(super) struct Names {
 impl Names {
     /// Learns from a fact.
     pub(super) fn learn(&mut self, fact: &Fact) {
-        match fact {
-            Fact::Answered(_, Answered::Files(files)) => {
-                for file in files.iter().filter(|file| !file.sealed) {
-                    self.nodes.entry(file.node).or_insert_with(|| file.name.clone());
-                    self.learn_heads(&file.heads);
+        if let Fact::Answered(_, Answered::Files(files)) = fact {
+            for file in files.iter().filter(|file| !file.sealed) {
+                self.nodes.entry(file.node).or_insert_with(|| file.name.clone());
+                self.learn_heads(&file.heads);
+            }
+        } else if let Fact::Answered(_, Answered::File(FileDone::Versions(heads))) = fact {
+            self.learn_heads(heads);
+        } else if let Fact::Persisted { changes, .. } = fact {
+            for change in changes {
+                if let Change::Upload(write, Some((token, _))) = change {
+                    self.labels.insert(*write, *token);
                 }
             }
-            Fact::Answered(_, Answered::File(FileDone::Versions(heads))) => self.learn_heads(heads),
-            Fact::Persisted { changes, .. } => {
-                for change in changes {
-                    if let Change::Upload(write, Some((token, _))) = change {
-                        self.labels.insert(*write, *token);
-                    }
-                }
-            }
-            _ => {}
         }
     }
 

@@ -29,59 +29,70 @@ const USUAL_WEIGHTS: &[(Verb, u32)] = &[
     (Verb::ReadVersions, 2),
 ];
 
+/// Makes a deed of a path.
+type Plain = fn(String) -> FileDeed;
+
+/// The deeds about one path that say nothing else.
+pub(in crate::scenario) const OF_A_PATH: &[(Verb, Plain)] = &[
+    (Verb::ReadFile, FileDeed::Read),
+    (Verb::MakeFolder, FileDeed::MakeFolder),
+    (Verb::DeleteFile, FileDeed::Delete),
+    (Verb::UndeleteFile, FileDeed::Undelete),
+    (Verb::ReadVersions, FileDeed::Versions),
+];
+
 /// What a line about files says, once for each path where each is a deed of its own.
 pub(super) fn deeds(
     reader: &mut Reader<'_>,
     table: &mut Table<'_>,
     verb: Verb,
 ) -> Option<Vec<FileDeed>> {
-    match verb {
-        Verb::MoveFiles => {
-            let item = table.need(reader, "files", "[\"may.txt\", \"inbox/*\"]");
-            let files = item.and_then(|item| paths(reader, item));
-            let to = table.need(reader, "to", "\"plans\"").and_then(|item| reader.text(item));
-            return Some(vec![FileDeed::Move(files?, to?.to_owned())]);
-        }
-        Verb::ListFiles => return Some(vec![FileDeed::List]),
-        _ => {}
+    if verb == Verb::ListFiles {
+        return Some(vec![FileDeed::List]);
+    }
+    if verb == Verb::MoveFiles {
+        let item = table.need(reader, "files", "[\"may.txt\", \"inbox/*\"]");
+        let files = item.and_then(|item| paths(reader, item));
+        let to = table.need(reader, "to", "\"plans\"").and_then(|item| reader.text(item));
+        return Some(vec![FileDeed::Move(files?, to?.to_owned())]);
     }
     let paths =
         table.need(reader, "path", "\"plans/may.txt\"").and_then(|item| paths(reader, item));
-    let mut make: Box<dyn Fn(String) -> FileDeed> = Box::new(FileDeed::Read);
-    match verb {
-        Verb::WriteFile => {
-            let text = match table.take("text") {
-                Some(item) => Some(reader.text(item)?.to_owned()),
-                None => None,
-            };
-            let size = match table.take("size") {
-                Some(item) => size(reader, item)?,
-                None => 0,
-            };
-            make = Box::new(move |path| {
-                // Whoever does not care what it says can tell the files apart.
-                let text = text.clone().unwrap_or_else(|| path.clone());
-                FileDeed::Write(path, Content { text, size })
-            });
-        }
-        Verb::RenameFile => {
-            let name = table.need(reader, "name", "\"june.txt\"");
-            let name = name.and_then(|item| reader.text(item))?.to_owned();
-            make = Box::new(move |path| FileDeed::Rename(path, name.clone()));
-        }
-        Verb::RestoreVersion => {
-            let version = table.need(reader, "version", "1");
-            let version = version.and_then(|item| reader.number(item, 1, u64::from(u32::MAX)))?;
-            let version = u32::try_from(version).expect("the reader limits it");
-            make = Box::new(move |path| FileDeed::Restore(path, version));
-        }
-        Verb::MakeFolder => make = Box::new(FileDeed::MakeFolder),
-        Verb::DeleteFile => make = Box::new(FileDeed::Delete),
-        Verb::UndeleteFile => make = Box::new(FileDeed::Undelete),
-        Verb::ReadVersions => make = Box::new(FileDeed::Versions),
-        _ => {}
+    let deed = deed(reader, table, verb);
+    Some(paths?.into_iter().map(deed?).collect())
+}
+
+type OfPath = Box<dyn Fn(String) -> FileDeed>;
+
+/// What is done with each path.
+fn deed(reader: &mut Reader<'_>, table: &mut Table<'_>, verb: Verb) -> Option<OfPath> {
+    if let Some((_, make)) = OF_A_PATH.iter().find(|(of, _)| *of == verb) {
+        return Some(Box::new(make));
     }
-    Some(paths?.into_iter().map(make).collect())
+    if verb == Verb::RenameFile {
+        let name = table.need(reader, "name", "\"june.txt\"");
+        let name = name.and_then(|item| reader.text(item))?.to_owned();
+        return Some(Box::new(move |path| FileDeed::Rename(path, name.clone())));
+    }
+    if verb == Verb::RestoreVersion {
+        let version = table.need(reader, "version", "1");
+        let version = version.and_then(|item| reader.number(item, 1, u64::from(u32::MAX)))?;
+        let version = u32::try_from(version).expect("the reader limits it");
+        return Some(Box::new(move |path| FileDeed::Restore(path, version)));
+    }
+    let text = match table.take("text") {
+        Some(item) => Some(reader.text(item)?.to_owned()),
+        None => None,
+    };
+    let size = match table.take("size") {
+        Some(item) => size(reader, item)?,
+        None => 0,
+    };
+    Some(Box::new(move |path| {
+        // Whoever does not care what it says can tell the files apart.
+        let text = text.clone().unwrap_or_else(|| path.clone());
+        FileDeed::Write(path, Content { text, size })
+    }))
 }
 
 fn size(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u32> {

@@ -11,6 +11,7 @@ use crate::plan::file::{Content, FileDeed, parted};
 use crate::plan::{Act, Deed, Plan};
 use crate::random::{Stream, Streams};
 use crate::scenario::draw::to_span;
+use crate::scenario::read::OF_A_PATH;
 use crate::scenario::{FileMix, Mix, Range, Verb};
 
 /// A seed does without files with this chance.
@@ -174,36 +175,41 @@ impl Mixer {
         (tree, path): (&Tree, String),
     ) {
         let path = if stream.chance(OTHERWISE) { spelled_otherwise(&path) } else { path };
-        let deed = match verb {
-            Verb::WriteFile => FileDeed::Write(path, content(stream, &self.sizes)),
-            Verb::ReadFile => FileDeed::Read(path),
-            Verb::MakeFolder => match tree.folder(stream) {
+        let of_path = OF_A_PATH.iter().find(|(of, _)| *of == verb);
+        let deed = if verb == Verb::WriteFile {
+            FileDeed::Write(path, content(stream, &self.sizes))
+        } else if verb == Verb::MakeFolder {
+            match tree.folder(stream) {
                 "" => FileDeed::MakeFolder("new folder".to_owned()),
                 folder => FileDeed::MakeFolder(folder.to_owned()),
-            },
-            Verb::MoveFiles => {
-                let to = tree.folder(stream).to_owned();
-                let whole = stream.chance(WHOLE_FOLDER);
-                let folder = parted(&path).map_or("", |(folder, _)| folder);
-                let from = if whole && folder != to {
-                    format!("{folder}/*").trim_start_matches('/').to_owned()
-                } else {
-                    path
-                };
-                FileDeed::Move(vec![from], to)
             }
-            Verb::RenameFile => FileDeed::Rename(path, (*stream.pick(&tree.names)).to_owned()),
-            Verb::DeleteFile => FileDeed::Delete(path),
-            Verb::UndeleteFile => FileDeed::Undelete(path),
-            Verb::RestoreVersion => {
-                let version = u32::try_from(stream.between(1, 3)).expect("one to three");
-                FileDeed::Restore(path, version)
-            }
-            Verb::ReadVersions => FileDeed::Versions(path),
-            _ => FileDeed::List,
+        } else if verb == Verb::MoveFiles {
+            moved(stream, tree, path)
+        } else if verb == Verb::RenameFile {
+            FileDeed::Rename(path, (*stream.pick(&tree.names)).to_owned())
+        } else if verb == Verb::RestoreVersion {
+            let version = u32::try_from(stream.between(1, 3)).expect("one to three");
+            FileDeed::Restore(path, version)
+        } else if let Some((_, make)) = of_path {
+            make(path)
+        } else {
+            FileDeed::List
         };
         self.out.push((at, Act::User(device, Deed::File(deed))));
     }
+}
+
+/// One file, or all that is in its folder, to another folder.
+fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
+    let to = tree.folder(stream).to_owned();
+    let whole = stream.chance(WHOLE_FOLDER);
+    let folder = parted(&path).map_or("", |(folder, _)| folder);
+    let from = if whole && folder != to {
+        format!("{folder}/*").trim_start_matches('/').to_owned()
+    } else {
+        path
+    };
+    FileDeed::Move(vec![from], to)
 }
 
 /// The same name to people and to some file systems: in capitals, or with its accents apart.
