@@ -1,5 +1,6 @@
 //! Every point at which a machine can die: each operation of the language is run again and again,
-//! and a device, a worker or a processor loses power after its first effect, its second, and so on to the last.
+//! and a device, a worker or a processor loses power after its first effect, its second, and so on
+//! to the last.
 //!
 //! Nothing that was acknowledged may be lost and nothing may be left half done, which is for the
 //! judges to say. The numbers are kept in `snapshots/`, so that a new effect is seen.
