@@ -283,8 +283,7 @@ pub enum Fact {
         size: u32,
         /// The sealed rows in it.
         rows: Vec<(RecordId, BlobId)>,
-        /// Was the token prefix found in its bytes? An account is not encrypted and is not looked at;
-        /// files and conversations are.
+        /// Was the token prefix found in its bytes? An account is not encrypted, all else is.
         plaintext: bool,
         /// What it says, between a device and a worker.
         server: Option<Said>,
