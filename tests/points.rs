@@ -1,5 +1,6 @@
 //! Every point at which a machine can die: each operation of the language is run again and again,
-//! and a device or a worker loses power after its first effect, its second, and so on to the last.
+//! and a device, a worker or a processor loses power after its first effect, its second, and so on
+//! to the last.
 //!
 //! Nothing that was acknowledged may be lost and nothing may be left half done, which is for the
 //! judges to say. The numbers are kept in `snapshots/`, so that a new effect is seen.
@@ -8,9 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use engine::flaw::Flaws;
-use sim::plan::{Act, Effect, Fault, Plan, ServerFault};
+use sim::plan::{Act, Effect, Fault, PipeFault, Plan, ServerFault};
 use sim::run::{Outcome, run};
-use sim::scenario::{self, Verb};
+use sim::scenario::{self, Verb, Who};
 
 /// How each thing that a user can do is done, on the phone, four seconds after the start.
 const OPERATIONS: &[(Verb, &str)] = &[
@@ -43,7 +44,25 @@ const OPERATIONS: &[(Verb, &str)] = &[
     (Verb::RestoreVersion, r#"do = "restore-version", path = "notes/one.txt", version = 1"#),
     (Verb::ListFiles, r#"do = "list-files""#),
     (Verb::ReadVersions, r#"do = "read-versions", path = "notes/one.txt""#),
+    (
+        Verb::UploadConversation,
+        r#"do = "upload-conversation", conversation = 1, messages = "3..8", began = "2024-04-03""#,
+    ),
+    (
+        Verb::IngestConversation,
+        r#"do = "ingest-conversation", conversation = 1, messages = "3..8", began = "2024-04-03""#,
+    ),
+    (Verb::Process, r#"do = "process""#),
+    (Verb::ResetConversation, r#"do = "reset-conversation", conversation = 1"#),
+    (Verb::ReadConversation, r#"do = "read-conversation", conversation = 1"#),
+    (Verb::ReadDay, r#"do = "read-day", began = "2024-04-03""#),
 ];
+
+/// What is there before something is done with conversations: a part of one that nobody has worked
+/// on yet.
+const CONVERSATIONS: &str = r#"
+  { at = "1s", device = "phone", do = "upload-conversation", conversation = 1, messages = "1..5", began = "2024-04-03" },
+"#;
 
 /// What is there before something is done with files: more of them than one commit moves, one that
 /// has two versions, and one that is deleted.
@@ -61,13 +80,17 @@ const MORTALS: &[&str] = &[
     r#"device = "phone", do = "crash""#,
     r#"worker = "worker-1", do = "crash-worker""#,
     r#"worker = "worker-2", do = "crash-worker""#,
+    r#"processor = "reader", do = "crash-processor""#,
 ];
 
 /// No operation has so many effects.
 const MANY: u16 = 400;
 
-fn text(operation: &str, mortal: &str) -> String {
-    let first = if operation.contains("login") {
+fn text(verb: Verb, operation: &str, mortal: &str) -> String {
+    let of_conversations = (Verb::UploadConversation..=Verb::ReadDay).contains(&verb);
+    let first = if of_conversations {
+        CONVERSATIONS
+    } else if operation.contains("login") {
         "  { at = \"2s\", device = \"phone\", do = \"logout\" },\n"
     } else if operation.contains("file")
         || operation.contains("folder")
@@ -77,7 +100,9 @@ fn text(operation: &str, mortal: &str) -> String {
     } else {
         ""
     };
-    let step = format!("  {{ at = \"4001ms\", device = \"phone\", {operation} }},\n");
+    let who =
+        if verb.who() == Who::Processor { "processor = \"reader\"" } else { "device = \"phone\"" };
+    let step = format!("  {{ at = \"4001ms\", {who}, {operation} }},\n");
     // So many changes that old snapshots are removed.
     let steps = step.repeat(if operation.contains("update-account") { 12 } else { 1 });
     format!(
@@ -108,6 +133,13 @@ workers        = 2
 snapshot-every = 2
 batch          = 2
 piece          = "1KB"
+[processors]
+reader = {{ user = "anna" }}
+[pipeline]
+poll         = "1m"
+step-takes   = "200ms"
+step-failure = "0%"
+step-silence = "0%"
 [script]
 steps = [
 {first}  {{ at = "1s",     device = "phone", do = "open", row = "meal/2" }},
@@ -121,8 +153,8 @@ steps = [
     )
 }
 
-fn plan(operation: &str, mortal: &str) -> Plan {
-    let text = text(operation, mortal);
+fn plan(verb: Verb, operation: &str, mortal: &str) -> Plan {
+    let text = text(verb, operation, mortal);
     match scenario::read("point", "point.toml", text.as_bytes()) {
         Ok((scenario, _)) => scenario::draw(&scenario, 0, Flaws::NONE),
         Err(problems) => panic!("{}", scenario::render(&problems, "point.toml", &text, false)),
@@ -132,9 +164,11 @@ fn plan(operation: &str, mortal: &str) -> Plan {
 /// The same plan with the loss of power after so many effects.
 fn dies_after(mut plan: Plan, effects: u16) -> Plan {
     let fuses = plan.steps.iter_mut().filter_map(|step| match &mut step.act {
-        Act::Fault(Fault::Crash(_, _, fuse) | Fault::Server(ServerFault::Crash(_, _, fuse))) => {
-            Some(fuse)
-        }
+        Act::Fault(
+            Fault::Crash(_, _, fuse)
+            | Fault::Server(ServerFault::Crash(_, _, fuse))
+            | Fault::Pipe(PipeFault::Crash(_, _, fuse)),
+        ) => Some(fuse),
         Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => None,
     });
     *fuses.last().expect("it is in the script") = effects;
@@ -157,7 +191,7 @@ fn a_machine_may_die_at_any_point_of_any_operation() {
     for (verb, operation) in OPERATIONS {
         let mut counts = Vec::new();
         for mortal in MORTALS {
-            let plan = plan(operation, mortal);
+            let plan = plan(*verb, operation, mortal);
             let mut points = 0;
             loop {
                 let outcome = run(&dies_after(plan.clone(), points + 1));
@@ -174,9 +208,8 @@ fn a_machine_may_die_at_any_point_of_any_operation() {
             }
             counts.push(points);
         }
-        let [phone, one, two] = counts.as_slice() else { unreachable!("there are three") };
-        writeln!(table, "{:<20} {phone:>4} {one:>4} {two:>4}", verb.name())
-            .expect("it is a string");
+        let counts: String = counts.iter().map(|count| format!(" {count:>4}")).collect();
+        writeln!(table, "{:<20}{counts}", verb.name()).expect("it is a string");
     }
     for effect in Effect::ALL {
         let count = kinds.get(effect).copied().unwrap_or_default();
