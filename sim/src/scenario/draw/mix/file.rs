@@ -20,6 +20,8 @@ const WITHOUT: u32 = 80_000;
 const HOT: u32 = 700_000;
 /// A name is spelled otherwise with this chance.
 const OTHERWISE: u32 = 80_000;
+/// A move is one of a folder with this chance.
+const FOLDER: u32 = 200_000;
 /// A move takes all of a folder with this chance.
 const WHOLE_FOLDER: u32 = 400_000;
 /// So often at the most somebody tidies up in a run.
@@ -251,9 +253,15 @@ impl Mixer {
     }
 }
 
-/// One file, or all that is in its folder, to another folder.
+/// One file, or all that is in its folder, to another folder; now and then a folder, into another or
+/// into one that is in it.
 fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
     let to = tree.folder(stream).to_owned();
+    if !tree.folders.is_empty() && stream.chance(FOLDER) {
+        let from = (*stream.pick(&tree.folders)).to_owned();
+        let to = if to == from { format!("{from}/{}", stream.pick(&FOLDERS)) } else { to };
+        return FileDeed::Move(vec![from], to);
+    }
     let whole = stream.chance(WHOLE_FOLDER);
     let folder = parted(&path).map_or("", |(folder, _)| folder);
     let from = if whole && folder != to {
