@@ -347,6 +347,7 @@ impl World<'_> {
         let weather = self.weather.volume;
         let mut reply = if weather.is_out || self.is_storm() && fails.happens(plan.failure) {
             self.cover("volume failed");
+            self.interrupt_batches();
             volume::Reply::Failed
         } else {
             let lag = plan.list_lag.max(weather.list_lag);

@@ -93,7 +93,7 @@ impl<'p> Scene<'p> {
                 }
                 // Few things are as long as a batch, and few are done less often.
                 if matches!(deed, Deed::File(FileDeed::Move(..))) {
-                    errands.extend([*at; 8]);
+                    errands.extend([*at; 20]);
                 }
                 if *deed == Deed::RotateKey {
                     rotations.push(*at);
