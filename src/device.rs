@@ -87,6 +87,9 @@ pub struct Timing {
     pub pull_every: Span,
     /// A remote is listed from the start this long after the last listing, less up to a quarter.
     pub relist_every: Span,
+    /// The sync server is asked for what has changed in files this long after the last time, less up
+    /// to a quarter. What is published here is asked for at once.
+    pub feed_every: Span,
     /// A login opens its gate after this long even if one remote is silent.
     pub login_patience: Span,
     /// A request without an answer is given up after this long.

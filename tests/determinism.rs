@@ -71,6 +71,7 @@ fn calm(nature: u64, devices: u16) -> Plan {
         timing: Timing {
             pull_every: Span(8_000),
             relist_every: Span(60_000),
+            feed_every: Span(8_000),
             login_patience: Span(10_000),
             timeout: Span(3_000),
             retry_base: Span(250),

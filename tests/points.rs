@@ -122,6 +122,7 @@ latency = "20ms"
 [timing]
 pull-every   = "1h"
 relist-every = "1h"
+feed-every   = "1h"
 timeout      = "1s"
 retry-base   = "100ms"
 retry-cap    = "1s"

@@ -64,6 +64,8 @@ pub(crate) struct World<'a> {
     ongoing: Vec<Ongoing>,
     weather: Weather,
     fuses: Vec<Fuse>,
+    /// Moves of several files that have not been answered.
+    batches: BTreeSet<(DeviceId, OpId)>,
     script: Script,
     phase: Phase,
     /// What the scenario or the plan keeps from settling, as far as it is known yet.

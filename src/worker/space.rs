@@ -89,8 +89,11 @@ impl Space {
         }
     }
 
+    /// How many requests wait. The worker's own chores keep nobody out.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len() + self.preparing.len()
+        let tasks = self.queue.iter().map(|(task, _)| task);
+        let tasks = tasks.chain(self.preparing.iter().map(|it| &it.task));
+        tasks.filter(|task| matches!(task, Task::Asked(..))).count()
     }
 
     pub(super) fn enqueue(&mut self, task: Task, known: Known, flaws: Flaws) {

@@ -63,6 +63,7 @@ pub(super) fn plan() -> Plan {
         timing: Timing {
             pull_every: Span(5_000),
             relist_every: Span(40_000),
+            feed_every: Span(10_000),
             login_patience: Span(10_000),
             timeout: Span(3_000),
             retry_base: Span(500),

@@ -141,6 +141,7 @@ impl Home {
             timing: Timing {
                 pull_every: Span(100_000),
                 relist_every: Span(100_000),
+                feed_every: Span(100_000),
                 login_patience: Span(100),
                 timeout: Span(1_000),
                 retry_base: Span(10),

@@ -69,6 +69,7 @@ impl Case {
                 timing: Timing {
                     pull_every: Span::from_secs(60),
                     relist_every: Span::from_secs(600),
+                    feed_every: Span::from_secs(60),
                     login_patience: Span::from_secs(10),
                     timeout: Span::from_secs(5),
                     retry_base: Span::from_secs(1),

@@ -270,6 +270,7 @@ impl Settings<'_> {
         Timing {
             pull_every: self.span(Parameter::PullEvery),
             relist_every: self.span(Parameter::RelistEvery),
+            feed_every: self.span(Parameter::FeedEvery),
             login_patience: self.span(Parameter::LoginPatience),
             timeout: self.span(Parameter::Timeout),
             retry_base: self.span(Parameter::RetryBase),

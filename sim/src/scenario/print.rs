@@ -250,6 +250,7 @@ impl Page<'_> {
             Parameter::DiskAnswer => span_range(plan.disk.answer),
             Parameter::PullEvery => span(timing.pull_every),
             Parameter::RelistEvery => span(timing.relist_every),
+            Parameter::FeedEvery => span(timing.feed_every),
             Parameter::LoginPatience => span(timing.login_patience),
             Parameter::Timeout => span(timing.timeout),
             Parameter::RetryBase => span(timing.retry_base),

@@ -33,6 +33,7 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
         &[
             "pull-every",
             "relist-every",
+            "feed-every",
             "login-patience",
             "timeout",
             "retry-base",
@@ -150,6 +151,7 @@ parameters! {
     DiskAnswer = "disk" "answer", Span, 1..=86_400_000, "1ms..3ms", "After that the device learns of it, drawn each time; a crash fits in between.";
     PullEvery = "timing" "pull-every", Span, 1..=31_622_400_000, "5s", "A device pulls a remote this long after the last pull.";
     RelistEvery = "timing" "relist-every", Span, 1..=31_622_400_000, "40s", "A device lists a remote from the start this long after the last listing.";
+    FeedEvery = "timing" "feed-every", Span, 1..=31_622_400_000, "10s", "A device asks the sync server what has changed in files this long after the last time.";
     LoginPatience = "timing" "login-patience", Span, 1..=31_622_400_000, "10s", "A login opens its gate after this long even if a remote is silent.";
     Timeout = "timing" "timeout", Span, 1..=31_622_400_000, "3s", "A request without an answer is given up after this long.";
     RetryBase = "timing" "retry-base", Span, 1..=31_622_400_000, "500ms", "The wait after the first failure.";
@@ -469,6 +471,7 @@ pub(super) const STAGE_EVENTS: &[&str] = &[
     VOLUME_FAILED,
     VOLUME_ANSWER_LOST,
     SERVER_ANSWER_LOST,
+    BATCH_INTERRUPTED,
     "step done",
     "step failed",
     "step never ended",
@@ -477,11 +480,12 @@ pub(super) const STAGE_EVENTS: &[&str] = &[
 const VOLUME_FAILED: &str = "volume failed";
 const VOLUME_ANSWER_LOST: &str = "volume answer lost";
 const SERVER_ANSWER_LOST: &str = "answer of the server lost";
+const BATCH_INTERRUPTED: &str = "batch interrupted";
 
 /// Can this event only happen where there is a sync server?
 pub(super) fn is_of_server(event: &str) -> bool {
     let first = Point::CommitRaced;
-    [VOLUME_FAILED, VOLUME_ANSWER_LOST, SERVER_ANSWER_LOST].contains(&event)
+    [VOLUME_FAILED, VOLUME_ANSWER_LOST, SERVER_ANSWER_LOST, BATCH_INTERRUPTED].contains(&event)
         || Point::ALL.iter().any(|point| *point >= first && point.name() == event)
         || Effect::ALL.iter().any(|it| it.needs_server() && it.name() == event)
         || Verb::of_name(event).is_some_and(Verb::needs_server)

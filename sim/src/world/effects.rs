@@ -9,7 +9,7 @@ use engine::time::{Span, Time};
 
 use super::fuse::effect_of;
 use super::{Event, State, World, skipped};
-use crate::history::{Asked, Fact, Lost};
+use crate::history::{Asked, Fact, FileAsked, Lost};
 use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Node, SpanRange};
 use crate::post::{self, Body, Envelope, Fate, Mail};
@@ -112,6 +112,13 @@ impl World<'_> {
     /// Notes what a user said or heard, and what follows from it outside of the device.
     fn heed(&mut self, device: DeviceId, fact: Fact) {
         let signs_in = matches!(fact, Fact::Asked(_, Asked::SignIn));
+        if let Fact::Asked(op, Asked::File { ask: FileAsked::Move(items), .. }) = &fact
+            && items.len() > 1
+        {
+            self.batches.insert((device, *op));
+        } else if let Fact::Answered(op, _) = &fact {
+            self.batches.remove(&(device, *op));
+        }
         self.note(Node::Device(device), fact);
         if signs_in {
             self.send_keys(device);

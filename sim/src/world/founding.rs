@@ -1,6 +1,6 @@
 //! The founding of a world: what is there before the first turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use engine::device::{Snapshot, prepared};
@@ -67,6 +67,7 @@ impl<'a> World<'a> {
             ongoing: Vec::new(),
             weather: Weather::default(),
             fuses: Vec::new(),
+            batches: BTreeSet::new(),
             script: Script::new(plan),
             phase: Phase::Storm,
             scars: Scars::default(),

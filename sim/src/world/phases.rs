@@ -405,6 +405,7 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let asks = deeds as u64 + file::asks(plan);
     let server = plan.server.as_ref().map_or(0, |server| server_bound(server, asks, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
+    let waits = waits + 2 * timing.feed_every.0;
     let pipeline = pipeline_bound(plan, exchange);
     Span(talk + throttle + retries + keys + sign_in + waits + server + pipeline)
 }

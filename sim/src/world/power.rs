@@ -102,6 +102,11 @@ impl World<'_> {
         site.kept = wreck.keeps;
         let fact = Fact::Killed { keeps: wreck.keeps, between: wreck.unanswered };
         self.note(Node::Device(device), fact);
+        let batches = self.batches.len();
+        self.batches.retain(|(of, _)| *of != device);
+        if self.batches.len() < batches {
+            self.cover("batch interrupted");
+        }
         if wreck.unanswered || wreck.under_way {
             self.cover("crash between two durable steps");
         }

@@ -156,6 +156,7 @@ impl World<'_> {
     /// A worker loses power. What it has asked of the volume happens all the same.
     fn stop_worker(&mut self, worker: WorkerId) {
         self.note(Node::Worker(worker), Fact::Killed { keeps: 0, between: false });
+        self.interrupt_batches();
         let station = self.station_of_worker(worker);
         let unread = self.stations[station].inbox.desk().clear();
         self.stations[station].called = false;
@@ -319,6 +320,13 @@ impl World<'_> {
         self.file(self.now + after, draw, Event::AtVolume(worker, life, Box::new(call)));
     }
 
+    /// Something of the server fails while several files are being moved.
+    fn interrupt_batches(&mut self) {
+        if !self.batches.is_empty() {
+            self.cover("batch interrupted");
+        }
+    }
+
     fn volume_delay(&self, draw: Draw) -> Span {
         let plan = self.plan.server.as_ref().expect("somebody works here");
         let times = u64::from(self.weather.volume.times.max(1));
@@ -339,6 +347,7 @@ impl World<'_> {
         let weather = self.weather.volume;
         let mut reply = if weather.is_out || self.is_storm() && fails.happens(plan.failure) {
             self.cover("volume failed");
+            self.interrupt_batches();
             volume::Reply::Failed
         } else {
             let lag = plan.list_lag.max(weather.list_lag);
@@ -351,6 +360,7 @@ impl World<'_> {
         let lost = weather.loses_replies || self.is_storm() && loses.happens(plan.reply_loss);
         if lost && reply != volume::Reply::Failed {
             self.cover("volume answer lost");
+            self.interrupt_batches();
             reply = volume::Reply::Failed;
         }
         let after = self.volume_delay(back);

@@ -40,7 +40,7 @@ impl Device {
                     return Next::Ask(self.ask_feed(asked_at));
                 }
                 self.server.succeed();
-                let every = self.boot.timing.pull_every;
+                let every = self.boot.timing.feed_every;
                 let due = now.mono + self.somewhat_less(every);
                 self.server.end_pull(asked_at, due);
                 Next::End

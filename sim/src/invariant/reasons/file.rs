@@ -82,12 +82,21 @@ fn is_name(name: &str) -> bool {
 fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     let facts = evidence.history[..at].iter().rev();
     let mut own = facts.filter(|entry| entry.node == Node::Device(device));
+    // What had not become durable went with the power.
+    let mut survives = u32::MAX;
     let told = own.find_map(|entry| {
-        if let Fact::Persisted { changes, .. } = &entry.fact {
+        if let Fact::Killed { keeps, .. } = &entry.fact {
+            survives = *keeps;
+        }
+        if let Fact::Persisted { changes, commit, .. } = &entry.fact {
+            if *commit > survives {
+                return None;
+            }
             let mut keys = changes.iter().rev().filter(|it| matches!(it, Change::Key(_)));
             return keys.next().map(|key| *key == Change::Key(true));
         }
         let Fact::Started { boot, holds, .. } = &entry.fact else { return None };
+        survives = u32::MAX;
         (*boot != Boot::Restart).then(|| holds.contains(&Change::Key(true)))
     });
     told.unwrap_or(false)

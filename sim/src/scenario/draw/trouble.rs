@@ -9,6 +9,7 @@ use engine::time::{Span, Time};
 
 use super::mix::{Timed, active, shortly_after, shortly_before};
 use super::{to_span, to_u16};
+use crate::plan::file::FileDeed;
 use crate::plan::{
     Act, Deed, Fault, Lasting, Node, PipeFault, Plan, ProcessorId, ProcessorPlan, ServerFault,
     Start, VolumeFault, WorkerId, WorkerPlan,
@@ -89,6 +90,10 @@ impl<'p> Scene<'p> {
                 done.push((*at, *device, record_of(deed)));
                 if matches!(deed, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_)) {
                     errands.push(*at);
+                }
+                // Few things are as long as a batch, and few are done less often.
+                if matches!(deed, Deed::File(FileDeed::Move(..))) {
+                    errands.extend([*at; 20]);
                 }
                 if *deed == Deed::RotateKey {
                     rotations.push(*at);

@@ -4,7 +4,7 @@
 //! All draws are from streams of their own: a mix without files is drawn as if there were none.
 
 use engine::id::{DeviceId, UserId};
-use engine::time::Time;
+use engine::time::{Span, Time};
 
 use super::{FEATURE, Timed, active, between, few_words};
 use crate::plan::file::{Content, FileDeed, parted};
@@ -20,8 +20,12 @@ const WITHOUT: u32 = 80_000;
 const HOT: u32 = 700_000;
 /// A name is spelled otherwise with this chance.
 const OTHERWISE: u32 = 80_000;
+/// A move is one of a folder with this chance.
+const FOLDER: u32 = 200_000;
 /// A move takes all of a folder with this chance.
 const WHOLE_FOLDER: u32 = 400_000;
+/// So often at the most somebody tidies up in a run.
+const ROUNDS: u64 = 5;
 
 const NAMES: [&str; 10] = [
     "menu.txt",
@@ -70,6 +74,9 @@ pub(super) fn draw(mix: &Mix, files: &FileMix, plan: &Plan, streams: Streams) ->
         }
     }
     bursts(&mut mixer, mix, &trees, &active, in_bursts * active.len() as u64, streams);
+    if files.weights.iter().any(|(verb, weight)| *verb == Verb::MoveFiles && *weight > 0) {
+        tidy_up(&mut mixer, mix, &trees, &active, streams);
+    }
     mixer.out.retain(|(at, _)| at.0 <= plan.storm.0);
     mixer.out
 }
@@ -105,6 +112,53 @@ fn bursts(
             let verb = mixer.verb(&mut stream);
             mixer.deed(&mut stream, (at, device), verb, (tree, path.clone()));
             left = left.saturating_sub(1);
+        }
+    }
+}
+
+/// Some users tidy up now and then: what they have just put into one folder is moved to another at
+/// once, and sometimes another device moves one of the two folders into the other, or back.
+fn tidy_up(
+    mixer: &mut Mixer,
+    mix: &Mix,
+    trees: &[Tree],
+    active: &[(DeviceId, UserId, Time)],
+    streams: Streams,
+) {
+    let mut stream = streams.stream("workload/tidying up");
+    let rounds = if active.is_empty() { 0 } else { 1 + stream.below(ROUNDS) };
+    for _ in 0..rounds {
+        let (device, user, start) = *stream.pick(active);
+        let mut folders = FOLDERS;
+        stream.shuffle(&mut folders);
+        let [from, to, _] = folders;
+        // There is time left for all of it.
+        let at = between(&mut stream, start, mix.lasts.0 / 2);
+        let mut does = |at: Time, device, deed| {
+            mixer.out.push((at, Act::User(device, Deed::File(deed))));
+        };
+        does(at, device, FileDeed::MakeFolder(from.to_owned()));
+        does(at, device, FileDeed::MakeFolder(to.to_owned()));
+        for (n, name) in (1..).zip(&trees[usize::from(user.0)].names) {
+            let text = few_words(&mut stream);
+            let write = FileDeed::Write(format!("{from}/{name}"), Content { size: 0, text });
+            does(at + Span(n * 500), device, write);
+        }
+        let moves = at + Span(4_000 + stream.below(12_000));
+        does(moves, device, FileDeed::Move(vec![format!("{from}/*")], to.to_owned()));
+        let others = active.iter().filter(|(_, other, _)| *other == user);
+        let others: Vec<DeviceId> = others.map(|(device, ..)| *device).collect();
+        let other = *stream.pick(&others);
+        let within = mix.burst_within.value(&mut stream);
+        let meets = moves + to_span(stream.magnitude(0, within));
+        let is_folder = |inner: &str, outer: &str| FileDeed::Move(vec![inner.into()], outer.into());
+        match stream.below(3) {
+            0 => does(meets, other, FileDeed::Move(vec![format!("{to}/*")], from.to_owned())),
+            1 => {
+                does(meets, other, is_folder(from, to));
+                does(meets, device, is_folder(to, from));
+            }
+            _ => {}
         }
     }
 }
@@ -199,9 +253,15 @@ impl Mixer {
     }
 }
 
-/// One file, or all that is in its folder, to another folder.
+/// One file, or all that is in its folder, to another folder; now and then a folder, into another or
+/// into one that is in it.
 fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
     let to = tree.folder(stream).to_owned();
+    if !tree.folders.is_empty() && stream.chance(FOLDER) {
+        let from = (*stream.pick(&tree.folders)).to_owned();
+        let to = if to == from { format!("{from}/{}", stream.pick(&FOLDERS)) } else { to };
+        return FileDeed::Move(vec![from], to);
+    }
     let whole = stream.chance(WHOLE_FOLDER);
     let folder = parted(&path).map_or("", |(folder, _)| folder);
     let from = if whole && folder != to {
