@@ -97,6 +97,8 @@ struct Line {
     tries: BTreeMap<CallId, Try>,
     /// Until when the other wants to be left alone, and where it said so.
     rest: Option<(Time, usize)>,
+    /// The latest time that any answer named, also a late one to a request that is over.
+    named: Time,
 }
 
 /// The latest try of a request.
@@ -119,6 +121,9 @@ impl Line {
         letter: Letter,
         refused: Option<Refused>,
     ) {
+        if let Some(Refused::RateLimited(after) | Refused::Server(Refusal::Busy(after))) = refused {
+            self.named = self.named.max(evidence.time(at) + after);
+        }
         let Some(last) = self.tries.get_mut(&letter.call) else { return };
         if last.closed {
             return;
@@ -173,7 +178,7 @@ impl Line {
         let mut new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
         if let Some(last) = self.tries.get(&letter.call) {
             if last.attempt < attempt {
-                last.check(evidence, findings, at, device);
+                last.check(evidence, findings, at, device, self.named);
             }
             new.closed = last.closed;
         }
@@ -182,7 +187,14 @@ impl Line {
 }
 
 impl Try {
-    fn check(&self, evidence: &Evidence<'_>, findings: &mut Findings, at: usize, device: DeviceId) {
+    fn check(
+        &self,
+        evidence: &Evidence<'_>,
+        findings: &mut Findings,
+        at: usize,
+        device: DeviceId,
+        named: Time,
+    ) {
         let timing = &evidence.brief.timing;
         let now = evidence.time(at);
         let timed_out = evidence.time(self.sent) + timing.timeout;
@@ -201,7 +213,7 @@ impl Try {
             );
             let place = (SystemSettles, "retry-too-soon");
             findings.report(evidence, place, at, About::default(), message, with);
-        } else if (now - last) > Span(full.saturating_mul(2)) + PROMPTNESS
+        } else if (now - last.max(named.min(now))) > Span(full.saturating_mul(2)) + PROMPTNESS
             && !self.asked_to_wait
             && !evidence
                 .spells

@@ -44,6 +44,21 @@ fn a_copy_takes_a_session_over_once_it_has_expired_and_then_has_it_alone() {
 }
 
 #[test]
+fn a_late_word_to_come_back_holds_for_another_request_too() {
+    let mut case = Case::served();
+    case.shares_its_session(PHONE, TABLET);
+    let first = case.sends_request(PHONE);
+    case.opens(TABLET);
+    case.hears(PHONE, first, None);
+    let second = case.sends_request(PHONE);
+    case.wait(1_000);
+    case.hears(PHONE, first, Some(Refusal::Busy(Span(15_000))));
+    case.wait(15_000);
+    case.sends_again(PHONE, again(second, 1));
+    case.passes();
+}
+
+#[test]
 fn two_devices_that_change_one_field_are_both_in_its_history() {
     let mut case = Case::served();
     case.opens(PHONE);
