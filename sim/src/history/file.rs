@@ -108,6 +108,23 @@ pub enum FileAsked {
 }
 
 impl FileAsked {
+    /// The names that it brings along.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let names: Vec<&str> = match self {
+            Self::MakeFolder(_, name) | Self::Write { goal: Goal::New(_, name), .. } => vec![name],
+            Self::Move(all) => all.iter().filter_map(|one| one.2.as_deref()).collect(),
+            Self::Write { goal: Goal::Version(_), .. }
+            | Self::List
+            | Self::Read(_)
+            | Self::Versions(_)
+            | Self::Delete { .. }
+            | Self::Undelete(_)
+            | Self::Restore { .. }
+            | Self::Job(_) => Vec::new(),
+        };
+        names.into_iter()
+    }
+
     /// The label of a write, if it is one.
     pub fn token(&self) -> Option<Token> {
         match self {

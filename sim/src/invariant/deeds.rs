@@ -19,7 +19,7 @@ use super::evidence::files::{FileDeed, Files, Logged, puts};
 use super::findings::{About, Findings};
 use super::names::fold;
 use super::reasons::file::may_lack_a_key;
-use crate::history::file::{FileAsked, Goal};
+use crate::history::file::FileAsked;
 use crate::history::{Answered, Entry, Fact, FileDone, Refused};
 use crate::plan::Node;
 
@@ -278,21 +278,7 @@ fn deletes_have_seen(
 fn given(evidence: &Evidence<'_>) -> BTreeMap<UserId, BTreeSet<String>> {
     let mut all: BTreeMap<UserId, BTreeSet<String>> = BTreeMap::new();
     for deed in &evidence.server.deeds {
-        let names: Vec<&String> = match deed.ask {
-            FileAsked::MakeFolder(_, name) | FileAsked::Write { goal: Goal::New(_, name), .. } => {
-                vec![name]
-            }
-            FileAsked::Move(moved) => moved.iter().filter_map(|one| one.2.as_ref()).collect(),
-            FileAsked::Write { goal: Goal::Version(_), .. }
-            | FileAsked::List
-            | FileAsked::Read(_)
-            | FileAsked::Versions(_)
-            | FileAsked::Delete { .. }
-            | FileAsked::Undelete(_)
-            | FileAsked::Restore { .. }
-            | FileAsked::Job(_) => continue,
-        };
-        let names = names.into_iter().map(|name| name.nfc().collect());
+        let names = deed.ask.names().map(|name| name.nfc().collect());
         all.entry(deed.user).or_default().extend(names);
     }
     all

@@ -33,7 +33,7 @@ pub(super) fn is_right(
             moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
                 || files.between(op.asked, at).any(|entry| entry.is_stirred())
         }
-        Reason::BadName(_) => named(ask).any(|name| !is_name(name)),
+        Reason::BadName(_) => ask.names().any(|name| !is_name(name)),
         Reason::Keyless => !has_a_key(evidence, op.device, at),
         Reason::Sealed(_) => may_lack_a_key(evidence, op.device, at),
         Reason::NoServer => evidence.brief.server.is_none(),
@@ -50,25 +50,6 @@ pub(super) fn was_right(evidence: &Evidence<'_>, op: &Op, ask: &FileAsked, reaso
     let Reason::File(refusal) = reason else { return false };
     let Some(files) = evidence.server.files.get(&evidence.user(op.device)) else { return false };
     files.moments(0, op.asked).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
-}
-
-/// The names that a request brings along.
-fn named(ask: &FileAsked) -> impl Iterator<Item = &str> {
-    let names: Vec<&str> = match ask {
-        FileAsked::MakeFolder(_, name) | FileAsked::Write { goal: Goal::New(_, name), .. } => {
-            vec![name]
-        }
-        FileAsked::Move(all) => all.iter().filter_map(|one| one.2.as_deref()).collect(),
-        FileAsked::Write { goal: Goal::Version(_), .. }
-        | FileAsked::List
-        | FileAsked::Read(_)
-        | FileAsked::Versions(_)
-        | FileAsked::Delete { .. }
-        | FileAsked::Undelete(_)
-        | FileAsked::Restore { .. }
-        | FileAsked::Job(_) => Vec::new(),
-    };
-    names.into_iter()
 }
 
 /// May a file have this name? As on most file systems: one part of a path, of one line.
