@@ -232,7 +232,7 @@ fn runs_settle_and_everyone_has_the_last_look() {
             let lists = outcome
                 .history
                 .iter()
-                .filter(|entry| matches!(entry.fact, Fact::Answered(_, Answered::Listed(_))));
+                .filter(|entry| matches!(entry.fact.answered(), Some((_, Answered::Listed(_)))));
             assert!(lists.count() >= 3);
         }
     }

@@ -78,12 +78,14 @@ fn operations(history: &[Entry], devices: &[UserId]) -> BTreeMap<UserId, Told> {
     let mut asked = BTreeMap::new();
     for (at, entry) in history.iter().enumerate() {
         match (&entry.fact, entry.node) {
-            (Fact::Asked(op, Asked::Errand { token, .. }), Node::Device(device)) => {
+            (Fact::Asked(op, question), Node::Device(device)) => {
+                let Asked::Errand { token, .. } = &**question else { continue };
                 asked.insert((device, *op), (at, *token));
                 let user = told.entry(devices[usize::from(device.0)]).or_default();
                 user.asked.extend(token.map(|token| (token, at)));
             }
-            (Fact::Answered(op, Answered::Done(done)), Node::Device(device)) => {
+            (Fact::Answered(op, answer), Node::Device(device)) => {
+                let Answered::Done(done) = &**answer else { continue };
                 let (from, token) = asked[&(device, *op)];
                 let user = told.entry(devices[usize::from(device.0)]).or_default();
                 match done {
@@ -196,12 +198,12 @@ impl Tale {
         let (op, token) = (OpId(self.ops), Token(token));
         let label = matches!(errand, Errand::Patch(_)).then_some(token);
         let asked = Asked::Errand { errand, token: label, last: false };
-        self.fact(Node::Device(DeviceId(device)), Fact::Asked(op, asked));
+        self.fact(Node::Device(DeviceId(device)), Fact::Asked(op, asked.into()));
         (op, token)
     }
 
     fn answers(&mut self, device: u16, op: OpId, done: Done) {
-        let answer = Fact::Answered(op, Answered::Done(done));
+        let answer = Fact::Answered(op, Answered::Done(done).into());
         self.fact(Node::Device(DeviceId(device)), answer);
     }
 

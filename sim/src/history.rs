@@ -233,14 +233,41 @@ pub enum Boot {
     Cloned(DeviceId),
 }
 
+/// A page that a remote served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// To whom.
+    pub to: Node,
+    /// For which request.
+    pub call: CallId,
+    /// Whose rows were asked for.
+    pub vault: VaultId,
+    /// In which order.
+    pub order: Order,
+    /// Where the page starts.
+    pub since: Option<Cursor>,
+    /// The rows, with the tags and positions that they have.
+    pub rows: Vec<(VaultId, RecordId, Tag, u64)>,
+    /// The cursor after this page, as the device will make or take it from the page.
+    pub next: Option<Cursor>,
+    /// Asked with `next` at this instant, the remote would never again serve this device a row at
+    /// this position or an earlier one.
+    pub never_again_below: u64,
+    /// Did this page reach the end?
+    pub end: bool,
+}
+
 /// A fact. A closed list: a new one must be decided by every judge and every report.
+///
+/// Most facts are of messages, and a run in a large vault has a million of them. What is larger than
+/// those is boxed.
 #[derive(Clone, Debug, Serialize)]
 pub enum Fact {
     // What the user API was asked and answered (node: the device).
     /// The user asked.
-    Asked(OpId, Asked),
+    Asked(OpId, Box<Asked>),
     /// The device answered.
-    Answered(OpId, Answered),
+    Answered(OpId, Box<Answered>),
     /// A step could not be done: the device was off, or the record not open.
     Skipped(u32),
 
@@ -282,11 +309,11 @@ pub enum Fact {
         /// Bytes on the wire, about.
         size: u32,
         /// The sealed rows in it.
-        rows: Vec<(RecordId, BlobId)>,
+        rows: Box<[(RecordId, BlobId)]>,
         /// Was the token prefix found in its bytes? An account is not encrypted, all else is.
         plaintext: bool,
         /// What it says, between a device and a worker.
-        server: Option<Said>,
+        server: Option<Box<Said>>,
     },
     /// A message arrived and was handled.
     Delivered {
@@ -295,9 +322,9 @@ pub enum Fact {
         /// Which.
         letter: Letter,
         /// Refused as a whole, if it is an answer and says so.
-        refused: Option<Refused>,
+        refused: Option<Box<Refused>>,
         /// The rows refused, if it answers a save.
-        rows_refused: Vec<(RecordId, Refused)>,
+        rows_refused: Box<[(RecordId, Refused)]>,
     },
     /// A message will not arrive.
     Lost {
@@ -341,27 +368,7 @@ pub enum Fact {
         by: Node,
     },
     /// A page was served.
-    Served {
-        /// To whom.
-        to: Node,
-        /// For which request.
-        call: CallId,
-        /// Whose rows were asked for.
-        vault: VaultId,
-        /// In which order.
-        order: Order,
-        /// Where the page starts.
-        since: Option<Cursor>,
-        /// The rows, with the tags and positions that they have.
-        rows: Vec<(VaultId, RecordId, Tag, u64)>,
-        /// The cursor after this page, as the device will make or take it from the page.
-        next: Option<Cursor>,
-        /// Asked with `next` at this instant, the remote would never again serve this device a row
-        /// at this position or an earlier one.
-        never_again_below: u64,
-        /// Did this page reach the end?
-        end: bool,
-    },
+    Served(Box<Page>),
     /// A request was refused as a whole.
     Declined(Node, CallId, Refused),
 
@@ -440,6 +447,28 @@ pub enum Fact {
         /// The object.
         key: Arc<str>,
         /// The hash of its bytes; none once it is gone.
-        hash: Option<Address>,
+        hash: Option<Box<Address>>,
     },
+}
+
+impl Fact {
+    /// What a user asked.
+    pub fn asked(&self) -> Option<(OpId, &Asked)> {
+        if let Self::Asked(op, asked) = self { Some((*op, asked)) } else { None }
+    }
+
+    /// What a device answered.
+    pub fn answered(&self) -> Option<(OpId, &Answered)> {
+        if let Self::Answered(op, answered) = self { Some((*op, answered)) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Fact};
+
+    #[test]
+    fn a_million_facts_are_64_megabytes() {
+        assert_eq!((size_of::<Fact>(), size_of::<Entry>()), (48, 64));
+    }
 }

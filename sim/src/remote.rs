@@ -55,8 +55,8 @@ pub enum RemoteFact {
         /// Who removed it.
         by: Node,
     },
-    /// Served a page: see [`Fact::Served`](crate::history::Fact::Served).
-    Served(Box<crate::history::Fact>),
+    /// Served a page.
+    Served(Box<crate::history::Page>),
     /// Declined a request.
     Declined(Node, CallId, Refused),
 }

@@ -135,7 +135,7 @@ impl Machine {
         }
         while !self.waits {
             if let Some(request) = self.agent.next_request() {
-                desk.emitted.push(Emitted::Fact(Fact::Asked(request.op, request.asked)));
+                desk.emitted.push(Emitted::Fact(Fact::Asked(request.op, request.asked.into())));
                 self.give(desk, Input::User { op: request.op, ask: request.ask });
             } else if let Some(arrival) = desk.arrivals.pop_front() {
                 self.take(desk, arrival);
@@ -429,7 +429,12 @@ pub(crate) fn delivered(mail: &Mail) -> Fact {
         },
         Body::Call(_) | Body::Hint | Body::Request(_) => (None, Vec::new()),
     };
-    Fact::Delivered { from: mail.from, letter: mail.letter, refused, rows_refused }
+    Fact::Delivered {
+        from: mail.from,
+        letter: mail.letter,
+        refused: refused.map(Box::new),
+        rows_refused: rows_refused.into(),
+    }
 }
 
 /// The letter of a reply, from the envelope number that the remote was given.

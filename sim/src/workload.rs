@@ -155,7 +155,7 @@ impl Agent {
 
     /// The device answers; what the user makes of it is asked next.
     pub(crate) fn hears(&mut self, op: OpId, answer: Answer, emitted: &mut Vec<Emitted>) {
-        emitted.push(Emitted::Fact(Fact::Answered(op, answered(&answer))));
+        emitted.push(Emitted::Fact(Fact::Answered(op, answered(&answer).into())));
         let Some(then) = self.awaited.remove(&op) else { return };
         if answer == Answer::SignedOut {
             self.opened.clear();

@@ -66,7 +66,8 @@ fn text(text: &str) -> Value {
 fn patch(op: u32, token: Token, set: &[(AccountField, &str)]) -> Fact {
     let set = set.iter().map(|(field, value)| (*field, text(value))).collect();
     let token = Some(token);
-    Fact::Asked(OpId(op), Asked::Errand { errand: Errand::Patch(set), token, last: false })
+    let asked = Asked::Errand { errand: Errand::Patch(set), token, last: false };
+    Fact::Asked(OpId(op), asked.into())
 }
 
 fn client(replica: u64) -> Client {
@@ -76,14 +77,15 @@ fn client(replica: u64) -> Client {
 fn asks(replica: u64) -> Fact {
     let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: false };
     let (device, client) = (DeviceKey(replica), client(replica));
-    let server = Some(Said::Asks { device, client, space: UserId(0), wants: Wants::Session });
-    Fact::Sent { to: WORKERS[0], letter, size: 32, rows: Vec::new(), plaintext: false, server }
+    let said = Said::Asks { device, client, space: UserId(0), wants: Wants::Session };
+    let (rows, server) = ([].into(), Some(said.into()));
+    Fact::Sent { to: WORKERS[0], letter, size: 32, rows, plaintext: false, server }
 }
 
 fn busy() -> Fact {
     let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: true };
-    let refused = Some(Refused::Server(Refusal::Busy(Span(200))));
-    Fact::Delivered { from: WORKERS[0], letter, refused, rows_refused: Vec::new() }
+    let refused = Some(Refused::Server(Refusal::Busy(Span(200))).into());
+    Fact::Delivered { from: WORKERS[0], letter, refused, rows_refused: [].into() }
 }
 
 fn logged(seq: u64, ops: Vec<Op>) -> Fact {
@@ -108,21 +110,21 @@ fn granted(seq: u64, replica: u64) -> Fact {
 }
 
 fn last_reads(node: Node) -> [Entry; 2] {
-    let errand = Errand::ReadAccount;
+    let asked = Asked::Errand { errand: Errand::ReadAccount, token: None, last: true };
     let fields = vec![
         (AccountField::Email, vec![(FIRST, text("old@example.com"))]),
         (AccountField::Phone, vec![(NUMBER, text("555-1234"))]),
     ];
     let shown = Answered::Done(Done::Account(Arc::new(fields)));
     [
-        at(20_000, node, Fact::Asked(OpId(29), Asked::Errand { errand, token: None, last: true })),
-        at(20_050, node, Fact::Answered(OpId(29), shown)),
+        at(20_000, node, Fact::Asked(OpId(29), asked.into())),
+        at(20_050, node, Fact::Answered(OpId(29), shown.into())),
     ]
 }
 
 fn history() -> Vec<Entry> {
     use AccountField::{Email, Phone};
-    let patched = |op| Fact::Answered(OpId(op), Answered::Done(Done::Patched));
+    let patched = |op| Fact::Answered(OpId(op), Answered::Done(Done::Patched).into());
     let ended = (Key::Session(DeviceKey(7)), None);
     let slow = Trouble::Server(ServerTrouble::Volume(VolumeFault::Slow(4)));
     let down = Trouble::Server(ServerTrouble::Crash(WorkerId(1)));

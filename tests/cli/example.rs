@@ -10,8 +10,8 @@ use engine::record::Value;
 use engine::remote::{CallId, Order, Policy, Tag};
 use engine::time::{Span, Time};
 use sim::history::{
-    Answered, Asked, BlobId, Boot, Change, Contents, Entry, Fact, Letter, Lost, Shown, Trouble,
-    WriteKind,
+    Answered, Asked, BlobId, Boot, Change, Contents, Entry, Fact, Letter, Lost, Page, Shown,
+    Trouble, WriteKind,
 };
 use sim::invariant::{Invariant, Violation};
 use sim::plan::{
@@ -143,15 +143,15 @@ fn persisted(commit: u32, token: Token) -> Fact {
 fn last_reads(node: Node) -> [Entry; 2] {
     let op = OpId(9);
     [
-        at(20_000, node, Fact::Asked(op, Asked::Read { id: MEAL, last: true })),
-        at(20_001, node, Fact::Answered(op, shown(OTHER, 320))),
+        at(20_000, node, Fact::Asked(op, Asked::Read { id: MEAL, last: true }.into())),
+        at(20_001, node, Fact::Answered(op, shown(OTHER, 320).into())),
     ]
 }
 
 fn history() -> Vec<Entry> {
     let letter = Letter { call: CallId(4), attempt: 1, parcel: Parcel::Push, answer: false };
     let started = Fact::Started { boot: Boot::First, hash: 0, commit: 0, holds: Vec::new() };
-    let served = Fact::Served {
+    let served = Page {
         to: PHONE,
         call: CallId(5),
         vault: VaultId(0),
@@ -180,17 +180,17 @@ fn history() -> Vec<Entry> {
     };
     let mut history = vec![
         at(0, PHONE, started),
-        at(500, TABLET, Fact::Asked(OpId(1), write(OTHER, 320))),
-        at(505, TABLET, Fact::Answered(OpId(1), Answered::Saved)),
+        at(500, TABLET, Fact::Asked(OpId(1), write(OTHER, 320).into())),
+        at(505, TABLET, Fact::Answered(OpId(1), Answered::Saved.into())),
         at(700, CLOUDKIT, stored),
         at(1_000, PHONE, Fact::Faulted(Trouble::Offline(DeviceId(0)))),
-        at(2_000, PHONE, Fact::Asked(OpId(1), write(EDIT, 350))),
+        at(2_000, PHONE, Fact::Asked(OpId(1), write(EDIT, 350).into())),
         at(2_000, PHONE, persisted(1, EDIT)),
         at(2_005, PHONE, Fact::Durable(1)),
-        at(2_006, PHONE, Fact::Answered(OpId(1), Answered::Saved)),
+        at(2_006, PHONE, Fact::Answered(OpId(1), Answered::Saved.into())),
         at(2_100, PHONE, Fact::Lost { to: CLOUDKIT, letter, why: Lost::Cut }),
         at(10_000, PHONE, Fact::Ended(Trouble::Offline(DeviceId(0)))),
-        at(10_231, CLOUDKIT, served),
+        at(10_231, CLOUDKIT, Fact::Served(served.into())),
         at(10_412, PHONE, persisted(2, OTHER)),
         at(12_000, Node::World, Fact::Healed),
         at(15_000, Node::World, Fact::Settled { pending: Vec::new() }),

@@ -10,7 +10,7 @@ use engine::remote::{
 use engine::time::{Span, Time};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use sim::history::Fact;
+use sim::history::Page;
 use sim::plan::{Node, SpanRange};
 use sim::remote::{Control, Effect, RemoteFact};
 
@@ -209,10 +209,8 @@ fn positions(lab: &mut Lab, order: Order, mut since: Option<Cursor>) -> Vec<u64>
 
 /// The last served fact, in parts: cursor after it, positions, claim, and whether it is the end.
 fn served(lab: &Lab) -> (Option<Cursor>, Vec<u64>, u64, bool) {
-    let Some(RemoteFact::Served(fact)) = lab.facts.last() else { panic!("a page is a fact") };
-    let Fact::Served { next, rows, never_again_below, end, .. } = &**fact else {
-        panic!("{fact:?}")
-    };
+    let Some(RemoteFact::Served(page)) = lab.facts.last() else { panic!("a page is a fact") };
+    let Page { next, rows, never_again_below, end, .. } = &**page;
     (*next, rows.iter().map(|row| row.3).collect(), *never_again_below, *end)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use engine::id::{RecordId, Remote};
 use engine::remote::{CallId, Cursor, Order, Policy, Refusal, Reply, Request, Served};
 use engine::time::Span;
-use sim::history::Fact;
+use sim::history::Page;
 use sim::plan::SpanRange;
 use sim::remote::{Control, RemoteFact};
 
@@ -83,8 +83,8 @@ fn a_slow_transaction_commits_behind_a_cursor_by_updated_at() {
 
 /// What the last page's fact says: the cursor after it, the ids served, and the claim.
 fn last_page(lab: &Lab) -> (Option<Cursor>, Vec<RecordId>, u64) {
-    let Some(RemoteFact::Served(fact)) = lab.facts.last() else { panic!("a page is a fact") };
-    let Fact::Served { next, rows, never_again_below, .. } = &**fact else { panic!("{fact:?}") };
+    let Some(RemoteFact::Served(page)) = lab.facts.last() else { panic!("a page is a fact") };
+    let Page { next, rows, never_again_below, .. } = &**page;
     (*next, rows.iter().map(|row| row.1).collect(), *never_again_below)
 }
 

@@ -88,11 +88,11 @@ fn ending(history: &[Entry]) -> BTreeMap<(Node, RecordId), Visible> {
     let mut ending = BTreeMap::new();
     let mut last = BTreeSet::new();
     for entry in history {
-        if let Fact::Asked(op, Asked::Read { last: true, .. }) = entry.fact {
+        if let Some((op, Asked::Read { last: true, .. })) = entry.fact.asked() {
             last.insert((entry.node, op));
         }
-        if let Fact::Answered(op, Answered::Read(shown)) = &entry.fact
-            && last.contains(&(entry.node, *op))
+        if let Some((op, Answered::Read(shown))) = entry.fact.answered()
+            && last.contains(&(entry.node, op))
         {
             let tokens = shown.fields.iter().flat_map(|(field, _, writes, conflicting)| {
                 writes.iter().chain(conflicting).map(move |token| (*field, *token))

@@ -220,11 +220,8 @@ fn nothing_is_lost(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[Sh
 /// Whoever is not of this house is told nothing.
 fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let Fact::Sent {
-            to: Node::Intruder,
-            server: Some(Said::Answers { refused: None, .. }),
-            ..
-        } = entry.fact
+        if let Fact::Sent { to: Node::Intruder, server: Some(said), .. } = &entry.fact
+            && let Said::Answers { refused: None, .. } = **said
         {
             let message = "A worker did as somebody from outside asked.".into();
             let place = (UsersAreIsolated, "served-an-intruder");

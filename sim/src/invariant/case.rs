@@ -131,12 +131,12 @@ impl Case {
 
     pub(super) fn asks(&mut self, device: DeviceId, asked: Asked) -> OpId {
         let op = OpId(self.fresh());
-        self.fact(device, Fact::Asked(op, asked));
+        self.fact(device, Fact::Asked(op, asked.into()));
         op
     }
 
     pub(super) fn answers(&mut self, device: DeviceId, op: OpId, answer: Answered) {
-        self.fact(device, Fact::Answered(op, answer));
+        self.fact(device, Fact::Answered(op, answer.into()));
     }
 
     /// A device is asked for a record and shows its copy.

@@ -203,15 +203,15 @@ fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
     for op in &evidence.ops {
         let Some(at) = op.answered else { continue };
         if !matches!(
-            evidence.history[at].fact,
-            Fact::Answered(_, Answered::Refused(Reason::Internal))
+            evidence.history[at].fact.answered(),
+            Some((_, Answered::Refused(Reason::Internal)))
         ) {
             continue;
         }
         let has_failed = |entry: &Entry| {
-            let internal = Some(Refused::Server(Refusal::Internal));
+            let internal = Refused::Server(Refusal::Internal);
             entry.node == Node::Device(op.device)
-                && matches!(&entry.fact, Fact::Delivered { refused, .. } if *refused == internal)
+                && matches!(&entry.fact, Fact::Delivered { refused, .. } if refused.as_deref() == Some(&internal))
         };
         if !evidence.history[op.asked..at].iter().any(has_failed) {
             let message = "A request failed without a cause, and no worker had failed.".into();

@@ -53,8 +53,9 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
             {
                 ("row-written-at-rest", Some(*id), "A remote was still sent")
             }
-            (Fact::Answered(_, Answered::Status(status)), Node::Device(device))
-                if evidence.is_core(device) && status.unsent != [0, 0] =>
+            (Fact::Answered(_, answered), Node::Device(device))
+                if evidence.is_core(device)
+                    && matches!(&**answered, Answered::Status(it) if it.unsent != [0, 0]) =>
             {
                 ("unsent-at-rest", None, "A device still had unsent edits")
             }

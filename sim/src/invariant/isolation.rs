@@ -28,13 +28,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                     stored(evidence, findings, at, user, change, &vaults);
                 }
             }
-            (Fact::Answered(_, Answered::Read(shown)), Node::Device(device)) => {
+            (Fact::Answered(_, answered), Node::Device(device)) => {
+                let Answered::Read(shown) = &**answered else { continue };
                 let user = evidence.user(device);
                 let about = foreign(user, tokens(shown)).map(|token| About::write(shown.id, token));
                 report(evidence, findings, at, "shown", about);
             }
-            (Fact::Served { to: Node::Intruder, rows, .. }, _) => {
-                let about = rows.first().map(|row| About::record(row.1));
+            (Fact::Served(page), _) if page.to == Node::Intruder => {
+                let about = page.rows.first().map(|row| About::record(row.1));
                 report(evidence, findings, at, "served-to-an-intruder", about);
             }
             _ => {}

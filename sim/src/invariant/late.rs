@@ -33,12 +33,16 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
-    matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey))
+    matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey)))
+}
+
+fn signs_in(fact: &Fact) -> bool {
+    matches!(fact.asked(), Some((_, Asked::SignIn)))
 }
 
 /// Does it need more than the device itself?
 fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
-    let Fact::Asked(_, asked) = &evidence.history[op.asked].fact else { return false };
+    let Some((_, asked)) = evidence.history[op.asked].fact.asked() else { return false };
     match asked {
         Asked::Errand { .. } | Asked::Work { .. } | Asked::RotateKey => true,
         Asked::File { ask, .. } => !ask.is_local(),
@@ -82,7 +86,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
         match &entry.fact {
             Fact::Asked(_, asked) => {
                 let Some((number, _)) = ops.next_if(|(_, op)| op.asked == at) else { continue };
-                let waits = match asked {
+                let waits = match &**asked {
                     Asked::Register(..) | Asked::Status => false,
                     Asked::SignIn
                     | Asked::RotateKey
@@ -98,7 +102,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                 if !waits {
                     open.push(number);
                 }
-                if *asked == Asked::SignIn {
+                if **asked == Asked::SignIn {
                     *gate = Gate::Unclear;
                 }
             }
@@ -126,7 +130,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Lost { .. }
             | Fact::Committed { .. }
             | Fact::Removed { .. }
-            | Fact::Served { .. }
+            | Fact::Served(_)
             | Fact::Declined(..)
             | Fact::Logged { .. }
             | Fact::Filed { .. }
@@ -167,9 +171,8 @@ fn after(answer: &Answered) -> Option<Gate> {
 fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut began: BTreeMap<DeviceId, Vec<usize>> = BTreeMap::new();
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let (Node::Device(device), Fact::Started { .. } | Fact::Asked(_, Asked::SignIn)) =
-            (entry.node, &entry.fact)
-        {
+        let Node::Device(device) = entry.node else { continue };
+        if matches!(entry.fact, Fact::Started { .. }) || signs_in(&entry.fact) {
             began.entry(device).or_default().push(at);
         }
     }
@@ -298,7 +301,7 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
         return None;
     }
     if let Fact::Delivered { refused: Some(why), .. } = &entry.fact {
-        let after = match why {
+        let after = match &**why {
             Refused::RateLimited(after)
             | Refused::Unavailable(Some(after))
             | Refused::Server(Refusal::Busy(after)) => named(*after),
@@ -317,7 +320,7 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
         };
         return Some(after + retry);
     }
-    matches!(entry.fact, Fact::Asked(_, Asked::SignIn)).then_some(timing.login_patience + retry)
+    signs_in(&entry.fact).then_some(timing.login_patience + retry)
 }
 
 /// A wait that a remote named, which may be stretched by a quarter.

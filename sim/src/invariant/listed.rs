@@ -15,7 +15,7 @@ use super::evidence::files::{Archive, FileDeed, Files, Published};
 use super::findings::{About, Findings};
 use super::writes::owner;
 use crate::history::file::{FileAsked, Goal, Head, Print};
-use crate::history::{Answered, Fact, FileDone, Listed};
+use crate::history::{Answered, FileDone, Listed};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -198,8 +198,8 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
     }
     // Whoever signs out has an empty device, which knows of files again once the feed has been read.
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let (Node::Device(device), Fact::Answered(_, Answered::SignedOut)) =
-            (entry.node, &entry.fact)
+        if let (Node::Device(device), Some((_, Answered::SignedOut))) =
+            (entry.node, entry.fact.answered())
         {
             events.push((at, Event::Replaced(device)));
         }

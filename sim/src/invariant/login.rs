@@ -20,7 +20,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut looks = evidence.looks.iter().peekable();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
-        if let Fact::Answered(_, Answered::SignedIn { partial }) = &entry.fact
+        if let Some((_, Answered::SignedIn { partial })) = entry.fact.answered()
             && let Some(Session::SigningIn(asked)) = before(sessions, device, at)
         {
             unproven.insert(device, asked);
@@ -30,7 +30,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
         }
         let replaced = matches!(&entry.fact, Fact::Started { boot, .. } if *boot != Boot::Restart);
-        if replaced || matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {
+        if replaced || matches!(entry.fact.answered(), Some((_, Answered::SignedOut))) {
             unproven.remove(&device);
         }
         let Some(look) = looks.next_if(|look| look.at == at) else { continue };

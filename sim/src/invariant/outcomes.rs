@@ -23,7 +23,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 }
             }
         }
-        if matches!(entry.fact, Fact::Answered(_, Answered::SignedOut)) {
+        if matches!(entry.fact.answered(), Some((_, Answered::SignedOut))) {
             signed_out(evidence, findings, at, device);
         }
     }

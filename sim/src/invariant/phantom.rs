@@ -38,7 +38,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             {
                 check(evidence, findings, at, (*vault, *id), &contents.cells);
             }
-            (Fact::Answered(_, Answered::Read(shown)), Node::Device(device)) => {
+            (Fact::Answered(_, answered), Node::Device(device)) => {
+                let Answered::Read(shown) = &**answered else { continue };
                 let cells: Vec<_> = tokens(shown).collect();
                 check(evidence, findings, at, (evidence.vault(device), shown.id), &cells);
             }

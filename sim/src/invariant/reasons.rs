@@ -21,10 +21,10 @@ use crate::plan::{Errand, Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for op in &evidence.ops {
-        let Fact::Asked(_, asked) = &evidence.history[op.asked].fact else { continue };
-        let answer = op.answered.map(|at| (at, &evidence.history[at].fact));
+        let Some((_, asked)) = evidence.history[op.asked].fact.asked() else { continue };
+        let answer = op.answered.map(|at| (at, evidence.history[at].fact.answered()));
         let (at, site, what) = match answer {
-            Some((at, Fact::Answered(_, Answered::Refused(reason)))) => {
+            Some((at, Some((_, Answered::Refused(reason))))) => {
                 if is_right(evidence, op, at, asked, *reason) {
                     continue;
                 }
@@ -137,10 +137,8 @@ fn is_patch(fields: &[(AccountField, Value)]) -> bool {
 /// Can somebody lack a key by then: were new ones made, kept back, or did they have to come first?
 pub(super) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
     evidence.history[..by].iter().any(|entry| {
-        matches!(
-            entry.fact,
-            Fact::Asked(_, Asked::RotateKey | Asked::SignIn) | Fact::Faulted(Trouble::HoldKeys(_))
-        )
+        matches!(entry.fact.asked(), Some((_, Asked::RotateKey | Asked::SignIn)))
+            || matches!(entry.fact, Fact::Faulted(Trouble::HoldKeys(_)))
     })
 }
 
@@ -198,7 +196,7 @@ fn may_be_silent(evidence: &Evidence<'_>, op: &Op) -> bool {
     if died || evidence.brief.incurable.contains(&Incurable::Device(op.device)) {
         return true;
     }
-    if !matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey)) {
+    if !matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey))) {
         return false;
     }
     !evidence.is_core(op.device)

@@ -80,17 +80,17 @@ struct Login {
 
 impl Login {
     fn hear(&mut self, now: Session, fact: &Fact) {
-        let ends_leaving = matches!(
-            fact,
-            Fact::Answered(_, Answered::SignedOut | Answered::Refused(Reason::Unsent(_)))
-                | Fact::Started { .. }
-        );
-        self.leaving |= matches!(fact, Fact::Asked(_, Asked::SignOut));
+        let ends_leaving = matches!(fact, Fact::Started { .. })
+            || matches!(
+                fact.answered(),
+                Some((_, Answered::SignedOut | Answered::Refused(Reason::Unsent(_))))
+            );
+        self.leaving |= matches!(fact.asked(), Some((_, Asked::SignOut)));
         self.leaving &= !ends_leaving;
         if !matches!(now, Session::SigningIn(_)) {
             self.begun.clear();
         }
-        if matches!(fact, Fact::Asked(_, Asked::SignIn)) {
+        if matches!(fact.asked(), Some((_, Asked::SignIn))) {
             self.begun.push((now, None));
         } else if let Fact::Persisted { commit, changes, .. } = fact
             && changes.contains(&Change::Meta)
@@ -115,12 +115,12 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
             let undone = login.undone.filter(|_| *boot == Boot::Restart);
             started(undone.unwrap_or(now), *boot, holds).or(undone)
         }
-        Fact::Asked(_, asked) => match (asked, now) {
+        Fact::Asked(_, asked) => match (&**asked, now) {
             (Asked::SignIn, _) => Some(Session::SigningIn(at)),
             (Asked::SignOut, Session::In) => Some(Session::SigningOut),
             _ => None,
         },
-        Fact::Answered(_, answer) => match (answer, now) {
+        Fact::Answered(_, answer) => match (&**answer, now) {
             // A sign-out that waited for the gate comes next.
             (Answered::SignedIn { .. }, _) if login.leaving => Some(Session::SigningOut),
             (Answered::SignedIn { .. }, _) => Some(Session::In),
@@ -137,7 +137,7 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
         | Fact::Lost { .. }
         | Fact::Committed { .. }
         | Fact::Removed { .. }
-        | Fact::Served { .. }
+        | Fact::Served(_)
         | Fact::Declined(..)
         | Fact::Logged { .. }
         | Fact::Filed { .. }

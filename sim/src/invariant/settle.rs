@@ -48,12 +48,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             );
         }
         let Node::Device(device) = entry.node else { continue };
-        if matches!(
-            entry.fact,
-            Fact::Started { .. }
-                | Fact::Asked(_, Asked::SignIn | Asked::SignOut)
-                | Fact::Answered(_, Answered::SignedOut)
-        ) {
+        if matches!(entry.fact, Fact::Started { .. })
+            || matches!(entry.fact.asked(), Some((_, Asked::SignIn | Asked::SignOut)))
+            || matches!(entry.fact.answered(), Some((_, Answered::SignedOut)))
+        {
             lines.retain(|key, _| key.0 != device);
         }
         if let Fact::Sent { to, letter, .. } = &entry.fact
@@ -66,7 +64,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             && let Some(peer) = Peer::of(*from).filter(|_| letter.answer)
         {
             let line = lines.entry((device, peer)).or_default();
-            line.answered(evidence, at, *letter, *refused);
+            line.answered(evidence, at, *letter, refused.as_deref().copied());
         }
     }
 }

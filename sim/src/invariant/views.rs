@@ -93,9 +93,9 @@ impl Registered {
     fn of(evidence: &Evidence<'_>) -> Self {
         let mut changes: Vec<(usize, DeviceId, Change)> = Vec::new();
         for op in &evidence.ops {
-            if let (Fact::Asked(_, Asked::Register(kind, field, custom)), Some(at)) =
-                (&evidence.history[op.asked].fact, op.answered)
-                && matches!(evidence.history[at].fact, Fact::Answered(_, Answered::Registered))
+            if let (Some((_, Asked::Register(kind, field, custom))), Some(at)) =
+                (evidence.history[op.asked].fact.asked(), op.answered)
+                && matches!(evidence.history[at].fact.answered(), Some((_, Answered::Registered)))
             {
                 changes.push((at, op.device, Change::Registered(*kind, *field, *custom)));
             }

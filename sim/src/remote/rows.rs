@@ -18,7 +18,7 @@ use engine::time::{Span, Time};
 
 use self::table::{Table, Version};
 use super::{Asker, Control, Double, Effect, Front, Key, RemoteFact};
-use crate::history::Fact;
+use crate::history::Page;
 use crate::plan::{Chance, Node, RemotePlan, SpanRange};
 
 mod table;
@@ -177,7 +177,7 @@ impl Rows {
             Some(Cursor::After { epoch: self.epoch, stamp: row.stamp(order), id })
         });
         let positions = found.iter().map(|((vault, id), row)| (*vault, *id, Tag(row.pos), row.pos));
-        let fact = Fact::Served {
+        let page = Page {
             to: asker.node,
             call: asker.id,
             vault,
@@ -190,7 +190,7 @@ impl Rows {
         };
         let serve = |&(key, version): &(Key, &Version)| self.serve(key, version, order, asker.node);
         let rows: Vec<_> = found.iter().map(serve).collect();
-        self.front.fact(RemoteFact::Served(Box::new(fact)));
+        self.front.fact(RemoteFact::Served(Box::new(page)));
         // Nobody counts what lies behind a page: only an empty one says that nothing does.
         let more = !rows.is_empty();
         Reply::Page { rows, deleted: Vec::new(), token: None, more, epoch: self.epoch }

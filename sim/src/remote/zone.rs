@@ -16,7 +16,7 @@ use engine::remote::{
 use engine::time::Time;
 
 use super::{Asker, Control, Double, Effect, Front, RemoteFact, vault_of};
-use crate::history::Fact;
+use crate::history::Page;
 use crate::plan::{Chance, Node, RemotePlan};
 use crate::random::Draw;
 
@@ -198,7 +198,7 @@ impl RecordZone {
             }
         }
         let (token, rest) = (self.token(front, last), self.change_after(last));
-        front.fact(RemoteFact::Served(Box::new(Fact::Served {
+        front.fact(RemoteFact::Served(Box::new(Page {
             to: asker.node,
             call: asker.id,
             vault: self.vault,

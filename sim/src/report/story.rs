@@ -19,8 +19,8 @@ use engine::schema;
 use engine::time::Time;
 
 use crate::history::{
-    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Letter, Refused, Said,
-    Trouble, WriteKind,
+    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Letter, Page, Refused,
+    Said, Trouble, WriteKind,
 };
 use crate::plan::{Errand, Node, Plan};
 
@@ -61,21 +61,23 @@ impl<'a> Scene<'a> {
         let mut scene = Self { plan, history, writes, asked, clients, files };
         for (index, entry) in history.iter().enumerate() {
             scene.files.learn(&entry.fact);
-            if let Fact::Asked(op, asked) = &entry.fact {
-                scene.asked.insert((entry.node, entry.incarnation, *op), index);
+            if let Some((op, asked)) = entry.fact.asked() {
+                scene.asked.insert((entry.node, entry.incarnation, op), index);
                 if let Some(token) = token_of(asked) {
                     let number = scene.writes.len() + 1;
                     scene.writes.insert(token, Written { number, index, saved: None });
                 }
-            } else if let Fact::Answered(
+            } else if let Some((
                 op,
                 Answered::Saved
                 | Answered::Done(Done::Patched)
                 | Answered::File(FileDone::Published(_)),
-            ) = &entry.fact
+            )) = entry.fact.answered()
             {
-                scene.note_saved(entry, *op);
-            } else if let Fact::Sent { server: Some(Said::Asks { client, .. }), .. } = &entry.fact {
+                scene.note_saved(entry, op);
+            } else if let Fact::Sent { server: Some(said), .. } = &entry.fact
+                && let Said::Asks { client, .. } = **said
+            {
                 scene.clients.entry(client.replica).or_insert(entry.node);
             }
         }
@@ -104,8 +106,8 @@ impl<'a> Scene<'a> {
     /// The fields that a write sets.
     pub fn fields_of(&self, token: Option<Token>) -> Vec<FieldId> {
         let write = token.and_then(|token| self.write(token));
-        let asked = write.map(|write| &self.history[write.index].fact);
-        if let Some(Fact::Asked(_, Asked::Write { set, .. })) = asked {
+        let asked = write.and_then(|write| self.history[write.index].fact.asked());
+        if let Some((_, Asked::Write { set, .. })) = asked {
             return set.iter().map(|(field, _)| *field).collect();
         }
         Vec::new()
@@ -155,10 +157,11 @@ impl<'a> Scene<'a> {
     /// The records that facts are about.
     pub fn records(&self) -> BTreeSet<RecordId> {
         let of = |entry: &Entry| {
-            if let Fact::Asked(_, Asked::Read { id, .. } | Asked::Write { id, .. })
-            | Fact::Committed { id, .. }
-            | Fact::Found { id, .. } = &entry.fact
+            if let Some((_, Asked::Read { id, .. } | Asked::Write { id, .. })) = entry.fact.asked()
             {
+                return Some(*id);
+            }
+            if let Fact::Committed { id, .. } | Fact::Found { id, .. } = &entry.fact {
                 return Some(*id);
             }
             None
@@ -191,8 +194,8 @@ impl<'a> Scene<'a> {
         (0..commit).rev().find(|&index| {
             let entry = &self.history[index];
             entry.node == from
-                && matches!(&entry.fact, Fact::Served { to, rows, .. }
-                    if to == node && rows.iter().any(|row| row.1 == id))
+                && matches!(&entry.fact, Fact::Served(page)
+                    if page.to == *node && page.rows.iter().any(|row| row.1 == id))
         })
     }
 
@@ -236,9 +239,9 @@ impl<'a> Scene<'a> {
     }
 
     fn last_read(&self, entry: &Entry, id: RecordId, of: &[FieldId]) -> Option<String> {
-        if let Fact::Answered(op, Answered::Read(shown)) = &entry.fact
+        if let Some((op, Answered::Read(shown))) = entry.fact.answered()
             && shown.id == id
-            && self.is_last(entry, *op)
+            && self.is_last(entry, op)
         {
             return Some(shown_fields(shown, of, |_| String::new()));
         }
@@ -249,14 +252,14 @@ impl<'a> Scene<'a> {
         let asked = self.asked.get(&(entry.node, entry.incarnation, op));
         asked.is_some_and(|&index| {
             matches!(
-                self.history[index].fact,
-                Fact::Asked(
+                self.history[index].fact.asked(),
+                Some((
                     _,
                     Asked::Read { last: true, .. }
                         | Asked::Errand { last: true, .. }
                         | Asked::Work { last: true, .. }
                         | Asked::File { last: true, .. }
-                )
+                ))
             )
         })
     }
@@ -282,14 +285,14 @@ impl<'a> Scene<'a> {
                 format!("→ {to}   {} ({size} bytes){rows}{bare}", parcel(letter))
             }
             Fact::Delivered { from, letter, refused, rows_refused } => {
-                self.tell_delivered(*from, letter, *refused, rows_refused)
+                self.tell_delivered(*from, letter, refused.as_deref().copied(), rows_refused)
             }
             Fact::Lost { to, letter, why } => {
                 format!("→ {}   {} lost: {}", self.plan.name(*to), parcel(letter), lost(*why))
             }
             Fact::Committed { .. }
             | Fact::Removed { .. }
-            | Fact::Served { .. }
+            | Fact::Served(_)
             | Fact::Declined(..)
             | Fact::Found { .. } => self.tell_remote(&entry.fact, about),
             Fact::Logged { space, entry } => self.tell_commit(*space, entry),
@@ -300,7 +303,7 @@ impl<'a> Scene<'a> {
             Fact::StepEnded(_, Some(_)) => "gets the result of the step".to_owned(),
             Fact::StepEnded(_, None) => "hears that the step has failed".to_owned(),
             Fact::Named { node, name, .. } => server::tell_name(*node, name.as_deref()),
-            Fact::Kept { key, hash, .. } => server::tell_object(key, *hash),
+            Fact::Kept { key, hash, .. } => server::tell_object(key, hash.as_deref().copied()),
             Fact::Faulted(trouble) => self.tell_trouble(trouble),
             Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
@@ -499,7 +502,8 @@ impl<'a> Scene<'a> {
                 }
             }
             Fact::Removed { id, by, .. } => format!("removes {id} for {}", self.plan.name(*by)),
-            Fact::Served { to, rows, since, end, .. } => {
+            Fact::Served(page) => {
+                let Page { to, rows, since, end, .. } = &**page;
                 let named = |id: &&RecordId| about.is_none_or(|row| row == **id);
                 let ids = rows.iter().map(|(_, id, ..)| id).filter(named);
                 let ids: Vec<String> = ids.map(ToString::to_string).collect();

@@ -92,7 +92,7 @@ impl ProcessorShell {
 
     fn ask(&mut self, desk: &mut Desk, op: OpId, order: Order, last: bool) {
         let ask = self.spell(&order);
-        desk.emitted.push(Emitted::Fact(Fact::Asked(op, Asked::Work { order, last })));
+        desk.emitted.push(Emitted::Fact(Fact::Asked(op, Asked::Work { order, last }.into())));
         self.give(desk, processor::Input::Ask(op, ask));
     }
 
@@ -150,5 +150,5 @@ impl ProcessorShell {
 
 fn answered(op: OpId, answer: &Answer) -> Fact {
     let worked = Worked::of(answer).expect("nobody tells a processor to stop");
-    Fact::Answered(op, Answered::Worked(worked))
+    Fact::Answered(op, Answered::Worked(worked).into())
 }

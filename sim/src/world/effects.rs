@@ -111,11 +111,11 @@ impl World<'_> {
 
     /// Notes what a user said or heard, and what follows from it outside of the device.
     fn heed(&mut self, device: DeviceId, fact: Fact) {
-        let signs_in = matches!(fact, Fact::Asked(_, Asked::SignIn));
-        if let Fact::Asked(op, Asked::File { ask: FileAsked::Move(items), .. }) = &fact
+        let signs_in = matches!(fact.asked(), Some((_, Asked::SignIn)));
+        if let Some((op, Asked::File { ask: FileAsked::Move(items), .. })) = fact.asked()
             && items.len() > 1
         {
-            self.batches.insert((device, *op));
+            self.batches.insert((device, op));
         } else if let Fact::Answered(op, _) = &fact {
             self.batches.remove(&(device, *op));
         }
@@ -313,6 +313,7 @@ impl World<'_> {
         let sealed = post::sealed_bytes(&mail.body);
         size += u32::try_from(sealed.len()).unwrap_or(u32::MAX);
         plaintext |= self.recorder.shows(&sealed);
+        let (rows, server) = (rows.into(), server.map(Box::new));
         let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);
         match self.post.dispatch(self.now, &self.weather, &mail) {
@@ -349,11 +350,9 @@ impl World<'_> {
                 Fact::Committed { vault, id, pos, tag: served.tag, blob, by, contents, policy }
             }
             RemoteFact::Removed { vault, id, pos, by } => Fact::Removed { vault, id, pos, by },
-            RemoteFact::Served(mut fact) => {
-                if let Fact::Served { call, .. } = &mut *fact {
-                    *call = Envelope::unpack(*call).call;
-                }
-                *fact
+            RemoteFact::Served(mut page) => {
+                page.call = Envelope::unpack(page.call).call;
+                Fact::Served(page)
             }
             RemoteFact::Declined(who, call, refused) => {
                 Fact::Declined(who, Envelope::unpack(call).call, refused)

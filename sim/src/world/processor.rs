@@ -352,8 +352,8 @@ impl World<'_> {
 
     fn keep_count(&mut self, processor: ProcessorId, fact: &Fact) {
         let owed = &mut self.seat_mut(processor).owed;
-        if let Fact::Asked(op, Asked::Work { .. }) = fact {
-            owed.insert(*op);
+        if let Some((op, Asked::Work { .. })) = fact.asked() {
+            owed.insert(op);
         } else if let Fact::Answered(op, _) = fact {
             owed.remove(op);
         }

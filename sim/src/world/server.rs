@@ -403,7 +403,8 @@ impl World<'_> {
             }
         };
         if let (Some(space), volume::Reply::Done) = (space_of("blob/", key), reply) {
-            let fact = Fact::Kept { space, key: key.as_str().into(), hash };
+            let (key, hash) = (key.as_str().into(), hash.map(Box::new));
+            let fact = Fact::Kept { space, key, hash };
             self.note(Node::Worker(worker), fact);
         }
         if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply) {

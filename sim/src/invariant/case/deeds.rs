@@ -9,7 +9,7 @@ use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 use super::model::{Copy, Image, StoredRow};
 use super::{Case, W};
 use crate::history::{
-    Answered, Asked, BlobId, Boot, Change, Contents, Fact, Letter, Refused, Trouble,
+    Answered, Asked, BlobId, Boot, Change, Contents, Fact, Letter, Page, Refused, Trouble,
 };
 use crate::invariant::Incurable;
 use crate::plan::{Node, Parcel};
@@ -170,7 +170,7 @@ impl Case {
                 to,
                 letter,
                 size: 9,
-                rows: vec![(id, blob)],
+                rows: [(id, blob)].into(),
                 plaintext: false,
                 server: None,
             },
@@ -195,7 +195,7 @@ impl Case {
         id: RecordId,
     ) -> Letter {
         let (letter, blob) = (self.letter(), BlobId(self.fresh()));
-        let (to, rows) = (Node::Remote(remote), vec![(id, blob)]);
+        let (to, rows) = (Node::Remote(remote), [(id, blob)].into());
         self.fact(device, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server: None });
         letter
     }
@@ -255,7 +255,7 @@ impl Case {
         let head = news.iter().map(|row| row.3).max().unwrap_or(floor);
         self.cursors.insert((device, remote), head);
         let next = Cursor::Token(head);
-        let served = Fact::Served {
+        let served = Page {
             to: device.into(),
             call: CallId(self.fresh()),
             vault,
@@ -266,7 +266,7 @@ impl Case {
             never_again_below: head,
             end: true,
         };
-        self.fact(remote, served);
+        self.fact(remote, Fact::Served(served.into()));
         (news.into_iter().map(|row| row.1).collect(), next)
     }
 
@@ -353,13 +353,14 @@ impl Case {
     /// in nobody's name.
     pub(in super::super) fn hears_of_purge(&mut self, device: DeviceId, id: RecordId) {
         let asks = Letter { parcel: Parcel::Pull, ..self.letter() };
-        let (zone, rows) = (Node::Remote(Remote::Zone), Vec::new());
+        let (zone, rows) = (Node::Remote(Remote::Zone), [].into());
         self.fact(
             device,
             Fact::Sent { to: zone, letter: asks, size: 9, rows, plaintext: false, server: None },
         );
         let letter = Letter { answer: true, ..asks };
-        let (refused, rows_refused) = (Some(Refused::ZoneNotFound(Ending::Purged)), Vec::new());
+        let (refused, rows_refused) =
+            (Some(Refused::ZoneNotFound(Ending::Purged).into()), [].into());
         self.fact(device, Fact::Delivered { from: zone, letter, refused, rows_refused });
         let mut held = self.contents(&self.copies[&(device, id)]);
         held.live = false;
@@ -432,7 +433,7 @@ impl Case {
         let to = Node::Remote(remote);
         self.fact(
             device,
-            Fact::Sent { to, letter, size: 9, rows: Vec::new(), plaintext: false, server: None },
+            Fact::Sent { to, letter, size: 9, rows: [].into(), plaintext: false, server: None },
         );
         letter
     }
@@ -445,8 +446,8 @@ impl Case {
         why: Refused,
     ) {
         let letter = Letter { answer: true, ..letter };
-        let refused = Some(why);
+        let refused = Some(why.into());
         let from = Node::Remote(remote);
-        self.fact(device, Fact::Delivered { from, letter, refused, rows_refused: Vec::new() });
+        self.fact(device, Fact::Delivered { from, letter, refused, rows_refused: [].into() });
     }
 }

@@ -243,7 +243,7 @@ impl Case {
     ) {
         let (space, upload) = (self.user(device), self.shelf.uploads[&blob].upload);
         let key = format!("{}0", pieces_of(space, blob, upload)).into();
-        self.fact(WORKER, Fact::Kept { space, key, hash });
+        self.fact(WORKER, Fact::Kept { space, key, hash: hash.map(Box::new) });
     }
 
     /// Publishes the blob as a new file of this name.

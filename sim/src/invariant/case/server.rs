@@ -265,7 +265,7 @@ impl Case {
         let said = Said::Asks { device: key, client, space, wants };
         self.sends_letter(device.into(), WORKER, letter, said);
         let arrives =
-            Fact::Delivered { from: device.into(), letter, refused: None, rows_refused: vec![] };
+            Fact::Delivered { from: device.into(), letter, refused: None, rows_refused: [].into() };
         self.fact(WORKER, arrives);
     }
 
@@ -278,7 +278,7 @@ impl Case {
     ) {
         let letter = Letter { answer: true, ..letter };
         self.sends_letter(WORKER, device.into(), letter, Said::Answers { seq: 0, refused });
-        let (refused, rows_refused) = (refused.map(Refused::Server), Vec::new());
+        let (refused, rows_refused) = (refused.map(|why| Refused::Server(why).into()), [].into());
         self.fact(device, Fact::Delivered { from: WORKER, letter, refused, rows_refused });
     }
 
@@ -289,7 +289,7 @@ impl Case {
         letter: Letter,
         said: Said,
     ) {
-        let (rows, server) = (Vec::new(), Some(said));
+        let (rows, server) = ([].into(), Some(said.into()));
         self.fact(from, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server });
     }
 

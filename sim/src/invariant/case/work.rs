@@ -88,12 +88,12 @@ impl Case {
 
     pub(in super::super) fn orders(&mut self, who: impl Into<Node>, order: Order) -> OpId {
         let op = OpId(self.fresh());
-        self.fact(who, Fact::Asked(op, Asked::Work { order, last: false }));
+        self.fact(who, Fact::Asked(op, Asked::Work { order, last: false }.into()));
         op
     }
 
     pub(in super::super) fn obeys(&mut self, who: impl Into<Node>, op: OpId, worked: Worked) {
-        self.fact(who, Fact::Answered(op, Answered::Worked(worked)));
+        self.fact(who, Fact::Answered(op, Answered::Worked(worked).into()));
     }
 
     /// Somebody brings a part of a conversation; it is joined, kept and acknowledged.

@@ -145,7 +145,7 @@ impl<'a> Scribe<'a> {
                 Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. },
                 Node::Device(device),
             ) if self.desk(device).asked_zone == Some(letter.call) => {
-                self.desk(device).zone_ended = match refused {
+                self.desk(device).zone_ended = match refused.as_deref() {
                     Some(Refused::ZoneNotFound(ending)) => Some(*ending),
                     Some(_) | None => None,
                 };
@@ -185,7 +185,7 @@ impl<'a> Scribe<'a> {
                 | Fact::Lost { .. }
                 | Fact::Committed { .. }
                 | Fact::Removed { .. }
-                | Fact::Served { .. }
+                | Fact::Served(_)
                 | Fact::Declined(..)
                 | Fact::Logged { .. }
                 | Fact::Filed { .. }
@@ -263,7 +263,7 @@ impl<'a> Scribe<'a> {
         let Some(&number) = self.open.get(&(device, op)) else { return };
         let op = &mut self.evidence.ops[number];
         op.answered.get_or_insert(at);
-        let Fact::Asked(_, asked) = &self.evidence.history[op.asked].fact else { return };
+        let Some((_, asked)) = self.evidence.history[op.asked].fact.asked() else { return };
         match (asked, answer) {
             (Asked::Write { token, .. }, Answered::Saved) => {
                 if let Some(write) = self.evidence.writes.find(*token) {

@@ -196,22 +196,8 @@ struct Clerk<'a> {
 impl<'a> Clerk<'a> {
     fn hear(&mut self, brief: &Brief, at: usize, entry: &'a Entry) {
         match (&entry.fact, entry.node) {
-            (Fact::Asked(op, Asked::Errand { errand, token, last }), Node::Device(device)) => {
-                let user = brief.devices[usize::from(device.0)];
-                let (token, last, what) = (*token, *last, errand);
-                let errand = Errand { device, user, asked: at, what, token, last, answer: None };
-                let number = self.server.errands.len();
-                self.open.insert((device, *op), number);
-                self.server.errands.push(errand);
-                self.server.by_token.extend(token.map(|token| (token, number)));
-            }
-            (Fact::Asked(op, Asked::File { ask, last, .. }), Node::Device(device)) => {
-                let user = brief.devices[usize::from(device.0)];
-                let number = self.server.deeds.len();
-                let deed = FileDeed { device, user, asked: at, ask, last: *last, answer: None };
-                self.server.deeds.push(deed);
-                self.server.filings.extend(ask.token().map(|token| (token, number)));
-                self.deeds.insert((device, *op), number);
+            (Fact::Asked(op, asked), Node::Device(device)) => {
+                self.asked(brief, at, (device, *op), asked);
             }
             (Fact::Answered(op, answer), Node::Device(device)) => {
                 if let Some(deed) = self.deeds.remove(&(device, *op)) {
@@ -230,9 +216,13 @@ impl<'a> Clerk<'a> {
                 files.named(*node, name.as_deref());
             }
             (Fact::Kept { space, key, hash }, _) => {
-                self.server.files.entry(*space).or_default().kept(at, key, *hash);
+                self.server.files.entry(*space).or_default().kept(
+                    at,
+                    key,
+                    hash.as_deref().copied(),
+                );
             }
-            (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (said, from) {
+            (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (&**said, from) {
                 (&Said::Asks { device, client, space, wants }, _) => {
                     let (call, attempt) = (letter.call, letter.attempt);
                     let ask = Ask { at, call, attempt, device, client, space, wants };
@@ -256,6 +246,25 @@ impl<'a> Clerk<'a> {
                 self.waiting.retain(|place, _| place.0 != worker);
             }
             _ => {}
+        }
+    }
+
+    fn asked(&mut self, brief: &Brief, at: usize, op: (DeviceId, OpId), asked: &'a Asked) {
+        let device = op.0;
+        let user = brief.devices[usize::from(device.0)];
+        if let Asked::Errand { errand, token, last } = asked {
+            let (token, last, what) = (*token, *last, errand);
+            let errand = Errand { device, user, asked: at, what, token, last, answer: None };
+            let number = self.server.errands.len();
+            self.open.insert(op, number);
+            self.server.errands.push(errand);
+            self.server.by_token.extend(token.map(|token| (token, number)));
+        } else if let Asked::File { ask, last, .. } = asked {
+            let number = self.server.deeds.len();
+            let deed = FileDeed { device, user, asked: at, ask, last: *last, answer: None };
+            self.server.deeds.push(deed);
+            self.server.filings.extend(ask.token().map(|token| (token, number)));
+            self.deeds.insert(op, number);
         }
     }
 

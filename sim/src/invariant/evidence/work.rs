@@ -161,7 +161,8 @@ impl<'a> Work<'a> {
         for (at, entry) in history.iter().enumerate() {
             let node = entry.node;
             match (&entry.fact, user_of(node)) {
-                (Fact::Asked(op, Asked::Work { order, last }), Some(user)) => {
+                (Fact::Asked(op, asked), Some(user)) => {
+                    let Asked::Work { order, last } = &**asked else { continue };
                     let (last, answer) = (*last, None);
                     open.insert((node, entry.incarnation, *op), work.asks.len());
                     work.asks.push(WorkAsk { node, user, asked: at, order, last, answer });

@@ -104,7 +104,7 @@ pub(in super::super) fn may_lack_a_key(
     let rotates = |op: &Op| {
         evidence.user(op.device) == evidence.user(device)
             && op.asked < at
-            && matches!(evidence.history[op.asked].fact, Fact::Asked(_, Asked::RotateKey))
+            && matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey)))
     };
     evidence.brief.incurable.contains(&Incurable::Keyless(device))
         || evidence.spells.iter().any(held)

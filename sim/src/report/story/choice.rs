@@ -26,10 +26,22 @@ impl Scene<'_> {
     /// Is this fact about that record?
     pub fn is_about(&self, entry: &Entry, row: RecordId) -> bool {
         match &entry.fact {
-            Fact::Asked(_, Asked::Read { id, .. } | Asked::Write { id, .. })
-            | Fact::Committed { id, .. }
-            | Fact::Removed { id, .. }
-            | Fact::Found { id, .. } => *id == row,
+            Fact::Asked(_, asked) => match &**asked {
+                Asked::Read { id, .. } | Asked::Write { id, .. } => *id == row,
+                Asked::List
+                | Asked::SignIn
+                | Asked::SignOut
+                | Asked::RotateKey
+                | Asked::Register(..)
+                | Asked::Errand { .. }
+                | Asked::Sync
+                | Asked::Status
+                | Asked::File { .. }
+                | Asked::Work { .. } => false,
+            },
+            Fact::Committed { id, .. } | Fact::Removed { id, .. } | Fact::Found { id, .. } => {
+                *id == row
+            }
             Fact::Answered(op, _) => {
                 let asked = self.asked.get(&(entry.node, entry.incarnation, *op));
                 asked.is_some_and(|&index| self.is_about(&self.history[index], row))
@@ -39,10 +51,9 @@ impl Scene<'_> {
             }
             Fact::Sent { rows, .. } => rows.iter().any(|(id, _)| *id == row),
             Fact::Delivered { rows_refused, .. } => rows_refused.iter().any(|(id, _)| *id == row),
-            Fact::Served { rows, .. } => rows.iter().any(|(_, id, ..)| *id == row),
+            Fact::Served(page) => page.rows.iter().any(|(_, id, ..)| *id == row),
             Fact::Faulted(trouble) | Fact::Ended(trouble) => trouble_record(trouble) == Some(row),
-            Fact::Asked(..)
-            | Fact::Skipped(_)
+            Fact::Skipped(_)
             | Fact::Durable(_)
             | Fact::PersistFailed(_)
             | Fact::Lost { .. }
@@ -64,7 +75,7 @@ impl Scene<'_> {
 /// Is this what a story tells when it is about everything?
 pub(super) fn is_news(fact: &Fact) -> bool {
     match fact {
-        Fact::Asked(_, asked) => match asked {
+        Fact::Asked(_, asked) => match &**asked {
             Asked::Write { .. }
             | Asked::SignIn
             | Asked::SignOut
@@ -79,7 +90,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::Sync
             | Asked::Status => false,
         },
-        Fact::Answered(_, answered) => match answered {
+        Fact::Answered(_, answered) => match &**answered {
             Answered::Saved
             | Answered::SignedIn { .. }
             | Answered::SignedOut
@@ -100,7 +111,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Answered::Status(_) => false,
         },
         Fact::Persisted { changes, .. } => changes.iter().any(is_new_state),
-        Fact::Served { rows, .. } => !rows.is_empty(),
+        Fact::Served(page) => !page.rows.is_empty(),
         Fact::Sent { plaintext, .. } => *plaintext,
         Fact::Delivered { refused, rows_refused, .. } => {
             refused.is_some() || !rows_refused.is_empty()
@@ -173,7 +184,7 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Lost { .. }
         | Fact::Committed { .. }
         | Fact::Removed { .. }
-        | Fact::Served { .. }
+        | Fact::Served(_)
         | Fact::Declined(..)
         | Fact::Logged { .. }
         | Fact::Filed { .. }

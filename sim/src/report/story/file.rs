@@ -20,12 +20,12 @@ pub(super) struct Names {
 impl Names {
     /// Learns from a fact.
     pub(super) fn learn(&mut self, fact: &Fact) {
-        if let Fact::Answered(_, Answered::Files(files)) = fact {
+        if let Some((_, Answered::Files(files))) = fact.answered() {
             for file in files.iter().filter(|file| !file.sealed) {
                 self.nodes.entry(file.node).or_insert_with(|| file.name.clone());
                 self.learn_heads(&file.heads);
             }
-        } else if let Fact::Answered(_, Answered::File(FileDone::Versions(heads))) = fact {
+        } else if let Some((_, Answered::File(FileDone::Versions(heads)))) = fact.answered() {
             self.learn_heads(heads);
         } else if let Fact::Persisted { changes, .. } = fact {
             for change in changes {

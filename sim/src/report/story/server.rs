@@ -131,8 +131,8 @@ impl Scene<'_> {
     /// The fields of an account that a write sets, and whose account it is.
     pub fn account_write(&self, token: Token) -> Option<(UserId, Vec<AccountField>)> {
         let entry = &self.history[self.write(token)?.index];
-        if let (Node::Device(device), Fact::Asked(_, Asked::Errand { errand, .. })) =
-            (entry.node, &entry.fact)
+        if let (Node::Device(device), Some((_, Asked::Errand { errand, .. }))) =
+            (entry.node, entry.fact.asked())
             && let Errand::Patch(set) = errand
         {
             return Some((self.user(device)?, set.iter().map(|(field, _)| *field).collect()));
@@ -164,10 +164,10 @@ impl Scene<'_> {
     pub fn accounts(&self, user: UserId, of: &[AccountField]) -> Vec<(String, String)> {
         let shown = self.history.iter().filter_map(|entry| {
             let Node::Device(device) = entry.node else { return None };
-            let Fact::Answered(op, Answered::Done(Done::Account(fields))) = &entry.fact else {
+            let Some((op, Answered::Done(Done::Account(fields)))) = entry.fact.answered() else {
                 return None;
             };
-            if self.user(device) != Some(user) || !self.is_last(entry, *op) {
+            if self.user(device) != Some(user) || !self.is_last(entry, op) {
                 return None;
             }
             let now = of.iter().map(|field| {
