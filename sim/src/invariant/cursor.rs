@@ -70,20 +70,12 @@ fn pages(evidence: &Evidence<'_>) -> Pages {
     let mut pages = Pages::new();
     let mut calls = BTreeMap::new();
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let (
-            Node::Remote(remote),
-            Fact::Served {
-                to: Node::Device(device),
-                call,
-                next: Some(next),
-                never_again_below,
-                ..
-            },
-        ) = (entry.node, &entry.fact)
+        if let (Node::Remote(remote), Fact::Served(page)) = (entry.node, &entry.fact)
+            && let (Node::Device(device), Some(next)) = (page.to, page.next)
         {
-            let first = *calls.entry((*device, remote, *call)).or_insert(at);
-            let page = Page { at, first, never_again_below: *never_again_below };
-            pages.entry((*device, remote, *next)).or_default().push(page);
+            let first = *calls.entry((device, remote, page.call)).or_insert(at);
+            let page = Page { at, first, never_again_below: page.never_again_below };
+            pages.entry((device, remote, next)).or_default().push(page);
         }
     }
     pages
@@ -135,7 +127,7 @@ fn check(
     page: &Page,
     (pos, vault, id): (u64, VaultId, RecordId),
 ) {
-    if vault != evidence.vault(advance.device) || is_hidden(evidence, vault, id, page) {
+    if vault != evidence.vault(advance.device) {
         return;
     }
     let Some(version) = evidence.book(advance.remote).row(vault, id, page.at) else { return };
@@ -152,6 +144,9 @@ fn check(
             ("row-not-joined", "was passed by a cursor and booked, but not applied")
         }
     };
+    if is_hidden(evidence, vault, id, page) {
+        return;
+    }
     let message = format!("{id} at position {pos} {what}.");
     let token = version.contents.as_ref().and_then(|contents| contents.cells.first());
     let about = About { record: Some(id), token: token.map(|cell| cell.1) };
