@@ -68,6 +68,8 @@ pub(crate) struct World<'a> {
     batches: BTreeSet<(DeviceId, OpId)>,
     script: Script,
     phase: Phase,
+    /// A device that kept the run from being settled when that was last asked.
+    holdup: Option<usize>,
     /// What the scenario or the plan keeps from settling, as far as it is known yet.
     scars: trouble::Scars,
     devices: Vec<Site>,

@@ -70,6 +70,7 @@ impl<'a> World<'a> {
             batches: BTreeSet::new(),
             script: Script::new(plan),
             phase: Phase::Storm,
+            holdup: None,
             scars: Scars::default(),
             devices,
             doubles: Vec::new(),

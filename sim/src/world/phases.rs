@@ -96,12 +96,12 @@ impl World<'_> {
     pub(super) fn advance_phase(&mut self) {
         match self.phase {
             Phase::Storm => {
-                if self.awaits_quiet() && self.unsettled(&mut |_| true) {
+                if self.awaits_quiet() && self.has_settled() {
                     self.quiet_has_come();
                 }
             }
             Phase::Settling => {
-                if self.unsettled(&mut |_| true) {
+                if self.has_settled() {
                     self.settle(Vec::new());
                 }
             }
@@ -206,6 +206,21 @@ impl World<'_> {
 
     fn named(&self, pending: Pending) -> String {
         Named { pending, plan: self.plan }.to_string()
+    }
+
+    /// Is nothing pending? Whatever device it was a turn ago is looked at first: mostly it still is.
+    fn has_settled(&mut self) -> bool {
+        if self.holdup.is_some_and(|index| self.holds_up(index)) {
+            return false;
+        }
+        self.holdup = (0..self.devices.len()).find(|&index| self.holds_up(index));
+        self.holdup.is_none() && self.unsettled(&mut |_| true)
+    }
+
+    fn holds_up(&self, index: usize) -> bool {
+        !self.is_left_out(index)
+            && (self.pending_inside(index, &mut |_| true)
+                || self.pending_outside(index, &mut |_| true))
     }
 
     /// Hands over what keeps the run from being settled until `enough`; true if nothing does.
