@@ -120,8 +120,11 @@ impl Trial {
     /// Draws the plan and runs it, on this thread.
     pub fn run(&self) -> Tried {
         let plan = draw(&self.scenario, self.seed, self.flaws);
-        let outcome = run(&plan);
-        let parting = if self.twice { second(&plan, &outcome) } else { None };
+        let mut outcome = run(&plan);
+        if outcome.violations.is_empty() {
+            outcome.history = Vec::new(); // Before a second run makes another.
+        }
+        let parting = if self.twice { second(&plan, outcome.digest) } else { None };
         let calm = is_fault_free(&plan);
         let Outcome { digest, counts, .. } = outcome;
         let coverage = outcome.coverage.clone();
@@ -136,16 +139,29 @@ impl Trial {
     }
 }
 
-fn second(plan: &Plan, first: &Outcome) -> Option<Parting> {
-    let again = plan.clone();
-    match pool::fresh(move || run(&again)) {
-        Ok(second) => parting(first, &second),
-        Err(panic) => Some(Parting {
-            index: first.history.len(),
-            at: first.history.last().map_or(Time(0), |entry| entry.at),
-            facts: [None, Some(format!("the second run panicked: {panic}"))],
+/// Runs a plan again. Only if that goes another way are two histories needed at a time, and a third
+/// run has the second one to part from.
+fn second(plan: &Plan, first: u128) -> Option<Parting> {
+    let again = || {
+        let plan = plan.clone();
+        pool::fresh(move || run(&plan))
+    };
+    let two = match again() {
+        Ok(two) if two.digest == first => return None,
+        Ok(two) => two,
+        Err(panic) => return Some(untold(format!("the second run panicked: {panic}"))),
+    };
+    Some(match again() {
+        Ok(one) => parting(&one, &two).unwrap_or_else(|| {
+            untold(format!("the first run had the digest {first:032x}, and no other run has it"))
         }),
-    }
+        Err(panic) => untold(format!("a third run panicked: {panic}")),
+    })
+}
+
+/// Two runs went two ways, and there is no telling where.
+fn untold(what: String) -> Parting {
+    Parting { index: 0, at: Time(0), facts: [None, Some(what)] }
 }
 
 /// Where two outcomes of the same plan part, if they do.
