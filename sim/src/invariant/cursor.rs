@@ -135,7 +135,7 @@ fn check(
     page: &Page,
     (pos, vault, id): (u64, VaultId, RecordId),
 ) {
-    if vault != evidence.vault(advance.device) || is_hidden(evidence, vault, id, page) {
+    if vault != evidence.vault(advance.device) {
         return;
     }
     let Some(version) = evidence.book(advance.remote).row(vault, id, page.at) else { return };
@@ -152,6 +152,9 @@ fn check(
             ("row-not-joined", "was passed by a cursor and booked, but not applied")
         }
     };
+    if is_hidden(evidence, vault, id, page) {
+        return;
+    }
     let message = format!("{id} at position {pos} {what}.");
     let token = version.contents.as_ref().and_then(|contents| contents.cells.first());
     let about = About { record: Some(id), token: token.map(|cell| cell.1) };
