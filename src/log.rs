@@ -246,6 +246,9 @@ impl<'s> Draft<'s> {
     }
 }
 
+/// Most of what is encoded is not longer than this.
+const USUAL_SIZE: usize = 512;
+
 /// The object of an entry. Twelve digits keep the order of names, and a name short.
 pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
     smol_str::format_smolstr!("log/{}/{seq:012}", space.0)
@@ -269,7 +272,8 @@ pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
 
 /// The bytes of an entry or a state.
 pub fn encode<T: Serialize>(value: &T) -> Bytes {
-    postcard::to_allocvec(value).expect("memory is the only limit").into()
+    let buffer = Vec::with_capacity(USUAL_SIZE);
+    postcard::to_extend(value, buffer).expect("memory is the only limit").into()
 }
 
 impl Entry {
