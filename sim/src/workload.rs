@@ -38,6 +38,7 @@ pub(crate) struct Agent {
     awaited: BTreeMap<OpId, Then>,
     opened: BTreeMap<RecordId, Reading>,
     jobs: file::Jobs,
+    doors: file::Doors,
     /// The last number of an ask that no step of the plan names: no two lives of a device use one.
     own_op: u32,
 }
@@ -54,8 +55,8 @@ enum Then {
     Delete,
     Undelete,
     ReadAll,
-    /// Does something with files at this path.
-    File(String, file::Next),
+    /// Does something with files.
+    File(file::Next),
 }
 
 impl Then {
@@ -86,6 +87,7 @@ impl Agent {
             awaited: BTreeMap::new(),
             opened: BTreeMap::new(),
             jobs: file::Jobs::new(),
+            doors: file::Doors::new(),
             own_op: UNPLANNED | u32::from(life) << 20,
         }
     }
@@ -161,8 +163,8 @@ impl Agent {
             self.opened.clear();
             self.forgets_jobs();
         }
-        if let Then::File(path, next) = then {
-            return self.hears_of_files((op, path), next, answer, emitted);
+        if let Then::File(next) = then {
+            return self.hears_of_files(op, next, answer, emitted);
         }
         let next = OpId(op.0 + 1);
         match (then, answer) {

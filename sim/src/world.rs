@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use engine::device::{Input, Snapshot};
 use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
+use engine::message::JobId;
 use engine::seal::Memo;
 use engine::time::{Span, Time};
 
@@ -66,6 +67,8 @@ pub(crate) struct World<'a> {
     fuses: Vec<Fuse>,
     /// Moves of several files that have not been answered.
     batches: BTreeSet<(DeviceId, OpId)>,
+    /// Those that were too long for one commit, and are not done with.
+    jobs: BTreeSet<(UserId, JobId)>,
     script: Script,
     phase: Phase,
     /// What the scenario or the plan keeps from settling, as far as it is known yet.

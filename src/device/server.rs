@@ -161,8 +161,8 @@ impl Device {
         if let Some(owed) = self.server.owed {
             return Some(owed);
         }
-        let front = self.server.errands.front();
-        let waits = front.is_some_and(|(_, errand)| self.waits_for_writes(errand));
+        let front = self.front_errand();
+        let waits = front.is_some_and(|errand| self.waits_for(errand).next().is_some());
         if front.is_some() && !waits {
             return Some(Party::User);
         }
@@ -177,6 +177,11 @@ impl Device {
         }
     }
 
+    /// What the user has waited for the longest.
+    pub(super) fn front_errand(&self) -> Option<&Errand> {
+        self.server.errands.front().map(|(_, errand)| errand)
+    }
+
     /// What the device wants of its own accord.
     fn own_errand(&mut self, now: Now) -> Option<Errand> {
         if !self.boot.server || self.login.is_some() {
@@ -187,7 +192,7 @@ impl Device {
 
     fn wanted(&self, party: Option<Party>) -> Option<&Wanted> {
         let errand = match party? {
-            Party::User => self.server.errands.front().map(|(_, errand)| errand),
+            Party::User => self.front_errand(),
             Party::Own => self.server.own.as_ref(),
         };
         errand.map(|errand| &errand.wanted)

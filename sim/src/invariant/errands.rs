@@ -8,12 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::{DeviceId, Token};
+use engine::id::{DeviceId, NodeId, Token};
 use engine::time::{Span, Time};
 
 use super::Invariant::RefusalsHaveReasons;
 use super::evidence::Evidence;
-use super::evidence::files::FileDeed;
+use super::evidence::files::{FileDeed, Files};
 use super::findings::{About, Findings};
 use super::late::{PROMPTNESS, disturbances};
 use crate::history::file::FileAsked;
@@ -51,24 +51,63 @@ fn wishes(evidence: &Evidence<'_>) -> Wishes {
     for deed in evidence.server.deeds.iter().filter(|deed| !deed.ask.is_local()) {
         let (device, asked, token) = (deed.device, deed.asked, deed.ask.token());
         let answered = deed.answer.map(|(at, _)| at);
-        let requests = 1 + pieces(evidence, deed, answered);
+        let requests = 1 + pieces_read(evidence, deed, answered) + sent_before(evidence, deed);
         wishes.entry(device).or_default().push(Wish { device, asked, answered, token, requests });
     }
     wishes
 }
 
 /// How many pieces there are to bring.
-fn pieces(evidence: &Evidence<'_>, deed: &FileDeed<'_>, answered: Option<usize>) -> u64 {
+fn pieces_read(evidence: &Evidence<'_>, deed: &FileDeed<'_>, answered: Option<usize>) -> u64 {
     let (FileAsked::Read(node), Some(files)) = (deed.ask, evidence.server.files.get(&deed.user))
     else {
         return 0;
     };
     let at = answered.unwrap_or(evidence.history.len());
-    let pieces = files.versions(*node).filter_map(|(n, _)| {
-        let blob = files.version(*node, n, at)?.blob;
-        Some(files.stored(blob, at)?.manifest.pieces.len() as u64)
+    files.versions(*node).map(|(n, _)| pieces(files, *node, n, at)).sum()
+}
+
+/// Of how many pieces a version is.
+fn pieces(files: &Files<'_>, node: NodeId, n: u32, at: usize) -> u64 {
+    let version = files.version(node, n, at);
+    let stored = version.and_then(|version| files.stored(version.blob, at));
+    stored.map_or(0, |stored| stored.manifest.pieces.len() as u64)
+}
+
+/// How many requests bring what its user had saved in the files that it moves or deletes and the
+/// server still lacked, and the one upload that may have begun. They go first.
+fn sent_before(evidence: &Evidence<'_>, deed: &FileDeed<'_>) -> u64 {
+    let nodes: Vec<NodeId> = match deed.ask {
+        FileAsked::Move(items) => items.iter().map(|(node, ..)| *node).collect(),
+        FileAsked::Delete { node, .. } => vec![*node],
+        FileAsked::List
+        | FileAsked::Write { .. }
+        | FileAsked::Read(_)
+        | FileAsked::Versions(_)
+        | FileAsked::MakeFolder(..)
+        | FileAsked::Undelete(_)
+        | FileAsked::Restore { .. }
+        | FileAsked::Job(_) => return 0,
+    };
+    let Some(files) = evidence.server.files.get(&deed.user) else { return 0 };
+    let own = evidence.server.deeds.iter().filter(|other| {
+        other.device == deed.device && other.saved().is_some() && other.asked < deed.asked
     });
-    pieces.sum()
+    let unsent = own.filter_map(|write| {
+        let mut published = evidence.server.archive.published(write.ask.token()?);
+        published.find(|version| version.at > deed.asked)
+    });
+    let (mut its_own, mut under_way) = (0, 0);
+    for write in unsent {
+        // It begins, its pieces follow, and it becomes a version.
+        let requests = 2 + pieces(files, write.node, write.n, write.at);
+        if nodes.contains(&write.node) {
+            its_own += requests;
+        } else {
+            under_way = under_way.max(requests);
+        }
+    }
+    if its_own > 0 { its_own + under_way } else { 0 }
 }
 
 fn is_in_time(

@@ -1,5 +1,5 @@
-//! INV-13 `fences-hold`: a client changes the account only as long as the session of its device
-//! has not been granted anew to somebody else, whatever its own clock or memory say.
+//! INV-13 `fences-hold`: a client changes the account, files or work only as long as the session of
+//! its device has not been granted anew to somebody else, whatever its own clock or memory say.
 //!
 //! Sources: Kleppmann, *How to do distributed locking*, 2016; Burrows, *Chubby*, 2006.
 
@@ -22,27 +22,30 @@ fn judge_space(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) 
     let mut newest: BTreeMap<DeviceKey, (usize, Client)> = BTreeMap::new();
     let mut granted: BTreeMap<Client, DeviceKey> = BTreeMap::new();
     for deed in &space.deeds {
-        match deed {
+        let (at, client, what, token) = match deed {
             Deed::Session { at, key, session: Some(session), .. } => {
                 newest.insert(*key, (*at, session.client));
                 granted.insert(session.client, *key);
+                continue;
             }
-            Deed::Session { session: None, .. } | Deed::Effect { receipt: None, .. } => {}
+            Deed::Session { session: None, .. } | Deed::Effect { receipt: None, .. } => continue,
             Deed::Effect { at, receipt: Some((client, _)), made, .. } => {
-                let holder = granted.get(client).and_then(|key| newest.get(key));
-                let (site, what) = match holder {
-                    None => ("no-session", "that never had a session"),
-                    Some((_, holder)) if holder != client => {
-                        ("old-session", "whose session had been granted anew")
-                    }
-                    Some(_) => continue,
-                };
-                let message = format!("The account was changed by a device {what}.");
-                let about = About { record: None, token: made.first().map(|made| made.1) };
-                let with = holder.map(|holder| holder.0);
-                findings.report(evidence, (FencesHold, site), *at, about, message, with);
+                (*at, client, "The account was", made.first().map(|made| made.1))
             }
-        }
+            Deed::Other { at, client, .. } => (*at, client, "Files or work were", None),
+        };
+        let holder = granted.get(client).and_then(|key| newest.get(key));
+        let (site, whom) = match holder {
+            None => ("no-session", "that never had a session"),
+            Some((_, holder)) if holder != client => {
+                ("old-session", "whose session had been granted anew")
+            }
+            Some(_) => continue,
+        };
+        let message = format!("{what} changed by a device {whom}.");
+        let about = About { record: None, token };
+        let with = holder.map(|holder| holder.0);
+        findings.report(evidence, (FencesHold, site), at, about, message, with);
     }
 }
 
@@ -50,6 +53,7 @@ fn judge_space(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) 
 pub(super) mod tests {
     use engine::id::AccountField::Email;
 
+    use super::super::case::files::{LETTERS, PHOTOS, ROOT};
     use super::super::case::{Case, PHONE, TABLET};
 
     /// The phone's session expires and is taken over; then the phone makes a change.
@@ -66,6 +70,17 @@ pub(super) mod tests {
     #[test]
     fn who_lost_a_session_changes_nothing() {
         assert_eq!(broken().violations()[0].site, "old-session");
+    }
+
+    #[test]
+    fn who_lost_a_session_changes_no_files() {
+        let mut case = Case::served();
+        case.shares_its_session(PHONE, TABLET);
+        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        case.wait(30_000);
+        case.opens(TABLET);
+        case.makes_folder(PHONE, PHOTOS, ROOT, "photos");
+        assert_eq!(case.violations()[0].site, "old-session");
     }
 
     #[test]

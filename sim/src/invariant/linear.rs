@@ -108,7 +108,7 @@ fn events(evidence: &Evidence<'_>) -> Vec<(usize, Event)> {
     for (user, space) in &evidence.server.spaces {
         let effects = space.deeds.iter().filter_map(|deed| match deed {
             Deed::Effect { at, .. } => Some((*at, Event::Logged(*user))),
-            Deed::Session { .. } => None,
+            Deed::Session { .. } | Deed::Other { .. } => None,
         });
         events.extend(effects);
     }

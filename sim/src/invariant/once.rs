@@ -49,10 +49,16 @@ fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut used: BTreeMap<(UserId, Client, u32), usize> = BTreeMap::new();
     for (user, space) in &evidence.server.spaces {
         for deed in &space.deeds {
-            let Deed::Effect { at, receipt: Some((client, n)), made, .. } = deed else { continue };
+            let (at, client, n, token) = match deed {
+                Deed::Effect { at, receipt: Some((client, n)), made, .. } => {
+                    (at, client, n, made.first().map(|made| made.1))
+                }
+                Deed::Other { at, client, n } => (at, client, n, None),
+                Deed::Effect { receipt: None, .. } | Deed::Session { .. } => continue,
+            };
             if let Some(first) = used.insert((*user, *client, *n), *at) {
                 let message = format!("Request {n} of a device had two effects.");
-                let about = About { record: None, token: made.first().map(|made| made.1) };
+                let about = About { record: None, token };
                 let place = (EffectsHappenOnce, "number-used-twice");
                 findings.report(evidence, place, *at, about, message, [first]);
             }

@@ -2,7 +2,7 @@
 //!
 //! What a write is built on is what the list showed, and nothing else is testified.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::device::{self, Answer, Ask, FileAnswer, FileTarget, Reason, Relocation};
@@ -24,8 +24,8 @@ pub(super) enum Next {
     Nothing,
     /// Finds what the deed is about, and does it.
     Find(FileDeed),
-    /// Goes on in the folder that was made, through these.
-    Enter(VecDeque<String>, Within),
+    /// Lets everybody go on who waits for the folder of this name in that one.
+    Enter(NodeId, String),
     /// Reads all that is listed.
     ReadAll,
 }
@@ -39,6 +39,18 @@ pub(super) enum Within {
     Move(Vec<NodeId>),
     /// It only had to be there.
     Nothing,
+}
+
+/// The folders that were asked for, each with who goes on in it, and through which others.
+pub(super) type Doors = BTreeMap<(NodeId, String), Vec<Guest>>;
+
+/// A deed that waits for a folder.
+#[derive(Debug)]
+pub(super) struct Guest {
+    op: OpId,
+    path: String,
+    rest: VecDeque<String>,
+    within: Within,
 }
 
 /// A deed under way: its last ask, and the path that its user has in mind.
@@ -67,7 +79,7 @@ impl Agent {
     /// The device answers.
     pub(super) fn hears_of_files(
         &mut self,
-        (op, path): (OpId, String),
+        op: OpId,
         next: Next,
         answer: Answer,
         emitted: &mut Vec<Emitted>,
@@ -86,20 +98,40 @@ impl Agent {
                 }
                 self.finds(&Way { op, path: &path }, deed, &Tree(&files))
             }
-            (
-                Next::Enter(rest, within),
-                Answer::File(FileAnswer::Created(folder))
-                | Answer::Refused(Reason::File(FileRefusal::NameTaken(folder))),
-            ) => self.enters(&Way { op, path: &path }, (folder, rest), within, &Tree(&[])),
+            (Next::Enter(parent, name), answer) => {
+                let guests = self.doors.remove(&(parent, name)).unwrap_or_default();
+                if let Answer::File(FileAnswer::Created(folder))
+                | Answer::Refused(Reason::File(FileRefusal::NameTaken(folder))) = answer
+                {
+                    self.lets_in(op, folder, guests, emitted);
+                }
+                true
+            }
             (Next::ReadAll, Answer::Files(files)) => {
                 self.reads(&files);
                 true
             }
             // The user has nothing to do with an answer, or with a refusal.
-            (Next::Nothing | Next::Find(_) | Next::Enter(..) | Next::ReadAll, _) => true,
+            (Next::Nothing | Next::Find(_) | Next::ReadAll, _) => true,
         };
-        if let (false, Some(step)) = (done, step_of(op)) {
-            emitted.push(Emitted::Fact(Fact::Skipped(step)));
+        if !done {
+            skip(op, emitted);
+        }
+    }
+
+    /// All who waited for a folder go on in it. The first of them had asked for it.
+    fn lets_in(
+        &mut self,
+        asked: OpId,
+        folder: NodeId,
+        guests: Vec<Guest>,
+        emitted: &mut Vec<Emitted>,
+    ) {
+        for (n, Guest { op, path, rest, within }) in guests.into_iter().enumerate() {
+            let way = Way { op: if n == 0 { asked } else { op }, path: &path };
+            if !self.enters(&way, (folder, rest), within, &Tree(&[])) {
+                skip(op, emitted);
+            }
         }
     }
 
@@ -173,10 +205,15 @@ impl Agent {
         let Some(name) = rest.pop_front() else {
             return self.does_within(way, folder, within, tree);
         };
-        let op = self.next_op(way.op);
-        let ask = Ask::CreateFolder(folder, name.clone());
-        let asked = FileAsked::MakeFolder(folder, name);
-        self.ask_of_files(op, ask, asked, way.path, Next::Enter(rest, within));
+        let guest = Guest { op: way.op, path: way.path.to_owned(), rest, within };
+        let door = self.doors.entry((folder, name.clone())).or_default();
+        door.push(guest);
+        if door.len() == 1 {
+            let op = self.next_op(way.op);
+            let ask = Ask::CreateFolder(folder, name.clone());
+            let asked = FileAsked::MakeFolder(folder, name.clone());
+            self.ask_of_files(op, ask, asked, way.path, Next::Enter(folder, name));
+        }
         true
     }
 
@@ -280,17 +317,22 @@ impl Agent {
 
     fn ask_of_files(&mut self, op: OpId, ask: Ask, asked: FileAsked, path: &str, next: Next) {
         let asked = Asked::File { ask: asked, path: path.to_owned(), last: false };
-        self.ask(op, ask, asked, Then::File(path.to_owned(), next));
+        self.ask(op, ask, asked, Then::File(next));
     }
 
     fn ask_last(&mut self, op: OpId, ask: Ask, asked: FileAsked, path: &str, next: Next) {
         let asked = Asked::File { ask: asked, path: path.to_owned(), last: true };
-        self.ask(op, ask, asked, Then::File(path.to_owned(), next));
+        self.ask(op, ask, asked, Then::File(next));
     }
 
     pub(super) fn forgets_jobs(&mut self) {
         self.jobs.clear();
     }
+}
+
+/// A step comes to nothing.
+fn skip(op: OpId, emitted: &mut Vec<Emitted>) {
+    emitted.extend(step_of(op).map(|step| Emitted::Fact(Fact::Skipped(step))));
 }
 
 /// Long batches that were accepted in front of this user.
@@ -469,6 +511,31 @@ mod tests {
         let request = agent.next_request().expect("it goes on there");
         let Ask::WriteFile { target, .. } = request.ask else { panic!("{request:?}") };
         assert_eq!(target, FileTarget::New { parent: NodeId(9), name: "c.txt".into() });
+    }
+
+    #[test]
+    fn a_folder_is_asked_for_once_however_many_wait_for_it() {
+        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)));
+        for (step, path) in [(1, "a/one"), (2, "a/two")] {
+            assert!(agent.does(step, Deed::File(write(path))));
+        }
+        let lists: Vec<Request> = std::iter::from_fn(|| agent.next_request()).collect();
+        for list in lists {
+            agent.hears(list.op, Answer::Files(Vec::new()), &mut Vec::new());
+        }
+        let request = agent.next_request().expect("a folder is asked for");
+        assert!(agent.next_request().is_none(), "and no other");
+        let made = Answer::File(FileAnswer::Created(NodeId(9)));
+        agent.hears(request.op, made, &mut Vec::new());
+        let next = std::iter::from_fn(|| agent.next_request());
+        let names: Vec<String> = next
+            .map(|request| {
+                let Ask::WriteFile { target, .. } = request.ask else { panic!("{request:?}") };
+                let FileTarget::New { parent: NodeId(9), name } = target else { panic!() };
+                name
+            })
+            .collect();
+        assert_eq!(names, ["one", "two"]);
     }
 
     #[test]

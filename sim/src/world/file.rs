@@ -29,15 +29,26 @@ const SEAL: u64 = 256;
 const ASKS: u64 = 10;
 
 impl World<'_> {
-    /// Notes how far an entry of a log takes the feed of files.
+    /// Notes how far an entry of a log takes the feed of files, and which long batches have begun or
+    /// ended with it.
     pub(super) fn note_files(&mut self, space: UserId, entry: &Entry) {
-        let puts = entry.ops.iter().flat_map(|op| &op.puts);
-        let changes = puts.filter_map(|(key, doc)| match (key, doc) {
-            (Key::File(FileKey::Changed(seq, node)), Some(_)) => Some((*seq, *node)),
-            (Key::File(_) | Key::Session(_) | Key::Receipt(_) | Key::Account(_), _)
-            | (Key::Was(..) | Key::Work(_), _) => None,
-        });
-        if let Some(last) = changes.max() {
+        let mut last = None;
+        for (key, doc) in entry.ops.iter().flat_map(|op| &op.puts) {
+            match (key, doc) {
+                (Key::File(FileKey::Changed(seq, node)), Some(_)) => {
+                    last = last.max(Some((*seq, *node)));
+                }
+                (Key::File(FileKey::Unfinished(job)), Some(_)) => {
+                    self.jobs.insert((space, *job));
+                }
+                (Key::File(FileKey::Unfinished(job)), None) => {
+                    self.jobs.remove(&(space, *job));
+                }
+                (Key::File(_) | Key::Session(_) | Key::Receipt(_) | Key::Account(_), _)
+                | (Key::Was(..) | Key::Work(_), _) => {}
+            }
+        }
+        if let Some(last) = last {
             self.files.insert(space, last);
         }
     }

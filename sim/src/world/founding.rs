@@ -68,6 +68,7 @@ impl<'a> World<'a> {
             weather: Weather::default(),
             fuses: Vec::new(),
             batches: BTreeSet::new(),
+            jobs: BTreeSet::new(),
             script: Script::new(plan),
             phase: Phase::Storm,
             scars: Scars::default(),

@@ -322,7 +322,7 @@ impl World<'_> {
 
     /// Something of the server fails while several files are being moved.
     fn interrupt_batches(&mut self) {
-        if !self.batches.is_empty() {
+        if !self.batches.is_empty() || !self.jobs.is_empty() {
             self.cover("batch interrupted");
         }
     }

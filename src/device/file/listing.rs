@@ -53,6 +53,11 @@ impl Device {
         own.into_iter()
     }
 
+    /// The own writes that the server lacks, oldest first.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = (Dot, &OwnWrite)> {
+        self.own_writes().filter(|(_, write)| write.published.is_none())
+    }
+
     fn listed(&self, shown: &Shown) -> Listed {
         let (node, place) = (shown.id, &shown.node.place);
         let name = self.open_name(node, &place.name);

@@ -108,14 +108,19 @@ impl Device {
         Errand::file(FileAction::ReadVersions(node), Then::Versions(node, purpose))
     }
 
-    /// Must this wait until own writes are sent?
-    pub(in crate::device) fn waits_for_writes(&self, errand: &Errand) -> bool {
-        let Wanted::Act(Action::File(action)) = &errand.wanted else { return false };
-        let mut unsent = self.own_writes().filter(|(_, write)| write.published.is_none());
-        if let Then::Deleted(shown) = &errand.then {
-            return unsent.any(|(dot, _)| shown.contains(&dot));
-        }
-        unsent.any(|(_, write)| moves(action, write.node))
+    /// The own writes that must be sent before this, oldest first.
+    pub(in crate::device) fn waits_for(&self, errand: &Errand) -> impl Iterator<Item = Dot> {
+        let action = if let Wanted::Act(Action::File(action)) = &errand.wanted {
+            Some(action)
+        } else {
+            None
+        };
+        let before = move |dot: Dot, node| match (action, &errand.then) {
+            (None, _) => false,
+            (Some(_), Then::Deleted(shown)) => shown.contains(&dot),
+            (Some(action), _) => moves(action, node),
+        };
+        self.unsent().filter(move |(dot, write)| before(*dot, write.node)).map(|(dot, _)| dot)
     }
 
     /// An own write is this version. A delete that waits covers it if its user had been shown it, and

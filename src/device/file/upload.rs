@@ -41,12 +41,11 @@ enum Step {
 }
 
 impl Device {
-    /// Goes on with the oldest own write that the server lacks.
+    /// Goes on with an own write that the server lacks: what the user waits for, else the oldest.
     pub(in crate::device) fn next_upload(&mut self) -> Option<Errand> {
-        let mut unsent = self.own_writes().filter(|(_, write)| write.published.is_none());
-        let (dot, write) = unsent.next()?;
-        let again = write.blob.is_some();
-        drop(unsent);
+        let waiting = self.front_errand().and_then(|errand| self.waits_for(errand).next());
+        let dot = waiting.or_else(|| self.unsent().next().map(|(dot, _)| dot))?;
+        let again = self.store.uploads().get(&dot)?.blob.is_some();
         self.begin_upload(dot, again)
     }
 

@@ -73,8 +73,8 @@ impl Case {
         }
         let client = self.client(device);
         let receipt = Some((client, self.next_number(client)));
-        let space = self.user(device);
-        self.logs(space, vec![Op { receipt, puts, reply }])
+        let session = (self.user(device), self.key(device), client);
+        self.acts(session, Op { receipt, puts, reply })
     }
 
     /// Tells what a node is called since the last entry.

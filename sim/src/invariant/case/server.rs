@@ -68,7 +68,7 @@ impl Case {
         self.spaces.copies.insert(with, of);
     }
 
-    fn key(&self, device: DeviceId) -> DeviceKey {
+    pub(super) fn key(&self, device: DeviceId) -> DeviceKey {
         DeviceKey(self.spaces.copies.get(&device).unwrap_or(&device).0.into())
     }
 
@@ -87,12 +87,29 @@ impl Case {
     /// The log grants a device its session, whoever has it.
     pub(in super::super) fn is_granted(&mut self, device: DeviceId) {
         let (user, key, client) = (self.user(device), self.key(device), self.client(device));
-        let fence = Fence(self.spaces.seqs.get(&user).copied().unwrap_or_default() + 1);
+        let grant = self.grant(user, key, client);
+        self.logs(user, vec![grant]);
+    }
+
+    /// The next entry of a log grants a session.
+    fn grant(&mut self, user: UserId, key: DeviceKey, client: Client) -> Op {
+        let fence = Fence(self.next_seq(user));
         let until = Time(self.now + 20_000);
         let session = Session { client, fence, until };
         self.spaces.sessions.insert((user, key), session);
         let puts = vec![(Key::Session(key), Some(Doc::Session(session)))];
-        self.logs(user, vec![Op { receipt: None, puts, reply: Reply::Opened(fence) }]);
+        Op { receipt: None, puts, reply: Reply::Opened(fence) }
+    }
+
+    /// The log does something for a client, after it has granted its session if it had none.
+    pub(super) fn acts(
+        &mut self,
+        (user, key, client): (UserId, DeviceKey, Client),
+        op: Op,
+    ) -> usize {
+        let has_one = self.spaces.sessions.contains_key(&(user, key));
+        let grant = (!has_one).then(|| self.grant(user, key, client));
+        self.logs(user, grant.into_iter().chain([op]).collect())
     }
 
     /// A device ends its session.

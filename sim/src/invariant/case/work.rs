@@ -8,7 +8,7 @@ use engine::dedup::DedupKey;
 use engine::id::{OpId, ReplicaId, UserId};
 use engine::job::{BlobHash, BlobName, Claim, Content, Item, Job, Place, Stored, Summary, Why};
 use engine::log::{Doc, Key, Op};
-use engine::message::{Client, Fence, Reply, WorkReply};
+use engine::message::{Client, DeviceKey, Fence, Reply, WorkReply};
 use engine::processor::StepId;
 use engine::time::Time;
 
@@ -162,7 +162,8 @@ impl Case {
                 puts.push((old, None));
             }
         }
-        self.logs(ANNA, vec![Op { receipt, puts, reply }]);
+        let session = (ANNA, DeviceKey(client.replica.0), client);
+        self.acts(session, Op { receipt, puts, reply });
     }
 
     /// From now on the sums that are kept count so many conversations too many.

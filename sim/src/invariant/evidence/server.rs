@@ -119,6 +119,8 @@ pub(in super::super) enum Deed {
         /// Fields whose past is not what it was.
         rewritten: Vec<AccountField>,
     },
+    /// Files or work changed for a client, by its request of this number.
+    Other { at: usize, client: Client, n: u32 },
 }
 
 /// A request as it was sent to a worker.
@@ -291,6 +293,12 @@ impl<'a> Clerk<'a> {
                     space.sessions.entry(key).or_default().push(at, session);
                     space.deeds.push(Deed::Session { at, key, session });
                 }
+            }
+            let other = |key: &Key| matches!(key, Key::File(_) | Key::Work(_));
+            if let Some((client, n)) = op.receipt
+                && op.puts.iter().any(|(key, _)| other(key))
+            {
+                space.deeds.push(Deed::Other { at, client, n });
             }
             for (field, token) in space.apply(at, op) {
                 let effect = space.states.len() - 1;
