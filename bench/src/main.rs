@@ -75,8 +75,7 @@ fn print_exchange(out: &mut impl Write, costs: &exchange::Costs) -> io::Result<(
 
 fn print_log(out: &mut impl Write, costs: &log::Costs) -> io::Result<()> {
     let speed = f64::from(log::COMMITS) / costs.all.as_secs_f64();
-    let ratio = costs.last.as_secs_f64() / costs.first.as_secs_f64();
     writeln!(out, "\ncommit log: {} commits by one worker", log::COMMITS)?;
     writeln!(out, "  commits per CPU-second            {speed:>10.0}")?;
-    writeln!(out, "  the last {} against the first  {ratio:>10.2}", log::PART)
+    writeln!(out, "  the last {} against the first  {:>10.2}", log::PART, costs.growth)
 }

@@ -155,12 +155,27 @@ impl Day {
         format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
     }
 
-    /// Reads what [`Day::iso`] writes.
+    /// Reads what [`Day::iso`] writes of a day that the calendar has, in the years that the sync
+    /// server knows: 1900 to 2199.
     pub fn of_iso(text: &str) -> Option<Self> {
         let mut parts = text.split('-').map(|part| part.parse::<u16>().ok());
         let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
         let day = Self { year, month: u8::try_from(month).ok()?, day: u8::try_from(day).ok()? };
-        (parts.next().is_none() && day.iso() == text).then_some(day)
+        let is_written_so = parts.next().is_none() && day.iso() == text;
+        let is_there = (1900..=2199).contains(&year) && (1..=day.last()).contains(&day.day);
+        (is_written_so && is_there).then_some(day)
+    }
+
+    /// The last day of its month; 0 if there is no such month.
+    fn last(self) -> u8 {
+        let is_leap = self.year.is_multiple_of(4)
+            && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        match self.month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 => 28 + u8::from(is_leap),
+            _ => 0,
+        }
     }
 }
 
@@ -185,5 +200,22 @@ impl PipelinePlan {
         let takes = SpanRange { low: short, high: short };
         let step = StepPlan { takes, failure: Chance(0), silence: Chance(0) };
         Self { processors: Vec::new(), timing, step, given: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        for day in ["1900-01-01", "2000-02-29", "2024-02-29", "2024-04-30", "2199-12-31"] {
+            assert_eq!(Day::of_iso(day).expect("it is one").iso(), day);
+        }
+        let none = ["1900-02-29", "2023-02-29", "2024-02-30", "2024-04-31", "2024-13-01"];
+        let odd = ["2024-00-10", "2024-01-00", "1899-12-31", "2200-01-01", "2024-4-3", ""];
+        for day in none.into_iter().chain(odd) {
+            assert_eq!(Day::of_iso(day), None, "{day}");
+        }
     }
 }

@@ -102,7 +102,7 @@ impl Reader<'_> {
                     Code::Missing,
                     item.span(),
                     "which day is this, where everybody lives?",
-                    "not of the form 2024-04-03",
+                    "not a day from 1900 to 2199, written as 2024-04-03",
                     "add day = \"2024-04-03\", or day = \"ambiguous\" if nobody can tell",
                 );
             }
@@ -114,7 +114,7 @@ impl Reader<'_> {
         }
         let day = Day::of_iso(text);
         if day.is_none() {
-            let help = "write a day as 2024-04-03, or \"ambiguous\"";
+            let help = "write a day from 1900 to 2199 as 2024-04-03, or \"ambiguous\"";
             self.tell(Code::NotAQuantity, place.span(), "this is no day", "cannot be read", help);
         }
         day.map(|day| Began { written, day: Some(day) })
