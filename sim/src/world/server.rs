@@ -338,10 +338,7 @@ impl World<'_> {
         let plan = self.plan.server.as_ref().expect("somebody works here").volume;
         let nature = self.plan.nature;
         let draw = |concern| {
-            Draw::new(nature, concern)
-                .and(u64::from(worker.0))
-                .and(u64::from(life))
-                .and(call.id.0)
+            Draw::new(nature, concern).and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0)
         };
         let (weather, is_storm) = (self.weather.volume, self.is_storm());
         let happens = |concern, chance| is_storm && draw(concern).happens(chance);
