@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
 use crate::date::DateKey;
+use crate::hex::Hex;
 use crate::record::Payload;
 use crate::seal::Key;
 
@@ -58,7 +59,7 @@ impl DedupKey {
 
 impl std::fmt::Display for DedupKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        std::fmt::Display::fmt(&Hex(&self.0), f)
     }
 }
 

@@ -222,6 +222,8 @@ pub struct Device {
     rotation: Option<Rotation>,
     /// How often a sealed row was tried in vain (the flaw DEEP-SYNC-002c).
     sealed_tries: BTreeMap<(Remote, RecordId), u32>,
+    /// What was sealed for one remote and not for the other yet.
+    sealings: BTreeMap<RecordId, push::Sealing>,
     /// A row refused for good that is tried before all others (the flaw FB-12).
     blocker: Option<RecordId>,
     /// What the user asked for while the login gate was closed.
@@ -259,6 +261,7 @@ impl Device {
             login: None,
             rotation: None,
             sealed_tries: BTreeMap::new(),
+            sealings: BTreeMap::new(),
             blocker: None,
             waiting: VecDeque::new(),
             outputs: VecDeque::new(),

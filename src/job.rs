@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::date::DateKey;
 use crate::dedup::DedupKey;
+use crate::hex::Hex;
 use crate::id::UserId;
 use crate::message::Fence;
 use crate::time::Time;
@@ -44,10 +45,7 @@ pub struct BlobName {
 impl BlobName {
     /// The object of it.
     pub fn object(self, space: UserId) -> volume::Key {
-        let mut name = self.version_prefix(space).to_string();
-        name.push('_');
-        self.hash.0.iter().for_each(|byte| name.push_str(&format!("{byte:02x}")));
-        name.into()
+        smol_str::format_smolstr!("{}_{}", self.version_prefix(space), Hex(&self.hash.0))
     }
 
     /// What the name of every blob of the version begins with, and of others.

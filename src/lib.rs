@@ -14,6 +14,7 @@ pub mod dedup;
 pub mod device;
 pub mod entropy;
 pub mod flaw;
+mod hex;
 pub mod id;
 pub mod ingest;
 pub mod job;

@@ -8,7 +8,8 @@
 
 mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
@@ -115,12 +116,26 @@ pub struct Receipt {
 pub struct State {
     /// The number of that commit; 0 for none.
     pub seq: u64,
-    /// Its name.
-    pub last: EntryId,
+    /// The names of the last entries, the newest last.
+    names: VecDeque<EntryId>,
     docs: BTreeMap<Key, Doc>,
 }
 
+/// A state knows so many names of entries: a reader of the feed is seldom further behind.
+const NAMES: usize = 64;
+
 impl State {
+    /// The name of the last commit.
+    pub fn last(&self) -> EntryId {
+        self.names.back().copied().unwrap_or_default()
+    }
+
+    /// The name of a commit, if it is one of the latest.
+    pub fn name_of(&self, seq: u64) -> Option<EntryId> {
+        let back = usize::try_from(self.seq.checked_sub(seq)?).ok()?;
+        self.names.iter().nth_back(back).copied()
+    }
+
     /// What stands at a place.
     pub fn get(&self, key: Key) -> Option<&Doc> {
         self.docs.get(&key)
@@ -145,7 +160,11 @@ impl State {
     /// flaw.
     pub fn apply(&mut self, entry: &Entry, keeps: impl Fn(&Key) -> bool) {
         debug_assert_eq!(entry.seq, self.seq + 1, "entries are applied without a gap");
-        (self.seq, self.last) = (entry.seq, entry.id);
+        self.seq = entry.seq;
+        if self.names.len() == NAMES {
+            self.names.pop_front();
+        }
+        self.names.push_back(entry.id);
         for op in &entry.ops {
             for (key, doc) in op.puts.iter().filter(|(key, _)| !keeps(key)) {
                 match doc {
@@ -246,14 +265,34 @@ impl<'s> Draft<'s> {
     }
 }
 
+/// Most of what is encoded is not longer than this.
+const USUAL_SIZE: usize = 512;
+
 /// The object of an entry. Twelve digits keep the order of names, and a name short.
 pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
-    smol_str::format_smolstr!("log/{}/{seq:012}", space.0)
+    smol_str::format_smolstr!("log/{}/{}", space.0, Padded(seq))
 }
 
 /// The object of the state after an entry.
 pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
-    smol_str::format_smolstr!("snapshot/{}/{seq:012}", space.0)
+    smol_str::format_smolstr!("snapshot/{}/{}", space.0, Padded(seq))
+}
+
+/// A number with twelve digits, written in one piece: names are made for whatever the volume is asked.
+struct Padded(u64);
+
+impl fmt::Display for Padded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut digits, mut rest) = ([b'0'; 12], self.0);
+        for digit in digits.iter_mut().rev() {
+            *digit = b"0123456789"[(rest % 10) as usize];
+            rest /= 10;
+        }
+        if rest > 0 {
+            return write!(f, "{}", self.0);
+        }
+        f.write_str(std::str::from_utf8(&digits).expect("digits are ASCII"))
+    }
 }
 
 /// What all pieces of a blob begin with. The number of its upload sets them apart from those of an
@@ -269,7 +308,8 @@ pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
 
 /// The bytes of an entry or a state.
 pub fn encode<T: Serialize>(value: &T) -> Bytes {
-    postcard::to_allocvec(value).expect("memory is the only limit").into()
+    let buffer = Vec::with_capacity(USUAL_SIZE);
+    postcard::to_extend(value, buffer).expect("memory is the only limit").into()
 }
 
 impl Entry {

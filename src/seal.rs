@@ -93,6 +93,7 @@ struct Memory {
     opened: BTreeMap<usize, Opened>,
     /// The states found inside, by their bytes: both remotes hold the same ones.
     states: BTreeMap<Bytes, Encoded>,
+    plains: BTreeMap<usize, Plain>,
 }
 
 /// Holds the blob, so that its address is not used again.
@@ -102,6 +103,15 @@ struct Opened {
     key: Key,
     binding: [u8; 7],
     record: Encoded,
+}
+
+/// The same of a blob that holds no record.
+#[derive(Debug)]
+struct Plain {
+    _blob: Bytes,
+    key: Key,
+    binding: Box<[u8]>,
+    bytes: Bytes,
 }
 
 impl Memo {
@@ -122,12 +132,25 @@ impl Memo {
         self.memory().opened.insert(blob.as_ptr() as usize, entry);
     }
 
-    fn decode(&self, plain: Vec<u8>) -> Result<Encoded, DecodeError> {
+    fn find_plain(&self, blob: &Bytes, key: &Key, binding: &[u8]) -> Option<Bytes> {
+        let memory = self.memory();
+        let entry = memory.plains.get(&(blob.as_ptr() as usize))?;
+        (entry.key == *key && *entry.binding == *binding).then(|| entry.bytes.clone())
+    }
+
+    fn keep_plain(&self, blob: &Bytes, key: &Key, binding: &[u8], bytes: &Bytes) {
+        let (key, binding, bytes) = (key.clone(), binding.into(), bytes.clone());
+        let entry = Plain { _blob: blob.clone(), key, binding, bytes };
+        self.memory().plains.insert(blob.as_ptr() as usize, entry);
+    }
+
+    /// A state by its bytes.
+    fn decode<B: AsRef<[u8]> + Into<Bytes>>(&self, bytes: B) -> Result<Encoded, DecodeError> {
         let mut memory = self.memory();
-        if let Some(known) = memory.states.get(plain.as_slice()) {
+        if let Some(known) = memory.states.get(bytes.as_ref()) {
             return Ok(known.clone());
         }
-        let record = Encoded::from_bytes(&plain.into())?;
+        let record = Encoded::from_bytes(&bytes.into())?;
         memory.states.insert(record.bytes().clone(), record.clone());
         Ok(record)
     }
@@ -201,6 +224,14 @@ impl Keyring {
         Some([&name.to_bytes()[..], &nonce, &sealed].concat().into())
     }
 
+    /// Reads a record that is stored in the clear.
+    pub(crate) fn read(&self, bytes: &Bytes) -> Result<Encoded, DecodeError> {
+        match &self.memo {
+            Some(memo) => memo.decode(bytes.clone()),
+            None => Encoded::from_bytes(bytes),
+        }
+    }
+
     /// Opens a blob that claims to be this row.
     pub fn open(&self, vault: VaultId, id: RecordId, blob: &Bytes) -> Result<Encoded, OpenError> {
         let name = KeyName::of_blob(blob).ok_or(OpenError::Corrupt)?;
@@ -219,6 +250,20 @@ impl Keyring {
             memo.keep(blob, key, binding, &record);
         }
         Ok(record)
+    }
+
+    /// Opens a blob that claims to be bound to this, and is likely to be opened again.
+    pub fn open_again(&self, binding: &[u8], blob: &Bytes) -> Result<Bytes, OpenError> {
+        let name = KeyName::of_blob(blob).ok_or(OpenError::Corrupt)?;
+        let key = self.keys.get(&name).ok_or(OpenError::NoKey(name))?;
+        if let Some(plain) = self.memo.as_ref().and_then(|it| it.find_plain(blob, key, binding)) {
+            return Ok(plain);
+        }
+        let plain: Bytes = self.open_bytes(binding, blob)?.into();
+        if let Some(memo) = &self.memo {
+            memo.keep_plain(blob, key, binding, &plain);
+        }
+        Ok(plain)
     }
 
     /// Opens a blob that claims to be bound to this.

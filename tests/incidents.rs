@@ -12,7 +12,7 @@ use sim::run::run;
 use sim::scenario::{self, Scenario};
 
 /// So many seeds are tried at the most until a bug is caught.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 120;
 
 #[derive(Deserialize)]
 struct Map {

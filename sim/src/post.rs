@@ -133,7 +133,7 @@ impl Post {
             return Fate::Lost(Lost::Chance);
         }
         let first = self.arrival(now, weather, mail, 0);
-        let doubled = about(self.draws.duplicate, mail).happens(self.network.duplicate);
+        let doubled = strikes(self.draws.duplicate, mail, self.network.duplicate);
         Fate::Arrives(first, doubled.then(|| self.arrival(now, weather, mail, 1)))
     }
 
@@ -145,11 +145,11 @@ impl Post {
     fn is_lost(&self, mail: &Mail) -> bool {
         let Self { network, draws } = self;
         match mail.body {
-            Body::Hint => about(draws.hint_loss, mail).happens(network.hint_loss),
-            Body::Call(_) | Body::Request(_) => about(draws.loss, mail).happens(network.loss),
+            Body::Hint => strikes(draws.hint_loss, mail, network.hint_loss),
+            Body::Call(_) | Body::Request(_) => strikes(draws.loss, mail, network.loss),
             Body::Return(_) | Body::Response(_) => {
-                about(draws.loss, mail).happens(network.loss)
-                    || about(draws.reply_loss, mail).happens(network.reply_loss)
+                strikes(draws.loss, mail, network.loss)
+                    || strikes(draws.reply_loss, mail, network.reply_loss)
             }
         }
     }
@@ -181,6 +181,11 @@ impl Post {
             _ => p99.0 + cube(p99.0 * 2, place, 1_000),
         })
     }
+}
+
+/// Does this befall a message? What cannot happen is not drawn for.
+fn strikes(root: Draw, mail: &Mail, chance: Chance) -> bool {
+    chance.0 > 0 && about(root, mail).happens(chance)
 }
 
 /// Adds a message to the lineage of a draw.
@@ -350,14 +355,14 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
 }
 
 /// The bytes of a message about files or conversations: all that people know of them is sealed.
-pub(crate) fn sealed_bytes(body: &Body) -> Vec<u8> {
+pub(crate) fn sealed_bytes(body: &Body, buffer: Vec<u8>) -> Vec<u8> {
     let bytes = match body {
         Body::Request(request) => match &request.command {
             message::Command::Act { action: message::Action::File(action), .. } => {
-                postcard::to_allocvec(action)
+                postcard::to_extend(action, buffer)
             }
             message::Command::Act { action: message::Action::Work(action), .. } => {
-                postcard::to_allocvec(action)
+                postcard::to_extend(action, buffer)
             }
             message::Command::Act {
                 action: message::Action::Patch(_) | message::Action::ReadAccount,
@@ -365,19 +370,19 @@ pub(crate) fn sealed_bytes(body: &Body) -> Vec<u8> {
             }
             | message::Command::Open
             | message::Command::Close(_)
-            | message::Command::Status => return Vec::new(),
+            | message::Command::Status => return buffer,
         },
         Body::Response(response) => match &response.reply {
-            message::Reply::File(reply) => postcard::to_allocvec(reply),
-            message::Reply::Work(reply) => postcard::to_allocvec(reply),
+            message::Reply::File(reply) => postcard::to_extend(reply, buffer),
+            message::Reply::Work(reply) => postcard::to_extend(reply, buffer),
             message::Reply::Opened(_)
             | message::Reply::Closed
             | message::Reply::Status(_)
             | message::Reply::Patched
             | message::Reply::Account(_)
-            | message::Reply::Refused(_) => return Vec::new(),
+            | message::Reply::Refused(_) => return buffer,
         },
-        Body::Call(_) | Body::Return(_) | Body::Hint => return Vec::new(),
+        Body::Call(_) | Body::Return(_) | Body::Hint => return buffer,
     };
     bytes.expect("memory is the only limit")
 }

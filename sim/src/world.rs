@@ -100,6 +100,8 @@ pub(crate) struct World<'a> {
     events: u64,
     messages: u64,
     spare: Vec<Emitted>,
+    /// A message's bytes, while it is looked at.
+    scratch: Vec<u8>,
 }
 
 /// What the driver has to do with the tasks of nodes.

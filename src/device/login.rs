@@ -191,6 +191,7 @@ impl Device {
         }
         self.reach(Point::SignedOut);
         self.store.wipe();
+        self.sealings.clear();
         // A replica's writes of a record cover its earlier ones, and none of those are here any more:
         // whoever signs in next writes under another name.
         let replica = ReplicaId(self.entropy.next_u64());

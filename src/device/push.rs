@@ -7,15 +7,26 @@
 use super::Device;
 use super::lane::{Purpose, Sent};
 use super::store::Mirror;
+use crate::Bytes;
 use crate::flaw::Flaw;
 use crate::id::{RecordId, Remote};
 use crate::point::Point;
 use crate::record::Encoded;
 use crate::remote::{Ending, Policy, Put, Refusal, Request, Row, Served, Tag};
+use crate::seal::KeyName;
 use crate::time::Now;
 
 /// The result of saving one row.
 type Saved = (RecordId, Result<Tag, Refusal>);
+
+/// A state as it was sealed for one remote, kept until the other is sent it.
+#[derive(Clone, Debug)]
+pub(super) struct Sealing {
+    remote: Remote,
+    key: KeyName,
+    state: Encoded,
+    blob: Bytes,
+}
 
 impl Device {
     /// Saves the first rows that the remote lacks, as many as go into one batch.
@@ -55,9 +66,24 @@ impl Device {
         let sealed_tag = side.sealed.get(&id).and_then(|row| row.tag);
         let expect = sealed_tag.or_else(|| side.mirrors.get(&id).map(|mirror| mirror.tag));
         let state = self.store.record(id)?.clone();
-        let nonce = self.entropy.bytes();
-        let blob = self.store.keyring().seal(vault, id, &state, nonce)?;
+        let blob = self.sealed(remote, id, &state)?;
         Some((Put { row: Row { id, vault, blob }, expect }, Some(state)))
+    }
+
+    /// A state sealed for a remote. Both get the same blob: sealing is what a push costs most.
+    fn sealed(&mut self, remote: Remote, id: RecordId, state: &Encoded) -> Option<Bytes> {
+        let key = self.store.keyring().current()?;
+        let for_other = |it: &Sealing| it.remote != remote && it.key == key && it.state == *state;
+        if let Some(sealing) = self.sealings.remove(&id).filter(for_other) {
+            return Some(sealing.blob);
+        }
+        let nonce = self.entropy.bytes();
+        let blob = self.store.keyring().seal(self.vault(), id, state, nonce)?;
+        if self.boot.remotes.len() > 1 {
+            let (state, blob) = (state.clone(), blob.clone());
+            self.sealings.insert(id, Sealing { remote, key, state, blob });
+        }
+        Some(blob)
     }
 
     fn edited_under_seal(&self, remote: Remote) -> Vec<RecordId> {

@@ -122,12 +122,12 @@ impl Store {
                 }
             }
             StoreKey::Record(id) => {
-                if let Ok(record) = Encoded::from_bytes(&stored.bytes) {
+                if let Ok(record) = self.keyring.read(&stored.bytes) {
                     self.records.insert(id, record);
                 }
             }
             StoreKey::Mirror(remote, id) => {
-                let state = Encoded::from_bytes(&stored.bytes).ok();
+                let state = self.keyring.read(&stored.bytes).ok();
                 self.sides[remote.index()].mirrors.insert(id, Mirror { tag, state });
             }
             StoreKey::Sealed(remote, id) => {
@@ -427,6 +427,5 @@ impl Store {
 }
 
 pub(super) fn encode(value: &impl Serialize) -> Stored {
-    let bytes = postcard::to_allocvec(value).expect("plain data has no unencodable part");
-    Stored { tag: 0, bytes: bytes.into() }
+    Stored { tag: 0, bytes: crate::log::encode(value) }
 }

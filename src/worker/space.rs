@@ -2,9 +2,10 @@
 //! was asked last.
 //!
 //! All that waits is decided together on what is known, in one *round*. If that changes anything it
-//! becomes the next entry; if not, the next entry is looked for. Either way the answers hold only if
-//! nobody was faster, and it is all decided anew if somebody was. An unclear creation is looked up
-//! by its number: the entry's name tells whose it is.
+//! becomes the next entry; if not, the next entry is looked for, unless that was done since the last
+//! of them asked. Either way the answers hold only if nobody was faster, and it is all decided anew
+//! if somebody was. An unclear creation is looked up by its number: the entry's name tells whose it
+//! is.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -27,6 +28,8 @@ pub(super) struct Space {
     /// Tasks that need to know more of the volume.
     pub(super) preparing: Vec<Preparation>,
     phase: Phase,
+    /// How many waited when another entry was last looked for.
+    looked_for: usize,
     /// What the volume was asked, and when that is given up.
     call: Option<(CallId, Time)>,
     /// After a failure: when to go on.
@@ -55,8 +58,9 @@ enum Phase {
     Loading(Vec<volume::Key>),
     /// Is there another entry? If a commit is unclear, is it this one?
     Following(Option<Round>),
-    /// Nothing, until somebody asks.
-    Ready,
+    /// Nothing, until somebody asks. So many who wait asked before it was seen that there is no
+    /// other entry.
+    Ready(usize),
     /// Is there still no other entry?
     Proving(Round),
     /// Is the next number free?
@@ -80,6 +84,7 @@ impl Space {
             queue: VecDeque::new(),
             preparing: Vec::new(),
             phase: Phase::Cold,
+            looked_for: 0,
             call: None,
             rests_until: None,
             failures: 0,
@@ -174,7 +179,8 @@ impl Worker {
         if space.call.is_some() || space.rests_until.is_some() {
             return;
         }
-        if matches!(space.phase, Phase::Ready) {
+        if let Phase::Ready(heard) = space.phase {
+            let is_proven = space.queue.len() <= heard;
             space.take_up_chores(rules);
             if space.queue.is_empty() && !is_untidy(&space.state, now.wall) {
                 return;
@@ -183,9 +189,13 @@ impl Worker {
             let idle = round.covers == 0 && round.entry.is_none();
             space.phase = match round.entry {
                 Some(_) => Phase::Committing(round),
-                None if idle => Phase::Ready,
-                None if rules.flaws.has(Flaw::Fb15) || rules.flaws.has(Flaw::I42WorkerCache) => {
-                    return self.conclude(now, id, round);
+                None if idle => Phase::Ready(0),
+                None if is_proven
+                    || rules.flaws.has(Flaw::Fb15)
+                    || rules.flaws.has(Flaw::I42WorkerCache) =>
+                {
+                    self.conclude(now, id, round);
+                    return self.prepare(now, id);
                 }
                 None => Phase::Proving(round),
             };
@@ -201,7 +211,7 @@ impl Worker {
             return;
         }
         let request = match &mut space.phase {
-            Phase::Ready => return,
+            Phase::Ready(_) => return,
             Phase::Cold => volume::Request::List(log::snapshots_of(id)),
             Phase::Loading(keys) => match keys.last() {
                 Some(key) => volume::Request::Get(key.clone()),
@@ -211,6 +221,7 @@ impl Worker {
                 }
             },
             Phase::Following(_) | Phase::Proving(_) => {
+                space.looked_for = space.queue.len();
                 volume::Request::Get(log::entry_key(id, space.state.seq + 1))
             }
             Phase::Committing(Round { entry, .. }) => {
@@ -267,7 +278,7 @@ impl Worker {
         if reply != Reply::Failed {
             space.failures = 0;
         }
-        let phase = std::mem::replace(&mut space.phase, Phase::Ready);
+        let phase = std::mem::replace(&mut space.phase, Phase::Ready(0));
         space.phase = match (phase, reply) {
             (Phase::Cold, Reply::Listed(keys)) => Phase::Loading(keys),
             (Phase::Loading(mut keys), Reply::Found(bytes)) => match State::decode(&bytes) {
@@ -289,7 +300,7 @@ impl Worker {
                 return self.follow(now, id, &bytes, unclear);
             }
             (Phase::Proving(_), Reply::Found(bytes)) => return self.follow(now, id, &bytes, None),
-            (Phase::Following(_), Reply::NotFound) => Phase::Ready,
+            (Phase::Following(_), Reply::NotFound) => Phase::Ready(space.looked_for),
             (Phase::Proving(round), Reply::NotFound) => return self.conclude(now, id, round),
             (Phase::Committing(round), Reply::Done) => return self.conclude(now, id, round),
             (Phase::Committing(round), Reply::Exists) => {
@@ -357,7 +368,7 @@ impl Worker {
     /// A round holds: nobody was faster.
     fn conclude(&mut self, now: Now, id: UserId, mut round: Round) {
         if let Some(space) = self.spaces.get_mut(&id) {
-            space.phase = Phase::Ready;
+            space.phase = Phase::Ready(0);
             if let Some(entry) = round.entry.take() {
                 space.state.apply(&entry, |_| false);
                 self.save_snapshot(id);

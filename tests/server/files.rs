@@ -50,7 +50,7 @@ fn furnished(flaws: Flaws) -> Desk {
 }
 
 fn all_of((all, well): (u64, u64)) {
-    assert!(all > 200, "only {all} orders");
+    assert!(all > 150, "only {all} orders");
     assert_eq!(well, all);
 }
 

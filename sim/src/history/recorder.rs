@@ -167,20 +167,30 @@ struct Fill<'a> {
     at: usize,
 }
 
+impl Fill<'_> {
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) -> postcard::Result<()> {
+        let free = self.buffer.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut());
+        *free.ok_or(postcard::Error::SerializeBufferFull)? = bytes;
+        self.at += N;
+        Ok(())
+    }
+}
+
 impl postcard::ser_flavors::Flavor for Fill<'_> {
     type Output = usize;
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        let free = self.buffer.get_mut(self.at).ok_or(postcard::Error::SerializeBufferFull)?;
-        *free = byte;
-        self.at += 1;
-        Ok(())
+        self.put([byte])
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        // Most are numbers of a byte or two: less work than to copy a block.
-        if bytes.len() <= 8 {
-            return bytes.iter().try_for_each(|&byte| self.try_push(byte));
+        // Most are numbers of few bytes, or hashes: less work than to copy a block.
+        match *bytes {
+            [a] => return self.put([a]),
+            [a, b] => return self.put([a, b]),
+            [a, b, c] => return self.put([a, b, c]),
+            [a, b, c, d] => return self.put([a, b, c, d]),
+            _ => {}
         }
         let end = self.at + bytes.len();
         let free = self.buffer.get_mut(self.at..end);

@@ -94,13 +94,12 @@ fn is_whole(
             };
             let hides = |trouble: &Trouble| *trouble == Trouble::HideRow(vault, id);
             let mut spells = evidence.spells.iter();
-            let hidden = spells.any(|spell| hides(&spell.trouble) && spell.overlaps(asked, at));
             let row = Row { remote, vault, id, version };
-            if hidden
-                || evidence.is_incurable(Some(remote), vault, id)
-                || evidence.holds(device, &row, at) == Held::Yes
+            if evidence.holds(device, &row, at) == Held::Yes
                 // What a device believes of a remote may not be durable yet; what it shows is.
                 || evidence.joined(device, &row, at) == Held::Yes
+                || spells.any(|spell| hides(&spell.trouble) && spell.overlaps(asked, at))
+                || evidence.is_incurable(Some(remote), vault, id)
             {
                 continue;
             }

@@ -310,9 +310,10 @@ impl World<'_> {
         let (server, more) = post::said(&mail.body);
         plaintext |= post::sealed(&mail.body).is_some_and(|blob| self.recorder.shows(blob));
         size += more;
-        let sealed = post::sealed_bytes(&mail.body);
-        size += u32::try_from(sealed.len()).unwrap_or(u32::MAX);
-        plaintext |= self.recorder.shows(&sealed);
+        self.scratch.clear();
+        self.scratch = post::sealed_bytes(&mail.body, std::mem::take(&mut self.scratch));
+        size += u32::try_from(self.scratch.len()).unwrap_or(u32::MAX);
+        plaintext |= self.recorder.shows(&self.scratch);
         let (rows, server) = (rows.into(), server.map(Box::new));
         let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);

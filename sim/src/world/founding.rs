@@ -92,6 +92,7 @@ impl<'a> World<'a> {
             events: 0,
             messages: 0,
             spare: Vec::new(),
+            scratch: Vec::new(),
         };
         world.note_given(&mut doubles);
         world.doubles = doubles.into_iter().map(|double| Arc::new(Mutex::new(double))).collect();

@@ -336,33 +336,32 @@ impl World<'_> {
     /// A request has reached the volume, whether or not its worker still lives.
     pub(super) fn ask_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
         let plan = self.plan.server.as_ref().expect("somebody works here").volume;
+        let nature = self.plan.nature;
         let draw = |concern| {
-            Draw::new(self.plan.nature, concern)
-                .and(u64::from(worker.0))
-                .and(u64::from(life))
-                .and(call.id.0)
+            Draw::new(nature, concern).and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0)
         };
-        let (fails, loses) = (draw("volume fails"), draw("volume answer lost"));
-        let back = draw("from the volume");
-        let weather = self.weather.volume;
-        let mut reply = if weather.is_out || self.is_storm() && fails.happens(plan.failure) {
+        let (weather, is_storm) = (self.weather.volume, self.is_storm());
+        let happens = |concern, chance| is_storm && draw(concern).happens(chance);
+        let mut reply = if weather.is_out || happens("volume fails", plan.failure) {
             self.cover("volume failed");
             self.interrupt_batches();
             volume::Reply::Failed
         } else {
             let lag = plan.list_lag.max(weather.list_lag);
-            let was_there = self.volume.has(&call.request);
+            let deletes = matches!(call.request, volume::Request::Delete(_));
+            let was_there = deletes && self.volume.has(&call.request);
             let reply = self.volume.handle(self.now, &call.request, lag);
             self.note_commit(worker, &call.request, &reply);
             self.note_content(worker, &call.request, &reply, was_there);
             reply
         };
-        let lost = weather.loses_replies || self.is_storm() && loses.happens(plan.reply_loss);
+        let lost = weather.loses_replies || happens("volume answer lost", plan.reply_loss);
         if lost && reply != volume::Reply::Failed {
             self.cover("volume answer lost");
             self.interrupt_batches();
             reply = volume::Reply::Failed;
         }
+        let back = draw("from the volume");
         let after = self.volume_delay(back);
         let answer = Return { id: call.id, reply };
         self.file(self.now + after, back, Event::FromVolume(worker, life, Box::new(answer)));
@@ -393,9 +392,9 @@ impl World<'_> {
         reply: &volume::Reply,
         was_there: bool,
     ) {
-        let (key, hash) = match request {
+        let (key, bytes) = match request {
             volume::Request::Create(key, bytes) | volume::Request::Put(key, bytes) => {
-                (key, Some(Address::of(bytes)))
+                (key, Some(bytes))
             }
             volume::Request::Delete(key) if was_there => (key, None),
             volume::Request::Delete(_) | volume::Request::Get(_) | volume::Request::List(_) => {
@@ -403,8 +402,8 @@ impl World<'_> {
             }
         };
         if let (Some(space), volume::Reply::Done) = (space_of("blob/", key), reply) {
-            let (key, hash) = (key.as_str().into(), hash.map(Box::new));
-            let fact = Fact::Kept { space, key, hash };
+            let hash = bytes.map(|bytes| Box::new(Address::of(bytes)));
+            let fact = Fact::Kept { space, key: key.as_str().into(), hash };
             self.note(Node::Worker(worker), fact);
         }
         if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply) {

@@ -41,9 +41,8 @@ pub(in crate::device) enum Purpose {
 impl Device {
     /// Reads every head of a file.
     pub(in crate::device) fn read_file(&mut self, node: NodeId) -> Result<Errand, Answer> {
-        let listed = self.list_files().into_iter().find(|it| it.node == node);
         let refused = |why| Answer::Refused(Reason::File(why));
-        let listed = listed.ok_or(refused(FileRefusal::NoNode))?;
+        let listed = self.look_up(node).ok_or(refused(FileRefusal::NoNode))?;
         if listed.is_folder {
             return Err(refused(FileRefusal::NoFile));
         }

@@ -12,23 +12,29 @@ use crate::name;
 impl Device {
     /// All files and folders, by their ids.
     pub(in crate::device) fn list_files(&self) -> Vec<Listed> {
-        let mut own: BTreeMap<NodeId, Vec<(Dot, &OwnWrite)>> = BTreeMap::new();
-        for (dot, write) in self.own_writes() {
-            own.entry(write.node).or_default().push((dot, write));
-        }
-        let mut listed: BTreeMap<NodeId, Listed> = BTreeMap::new();
-        for (id, shown) in self.store.nodes() {
-            listed.insert(*id, self.listed(shown));
-        }
-        for (node, writes) in own {
-            for (dot, write) in writes {
-                if let FileTarget::New { parent, name } = &write.target {
-                    let new = || unsent(node, *parent, name.clone());
-                    listed.entry(node).or_insert_with(new);
-                }
-                if let Some(listed) = listed.get_mut(&node) {
-                    overlay(listed, dot, write);
-                }
+        self.list(self.store.nodes().values(), |_| true)
+    }
+
+    /// One of them.
+    pub(super) fn look_up(&self, node: NodeId) -> Option<Listed> {
+        self.list(self.store.nodes().get(&node), |it| it == node).pop()
+    }
+
+    /// What is shown of these nodes of the mirror, and of own writes of nodes like them.
+    fn list<'s>(
+        &self,
+        mirror: impl IntoIterator<Item = &'s Shown>,
+        is_meant: impl Fn(NodeId) -> bool,
+    ) -> Vec<Listed> {
+        let mirror = mirror.into_iter().map(|shown| (shown.id, self.listed(shown)));
+        let mut listed: BTreeMap<NodeId, Listed> = mirror.collect();
+        for (dot, write) in self.own_writes().filter(|(_, write)| is_meant(write.node)) {
+            if let FileTarget::New { parent, name } = &write.target {
+                let new = || unsent(write.node, *parent, name.clone());
+                listed.entry(write.node).or_insert_with(new);
+            }
+            if let Some(listed) = listed.get_mut(&write.node) {
+                overlay(listed, dot, write);
             }
         }
         let mut listed: Vec<Listed> = listed.into_values().collect();

@@ -41,8 +41,8 @@ pub fn open_name(
     node: NodeId,
     name: &Name,
 ) -> Result<String, OpenError> {
-    let plain = ring.open_bytes(&binding(vault, b"name", node, None), &name.sealed)?;
-    String::from_utf8(plain).map_err(|_| OpenError::Corrupt)
+    let plain = ring.open_again(&binding(vault, b"name", node, None), &name.sealed)?;
+    std::str::from_utf8(&plain).map(str::to_owned).map_err(|_| OpenError::Corrupt)
 }
 
 impl Device {
@@ -76,7 +76,7 @@ impl Device {
 
     pub(super) fn open_label(&self, node: NodeId, version: &Version) -> Result<Label, OpenError> {
         let binding = self.binding(b"version", node, Some(version.write));
-        let plain = self.store.keyring().open_bytes(&binding, &version.sealed)?;
+        let plain = self.store.keyring().open_again(&binding, &version.sealed)?;
         postcard::from_bytes(&plain).map_err(|_| OpenError::Corrupt)
     }
 

@@ -6,7 +6,7 @@
 
 use super::version;
 use crate::id::NodeId;
-use crate::log::{self, Draft, Entry, FileKey, Key};
+use crate::log::{self, Draft, Entry, FileKey, Key, State};
 use crate::message::{FeedCursor, FileRefusal, FileReply};
 use crate::point::Point;
 use crate::volume;
@@ -21,9 +21,9 @@ pub(super) fn page(
     rules: Rules,
 ) -> Result<FileReply, Stop> {
     let before = Draft::new(draft.base());
-    let (seq, entry) = (draft.base().seq, draft.base().last);
+    let (seq, entry) = (draft.base().seq, draft.base().last());
     if let Some(since) = since
-        && !is_known(since, seq, known, rules)?
+        && !is_known(since, draft.base(), known, rules)?
     {
         draft.reach(Point::FeedExpired);
         return Err(FileRefusal::CursorExpired.into());
@@ -49,16 +49,19 @@ pub(super) fn page(
 /// backup has other entries under the same numbers, or none.
 fn is_known(
     since: FeedCursor,
-    seq: u64,
+    state: &State,
     known: &Known,
     rules: Rules,
 ) -> Result<bool, Vec<volume::Request>> {
     if since.seq == 0 {
         return Ok(true);
     }
+    if let Some(name) = state.name_of(since.seq) {
+        return Ok(name == since.entry);
+    }
     let key = log::entry_key(rules.space, since.seq);
     let replies = known.replies(vec![volume::Request::Get(key)])?;
     let [volume::Reply::Found(bytes)] = replies else { return Ok(false) };
     let there = Entry::decode(bytes);
-    Ok(since.seq <= seq && there.is_some_and(|there| there.id == since.entry))
+    Ok(since.seq <= state.seq && there.is_some_and(|there| there.id == since.entry))
 }

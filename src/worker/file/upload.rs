@@ -274,7 +274,8 @@ pub(super) fn garbage(state: &State, rules: Rules) -> impl Iterator<Item = (Addr
         let Key::File(FileKey::Doomed(blob, upload)) = key else { return None };
         Some((*blob, *upload))
     });
-    doomed.chain(lapsed(state, rules.wall).filter(move |_| rules.flaws.has(Flaw::Fb14)))
+    let early = rules.flaws.has(Flaw::Fb14).then(|| lapsed(state, rules.wall));
+    doomed.chain(early.into_iter().flatten())
 }
 
 /// Forgets what was given up, once none of it is there.

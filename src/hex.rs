@@ -1,0 +1,36 @@
+//! Bytes as people and object names write them. Names of objects are made all the time, and a digit
+//! that is formatted by itself costs more than the hash that it is of.
+
+use std::fmt;
+
+/// Writes bytes in hexadecimal digits.
+pub(crate) struct Hex<'b>(pub(crate) &'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        const MOST: usize = 32;
+        for bytes in self.0.chunks(MOST) {
+            let mut text = [0; 2 * MOST];
+            for (two, byte) in text.chunks_exact_mut(2).zip(bytes) {
+                two[0] = DIGITS[usize::from(byte >> 4)];
+                two[1] = DIGITS[usize::from(byte & 15)];
+            }
+            let text = &text[..2 * bytes.len()];
+            f.write_str(std::str::from_utf8(text).expect("digits are ASCII"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hex;
+
+    #[test]
+    fn every_byte_has_two_digits() {
+        assert_eq!(Hex(&[0x00, 0x09, 0xaf, 0xff]).to_string(), "0009afff");
+        assert_eq!(Hex(&[0x5c; 33]).to_string(), "5c".repeat(33));
+        assert_eq!(Hex(&[]).to_string(), "");
+    }
+}
