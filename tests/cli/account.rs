@@ -76,7 +76,14 @@ fn client(replica: u64) -> Client {
 fn asks(replica: u64) -> Fact {
     let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: false };
     let (device, client) = (DeviceKey(replica), client(replica));
-    let server = Some(Said::Asks { device, client, space: UserId(0), wants: Wants::Session });
+    let server = Some(Said::Asks {
+        device,
+        client,
+        by: Some(UserId(0)),
+        space: UserId(0),
+        about: UserId(0),
+        wants: Wants::Session,
+    });
     Fact::Sent { to: WORKERS[0], letter, size: 32, rows: Vec::new(), plaintext: false, server }
 }
 
