@@ -254,6 +254,9 @@ flaws! {
     ForgedId = "FORGED-ID", "field",
         "The user is taken from the body of the request.",
         "an intruder";
+    CursorOfOther = "CURSOR-OF-OTHER", "field",
+        "The space of a feed is the one that its cursor names, and not the session's.",
+        "an intruder with a session of their own";
     RlsOff = "RLS-OFF", "field",
         "The vault of a row is not compared with the device's own.",
         "row-level security switched off at the remote";
@@ -317,6 +320,9 @@ flaws! {
     Fb21 = "FB-21", "field",
         "What a full listing lacks is deleted locally.",
         "hidden rows, or an empty answer";
+    Fb23 = "FB-23", "field",
+        "Of a feed's cursor only the number is looked at, and not which log it is of.",
+        "a volume restored from a backup";
     Fb24 = "FB-24", "field",
         "A cloned image goes on under the replica id of its original.",
         "a cloned or restored image";

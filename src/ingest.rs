@@ -11,6 +11,7 @@ use crate::date::{Calendar, DateError, DateKey};
 use crate::dedup::{self, DedupKey, Message, Origin, Thread};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::VaultId;
+use crate::job::BlobHash;
 use crate::message::{Found, Part, Refusal, WorkAction, WorkReply};
 use crate::record::Payload;
 use crate::seal::{Key, Keyring, OpenError};
@@ -177,7 +178,7 @@ impl Ingest {
         nonce: Nonce,
     ) -> Result<Step, Trouble> {
         match answer {
-            Ok(WorkReply::Item(None)) => self.save(vault, 0, &self.thread, nonce),
+            Ok(WorkReply::Item(None)) => self.save(vault, None, &self.thread, nonce),
             Ok(WorkReply::Item(Some(found))) => {
                 let theirs = vault.open_thread(&found).map_err(Trouble::Sealed)?;
                 let mut merged = theirs.clone();
@@ -189,7 +190,7 @@ impl Ingest {
                 if merged == theirs {
                     return Ok(Step::Done(found.name.version));
                 }
-                self.save(vault, found.name.version, &merged, nonce)
+                self.save(vault, Some((found.name.version, found.name.hash)), &merged, nonce)
             }
             Ok(WorkReply::Saved(version)) => Ok(Step::Done(version)),
             Err(Refusal::Changed(_)) => Ok(Step::Ask(self.begin())),
@@ -207,11 +208,11 @@ impl Ingest {
     fn save(
         &self,
         vault: &Vault,
-        expected: u32,
+        expected: Option<(u32, BlobHash)>,
         thread: &Thread,
         nonce: Nonce,
     ) -> Result<Step, Trouble> {
-        let version = expected.saturating_add(1);
+        let version = expected.map_or(1, |(version, _)| version.saturating_add(1));
         let binding = vault.binding(self.key, version, Holds::Thread);
         let blob = vault.keyring.seal_bytes(&binding, &thread.encode(), nonce);
         Ok(Step::Ask(WorkAction::Save {

@@ -21,7 +21,7 @@ use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
 use crate::log::{Draft, State};
-use crate::message::{Action, Command, Refusal, Reply, Request, Response};
+use crate::message::{Action, Command, FileAction, Refusal, Reply, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume;
@@ -141,7 +141,8 @@ impl Worker {
             self.reach(Point::ForgedSpace);
             return self.refuse(ticket, &request, Refusal::Forbidden);
         }
-        let (id, limit) = (request.space, usize::from(self.boot.timing.queue));
+        let id = space_of(&request, self.boot.flaws);
+        let limit = usize::from(self.boot.timing.queue);
         let space = self.spaces.entry(id).or_insert_with(Space::new);
         if space.waiting() >= limit {
             let after = self.entropy.span(self.boot.timing.retry_base, self.boot.timing.retry_cap);
@@ -161,6 +162,18 @@ impl Worker {
     fn reach(&mut self, point: Point) {
         self.outputs.push_back(Output::Reached(point));
     }
+}
+
+/// The space that a request is about: that of the session. CURSOR-OF-OTHER believes the cursor of a
+/// feed, which it takes to be known to nobody but its owner.
+fn space_of(request: &Request, flaws: Flaws) -> UserId {
+    if let Command::Act { action: Action::File(FileAction::Feed(Some(since), _)), .. } =
+        &request.command
+        && flaws.has(Flaw::CursorOfOther)
+    {
+        return since.space;
+    }
+    request.space
 }
 
 /// What a decision may look at beside the state.
@@ -206,7 +219,7 @@ fn decide(
                 }),
                 Action::ReadAccount => Ok((account::read(draft), draft.seen())),
                 Action::Work(about) => session::once(draft, request, *n, action, |draft| {
-                    job::act(draft, about, known, rules).map(Reply::Work)
+                    job::act(draft, (request.client, about), known, rules).map(Reply::Work)
                 }),
                 Action::File(about) => file::act(draft, request, *n, about, known, rules),
             }),

@@ -105,10 +105,10 @@ fn every_storm_has_a_fault_but_a_counted_few() {
 
 #[test]
 fn every_fault_of_the_language_is_drawn_every_day() {
-    let scenario = everyday("everyday");
+    let scenarios = [everyday("everyday"), everyday("volume-restored")];
     let mut seen = std::collections::BTreeSet::new();
-    for seed in 0..100 {
-        for step in scenario::draw(&scenario, seed, Flaws::NONE).steps {
+    for (scenario, seed) in scenarios.iter().flat_map(|it| (0..100).map(move |seed| (it, seed))) {
+        for step in scenario::draw(scenario, seed, Flaws::NONE).steps {
             if let Act::Fault(fault) = step.act {
                 seen.insert(Verb::of_fault(&fault));
             }

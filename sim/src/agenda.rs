@@ -68,6 +68,18 @@ impl<E> Agenda<E> {
         }
     }
 
+    /// Takes out whatever is not to happen any more, in order.
+    pub(crate) fn take_out(&mut self, is_out: impl Fn(&E) -> bool) -> Vec<E> {
+        let (out, heap): (Vec<_>, Vec<_>) = std::mem::take(&mut self.heap)
+            .into_sorted_vec()
+            .into_iter()
+            .rev()
+            .partition(|Reverse((_, slot))| self.slots[*slot].as_ref().is_some_and(&is_out));
+        self.heap = heap.into();
+        self.free.extend(out.iter().map(|Reverse((_, slot))| *slot));
+        out.into_iter().filter_map(|Reverse((_, slot))| self.slots[slot].take()).collect()
+    }
+
     /// Takes the next event that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<E> {
         if self.next_due()? > now {

@@ -122,6 +122,7 @@ impl Weather {
                 ServerFault::Crash(..)
                 | ServerFault::Pause(..)
                 | ServerFault::ClockJump(..)
+                | ServerFault::Restore(..)
                 | ServerFault::Intrude(_),
             )
             | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
@@ -222,6 +223,7 @@ pub(crate) fn lasting(fault: &Fault) -> Option<Lasting> {
             ServerFault::Crash(..)
             | ServerFault::Pause(..)
             | ServerFault::ClockJump(..)
+            | ServerFault::Restore(..)
             | ServerFault::Intrude(_),
         )
         | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
@@ -336,6 +338,7 @@ pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
                     (Node::Worker(worker), ServerTrouble::ClockJump(worker, ms))
                 }
                 ServerFault::Volume(fault, _) => (Node::Volume, ServerTrouble::Volume(fault)),
+                ServerFault::Restore(age, _) => (Node::Volume, ServerTrouble::Restore(age)),
                 ServerFault::Intrude(user) => (Node::Intruder, ServerTrouble::Intrude(user)),
             };
             (node, Trouble::Server(trouble))
@@ -392,6 +395,7 @@ pub(crate) const fn name(trouble: &Trouble) -> &'static str {
             ServerTrouble::Volume(VolumeFault::Slow(_)) => "slow-volume",
             ServerTrouble::Volume(VolumeFault::LoseReplies) => "lose-volume-replies",
             ServerTrouble::Volume(VolumeFault::LateList(_)) => "late-lists",
+            ServerTrouble::Restore(_) => "restore-volume",
             ServerTrouble::Intrude(_) => "intrude-server",
         },
         Trouble::Pipe(trouble) => match trouble {

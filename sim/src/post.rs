@@ -4,7 +4,7 @@
 //! call and attempt, there or back, which copy. A reply belongs to the connection of its request: a
 //! device that restarted meanwhile does not get it.
 
-use engine::id::{DeviceId, Remote};
+use engine::id::{DeviceId, Remote, UserId};
 use engine::message;
 use engine::record::Value;
 use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
@@ -314,7 +314,9 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
     };
     match body {
         Body::Request(request) => {
-            let (device, client, space) = (request.device, request.client, request.space);
+            let (device, client) = (request.device, request.client);
+            let (by, space) = (request.credential.map(|it| it.user), request.space);
+            let about = named(request);
             let more = match &request.command {
                 message::Command::Act { action: message::Action::Patch(fields), .. } => {
                     size(&mut fields.iter().map(|(_, payload)| &payload.value))
@@ -332,7 +334,7 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 | message::Command::Status => 0,
             };
             let wants = wants(&request.command);
-            (Some(Said::Asks { device, client, space, wants }), more)
+            (Some(Said::Asks { device, client, by, space, about, wants }), more)
         }
         Body::Response(response) => {
             let (refused, more) = match &response.reply {
@@ -351,6 +353,20 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
             (Some(Said::Answers { seq: response.seq, refused }), more)
         }
         Body::Call(_) | Body::Return(_) | Body::Hint => (None, 0),
+    }
+}
+
+/// Whose things a request is about. A cursor names somebody too.
+fn named(request: &message::Request) -> UserId {
+    match &request.command {
+        message::Command::Act {
+            action: message::Action::File(message::FileAction::Feed(Some(since), _)),
+            ..
+        } => since.space,
+        message::Command::Act { .. }
+        | message::Command::Open
+        | message::Command::Close(_)
+        | message::Command::Status => request.space,
     }
 }
 

@@ -13,6 +13,8 @@ use engine::volume::{Key, Reply, Request};
 #[derive(Clone, Debug, Default)]
 pub struct Volume {
     objects: BTreeMap<Key, Object>,
+    /// What stood there before each change, in order; only where somebody may want it back.
+    journal: Option<Vec<(Time, Key, Option<Object>)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -22,6 +24,48 @@ struct Object {
 }
 
 impl Volume {
+    /// A volume that can be set back.
+    pub fn with_backups() -> Self {
+        Self { objects: BTreeMap::new(), journal: Some(Vec::new()) }
+    }
+
+    fn set(&mut self, now: Time, key: &Key, object: Option<Object>) {
+        let before = match object {
+            Some(object) => self.objects.insert(key.clone(), object),
+            None => self.objects.remove(key),
+        };
+        if let Some(journal) = &mut self.journal {
+            journal.push((now, key.clone(), before));
+        }
+    }
+
+    /// Sets all objects back to what they were after all that had happened by then. A later backup
+    /// may be older or younger than this one.
+    pub fn restore(&mut self, now: Time, then: Time) {
+        let journal = self.journal.as_deref().unwrap_or_default();
+        let since = journal.partition_point(|change| change.0 <= then);
+        // Of what changed several times it counts how it was first.
+        let mut old: BTreeMap<Key, Option<Object>> = BTreeMap::new();
+        for (_, key, object) in journal[since..].iter().rev() {
+            old.insert(key.clone(), object.clone());
+        }
+        for (key, object) in old {
+            self.set(now, &key, object);
+        }
+    }
+
+    /// What an object holds.
+    pub fn get(&self, key: &Key) -> Option<&Bytes> {
+        self.objects.get(key).map(|object| &object.bytes)
+    }
+
+    /// The objects whose names begin so.
+    pub fn named<'v>(&'v self, prefix: &'v str) -> impl Iterator<Item = (&'v Key, &'v Bytes)> {
+        let named = self.objects.range(Key::from(prefix)..);
+        let named = named.take_while(move |(key, _)| key.starts_with(prefix));
+        named.map(|(key, object)| (key, &object.bytes))
+    }
+
     /// Is there the object that is asked for?
     pub fn has(&self, request: &Request) -> bool {
         match request {
@@ -39,7 +83,7 @@ impl Volume {
             Request::Create(key, _) if self.objects.contains_key(key) => Reply::Exists,
             Request::Create(key, bytes) | Request::Put(key, bytes) => {
                 let created = self.objects.get(key).map_or(now, |object| object.created);
-                self.objects.insert(key.clone(), Object { bytes: bytes.clone(), created });
+                self.set(now, key, Some(Object { bytes: bytes.clone(), created }));
                 Reply::Done
             }
             Request::Get(key) => match self.objects.get(key) {
@@ -53,7 +97,9 @@ impl Volume {
                 Reply::Listed(old.map(|(key, _)| key.clone()).collect())
             }
             Request::Delete(key) => {
-                self.objects.remove(key);
+                if self.objects.contains_key(key) {
+                    self.set(now, key, None);
+                }
                 Reply::Done
             }
         }
@@ -63,6 +109,29 @@ impl Volume {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restored_volume_is_what_it_was() {
+        let mut volume = Volume::with_backups();
+        let mut does = |at, request: Request| volume.handle(Time(at), &request, Span(0));
+        does(1, Request::Create("kept".into(), [1][..].into()));
+        does(2, Request::Put("changed".into(), [1][..].into()));
+        does(5, Request::Put("changed".into(), [2][..].into()));
+        does(6, Request::Put("changed".into(), [3][..].into()));
+        does(6, Request::Create("new".into(), [4][..].into()));
+        does(7, Request::Delete("kept".into()));
+        let at = |volume: &Volume| {
+            let all = volume.named("").map(|(key, bytes)| (key.to_string(), bytes[0]));
+            all.collect::<Vec<_>>()
+        };
+        let latest = at(&volume);
+        volume.restore(Time(9), Time(5));
+        assert_eq!(at(&volume), [("changed".into(), 2), ("kept".into(), 1)]);
+        volume.restore(Time(12), Time(1));
+        assert_eq!(at(&volume), [("kept".into(), 1)]);
+        volume.restore(Time(15), Time(8));
+        assert_eq!(at(&volume), latest, "a backup that was made before the first restore");
+    }
 
     #[test]
     fn a_list_is_exact_about_its_prefix_and_may_be_late() {

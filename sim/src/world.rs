@@ -7,11 +7,13 @@
 //! Whoever drives the turns decides nothing but the order in which the nodes of one turn work, and
 //! that cannot be observed.
 
+mod backup;
 mod effects;
 mod event;
 mod file;
 mod founding;
 mod fuse;
+mod intruder;
 mod item;
 mod looks;
 mod phases;
@@ -85,7 +87,7 @@ pub(crate) struct World<'a> {
     /// The last name of each node.
     names: file::Names,
     /// What somebody who is not of this house waits for.
-    intruder_asks: Option<engine::message::Request>,
+    intruder: BTreeMap<engine::remote::CallId, (UserId, engine::message::Request)>,
     /// All nodes: devices in order, then remotes, then workers, then processors.
     stations: Vec<Station>,
     /// The nodes that were called in this turn.

@@ -1,12 +1,12 @@
 //! Errands: what is wanted of the sync server. Each is what is asked now, and what comes after the
 //! answer; so one of many steps is a value like any other.
 
-use super::file::{Download, Purpose, Upload};
+use super::file::{Download, Pull, Purpose, Upload};
 use super::{Answer, Device, FileAnswer, Reason};
 use crate::id::{Dot, NodeId};
 use crate::ingest::Ingest;
 use crate::message::{Action, FileReply, Refusal, Reply};
-use crate::time::{Now, Time};
+use crate::time::Now;
 
 /// Something that is wanted of the server.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub(super) enum Then {
     Download(Download),
     /// A write is on its way.
     Upload(Upload),
-    /// A page of the feed has come; the pull was asked for then.
-    Feed(Time),
+    /// A page of the feed has come.
+    Feed(Pull),
     /// A conversation is on its way.
     Ingest(Ingest),
 }
@@ -81,7 +81,7 @@ impl Device {
             Then::Versions(node, purpose) => self.take_versions(now, node, purpose, answer),
             Then::Download(download) => self.take_piece(download, answer),
             Then::Upload(upload) => self.take_upload(now, upload, answer),
-            Then::Feed(asked_at) => self.take_feed(now, asked_at, answer),
+            Then::Feed(pull) => self.take_feed(now, pull, answer),
             Then::Ingest(ingest) => self.take_ingest(ingest, answer),
         }
     }

@@ -16,6 +16,7 @@ mod upload;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::download::{Download, Purpose};
+pub(super) use self::feed::Pull;
 pub use self::sealed::open_name;
 pub(super) use self::upload::Upload;
 use super::{Answer, Device, FileTarget, Reason};
@@ -96,11 +97,10 @@ impl Device {
                     None if self.store.uploads().values().any(|write| write.node == node) => {}
                     None => return Err(Reason::File(FileRefusal::NoNode)),
                 }
-                replaces.extend(after.iter().filter_map(|dot| self.version_of(node, *dot)));
-                replaces.sort_unstable();
-                replaces.dedup();
-                let unsent = self.store.uploads();
-                after.retain(|dot| unsent.get(dot).is_some_and(|it| it.published.is_none()));
+                // A version that is no head any more has been replaced.
+                after.extend(replaces.drain(..).filter_map(|n| self.write_of(node, n)));
+                after.sort_unstable();
+                after.dedup();
                 Ok((node, FileTarget::Version { node, replaces, after }))
             }
         }
@@ -110,11 +110,12 @@ impl Device {
         NodeId(self.entropy.next_u64().max(NodeId::ROOT.0 + 1))
     }
 
-    /// The version that a write has become, if that is known.
-    fn version_of(&self, node: NodeId, write: Dot) -> Option<u32> {
-        let own = self.store.uploads().get(&write).and_then(|write| write.published);
+    /// The write that has become this head of a file.
+    fn write_of(&self, node: NodeId, n: u32) -> Option<Dot> {
+        let own = self.own_writes().find(|(_, it)| it.node == node && it.published == Some(n));
         let heads = self.store.nodes().get(&node).map_or(&[][..], |shown| &shown.heads);
-        own.or_else(|| heads.iter().find(|(_, it)| it.write == write).map(|(n, _)| *n))
+        let head = heads.iter().find(|head| head.0 == n).map(|(_, it)| it.write);
+        head.or(own.map(|(dot, _)| dot))
     }
 
     /// Has the server all that was written here? What cannot be sealed yet is another matter.

@@ -71,12 +71,6 @@ impl Server {
         self.errands.len()
     }
 
-    /// The same, to be changed as long as they have not been sent.
-    pub(super) fn waiting_errands(&mut self) -> impl Iterator<Item = &mut Errand> {
-        let sent = usize::from(self.owed == Some(Party::User));
-        self.errands.iter_mut().skip(sent).map(|(_, errand)| errand)
-    }
-
     /// Is nothing wanted but what is new? Reading the feed, and the end of a session, go on for ever.
     pub(super) fn is_idle(&self) -> bool {
         let reads = |own: &Errand| matches!(own.then, Then::Feed(_));

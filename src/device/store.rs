@@ -324,6 +324,13 @@ impl Store {
         }
     }
 
+    pub(super) fn drop_node(&mut self, id: NodeId) {
+        if self.nodes.remove(&id).is_some() {
+            self.stage(StoreKey::Node(id), None);
+            self.sync = true;
+        }
+    }
+
     pub(super) fn set_upload(&mut self, dot: Dot, write: OwnWrite) {
         if self.uploads.get(&dot) != Some(&write) {
             self.stage(StoreKey::Upload(dot), Some(encode(&write)));

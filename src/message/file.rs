@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Client;
 use crate::Bytes;
 use crate::blob::{Address, Manifest};
-use crate::id::{Dot, NodeId};
+use crate::id::{Dot, NodeId, UserId};
 use crate::log::{EntryId, Node, Version};
 use crate::name::NameKey;
 
@@ -48,8 +48,9 @@ pub struct Move {
 pub enum Target {
     /// The first version of a file that is not there yet.
     New(NodeId, Place),
-    /// Another version, in place of these. Replacing all heads resolves a conflict.
-    Version(NodeId, Vec<u32>),
+    /// Another version, in place of what these writes have become. Replacing all heads resolves a
+    /// conflict. Writes and not numbers: a log that was restored has others under the same numbers.
+    Version(NodeId, Vec<Dot>),
 }
 
 impl Target {
@@ -84,6 +85,8 @@ pub struct JobId {
 /// How far a feed was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FeedCursor {
+    /// Whose feed.
+    pub space: UserId,
     /// The commit that the last page was taken from.
     pub seq: u64,
     /// Its name: a log with another one there is not the log that was read.
@@ -100,8 +103,8 @@ pub enum FileAction {
     /// Moves all of these at once, as if in one instant: what is where before does not stand in the
     /// way of what is where afterwards. Too many for one commit become a job.
     Move(Vec<Move>),
-    /// Removes a file whose versions up to this one the asker has seen, or an empty folder.
-    Delete(NodeId, u32),
+    /// Removes a file of which the asker has seen what these writes made, or an empty folder.
+    Delete(NodeId, Vec<Dot>),
     /// Brings a node back to where it was, or elsewhere.
     Undelete(NodeId, Option<Place>),
     /// Registers an upload or renews it: its pieces are kept for a while.
@@ -127,8 +130,10 @@ pub enum FileAction {
         node: NodeId,
         /// The old one.
         version: u32,
-        /// What the new one replaces.
-        replaces: Vec<u32>,
+        /// The content that it has.
+        blob: Address,
+        /// The writes whose versions the new one replaces.
+        replaces: Vec<Dot>,
         /// The write that it is.
         write: Dot,
         /// What only devices can read of the new one.
@@ -138,8 +143,8 @@ pub enum FileAction {
     Lookup(NodeId, NameKey),
     /// Lists all versions of a file.
     ReadVersions(NodeId),
-    /// Brings a piece of the content of a version. The device checks it.
-    ReadPiece(NodeId, u32, u32),
+    /// Brings a piece of the content of a version, which is known by its address. The device checks it.
+    ReadPiece(Address, u32),
     /// Brings what has changed since, in order, so many nodes at the most.
     Feed(Option<FeedCursor>, u16),
     /// Tells how far a job is.

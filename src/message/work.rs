@@ -8,7 +8,7 @@ use super::Refusal;
 use crate::Bytes;
 use crate::date::DateKey;
 use crate::dedup::DedupKey;
-use crate::job::{BlobName, Claim, Item, Summary, Why};
+use crate::job::{BlobHash, BlobName, Claim, Item, Summary, Why};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,8 +17,8 @@ pub enum WorkAction {
     Save {
         /// Of which conversation.
         key: DedupKey,
-        /// The version that this one takes the place of; 0 for none.
-        expected: u32,
+        /// The version that this one takes the place of, and what it says; none for a new one.
+        expected: Option<(u32, BlobHash)>,
         /// The day it belongs to.
         day: DateKey,
         /// How many messages it has.

@@ -48,8 +48,8 @@ pub(super) fn act(
             tree::holder(draft, *parent, *name).and_then(|id| version::shown(draft, id)),
         )),
         FileAction::ReadVersions(node) => read(version::list(draft, *node)?),
-        FileAction::ReadPiece(node, n, piece) => {
-            read(upload::read_piece(draft, (*node, *n, *piece), known, rules)?)
+        FileAction::ReadPiece(blob, piece) => {
+            read(upload::read_piece(draft, (*blob, *piece), known, rules)?)
         }
         FileAction::Feed(since, limit) => {
             Ok((Reply::File(feed::page(draft, *since, *limit, known, rules)?), draft.base().seq))
@@ -87,12 +87,13 @@ fn change(
             }
             job::accept(draft, id, moves)
         }
-        FileAction::Delete(node, seen) => tree::delete(draft, *node, *seen, rules.flaws)?,
+        FileAction::Delete(node, seen) => tree::delete(draft, *node, seen, rules.flaws)?,
         FileAction::Undelete(node, place) => tree::undelete(draft, *node, place.as_ref())?,
         FileAction::Begin(manifest, intent) => upload::begin(draft, manifest, intent, rules)?,
         FileAction::Publish(blob) => upload::publish(draft, *blob, known, rules)?,
-        FileAction::Restore { node, version, replaces, write, sealed } => {
-            version::restore(draft, *node, *version, (replaces, *write, sealed), rules.flaws)?
+        FileAction::Restore { node, version, blob, replaces, write, sealed } => {
+            let old = (*version, *blob);
+            version::restore(draft, *node, old, (replaces, *write, sealed), rules.flaws)?
         }
         FileAction::PutPiece { .. }
         | FileAction::Uploaded(_)

@@ -15,7 +15,7 @@ use crate::job::{
     BlobHash, BlobName, Claim, Content, Item, Job, MOST_TRIES, Place, Stored, Summary, Why,
 };
 use crate::log::{Doc, Draft, Key};
-use crate::message::{Fence, Found, Part, Refusal, WorkAction, WorkReply};
+use crate::message::{Client, Fence, Found, Part, Refusal, Reply, WorkAction, WorkReply};
 use crate::point::Point;
 use crate::time::{Span, Time};
 use crate::volume;
@@ -24,7 +24,7 @@ use crate::volume;
 /// what is named is there; its name holds its hash, so that nobody overwrites.
 pub(super) fn act(
     draft: &mut Draft<'_>,
-    action: &WorkAction,
+    (client, action): (Client, &WorkAction),
     known: &Known,
     rules: Rules,
 ) -> Result<WorkReply, Stop> {
@@ -37,12 +37,13 @@ pub(super) fn act(
     match action {
         WorkAction::Save { key, expected, day, messages, blob } => {
             check_version(draft, *key, *expected, rules)?;
-            let hash = written(*key, expected.saturating_add(1), blob)?;
-            Ok(save(draft, *key, *expected, (*day, *messages, hash), rules))
+            let version = expected.map_or(0, |(version, _)| version);
+            let hash = written(*key, version.saturating_add(1), blob)?;
+            Ok(save(draft, *key, version, (*day, *messages, hash), rules))
         }
         WorkAction::Claim(day) => Ok(claim(draft, *day, rules)?),
         WorkAction::Finish { key, version, fence, outcome } => {
-            let held = held(draft, (*key, *version), *fence, rules)?;
+            let held = held(draft, client, (*key, *version), *fence, rules)?;
             let outcome = match outcome {
                 Ok(blob) => Ok(written(*key, *version, blob)?),
                 Err(why) => Err(*why),
@@ -85,15 +86,15 @@ fn fetch(name: BlobName, known: &Known, rules: Rules) -> Result<Bytes, Stop> {
 fn check_version(
     draft: &mut Draft<'_>,
     key: DedupKey,
-    expected: u32,
+    expected: Option<(u32, BlobHash)>,
     rules: Rules,
 ) -> Result<(), Refusal> {
-    let current = item(draft, key, rules.flaws).map_or(0, |was| was.content.version);
+    let current = item(draft, key, rules.flaws).map(|was| (was.content.version, was.content.blob));
     if current == expected || rules.flaws.has(Flaw::BpSilentOverwrite) {
         return Ok(());
     }
     draft.reach(Point::ItemChanged);
-    Err(Refusal::Changed(current))
+    Err(Refusal::Changed(current.map_or(0, |(version, _)| version)))
 }
 
 /// Saves the next version: new work. What it takes the place of stays readable, with what came of
@@ -200,9 +201,19 @@ fn has_tries(tries: u8, flaws: Flaws) -> bool {
     tries < MOST_TRIES || flaws.has(Flaw::BpRetry4) && tries == MOST_TRIES
 }
 
+/// Was this claim granted to that client by this log? It was the last thing that it was answered. The
+/// fence alone does not tell: a log that was restored may have granted it to somebody else.
+fn is_granted(draft: &Draft<'_>, client: Client, key: DedupKey, fence: Fence) -> bool {
+    let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(client.replica)) else { return false };
+    receipt.life == client.life
+        && matches!(&receipt.reply, Reply::Work(WorkReply::Claimed(Some(claim)))
+            if claim.key == key && claim.fence == fence)
+}
+
 /// The item, if this claim still is the one on it.
 fn held(
     draft: &mut Draft<'_>,
+    client: Client,
     (key, version): (DedupKey, u32),
     fence: Fence,
     rules: Rules,
@@ -213,7 +224,8 @@ fn held(
         Job::Processing { fence: held, .. } => held == fence && item.content.version == version,
         Job::Pending { .. } | Job::Success { .. } | Job::Failed { .. } => false,
     };
-    let held = item(draft, key, rules.flaws).filter(|item| holds(item) || unfenced);
+    let granted = is_granted(draft, client, key, fence);
+    let held = item(draft, key, rules.flaws).filter(|item| granted && holds(item) || unfenced);
     if held.is_none() {
         draft.reach(Point::LeaseLost);
     }

@@ -103,7 +103,8 @@ pub(super) fn guard(
     fence: Fence,
     rules: Rules,
 ) -> Result<(), Refusal> {
-    if rules.flaws.has(Flaw::CvSessionDouble) {
+    let by_cursor = request.space != rules.space && rules.flaws.has(Flaw::CursorOfOther);
+    if rules.flaws.has(Flaw::CvSessionDouble) || by_cursor {
         return Ok(());
     }
     match held(draft, key_of(request, rules)) {

@@ -77,7 +77,8 @@ fn client(replica: u64) -> Client {
 fn asks(replica: u64) -> Fact {
     let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: false };
     let (device, client) = (DeviceKey(replica), client(replica));
-    let said = Said::Asks { device, client, space: UserId(0), wants: Wants::Session };
+    let (by, space, about) = (Some(UserId(0)), UserId(0), UserId(0));
+    let said = Said::Asks { device, client, by, space, about, wants: Wants::Session };
     let (rows, server) = ([].into(), Some(said.into()));
     Fact::Sent { to: WORKERS[0], letter, size: 32, rows, plaintext: false, server }
 }

@@ -45,8 +45,13 @@ pub(super) fn new_file(id: u64, text: &str) -> Target {
     Target::New(NodeId(id), at(ROOT, text))
 }
 
+/// The write that a version is, where writes are counted like versions.
+pub(super) fn write(n: u32) -> Dot {
+    Dot { replica: ReplicaId(1), n: n.into() }
+}
+
 pub(super) fn version(id: u64, replaces: &[u32]) -> Target {
-    Target::Version(NodeId(id), replaces.to_vec())
+    Target::Version(NodeId(id), replaces.iter().map(|n| write(*n)).collect())
 }
 
 pub(super) fn intent(target: Target, write: u64) -> Intent {
@@ -129,9 +134,12 @@ impl Desk {
 
     /// The content of a version, piece by piece.
     pub(super) fn reads(&mut self, who: usize, node: u64, n: u32) -> Vec<u8> {
+        let state = self.lab.state();
+        let version = state.get(Key::File(FileKey::Version(NodeId(node), n)));
+        let Some(Doc::File(FileDoc::Version(version))) = version else { panic!("it is there") };
         let mut content = Vec::new();
         for piece in 0.. {
-            let reply = self.does(who, FileAction::ReadPiece(NodeId(node), n, piece));
+            let reply = self.does(who, FileAction::ReadPiece(version.blob, piece));
             if reply == refused(FileRefusal::NoPiece) {
                 break;
             }

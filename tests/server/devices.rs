@@ -7,6 +7,8 @@ use engine::ingest::Path;
 use engine::message::FileRefusal;
 use engine::name::of_copy;
 
+use sim::volume::Volume;
+
 use super::home::{Home, Mishap, ROOT, new, over, says};
 use super::plant::part;
 
@@ -415,6 +417,55 @@ fn a_file_that_the_server_has_lost_comes_back_with_the_next_write() {
     let node = home.file(0, "list.txt").node;
     assert_eq!(home.lists(0), home.lists(1));
     assert_eq!(home.reads(0, node), [token(2)]);
+}
+
+/// The volume is set back, and the workers start anew.
+fn set_back(home: &mut Home, to: &Volume) {
+    home.lab.volume = to.clone();
+    (0..2).for_each(|worker| home.lab.crash(worker));
+}
+
+#[test]
+fn a_number_of_another_log_is_no_version_of_this_one() {
+    let (mut home, node) = home_with_a_file(Flaws::NONE);
+    let backup = home.lab.volume.clone();
+    let target = over(&home.file(0, "list.txt"));
+    home.writes(0, target, 2);
+    home.rest();
+    // Both are shown version 2, and only one of them will hear that there is another.
+    let over_it = over(&home.file(1, "list.txt"));
+    home.offline[1] = true;
+    set_back(&mut home, &backup);
+    home.writes(1, over_it, 4);
+    home.rest();
+    let target = over(&home.file(0, "list.txt"));
+    home.writes(0, target, 3);
+    home.rest();
+    assert_eq!(home.reads(0, node), [token(3)]);
+    home.offline[1] = false;
+    home.rest();
+    assert_eq!(home.lists(0), home.lists(1));
+    let mut read = home.reads(1, node);
+    read.sort();
+    assert_eq!(read, [token(3), token(4)], "nobody had seen the other's");
+}
+
+#[test]
+fn what_is_gone_with_the_volume_is_gone_everywhere_and_what_a_device_has_comes_back() {
+    let (mut home, node) = home_with_a_file(Flaws::NONE);
+    let backup = home.lab.volume.clone();
+    home.writes(0, new("gone.txt"), 2);
+    home.rest();
+    home.offline[1] = true;
+    home.writes(1, new("kept.txt"), 3);
+    set_back(&mut home, &backup);
+    home.offline[1] = false;
+    home.rest();
+    assert_eq!(home.lists(0), home.lists(1));
+    let names: Vec<_> = home.lists(0).into_iter().map(|it| it.name).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.contains(&"kept.txt".to_owned()));
+    assert_eq!(home.reads(0, node), [token(1)]);
 }
 
 #[test]

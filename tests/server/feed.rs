@@ -59,7 +59,7 @@ proptest! {
                     desk.does(who, FileAction::Move(vec![one]));
                 }
                 2 => {
-                    desk.does(who, FileAction::Delete(NodeId(id), 0));
+                    desk.does(who, FileAction::Delete(NodeId(id), Vec::new()));
                 }
                 _ => {
                     reader.reads(&mut desk, who, limit);

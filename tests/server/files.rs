@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 
+use engine::blob::Address;
 use engine::flaw::{Flaw, Flaws};
 use engine::id::{Dot, NodeId, ReplicaId};
 use engine::log::{Doc, FileDoc, FileKey, Key, NodeKind};
@@ -11,7 +12,7 @@ use engine::worker::Ticket;
 
 use super::desk::{
     Desk, ROOT, at, done, folder, intent, is_sane, is_whole, moved, name, new_file, node, publish,
-    published, refused, version,
+    published, refused, version, write,
 };
 use super::lab::{Fate, Lab, explore};
 
@@ -80,7 +81,8 @@ fn a_rename_and_a_move_of_one_node_both_happen() {
 
 #[test]
 fn nothing_is_moved_into_a_folder_that_is_deleted() {
-    let asked = [FileAction::Move(vec![moved(3, NodeId(1))]), FileAction::Delete(NodeId(1), 0)];
+    let asked =
+        [FileAction::Move(vec![moved(3, NodeId(1))]), FileAction::Delete(NodeId(1), Vec::new())];
     all_of(race(furnished(Flaws::NONE), asked, 2, |_, answers| {
         answers == [MOVED, refused(FileRefusal::NotEmpty)]
             || answers == [refused(FileRefusal::NoFolder), done()]
@@ -106,7 +108,7 @@ fn two_folders_are_never_in_each_other() {
 fn a_delete_does_not_take_a_version_that_its_author_has_not_seen() {
     let mut desk = furnished(Flaws::NONE);
     desk.uploads(0, b"second content", intent(version(3, &[1]), 2));
-    let asked = [publish(b"second content"), FileAction::Delete(NodeId(3), 1)];
+    let asked = [publish(b"second content"), FileAction::Delete(NodeId(3), vec![write(1)])];
     all_of(race(desk, asked, 1, |_, answers| {
         answers == [published(2), refused(FileRefusal::Outdated)]
             || answers == [refused(FileRefusal::Deleted), done()]
@@ -116,7 +118,7 @@ fn a_delete_does_not_take_a_version_that_its_author_has_not_seen() {
 #[test]
 fn a_name_that_a_delete_has_freed_can_be_taken_and_an_undelete_gives_another() {
     let mut desk = furnished(Flaws::NONE);
-    assert_eq!(desk.does(0, FileAction::Delete(NodeId(3), 1)), done());
+    assert_eq!(desk.does(0, FileAction::Delete(NodeId(3), vec![write(1)])), done());
     assert_eq!(desk.does(1, folder(4, "Three")), done());
     let taken = refused(FileRefusal::NameTaken(NodeId(4)));
     assert_eq!(desk.does(0, FileAction::Undelete(NodeId(3), None)), taken);
@@ -181,12 +183,13 @@ fn two_versions_at_once_have_two_numbers_and_both_are_shown() {
 }
 
 fn restores(n: u32, replaces: &[u32], write: u64) -> FileAction {
-    let write = Dot { replica: ReplicaId(1), n: write };
+    let content: &[u8] = if n == 1 { b"first content" } else { b"third content" };
     FileAction::Restore {
         node: NodeId(3),
         version: n,
-        replaces: replaces.to_vec(),
-        write,
+        blob: Address::of(content),
+        replaces: replaces.iter().map(|n| self::write(*n)).collect(),
+        write: Dot { replica: ReplicaId(1), n: write },
         sealed: [9][..].into(),
     }
 }

@@ -153,7 +153,7 @@ fn any_action() -> impl Strategy<Value = FileAction> {
     prop_oneof![
         3 => (id(), place).prop_map(|(id, place)| FileAction::CreateFolder(id, place)),
         3 => moves,
-        1 => id().prop_map(|id| FileAction::Delete(id, 0)),
+        1 => id().prop_map(|id| FileAction::Delete(id, Vec::new())),
         1 => id().prop_map(|id| FileAction::Undelete(id, None)),
     ]
 }

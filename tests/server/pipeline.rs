@@ -28,6 +28,7 @@ fn key(n: u8) -> DedupKey {
 fn save(n: u8, expected: u32, blob: u8) -> Action {
     let day = vault(Flaws::NONE).calendar.day("2024-04-03").expect("a day");
     let blob = [blob; 8].into();
+    let expected = (expected > 0).then(|| (expected, BlobHash::of(&[n; 8])));
     Action::Work(WorkAction::Save { key: key(n), expected, day, messages: 1, blob })
 }
 

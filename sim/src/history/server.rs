@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::id::{AccountField, Token, UserId};
 use engine::message::{Client, DeviceKey, Fence, Refusal};
 use engine::record::Value;
+use engine::time::Span;
 use serde::Serialize;
 
 use crate::plan::{VolumeFault, WorkerId};
@@ -32,8 +33,12 @@ pub enum Said {
         device: DeviceKey,
         /// Which life of which replica.
         client: Client,
+        /// Who asks, by their credential.
+        by: Option<UserId>,
         /// Whose space, as it says.
         space: UserId,
+        /// Whose things are meant: those of the space, or those that the cursor of a feed names.
+        about: UserId,
         /// What for.
         wants: Wants,
     },
@@ -70,6 +75,8 @@ pub enum ServerTrouble {
     ClockJump(WorkerId, i64),
     /// The volume fares badly.
     Volume(VolumeFault),
+    /// The volume was set back to what it was so long ago.
+    Restore(Span),
     /// An intruder asked for another user's account.
     Intrude(UserId),
 }

@@ -123,7 +123,7 @@ fn as_written(evidence: &Evidence<'_>, findings: &mut Findings, shown: &Shown<'_
 
 /// What a commit puts into an account is whole, and of somebody whose account it is.
 fn logged_as_asked(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, space) in &evidence.server.spaces {
+    for (user, space) in evidence.lives.spaces() {
         for deed in &space.deeds {
             let Deed::Effect { at, made, .. } = deed else { continue };
             let cells: Cells = made.iter().copied().collect();
@@ -139,7 +139,7 @@ fn logged_as_asked(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// What a device was shown or had acknowledged before it asked, it is shown again; until the disk
-/// of another takes its place, or somebody signs out.
+/// of another takes its place, or somebody signs out, or the volume is set back.
 fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[Shown<'_>]) {
     let mut floors: BTreeMap<DeviceId, Vec<(usize, &Errand<'_>, Cells)>> = BTreeMap::new();
     for errand in &evidence.server.errands {
@@ -156,8 +156,11 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[
         let errand = account.errand;
         let replaced = &evidence.disk(errand.device).replaced;
         let since = replaced.iter().rev().find(|at| **at < errand.asked).copied().unwrap_or(0);
+        let life = evidence.lives.at(account.at).from;
         let earlier = floors.get(&errand.device).map_or(&[][..], Vec::as_slice);
-        let earlier = earlier.iter().filter(|(at, ..)| (since..errand.asked).contains(at));
+        let earlier = earlier
+            .iter()
+            .filter(|(at, by, _)| by.asked >= life && (since..errand.asked).contains(at));
         for (at, by, cells) in earlier {
             if let Some(&(field, token)) = cells.difference(&account.cells).next() {
                 let message =
@@ -174,7 +177,7 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[
 fn refusals_have_no_effect(evidence: &Evidence<'_>, findings: &mut Findings) {
     for errand in &evidence.server.errands {
         let Some((at, Answered::Refused(_))) = errand.answer else { continue };
-        if let Some(made) = evidence.server.places(errand).first() {
+        if let Some(made) = evidence.lives.places(errand).next() {
             let message = "A change of the account was refused and made.".into();
             let about = About { record: None, token: errand.token };
             let place = (OutcomesAreHonest, "refused-and-made");
@@ -190,11 +193,17 @@ fn nothing_is_lost(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[Sh
     let Some(settled) = evidence.settled else { return };
     for patch in &evidence.server.errands {
         let Some(token) = patch.token else { continue };
-        let made = evidence.server.places(patch).first();
+        let made = evidence.lives.places(patch).next();
         if patch.patched().is_none() && made.is_none() {
             continue;
         }
-        let space = evidence.server.spaces.get(&patch.user);
+        // Nobody but the volume holds what has been acknowledged.
+        let end = evidence.history.len();
+        let lost = evidence.lives.lost(end, |life| !life.places(patch).is_empty());
+        if lost.is_some_and(|lost| patch.asked < lost) {
+            continue;
+        }
+        let space = evidence.lives.last().spaces.get(&patch.user);
         let mut last = shown
             .iter()
             .filter(|shown| shown.errand.last && shown.errand.user == patch.user)
@@ -217,12 +226,16 @@ fn nothing_is_lost(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[Sh
     }
 }
 
-/// Whoever is not of this house is told nothing.
+/// Whoever asks for what is not their own is told nothing.
 fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let Fact::Sent { to: Node::Intruder, server: Some(said), .. } = &entry.fact
+        if let Fact::Sent { to: Node::Intruder, server: Some(said), letter, .. } = &entry.fact
             && let Said::Answers { refused: None, .. } = **said
         {
+            let mut asks = evidence.server.asked(Node::Intruder, *letter, at);
+            if asks.any(|ask| ask.by == Some(ask.space) && ask.about == ask.space) {
+                continue;
+            }
             let message = "A worker did as somebody from outside asked.".into();
             let place = (UsersAreIsolated, "served-an-intruder");
             findings.report(evidence, place, at, About::default(), message, []);

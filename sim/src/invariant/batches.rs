@@ -11,7 +11,11 @@ use super::evidence::files::{Files, Logged, puts};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for files in evidence.server.files.values() {
+    let lives =
+        evidence.lives.iter().flat_map(|life| life.files.values().map(move |it| (life, it)));
+    for (life, files) in lives {
+        // What a log that is no more has not done is done by nobody.
+        let rests = life.from == evidence.lives.last().from && evidence.settled.is_some();
         for entry in &files.entries {
             for op in &entry.commit.ops {
                 does_as_it_says(evidence, findings, entry.at, op);
@@ -22,7 +26,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             match key {
                 FileKey::Job(id) => {
                     let jobs = line.iter().map(|(at, doc)| (at, job(*doc)));
-                    grows(evidence, findings, files, id, jobs);
+                    grows(evidence, findings, (files, rests), id, jobs);
                 }
                 FileKey::Item(..) => {
                     let items = line.iter().map(|(at, doc)| (at, *doc));
@@ -117,7 +121,7 @@ fn moves(op: &Op, one: &Move) -> bool {
 fn grows(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    files: &Files<'_>,
+    (files, rests): (&Files<'_>, bool),
     id: JobId,
     states: impl Iterator<Item = (usize, Option<Job>)>,
 ) {
@@ -146,7 +150,8 @@ fn grows(
         }
         was = Some((at, job));
     }
-    if let (Some((at, job)), Some(_)) = (was, evidence.settled)
+    if let Some((at, job)) = was
+        && rests
         && job.done < job.total
     {
         let message = format!("A job has done {} of {} items, and rests.", job.done, job.total);

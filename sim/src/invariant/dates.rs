@@ -53,7 +53,7 @@ fn refused_if_unclear(evidence: &Evidence<'_>, findings: &mut Findings, ask: &Wo
 }
 
 fn items_are_of_their_days(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, shelf) in &evidence.work.shelves {
+    for (user, shelf) in evidence.lives.shelves() {
         for turn in &shelf.turns {
             let Some(item) = turn.now.as_ref().and_then(item_of) else { continue };
             let before = turn.before.as_ref().and_then(item_of);

@@ -16,7 +16,7 @@ use crate::plan::TalkId;
 use crate::plan::talk::message_of;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, shelf) in &evidence.work.shelves {
+    for (user, shelf) in evidence.lives.shelves() {
         keys_are_stable(evidence, findings, *user, shelf);
     }
 }

@@ -16,6 +16,7 @@ use super::Invariant::{
 };
 use super::evidence::Evidence;
 use super::evidence::files::{FileDeed, Files, Logged, puts};
+use super::evidence::lives::Life;
 use super::findings::{About, Findings};
 use super::names::fold;
 use super::reasons::file::may_lack_a_key;
@@ -27,8 +28,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let (nothing, nobody) = (Files::default(), BTreeSet::new());
     for deed in &evidence.server.deeds {
         let Some((at, done)) = deed.done() else { continue };
-        let files = evidence.server.files.get(&deed.user).unwrap_or(&nothing);
-        if let Some((place, message)) = is_not_so(files, deed, at, done) {
+        let wrong = |life: &Life<'_>| {
+            let files = life.files.get(&deed.user).unwrap_or(&nothing);
+            is_not_so(files, deed, at, done)
+        };
+        let mut lives = evidence.lives.between(deed.asked, at).map(wrong);
+        if let Some((place, message)) = lives.next_back().flatten()
+            && lives.all(|wrong| wrong.is_some())
+        {
             let about = About { record: None, token: deed.ask.token() };
             findings.report(evidence, place, at, about, message, [deed.asked]);
         }
@@ -36,7 +43,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     refusals_are_passed_on(evidence, findings);
     let seen = seen(evidence);
     let given = given(evidence);
-    for (user, files) in &evidence.server.files {
+    for (user, files) in evidence.lives.files() {
         deletes_have_seen(evidence, findings, files, &seen);
         let given = given.get(user).unwrap_or(&nobody);
         names_were_given(evidence, findings, files, (*user, given));
@@ -254,11 +261,14 @@ fn deletes_have_seen(
             };
             let has_seen = |deed: &&FileDeed<'_>| {
                 let FileAsked::Delete { seen, exposed, .. } = deed.ask else { return false };
+                let shown = evidence.server.shown_by(exposed);
                 let was_shown = |n: u32| {
                     let write = files.version(id, n, entry.at).map(|version| version.write);
-                    exposed.iter().any(|head| Some(head.write) == write)
+                    write.is_some_and(|write| shown.contains(&write))
                 };
-                deed.asked < entry.at && heads.iter().all(|n| n <= seen || was_shown(*n))
+                // A number says something of the log that it was shown of.
+                let same = evidence.lives.at(deed.asked).from == evidence.lives.at(entry.at).from;
+                deed.asked < entry.at && heads.iter().all(|n| same && n <= seen || was_shown(*n))
             };
             let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
             if !asked.iter().any(has_seen) {

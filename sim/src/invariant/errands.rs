@@ -59,11 +59,9 @@ fn wishes(evidence: &Evidence<'_>) -> Wishes {
 
 /// How many pieces there are to bring.
 fn pieces_read(evidence: &Evidence<'_>, deed: &FileDeed<'_>, answered: Option<usize>) -> u64 {
-    let (FileAsked::Read(node), Some(files)) = (deed.ask, evidence.server.files.get(&deed.user))
-    else {
-        return 0;
-    };
     let at = answered.unwrap_or(evidence.history.len());
+    let files = evidence.lives.at(at).files.get(&deed.user);
+    let (FileAsked::Read(node), Some(files)) = (deed.ask, files) else { return 0 };
     files.versions(*node).map(|(n, _)| pieces(files, *node, n, at)).sum()
 }
 
@@ -89,12 +87,14 @@ fn sent_before(evidence: &Evidence<'_>, deed: &FileDeed<'_>) -> u64 {
         | FileAsked::Restore { .. }
         | FileAsked::Job(_) => return 0,
     };
-    let Some(files) = evidence.server.files.get(&deed.user) else { return 0 };
+    let at = deed.answer.map_or(evidence.history.len(), |answer| answer.0);
+    let life = evidence.lives.at(at);
+    let Some(files) = life.files.get(&deed.user) else { return 0 };
     let own = evidence.server.deeds.iter().filter(|other| {
         other.device == deed.device && other.saved().is_some() && other.asked < deed.asked
     });
     let unsent = own.filter_map(|write| {
-        let mut published = evidence.server.archive.published(write.ask.token()?);
+        let mut published = life.archive.published(write.ask.token()?);
         published.find(|version| version.at > deed.asked)
     });
     let (mut its_own, mut under_way) = (0, 0);

@@ -10,6 +10,7 @@
 //! the commits is a state that a crash could leave.
 
 pub(super) mod files;
+pub(super) mod lives;
 mod scribe;
 pub(super) mod server;
 pub(super) mod work;
@@ -22,6 +23,7 @@ use engine::message::FeedCursor;
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 
+use self::lives::Lives;
 use self::scribe::Scribe;
 use self::server::Server;
 use self::work::Work;
@@ -59,6 +61,19 @@ impl<T> Timeline<T> {
 
     pub(super) fn push(&mut self, moment: usize, value: T) {
         self.0.push((moment, value));
+    }
+}
+
+impl<T> Timeline<Option<T>> {
+    /// The moments at which something took the place of what had become so and so by then.
+    pub(super) fn turns(
+        &self,
+        had_become: impl Fn(usize, &T) -> bool,
+    ) -> impl Iterator<Item = usize> {
+        self.0.windows(2).filter_map(move |pair| match (&pair[0].1, pair[1].0) {
+            (Some(before), at) if had_become(at, before) => Some(at),
+            (Some(_) | None, _) => None,
+        })
     }
 }
 
@@ -221,6 +236,8 @@ pub(super) struct Evidence<'a> {
     pub(super) books: [Book; 2],
     pub(super) spells: Vec<Spell>,
     pub(super) server: Server<'a>,
+    /// What the volume held.
+    pub(super) lives: Lives<'a>,
     pub(super) work: Work<'a>,
     pub(super) sessions: Sessions,
     found: [BTreeMap<(VaultId, RecordId), Found<'a>>; 2],
@@ -236,9 +253,21 @@ impl<'a> Evidence<'a> {
         for (at, entry) in history.iter().enumerate() {
             scribe.hear(at, entry);
         }
-        scribe.evidence.server = Server::gather(brief, history, &scribe.evidence.disks);
+        scribe.evidence.server = Server::gather(brief, history);
+        scribe.evidence.lives = Lives::of(history, &scribe.evidence.disks);
         scribe.evidence.work = Work::gather(brief, history);
         scribe.evidence
+    }
+
+    /// Did a write of a file go with a volume that was set back: is it not in what came after, nor did
+    /// its author still have it?
+    pub(super) fn went_with_the_volume(&self, by: usize, device: DeviceId, token: Token) -> bool {
+        let lost = self.lives.lost(by, |life| life.archive.published(token).next().is_some());
+        let own = |lost| {
+            let mut lines = self.disk(device).uploads.values();
+            lines.any(|line| line.at(lost).copied().flatten().is_some_and(|own| own.0 == token))
+        };
+        lost.is_some_and(|lost| !own(lost))
     }
 
     pub(super) fn user(&self, device: DeviceId) -> UserId {

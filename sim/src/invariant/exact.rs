@@ -16,7 +16,7 @@ use crate::history::{Answered, Filed, Worked};
 use crate::plan::{Order, TalkId, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for shelf in evidence.work.shelves.values() {
+    for (_, shelf) in evidence.lives.shelves() {
         for turn in &shelf.turns {
             let now = turn.now.as_ref().and_then(item_of);
             let Some(item @ Item { job: Job::Failed { why: Why::Unreadable, .. }, .. }) = now
@@ -64,7 +64,7 @@ fn is_wrong(
     worked: &Worked,
 ) -> Wrong {
     const OTHER: Wrong = Some(("another-object", "Another object was shown than the log names."));
-    let Some(shelf) = evidence.work.shelves.get(&ask.user) else {
+    let Some(shelf) = evidence.lives.at(at).shelves.get(&ask.user) else {
         return (*worked != Worked::Nothing).then_some(("of-nobody", "Nobody had brought this."));
     };
     match worked {

@@ -25,7 +25,7 @@ use crate::plan::{Parcel, ServerPlan, WorkerId};
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(plan) = &evidence.brief.server else { return };
     let clocks = Clocks::of(evidence, plan);
-    for space in evidence.server.spaces.values() {
+    for (_, space) in evidence.lives.spaces() {
         grants(evidence, findings, &clocks, space);
     }
     keys_are_the_devices_own(evidence, findings);
@@ -148,7 +148,7 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
     for ask in evidence.server.asks.values().flatten() {
         keys.insert(ask.client, ask.device);
     }
-    for space in evidence.server.spaces.values() {
+    for (_, space) in evidence.lives.spaces() {
         for deed in &space.deeds {
             let Deed::Session { at, key, session: Some(session), .. } = deed else { continue };
             if keys.get(&session.client).is_some_and(|own| own != key) {
@@ -169,7 +169,7 @@ fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
             *first = ask.at.min(*first);
         }
     }
-    for space in evidence.server.spaces.values() {
+    for (_, space) in evidence.lives.spaces() {
         for line in space.sessions.values() {
             let mut held: Option<(usize, Session)> = None;
             for (at, session) in line.iter() {
@@ -194,7 +194,7 @@ fn names_a_live_holder(
 ) {
     let Refusal { at, by, to, letter, .. } = *refusal;
     let holders = |ask: &Ask| {
-        let space = evidence.server.spaces.get(&ask.space);
+        let space = evidence.lives.at(at).spaces.get(&ask.space);
         let (key, from) = (ask.device, ask.at);
         let held = space.into_iter().flat_map(move |space| space.holders(key, from, at));
         held.filter_map(|(since, session)| session.map(|session| (since, session)))
@@ -230,7 +230,8 @@ fn others_are_at_it(
     ask: &Ask,
 ) -> bool {
     let Refusal { at, by, letter, .. } = *refusal;
-    let shelf = evidence.work.shelves.get(&ask.space).filter(|_| letter.parcel == Parcel::Work);
+    let shelf =
+        evidence.lives.at(at).shelves.get(&ask.space).filter(|_| letter.parcel == Parcel::Work);
     shelf.is_some_and(|shelf| {
         shelf.was_ever((ask.at, at), |items| {
             items.values().filter_map(item_of).any(|item| match item.job {

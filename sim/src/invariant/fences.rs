@@ -13,7 +13,7 @@ use super::evidence::server::{Deed, Space};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for space in evidence.server.spaces.values() {
+    for (_, space) in evidence.lives.spaces() {
         judge_space(evidence, findings, space);
     }
 }

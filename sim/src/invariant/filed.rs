@@ -16,20 +16,22 @@ use super::Invariant::{
 };
 use super::evidence::Evidence;
 use super::evidence::files::{Archive, FileDeed};
+use super::evidence::lives::Life;
 use super::findings::{About, Findings};
 use crate::history::file::FileAsked;
 use crate::history::{Answered, Boot, Fact, FileDone, Trouble};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let archive = &evidence.server.archive;
     for deed in &evidence.server.deeds {
         saved_is_durable(evidence, findings, deed);
-        is_a_version_in_the_end(evidence, findings, archive, deed);
-        replaces_what_was_shown(evidence, findings, archive, deed);
-        is_one_version(evidence, findings, archive, deed);
+        is_a_version_in_the_end(evidence, findings, deed);
+        for life in evidence.lives.iter() {
+            replaces_what_was_shown(evidence, findings, life, deed);
+            is_one_version(evidence, findings, &life.archive, deed);
+        }
     }
-    crashes_take_nothing(evidence, findings, archive);
+    crashes_take_nothing(evidence, findings);
     what_is_read_at_the_end_is_all(evidence, findings);
     heads_are_what_none_replaced(evidence, findings);
 }
@@ -100,16 +102,13 @@ fn is_stranded(evidence: &Evidence<'_>, deed: &FileDeed<'_>, token: Token) -> bo
             .any(|line| line.last().is_some_and(|own| own.is_some_and(|(label, _)| label == token)))
 }
 
-fn is_a_version_in_the_end(
-    evidence: &Evidence<'_>,
-    findings: &mut Findings,
-    archive: &Archive<'_>,
-    deed: &FileDeed<'_>,
-) {
+fn is_a_version_in_the_end(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
     let (Some(settled), Some(token)) = (evidence.settled, deed.ask.token()) else { return };
     let about = About { record: None, token: Some(token) };
     let Some(saved) = deed.saved() else { return };
-    if archive.published(token).next().is_some()
+    let published = |life: &Life<'_>| life.archive.published(token).next().is_some();
+    if published(evidence.lives.last())
+        || evidence.went_with_the_volume(evidence.history.len(), deed.device, token)
         || is_gone(evidence, deed.device, saved)
         || is_stranded(evidence, deed, token)
     {
@@ -124,15 +123,15 @@ fn is_a_version_in_the_end(
 fn replaces_what_was_shown(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    archive: &Archive<'_>,
+    life: &Life<'_>,
     deed: &FileDeed<'_>,
 ) {
     let (FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) = deed.ask else {
         return;
     };
     let Some(token) = deed.ask.token() else { return };
-    let Some(files) = evidence.server.files.get(&deed.user) else { return };
-    for made in archive.published(token) {
+    let Some(files) = life.files.get(&deed.user) else { return };
+    for made in life.archive.published(token) {
         let unseen = made.version.replaces.iter().find(|n| {
             let old = files.version(made.node, **n, made.at).map(|old| old.write);
             !exposed.iter().any(|head| head.version == Some(**n) || Some(head.write) == old)
@@ -151,7 +150,8 @@ fn replaces_what_was_shown(
 }
 
 /// What was saved before a crash is on the disk after it, or a version by then.
-fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings, archive: &Archive<'_>) {
+fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let dots = &evidence.lives.last().archive.dots;
     let mut saved: BTreeMap<DeviceId, Vec<(usize, &FileDeed<'_>, Token)>> = BTreeMap::new();
     for deed in &evidence.server.deeds {
         if let (Some(at), Some(token)) = (deed.saved(), deed.ask.token()) {
@@ -171,8 +171,11 @@ fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings, archiv
                 let line = evidence.disk(device).uploads.get(dot);
                 line.and_then(|line| line.at(at)).is_some_and(Option::is_some)
             };
-            let dots = archive.dots.get(token).map_or(&[][..], Vec::as_slice);
-            if !dots.iter().any(is_kept) && !archive.published(*token).any(|it| it.at < at) {
+            let dots = dots.get(token).map_or(&[][..], Vec::as_slice);
+            let mut lives = evidence.lives.iter();
+            let mut was_published =
+                || lives.any(|life| life.archive.published(*token).any(|it| it.at < at));
+            if !dots.iter().any(is_kept) && !was_published() {
                 let message = "A crash took a write of a file that was saved.".into();
                 let about = About { record: None, token: Some(*token) };
                 let place = (CrashesLoseNothing, "file-saved-and-gone");
@@ -186,7 +189,7 @@ fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings, archiv
 fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findings) {
     let last = evidence.server.deeds.iter().filter(|it| it.last && evidence.is_core(it.device));
     for deed in last {
-        let Some(files) = evidence.server.files.get(&deed.user) else { continue };
+        let Some(files) = evidence.lives.last().files.get(&deed.user) else { continue };
         let Some((at, done)) = deed.done() else { continue };
         match (deed.ask, done) {
             (FileAsked::Versions(node), FileDone::Versions(heads)) => {
@@ -219,7 +222,7 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
 
 /// A version that none replaced is a head: of two that were made at once, both are shown.
 fn heads_are_what_none_replaced(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for files in evidence.server.files.values() {
+    for (_, files) in evidence.lives.files() {
         for entry in &files.entries {
             for id in entry.nodes() {
                 let Some(node) = files.node(id, entry.at) else { continue };

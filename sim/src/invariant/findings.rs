@@ -59,6 +59,18 @@ impl Findings {
     /// The earliest of each invariant, by time.
     pub(super) fn into_violations(mut self) -> Vec<Violation> {
         self.0.sort_by_key(|violation| (violation.invariant, violation.at));
+        // What two logs begin with is judged with each.
+        let mut told: Vec<Violation> = Vec::with_capacity(self.0.len());
+        for violation in std::mem::take(&mut self.0) {
+            let same = told
+                .iter()
+                .rev()
+                .take_while(|it| (it.invariant, it.at) == (violation.invariant, violation.at));
+            if !same.clone().any(|it| *it == violation) {
+                told.push(violation);
+            }
+        }
+        self.0 = told;
         let mut told = Vec::with_capacity(self.0.len().min(TOLD));
         for group in self.0.chunk_by(|one, next| one.invariant == next.invariant) {
             let from = told.len();

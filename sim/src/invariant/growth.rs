@@ -112,7 +112,7 @@ fn was_damaged(
 /// came after everything else of its upload was gone.
 fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
     let end = evidence.history.len();
-    for (user, files) in &evidence.server.files {
+    for (user, files) in &evidence.lives.last().files {
         let known: BTreeSet<_> = files
             .docs()
             .filter_map(|(_, line)| line.at(end).copied().flatten())

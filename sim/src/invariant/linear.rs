@@ -19,7 +19,7 @@ use super::findings::{About, Findings};
 use crate::history::Account;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for space in evidence.server.spaces.values() {
+    for (_, space) in evidence.lives.spaces() {
         log_has_no_gap(evidence, findings, space);
         history_only_grows(evidence, findings, space);
     }
@@ -56,7 +56,7 @@ fn history_only_grows(evidence: &Evidence<'_>, findings: &mut Findings, space: &
 struct Line {
     /// So many effects are in the log.
     logged: usize,
-    /// This effect was acknowledged, or shown.
+    /// This effect was acknowledged, or shown, since the volume is what it is.
     known: usize,
     /// The patches that were acknowledged, by number of errand.
     acknowledged: Vec<usize>,
@@ -75,6 +75,17 @@ fn orders_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut floors: BTreeMap<usize, Floor> = BTreeMap::new();
     for (at, event) in events(evidence) {
         match event {
+            // What was known of a log that is no more says nothing of this one.
+            Event::Restored => {
+                let life = evidence.lives.at(at);
+                let line = |space: &Space| {
+                    let effects =
+                        space.deeds.iter().filter(|deed| effect(deed).is_some_and(|it| it < at));
+                    Line { logged: effects.count(), ..Line::default() }
+                };
+                lines = life.spaces.iter().map(|(user, space)| (*user, line(space))).collect();
+                floors.clear();
+            }
             Event::Logged(user) => lines.entry(user).or_default().logged += 1,
             Event::Asked(number) => {
                 let line = lines.entry(server.errands[number].user).or_default();
@@ -98,20 +109,29 @@ fn orders_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
+    Restored,
     Logged(UserId),
     Asked(usize),
     Answered(usize),
 }
 
+/// When an effect was made.
+fn effect(deed: &Deed) -> Option<usize> {
+    match deed {
+        Deed::Effect { at, .. } => Some(*at),
+        Deed::Session { .. } | Deed::Other { .. } => None,
+    }
+}
+
 fn events(evidence: &Evidence<'_>) -> Vec<(usize, Event)> {
     let mut events = Vec::new();
-    for (user, space) in &evidence.server.spaces {
-        let effects = space.deeds.iter().filter_map(|deed| match deed {
-            Deed::Effect { at, .. } => Some((*at, Event::Logged(*user))),
-            Deed::Session { .. } | Deed::Other { .. } => None,
-        });
-        events.extend(effects);
+    for life in evidence.lives.iter() {
+        for (user, space) in &life.spaces {
+            let effects = space.deeds.iter().filter_map(effect).filter(|at| *at >= life.from);
+            events.extend(effects.map(|at| (at, Event::Logged(*user))));
+        }
     }
+    events.extend(evidence.lives.restores().map(|at| (at, Event::Restored)));
     for (number, errand) in evidence.server.errands.iter().enumerate() {
         events.push((errand.asked, Event::Asked(number)));
         events.extend(errand.answer.map(|(at, _)| (at, Event::Answered(number))));
@@ -139,9 +159,8 @@ impl Line {
     ) {
         let errand = &evidence.server.errands[number];
         let about = About { record: None, token: errand.token };
-        let (Some(answered), Some(place)) =
-            (errand.patched(), evidence.server.places(errand).first())
-        else {
+        let Some(answered) = errand.patched() else { return };
+        let Some(place) = evidence.lives.at(answered).places(errand).first() else {
             return; // What was never made has no place in the order.
         };
         if place.at > answered {
@@ -160,7 +179,7 @@ impl Line {
 
     fn show(&mut self, evidence: &Evidence<'_>, findings: &mut Findings, reading: &Reading<'_>) {
         let Reading { errand, shown, at, floor } = *reading;
-        let space = evidence.server.spaces.get(&errand.user);
+        let space = evidence.lives.at(at).spaces.get(&errand.user);
         if let Some((patch, missing)) = self.lacks(evidence, space, reading) {
             let message = format!(
                 "The account was shown without a change of {} that had been acknowledged.",

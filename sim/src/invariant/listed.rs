@@ -11,7 +11,8 @@ use super::Invariant::{
     CopiesConverge, NoPhantomValues, ReadsNeverGoBack, UsersAreIsolated, VersionsAreImmutable,
 };
 use super::evidence::Evidence;
-use super::evidence::files::{Archive, FileDeed, Files, Published};
+use super::evidence::files::{FileDeed, Files, Published};
+use super::evidence::lives::Life;
 use super::findings::{About, Findings};
 use super::writes::owner;
 use crate::history::file::{FileAsked, Goal, Head, Print};
@@ -19,12 +20,11 @@ use crate::history::{Answered, FileDone, Listed};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let archive = &evidence.server.archive;
     for deed in &evidence.server.deeds {
         heads_were_written(evidence, findings, deed);
-        content_is_as_written(evidence, findings, archive, deed);
+        content_is_as_written(evidence, findings, deed);
     }
-    nothing_is_unseen(evidence, findings, archive);
+    nothing_is_unseen(evidence, findings);
     all_agree_at_the_end(evidence, findings);
 }
 
@@ -85,13 +85,13 @@ fn is_to(ask: &FileAsked, node: NodeId) -> bool {
 }
 
 /// Content that is shown is that of its head, whole.
-fn content_is_as_written(
-    evidence: &Evidence<'_>,
-    findings: &mut Findings,
-    archive: &Archive<'_>,
-    deed: &FileDeed<'_>,
-) {
+fn content_is_as_written(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
     let Some((at, FileDone::Content(heads))) = deed.done() else { return };
+    // A device that has not heard of it yet goes by the log that was.
+    let of_any = |head, label, content| {
+        let mut lives = evidence.lives.iter().filter(|life| life.from <= at);
+        lives.any(|life| is_of(evidence, life, deed.user, (head, label), content))
+    };
     for (head, print) in heads {
         let (Some(token), Some(print)) = (head.token, print) else { continue };
         let about = About { record: None, token: Some(token) };
@@ -100,7 +100,7 @@ fn content_is_as_written(
             let message = "A file was shown with other content than was written.".into();
             let place = (NoPhantomValues, "content-garbled");
             findings.report(evidence, place, at, about, message, [deed.asked]);
-        } else if !is_of(evidence, archive, deed.user, head, token, print.token) {
+        } else if !of_any(head, token, print.token) {
             let message = "A file was shown with the content of another version.".into();
             let place = (VersionsAreImmutable, "content-of-another");
             findings.report(evidence, place, at, about, message, [deed.asked]);
@@ -118,13 +118,13 @@ fn written(evidence: &Evidence<'_>, token: Token) -> Option<Print> {
 /// user named, which may be a restore too.
 fn is_of(
     evidence: &Evidence<'_>,
-    archive: &Archive<'_>,
+    life: &Life<'_>,
     user: UserId,
-    head: &Head,
-    token: Token,
+    (head, token): (&Head, Token),
     content: Token,
 ) -> bool {
-    let Some(files) = evidence.server.files.get(&user) else { return token == content };
+    let archive = &life.archive;
+    let Some(files) = life.files.get(&user) else { return token == content };
     let end = evidence.history.len();
     let mut label = Some(token);
     let at = archive.versions.get(&head.write);
@@ -158,12 +158,15 @@ struct Floor {
 
 /// A file that was listed is listed again, no older; and what was saved there is in the list, until
 /// a version of it is, or somebody who saw it replaced it.
-fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, archive: &Archive<'_>) {
+fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut floors: BTreeMap<DeviceId, Floor> = BTreeMap::new();
     for (at, event) in events(evidence) {
         match event {
             Event::Replaced(device) => {
                 floors.remove(&device);
+            }
+            Event::Turned(device) => {
+                floors.entry(device).or_default().latest.clear();
             }
             Event::Saved(device, token) => {
                 floors.entry(device).or_default().saved.insert(token, at);
@@ -176,7 +179,7 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, archive: 
             }
             Event::Listed(deed, list) => {
                 let floor = floors.entry(deed.device).or_default();
-                floor.judge(evidence, findings, archive, (at, deed, list));
+                floor.judge(evidence, findings, (at, deed, list));
             }
         }
     }
@@ -185,6 +188,8 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, archive: 
 #[derive(Clone, Copy, Debug)]
 enum Event<'e> {
     Replaced(DeviceId),
+    /// It has read another log in place of the one that was.
+    Turned(DeviceId),
     Saved(DeviceId, Token),
     /// Somebody who was shown these has written in their place.
     Seen(DeviceId, &'e [Head]),
@@ -195,6 +200,9 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
     let mut events = Vec::new();
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
         events.extend(disk.replaced.iter().map(|at| (*at, Event::Replaced(device))));
+        let user = evidence.user(device);
+        let turned = disk.feed.turns(|at, before| !evidence.lives.at(at).knows(user, before));
+        events.extend(turned.map(|at| (at, Event::Turned(device))));
     }
     // Whoever signs out has an empty device, which knows of files again once the feed has been read.
     for (at, entry) in evidence.history.iter().enumerate() {
@@ -222,9 +230,9 @@ impl Floor {
         &mut self,
         evidence: &Evidence<'_>,
         findings: &mut Findings,
-        archive: &Archive<'_>,
         (at, deed, list): (usize, &FileDeed<'_>, &[Listed]),
     ) {
+        let archive = &evidence.lives.at(at).archive;
         let latest: BTreeMap<NodeId, u32> = list.iter().map(|it| (it.node, it.latest)).collect();
         let lower = |(id, n): &(&NodeId, &u32)| latest.get(id).is_none_or(|now| now < n);
         if let Some((id, _)) = self.latest.iter().find(lower) {
@@ -233,7 +241,10 @@ impl Floor {
             findings.report(evidence, place, at, About::default(), message, [deed.asked]);
         }
         let has = |it: &Published<'_>| latest.get(&it.node).is_some_and(|now| *now >= it.n);
-        self.saved.retain(|token, _| !archive.published(*token).any(has));
+        self.saved.retain(|token, _| {
+            let is_there = archive.published(*token).any(has);
+            !is_there && !evidence.went_with_the_volume(at, deed.device, *token)
+        });
         let writes: BTreeSet<Dot> =
             list.iter().flat_map(|it| &it.heads).map(|head| head.write).collect();
         let missing = self.saved.iter().filter(|(_, saved)| **saved < deed.asked);
@@ -299,7 +310,7 @@ fn is_as_logged(
     rows: &BTreeMap<NodeId, Row<'_>>,
 ) {
     let nothing = Files::default();
-    let files = evidence.server.files.get(&user).unwrap_or(&nothing);
+    let files = evidence.lives.at(at).files.get(&user).unwrap_or(&nothing);
     let mut logged = BTreeMap::new();
     for (key, _) in files.docs() {
         let FileKey::Node(id) = key else { continue };

@@ -17,15 +17,22 @@ use super::findings::{About, Findings};
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (number, disk) in evidence.disks.iter().enumerate() {
         let device = DeviceId(u16::try_from(number).expect("devices are numbered in 16 bits"));
-        let Some(files) = evidence.server.files.get(&evidence.user(device)) else { continue };
-        let changes = Changes::of(files);
-        let mut before: Option<FeedCursor> = None;
-        for (at, cursor) in disk.feed.iter() {
-            if let Some(cursor) = *cursor {
-                let from = before.map_or((0, NodeId::ROOT), |before| before.upto);
-                passes(evidence, findings, (device, at), (files, &changes), (from, cursor));
+        let user = evidence.user(device);
+        for life in evidence.lives.iter() {
+            let Some(files) = life.files.get(&user) else { continue };
+            let changes = Changes::of(files);
+            let mut before: Option<FeedCursor> = None;
+            for (at, cursor) in disk.feed.iter() {
+                // Of this log nothing had been read by whoever had read another.
+                let known = before.filter(|before| life.knows(user, before));
+                if let Some(cursor) = *cursor
+                    && evidence.lives.at(at).from == life.from
+                {
+                    let from = known.map_or((0, NodeId::ROOT), |before| before.upto);
+                    passes(evidence, findings, (device, at), (files, &changes), (from, cursor));
+                }
+                before = *cursor;
             }
-            before = *cursor;
         }
     }
 }

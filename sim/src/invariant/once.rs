@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::UserId;
 use engine::message::Client;
 
 use super::Invariant::EffectsHappenOnce;
@@ -22,8 +21,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Errand<'_>) {
     let about = About { record: None, token: patch.token };
-    let places = evidence.server.places(patch);
-    for (n, place) in places.iter().enumerate() {
+    let lives = evidence.lives.iter().map(|life| life.places(patch));
+    for (places, n) in lives.flat_map(|places| (0..places.len()).map(move |n| (places, n))) {
+        let place = &places[n];
         let first = places[..n].iter().find(|old| old.field == place.field);
         if let Some(first) = first {
             let message = format!("A change of {} was made twice.", place.field.name());
@@ -38,7 +38,7 @@ fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Erran
             );
         }
     }
-    if let (Some(answered), []) = (patch.patched(), places) {
+    if let (Some(answered), None) = (patch.patched(), evidence.lives.places(patch).next()) {
         let message = "A change of the account was acknowledged and never made.".into();
         let place = (EffectsHappenOnce, "never-made");
         findings.report(evidence, place, answered, about, message, [patch.asked]);
@@ -46,8 +46,8 @@ fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Erran
 }
 
 fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut used: BTreeMap<(UserId, Client, u32), usize> = BTreeMap::new();
-    for (user, space) in &evidence.server.spaces {
+    for (_, space) in evidence.lives.spaces() {
+        let mut used: BTreeMap<(Client, u32), usize> = BTreeMap::new();
         for deed in &space.deeds {
             let (at, client, n, token) = match deed {
                 Deed::Effect { at, receipt: Some((client, n)), made, .. } => {
@@ -56,7 +56,7 @@ fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings) {
                 Deed::Other { at, client, n } => (at, client, n, None),
                 Deed::Effect { receipt: None, .. } | Deed::Session { .. } => continue,
             };
-            if let Some(first) = used.insert((*user, *client, *n), *at) {
+            if let Some(first) = used.insert((*client, *n), *at) {
                 let message = format!("Request {n} of a device had two effects.");
                 let about = About { record: None, token };
                 let place = (EffectsHappenOnce, "number-used-twice");

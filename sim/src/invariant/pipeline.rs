@@ -14,6 +14,7 @@ use super::Invariant::{
 };
 use super::answers::fits;
 use super::evidence::Evidence;
+use super::evidence::lives::Life;
 use super::evidence::work::{Shelf, Turn, WorkAsk, day_of, item_of};
 use super::findings::{About, Findings};
 use super::reasons::{has_settled, may_lack_keys};
@@ -22,9 +23,13 @@ use crate::history::{Answered, Asked, Fact, Talk, Worked};
 use crate::plan::{Excerpt, Node, Order, TalkId};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, shelf) in &evidence.work.shelves {
-        results_are_fenced(evidence, findings, shelf);
-        numbers_are_used_once(evidence, findings, shelf);
+    for life in evidence.lives.iter() {
+        for shelf in life.shelves.values() {
+            results_are_fenced(evidence, findings, life, shelf);
+            numbers_are_used_once(evidence, findings, shelf);
+        }
+    }
+    for (user, shelf) in &evidence.lives.last().shelves {
         nothing_is_lost(evidence, findings, *user, shelf);
     }
     for ask in &evidence.work.asks {
@@ -38,10 +43,15 @@ fn is_finished(turn: &Turn<'_>) -> bool {
 }
 
 /// What a processor makes counts under the newest claim of the item, and that was granted to it.
-fn results_are_fenced(evidence: &Evidence<'_>, findings: &mut Findings, shelf: &Shelf<'_>) {
+fn results_are_fenced(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    life: &Life<'_>,
+    shelf: &Shelf<'_>,
+) {
     for turn in shelf.turns.iter().filter(|turn| is_finished(turn)) {
         let Some((client, _)) = turn.receipt else { continue };
-        let claims = evidence.work.claims.get(&client).map_or(&[][..], Vec::as_slice);
+        let claims = life.claims.get(&client).map_or(&[][..], Vec::as_slice);
         let Some((granted, claim)) = claims.iter().rfind(|(at, _)| *at <= turn.at) else {
             continue;
         };
@@ -108,7 +118,16 @@ fn nothing_is_lost(
     };
     let of_user = |ask: &&WorkAsk<'_>| ask.user == user;
     for ask in evidence.work.asks.iter().filter(of_user) {
-        let (Some(excerpt), Some((saved, ..))) = (ask.brings(), ask.saved()) else { continue };
+        let (Some(excerpt), Some((saved, key, version))) = (ask.brings(), ask.saved()) else {
+            continue;
+        };
+        let had = |life: &Life<'_>| {
+            let shelf = life.shelves.get(&user);
+            shelf.is_some_and(|shelf| is_in(shelf, key, version, ask, usize::MAX))
+        };
+        if evidence.lives.lost(evidence.history.len(), had).is_some_and(|lost| ask.asked < lost) {
+            continue;
+        }
         let kept = kept.get(&excerpt.talk).map_or(&[][..], Vec::as_slice);
         let lost = match kept {
             [] => Some(excerpt.first),
@@ -143,7 +162,7 @@ fn nothing_is_lost(
 fn answer_is_honest(evidence: &Evidence<'_>, findings: &mut Findings, ask: &WorkAsk<'_>) {
     let Some((at, answer)) = ask.answer else { return };
     let (order, last) = (ask.order.clone(), ask.last);
-    let shelf = evidence.work.shelves.get(&ask.user);
+    let shelf = evidence.lives.at(at).shelves.get(&ask.user);
     let (site, message) = if !fits(&Asked::Work { order, last }, answer) {
         ("answers-another-order", "An answer does not fit what was asked.")
     } else if let Some((_, key, version)) = ask.saved()
@@ -217,7 +236,7 @@ fn is_right(evidence: &Evidence<'_>, ask: &WorkAsk<'_>, at: usize, reason: Reaso
         // Which dates can be told is judged with dates.
         (Reason::Date(_), Order::Ingest(_) | Order::Process(Some(_)) | Order::ReadDay(_)) => true,
         (Reason::Server(Refusal::Invalid), Order::Reset(talk)) => {
-            let Some(shelf) = evidence.work.shelves.get(&ask.user) else { return true };
+            let Some(shelf) = evidence.lives.at(at).shelves.get(&ask.user) else { return true };
             let has_failed = |stored: &Stored| {
                 let item = item_of(stored).filter(|it| matches!(it.job, Job::Failed { .. }));
                 let held = item.and_then(|item| shelf.thread(&item));

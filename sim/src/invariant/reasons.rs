@@ -235,7 +235,10 @@ fn lasts(trouble: &Trouble) -> bool {
         | Trouble::DropPolicy
         | Trouble::SlowCommits
         | Trouble::Server(
-            ServerTrouble::Crash(_) | ServerTrouble::Pause(_) | ServerTrouble::Volume(_),
+            ServerTrouble::Crash(_)
+            | ServerTrouble::Pause(_)
+            | ServerTrouble::Volume(_)
+            | ServerTrouble::Restore(_),
         )
         | Trouble::Pipe(
             PipeTrouble::Crash(_)

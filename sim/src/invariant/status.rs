@@ -32,7 +32,7 @@ fn was_so(evidence: &Evidence<'_>, errand: &Errand<'_>, at: usize, told: Option<
     let asks = evidence.server.asks.get(&Node::Device(errand.device));
     let mut sent = asks.into_iter().flatten().rev();
     let Some(ask) = sent.find(|ask| (errand.asked..at).contains(&ask.at)) else { return false };
-    let Some(space) = evidence.server.spaces.get(&ask.space) else { return told.is_none() };
+    let Some(space) = evidence.lives.at(at).spaces.get(&ask.space) else { return told.is_none() };
     space.holders(ask.device, errand.asked, at).any(|(_, session)| {
         session.map(|session| session.client.replica == ask.client.replica) == told
     })

@@ -21,7 +21,7 @@ const MOST_TRIES: u8 = 3;
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(plan) = &evidence.brief.server else { return };
     let clocks = Clocks::of(evidence, plan);
-    for (user, shelf) in &evidence.work.shelves {
+    for (user, shelf) in evidence.lives.shelves() {
         let mut begun = std::collections::BTreeMap::new();
         for turn in &shelf.turns {
             let since = begun.insert(turn.key, turn.at);

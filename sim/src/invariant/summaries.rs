@@ -14,7 +14,7 @@ use crate::history::Worked;
 use crate::plan::{Day, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for shelf in evidence.work.shelves.values() {
+    for (_, shelf) in evidence.lives.shelves() {
         sums_are_kept(evidence, findings, shelf);
     }
     for ask in &evidence.work.asks {
@@ -27,7 +27,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let place = (SummariesMatch, "shown-other-than-its-items");
                 findings.report(evidence, place, at, About::default(), message, [ask.asked]);
             }
-            let shelf = evidence.work.shelves.get(&ask.user);
+            let shelf = evidence.lives.at(at).shelves.get(&ask.user);
             let shown: BTreeMap<DedupKey, Item> = items.iter().copied().collect();
             let stood = |items: &BTreeMap<DedupKey, Stored>| of_day(items, began.day) == shown;
             let was_so = match shelf {

@@ -16,7 +16,7 @@ use super::evidence::files::{Files, Logged, Object};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for files in evidence.server.files.values() {
+    for (_, files) in evidence.lives.files() {
         content_is_there(evidence, findings, files);
         for entry in &files.entries {
             names_are_of_something(evidence, findings, files, *entry);

@@ -11,7 +11,7 @@ use super::evidence::{Evidence, Timeline};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for files in evidence.server.files.values() {
+    for (_, files) in evidence.lives.files() {
         for (key, line) in files.docs() {
             if let FileKey::Version(id, n) = key {
                 is_written_once(evidence, findings, files, (id, n), line);
@@ -173,7 +173,7 @@ pub(super) mod tests {
         for (device, n, words, heads) in
             [(PHONE, 3, "three", vec![3]), (TABLET, 4, "other", vec![3, 4])]
         {
-            let blob = case.begins(device, Target::Version(DRAFT, vec![2]), words);
+            let blob = case.begins(device, Target::Version(DRAFT, Vec::new()), words);
             case.keeps(device, blob);
             let mut puts = case.versions(device, (DRAFT, n), blob, &[2], None);
             puts.extend(case.counts(DRAFT, n, &heads));

@@ -56,6 +56,9 @@ pub enum ServerFault {
     ClockJump(WorkerId, i64),
     /// The volume fares badly.
     Volume(VolumeFault, Lasting),
+    /// The operator stops all workers, sets the volume back to what it was so long ago, and starts
+    /// the workers again after a while.
+    Restore(Span, Span),
     /// Somebody with an account of their own asks for another user's.
     Intrude(UserId),
 }

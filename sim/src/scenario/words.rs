@@ -345,7 +345,8 @@ verbs! {
     HealVolumeReplies = "heal-volume-replies", Nobody, [], [], Some(Self::LoseVolumeReplies), "Ends lose-volume-replies.";
     LateLists = "late-lists", Nobody, ["by"], ["for"], None, "Lists of the volume lack what was created within this time.";
     HealLists = "heal-lists", Nobody, [], [], Some(Self::LateLists), "Ends late-lists.";
-    IntrudeServer = "intrude-server", User, [], [], None, "Somebody with an account of their own asks for a user's account.";
+    RestoreVolume = "restore-volume", Nobody, ["by", "for"], [], None, "The operator stops all workers, sets the volume back by so much, and starts the workers again.";
+    IntrudeServer = "intrude-server", User, [], [], None, "Somebody with an account of their own asks for a user's account, and with a forged cursor for their files.";
     CrashProcessor = "crash-processor", Processor, ["for"], ["effects"], None, "A processor loses power, once it has had so many effects more, and starts again after a while.";
     PauseProcessor = "pause-processor", Processor, ["for"], [], None, "A processor stands still and goes on after a while.";
     ProcessorClockJump = "processor-clock-jump", Processor, ["by"], [], None, "A processor's wall clock jumps.";

@@ -305,7 +305,11 @@ fn brief(step: &mut Step) {
         Fault::Crash(_, down, _)
         | Fault::Pause(_, down)
         | Fault::RestoreImage(_, down)
-        | Fault::Server(ServerFault::Crash(_, down, _) | ServerFault::Pause(_, down))
+        | Fault::Server(
+            ServerFault::Crash(_, down, _)
+            | ServerFault::Pause(_, down)
+            | ServerFault::Restore(_, down),
+        )
         | Fault::Pipe(PipeFault::Crash(_, down, _) | PipeFault::Pause(_, down)) => {
             *down = SHORT.min(*down);
         }

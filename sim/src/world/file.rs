@@ -77,10 +77,12 @@ impl World<'_> {
 
     /// Does a device durably have all that its server has to tell of files?
     pub(super) fn has_read_files(&self, site: &Site) -> bool {
-        let Some(last) = self.files.get(&site.user) else { return true };
         let cursor = site.disk.image().get(&StoreKey::Feed);
         let cursor = cursor.and_then(|it| postcard::from_bytes::<FeedCursor>(&it.bytes).ok());
-        cursor.is_some_and(|cursor| cursor.upto >= *last)
+        let last = self.files.get(&site.user).copied();
+        cursor.map_or(last.is_none(), |cursor| {
+            Some(cursor.upto) >= last && self.is_of_this_log(site.user, &cursor)
+        })
     }
 }
 

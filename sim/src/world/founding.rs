@@ -25,7 +25,7 @@ use crate::history::Boot;
 use crate::history::recorder::Recorder;
 use crate::inbox::Inbox;
 use crate::keychain::{Keychain, SignInDesk, founder};
-use crate::plan::{DevicePlan, Given, Plan, RemotePlan, Start};
+use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, ServerFault, Start, Step};
 use crate::post::Post;
 use crate::random::Draw;
 use crate::remote::{Double, rows::Rows, zone::Zone};
@@ -77,10 +77,10 @@ impl<'a> World<'a> {
             doubles: Vec::new(),
             workers,
             pipeline,
-            volume: Volume::default(),
+            volume: if restores(plan) { Volume::with_backups() } else { Volume::default() },
             files: super::file::Heads::new(),
             names: super::file::Names::new(),
-            intruder_asks: None,
+            intruder: BTreeMap::new(),
             stations: std::iter::repeat_with(station).take(nodes).collect(),
             ready: Vec::new(),
             orders: Vec::new(),
@@ -200,6 +200,13 @@ fn image(
             prepared(device.user, install, keychain.keys(device.user), rows, cursors)
         }
     }
+}
+
+/// Is the volume set back to what it was?
+fn restores(plan: &Plan) -> bool {
+    let restores =
+        |step: &Step| matches!(step.act, Act::Fault(Fault::Server(ServerFault::Restore(..))));
+    plan.steps.iter().any(restores)
 }
 
 fn site(id: engine::id::DeviceId, device: &DevicePlan, install: u64, image: Snapshot) -> Site {

@@ -60,7 +60,7 @@ pub(super) struct Pipeline {
     pub(super) seats: Vec<Seat>,
     pub(super) calendar: Calendar,
     /// The conversations on which there is work left to be done, by the log.
-    open: BTreeSet<(UserId, DedupKey)>,
+    pub(super) open: BTreeSet<(UserId, DedupKey)>,
     /// How often each processor has had each state of a conversation worked on.
     tried: BTreeMap<(ProcessorId, u64), u64>,
 }

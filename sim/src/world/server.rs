@@ -7,7 +7,7 @@
 use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::message::{Action, Command, FileAction, Reply, Request, Response};
+use engine::message::{Action, Command, FileAction, Request};
 use engine::time::{Now, Span, Time};
 use engine::volume::{self, Call, Return};
 use engine::worker;
@@ -17,7 +17,6 @@ use super::{Event, Order, State, World};
 use crate::clock::{Clock, EPOCH_MS};
 use crate::history::{Boot, Fact, Letter, Lost, ServerTrouble, Trouble};
 use crate::inbox::{Arrival, Emitted};
-use crate::keychain::stranger;
 use crate::plan::{Node, Parcel, ServerFault, ServerPlan, WorkerId};
 use crate::post::{Body, Mail};
 use crate::random::Draw;
@@ -40,7 +39,7 @@ pub(super) struct Bench {
     /// Numbers the requests to the volume.
     asked: u64,
     /// The troubles that end with the next start.
-    troubles: Vec<Trouble>,
+    pub(super) troubles: Vec<Trouble>,
 }
 
 impl Bench {
@@ -63,7 +62,7 @@ impl Bench {
         workers.iter().enumerate().map(bench).collect()
     }
 
-    fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.state == State::Running
     }
 
@@ -84,7 +83,7 @@ impl World<'_> {
         &self.workers[usize::from(worker.0)]
     }
 
-    fn bench_mut(&mut self, worker: WorkerId) -> &mut Bench {
+    pub(super) fn bench_mut(&mut self, worker: WorkerId) -> &mut Bench {
         &mut self.workers[usize::from(worker.0)]
     }
 
@@ -119,7 +118,7 @@ impl World<'_> {
         }
     }
 
-    fn plan_worker_start(&mut self, worker: WorkerId, after: Span) {
+    pub(super) fn plan_worker_start(&mut self, worker: WorkerId, after: Span) {
         let bench = self.bench_mut(worker);
         bench.start += 1;
         let start = bench.start;
@@ -154,7 +153,7 @@ impl World<'_> {
     }
 
     /// A worker loses power. What it has asked of the volume happens all the same.
-    fn stop_worker(&mut self, worker: WorkerId) {
+    pub(super) fn stop_worker(&mut self, worker: WorkerId) {
         self.note(Node::Worker(worker), Fact::Killed { keeps: 0, between: false });
         self.interrupt_batches();
         let station = self.station_of_worker(worker);
@@ -218,7 +217,9 @@ impl World<'_> {
                 let bench = self.workers.get(usize::from(worker.0));
                 bench.is_some_and(|bench| !bench.stands_still())
             }
-            ServerFault::Volume(..) | ServerFault::Intrude(_) => self.plan.server.is_some(),
+            ServerFault::Volume(..) | ServerFault::Restore(..) | ServerFault::Intrude(_) => {
+                self.plan.server.is_some()
+            }
         }
     }
 
@@ -242,6 +243,7 @@ impl World<'_> {
                 bench.clock.jump(ms);
                 bench.right.1.push(ms);
             }
+            ServerFault::Restore(age, back) => self.restore_volume(age, back, trouble),
             ServerFault::Intrude(user) => self.intrude_server(step, user),
             ServerFault::Volume(..) => {}
         }
@@ -418,42 +420,6 @@ impl World<'_> {
             self.call(station, |desk| desk.arrivals.push_back(Arrival::Volume(answer)));
         }
     }
-
-    /// Somebody with an account of their own asks for another user's.
-    fn intrude_server(&mut self, step: usize, user: UserId) {
-        let stranger = stranger(user, self.plan.users.len());
-        let until = Time(self.now.0.saturating_add(1 << 40));
-        let draw = self.draw("server intruder").and(step as u64);
-        let number = u32::try_from(step).expect("steps are few") << 2 & 0xf_ffff;
-        let request = Request {
-            id: engine::remote::CallId(number),
-            attempt: 0,
-            credential: Some(engine::remote::Credential { user: stranger, until }),
-            space: user,
-            device: engine::message::DeviceKey(draw.value()),
-            client: engine::message::Client {
-                replica: engine::id::ReplicaId(draw.and(1).value()),
-                life: 1,
-            },
-            command: Command::Open,
-        };
-        self.intruder_asks = Some(request.clone());
-        self.request(Node::Intruder, 0, request);
-    }
-
-    /// The intruder hears an answer, and goes on if it was let in.
-    pub(super) fn intruder_hears(&mut self, response: &Response) {
-        let Some(mut request) = self.intruder_asks.take_if(|it| it.id == response.id) else {
-            return;
-        };
-        if let Reply::Opened(fence) = response.reply {
-            request.id.0 += 1;
-            let action = engine::message::Action::ReadAccount;
-            request.command = Command::Act { fence, n: 1, action };
-            self.intruder_asks = Some(request.clone());
-            self.request(Node::Intruder, 0, request);
-        }
-    }
 }
 
 /// What a request is about.
@@ -482,6 +448,6 @@ fn parcel_of(command: &Command) -> Parcel {
 }
 
 /// Whose an object of this kind is, if it is of this kind.
-fn space_of(kind: &str, key: &str) -> Option<UserId> {
+pub(super) fn space_of(kind: &str, key: &str) -> Option<UserId> {
     key.strip_prefix(kind)?.split_once('/')?.0.parse().ok().map(UserId)
 }

@@ -71,7 +71,7 @@ impl Device {
                 && (download.pieces.len() as u64) < u64::from(label.pieces)
             {
                 let piece = u32::try_from(download.pieces.len()).unwrap_or(u32::MAX);
-                let asked = FileAction::ReadPiece(node, n, piece);
+                let asked = FileAction::ReadPiece(version.blob, piece);
                 return Next::Ask(Errand::file(asked, Then::Download(download)));
             }
             let content =
@@ -142,7 +142,9 @@ impl Device {
                 let Some(sealed) = self.seal_label(node, write, label) else {
                     return Next::Answer(Answer::Refused(Reason::Keyless));
                 };
-                let restore = FileAction::Restore { node, version, replaces, write, sealed };
+                let of = |n: &u32| find(*n).map(|(_, it)| it.write);
+                let (blob, replaces) = (old.blob, replaces.iter().filter_map(of).collect());
+                let restore = FileAction::Restore { node, version, blob, replaces, write, sealed };
                 Next::Ask(Errand::file(restore, Then::Tree(None)))
             }
         }

@@ -1,9 +1,11 @@
 //! The feed: what has changed on the server, page by page, each in one commit with its cursor.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::errand::{Errand, Next, Then};
-use super::super::{Batch, Device};
+use super::super::{Batch, Device, FileTarget};
 use crate::flaw::Flaw;
-use crate::id::Dot;
+use crate::id::{Dot, NodeId};
 use crate::message::{FeedCursor, FileAction, FileRefusal, FileReply, Refusal, Reply, Shown};
 use crate::time::{Now, Time};
 
@@ -21,41 +23,74 @@ impl Device {
         due.then(|| self.ask_feed(now.mono))
     }
 
-    fn ask_feed(&self, asked_at: Time) -> Errand {
+    pub(super) fn ask_feed(&self, asked_at: Time) -> Errand {
         let action = FileAction::Feed(self.store.feed(), self.boot.timing.page);
-        Errand::file(action, Then::Feed(asked_at))
+        Errand::file(action, Then::Feed(Pull { asked_at, anew: None }))
+    }
+
+    /// Asks for everything, or for what comes after that.
+    fn ask_feed_anew(
+        &self,
+        asked_at: Time,
+        (since, read): (Option<FeedCursor>, Vec<Shown>),
+    ) -> Errand {
+        let action = FileAction::Feed(since, self.boot.timing.page);
+        Errand::file(action, Then::Feed(Pull { asked_at, anew: Some(read) }))
     }
 
     /// Takes a page.
     pub(in crate::device) fn take_feed(
         &mut self,
         now: Now,
-        asked_at: Time,
+        pull: Pull,
         answer: Result<Reply, Refusal>,
     ) -> Next {
-        match answer {
-            Ok(Reply::File(FileReply::Page { changed, next, more })) => {
+        let Pull { asked_at, anew } = pull;
+        match (answer, anew) {
+            (Ok(Reply::File(FileReply::Page { changed, next, more })), None) => {
                 self.take_changes(now, changed, next);
+                if more { Next::Ask(self.ask_feed(asked_at)) } else { self.end_feed(now, asked_at) }
+            }
+            (Ok(Reply::File(FileReply::Page { changed, next, more })), Some(mut read)) => {
+                read.extend(changed);
                 if more {
-                    return Next::Ask(self.ask_feed(asked_at));
+                    return Next::Ask(self.ask_feed_anew(asked_at, (Some(next), read)));
                 }
-                self.server.succeed();
-                let every = self.boot.timing.feed_every;
-                let due = now.mono + self.somewhat_less(every);
-                self.server.end_pull(asked_at, due);
-                Next::End
+                self.replace_nodes(now, read, next);
+                self.end_feed(now, asked_at)
             }
-            // The log is not the one that was read: what was sent into that one is sent again.
-            Err(Refusal::File(FileRefusal::CursorExpired)) => {
-                self.store.set_feed(None);
-                let own: Vec<_> = self.own_writes().map(|(dot, it)| (dot, it.clone())).collect();
-                for (dot, write) in own {
-                    self.keep_write(dot, super::OwnWrite { published: None, ..write });
-                }
-                Next::Ask(self.ask_feed(asked_at))
+            (Err(Refusal::File(FileRefusal::CursorExpired)), _) => {
+                Next::Ask(self.ask_feed_anew(asked_at, (None, Vec::new())))
             }
-            Ok(_) | Err(_) => self.rest(now),
+            (Ok(_) | Err(_), _) => self.rest(now),
         }
+    }
+
+    /// The feed has been read to its head. An own write that the server had called published, and that
+    /// is in no page, went with a log that is no more: it is sent again.
+    fn end_feed(&mut self, now: Now, asked_at: Time) -> Next {
+        let lost = self.own_writes().filter(|(_, write)| write.published.is_some());
+        let lost: Vec<_> = lost.map(|(dot, write)| (dot, write.clone())).collect();
+        for (dot, write) in lost {
+            self.keep_write(dot, super::OwnWrite { published: None, ..write });
+        }
+        self.server.succeed();
+        let every = self.boot.timing.feed_every;
+        let due = now.mono + self.somewhat_less(every);
+        self.server.end_pull(asked_at, due);
+        Next::End
+    }
+
+    /// The log is not the one that was read. What this one has takes the place of all that was known, in
+    /// one commit: until then the cursor is of the old one, and a crash begins anew.
+    fn replace_nodes(&mut self, now: Now, all: Vec<Shown>, next: FeedCursor) {
+        let there: BTreeSet<NodeId> = all.iter().map(|shown| shown.id).collect();
+        self.found_anew(&there);
+        let gone: Vec<_> =
+            self.store.nodes().keys().copied().filter(|id| !there.contains(id)).collect();
+        gone.into_iter().for_each(|id| self.store.drop_node(id));
+        all.into_iter().for_each(|shown| self.take_node(now, shown));
+        self.store.set_feed(Some(next));
     }
 
     fn take_changes(&mut self, now: Now, changed: Vec<Shown>, next: FeedCursor) {
@@ -75,21 +110,44 @@ impl Device {
         self.store.set_feed(Some(next));
     }
 
-    /// Takes what the server has of a node. Own writes that are in it are done with.
+    /// A file that is no more is made anew of the first own write to it, where it was.
+    fn found_anew(&mut self, there: &BTreeSet<NodeId>) {
+        let mut made = BTreeSet::new();
+        let own: Vec<_> = self.own_writes().map(|(dot, write)| (dot, write.clone())).collect();
+        for (dot, write) in own {
+            let node = write.node;
+            let is_first = made.insert(node);
+            if is_first && !there.contains(&node) {
+                let (parent, name) = self.last_place(node);
+                let target = FileTarget::New { parent, name };
+                self.keep_write(dot, super::OwnWrite { target, ..write });
+            }
+        }
+    }
+
+    /// Takes what the server has of a node. Own writes that are heads of it are done with. One that was
+    /// published and is no head may have been replaced, or be of a log that is no more: whoever sends
+    /// it again is told.
     fn take_node(&mut self, now: Now, shown: Shown) {
         if self.boot.flaws.has(Flaw::Fb09) {
             self.note_conflict(&shown);
         }
-        let node = shown.id;
-        let version = |dot: Dot| shown.heads.iter().find(|(_, it)| it.write == dot).map(|it| it.0);
-        let own = self.own_writes().filter(|(_, write)| write.node == node);
+        let heads: BTreeMap<Dot, u32> = shown.heads.iter().map(|(n, it)| (it.write, *n)).collect();
+        let own = self.own_writes().filter(|(_, write)| write.node == shown.id);
         let shown_now: Vec<(Dot, u32)> =
-            own.filter_map(|(dot, write)| Some((dot, version(dot).or(write.published)?))).collect();
+            own.filter_map(|(dot, _)| Some((dot, *heads.get(&dot)?))).collect();
         self.store.set_node(shown);
         for (dot, n) in shown_now {
-            if self.is_fed(node, n) {
-                self.note_published(now, dot, n);
-            }
+            self.note_published(now, dot, n);
         }
     }
+}
+
+/// A pull of the feed under way.
+#[derive(Clone, Debug)]
+pub(in crate::device) struct Pull {
+    /// When it was asked for.
+    asked_at: Time,
+    /// Where everything is read anew: what has been read so far.
+    anew: Option<Vec<Shown>>,
 }

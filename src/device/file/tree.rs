@@ -14,15 +14,6 @@ impl Errand {
     pub(super) fn file(action: FileAction, then: Then) -> Self {
         Self { wanted: Wanted::Act(Action::File(action)), then }
     }
-
-    /// The action about files that it is at.
-    pub(in crate::device) fn about_files(&mut self) -> Option<&mut FileAction> {
-        match &mut self.wanted {
-            Wanted::Act(Action::File(action)) => Some(action),
-            Wanted::Act(Action::Patch(_) | Action::ReadAccount | Action::Work(_))
-            | Wanted::Status => None,
-        }
-    }
 }
 
 /// Does an action move this node? Own writes of it go first.
@@ -70,12 +61,15 @@ impl Device {
     }
 
     /// What was written here until now has been seen, also where the feed has not shown it yet.
-    pub(in crate::device) fn delete_file(&self, node: NodeId, mut seen: u32) -> Errand {
+    pub(in crate::device) fn delete_file(&self, node: NodeId, upto: u32) -> Errand {
+        let heads = self.store.nodes().get(&node).map_or(&[][..], |shown| &shown.heads);
+        let mut seen: Vec<Dot> =
+            heads.iter().filter(|head| head.0 <= upto).map(|(_, it)| it.write).collect();
         let mut unsent = Vec::new();
         for (dot, write) in self.own_writes().filter(|(_, write)| write.node == node) {
-            match write.published {
-                Some(version) => seen += u32::from(version == seen + 1),
-                None => unsent.push(dot),
+            seen.push(dot);
+            if write.published.is_none() {
+                unsent.push(dot);
             }
         }
         Errand::file(FileAction::Delete(node, seen), Then::Deleted(unsent))
@@ -121,20 +115,6 @@ impl Device {
             (Some(action), _) => moves(action, node),
         };
         self.unsent().filter(move |(dot, write)| before(*dot, write.node)).map(|(dot, _)| dot)
-    }
-
-    /// An own write is this version. A delete that waits covers it if its user had been shown it, and
-    /// not if it was written since: an edit beats a delete.
-    pub(super) fn has_seen(&mut self, dot: Dot, version: u32) {
-        for errand in self.server.waiting_errands() {
-            let shown = matches!(&errand.then, Then::Deleted(shown) if shown.contains(&dot));
-            if shown
-                && let Some(FileAction::Delete(_, seen)) = errand.about_files()
-                && *seen + 1 == version
-            {
-                *seen = version;
-            }
-        }
     }
 
     /// The server has changed the tree, or not.

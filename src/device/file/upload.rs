@@ -69,7 +69,7 @@ impl Device {
                     name.or_else(|_| self.name(node, &name::of_copy(RECOVERED, dot))).ok()?;
                 Target::New(node, Place { parent: *parent, name })
             }
-            FileTarget::Version { replaces, .. } => Target::Version(node, replaces.clone()),
+            FileTarget::Version { after, .. } => Target::Version(node, after.clone()),
         };
         let manifest = Manifest::of(&blob, self.boot.piece);
         let sealed = self.seal_label(node, dot, Self::label(&write.content, &manifest, dot))?;
@@ -178,6 +178,11 @@ impl Device {
                 let (parent, name) = self.last_place(node);
                 self.aim_anew(dot, FileTarget::New { parent, name })
             }
+            // It has the file already, of which nobody here has heard yet: what it is called, say.
+            FileRefusal::NodeExists if !self.store.nodes().contains_key(&node) => {
+                self.rest(now);
+                Next::Ask(self.ask_feed(now.mono))
+            }
             // It has lost those versions, or it has the file already.
             FileRefusal::NoVersion | FileRefusal::NodeExists => {
                 let (replaces, after) = (Vec::new(), Vec::new());
@@ -242,17 +247,6 @@ impl Device {
     pub(super) fn note_published(&mut self, now: Now, dot: Dot, version: u32) {
         let Some(write) = self.store.uploads().get(&dot).cloned() else { return };
         let node = write.node;
-        let later: Vec<_> = self.own_writes().map(|(dot, write)| (dot, write.clone())).collect();
-        for (dot_later, mut later) in later {
-            if let FileTarget::Version { replaces, after, .. } = &mut later.target
-                && after.contains(&dot)
-            {
-                after.retain(|it| *it != dot);
-                replaces.push(version);
-                self.keep_write(dot_later, later);
-            }
-        }
-        self.has_seen(dot, version);
         self.server.succeed();
         if self.is_fed(node, version) {
             self.store.drop_upload(dot);

@@ -5,6 +5,7 @@
 //! has no name yet that a cursor could hold.
 
 use super::version;
+use crate::flaw::Flaw;
 use crate::id::NodeId;
 use crate::log::{self, Draft, Entry, FileKey, Key, State};
 use crate::message::{FeedCursor, FileRefusal, FileReply};
@@ -42,18 +43,22 @@ pub(super) fn page(
     let more = changes.next().is_some();
     let changed = page.iter().filter_map(|(_, id)| Some(*version::shown(&before, *id)?)).collect();
     let upto = if more { page.last().copied().unwrap_or(end) } else { end };
-    Ok(FileReply::Page { changed, next: FeedCursor { seq, entry, upto }, more })
+    Ok(FileReply::Page { changed, next: FeedCursor { space: rules.space, seq, entry, upto }, more })
 }
 
 /// Is the log that the cursor was read from a part of this one? A volume that was restored from a
-/// backup has other entries under the same numbers, or none.
+/// backup has other entries under the same numbers, or none. So has the log of somebody else, whose
+/// cursors are told no more than those of a log that is no more.
 fn is_known(
     since: FeedCursor,
     state: &State,
     known: &Known,
     rules: Rules,
 ) -> Result<bool, Vec<volume::Request>> {
-    if since.seq == 0 {
+    if since.space != rules.space {
+        return Ok(false);
+    }
+    if since.seq == 0 || rules.flaws.has(Flaw::Fb23) {
         return Ok(true);
     }
     if let Some(name) = state.name_of(since.seq) {

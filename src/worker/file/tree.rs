@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::{get, names_in, no_effect, put, remove};
+use super::{get, names_in, no_effect, put, remove, version};
 use crate::flaw::{Flaw, Flaws};
-use crate::id::NodeId;
+use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Key, Node, NodeKind};
 use crate::message::{FileRefusal, FileReply, Move, Place, Refusal, Reply};
 use crate::name::NameKey;
@@ -157,11 +157,11 @@ fn is_inside_itself(draft: &Draft<'_>, id: NodeId) -> bool {
     !std::iter::successors(Some(id), above).all(|id| seen.insert(id))
 }
 
-/// Deletes what the asker has seen. A version that they have not seen beats the delete.
+/// Deletes what the asker has seen. A head that they have not seen beats the delete.
 pub(super) fn delete(
     draft: &mut Draft<'_>,
     id: NodeId,
-    seen: u32,
+    seen: &[Dot],
     flaws: Flaws,
 ) -> Result<FileReply, Stop> {
     let mut node = node(draft, id)?.clone();
@@ -175,10 +175,19 @@ pub(super) fn delete(
         NodeKind::Folder if draft.range(names_in(id)).next().is_some() => {
             return Err(FileRefusal::NotEmpty.into());
         }
-        NodeKind::File { latest, .. } if *latest > seen => {
-            return Err(FileRefusal::Outdated.into());
+        NodeKind::Folder => {}
+        NodeKind::File { heads, .. } => {
+            let is_seen = |n: &u32| Ok(seen.contains(&version::version(draft, id, *n)?.write));
+            if !heads
+                .iter()
+                .map(is_seen)
+                .collect::<Result<Vec<_>, FileRefusal>>()?
+                .into_iter()
+                .all(|it| it)
+            {
+                return Err(FileRefusal::Outdated.into());
+            }
         }
-        NodeKind::Folder | NodeKind::File { .. } => {}
     }
     leave(draft, &node.place);
     node.deleted = true;

@@ -61,7 +61,7 @@ fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
             }
             Ok(tree::check(draft, *id, place)?)
         }
-        Target::Version(id, replaces) => Ok(version::check(draft, *id, replaces)?),
+        Target::Version(id, _) => Ok(version::check(draft, *id, &[])?),
     }
 }
 
@@ -208,7 +208,7 @@ pub(super) fn publish(
     let Intent { target, write, sealed } = intent;
     let id = target.node();
     let replaces = match target {
-        Target::Version(_, replaces) => replaces,
+        Target::Version(_, writes) => version::of_writes(draft, id, &writes),
         Target::New(_, place) => {
             let kind = NodeKind::File { latest: 0, heads: Vec::new() };
             tree::settle(draft, id, Node { place, kind, deleted: false, changed: 0 })?;
@@ -226,13 +226,12 @@ pub(super) fn publish(
 /// A piece of a version's content.
 pub(super) fn read_piece(
     draft: &Draft<'_>,
-    (id, n, piece): (NodeId, u32, u32),
+    (blob, piece): (Address, u32),
     known: &Known,
     rules: Rules,
 ) -> Result<FileReply, Stop> {
-    let blob = version::version(draft, id, n)?.blob;
     let Some(FileDoc::Blob(stored, _)) = get(draft, FileKey::Blob(blob)) else {
-        return Err(Refusal::Internal.into());
+        return Err(FileRefusal::NoVersion.into());
     };
     if piece as usize >= stored.manifest.pieces.len() {
         return Err(FileRefusal::NoPiece.into());

@@ -6,6 +6,7 @@
 use super::tree::{live, node, save};
 use super::{get, put};
 use crate::Bytes;
+use crate::blob::Address;
 use crate::flaw::{self, Flaw, Flaws};
 use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
@@ -41,6 +42,11 @@ fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d V
 /// the device that made it.
 pub(super) fn of_write(draft: &Draft<'_>, id: NodeId, write: Dot) -> Option<u32> {
     all(draft, id).find(|(_, version)| version.write == write).map(|(n, _)| n)
+}
+
+/// The versions that writes have become. What the log does not have needs no replacing.
+pub(super) fn of_writes(draft: &Draft<'_>, id: NodeId, writes: &[Dot]) -> Vec<u32> {
+    all(draft, id).filter(|(_, it)| writes.contains(&it.write)).map(|(n, _)| n).collect()
 }
 
 /// May a version of this file replace these?
@@ -88,8 +94,8 @@ pub(super) fn add(
 pub(super) fn restore(
     draft: &mut Draft<'_>,
     id: NodeId,
-    n: u32,
-    (replaces, write, sealed): (&[u32], Dot, &Bytes),
+    (n, blob): (u32, Address),
+    (replaces, write, sealed): (&[Dot], Dot, &Bytes),
     flaws: Flaws,
 ) -> Result<FileReply, Stop> {
     if let Some(there) = of_write(draft, id, write) {
@@ -101,10 +107,10 @@ pub(super) fn restore(
         let mut list = list.filter(|version| version.restores.is_none());
         list.nth(n.saturating_sub(1) as usize).ok_or(FileRefusal::NoVersion)?
     } else {
-        version(draft, id, n)?
+        Some(version(draft, id, n)?).filter(|old| old.blob == blob).ok_or(FileRefusal::NoVersion)?
     };
     let (blob, sealed) = (old.blob, sealed.clone());
-    let replaces = replaces.to_vec();
+    let replaces = of_writes(draft, id, replaces);
     let restored = Version { blob, write, sealed, replaces, restores: Some(n) };
     let n = add(draft, id, restored, flaws)?;
     draft.reach(Point::VersionRestored);

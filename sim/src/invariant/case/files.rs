@@ -312,7 +312,7 @@ impl Case {
         (id, n): (NodeId, u32),
         words: &str,
     ) -> Address {
-        let blob = self.begins(device, Target::Version(id, vec![n - 1]), words);
+        let blob = self.begins(device, Target::Version(id, Vec::new()), words);
         self.keeps(device, blob);
         let mut puts = self.versions(device, (id, n), blob, &[n - 1], None);
         puts.extend(self.counts(id, n, &[n]));

@@ -93,7 +93,7 @@ impl Case {
         (n, replaces, heads): (u32, &[u32], &[u32]),
         words: &str,
     ) {
-        let target = Target::Version(filing.node, replaces.to_vec());
+        let target = Target::Version(filing.node, Vec::new());
         self.write_as(filing.dot);
         let blob = self.begins(device, target, words);
         self.keeps(device, blob);
@@ -125,7 +125,12 @@ impl Case {
 
     pub(in super::super) fn feed_cursor(&self, device: DeviceId) -> FeedCursor {
         let seq = self.next_seq(self.user(device)) - 1;
-        FeedCursor { seq, entry: EntryId(seq), upto: (seq, NodeId(u64::MAX)) }
+        FeedCursor {
+            space: self.user(device),
+            seq,
+            entry: EntryId(seq),
+            upto: (seq, NodeId(u64::MAX)),
+        }
     }
 
     /// A list of these files, as the log has them, with the labels of these writes.

@@ -279,7 +279,8 @@ impl Case {
 
     fn sends(&mut self, device: DeviceId, letter: Letter, wants: Wants) {
         let (key, client, space) = (self.key(device), self.client(device), self.user(device));
-        let said = Said::Asks { device: key, client, space, wants };
+        let by = Some(space);
+        let said = Said::Asks { device: key, client, by, space, about: space, wants };
         self.sends_letter(device.into(), WORKER, letter, said);
         let arrives =
             Fact::Delivered { from: device.into(), letter, refused: None, rows_refused: [].into() };

@@ -13,6 +13,7 @@ use super::super::Brief;
 use super::super::session::Sessions;
 use super::super::set::Set;
 use super::super::writes::{Draft, Writes};
+use super::lives::Lives;
 use super::server::Server;
 use super::{
     Book, Booked, Copy, Disk, Evidence, Found, Look, Op, Spell, Timeline, Version, tokens,
@@ -77,6 +78,7 @@ impl<'a> Scribe<'a> {
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
                 server: Server::default(),
+                lives: Lives::default(),
                 work: Default::default(),
                 sessions: Sessions::of(brief.devices.len(), history),
                 found: [BTreeMap::new(), BTreeMap::new()],

@@ -4,38 +4,32 @@
 //! The model knows no rules. It puts what the log says where the log says, and notes what that
 //! made of the account: a field that grew by one version, or one whose past was rewritten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{AccountField, DeviceId, OpId, Token, UserId};
-use engine::log::{Doc, Entry as Commit, Key, Op, Session};
+use engine::id::{AccountField, DeviceId, Dot, OpId, Token, UserId};
+use engine::log::{Doc, EntryId, Key, Op, Session};
 use engine::message::{Client, DeviceKey};
 use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::Brief;
-use super::files::{Archive, FileDeed, Files};
-use super::{Disk, Timeline};
+use super::Timeline;
+use super::files::FileDeed;
+use crate::history::file::{FileAsked, Head};
 use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
 #[derive(Debug, Default)]
 pub(in super::super) struct Server<'a> {
-    pub(in super::super) spaces: BTreeMap<UserId, Space>,
-    /// The files of each space.
-    pub(in super::super) files: BTreeMap<UserId, Files<'a>>,
     /// What users asked, in order.
     pub(in super::super) errands: Vec<Errand<'a>>,
-    /// Where each token was put into an account: whose, and by which effect, in order.
-    pub(in super::super) places: BTreeMap<Token, Vec<Place>>,
     pub(in super::super) refusals: Vec<Refusal>,
     /// What users asked about files, in order.
     pub(in super::super) deeds: Vec<FileDeed<'a>>,
     /// The writes of files by label.
     pub(in super::super) filings: BTreeMap<Token, usize>,
-    /// The versions of files.
-    pub(in super::super) archive: Archive<'a>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
     pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
     by_token: BTreeMap<Token, usize>,
@@ -94,6 +88,8 @@ pub(in super::super) struct Place {
 pub(in super::super) struct Space {
     /// Every entry: when it was created, and its number.
     pub(in super::super) entries: Vec<(usize, u64)>,
+    /// The names of the entries, by number.
+    pub(in super::super) names: BTreeMap<u64, EntryId>,
     /// What became of sessions and of the account, in order.
     pub(in super::super) deeds: Vec<Deed>,
     /// The fingerprint of the account after each effect, from before the first.
@@ -131,7 +127,9 @@ pub(in super::super) struct Ask {
     pub(in super::super) attempt: u16,
     pub(in super::super) device: DeviceKey,
     pub(in super::super) client: Client,
+    pub(in super::super) by: Option<UserId>,
     pub(in super::super) space: UserId,
+    pub(in super::super) about: UserId,
     pub(in super::super) wants: Wants,
 }
 
@@ -148,16 +146,14 @@ pub(in super::super) struct Refusal {
 
 impl<'a> Server<'a> {
     /// Hears the whole history, if there is a server in it.
-    pub(super) fn gather(brief: &Brief, history: &'a [Entry], disks: &[Disk]) -> Self {
+    pub(super) fn gather(brief: &Brief, history: &'a [Entry]) -> Self {
         let mut clerk = Clerk::default();
         if brief.server.is_some() {
             for (at, entry) in history.iter().enumerate() {
                 clerk.hear(brief, at, entry);
             }
         }
-        let mut server = clerk.server;
-        server.archive = Archive::of(&server.files, disks);
-        server
+        clerk.server
     }
 
     /// The patch that bears a label.
@@ -165,10 +161,22 @@ impl<'a> Server<'a> {
         self.by_token.get(&token).map(|at| &self.errands[*at])
     }
 
-    /// Where a patch is in the log.
-    pub(in super::super) fn places(&self, errand: &Errand<'_>) -> &[Place] {
-        let places = errand.token.and_then(|token| self.places.get(&token));
-        places.map_or(&[], Vec::as_slice)
+    /// The writes that somebody has seen who was shown these: themselves, and what their authors had
+    /// been shown.
+    pub(in super::super) fn shown_by(&self, heads: &[Head]) -> BTreeSet<Dot> {
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<&Head> = heads.iter().collect();
+        while let Some(head) = open.pop() {
+            let filing = head.token.and_then(|token| self.filings.get(&token));
+            let ask = filing.map(|number| self.deeds[*number].ask);
+            if seen.insert(head.write)
+                && let Some(FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) =
+                    ask
+            {
+                open.extend(exposed);
+            }
+        }
+        seen
     }
 
     /// The requests that an answer may belong to, the latest first: lives of a device number theirs
@@ -209,25 +217,10 @@ impl<'a> Clerk<'a> {
                     self.server.errands[errand].answer = Some((at, answer));
                 }
             }
-            (Fact::Logged { space, entry }, _) => {
-                self.logged(at, *space, entry);
-                self.server.files.entry(*space).or_default().logged(at, entry);
-            }
-            (Fact::Named { space, node, name }, _) => {
-                let files = self.server.files.entry(*space).or_default();
-                files.named(*node, name.as_deref());
-            }
-            (Fact::Kept { space, key, hash }, _) => {
-                self.server.files.entry(*space).or_default().kept(
-                    at,
-                    key,
-                    hash.as_deref().copied(),
-                );
-            }
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (&**said, from) {
-                (&Said::Asks { device, client, space, wants }, _) => {
+                (&Said::Asks { device, client, by, space, about, wants }, _) => {
                     let (call, attempt) = (letter.call, letter.attempt);
-                    let ask = Ask { at, call, attempt, device, client, space, wants };
+                    let ask = Ask { at, call, attempt, device, client, by, space, about, wants };
                     self.server.asks.entry(from).or_default().push(ask);
                 }
                 (Said::Answers { refused, .. }, Node::Worker(by)) => {
@@ -281,47 +274,13 @@ impl<'a> Clerk<'a> {
         *waiting = waiting.saturating_sub(1);
         *waiting
     }
-
-    fn logged(&mut self, at: usize, whose: UserId, commit: &Commit) {
-        let space = self.server.spaces.entry(whose).or_default();
-        space.entries.push((at, commit.seq));
-        for op in &commit.ops {
-            for (key, doc) in &op.puts {
-                if let Key::Session(key) = *key {
-                    let session = match doc {
-                        Some(Doc::Session(session)) => Some(*session),
-                        Some(
-                            Doc::Receipt(_)
-                            | Doc::Field(..)
-                            | Doc::Version(_)
-                            | Doc::Work(_)
-                            | Doc::File(_),
-                        )
-                        | None => None,
-                    };
-                    space.sessions.entry(key).or_default().push(at, session);
-                    space.deeds.push(Deed::Session { at, key, session });
-                }
-            }
-            let other = |key: &Key| matches!(key, Key::File(_) | Key::Work(_));
-            if let Some((client, n)) = op.receipt
-                && op.puts.iter().any(|(key, _)| other(key))
-            {
-                space.deeds.push(Deed::Other { at, client, n });
-            }
-            for (field, token) in space.apply(at, op) {
-                let effect = space.states.len() - 1;
-                let place = Place { space: whose, effect, field, at };
-                self.server.places.entry(token).or_default().push(place);
-            }
-        }
-    }
 }
 
 impl Default for Space {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
+            names: BTreeMap::new(),
             deeds: Vec::new(),
             states: vec![0],
             held: BTreeMap::new(),
@@ -333,7 +292,7 @@ impl Default for Space {
 
 impl Space {
     /// Puts what an op says into the account. The new versions that this makes.
-    fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
+    pub(super) fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
         let account = |key: &Key| match key {
             Key::Account(field) | Key::Was(field, _) => Some(*field),
             Key::Session(_) | Key::Receipt(_) | Key::Work(_) | Key::File(_) => None,

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use engine::dedup::DedupKey;
 use engine::id::{OpId, UserId};
-use engine::job::{BlobHash, Claim, Item, Job, Place, Stored, Summary};
+use engine::job::{BlobHash, Item, Job, Place, Stored, Summary};
 use engine::log::{Doc, Key};
-use engine::message::{Client, Reply, WorkReply};
+use engine::message::{Client, Reply};
 
 use super::super::Brief;
 use crate::history::{Answered, Asked, Entry, Fact, Filed, Talk, Worked};
@@ -19,11 +19,8 @@ use crate::plan::{Day, Excerpt, Node, Order, TalkId};
 /// Everything about conversations.
 #[derive(Debug, Default)]
 pub(in super::super) struct Work<'a> {
-    pub(in super::super) shelves: BTreeMap<UserId, Shelf<'a>>,
     /// What was asked of processors and devices, in order.
     pub(in super::super) asks: Vec<WorkAsk<'a>>,
-    /// The claims that each client was granted, in order.
-    pub(in super::super) claims: BTreeMap<Client, Vec<(usize, Claim)>>,
 }
 
 /// Something that was asked about conversations.
@@ -172,21 +169,6 @@ impl<'a> Work<'a> {
                         work.asks[ask].answer = Some((at, answer));
                     }
                 }
-                (Fact::Logged { space, entry }, _) => {
-                    for (n, op) in entry.ops.iter().enumerate() {
-                        let shelf = work.shelves.entry(*space).or_default();
-                        shelf.hear((at, n), op);
-                        if let (Some((client, _)), Reply::Work(WorkReply::Claimed(Some(claim)))) =
-                            (op.receipt, &op.reply)
-                        {
-                            work.claims.entry(client).or_default().push((at, *claim));
-                        }
-                    }
-                }
-                (Fact::Filed { space, name, holds }, _) => {
-                    let shelf = work.shelves.entry(*space).or_default();
-                    shelf.filed.insert(name.hash, (at, name.key, holds.as_deref()));
-                }
                 _ => {}
             }
         }
@@ -219,7 +201,7 @@ impl<'a> Work<'a> {
 }
 
 impl<'a> Shelf<'a> {
-    fn hear(&mut self, (at, n): (usize, usize), op: &'a engine::log::Op) {
+    pub(super) fn hear(&mut self, (at, n): (usize, usize), op: &'a engine::log::Op) {
         for (key, doc) in &op.puts {
             let Key::Work(place) = *key else { continue };
             let stored = match doc {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::blob::Address;
 use engine::device::Reason;
 use engine::id::{DeviceId, NodeId};
 use engine::log::{FileKey, NodeKind};
@@ -11,6 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::super::Incurable;
 use super::super::evidence::files::Files;
+use super::super::evidence::lives::Life;
 use super::super::evidence::{Evidence, Op, Spell};
 use super::super::names::fold;
 use crate::history::file::{FileAsked, Goal};
@@ -26,12 +28,13 @@ pub(super) fn is_right(
     reason: Reason,
 ) -> bool {
     let nothing = Files::default();
-    let files = evidence.server.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
+    let files = evidence.lives.at(at).files.get(&evidence.user(op.device)).unwrap_or(&nothing);
     match reason {
         Reason::File(refusal) => {
             let mut moments = files.moments(op.asked, at);
             moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
                 || files.between(op.asked, at).any(|entry| entry.is_stirred())
+                || is_of_another_log(evidence, op, at, (ask, refusal))
         }
         Reason::BadName(_) => ask.names().any(|name| !is_name(name)),
         Reason::Keyless => !has_a_key(evidence, op.device, at),
@@ -45,10 +48,37 @@ pub(super) fn is_right(
     }
 }
 
+/// Did a log that is no more have a version of a file that this one lacks? A device that has not heard
+/// of that asks for it, and its user has seen another one of the same number.
+fn is_of_another_log(
+    evidence: &Evidence<'_>,
+    op: &Op,
+    at: usize,
+    (ask, refusal): (&FileAsked, FileRefusal),
+) -> bool {
+    let ((FileAsked::Read(node), FileRefusal::NoVersion)
+    | (FileAsked::Delete { node, .. }, FileRefusal::Outdated)) = (ask, refusal)
+    else {
+        return false;
+    };
+    let user = evidence.user(op.device);
+    let blobs = |life: &Life<'_>| -> BTreeSet<Address> {
+        let files = life.files.get(&user);
+        let versions = files.into_iter().flat_map(|files| {
+            files.versions(*node).filter_map(|(n, _)| Some(files.version(*node, n, at)?.blob))
+        });
+        versions.collect()
+    };
+    let now = evidence.lives.at(at);
+    let mut before = evidence.lives.iter().take_while(|life| life.from < now.from);
+    before.any(|life| !blobs(life).is_subset(&blobs(now)))
+}
+
 /// Was it so before it was asked?
 pub(super) fn was_right(evidence: &Evidence<'_>, op: &Op, ask: &FileAsked, reason: Reason) -> bool {
     let Reason::File(refusal) = reason else { return false };
-    let Some(files) = evidence.server.files.get(&evidence.user(op.device)) else { return false };
+    let files = &evidence.lives.at(op.asked).files;
+    let Some(files) = files.get(&evidence.user(op.device)) else { return false };
     files.moments(0, op.asked).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
 }
 

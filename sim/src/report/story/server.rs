@@ -120,10 +120,13 @@ impl Scene<'_> {
             ServerTrouble::Volume(VolumeFault::LateList(by)) => {
                 format!("lists of the volume are late by {}", span(by))
             }
+            ServerTrouble::Restore(age) => {
+                format!("the volume is set back to what it was {} ago", span(age))
+            }
             ServerTrouble::Intrude(user) => {
                 let whose = self.plan.users.get(usize::from(user.0));
                 let whose = whose.map_or("somebody", String::as_str);
-                format!("an intruder asks the sync server for the account of {whose}")
+                format!("an intruder asks the sync server for the account and the files of {whose}")
             }
         }
     }

@@ -255,6 +255,7 @@ impl<'p> Scene<'p> {
             Verb::SlowVolume => volume(VolumeFault::Slow(to_u16(strength))),
             Verb::LoseVolumeReplies => volume(VolumeFault::LoseReplies),
             Verb::LateLists => volume(VolumeFault::LateList(to_span(strength))),
+            Verb::RestoreVolume => Ok(ServerFault::Restore(to_span(strength), Span::ZERO)),
             Verb::IntrudeServer => Ok(ServerFault::Intrude(user)),
             _ => unreachable!("no other verb needs a server and is a fault"),
         };

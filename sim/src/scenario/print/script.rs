@@ -192,6 +192,7 @@ impl Page<'_> {
                 (None, vec![("times", times.to_string())])
             }
             ServerFault::Volume(VolumeFault::LateList(by), _) => (None, vec![("by", span(by))]),
+            ServerFault::Restore(by, _) => (None, vec![("by", span(by))]),
             ServerFault::Intrude(user) => (Some(self.user(user)), Vec::new()),
         }
     }

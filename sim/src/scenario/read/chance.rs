@@ -252,7 +252,7 @@ pub(in crate::scenario) fn strength_of(verb: Verb) -> Option<(&'static str, Unit
         Some(("wait", Unit::Span, 1, 86_400_000))
     } else if needs("taking") {
         Some(("taking", Unit::Span, 1, 86_400_000))
-    } else if verb == Verb::LateLists {
+    } else if matches!(verb, Verb::LateLists | Verb::RestoreVolume) {
         Some(("by", Unit::Span, 1, 31_622_400_000))
     } else if matches!(verb, Verb::ClockJump | Verb::WorkerClockJump | Verb::ProcessorClockJump) {
         Some(("by", Unit::Shift, -FOREVER, FOREVER))

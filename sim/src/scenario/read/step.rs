@@ -462,6 +462,10 @@ impl<'d> Args<'_, '_, 'd> {
             Verb::FailingAi | Verb::HealFailingAi => {
                 once(Fault::Pipe(PipeFault::FailingStep(lasting)))
             }
+            Verb::RestoreVolume => {
+                let by = self.span()?;
+                once(Fault::Server(ServerFault::Restore(by, back)))
+            }
             Verb::IntrudeServer => once(Fault::Server(ServerFault::Intrude(to.user?))),
         }
     }

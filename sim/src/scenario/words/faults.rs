@@ -43,6 +43,7 @@ impl Verb {
                 ServerFault::Volume(VolumeFault::Slow(_), _) => Self::SlowVolume,
                 ServerFault::Volume(VolumeFault::LoseReplies, _) => Self::LoseVolumeReplies,
                 ServerFault::Volume(VolumeFault::LateList(_), _) => Self::LateLists,
+                ServerFault::Restore(..) => Self::RestoreVolume,
                 ServerFault::Intrude(_) => Self::IntrudeServer,
             },
             Fault::Pipe(fault) => match fault {
@@ -82,6 +83,7 @@ pub(in crate::scenario) fn lasting(fault: &mut Fault) -> Option<&mut Lasting> {
             ServerFault::Crash(..)
             | ServerFault::Pause(..)
             | ServerFault::ClockJump(..)
+            | ServerFault::Restore(..)
             | ServerFault::Intrude(_),
         )
         | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
@@ -104,7 +106,11 @@ pub(in crate::scenario) fn back_after(fault: &mut Fault) -> Option<&mut Span> {
     if let Fault::Crash(_, back, _)
     | Fault::Pause(_, back)
     | Fault::RestoreImage(_, back)
-    | Fault::Server(ServerFault::Crash(_, back, _) | ServerFault::Pause(_, back))
+    | Fault::Server(
+        ServerFault::Crash(_, back, _)
+        | ServerFault::Pause(_, back)
+        | ServerFault::Restore(_, back),
+    )
     | Fault::Pipe(PipeFault::Crash(_, back, _) | PipeFault::Pause(_, back)) = fault
     {
         return Some(back);

@@ -92,7 +92,7 @@ impl Verb {
                 "to" if self == Self::Clone => "\"tablet\"",
                 "to" => "\"cloudkit\"",
                 "by" if self == Self::Increment => "1",
-                "by" if self == Self::LateLists => "\"5s\"",
+                "by" if matches!(self, Self::LateLists | Self::RestoreVolume) => "\"5s\"",
                 "by" => "\"-90s\"",
                 "times" => "10",
                 "effects" => "3",

@@ -140,7 +140,7 @@ impl<'k> Places<'k> {
             ServerFault::Crash(id, down, fuse) => ServerFault::Crash(self.worker(id)?, down, fuse),
             ServerFault::Pause(id, span) => ServerFault::Pause(self.worker(id)?, span),
             ServerFault::ClockJump(id, by) => ServerFault::ClockJump(self.worker(id)?, by),
-            ServerFault::Volume(..) | ServerFault::Intrude(_) => *fault,
+            ServerFault::Volume(..) | ServerFault::Restore(..) | ServerFault::Intrude(_) => *fault,
         })
     }
 

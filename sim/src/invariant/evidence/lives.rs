@@ -1,0 +1,221 @@
+//! The lives of the volume: one, and another one from each moment at which it was restored from a
+//! backup.
+//!
+//! What a life holds is told by the facts that the backup had, and after them by its own. So each is
+//! a log from its beginning, and who follows a log need know nothing of backups. What two lives
+//! begin with is judged with each, and what is found of it twice is told once.
+
+use std::collections::BTreeMap;
+
+use engine::id::{Token, UserId};
+use engine::job::Claim;
+use engine::log::{Doc, Entry as Commit, Key};
+use engine::message::{Client, FeedCursor, Reply, WorkReply};
+use engine::time::Time;
+
+use super::Disk;
+use super::files::{Archive, Files};
+use super::server::{Deed, Errand, Place, Space};
+use super::work::Shelf;
+use crate::history::{Entry, Fact, ServerTrouble, Trouble};
+
+/// Every life, in order; there is one at least.
+#[derive(Debug)]
+pub(in super::super) struct Lives<'a>(Vec<Life<'a>>);
+
+/// What the volume held over one of its lives.
+#[derive(Debug, Default)]
+pub(in super::super) struct Life<'a> {
+    /// Since when; the facts before it are those that the backup had.
+    pub(in super::super) from: usize,
+    /// The facts that tell of it.
+    facts: Vec<usize>,
+    pub(in super::super) spaces: BTreeMap<UserId, Space>,
+    /// The files of each space.
+    pub(in super::super) files: BTreeMap<UserId, Files<'a>>,
+    /// The conversations of each space.
+    pub(in super::super) shelves: BTreeMap<UserId, Shelf<'a>>,
+    /// Where each token was put into an account: whose, and by which effect, in order.
+    places: BTreeMap<Token, Vec<Place>>,
+    /// The claims that each client was granted, in order.
+    pub(in super::super) claims: BTreeMap<Client, Vec<(usize, Claim)>>,
+    /// The versions of files.
+    pub(in super::super) archive: Archive<'a>,
+}
+
+impl Default for Lives<'_> {
+    fn default() -> Self {
+        Self(vec![Life::default()])
+    }
+}
+
+impl<'a> Lives<'a> {
+    pub(super) fn of(history: &'a [Entry], disks: &[Disk]) -> Self {
+        let mut lives: Vec<Life<'a>> = parted(history);
+        for life in &mut lives {
+            for at in std::mem::take(&mut life.facts) {
+                life.hear(at, &history[at].fact);
+            }
+            life.archive = Archive::of(&life.files, disks);
+        }
+        Self(lives)
+    }
+
+    pub(in super::super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Life<'a>> {
+        self.0.iter()
+    }
+
+    /// The life that there is in the end.
+    pub(in super::super) fn last(&self) -> &Life<'a> {
+        self.0.last().expect("there is one at least")
+    }
+
+    /// The life that there was right after a moment.
+    pub(in super::super) fn at(&self, moment: usize) -> &Life<'a> {
+        let after = self.0.partition_point(|life| life.from <= moment);
+        &self.0[after.saturating_sub(1)]
+    }
+
+    /// When the volume was restored.
+    pub(in super::super) fn restores(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        self.0.iter().skip(1).map(|life| life.from)
+    }
+
+    /// The lives that there were at some moment of an interval: what was answered may be of any.
+    pub(in super::super) fn between(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> impl DoubleEndedIterator<Item = &Life<'a>> {
+        let first = self.at(from).from;
+        self.0.iter().filter(move |life| life.from >= first && life.from <= to)
+    }
+
+    /// When the volume lost what it had had, unless the life that there was by then has it.
+    pub(in super::super) fn lost(
+        &self,
+        by: usize,
+        had: impl Fn(&Life<'a>) -> bool,
+    ) -> Option<usize> {
+        let lives = &self.0[..self.0.partition_point(|life| life.from <= by).max(1)];
+        let last = lives.iter().rposition(had)?;
+        lives.get(last + 1).map(|life| life.from)
+    }
+
+    /// The spaces of all lives.
+    pub(in super::super) fn spaces(&self) -> impl Iterator<Item = (&UserId, &Space)> {
+        self.0.iter().flat_map(|life| &life.spaces)
+    }
+
+    /// The files of all lives.
+    pub(in super::super) fn files(&self) -> impl Iterator<Item = (&UserId, &Files<'a>)> {
+        self.0.iter().flat_map(|life| &life.files)
+    }
+
+    /// The conversations of all lives.
+    pub(in super::super) fn shelves(&self) -> impl Iterator<Item = (&UserId, &Shelf<'a>)> {
+        self.0.iter().flat_map(|life| &life.shelves)
+    }
+
+    /// Where a patch is, or was, in a log.
+    pub(in super::super) fn places(&self, errand: &Errand<'_>) -> impl Iterator<Item = &Place> {
+        self.0.iter().flat_map(|life| life.places(errand))
+    }
+}
+
+/// The lives, and the facts that tell of each.
+fn parted<'a>(history: &[Entry]) -> Vec<Life<'a>> {
+    let mut lives = vec![Life::default()];
+    for (at, entry) in history.iter().enumerate() {
+        if matches!(
+            entry.fact,
+            Fact::Logged { .. } | Fact::Named { .. } | Fact::Kept { .. } | Fact::Filed { .. }
+        ) {
+            lives.last_mut().expect("there is one").facts.push(at);
+        } else if let Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))) = &entry.fact {
+            let then = Time(entry.at.0.saturating_sub(age.0.max(1)));
+            let upto = history.partition_point(|entry| entry.at <= then);
+            let life = lives.iter().rfind(|life| life.from < upto).unwrap_or(&lives[0]);
+            let facts = life.facts.iter().copied().filter(|fact| *fact < upto).collect();
+            lives.push(Life { from: at, facts, ..Life::default() });
+        }
+    }
+    lives
+}
+
+impl<'a> Life<'a> {
+    fn hear(&mut self, at: usize, fact: &'a Fact) {
+        if let Fact::Logged { space, entry } = fact {
+            self.logged(at, *space, entry);
+            self.files.entry(*space).or_default().logged(at, entry);
+            self.worked(at, *space, entry);
+        } else if let Fact::Named { space, node, name } = fact {
+            let files = self.files.entry(*space).or_default();
+            files.named(*node, name.as_deref());
+        } else if let Fact::Kept { space, key, hash } = fact {
+            self.files.entry(*space).or_default().kept(at, key, hash.as_deref().copied());
+        } else if let Fact::Filed { space, name, holds } = fact {
+            let shelf = self.shelves.entry(*space).or_default();
+            shelf.filed.insert(name.hash, (at, name.key, holds.as_deref()));
+        }
+    }
+
+    /// Is a cursor of this log?
+    pub(in super::super) fn knows(&self, user: UserId, cursor: &FeedCursor) -> bool {
+        let named = self.spaces.get(&user).and_then(|space| space.names.get(&cursor.seq));
+        cursor.seq == 0 || named == Some(&cursor.entry)
+    }
+
+    /// Where a patch is in the log of this life.
+    pub(in super::super) fn places(&self, errand: &Errand<'_>) -> &[Place] {
+        let places = errand.token.and_then(|token| self.places.get(&token));
+        places.map_or(&[], Vec::as_slice)
+    }
+
+    fn worked(&mut self, at: usize, space: UserId, entry: &'a Commit) {
+        for (n, op) in entry.ops.iter().enumerate() {
+            self.shelves.entry(space).or_default().hear((at, n), op);
+            if let (Some((client, _)), Reply::Work(WorkReply::Claimed(Some(claim)))) =
+                (op.receipt, &op.reply)
+            {
+                self.claims.entry(client).or_default().push((at, *claim));
+            }
+        }
+    }
+
+    fn logged(&mut self, at: usize, whose: UserId, commit: &Commit) {
+        let space = self.spaces.entry(whose).or_default();
+        space.entries.push((at, commit.seq));
+        space.names.insert(commit.seq, commit.id);
+        for op in &commit.ops {
+            for (key, doc) in &op.puts {
+                if let Key::Session(key) = *key {
+                    let session = match doc {
+                        Some(Doc::Session(session)) => Some(*session),
+                        Some(
+                            Doc::Receipt(_)
+                            | Doc::Field(..)
+                            | Doc::Version(_)
+                            | Doc::Work(_)
+                            | Doc::File(_),
+                        )
+                        | None => None,
+                    };
+                    space.sessions.entry(key).or_default().push(at, session);
+                    space.deeds.push(Deed::Session { at, key, session });
+                }
+            }
+            let other = |key: &Key| matches!(key, Key::File(_) | Key::Work(_));
+            if let Some((client, n)) = op.receipt
+                && op.puts.iter().any(|(key, _)| other(key))
+            {
+                space.deeds.push(Deed::Other { at, client, n });
+            }
+            for (field, token) in space.apply(at, op) {
+                let effect = space.states.len() - 1;
+                let place = Place { space: whose, effect, field, at };
+                self.places.entry(token).or_default().push(place);
+            }
+        }
+    }
+}

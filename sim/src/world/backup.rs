@@ -1,0 +1,103 @@
+//! The volume is restored from an older backup. The operator stops all workers first, so that nothing
+//! of before is under way any more, sets every object back, and starts the workers anew.
+
+use engine::id::UserId;
+use engine::log::{self, Entry};
+use engine::message::FeedCursor;
+use engine::time::{Span, Time};
+
+use super::server::space_of;
+use super::{Event, World};
+use crate::history::{Lost, Trouble};
+use crate::inbox::Arrival;
+use crate::plan::{Node, WorkerId};
+use crate::post::Mail;
+
+impl World<'_> {
+    /// Sets the volume back to what it was so long ago. The trouble ends when the workers are back.
+    pub(super) fn restore_volume(&mut self, age: Span, back: Span, trouble: Trouble) {
+        let workers: Vec<WorkerId> = self.workers.iter().map(|bench| bench.id).collect();
+        for worker in &workers {
+            if self.bench(*worker).is_up() {
+                self.stop_worker(*worker);
+            }
+        }
+        self.end_connections();
+        self.volume.restore(self.now, Time(self.now.0.saturating_sub(age.0.max(1))));
+        self.read_logs_again();
+        if let Some(first) = workers.first() {
+            self.bench_mut(*first).troubles.push(trouble);
+        }
+        for worker in workers {
+            self.plan_worker_start(worker, Span(back.0.max(1)));
+        }
+    }
+
+    /// Whatever is under way between workers and others ends with the workers' connections, also what
+    /// has arrived and nobody has looked at.
+    fn end_connections(&mut self) {
+        let out = self.agenda.take_out(|event| match event {
+            Event::AtVolume(..) | Event::FromVolume(..) => true,
+            Event::Arrive(mail) => is_of_worker(mail),
+            Event::Step(_)
+            | Event::Start(..)
+            | Event::Resume(..)
+            | Event::EndFault(_)
+            | Event::Durable(..)
+            | Event::Persisted(..)
+            | Event::QuietEnough(_)
+            | Event::EndPhase(_)
+            | Event::StartWorker(..)
+            | Event::ResumeWorker(..)
+            | Event::StartProcessor(..)
+            | Event::ResumeProcessor(..)
+            | Event::ForProcessor(..)
+            | Event::Give(..)
+            | Event::Wake(..) => false,
+        });
+        let mut lost = Vec::new();
+        for event in out {
+            if let Event::Arrive(mail) = event {
+                lost.push(*mail);
+            }
+        }
+        for station in &self.stations {
+            let mut desk = station.inbox.desk();
+            for arrival in std::mem::take(&mut desk.arrivals) {
+                if let Arrival::Mail(mail) = &arrival
+                    && is_of_worker(mail)
+                {
+                    lost.push(mail.clone());
+                } else {
+                    desk.arrivals.push_back(arrival);
+                }
+            }
+        }
+        lost.iter().for_each(|mail| self.lose(mail, Lost::Dead));
+    }
+
+    /// Keeps the books that follow from the logs anew.
+    fn read_logs_again(&mut self) {
+        self.files.clear();
+        self.names.clear();
+        self.pipeline.open.clear();
+        let entries = self.volume.named("log/");
+        let entries = entries
+            .filter_map(|(key, bytes)| Some((space_of("log/", key)?, Entry::decode(bytes)?)));
+        for (space, entry) in entries.collect::<Vec<_>>() {
+            self.keep_book(space, &entry);
+            self.note_files(space, &entry);
+            self.names_in(space, &entry);
+        }
+    }
+
+    /// Is a cursor of the log that there is now?
+    pub(super) fn is_of_this_log(&self, space: UserId, cursor: &FeedCursor) -> bool {
+        let entry = self.volume.get(&log::entry_key(space, cursor.seq)).map(|it| Entry::decode(it));
+        cursor.seq == 0 || entry.flatten().is_some_and(|entry| entry.id == cursor.entry)
+    }
+}
+
+fn is_of_worker(mail: &Mail) -> bool {
+    matches!(mail.from, Node::Worker(_)) || matches!(mail.to, Node::Worker(_))
+}
