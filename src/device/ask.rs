@@ -109,8 +109,8 @@ pub enum Ask {
         node: NodeId,
         /// The old one.
         version: u32,
-        /// The heads that the new one takes the place of.
-        replaces: Vec<u32>,
+        /// The heads that the new one takes the place of, by the writes that made them.
+        replaces: Vec<Dot>,
         /// The application's label of the new one.
         token: Token,
     },
@@ -143,10 +143,9 @@ pub enum FileTarget {
     Version {
         /// Which file.
         node: NodeId,
-        /// The heads that it takes the place of. All of them resolve a conflict.
-        replaces: Vec<u32>,
-        /// The same, of heads that have no number yet: own writes that are not sent.
-        after: Vec<Dot>,
+        /// The heads that it takes the place of, by the writes that made them: some have no number
+        /// yet, and a restored volume numbers anew. All of them resolve a conflict.
+        replaces: Vec<Dot>,
     },
 }
 

@@ -89,7 +89,7 @@ impl Device {
                 }
                 Ok((self.new_node(), FileTarget::New { parent, name }))
             }
-            FileTarget::Version { node, mut replaces, mut after } => {
+            FileTarget::Version { node, replaces } => {
                 let shown = self.store.nodes().get(&node);
                 match shown.map(|shown| &shown.node.kind) {
                     Some(NodeKind::Folder) => return Err(Reason::File(FileRefusal::NoFile)),
@@ -97,25 +97,13 @@ impl Device {
                     None if self.store.uploads().values().any(|write| write.node == node) => {}
                     None => return Err(Reason::File(FileRefusal::NoNode)),
                 }
-                // A version that is no head any more has been replaced.
-                after.extend(replaces.drain(..).filter_map(|n| self.write_of(node, n)));
-                after.sort_unstable();
-                after.dedup();
-                Ok((node, FileTarget::Version { node, replaces, after }))
+                Ok((node, FileTarget::Version { node, replaces }))
             }
         }
     }
 
     fn new_node(&mut self) -> NodeId {
         NodeId(self.entropy.next_u64().max(NodeId::ROOT.0 + 1))
-    }
-
-    /// The write that has become this head of a file.
-    fn write_of(&self, node: NodeId, n: u32) -> Option<Dot> {
-        let own = self.own_writes().find(|(_, it)| it.node == node && it.published == Some(n));
-        let heads = self.store.nodes().get(&node).map_or(&[][..], |shown| &shown.heads);
-        let head = heads.iter().find(|head| head.0 == n).map(|(_, it)| it.write);
-        head.or(own.map(|(dot, _)| dot))
     }
 
     /// Has the server all that was written here? What cannot be sealed yet is another matter.

@@ -365,14 +365,11 @@ fn an_old_version_is_restored_under_a_label_of_its_own() {
     let target = over(&home.file(0, "list.txt"));
     home.writes(0, target, 2);
     home.rest();
-    for (restored, replaces) in [(1, 2), (3, 3)] {
-        let ask = Ask::RestoreVersion {
-            node,
-            version: restored,
-            replaces: vec![replaces],
-            token: token(10 + u8::try_from(replaces).expect("few")),
-        };
-        assert_eq!(home.does(1, ask), Answer::File(FileAnswer::Published(replaces + 1)));
+    for (version, latest) in [(1, 2), (3, 3)] {
+        let last = home.versions(0, node).pop().expect("there are some");
+        let token = token(10 + u8::try_from(latest).expect("few"));
+        let ask = Ask::RestoreVersion { node, version, replaces: vec![last.write], token };
+        assert_eq!(home.does(1, ask), Answer::File(FileAnswer::Published(latest + 1)));
     }
     let tokens: Vec<_> = home.versions(0, node).into_iter().map(|head| head.token).collect();
     assert_eq!(tokens, [1, 2, 12, 13].map(|n| Some(token(n))));
@@ -473,7 +470,7 @@ fn what_cannot_be_is_refused_at_once() {
     let (mut home, node) = home_with_a_file(Flaws::NONE);
     let write = |target| Ask::WriteFile { target, content: says(2) };
     assert!(matches!(home.is_refused(0, write(new("a/b"))), Reason::BadName(_)));
-    let unknown = FileTarget::Version { node: NodeId(5), replaces: vec![], after: vec![] };
+    let unknown = FileTarget::Version { node: NodeId(5), replaces: vec![] };
     assert_eq!(home.is_refused(0, write(unknown)), Reason::File(FileRefusal::NoNode));
     let inside = FileTarget::New { parent: node, name: "x".to_owned() };
     assert_eq!(home.is_refused(0, write(inside)), Reason::File(FileRefusal::NoFolder));

@@ -85,10 +85,8 @@ pub(super) fn new(name: &str) -> FileTarget {
 
 /// What a user writes who has looked.
 pub(super) fn over(listed: &Listed) -> FileTarget {
-    let replaces = listed.heads.iter().filter_map(|head| head.version).collect();
-    let after = listed.heads.iter().filter(|head| head.version.is_none());
-    let after = after.map(|head| head.write).collect();
-    FileTarget::Version { node: listed.node, replaces, after }
+    let replaces = listed.heads.iter().map(|head| head.write).collect();
+    FileTarget::Version { node: listed.node, replaces }
 }
 
 impl Home {

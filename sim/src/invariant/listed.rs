@@ -166,7 +166,11 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings) {
                 floors.remove(&device);
             }
             Event::Turned(device) => {
-                floors.entry(device).or_default().latest.clear();
+                let floor = floors.entry(device).or_default();
+                floor.latest.clear();
+                // What that log lacks may be back in a later one, of which the device has not heard.
+                let went = |token| evidence.went_with_the_volume(at, device, token);
+                floor.saved.retain(|token, _| !went(*token));
             }
             Event::Saved(device, token) => {
                 floors.entry(device).or_default().saved.insert(token, at);

@@ -250,10 +250,8 @@ impl Agent {
         let (target, goal) = match file {
             Some(file) => {
                 let node = file.node;
-                let replaces = file.heads.iter().filter_map(|head| head.version).collect();
-                let own = file.heads.iter().filter(|head| head.version.is_none());
-                let after = own.map(|head| head.write).collect();
-                (FileTarget::Version { node, replaces, after }, Goal::Version(node))
+                let replaces = file.heads.iter().map(|head| head.write).collect();
+                (FileTarget::Version { node, replaces }, Goal::Version(node))
             }
             None => {
                 let goal = Goal::New(folder, name.clone());
@@ -269,7 +267,7 @@ impl Agent {
     fn restores(&mut self, way: &Way<'_>, file: &device::Listed, version: u32) -> bool {
         let op = self.next_op(way.op);
         let (node, token) = (file.node, self.token(op));
-        let replaces = file.heads.iter().filter_map(|head| head.version).collect();
+        let replaces = file.heads.iter().map(|head| head.write).collect();
         let ask = Ask::RestoreVersion { node, version, replaces, token };
         let asked = FileAsked::Restore { node, version, token, exposed: exposed(file) };
         self.ask_of_files(op, ask, asked, way.path, Next::Nothing);
@@ -494,8 +492,8 @@ mod tests {
         let Request { ask: Ask::WriteFile { target, .. }, asked, .. } = next.unwrap() else {
             panic!("it writes")
         };
-        let after = vec![Dot { replica: ReplicaId(7), n: 3 }];
-        assert_eq!(target, FileTarget::Version { node: NodeId(5), replaces: vec![2, 3], after });
+        let replaces = [1, 2, 3].map(|n| Dot { replica: ReplicaId(7), n }).into();
+        assert_eq!(target, FileTarget::Version { node: NodeId(5), replaces });
         let Asked::File { ask: FileAsked::Write { exposed, .. }, .. } = asked else { panic!() };
         assert_eq!(exposed.len(), 3);
     }

@@ -6,7 +6,7 @@ use super::super::errand::{Errand, Next, Then};
 use super::super::{Answer, Device, FileAnswer, Head, Reason};
 use super::sealed::Label;
 use crate::Bytes;
-use crate::id::{NodeId, Token};
+use crate::id::{Dot, NodeId, Token};
 use crate::log::Version;
 use crate::message::{FileAction, FileRefusal, FileReply, Refusal, Reply};
 use crate::record::Payload;
@@ -35,7 +35,7 @@ pub(in crate::device) struct Download {
 pub(in crate::device) enum Purpose {
     Tell,
     Read(u32),
-    Restore { version: u32, replaces: Vec<u32>, token: Token },
+    Restore { version: u32, replaces: Vec<Dot>, token: Token },
 }
 
 impl Device {
@@ -142,8 +142,7 @@ impl Device {
                 let Some(sealed) = self.seal_label(node, write, label) else {
                     return Next::Answer(Answer::Refused(Reason::Keyless));
                 };
-                let of = |n: &u32| find(*n).map(|(_, it)| it.write);
-                let (blob, replaces) = (old.blob, replaces.iter().filter_map(of).collect());
+                let blob = old.blob;
                 let restore = FileAction::Restore { node, version, blob, replaces, write, sealed };
                 Next::Ask(Errand::file(restore, Then::Tree(None)))
             }

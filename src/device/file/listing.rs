@@ -96,11 +96,8 @@ fn unsent(node: NodeId, parent: NodeId, name: String) -> Listed {
 
 /// Shows an own write: it beats a delete, and stands in the place of what it names.
 fn overlay(listed: &mut Listed, write: Dot, own: &OwnWrite) {
-    if let FileTarget::Version { replaces, after, .. } = &own.target {
-        let replaced = |head: &Head| {
-            head.version.is_some_and(|n| replaces.contains(&n)) || after.contains(&head.write)
-        };
-        listed.heads.retain(|head| !replaced(head));
+    if let FileTarget::Version { replaces, .. } = &own.target {
+        listed.heads.retain(|head| !replaces.contains(&head.write));
     }
     listed.deleted = false;
     let (version, token) = (own.published, Some(own.content.token));

@@ -95,7 +95,7 @@ impl Device {
     pub(in crate::device) fn restore_version(
         node: NodeId,
         version: u32,
-        replaces: Vec<u32>,
+        replaces: Vec<Dot>,
         token: Token,
     ) -> Errand {
         let purpose = Purpose::Restore { version, replaces, token };

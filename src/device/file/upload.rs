@@ -69,7 +69,7 @@ impl Device {
                     name.or_else(|_| self.name(node, &name::of_copy(RECOVERED, dot))).ok()?;
                 Target::New(node, Place { parent: *parent, name })
             }
-            FileTarget::Version { after, .. } => Target::Version(node, after.clone()),
+            FileTarget::Version { replaces, .. } => Target::Version(node, replaces.clone()),
         };
         let manifest = Manifest::of(&blob, self.boot.piece);
         let sealed = self.seal_label(node, dot, Self::label(&write.content, &manifest, dot))?;
@@ -185,8 +185,7 @@ impl Device {
             }
             // It has lost those versions, or it has the file already.
             FileRefusal::NoVersion | FileRefusal::NodeExists => {
-                let (replaces, after) = (Vec::new(), Vec::new());
-                self.aim_anew(dot, FileTarget::Version { node, replaces, after })
+                self.aim_anew(dot, FileTarget::Version { node, replaces: Vec::new() })
             }
             FileRefusal::NoUpload | FileRefusal::Incomplete(_) => self.begin_again(dot),
             FileRefusal::Damaged => self.seal_anew(dot),

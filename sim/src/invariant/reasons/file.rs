@@ -27,13 +27,10 @@ pub(super) fn is_right(
     ask: &FileAsked,
     reason: Reason,
 ) -> bool {
-    let nothing = Files::default();
-    let files = evidence.lives.at(at).files.get(&evidence.user(op.device)).unwrap_or(&nothing);
     match reason {
         Reason::File(refusal) => {
-            let mut moments = files.moments(op.asked, at);
-            moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
-                || files.between(op.asked, at).any(|entry| entry.is_stirred())
+            let mut lives = evidence.lives.between(op.asked, at);
+            lives.any(|life| was_so(evidence, life, (op, at), (ask, refusal)))
                 || is_of_another_log(evidence, op, at, (ask, refusal))
         }
         Reason::BadName(_) => ask.names().any(|name| !is_name(name)),
@@ -46,6 +43,20 @@ pub(super) fn is_right(
         | Reason::Internal
         | Reason::Date(_) => false,
     }
+}
+
+/// Was it so in this log at some moment between question and answer?
+fn was_so(
+    evidence: &Evidence<'_>,
+    life: &Life<'_>,
+    (op, at): (&Op, usize),
+    (ask, refusal): (&FileAsked, FileRefusal),
+) -> bool {
+    let nothing = Files::default();
+    let files = life.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
+    let mut moments = files.moments(op.asked, at);
+    moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+        || files.between(op.asked, at).any(|entry| entry.is_stirred())
 }
 
 /// Did a log that is no more have a version of a file that this one lacks? A device that has not heard
