@@ -42,7 +42,12 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 Some(("not-there", "An object that the log names was not found."))
             }
             (Answered::Worked(worked), Order::Read(talk, part)) => {
-                is_wrong(evidence, ask, at, (*talk, *part), worked)
+                let lives = evidence.lives.between(ask.asked, at);
+                let shelves = lives.map(|life| life.shelves.get(&ask.user));
+                let wrong = shelves
+                    .map(|shelf| is_wrong(evidence, ask, (at, shelf), (*talk, *part), worked));
+                // What was on its way when the volume was restored may be of the log that was.
+                wrong.min().flatten()
             }
             _ => None,
         };
@@ -59,12 +64,12 @@ type Wrong = Option<(&'static str, &'static str)>;
 fn is_wrong(
     evidence: &Evidence<'_>,
     ask: &WorkAsk<'_>,
-    at: usize,
+    (at, shelf): (usize, Option<&Shelf<'_>>),
     (talk, part): (TalkId, TalkPart),
     worked: &Worked,
 ) -> Wrong {
     const OTHER: Wrong = Some(("another-object", "Another object was shown than the log names."));
-    let Some(shelf) = evidence.lives.at(at).shelves.get(&ask.user) else {
+    let Some(shelf) = shelf else {
         return (*worked != Worked::Nothing).then_some(("of-nobody", "Nobody had brought this."));
     };
     match worked {

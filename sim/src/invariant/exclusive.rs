@@ -194,9 +194,10 @@ fn names_a_live_holder(
 ) {
     let Refusal { at, by, to, letter, .. } = *refusal;
     let holders = |ask: &Ask| {
-        let space = evidence.lives.at(at).spaces.get(&ask.space);
-        let (key, from) = (ask.device, ask.at);
-        let held = space.into_iter().flat_map(move |space| space.holders(key, from, at));
+        let (key, from, whose) = (ask.device, ask.at, ask.space);
+        let lives = evidence.lives.between(from, at);
+        let spaces = lives.filter_map(move |life| life.spaces.get(&whose));
+        let held = spaces.flat_map(move |space| space.holders(key, from, at));
         held.filter_map(|(since, session)| session.map(|session| (since, session)))
     };
     let contends = |ask: &Ask| {
@@ -230,9 +231,8 @@ fn others_are_at_it(
     ask: &Ask,
 ) -> bool {
     let Refusal { at, by, letter, .. } = *refusal;
-    let shelf =
-        evidence.lives.at(at).shelves.get(&ask.space).filter(|_| letter.parcel == Parcel::Work);
-    shelf.is_some_and(|shelf| {
+    let lives = evidence.lives.between(ask.at, at).filter(|_| letter.parcel == Parcel::Work);
+    lives.filter_map(|life| life.shelves.get(&ask.space)).any(|shelf| {
         shelf.was_ever((ask.at, at), |items| {
             items.values().filter_map(item_of).any(|item| match item.job {
                 Job::Processing { until, .. } => clocks.may_last(by, until, ask.at, at),

@@ -179,6 +179,12 @@ impl Line {
 
     fn show(&mut self, evidence: &Evidence<'_>, findings: &mut Findings, reading: &Reading<'_>) {
         let Reading { errand, shown, at, floor } = *reading;
+        let print = fingerprint(shown);
+        // What was on its way when the volume was restored is of the log that was.
+        let mut gone = evidence.lives.between(errand.asked, at).rev().skip(1);
+        if gone.any(|life| states(life.spaces.get(&errand.user)).contains(&print)) {
+            return;
+        }
         let space = evidence.lives.at(at).spaces.get(&errand.user);
         if let Some((patch, missing)) = self.lacks(evidence, space, reading) {
             let message = format!(
@@ -190,9 +196,7 @@ impl Line {
             findings.report(evidence, (CachesAreCoherent, "stale-read"), at, about, message, with);
             return;
         }
-        let nothing = [0];
-        let states = space.map_or(&nothing[..], |space| &space.states);
-        let print = fingerprint(shown);
+        let states = states(space);
         let mut seen = (0..states.len()).filter(|state| states[*state] == print);
         let fits = |state: &usize| (floor.known..=self.logged).contains(state);
         if let Some(state) = seen.clone().find(fits) {
@@ -234,6 +238,11 @@ impl Line {
             missing.map(|field| (patch, field))
         })
     }
+}
+
+/// What an account was, effect by effect; before the first one it is empty.
+fn states(space: Option<&Space>) -> &[u64] {
+    space.map_or(&[0], |space| &space.states)
 }
 
 #[cfg(test)]

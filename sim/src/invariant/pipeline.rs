@@ -162,22 +162,24 @@ fn nothing_is_lost(
 fn answer_is_honest(evidence: &Evidence<'_>, findings: &mut Findings, ask: &WorkAsk<'_>) {
     let Some((at, answer)) = ask.answer else { return };
     let (order, last) = (ask.order.clone(), ask.last);
-    let shelf = evidence.lives.at(at).shelves.get(&ask.user);
+    let lives = evidence.lives.between(ask.asked, at);
+    let mut shelves = lives.filter_map(|life| life.shelves.get(&ask.user)).peekable();
     let (site, message) = if !fits(&Asked::Work { order, last }, answer) {
         ("answers-another-order", "An answer does not fit what was asked.")
     } else if let Some((_, key, version)) = ask.saved()
-        && !shelf.is_some_and(|shelf| is_in(shelf, key, version, ask, at))
+        && !shelves.any(|shelf| is_in(shelf, key, version, ask, at))
     {
         ("saved-and-not-there", "A conversation was called saved, and the version lacks a part.")
     } else if let (Order::Process(began), Answered::Worked(Worked::Processed)) = (ask.order, answer)
-        && let Some(shelf) = shelf
+        && shelves.peek().is_some()
     {
         let wanted = began.as_ref().and_then(|began| began.day);
         let is_left = |stored: &Stored| {
             let of_day = wanted.is_none() || item_of(stored).as_ref().and_then(day_of) == wanted;
             of_day && is_open(stored)
         };
-        if shelf.was_ever((ask.asked, at), |items| !items.values().any(is_left)) {
+        let is_done = |items: &BTreeMap<_, Stored>| !items.values().any(is_left);
+        if shelves.any(|shelf| shelf.was_ever((ask.asked, at), is_done)) {
             return;
         }
         ("processed-and-not-done", "Work was called done that never was.")
@@ -236,14 +238,18 @@ fn is_right(evidence: &Evidence<'_>, ask: &WorkAsk<'_>, at: usize, reason: Reaso
         // Which dates can be told is judged with dates.
         (Reason::Date(_), Order::Ingest(_) | Order::Process(Some(_)) | Order::ReadDay(_)) => true,
         (Reason::Server(Refusal::Invalid), Order::Reset(talk)) => {
-            let Some(shelf) = evidence.lives.at(at).shelves.get(&ask.user) else { return true };
-            let has_failed = |stored: &Stored| {
+            let has_failed = |shelf: &Shelf<'_>, stored: &Stored| {
                 let item = item_of(stored).filter(|it| matches!(it.job, Job::Failed { .. }));
                 let held = item.and_then(|item| shelf.thread(&item));
                 held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held))
                     == Some(*talk)
             };
-            shelf.was_ever((ask.asked, at), |items| !items.values().any(has_failed))
+            evidence.lives.between(ask.asked, at).any(|life| {
+                let Some(shelf) = life.shelves.get(&ask.user) else { return true };
+                shelf.was_ever((ask.asked, at), |items| {
+                    !items.values().any(|stored| has_failed(shelf, stored))
+                })
+            })
         }
         (Reason::Keyless, Order::Ingest(_)) => may_lack_keys(evidence, at),
         (Reason::Sealed(engine::seal::OpenError::NoKey(_)), Order::Ingest(_) | Order::Read(..)) => {

@@ -2,6 +2,7 @@
 //! answer tells how it stood at some moment between question and answer, and there is always one.
 
 use engine::device::Reason;
+use engine::log::Session;
 
 use super::Invariant::{ServerIsLinearizable, SessionsAreExclusive};
 use super::evidence::Evidence;
@@ -32,9 +33,12 @@ fn was_so(evidence: &Evidence<'_>, errand: &Errand<'_>, at: usize, told: Option<
     let asks = evidence.server.asks.get(&Node::Device(errand.device));
     let mut sent = asks.into_iter().flatten().rev();
     let Some(ask) = sent.find(|ask| (errand.asked..at).contains(&ask.at)) else { return false };
-    let Some(space) = evidence.lives.at(at).spaces.get(&ask.space) else { return told.is_none() };
-    space.holders(ask.device, errand.asked, at).any(|(_, session)| {
+    let is_told = |session: Option<Session>| {
         session.map(|session| session.client.replica == ask.client.replica) == told
+    };
+    evidence.lives.between(errand.asked, at).any(|life| match life.spaces.get(&ask.space) {
+        Some(space) => space.holders(ask.device, errand.asked, at).any(|(_, it)| is_told(it)),
+        None => is_told(None),
     })
 }
 

@@ -8,6 +8,7 @@ use engine::job::{Item, Job, Stored, Summary};
 
 use super::Invariant::{ServerIsLinearizable, SummariesMatch};
 use super::evidence::Evidence;
+use super::evidence::lives::Life;
 use super::evidence::work::{Shelf, day_of, item_of};
 use super::findings::{About, Findings};
 use crate::history::Worked;
@@ -27,14 +28,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let place = (SummariesMatch, "shown-other-than-its-items");
                 findings.report(evidence, place, at, About::default(), message, [ask.asked]);
             }
-            let shelf = evidence.lives.at(at).shelves.get(&ask.user);
             let shown: BTreeMap<DedupKey, Item> = items.iter().copied().collect();
             let stood = |items: &BTreeMap<DedupKey, Stored>| of_day(items, began.day) == shown;
-            let was_so = match shelf {
+            let mut lives = evidence.lives.between(ask.asked, at);
+            let was_so = |life: &Life<'_>| match life.shelves.get(&ask.user) {
                 Some(shelf) => shelf.was_ever((ask.asked, at), stood),
                 None => shown.is_empty(),
             };
-            if !was_so {
+            if !lives.any(was_so) {
                 let message = "A day was shown as it never was.".into();
                 let place = (ServerIsLinearizable, "day-never-so");
                 findings.report(evidence, place, at, About::default(), message, [ask.asked]);

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::blob::Address;
 use engine::device::Reason;
-use engine::id::{DeviceId, NodeId};
+use engine::id::{DeviceId, Dot, NodeId};
 use engine::log::{FileKey, NodeKind};
 use engine::message::FileRefusal;
 use unicode_normalization::UnicodeNormalization;
@@ -73,16 +72,16 @@ fn is_of_another_log(
         return false;
     };
     let user = evidence.user(op.device);
-    let blobs = |life: &Life<'_>| -> BTreeSet<Address> {
+    let writes = |life: &Life<'_>| -> BTreeSet<Dot> {
         let files = life.files.get(&user);
         let versions = files.into_iter().flat_map(|files| {
-            files.versions(*node).filter_map(|(n, _)| Some(files.version(*node, n, at)?.blob))
+            files.versions(*node).filter_map(|(n, _)| Some(files.version(*node, n, at)?.write))
         });
         versions.collect()
     };
     let now = evidence.lives.at(at);
     let mut before = evidence.lives.iter().take_while(|life| life.from < now.from);
-    before.any(|life| !blobs(life).is_subset(&blobs(now)))
+    before.any(|life| !writes(life).is_subset(&writes(now)))
 }
 
 /// Was it so before it was asked?
