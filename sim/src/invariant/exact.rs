@@ -24,6 +24,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 continue;
             };
             let is_new = turn.before.as_ref().and_then(item_of) != now;
+            // It may have asked a log between two restores that had no such item.
+            let claimed = shelf.turns.iter().rfind(|it| it.key == turn.key && it.at < turn.at);
+            let since = claimed.map_or(0, |turn| turn.at);
+            let is_new = is_new && evidence.lives.between(since, turn.at).count() == 1;
             if let Some((filed, ..)) = shelf.filed.get(&item.content.blob).filter(|_| is_new) {
                 let message = "A processor could not read what is there.".into();
                 let place = (ReadsAreExact, "unreadable");

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::blob::Address;
 use engine::device::Reason;
 use engine::id::{DeviceId, Dot, NodeId};
 use engine::log::{FileKey, NodeKind};
@@ -72,16 +73,17 @@ fn is_of_another_log(
         return false;
     };
     let user = evidence.user(op.device);
-    let writes = |life: &Life<'_>| -> BTreeSet<Dot> {
+    // A write that is sent anew is sealed anew.
+    let versions = |life: &Life<'_>| -> BTreeSet<(Dot, Address)> {
         let files = life.files.get(&user);
         let versions = files.into_iter().flat_map(|files| {
-            files.versions(*node).filter_map(|(n, _)| Some(files.version(*node, n, at)?.write))
+            files.versions(*node).filter_map(|(n, _)| files.version(*node, n, at))
         });
-        versions.collect()
+        versions.map(|version| (version.write, version.blob)).collect()
     };
     let now = evidence.lives.at(at);
     let mut before = evidence.lives.iter().take_while(|life| life.from < now.from);
-    before.any(|life| !writes(life).is_subset(&writes(now)))
+    before.any(|life| !versions(life).is_subset(&versions(now)))
 }
 
 /// Was it so before it was asked?
