@@ -18,6 +18,7 @@ mod item;
 mod looks;
 mod phases;
 mod power;
+mod process;
 mod processor;
 mod script;
 mod server;
@@ -36,6 +37,7 @@ use self::event::Event;
 use self::fuse::Fuse;
 use self::phases::Phase;
 pub use self::phases::settle_bound;
+use self::process::Process;
 use self::processor::Pipeline;
 use self::script::Script;
 use self::server::Bench;
@@ -80,6 +82,7 @@ pub(crate) struct World<'a> {
     devices: Vec<Site>,
     doubles: Vec<SharedDouble>,
     workers: Vec<Bench>,
+    processes: Vec<Process>,
     pipeline: Pipeline,
     volume: Volume,
     /// The last change of each space's files.
@@ -247,11 +250,11 @@ impl<'a> World<'a> {
         });
         let workers = self.workers.iter().map(|bench| {
             let name = self.plan.name(Node::Worker(bench.id)).to_owned();
-            (name, inbox(self.station_of_worker(bench.id)), ShellMaker::Worker)
+            (name, inbox(self.station_of_process(bench.id)), ShellMaker::Worker)
         });
         let processors = self.pipeline.seats.iter().map(|seat| {
             let name = self.plan.name(Node::Processor(seat.id)).to_owned();
-            (name, inbox(self.station_of_processor(seat.id)), ShellMaker::Processor)
+            (name, inbox(self.station_of_process(seat.id)), ShellMaker::Processor)
         });
         devices.chain(remotes).chain(workers).chain(processors).collect()
     }
@@ -275,10 +278,8 @@ impl<'a> World<'a> {
             }
             Event::QuietEnough(step) => self.stop_waiting_for_quiet(step),
             Event::EndPhase(phase) => self.end_phase(phase),
-            Event::StartWorker(worker, start) => self.start_worker(worker, start),
-            Event::ResumeWorker(worker, life) => self.resume_worker(worker, life),
-            Event::StartProcessor(processor, start) => self.start_processor(processor, start),
-            Event::ResumeProcessor(processor, life) => self.resume_processor(processor, life),
+            Event::StartProcess(id, start) => self.start_process(id, start),
+            Event::ResumeProcess(id, life) => self.resume_process(id, life),
             Event::ForProcessor(processor, life, what) => {
                 self.tell_processor(processor, life, *what);
             }
@@ -348,8 +349,8 @@ impl<'a> World<'a> {
     fn note(&mut self, node: Node, fact: Fact) {
         let incarnation = match node {
             Node::Device(device) => self.site(device).incarnation,
-            Node::Worker(worker) => self.bench(worker).incarnation,
-            Node::Processor(processor) => self.seat(processor).incarnation,
+            Node::Worker(worker) => self.process(worker).incarnation,
+            Node::Processor(processor) => self.process(processor).incarnation,
             Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
         };
         self.watch_for_triggers(node, &fact);
@@ -364,10 +365,8 @@ impl<'a> World<'a> {
     fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
         let (now, stands_still) = if let Some(site) = self.devices.get(node) {
             (site.clock.show(self.now), site.paused || !site.is_up())
-        } else if let Some(bench) = self.worker_at(node) {
-            (bench.now(self.now), bench.stands_still())
-        } else if let Some(seat) = self.processor_at(node) {
-            (seat.now(self.now), seat.stands_still())
+        } else if let Some(process) = self.process_at(node) {
+            (process.now(self.now), process.stands_still())
         } else {
             (engine::time::Now { mono: self.now, wall: self.now }, false)
         };

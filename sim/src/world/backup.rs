@@ -18,18 +18,18 @@ impl World<'_> {
     pub(super) fn restore_volume(&mut self, age: Span, back: Span, trouble: Trouble) {
         let workers: Vec<WorkerId> = self.workers.iter().map(|bench| bench.id).collect();
         for worker in &workers {
-            if self.bench(*worker).is_up() {
-                self.stop_worker(*worker);
+            if self.process(*worker).is_up() {
+                self.stop_process(*worker);
             }
         }
         self.end_connections();
         self.volume.restore(self.now, Time(self.now.0.saturating_sub(age.0.max(1))));
         self.read_logs_again();
         if let Some(first) = workers.first() {
-            self.bench_mut(*first).troubles.push(trouble);
+            self.process_mut(*first).troubles.push(trouble);
         }
         for worker in workers {
-            self.plan_worker_start(worker, Span(back.0.max(1)));
+            self.plan_process_start(worker, Span(back.0.max(1)));
         }
     }
 
@@ -47,10 +47,8 @@ impl World<'_> {
             | Event::Persisted(..)
             | Event::QuietEnough(_)
             | Event::EndPhase(_)
-            | Event::StartWorker(..)
-            | Event::ResumeWorker(..)
-            | Event::StartProcessor(..)
-            | Event::ResumeProcessor(..)
+            | Event::StartProcess(..)
+            | Event::ResumeProcess(..)
             | Event::ForProcessor(..)
             | Event::Give(..)
             | Event::Wake(..) => false,
@@ -80,6 +78,7 @@ impl World<'_> {
     fn read_logs_again(&mut self) {
         self.files.clear();
         self.names.clear();
+        self.jobs.clear();
         self.pipeline.open.clear();
         let entries = self.volume.named("log/");
         let entries = entries

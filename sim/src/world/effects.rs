@@ -8,7 +8,8 @@ use engine::seal::{Key, KeyName};
 use engine::time::{Span, Time};
 
 use super::fuse::effect_of;
-use super::{Event, State, World, skipped};
+use super::process::ProcessId;
+use super::{Event, World, skipped};
 use crate::history::{Asked, Fact, FileAsked, Lost};
 use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Node, SpanRange};
@@ -24,10 +25,11 @@ impl World<'_> {
     pub(super) fn carry_out(&mut self, node: usize, emitted: &mut Vec<Emitted>) {
         if node < self.devices.len() {
             self.carry_out_device(self.devices[node].id, node, emitted);
-        } else if let Some(worker) = self.worker_at(node).map(|bench| bench.id) {
-            self.carry_out_worker(worker, node, emitted);
-        } else if let Some(processor) = self.processor_at(node).map(|seat| seat.id) {
-            self.carry_out_processor(processor, node, emitted);
+        } else if let Some(process) = self.process_at(node).map(|process| process.id) {
+            match process {
+                ProcessId::Worker(worker) => self.carry_out_worker(worker, node, emitted),
+                ProcessId::Processor(it) => self.carry_out_processor(it, node, emitted),
+            }
         } else {
             let remote = self.plan.remotes[node - self.devices.len()].kind;
             for effect in emitted.drain(..) {
@@ -252,16 +254,15 @@ impl World<'_> {
                 None => self.lose(&mail, Lost::Dead),
             },
             Node::Worker(worker) => {
-                if self.bench(worker).state == State::Running {
-                    self.deliver(self.station_of_worker(worker), mail);
+                if self.process(worker).is_up() {
+                    self.deliver(self.station_of_process(worker), mail);
                 } else {
                     self.lose(&mail, Lost::Dead);
                 }
             }
             Node::Processor(processor) => {
-                let seat = self.seat(processor);
-                if seat.is_up() && seat.incarnation == mail.life {
-                    self.deliver(self.station_of_processor(processor), mail);
+                if self.process(processor).lives(Some(mail.life)) {
+                    self.deliver(self.station_of_process(processor), mail);
                 } else {
                     self.lose(&mail, Lost::Dead);
                 }

@@ -4,6 +4,7 @@
 use engine::id::DeviceId;
 
 use super::phases::Phase;
+use super::process::ProcessId;
 use crate::agenda::Class;
 use crate::inbox::{Arrival, ForProcessor};
 use crate::plan::{ProcessorId, WorkerId};
@@ -28,18 +29,14 @@ pub(super) enum Event {
     QuietEnough(usize),
     /// The phase that the run is in ends.
     EndPhase(Phase),
-    /// A worker is switched on, if this is still the latest plan for it.
-    StartWorker(WorkerId, u32),
-    /// A worker that stood still goes on, if it is the same life.
-    ResumeWorker(WorkerId, u16),
+    /// A process is switched on, if this is still the latest plan for it.
+    StartProcess(ProcessId, u32),
+    /// A process that stood still goes on, if it is the same life.
+    ResumeProcess(ProcessId, u16),
     /// A request of this life of a worker takes effect.
     AtVolume(WorkerId, u16, Box<engine::volume::Call>),
     /// A worker of this life is answered.
     FromVolume(WorkerId, u16, Box<engine::volume::Return>),
-    /// A processor is switched on, if this is still the latest plan for it.
-    StartProcessor(ProcessorId, u32),
-    /// A processor that stood still goes on, if it is the same life.
-    ResumeProcessor(ProcessorId, u16),
     /// A processor is told something, in any life or in this one only.
     ForProcessor(ProcessorId, Option<u16>, Box<ForProcessor>),
     /// A message arrives.
@@ -59,10 +56,8 @@ impl Event {
             | Self::EndFault(_)
             | Self::Durable(..)
             | Self::QuietEnough(_)
-            | Self::StartWorker(..)
-            | Self::ResumeWorker(..)
-            | Self::StartProcessor(..)
-            | Self::ResumeProcessor(..)
+            | Self::StartProcess(..)
+            | Self::ResumeProcess(..)
             | Self::AtVolume(..)
             | Self::EndPhase(_) => Class::World,
             Self::Persisted(..)

@@ -12,6 +12,7 @@ use engine::seal::Memo;
 use engine::time::{Hlc, Time};
 
 use super::phases::Phase;
+use super::process::Process;
 use super::processor::Pipeline;
 use super::script::Script;
 use super::server::Bench;
@@ -76,6 +77,7 @@ impl<'a> World<'a> {
             devices,
             doubles: Vec::new(),
             workers,
+            processes: Process::of(plan),
             pipeline,
             volume: if restores(plan) { Volume::with_backups() } else { Volume::default() },
             files: super::file::Heads::new(),
@@ -98,8 +100,7 @@ impl<'a> World<'a> {
         world.doubles = doubles.into_iter().map(|double| Arc::new(Mutex::new(double))).collect();
         world.file_starts();
         world.give_conversations();
-        world.file_worker_starts();
-        world.file_processor_starts();
+        world.plan_process_starts();
         world.file_script();
         world.file_phases();
         if world.script.needs_quiet {

@@ -231,7 +231,7 @@ impl World<'_> {
             enough(pending)
         };
         for bench in self.workers.iter().filter(|_| !self.is_storm()) {
-            if bench.state != State::Running && report(Pending::Down(bench.id)) {
+            if !self.process(bench.id).is_up() && report(Pending::Down(bench.id)) {
                 return settled;
             }
         }
@@ -256,7 +256,10 @@ impl World<'_> {
     /// What is left to be done on conversations. True if enough was reported.
     fn pending_at_work(&self, report: &mut dyn FnMut(Pending) -> bool) -> bool {
         for seat in &self.pipeline.seats {
-            if !seat.is_up() && !self.is_storm() && report(Pending::ProcessorAway(seat.id)) {
+            if !self.process(seat.id).is_up()
+                && !self.is_storm()
+                && report(Pending::ProcessorAway(seat.id))
+            {
                 return true;
             }
             if seat.owed() > 0 && report(Pending::ProcessorOwes(seat.id, seat.owed())) {

@@ -8,38 +8,27 @@ use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
 use engine::message::{Action, Command, FileAction, Request};
-use engine::time::{Now, Span, Time};
+use engine::time::Span;
 use engine::volume::{self, Call, Return};
 use engine::worker;
 
 use super::fuse::effect_of;
-use super::{Event, Order, State, World};
-use crate::clock::{Clock, EPOCH_MS};
-use crate::history::{Boot, Fact, Letter, Lost, ServerTrouble, Trouble};
+use super::{Event, World};
+use crate::clock::Clock;
+use crate::history::{Fact, Letter, ServerTrouble, Trouble};
 use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Node, Parcel, ServerFault, ServerPlan, WorkerId};
 use crate::post::{Body, Mail};
 use crate::random::Draw;
 
-/// How long a worker that died by itself stays away.
-const RECOVERY: Span = Span(500);
-
 /// A worker as the world keeps it while its machine comes and goes.
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) id: WorkerId,
-    pub(super) state: State,
-    pub(super) incarnation: u16,
-    pub(super) paused: bool,
-    clock: Clock,
     /// What its clock was at the start, and by how much it was set wrong since.
     right: (Clock, Vec<i64>),
-    /// Names the latest planned start.
-    start: u32,
     /// Numbers the requests to the volume.
     asked: u64,
-    /// The troubles that end with the next start.
-    pub(super) troubles: Vec<Trouble>,
 }
 
 impl Bench {
@@ -49,139 +38,24 @@ impl Bench {
             let clock = Clock::new(worker.clock_offset_ms, worker.clock_drift_ppm);
             Self {
                 id: WorkerId(u16::try_from(n).expect("workers are few")),
-                state: State::New,
-                incarnation: 0,
-                paused: false,
-                clock,
                 right: (clock, Vec::new()),
-                start: 0,
                 asked: 0,
-                troubles: Vec::new(),
             }
         };
         workers.iter().enumerate().map(bench).collect()
     }
-
-    pub(super) fn is_up(&self) -> bool {
-        self.state == State::Running
-    }
-
-    /// Does it take nothing from its desk now?
-    pub(super) fn stands_still(&self) -> bool {
-        self.paused || !self.is_up()
-    }
-
-    /// Its clocks. Whoever issues credentials counts from the start of a run, and so does it.
-    pub(super) fn now(&self, at: Time) -> Now {
-        let Now { mono, wall } = self.clock.show(at);
-        Now { mono, wall: Time(wall.0.saturating_sub(EPOCH_MS)) }
-    }
 }
 
 impl World<'_> {
-    pub(super) fn bench(&self, worker: WorkerId) -> &Bench {
-        &self.workers[usize::from(worker.0)]
-    }
-
-    pub(super) fn bench_mut(&mut self, worker: WorkerId) -> &mut Bench {
+    fn bench_mut(&mut self, worker: WorkerId) -> &mut Bench {
         &mut self.workers[usize::from(worker.0)]
     }
 
-    /// Is the worker up, and in this life?
-    fn works(&self, worker: WorkerId, life: u16) -> bool {
-        let bench = self.bench(worker);
-        bench.is_up() && bench.incarnation == life
-    }
-
-    fn first_worker(&self) -> usize {
-        self.devices.len() + self.plan.remotes.len()
-    }
-
-    pub(super) fn station_of_worker(&self, worker: WorkerId) -> usize {
-        self.first_worker() + usize::from(worker.0)
-    }
-
-    /// The worker at a station, if there is one.
-    pub(super) fn worker_at(&self, node: usize) -> Option<&Bench> {
-        self.workers.get(node.checked_sub(self.first_worker())?)
-    }
-
-    fn draw_for_worker(&self, concern: &'static str, worker: WorkerId) -> Draw {
-        let life = u64::from(self.bench(worker).incarnation);
-        self.draw(concern).and(u64::from(worker.0)).and(life)
-    }
-
-    pub(super) fn file_worker_starts(&mut self) {
-        for n in 0..self.workers.len() {
-            let worker = self.workers[n].id;
-            self.plan_worker_start(worker, Span(0));
-        }
-    }
-
-    pub(super) fn plan_worker_start(&mut self, worker: WorkerId, after: Span) {
-        let bench = self.bench_mut(worker);
-        bench.start += 1;
-        let start = bench.start;
-        let order = self.draw_for_worker("worker start", worker).and(u64::from(start));
-        self.file(self.now + after, order, Event::StartWorker(worker, start));
-    }
-
-    /// Starts a worker, in a new life that knows nothing.
-    pub(super) fn start_worker(&mut self, worker: WorkerId, start: u32) {
-        let Some(server) = &self.plan.server else { return };
-        let bench = self.bench_mut(worker);
-        if bench.start != start || bench.is_up() {
-            return;
-        }
-        let boot = if bench.state == State::New {
-            Boot::First
-        } else {
-            bench.incarnation += 1;
-            Boot::Restart
-        };
-        bench.state = State::Running;
-        for trouble in std::mem::take(&mut self.bench_mut(worker).troubles) {
-            self.note(Node::Worker(worker), Fact::Ended(trouble));
-        }
-        let fact = Fact::Started { boot, hash: 0, commit: 0, holds: Vec::new() };
-        self.note(Node::Worker(worker), fact);
-        let entropy = self.draw_for_worker("worker entropy", worker).bytes();
-        let boot = worker::Boot { entropy, timing: server.timing, flaws: self.plan.flaws };
-        let station = self.station_of_worker(worker);
-        self.orders.push(Order::Start(station));
-        self.call(station, |desk| desk.arrivals.push_back(Arrival::StartWorker(Box::new(boot))));
-    }
-
-    /// A worker loses power. What it has asked of the volume happens all the same.
-    pub(super) fn stop_worker(&mut self, worker: WorkerId) {
-        self.note(Node::Worker(worker), Fact::Killed { keeps: 0, between: false });
-        self.interrupt_batches();
-        let station = self.station_of_worker(worker);
-        let unread = self.stations[station].inbox.desk().clear();
-        self.stations[station].called = false;
-        self.stations[station].deadline += 1;
-        for arrival in unread {
-            if let Arrival::Mail(mail) = arrival {
-                self.lose(&mail, Lost::Dead);
-            }
-        }
-        let bench = self.bench_mut(worker);
-        bench.state = State::Off;
-        if std::mem::take(&mut bench.paused) {
-            let pause = Trouble::Server(ServerTrouble::Pause(worker));
-            self.note(Node::Worker(worker), Fact::Ended(pause));
-        }
-        self.orders.push(Order::Kill(station));
-    }
-
-    pub(super) fn resume_worker(&mut self, worker: WorkerId, life: u16) {
-        if self.works(worker, life) && self.bench(worker).paused {
-            self.bench_mut(worker).paused = false;
-            let pause = Trouble::Server(ServerTrouble::Pause(worker));
-            self.note(Node::Worker(worker), Fact::Ended(pause));
-            let station = self.station_of_worker(worker);
-            self.call(station, |_| {});
-        }
+    /// What a worker is started with.
+    pub(super) fn boot_of_worker(&self, worker: WorkerId) -> Arrival {
+        let timing = self.plan.server.as_ref().expect("somebody works here").timing;
+        let entropy = self.draw_for_process("worker entropy", worker).bytes();
+        Arrival::StartWorker(Box::new(worker::Boot { entropy, timing, flaws: self.plan.flaws }))
     }
 
     /// Starts the workers that are down, soon, wakes those that stand still, and sets all clocks as
@@ -189,33 +63,31 @@ impl World<'_> {
     pub(super) fn bring_workers_back(&mut self) {
         for n in 0..self.workers.len() {
             self.set_clock_right(self.workers[n].id);
-            let (worker, state, life) =
-                (self.workers[n].id, self.workers[n].state, self.workers[n].incarnation);
-            match state {
-                State::Off => self.plan_worker_start(worker, Span(1)),
-                State::Running => self.resume_worker(worker, life),
-                State::New | State::Gone => {}
-            }
+            self.bring_process_back(self.workers[n].id);
         }
     }
 
     fn set_clock_right(&mut self, worker: WorkerId) {
-        let bench = self.bench_mut(worker);
-        bench.clock = bench.right.0;
-        for ms in std::mem::take(&mut bench.right.1) {
+        let (clock, jumps) = &mut self.bench_mut(worker).right;
+        let (clock, jumps) = (*clock, std::mem::take(jumps));
+        self.process_mut(worker).clock = clock;
+        for ms in jumps {
             let jump = Trouble::Server(ServerTrouble::ClockJump(worker, ms));
             self.note(Node::Worker(worker), Fact::Ended(jump));
         }
     }
 
+    fn has_worker(&self, worker: WorkerId) -> bool {
+        usize::from(worker.0) < self.workers.len()
+    }
+
     pub(super) fn can_befall_server(&self, fault: &ServerFault) -> bool {
         match fault {
             ServerFault::Crash(worker, ..) | ServerFault::ClockJump(worker, _) => {
-                self.workers.get(usize::from(worker.0)).is_some_and(Bench::is_up)
+                self.has_worker(*worker) && self.process(*worker).is_up()
             }
             ServerFault::Pause(worker, _) => {
-                let bench = self.workers.get(usize::from(worker.0));
-                bench.is_some_and(|bench| !bench.stands_still())
+                self.has_worker(*worker) && !self.process(*worker).stands_still()
             }
             ServerFault::Volume(..) | ServerFault::Restore(..) | ServerFault::Intrude(_) => {
                 self.plan.server.is_some()
@@ -225,23 +97,11 @@ impl World<'_> {
 
     pub(super) fn befall_server(&mut self, step: usize, fault: &ServerFault, trouble: Trouble) {
         match *fault {
-            ServerFault::Crash(worker, back, _) => {
-                self.stop_worker(worker);
-                self.bench_mut(worker).troubles.push(trouble);
-                self.plan_worker_start(worker, Span(back.0.max(1)));
-            }
-            ServerFault::Pause(worker, span) => {
-                let bench = self.bench_mut(worker);
-                bench.paused = true;
-                let life = bench.incarnation;
-                let order = self.draw("worker resumes").and(step as u64);
-                let at = self.now + Span(span.0.max(1));
-                self.file(at, order, Event::ResumeWorker(worker, life));
-            }
+            ServerFault::Crash(worker, back, _) => self.crash_process(worker, back, trouble),
+            ServerFault::Pause(worker, span) => self.pause_process(worker, span, step),
             ServerFault::ClockJump(worker, ms) => {
-                let bench = self.bench_mut(worker);
-                bench.clock.jump(ms);
-                bench.right.1.push(ms);
+                self.process_mut(worker).clock.jump(ms);
+                self.bench_mut(worker).right.1.push(ms);
             }
             ServerFault::Restore(age, back) => self.restore_volume(age, back, trouble),
             ServerFault::Intrude(user) => self.intrude_server(step, user),
@@ -256,7 +116,7 @@ impl World<'_> {
         node: usize,
         effects: &mut Vec<Emitted>,
     ) {
-        let life = self.bench(worker).incarnation;
+        let life = self.process(worker).incarnation;
         for effect in effects.drain(..) {
             let kind = effect_of(&effect);
             match effect {
@@ -268,12 +128,7 @@ impl World<'_> {
                 }
                 Emitted::Reached(point) => self.cover(point.name()),
                 Emitted::Wake(at) => self.set_deadline(node, at),
-                Emitted::Crashed(message) => {
-                    self.note(Node::Worker(worker), Fact::Panicked(message));
-                    self.stop_worker(worker);
-                    self.plan_worker_start(worker, RECOVERY);
-                    return;
-                }
+                Emitted::Crashed(message) => return self.lose_process(worker, message),
                 Emitted::Persist(_)
                 | Emitted::Send(..)
                 | Emitted::Request(_)
@@ -317,13 +172,13 @@ impl World<'_> {
     fn send_to_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
         let bench = self.bench_mut(worker);
         bench.asked += 1;
-        let draw = self.draw_for_worker("to the volume", worker).and(call.id.0);
+        let draw = self.draw_for_process("to the volume", worker).and(call.id.0);
         let after = self.volume_delay(draw);
         self.file(self.now + after, draw, Event::AtVolume(worker, life, Box::new(call)));
     }
 
     /// Something of the server fails while several files are being moved.
-    fn interrupt_batches(&mut self) {
+    pub(super) fn interrupt_batches(&mut self) {
         if !self.batches.is_empty() || !self.jobs.is_empty() {
             self.cover("batch interrupted");
         }
@@ -415,8 +270,8 @@ impl World<'_> {
 
     /// The volume's answer reaches the worker, if that still lives.
     pub(super) fn hear_volume(&mut self, worker: WorkerId, life: u16, answer: Return) {
-        if self.works(worker, life) {
-            let station = self.station_of_worker(worker);
+        if self.process(worker).lives(Some(life)) {
+            let station = self.station_of_process(worker);
             self.call(station, |desk| desk.arrivals.push_back(Arrival::Volume(answer)));
         }
     }
