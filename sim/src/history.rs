@@ -146,6 +146,13 @@ pub enum Asked {
     },
 }
 
+impl Asked {
+    /// The record that it is about, if it is about one.
+    pub fn record(&self) -> Option<RecordId> {
+        if let Self::Read { id, .. } | Self::Write { id, .. } = self { Some(*id) } else { None }
+    }
+}
+
 /// Kinds of writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum WriteKind {

@@ -49,6 +49,18 @@ pub enum Node {
     Processor(ProcessorId),
 }
 
+impl Node {
+    /// The device, if it is one.
+    pub fn device(self) -> Option<DeviceId> {
+        if let Self::Device(device) = self { Some(device) } else { None }
+    }
+
+    /// The remote, if it is one.
+    pub fn remote(self) -> Option<Remote> {
+        if let Self::Remote(remote) = self { Some(remote) } else { None }
+    }
+}
+
 /// One API worker of the sync server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct WorkerId(pub u16);

@@ -206,44 +206,12 @@ fn cube(of: u64, part: u64, whole: u64) -> u64 {
 impl Mail {
     /// The device at one of its ends, if there is one.
     pub(crate) fn device(&self) -> Option<DeviceId> {
-        match (self.from, self.to) {
-            (Node::Device(device), _) | (_, Node::Device(device)) => Some(device),
-            (
-                Node::World
-                | Node::Remote(_)
-                | Node::Worker(_)
-                | Node::Processor(_)
-                | Node::Volume
-                | Node::Intruder,
-                Node::World
-                | Node::Remote(_)
-                | Node::Worker(_)
-                | Node::Processor(_)
-                | Node::Volume
-                | Node::Intruder,
-            ) => None,
-        }
+        self.from.device().or(self.to.device())
     }
 
     /// The remote at one of its ends, if there is one.
     pub(crate) fn remote(&self) -> Option<Remote> {
-        match (self.from, self.to) {
-            (Node::Remote(remote), _) | (_, Node::Remote(remote)) => Some(remote),
-            (
-                Node::World
-                | Node::Device(_)
-                | Node::Worker(_)
-                | Node::Processor(_)
-                | Node::Volume
-                | Node::Intruder,
-                Node::World
-                | Node::Device(_)
-                | Node::Worker(_)
-                | Node::Processor(_)
-                | Node::Volume
-                | Node::Intruder,
-            ) => None,
-        }
+        self.from.remote().or(self.to.remote())
     }
 
     /// The rows in it, with their blobs.

@@ -46,19 +46,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 (op.asked, "unanswered", "was never answered and nothing was in its way")
             }
         };
-        let record = match asked {
-            Asked::Read { id, .. } | Asked::Write { id, .. } => Some(*id),
-            Asked::List
-            | Asked::SignIn
-            | Asked::SignOut
-            | Asked::RotateKey
-            | Asked::Register(..)
-            | Asked::Errand { .. }
-            | Asked::Work { .. }
-            | Asked::File { .. }
-            | Asked::Sync
-            | Asked::Status => None,
-        };
+        let record = asked.record();
         let message = format!("A request {what}.");
         let about = About { record, token: None };
         findings.report(evidence, (RefusalsHaveReasons, site), at, about, message, [op.asked]);

@@ -27,8 +27,6 @@ pub(super) struct Bench {
     pub(super) id: WorkerId,
     /// What its clock was at the start, and by how much it was set wrong since.
     right: (Clock, Vec<i64>),
-    /// Numbers the requests to the volume.
-    asked: u64,
 }
 
 impl Bench {
@@ -39,7 +37,6 @@ impl Bench {
             Self {
                 id: WorkerId(u16::try_from(n).expect("workers are few")),
                 right: (clock, Vec::new()),
-                asked: 0,
             }
         };
         workers.iter().enumerate().map(bench).collect()
@@ -170,8 +167,6 @@ impl World<'_> {
     }
 
     fn send_to_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
-        let bench = self.bench_mut(worker);
-        bench.asked += 1;
         let draw = self.draw_for_process("to the volume", worker).and(call.id.0);
         let after = self.volume_delay(draw);
         self.file(self.now + after, draw, Event::AtVolume(worker, life, Box::new(call)));

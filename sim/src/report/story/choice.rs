@@ -26,19 +26,7 @@ impl Scene<'_> {
     /// Is this fact about that record?
     pub fn is_about(&self, entry: &Entry, row: RecordId) -> bool {
         match &entry.fact {
-            Fact::Asked(_, asked) => match &**asked {
-                Asked::Read { id, .. } | Asked::Write { id, .. } => *id == row,
-                Asked::List
-                | Asked::SignIn
-                | Asked::SignOut
-                | Asked::RotateKey
-                | Asked::Register(..)
-                | Asked::Errand { .. }
-                | Asked::Sync
-                | Asked::Status
-                | Asked::File { .. }
-                | Asked::Work { .. } => false,
-            },
+            Fact::Asked(_, asked) => asked.record() == Some(row),
             Fact::Committed { id, .. } | Fact::Removed { id, .. } | Fact::Found { id, .. } => {
                 *id == row
             }
