@@ -38,7 +38,7 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence(pub u64);
 
-/// What is done under a session.
+/// What is done or read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Sets fields of the account, all in one commit. Other fields stay as they are.
@@ -60,7 +60,10 @@ pub enum Command {
     Close(Fence),
     /// Tells who has the session of this device.
     Status,
-    /// Does something under the session.
+    /// Reads. That needs no session: nothing can come of it twice, or too late. [`Refusal::Invalid`]
+    /// for what [changes something](Action::only_reads).
+    Read(Action),
+    /// Does something under the session, or reads while it lasts.
     Act {
         /// The session.
         fence: Fence,
@@ -71,7 +74,48 @@ pub enum Command {
     },
 }
 
+impl Action {
+    /// Does it leave everything as it is?
+    pub const fn only_reads(&self) -> bool {
+        match self {
+            Self::Patch(_) => false,
+            Self::ReadAccount => true,
+            Self::Work(action) => match action {
+                WorkAction::Read(..) | WorkAction::ReadDay(_) => true,
+                WorkAction::Save { .. }
+                | WorkAction::Claim(_)
+                | WorkAction::Finish { .. }
+                | WorkAction::Reset(_) => false,
+            },
+            Self::File(action) => match action {
+                FileAction::Uploaded(_)
+                | FileAction::Lookup(..)
+                | FileAction::ReadVersions(_)
+                | FileAction::ReadPiece(..)
+                | FileAction::Feed(..)
+                | FileAction::ReadJob(_) => true,
+                FileAction::CreateFolder(..)
+                | FileAction::Move(_)
+                | FileAction::Delete(..)
+                | FileAction::Undelete(..)
+                | FileAction::Begin(..)
+                | FileAction::PutPiece { .. }
+                | FileAction::Publish(_)
+                | FileAction::Restore { .. } => false,
+            },
+        }
+    }
+}
+
 impl Command {
+    /// What is to be done or read.
+    pub const fn action(&self) -> Option<&Action> {
+        match self {
+            Self::Read(action) | Self::Act { action, .. } => Some(action),
+            Self::Open | Self::Close(_) | Self::Status => None,
+        }
+    }
+
     /// Takes it up work, or ends it?
     pub(crate) const fn is_work(&self) -> bool {
         let Self::Act { action: Action::Work(action), .. } = self else { return false };
@@ -120,6 +164,13 @@ pub enum Reply {
     Work(WorkReply),
     /// To [`Action::File`].
     File(FileReply),
+}
+
+impl Reply {
+    /// Is it right for ever? A piece is named by its content.
+    pub(crate) const fn lasts(&self) -> bool {
+        matches!(self, Self::File(FileReply::Piece(_)))
+    }
 }
 
 /// Why a worker did not do as asked.

@@ -167,8 +167,7 @@ impl Worker {
 /// The space that a request is about: that of the session. CURSOR-OF-OTHER believes the cursor of a
 /// feed, which it takes to be known to nobody but its owner.
 fn space_of(request: &Request, flaws: Flaws) -> UserId {
-    if let Command::Act { action: Action::File(FileAction::Feed(Some(since), _)), .. } =
-        &request.command
+    if let Some(Action::File(FileAction::Feed(Some(since), _))) = request.command.action()
         && flaws.has(Flaw::CursorOfOther)
     {
         return since.space;
@@ -211,24 +210,20 @@ fn decide(
         Command::Open => session::open(draft, request, rules).map_err(Stop::Refused),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
         Command::Status => session::status(draft, request, rules, seen).map_err(Stop::Refused),
+        // Numbers begin with 1, and what only reads needs none.
+        Command::Read(action) if action.only_reads() => {
+            act(draft, request, 0, action, known, rules, seen)
+        }
+        Command::Read(_) => Err(Refusal::Invalid.into()),
         Command::Act { fence, n, action } => session::guard(draft, request, *fence, rules)
             .map_err(Stop::Refused)
-            .and_then(|()| match action {
-                Action::Patch(fields) => session::once(draft, request, *n, action, |draft| {
-                    account::patch(draft, fields, rules.flaws, seen).map_err(Stop::Refused)
-                }),
-                Action::ReadAccount => Ok((account::read(draft), draft.seen())),
-                Action::Work(about) => session::once(draft, request, *n, action, |draft| {
-                    job::act(draft, (request.client, about), known, rules).map(Reply::Work)
-                }),
-                Action::File(about) => file::act(draft, request, *n, about, known, rules),
-            }),
+            .and_then(|()| act(draft, request, *n, action, known, rules, seen)),
     };
     match decided {
         Ok((reply, seq)) => {
             let receipt = match request.command {
                 Command::Act { n, .. } => Some((request.client, n)),
-                Command::Open | Command::Close(_) | Command::Status => None,
+                Command::Open | Command::Close(_) | Command::Status | Command::Read(_) => None,
             };
             draft.end_op(receipt, &reply);
             Ok((reply, seq))
@@ -241,6 +236,32 @@ fn decide(
             draft.abandon_op();
             Err(requests)
         }
+    }
+}
+
+/// Does something, or reads.
+fn act(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    n: u32,
+    action: &Action,
+    known: &Known,
+    rules: Rules,
+    seen: Option<&State>,
+) -> Result<(Reply, u64), Stop> {
+    match action {
+        Action::Patch(fields) => session::once(draft, request, n, action, |draft| {
+            account::patch(draft, fields, rules.flaws, seen).map_err(Stop::Refused)
+        }),
+        Action::ReadAccount => Ok((account::read(draft), draft.seen())),
+        Action::Work(about) if action.only_reads() => {
+            let seen = draft.seen();
+            Ok((Reply::Work(job::act(draft, (request.client, about), known, rules)?), seen))
+        }
+        Action::Work(about) => session::once(draft, request, n, action, |draft| {
+            job::act(draft, (request.client, about), known, rules).map(Reply::Work)
+        }),
+        Action::File(about) => file::act(draft, request, n, about, known, rules),
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) enum Arrival {
     Deed(u32, Deed),
     /// The user signs in on a device that is new.
     SignIn,
-    /// The user reads everything for the last time.
-    Last,
+    /// The user reads everything for the last time; of what is the same on all devices, this part.
+    Last(Share),
     /// Something from outside of the network.
     Input(Input),
     /// A message.
@@ -44,6 +44,23 @@ pub(crate) enum Arrival {
     ForProcessor(ForProcessor),
     /// The volume answers a worker.
     Volume(engine::volume::Return),
+}
+
+/// Which of so many equal parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) part: u64,
+    pub(crate) of: u64,
+}
+
+impl Share {
+    /// The only part.
+    pub(crate) const WHOLE: Self = Self { part: 0, of: 1 };
+
+    /// Does something of this number belong to it?
+    pub(crate) fn has(self, n: u64) -> bool {
+        n % self.of == self.part
+    }
 }
 
 /// What reaches a processor, beside messages.

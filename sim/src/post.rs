@@ -255,23 +255,27 @@ pub(crate) fn parcel_of(request: &Request) -> Parcel {
 /// What a message between a machine and a worker brings that must be sealed.
 pub(crate) fn sealed(body: &Body) -> Option<&engine::Bytes> {
     match body {
-        Body::Request(message::Request {
-            command: message::Command::Act { action: message::Action::Work(action), .. },
-            ..
-        }) => match action {
-            message::WorkAction::Save { blob, .. }
-            | message::WorkAction::Finish { outcome: Ok(blob), .. } => Some(blob),
-            message::WorkAction::Finish { outcome: Err(_), .. }
-            | message::WorkAction::Read(..)
-            | message::WorkAction::Claim(_)
-            | message::WorkAction::Reset(_)
-            | message::WorkAction::ReadDay(_) => None,
+        Body::Request(request) => match request.command.action()? {
+            message::Action::Work(
+                message::WorkAction::Save { blob, .. }
+                | message::WorkAction::Finish { outcome: Ok(blob), .. },
+            ) => Some(blob),
+            message::Action::Work(
+                message::WorkAction::Finish { outcome: Err(_), .. }
+                | message::WorkAction::Read(..)
+                | message::WorkAction::Claim(_)
+                | message::WorkAction::Reset(_)
+                | message::WorkAction::ReadDay(_),
+            )
+            | message::Action::Patch(_)
+            | message::Action::ReadAccount
+            | message::Action::File(_) => None,
         },
         Body::Response(message::Response {
             reply: message::Reply::Work(message::WorkReply::Item(Some(found))),
             ..
         }) => Some(&found.blob),
-        Body::Call(_) | Body::Return(_) | Body::Hint | Body::Request(_) | Body::Response(_) => None,
+        Body::Call(_) | Body::Return(_) | Body::Hint | Body::Response(_) => None,
     }
 }
 
@@ -285,21 +289,17 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
             let (device, client) = (request.device, request.client);
             let (by, space) = (request.credential.map(|it| it.user), request.space);
             let about = named(request);
-            let more = match &request.command {
-                message::Command::Act { action: message::Action::Patch(fields), .. } => {
+            let more = match request.command.action() {
+                Some(message::Action::Patch(fields)) => {
                     size(&mut fields.iter().map(|(_, payload)| &payload.value))
                 }
                 // What is sealed counts by its bytes.
-                message::Command::Act {
-                    action:
-                        message::Action::ReadAccount
-                        | message::Action::Work(_)
-                        | message::Action::File(_),
-                    ..
-                }
-                | message::Command::Open
-                | message::Command::Close(_)
-                | message::Command::Status => 0,
+                Some(
+                    message::Action::ReadAccount
+                    | message::Action::Work(_)
+                    | message::Action::File(_),
+                )
+                | None => 0,
             };
             let wants = wants(&request.command);
             (Some(Said::Asks { device, client, by, space, about, wants }), more)
@@ -326,35 +326,19 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
 
 /// Whose things a request is about. A cursor names somebody too.
 fn named(request: &message::Request) -> UserId {
-    match &request.command {
-        message::Command::Act {
-            action: message::Action::File(message::FileAction::Feed(Some(since), _)),
-            ..
-        } => since.space,
-        message::Command::Act { .. }
-        | message::Command::Open
-        | message::Command::Close(_)
-        | message::Command::Status => request.space,
+    match request.command.action() {
+        Some(message::Action::File(message::FileAction::Feed(Some(since), _))) => since.space,
+        Some(_) | None => request.space,
     }
 }
 
 /// The bytes of a message about files or conversations: all that people know of them is sealed.
 pub(crate) fn sealed_bytes(body: &Body, buffer: Vec<u8>) -> Vec<u8> {
     let bytes = match body {
-        Body::Request(request) => match &request.command {
-            message::Command::Act { action: message::Action::File(action), .. } => {
-                postcard::to_extend(action, buffer)
-            }
-            message::Command::Act { action: message::Action::Work(action), .. } => {
-                postcard::to_extend(action, buffer)
-            }
-            message::Command::Act {
-                action: message::Action::Patch(_) | message::Action::ReadAccount,
-                ..
-            }
-            | message::Command::Open
-            | message::Command::Close(_)
-            | message::Command::Status => return buffer,
+        Body::Request(request) => match request.command.action() {
+            Some(message::Action::File(action)) => postcard::to_extend(action, buffer),
+            Some(message::Action::Work(action)) => postcard::to_extend(action, buffer),
+            Some(message::Action::Patch(_) | message::Action::ReadAccount) | None => return buffer,
         },
         Body::Response(response) => match &response.reply {
             message::Reply::File(reply) => postcard::to_extend(reply, buffer),
@@ -407,6 +391,7 @@ const fn wants(command: &message::Command) -> Wants {
         message::Command::Open => Wants::Session,
         message::Command::Close(fence) => Wants::End(*fence),
         message::Command::Status => Wants::Status,
+        message::Command::Read(_) => Wants::Read,
         message::Command::Act { fence, n, .. } => Wants::Act(*fence, *n),
     }
 }

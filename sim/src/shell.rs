@@ -159,7 +159,7 @@ impl Machine {
                 }
             }
             Arrival::SignIn => self.agent.signs_in(),
-            Arrival::Last => self.agent.reads_all(self.has_server),
+            Arrival::Last(share) => self.agent.reads_all(self.has_server.then_some(share)),
             Arrival::Input(input) => self.give(desk, input),
             Arrival::Mail(mail) => self.receive(desk, mail),
             Arrival::Start(_) => unreachable!("a device is started once in a life"),
@@ -290,7 +290,7 @@ impl RemoteShell {
                 Arrival::Start(_)
                 | Arrival::Deed(..)
                 | Arrival::SignIn
-                | Arrival::Last
+                | Arrival::Last(_)
                 | Arrival::Input(_)
                 | Arrival::StartWorker(_)
                 | Arrival::ForProcessor(_)
@@ -362,7 +362,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
                 | Arrival::Start(_)
                 | Arrival::Deed(..)
                 | Arrival::SignIn
-                | Arrival::Last
+                | Arrival::Last(_)
                 | Arrival::Input(_)
                 | Arrival::ForProcessor(_)
                 | Arrival::Control(_),

@@ -16,7 +16,7 @@ use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 
 use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
-use crate::inbox::Emitted;
+use crate::inbox::{Emitted, Share};
 use crate::plan::{Deed, Errand, Order};
 
 /// An ask with its testimony.
@@ -144,14 +144,15 @@ impl Agent {
         self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing);
     }
 
-    /// The user looks at everything, for the last time.
-    pub(crate) fn reads_all(&mut self, there_is_a_server: bool) {
+    /// The user looks at everything, for the last time: also at a share of what is on the server, if
+    /// there is one.
+    pub(crate) fn reads_all(&mut self, on_server: Option<Share>) {
         let op = self.own_op();
         self.ask(op, Ask::List, Asked::List, Then::ReadAll);
-        if there_is_a_server {
+        if let Some(share) = on_server {
             let op = self.own_op();
             self.errand(op, Errand::ReadAccount, true);
-            self.reads_all_files();
+            self.reads_all_files(share);
         }
     }
 

@@ -90,7 +90,7 @@ pub(crate) struct World<'a> {
     /// The last name of each node.
     names: file::Names,
     /// What somebody who is not of this house waits for.
-    intruder: BTreeMap<engine::remote::CallId, (UserId, engine::message::Request)>,
+    intruder: BTreeMap<engine::remote::CallId, engine::message::Request>,
     /// All nodes: devices in order, then remotes, then workers, then processors.
     stations: Vec<Station>,
     /// The nodes that were called in this turn.

@@ -1,5 +1,5 @@
-//! The conversation with the sync server: one session, and under it one errand at a time, of the user
-//! first and then of the device itself.
+//! The conversation with the sync server: one errand at a time, of the user first and then of the
+//! device itself, and a session around those that change something.
 //!
 //! What is asked is sent under one number until it is answered, whichever worker it reaches and
 //! however often; the number names it within one life of this replica, and lives are counted durably.
@@ -192,7 +192,8 @@ impl Device {
         errand.map(|errand| &errand.wanted)
     }
 
-    /// Sends what comes next: a session before an action, and its end after the last.
+    /// Sends what comes next: a session before what changes something, and its end when nothing is
+    /// wanted any more.
     pub(super) fn proceed_with_server(&mut self, now: Now) {
         if self.server.call.is_some() {
             return;
@@ -203,6 +204,7 @@ impl Device {
         }
         let command = match (self.wanted(party), self.server.session) {
             (Some(Wanted::Status), _) => Command::Status,
+            (Some(Wanted::Act(action)), _) if action.only_reads() => Command::Read(action.clone()),
             (Some(Wanted::Act(action)), Some(fence)) => {
                 Command::Act { fence, n: self.server.done + 1, action: action.clone() }
             }
@@ -320,7 +322,8 @@ impl Device {
                 }
             }
             (Command::Close(_), Reply::Closed) => self.server.session = None,
-            (Command::Status, reply @ Reply::Status(_)) => {
+            (Command::Status, reply @ Reply::Status(_))
+            | (Command::Read(_), reply @ (Reply::Account(_) | Reply::Work(_) | Reply::File(_))) => {
                 self.end_step(now, call.party, Ok(reply));
             }
             (

@@ -95,7 +95,7 @@ pub struct FeedCursor {
     pub upto: (u64, NodeId),
 }
 
-/// What is done about files, under a session.
+/// What is done about files, or read of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileAction {
     /// Makes a folder.

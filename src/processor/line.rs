@@ -185,7 +185,10 @@ impl Line {
                 Heard::Nothing
             }
             // A later life of this very processor has the session: this one is over.
-            (Command::Open | Command::Status, Reply::Refused(Refusal::Fenced)) => {
+            (
+                Command::Open | Command::Status | Command::Read(_),
+                Reply::Refused(Refusal::Fenced),
+            ) => {
                 self.call = Some(call);
                 self.wait(now, Span::ZERO, entropy);
                 Heard::Nothing
@@ -267,7 +270,9 @@ mod tests {
                         numbers.push(n);
                         Reply::Refused(Refusal::Busy(span))
                     }
-                    Command::Open | Command::Close(_) | Command::Status => Reply::Opened(Fence(1)),
+                    Command::Open | Command::Close(_) | Command::Status | Command::Read(_) => {
+                        Reply::Opened(Fence(1))
+                    }
                 };
                 let Request { id, attempt, .. } = request;
                 line.take(now, Response { id, attempt, seq: 0, reply }, &mut entropy);

@@ -103,8 +103,7 @@ pub(super) fn guard(
     fence: Fence,
     rules: Rules,
 ) -> Result<(), Refusal> {
-    let by_cursor = request.space != rules.space && rules.flaws.has(Flaw::CursorOfOther);
-    if rules.flaws.has(Flaw::CvSessionDouble) || by_cursor {
+    if rules.flaws.has(Flaw::CvSessionDouble) {
         return Ok(());
     }
     match held(draft, key_of(request, rules)) {

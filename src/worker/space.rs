@@ -77,6 +77,13 @@ struct Round {
     entry: Option<Entry>,
 }
 
+impl Round {
+    /// Can no other entry make these answers wrong?
+    fn lasts(&self) -> bool {
+        self.entry.is_none() && self.answers.iter().all(|(_, answer)| answer.reply.lasts())
+    }
+}
+
 impl Space {
     pub(super) fn new() -> Self {
         Self {
@@ -191,6 +198,7 @@ impl Worker {
                 Some(_) => Phase::Committing(round),
                 None if idle => Phase::Ready(0),
                 None if is_proven
+                    || round.lasts()
                     || rules.flaws.has(Flaw::Fb15)
                     || rules.flaws.has(Flaw::I42WorkerCache) =>
                 {

@@ -60,6 +60,8 @@ pub enum Wants {
     End(Fence),
     /// To know whose the session is.
     Status,
+    /// To read something.
+    Read,
     /// Something under this session, and under this number of its client's life.
     Act(Fence, u32),
 }

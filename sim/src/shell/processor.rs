@@ -40,7 +40,7 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, desk: &mut Desk) {
                 | Arrival::Start(_)
                 | Arrival::Deed(..)
                 | Arrival::SignIn
-                | Arrival::Last
+                | Arrival::Last(_)
                 | Arrival::Input(_)
                 | Arrival::Control(_)
                 | Arrival::StartWorker(_)

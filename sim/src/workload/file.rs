@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{Agent, Then, step_of};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Fact};
-use crate::inbox::Emitted;
+use crate::inbox::{Emitted, Share};
 use crate::plan::file::{Content, FileDeed, names, parted};
 
 /// What the user does with an answer about files.
@@ -26,8 +26,8 @@ pub(super) enum Next {
     Find(FileDeed),
     /// Lets everybody go on who waits for the folder of this name in that one.
     Enter(NodeId, String),
-    /// Reads all that is listed.
-    ReadAll,
+    /// Reads all that is listed, and a share of the versions.
+    ReadAll(Share),
 }
 
 /// What is done in a folder.
@@ -67,9 +67,9 @@ impl Agent {
     }
 
     /// The user looks at all files for the last time, and at what became of long batches.
-    pub(super) fn reads_all_files(&mut self) {
+    pub(super) fn reads_all_files(&mut self, share: Share) {
         let op = self.own_op();
-        self.ask_last(op, Ask::ListFiles, FileAsked::List, "", Next::ReadAll);
+        self.ask_last(op, Ask::ListFiles, FileAsked::List, "", Next::ReadAll(share));
         for job in std::mem::take(&mut self.jobs) {
             let op = self.own_op();
             self.ask_last(op, Ask::ReadJob(job), FileAsked::Job(job), "", Next::Nothing);
@@ -107,12 +107,12 @@ impl Agent {
                 }
                 true
             }
-            (Next::ReadAll, Answer::Files(files)) => {
-                self.reads(&files);
+            (Next::ReadAll(share), Answer::Files(files)) => {
+                self.reads(&files, share);
                 true
             }
             // The user has nothing to do with an answer, or with a refusal.
-            (Next::Nothing | Next::Find(_) | Next::ReadAll, _) => true,
+            (Next::Nothing | Next::Find(_) | Next::ReadAll(_), _) => true,
         };
         if !done {
             skip(op, emitted);
@@ -296,8 +296,9 @@ impl Agent {
         true
     }
 
-    /// Reads the content of every file, and the list of its versions.
-    fn reads(&mut self, files: &[device::Listed]) {
+    /// Reads the content of every file, and, for a share of them, the list of their versions: that is
+    /// the server's, whichever device asks.
+    fn reads(&mut self, files: &[device::Listed], share: Share) {
         for file in files.iter().filter(|file| !file.is_folder) {
             let node = file.node;
             if !file.deleted {
@@ -305,7 +306,7 @@ impl Agent {
                 let asked = FileAsked::Read(node);
                 self.ask_last(op, Ask::ReadFile(node), asked, &file.name, Next::Nothing);
             }
-            if file.latest > 0 {
+            if file.latest > 0 && share.has(node.0) {
                 let op = self.own_op();
                 let asked = FileAsked::Versions(node);
                 self.ask_last(op, Ask::ReadVersions(node), asked, &file.name, Next::Nothing);

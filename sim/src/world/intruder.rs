@@ -14,14 +14,16 @@ use crate::keychain::stranger;
 use crate::plan::Node;
 
 impl World<'_> {
-    /// Somebody with an account of their own asks for another user's: once for the account itself,
-    /// once, under a session of their own, with a cursor that they made up.
+    /// Somebody with an account of their own asks for another user's: once for a session and the
+    /// account itself, once, as what is their own, with a cursor that they made up.
     pub(super) fn intrude_server(&mut self, step: usize, user: UserId) {
         let stranger = stranger(user, self.plan.users.len());
         let until = Time(self.now.0.saturating_add(1 << 40));
         let draw = self.draw("server intruder").and(step as u64);
         let first = u32::try_from(step).expect("steps are few") << 3 & 0xf_ffff;
-        for (n, space) in [(0, user), (1, stranger)] {
+        let forged = FeedCursor { space: user, seq: 0, entry: EntryId(0), upto: (0, NodeId::ROOT) };
+        let reads = Command::Read(Action::File(FileAction::Feed(Some(forged), 100)));
+        for (n, space, command) in [(0, user, Command::Open), (1, stranger, reads)] {
             let request = Request {
                 id: CallId(first | n << 2),
                 attempt: 0,
@@ -29,41 +31,25 @@ impl World<'_> {
                 space,
                 device: DeviceKey(draw.value()),
                 client: Client { replica: ReplicaId(draw.and(u64::from(n) + 1).value()), life: 1 },
-                command: Command::Open,
+                command,
             };
-            self.intruder_asks(user, request);
+            self.intruder_asks(request);
         }
     }
 
-    fn intruder_asks(&mut self, victim: UserId, request: Request) {
-        self.intruder.insert(request.id, (victim, request.clone()));
+    fn intruder_asks(&mut self, request: Request) {
+        self.intruder.insert(request.id, request.clone());
         self.request(Node::Intruder, 0, request);
     }
 
     /// The intruder hears an answer, and goes on as far as it was let in.
     pub(super) fn intruder_hears(&mut self, response: &Response) {
-        let Some((victim, mut request)) = self.intruder.remove(&response.id) else { return };
-        request.command = match (&request.command, &response.reply) {
-            (Command::Open, &Reply::Opened(fence)) => {
-                let forged = FeedCursor {
-                    space: victim,
-                    seq: 0,
-                    entry: EntryId(0),
-                    upto: (0, NodeId::ROOT),
-                };
-                let action = if request.space == victim {
-                    Action::ReadAccount
-                } else {
-                    Action::File(FileAction::Feed(Some(forged), 100))
-                };
-                Command::Act { fence, n: 1, action }
-            }
-            (&Command::Act { fence, .. }, _) if request.space != victim => Command::Close(fence),
-            (Command::Open | Command::Act { .. } | Command::Close(_) | Command::Status, _) => {
-                return;
-            }
-        };
-        request.id.0 += 1;
-        self.intruder_asks(victim, request);
+        let Some(mut request) = self.intruder.remove(&response.id) else { return };
+        if let (Command::Open, Reply::Opened(fence)) = (&request.command, &response.reply) {
+            let (fence, action) = (*fence, Action::ReadAccount);
+            request.command = Command::Act { fence, n: 1, action };
+            request.id.0 += 1;
+            self.intruder_asks(request);
+        }
     }
 }

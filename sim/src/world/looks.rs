@@ -1,11 +1,56 @@
-//! What a plan makes processors do: what they look at in the end, and how long all of it may take.
+//! What is looked at in the end, by users and by processors, and how long that and all that a plan
+//! makes processors do may take.
 
 use std::collections::BTreeSet;
 
 use engine::id::UserId;
 use engine::job::MOST_TRIES;
+use engine::time::Span;
 
+use super::phases::Phase;
+use super::{World, file};
+use crate::inbox::{Arrival, Share};
 use crate::plan::{Act, Began, Deed, Order, Plan, SpanRange, Step, TalkId, TalkPart};
+
+/// How long the last reads may take at the most, and how many times as long as a session lasts.
+const LAST_LOOK: Span = Span::from_secs(30);
+const LAST_SESSIONS: u64 = 4;
+/// How long one look at a conversation may take more.
+const LAST_READ: Span = Span::from_secs(3);
+
+impl World<'_> {
+    /// Users read everything.
+    pub(super) fn look_for_the_last_time(&mut self) {
+        self.phase = Phase::Reading;
+        let reads = |index: &usize| {
+            let desk = self.stations[*index].inbox.desk();
+            let signed_in = desk.standing.as_ref().is_some_and(|standing| standing.signed_in);
+            self.devices[*index].is_up() && signed_in
+        };
+        let readers: Vec<usize> = (0..self.devices.len()).filter(reads).collect();
+        for &index in &readers {
+            let share = self.share(index, &readers);
+            self.call(index, |desk| desk.arrivals.push_back(Arrival::Last(share)));
+        }
+        let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
+        let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
+        let looks = Span(self.look_at_all_conversations().saturating_mul(LAST_READ.0));
+        let looks = looks + file::last_look(self.plan);
+        self.file_end(Phase::Reading, LAST_LOOK + sessions + looks);
+    }
+
+    /// The devices of a user that have all that they should have share what is the same for all.
+    fn share(&self, index: usize, readers: &[usize]) -> Share {
+        let user = self.devices[index].user;
+        let is_whole = |&index: &usize| {
+            let site = &self.devices[index];
+            site.user == user && !self.isolated(site.id) && !self.weather.holds_keys(site.id)
+        };
+        let sharing: Vec<usize> = readers.iter().copied().filter(is_whole).collect();
+        let part = sharing.iter().position(|other| *other == index);
+        part.map_or(Share::WHOLE, |part| Share { part: part as u64, of: sharing.len() as u64 })
+    }
+}
 
 /// What is looked at in the end: all conversations that a plan names, with what came of them, and
 /// all of their days.

@@ -10,7 +10,6 @@ use engine::time::{Span, Time};
 use super::looks::pipeline_bound;
 use super::{Event, State, World, file};
 use crate::history::Fact;
-use crate::inbox::{Arrival, Standing};
 use crate::invariant::Incurable;
 use crate::plan::{
     Act, Deed, Fault, Node, Plan, ProcessorId, ServerPlan, Step, WorkerId, WorkerPlan,
@@ -30,12 +29,6 @@ pub(super) enum Phase {
     /// The history is complete.
     Over,
 }
-
-/// How long the last reads may take at the most, and how many times as long as a session lasts.
-const LAST_LOOK: Span = Span::from_secs(30);
-const LAST_SESSIONS: u64 = 4;
-/// How long one look at a conversation may take more.
-const LAST_READ: Span = Span::from_secs(3);
 
 /// What keeps a run from being settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +64,7 @@ impl World<'_> {
         self.file_end(Phase::Storm, self.plan.storm);
     }
 
-    fn file_end(&mut self, phase: Phase, after: Span) {
+    pub(super) fn file_end(&mut self, phase: Phase, after: Span) {
         let order = self.draw("phase");
         self.file(self.now + Span(after.0.max(1)), order, Event::EndPhase(phase));
     }
@@ -159,22 +152,6 @@ impl World<'_> {
             self.note(Node::World, Fact::Settled { pending });
         }
         self.finish();
-    }
-
-    fn look_for_the_last_time(&mut self) {
-        self.phase = Phase::Reading;
-        for index in 0..self.devices.len() {
-            let signed_in = |standing: &Standing| standing.signed_in;
-            let standing = self.stations[index].inbox.desk().standing.clone();
-            if self.devices[index].is_up() && standing.as_ref().is_some_and(signed_in) {
-                self.call(index, |desk| desk.arrivals.push_back(Arrival::Last));
-            }
-        }
-        let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
-        let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
-        let looks = Span(self.look_at_all_conversations().saturating_mul(LAST_READ.0));
-        let looks = looks + file::last_look(self.plan);
-        self.file_end(Phase::Reading, LAST_LOOK + sessions + looks);
     }
 
     /// Notes what the remotes hold, and stops.

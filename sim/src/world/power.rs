@@ -120,7 +120,7 @@ impl World<'_> {
                 Arrival::Deed(step, _) => self.note(Node::Device(device), Fact::Skipped(step)),
                 Arrival::Start(_)
                 | Arrival::SignIn
-                | Arrival::Last
+                | Arrival::Last(_)
                 | Arrival::Input(_)
                 | Arrival::StartWorker(_)
                 | Arrival::Volume(_)

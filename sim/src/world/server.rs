@@ -274,10 +274,11 @@ impl World<'_> {
 
 /// What a request is about.
 fn parcel_of(command: &Command) -> Parcel {
-    match command {
-        Command::Open | Command::Close(_) | Command::Status => Parcel::Session,
-        Command::Act { action: Action::Work(_), .. } => Parcel::Work,
-        Command::Act { action: Action::File(action), .. } => match action {
+    match command.action() {
+        None => Parcel::Session,
+        Some(Action::Patch(_) | Action::ReadAccount) => Parcel::Account,
+        Some(Action::Work(_)) => Parcel::Work,
+        Some(Action::File(action)) => match action {
             FileAction::Begin(..)
             | FileAction::PutPiece { .. }
             | FileAction::Uploaded(_)
@@ -293,7 +294,6 @@ fn parcel_of(command: &Command) -> Parcel {
             | FileAction::ReadPiece(..)
             | FileAction::ReadJob(_) => Parcel::File,
         },
-        Command::Act { .. } => Parcel::Account,
     }
 }
 
