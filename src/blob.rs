@@ -32,6 +32,11 @@ impl Address {
         });
         Self(*hasher.finalize().as_bytes())
     }
+
+    /// The bytes of it.
+    pub(crate) const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
 }
 
 impl fmt::Display for Address {

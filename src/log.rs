@@ -10,7 +10,6 @@ mod docs;
 mod file;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +25,7 @@ use crate::point::Point;
 use crate::record::Payload;
 use crate::time::Time;
 use crate::volume;
+use crate::volume::Part::{Hex, Number, Ordered, Text};
 
 /// Names an entry, so that whoever is unsure can tell their own from another's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -289,42 +289,34 @@ impl<'s> Draft<'s> {
 /// Most of what is encoded is not longer than this.
 const USUAL_SIZE: usize = 512;
 
-/// The object of an entry. Twelve digits keep the order of names, and a name short.
+/// The object of an entry.
 pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
-    smol_str::format_smolstr!("log/{}/{}", space.0, Padded(seq))
+    volume::name(&[Text("log/"), Number(space.0.into()), Text("/"), Ordered(seq)])
 }
 
 /// The object of the state after an entry.
 pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
-    smol_str::format_smolstr!("snapshot/{}/{}", space.0, Padded(seq))
-}
-
-/// A number with twelve digits, written in one piece: names are made for whatever the volume is asked.
-struct Padded(u64);
-
-impl fmt::Display for Padded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut digits, mut rest) = ([b'0'; 12], self.0);
-        for digit in digits.iter_mut().rev() {
-            *digit = b"0123456789"[(rest % 10) as usize];
-            rest /= 10;
-        }
-        if rest > 0 {
-            return write!(f, "{}", self.0);
-        }
-        f.write_str(std::str::from_utf8(&digits).expect("digits are ASCII"))
-    }
+    volume::name(&[Text(&snapshots_of(space)), Ordered(seq)])
 }
 
 /// What all pieces of a blob begin with. The number of its upload sets them apart from those of an
 /// earlier upload of the same bytes, which somebody may still be about to delete.
 pub fn pieces_of(space: UserId, blob: Address, upload: u64) -> volume::Key {
-    smol_str::format_smolstr!("blob/{}/{blob}/{upload}/", space.0)
+    let (space, blob) = (Number(space.0.into()), blob.to_bytes());
+    volume::name(&[
+        Text("blob/"),
+        space,
+        Text("/"),
+        Hex(&blob),
+        Text("/"),
+        Number(upload),
+        Text("/"),
+    ])
 }
 
 /// What all snapshots of a space begin with.
 pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
-    smol_str::format_smolstr!("snapshot/{}/", space.0)
+    volume::name(&[Text("snapshot/"), Number(space.0.into()), Text("/")])
 }
 
 /// The bytes of an entry or a state.
