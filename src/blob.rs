@@ -32,6 +32,11 @@ impl Address {
         });
         Self(*hasher.finalize().as_bytes())
     }
+
+    /// The bytes of it.
+    pub(crate) const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
 }
 
 impl fmt::Display for Address {
@@ -63,7 +68,7 @@ impl Manifest {
         Self {
             address: Address::of(bytes),
             size: bytes.len() as u64,
-            pieces: cut(bytes, piece).iter().map(|piece| Address::of(piece)).collect(),
+            pieces: cut(bytes, piece).into_iter().map(Address::of).collect(),
         }
     }
 
@@ -76,9 +81,9 @@ impl Manifest {
 }
 
 /// Bytes in pieces of this size, the last one as long as it happens to be; at least one.
-pub fn cut(bytes: &[u8], piece: usize) -> Vec<Bytes> {
+pub fn cut(bytes: &[u8], piece: usize) -> Vec<&[u8]> {
     if bytes.is_empty() {
-        return vec![Bytes::default()];
+        return vec![bytes];
     }
-    bytes.chunks(piece.max(1)).map(Bytes::from).collect()
+    bytes.chunks(piece.max(1)).collect()
 }

@@ -6,17 +6,24 @@ use std::fmt;
 /// Writes bytes in hexadecimal digits.
 pub(crate) struct Hex<'b>(pub(crate) &'b [u8]);
 
+/// So many bytes are turned into digits at once.
+pub(crate) const CHUNK: usize = 32;
+
+/// The digits of these bytes, [`CHUNK`] at the most, and then zeros.
+pub(crate) fn digits(bytes: &[u8]) -> [u8; 2 * CHUNK] {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let mut text = [0; 2 * CHUNK];
+    for (two, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        two[0] = DIGITS[usize::from(byte >> 4)];
+        two[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        const MOST: usize = 32;
-        for bytes in self.0.chunks(MOST) {
-            let mut text = [0; 2 * MOST];
-            for (two, byte) in text.chunks_exact_mut(2).zip(bytes) {
-                two[0] = DIGITS[usize::from(byte >> 4)];
-                two[1] = DIGITS[usize::from(byte & 15)];
-            }
-            let text = &text[..2 * bytes.len()];
+        for bytes in self.0.chunks(CHUNK) {
+            let text = &digits(bytes)[..2 * bytes.len()];
             f.write_str(std::str::from_utf8(text).expect("digits are ASCII"))?;
         }
         Ok(())

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::date::DateKey;
 use crate::dedup::DedupKey;
-use crate::hex::Hex;
 use crate::id::UserId;
 use crate::message::Fence;
 use crate::time::Time;
 use crate::volume;
+use crate::volume::Part::{Hex, Number, Text};
 
 /// So often an item is tried.
 pub const MOST_TRIES: u8 = 3;
@@ -45,12 +45,14 @@ pub struct BlobName {
 impl BlobName {
     /// The object of it.
     pub fn object(self, space: UserId) -> volume::Key {
-        smol_str::format_smolstr!("{}_{}", self.version_prefix(space), Hex(&self.hash.0))
+        volume::name(&[Text(&self.version_prefix(space)), Text("_"), Hex(&self.hash.0)])
     }
 
     /// What the name of every blob of the version begins with, and of others.
     pub(crate) fn version_prefix(self, space: UserId) -> volume::Key {
-        smol_str::format_smolstr!("item/{}/{}-{}", space.0, self.key, self.version)
+        let (space, key) = (Number(space.0.into()), self.key.to_bytes());
+        let version = Number(self.version.into());
+        volume::name(&[Text("item/"), space, Text("/"), Hex(&key), Text("-"), version])
     }
 }
 

@@ -9,6 +9,7 @@
 //! [`blob`]; of conversations [`dedup`], [`date`], [`job`], [`ingest`] and [`processor`].
 
 pub mod blob;
+mod bytes;
 pub mod date;
 pub mod dedup;
 pub mod device;
@@ -32,5 +33,4 @@ pub mod view;
 pub mod volume;
 pub mod worker;
 
-/// Immutable bytes, shared between a store, the wire and a remote without copying.
-pub type Bytes = std::sync::Arc<[u8]>;
+pub use self::bytes::Bytes;

@@ -6,14 +6,15 @@
 //!
 //! Sources: Delta Lake's storage protocol; SlateDB's manifest; S3 conditional writes.
 
+mod docs;
 mod file;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use self::docs::Docs;
 pub use self::file::{FileDoc, FileKey, Job, Node, NodeKind, Stored, Upload, Version};
 use crate::Bytes;
 use crate::blob::Address;
@@ -24,6 +25,7 @@ use crate::point::Point;
 use crate::record::Payload;
 use crate::time::Time;
 use crate::volume;
+use crate::volume::Part::{Hex, Number, Ordered, Text};
 
 /// Names an entry, so that whoever is unsure can tell their own from another's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,7 +120,7 @@ pub struct State {
     pub seq: u64,
     /// The names of the last entries, the newest last.
     names: VecDeque<EntryId>,
-    docs: BTreeMap<Key, Doc>,
+    docs: Docs,
 }
 
 /// A state knows so many names of entries: a reader of the feed is seldom further behind.
@@ -153,24 +155,21 @@ impl State {
 
     /// Is there nothing?
     pub fn is_empty(&self) -> bool {
-        self.docs.is_empty()
+        self.docs.len() == 0
     }
 
     /// Takes the next entry, all but what stands at places to be kept as they are: none, but for a
     /// flaw.
-    pub fn apply(&mut self, entry: &Entry, keeps: impl Fn(&Key) -> bool) {
+    pub fn apply(&mut self, entry: Entry, keeps: impl Fn(&Key) -> bool) {
         debug_assert_eq!(entry.seq, self.seq + 1, "entries are applied without a gap");
         self.seq = entry.seq;
         if self.names.len() == NAMES {
             self.names.pop_front();
         }
         self.names.push_back(entry.id);
-        for op in &entry.ops {
-            for (key, doc) in op.puts.iter().filter(|(key, _)| !keeps(key)) {
-                match doc {
-                    Some(doc) => self.docs.insert(*key, doc.clone()),
-                    None => self.docs.remove(key),
-                };
+        for (key, doc) in entry.ops.into_iter().flat_map(|op| op.puts) {
+            if !keeps(&key) {
+                self.docs.put(key, doc);
             }
         }
     }
@@ -180,18 +179,35 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Draft<'s> {
     state: &'s State,
-    changed: BTreeMap<Key, Option<Doc>>,
-    puts: Vec<(Key, Option<Doc>)>,
-    /// What stood at those places in `changed` before, the first last.
-    undo: Vec<(Key, Option<Option<Doc>>)>,
-    ops: Vec<Op>,
+    puts: Vec<Put>,
+    /// Which of those is the latest at a place.
+    changed: BTreeMap<Key, usize>,
+    /// So many of those are of requests that were decided.
+    decided: usize,
+    ops: Vec<Decided>,
     points: Vec<Point>,
+}
+
+/// A change in the making, and which one was the latest at its place before.
+#[derive(Debug)]
+struct Put {
+    key: Key,
+    doc: Option<Doc>,
+    before: Option<usize>,
+}
+
+/// A request that was decided, with the number of its changes.
+#[derive(Debug)]
+struct Decided {
+    receipt: Option<(Client, u32)>,
+    puts: usize,
+    reply: Reply,
 }
 
 impl<'s> Draft<'s> {
     pub(crate) fn new(state: &'s State) -> Self {
-        let (changed, puts, undo) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { state, changed, puts, undo, ops: Vec::new(), points: Vec::new() }
+        let (puts, changed) = (Vec::new(), BTreeMap::new());
+        Self { state, puts, changed, decided: 0, ops: Vec::new(), points: Vec::new() }
     }
 
     /// What was there before this commit.
@@ -211,14 +227,14 @@ impl<'s> Draft<'s> {
 
     pub(crate) fn get(&self, key: Key) -> Option<&Doc> {
         match self.changed.get(&key) {
-            Some(doc) => doc.as_ref(),
+            Some(at) => self.puts[*at].doc.as_ref(),
             None => self.state.get(key),
         }
     }
 
     /// Has the request changed anything?
     pub(crate) fn has_effect(&self) -> bool {
-        !self.puts.is_empty()
+        self.puts.len() > self.decided
     }
 
     /// What stands at these places, in no order.
@@ -226,30 +242,29 @@ impl<'s> Draft<'s> {
         let untouched = self.state.range(keys.clone());
         let untouched = untouched.filter(|(key, _)| !self.changed.contains_key(key));
         let changed = self.changed.range(keys);
-        untouched.chain(changed.filter_map(|(key, doc)| Some((key, doc.as_ref()?))))
+        untouched.chain(changed.filter_map(|(key, at)| Some((key, self.puts[*at].doc.as_ref()?))))
     }
 
     pub(crate) fn put(&mut self, key: Key, doc: Option<Doc>) {
-        self.undo.push((key, self.changed.insert(key, doc.clone())));
-        self.puts.push((key, doc));
+        let before = self.changed.insert(key, self.puts.len());
+        self.puts.push(Put { key, doc, before });
     }
 
     /// Ends the decision about one request.
     pub(crate) fn end_op(&mut self, receipt: Option<(Client, u32)>, reply: &Reply) {
-        self.undo.clear();
-        if !self.puts.is_empty() {
-            let puts = std::mem::take(&mut self.puts);
-            self.ops.push(Op { receipt, puts, reply: reply.clone() });
+        if self.has_effect() {
+            let puts = self.puts.len() - self.decided;
+            self.decided = self.puts.len();
+            self.ops.push(Decided { receipt, puts, reply: reply.clone() });
         }
     }
 
     /// The decision comes to nothing: what it has changed so far is as it was.
     pub(crate) fn abandon_op(&mut self) {
-        self.puts.clear();
-        while let Some((key, was)) = self.undo.pop() {
-            match was {
-                Some(doc) => self.changed.insert(key, doc),
-                None => self.changed.remove(&key),
+        for put in self.puts.drain(self.decided..).rev() {
+            match put.before {
+                Some(at) => self.changed.insert(put.key, at),
+                None => self.changed.remove(&put.key),
             };
         }
     }
@@ -261,49 +276,47 @@ impl<'s> Draft<'s> {
 
     /// What was decided.
     pub(crate) fn end(self) -> (Vec<Op>, Vec<Point>) {
-        (self.ops, self.points)
+        let mut all = self.puts.into_iter().map(|put| (put.key, put.doc));
+        let op = |Decided { receipt, puts, reply }| Op {
+            receipt,
+            puts: all.by_ref().take(puts).collect(),
+            reply,
+        };
+        (self.ops.into_iter().map(op).collect(), self.points)
     }
 }
 
 /// Most of what is encoded is not longer than this.
 const USUAL_SIZE: usize = 512;
 
-/// The object of an entry. Twelve digits keep the order of names, and a name short.
+/// The object of an entry.
 pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
-    smol_str::format_smolstr!("log/{}/{}", space.0, Padded(seq))
+    volume::name(&[Text("log/"), Number(space.0.into()), Text("/"), Ordered(seq)])
 }
 
 /// The object of the state after an entry.
 pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
-    smol_str::format_smolstr!("snapshot/{}/{}", space.0, Padded(seq))
-}
-
-/// A number with twelve digits, written in one piece: names are made for whatever the volume is asked.
-struct Padded(u64);
-
-impl fmt::Display for Padded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut digits, mut rest) = ([b'0'; 12], self.0);
-        for digit in digits.iter_mut().rev() {
-            *digit = b"0123456789"[(rest % 10) as usize];
-            rest /= 10;
-        }
-        if rest > 0 {
-            return write!(f, "{}", self.0);
-        }
-        f.write_str(std::str::from_utf8(&digits).expect("digits are ASCII"))
-    }
+    volume::name(&[Text(&snapshots_of(space)), Ordered(seq)])
 }
 
 /// What all pieces of a blob begin with. The number of its upload sets them apart from those of an
 /// earlier upload of the same bytes, which somebody may still be about to delete.
 pub fn pieces_of(space: UserId, blob: Address, upload: u64) -> volume::Key {
-    smol_str::format_smolstr!("blob/{}/{blob}/{upload}/", space.0)
+    let (space, blob) = (Number(space.0.into()), blob.to_bytes());
+    volume::name(&[
+        Text("blob/"),
+        space,
+        Text("/"),
+        Hex(&blob),
+        Text("/"),
+        Number(upload),
+        Text("/"),
+    ])
 }
 
 /// What all snapshots of a space begin with.
 pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
-    smol_str::format_smolstr!("snapshot/{}/", space.0)
+    volume::name(&[Text("snapshot/"), Number(space.0.into()), Text("/")])
 }
 
 /// The bytes of an entry or a state.

@@ -54,8 +54,7 @@ impl NameKey {
 
     /// The key of a name, in the vault with this secret.
     pub fn new(secret: &Key, name: &str, flaws: Flaws) -> Result<Self, BadName> {
-        let name: String = name.nfc().collect();
-        check(&name)?;
+        let name = check(name)?;
         let folded = if flaws.has(Flaw::Fb08) { name } else { fold(&name) };
         let hash = blake3::keyed_hash(&secret.0, folded.as_bytes());
         let (half, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
@@ -69,13 +68,18 @@ pub fn fold(name: &str) -> String {
     name.nfd().default_case_fold().nfc().collect()
 }
 
-fn check(name: &str) -> Result<(), BadName> {
+/// A name in its composed form, if it is one.
+pub(crate) fn check(name: &str) -> Result<String, BadName> {
+    let name: String = name.nfc().collect();
     let bad = |c: &char| *c == '/' || c.is_control();
-    match name {
+    match name.as_str() {
         "" => Err(BadName::Empty),
         "." | ".." => Err(BadName::Dots),
         _ if name.len() > MOST_BYTES => Err(BadName::TooLong(name.len())),
-        _ => name.chars().find(bad).map_or(Ok(()), |c| Err(BadName::Character(c))),
+        _ => match name.chars().find(bad) {
+            Some(c) => Err(BadName::Character(c)),
+            None => Ok(name),
+        },
     }
 }
 

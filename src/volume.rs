@@ -5,9 +5,55 @@
 //! is durable; a list may be late; of what failed nobody knows whether it took effect.
 
 use crate::Bytes;
+use crate::hex;
 
 /// The exact name of an object. There is no access by a part of it but [`Request::List`].
 pub type Key = smol_str::SmolStr;
+
+/// A part of a name.
+pub(crate) enum Part<'p> {
+    Text(&'p str),
+    /// In decimal digits.
+    Number(u64),
+    /// The same, twelve digits at the least: they keep the order of names, and a name short.
+    Ordered(u64),
+    /// A hash, in hexadecimal digits.
+    Hex(&'p [u8]),
+}
+
+/// Makes a name of its parts. Names are made for whatever the volume is asked, and to format one
+/// costs more than to look it up.
+pub(crate) fn name(parts: &[Part<'_>]) -> Key {
+    /// No name is longer.
+    const MOST: usize = 128;
+    let (mut name, mut length) = ([0; MOST], 0);
+    let mut put = |text: &[u8]| {
+        name[length..length + text.len()].copy_from_slice(text);
+        length += text.len();
+    };
+    for part in parts {
+        match *part {
+            Part::Text(text) => put(text.as_bytes()),
+            Part::Number(number) => decimal(number, 1, &mut put),
+            Part::Ordered(number) => decimal(number, 12, &mut put),
+            Part::Hex(bytes) => put(&hex::digits(bytes)[..2 * bytes.len()]),
+        }
+    }
+    std::str::from_utf8(&name[..length]).expect("parts are texts, and digits ASCII").into()
+}
+
+/// Puts a number in so many digits at the least.
+fn decimal(number: u64, width: usize, put: &mut impl FnMut(&[u8])) {
+    /// As many as the largest number has.
+    const MOST: usize = 20;
+    let (mut digits, mut first, mut rest) = ([b'0'; MOST], MOST, number);
+    while rest > 0 {
+        first -= 1;
+        digits[first] += (rest % 10) as u8;
+        rest /= 10;
+    }
+    put(&digits[first.min(MOST - width)..]);
+}
 
 /// What a worker asks of the volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,4 +107,20 @@ pub struct Return {
     pub id: CallId,
     /// What is answered.
     pub reply: Reply,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Part::{Hex, Number, Ordered, Text};
+    use super::name;
+
+    #[test]
+    fn a_name_reads_like_its_parts() {
+        assert_eq!(name(&[Text("log/"), Number(0), Text("/"), Ordered(0)]), "log/0/000000000000");
+        assert_eq!(name(&[Number(10), Text("-"), Hex(&[0, 0xaf])]), "10-00af");
+        assert_eq!(name(&[Ordered(999_999_999_999)]), "999999999999");
+        assert_eq!(name(&[Ordered(1_000_000_000_000)]), "1000000000000");
+        assert_eq!(name(&[Ordered(u64::MAX)]), u64::MAX.to_string());
+        assert_eq!(name(&[Hex(&[0x5c; 32]), Text("/"), Number(u64::MAX)]).len(), 85);
+    }
 }

@@ -261,7 +261,7 @@ fn act(
         Action::Work(about) => session::once(draft, request, n, action, |draft| {
             job::act(draft, (request.client, about), known, rules).map(Reply::Work)
         }),
-        Action::File(about) => file::act(draft, request, n, about, known, rules),
+        Action::File(about) => file::act(draft, request, n, (action, about), known, rules),
     }
 }
 

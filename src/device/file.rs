@@ -25,7 +25,7 @@ use crate::flaw::Flaw;
 use crate::id::{Dot, NodeId, OpId};
 use crate::log::NodeKind;
 use crate::message::{FileRefusal, Shown};
-use crate::name::NameKey;
+use crate::name;
 use crate::record::Payload;
 use crate::time::Now;
 
@@ -81,7 +81,7 @@ impl Device {
         }
         match target {
             FileTarget::New { parent, name } => {
-                NameKey::new(&self.boot.secret, &name, self.boot.flaws).map_err(Reason::BadName)?;
+                name::check(&name).map_err(Reason::BadName)?;
                 // A folder that is not known yet may have been made a moment ago.
                 let closed = |it: &Shown| it.node.deleted || it.node.kind != NodeKind::Folder;
                 if self.store.nodes().get(&parent).is_some_and(closed) {

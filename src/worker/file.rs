@@ -33,7 +33,7 @@ pub(super) fn act(
     draft: &mut Draft<'_>,
     request: &Request,
     n: u32,
-    about: &FileAction,
+    (action, about): (&Action, &FileAction),
     known: &Known,
     rules: Rules,
 ) -> Result<(Reply, u64), Stop> {
@@ -62,11 +62,8 @@ pub(super) fn act(
         | FileAction::Begin(..)
         | FileAction::Publish(_)
         | FileAction::Restore { .. } => {
-            let action = Action::File(about.clone());
             let id = JobId { client: request.client, n };
-            session::once(draft, request, n, &action, |draft| {
-                change(draft, id, about, known, rules)
-            })
+            session::once(draft, request, n, action, |draft| change(draft, id, about, known, rules))
         }
     }
 }

@@ -159,22 +159,24 @@ impl Space {
         }
         let mut draft = Draft::new(&self.state);
         let mut answers = Vec::new();
-        let mut covered = VecDeque::new();
-        for (task, known) in std::mem::take(&mut self.queue) {
-            match task.decide(&mut draft, &known, rules, &self.seen) {
+        let mut covers = 0;
+        while let Some((task, known)) = self.queue.get(covers) {
+            match task.decide(&mut draft, known, rules, &self.seen) {
                 Ok(answer) => {
                     answers.extend(answer);
-                    covered.push_back((task, known));
+                    covers += 1;
                 }
-                Err(needs) => self.preparing.push(Preparation::new(task, needs)),
+                Err(needs) => {
+                    let task = self.queue.remove(covers).map(|(task, _)| task);
+                    self.preparing.extend(task.map(|task| Preparation::new(task, needs)));
+                }
             }
         }
-        self.queue = covered;
         super::file::tidy(&mut draft, rules);
         let seq = draft.seq();
         let (ops, points) = draft.end();
         let entry = (!ops.is_empty()).then_some(Entry { seq, id: name, ops });
-        Round { covers: self.queue.len(), answers, points, entry }
+        Round { covers, answers, points, entry }
     }
 }
 
@@ -368,7 +370,7 @@ impl Worker {
                 let account = matches!(key, Key::Account(_) | Key::Was(..));
                 account && flaws.has(Flaw::I42WorkerCache) || names.contains(key)
             };
-            space.state.apply(&entry, cached);
+            space.state.apply(entry, cached);
         }
         self.proceed(now, id);
     }
@@ -378,7 +380,7 @@ impl Worker {
         if let Some(space) = self.spaces.get_mut(&id) {
             space.phase = Phase::Ready(0);
             if let Some(entry) = round.entry.take() {
-                space.state.apply(&entry, |_| false);
+                space.state.apply(entry, |_| false);
                 self.save_snapshot(id);
             }
         }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use engine::Bytes;
 use engine::blob::{Address, Manifest, cut};
 use engine::flaw::Flaws;
 use engine::id::{Dot, NodeId, ReplicaId};
@@ -160,12 +159,12 @@ impl Desk {
 }
 
 pub(super) fn put(bytes: &[u8], upload: u64, piece: u32) -> FileAction {
-    let pieces: Vec<Bytes> = cut(bytes, PIECE);
+    let pieces = cut(bytes, PIECE);
     FileAction::PutPiece {
         blob: Address::of(bytes),
         upload,
         piece,
-        bytes: pieces[piece as usize].clone(),
+        bytes: pieces[piece as usize].into(),
     }
 }
 

@@ -236,7 +236,7 @@ impl Lab {
     /// What the log amounts to.
     pub(super) fn state(&mut self) -> State {
         let mut state = State::default();
-        self.log().iter().for_each(|entry| state.apply(entry, |_| false));
+        self.log().iter().for_each(|entry| state.apply(entry.clone(), |_| false));
         state
     }
 }

@@ -30,8 +30,8 @@ pub(super) struct Label {
 
 fn binding(vault: VaultId, kind: &[u8], node: NodeId, write: Option<Dot>) -> Vec<u8> {
     let (replica, n) = write.map_or((0, 0), |dot| (dot.replica.0, dot.n));
-    let numbers = [node.0, replica, n].map(u64::to_be_bytes).concat();
-    [kind, &vault.0.to_be_bytes(), &numbers].concat()
+    let [node, replica, n] = [node.0, replica, n].map(u64::to_be_bytes);
+    [kind, &vault.0.to_be_bytes(), &node, &replica, &n].concat()
 }
 
 /// Opens the name of a node.

@@ -126,7 +126,7 @@ impl Device {
     fn put_next(&mut self, upload: Upload, number: u64, missing: Vec<u32>) -> Next {
         let blob = Address::of(&upload.blob);
         let pieces = cut(&upload.blob, self.boot.piece);
-        let next = missing.first().and_then(|n| Some((*n, pieces.get(*n as usize)?.clone())));
+        let next = missing.first().and_then(|n| Some((*n, Bytes::from(*pieces.get(*n as usize)?))));
         let (asked, step) = match next {
             Some((piece, bytes)) => {
                 let asked = FileAction::PutPiece { blob, upload: number, piece, bytes };

@@ -21,6 +21,7 @@ use crate::message::{FileRefusal, FileReply, Intent, Refusal, Reply, Target};
 use crate::point::Point;
 use crate::time::Time;
 use crate::volume;
+use crate::volume::Part::{Number, Text};
 use crate::worker::Rules;
 use crate::worker::prepare::{Known, Stop};
 
@@ -30,7 +31,7 @@ fn piece_key(stored: &Stored, piece: u32, rules: Rules) -> volume::Key {
         return smol_str::format_smolstr!("blob/{}/{}/{piece}", rules.space.0, stored.node.0);
     }
     let folder = log::pieces_of(rules.space, stored.manifest.address, stored.upload);
-    smol_str::format_smolstr!("{folder}{piece}")
+    volume::name(&[Text(&folder), Number(piece.into())])
 }
 
 fn keys(stored: &Stored, rules: Rules) -> impl Iterator<Item = volume::Key> {
