@@ -27,16 +27,16 @@ pub(crate) struct Mail {
     pub(crate) body: Body,
 }
 
-/// What a message says.
+/// What a message says: as large as it may be, it goes from hand to hand as a pointer.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
-    Call(Call),
-    Return(Return),
+    Call(Box<Call>),
+    Return(Box<Return>),
     Hint,
     /// A device asks a worker.
-    Request(message::Request),
+    Request(Box<message::Request>),
     /// A worker answers.
-    Response(message::Response),
+    Response(Box<message::Response>),
 }
 
 /// The number that a remote sees on a request and puts on its reply. It carries what the post needs
@@ -138,8 +138,8 @@ impl Post {
     }
 
     /// The place of a message among those of its millisecond.
-    pub(crate) fn order(&self, mail: &Mail, copy: u64) -> u64 {
-        about(self.draws.order, mail).and(copy).value()
+    pub(crate) fn order(&self, mail: &Mail, copy: u64) -> Draw {
+        about(self.draws.order, mail).and(copy)
     }
 
     fn is_lost(&self, mail: &Mail) -> bool {
@@ -254,11 +254,11 @@ pub(crate) fn parcel_of(request: &Request) -> Parcel {
 
 /// What a message between a machine and a worker brings that must be sealed.
 pub(crate) fn sealed(body: &Body) -> Option<&engine::Bytes> {
-    match body {
-        Body::Request(message::Request {
-            command: message::Command::Act { action: message::Action::Work(action), .. },
-            ..
-        }) => match action {
+    if let Body::Request(request) = body
+        && let message::Command::Act { action: message::Action::Work(action), .. } =
+            &request.command
+    {
+        return match action {
             message::WorkAction::Save { blob, .. }
             | message::WorkAction::Finish { outcome: Ok(blob), .. } => Some(blob),
             message::WorkAction::Finish { outcome: Err(_), .. }
@@ -266,13 +266,14 @@ pub(crate) fn sealed(body: &Body) -> Option<&engine::Bytes> {
             | message::WorkAction::Claim(_)
             | message::WorkAction::Reset(_)
             | message::WorkAction::ReadDay(_) => None,
-        },
-        Body::Response(message::Response {
-            reply: message::Reply::Work(message::WorkReply::Item(Some(found))),
-            ..
-        }) => Some(&found.blob),
-        Body::Call(_) | Body::Return(_) | Body::Hint | Body::Request(_) | Body::Response(_) => None,
+        };
     }
+    if let Body::Response(response) = body
+        && let message::Reply::Work(message::WorkReply::Item(Some(found))) = &response.reply
+    {
+        return Some(&found.blob);
+    }
+    None
 }
 
 /// What a message between a device and a worker says, and about how many bytes it has.
@@ -441,7 +442,7 @@ mod tests {
             to: ROWS,
             letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: false },
             life: 0,
-            body: Body::Call(Call { id: CallId(n), attempt: 0, credential: None, request }),
+            body: Body::Call(Call { id: CallId(n), attempt: 0, credential: None, request }.into()),
         }
     }
 
@@ -451,7 +452,7 @@ mod tests {
             to: PHONE,
             letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: true },
             life: 0,
-            body: Body::Return(Return { id: CallId(n), attempt: 0, reply: Reply::Done }),
+            body: Body::Return(Return { id: CallId(n), attempt: 0, reply: Reply::Done }.into()),
         }
     }
 

@@ -120,7 +120,6 @@ fn drive_bare(world: &mut World<'_>) {
             shells[node].work(&mut nodes[node].1.desk());
         }
         world.end_turn();
-        obey_bare(world, &nodes, &mut shells);
     }
 }
 
@@ -168,7 +167,6 @@ fn drive_madsim(world: &mut World<'_>, seed: u64) {
             }
             turnstile.empty().await;
             world.end_turn();
-            obey_madsim(world, &handle, &ids);
         }
         // A task that is pending when the runtime is dropped is never freed.
         ids.into_iter().for_each(|id| handle.kill(id));

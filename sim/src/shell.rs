@@ -160,7 +160,7 @@ impl Machine {
             }
             Arrival::SignIn => self.agent.signs_in(),
             Arrival::Last => self.agent.reads_all(self.has_server),
-            Arrival::Input(input) => self.give(desk, input),
+            Arrival::Input(input) => self.give(desk, *input),
             Arrival::Mail(mail) => self.receive(desk, mail),
             Arrival::Start(_) => unreachable!("a device is started once in a life"),
             Arrival::Control(_)
@@ -177,9 +177,9 @@ impl Machine {
         match (mail.body, mail.from) {
             (Body::Hint, Node::Remote(from)) => self.give(desk, Input::Hint(from)),
             (Body::Return(answer), Node::Remote(from)) => {
-                self.give(desk, Input::Returned { from, answer });
+                self.give(desk, Input::Returned { from, answer: *answer });
             }
-            (Body::Response(response), _) => self.give(desk, Input::Responded(response)),
+            (Body::Response(response), _) => self.give(desk, Input::Responded(*response)),
             (Body::Hint | Body::Return(_) | Body::Call(_) | Body::Request(_), _) => {
                 unreachable!("nobody calls a device, and only remotes hint and return")
             }
@@ -225,8 +225,8 @@ impl Machine {
                 self.waits = batch.sync;
                 Emitted::Persist(batch)
             }
-            Output::Send(remote, call) => Emitted::Send(remote, call),
-            Output::Request(request) => Emitted::Request(request),
+            Output::Send(remote, call) => Emitted::Send(remote, call.into()),
+            Output::Request(request) => Emitted::Request(request.into()),
             Output::Answer(op, answer) => return self.agent.hears(op, answer, &mut desk.emitted),
             Output::StoreKey(name, key) => Emitted::StoreKey(name, key),
             Output::NeedCredential => Emitted::NeedCredential,
@@ -351,7 +351,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
                 worker.next += 1;
                 let letter = Letter { answer: true, ..mail.letter };
                 worker.tickets.insert(ticket, (mail.from, mail.life, letter));
-                worker.give(desk, worker::Input::Asked(ticket, request));
+                worker.give(desk, worker::Input::Asked(ticket, *request));
             }
             (Arrival::Volume(answer), Some(worker)) => {
                 worker.give(desk, worker::Input::Volume(answer));
@@ -393,7 +393,7 @@ impl WorkerShell {
                 worker::Output::Ask(call) => Emitted::Volume(call),
                 worker::Output::Answer(ticket, response) => {
                     let Some((to, life, letter)) = self.tickets.remove(&ticket) else { continue };
-                    Emitted::Respond(to, life, letter, response)
+                    Emitted::Respond(to, life, letter, response.into())
                 }
                 worker::Output::Reached(point) => Emitted::Reached(point),
             });
@@ -406,7 +406,7 @@ impl WorkerShell {
 pub(crate) fn report(double: &mut dyn Double, emitted: &mut Vec<Emitted>) {
     while let Some(effect) = double.poll_effect() {
         emitted.push(match effect {
-            Effect::Reply(to, answer) => Emitted::Reply(to, answer),
+            Effect::Reply(to, answer) => Emitted::Reply(to, answer.into()),
             Effect::Hint(vault, saver) => Emitted::Hint(vault, saver),
             Effect::Fact(fact) => Emitted::Remote(fact),
         });

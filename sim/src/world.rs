@@ -89,6 +89,8 @@ pub(crate) struct World<'a> {
     files: file::Heads,
     /// The last name of each node.
     names: file::Names,
+    /// The name of each entry of the logs.
+    entries: file::Entries,
     /// What somebody who is not of this house waits for.
     intruder: BTreeMap<engine::remote::CallId, (UserId, engine::message::Request)>,
     /// All nodes: devices in order, then remotes, then workers, then processors.
@@ -195,7 +197,7 @@ impl<'a> World<'a> {
 
     /// Lets happen what is due next and returns the nodes that have something to do, in order.
     pub(crate) fn begin_turn(&mut self) -> &[usize] {
-        self.now = self.next_due().expect("the driver has looked");
+        self.now = self.agenda.next_due().expect("the driver has looked");
         while let Some(event) = self.agenda.take_due(self.now) {
             self.events += 1;
             self.happen(event);
@@ -231,7 +233,7 @@ impl<'a> World<'a> {
         self.advance_phase();
     }
 
-    /// What the driver has to do now, in order.
+    /// What the driver has to do before the nodes of a turn work, in order.
     pub(crate) fn take_orders(&mut self) -> Vec<Order> {
         std::mem::take(&mut self.orders)
     }
@@ -283,10 +285,10 @@ impl<'a> World<'a> {
             Event::ForProcessor(processor, life, what) => {
                 self.tell_processor(processor, life, *what);
             }
-            Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, *call),
-            Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, *answer),
-            Event::Arrive(mail) => self.arrive(*mail),
-            Event::Give(device, life, arrival) => self.give(device, life, *arrival),
+            Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, call),
+            Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, answer),
+            Event::Arrive(mail) => self.arrive(mail),
+            Event::Give(device, life, arrival) => self.give(device, life, arrival),
             Event::Wake(node, deadline) => {
                 if self.stations[node].deadline == deadline {
                     self.call(node, |desk| desk.woken = true);
@@ -342,7 +344,7 @@ impl<'a> World<'a> {
         arrival: Arrival,
     ) {
         let at = self.now + Span(after.0.max(1));
-        self.file(at, order, Event::Give(device, life, Box::new(arrival)));
+        self.file(at, order, Event::Give(device, life, arrival));
     }
 
     /// Writes a fact down.
@@ -393,7 +395,8 @@ impl<'a> World<'a> {
     }
 
     fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
-        matches!(arrival, Arrival::Input(Input::KeyArrived(..))) && self.weather.holds_keys(device)
+        let Arrival::Input(input) = arrival else { return false };
+        matches!(**input, Input::KeyArrived(..)) && self.weather.holds_keys(device)
     }
 
     fn make_durable(&mut self, device: DeviceId, life: u16, commit: u32) {

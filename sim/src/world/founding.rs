@@ -82,6 +82,7 @@ impl<'a> World<'a> {
             volume: if restores(plan) { Volume::with_backups() } else { Volume::default() },
             files: super::file::Heads::new(),
             names: super::file::Names::new(),
+            entries: super::file::Entries::new(),
             intruder: BTreeMap::new(),
             stations: std::iter::repeat_with(station).take(nodes).collect(),
             ready: Vec::new(),

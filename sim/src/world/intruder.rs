@@ -37,7 +37,7 @@ impl World<'_> {
 
     fn intruder_asks(&mut self, victim: UserId, request: Request) {
         self.intruder.insert(request.id, (victim, request.clone()));
-        self.request(Node::Intruder, 0, request);
+        self.request(Node::Intruder, 0, request.into());
     }
 
     /// The intruder hears an answer, and goes on as far as it was let in.
