@@ -9,7 +9,7 @@ mod processor;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use engine::device::{Device, Input, Output};
+use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
 use engine::message;
 use engine::time::{Now, Time};
@@ -244,22 +244,23 @@ impl Machine {
 
     /// The answers that are due. A new key is not made while rows are sealed, and some may be for
     /// ever.
-    fn owed(&self) -> usize {
+    fn owed(&self, status: &Status) -> usize {
         let (all, new_keys) = self.agent.owed();
-        if self.device.status().sealed == [0, 0] { all } else { all - new_keys }
+        if status.sealed == [0, 0] { all } else { all - new_keys }
     }
 
     fn standing(&self) -> Standing {
+        let status = self.device.status();
         Standing {
             signed_in: self.device.signed_in(),
-            status: self.device.status(),
+            owed: self.owed(&status),
+            status,
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
             listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
             unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
             files_unsent: self.device.files_unsent(),
             files_sealed: self.device.files_sealed(),
             done_with_server: self.device.is_done_with_server(),
-            owed: self.owed(),
         }
     }
 }

@@ -105,6 +105,8 @@ pub(crate) struct World<'a> {
     recorder: Recorder,
     coverage: BTreeMap<&'static str, u64>,
     events: u64,
+    /// With more events than this the run is taken for endless.
+    most_events: u64,
     messages: u64,
     spare: Vec<Emitted>,
     /// A message's bytes, while it is looked at.
@@ -181,6 +183,13 @@ const EVENTS: u64 = 1_000_000;
 const EVENTS_PER_DEVICE: u64 = 50_000;
 const EVENTS_PER_PULL: u64 = 32;
 
+/// The most events that a run of a plan with so many machines may have.
+fn most_events(plan: &Plan, machines: usize) -> u64 {
+    let pulls = plan.storm.0 / plan.timing.pull_every.0.max(1);
+    let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
+    each.saturating_mul(machines as u64).saturating_add(EVENTS)
+}
+
 impl<'a> World<'a> {
     /// When something happens next; `None` when the run is over. Most wake-ups have been put off
     /// before they are due: none of those is worth a turn.
@@ -202,13 +211,7 @@ impl<'a> World<'a> {
             self.events += 1;
             self.happen(event);
         }
-        let pulls = self.plan.storm.0 / self.plan.timing.pull_every.0.max(1);
-        let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-        if self.events
-            > each
-                .saturating_mul((self.devices.len() + self.pipeline.seats.len()) as u64)
-                .saturating_add(EVENTS)
-        {
+        if self.events > self.most_events {
             self.give_up();
         }
         // A node may have lost power after it was called.
