@@ -201,7 +201,7 @@ fn one_plan_has_one_history_under_every_madsim_seed_and_under_the_bare_loop() {
         let bare = run_with(&plan, Driver::Bare);
         for seed in [0, 1, 77] {
             let other = madsim(&plan, seed);
-            assert!(bare.digest == other.digest, "{}", parting(&bare, &other));
+            assert!(bare.digest() == other.digest(), "{}", parting(&bare, &other));
             assert_eq!(bare.coverage, other.coverage);
         }
     }

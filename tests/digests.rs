@@ -63,7 +63,7 @@ fn measured() -> Digests {
         runs,
         |(it, seed)| format!("{} seed {seed}", it.name),
         |(it, seed)| {
-            let digest = run(&scenario::draw(&it, seed, Flaws::NONE)).digest;
+            let digest = run(&scenario::draw(&it, seed, Flaws::NONE)).digest();
             ((it.name.clone(), seed), format!("{digest:032x}"))
         },
         |event| {

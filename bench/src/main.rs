@@ -49,7 +49,7 @@ fn print_runs(out: &mut impl Write, path: &str, costs: &runs::Costs) -> io::Resu
     writeln!(out, "  crypto share of the CPU time, %   {:>10.1}", costs.crypto_share() * 100.0)?;
     let opens = count(counts.opened) / count(counts.sealed);
     writeln!(out, "  opens per row                     {opens:>10.2}")?;
-    let bytes = count(counts.fact_bytes) / count(counts.facts);
+    let bytes = count(costs.fact_bytes) / count(counts.facts);
     writeln!(out, "  bytes per fact                    {bytes:>10.1}")?;
     writeln!(out, "  events per seed                   {:>10.0}", count(counts.events) / seeds)?;
     if !costs.differing.is_empty() {

@@ -25,6 +25,8 @@ pub(crate) struct Costs {
     pub(crate) bare: Duration,
     pub(crate) peak_memory_mb: Option<f64>,
     pub(crate) counts: Counts,
+    /// Bytes of the canonical facts.
+    pub(crate) fact_bytes: u64,
     /// Rows that were sent or served, and the bytes of the messages that they were in.
     rows: u64,
     row_bytes: u64,
@@ -56,39 +58,41 @@ pub(crate) fn measure(path: &str, seeds: u32) -> Result<Costs, String> {
         bare: Duration::MAX,
         peak_memory_mb: None,
         counts: Counts::default(),
+        fact_bytes: 0,
         rows: 0,
         row_bytes: 0,
         differing: Vec::new(),
     };
+    let run_bare = |plan: &Plan| run_with(plan, Driver::Bare);
     let mut digests = Vec::new();
     for plan in &plans {
         let outcome = on_a_fresh_thread(|| run(plan));
         costs.add(&outcome);
-        digests.push(outcome.digest);
+        digests.push(outcome.digest());
     }
     costs.peak_memory_mb = peak_memory_mb();
+    for (plan, digest) in plans.iter().zip(digests) {
+        if on_a_fresh_thread(|| run_bare(plan)).digest() != digest {
+            costs.differing.push(plan.seed);
+        }
+    }
     for _ in 0..3 {
-        let all = |run: &(dyn Fn(&Plan) -> Outcome + Sync)| -> (Vec<u128>, Duration) {
-            cpu_of(|| plans.iter().map(|plan| on_a_fresh_thread(|| run(plan)).digest).collect())
+        let all = |run: &(dyn Fn(&Plan) -> Outcome + Sync)| {
+            cpu_of(|| plans.iter().for_each(|plan| drop(on_a_fresh_thread(|| run(plan))))).1
         };
-        let (_, madsim) = all(&run);
-        let (bare_digests, bare) = all(&|plan| run_with(plan, Driver::Bare));
-        (costs.madsim, costs.bare) = (costs.madsim.min(madsim), costs.bare.min(bare));
-        let pairs = plans.iter().zip(digests.iter().zip(&bare_digests));
-        costs.differing = pairs.filter(|(_, (a, b))| a != b).map(|(plan, _)| plan.seed).collect();
+        (costs.madsim, costs.bare) = (costs.madsim.min(all(&run)), costs.bare.min(all(&run_bare)));
     }
     Ok(costs)
 }
 
 impl Costs {
     fn add(&mut self, outcome: &Outcome) {
-        let Counts { simulated, events, messages, facts, fact_bytes, sealed, opened, .. } =
-            outcome.counts;
+        let Counts { simulated, events, messages, facts, sealed, opened, .. } = outcome.counts;
         self.simulated += Duration::from_millis(simulated.0);
         self.counts.events += events;
         self.counts.messages += messages;
         self.counts.facts += facts;
-        self.counts.fact_bytes += fact_bytes;
+        self.fact_bytes += outcome.fact_bytes();
         self.counts.sealed += sealed;
         self.counts.opened += opened;
         for entry in &outcome.history {

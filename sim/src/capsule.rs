@@ -46,7 +46,7 @@ impl Store {
     /// Keeps a failure. The same failure always gets the same name.
     pub fn keep(&self, plan: &Plan, outcome: &Outcome, found: &Violation) -> io::Result<PathBuf> {
         let text = text(plan, outcome, found);
-        let code = base32(outcome.digest);
+        let code = base32(outcome.digest());
         let short = short(found.invariant);
         for letters in 4..=code.len() {
             let path = self.0.join(format!("{short}-{}.toml", &code[..letters]));
@@ -73,7 +73,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, found: &Violation) -> String {
         site: signature.site,
         record_kind: signature.kind,
         lost: found.token.and_then(|token| scene.tell_write(token)),
-        digest: format!("{:032x}", outcome.digest),
+        digest: format!("{:032x}", outcome.digest()),
         scenario: plan.scenario.clone(),
     };
     print(plan, Some(&head))

@@ -33,7 +33,7 @@ pub(crate) enum Arrival {
     /// The user reads everything for the last time; of what is the same on all devices, this part.
     Last(Share),
     /// Something from outside of the network.
-    Input(Input),
+    Input(Box<Input>),
     /// A message.
     Mail(Mail),
     /// A remote is told what happens to it.
@@ -73,7 +73,7 @@ pub(crate) enum ForProcessor {
     /// The last looks at everything.
     Last(Vec<Order>),
     /// Something from outside of the network.
-    Input(engine::processor::Input),
+    Input(Box<engine::processor::Input>),
 }
 
 /// All that a processor needs to start.
@@ -105,13 +105,13 @@ pub(crate) enum Emitted {
     /// A commit for the disk.
     Persist(Batch),
     /// A request for the post.
-    Send(Remote, Call),
+    Send(Remote, Box<Call>),
     /// A request to the sync server.
-    Request(engine::message::Request),
+    Request(Box<engine::message::Request>),
     /// A worker asks the volume.
     Volume(engine::volume::Call),
     /// A worker answers this life of somebody.
-    Respond(Node, u16, Letter, engine::message::Response),
+    Respond(Node, u16, Letter, Box<engine::message::Response>),
     /// A key for the keychain.
     StoreKey(KeyName, Key),
     /// A question to the sign-in service.
@@ -125,7 +125,7 @@ pub(crate) enum Emitted {
     /// A panic or a logged error; the machine is gone.
     Crashed(String),
     /// A remote answers.
-    Reply(Node, Return),
+    Reply(Node, Box<Return>),
     /// A remote hints to everyone of a vault but one.
     Hint(VaultId, Node),
     /// A remote did something.

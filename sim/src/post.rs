@@ -27,16 +27,16 @@ pub(crate) struct Mail {
     pub(crate) body: Body,
 }
 
-/// What a message says.
+/// What a message says: as large as it may be, it goes from hand to hand as a pointer.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
-    Call(Call),
-    Return(Return),
+    Call(Box<Call>),
+    Return(Box<Return>),
     Hint,
     /// A device asks a worker.
-    Request(message::Request),
+    Request(Box<message::Request>),
     /// A worker answers.
-    Response(message::Response),
+    Response(Box<message::Response>),
 }
 
 /// The number that a remote sees on a request and puts on its reply. It carries what the post needs
@@ -138,8 +138,8 @@ impl Post {
     }
 
     /// The place of a message among those of its millisecond.
-    pub(crate) fn order(&self, mail: &Mail, copy: u64) -> u64 {
-        about(self.draws.order, mail).and(copy).value()
+    pub(crate) fn order(&self, mail: &Mail, copy: u64) -> Draw {
+        about(self.draws.order, mail).and(copy)
     }
 
     fn is_lost(&self, mail: &Mail) -> bool {
@@ -271,11 +271,14 @@ pub(crate) fn sealed(body: &Body) -> Option<&engine::Bytes> {
             | message::Action::ReadAccount
             | message::Action::File(_) => None,
         },
-        Body::Response(message::Response {
-            reply: message::Reply::Work(message::WorkReply::Item(Some(found))),
-            ..
-        }) => Some(&found.blob),
-        Body::Call(_) | Body::Return(_) | Body::Hint | Body::Response(_) => None,
+        Body::Response(response) => {
+            let message::Reply::Work(message::WorkReply::Item(Some(found))) = &response.reply
+            else {
+                return None;
+            };
+            Some(&found.blob)
+        }
+        Body::Call(_) | Body::Return(_) | Body::Hint => None,
     }
 }
 
@@ -426,7 +429,7 @@ mod tests {
             to: ROWS,
             letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: false },
             life: 0,
-            body: Body::Call(Call { id: CallId(n), attempt: 0, credential: None, request }),
+            body: Body::Call(Call { id: CallId(n), attempt: 0, credential: None, request }.into()),
         }
     }
 
@@ -436,7 +439,7 @@ mod tests {
             to: PHONE,
             letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: true },
             life: 0,
-            body: Body::Return(Return { id: CallId(n), attempt: 0, reply: Reply::Done }),
+            body: Body::Return(Return { id: CallId(n), attempt: 0, reply: Reply::Done }.into()),
         }
     }
 

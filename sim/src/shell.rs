@@ -9,7 +9,7 @@ mod processor;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use engine::device::{Device, Input, Output};
+use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
 use engine::message;
 use engine::time::{Now, Time};
@@ -160,7 +160,7 @@ impl Machine {
             }
             Arrival::SignIn => self.agent.signs_in(),
             Arrival::Last(share) => self.agent.reads_all(self.has_server.then_some(share)),
-            Arrival::Input(input) => self.give(desk, input),
+            Arrival::Input(input) => self.give(desk, *input),
             Arrival::Mail(mail) => self.receive(desk, mail),
             Arrival::Start(_) => unreachable!("a device is started once in a life"),
             Arrival::Control(_)
@@ -177,9 +177,9 @@ impl Machine {
         match (mail.body, mail.from) {
             (Body::Hint, Node::Remote(from)) => self.give(desk, Input::Hint(from)),
             (Body::Return(answer), Node::Remote(from)) => {
-                self.give(desk, Input::Returned { from, answer });
+                self.give(desk, Input::Returned { from, answer: *answer });
             }
-            (Body::Response(response), _) => self.give(desk, Input::Responded(response)),
+            (Body::Response(response), _) => self.give(desk, Input::Responded(*response)),
             (Body::Hint | Body::Return(_) | Body::Call(_) | Body::Request(_), _) => {
                 unreachable!("nobody calls a device, and only remotes hint and return")
             }
@@ -225,8 +225,8 @@ impl Machine {
                 self.waits = batch.sync;
                 Emitted::Persist(batch)
             }
-            Output::Send(remote, call) => Emitted::Send(remote, call),
-            Output::Request(request) => Emitted::Request(request),
+            Output::Send(remote, call) => Emitted::Send(remote, call.into()),
+            Output::Request(request) => Emitted::Request(request.into()),
             Output::Answer(op, answer) => return self.agent.hears(op, answer, &mut desk.emitted),
             Output::StoreKey(name, key) => Emitted::StoreKey(name, key),
             Output::NeedCredential => Emitted::NeedCredential,
@@ -244,22 +244,23 @@ impl Machine {
 
     /// The answers that are due. A new key is not made while rows are sealed, and some may be for
     /// ever.
-    fn owed(&self) -> usize {
+    fn owed(&self, status: &Status) -> usize {
         let (all, new_keys) = self.agent.owed();
-        if self.device.status().sealed == [0, 0] { all } else { all - new_keys }
+        if status.sealed == [0, 0] { all } else { all - new_keys }
     }
 
     fn standing(&self) -> Standing {
+        let status = self.device.status();
         Standing {
             signed_in: self.device.signed_in(),
-            status: self.device.status(),
+            owed: self.owed(&status),
+            status,
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
             listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
             unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
             files_unsent: self.device.files_unsent(),
             files_sealed: self.device.files_sealed(),
             done_with_server: self.device.is_done_with_server(),
-            owed: self.owed(),
         }
     }
 }
@@ -351,7 +352,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
                 worker.next += 1;
                 let letter = Letter { answer: true, ..mail.letter };
                 worker.tickets.insert(ticket, (mail.from, mail.life, letter));
-                worker.give(desk, worker::Input::Asked(ticket, request));
+                worker.give(desk, worker::Input::Asked(ticket, *request));
             }
             (Arrival::Volume(answer), Some(worker)) => {
                 worker.give(desk, worker::Input::Volume(answer));
@@ -393,7 +394,7 @@ impl WorkerShell {
                 worker::Output::Ask(call) => Emitted::Volume(call),
                 worker::Output::Answer(ticket, response) => {
                     let Some((to, life, letter)) = self.tickets.remove(&ticket) else { continue };
-                    Emitted::Respond(to, life, letter, response)
+                    Emitted::Respond(to, life, letter, response.into())
                 }
                 worker::Output::Reached(point) => Emitted::Reached(point),
             });
@@ -406,7 +407,7 @@ impl WorkerShell {
 pub(crate) fn report(double: &mut dyn Double, emitted: &mut Vec<Emitted>) {
     while let Some(effect) = double.poll_effect() {
         emitted.push(match effect {
-            Effect::Reply(to, answer) => Emitted::Reply(to, answer),
+            Effect::Reply(to, answer) => Emitted::Reply(to, answer.into()),
             Effect::Hint(vault, saver) => Emitted::Hint(vault, saver),
             Effect::Fact(fact) => Emitted::Remote(fact),
         });

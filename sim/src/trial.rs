@@ -84,8 +84,6 @@ pub struct Tried {
     pub coverage: BTreeMap<&'static str, u64>,
     /// Sizes.
     pub counts: Counts,
-    /// The digest of its history.
-    pub digest: u128,
     /// Plan and outcome, if something is violated.
     pub failed: Option<Box<(Plan, Outcome)>>,
     /// Was it run a second time, to compare?
@@ -121,16 +119,16 @@ impl Trial {
     pub fn run(&self) -> Tried {
         let plan = draw(&self.scenario, self.seed, self.flaws);
         let mut outcome = run(&plan);
+        let first = self.twice.then(|| outcome.digest());
         if outcome.violations.is_empty() {
             outcome.history = Vec::new(); // Before a second run makes another.
         }
-        let parting = if self.twice { second(&plan, outcome.digest) } else { None };
-        let calm = is_fault_free(&plan);
-        let Outcome { digest, counts, .. } = outcome;
+        let parting = first.and_then(|first| second(&plan, first));
+        let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
         let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        Tried { seed, calm, coverage, counts, digest, failed, twice, parting }
+        Tried { seed, calm, coverage, counts, failed, twice, parting }
     }
 
     /// What to call it on the way.
@@ -147,7 +145,7 @@ fn second(plan: &Plan, first: u128) -> Option<Parting> {
         pool::fresh(move || run(&plan))
     };
     let two = match again() {
-        Ok(two) if two.digest == first => return None,
+        Ok(two) if two.digest() == first => return None,
         Ok(two) => two,
         Err(panic) => return Some(untold(format!("the second run panicked: {panic}"))),
     };
@@ -166,7 +164,7 @@ fn untold(what: String) -> Parting {
 
 /// Where two outcomes of the same plan part, if they do.
 pub fn parting(one: &Outcome, two: &Outcome) -> Option<Parting> {
-    if one.digest == two.digest {
+    if one.digest() == two.digest() {
         return None;
     }
     let shown = |outcome: &Outcome, at: usize| outcome.history.get(at).map(|e| format!("{e:?}"));

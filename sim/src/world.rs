@@ -89,6 +89,8 @@ pub(crate) struct World<'a> {
     files: file::Heads,
     /// The last name of each node.
     names: file::Names,
+    /// The name of each entry of the logs.
+    entries: file::Entries,
     /// What somebody who is not of this house waits for.
     intruder: BTreeMap<engine::remote::CallId, engine::message::Request>,
     /// All nodes: devices in order, then remotes, then workers, then processors.
@@ -103,6 +105,8 @@ pub(crate) struct World<'a> {
     recorder: Recorder,
     coverage: BTreeMap<&'static str, u64>,
     events: u64,
+    /// With more events than this the run is taken for endless.
+    most_events: u64,
     messages: u64,
     spare: Vec<Emitted>,
     /// A message's bytes, while it is looked at.
@@ -179,6 +183,13 @@ const EVENTS: u64 = 1_000_000;
 const EVENTS_PER_DEVICE: u64 = 50_000;
 const EVENTS_PER_PULL: u64 = 32;
 
+/// The most events that a run of a plan with so many machines may have.
+fn most_events(plan: &Plan, machines: usize) -> u64 {
+    let pulls = plan.storm.0 / plan.timing.pull_every.0.max(1);
+    let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
+    each.saturating_mul(machines as u64).saturating_add(EVENTS)
+}
+
 impl<'a> World<'a> {
     /// When something happens next; `None` when the run is over. Most wake-ups have been put off
     /// before they are due: none of those is worth a turn.
@@ -195,18 +206,12 @@ impl<'a> World<'a> {
 
     /// Lets happen what is due next and returns the nodes that have something to do, in order.
     pub(crate) fn begin_turn(&mut self) -> &[usize] {
-        self.now = self.next_due().expect("the driver has looked");
+        self.now = self.agenda.next_due().expect("the driver has looked");
         while let Some(event) = self.agenda.take_due(self.now) {
             self.events += 1;
             self.happen(event);
         }
-        let pulls = self.plan.storm.0 / self.plan.timing.pull_every.0.max(1);
-        let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-        if self.events
-            > each
-                .saturating_mul((self.devices.len() + self.pipeline.seats.len()) as u64)
-                .saturating_add(EVENTS)
-        {
+        if self.events > self.most_events {
             self.give_up();
         }
         // A node may have lost power after it was called.
@@ -231,7 +236,7 @@ impl<'a> World<'a> {
         self.advance_phase();
     }
 
-    /// What the driver has to do now, in order.
+    /// What the driver has to do before the nodes of a turn work, in order.
     pub(crate) fn take_orders(&mut self) -> Vec<Order> {
         std::mem::take(&mut self.orders)
     }
@@ -283,10 +288,10 @@ impl<'a> World<'a> {
             Event::ForProcessor(processor, life, what) => {
                 self.tell_processor(processor, life, *what);
             }
-            Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, *call),
-            Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, *answer),
-            Event::Arrive(mail) => self.arrive(*mail),
-            Event::Give(device, life, arrival) => self.give(device, life, *arrival),
+            Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, call),
+            Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, answer),
+            Event::Arrive(mail) => self.arrive(mail),
+            Event::Give(device, life, arrival) => self.give(device, life, arrival),
             Event::Wake(node, deadline) => {
                 if self.stations[node].deadline == deadline {
                     self.call(node, |desk| desk.woken = true);
@@ -342,7 +347,7 @@ impl<'a> World<'a> {
         arrival: Arrival,
     ) {
         let at = self.now + Span(after.0.max(1));
-        self.file(at, order, Event::Give(device, life, Box::new(arrival)));
+        self.file(at, order, Event::Give(device, life, arrival));
     }
 
     /// Writes a fact down.
@@ -393,7 +398,8 @@ impl<'a> World<'a> {
     }
 
     fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
-        matches!(arrival, Arrival::Input(Input::KeyArrived(..))) && self.weather.holds_keys(device)
+        let Arrival::Input(input) = arrival else { return false };
+        matches!(**input, Input::KeyArrived(..)) && self.weather.holds_keys(device)
     }
 
     fn make_durable(&mut self, device: DeviceId, life: u16, commit: u32) {

@@ -219,7 +219,6 @@ pub(super) fn outcome() -> Outcome {
     Outcome {
         verdict: Verdict::Violated,
         violations: vec![lost, unsent],
-        digest: 0x1234_5678_9abc_def0_1234_5678_9abc_def0,
         coverage: BTreeMap::from([("conflict", 2)]),
         moments: Vec::new(),
         counts: Counts { messages: 9, facts: history.len() as u64, ..Counts::default() },

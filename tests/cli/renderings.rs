@@ -78,7 +78,7 @@ fn told((plan, outcome): (Plan, Outcome), name: &str, focus: Focus) {
         outcome: &outcome,
         focus,
         source: "replayed by plan (1 step, 1 fault) · build 7c1e9f2".to_owned(),
-        promised: Some((promised, format!("{:032x}", outcome.digest))),
+        promised: Some((promised, format!("{:032x}", outcome.digest()))),
         again: "seawall replay .seawall/capsules/lost-k7q2.toml".to_owned(),
     };
     check(name, &Told::Story(&story));

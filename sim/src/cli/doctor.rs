@@ -34,7 +34,7 @@ pub(super) fn digests(chosen: &[Chosen]) -> Result<String, String> {
     for it in chosen {
         for seed in 0..SEEDS {
             let scenario = it.scenario.clone();
-            let digest = fresh(move || run(&draw(&scenario, seed, Flaws::NONE)).digest)?;
+            let digest = fresh(move || run(&draw(&scenario, seed, Flaws::NONE)).digest())?;
             lines += &format!("{} seed {seed}  {digest:032x}\n", it.scenario.name);
         }
     }

@@ -18,8 +18,8 @@ use crate::plan::Node;
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     // One state of a record is stored many times and shared by all facts that tell of it, which
     // also keep it alive: where it lies names it. The set is never walked.
-    let mut seen: BTreeSet<(VaultId, RecordId, *const Contents)> = BTreeSet::new();
-    let mut is_new = |vault, id, contents| seen.insert((vault, id, Arc::as_ptr(contents)));
+    let mut seen: BTreeSet<(*const Contents, VaultId, RecordId)> = BTreeSet::new();
+    let mut is_new = |vault, id, contents| seen.insert((Arc::as_ptr(contents), vault, id));
     for (at, entry) in evidence.history.iter().enumerate() {
         match (&entry.fact, entry.node) {
             (Fact::Persisted { changes, .. }, Node::Device(device)) => {

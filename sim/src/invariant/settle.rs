@@ -7,7 +7,7 @@
 //! timeout. An expired credential or cursor, a batch too large and a lost zone are not failures in
 //! this sense: what follows is another request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map as map};
 
 use engine::id::{DeviceId, Remote};
 use engine::message::Refusal;
@@ -173,14 +173,19 @@ impl Line {
             findings.report(evidence, place, at, About::default(), message, [said]);
         }
         let attempt = letter.attempt;
-        let mut new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
-        if let Some(last) = self.tries.get(&letter.call) {
-            if last.attempt < attempt {
-                last.check(evidence, findings, at, device, self.named);
+        let new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
+        match self.tries.entry(letter.call) {
+            map::Entry::Vacant(place) => {
+                place.insert(new);
             }
-            new.closed = last.closed;
+            map::Entry::Occupied(mut place) => {
+                let last = *place.get();
+                if last.attempt < attempt {
+                    last.check(evidence, findings, at, device, self.named);
+                }
+                place.insert(Try { closed: last.closed, ..new });
+            }
         }
-        self.tries.insert(letter.call, new);
     }
 }
 

@@ -158,12 +158,12 @@ impl Day {
     /// Reads what [`Day::iso`] writes of a day that the calendar has, in the years that the sync
     /// server knows: 1900 to 2199.
     pub fn of_iso(text: &str) -> Option<Self> {
-        let mut parts = text.split('-').map(|part| part.parse::<u16>().ok());
-        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        let (year, rest) = text.split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        let (year, month, day) = (digits(year, 4)?, digits(month, 2)?, digits(day, 2)?);
         let day = Self { year, month: u8::try_from(month).ok()?, day: u8::try_from(day).ok()? };
-        let is_written_so = parts.next().is_none() && day.iso() == text;
         let is_there = (1900..=2199).contains(&year) && (1..=day.last()).contains(&day.day);
-        (is_written_so && is_there).then_some(day)
+        is_there.then_some(day)
     }
 
     /// The last day of its month; 0 if there is no such month.
@@ -177,6 +177,12 @@ impl Day {
             _ => 0,
         }
     }
+}
+
+/// A number written in exactly so many digits.
+fn digits(text: &str, count: usize) -> Option<u16> {
+    let is_plain = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_plain { text.parse().ok() } else { None }
 }
 
 impl Began {
@@ -214,7 +220,8 @@ mod tests {
         }
         let none = ["1900-02-29", "2023-02-29", "2024-02-30", "2024-04-31", "2024-13-01"];
         let odd = ["2024-00-10", "2024-01-00", "1899-12-31", "2200-01-01", "2024-4-3", ""];
-        for day in none.into_iter().chain(odd) {
+        let more = ["2024-+1-01", "2024-01-01-", "-2024-01-01", "2024-01", "02024-01-01"];
+        for day in none.into_iter().chain(odd).chain(more) {
             assert_eq!(Day::of_iso(day), None, "{day}");
         }
     }

@@ -15,6 +15,8 @@ const RESULT: u16 = u16::MAX - 2;
 
 /// So many ways there are to spell a name.
 pub(crate) const SPELLINGS: u8 = 4;
+/// How the service spells its own in each of them.
+const SERVICES: [&str; SPELLINGS as usize] = ["Chatter", "chatter ", "CHATTER", " Chatter"];
 /// No conversation has a larger number, or more messages, and no message is changed more often.
 pub(crate) const MOST_TALKS: u16 = 0xfff;
 pub(crate) const MOST_MESSAGES: u32 = 0xffff;
@@ -26,12 +28,16 @@ pub(crate) type Message = (TalkId, u32, u32);
 /// How a service calls itself and a conversation. Of three conversations one is named by a UUID,
 /// and the names of the other two differ in case only.
 pub(crate) fn spelled(talk: TalkId, spelling: u8) -> (&'static str, String) {
-    let service = ["Chatter", "chatter ", "CHATTER", " Chatter"][usize::from(spelling % SPELLINGS)];
+    let spelling = spelling % SPELLINGS;
+    (SERVICES[usize::from(spelling)], name(talk, spelling))
+}
+
+fn name(talk: TalkId, spelling: u8) -> String {
     let n = talk.0 / 3;
-    let id = match talk.0 % 3 {
+    match talk.0 % 3 {
         0 => {
             let uuid = format!("{:08x}-1f2e-4d3c-8b4a-0a1b2c3d4e5f", 0xa000_0000 | u32::from(n));
-            match spelling % SPELLINGS {
+            match spelling {
                 0 => uuid,
                 1 => uuid.to_uppercase(),
                 2 => format!("{{{uuid}}}"),
@@ -42,8 +48,7 @@ pub(crate) fn spelled(talk: TalkId, spelling: u8) -> (&'static str, String) {
             let name = if kind == 1 { format!("soup-{n}") } else { format!("Soup-{n}") };
             if spelling.is_multiple_of(2) { name } else { format!(" {name}  ") }
         }
-    };
-    (service, id)
+    }
 }
 
 /// Which of these conversations a service spells so.
@@ -51,7 +56,8 @@ pub(crate) fn talk_of(
     (service, id): (&str, &str),
     mut among: impl Iterator<Item = TalkId>,
 ) -> Option<TalkId> {
-    among.find(|talk| (0..SPELLINGS).any(|how| spelled(*talk, how) == (service, id.to_owned())))
+    let spelling = (0..SPELLINGS).find(|how| SERVICES[usize::from(*how)] == service)?;
+    among.find(|talk| name(*talk, spelling) == id)
 }
 
 /// The label of a message in a state.

@@ -76,7 +76,7 @@ fn failed(failure: &Failure<'_>) -> Value {
     fields["seed"] = json!(plan.seed);
     fields["flaws"] = json!(flaws(plan));
     fields["expected"] = json!(failure.expected);
-    fields["digest"] = json!(format!("{:032x}", outcome.digest));
+    fields["digest"] = json!(format!("{:032x}", outcome.digest()));
     fields["again"] = json!(failure.again);
     fields["capsule"] = json!(failure.capsule);
     object("violation", fields)
@@ -197,7 +197,7 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
     let reproduced = story.promised.as_ref().map(|(signature, _)| signature.is_in(outcome));
     let end = json!({
         "scenario": plan.scenario, "seed": plan.seed, "flaws": flaws(plan),
-        "source": story.source, "digest": format!("{:032x}", outcome.digest),
+        "source": story.source, "digest": format!("{:032x}", outcome.digest()),
         "facts": outcome.history.len(), "violations": outcome.violations.len(),
         "reproduced": reproduced, "again": story.again,
     });

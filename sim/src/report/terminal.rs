@@ -358,7 +358,7 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
     }
     let left_out = outcome.history.len() - told;
     writeln!(out, "\n{told} of {} facts told, {left_out} left out.", outcome.history.len())?;
-    writeln!(out, "digest {:032x}", outcome.digest)?;
+    writeln!(out, "digest {:032x}", outcome.digest())?;
     write_violations(out, &scene, story)?;
     write_promise(out, story)?;
     writeln!(out, "again:   {}", styled(BOLD, &story.again))
@@ -391,7 +391,7 @@ fn write_promise(out: &mut String, story: &Story<'_>) -> fmt::Result {
         return Ok(());
     };
     let word = if signature.is_in(story.outcome) { "reproduced" } else { "not reproduced" };
-    let same = format!("{:032x}", story.outcome.digest) == *digest;
+    let same = format!("{:032x}", story.outcome.digest()) == *digest;
     let same = if same { "the history is the recorded one" } else { "the history is another one" };
     writeln!(out, "{word}: {signature}; {same}")
 }

@@ -85,7 +85,7 @@ impl ProcessorShell {
                     self.ask(desk, OpId(self.own_op), order, true);
                 }
             }
-            ForProcessor::Input(input) => self.give(desk, input),
+            ForProcessor::Input(input) => self.give(desk, *input),
             ForProcessor::Start(_) => unreachable!("it was taken before"),
         }
     }
@@ -123,7 +123,7 @@ impl ProcessorShell {
         let Body::Response(response) = mail.body else {
             unreachable!("only workers write to a processor, and they answer")
         };
-        self.give(desk, processor::Input::Response(response));
+        self.give(desk, processor::Input::Response(*response));
     }
 
     fn give(&mut self, desk: &mut Desk, input: processor::Input) {
@@ -135,7 +135,7 @@ impl ProcessorShell {
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.processor.poll_output() else { return };
             desk.emitted.push(match output {
-                Output::Request(request) => Emitted::Request(request),
+                Output::Request(request) => Emitted::Request(request.into()),
                 Output::NeedCredential => Emitted::NeedCredential,
                 Output::Step(step, thread) => Emitted::Step(step, thread),
                 Output::Answer(op, answer) => Emitted::Fact(answered(op, &answer)),

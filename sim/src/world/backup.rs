@@ -1,9 +1,7 @@
 //! The volume is restored from an older backup. The operator stops all workers first, so that nothing
 //! of before is under way any more, sets every object back, and starts the workers anew.
 
-use engine::id::UserId;
-use engine::log::{self, Entry};
-use engine::message::FeedCursor;
+use engine::log::Entry;
 use engine::time::{Span, Time};
 
 use super::server::space_of;
@@ -56,7 +54,7 @@ impl World<'_> {
         let mut lost = Vec::new();
         for event in out {
             if let Event::Arrive(mail) = event {
-                lost.push(*mail);
+                lost.push(mail);
             }
         }
         for station in &self.stations {
@@ -78,6 +76,7 @@ impl World<'_> {
     fn read_logs_again(&mut self) {
         self.files.clear();
         self.names.clear();
+        self.entries.clear();
         self.jobs.clear();
         self.pipeline.open.clear();
         let entries = self.volume.named("log/");
@@ -88,12 +87,6 @@ impl World<'_> {
             self.note_files(space, &entry);
             self.names_in(space, &entry);
         }
-    }
-
-    /// Is a cursor of the log that there is now?
-    pub(super) fn is_of_this_log(&self, space: UserId, cursor: &FeedCursor) -> bool {
-        let entry = self.volume.get(&log::entry_key(space, cursor.seq)).map(|it| Entry::decode(it));
-        cursor.seq == 0 || entry.flatten().is_some_and(|entry| entry.id == cursor.entry)
     }
 }
 

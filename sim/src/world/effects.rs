@@ -172,7 +172,7 @@ impl World<'_> {
         self.keychain.accept(user, name, key.clone());
         let draw = self.draw_for("key stored", device).and(u64::from(name.generation));
         let after = draw.span(SpanRange { low: Span(1), high: Span(50) });
-        let arrival = Arrival::Input(Input::KeyStored(name));
+        let arrival = Arrival::Input(Input::KeyStored(name).into());
         self.file_gift(device, Some(life), after, draw, arrival);
         for other in self.devices_of(VaultId::from(user)) {
             if other != device {
@@ -190,11 +190,11 @@ impl World<'_> {
         let (after, credential) =
             site.sign_in.issue((nature, device.0.into(), life), &rules, now, user, users);
         let order = self.draw_for("sign-in order", device).and(now.0);
-        let arrival = Arrival::Input(Input::Credential(credential));
+        let arrival = Arrival::Input(Input::Credential(credential).into());
         self.file_gift(device, Some(life), after, order, arrival);
     }
 
-    fn send(&mut self, device: DeviceId, remote: Remote, mut call: Call) {
+    fn send(&mut self, device: DeviceId, remote: Remote, mut call: Box<Call>) {
         let life = self.site(device).incarnation;
         let parcel = post::parcel_of(&call.request);
         let envelope = Envelope { life, parcel, call: call.id };
@@ -204,7 +204,7 @@ impl World<'_> {
         self.dispatch(Mail { from, to, letter, life, body: Body::Call(call) });
     }
 
-    fn reply(&mut self, remote: Remote, to: Node, mut answer: Return) {
+    fn reply(&mut self, remote: Remote, to: Node, mut answer: Box<Return>) {
         let (letter, life) = letter_of_reply(&answer);
         answer.id = letter.call;
         let body = Body::Return(answer);
@@ -301,8 +301,9 @@ impl World<'_> {
     /// Gives a message to the post.
     pub(super) fn dispatch(&mut self, mail: Mail) {
         let (mut size, mut plaintext) = (32, false);
-        let mut rows = Vec::new();
-        for row in mail.rows() {
+        let mail_rows = mail.rows();
+        let mut rows = Vec::with_capacity(mail_rows.len());
+        for row in mail_rows {
             let (blob, leaks) = self.recorder.blob(&row.blob);
             size += u32::try_from(row.blob.len()).unwrap_or(u32::MAX).saturating_add(8);
             plaintext |= leaks;
@@ -336,10 +337,8 @@ impl World<'_> {
     }
 
     fn file_mail(&mut self, at: Time, copy: u64, mail: Mail) {
-        let event = Event::Arrive(Box::new(mail));
-        let Event::Arrive(mail) = &event else { unreachable!("it was just made") };
-        let order = self.post.order(mail, copy);
-        self.agenda.file(at, event.class(), order, event);
+        let order = self.post.order(&mail, copy);
+        self.file(at, order, Event::Arrive(mail));
     }
 
     fn note_remote(&mut self, remote: Remote, fact: RemoteFact) {

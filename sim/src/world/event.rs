@@ -34,15 +34,15 @@ pub(super) enum Event {
     /// A process that stood still goes on, if it is the same life.
     ResumeProcess(ProcessId, u16),
     /// A request of this life of a worker takes effect.
-    AtVolume(WorkerId, u16, Box<engine::volume::Call>),
+    AtVolume(WorkerId, u16, engine::volume::Call),
     /// A worker of this life is answered.
-    FromVolume(WorkerId, u16, Box<engine::volume::Return>),
+    FromVolume(WorkerId, u16, engine::volume::Return),
     /// A processor is told something, in any life or in this one only.
     ForProcessor(ProcessorId, Option<u16>, Box<ForProcessor>),
     /// A message arrives.
-    Arrive(Box<Mail>),
+    Arrive(Mail),
     /// A device is given something, in any life or in this one only.
-    Give(DeviceId, Option<u16>, Box<Arrival>),
+    Give(DeviceId, Option<u16>, Arrival),
     /// A node is woken, if its deadline has not moved.
     Wake(usize, u32),
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engine::Bytes;
 use engine::device::StoreKey;
 use engine::id::{NodeId, UserId};
-use engine::log::{Doc, Entry, FileDoc, FileKey, Key};
+use engine::log::{Doc, Entry, EntryId, FileDoc, FileKey, Key};
 use engine::message::FeedCursor;
 use engine::time::Span;
 
@@ -17,6 +17,9 @@ use crate::plan::{Act, Deed, FileDeed, Plan};
 
 /// The last change of each space's files.
 pub(super) type Heads = BTreeMap<UserId, (u64, NodeId)>;
+
+/// The name of each entry of each space's log.
+pub(super) type Entries = BTreeMap<(UserId, u64), EntryId>;
 
 /// The name of each node as it was last sealed.
 pub(super) type Names = BTreeMap<(UserId, NodeId), Bytes>;
@@ -29,9 +32,10 @@ const SEAL: u64 = 256;
 const ASKS: u64 = 10;
 
 impl World<'_> {
-    /// Notes how far an entry of a log takes the feed of files, and which long batches have begun or
-    /// ended with it.
+    /// Notes an entry of a log: what it is called, how far it takes the feed of files, and which long
+    /// batches have begun or ended with it.
     pub(super) fn note_files(&mut self, space: UserId, entry: &Entry) {
+        self.entries.insert((space, entry.seq), entry.id);
         let mut last = None;
         for (key, doc) in entry.ops.iter().flat_map(|op| &op.puts) {
             match (key, doc) {
@@ -83,6 +87,11 @@ impl World<'_> {
         cursor.map_or(last.is_none(), |cursor| {
             Some(cursor.upto) >= last && self.is_of_this_log(site.user, &cursor)
         })
+    }
+
+    /// Is a cursor of the log that there is now?
+    fn is_of_this_log(&self, space: UserId, cursor: &FeedCursor) -> bool {
+        cursor.seq == 0 || self.entries.get(&(space, cursor.seq)) == Some(&cursor.entry)
     }
 }
 

@@ -59,6 +59,7 @@ impl<'a> World<'a> {
         let pipeline = Pipeline::of(plan);
         let nodes = devices.len() + doubles.len() + workers.len() + pipeline.seats.len();
         let station = || Station { inbox: Inbox::new(), called: false, deadline: 0 };
+        let machines = devices.len() + pipeline.seats.len();
         let mut world = Self {
             plan,
             now: Time(0),
@@ -82,6 +83,7 @@ impl<'a> World<'a> {
             volume: if restores(plan) { Volume::with_backups() } else { Volume::default() },
             files: super::file::Heads::new(),
             names: super::file::Names::new(),
+            entries: super::file::Entries::new(),
             intruder: BTreeMap::new(),
             stations: std::iter::repeat_with(station).take(nodes).collect(),
             ready: Vec::new(),
@@ -92,6 +94,7 @@ impl<'a> World<'a> {
             recorder: Recorder::new(needle),
             coverage: BTreeMap::new(),
             events: 0,
+            most_events: super::most_events(plan, machines),
             messages: 0,
             spare: Vec::new(),
             scratch: Vec::new(),

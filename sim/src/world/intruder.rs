@@ -39,7 +39,7 @@ impl World<'_> {
 
     fn intruder_asks(&mut self, request: Request) {
         self.intruder.insert(request.id, request.clone());
-        self.request(Node::Intruder, 0, request);
+        self.request(Node::Intruder, 0, request.into());
     }
 
     /// The intruder hears an answer, and goes on as far as it was let in.

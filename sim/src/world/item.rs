@@ -47,6 +47,7 @@ impl World<'_> {
                 self.volume.handle(self.now, &Request::Create(key, bytes), Span::ZERO);
             }
             self.keep_book(*user, &commit);
+            self.note_files(*user, &commit);
             self.note(Node::World, Fact::Logged { space: *user, entry: commit.into() });
         }
     }

@@ -90,7 +90,7 @@ impl World<'_> {
             .and(name.draw)
             .and(self.now.0);
         let after = draw.span(self.plan.keychain);
-        let arrival = Arrival::Input(Input::KeyArrived(name, key));
+        let arrival = Arrival::Input(Input::KeyArrived(name, key).into());
         self.file_gift(device, None, after, draw, arrival);
     }
 

@@ -147,7 +147,9 @@ impl World<'_> {
         what: ForProcessor,
     ) {
         if self.process(processor).lives(life) {
-            if let ForProcessor::Input(Input::Stepped(step, result)) = &what {
+            if let ForProcessor::Input(input) = &what
+                && let Input::Stepped(step, result) = &**input
+            {
                 let token = result.as_ref().map(|result| result.token);
                 self.note(Node::Processor(processor), Fact::StepEnded(*step, token));
             }
@@ -225,7 +227,7 @@ impl World<'_> {
         let who = (nature, 1 << 32 | u64::from(processor.0), life);
         let (after, credential) = seat.sign_in.issue(who, &rules, now, user, users);
         let order = self.draw_for_process("processor sign-in", processor).and(now.0);
-        let what = ForProcessor::Input(Input::Credential(credential));
+        let what = ForProcessor::Input(Input::Credential(credential).into());
         self.file_for_processor((processor, Some(life)), after, order, what);
     }
 
@@ -239,7 +241,7 @@ impl World<'_> {
             let draw = self.draw_for_process("processor key arrives", id);
             let draw = draw.and(u64::from(name.generation)).and(name.draw);
             let after = draw.span(self.plan.keychain);
-            let what = ForProcessor::Input(Input::Key(name, key.clone()));
+            let what = ForProcessor::Input(Input::Key(name, key.clone()).into());
             self.file_for_processor((id, None), after, draw, what);
         }
     }
@@ -268,7 +270,7 @@ impl World<'_> {
             return self.cover("step never ended");
         }
         self.cover(if has_failed { "step failed" } else { "step done" });
-        let what = ForProcessor::Input(Input::Stepped(step, result));
+        let what = ForProcessor::Input(Input::Stepped(step, result).into());
         self.file_for_processor((processor, Some(life)), Span(after), takes, what);
     }
 

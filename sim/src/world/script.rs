@@ -70,7 +70,7 @@ impl World<'_> {
             Act::User(device, deed) => {
                 let order = self.draw("deed").and(step as u64);
                 let arrival = Arrival::Deed(number, deed.clone());
-                self.file(self.now, order, Event::Give(*device, None, Box::new(arrival)));
+                self.file(self.now, order, Event::Give(*device, None, arrival));
             }
             Act::Fault(fault) => {
                 if !self.begin_fault(step, fault) {

@@ -17,7 +17,7 @@ use super::{Event, World};
 use crate::clock::Clock;
 use crate::history::{Fact, Letter, ServerTrouble, Trouble};
 use crate::inbox::{Arrival, Emitted};
-use crate::plan::{Node, Parcel, ServerFault, ServerPlan, WorkerId};
+use crate::plan::{Chance, Node, Parcel, ServerFault, ServerPlan, WorkerId};
 use crate::post::{Body, Mail};
 use crate::random::Draw;
 
@@ -143,7 +143,7 @@ impl World<'_> {
     }
 
     /// A device asks the server: the address stands for any worker, anew for every try.
-    pub(super) fn request(&mut self, from: Node, life: u16, request: Request) {
+    pub(super) fn request(&mut self, from: Node, life: u16, request: Box<Request>) {
         if self.workers.is_empty() {
             return;
         }
@@ -169,7 +169,7 @@ impl World<'_> {
     fn send_to_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
         let draw = self.draw_for_process("to the volume", worker).and(call.id.0);
         let after = self.volume_delay(draw);
-        self.file(self.now + after, draw, Event::AtVolume(worker, life, Box::new(call)));
+        self.file(self.now + after, draw, Event::AtVolume(worker, life, call));
     }
 
     /// Something of the server fails while several files are being moved.
@@ -193,7 +193,10 @@ impl World<'_> {
             Draw::new(nature, concern).and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0)
         };
         let (weather, is_storm) = (self.weather.volume, self.is_storm());
-        let happens = |concern, chance| is_storm && draw(concern).happens(chance);
+        // What cannot happen is not drawn for.
+        let happens = |concern, chance: Chance| {
+            is_storm && chance > Chance(0) && draw(concern).happens(chance)
+        };
         let mut reply = if weather.is_out || happens("volume fails", plan.failure) {
             self.cover("volume failed");
             self.interrupt_batches();
@@ -216,7 +219,7 @@ impl World<'_> {
         let back = draw("from the volume");
         let after = self.volume_delay(back);
         let answer = Return { id: call.id, reply };
-        self.file(self.now + after, back, Event::FromVolume(worker, life, Box::new(answer)));
+        self.file(self.now + after, back, Event::FromVolume(worker, life, answer));
     }
 
     /// Notes an entry of a log that was created just now.

@@ -300,7 +300,7 @@ impl World<'_> {
         let letter = envelope.letter(0, false);
         let call = Call { id: envelope.pack(), attempt: 0, credential, request };
         let (from, to) = (Node::Intruder, Node::Remote(remote));
-        self.dispatch(Mail { from, to, letter, life: 0, body: Body::Call(call) });
+        self.dispatch(Mail { from, to, letter, life: 0, body: Body::Call(call.into()) });
     }
 
     /// Devices that will never be heard of again, or that lack something for ever, and why.

@@ -12,7 +12,7 @@ use engine::log::{Doc, Key};
 use engine::message::{Client, Reply};
 
 use super::super::Brief;
-use crate::history::{Answered, Asked, Entry, Fact, Filed, Talk, Worked};
+use crate::history::{Answered, Asked, Entry, Filed, Talk, Worked};
 use crate::plan::talk::talk_of;
 use crate::plan::{Day, Excerpt, Node, Order, TalkId};
 
@@ -157,19 +157,16 @@ impl<'a> Work<'a> {
         let mut open: BTreeMap<(Node, u16, OpId), usize> = BTreeMap::new();
         for (at, entry) in history.iter().enumerate() {
             let node = entry.node;
-            match (&entry.fact, user_of(node)) {
-                (Fact::Asked(op, asked), Some(user)) => {
-                    let Asked::Work { order, last } = &**asked else { continue };
-                    let (last, answer) = (*last, None);
-                    open.insert((node, entry.incarnation, *op), work.asks.len());
-                    work.asks.push(WorkAsk { node, user, asked: at, order, last, answer });
-                }
-                (Fact::Answered(op, answer), Some(_)) => {
-                    if let Some(ask) = open.remove(&(node, entry.incarnation, *op)) {
-                        work.asks[ask].answer = Some((at, answer));
-                    }
-                }
-                _ => {}
+            if let Some((op, Asked::Work { order, last })) = entry.fact.asked()
+                && let Some(user) = user_of(node)
+            {
+                let (last, answer) = (*last, None);
+                open.insert((node, entry.incarnation, op), work.asks.len());
+                work.asks.push(WorkAsk { node, user, asked: at, order, last, answer });
+            } else if let Some((op, answer)) = entry.fact.answered()
+                && let Some(ask) = open.remove(&(node, entry.incarnation, op))
+            {
+                work.asks[ask].answer = Some((at, answer));
             }
         }
         work
