@@ -12,5 +12,6 @@ mod lab;
 mod namespace;
 mod pipeline;
 mod plant;
+mod readings;
 mod uploads;
 mod volume;
