@@ -239,7 +239,7 @@ fn decide(
     }
 }
 
-/// Does something, or reads.
+/// Does something under a number, or reads.
 fn act(
     draft: &mut Draft<'_>,
     request: &Request,

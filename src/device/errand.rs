@@ -20,7 +20,7 @@ pub(super) struct Errand {
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(super) enum Wanted {
-    /// Something under the session.
+    /// That something is done under the session, or read without one.
     Act(Action),
     /// To know whose the session is.
     Status,

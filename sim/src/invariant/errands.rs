@@ -1,10 +1,11 @@
 //! INV-32 `refusals-have-reasons`, for what users want of the sync server: it is done soon, but for
 //! as long as something is in the way.
 //!
-//! Errands of a device are run one after the other, each under a session that may have to be
-//! started. In the way are the faults between the device and the server, what these left behind,
-//! and being told to come back; whether there was a reason for that is for INV-12 to say. What a
-//! volume fails at by chance is in no fact, so a storm over such a volume is one disturbance.
+//! Errands of a device are run one after the other, and under a session that may have to be started
+//! if they change something. In the way are the faults between the device and the server, what these
+//! left behind, and being told to come back; whether there was a reason for that is for INV-12 to
+//! say. What a volume fails at by chance is in no fact, so a storm over such a volume is one
+//! disturbance.
 
 use std::collections::BTreeMap;
 
