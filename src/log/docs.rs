@@ -96,3 +96,61 @@ impl<'de> Visitor<'de> for Entries {
         Ok(docs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Bytes;
+    use crate::blob::Address;
+    use crate::id::{AccountField, NodeId, ReplicaId, Token};
+    use crate::job::Place;
+    use crate::log::encode;
+    use crate::message::{Client, DeviceKey, JobId};
+    use crate::record::{Payload, Value};
+
+    /// A key of each kind.
+    fn keys() -> [Key; KINDS] {
+        let job = JobId { client: Client { replica: ReplicaId(1), life: 1 }, n: 1 };
+        [
+            Key::Session(DeviceKey(1)),
+            Key::Receipt(ReplicaId(1)),
+            Key::Account(AccountField::ALL[0]),
+            Key::Was(AccountField::ALL[0], 1),
+            Key::Work(Place::Item(postcard::from_bytes(&[7; 16]).expect("a key"))),
+            Key::File(FileKey::Node(NodeId(1))),
+            Key::File(FileKey::Named(NodeId(1), postcard::from_bytes(&[7; 16]).expect("a key"))),
+            Key::File(FileKey::Changed(1, NodeId(1))),
+            Key::File(FileKey::Version(NodeId(1), 1)),
+            Key::File(FileKey::Upload(Address::FIRST)),
+            Key::File(FileKey::Blob(Address::FIRST)),
+            Key::File(FileKey::Doomed(Address::FIRST, 1)),
+            Key::File(FileKey::Job(job)),
+            Key::File(FileKey::Item(job, 1)),
+            Key::File(FileKey::Unfinished(job)),
+        ]
+    }
+
+    #[test]
+    fn kinds_are_in_the_order_of_keys() {
+        assert!(keys().is_sorted());
+        assert_eq!(keys().map(|key| kind(&key)), std::array::from_fn(|n| n));
+    }
+
+    #[test]
+    fn the_tables_are_ranged_over_and_encoded_like_one_map() {
+        let value = Value::Text("Acme".into());
+        let doc = Doc::Version(Payload { token: Token([1; 16]), value });
+        let map = BTreeMap::from(keys().map(|key| (key, doc.clone())));
+        let mut docs = Docs::default();
+        keys().into_iter().rev().for_each(|key| docs.put(key, Some(doc.clone())));
+        let encoded: Bytes = encode(&map);
+        assert_eq!(encode(&docs), encoded);
+        assert_eq!(postcard::from_bytes(&encoded), Ok(docs.clone()));
+        for (first, last) in [(0, KINDS - 1), (3, 9), (4, 4)] {
+            let range = keys()[first]..=keys()[last];
+            assert!(docs.range(range.clone()).eq(map.range(range)));
+        }
+        docs.put(keys()[4], None);
+        assert_eq!((docs.get(&keys()[4]), docs.len()), (None, KINDS - 1));
+    }
+}
