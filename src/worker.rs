@@ -254,10 +254,6 @@ fn act(
             account::patch(draft, fields, rules.flaws, seen).map_err(Stop::Refused)
         }),
         Action::ReadAccount => Ok((account::read(draft), draft.seen())),
-        Action::Work(about) if action.only_reads() => {
-            let seen = draft.seen();
-            Ok((Reply::Work(job::act(draft, (request.client, about), known, rules)?), seen))
-        }
         Action::Work(about) => session::once(draft, request, n, action, |draft| {
             job::act(draft, (request.client, about), known, rules).map(Reply::Work)
         }),

@@ -113,7 +113,7 @@ pub(super) fn guard(
 }
 
 /// Does something once, however often it is asked for: what was answered is kept until the client
-/// asks for the next thing.
+/// asks for the next thing. What only reads may be done at any time.
 pub(super) fn once(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -121,6 +121,9 @@ pub(super) fn once(
     action: &Action,
     act: impl FnOnce(&mut Draft<'_>) -> Result<Reply, Stop>,
 ) -> Result<(Reply, u64), Stop> {
+    if action.only_reads() {
+        return Ok((act(draft)?, draft.seen()));
+    }
     let Client { replica, life } = request.client;
     let asked = fingerprint(action);
     if let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(replica)) {
