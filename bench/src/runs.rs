@@ -35,6 +35,11 @@ pub(crate) struct Costs {
 }
 
 impl Costs {
+    /// Seeds per second of CPU time.
+    pub(crate) fn speed(&self) -> f64 {
+        f64::from(self.seeds) / self.madsim.as_secs_f64()
+    }
+
     fn mean_row(&self) -> usize {
         let mean = self.row_bytes.checked_div(self.rows).unwrap_or(0);
         usize::try_from(mean).expect("a row fits into memory")
