@@ -45,7 +45,7 @@ pub enum FileDoc {
     /// At [`FileKey::Version`].
     Version(Version),
     /// At [`FileKey::Upload`].
-    Upload(Upload),
+    Upload(Box<Upload>),
     /// At [`FileKey::Blob`]: with the version that it was published as.
     Blob(Stored, u32),
     /// At [`FileKey::Doomed`].

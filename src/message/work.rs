@@ -65,7 +65,7 @@ pub enum WorkReply {
     /// To [`WorkAction::Save`]: as this version.
     Saved(u32),
     /// To [`WorkAction::Read`].
-    Item(Option<Found>),
+    Item(Option<Box<Found>>),
     /// To [`WorkAction::Claim`]: a grant, or nothing is left to be done.
     Claimed(Option<Claim>),
     /// To [`WorkAction::Finish`].

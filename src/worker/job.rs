@@ -54,7 +54,7 @@ pub(super) fn act(
         WorkAction::Read(key, part) => match find(draft, *key, *part, rules) {
             Some((item, name)) => {
                 let blob = fetch(name, known, rules)?;
-                Ok(WorkReply::Item(Some(Found { item, name, blob })))
+                Ok(WorkReply::Item(Some(Found { item, name, blob }.into())))
             }
             None => Ok(WorkReply::Item(None)),
         },

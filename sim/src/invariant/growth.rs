@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{RecordId, Remote, Token, VaultId};
-use engine::log::{FileDoc, Upload, pieces_of};
+use engine::log::{FileDoc, pieces_of};
 
 use super::Invariant::GrowthIsBounded;
 use super::evidence::{Evidence, Look, Spell, Version};
@@ -117,9 +117,8 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
             .docs()
             .filter_map(|(_, line)| line.at(end).copied().flatten())
             .filter_map(|doc| match doc {
-                FileDoc::Upload(Upload { stored, .. })
-                | FileDoc::Blob(stored, _)
-                | FileDoc::Doomed(stored) => Some(stored),
+                FileDoc::Upload(upload) => Some(&upload.stored),
+                FileDoc::Blob(stored, _) | FileDoc::Doomed(stored) => Some(stored),
                 FileDoc::Node(_)
                 | FileDoc::Holder(_)
                 | FileDoc::Version(_)

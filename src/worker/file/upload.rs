@@ -111,7 +111,7 @@ pub(super) fn begin(
         put(draft, FileKey::Named(place.parent, place.name.key), FileDoc::Holder(*id));
     }
     let (number, until) = (stored.upload, rules.wall + rules.upload);
-    put(draft, FileKey::Upload(blob), FileDoc::Upload(Upload { stored, until, intent }));
+    put(draft, FileKey::Upload(blob), FileDoc::Upload(Upload { stored, until, intent }.into()));
     Ok(FileReply::Begun(number, until))
 }
 
@@ -248,7 +248,8 @@ pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address
     let all =
         Key::File(FileKey::Upload(Address::FIRST))..=Key::File(FileKey::Upload(Address::LAST));
     state.range(all).filter_map(move |(_, doc)| {
-        let Doc::File(FileDoc::Upload(Upload { stored, until, .. })) = doc else { return None };
+        let Doc::File(FileDoc::Upload(upload)) = doc else { return None };
+        let Upload { stored, until, .. } = upload.as_ref();
         (*until <= wall).then_some((stored.manifest.address, stored.upload))
     })
 }

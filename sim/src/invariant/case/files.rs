@@ -194,7 +194,7 @@ impl Case {
         self.shelf.uploads.insert(blob, stored.clone());
         let (write, until) = (self.dot(device), Time(self.now + 60_000));
         let intent = Intent { target, write, sealed: [1][..].into() };
-        let doc = FileDoc::Upload(Upload { stored, until, intent });
+        let doc = FileDoc::Upload(Upload { stored, until, intent }.into());
         let puts = vec![put(FileKey::Upload(blob), Some(doc))];
         self.does(device, puts, Reply::File(FileReply::Begun(upload, until)));
         blob
