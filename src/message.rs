@@ -9,8 +9,8 @@ mod work;
 use serde::{Deserialize, Serialize};
 
 pub use self::file::{
-    FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Name, Place, Shown,
-    Target,
+    FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Name, Piece, Place,
+    Shown, Target,
 };
 pub use self::work::{Found, Part, WorkAction, WorkReply};
 use crate::id::{AccountField, ReplicaId, UserId};
@@ -99,8 +99,8 @@ impl Action {
                 | FileAction::Delete(..)
                 | FileAction::Undelete(..)
                 | FileAction::Begin(..)
-                | FileAction::PutPiece { .. }
-                | FileAction::Publish(_)
+                | FileAction::PutPiece(..)
+                | FileAction::Publish(..)
                 | FileAction::Restore { .. } => false,
             },
         }
@@ -138,6 +138,9 @@ pub struct Request {
     pub device: DeviceKey,
     /// Which life of which replica.
     pub client: Client,
+    /// The newest commit that the asker has heard of, from 1; a worker that knows less reads on before
+    /// it decides. No more than a hint.
+    pub heard: u64,
     /// What is asked.
     pub command: Command,
 }

@@ -149,6 +149,7 @@ impl Worker {
             self.reach(Point::Overloaded);
             return self.refuse(ticket, &request, Refusal::Busy(after));
         }
+        space.hear_of(request.heard);
         space.enqueue(Task::Asked(ticket, request), Known::default(), self.boot.flaws);
         self.proceed(now, id);
     }

@@ -49,6 +49,7 @@ impl Server {
             space: USER,
             device: DeviceKey(1),
             client: Client { replica: ReplicaId(1), life: 1 },
+            heard: 0,
             command,
         };
         self.worker.handle(NOW, Input::Asked(Ticket(0), request));

@@ -32,6 +32,8 @@ pub(super) struct Server {
     life: Option<u32>,
     /// How many actions of this life have been answered.
     done: u32,
+    /// The newest commit that was heard of.
+    heard: u64,
     call: Option<ServerCall>,
     /// Nothing is asked until then: the server asked for it, or the last errand failed inside.
     rest_until: Time,
@@ -241,6 +243,7 @@ impl Device {
             space: self.store.session().map_or(self.boot.user, |session| session.user),
             device: DeviceKey(meta.device),
             client: Client { replica: meta.replica, life: meta.life },
+            heard: self.server.heard,
             command: call.command.clone(),
         };
         self.following.push(Output::Request(request));
@@ -293,6 +296,7 @@ impl Device {
         if let Reply::Refused(Refusal::Busy(after)) = response.reply {
             self.server.leave_alone(now.mono + after);
         }
+        self.server.heard = self.server.heard.max(response.seq);
         let Some(call) = self.server.call.take_if(|call| call.id == response.id) else { return };
         match (&call.command, response.reply) {
             (_, Reply::Refused(Refusal::Busy(after))) => {

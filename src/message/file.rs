@@ -95,6 +95,17 @@ pub struct FeedCursor {
     pub upto: (u64, NodeId),
 }
 
+/// A piece of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The number that the upload began under.
+    pub upload: u64,
+    /// Which piece, from 0.
+    pub n: u32,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
 /// What is done about files, or read of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileAction {
@@ -109,21 +120,13 @@ pub enum FileAction {
     Undelete(NodeId, Option<Place>),
     /// Registers an upload or renews it: its pieces are kept for a while.
     Begin(Manifest, Intent),
-    /// Brings a piece of an upload of this number.
-    PutPiece {
-        /// Of which blob.
-        blob: Address,
-        /// The number that it began under.
-        upload: u64,
-        /// Which piece, from 0.
-        piece: u32,
-        /// Its bytes.
-        bytes: Bytes,
-    },
+    /// Brings a piece of a blob.
+    PutPiece(Address, Piece),
     /// Tells which pieces are there.
     Uploaded(Address),
-    /// Makes the version that was intended, name and all, in one commit.
-    Publish(Address),
+    /// Makes the version that was intended, name and all, in one commit. Brings the last piece, unless
+    /// that is there already.
+    Publish(Address, Option<Piece>),
     /// Makes a new version with the content of an old one.
     Restore {
         /// Of which file.

@@ -28,6 +28,8 @@ pub(super) struct Line {
     session: Option<Fence>,
     /// How many actions of this life have been answered.
     done: u32,
+    /// The newest commit that was heard of.
+    heard: u64,
     wanted: Option<Wanted>,
     call: Option<Call>,
     next_call: u32,
@@ -73,7 +75,7 @@ pub(super) enum Heard {
 impl Line {
     pub(super) fn new(speaker: Speaker) -> Self {
         let (credential, session, wanted, call) = (None, None, None, None);
-        Self { speaker, credential, session, done: 0, wanted, call, next_call: 0 }
+        Self { speaker, credential, session, done: 0, heard: 0, wanted, call, next_call: 0 }
     }
 
     pub(super) fn trust(&mut self, credential: Credential) {
@@ -157,6 +159,7 @@ impl Line {
             space: user,
             device,
             client,
+            heard: self.heard,
             command: call.command.clone(),
         })
     }
@@ -170,6 +173,7 @@ impl Line {
 
     /// Takes a response, if it is to what was asked last.
     pub(super) fn take(&mut self, now: Now, response: Response, entropy: &mut Entropy) -> Heard {
+        self.heard = self.heard.max(response.seq);
         let Some(call) = self.call.take_if(|call| call.id == response.id) else {
             return Heard::Nothing;
         };

@@ -40,8 +40,8 @@ pub(super) fn act(
     let seen = draft.seen();
     let read = |reply| Ok((Reply::File(reply), seen));
     match about {
-        FileAction::PutPiece { blob, upload, piece, bytes } => {
-            read(upload::put_piece(draft, (*blob, *upload, *piece), bytes, known, rules)?)
+        FileAction::PutPiece(blob, piece) => {
+            read(upload::put_piece(draft, *blob, piece, known, rules)?)
         }
         FileAction::Uploaded(blob) => read(upload::uploaded(draft, *blob, known, rules)?),
         FileAction::Lookup(parent, name) => read(FileReply::Found(
@@ -60,7 +60,7 @@ pub(super) fn act(
         | FileAction::Delete(..)
         | FileAction::Undelete(..)
         | FileAction::Begin(..)
-        | FileAction::Publish(_)
+        | FileAction::Publish(..)
         | FileAction::Restore { .. } => {
             let id = JobId { client: request.client, n };
             session::once(draft, request, n, action, |draft| change(draft, id, about, known, rules))
@@ -87,12 +87,14 @@ fn change(
         FileAction::Delete(node, seen) => tree::delete(draft, *node, seen, rules.flaws)?,
         FileAction::Undelete(node, place) => tree::undelete(draft, *node, place.as_ref())?,
         FileAction::Begin(manifest, intent) => upload::begin(draft, manifest, intent, rules)?,
-        FileAction::Publish(blob) => upload::publish(draft, *blob, known, rules)?,
+        FileAction::Publish(blob, last) => {
+            upload::publish(draft, *blob, last.as_ref(), known, rules)?
+        }
         FileAction::Restore { node, version, blob, replaces, write, sealed } => {
             let old = (*version, *blob);
             version::restore(draft, *node, old, (replaces, *write, sealed), rules.flaws)?
         }
-        FileAction::PutPiece { .. }
+        FileAction::PutPiece(..)
         | FileAction::Uploaded(_)
         | FileAction::Lookup(..)
         | FileAction::ReadVersions(_)

@@ -101,10 +101,11 @@ impl Known {
 
     /// A task comes to nothing, and so does the object that was created for it.
     pub(super) fn undo(&self, refusal: FileRefusal) -> Stop {
-        let [volume::Request::Create(key, _)] = self.asked.as_slice() else {
-            return refusal.into();
-        };
-        Stop::Needs(vec![volume::Request::Delete(key.clone())])
+        let created = self.asked.iter().find_map(|asked| {
+            let volume::Request::Create(key, _) = asked else { return None };
+            Some(key.clone())
+        });
+        created.map_or(refusal.into(), |key| Stop::Needs(vec![volume::Request::Delete(key)]))
     }
 }
 

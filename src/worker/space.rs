@@ -1,11 +1,11 @@
 //! One space as a worker sees it: a prefix of its log, the requests that wait, and what the volume
 //! was asked last.
 //!
-//! All that waits is decided together on what is known, in one *round*. If that changes anything it
-//! becomes the next entry; if not, the next entry is looked for, unless that was done since the last
-//! of them asked. Either way the answers hold only if nobody was faster, and it is all decided anew
-//! if somebody was. An unclear creation is looked up by its number: the entry's name tells whose it
-//! is.
+//! All that waits is decided together on what is known, in one *round*, once that is no less than any
+//! of them has heard of. If that changes anything it becomes the next entry; if not, the next entry is
+//! looked for, unless that was done since the last of them asked. Either way the answers hold only if
+//! nobody was faster, and it is all decided anew if somebody was. An unclear creation is looked up by
+//! its number: the entry's name tells whose it is.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -28,6 +28,8 @@ pub(super) struct Space {
     /// Tasks that need to know more of the volume.
     pub(super) preparing: Vec<Preparation>,
     phase: Phase,
+    /// The log is read up to this entry, or to its end, before anything is decided.
+    upto: u64,
     /// How many waited when another entry was last looked for.
     looked_for: usize,
     /// What the volume was asked, and when that is given up.
@@ -56,8 +58,10 @@ enum Phase {
     Cold,
     /// What do these hold, the newest last?
     Loading(Vec<volume::Key>),
-    /// Is there another entry? If a commit is unclear, is it this one?
-    Following(Option<Round>),
+    /// Is there another entry?
+    Following,
+    /// Is there another entry, and is it this one, of which that is unclear?
+    Unclear(Round),
     /// Nothing, until somebody asks. So many who wait asked before it was seen that there is no
     /// other entry.
     Ready(usize),
@@ -91,6 +95,7 @@ impl Space {
             queue: VecDeque::new(),
             preparing: Vec::new(),
             phase: Phase::Cold,
+            upto: u64::MAX,
             looked_for: 0,
             call: None,
             rests_until: None,
@@ -106,6 +111,11 @@ impl Space {
         let tasks = self.queue.iter().map(|(task, _)| task);
         let tasks = tasks.chain(self.preparing.iter().map(|it| &it.task));
         tasks.filter(|task| matches!(task, Task::Asked(..))).count()
+    }
+
+    /// Somebody has heard of this entry, or of one that was lost: no decision without it can hold.
+    pub(super) fn hear_of(&mut self, seq: u64) {
+        self.upto = self.upto.max(seq);
     }
 
     pub(super) fn enqueue(&mut self, task: Task, known: Known, flaws: Flaws) {
@@ -138,7 +148,8 @@ impl Space {
 
     /// Somebody else took the number: their entry comes first, and all is decided anew.
     fn lose_race(&mut self, round: Round, flaws: Flaws) {
-        self.phase = Phase::Following(None);
+        self.phase = Phase::Following;
+        self.hear_of(self.state.seq + 1);
         let opens = |(task, _): &(Task, Known)| task.opens();
         let works = |(task, _): &(Task, Known)| task.is_work();
         if flaws.has(Flaw::I42RetryStale)
@@ -194,6 +205,10 @@ impl Worker {
             if space.queue.is_empty() && !is_untidy(&space.state, now.wall) {
                 return;
             }
+            if space.state.seq < space.upto {
+                space.phase = Phase::Following;
+                return self.ask_for_phase(now, id);
+            }
             let round = space.decide(rules, EntryId(self.entropy.next_u64()));
             let idle = round.covers == 0 && round.entry.is_none();
             space.phase = match round.entry {
@@ -226,11 +241,11 @@ impl Worker {
             Phase::Loading(keys) => match keys.last() {
                 Some(key) => volume::Request::Get(key.clone()),
                 None => {
-                    space.phase = Phase::Following(None);
+                    space.phase = Phase::Following;
                     return self.proceed(now, id);
                 }
             },
-            Phase::Following(_) | Phase::Proving(_) => {
+            Phase::Following | Phase::Unclear(_) | Phase::Proving(_) => {
                 space.looked_for = space.queue.len();
                 volume::Request::Get(log::entry_key(id, space.state.seq + 1))
             }
@@ -295,7 +310,7 @@ impl Worker {
                 Some(state) => {
                     space.snapshots = VecDeque::from([state.seq]);
                     space.state = state;
-                    Phase::Following(None)
+                    Phase::Following
                 }
                 None => {
                     keys.pop();
@@ -306,11 +321,18 @@ impl Worker {
                 keys.pop();
                 Phase::Loading(keys)
             }
-            (Phase::Following(unclear), Reply::Found(bytes)) => {
-                return self.follow(now, id, &bytes, unclear);
+            (Phase::Following, Reply::Found(bytes)) => return self.follow(now, id, &bytes, None),
+            (Phase::Unclear(round), Reply::Found(bytes)) => {
+                return self.follow(now, id, &bytes, Some(round));
             }
-            (Phase::Proving(_), Reply::Found(bytes)) => return self.follow(now, id, &bytes, None),
-            (Phase::Following(_), Reply::NotFound) => Phase::Ready(space.looked_for),
+            (Phase::Proving(_), Reply::Found(bytes)) => {
+                space.upto = u64::MAX;
+                return self.follow(now, id, &bytes, None);
+            }
+            (Phase::Following | Phase::Unclear(_), Reply::NotFound) => {
+                space.upto = 0;
+                Phase::Ready(space.looked_for)
+            }
             (Phase::Proving(round), Reply::NotFound) => return self.conclude(now, id, round),
             (Phase::Committing(round), Reply::Done) => return self.conclude(now, id, round),
             (Phase::Committing(round), Reply::Exists) => {
@@ -319,7 +341,7 @@ impl Worker {
                 return self.proceed(now, id);
             }
             (Phase::Committing(round), Reply::Failed) => {
-                space.phase = Phase::Following(Some(round));
+                space.phase = Phase::Unclear(round);
                 self.reach(Point::CommitUnclear);
                 return self.rest(now, id);
             }
@@ -344,7 +366,7 @@ impl Worker {
     fn follow(&mut self, now: Now, id: UserId, bytes: &[u8], unclear: Option<Round>) {
         let flaws = self.boot.flaws;
         let Some(space) = self.spaces.get_mut(&id) else { return };
-        space.phase = Phase::Following(None);
+        space.phase = Phase::Ready(0);
         let next = space.state.seq + 1;
         // An object that is no entry of that number was never written by this build.
         let Some(entry) = Entry::decode(bytes).filter(|entry| entry.seq == next) else {

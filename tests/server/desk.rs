@@ -7,8 +7,8 @@ use engine::flaw::Flaws;
 use engine::id::{Dot, NodeId, ReplicaId};
 use engine::log::{Doc, FileDoc, FileKey, Key, Node, NodeKind, State, Version, pieces_of};
 use engine::message::{
-    Action, Client, Fence, FileAction, FileRefusal, FileReply, Intent, JobId, Move, Name, Place,
-    Refusal, Reply, Request, Target,
+    Action, Client, Fence, FileAction, FileRefusal, FileReply, Intent, JobId, Move, Name, Piece,
+    Place, Refusal, Reply, Request, Target,
 };
 use engine::name::NameKey;
 use engine::seal;
@@ -158,18 +158,20 @@ impl Desk {
     }
 }
 
-pub(super) fn put(bytes: &[u8], upload: u64, piece: u32) -> FileAction {
-    let pieces = cut(bytes, PIECE);
-    FileAction::PutPiece {
-        blob: Address::of(bytes),
-        upload,
-        piece,
-        bytes: pieces[piece as usize].into(),
-    }
+pub(super) fn put(bytes: &[u8], upload: u64, n: u32) -> FileAction {
+    FileAction::PutPiece(Address::of(bytes), piece(bytes, upload, n))
+}
+
+pub(super) fn publish_with(bytes: &[u8], upload: u64, last: u32) -> FileAction {
+    FileAction::Publish(Address::of(bytes), Some(piece(bytes, upload, last)))
+}
+
+pub(super) fn piece(bytes: &[u8], upload: u64, n: u32) -> Piece {
+    Piece { upload, n, bytes: cut(bytes, PIECE)[n as usize].into() }
 }
 
 pub(super) fn publish(bytes: &[u8]) -> FileAction {
-    FileAction::Publish(Address::of(bytes))
+    FileAction::Publish(Address::of(bytes), None)
 }
 
 /// What the log has of files, in order.

@@ -78,7 +78,7 @@ const SAME: [AccountField; 2] = [AccountField::Email, AccountField::Email];
 #[test]
 fn two_patches_at_once_both_survive_whatever_the_volume_does() {
     for fields in [APART, SAME] {
-        let (all, well) = explore(&race(Flaws::NONE, fields), 2, &mut both_are_kept);
+        let (all, well) = explore(&race(Flaws::NONE, fields), 3, &mut both_are_kept);
         assert!(all > 1_000, "only {all} orders");
         assert_eq!(well, all);
         let (all, well) = explore(&two_patches(Flaws::NONE, fields), 2, &mut both_are_kept);

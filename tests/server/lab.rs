@@ -36,6 +36,7 @@ impl Asker {
             space: ANNA,
             device: self.device,
             client: self.client,
+            heard: 0,
             command,
         }
     }

@@ -43,7 +43,7 @@ fn nothing_is_changed_by_what_says_that_it_only_reads() {
     let before = desk.lab.log().len();
     for action in [
         Action::File(folder(4, "four")),
-        Action::File(FileAction::Publish(Address::of(TEXT))),
+        Action::File(FileAction::Publish(Address::of(TEXT), None)),
         Action::Work(WorkAction::Claim(None)),
         Action::Patch(Vec::new()),
     ] {

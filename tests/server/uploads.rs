@@ -5,25 +5,33 @@ use engine::blob::{Address, Manifest};
 use engine::flaw::{Flaw, Flaws};
 use engine::id::NodeId;
 use engine::log::FileKey;
-use engine::message::{FileAction, FileRefusal, FileReply, Reply};
+use engine::message::{FileAction, FileRefusal, FileReply, Piece, Reply};
 use engine::time::{Span, Time};
 use engine::volume;
 
 use super::desk::{
-    Desk, PIECE, ROOT, done, files, folder, intent, is_sane, is_whole, name, new_file, node,
-    publish, published, put, refused, version,
+    Desk, PIECE, ROOT, done, files, folder, intent, is_sane, is_whole, name, new_file, node, piece,
+    publish, publish_with, published, put, refused, version,
 };
 use super::lab::explore;
 use super::lab::{Fate, LEASE};
 
 const TEXT: &[u8] = b"all of it";
 
-/// The pieces are there; the device asks for the rest at one worker, and again at the other.
-fn published_twice(flaws: Flaws) -> (u64, u64) {
-    let mut desk = Desk::new(flaws);
-    desk.uploads(0, &TEXT[..7], intent(new_file(3, "three"), 1));
+/// The pieces are there, all of them or all but the last; the device asks for the rest at one worker,
+/// and again at the other.
+fn published_twice(brings: bool) -> (u64, u64) {
+    let mut desk = Desk::new(Flaws::NONE);
+    let upload = desk.begins(0, &TEXT[..7], intent(new_file(3, "three"), 1));
+    desk.puts(0, &TEXT[..7], upload, 0);
+    let about = if brings {
+        publish_with(&TEXT[..7], upload, 1)
+    } else {
+        desk.puts(0, &TEXT[..7], upload, 1);
+        publish(&TEXT[..7])
+    };
     desk.catch_up();
-    let request = desk.request(0, publish(&TEXT[..7]));
+    let request = desk.request(0, about);
     let tickets = [desk.lab.ask(0, request.clone()), desk.lab.ask(1, request)];
     explore(&desk.lab, 1, &mut |lab| {
         let state = lab.clone().state();
@@ -37,9 +45,11 @@ fn published_twice(flaws: Flaws) -> (u64, u64) {
 
 #[test]
 fn a_version_is_published_once_however_often_it_is_asked_for() {
-    let (all, well) = published_twice(Flaws::NONE);
-    assert!(all > 500, "only {all} orders");
-    assert_eq!(well, all);
+    for brings in [false, true] {
+        let (all, well) = published_twice(brings);
+        assert!(all > 500, "only {all} orders");
+        assert_eq!(well, all);
+    }
 }
 
 #[test]
@@ -111,14 +121,17 @@ fn what_is_not_there_whole_is_not_published() {
     let upload = desk.begins(0, TEXT, intent(new_file(3, "three"), 1));
     assert_eq!(desk.puts(0, TEXT, upload, 0), Reply::File(FileReply::PieceKept));
     assert_eq!(desk.does(0, publish(TEXT)), refused(FileRefusal::Incomplete(1)));
-    let wrong = FileAction::PutPiece {
-        blob: Address::of(TEXT),
-        upload,
-        piece: 1,
-        bytes: b"????".as_slice().into(),
-    };
-    assert_eq!(desk.does(0, wrong), refused(FileRefusal::Damaged));
-    assert_eq!(desk.does(0, put(TEXT, upload + 1, 1)), refused(FileRefusal::NoUpload));
+    let blob = Address::of(TEXT);
+    let wrong = |n| Piece { upload, n, bytes: b"????".as_slice().into() };
+    for (piece, why) in [
+        (wrong(1), FileRefusal::Damaged),
+        (wrong(3), FileRefusal::NoPiece),
+        (piece(TEXT, upload + 1, 1), FileRefusal::NoUpload),
+    ] {
+        assert_eq!(desk.does(0, FileAction::PutPiece(blob, piece.clone())), refused(why));
+        assert_eq!(desk.does(0, FileAction::Publish(blob, Some(piece))), refused(why));
+    }
+    assert_eq!(desk.does(0, publish_with(TEXT, upload, 1)), refused(FileRefusal::Incomplete(2)));
     assert_eq!(node(&desk.lab.state(), 3), None);
     let taken = desk.does(1, FileAction::Lookup(ROOT, name("three").key));
     assert_eq!(taken, Reply::File(FileReply::Found(None)));
@@ -146,6 +159,16 @@ fn what_was_uploaded_is_what_is_read() {
     };
     assert_eq!(read(Flaws::NONE), TEXT);
     assert_eq!(read(Flaws::only(Flaw::VfTakeThenValidate)), b"");
+    // Any piece may be the last.
+    for last in 0..3 {
+        let mut desk = Desk::new(Flaws::NONE);
+        let upload = desk.begins(0, TEXT, intent(new_file(3, "three"), 1));
+        for piece in (0..3).filter(|piece| *piece != last) {
+            desk.puts(0, TEXT, upload, piece);
+        }
+        assert_eq!(desk.does(0, publish_with(TEXT, upload, last)), published(1));
+        assert_eq!(desk.reads(1, 3, 1), TEXT);
+    }
 }
 
 #[test]
@@ -201,24 +224,38 @@ fn what_is_published_is_not_swept() {
 
 #[test]
 fn a_piece_that_arrives_after_the_sweep_does_not_stay() {
+    let text = &TEXT[..4];
+    for brings in [put, publish_with] {
+        let mut desk = Desk::new(Flaws::NONE);
+        let upload = desk.begins(0, text, intent(new_file(3, "three"), 1));
+        desk.catch_up();
+        let ticket = desk.ask(0, brings(text, upload, 0));
+        let late = std::mem::take(&mut desk.lab.asked[0]);
+        assert!(matches!(late[0].request, volume::Request::Create(..)));
+        desk.lab.wait(LEASE);
+        desk.does(1, FileAction::Lookup(ROOT, name("three").key));
+        // Whether or not the same bytes have been uploaded anew by then.
+        let mut anew = desk.clone();
+        anew.publishes(1, text, intent(new_file(3, "three"), 1));
+        for (mut desk, there) in [(desk, 0), (anew, 1)] {
+            desk.lab.asked[0].clone_from(&late);
+            desk.lab.finish();
+            assert_eq!(desk.lab.answer(ticket), Some(refused(FileRefusal::NoUpload)));
+            let list = volume::Request::List("blob/".into());
+            let listed = desk.lab.volume.handle(Time(u64::MAX), &list, Span(0));
+            assert!(matches!(listed, volume::Reply::Listed(keys) if keys.len() == there));
+            assert!(is_whole(&desk.lab));
+        }
+    }
+}
+
+#[test]
+fn what_was_published_may_be_asked_for_again_piece_and_all() {
     let mut desk = Desk::new(Flaws::NONE);
-    let upload = desk.begins(0, TEXT, intent(new_file(3, "three"), 1));
-    desk.catch_up();
-    let ticket = desk.ask(0, put(TEXT, upload, 0));
-    let late = std::mem::take(&mut desk.lab.asked[0]);
-    assert!(matches!(late[0].request, volume::Request::Create(..)));
-    desk.lab.wait(LEASE);
-    desk.does(1, FileAction::Lookup(ROOT, name("three").key));
-    desk.lab.asked[0] = late;
-    desk.lab.finish();
-    assert_eq!(desk.lab.answer(ticket), Some(refused(FileRefusal::NoUpload)));
-    let list = volume::Request::List("blob/".into());
-    let there = desk.lab.volume.handle(Time(u64::MAX), &list, Span(0));
-    assert_eq!(there, volume::Reply::Listed(Vec::new()));
-    // A piece that is asked for again after all was published is nobody's loss.
     let upload = desk.uploads(0, TEXT, intent(new_file(3, "three"), 1));
     assert_eq!(desk.does(1, publish(TEXT)), published(1));
     assert_eq!(desk.puts(0, TEXT, upload, 0), Reply::File(FileReply::PieceKept));
+    assert_eq!(desk.does(0, publish_with(TEXT, upload, 0)), published(1));
     assert!(is_whole(&desk.lab));
 }
 

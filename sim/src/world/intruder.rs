@@ -31,6 +31,7 @@ impl World<'_> {
                 space,
                 device: DeviceKey(draw.value()),
                 client: Client { replica: ReplicaId(draw.and(u64::from(n) + 1).value()), life: 1 },
+                heard: 0,
                 command,
             };
             self.intruder_asks(request);

@@ -283,9 +283,9 @@ fn parcel_of(command: &Command) -> Parcel {
         Some(Action::Work(_)) => Parcel::Work,
         Some(Action::File(action)) => match action {
             FileAction::Begin(..)
-            | FileAction::PutPiece { .. }
+            | FileAction::PutPiece(..)
             | FileAction::Uploaded(_)
-            | FileAction::Publish(_) => Parcel::Upload,
+            | FileAction::Publish(..) => Parcel::Upload,
             FileAction::Feed(..) => Parcel::Feed,
             FileAction::CreateFolder(..)
             | FileAction::Move(_)

@@ -24,9 +24,9 @@ fn moves(action: &FileAction, node: NodeId) -> bool {
         | FileAction::Delete(..)
         | FileAction::Undelete(..)
         | FileAction::Begin(..)
-        | FileAction::PutPiece { .. }
+        | FileAction::PutPiece(..)
         | FileAction::Uploaded(_)
-        | FileAction::Publish(_)
+        | FileAction::Publish(..)
         | FileAction::Restore { .. }
         | FileAction::Lookup(..)
         | FileAction::ReadVersions(_)

@@ -11,7 +11,9 @@ use super::tree::RECOVERED;
 use crate::Bytes;
 use crate::blob::{Address, Manifest, cut};
 use crate::id::{Dot, NodeId};
-use crate::message::{FileAction, FileRefusal, FileReply, Intent, Place, Refusal, Reply, Target};
+use crate::message::{
+    FileAction, FileRefusal, FileReply, Intent, Piece, Place, Refusal, Reply, Target,
+};
 use crate::name;
 use crate::point::Point;
 use crate::time::Now;
@@ -34,7 +36,7 @@ enum Step {
     List,
     /// The first of these pieces, of an upload of this number.
     Put { number: u64, missing: Vec<u32> },
-    /// That it becomes a version.
+    /// That it becomes a version, with the last piece that was missing.
     Publish,
     /// That the file comes back, where it was or there.
     Revive(Option<(NodeId, String)>),
@@ -126,13 +128,14 @@ impl Device {
     fn put_next(&mut self, upload: Upload, number: u64, missing: Vec<u32>) -> Next {
         let blob = Address::of(&upload.blob);
         let pieces = cut(&upload.blob, self.boot.piece);
-        let next = missing.first().and_then(|n| Some((*n, Bytes::from(*pieces.get(*n as usize)?))));
+        let next = missing.first().and_then(|n| {
+            Some(Piece { upload: number, n: *n, bytes: (*pieces.get(*n as usize)?).into() })
+        });
         let (asked, step) = match next {
-            Some((piece, bytes)) => {
-                let asked = FileAction::PutPiece { blob, upload: number, piece, bytes };
-                (asked, Step::Put { number, missing })
+            Some(piece) if missing.len() > 1 => {
+                (FileAction::PutPiece(blob, piece), Step::Put { number, missing })
             }
-            None => (FileAction::Publish(blob), Step::Publish),
+            last => (FileAction::Publish(blob, last), Step::Publish),
         };
         Next::Ask(Errand::file(asked, Then::Upload(Upload { step, ..upload })))
     }

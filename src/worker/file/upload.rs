@@ -17,7 +17,7 @@ use crate::id::NodeId;
 use crate::log::{
     self, Doc, Draft, FileDoc, FileKey, Key, Node, NodeKind, State, Stored, Upload, Version,
 };
-use crate::message::{FileRefusal, FileReply, Intent, Refusal, Reply, Target};
+use crate::message::{FileRefusal, FileReply, Intent, Piece, Refusal, Reply, Target};
 use crate::point::Point;
 use crate::time::Time;
 use crate::volume;
@@ -115,36 +115,59 @@ pub(super) fn begin(
     Ok(FileReply::Begun(number, until))
 }
 
-/// Keeps a piece that is what it should be. Nothing is committed.
+/// How far an upload is.
+enum Stage<'d> {
+    UnderWay(&'d Upload),
+    /// As this version.
+    Published(u32),
+}
+
+/// The upload of a blob: that which the piece is of, if one is brought.
+fn stage<'d>(
+    draft: &'d Draft<'_>,
+    blob: Address,
+    piece: Option<&Piece>,
+    known: &Known,
+) -> Result<Stage<'d>, Stop> {
+    let is_meant = |stored: &Stored| piece.is_none_or(|piece| piece.upload == stored.upload);
+    match (get(draft, FileKey::Upload(blob)), get(draft, FileKey::Blob(blob))) {
+        (Some(FileDoc::Upload(upload)), _) if is_meant(&upload.stored) => {
+            Ok(Stage::UnderWay(upload))
+        }
+        (_, Some(FileDoc::Blob(stored, n))) if is_meant(stored) => Ok(Stage::Published(*n)),
+        // It was given up while the piece was on its way, and its number never comes back: what
+        // arrived after the sweep would stay for ever.
+        (Some(_) | None, Some(_) | None) => Err(known.undo(FileRefusal::NoUpload)),
+    }
+}
+
+/// What keeps a piece, if that is what it should be.
+fn keep(stored: &Stored, piece: &Piece, rules: Rules) -> Result<volume::Request, FileRefusal> {
+    let expected = stored.manifest.pieces.get(piece.n as usize).ok_or(FileRefusal::NoPiece)?;
+    if Address::of(&piece.bytes) != *expected {
+        return Err(FileRefusal::Damaged);
+    }
+    let key = piece_key(stored, piece.n, rules);
+    Ok(if rules.flaws.has(Flaw::VfTakeThenValidate) {
+        volume::Request::Create(key, Bytes::default())
+    } else if rules.flaws.has(Flaw::VfBlobInplace) {
+        volume::Request::Put(key, piece.bytes.clone())
+    } else {
+        volume::Request::Create(key, piece.bytes.clone())
+    })
+}
+
+/// Keeps a piece. Nothing is committed.
 pub(super) fn put_piece(
     draft: &Draft<'_>,
-    (blob, number, piece): (Address, u64, u32),
-    bytes: &Bytes,
+    blob: Address,
+    piece: &Piece,
     known: &Known,
     rules: Rules,
 ) -> Result<FileReply, Stop> {
-    let stored = match (get(draft, FileKey::Upload(blob)), get(draft, FileKey::Blob(blob))) {
-        (Some(FileDoc::Upload(upload)), _) if upload.stored.upload == number => &upload.stored,
-        (_, Some(FileDoc::Blob(stored, _))) if stored.upload == number => {
-            return Ok(FileReply::PieceKept);
-        }
-        // It was given up while the piece was on its way, and its number never comes back: what
-        // arrived after the sweep would stay for ever.
-        (Some(_) | None, Some(_) | None) => return Err(known.undo(FileRefusal::NoUpload)),
-    };
-    let expected = stored.manifest.pieces.get(piece as usize).ok_or(FileRefusal::NoPiece)?;
-    if Address::of(bytes) != *expected {
-        return Err(FileRefusal::Damaged.into());
+    if let Stage::UnderWay(upload) = stage(draft, blob, Some(piece), known)? {
+        known.replies(vec![keep(&upload.stored, piece, rules)?])?;
     }
-    let key = piece_key(stored, piece, rules);
-    let request = if rules.flaws.has(Flaw::VfTakeThenValidate) {
-        volume::Request::Create(key, Bytes::default())
-    } else if rules.flaws.has(Flaw::VfBlobInplace) {
-        volume::Request::Put(key, bytes.clone())
-    } else {
-        volume::Request::Create(key, bytes.clone())
-    };
-    known.replies(vec![request])?;
     Ok(FileReply::PieceKept)
 }
 
@@ -168,18 +191,20 @@ pub(super) fn uploaded(
     Ok(FileReply::Pieces(stored.upload, pieces))
 }
 
-/// Is the whole blob there?
-fn verify(stored: &Stored, known: &Known, rules: Rules) -> Result<(), Stop> {
-    let replies = known.replies(keys(stored, rules).map(volume::Request::Get).collect())?;
+/// Is the whole blob there, with the piece that is brought?
+fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) -> Result<(), Stop> {
+    let mut asked: Vec<_> = keys(stored, rules).map(volume::Request::Get).collect();
+    if let Some(last) = last {
+        let kept = keep(stored, last, rules)?;
+        asked[last.n as usize] = kept;
+    }
+    let replies = known.replies(asked)?;
     let mut pieces = Vec::new();
     for (reply, n) in replies.iter().zip(0..) {
-        match reply {
-            volume::Reply::Found(bytes) => pieces.push(bytes),
-            volume::Reply::NotFound
-            | volume::Reply::Done
-            | volume::Reply::Exists
-            | volume::Reply::Listed(_)
-            | volume::Reply::Failed => return Err(FileRefusal::Incomplete(n).into()),
+        match (reply, last.filter(|last| last.n == n)) {
+            (volume::Reply::Found(bytes), None) => pieces.push(bytes),
+            (volume::Reply::Done | volume::Reply::Exists, Some(last)) => pieces.push(&last.bytes),
+            (_, _) => return Err(FileRefusal::Incomplete(n).into()),
         }
     }
     if stored.manifest.is(&pieces) || rules.flaws.has(Flaw::VfTakeThenValidate) {
@@ -194,18 +219,19 @@ fn verify(stored: &Stored, known: &Known, rules: Rules) -> Result<(), Stop> {
 pub(super) fn publish(
     draft: &mut Draft<'_>,
     blob: Address,
+    last: Option<&Piece>,
     known: &Known,
     rules: Rules,
 ) -> Result<FileReply, Stop> {
-    if let Some((_, n)) = published(draft, blob) {
-        return Ok(FileReply::Published(n));
-    }
-    let Upload { stored, intent, .. } = under_way(draft, blob)?.clone();
+    let Upload { stored, intent, .. } = match stage(draft, blob, last, known)? {
+        Stage::UnderWay(upload) => upload.clone(),
+        Stage::Published(n) => return Ok(FileReply::Published(n)),
+    };
     if let Some(n) = version::of_write(draft, intent.target.node(), intent.write) {
         return Ok(FileReply::Published(n));
     }
     check(draft, &intent)?;
-    verify(&stored, known, rules)?;
+    verify(&stored, last, known, rules)?;
     let Intent { target, write, sealed } = intent;
     let id = target.node();
     let replaces = match target {
