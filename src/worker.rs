@@ -149,7 +149,9 @@ impl Worker {
             self.reach(Point::Overloaded);
             return self.refuse(ticket, &request, Refusal::Busy(after));
         }
-        space.hear_of(request.heard);
+        if !self.boot.flaws.has(Flaw::Fb15) {
+            space.hear_of(request.heard);
+        }
         space.enqueue(Task::Asked(ticket, request), Known::default(), self.boot.flaws);
         self.proceed(now, id);
     }
