@@ -11,6 +11,7 @@ mod letter;
 mod pipeline;
 pub(crate) mod recorder;
 mod server;
+pub(crate) mod table;
 mod trouble;
 
 use std::sync::Arc;
@@ -459,6 +460,11 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// Does it tell of a message? Most facts do.
+    pub(crate) const fn is_of_message(&self) -> bool {
+        matches!(self, Self::Sent { .. } | Self::Delivered { .. } | Self::Lost { .. })
+    }
+
     /// What a user asked.
     pub fn asked(&self) -> Option<(OpId, &Asked)> {
         if let Self::Asked(op, asked) = self { Some((*op, asked)) } else { None }

@@ -23,7 +23,6 @@ mod fences;
 mod filed;
 mod findings;
 mod growth;
-mod index;
 mod isolation;
 mod kept;
 mod late;

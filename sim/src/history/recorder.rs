@@ -4,7 +4,6 @@
 //! Its memories are keyed by address. That is sound only because an entry keeps its object alive and
 //! because they are never walked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::Bytes;
@@ -16,6 +15,7 @@ use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::table::Table;
 use super::{BlobId, Change, Contents, Entry, Fact, NodeSeen};
 use crate::plan::Node;
 
@@ -24,8 +24,8 @@ use crate::plan::Node;
 pub(crate) struct Recorder {
     pub(crate) entries: Vec<Entry>,
     needle: [u8; 8],
-    blobs: BTreeMap<usize, Blob>,
-    records: BTreeMap<usize, (Bytes, Arc<Contents>)>,
+    blobs: Table<usize, Blob>,
+    records: Table<usize, (Bytes, Arc<Contents>)>,
 }
 
 #[derive(Debug)]
@@ -40,8 +40,8 @@ impl Recorder {
         Self {
             entries: Vec::with_capacity(8_192),
             needle,
-            blobs: BTreeMap::new(),
-            records: BTreeMap::new(),
+            blobs: Table::default(),
+            records: Table::default(),
         }
     }
 
@@ -58,7 +58,7 @@ impl Recorder {
     pub(crate) fn blob(&mut self, blob: &Bytes) -> (BlobId, bool) {
         let id = BlobId(u32::try_from(self.blobs.len()).expect("a run has fewer blobs"));
         let needle = self.needle;
-        let entry = self.blobs.entry(address(blob)).or_insert_with(|| {
+        let entry = self.blobs.or_insert_with(address(blob), || {
             let has_plaintext = holds(blob, needle);
             Blob { id, has_plaintext, _object: blob.clone() }
         });
@@ -73,16 +73,13 @@ impl Recorder {
     /// What an opened record holds.
     pub(crate) fn contents(&mut self, record: &Encoded) -> Arc<Contents> {
         let bytes = record.bytes();
-        let entry = self
-            .records
-            .entry(address(bytes))
-            .or_insert_with(|| (bytes.clone(), Arc::new(contents(record.record()))));
-        entry.1.clone()
+        let known = || (bytes.clone(), Arc::new(contents(record.record())));
+        self.records.or_insert_with(address(bytes), known).1.clone()
     }
 
     /// What a stored record holds.
     fn decode(&mut self, bytes: &Bytes) -> Arc<Contents> {
-        if let Some((_, known)) = self.records.get(&address(bytes)) {
+        if let Some((_, known)) = self.records.get(address(bytes)) {
             return known.clone();
         }
         match Encoded::from_bytes(bytes) {

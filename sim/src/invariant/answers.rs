@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::{DeviceId, OpId, RecordId, Remote};
+use engine::id::{DeviceId, RecordId, Remote};
 use engine::remote::CallId;
 
 use super::Invariant::OutcomesAreHonest;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
 use super::set::Set;
 use crate::history::file::FileAsked;
@@ -18,18 +18,15 @@ use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused, Worke
 use crate::plan::{Errand, Node, Order, Parcel, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut asked: BTreeMap<(DeviceId, OpId), Question<'_>> = BTreeMap::new();
-    let mut saves = Saves::default();
+    let refused = vec![None; evidence.brief.devices.len()];
+    let mut saves = Saves { refused, ..Saves::default() };
     for (at, entry) in evidence.history.iter().enumerate() {
         match (&entry.fact, entry.node) {
             (Fact::Committed { blob, .. }, _) => {
                 saves.stored.insert(blob.0);
             }
-            (Fact::Asked(op, question), Node::Device(device)) => {
-                asked.insert((device, *op), Question { at, asked: question, answered: None });
-            }
             (Fact::Answered(op, answer), Node::Device(device)) => {
-                let question = asked.get_mut(&(device, *op));
+                let question = evidence.ops.named(device, *op).filter(|it| it.asked < at);
                 is_an_answer(evidence, findings, at, question, answer);
             }
             (Fact::Started { .. }, Node::Device(device)) => saves.forget(device),
@@ -42,14 +39,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 Fact::Delivered { from: Node::Remote(remote), letter, refused, rows_refused },
                 Node::Device(device),
             ) => {
-                saves.refused.remove(&device);
+                saves.refused[usize::from(device.0)] = None;
                 if letter.parcel == Parcel::Push && letter.answer && refused.is_none() {
                     let save = (device, *remote, letter.call);
                     saves.answered(evidence, findings, at, save, rows_refused);
                 }
             }
             (Fact::Persisted { changes, .. }, Node::Device(device)) => {
-                if let Some(refused) = saves.refused.remove(&device) {
+                if let Some(refused) = saves.refused[usize::from(device.0)].take() {
                     refused.is_believed(evidence, findings, at, changes);
                 }
             }
@@ -58,32 +55,24 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// What was asked, and what became of it.
-#[derive(Debug)]
-struct Question<'e> {
-    at: usize,
-    asked: &'e Asked,
-    answered: Option<usize>,
-}
-
 fn is_an_answer(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     at: usize,
-    question: Option<&mut Question<'_>>,
+    question: Option<&Op>,
     answer: &Answered,
 ) {
     let (site, what, with) = match question {
         None => ("never-asked", "answers what nobody had asked", None),
-        Some(Question { answered: Some(first), .. }) => {
+        Some(Op { answered: Some(first), .. }) if *first < at => {
             ("answered-twice", "was given a second time", Some(*first))
         }
         Some(question) => {
-            question.answered = Some(at);
-            if fits(question.asked, answer) {
+            let asked = evidence.history[question.asked].fact.asked();
+            if asked.is_some_and(|(_, asked)| fits(asked, answer)) {
                 return;
             }
-            ("answers-another-question", "does not fit its question", Some(question.at))
+            ("answers-another-question", "does not fit its question", Some(question.asked))
         }
     };
     let message = format!("An answer {what}.");
@@ -163,7 +152,7 @@ struct Saves<'e> {
     stored: Set,
     sent: BTreeMap<(DeviceId, Remote, CallId), Rows<'e>>,
     /// What the answer that each device handled last had refused, until it commits.
-    refused: BTreeMap<DeviceId, RefusedRows<'e>>,
+    refused: Vec<Option<RefusedRows<'e>>>,
 }
 
 /// The rows that an answer refused.
@@ -178,7 +167,7 @@ impl<'e> Saves<'e> {
     /// A new life counts its requests anew.
     fn forget(&mut self, device: DeviceId) {
         self.sent.retain(|save, _| save.0 != device);
-        self.refused.remove(&device);
+        self.refused[usize::from(device.0)] = None;
     }
 
     /// A late or second answer tells the same, and is none to the device.
@@ -206,7 +195,8 @@ impl<'e> Saves<'e> {
             let place = (OutcomesAreHonest, "refused-and-not-sent");
             findings.report(evidence, place, at, About::record(*id), message, [sent]);
         }
-        self.refused.insert(save.0, RefusedRows { at, remote: save.1, rows: refused });
+        let refused = RefusedRows { at, remote: save.1, rows: refused };
+        self.refused[usize::from(save.0.0)] = Some(refused);
     }
 }
 

@@ -22,11 +22,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn same_writes_same_siblings(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut known: BTreeMap<(usize, Arc<Set>), (Arc<Contents>, usize)> = BTreeMap::new();
+    let mut known: BTreeMap<(usize, &Set), (&Arc<Contents>, usize)> = BTreeMap::new();
     for step in &evidence.steps {
         let (Some(contents), true) = (&step.copy.contents, step.copy.certain) else { continue };
-        let key = (step.topic, step.copy.made_from.clone());
-        let (first, at) = known.entry(key).or_insert_with(|| (contents.clone(), step.at));
+        let key = (step.topic, &*step.copy.made_from);
+        let (first, at) = *known.entry(key).or_insert((contents, step.at));
         if first == contents || are_alike(first, contents) {
             continue;
         }
@@ -35,7 +35,7 @@ fn same_writes_same_siblings(evidence: &Evidence<'_>, findings: &mut Findings) {
         let token = differing(first, contents);
         let about = About { record: Some(id), token };
         let place = (CopiesConverge, "same-writes-differ");
-        findings.report(evidence, place, step.at, about, message, [*at]);
+        findings.report(evidence, place, step.at, about, message, [at]);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut stores = vec![Store::default(); evidence.brief.devices.len()];
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         let store = &mut stores[usize::from(device.0)];
         if let Fact::Persisted { commit, hash, .. } = &entry.fact {
@@ -65,7 +65,7 @@ fn acknowledged_writes_are_there(
             continue;
         }
         let id = writes.topics[write.topic].id;
-        let copy = disk.records.get(&id).and_then(|line| line.at(at));
+        let copy = disk.records.get(id).and_then(|line| line.at(at));
         let held = writes.held(write.topic, copy.and_then(|copy| copy.contents.as_deref()));
         let lives = |cell: u32| {
             // A purge's own headstone has no token to be found by.

@@ -17,6 +17,7 @@ use super::Invariant::CursorsAreSafe;
 use super::evidence::{Advance, Evidence, Held, Row, Timeline};
 use super::findings::{About, Findings};
 use super::kept;
+use crate::history::table::Table;
 use crate::history::{Fact, Trouble};
 use crate::plan::Node;
 
@@ -58,24 +59,27 @@ pub(super) type Reached = BTreeMap<(DeviceId, Remote), Timeline<u64>>;
 #[derive(Clone, Copy, Debug)]
 struct Page {
     at: usize,
+    next: Cursor,
     /// When the same request was first answered so (either answer may be the one that was taken), or
     /// when the feed stood at the last durable cursor before: pages in between may be part of it.
     first: usize,
     never_again_below: u64,
 }
 
-type Pages = BTreeMap<(DeviceId, Remote, Cursor), Vec<Page>>;
+/// What each remote served to each device, in order.
+type Pages = BTreeMap<(DeviceId, Remote), Vec<Page>>;
 
 fn pages(evidence: &Evidence<'_>) -> Pages {
     let mut pages = Pages::new();
-    let mut calls = BTreeMap::new();
-    for (at, entry) in evidence.history.iter().enumerate() {
+    let mut first = BTreeMap::new();
+    for &(at, entry) in &evidence.off_wire {
         if let (Node::Remote(remote), Fact::Served(page)) = (entry.node, &entry.fact)
             && let (Node::Device(device), Some(next)) = (page.to, page.next)
         {
-            let first = *calls.entry((device, remote, page.call)).or_insert(at);
-            let page = Page { at, first, never_again_below: page.never_again_below };
-            pages.entry((device, remote, next)).or_default().push(page);
+            let first: &mut Table<_, usize> = first.entry((device, remote)).or_default();
+            let first = *first.or_insert_with(page.call, || at);
+            let page = Page { at, next, first, never_again_below: page.never_again_below };
+            pages.entry((device, remote)).or_default().push(page);
         }
     }
     pages
@@ -91,11 +95,15 @@ fn find<'p>(
     cursor: Cursor,
 ) -> Option<&'p Page> {
     let before = |device: DeviceId| {
-        let pages = pages.get(&(device, advance.remote, cursor))?;
-        pages.iter().rev().find(|page| page.at < advance.at)
+        let pages = pages.get(&(device, advance.remote))?;
+        let upto = pages.partition_point(|page| page.at < advance.at);
+        pages[..upto].iter().rev().find(|page| page.next == cursor)
     };
     let started = matches!(evidence.history[advance.at].fact, Fact::Started { .. });
-    let after = || pages.get(&(advance.device, advance.remote, cursor))?.first();
+    let after = || {
+        let pages = pages.get(&(advance.device, advance.remote))?;
+        pages.iter().find(|page| page.next == cursor)
+    };
     before(advance.device).or_else(|| if started { None } else { after() }).or_else(|| {
         let mut devices = (0..evidence.brief.devices.len())
             .filter_map(|device| Some(DeviceId(u16::try_from(device).ok()?)))

@@ -9,7 +9,6 @@ use engine::device::Reason;
 use engine::id::{DeviceId, NodeId, UserId};
 use engine::log::{FileDoc, FileKey, Node as File, NodeKind, Op};
 use engine::message::{JobId, Refusal};
-use unicode_normalization::UnicodeNormalization;
 
 use super::Invariant::{
     BatchesAreAtomic, NoLostWrites, NoPhantomValues, OutcomesAreHonest, VersionsAreImmutable,
@@ -18,7 +17,7 @@ use super::evidence::Evidence;
 use super::evidence::files::{FileDeed, Files, Logged, puts};
 use super::evidence::lives::Life;
 use super::findings::{About, Findings};
-use super::names::fold;
+use super::names::{composed, fold};
 use super::reasons::file::may_lack_a_key;
 use crate::history::file::FileAsked;
 use crate::history::{Answered, Entry, Fact, FileDone, Refused};
@@ -207,7 +206,7 @@ fn items(files: &Files<'_>, job: JobId, at: usize) -> Vec<NodeId> {
 
 /// Only a worker that failed makes a request fail without a cause.
 fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for op in &evidence.ops {
+    for op in evidence.ops.iter() {
         let Some(at) = op.answered else { continue };
         if !matches!(
             evidence.history[at].fact.answered(),
@@ -288,7 +287,7 @@ fn deletes_have_seen(
 fn given(evidence: &Evidence<'_>) -> BTreeMap<UserId, BTreeSet<String>> {
     let mut all: BTreeMap<UserId, BTreeSet<String>> = BTreeMap::new();
     for deed in &evidence.server.deeds {
-        let names = deed.ask.names().map(|name| name.nfc().collect());
+        let names = deed.ask.names().map(composed);
         all.entry(deed.user).or_default().extend(names);
     }
     all
@@ -319,7 +318,7 @@ fn names_were_given(
 /// Is it a name that was given, or that of a copy, which has a mark before its extension? Of a name
 /// that is too long for a mark the end is left out.
 fn is_given(given: &BTreeSet<String>, name: &str) -> bool {
-    let mut name: String = name.nfc().collect();
+    let mut name = composed(name);
     loop {
         if given.contains(&name) {
             return true;

@@ -18,7 +18,7 @@ pub(super) mod work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::id::{DeviceId, Dot, FieldId, NodeId, RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{DeviceId, Dot, FieldId, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::message::FeedCursor;
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
@@ -31,6 +31,7 @@ use super::session::Sessions;
 use super::set::Set;
 use super::writes::Writes;
 use super::{Brief, Incurable};
+use crate::history::table::Table;
 use crate::history::{Contents, Entry, NodeSeen, Shown, Trouble};
 
 /// What was so from a moment on, and what from the next.
@@ -93,15 +94,15 @@ pub(super) type Booked = Option<(Tag, Option<Arc<Contents>>)>;
 /// What a device holds durably, over time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
-    pub(super) records: BTreeMap<RecordId, Timeline<Copy>>,
-    pub(super) mirrors: BTreeMap<(Remote, RecordId), Timeline<Booked>>,
-    pub(super) sealed: BTreeMap<(Remote, RecordId), Timeline<Option<Tag>>>,
+    pub(super) records: Table<RecordId, Timeline<Copy>>,
+    pub(super) mirrors: Table<(Remote, RecordId), Timeline<Booked>>,
+    pub(super) sealed: Table<(Remote, RecordId), Timeline<Option<Tag>>>,
     /// What it has of the server's files.
     pub(super) nodes: BTreeMap<NodeId, Timeline<Option<Arc<NodeSeen>>>>,
     /// Its own writes of files that the feed has not shown yet.
     pub(super) uploads: BTreeMap<Dot, Timeline<Option<(Token, NodeId)>>>,
     /// When an own write of a file was first durable.
-    pub(super) filed: BTreeMap<Token, usize>,
+    pub(super) filed: Table<Token, usize>,
     /// How far it has read the feed of files.
     pub(super) feed: Timeline<Option<FeedCursor>>,
     /// When its store was replaced as a whole: installed, restored, cloned or wiped.
@@ -143,14 +144,14 @@ pub(super) struct Version {
 /// All states of all rows of a remote.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Book {
-    pub(super) rows: BTreeMap<(VaultId, RecordId), Vec<Version>>,
+    pub(super) rows: Table<(VaultId, RecordId), Vec<Version>>,
     /// Every commit by position: whose row, and when.
     pub(super) log: Vec<(u64, VaultId, RecordId)>,
 }
 
 impl Book {
     pub(super) fn versions(&self, vault: VaultId, id: RecordId) -> &[Version] {
-        self.rows.get(&(vault, id)).map_or(&[], Vec::as_slice)
+        self.rows.get((vault, id)).map_or(&[], Vec::as_slice)
     }
 
     /// The row as it stood right after a moment.
@@ -181,6 +182,36 @@ pub(super) struct Op {
     pub(super) device: DeviceId,
     pub(super) asked: usize,
     pub(super) answered: Option<usize>,
+}
+
+/// Every request of every user to a device, in order.
+#[derive(Debug, Default)]
+pub(super) struct Ops {
+    all: Vec<Op>,
+    by_name: Table<(DeviceId, OpId), usize>,
+}
+
+impl Ops {
+    fn ask(&mut self, device: DeviceId, op: OpId, asked: usize) {
+        self.by_name.insert((device, op), self.all.len());
+        self.all.push(Op { device, asked, answered: None });
+    }
+
+    /// Notes an answer, of which the first one counts.
+    fn answer(&mut self, device: DeviceId, op: OpId, at: usize) -> Option<&Op> {
+        let op = &mut self.all[*self.by_name.get((device, op))?];
+        op.answered.get_or_insert(at);
+        Some(op)
+    }
+
+    /// The request that an answer names.
+    pub(super) fn named(&self, device: DeviceId, op: OpId) -> Option<&Op> {
+        self.by_name.get((device, op)).map(|number| &self.all[*number])
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Op> {
+        self.all.iter()
+    }
 }
 
 /// A record as a user was shown it.
@@ -227,11 +258,13 @@ impl Spell {
 pub(super) struct Evidence<'a> {
     pub(super) brief: &'a Brief,
     pub(super) history: &'a [Entry],
+    /// The facts that are not of messages, by their moments: a third of all.
+    pub(super) off_wire: Vec<(usize, &'a Entry)>,
     pub(super) writes: Writes,
     pub(super) steps: Vec<Step>,
     pub(super) advances: Vec<Advance>,
     pub(super) looks: Vec<Look>,
-    pub(super) ops: Vec<Op>,
+    pub(super) ops: Ops,
     pub(super) disks: Vec<Disk>,
     pub(super) books: [Book; 2],
     pub(super) spells: Vec<Spell>,
@@ -253,9 +286,9 @@ impl<'a> Evidence<'a> {
         for (at, entry) in history.iter().enumerate() {
             scribe.hear(at, entry);
         }
-        scribe.evidence.server = Server::gather(brief, history);
-        scribe.evidence.lives = Lives::of(history, &scribe.evidence.disks);
-        scribe.evidence.work = Work::gather(brief, history);
+        scribe.evidence.server = Server::gather(&scribe.evidence);
+        scribe.evidence.lives = Lives::of(&scribe.evidence);
+        scribe.evidence.work = Work::gather(&scribe.evidence);
         scribe.evidence
     }
 
@@ -328,11 +361,11 @@ impl<'a> Evidence<'a> {
             let book = self.book(row.remote);
             book.tagged(row.vault, row.id, tag).is_some_and(|seen| seen.at >= row.version.at)
         };
-        let sealed = disk.sealed.get(&key).and_then(|line| line.at(moment));
+        let sealed = disk.sealed.get(key).and_then(|line| line.at(moment));
         if sealed.is_some_and(|entry| entry.is_some_and(reaches)) {
             return Held::Yes;
         }
-        let mirror = disk.mirrors.get(&key).and_then(|line| line.at(moment));
+        let mirror = disk.mirrors.get(key).and_then(|line| line.at(moment));
         match mirror {
             Some(Some((tag, contents))) if reaches(*tag) => {
                 if contents.is_none() {
@@ -352,7 +385,7 @@ impl<'a> Evidence<'a> {
         else {
             return Held::Yes;
         };
-        let copy = self.disk(device).records.get(&row.id).and_then(|line| line.at(moment));
+        let copy = self.disk(device).records.get(row.id).and_then(|line| line.at(moment));
         let held = copy.and_then(|copy| copy.contents.as_ref());
         if held == Some(contents) {
             return Held::Yes;

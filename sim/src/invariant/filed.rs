@@ -63,7 +63,7 @@ fn is_one_version(
 fn saved_is_durable(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
     let Some(token) = deed.ask.token() else { return };
     let about = About { record: None, token: Some(token) };
-    let durable = evidence.disk(deed.device).filed.get(&token).copied();
+    let durable = evidence.disk(deed.device).filed.get(token).copied();
     if let Some(saved) = deed.saved()
         && durable.is_none_or(|durable| durable > saved)
     {
@@ -158,7 +158,7 @@ fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
             saved.entry(deed.device).or_default().push((at, deed, token));
         }
     }
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         let (Fact::Started { boot: Boot::Restart, .. }, Node::Device(device)) =
             (&entry.fact, entry.node)
         else {
@@ -171,7 +171,7 @@ fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let line = evidence.disk(device).uploads.get(dot);
                 line.and_then(|line| line.at(at)).is_some_and(Option::is_some)
             };
-            let dots = dots.get(token).map_or(&[][..], Vec::as_slice);
+            let dots = dots.get(*token).map_or(&[][..], Vec::as_slice);
             let mut lives = evidence.lives.iter();
             let mut was_published =
                 || lives.any(|life| life.archive.published(*token).any(|it| it.at < at));

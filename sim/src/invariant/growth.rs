@@ -13,6 +13,7 @@ use engine::log::{FileDoc, pieces_of};
 use super::Invariant::GrowthIsBounded;
 use super::evidence::{Evidence, Look, Spell, Version};
 use super::findings::{About, Findings};
+use super::set::Set;
 use crate::history::{Answered, Change, Fact, Trouble};
 use crate::plan::Node;
 
@@ -71,7 +72,7 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// Devices that save a row as it is already keep each other busy for ever.
 fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
     for &remote in &evidence.brief.remotes {
-        for (&(vault, id), versions) in &evidence.book(remote).rows {
+        for ((vault, id), versions) in evidence.book(remote).rows.sorted() {
             for pair in versions.windows(2) {
                 let (old, new) = (&pair[0], &pair[1]);
                 if !says_the_same(old, new) || was_damaged(evidence, (remote, vault, id), old, new)
@@ -152,20 +153,20 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, look: &Look) {
     let id = evidence.writes.topics[look.topic].id;
-    let mut cells = BTreeSet::new();
+    let mut cells = Set::default();
     for (field, token) in look.tokens() {
         let Some(cell) = evidence.writes.cell(look.topic, field, token) else { continue };
         let about = About::write(id, token);
-        if !cells.insert(cell) {
+        if cells.has(cell) {
             let message = format!("{id} shows one write twice in field {}.", field.0);
             let place = (GrowthIsBounded, "shown-twice");
             findings.report(evidence, place, look.at, about, message, []);
         }
+        cells.insert(cell);
     }
-    for &old in &cells {
-        if let Some(&new) =
-            cells.iter().find(|new| evidence.writes.replaced(look.topic, old, **new))
-        {
+    for old in cells.iter() {
+        let mut newer = cells.iter();
+        if let Some(new) = newer.find(|new| evidence.writes.replaced(look.topic, old, *new)) {
             let write = evidence.writes.author(look.topic, old);
             let by = evidence.writes.author(look.topic, new);
             let message = format!("{id} still shows a write beside the one that replaced it.");

@@ -17,7 +17,7 @@ use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut vaults: BTreeMap<BlobId, VaultId> = BTreeMap::new();
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         match (&entry.fact, entry.node) {
             (Fact::Committed { vault, blob, .. }, _) => {
                 vaults.entry(*blob).or_insert(*vault);

@@ -16,10 +16,10 @@ use super::findings::{About, Findings};
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &Reached) {
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
         let judge = Keeper { evidence, reached, device, disk };
-        for (&(remote, id), line) in &disk.sealed {
+        for ((remote, id), line) in disk.sealed.sorted() {
             judge.seals(findings, remote, id, line);
         }
-        for (&id, line) in &disk.records {
+        for (id, line) in disk.records.sorted() {
             judge.copies(findings, id, line);
         }
     }

@@ -67,15 +67,14 @@ enum Gate {
 
 /// A device does one thing after the other.
 fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut gates = vec![(Gate::Unclear, Vec::new()); evidence.brief.devices.len()];
-    let mut ops = evidence.ops.iter().enumerate().peekable();
+    let mut gates = vec![(Gate::Unclear, Vec::<&Op>::new()); evidence.brief.devices.len()];
+    let mut ops = evidence.ops.iter().peekable();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
-        let (gate, open): &mut (Gate, Vec<usize>) = &mut gates[usize::from(device.0)];
+        let (gate, open) = &mut gates[usize::from(device.0)];
         let turns = matches!(entry.fact, Fact::Asked(..) | Fact::Delivered { .. });
-        if turns {
-            for number in open.drain(..) {
-                let op = &evidence.ops[number];
+        if turns && !open.is_empty() {
+            for op in open.drain(..) {
                 if op.answered.is_none_or(|answered| answered > at) {
                     let message = "A device turned to something else before it answered.".into();
                     let place = (RefusalsHaveReasons, "passed-over");
@@ -85,7 +84,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
         match &entry.fact {
             Fact::Asked(_, asked) => {
-                let Some((number, _)) = ops.next_if(|(_, op)| op.asked == at) else { continue };
+                let Some(op) = ops.next_if(|op| op.asked == at) else { continue };
                 let waits = match &**asked {
                     Asked::Register(..) | Asked::Status => false,
                     Asked::SignIn
@@ -100,7 +99,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                     Asked::File { ask, .. } => !ask.is_local() || *gate == Gate::Unclear,
                 };
                 if !waits {
-                    open.push(number);
+                    open.push(op);
                 }
                 if **asked == Asked::SignIn {
                     *gate = Gate::Unclear;
@@ -170,16 +169,17 @@ fn after(answer: &Answered) -> Option<Gate> {
 /// Since when a device has had time to open its gate.
 fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut began: BTreeMap<DeviceId, Vec<usize>> = BTreeMap::new();
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         if matches!(entry.fact, Fact::Started { .. }) || signs_in(&entry.fact) {
             began.entry(device).or_default().push(at);
         }
     }
     let patience = evidence.brief.timing.login_patience + PROMPTNESS;
-    for op in evidence.ops.iter().filter(|op| !may_take_longer(evidence, op)) {
+    for op in evidence.ops.iter() {
         let Some(answered) = op.answered else { continue };
-        if evidence.time(answered) - evidence.time(op.asked) <= patience {
+        let is_soon = evidence.time(answered) - evidence.time(op.asked) <= patience;
+        if is_soon || may_take_longer(evidence, op) {
             continue;
         }
         let logins = began.get(&op.device).map_or(&[][..], Vec::as_slice);

@@ -57,7 +57,7 @@ fn heads_were_written(evidence: &Evidence<'_>, findings: &mut Findings, deed: &F
             findings.report(evidence, place, at, about, message, [deed.asked]);
             continue;
         }
-        let write = evidence.server.filings.get(&token).map(|n| &evidence.server.deeds[*n]);
+        let write = evidence.server.filings.get(token).map(|n| &evidence.server.deeds[*n]);
         if write.is_none_or(|write| write.asked > at || !is_to(write.ask, node)) {
             let message = "A version of a file was shown that nobody wrote.".into();
             let place = (NoPhantomValues, "file-never-written");
@@ -110,7 +110,7 @@ fn content_is_as_written(evidence: &Evidence<'_>, findings: &mut Findings, deed:
 
 /// What a user wrote under a label.
 fn written(evidence: &Evidence<'_>, token: Token) -> Option<Print> {
-    let deed = &evidence.server.deeds[*evidence.server.filings.get(&token)?];
+    let deed = &evidence.server.deeds[*evidence.server.filings.get(token)?];
     if let FileAsked::Write { content, .. } = deed.ask { Some(*content) } else { None }
 }
 
@@ -130,7 +130,7 @@ fn is_of(
     let at = archive.versions.get(&head.write);
     let mut at = at.and_then(|made| made.first()).map(|it| (it.node, it.n));
     while let Some(token) = label {
-        let Some(number) = evidence.server.filings.get(&token) else { return false };
+        let Some(number) = evidence.server.filings.get(token) else { return false };
         let FileAsked::Restore { node, version, .. } = evidence.server.deeds[*number].ask else {
             return token == content;
         };
@@ -209,7 +209,7 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
         events.extend(turned.map(|at| (at, Event::Turned(device))));
     }
     // Whoever signs out has an empty device, which knows of files again once the feed has been read.
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         if let (Node::Device(device), Some((_, Answered::SignedOut))) =
             (entry.node, entry.fact.answered())
         {
@@ -253,7 +253,7 @@ impl Floor {
             list.iter().flat_map(|it| &it.heads).map(|head| head.write).collect();
         let missing = self.saved.iter().filter(|(_, saved)| **saved < deed.asked);
         let mut missing = missing.filter(|(token, _)| {
-            let dots = archive.dots.get(token).map_or(&[][..], Vec::as_slice);
+            let dots = archive.dots.get(**token).map_or(&[][..], Vec::as_slice);
             !dots.iter().any(|dot| writes.contains(dot))
         });
         if let Some((token, saved)) = missing.next() {

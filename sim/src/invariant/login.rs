@@ -18,7 +18,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     // The login whose wholeness is still to be seen, by device.
     let mut unproven: BTreeMap<DeviceId, usize> = BTreeMap::new();
     let mut looks = evidence.looks.iter().peekable();
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         if let Some((_, Answered::SignedIn { partial })) = entry.fact.answered()
             && let Some(Session::SigningIn(asked)) = before(sessions, device, at)
@@ -84,9 +84,8 @@ fn is_whole(
 ) {
     let vault = evidence.vault(device);
     for &remote in &evidence.brief.remotes {
-        let rows = evidence.book(remote).rows.keys().filter(|key| key.0 == vault);
-        for &(_, id) in rows {
-            let book = evidence.book(remote);
+        let book = evidence.book(remote);
+        for ((_, id), _) in book.rows.sorted().filter(|(row, _)| row.0 == vault) {
             let Some(version) =
                 book.row(vault, id, asked).filter(|_| book.stood(vault, id, asked, at))
             else {

@@ -116,7 +116,7 @@ fn stranded_copies<'e>(
     let id = evidence.writes.topics[topic].id;
     let devices = (0..evidence.brief.devices.len()).map(|n| DeviceId(n as u16));
     devices.filter(move |&device| is_stranded(evidence, topic, device)).filter_map(move |device| {
-        evidence.disk(device).records.get(&id)?.last()?.contents.as_deref()
+        evidence.disk(device).records.get(id)?.last()?.contents.as_deref()
     })
 }
 

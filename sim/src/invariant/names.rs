@@ -34,7 +34,15 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// A name as people and file systems may read it.
 pub(super) fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase(); // Of these the tables say no more.
+    }
     name.nfd().default_case_fold().nfd().collect()
+}
+
+/// A name as it is composed.
+pub(super) fn composed(name: &str) -> String {
+    if name.is_ascii() { name.to_owned() } else { name.nfc().collect() }
 }
 
 /// Where everything is after a commit.

@@ -2,6 +2,8 @@
 //! said, *signed out* leaves nothing that only this device had, and what a device has booked about
 //! a remote is what that remote did.
 
+use std::sync::Arc;
+
 use engine::id::{DeviceId, RecordId, Remote, Token};
 use engine::remote::Tag;
 
@@ -13,13 +15,13 @@ use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     writes(evidence, findings);
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         if let Fact::Persisted { changes, .. } = &entry.fact {
             for change in changes {
                 if let Change::Mirror(remote, id, Some((tag, contents))) = change {
                     let booked = (*remote, *id, *tag);
-                    books(evidence, findings, at, device, booked, contents.as_deref());
+                    books(evidence, findings, at, device, booked, contents.as_ref());
                 }
             }
         }
@@ -55,15 +57,15 @@ fn books(
     at: usize,
     device: DeviceId,
     (remote, id, tag): (Remote, RecordId, Tag),
-    contents: Option<&Contents>,
+    contents: Option<&Arc<Contents>>,
 ) {
     let versions = evidence.book(remote).versions(evidence.vault(device), id);
-    let mut same_tag = versions.iter().filter(|version| version.tag == Some(tag)).peekable();
-    let known: Vec<usize> = same_tag.clone().map(|version| version.at).collect();
-    let (site, what) = if same_tag.peek().is_none() {
+    let mut same_tag = versions.iter().filter(|version| version.tag == Some(tag));
+    let known = same_tag.clone().map(|version| version.at);
+    let (site, what) = if same_tag.clone().next().is_none() {
         ("booked-unknown-tag", "booked under a tag that the remote never gave")
     } else if contents.is_some_and(|booked| {
-        !same_tag.any(|version| version.contents.as_deref().is_none_or(|held| held == booked))
+        !same_tag.any(|version| version.contents.as_ref().is_none_or(|held| held == booked))
     }) {
         ("booked-other-contents", "booked as something else than what the remote holds")
     } else {

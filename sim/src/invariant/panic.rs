@@ -7,7 +7,7 @@ use super::findings::{About, Findings};
 use crate::history::Fact;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (at, entry) in evidence.history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         if let Fact::Panicked(said) = &entry.fact {
             let message = format!("A panic left a machine: {said}");
             let place = (NothingPanics, "panic");

@@ -3,7 +3,6 @@
 //!
 //! The engine's own headstones (a purge) bear [`Token::NONE`] and nobody wrote them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::id::{FieldId, RecordId, Token, VaultId};
@@ -11,16 +10,22 @@ use engine::id::{FieldId, RecordId, Token, VaultId};
 use super::Invariant::NoPhantomValues;
 use super::evidence::{Evidence, tokens};
 use super::findings::{About, Findings};
-use super::writes::owner;
+use super::set::Set;
+use super::writes::{Write, owner};
+use crate::history::table::Table;
 use crate::history::{Answered, Change, Contents, Fact};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     // One state of a record is stored many times and shared by all facts that tell of it, which
     // also keep it alive: where it lies names it. The set is never walked.
-    let mut seen: BTreeSet<(*const Contents, VaultId, RecordId)> = BTreeSet::new();
-    let mut is_new = |vault, id, contents| seen.insert((Arc::as_ptr(contents), vault, id));
-    for (at, entry) in evidence.history.iter().enumerate() {
+    let mut seen: Table<(usize, VaultId, RecordId), ()> = Table::default();
+    let mut is_new = |vault, id, contents: &Arc<Contents>| {
+        let known = seen.len();
+        seen.or_default((Arc::as_ptr(contents).addr(), vault, id));
+        seen.len() > known
+    };
+    for &(at, entry) in &evidence.off_wire {
         match (&entry.fact, entry.node) {
             (Fact::Persisted { changes, .. }, Node::Device(device)) => {
                 let vault = evidence.vault(device);
@@ -60,6 +65,8 @@ fn check(
         .iter()
         .map(|&(field, token)| (field, topic.and_then(|t| evidence.writes.cell(t, field, token))))
         .collect();
+    // What is found of one cell of a write holds for its others.
+    let mut whole = Set::default();
     for (&(field, token), &(_, cell)) in cells.iter().zip(&known) {
         if token == Token::NONE && field == FieldId::HEADSTONE || owner(token) != vault_owner(vault)
         {
@@ -71,8 +78,11 @@ fn check(
             findings.report(evidence, place, at, About::write(id, token), message, []);
             continue;
         };
-        if let Some(torn) = torn(evidence, topic, cell, &known) {
-            let write = evidence.writes.author(topic, cell);
+        if whole.has(cell) {
+            continue;
+        }
+        let write = evidence.writes.author(topic, cell);
+        if let Some(torn) = torn(evidence, topic, write, &known) {
             let message = format!(
                 "{id} holds field {} of a write but what that write replaced in field {}.",
                 field.0, torn.0
@@ -80,6 +90,8 @@ fn check(
             let place = (NoPhantomValues, "torn-write");
             let about = About::write(id, token);
             findings.report(evidence, place, at, about, message, [write.asked]);
+        } else {
+            write.cells.iter().for_each(|(_, sister)| whole.insert(*sister));
         }
     }
 }
@@ -88,15 +100,14 @@ fn vault_owner(vault: VaultId) -> engine::id::UserId {
     engine::id::UserId(vault.0)
 }
 
-/// A field that this cell's write set too and that shows nothing, or what that write replaced.
+/// A field that a write set too and that shows nothing, or what that write replaced.
 fn torn(
     evidence: &Evidence<'_>,
     topic: usize,
-    cell: u32,
+    write: &Write,
     shown: &[(FieldId, Option<u32>)],
 ) -> Option<FieldId> {
     let writes = &evidence.writes;
-    let write = writes.author(topic, cell);
     if write.cells.len() < 2 {
         return None;
     }

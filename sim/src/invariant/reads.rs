@@ -15,6 +15,7 @@ use super::Invariant::ReadsNeverGoBack;
 use super::evidence::{Evidence, Look};
 use super::findings::{About, Findings};
 use super::set::Set;
+use crate::history::table::Table;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut floors = Floors::default();
@@ -57,7 +58,7 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
 struct Floors {
     held: BTreeMap<(DeviceId, usize), Set>,
     /// What the author of a write had to be shown, by write.
-    carried: BTreeMap<usize, Set>,
+    carried: Table<usize, Set>,
 }
 
 impl Floors {
@@ -96,7 +97,7 @@ impl Floors {
         let mut must = std::mem::take(floor);
         for cell in shown.iter() {
             if let Some(carried) =
-                self.carried.get(&writes.topics[look.topic].cells[cell as usize].write)
+                self.carried.get(writes.topics[look.topic].cells[cell as usize].write)
             {
                 must.union(carried);
             }

@@ -20,7 +20,7 @@ use crate::history::{Answered, Asked, Fact, PipeTrouble, ServerTrouble, Trouble,
 use crate::plan::{Errand, Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for op in &evidence.ops {
+    for op in evidence.ops.iter() {
         let Some((_, asked)) = evidence.history[op.asked].fact.asked() else { continue };
         let answer = op.answered.map(|at| (at, evidence.history[at].fact.answered()));
         let (at, site, what) = match answer {
@@ -153,11 +153,11 @@ fn has_unsent_files(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> boo
 /// Does the device durably hold anything that it has not booked as held by every remote?
 fn has_unsent(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     let disk = evidence.disk(device);
-    disk.records.iter().any(|(id, line)| {
+    disk.records.sorted().any(|(id, line)| {
         let held = line.at(at).and_then(|copy| copy.contents.as_deref());
         held.is_some_and(|held| {
             evidence.brief.remotes.iter().any(|remote| {
-                let mirror = disk.mirrors.get(&(*remote, *id)).and_then(|line| line.at(at));
+                let mirror = disk.mirrors.get((*remote, id)).and_then(|line| line.at(at));
                 let booked = mirror.and_then(Option::as_ref).and_then(|(_, row)| row.as_deref());
                 booked != Some(held)
             })

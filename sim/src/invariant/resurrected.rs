@@ -22,7 +22,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for look in &evidence.looks {
         let id = evidence.writes.topics[look.topic].id;
-        let copy = evidence.disk(look.device).records.get(&id).and_then(|line| line.at(look.at));
+        let copy = evidence.disk(look.device).records.get(id).and_then(|line| line.at(look.at));
         if let (Presence::Live, Some(copy)) = (look.shown.presence, copy) {
             let shown: Vec<_> = look.tokens().collect();
             check(evidence, findings, look.at, look.topic, &shown, &copy.made_from);

@@ -29,15 +29,11 @@ pub(super) enum Session {
 pub(super) struct Sessions(Vec<Vec<(usize, Session)>>);
 
 impl Sessions {
-    pub(super) fn of(devices: usize, history: &[Entry]) -> Self {
+    pub(super) fn of(devices: usize, off_wire: &[(usize, &Entry)]) -> Self {
         let mut sessions = Self(vec![Vec::new(); devices]);
         let mut logins: Vec<Login> = (0..devices).map(|_| Login::default()).collect();
-        for (at, entry) in history.iter().enumerate() {
+        for &(at, entry) in off_wire {
             let Node::Device(device) = entry.node else { continue };
-            if matches!(entry.fact, Fact::Sent { .. } | Fact::Delivered { .. } | Fact::Lost { .. })
-            {
-                continue; // Most facts are of messages, and those tell nothing of a session.
-            }
             let line = &mut sessions.0[usize::from(device.0)];
             let now = line.last().map_or(Session::Out, |(_, session)| *session);
             let login = &mut logins[usize::from(device.0)];

@@ -7,8 +7,6 @@
 //! timeout. An expired credential or cursor, a batch too large and a lost zone are not failures in
 //! this sense: what follows is another request.
 
-use std::collections::{BTreeMap, btree_map as map};
-
 use engine::id::{DeviceId, Remote};
 use engine::message::Refusal;
 use engine::remote::CallId;
@@ -18,6 +16,7 @@ use super::Invariant::SystemSettles;
 use super::evidence::Evidence;
 use super::findings::{About, Findings};
 use super::reasons::is_of_device;
+use crate::history::table::Table;
 use crate::history::{Answered, Asked, Fact, Letter, Refused};
 use crate::plan::Node;
 
@@ -28,71 +27,59 @@ const PROMPTNESS: Span = Span::from_secs(5);
 const HELD_BACK: Span = Span::from_millis(50);
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut lines: BTreeMap<(DeviceId, Peer), Line> = BTreeMap::new();
+    let mut lines: Vec<[Line; 3]> = Vec::new();
+    lines.resize_with(evidence.brief.devices.len(), Default::default);
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let Fact::Settled { pending } = &entry.fact
-            && let Some(first) = pending.first()
-        {
-            let more = match pending.len() {
-                1 => String::new(),
-                count => format!(" and {} more", count - 1),
-            };
-            let message = format!("It did not settle in time: {first}{more}.");
-            findings.report(
-                evidence,
-                (SystemSettles, "pending"),
-                at,
-                About::default(),
-                message,
-                [],
-            );
+        if let Fact::Settled { pending } = &entry.fact {
+            is_settled(evidence, findings, at, pending);
         }
         let Node::Device(device) = entry.node else { continue };
-        if matches!(entry.fact, Fact::Started { .. })
-            || matches!(entry.fact.asked(), Some((_, Asked::SignIn | Asked::SignOut)))
-            || matches!(entry.fact.answered(), Some((_, Answered::SignedOut)))
-        {
-            lines.retain(|key, _| key.0 != device);
-        }
+        let lines = &mut lines[usize::from(device.0)];
         if let Fact::Sent { to, letter, .. } = &entry.fact
-            && let Some(peer) = Peer::of(*to)
+            && let Some(peer) = peer(*to)
         {
-            let line = lines.entry((device, peer)).or_default();
-            line.sent(evidence, findings, at, device, *letter);
-        }
-        if let Fact::Delivered { from, letter, refused, .. } = &entry.fact
-            && let Some(peer) = Peer::of(*from).filter(|_| letter.answer)
+            lines[peer].sent(evidence, findings, at, device, *letter);
+        } else if let Fact::Delivered { from, letter, refused, .. } = &entry.fact
+            && letter.answer
+            && let Some(peer) = peer(*from)
         {
-            let line = lines.entry((device, peer)).or_default();
-            line.answered(evidence, at, *letter, refused.as_deref().copied());
+            lines[peer].answered(evidence, at, *letter, refused.as_deref().copied());
+        } else if begins_anew(&entry.fact) {
+            *lines = Default::default();
         }
     }
 }
 
-/// Whom a device asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Peer {
-    Remote(Remote),
-    /// All workers are one, to a device.
-    Server,
+fn is_settled(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, pending: &[String]) {
+    let Some(first) = pending.first() else { return };
+    let more = match pending.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    let message = format!("It did not settle in time: {first}{more}.");
+    findings.report(evidence, (SystemSettles, "pending"), at, About::default(), message, []);
 }
 
-impl Peer {
-    fn of(node: Node) -> Option<Self> {
-        match node {
-            Node::Remote(remote) => Some(Self::Remote(remote)),
-            Node::Worker(_) => Some(Self::Server),
-            Node::World | Node::Device(_) | Node::Processor(_) | Node::Volume | Node::Intruder => {
-                None
-            }
-        }
+/// Does a device forget what it had asked for?
+fn begins_anew(fact: &Fact) -> bool {
+    matches!(fact, Fact::Started { .. })
+        || matches!(fact.asked(), Some((_, Asked::SignIn | Asked::SignOut)))
+        || matches!(fact.answered(), Some((_, Answered::SignedOut)))
+}
+
+/// Whom a device asks, numbered: a remote, or the server, whose workers are all one to it.
+fn peer(node: Node) -> Option<usize> {
+    match node {
+        Node::Remote(remote) => Some(remote.index()),
+        Node::Worker(_) => Some(Remote::ALL.len()),
+        Node::World | Node::Device(_) | Node::Processor(_) | Node::Volume | Node::Intruder => None,
     }
 }
 
 /// The conversation of a device with a remote or the server.
 #[derive(Debug, Default)]
 struct Line {
-    tries: BTreeMap<CallId, Try>,
+    tries: Table<CallId, Try>,
     /// Until when the other wants to be left alone, and where it said so.
     rest: Option<(Time, usize)>,
     /// The latest time that any answer named, also a late one to a request that is over.
@@ -122,7 +109,7 @@ impl Line {
         if let Some(Refused::RateLimited(after) | Refused::Server(Refusal::Busy(after))) = refused {
             self.named = self.named.max(evidence.time(at) + after);
         }
-        let Some(last) = self.tries.get_mut(&letter.call) else { return };
+        let Some(last) = self.tries.get_mut(letter.call) else { return };
         if last.closed {
             return;
         }
@@ -174,18 +161,13 @@ impl Line {
         }
         let attempt = letter.attempt;
         let new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
-        match self.tries.entry(letter.call) {
-            map::Entry::Vacant(place) => {
-                place.insert(new);
-            }
-            map::Entry::Occupied(mut place) => {
-                let last = *place.get();
-                if last.attempt < attempt {
-                    last.check(evidence, findings, at, device, self.named);
-                }
-                place.insert(Try { closed: last.closed, ..new });
-            }
+        let Some(last) = self.tries.get_mut(letter.call) else {
+            return self.tries.insert(letter.call, new);
+        };
+        if last.attempt < attempt {
+            last.check(evidence, findings, at, device, self.named);
         }
+        *last = Try { closed: last.closed, ..new };
     }
 }
 

@@ -1,6 +1,8 @@
 //! INV-06 `unsent-edits-survive`: what no remote has yet leaves a device's copy only for a write
 //! that had seen it, and is hidden only by a delete that had.
 
+use std::cell::LazyCell;
+
 use super::Invariant::UnsentEditsSurvive;
 use super::evidence::{Evidence, Step};
 use super::findings::{About, Findings};
@@ -14,11 +16,12 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn check(evidence: &Evidence<'_>, findings: &mut Findings, step: &Step) {
     let writes = &evidence.writes;
     let Some(before) = step.before.as_deref() else { return };
-    let after = step.copy.contents.as_deref();
-    if after == Some(before) {
+    if step.copy.contents == step.before {
         return;
     }
-    let held = writes.held(step.topic, after);
+    let after = step.copy.contents.as_deref();
+    // Most edits that go have been sent.
+    let held = LazyCell::new(|| writes.held(step.topic, after));
     let hidden = before.live && !after.is_some_and(|after| after.live);
     for cell in writes.cells(step.topic, before) {
         let write = writes.author(step.topic, cell);

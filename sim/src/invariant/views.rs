@@ -92,7 +92,7 @@ enum Change {
 impl Registered {
     fn of(evidence: &Evidence<'_>) -> Self {
         let mut changes: Vec<(usize, DeviceId, Change)> = Vec::new();
-        for op in &evidence.ops {
+        for op in evidence.ops.iter() {
             if let (Some((_, Asked::Register(kind, field, custom))), Some(at)) =
                 (evidence.history[op.asked].fact.asked(), op.answered)
                 && matches!(evidence.history[at].fact.answered(), Some((_, Answered::Registered)))
@@ -103,7 +103,7 @@ impl Registered {
         if changes.is_empty() {
             return Self::default();
         }
-        for (at, entry) in evidence.history.iter().enumerate() {
+        for &(at, entry) in &evidence.off_wire {
             if let (Node::Device(device), Fact::Started { .. }) = (entry.node, &entry.fact) {
                 changes.push((at, device, Change::Started));
             }

@@ -7,12 +7,10 @@
 //! What a write replaces is what its author was *shown*, never what the product's version vectors
 //! say. An increment replaces only what its own device counted before.
 
-use std::collections::BTreeMap;
-
 use engine::id::{DeviceId, FieldId, RecordId, Token, UserId, VaultId};
 
-use super::index::Index;
 use super::set::Set;
+use crate::history::table::Table;
 use crate::history::{Contents, WriteKind};
 
 /// One write, with what became of it. Moments are indices into the history.
@@ -107,17 +105,17 @@ pub(super) struct Draft<'a> {
 pub(super) struct Writes {
     pub(super) all: Vec<Write>,
     pub(super) topics: Vec<Topic>,
-    by_token: Index,
-    by_record: BTreeMap<(VaultId, RecordId), usize>,
+    by_token: Table<Token, usize>,
+    by_record: Table<(VaultId, RecordId), usize>,
 }
 
 impl Writes {
     pub(super) fn topic(&self, vault: VaultId, id: RecordId) -> Option<usize> {
-        self.by_record.get(&(vault, id)).copied()
+        self.by_record.get((vault, id)).copied()
     }
 
     pub(super) fn topic_of(&mut self, vault: VaultId, id: RecordId) -> usize {
-        *self.by_record.entry((vault, id)).or_insert_with(|| {
+        *self.by_record.or_insert_with((vault, id), || {
             self.topics.push(Topic { vault, id, cells: Vec::new(), deletes: Set::default() });
             self.topics.len() - 1
         })
@@ -125,8 +123,7 @@ impl Writes {
 
     /// The write that bears this token.
     pub(super) fn find(&self, token: Token) -> Option<usize> {
-        let found = self.by_token.get(label(token))? as usize;
-        (self.all[found].token == token).then_some(found)
+        self.by_token.get(token).copied()
     }
 
     /// The cell of a record that shows as this token in this field.
@@ -194,8 +191,7 @@ impl Writes {
             cells.push((field, self.add_cell(topic, write, field, draft)));
         }
         if draft.token != Token::NONE {
-            let number = u32::try_from(write).expect("a run has far fewer than 2^32 writes");
-            self.by_token.insert(label(draft.token), number);
+            self.by_token.insert(draft.token, write);
         }
         self.all.push(Write {
             token: draft.token,
@@ -233,12 +229,6 @@ impl Writes {
         }
         new
     }
-}
-
-/// The part of a token that tells writes apart.
-fn label(token: Token) -> u64 {
-    let (_, label) = token.0.split_last_chunk::<8>().expect("a token has sixteen bytes");
-    u64::from_be_bytes(*label)
 }
 
 /// The user in whose name a token was made.

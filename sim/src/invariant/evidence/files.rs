@@ -15,6 +15,7 @@ use engine::message::JobId;
 
 use super::{Disk, Timeline};
 use crate::history::file::FileAsked;
+use crate::history::table::Table;
 use crate::history::{Answered, FileDone, Listed};
 
 /// The files of one space over time.
@@ -24,8 +25,10 @@ pub(in super::super) struct Files<'a> {
     pub(in super::super) entries: Vec<Logged<'a>>,
     /// What became of objects with content, in order.
     pub(in super::super) objects: Vec<Object<'a>>,
+    /// What stood at the places of nodes, and at all others.
+    nodes: Table<NodeId, Timeline<Option<&'a FileDoc>>>,
     docs: BTreeMap<FileKey, Timeline<Option<&'a FileDoc>>>,
-    names: BTreeMap<NodeId, Timeline<Option<&'a str>>>,
+    names: Table<NodeId, Timeline<Option<&'a str>>>,
 }
 
 /// An entry of the log.
@@ -132,7 +135,9 @@ impl<'a> Files<'a> {
         let mut is_about_files = false;
         for (key, doc) in commit.ops.iter().flat_map(puts) {
             is_about_files = true;
-            if !matches!(key, FileKey::Changed(..)) {
+            if let FileKey::Node(id) = key {
+                self.nodes.or_default(id).push(at, doc);
+            } else if !matches!(key, FileKey::Changed(..)) {
                 self.docs.entry(key).or_default().push(at, doc);
             }
         }
@@ -144,7 +149,7 @@ impl<'a> Files<'a> {
     /// Hears what a node is called after the last entry.
     pub(super) fn named(&mut self, node: NodeId, name: Option<&'a str>) {
         if let Some(last) = self.entries.last() {
-            self.names.entry(node).or_default().push(last.at, name);
+            self.names.or_default(node).push(last.at, name);
         }
     }
 
@@ -155,18 +160,19 @@ impl<'a> Files<'a> {
 
     /// Everything that stood at a place; none where it was removed.
     pub(in super::super) fn doc(&self, key: FileKey) -> Option<&Timeline<Option<&'a FileDoc>>> {
-        self.docs.get(&key)
+        if let FileKey::Node(id) = key { self.nodes.get(id) } else { self.docs.get(&key) }
     }
 
     /// All places of which the log ever spoke, in order.
     pub(in super::super) fn docs(
         &self,
     ) -> impl Iterator<Item = (FileKey, &Timeline<Option<&'a FileDoc>>)> {
-        self.docs.iter().map(|(key, line)| (*key, line))
+        let nodes = self.nodes.sorted().map(|(id, line)| (FileKey::Node(id), line));
+        nodes.chain(self.docs.iter().map(|(key, line)| (*key, line)))
     }
 
     fn at(&self, key: FileKey, moment: usize) -> Option<&'a FileDoc> {
-        self.docs.get(&key)?.at(moment).copied().flatten()
+        self.doc(key)?.at(moment).copied().flatten()
     }
 
     /// A node as it stood after a moment, deleted or not.
@@ -231,7 +237,7 @@ impl<'a> Files<'a> {
 
     /// What a node was called after a moment, opened; none if no key opens it, or nothing was told.
     pub(in super::super) fn name(&self, id: NodeId, moment: usize) -> Option<&'a str> {
-        self.names.get(&id)?.at(moment).copied().flatten()
+        self.names.get(id)?.at(moment).copied().flatten()
     }
 
     /// How people speak of a node.
@@ -266,7 +272,7 @@ impl<'a> Files<'a> {
         &self,
         id: NodeId,
     ) -> impl Iterator<Item = (usize, Option<&'a str>)> {
-        self.names.get(&id).into_iter().flat_map(Timeline::iter).map(|(at, name)| (at, *name))
+        self.names.get(id).into_iter().flat_map(Timeline::iter).map(|(at, name)| (at, *name))
     }
 }
 
@@ -275,7 +281,7 @@ impl<'a> Files<'a> {
 pub(in super::super) struct Archive<'a> {
     pub(in super::super) versions: BTreeMap<Dot, Vec<Published<'a>>>,
     /// The writes that a label stands for: more than one, if it was written anew.
-    pub(in super::super) dots: BTreeMap<Token, Vec<Dot>>,
+    pub(in super::super) dots: Table<Token, Vec<Dot>>,
     labels: BTreeMap<Dot, Token>,
 }
 
@@ -302,7 +308,7 @@ impl<'a> Archive<'a> {
         }
         for (dot, line) in disks.iter().flat_map(|disk| &disk.uploads) {
             for (token, _) in line.iter().filter_map(|(_, own)| *own) {
-                let dots = archive.dots.entry(token).or_default();
+                let dots = archive.dots.or_default(token);
                 if !dots.contains(dot) {
                     dots.push(*dot);
                 }
@@ -319,7 +325,7 @@ impl<'a> Archive<'a> {
 
     /// The versions that a write became.
     pub(in super::super) fn published(&self, token: Token) -> impl Iterator<Item = &Published<'a>> {
-        let dots = self.dots.get(&token).map_or(&[][..], Vec::as_slice);
+        let dots = self.dots.get(token).map_or(&[][..], Vec::as_slice);
         dots.iter().filter_map(|dot| self.versions.get(dot)).flatten()
     }
 }

@@ -13,11 +13,11 @@ use engine::log::{Doc, Entry as Commit, Key};
 use engine::message::{Client, FeedCursor, Reply, WorkReply};
 use engine::time::Time;
 
-use super::Disk;
+use super::Evidence;
 use super::files::{Archive, Files};
 use super::server::{Deed, Errand, Place, Space};
 use super::work::Shelf;
-use crate::history::{Entry, Fact, ServerTrouble, Trouble};
+use crate::history::{Fact, ServerTrouble, Trouble};
 
 /// Every life, in order; there is one at least.
 #[derive(Debug)]
@@ -50,13 +50,13 @@ impl Default for Lives<'_> {
 }
 
 impl<'a> Lives<'a> {
-    pub(super) fn of(history: &'a [Entry], disks: &[Disk]) -> Self {
-        let mut lives: Vec<Life<'a>> = parted(history);
+    pub(super) fn of(evidence: &Evidence<'a>) -> Self {
+        let mut lives: Vec<Life<'a>> = parted(evidence);
         for life in &mut lives {
             for at in std::mem::take(&mut life.facts) {
-                life.hear(at, &history[at].fact);
+                life.hear(at, &evidence.history[at].fact);
             }
-            life.archive = Archive::of(&life.files, disks);
+            life.archive = Archive::of(&life.files, &evidence.disks);
         }
         Self(lives)
     }
@@ -124,9 +124,9 @@ impl<'a> Lives<'a> {
 }
 
 /// The lives, and the facts that tell of each.
-fn parted<'a>(history: &[Entry]) -> Vec<Life<'a>> {
+fn parted<'a>(evidence: &Evidence<'_>) -> Vec<Life<'a>> {
     let mut lives = vec![Life::default()];
-    for (at, entry) in history.iter().enumerate() {
+    for &(at, entry) in &evidence.off_wire {
         if matches!(
             entry.fact,
             Fact::Logged { .. } | Fact::Named { .. } | Fact::Kept { .. } | Fact::Filed { .. }
@@ -134,7 +134,7 @@ fn parted<'a>(history: &[Entry]) -> Vec<Life<'a>> {
             lives.last_mut().expect("there is one").facts.push(at);
         } else if let Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))) = &entry.fact {
             let then = Time(entry.at.0.saturating_sub(age.0.max(1)));
-            let upto = history.partition_point(|entry| entry.at <= then);
+            let upto = evidence.history.partition_point(|entry| entry.at <= then);
             let life = lives.iter().rfind(|life| life.from < upto).unwrap_or(&lives[0]);
             let facts = life.facts.iter().copied().filter(|fact| *fact < upto).collect();
             lives.push(Life { from: at, facts, ..Life::default() });

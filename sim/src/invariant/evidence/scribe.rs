@@ -3,7 +3,7 @@
 
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, VaultId};
@@ -16,8 +16,9 @@ use super::super::writes::{Draft, Writes};
 use super::lives::Lives;
 use super::server::Server;
 use super::{
-    Book, Booked, Copy, Disk, Evidence, Found, Look, Op, Spell, Timeline, Version, tokens,
+    Book, Booked, Copy, Disk, Evidence, Found, Look, Ops, Spell, Timeline, Version, tokens,
 };
+use crate::history::table::{Key, Table};
 use crate::history::{
     Answered, Asked, BlobId, Change, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
 };
@@ -42,11 +43,11 @@ struct Commit {
 /// What a device holds, durable or not.
 #[derive(Clone, Debug, Default)]
 struct Desk {
-    records: BTreeMap<RecordId, Copy>,
-    mirrors: BTreeMap<(Remote, RecordId), Booked>,
-    pending: Vec<Commit>,
+    records: Table<RecordId, Copy>,
+    mirrors: Table<(Remote, RecordId), Booked>,
+    pending: VecDeque<Commit>,
     /// The durable copies when a backup was made.
-    image: BTreeMap<RecordId, Copy>,
+    image: Table<RecordId, Copy>,
     /// How the zone ended, as this device was told.
     zone_ended: Option<Ending>,
     /// Its last request to the zone.
@@ -59,46 +60,50 @@ pub(super) struct Scribe<'a> {
     pub(super) evidence: Evidence<'a>,
     desks: Vec<Desk>,
     /// What the sender of a blob had made it from.
-    sent: BTreeMap<BlobId, Copy>,
-    open: BTreeMap<(DeviceId, OpId), usize>,
+    sent: Table<BlobId, Copy>,
 }
 
 impl<'a> Scribe<'a> {
     pub(super) fn new(brief: &'a Brief, history: &'a [Entry]) -> Self {
+        let mut off_wire = Vec::with_capacity(history.len());
+        let all = history.iter().enumerate();
+        off_wire.extend(all.filter(|(_, entry)| !entry.fact.is_of_message()));
+        let sessions = Sessions::of(brief.devices.len(), &off_wire);
         Self {
             evidence: Evidence {
                 brief,
                 history,
+                off_wire,
                 writes: Writes::default(),
                 steps: Vec::new(),
                 advances: Vec::new(),
                 looks: Vec::new(),
-                ops: Vec::new(),
+                ops: Ops::default(),
                 disks: vec![Disk::default(); brief.devices.len()],
                 books: [Book::default(), Book::default()],
                 spells: Vec::new(),
                 server: Server::default(),
                 lives: Lives::default(),
                 work: Default::default(),
-                sessions: Sessions::of(brief.devices.len(), history),
+                sessions,
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
             },
             desks: vec![Desk::default(); brief.devices.len()],
-            sent: BTreeMap::new(),
-            open: BTreeMap::new(),
+            sent: Table::default(),
         }
     }
 
     /// Given rows are on prepared devices before any remote is heard of.
     pub(super) fn note_given(&mut self) {
-        for (at, entry) in self.evidence.history.iter().enumerate() {
-            if let Fact::Committed {
-                vault, id, by: Node::World, contents: Some(contents), ..
-            } = &entry.fact
-            {
-                self.note_given_row(at, *vault, *id, contents);
-            }
+        let given = self.evidence.off_wire.iter().filter_map(|(at, entry)| {
+            let Fact::Committed { vault, id, by: Node::World, contents, .. } = &entry.fact else {
+                return None;
+            };
+            Some((*at, *vault, *id, contents.as_deref()?))
+        });
+        for (at, vault, id, contents) in given.collect::<Vec<_>>() {
+            self.note_given_row(at, vault, id, contents);
         }
     }
 
@@ -208,9 +213,7 @@ impl<'a> Scribe<'a> {
     }
 
     fn asked(&mut self, at: usize, device: DeviceId, op: OpId, asked: &Asked) {
-        let ops = &mut self.evidence.ops;
-        self.open.insert((device, op), ops.len());
-        ops.push(Op { device, asked: at, answered: None });
+        self.evidence.ops.ask(device, op, at);
         match asked {
             Asked::Write { id, token, set, kind, exposed, saw_deleted } => {
                 let draft =
@@ -262,9 +265,7 @@ impl<'a> Scribe<'a> {
     }
 
     fn answered(&mut self, at: usize, device: DeviceId, op: OpId, answer: &Answered) {
-        let Some(&number) = self.open.get(&(device, op)) else { return };
-        let op = &mut self.evidence.ops[number];
-        op.answered.get_or_insert(at);
+        let Some(op) = self.evidence.ops.answer(device, op, at) else { return };
         let Some((_, asked)) = self.evidence.history[op.asked].fact.asked() else { return };
         match (asked, answer) {
             (Asked::Write { token, .. }, Answered::Saved) => {
@@ -300,8 +301,8 @@ impl<'a> Scribe<'a> {
     fn sent(&mut self, device: DeviceId, rows: &[(RecordId, BlobId)]) {
         let desk = &self.desks[usize::from(device.0)];
         for (id, blob) in rows {
-            if let Some(copy) = desk.records.get(id) {
-                self.sent.entry(*blob).or_insert_with(|| copy.clone());
+            if let Some(copy) = desk.records.get(*id) {
+                self.sent.or_insert_with(*blob, || copy.clone());
             }
         }
     }
@@ -318,23 +319,25 @@ impl<'a> Scribe<'a> {
         contents: Option<&Arc<Contents>>,
     ) -> Version {
         let writes = &self.evidence.writes;
-        let sender = self.sent.get(&blob).filter(|copy| copy.contents.as_ref() == contents);
+        let sender = self.sent.get(blob).filter(|copy| copy.contents.as_ref() == contents);
         let given =
             matches!(&self.evidence.history[at].fact, Fact::Committed { by: Node::World, .. });
         let certain = sender.map_or(given, |copy| copy.certain);
-        let mut made_from = sender.map(|copy| Set::clone(&copy.made_from)).unwrap_or_default();
-        if let (Some(topic), Some(contents)) = (writes.topic(vault, id), contents) {
-            writes.whole(topic, writes.cells(topic, contents), &mut made_from);
-        }
-        let (tag, made_from, contents) = (Some(tag), Arc::new(made_from), contents.cloned());
-        Version { at, pos, tag, contents, made_from, certain }
+        let made_from = sender.map(|copy| copy.made_from.clone()).unwrap_or_else(|| {
+            let mut shown = Set::default();
+            if let (Some(topic), Some(contents)) = (writes.topic(vault, id), contents) {
+                writes.whole(topic, writes.cells(topic, contents), &mut shown);
+            }
+            Arc::new(shown)
+        });
+        Version { at, pos, tag: Some(tag), contents: contents.cloned(), made_from, certain }
     }
 
     fn committed(&mut self, remote: Remote, vault: VaultId, id: RecordId, version: Version) {
         let topic = self.evidence.writes.topic_of(vault, id);
         let book = &mut self.evidence.books[remote.index()];
-        let versions = book.rows.entry((vault, id)).or_default();
-        let before = versions.last().map(|old| old.made_from.clone()).unwrap_or_default();
+        let before =
+            book.versions(vault, id).last().map(|old| old.made_from.clone()).unwrap_or_default();
         let writes = &mut self.evidence.writes;
         for cell in version.made_from.beyond(&before) {
             let write = writes.topics[topic].cells[cell as usize].write;
@@ -343,7 +346,7 @@ impl<'a> Scribe<'a> {
         }
         let place = book.log.partition_point(|entry| entry.0 <= version.pos);
         book.log.insert(place, (version.pos, vault, id));
-        versions.push(version);
+        book.rows.or_default((vault, id)).push(version);
     }
 
     fn remove_row(
@@ -356,11 +359,12 @@ impl<'a> Scribe<'a> {
         by_device: bool,
     ) {
         let book = &mut self.evidence.books[remote.index()];
-        let Some(versions) = book.rows.get_mut(&(vault, id)) else { return };
-        let Some(last) = versions.last().filter(|last| last.tag.is_some()).cloned() else { return };
+        let last = book.versions(vault, id).last().filter(|last| last.tag.is_some());
+        let Some(last) = last.cloned() else { return };
         let pos = pos.unwrap_or(last.pos);
         let made_from = if by_device { last.made_from.clone() } else { Arc::default() };
-        versions.push(Version { at, pos, tag: None, contents: None, made_from, certain: true });
+        let gone = Version { at, pos, tag: None, contents: None, made_from, certain: true };
+        book.rows.or_default((vault, id)).push(gone);
         if !by_device {
             self.destroy(at, vault, id, &last.made_from);
         }
@@ -371,7 +375,7 @@ impl<'a> Scribe<'a> {
         self.evidence.spells.push(Spell { trouble: trouble.clone(), from, to: None });
         match trouble {
             Trouble::Destroy(device) => {
-                self.destroy_device(at, *device, &BTreeMap::new());
+                self.destroy_device(at, *device, &Table::default());
                 // A commit that the power cut finds on its way survives on no disk.
                 self.desk(*device).pending.clear();
                 let disk = &mut self.evidence.disks[usize::from(device.0)];
@@ -383,17 +387,14 @@ impl<'a> Scribe<'a> {
             }
             Trouble::EndZone(vault, _) => {
                 let book = &self.evidence.books[Remote::Zone.index()];
-                let rows: Vec<RecordId> =
-                    book.rows.keys().filter(|key| key.0 == *vault).map(|key| key.1).collect();
-                for id in rows {
+                let rows = book.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == *vault);
+                for (_, id) in rows.collect::<Vec<_>>() {
                     self.remove_row(at, Remote::Zone, *vault, id, None, false);
                 }
             }
             Trouble::CorruptRow(remote, vault, id, None) => {
-                let book = &mut self.evidence.books[remote.index()];
-                let row =
-                    book.rows.get_mut(&(*vault, *id)).and_then(|versions| versions.last_mut());
-                if let Some(row) = row {
+                let book = &self.evidence.books[remote.index()];
+                if let Some(row) = book.versions(*vault, *id).last() {
                     let made_from = row.made_from.clone();
                     self.destroy(at, *vault, *id, &made_from);
                 }
@@ -427,13 +428,13 @@ impl<'a> Scribe<'a> {
     }
 
     /// All that a device held, but for what it holds from now on, is gone from there.
-    fn destroy_device(&mut self, at: usize, device: DeviceId, keeps: &BTreeMap<RecordId, Copy>) {
+    fn destroy_device(&mut self, at: usize, device: DeviceId, keeps: &Table<RecordId, Copy>) {
         let vault = self.evidence.vault(device);
         let held = current(&self.evidence.disk(device).records);
-        for (id, copy) in held {
-            let rest = keeps.get(&id).cloned().unwrap_or_default();
+        for (id, copy) in held.sorted() {
+            let rest = keeps.get(id).cloned().unwrap_or_default();
             let disk = &mut self.evidence.disks[usize::from(device.0)];
-            disk.records.entry(id).or_default().push(at, rest);
+            disk.records.or_default(id).push(at, rest);
             self.destroy(at, vault, id, &copy.made_from);
         }
     }
@@ -443,7 +444,7 @@ impl<'a> Scribe<'a> {
         let Some(topic) = self.evidence.writes.topic(vault, id) else { return };
         let mut rest = Set::default();
         for (disk, user) in self.evidence.disks.iter().zip(&self.evidence.brief.devices) {
-            let copy = disk.records.get(&id).and_then(Timeline::last);
+            let copy = disk.records.get(id).and_then(Timeline::last);
             if let (Some(copy), true) = (copy, VaultId::from(*user) == vault) {
                 rest.union(&copy.made_from);
             }
@@ -470,6 +471,6 @@ struct Asking<'a> {
     saw: bool,
 }
 
-fn current(lines: &BTreeMap<RecordId, Timeline<Copy>>) -> BTreeMap<RecordId, Copy> {
-    lines.iter().filter_map(|(id, line)| Some((*id, line.last()?.clone()))).collect()
+fn current<K: Key, T: Clone>(lines: &Table<K, Timeline<T>>) -> Table<K, T> {
+    lines.sorted().filter_map(|(key, line)| Some((key, line.last()?.clone()))).collect()
 }

@@ -6,17 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{AccountField, DeviceId, Dot, OpId, Token, UserId};
+use engine::id::{AccountField, DeviceId, Dot, Token, UserId};
 use engine::log::{Doc, EntryId, Key, Op, Session};
 use engine::message::{Client, DeviceKey};
 use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::Brief;
-use super::Timeline;
 use super::files::FileDeed;
+use super::{Evidence, Op as Request, Timeline};
 use crate::history::file::{FileAsked, Head};
+use crate::history::table::Table;
 use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
@@ -29,10 +29,10 @@ pub(in super::super) struct Server<'a> {
     /// What users asked about files, in order.
     pub(in super::super) deeds: Vec<FileDeed<'a>>,
     /// The writes of files by label.
-    pub(in super::super) filings: BTreeMap<Token, usize>,
+    pub(in super::super) filings: Table<Token, usize>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
     pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
-    by_token: BTreeMap<Token, usize>,
+    by_token: Table<Token, usize>,
 }
 
 /// A request of a user.
@@ -146,19 +146,43 @@ pub(in super::super) struct Refusal {
 
 impl<'a> Server<'a> {
     /// Hears the whole history, if there is a server in it.
-    pub(super) fn gather(brief: &Brief, history: &'a [Entry]) -> Self {
+    pub(super) fn gather(evidence: &Evidence<'a>) -> Self {
         let mut clerk = Clerk::default();
-        if brief.server.is_some() {
-            for (at, entry) in history.iter().enumerate() {
-                clerk.hear(brief, at, entry);
+        if evidence.brief.server.is_some() {
+            for op in evidence.ops.iter() {
+                clerk.server.asked_for(evidence, op);
+            }
+            for (at, entry) in evidence.history.iter().enumerate() {
+                clerk.hear(at, entry);
             }
         }
         clerk.server
     }
 
+    fn asked_for(&mut self, evidence: &Evidence<'a>, op: &Request) {
+        let (device, user, asked) = (op.device, evidence.user(op.device), op.asked);
+        let answer = || {
+            let at = op.answered?;
+            Some((at, evidence.history[at].fact.answered()?.1))
+        };
+        match evidence.history[asked].fact.asked() {
+            Some((_, Asked::Errand { errand: what, token, last })) => {
+                let (token, last, answer) = (*token, *last, answer());
+                token.into_iter().for_each(|it| self.by_token.insert(it, self.errands.len()));
+                self.errands.push(Errand { device, user, asked, what, token, last, answer });
+            }
+            Some((_, Asked::File { ask, last, .. })) => {
+                let (last, answer) = (*last, answer());
+                ask.token().into_iter().for_each(|it| self.filings.insert(it, self.deeds.len()));
+                self.deeds.push(FileDeed { device, user, asked, ask, last, answer });
+            }
+            Some(_) | None => {}
+        }
+    }
+
     /// The patch that bears a label.
     pub(in super::super) fn patch(&self, token: Token) -> Option<&Errand<'a>> {
-        self.by_token.get(&token).map(|at| &self.errands[*at])
+        self.by_token.get(token).map(|at| &self.errands[*at])
     }
 
     /// The writes that somebody has seen who was shown these: themselves, and what their authors had
@@ -167,7 +191,7 @@ impl<'a> Server<'a> {
         let mut seen = BTreeSet::new();
         let mut open: Vec<&Head> = heads.iter().collect();
         while let Some(head) = open.pop() {
-            let filing = head.token.and_then(|token| self.filings.get(&token));
+            let filing = head.token.and_then(|token| self.filings.get(token));
             let ask = filing.map(|number| self.deeds[*number].ask);
             if seen.insert(head.write)
                 && let Some(FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) =
@@ -198,25 +222,12 @@ impl<'a> Server<'a> {
 #[derive(Debug, Default)]
 struct Clerk<'a> {
     server: Server<'a>,
-    open: BTreeMap<(DeviceId, OpId), usize>,
-    deeds: BTreeMap<(DeviceId, OpId), usize>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
 }
 
-impl<'a> Clerk<'a> {
-    fn hear(&mut self, brief: &Brief, at: usize, entry: &'a Entry) {
+impl Clerk<'_> {
+    fn hear(&mut self, at: usize, entry: &Entry) {
         match (&entry.fact, entry.node) {
-            (Fact::Asked(op, asked), Node::Device(device)) => {
-                self.asked(brief, at, (device, *op), asked);
-            }
-            (Fact::Answered(op, answer), Node::Device(device)) => {
-                if let Some(deed) = self.deeds.remove(&(device, *op)) {
-                    self.server.deeds[deed].answer = Some((at, answer));
-                }
-                if let Some(errand) = self.open.remove(&(device, *op)) {
-                    self.server.errands[errand].answer = Some((at, answer));
-                }
-            }
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (&**said, from) {
                 (&Said::Asks { device, client, by, space, about, wants }, _) => {
                     let (call, attempt) = (letter.call, letter.attempt);
@@ -241,25 +252,6 @@ impl<'a> Clerk<'a> {
                 self.waiting.retain(|place, _| place.0 != worker);
             }
             _ => {}
-        }
-    }
-
-    fn asked(&mut self, brief: &Brief, at: usize, op: (DeviceId, OpId), asked: &'a Asked) {
-        let device = op.0;
-        let user = brief.devices[usize::from(device.0)];
-        if let Asked::Errand { errand, token, last } = asked {
-            let (token, last, what) = (*token, *last, errand);
-            let errand = Errand { device, user, asked: at, what, token, last, answer: None };
-            let number = self.server.errands.len();
-            self.open.insert(op, number);
-            self.server.errands.push(errand);
-            self.server.by_token.extend(token.map(|token| (token, number)));
-        } else if let Asked::File { ask, last, .. } = asked {
-            let number = self.server.deeds.len();
-            let deed = FileDeed { device, user, asked: at, ask, last: *last, answer: None };
-            self.server.deeds.push(deed);
-            self.server.filings.extend(ask.token().map(|token| (token, number)));
-            self.deeds.insert(op, number);
         }
     }
 

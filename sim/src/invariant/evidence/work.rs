@@ -12,7 +12,8 @@ use engine::log::{Doc, Key};
 use engine::message::{Client, Reply};
 
 use super::super::Brief;
-use crate::history::{Answered, Asked, Entry, Filed, Talk, Worked};
+use super::Evidence;
+use crate::history::{Answered, Asked, Filed, Talk, Worked};
 use crate::plan::talk::talk_of;
 use crate::plan::{Day, Excerpt, Node, Order, TalkId};
 
@@ -144,8 +145,8 @@ fn put(items: &mut BTreeMap<DedupKey, Stored>, turn: &Turn<'_>) {
 
 impl<'a> Work<'a> {
     /// Hears the whole history, if conversations are worked on in it.
-    pub(super) fn gather(brief: &Brief, history: &'a [Entry]) -> Self {
-        let mut work = Self::default();
+    pub(super) fn gather(evidence: &Evidence<'a>) -> Self {
+        let (mut work, brief) = (Self::default(), evidence.brief);
         let Some(server) = &brief.server else { return work };
         let processors: Vec<UserId> =
             server.pipeline.processors.iter().map(|processor| processor.user).collect();
@@ -155,7 +156,7 @@ impl<'a> Work<'a> {
             Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
         };
         let mut open: BTreeMap<(Node, u16, OpId), usize> = BTreeMap::new();
-        for (at, entry) in history.iter().enumerate() {
+        for &(at, entry) in &evidence.off_wire {
             let node = entry.node;
             if let Some((op, Asked::Work { order, last })) = entry.fact.asked()
                 && let Some(user) = user_of(node)

@@ -1,7 +1,6 @@
 //! What devices store: commits handed to a disk, made durable, or lost, and what each copy was made
 //! from.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::id::{DeviceId, FieldId, RecordId, Remote, Token};
@@ -11,7 +10,33 @@ use super::super::super::set::Set;
 use super::super::super::writes::Draft;
 use super::super::{Advance, Booked, Copy, Disk, Step};
 use super::{Commit, Scribe, current};
+use crate::history::table::Table;
 use crate::history::{Boot, Change, Contents, WriteKind};
+
+/// What a commit does to a record of its device.
+#[derive(Debug, Default)]
+struct Joins {
+    /// What it puts there, if it puts anything.
+    put: Option<Option<Arc<Contents>>>,
+    /// What the rows that it books were made from.
+    made_from: Set,
+    /// Is that not known for certain?
+    is_unclear: bool,
+}
+
+/// The records that a commit is about, in order.
+#[derive(Debug, Default)]
+struct Touched(Vec<(RecordId, Joins)>);
+
+impl Touched {
+    fn record(&mut self, id: RecordId) -> &mut Joins {
+        let place = self.0.binary_search_by_key(&id, |touched| touched.0).unwrap_or_else(|place| {
+            self.0.insert(place, (id, Joins::default()));
+            place
+        });
+        &mut self.0[place].1
+    }
+}
 
 impl Scribe<'_> {
     pub(super) fn persisted(
@@ -22,18 +47,15 @@ impl Scribe<'_> {
         changes: &[Change],
     ) {
         let mut commit = Commit { number, at, ..Commit::default() };
-        let mut joined: BTreeMap<RecordId, (Set, bool)> = BTreeMap::new();
+        let mut touched = Touched::default();
         for change in changes {
             match change {
                 Change::Record(id, contents) => {
-                    joined.entry(*id).or_insert_with(|| (Set::default(), true));
+                    touched.record(*id).put = Some(contents.clone());
                     commit.wipe |= contents.is_none();
-                    commit
-                        .records
-                        .push((*id, Copy { contents: contents.clone(), ..Copy::default() }));
                 }
                 Change::Mirror(remote, id, booked) => {
-                    self.booked(at, device, *remote, *id, booked, &mut joined);
+                    self.booked(at, device, *remote, *id, booked, &mut touched);
                     commit.mirrors.push(((*remote, *id), booked.clone()));
                 }
                 Change::Sealed(remote, id, entry) => {
@@ -47,10 +69,10 @@ impl Scribe<'_> {
             }
         }
         commit.wipe &= self.desk(device).signing_out;
-        for (id, (made_from, certain)) in joined {
-            self.step(device, id, &made_from, certain, &mut commit);
+        for (id, joins) in touched.0 {
+            self.step(device, id, joins, &mut commit);
         }
-        self.desk(device).pending.push(commit);
+        self.desk(device).pending.push_back(commit);
     }
 
     /// Notes a booked row. It joins the device's copy; a zone mirror dropped because the user
@@ -62,37 +84,38 @@ impl Scribe<'_> {
         remote: Remote,
         id: RecordId,
         booked: &Booked,
-        joined: &mut BTreeMap<RecordId, (Set, bool)>,
+        touched: &mut Touched,
     ) {
         let vault = self.evidence.vault(device);
         let desk = &mut self.desks[usize::from(device.0)];
         let Some((tag, contents)) = booked else {
-            let dropped = desk.mirrors.remove(&(remote, id)).flatten();
+            let dropped = desk.mirrors.get_mut((remote, id)).and_then(Option::take);
             // Of a damaged row only the tag is known; what stood there is what is here.
-            let local = || desk.records.get(&id).and_then(|copy| copy.contents.clone());
+            let local = || desk.records.get(id).and_then(|copy| copy.contents.clone());
             let held = dropped.and_then(|(_, held)| held.or_else(local));
             if let (Some(held), Some(Ending::Purged), Remote::Zone) =
                 (held, desk.zone_ended, remote)
             {
                 let cell = self.purge(at, device, id, &held);
-                let entry = joined.entry(id).or_insert_with(|| (Set::default(), true));
-                entry.0.insert(cell);
+                touched.record(id).made_from.insert(cell);
             }
             return;
         };
         desk.mirrors.insert((remote, id), booked.clone());
         let Some(contents) = contents else { return };
         let topic = self.evidence.writes.topic_of(vault, id);
-        let (made_from, certain) = joined.entry(id).or_insert_with(|| (Set::default(), true));
+        let joins = touched.record(id);
         match self.evidence.books[remote.index()].tagged(vault, id, *tag) {
             Some(version) if version.contents.as_ref() == Some(contents) => {
-                made_from.union(&version.made_from);
-                *certain &= version.certain;
+                joins.made_from.union(&version.made_from);
+                joins.is_unclear |= !version.certain;
             }
-            Some(_) | None => *certain = false,
+            Some(_) | None => {
+                joins.is_unclear = true;
+                let writes = &self.evidence.writes;
+                writes.whole(topic, writes.cells(topic, contents), &mut joins.made_from);
+            }
         }
-        let writes = &self.evidence.writes;
-        writes.whole(topic, writes.cells(topic, contents), made_from);
     }
 
     fn purge(&mut self, at: usize, device: DeviceId, id: RecordId, held: &Contents) -> u32 {
@@ -114,37 +137,24 @@ impl Scribe<'_> {
         writes.all[delete].cells[0].1
     }
 
-    fn step(
-        &mut self,
-        device: DeviceId,
-        id: RecordId,
-        joined: &Set,
-        certain: bool,
-        commit: &mut Commit,
-    ) {
+    fn step(&mut self, device: DeviceId, id: RecordId, joins: Joins, commit: &mut Commit) {
         let vault = self.evidence.vault(device);
         let topic = self.evidence.writes.topic_of(vault, id);
-        let old = self.desks[usize::from(device.0)].records.get(&id).cloned();
+        let old = self.desks[usize::from(device.0)].records.get(id).cloned();
         let old = old.unwrap_or_else(|| Copy { certain: true, ..Copy::default() });
-        let place = commit.records.iter().position(|(record, _)| *record == id);
-        let contents = match place {
-            Some(place) => commit.records[place].1.contents.clone(),
-            None => old.contents.clone(),
+        let copy = if commit.wipe {
+            Copy { certain: true, ..Copy::default() }
+        } else {
+            let shown = joins.put.as_ref().and_then(Option::as_deref);
+            let made_from = self.extended(topic, &old.made_from, &joins.made_from, shown);
+            self.note_own(device, topic, &old.made_from, &made_from, commit);
+            let contents = joins.put.unwrap_or_else(|| old.contents.clone());
+            Copy { contents, made_from, certain: old.certain && !joins.is_unclear }
         };
-        let mut copy = Copy { contents: None, made_from: Arc::default(), certain: true };
-        if !commit.wipe {
-            let made_from = old.made_from.clone();
-            copy = Copy { contents, made_from, certain: old.certain && certain };
-            self.extend(topic, joined, &mut copy);
-            self.note_own(device, topic, &old.made_from, &copy.made_from, commit);
-        }
         let (at, before, wipe) = (commit.at, old.contents, commit.wipe);
         self.evidence.steps.push(Step { at, topic, before, copy: copy.clone(), wipe });
         self.desk(device).records.insert(id, copy.clone());
-        match place {
-            Some(place) => commit.records[place].1 = copy,
-            None => commit.records.push((id, copy)),
-        }
+        commit.records.push((id, copy));
     }
 
     /// Notes the device's own writes that a commit is the first to hold.
@@ -167,26 +177,28 @@ impl Scribe<'_> {
         }
     }
 
-    /// A copy is made of what it was, what joined it and what it shows.
-    fn extend(&self, topic: usize, joined: &Set, copy: &mut Copy) {
+    /// A copy is made of what it was, what joined it and what it shows anew.
+    fn extended(
+        &self,
+        topic: usize,
+        was: &Arc<Set>,
+        joined: &Set,
+        shown: Option<&Contents>,
+    ) -> Arc<Set> {
         let writes = &self.evidence.writes;
-        let shown = copy.contents.iter().flat_map(|contents| writes.cells(topic, contents));
-        let is_new = |cell: &u32| !copy.made_from.has(*cell) && !joined.has(*cell);
-        let shown: Vec<u32> = shown.filter(is_new).collect();
-        if shown.is_empty() && copy.made_from.includes(joined) {
-            return;
+        let shown = shown.into_iter().flat_map(|contents| writes.cells(topic, contents));
+        let mut shown = shown.filter(|cell| !was.has(*cell) && !joined.has(*cell)).peekable();
+        if shown.peek().is_none() && was.includes(joined) {
+            return was.clone();
         }
-        let mut made_from = Set::clone(&copy.made_from);
+        let mut made_from = Set::clone(was);
         made_from.union(joined);
-        writes.whole(topic, shown.into_iter(), &mut made_from);
-        copy.made_from = Arc::new(made_from);
+        writes.whole(topic, shown, &mut made_from);
+        Arc::new(made_from)
     }
 
     pub(super) fn durable(&mut self, at: usize, device: DeviceId, upto: u32) {
-        let pending = &mut self.desk(device).pending;
-        let count = pending.partition_point(|commit| commit.number <= upto);
-        let commits: Vec<Commit> = pending.drain(..count).collect();
-        for commit in commits {
+        while let Some(commit) = self.desk(device).pending.pop_front_if(|it| it.number <= upto) {
             self.settle(at, device, commit);
         }
     }
@@ -194,7 +206,7 @@ impl Scribe<'_> {
     fn settle(&mut self, at: usize, device: DeviceId, commit: Commit) {
         let moment = commit.at;
         if commit.wipe {
-            self.destroy_device(moment, device, &BTreeMap::new());
+            self.destroy_device(moment, device, &Table::default());
             self.evidence.disks[usize::from(device.0)].replaced.push(moment);
         }
         for write in commit.wrote {
@@ -202,13 +214,13 @@ impl Scribe<'_> {
         }
         let disk = &mut self.evidence.disks[usize::from(device.0)];
         for (id, copy) in commit.records {
-            disk.records.entry(id).or_default().push(moment, copy);
+            disk.records.or_default(id).push(moment, copy);
         }
         for (key, booked) in commit.mirrors {
-            disk.mirrors.entry(key).or_default().push(moment, booked);
+            disk.mirrors.or_default(key).push(moment, booked);
         }
         for (key, entry) in commit.sealed {
-            disk.sealed.entry(key).or_default().push(moment, entry);
+            disk.sealed.or_default(key).push(moment, entry);
         }
         for change in commit.files {
             disk.file(moment, at, change);
@@ -226,11 +238,7 @@ impl Scribe<'_> {
         desk.pending.clear();
         desk.signing_out = false;
         desk.records = current(&disk.records);
-        desk.mirrors = disk
-            .mirrors
-            .iter()
-            .filter_map(|(key, line)| Some((*key, line.last()?.clone())))
-            .collect();
+        desk.mirrors = current(&disk.mirrors);
     }
 
     pub(super) fn started(
@@ -243,7 +251,7 @@ impl Scribe<'_> {
     ) {
         let image = match boot {
             Boot::Restart => return self.cut(at, device, commit),
-            Boot::First => BTreeMap::new(),
+            Boot::First => Table::default(),
             Boot::Restored => std::mem::take(&mut self.desk(device).image),
             Boot::Cloned(from) => current(&self.evidence.disk(from).records),
         };
@@ -255,7 +263,7 @@ impl Scribe<'_> {
         &mut self,
         at: usize,
         device: DeviceId,
-        image: &BTreeMap<RecordId, Copy>,
+        image: &Table<RecordId, Copy>,
         holds: &[Change],
     ) {
         let vault = self.evidence.vault(device);
@@ -264,13 +272,15 @@ impl Scribe<'_> {
             match change {
                 Change::Record(id, contents) => {
                     let topic = self.evidence.writes.topic_of(vault, *id);
-                    let known = image.get(id).filter(|copy| copy.contents == *contents);
+                    let known = image.get(*id).filter(|copy| copy.contents == *contents);
                     let mut copy = known.cloned().unwrap_or_else(|| Copy {
                         contents: contents.clone(),
                         made_from: Arc::default(),
                         certain: image.is_empty(),
                     });
-                    self.extend(topic, &Set::default(), &mut copy);
+                    let shown = contents.as_deref();
+                    let joined = Set::default();
+                    copy.made_from = self.extended(topic, &copy.made_from, &joined, shown);
                     commit.records.push((*id, copy));
                 }
                 Change::Mirror(remote, id, booked) => {
@@ -310,7 +320,7 @@ impl Disk {
             Change::Node(id, seen) => self.nodes.entry(id).or_default().push(moment, seen),
             Change::Upload(dot, own) => {
                 if let Some((token, _)) = own {
-                    self.filed.entry(token).or_insert(durable);
+                    self.filed.or_insert_with(token, || durable);
                 }
                 self.uploads.entry(dot).or_default().push(moment, own);
             }
