@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct UserId(pub u16);
 
 /// The encrypted data of one user. Written in clear beside every row: row-level security needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VaultId(pub u16);
 
 impl From<UserId> for VaultId {
@@ -17,7 +17,7 @@ impl From<UserId> for VaultId {
 }
 
 /// One installed device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeviceId(pub u16);
 
 /// A writer of dots: drawn anew by every install and by every restored or cloned image, so that
@@ -26,7 +26,7 @@ pub struct DeviceId(pub u16);
 pub struct ReplicaId(pub u64);
 
 /// The kind of a record: its schema, and part of what a sealed row is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// What the user wants to reach.
     Goals,
@@ -54,7 +54,7 @@ impl Kind {
 }
 
 /// One record of a vault, shown as `meal/42`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RecordId {
     /// What it is.
     pub kind: Kind,
@@ -90,7 +90,7 @@ pub struct Dot {
 /// A label that the application gives to a write and finds again in every copy of it. The engine
 /// never looks at it. A simulation makes it unique and starts it with one fixed prefix, which is
 /// then the needle for plaintext on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Token(pub [u8; 16]);
 
 impl Token {
@@ -99,7 +99,7 @@ impl Token {
 }
 
 /// A file or a folder of one space, named by the device that made it and never again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u64);
 
 impl NodeId {
@@ -108,7 +108,7 @@ impl NodeId {
 }
 
 /// One of the two remotes that a device replicates to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Remote {
     /// CloudKit-like: a record zone with change tags and change tokens.
     Zone,
@@ -127,7 +127,7 @@ impl Remote {
 }
 
 /// One request of the user to their device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OpId(pub u32);
 
 /// A field of a user's account: data of the server, not encrypted.

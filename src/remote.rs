@@ -204,7 +204,7 @@ pub struct Credential {
 }
 
 /// Names a request and all its attempts within one incarnation of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallId(pub u32);
 
 /// A request on its way.

@@ -51,7 +51,7 @@ pub struct Entry {
 }
 
 /// Numbers each sealed blob object of a run by its first appearance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct BlobId(pub u32);
 
 /// What the record codec finds in a record's bytes.
