@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::task::{Context, Poll, Waker};
 
 use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
@@ -165,7 +166,7 @@ pub(crate) struct Desk {
     pub(crate) watched: bool,
     pub(crate) standing: Option<Standing>,
     called: bool,
-    waker: Option<Waker>,
+    waker: Waker,
 }
 
 /// One node's desk, shared with the world.
@@ -184,11 +185,11 @@ impl Inbox {
             watched: false,
             standing: None,
             called: false,
-            waker: None,
+            waker: Waker::noop().clone(),
         })))
     }
 
-    /// The desk. Never held across an await.
+    /// The desk.
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
         self.0.lock().expect("a node's panics are caught while it works")
     }
@@ -197,22 +198,14 @@ impl Inbox {
     pub(crate) fn call(&self) {
         let mut desk = self.desk();
         desk.called = true;
-        if let Some(waker) = desk.waker.take() {
-            waker.wake();
-        }
+        desk.waker.wake_by_ref();
     }
 
-    /// Waits until the node is called.
-    pub(crate) async fn called(&self) {
-        poll_fn(|context| {
-            let mut desk = self.desk();
-            if std::mem::take(&mut desk.called) {
-                return Poll::Ready(());
-            }
-            desk.waker = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+    /// The desk, if the node was called to it. The next call wakes this task.
+    pub(crate) fn called(&self, context: &Context<'_>) -> Option<MutexGuard<'_, Desk>> {
+        let mut desk = self.desk();
+        desk.waker.clone_from(context.waker());
+        std::mem::take(&mut desk.called).then_some(desk)
     }
 }
 
@@ -227,40 +220,37 @@ impl Desk {
 
 /// Lets the pump wait until every node of a turn has worked.
 #[derive(Debug, Default)]
-pub(crate) struct Turnstile(Mutex<(usize, Option<Waker>)>);
+pub(crate) struct Turnstile {
+    /// So many nodes are at work.
+    nodes: AtomicUsize,
+    /// The pump is one task from beginning to end.
+    pump: OnceLock<Waker>,
+}
 
 impl Turnstile {
     /// So many nodes are at work.
     pub(crate) fn expect(&self, nodes: usize) {
-        self.lock().0 = nodes;
+        self.nodes.store(nodes, Ordering::Release);
     }
 
     /// One of them is done.
     pub(crate) fn pass(&self) {
-        let mut inside = self.lock();
-        inside.0 = inside.0.checked_sub(1).expect("only nodes that were called pass");
-        if inside.0 == 0
-            && let Some(waker) = inside.1.take()
+        let nodes = self.nodes.fetch_sub(1, Ordering::AcqRel);
+        assert!(nodes > 0, "only nodes that were called pass");
+        if nodes == 1
+            && let Some(pump) = self.pump.get()
         {
-            waker.wake();
+            pump.wake_by_ref();
         }
     }
 
     /// Waits until all are done.
     pub(crate) async fn empty(&self) {
         poll_fn(|context| {
-            let mut inside = self.lock();
-            if inside.0 == 0 {
-                return Poll::Ready(());
-            }
-            inside.1 = Some(context.waker().clone());
-            Poll::Pending
+            self.pump.get_or_init(|| context.waker().clone());
+            if self.nodes.load(Ordering::Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (usize, Option<Waker>)> {
-        self.0.lock().expect("nothing panics while it is held")
     }
 }
 
@@ -285,11 +275,11 @@ mod tests {
 
     #[test]
     fn a_call_is_answered_once_also_when_it_came_first() {
-        let inbox = Inbox::new();
-        assert!(!is_ready(inbox.called()));
+        let (inbox, context) = (Inbox::new(), Context::from_waker(Waker::noop()));
+        assert!(inbox.called(&context).is_none());
         inbox.call();
-        assert!(is_ready(inbox.called()));
-        assert!(!is_ready(inbox.called()));
+        assert!(inbox.called(&context).is_some());
+        assert!(inbox.called(&context).is_none());
     }
 
     #[test]

@@ -7,7 +7,9 @@
 mod processor;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
@@ -36,13 +38,17 @@ pub(crate) enum Shell {
     Processor(Option<Box<ProcessorShell>>),
 }
 
-/// The task of a node.
+/// The task of a node. It works while it is polled and waits for the next call at once: to wait first
+/// and then work would be two polls, each with a look at the desk.
 pub(crate) async fn serve(mut shell: Shell, inbox: Arc<Inbox>, turnstile: Arc<Turnstile>) {
-    loop {
-        inbox.called().await;
-        shell.work(&mut inbox.desk());
-        turnstile.pass();
-    }
+    poll_fn(|context| {
+        if let Some(mut desk) = inbox.called(context) {
+            shell.work(&mut desk);
+            turnstile.pass();
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 impl Shell {
