@@ -111,12 +111,10 @@ pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
 fn drive_bare(world: &mut World<'_>) {
     let nodes = world.nodes();
     let mut shells: Vec<Shell> = nodes.iter().map(|(_, _, maker)| maker.make()).collect();
-    let mut ready = Vec::new();
     while world.next_due().is_some() {
-        ready.clear();
-        ready.extend_from_slice(world.begin_turn());
+        world.begin_turn();
         obey_bare(world, &nodes, &mut shells);
-        for &node in &ready {
+        for &node in world.ready() {
             shells[node].work(&mut nodes[node].1.desk());
         }
         world.end_turn();
@@ -149,7 +147,6 @@ fn drive_madsim(world: &mut World<'_>, seed: u64) {
             ids.push(create_node(&handle, name, inbox.clone(), maker, turnstile.clone()));
             inboxes.push(inbox);
         }
-        let mut ready = Vec::new();
         let mut last = Time(0);
         while let Some(due) = world.next_due() {
             // Nobody waits for madsim's clock, so it may be a little late: to sleep until each event,
@@ -158,11 +155,10 @@ fn drive_madsim(world: &mut World<'_>, seed: u64) {
                 madsim::time::advance(std::time::Duration::from_millis((due - last).0));
                 last = due;
             }
-            ready.clear();
-            ready.extend_from_slice(world.begin_turn());
-            turnstile.expect(ready.len());
+            world.begin_turn();
             obey_madsim(world, &handle, &ids);
-            for &node in &ready {
+            turnstile.expect(world.ready().len());
+            for &node in world.ready() {
                 inboxes[node].call();
             }
             turnstile.empty().await;

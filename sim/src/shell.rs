@@ -232,7 +232,7 @@ impl Machine {
                 Emitted::Persist(batch)
             }
             Output::Send(remote, call) => Emitted::Send(remote, call.into()),
-            Output::Request(request) => Emitted::Request(request.into()),
+            Output::Request(request) => Emitted::Request(request),
             Output::Answer(op, answer) => return self.agent.hears(op, answer, &mut desk.emitted),
             Output::StoreKey(name, key) => Emitted::StoreKey(name, key),
             Output::NeedCredential => Emitted::NeedCredential,

@@ -204,8 +204,8 @@ impl<'a> World<'a> {
         self.agenda.next_due()
     }
 
-    /// Lets happen what is due next and returns the nodes that have something to do, in order.
-    pub(crate) fn begin_turn(&mut self) -> &[usize] {
+    /// Lets happen what is due next.
+    pub(crate) fn begin_turn(&mut self) {
         self.now = self.agenda.next_due().expect("the driver has looked");
         while let Some(event) = self.agenda.take_due(self.now) {
             self.events += 1;
@@ -217,6 +217,10 @@ impl<'a> World<'a> {
         // A node may have lost power after it was called.
         self.ready.retain(|node| self.stations[*node].called);
         self.ready.sort_unstable();
+    }
+
+    /// The nodes that have something to do in this turn, in order.
+    pub(crate) fn ready(&self) -> &[usize] {
         &self.ready
     }
 

@@ -243,7 +243,7 @@ impl Device {
             client: Client { replica: meta.replica, life: meta.life },
             command: call.command.clone(),
         };
-        self.following.push(Output::Request(request));
+        self.following.push(Output::Request(request.into()));
     }
 
     /// Gives up what is overdue, and sends again what has waited long enough.

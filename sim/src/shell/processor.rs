@@ -135,7 +135,7 @@ impl ProcessorShell {
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.processor.poll_output() else { return };
             desk.emitted.push(match output {
-                Output::Request(request) => Emitted::Request(request.into()),
+                Output::Request(request) => Emitted::Request(request),
                 Output::NeedCredential => Emitted::NeedCredential,
                 Output::Step(step, thread) => Emitted::Step(step, thread),
                 Output::Answer(op, answer) => Emitted::Fact(answered(op, &answer)),

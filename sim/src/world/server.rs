@@ -189,15 +189,13 @@ impl World<'_> {
     pub(super) fn ask_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
         let plan = self.plan.server.as_ref().expect("somebody works here").volume;
         let nature = self.plan.nature;
-        let draw = |concern| {
-            Draw::new(nature, concern).and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0)
-        };
+        let draw = |root: Draw| root.and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0);
         let (weather, is_storm) = (self.weather.volume, self.is_storm());
         // What cannot happen is not drawn for.
-        let happens = |concern, chance: Chance| {
-            is_storm && chance > Chance(0) && draw(concern).happens(chance)
+        let happens = |root, chance: Chance| {
+            is_storm && chance > Chance(0) && draw(root).happens(chance)
         };
-        let mut reply = if weather.is_out || happens("volume fails", plan.failure) {
+        let mut reply = if weather.is_out || happens(Draw::new(nature, "volume fails"), plan.failure) {
             self.cover("volume failed");
             self.interrupt_batches();
             volume::Reply::Failed
@@ -210,13 +208,13 @@ impl World<'_> {
             self.note_content(worker, &call.request, &reply, was_there);
             reply
         };
-        let lost = weather.loses_replies || happens("volume answer lost", plan.reply_loss);
+        let lost = weather.loses_replies || happens(Draw::new(nature, "volume answer lost"), plan.reply_loss);
         if lost && reply != volume::Reply::Failed {
             self.cover("volume answer lost");
             self.interrupt_batches();
             reply = volume::Reply::Failed;
         }
-        let back = draw("from the volume");
+        let back = draw(Draw::new(nature, "from the volume"));
         let after = self.volume_delay(back);
         let answer = Return { id: call.id, reply };
         self.file(self.now + after, back, Event::FromVolume(worker, life, answer));
