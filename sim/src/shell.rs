@@ -7,9 +7,7 @@
 mod processor;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
 use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
@@ -19,8 +17,8 @@ use engine::worker::{self, Ticket, Worker};
 
 use self::processor::ProcessorShell;
 use crate::alarm::quietly;
+use crate::desk::{Arrival, Desk, Emitted, Standing, Start};
 use crate::history::{Fact, Letter, Refused};
-use crate::inbox::{Arrival, Desk, Emitted, Inbox, Standing, Start, Turnstile};
 use crate::plan::{Node, Parcel};
 use crate::post::{self, Body, Envelope, Mail};
 use crate::remote::{Double, Effect};
@@ -36,19 +34,6 @@ pub(crate) enum Shell {
     Remote(RemoteShell),
     Worker(Option<Box<WorkerShell>>),
     Processor(Option<Box<ProcessorShell>>),
-}
-
-/// The task of a node. It works while it is polled and waits for the next call at once: to wait first
-/// and then work would be two polls, each with a look at the desk.
-pub(crate) async fn serve(mut shell: Shell, inbox: Arc<Inbox>, turnstile: Arc<Turnstile>) {
-    poll_fn(|context| {
-        if let Some(mut desk) = inbox.called(context) {
-            shell.work(&mut desk);
-            turnstile.pass();
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 impl Shell {

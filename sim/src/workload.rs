@@ -15,8 +15,8 @@ use engine::ingest::Path;
 use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 
+use crate::desk::{Emitted, Share};
 use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
-use crate::inbox::{Emitted, Share};
 use crate::plan::{Deed, Errand, Order};
 
 /// An ask with its testimony.

@@ -43,11 +43,11 @@ use self::script::Script;
 use self::server::Bench;
 use crate::agenda::Agenda;
 use crate::clock::Clock;
+use crate::desk::{Arrival, Desk, Emitted};
 use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::inbox::{Arrival, Desk, Emitted, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan};
@@ -60,8 +60,8 @@ use crate::workload;
 
 /// The world of one run.
 #[derive(Debug)]
-pub(crate) struct World<'a> {
-    plan: &'a Plan,
+pub(crate) struct World {
+    plan: Arc<Plan>,
     now: Time,
     agenda: Agenda<Event>,
     post: Post,
@@ -125,7 +125,7 @@ pub(crate) enum Order {
 /// One node's desk, and what is planned for it.
 #[derive(Debug)]
 struct Station {
-    inbox: Arc<Inbox>,
+    desk: Desk,
     /// Called in this turn.
     called: bool,
     /// Raised when the deadline moves, so that an older wake-up is recognised.
@@ -190,7 +190,7 @@ fn most_events(plan: &Plan, machines: usize) -> u64 {
     each.saturating_mul(machines as u64).saturating_add(EVENTS)
 }
 
-impl<'a> World<'a> {
+impl World {
     /// When something happens next; `None` when the run is over. Most wake-ups have been put off
     /// before they are due: none of those is worth a turn.
     pub(crate) fn next_due(&mut self) -> Option<Time> {
@@ -230,7 +230,7 @@ impl<'a> World<'a> {
         for &node in &ready {
             self.stations[node].called = false;
             let mut emitted = std::mem::take(&mut self.spare);
-            std::mem::swap(&mut emitted, &mut self.stations[node].inbox.desk().emitted);
+            std::mem::swap(&mut emitted, &mut self.desk(node).emitted);
             self.carry_out(node, &mut emitted);
             emitted.clear();
             self.spare = emitted;
@@ -245,26 +245,23 @@ impl<'a> World<'a> {
         std::mem::take(&mut self.orders)
     }
 
-    /// Every node's desk, with the shell that belongs to it.
-    pub(crate) fn nodes(&self) -> Vec<(String, Arc<Inbox>, ShellMaker)> {
+    /// The desk of a node.
+    pub(crate) fn desk(&mut self, node: usize) -> &mut Desk {
+        &mut self.stations[node].desk
+    }
+
+    /// All nodes, with the shells that belong to them.
+    pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
         let accounts: Arc<[UserId]> = self.devices.iter().map(|site| site.user).collect();
-        let inbox = |node: usize| self.stations[node].inbox.clone();
-        let devices = self.devices.iter().enumerate().map(|(node, site)| {
-            (self.plan.name(site.node()).to_owned(), inbox(node), ShellMaker::Device)
+        let named = |node: Node, maker| (self.plan.name(node).to_owned(), maker);
+        let devices = self.devices.iter().map(|site| named(site.node(), ShellMaker::Device));
+        let remotes = self.doubles.iter().zip(&self.plan.remotes).map(|(double, plan)| {
+            (plan.name.clone(), ShellMaker::Remote(double.clone(), accounts.clone()))
         });
-        let remotes = self.doubles.iter().zip(&self.plan.remotes).enumerate();
-        let remotes = remotes.map(|(n, (double, plan))| {
-            let maker = ShellMaker::Remote(double.clone(), accounts.clone());
-            (plan.name.clone(), inbox(self.devices.len() + n), maker)
-        });
-        let workers = self.workers.iter().map(|bench| {
-            let name = self.plan.name(Node::Worker(bench.id)).to_owned();
-            (name, inbox(self.station_of_process(bench.id)), ShellMaker::Worker)
-        });
-        let processors = self.pipeline.seats.iter().map(|seat| {
-            let name = self.plan.name(Node::Processor(seat.id)).to_owned();
-            (name, inbox(self.station_of_process(seat.id)), ShellMaker::Processor)
-        });
+        let worker = |id| named(Node::Worker(id), ShellMaker::Worker);
+        let workers = self.workers.iter().map(|bench| worker(bench.id));
+        let processor = |id| named(Node::Processor(id), ShellMaker::Processor);
+        let processors = self.pipeline.seats.iter().map(|seat| processor(seat.id));
         devices.chain(remotes).chain(workers).chain(processors).collect()
     }
 
@@ -380,10 +377,8 @@ impl<'a> World<'a> {
             (engine::time::Now { mono: self.now, wall: self.now }, false)
         };
         let station = &mut self.stations[node];
-        let mut desk = station.inbox.desk();
-        desk.now = now;
-        lay(&mut desk);
-        drop(desk);
+        station.desk.now = now;
+        lay(&mut station.desk);
         if !stands_still && !station.called {
             station.called = true;
             self.ready.push(node);
@@ -468,7 +463,7 @@ pub(crate) struct Ended {
     pub(crate) moments: Vec<Option<Time>>,
 }
 
-impl World<'_> {
+impl World {
     /// Ends the world and tells what there is to judge.
     pub(crate) fn end(self, plan: &Plan) -> Ended {
         let brief = Brief {

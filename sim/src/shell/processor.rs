@@ -7,8 +7,8 @@ use engine::processor::{self, Answer, Ask, Output, Processor};
 use engine::time::Time;
 
 use super::{OUTPUTS_PER_INPUT, delivered};
+use crate::desk::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
 use crate::history::{Answered, Asked, Fact, Worked};
-use crate::inbox::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
 use crate::plan::{Order, TalkId, TalkPart};
 use crate::post::{Body, Mail};
 use crate::workload::talk::{conversation, origin};

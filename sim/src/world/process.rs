@@ -5,8 +5,8 @@ use engine::time::{Now, Span, Time};
 
 use super::{Event, Order, State, World};
 use crate::clock::{Clock, EPOCH_MS};
+use crate::desk::{Arrival, ForProcessor};
 use crate::history::{Boot, Fact, Lost, PipeTrouble, ServerTrouble, Trouble};
-use crate::inbox::{Arrival, ForProcessor};
 use crate::plan::{Node, Plan, ProcessorId, WorkerId};
 use crate::random::Draw;
 
@@ -123,7 +123,7 @@ impl Process {
     }
 }
 
-impl World<'_> {
+impl World {
     fn index_of(&self, id: ProcessId) -> usize {
         let before = match id {
             ProcessId::Worker(_) => 0,
@@ -206,7 +206,7 @@ impl World<'_> {
         let id = id.into();
         self.note(id.into(), Fact::Killed { keeps: 0, between: false });
         let station = self.station_of_process(id);
-        let unread = self.stations[station].inbox.desk().clear();
+        let unread = self.stations[station].desk.clear();
         self.stations[station].called = false;
         self.stations[station].deadline += 1;
         for arrival in unread {

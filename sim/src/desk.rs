@@ -1,14 +1,10 @@
-//! The inbox: the only thing that the world and a node share. The world lays arrivals and the time
-//! on the desk and calls; the node works them off and leaves what it emitted.
+//! The desk: the only thing that the world and a node share. The world lays arrivals and the time on
+//! it and calls; the node works them off and leaves what it emitted.
 //!
 //! A node touches nothing but its own desk while it works, so the order in which the nodes of one
 //! turn are served cannot be observed.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::task::{Context, Poll, Waker};
 
 use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
@@ -165,92 +161,27 @@ pub(crate) struct Desk {
     /// Does the world want to know how the device stands?
     pub(crate) watched: bool,
     pub(crate) standing: Option<Standing>,
-    called: bool,
-    waker: Waker,
 }
 
-/// One node's desk, shared with the world.
-#[derive(Debug)]
-pub(crate) struct Inbox(Mutex<Desk>);
-
-impl Inbox {
-    pub(crate) fn new() -> Arc<Self> {
-        let now = Now { mono: Time(0), wall: Time(0) };
-        Arc::new(Self(Mutex::new(Desk {
-            now,
+impl Desk {
+    /// One with nothing on it.
+    pub(crate) fn new() -> Self {
+        Self {
+            now: Now { mono: Time(0), wall: Time(0) },
             arrivals: VecDeque::new(),
             persisted: false,
             woken: false,
             emitted: Vec::new(),
             watched: false,
             standing: None,
-            called: false,
-            waker: Waker::noop().clone(),
-        })))
+        }
     }
 
-    /// The desk.
-    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.0.lock().expect("a node's panics are caught while it works")
-    }
-
-    /// Calls the node to its desk.
-    pub(crate) fn call(&self) {
-        let mut desk = self.desk();
-        desk.called = true;
-        desk.waker.wake_by_ref();
-    }
-
-    /// The desk, if the node was called to it. The next call wakes this task.
-    pub(crate) fn called(&self, context: &Context<'_>) -> Option<MutexGuard<'_, Desk>> {
-        let mut desk = self.desk();
-        desk.waker.clone_from(context.waker());
-        std::mem::take(&mut desk.called).then_some(desk)
-    }
-}
-
-impl Desk {
     /// Clears what a node that lost power had not worked off; returns it.
     pub(crate) fn clear(&mut self) -> VecDeque<Arrival> {
         (self.persisted, self.woken, self.standing) = (false, false, None);
         self.emitted.clear();
         std::mem::take(&mut self.arrivals)
-    }
-}
-
-/// Lets the pump wait until every node of a turn has worked.
-#[derive(Debug, Default)]
-pub(crate) struct Turnstile {
-    /// So many nodes are at work.
-    nodes: AtomicUsize,
-    /// The pump is one task from beginning to end.
-    pump: OnceLock<Waker>,
-}
-
-impl Turnstile {
-    /// So many nodes are at work.
-    pub(crate) fn expect(&self, nodes: usize) {
-        self.nodes.store(nodes, Ordering::Release);
-    }
-
-    /// One of them is done.
-    pub(crate) fn pass(&self) {
-        let nodes = self.nodes.fetch_sub(1, Ordering::AcqRel);
-        assert!(nodes > 0, "only nodes that were called pass");
-        if nodes == 1
-            && let Some(pump) = self.pump.get()
-        {
-            pump.wake_by_ref();
-        }
-    }
-
-    /// Waits until all are done.
-    pub(crate) async fn empty(&self) {
-        poll_fn(|context| {
-            self.pump.get_or_init(|| context.waker().clone());
-            if self.nodes.load(Ordering::Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
     }
 }
 
@@ -263,39 +194,11 @@ impl Start {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::Context;
-
     use super::*;
-
-    fn is_ready(future: impl Future<Output = ()>) -> bool {
-        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
-    }
-
-    #[test]
-    fn a_call_is_answered_once_also_when_it_came_first() {
-        let (inbox, context) = (Inbox::new(), Context::from_waker(Waker::noop()));
-        assert!(inbox.called(&context).is_none());
-        inbox.call();
-        assert!(inbox.called(&context).is_some());
-        assert!(inbox.called(&context).is_none());
-    }
-
-    #[test]
-    fn the_turnstile_is_empty_when_the_last_node_has_passed() {
-        let turnstile = Turnstile::default();
-        turnstile.expect(2);
-        turnstile.pass();
-        assert!(!is_ready(turnstile.empty()));
-        turnstile.pass();
-        assert!(is_ready(turnstile.empty()));
-    }
 
     #[test]
     fn a_node_that_loses_power_leaves_an_empty_desk_and_what_it_had_not_read() {
-        let inbox = Inbox::new();
-        let mut desk = inbox.desk();
+        let mut desk = Desk::new();
         desk.arrivals.push_back(Arrival::SignIn);
         desk.persisted = true;
         assert_eq!(desk.clear().len(), 1);
