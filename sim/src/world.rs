@@ -30,6 +30,7 @@ use std::sync::Arc;
 use engine::device::{Input, Snapshot};
 use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
 use engine::message::JobId;
+use engine::point::Point;
 use engine::seal::Memo;
 use engine::time::{Span, Time};
 
@@ -104,6 +105,7 @@ pub(crate) struct World {
     needle: [u8; 8],
     recorder: Recorder,
     coverage: BTreeMap<&'static str, u64>,
+    reached: BTreeMap<Point, u64>,
     events: u64,
     /// With more events than this the run is taken for endless.
     most_events: u64,
@@ -324,10 +326,13 @@ impl World {
         self.place(remote).map(|place| self.devices.len() + place)
     }
 
+    // This and what is built on it is inlined, so that concerns are hashed when they are compiled.
+    #[inline(always)]
     fn draw(&self, concern: &'static str) -> Draw {
         Draw::new(self.plan.nature, concern)
     }
 
+    #[inline(always)]
     fn draw_for(&self, concern: &'static str, device: DeviceId) -> Draw {
         let life = u64::from(self.site(device).incarnation);
         self.draw(concern).and(u64::from(device.0)).and(life)
@@ -365,6 +370,10 @@ impl World {
 
     fn cover(&mut self, name: &'static str) {
         *self.coverage.entry(name).or_default() += 1;
+    }
+
+    fn reach(&mut self, point: Point) {
+        *self.reached.entry(point).or_default() += 1;
     }
 
     /// Lays something on a node's desk and calls the node, unless it stands still.
@@ -482,7 +491,9 @@ impl World {
             opened: self.memo.opened(),
             ..Counts::default()
         };
+        let mut coverage = self.coverage;
+        coverage.extend(self.reached.into_iter().map(|(point, times)| (point.name(), times)));
         let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { brief, history, coverage: self.coverage, counts, moments }
+        Ended { brief, history, coverage, counts, moments }
     }
 }

@@ -73,7 +73,7 @@ impl World {
             }
             Emitted::StoreKey(name, key) => self.store_key(device, name, key),
             Emitted::NeedCredential => self.issue_credential(device),
-            Emitted::Reached(point) => self.cover(point.name()),
+            Emitted::Reached(point) => self.reach(point),
             Emitted::Wake(at) => self.set_deadline(node, at),
             Emitted::Crashed(message) => {
                 self.note(Node::Device(device), Fact::Panicked(message));

@@ -94,6 +94,7 @@ impl World {
             needle,
             recorder: Recorder::new(needle),
             coverage: BTreeMap::new(),
+            reached: BTreeMap::new(),
             events: 0,
             most_events: super::most_events(plan, machines),
             messages: 0,

@@ -152,6 +152,7 @@ impl World {
         self.processes.get(station.checked_sub(first)?)
     }
 
+    #[inline(always)]
     pub(super) fn draw_for_process(&self, concern: &'static str, id: impl Into<ProcessId>) -> Draw {
         let id = id.into();
         let life = u64::from(self.process(id).incarnation);

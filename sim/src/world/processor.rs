@@ -191,7 +191,7 @@ impl World {
                 Emitted::Request(request) => self.request(from, life, request),
                 Emitted::NeedCredential => self.issue_processor_credential(processor),
                 Emitted::Step(step, thread) => self.begin_step(processor, step, &thread),
-                Emitted::Reached(point) => self.cover(point.name()),
+                Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
                 Emitted::Crashed(message) => return self.lose_process(processor, message),
                 Emitted::Persist(_)

@@ -123,7 +123,7 @@ impl World {
                     let (from, body) = (Node::Worker(worker), Body::Response(response));
                     self.dispatch(Mail { from, to, letter, life: asker, body });
                 }
-                Emitted::Reached(point) => self.cover(point.name()),
+                Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
                 Emitted::Crashed(message) => return self.lose_process(worker, message),
                 Emitted::Persist(_)
