@@ -194,7 +194,7 @@ pub enum Output {
     /// Asks a remote.
     Send(Remote, Call),
     /// Asks the sync server, whichever worker.
-    Request(Request),
+    Request(Box<Request>),
     /// Answers the user.
     Answer(OpId, Answer),
     /// Hands a new key to the user's keychain, which shares it with the user's other devices.

@@ -153,7 +153,7 @@ pub enum Input {
 #[derive(Clone, Debug)]
 pub enum Output {
     /// Asks the server.
-    Request(Request),
+    Request(Box<Request>),
     /// Needs a credential.
     NeedCredential,
     /// Has a conversation worked on. Answered by at most one [`Input::Stepped`].
@@ -301,7 +301,7 @@ impl Processor {
             self.take_up(now);
         }
         if let Some(request) = self.line.proceed(now, &mut self.entropy) {
-            self.outputs.push_back(Output::Request(request));
+            self.outputs.push_back(Output::Request(request.into()));
         }
         if self.line.needs_credential() && !self.asked_credential {
             self.asked_credential = true;

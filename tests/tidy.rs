@@ -35,7 +35,7 @@ enum Check {
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
 const STAGE: &[&str] = &[
-    "agenda", "clock", "disk", "fault", "inbox", "keychain", "post", "remote", "shell", "volume",
+    "agenda", "clock", "desk", "disk", "fault", "keychain", "post", "remote", "shell", "volume",
     "workload", "world",
 ];
 
@@ -43,10 +43,10 @@ const STAGE: &[&str] = &[
 const IN_A_RUN: &[&str] = &[
     "sim/src/agenda",
     "sim/src/clock",
+    "sim/src/desk",
     "sim/src/disk",
     "sim/src/fault",
     "sim/src/history",
-    "sim/src/inbox",
     "sim/src/invariant",
     "sim/src/keychain",
     "sim/src/plan",
@@ -204,15 +204,9 @@ const RULES: &[Rule] = &[
     // 8. One place for the runtime, for threads, for printing, for randomness, for real time.
     Rule {
         of: &["sim", "bench"],
-        but: &[
-            "sim/src/run",
-            "sim/src/world",
-            "sim/src/shell",
-            "sim/src/inbox",
-            "bench/src/exchange",
-        ],
+        but: &["sim/src/run", "bench/src/exchange"],
         check: Check::NoWord(&["madsim::"]),
-        instead: "only run, world, shell and inbox know the runtime (and what compares it, in bench)",
+        instead: "only run knows the runtime (and what compares it, in bench)",
         bad: ("sim/src/post.rs", "let now = madsim::time::Instant::now();"),
     },
     Rule {
@@ -273,7 +267,7 @@ const RULES: &[Rule] = &[
         of: EVERYWHERE,
         but: &[],
         check: Check::NoWord(&["select!", "join!"]),
-        instead: "wait on one inbox: the order of branches is not drawn from the seed",
+        instead: "wait for one thing: the order of branches is not drawn from the seed",
         bad: ("sim/src/shell.rs", "tokio::select! { a = b => {} }"),
     },
     Rule {

@@ -18,13 +18,28 @@ pub(crate) enum Class {
     Input,
 }
 
-/// When an entry is due; the number of its filing only breaks what is equal by chance.
-type Due = (Time, Class, u64, u64);
+/// When an entry is due: its time, class and draw, as the digits of one number that is compared at
+/// once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due(u128);
+
+impl Due {
+    fn new(at: Time, class: Class, order: u64) -> Self {
+        // What is further away than half of all time is never due.
+        let at = at.0.min(u64::MAX >> 1);
+        Self(u128::from(at) << 65 | (class as u128) << 64 | u128::from(order))
+    }
+
+    fn time(self) -> Time {
+        Time((self.0 >> 65) as u64)
+    }
+}
 
 /// A heap of events.
 #[derive(Debug)]
 pub(crate) struct Agenda<E> {
-    heap: BinaryHeap<Reverse<(Due, usize)>>,
+    /// The number of an entry's filing only breaks what is equal by chance.
+    heap: BinaryHeap<Reverse<(Due, u64, usize)>>,
     /// Events live outside of the heap, so that ordering moves small entries.
     slots: Vec<Option<E>>,
     free: Vec<usize>,
@@ -49,17 +64,17 @@ impl<E> Agenda<E> {
             }
         };
         self.filed += 1;
-        self.heap.push(Reverse(((at, class, order, self.filed), slot)));
+        self.heap.push(Reverse((Due::new(at, class, order), self.filed, slot)));
     }
 
     /// When the next event is due.
     pub(crate) fn next_due(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse((due, _))| due.0)
+        self.heap.peek().map(|Reverse((due, ..))| due.time())
     }
 
     /// Drops what is at the front and means nothing any more.
     pub(crate) fn drop_stale(&mut self, is_stale: impl Fn(&E) -> bool) {
-        while let Some(&Reverse((_, slot))) = self.heap.peek()
+        while let Some(&Reverse((_, _, slot))) = self.heap.peek()
             && self.slots[slot].as_ref().is_some_and(&is_stale)
         {
             self.heap.pop();
@@ -74,10 +89,10 @@ impl<E> Agenda<E> {
             .into_sorted_vec()
             .into_iter()
             .rev()
-            .partition(|Reverse((_, slot))| self.slots[*slot].as_ref().is_some_and(&is_out));
+            .partition(|Reverse((_, _, slot))| self.slots[*slot].as_ref().is_some_and(&is_out));
         self.heap = heap.into();
-        self.free.extend(out.iter().map(|Reverse((_, slot))| *slot));
-        out.into_iter().filter_map(|Reverse((_, slot))| self.slots[slot].take()).collect()
+        self.free.extend(out.iter().map(|Reverse((_, _, slot))| *slot));
+        out.into_iter().filter_map(|Reverse((_, _, slot))| self.slots[slot].take()).collect()
     }
 
     /// Takes the next event that is due at `now`.
@@ -85,7 +100,7 @@ impl<E> Agenda<E> {
         if self.next_due()? > now {
             return None;
         }
-        let Reverse((_, slot)) = self.heap.pop()?;
+        let Reverse((_, _, slot)) = self.heap.pop()?;
         self.free.push(slot);
         Some(self.slots[slot].take().expect("a slot in the heap is filled"))
     }

@@ -5,7 +5,9 @@
 //! Both give the same history, since that order cannot be observed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 
 use engine::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
@@ -14,10 +16,9 @@ use madsim::task::NodeId;
 use crate::alarm::{listen, quietly};
 use crate::history::recorder::digest;
 use crate::history::{Entry, Fact};
-use crate::inbox::{Inbox, Turnstile};
 use crate::invariant::{self, Violation};
 use crate::plan::Plan;
-use crate::shell::{Shell, serve};
+use crate::shell::Shell;
 pub use crate::world::settle_bound;
 use crate::world::{Order, ShellMaker, World};
 
@@ -99,108 +100,176 @@ pub fn run(plan: &Plan) -> Outcome {
 /// Runs a plan under a driver of one's choice.
 pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
     let _listening = listen();
-    let mut world = World::new(plan);
-    match driver {
-        Driver::Madsim { seed } => drive_madsim(&mut world, seed),
-        Driver::Bare => drive_bare(&mut world),
-    }
+    let world = World::new(Arc::new(plan.clone()));
+    let world = match driver {
+        Driver::Madsim { seed } => drive_madsim(world, seed),
+        Driver::Bare => drive_bare(world),
+    };
     judge(plan, world)
 }
 
 /// The heap loop: serves the nodes of each turn in order.
-fn drive_bare(world: &mut World<'_>) {
-    let nodes = world.nodes();
-    let mut shells: Vec<Shell> = nodes.iter().map(|(_, _, maker)| maker.make()).collect();
-    let mut ready = Vec::new();
+fn drive_bare(mut world: World) -> World {
+    let (_, makers): (Vec<_>, Vec<_>) = world.nodes().into_iter().unzip();
+    let mut shells: Vec<Shell> = makers.iter().map(ShellMaker::make).collect();
     while world.next_due().is_some() {
-        ready.clear();
-        ready.extend_from_slice(world.begin_turn());
-        obey_bare(world, &nodes, &mut shells);
-        for &node in &ready {
-            shells[node].work(&mut nodes[node].1.desk());
+        world.begin_turn();
+        for order in world.take_orders() {
+            let (Order::Kill(node) | Order::Start(node)) = order;
+            shells[node] = makers[node].make();
+        }
+        for at in 0..world.ready().len() {
+            let node = world.ready()[at];
+            shells[node].work(world.desk(node));
         }
         world.end_turn();
     }
-}
-
-fn obey_bare(
-    world: &mut World<'_>,
-    nodes: &[(String, Arc<Inbox>, ShellMaker)],
-    shells: &mut [Shell],
-) {
-    for order in world.take_orders() {
-        let (Order::Kill(node) | Order::Start(node)) = order;
-        shells[node] = nodes[node].2.make();
-    }
+    world
 }
 
 /// So much madsim's clock may be behind the agenda.
 const CLOCK_LAG: Span = Span(1_000);
 
-/// madsim: a node and a task for each of ours; this task is the pump.
-fn drive_madsim(world: &mut World<'_>, seed: u64) {
+/// madsim: a node and a task for each of ours. The last node of a turn to have worked takes the run to
+/// the next one: a task for that alone would be every second one that is woken.
+fn drive_madsim(world: World, seed: u64) -> World {
+    let nodes = world.nodes();
+    let stage = Arc::new(Mutex::new(Stage::new(world)));
     let runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.block_on(async {
-        let turnstile = Arc::new(Turnstile::default());
         let handle = Handle::current();
-        let mut inboxes = Vec::new();
-        let mut ids = Vec::new();
-        for (name, inbox, maker) in world.nodes() {
-            ids.push(create_node(&handle, name, inbox.clone(), maker, turnstile.clone()));
-            inboxes.push(inbox);
+        for (number, (name, maker)) in nodes.into_iter().enumerate() {
+            let (stage, shared) = (&stage, stage.clone());
+            let init = move || serve(number, maker.make(), shared.clone());
+            let id = handle.create_node().name(name).init(init).build().id();
+            on(stage).seats.push(Seat { id, called: false, waker: Waker::noop().clone() });
         }
-        let mut ready = Vec::new();
-        let mut last = Time(0);
-        while let Some(due) = world.next_due() {
-            // Nobody waits for madsim's clock, so it may be a little late: to sleep until each event,
-            // or to move the clock for each, would only be a detour.
-            if due - last >= CLOCK_LAG {
-                madsim::time::advance(std::time::Duration::from_millis((due - last).0));
-                last = due;
-            }
-            ready.clear();
-            ready.extend_from_slice(world.begin_turn());
-            turnstile.expect(ready.len());
-            obey_madsim(world, &handle, &ids);
-            for &node in &ready {
-                inboxes[node].call();
-            }
-            turnstile.empty().await;
-            world.end_turn();
-        }
+        on(&stage).go_on();
+        poll_fn(|context| on(&stage).poll_over(context)).await;
         // A task that is pending when the runtime is dropped is never freed.
-        ids.into_iter().for_each(|id| handle.kill(id));
+        on(&stage).seats.iter().for_each(|seat| handle.kill(seat.id));
         madsim::time::sleep(std::time::Duration::from_millis(1)).await;
     });
+    drop(runtime);
+    let stage = Arc::into_inner(stage).expect("the nodes are gone");
+    stage.into_inner().expect(UNHURT).world
 }
 
-fn create_node(
-    handle: &Handle,
-    name: String,
-    inbox: Arc<Inbox>,
-    maker: ShellMaker,
-    turnstile: Arc<Turnstile>,
-) -> NodeId {
-    let init = move || serve(maker.make(), inbox.clone(), turnstile.clone());
-    handle.create_node().name(name).init(init).build().id()
+/// The task of a node. It works while it is polled: to wait for the call first would be another poll.
+async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
+    poll_fn(|context| -> Poll<()> {
+        let mut stage = on(&stage);
+        if stage.seats[node].is_called(context) {
+            shell.work(stage.world.desk(node));
+            stage.one_has_worked();
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
-fn obey_madsim(world: &mut World<'_>, handle: &Handle, ids: &[NodeId]) {
-    for order in world.take_orders() {
-        match order {
-            Order::Kill(node) => handle.kill(ids[node]),
-            // A first start finds its task waiting; any other was killed before.
-            Order::Start(node) => {
-                if handle.is_exit(ids[node]) {
-                    handle.restart(ids[node]);
+/// What the tasks of a run on madsim share. One at a time has it, and while a node works it touches
+/// nothing but its own desk.
+struct Stage {
+    world: World,
+    seats: Vec<Seat>,
+    /// So many nodes of this turn have not worked yet.
+    at_work: usize,
+    /// madsim's clock, but for [`CLOCK_LAG`].
+    clock: Time,
+    over: bool,
+    audience: Waker,
+}
+
+/// A node, and how its task is called to its desk.
+struct Seat {
+    id: NodeId,
+    called: bool,
+    waker: Waker,
+}
+
+impl Seat {
+    fn call(&mut self) {
+        self.called = true;
+        self.waker.wake_by_ref();
+    }
+
+    /// Was it called since it last was? The next call wakes this task.
+    fn is_called(&mut self, context: &Context<'_>) -> bool {
+        self.waker.clone_from(context.waker());
+        std::mem::take(&mut self.called)
+    }
+}
+
+const UNHURT: &str = "whoever panics on the stage ends the run";
+
+fn on(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
+    stage.lock().expect(UNHURT)
+}
+
+impl Stage {
+    fn new(world: World) -> Self {
+        let audience = Waker::noop().clone();
+        Self { world, seats: Vec::new(), at_work: 0, clock: Time(0), over: false, audience }
+    }
+
+    /// A node has worked; the last one of a turn ends it.
+    fn one_has_worked(&mut self) {
+        self.at_work = self.at_work.checked_sub(1).expect("only nodes that were called work");
+        if self.at_work == 0 {
+            self.world.end_turn();
+            self.go_on();
+        }
+    }
+
+    /// Takes turns until nodes have something to do, or nothing is left.
+    fn go_on(&mut self) {
+        while let Some(due) = self.world.next_due() {
+            self.set_clock(due);
+            self.world.begin_turn();
+            self.obey();
+            self.at_work = self.world.ready().len();
+            if self.at_work > 0 {
+                return self.world.ready().iter().for_each(|&node| self.seats[node].call());
+            }
+            self.world.end_turn();
+        }
+        self.over = true;
+        self.audience.wake_by_ref();
+    }
+
+    /// Nobody waits for madsim's clock, so it may be a little late: to sleep until each event, or to
+    /// move the clock for each, would only be a detour.
+    fn set_clock(&mut self, due: Time) {
+        if due - self.clock >= CLOCK_LAG {
+            madsim::time::advance(std::time::Duration::from_millis((due - self.clock).0));
+            self.clock = due;
+        }
+    }
+
+    fn obey(&mut self) {
+        for order in self.world.take_orders() {
+            let handle = Handle::current();
+            match order {
+                Order::Kill(node) => handle.kill(self.seats[node].id),
+                // A first start finds its task waiting; any other was killed before.
+                Order::Start(node) => {
+                    if handle.is_exit(self.seats[node].id) {
+                        handle.restart(self.seats[node].id);
+                    }
                 }
             }
         }
     }
+
+    fn poll_over(&mut self, context: &Context<'_>) -> Poll<()> {
+        self.audience.clone_from(context.waker());
+        if self.over { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 /// Judges what happened.
-fn judge(plan: &Plan, world: World<'_>) -> Outcome {
+fn judge(plan: &Plan, world: World) -> Outcome {
     let ended = world.end(plan);
     let mut violations = quietly(|| invariant::judge(&ended.brief, &ended.history))
         .unwrap_or_else(|message| vec![broken_judge(&ended.history, message)]);

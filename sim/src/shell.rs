@@ -17,8 +17,8 @@ use engine::worker::{self, Ticket, Worker};
 
 use self::processor::ProcessorShell;
 use crate::alarm::quietly;
+use crate::desk::{Arrival, Desk, Emitted, Standing, Start};
 use crate::history::{Fact, Letter, Refused};
-use crate::inbox::{Arrival, Desk, Emitted, Inbox, Standing, Start, Turnstile};
 use crate::plan::{Node, Parcel};
 use crate::post::{self, Body, Envelope, Mail};
 use crate::remote::{Double, Effect};
@@ -34,15 +34,6 @@ pub(crate) enum Shell {
     Remote(RemoteShell),
     Worker(Option<Box<WorkerShell>>),
     Processor(Option<Box<ProcessorShell>>),
-}
-
-/// The task of a node.
-pub(crate) async fn serve(mut shell: Shell, inbox: Arc<Inbox>, turnstile: Arc<Turnstile>) {
-    loop {
-        inbox.called().await;
-        shell.work(&mut inbox.desk());
-        turnstile.pass();
-    }
 }
 
 impl Shell {
@@ -226,7 +217,7 @@ impl Machine {
                 Emitted::Persist(batch)
             }
             Output::Send(remote, call) => Emitted::Send(remote, call.into()),
-            Output::Request(request) => Emitted::Request(request.into()),
+            Output::Request(request) => Emitted::Request(request),
             Output::Answer(op, answer) => return self.agent.hears(op, answer, &mut desk.emitted),
             Output::StoreKey(name, key) => Emitted::StoreKey(name, key),
             Output::NeedCredential => Emitted::NeedCredential,

@@ -15,8 +15,8 @@ use engine::ingest::Path;
 use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 
+use crate::desk::{Emitted, Share};
 use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
-use crate::inbox::{Emitted, Share};
 use crate::plan::{Deed, Errand, Order};
 
 /// An ask with its testimony.
@@ -332,17 +332,15 @@ fn unread(id: RecordId) -> Reading {
 /// The tokens shown, with their fields. A write by someone who saw the record deleted replaces all.
 fn exposed(reading: &Reading, named: impl Fn(FieldId, Token) -> bool) -> Vec<(FieldId, Token)> {
     let all = reading.presence == Presence::Deleted;
-    let tokens = |field: &FieldReading| {
-        let (contributors, conflicts) = (field.contributors.clone(), field.conflicts.clone());
-        let at = field.field;
-        contributors
-            .into_iter()
-            .chain(conflicts.into_iter().map(|payload| payload.token))
-            .map(move |token| (at, token))
-    };
     let deletes = reading.deletes.iter().map(|token| (FieldId::HEADSTONE, *token));
     let shown = reading.fields.iter().flat_map(tokens).chain(deletes);
     shown.filter(|(at, token)| all || named(*at, *token)).collect()
+}
+
+/// The tokens that a field shows.
+fn tokens(field: &FieldReading) -> impl Iterator<Item = (FieldId, Token)> {
+    let conflicts = field.conflicts.iter().map(|payload| payload.token);
+    field.contributors.iter().copied().chain(conflicts).map(|token| (field.field, token))
 }
 
 fn testimony(

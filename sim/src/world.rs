@@ -30,6 +30,7 @@ use std::sync::Arc;
 use engine::device::{Input, Snapshot};
 use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
 use engine::message::JobId;
+use engine::point::Point;
 use engine::seal::Memo;
 use engine::time::{Span, Time};
 
@@ -43,11 +44,11 @@ use self::script::Script;
 use self::server::Bench;
 use crate::agenda::Agenda;
 use crate::clock::Clock;
+use crate::desk::{Arrival, Desk, Emitted};
 use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::inbox::{Arrival, Desk, Emitted, Inbox};
 use crate::invariant::Brief;
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan};
@@ -60,8 +61,8 @@ use crate::workload;
 
 /// The world of one run.
 #[derive(Debug)]
-pub(crate) struct World<'a> {
-    plan: &'a Plan,
+pub(crate) struct World {
+    plan: Arc<Plan>,
     now: Time,
     agenda: Agenda<Event>,
     post: Post,
@@ -104,6 +105,7 @@ pub(crate) struct World<'a> {
     needle: [u8; 8],
     recorder: Recorder,
     coverage: BTreeMap<&'static str, u64>,
+    reached: BTreeMap<Point, u64>,
     events: u64,
     /// With more events than this the run is taken for endless.
     most_events: u64,
@@ -125,7 +127,7 @@ pub(crate) enum Order {
 /// One node's desk, and what is planned for it.
 #[derive(Debug)]
 struct Station {
-    inbox: Arc<Inbox>,
+    desk: Desk,
     /// Called in this turn.
     called: bool,
     /// Raised when the deadline moves, so that an older wake-up is recognised.
@@ -190,7 +192,7 @@ fn most_events(plan: &Plan, machines: usize) -> u64 {
     each.saturating_mul(machines as u64).saturating_add(EVENTS)
 }
 
-impl<'a> World<'a> {
+impl World {
     /// When something happens next; `None` when the run is over. Most wake-ups have been put off
     /// before they are due: none of those is worth a turn.
     pub(crate) fn next_due(&mut self) -> Option<Time> {
@@ -204,8 +206,8 @@ impl<'a> World<'a> {
         self.agenda.next_due()
     }
 
-    /// Lets happen what is due next and returns the nodes that have something to do, in order.
-    pub(crate) fn begin_turn(&mut self) -> &[usize] {
+    /// Lets happen what is due next.
+    pub(crate) fn begin_turn(&mut self) {
         self.now = self.agenda.next_due().expect("the driver has looked");
         while let Some(event) = self.agenda.take_due(self.now) {
             self.events += 1;
@@ -217,6 +219,10 @@ impl<'a> World<'a> {
         // A node may have lost power after it was called.
         self.ready.retain(|node| self.stations[*node].called);
         self.ready.sort_unstable();
+    }
+
+    /// The nodes that have something to do in this turn, in order.
+    pub(crate) fn ready(&self) -> &[usize] {
         &self.ready
     }
 
@@ -226,7 +232,7 @@ impl<'a> World<'a> {
         for &node in &ready {
             self.stations[node].called = false;
             let mut emitted = std::mem::take(&mut self.spare);
-            std::mem::swap(&mut emitted, &mut self.stations[node].inbox.desk().emitted);
+            std::mem::swap(&mut emitted, &mut self.desk(node).emitted);
             self.carry_out(node, &mut emitted);
             emitted.clear();
             self.spare = emitted;
@@ -241,26 +247,23 @@ impl<'a> World<'a> {
         std::mem::take(&mut self.orders)
     }
 
-    /// Every node's desk, with the shell that belongs to it.
-    pub(crate) fn nodes(&self) -> Vec<(String, Arc<Inbox>, ShellMaker)> {
+    /// The desk of a node.
+    pub(crate) fn desk(&mut self, node: usize) -> &mut Desk {
+        &mut self.stations[node].desk
+    }
+
+    /// All nodes, with the shells that belong to them.
+    pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
         let accounts: Arc<[UserId]> = self.devices.iter().map(|site| site.user).collect();
-        let inbox = |node: usize| self.stations[node].inbox.clone();
-        let devices = self.devices.iter().enumerate().map(|(node, site)| {
-            (self.plan.name(site.node()).to_owned(), inbox(node), ShellMaker::Device)
+        let named = |node: Node, maker| (self.plan.name(node).to_owned(), maker);
+        let devices = self.devices.iter().map(|site| named(site.node(), ShellMaker::Device));
+        let remotes = self.doubles.iter().zip(&self.plan.remotes).map(|(double, plan)| {
+            (plan.name.clone(), ShellMaker::Remote(double.clone(), accounts.clone()))
         });
-        let remotes = self.doubles.iter().zip(&self.plan.remotes).enumerate();
-        let remotes = remotes.map(|(n, (double, plan))| {
-            let maker = ShellMaker::Remote(double.clone(), accounts.clone());
-            (plan.name.clone(), inbox(self.devices.len() + n), maker)
-        });
-        let workers = self.workers.iter().map(|bench| {
-            let name = self.plan.name(Node::Worker(bench.id)).to_owned();
-            (name, inbox(self.station_of_process(bench.id)), ShellMaker::Worker)
-        });
-        let processors = self.pipeline.seats.iter().map(|seat| {
-            let name = self.plan.name(Node::Processor(seat.id)).to_owned();
-            (name, inbox(self.station_of_process(seat.id)), ShellMaker::Processor)
-        });
+        let worker = |id| named(Node::Worker(id), ShellMaker::Worker);
+        let workers = self.workers.iter().map(|bench| worker(bench.id));
+        let processor = |id| named(Node::Processor(id), ShellMaker::Processor);
+        let processors = self.pipeline.seats.iter().map(|seat| processor(seat.id));
         devices.chain(remotes).chain(workers).chain(processors).collect()
     }
 
@@ -323,10 +326,13 @@ impl<'a> World<'a> {
         self.place(remote).map(|place| self.devices.len() + place)
     }
 
+    // This and what is built on it is inlined, so that concerns are hashed when they are compiled.
+    #[inline(always)]
     fn draw(&self, concern: &'static str) -> Draw {
         Draw::new(self.plan.nature, concern)
     }
 
+    #[inline(always)]
     fn draw_for(&self, concern: &'static str, device: DeviceId) -> Draw {
         let life = u64::from(self.site(device).incarnation);
         self.draw(concern).and(u64::from(device.0)).and(life)
@@ -366,6 +372,10 @@ impl<'a> World<'a> {
         *self.coverage.entry(name).or_default() += 1;
     }
 
+    fn reach(&mut self, point: Point) {
+        *self.reached.entry(point).or_default() += 1;
+    }
+
     /// Lays something on a node's desk and calls the node, unless it stands still.
     fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
         let (now, stands_still) = if let Some(site) = self.devices.get(node) {
@@ -376,10 +386,8 @@ impl<'a> World<'a> {
             (engine::time::Now { mono: self.now, wall: self.now }, false)
         };
         let station = &mut self.stations[node];
-        let mut desk = station.inbox.desk();
-        desk.now = now;
-        lay(&mut desk);
-        drop(desk);
+        station.desk.now = now;
+        lay(&mut station.desk);
         if !stands_still && !station.called {
             station.called = true;
             self.ready.push(node);
@@ -464,7 +472,7 @@ pub(crate) struct Ended {
     pub(crate) moments: Vec<Option<Time>>,
 }
 
-impl World<'_> {
+impl World {
     /// Ends the world and tells what there is to judge.
     pub(crate) fn end(self, plan: &Plan) -> Ended {
         let brief = Brief {
@@ -483,7 +491,9 @@ impl World<'_> {
             opened: self.memo.opened(),
             ..Counts::default()
         };
+        let mut coverage = self.coverage;
+        coverage.extend(self.reached.into_iter().map(|(point, times)| (point.name(), times)));
         let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { brief, history, coverage: self.coverage, counts, moments }
+        Ended { brief, history, coverage, counts, moments }
     }
 }

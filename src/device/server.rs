@@ -246,7 +246,7 @@ impl Device {
             heard: self.server.heard,
             command: call.command.clone(),
         };
-        self.following.push(Output::Request(request));
+        self.following.push(Output::Request(request.into()));
     }
 
     /// Gives up what is overdue, and sends again what has waited long enough.

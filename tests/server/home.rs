@@ -200,7 +200,7 @@ impl Home {
                     synced |= batch.sync;
                     self.disks[who].persist(batch);
                 }
-                Output::Request(request) => self.send(who, request),
+                Output::Request(request) => self.send(who, *request),
                 Output::Answer(op, answer) => self.answers.push((op, answer)),
                 Output::Send(..) => panic!("there are no remotes"),
                 Output::StoreKey(..) | Output::NeedCredential | Output::Reached(_) => continue,

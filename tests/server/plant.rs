@@ -153,8 +153,8 @@ impl Plant {
         while let Some(output) = self.processors[who].as_mut().and_then(Processor::poll_output) {
             match output {
                 Output::Request(request) => {
-                    let ticket = self.lab.ask(who, request.clone());
-                    self.sent.insert(ticket, (who, self.lives[who], request));
+                    let ticket = self.lab.ask(who, Request::clone(&request));
+                    self.sent.insert(ticket, (who, self.lives[who], *request));
                 }
                 Output::Step(step, thread) => {
                     self.begun += 1;

@@ -7,8 +7,8 @@ use engine::processor::{self, Answer, Ask, Output, Processor};
 use engine::time::Time;
 
 use super::{OUTPUTS_PER_INPUT, delivered};
+use crate::desk::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
 use crate::history::{Answered, Asked, Fact, Worked};
-use crate::inbox::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
 use crate::plan::{Order, TalkId, TalkPart};
 use crate::post::{Body, Mail};
 use crate::workload::talk::{conversation, origin};
@@ -135,7 +135,7 @@ impl ProcessorShell {
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.processor.poll_output() else { return };
             desk.emitted.push(match output {
-                Output::Request(request) => Emitted::Request(request.into()),
+                Output::Request(request) => Emitted::Request(request),
                 Output::NeedCredential => Emitted::NeedCredential,
                 Output::Step(step, thread) => Emitted::Step(step, thread),
                 Output::Answer(op, answer) => Emitted::Fact(answered(op, &answer)),

@@ -12,9 +12,9 @@ use engine::record::{Payload, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Agent, Then, step_of};
+use crate::desk::{Emitted, Share};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Fact};
-use crate::inbox::{Emitted, Share};
 use crate::plan::file::{Content, FileDeed, names, parted};
 
 /// What the user does with an answer about files.

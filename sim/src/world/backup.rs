@@ -5,13 +5,13 @@ use engine::log::Entry;
 use engine::time::{Span, Time};
 
 use super::server::space_of;
-use super::{Event, World};
+use super::{Event, Station, World};
+use crate::desk::Arrival;
 use crate::history::{Lost, Trouble};
-use crate::inbox::Arrival;
 use crate::plan::{Node, WorkerId};
 use crate::post::Mail;
 
-impl World<'_> {
+impl World {
     /// Sets the volume back to what it was so long ago. The trouble ends when the workers are back.
     pub(super) fn restore_volume(&mut self, age: Span, back: Span, trouble: Trouble) {
         let workers: Vec<WorkerId> = self.workers.iter().map(|bench| bench.id).collect();
@@ -57,8 +57,7 @@ impl World<'_> {
                 lost.push(mail);
             }
         }
-        for station in &self.stations {
-            let mut desk = station.inbox.desk();
+        for Station { desk, .. } in &mut self.stations {
             for arrival in std::mem::take(&mut desk.arrivals) {
                 if let Arrival::Mail(mail) = &arrival
                     && is_of_worker(mail)

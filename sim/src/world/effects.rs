@@ -10,8 +10,8 @@ use engine::time::{Span, Time};
 use super::fuse::effect_of;
 use super::process::ProcessId;
 use super::{Event, World, skipped};
+use crate::desk::{Arrival, Emitted};
 use crate::history::{Asked, Fact, FileAsked, Lost};
-use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Node, SpanRange};
 use crate::post::{self, Body, Envelope, Fate, Mail};
 use crate::remote::RemoteFact;
@@ -20,7 +20,7 @@ use crate::shell::{delivered, letter_of_hint, letter_of_reply};
 /// How long a process that died by itself stays away.
 const RECOVERY: SpanRange = SpanRange { low: Span(100), high: Span(5_000) };
 
-impl World<'_> {
+impl World {
     /// Carries out what a node emitted.
     pub(super) fn carry_out(&mut self, node: usize, emitted: &mut Vec<Emitted>) {
         if node < self.devices.len() {
@@ -73,7 +73,7 @@ impl World<'_> {
             }
             Emitted::StoreKey(name, key) => self.store_key(device, name, key),
             Emitted::NeedCredential => self.issue_credential(device),
-            Emitted::Reached(point) => self.cover(point.name()),
+            Emitted::Reached(point) => self.reach(point),
             Emitted::Wake(at) => self.set_deadline(node, at),
             Emitted::Crashed(message) => {
                 self.note(Node::Device(device), Fact::Panicked(message));

@@ -6,7 +6,7 @@ use engine::id::DeviceId;
 use super::phases::Phase;
 use super::process::ProcessId;
 use crate::agenda::Class;
-use crate::inbox::{Arrival, ForProcessor};
+use crate::desk::{Arrival, ForProcessor};
 use crate::plan::{ProcessorId, WorkerId};
 use crate::post::Mail;
 

@@ -31,7 +31,7 @@ const SEAL: u64 = 256;
 /// clash.
 const ASKS: u64 = 10;
 
-impl World<'_> {
+impl World {
     /// Notes an entry of a log: what it is called, how far it takes the feed of files, and which long
     /// batches have begun or ended with it.
     pub(super) fn note_files(&mut self, space: UserId, entry: &Entry) {

@@ -20,11 +20,11 @@ use super::trouble::Scars;
 use super::{Event, Site, State, Station, World, vaults};
 use crate::agenda::Agenda;
 use crate::clock::{Clock, EPOCH_MS};
+use crate::desk::Desk;
 use crate::disk::Disk;
 use crate::fault::Weather;
 use crate::history::Boot;
 use crate::history::recorder::Recorder;
-use crate::inbox::Inbox;
 use crate::keychain::{Keychain, SignInDesk, founder};
 use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, ServerFault, Start, Step};
 use crate::post::Post;
@@ -40,9 +40,10 @@ const NO_DEVICE: engine::id::DeviceId = engine::id::DeviceId(u16::MAX);
 /// A given record with its tags, by user.
 type Rooted = BTreeMap<UserId, Vec<(RecordId, Encoded, [Option<Tag>; 2])>>;
 
-impl<'a> World<'a> {
+impl World {
     /// The world of a plan, before anything has happened.
-    pub(crate) fn new(plan: &'a Plan) -> Self {
+    pub(crate) fn new(shared: Arc<Plan>) -> Self {
+        let plan = &*shared;
         let memo = Memo::default();
         let needle = Draw::new(plan.nature, "needle").bytes();
         let keychain = Keychain::new(plan.nature, plan.users.len(), &memo);
@@ -58,10 +59,10 @@ impl<'a> World<'a> {
         let workers = Bench::of(plan.server.as_ref());
         let pipeline = Pipeline::of(plan);
         let nodes = devices.len() + doubles.len() + workers.len() + pipeline.seats.len();
-        let station = || Station { inbox: Inbox::new(), called: false, deadline: 0 };
+        let station = || Station { desk: Desk::new(), called: false, deadline: 0 };
         let machines = devices.len() + pipeline.seats.len();
         let mut world = Self {
-            plan,
+            plan: shared.clone(),
             now: Time(0),
             agenda: Agenda::new(),
             post: Post::new(plan.nature, plan.network),
@@ -93,6 +94,7 @@ impl<'a> World<'a> {
             needle,
             recorder: Recorder::new(needle),
             coverage: BTreeMap::new(),
+            reached: BTreeMap::new(),
             events: 0,
             most_events: super::most_events(plan, machines),
             messages: 0,
@@ -121,7 +123,8 @@ impl<'a> World<'a> {
     }
 
     fn file_starts(&mut self) {
-        for (index, device) in self.plan.devices.iter().enumerate() {
+        let plan = self.plan.clone();
+        for (index, device) in plan.devices.iter().enumerate() {
             let id = self.devices[index].id;
             let at = match device.start {
                 Start::Prepared(at) | Start::Fresh(at) => at,

@@ -5,7 +5,7 @@ use engine::time::Span;
 use engine::volume;
 
 use super::World;
-use crate::inbox::Emitted;
+use crate::desk::Emitted;
 use crate::plan::{Effect, Fault, Node, PipeFault, ServerFault};
 
 /// What a node emitted; nothing if it is only for the stage.
@@ -45,7 +45,7 @@ pub(super) struct Fuse {
     back: Span,
 }
 
-impl World<'_> {
+impl World {
     /// Lights a fuse, if this fault is one.
     pub(super) fn light(&mut self, step: usize, fault: &Fault) -> bool {
         let (node, back, left) = if let Fault::Crash(device, back, left) = *fault {

@@ -13,7 +13,7 @@ use super::World;
 use crate::keychain::stranger;
 use crate::plan::Node;
 
-impl World<'_> {
+impl World {
     /// Somebody with an account of their own asks for another user's: once for a session and the
     /// account itself, once, as what is their own, with a cursor that they made up.
     pub(super) fn intrude_server(&mut self, step: usize, user: UserId) {

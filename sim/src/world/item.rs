@@ -17,10 +17,11 @@ use crate::history::{Fact, Filed, Talk};
 use crate::plan::{GivenTalk, Node};
 use crate::workload::talk::conversation;
 
-impl World<'_> {
+impl World {
     /// Stores what is given: the object of each conversation, and its entry in the log.
     pub(super) fn give_conversations(&mut self) {
-        let Some(server) = &self.plan.server else { return };
+        let plan = self.plan.clone();
+        let Some(server) = &plan.server else { return };
         let mut seqs = vec![0; self.plan.users.len()];
         for (n, GivenTalk { user, excerpt }) in server.pipeline.given.iter().enumerate() {
             let vault = self.vault_of(*user, Flaws::NONE);

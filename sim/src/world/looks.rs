@@ -9,7 +9,7 @@ use engine::time::Span;
 
 use super::phases::Phase;
 use super::{World, file};
-use crate::inbox::{Arrival, Share};
+use crate::desk::{Arrival, Share};
 use crate::plan::{Act, Began, Deed, Order, Plan, SpanRange, Step, TalkId, TalkPart};
 
 /// How long the last reads may take at the most, and how many times as long as a session lasts.
@@ -18,12 +18,12 @@ const LAST_SESSIONS: u64 = 4;
 /// How long one look at a conversation may take more.
 const LAST_READ: Span = Span::from_secs(3);
 
-impl World<'_> {
+impl World {
     /// Users read everything.
     pub(super) fn look_for_the_last_time(&mut self) {
         self.phase = Phase::Reading;
         let reads = |index: &usize| {
-            let desk = self.stations[*index].inbox.desk();
+            let desk = &self.stations[*index].desk;
             let signed_in = desk.standing.as_ref().is_some_and(|standing| standing.signed_in);
             self.devices[*index].is_up() && signed_in
         };
@@ -35,7 +35,7 @@ impl World<'_> {
         let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
         let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
         let looks = Span(self.look_at_all_conversations().saturating_mul(LAST_READ.0));
-        let looks = looks + file::last_look(self.plan);
+        let looks = looks + file::last_look(&self.plan);
         self.file_end(Phase::Reading, LAST_LOOK + sessions + looks);
     }
 

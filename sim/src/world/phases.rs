@@ -54,7 +54,7 @@ pub(super) enum Pending {
     Endless,
 }
 
-impl World<'_> {
+impl World {
     pub(super) fn is_storm(&self) -> bool {
         self.phase == Phase::Storm
     }
@@ -100,7 +100,7 @@ impl World<'_> {
             }
             Phase::Reading => {
                 let busy = |index: usize| {
-                    let desk = self.stations[index].inbox.desk();
+                    let desk = &self.stations[index].desk;
                     let owes = desk.standing.as_ref().is_some_and(|standing| standing.owed > 0);
                     self.devices[index].is_up() && (owes || !desk.arrivals.is_empty())
                 };
@@ -124,13 +124,13 @@ impl World<'_> {
         self.bring_workers_back();
         self.bring_processors_back();
         self.watch();
-        self.file_end(Phase::Settling, patience(self.plan));
+        self.file_end(Phase::Settling, patience(&self.plan));
     }
 
     /// From now on devices say how they stand whenever they have worked.
     pub(super) fn watch(&mut self) {
         for index in 0..self.devices.len() {
-            self.stations[index].inbox.desk().watched = true;
+            self.stations[index].desk.watched = true;
             if self.devices[index].is_up() {
                 self.call(index, |_| {});
             }
@@ -182,7 +182,7 @@ impl World<'_> {
     }
 
     fn named(&self, pending: Pending) -> String {
-        Named { pending, plan: self.plan }.to_string()
+        Named { pending, plan: &self.plan }.to_string()
     }
 
     /// Is nothing pending? Whatever device it was a turn ago is looked at first: mostly it still is.
@@ -264,7 +264,7 @@ impl World<'_> {
         if !site.is_up() {
             return report(Pending::Away(device));
         }
-        let desk = self.stations[index].inbox.desk();
+        let desk = &self.stations[index].desk;
         let Some(standing) = &desk.standing else { return report(Pending::Unheard(device)) };
         if standing.owed > 0 && report(Pending::Owes(device, standing.owed)) {
             return true;
@@ -319,7 +319,7 @@ impl World<'_> {
     /// How a device stands to the remotes. True if enough was reported.
     fn pending_outside(&self, index: usize, report: &mut dyn FnMut(Pending) -> bool) -> bool {
         let site = &self.devices[index];
-        let desk = self.stations[index].inbox.desk();
+        let desk = &self.stations[index].desk;
         let Some(standing) = desk.standing.as_ref().filter(|standing| standing.signed_in) else {
             return false;
         };
@@ -347,7 +347,7 @@ impl World<'_> {
     pub(super) fn incurable(&self) -> Vec<Incurable> {
         let mut incurable = Vec::new();
         for (index, site) in self.devices.iter().enumerate() {
-            let standing = self.stations[index].inbox.desk().standing.clone();
+            let standing = self.stations[index].desk.standing.clone();
             let signed_in = standing.is_some_and(|standing| standing.signed_in);
             if !site.is_up() || !signed_in || self.isolated(site.id) {
                 incurable.push(Incurable::Device(site.id));

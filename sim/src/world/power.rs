@@ -6,12 +6,12 @@ use engine::seal::{Key, KeyName};
 use engine::time::Span;
 
 use super::{Event, Order, State, World};
+use crate::desk::{Arrival, Start};
 use crate::history::{Boot, Fact, Lost, Trouble};
-use crate::inbox::{Arrival, Start};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
 
-impl World<'_> {
+impl World {
     /// Starts a device, in a new life.
     pub(super) fn switch_on(&mut self, device: DeviceId) {
         let first_life = self.site(device).state == State::New;
@@ -111,7 +111,7 @@ impl World<'_> {
             self.cover("crash between two durable steps");
         }
         let index = usize::from(device.0);
-        let unread = self.stations[index].inbox.desk().clear();
+        let unread = self.stations[index].desk.clear();
         self.stations[index].called = false;
         self.stations[index].deadline += 1;
         for arrival in unread {

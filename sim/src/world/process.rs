@@ -5,8 +5,8 @@ use engine::time::{Now, Span, Time};
 
 use super::{Event, Order, State, World};
 use crate::clock::{Clock, EPOCH_MS};
+use crate::desk::{Arrival, ForProcessor};
 use crate::history::{Boot, Fact, Lost, PipeTrouble, ServerTrouble, Trouble};
-use crate::inbox::{Arrival, ForProcessor};
 use crate::plan::{Node, Plan, ProcessorId, WorkerId};
 use crate::random::Draw;
 
@@ -123,7 +123,7 @@ impl Process {
     }
 }
 
-impl World<'_> {
+impl World {
     fn index_of(&self, id: ProcessId) -> usize {
         let before = match id {
             ProcessId::Worker(_) => 0,
@@ -152,6 +152,7 @@ impl World<'_> {
         self.processes.get(station.checked_sub(first)?)
     }
 
+    #[inline(always)]
     pub(super) fn draw_for_process(&self, concern: &'static str, id: impl Into<ProcessId>) -> Draw {
         let id = id.into();
         let life = u64::from(self.process(id).incarnation);
@@ -206,7 +207,7 @@ impl World<'_> {
         let id = id.into();
         self.note(id.into(), Fact::Killed { keeps: 0, between: false });
         let station = self.station_of_process(id);
-        let unread = self.stations[station].inbox.desk().clear();
+        let unread = self.stations[station].desk.clear();
         self.stations[station].called = false;
         self.stations[station].deadline += 1;
         for arrival in unread {

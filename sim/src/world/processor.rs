@@ -22,8 +22,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::fuse::effect_of;
 use super::looks::last_looks;
 use super::{Event, World};
+use crate::desk::{Arrival, Emitted, ForProcessor, StartProcessor};
 use crate::history::{Asked, Fact, Talk, Trouble};
-use crate::inbox::{Arrival, Emitted, ForProcessor, StartProcessor};
 use crate::keychain::{HOME, Keychain, SignInDesk};
 use crate::plan::{Node, PipeFault, Plan, ProcessorId};
 use crate::random::Draw;
@@ -78,7 +78,7 @@ impl Seat {
     }
 }
 
-impl World<'_> {
+impl World {
     pub(super) fn seat(&self, processor: ProcessorId) -> &Seat {
         &self.pipeline.seats[usize::from(processor.0)]
     }
@@ -191,7 +191,7 @@ impl World<'_> {
                 Emitted::Request(request) => self.request(from, life, request),
                 Emitted::NeedCredential => self.issue_processor_credential(processor),
                 Emitted::Step(step, thread) => self.begin_step(processor, step, &thread),
-                Emitted::Reached(point) => self.cover(point.name()),
+                Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
                 Emitted::Crashed(message) => return self.lose_process(processor, message),
                 Emitted::Persist(_)
@@ -314,7 +314,7 @@ impl World<'_> {
             let mut seats = self.pipeline.seats.iter();
             let first = seats.find(|seat| seat.user == user && self.process(seat.id).is_up());
             let Some(processor) = first.map(|seat| seat.id) else { continue };
-            let orders = last_looks(self.plan, user);
+            let orders = last_looks(&self.plan, user);
             looks += orders.len() as u64;
             self.tell_processor(processor, None, ForProcessor::Last(orders));
             // What is on its desk is owed: it is asked in this turn.
@@ -328,7 +328,7 @@ impl World<'_> {
     pub(super) fn some_processor_is_asked(&self) -> bool {
         self.pipeline.seats.iter().any(|seat| {
             let station = self.station_of_process(seat.id);
-            let desk = self.stations[station].inbox.desk();
+            let desk = &self.stations[station].desk;
             self.process(seat.id).is_up() && (seat.owed() > 0 || !desk.arrivals.is_empty())
         })
     }

@@ -4,8 +4,8 @@
 use engine::time::{Span, Time};
 
 use super::{Event, World};
+use crate::desk::{Arrival, ForProcessor};
 use crate::history::{Fact, Letter};
-use crate::inbox::{Arrival, ForProcessor};
 use crate::plan::{Act, Node, Parcel, Plan, Step, Trigger, When};
 
 /// How far a plan has been played.
@@ -27,10 +27,11 @@ impl Script {
     }
 }
 
-impl World<'_> {
+impl World {
     /// Files every step that has a moment of its own, and arms the first one that has none.
     pub(super) fn file_script(&mut self) {
-        for (step, Step { when, .. }) in self.plan.steps.iter().enumerate() {
+        let plan = self.plan.clone();
+        for (step, Step { when, .. }) in plan.steps.iter().enumerate() {
             if let When::At(at) = when {
                 self.file_step(*at, step);
             }
@@ -66,7 +67,8 @@ impl World<'_> {
         }
         self.script.moments[step] = Some(self.now);
         let number = u32::try_from(step).expect("a plan has fewer steps");
-        match &self.plan.steps[step].act {
+        let plan = self.plan.clone();
+        match &plan.steps[step].act {
             Act::User(device, deed) => {
                 let order = self.draw("deed").and(step as u64);
                 let arrival = Arrival::Deed(number, deed.clone());

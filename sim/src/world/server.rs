@@ -15,8 +15,8 @@ use engine::worker;
 use super::fuse::effect_of;
 use super::{Event, World};
 use crate::clock::Clock;
+use crate::desk::{Arrival, Emitted};
 use crate::history::{Fact, Letter, ServerTrouble, Trouble};
-use crate::inbox::{Arrival, Emitted};
 use crate::plan::{Chance, Node, Parcel, ServerFault, ServerPlan, WorkerId};
 use crate::post::{Body, Mail};
 use crate::random::Draw;
@@ -43,7 +43,7 @@ impl Bench {
     }
 }
 
-impl World<'_> {
+impl World {
     fn bench_mut(&mut self, worker: WorkerId) -> &mut Bench {
         &mut self.workers[usize::from(worker.0)]
     }
@@ -123,7 +123,7 @@ impl World<'_> {
                     let (from, body) = (Node::Worker(worker), Body::Response(response));
                     self.dispatch(Mail { from, to, letter, life: asker, body });
                 }
-                Emitted::Reached(point) => self.cover(point.name()),
+                Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
                 Emitted::Crashed(message) => return self.lose_process(worker, message),
                 Emitted::Persist(_)
@@ -189,34 +189,33 @@ impl World<'_> {
     pub(super) fn ask_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
         let plan = self.plan.server.as_ref().expect("somebody works here").volume;
         let nature = self.plan.nature;
-        let draw = |concern| {
-            Draw::new(nature, concern).and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0)
-        };
+        let draw = |root: Draw| root.and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0);
         let (weather, is_storm) = (self.weather.volume, self.is_storm());
         // What cannot happen is not drawn for.
-        let happens = |concern, chance: Chance| {
-            is_storm && chance > Chance(0) && draw(concern).happens(chance)
-        };
-        let mut reply = if weather.is_out || happens("volume fails", plan.failure) {
-            self.cover("volume failed");
-            self.interrupt_batches();
-            volume::Reply::Failed
-        } else {
-            let lag = plan.list_lag.max(weather.list_lag);
-            let deletes = matches!(call.request, volume::Request::Delete(_));
-            let was_there = deletes && self.volume.has(&call.request);
-            let reply = self.volume.handle(self.now, &call.request, lag);
-            self.note_commit(worker, &call.request, &reply);
-            self.note_content(worker, &call.request, &reply, was_there);
-            reply
-        };
-        let lost = weather.loses_replies || happens("volume answer lost", plan.reply_loss);
+        let happens =
+            |root, chance: Chance| is_storm && chance > Chance(0) && draw(root).happens(chance);
+        let mut reply =
+            if weather.is_out || happens(Draw::new(nature, "volume fails"), plan.failure) {
+                self.cover("volume failed");
+                self.interrupt_batches();
+                volume::Reply::Failed
+            } else {
+                let lag = plan.list_lag.max(weather.list_lag);
+                let deletes = matches!(call.request, volume::Request::Delete(_));
+                let was_there = deletes && self.volume.has(&call.request);
+                let reply = self.volume.handle(self.now, &call.request, lag);
+                self.note_commit(worker, &call.request, &reply);
+                self.note_content(worker, &call.request, &reply, was_there);
+                reply
+            };
+        let lost = weather.loses_replies
+            || happens(Draw::new(nature, "volume answer lost"), plan.reply_loss);
         if lost && reply != volume::Reply::Failed {
             self.cover("volume answer lost");
             self.interrupt_batches();
             reply = volume::Reply::Failed;
         }
-        let back = draw("from the volume");
+        let back = draw(Draw::new(nature, "from the volume"));
         let after = self.volume_delay(back);
         let answer = Return { id: call.id, reply };
         self.file(self.now + after, back, Event::FromVolume(worker, life, answer));

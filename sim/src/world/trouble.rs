@@ -10,10 +10,10 @@ use engine::remote::{
 use engine::time::{Span, Time};
 
 use super::{Event, State, World};
+use crate::desk::Arrival;
 use crate::disk::Disk;
 use crate::fault::{self, Ongoing, Weather, lasting};
 use crate::history::{Boot, Fact};
-use crate::inbox::Arrival;
 use crate::keychain::stranger;
 use crate::plan::{Fault, Lasting, Node};
 use crate::post::{Body, Envelope, Mail, parcel_of};
@@ -34,7 +34,7 @@ pub(super) struct Scars {
     damaged: BTreeSet<(Remote, VaultId, RecordId)>,
 }
 
-impl World<'_> {
+impl World {
     /// A fault begins; false if it cannot happen as things are.
     pub(super) fn begin_fault(&mut self, step: usize, fault: &Fault) -> bool {
         if !self.can_happen(fault) {

@@ -1,13 +1,10 @@
-//! The inbox: the only thing that the world and a node share. The world lays arrivals and the time
-//! on the desk and calls; the node works them off and leaves what it emitted.
+//! The desk: the only thing that the world and a node share. The world lays arrivals and the time on
+//! it and calls; the node works them off and leaves what it emitted.
 //!
 //! A node touches nothing but its own desk while it works, so the order in which the nodes of one
 //! turn are served cannot be observed.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Poll, Waker};
 
 use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
@@ -164,103 +161,27 @@ pub(crate) struct Desk {
     /// Does the world want to know how the device stands?
     pub(crate) watched: bool,
     pub(crate) standing: Option<Standing>,
-    called: bool,
-    waker: Option<Waker>,
 }
 
-/// One node's desk, shared with the world.
-#[derive(Debug)]
-pub(crate) struct Inbox(Mutex<Desk>);
-
-impl Inbox {
-    pub(crate) fn new() -> Arc<Self> {
-        let now = Now { mono: Time(0), wall: Time(0) };
-        Arc::new(Self(Mutex::new(Desk {
-            now,
+impl Desk {
+    /// One with nothing on it.
+    pub(crate) fn new() -> Self {
+        Self {
+            now: Now { mono: Time(0), wall: Time(0) },
             arrivals: VecDeque::new(),
             persisted: false,
             woken: false,
             emitted: Vec::new(),
             watched: false,
             standing: None,
-            called: false,
-            waker: None,
-        })))
-    }
-
-    /// The desk. Never held across an await.
-    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.0.lock().expect("a node's panics are caught while it works")
-    }
-
-    /// Calls the node to its desk.
-    pub(crate) fn call(&self) {
-        let mut desk = self.desk();
-        desk.called = true;
-        if let Some(waker) = desk.waker.take() {
-            waker.wake();
         }
     }
 
-    /// Waits until the node is called.
-    pub(crate) async fn called(&self) {
-        poll_fn(|context| {
-            let mut desk = self.desk();
-            if std::mem::take(&mut desk.called) {
-                return Poll::Ready(());
-            }
-            desk.waker = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-impl Desk {
     /// Clears what a node that lost power had not worked off; returns it.
     pub(crate) fn clear(&mut self) -> VecDeque<Arrival> {
         (self.persisted, self.woken, self.standing) = (false, false, None);
         self.emitted.clear();
         std::mem::take(&mut self.arrivals)
-    }
-}
-
-/// Lets the pump wait until every node of a turn has worked.
-#[derive(Debug, Default)]
-pub(crate) struct Turnstile(Mutex<(usize, Option<Waker>)>);
-
-impl Turnstile {
-    /// So many nodes are at work.
-    pub(crate) fn expect(&self, nodes: usize) {
-        self.lock().0 = nodes;
-    }
-
-    /// One of them is done.
-    pub(crate) fn pass(&self) {
-        let mut inside = self.lock();
-        inside.0 = inside.0.checked_sub(1).expect("only nodes that were called pass");
-        if inside.0 == 0
-            && let Some(waker) = inside.1.take()
-        {
-            waker.wake();
-        }
-    }
-
-    /// Waits until all are done.
-    pub(crate) async fn empty(&self) {
-        poll_fn(|context| {
-            let mut inside = self.lock();
-            if inside.0 == 0 {
-                return Poll::Ready(());
-            }
-            inside.1 = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (usize, Option<Waker>)> {
-        self.0.lock().expect("nothing panics while it is held")
     }
 }
 
@@ -273,39 +194,11 @@ impl Start {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::Context;
-
     use super::*;
-
-    fn is_ready(future: impl Future<Output = ()>) -> bool {
-        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
-    }
-
-    #[test]
-    fn a_call_is_answered_once_also_when_it_came_first() {
-        let inbox = Inbox::new();
-        assert!(!is_ready(inbox.called()));
-        inbox.call();
-        assert!(is_ready(inbox.called()));
-        assert!(!is_ready(inbox.called()));
-    }
-
-    #[test]
-    fn the_turnstile_is_empty_when_the_last_node_has_passed() {
-        let turnstile = Turnstile::default();
-        turnstile.expect(2);
-        turnstile.pass();
-        assert!(!is_ready(turnstile.empty()));
-        turnstile.pass();
-        assert!(is_ready(turnstile.empty()));
-    }
 
     #[test]
     fn a_node_that_loses_power_leaves_an_empty_desk_and_what_it_had_not_read() {
-        let inbox = Inbox::new();
-        let mut desk = inbox.desk();
+        let mut desk = Desk::new();
         desk.arrivals.push_back(Arrival::SignIn);
         desk.persisted = true;
         assert_eq!(desk.clear().len(), 1);
