@@ -492,7 +492,7 @@ impl World {
             ..Counts::default()
         };
         let mut coverage = self.coverage;
-        coverage.extend(self.reached.into_iter().map(|(point, times)| (point.name(), times)));
+        self.reached.iter().for_each(|(it, n)| *coverage.entry(it.name()).or_default() += n);
         let (history, moments) = (self.recorder.entries, self.script.moments);
         Ended { brief, history, coverage, counts, moments }
     }
