@@ -7,6 +7,7 @@ mod devices;
 mod every_order;
 mod feed;
 mod files;
+mod heard;
 mod home;
 mod lab;
 mod namespace;
