@@ -88,7 +88,7 @@ pub struct Tried {
     pub failed: Option<Box<(Plan, Outcome)>>,
     /// Was it run a second time, to compare?
     pub twice: bool,
-    /// Where the second run went another way.
+    /// Where the two runs went different ways.
     pub parting: Option<Parting>,
 }
 
@@ -118,12 +118,10 @@ impl Trial {
     /// Draws the plan and runs it, on this thread.
     pub fn run(&self) -> Tried {
         let plan = draw(&self.scenario, self.seed, self.flaws);
-        let mut outcome = run(&plan);
-        let first = self.twice.then(|| outcome.digest());
-        if outcome.violations.is_empty() {
-            outcome.history = Vec::new(); // Before a second run makes another.
-        }
-        let parting = first.and_then(|first| second(&plan, first));
+        // All that the other run took is given back, with its thread, before this one takes as much.
+        let other = self.twice.then(|| elsewhere(&plan, |outcome| outcome.digest()));
+        let outcome = run(&plan);
+        let parting = other.and_then(|other| parted(&plan, other, &outcome));
         let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
         let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
@@ -137,21 +135,26 @@ impl Trial {
     }
 }
 
-/// Runs a plan again. Only if that goes another way are two histories needed at a time, and a third
-/// run has the second one to part from.
-fn second(plan: &Plan, first: u128) -> Option<Parting> {
-    let again = || {
-        let plan = plan.clone();
-        pool::fresh(move || run(&plan))
+/// Runs a plan on a thread of its own.
+fn elsewhere<T: Send + 'static>(
+    plan: &Plan,
+    tell: impl FnOnce(Outcome) -> T + Send + 'static,
+) -> Result<T, String> {
+    let plan = plan.clone();
+    pool::fresh(move || tell(run(&plan)))
+}
+
+/// Where a run parts from another one, of which there is the digest. Only if it does are two histories
+/// needed at a time: a third run makes the second of them.
+fn parted(plan: &Plan, other: Result<u128, String>, outcome: &Outcome) -> Option<Parting> {
+    let other = match other {
+        Ok(other) if other == outcome.digest() => return None,
+        Ok(other) => other,
+        Err(panic) => return Some(untold(format!("another run panicked: {panic}"))),
     };
-    let two = match again() {
-        Ok(two) if two.digest() == first => return None,
-        Ok(two) => two,
-        Err(panic) => return Some(untold(format!("the second run panicked: {panic}"))),
-    };
-    Some(match again() {
-        Ok(one) => parting(&one, &two).unwrap_or_else(|| {
-            untold(format!("the first run had the digest {first:032x}, and no other run has it"))
+    Some(match elsewhere(plan, |third| third) {
+        Ok(third) => parting(outcome, &third).unwrap_or_else(|| {
+            untold(format!("another run had the digest {other:032x}, and a third one has not"))
         }),
         Err(panic) => untold(format!("a third run panicked: {panic}")),
     })

@@ -92,7 +92,7 @@ impl World {
             hints: BTreeMap::new(),
             memo,
             needle,
-            recorder: Recorder::new(needle),
+            recorder: Recorder::new(needle, plan.devices.len()),
             coverage: BTreeMap::new(),
             reached: BTreeMap::new(),
             events: 0,
