@@ -26,8 +26,15 @@ const DEADLINE_MS: u64 = 500;
 const FILLER: usize = 64;
 
 /// What an operation costs on madsim where the aims of seeds per CPU-second were set: 1.0 µs for each
-/// of its messages. The same machine takes half as long again in an hour that others share.
+/// of its messages. A machine that others share takes half as long again in some minutes.
 pub(crate) const REFERENCE: Duration = Duration::from_micros(4);
+
+/// One exchange on madsim, after one that warms up as in a long row of them: CPU time per operation.
+pub(crate) fn once(seed: u64) -> Duration {
+    on_a_fresh_thread(|| runtime::run(seed));
+    let (_, spent) = cpu_of(|| on_a_fresh_thread(|| runtime::run(seed)));
+    spent / (OPERATIONS * u32::try_from(DEVICES).expect("it is small"))
+}
 
 /// CPU time per operation under each driver: the least of all rounds.
 pub(crate) struct Costs {

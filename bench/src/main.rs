@@ -22,19 +22,13 @@ const SCENARIOS: [(&str, u32); 2] =
 
 fn main() -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let mut speeds = Vec::new();
     for (path, seeds) in SCENARIOS {
         match runs::measure(path, seeds) {
-            Ok(costs) => {
-                print_runs(&mut out, path, &costs)?;
-                speeds.push((path, costs.speed()));
-            }
+            Ok(costs) => print_runs(&mut out, path, &costs)?,
             Err(error) => writeln!(out, "{path}: not measured: {error}\n")?,
         }
     }
-    let exchange = exchange::measure();
-    print_exchange(&mut out, &exchange)?;
-    print_paces(&mut out, &speeds, &exchange)?;
+    print_exchange(&mut out, &exchange::measure())?;
     print_log(&mut out, &log::measure())
 }
 
@@ -43,7 +37,8 @@ fn print_runs(out: &mut impl Write, path: &str, costs: &runs::Costs) -> io::Resu
     let spent = costs.madsim.as_secs_f64();
     let counts = costs.counts;
     writeln!(out, "{path}: {seeds} seeds, all judges on")?;
-    writeln!(out, "  seeds per CPU-second              {:>10.1}", costs.speed())?;
+    writeln!(out, "  seeds per CPU-second              {:>10.1}", seeds / spent)?;
+    writeln!(out, "  the same at the reference's pace  {:>10.1}", costs.at_reference())?;
     let simulated = costs.simulated.as_secs_f64() / spent;
     writeln!(out, "  simulated seconds per CPU-second  {simulated:>10.0}")?;
     let bare = spent / costs.bare.as_secs_f64();
@@ -75,21 +70,6 @@ fn print_exchange(out: &mut impl Write, costs: &exchange::Costs) -> io::Result<(
         let ratio = micros(cost) / micros(costs.madsim);
         let micros = micros(cost);
         writeln!(out, "  {driver:<10} {micros:>8.2} µs CPU per operation {ratio:>8.2} of madsim")?;
-    }
-    Ok(())
-}
-
-/// The speeds that are to be compared with the aims, whichever machine this is and whoever shares it.
-fn print_paces(
-    out: &mut impl Write,
-    speeds: &[(&str, f64)],
-    exchange: &exchange::Costs,
-) -> io::Result<()> {
-    let pace = exchange.madsim.as_secs_f64() / exchange::REFERENCE.as_secs_f64();
-    let reference = exchange::REFERENCE.as_secs_f64() * 1e6;
-    writeln!(out, "\nseeds per CPU-second, were an operation on madsim {reference:.2} µs")?;
-    for (path, speed) in speeds {
-        writeln!(out, "  {path:<40} {:>10.1}", speed * pace)?;
     }
     Ok(())
 }

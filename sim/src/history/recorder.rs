@@ -35,14 +35,15 @@ struct Blob {
     _object: Bytes,
 }
 
-/// Most devices make no more facts in a storm of a minute. Room that is never written to costs nothing,
-/// while a history that moves to a larger one leaves as much behind.
+/// Most runs of a few devices, and most of many devices for each of these, make no more facts. Room that
+/// is never written to costs nothing; a history that moves to a larger one leaves as much behind.
+const FACTS: usize = 8_192;
 const FACTS_OF_DEVICE: usize = 512;
 
 impl Recorder {
     pub(crate) fn new(needle: [u8; 8], devices: usize) -> Self {
         Self {
-            entries: Vec::with_capacity(devices * FACTS_OF_DEVICE),
+            entries: Vec::with_capacity(FACTS.max(devices * FACTS_OF_DEVICE)),
             needle,
             blobs: Table::default(),
             records: Table::default(),
