@@ -105,7 +105,7 @@ pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
         Driver::Madsim { seed } => drive_madsim(world, seed),
         Driver::Bare => drive_bare(world),
     };
-    judge(plan, world)
+    judge(world)
 }
 
 /// The heap loop: serves the nodes of each turn in order.
@@ -269,8 +269,8 @@ impl Stage {
 }
 
 /// Judges what happened.
-fn judge(plan: &Plan, world: World) -> Outcome {
-    let ended = world.end(plan);
+fn judge(world: World) -> Outcome {
+    let ended = world.end();
     let mut violations = quietly(|| invariant::judge(&ended.brief, &ended.history))
         .unwrap_or_else(|message| vec![broken_judge(&ended.history, message)]);
     violations.sort_by_key(|violation| violation.at);

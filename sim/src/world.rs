@@ -474,7 +474,8 @@ pub(crate) struct Ended {
 
 impl World {
     /// Ends the world and tells what there is to judge.
-    pub(crate) fn end(self, plan: &Plan) -> Ended {
+    pub(crate) fn end(self) -> Ended {
+        let plan = &self.plan;
         let brief = Brief {
             devices: self.devices.iter().map(|site| site.user).collect(),
             remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
