@@ -57,11 +57,10 @@ fn acknowledged_writes_are_there(
 ) {
     let writes = &evidence.writes;
     let disk = evidence.disk(device);
-    let image = disk.replaced.iter().rev().find(|replaced| **replaced < at).copied();
+    let since = disk.replaced_before(at);
     for write in &writes.all {
-        let saved = write.saved.filter(|saved| *saved < at);
-        let (Some(saved), true) = (saved, write.device == Some(device)) else { continue };
-        if image.is_some_and(|image| write.asked < image) {
+        let Some(saved) = write.saved.filter(|saved| *saved < at) else { continue };
+        if !evidence.answers_for(device, write, since) {
             continue;
         }
         let id = writes.topics[write.topic].id;
@@ -122,6 +121,28 @@ pub(super) mod tests {
         case.answers(PHONE, op, Answered::Saved);
         case.crashes(PHONE, 0);
         assert!(case.violations().iter().any(|violation| violation.site == "saved-and-gone"));
+    }
+
+    #[test]
+    fn a_write_that_an_image_brought_back_is_missed() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.saves_image(PHONE);
+        case.restores_image(PHONE);
+        let lie = case.holds(PHONE, MEAL, &[]);
+        case.persists(PHONE, vec![lie]);
+        case.crashes(PHONE, 1);
+        assert!(case.violations().iter().any(|violation| violation.site == "saved-and-gone"));
+    }
+
+    #[test]
+    fn a_write_that_a_restore_destroyed_is_not_missed() {
+        let mut case = Case::new();
+        case.saves_image(PHONE);
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.restores_image(PHONE);
+        case.crashes(PHONE, 0);
+        case.ends().passes();
     }
 
     #[test]

@@ -29,7 +29,7 @@ use self::server::Server;
 use self::work::Work;
 use super::session::Sessions;
 use super::set::Set;
-use super::writes::Writes;
+use super::writes::{Write, Writes};
 use super::{Brief, Incurable};
 use crate::history::table::Table;
 use crate::history::{Contents, Entry, NodeSeen, Shown, Trouble};
@@ -107,6 +107,26 @@ pub(super) struct Disk {
     pub(super) feed: Timeline<Option<FeedCursor>>,
     /// When its store was replaced as a whole: installed, restored, cloned or wiped.
     pub(super) replaced: Vec<usize>,
+}
+
+impl Disk {
+    /// When its store was last replaced before a moment.
+    pub(super) fn replaced_before(&self, moment: usize) -> usize {
+        let mut earlier = self.replaced.iter().rev().filter(|at| **at < moment);
+        earlier.next().copied().unwrap_or(0)
+    }
+
+    /// Was its own copy of a record made from this write, at a moment?
+    fn has(&self, id: RecordId, write: &Write, moment: usize) -> bool {
+        let copy = self.records.get(id).and_then(|line| line.at(moment));
+        copy.is_some_and(|copy| write.cells.iter().all(|(_, cell)| copy.made_from.has(*cell)))
+    }
+
+    /// Did it hold this own write of a file at a moment, and was that not in the feed yet?
+    pub(super) fn has_upload(&self, token: Token, moment: usize) -> bool {
+        let mut lines = self.uploads.values();
+        lines.any(|line| line.at(moment).copied().flatten().is_some_and(|own| own.0 == token))
+    }
 }
 
 /// One change of a device's copy of a record, as handed to its disk.
@@ -296,11 +316,16 @@ impl<'a> Evidence<'a> {
     /// its author still have it?
     pub(super) fn went_with_the_volume(&self, by: usize, device: DeviceId, token: Token) -> bool {
         let lost = self.lives.lost(by, |life| life.archive.published(token).next().is_some());
-        let own = |lost| {
-            let mut lines = self.disk(device).uploads.values();
-            lines.any(|line| line.at(lost).copied().flatten().is_some_and(|own| own.0 == token))
-        };
-        lost.is_some_and(|lost| !own(lost))
+        lost.is_some_and(|lost| !self.disk(device).has_upload(token, lost))
+    }
+
+    /// Does a device answer for a saved write, whose store was last replaced at `since`? It does if
+    /// it saved the write after that, or if the write is in what took the place of its store, whoever
+    /// saved it. What a replacement destroyed is not in either.
+    pub(super) fn answers_for(&self, device: DeviceId, write: &Write, since: usize) -> bool {
+        let topic = &self.writes.topics[write.topic];
+        let own = write.device == Some(device) && write.saved.is_some_and(|saved| saved > since);
+        own || self.vault(device) == topic.vault && self.disk(device).has(topic.id, write, since)
     }
 
     pub(super) fn user(&self, device: DeviceId) -> UserId {

@@ -17,7 +17,6 @@ use super::findings::{About, Findings};
 use super::writes::owner;
 use crate::history::file::{FileAsked, Goal, Head, Print};
 use crate::history::{Answered, FileDone, Listed};
-use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for deed in &evidence.server.deeds {
@@ -207,14 +206,6 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
         let user = evidence.user(device);
         let turned = disk.feed.turns(|at, before| !evidence.lives.at(at).knows(user, before));
         events.extend(turned.map(|at| (at, Event::Turned(device))));
-    }
-    // Whoever signs out has an empty device, which knows of files again once the feed has been read.
-    for &(at, entry) in &evidence.off_wire {
-        if let (Node::Device(device), Some((_, Answered::SignedOut))) =
-            (entry.node, entry.fact.answered())
-        {
-            events.push((at, Event::Replaced(device)));
-        }
     }
     for deed in &evidence.server.deeds {
         if let FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } = deed.ask {

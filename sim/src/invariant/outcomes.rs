@@ -25,8 +25,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 }
             }
         }
-        if matches!(entry.fact.answered(), Some((_, Answered::SignedOut))) {
-            signed_out(evidence, findings, at, device);
+        if let Some((op, Answered::SignedOut)) = entry.fact.answered() {
+            let asked = evidence.ops.named(device, op).map_or(at, |op| op.asked);
+            signed_out(evidence, findings, (asked, at), device);
         }
     }
 }
@@ -77,18 +78,21 @@ fn books(
     findings.report(evidence, (OutcomesAreHonest, site), at, about, message, known);
 }
 
-/// Whoever signed out must not have taken an edit with them.
-fn signed_out(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, device: DeviceId) {
+/// A sign-out destroys no edit that its device answers for. An edit that a restore destroyed before
+/// is in no store that a sign-out could wipe.
+fn signed_out(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    (asked, at): (usize, usize),
+    device: DeviceId,
+) {
     let vault = evidence.vault(device);
-    let replaced = &evidence.disk(device).replaced;
-    // The last replacement is this sign-out's own.
-    let wiped = replaced.iter().rev().find(|moment| **moment < at);
-    let image = replaced.iter().rev().find(|moment| wiped.is_some_and(|wiped| *moment < wiped));
+    // The wipe of this sign-out comes later than its request.
+    let since = evidence.disk(device).replaced_before(asked);
     for write in &evidence.writes.all {
         let id = evidence.writes.topics[write.topic].id;
-        let saved = write.saved.filter(|saved| *saved < at);
-        let (Some(saved), true) = (saved, write.device == Some(device)) else { continue };
-        if image.is_some_and(|image| write.asked < *image) {
+        let Some(saved) = write.saved.filter(|saved| *saved < at) else { continue };
+        if !evidence.answers_for(device, write, since) {
             continue;
         }
         let lacking = evidence.brief.remotes.iter().find(|remote| {
@@ -112,7 +116,7 @@ pub(super) mod tests {
     use engine::id::Remote;
     use engine::remote::Tag;
 
-    use super::super::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use super::super::case::{Case, GOALS, KCAL, MEAL, PHONE, PHOTO, TABLET};
     use crate::history::{Answered, Asked, Change};
 
     /// The phone books a row under a tag that the zone never gave.
@@ -183,6 +187,73 @@ pub(super) mod tests {
         case.pushes_to(Remote::Zone, PHONE, MEAL);
         case.signs_out(PHONE);
         rejects(&case, "signed-out-unsent");
+    }
+
+    #[test]
+    fn a_sign_out_takes_no_edit_along_that_a_restore_left() {
+        // The image has the edit.
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.saves_image(PHONE);
+        case.restores_image(PHONE);
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.signs_out(PHONE);
+        rejects(&case, "signed-out-unsent");
+
+        // The edit was saved after the restore, beside one that the restore destroyed.
+        let mut case = Case::new();
+        case.saves_image(PHONE);
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.restores_image(PHONE);
+        case.edits(PHONE, GOALS, &[KCAL]);
+        case.signs_out(PHONE);
+        let mut violations = case.violations();
+        violations.retain(|violation| violation.site == "signed-out-unsent");
+        assert_eq!(violations.len(), 1, "{violations:#?}");
+        assert_eq!(violations[0].record, Some(GOALS));
+
+        // The clone has the edit of the device that it was made from.
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        let clone = case.clones(PHONE);
+        case.is_lost(PHONE);
+        case.pushes_to(Remote::Zone, clone, MEAL);
+        case.signs_out(clone);
+        rejects(&case, "signed-out-unsent");
+    }
+
+    #[test]
+    fn a_sign_out_does_not_answer_for_what_a_restore_destroyed() {
+        // Nothing is left to wipe, so no commit of the sign-out removes a record.
+        let mut case = Case::new();
+        case.saves_image(PHONE);
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.restores_image(PHONE);
+        case.signs_out(PHONE);
+        case.ends().passes();
+
+        // The write was asked for before the backup and saved after it.
+        let mut case = Case::new();
+        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
+        case.saves_image(PHONE);
+        case.makes(PHONE, MEAL, write);
+        case.answers(PHONE, op, Answered::Saved);
+        case.restores_image(PHONE);
+        case.signs_out(PHONE);
+        case.ends().passes();
+
+        // What the image has is sent, again after each of two restores.
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.saves_image(PHONE);
+        case.edits(PHONE, MEAL, &[PHOTO]);
+        case.restores_image(PHONE);
+        case.edits(PHONE, GOALS, &[KCAL]);
+        case.restores_image(PHONE);
+        case.pushes(PHONE, MEAL);
+        case.signs_out(PHONE);
+        case.pulls(TABLET);
+        case.ends().passes();
     }
 
     #[test]

@@ -46,7 +46,7 @@ struct Desk {
     records: Table<RecordId, Copy>,
     mirrors: Table<(Remote, RecordId), Booked>,
     pending: VecDeque<Commit>,
-    /// The durable copies when a backup was made.
+    /// The durable copies of the image that this device can be set back to.
     image: Table<RecordId, Copy>,
     /// How the zone ended, as this device was told.
     zone_ended: Option<Ending>,
@@ -281,7 +281,13 @@ impl<'a> Scribe<'a> {
             (Asked::Read { last, .. }, Answered::Read(shown)) => {
                 self.looked(at, device, shown, *last);
             }
-            (Asked::SignOut, _) => self.desk(device).signing_out = false,
+            (Asked::SignOut, answer) => {
+                let asked = op.asked;
+                self.desk(device).signing_out = false;
+                if *answer == Answered::SignedOut {
+                    self.evidence.disks[usize::from(device.0)].wiped(asked, at);
+                }
+            }
             _ => {}
         }
     }
@@ -380,11 +386,11 @@ impl<'a> Scribe<'a> {
                 self.desk(*device).pending.clear();
                 let disk = &mut self.evidence.disks[usize::from(device.0)];
                 disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
+                disk.uploads.values_mut().for_each(|line| line.push(at, None));
                 disk.replaced.push(at);
             }
-            Trouble::SaveImage(device) => {
-                self.desk(*device).image = current(&self.evidence.disk(*device).records);
-            }
+            Trouble::SaveImage(device) => self.save_image(*device, *device),
+            Trouble::Clone(from, to) => self.save_image(*from, *to),
             Trouble::EndZone(vault, _) => {
                 let book = &self.evidence.books[Remote::Zone.index()];
                 let rows = book.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == *vault);
@@ -407,7 +413,6 @@ impl<'a> Scribe<'a> {
             | Trouble::Crash(_)
             | Trouble::Pause(_)
             | Trouble::RestoreImage(_)
-            | Trouble::Clone(..)
             | Trouble::ClockJump(..)
             | Trouble::DiskFull(_)
             | Trouble::DiskSlow(_)
@@ -425,6 +430,11 @@ impl<'a> Scribe<'a> {
             | Trouble::Pipe(_)
             | Trouble::Intrude(..) => {}
         }
+    }
+
+    /// A later start of `to` may be on what `from` holds durably now.
+    fn save_image(&mut self, from: DeviceId, to: DeviceId) {
+        self.desk(to).image = current(&self.evidence.disk(from).records);
     }
 
     /// All that a device held, but for what it holds from now on, is gone from there.

@@ -252,8 +252,8 @@ impl Scribe<'_> {
         let image = match boot {
             Boot::Restart => return self.cut(at, device, commit),
             Boot::First => Table::default(),
-            Boot::Restored => std::mem::take(&mut self.desk(device).image),
-            Boot::Cloned(from) => current(&self.evidence.disk(from).records),
+            // A device can be set back to one image more than once.
+            Boot::Restored | Boot::Cloned(_) => self.desk(device).image.clone(),
         };
         self.replace(at, device, &image, holds);
     }
@@ -314,6 +314,14 @@ impl Scribe<'_> {
 }
 
 impl Disk {
+    /// A sign-out that was asked for is answered. A commit that removes no record is not recognised
+    /// as its wipe, so the answer is what shows that wipe.
+    pub(super) fn wiped(&mut self, asked: usize, answered: usize) {
+        if self.replaced_before(answered) < asked {
+            self.replaced.push(answered);
+        }
+    }
+
     /// Takes what a commit says of files, which was handed over at a moment and durable at another.
     fn file(&mut self, moment: usize, durable: usize, change: Change) {
         match change {
