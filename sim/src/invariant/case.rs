@@ -41,7 +41,7 @@ pub(super) const VAULT: VaultId = VaultId(0);
 pub(super) type W = usize;
 
 /// A history in the making.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) brief: Brief,
     pub(super) history: Vec<Entry>,

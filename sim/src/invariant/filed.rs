@@ -5,9 +5,9 @@
 //! A write of content is a version in the end, whatever became of its name. A version that a newer
 //! one replaced is kept as long as the list of versions shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use engine::id::{DeviceId, Dot, Token};
+use engine::id::{DeviceId, Token};
 use engine::log::{NodeKind, Version};
 
 use super::Incurable;
@@ -87,19 +87,40 @@ fn images(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usi
     })
 }
 
-/// Is there nothing left that could hold what a device had saved then?
-fn is_gone(evidence: &Evidence<'_>, device: DeviceId, saved: usize) -> bool {
-    evidence.spells.iter().any(|spell| spell.trouble == Trouble::Destroy(device))
-        || images(evidence, device).any(|at| at > saved)
+/// When a device, or its store, was destroyed.
+fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usize> {
+    let destroyed = evidence
+        .spells
+        .iter()
+        .filter(move |spell| matches!(&spell.trouble, Trouble::Destroy(gone) if *gone == device));
+    images(evidence, device).chain(destroyed.map(|spell| spell.from))
 }
 
-/// Was everything done that could be done for a device that never gets a key?
-fn is_stranded(evidence: &Evidence<'_>, deed: &FileDeed<'_>, token: Token) -> bool {
-    let uploads = &evidence.disk(deed.device).uploads;
-    evidence.brief.incurable.contains(&Incurable::Keyless(deed.device))
-        && uploads
-            .values()
-            .any(|line| line.last().is_some_and(|own| own.is_some_and(|(label, _)| label == token)))
+/// Did a destroyed store have the only copy of a write that had been saved: is the write not in the
+/// image that took its place, on no other device and not on the server?
+fn is_gone(evidence: &Evidence<'_>, token: Token, saved: usize) -> bool {
+    let is_elsewhere = |at: usize| {
+        evidence.disks.iter().any(|disk| disk.has_upload(token, at))
+            || evidence.lives.at(at).archive.published(token).any(|version| version.at < at)
+    };
+    devices(evidence).any(|device| {
+        let disk = evidence.disk(device);
+        losses(evidence, device)
+            .any(|at| at > saved && disk.has_upload(token, at - 1) && !is_elsewhere(at))
+    })
+}
+
+fn devices(evidence: &Evidence<'_>) -> impl Iterator<Item = DeviceId> + use<> {
+    let count = u16::try_from(evidence.disks.len()).expect("devices are numbered in 16 bits");
+    (0..count).map(DeviceId)
+}
+
+/// Is the write on a device that never gets a key, and so cannot send it?
+fn is_stranded(evidence: &Evidence<'_>, token: Token) -> bool {
+    devices(evidence).any(|device| {
+        evidence.brief.incurable.contains(&Incurable::Keyless(device))
+            && evidence.disk(device).has_upload(token, evidence.history.len())
+    })
 }
 
 fn is_a_version_in_the_end(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
@@ -109,8 +130,8 @@ fn is_a_version_in_the_end(evidence: &Evidence<'_>, findings: &mut Findings, dee
     let published = |life: &Life<'_>| life.archive.published(token).next().is_some();
     if published(evidence.lives.last())
         || evidence.went_with_the_volume(evidence.history.len(), deed.device, token)
-        || is_gone(evidence, deed.device, saved)
-        || is_stranded(evidence, deed, token)
+        || is_gone(evidence, token, saved)
+        || is_stranded(evidence, token)
     {
         return;
     }
@@ -151,13 +172,9 @@ fn replaces_what_was_shown(
 
 /// What was saved before a crash is on the disk after it, or a version by then.
 fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let dots = &evidence.lives.last().archive.dots;
-    let mut saved: BTreeMap<DeviceId, Vec<(usize, &FileDeed<'_>, Token)>> = BTreeMap::new();
-    for deed in &evidence.server.deeds {
-        if let (Some(at), Some(token)) = (deed.saved(), deed.ask.token()) {
-            saved.entry(deed.device).or_default().push((at, deed, token));
-        }
-    }
+    let deeds = evidence.server.deeds.iter();
+    let saved: Vec<(usize, &FileDeed<'_>, Token)> =
+        deeds.filter_map(|deed| Some((deed.saved()?, deed, deed.ask.token()?))).collect();
     for &(at, entry) in &evidence.off_wire {
         let (Fact::Started { boot: Boot::Restart, .. }, Node::Device(device)) =
             (&entry.fact, entry.node)
@@ -165,17 +182,19 @@ fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         };
         let image = images(evidence, device).filter(|image| *image < at).last().unwrap_or(0);
-        let own = saved.get(&device).map_or(&[][..], Vec::as_slice);
-        for (when, deed, token) in own.iter().filter(|own| (image..at).contains(&own.0)) {
-            let is_kept = |dot: &Dot| {
-                let line = evidence.disk(device).uploads.get(dot);
-                line.and_then(|line| line.at(at)).is_some_and(Option::is_some)
-            };
-            let dots = dots.get(*token).map_or(&[][..], Vec::as_slice);
+        let disk = evidence.disk(device);
+        // The image may have a write that another device saved, of which this one is a clone.
+        let was_here = |when: usize, by: DeviceId, token: Token| {
+            by == device && (image..at).contains(&when) || disk.has_upload(token, image)
+        };
+        for (when, deed, token) in &saved {
             let mut lives = evidence.lives.iter();
             let mut was_published =
                 || lives.any(|life| life.archive.published(*token).any(|it| it.at < at));
-            if !dots.iter().any(is_kept) && !was_published() {
+            if was_here(*when, deed.device, *token)
+                && !disk.has_upload(*token, at)
+                && !was_published()
+            {
                 let message = "A crash took a write of a file that was saved.".into();
                 let about = About { record: None, token: Some(*token) };
                 let place = (CrashesLoseNothing, "file-saved-and-gone");
@@ -250,10 +269,10 @@ mod tests {
     use engine::id::DeviceId;
 
     use super::super::case::files::{DRAFT, ROOT};
-    use super::super::case::filing::head;
+    use super::super::case::filing::{Filing, head};
     use super::super::case::{Case, PHONE, TABLET};
     use crate::history::file::{FileAsked, FileDone, Goal};
-    use crate::history::{Answered, Change};
+    use crate::history::{Answered, Boot, Change};
 
     fn served() -> Case {
         let mut case = Case::served();
@@ -282,6 +301,44 @@ mod tests {
         let mut case = served();
         case.files(PHONE, (DRAFT, "draft.txt"), "words");
         case.is_lost(PHONE);
+        case.ends().passes();
+    }
+
+    /// A device starts on an image that has these own writes.
+    fn starts_on(case: &mut Case, device: DeviceId, boot: Boot, image: &[Filing]) {
+        let own = image.iter().map(|it| Change::Upload(it.dot, Some((it.token, it.node))));
+        let holds = [Change::Key(true), Change::Meta].into_iter().chain(own).collect();
+        case.starts(device, boot, 0, holds);
+    }
+
+    #[test]
+    fn what_is_in_an_image_is_a_version_in_the_end() {
+        // The restore destroys the only copy.
+        let mut case = served();
+        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        starts_on(&mut case, PHONE, Boot::Restored, &[]);
+        case.crashes(PHONE, 0);
+        case.ends().passes();
+
+        // The image has it.
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        starts_on(&mut case, PHONE, Boot::Restored, &[filing]);
+        rejects(&case.clone().ends(), "file-never-published");
+        case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+        case.crashes(PHONE, 1);
+        rejects(&case, "file-saved-and-gone");
+        // A later restore is no excuse for what the device had dropped before.
+        starts_on(&mut case, PHONE, Boot::Restored, &[]);
+        rejects(&case.ends(), "file-never-published");
+
+        // A clone has it, until the clone is destroyed too.
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        starts_on(&mut case, TABLET, Boot::Cloned(PHONE), &[filing]);
+        case.is_lost(PHONE);
+        rejects(&case.clone().ends(), "file-never-published");
+        case.is_lost(TABLET);
         case.ends().passes();
     }
 

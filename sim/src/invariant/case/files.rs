@@ -24,7 +24,7 @@ pub(in super::super) const DRAFT: NodeId = NodeId(0xd1);
 pub(in super::super) const NOTES: NodeId = NodeId(0xd2);
 
 /// The files of the phone's user, as told so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Shelf {
     nodes: BTreeMap<NodeId, File>,
     names: BTreeMap<NodeId, String>,

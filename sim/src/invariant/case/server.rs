@@ -20,7 +20,7 @@ use crate::plan::{
 pub(super) const WORKER: Node = Node::Worker(WorkerId(0));
 
 /// The server's spaces, told right.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Spaces {
     seqs: BTreeMap<UserId, u64>,
     fields: BTreeMap<(UserId, AccountField), Vec<Token>>,

@@ -28,7 +28,7 @@ pub(in super::super) const SOUP: TalkId = TalkId(1);
 pub(in super::super) const DAY: Day = Day { year: 2024, month: 4, day: 3 };
 
 /// What the log has of conversations.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Talks {
     items: BTreeMap<TalkId, (Item, Talk)>,
     /// What sums are kept, where that is not what they should be.
