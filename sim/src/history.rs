@@ -209,7 +209,7 @@ pub enum Change {
     /// What a remote is believed to hold; `None` if nothing is known. Without contents the row is
     /// known to be damaged.
     Mirror(Remote, RecordId, Option<(Tag, Option<Arc<Contents>>)>),
-    /// A row kept sealed; `None` if it no longer is.
+    /// A row kept sealed; `None` if it no longer is. The tag is 0 once the remote has lost the row.
     Sealed(Remote, RecordId, Option<(Tag, BlobId)>),
     /// A row parked, or not any more.
     Parked(Remote, RecordId, bool),

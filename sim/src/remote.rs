@@ -108,6 +108,8 @@ pub trait Double: std::fmt::Debug + Send {
     fn is_at_head(&self, vault: VaultId, cursor: engine::remote::Cursor) -> bool;
     /// What is stored, in order of vault and record, damaged for nobody.
     fn stored(&self) -> Vec<Served>;
+    /// Is this device served damaged bytes of this row?
+    fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool;
 }
 
 /// A damaged copy of a blob: another object, which does not open. The name of its key stays.
@@ -181,6 +183,12 @@ struct Damage {
     to: BTreeSet<Option<DeviceId>>,
 }
 
+impl Damage {
+    fn is_served_to(&self, device: Option<DeviceId>) -> bool {
+        self.to.contains(&None) || self.to.contains(&device)
+    }
+}
+
 /// What both kinds have in common: the commit order, what goes wrong, and what is to be said.
 #[derive(Debug)]
 struct Front {
@@ -239,11 +247,13 @@ impl Front {
 
     /// The bytes of a row as `to` is served them.
     fn bytes(&self, key: Key, stored: &Bytes, to: Node) -> Bytes {
-        let damage = self.damaged.get(&key).filter(|damage| {
-            let device = if let Node::Device(device) = to { Some(device) } else { None };
-            damage.to.contains(&None) || damage.to.contains(&device)
-        });
+        let device = if let Node::Device(device) = to { Some(device) } else { None };
+        let damage = self.damaged.get(&key).filter(|damage| damage.is_served_to(device));
         damage.map_or(stored, |damage| &damage.blob).clone()
+    }
+
+    fn is_damaged_for(&self, key: Key, device: DeviceId) -> bool {
+        self.damaged.get(&key).is_some_and(|damage| damage.is_served_to(Some(device)))
     }
 
     /// Damages a row, or takes back what was done to it. What is not stored cannot be damaged.

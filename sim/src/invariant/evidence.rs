@@ -11,6 +11,7 @@
 
 pub(super) mod files;
 pub(super) mod lives;
+mod memory;
 mod scribe;
 pub(super) mod server;
 pub(super) mod work;

@@ -34,8 +34,11 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (at, entry) in evidence.history.iter().enumerate().skip(settled) {
         let (site, record, what) = match (&entry.fact, entry.node) {
             (Fact::Persisted { changes, .. }, Node::Device(device)) if evidence.is_core(device) => {
+                let beyond_cure = |id| evidence.is_incurable(None, evidence.vault(device), id);
                 let record = changes.iter().find_map(|change| match change {
-                    Change::Record(id, _) | Change::Mirror(_, id, _) => Some(*id),
+                    Change::Record(id, _) | Change::Mirror(_, id, _) => {
+                        Some(*id).filter(|id| !beyond_cure(*id))
+                    }
                     Change::Sealed(..)
                     | Change::Parked(..)
                     | Change::Cursor(..)
@@ -45,8 +48,7 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
                     | Change::Key(_)
                     | Change::Meta => None,
                 });
-                let beyond_cure = |id: &_| evidence.is_incurable(None, evidence.vault(device), *id);
-                let Some(record) = record.filter(|id| !beyond_cure(id)) else { continue };
+                let Some(record) = record else { continue };
                 ("store-written-at-rest", Some(record), "A device still changed")
             }
             (Fact::Committed { id, by: Node::Device(device), .. }, _)
@@ -181,8 +183,9 @@ fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, loo
 pub(super) mod tests {
     use engine::id::Remote;
 
-    use super::super::case::{Case, KCAL, MEAL, PHONE, TABLET, VAULT};
-    use crate::history::{Fact, Trouble};
+    use super::super::Incurable;
+    use super::super::case::{Case, GOALS, KCAL, MEAL, PHONE, TABLET, VAULT};
+    use crate::history::{Change, Fact, Trouble};
 
     fn settled() -> Case {
         let mut case = Case::new();
@@ -203,6 +206,26 @@ pub(super) mod tests {
     fn saving_at_rest_is_rejected() {
         let violations = broken().violations();
         assert!(violations.iter().any(|violation| violation.site == "row-written-at-rest"));
+    }
+
+    #[test]
+    fn a_row_beyond_cure_excuses_no_change_of_another_record() {
+        let mut case = Case::new();
+        for id in [MEAL, GOALS] {
+            case.edits(PHONE, id, &[KCAL]);
+            case.pushes(PHONE, id);
+        }
+        case.pulls(TABLET);
+        case.brief.incurable.push(Incurable::Row(Remote::Rows, VAULT, MEAL));
+        let mut case = case.ends();
+        // A listing hides the meal for ever: each one changes what the phone has booked of it.
+        let hidden = Change::Mirror(Remote::Rows, MEAL, None);
+        case.persists(PHONE, vec![hidden.clone()]);
+        case.passes();
+        case.persists(PHONE, vec![hidden, Change::Mirror(Remote::Rows, GOALS, None)]);
+        let violations = case.violations();
+        let found: Vec<_> = violations.iter().map(|it| (it.site, it.record)).collect();
+        assert_eq!(found, [("store-written-at-rest", Some(GOALS))]);
     }
 
     #[test]

@@ -8,15 +8,18 @@
 pub(super) mod file;
 
 use engine::device::Reason;
-use engine::id::{AccountField, DeviceId, FieldId, RecordId, VaultId};
+use engine::id::{AccountField, DeviceId, FieldId, RecordId, Remote, VaultId};
 use engine::record::Value;
+use engine::remote::Tag;
 use engine::schema::{self, Holds};
 
 use super::Incurable;
 use super::Invariant::{CachesAreCoherent, RefusalsHaveReasons};
 use super::evidence::{Evidence, Op};
 use super::findings::{About, Findings};
-use crate::history::{Answered, Asked, Fact, PipeTrouble, ServerTrouble, Trouble, WriteKind};
+use crate::history::{
+    Answered, Asked, Contents, Fact, PipeTrouble, ServerTrouble, Trouble, WriteKind,
+};
 use crate::plan::{Errand, Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -67,9 +70,7 @@ fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: 
             !is_patch(fields)
         }
         (Reason::Unsent(_), Asked::SignOut) => {
-            has_unsent(evidence, op.device, at)
-                || has_unsent_files(evidence, op.device, at)
-                || has_errands(evidence, op.device, at)
+            has_unsent(evidence, op.device, at) || has_errands(evidence, op.device, at)
         }
         (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
         // Which dates can be told is judged with dates.
@@ -144,25 +145,19 @@ fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
         })
 }
 
-/// Does it keep a write of a file that the feed has not shown yet?
-fn has_unsent_files(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    let mut uploads = evidence.disk(device).uploads.values();
-    uploads.any(|line| line.at(at).is_some_and(Option::is_some))
-}
-
-/// Does the device durably hold anything that it has not booked as held by every remote?
+/// Does the device hold anything that it has not booked as held by every remote, a row that a remote
+/// has lost and that it cannot open, or a write of a file that the feed has not shown yet? Whether
+/// that was durable does not matter: a sign-out is refused for what the device knows then, and a power
+/// cut may take back what it had only just learned.
 fn has_unsent(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    let disk = evidence.disk(device);
-    disk.records.sorted().any(|(id, line)| {
-        let held = line.at(at).and_then(|copy| copy.contents.as_deref());
-        held.is_some_and(|held| {
-            evidence.brief.remotes.iter().any(|remote| {
-                let mirror = disk.mirrors.get((*remote, id)).and_then(|line| line.at(at));
-                let booked = mirror.and_then(Option::as_ref).and_then(|(_, row)| row.as_deref());
-                booked != Some(held)
-            })
-        })
-    }) || disk.sealed.values().any(|line| line.at(at).is_some_and(Option::is_some))
+    let held = evidence.in_memory(device, at);
+    let is_booked = |remote: Remote, id: RecordId, local: &Contents| {
+        held.mirrors.get(&(remote, id)).is_some_and(|booked| **booked == *local)
+    };
+    let remotes = &evidence.brief.remotes;
+    held.records.iter().any(|(id, local)| !remotes.iter().all(|it| is_booked(*it, *id, local)))
+        || held.sealed.values().any(|tag| *tag == Tag(0))
+        || !held.uploads.is_empty()
 }
 
 /// A device that died, or is gone, need not answer. A new key needs the remotes, and everything to
@@ -317,10 +312,11 @@ pub(super) fn is_on_path(trouble: &Trouble, device: DeviceId, vault: VaultId) ->
 #[cfg(test)]
 pub(super) mod tests {
     use engine::device::Reason;
-    use engine::id::FieldId;
+    use engine::id::{Dot, FieldId, NodeId, Remote, ReplicaId, Token};
+    use engine::remote::Tag;
 
-    use super::super::case::{Case, KCAL, MEAL, PHONE};
-    use crate::history::{Answered, Asked};
+    use super::super::case::{Case, GOALS, KCAL, MEAL, PHONE};
+    use crate::history::{Answered, Asked, BlobId, Change};
 
     /// A right write is refused as wrong.
     pub(in super::super) fn broken() -> Case {
@@ -350,6 +346,63 @@ pub(super) mod tests {
         let op = case.asks(PHONE, Asked::SignOut);
         case.answers(PHONE, op, Answered::Refused(Reason::Unsent(1)));
         assert_eq!(case.violations()[0].site, "refused");
+    }
+
+    /// The phone has sent its meal to both remotes and asks to sign out. A commit that changes what it
+    /// has booked is handed to the disk before the phone refuses, or not.
+    fn refused_after(changes: &[Change]) -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        if !changes.is_empty() {
+            case.hands_over(PHONE, changes.to_vec());
+        }
+        refuses_to_sign_out(&mut case);
+        case
+    }
+
+    fn refuses_to_sign_out(case: &mut Case) {
+        let op = case.asks(PHONE, Asked::SignOut);
+        case.answers(PHONE, op, Answered::Refused(Reason::Unsent(1)));
+    }
+
+    #[test]
+    fn a_sign_out_may_be_refused_for_what_a_power_cut_then_takes_back() {
+        // The listing hides the meal, and the phone takes Supabase to lack it.
+        let mut case = refused_after(&[Change::Mirror(Remote::Rows, MEAL, None)]);
+        case.crashes(PHONE, 3);
+        case.passes();
+        // After the crash the phone has the meal booked on both remotes again.
+        refuses_to_sign_out(&mut case);
+        assert_eq!(case.violations()[0].site, "refused");
+        // An own write of a file.
+        let dot = Dot { replica: ReplicaId(1), n: 1 };
+        let upload = Change::Upload(dot, Some((Token([b'#'; 16]), NodeId(7))));
+        let mut case = refused_after(&[upload]);
+        case.crashes(PHONE, 3);
+        case.passes();
+    }
+
+    #[test]
+    fn a_sign_out_is_not_refused_for_what_only_the_disk_still_lacks() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        for remote in Remote::ALL {
+            case.saves(remote, PHONE, MEAL);
+            let booked = case.mirrors(remote, PHONE, MEAL);
+            case.hands_over(PHONE, vec![booked]);
+        }
+        refuses_to_sign_out(&mut case);
+        // The disk never has the two bookings.
+        case.crashes(PHONE, 1);
+        assert_eq!(case.violations()[0].site, "refused");
+    }
+
+    #[test]
+    fn a_sealed_row_keeps_a_device_signed_in_only_once_its_remote_has_lost_it() {
+        let row = |tag| Change::Sealed(Remote::Rows, GOALS, Some((tag, BlobId(0))));
+        refused_after(&[row(Tag(0))]).passes();
+        assert_eq!(refused_after(&[row(Tag(7))]).violations()[0].site, "refused");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-use engine::id::{RecordId, Remote, UserId, VaultId};
+use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{
     Call, Credential, Cursor, Order, Policy, Put, Refusal, Reply, Request, Row, Served, Tag,
 };
@@ -453,5 +453,9 @@ impl Double for Rows {
             })
         });
         all.collect()
+    }
+
+    fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool {
+        self.front.is_damaged_for((vault, id), device)
     }
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use engine::Bytes;
-use engine::id::{RecordId, Remote, UserId, VaultId};
+use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{
     Call, Cursor, Ending, Order, Policy, Put, Refusal, Reply, Request, Row, Served, Tag,
 };
@@ -371,5 +371,9 @@ impl Double for Zone {
             })
         });
         all.collect()
+    }
+
+    fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool {
+        self.front.is_damaged_for((vault, id), device)
     }
 }

@@ -27,7 +27,8 @@ pub(super) struct Scars {
     pub(super) unlisted: BTreeSet<(Remote, VaultId)>,
     /// Rows that nobody can put right.
     pub(super) rows: BTreeSet<(Remote, VaultId, RecordId)>,
-    /// Rows damaged for good, which whoever still knows what their tag stands for can put back.
+    /// Rows damaged for good, for all devices or for one. The next save ends the damage, and a device
+    /// that is served it and still knows what the row's tag stands for makes that save.
     mendable: BTreeSet<(Remote, VaultId, RecordId)>,
     /// Rows that were damaged, for however long. Somebody who could not open one may have put the
     /// damaged copy back after the remote had lost it.
@@ -227,25 +228,36 @@ impl World {
         if !forever {
             return;
         }
-        let mendable = matches!(fault, Fault::CorruptRow(_, _, _, None, _));
+        let mendable = matches!(fault, Fault::CorruptRow(..));
         let rows = if mendable { &mut self.scars.mendable } else { &mut self.scars.rows };
         rows.insert((remote, vault, id));
     }
 
-    /// Does a device know what a remote's tag of a record stands for? Then it puts that back, if what
-    /// is stored is damaged.
-    fn somebody_mirrors(&self, remote: Remote, vault: VaultId, id: RecordId) -> bool {
+    /// Is there a device among these that puts back what it knows a remote's tag of a record to stand
+    /// for, once it is served damaged bytes under that tag? One that never reaches the remote does not.
+    fn is_mended_by(
+        &self,
+        devices: &[DeviceId],
+        (remote, vault, id): (Remote, VaultId, RecordId),
+    ) -> bool {
         let Some(place) = self.place(remote) else { return false };
         let double = self.doubles[place].lock().expect("no double has panicked");
         let stored = double.stored();
         let Some(row) = stored.iter().find(|row| row.row.vault == vault && row.row.id == id) else {
             return false;
         };
-        self.devices_of(vault).into_iter().any(|device| {
-            let site = self.site(device);
-            let mirror = site.disk.image().get(&StoreKey::Mirror(remote, id));
-            site.state != State::Gone && mirror.is_some_and(|held| held.tag == row.tag.0)
+        devices.iter().any(|device| {
+            let mirror = self.site(*device).disk.image().get(&StoreKey::Mirror(remote, id));
+            mirror.is_some_and(|held| held.tag == row.tag.0)
+                && !self.weather.isolates(*device, remote)
         })
+    }
+
+    /// The devices of a vault that are not gone for ever.
+    fn devices_left(&self, vault: VaultId) -> Vec<DeviceId> {
+        let mut devices = self.devices_of(vault);
+        devices.retain(|device| self.site(*device).state != State::Gone);
+        devices
     }
 
     /// Somebody asks for a user's rows with all that can be forged.
@@ -337,10 +349,21 @@ impl World {
 
     /// Is this a row that nobody can put right?
     pub(super) fn is_incurable(&self, row: (Remote, VaultId, RecordId)) -> bool {
-        let (remote, vault, id) = row;
         self.scars.rows.contains(&row)
             || self.scars.damaged.contains(&row) && self.is_spoilt(row)
-            || self.scars.mendable.contains(&row) && !self.somebody_mirrors(remote, vault, id)
+            || self.scars.mendable.contains(&row) && self.stays_damaged(row)
+    }
+
+    /// Are there devices that are served damaged bytes of this row, and none of them mends it? Those
+    /// that are served intact bytes have no reason to save the row.
+    fn stays_damaged(&self, (remote, vault, id): (Remote, VaultId, RecordId)) -> bool {
+        let Some(place) = self.place(remote) else { return false };
+        let mut served = self.devices_left(vault);
+        {
+            let double = self.doubles[place].lock().expect("no double has panicked");
+            served.retain(|device| double.is_damaged_for(vault, id, *device));
+        }
+        !served.is_empty() && !self.is_mended_by(&served, (remote, vault, id))
     }
 
     /// Is what is stored here damaged itself, and under a tag that nobody can put right?
@@ -351,6 +374,6 @@ impl World {
         drop(double);
         let row = stored.iter().find(|row| row.row.vault == vault && row.row.id == id);
         row.is_some_and(|row| self.keychain.open(vault, id, &row.row.blob).is_none())
-            && !self.somebody_mirrors(remote, vault, id)
+            && !self.is_mended_by(&self.devices_left(vault), (remote, vault, id))
     }
 }
