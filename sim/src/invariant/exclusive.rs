@@ -3,7 +3,9 @@
 //!
 //! A session may be taken over once any worker's clock can have shown its end: which clock granted
 //! it, and which judges that it is over, is not the owner's concern. Whoever is told to come back
-//! contends with a live session of that very device under another owner, or with a full queue.
+//! contends with another owner's live session of that very device, a full queue, or others who have
+//! all work, at some moment since the request arrived. A worker that stood still answers much later,
+//! also to a life that is over.
 //!
 //! Sources: Gray and Cheriton, *Leases*, 1989.
 
@@ -192,12 +194,12 @@ fn names_a_live_holder(
     clocks: &Clocks<'_>,
     refusal: &Refusal,
 ) {
-    let Refusal { at, by, to, letter, .. } = *refusal;
+    let Refusal { at, by, to, letter, arrived: (since, upto), .. } = *refusal;
     let holders = |ask: &Ask| {
-        let (key, from, whose) = (ask.device, ask.at, ask.space);
-        let lives = evidence.lives.between(from, at);
+        let (key, whose) = (ask.device, ask.space);
+        let lives = evidence.lives.between(since, at);
         let spaces = lives.filter_map(move |life| life.spaces.get(&whose));
-        let held = spaces.flat_map(move |space| space.holders(key, from, at));
+        let held = spaces.flat_map(move |space| space.holders(key, since, at));
         held.filter_map(|(since, session)| session.map(|session| (since, session)))
     };
     let contends = |ask: &Ask| {
@@ -206,10 +208,10 @@ fn names_a_live_holder(
                 && clocks.may_last(by, session.until, since, at)
         })
     };
-    let mut asks = evidence.server.asked(to, letter, at);
+    let is_others = |ask: &Ask| contends(ask) || others_are_at_it(evidence, clocks, refusal, ask);
+    let mut asks = evidence.server.asked(to, letter, upto);
     let Some(latest) = asks.next() else { return };
-    if contends(latest) || asks.any(contends) || others_are_at_it(evidence, clocks, refusal, latest)
-    {
+    if is_others(latest) || asks.any(is_others) {
         return;
     }
     let own = |session: Session| session.client.replica == latest.client.replica;
@@ -230,12 +232,12 @@ fn others_are_at_it(
     refusal: &Refusal,
     ask: &Ask,
 ) -> bool {
-    let Refusal { at, by, letter, .. } = *refusal;
-    let lives = evidence.lives.between(ask.at, at).filter(|_| letter.parcel == Parcel::Work);
+    let Refusal { at, by, letter, arrived: (since, _), .. } = *refusal;
+    let lives = evidence.lives.between(since, at).filter(|_| letter.parcel == Parcel::Work);
     lives.filter_map(|life| life.shelves.get(&ask.space)).any(|shelf| {
-        shelf.was_ever((ask.at, at), |items| {
+        shelf.was_ever((since, at), |items| {
             items.values().filter_map(item_of).any(|item| match item.job {
-                Job::Processing { until, .. } => clocks.may_last(by, until, ask.at, at),
+                Job::Processing { until, .. } => clocks.may_last(by, until, since, at),
                 Job::Pending { .. } | Job::Success { .. } | Job::Failed { .. } => false,
             })
         })
@@ -244,6 +246,7 @@ fn others_are_at_it(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::case::work::{READER, SCHOLAR, SOUP, part};
     use super::super::case::{Case, LAPTOP, PHONE, TABLET};
     use crate::history::{Fact, ServerTrouble, Trouble};
     use crate::plan::WorkerId;
@@ -354,5 +357,69 @@ pub(super) mod tests {
         case.sends_request(TABLET);
         case.is_told_to_come_back(TABLET);
         case.passes();
+    }
+
+    /// The reader is at the only conversation.
+    fn taken() -> Case {
+        let mut case = Case::worked();
+        case.brings(PHONE, part(SOUP, 1, 3));
+        case.claims(READER, SOUP);
+        case
+    }
+
+    #[test]
+    fn an_answer_to_a_life_that_is_over_was_right_when_that_life_asked() {
+        let mut case = taken();
+        let letter = case.asks_for_work(SCHOLAR);
+        case.arrives(SCHOLAR, letter);
+        case.finishes(READER, SOUP, true);
+        case.is_stopped(SCHOLAR);
+        case.asks_for_work(SCHOLAR);
+        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.passes();
+    }
+
+    #[test]
+    fn what_was_so_for_a_life_that_was_answered_excuses_nothing_later() {
+        let mut case = taken();
+        let letter = case.asks_for_work(SCHOLAR);
+        case.arrives(SCHOLAR, letter);
+        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.passes();
+        case.finishes(READER, SOUP, true);
+        case.is_stopped(SCHOLAR);
+        case.asks_for_work(SCHOLAR);
+        case.arrives(SCHOLAR, letter);
+        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        rejects(&case, "refused-by-nobody");
+    }
+
+    #[test]
+    fn what_was_so_before_a_request_arrived_is_no_reason_to_refuse_it() {
+        let mut case = taken();
+        let letter = case.asks_for_work(SCHOLAR);
+        case.finishes(READER, SOUP, true);
+        case.arrives(SCHOLAR, letter);
+        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        rejects(&case, "refused-by-nobody");
+    }
+
+    #[test]
+    fn of_two_lives_that_wait_either_may_be_told_to_come_back() {
+        let mut case = taken();
+        let letter = case.asks_for_work(SCHOLAR);
+        case.arrives(SCHOLAR, letter);
+        case.finishes(READER, SOUP, true);
+        case.is_stopped(SCHOLAR);
+        case.asks_for_work(SCHOLAR);
+        case.arrives(SCHOLAR, letter);
+        case.is_told_of_work(SCHOLAR, letter, None);
+        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.passes();
+        case.is_stopped(SCHOLAR);
+        case.asks_for_work(SCHOLAR);
+        case.arrives(SCHOLAR, letter);
+        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        rejects(&case, "refused-by-nobody");
     }
 }

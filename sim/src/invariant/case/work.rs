@@ -8,16 +8,17 @@ use engine::dedup::DedupKey;
 use engine::id::{OpId, ReplicaId, UserId};
 use engine::job::{BlobHash, BlobName, Claim, Content, Item, Job, Place, Stored, Summary, Why};
 use engine::log::{Doc, Key, Op};
-use engine::message::{Client, DeviceKey, Fence, Reply, WorkReply};
+use engine::message::{Client, DeviceKey, Fence, Refusal, Reply, WorkReply};
 use engine::processor::StepId;
-use engine::time::Time;
+use engine::remote::CallId;
+use engine::time::{Span, Time};
 
 use super::Case;
-use crate::history::{Answered, Asked, Fact, Filed, Talk, Worked};
+use crate::history::{Answered, Asked, Fact, Filed, Letter, Said, Talk, Wants, Worked};
 use crate::plan::talk::{message_token, result_token, spelled};
 use crate::plan::{
-    Began, Day, Excerpt, Node, Order, PipelinePlan, ProcessorId, ProcessorPlan, TalkId, TalkPart,
-    WorkerId,
+    Began, Day, Excerpt, Node, Order, Parcel, PipelinePlan, ProcessorId, ProcessorPlan, TalkId,
+    TalkPart, WorkerId,
 };
 
 const WORKER: Node = Node::Worker(WorkerId(0));
@@ -224,6 +225,39 @@ impl Case {
     /// Keeps in mind how a conversation is now.
     pub(in super::super) fn remembers(&mut self, of: TalkId) {
         self.talks.last.insert(of, self.talks.items[&of].clone());
+    }
+
+    /// A processor asks the server for work, under the number with which each of its lives begins.
+    pub(in super::super) fn asks_for_work(&mut self, who: ProcessorId) -> Letter {
+        let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Work, answer: false };
+        let client = client(who.into());
+        let (device, by) = (DeviceKey(client.replica.0), Some(ANNA));
+        let wants = Wants::Act(Fence(1), 1);
+        let said = Said::Asks { device, client, by, space: ANNA, about: ANNA, wants };
+        self.sends_letter(who.into(), WORKER, letter, said);
+        letter
+    }
+
+    /// What a processor asked arrives.
+    pub(in super::super) fn arrives(&mut self, who: ProcessorId, letter: Letter) {
+        let (from, rows_refused) = (who.into(), [].into());
+        self.fact(WORKER, Fact::Delivered { from, letter, refused: None, rows_refused });
+    }
+
+    /// A worker tells a processor to come back.
+    pub(in super::super) fn is_told_that_all_is_taken(&mut self, who: ProcessorId, letter: Letter) {
+        self.is_told_of_work(who, letter, Some(Refusal::Busy(Span(1_000))));
+    }
+
+    /// A worker answers what a processor asked.
+    pub(in super::super) fn is_told_of_work(
+        &mut self,
+        who: ProcessorId,
+        letter: Letter,
+        refused: Option<Refusal>,
+    ) {
+        let letter = Letter { answer: true, ..letter };
+        self.sends_letter(WORKER, who.into(), letter, Said::Answers { seq: 0, refused });
     }
 
     /// A processor shows a conversation; as it was, if that is kept in mind.

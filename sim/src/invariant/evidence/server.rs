@@ -140,6 +140,9 @@ pub(in super::super) struct Refusal {
     pub(in super::super) by: WorkerId,
     pub(in super::super) to: Node,
     pub(in super::super) letter: Letter,
+    /// When the request arrived, at the earliest and at the latest. No decision about it is older, and
+    /// it was sent before.
+    pub(in super::super) arrived: (usize, usize),
     /// How many other requests of that space were waiting there.
     pub(in super::super) waiting: u32,
 }
@@ -223,6 +226,17 @@ impl<'a> Server<'a> {
 struct Clerk<'a> {
     server: Server<'a>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
+    /// The requests that a worker has to answer, by name. Copies and lives share names.
+    open: BTreeMap<(WorkerId, Node, CallId, u16), Open>,
+}
+
+/// Requests of one name that a worker has to answer. Which of them an answer belongs to cannot be told,
+/// so it may be any that arrived since the worker last had none of that name.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    unanswered: u32,
+    /// When the first and the last of them arrived.
+    arrived: (usize, usize),
 }
 
 impl Clerk<'_> {
@@ -236,20 +250,28 @@ impl Clerk<'_> {
                 }
                 (Said::Answers { refused, .. }, Node::Worker(by)) => {
                     let waiting = self.answers(at, by, *to, *letter);
+                    let arrived = self.arrived(at, by, *to, *letter);
                     if let Some(engine::message::Refusal::Busy(_)) = refused {
                         let (to, letter) = (*to, *letter);
-                        self.server.refusals.push(Refusal { at, by, to, letter, waiting });
+                        let refusal = Refusal { at, by, to, letter, arrived, waiting };
+                        self.server.refusals.push(refusal);
                     }
                 }
                 (Said::Answers { .. }, _) => {}
             },
             (Fact::Delivered { from, letter, .. }, Node::Worker(worker)) => {
+                let name = (worker, *from, letter.call, letter.attempt);
+                let open = Open { unanswered: 0, arrived: (at, at) };
+                let open = self.open.entry(name).or_insert(open);
+                open.unanswered += 1;
+                open.arrived.1 = at;
                 if let Some(space) = self.space_of(at, *from, *letter) {
                     *self.waiting.entry((worker, space)).or_default() += 1;
                 }
             }
             (Fact::Killed { .. }, Node::Worker(worker)) => {
                 self.waiting.retain(|place, _| place.0 != worker);
+                self.open.retain(|name, _| name.0 != worker);
             }
             _ => {}
         }
@@ -265,6 +287,18 @@ impl Clerk<'_> {
         let waiting = self.waiting.entry((by, space)).or_default();
         *waiting = waiting.saturating_sub(1);
         *waiting
+    }
+
+    /// When a request that is answered arrived, at the earliest and at the latest.
+    fn arrived(&mut self, at: usize, by: WorkerId, to: Node, letter: Letter) -> (usize, usize) {
+        let name = (by, to, letter.call, letter.attempt);
+        let Some(open) = self.open.get_mut(&name) else { return (at, at) };
+        open.unanswered -= 1;
+        let Open { unanswered, arrived } = *open;
+        if unanswered == 0 {
+            self.open.remove(&name);
+        }
+        arrived
     }
 }
 
