@@ -252,7 +252,7 @@ impl Device {
         let mut device = Self {
             registry: Registry::new(boot.flaws),
             lanes: boot.remotes.iter().map(|remote| Lane::new(*remote)).collect(),
-            server: Server::default(),
+            server: Server::resume(store.newest_publication()),
             store,
             entropy,
             next_call: 0,

@@ -31,6 +31,24 @@ use crate::volume::Part::{Hex, Number, Ordered, Text};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntryId(pub u64);
 
+/// A moment of a log: one of its entries, by number and name, or the beginning of every log.
+///
+/// A number alone names nothing for good: a volume that is restored from a backup gets other entries
+/// under the numbers that it had. Names are drawn, and an entry is made by a worker that has read all
+/// before it, so two logs that both have an entry have the same entries up to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The entry's number; 0 for the beginning.
+    pub seq: u64,
+    /// The entry's name.
+    pub entry: EntryId,
+}
+
+impl Position {
+    /// Before the first entry of any log.
+    pub const START: Self = Self { seq: 0, entry: EntryId(0) };
+}
+
 /// One commit: what several requests did, together and in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -108,7 +126,7 @@ pub struct Receipt {
     /// A fingerprint of what was asked.
     pub asked: u64,
     /// The commit.
-    pub seq: u64,
+    pub at: Position,
     /// The answer.
     pub reply: Reply,
 }
@@ -127,15 +145,19 @@ pub struct State {
 const NAMES: usize = 64;
 
 impl State {
-    /// The name of the last commit.
-    pub fn last(&self) -> EntryId {
-        self.names.back().copied().unwrap_or_default()
+    /// The last commit.
+    pub fn position(&self) -> Position {
+        Position { seq: self.seq, entry: self.names.back().copied().unwrap_or_default() }
     }
 
-    /// The name of a commit, if it is one of the latest.
-    pub fn name_of(&self, seq: u64) -> Option<EntryId> {
-        let back = usize::try_from(self.seq.checked_sub(seq)?).ok()?;
-        self.names.iter().nth_back(back).copied()
+    /// Is that commit part of this log? `None` if it is too old for this state to know its name.
+    pub fn has(&self, at: Position) -> Option<bool> {
+        if at == Position::START {
+            return Some(true);
+        }
+        let Some(back) = self.seq.checked_sub(at.seq) else { return Some(false) };
+        let back = usize::try_from(back).ok()?;
+        self.names.iter().nth_back(back).map(|name| *name == at.entry)
     }
 
     /// What stands at a place.
@@ -179,6 +201,7 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Draft<'s> {
     state: &'s State,
+    name: EntryId,
     puts: Vec<Put>,
     /// Which of those is the latest at a place.
     changed: BTreeMap<Key, usize>,
@@ -205,9 +228,10 @@ struct Decided {
 }
 
 impl<'s> Draft<'s> {
-    pub(crate) fn new(state: &'s State) -> Self {
+    /// The entry after this state, of this name.
+    pub(crate) fn new(state: &'s State, name: EntryId) -> Self {
         let (puts, changed) = (Vec::new(), BTreeMap::new());
-        Self { state, puts, changed, decided: 0, ops: Vec::new(), points: Vec::new() }
+        Self { state, name, puts, changed, decided: 0, ops: Vec::new(), points: Vec::new() }
     }
 
     /// What was there before this commit.
@@ -220,9 +244,14 @@ impl<'s> Draft<'s> {
         self.state.seq + 1
     }
 
+    /// This commit.
+    pub(crate) fn position(&self) -> Position {
+        Position { seq: self.seq(), entry: self.name }
+    }
+
     /// The commit up to which a decision without effect knows.
-    pub(crate) fn seen(&self) -> u64 {
-        if self.ops.is_empty() { self.state.seq } else { self.seq() }
+    pub(crate) fn seen(&self) -> Position {
+        if self.ops.is_empty() { self.state.position() } else { self.position() }
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Doc> {

@@ -14,6 +14,7 @@ pub use self::file::{
 };
 pub use self::work::{Found, Part, WorkAction, WorkReply};
 use crate::id::{AccountField, ReplicaId, UserId};
+use crate::log::Position;
 use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
 use crate::time::{Span, Time};
@@ -33,10 +34,10 @@ pub struct Client {
     pub life: u32,
 }
 
-/// The number of the commit that granted a lease. A newer grant has a larger one, but for two lives
-/// of one replica that meet in one commit; whoever compares fences compares clients too.
+/// The commit that granted a lease. In one log a newer grant has a larger one, but for two lives of
+/// one replica that meet in one commit; whoever compares fences compares clients too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Fence(pub u64);
+pub struct Fence(pub Position);
 
 /// What is done or read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,9 +139,9 @@ pub struct Request {
     pub device: DeviceKey,
     /// Which life of which replica.
     pub client: Client,
-    /// The newest commit that the asker has heard of, from 1; a worker that knows less reads on before
-    /// it decides. No more than a hint.
-    pub heard: u64,
+    /// The newest commit that the asker has heard of. A worker that knows less reads on before it
+    /// decides, and refuses as [`Refusal::Restored`] if that commit is not in its log.
+    pub heard: Position,
     /// What is asked.
     pub command: Command,
 }
@@ -184,6 +185,9 @@ pub enum Refusal {
     Busy(Span),
     /// The session is not the asker's, or not any more: it may start it anew.
     Fenced,
+    /// The commit that the asker has heard of is not in the log: the volume was restored from an older
+    /// backup, and what the asker was told may be gone.
+    Restored,
     /// The number was used for something else, or is out of date.
     Misnumbered,
     /// No credential, or one that has expired.
@@ -215,10 +219,19 @@ pub struct Response {
     pub id: CallId,
     /// Which try of it.
     pub attempt: u16,
-    /// The commit that had this effect, or up to which the answer knows.
-    pub seq: u64,
+    /// The commit that had this effect, or up to which the answer knows; the start if the answer comes
+    /// from no log.
+    pub at: Position,
     /// What is answered.
     pub reply: Reply,
+}
+
+impl Response {
+    /// The newest commit that its reader has heard of, who had heard of this one. The log that answers
+    /// has that one, or says that it has not.
+    pub(crate) fn heard_after(&self, before: Position) -> Position {
+        if self.reply == Reply::Refused(Refusal::Restored) { self.at } else { before.max(self.at) }
+    }
 }
 
 /// May this value be put into a field of an account?

@@ -157,4 +157,6 @@ points! {
     FileRevived = "edit brought a file back",
     /// A cursor of a feed was of another log.
     FeedExpired = "cursor of another log refused",
+    /// Somebody had heard of a commit that a restored log has not.
+    LogRestored = "asker heard of another log",
 }

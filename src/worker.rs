@@ -20,7 +20,7 @@ use self::space::Space;
 use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
-use crate::log::{Draft, State};
+use crate::log::{Draft, Position, State};
 use crate::message::{Action, Command, FileAction, Refusal, Reply, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
@@ -66,7 +66,7 @@ pub struct Ticket(pub u64);
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A device asks. Answered by at most one [`Output::Answer`].
-    Asked(Ticket, Request),
+    Asked(Ticket, Box<Request>),
     /// The volume answers.
     Volume(volume::Return),
     /// The time of [`Worker::poll_wakeup`] has come.
@@ -133,7 +133,7 @@ impl Worker {
     }
 
     /// Lets a request in, if it comes from whom it says.
-    fn admit(&mut self, now: Now, ticket: Ticket, request: Request) {
+    fn admit(&mut self, now: Now, ticket: Ticket, request: Box<Request>) {
         let Some(credential) = request.credential.filter(|it| now.wall <= it.until) else {
             return self.refuse(ticket, &request, Refusal::NotAuthenticated);
         };
@@ -150,7 +150,7 @@ impl Worker {
             return self.refuse(ticket, &request, Refusal::Busy(after));
         }
         if !self.boot.flaws.has(Flaw::Fb15) {
-            space.hear_of(request.heard);
+            space.hear_of(request.heard.seq);
         }
         space.enqueue(Task::Asked(ticket, request), Known::default(), self.boot.flaws);
         self.proceed(now, id);
@@ -158,7 +158,8 @@ impl Worker {
 
     fn refuse(&mut self, ticket: Ticket, request: &Request, refusal: Refusal) {
         let reply = Reply::Refused(refusal);
-        let response = Response { id: request.id, attempt: request.attempt, seq: 0, reply };
+        let response =
+            Response { id: request.id, attempt: request.attempt, at: Position::START, reply };
         self.outputs.push_back(Output::Answer(ticket, response));
     }
 
@@ -205,11 +206,15 @@ impl Worker {
 fn decide(
     draft: &mut Draft<'_>,
     request: &Request,
-    known: &Known,
+    known: &mut Known,
     rules: Rules,
     seen: Option<&State>,
-) -> Result<(Reply, u64), Vec<volume::Request>> {
+) -> Result<(Reply, Position), Vec<volume::Request>> {
     let decided = match &request.command {
+        _ if !has_heard_of_this_log(draft.base(), request, known, rules)? => {
+            draft.reach(Point::LogRestored);
+            Err(Refusal::Restored.into())
+        }
         Command::Open => session::open(draft, request, rules).map_err(Stop::Refused),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
         Command::Status => session::status(draft, request, rules, seen).map_err(Stop::Refused),
@@ -223,13 +228,13 @@ fn decide(
             .and_then(|()| act(draft, request, *n, action, known, rules, seen)),
     };
     match decided {
-        Ok((reply, seq)) => {
+        Ok((reply, at)) => {
             let receipt = match request.command {
                 Command::Act { n, .. } => Some((request.client, n)),
                 Command::Open | Command::Close(_) | Command::Status | Command::Read(_) => None,
             };
             draft.end_op(receipt, &reply);
-            Ok((reply, seq))
+            Ok((reply, at))
         }
         Err(Stop::Refused(refusal)) => {
             draft.abandon_op();
@@ -242,23 +247,37 @@ fn decide(
     }
 }
 
+/// Is what the asker was told last part of this log? A decision is taken only once the log was read up
+/// to there or to its end, so what is missing here is missing in the log.
+fn has_heard_of_this_log(
+    state: &State,
+    request: &Request,
+    known: &mut Known,
+    rules: Rules,
+) -> Result<bool, Vec<volume::Request>> {
+    if rules.flaws.has(Flaw::Fb15) && request.heard.seq > state.seq {
+        return Ok(true);
+    }
+    known.is_logged(request.heard, state, rules)
+}
+
 /// Does something under a number, or reads.
 fn act(
     draft: &mut Draft<'_>,
     request: &Request,
     n: u32,
     action: &Action,
-    known: &Known,
+    known: &mut Known,
     rules: Rules,
     seen: Option<&State>,
-) -> Result<(Reply, u64), Stop> {
+) -> Result<(Reply, Position), Stop> {
     match action {
         Action::Patch(fields) => session::once(draft, request, n, action, |draft| {
             account::patch(draft, fields, rules.flaws, seen).map_err(Stop::Refused)
         }),
         Action::ReadAccount => Ok((account::read(draft), draft.seen())),
         Action::Work(about) => session::once(draft, request, n, action, |draft| {
-            job::act(draft, (request.client, about), known, rules).map(Reply::Work)
+            job::act(draft, about, known, rules).map(Reply::Work)
         }),
         Action::File(about) => file::act(draft, request, n, (action, about), known, rules),
     }

@@ -14,5 +14,6 @@ mod namespace;
 mod pipeline;
 mod plant;
 mod readings;
+mod restores;
 mod uploads;
 mod volume;

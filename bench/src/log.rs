@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use engine::flaw::Flaws;
 use engine::id::{AccountField, ReplicaId, Token, UserId};
+use engine::log::Position;
 use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request};
 use engine::record::{Payload, Value};
 use engine::remote::{CallId, Credential};
@@ -49,10 +50,10 @@ impl Server {
             space: USER,
             device: DeviceKey(1),
             client: Client { replica: ReplicaId(1), life: 1 },
-            heard: 0,
+            heard: Position::START,
             command,
         };
-        self.worker.handle(NOW, Input::Asked(Ticket(0), request));
+        self.worker.handle(NOW, Input::Asked(Ticket(0), request.into()));
         let mut answer = None;
         while let Some(output) = self.worker.poll_output() {
             match output {

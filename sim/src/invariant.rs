@@ -40,6 +40,7 @@ mod pipeline;
 mod plaintext;
 mod reads;
 mod reasons;
+mod restored;
 mod resurrected;
 mod session;
 mod set;
@@ -205,6 +206,7 @@ const JUDGES: &[Judge] = &[
     answers::judge,
     isolation::judge,
     reasons::judge,
+    restored::judge,
     late::judge,
     login::judge,
     account::judge,

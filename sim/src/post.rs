@@ -305,7 +305,8 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 | None => 0,
             };
             let wants = wants(&request.command);
-            (Some(Said::Asks { device, client, by, space, about, wants }), more)
+            let heard = request.heard;
+            (Some(Said::Asks { device, client, by, space, about, heard, wants }), more)
         }
         Body::Response(response) => {
             let (refused, more) = match &response.reply {
@@ -321,7 +322,7 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
                 | message::Reply::Work(_)
                 | message::Reply::File(_) => (None, 0),
             };
-            (Some(Said::Answers { seq: response.seq, refused }), more)
+            (Some(Said::Answers { seq: response.at.seq, refused }), more)
         }
         Body::Call(_) | Body::Return(_) | Body::Hint => (None, 0),
     }

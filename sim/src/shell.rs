@@ -343,7 +343,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
                 worker.next += 1;
                 let letter = Letter { answer: true, ..mail.letter };
                 worker.tickets.insert(ticket, (mail.from, mail.life, letter));
-                worker.give(desk, worker::Input::Asked(ticket, *request));
+                worker.give(desk, worker::Input::Asked(ticket, request));
             }
             (Arrival::Volume(answer), Some(worker)) => {
                 worker.give(desk, worker::Input::Volume(answer));

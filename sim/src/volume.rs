@@ -10,14 +10,14 @@ use engine::time::{Span, Time};
 use engine::volume::{Key, Reply, Request};
 
 /// All objects.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     objects: BTreeMap<Key, Object>,
     /// What stood there before each change, in order; only where somebody may want it back.
     journal: Option<Vec<(Time, Key, Option<Object>)>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Object {
     bytes: Bytes,
     created: Time,

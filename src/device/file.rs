@@ -23,7 +23,7 @@ use super::{Answer, Device, FileTarget, Reason};
 use crate::Bytes;
 use crate::flaw::Flaw;
 use crate::id::{Dot, NodeId, OpId};
-use crate::log::NodeKind;
+use crate::log::{NodeKind, Position};
 use crate::message::{FileRefusal, Shown};
 use crate::name;
 use crate::record::Payload;
@@ -42,8 +42,17 @@ pub struct OwnWrite {
     pub content: Payload,
     /// The same, sealed: once an upload has begun it is this blob that is uploaded.
     pub blob: Option<Bytes>,
-    /// The version that it has become.
-    pub published: Option<u32>,
+    /// What it has become.
+    pub published: Option<Published>,
+}
+
+/// An own write that is a version on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The number of the version.
+    pub version: u32,
+    /// A commit of a log that has it.
+    pub at: Position,
 }
 
 impl Device {

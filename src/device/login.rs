@@ -182,7 +182,9 @@ impl Device {
     pub(super) fn sign_out(&mut self, op: OpId) {
         let unsent: std::collections::BTreeSet<_> =
             self.lanes.iter().flat_map(|lane| self.store.lacking(lane.remote)).collect();
-        let unsent = unsent.len() + self.server.waiting() + self.files_unsent();
+        // An own write that is published may still go with a log that is set back, until the feed has
+        // shown it: so long only this device has it.
+        let unsent = unsent.len() + self.server.waiting() + self.store.uploads().len();
         if unsent > 0 {
             let count = u32::try_from(unsent).unwrap_or(u32::MAX);
             self.reach(Point::SignOutRefused);

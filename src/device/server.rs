@@ -11,6 +11,7 @@ use super::lane::CallState;
 use super::{Answer, Device, Output, Reason};
 use crate::flaw::Flaw;
 use crate::id::{NodeId, OpId};
+use crate::log::Position;
 use crate::message::{
     Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response,
 };
@@ -32,8 +33,8 @@ pub(super) struct Server {
     life: Option<u32>,
     /// How many actions of this life have been answered.
     done: u32,
-    /// The newest commit that was heard of.
-    heard: u64,
+    /// The newest commit that was heard of, of the log that was answered from last.
+    heard: Position,
     call: Option<ServerCall>,
     /// Nothing is asked until then: the server asked for it, or the last errand failed inside.
     rest_until: Time,
@@ -68,6 +69,11 @@ struct ServerCall {
 }
 
 impl Server {
+    /// The conversation of a device that starts: it has heard of what it knows to be published.
+    pub(super) fn resume(heard: Position) -> Self {
+        Self { heard, ..Self::default() }
+    }
+
     /// Errands of the user that have not been answered.
     pub(super) fn waiting(&self) -> usize {
         self.errands.len()
@@ -77,6 +83,11 @@ impl Server {
     pub(super) fn is_idle(&self) -> bool {
         let reads = |own: &Errand| matches!(own.then, Then::Feed(_));
         self.errands.is_empty() && self.own.as_ref().is_none_or(reads)
+    }
+
+    /// The newest commit that was heard of.
+    pub(super) fn heard(&self) -> Position {
+        self.heard
     }
 
     /// When the last pull of the feed that reached its head was asked for.
@@ -296,8 +307,8 @@ impl Device {
         if let Reply::Refused(Refusal::Busy(after)) = response.reply {
             self.server.leave_alone(now.mono + after);
         }
-        self.server.heard = self.server.heard.max(response.seq);
         let Some(call) = self.server.call.take_if(|call| call.id == response.id) else { return };
+        self.server.heard = response.heard_after(self.server.heard);
         match (&call.command, response.reply) {
             (_, Reply::Refused(Refusal::Busy(after))) => {
                 self.reach(Point::Throttled);
@@ -311,6 +322,7 @@ impl Device {
                 self.reach(Point::SessionLost);
                 self.server.session = None;
             }
+            (_, Reply::Refused(Refusal::Restored)) => self.take_restored(now),
             (_, Reply::Refused(Refusal::NotAuthenticated)) => {
                 self.reach(Point::CredentialExpired);
                 self.credential = None;
@@ -349,6 +361,14 @@ impl Device {
                 self.try_server_later(now, Span::ZERO);
             }
         }
+    }
+
+    /// The log is not the one that was heard of: its session is none of this one, and what it had
+    /// published may be gone.
+    fn take_restored(&mut self, now: Now) {
+        self.server.session = None;
+        self.send_published_again();
+        self.server.pull_feed(now.mono);
     }
 
     /// An action was answered: its number is used up.

@@ -11,6 +11,7 @@ use super::file::OwnWrite;
 use super::{Batch, Snapshot, StoreKey, Stored};
 use crate::Bytes;
 use crate::id::{Dot, NodeId, RecordId, Remote, ReplicaId, UserId};
+use crate::log::Position;
 use crate::message::{FeedCursor, Shown};
 use crate::record::{Encoded, Record};
 use crate::remote::{Cursor, Tag};
@@ -309,6 +310,12 @@ impl Store {
     /// The own writes of files that the feed has not shown yet.
     pub(super) fn uploads(&self) -> &BTreeMap<Dot, OwnWrite> {
         &self.uploads
+    }
+
+    /// The newest commit at which an own write is known to be published. All of these are of one log.
+    pub(super) fn newest_publication(&self) -> Position {
+        let published = self.uploads.values().filter_map(|write| write.published);
+        published.map(|published| published.at).max().unwrap_or(Position::START)
     }
 
     /// How far the sync server's feed has been taken.

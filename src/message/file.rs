@@ -10,7 +10,7 @@ use super::Client;
 use crate::Bytes;
 use crate::blob::{Address, Manifest};
 use crate::id::{Dot, NodeId, UserId};
-use crate::log::{EntryId, Node, Version};
+use crate::log::{Node, Position, Version};
 use crate::name::NameKey;
 
 /// A name: what the server compares, and what only devices can read.
@@ -87,10 +87,8 @@ pub struct JobId {
 pub struct FeedCursor {
     /// Whose feed.
     pub space: UserId,
-    /// The commit that the last page was taken from.
-    pub seq: u64,
-    /// Its name: a log with another one there is not the log that was read.
-    pub entry: EntryId,
+    /// The commit that the last page was taken from: a log without it is not the log that was read.
+    pub at: Position,
     /// All changes up to this one were in a page: its commit, and the node within it.
     pub upto: (u64, NodeId),
 }

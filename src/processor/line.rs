@@ -4,6 +4,7 @@
 use super::Timing;
 use crate::entropy::Entropy;
 use crate::id::UserId;
+use crate::log::Position;
 use crate::message::{
     Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response, WorkAction,
     WorkReply,
@@ -28,8 +29,8 @@ pub(super) struct Line {
     session: Option<Fence>,
     /// How many actions of this life have been answered.
     done: u32,
-    /// The newest commit that was heard of.
-    heard: u64,
+    /// The newest commit that was heard of, of the log that was answered from last.
+    heard: Position,
     wanted: Option<Wanted>,
     call: Option<Call>,
     next_call: u32,
@@ -75,7 +76,16 @@ pub(super) enum Heard {
 impl Line {
     pub(super) fn new(speaker: Speaker) -> Self {
         let (credential, session, wanted, call) = (None, None, None, None);
-        Self { speaker, credential, session, done: 0, heard: 0, wanted, call, next_call: 0 }
+        Self {
+            speaker,
+            credential,
+            session,
+            done: 0,
+            heard: Position::START,
+            wanted,
+            call,
+            next_call: 0,
+        }
     }
 
     pub(super) fn trust(&mut self, credential: Credential) {
@@ -173,10 +183,10 @@ impl Line {
 
     /// Takes a response, if it is to what was asked last.
     pub(super) fn take(&mut self, now: Now, response: Response, entropy: &mut Entropy) -> Heard {
-        self.heard = self.heard.max(response.seq);
         let Some(call) = self.call.take_if(|call| call.id == response.id) else {
             return Heard::Nothing;
         };
+        self.heard = response.heard_after(self.heard);
         let acts = matches!(call.command, Command::Act { .. });
         match (&call.command, response.reply) {
             (_, Reply::Refused(Refusal::Busy(after))) => {
@@ -208,6 +218,10 @@ impl Line {
             (Command::Close(_), _) => {
                 (self.session, self.wanted) = (None, None);
                 Heard::Closed
+            }
+            (_, Reply::Refused(Refusal::Restored)) => {
+                self.session = None;
+                Heard::Nothing
             }
             (_, Reply::Refused(refusal)) => {
                 self.end(acts);
@@ -275,11 +289,11 @@ mod tests {
                         Reply::Refused(Refusal::Busy(span))
                     }
                     Command::Open | Command::Close(_) | Command::Status | Command::Read(_) => {
-                        Reply::Opened(Fence(1))
+                        Reply::Opened(Fence(Position::START))
                     }
                 };
                 let Request { id, attempt, .. } = request;
-                line.take(now, Response { id, attempt, seq: 0, reply }, &mut entropy);
+                line.take(now, Response { id, attempt, at: Position::START, reply }, &mut entropy);
             }
             line.abandon();
         }

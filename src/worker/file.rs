@@ -15,7 +15,7 @@ use super::prepare::{Known, Stop};
 use super::{Rules, session};
 use crate::blob::Address;
 use crate::id::NodeId;
-use crate::log::{Doc, Draft, FileDoc, FileKey, Key, State};
+use crate::log::{Doc, Draft, FileDoc, FileKey, Key, Position, State};
 use crate::message::{Action, FileAction, FileRefusal, FileReply, JobId, Refusal, Reply, Request};
 use crate::name::NameKey;
 use crate::time::Time;
@@ -34,9 +34,9 @@ pub(super) fn act(
     request: &Request,
     n: u32,
     (action, about): (&Action, &FileAction),
-    known: &Known,
+    known: &mut Known,
     rules: Rules,
-) -> Result<(Reply, u64), Stop> {
+) -> Result<(Reply, Position), Stop> {
     let seen = draft.seen();
     let read = |reply| Ok((Reply::File(reply), seen));
     match about {
@@ -52,7 +52,8 @@ pub(super) fn act(
             read(upload::read_piece(draft, (*blob, *piece), known, rules)?)
         }
         FileAction::Feed(since, limit) => {
-            Ok((Reply::File(feed::page(draft, *since, *limit, known, rules)?), draft.base().seq))
+            let page = feed::page(draft, *since, *limit, known, rules)?;
+            Ok((Reply::File(page), draft.base().position()))
         }
         FileAction::ReadJob(id) => read(job::read(draft, *id)?),
         FileAction::CreateFolder(..)

@@ -15,7 +15,7 @@ use crate::job::{
     BlobHash, BlobName, Claim, Content, Item, Job, MOST_TRIES, Place, Stored, Summary, Why,
 };
 use crate::log::{Doc, Draft, Key};
-use crate::message::{Client, Fence, Found, Part, Refusal, Reply, WorkAction, WorkReply};
+use crate::message::{Fence, Found, Part, Refusal, WorkAction, WorkReply};
 use crate::point::Point;
 use crate::time::{Span, Time};
 use crate::volume;
@@ -24,7 +24,7 @@ use crate::volume;
 /// what is named is there; its name holds its hash, so that nobody overwrites.
 pub(super) fn act(
     draft: &mut Draft<'_>,
-    (client, action): (Client, &WorkAction),
+    action: &WorkAction,
     known: &Known,
     rules: Rules,
 ) -> Result<WorkReply, Stop> {
@@ -43,7 +43,7 @@ pub(super) fn act(
         }
         WorkAction::Claim(day) => Ok(claim(draft, *day, rules)?),
         WorkAction::Finish { key, version, fence, outcome } => {
-            let held = held(draft, client, (*key, *version), *fence, rules)?;
+            let held = held(draft, (*key, *version), *fence, rules)?;
             let outcome = match outcome {
                 Ok(blob) => Ok(written(*key, *version, blob)?),
                 Err(why) => Err(*why),
@@ -190,7 +190,7 @@ fn grant(draft: &mut Draft<'_>, key: DedupKey, item: Item, rules: Rules) -> Clai
     // The flaw BP-LOCK-TTL takes a glance's time for the work's.
     let lease =
         if rules.flaws.has(Flaw::BpLockTtl) { Span(rules.session.0 / 16) } else { rules.session };
-    let (tries, fence) = (item.job.tries().saturating_add(1), Fence(draft.seq()));
+    let (tries, fence) = (item.job.tries().saturating_add(1), Fence(draft.position()));
     let until = rules.wall + lease;
     put(draft, key, Item { job: Job::Processing { tries, fence, until }, ..item }, rules.flaws);
     Claim { key, version: item.content.version, fence, tries, until }
@@ -201,19 +201,9 @@ fn has_tries(tries: u8, flaws: Flaws) -> bool {
     tries < MOST_TRIES || flaws.has(Flaw::BpRetry4) && tries == MOST_TRIES
 }
 
-/// Was this claim granted to that client by this log? It was the last thing that it was answered. The
-/// fence alone does not tell: a log that was restored may have granted it to somebody else.
-fn is_granted(draft: &Draft<'_>, client: Client, key: DedupKey, fence: Fence) -> bool {
-    let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(client.replica)) else { return false };
-    receipt.life == client.life
-        && matches!(&receipt.reply, Reply::Work(WorkReply::Claimed(Some(claim)))
-            if claim.key == key && claim.fence == fence)
-}
-
 /// The item, if this claim still is the one on it.
 fn held(
     draft: &mut Draft<'_>,
-    client: Client,
     (key, version): (DedupKey, u32),
     fence: Fence,
     rules: Rules,
@@ -224,8 +214,7 @@ fn held(
         Job::Processing { fence: held, .. } => held == fence && item.content.version == version,
         Job::Pending { .. } | Job::Success { .. } | Job::Failed { .. } => false,
     };
-    let granted = is_granted(draft, client, key, fence);
-    let held = item(draft, key, rules.flaws).filter(|item| granted && holds(item) || unfenced);
+    let held = item(draft, key, rules.flaws).filter(|item| holds(item) || unfenced);
     if held.is_none() {
         draft.reach(Point::LeaseLost);
     }

@@ -6,11 +6,11 @@
 //! answers. Then it is decided on the state of that time: knowledge that has become the wrong one
 //! is another need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rules, Ticket, Worker};
 use crate::id::UserId;
-use crate::log::{Draft, State};
+use crate::log::{self, Draft, Entry, Position, State};
 use crate::message::{Command, FileRefusal, Refusal, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Time};
@@ -20,7 +20,7 @@ use crate::volume::{self, CallId, Reply};
 #[derive(Clone, Debug)]
 pub(super) enum Task {
     /// What a device asks.
-    Asked(Ticket, Request),
+    Asked(Ticket, Box<Request>),
     /// What the worker does of its own accord.
     Own(super::file::Chore),
 }
@@ -30,6 +30,14 @@ impl Task {
     pub(super) fn opens(&self) -> bool {
         let Self::Asked(_, request) = self else { return false };
         matches!(request.command, Command::Open)
+    }
+
+    /// The number of the newest commit that whoever asks has heard of.
+    pub(super) fn heard(&self) -> u64 {
+        match self {
+            Self::Asked(_, request) => request.heard.seq,
+            Self::Own(_) => 0,
+        }
     }
 
     /// Is it about work on a conversation?
@@ -42,15 +50,15 @@ impl Task {
     pub(super) fn decide(
         &self,
         draft: &mut Draft<'_>,
-        known: &Known,
+        known: &mut Known,
         rules: Rules,
         seen: &BTreeMap<Ticket, State>,
     ) -> Result<Option<(Ticket, Response)>, Vec<volume::Request>> {
         match self {
             Self::Asked(ticket, request) => {
-                let (reply, seq) = super::decide(draft, request, known, rules, seen.get(ticket))?;
+                let (reply, at) = super::decide(draft, request, known, rules, seen.get(ticket))?;
                 let (id, attempt) = (request.id, request.attempt);
-                Ok(Some((*ticket, Response { id, attempt, seq, reply })))
+                Ok(Some((*ticket, Response { id, attempt, at, reply })))
             }
             Self::Own(chore) => super::file::do_chore(draft, *chore, known, rules).map(|()| None),
         }
@@ -83,12 +91,42 @@ impl From<FileRefusal> for Stop {
 pub(super) struct Known {
     asked: Vec<volume::Request>,
     replies: Vec<Reply>,
+    /// Old commits that were found in the log.
+    confirmed: BTreeSet<Position>,
 }
 
 impl Known {
+    /// Forgets the answers and asks for something else.
+    fn asking(&mut self, asked: Vec<volume::Request>) -> Self {
+        let confirmed = std::mem::take(&mut self.confirmed);
+        Self { asked, replies: Vec::new(), confirmed }
+    }
+
     /// What was answered first.
     pub(super) fn first(&self) -> Option<&Reply> {
         self.replies.first()
+    }
+
+    /// Is this commit part of the log? One that is too old for the state is looked up, once.
+    pub(super) fn is_logged(
+        &mut self,
+        at: Position,
+        state: &State,
+        rules: Rules,
+    ) -> Result<bool, Vec<volume::Request>> {
+        if let Some(is_logged) = state.has(at) {
+            return Ok(is_logged);
+        }
+        if self.confirmed.contains(&at) {
+            return Ok(true);
+        }
+        let get = volume::Request::Get(log::entry_key(rules.space, at.seq));
+        let [Reply::Found(bytes)] = self.replies(vec![get])? else { return Ok(false) };
+        let is_logged = Entry::decode(bytes).is_some_and(|there| there.id == at.entry);
+        if is_logged {
+            self.confirmed.insert(at);
+        }
+        Ok(is_logged)
     }
 
     /// The answers to these requests, if they are what was asked.
@@ -122,8 +160,8 @@ pub(super) struct Preparation {
 }
 
 impl Preparation {
-    pub(super) fn new(task: Task, asked: Vec<volume::Request>) -> Self {
-        let known = Known { asked, replies: Vec::new() };
+    pub(super) fn new(task: Task, mut known: Known, asked: Vec<volume::Request>) -> Self {
+        let known = known.asking(asked);
         Self { task, known, call: None, rests_until: None, failures: 0 }
     }
 

@@ -7,7 +7,7 @@
 use super::Rules;
 use super::prepare::Stop;
 use crate::flaw::Flaw;
-use crate::log::{Doc, Draft, Key, Receipt, Session, State, encode};
+use crate::log::{Doc, Draft, Key, Position, Receipt, Session, State, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
 use crate::time::Span;
@@ -18,7 +18,7 @@ pub(super) fn open(
     draft: &mut Draft<'_>,
     request: &Request,
     rules: Rules,
-) -> Result<(Reply, u64), Refusal> {
+) -> Result<(Reply, Position), Refusal> {
     let (key, client) = (key_of(request, rules), request.client);
     let held = held(draft, key);
     let stuck = rules.flaws.has(Flaw::CvSessionStuck);
@@ -29,7 +29,7 @@ pub(super) fn open(
             return Err(Refusal::Fenced);
         }
         Some(held) if held.client != client && held.client.replica == client.replica && !stuck => {
-            Fence(draft.seq())
+            Fence(draft.position())
         }
         Some(held) if rules.wall < held.until || stuck => {
             draft.reach(Point::SessionBusy);
@@ -39,16 +39,16 @@ pub(super) fn open(
         }
         Some(_) => {
             draft.reach(Point::SessionTaken);
-            Fence(draft.seq())
+            Fence(draft.position())
         }
-        None => Fence(draft.seq()),
+        None => Fence(draft.position()),
     };
     if held.is_none() && rules.flaws.has(Flaw::CvScaleLru) {
         make_room(draft);
     }
     let until = rules.wall + rules.session;
     draft.put(Key::Session(key), Some(Doc::Session(Session { client, fence, until })));
-    Ok((Reply::Opened(fence), draft.seq()))
+    Ok((Reply::Opened(fence), draft.position()))
 }
 
 /// CV-SCALE-LRU: the table is full, and the session that was used least lately goes.
@@ -72,7 +72,7 @@ pub(super) fn close(
     request: &Request,
     fence: Fence,
     rules: Rules,
-) -> (Reply, u64) {
+) -> (Reply, Position) {
     let key = key_of(request, rules);
     if held(draft, key).is_some_and(|held| held.fence == fence && held.client == request.client) {
         draft.put(Key::Session(key), None);
@@ -86,7 +86,7 @@ pub(super) fn status(
     request: &Request,
     rules: Rules,
     seen: Option<&State>,
-) -> Result<(Reply, u64), Refusal> {
+) -> Result<(Reply, Position), Refusal> {
     let held = held(draft, key_of(request, rules));
     if let Some(seen) = seen.filter(|_| rules.flaws.has(Flaw::CvStateTorn))
         && fence(seen, request.device) != held.map(|held| held.fence)
@@ -120,7 +120,7 @@ pub(super) fn once(
     n: u32,
     action: &Action,
     act: impl FnOnce(&mut Draft<'_>) -> Result<Reply, Stop>,
-) -> Result<(Reply, u64), Stop> {
+) -> Result<(Reply, Position), Stop> {
     if action.only_reads() {
         return Ok((act(draft)?, draft.seen()));
     }
@@ -128,7 +128,7 @@ pub(super) fn once(
     let asked = fingerprint(action);
     if let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(replica)) {
         if (receipt.life, receipt.n, receipt.asked) == (life, n, asked) {
-            let shown = (receipt.reply.clone(), receipt.seq);
+            let shown = (receipt.reply.clone(), receipt.at);
             draft.reach(Point::ReceiptShown);
             return Ok(shown);
         }
@@ -141,10 +141,10 @@ pub(super) fn once(
     if !draft.has_effect() {
         return Ok((reply, draft.seen()));
     }
-    let seq = draft.seq();
-    let receipt = Receipt { life, n, asked, seq, reply: reply.clone() };
+    let at = draft.position();
+    let receipt = Receipt { life, n, asked, at, reply: reply.clone() };
     draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
-    Ok((reply, seq))
+    Ok((reply, at))
 }
 
 /// The session of a device, as a state has it.

@@ -14,7 +14,7 @@ use super::prepare::{Known, Preparation, Task};
 use super::{Output, Rules, Ticket, Worker, is_untidy};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
-use crate::log::{self, Draft, Entry, EntryId, Key, State};
+use crate::log::{self, Draft, Entry, EntryId, Key, Position, State};
 use crate::message::Response;
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
@@ -164,22 +164,24 @@ impl Space {
     fn decide(&mut self, rules: Rules, name: EntryId) -> Round {
         if let Some(mut round) = self.stale.take() {
             let seq = self.state.seq + 1;
-            round.answers.iter_mut().for_each(|(_, response)| response.seq = seq);
+            let at = Position { seq, entry: name };
+            round.answers.iter_mut().for_each(|(_, response)| response.at = at);
             round.entry.iter_mut().for_each(|entry| (entry.seq, entry.id) = (seq, name));
             return round;
         }
-        let mut draft = Draft::new(&self.state);
+        let mut draft = Draft::new(&self.state, name);
         let mut answers = Vec::new();
         let mut covers = 0;
-        while let Some((task, known)) = self.queue.get(covers) {
+        while let Some((task, known)) = self.queue.get_mut(covers) {
             match task.decide(&mut draft, known, rules, &self.seen) {
                 Ok(answer) => {
                     answers.extend(answer);
                     covers += 1;
                 }
                 Err(needs) => {
-                    let task = self.queue.remove(covers).map(|(task, _)| task);
-                    self.preparing.extend(task.map(|task| Preparation::new(task, needs)));
+                    let task = self.queue.remove(covers);
+                    let prepared = task.map(|(task, known)| Preparation::new(task, known, needs));
+                    self.preparing.extend(prepared);
                 }
             }
         }
@@ -330,7 +332,9 @@ impl Worker {
                 return self.follow(now, id, &bytes, None);
             }
             (Phase::Following | Phase::Unclear(_), Reply::NotFound) => {
-                space.upto = 0;
+                // Who came after the question may have heard of an entry that was made since.
+                let since = space.queue.iter().skip(space.looked_for);
+                space.upto = since.map(|(task, _)| task.heard()).max().unwrap_or(0);
                 Phase::Ready(space.looked_for)
             }
             (Phase::Proving(round), Reply::NotFound) => return self.conclude(now, id, round),

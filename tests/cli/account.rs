@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::flaw::{Flaw, Flaws};
 use engine::id::{AccountField, DeviceId, OpId, ReplicaId, Token, UserId};
-use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Session};
+use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Position, Session};
 use engine::message::{Client, DeviceKey, Fence, Refusal, Reply};
 use engine::record::{Payload, Value};
 use engine::remote::CallId;
@@ -78,7 +78,8 @@ fn asks(replica: u64) -> Fact {
     let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: false };
     let (device, client) = (DeviceKey(replica), client(replica));
     let (by, space, about) = (Some(UserId(0)), UserId(0), UserId(0));
-    let said = Said::Asks { device, client, by, space, about, wants: Wants::Session };
+    let heard = Position::START;
+    let said = Said::Asks { device, client, by, space, about, heard, wants: Wants::Session };
     let (rows, server) = ([].into(), Some(said.into()));
     Fact::Sent { to: WORKERS[0], letter, size: 32, rows, plaintext: false, server }
 }
@@ -104,7 +105,7 @@ fn set(field: AccountField, version: u32, value: &str, token: Token) -> (Key, Op
 }
 
 fn granted(seq: u64, replica: u64) -> Fact {
-    let fence = Fence(seq);
+    let fence = Fence(Position { seq, entry: EntryId(seq) });
     let session = Session { client: client(replica), fence, until: Time(9_000) };
     let session = (Key::Session(DeviceKey(replica)), Some(Doc::Session(session)));
     logged(seq, vec![op(vec![session])])

@@ -7,8 +7,6 @@ use engine::ingest::Path;
 use engine::message::FileRefusal;
 use engine::name::of_copy;
 
-use sim::volume::Volume;
-
 use super::home::{Home, Mishap, ROOT, new, over, says};
 use super::plant::part;
 
@@ -416,12 +414,6 @@ fn a_file_that_the_server_has_lost_comes_back_with_the_next_write() {
     assert_eq!(home.reads(0, node), [token(2)]);
 }
 
-/// The volume is set back, and the workers start anew.
-fn set_back(home: &mut Home, to: &Volume) {
-    home.lab.volume = to.clone();
-    (0..2).for_each(|worker| home.lab.crash(worker));
-}
-
 #[test]
 fn a_number_of_another_log_is_no_version_of_this_one() {
     let (mut home, node) = home_with_a_file(Flaws::NONE);
@@ -432,7 +424,7 @@ fn a_number_of_another_log_is_no_version_of_this_one() {
     // Both are shown version 2, and only one of them will hear that there is another.
     let over_it = over(&home.file(1, "list.txt"));
     home.offline[1] = true;
-    set_back(&mut home, &backup);
+    home.lab.set_back(&backup);
     home.writes(1, over_it, 4);
     home.rest();
     let target = over(&home.file(0, "list.txt"));
@@ -455,7 +447,7 @@ fn what_is_gone_with_the_volume_is_gone_everywhere_and_what_a_device_has_comes_b
     home.rest();
     home.offline[1] = true;
     home.writes(1, new("kept.txt"), 3);
-    set_back(&mut home, &backup);
+    home.lab.set_back(&backup);
     home.offline[1] = false;
     home.rest();
     assert_eq!(home.lists(0), home.lists(1));

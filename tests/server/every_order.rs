@@ -4,7 +4,7 @@
 use engine::flaw::{Flaw, Flaws};
 use engine::id::{AccountField, Token};
 use engine::log::{Doc, Key};
-use engine::message::{Action, Command, Refusal, Reply};
+use engine::message::{Action, Command, Refusal, Reply, Response};
 use engine::record::{Payload, Value};
 
 use super::lab::{Asker, Lab, explore};
@@ -68,7 +68,7 @@ fn both_are_kept(lab: &Lab) -> bool {
         })
     };
     let contiguous = log.iter().zip(1..).all(|(entry, n)| entry.seq == n);
-    let patched = lab.answers.iter().filter(|(_, reply)| *reply == Reply::Patched).count();
+    let patched = lab.answers.iter().filter(|(_, it)| it.reply == Reply::Patched).count();
     contiguous && patched == 2 && [1, 2].into_iter().all(|label| once(label) && kept(label))
 }
 
@@ -104,7 +104,7 @@ fn a_request_that_arrives_twice_at_two_workers_takes_effect_once() {
     }
     let mut once = |lab: &Lab| {
         let mut lab = lab.clone();
-        let patched = lab.answers.iter().filter(|(_, reply)| *reply == Reply::Patched).count();
+        let patched = lab.answers.iter().filter(|(_, it)| it.reply == Reply::Patched).count();
         let version = lab.state().get(Key::Account(AccountField::Email)).cloned();
         patched == 2 && matches!(version, Some(Doc::Field(1, _)))
     };
@@ -121,8 +121,8 @@ fn of_two_copies_of_a_device_one_has_the_session() {
     lab.ask(0, one.asks(Command::Open));
     lab.ask(1, other.asks(Command::Open));
     let mut one_has_it = |lab: &Lab| {
-        let granted = lab.answers.iter().filter(|(_, reply)| matches!(reply, Reply::Opened(_)));
-        let busy = |(_, reply): &&_| matches!(reply, Reply::Refused(Refusal::Busy(_)));
+        let granted = lab.answers.iter().filter(|(_, it)| matches!(it.reply, Reply::Opened(_)));
+        let busy = |(_, it): &&(_, Response)| matches!(it.reply, Reply::Refused(Refusal::Busy(_)));
         granted.count() == 1 && lab.answers.iter().filter(busy).count() == 1
     };
     let (all, well) = explore(&lab, 2, &mut one_has_it);

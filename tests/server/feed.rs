@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::flaw::Flaws;
 use engine::id::NodeId;
-use engine::log::{EntryId, Node};
+use engine::log::{EntryId, Node, Position};
 use engine::message::{FeedCursor, FileAction, FileRefusal, FileReply, Move, Reply};
 use proptest::prelude::*;
 
@@ -106,6 +106,6 @@ fn a_cursor_of_a_log_that_is_no_more_is_refused() {
     assert_eq!(desk.does(0, folder(4, "four")), done());
     assert_eq!(desk.does(1, FileAction::Feed(reader.cursor, 9)), expired, "it is another's");
     let known = reader.cursor.expect("it has read");
-    let forged = FeedCursor { entry: EntryId(0), ..known };
+    let forged = FeedCursor { at: Position { entry: EntryId(0), ..known.at }, ..known };
     assert_eq!(desk.does(1, FileAction::Feed(Some(forged), 9)), expired);
 }

@@ -1,7 +1,7 @@
 //! Two devices before a lab's workers, each with a disk that loses what was not synced. Requests and
 //! answers can be lost or come twice, and a device can crash after any of its effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::date::Calendar;
 use engine::device::{
@@ -9,8 +9,8 @@ use engine::device::{
     Snapshot, StoreKey, Timing, prepared,
 };
 use engine::flaw::Flaws;
-use engine::id::{DeviceId, NodeId, OpId, Token};
-use engine::message::{Request, Response};
+use engine::id::{DeviceId, Dot, NodeId, OpId, Token};
+use engine::message::Request;
 use engine::record::{Payload, Value};
 use engine::remote::Credential;
 use engine::seal::{self, KeyName};
@@ -18,6 +18,7 @@ use engine::time::{Now, Span, Time};
 use engine::worker::Ticket;
 
 use super::lab::{ANNA, Fate, Lab, Story};
+use super::restores::filed;
 
 pub(super) const ROOT: NodeId = NodeId::ROOT;
 
@@ -54,6 +55,29 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// The own writes of files as the device knows them, all commits counted.
+    fn uploads(&self) -> BTreeSet<Dot> {
+        let mut uploads: BTreeSet<Dot> = self.durable.keys().filter_map(upload).collect();
+        for (key, stored) in self.pending.iter().flat_map(|batch| &batch.puts) {
+            match (upload(key), stored) {
+                (Some(dot), Some(_)) => uploads.insert(dot),
+                (Some(dot), None) => uploads.remove(&dot),
+                (None, _) => false,
+            };
+        }
+        uploads
+    }
+}
+
+/// The own write of a file that is kept there.
+fn upload(key: &StoreKey) -> Option<Dot> {
+    match key {
+        StoreKey::Upload(dot) => Some(*dot),
+        _ => None,
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) lab: Lab,
@@ -68,6 +92,10 @@ pub(super) struct Home {
     /// After which of them it crashes.
     pub(super) crashes_after: Option<usize>,
     pub(super) requests: usize,
+    /// The writes of files that the log must have in the end: what the first device has saved, since the
+    /// volume was set back last or not sent by then, and what the backup had.
+    pub(super) owed: BTreeSet<Dot>,
+    restored: usize,
     answers: Vec<(OpId, Answer)>,
     sent: BTreeMap<Ticket, (usize, u8, Request, usize)>,
     heard: usize,
@@ -107,6 +135,8 @@ impl Home {
             effects: 0,
             crashes_after: None,
             requests: 0,
+            owed: BTreeSet::new(),
+            restored: 0,
             answers: Vec::new(),
             sent: BTreeMap::new(),
             heard: 0,
@@ -198,6 +228,9 @@ impl Home {
             match output {
                 Output::Persist(batch) => {
                     synced |= batch.sync;
+                    let saved = batch.puts.iter().filter(|(_, stored)| stored.is_some());
+                    let saved = saved.filter(|_| who == 0).filter_map(|(key, _)| upload(key));
+                    self.owed.extend(saved);
                     self.disks[who].persist(batch);
                 }
                 Output::Request(request) => self.send(who, *request),
@@ -242,6 +275,15 @@ impl Home {
 
     pub(super) fn answer(&self, op: OpId) -> Option<Answer> {
         self.answers.iter().find(|(answered, _)| *answered == op).map(|(_, it)| it.clone())
+    }
+
+    /// The number of the last thing that was asked.
+    pub(super) fn asked(&self) -> u32 {
+        self.ops
+    }
+
+    pub(super) fn is_answered(&self, op: u32) -> bool {
+        self.answers.iter().any(|(answered, _)| answered.0 == op)
     }
 
     pub(super) fn writes(&mut self, who: usize, target: FileTarget, content: u8) -> OpId {
@@ -301,7 +343,7 @@ impl Home {
     }
 
     fn deliver(&mut self) {
-        while let Some((ticket, reply)) = self.lab.answers.get(self.heard).cloned() {
+        while let Some((ticket, response)) = self.lab.answers.get(self.heard).cloned() {
             self.heard += 1;
             let Some((who, life, request, n)) = self.sent.remove(&ticket) else { continue };
             if self.mishap == Some(Mishap::Twice(n)) {
@@ -310,8 +352,7 @@ impl Home {
             if life != self.lives[who] || self.mishap == Some(Mishap::AnswerLost(n)) {
                 continue;
             }
-            let Request { id, attempt, .. } = request;
-            self.give(who, Input::Responded(Response { id, attempt, seq: 0, reply }));
+            self.give(who, Input::Responded(response));
         }
     }
 
@@ -350,6 +391,11 @@ impl Home {
             self.deliver();
             if let Some(worker) = self.lab.busy().first().copied() {
                 self.lab.settle(worker, Fate::Works);
+                if self.lab.restored > self.restored {
+                    self.restored = self.lab.restored;
+                    self.owed = self.disks[0].uploads();
+                    self.owed.extend(filed(&mut self.lab));
+                }
             } else if self.is_at_rest(0, since) && self.is_at_rest(1, since) || !self.wake() {
                 return;
             }

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use engine::flaw::Flaws;
 use engine::id::{ReplicaId, UserId};
-use engine::log::{Entry, State, entry_key};
-use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request};
+use engine::log::{Entry, Position, State, entry_key};
+use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request, Response};
 use engine::remote::{CallId, Credential};
 use engine::time::{Now, Span, Time};
 use engine::volume::{self, Return};
@@ -36,7 +36,7 @@ impl Asker {
             space: ANNA,
             device: self.device,
             client: self.client,
-            heard: 0,
+            heard: Position::START,
             command,
         }
     }
@@ -75,6 +75,13 @@ fn boot(n: usize, flaws: Flaws) -> Boot {
 /// So long an upload is kept.
 pub(super) const LEASE: Span = Span(1_000);
 
+/// The volume is set back before the request of this number to it, to what it was before that one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Restore {
+    pub(super) at: usize,
+    pub(super) to: usize,
+}
+
 /// A server in somebody's hands.
 #[derive(Clone, Debug)]
 pub(super) struct Lab {
@@ -82,8 +89,13 @@ pub(super) struct Lab {
     /// What each worker has asked of the volume, in order.
     pub(super) asked: Vec<VecDeque<volume::Call>>,
     pub(super) volume: Volume,
-    pub(super) answers: Vec<(Ticket, Reply)>,
+    pub(super) answers: Vec<(Ticket, Response)>,
     pub(super) now: u64,
+    /// What the volume was before each request to it that was done with, if that is kept.
+    pub(super) was: Vec<Volume>,
+    restores: Option<VecDeque<Restore>>,
+    /// How often the volume was set back.
+    pub(super) restored: usize,
     tickets: u64,
     lives: usize,
     flaws: Flaws,
@@ -140,6 +152,9 @@ impl Lab {
             volume: Volume::default(),
             answers: Vec::new(),
             now: 1,
+            was: Vec::new(),
+            restores: None,
+            restored: 0,
             tickets: 0,
             lives: 0,
             flaws,
@@ -152,7 +167,7 @@ impl Lab {
         while let Some(output) = self.workers[worker].poll_output() {
             match output {
                 Output::Ask(call) => self.asked[worker].push_back(call),
-                Output::Answer(ticket, response) => self.answers.push((ticket, response.reply)),
+                Output::Answer(ticket, response) => self.answers.push((ticket, response)),
                 Output::Reached(_) => {}
             }
         }
@@ -162,7 +177,7 @@ impl Lab {
     pub(super) fn ask(&mut self, worker: usize, request: Request) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.give(worker, Input::Asked(ticket, request));
+        self.give(worker, Input::Asked(ticket, request.into()));
         ticket
     }
 
@@ -178,8 +193,34 @@ impl Lab {
         self.workers[worker] = Worker::start(boot(self.workers.len() + self.lives, self.flaws));
     }
 
+    /// The volume is set back to what it was, and all workers start again.
+    pub(super) fn set_back(&mut self, backup: &Volume) {
+        self.volume = backup.clone();
+        self.restored += 1;
+        (0..self.workers.len()).for_each(|worker| self.crash(worker));
+    }
+
+    /// From now on it is kept what the volume was, and it is set back at these moments.
+    pub(super) fn keep_backups(&mut self, restores: &[Restore]) {
+        self.restores = Some(restores.iter().copied().collect());
+    }
+
+    /// Sets the volume back, if it is time to.
+    fn is_set_back(&mut self) -> bool {
+        let Some(restores) = &mut self.restores else { return false };
+        self.was.push(self.volume.clone());
+        let due = restores.pop_front_if(|next| next.at < self.was.len());
+        let Some(Restore { to, .. }) = due else { return false };
+        let backup = self.was[to].clone();
+        self.set_back(&backup);
+        true
+    }
+
     /// The oldest request of a worker to the volume is done with.
     pub(super) fn settle(&mut self, worker: usize, fate: Fate) {
+        if self.is_set_back() {
+            return;
+        }
         let call = self.asked[worker].pop_front().expect("it has asked something");
         let reply = match fate {
             Fate::Fails => volume::Reply::Failed,
@@ -211,8 +252,8 @@ impl Lab {
     }
 
     pub(super) fn answer(&self, ticket: Ticket) -> Option<Reply> {
-        let of = |(answered, _): &&(Ticket, Reply)| *answered == ticket;
-        self.answers.iter().find(of).map(|(_, reply)| reply.clone())
+        let of = |(answered, _): &&(Ticket, Response)| *answered == ticket;
+        self.answers.iter().find(of).map(|(_, response)| response.reply.clone())
     }
 
     pub(super) fn opens(&mut self, worker: usize, asker: Asker) -> Fence {

@@ -59,7 +59,7 @@ fn claims(lab: &Lab) -> Vec<Claim> {
         let Reply::Work(WorkReply::Claimed(claim)) = reply else { return None };
         *claim
     };
-    lab.answers.iter().filter_map(|(_, reply)| of(reply)).collect()
+    lab.answers.iter().filter_map(|(_, response)| of(&response.reply)).collect()
 }
 
 fn right(lab: &Lab) -> bool {
@@ -84,7 +84,7 @@ fn two_claims(flaws: Flaws) -> Lab {
 
 fn one_has_it(lab: &Lab) -> bool {
     let busy = |reply: &Reply| matches!(reply, Reply::Refused(Refusal::Busy(_)));
-    let busy = lab.answers.iter().filter(|(_, reply)| busy(reply)).count();
+    let busy = lab.answers.iter().filter(|(_, response)| busy(&response.reply)).count();
     claims(lab).len() == 1 && busy == 1 && right(lab)
 }
 
@@ -133,7 +133,7 @@ fn the_last_grant_counts(lab: &Lab) -> bool {
     let newest = claims(lab).iter().map(|claim| claim.fence).max();
     let first_is_newest = claims(lab).first().map(|claim| claim.fence) == newest;
     let result = BlobHash::of(&[if first_is_newest { 1 } else { 2 }; 8]);
-    let finished = lab.answers.iter().filter(|(_, reply)| *reply == FINISHED).count();
+    let finished = lab.answers.iter().filter(|(_, response)| response.reply == FINISHED).count();
     match job_of(lab, 1) {
         Some(Job::Success { result: held, .. }) => held == result && finished == 1 && right(lab),
         _ => false,
@@ -172,10 +172,10 @@ fn a_save_from_an_older_version_is_refused_with_the_current_one() {
         let saved = lab
             .answers
             .iter()
-            .filter(|(_, reply)| *reply == Reply::Work(WorkReply::Saved(2)))
+            .filter(|(_, response)| response.reply == Reply::Work(WorkReply::Saved(2)))
             .count();
         let told = Reply::Refused(Refusal::Changed(2));
-        let told = lab.answers.iter().filter(|(_, reply)| *reply == told).count();
+        let told = lab.answers.iter().filter(|(_, response)| response.reply == told).count();
         saved == 1 && told == 1 && right(lab)
     };
     let (all, well) = explore(&race(Flaws::NONE), 2, &mut one_is_told);

@@ -10,7 +10,7 @@ use engine::id::{OpId, ReplicaId, Token};
 use engine::ingest::{Conversation, Path, Vault};
 use engine::job::{BlobHash, Item, Job, Place, Stored, Summary};
 use engine::log::{Doc, Entry, Key, State};
-use engine::message::{Client, DeviceKey, Reply, Request, Response, WorkReply};
+use engine::message::{Client, DeviceKey, Reply, WorkReply};
 use engine::processor::{Answer, Ask, Boot, Input, Output, Processor, StepId, Timing};
 use engine::record::{Payload, Value};
 use engine::remote::Credential;
@@ -47,7 +47,7 @@ pub(super) struct Plant {
     processors: [Option<Processor>; 2],
     lives: [u32; 2],
     flaws: Flaws,
-    sent: BTreeMap<Ticket, (usize, u32, Request)>,
+    sent: BTreeMap<Ticket, (usize, u32)>,
     heard: usize,
     ops: u32,
 }
@@ -153,8 +153,8 @@ impl Plant {
         while let Some(output) = self.processors[who].as_mut().and_then(Processor::poll_output) {
             match output {
                 Output::Request(request) => {
-                    let ticket = self.lab.ask(who, Request::clone(&request));
-                    self.sent.insert(ticket, (who, self.lives[who], *request));
+                    let ticket = self.lab.ask(who, *request);
+                    self.sent.insert(ticket, (who, self.lives[who]));
                 }
                 Output::Step(step, thread) => {
                     self.begun += 1;
@@ -209,12 +209,11 @@ impl Plant {
 
     /// Delivers what workers have answered.
     fn deliver(&mut self) {
-        while let Some((ticket, reply)) = self.lab.answers.get(self.heard).cloned() {
+        while let Some((ticket, response)) = self.lab.answers.get(self.heard).cloned() {
             self.heard += 1;
-            let Some((who, life, request)) = self.sent.remove(&ticket) else { continue };
-            let Request { id, attempt, .. } = request;
+            let Some((who, life)) = self.sent.remove(&ticket) else { continue };
             if life == self.lives[who] {
-                self.give(who, Input::Response(Response { id, attempt, seq: 0, reply }));
+                self.give(who, Input::Response(response));
             }
         }
     }
@@ -223,6 +222,8 @@ impl Plant {
     fn wake(&mut self) -> bool {
         let due = |who: &usize| match self.processors[*who].as_ref()?.poll_wakeup()? {
             (at, "server retry" | "retry") => Some((at, *who)),
+            // What was asked of workers that were stopped is never answered.
+            (at, "server timeout") if self.lab.restored > 0 => Some((at, *who)),
             _ => None,
         };
         let Some((at, who)) = [0, 1].iter().filter_map(due).min() else { return false };

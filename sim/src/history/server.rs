@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine::id::{AccountField, Token, UserId};
+use engine::log::Position;
 use engine::message::{Client, DeviceKey, Fence, Refusal};
 use engine::record::Value;
 use engine::time::Span;
@@ -39,6 +40,8 @@ pub enum Said {
         space: UserId,
         /// Whose things are meant: those of the space, or those that the cursor of a feed names.
         about: UserId,
+        /// The newest commit that it has heard of.
+        heard: Position,
         /// What for.
         wants: Wants,
     },

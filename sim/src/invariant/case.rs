@@ -57,6 +57,8 @@ pub(super) struct Case {
     spaces: Spaces,
     talks: Talks,
     shelf: Shelf,
+    /// How often the volume was restored.
+    restores: u64,
 }
 
 impl Case {
@@ -94,6 +96,7 @@ impl Case {
             spaces: Spaces::default(),
             talks: Talks::default(),
             shelf: Shelf::default(),
+            restores: 0,
         };
         for device in [PHONE, TABLET, LAPTOP] {
             case.starts(device, Boot::First, 0, vec![Change::Key(true), Change::Meta]);

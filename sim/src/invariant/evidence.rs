@@ -24,7 +24,7 @@ use engine::message::FeedCursor;
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 
-use self::lives::Lives;
+use self::lives::{Life, Lives};
 use self::scribe::Scribe;
 use self::server::Server;
 use self::work::Work;
@@ -316,7 +316,9 @@ impl<'a> Evidence<'a> {
     /// Did a write of a file go with a volume that was set back: is it not in what came after, nor did
     /// its author still have it?
     pub(super) fn went_with_the_volume(&self, by: usize, device: DeviceId, token: Token) -> bool {
-        let lost = self.lives.lost(by, |life| life.archive.published(token).next().is_some());
+        // A device that is set back later on may publish it once more, in the same life.
+        let had = |life: &Life<'_>| life.archive.published(token).any(|it| it.at <= by);
+        let lost = self.lives.lost(by, had);
         lost.is_some_and(|lost| !self.disk(device).has_upload(token, lost))
     }
 

@@ -204,7 +204,7 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
         events.extend(disk.replaced.iter().map(|at| (*at, Event::Replaced(device))));
         let user = evidence.user(device);
-        let turned = disk.feed.turns(|at, before| !evidence.lives.at(at).knows(user, before));
+        let turned = disk.feed.turns(|at, before| !evidence.lives.at(at).has(user, before.at));
         events.extend(turned.map(|at| (at, Event::Turned(device))));
     }
     for deed in &evidence.server.deeds {
@@ -227,7 +227,10 @@ impl Floor {
         findings: &mut Findings,
         (at, deed, list): (usize, &FileDeed<'_>, &[Listed]),
     ) {
-        let archive = &evidence.lives.at(at).archive;
+        // The log that the device has read: not always the one that there is.
+        let cursor = evidence.disk(deed.device).feed.at(at).copied().flatten();
+        let mut lives = evidence.lives.iter().filter(|life| life.from <= at);
+        let read = lives.rfind(|life| cursor.is_some_and(|it| life.has(deed.user, it.at)));
         let latest: BTreeMap<NodeId, u32> = list.iter().map(|it| (it.node, it.latest)).collect();
         let lower = |(id, n): &(&NodeId, &u32)| latest.get(id).is_none_or(|now| now < n);
         if let Some((id, _)) = self.latest.iter().find(lower) {
@@ -235,16 +238,19 @@ impl Floor {
             let place = (ReadsNeverGoBack, "file-unseen");
             findings.report(evidence, place, at, About::default(), message, [deed.asked]);
         }
-        let has = |it: &Published<'_>| latest.get(&it.node).is_some_and(|now| *now >= it.n);
+        let has = |it: &Published<'_>| {
+            it.at <= at && latest.get(&it.node).is_some_and(|now| *now >= it.n)
+        };
         self.saved.retain(|token, _| {
-            let is_there = archive.published(*token).any(has);
-            !is_there && !evidence.went_with_the_volume(at, deed.device, *token)
+            let is_there = |life: &Life<'_>| life.archive.published(*token).any(has);
+            !read.is_some_and(is_there) && !evidence.went_with_the_volume(at, deed.device, *token)
         });
         let writes: BTreeSet<Dot> =
             list.iter().flat_map(|it| &it.heads).map(|head| head.write).collect();
         let missing = self.saved.iter().filter(|(_, saved)| **saved < deed.asked);
         let mut missing = missing.filter(|(token, _)| {
-            let dots = archive.dots.get(**token).map_or(&[][..], Vec::as_slice);
+            let dots =
+                evidence.lives.last().archive.dots.get(**token).map_or(&[][..], Vec::as_slice);
             !dots.iter().any(|dot| writes.contains(dot))
         });
         if let Some((token, saved)) = missing.next() {
@@ -335,6 +341,7 @@ mod tests {
     use super::super::case::files::{DRAFT, NOTES};
     use super::super::case::filing::{Filing, head, print};
     use super::super::case::{Case, PHONE, TABLET};
+    use crate::history::Change;
     use crate::history::file::{FileAsked, FileDone};
 
     fn filed() -> (Case, Filing) {
@@ -394,6 +401,30 @@ mod tests {
         case.files(PHONE, (NOTES, "notes.txt"), "other words");
         case.lists(PHONE, list, false);
         rejects(&case, "file-not-listed");
+    }
+
+    /// The phone's file goes with the volume, and the phone has read that. Much later it is published
+    /// again, by the phone's disk of before.
+    #[test]
+    fn what_went_with_the_volume_is_listed_only_by_who_still_has_it() {
+        for still_has_it in [false, true] {
+            let mut case = Case::served();
+            case.opens(PHONE);
+            let backup = case.backs_up();
+            let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+            case.uploads(PHONE, filing, ("draft.txt", "words"));
+            case.reads_feed(PHONE, &[DRAFT]);
+            if !still_has_it {
+                case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+            }
+            case.restores_volume(&backup);
+            let cursor = Change::Feed(Some(case.feed_cursor(PHONE)));
+            case.persists(PHONE, vec![Change::Node(DRAFT, None), cursor]);
+            case.lists(PHONE, Vec::new(), false);
+            case.uploads(PHONE, filing, ("draft.txt", "words"));
+            let sites: Vec<_> = case.violations().iter().map(|it| it.site).collect();
+            assert_eq!(sites.contains(&"file-not-listed"), still_has_it, "{sites:?}");
+        }
     }
 
     #[test]

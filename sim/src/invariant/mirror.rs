@@ -18,21 +18,24 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (number, disk) in evidence.disks.iter().enumerate() {
         let device = DeviceId(u16::try_from(number).expect("devices are numbered in 16 bits"));
         let user = evidence.user(device);
-        for life in evidence.lives.iter() {
-            let Some(files) = life.files.get(&user) else { continue };
-            let changes = Changes::of(files);
-            let mut before: Option<FeedCursor> = None;
-            for (at, cursor) in disk.feed.iter() {
-                // Of this log nothing had been read by whoever had read another.
-                let known = before.filter(|before| life.knows(user, before));
-                if let Some(cursor) = *cursor
-                    && evidence.lives.at(at).from == life.from
-                {
-                    let from = known.map_or((0, NodeId::ROOT), |before| before.upto);
-                    passes(evidence, findings, (device, at), (files, &changes), (from, cursor));
-                }
-                before = *cursor;
-            }
+        let lives: Vec<_> = evidence
+            .lives
+            .iter()
+            .filter_map(|life| life.files.get(&user).map(|files| (life, files, Changes::of(files))))
+            .collect();
+        let mut before: Option<FeedCursor> = None;
+        for (at, cursor) in disk.feed.iter() {
+            let before = std::mem::replace(&mut before, *cursor);
+            // A page that was served by a log that is no more, and the disk of a device that is set
+            // back, bring a cursor of that log.
+            let Some(cursor) = *cursor else { continue };
+            let so_far = lives.iter().filter(|(life, ..)| life.from <= at);
+            let of = so_far.rev().find(|(life, ..)| life.has(user, cursor.at));
+            let Some((life, files, changes)) = of else { continue };
+            // Of this log nothing had been read by whoever had read another.
+            let known = before.filter(|before| life.has(user, before.at));
+            let from = known.map_or((0, NodeId::ROOT), |before| before.upto);
+            passes(evidence, findings, (device, at), (files, changes), (from, cursor));
         }
     }
 }
@@ -57,7 +60,7 @@ impl Changes {
 
     /// When what a cursor was read from was made.
     fn moment(&self, cursor: &FeedCursor) -> Option<usize> {
-        self.made.range(..=cursor.seq).next_back().map(|(_, at)| *at)
+        self.made.range(..=cursor.at.seq).next_back().map(|(_, at)| *at)
     }
 }
 
@@ -92,9 +95,9 @@ fn passes(
 
 #[cfg(test)]
 mod tests {
-    use super::super::case::files::{DRAFT, LETTERS, ROOT};
+    use super::super::case::files::{DRAFT, LETTERS, NOTES, ROOT};
     use super::super::case::{Case, PHONE, TABLET};
-    use crate::history::Change;
+    use crate::history::{Boot, Change, Fact, Trouble};
 
     fn filed() -> Case {
         let mut case = Case::served();
@@ -120,6 +123,43 @@ mod tests {
         assert_eq!(sites(&case), ["file-passed-over"]);
     }
 
+    /// The tablet reads the feed, the volume is set back to before what it read, and the phone makes
+    /// another file. With what the tablet had kept.
+    fn restored() -> (Case, Vec<Change>) {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        let backup = case.backs_up();
+        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case.reads_feed(TABLET, &[LETTERS, DRAFT]);
+        let feed = Change::Feed(Some(case.feed_cursor(TABLET)));
+        let kept = vec![case.mirrors_node(LETTERS), case.mirrors_node(DRAFT), feed];
+        case.restores_volume(&backup);
+        case.makes_file(PHONE, (NOTES, LETTERS, "notes.txt"), "words");
+        (case, kept)
+    }
+
+    #[test]
+    fn whoever_goes_on_reading_in_a_restored_log_passes_what_it_has_under_those_numbers() {
+        let (mut case, _) = restored();
+        let cursor = case.feed_cursor(TABLET);
+        case.persists(TABLET, vec![Change::Feed(Some(cursor))]);
+        assert_eq!(sites(&case), ["file-passed-over"]);
+        let (mut case, _) = restored();
+        case.reads_feed(TABLET, &[LETTERS, NOTES]);
+        assert_eq!(sites(&case), [""; 0]);
+    }
+
+    #[test]
+    fn a_device_that_is_set_back_has_a_cursor_of_a_log_that_is_no_more() {
+        let (mut case, kept) = restored();
+        case.reads_feed(TABLET, &[LETTERS, NOTES]);
+        case.fact(TABLET, Fact::Faulted(Trouble::RestoreImage(TABLET)));
+        let holds = [Change::Key(true), Change::Meta].into_iter().chain(kept);
+        case.starts(TABLET, Boot::Restored, 0, holds.collect());
+        assert_eq!(sites(&case), [""; 0]);
+    }
+
     #[test]
     fn a_cursor_that_is_kept_before_its_page_is_too_early() {
         let mut case = filed();
@@ -134,7 +174,7 @@ mod tests {
     fn what_has_changed_again_comes_later() {
         let mut case = filed();
         let mut cursor = case.feed_cursor(TABLET);
-        cursor.upto = (cursor.seq - 1, DRAFT);
+        cursor.upto = (cursor.at.seq - 1, DRAFT);
         let page = vec![case.mirrors_node(LETTERS), Change::Feed(Some(cursor))];
         case.persists(TABLET, page);
         assert_eq!(sites(&case), [""; 0]);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engine::Bytes;
 use engine::device::StoreKey;
 use engine::id::{NodeId, UserId};
-use engine::log::{Doc, Entry, EntryId, FileDoc, FileKey, Key};
+use engine::log::{Doc, Entry, EntryId, FileDoc, FileKey, Key, Position};
 use engine::message::FeedCursor;
 use engine::time::Span;
 
@@ -91,7 +91,8 @@ impl World {
 
     /// Is a cursor of the log that there is now?
     fn is_of_this_log(&self, space: UserId, cursor: &FeedCursor) -> bool {
-        cursor.seq == 0 || self.entries.get(&(space, cursor.seq)) == Some(&cursor.entry)
+        let Position { seq, entry } = cursor.at;
+        seq == 0 || self.entries.get(&(space, seq)) == Some(&entry)
     }
 }
 

@@ -2,7 +2,7 @@
 //! another user's, and goes on as far as they are let in.
 
 use engine::id::{NodeId, ReplicaId, UserId};
-use engine::log::EntryId;
+use engine::log::Position;
 use engine::message::{
     Action, Client, Command, DeviceKey, FeedCursor, FileAction, Reply, Request, Response,
 };
@@ -21,7 +21,7 @@ impl World {
         let until = Time(self.now.0.saturating_add(1 << 40));
         let draw = self.draw("server intruder").and(step as u64);
         let first = u32::try_from(step).expect("steps are few") << 3 & 0xf_ffff;
-        let forged = FeedCursor { space: user, seq: 0, entry: EntryId(0), upto: (0, NodeId::ROOT) };
+        let forged = FeedCursor { space: user, at: Position::START, upto: (0, NodeId::ROOT) };
         let reads = Command::Read(Action::File(FileAction::Feed(Some(forged), 100)));
         for (n, space, command) in [(0, user, Command::Open), (1, stranger, reads)] {
             let request = Request {
@@ -31,7 +31,7 @@ impl World {
                 space,
                 device: DeviceKey(draw.value()),
                 client: Client { replica: ReplicaId(draw.and(u64::from(n) + 1).value()), life: 1 },
-                heard: 0,
+                heard: Position::START,
                 command,
             };
             self.intruder_asks(request);

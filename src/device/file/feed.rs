@@ -1,6 +1,6 @@
 //! The feed: what has changed on the server, page by page, each in one commit with its cursor.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::super::errand::{Errand, Next, Then};
 use super::super::{Batch, Device, FileTarget};
@@ -48,7 +48,7 @@ impl Device {
         let Pull { asked_at, anew } = pull;
         match (answer, anew) {
             (Ok(Reply::File(FileReply::Page { changed, next, more })), None) => {
-                self.take_changes(now, changed, next);
+                self.take_changes(changed, next);
                 if more { Next::Ask(self.ask_feed(asked_at)) } else { self.end_feed(now, asked_at) }
             }
             (Ok(Reply::File(FileReply::Page { changed, next, more })), Some(mut read)) => {
@@ -56,7 +56,7 @@ impl Device {
                 if more {
                     return Next::Ask(self.ask_feed_anew(asked_at, (Some(next), read)));
                 }
-                self.replace_nodes(now, read, next);
+                self.replace_nodes(read, next);
                 self.end_feed(now, asked_at)
             }
             (Err(Refusal::File(FileRefusal::CursorExpired)), _) => {
@@ -66,14 +66,12 @@ impl Device {
         }
     }
 
-    /// The feed has been read to its head. An own write that the server had called published, and that
-    /// is in no page, went with a log that is no more: it is sent again.
+    /// The feed has been read to its head, of a log that has all that was heard of. So an own write that
+    /// was published before is in the mirror, as a head or under what replaced it, and is done with.
     fn end_feed(&mut self, now: Now, asked_at: Time) -> Next {
-        let lost = self.own_writes().filter(|(_, write)| write.published.is_some());
-        let lost: Vec<_> = lost.map(|(dot, write)| (dot, write.clone())).collect();
-        for (dot, write) in lost {
-            self.keep_write(dot, super::OwnWrite { published: None, ..write });
-        }
+        let published = self.own_writes().filter(|(_, write)| write.published.is_some());
+        let published: Vec<Dot> = published.map(|(dot, _)| dot).collect();
+        published.into_iter().for_each(|dot| self.store.drop_upload(dot));
         self.server.succeed();
         let every = self.boot.timing.feed_every;
         let due = now.mono + self.somewhat_less(every);
@@ -81,19 +79,28 @@ impl Device {
         Next::End
     }
 
+    /// The log is not the one that was heard of. It may lack what that one had published.
+    pub(in crate::device) fn send_published_again(&mut self) {
+        let published = self.own_writes().filter(|(_, write)| write.published.is_some());
+        let published: Vec<_> = published.map(|(dot, write)| (dot, write.clone())).collect();
+        for (dot, write) in published {
+            self.keep_write(dot, super::OwnWrite { published: None, ..write });
+        }
+    }
+
     /// The log is not the one that was read. What this one has takes the place of all that was known, in
     /// one commit: until then the cursor is of the old one, and a crash begins anew.
-    fn replace_nodes(&mut self, now: Now, all: Vec<Shown>, next: FeedCursor) {
+    fn replace_nodes(&mut self, all: Vec<Shown>, next: FeedCursor) {
         let there: BTreeSet<NodeId> = all.iter().map(|shown| shown.id).collect();
         self.found_anew(&there);
         let gone: Vec<_> =
             self.store.nodes().keys().copied().filter(|id| !there.contains(id)).collect();
         gone.into_iter().for_each(|id| self.store.drop_node(id));
-        all.into_iter().for_each(|shown| self.take_node(now, shown));
+        all.into_iter().for_each(|shown| self.take_node(shown));
         self.store.set_feed(Some(next));
     }
 
-    fn take_changes(&mut self, now: Now, changed: Vec<Shown>, next: FeedCursor) {
+    fn take_changes(&mut self, changed: Vec<Shown>, next: FeedCursor) {
         // What brings nothing moves nothing: a device at rest writes nothing.
         if changed.is_empty() {
             return;
@@ -105,7 +112,7 @@ impl Device {
             }
         }
         for shown in changed {
-            self.take_node(now, shown);
+            self.take_node(shown);
         }
         self.store.set_feed(Some(next));
     }
@@ -125,20 +132,18 @@ impl Device {
         }
     }
 
-    /// Takes what the server has of a node. Own writes that are heads of it are done with. One that was
-    /// published and is no head may have been replaced, or be of a log that is no more: whoever sends
-    /// it again is told.
-    fn take_node(&mut self, now: Now, shown: Shown) {
+    /// Takes what the server has of a node. Own writes that are heads of it are done with.
+    fn take_node(&mut self, shown: Shown) {
         if self.boot.flaws.has(Flaw::Fb09) {
             self.note_conflict(&shown);
         }
-        let heads: BTreeMap<Dot, u32> = shown.heads.iter().map(|(n, it)| (it.write, *n)).collect();
         let own = self.own_writes().filter(|(_, write)| write.node == shown.id);
-        let shown_now: Vec<(Dot, u32)> =
-            own.filter_map(|(dot, _)| Some((dot, *heads.get(&dot)?))).collect();
+        let is_head = |dot: &Dot| shown.heads.iter().any(|(_, it)| it.write == *dot);
+        let done: Vec<Dot> = own.map(|(dot, _)| dot).filter(is_head).collect();
         self.store.set_node(shown);
-        for (dot, n) in shown_now {
-            self.note_published(now, dot, n);
+        for dot in done {
+            self.server.succeed();
+            self.store.drop_upload(dot);
         }
     }
 }

@@ -100,6 +100,7 @@ fn overlay(listed: &mut Listed, write: Dot, own: &OwnWrite) {
         listed.heads.retain(|head| !replaces.contains(&head.write));
     }
     listed.deleted = false;
-    let (version, token) = (own.published, Some(own.content.token));
+    let version = own.published.map(|published| published.version);
+    let token = Some(own.content.token);
     listed.heads.push(Head { version, write, token });
 }

@@ -2,7 +2,7 @@
 
 use super::super::errand::{Errand, Next, Then, Wanted};
 use super::super::{Answer, Device, FileAnswer, FileTarget, Reason, Relocation};
-use super::{Purpose, latest};
+use super::Purpose;
 use crate::flaw::Flaw;
 use crate::id::{Dot, NodeId, Token};
 use crate::message::{
@@ -159,11 +159,6 @@ impl Device {
         };
         let name = self.open_name(node, &shown.node.place.name);
         (shown.node.place.parent, name.unwrap_or_else(|_| RECOVERED.to_owned()))
-    }
-
-    /// Has the feed shown this version, or a later one?
-    pub(super) fn is_fed(&self, node: NodeId, version: u32) -> bool {
-        self.store.nodes().get(&node).is_some_and(|shown| latest(shown) >= version)
     }
 }
 

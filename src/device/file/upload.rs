@@ -7,6 +7,7 @@
 
 use super::super::errand::{Errand, Next, Then};
 use super::super::{Device, FileTarget};
+use super::Published;
 use super::tree::RECOVERED;
 use crate::Bytes;
 use crate::blob::{Address, Manifest, cut};
@@ -248,14 +249,10 @@ impl Device {
     /// An own write is a version now. It is kept until the feed shows that.
     pub(super) fn note_published(&mut self, now: Now, dot: Dot, version: u32) {
         let Some(write) = self.store.uploads().get(&dot).cloned() else { return };
-        let node = write.node;
         self.server.succeed();
-        if self.is_fed(node, version) {
-            self.store.drop_upload(dot);
-        } else {
-            self.server.pull_feed(now.mono);
-            self.keep_write(dot, super::OwnWrite { published: Some(version), blob: None, ..write });
-        }
+        self.server.pull_feed(now.mono);
+        let published = Some(Published { version, at: self.server.heard() });
+        self.keep_write(dot, super::OwnWrite { published, blob: None, ..write });
     }
 }
 

@@ -7,7 +7,7 @@
 use super::version;
 use crate::flaw::Flaw;
 use crate::id::NodeId;
-use crate::log::{self, Draft, Entry, FileKey, Key, State};
+use crate::log::{Draft, FileKey, Key, State};
 use crate::message::{FeedCursor, FileRefusal, FileReply};
 use crate::point::Point;
 use crate::volume;
@@ -18,11 +18,11 @@ pub(super) fn page(
     draft: &mut Draft<'_>,
     since: Option<FeedCursor>,
     limit: u16,
-    known: &Known,
+    known: &mut Known,
     rules: Rules,
 ) -> Result<FileReply, Stop> {
-    let before = Draft::new(draft.base());
-    let (seq, entry) = (draft.base().seq, draft.base().last());
+    let at = draft.base().position();
+    let before = Draft::new(draft.base(), at.entry);
     if let Some(since) = since
         && !is_known(since, draft.base(), known, rules)?
     {
@@ -30,7 +30,7 @@ pub(super) fn page(
         return Err(FileRefusal::CursorExpired.into());
     }
     let start = since.map_or((0, NodeId::ROOT), |since| since.upto);
-    let end = (seq, NodeId(u64::MAX));
+    let end = (at.seq, NodeId(u64::MAX));
     let key = |(seq, id)| Key::File(FileKey::Changed(seq, id));
     let changes = draft.base().range(key(start)..=key(end.max(start)));
     let mut changes = changes
@@ -43,7 +43,7 @@ pub(super) fn page(
     let more = changes.next().is_some();
     let changed = page.iter().filter_map(|(_, id)| Some(*version::shown(&before, *id)?)).collect();
     let upto = if more { page.last().copied().unwrap_or(end) } else { end };
-    Ok(FileReply::Page { changed, next: FeedCursor { space: rules.space, seq, entry, upto }, more })
+    Ok(FileReply::Page { changed, next: FeedCursor { space: rules.space, at, upto }, more })
 }
 
 /// Is the log that the cursor was read from a part of this one? A volume that was restored from a
@@ -52,21 +52,11 @@ pub(super) fn page(
 fn is_known(
     since: FeedCursor,
     state: &State,
-    known: &Known,
+    known: &mut Known,
     rules: Rules,
 ) -> Result<bool, Vec<volume::Request>> {
     if since.space != rules.space {
         return Ok(false);
     }
-    if since.seq == 0 || rules.flaws.has(Flaw::Fb23) {
-        return Ok(true);
-    }
-    if let Some(name) = state.name_of(since.seq) {
-        return Ok(name == since.entry);
-    }
-    let key = log::entry_key(rules.space, since.seq);
-    let replies = known.replies(vec![volume::Request::Get(key)])?;
-    let [volume::Reply::Found(bytes)] = replies else { return Ok(false) };
-    let there = Entry::decode(bytes);
-    Ok(since.seq <= state.seq && there.is_some_and(|there| there.id == since.entry))
+    Ok(rules.flaws.has(Flaw::Fb23) || known.is_logged(since.at, state, rules)?)
 }

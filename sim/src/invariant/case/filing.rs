@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use engine::blob::Address;
 use engine::id::{DeviceId, Dot, NodeId, OpId, Token};
-use engine::log::EntryId;
 use engine::message::{FeedCursor, Target};
 
 use super::Case;
@@ -127,8 +126,7 @@ impl Case {
         let seq = self.next_seq(self.user(device)) - 1;
         FeedCursor {
             space: self.user(device),
-            seq,
-            entry: EntryId(seq),
+            at: self.position(self.user(device)),
             upto: (seq, NodeId(u64::MAX)),
         }
     }

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::id::{AccountField, DeviceId, OpId, ReplicaId, Token, UserId};
-use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Session};
+use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Position, Session};
 use engine::message::{Client, DeviceKey, Fence, Refusal, Reply};
 use engine::record::{Payload, Value};
 use engine::remote::CallId;
 use engine::time::{Span, Time};
 
 use super::Case;
-use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said, Wants};
+use super::files::Shelf;
+use super::work::Talks;
+use crate::history::{
+    Account, Answered, Asked, Done, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
+};
 use crate::plan::{
     Chance, Errand, Node, Parcel, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId,
     WorkerPlan,
@@ -22,12 +26,22 @@ pub(super) const WORKER: Node = Node::Worker(WorkerId(0));
 /// The server's spaces, told right.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spaces {
-    seqs: BTreeMap<UserId, u64>,
+    /// The names of the entries of each log.
+    logs: BTreeMap<UserId, Vec<EntryId>>,
     fields: BTreeMap<(UserId, AccountField), Vec<Token>>,
     sessions: BTreeMap<(UserId, DeviceKey), Session>,
     numbers: BTreeMap<Client, u32>,
     /// Whose disk a device is a copy of.
     copies: BTreeMap<DeviceId, DeviceId>,
+}
+
+/// What the volume held at a moment.
+#[derive(Debug)]
+pub(in super::super) struct Backup {
+    at: u64,
+    spaces: Spaces,
+    shelf: Shelf,
+    talks: Talks,
 }
 
 impl Case {
@@ -93,7 +107,7 @@ impl Case {
 
     /// The next entry of a log grants a session.
     fn grant(&mut self, user: UserId, key: DeviceKey, client: Client) -> Op {
-        let fence = Fence(self.next_seq(user));
+        let fence = Fence(self.next_position(user));
         let until = Time(self.now + 20_000);
         let session = Session { client, fence, until };
         self.spaces.sessions.insert((user, key), session);
@@ -201,7 +215,37 @@ impl Case {
 
     /// The number of the next entry of a log.
     pub(in super::super) fn next_seq(&self, space: UserId) -> u64 {
-        self.spaces.seqs.get(&space).copied().unwrap_or_default() + 1
+        self.next_position(space).seq
+    }
+
+    /// The next entry of a log. Each life of the volume names its own.
+    fn next_position(&self, space: UserId) -> Position {
+        let seq = self.spaces.logs.get(&space).map_or(0, |log| log.len() as u64) + 1;
+        Position { seq, entry: EntryId(self.restores << 32 | seq) }
+    }
+
+    /// The last entry of a log.
+    pub(in super::super) fn position(&self, space: UserId) -> Position {
+        let log = self.spaces.logs.get(&space).map_or(&[][..], Vec::as_slice);
+        let entry = log.last().copied().unwrap_or_default();
+        Position { seq: log.len() as u64, entry }
+    }
+
+    /// A backup of the volume as it is now.
+    pub(in super::super) fn backs_up(&mut self) -> Backup {
+        self.wait(10);
+        let (spaces, shelf, talks) = (self.spaces.clone(), self.shelf.clone(), self.talks.clone());
+        Backup { at: self.now, spaces, shelf, talks }
+    }
+
+    /// The volume is set back to a backup.
+    pub(in super::super) fn restores_volume(&mut self, backup: &Backup) {
+        self.restores += 1;
+        let age = Span(self.now + 10 - backup.at);
+        self.fact(Node::Volume, Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))));
+        let numbers = std::mem::take(&mut self.spaces.numbers);
+        self.spaces = Spaces { numbers, ..backup.spaces.clone() };
+        (self.shelf, self.talks) = (backup.shelf.clone(), backup.talks.clone());
     }
 
     /// The log puts a field back to an older version: the lie.
@@ -216,15 +260,16 @@ impl Case {
 
     /// The next entry of a space's log.
     pub(in super::super) fn logs(&mut self, space: UserId, ops: Vec<Op>) -> usize {
-        let seq = self.spaces.seqs.entry(space).or_default();
-        *seq += 1;
-        let entry = Commit { seq: *seq, id: EntryId(*seq), ops };
+        let Position { seq, entry: id } = self.next_position(space);
+        self.spaces.logs.entry(space).or_default().push(id);
+        let entry = Commit { seq, id, ops };
         self.fact(WORKER, Fact::Logged { space, entry: Arc::new(entry) })
     }
 
     /// Loses a number of a log.
     pub(in super::super) fn skips_a_number(&mut self, space: UserId) {
-        *self.spaces.seqs.entry(space).or_default() += 1;
+        let name = self.next_position(space).entry;
+        self.spaces.logs.entry(space).or_default().push(name);
     }
 
     /// The account of a device's user.
@@ -280,7 +325,8 @@ impl Case {
     fn sends(&mut self, device: DeviceId, letter: Letter, wants: Wants) {
         let (key, client, space) = (self.key(device), self.client(device), self.user(device));
         let by = Some(space);
-        let said = Said::Asks { device: key, client, by, space, about: space, wants };
+        let (about, heard) = (space, self.position(space));
+        let said = Said::Asks { device: key, client, by, space, about, heard, wants };
         self.sends_letter(device.into(), WORKER, letter, said);
         let arrives =
             Fact::Delivered { from: device.into(), letter, refused: None, rows_refused: [].into() };

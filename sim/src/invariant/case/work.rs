@@ -7,7 +7,7 @@ use std::sync::Arc;
 use engine::dedup::DedupKey;
 use engine::id::{OpId, ReplicaId, UserId};
 use engine::job::{BlobHash, BlobName, Claim, Content, Item, Job, Place, Stored, Summary, Why};
-use engine::log::{Doc, Key, Op};
+use engine::log::{Doc, EntryId, Key, Op, Position};
 use engine::message::{Client, DeviceKey, Fence, Refusal, Reply, WorkReply};
 use engine::processor::StepId;
 use engine::remote::CallId;
@@ -174,7 +174,8 @@ impl Case {
 
     /// A processor is granted a conversation, whoever is at it.
     pub(in super::super) fn claims(&mut self, who: ProcessorId, of: TalkId) -> Claim {
-        let (fence, until) = (Fence(u64::from(self.fresh())), Time(self.now + 20_000));
+        let fence = Fence(Position { seq: self.fresh().into(), entry: EntryId(0) });
+        let until = Time(self.now + 20_000);
         let item = &mut self.talks.items.get_mut(&of).expect("it was brought").0;
         let tries = item.job.tries() + 1;
         item.job = Job::Processing { tries, fence, until };
@@ -232,8 +233,9 @@ impl Case {
         let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Work, answer: false };
         let client = client(who.into());
         let (device, by) = (DeviceKey(client.replica.0), Some(ANNA));
-        let wants = Wants::Act(Fence(1), 1);
-        let said = Said::Asks { device, client, by, space: ANNA, about: ANNA, wants };
+        let heard = self.position(ANNA);
+        let wants = Wants::Act(Fence(Position { seq: 1, entry: EntryId(1) }), 1);
+        let said = Said::Asks { device, client, by, space: ANNA, about: ANNA, heard, wants };
         self.sends_letter(who.into(), WORKER, letter, said);
         letter
     }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use engine::id::{Token, UserId};
 use engine::job::Claim;
-use engine::log::{Doc, Entry as Commit, Key};
-use engine::message::{Client, FeedCursor, Reply, WorkReply};
+use engine::log::{Doc, Entry as Commit, Key, Position};
+use engine::message::{Client, Reply, WorkReply};
 use engine::time::Time;
 
 use super::Evidence;
@@ -160,10 +160,10 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Is a cursor of this log?
-    pub(in super::super) fn knows(&self, user: UserId, cursor: &FeedCursor) -> bool {
-        let named = self.spaces.get(&user).and_then(|space| space.names.get(&cursor.seq));
-        cursor.seq == 0 || named == Some(&cursor.entry)
+    /// Is a commit part of this log?
+    pub(in super::super) fn has(&self, user: UserId, at: Position) -> bool {
+        let named = self.spaces.get(&user).and_then(|space| space.names.get(&at.seq));
+        at == Position::START || named == Some(&at.entry)
     }
 
     /// Where a patch is in the log of this life.

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{AccountField, DeviceId, Dot, Token, UserId};
-use engine::log::{Doc, EntryId, Key, Op, Session};
-use engine::message::{Client, DeviceKey};
+use engine::log::{Doc, EntryId, Key, Op, Position, Session};
+use engine::message::{self, Client, DeviceKey};
 use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,6 +26,8 @@ pub(in super::super) struct Server<'a> {
     /// What users asked, in order.
     pub(in super::super) errands: Vec<Errand<'a>>,
     pub(in super::super) refusals: Vec<Refusal>,
+    /// Requests that were refused since the log was restored: when, whose, and which.
+    pub(in super::super) restored: Vec<(usize, Node, Letter)>,
     /// What users asked about files, in order.
     pub(in super::super) deeds: Vec<FileDeed<'a>>,
     /// The writes of files by label.
@@ -130,6 +132,7 @@ pub(in super::super) struct Ask {
     pub(in super::super) by: Option<UserId>,
     pub(in super::super) space: UserId,
     pub(in super::super) about: UserId,
+    pub(in super::super) heard: Position,
     pub(in super::super) wants: Wants,
 }
 
@@ -243,18 +246,36 @@ impl Clerk<'_> {
     fn hear(&mut self, at: usize, entry: &Entry) {
         match (&entry.fact, entry.node) {
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (&**said, from) {
-                (&Said::Asks { device, client, by, space, about, wants }, _) => {
+                (&Said::Asks { device, client, by, space, about, heard, wants }, _) => {
                     let (call, attempt) = (letter.call, letter.attempt);
-                    let ask = Ask { at, call, attempt, device, client, by, space, about, wants };
+                    let ask =
+                        Ask { at, call, attempt, device, client, by, space, about, heard, wants };
                     self.server.asks.entry(from).or_default().push(ask);
                 }
                 (Said::Answers { refused, .. }, Node::Worker(by)) => {
                     let waiting = self.answers(at, by, *to, *letter);
                     let arrived = self.arrived(at, by, *to, *letter);
-                    if let Some(engine::message::Refusal::Busy(_)) = refused {
-                        let (to, letter) = (*to, *letter);
-                        let refusal = Refusal { at, by, to, letter, arrived, waiting };
-                        self.server.refusals.push(refusal);
+                    let (to, letter) = (*to, *letter);
+                    match refused {
+                        Some(message::Refusal::Busy(_)) => {
+                            let refusal = Refusal { at, by, to, letter, arrived, waiting };
+                            self.server.refusals.push(refusal);
+                        }
+                        Some(message::Refusal::Restored) => {
+                            self.server.restored.push((at, to, letter));
+                        }
+                        Some(
+                            message::Refusal::Fenced
+                            | message::Refusal::Misnumbered
+                            | message::Refusal::NotAuthenticated
+                            | message::Refusal::Forbidden
+                            | message::Refusal::Invalid
+                            | message::Refusal::Internal
+                            | message::Refusal::Changed(_)
+                            | message::Refusal::LeaseLost
+                            | message::Refusal::File(_),
+                        )
+                        | None => {}
                     }
                 }
                 (Said::Answers { .. }, _) => {}

@@ -60,19 +60,30 @@ fn was_so(
 }
 
 /// Did a log that is no more have a version of a file that this one lacks? A device that has not heard
-/// of that asks for it, and its user has seen another one of the same number.
+/// of that asks for it, and its user has seen another one of the same number. To restore a version, the
+/// device looks it up first: it may have found it in any log that there was since it was asked.
 fn is_of_another_log(
     evidence: &Evidence<'_>,
     op: &Op,
     at: usize,
     (ask, refusal): (&FileAsked, FileRefusal),
 ) -> bool {
-    let ((FileAsked::Read(node), FileRefusal::NoVersion)
-    | (FileAsked::Delete { node, .. }, FileRefusal::Outdated)) = (ask, refusal)
-    else {
-        return false;
-    };
     let user = evidence.user(op.device);
+    let node = match (ask, refusal) {
+        (FileAsked::Read(node), FileRefusal::NoVersion)
+        | (FileAsked::Delete { node, .. }, FileRefusal::Outdated) => node,
+        (FileAsked::Restore { node, version, .. }, FileRefusal::NoVersion) => {
+            let content = |life: &Life<'_>| {
+                let version = life.files.get(&user)?.version(*node, *version, at)?;
+                Some(version.blob)
+            };
+            let contents: Vec<_> = evidence.lives.between(op.asked, at).map(content).collect();
+            let answered_by = |n: usize| &contents[n + 1..];
+            let mut looked_up = contents.iter().enumerate().filter(|(_, found)| found.is_some());
+            return looked_up.any(|(n, found)| answered_by(n).iter().any(|it| it != found));
+        }
+        (_, _) => return false,
+    };
     // A write that is sent anew is sealed anew.
     let versions = |life: &Life<'_>| -> BTreeSet<(Dot, Address)> {
         let files = life.files.get(&user);
@@ -81,9 +92,11 @@ fn is_of_another_log(
         });
         versions.map(|version| (version.write, version.blob)).collect()
     };
-    let now = evidence.lives.at(at);
-    let mut before = evidence.lives.iter().take_while(|life| life.from < now.from);
-    before.any(|life| !versions(life).is_subset(&versions(now)))
+    // Any log that there was meanwhile may have answered.
+    evidence.lives.between(op.asked, at).any(|now| {
+        let mut before = evidence.lives.iter().take_while(|life| life.from < now.from);
+        before.any(|life| !versions(life).is_subset(&versions(now)))
+    })
 }
 
 /// Was it so before it was asked?
@@ -360,6 +373,56 @@ mod tests {
         let mut found = sites(case, ask, Why::NameTaken(DRAFT));
         found.sort_unstable();
         assert_eq!(found, ["refused", "stale-refusal"]);
+    }
+
+    /// A device looks version 2 up and asks for what it says; meanwhile the volume is set back to where
+    /// version 2 is another one, or the same.
+    fn restores_amid_a_request(to_another: bool) -> Case {
+        let mut case = filed();
+        let before = case.backs_up();
+        case.revises(PHONE, (DRAFT, 2), "other words");
+        let other = case.backs_up();
+        case.restores_volume(&before);
+        case.revises(PHONE, (DRAFT, 2), "more words");
+        let same = case.backs_up();
+        let token = engine::id::Token([b'#'; 16]);
+        let ask = FileAsked::Restore { node: DRAFT, version: 2, token, exposed: Vec::new() };
+        let op = case.asks_of_files(TABLET, ask);
+        case.restores_volume(if to_another { &other } else { &same });
+        case.answers(TABLET, op, Answered::Refused(Reason::File(Why::NoVersion)));
+        case
+    }
+
+    #[test]
+    fn a_log_that_was_restored_again_may_have_answered() {
+        for lacked in [true, false] {
+            let mut case = Case::served();
+            let empty = case.backs_up();
+            case.opens(PHONE);
+            case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+            case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+            let full = case.backs_up();
+            if lacked {
+                case.restores_volume(&empty);
+                case.opens(TABLET);
+            }
+            let op = case.asks_of_files(TABLET, FileAsked::Read(DRAFT));
+            case.restores_volume(&full);
+            case.answers(TABLET, op, Answered::Refused(Reason::File(Why::NoVersion)));
+            let sites: Vec<_> = case.violations().iter().map(|violation| violation.site).collect();
+            assert_eq!(sites.contains(&"refused"), !lacked, "{sites:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_went_with_the_log_it_was_looked_up_in_is_no_more() {
+        let sites = |case: Case| -> Vec<_> {
+            let is_refused = |site: &&str| *site == "refused" || *site == "stale-refusal";
+            case.violations().iter().map(|it| it.site).filter(is_refused).collect()
+        };
+        assert_eq!(sites(restores_amid_a_request(true)), [""; 0]);
+        let found = sites(restores_amid_a_request(false));
+        assert!(found.contains(&"refused"), "{found:?}");
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
 fn is_news_of_server(commit: &Commit) -> bool {
     let mut puts = commit.ops.iter().flat_map(|op| &op.puts);
     puts.any(|(key, doc)| match doc {
-        Some(Doc::Session(session)) => session.fence.0 == commit.seq,
+        Some(Doc::Session(session)) => session.fence.0.seq == commit.seq,
         Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
         | None => {
             matches!(

@@ -36,7 +36,7 @@ impl Scene<'_> {
                 (Key::Session(_), Some(Doc::Session(session))) => {
                     let owner = self.clients.get(&session.client.replica);
                     let owner = owner.map_or("somebody", |node| self.plan.name(*node));
-                    let fence = session.fence.0;
+                    let fence = session.fence.0.seq;
                     let verb = if fence == seq { "begins" } else { "goes on" };
                     told.push(format!("session {fence} of {owner} {verb}"));
                 }
@@ -219,7 +219,9 @@ fn work(stored: &Stored) -> Option<String> {
     let Stored::Item(item) = stored else { return None };
     let how = match item.job {
         Job::Pending { .. } => "waits".to_owned(),
-        Job::Processing { tries, fence, .. } => format!("is tried under {} (no. {tries})", fence.0),
+        Job::Processing { tries, fence, .. } => {
+            format!("is tried under {} (no. {tries})", fence.0.seq)
+        }
         Job::Success { .. } => "is done".to_owned(),
         Job::Failed { tries, .. } => format!("has failed {tries} times"),
     };
