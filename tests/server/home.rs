@@ -72,10 +72,8 @@ impl Disk {
 
 /// The own write of a file that is kept there.
 fn upload(key: &StoreKey) -> Option<Dot> {
-    match key {
-        StoreKey::Upload(dot) => Some(*dot),
-        _ => None,
-    }
+    let StoreKey::Upload(dot) = key else { return None };
+    Some(*dot)
 }
 
 #[derive(Debug)]
