@@ -69,11 +69,13 @@ fn files_leave_what_else_users_do_as_it_was() {
     let with = everyday("everyday");
     let mut without = with.clone();
     without.mix.as_mut().expect("it has one").files = None;
+    let mut many = 0;
     for seed in 0..10 {
         let [with, without] = [&with, &without].map(|it| scenario::draw(it, seed, Flaws::NONE));
-        assert!(deeds(&with).count() > 10 || seed > 0);
+        many += usize::from(deeds(&with).count() > 10);
         assert_eq!(others(&with), others(&without));
     }
+    assert!(many >= 8, "only {many} of ten plans do more than a little with files");
 }
 
 #[test]

@@ -75,7 +75,7 @@ macro_rules! invariants {
         pub enum Invariant { $(#[doc = $doc] $name,)+ }
 
         impl Invariant {
-            /// Every invariant, by number.
+            /// Every invariant, in the order of tables.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
             /// The name that people write.

@@ -189,11 +189,12 @@ impl<H: FnMut()> Search<'_, H> {
     }
 }
 
-/// How many workers the sync server has, if there is one.
+/// How many conversations the sync server has from the start.
 fn given_talks(plan: &Plan) -> usize {
     plan.server.as_ref().map_or(0, |server| server.pipeline.given.len())
 }
 
+/// How many workers the sync server has, if there is one.
 fn workers(plan: &Plan) -> usize {
     plan.server.as_ref().map_or(0, |server| server.workers.len())
 }

@@ -39,6 +39,7 @@ pub(super) fn keys(heading: &str) -> &'static [&'static str] {
 
 /// Reads every heading that there is.
 pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut Scenario) {
+    let place_of_mix = root.key_span("mix").unwrap_or(0..0);
     let mut heading = |reader: &mut Reader<'_>, name: &str| {
         root.take(name).and_then(|item| reader.table(item, &format!("[{name}]")))
     };
@@ -76,7 +77,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
     }
     let script = heading(reader, "script");
     let mix_lasts = scenario.mix.as_ref().map_or(Span::ZERO, |mix| mix.lasts);
-    step::read(reader, script, scenario, lasts, mix_lasts);
+    step::read(reader, script, scenario, lasts, (mix_lasts, place_of_mix));
     if let Some(table) = heading(reader, "expect") {
         expect::read(reader, table, scenario);
     }

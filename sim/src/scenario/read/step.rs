@@ -1,5 +1,7 @@
 //! `[script]`: one line, one step. What a healing verb ends is found here.
 
+use std::ops::Range;
+
 use engine::id::{DeviceId, Remote, UserId};
 use engine::remote::Ending;
 use engine::time::Span;
@@ -27,7 +29,7 @@ pub(super) fn read(
     script: Option<Table<'_>>,
     scenario: &mut Scenario,
     lasts: Option<Span>,
-    mix_lasts: Span,
+    (mix_lasts, place_of_mix): (Span, Range<usize>),
 ) {
     let mut places = Vec::new();
     if let Some(mut table) = script {
@@ -44,10 +46,9 @@ pub(super) fn read(
     too_long(reader, scenario);
     let end = i64::try_from(scenario.lasts.0).unwrap_or(i64::MAX);
     if mix_lasts > scenario.lasts {
-        let span = reader.text.find("[mix]").unwrap_or(0);
         reader.tell(
             Code::AfterTheEnd,
-            span..span + 5,
+            place_of_mix,
             "the mix goes on after the end of the storm",
             "it is longer than `lasts`",
             "make `lasts` of [scenario] longer, or `for` of [mix] shorter",
