@@ -96,12 +96,6 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Forgets the answers and asks for something else.
-    fn asking(&mut self, asked: Vec<volume::Request>) -> Self {
-        let confirmed = std::mem::take(&mut self.confirmed);
-        Self { asked, replies: Vec::new(), confirmed }
-    }
-
     /// What was answered first.
     pub(super) fn first(&self) -> Option<&Reply> {
         self.replies.first()
@@ -160,8 +154,8 @@ pub(super) struct Preparation {
 }
 
 impl Preparation {
-    pub(super) fn new(task: Task, mut known: Known, asked: Vec<volume::Request>) -> Self {
-        let known = known.asking(asked);
+    pub(super) fn new(task: Task, known: Known, asked: Vec<volume::Request>) -> Self {
+        let known = Known { asked, replies: Vec::new(), ..known };
         Self { task, known, call: None, rests_until: None, failures: 0 }
     }
 
