@@ -35,7 +35,7 @@ pub struct Client {
 }
 
 /// The commit that granted a lease. In one log a newer grant has a larger one, but for two lives of
-/// one replica that meet in one commit; whoever compares fences compares clients too.
+/// one replica that meet in one commit; a comparison of fences compares clients too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence(pub Position);
 

@@ -32,7 +32,7 @@ impl Task {
         matches!(request.command, Command::Open)
     }
 
-    /// The number of the newest commit that whoever asks has heard of.
+    /// The number of the newest commit that the asker has heard of.
     pub(super) fn heard(&self) -> u64 {
         match self {
             Self::Asked(_, request) => request.heard.seq,

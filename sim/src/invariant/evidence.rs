@@ -323,8 +323,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// Does a device answer for a saved write, whose store was last replaced at `since`? It does if
-    /// it saved the write after that, or if the write is in what took the place of its store, whoever
-    /// saved it. What a replacement destroyed is not in either.
+    /// it saved the write after that, or if the write is in what took the place of its store, by any
+    /// device. What a replacement destroyed is not in either.
     pub(super) fn answers_for(&self, device: DeviceId, write: &Write, since: usize) -> bool {
         let topic = &self.writes.topics[write.topic];
         let own = write.device == Some(device) && write.saved.is_some_and(|saved| saved > since);

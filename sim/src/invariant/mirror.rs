@@ -32,7 +32,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             let so_far = lives.iter().filter(|(life, ..)| life.from <= at);
             let of = so_far.rev().find(|(life, ..)| life.has(user, cursor.at));
             let Some((life, files, changes)) = of else { continue };
-            // Of this log nothing had been read by whoever had read another.
+            // A device that had read another log had read nothing of this one.
             let known = before.filter(|before| life.has(user, before.at));
             let from = known.map_or((0, NodeId::ROOT), |before| before.upto);
             passes(evidence, findings, (device, at), (files, changes), (from, cursor));
