@@ -140,7 +140,7 @@ pub struct Request {
     /// Which life of which replica.
     pub client: Client,
     /// The newest commit that the asker has heard of. A worker that knows less reads on before it
-    /// decides, and refuses as [`Refusal::Restored`] if that commit is not in its log.
+    /// decides, and refuses as [`Refusal::AnotherLog`] if that commit is not in its log.
     pub heard: Position,
     /// What is asked.
     pub command: Command,
@@ -187,7 +187,7 @@ pub enum Refusal {
     Fenced,
     /// The commit that the asker has heard of is not in the log: the volume was restored from an older
     /// backup, and what the asker was told may be gone.
-    Restored,
+    AnotherLog,
     /// The number was used for something else, or is out of date.
     Misnumbered,
     /// No credential, or one that has expired.
@@ -230,7 +230,11 @@ impl Response {
     /// The newest commit that its reader has heard of, who had heard of this one. The log that answers
     /// has that one, or says that it has not.
     pub(crate) fn heard_after(&self, before: Position) -> Position {
-        if self.reply == Reply::Refused(Refusal::Restored) { self.at } else { before.max(self.at) }
+        if self.reply == Reply::Refused(Refusal::AnotherLog) {
+            self.at
+        } else {
+            before.max(self.at)
+        }
     }
 }
 

@@ -158,5 +158,5 @@ points! {
     /// A cursor of a feed was of another log.
     FeedExpired = "cursor of another log refused",
     /// Somebody had heard of a commit that a restored log has not.
-    LogRestored = "asker heard of another log",
+    AnotherLog = "asker heard of another log",
 }

@@ -212,8 +212,8 @@ fn decide(
 ) -> Result<(Reply, Position), Vec<volume::Request>> {
     let decided = match &request.command {
         _ if !has_heard_of_this_log(draft.base(), request, known, rules)? => {
-            draft.reach(Point::LogRestored);
-            Err(Refusal::Restored.into())
+            draft.reach(Point::AnotherLog);
+            Err(Refusal::AnotherLog.into())
         }
         Command::Open => session::open(draft, request, rules).map_err(Stop::Refused),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),

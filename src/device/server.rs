@@ -322,7 +322,7 @@ impl Device {
                 self.reach(Point::SessionLost);
                 self.server.session = None;
             }
-            (_, Reply::Refused(Refusal::Restored)) => self.take_restored(now),
+            (_, Reply::Refused(Refusal::AnotherLog)) => self.take_another_log(now),
             (_, Reply::Refused(Refusal::NotAuthenticated)) => {
                 self.reach(Point::CredentialExpired);
                 self.credential = None;
@@ -365,7 +365,7 @@ impl Device {
 
     /// The log is not the one that was heard of: its session is none of this one, and what it had
     /// published may be gone.
-    fn take_restored(&mut self, now: Now) {
+    fn take_another_log(&mut self, now: Now) {
         self.server.session = None;
         self.send_published_again();
         self.server.pull_feed(now.mono);

@@ -219,7 +219,7 @@ impl Line {
                 (self.session, self.wanted) = (None, None);
                 Heard::Closed
             }
-            (_, Reply::Refused(Refusal::Restored)) => {
+            (_, Reply::Refused(Refusal::AnotherLog)) => {
                 self.session = None;
                 Heard::Nothing
             }

@@ -64,7 +64,7 @@ fn a_worker_reads_on_to_what_its_asker_has_heard_of_and_no_further() {
 
 #[test]
 fn who_has_heard_of_a_commit_that_is_not_there_is_told_that_the_log_was_restored() {
-    let restored = Reply::Refused(Refusal::Restored);
+    let restored = Reply::Refused(Refusal::AnotherLog);
     for heard in [4, 99, u64::MAX] {
         let looks = vec![("read", 2), ("read", 3), ("read", 4)];
         assert_eq!(asked(heard, true), (looks, restored.clone()));
@@ -91,7 +91,7 @@ fn an_old_commit_is_looked_up_once() {
     let known = Position { seq: 1, entry: first.id };
     for (heard, reply) in [
         (known, Reply::File(FileReply::Found(None))),
-        (Position { entry: EntryId(0), ..known }, Reply::Refused(Refusal::Restored)),
+        (Position { entry: EntryId(0), ..known }, Reply::Refused(Refusal::AnotherLog)),
     ] {
         let lookup = FileAction::Lookup(NodeId::ROOT, name("one").key);
         let mut request = asker.asks(Command::Read(Action::File(lookup)));

@@ -154,8 +154,7 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[
     }
     for account in shown {
         let errand = account.errand;
-        let replaced = &evidence.disk(errand.device).replaced;
-        let since = replaced.iter().rev().find(|at| **at < errand.asked).copied().unwrap_or(0);
+        let since = evidence.disk(errand.device).replaced_before(errand.asked);
         let life = evidence.lives.at(account.at).from;
         let earlier = floors.get(&errand.device).map_or(&[][..], Vec::as_slice);
         let earlier = earlier

@@ -314,12 +314,12 @@ impl<'a> Evidence<'a> {
     }
 
     /// Did a write of a file go with a volume that was set back: is it not in what came after, nor did
-    /// its author still have it?
-    pub(super) fn went_with_the_volume(&self, by: usize, device: DeviceId, token: Token) -> bool {
+    /// one of `owing`, the disks of those who would have to publish it again, still have it?
+    pub(super) fn went_with_the_volume(&self, by: usize, owing: &[Disk], token: Token) -> bool {
         // A device that is set back later on may publish it once more, in the same life.
         let had = |life: &Life<'_>| life.archive.published(token).any(|it| it.at <= by);
         let lost = self.lives.lost(by, had);
-        lost.is_some_and(|lost| !self.disk(device).has_upload(token, lost))
+        lost.is_some_and(|lost| !owing.iter().any(|disk| disk.has_upload(token, lost)))
     }
 
     /// Does a device answer for a saved write, whose store was last replaced at `since`? It does if

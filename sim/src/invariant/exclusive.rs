@@ -248,7 +248,7 @@ fn others_are_at_it(
 pub(super) mod tests {
     use super::super::case::work::{READER, SCHOLAR, SOUP, part};
     use super::super::case::{Case, LAPTOP, PHONE, TABLET};
-    use crate::history::{Fact, ServerTrouble, Trouble};
+    use crate::history::{Fact, Letter, ServerTrouble, Trouble};
     use crate::plan::WorkerId;
 
     /// A copy of the phone is granted the session that the phone has.
@@ -367,11 +367,17 @@ pub(super) mod tests {
         case
     }
 
+    /// The scholar asks for work. Each of its lives begins to number its requests from the start.
+    fn asks(case: &mut Case) -> Letter {
+        let letter = case.asks_for_work(SCHOLAR);
+        case.arrives(SCHOLAR, letter);
+        letter
+    }
+
     #[test]
     fn an_answer_to_a_life_that_is_over_was_right_when_that_life_asked() {
         let mut case = taken();
-        let letter = case.asks_for_work(SCHOLAR);
-        case.arrives(SCHOLAR, letter);
+        let letter = asks(&mut case);
         case.finishes(READER, SOUP, true);
         case.is_stopped(SCHOLAR);
         case.asks_for_work(SCHOLAR);
@@ -382,14 +388,12 @@ pub(super) mod tests {
     #[test]
     fn what_was_so_for_a_life_that_was_answered_excuses_nothing_later() {
         let mut case = taken();
-        let letter = case.asks_for_work(SCHOLAR);
-        case.arrives(SCHOLAR, letter);
+        let letter = asks(&mut case);
         case.is_told_that_all_is_taken(SCHOLAR, letter);
         case.passes();
         case.finishes(READER, SOUP, true);
         case.is_stopped(SCHOLAR);
-        case.asks_for_work(SCHOLAR);
-        case.arrives(SCHOLAR, letter);
+        asks(&mut case);
         case.is_told_that_all_is_taken(SCHOLAR, letter);
         rejects(&case, "refused-by-nobody");
     }
@@ -407,18 +411,15 @@ pub(super) mod tests {
     #[test]
     fn of_two_lives_that_wait_either_may_be_told_to_come_back() {
         let mut case = taken();
-        let letter = case.asks_for_work(SCHOLAR);
-        case.arrives(SCHOLAR, letter);
+        let letter = asks(&mut case);
         case.finishes(READER, SOUP, true);
         case.is_stopped(SCHOLAR);
-        case.asks_for_work(SCHOLAR);
-        case.arrives(SCHOLAR, letter);
+        asks(&mut case);
         case.is_told_of_work(SCHOLAR, letter, None);
         case.is_told_that_all_is_taken(SCHOLAR, letter);
         case.passes();
         case.is_stopped(SCHOLAR);
-        case.asks_for_work(SCHOLAR);
-        case.arrives(SCHOLAR, letter);
+        asks(&mut case);
         case.is_told_that_all_is_taken(SCHOLAR, letter);
         rejects(&case, "refused-by-nobody");
     }

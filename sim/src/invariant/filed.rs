@@ -129,7 +129,7 @@ fn is_a_version_in_the_end(evidence: &Evidence<'_>, findings: &mut Findings, dee
     let Some(saved) = deed.saved() else { return };
     let published = |life: &Life<'_>| life.archive.published(token).next().is_some();
     if published(evidence.lives.last())
-        || evidence.went_with_the_volume(evidence.history.len(), deed.device, token)
+        || evidence.went_with_the_volume(evidence.history.len(), &evidence.disks, token)
         || is_gone(evidence, token, saved)
         || is_stranded(evidence, token)
     {
@@ -340,6 +340,30 @@ mod tests {
         rejects(&case.clone().ends(), "file-never-published");
         case.is_lost(TABLET);
         case.ends().passes();
+    }
+
+    /// The phone has seen its file published and keeps it no longer. Then it goes with the volume, and
+    /// who still has it owes it: the tablet, if it began on the phone's disk of before.
+    #[test]
+    fn what_went_with_the_volume_is_owed_by_a_clone_that_has_it() {
+        for is_cloned in [false, true] {
+            let mut case = served();
+            let backup = case.backs_up();
+            let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+            if is_cloned {
+                starts_on(&mut case, TABLET, Boot::Cloned(PHONE), &[filing]);
+            }
+            case.uploads(PHONE, filing, ("draft.txt", "words"));
+            case.reads_feed(PHONE, &[DRAFT]);
+            case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+            case.restores_volume(&backup);
+            let case = case.ends();
+            if is_cloned {
+                rejects(&case, "file-never-published");
+            } else {
+                case.passes();
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! not un-see (INV-23); and at the end all devices list the same, which is what the log has (INV-04).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use engine::id::{DeviceId, Dot, NodeId, Token, UserId};
 use engine::log::{FileKey, NodeKind};
@@ -168,7 +169,8 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let floor = floors.entry(device).or_default();
                 floor.latest.clear();
                 // What that log lacks may be back in a later one, of which the device has not heard.
-                let went = |token| evidence.went_with_the_volume(at, device, token);
+                let owing = slice::from_ref(evidence.disk(device));
+                let went = |token| evidence.went_with_the_volume(at, owing, token);
                 floor.saved.retain(|token, _| !went(*token));
             }
             Event::Saved(device, token) => {
@@ -241,9 +243,10 @@ impl Floor {
         let has = |it: &Published<'_>| {
             it.at <= at && latest.get(&it.node).is_some_and(|now| *now >= it.n)
         };
+        let owing = slice::from_ref(evidence.disk(deed.device));
         self.saved.retain(|token, _| {
             let is_there = |life: &Life<'_>| life.archive.published(*token).any(has);
-            !read.is_some_and(is_there) && !evidence.went_with_the_volume(at, deed.device, *token)
+            !read.is_some_and(is_there) && !evidence.went_with_the_volume(at, owing, *token)
         });
         let writes: BTreeSet<Dot> =
             list.iter().flat_map(|it| &it.heads).map(|head| head.write).collect();

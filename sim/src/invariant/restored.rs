@@ -35,7 +35,7 @@ mod tests {
         let mut case = Case::served();
         case.opens(PHONE);
         let letter = case.sends_request(PHONE);
-        case.hears(PHONE, letter, Some(Refusal::Restored));
+        case.hears(PHONE, letter, Some(Refusal::AnotherLog));
         assert_eq!(case.violations()[0].site, "no-restore");
     }
 
@@ -47,7 +47,7 @@ mod tests {
         let letter = case.sends_request(PHONE);
         case.restores_volume(&backup);
         case.opens(PHONE);
-        case.hears(PHONE, letter, Some(Refusal::Restored));
+        case.hears(PHONE, letter, Some(Refusal::AnotherLog));
         case.passes();
     }
 
@@ -59,7 +59,7 @@ mod tests {
         let backup = case.backs_up();
         case.patches(PHONE, &[engine::id::AccountField::Email]);
         case.restores_volume(&backup);
-        case.hears(PHONE, letter, Some(Refusal::Restored));
+        case.hears(PHONE, letter, Some(Refusal::AnotherLog));
         assert_eq!(case.violations()[0].site, "no-restore");
     }
 }

@@ -261,7 +261,7 @@ impl Clerk<'_> {
                             let refusal = Refusal { at, by, to, letter, arrived, waiting };
                             self.server.refusals.push(refusal);
                         }
-                        Some(message::Refusal::Restored) => {
+                        Some(message::Refusal::AnotherLog) => {
                             self.server.restored.push((at, to, letter));
                         }
                         Some(

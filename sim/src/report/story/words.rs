@@ -135,7 +135,7 @@ fn server_refusal(refusal: engine::message::Refusal) -> String {
     match refusal {
         Refusal::Busy(wait) => format!("busy, wait {}", span(wait)),
         Refusal::Fenced => "the session is not its own any more".to_owned(),
-        Refusal::Restored => {
+        Refusal::AnotherLog => {
             "the log was restored without the commit that it had heard of".to_owned()
         }
         Refusal::Misnumbered => "the number was used for something else".to_owned(),
