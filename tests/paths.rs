@@ -40,7 +40,7 @@ always = ["no-lost-writes"]
 
 fn deeds(plan: &Plan) -> impl Iterator<Item = (&When, DeviceId, &FileDeed)> {
     plan.steps.iter().filter_map(|step| match step {
-        Step { when, act: Act::User(device, Deed::File(deed)) } => Some((when, *device, deed)),
+        Step { when, act: Act::User(device, Deed::File(deed)), .. } => Some((when, *device, deed)),
         Step { .. } => None,
     })
 }
@@ -61,10 +61,11 @@ fn a_line_about_many_paths_is_a_deed_for_each_but_a_move_is_one() {
 
 #[test]
 fn files_leave_what_else_users_do_as_it_was() {
-    let others = |plan: &Plan| -> Vec<Step> {
+    let others = |plan: &Plan| -> Vec<(When, Act)> {
         let is_other =
             |step: &&Step| !matches!(step.act, Act::Fault(_) | Act::User(_, Deed::File(_)));
-        plan.steps.iter().filter(is_other).cloned().collect()
+        let others = plan.steps.iter().filter(is_other);
+        others.map(|step| (step.when.clone(), step.act.clone())).collect()
     };
     let with = everyday("everyday");
     let mut without = with.clone();

@@ -104,7 +104,7 @@ fn text(verb: Verb, operation: &str, mortal: &str) -> String {
         if verb.who() == Who::Processor { "processor = \"reader\"" } else { "device = \"phone\"" };
     let step = format!("  {{ at = \"4001ms\", {who}, {operation} }},\n");
     // So many changes that old snapshots are removed.
-    let steps = step.repeat(if operation.contains("update-account") { 24 } else { 1 });
+    let steps = step.repeat(if operation.contains("update-account") { 32 } else { 1 });
     format!(
         r#"
 [scenario]

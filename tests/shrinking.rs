@@ -137,7 +137,7 @@ fn a_plainer_plan_has_short_contents_few_moves_and_files_at_the_root() {
     let printed: Vec<String> =
         plainer(&served()).iter().map(|plan| scenario::print(plan, None)).collect();
     let any = |text: &str| printed.iter().any(|plan| plan.contains(text));
-    assert!(any("path = \"a/b.txt\", text = \"milk\" }"), "it is not filled up");
+    assert!(any("path = \"a/b.txt\", text = \"milk\", id ="), "it is not filled up");
     assert!(any("path = \"b.txt\", text = \"milk\", size ="), "it is in no folder");
     assert!(any("files = [\"x\", \"y\"]"), "fewer are moved");
 }

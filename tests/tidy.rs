@@ -226,7 +226,7 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["src", "sim"],
         but: &["src/entropy", "sim/src/random"],
-        check: Check::NoWord(&["rand_chacha", "rand_core", "ChaCha8Rng", "SeedableRng"]),
+        check: Check::NoWord(&["rand", "rand_chacha", "rand_core", "ChaCha8Rng", "SeedableRng"]),
         instead: "draw from engine::entropy, or from a stream or a keyed draw of sim::random",
         bad: ("sim/src/post.rs", "use rand_chacha::ChaCha8Rng;"),
     },

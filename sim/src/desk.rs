@@ -13,9 +13,9 @@ use engine::remote::{Call, Cursor, Return};
 use engine::seal::{Key, KeyName};
 use engine::time::{Now, Time};
 
-use crate::history::{Fact, Letter};
-use crate::plan::{Deed, Node, Order};
-use crate::post::Mail;
+use crate::history::Fact;
+use crate::plan::{Deed, Node, Order, StepId};
+use crate::post::{Asker, Mail};
 use crate::remote::{Control, RemoteFact};
 
 /// What reaches a node.
@@ -24,7 +24,7 @@ pub(crate) enum Arrival {
     /// Switches a device on.
     Start(Box<Start>),
     /// A step of the plan: the user does something.
-    Deed(u32, Deed),
+    Deed(StepId, Deed),
     /// The user signs in on a device that is new.
     SignIn,
     /// The user reads everything for the last time; of what is the same on all devices, this part.
@@ -66,7 +66,7 @@ pub(crate) enum ForProcessor {
     /// Switches it on.
     Start(Box<StartProcessor>),
     /// A step of the plan: it is told to do something.
-    Order(u32, Order),
+    Order(StepId, Order),
     /// The last looks at everything.
     Last(Vec<Order>),
     /// Something from outside of the network.
@@ -77,8 +77,8 @@ pub(crate) enum ForProcessor {
 #[derive(Debug)]
 pub(crate) struct StartProcessor {
     pub(crate) boot: engine::processor::Boot,
-    /// Which life of the processor this is, from 0.
-    pub(crate) life: u16,
+    /// The last number of an operation that no step of the plan names, in any life.
+    pub(crate) last_op: u32,
     /// The prefix of all tokens of the run.
     pub(crate) needle: [u8; 8],
 }
@@ -87,8 +87,8 @@ pub(crate) struct StartProcessor {
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) boot: device::Boot,
-    /// Which life of the device this is, from 0.
-    pub(crate) life: u16,
+    /// The last number of an operation that no step of the plan names, in any life.
+    pub(crate) last_op: u32,
     pub(crate) snapshot: Snapshot,
     /// The prefix of all tokens of the run.
     pub(crate) needle: [u8; 8],
@@ -107,8 +107,8 @@ pub(crate) enum Emitted {
     Request(Box<engine::message::Request>),
     /// A worker asks the volume.
     Volume(engine::volume::Call),
-    /// A worker answers this life of somebody.
-    Respond(Node, u16, Letter, Box<engine::message::Response>),
+    /// A worker answers.
+    Respond(Asker, Box<engine::message::Response>),
     /// A key for the keychain.
     StoreKey(KeyName, Key),
     /// A question to the sign-in service.
@@ -122,7 +122,7 @@ pub(crate) enum Emitted {
     /// A panic or a logged error; the machine is gone.
     Crashed(String),
     /// A remote answers.
-    Reply(Node, Box<Return>),
+    Reply(Asker, Box<Return>),
     /// A remote hints to everyone of a vault but one.
     Hint(VaultId, Node),
     /// A remote did something.
@@ -186,9 +186,9 @@ impl Desk {
 }
 
 impl Start {
-    /// Which device starts, in which life, and whose it is.
-    pub(crate) fn who(&self) -> (DeviceId, u16, UserId) {
-        (self.boot.device, self.life, self.boot.user)
+    /// Which device starts, and whose it is.
+    pub(crate) fn who(&self) -> (DeviceId, UserId) {
+        (self.boot.device, self.boot.user)
     }
 }
 

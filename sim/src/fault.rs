@@ -8,7 +8,7 @@ use engine::id::{DeviceId, Remote, VaultId};
 use engine::time::Span;
 
 use crate::history::{Lost, PipeTrouble, ServerTrouble, Trouble};
-use crate::plan::{Fault, Lasting, Node, PipeFault, ServerFault, VolumeFault};
+use crate::plan::{Fault, Lasting, Node, PipeFault, ServerFault, StepId, VolumeFault};
 use crate::post::{Body, Mail};
 use crate::remote::Control;
 
@@ -16,12 +16,12 @@ use crate::remote::Control;
 #[derive(Clone, Debug)]
 pub(crate) struct Ongoing {
     /// The step that began it.
-    pub(crate) step: usize,
+    pub(crate) step: StepId,
     pub(crate) fault: Fault,
 }
 
 impl Ongoing {
-    pub(crate) fn new(step: usize, fault: Fault) -> Self {
+    pub(crate) fn new(step: StepId, fault: Fault) -> Self {
         Self { step, fault }
     }
 
@@ -413,7 +413,7 @@ mod tests {
     use super::*;
 
     fn lasts(fault: Fault) -> Ongoing {
-        Ongoing::new(0, fault)
+        Ongoing::new(StepId(0), fault)
     }
 
     #[test]

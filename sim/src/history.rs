@@ -35,7 +35,10 @@ pub use self::letter::{Letter, Lost, Refused};
 pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
 pub use self::server::{Account, Done, Said, ServerTrouble, Wants};
 pub use self::trouble::Trouble;
-use crate::plan::{Custom, Errand, Node, Order as WorkOrder};
+use crate::plan::{self, Custom, Errand, Node, Order as WorkOrder};
+
+/// Counts the lives of a node, from 0: each start begins one.
+pub type Incarnation = u32;
 
 /// One fact, with where and when.
 #[derive(Clone, Debug, Serialize)]
@@ -44,8 +47,8 @@ pub struct Entry {
     pub at: Time,
     /// Where.
     pub node: Node,
-    /// Which life of that node, from 0.
-    pub incarnation: u16,
+    /// Which life of that node.
+    pub incarnation: Incarnation,
     /// What.
     pub fact: Fact,
 }
@@ -277,7 +280,7 @@ pub enum Fact {
     /// The device answered.
     Answered(OpId, Box<Answered>),
     /// A step could not be done: the device was off, or the record not open.
-    Skipped(u32),
+    Skipped(plan::StepId),
 
     // What a device persisted (node: the device).
     /// A commit was handed to the disk.

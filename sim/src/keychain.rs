@@ -12,6 +12,7 @@ use engine::remote::Credential;
 use engine::seal::{Key, KeyName, Keyring, Memo};
 use engine::time::{Span, Time};
 
+use crate::history::Incarnation;
 use crate::plan::SignIn;
 use crate::random::Draw;
 
@@ -104,7 +105,7 @@ impl SignInDesk {
     /// Issues a credential, now and then an expired or a foreign one first.
     pub(crate) fn issue(
         &mut self,
-        (nature, who, life): (u64, u64, u16),
+        (nature, who, life): (u64, u64, Incarnation),
         rules: &SignIn,
         now: Time,
         user: UserId,
@@ -112,8 +113,7 @@ impl SignInDesk {
     ) -> (Span, Credential) {
         self.asked += 1;
         let draw = |concern| {
-            let life = u64::from(life) << 32 | u64::from(self.asked);
-            Draw::new(nature, concern).and(who).and(life)
+            Draw::new(nature, concern).and(who).and(u64::from(life)).and(u64::from(self.asked))
         };
         let delay = Span(draw("sign-in").span(rules.delay).0.max(1));
         let right = Credential { user, until: now + delay + rules.valid };

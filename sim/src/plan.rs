@@ -159,9 +159,22 @@ pub struct Given {
     pub set: Vec<(FieldId, Value)>,
 }
 
+/// Names a step for as long as its plan is printed, shrunk and replayed. All draws that concern a step
+/// are keyed by its id and not by its place, so that the removal of one step leaves those of the
+/// others as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct StepId(pub u32);
+
+impl StepId {
+    /// Ids are below this: what a step asks for is numbered in 32 bits, within the step in five.
+    pub const END: u32 = 1 << 27;
+}
+
 /// One line of the script.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
+    /// Its name; the ids of a plan's steps rise.
+    pub id: StepId,
     /// When.
     pub when: When,
     /// What.
@@ -384,6 +397,18 @@ pub struct AtEnd {
 }
 
 impl Plan {
+    /// Adds a step after all others, under the next id.
+    pub fn add_step(&mut self, when: When, act: Act) {
+        let id = StepId(self.steps.last().map_or(0, |last| last.id.0 + 1));
+        assert!(id.0 < StepId::END, "a plan has fewer steps than there are ids");
+        self.steps.push(Step { id, when, act });
+    }
+
+    /// The place of a step among all.
+    pub fn place_of(&self, step: StepId) -> Option<usize> {
+        self.steps.binary_search_by_key(&step, |it| it.id).ok()
+    }
+
     /// The processors that there are.
     pub fn processors(&self) -> &[ProcessorPlan] {
         self.server.as_ref().map_or(&[], |server| &server.pipeline.processors)

@@ -7,11 +7,11 @@
 use engine::id::{DeviceId, Remote, UserId};
 use engine::message;
 use engine::record::Value;
-use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
+use engine::remote::{Call, Refusal, Reply, Request, Return};
 use engine::time::{Span, Time};
 
 use crate::fault::Weather;
-use crate::history::{Letter, Lost, Refused, Said, Wants};
+use crate::history::{Incarnation, Letter, Lost, Refused, Said, Wants};
 use crate::plan::{Chance, Network, Node, Parcel, SpanRange};
 use crate::random::Draw;
 use crate::remote::refused;
@@ -22,9 +22,21 @@ pub(crate) struct Mail {
     pub(crate) from: Node,
     pub(crate) to: Node,
     pub(crate) letter: Letter,
-    /// The life of the device (or intruder) that asked.
-    pub(crate) life: u16,
+    /// The life of the device or processor that asked.
+    pub(crate) life: Incarnation,
     pub(crate) body: Body,
+}
+
+/// Who has sent a request, and which one: all that it takes to bring the reply back, and the lineage of
+/// what is drawn about it. A duplicate of a request has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The machine.
+    pub node: Node,
+    /// The life of it that hears the reply.
+    pub life: Incarnation,
+    /// The request.
+    pub letter: Letter,
 }
 
 /// What a message says: as large as it may be, it goes from hand to hand as a pointer.
@@ -37,39 +49,6 @@ pub(crate) enum Body {
     Request(Box<message::Request>),
     /// A worker answers.
     Response(Box<message::Response>),
-}
-
-/// The number that a remote sees on a request and puts on its reply. It carries what the post needs
-/// to bring the reply back: which life of the device asked, and for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Envelope {
-    pub(crate) life: u16,
-    pub(crate) parcel: Parcel,
-    pub(crate) call: CallId,
-}
-
-const CALL_BITS: u32 = 20;
-const PARCELS: [Parcel; 4] = [Parcel::Pull, Parcel::Push, Parcel::Fetch, Parcel::Other];
-
-impl Envelope {
-    pub(crate) fn pack(self) -> CallId {
-        let parcel = PARCELS.iter().position(|parcel| *parcel == self.parcel).unwrap_or(3) as u32;
-        debug_assert!(self.life < 1 << 10 && self.call.0 < 1 << CALL_BITS, "{self:?} is too large");
-        CallId(u32::from(self.life) << (CALL_BITS + 2) | parcel << CALL_BITS | self.call.0)
-    }
-
-    /// What the history calls the message.
-    pub(crate) fn letter(self, attempt: u16, answer: bool) -> Letter {
-        Letter { call: self.call, attempt, parcel: self.parcel, answer }
-    }
-
-    pub(crate) fn unpack(id: CallId) -> Self {
-        Self {
-            life: u16::try_from(id.0 >> (CALL_BITS + 2)).expect("ten bits are left"),
-            parcel: PARCELS[(id.0 >> CALL_BITS & 3) as usize],
-            call: CallId(id.0 & ((1 << CALL_BITS) - 1)),
-        }
-    }
 }
 
 /// What becomes of a message.
@@ -193,7 +172,8 @@ fn about(root: Draw, mail: &Mail) -> Draw {
     let Letter { call, attempt, parcel, answer } = mail.letter;
     root.at(mail.from)
         .at(mail.to)
-        .and(u64::from(mail.life) << 48 | u64::from(attempt) << 32 | u64::from(call.0))
+        .and(u64::from(mail.life))
+        .and(u64::from(attempt) << 32 | u64::from(call.0))
         .and((parcel as u64) << 1 | u64::from(answer))
 }
 
@@ -203,7 +183,41 @@ fn cube(of: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(of * part * part * part / (whole * whole * whole)).expect("it is at most `of`")
 }
 
+impl Asker {
+    /// A machine that calls a remote in this life.
+    pub fn new(node: Node, life: Incarnation, call: &Call) -> Self {
+        let parcel = parcel_of(&call.request);
+        let letter = Letter { call: call.id, attempt: call.attempt, parcel, answer: false };
+        Self { node, life, letter }
+    }
+
+    /// Adds a request to the lineage of a draw.
+    pub(crate) fn lineage(&self, root: Draw) -> Draw {
+        let Letter { call, attempt, .. } = self.letter;
+        root.at(self.node)
+            .and(u64::from(self.life))
+            .and(u64::from(attempt) << 32 | u64::from(call.0))
+    }
+}
+
 impl Mail {
+    /// A call of a remote.
+    pub(crate) fn call((node, life): (Node, Incarnation), to: Remote, call: Box<Call>) -> Self {
+        let Asker { letter, .. } = Asker::new(node, life, &call);
+        Self { from: node, to: Node::Remote(to), letter, life, body: Body::Call(call) }
+    }
+
+    /// A reply to a request.
+    pub(crate) fn reply(from: Node, to: Asker, body: Body) -> Self {
+        let letter = Letter { answer: true, ..to.letter };
+        Self { from, to: to.node, letter, life: to.life, body }
+    }
+
+    /// Who asks, if this is a request.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker { node: self.from, life: self.life, letter: self.letter }
+    }
+
     /// The device at one of its ends, if there is one.
     pub(crate) fn device(&self) -> Option<DeviceId> {
         self.from.device().or(self.to.device())
@@ -243,7 +257,7 @@ impl Mail {
 }
 
 /// What a request is about.
-pub(crate) fn parcel_of(request: &Request) -> Parcel {
+fn parcel_of(request: &Request) -> Parcel {
     match request {
         Request::Changes { .. } => Parcel::Pull,
         Request::Save { .. } => Parcel::Push,
@@ -404,8 +418,11 @@ const fn wants(command: &message::Command) -> Wants {
 mod tests {
     use engine::id::VaultId;
 
+    use engine::remote::CallId;
+
     use super::*;
     use crate::fault::Ongoing;
+    use crate::plan::StepId;
     use crate::plan::{Fault, Lasting};
 
     const PHONE: Node = Node::Device(DeviceId(0));
@@ -485,7 +502,7 @@ mod tests {
     #[test]
     fn a_cut_takes_one_direction_and_leaves_the_other() {
         let post = Post::new(1, network());
-        let cut = Ongoing::new(0, Fault::Cut(PHONE, ROWS, Lasting::Storm));
+        let cut = Ongoing::new(StepId(0), Fault::Cut(PHONE, ROWS, Lasting::Storm));
         let weather = Weather::of(&[cut]);
         assert_eq!(post.dispatch(Time(0), &weather, &call(1)), Fate::Lost(Lost::Cut));
         assert!(first(post.dispatch(Time(0), &weather, &answer(1))) > Time(0));
@@ -494,7 +511,7 @@ mod tests {
     #[test]
     fn an_offline_device_neither_sends_nor_gets() {
         let post = Post::new(1, network());
-        let offline = Ongoing::new(0, Fault::Offline(DeviceId(0), Lasting::Storm));
+        let offline = Ongoing::new(StepId(0), Fault::Offline(DeviceId(0), Lasting::Storm));
         let weather = Weather::of(&[offline]);
         for mail in [call(1), answer(1)] {
             assert_eq!(post.dispatch(Time(0), &weather, &mail), Fate::Lost(Lost::Cut));
@@ -512,10 +529,10 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_brings_back_what_went_in() {
-        for parcel in PARCELS {
-            let envelope = Envelope { life: 513, parcel, call: CallId(99_999) };
-            assert_eq!(Envelope::unpack(envelope.pack()), envelope);
-        }
+    fn a_reply_goes_back_to_the_life_that_asked() {
+        let asked = Mail { life: Incarnation::MAX, ..call(u32::MAX) };
+        let answered = Mail::reply(ROWS, asked.asker(), answer(0).body);
+        assert_eq!((answered.to, answered.life), (asked.from, asked.life));
+        assert_eq!(answered.letter, Letter { answer: true, ..asked.letter });
     }
 }

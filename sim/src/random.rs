@@ -6,8 +6,11 @@
 //! draw stays the same.
 
 use engine::time::Span;
+use rand::distr::Distribution as _;
+use rand::distr::weighted::WeightedIndex;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
 
 use crate::plan::{Chance, Node, SpanRange};
 
@@ -48,38 +51,28 @@ impl Stream {
 
     /// A number below `n`, which must not be 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        assert!(n > 0, "there is no number below 0");
-        self.next_u64() % n
+        self.0.random_range(0..n)
     }
 
     /// A number between two bounds, both included.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
-        let width = u64::try_from(i128::from(high) - i128::from(low) + 1)
-            .expect("the bounds are in order and closer than all numbers");
-        low.saturating_add_unsigned(self.below(width))
+        self.0.random_range(low..=high)
     }
 
     /// True in so many of a million cases.
     pub fn chance(&mut self, ppm: u32) -> bool {
-        self.below(1_000_000) < u64::from(ppm)
+        self.0.random_ratio(ppm, 1_000_000)
     }
 
     /// One of these, of which there must be some.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[usize::try_from(self.below(of.len() as u64)).expect("an index is as small as a length")]
+        of.choose(&mut self.0).expect("there is something to pick from")
     }
 
     /// An index, each as likely as its weight. Not all weights may be 0.
-    pub fn weighted(&mut self, weights: impl Iterator<Item = u32> + Clone) -> usize {
-        let total: u64 = weights.clone().map(u64::from).sum();
-        let mut left = self.below(total);
-        for (at, weight) in weights.enumerate() {
-            match left.checked_sub(u64::from(weight)) {
-                Some(rest) => left = rest,
-                None => return at,
-            }
-        }
-        unreachable!("the draw is below the sum of the weights")
+    pub fn weighted(&mut self, weights: impl Iterator<Item = u32>) -> usize {
+        let index = WeightedIndex::new(weights.map(u64::from)).expect("not all weights are 0");
+        index.sample(&mut self.0)
     }
 
     /// A number between two bounds whose order of magnitude is uniform: small ones are as likely
@@ -101,10 +94,7 @@ impl Stream {
 
     /// Puts these into a random order.
     pub fn shuffle<T>(&mut self, of: &mut [T]) {
-        for at in (1..of.len()).rev() {
-            let other = usize::try_from(self.below(at as u64 + 1)).expect("below an index");
-            of.swap(at, other);
-        }
+        of.shuffle(&mut self.0);
     }
 }
 

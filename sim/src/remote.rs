@@ -13,6 +13,7 @@ use engine::time::{Span, Time};
 
 use crate::history::Refused;
 use crate::plan::{Chance, Node, RemotePlan, SpanRange};
+pub use crate::post::Asker;
 use crate::random::Draw;
 
 pub mod rows;
@@ -22,7 +23,7 @@ pub mod zone;
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Answers.
-    Reply(Node, Return),
+    Reply(Asker, Return),
     /// Hints to everyone of a vault but the one who saved.
     Hint(VaultId, Node),
     /// Did something that the history records.
@@ -91,7 +92,7 @@ pub trait Double: std::fmt::Debug + Send {
     /// Which remote it stands for.
     fn remote(&self) -> Remote;
     /// Handles a call. `account` is the user whose account the asking device is set up with.
-    fn handle(&mut self, now: Time, from: Node, account: Option<UserId>, call: &Call);
+    fn handle(&mut self, now: Time, from: Asker, account: Option<UserId>, call: &Call);
     /// Handles what happens to it.
     fn control(&mut self, now: Time, control: &Control);
     /// Its moment has come.
@@ -129,21 +130,6 @@ const OUTAGE_WAIT: SpanRange = SpanRange { low: Span::from_secs(1), high: Span::
 
 /// The primary key of a row.
 type Key = (VaultId, RecordId);
-
-/// Who asks, and in which try: the lineage of every draw about the answer. A duplicate of a call
-/// has the same lineage and so meets the same luck.
-#[derive(Clone, Copy, Debug)]
-struct Asker {
-    node: Node,
-    id: CallId,
-    attempt: u16,
-}
-
-impl Asker {
-    const fn new(node: Node, call: &Call) -> Self {
-        Self { node, id: call.id, attempt: call.attempt }
-    }
-}
 
 /// Whose rows are asked for.
 const fn vault_of(request: &Request) -> VaultId {
@@ -226,8 +212,7 @@ impl Front {
 
     /// What is decided at random about this asker's answer.
     fn draw(&self, asker: Asker, concern: &str) -> Draw {
-        let draw = Draw::new(self.nature, concern).at(Node::Remote(self.remote)).at(asker.node);
-        draw.and(u64::from(asker.id.0)).and(u64::from(asker.attempt))
+        asker.lineage(Draw::new(self.nature, concern).at(Node::Remote(self.remote)))
     }
 
     /// Why nobody is let in at the moment.
@@ -290,10 +275,10 @@ impl Front {
 
     fn reply(&mut self, to: Asker, reply: Reply) {
         if let Reply::Refused(refusal) = &reply {
-            self.fact(RemoteFact::Declined(to.node, to.id, refused(refusal)));
+            self.fact(RemoteFact::Declined(to.node, to.letter.call, refused(refusal)));
         }
-        let answer = Return { id: to.id, attempt: to.attempt, reply };
-        self.effects.push_back(Effect::Reply(to.node, answer));
+        let answer = Return { id: to.letter.call, attempt: to.letter.attempt, reply };
+        self.effects.push_back(Effect::Reply(to, answer));
     }
 
     fn hint(&mut self, vault: VaultId, saver: Node) {

@@ -334,12 +334,21 @@ pub struct Trouble {
 /// A line of the script.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
+    /// The id of its first step; those after it have the next ones.
+    pub id: u32,
     /// When.
     pub when: Moment,
     /// What, and how long that lasts, once for each that the line names.
     pub acts: Vec<(Act, Lasts)>,
     /// The line of the file, from 1.
     pub line: u32,
+}
+
+impl Line {
+    /// The id after those of its steps.
+    pub fn next_id(&self) -> u32 {
+        self.id.saturating_add(u32::try_from(self.acts.len()).unwrap_or(u32::MAX))
+    }
 }
 
 /// When a line happens.

@@ -20,7 +20,7 @@ use crate::alarm::quietly;
 use crate::desk::{Arrival, Desk, Emitted, Standing, Start};
 use crate::history::{Fact, Letter, Refused};
 use crate::plan::{Node, Parcel};
-use crate::post::{self, Body, Envelope, Mail};
+use crate::post::{self, Asker, Body, Mail};
 use crate::remote::{Double, Effect};
 use crate::workload::Agent;
 
@@ -107,7 +107,7 @@ const OUTPUTS_PER_INPUT: u32 = 100_000;
 
 impl Machine {
     fn start(start: Start, desk: &mut Desk) -> Self {
-        let agent = Agent::new(start.needle, start.who());
+        let agent = Agent::new(start.needle, start.who(), start.last_op);
         let has_server = start.boot.server;
         let device = Device::recover(start.boot, start.snapshot, desk.now);
         let held = VecDeque::new();
@@ -277,7 +277,7 @@ impl RemoteShell {
                     let Body::Call(call) = &mail.body else {
                         unreachable!("a remote is only asked")
                     };
-                    double.handle(now, mail.from, self.account(mail.from), call);
+                    double.handle(now, mail.asker(), self.account(mail.from), call);
                 }
                 Arrival::Start(_)
                 | Arrival::Deed(..)
@@ -319,8 +319,8 @@ impl RemoteShell {
 #[derive(Debug)]
 pub(crate) struct WorkerShell {
     worker: Worker,
-    /// Who waits for an answer: which life of whom, and to which letter.
-    tickets: BTreeMap<Ticket, (Node, u16, Letter)>,
+    /// Who waits for an answer, and to what.
+    tickets: BTreeMap<Ticket, Asker>,
     next: u64,
     wake: Option<Time>,
 }
@@ -336,13 +336,13 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
             }
             (Arrival::Mail(mail), Some(worker)) => {
                 desk.emitted.push(Emitted::Fact(delivered(&mail)));
+                let asker = mail.asker();
                 let Body::Request(request) = mail.body else {
                     unreachable!("a worker is only asked")
                 };
                 let ticket = Ticket(worker.next);
                 worker.next += 1;
-                let letter = Letter { answer: true, ..mail.letter };
-                worker.tickets.insert(ticket, (mail.from, mail.life, letter));
+                worker.tickets.insert(ticket, asker);
                 worker.give(desk, worker::Input::Asked(ticket, request));
             }
             (Arrival::Volume(answer), Some(worker)) => {
@@ -384,8 +384,8 @@ impl WorkerShell {
             desk.emitted.push(match output {
                 worker::Output::Ask(call) => Emitted::Volume(call),
                 worker::Output::Answer(ticket, response) => {
-                    let Some((to, life, letter)) = self.tickets.remove(&ticket) else { continue };
-                    Emitted::Respond(to, life, letter, response.into())
+                    let Some(to) = self.tickets.remove(&ticket) else { continue };
+                    Emitted::Respond(to, response.into())
                 }
                 worker::Output::Reached(point) => Emitted::Reached(point),
             });
@@ -427,12 +427,6 @@ pub(crate) fn delivered(mail: &Mail) -> Fact {
         refused: refused.map(Box::new),
         rows_refused: rows_refused.into(),
     }
-}
-
-/// The letter of a reply, from the envelope number that the remote was given.
-pub(crate) fn letter_of_reply(answer: &engine::remote::Return) -> (Letter, u16) {
-    let Envelope { life, parcel, call } = Envelope::unpack(answer.id);
-    (Letter { call, attempt: answer.attempt, parcel, answer: true }, life)
 }
 
 /// The letter of a hint.

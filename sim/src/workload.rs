@@ -17,7 +17,7 @@ use engine::schema::{Holds, field_of};
 
 use crate::desk::{Emitted, Share};
 use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
-use crate::plan::{Deed, Errand, Order};
+use crate::plan::{Deed, Errand, Order, StepId};
 
 /// An ask with its testimony.
 #[derive(Debug)]
@@ -73,12 +73,18 @@ pub(crate) const ASKS_PER_STEP: u32 = 4;
 pub(crate) const UNPLANNED: u32 = 1 << 31;
 
 /// The step that an ask belongs to, if it belongs to one.
-pub(crate) fn step_of(op: OpId) -> Option<u32> {
-    (op.0 < UNPLANNED).then_some(op.0 / ASKS_PER_STEP)
+pub(crate) fn step_of(op: OpId) -> Option<StepId> {
+    (op.0 < UNPLANNED).then_some(StepId(op.0 / ASKS_PER_STEP))
+}
+
+/// The numbers of a user's own operations go on from the last one of all lives before.
+pub(crate) fn first_own_op(last: u32) -> u32 {
+    last.max(UNPLANNED) / ASKS_PER_STEP * ASKS_PER_STEP
 }
 
 impl Agent {
-    pub(crate) fn new(needle: [u8; 8], (device, life, user): (DeviceId, u16, UserId)) -> Self {
+    /// The user of a device whose last own operation had this number, in any life; 0 for none.
+    pub(crate) fn new(needle: [u8; 8], (device, user): (DeviceId, UserId), last_op: u32) -> Self {
         Self {
             needle,
             device,
@@ -88,7 +94,7 @@ impl Agent {
             opened: BTreeMap::new(),
             jobs: file::Jobs::new(),
             doors: file::Doors::new(),
-            own_op: UNPLANNED | u32::from(life) << 20,
+            own_op: first_own_op(last_op),
         }
     }
 
@@ -104,8 +110,8 @@ impl Agent {
     }
 
     /// The user does a step of the plan; false if it cannot be done.
-    pub(crate) fn does(&mut self, step: u32, deed: Deed) -> bool {
-        let op = OpId(step * ASKS_PER_STEP);
+    pub(crate) fn does(&mut self, step: StepId, deed: Deed) -> bool {
+        let op = OpId(step.0 * ASKS_PER_STEP);
         match deed {
             Deed::Edit(id, changes) => self.read(op, id, Then::Write(changes)),
             Deed::Open(id) => self.read(op, id, Then::Open),
@@ -425,7 +431,7 @@ mod tests {
     const NOTE: FieldId = FieldId(4);
 
     fn agent() -> Agent {
-        Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)))
+        Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0)
     }
 
     fn other(n: u32) -> Token {
@@ -451,7 +457,7 @@ mod tests {
 
     /// Does a deed, answers its read, and returns the testimony of the write.
     fn written(agent: &mut Agent, step: u32, deed: Deed, reading: Reading) -> Asked {
-        assert!(agent.does(step, deed));
+        assert!(agent.does(StepId(step), deed));
         let read = agent.next_request().expect("it reads first");
         assert_eq!(read.asked, Asked::Read { id: MEAL, last: false });
         agent.hears(read.op, Answer::Read(reading), &mut Vec::new());
@@ -528,14 +534,14 @@ mod tests {
 
     #[test]
     fn a_record_that_is_not_open_cannot_be_saved() {
-        assert!(!agent().does(1, Deed::Save(MEAL, vec![(NAME, text("x"))])));
+        assert!(!agent().does(StepId(1), Deed::Save(MEAL, vec![(NAME, text("x"))])));
     }
 
     #[test]
     fn of_two_reads_answered_at_once_the_second_is_taken_again() {
         let mut agent = agent();
         let deed = Deed::Increment(MEAL, PORTIONS, 1);
-        assert!(agent.does(1, deed.clone()) && agent.does(2, deed));
+        assert!(agent.does(StepId(1), deed.clone()) && agent.does(StepId(2), deed));
         let reads: Vec<_> = std::iter::from_fn(|| agent.next_request()).collect();
         for read in reads {
             let nothing = reading(Presence::Live, Vec::new());
@@ -557,7 +563,7 @@ mod tests {
         let mut agent = agent();
         let mut tokens: Vec<_> = (0..3)
             .map(|step| {
-                assert!(agent.does(step, Deed::Overwrite(MEAL, vec![(NAME, text("x"))])));
+                assert!(agent.does(StepId(step), Deed::Overwrite(MEAL, vec![(NAME, text("x"))])));
                 let asked = agent.next_request().expect("it writes at once").asked;
                 let Asked::Write { token, .. } = asked else { panic!("not a write: {asked:?}") };
                 token

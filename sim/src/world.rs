@@ -9,6 +9,7 @@
 
 mod backup;
 mod effects;
+mod ended;
 mod event;
 mod file;
 mod founding;
@@ -48,13 +49,11 @@ use crate::desk::{Arrival, Desk, Emitted};
 use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
-use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::invariant::Brief;
+use crate::history::{Boot, Fact, Incarnation, Trouble};
 use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Effect, Node, Plan};
+use crate::plan::{Effect, Node, Plan, StepId};
 use crate::post::Post;
 use crate::random::Draw;
-use crate::run::Counts;
 use crate::shell::{SharedDouble, Shell};
 use crate::volume::Volume;
 use crate::workload;
@@ -99,6 +98,8 @@ pub(crate) struct World {
     /// The nodes that were called in this turn.
     ready: Vec<usize>,
     orders: Vec<Order>,
+    /// The last number of an operation of each user's own.
+    own_ops: BTreeMap<Node, u32>,
     /// The hints that each device's saves have caused.
     hints: BTreeMap<Node, u32>,
     memo: Memo,
@@ -151,7 +152,7 @@ struct Site {
     id: DeviceId,
     user: UserId,
     state: State,
-    incarnation: u16,
+    incarnation: Incarnation,
     disk: Disk,
     clock: Clock,
     /// How it will start next.
@@ -312,7 +313,7 @@ impl World {
     }
 
     /// Is the device up, and in this life?
-    fn lives(&self, device: DeviceId, life: u16) -> bool {
+    fn lives(&self, device: DeviceId, life: Incarnation) -> bool {
         let site = self.site(device);
         site.is_up() && site.incarnation == life
     }
@@ -338,6 +339,11 @@ impl World {
         self.draw(concern).and(u64::from(device.0)).and(life)
     }
 
+    #[inline(always)]
+    fn draw_for_step(&self, concern: &'static str, step: StepId) -> Draw {
+        self.draw(concern).and(u64::from(step.0))
+    }
+
     /// Puts an event on the agenda, in the place among those of its millisecond that `order` draws.
     fn file(&mut self, at: Time, order: Draw, event: Event) {
         self.agenda.file(at, event.class(), order.value(), event);
@@ -347,13 +353,18 @@ impl World {
     fn file_gift(
         &mut self,
         device: DeviceId,
-        life: Option<u16>,
+        life: Option<Incarnation>,
         after: Span,
         order: Draw,
         arrival: Arrival,
     ) {
         let at = self.now + Span(after.0.max(1));
         self.file(at, order, Event::Give(device, life, arrival));
+    }
+
+    /// The last number of an operation that no step of the plan names, in any life of this node.
+    fn last_op(&self, node: Node) -> u32 {
+        self.own_ops.get(&node).copied().unwrap_or_default()
     }
 
     /// Writes a fact down.
@@ -365,6 +376,11 @@ impl World {
             Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
         };
         self.watch_for_triggers(node, &fact);
+        if let Some((OpId(op), _)) = fact.asked()
+            && op >= workload::UNPLANNED
+        {
+            self.own_ops.insert(node, op);
+        }
         self.recorder.note(self.now, node, incarnation, fact);
     }
 
@@ -395,7 +411,7 @@ impl World {
     }
 
     /// Gives a device something, if it is up.
-    fn give(&mut self, device: DeviceId, life: Option<u16>, arrival: Arrival) {
+    fn give(&mut self, device: DeviceId, life: Option<Incarnation>, arrival: Arrival) {
         let site = self.site(device);
         let right_life = life.is_none_or(|life| life == site.incarnation);
         if site.is_up() && right_life && !self.is_held_back(device, &arrival) {
@@ -410,7 +426,7 @@ impl World {
         matches!(**input, Input::KeyArrived(..)) && self.weather.holds_keys(device)
     }
 
-    fn make_durable(&mut self, device: DeviceId, life: u16, commit: u32) {
+    fn make_durable(&mut self, device: DeviceId, life: Incarnation, commit: u32) {
         if !self.lives(device, life) {
             return;
         }
@@ -460,41 +476,4 @@ fn skipped(op: OpId) -> Option<Fact> {
 fn vaults(plan: &Plan) -> Vec<VaultId> {
     let users = BTreeSet::from_iter(plan.devices.iter().map(|device| device.user));
     users.into_iter().map(VaultId::from).collect()
-}
-
-/// What is left when a world has ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) brief: Brief,
-    pub(crate) history: Vec<Entry>,
-    pub(crate) coverage: BTreeMap<&'static str, u64>,
-    pub(crate) counts: Counts,
-    pub(crate) moments: Vec<Option<Time>>,
-}
-
-impl World {
-    /// Ends the world and tells what there is to judge.
-    pub(crate) fn end(self) -> Ended {
-        let plan = &self.plan;
-        let brief = Brief {
-            devices: self.devices.iter().map(|site| site.user).collect(),
-            remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
-            timing: plan.timing,
-            incurable: self.incurable(),
-            server: plan.server.clone(),
-            at_end: plan.at_end.clone(),
-            healed_at: Time(plan.storm.0),
-        };
-        let counts = Counts {
-            events: self.events,
-            messages: self.messages,
-            sealed: self.recorder.blobs(),
-            opened: self.memo.opened(),
-            ..Counts::default()
-        };
-        let mut coverage = self.coverage;
-        self.reached.iter().for_each(|(it, n)| *coverage.entry(it.name()).or_default() += n);
-        let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { brief, history, coverage, counts, moments }
-    }
 }

@@ -16,7 +16,7 @@ use sim::history::{
 use sim::invariant::{Invariant, Violation};
 use sim::plan::{
     Act, Chance, Deed, DevicePlan, Disk, Fault, Lasting, Network, Node, Parcel, Plan, RemotePlan,
-    SignIn, SpanRange, Start, Step, When,
+    SignIn, SpanRange, Start, Step, StepId, When,
 };
 use sim::run::{Counts, Outcome, Verdict};
 
@@ -89,8 +89,9 @@ pub(super) fn plan() -> Plan {
             foreign_first: Chance(0),
         },
         steps: vec![
-            Step { when: When::At(Time(2_000)), act: Act::User(DeviceId(0), edit) },
+            Step { id: StepId(0), when: When::At(Time(2_000)), act: Act::User(DeviceId(0), edit) },
             Step {
+                id: StepId(1),
                 when: When::At(Time(1_000)),
                 act: Act::Fault(Fault::Offline(DeviceId(0), Lasting::For(Span(9_000)))),
             },

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use sim::history::Page;
 use sim::plan::{Node, SpanRange};
-use sim::remote::{Control, Effect, RemoteFact};
+use sim::remote::{Asker, Control, Effect, RemoteFact};
 
 use super::client::{Client, HOME, Lab, device, letters, meal, put, text};
 
@@ -87,7 +87,7 @@ fn answers(remote: Remote, company: bool) -> Vec<(Time, Return)> {
     let mut answers = Vec::new();
     let mut wake = |lab: &mut Lab| {
         while let Some(effect) = lab.double.poll_effect() {
-            if let Effect::Reply(Node::Device(DeviceId(1)), answer) = effect {
+            if let Effect::Reply(Asker { node: Node::Device(DeviceId(1)), .. }, answer) = effect {
                 answers.push((lab.now, answer));
             }
         }
@@ -102,7 +102,7 @@ fn answers(remote: Remote, company: bool) -> Vec<(Time, Return)> {
             let from = device(who, HOME);
             let credential = from.credential;
             let call = Call { id: CallId(n), attempt: 0, credential, request };
-            lab.double.handle(lab.now, from.node, from.account, &call);
+            lab.double.handle(lab.now, Asker::new(from.node, 0, &call), from.account, &call);
             wake(&mut lab);
         }
         let end = lab.now + Span::from_millis(100);
@@ -136,7 +136,7 @@ fn a_duplicate_is_executed_and_answered_again() {
         let call = Call { id, attempt: 0, credential, request };
         let mut answers = Vec::new();
         for _ in 0..2 {
-            lab.double.handle(lab.now, who.node, who.account, &call);
+            lab.double.handle(lab.now, Asker::new(who.node, 0, &call), who.account, &call);
             while let Some(effect) = lab.double.poll_effect() {
                 if let Effect::Reply(_, Return { reply: Reply::Saved(rows), .. }) = effect {
                     answers.push(rows[0].1.clone().expect("an overwrite succeeds"));

@@ -15,7 +15,7 @@ use engine::time::{Span, Time};
 use sim::plan::{Node, RemotePlan, SpanRange};
 use sim::remote::rows::Rows;
 use sim::remote::zone::Zone;
-use sim::remote::{Control, Double, Effect, RemoteFact};
+use sim::remote::{Asker, Control, Double, Effect, RemoteFact};
 
 /// The vault of the user that most tests are about.
 pub(super) const HOME: VaultId = VaultId(1);
@@ -126,7 +126,7 @@ impl Lab {
         self.calls += 1;
         let id = CallId(self.calls);
         let call = Call { id, attempt: 0, credential: who.credential, request };
-        self.double.handle(self.now, who.node, who.account, &call);
+        self.double.handle(self.now, Asker::new(who.node, 0, &call), who.account, &call);
         self.drain();
         id
     }

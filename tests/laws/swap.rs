@@ -12,7 +12,7 @@ use engine::flaw::{Flaw, Flaws};
 use engine::id::{DeviceId, FieldId, RecordId, Remote, Token};
 use engine::time::{Span, Time};
 use sim::history::{Answered, Asked, Entry, Fact};
-use sim::plan::{Act, Fault, Lasting, Node, Parcel, Plan, Step, When};
+use sim::plan::{Act, Fault, Lasting, Node, Parcel, Plan, When};
 use sim::run::run;
 use sim::scenario::{self, Scenario};
 
@@ -76,7 +76,7 @@ fn plan(login: &Scenario, seed: u64, flaws: Flaws, slow: Remote) -> Plan {
     let mut plan = scenario::draw(login, seed, flaws);
     plan.steps.retain(|step| !matches!(step.act, Act::User(device, _) if device >= TABLET));
     let fault = Fault::SlowLink(TABLET, slow, SLOW, Lasting::For(Span::from_secs(25)));
-    plan.steps.push(Step { when: When::At(Time(19_000)), act: Act::Fault(fault) });
+    plan.add_step(When::At(Time(19_000)), Act::Fault(fault));
     plan
 }
 

@@ -16,7 +16,7 @@ use engine::time::Time;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::table::Table;
-use super::{BlobId, Change, Contents, Entry, Fact, NodeSeen};
+use super::{BlobId, Change, Contents, Entry, Fact, Incarnation, NodeSeen};
 use crate::plan::Node;
 
 /// Everything that is known about the objects of a run, and all that happened to them.
@@ -50,7 +50,7 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn note(&mut self, at: Time, node: Node, incarnation: u16, fact: Fact) {
+    pub(crate) fn note(&mut self, at: Time, node: Node, incarnation: Incarnation, fact: Fact) {
         self.entries.push(Entry { at, node, incarnation, fact });
     }
 

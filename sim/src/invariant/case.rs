@@ -25,7 +25,7 @@ use self::model::{Copy, Image, StoredRow, Told};
 use self::server::Spaces;
 use self::work::Talks;
 use super::{Brief, Invariant, Violation, judge};
-use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Shown, WriteKind};
+use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Incarnation, Shown, WriteKind};
 use crate::plan::Node;
 
 pub(super) const PHONE: DeviceId = DeviceId(0);
@@ -51,7 +51,7 @@ pub(super) struct Case {
     rows: BTreeMap<(Remote, VaultId, RecordId), StoredRow>,
     cursors: BTreeMap<(DeviceId, Remote), u64>,
     commits: BTreeMap<DeviceId, u32>,
-    incarnations: BTreeMap<DeviceId, u16>,
+    incarnations: BTreeMap<DeviceId, Incarnation>,
     counter: u32,
     images: BTreeMap<DeviceId, Image>,
     spaces: Spaces,

@@ -179,7 +179,7 @@ impl Rows {
         let positions = found.iter().map(|((vault, id), row)| (*vault, *id, Tag(row.pos), row.pos));
         let page = Page {
             to: asker.node,
-            call: asker.id,
+            call: asker.letter.call,
             vault,
             order,
             since,
@@ -346,12 +346,11 @@ impl Double for Rows {
         Remote::Rows
     }
 
-    fn handle(&mut self, now: Time, from: Node, _account: Option<UserId>, call: &Call) {
+    fn handle(&mut self, now: Time, asker: Asker, _account: Option<UserId>, call: &Call) {
         self.commit_due(now);
-        let asker = Asker::new(from, call);
         let reply = if let Some(refusal) = self.front.turns_away(asker) {
             Reply::Refused(refusal)
-        } else if let Some(user) = self.authenticate(now, from, call.credential) {
+        } else if let Some(user) = self.authenticate(now, asker.node, call.credential) {
             match &call.request {
                 Request::Changes { vault, since, order, limit } => {
                     let limit = usize::from(*limit);

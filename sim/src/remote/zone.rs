@@ -200,7 +200,7 @@ impl RecordZone {
         let (token, rest) = (self.token(front, last), self.change_after(last));
         front.fact(RemoteFact::Served(Box::new(Page {
             to: asker.node,
-            call: asker.id,
+            call: asker.letter.call,
             vault: self.vault,
             order,
             since,
@@ -297,12 +297,12 @@ impl Double for Zone {
         Remote::Zone
     }
 
-    fn handle(&mut self, _now: Time, from: Node, account: Option<UserId>, call: &Call) {
-        let (asker, before) = (Asker::new(from, call), self.front.pos);
+    fn handle(&mut self, _now: Time, asker: Asker, account: Option<UserId>, call: &Call) {
+        let before = self.front.pos;
         let reply = self.answer(asker, account, &call.request);
         self.front.reply(asker, reply);
         if self.front.pos > before {
-            self.front.hint(vault_of(&call.request), from);
+            self.front.hint(vault_of(&call.request), asker.node);
         }
     }
 

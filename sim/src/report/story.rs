@@ -19,8 +19,8 @@ use engine::schema;
 use engine::time::Time;
 
 use crate::history::{
-    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Letter, Page, Refused,
-    Said, Trouble, WriteKind,
+    Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Incarnation, Letter,
+    Page, Refused, Said, Trouble, WriteKind,
 };
 use crate::plan::{Errand, Node, Plan};
 
@@ -36,7 +36,7 @@ pub struct Scene<'a> {
     plan: &'a Plan,
     history: &'a [Entry],
     writes: BTreeMap<Token, Written>,
-    asked: BTreeMap<(Node, u16, OpId), usize>,
+    asked: BTreeMap<(Node, Incarnation, OpId), usize>,
     /// Who asks the sync server under which replica.
     clients: BTreeMap<ReplicaId, Node>,
     files: file::Names,
@@ -269,7 +269,10 @@ impl<'a> Scene<'a> {
         match &entry.fact {
             Fact::Asked(_, asked) => self.tell_asked(asked),
             Fact::Answered(op, answered) => self.tell_answered(entry, *op, answered),
-            Fact::Skipped(step) => format!("step {} cannot be done now", step + 1),
+            Fact::Skipped(step) => {
+                let place = self.plan.place_of(*step).map_or(0, |place| place + 1);
+                format!("step {place} cannot be done now")
+            }
             Fact::Persisted { commit, sync, changes, .. } => {
                 let waits = if *sync { "" } else { ", without waiting for the disk" };
                 format!("commits no. {commit}{waits}: {}", self.tell_changes(changes, about))

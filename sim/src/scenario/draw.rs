@@ -23,7 +23,7 @@ use super::{
 };
 use crate::plan::{
     Act, Chance, DevicePlan, Disk, Fault, Network, Plan, RemotePlan, ServerPlan, SignIn, SpanRange,
-    Start, Step, VolumePlan, When, WorkerPlan,
+    Start, Step, StepId, VolumePlan, When, WorkerPlan,
 };
 use crate::random::{Stream, Streams};
 
@@ -76,7 +76,7 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
         random.extend(trouble::draw(&scenario.trouble, &plan, &random, streams));
     }
     random.sort_by_key(|(at, _)| *at);
-    plan.steps.extend(random.into_iter().map(|(at, act)| Step { when: When::At(at), act }));
+    random.into_iter().for_each(|(at, act)| plan.add_step(When::At(at), act));
     settle_clones(&mut plan, fixed.is_some());
     plan
 }
@@ -297,7 +297,7 @@ fn script(scenario: &Scenario, streams: Streams) -> Vec<Step> {
             drawn.sort_by_key(|(millis, _)| *millis);
         }
         let mut before = 0;
-        for (n, (millis, (act, lasts))) in drawn.into_iter().enumerate() {
+        for (n, (millis, (act, lasts))) in (0..).zip(drawn) {
             let when = match &line.when {
                 Moment::At(_) => When::At(to_time(millis)),
                 Moment::On(trigger, _) if n == 0 => When::On(trigger.clone(), to_span(millis)),
@@ -316,7 +316,7 @@ fn script(scenario: &Scenario, streams: Streams) -> Vec<Step> {
                 (Lasts::Until(end), _) => open.push((steps.len(), clock.now, *end)),
                 (Lasts::For(_) | Lasts::AsWritten, _) => {}
             }
-            steps.push(Step { when, act });
+            steps.push(Step { id: StepId(line.id + n), when, act });
         }
     }
     for (step, begin, end) in open {

@@ -357,7 +357,7 @@ verbs! {
 }
 
 /// The keys that every step may have.
-pub(super) const STEP_KEYS: &[&str] = &["at", "after", "when", "at-most", "do"];
+pub(super) const STEP_KEYS: &[&str] = &["at", "after", "when", "at-most", "do", "id"];
 
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident, $name:ident, $from:ident: $($text:literal = $value:expr,)+) => {

@@ -12,7 +12,7 @@ use crate::history::{Answered, Asked, Fact, Worked};
 use crate::plan::{Order, TalkId, TalkPart};
 use crate::post::{Body, Mail};
 use crate::workload::talk::{conversation, origin};
-use crate::workload::{ASKS_PER_STEP, UNPLANNED};
+use crate::workload::{ASKS_PER_STEP, first_own_op};
 
 /// A running processor.
 #[derive(Debug)]
@@ -65,10 +65,10 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, desk: &mut Desk) {
 
 impl ProcessorShell {
     fn start(start: StartProcessor, desk: &mut Desk) -> Self {
-        let StartProcessor { boot, life, needle } = start;
+        let StartProcessor { boot, last_op, needle } = start;
         let user = boot.user;
         let processor = Processor::start(desk.now, boot);
-        let own_op = UNPLANNED | u32::from(life) << 20;
+        let own_op = first_own_op(last_op);
         let mut shell = Self { processor, user, needle, own_op, wake: None };
         shell.drain(desk);
         shell
@@ -77,7 +77,7 @@ impl ProcessorShell {
     fn take(&mut self, desk: &mut Desk, what: ForProcessor) {
         match what {
             ForProcessor::Order(step, order) => {
-                self.ask(desk, OpId(step * ASKS_PER_STEP), order, false);
+                self.ask(desk, OpId(step.0 * ASKS_PER_STEP), order, false);
             }
             ForProcessor::Last(orders) => {
                 for order in orders {

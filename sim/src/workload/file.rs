@@ -446,7 +446,7 @@ mod tests {
     use engine::id::{DeviceId, Dot, ReplicaId, Token, UserId};
 
     use super::*;
-    use crate::plan::Deed;
+    use crate::plan::{Deed, StepId};
     use crate::workload::Request;
 
     fn listed(node: u64, parent: u64, name: &str, heads: &[Option<u32>]) -> device::Listed {
@@ -470,14 +470,14 @@ mod tests {
 
     /// Does a deed, answers its list, and returns what is asked next.
     fn asked(deed: FileDeed, files: Vec<device::Listed>) -> (Agent, Option<Request>) {
-        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)));
-        assert!(agent.does(3, Deed::File(deed)));
+        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0);
+        assert!(agent.does(StepId(3), Deed::File(deed)));
         let list = agent.next_request().expect("it looks first");
         assert!(matches!(list.ask, Ask::ListFiles));
         let mut emitted = Vec::new();
         agent.hears(list.op, Answer::Files(files), &mut emitted);
         let next = agent.next_request();
-        let skipped = |it: &Emitted| matches!(it, Emitted::Fact(Fact::Skipped(3)));
+        let skipped = |it: &Emitted| matches!(it, Emitted::Fact(Fact::Skipped(StepId(3))));
         assert_eq!(next.is_none(), emitted.iter().any(skipped), "it is asked for, or skipped");
         (agent, next)
     }
@@ -514,9 +514,9 @@ mod tests {
 
     #[test]
     fn a_folder_is_asked_for_once_however_many_wait_for_it() {
-        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)));
+        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0);
         for (step, path) in [(1, "a/one"), (2, "a/two")] {
-            assert!(agent.does(step, Deed::File(write(path))));
+            assert!(agent.does(StepId(step), Deed::File(write(path))));
         }
         let lists: Vec<Request> = std::iter::from_fn(|| agent.next_request()).collect();
         for list in lists {
@@ -577,9 +577,9 @@ mod tests {
 
     #[test]
     fn of_two_deeds_on_one_path_the_second_looks_again() {
-        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), 0, UserId(0)));
+        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0);
         for step in [1, 2] {
-            assert!(agent.does(step, Deed::File(write("a.txt"))));
+            assert!(agent.does(StepId(step), Deed::File(write("a.txt"))));
         }
         let lists: Vec<Request> = std::iter::from_fn(|| agent.next_request()).collect();
         for list in lists {

@@ -13,9 +13,9 @@ use super::{Event, World, skipped};
 use crate::desk::{Arrival, Emitted};
 use crate::history::{Asked, Fact, FileAsked, Lost};
 use crate::plan::{Node, SpanRange};
-use crate::post::{self, Body, Envelope, Fate, Mail};
+use crate::post::{self, Asker, Body, Fate, Mail};
 use crate::remote::RemoteFact;
-use crate::shell::{delivered, letter_of_hint, letter_of_reply};
+use crate::shell::{delivered, letter_of_hint};
 
 /// How long a process that died by itself stays away.
 const RECOVERY: SpanRange = SpanRange { low: Span(100), high: Span(5_000) };
@@ -194,21 +194,13 @@ impl World {
         self.file_gift(device, Some(life), after, order, arrival);
     }
 
-    fn send(&mut self, device: DeviceId, remote: Remote, mut call: Box<Call>) {
+    fn send(&mut self, device: DeviceId, remote: Remote, call: Box<Call>) {
         let life = self.site(device).incarnation;
-        let parcel = post::parcel_of(&call.request);
-        let envelope = Envelope { life, parcel, call: call.id };
-        let letter = envelope.letter(call.attempt, false);
-        call.id = envelope.pack();
-        let (from, to) = (Node::Device(device), Node::Remote(remote));
-        self.dispatch(Mail { from, to, letter, life, body: Body::Call(call) });
+        self.dispatch(Mail::call((Node::Device(device), life), remote, call));
     }
 
-    fn reply(&mut self, remote: Remote, to: Node, mut answer: Box<Return>) {
-        let (letter, life) = letter_of_reply(&answer);
-        answer.id = letter.call;
-        let body = Body::Return(answer);
-        self.dispatch(Mail { from: Node::Remote(remote), to, letter, life, body });
+    fn reply(&mut self, remote: Remote, to: Asker, answer: Box<Return>) {
+        self.dispatch(Mail::reply(Node::Remote(remote), to, Body::Return(answer)));
     }
 
     /// Hints to all running devices of a vault but the one that saved. A hint is named after the
@@ -225,6 +217,7 @@ impl World {
             | Node::Volume
             | Node::Intruder => 0,
         };
+        assert!(*count < 1 << 20, "a run has no room for so many saves of one device");
         let letter = letter_of_hint(who << 20 | *count);
         for device in self.devices_of(vault) {
             let (from, to) = (Node::Remote(remote), Node::Device(device));
@@ -326,7 +319,7 @@ impl World {
                     self.cover("message duplicated");
                     let mut copy = mail.clone();
                     if matches!(mail.body, Body::Request(_)) {
-                        let worker = self.any_worker(mail.from, mail.life, mail.letter, 1);
+                        let worker = self.any_worker(mail.asker(), 1);
                         copy.to = Node::Worker(worker);
                     }
                     self.file_mail(second, 1, copy);
@@ -351,13 +344,8 @@ impl World {
                 Fact::Committed { vault, id, pos, tag: served.tag, blob, by, contents, policy }
             }
             RemoteFact::Removed { vault, id, pos, by } => Fact::Removed { vault, id, pos, by },
-            RemoteFact::Served(mut page) => {
-                page.call = Envelope::unpack(page.call).call;
-                Fact::Served(page)
-            }
-            RemoteFact::Declined(who, call, refused) => {
-                Fact::Declined(who, Envelope::unpack(call).call, refused)
-            }
+            RemoteFact::Served(page) => Fact::Served(page),
+            RemoteFact::Declined(who, call, refused) => Fact::Declined(who, call, refused),
         };
         self.note(Node::Remote(remote), fact);
     }

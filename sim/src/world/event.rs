@@ -7,42 +7,43 @@ use super::phases::Phase;
 use super::process::ProcessId;
 use crate::agenda::Class;
 use crate::desk::{Arrival, ForProcessor};
-use crate::plan::{ProcessorId, WorkerId};
+use crate::history::Incarnation;
+use crate::plan::{ProcessorId, StepId, WorkerId};
 use crate::post::Mail;
 
 /// What is due.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A step of the plan.
+    /// The step at this place of the plan.
     Step(usize),
     /// A device is switched on, if this is still the latest plan for it.
     Start(DeviceId, u32),
     /// A device that stood still goes on, if it is the same life.
-    Resume(DeviceId, u16),
+    Resume(DeviceId, Incarnation),
     /// The fault that this step began ends.
-    EndFault(usize),
+    EndFault(StepId),
     /// A commit of this life of a device is durable.
-    Durable(DeviceId, u16, u32),
+    Durable(DeviceId, Incarnation, u32),
     /// A device of this life learns that its commit is durable.
-    Persisted(DeviceId, u16, u32),
-    /// A step has waited for quiet long enough.
+    Persisted(DeviceId, Incarnation, u32),
+    /// The step at this place has waited for quiet long enough.
     QuietEnough(usize),
     /// The phase that the run is in ends.
     EndPhase(Phase),
     /// A process is switched on, if this is still the latest plan for it.
     StartProcess(ProcessId, u32),
     /// A process that stood still goes on, if it is the same life.
-    ResumeProcess(ProcessId, u16),
+    ResumeProcess(ProcessId, Incarnation),
     /// A request of this life of a worker takes effect.
-    AtVolume(WorkerId, u16, engine::volume::Call),
+    AtVolume(WorkerId, Incarnation, engine::volume::Call),
     /// A worker of this life is answered.
-    FromVolume(WorkerId, u16, engine::volume::Return),
+    FromVolume(WorkerId, Incarnation, engine::volume::Return),
     /// A processor is told something, in any life or in this one only.
-    ForProcessor(ProcessorId, Option<u16>, Box<ForProcessor>),
+    ForProcessor(ProcessorId, Option<Incarnation>, Box<ForProcessor>),
     /// A message arrives.
     Arrive(Mail),
     /// A device is given something, in any life or in this one only.
-    Give(DeviceId, Option<u16>, Arrival),
+    Give(DeviceId, Option<Incarnation>, Arrival),
     /// A node is woken, if its deadline has not moved.
     Wake(usize, u32),
 }

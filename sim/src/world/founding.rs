@@ -89,6 +89,7 @@ impl World {
             stations: std::iter::repeat_with(station).take(nodes).collect(),
             ready: Vec::new(),
             orders: Vec::new(),
+            own_ops: BTreeMap::new(),
             hints: BTreeMap::new(),
             memo,
             needle,

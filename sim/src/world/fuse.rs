@@ -6,7 +6,7 @@ use engine::volume;
 
 use super::World;
 use crate::desk::Emitted;
-use crate::plan::{Effect, Fault, Node, PipeFault, ServerFault};
+use crate::plan::{Effect, Fault, Node, PipeFault, ServerFault, StepId};
 
 /// What a node emitted; nothing if it is only for the stage.
 pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
@@ -38,7 +38,7 @@ pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
 /// A loss of power that waits for its moment.
 #[derive(Debug)]
 pub(super) struct Fuse {
-    step: usize,
+    step: StepId,
     node: Node,
     /// So many more effects.
     left: u16,
@@ -47,7 +47,7 @@ pub(super) struct Fuse {
 
 impl World {
     /// Lights a fuse, if this fault is one.
-    pub(super) fn light(&mut self, step: usize, fault: &Fault) -> bool {
+    pub(super) fn light(&mut self, step: StepId, fault: &Fault) -> bool {
         let (node, back, left) = if let Fault::Crash(device, back, left) = *fault {
             (Node::Device(device), back, left)
         } else if let Fault::Server(ServerFault::Crash(worker, back, left)) = *fault {

@@ -11,16 +11,16 @@ use engine::time::Time;
 
 use super::World;
 use crate::keychain::stranger;
-use crate::plan::Node;
+use crate::plan::{Node, StepId};
 
 impl World {
     /// Somebody with an account of their own asks for another user's: once for a session and the
     /// account itself, once, as what is their own, with a cursor that they made up.
-    pub(super) fn intrude_server(&mut self, step: usize, user: UserId) {
+    pub(super) fn intrude_server(&mut self, step: StepId, user: UserId) {
         let stranger = stranger(user, self.plan.users.len());
         let until = Time(self.now.0.saturating_add(1 << 40));
-        let draw = self.draw("server intruder").and(step as u64);
-        let first = u32::try_from(step).expect("steps are few") << 3 & 0xf_ffff;
+        let draw = self.draw_for_step("server intruder", step);
+        let first = step.0 << 5;
         let forged = FeedCursor { space: user, at: Position::START, upto: (0, NodeId::ROOT) };
         let reads = Command::Read(Action::File(FileAction::Feed(Some(forged), 100)));
         for (n, space, command) in [(0, user, Command::Open), (1, stranger, reads)] {

@@ -7,7 +7,7 @@ use engine::time::Span;
 
 use super::{Event, Order, State, World};
 use crate::desk::{Arrival, Start};
-use crate::history::{Boot, Fact, Lost, Trouble};
+use crate::history::{Boot, Fact, Incarnation, Lost, Trouble};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
 
@@ -39,7 +39,7 @@ impl World {
         self.note(Node::Device(device), Fact::Started { boot, hash, commit, holds });
         let start = Start {
             boot: self.device_boot(device),
-            life: self.site(device).incarnation,
+            last_op: self.last_op(Node::Device(device)),
             snapshot,
             needle: self.needle,
         };
@@ -145,7 +145,7 @@ impl World {
         self.file(self.now + Span(after.0.max(1)), order, Event::Start(device, start));
     }
 
-    pub(super) fn resume(&mut self, device: DeviceId, life: u16) {
+    pub(super) fn resume(&mut self, device: DeviceId, life: Incarnation) {
         if self.lives(device, life) && self.site(device).paused {
             self.site_mut(device).paused = false;
             self.note(Node::Device(device), Fact::Ended(Trouble::Pause(device)));

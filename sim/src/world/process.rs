@@ -6,8 +6,8 @@ use engine::time::{Now, Span, Time};
 use super::{Event, Order, State, World};
 use crate::clock::{Clock, EPOCH_MS};
 use crate::desk::{Arrival, ForProcessor};
-use crate::history::{Boot, Fact, Lost, PipeTrouble, ServerTrouble, Trouble};
-use crate::plan::{Node, Plan, ProcessorId, WorkerId};
+use crate::history::{Boot, Fact, Incarnation, Lost, PipeTrouble, ServerTrouble, Trouble};
+use crate::plan::{Node, Plan, ProcessorId, StepId, WorkerId};
 use crate::random::Draw;
 
 /// How long a process that died by itself stays away.
@@ -71,7 +71,7 @@ impl ProcessId {
 pub(super) struct Process {
     pub(super) id: ProcessId,
     state: State,
-    pub(super) incarnation: u16,
+    pub(super) incarnation: Incarnation,
     paused: bool,
     pub(super) clock: Clock,
     /// Names the latest planned start.
@@ -107,7 +107,7 @@ impl Process {
     }
 
     /// Is it up, and in this life, if it has to be a certain one?
-    pub(super) fn lives(&self, life: Option<u16>) -> bool {
+    pub(super) fn lives(&self, life: Option<Incarnation>) -> bool {
         self.is_up() && life.is_none_or(|life| life == self.incarnation)
     }
 
@@ -245,18 +245,18 @@ impl World {
         self.plan_process_start(id, RECOVERY);
     }
 
-    pub(super) fn pause_process(&mut self, id: impl Into<ProcessId>, span: Span, step: usize) {
+    pub(super) fn pause_process(&mut self, id: impl Into<ProcessId>, span: Span, step: StepId) {
         let id = id.into();
         let process = self.process_mut(id);
         process.paused = true;
         let life = process.incarnation;
-        let order = self.draw(id.concerns()[1]).and(step as u64);
+        let order = self.draw_for_step(id.concerns()[1], step);
         let at = self.now + Span(span.0.max(1));
         self.file(at, order, Event::ResumeProcess(id, life));
     }
 
     /// A process that stood still goes on, if it is the same life.
-    pub(super) fn resume_process(&mut self, id: ProcessId, life: u16) {
+    pub(super) fn resume_process(&mut self, id: ProcessId, life: Incarnation) {
         let process = self.process_mut(id);
         if process.lives(Some(life)) && std::mem::take(&mut process.paused) {
             self.note(id.into(), Fact::Ended(id.pause()));

@@ -23,9 +23,9 @@ use super::fuse::effect_of;
 use super::looks::last_looks;
 use super::{Event, World};
 use crate::desk::{Arrival, Emitted, ForProcessor, StartProcessor};
-use crate::history::{Asked, Fact, Talk, Trouble};
+use crate::history::{Asked, Fact, Incarnation, Talk, Trouble};
 use crate::keychain::{HOME, Keychain, SignInDesk};
-use crate::plan::{Node, PipeFault, Plan, ProcessorId};
+use crate::plan::{self, Node, PipeFault, Plan, ProcessorId};
 use crate::random::Draw;
 use crate::workload::talk;
 
@@ -99,11 +99,12 @@ impl World {
             entropy: self.draw_for_process("processor entropy", processor).bytes(),
             user,
             device: DeviceKey(name("processor key")),
-            client: Client { replica, life: u32::from(life) + 1 },
+            client: Client { replica, life: life + 1 },
             vault: self.vault_of(user, self.plan.flaws),
             timing: self.plan.server.as_ref().expect("somebody works here").pipeline.timing,
         };
-        let start = StartProcessor { boot, life, needle: self.needle };
+        let last_op = self.last_op(Node::Processor(processor));
+        let start = StartProcessor { boot, last_op, needle: self.needle };
         Arrival::ForProcessor(ForProcessor::Start(Box::new(start)))
     }
 
@@ -130,7 +131,12 @@ impl World {
         }
     }
 
-    pub(super) fn befall_pipeline(&mut self, step: usize, fault: &PipeFault, trouble: Trouble) {
+    pub(super) fn befall_pipeline(
+        &mut self,
+        step: plan::StepId,
+        fault: &PipeFault,
+        trouble: Trouble,
+    ) {
         match *fault {
             PipeFault::Crash(it, back, _) => self.crash_process(it, back, trouble),
             PipeFault::Pause(it, span) => self.pause_process(it, span, step),
@@ -143,7 +149,7 @@ impl World {
     pub(super) fn tell_processor(
         &mut self,
         processor: ProcessorId,
-        life: Option<u16>,
+        life: Option<Incarnation>,
         what: ForProcessor,
     ) {
         if self.process(processor).lives(life) {
@@ -163,7 +169,7 @@ impl World {
 
     fn file_for_processor(
         &mut self,
-        (processor, life): (ProcessorId, Option<u16>),
+        (processor, life): (ProcessorId, Option<Incarnation>),
         after: Span,
         order: Draw,
         what: ForProcessor,

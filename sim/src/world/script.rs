@@ -40,7 +40,7 @@ impl World {
     }
 
     fn file_step(&mut self, at: Time, step: usize) {
-        let order = self.draw("step").and(step as u64);
+        let order = self.draw_for_step("step", self.plan.steps[step].id);
         self.file(at, order, Event::Step(step));
     }
 
@@ -51,7 +51,7 @@ impl World {
             Some(When::On(trigger, _)) => {
                 self.script.armed.push(step);
                 if let Trigger::Quiet(at_most) = trigger {
-                    let order = self.draw("quiet").and(step as u64);
+                    let order = self.draw_for_step("quiet", self.plan.steps[step].id);
                     let at = self.now + Span(at_most.0.max(1));
                     self.file(at, order, Event::QuietEnough(step));
                 }
@@ -66,22 +66,22 @@ impl World {
             return;
         }
         self.script.moments[step] = Some(self.now);
-        let number = u32::try_from(step).expect("a plan has fewer steps");
         let plan = self.plan.clone();
-        match &plan.steps[step].act {
+        let Step { id, act, .. } = &plan.steps[step];
+        match act {
             Act::User(device, deed) => {
-                let order = self.draw("deed").and(step as u64);
-                let arrival = Arrival::Deed(number, deed.clone());
+                let order = self.draw_for_step("deed", *id);
+                let arrival = Arrival::Deed(*id, deed.clone());
                 self.file(self.now, order, Event::Give(*device, None, arrival));
             }
             Act::Fault(fault) => {
-                if !self.begin_fault(step, fault) {
-                    self.note(Node::World, Fact::Skipped(number));
+                if !self.begin_fault(*id, fault) {
+                    self.note(Node::World, Fact::Skipped(*id));
                 }
             }
             Act::Order(processor, order) => {
-                let draw = self.draw("order").and(step as u64);
-                let what = Box::new(ForProcessor::Order(number, order.clone()));
+                let draw = self.draw_for_step("order", *id);
+                let what = Box::new(ForProcessor::Order(*id, order.clone()));
                 self.file(self.now, draw, Event::ForProcessor(*processor, None, what));
             }
             Act::Wait => {}
@@ -99,7 +99,7 @@ impl World {
                     Act::Order(processor, _) => Node::Processor(*processor),
                     Act::Fault(_) | Act::Wait => Node::World,
                 };
-                self.note(node, Fact::Skipped(u32::try_from(step).expect("steps are few")));
+                self.note(node, Fact::Skipped(self.plan.steps[step].id));
             }
         }
     }

@@ -16,9 +16,9 @@ use super::fuse::effect_of;
 use super::{Event, World};
 use crate::clock::Clock;
 use crate::desk::{Arrival, Emitted};
-use crate::history::{Fact, Letter, ServerTrouble, Trouble};
-use crate::plan::{Chance, Node, Parcel, ServerFault, ServerPlan, WorkerId};
-use crate::post::{Body, Mail};
+use crate::history::{Fact, Incarnation, Letter, ServerTrouble, Trouble};
+use crate::plan::{Chance, Node, Parcel, ServerFault, ServerPlan, StepId, WorkerId};
+use crate::post::{Asker, Body, Mail};
 use crate::random::Draw;
 
 /// A worker as the world keeps it while its machine comes and goes.
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    pub(super) fn befall_server(&mut self, step: usize, fault: &ServerFault, trouble: Trouble) {
+    pub(super) fn befall_server(&mut self, step: StepId, fault: &ServerFault, trouble: Trouble) {
         match *fault {
             ServerFault::Crash(worker, back, _) => self.crash_process(worker, back, trouble),
             ServerFault::Pause(worker, span) => self.pause_process(worker, span, step),
@@ -119,9 +119,9 @@ impl World {
             match effect {
                 Emitted::Fact(fact) => self.note(Node::Worker(worker), fact),
                 Emitted::Volume(call) => self.send_to_volume(worker, life, call),
-                Emitted::Respond(to, asker, letter, response) => {
-                    let (from, body) = (Node::Worker(worker), Body::Response(response));
-                    self.dispatch(Mail { from, to, letter, life: asker, body });
+                Emitted::Respond(to, response) => {
+                    let body = Body::Response(response);
+                    self.dispatch(Mail::reply(Node::Worker(worker), to, body));
                 }
                 Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
@@ -143,7 +143,7 @@ impl World {
     }
 
     /// A device asks the server: the address stands for any worker, anew for every try.
-    pub(super) fn request(&mut self, from: Node, life: u16, request: Box<Request>) {
+    pub(super) fn request(&mut self, from: Node, life: Incarnation, request: Box<Request>) {
         if self.workers.is_empty() {
             return;
         }
@@ -153,20 +153,17 @@ impl World {
             parcel: parcel_of(&request.command),
             answer: false,
         };
-        let to = Node::Worker(self.any_worker(from, life, letter, 0));
+        let to = Node::Worker(self.any_worker(Asker { node: from, life, letter }, 0));
         self.dispatch(Mail { from, to, letter, life, body: Body::Request(request) });
     }
 
     /// Where a copy of a request goes.
-    pub(super) fn any_worker(&self, from: Node, life: u16, letter: Letter, copy: u64) -> WorkerId {
-        let draw = self.draw("worker").at(from).and(
-            u64::from(life) << 48 | u64::from(letter.attempt) << 32 | u64::from(letter.call.0),
-        );
-        let n = draw.and(copy).below(self.workers.len() as u64);
+    pub(super) fn any_worker(&self, asker: Asker, copy: u64) -> WorkerId {
+        let n = asker.lineage(self.draw("worker")).and(copy).below(self.workers.len() as u64);
         WorkerId(u16::try_from(n).expect("workers are few"))
     }
 
-    fn send_to_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
+    fn send_to_volume(&mut self, worker: WorkerId, life: Incarnation, call: Call) {
         let draw = self.draw_for_process("to the volume", worker).and(call.id.0);
         let after = self.volume_delay(draw);
         self.file(self.now + after, draw, Event::AtVolume(worker, life, call));
@@ -186,7 +183,7 @@ impl World {
     }
 
     /// A request has reached the volume, whether or not its worker still lives.
-    pub(super) fn ask_volume(&mut self, worker: WorkerId, life: u16, call: Call) {
+    pub(super) fn ask_volume(&mut self, worker: WorkerId, life: Incarnation, call: Call) {
         let plan = self.plan.server.as_ref().expect("somebody works here").volume;
         let nature = self.plan.nature;
         let draw = |root: Draw| root.and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0);
@@ -266,7 +263,7 @@ impl World {
     }
 
     /// The volume's answer reaches the worker, if that still lives.
-    pub(super) fn hear_volume(&mut self, worker: WorkerId, life: u16, answer: Return) {
+    pub(super) fn hear_volume(&mut self, worker: WorkerId, life: Incarnation, answer: Return) {
         if self.process(worker).lives(Some(life)) {
             let station = self.station_of_process(worker);
             self.call(station, |desk| desk.arrivals.push_back(Arrival::Volume(answer)));

@@ -15,8 +15,8 @@ use crate::disk::Disk;
 use crate::fault::{self, Ongoing, Weather, lasting};
 use crate::history::{Boot, Fact};
 use crate::keychain::stranger;
-use crate::plan::{Fault, Lasting, Node};
-use crate::post::{Body, Envelope, Mail, parcel_of};
+use crate::plan::{Fault, Lasting, Node, StepId};
+use crate::post::Mail;
 use crate::remote::Control;
 
 /// What faults leave behind.
@@ -37,7 +37,7 @@ pub(super) struct Scars {
 
 impl World {
     /// A fault begins; false if it cannot happen as things are.
-    pub(super) fn begin_fault(&mut self, step: usize, fault: &Fault) -> bool {
+    pub(super) fn begin_fault(&mut self, step: StepId, fault: &Fault) -> bool {
         if !self.can_happen(fault) {
             return false;
         }
@@ -58,7 +58,7 @@ impl World {
                 let site = self.site_mut(*device);
                 site.paused = true;
                 let life = site.incarnation;
-                let order = self.draw("resume").and(step as u64);
+                let order = self.draw_for_step("resume", step);
                 let at = self.now + Span(span.0.max(1));
                 self.file(at, order, Event::Resume(*device, life));
             }
@@ -121,7 +121,7 @@ impl World {
             self.ongoing.push(Ongoing::new(step, fault.clone()));
             self.weather = Weather::of(&self.ongoing);
             if let Lasting::For(span) = lasting {
-                let order = self.draw("fault ends").and(step as u64);
+                let order = self.draw_for_step("fault ends", step);
                 let at = self.now + Span(span.0.max(1));
                 self.file(at, order, Event::EndFault(step));
             }
@@ -173,7 +173,7 @@ impl World {
     }
 
     /// The fault that this step began ends, unless it has ended already.
-    pub(super) fn end_fault(&mut self, step: usize) {
+    pub(super) fn end_fault(&mut self, step: StepId) {
         let Some(at) = self.ongoing.iter().position(|ongoing| ongoing.step == step) else { return };
         let Ongoing { fault, .. } = self.ongoing.remove(at);
         self.weather = Weather::of(&self.ongoing);
@@ -261,7 +261,7 @@ impl World {
     }
 
     /// Somebody asks for a user's rows with all that can be forged.
-    fn intrude(&mut self, step: usize, remote: Remote, user: UserId) {
+    fn intrude(&mut self, step: StepId, remote: Remote, user: UserId) {
         let vault = VaultId::from(user);
         let other = stranger(user, self.plan.users.len());
         let far = Time(self.now.0.saturating_add(1 << 40));
@@ -271,7 +271,7 @@ impl World {
             Some(Credential { user: other, until: far }),
             Some(Credential { user, until: far }),
         ];
-        let draw = self.draw("intruder").and(step as u64);
+        let draw = self.draw_for_step("intruder", step);
         let target = self.plan.given.iter().find(|given| given.user == user);
         let id = target.map_or(RecordId { kind: Kind::Meal, key: 1 }, |given| given.id);
         let cursors = [
@@ -292,7 +292,7 @@ impl World {
         ];
         requests.extend(cursors.map(|since| Request::Changes { vault, since, order, limit: 100 }));
         // Each forgery with each credential; numbered within the step that it belongs to.
-        let mut number = u32::try_from(step).expect("steps are few") << 5 & 0xf_ffff;
+        let mut number = step.0 << 5;
         for credential in credentials {
             for request in &requests {
                 self.forge(remote, CallId(number), credential, request.clone());
@@ -308,11 +308,8 @@ impl World {
         credential: Option<Credential>,
         request: Request,
     ) {
-        let envelope = Envelope { life: 0, parcel: parcel_of(&request), call };
-        let letter = envelope.letter(0, false);
-        let call = Call { id: envelope.pack(), attempt: 0, credential, request };
-        let (from, to) = (Node::Intruder, Node::Remote(remote));
-        self.dispatch(Mail { from, to, letter, life: 0, body: Body::Call(call.into()) });
+        let call = Call { id: call, attempt: 0, credential, request };
+        self.dispatch(Mail::call((Node::Intruder, 0), remote, call.into()));
     }
 
     /// Devices that will never be heard of again, or that lack something for ever, and why.

@@ -87,7 +87,7 @@ impl Case {
     }
 
     pub(super) fn client(&self, device: DeviceId) -> Client {
-        let life = u32::from(self.incarnations.get(&device).copied().unwrap_or_default()) + 1;
+        let life = self.incarnations.get(&device).copied().unwrap_or_default() + 1;
         Client { replica: ReplicaId(u64::from(device.0) + 100), life }
     }
 

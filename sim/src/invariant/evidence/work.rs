@@ -13,7 +13,7 @@ use engine::message::{Client, Reply};
 
 use super::super::Brief;
 use super::Evidence;
-use crate::history::{Answered, Asked, Filed, Talk, Worked};
+use crate::history::{Answered, Asked, Filed, Incarnation, Talk, Worked};
 use crate::plan::talk::talk_of;
 use crate::plan::{Day, Excerpt, Node, Order, TalkId};
 
@@ -155,7 +155,7 @@ impl<'a> Work<'a> {
             Node::Processor(processor) => processors.get(usize::from(processor.0)).copied(),
             Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
         };
-        let mut open: BTreeMap<(Node, u16, OpId), usize> = BTreeMap::new();
+        let mut open: BTreeMap<(Node, Incarnation, OpId), usize> = BTreeMap::new();
         for &(at, entry) in &evidence.off_wire {
             let node = entry.node;
             if let Some((op, Asked::Work { order, last })) = entry.fact.asked()

@@ -53,6 +53,14 @@ impl Page<'_> {
     }
 
     fn step(&self, step: &Step) -> Keys {
+        let mut keys = self.saying(step);
+        // Last, so that the first columns say what people look for.
+        keys.push(("id", step.id.0.to_string()));
+        keys
+    }
+
+    /// When it happens, and what it does.
+    fn saying(&self, step: &Step) -> Keys {
         let mut keys: Keys = Vec::new();
         match &step.when {
             When::At(at) => keys.push(("at", time(*at))),

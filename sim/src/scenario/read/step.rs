@@ -12,7 +12,7 @@ use super::table::{Item, Reader, Table};
 use super::targets::{Targets, targets};
 use super::when::moment;
 use crate::plan::{
-    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, PipeFault, ProcessorId, ServerFault,
+    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, PipeFault, ProcessorId, ServerFault, StepId,
     Trigger, VolumeFault, WorkerId,
 };
 use crate::scenario::draw::nominal;
@@ -21,6 +21,8 @@ use crate::scenario::words::{ENDINGS, STEP_KEYS, STRATEGIES, SYNONYMS, Verb, las
 use crate::scenario::{Choice, Lasts, Line, Moment, Parameter, Scenario, Unit};
 
 const STORM: &str = "rest of the storm";
+/// Leaves room for what is drawn after the script.
+const MOST_ID: u32 = StepId::END / 2;
 const EVER: &str = "ever";
 
 /// Reads the steps, and settles how long the storm lasts.
@@ -94,6 +96,7 @@ fn step(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
     let Some(mut table) = reader.table(item, "a step") else { return };
     let line = reader.line(&item.span());
     let quiet = table.take("at-most");
+    let id = id(reader, scenario, &mut table);
     let named = table.need(reader, "do", "\"edit\"");
     let verb = named.and_then(|item| verb(reader, item));
     let when = moment(reader, scenario, &mut table, quiet, verb);
@@ -116,17 +119,39 @@ fn step(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
         None => acts,
     };
     if verb != Verb::WaitUntilQuiet {
-        scenario.script.push(Line { when, acts, line });
+        scenario.script.push(Line { id, when, acts, line });
         return;
     }
     let wait = || vec![(Act::Wait, Lasts::AsWritten)];
+    let mut id = id;
     if when != Moment::After(Choice::only(0)) {
-        scenario.script.push(Line { when, acts: wait(), line });
+        scenario.script.push(Line { id, when, acts: wait(), line });
+        id += 1;
     }
     let limit = quiet.and_then(|item| reader.exact(Unit::Span, item));
     if let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) {
         let when = Moment::On(Trigger::Quiet(Span(limit)), Choice::only(0));
-        scenario.script.push(Line { when, acts: wait(), line });
+        scenario.script.push(Line { id, when, acts: wait(), line });
+    }
+}
+
+/// The id of a line's first step: as it says, or the one after those of the line before.
+fn id(reader: &mut Reader<'_>, scenario: &Scenario, table: &mut Table<'_>) -> u32 {
+    let next = scenario.script.last().map_or(0, Line::next_id);
+    let Some(item) = table.take("id") else { return next };
+    let Some(said) = reader.exact(Unit::Count, item) else { return next };
+    match u32::try_from(said) {
+        Ok(said) if (next..=MOST_ID).contains(&said) => said,
+        _ => {
+            reader.tell(
+                Code::OutOfBounds,
+                item.span(),
+                "the ids of steps rise",
+                format!("here from {next} to {MOST_ID}"),
+                "leave `id` out, or give each step a higher one than the step before",
+            );
+            next
+        }
     }
 }
 

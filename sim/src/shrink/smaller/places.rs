@@ -70,7 +70,7 @@ impl<'k> Places<'k> {
             Act::Order(id, order) => Act::Order(self.processor(*id)?, order.clone()),
             Act::Wait => Act::Wait,
         };
-        Some(Step { when, act })
+        Some(Step { id: step.id, when, act })
     }
 
     fn trigger(&self, trigger: &Trigger) -> Option<Trigger> {
