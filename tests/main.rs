@@ -7,6 +7,7 @@ mod digests;
 mod incidents;
 mod laws;
 mod linearizability;
+mod logging;
 mod paths;
 mod points;
 mod regressions;

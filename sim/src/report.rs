@@ -16,7 +16,7 @@ use engine::time::Time;
 
 use crate::invariant::{Invariant, Violation};
 use crate::plan::{Node, Plan};
-use crate::run::Outcome;
+use crate::run::{LogLine, Outcome};
 use crate::trial::{Parting, Signature};
 
 /// Everything that a command can tell.
@@ -222,6 +222,8 @@ pub struct Story<'a> {
     pub outcome: &'a Outcome,
     /// What is told of it.
     pub focus: Focus,
+    /// Is what machines logged told too?
+    pub log: bool,
     /// Where the plan came from.
     pub source: String,
     /// What a capsule promised: the signature, and the digest of its history.
@@ -239,6 +241,14 @@ pub struct Focus {
     pub only: Vec<Node>,
     /// Only until this moment.
     pub until: Option<Time>,
+}
+
+impl Focus {
+    /// Is this line of the log told? It names no record, so it is, whichever a story is about.
+    pub fn has_line(&self, line: &LogLine) -> bool {
+        let in_lane = self.only.is_empty() || self.only.contains(&line.node);
+        in_lane && self.until.is_none_or(|until| line.at <= until)
+    }
 }
 
 /// What shrinking did.

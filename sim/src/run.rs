@@ -12,12 +12,13 @@ use std::task::{Context, Poll, Waker};
 use engine::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
+use tracing::Level;
 
 use crate::alarm::{listen, quietly};
 use crate::history::recorder::digest;
 use crate::history::{Entry, Fact};
 use crate::invariant::{self, Violation};
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 use crate::shell::Shell;
 pub use crate::world::settle_bound;
 use crate::world::{Order, ShellMaker, World};
@@ -37,6 +38,27 @@ pub struct Outcome {
     pub moments: Vec<Option<Time>>,
     /// Everything that happened.
     pub history: Vec<Entry>,
+    /// What machines logged, down to the level that was asked for. No part of the history.
+    pub log: Vec<LogLine>,
+}
+
+/// An event that a machine logged with `tracing`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How many facts of the history came before it.
+    pub after: usize,
+    /// The simulated time.
+    pub at: Time,
+    /// The host.
+    pub node: Node,
+    /// The incarnation of the host.
+    pub incarnation: u16,
+    /// The level.
+    pub level: Level,
+    /// The module that logged it.
+    pub target: &'static str,
+    /// Spans, message and fields.
+    pub text: String,
 }
 
 impl Outcome {
@@ -92,14 +114,26 @@ pub enum Driver {
     Bare,
 }
 
+impl Driver {
+    /// The driver of all commands: madsim.
+    pub fn of(plan: &Plan) -> Self {
+        Self::Madsim { seed: plan.nature }
+    }
+}
+
 /// Runs a plan on madsim. Panics never; what panics inside becomes a violation.
 pub fn run(plan: &Plan) -> Outcome {
-    run_with(plan, Driver::Madsim { seed: plan.nature })
+    run_with(plan, Driver::of(plan))
 }
 
 /// Runs a plan under a driver of one's choice.
 pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
-    let _listening = listen();
+    run_logged(plan, driver, Level::ERROR)
+}
+
+/// Runs a plan and collects what machines log, down to a level. The history is the same at all levels.
+pub fn run_logged(plan: &Plan, driver: Driver, level: Level) -> Outcome {
+    let _listening = listen(level);
     let world = World::new(Arc::new(plan.clone()));
     let world = match driver {
         Driver::Madsim { seed } => drive_madsim(world, seed),
@@ -272,7 +306,7 @@ impl Stage {
 fn judge(world: World) -> Outcome {
     let ended = world.end();
     let mut violations = quietly(|| invariant::judge(&ended.brief, &ended.history))
-        .unwrap_or_else(|message| vec![broken_judge(&ended.history, message)]);
+        .unwrap_or_else(|heard| vec![broken_judge(&ended.history, &heard.panic)]);
     violations.sort_by_key(|violation| violation.at);
     let settled = |entry: &&Entry| matches!(entry.fact, Fact::Settled { .. });
     let settled_at = ended.history.iter().find(settled).map_or(Time(0), |entry| entry.at);
@@ -283,16 +317,16 @@ fn judge(world: World) -> Outcome {
         ..ended.counts
     };
     let verdict = if violations.is_empty() { Verdict::Held } else { Verdict::Violated };
-    let (coverage, history) = (ended.coverage, ended.history);
-    Outcome { verdict, violations, coverage, counts, moments: ended.moments, history }
+    let (coverage, history, log) = (ended.coverage, ended.history, ended.log);
+    Outcome { verdict, violations, coverage, counts, moments: ended.moments, history, log }
 }
 
 /// A judge that panics has judged nothing: that must not look like innocence.
-fn broken_judge(history: &[Entry], message: String) -> Violation {
+fn broken_judge(history: &[Entry], message: &str) -> Violation {
     Violation {
         invariant: invariant::Invariant::NothingPanics,
         at: history.last().map_or(Time(0), |entry| entry.at),
-        node: crate::plan::Node::World,
+        node: Node::World,
         record: None,
         token: None,
         site: "judge",

@@ -54,7 +54,7 @@ use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan};
 use crate::post::Post;
 use crate::random::Draw;
-use crate::run::Counts;
+use crate::run::{Counts, LogLine};
 use crate::shell::{SharedDouble, Shell};
 use crate::volume::Volume;
 use crate::workload;
@@ -104,6 +104,7 @@ pub(crate) struct World {
     memo: Memo,
     needle: [u8; 8],
     recorder: Recorder,
+    log: Vec<LogLine>,
     coverage: BTreeMap<&'static str, u64>,
     reached: BTreeMap<Point, u64>,
     events: u64,
@@ -358,12 +359,7 @@ impl World {
 
     /// Writes a fact down.
     fn note(&mut self, node: Node, fact: Fact) {
-        let incarnation = match node {
-            Node::Device(device) => self.site(device).incarnation,
-            Node::Worker(worker) => self.process(worker).incarnation,
-            Node::Processor(processor) => self.process(processor).incarnation,
-            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
-        };
+        let incarnation = self.incarnation_of(node);
         self.watch_for_triggers(node, &fact);
         self.recorder.note(self.now, node, incarnation, fact);
     }
@@ -467,6 +463,7 @@ fn vaults(plan: &Plan) -> Vec<VaultId> {
 pub(crate) struct Ended {
     pub(crate) brief: Brief,
     pub(crate) history: Vec<Entry>,
+    pub(crate) log: Vec<LogLine>,
     pub(crate) coverage: BTreeMap<&'static str, u64>,
     pub(crate) counts: Counts,
     pub(crate) moments: Vec<Option<Time>>,
@@ -495,6 +492,6 @@ impl World {
         let mut coverage = self.coverage;
         self.reached.iter().for_each(|(it, n)| *coverage.entry(it.name()).or_default() += n);
         let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { brief, history, coverage, counts, moments }
+        Ended { brief, history, log: self.log, coverage, counts, moments }
     }
 }

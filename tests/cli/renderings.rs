@@ -77,6 +77,7 @@ fn told((plan, outcome): (Plan, Outcome), name: &str, focus: Focus) {
         plan: &plan,
         outcome: &outcome,
         focus,
+        log: false,
         source: "replayed by plan (1 step, 1 fault) · build 7c1e9f2".to_owned(),
         promised: Some((promised, format!("{:032x}", outcome.digest()))),
         again: "seawall replay .seawall/capsules/lost-k7q2.toml".to_owned(),

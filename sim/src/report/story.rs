@@ -316,6 +316,7 @@ impl<'a> Scene<'a> {
                 format!("loses power; commits up to no. {keeps} survive{between}")
             }
             Fact::Panicked(text) => format!("panics: {text}"),
+            Fact::ErrorLogged(text) => format!("logs an error: {text}"),
         }
     }
 
@@ -544,7 +545,8 @@ impl<'a> Scene<'a> {
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
-            | Fact::Panicked(_) => unreachable!("only what remotes did is told here"),
+            | Fact::Panicked(_)
+            | Fact::ErrorLogged(_) => unreachable!("only what remotes did is told here"),
         }
     }
 

@@ -9,11 +9,13 @@ use std::fmt::{self, Display, Write};
 
 use anstyle::{AnsiColor, Style};
 use engine::id::{RecordId, Token};
+use tracing::Level;
 
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
 use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Parted, Shrunk, Story, Told};
+use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -345,7 +347,12 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
     writeln!(out, "{} · seed {}{with}", styled(BOLD, &plan.scenario), plan.seed)?;
     writeln!(out, "{}\n", story.source)?;
     let mut told = 0;
+    let log = if story.log { &outcome.log[..] } else { &[] };
+    let mut log = log.iter().filter(|line| focus.has_line(line)).peekable();
     for (index, entry) in outcome.history.iter().enumerate() {
+        while let Some(line) = log.next_if(|line| line.after <= index) {
+            write_line_of_log(out, plan.name(line.node), line)?;
+        }
         let proves: Vec<&Violation> =
             outcome.violations.iter().filter(|it| it.evidence.last() == Some(&index)).collect();
         let late = focus.until.is_some_and(|until| entry.at > until);
@@ -356,12 +363,24 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
         let note: String = proves.iter().map(|violation| note(violation, &scene)).collect();
         write_fact(out, plan.name(entry.node), entry, &scene, (focus.row, &note))?;
     }
+    log.try_for_each(|line| write_line_of_log(out, plan.name(line.node), line))?;
     let left_out = outcome.history.len() - told;
     writeln!(out, "\n{told} of {} facts told, {left_out} left out.", outcome.history.len())?;
     writeln!(out, "digest {:032x}", outcome.digest())?;
     write_violations(out, &scene, story)?;
     write_promise(out, story)?;
     writeln!(out, "again:   {}", styled(BOLD, &story.again))
+}
+
+/// An event that a machine logged. An error is a fact, and told as one.
+fn write_line_of_log(out: &mut String, lane: &str, line: &LogLine) -> fmt::Result {
+    let LogLine { at, level, target, text, .. } = line;
+    if *level == Level::ERROR {
+        return Ok(());
+    }
+    let at = styled(DIM, format_args!("{:>11}", time(*at)));
+    let said = styled(DIM, format_args!("{level:<5} {target}: {text}"));
+    writeln!(out, "{at}  {lane:<9}   {said}")
 }
 
 fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> fmt::Result {
