@@ -9,6 +9,7 @@ use std::fmt::{self, Display, Write};
 
 use anstyle::{AnsiColor, Style};
 use engine::id::{RecordId, Token};
+use textwrap::core::display_width;
 use tracing::Level;
 
 use crate::history::Entry;
@@ -25,6 +26,9 @@ const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 
 /// What stands left of a value takes no more than this.
 const WIDE: usize = 32;
+
+/// How wide the names of hosts are, as a rule.
+const LANE: usize = 9;
 
 /// How many facts of its evidence a failure shows.
 const EVIDENCE: usize = 14;
@@ -125,9 +129,9 @@ fn write_copies(out: &mut String, what: &str, copies: Vec<(String, String)>) -> 
     }
     writeln!(out, "\n  {what} at the end")?;
     let places = held.iter().map(|(_, places)| places.join(", "));
-    let widest = places.map(|places| places.chars().count()).max().unwrap_or(0).min(WIDE);
+    let widest = places.map(|places| display_width(&places)).max().unwrap_or(0).min(WIDE);
     held.iter().try_for_each(|(value, places)| {
-        writeln!(out, "    {:<widest$}   {value}", places.join(", "))
+        writeln!(out, "    {}   {value}", fold::pad(&places.join(", "), widest))
     })
 }
 
@@ -208,7 +212,8 @@ fn write_fact(
 ) -> fmt::Result {
     let note = if note.is_empty() { String::new() } else { styled(BAD, note) };
     let at = styled(DIM, format_args!("{:>11}", time(entry.at)));
-    writeln!(out, "{at}  {lane:<9}   {}{note}", scene.tell(entry, about))
+    let lane = fold::pad(lane, LANE);
+    writeln!(out, "{at}  {lane}   {}{note}", scene.tell(entry, about))
 }
 
 fn write_others(out: &mut String, all: &[Violation], told: &Violation) -> fmt::Result {
@@ -249,15 +254,15 @@ fn table(
 ) -> fmt::Result {
     const GAP: &str = "   ";
     let width = |column: usize| {
-        let cells = rows.iter().map(|(_, row)| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+        let cells = rows.iter().map(|(_, row)| display_width(&row[column]));
+        cells.chain([display_width(head[column])]).max().unwrap_or(0)
     };
     let mut widths: Vec<usize> = (0..head.len()).map(width).collect();
     let room = wide.saturating_sub(1 + GAP.len() * (head.len() - 1));
     let longest_word = |column: usize| {
         let cells = rows.iter().map(|(_, row)| row[column].as_str()).chain([head[column]]);
         let words = cells.flat_map(|cell| cell.split(' '));
-        words.map(|word| word.chars().count()).max().unwrap_or(0)
+        words.map(display_width).max().unwrap_or(0)
     };
     let least: Vec<usize> = (0..head.len()).map(longest_word).collect();
     fold::narrow(&mut widths, &least, room);
@@ -270,7 +275,7 @@ fn table(
         let height = cells.iter().map(Vec::len).max().unwrap_or(0);
         (0..height).try_for_each(|at| {
             let part = |(cell, width): (&Vec<String>, &usize)| {
-                format!("{:<width$}", cell.get(at).map_or("", String::as_str))
+                fold::pad(cell.get(at).map_or("", String::as_str), *width)
             };
             let padded: Vec<String> = cells.iter().zip(&widths).map(part).collect();
             writeln!(out, " {}", styled(style, padded.join(GAP).trim_end()))
@@ -282,13 +287,13 @@ fn table(
 
 /// A table for which there is no room: one line for each cell.
 fn stack(out: &mut String, head: &[&str], rows: &[(Style, Vec<String>)]) -> fmt::Result {
-    let widest = head.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let widest = head.iter().map(|name| display_width(name)).max().unwrap_or(0);
     for (at, (style, row)) in rows.iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
         for (name, cell) in head.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
-            let name = styled(DIM, format_args!("{name:<widest$}"));
+            let name = styled(DIM, fold::pad(name, widest));
             writeln!(out, " {name}   {}", styled(*style, cell))?;
         }
     }
@@ -380,7 +385,7 @@ fn write_line_of_log(out: &mut String, lane: &str, line: &LogLine) -> fmt::Resul
     }
     let at = styled(DIM, format_args!("{:>11}", time(*at)));
     let said = styled(DIM, format_args!("{level:<5} {target}: {text}"));
-    writeln!(out, "{at}  {lane:<9}   {said}")
+    writeln!(out, "{at}  {}   {said}", fold::pad(lane, LANE))
 }
 
 fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> fmt::Result {
