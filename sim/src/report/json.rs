@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::plan::Plan;
-use crate::report::story::{Scene, hex};
+use crate::report::story::Scene;
 use crate::report::{
     Beast, Bug, Catches, Demand, Failure, Line, Met, Parted, Row, Shrunk, Size, Story, Sweep, Told,
     Zoo, wilson,
@@ -92,7 +92,7 @@ fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
         "at_ms": violation.at.0,
         "node": plan.name(violation.node),
         "record": violation.record.map(|id| id.to_string()),
-        "token": violation.token.map(|token| hex(&token.0)),
+        "token": violation.token.map(|token| hex::encode(token.0)),
         "write": violation.token.and_then(|token| scene.tell_write(token)),
         "message": violation.message,
     })

@@ -25,7 +25,7 @@ use crate::history::{
 use crate::plan::{Errand, Node, Plan};
 
 use choice::{is_new_state, record_of};
-pub use words::{count, field_name, hex, time, value};
+pub use words::{count, field_name, time, value};
 use words::{
     ending_word, fields, is_among, list, lost, parcel, refusal, shift, shown_fields, span,
 };
