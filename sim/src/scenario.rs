@@ -25,7 +25,7 @@ pub use print::print;
 pub use problem::{Code, Problem, render};
 pub use quantity::{Choice, Range, Unit};
 pub use read::{MAX_BYTES, read};
-pub use words::{Ingredient, Parameter, Verb, Who, Word, events, words};
+pub use words::{Group, Ingredient, Parameter, Verb, Who, events};
 
 /// A scenario file as data.
 #[derive(Clone, Debug, PartialEq)]
