@@ -176,12 +176,12 @@ fn drive_madsim(world: World, seed: u64) -> World {
             let (stage, shared) = (&stage, stage.clone());
             let init = move || serve(number, maker.make(), shared.clone());
             let id = handle.create_node().name(name).init(init).build().id();
-            on(stage).seats.push(Seat { id, called: false, waker: Waker::noop().clone() });
+            on(stage).tasks.push(HostTask { id, called: false, waker: Waker::noop().clone() });
         }
         on(&stage).go_on();
         poll_fn(|context| on(&stage).poll_over(context)).await;
         // A task that is pending when the runtime is dropped is never freed.
-        on(&stage).seats.iter().for_each(|seat| handle.kill(seat.id));
+        on(&stage).tasks.iter().for_each(|task| handle.kill(task.id));
         madsim::time::sleep(std::time::Duration::from_millis(1)).await;
     });
     drop(runtime);
@@ -193,7 +193,7 @@ fn drive_madsim(world: World, seed: u64) -> World {
 async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
     poll_fn(|context| -> Poll<()> {
         let mut stage = on(&stage);
-        if stage.seats[node].is_called(context) {
+        if stage.tasks[node].is_called(context) {
             shell.work(stage.world.desk(node));
             stage.one_has_worked();
         }
@@ -206,7 +206,7 @@ async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
 /// nothing but its own desk.
 struct Stage {
     world: World,
-    seats: Vec<Seat>,
+    tasks: Vec<HostTask>,
     /// So many nodes of this turn have not worked yet.
     at_work: usize,
     /// madsim's clock, but for [`CLOCK_LAG`].
@@ -216,13 +216,13 @@ struct Stage {
 }
 
 /// A node, and how its task is called to its desk.
-struct Seat {
+struct HostTask {
     id: NodeId,
     called: bool,
     waker: Waker,
 }
 
-impl Seat {
+impl HostTask {
     fn call(&mut self) {
         self.called = true;
         self.waker.wake_by_ref();
@@ -244,7 +244,7 @@ fn on(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
 impl Stage {
     fn new(world: World) -> Self {
         let audience = Waker::noop().clone();
-        Self { world, seats: Vec::new(), at_work: 0, clock: Time(0), over: false, audience }
+        Self { world, tasks: Vec::new(), at_work: 0, clock: Time(0), over: false, audience }
     }
 
     /// A node has worked; the last one of a turn ends it.
@@ -264,7 +264,7 @@ impl Stage {
             self.obey();
             self.at_work = self.world.ready().len();
             if self.at_work > 0 {
-                return self.world.ready().iter().for_each(|&node| self.seats[node].call());
+                return self.world.ready().iter().for_each(|&node| self.tasks[node].call());
             }
             self.world.end_turn();
         }
@@ -285,11 +285,11 @@ impl Stage {
         for order in self.world.take_orders() {
             let handle = Handle::current();
             match order {
-                Order::Kill(node) => handle.kill(self.seats[node].id),
+                Order::Kill(node) => handle.kill(self.tasks[node].id),
                 // A first start finds its task waiting; any other was killed before.
                 Order::Start(node) => {
-                    if handle.is_exit(self.seats[node].id) {
-                        handle.restart(self.seats[node].id);
+                    if handle.is_exit(self.tasks[node].id) {
+                        handle.restart(self.tasks[node].id);
                     }
                 }
             }

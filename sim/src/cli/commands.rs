@@ -99,7 +99,7 @@ fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
         "seawall {} · build {BUILD} · {} · {}{with}",
         env!("CARGO_PKG_VERSION"),
         story::count(chosen.len(), "scenario"),
-        story::count(pool.jobs, "worker"),
+        story::count(pool.jobs, "job"),
     ));
     if std::env::var_os("CARGO").is_some() {
         console.say("(below, `seawall` stands for `cargo run --release --`)");
