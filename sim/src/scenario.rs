@@ -6,10 +6,12 @@
 
 mod check;
 mod draw;
+mod nominal;
 mod print;
 mod problem;
 mod quantity;
 mod read;
+mod shared;
 mod words;
 
 use engine::flaw::Flaw;

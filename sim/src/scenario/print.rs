@@ -34,6 +34,9 @@ pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
     out
 }
 
+/// The keys of a step, in the order of the columns.
+type Keys = Vec<(&'static str, String)>;
+
 /// A text in quotes, on one line.
 fn quote(text: &str) -> String {
     TomlStringBuilder::new(text).as_basic().to_toml_value()

@@ -11,8 +11,8 @@ use super::values::user_id;
 use super::{chance, expect, pipeline, server, step};
 use crate::invariant::Invariant;
 use crate::plan::{Given, remote_name};
-use crate::scenario::draw::mix::stored;
 use crate::scenario::problem::Code;
+use crate::scenario::shared::stored;
 use crate::scenario::words::{DEVICE_KEYS, HEADINGS, REMOTE_KEYS, REMOTE_KINDS};
 use crate::scenario::{
     CapsuleHead, Choice, DeviceSpec, Fixed, Make, Parameter, Range, RemoteSpec, Scenario, State,
