@@ -15,9 +15,10 @@ use engine::id::RecordId;
 use engine::time::Time;
 
 use crate::invariant::{Invariant, Violation};
+use crate::parting::Parting;
 use crate::plan::{Node, Plan};
 use crate::run::{LogLine, Outcome};
-use crate::trial::{Parting, Signature};
+use crate::signature::Signature;
 
 /// Everything that a command can tell.
 #[derive(Debug)]

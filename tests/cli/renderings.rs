@@ -6,13 +6,14 @@ use std::time::Duration;
 use engine::flaw::{Flaw, Flaws};
 use engine::time::Time;
 use sim::invariant::Invariant;
+use sim::parting::Parting;
 use sim::plan::Plan;
 use sim::report::{
     Beast, Bug, Catches, Check, Demand, Failure, Focus, Line, Mark, Met, Parted, Reached, Row,
     Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
 };
 use sim::run::Outcome;
-use sim::trial::{Parting, Signature};
+use sim::signature::Signature;
 
 use super::account;
 use super::example::{MEAL, PHONE, outcome, plan};

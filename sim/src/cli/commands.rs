@@ -19,7 +19,8 @@ use crate::pool::{Pool, Stop, cores, fresh};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
 use crate::run::{Driver, Outcome, run_logged};
 use crate::scenario::{CapsuleHead, draw};
-use crate::trial::{Chosen, Signature};
+use crate::signature::Signature;
+use crate::trial::Chosen;
 use crate::{shrink, sweep, verdict, zoo};
 
 pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Complaint> {

@@ -12,7 +12,7 @@ use crate::report::{
     Zoo, wilson,
 };
 use crate::run::LogLine;
-use crate::trial::Signature;
+use crate::signature::Signature;
 
 /// The version of the lines below.
 const VERSION: u32 = 1;
