@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
 use crate::date::DateKey;
-use crate::hex::Hex;
 use crate::record::Payload;
 use crate::seal::Key;
 
@@ -59,7 +58,7 @@ impl DedupKey {
 
 impl std::fmt::Display for DedupKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(&Hex(&self.0), f)
+        f.write_str(&hex::encode(self.0))
     }
 }
 

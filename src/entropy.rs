@@ -42,6 +42,8 @@ impl Entropy {
     pub fn backoff(&mut self, base: Span, cap: Span, failures: u32) -> Span {
         let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
         let full = Span(base.0.saturating_mul(factor).min(cap.0));
-        self.span(Span(full.0.div_ceil(2)), full)
+        let wait = self.span(Span(full.0.div_ceil(2)), full);
+        tracing::debug!(failures, ms = wait.0, "waits before it tries again");
+        wait
     }
 }

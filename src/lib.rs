@@ -15,7 +15,6 @@ pub mod dedup;
 pub mod device;
 pub mod entropy;
 pub mod flaw;
-mod hex;
 pub mod id;
 pub mod ingest;
 pub mod job;

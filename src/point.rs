@@ -3,24 +3,48 @@
 //! A machine notes that it came by. That counts as coverage and never as evidence.
 
 macro_rules! points {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+    ($([$place:ident] $($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+)+) => {
         /// A branch worth reaching.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Point { $($(#[doc = $doc])+ $name,)+ }
+        pub enum Point { $($($(#[doc = $doc])+ $name,)+)+ }
 
         impl Point {
             /// Every point, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
 
             /// What people read and write in scenarios.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
+                match self { $($(Self::$name => $text,)+)+ }
+            }
+
+            const fn place(self) -> Place {
+                match self { $($(Self::$name => Place::$place,)+)+ }
             }
         }
     };
 }
 
+/// Where a point is reached.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Between devices and remotes.
+    Devices,
+    /// At the sync server, or by what only it makes possible.
+    Server,
+}
+
+impl Point {
+    /// Does it need a sync server?
+    pub const fn needs_server(self) -> bool {
+        match self.place() {
+            Place::Devices => false,
+            Place::Server => true,
+        }
+    }
+}
+
 points! {
+    [Devices]
     /// A pull brought a cell beside a local one.
     Conflict = "conflict",
     /// A row could not be opened and was kept sealed.
@@ -91,6 +115,7 @@ points! {
     EditBeatDelete = "edit beat delete",
     /// A record was written anew by someone who saw it deleted.
     Recreated = "deleted record written anew",
+    [Server]
     /// Two workers raced for one number of a log.
     CommitRaced = "two workers raced for a commit",
     /// Nobody could tell whether a commit had happened.

@@ -5,7 +5,6 @@
 //! is durable; a list may be late; of what failed nobody knows whether it took effect.
 
 use crate::Bytes;
-use crate::hex;
 
 /// The exact name of an object. There is no access by a part of it but [`Request::List`].
 pub type Key = smol_str::SmolStr;
@@ -26,6 +25,8 @@ pub(crate) enum Part<'p> {
 pub(crate) fn name(parts: &[Part<'_>]) -> Key {
     /// No name is longer.
     const MOST: usize = 128;
+    /// What stands before a number of few digits that keeps the order of names.
+    const ZEROS: &[u8; 12] = b"000000000000";
     let (mut name, mut length) = ([0; MOST], 0);
     let mut put = |text: &[u8]| {
         name[length..length + text.len()].copy_from_slice(text);
@@ -34,25 +35,22 @@ pub(crate) fn name(parts: &[Part<'_>]) -> Key {
     for part in parts {
         match *part {
             Part::Text(text) => put(text.as_bytes()),
-            Part::Number(number) => decimal(number, 1, &mut put),
-            Part::Ordered(number) => decimal(number, 12, &mut put),
-            Part::Hex(bytes) => put(&hex::digits(bytes)[..2 * bytes.len()]),
+            Part::Number(number) => put(itoa::Buffer::new().format(number).as_bytes()),
+            Part::Ordered(number) => {
+                let mut buffer = itoa::Buffer::new();
+                let digits = buffer.format(number).as_bytes();
+                put(&ZEROS[digits.len().min(ZEROS.len())..]);
+                put(digits);
+            }
+            Part::Hex(bytes) => {
+                let mut buffer = [0; MOST];
+                let digits = &mut buffer[..2 * bytes.len()];
+                hex::encode_to_slice(bytes, digits).expect("a byte has two digits");
+                put(digits);
+            }
         }
     }
     std::str::from_utf8(&name[..length]).expect("parts are texts, and digits ASCII").into()
-}
-
-/// Puts a number in so many digits at the least.
-fn decimal(number: u64, width: usize, put: &mut impl FnMut(&[u8])) {
-    /// As many as the largest number has.
-    const MOST: usize = 20;
-    let (mut digits, mut first, mut rest) = ([b'0'; MOST], MOST, number);
-    while rest > 0 {
-        first -= 1;
-        digits[first] += (rest % 10) as u8;
-        rest /= 10;
-    }
-    put(&digits[first.min(MOST - width)..]);
 }
 
 /// What a worker asks of the volume.

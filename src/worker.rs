@@ -237,6 +237,13 @@ fn decide(
             Ok((reply, at))
         }
         Err(Stop::Refused(refusal)) => {
+            if refusal == Refusal::Internal {
+                // Each of these is where a space that only this code has written contradicts itself.
+                tracing::error!(
+                    space = request.space.0,
+                    "a request is refused as an internal error: the log of its space contradicts itself"
+                );
+            }
             draft.abandon_op();
             Ok((Reply::Refused(refusal), draft.seen()))
         }

@@ -6,4 +6,5 @@ mod codes;
 mod complaints;
 mod example;
 mod folder;
+mod log;
 mod renderings;

@@ -8,6 +8,7 @@ mod incidents;
 mod laws;
 mod linearizability;
 mod lives;
+mod logging;
 mod paths;
 mod points;
 mod regressions;

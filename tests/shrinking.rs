@@ -9,7 +9,7 @@ use sim::run::run;
 use sim::scenario;
 use sim::shrink::shrink;
 use sim::shrink::smaller::{plainer, with_moments, with_workers, without_server};
-use sim::trial::Signature;
+use sim::signature::Signature;
 
 /// Anna's tablet loses an edit in a crash; that it waited for her phone has nothing to do with it.
 const WAITING: &str = r#"

@@ -1,4 +1,4 @@
-//! The reference exchange: what a message costs under three drivers.
+//! An exchange of messages: what a message costs under three drivers.
 //!
 //! One operation is four messages: device, server, remote, server, device. Devices think between
 //! operations; every link takes 1 to 10 ms; a deadline of 500 ms is armed on every operation. Each
@@ -24,17 +24,6 @@ const FIRST_DEVICE: usize = 2;
 const DEADLINE_MS: u64 = 500;
 /// Fills a message up to some 70 bytes.
 const FILLER: usize = 64;
-
-/// What an operation costs on madsim where the aims of seeds per CPU-second were set: 1.0 µs for each
-/// of its messages. A machine that others share takes half as long again in some minutes.
-pub(crate) const REFERENCE: Duration = Duration::from_micros(4);
-
-/// One exchange on madsim, after one that warms up as in a long row of them: CPU time per operation.
-pub(crate) fn once(seed: u64) -> Duration {
-    on_a_fresh_thread(|| runtime::run(seed));
-    let (_, spent) = cpu_of(|| on_a_fresh_thread(|| runtime::run(seed)));
-    spent / (OPERATIONS * u32::try_from(DEVICES).expect("it is small"))
-}
 
 /// CPU time per operation under each driver: the least of all rounds.
 pub(crate) struct Costs {

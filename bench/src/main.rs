@@ -38,7 +38,6 @@ fn print_runs(out: &mut impl Write, path: &str, costs: &runs::Costs) -> io::Resu
     let counts = costs.counts;
     writeln!(out, "{path}: {seeds} seeds, all judges on")?;
     writeln!(out, "  seeds per CPU-second              {:>10.1}", seeds / spent)?;
-    writeln!(out, "  the same at the reference's pace  {:>10.1}", costs.at_reference())?;
     let simulated = costs.simulated.as_secs_f64() / spent;
     writeln!(out, "  simulated seconds per CPU-second  {simulated:>10.0}")?;
     let bare = spent / costs.bare.as_secs_f64();

@@ -14,7 +14,6 @@ use sim::plan::Plan;
 use sim::run::{Counts, Driver, Outcome, run, run_with};
 use sim::scenario;
 
-use crate::exchange;
 use crate::gauge::{cpu_of, on_a_fresh_thread, peak_memory_mb};
 
 /// What the seeds of one scenario cost: the least of all rounds.
@@ -24,9 +23,6 @@ pub(crate) struct Costs {
     pub(crate) simulated: Duration,
     pub(crate) madsim: Duration,
     pub(crate) bare: Duration,
-    /// What all rounds took, and what an exchange after each of their runs took per operation: of a
-    /// machine whose speed changes, both have had the same.
-    paced: (Duration, Duration),
     pub(crate) peak_memory_mb: Option<f64>,
     pub(crate) counts: Counts,
     /// Bytes of the canonical facts.
@@ -39,12 +35,6 @@ pub(crate) struct Costs {
 }
 
 impl Costs {
-    /// Seeds per second of CPU time, where the exchange costs what it did when the aims were set.
-    pub(crate) fn at_reference(&self) -> f64 {
-        let (runs, exchanges) = self.paced;
-        exchanges.as_secs_f64() / exchange::REFERENCE.as_secs_f64() / runs.as_secs_f64()
-    }
-
     fn mean_row(&self) -> usize {
         let mean = self.row_bytes.checked_div(self.rows).unwrap_or(0);
         usize::try_from(mean).expect("a row fits into memory")
@@ -66,7 +56,6 @@ pub(crate) fn measure(path: &str, seeds: u32) -> Result<Costs, String> {
         simulated: Duration::ZERO,
         madsim: Duration::MAX,
         bare: Duration::MAX,
-        paced: (Duration::ZERO, Duration::ZERO),
         peak_memory_mb: None,
         counts: Counts::default(),
         fact_bytes: 0,
@@ -91,11 +80,9 @@ pub(crate) fn measure(path: &str, seeds: u32) -> Result<Costs, String> {
         let (mut madsim, mut bare) = (Duration::ZERO, Duration::ZERO);
         for plan in &plans {
             madsim += cpu_of(|| drop(on_a_fresh_thread(|| run(plan)))).1;
-            costs.paced.1 += exchange::once(plan.seed);
             bare += cpu_of(|| drop(on_a_fresh_thread(|| run_bare(plan)))).1;
         }
         (costs.madsim, costs.bare) = (costs.madsim.min(madsim), costs.bare.min(bare));
-        costs.paced.0 += madsim;
     }
     Ok(costs)
 }

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::report::story::Scene;
 use crate::run::Outcome;
 use crate::scenario::{CapsuleHead, print};
-use crate::trial::Signature;
+use crate::signature::Signature;
 
 /// Where capsules go unless told otherwise.
 pub const FOLDER: &str = ".seawall/capsules";

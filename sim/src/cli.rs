@@ -213,6 +213,36 @@ struct ReplayArgs {
     /// Only what happens up to this moment, as in `10.4s`.
     #[arg(long, value_name = "TIME", value_parser = words::moment)]
     until: Option<Time>,
+    /// Tell also what machines log, down to this level. The run is the same.
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<Level>,
+}
+
+/// How much machines log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// What must never happen.
+    Error,
+    /// What should not.
+    Warn,
+    /// What is worth a line in production.
+    Info,
+    /// Decisions.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl From<Level> for tracing::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+            Level::Trace => Self::TRACE,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

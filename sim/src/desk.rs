@@ -13,6 +13,7 @@ use engine::remote::{Call, Cursor, Return};
 use engine::seal::{Key, KeyName};
 use engine::time::{Now, Time};
 
+use crate::alarm::{Logged, take_log};
 use crate::history::Fact;
 use crate::plan::{Deed, Node, Order, StepId};
 use crate::post::{Asker, Mail};
@@ -119,7 +120,9 @@ pub(crate) enum Emitted {
     Reached(Point),
     /// When to be woken, from now on.
     Wake(Option<Time>),
-    /// A panic or a logged error; the machine is gone.
+    /// The machine logged this; the history is the same without, unless it is an error.
+    Logged(Logged),
+    /// A panic; the machine is gone.
     Crashed(String),
     /// A remote answers.
     Reply(Asker, Box<Return>),
@@ -175,6 +178,12 @@ impl Desk {
             watched: false,
             standing: None,
         }
+    }
+
+    /// Takes over what the machine has logged until now, so that it stands among its effects where
+    /// it was logged.
+    pub(crate) fn take_log(&mut self) {
+        self.emitted.extend(take_log().into_iter().map(Emitted::Logged));
     }
 
     /// Clears what a node that lost power had not worked off; returns it.

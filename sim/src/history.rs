@@ -411,7 +411,7 @@ pub enum Fact {
         /// Was a commit durable whose answer the device had not got?
         between: bool,
     },
-    /// A panic left a machine, or an error was logged.
+    /// A panic left a machine.
     Panicked(String),
 
     // What the stage found on the remotes at the end (node: the remote).
@@ -460,6 +460,8 @@ pub enum Fact {
         /// The hash of its bytes; none once it is gone.
         hash: Option<Box<Address>>,
     },
+    /// A machine logged an error, and went on.
+    ErrorLogged(String),
 }
 
 impl Fact {

@@ -15,9 +15,10 @@ use engine::id::RecordId;
 use engine::time::Time;
 
 use crate::invariant::{Invariant, Violation};
+use crate::parting::Parting;
 use crate::plan::{Node, Plan};
-use crate::run::Outcome;
-use crate::trial::{Parting, Signature};
+use crate::run::{LogLine, Outcome};
+use crate::signature::Signature;
 
 /// Everything that a command can tell.
 #[derive(Debug)]
@@ -222,6 +223,8 @@ pub struct Story<'a> {
     pub outcome: &'a Outcome,
     /// What is told of it.
     pub focus: Focus,
+    /// Is what machines logged told too?
+    pub log: bool,
     /// Where the plan came from.
     pub source: String,
     /// What a capsule promised: the signature, and the digest of its history.
@@ -239,6 +242,14 @@ pub struct Focus {
     pub only: Vec<Node>,
     /// Only until this moment.
     pub until: Option<Time>,
+}
+
+impl Focus {
+    /// Is this line of the log told? It names no record, so it is, whichever a story is about.
+    pub fn has_line(&self, line: &LogLine) -> bool {
+        let in_lane = self.only.is_empty() || self.only.contains(&line.node);
+        in_lane && self.until.is_none_or(|until| line.at <= until)
+    }
 }
 
 /// What shrinking did.

@@ -12,12 +12,13 @@ use std::task::{Context, Poll, Waker};
 use engine::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
+use tracing::Level;
 
 use crate::alarm::{listen, quietly};
 use crate::history::recorder::digest;
-use crate::history::{Entry, Fact};
+use crate::history::{Entry, Fact, Incarnation};
 use crate::invariant::{self, Violation};
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 use crate::shell::Shell;
 pub use crate::world::settle_bound;
 use crate::world::{Order, ShellMaker, World};
@@ -37,6 +38,27 @@ pub struct Outcome {
     pub moments: Vec<Option<Time>>,
     /// Everything that happened.
     pub history: Vec<Entry>,
+    /// What machines logged, down to the level that was asked for. No part of the history.
+    pub log: Vec<LogLine>,
+}
+
+/// An event that a machine logged with `tracing`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How many facts of the history came before it.
+    pub after: usize,
+    /// The simulated time.
+    pub at: Time,
+    /// The host.
+    pub node: Node,
+    /// The incarnation of the host.
+    pub incarnation: Incarnation,
+    /// The level.
+    pub level: Level,
+    /// The module that logged it.
+    pub target: &'static str,
+    /// Spans, message and fields.
+    pub text: String,
 }
 
 impl Outcome {
@@ -92,14 +114,26 @@ pub enum Driver {
     Bare,
 }
 
+impl Driver {
+    /// The driver of all commands: madsim.
+    pub fn of(plan: &Plan) -> Self {
+        Self::Madsim { seed: plan.nature }
+    }
+}
+
 /// Runs a plan on madsim. Panics never; what panics inside becomes a violation.
 pub fn run(plan: &Plan) -> Outcome {
-    run_with(plan, Driver::Madsim { seed: plan.nature })
+    run_with(plan, Driver::of(plan))
 }
 
 /// Runs a plan under a driver of one's choice.
 pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
-    let _listening = listen();
+    run_logged(plan, driver, Level::ERROR)
+}
+
+/// Runs a plan and collects what machines log, down to a level. The history is the same at all levels.
+pub fn run_logged(plan: &Plan, driver: Driver, level: Level) -> Outcome {
+    let _listening = listen(level);
     let world = World::new(Arc::new(plan.clone()));
     let world = match driver {
         Driver::Madsim { seed } => drive_madsim(world, seed),
@@ -142,12 +176,12 @@ fn drive_madsim(world: World, seed: u64) -> World {
             let (stage, shared) = (&stage, stage.clone());
             let init = move || serve(number, maker.make(), shared.clone());
             let id = handle.create_node().name(name).init(init).build().id();
-            on(stage).seats.push(Seat { id, called: false, waker: Waker::noop().clone() });
+            on(stage).tasks.push(HostTask { id, called: false, waker: Waker::noop().clone() });
         }
         on(&stage).go_on();
         poll_fn(|context| on(&stage).poll_over(context)).await;
         // A task that is pending when the runtime is dropped is never freed.
-        on(&stage).seats.iter().for_each(|seat| handle.kill(seat.id));
+        on(&stage).tasks.iter().for_each(|task| handle.kill(task.id));
         madsim::time::sleep(std::time::Duration::from_millis(1)).await;
     });
     drop(runtime);
@@ -159,7 +193,7 @@ fn drive_madsim(world: World, seed: u64) -> World {
 async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
     poll_fn(|context| -> Poll<()> {
         let mut stage = on(&stage);
-        if stage.seats[node].is_called(context) {
+        if stage.tasks[node].is_called(context) {
             shell.work(stage.world.desk(node));
             stage.one_has_worked();
         }
@@ -172,7 +206,7 @@ async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
 /// nothing but its own desk.
 struct Stage {
     world: World,
-    seats: Vec<Seat>,
+    tasks: Vec<HostTask>,
     /// So many nodes of this turn have not worked yet.
     at_work: usize,
     /// madsim's clock, but for [`CLOCK_LAG`].
@@ -182,13 +216,13 @@ struct Stage {
 }
 
 /// A node, and how its task is called to its desk.
-struct Seat {
+struct HostTask {
     id: NodeId,
     called: bool,
     waker: Waker,
 }
 
-impl Seat {
+impl HostTask {
     fn call(&mut self) {
         self.called = true;
         self.waker.wake_by_ref();
@@ -210,7 +244,7 @@ fn on(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
 impl Stage {
     fn new(world: World) -> Self {
         let audience = Waker::noop().clone();
-        Self { world, seats: Vec::new(), at_work: 0, clock: Time(0), over: false, audience }
+        Self { world, tasks: Vec::new(), at_work: 0, clock: Time(0), over: false, audience }
     }
 
     /// A node has worked; the last one of a turn ends it.
@@ -230,7 +264,7 @@ impl Stage {
             self.obey();
             self.at_work = self.world.ready().len();
             if self.at_work > 0 {
-                return self.world.ready().iter().for_each(|&node| self.seats[node].call());
+                return self.world.ready().iter().for_each(|&node| self.tasks[node].call());
             }
             self.world.end_turn();
         }
@@ -251,11 +285,11 @@ impl Stage {
         for order in self.world.take_orders() {
             let handle = Handle::current();
             match order {
-                Order::Kill(node) => handle.kill(self.seats[node].id),
+                Order::Kill(node) => handle.kill(self.tasks[node].id),
                 // A first start finds its task waiting; any other was killed before.
                 Order::Start(node) => {
-                    if handle.is_exit(self.seats[node].id) {
-                        handle.restart(self.seats[node].id);
+                    if handle.is_exit(self.tasks[node].id) {
+                        handle.restart(self.tasks[node].id);
                     }
                 }
             }
@@ -272,7 +306,7 @@ impl Stage {
 fn judge(world: World) -> Outcome {
     let ended = world.end();
     let mut violations = quietly(|| invariant::judge(&ended.brief, &ended.history))
-        .unwrap_or_else(|message| vec![broken_judge(&ended.history, message)]);
+        .unwrap_or_else(|heard| vec![broken_judge(&ended.history, &heard.panic)]);
     violations.sort_by_key(|violation| violation.at);
     let settled = |entry: &&Entry| matches!(entry.fact, Fact::Settled { .. });
     let settled_at = ended.history.iter().find(settled).map_or(Time(0), |entry| entry.at);
@@ -283,16 +317,16 @@ fn judge(world: World) -> Outcome {
         ..ended.counts
     };
     let verdict = if violations.is_empty() { Verdict::Held } else { Verdict::Violated };
-    let (coverage, history) = (ended.coverage, ended.history);
-    Outcome { verdict, violations, coverage, counts, moments: ended.moments, history }
+    let (coverage, history, log) = (ended.coverage, ended.history, ended.log);
+    Outcome { verdict, violations, coverage, counts, moments: ended.moments, history, log }
 }
 
 /// A judge that panics has judged nothing: that must not look like innocence.
-fn broken_judge(history: &[Entry], message: String) -> Violation {
+fn broken_judge(history: &[Entry], message: &str) -> Violation {
     Violation {
         invariant: invariant::Invariant::NothingPanics,
         at: history.last().map_or(Time(0), |entry| entry.at),
-        node: crate::plan::Node::World,
+        node: Node::World,
         record: None,
         token: None,
         site: "judge",

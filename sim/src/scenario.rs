@@ -6,10 +6,12 @@
 
 mod check;
 mod draw;
+mod nominal;
 mod print;
 mod problem;
 mod quantity;
 mod read;
+mod shared;
 mod words;
 
 use engine::flaw::Flaw;
@@ -25,7 +27,7 @@ pub use print::print;
 pub use problem::{Code, Problem, render};
 pub use quantity::{Choice, Range, Unit};
 pub use read::{MAX_BYTES, read};
-pub use words::{Ingredient, Parameter, Verb, Who, Word, events, words};
+pub use words::{Group, Ingredient, Parameter, Verb, Who, events};
 
 /// A scenario file as data.
 #[derive(Clone, Debug, PartialEq)]

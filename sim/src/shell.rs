@@ -2,7 +2,8 @@
 //! puts out into effects; time, storage and messages are the world's.
 //!
 //! The machine lives in its shell, and the shell in a task of its node, so that a kill drops it.
-//! A panic or a logged error ends here: the machine is taken for crashed.
+//! A panic ends here: the machine is taken for crashed. A logged error is written down, and the
+//! machine goes on as the product would.
 
 mod processor;
 
@@ -60,20 +61,24 @@ impl Shell {
 
     /// Works off the desk.
     pub(crate) fn work(&mut self, desk: &mut Desk) {
-        let outcome = quietly(|| match self {
-            Self::Device(machine) => work_device(machine, desk),
-            Self::Remote(remote) => remote.work(desk),
-            Self::Worker(worker) => work_worker(worker, desk),
-            Self::Processor(processor) => processor::work(processor, desk),
+        let outcome = quietly(|| {
+            match self {
+                Self::Device(machine) => work_device(machine, desk),
+                Self::Remote(remote) => remote.work(desk),
+                Self::Worker(worker) => work_worker(worker, desk),
+                Self::Processor(processor) => processor::work(processor, desk),
+            }
+            desk.take_log();
         });
-        if let Err(message) = outcome {
+        if let Err(heard) = outcome {
             match self {
                 Self::Device(machine) => *machine = None,
                 Self::Worker(worker) => *worker = None,
                 Self::Processor(processor) => *processor = None,
                 Self::Remote(_) => {}
             }
-            desk.emitted.push(Emitted::Crashed(message));
+            desk.emitted.extend(heard.log.into_iter().map(Emitted::Logged));
+            desk.emitted.push(Emitted::Crashed(heard.panic));
         }
     }
 }
@@ -110,6 +115,7 @@ impl Machine {
         let agent = Agent::new(start.needle, start.who(), start.last_op);
         let has_server = start.boot.server;
         let device = Device::recover(start.boot, start.snapshot, desk.now);
+        desk.take_log();
         let held = VecDeque::new();
         let mut machine = Self { device, agent, waits: false, held, wake: None, has_server };
         machine.drain(desk);
@@ -187,6 +193,7 @@ impl Machine {
 
     fn give(&mut self, desk: &mut Desk, input: Input) {
         self.device.handle(desk.now, input);
+        desk.take_log();
         self.drain(desk);
     }
 
@@ -379,6 +386,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
 impl WorkerShell {
     fn give(&mut self, desk: &mut Desk, input: worker::Input) {
         self.worker.handle(desk.now, input);
+        desk.take_log();
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.worker.poll_output() else { return };
             desk.emitted.push(match output {

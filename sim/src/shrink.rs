@@ -18,7 +18,7 @@ use crate::plan::{Act, Plan};
 use crate::pool::{Event, Pool, Urgency};
 use crate::report::Size;
 use crate::run::{Outcome, run};
-use crate::trial::Signature;
+use crate::signature::Signature;
 
 /// A smaller plan with the same bug.
 #[derive(Debug)]

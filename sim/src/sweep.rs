@@ -20,7 +20,8 @@ use crate::report::{
 use crate::run::Outcome;
 use crate::scenario::{AtLeast, MustHappen};
 use crate::shrink;
-use crate::trial::{Chosen, Signature, Trial, Tried, quoted};
+use crate::signature::Signature;
+use crate::trial::{Chosen, Trial, Tried, quoted};
 
 /// Seeds of a sweep that was not told how many, over all scenarios.
 const DEFAULT_SEEDS: u64 = 400;

@@ -3,14 +3,12 @@
 //! What a trial keeps is small unless something is wrong: a sweep holds thousands of them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use engine::flaw::Flaws;
-use engine::id::Kind;
 use engine::time::Time;
 
-use crate::invariant::{Invariant, Violation};
+use crate::parting::{Parting, parting};
 use crate::plan::Plan;
 use crate::pool;
 use crate::run::{Counts, Outcome, run};
@@ -92,28 +90,6 @@ pub struct Tried {
     pub parting: Option<Parting>,
 }
 
-/// Where two histories of one plan part: the most serious failure there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parting {
-    /// The number of the first fact that differs.
-    pub index: usize,
-    /// When that was.
-    pub at: Time,
-    /// That fact in each run; `None` where the history had ended.
-    pub facts: [Option<String>; 2],
-}
-
-/// What makes two violations the same bug.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Signature {
-    /// What is violated.
-    pub invariant: Invariant,
-    /// For which kind of record.
-    pub kind: Option<Kind>,
-    /// The place in the judge that found it.
-    pub site: String,
-}
-
 impl Trial {
     /// Draws the plan and runs it, on this thread.
     pub fn run(&self) -> Tried {
@@ -163,48 +139,4 @@ fn parted(plan: &Plan, other: Result<u128, String>, outcome: &Outcome) -> Option
 /// Two runs went two ways, and there is no telling where.
 fn untold(what: String) -> Parting {
     Parting { index: 0, at: Time(0), facts: [None, Some(what)] }
-}
-
-/// Where two outcomes of the same plan part, if they do.
-pub fn parting(one: &Outcome, two: &Outcome) -> Option<Parting> {
-    if one.digest() == two.digest() {
-        return None;
-    }
-    let shown = |outcome: &Outcome, at: usize| outcome.history.get(at).map(|e| format!("{e:?}"));
-    let longest = one.history.len().max(two.history.len());
-    let index = (0..longest).find(|&at| shown(one, at) != shown(two, at)).unwrap_or(longest);
-    let entry = one.history.get(index).or(two.history.get(index)).or(one.history.last());
-    let at = entry.map_or(Time(0), |entry| entry.at);
-    Some(Parting { index, at, facts: [shown(one, index), shown(two, index)] })
-}
-
-impl Signature {
-    /// The signature of a violation.
-    pub fn of(violation: &Violation) -> Self {
-        Self {
-            invariant: violation.invariant,
-            kind: violation.record.map(|record| record.kind),
-            site: violation.site.to_owned(),
-        }
-    }
-
-    /// Does this run show the same bug?
-    pub fn is_in(&self, outcome: &Outcome) -> bool {
-        self.find(outcome).is_some()
-    }
-
-    /// The first violation of a run that shows the same bug.
-    pub fn find<'a>(&self, outcome: &'a Outcome) -> Option<&'a Violation> {
-        outcome.violations.iter().find(|violation| Self::of(violation) == *self)
-    }
-}
-
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.invariant.name())?;
-        if let Some(kind) = self.kind {
-            write!(f, " · {}", kind.name())?;
-        }
-        write!(f, " · {}", self.site)
-    }
 }

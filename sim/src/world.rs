@@ -54,6 +54,7 @@ use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan, StepId};
 use crate::post::Post;
 use crate::random::Draw;
+use crate::run::LogLine;
 use crate::shell::{SharedDouble, Shell};
 use crate::volume::Volume;
 use crate::workload;
@@ -105,6 +106,7 @@ pub(crate) struct World {
     memo: Memo,
     needle: [u8; 8],
     recorder: Recorder,
+    log: Vec<LogLine>,
     coverage: BTreeMap<&'static str, u64>,
     reached: BTreeMap<Point, u64>,
     events: u64,
@@ -369,12 +371,7 @@ impl World {
 
     /// Writes a fact down.
     fn note(&mut self, node: Node, fact: Fact) {
-        let incarnation = match node {
-            Node::Device(device) => self.site(device).incarnation,
-            Node::Worker(worker) => self.process(worker).incarnation,
-            Node::Processor(processor) => self.process(processor).incarnation,
-            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
-        };
+        let incarnation = self.incarnation_of(node);
         self.watch_for_triggers(node, &fact);
         if let Some((OpId(op), _)) = fact.asked()
             && op >= workload::UNPLANNED

@@ -17,8 +17,9 @@ use crate::report::{Beast, Catches, Tamed, Zoo};
 use crate::run::run;
 use crate::scenario::Expect;
 use crate::shrink;
+use crate::signature::Signature;
 use crate::sweep::{News, each_seed};
-use crate::trial::{Chosen, Signature, Trial};
+use crate::trial::{Chosen, Trial};
 
 /// After so many catches a flaw is measured well enough.
 const ENOUGH: u64 = 60;

@@ -224,5 +224,6 @@ pub(super) fn outcome() -> Outcome {
         moments: Vec::new(),
         counts: Counts { messages: 9, facts: history.len() as u64, ..Counts::default() },
         history,
+        log: Vec::new(),
     }
 }

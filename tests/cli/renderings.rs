@@ -6,13 +6,14 @@ use std::time::Duration;
 use engine::flaw::{Flaw, Flaws};
 use engine::time::Time;
 use sim::invariant::Invariant;
+use sim::parting::Parting;
 use sim::plan::Plan;
 use sim::report::{
     Beast, Bug, Catches, Check, Demand, Failure, Focus, Line, Mark, Met, Parted, Reached, Row,
     Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
 };
 use sim::run::Outcome;
-use sim::trial::{Parting, Signature};
+use sim::signature::Signature;
 
 use super::account;
 use super::example::{MEAL, PHONE, outcome, plan};
@@ -77,6 +78,7 @@ fn told((plan, outcome): (Plan, Outcome), name: &str, focus: Focus) {
         plan: &plan,
         outcome: &outcome,
         focus,
+        log: false,
         source: "replayed by plan (1 step, 1 fault) · build 7c1e9f2".to_owned(),
         promised: Some((promised, format!("{:032x}", outcome.digest()))),
         again: "seawall replay .seawall/capsules/lost-k7q2.toml".to_owned(),

@@ -28,6 +28,8 @@ const ENGINE_DEPENDENCIES: &[&str] = &[
     "caseless",
     "chacha20poly1305",
     "diffy",
+    "hex",
+    "itoa",
     "jiff",
     "postcard",
     "rand_chacha",

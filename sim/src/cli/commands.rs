@@ -11,15 +11,16 @@ use crate::cli::doctor;
 use crate::cli::select::{Shelf, only_good};
 use crate::cli::words::closest;
 use crate::cli::{
-    Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
+    Command, Complaint, DoctorArgs, Exit, Level, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
     ShrinkArgs, SweepArgs, WorkArgs, ZooArgs,
 };
 use crate::plan::{Node, Plan, WorkerId};
 use crate::pool::{Pool, Stop, cores, fresh};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
-use crate::run::{Outcome, run};
+use crate::run::{Driver, Outcome, run_logged};
 use crate::scenario::{CapsuleHead, draw};
-use crate::trial::{Chosen, Signature};
+use crate::signature::Signature;
+use crate::trial::Chosen;
 use crate::{shrink, sweep, verdict, zoo};
 
 pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Complaint> {
@@ -99,7 +100,7 @@ fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
         "seawall {} · build {BUILD} · {} · {}{with}",
         env!("CARGO_PKG_VERSION"),
         story::count(chosen.len(), "scenario"),
-        story::count(pool.jobs, "worker"),
+        story::count(pool.jobs, "job"),
     ));
     if std::env::var_os("CARGO").is_some() {
         console.say("(below, `seawall` stands for `cargo run --release --`)");
@@ -233,9 +234,9 @@ fn again(it: &Chosen, seed: u64, given: Option<Flaws>) -> String {
     it.again(seed, given.unwrap_or(Flaws::NONE)) + no_flaws
 }
 
-fn outcome_of(plan: &Plan) -> Result<Outcome, Complaint> {
-    let plan = plan.clone();
-    fresh(move || run(&plan))
+fn outcome_of(plan: &Plan, log: Option<Level>) -> Result<Outcome, Complaint> {
+    let (plan, level) = (plan.clone(), log.map_or(tracing::Level::ERROR, Into::into));
+    fresh(move || run_logged(&plan, Driver::of(&plan), level))
         .map_err(|panic| Complaint::internal(format!("the harness panicked: {panic}")))
 }
 
@@ -243,7 +244,7 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let given = (args.no_flaws || !args.flaws.is_empty()).then(|| flaws(&args.flaws));
     let it = drawn(&one(&args.target, Path::new(FOLDER))?, args.seed, given)?;
     let only = lanes(&it.plan, &args.only)?;
-    let outcome = outcome_of(&it.plan)?;
+    let outcome = outcome_of(&it.plan, args.log)?;
     if let Some(row) = args.row {
         is_there(row, &it.plan, &outcome)?;
     }
@@ -252,6 +253,7 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
         plan: &it.plan,
         outcome: &outcome,
         focus: Focus { row: args.row, only, until: args.until },
+        log: args.log.is_some(),
         source: source(it.head.as_ref(), size),
         promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
         again: it.again.clone(),
@@ -317,7 +319,7 @@ fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint
         writable(file, "-o FILE")?;
     }
     let signature = Signature::from(head);
-    let whole = outcome_of(&it.plan)?;
+    let whole = outcome_of(&it.plan, None)?;
     if !signature.is_in(&whole) {
         console.say(&format!("{} does not violate {signature} in build {BUILD}", args.capsule));
         console.say(&format!("  it was recorded by build {}; nothing was written", head.build));

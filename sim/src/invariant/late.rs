@@ -141,7 +141,8 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Ended(_)
             | Fact::Healed
             | Fact::Settled { .. }
-            | Fact::Found { .. } => {}
+            | Fact::Found { .. }
+            | Fact::ErrorLogged(_) => {}
         }
     }
 }

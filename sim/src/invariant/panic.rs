@@ -8,11 +8,14 @@ use crate::history::Fact;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for &(at, entry) in &evidence.off_wire {
-        if let Fact::Panicked(said) = &entry.fact {
-            let message = format!("A panic left a machine: {said}");
-            let place = (NothingPanics, "panic");
-            findings.report(evidence, place, at, About::default(), message, []);
-        }
+        let (site, message) = if let Fact::Panicked(said) = &entry.fact {
+            ("panic", format!("A panic left a machine: {said}"))
+        } else if let Fact::ErrorLogged(said) = &entry.fact {
+            ("logged", format!("An error was logged: {said}"))
+        } else {
+            continue;
+        };
+        findings.report(evidence, (NothingPanics, site), at, About::default(), message, []);
     }
 }
 
@@ -35,6 +38,22 @@ pub(super) mod tests {
     #[test]
     fn a_panic_is_reported_with_what_it_said() {
         assert!(broken().violations()[0].message.contains("index out of bounds"));
+    }
+
+    #[test]
+    fn an_error_that_is_logged_is_reported_with_its_host_and_time() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.fact(PHONE, Fact::ErrorLogged("the mirror holds a tag twice".to_owned()));
+        case.pushes(PHONE, MEAL);
+        case.pulls(super::super::case::TABLET);
+        let violations = case.ends().violations();
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert_eq!(
+            (violations[0].node, violations[0].site),
+            (crate::plan::Node::Device(PHONE), "logged")
+        );
+        assert_eq!(violations[0].message, "An error was logged: the mirror holds a tag twice");
     }
 
     #[test]

@@ -147,6 +147,7 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)
+        | Fact::ErrorLogged(_)
         | Fact::Found { .. } => None,
     }
 }

@@ -51,7 +51,21 @@ impl Effect {
 
     /// Does it need a sync server?
     pub fn needs_server(self) -> bool {
-        self == Self::Request || self >= Self::Write
+        match self {
+            Self::Request
+            | Self::Write
+            | Self::Get
+            | Self::List
+            | Self::Delete
+            | Self::Response
+            | Self::Step => true,
+            Self::Commit
+            | Self::Durable
+            | Self::Call
+            | Self::Answer
+            | Self::NewKey
+            | Self::Credential => false,
+        }
     }
 
     /// Under which name a loss of power right after it is counted.

@@ -3,14 +3,16 @@
 
 use serde_json::{Value, json};
 
+use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::plan::Plan;
-use crate::report::story::{Scene, hex};
+use crate::report::story::Scene;
 use crate::report::{
     Beast, Bug, Catches, Demand, Failure, Line, Met, Parted, Row, Shrunk, Size, Story, Sweep, Told,
     Zoo, wilson,
 };
-use crate::trial::Signature;
+use crate::run::LogLine;
+use crate::signature::Signature;
 
 /// The version of the lines below.
 const VERSION: u32 = 1;
@@ -90,7 +92,7 @@ fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
         "at_ms": violation.at.0,
         "node": plan.name(violation.node),
         "record": violation.record.map(|id| id.to_string()),
-        "token": violation.token.map(|token| hex(&token.0)),
+        "token": violation.token.map(|token| hex::encode(token.0)),
         "write": violation.token.and_then(|token| scene.tell_write(token)),
         "message": violation.message,
     })
@@ -171,7 +173,7 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
     let Story { plan, outcome, focus, .. } = story;
     let scene = Scene::new(plan, &outcome.history);
     let in_time = |at| focus.until.is_none_or(|until| at <= until);
-    let facts = outcome.history.iter().enumerate().filter_map(|(index, entry)| {
+    let fact = |index: usize, entry: &Entry| {
         let proves: Vec<&str> = outcome
             .violations
             .iter()
@@ -186,7 +188,17 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
             });
             object("fact", fields)
         })
-    });
+    };
+    let log = if story.log { &outcome.log[..] } else { &[] };
+    let mut log = log.iter().filter(|line| focus.has_line(line)).peekable();
+    let mut facts = Vec::new();
+    for (index, entry) in outcome.history.iter().enumerate() {
+        while let Some(line) = log.next_if(|line| line.after <= index) {
+            facts.push(log_line(plan, line));
+        }
+        facts.extend(fact(index, entry));
+    }
+    facts.extend(log.map(|line| log_line(plan, line)));
     let violations = outcome.violations.iter().map(|it| {
         let mut fields = violated(plan, &scene, it);
         fields["scenario"] = json!(plan.scenario);
@@ -201,7 +213,15 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
         "facts": outcome.history.len(), "violations": outcome.violations.len(),
         "reproduced": reproduced, "again": story.again,
     });
-    facts.chain(violations).chain([object("replayed", end)]).collect()
+    facts.into_iter().chain(violations).chain([object("replayed", end)]).collect()
+}
+
+fn log_line(plan: &Plan, line: &LogLine) -> Value {
+    let fields = json!({
+        "at_ms": line.at.0, "lane": plan.name(line.node), "life": line.incarnation,
+        "level": line.level.as_str(), "target": line.target, "text": line.text,
+    });
+    object("log", fields)
 }
 
 fn shrunk(it: &Shrunk) -> Value {

@@ -25,7 +25,7 @@ use crate::history::{
 use crate::plan::{Errand, Node, Plan};
 
 use choice::{is_new_state, record_of};
-pub use words::{count, field_name, hex, time, value};
+pub use words::{count, field_name, time, value};
 use words::{
     ending_word, fields, is_among, list, lost, parcel, refusal, shift, shown_fields, span,
 };
@@ -319,6 +319,7 @@ impl<'a> Scene<'a> {
                 format!("loses power; commits up to no. {keeps} survive{between}")
             }
             Fact::Panicked(text) => format!("panics: {text}"),
+            Fact::ErrorLogged(text) => format!("logs an error: {text}"),
         }
     }
 
@@ -547,7 +548,8 @@ impl<'a> Scene<'a> {
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
-            | Fact::Panicked(_) => unreachable!("only what remotes did is told here"),
+            | Fact::Panicked(_)
+            | Fact::ErrorLogged(_) => unreachable!("only what remotes did is told here"),
         }
     }
 

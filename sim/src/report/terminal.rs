@@ -9,11 +9,14 @@ use std::fmt::{self, Display, Write};
 
 use anstyle::{AnsiColor, Style};
 use engine::id::{RecordId, Token};
+use textwrap::core::display_width;
+use tracing::Level;
 
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
 use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Parted, Shrunk, Story, Told};
+use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -23,6 +26,9 @@ const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 
 /// What stands left of a value takes no more than this.
 const WIDE: usize = 32;
+
+/// How wide the names of hosts are, as a rule.
+const LANE: usize = 9;
 
 /// How many facts of its evidence a failure shows.
 const EVIDENCE: usize = 14;
@@ -123,9 +129,9 @@ fn write_copies(out: &mut String, what: &str, copies: Vec<(String, String)>) -> 
     }
     writeln!(out, "\n  {what} at the end")?;
     let places = held.iter().map(|(_, places)| places.join(", "));
-    let widest = places.map(|places| places.chars().count()).max().unwrap_or(0).min(WIDE);
+    let widest = places.map(|places| display_width(&places)).max().unwrap_or(0).min(WIDE);
     held.iter().try_for_each(|(value, places)| {
-        writeln!(out, "    {:<widest$}   {value}", places.join(", "))
+        writeln!(out, "    {}   {value}", fold::pad(&places.join(", "), widest))
     })
 }
 
@@ -206,7 +212,8 @@ fn write_fact(
 ) -> fmt::Result {
     let note = if note.is_empty() { String::new() } else { styled(BAD, note) };
     let at = styled(DIM, format_args!("{:>11}", time(entry.at)));
-    writeln!(out, "{at}  {lane:<9}   {}{note}", scene.tell(entry, about))
+    let lane = fold::pad(lane, LANE);
+    writeln!(out, "{at}  {lane}   {}{note}", scene.tell(entry, about))
 }
 
 fn write_others(out: &mut String, all: &[Violation], told: &Violation) -> fmt::Result {
@@ -247,15 +254,15 @@ fn table(
 ) -> fmt::Result {
     const GAP: &str = "   ";
     let width = |column: usize| {
-        let cells = rows.iter().map(|(_, row)| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+        let cells = rows.iter().map(|(_, row)| display_width(&row[column]));
+        cells.chain([display_width(head[column])]).max().unwrap_or(0)
     };
     let mut widths: Vec<usize> = (0..head.len()).map(width).collect();
     let room = wide.saturating_sub(1 + GAP.len() * (head.len() - 1));
     let longest_word = |column: usize| {
         let cells = rows.iter().map(|(_, row)| row[column].as_str()).chain([head[column]]);
         let words = cells.flat_map(|cell| cell.split(' '));
-        words.map(|word| word.chars().count()).max().unwrap_or(0)
+        words.map(display_width).max().unwrap_or(0)
     };
     let least: Vec<usize> = (0..head.len()).map(longest_word).collect();
     fold::narrow(&mut widths, &least, room);
@@ -268,7 +275,7 @@ fn table(
         let height = cells.iter().map(Vec::len).max().unwrap_or(0);
         (0..height).try_for_each(|at| {
             let part = |(cell, width): (&Vec<String>, &usize)| {
-                format!("{:<width$}", cell.get(at).map_or("", String::as_str))
+                fold::pad(cell.get(at).map_or("", String::as_str), *width)
             };
             let padded: Vec<String> = cells.iter().zip(&widths).map(part).collect();
             writeln!(out, " {}", styled(style, padded.join(GAP).trim_end()))
@@ -280,13 +287,13 @@ fn table(
 
 /// A table for which there is no room: one line for each cell.
 fn stack(out: &mut String, head: &[&str], rows: &[(Style, Vec<String>)]) -> fmt::Result {
-    let widest = head.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let widest = head.iter().map(|name| display_width(name)).max().unwrap_or(0);
     for (at, (style, row)) in rows.iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
         for (name, cell) in head.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
-            let name = styled(DIM, format_args!("{name:<widest$}"));
+            let name = styled(DIM, fold::pad(name, widest));
             writeln!(out, " {name}   {}", styled(*style, cell))?;
         }
     }
@@ -345,7 +352,12 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
     writeln!(out, "{} · seed {}{with}", styled(BOLD, &plan.scenario), plan.seed)?;
     writeln!(out, "{}\n", story.source)?;
     let mut told = 0;
+    let log = if story.log { &outcome.log[..] } else { &[] };
+    let mut log = log.iter().filter(|line| focus.has_line(line)).peekable();
     for (index, entry) in outcome.history.iter().enumerate() {
+        while let Some(line) = log.next_if(|line| line.after <= index) {
+            write_line_of_log(out, plan.name(line.node), line)?;
+        }
         let proves: Vec<&Violation> =
             outcome.violations.iter().filter(|it| it.evidence.last() == Some(&index)).collect();
         let late = focus.until.is_some_and(|until| entry.at > until);
@@ -356,12 +368,24 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
         let note: String = proves.iter().map(|violation| note(violation, &scene)).collect();
         write_fact(out, plan.name(entry.node), entry, &scene, (focus.row, &note))?;
     }
+    log.try_for_each(|line| write_line_of_log(out, plan.name(line.node), line))?;
     let left_out = outcome.history.len() - told;
     writeln!(out, "\n{told} of {} facts told, {left_out} left out.", outcome.history.len())?;
     writeln!(out, "digest {:032x}", outcome.digest())?;
     write_violations(out, &scene, story)?;
     write_promise(out, story)?;
     writeln!(out, "again:   {}", styled(BOLD, &story.again))
+}
+
+/// An event that a machine logged. An error is a fact, and told as one.
+fn write_line_of_log(out: &mut String, lane: &str, line: &LogLine) -> fmt::Result {
+    let LogLine { at, level, target, text, .. } = line;
+    if *level == Level::ERROR {
+        return Ok(());
+    }
+    let at = styled(DIM, format_args!("{:>11}", time(*at)));
+    let said = styled(DIM, format_args!("{level:<5} {target}: {text}"));
+    writeln!(out, "{at}  {}   {said}", fold::pad(lane, LANE))
 }
 
 fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> fmt::Result {

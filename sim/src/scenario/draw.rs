@@ -5,8 +5,7 @@
 //! any fault is a separate kind, drawn on purpose and rarely.
 
 mod date;
-pub(super) mod mix;
-pub(super) mod nominal;
+mod mix;
 mod pipeline;
 mod trouble;
 
@@ -16,6 +15,7 @@ use engine::id::{DeviceId, UserId};
 use engine::time::{Span, Time};
 use engine::worker;
 
+use super::nominal;
 use super::words::last_for;
 use super::{
     Choice, DeviceSpec, Lasts, Moment, Parameter, Range, RemoteSpec, Scenario, ServerSpec, State,

@@ -12,6 +12,7 @@ use engine::flaw::Flaw;
 use engine::id::{DeviceId, Kind, RecordId, UserId};
 use engine::record::Value;
 use engine::time::{Span, Time};
+use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
 use super::quantity::{Range, Unit};
 use super::words::{field_name, kind_word};
@@ -33,23 +34,12 @@ pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
     out
 }
 
+/// The keys of a step, in the order of the columns.
+type Keys = Vec<(&'static str, String)>;
+
 /// A text in quotes, on one line.
 fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    TomlStringBuilder::new(text).as_basic().to_toml_value()
 }
 
 fn millis(n: u64) -> i64 {
@@ -324,4 +314,21 @@ impl Page<'_> {
 
 fn row(id: RecordId) -> String {
     quote(&id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn a_quoted_text_is_one_line_and_reads_as_what_it_was() {
+        for text in
+            ["", "plain", "\"said\" it's", "C:\\temp", "two\nlines\r\n", "\u{1b}[1m\t\u{7f}"]
+        {
+            let quoted = quote(text);
+            assert!(!quoted.chars().any(char::is_control), "{quoted:?}");
+            let read: toml::Table = format!("it = {quoted}").parse().expect("it is TOML");
+            assert_eq!(read["it"].as_str(), Some(text), "{quoted}");
+        }
+    }
 }

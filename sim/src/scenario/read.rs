@@ -19,7 +19,6 @@ mod when;
 use engine::time::Span;
 use toml::de::DeTable;
 
-pub(super) use self::file::OF_A_PATH;
 use self::table::{Reader, Table};
 use super::problem::{Code, Problem};
 use super::words::{HEADINGS, Parameter};

@@ -1,13 +1,11 @@
 //! The closed vocabulary of scenarios: headings, parameters, verbs, deeds of the mix, events.
 //!
-//! One registry for the reader, the printer, the lint and the page that `scenario words` prints.
-//! A verb of the script and a family of `[trouble]` are the same word.
+//! One registry for the reader, the printer and the lint. A verb of the script and a family of
+//! `[trouble]` are the same word.
 
+mod example;
 mod faults;
-mod page;
 mod synonyms;
-
-pub use page::{Word, words};
 
 pub(super) use faults::{back_after, last_for, lasting};
 pub(super) use synonyms::SYNONYMS;
@@ -131,10 +129,6 @@ macro_rules! parameters {
                 match self { $(Self::$name => $default,)+ }
             }
 
-            /// What it means, in a sentence.
-            pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$name => $meaning,)+ }
-            }
         }
     };
 }
@@ -214,51 +208,71 @@ impl Who {
     }
 }
 
+/// What a verb is about. Faults and operations of users are the same list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// What a user does with records, keys and sessions of a device.
+    Device,
+    /// The account on the sync server.
+    Account,
+    /// Conversations, and what processors do with them.
+    Conversations,
+    /// Files.
+    Files,
+    /// Nothing happens.
+    Wait,
+    /// Something goes wrong with devices, remotes or what is between them.
+    Fault,
+    /// Something goes wrong with the sync server.
+    ServerFault,
+}
+
 macro_rules! verbs {
-    ($($name:ident = $text:literal, $who:ident, [$($needs:literal),*], [$($takes:literal),*],
-        $ends:expr, $meaning:literal;)+) => {
+    ($([$group:ident] $($name:ident = $text:literal, $who:ident, [$($needs:literal),*],
+        [$($takes:literal),*], $ends:expr, $meaning:literal;)+)+) => {
         /// What a step does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Verb { $(#[doc = $meaning] $name,)+ }
+        pub enum Verb { $($(#[doc = $meaning] $name,)+)+ }
 
         impl Verb {
             /// Every verb, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
 
             /// The word.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
+                match self { $($(Self::$name => $text,)+)+ }
             }
 
             /// Who does it, or whom it befalls.
             pub const fn who(self) -> Who {
-                match self { $(Self::$name => Who::$who,)+ }
+                match self { $($(Self::$name => Who::$who,)+)+ }
             }
 
             /// The keys that it needs.
             pub const fn needs(self) -> &'static [&'static str] {
-                match self { $(Self::$name => &[$($needs),*],)+ }
+                match self { $($(Self::$name => &[$($needs),*],)+)+ }
             }
 
             /// The keys that it may have.
             pub const fn takes(self) -> &'static [&'static str] {
-                match self { $(Self::$name => &[$($takes),*],)+ }
+                match self { $($(Self::$name => &[$($takes),*],)+)+ }
             }
 
             /// The verb whose fault it ends.
             pub const fn ends(self) -> Option<Self> {
-                match self { $(Self::$name => $ends,)+ }
+                match self { $($(Self::$name => $ends,)+)+ }
             }
 
-            /// What it means, in a sentence.
-            pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$name => $meaning,)+ }
+            /// What it is about.
+            pub const fn group(self) -> Group {
+                match self { $($(Self::$name => Group::$group,)+)+ }
             }
         }
     };
 }
 
 verbs! {
+    [Device]
     Edit = "edit", Device, ["row", "set"], [], None, "Reads a record and at once writes these fields.";
     Open = "open", Device, ["row"], [], None, "Reads a record and keeps it open.";
     Save = "save", Device, ["row", "set"], [], None, "Writes these fields on top of what was last opened.";
@@ -272,15 +286,18 @@ verbs! {
     Logout = "logout", Device, [], [], None, "Signs out.";
     RotateKey = "rotate-key", Device, [], [], None, "Makes a new key.";
     RegisterStrategy = "register-strategy", Device, ["kind", "field", "strategy"], [], None, "Shows a field by a custom strategy from now on.";
+    [Account]
     UpdateAccount = "update-account", Device, ["set"], [], None, "Sets fields of the account on the sync server.";
     ReadAccount = "read-account", Device, [], [], None, "Asks the sync server for the account.";
     SessionStatus = "session-status", Device, [], [], None, "Asks the sync server whose the device's session is.";
+    [Conversations]
     UploadConversation = "upload-conversation", Device, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "Hands a part of a conversation over.";
     IngestConversation = "ingest-conversation", Processor, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "A processor brings in what a service has of a conversation.";
     Process = "process", Processor, [], ["began", "day"], None, "A processor works on all there is, of this day or of any.";
     ResetConversation = "reset-conversation", Processor, ["conversation"], [], None, "A conversation that has failed all its tries is given again.";
     ReadConversation = "read-conversation", Processor, ["conversation"], ["part", "version"], None, "A processor shows a conversation, or what came of it.";
     ReadDay = "read-day", Processor, ["began"], ["day"], None, "A processor shows a day.";
+    [Files]
     WriteFile = "write-file", Device, ["path"], ["text", "size"], None, "Saves content under a path, in folders that are made if they are missing.";
     ReadFile = "read-file", Device, ["path"], [], None, "Reads a file: all that it holds at once, if there is a conflict.";
     MakeFolder = "make-folder", Device, ["path"], [], None, "Makes a folder, and those on the way that are missing.";
@@ -291,8 +308,10 @@ verbs! {
     RestoreVersion = "restore-version", Device, ["path", "version"], [], None, "Makes an old version, counted from 1, the current one again.";
     ListFiles = "list-files", Device, [], [], None, "Lists all files and folders.";
     ReadVersions = "read-versions", Device, ["path"], [], None, "Lists all versions of a file.";
+    [Wait]
     Wait = "wait", Nobody, [], [], None, "Does nothing; later steps count from it.";
     WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], None, "Waits until nothing is unsent, sealed or behind.";
+    [Fault]
     Cut = "cut", Nobody, ["from", "to"], ["for"], None, "Messages from one to the other vanish.";
     HealCut = "heal-cut", Nobody, ["from", "to"], [], Some(Self::Cut), "Ends a cut.";
     GoOffline = "go-offline", Device, [], ["for"], None, "A device reaches nobody and nobody reaches it.";
@@ -334,6 +353,7 @@ verbs! {
     SlowCommits = "slow-commits", Nobody, ["taking"], ["for"], None, "Some transactions take this long from start to commit.";
     HealCommits = "heal-commits", Nobody, [], [], Some(Self::SlowCommits), "Ends slow-commits.";
     Intrude = "intrude", Remote, [], ["user"], None, "Somebody asks with forged ids, cursors and credentials for a user's rows.";
+    [ServerFault]
     CrashWorker = "crash-worker", Worker, ["for"], ["effects"], None, "A worker loses power, once it has had so many effects more, and starts again after a while.";
     PauseWorker = "pause-worker", Worker, ["for"], [], None, "A worker stands still and goes on after a while as if nothing had happened.";
     WorkerClockJump = "worker-clock-jump", Worker, ["by"], [], None, "A worker's wall clock jumps.";
@@ -485,9 +505,8 @@ const BATCH_INTERRUPTED: &str = "batch interrupted";
 
 /// Can this event only happen where there is a sync server?
 pub(super) fn is_of_server(event: &str) -> bool {
-    let first = Point::CommitRaced;
     [VOLUME_FAILED, VOLUME_ANSWER_LOST, SERVER_ANSWER_LOST, BATCH_INTERRUPTED].contains(&event)
-        || Point::ALL.iter().any(|point| *point >= first && point.name() == event)
+        || Point::ALL.iter().any(|point| point.needs_server() && point.name() == event)
         || Effect::ALL.iter().any(|it| it.needs_server() && it.name() == event)
         || Verb::of_name(event).is_some_and(Verb::needs_server)
 }
@@ -509,18 +528,20 @@ impl Verb {
 
     /// Is it the beginning of a fault?
     pub fn is_fault(self) -> bool {
-        self >= Self::Cut && self.ends().is_none()
+        matches!(self.group(), Group::Fault | Group::ServerFault) && self.ends().is_none()
     }
 
     /// What users do with files.
     pub(super) fn of_files() -> impl Iterator<Item = Self> + Clone {
-        let is_one = |verb: &Self| (Self::WriteFile..=Self::ReadVersions).contains(verb);
-        Self::ALL.iter().copied().filter(is_one)
+        Self::ALL.iter().copied().filter(|verb| verb.group() == Group::Files)
     }
 
     /// Does it need a sync server?
     pub fn needs_server(self) -> bool {
-        (Self::UpdateAccount..Self::Wait).contains(&self) || self >= Self::CrashWorker
+        match self.group() {
+            Group::Account | Group::Conversations | Group::Files | Group::ServerFault => true,
+            Group::Device | Group::Wait | Group::Fault => false,
+        }
     }
 }
 

@@ -128,6 +128,7 @@ impl ProcessorShell {
 
     fn give(&mut self, desk: &mut Desk, input: processor::Input) {
         self.processor.handle(desk.now, input);
+        desk.take_log();
         self.drain(desk);
     }
 

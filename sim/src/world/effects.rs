@@ -6,15 +6,18 @@ use engine::id::{DeviceId, Remote, VaultId};
 use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
 use engine::time::{Span, Time};
+use tracing::Level;
 
 use super::fuse::effect_of;
 use super::process::ProcessId;
 use super::{Event, World, skipped};
+use crate::alarm::Logged;
 use crate::desk::{Arrival, Emitted};
-use crate::history::{Asked, Fact, FileAsked, Lost};
+use crate::history::{Asked, Fact, FileAsked, Incarnation, Lost};
 use crate::plan::{Node, SpanRange};
 use crate::post::{self, Asker, Body, Fate, Mail};
 use crate::remote::RemoteFact;
+use crate::run::LogLine;
 use crate::shell::{delivered, letter_of_hint};
 
 /// How long a process that died by itself stays away.
@@ -75,6 +78,7 @@ impl World {
             Emitted::NeedCredential => self.issue_credential(device),
             Emitted::Reached(point) => self.reach(point),
             Emitted::Wake(at) => self.set_deadline(node, at),
+            Emitted::Logged(logged) => self.log(Node::Device(device), logged),
             Emitted::Crashed(message) => {
                 self.note(Node::Device(device), Fact::Panicked(message));
                 return false;
@@ -98,6 +102,7 @@ impl World {
             Emitted::Hint(vault, saver) => self.hint(remote, vault, saver),
             Emitted::Remote(fact) => self.note_remote(remote, fact),
             Emitted::Wake(at) => self.set_deadline(node, at),
+            Emitted::Logged(logged) => self.log(Node::Remote(remote), logged),
             Emitted::Crashed(message) => self.note(Node::Remote(remote), Fact::Panicked(message)),
             Emitted::Persist(_)
             | Emitted::Send(..)
@@ -108,6 +113,26 @@ impl World {
             | Emitted::Respond(..)
             | Emitted::Step(..)
             | Emitted::Reached(_) => unreachable!("remotes only answer"),
+        }
+    }
+
+    /// Keeps what a machine logged beside the history, in which only errors appear.
+    pub(super) fn log(&mut self, node: Node, logged: Logged) {
+        let Logged { level, target, text } = logged;
+        let (at, incarnation) = (self.now, self.incarnation_of(node));
+        let after = self.recorder.entries.len();
+        if level == Level::ERROR {
+            self.note(node, Fact::ErrorLogged(text.clone()));
+        }
+        self.log.push(LogLine { after, at, node, incarnation, level, target, text });
+    }
+
+    pub(super) fn incarnation_of(&self, node: Node) -> Incarnation {
+        match node {
+            Node::Device(device) => self.site(device).incarnation,
+            Node::Worker(worker) => self.process(worker).incarnation,
+            Node::Processor(processor) => self.process(processor).incarnation,
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => 0,
         }
     }
 

@@ -7,13 +7,14 @@ use engine::time::Time;
 use super::World;
 use crate::history::Entry;
 use crate::invariant::Brief;
-use crate::run::Counts;
+use crate::run::{Counts, LogLine};
 
 /// What is left when a world has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) brief: Brief,
     pub(crate) history: Vec<Entry>,
+    pub(crate) log: Vec<LogLine>,
     pub(crate) coverage: BTreeMap<&'static str, u64>,
     pub(crate) counts: Counts,
     pub(crate) moments: Vec<Option<Time>>,
@@ -42,6 +43,6 @@ impl World {
         let mut coverage = self.coverage;
         self.reached.iter().for_each(|(it, n)| *coverage.entry(it.name()).or_default() += n);
         let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { brief, history, coverage, counts, moments }
+        Ended { brief, history, log: self.log, coverage, counts, moments }
     }
 }

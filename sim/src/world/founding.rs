@@ -94,6 +94,7 @@ impl World {
             memo,
             needle,
             recorder: Recorder::new(needle, plan.devices.len()),
+            log: Vec::new(),
             coverage: BTreeMap::new(),
             reached: BTreeMap::new(),
             events: 0,

@@ -28,6 +28,7 @@ pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
         Emitted::Fact(_)
         | Emitted::Reached(_)
         | Emitted::Wake(_)
+        | Emitted::Logged(_)
         | Emitted::Crashed(_)
         | Emitted::Reply(..)
         | Emitted::Hint(..)

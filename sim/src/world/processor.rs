@@ -199,6 +199,7 @@ impl World {
                 Emitted::Step(step, thread) => self.begin_step(processor, step, &thread),
                 Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
+                Emitted::Logged(logged) => self.log(from, logged),
                 Emitted::Crashed(message) => return self.lose_process(processor, message),
                 Emitted::Persist(_)
                 | Emitted::Send(..)

@@ -125,6 +125,7 @@ impl World {
                 }
                 Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
+                Emitted::Logged(logged) => self.log(Node::Worker(worker), logged),
                 Emitted::Crashed(message) => return self.lose_process(worker, message),
                 Emitted::Persist(_)
                 | Emitted::Send(..)

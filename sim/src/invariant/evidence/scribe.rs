@@ -202,6 +202,7 @@ impl<'a> Scribe<'a> {
                 | Fact::Kept { .. }
                 | Fact::Healed
                 | Fact::Panicked(_)
+                | Fact::ErrorLogged(_)
                 | Fact::Found { .. },
                 _,
             ) => {}

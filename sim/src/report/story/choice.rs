@@ -55,7 +55,8 @@ impl Scene<'_> {
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Killed { .. }
-            | Fact::Panicked(_) => false,
+            | Fact::Panicked(_)
+            | Fact::ErrorLogged(_) => false,
         }
     }
 }
@@ -119,7 +120,8 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         | Fact::Healed
         | Fact::Settled { .. }
         | Fact::Killed { .. }
-        | Fact::Panicked(_) => is_trouble(fact),
+        | Fact::Panicked(_)
+        | Fact::ErrorLogged(_) => is_trouble(fact),
     }
 }
 
@@ -161,7 +163,8 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Healed
         | Fact::Settled { .. }
         | Fact::Killed { .. }
-        | Fact::Panicked(_) => true,
+        | Fact::Panicked(_)
+        | Fact::ErrorLogged(_) => true,
         Fact::Asked(..)
         | Fact::Answered(..)
         | Fact::Skipped(_)

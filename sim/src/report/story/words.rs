@@ -198,8 +198,3 @@ pub(super) fn shift(by: i64) -> String {
     let sign = if by < 0 { "-" } else { "+" };
     format!("{sign}{}", span(Span(by.unsigned_abs())))
 }
-
-/// Bytes in base 16.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

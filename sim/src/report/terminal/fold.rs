@@ -1,7 +1,11 @@
 //! Lines that fit: long ones are folded between words, below where their text began.
 //!
-//! What is folded may hold colours, which take no room. A line with a command to copy is never
-//! folded: half a command is worse than a long line.
+//! Widths are those of a terminal: colours take no room, and some characters take two columns. A line
+//! with a command to copy is never folded: half a command is worse than a long line.
+
+use anstream::adapter::strip_str;
+use textwrap::core::display_width;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// What stands before a command that is there to be copied.
 const COMMAND: &str = "seawall ";
@@ -10,90 +14,53 @@ const COMMAND: &str = "seawall ";
 pub(super) fn fold(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
-        if shown(line) <= width || line.contains(COMMAND) {
+        if display_width(line) <= width || line.contains(COMMAND) {
             out.push_str(line);
         } else {
-            fold_line(&mut out, line, width);
+            let indent = " ".repeat(hang(line, width));
+            out.push_str(&textwrap::fill(line, between_words(width).subsequent_indent(&indent)));
         }
         out.push('\n');
     }
     out
 }
 
-fn fold_line(out: &mut String, line: &str, width: usize) {
-    let hang = hang(line, width);
-    let mut column = 0;
-    for piece in line.split_inclusive(' ') {
-        let wide = shown(piece.trim_end());
-        if column > hang && column + wide > width {
-            out.truncate(out.trim_end_matches(' ').len());
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', hang));
-            column = hang;
-            if piece.trim().is_empty() {
-                continue;
-            }
-        }
-        out.push_str(piece);
-        column += shown(piece);
-    }
+/// Lines are broken at spaces; a word that is too wide is left whole.
+fn between_words<'a>(width: usize) -> Options<'a> {
+    Options::new(width)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit)
+        .break_words(false)
 }
 
 /// Where the text of a line begins: after its last gap, if that is not too far right.
 fn hang(line: &str, width: usize) -> usize {
-    let (mut column, mut spaces, mut hang) = (0, 0, 0);
-    for c in plain(line) {
-        if column * 5 > width * 2 {
+    let plain = strip_str(line).to_string();
+    let (mut column, mut hang) = (0, 0);
+    for words in plain.split_inclusive("  ") {
+        // What follows is text only if it is not more of the gap.
+        let text = words.trim_start_matches(' ');
+        let begins = column + words.len() - text.len();
+        if begins * 5 > width * 2 {
             break;
         }
-        if c == ' ' {
-            spaces += 1;
-        } else {
-            if spaces > 1 || (spaces == column && column > 0) {
-                hang = column;
-            }
-            spaces = 0;
+        if !text.is_empty() {
+            hang = begins;
         }
-        column += 1;
+        column += display_width(words);
     }
     hang
 }
 
-/// How wide a text is without its colours.
-fn shown(text: &str) -> usize {
-    plain(text).count()
-}
-
-/// The characters of a text that are not part of a colour.
-fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
-    let mut in_color = false;
-    text.chars().filter(move |&c| {
-        let was = in_color;
-        in_color = c == '\x1b' || (in_color && c != 'm');
-        !was && c != '\x1b'
-    })
-}
-
-/// The words of a cell in lines of this width; a word that is wider is cut.
+/// The words of a cell in lines of this width; a word that is wider is left whole.
 pub(super) fn words(cell: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut room = width;
-    for word in cell.split(' ') {
-        let wide = word.chars().count();
-        let space = usize::from(room < width);
-        if wide + space > room && room < width {
-            lines.push(String::new());
-            room = width;
-        }
-        let line = lines.last_mut().expect("there is always a line");
-        if room < width {
-            line.push(' ');
-            room -= 1;
-        }
-        line.push_str(word);
-        room = room.saturating_sub(wide.max(1));
-    }
-    lines
+    textwrap::wrap(cell, between_words(width)).into_iter().map(Into::into).collect()
+}
+
+/// A text with so many spaces after it that it takes this width.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
 }
 
 /// Takes from the widest columns until all fit. None becomes narrower than its least.
@@ -129,9 +96,25 @@ mod tests {
 
     #[test]
     fn colours_take_no_room() {
-        assert_eq!(shown("\x1b[1mbold\x1b[0m word"), 9);
         let line = "\x1b[1mfour\x1b[0m four";
         assert_eq!(fold(line, 9), format!("{line}\n"));
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_columns() {
+        assert_eq!(fold("ああ ああ", 9), "ああ ああ\n");
+        assert_eq!(fold("ああ ああ", 8), "ああ\nああ\n");
+        assert_eq!(words("昼食 夕食 x", 9), ["昼食 夕食", "x"]);
+        assert_eq!(pad("昼食", 5), "昼食 ");
+        assert_eq!(pad("\x1b[1mbold\x1b[0m", 5), "\x1b[1mbold\x1b[0m ");
+    }
+
+    #[test]
+    fn text_hangs_below_where_it_began() {
+        assert_eq!(hang("no gap at all", 40), 0);
+        assert_eq!(hang("   begins further right", 40), 3);
+        assert_eq!(hang("1.0s  昼食  is edited", 40), 12);
+        assert_eq!(hang("far  too far to the right, all of it     is this gap", 40), 5);
     }
 
     #[test]

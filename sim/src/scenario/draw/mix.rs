@@ -17,6 +17,7 @@ use super::pipeline::Talks;
 use super::{to_span, to_time};
 use crate::plan::{Act, Custom, Deed, Errand, Given, Plan, Start};
 use crate::random::{Stream, Streams};
+use crate::scenario::shared::stored;
 use crate::scenario::{Fields, Ingredient, Make, Mix, Range};
 
 /// A deed or fault with its moment.
@@ -90,14 +91,6 @@ fn give(make: &[Make], plan: &mut Plan, sizes: &Range, streams: Streams) {
             }
         }
     }
-}
-
-/// A given draft is stored with what it was edited from: nothing.
-pub(in crate::scenario) fn stored(field: &Field, value: Value) -> Value {
-    if let (Holds::Draft, Value::Text(text)) = (field.holds, &value) {
-        return Value::Draft { base: String::new(), text: text.clone() };
-    }
-    value
 }
 
 /// The devices that users use, with their start.

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::script::Keys;
-use super::{Page, quote};
+use super::{Keys, Page, quote};
 use crate::plan::{Began, Excerpt, Node, Order, ProcessorId, TalkPart};
 use crate::scenario::quantity::Unit;
 use crate::scenario::words::Verb;

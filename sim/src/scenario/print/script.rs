@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use engine::id::RecordId;
 
-use super::{Page, fields, millis, pipeline, quote, row, span, time, value};
+use super::{Keys, Page, fields, millis, pipeline, quote, row, span, time, value};
 use crate::plan::{
     Act, Deed, Errand, Fault, Lasting, Node, PipeFault, ServerFault, Step, Trigger, VolumeFault,
     When, WorkerId,
@@ -14,9 +14,6 @@ use crate::scenario::words::{
     back_after, ending_word, field_name, lasting, parcel_word, strategy_word,
 };
 use crate::scenario::{Fields, Verb};
-
-/// The keys of a step, in the order of the columns.
-pub(super) type Keys = Vec<(&'static str, String)>;
 
 impl Page<'_> {
     pub(super) fn script(&self, out: &mut String) {

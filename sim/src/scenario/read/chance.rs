@@ -17,77 +17,25 @@ pub(super) fn mix(
 ) -> Option<Mix> {
     let lasts = table.need(reader, "for", "\"60s\"").and_then(|item| span(reader, item, 1));
     let every = table.need(reader, "every", "\"2s\"").and_then(|item| span(reader, item, 1));
-    let names: Vec<&str> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
     let weights = table.need(reader, "weights", "{ edit = 6, read = 2, delete = 1 }");
-    let weights: Option<Vec<(Ingredient, u32)>> = weights.map(|item| {
-        let weights = weights_of(reader, item, &names, |name| {
-            INGREDIENTS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
-        });
-        for (name, of) in INGREDIENTS.iter().filter(|(_, of)| of.needs_server()) {
-            if weights.iter().any(|(one, weight)| one == of && *weight > 0)
-                && !reader.need_server(scenario, item, name)
-            {
-                break;
-            }
-        }
-        if weights.iter().any(|(one, weight)| one.needs_processors() && *weight > 0)
-            && scenario.processors.is_empty()
-        {
-            reader.tell(
-                Code::Missing,
-                item.span(),
-                "conversations need processors, and this scenario has none",
-                "nobody would ever work on them",
-                "add the heading [processors] with a line as reader = { user = \"anna\" }",
-            );
-        }
-        weights
-    });
+    let weights = weights.map(|item| ingredients(reader, item, scenario));
     let kinds = match table.take("kinds") {
         Some(item) => weights_of(reader, item, &kind_names(), |name| {
             Kind::ALL.into_iter().find(|kind| kind.name() == name)
         }),
         None => Kind::ALL.into_iter().map(|kind| (kind, 1)).collect(),
     };
-    let mut part = |reader: &mut Reader<'_>, key: &str, unit: Unit, high: i64, usual: &str| {
-        let found = table.take(key).and_then(|item| reader.bounded(unit, item, 0, high));
-        found.unwrap_or_else(|| Choice(vec![unit.parse(usual).expect("well written above")]))
-    };
-    let rows = part(reader, "rows", Unit::Count, 1_000_000, "4..12");
-    let size = part(reader, "size", Unit::Size, 100_000, "1B..64B");
-    let pause = part(reader, "pause", Unit::Span, FOREVER, "100ms..3s");
-    let mut inner = |reader: &mut Reader<'_>, key: &str, parts: [(&str, Unit, i64, &str); 3]| {
-        let mut inner = table.take(key).and_then(|item| reader.table(item, &format!("`{key}`")));
-        let found = parts.map(|(name, unit, high, usual)| {
-            let item = inner.as_mut().filter(|_| !name.is_empty()).and_then(|t| t.take(name));
-            let found = item.and_then(|item| reader.bounded(unit, item, 0, high));
-            found.unwrap_or_else(|| Choice(vec![unit.parse(usual).expect("well written below")]))
-        });
-        if let Some(inner) = inner {
-            let known: Vec<&str> =
-                parts.iter().map(|part| part.0).filter(|name| !name.is_empty()).collect();
-            inner.finish(reader, &known);
-        }
-        found
-    };
-    let [hot_share, hot_rows, _] = inner(
-        reader,
-        "hot-rows",
-        [
-            ("share", Unit::Chance, 1_000_000, "60%"),
-            ("of-rows", Unit::Count, 1_000, "1..4"),
-            ("", Unit::Count, 0, "0"),
-        ],
-    );
-    let [burst_share, burst_devices, burst_within] = inner(
-        reader,
-        "bursts",
-        [
-            ("share", Unit::Chance, 1_000_000, "20%"),
-            ("of-devices", Unit::Count, 1_000, "2..3"),
-            ("within", Unit::Span, FOREVER, "20ms..500ms"),
-        ],
-    );
+    let rows = part(reader, &mut table, ("rows", Unit::Count, 1_000_000, "4..12"));
+    let size = part(reader, &mut table, ("size", Unit::Size, 100_000, "1B..64B"));
+    let pause = part(reader, &mut table, ("pause", Unit::Span, FOREVER, "100ms..3s"));
+    let hot = [("share", Unit::Chance, 1_000_000, "60%"), ("of-rows", Unit::Count, 1_000, "1..4")];
+    let [hot_share, hot_rows] = parts(reader, &mut table, "hot-rows", hot);
+    let bursts = [
+        ("share", Unit::Chance, 1_000_000, "20%"),
+        ("of-devices", Unit::Count, 1_000, "2..3"),
+        ("within", Unit::Span, FOREVER, "20ms..500ms"),
+    ];
+    let [burst_share, burst_devices, burst_within] = parts(reader, &mut table, "bursts", bursts);
     let files = match table.take("files") {
         Some(item) if reader.need_server(scenario, item, "files") => {
             Some(super::file::mix(reader, item)?)
@@ -110,6 +58,63 @@ pub(super) fn mix(
         pause,
         files,
     })
+}
+
+/// A quantity of the mix: its key, its unit, the most that it can be, and what it usually is.
+type Part = (&'static str, Unit, i64, &'static str);
+
+fn part(reader: &mut Reader<'_>, table: &mut Table<'_>, (key, unit, most, usual): Part) -> Choice {
+    let found = table.take(key).and_then(|item| reader.bounded(unit, item, 0, most));
+    found.unwrap_or_else(|| Choice(vec![unit.parse(usual).expect("well written above")]))
+}
+
+/// Quantities that stand in a table of their own.
+fn parts<const N: usize>(
+    reader: &mut Reader<'_>,
+    table: &mut Table<'_>,
+    key: &str,
+    of: [Part; N],
+) -> [Choice; N] {
+    let inner = table.take(key).and_then(|item| reader.table(item, &format!("`{key}`")));
+    let Some(mut inner) = inner else {
+        return of.map(|(_, unit, _, usual)| {
+            Choice(vec![unit.parse(usual).expect("well written above")])
+        });
+    };
+    let found = of.map(|one| part(reader, &mut inner, one));
+    inner.finish(reader, &of.map(|(key, ..)| key));
+    found
+}
+
+/// What users do, and how often; all of it must be possible.
+fn ingredients(
+    reader: &mut Reader<'_>,
+    item: Item<'_>,
+    scenario: &Scenario,
+) -> Vec<(Ingredient, u32)> {
+    let names: Vec<&str> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
+    let weights = weights_of(reader, item, &names, |name| {
+        INGREDIENTS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
+    });
+    for (name, of) in INGREDIENTS.iter().filter(|(_, of)| of.needs_server()) {
+        if weights.iter().any(|(one, weight)| one == of && *weight > 0)
+            && !reader.need_server(scenario, item, name)
+        {
+            break;
+        }
+    }
+    if weights.iter().any(|(one, weight)| one.needs_processors() && *weight > 0)
+        && scenario.processors.is_empty()
+    {
+        reader.tell(
+            Code::Missing,
+            item.span(),
+            "conversations need processors, and this scenario has none",
+            "nobody would ever work on them",
+            "add the heading [processors] with a line as reader = { user = \"anna\" }",
+        );
+    }
+    weights
 }
 
 /// Weights by word: whole numbers, not all zero.
@@ -239,12 +244,12 @@ pub(super) fn families() -> impl Iterator<Item = Verb> {
 }
 
 /// Can this fault make something incurable?
-pub(in crate::scenario) fn can_last_forever(verb: Verb) -> bool {
+pub(super) fn can_last_forever(verb: Verb) -> bool {
     matches!(verb, Verb::HoldKeys | Verb::BreakDecryption | Verb::RejectRow)
 }
 
 /// The key, the unit and the bounds of a verb's strength.
-pub(in crate::scenario) fn strength_of(verb: Verb) -> Option<(&'static str, Unit, i64, i64)> {
+pub(super) fn strength_of(verb: Verb) -> Option<(&'static str, Unit, i64, i64)> {
     let needs = |key| verb.needs().contains(&key);
     if needs("times") {
         Some(("times", Unit::Count, 1, 10_000))

@@ -6,6 +6,7 @@ use super::sections::span;
 use super::table::{Item, Reader, Table};
 use crate::plan::file::{Content, FileDeed, parted};
 use crate::scenario::problem::Code;
+use crate::scenario::shared::OF_A_PATH;
 use crate::scenario::words::FILE_KEYS;
 use crate::scenario::{Choice, FileMix, Unit, Verb};
 
@@ -27,18 +28,6 @@ const USUAL_WEIGHTS: &[(Verb, u32)] = &[
     (Verb::RestoreVersion, 6),
     (Verb::ListFiles, 1),
     (Verb::ReadVersions, 2),
-];
-
-/// Makes a deed of a path.
-type Plain = fn(String) -> FileDeed;
-
-/// The deeds about one path that say nothing else.
-pub(in crate::scenario) const OF_A_PATH: &[(Verb, Plain)] = &[
-    (Verb::ReadFile, FileDeed::Read),
-    (Verb::MakeFolder, FileDeed::MakeFolder),
-    (Verb::DeleteFile, FileDeed::Delete),
-    (Verb::UndeleteFile, FileDeed::Undelete),
-    (Verb::ReadVersions, FileDeed::Versions),
 ];
 
 /// What a line about files says, once for each path where each is a deed of its own.

@@ -1,7 +1,7 @@
 //! The headings, read in an order in which each finds the names that it refers to.
 
 use engine::flaw::Flaw;
-use engine::id::{FieldId, Kind, Remote};
+use engine::id::{FieldId, Kind, Remote, UserId};
 use engine::record::Value;
 use engine::schema::field_of;
 use engine::time::Span;
@@ -11,8 +11,8 @@ use super::values::user_id;
 use super::{chance, expect, pipeline, server, step};
 use crate::invariant::Invariant;
 use crate::plan::{Given, remote_name};
-use crate::scenario::draw::mix::stored;
 use crate::scenario::problem::Code;
+use crate::scenario::shared::stored;
 use crate::scenario::words::{DEVICE_KEYS, HEADINGS, REMOTE_KEYS, REMOTE_KINDS};
 use crate::scenario::{
     CapsuleHead, Choice, DeviceSpec, Fixed, Make, Parameter, Range, RemoteSpec, Scenario, State,
@@ -265,42 +265,11 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
             continue;
         };
         let crowd = table.take("count").and_then(|item| reader.number(item, 1, 100_000));
-        let mut users = Vec::new();
-        if let (Some(_), Some(item)) = (crowd, table.take("users")) {
-            let most = MOST_DEVICES as u64;
-            for n in 1..=reader.number(item, 1, most).unwrap_or_default() {
-                users.push(user_id(scenario.users.len()));
-                scenario.users.push(format!("{name}-user-{n:03}"));
-            }
-        } else if let Some(item) = table.need(reader, "user", "\"anna\"") {
-            for item in reader.one_or_many(item) {
-                if let (false, Some(user)) = (listed, reader.text(item))
-                    && check_name(reader, user, item.span(), "user")
-                    && !scenario.users.iter().any(|other| other == user)
-                {
-                    scenario.users.push(user.to_owned());
-                }
-                if let Some(text) = item.get_ref().as_str()
-                    && let Some(at) = scenario.users.iter().position(|user| user == text)
-                {
-                    users.push(user_id(at));
-                } else if listed {
-                    reader.user(scenario, item);
-                }
-            }
-        }
+        let users = owners(reader, &mut table, scenario, (name, crowd.is_some(), listed));
         if let Some(item) = table.take("syncs-with") {
             syncs_with(reader, scenario, item);
         }
-        let mut states = Vec::new();
-        if let Some(item) = table.take("state") {
-            for item in reader.one_or_many(item) {
-                states.extend(reader.word(item, STATES, Code::UnknownWord));
-            }
-        }
-        if states.is_empty() {
-            states.push(State::Prepared);
-        }
+        let states = states(reader, &mut table);
         let mut part = |reader: &mut Reader<'_>, key: &str, unit: Unit, low: i64, high: i64| {
             let found = table.take(key).and_then(|item| reader.bounded(unit, item, low, high));
             found.unwrap_or_else(|| Choice::only(0))
@@ -337,6 +306,56 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
             "add phone = { user = \"anna\" }",
         );
     }
+}
+
+/// Whose a device may be. Of a crowd it may be said how many people it has; where [scenario] lists no
+/// users, whoever is named here is one.
+fn owners(
+    reader: &mut Reader<'_>,
+    table: &mut Table<'_>,
+    scenario: &mut Scenario,
+    (device, is_crowd, listed): (&str, bool, bool),
+) -> Vec<UserId> {
+    let mut users = Vec::new();
+    if let (true, Some(item)) = (is_crowd, table.take("users")) {
+        let most = MOST_DEVICES as u64;
+        for n in 1..=reader.number(item, 1, most).unwrap_or_default() {
+            users.push(user_id(scenario.users.len()));
+            scenario.users.push(format!("{device}-user-{n:03}"));
+        }
+        return users;
+    }
+    let Some(item) = table.need(reader, "user", "\"anna\"") else { return users };
+    for item in reader.one_or_many(item) {
+        if let (false, Some(user)) = (listed, reader.text(item))
+            && check_name(reader, user, item.span(), "user")
+            && !scenario.users.iter().any(|other| other == user)
+        {
+            scenario.users.push(user.to_owned());
+        }
+        if let Some(text) = item.get_ref().as_str()
+            && let Some(at) = scenario.users.iter().position(|user| user == text)
+        {
+            users.push(user_id(at));
+        } else if listed {
+            reader.user(scenario, item);
+        }
+    }
+    users
+}
+
+/// The states that a device may begin in.
+fn states(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Vec<State> {
+    let mut states = Vec::new();
+    if let Some(item) = table.take("state") {
+        for item in reader.one_or_many(item) {
+            states.extend(reader.word(item, STATES, Code::UnknownWord));
+        }
+    }
+    if states.is_empty() {
+        states.push(State::Prepared);
+    }
+    states
 }
 
 /// Devices that are alike but for their names. Its people own as many each.

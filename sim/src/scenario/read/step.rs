@@ -15,7 +15,7 @@ use crate::plan::{
     Act, Deed, Errand, Fault, FileDeed, Lasting, Node, PipeFault, ProcessorId, ServerFault, StepId,
     Trigger, VolumeFault, WorkerId,
 };
-use crate::scenario::draw::nominal;
+use crate::scenario::nominal;
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{ENDINGS, STEP_KEYS, STRATEGIES, SYNONYMS, Verb, last_for, lasting};
 use crate::scenario::{Choice, Lasts, Line, Moment, Parameter, Scenario, Unit};

@@ -11,7 +11,7 @@ use crate::plan::file::{Content, FileDeed, parted};
 use crate::plan::{Act, Deed, Plan};
 use crate::random::{Stream, Streams};
 use crate::scenario::draw::to_span;
-use crate::scenario::read::OF_A_PATH;
+use crate::scenario::shared::OF_A_PATH;
 use crate::scenario::{FileMix, Mix, Range, Verb};
 
 /// A seed does without files with this chance.

@@ -1,57 +1,6 @@
-//! The vocabulary as people read it: every word with what it means and a line that uses it.
+//! A line with each verb, as errors show it.
 
-use super::{INGREDIENTS, Parameter, Verb, Who, events};
-
-/// One entry of the vocabulary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// The group that it belongs to.
-    pub group: &'static str,
-    /// The word.
-    pub word: String,
-    /// What it means, in a sentence.
-    pub meaning: String,
-    /// How it is written.
-    pub example: String,
-}
-
-/// The whole vocabulary, in groups: verbs, faults, parameters, ingredients, events.
-pub fn words() -> Vec<Word> {
-    let verbs = Verb::ALL.iter().map(|verb| Word {
-        group: if *verb >= Verb::Cut { "faults" } else { "verbs" },
-        word: verb.name().to_owned(),
-        meaning: verb.meaning().to_owned(),
-        example: verb.example(),
-    });
-    let parameters = Parameter::ALL.iter().map(|parameter| {
-        let (heading, key) = parameter.place();
-        Word {
-            group: "parameters",
-            word: format!("[{heading}] {key}"),
-            meaning: parameter.meaning().to_owned(),
-            example: format!("usually {}", parameter.default()),
-        }
-    });
-    let ingredients = INGREDIENTS.iter().map(|(name, _)| Word {
-        group: "mix",
-        word: (*name).to_owned(),
-        meaning: "A weight of the mix.".to_owned(),
-        example: format!("weights = {{ {name} = 10 }}"),
-    });
-    let files = Verb::of_files().map(|verb| Word {
-        group: "mix",
-        word: format!("files: {}", verb.name()),
-        meaning: "A weight of what the mix does with files.".to_owned(),
-        example: format!("files = {{ every = \"5s\", weights = {{ {} = 10 }} }}", verb.name()),
-    });
-    let events = events().map(|name| Word {
-        group: "must-happen",
-        word: name.to_owned(),
-        meaning: "Counted in every run.".to_owned(),
-        example: format!("{{ what = \"{name}\", at-least = \"20% of seeds\" }}"),
-    });
-    verbs.chain(parameters).chain(ingredients).chain(files).chain(events).collect()
-}
+use super::{Verb, Who};
 
 impl Verb {
     /// A line with this verb.

@@ -17,13 +17,13 @@ const SLOW_EVENT: Span = Span::from_secs(30);
 
 /// Walks along steps.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::scenario) struct Clock {
-    pub(in crate::scenario) now: Time,
+pub(super) struct Clock {
+    pub(super) now: Time,
 }
 
 impl Clock {
     /// Goes on to the next step.
-    pub(in crate::scenario) fn pass(&mut self, when: &When) {
+    pub(super) fn pass(&mut self, when: &When) {
         self.now = match when {
             When::At(at) => *at,
             When::After(span) => self.now + *span,
@@ -34,7 +34,7 @@ impl Clock {
 }
 
 /// By when the script has surely passed, faults with a known end included.
-pub(in crate::scenario) fn latest(scenario: &Scenario) -> Span {
+pub(super) fn latest(scenario: &Scenario) -> Span {
     let span = |millis: i64| Span(u64::try_from(millis).unwrap_or(0));
     let (mut now, mut end) = (Span::ZERO, Span::ZERO);
     for line in &scenario.script {

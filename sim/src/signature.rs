@@ -1,0 +1,50 @@
+//! What makes two violations the same bug, over all seeds, shrunk plans and builds.
+
+use std::fmt;
+
+use engine::id::Kind;
+
+use crate::invariant::{Invariant, Violation};
+use crate::run::Outcome;
+
+/// What makes two violations the same bug.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signature {
+    /// What is violated.
+    pub invariant: Invariant,
+    /// For which kind of record.
+    pub kind: Option<Kind>,
+    /// The place in the judge that found it.
+    pub site: String,
+}
+
+impl Signature {
+    /// The signature of a violation.
+    pub fn of(violation: &Violation) -> Self {
+        Self {
+            invariant: violation.invariant,
+            kind: violation.record.map(|record| record.kind),
+            site: violation.site.to_owned(),
+        }
+    }
+
+    /// Does this run show the same bug?
+    pub fn is_in(&self, outcome: &Outcome) -> bool {
+        self.find(outcome).is_some()
+    }
+
+    /// The first violation of a run that shows the same bug.
+    pub fn find<'a>(&self, outcome: &'a Outcome) -> Option<&'a Violation> {
+        outcome.violations.iter().find(|violation| Self::of(violation) == *self)
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.invariant.name())?;
+        if let Some(kind) = self.kind {
+            write!(f, " · {}", kind.name())?;
+        }
+        write!(f, " · {}", self.site)
+    }
+}
