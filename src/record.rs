@@ -69,9 +69,14 @@ impl Vv {
 
     /// Covers this write and all earlier ones of its replica.
     pub fn add(&mut self, dot: Dot) {
+        assert!(dot.n > 0, "a replica counts its writes from 1");
         match self.0.binary_search_by_key(&dot.replica, |entry| entry.0) {
             Ok(at) => self.0[at].1 = self.0[at].1.max(dot.n),
-            Err(at) => self.0.insert(at, (dot.replica, dot.n)),
+            Err(at) => {
+                self.0.insert(at, (dot.replica, dot.n));
+                let next = self.0.get(at + 1);
+                assert!(next.is_none_or(|next| dot.replica < next.0), "replicas are in order");
+            }
         }
     }
 
@@ -188,13 +193,26 @@ impl Record {
             self.replace(field, Cell { dot, hlc, payload }, |cell| handle.ctx.covers(cell.dot));
         }
         self.ctx.add(dot);
+        assert!(self.ctx.covers(dot), "a record has seen what was written to it");
     }
 
     /// Replaces only the writer's own cells of one field: the write of a counter, which must not
-    /// absorb what others counted.
-    pub fn write_own(&mut self, dot: Dot, hlc: Hlc, field: FieldId, payload: Payload) {
+    /// absorb what others counted. `count` makes the new payload of the writer's last one, which is
+    /// gone if the handle saw the record dead.
+    pub fn write_own(
+        &mut self,
+        handle: &Handle,
+        dot: Dot,
+        hlc: Hlc,
+        field: FieldId,
+        count: impl FnOnce(Option<&Payload>) -> Payload,
+    ) {
+        self.bury(handle);
+        let own = self.field(field).iter().rfind(|cell| cell.dot.replica == dot.replica);
+        let payload = count(own.map(|cell| &cell.payload));
         self.replace(field, Cell { dot, hlc, payload }, |cell| cell.dot.replica == dot.replica);
         self.ctx.add(dot);
+        assert!(self.ctx.covers(dot), "a record has seen what was written to it");
     }
 
     /// Deletes what the handle covers and nothing else: a concurrent edit keeps the record alive.
@@ -206,6 +224,7 @@ impl Record {
             handle.ctx.covers(cell.dot)
         });
         self.ctx.add(dot);
+        assert!(self.ctx.covers(dot), "a record has seen its delete");
     }
 
     /// The least record that includes both: a cell stays if both have it, or if one has it and the
@@ -234,6 +253,10 @@ impl Record {
         self.fields = fields;
         self.ctx.join(&other.ctx);
         self.tomb.join(&other.tomb);
+        assert!(
+            self.ctx.0.len() >= other.ctx.0.len() && self.tomb.0.len() >= other.tomb.0.len(),
+            "a join has seen every replica that either side has seen"
+        );
     }
 
     /// Does it have the one form that all copies of this state share? Bytes from elsewhere may not.
@@ -248,8 +271,9 @@ impl Record {
             })
     }
 
-    /// Drops what a delete covers, if the writer saw it dead.
-    pub fn bury(&mut self, handle: &Handle) {
+    /// Drops the cells that the tombstone covers if the writer saw the record dead: the first half of
+    /// a write.
+    fn bury(&mut self, handle: &Handle) {
         if handle.dead {
             let tomb = self.tomb.clone();
             self.retain(|field, cell| {
@@ -282,6 +306,8 @@ impl Record {
             Ok(at) => at,
             Err(at) => {
                 self.fields.insert(at, (field, Vec::with_capacity(1)));
+                let next = self.fields.get(at + 1);
+                assert!(next.is_none_or(|next| field < next.0), "fields are in order, each once");
                 at
             }
         };
@@ -289,6 +315,7 @@ impl Record {
         cells.retain(|old| !covered(old));
         let place = cells.partition_point(|old| old.dot < cell.dot);
         cells.insert(place, cell);
+        assert!(!cells.is_empty(), "a field without a cell is not kept");
     }
 }
 
