@@ -65,11 +65,9 @@ pub struct Manifest {
 impl Manifest {
     /// What bytes consist of when they are cut like this.
     pub fn of(bytes: &[u8], piece: usize) -> Self {
-        Self {
-            address: Address::of(bytes),
-            size: bytes.len() as u64,
-            pieces: cut(bytes, piece).into_iter().map(Address::of).collect(),
-        }
+        let pieces: Vec<Address> = cut(bytes, piece).into_iter().map(Address::of).collect();
+        assert!(!pieces.is_empty(), "an empty blob has one empty piece");
+        Self { address: Address::of(bytes), size: bytes.len() as u64, pieces }
     }
 
     /// Are these the pieces, all of them?
@@ -85,5 +83,7 @@ pub fn cut(bytes: &[u8], piece: usize) -> Vec<&[u8]> {
     if bytes.is_empty() {
         return vec![bytes];
     }
-    bytes.chunks(piece.max(1)).collect()
+    let pieces: Vec<&[u8]> = bytes.chunks(piece.max(1)).collect();
+    assert_eq!(pieces.len(), bytes.len().div_ceil(piece.max(1)), "only the last piece is shorter");
+    pieces
 }

@@ -64,10 +64,16 @@ impl std::error::Error for DateError {}
 const FIRST_YEAR: i16 = 1900;
 const LAST_YEAR: i16 = 2199;
 
+const _: () = assert!(FIRST_YEAR < LAST_YEAR, "there are years");
+const _: () = assert!(1000 <= FIRST_YEAR && LAST_YEAR <= 9999, "a year is written in four digits");
+
 /// Digits alone are seconds if there are so many, …
 const SECONDS: std::ops::RangeInclusive<usize> = 9..=10;
 /// … and milliseconds if there are so many. Eight are a date; what is between is not readable.
 const MILLIS: std::ops::RangeInclusive<usize> = 12..=13;
+
+const _: () = assert!(8 < *SECONDS.start(), "eight digits are a date and no instant");
+const _: () = assert!(*SECONDS.end() < *MILLIS.start(), "a count of digits names one unit");
 
 const MONTHS: [&str; 12] = [
     "january",
@@ -247,7 +253,10 @@ impl Calendar {
         if start.date() != date {
             return Err(DateError::NoSuchDay);
         }
-        Ok(DateKey { year: date.year(), month: date.month(), day: date.day() })
+        let key = DateKey { year: date.year(), month: date.month(), day: date.day() };
+        assert!((1..=12).contains(&key.month), "a calendar has twelve months");
+        assert!((1..=31).contains(&key.day), "no month is longer");
+        Ok(key)
     }
 
     fn of_parts(&self, year: i16, month: i8, day: i8) -> Result<DateKey, DateError> {
@@ -304,6 +313,7 @@ impl Calendar {
 fn named(word: &str, names: &[&str]) -> Option<i8> {
     let word = word.strip_suffix('.').unwrap_or(word).to_ascii_lowercase();
     let at = names.iter().position(|name| word == **name || word == name[..3])?;
+    assert!(at < names.len(), "a position is within its list");
     i8::try_from(at + 1).ok()
 }
 

@@ -33,7 +33,9 @@ impl Entropy {
     /// A span between `low` and `high`, both included.
     pub fn span(&mut self, low: Span, high: Span) -> Span {
         let width = high.0.saturating_sub(low.0).saturating_add(1);
-        Span(low.0 + self.next_u64() % width)
+        let drawn = Span(low.0 + self.next_u64() % width);
+        assert!(low <= drawn && drawn <= low.max(high), "a span is drawn between its limits");
+        drawn
     }
 
     /// The wait after so many failures in a row, counted from 0: it doubles with each up to `cap`, and
@@ -42,6 +44,7 @@ impl Entropy {
     pub fn backoff(&mut self, base: Span, cap: Span, failures: u32) -> Span {
         let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
         let full = Span(base.0.saturating_mul(factor).min(cap.0));
+        assert!(full <= cap, "no wait is longer than its limit");
         self.span(Span(full.0.div_ceil(2)), full)
     }
 }

@@ -126,6 +126,21 @@ impl Remote {
     }
 }
 
+const _: () = {
+    assert!(Remote::ALL[0].index() == 0, "arrays of two are in the order of remotes");
+    assert!(Remote::ALL[1].index() == 1, "arrays of two are in the order of remotes");
+    let mut at = 0;
+    while at < Kind::ALL.len() {
+        assert!(Kind::ALL[at] as usize == at, "a kind's number is part of what a row is bound to");
+        at += 1;
+    }
+    let mut at = 0;
+    while at < AccountField::ALL.len() {
+        assert!(AccountField::ALL[at] as usize == at, "fields are read in the order of their keys");
+        at += 1;
+    }
+};
+
 /// One request of the user to their device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OpId(pub u32);

@@ -201,6 +201,8 @@ impl Summary {
                 Job::Failed { .. } => sum.failed += 1,
             }
         }
+        let states = [sum.pending, sum.processing, sum.success, sum.failed];
+        assert_eq!(sum.items, states.iter().sum(), "every item of a day is in one state");
         sum
     }
 }

@@ -57,6 +57,7 @@ impl NameKey {
         let name = check(name)?;
         let folded = if flaws.has(Flaw::Fb08) { name } else { fold(&name) };
         let hash = blake3::keyed_hash(&secret.0, folded.as_bytes());
+        assert!(!folded.is_empty(), "a name that is not empty folds to one that is not");
         let (half, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
         Ok(Self(*half))
     }
@@ -91,6 +92,7 @@ pub fn of_copy(name: &str, write: Dot) -> String {
         Some(at) if at > 0 => name.split_at(at),
         Some(_) | None => (name, ""),
     };
+    assert!(stem.len() + extension.len() == name.len(), "stem and extension make up the name");
     let room = MOST_BYTES.saturating_sub(mark.len() + extension.len());
     let end = (0..=room.min(stem.len())).rev().find(|at| stem.is_char_boundary(*at));
     format!("{}{mark}{extension}", &stem[..end.unwrap_or(0)])

@@ -8,6 +8,14 @@ macro_rules! points {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Point { $($(#[doc = $doc])+ $name,)+ }
 
+        const _: () = {
+            let mut at = 0;
+            while at < Point::ALL.len() {
+                assert!(Point::ALL[at] as usize == at, "a point's number is its place in the list");
+                at += 1;
+            }
+        };
+
         impl Point {
             /// Every point, in order.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];

@@ -26,6 +26,10 @@ pub struct KeyName {
 
 const NAME_LEN: usize = 12;
 const NONCE_LEN: usize = 24;
+/// The length of the authentication tag that the cipher appends.
+const TAG_LEN: usize = 16;
+
+const _: () = assert!(NAME_LEN == size_of::<u32>() + size_of::<u64>(), "a name is two numbers");
 
 impl KeyName {
     fn to_bytes(self) -> [u8; NAME_LEN] {
@@ -99,7 +103,7 @@ struct Memory {
 /// Holds the blob, so that its address is not used again.
 #[derive(Debug)]
 struct Opened {
-    _blob: Bytes,
+    blob: Bytes,
     key: Key,
     binding: [u8; 7],
     record: Encoded,
@@ -108,7 +112,7 @@ struct Opened {
 /// The same of a blob that holds no record.
 #[derive(Debug)]
 struct Plain {
-    _blob: Bytes,
+    blob: Bytes,
     key: Key,
     binding: Box<[u8]>,
     bytes: Bytes,
@@ -123,24 +127,26 @@ impl Memo {
     fn find(&self, blob: &Bytes, key: &Key, binding: [u8; 7]) -> Option<Encoded> {
         let memory = self.memory();
         let entry = memory.opened.get(&(blob.as_ptr() as usize))?;
+        assert_eq!(entry.blob.len(), blob.len(), "a blob that is held keeps its address to itself");
         (entry.key == *key && entry.binding == binding).then(|| entry.record.clone())
     }
 
     fn keep(&self, blob: &Bytes, key: &Key, binding: [u8; 7], record: &Encoded) {
         let entry =
-            Opened { _blob: blob.clone(), key: key.clone(), binding, record: record.clone() };
+            Opened { blob: blob.clone(), key: key.clone(), binding, record: record.clone() };
         self.memory().opened.insert(blob.as_ptr() as usize, entry);
     }
 
     fn find_plain(&self, blob: &Bytes, key: &Key, binding: &[u8]) -> Option<Bytes> {
         let memory = self.memory();
         let entry = memory.plains.get(&(blob.as_ptr() as usize))?;
+        assert_eq!(entry.blob.len(), blob.len(), "a blob that is held keeps its address to itself");
         (entry.key == *key && *entry.binding == *binding).then(|| entry.bytes.clone())
     }
 
     fn keep_plain(&self, blob: &Bytes, key: &Key, binding: &[u8], bytes: &Bytes) {
         let (key, binding, bytes) = (key.clone(), binding.into(), bytes.clone());
-        let entry = Plain { _blob: blob.clone(), key, binding, bytes };
+        let entry = Plain { blob: blob.clone(), key, binding, bytes };
         self.memory().plains.insert(blob.as_ptr() as usize, entry);
     }
 
@@ -221,7 +227,10 @@ impl Keyring {
         let sealed = XChaCha20Poly1305::new(&key.0.into())
             .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad })
             .expect("what is sealed is far below the cipher's limit of 256 GiB");
-        Some([&name.to_bytes()[..], &nonce, &sealed].concat().into())
+        assert_eq!(sealed.len(), plain.len() + TAG_LEN, "the cipher adds its tag and nothing else");
+        let blob: Bytes = [&name.to_bytes()[..], &nonce, &sealed].concat().into();
+        assert_eq!(KeyName::of_blob(&blob), Some(*name), "a blob bears the name of its key");
+        Some(blob)
     }
 
     /// Reads a record that is stored in the clear.
@@ -270,11 +279,14 @@ impl Keyring {
     pub fn open_bytes(&self, binding: &[u8], blob: &[u8]) -> Result<Vec<u8>, OpenError> {
         let name = KeyName::of_blob(blob).ok_or(OpenError::Corrupt)?;
         let key = self.keys.get(&name).ok_or(OpenError::NoKey(name))?;
+        assert!(blob.len() >= NAME_LEN, "a shorter blob bears no name");
         let rest = &blob[NAME_LEN..];
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Corrupt)?;
         let aad = [binding, &name.to_bytes()].concat();
-        XChaCha20Poly1305::new(&key.0.into())
+        let plain = XChaCha20Poly1305::new(&key.0.into())
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
-            .map_err(|_| OpenError::Corrupt)
+            .map_err(|_| OpenError::Corrupt)?;
+        assert_eq!(plain.len() + TAG_LEN, sealed.len(), "the cipher takes off its tag and no more");
+        Ok(plain)
     }
 }

@@ -91,10 +91,12 @@ impl Hlc {
         if wall.0 > self.wall {
             return Self { wall: wall.0, count: 0 };
         }
-        match self.count.checked_add(1) {
+        let next = match self.count.checked_add(1) {
             Some(count) => Self { wall: self.wall, count },
             None => Self { wall: self.wall.saturating_add(1), count: 0 },
-        }
+        };
+        assert!(next > self || self.wall == u64::MAX, "a write is later than the one before it");
+        next
     }
 
     /// The reading after hearing `other`: the later of the two, unless `other` is further ahead of
