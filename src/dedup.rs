@@ -129,6 +129,7 @@ impl Thread {
     }
 
     /// The flaw BP-MERGE-DUP: what is new is put at the end.
+    #[cfg(feature = "flaws")]
     pub(crate) fn append(&mut self, other: &Self) {
         self.messages.extend(other.messages.iter().cloned());
     }
@@ -139,6 +140,14 @@ impl Thread {
             .sort_by(|one, other| one.n.cmp(&other.n).then_with(|| rank(other).cmp(&rank(one))));
         self.messages.dedup_by_key(|message| message.n);
         self.messages.retain(|message| message.n > 0);
+        assert!(
+            self.messages.is_sorted_by(|one, next| one.n < next.n),
+            "every message is there once, and in order"
+        );
+        assert!(
+            self.messages.first().is_none_or(|first| first.n > 0),
+            "messages are numbered from 1"
+        );
     }
 
     /// Its bytes, to be sealed.
@@ -157,6 +166,7 @@ fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// BP-DEDUP-SPLIT: the path of the daily ingest has its own idea of a conversation's name.
+#[cfg(feature = "flaws")]
 pub(crate) fn key_by_title(secret: &Key, origin: &Origin, title: &str) -> DedupKey {
     let id = format!("{}{}", title.trim().to_lowercase(), origin.id.trim().to_lowercase());
     DedupKey::of_names(secret, &origin.service, &id)

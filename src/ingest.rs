@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
 use crate::date::{Calendar, DateError, DateKey};
-use crate::dedup::{self, DedupKey, Message, Origin, Thread};
+use crate::dedup::{DedupKey, Message, Origin, Thread};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::VaultId;
 use crate::job::BlobHash;
@@ -70,10 +70,11 @@ impl Vault {
     }
 
     fn key_of(&self, conversation: &Conversation, path: Path) -> DedupKey {
-        let Conversation { origin, title, .. } = conversation;
+        let origin = &conversation.origin;
         match path {
+            #[cfg(feature = "flaws")]
             Path::Daily if self.flaws.has(Flaw::BpDedupSplit) => {
-                dedup::key_by_title(&self.secret, origin, title)
+                crate::dedup::key_by_title(&self.secret, origin, &conversation.title)
             }
             Path::Upload | Path::Daily => self.key(origin),
         }
@@ -182,11 +183,16 @@ impl Ingest {
             Ok(WorkReply::Item(Some(found))) => {
                 let theirs = vault.open_thread(&found).map_err(Trouble::Sealed)?;
                 let mut merged = theirs.clone();
+                merged.join(&self.thread);
+                #[cfg(feature = "flaws")]
                 if vault.flaws.has(Flaw::BpMergeDup) {
+                    merged.clone_from(&theirs);
                     merged.append(&self.thread);
-                } else {
-                    merged.join(&self.thread);
                 }
+                assert!(
+                    merged.messages().len() >= self.thread.messages().len(),
+                    "a merged conversation lacks no message of its copies"
+                );
                 if merged == theirs {
                     return Ok(Step::Done(found.name.version));
                 }
@@ -213,6 +219,7 @@ impl Ingest {
         nonce: Nonce,
     ) -> Result<Step, Trouble> {
         let version = expected.map_or(1, |(version, _)| version.saturating_add(1));
+        assert!(version > 0, "versions are numbered from 1");
         let binding = vault.binding(self.key, version, Holds::Thread);
         let blob = vault.keyring.seal_bytes(&binding, &thread.encode(), nonce);
         Ok(Step::Ask(WorkAction::Save {

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "flaws")]
+use std::sync::OnceLock;
 
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, FieldId, Kind, ReplicaId};
@@ -77,22 +79,32 @@ pub struct View {
 /// Which strategy shows which field.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    /// Empty until the application registers something, but always there.
-    custom: OnceLock<BTreeMap<(Kind, FieldId), Arc<dyn Strategy>>>,
+    /// The strategies that the application has registered.
+    custom: BTreeMap<(Kind, FieldId), Arc<dyn Strategy>>,
     flaws: Flaws,
+    /// CV-NILMAP-STRATEGY: set when a conflict is first shown.
+    #[cfg(feature = "flaws")]
+    shown: OnceLock<()>,
 }
 
 impl Registry {
     /// The shipped strategies of the schema.
     pub fn new(flaws: Flaws) -> Self {
-        let lazy = flaws.has(Flaw::CvNilmapStrategy);
-        Self { custom: if lazy { OnceLock::new() } else { BTreeMap::new().into() }, flaws }
+        Self {
+            custom: BTreeMap::new(),
+            flaws,
+            #[cfg(feature = "flaws")]
+            shown: OnceLock::new(),
+        }
     }
 
     /// From now on shows this field so. Cannot fail.
     pub fn register(&mut self, kind: Kind, field: FieldId, strategy: Arc<dyn Strategy>) {
-        let custom = self.custom.get_mut().expect("made with the registry");
-        custom.insert((kind, field), strategy);
+        #[cfg(feature = "flaws")]
+        if self.flaws.has(Flaw::CvNilmapStrategy) {
+            self.shown.get().expect("made with the registry");
+        }
+        self.custom.insert((kind, field), strategy);
     }
 
     /// Shows the cells of a field (at least one, in any order). `own` is the replica that shows
@@ -106,13 +118,16 @@ impl Registry {
                 panicked: false,
             };
         }
+        assert!(!cells.is_empty(), "a field that is shown has a cell");
         let mut cells: Vec<&Cell> = cells.iter().collect();
         cells.sort_by_key(|cell| cell.dot);
         let siblings: Vec<Sibling<'_>> = cells.iter().map(|cell| Sibling::from(*cell)).collect();
         if self.flaws.has(Flaw::CvStrategyOrder) {
             return View::of(first_to_arrive(own, &siblings), &cells, false);
         }
-        match self.custom.get_or_init(BTreeMap::new).get(&(kind, field)) {
+        #[cfg(feature = "flaws")]
+        self.shown.get_or_init(|| ());
+        match self.custom.get(&(kind, field)) {
             None => View::of(shipped(kind, field).show(&siblings), &cells, false),
             Some(strategy) => match self.guarded(strategy.as_ref(), &siblings) {
                 Some(shown) => View::of(shown, &cells, false),
@@ -139,6 +154,11 @@ impl View {
             let side = if settled { &mut contributors } else { &mut conflicts };
             side.push(cell.payload.clone());
         }
+        assert_eq!(
+            contributors.len() + conflicts.len(),
+            cells.len(),
+            "every sibling is a contributor or a conflict"
+        );
         Self { value: shown.value, contributors, conflicts, panicked }
     }
 }
@@ -157,6 +177,7 @@ fn shipped(kind: Kind, field: FieldId) -> Shipped {
 impl Strategy for Shipped {
     /// A strategy that meets a value of another type than its own keeps both.
     fn show(&self, siblings: &[Sibling<'_>]) -> Shown {
+        assert!(siblings.len() >= 2, "a field with one cell is shown without a strategy");
         let all = || (0..siblings.len()).collect();
         let value = match self {
             Self::KeepBoth => None,
@@ -207,6 +228,7 @@ fn union(siblings: &[Sibling<'_>]) -> Option<BTreeSet<String>> {
 fn count(siblings: &[Sibling<'_>]) -> Option<i64> {
     let replicas = siblings.iter().map(|sibling| sibling.dot.replica);
     let last: BTreeMap<_, _> = replicas.zip(numbers(siblings)?).collect();
+    assert!(last.len() <= siblings.len(), "each replica counts once");
     let sum: i128 = last.into_values().map(i128::from).sum();
     Some(sum.clamp(i64::MIN.into(), i64::MAX.into()).try_into().expect("clamped to its range"))
 }
@@ -227,6 +249,7 @@ fn merge_texts(siblings: &[Sibling<'_>]) -> Shown {
             shown.of.push(at);
         }
     }
+    assert!(shown.of.is_sorted(), "contributors are listed in the order of siblings");
     shown
 }
 
