@@ -217,6 +217,7 @@ impl Processor {
 
     /// Handles one input.
     pub fn handle(&mut self, now: Now, input: Input) {
+        assert!(self.outputs.is_empty(), "outputs are drained before the next input");
         match input {
             Input::Ask(op, ask) => match self.order(ask) {
                 Ok(order) => self.orders.push_back((op, order)),
@@ -280,6 +281,33 @@ impl Processor {
         self.work.is_none() && self.orders.is_empty()
     }
 
+    /// Asserts what holds between two inputs, once the outputs are drained. Takes constant time.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold: the processor has a bug. Nothing that it is sent can do that.
+    pub fn check(&self) {
+        let speaks = self.line.wakeup().is_some();
+        match &self.work {
+            None => assert!(!speaks, "a processor that is at nothing asks nothing"),
+            Some((_, Work::Step { step, .. })) => {
+                assert!(
+                    !speaks,
+                    "a processor waits for its step or for the server, never for both"
+                );
+                assert_eq!(step.0 + 1, self.next_step, "the step under way is the latest");
+            }
+            Some((op, Work::Ingest(_) | Work::Show | Work::Stop)) => {
+                assert!(op.is_some(), "only work on conversations is taken up without an order");
+            }
+            Some((_, Work::Claim(_) | Work::Read(..) | Work::Finish(_))) => {}
+        }
+        assert!(
+            self.asked_credential || !self.line.needs_credential(),
+            "a processor that needs a credential has asked for one"
+        );
+    }
+
     fn order(&self, ask: Ask) -> Result<Order, DateError> {
         let key = |origin: &Origin| self.vault.key(origin);
         let day = |written: &String| self.vault.calendar.day(written);
@@ -310,6 +338,7 @@ impl Processor {
     }
 
     fn take_up(&mut self, now: Now) {
+        assert!(self.work.is_none(), "a processor is at one thing at a time");
         match self.orders.pop_front() {
             Some((op, Order::Ingest(ingest))) => {
                 self.line.want(ingest.begin());
@@ -334,6 +363,7 @@ impl Processor {
     }
 
     fn end(&mut self, now: Now, op: Option<OpId>, answer: Answer) {
+        assert!(self.line.wakeup().is_none(), "what has ended waits for no response");
         self.work = None;
         if op.is_none() && self.poll_due != Time(u64::MAX) {
             self.poll_due = now.mono + poll_wait(self.timing, &mut self.entropy);

@@ -36,8 +36,10 @@ impl Processor {
     /// The server has too much to do, or others are at all there is. Who has looked for work by
     /// itself looks again later; who was told to do it waits until it is done.
     pub(super) fn turn_away(&mut self, now: Now) {
+        // Any other action is sent again until a worker has the time for it.
         let Some((op, Work::Claim(_))) = &self.work else { return };
         let op = *op;
+        tracing::debug!(ordered = op.is_some(), "all the work is others', or the worker is busy");
         if op.is_none() || self.vault.flaws.has(Flaw::Bp409Done) {
             self.line.abandon();
             self.end(now, op, Answer::Processed);
@@ -46,7 +48,8 @@ impl Processor {
 
     /// What was asked last has been answered.
     pub(super) fn advance(&mut self, now: Now, answer: Result<WorkReply, Refusal>) {
-        let Some((op, work)) = self.work.take() else { return };
+        let (op, work) = self.work.take().expect("an action is asked for the work under way");
+        assert!(!matches!(work, Work::Step { .. }), "a step asks the server nothing");
         match (work, answer) {
             (Work::Ingest(ingest), answer) => {
                 let nonce = self.entropy.bytes();
@@ -96,6 +99,7 @@ impl Processor {
 
     /// After a failure the next claim waits for a while, longer with each.
     fn pause(&mut self, now: Now, op: Option<OpId>, day: Option<DateKey>) {
+        assert!(self.failures > 0, "a processor pauses after a failure");
         self.line.abandon();
         self.work = None;
         self.rests_until = now.mono + self.timing.backoff(self.failures - 1, &mut self.entropy);
@@ -113,6 +117,7 @@ impl Processor {
         claim: Claim,
         thread: Thread,
     ) {
+        assert!(self.work.is_none(), "one step is under way at a time");
         let step = StepId(self.next_step);
         self.next_step += 1;
         let gives_up = now.mono + self.timing.patience;
@@ -123,7 +128,11 @@ impl Processor {
     /// The step that is under way has ended, one way or another.
     pub(super) fn end_step(&mut self, now: Now, ended: StepId, result: Result<Payload, Why>) {
         let of = |(_, work): &mut (Option<OpId>, Work)| matches!(work, Work::Step { step, .. } if *step == ended);
-        let Some((op, Work::Step { day, claim, .. })) = self.work.take_if(of) else { return };
+        // The result of a step that was given up may still come.
+        let Some((op, Work::Step { day, claim, .. })) = self.work.take_if(of) else {
+            return tracing::debug!(step = ended.0, "a late result of a step that was given up");
+        };
+        let _claim = tracing::debug_span!("claim", key = %claim.key, tries = claim.tries).entered();
         // The flaw FB-16 asks its own clock; nobody asks the claim.
         if self.vault.flaws.has(Flaw::Fb16) && claim.until <= now.wall {
             return self.claim(op, day);
@@ -143,6 +152,7 @@ impl Processor {
         claim: Claim,
         outcome: Result<crate::Bytes, Why>,
     ) {
+        assert!(self.work.is_none(), "one thing is under way at a time");
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
         let Claim { key, version, fence, .. } = claim;
         self.line.want(WorkAction::Finish { key, version, fence, outcome });
