@@ -6,6 +6,7 @@
 //!
 //! Sources: Delta Lake's storage protocol; SlateDB's manifest; S3 conditional writes.
 
+mod check;
 mod docs;
 mod file;
 
@@ -180,20 +181,23 @@ impl State {
         self.docs.len() == 0
     }
 
-    /// Takes the next entry, all but what stands at places to be kept as they are: none, but for a
-    /// flaw.
-    pub fn apply(&mut self, entry: Entry, keeps: impl Fn(&Key) -> bool) {
-        debug_assert_eq!(entry.seq, self.seq + 1, "entries are applied without a gap");
+    /// Takes the next entry.
+    ///
+    /// # Panics
+    ///
+    /// If it has another number than the next.
+    pub fn apply(&mut self, entry: Entry) {
+        assert_eq!(entry.seq, self.seq + 1, "entries are applied in order and without a gap");
+        let at = Position { seq: entry.seq, entry: entry.id };
         self.seq = entry.seq;
         if self.names.len() == NAMES {
             self.names.pop_front();
         }
         self.names.push_back(entry.id);
         for (key, doc) in entry.ops.into_iter().flat_map(|op| op.puts) {
-            if !keeps(&key) {
-                self.docs.put(key, doc);
-            }
+            self.docs.put(key, doc);
         }
+        assert_eq!(self.has(at), Some(true), "an entry that was just applied is the newest");
     }
 }
 
@@ -209,6 +213,9 @@ pub(crate) struct Draft<'s> {
     decided: usize,
     ops: Vec<Decided>,
     points: Vec<Point>,
+    /// What was known when the request that is decided arrived.
+    #[cfg(feature = "flaws")]
+    arrival: Option<&'s State>,
 }
 
 /// A change in the making, and which one was the latest at its place before.
@@ -231,7 +238,28 @@ impl<'s> Draft<'s> {
     /// The entry after this state, of this name.
     pub(crate) fn new(state: &'s State, name: EntryId) -> Self {
         let (puts, changed) = (Vec::new(), BTreeMap::new());
-        Self { state, name, puts, changed, decided: 0, ops: Vec::new(), points: Vec::new() }
+        Self {
+            state,
+            name,
+            puts,
+            changed,
+            decided: 0,
+            ops: Vec::new(),
+            points: Vec::new(),
+            #[cfg(feature = "flaws")]
+            arrival: None,
+        }
+    }
+
+    /// The next decision is about a request that arrived when this was known.
+    #[cfg(feature = "flaws")]
+    pub(crate) fn arrived_at(&mut self, arrival: Option<&'s State>) {
+        self.arrival = arrival;
+    }
+
+    #[cfg(feature = "flaws")]
+    pub(crate) fn arrival(&self) -> Option<&'s State> {
+        self.arrival
     }
 
     /// What was there before this commit.
@@ -275,12 +303,20 @@ impl<'s> Draft<'s> {
     }
 
     pub(crate) fn put(&mut self, key: Key, doc: Option<Doc>) {
+        if let Some(doc) = &doc {
+            assert!(docs::fits(&key, doc), "each kind of place holds its own kind of document");
+        }
         let before = self.changed.insert(key, self.puts.len());
+        assert!(
+            before.is_none_or(|at| at < self.puts.len() && self.puts[at].key == key),
+            "the latest change at a place is an earlier change of that place"
+        );
         self.puts.push(Put { key, doc, before });
     }
 
     /// Ends the decision about one request.
     pub(crate) fn end_op(&mut self, receipt: Option<(Client, u32)>, reply: &Reply) {
+        assert!(self.decided <= self.puts.len(), "only changes that were made can be decided");
         if self.has_effect() {
             let puts = self.puts.len() - self.decided;
             self.decided = self.puts.len();
@@ -290,12 +326,18 @@ impl<'s> Draft<'s> {
 
     /// The decision comes to nothing: what it has changed so far is as it was.
     pub(crate) fn abandon_op(&mut self) {
+        assert!(self.decided <= self.puts.len(), "only changes that were made can be decided");
         for put in self.puts.drain(self.decided..).rev() {
-            match put.before {
+            let latest = match put.before {
                 Some(at) => self.changed.insert(put.key, at),
                 None => self.changed.remove(&put.key),
             };
+            assert!(
+                latest.is_some_and(|at| put.before.is_none_or(|before| before < at)),
+                "changes are taken back from the last to the first"
+            );
         }
+        assert!(!self.has_effect(), "an abandoned decision leaves no change");
     }
 
     /// Notes a coverage point, which counts once the decision holds.
@@ -305,6 +347,9 @@ impl<'s> Draft<'s> {
 
     /// What was decided.
     pub(crate) fn end(self) -> (Vec<Op>, Vec<Point>) {
+        assert!(!self.has_effect(), "every decision was ended or abandoned");
+        let decided: usize = self.ops.iter().map(|op| op.puts).sum();
+        assert_eq!(decided, self.puts.len(), "every change belongs to one decision");
         let mut all = self.puts.into_iter().map(|put| (put.key, put.doc));
         let op = |Decided { receipt, puts, reply }| Op {
             receipt,

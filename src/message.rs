@@ -116,12 +116,6 @@ impl Command {
             Self::Open | Self::Close(_) | Self::Status => None,
         }
     }
-
-    /// Takes it up work, or ends it?
-    pub(crate) const fn is_work(&self) -> bool {
-        let Self::Act { action: Action::Work(action), .. } = self else { return false };
-        matches!(action, WorkAction::Claim(_) | WorkAction::Finish { .. })
-    }
 }
 
 /// A request on its way.
@@ -231,10 +225,11 @@ impl Response {
     /// has that one, or says that it has not.
     pub(crate) fn heard_after(&self, before: Position) -> Position {
         if self.reply == Reply::Refused(Refusal::AnotherLog) {
-            self.at
-        } else {
-            before.max(self.at)
+            return self.at;
         }
+        let after = before.max(self.at);
+        assert!(after >= before, "within one log, what was heard of does not go back");
+        after
     }
 }
 

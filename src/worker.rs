@@ -10,6 +10,8 @@ mod job;
 mod prepare;
 mod session;
 mod space;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -106,13 +108,14 @@ impl Worker {
 
     /// Handles one input.
     pub fn handle(&mut self, now: Now, input: Input) {
+        assert!(self.outputs.is_empty(), "outputs are drained before the next input");
         match input {
             Input::Asked(ticket, request) => self.admit(now, ticket, request),
-            Input::Volume(answer) => {
-                if let Some(space) = self.calls.remove(&answer.id) {
-                    self.take_answer(now, space, answer);
-                }
-            }
+            Input::Volume(answer) => match self.calls.remove(&answer.id) {
+                Some(space) => self.take_answer(now, space, answer),
+                // The call was given up before its answer came, or its answer came twice.
+                None => tracing::debug!(call = answer.id.0, "a late answer of the volume"),
+            },
             Input::Wakeup => self.wake_up(now),
         }
     }
@@ -132,12 +135,56 @@ impl Worker {
         self.spaces.values().map(Space::waiting).sum()
     }
 
+    /// Asserts what holds between two inputs, once the outputs are drained. Takes time in proportion
+    /// to the requests that wait.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold: the worker has a bug. Nothing that a device or the volume sends can do that.
+    pub fn check(&self) {
+        let newest = self.calls.last_key_value().map(|(call, _)| call.0);
+        assert!(newest.is_none_or(|call| call < self.next_call), "calls are numbered in order");
+        for (id, space) in &self.spaces {
+            space.check(usize::from(self.boot.timing.queue));
+            for call in space.calls() {
+                assert_eq!(self.calls.get(&call), Some(id), "a call in flight is known");
+            }
+            for preparation in &space.preparing {
+                preparation.check();
+            }
+        }
+    }
+
+    /// Asserts all that [`Self::check`] does and what is too slow for every input of a long run: that
+    /// no task is in two places, and that what each space knows is what a sound log amounts to. Only
+    /// for a worker without flaws on a volume that was never damaged.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold.
+    pub fn check_thoroughly(&self) {
+        self.check();
+        for space in self.spaces.values() {
+            space.check_tasks();
+            space.check_log();
+        }
+    }
+
     /// Lets a request in, if it comes from whom it says.
     fn admit(&mut self, now: Now, ticket: Ticket, request: Box<Request>) {
+        let _request = tracing::debug_span!(
+            "request",
+            space = request.space.0,
+            replica = request.client.replica.0,
+            call = request.id.0,
+            attempt = request.attempt,
+        )
+        .entered();
         let Some(credential) = request.credential.filter(|it| now.wall <= it.until) else {
             return self.refuse(ticket, &request, Refusal::NotAuthenticated);
         };
         if request.space != credential.user && !self.boot.flaws.has(Flaw::ForgedId) {
+            tracing::warn!(user = credential.user.0, "a request for the space of another user");
             self.reach(Point::ForgedSpace);
             return self.refuse(ticket, &request, Refusal::Forbidden);
         }
@@ -146,6 +193,7 @@ impl Worker {
         let space = self.spaces.entry(id).or_insert_with(Space::new);
         if space.waiting() >= limit {
             let after = self.entropy.span(self.boot.timing.retry_base, self.boot.timing.retry_cap);
+            tracing::debug!(limit, %after, "the queue is full");
             self.reach(Point::Overloaded);
             return self.refuse(ticket, &request, Refusal::Busy(after));
         }
@@ -201,15 +249,13 @@ impl Worker {
 /// Decides one request on top of what was decided before it: the answer, and the commit that it
 /// tells of. Taken again on the newer state whenever another commit came first. What the volume
 /// must be asked first is returned as an error.
-///
-/// `seen` is what was known when the request arrived; only flaws look at it.
 fn decide(
     draft: &mut Draft<'_>,
     request: &Request,
     known: &mut Known,
     rules: Rules,
-    seen: Option<&State>,
 ) -> Result<(Reply, Position), Vec<volume::Request>> {
+    assert!(!draft.has_effect(), "the decision before was ended or abandoned");
     let decided = match &request.command {
         _ if !has_heard_of_this_log(draft.base(), request, known, rules)? => {
             draft.reach(Point::AnotherLog);
@@ -217,15 +263,15 @@ fn decide(
         }
         Command::Open => session::open(draft, request, rules).map_err(Stop::Refused),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
-        Command::Status => session::status(draft, request, rules, seen).map_err(Stop::Refused),
+        Command::Status => session::status(draft, request, rules).map_err(Stop::Refused),
         // Numbers begin with 1, and what only reads needs none.
         Command::Read(action) if action.only_reads() => {
-            act(draft, request, 0, action, known, rules, seen)
+            act(draft, request, 0, action, known, rules)
         }
         Command::Read(_) => Err(Refusal::Invalid.into()),
         Command::Act { fence, n, action } => session::guard(draft, request, *fence, rules)
             .map_err(Stop::Refused)
-            .and_then(|()| act(draft, request, *n, action, known, rules, seen)),
+            .and_then(|()| act(draft, request, *n, action, known, rules)),
     };
     match decided {
         Ok((reply, at)) => {
@@ -233,10 +279,17 @@ fn decide(
                 Command::Act { n, .. } => Some((request.client, n)),
                 Command::Open | Command::Close(_) | Command::Status | Command::Read(_) => None,
             };
+            let reads = match &request.command {
+                Command::Open | Command::Close(_) => false,
+                Command::Status | Command::Read(_) => true,
+                Command::Act { action, .. } => action.only_reads(),
+            };
+            assert!(!(reads && draft.has_effect()), "what only reads changes nothing");
             draft.end_op(receipt, &reply);
             Ok((reply, at))
         }
         Err(Stop::Refused(refusal)) => {
+            tracing::debug!(call = request.id.0, ?refusal, "refused");
             draft.abandon_op();
             Ok((Reply::Refused(refusal), draft.seen()))
         }
@@ -269,11 +322,12 @@ fn act(
     action: &Action,
     known: &mut Known,
     rules: Rules,
-    seen: Option<&State>,
 ) -> Result<(Reply, Position), Stop> {
     match action {
         Action::Patch(fields) => session::once(draft, request, n, action, |draft| {
-            account::patch(draft, fields, rules.flaws, seen).map_err(Stop::Refused)
+            #[cfg(feature = "flaws")]
+            account::rewrite(draft, rules.flaws);
+            account::patch(draft, fields).map_err(Stop::Refused)
         }),
         Action::ReadAccount => Ok((account::read(draft), draft.seen())),
         Action::Work(about) => session::once(draft, request, n, action, |draft| {

@@ -380,7 +380,7 @@ impl WorkerShell {
     fn give(&mut self, desk: &mut Desk, input: worker::Input) {
         self.worker.handle(desk.now, input);
         for _ in 0..OUTPUTS_PER_INPUT {
-            let Some(output) = self.worker.poll_output() else { return };
+            let Some(output) = self.worker.poll_output() else { return self.worker.check() };
             desk.emitted.push(match output {
                 worker::Output::Ask(call) => Emitted::Volume(call),
                 worker::Output::Answer(ticket, response) => {

@@ -9,7 +9,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Doc, FileKey, Key};
+use super::{Doc, FileDoc, FileKey, Key};
+use crate::job::{Place, Stored};
 
 /// The tables, in the order of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,14 +39,57 @@ const fn kind(key: &Key) -> usize {
     }
 }
 
+/// Is this the kind of document that stands at this kind of place? Every writer keeps to it. What is
+/// read from the volume may not: readers take a document of another kind for none.
+pub(super) const fn fits(key: &Key, doc: &Doc) -> bool {
+    match (key, doc) {
+        (Key::File(key), Doc::File(doc)) => file_fits(key, doc),
+        (Key::Session(_), Doc::Session(_))
+        | (Key::Receipt(_), Doc::Receipt(_))
+        | (Key::Account(_), Doc::Field(..))
+        | (Key::Was(..), Doc::Version(_))
+        | (Key::Work(Place::Item(_)), Doc::Work(Stored::Item(_) | Stored::Old(_)))
+        | (Key::Work(Place::Was(..)), Doc::Work(Stored::Item(_)))
+        | (Key::Work(Place::Day(_)), Doc::Work(Stored::Day(_))) => true,
+        (
+            Key::Session(_)
+            | Key::Receipt(_)
+            | Key::Account(_)
+            | Key::Was(..)
+            | Key::Work(_)
+            | Key::File(_),
+            _,
+        ) => false,
+    }
+}
+
+const fn file_fits(key: &FileKey, doc: &FileDoc) -> bool {
+    match key {
+        FileKey::Node(_) => matches!(doc, FileDoc::Node(_)),
+        FileKey::Named(..) => matches!(doc, FileDoc::Holder(_)),
+        FileKey::Version(..) => matches!(doc, FileDoc::Version(_)),
+        FileKey::Upload(_) => matches!(doc, FileDoc::Upload(_)),
+        FileKey::Blob(_) => matches!(doc, FileDoc::Blob(..)),
+        FileKey::Doomed(..) => matches!(doc, FileDoc::Doomed(_)),
+        FileKey::Job(_) => matches!(doc, FileDoc::Job(_)),
+        FileKey::Item(..) => matches!(doc, FileDoc::Item(..)),
+        FileKey::Changed(..) | FileKey::Unfinished(_) => matches!(doc, FileDoc::Mark),
+    }
+}
+
 impl Docs {
     pub(super) fn get(&self, key: &Key) -> Option<&Doc> {
         self.0[kind(key)].get(key)
     }
 
     pub(super) fn range(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Doc)> {
+        assert!(keys.start() <= keys.end(), "places are ranged over in their order");
         let tables = &self.0[kind(keys.start())..=kind(keys.end())];
         tables.iter().flat_map(move |table| table.range(keys.clone()))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &Doc)> {
+        self.0.iter().flatten()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -103,7 +147,6 @@ mod tests {
     use crate::Bytes;
     use crate::blob::Address;
     use crate::id::{AccountField, NodeId, ReplicaId, Token};
-    use crate::job::Place;
     use crate::log::encode;
     use crate::message::{Client, DeviceKey, JobId};
     use crate::record::{Payload, Value};

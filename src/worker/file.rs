@@ -9,8 +9,6 @@ mod tree;
 mod upload;
 mod version;
 
-use std::collections::BTreeSet;
-
 use super::prepare::{Known, Stop};
 use super::{Rules, session};
 use crate::blob::Address;
@@ -151,11 +149,6 @@ pub(super) fn do_chore(
 ) -> Result<(), Vec<volume::Request>> {
     let Chore::Sweep(blob, upload) = chore;
     upload::forget(draft, (blob, upload), known, rules)
-}
-
-/// VF-CACHE-STALE: the names that a worker knows, and never looks up again.
-pub(super) fn names(state: &State) -> BTreeSet<Key> {
-    state.range(tree::NAMES).map(|(key, _)| *key).collect()
 }
 
 impl From<Vec<volume::Request>> for Stop {

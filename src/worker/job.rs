@@ -111,9 +111,11 @@ fn save(
         draft.put(Key::Work(place), Some(Doc::Work(Stored::Item(was))));
     }
     let (version, since) = (expected.saturating_add(1), draft.seq());
+    assert!(version > 0, "versions are numbered from 1");
     let (day, messages, blob) = content;
     let content = Content { version, since, day, messages, blob };
     put(draft, key, Item { content, job: Job::NEW }, rules.flaws);
+    tracing::debug!(%key, version, "saved a version of a conversation");
     WorkReply::Saved(version)
 }
 
@@ -163,15 +165,21 @@ fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<Wo
     let oldest = oldest.min_by_key(|(key, item)| (item.content.since, *key)).copied();
     let until: Option<Time> = items.iter().filter_map(|(_, item)| taken(item.job)).min();
     if let (None, Some(until)) = (oldest, until) {
+        assert!(
+            until > rules.wall || flaws.has(Flaw::BpStuckProcessing),
+            "a claim that ran out is open"
+        );
         draft.reach(Point::WorkBusy);
         return Err(Refusal::Busy(until - rules.wall));
     }
     for (key, item) in items.iter().filter(|(_, item)| overdue(item.job)) {
         let tries = item.job.tries();
         let job = if has_tries(tries, flaws) {
+            tracing::debug!(%key, tries, "the claim ran out; the work is open again");
             draft.reach(Point::WorkReclaimed);
             Job::Pending { tries }
         } else {
+            tracing::debug!(%key, tries, "the claim ran out; no tries are left");
             draft.reach(Point::WorkFailed);
             Job::Failed { tries, why: Why::Abandoned }
         };
@@ -192,7 +200,11 @@ fn grant(draft: &mut Draft<'_>, key: DedupKey, item: Item, rules: Rules) -> Clai
         if rules.flaws.has(Flaw::BpLockTtl) { Span(rules.session.0 / 16) } else { rules.session };
     let (tries, fence) = (item.job.tries().saturating_add(1), Fence(draft.position()));
     let until = rules.wall + lease;
-    put(draft, key, Item { job: Job::Processing { tries, fence, until }, ..item }, rules.flaws);
+    assert!(tries > 0, "a try is counted when it begins");
+    let job = Job::Processing { tries, fence, until };
+    put(draft, key, Item { job, ..item }, rules.flaws);
+    assert_eq!(self::item(draft, key, rules.flaws).map(|it| it.job), Some(job), "a grant is kept");
+    tracing::debug!(%key, tries, fence = fence.0.seq, %until, "granted a claim");
     Claim { key, version: item.content.version, fence, tries, until }
 }
 
@@ -216,6 +228,7 @@ fn held(
     };
     let held = item(draft, key, rules.flaws).filter(|item| holds(item) || unfenced);
     if held.is_none() {
+        tracing::debug!(%key, fence = fence.0.seq, "the claim is not the requester's any more");
         draft.reach(Point::LeaseLost);
     }
     held.ok_or(Refusal::LeaseLost)
@@ -243,7 +256,9 @@ fn finish(
             Job::Failed { tries, why }
         }
     };
+    assert_eq!(job.tries(), tries, "a try is counted when it begins, and once");
     put(draft, key, Item { job, ..held }, flaws);
+    tracing::debug!(%key, tries, "finished a claim");
     WorkReply::Finished
 }
 
@@ -271,16 +286,16 @@ fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> WorkReply {
 
 /// Changes an item and, in the same commit, what its day amounts to; of both days, if it moves.
 fn put(draft: &mut Draft<'_>, key: DedupKey, new: Item, flaws: Flaws) {
+    assert!(new.content.version > 0, "versions are numbered from 1");
     let was = item(draft, key, flaws).map(|was| was.content.day);
     draft.put(Key::Work(Place::Item(key)), Some(Doc::Work(Stored::Item(new))));
     let days: BTreeSet<DateKey> = was.into_iter().chain([new.content.day]).collect();
     for day in days {
-        let mut now = items(draft, flaws);
-        if flaws.has(Flaw::BpSummaryBefore) {
-            now = before(draft, flaws);
-            now.retain(|(other, _)| *other != key);
-            now.push((key, new));
-        }
+        let now = items(draft, flaws);
+        assert!(now.is_sorted_by(|one, next| one.0 < next.0), "a conversation is one item");
+        #[cfg(feature = "flaws")]
+        let now =
+            if flaws.has(Flaw::BpSummaryBefore) { before(draft, (key, new), flaws) } else { now };
         let summary = Summary::of(of_day(now, day));
         let doc = (summary != Summary::default()).then_some(Doc::Work(Stored::Day(summary)));
         draft.put(Key::Work(Place::Day(day)), doc);
@@ -306,9 +321,13 @@ fn items(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
     items
 }
 
-/// The items before this commit.
-fn before(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
-    named(draft.base().range(every_item()), flaws)
+/// BP-SUMMARY-BEFORE: the items before this commit, and the one that is saved.
+#[cfg(feature = "flaws")]
+fn before(draft: &Draft<'_>, saved: (DedupKey, Item), flaws: Flaws) -> Vec<(DedupKey, Item)> {
+    let mut items = named(draft.base().range(every_item()), flaws);
+    items.retain(|(key, _)| *key != saved.0);
+    items.push(saved);
+    items
 }
 
 fn named<'d>(

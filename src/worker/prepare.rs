@@ -6,12 +6,12 @@
 //! answers. Then it is decided on the state of that time: knowledge that has become the wrong one
 //! is another need.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Rules, Ticket, Worker};
 use crate::id::UserId;
 use crate::log::{self, Draft, Entry, Position, State};
-use crate::message::{Command, FileRefusal, Refusal, Request, Response};
+use crate::message::{FileRefusal, Refusal, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Time};
 use crate::volume::{self, CallId, Reply};
@@ -26,12 +26,6 @@ pub(super) enum Task {
 }
 
 impl Task {
-    /// Does it start a session?
-    pub(super) fn opens(&self) -> bool {
-        let Self::Asked(_, request) = self else { return false };
-        matches!(request.command, Command::Open)
-    }
-
     /// The number of the newest commit that the asker has heard of.
     pub(super) fn heard(&self) -> u64 {
         match self {
@@ -40,23 +34,16 @@ impl Task {
         }
     }
 
-    /// Is it about work on a conversation?
-    pub(super) fn is_work(&self) -> bool {
-        let Self::Asked(_, request) = self else { return false };
-        request.command.is_work()
-    }
-
     /// Decides it, and says what to answer if somebody waits; or what the volume is to be asked.
     pub(super) fn decide(
         &self,
         draft: &mut Draft<'_>,
         known: &mut Known,
         rules: Rules,
-        seen: &BTreeMap<Ticket, State>,
     ) -> Result<Option<(Ticket, Response)>, Vec<volume::Request>> {
         match self {
             Self::Asked(ticket, request) => {
-                let (reply, at) = super::decide(draft, request, known, rules, seen.get(ticket))?;
+                let (reply, at) = super::decide(draft, request, known, rules)?;
                 let (id, attempt) = (request.id, request.attempt);
                 Ok(Some((*ticket, Response { id, attempt, at, reply })))
             }
@@ -128,7 +115,11 @@ impl Known {
         &self,
         requests: Vec<volume::Request>,
     ) -> Result<&[Reply], Vec<volume::Request>> {
-        if self.asked == requests { Ok(&self.replies) } else { Err(requests) }
+        if self.asked != requests {
+            return Err(requests);
+        }
+        assert_eq!(self.replies.len(), self.asked.len(), "a task comes back with all its answers");
+        Ok(&self.replies)
     }
 
     /// A task comes to nothing, and so does the object that was created for it.
@@ -164,6 +155,22 @@ impl Preparation {
         gives_up.or(self.rests_until.map(|at| (at, "volume retry")))
     }
 
+    /// Asserts what holds between two inputs.
+    pub(super) fn check(&self) {
+        let Known { asked, replies, .. } = &self.known;
+        assert!(replies.len() < asked.len(), "a task that needs no more is queued again");
+        assert_ne!(
+            self.call.is_some(),
+            self.rests_until.is_some(),
+            "a task that needs an answer has a call in flight or rests"
+        );
+    }
+
+    /// The call that is in flight for it.
+    pub(super) fn call(&self) -> Option<CallId> {
+        self.call.map(|(call, _)| call)
+    }
+
     pub(super) fn waits_for(&self, call: CallId) -> bool {
         self.call.is_some_and(|(waited, _)| waited == call)
     }
@@ -177,24 +184,25 @@ impl Preparation {
 impl Worker {
     /// Asks the volume for what tasks need next, and puts those back that need no more.
     pub(super) fn prepare(&mut self, now: Now, id: UserId) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let flaws = self.boot.flaws;
         let (mut waiting, mut ready) = (Vec::new(), false);
-        for mut preparation in std::mem::take(&mut space.preparing) {
+        for mut preparation in std::mem::take(&mut self.space(id).preparing) {
             if preparation.call.is_some() || preparation.rests_until.is_some() {
                 waiting.push(preparation);
             } else if let Some(request) = preparation.next().cloned() {
                 let call = self.ask(id, request);
                 preparation.call = Some((call, now.mono + self.boot.timing.timeout));
                 waiting.push(preparation);
-            } else if let Some(space) = self.spaces.get_mut(&id) {
+            } else {
                 ready = true;
-                space.enqueue(preparation.task, preparation.known, self.boot.flaws);
+                self.space(id).enqueue(preparation.task, preparation.known, flaws);
             }
         }
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.preparing = waiting;
-        }
+        let space = self.space(id);
+        assert!(space.preparing.is_empty(), "nothing is decided while preparations go on");
+        space.preparing = waiting;
         if ready {
+            tracing::debug!("a task has the answers of the volume; deciding it again");
             self.reach(Point::TaskPrepared);
             self.proceed(now, id);
         }
@@ -202,26 +210,29 @@ impl Worker {
 
     /// The volume answered something that a task needs.
     pub(super) fn take_knowledge(&mut self, now: Now, id: UserId, call: CallId, reply: Reply) {
-        let preparing = self.spaces.get_mut(&id).map(|space| &mut space.preparing);
-        let waits = |it: &&mut Preparation| it.waits_for(call);
-        let Some(waiting) = preparing.and_then(|all| all.iter_mut().find(waits)) else { return };
+        let waits = |it: &Preparation| it.waits_for(call);
+        let at = self.space(id).preparing.iter().position(waits);
+        // Whether a snapshot was written or deleted is of no interest: it is written again later.
+        let Some(at) = at else { return };
+        let waiting = &mut self.space(id).preparing[at];
+        let Known { asked, replies, .. } = &mut waiting.known;
+        assert!(replies.len() < asked.len(), "an answer comes to a question that was asked");
         if reply != Reply::Failed {
+            replies.push(reply);
             (waiting.call, waiting.failures) = (None, 0);
-            waiting.known.replies.push(reply);
             return self.prepare(now, id);
         }
         let failures = waiting.failures;
         let until = now.mono + self.backoff(failures);
-        let preparing = self.spaces.get_mut(&id).map(|space| &mut space.preparing);
-        if let Some(waiting) = preparing.and_then(|all| all.iter_mut().find(waits)) {
-            (waiting.call, waiting.rests_until) = (None, Some(until));
-            waiting.failures = failures.saturating_add(1);
-        }
+        tracing::debug!(failures, %until, "the volume failed a task; asking again later");
+        let waiting = &mut self.space(id).preparing[at];
+        (waiting.call, waiting.rests_until) = (None, Some(until));
+        waiting.failures = failures.saturating_add(1);
     }
 
     /// Gives up what is overdue, and goes on where a wait is over.
     pub(super) fn wake_preparations(&mut self, now: Now, id: UserId) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let space = self.space(id);
         let overdue = space.preparing.iter().filter_map(|it| it.call);
         let overdue: Vec<CallId> =
             overdue.filter(|(_, at)| *at <= now.mono).map(|(call, _)| call).collect();
@@ -233,7 +244,9 @@ impl Worker {
             }
         }
         for call in overdue {
-            self.calls.remove(&call);
+            let space = self.calls.remove(&call);
+            assert_eq!(space, Some(id), "a call in flight is known until it is given up");
+            tracing::debug!(call = call.0, "the volume gave a task no answer in time");
             self.take_knowledge(now, id, call, Reply::Failed);
         }
         if rested {

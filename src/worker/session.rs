@@ -7,7 +7,9 @@
 use super::Rules;
 use super::prepare::Stop;
 use crate::flaw::Flaw;
-use crate::log::{Doc, Draft, Key, Position, Receipt, Session, State, encode};
+#[cfg(feature = "flaws")]
+use crate::log::State;
+use crate::log::{Doc, Draft, Key, Position, Receipt, Session, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
 use crate::time::Span;
@@ -43,15 +45,20 @@ pub(super) fn open(
         }
         None => Fence(draft.position()),
     };
+    #[cfg(feature = "flaws")]
     if held.is_none() && rules.flaws.has(Flaw::CvScaleLru) {
         make_room(draft);
     }
     let until = rules.wall + rules.session;
-    draft.put(Key::Session(key), Some(Doc::Session(Session { client, fence, until })));
+    let granted = Session { client, fence, until };
+    draft.put(Key::Session(key), Some(Doc::Session(granted)));
+    assert_eq!(self::held(draft, key), Some(granted), "a session that is granted is held");
+    tracing::debug!(device = key.0, fence = fence.0.seq, %until, "granted a session");
     Ok((Reply::Opened(fence), draft.position()))
 }
 
 /// CV-SCALE-LRU: the table is full, and the session that was used least lately goes.
+#[cfg(feature = "flaws")]
 fn make_room(draft: &mut Draft<'_>) {
     const ROOM: usize = 64;
     let all = Key::Session(DeviceKey(0))..=Key::Session(DeviceKey(u64::MAX));
@@ -76,6 +83,7 @@ pub(super) fn close(
     let key = key_of(request, rules);
     if held(draft, key).is_some_and(|held| held.fence == fence && held.client == request.client) {
         draft.put(Key::Session(key), None);
+        assert!(held(draft, key).is_none(), "a session that was ended is held by nobody");
     }
     (Reply::Closed, draft.seen())
 }
@@ -85,10 +93,10 @@ pub(super) fn status(
     draft: &Draft<'_>,
     request: &Request,
     rules: Rules,
-    seen: Option<&State>,
 ) -> Result<(Reply, Position), Refusal> {
     let held = held(draft, key_of(request, rules));
-    if let Some(seen) = seen.filter(|_| rules.flaws.has(Flaw::CvStateTorn))
+    #[cfg(feature = "flaws")]
+    if let Some(seen) = draft.arrival().filter(|_| rules.flaws.has(Flaw::CvStateTorn))
         && fence(seen, request.device) != held.map(|held| held.fence)
     {
         return Err(Refusal::Internal);
@@ -121,6 +129,7 @@ pub(super) fn once(
     action: &Action,
     act: impl FnOnce(&mut Draft<'_>) -> Result<Reply, Stop>,
 ) -> Result<(Reply, Position), Stop> {
+    assert!(!draft.has_effect(), "an action is decided by itself");
     if action.only_reads() {
         return Ok((act(draft)?, draft.seen()));
     }
@@ -144,10 +153,12 @@ pub(super) fn once(
     let at = draft.position();
     let receipt = Receipt { life, n, asked, at, reply: reply.clone() };
     draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
+    assert!(at > draft.base().position(), "what changes something is a commit of its own");
     Ok((reply, at))
 }
 
 /// The session of a device, as a state has it.
+#[cfg(feature = "flaws")]
 fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
     match state.get(Key::Session(device)) {
         Some(Doc::Session(session)) => Some(session.fence),

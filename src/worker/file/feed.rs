@@ -8,7 +8,7 @@ use super::version;
 use crate::flaw::Flaw;
 use crate::id::NodeId;
 use crate::log::{Draft, FileKey, Key, State};
-use crate::message::{FeedCursor, FileRefusal, FileReply};
+use crate::message::{FeedCursor, FileRefusal, FileReply, Shown};
 use crate::point::Point;
 use crate::volume;
 use crate::worker::Rules;
@@ -26,6 +26,7 @@ pub(super) fn page(
     if let Some(since) = since
         && !is_known(since, draft.base(), known, rules)?
     {
+        tracing::debug!(seq = since.at.seq, "the cursor is of another log");
         draft.reach(Point::FeedExpired);
         return Err(FileRefusal::CursorExpired.into());
     }
@@ -41,7 +42,14 @@ pub(super) fn page(
         .filter(|at| *at > start);
     let page: Vec<(u64, NodeId)> = changes.by_ref().take(usize::from(limit.max(1))).collect();
     let more = changes.next().is_some();
-    let changed = page.iter().filter_map(|(_, id)| Some(*version::shown(&before, *id)?)).collect();
+    assert!(page.len() <= usize::from(limit.max(1)), "a page is no longer than it was asked for");
+    assert!(
+        page.is_sorted_by(|one, next| one < next),
+        "a node is listed once, in the order of changes"
+    );
+    let changed: Vec<Shown> =
+        page.iter().filter_map(|(_, id)| Some(*version::shown(&before, *id)?)).collect();
+    assert!(changed.len() <= page.len(), "a page shows the nodes that it lists");
     let upto = if more { page.last().copied().unwrap_or(end) } else { end };
     Ok(FileReply::Page { changed, next: FeedCursor { space: rules.space, at, upto }, more })
 }

@@ -27,11 +27,14 @@ pub(super) fn next<'d>(unfinished: impl Iterator<Item = (&'d Key, &'d Doc)>) -> 
         let Key::File(FileKey::Unfinished(id)) = key else { return None };
         Some(*id)
     });
-    jobs.min()
+    let next = jobs.min();
+    assert!(next.is_none_or(|id| FIRST <= id && id <= LAST), "all jobs were looked at");
+    next
 }
 
 /// Takes a batch on.
 pub(super) fn accept(draft: &mut Draft<'_>, id: JobId, moves: &[Move]) -> FileReply {
+    assert!(!moves.is_empty(), "a batch moves something");
     let mut total = 0;
     for one in moves {
         put(draft, FileKey::Item(id, total), FileDoc::Item(one.clone(), None));
@@ -39,6 +42,8 @@ pub(super) fn accept(draft: &mut Draft<'_>, id: JobId, moves: &[Move]) -> FileRe
     }
     put(draft, FileKey::Job(id), FileDoc::Job(Job { total, done: 0 }));
     put(draft, FileKey::Unfinished(id), FileDoc::Mark);
+    assert_eq!(total as usize, moves.len(), "a job has an item for each move");
+    tracing::debug!(replica = id.client.replica.0, n = id.n, total, "a batch became a job");
     draft.reach(Point::JobAccepted);
     FileReply::Accepted(id)
 }
@@ -46,12 +51,17 @@ pub(super) fn accept(draft: &mut Draft<'_>, id: JobId, moves: &[Move]) -> FileRe
 /// Does the next items of a job, each as one operation.
 pub(super) fn go_on(draft: &mut Draft<'_>, rules: Rules) {
     let Some(id) = next(draft.range(UNFINISHED)) else { return };
+    let _job = tracing::debug_span!("job", replica = id.client.replica.0, n = id.n).entered();
     for _ in 0..rules.batch.max(1) {
+        assert!(!draft.has_effect(), "each item is one operation");
+        // A damaged log may have lost the job.
         let Some(FileDoc::Job(job)) = get(draft, FileKey::Job(id)).cloned() else { return };
         let at = FileKey::Item(id, job.done);
+        // The last item was done in this very loop.
         let Some(FileDoc::Item(one, None)) = get(draft, at).cloned() else { return };
         let moved = tree::relocate(draft, std::slice::from_ref(&one), rules.flaws);
-        if moved.is_err() {
+        if let Err(refusal) = &moved {
+            tracing::debug!(item = job.done, ?refusal, "an item of the job cannot be done");
             draft.abandon_op();
         }
         let seq = draft.seq();
@@ -60,6 +70,7 @@ pub(super) fn go_on(draft: &mut Draft<'_>, rules: Rules) {
         put(draft, FileKey::Job(id), FileDoc::Job(Job { done, ..job }));
         if done == job.total {
             remove(draft, FileKey::Unfinished(id));
+            tracing::debug!(done, "the job is finished");
             draft.reach(Point::JobFinished);
         }
         draft.end_op(None, &Reply::File(FileReply::Done));
@@ -75,5 +86,7 @@ pub(super) fn read(draft: &Draft<'_>, id: JobId) -> Result<FileReply, Stop> {
         let Some(FileDoc::Item(_, became)) = get(draft, FileKey::Item(id, n)) else { return None };
         *became
     });
-    Ok(FileReply::Job(items.collect(), job.total))
+    let items: Vec<_> = items.collect();
+    assert!(items.len() <= job.done as usize, "an item that is shown was dealt with");
+    Ok(FileReply::Job(items, job.total))
 }

@@ -4,20 +4,15 @@
 //! Both are checked in the decision, so concurrent moves cannot break them together.
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 
 use super::{get, names_in, no_effect, put, remove, version};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, NodeId};
-use crate::log::{Draft, FileDoc, FileKey, Key, Node, NodeKind};
+use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind};
 use crate::message::{FileRefusal, FileReply, Move, Place, Refusal, Reply};
 use crate::name::NameKey;
 use crate::point::Point;
 use crate::worker::prepare::Stop;
-
-/// All names of all folders.
-pub(super) const NAMES: RangeInclusive<Key> = Key::File(FileKey::Named(NodeId(0), NameKey::FIRST))
-    ..=Key::File(FileKey::Named(NodeId(u64::MAX), NameKey::LAST));
 
 pub(super) fn node<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
     let Some(FileDoc::Node(node)) = get(draft, FileKey::Node(id)) else {
@@ -51,25 +46,32 @@ pub(super) fn check(draft: &Draft<'_>, id: NodeId, place: &Place) -> Result<(), 
 
 /// Puts a node at its place, and notes that it has changed.
 pub(super) fn settle(draft: &mut Draft<'_>, id: NodeId, node: Node) -> Result<(), FileRefusal> {
+    assert!(!node.deleted, "a deleted node has no name");
     check(draft, id, &node.place)?;
-    put(draft, FileKey::Named(node.place.parent, node.place.name.key), FileDoc::Holder(id));
+    let (parent, name) = (node.place.parent, node.place.name.key);
+    put(draft, FileKey::Named(parent, name), FileDoc::Holder(id));
     save(draft, id, node);
+    assert_eq!(holder(draft, parent, name), Some(id), "a node that is put somewhere has the name");
     Ok(())
 }
 
 /// Notes what a node is now, and that it has changed.
 pub(super) fn save(draft: &mut Draft<'_>, id: NodeId, mut changed: Node) {
+    assert_ne!(id, NodeId::ROOT, "the root is no node");
     if let Ok(was) = node(draft, id).map(|was| was.changed) {
         remove(draft, FileKey::Changed(was, id));
     }
     changed.changed = draft.seq();
     put(draft, FileKey::Changed(changed.changed, id), FileDoc::Mark);
+    let seq = changed.changed;
     put(draft, FileKey::Node(id), FileDoc::Node(changed));
+    assert!(get(draft, FileKey::Changed(seq, id)).is_some(), "a node is listed at its last change");
 }
 
 /// Frees the name of a node.
 fn leave(draft: &mut Draft<'_>, place: &Place) {
     remove(draft, FileKey::Named(place.parent, place.name.key));
+    assert!(holder(draft, place.parent, place.name.key).is_none(), "a name that was left is free");
 }
 
 pub(super) fn is_named(place: &Place) -> Result<(), Refusal> {
@@ -130,6 +132,7 @@ pub(super) fn relocate(
     moves: &[Move],
     flaws: Flaws,
 ) -> Result<(), FileRefusal> {
+    assert!(!moves.is_empty(), "a batch moves something");
     for one in moves {
         let place = live(draft, one.node)?.place.clone();
         leave(draft, &place);
@@ -144,6 +147,7 @@ pub(super) fn relocate(
     }
     let lost = |one: &Move| !flaws.has(Flaw::Fb10) && is_inside_itself(draft, one.node);
     if moves.iter().any(lost) {
+        tracing::debug!("a folder would be inside itself");
         draft.reach(Point::CycleRefused);
         return Err(FileRefusal::Cycle);
     }
@@ -192,6 +196,7 @@ pub(super) fn delete(
     leave(draft, &node.place);
     node.deleted = true;
     save(draft, id, node);
+    assert!(live(draft, id).is_err(), "a node that was deleted is not there");
     Ok(FileReply::Done)
 }
 
@@ -209,6 +214,7 @@ pub(super) fn undelete(
         }
         node.deleted = false;
         settle(draft, id, node)?;
+        assert!(live(draft, id).is_ok(), "a node that was brought back is there");
     } else {
         no_effect(place.is_none_or(|place| *place == node.place))?;
     }

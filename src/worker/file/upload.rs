@@ -110,7 +110,10 @@ pub(super) fn begin(
     {
         put(draft, FileKey::Named(place.parent, place.name.key), FileDoc::Holder(*id));
     }
+    assert_eq!(stored.manifest.address, blob, "an upload is known by its blob");
+    assert!(!stored.manifest.pieces.is_empty(), "a blob has at least one piece");
     let (number, until) = (stored.upload, rules.wall + rules.upload);
+    tracing::debug!(upload = number, node = node.0, %until, "registered an upload");
     put(draft, FileKey::Upload(blob), FileDoc::Upload(Upload { stored, until, intent }.into()));
     Ok(FileReply::Begun(number, until))
 }
@@ -196,9 +199,11 @@ fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) ->
     let mut asked: Vec<_> = keys(stored, rules).map(volume::Request::Get).collect();
     if let Some(last) = last {
         let kept = keep(stored, last, rules)?;
+        assert!((last.n as usize) < asked.len(), "a piece that is kept is one of the manifest");
         asked[last.n as usize] = kept;
     }
     let replies = known.replies(asked)?;
+    assert_eq!(replies.len(), stored.manifest.pieces.len(), "each piece was asked for");
     let mut pieces = Vec::new();
     for (reply, n) in replies.iter().zip(0..) {
         match (reply, last.filter(|last| last.n == n)) {
@@ -207,6 +212,7 @@ fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) ->
             (_, _) => return Err(FileRefusal::Incomplete(n).into()),
         }
     }
+    assert_eq!(pieces.len(), stored.manifest.pieces.len(), "no piece is missing here");
     if stored.manifest.is(&pieces) || rules.flaws.has(Flaw::VfTakeThenValidate) {
         Ok(())
     } else {
@@ -246,6 +252,9 @@ pub(super) fn publish(
     let n = version::add(draft, id, made, rules.flaws)?;
     remove(draft, FileKey::Upload(blob));
     put(draft, FileKey::Blob(blob), FileDoc::Blob(stored, n));
+    assert!(under_way(draft, blob).is_err(), "a blob that was published is under way no more");
+    assert_eq!(published(draft, blob).map(|(_, n)| n), Some(n), "its upload became the version");
+    tracing::debug!(node = id.0, version = n, "published a version");
     draft.reach(Point::FilePublished);
     Ok(FileReply::Published(n))
 }
@@ -283,10 +292,14 @@ pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address
 /// Gives up the uploads whose time is over. Those that were renewed in this very commit stay.
 pub(super) fn doom(draft: &mut Draft<'_>, rules: Rules) {
     for (blob, _) in lapsed(draft.base(), rules.wall) {
+        // An upload of the base may have been published earlier in this very commit.
         let Ok(Upload { stored, until, .. }) = under_way(draft, blob).cloned() else { continue };
+        assert!(!draft.has_effect(), "each upload is given up by an operation of its own");
         if until <= rules.wall && !rules.flaws.has(Flaw::Fb14) {
             remove(draft, FileKey::Upload(blob));
             put(draft, FileKey::Doomed(blob, stored.upload), FileDoc::Doomed(stored));
+            assert!(under_way(draft, blob).is_err(), "an upload that was given up is not renewed");
+            tracing::debug!(%until, "gave up an upload that nobody renewed");
             draft.reach(Point::UploadLapsed);
             draft.end_op(None, &Reply::File(FileReply::Done));
         }
@@ -318,11 +331,14 @@ pub(super) fn forget(
             Ok(Upload { stored, .. }) if rules.flaws.has(Flaw::Fb14) => {
                 (FileKey::Upload(blob), stored)
             }
+            // Another worker has swept it since this one took the chore up.
             Ok(_) | Err(_) => return Ok(()),
         },
     };
     known.replies(keys(stored, rules).map(volume::Request::Delete).collect())?;
     remove(draft, key);
+    assert!(get(draft, key).is_none(), "what was swept is forgotten");
+    tracing::debug!(upload = number, "swept the objects of an upload");
     draft.reach(Point::BlobSwept);
     draft.end_op(None, &Reply::File(FileReply::Done));
     Ok(())

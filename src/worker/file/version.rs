@@ -7,7 +7,9 @@ use super::tree::{live, node, save};
 use super::{get, put};
 use crate::Bytes;
 use crate::blob::Address;
-use crate::flaw::{self, Flaw, Flaws};
+#[cfg(feature = "flaws")]
+use crate::flaw;
+use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
 use crate::message::{FileRefusal, FileReply, Refusal, Shown};
@@ -31,6 +33,11 @@ fn content(node: &Node) -> Result<(u32, &Vec<u32>), FileRefusal> {
         NodeKind::File { latest, heads } => Ok((*latest, heads)),
         NodeKind::Folder => Err(FileRefusal::NoFile),
     }
+}
+
+/// The heads of a file; of all else there are none.
+fn of_heads<'d>(draft: &'d Draft<'_>, id: NodeId) -> &'d [u32] {
+    node(draft, id).and_then(content).map_or(&[], |(_, heads)| heads)
 }
 
 fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d Version)> {
@@ -73,12 +80,14 @@ pub(super) fn add(
     };
     let kept = heads.iter().copied().filter(|head| !version.replaces.contains(head) && *head != n);
     let mut heads: Vec<u32> = kept.collect();
+    #[cfg(feature = "flaws")]
     if flaws.has(Flaw::VfNestedBorrow) && latest > 0 {
-        heads = flaw::push_borrowed(heads, n);
-    } else {
-        heads.push(n);
+        flaw::borrow_twice(&mut heads);
     }
+    heads.push(n);
     heads.sort_unstable();
+    assert!(n > latest || flaws.has(Flaw::VfVersionRace), "a version's number is never used again");
+    assert!(heads.is_sorted_by(|one, next| one < next), "no version is a head twice");
     if heads.len() > 1 {
         draft.reach(Point::HeadsApart);
     } else if version.replaces.len() > 1 {
@@ -87,6 +96,8 @@ pub(super) fn add(
     node.kind = NodeKind::File { latest: latest.max(n), heads };
     save(draft, id, node);
     put(draft, FileKey::Version(id, n), FileDoc::Version(version));
+    assert!(of_heads(draft, id).contains(&n), "a new version is a head: none replaces it yet");
+    tracing::debug!(node = id.0, version = n, "added a version");
     Ok(n)
 }
 
@@ -121,6 +132,7 @@ pub(super) fn restore(
 pub(super) fn list(draft: &Draft<'_>, id: NodeId) -> Result<FileReply, Stop> {
     let (latest, _) = content(node(draft, id)?)?;
     let list: Vec<Version> = all(draft, id).map(|(_, version)| version.clone()).collect();
+    assert!(list.len() <= latest as usize, "a version has a number up to the latest");
     if list.len() == latest as usize {
         Ok(FileReply::Versions(list))
     } else {
