@@ -17,7 +17,7 @@ use crate::Bytes;
 use crate::id::{Dot, FieldId, ReplicaId, Token};
 use crate::time::Hlc;
 
-/// What a field can hold.
+/// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Value {
     /// A number.
@@ -28,9 +28,9 @@ pub enum Value {
     Set(BTreeSet<String>),
     /// A text together with the text it was edited from, so that two edits can be merged.
     Draft {
-        /// What the author started from.
+        /// The text that the author started from.
         base: String,
-        /// What the author left.
+        /// The text that the author left.
         text: String,
     },
 }
@@ -40,18 +40,18 @@ pub enum Value {
 pub struct Payload {
     /// The application's label of the write.
     pub token: Token,
-    /// What was written. Strategies see this and nothing else of the payload.
+    /// The value that was written. Strategies see this and nothing else of the payload.
     pub value: Value,
 }
 
 /// One write's value in one field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cell {
-    /// The write. One write may set several fields under one dot.
+    /// The write's id. One write may set several fields under one dot.
     pub dot: Dot,
-    /// When its author believes to have written it.
+    /// The author's clock reading.
     pub hlc: Hlc,
-    /// What it wrote.
+    /// The label and the value.
     pub payload: Payload,
 }
 
@@ -108,10 +108,10 @@ impl Vv {
     }
 }
 
-/// What a read showed, to be named by the write that builds on it.
+/// What a read has shown. The write that builds on it names it.
 ///
-/// A write replaces exactly the cells that its handle covers. A handle taken before a record
-/// existed covers nothing, and a write with it is a blind write.
+/// A write replaces exactly the cells that its handle covers. A handle that was taken before a
+/// record existed covers nothing, and a write with it is a blind write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handle {
     pub(crate) ctx: Vv,
@@ -179,8 +179,8 @@ impl Record {
 
     /// Replaces, in each field named, exactly the cells that the handle covers.
     ///
-    /// A writer whose handle saw the record dead first drops the cells that its tombstone covers:
-    /// what was deleted does not come back because somebody starts anew under the same name.
+    /// If the handle saw the record dead, the write first drops the cells that its tombstone
+    /// covers: what was deleted does not come back when a writer starts again under the same name.
     pub fn write(
         &mut self,
         handle: &Handle,
@@ -259,7 +259,7 @@ impl Record {
         );
     }
 
-    /// Does it have the one form that all copies of this state share? Bytes from elsewhere may not.
+    /// Is it canonical? All copies of one state have the same bytes. Decoded bytes may not be.
     fn is_sound(&self) -> bool {
         self.ctx.is_sound()
             && self.tomb.is_sound()
@@ -283,13 +283,13 @@ impl Record {
         }
     }
 
-    /// The flaw FB-11 needs this; the product never deletes what nobody saw.
+    /// FB-11: the product never deletes what no handle covers.
     pub(crate) fn cover_all(&mut self) {
         let ctx = self.ctx.clone();
         self.tomb.join(&ctx);
     }
 
-    /// The flaw FB-25 needs this; the product never claims to have seen what it did not take.
+    /// FB-25: the product never marks as seen what it did not merge.
     pub(crate) fn see(&mut self, other: &Self) {
         self.ctx.join(&other.ctx);
     }
@@ -364,7 +364,7 @@ impl std::error::Error for DecodeError {}
 #[derive(Clone, Debug)]
 pub struct Encoded(Arc<(Record, Bytes)>);
 
-/// Few records are longer.
+/// The usual size of an encoded record, in bytes.
 const USUAL_LEN: usize = 512;
 
 impl Encoded {
@@ -375,7 +375,7 @@ impl Encoded {
         Self(Arc::new((record, bytes.into())))
     }
 
-    /// Decodes a record. Trailing bytes, and a record that no copy could have got to, are errors.
+    /// Decodes a record. Trailing bytes, and a record that is not canonical, are errors.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, DecodeError> {
         let (record, rest): (Record, _) =
             postcard::take_from_bytes(bytes).map_err(|_| DecodeError)?;

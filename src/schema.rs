@@ -1,10 +1,11 @@
-//! The fields of each kind of record: name, what they hold, and how siblings are shown by default.
+//! The fields of each kind of record: their names, the values they hold, and how siblings are shown
+//! by default.
 
 use crate::id::{FieldId, Kind};
 use crate::record::Value;
 use crate::view::Shipped;
 
-/// What kind of value belongs into a field.
+/// The kind of value that a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// [`Value::Int`](crate::record::Value::Int), replaced by a write.
@@ -26,7 +27,7 @@ pub struct Field {
     pub id: FieldId,
     /// The name people write.
     pub name: &'static str,
-    /// What belongs into it.
+    /// The kind of value that it holds.
     pub holds: Holds,
     /// How its siblings are shown unless a strategy is registered.
     pub strategy: Shipped,

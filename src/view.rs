@@ -1,7 +1,8 @@
-//! The view: what a user is shown of a field's siblings. Computed on read, never written back.
+//! The view: what a user is shown of a field's siblings. It is computed on read and never written
+//! back.
 //!
-//! A strategy is a pure function of siblings sorted by dot. A custom one may be registered at any
-//! moment, also between a conflict and its resolution, and may panic: the field is then shown as
+//! A strategy is a pure function of siblings sorted by dot. The application may register its own at
+//! any time, also between a conflict and its resolution. If that panics, the field is shown as
 //! [`Shipped::KeepBoth`] would show it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,15 +21,15 @@ use crate::time::Hlc;
 /// One of several values that a field holds at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Sibling<'a> {
-    /// The write.
+    /// The write's id.
     pub dot: Dot,
-    /// When its author believes to have written it.
+    /// The author's clock reading.
     pub hlc: Hlc,
-    /// What it wrote.
+    /// The value that was written.
     pub value: &'a Value,
 }
 
-/// What a strategy makes of siblings.
+/// The decision of a strategy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The value to show.
@@ -39,8 +40,8 @@ pub struct Shown {
 
 /// How siblings become one value.
 pub trait Strategy: Debug + Send + Sync {
-    /// Decides. `siblings` has at least two entries, sorted by dot. Must be total and
-    /// deterministic, and must not depend on anything else.
+    /// Decides. `siblings` has at least two entries, sorted by dot. The result must depend on them
+    /// alone, and every list of siblings must have one.
     fn show(&self, siblings: &[Sibling<'_>]) -> Shown;
 }
 
@@ -72,7 +73,7 @@ pub struct View {
     pub contributors: Vec<Payload>,
     /// The cells that it does not account for.
     pub conflicts: Vec<Payload>,
-    /// Did a custom strategy panic on the way?
+    /// Whether a strategy of the application panicked.
     pub panicked: bool,
 }
 
@@ -98,7 +99,7 @@ impl Registry {
         }
     }
 
-    /// From now on shows this field so. Cannot fail.
+    /// From now on shows this field with this strategy.
     pub fn register(&mut self, kind: Kind, field: FieldId, strategy: Arc<dyn Strategy>) {
         #[cfg(feature = "flaws")]
         if self.flaws.has(Flaw::CvNilmapStrategy) {
@@ -107,8 +108,12 @@ impl Registry {
         self.custom.insert((kind, field), strategy);
     }
 
-    /// Shows the cells of a field (at least one, in any order). `own` is the replica that shows
+    /// Shows a field. `cells` has at least one entry, in any order. `own` is the replica that shows
     /// them; no strategy may depend on it.
+    ///
+    /// # Panics
+    ///
+    /// If there are no cells.
     pub fn view(&self, own: ReplicaId, kind: Kind, field: FieldId, cells: &[Cell]) -> View {
         if let [cell] = cells {
             return View {
@@ -136,7 +141,7 @@ impl Registry {
         }
     }
 
-    /// What a custom strategy makes of the siblings; nothing if it panics.
+    /// The decision of a strategy of the application; nothing if it panics.
     fn guarded(&self, strategy: &dyn Strategy, siblings: &[Sibling<'_>]) -> Option<Shown> {
         if self.flaws.has(Flaw::CvStrategyPanic) {
             return Some(strategy.show(siblings));
@@ -146,7 +151,8 @@ impl Registry {
 }
 
 impl View {
-    /// A sibling that says what is shown is no conflict, whether the strategy counted it or not.
+    /// A sibling with the value that is shown is no conflict, whether the strategy counted it or
+    /// not.
     fn of(shown: Shown, cells: &[&Cell], panicked: bool) -> Self {
         let (mut contributors, mut conflicts) = (Vec::new(), Vec::new());
         for (at, cell) in cells.iter().enumerate() {
@@ -253,8 +259,8 @@ fn merge_texts(siblings: &[Sibling<'_>]) -> Shown {
     shown
 }
 
-/// What `CV-STRATEGY-ORDER` makes of siblings: the own write was here first, so it is `local`, the
-/// first argument of the strategy, and wins; whatever comes after it counts as settled.
+/// CV-STRATEGY-ORDER: the own write was here first, so the first argument of the strategy is
+/// `local` and wins; all later ones count as settled.
 fn first_to_arrive(own: ReplicaId, siblings: &[Sibling<'_>]) -> Shown {
     let first = siblings.iter().min_by_key(|sibling| (sibling.dot.replica != own, sibling.dot));
     let first = first.expect("a strategy is given at least two siblings");

@@ -1,8 +1,9 @@
 //! A worker of the sync server: takes requests from devices and commits them to the logs of their
-//! spaces, as a state machine with the same contract as a device.
+//! spaces. A state machine with the same contract as a device.
 //!
-//! It keeps nothing durably: what it knows of a space is a prefix of that space's log, which makes
-//! it faster and can never make it wrong. A worker that was asleep finds its next number taken.
+//! It keeps nothing durably. What it knows of a space is a prefix of that space's log, so stale
+//! knowledge can cost a round trip and never correctness: a worker that was paused finds its next
+//! entry number taken.
 
 mod account;
 mod file;
@@ -28,61 +29,61 @@ use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume;
 
-/// What a worker is told when it starts.
+/// What a worker is started with.
 #[derive(Clone, Debug)]
 pub struct Boot {
-    /// Fresh in every life.
+    /// A fresh seed for this incarnation.
     pub entropy: [u8; 32],
-    /// How patient it is.
+    /// Its time-outs, waits and limits.
     pub timing: Timing,
     /// Known bugs that are switched on.
     pub flaws: Flaws,
 }
 
-/// Spans and sizes of a server's work.
+/// The time-outs, waits and limits of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// So long nobody else may try to take a session over.
+    /// The length of a session lease and of a claim.
     pub session: Span,
-    /// A request to the volume without an answer is given up after this long.
+    /// A call to the volume without an answer is given up after this.
     pub timeout: Span,
     /// The wait after the first failure is between half of this and all of it, doubled with each.
     pub retry_base: Span,
     /// No wait is longer than this.
     pub retry_cap: Span,
-    /// So many requests may wait in one space; others are told to come back.
+    /// The number of requests that may wait in one space; further ones are refused as busy.
     pub queue: u16,
-    /// A snapshot is written after so many commits at the least.
+    /// The least number of entries between two snapshots.
     pub snapshot_every: u32,
-    /// An upload is kept for this long after it was begun or renewed.
+    /// The length of the lease on an upload, from when it was begun or renewed.
     pub upload: Span,
-    /// So many nodes are moved in one commit at the most; more than that is a job.
+    /// The number of nodes that are moved in one commit at most; a longer batch becomes a job.
     pub batch: u16,
 }
 
-/// Names a request at the door of one life of a worker.
+/// The caller's number for a request, within one incarnation of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// What happens to a worker.
+/// An input of a worker.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A device asks. Answered by at most one [`Output::Answer`].
+    /// A request of a device. It is answered by at most one [`Output::Answer`].
     Asked(Ticket, Box<Request>),
-    /// The volume answers.
+    /// An answer of the volume.
     Volume(volume::Return),
     /// The time of [`Worker::poll_wakeup`] has come.
     Wakeup,
 }
 
-/// What a worker does.
+/// An output of a worker.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Asks the volume.
+    /// A call to the volume.
     Ask(volume::Call),
-    /// Answers a device.
+    /// The response to a request.
     Answer(Ticket, Response),
-    /// Came by a coverage point.
+    /// Reports a coverage point.
     Reached(Point),
 }
 
@@ -92,14 +93,14 @@ pub struct Worker {
     boot: Boot,
     entropy: Entropy,
     spaces: BTreeMap<UserId, Space>,
-    /// What the volume has been asked, and for which space.
+    /// The calls in flight, and the space that each is for.
     calls: BTreeMap<volume::CallId, UserId>,
     next_call: u64,
     outputs: VecDeque<Output>,
 }
 
 impl Worker {
-    /// Starts a worker, which knows nothing.
+    /// Starts a worker, which knows no space.
     pub fn start(boot: Boot) -> Self {
         let entropy = Entropy::new(boot.entropy);
         let (spaces, calls) = (BTreeMap::new(), BTreeMap::new());
@@ -107,6 +108,10 @@ impl Worker {
     }
 
     /// Handles one input.
+    ///
+    /// # Panics
+    ///
+    /// If the outputs of the input before were not drained.
     pub fn handle(&mut self, now: Now, input: Input) {
         assert!(self.outputs.is_empty(), "outputs are drained before the next input");
         match input {
@@ -120,17 +125,17 @@ impl Worker {
         }
     }
 
-    /// What the worker does; drain to `None` before the next input.
+    /// The next output; drain to `None` before the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to wake it, and why.
+    /// When to give it [`Input::Wakeup`], and why.
     pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
         self.spaces.values().filter_map(Space::wakeup).min()
     }
 
-    /// How many requests wait for an answer.
+    /// The number of requests that wait for a response.
     pub fn waiting(&self) -> usize {
         self.spaces.values().map(Space::waiting).sum()
     }
@@ -170,7 +175,7 @@ impl Worker {
         }
     }
 
-    /// Lets a request in, if it comes from whom it says.
+    /// Queues a request if its credential is valid and for its space.
     fn admit(&mut self, now: Now, ticket: Ticket, request: Box<Request>) {
         let _request = tracing::debug_span!(
             "request",
@@ -216,8 +221,8 @@ impl Worker {
     }
 }
 
-/// The space that a request is about: that of the session. CURSOR-OF-OTHER believes the cursor of a
-/// feed, which it takes to be known to nobody but its owner.
+/// The space of a request. CURSOR-OF-OTHER trusts the cursor of a feed, as if only its owner could
+/// know it.
 fn space_of(request: &Request, flaws: Flaws) -> UserId {
     if let Some(Action::File(FileAction::Feed(Some(since), _))) = request.command.action()
         && flaws.has(Flaw::CursorOfOther)
@@ -227,7 +232,7 @@ fn space_of(request: &Request, flaws: Flaws) -> UserId {
     request.space
 }
 
-/// What a decision may look at beside the state.
+/// What a decision depends on beside the state.
 #[derive(Clone, Copy, Debug)]
 struct Rules {
     space: UserId,
@@ -246,9 +251,9 @@ impl Worker {
     }
 }
 
-/// Decides one request on top of what was decided before it: the answer, and the commit that it
-/// tells of. Taken again on the newer state whenever another commit came first. What the volume
-/// must be asked first is returned as an error.
+/// Decides one request on top of the decisions before it: the reply, and the commit that the reply
+/// reflects. Repeated on the newer state whenever another worker's entry came first. If the
+/// decision needs answers of the volume, the error lists the calls.
 fn decide(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -264,7 +269,7 @@ fn decide(
         Command::Open => session::open(draft, request, rules).map_err(Stop::Refused),
         Command::Close(fence) => Ok(session::close(draft, request, *fence, rules)),
         Command::Status => session::status(draft, request, rules).map_err(Stop::Refused),
-        // Numbers begin with 1, and what only reads needs none.
+        // Numbers begin with 1, and an action that only reads needs none.
         Command::Read(action) if action.only_reads() => {
             act(draft, request, 0, action, known, rules)
         }
@@ -300,8 +305,9 @@ fn decide(
     }
 }
 
-/// Is what the asker was told last part of this log? A decision is taken only once the log was read up
-/// to there or to its end, so what is missing here is missing in the log.
+/// Is the newest commit that the client has heard of part of this log? A request is decided only
+/// after the log was read up to there or to its end, so a commit that is missing here is missing in
+/// the log.
 fn has_heard_of_this_log(
     state: &State,
     request: &Request,
@@ -314,7 +320,7 @@ fn has_heard_of_this_log(
     known.is_logged(request.heard, state, rules)
 }
 
-/// Does something under a number, or reads.
+/// Decides an action.
 fn act(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -337,7 +343,7 @@ fn act(
     }
 }
 
-/// Is there something to do in a space that nobody asks for?
+/// Has the space work to do that no request asks for, and that a commit alone can do?
 fn is_untidy(state: &State, wall: Time) -> bool {
     file::is_untidy(state, wall)
 }

@@ -1,5 +1,5 @@
-//! What stands at the places of a space: one table for each kind of place. Most questions are about
-//! one kind, and of most kinds there is little or nothing.
+//! The documents of a space: one table for each kind of key. Most lookups are about one kind, and
+//! most kinds have few documents or none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +12,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Doc, FileDoc, FileKey, Key};
 use crate::job::{Place, Stored};
 
-/// The tables, in the order of keys.
+/// The tables, in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Docs([BTreeMap<Key, Doc>; KINDS]);
 
 const KINDS: usize = 15;
 
-/// Which kind of place it is. Kinds are in the order of keys.
+/// The kind of a key. Kinds are in the order of keys.
 const fn kind(key: &Key) -> usize {
     match key {
         Key::Session(_) => 0,
@@ -39,8 +39,8 @@ const fn kind(key: &Key) -> usize {
     }
 }
 
-/// Is this the kind of document that stands at this kind of place? Every writer keeps to it. What is
-/// read from the volume may not: readers take a document of another kind for none.
+/// Does this kind of document belong under this kind of key? Every writer keeps to it. What is read
+/// from the volume may not, so readers take a document of another kind for none.
 pub(super) const fn fits(key: &Key, doc: &Doc) -> bool {
     match (key, doc) {
         (Key::File(key), Doc::File(doc)) => file_fits(key, doc),
@@ -96,7 +96,7 @@ impl Docs {
         self.0.iter().map(BTreeMap::len).sum()
     }
 
-    /// Puts something there, or takes away what is.
+    /// Stores a document, or deletes the one that is there.
     pub(super) fn put(&mut self, key: Key, doc: Option<Doc>) {
         let table = &mut self.0[kind(&key)];
         match doc {
@@ -106,7 +106,7 @@ impl Docs {
     }
 }
 
-/// As one map, in the order of keys.
+/// Encodes as one map, in the order of keys.
 impl Serialize for Docs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.len()))?;

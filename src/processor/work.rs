@@ -1,7 +1,8 @@
-//! What a processor does under its orders: a claim, the conversation's blob, the step, the result; or
-//! a conversation on its way in; or a look at something.
+//! The work of a processor: a claim, the content of the conversation, the step, the result; or a
+//! conversation that is brought in; or a read.
 //!
-//! One thing is under way at a time. Every answer leads to the next, and so does every failure.
+//! One work is under way at a time. Every answer leads to the next action, and so does every
+//! failure.
 
 use super::{Answer, Order, Output, Processor, Reason, StepId};
 use crate::date::DateKey;
@@ -15,7 +16,7 @@ use crate::record::Payload;
 use crate::seal::OpenError;
 use crate::time::{Now, Time};
 
-/// What is being done: what the last request was about, or the step.
+/// The work under way: what the last request was about, or the step.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     Ingest(Ingest),
@@ -33,8 +34,9 @@ impl Processor {
         self.work = Some((op, Work::Claim(day)));
     }
 
-    /// The server has too much to do, or others are at all there is. Who has looked for work by
-    /// itself looks again later; who was told to do it waits until it is done.
+    /// The worker's queue is full, or other processors have claimed all the work. A processor that
+    /// looked for work by itself looks again later; one that was ordered to waits until the work is
+    /// done.
     pub(super) fn turn_away(&mut self, now: Now) {
         // Any other action is sent again until a worker has the time for it.
         let Some((op, Work::Claim(_))) = &self.work else { return };
@@ -46,7 +48,7 @@ impl Processor {
         }
     }
 
-    /// What was asked last has been answered.
+    /// The last action was answered.
     pub(super) fn advance(&mut self, now: Now, answer: Result<WorkReply, Refusal>) {
         let (op, work) = self.work.take().expect("an action is asked for the work under way");
         assert!(!matches!(work, Work::Step { .. }), "a step asks the server nothing");
@@ -77,7 +79,7 @@ impl Processor {
                 }
             }
             (Work::Read(day, claim), _) => self.finish(op, day, claim, Err(Why::Unreadable)),
-            // A result that came too late is not lost work alone: somebody else is at it.
+            // A result that came too late is not lost: another processor has the work now.
             (Work::Finish(day), Ok(WorkReply::Finished) | Err(Refusal::LeaseLost)) => {
                 self.claim(op, day);
                 if self.failures > 0 {
@@ -97,7 +99,7 @@ impl Processor {
         }
     }
 
-    /// After a failure the next claim waits for a while, longer with each.
+    /// After a failure the next claim waits, longer with each failure.
     fn pause(&mut self, now: Now, op: Option<OpId>, day: Option<DateKey>) {
         assert!(self.failures > 0, "a processor pauses after a failure");
         self.line.abandon();
@@ -125,7 +127,7 @@ impl Processor {
         self.outputs.push_back(Output::Step(step, Box::new(thread)));
     }
 
-    /// The step that is under way has ended, one way or another.
+    /// The step under way has ended: with a result or without.
     pub(super) fn end_step(&mut self, now: Now, ended: StepId, result: Result<Payload, Why>) {
         let of = |(_, work): &mut (Option<OpId>, Work)| matches!(work, Work::Step { step, .. } if *step == ended);
         // The result of a step that was given up may still come.
@@ -133,7 +135,7 @@ impl Processor {
             return tracing::debug!(step = ended.0, "a late result of a step that was given up");
         };
         let _claim = tracing::debug_span!("claim", key = %claim.key, tries = claim.tries).entered();
-        // The flaw FB-16 asks its own clock; nobody asks the claim.
+        // FB-16: the processor's own clock decides whether the claim still holds.
         if self.vault.flaws.has(Flaw::Fb16) && claim.until <= now.wall {
             return self.claim(op, day);
         }

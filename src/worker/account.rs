@@ -1,4 +1,4 @@
-//! The account of a user: fields that any worker patches. What a field was stays visible.
+//! The account of a user: fields that any worker patches. Earlier values stay readable.
 
 #[cfg(feature = "flaws")]
 use crate::flaw::{Flaw, Flaws};
@@ -7,7 +7,7 @@ use crate::log::{Doc, Draft, Key};
 use crate::message::{self, Refusal, Reply, Versions};
 use crate::record::Payload;
 
-/// Sets fields; the others are not touched, so two patches of different fields cannot collide.
+/// Sets fields. Other fields stay as they are, so two patches of different fields cannot collide.
 pub(super) fn patch(
     draft: &mut Draft<'_>,
     fields: &[(AccountField, Payload)],

@@ -1,7 +1,8 @@
-//! The pipeline's decisions: saves of conversations, claims of work on them, and results.
+//! The decisions of the pipeline: saves of conversations, claims of the work on them, and results.
 //!
-//! An item and the summary of its day change in one commit, always. Time decides when somebody may
-//! take over what another is at; that a result counts is decided by the fence of its claim alone.
+//! An item and the summary of its day always change in one commit. Time decides when a processor
+//! may claim work that another holds; whether a result is accepted is decided by the fencing token
+//! alone.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +21,8 @@ use crate::point::Point;
 use crate::time::{Span, Time};
 use crate::volume;
 
-/// Does what an action asks of the pipeline. A blob is written before the commit that names it, so
-/// what is named is there; its name holds its hash, so that nobody overwrites.
+/// Decides an action. A blob is created before the commit that names it, so what is named is there.
+/// Its key contains its hash, so two writers never overwrite each other.
 pub(super) fn act(
     draft: &mut Draft<'_>,
     action: &WorkAction,
@@ -77,12 +78,12 @@ fn fetch(name: BlobName, known: &Known, rules: Rules) -> Result<Bytes, Stop> {
     };
     match known.replies(asked).map_err(Stop::Needs)?.last() {
         Some(volume::Reply::Found(blob)) => Ok(blob.clone()),
-        // What was named and is gone, is gone: a volume that was set back.
+        // The volume was restored to a state without the blob.
         Some(_) | None => Err(Stop::Refused(Refusal::Internal)),
     }
 }
 
-/// Is this the version that there is?
+/// Is this the current version?
 fn check_version(
     draft: &mut Draft<'_>,
     key: DedupKey,
@@ -97,8 +98,7 @@ fn check_version(
     Err(Refusal::Changed(current.map_or(0, |(version, _)| version)))
 }
 
-/// Saves the next version: new work. What it takes the place of stays readable, with what came of
-/// it.
+/// Saves the next version, which is new work. The version before stays readable, with its result.
 fn save(
     draft: &mut Draft<'_>,
     key: DedupKey,
@@ -119,7 +119,7 @@ fn save(
     WorkReply::Saved(version)
 }
 
-/// A conversation, and the name of the blob that is meant.
+/// A conversation, and the name of the blob that is asked for.
 fn find(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> Option<(Item, BlobName)> {
     item(draft, key, rules.flaws).and_then(|item| {
         let Content { version, blob, .. } = item.content;
@@ -139,8 +139,8 @@ fn find(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> Option<(I
     })
 }
 
-/// Grants the oldest work that nobody is at. Work whose processor's time is over goes back first;
-/// what has no tries left has failed.
+/// Grants the oldest open work. Work whose claim has expired is open again, or has failed if no
+/// attempt is left.
 fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<WorkReply, Refusal> {
     let flaws = rules.flaws;
     let wanted = |item: &Item| day.is_none_or(|day| item.content.day == day);
@@ -195,7 +195,7 @@ fn grant(draft: &mut Draft<'_>, key: DedupKey, item: Item, rules: Rules) -> Clai
     if matches!(draft.get(Key::Work(Place::Item(key))), Some(Doc::Work(Stored::Old(_)))) {
         draft.reach(Point::OldItemMigrated);
     }
-    // The flaw BP-LOCK-TTL takes a glance's time for the work's.
+    // BP-LOCK-TTL: the lease is shorter than the work.
     let lease =
         if rules.flaws.has(Flaw::BpLockTtl) { Span(rules.session.0 / 16) } else { rules.session };
     let (tries, fence) = (item.job.tries().saturating_add(1), Fence(draft.position()));
@@ -208,12 +208,12 @@ fn grant(draft: &mut Draft<'_>, key: DedupKey, item: Item, rules: Rules) -> Clai
     Claim { key, version: item.content.version, fence, tries, until }
 }
 
-/// Is there a try left?
+/// Is an attempt left?
 fn has_tries(tries: u8, flaws: Flaws) -> bool {
     tries < MOST_TRIES || flaws.has(Flaw::BpRetry4) && tries == MOST_TRIES
 }
 
-/// The item, if this claim still is the one on it.
+/// The item, if this claim is still the one on it.
 fn held(
     draft: &mut Draft<'_>,
     (key, version): (DedupKey, u32),
@@ -262,7 +262,7 @@ fn finish(
     WorkReply::Finished
 }
 
-/// Gives what has failed all its tries again: only the user may.
+/// Gives an item that has failed new attempts. Only the user asks for that.
 fn reset(draft: &mut Draft<'_>, key: DedupKey, rules: Rules) -> Result<WorkReply, Refusal> {
     match item(draft, key, rules.flaws) {
         Some(item @ Item { job: Job::Failed { .. }, .. }) => {
@@ -273,7 +273,7 @@ fn reset(draft: &mut Draft<'_>, key: DedupKey, rules: Rules) -> Result<WorkReply
     }
 }
 
-/// Shows a day.
+/// Reads a day.
 fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> WorkReply {
     let summary = match draft.get(Key::Work(Place::Day(day))) {
         Some(Doc::Work(Stored::Day(summary))) => *summary,
@@ -284,7 +284,7 @@ fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> WorkReply {
     WorkReply::Day(summary, items.filter(|(_, item)| item.content.day == day).collect())
 }
 
-/// Changes an item and, in the same commit, what its day amounts to; of both days, if it moves.
+/// Stores an item and, in the same commit, the summary of its day; of both days if it moves.
 fn put(draft: &mut Draft<'_>, key: DedupKey, new: Item, flaws: Flaws) {
     assert!(new.content.version > 0, "versions are numbered from 1");
     let was = item(draft, key, flaws).map(|was| was.content.day);
@@ -347,7 +347,7 @@ fn named<'d>(
     .collect()
 }
 
-/// What an item is. One of the old format, which has no state, is new work.
+/// The item in a document. One of the old format, which has no state, is new work.
 fn of_doc(doc: &Doc, flaws: Flaws) -> Option<Item> {
     match doc {
         Doc::Work(Stored::Item(item)) => Some(*item),

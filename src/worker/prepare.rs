@@ -1,10 +1,9 @@
-//! What a decision needs to know of the volume, beyond the log: the objects of a blob, or an old
-//! entry.
+//! Decisions that need the volume, beyond the log: the objects of a blob, or an old entry.
 //!
-//! Decisions are pure. One that needs such knowledge says what the volume is to be asked; its task
-//! leaves the queue, the volume is asked one thing after another, and the task comes back with the
-//! answers. Then it is decided on the state of that time: knowledge that has become the wrong one
-//! is another need.
+//! A decision is pure. If it needs answers of the volume, it returns the calls. The task leaves the
+//! queue, the worker makes the calls one after the other, and the task is queued again with the
+//! answers. It is then decided on the state of that time. If that decision needs other calls,
+//! because the state has changed, the task leaves the queue again.
 
 use std::collections::BTreeSet;
 
@@ -16,17 +15,17 @@ use crate::point::Point;
 use crate::time::{Now, Time};
 use crate::volume::{self, CallId, Reply};
 
-/// What is to be decided.
+/// A task to decide.
 #[derive(Clone, Debug)]
 pub(super) enum Task {
-    /// What a device asks.
+    /// The request of a device.
     Asked(Ticket, Box<Request>),
-    /// What the worker does of its own accord.
+    /// A chore of the worker.
     Own(super::file::Chore),
 }
 
 impl Task {
-    /// The number of the newest commit that the asker has heard of.
+    /// The number of the newest commit that the client has heard of.
     pub(super) fn heard(&self) -> u64 {
         match self {
             Self::Asked(_, request) => request.heard.seq,
@@ -34,7 +33,8 @@ impl Task {
         }
     }
 
-    /// Decides it, and says what to answer if somebody waits; or what the volume is to be asked.
+    /// Decides the task: the response if a client waits for one, or the calls that the decision
+    /// needs.
     pub(super) fn decide(
         &self,
         draft: &mut Draft<'_>,
@@ -55,9 +55,9 @@ impl Task {
 /// Why there is no decision.
 #[derive(Clone, Debug)]
 pub(super) enum Stop {
-    /// It comes to nothing.
+    /// The request is refused.
     Refused(Refusal),
-    /// The volume is to be asked this first.
+    /// The volume has to answer these calls first.
     Needs(Vec<volume::Request>),
 }
 
@@ -73,7 +73,7 @@ impl From<FileRefusal> for Stop {
     }
 }
 
-/// What the volume was asked for one task, and what it answered.
+/// The calls that were made for one task, and their answers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     asked: Vec<volume::Request>,
@@ -83,12 +83,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What was answered first.
+    /// The first answer.
     pub(super) fn first(&self) -> Option<&Reply> {
         self.replies.first()
     }
 
-    /// Is this commit part of the log? One that is too old for the state is looked up, once.
+    /// Is this commit part of the log? If it is too old for the state, the decision reads its
+    /// entry, once.
     pub(super) fn is_logged(
         &mut self,
         at: Position,
@@ -110,7 +111,7 @@ impl Known {
         Ok(is_logged)
     }
 
-    /// The answers to these requests, if they are what was asked.
+    /// The answers to these calls, if these were made.
     pub(super) fn replies(
         &self,
         requests: Vec<volume::Request>,
@@ -122,7 +123,7 @@ impl Known {
         Ok(&self.replies)
     }
 
-    /// A task comes to nothing, and so does the object that was created for it.
+    /// Refuses a task, after deleting the object that was created for it.
     pub(super) fn undo(&self, refusal: FileRefusal) -> Stop {
         let created = self.asked.iter().find_map(|asked| {
             let volume::Request::Create(key, _) = asked else { return None };
@@ -137,9 +138,9 @@ impl Known {
 pub(super) struct Preparation {
     pub(super) task: Task,
     known: Known,
-    /// What the volume was asked, and when that is given up.
+    /// The call in flight, and when it is given up.
     call: Option<(CallId, Time)>,
-    /// After a failure: when to go on.
+    /// After a failure of the volume: when it is asked again.
     rests_until: Option<Time>,
     failures: u32,
 }
@@ -175,14 +176,14 @@ impl Preparation {
         self.call.is_some_and(|(waited, _)| waited == call)
     }
 
-    /// What to ask next.
+    /// The next call.
     fn next(&self) -> Option<&volume::Request> {
         self.known.asked.get(self.known.replies.len())
     }
 }
 
 impl Worker {
-    /// Asks the volume for what tasks need next, and puts those back that need no more.
+    /// Makes the next call of each task, and queues the tasks that have all answers.
     pub(super) fn prepare(&mut self, now: Now, id: UserId) {
         let flaws = self.boot.flaws;
         let (mut waiting, mut ready) = (Vec::new(), false);
@@ -208,7 +209,7 @@ impl Worker {
         }
     }
 
-    /// The volume answered something that a task needs.
+    /// The volume answered a call of a task.
     pub(super) fn take_knowledge(&mut self, now: Now, id: UserId, call: CallId, reply: Reply) {
         let waits = |it: &Preparation| it.waits_for(call);
         let at = self.space(id).preparing.iter().position(waits);
@@ -230,7 +231,7 @@ impl Worker {
         waiting.failures = failures.saturating_add(1);
     }
 
-    /// Gives up what is overdue, and goes on where a wait is over.
+    /// Gives up what is overdue, and goes on where a rest is over.
     pub(super) fn wake_preparations(&mut self, now: Now, id: UserId) {
         let space = self.space(id);
         let overdue = space.preparing.iter().filter_map(|it| it.call);

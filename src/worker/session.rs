@@ -1,8 +1,9 @@
-//! Sessions: one lease for each device on its conversation with the server.
+//! Sessions: one lease for each device.
 //!
-//! Its owner is a replica, so a device is never in its own way, and only a copy of it can be. Time
-//! decides when somebody may try to take a session over; what makes that safe is the fence, which
-//! every action names and every decision compares.
+//! Its holder is a client, one incarnation of a replica. A later incarnation of the same replica
+//! takes it over at once, so a device never blocks itself; only a clone does. Time decides when
+//! another client may try to take a session over. What makes that safe is the fencing token, which
+//! every action carries and every decision compares.
 
 use super::Rules;
 use super::prepare::Stop;
@@ -14,8 +15,8 @@ use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
 use crate::time::Span;
 
-/// Grants the session, unless another owner has it. Asked again by the same life, it is the same
-/// session: the first answer may have been lost.
+/// Grants the session, unless another client holds it. A client that holds it already is given the
+/// same fencing token again: the first response may have been lost.
 pub(super) fn open(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -26,7 +27,7 @@ pub(super) fn open(
     let stuck = rules.flaws.has(Flaw::CvSessionStuck);
     let fence = match held {
         Some(held) if held.client == client && !rules.flaws.has(Flaw::CvSessionSelf) => held.fence,
-        // A request of a life that is over must not end the session of the present one.
+        // A late request of an earlier incarnation must not end the session of the present one.
         Some(held) if held.client.replica == client.replica && held.client.life > client.life => {
             return Err(Refusal::Fenced);
         }
@@ -35,7 +36,7 @@ pub(super) fn open(
         }
         Some(held) if rules.wall < held.until || stuck => {
             draft.reach(Point::SessionBusy);
-            // Its owner ends it sooner as a rule.
+            // Its holder usually closes it sooner.
             let longest = rules.session.0 / 4 + 1;
             return Err(Refusal::Busy(Span((held.until - rules.wall).0.min(longest))));
         }
@@ -57,7 +58,7 @@ pub(super) fn open(
     Ok((Reply::Opened(fence), draft.position()))
 }
 
-/// CV-SCALE-LRU: the table is full, and the session that was used least lately goes.
+/// CV-SCALE-LRU: the table is full, and the session that was used least recently is dropped.
 #[cfg(feature = "flaws")]
 fn make_room(draft: &mut Draft<'_>) {
     const ROOM: usize = 64;
@@ -72,8 +73,9 @@ fn make_room(draft: &mut Draft<'_>) {
     }
 }
 
-/// Ends the session, if it still is this one. The receipt stays: this may be a late copy of a request
-/// that was given up, and what has been asked since under the same session may be asked again.
+/// Closes the session, if it is still this one. The receipt stays: this may be a late copy of a
+/// request that was given up, and the client may repeat what it has asked since under the same
+/// session.
 pub(super) fn close(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -88,7 +90,7 @@ pub(super) fn close(
     (Reply::Closed, draft.seen())
 }
 
-/// Tells whose the session is.
+/// Shows who holds the session.
 pub(super) fn status(
     draft: &Draft<'_>,
     request: &Request,
@@ -104,7 +106,7 @@ pub(super) fn status(
     Ok((Reply::Status(held.map(|held| (held.client.replica, held.until))), draft.seen()))
 }
 
-/// Is this still the asker's session? Not a question of time.
+/// Does the client still hold the session? Time plays no part.
 pub(super) fn guard(
     draft: &Draft<'_>,
     request: &Request,
@@ -120,8 +122,8 @@ pub(super) fn guard(
     }
 }
 
-/// Does something once, however often it is asked for: what was answered is kept until the client
-/// asks for the next thing. What only reads may be done at any time.
+/// Lets an action take effect once, however often it arrives: the reply is kept until the client
+/// sends its next action. An action that only reads may be repeated at any time.
 pub(super) fn once(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -146,7 +148,7 @@ pub(super) fn once(
         }
     }
     let reply = act(draft)?;
-    // What changed nothing may be asked again.
+    // An action that changed nothing may be decided again.
     if !draft.has_effect() {
         return Ok((reply, draft.seen()));
     }
@@ -157,7 +159,7 @@ pub(super) fn once(
     Ok((reply, at))
 }
 
-/// The session of a device, as a state has it.
+/// The fencing token of a device's session in a state.
 #[cfg(feature = "flaws")]
 fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
     match state.get(Key::Session(device)) {
@@ -175,7 +177,7 @@ fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
     }
 }
 
-/// The flaw CV-SESSION-PER-USER has one session for all devices of a user.
+/// The key of the session. CV-SESSION-PER-USER has one for all devices of a user.
 fn key_of(request: &Request, rules: Rules) -> DeviceKey {
     if rules.flaws.has(Flaw::CvSessionPerUser) { DeviceKey(0) } else { request.device }
 }

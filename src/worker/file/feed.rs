@@ -1,8 +1,8 @@
 //! The feed: which nodes have changed since a cursor, as they are now.
 //!
-//! A node is listed at its last change, so it is in the feed once, and moves to its end when it
-//! changes while somebody reads. Pages are taken from the state before this commit: what it adds
-//! has no name yet that a cursor could hold.
+//! A node is listed at its last change, so it is in the feed once, and moves to the end when it
+//! changes while a device reads. A page is taken from the state before the entry that is being
+//! decided: what that entry adds has no position yet that a cursor could hold.
 
 use super::version;
 use crate::flaw::Flaw;
@@ -54,9 +54,9 @@ pub(super) fn page(
     Ok(FileReply::Page { changed, next: FeedCursor { space: rules.space, at, upto }, more })
 }
 
-/// Is the log that the cursor was read from a part of this one? A volume that was restored from a
-/// backup has other entries under the same numbers, or none. So has the log of somebody else, whose
-/// cursors are told no more than those of a log that is no more.
+/// Is the commit that the cursor was read at part of this log? A volume that was restored from a
+/// backup has other entries under the same numbers, or none. The log of another user is refused
+/// alike, so that a cursor reveals nothing about it.
 fn is_known(
     since: FeedCursor,
     state: &State,

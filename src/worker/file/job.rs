@@ -1,7 +1,7 @@
 //! Jobs: batches of moves that are too long for one commit.
 //!
-//! The list is in the log before anything is done, and each item leaves a receipt in the commit
-//! that does it. So a job goes on wherever somebody is awake, and no item is done twice.
+//! The moves are in the log before the first of them is done, and each leaves its outcome in the
+//! commit that does it. So any worker can go on with a job, and no move is done twice.
 
 use std::ops::RangeInclusive;
 
@@ -17,11 +17,11 @@ const FIRST: JobId = JobId { client: Client { replica: ReplicaId(0), life: 0 }, 
 const LAST: JobId =
     JobId { client: Client { replica: ReplicaId(u64::MAX), life: u32::MAX }, n: u32::MAX };
 
-/// The jobs that have not ended.
+/// The keys of the jobs that have moves left.
 pub(super) const UNFINISHED: RangeInclusive<Key> =
     Key::File(FileKey::Unfinished(FIRST))..=Key::File(FileKey::Unfinished(LAST));
 
-/// Which of those comes next.
+/// The job to work on next.
 pub(super) fn next<'d>(unfinished: impl Iterator<Item = (&'d Key, &'d Doc)>) -> Option<JobId> {
     let jobs = unfinished.filter_map(|(key, _)| {
         let Key::File(FileKey::Unfinished(id)) = key else { return None };
@@ -32,7 +32,7 @@ pub(super) fn next<'d>(unfinished: impl Iterator<Item = (&'d Key, &'d Doc)>) -> 
     next
 }
 
-/// Takes a batch on.
+/// Turns a batch into a job.
 pub(super) fn accept(draft: &mut Draft<'_>, id: JobId, moves: &[Move]) -> FileReply {
     assert!(!moves.is_empty(), "a batch moves something");
     let mut total = 0;
@@ -48,7 +48,7 @@ pub(super) fn accept(draft: &mut Draft<'_>, id: JobId, moves: &[Move]) -> FileRe
     FileReply::Accepted(id)
 }
 
-/// Does the next items of a job, each as one operation.
+/// Does the next moves of a job, each as one operation.
 pub(super) fn go_on(draft: &mut Draft<'_>, rules: Rules) {
     let Some(id) = next(draft.range(UNFINISHED)) else { return };
     let _job = tracing::debug_span!("job", replica = id.client.replica.0, n = id.n).entered();
@@ -77,7 +77,7 @@ pub(super) fn go_on(draft: &mut Draft<'_>, rules: Rules) {
     }
 }
 
-/// How far it is.
+/// The outcomes of the moves so far.
 pub(super) fn read(draft: &Draft<'_>, id: JobId) -> Result<FileReply, Stop> {
     let Some(FileDoc::Job(job)) = get(draft, FileKey::Job(id)) else {
         return Err(FileRefusal::NoJob.into());

@@ -1,7 +1,8 @@
 //! The tree: folders and files, their places, and the names that are taken.
 //!
-//! Names are unique among the live nodes of a folder, and a folder is in no folder that is in it.
-//! Both are checked in the decision, so concurrent moves cannot break them together.
+//! Names are unique among the live nodes of a folder, and no folder is inside itself. Both are
+//! checked when a request is decided, on all commits before it, so concurrent moves cannot break
+//! them together.
 
 use std::collections::BTreeSet;
 
@@ -21,18 +22,18 @@ pub(super) fn node<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, Fil
     Ok(node)
 }
 
-/// A node that is not deleted.
+/// A node that exists and is not deleted.
 pub(super) fn live<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
     node(draft, id).and_then(|node| if node.deleted { Err(FileRefusal::Deleted) } else { Ok(node) })
 }
 
-/// Who has a name.
+/// The node that has a name in a folder.
 pub(super) fn holder(draft: &Draft<'_>, parent: NodeId, name: NameKey) -> Option<NodeId> {
     let Some(FileDoc::Holder(id)) = get(draft, FileKey::Named(parent, name)) else { return None };
     Some(*id)
 }
 
-/// May this node be there?
+/// May this node be at this place?
 pub(super) fn check(draft: &Draft<'_>, id: NodeId, place: &Place) -> Result<(), FileRefusal> {
     let is_folder = |node: &Node| !node.deleted && node.kind == NodeKind::Folder;
     if place.parent != NodeId::ROOT && !node(draft, place.parent).is_ok_and(is_folder) {
@@ -44,7 +45,7 @@ pub(super) fn check(draft: &Draft<'_>, id: NodeId, place: &Place) -> Result<(), 
     }
 }
 
-/// Puts a node at its place, and notes that it has changed.
+/// Puts a node at its place, and lists it as changed.
 pub(super) fn settle(draft: &mut Draft<'_>, id: NodeId, node: Node) -> Result<(), FileRefusal> {
     assert!(!node.deleted, "a deleted node has no name");
     check(draft, id, &node.place)?;
@@ -55,7 +56,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, id: NodeId, node: Node) -> Result<()
     Ok(())
 }
 
-/// Notes what a node is now, and that it has changed.
+/// Stores a node, and lists it as changed.
 pub(super) fn save(draft: &mut Draft<'_>, id: NodeId, mut changed: Node) {
     assert_ne!(id, NodeId::ROOT, "the root is no node");
     if let Ok(was) = node(draft, id).map(|was| was.changed) {
@@ -95,7 +96,7 @@ pub(super) fn create_folder(
     Ok(FileReply::Done)
 }
 
-/// Is this a batch? Each node is moved once, and none to nowhere or without a name.
+/// Is the batch well-formed? Each node is moved once, and to somewhere.
 pub(super) fn is_batch(moves: &[Move]) -> Result<(), Refusal> {
     let distinct: BTreeSet<NodeId> = moves.iter().map(|it| it.node).collect();
     let void = |it: &Move| match &it.name {
@@ -108,7 +109,7 @@ pub(super) fn is_batch(moves: &[Move]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Moves all of them or none.
+/// Moves all nodes or none.
 pub(super) fn move_all(draft: &mut Draft<'_>, moves: &[Move], flaws: Flaws) -> Result<Reply, Stop> {
     if flaws.has(Flaw::VfBatchHalf) {
         for one in moves {
@@ -125,8 +126,8 @@ pub(super) fn move_all(draft: &mut Draft<'_>, moves: &[Move], flaws: Flaws) -> R
     Ok(Reply::File(FileReply::Moved))
 }
 
-/// First all leave, then all arrive: two nodes can change places. If that fails half of it may have
-/// been decided, and the decision is to be abandoned.
+/// First all nodes leave their places, then all arrive: two nodes can swap. If it fails, half of it
+/// may have been decided, and the caller abandons the decision.
 pub(super) fn relocate(
     draft: &mut Draft<'_>,
     moves: &[Move],
@@ -157,11 +158,11 @@ pub(super) fn relocate(
 fn is_inside_itself(draft: &Draft<'_>, id: NodeId) -> bool {
     let above = |id: &NodeId| node(draft, *id).ok().map(|node| node.place.parent);
     let mut seen = BTreeSet::new();
-    // Up to the root, which is no node; or around.
+    // The path ends at the root, which is no node, or it runs in a circle.
     !std::iter::successors(Some(id), above).all(|id| seen.insert(id))
 }
 
-/// Deletes what the asker has seen. A head that they have not seen beats the delete.
+/// Deletes what the client has seen. A head that the client has not seen beats the delete.
 pub(super) fn delete(
     draft: &mut Draft<'_>,
     id: NodeId,
@@ -200,7 +201,8 @@ pub(super) fn delete(
     Ok(FileReply::Done)
 }
 
-/// Brings a node back. Its old name may have been taken since; then the asker gives another.
+/// Brings a deleted node back. If another node has taken its name since, the client has to give
+/// another place.
 pub(super) fn undelete(
     draft: &mut Draft<'_>,
     id: NodeId,

@@ -1,8 +1,8 @@
-//! Uploads: a blob's pieces come first, and what they are for in one commit at the end.
+//! Uploads: the pieces of a blob come first, and one commit publishes them at the end.
 //!
-//! An upload is registered before its first object is written, and leaves the log only as a blob of
-//! a version, or doomed. Objects are deleted only while their upload stands doomed, and their names
-//! hold its number, so a worker that wakes up in the middle of deleting can hurt nobody:
+//! An upload is registered before its first object is written, and leaves the log only as the blob
+//! of a version, or doomed. Objects are deleted only while their upload is doomed, and their keys
+//! contain its number, so a worker that is paused in the middle of deleting does no harm:
 //!
 //! ```text
 //! A: dooms X (no. 5), pauses   B: deletes X/5/*, forgets   device: begins X again (no. 9)
@@ -25,7 +25,7 @@ use crate::volume::Part::{Number, Text};
 use crate::worker::Rules;
 use crate::worker::prepare::{Known, Stop};
 
-/// Where a piece is. VF-BLOB-INPLACE has one place for all versions of a file.
+/// The key of a piece's object. VF-BLOB-INPLACE uses one for all versions of a file.
 fn piece_key(stored: &Stored, piece: u32, rules: Rules) -> volume::Key {
     if rules.flaws.has(Flaw::VfBlobInplace) {
         return smol_str::format_smolstr!("blob/{}/{}/{piece}", rules.space.0, stored.node.0);
@@ -46,13 +46,13 @@ fn under_way<'d>(draft: &'d Draft<'_>, blob: Address) -> Result<&'d Upload, File
     Ok(upload)
 }
 
-/// The version that a blob has become.
+/// The file and the version that a blob has become.
 fn published(draft: &Draft<'_>, blob: Address) -> Option<(NodeId, u32)> {
     let Some(FileDoc::Blob(stored, n)) = get(draft, FileKey::Blob(blob)) else { return None };
     Some((stored.node, *n))
 }
 
-/// Could this be done if the blob were there?
+/// Could this be published if the blob were there?
 fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
     match &intent.target {
         Target::New(id, place) => {
@@ -66,8 +66,8 @@ fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
     }
 }
 
-/// Registers an upload, or renews it. What it is for is checked now, so that nobody uploads in
-/// vain, and again at the end; until then it takes nothing.
+/// Registers an upload, or renews it. Whether it can be published is checked now, so that no device
+/// uploads in vain, and again at the end. Until then it takes neither a name nor a version number.
 pub(super) fn begin(
     draft: &mut Draft<'_>,
     manifest: &Manifest,
@@ -76,7 +76,7 @@ pub(super) fn begin(
 ) -> Result<FileReply, Stop> {
     let blob = manifest.address;
     if let Some((node, n)) = published(draft, blob) {
-        // A fresh sealing has a fresh address: this is the same upload, asked for again.
+        // A fresh sealing has a fresh address, so this is the same upload, begun again.
         let own = node == intent.target.node();
         return if own { Ok(FileReply::Published(n)) } else { Err(Refusal::Invalid.into()) };
     }
@@ -118,14 +118,14 @@ pub(super) fn begin(
     Ok(FileReply::Begun(number, until))
 }
 
-/// How far an upload is.
+/// The state of an upload.
 enum Stage<'d> {
     UnderWay(&'d Upload),
-    /// As this version.
+    /// The blob is the content of this version.
     Published(u32),
 }
 
-/// The upload of a blob: that which the piece is of, if one is brought.
+/// The upload of a blob. If a piece is given, the upload must be the one that the piece is of.
 fn stage<'d>(
     draft: &'d Draft<'_>,
     blob: Address,
@@ -138,13 +138,13 @@ fn stage<'d>(
             Ok(Stage::UnderWay(upload))
         }
         (_, Some(FileDoc::Blob(stored, n))) if is_meant(stored) => Ok(Stage::Published(*n)),
-        // It was given up while the piece was on its way, and its number never comes back: what
-        // arrived after the sweep would stay for ever.
+        // The upload was given up while the piece was on its way, and its number is never used
+        // again: an object that was created after the sweep would stay for ever.
         (Some(_) | None, Some(_) | None) => Err(known.undo(FileRefusal::NoUpload)),
     }
 }
 
-/// What keeps a piece, if that is what it should be.
+/// The call that stores a piece, if the piece is what the manifest says.
 fn keep(stored: &Stored, piece: &Piece, rules: Rules) -> Result<volume::Request, FileRefusal> {
     let expected = stored.manifest.pieces.get(piece.n as usize).ok_or(FileRefusal::NoPiece)?;
     if Address::of(&piece.bytes) != *expected {
@@ -160,7 +160,7 @@ fn keep(stored: &Stored, piece: &Piece, rules: Rules) -> Result<volume::Request,
     })
 }
 
-/// Keeps a piece. Nothing is committed.
+/// Stores a piece. Nothing is committed.
 pub(super) fn put_piece(
     draft: &Draft<'_>,
     blob: Address,
@@ -174,7 +174,7 @@ pub(super) fn put_piece(
     Ok(FileReply::PieceKept)
 }
 
-/// Which pieces are there?
+/// Lists the pieces that are there.
 pub(super) fn uploaded(
     draft: &Draft<'_>,
     blob: Address,
@@ -194,7 +194,7 @@ pub(super) fn uploaded(
     Ok(FileReply::Pieces(stored.upload, pieces))
 }
 
-/// Is the whole blob there, with the piece that is brought?
+/// Is the whole blob there, with the piece that the client brings?
 fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) -> Result<(), Stop> {
     let mut asked: Vec<_> = keys(stored, rules).map(volume::Request::Get).collect();
     if let Some(last) = last {
@@ -220,8 +220,9 @@ fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) ->
     }
 }
 
-/// The blob was found whole; name and version become visible in one commit. That nobody gave the
-/// upload up meanwhile is seen here: whoever does so commits it before the first delete.
+/// Publishes a blob that was found whole: name and version become visible in one commit. If a
+/// worker has given the upload up meanwhile, this decision sees it, because giving up is committed
+/// before the first delete.
 pub(super) fn publish(
     draft: &mut Draft<'_>,
     blob: Address,
@@ -259,7 +260,7 @@ pub(super) fn publish(
     Ok(FileReply::Published(n))
 }
 
-/// A piece of a version's content.
+/// Reads a piece of a version's content.
 pub(super) fn read_piece(
     draft: &Draft<'_>,
     (blob, piece): (Address, u32),
@@ -278,7 +279,7 @@ pub(super) fn read_piece(
     Ok(FileReply::Piece(bytes.clone()))
 }
 
-/// Uploads whose time is over.
+/// The uploads whose lease has ended.
 pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address, u64)> {
     let all =
         Key::File(FileKey::Upload(Address::FIRST))..=Key::File(FileKey::Upload(Address::LAST));
@@ -289,7 +290,7 @@ pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address
     })
 }
 
-/// Gives up the uploads whose time is over. Those that were renewed in this very commit stay.
+/// Gives up the uploads whose lease has ended. An upload that was renewed in this entry stays.
 pub(super) fn doom(draft: &mut Draft<'_>, rules: Rules) {
     for (blob, _) in lapsed(draft.base(), rules.wall) {
         // An upload of the base may have been published earlier in this very commit.
@@ -306,7 +307,7 @@ pub(super) fn doom(draft: &mut Draft<'_>, rules: Rules) {
     }
 }
 
-/// What was given up and is still there. FB-14 gives up with the first delete, before any commit.
+/// The blobs whose objects are to be deleted. FB-14 deletes before giving up is committed.
 pub(super) fn garbage(state: &State, rules: Rules) -> impl Iterator<Item = (Address, u64)> {
     let all = Key::File(FileKey::Doomed(Address::FIRST, 0))
         ..=Key::File(FileKey::Doomed(Address::LAST, u64::MAX));
@@ -318,7 +319,7 @@ pub(super) fn garbage(state: &State, rules: Rules) -> impl Iterator<Item = (Addr
     doomed.chain(early.into_iter().flatten())
 }
 
-/// Forgets what was given up, once none of it is there.
+/// Removes the document of a doomed blob, once all its objects are deleted.
 pub(super) fn forget(
     draft: &mut Draft<'_>,
     (blob, number): (Address, u64),

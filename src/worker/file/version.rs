@@ -1,7 +1,7 @@
-//! Versions: numbered from 1 in each file, never changed and never reused.
+//! Versions of files: numbered from 1 in each file, never changed, and no number is used twice.
 //!
-//! Each names the versions that it replaces. Those that none replaces are the heads: more than one
-//! are a conflict, shown and not hidden, until a version replaces them all.
+//! Each names the versions that it replaces. The versions that no other replaces are the heads.
+//! Several heads are a conflict, which devices show until a version replaces them all.
 
 use super::tree::{live, node, save};
 use super::{get, put};
@@ -45,13 +45,14 @@ fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d V
     (1..=latest).filter_map(move |n| Some((n, version(draft, id, n).ok()?)))
 }
 
-/// The version that a write has become: whoever sends it again has lost the answer, or is a copy of
-/// the device that made it.
+/// The version that a write has become. A device sends a write again if it lost the response, and a
+/// copy of the device sends it as well.
 pub(super) fn of_write(draft: &Draft<'_>, id: NodeId, write: Dot) -> Option<u32> {
     all(draft, id).find(|(_, version)| version.write == write).map(|(n, _)| n)
 }
 
-/// The versions that writes have become. What the log does not have needs no replacing.
+/// The versions that these writes have become. A write that is not in the log has no version to
+/// replace.
 pub(super) fn of_writes(draft: &Draft<'_>, id: NodeId, writes: &[Dot]) -> Vec<u32> {
     all(draft, id).filter(|(_, it)| writes.contains(&it.write)).map(|(n, _)| n).collect()
 }
@@ -63,7 +64,7 @@ pub(super) fn check(draft: &Draft<'_>, id: NodeId, replaces: &[u32]) -> Result<(
     if there { Ok(()) } else { Err(FileRefusal::NoVersion) }
 }
 
-/// Adds a version to a file that is there; returns its number.
+/// Adds a version to a file; returns its number.
 pub(super) fn add(
     draft: &mut Draft<'_>,
     id: NodeId,
@@ -101,7 +102,7 @@ pub(super) fn add(
     Ok(n)
 }
 
-/// Makes a new version of the content of an old one.
+/// Adds a version with the content of an old one.
 pub(super) fn restore(
     draft: &mut Draft<'_>,
     id: NodeId,
@@ -113,7 +114,7 @@ pub(super) fn restore(
         return Ok(FileReply::Published(there));
     }
     let old = if flaws.has(Flaw::VfRestoreIndex) {
-        // The list without what was itself restored, by position.
+        // By its index in the list without the versions that are restorations.
         let list = all(draft, id).map(|(_, version)| version);
         let mut list = list.filter(|version| version.restores.is_none());
         list.nth(n.saturating_sub(1) as usize).ok_or(FileRefusal::NoVersion)?
@@ -128,7 +129,7 @@ pub(super) fn restore(
     Ok(FileReply::Published(n))
 }
 
-/// Every version. That none is missing is checked, not assumed.
+/// Lists all versions. A damaged log may lack one, so their number is checked.
 pub(super) fn list(draft: &Draft<'_>, id: NodeId) -> Result<FileReply, Stop> {
     let (latest, _) = content(node(draft, id)?)?;
     let list: Vec<Version> = all(draft, id).map(|(_, version)| version.clone()).collect();
