@@ -200,7 +200,10 @@ impl Ingest {
                 self.save(vault, Some((found.name.version, found.name.hash)), &merged, nonce)
             }
             Ok(WorkReply::Saved(version)) => Ok(Step::Done(version)),
-            Err(Refusal::Changed(_)) => Ok(Step::Ask(self.begin())),
+            Err(Refusal::Changed(version)) => {
+                tracing::debug!(key = %self.key, version, "another writer saved first; reading again");
+                Ok(Step::Ask(self.begin()))
+            }
             Err(refusal) => Err(Trouble::Refused(refusal)),
             // A worker that answers another question has a bug; it is refused like any failure of
             // the server.

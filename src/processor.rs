@@ -249,6 +249,7 @@ impl Processor {
                 if let Some((_, Work::Step { step, gives_up, .. })) = self.work
                     && gives_up <= now.mono
                 {
+                    tracing::debug!(step = step.0, "the step took too long and is given up");
                     self.outputs.push_back(Output::Reached(Point::StepLate));
                     self.end_step(now, step, Err(Why::StepLate));
                 }

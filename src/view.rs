@@ -245,6 +245,7 @@ fn merge_texts(siblings: &[Sibling<'_>]) -> Shown {
     let mut shown = Shown { value: siblings[0].value.clone(), of: vec![0] };
     let Value::Draft { base, text: merged } = &mut shown.value else { return shown };
     for (at, sibling) in siblings.iter().enumerate().skip(1) {
+        // Another device may have written a value of another type: it stays a conflict.
         let Value::Draft { base: other, text } = sibling.value else { continue };
         if text == merged {
             shown.of.push(at);

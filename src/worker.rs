@@ -24,7 +24,9 @@ use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
 use crate::log::{Draft, Position, State};
-use crate::message::{Action, Command, FileAction, Refusal, Reply, Request, Response};
+#[cfg(feature = "flaws")]
+use crate::message::FileAction;
+use crate::message::{Action, Command, Refusal, Reply, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
 use crate::volume;
@@ -193,7 +195,9 @@ impl Worker {
             self.reach(Point::ForgedSpace);
             return self.refuse(ticket, &request, Refusal::Forbidden);
         }
-        let id = space_of(&request, self.boot.flaws);
+        let id = request.space;
+        #[cfg(feature = "flaws")]
+        let id = if self.boot.flaws.has(Flaw::CursorOfOther) { cursor_of(&request) } else { id };
         let limit = usize::from(self.boot.timing.queue);
         let space = self.spaces.entry(id).or_insert_with(Space::new);
         if space.waiting() >= limit {
@@ -221,15 +225,14 @@ impl Worker {
     }
 }
 
-/// The space of a request. CURSOR-OF-OTHER trusts the cursor of a feed, as if only its owner could
-/// know it.
-fn space_of(request: &Request, flaws: Flaws) -> UserId {
-    if let Some(Action::File(FileAction::Feed(Some(since), _))) = request.command.action()
-        && flaws.has(Flaw::CursorOfOther)
-    {
-        return since.space;
+/// CURSOR-OF-OTHER: a feed is read from the space that its cursor names, as if only the owner of the
+/// space could know that cursor.
+#[cfg(feature = "flaws")]
+fn cursor_of(request: &Request) -> UserId {
+    match request.command.action() {
+        Some(Action::File(FileAction::Feed(Some(since), _))) => since.space,
+        Some(_) | None => request.space,
     }
-    request.space
 }
 
 /// What a decision depends on beside the state.

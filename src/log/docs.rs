@@ -83,8 +83,9 @@ impl Docs {
     }
 
     pub(super) fn range(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Doc)> {
-        assert!(keys.start() <= keys.end(), "places are ranged over in their order");
-        let tables = &self.0[kind(keys.start())..=kind(keys.end())];
+        let (first, last) = (kind(keys.start()), kind(keys.end()));
+        assert!(first <= last, "keys are ranged over in their order");
+        let tables = &self.0[first..=last];
         tables.iter().flat_map(move |table| table.range(keys.clone()))
     }
 

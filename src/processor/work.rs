@@ -52,6 +52,7 @@ impl Processor {
     pub(super) fn advance(&mut self, now: Now, answer: Result<WorkReply, Refusal>) {
         let (op, work) = self.work.take().expect("an action is asked for the work under way");
         assert!(!matches!(work, Work::Step { .. }), "a step asks the server nothing");
+        let _work = tracing::debug_span!("work", order = op.map(|op| op.0)).entered();
         match (work, answer) {
             (Work::Ingest(ingest), answer) => {
                 let nonce = self.entropy.bytes();
@@ -67,7 +68,9 @@ impl Processor {
                 }
             }
             (Work::Claim(day), Ok(WorkReply::Claimed(Some(claim)))) => {
-                self.line.want(WorkAction::Read(claim.key, Part::Version(claim.version)));
+                let Claim { key, version, tries, until, .. } = claim;
+                tracing::debug!(%key, version, tries, %until, "claimed work");
+                self.line.want(WorkAction::Read(key, Part::Version(version)));
                 self.work = Some((op, Work::Read(day, claim)));
             }
             (Work::Claim(_), Ok(WorkReply::Claimed(None))) => self.end(now, op, Answer::Processed),
@@ -78,9 +81,11 @@ impl Processor {
                     Err(OpenError::Corrupt) => self.finish(op, day, claim, Err(Why::Unreadable)),
                 }
             }
+            // A restored volume may lack the blob, or the conversation.
             (Work::Read(day, claim), _) => self.finish(op, day, claim, Err(Why::Unreadable)),
             // A result that came too late is not lost: another processor has the work now.
-            (Work::Finish(day), Ok(WorkReply::Finished) | Err(Refusal::LeaseLost)) => {
+            (Work::Finish(day), answer @ (Ok(WorkReply::Finished) | Err(Refusal::LeaseLost))) => {
+                tracing::debug!(accepted = answer.is_ok(), "finished work");
                 self.claim(op, day);
                 if self.failures > 0 {
                     self.pause(now, op, day);
@@ -94,6 +99,7 @@ impl Processor {
                 self.end(now, op, Answer::Refused(Reason::Server(refusal)));
             }
             (Work::Claim(_) | Work::Finish(_) | Work::Step { .. } | Work::Stop, Ok(_)) => {
+                tracing::warn!("the server answered another question than it was asked");
                 self.end(now, op, Answer::Refused(Reason::Server(Refusal::Internal)));
             }
         }
@@ -105,6 +111,7 @@ impl Processor {
         self.line.abandon();
         self.work = None;
         self.rests_until = now.mono + self.timing.backoff(self.failures - 1, &mut self.entropy);
+        tracing::debug!(failures = self.failures, until = %self.rests_until, "pausing after a failure");
         match op {
             Some(op) => self.orders.push_front((op, Order::Process(day))),
             None => self.poll_due = self.rests_until,
@@ -124,6 +131,7 @@ impl Processor {
         self.next_step += 1;
         let gives_up = now.mono + self.timing.patience;
         self.work = Some((op, Work::Step { day, claim, step, gives_up }));
+        tracing::debug!(step = step.0, key = %claim.key, %gives_up, "began a step");
         self.outputs.push_back(Output::Step(step, Box::new(thread)));
     }
 
@@ -157,6 +165,7 @@ impl Processor {
         assert!(self.work.is_none(), "one thing is under way at a time");
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
         let Claim { key, version, fence, .. } = claim;
+        tracing::debug!(%key, version, failure = ?outcome.as_ref().err(), "finishing work");
         self.line.want(WorkAction::Finish { key, version, fence, outcome });
         self.work = Some((op, Work::Finish(day)));
     }

@@ -61,7 +61,9 @@ pub(super) fn read(draft: &Draft<'_>) -> Reply {
 }
 
 fn versions(draft: &Draft<'_>, field: AccountField) -> Versions {
+    // A field that was never set has no document.
     let Some(Doc::Field(n, current)) = draft.get(Key::Account(field)) else { return Vec::new() };
+    // A damaged log may lack an earlier version: the others are shown.
     let was = (1..*n).filter_map(|n| match draft.get(Key::Was(field, n)) {
         Some(Doc::Version(payload)) => Some(payload),
         Some(Doc::Session(_) | Doc::Receipt(_) | Doc::Field(..) | Doc::Work(_) | Doc::File(_))

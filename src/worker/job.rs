@@ -65,21 +65,26 @@ pub(super) fn act(
 
 /// Reads a blob by its exact name.
 fn fetch(name: BlobName, known: &Known, rules: Rules) -> Result<Bytes, Stop> {
-    let asked = if rules.flaws.has(Flaw::BpPrefixRead) {
-        let list = volume::Request::List(name.version_prefix(rules.space));
-        match known.first() {
-            Some(volume::Reply::Listed(keys)) if !keys.is_empty() => {
-                vec![list, volume::Request::Get(keys[0].clone())]
-            }
-            Some(_) | None => vec![list],
-        }
-    } else {
-        vec![volume::Request::Get(name.object(rules.space))]
-    };
+    let asked = vec![volume::Request::Get(name.object(rules.space))];
+    #[cfg(feature = "flaws")]
+    let asked =
+        if rules.flaws.has(Flaw::BpPrefixRead) { by_prefix(name, known, rules) } else { asked };
     match known.replies(asked).map_err(Stop::Needs)?.last() {
         Some(volume::Reply::Found(blob)) => Ok(blob.clone()),
         // The volume was restored to a state without the blob.
         Some(_) | None => Err(Stop::Refused(Refusal::Internal)),
+    }
+}
+
+/// BP-PREFIX-READ: the first blob whose key begins like that of the version.
+#[cfg(feature = "flaws")]
+fn by_prefix(name: BlobName, known: &Known, rules: Rules) -> Vec<volume::Request> {
+    let list = volume::Request::List(name.version_prefix(rules.space));
+    match known.first() {
+        Some(volume::Reply::Listed(keys)) if !keys.is_empty() => {
+            vec![list, volume::Request::Get(keys[0].clone())]
+        }
+        Some(_) | None => vec![list],
     }
 }
 
@@ -286,7 +291,6 @@ fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> WorkReply {
 
 /// Stores an item and, in the same commit, the summary of its day; of both days if it moves.
 fn put(draft: &mut Draft<'_>, key: DedupKey, new: Item, flaws: Flaws) {
-    assert!(new.content.version > 0, "versions are numbered from 1");
     let was = item(draft, key, flaws).map(|was| was.content.day);
     draft.put(Key::Work(Place::Item(key)), Some(Doc::Work(Stored::Item(new))));
     let days: BTreeSet<DateKey> = was.into_iter().chain([new.content.day]).collect();

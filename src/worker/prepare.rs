@@ -83,7 +83,8 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// The first answer.
+    /// The first answer, whatever was asked: for BP-PREFIX-READ.
+    #[cfg(feature = "flaws")]
     pub(super) fn first(&self) -> Option<&Reply> {
         self.replies.first()
     }
@@ -103,6 +104,7 @@ impl Known {
             return Ok(true);
         }
         let get = volume::Request::Get(log::entry_key(rules.space, at.seq));
+        // A restored volume may lack the entry, and a damaged one may hold something else there.
         let [Reply::Found(bytes)] = self.replies(vec![get])? else { return Ok(false) };
         let is_logged = Entry::decode(bytes).is_some_and(|there| there.id == at.entry);
         if is_logged {

@@ -171,6 +171,7 @@ fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
 
 fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
     match draft.get(Key::Session(key)) {
+        // A document of another kind is there only if the log is damaged.
         Some(Doc::Session(session)) => Some(*session),
         Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
         | None => None,

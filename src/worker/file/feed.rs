@@ -35,9 +35,11 @@ pub(super) fn page(
     let key = |(seq, id)| Key::File(FileKey::Changed(seq, id));
     let changes = draft.base().range(key(start)..=key(end.max(start)));
     let mut changes = changes
-        .filter_map(|(key, _)| {
-            let Key::File(FileKey::Changed(seq, id)) = key else { return None };
-            Some((*seq, *id))
+        .map(|(key, _)| {
+            let Key::File(FileKey::Changed(seq, id)) = key else {
+                unreachable!("between two keys of changes there are changes alone: {key:?}")
+            };
+            (*seq, *id)
         })
         .filter(|at| *at > start);
     let page: Vec<(u64, NodeId)> = changes.by_ref().take(usize::from(limit.max(1))).collect();

@@ -23,9 +23,11 @@ pub(super) const UNFINISHED: RangeInclusive<Key> =
 
 /// The job to work on next.
 pub(super) fn next<'d>(unfinished: impl Iterator<Item = (&'d Key, &'d Doc)>) -> Option<JobId> {
-    let jobs = unfinished.filter_map(|(key, _)| {
-        let Key::File(FileKey::Unfinished(id)) = key else { return None };
-        Some(*id)
+    let jobs = unfinished.map(|(key, _)| {
+        let Key::File(FileKey::Unfinished(id)) = key else {
+            unreachable!("between two keys of jobs there are jobs alone: {key:?}")
+        };
+        *id
     });
     let next = jobs.min();
     assert!(next.is_none_or(|id| FIRST <= id && id <= LAST), "all jobs were looked at");
@@ -82,6 +84,7 @@ pub(super) fn read(draft: &Draft<'_>, id: JobId) -> Result<FileReply, Stop> {
     let Some(FileDoc::Job(job)) = get(draft, FileKey::Job(id)) else {
         return Err(FileRefusal::NoJob.into());
     };
+    // A damaged log may lack a move: the outcomes of the others are shown.
     let items = (0..job.done).filter_map(|n| {
         let Some(FileDoc::Item(_, became)) = get(draft, FileKey::Item(id, n)) else { return None };
         *became

@@ -58,7 +58,6 @@ pub(super) fn settle(draft: &mut Draft<'_>, id: NodeId, node: Node) -> Result<()
 
 /// Stores a node, and lists it as changed.
 pub(super) fn save(draft: &mut Draft<'_>, id: NodeId, mut changed: Node) {
-    assert_ne!(id, NodeId::ROOT, "the root is no node");
     if let Ok(was) = node(draft, id).map(|was| was.changed) {
         remove(draft, FileKey::Changed(was, id));
     }
@@ -90,6 +89,7 @@ pub(super) fn create_folder(
     } else if id == NodeId::ROOT {
         return Err(FileRefusal::NodeExists.into());
     } else {
+        assert_ne!(id, NodeId::ROOT, "the root is no node");
         let place = place.clone();
         settle(draft, id, Node { place, kind: NodeKind::Folder, deleted: false, changed: 0 })?;
     }

@@ -187,6 +187,7 @@ pub(super) fn uploaded(
     let Upload { stored, .. } = under_way(draft, blob)?;
     let folder = log::pieces_of(rules.space, blob, stored.upload);
     let replies = known.replies(vec![volume::Request::List(folder.clone())])?;
+    // The volume answered another question than it was asked.
     let [volume::Reply::Listed(there)] = replies else { return Err(Refusal::Internal.into()) };
     let piece = |key: &volume::Key| key.strip_prefix(folder.as_str())?.parse().ok();
     let mut pieces: Vec<u32> = there.iter().filter_map(piece).collect();
@@ -244,6 +245,7 @@ pub(super) fn publish(
     let replaces = match target {
         Target::Version(_, writes) => version::of_writes(draft, id, &writes),
         Target::New(_, place) => {
+            assert_ne!(id, NodeId::ROOT, "the root is no node");
             let kind = NodeKind::File { latest: 0, heads: Vec::new() };
             tree::settle(draft, id, Node { place, kind, deleted: false, changed: 0 })?;
             Vec::new()
@@ -275,6 +277,7 @@ pub(super) fn read_piece(
     }
     let key = piece_key(stored, piece, rules);
     let replies = known.replies(vec![volume::Request::Get(key)])?;
+    // A restored volume may lack the object of a version that its log has.
     let [volume::Reply::Found(bytes)] = replies else { return Err(Refusal::Internal.into()) };
     Ok(FileReply::Piece(bytes.clone()))
 }
@@ -284,6 +287,7 @@ pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address
     let all =
         Key::File(FileKey::Upload(Address::FIRST))..=Key::File(FileKey::Upload(Address::LAST));
     state.range(all).filter_map(move |(_, doc)| {
+        // A damaged log may have another document there.
         let Doc::File(FileDoc::Upload(upload)) = doc else { return None };
         let Upload { stored, until, .. } = upload.as_ref();
         (*until <= wall).then_some((stored.manifest.address, stored.upload))
@@ -311,9 +315,11 @@ pub(super) fn doom(draft: &mut Draft<'_>, rules: Rules) {
 pub(super) fn garbage(state: &State, rules: Rules) -> impl Iterator<Item = (Address, u64)> {
     let all = Key::File(FileKey::Doomed(Address::FIRST, 0))
         ..=Key::File(FileKey::Doomed(Address::LAST, u64::MAX));
-    let doomed = state.range(all).filter_map(|(key, _)| {
-        let Key::File(FileKey::Doomed(blob, upload)) = key else { return None };
-        Some((*blob, *upload))
+    let doomed = state.range(all).map(|(key, _)| {
+        let Key::File(FileKey::Doomed(blob, upload)) = key else {
+            unreachable!("between two keys of doomed blobs there are doomed blobs alone: {key:?}")
+        };
+        (*blob, *upload)
     });
     let early = rules.flaws.has(Flaw::Fb14).then(|| lapsed(state, rules.wall));
     doomed.chain(early.into_iter().flatten())

@@ -88,7 +88,8 @@ pub(super) fn add(
     heads.push(n);
     heads.sort_unstable();
     assert!(n > latest || flaws.has(Flaw::VfVersionRace), "a version's number is never used again");
-    assert!(heads.is_sorted_by(|one, next| one < next), "no version is a head twice");
+    let times = heads.iter().filter(|head| **head == n).count();
+    assert_eq!(times, 1, "a new version is a head once");
     if heads.len() > 1 {
         draft.reach(Point::HeadsApart);
     } else if version.replaces.len() > 1 {
@@ -137,6 +138,7 @@ pub(super) fn list(draft: &Draft<'_>, id: NodeId) -> Result<FileReply, Stop> {
     if list.len() == latest as usize {
         Ok(FileReply::Versions(list))
     } else {
+        tracing::warn!(node = id.0, latest, there = list.len(), "the log lacks versions of a file");
         Err(Refusal::Internal.into())
     }
 }
@@ -145,6 +147,7 @@ pub(super) fn list(draft: &Draft<'_>, id: NodeId) -> Result<FileReply, Stop> {
 pub(super) fn shown(draft: &Draft<'_>, id: NodeId) -> Option<Box<Shown>> {
     let node = node(draft, id).ok()?.clone();
     let heads = content(&node).map_or(&[][..], |(_, heads)| heads);
+    // A damaged log may lack a version: the other heads are shown.
     let heads = heads.iter().filter_map(|n| Some((*n, version(draft, id, *n).ok()?.clone())));
     Some(Box::new(Shown { id, heads: heads.collect(), node }))
 }
