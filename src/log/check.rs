@@ -217,3 +217,67 @@ impl State {
         assert!(became.eq(expected), "the items of a job are done in order, each once");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+    use crate::Bytes;
+    use crate::log::{Entry, EntryId, Op};
+    use crate::message::{Client, Name, Place, Reply};
+    use crate::name::NameKey;
+
+    /// The state after one entry that writes these documents.
+    fn state(files: &[(FileKey, FileDoc)]) -> State {
+        let put = |(key, doc): &(FileKey, FileDoc)| (Key::File(*key), Some(Doc::File(doc.clone())));
+        let puts = files.iter().map(put).collect();
+        let op = Op { receipt: None, puts, reply: Reply::Patched };
+        let mut state = State::default();
+        state.apply(Entry { seq: 1, id: EntryId(1), ops: vec![op] });
+        state
+    }
+
+    /// A file in the root, with these heads and no version.
+    fn node(heads: Vec<u32>) -> [(FileKey, FileDoc); 3] {
+        let name = Name { key: NameKey::FIRST, sealed: Bytes::default() };
+        let place = Place { parent: NodeId::ROOT, name };
+        let kind = NodeKind::File { latest: 0, heads };
+        [
+            (FileKey::Named(NodeId::ROOT, NameKey::FIRST), FileDoc::Holder(NodeId(1))),
+            (FileKey::Changed(1, NodeId(1)), FileDoc::Mark),
+            (
+                FileKey::Node(NodeId(1)),
+                FileDoc::Node(Node { place, kind, deleted: false, changed: 1 }),
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_state_that_agrees_with_itself_passes() {
+        state(&[]).check();
+        state(&node(Vec::new())).check();
+    }
+
+    #[test]
+    fn a_state_that_contradicts_itself_fails() {
+        let [named, changed, there] = node(Vec::new());
+        let [.., with_head] = node(vec![1]);
+        let job = JobId { client: Client { replica: crate::id::ReplicaId(1), life: 1 }, n: 1 };
+        let cases = [
+            ("a name without its node", vec![named.clone()]),
+            ("a node without its name", vec![changed.clone(), there.clone()]),
+            ("a node that is not listed as changed", vec![named.clone(), there.clone()]),
+            ("a head that is no version", vec![named, changed, with_head]),
+            ("a document under a key of another kind", vec![(there.0, FileDoc::Mark)]),
+            (
+                "a job that has done more than there is",
+                vec![(FileKey::Job(job), FileDoc::Job(Job { total: 1, done: 2 }))],
+            ),
+        ];
+        for (what, files) in cases {
+            let state = state(&files);
+            assert!(catch_unwind(move || state.check()).is_err(), "{what}");
+        }
+    }
+}

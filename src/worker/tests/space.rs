@@ -229,6 +229,22 @@ fn a_worker_that_starts_reads_the_newest_snapshot_that_is_whole() {
 }
 
 #[test]
+fn a_worker_that_has_lost_track_of_its_calls_or_its_queue_fails_its_check() {
+    let breakages: [(&str, fn(&mut Worker)); 3] = [
+        ("a call in flight that is not known", |worker| worker.calls.clear()),
+        ("a call from the future", |worker| worker.next_call = 0),
+        ("a longer queue than is allowed", |worker| worker.boot.timing.queue = 0),
+    ];
+    for (what, breaks) in breakages {
+        let mut pair = Pair::new();
+        pair.ask(Device(1).opens());
+        let mut worker = pair.worker.clone();
+        breaks(&mut worker);
+        assert!(std::panic::catch_unwind(|| worker.check()).is_err(), "{what}");
+    }
+}
+
+#[test]
 fn three_snapshots_are_kept() {
     let mut pair = Pair::with(Timing { snapshot_every: 1, ..timing() });
     let act = pair.open(Device(1));
