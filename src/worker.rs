@@ -179,8 +179,8 @@ impl Worker {
 
     /// Queues a request if its credential is valid and for its space.
     fn admit(&mut self, now: Now, ticket: Ticket, request: Box<Request>) {
-        let _request = tracing::debug_span!(
-            "request",
+        let _arrival = tracing::debug_span!(
+            "arrival",
             space = request.space.0,
             replica = request.client.replica.0,
             call = request.id.0,

@@ -43,11 +43,16 @@ impl Task {
     ) -> Result<Option<(Ticket, Response)>, Vec<volume::Request>> {
         match self {
             Self::Asked(ticket, request) => {
+                let (replica, call) = (request.client.replica.0, request.id.0);
+                let _request = tracing::debug_span!("request", replica, call).entered();
                 let (reply, at) = super::decide(draft, request, known, rules)?;
                 let (id, attempt) = (request.id, request.attempt);
                 Ok(Some((*ticket, Response { id, attempt, at, reply })))
             }
-            Self::Own(chore) => super::file::do_chore(draft, *chore, known, rules).map(|()| None),
+            Self::Own(chore) => {
+                let _chore = tracing::debug_span!("chore").entered();
+                super::file::do_chore(draft, *chore, known, rules).map(|()| None)
+            }
         }
     }
 }

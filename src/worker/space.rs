@@ -166,6 +166,7 @@ impl Space {
             return round;
         }
         let mut draft = Draft::new(&self.state, name);
+        let _round = tracing::debug_span!("round", seq = draft.seq()).entered();
         let mut answers = Vec::new();
         let mut covers = 0;
         while let Some((task, known)) = self.queue.get_mut(covers) {

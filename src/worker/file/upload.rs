@@ -235,6 +235,7 @@ pub(super) fn publish(
         Stage::UnderWay(upload) => upload.clone(),
         Stage::Published(n) => return Ok(FileReply::Published(n)),
     };
+    let _publish = tracing::debug_span!("publish", upload = stored.upload).entered();
     if let Some(n) = version::of_write(draft, intent.target.node(), intent.write) {
         return Ok(FileReply::Published(n));
     }
