@@ -230,7 +230,8 @@ fn a_worker_that_starts_reads_the_newest_snapshot_that_is_whole() {
 
 #[test]
 fn a_worker_that_has_lost_track_of_its_calls_or_its_queue_fails_its_check() {
-    let breakages: [(&str, fn(&mut Worker)); 3] = [
+    type Breaks = fn(&mut Worker);
+    let breakages: [(&str, Breaks); 3] = [
         ("a call in flight that is not known", |worker| worker.calls.clear()),
         ("a call from the future", |worker| worker.next_call = 0),
         ("a longer queue than is allowed", |worker| worker.boot.timing.queue = 0),
