@@ -1,7 +1,7 @@
 //! The content of a file as the server keeps it: ciphertext under the name of its hash, in pieces.
 //!
-//! Each sealing draws a fresh nonce, so equal contents have different addresses: that a plaintext
-//! was there before, or at another user, cannot be seen from here.
+//! Each sealing draws a fresh nonce, so equal contents have different addresses: the server cannot
+//! tell that a plaintext was stored before, or by another user.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::Bytes;
 pub struct Address([u8; 32]);
 
 impl Address {
-    /// No address is smaller, and none larger than the other.
+    /// The smallest and the largest address: the ends of a range over all of them.
     pub(crate) const FIRST: Self = Self([0; 32]);
     pub(crate) const LAST: Self = Self([u8::MAX; 32]);
 
@@ -32,7 +32,7 @@ impl Address {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// The bytes of it.
+    /// The 32 bytes of the hash.
     pub(crate) const fn to_bytes(self) -> [u8; 32] {
         self.0
     }
@@ -50,28 +50,26 @@ impl fmt::Debug for Address {
     }
 }
 
-/// What a blob consists of, so that each piece can be checked by itself.
+/// The pieces of a blob, so that each piece can be checked by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The whole.
+    /// The hash of the whole blob.
     pub address: Address,
-    /// How many bytes.
+    /// The size of the whole blob in bytes.
     pub size: u64,
-    /// The pieces, in order; at least one.
+    /// The hashes of the pieces, in order; at least one.
     pub pieces: Vec<Address>,
 }
 
 impl Manifest {
-    /// What bytes consist of when they are cut like this.
+    /// The manifest of these bytes, in pieces of `piece` bytes. A `piece` of 0 counts as 1.
     pub fn of(bytes: &[u8], piece: usize) -> Self {
-        Self {
-            address: Address::of(bytes),
-            size: bytes.len() as u64,
-            pieces: cut(bytes, piece).into_iter().map(Address::of).collect(),
-        }
+        let pieces: Vec<Address> = cut(bytes, piece).into_iter().map(Address::of).collect();
+        assert!(!pieces.is_empty(), "an empty blob has one empty piece");
+        Self { address: Address::of(bytes), size: bytes.len() as u64, pieces }
     }
 
-    /// Are these the pieces, all of them?
+    /// Do these pieces, in order, make up the whole blob?
     pub(crate) fn is(&self, pieces: &[&Bytes]) -> bool {
         let size: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
         let whole = Address::of_pieces(pieces.iter().map(|piece| &***piece));
@@ -79,10 +77,13 @@ impl Manifest {
     }
 }
 
-/// Bytes in pieces of this size, the last one as long as it happens to be; at least one.
+/// Cuts bytes into pieces of `piece` bytes; the last one may be shorter. Empty bytes are one empty
+/// piece.
 pub fn cut(bytes: &[u8], piece: usize) -> Vec<&[u8]> {
     if bytes.is_empty() {
         return vec![bytes];
     }
-    bytes.chunks(piece.max(1)).collect()
+    let pieces: Vec<&[u8]> = bytes.chunks(piece.max(1)).collect();
+    assert_eq!(pieces.len(), bytes.len().div_ceil(piece.max(1)), "only the last piece is shorter");
+    pieces
 }

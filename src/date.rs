@@ -1,9 +1,11 @@
-//! The day of an item, from whatever people and services write: one form, one constructor.
+//! The day of a conversation, read from whatever form people and services write: one type, one
+//! constructor.
 //!
-//! A day is a day of the vault's home zone. A date alone is that day; an instant is the day it falls
-//! on there; a local time without a zone is a time there: of a time that happens twice the first is
-//! meant, and one that a clock skips is read as much later as it skips. What can be read in two
-//! ways is refused and never guessed. Zones come with the engine, so every machine agrees.
+//! A day is a day of the vault's home zone. A date alone is that day. An instant is the day on
+//! which it falls in that zone. A local time without a zone is a time in that zone: of a time that
+//! happens twice the first is meant, and a time that a clock change skips is read as later by the
+//! length of the skip. A form that can be read in two ways is refused and never guessed. The zones
+//! come with the engine, so every host agrees.
 
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::rfc2822;
@@ -12,7 +14,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
-/// A day, made by [`Calendar::day`] and nothing else. Days of equal key are one day.
+/// A day. [`Calendar::day`] is its only constructor, so equal days have equal keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DateKey {
     year: i16,
@@ -27,16 +29,16 @@ impl std::fmt::Display for DateKey {
     }
 }
 
-/// Why no day could be told.
+/// Why a text does not name one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DateError {
-    /// It is written in no form that is known.
+    /// The text is in no known form.
     Unreadable,
-    /// There is no such day, or there was none in this zone.
+    /// There is no such day, or the home zone skipped it.
     NoSuchDay,
-    /// No item is of a year so far away: a wrong unit, most likely.
+    /// The year is out of range, most likely because the text is in another unit.
     FarAway,
-    /// It can be read with the month first and with the day first.
+    /// The text can be read with the month first and with the day first.
     Ambiguous {
         /// The day, if the month is first.
         month_first: DateKey,
@@ -60,14 +62,20 @@ impl std::fmt::Display for DateError {
 
 impl std::error::Error for DateError {}
 
-/// Items are of these years.
+/// The years that a conversation can be of.
 const FIRST_YEAR: i16 = 1900;
 const LAST_YEAR: i16 = 2199;
 
-/// Digits alone are seconds if there are so many, …
+const _: () = assert!(FIRST_YEAR < LAST_YEAR, "there are years");
+const _: () = assert!(1000 <= FIRST_YEAR && LAST_YEAR <= 9999, "a year is written in four digits");
+
+/// Digits alone are seconds since 1970 if their number is in this range, …
 const SECONDS: std::ops::RangeInclusive<usize> = 9..=10;
-/// … and milliseconds if there are so many. Eight are a date; what is between is not readable.
+/// … and milliseconds in this one. Eight digits are a date; any other number of digits is refused.
 const MILLIS: std::ops::RangeInclusive<usize> = 12..=13;
+
+const _: () = assert!(8 < *SECONDS.start(), "eight digits are a date and no instant");
+const _: () = assert!(*SECONDS.end() < *MILLIS.start(), "a count of digits names one unit");
 
 const MONTHS: [&str; 12] = [
     "january",
@@ -87,7 +95,7 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// A way to write a day that reads back as that day.
+/// A form to write a day in. [`Calendar::day`] reads it back as that day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// `2024-04-03`.
@@ -134,7 +142,7 @@ impl Format {
     ];
 }
 
-/// Tells days, in the home zone of a vault.
+/// Reads and writes days, in the home zone of a vault.
 #[derive(Clone, Debug)]
 pub struct Calendar {
     zones: TimeZoneDatabase,
@@ -149,7 +157,7 @@ impl Calendar {
         Some(Self { zones, home })
     }
 
-    /// The day that is meant.
+    /// The day that a text names.
     pub fn day(&self, written: &str) -> Result<DateKey, DateError> {
         let written = written.trim();
         let digits = written.strip_prefix('-').unwrap_or(written);
@@ -168,7 +176,7 @@ impl Calendar {
         }
     }
 
-    /// Writes a day; `None` if it cannot be written so.
+    /// Writes a day; `None` if this form cannot express it.
     pub fn render(&self, key: DateKey, format: Format) -> Option<String> {
         let date = Date::new(key.year, key.month, key.day).ok()?;
         let start = date.to_zoned(self.home.clone()).ok()?;
@@ -238,7 +246,7 @@ impl Calendar {
         self.of_date(at_home.date())
     }
 
-    /// A zone that moved across the date line has skipped a day.
+    /// A zone that moved across the date line has skipped a day, which is refused.
     fn of_date(&self, date: Date) -> Result<DateKey, DateError> {
         if !(FIRST_YEAR..=LAST_YEAR).contains(&date.year()) {
             return Err(DateError::FarAway);
@@ -247,15 +255,18 @@ impl Calendar {
         if start.date() != date {
             return Err(DateError::NoSuchDay);
         }
-        Ok(DateKey { year: date.year(), month: date.month(), day: date.day() })
+        let key = DateKey { year: date.year(), month: date.month(), day: date.day() };
+        assert!((1..=12).contains(&key.month), "a calendar has twelve months");
+        assert!((1..=31).contains(&key.day), "no month is longer");
+        Ok(key)
     }
 
     fn of_parts(&self, year: i16, month: i8, day: i8) -> Result<DateKey, DateError> {
         self.of_date(Date::new(year, month, day).map_err(|_| DateError::NoSuchDay)?)
     }
 
-    /// Three numbers: the year is the one of four digits, at one end. If it is the last, only a
-    /// number above 12 tells the day from the month.
+    /// Three numbers: the year is the one of four digits, at one end. If the year is last, only a
+    /// number above 12 sets the day apart from the month.
     fn of_numbers(&self, written: &str) -> Result<DateKey, DateError> {
         let mark = written.chars().find(|it| ['/', '.', '-'].contains(it));
         let mark = mark.ok_or(DateError::Unreadable)?;
@@ -300,10 +311,12 @@ impl Calendar {
     }
 }
 
-/// Which of these a word is, from 1: whole or its first three letters, in any case.
+/// The position of a word in a list, from 1. The word is whole or its first three letters, in any
+/// case.
 fn named(word: &str, names: &[&str]) -> Option<i8> {
     let word = word.strip_suffix('.').unwrap_or(word).to_ascii_lowercase();
     let at = names.iter().position(|name| word == **name || word == name[..3])?;
+    assert!(at < names.len(), "a position is within its list");
     i8::try_from(at + 1).ok()
 }
 

@@ -1,8 +1,9 @@
 //! Conversations: under which key they are kept, and how two copies of one become one.
 //!
-//! The key is the same by whichever path a conversation comes: a hash of where it was held and how
-//! it is called there, under a secret of the vault, so the server cannot tell what it stands for.
-//! Copies merge by a join: every message once, whichever ranges they cover and in any order.
+//! The key does not depend on the path by which a conversation comes: it is a hash of the service
+//! and the service's name for the conversation, under a secret of the vault, so the server cannot
+//! tell what it stands for. Copies merge by a join: every message once, whichever ranges the copies
+//! cover and in any order.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +12,12 @@ use crate::date::DateKey;
 use crate::record::Payload;
 use crate::seal::Key;
 
-/// Where a conversation was held, and how it is called there.
+/// The service that held a conversation, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Origin {
-    /// The service: letters in any case.
+    /// The service. Case does not matter.
     pub service: String,
-    /// Its name for the conversation.
+    /// The service's name for the conversation.
     pub id: String,
 }
 
@@ -25,9 +26,9 @@ pub struct Origin {
 pub struct DedupKey([u8; 16]);
 
 impl DedupKey {
-    /// The key of this conversation in the vault with this secret. Space around a name does not
-    /// count, nor how a UUID is written; any other difference does: services have names that differ
-    /// in case only. A title is no part of it: titles change.
+    /// The key of this conversation in the vault with this secret. White space around a name and
+    /// the form of a UUID do not matter; any other difference does, since services have names that
+    /// differ in case only. The title is no part of the key, because titles change.
     pub fn new(secret: &Key, origin: &Origin) -> Self {
         let service = origin.service.trim().to_lowercase();
         let id = origin.id.trim();
@@ -35,7 +36,7 @@ impl DedupKey {
         Self::of_names(secret, &service, &id)
     }
 
-    /// Lengths come first, so that no two pairs of names read alike.
+    /// Hashes the length of each name before the name, so that no two pairs of names hash alike.
     fn of_names(secret: &Key, service: &str, id: &str) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(&secret.0);
         for name in ["conversation", service, id] {
@@ -47,10 +48,10 @@ impl DedupKey {
         Self(*key)
     }
 
-    /// The first and the last key, in order.
+    /// The smallest and the largest key: the ends of a range over all of them.
     pub(crate) const ENDS: [Self; 2] = [Self([0; 16]), Self([u8::MAX; 16])];
 
-    /// The bytes of it.
+    /// The 16 bytes of the key.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
     }
@@ -82,52 +83,53 @@ fn canonical_uuid(id: &str) -> Option<String> {
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its place, from 1.
+    /// Its position in the conversation, from 1.
     pub n: u32,
-    /// How often its author has changed it.
+    /// The number of times that its author has changed it.
     pub edit: u32,
     /// What it says.
     pub payload: Payload,
 }
 
-/// A conversation as far as it is known: messages in order, each once.
+/// The part of a conversation that is known: messages in order, each once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Thread {
-    /// Where it was held.
+    /// The service that held it, and its name there.
     pub origin: Origin,
-    /// When it began.
+    /// The day on which it began.
     pub day: DateKey,
     messages: Vec<Message>,
 }
 
 impl Thread {
-    /// A conversation of which these messages are known, in any order.
+    /// A conversation with these messages, in any order. A message numbered 0 is dropped.
     pub fn new(origin: Origin, day: DateKey, messages: Vec<Message>) -> Self {
         let mut thread = Self { origin, day, messages };
         thread.sort();
         thread
     }
 
-    /// What is known of it.
+    /// The messages that are known, in order.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// How many messages are missing before the last that is known.
+    /// The number of messages that are missing before the last known one.
     pub fn gap(&self) -> usize {
         let last = self.messages.last().map_or(0, |message| message.n as usize);
         last.saturating_sub(self.messages.len())
     }
 
-    /// Takes what another copy knows. Of two states of a message the one changed more often stays,
-    /// and of two days the earlier one: what a copy knows never depends on who came first.
+    /// Takes what another copy knows. Of two states of a message the one with more edits stays, and
+    /// of two days the earlier one, so the result does not depend on the order of joins.
     pub fn join(&mut self, other: &Self) {
         self.day = self.day.min(other.day);
         self.messages.extend(other.messages.iter().cloned());
         self.sort();
     }
 
-    /// The flaw BP-MERGE-DUP: what is new is put at the end.
+    /// BP-MERGE-DUP: appends the other copy's messages.
+    #[cfg(feature = "flaws")]
     pub(crate) fn append(&mut self, other: &Self) {
         self.messages.extend(other.messages.iter().cloned());
     }
@@ -138,14 +140,22 @@ impl Thread {
             .sort_by(|one, other| one.n.cmp(&other.n).then_with(|| rank(other).cmp(&rank(one))));
         self.messages.dedup_by_key(|message| message.n);
         self.messages.retain(|message| message.n > 0);
+        assert!(
+            self.messages.is_sorted_by(|one, next| one.n < next.n),
+            "every message is there once, and in order"
+        );
+        assert!(
+            self.messages.first().is_none_or(|first| first.n > 0),
+            "messages are numbered from 1"
+        );
     }
 
-    /// Its bytes, to be sealed.
+    /// The bytes that are sealed.
     pub fn encode(&self) -> Bytes {
         bytes(self).into()
     }
 
-    /// Reads its bytes.
+    /// Reads those bytes; `None` if they are no conversation.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         postcard::from_bytes(bytes).ok()
     }
@@ -155,7 +165,8 @@ fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_allocvec(value).expect("memory is the only limit")
 }
 
-/// BP-DEDUP-SPLIT: the path of the daily ingest has its own idea of a conversation's name.
+/// BP-DEDUP-SPLIT: the daily ingest derives the key from the title as well.
+#[cfg(feature = "flaws")]
 pub(crate) fn key_by_title(secret: &Key, origin: &Origin, title: &str) -> DedupKey {
     let id = format!("{}{}", title.trim().to_lowercase(), origin.id.trim().to_lowercase());
     DedupKey::of_names(secret, &origin.service, &id)

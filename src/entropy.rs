@@ -1,6 +1,6 @@
 //! The engine's only source of randomness: nonces, keys, replica ids and jitter.
 //!
-//! Seeded by the caller, afresh in every incarnation: a fixed seed would repeat nonces after a
+//! The caller draws a new seed for every incarnation: a fixed seed would repeat nonces after a
 //! crash.
 
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +13,7 @@ use crate::time::Span;
 pub struct Entropy(ChaCha8Rng);
 
 impl Entropy {
-    /// The stream of this seed.
+    /// The stream with this seed.
     pub fn new(seed: [u8; 32]) -> Self {
         Self(ChaCha8Rng::from_seed(seed))
     }
@@ -33,15 +33,18 @@ impl Entropy {
     /// A span between `low` and `high`, both included.
     pub fn span(&mut self, low: Span, high: Span) -> Span {
         let width = high.0.saturating_sub(low.0).saturating_add(1);
-        Span(low.0 + self.next_u64() % width)
+        let drawn = Span(low.0 + self.next_u64() % width);
+        assert!(low <= drawn && drawn <= low.max(high), "a span is drawn between its limits");
+        drawn
     }
 
-    /// The wait after so many failures in a row, counted from 0: it doubles with each up to `cap`, and
-    /// is drawn between half of that and all of it, so that those that failed together do not come
+    /// The wait after `failures` failures, counted from 0: it doubles with each up to `cap`, and is
+    /// drawn between half of that and all of it, so that hosts that failed together do not come
     /// back together.
     pub fn backoff(&mut self, base: Span, cap: Span, failures: u32) -> Span {
         let factor = 1u64.checked_shl(failures).unwrap_or(u64::MAX);
         let full = Span(base.0.saturating_mul(factor).min(cap.0));
+        assert!(full <= cap, "no wait is longer than its limit");
         let wait = self.span(Span(full.0.div_ceil(2)), full);
         tracing::debug!(failures, ms = wait.0, "waits before it tries again");
         wait

@@ -3,6 +3,7 @@
 //! Each is the smallest honest mistake at the one decision point where a tired engineer would make
 //! it. Without the cargo feature `flaws` every switch is `false` at compile time.
 
+#[cfg(feature = "flaws")]
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -57,8 +58,10 @@ const _: () = {
     }
 };
 
+const _: () = assert!(Flaw::ALL.len() <= u128::BITS as usize, "each flaw is a bit of a set");
+
 macro_rules! flaws {
-    ($($name:ident = $id:literal, $incident:literal, $wrong:literal, $exposed:literal;)+) => {
+    ($($name:ident = $id:literal, $incident:literal, $wrong:literal;)+) => {
         /// A known bug.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
@@ -82,259 +85,173 @@ macro_rules! flaws {
             pub const fn wrong(self) -> &'static str {
                 match self { $(Self::$name => $wrong,)+ }
             }
-
-            /// What has to happen for it to do harm.
-            pub const fn exposed_by(self) -> &'static str {
-                match self { $(Self::$name => $exposed,)+ }
-            }
         }
     };
 }
 
 flaws! {
     DeepSync001 = "DEEP-SYNC-001", "dual-sync race",
-        "At login each remote's pull works on its own snapshot of the store and writes it back whole at its end; the last one wins.",
-        "both remotes pulled at login, with different content";
+        "At login each remote's pull works on its own snapshot of the store and writes it back whole at its end; the last one wins.";
     DeepSync001b = "DEEP-SYNC-001b", "dual-sync race",
-        "The pulls are sequenced, but the second merges into the snapshot taken before the first.",
-        "a login with changes on both remotes";
+        "The pulls are sequenced, but the second merges into the snapshot taken before the first.";
     DeepSync002 = "DEEP-SYNC-002", "dual-sync race",
-        "The cursor passes rows that could not be opened, and drops them.",
-        "a row whose key is not there yet";
+        "The cursor passes rows that could not be opened, and drops them.";
     DeepSync002c = "DEEP-SYNC-002c", "dual-sync race",
-        "A key that has not arrived counts as a failed attempt; after three the row is discarded.",
-        "a key later than three syncs";
+        "A key that has not arrived counts as a failed attempt; after three the row is discarded.";
     DeepSync002e = "DEEP-SYNC-002e", "dual-sync race",
-        "Rows that cannot be opened are kept in memory only.",
-        "a crash while rows are sealed";
+        "Rows that cannot be opened are kept in memory only.";
     DeepSync003 = "DEEP-SYNC-003", "dual-sync race",
-        "The daily log's merge takes the remote row without looking whether there are unsent edits.",
-        "an edit of a daily log before a pull of it";
+        "The daily log's merge takes the remote row without looking whether there are unsent edits.";
     DeepSync003b = "DEEP-SYNC-003b", "dual-sync race",
-        "Whether there are unsent edits is looked up before the fetch and used after it.",
-        "an edit while a page is being fetched";
+        "Whether there are unsent edits is looked up before the fetch and used after it.";
     SealOverwrite = "SEAL-OVERWRITE", "dual-sync race",
-        "A local edit is pushed over a remote row that could not be opened, with the tag it bore.",
-        "a sealed row and a local edit of the same record";
+        "A local edit is pushed over a remote row that could not be opened, with the tag it bore.";
     WriteUnsynced = "WRITE-UNSYNCED", "dual-sync race",
-        "A user's write is persisted without a sync, acknowledged and pushed.",
-        "a crash shortly after a write";
+        "A user's write is persisted without a sync, acknowledged and pushed.";
     LoginExposesFirst = "LOGIN-EXPOSES-FIRST", "dual-sync race",
-        "The login gate opens when the first remote is merged.",
-        "a login with remotes of different speed";
+        "The login gate opens when the first remote is merged.";
     AuthRestoreRace = "AUTH-RESTORE-RACE", "dual-sync race",
-        "A login asks with whatever credential there is and takes the empty answer for the truth.",
-        "a credential that is late, expired or of another user";
+        "A login asks with whatever credential there is and takes the empty answer for the truth.";
     CvNilmapStrategy = "CV-NILMAP-STRATEGY", "CloudVault escalation",
-        "The registry of strategies does not exist until the first conflict is shown; registering earlier panics.",
-        "a strategy registered before the first conflict";
+        "The registry of strategies does not exist until the first conflict is shown; registering earlier panics.";
     CvStrategyPanic = "CV-STRATEGY-PANIC", "CloudVault escalation",
-        "A panic of a custom strategy unwinds through the device.",
-        "a strategy that panics";
+        "A panic of a custom strategy unwinds through the device.";
     CvStrategyOrder = "CV-STRATEGY-ORDER", "CloudVault escalation",
-        "A strategy is given siblings in the order of arrival and the first is taken as the only one.",
-        "a conflict seen in different orders";
+        "A strategy is given siblings in the order of arrival and the first is taken as the only one.";
     FixedRetry = "FIXED-RETRY", "CloudVault escalation",
-        "Every failure is retried after exactly thirty seconds.",
-        "a remote that fails more than once";
+        "Every failure is retried after exactly thirty seconds.";
     CvSessionStuck = "CV-SESSION-STUCK", "CloudVault escalation",
-        "A session is removed only where a sync ends well; nobody takes it over.",
-        "a crash in the middle of a sync";
+        "A session is removed only where a sync ends well; nobody takes it over.";
     CvSessionSelf = "CV-SESSION-SELF", "CloudVault escalation",
-        "Starting again after a lost answer is refused because of the asker's own session.",
-        "an answer lost after the session was granted";
+        "Starting again after a lost answer is refused because of the asker's own session.";
     CvSessionDouble = "CV-SESSION-DOUBLE", "CloudVault escalation",
-        "Whether there is a session is looked up first and written afterwards; nothing compares fences.",
-        "two starts of one device's session at once";
+        "Whether there is a session is looked up first and written afterwards; nothing compares fences.";
     CvSessionPerUser = "CV-SESSION-PER-USER", "CloudVault escalation",
-        "One session for all devices of a user.",
-        "two devices of one user at once";
+        "One session for all devices of a user.";
     CvStateTorn = "CV-STATE-TORN", "CloudVault escalation",
-        "The status of a session is read in two steps; when they differ it is an internal error.",
-        "a question for the status while a session begins or ends";
+        "The status of a session is read in two steps; when they differ it is an internal error.";
     CvNilmapPending = "CV-NILMAP-PENDING", "CloudVault escalation",
-        "The list of pending changes does not exist until the second change of a session; the first is dropped.",
-        "any change in a fresh session";
+        "The list of pending changes does not exist until the second change of a session; the first is dropped.";
     CvChangeDropBusy = "CV-CHANGE-DROP-BUSY", "CloudVault escalation",
-        "When the server is busy, the changes of that round are cleared.",
-        "a busy server";
+        "When the server is busy, the changes of that round are cleared.";
     CvDeleteNilErr = "CV-DELETE-NILERR", "CloudVault escalation",
-        "Deleting what is not there is refused without a cause, and what waits behind it is dropped as if it were done.",
-        "two deletes of one file, and errands behind the second";
+        "Deleting what is not there is refused without a cause, and what waits behind it is dropped as if it were done.";
     CvSinceClock = "CV-SINCE-CLOCK", "CloudVault escalation",
-        "A device asks for what has changed since the time that its own clock showed at the last sync.",
-        "a clock that is ahead, or a commit that takes long";
+        "A device asks for what has changed since the time that its own clock showed at the last sync.";
     CvScaleLru = "CV-SCALE-LRU", "CloudVault escalation",
-        "The table of sessions has room for 64; the one unused for longest makes room for a new one.",
-        "more devices than that at once";
+        "The table of sessions has room for 64; the one unused for longest makes room for a new one.";
     BpNolock = "BP-NOLOCK", "blob-to-AI pipeline",
-        "Work is taken up, computed and written back without a lease.",
-        "two processors at one day";
+        "Work is taken up, computed and written back without a lease.";
     BpLockTtl = "BP-LOCK-TTL", "blob-to-AI pipeline",
-        "A lease is shorter than the work, and a result is taken without asking for it.",
-        "work that is slower than the lease";
+        "A lease is shorter than the work, and a result is taken without asking for it.";
     Bp409Done = "BP-409-DONE", "blob-to-AI pipeline",
-        "A processor that is told that others are at it takes the work for done.",
-        "two processors at one day";
+        "A processor that is told that others are at it takes the work for done.";
     BpFailedProcessed = "BP-FAILED-PROCESSED", "blob-to-AI pipeline",
-        "An item that failed is marked as processed.",
-        "a failing step";
+        "An item that failed is marked as processed.";
     BpStuckProcessing = "BP-STUCK-PROCESSING", "blob-to-AI pipeline",
-        "Nobody takes up what a crashed processor left.",
-        "a crash at work";
+        "Nobody takes up what a crashed processor left.";
     BpRetry4 = "BP-RETRY-4", "blob-to-AI pipeline",
-        "An item is tried while it was tried three times or less.",
-        "an item that always fails";
+        "An item is tried while it was tried three times or less.";
     BpDedupSplit = "BP-DEDUP-SPLIT", "blob-to-AI pipeline",
-        "Uploads are known by their id, those of the daily ingest by title and id.",
-        "one conversation by both paths";
+        "Uploads are known by their id, those of the daily ingest by title and id.";
     BpDateLocale = "BP-DATE-LOCALE", "blob-to-AI pipeline",
-        "A date with slashes has the day first on one path and the month first on the other.",
-        "a date with a day up to 12";
+        "A date with slashes has the day first on one path and the month first on the other.";
     BpSummaryBefore = "BP-SUMMARY-BEFORE", "blob-to-AI pipeline",
-        "A day is summed up from the items as they were before the commit, and the one saved.",
-        "two saves of one day in one commit";
+        "A day is summed up from the items as they were before the commit, and the one saved.";
     BpPrefixRead = "BP-PREFIX-READ", "blob-to-AI pipeline",
-        "A blob is read as the first whose name begins like it.",
-        "names that begin alike";
+        "A blob is read as the first whose name begins like it.";
     BpSilentOverwrite = "BP-SILENT-OVERWRITE", "blob-to-AI pipeline",
-        "A save does not compare the version that it was made from.",
-        "two saves of one conversation at once";
+        "A save does not compare the version that it was made from.";
     BpMergeDup = "BP-MERGE-DUP", "blob-to-AI pipeline",
-        "Messages of a copy are put after those that are there.",
-        "copies that overlap";
+        "Messages of a copy are put after those that are there.";
     BpMigrateAsSuccess = "BP-MIGRATE-AS-SUCCESS", "blob-to-AI pipeline",
-        "An item without a state counts as processed.",
-        "items of the old format";
+        "An item without a state counts as processed.";
     I42Rmw = "I42-RMW", "Issue #42",
-        "A worker reads the account, sets a field and writes the account back.",
-        "two workers, different fields";
+        "A worker reads the account, sets a field and writes the account back.";
     I42RetryStale = "I42-RETRY-STALE", "Issue #42",
-        "When another commit came first, the same computed account is sent again.",
-        "two workers, different fields";
+        "When another commit came first, the same computed account is sent again.";
     I42WorkerCache = "I42-WORKER-CACHE", "Issue #42",
-        "A worker serves and changes its own cached copy of the account.",
-        "requests of one user at several workers";
+        "A worker serves and changes its own cached copy of the account.";
     I42TailRace = "I42-TAIL-RACE", "Issue #42",
-        "A commit of unclear outcome whose number is taken counts as done.",
-        "an answer of the volume lost while another worker commits";
+        "A commit of unclear outcome whose number is taken counts as done.";
     VfNameBurn = "VF-NAME-BURN", "VaultFS incident",
-        "The name of a new file is taken before its content is there, and not given back.",
-        "an upload that fails or is given up";
+        "The name of a new file is taken before its content is there, and not given back.";
     VfBlobInplace = "VF-BLOB-INPLACE", "VaultFS incident",
-        "Content is written over that of the version before, piece by piece.",
-        "a read or a failure while a new version is uploaded";
+        "Content is written over that of the version before, piece by piece.";
     VfTakeThenValidate = "VF-TAKE-THEN-VALIDATE", "VaultFS incident",
-        "Checking takes the content out of its buffer; what is left is stored, and found valid.",
-        "any upload";
+        "Checking takes the content out of its buffer; what is left is stored, and found valid.";
     VfPartialMove = "VF-PARTIAL-MOVE", "VaultFS incident",
-        "When an upload is tried again its name is taken for a line of the log and saved empty.",
-        "an upload that is renewed";
+        "When an upload is tried again its name is taken for a line of the log and saved empty.";
     VfRestoreIndex = "VF-RESTORE-INDEX", "VaultFS incident",
-        "A version is restored by its position in a list that leaves some out.",
-        "a restore after another";
+        "A version is restored by its position in a list that leaves some out.";
     VfVersionRace = "VF-VERSION-RACE", "VaultFS incident",
-        "The number of a version is reckoned from what its writer knew.",
-        "two writers of one file";
+        "The number of a version is reckoned from what its writer knew.";
     VfNestedBorrow = "VF-NESTED-BORROW", "VaultFS incident",
-        "The list of versions is borrowed over a call that borrows it again.",
-        "a second version of a file";
+        "The list of versions is borrowed over a call that borrows it again.";
     VfBatchHalf = "VF-BATCH-HALF", "VaultFS incident",
-        "A batch is a loop of single moves that ends at the first error.",
-        "a batch with one item that cannot be moved";
+        "A batch is a loop of single moves that ends at the first error.";
     VfCacheStale = "VF-CACHE-STALE", "VaultFS incident",
-        "A worker caches names, and a commit of another worker does not change them there.",
-        "a look-up after a move at another worker";
+        "A worker caches names, and a commit of another worker does not change them there.";
     VfStateTwoFiles = "VF-STATE-TWO-FILES", "VaultFS incident",
-        "The cursor of the files' feed is committed by itself, before the page that it stands for.",
-        "a crash between the two commits";
+        "The cursor of the files' feed is committed by itself, before the page that it stands for.";
     VfNoFsync = "VF-NO-FSYNC", "VaultFS incident",
-        "A written file is answered for before it is durable.",
-        "a crash shortly after a write of a file";
+        "A written file is answered for before it is durable.";
     ForgedId = "FORGED-ID", "field",
-        "The user is taken from the body of the request.",
-        "an intruder";
+        "The user is taken from the body of the request.";
     CursorOfOther = "CURSOR-OF-OTHER", "field",
-        "The space of a feed is the one that its cursor names, and not the session's.",
-        "an intruder with a session of their own";
+        "The space of a feed is the one that its cursor names, and not the session's.";
     RlsOff = "RLS-OFF", "field",
-        "The vault of a row is not compared with the device's own.",
-        "row-level security switched off at the remote";
+        "The vault of a row is not compared with the device's own.";
     Fb01 = "FB-01", "field",
-        "Of two siblings the one with the later clock replaces the other.",
-        "concurrent edits, clocks that differ";
+        "Of two siblings the one with the later clock replaces the other.";
     Fb02 = "FB-02", "field",
-        "The feed is asked in the order of the transactions' start.",
-        "a slow commit that overlaps a pull";
+        "The feed is asked in the order of the transactions' start.";
     Fb03 = "FB-03", "field",
-        "Tombstones are removed by age.",
-        "a device that is away longer than that";
+        "Tombstones are removed by age.";
     Fb04 = "FB-04", "field",
-        "A batch that failed in part is booked as accepted whole.",
-        "a bad row in a batch";
+        "A batch that failed in part is booked as accepted whole.";
     Fb05 = "FB-05", "field",
-        "Every try of a request is a new request.",
-        "an answer lost after the effect";
+        "Every try of a request is a new request.";
     Fb06 = "FB-06", "field",
-        "When a token expires the local copy is cleared, unsent edits included.",
-        "an expired token while there are unsent edits";
+        "When a token expires the local copy is cleared, unsent edits included.";
     Fb07 = "FB-07", "field",
-        "The cursor leaves out the row's id.",
-        "equal stamps across the edge of a page";
+        "The cursor leaves out the row's id.";
     Fb08 = "FB-08", "field",
-        "Names are unique by their bytes.",
-        "names that differ in case only";
+        "Names are unique by their bytes.";
     Fb09 = "FB-09", "field",
-        "A conflict is made into real files, by every device that sees it, named from its clock.",
-        "two writers of one file, and several devices";
+        "A conflict is made into real files, by every device that sees it, named from its clock.";
     Fb10 = "FB-10", "field",
-        "Nobody looks whether a folder is moved into itself.",
-        "concurrent moves of folders into each other";
+        "Nobody looks whether a folder is moved into itself.";
     Fb11 = "FB-11", "field",
-        "A delete covers whatever is there when it arrives, seen or not.",
-        "a delete concurrent with an edit";
+        "A delete covers whatever is there when it arrives, seen or not.";
     Fb12 = "FB-12", "field",
-        "A row that is refused for good is tried again first, for ever.",
-        "a row refused for good, with others behind it";
+        "A row that is refused for good is tried again first, for ever.";
     Fb13 = "FB-13", "field",
-        "The cursor is committed before the rows of its page.",
-        "a crash between the two";
+        "The cursor is committed before the rows of its page.";
     Fb14 = "FB-14", "field",
-        "A version is published without a look whether all of its content is there.",
-        "a piece that was lost, or given up, before its version is published";
+        "A version is published without a look whether all of its content is there.";
     Fb15 = "FB-15", "field",
-        "A worker answers reads from what it happens to know.",
-        "a read at another worker than the write before it";
+        "A worker answers reads from what it happens to know.";
     Fb16 = "FB-16", "field",
-        "Who has a lease is decided by clocks: the holder's own tells it whether it still has.",
-        "clocks that differ";
+        "Who has a lease is decided by clocks: the holder's own tells it whether it still has.";
     Fb17 = "FB-17", "field",
-        "A result is taken from whoever once had the lease.",
-        "a pause longer than the lease";
+        "A result is taken from whoever once had the lease.";
     Fb18 = "FB-18", "field",
-        "An acknowledgement marks whatever is there as sent.",
-        "an edit during a save";
+        "An acknowledgement marks whatever is there as sent.";
     Fb19 = "FB-19", "field",
-        "A row under an unknown key is taken for damaged and dropped.",
-        "a key rotated while a device is behind";
+        "A row under an unknown key is taken for damaged and dropped.";
     Fb21 = "FB-21", "field",
-        "What a full listing lacks is deleted locally.",
-        "hidden rows, or an empty answer";
+        "What a full listing lacks is deleted locally.";
     Fb23 = "FB-23", "field",
-        "Of a feed's cursor only the number is looked at, and not which log it is of.",
-        "a volume restored from a backup";
+        "Of a feed's cursor only the number is looked at, and not which log it is of.";
     Fb24 = "FB-24", "field",
-        "A cloned image goes on under the replica id of its original.",
-        "a cloned or restored image";
+        "A cloned image goes on under the replica id of its original.";
     Fb25 = "FB-25", "field",
-        "After a save conflict the newer row's version vector is merged, and its content is left to the next pull.",
-        "a save that meets a newer row";
+        "After a save conflict the newer row's version vector is merged, and its content is left to the next pull.";
     Fb27 = "FB-27", "field",
-        "Remotes are pulled on a hint only.",
-        "a lost hint";
+        "Remotes are pulled on a hint only.";
     Fb28 = "FB-28", "field",
-        "A reset of the zone's keys is handled like a purge.",
-        "a reset";
+        "A reset of the zone's keys is handled like a purge.";
 }
 
 /// FB-01: of the siblings of a field only the latest stays.
@@ -357,13 +274,12 @@ pub(crate) fn inflate(record: &mut Record, other: &Record) {
 }
 
 /// VF-NESTED-BORROW: while the list is borrowed, what keeps it in order borrows it too.
-pub(crate) fn push_borrowed(heads: Vec<u32>, n: u32) -> Vec<u32> {
+#[cfg(feature = "flaws")]
+pub(crate) fn borrow_twice(heads: &mut Vec<u32>) {
     let list = RefCell::new(heads);
-    let mut versions = list.borrow_mut();
-    versions.push(n);
+    let versions = list.borrow_mut();
     list.borrow_mut().sort_unstable();
     drop(versions);
-    list.into_inner()
 }
 
 impl std::str::FromStr for Flaw {

@@ -1,4 +1,5 @@
-//! Names: of people, devices, records and writes. All are small values, ordered and copied freely.
+//! Identifiers of people, devices, records and writes. All are small values, ordered and copied
+//! freely.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UserId(pub u16);
 
-/// The encrypted data of one user. Written in clear beside every row: row-level security needs it.
+/// The encrypted data of one user. Stored in the clear beside every row, because row-level security
+/// compares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VaultId(pub u16);
 
@@ -20,8 +22,8 @@ impl From<UserId> for VaultId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeviceId(pub u16);
 
-/// A writer of dots: drawn anew by every install and by every restored or cloned image, so that
-/// two lives of one image never name two writes alike.
+/// The author of dots. Every install, and every restored or cloned image, draws a new one, so that
+/// two copies of an image never give two writes the same dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ReplicaId(pub u64);
 
@@ -56,9 +58,9 @@ impl Kind {
 /// One record of a vault, shown as `meal/42`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RecordId {
-    /// What it is.
+    /// The kind of the record.
     pub kind: Kind,
-    /// Which one of its kind.
+    /// Its number within that kind.
     pub key: u32,
 }
 
@@ -68,8 +70,8 @@ impl std::fmt::Display for RecordId {
     }
 }
 
-/// A field of a record, numbered within its kind's [`schema`](crate::schema). A number that this
-/// build does not know is carried and merged like any other.
+/// A field of a record, numbered within its kind's [`schema`](crate::schema). A field that this
+/// build does not know is stored and merged like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FieldId(pub u8);
 
@@ -81,29 +83,30 @@ impl FieldId {
 /// The unique name of a write: the `n`-th of its replica, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Dot {
-    /// Who wrote.
+    /// The replica that wrote.
     pub replica: ReplicaId,
-    /// The replica's count.
+    /// The number of the write within its replica, from 1.
     pub n: u64,
 }
 
 /// A label that the application gives to a write and finds again in every copy of it. The engine
-/// never looks at it. A simulation makes it unique and starts it with one fixed prefix, which is
-/// then the needle for plaintext on the wire.
+/// never looks at it. The simulator makes it unique and starts it with a fixed prefix, which serves
+/// as a canary for plaintext on the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Token(pub [u8; 16]);
 
 impl Token {
-    /// The label of what the engine writes itself (a purge).
+    /// The label of a write that the engine makes itself (a purge).
     pub const NONE: Self = Self([0; 16]);
 }
 
-/// A file or a folder of one space, named by the device that made it and never again.
+/// A file or a folder of one space. The device that creates it draws the number, which is never
+/// used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u64);
 
 impl NodeId {
-    /// The folder that every space has.
+    /// The root folder of every space. It is no node: nothing is stored for it.
     pub const ROOT: Self = Self(0);
 }
 
@@ -120,26 +123,41 @@ impl Remote {
     /// Both, in order.
     pub const ALL: [Self; 2] = [Self::Zone, Self::Rows];
 
-    /// 0 or 1: the place in arrays of two.
+    /// 0 or 1: the index in arrays of two.
     pub const fn index(self) -> usize {
         self as usize
     }
 }
 
-/// One request of the user to their device.
+const _: () = {
+    assert!(Remote::ALL[0].index() == 0, "arrays of two are in the order of remotes");
+    assert!(Remote::ALL[1].index() == 1, "arrays of two are in the order of remotes");
+    let mut at = 0;
+    while at < Kind::ALL.len() {
+        assert!(Kind::ALL[at] as usize == at, "a kind's number is part of what a row is bound to");
+        at += 1;
+    }
+    let mut at = 0;
+    while at < AccountField::ALL.len() {
+        assert!(AccountField::ALL[at] as usize == at, "fields are read in the order of their keys");
+        at += 1;
+    }
+};
+
+/// One operation that a user asks of a device or a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OpId(pub u32);
 
 /// A field of a user's account: data of the server, not encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AccountField {
-    /// Where letters go.
+    /// The address for letters.
     Email,
-    /// Where calls go.
+    /// The number for calls.
     Phone,
-    /// What people are called.
+    /// The user's name.
     Name,
-    /// A few words, or many.
+    /// A text of any length.
     About,
 }
 

@@ -1,14 +1,15 @@
-//! How a conversation comes into the vault: what is there is read, joined with what has come, and
-//! saved as the next version, from the start again whenever somebody else was faster.
+//! Brings a conversation into the vault: reads what is stored, joins it with what has come, and
+//! saves the result as the next version. If another writer saves first, it starts again from
+//! reading.
 //!
-//! Both paths, an upload and the daily ingest, go through this one. The server sees neither the
-//! messages nor the merge: a day, a count, and sealed bytes bound to the conversation's key.
+//! Both paths, an upload and the daily ingest, use this code. The server sees neither the messages
+//! nor the merge: only a day, a count, and sealed bytes that are bound to the conversation's key.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Bytes;
 use crate::date::{Calendar, DateError, DateKey};
-use crate::dedup::{self, DedupKey, Message, Origin, Thread};
+use crate::dedup::{DedupKey, Message, Origin, Thread};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::VaultId;
 use crate::job::BlobHash;
@@ -19,10 +20,10 @@ use crate::seal::{Key, Keyring, OpenError};
 /// A nonce of the sealing cipher.
 type Nonce = [u8; 24];
 
-/// The way by which a conversation comes.
+/// The path by which a conversation comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Path {
-    /// The user hands it over.
+    /// The user uploads it.
     Upload,
     /// It is fetched from its service once a day.
     Daily,
@@ -31,11 +32,11 @@ pub enum Path {
 /// A conversation as it comes: all of it or a part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
-    /// Where it was held.
+    /// The service that held it, and its name there.
     pub origin: Origin,
-    /// What it is called; titles change.
+    /// Its title, which may change.
     pub title: String,
-    /// When it began, as written there.
+    /// When it began, as the service writes it.
     pub began: String,
     /// Its messages, in any order.
     pub messages: Vec<Message>,
@@ -44,19 +45,19 @@ pub struct Conversation {
 /// What a device has to know of a vault to handle its conversations.
 #[derive(Clone, Debug)]
 pub struct Vault {
-    /// Which vault.
+    /// The vault's id.
     pub id: VaultId,
     /// The secret of blind keys: one per vault, never changed.
     pub secret: Key,
     /// The keys to open and seal with.
     pub keyring: Keyring,
-    /// Days in its home zone.
+    /// The calendar of the vault's home zone.
     pub calendar: Calendar,
     /// Known bugs that are switched on.
     pub flaws: Flaws,
 }
 
-/// What a blob holds: a part of what it is bound to.
+/// The content of a blob, as part of its binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     Thread,
@@ -70,10 +71,11 @@ impl Vault {
     }
 
     fn key_of(&self, conversation: &Conversation, path: Path) -> DedupKey {
-        let Conversation { origin, title, .. } = conversation;
+        let origin = &conversation.origin;
         match path {
+            #[cfg(feature = "flaws")]
             Path::Daily if self.flaws.has(Flaw::BpDedupSplit) => {
-                dedup::key_by_title(&self.secret, origin, title)
+                crate::dedup::key_by_title(&self.secret, origin, &conversation.title)
             }
             Path::Upload | Path::Daily => self.key(origin),
         }
@@ -98,14 +100,14 @@ impl Vault {
         [kind, &self.id.0.to_be_bytes(), &key.to_bytes(), &version.to_be_bytes()].concat()
     }
 
-    /// Opens what a version says.
+    /// Opens the content of a version.
     pub fn open_thread(&self, found: &Found) -> Result<Thread, OpenError> {
         let binding = self.binding(found.name.key, found.name.version, Holds::Thread);
         let plain = self.keyring.open_bytes(&binding, &found.blob)?;
         Thread::decode(&plain).ok_or(OpenError::Corrupt)
     }
 
-    /// Seals what came of the work on a version; `None` without a key.
+    /// Seals the result of the work on a version; `None` without a key.
     pub fn seal_result(
         &self,
         (key, version): (DedupKey, u32),
@@ -116,7 +118,7 @@ impl Vault {
         self.keyring.seal_bytes(&self.binding(key, version, Holds::Result), &plain, nonce)
     }
 
-    /// Opens what came of the work on a version.
+    /// Opens the result of the work on a version.
     pub fn open_result(&self, found: &Found) -> Result<Payload, OpenError> {
         let binding = self.binding(found.name.key, found.name.version, Holds::Result);
         let plain = self.keyring.open_bytes(&binding, &found.blob)?;
@@ -124,26 +126,26 @@ impl Vault {
     }
 }
 
-/// A conversation on its way in.
+/// A conversation that is being brought in.
 #[derive(Clone, Debug)]
 pub struct Ingest {
     key: DedupKey,
     thread: Thread,
 }
 
-/// What comes next.
+/// What to do after an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// This is to be asked of the server.
+    /// Ask this of the server.
     Ask(WorkAction),
-    /// All of it is in this version.
+    /// Nothing: this version holds all of the conversation.
     Done(u32),
 }
 
-/// Why a conversation did not come in.
+/// Why a conversation could not be brought in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// What is there cannot be opened, and must not be written over.
+    /// The stored version cannot be opened, and must not be overwritten.
     Sealed(OpenError),
     /// There is no key to seal with.
     Keyless,
@@ -152,7 +154,7 @@ pub enum Trouble {
 }
 
 impl Ingest {
-    /// Takes a conversation as it comes.
+    /// Takes a conversation as it comes. Fails if its day cannot be read.
     pub fn new(vault: &Vault, path: Path, conversation: Conversation) -> Result<Self, DateError> {
         let key = vault.key_of(&conversation, path);
         let day = vault.day_of(&conversation, path)?;
@@ -160,17 +162,17 @@ impl Ingest {
         Ok(Self { key, thread: Thread::new(origin, day, messages) })
     }
 
-    /// Under which key it is kept.
+    /// The key under which it is stored.
     pub const fn key(&self) -> DedupKey {
         self.key
     }
 
-    /// What is to be asked first.
+    /// The first action: reads the current version.
     pub fn begin(&self) -> WorkAction {
         WorkAction::Read(self.key, Part::Current)
     }
 
-    /// Takes the answer to what was asked last.
+    /// Takes the answer to the last action.
     pub fn take(
         &self,
         vault: &Vault,
@@ -182,20 +184,29 @@ impl Ingest {
             Ok(WorkReply::Item(Some(found))) => {
                 let theirs = vault.open_thread(&found).map_err(Trouble::Sealed)?;
                 let mut merged = theirs.clone();
+                merged.join(&self.thread);
+                #[cfg(feature = "flaws")]
                 if vault.flaws.has(Flaw::BpMergeDup) {
+                    merged.clone_from(&theirs);
                     merged.append(&self.thread);
-                } else {
-                    merged.join(&self.thread);
                 }
+                assert!(
+                    merged.messages().len() >= self.thread.messages().len(),
+                    "a merged conversation lacks no message of its copies"
+                );
                 if merged == theirs {
                     return Ok(Step::Done(found.name.version));
                 }
                 self.save(vault, Some((found.name.version, found.name.hash)), &merged, nonce)
             }
             Ok(WorkReply::Saved(version)) => Ok(Step::Done(version)),
-            Err(Refusal::Changed(_)) => Ok(Step::Ask(self.begin())),
+            Err(Refusal::Changed(version)) => {
+                tracing::debug!(key = %self.key, version, "another writer saved first; reading again");
+                Ok(Step::Ask(self.begin()))
+            }
             Err(refusal) => Err(Trouble::Refused(refusal)),
-            // An answer to another question.
+            // A worker that answers another question has a bug; it is refused like any failure of
+            // the server.
             Ok(
                 WorkReply::Claimed(_)
                 | WorkReply::Finished
@@ -213,6 +224,7 @@ impl Ingest {
         nonce: Nonce,
     ) -> Result<Step, Trouble> {
         let version = expected.map_or(1, |(version, _)| version.saturating_add(1));
+        assert!(version > 0, "versions are numbered from 1");
         let binding = vault.binding(self.key, version, Holds::Thread);
         let blob = vault.keyring.seal_bytes(&binding, &thread.encode(), nonce);
         Ok(Step::Ask(WorkAction::Save {

@@ -1,9 +1,9 @@
-//! Work to be done on a conversation, as the server keeps it: the states of an item, who may take
-//! it up, and what a day's items amount to. Pure; the decisions are in `worker/job.rs`.
+//! Work on a conversation, as the server stores it: the states of an item, who may claim it, and
+//! the summary of a day's items. Pure data; the decisions are in `worker/job.rs`.
 //!
-//! `pending → processing → success | failed`. A try is counted when it begins, so that a crash
-//! counts as well; there are three, and then the failure stays for everybody to see. A new version
-//! of a conversation is new work.
+//! `pending → processing → success | failed`. An attempt is counted when it begins, so that a crash
+//! counts as well. After three attempts the failure stays visible until the user resets it. A new
+//! version of a conversation is new work.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::time::Time;
 use crate::volume;
 use crate::volume::Part::{Hex, Number, Text};
 
-/// So often an item is tried.
+/// The number of attempts that an item has.
 pub const MOST_TRIES: u8 = 3;
 
 /// The hash of a sealed blob.
@@ -31,24 +31,25 @@ impl BlobHash {
     }
 }
 
-/// Names the blob of a version exactly. Two writers of one version differ in the hash.
+/// The exact name of a blob. Two writers of one version differ in the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BlobName {
-    /// Of which conversation.
+    /// The conversation.
     pub key: DedupKey,
-    /// Of which version of it.
+    /// The version of the conversation, from 1.
     pub version: u32,
-    /// What it holds.
+    /// The hash of the sealed bytes.
     pub hash: BlobHash,
 }
 
 impl BlobName {
-    /// The object of it.
+    /// The object's key in the volume.
     pub fn object(self, space: UserId) -> volume::Key {
         volume::name(&[Text(&self.version_prefix(space)), Text("_"), Hex(&self.hash.0)])
     }
 
-    /// What the name of every blob of the version begins with, and of others.
+    /// A prefix of the key of every blob of this version, and of versions whose number begins with
+    /// the same digits.
     pub(crate) fn version_prefix(self, space: UserId) -> volume::Key {
         let (space, key) = (Number(space.0.into()), self.key.to_bytes());
         let version = Number(self.version.into());
@@ -56,83 +57,85 @@ impl BlobName {
     }
 }
 
-/// What a conversation is, as far as the server can see.
+/// What the server can see of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Content {
     /// Its version, from 1.
     pub version: u32,
-    /// The commit that made it: the order of work.
+    /// The number of the commit that made the version. Older versions are worked on first.
     pub since: u64,
-    /// The day it belongs to.
+    /// The day to which it belongs.
     pub day: DateKey,
-    /// How many messages it has, as its device says.
+    /// The number of its messages, as its device says.
     pub messages: u32,
-    /// Its sealed bytes.
+    /// The hash of its sealed bytes.
     pub blob: BlobHash,
 }
 
 /// A conversation, and the work on its current version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Item {
-    /// What it is.
+    /// The current version.
     pub content: Content,
-    /// How far the work is.
+    /// The state of the work on it.
     pub job: Job,
 }
 
-/// How far the work on an item is.
+/// The state of the work on an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Job {
     /// It waits for a processor.
     Pending {
-        /// How often it was tried.
+        /// The number of attempts so far.
         tries: u8,
     },
-    /// A processor is at it.
+    /// A processor has claimed it.
     Processing {
-        /// How often it was tried, this time included.
+        /// The number of attempts, this one included.
         tries: u8,
-        /// The commit that granted this. What makes a result safe.
+        /// The fencing token: the commit that granted the claim. A result is accepted under it
+        /// alone.
         fence: Fence,
-        /// When others may take it up. Not what makes a result safe.
+        /// When another processor may claim it, by the server's clocks. Safety does not depend on
+        /// it.
         until: Time,
     },
     /// It is done.
     Success {
-        /// How often it was tried.
+        /// The number of attempts.
         tries: u8,
-        /// The sealed result.
+        /// The hash of the sealed result.
         result: BlobHash,
     },
-    /// It failed: for good, if there are no tries left.
+    /// The last attempt failed: for good, if none is left.
     Failed {
-        /// How often it was tried.
+        /// The number of attempts.
         tries: u8,
-        /// The reason of the last.
+        /// Why the last attempt failed.
         why: Why,
     },
 }
 
-/// Why a try failed.
+/// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Why {
-    /// The processing itself.
+    /// The step failed.
     StepFailed,
-    /// The processing took longer than its processor was willing to wait.
+    /// The step took longer than its processor was willing to wait.
     StepLate,
     /// The processor lacks the key.
     NoKey,
     /// The blob is missing or damaged.
     Unreadable,
-    /// Nobody ended it: its processor crashed or was cut off.
+    /// Its claim expired: the processor crashed or was cut off.
     Abandoned,
 }
 
 impl Job {
-    /// The work on what nobody has looked at yet.
+    /// The work on a version that no processor has claimed.
     pub const NEW: Self = Self::Pending { tries: 0 };
 
-    /// How often it was tried.
+    /// The number of attempts.
     pub const fn tries(self) -> u8 {
         match self {
             Self::Pending { tries }
@@ -142,53 +145,53 @@ impl Job {
         }
     }
 
-    /// Is its processor's time over?
+    /// Has its claim expired?
     pub fn is_overdue(self, wall: Time) -> bool {
         matches!(self, Self::Processing { until, .. } if until <= wall)
     }
 }
 
-/// A place in a space.
+/// A key of the state of a space, for conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Place {
-    /// A conversation as it is.
+    /// The current version of a conversation.
     Item(DedupKey),
-    /// A conversation as it was, by version from 1.
+    /// An earlier version of a conversation, from 1.
     Was(DedupKey, u32),
-    /// What a day's conversations amount to.
+    /// The summary of a day.
     Day(DateKey),
 }
 
-/// What stands at such a place.
+/// A document of the state of a space, for conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stored {
     /// At [`Place::Item`] and [`Place::Was`].
     Item(Item),
-    /// At [`Place::Item`], written before there were states: nobody has looked at it yet.
+    /// At [`Place::Item`], written before items had a state: new work.
     Old(Content),
     /// At [`Place::Day`].
     Day(Summary),
 }
 
-/// What the items of a day amount to.
+/// The summary of a day's items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Summary {
-    /// How many there are.
+    /// The number of items.
     pub items: u32,
-    /// How many messages they have.
+    /// The number of their messages.
     pub messages: u32,
-    /// How many wait.
+    /// The number of items that wait for a processor.
     pub pending: u32,
-    /// How many somebody is at.
+    /// The number of items that a processor has claimed.
     pub processing: u32,
-    /// How many are done.
+    /// The number of items that are done.
     pub success: u32,
-    /// How many have failed, for good or not.
+    /// The number of items that have failed, for good or not.
     pub failed: u32,
 }
 
 impl Summary {
-    /// Folds the items of a day.
+    /// Summarises the items of a day.
     pub fn of(items: impl IntoIterator<Item = Item>) -> Self {
         let mut sum = Self::default();
         for item in items {
@@ -201,21 +204,23 @@ impl Summary {
                 Job::Failed { .. } => sum.failed += 1,
             }
         }
+        let states = [sum.pending, sum.processing, sum.success, sum.failed];
+        assert_eq!(sum.items, states.iter().sum(), "every item of a day is in one state");
         sum
     }
 }
 
-/// A grant to work on an item.
+/// A claim that was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// On which.
+    /// The conversation.
     pub key: DedupKey,
-    /// On which version of it.
+    /// The version of the conversation.
     pub version: u32,
-    /// The commit that granted it.
+    /// The fencing token: the commit that granted the claim.
     pub fence: Fence,
-    /// Which try this is, from 1.
+    /// The number of this attempt, from 1.
     pub tries: u8,
-    /// When it may be given to somebody else, by the server's clocks.
+    /// When another processor may claim the item, by the server's clocks.
     pub until: Time,
 }

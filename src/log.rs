@@ -1,11 +1,13 @@
 //! The commit log of one space: numbered objects, each created if absent and never changed.
 //!
-//! One primitive gives compare-and-swap (number n is free only for who knows all before), a feed
-//! without gaps, fencing tokens (the number of a grant) and commits that are whole or not there.
-//! Entries are never deleted: a late creation of a number that was trimmed would commit.
+//! Creating an object if absent gives compare-and-swap (entry n can be created only by a worker
+//! that has read all entries before it), a feed without gaps, fencing tokens (the number of the
+//! entry that granted a lease) and atomic commits. Entries are never deleted: if a number were
+//! trimmed, a late create of that number would commit.
 //!
 //! Sources: Delta Lake's storage protocol; SlateDB's manifest; S3 conditional writes.
 
+mod check;
 mod docs;
 mod file;
 
@@ -27,75 +29,75 @@ use crate::time::Time;
 use crate::volume;
 use crate::volume::Part::{Hex, Number, Ordered, Text};
 
-/// Names an entry, so that whoever is unsure can tell their own from another's.
+/// The drawn id of an entry, by which a worker tells its own entry from another worker's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntryId(pub u64);
 
-/// A moment of a log: one of its entries, by number and name, or the beginning of every log.
+/// A position in a log: one of its entries, by number and id, or the start of every log.
 ///
-/// A number alone names nothing for good: a volume that is restored from a backup gets other entries
-/// under the numbers that it had. Names are drawn, and an entry is made by a worker that has read all
-/// before it, so two logs that both have an entry have the same entries up to it.
+/// A number alone is ambiguous: after a restore from a backup, other entries get the numbers that
+/// were used before. Ids are drawn, and a worker has read all entries before the one it makes, so
+/// two logs that share one entry share all entries up to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
-    /// The entry's number; 0 for the beginning.
+    /// The entry's number; 0 for the start.
     pub seq: u64,
-    /// The entry's name.
+    /// The entry's id.
     pub entry: EntryId,
 }
 
 impl Position {
-    /// Before the first entry of any log.
+    /// The position before the first entry of any log.
     pub const START: Self = Self { seq: 0, entry: EntryId(0) };
 }
 
-/// One commit: what several requests did, together and in this order.
+/// One commit: the effects of several requests, in this order and as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its number, from 1.
     pub seq: u64,
-    /// Its name.
+    /// Its drawn id.
     pub id: EntryId,
-    /// What was done.
+    /// The effects of its requests, in order.
     pub ops: Vec<Op>,
 }
 
-/// What one request did.
+/// The effect of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Op {
-    /// Who asked, and under which number; none for what needs no receipt.
+    /// The client and the number of its request; none if no receipt is kept.
     pub receipt: Option<(Client, u32)>,
-    /// What it changed.
+    /// The documents that it writes; `None` deletes.
     pub puts: Vec<(Key, Option<Doc>)>,
-    /// What was answered.
+    /// The reply that the client was given.
     pub reply: Reply,
 }
 
-/// A place in the state of a space.
+/// A key of the state of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Key {
     /// The session of a device.
     Session(DeviceKey),
-    /// The last answer to a replica. It has one request under way at a time.
+    /// The last reply to a replica, which has one request in flight at a time.
     Receipt(ReplicaId),
-    /// A field of the account as it is.
+    /// The current value of a field of the account.
     Account(AccountField),
-    /// A field as it was, by version from 1.
+    /// An earlier value of a field, by version from 1.
     Was(AccountField, u32),
-    /// Of the work on conversations.
+    /// A key of the work on conversations.
     Work(job::Place),
-    /// Something about files.
+    /// A key of the files.
     File(FileKey),
 }
 
-/// What stands at a place.
+/// A document of the state of a space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Doc {
     /// At [`Key::Session`].
     Session(Session),
     /// At [`Key::Receipt`].
     Receipt(Receipt),
-    /// At [`Key::Account`]: the number of this version, and the value.
+    /// At [`Key::Account`]: the number of the version, from 1, and the value.
     Field(u32, Payload),
     /// At [`Key::Was`].
     Version(Payload),
@@ -105,52 +107,53 @@ pub enum Doc {
     File(FileDoc),
 }
 
-/// A lease on the conversation of one device with the server.
+/// A session lease of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Whose it is.
+    /// Its holder.
     pub client: Client,
-    /// The commit that granted it.
+    /// The fencing token: the commit that granted it.
     pub fence: Fence,
-    /// When others may try to take it over. Not what makes it safe: that is the fence.
+    /// When another client may take it over, by the server's clocks. Safety depends on the fence
+    /// alone.
     pub until: Time,
 }
 
-/// What was answered, and to what.
+/// The last reply to a replica, and to which request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Which life asked.
+    /// The incarnation of the client that sent the request.
     pub life: u32,
-    /// Under which number.
+    /// The number of the request.
     pub n: u32,
-    /// A fingerprint of what was asked.
+    /// A hash of the action.
     pub asked: u64,
-    /// The commit.
+    /// The commit that had the effect.
     pub at: Position,
-    /// The answer.
+    /// The reply.
     pub reply: Reply,
 }
 
-/// All of a space after a commit.
+/// The state of a space after a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// The number of that commit; 0 for none.
+    /// The number of the last entry; 0 for none.
     pub seq: u64,
-    /// The names of the last entries, the newest last.
+    /// The ids of the last entries, the newest last.
     names: VecDeque<EntryId>,
     docs: Docs,
 }
 
-/// A state knows so many names of entries: a reader of the feed is seldom further behind.
+/// The number of entry ids that a state keeps: a reader of the feed is seldom further behind.
 const NAMES: usize = 64;
 
 impl State {
-    /// The last commit.
+    /// The position of the last entry.
     pub fn position(&self) -> Position {
         Position { seq: self.seq, entry: self.names.back().copied().unwrap_or_default() }
     }
 
-    /// Is that commit part of this log? `None` if it is too old for this state to know its name.
+    /// Is this entry part of the log? `None` if it is too old for the state to know its id.
     pub fn has(&self, at: Position) -> Option<bool> {
         if at == Position::START {
             return Some(true);
@@ -160,58 +163,64 @@ impl State {
         self.names.iter().nth_back(back).map(|name| *name == at.entry)
     }
 
-    /// What stands at a place.
+    /// The document under a key.
     pub fn get(&self, key: Key) -> Option<&Doc> {
         self.docs.get(&key)
     }
 
-    /// What stands at these places, in order.
+    /// The documents under these keys, in order.
     pub fn range(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Doc)> {
         self.docs.range(keys)
     }
 
-    /// How much there is.
+    /// The number of documents.
     pub fn len(&self) -> usize {
         self.docs.len()
     }
 
-    /// Is there nothing?
+    /// Are there no documents?
     pub fn is_empty(&self) -> bool {
         self.docs.len() == 0
     }
 
-    /// Takes the next entry, all but what stands at places to be kept as they are: none, but for a
-    /// flaw.
-    pub fn apply(&mut self, entry: Entry, keeps: impl Fn(&Key) -> bool) {
-        debug_assert_eq!(entry.seq, self.seq + 1, "entries are applied without a gap");
+    /// Applies the next entry.
+    ///
+    /// # Panics
+    ///
+    /// If the entry does not have the next number.
+    pub fn apply(&mut self, entry: Entry) {
+        assert_eq!(entry.seq, self.seq + 1, "entries are applied in order and without a gap");
+        let at = Position { seq: entry.seq, entry: entry.id };
         self.seq = entry.seq;
         if self.names.len() == NAMES {
             self.names.pop_front();
         }
         self.names.push_back(entry.id);
         for (key, doc) in entry.ops.into_iter().flat_map(|op| op.puts) {
-            if !keeps(&key) {
-                self.docs.put(key, doc);
-            }
+            self.docs.put(key, doc);
         }
+        assert_eq!(self.has(at), Some(true), "an entry that was just applied is the newest");
     }
 }
 
-/// A commit in the making: what was decided so far, on top of a state.
+/// An entry that is being decided, on top of a state.
 #[derive(Debug)]
 pub(crate) struct Draft<'s> {
     state: &'s State,
     name: EntryId,
     puts: Vec<Put>,
-    /// Which of those is the latest at a place.
+    /// The index of the latest change of each key.
     changed: BTreeMap<Key, usize>,
-    /// So many of those are of requests that were decided.
+    /// The number of changes that belong to decided requests.
     decided: usize,
     ops: Vec<Decided>,
     points: Vec<Point>,
+    /// The state when the request that is being decided arrived.
+    #[cfg(feature = "flaws")]
+    arrival: Option<&'s State>,
 }
 
-/// A change in the making, and which one was the latest at its place before.
+/// A change, and the index of the change of the same key before it.
 #[derive(Debug)]
 struct Put {
     key: Key,
@@ -219,7 +228,7 @@ struct Put {
     before: Option<usize>,
 }
 
-/// A request that was decided, with the number of its changes.
+/// A decided request, with the number of its changes.
 #[derive(Debug)]
 struct Decided {
     receipt: Option<(Client, u32)>,
@@ -228,28 +237,49 @@ struct Decided {
 }
 
 impl<'s> Draft<'s> {
-    /// The entry after this state, of this name.
+    /// The entry after this state, with this id.
     pub(crate) fn new(state: &'s State, name: EntryId) -> Self {
         let (puts, changed) = (Vec::new(), BTreeMap::new());
-        Self { state, name, puts, changed, decided: 0, ops: Vec::new(), points: Vec::new() }
+        Self {
+            state,
+            name,
+            puts,
+            changed,
+            decided: 0,
+            ops: Vec::new(),
+            points: Vec::new(),
+            #[cfg(feature = "flaws")]
+            arrival: None,
+        }
     }
 
-    /// What was there before this commit.
+    /// Sets the state that the next request arrived at.
+    #[cfg(feature = "flaws")]
+    pub(crate) fn arrived_at(&mut self, arrival: Option<&'s State>) {
+        self.arrival = arrival;
+    }
+
+    #[cfg(feature = "flaws")]
+    pub(crate) fn arrival(&self) -> Option<&'s State> {
+        self.arrival
+    }
+
+    /// The state before this entry.
     pub(crate) fn base(&self) -> &'s State {
         self.state
     }
 
-    /// The number that this commit will have.
+    /// The number of this entry.
     pub(crate) fn seq(&self) -> u64 {
         self.state.seq + 1
     }
 
-    /// This commit.
+    /// The position of this entry.
     pub(crate) fn position(&self) -> Position {
         Position { seq: self.seq(), entry: self.name }
     }
 
-    /// The commit up to which a decision without effect knows.
+    /// The position that a reply without effect reflects.
     pub(crate) fn seen(&self) -> Position {
         if self.ops.is_empty() { self.state.position() } else { self.position() }
     }
@@ -261,12 +291,12 @@ impl<'s> Draft<'s> {
         }
     }
 
-    /// Has the request changed anything?
+    /// Has the request that is being decided changed anything?
     pub(crate) fn has_effect(&self) -> bool {
         self.puts.len() > self.decided
     }
 
-    /// What stands at these places, in no order.
+    /// The documents under these keys, in no order.
     pub(crate) fn range(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Doc)> {
         let untouched = self.state.range(keys.clone());
         let untouched = untouched.filter(|(key, _)| !self.changed.contains_key(key));
@@ -275,12 +305,20 @@ impl<'s> Draft<'s> {
     }
 
     pub(crate) fn put(&mut self, key: Key, doc: Option<Doc>) {
+        if let Some(doc) = &doc {
+            assert!(docs::fits(&key, doc), "each kind of place holds its own kind of document");
+        }
         let before = self.changed.insert(key, self.puts.len());
+        assert!(
+            before.is_none_or(|at| at < self.puts.len() && self.puts[at].key == key),
+            "the latest change at a place is an earlier change of that place"
+        );
         self.puts.push(Put { key, doc, before });
     }
 
     /// Ends the decision about one request.
     pub(crate) fn end_op(&mut self, receipt: Option<(Client, u32)>, reply: &Reply) {
+        assert!(self.decided <= self.puts.len(), "only changes that were made can be decided");
         if self.has_effect() {
             let puts = self.puts.len() - self.decided;
             self.decided = self.puts.len();
@@ -288,23 +326,32 @@ impl<'s> Draft<'s> {
         }
     }
 
-    /// The decision comes to nothing: what it has changed so far is as it was.
+    /// Drops the changes of the request that is being decided.
     pub(crate) fn abandon_op(&mut self) {
+        assert!(self.decided <= self.puts.len(), "only changes that were made can be decided");
         for put in self.puts.drain(self.decided..).rev() {
-            match put.before {
+            let latest = match put.before {
                 Some(at) => self.changed.insert(put.key, at),
                 None => self.changed.remove(&put.key),
             };
+            assert!(
+                latest.is_some_and(|at| put.before.is_none_or(|before| before < at)),
+                "changes are taken back from the last to the first"
+            );
         }
+        assert!(!self.has_effect(), "an abandoned decision leaves no change");
     }
 
-    /// Notes a coverage point, which counts once the decision holds.
+    /// Notes a coverage point, which is reported once the decision holds.
     pub(crate) fn reach(&mut self, point: Point) {
         self.points.push(point);
     }
 
-    /// What was decided.
+    /// The decided requests and the coverage points.
     pub(crate) fn end(self) -> (Vec<Op>, Vec<Point>) {
+        assert!(!self.has_effect(), "every decision was ended or abandoned");
+        let decided: usize = self.ops.iter().map(|op| op.puts).sum();
+        assert_eq!(decided, self.puts.len(), "every change belongs to one decision");
         let mut all = self.puts.into_iter().map(|put| (put.key, put.doc));
         let op = |Decided { receipt, puts, reply }| Op {
             receipt,
@@ -315,21 +362,21 @@ impl<'s> Draft<'s> {
     }
 }
 
-/// Most of what is encoded is not longer than this.
+/// The usual size of an encoded entry or state, in bytes.
 const USUAL_SIZE: usize = 512;
 
-/// The object of an entry.
+/// The key of an entry's object.
 pub fn entry_key(space: UserId, seq: u64) -> volume::Key {
     volume::name(&[Text("log/"), Number(space.0.into()), Text("/"), Ordered(seq)])
 }
 
-/// The object of the state after an entry.
+/// The key of the object that holds the state after an entry.
 pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
     volume::name(&[Text(&snapshots_of(space)), Ordered(seq)])
 }
 
-/// What all pieces of a blob begin with. The number of its upload sets them apart from those of an
-/// earlier upload of the same bytes, which somebody may still be about to delete.
+/// The prefix of the pieces of a blob. The number of the upload sets them apart from the pieces of
+/// an earlier upload of the same bytes, which another worker may still be about to delete.
 pub fn pieces_of(space: UserId, blob: Address, upload: u64) -> volume::Key {
     let (space, blob) = (Number(space.0.into()), blob.to_bytes());
     volume::name(&[
@@ -343,19 +390,19 @@ pub fn pieces_of(space: UserId, blob: Address, upload: u64) -> volume::Key {
     ])
 }
 
-/// What all snapshots of a space begin with.
+/// The prefix of all snapshots of a space.
 pub(crate) fn snapshots_of(space: UserId) -> volume::Key {
     volume::name(&[Text("snapshot/"), Number(space.0.into()), Text("/")])
 }
 
-/// The bytes of an entry or a state.
+/// Encodes an entry or a state.
 pub fn encode<T: Serialize>(value: &T) -> Bytes {
     let buffer = Vec::with_capacity(USUAL_SIZE);
     postcard::to_extend(value, buffer).expect("memory is the only limit").into()
 }
 
 impl Entry {
-    /// Reads an entry's object.
+    /// Decodes an entry; `None` if the bytes are none.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         postcard::from_bytes(bytes).ok()
     }

@@ -1,7 +1,7 @@
-//! What a device asks of the sync server, and what it may be answered.
+//! Requests to the sync server, and responses.
 //!
-//! Any worker can answer any request. A request may arrive twice, and at two workers: what changes
-//! something is named by its client and number, and takes effect once.
+//! Any worker can answer any request. A request may arrive twice, and at two workers: a request
+//! that changes something carries its client and a number, and takes effect once.
 
 mod file;
 mod work;
@@ -19,64 +19,66 @@ use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
 use crate::time::{Span, Time};
 
-/// A device as the server knows it: drawn when it is installed and kept by every copy of its disk,
-/// so that a clone and its original contend for one session.
+/// A device as the server knows it. It is drawn when the device is installed and copied with its
+/// disk, so that a clone and its original contend for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeviceKey(pub u64);
 
-/// One life of one replica: who numbers its requests. Lives are counted durably, so that a request
-/// of an earlier life is known for what it is.
+/// One incarnation of one replica: the client that numbers its requests. Incarnations are counted
+/// durably, so that a request of an earlier one is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Client {
-    /// Whose life.
+    /// The replica.
     pub replica: ReplicaId,
-    /// Which, from 1.
+    /// The incarnation, from 1.
     pub life: u32,
 }
 
-/// The commit that granted a lease. In one log a newer grant has a larger one, but for two lives of
-/// one replica that meet in one commit; a comparison of fences compares clients too.
+/// A fencing token: the commit that granted a lease. In one log a newer grant has a larger token,
+/// except for two incarnations of one replica that are granted in one commit; so a comparison of
+/// tokens compares clients too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence(pub Position);
 
-/// What is done or read.
+/// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Sets fields of the account, all in one commit. Other fields stay as they are.
     Patch(Vec<(AccountField, Payload)>),
     /// Shows the account with its history.
     ReadAccount,
-    /// Does something about conversations and the work on them.
+    /// Saves, claims, finishes or reads conversations.
     Work(WorkAction),
-    /// Does something about files.
+    /// Changes or reads files.
     File(FileAction),
 }
 
-/// What a device asks.
+/// The command of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Starts the session of this device. Its own session is no obstacle.
+    /// Opens a session of this device. A session that the client holds already is no obstacle.
     Open,
-    /// Ends the session.
+    /// Closes the session.
     Close(Fence),
-    /// Tells who has the session of this device.
+    /// Asks who holds the session of this device.
     Status,
-    /// Reads. That needs no session: nothing can come of it twice, or too late. [`Refusal::Invalid`]
-    /// for what [changes something](Action::only_reads).
+    /// Reads, without a session: a read that comes twice or late does no harm. [`Refusal::Invalid`]
+    /// for an action that [changes something](Action::only_reads).
     Read(Action),
-    /// Does something under the session, or reads while it lasts.
+    /// Changes or reads something under a session.
     Act {
-        /// The session.
+        /// The session's fencing token.
         fence: Fence,
-        /// Numbers the actions of one client, from 1, each sent until it is answered.
+        /// The number of the action within its client, from 1. The client sends it until it is
+        /// answered.
         n: u32,
-        /// What is to be done.
+        /// The operation.
         action: Action,
     },
 }
 
 impl Action {
-    /// Does it leave everything as it is?
+    /// Does it leave the state as it is?
     pub const fn only_reads(&self) -> bool {
         match self {
             Self::Patch(_) => false,
@@ -109,38 +111,32 @@ impl Action {
 }
 
 impl Command {
-    /// What is to be done or read.
+    /// The operation, if the command has one.
     pub const fn action(&self) -> Option<&Action> {
         match self {
             Self::Read(action) | Self::Act { action, .. } => Some(action),
             Self::Open | Self::Close(_) | Self::Status => None,
         }
     }
-
-    /// Takes it up work, or ends it?
-    pub(crate) const fn is_work(&self) -> bool {
-        let Self::Act { action: Action::Work(action), .. } = self else { return false };
-        matches!(action, WorkAction::Claim(_) | WorkAction::Finish { .. })
-    }
 }
 
-/// A request on its way.
+/// A request to the sync server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Which request, within one life of a device.
+    /// The number of the request within one incarnation.
     pub id: CallId,
-    /// 0 for the first try.
+    /// The number of the attempt, from 0.
     pub attempt: u16,
-    /// Who is asking. It cannot be forged.
+    /// The credential of the user. It cannot be forged.
     pub credential: Option<Credential>,
-    /// Whose space is meant, as the device says.
+    /// The space that the device names. It may be another user's.
     pub space: UserId,
-    /// Which device, as it says.
+    /// The device's key, as the device says.
     pub device: DeviceKey,
-    /// Which life of which replica.
+    /// The client that sent it.
     pub client: Client,
-    /// The newest commit that the asker has heard of. A worker that knows less reads on before it
-    /// decides, and refuses as [`Refusal::AnotherLog`] if that commit is not in its log.
+    /// The newest commit that the client has heard of. A worker that knows less reads on before it
+    /// decides, and refuses with [`Refusal::AnotherLog`] if that commit is not in its log.
     pub heard: Position,
     /// What is asked.
     pub command: Command,
@@ -149,20 +145,20 @@ pub struct Request {
 /// Every version of a field, the current one last.
 pub type Versions = Vec<Payload>;
 
-/// What a worker answers.
+/// What a worker replies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// To [`Command::Open`].
+    /// To [`Command::Open`]: the fencing token.
     Opened(Fence),
-    /// To [`Command::Close`]: the session is not this device's any more.
+    /// To [`Command::Close`]: the client does not hold the session any more.
     Closed,
-    /// To [`Command::Status`]: who has it and until when, by the server's clocks.
+    /// To [`Command::Status`]: the holder and when others may take over, by the server's clocks.
     Status(Option<(ReplicaId, Time)>),
     /// To [`Action::Patch`].
     Patched,
-    /// To [`Action::ReadAccount`]: the fields that were ever set.
+    /// To [`Action::ReadAccount`]: the fields that were ever set, with all their versions.
     Account(Vec<(AccountField, Versions)>),
-    /// It had no effect.
+    /// The request was refused and had no effect.
     Refused(Refusal),
     /// To [`Action::Work`].
     Work(WorkReply),
@@ -171,38 +167,38 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Is it right for ever? A piece is named by its content.
+    /// Can no later commit make this reply wrong? A piece is addressed by its content.
     pub(crate) const fn lasts(&self) -> bool {
         matches!(self, Self::File(FileReply::Piece(_)))
     }
 }
 
-/// Why a worker did not do as asked.
+/// Why a worker refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Refusal {
-    /// Another owner has the session of this device, or the worker has too much to do: come back no
-    /// sooner than this.
+    /// Another client holds the session or the claim, or the worker's queue is full. The client
+    /// waits at least this long.
     Busy(Span),
-    /// The session is not the asker's, or not any more: it may start it anew.
+    /// The client does not hold the session, or not any more. It may open a new one.
     Fenced,
-    /// The commit that the asker has heard of is not in the log: the volume was restored from an older
-    /// backup, and what the asker was told may be gone.
+    /// The commit that the client has heard of is not in the log: the volume was restored from an
+    /// older backup, and what the client was told may be gone.
     AnotherLog,
-    /// The number was used for something else, or is out of date.
+    /// The number was used for another action, or a later one was used since.
     Misnumbered,
-    /// No credential, or one that has expired.
+    /// There is no credential, or it has expired.
     NotAuthenticated,
-    /// The space is not the asker's.
+    /// The space belongs to another user.
     Forbidden,
-    /// Never acceptable as it is.
+    /// The request is malformed and will always be refused.
     Invalid,
-    /// Something went wrong inside.
+    /// The worker found what should not be.
     Internal,
-    /// Another version is the current one: this.
+    /// Another version is current: this one.
     Changed(u32),
-    /// The claim is not the asker's any more.
+    /// The client does not hold the claim any more.
     LeaseLost,
-    /// Something about files that is not so, or not any more.
+    /// The request is about files and cannot be done now.
     File(FileRefusal),
 }
 
@@ -212,33 +208,35 @@ impl From<FileRefusal> for Refusal {
     }
 }
 
-/// An answer on its way.
+/// A response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Which request.
+    /// The request's number.
     pub id: CallId,
-    /// Which try of it.
+    /// The attempt that it answers.
     pub attempt: u16,
-    /// The commit that had this effect, or up to which the answer knows; the start if the answer comes
-    /// from no log.
+    /// The commit that had the effect, or up to which the reply is current; the start if no log was
+    /// read.
     pub at: Position,
-    /// What is answered.
+    /// The reply.
     pub reply: Reply,
 }
 
 impl Response {
-    /// The newest commit that its reader has heard of, who had heard of this one. The log that answers
-    /// has that one, or says that it has not.
+    /// The newest commit that the client has heard of once it has this response. The log that it
+    /// comes from has the commit that the client had heard of before, or the reply says that it has
+    /// not.
     pub(crate) fn heard_after(&self, before: Position) -> Position {
         if self.reply == Reply::Refused(Refusal::AnotherLog) {
-            self.at
-        } else {
-            before.max(self.at)
+            return self.at;
         }
+        let after = before.max(self.at);
+        assert!(after >= before, "within one log, what was heard of does not go back");
+        after
     }
 }
 
-/// May this value be put into a field of an account?
+/// May a field of an account hold this value?
 pub const fn takes(value: &Value) -> bool {
     matches!(value, Value::Text(_))
 }

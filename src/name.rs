@@ -1,8 +1,8 @@
-//! Names of files as the server may know them: a keyed hash of the folded name.
+//! Names of files as the server sees them: a keyed hash of the folded name.
 //!
-//! Two names that a person or a file system may take for one have one key, so the server keeps
-//! names unique among siblings without reading any. The key of the hash never rotates, or old
-//! names and new ones would not meet. What the name looks like travels beside it, sealed.
+//! Two names that a person or a file system may confuse have one key, so the server keeps names
+//! unique among siblings without reading them. The key of the hash never rotates: otherwise old and
+//! new names could not be compared. The name itself travels beside the hash, sealed.
 //!
 //! Source: The Unicode Standard, 3.13, D145 (canonical caseless matching).
 
@@ -14,21 +14,21 @@ use crate::flaw::{Flaw, Flaws};
 use crate::id::Dot;
 use crate::seal::Key;
 
-/// A name that nobody can read, and everybody can compare.
+/// The blind key of a name: it can be compared and not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NameKey([u8; 16]);
 
-/// The most bytes of a name, as most file systems have it.
+/// The longest name in bytes, as most file systems have it.
 pub const MOST_BYTES: usize = 255;
 
-/// Why something is no name.
+/// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum BadName {
-    /// There is nothing.
+    /// It is empty.
     Empty,
-    /// `.` and `..` are folders already.
+    /// `.` and `..` are folders in every file system.
     Dots,
-    /// What separates names, or ends or breaks a line, cannot be in one.
+    /// It contains a separator or a control character.
     Character(char),
     /// It has this many bytes, which are more than [`MOST_BYTES`].
     TooLong(usize),
@@ -48,7 +48,7 @@ impl std::fmt::Display for BadName {
 impl std::error::Error for BadName {}
 
 impl NameKey {
-    /// No key is smaller, and none larger than the other.
+    /// The smallest and the largest key: the ends of a range over all of them.
     pub(crate) const FIRST: Self = Self([0; 16]);
     pub(crate) const LAST: Self = Self([u8::MAX; 16]);
 
@@ -57,18 +57,19 @@ impl NameKey {
         let name = check(name)?;
         let folded = if flaws.has(Flaw::Fb08) { name } else { fold(&name) };
         let hash = blake3::keyed_hash(&secret.0, folded.as_bytes());
+        assert!(!folded.is_empty(), "a name that is not empty folds to one that is not");
         let (half, _) = hash.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
         Ok(Self(*half))
     }
 }
 
-/// A name without what people and file systems may not tell apart: case, and how accents are
-/// composed.
+/// A name without the differences that people and file systems may overlook: case, and how accents
+/// are composed.
 pub fn fold(name: &str) -> String {
     name.nfd().default_case_fold().nfc().collect()
 }
 
-/// A name in its composed form, if it is one.
+/// The composed form of a name, if it is one.
 pub(crate) fn check(name: &str) -> Result<String, BadName> {
     let name: String = name.nfc().collect();
     let bad = |c: &char| *c == '/' || c.is_control();
@@ -83,14 +84,15 @@ pub(crate) fn check(name: &str) -> Result<String, BadName> {
     }
 }
 
-/// How a version is shown that is not the smallest head of its file: a virtual copy, named from the
-/// write that made it and from nothing else, so that all devices show the same.
+/// The name of a virtual copy: a head of a file other than the first. It depends on the write that
+/// made the head and on nothing else, so that all devices show the same.
 pub fn of_copy(name: &str, write: Dot) -> String {
     let mark = format!(" ({:x}-{})", write.replica.0, write.n);
     let (stem, extension) = match name.rfind('.') {
         Some(at) if at > 0 => name.split_at(at),
         Some(_) | None => (name, ""),
     };
+    assert!(stem.len() + extension.len() == name.len(), "stem and extension make up the name");
     let room = MOST_BYTES.saturating_sub(mark.len() + extension.len());
     let end = (0..=room.min(stem.len())).rev().find(|at| stem.is_char_boundary(*at));
     format!("{}{mark}{extension}", &stem[..end.unwrap_or(0)])

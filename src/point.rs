@@ -1,18 +1,26 @@
-//! Coverage points: rare branches that a sweep must have reached to mean anything.
+//! Coverage points: rare branches that a sweep must reach to be worth anything.
 //!
-//! A machine notes that it came by. That counts as coverage and never as evidence.
+//! A machine reports that it took the branch. That counts as coverage and never as evidence.
 
 macro_rules! points {
     ($([$place:ident] $($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+)+) => {
-        /// A branch worth reaching.
+        /// A rare branch.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Point { $($($(#[doc = $doc])+ $name,)+)+ }
+
+        const _: () = {
+            let mut at = 0;
+            while at < Point::ALL.len() {
+                assert!(Point::ALL[at] as usize == at, "a point's number is its place in the list");
+                at += 1;
+            }
+        };
 
         impl Point {
             /// Every point, in order.
             pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
 
-            /// What people read and write in scenarios.
+            /// The name in scenarios and reports.
             pub const fn name(self) -> &'static str {
                 match self { $($(Self::$name => $text,)+)+ }
             }
@@ -79,7 +87,7 @@ points! {
     TimedOut = "request timed out",
     /// A credential was refused.
     CredentialExpired = "credential expired",
-    /// A credential of somebody else was not used.
+    /// A credential of another user was not used.
     CredentialForeign = "foreign credential not used",
     /// The zone was deleted by another device.
     ZoneDeleted = "zone deleted",
@@ -113,46 +121,46 @@ points! {
     EditDuringSave = "edit during save",
     /// An edit met a concurrent delete.
     EditBeatDelete = "edit beat delete",
-    /// A record was written anew by someone who saw it deleted.
+    /// A record was written again by a writer that had seen it deleted.
     Recreated = "deleted record written anew",
     [Server]
     /// Two workers raced for one number of a log.
     CommitRaced = "two workers raced for a commit",
-    /// Nobody could tell whether a commit had happened.
+    /// The outcome of a commit was unknown.
     CommitUnclear = "unclear commit looked up",
-    /// It had.
+    /// A commit of unknown outcome had happened.
     CommitWasOwn = "unclear commit had happened",
     /// Several requests shared a commit.
     CommitShared = "requests shared a commit",
     /// A worker wrote a snapshot of a space.
     SnapshotWritten = "snapshot written",
-    /// A worker had too much to do.
+    /// A worker's queue was full.
     Overloaded = "worker overloaded",
-    /// A request for somebody else's space was refused.
+    /// A request for another user's space was refused.
     ForgedSpace = "forged space refused",
-    /// A session was granted while another owner's had not ended.
+    /// A session was taken over from a holder that had not closed it.
     SessionTaken = "session taken over",
-    /// A device was turned away because another owner had its session.
+    /// A device was refused because another client held its session.
     SessionBusy = "session busy",
     /// A device had lost its session.
     SessionLost = "session lost",
-    /// A request took effect that had been answered before.
+    /// A request was answered again from its receipt.
     ReceiptShown = "request answered from its receipt",
     /// A save of a conversation met another version.
     ItemChanged = "conversation changed meanwhile",
-    /// All work that was asked for was somebody else's.
+    /// All work that was asked for was claimed by others.
     WorkBusy = "work busy",
-    /// Work was taken up after its processor's time was over.
+    /// An expired claim was taken over.
     WorkReclaimed = "work reclaimed",
-    /// The last try of an item failed.
+    /// An item failed its last attempt.
     WorkFailed = "work failed for good",
-    /// A result came after its claim had gone.
+    /// A result came after its claim was lost.
     LeaseLost = "lease lost",
     /// A step took longer than its processor was willing to wait.
     StepLate = "step given up",
-    /// An item of the old format was taken up.
+    /// An item of the old format was claimed.
     OldItemMigrated = "old item migrated",
-    /// A task got from the volume what it needed to be decided.
+    /// A task got the answers of the volume that its decision needs.
     TaskPrepared = "volume asked before a decision",
     /// An upload was renewed.
     UploadRenewed = "upload renewed",
@@ -170,18 +178,18 @@ points! {
     CycleRefused = "cycle of folders refused",
     /// A batch was too long for one commit.
     JobAccepted = "batch became a job",
-    /// A job came to its end.
+    /// A job was finished.
     JobFinished = "job finished",
     /// An upload was given up.
     UploadLapsed = "upload lapsed",
-    /// The objects of a lapsed upload were deleted.
+    /// The objects of an upload that was given up were deleted.
     BlobSwept = "lapsed upload swept",
-    /// A new file went elsewhere, since its name was taken or its folder gone.
+    /// A new file was put elsewhere, because its name was taken or its folder deleted.
     NameClashed = "new file kept elsewhere",
-    /// A deleted file came back, since somebody had written it meanwhile.
+    /// A deleted file was brought back, because another device had written it meanwhile.
     FileRevived = "edit brought a file back",
     /// A cursor of a feed was of another log.
     FeedExpired = "cursor of another log refused",
-    /// Somebody had heard of a commit that a restored log has not.
+    /// A client had heard of a commit that a restored log has not.
     AnotherLog = "asker heard of another log",
 }

@@ -1,9 +1,9 @@
-//! A processor: an enrolled device without a user in front of it. It brings conversations in, and
-//! has each of them worked on by an expensive step (a language model, say) that may be slow or fail.
+//! A processor: an enrolled device without a user. It brings conversations in, and has each of them
+//! processed by an expensive step (a language model, say) that may be slow or fail.
 //!
-//! A machine with the same contract as a device. It keeps nothing durably: what it was at when it
-//! crashed is still claimed, and goes to whoever asks when the claim has run out. Its result counts
-//! only under that claim.
+//! A state machine with the same contract as a device. It keeps nothing durably: if it crashes, its
+//! work stays claimed until the claim expires, and then another processor may claim it. A result is
+//! accepted only under the claim that it was made under.
 
 mod line;
 mod work;
@@ -27,24 +27,24 @@ use crate::remote::Credential;
 use crate::seal::{Key, KeyName, OpenError};
 use crate::time::{Now, Span, Time};
 
-/// What a processor is told when it starts.
+/// What a processor is started with.
 #[derive(Clone, Debug)]
 pub struct Boot {
-    /// Fresh in every life.
+    /// A fresh seed for this incarnation.
     pub entropy: [u8; 32],
-    /// Whose conversations these are.
+    /// The user whose conversations it processes.
     pub user: UserId,
-    /// What the server knows it by.
+    /// The device's key at the server.
     pub device: DeviceKey,
-    /// Which life of it this is. Lives are counted by whoever starts it.
+    /// The client that it is. The caller counts the incarnations.
     pub client: Client,
-    /// What it knows of the vault.
+    /// What it has to know of the vault.
     pub vault: Vault,
-    /// How patient it is.
+    /// Its time-outs and waits.
     pub timing: Timing,
 }
 
-/// Spans of a processor's work.
+/// The time-outs and waits of a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
     /// A request without an answer is given up after this long.
@@ -55,7 +55,7 @@ pub struct Timing {
     pub retry_cap: Span,
     /// The step is given up after this long.
     pub patience: Span,
-    /// It looks for work after half of this to all of it.
+    /// It looks for work after a wait between half of this and all of it.
     pub poll: Span,
 }
 
@@ -65,52 +65,52 @@ impl Timing {
     }
 }
 
-/// What a processor is asked.
+/// An order to a processor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
-    /// Bring a conversation in.
+    /// Brings a conversation in.
     Ingest(Path, Box<Conversation>),
-    /// Work on all there is, of the day that is written so or of any, until none is left.
+    /// Processes all open work, of the day that this text names or of any.
     Process(Option<String>),
-    /// Give a conversation that has failed all its tries again.
+    /// Gives a conversation that has failed all its attempts new ones.
     Reset(Origin),
-    /// Show what is known of a conversation, or what came of it.
+    /// Reads a conversation, or the result of the work on it.
     Read(Origin, Part),
-    /// Show a day.
+    /// Reads a day.
     ReadDay(String),
-    /// End the session, and look for no more work until asked.
+    /// Closes the session, and looks for no work until the next order.
     Stop,
 }
 
-/// What it answers.
+/// The answer to an order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// All of the conversation is in this version.
+    /// This version holds all of the conversation.
     Saved(DedupKey, u32),
-    /// Nothing of what was asked for is left to be done.
+    /// Nothing of what was ordered is left to do.
     Processed,
-    /// It can be tried again.
+    /// It has new attempts.
     WasReset,
-    /// There is no such thing.
+    /// There is no such conversation.
     Nothing,
-    /// What a version says, and how far it is.
+    /// The content of a version, and the state of the work on it.
     Thread(Item, Box<Thread>),
-    /// What came of the work.
+    /// The result of the work.
     Result(Item, Payload),
-    /// A day.
+    /// A day: its summary and its items.
     Day(Summary, Vec<(DedupKey, Item)>),
-    /// The session is over.
+    /// The session is closed.
     Stopped,
-    /// It had no effect.
+    /// The order was refused and had no effect.
     Refused(Reason),
 }
 
-/// Why it had none.
+/// Why an order was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
-    /// No day can be told.
+    /// The text does not name one day.
     Date(DateError),
-    /// What is there cannot be opened.
+    /// The stored blob cannot be opened.
     Sealed(OpenError),
     /// There is no key to seal with.
     Keyless,
@@ -128,39 +128,39 @@ impl From<Trouble> for Reason {
     }
 }
 
-/// Names a step of one life of a processor.
+/// The number of a step within one incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StepId(pub u64);
 
-/// What happens to a processor.
+/// An input of a processor.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Somebody asks. Answered by at most one [`Output::Answer`].
+    /// An order. It is answered by at most one [`Output::Answer`].
     Ask(OpId, Ask),
-    /// A worker answers.
+    /// A response of a worker.
     Response(Response),
-    /// The step has ended: with this, or without a result.
+    /// A step has ended: with this result, or without one.
     Stepped(StepId, Option<Payload>),
     /// A key of the vault.
     Key(KeyName, Key),
-    /// To be shown to the server.
+    /// A credential for the server.
     Credential(Credential),
     /// The time of [`Processor::poll_wakeup`] has come.
     Wakeup,
 }
 
-/// What a processor does.
+/// An output of a processor.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Asks the server.
+    /// A request to the server.
     Request(Box<Request>),
-    /// Needs a credential.
+    /// Asks for a credential.
     NeedCredential,
-    /// Has a conversation worked on. Answered by at most one [`Input::Stepped`].
+    /// Starts a step. It is answered by at most one [`Input::Stepped`].
     Step(StepId, Box<Thread>),
-    /// Answers.
+    /// Answers an order.
     Answer(OpId, Answer),
-    /// Came by a coverage point.
+    /// Reports a coverage point.
     Reached(Point),
 }
 
@@ -172,11 +172,12 @@ pub struct Processor {
     entropy: Entropy,
     line: Line,
     orders: VecDeque<(OpId, Order)>,
-    /// What it is at, and for whom; for nobody, if it has looked for work by itself.
+    /// The work under way, and the order that it is for; none if the processor looked for work by
+    /// itself.
     work: Option<(Option<OpId>, Work)>,
-    /// Steps that have failed one after the other.
+    /// The number of failed attempts in a row.
     failures: u32,
-    /// After a failure: when to go on.
+    /// After a failure: when it goes on.
     rests_until: Time,
     poll_due: Time,
     asked_credential: bool,
@@ -184,7 +185,7 @@ pub struct Processor {
     outputs: VecDeque<Output>,
 }
 
-/// What is to be done.
+/// An order, with its names resolved.
 #[derive(Clone, Debug)]
 enum Order {
     Ingest(Ingest),
@@ -194,7 +195,7 @@ enum Order {
 }
 
 impl Processor {
-    /// Starts a processor, which is at nothing.
+    /// Starts a processor, which has nothing to do.
     pub fn start(now: Now, boot: Boot) -> Self {
         let Boot { entropy, user, device, client, vault, timing } = boot;
         let mut entropy = Entropy::new(entropy);
@@ -216,7 +217,12 @@ impl Processor {
     }
 
     /// Handles one input.
+    ///
+    /// # Panics
+    ///
+    /// If the outputs of the input before were not drained.
     pub fn handle(&mut self, now: Now, input: Input) {
+        assert!(self.outputs.is_empty(), "outputs are drained before the next input");
         match input {
             Input::Ask(op, ask) => match self.order(ask) {
                 Ok(order) => self.orders.push_back((op, order)),
@@ -243,6 +249,7 @@ impl Processor {
                 if let Some((_, Work::Step { step, gives_up, .. })) = self.work
                     && gives_up <= now.mono
                 {
+                    tracing::debug!(step = step.0, "the step took too long and is given up");
                     self.outputs.push_back(Output::Reached(Point::StepLate));
                     self.end_step(now, step, Err(Why::StepLate));
                 }
@@ -251,12 +258,12 @@ impl Processor {
         self.proceed(now);
     }
 
-    /// What the processor does; drain to `None` before the next input.
+    /// The next output; drain to `None` before the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to wake it, and why.
+    /// When to give it [`Input::Wakeup`], and why.
     pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
         let work = match &self.work {
             None if self.orders.is_empty() => (self.poll_due.max(self.rests_until), "poll"),
@@ -275,9 +282,36 @@ impl Processor {
         Some(work)
     }
 
-    /// Is it at nothing?
+    /// Has it nothing to do?
     pub fn is_idle(&self) -> bool {
         self.work.is_none() && self.orders.is_empty()
+    }
+
+    /// Asserts what holds between two inputs, once the outputs are drained. Takes constant time.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold: the processor has a bug. Nothing that it is sent can do that.
+    pub fn check(&self) {
+        let speaks = self.line.wakeup().is_some();
+        match &self.work {
+            None => assert!(!speaks, "a processor that is at nothing asks nothing"),
+            Some((_, Work::Step { step, .. })) => {
+                assert!(
+                    !speaks,
+                    "a processor waits for its step or for the server, never for both"
+                );
+                assert_eq!(step.0 + 1, self.next_step, "the step under way is the latest");
+            }
+            Some((op, Work::Ingest(_) | Work::Show | Work::Stop)) => {
+                assert!(op.is_some(), "only work on conversations is taken up without an order");
+            }
+            Some((_, Work::Claim(_) | Work::Read(..) | Work::Finish(_))) => {}
+        }
+        assert!(
+            self.asked_credential || !self.line.needs_credential(),
+            "a processor that needs a credential has asked for one"
+        );
     }
 
     fn order(&self, ask: Ask) -> Result<Order, DateError> {
@@ -295,7 +329,7 @@ impl Processor {
         })
     }
 
-    /// Takes up what comes next, and says what is to be said.
+    /// Starts the next work, and sends what is to be sent.
     fn proceed(&mut self, now: Now) {
         if self.work.is_none() && self.rests_until <= now.mono {
             self.take_up(now);
@@ -310,6 +344,7 @@ impl Processor {
     }
 
     fn take_up(&mut self, now: Now) {
+        assert!(self.work.is_none(), "a processor is at one thing at a time");
         match self.orders.pop_front() {
             Some((op, Order::Ingest(ingest))) => {
                 self.line.want(ingest.begin());
@@ -334,6 +369,7 @@ impl Processor {
     }
 
     fn end(&mut self, now: Now, op: Option<OpId>, answer: Answer) {
+        assert!(self.line.wakeup().is_none(), "what has ended waits for no response");
         self.work = None;
         if op.is_none() && self.poll_due != Time(u64::MAX) {
             self.poll_due = now.mono + poll_wait(self.timing, &mut self.entropy);

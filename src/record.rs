@@ -17,7 +17,7 @@ use crate::Bytes;
 use crate::id::{Dot, FieldId, ReplicaId, Token};
 use crate::time::Hlc;
 
-/// What a field can hold.
+/// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Value {
     /// A number.
@@ -28,9 +28,9 @@ pub enum Value {
     Set(BTreeSet<String>),
     /// A text together with the text it was edited from, so that two edits can be merged.
     Draft {
-        /// What the author started from.
+        /// The text that the author started from.
         base: String,
-        /// What the author left.
+        /// The text that the author left.
         text: String,
     },
 }
@@ -40,18 +40,18 @@ pub enum Value {
 pub struct Payload {
     /// The application's label of the write.
     pub token: Token,
-    /// What was written. Strategies see this and nothing else of the payload.
+    /// The value that was written. Strategies see this and nothing else of the payload.
     pub value: Value,
 }
 
 /// One write's value in one field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cell {
-    /// The write. One write may set several fields under one dot.
+    /// The write's id. One write may set several fields under one dot.
     pub dot: Dot,
-    /// When its author believes to have written it.
+    /// The author's clock reading.
     pub hlc: Hlc,
-    /// What it wrote.
+    /// The label and the value.
     pub payload: Payload,
 }
 
@@ -69,9 +69,14 @@ impl Vv {
 
     /// Covers this write and all earlier ones of its replica.
     pub fn add(&mut self, dot: Dot) {
+        assert!(dot.n > 0, "a replica counts its writes from 1");
         match self.0.binary_search_by_key(&dot.replica, |entry| entry.0) {
             Ok(at) => self.0[at].1 = self.0[at].1.max(dot.n),
-            Err(at) => self.0.insert(at, (dot.replica, dot.n)),
+            Err(at) => {
+                self.0.insert(at, (dot.replica, dot.n));
+                let next = self.0.get(at + 1);
+                assert!(next.is_none_or(|next| dot.replica < next.0), "replicas are in order");
+            }
         }
     }
 
@@ -103,10 +108,10 @@ impl Vv {
     }
 }
 
-/// What a read showed, to be named by the write that builds on it.
+/// What a read has shown. The write that builds on it names it.
 ///
-/// A write replaces exactly the cells that its handle covers. A handle taken before a record
-/// existed covers nothing, and a write with it is a blind write.
+/// A write replaces exactly the cells that its handle covers. A handle that was taken before a
+/// record existed covers nothing, and a write with it is a blind write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handle {
     pub(crate) ctx: Vv,
@@ -174,8 +179,8 @@ impl Record {
 
     /// Replaces, in each field named, exactly the cells that the handle covers.
     ///
-    /// A writer whose handle saw the record dead first drops the cells that its tombstone covers:
-    /// what was deleted does not come back because somebody starts anew under the same name.
+    /// If the handle saw the record dead, the write first drops the cells that its tombstone
+    /// covers: what was deleted does not come back when a writer starts again under the same name.
     pub fn write(
         &mut self,
         handle: &Handle,
@@ -188,13 +193,26 @@ impl Record {
             self.replace(field, Cell { dot, hlc, payload }, |cell| handle.ctx.covers(cell.dot));
         }
         self.ctx.add(dot);
+        assert!(self.ctx.covers(dot), "a record has seen what was written to it");
     }
 
     /// Replaces only the writer's own cells of one field: the write of a counter, which must not
-    /// absorb what others counted.
-    pub fn write_own(&mut self, dot: Dot, hlc: Hlc, field: FieldId, payload: Payload) {
+    /// absorb what others counted. `count` makes the new payload of the writer's last one, which is
+    /// gone if the handle saw the record dead.
+    pub fn write_own(
+        &mut self,
+        handle: &Handle,
+        dot: Dot,
+        hlc: Hlc,
+        field: FieldId,
+        count: impl FnOnce(Option<&Payload>) -> Payload,
+    ) {
+        self.bury(handle);
+        let own = self.field(field).iter().rfind(|cell| cell.dot.replica == dot.replica);
+        let payload = count(own.map(|cell| &cell.payload));
         self.replace(field, Cell { dot, hlc, payload }, |cell| cell.dot.replica == dot.replica);
         self.ctx.add(dot);
+        assert!(self.ctx.covers(dot), "a record has seen what was written to it");
     }
 
     /// Deletes what the handle covers and nothing else: a concurrent edit keeps the record alive.
@@ -206,6 +224,7 @@ impl Record {
             handle.ctx.covers(cell.dot)
         });
         self.ctx.add(dot);
+        assert!(self.ctx.covers(dot), "a record has seen its delete");
     }
 
     /// The least record that includes both: a cell stays if both have it, or if one has it and the
@@ -234,9 +253,13 @@ impl Record {
         self.fields = fields;
         self.ctx.join(&other.ctx);
         self.tomb.join(&other.tomb);
+        assert!(
+            self.ctx.0.len() >= other.ctx.0.len() && self.tomb.0.len() >= other.tomb.0.len(),
+            "a join has seen every replica that either side has seen"
+        );
     }
 
-    /// Does it have the one form that all copies of this state share? Bytes from elsewhere may not.
+    /// Is it canonical? All copies of one state have the same bytes. Decoded bytes may not be.
     fn is_sound(&self) -> bool {
         self.ctx.is_sound()
             && self.tomb.is_sound()
@@ -248,8 +271,9 @@ impl Record {
             })
     }
 
-    /// Drops what a delete covers, if the writer saw it dead.
-    pub fn bury(&mut self, handle: &Handle) {
+    /// Drops the cells that the tombstone covers if the writer saw the record dead: the first half of
+    /// a write.
+    fn bury(&mut self, handle: &Handle) {
         if handle.dead {
             let tomb = self.tomb.clone();
             self.retain(|field, cell| {
@@ -259,13 +283,13 @@ impl Record {
         }
     }
 
-    /// The flaw FB-11 needs this; the product never deletes what nobody saw.
+    /// FB-11: the product never deletes what no handle covers.
     pub(crate) fn cover_all(&mut self) {
         let ctx = self.ctx.clone();
         self.tomb.join(&ctx);
     }
 
-    /// The flaw FB-25 needs this; the product never claims to have seen what it did not take.
+    /// FB-25: the product never marks as seen what it did not merge.
     pub(crate) fn see(&mut self, other: &Self) {
         self.ctx.join(&other.ctx);
     }
@@ -282,6 +306,8 @@ impl Record {
             Ok(at) => at,
             Err(at) => {
                 self.fields.insert(at, (field, Vec::with_capacity(1)));
+                let next = self.fields.get(at + 1);
+                assert!(next.is_none_or(|next| field < next.0), "fields are in order, each once");
                 at
             }
         };
@@ -289,6 +315,7 @@ impl Record {
         cells.retain(|old| !covered(old));
         let place = cells.partition_point(|old| old.dot < cell.dot);
         cells.insert(place, cell);
+        assert!(!cells.is_empty(), "a field without a cell is not kept");
     }
 }
 
@@ -337,7 +364,7 @@ impl std::error::Error for DecodeError {}
 #[derive(Clone, Debug)]
 pub struct Encoded(Arc<(Record, Bytes)>);
 
-/// Few records are longer.
+/// The usual size of an encoded record, in bytes.
 const USUAL_LEN: usize = 512;
 
 impl Encoded {
@@ -348,7 +375,7 @@ impl Encoded {
         Self(Arc::new((record, bytes.into())))
     }
 
-    /// Decodes a record. Trailing bytes, and a record that no copy could have got to, are errors.
+    /// Decodes a record. Trailing bytes, and a record that is not canonical, are errors.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, DecodeError> {
         let (record, rest): (Record, _) =
             postcard::take_from_bytes(bytes).map_err(|_| DecodeError)?;

@@ -1,10 +1,11 @@
-//! The fields of each kind of record: name, what they hold, and how siblings are shown by default.
+//! The fields of each kind of record: their names, the values they hold, and how siblings are shown
+//! by default.
 
 use crate::id::{FieldId, Kind};
 use crate::record::Value;
 use crate::view::Shipped;
 
-/// What kind of value belongs into a field.
+/// The kind of value that a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// [`Value::Int`](crate::record::Value::Int), replaced by a write.
@@ -26,7 +27,7 @@ pub struct Field {
     pub id: FieldId,
     /// The name people write.
     pub name: &'static str,
-    /// What belongs into it.
+    /// The kind of value that it holds.
     pub holds: Holds,
     /// How its siblings are shown unless a strategy is registered.
     pub strategy: Shipped,
@@ -74,6 +75,30 @@ const MEAL: [Field; 6] = [
     field(4, "note", Holds::Draft, Shipped::TextMerge3),
     field(5, "photo", Holds::Text, Shipped::KeepBoth),
 ];
+
+/// [`Registry`](crate::view::Registry) and the stores look fields up by number.
+const _: () = {
+    let mut kind = 0;
+    while kind < Kind::ALL.len() {
+        let fields = fields(Kind::ALL[kind]);
+        let mut at = 0;
+        while at < fields.len() {
+            let Field { id, holds, strategy, .. } = fields[at];
+            assert!(id.0 as usize == at, "a field's number is its place in the table");
+            assert!(id.0 != FieldId::HEADSTONE.0, "no field of a schema is the headstone");
+            assert!(
+                matches!(holds, Holds::Count) == matches!(strategy, Shipped::Counter),
+                "counters, and nothing else, are summed up"
+            );
+            assert!(
+                matches!(holds, Holds::Set) == matches!(strategy, Shipped::SetUnion),
+                "sets, and nothing else, are united"
+            );
+            at += 1;
+        }
+        kind += 1;
+    }
+};
 
 /// The fields of a kind, by number.
 pub const fn fields(kind: Kind) -> &'static [Field] {

@@ -1,8 +1,8 @@
-//! Sealing: what leaves a device and who can read it.
+//! Sealing: encryption of what leaves a device.
 //!
-//! A blob is `key name (12) | nonce (24) | ciphertext and tag`, under XChaCha20-Poly1305 (IETF
-//! draft-irtf-cfrg-xchacha). The additional data binds vault, record and kind, so that a blob moved
-//! to another row does not open. A failure is a real authentication failure.
+//! A blob is `key name (12 bytes) | nonce (24) | ciphertext and tag (16)`, under XChaCha20-Poly1305
+//! (IETF draft-irtf-cfrg-xchacha). The additional data binds vault, record and kind, so that a blob
+//! that is moved to another row does not open.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +15,8 @@ use crate::Bytes;
 use crate::id::{RecordId, VaultId};
 use crate::record::{DecodeError, Encoded};
 
-/// The name of a key epoch. Two rotations at once give two keys; the later-ordered one is current.
+/// The name of a key epoch. Two concurrent rotations make two keys; the one with the larger name is
+/// current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyName {
     /// One more than the highest that the rotating device knew.
@@ -26,6 +27,10 @@ pub struct KeyName {
 
 const NAME_LEN: usize = 12;
 const NONCE_LEN: usize = 24;
+/// The length of the authentication tag that the cipher appends.
+const TAG_LEN: usize = 16;
+
+const _: () = assert!(NAME_LEN == size_of::<u32>() + size_of::<u64>(), "a name is two numbers");
 
 impl KeyName {
     fn to_bytes(self) -> [u8; NAME_LEN] {
@@ -35,7 +40,7 @@ impl KeyName {
         bytes
     }
 
-    /// The name that a blob bears, if it is long enough to bear one.
+    /// The name that a blob carries, if it is long enough.
     pub fn of_blob(blob: &[u8]) -> Option<Self> {
         let (generation, rest) = blob.split_first_chunk::<4>()?;
         let (draw, _) = rest.split_first_chunk::<8>()?;
@@ -58,7 +63,7 @@ impl std::fmt::Debug for Key {
 pub enum OpenError {
     /// Its key is not in the keyring (yet).
     NoKey(KeyName),
-    /// Its key is known and the blob is not what that key sealed for this row.
+    /// Its key is known, and the blob is not what that key sealed for this row.
     Corrupt,
 }
 
@@ -73,7 +78,7 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// What a blob is bound to.
+/// The additional data of a row.
 fn binding(vault: VaultId, id: RecordId) -> [u8; 7] {
     let mut bytes = [0; 7];
     bytes[..2].copy_from_slice(&vault.0.to_be_bytes());
@@ -82,8 +87,8 @@ fn binding(vault: VaultId, id: RecordId) -> [u8; 7] {
     bytes
 }
 
-/// A memory of blobs already opened, lent by whoever runs many devices in one process. Production
-/// lends none. It is keyed by the blob object itself: a damaged blob is another object, and is
+/// A memory of blobs that were opened before, shared by many devices in one process. Production
+/// uses none. It is keyed by the blob object itself: a damaged blob is another object, and is
 /// really opened.
 #[derive(Clone, Debug, Default)]
 pub struct Memo(Arc<Mutex<Memory>>);
@@ -91,31 +96,31 @@ pub struct Memo(Arc<Mutex<Memory>>);
 #[derive(Debug, Default)]
 struct Memory {
     opened: BTreeMap<usize, Opened>,
-    /// The states found inside, by their bytes: both remotes hold the same ones.
+    /// The decoded states by their bytes: both remotes hold the same ones.
     states: BTreeMap<Bytes, Encoded>,
     plains: BTreeMap<usize, Plain>,
 }
 
-/// Holds the blob, so that its address is not used again.
+/// A blob that was opened. It holds the blob, so that no other object gets its address.
 #[derive(Debug)]
 struct Opened {
-    _blob: Bytes,
+    blob: Bytes,
     key: Key,
     binding: [u8; 7],
     record: Encoded,
 }
 
-/// The same of a blob that holds no record.
+/// A blob without a record that was opened.
 #[derive(Debug)]
 struct Plain {
-    _blob: Bytes,
+    blob: Bytes,
     key: Key,
     binding: Box<[u8]>,
     bytes: Bytes,
 }
 
 impl Memo {
-    /// How many blobs have really been opened.
+    /// The number of blobs that were really opened.
     pub fn opened(&self) -> u64 {
         self.memory().opened.len() as u64
     }
@@ -123,28 +128,30 @@ impl Memo {
     fn find(&self, blob: &Bytes, key: &Key, binding: [u8; 7]) -> Option<Encoded> {
         let memory = self.memory();
         let entry = memory.opened.get(&(blob.as_ptr() as usize))?;
+        assert_eq!(entry.blob.len(), blob.len(), "a blob that is held keeps its address to itself");
         (entry.key == *key && entry.binding == binding).then(|| entry.record.clone())
     }
 
     fn keep(&self, blob: &Bytes, key: &Key, binding: [u8; 7], record: &Encoded) {
         let entry =
-            Opened { _blob: blob.clone(), key: key.clone(), binding, record: record.clone() };
+            Opened { blob: blob.clone(), key: key.clone(), binding, record: record.clone() };
         self.memory().opened.insert(blob.as_ptr() as usize, entry);
     }
 
     fn find_plain(&self, blob: &Bytes, key: &Key, binding: &[u8]) -> Option<Bytes> {
         let memory = self.memory();
         let entry = memory.plains.get(&(blob.as_ptr() as usize))?;
+        assert_eq!(entry.blob.len(), blob.len(), "a blob that is held keeps its address to itself");
         (entry.key == *key && *entry.binding == *binding).then(|| entry.bytes.clone())
     }
 
     fn keep_plain(&self, blob: &Bytes, key: &Key, binding: &[u8], bytes: &Bytes) {
         let (key, binding, bytes) = (key.clone(), binding.into(), bytes.clone());
-        let entry = Plain { _blob: blob.clone(), key, binding, bytes };
+        let entry = Plain { blob: blob.clone(), key, binding, bytes };
         self.memory().plains.insert(blob.as_ptr() as usize, entry);
     }
 
-    /// A state by its bytes.
+    /// Decodes a state, or finds it by its bytes.
     fn decode<B: AsRef<[u8]> + Into<Bytes>>(&self, bytes: B) -> Result<Encoded, DecodeError> {
         let mut memory = self.memory();
         if let Some(known) = memory.states.get(bytes.as_ref()) {
@@ -160,7 +167,7 @@ impl Memo {
     }
 }
 
-/// The keys that a device has. Old ones are kept for ever.
+/// The keys that a device has. Old keys are never deleted.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     keys: BTreeMap<KeyName, Key>,
@@ -209,7 +216,7 @@ impl Keyring {
         self.seal_bytes(&binding(vault, id), record.bytes(), nonce)
     }
 
-    /// Seals bytes under the current key, bound to what they are; `None` without a key.
+    /// Seals bytes with this binding under the current key; `None` without a key.
     pub fn seal_bytes(
         &self,
         binding: &[u8],
@@ -221,7 +228,10 @@ impl Keyring {
         let sealed = XChaCha20Poly1305::new(&key.0.into())
             .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad })
             .expect("what is sealed is far below the cipher's limit of 256 GiB");
-        Some([&name.to_bytes()[..], &nonce, &sealed].concat().into())
+        assert_eq!(sealed.len(), plain.len() + TAG_LEN, "the cipher adds its tag and nothing else");
+        let blob: Bytes = [&name.to_bytes()[..], &nonce, &sealed].concat().into();
+        assert_eq!(KeyName::of_blob(&blob), Some(*name), "a blob bears the name of its key");
+        Some(blob)
     }
 
     /// Reads a record that is stored in the clear.
@@ -252,7 +262,7 @@ impl Keyring {
         Ok(record)
     }
 
-    /// Opens a blob that claims to be bound to this, and is likely to be opened again.
+    /// Opens a blob that claims to have this binding, and is likely to be opened again.
     pub fn open_again(&self, binding: &[u8], blob: &Bytes) -> Result<Bytes, OpenError> {
         let name = KeyName::of_blob(blob).ok_or(OpenError::Corrupt)?;
         let key = self.keys.get(&name).ok_or(OpenError::NoKey(name))?;
@@ -266,15 +276,18 @@ impl Keyring {
         Ok(plain)
     }
 
-    /// Opens a blob that claims to be bound to this.
+    /// Opens a blob that claims to have this binding.
     pub fn open_bytes(&self, binding: &[u8], blob: &[u8]) -> Result<Vec<u8>, OpenError> {
         let name = KeyName::of_blob(blob).ok_or(OpenError::Corrupt)?;
         let key = self.keys.get(&name).ok_or(OpenError::NoKey(name))?;
+        assert!(blob.len() >= NAME_LEN, "a shorter blob bears no name");
         let rest = &blob[NAME_LEN..];
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Corrupt)?;
         let aad = [binding, &name.to_bytes()].concat();
-        XChaCha20Poly1305::new(&key.0.into())
+        let plain = XChaCha20Poly1305::new(&key.0.into())
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad })
-            .map_err(|_| OpenError::Corrupt)
+            .map_err(|_| OpenError::Corrupt)?;
+        assert_eq!(plain.len() + TAG_LEN, sealed.len(), "the cipher takes off its tag and no more");
+        Ok(plain)
     }
 }

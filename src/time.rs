@@ -1,4 +1,4 @@
-//! Time as the engine is told it. Nobody in this package can ask what time it is.
+//! Time, which the caller passes in with every input. No code of the engine can read a clock.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ impl std::ops::Add<Span> for Time {
 
 impl std::ops::Sub for Time {
     type Output = Span;
-    /// How long after `earlier` this is; zero if it is not.
+    /// The span since `earlier`; zero if `earlier` is later.
     fn sub(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
@@ -60,12 +60,12 @@ impl std::ops::Add for Span {
     }
 }
 
-/// What a device's clocks show at one instant.
+/// The readings of a host's clocks at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// Never goes backwards and is never adjusted: deadlines are measured with it.
     pub mono: Time,
-    /// What the device believes the date to be; off, drifting and jumping as clocks do.
+    /// The date as the host believes it; wrong, drifting and jumping as clocks do.
     pub wall: Time,
 }
 
@@ -74,31 +74,33 @@ pub struct Now {
 /// Kulkarni et al., *Logical Physical Clocks*, 2014.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Hlc {
-    /// Milliseconds of the wall clock, or of the furthest clock that was heard of.
+    /// Milliseconds of the wall clock, or of the furthest clock that was received.
     pub wall: u64,
     /// Counts writes within one value of `wall`.
     pub count: u32,
 }
 
 impl Hlc {
-    /// How far ahead of the own clock a heard reading may be before it is not followed
-    /// (Couchbase Lite refuses at the same distance).
+    /// A received reading that is further ahead of the own wall clock than this is ignored
+    /// (Couchbase Lite uses the same distance).
     pub const MAX_AHEAD: Span = Span::from_secs(120);
 
-    /// The next reading for a local write: later than this one, whatever was heard before.
+    /// The reading for the next local write: later than this one, whatever was received before.
     #[must_use]
     pub fn tick(self, wall: Time) -> Self {
         if wall.0 > self.wall {
             return Self { wall: wall.0, count: 0 };
         }
-        match self.count.checked_add(1) {
+        let next = match self.count.checked_add(1) {
             Some(count) => Self { wall: self.wall, count },
             None => Self { wall: self.wall.saturating_add(1), count: 0 },
-        }
+        };
+        assert!(next > self || self.wall == u64::MAX, "a write is later than the one before it");
+        next
     }
 
-    /// The reading after hearing `other`: the later of the two, unless `other` is further ahead of
-    /// the own wall clock than [`Self::MAX_AHEAD`].
+    /// The reading after `other` was received: the later of the two, unless `other` is further
+    /// ahead of the own wall clock than [`Self::MAX_AHEAD`].
     #[must_use]
     pub fn hear(self, other: Self, wall: Time) -> Self {
         if other.wall > wall.0.saturating_add(Self::MAX_AHEAD.0) { self } else { self.max(other) }

@@ -1,13 +1,16 @@
-//! The view: what a user is shown of a field's siblings. Computed on read, never written back.
+//! The view: what a user is shown of a field's siblings. It is computed on read and never written
+//! back.
 //!
-//! A strategy is a pure function of siblings sorted by dot. A custom one may be registered at any
-//! moment, also between a conflict and its resolution, and may panic: the field is then shown as
+//! A strategy is a pure function of siblings sorted by dot. The application may register its own at
+//! any time, also between a conflict and its resolution. If that panics, the field is shown as
 //! [`Shipped::KeepBoth`] would show it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "flaws")]
+use std::sync::OnceLock;
 
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, FieldId, Kind, ReplicaId};
@@ -18,15 +21,15 @@ use crate::time::Hlc;
 /// One of several values that a field holds at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Sibling<'a> {
-    /// The write.
+    /// The write's id.
     pub dot: Dot,
-    /// When its author believes to have written it.
+    /// The author's clock reading.
     pub hlc: Hlc,
-    /// What it wrote.
+    /// The value that was written.
     pub value: &'a Value,
 }
 
-/// What a strategy makes of siblings.
+/// The decision of a strategy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The value to show.
@@ -37,8 +40,8 @@ pub struct Shown {
 
 /// How siblings become one value.
 pub trait Strategy: Debug + Send + Sync {
-    /// Decides. `siblings` has at least two entries, sorted by dot. Must be total and
-    /// deterministic, and must not depend on anything else.
+    /// Decides. `siblings` has at least two entries, sorted by dot. The result must depend on them
+    /// alone, and every list of siblings must have one.
     fn show(&self, siblings: &[Sibling<'_>]) -> Shown;
 }
 
@@ -70,33 +73,47 @@ pub struct View {
     pub contributors: Vec<Payload>,
     /// The cells that it does not account for.
     pub conflicts: Vec<Payload>,
-    /// Did a custom strategy panic on the way?
+    /// Whether a strategy of the application panicked.
     pub panicked: bool,
 }
 
 /// Which strategy shows which field.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    /// Empty until the application registers something, but always there.
-    custom: OnceLock<BTreeMap<(Kind, FieldId), Arc<dyn Strategy>>>,
+    /// The strategies that the application has registered.
+    custom: BTreeMap<(Kind, FieldId), Arc<dyn Strategy>>,
     flaws: Flaws,
+    /// CV-NILMAP-STRATEGY: set when a conflict is first shown.
+    #[cfg(feature = "flaws")]
+    shown: OnceLock<()>,
 }
 
 impl Registry {
     /// The shipped strategies of the schema.
     pub fn new(flaws: Flaws) -> Self {
-        let lazy = flaws.has(Flaw::CvNilmapStrategy);
-        Self { custom: if lazy { OnceLock::new() } else { BTreeMap::new().into() }, flaws }
+        Self {
+            custom: BTreeMap::new(),
+            flaws,
+            #[cfg(feature = "flaws")]
+            shown: OnceLock::new(),
+        }
     }
 
-    /// From now on shows this field so. Cannot fail.
+    /// From now on shows this field with this strategy.
     pub fn register(&mut self, kind: Kind, field: FieldId, strategy: Arc<dyn Strategy>) {
-        let custom = self.custom.get_mut().expect("made with the registry");
-        custom.insert((kind, field), strategy);
+        #[cfg(feature = "flaws")]
+        if self.flaws.has(Flaw::CvNilmapStrategy) {
+            self.shown.get().expect("made with the registry");
+        }
+        self.custom.insert((kind, field), strategy);
     }
 
-    /// Shows the cells of a field (at least one, in any order). `own` is the replica that shows
+    /// Shows a field. `cells` has at least one entry, in any order. `own` is the replica that shows
     /// them; no strategy may depend on it.
+    ///
+    /// # Panics
+    ///
+    /// If there are no cells.
     pub fn view(&self, own: ReplicaId, kind: Kind, field: FieldId, cells: &[Cell]) -> View {
         if let [cell] = cells {
             return View {
@@ -106,13 +123,16 @@ impl Registry {
                 panicked: false,
             };
         }
+        assert!(!cells.is_empty(), "a field that is shown has a cell");
         let mut cells: Vec<&Cell> = cells.iter().collect();
         cells.sort_by_key(|cell| cell.dot);
         let siblings: Vec<Sibling<'_>> = cells.iter().map(|cell| Sibling::from(*cell)).collect();
         if self.flaws.has(Flaw::CvStrategyOrder) {
             return View::of(first_to_arrive(own, &siblings), &cells, false);
         }
-        match self.custom.get_or_init(BTreeMap::new).get(&(kind, field)) {
+        #[cfg(feature = "flaws")]
+        self.shown.get_or_init(|| ());
+        match self.custom.get(&(kind, field)) {
             None => View::of(shipped(kind, field).show(&siblings), &cells, false),
             Some(strategy) => match self.guarded(strategy.as_ref(), &siblings) {
                 Some(shown) => View::of(shown, &cells, false),
@@ -121,7 +141,7 @@ impl Registry {
         }
     }
 
-    /// What a custom strategy makes of the siblings; nothing if it panics.
+    /// The decision of a strategy of the application; nothing if it panics.
     fn guarded(&self, strategy: &dyn Strategy, siblings: &[Sibling<'_>]) -> Option<Shown> {
         if self.flaws.has(Flaw::CvStrategyPanic) {
             return Some(strategy.show(siblings));
@@ -131,7 +151,8 @@ impl Registry {
 }
 
 impl View {
-    /// A sibling that says what is shown is no conflict, whether the strategy counted it or not.
+    /// A sibling with the value that is shown is no conflict, whether the strategy counted it or
+    /// not.
     fn of(shown: Shown, cells: &[&Cell], panicked: bool) -> Self {
         let (mut contributors, mut conflicts) = (Vec::new(), Vec::new());
         for (at, cell) in cells.iter().enumerate() {
@@ -139,6 +160,11 @@ impl View {
             let side = if settled { &mut contributors } else { &mut conflicts };
             side.push(cell.payload.clone());
         }
+        assert_eq!(
+            contributors.len() + conflicts.len(),
+            cells.len(),
+            "every sibling is a contributor or a conflict"
+        );
         Self { value: shown.value, contributors, conflicts, panicked }
     }
 }
@@ -157,6 +183,7 @@ fn shipped(kind: Kind, field: FieldId) -> Shipped {
 impl Strategy for Shipped {
     /// A strategy that meets a value of another type than its own keeps both.
     fn show(&self, siblings: &[Sibling<'_>]) -> Shown {
+        assert!(siblings.len() >= 2, "a field with one cell is shown without a strategy");
         let all = || (0..siblings.len()).collect();
         let value = match self {
             Self::KeepBoth => None,
@@ -207,6 +234,7 @@ fn union(siblings: &[Sibling<'_>]) -> Option<BTreeSet<String>> {
 fn count(siblings: &[Sibling<'_>]) -> Option<i64> {
     let replicas = siblings.iter().map(|sibling| sibling.dot.replica);
     let last: BTreeMap<_, _> = replicas.zip(numbers(siblings)?).collect();
+    assert!(last.len() <= siblings.len(), "each replica counts once");
     let sum: i128 = last.into_values().map(i128::from).sum();
     Some(sum.clamp(i64::MIN.into(), i64::MAX.into()).try_into().expect("clamped to its range"))
 }
@@ -217,6 +245,7 @@ fn merge_texts(siblings: &[Sibling<'_>]) -> Shown {
     let mut shown = Shown { value: siblings[0].value.clone(), of: vec![0] };
     let Value::Draft { base, text: merged } = &mut shown.value else { return shown };
     for (at, sibling) in siblings.iter().enumerate().skip(1) {
+        // Another device may have written a value of another type: it stays a conflict.
         let Value::Draft { base: other, text } = sibling.value else { continue };
         if text == merged {
             shown.of.push(at);
@@ -227,11 +256,12 @@ fn merge_texts(siblings: &[Sibling<'_>]) -> Shown {
             shown.of.push(at);
         }
     }
+    assert!(shown.of.is_sorted(), "contributors are listed in the order of siblings");
     shown
 }
 
-/// What `CV-STRATEGY-ORDER` makes of siblings: the own write was here first, so it is `local`, the
-/// first argument of the strategy, and wins; whatever comes after it counts as settled.
+/// CV-STRATEGY-ORDER: the own write was here first, so the first argument of the strategy is
+/// `local` and wins; all later ones count as settled.
 fn first_to_arrive(own: ReplicaId, siblings: &[Sibling<'_>]) -> Shown {
     let first = siblings.iter().min_by_key(|sibling| (sibling.dot.replica != own, sibling.dot));
     let first = first.expect("a strategy is given at least two siblings");

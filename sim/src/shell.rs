@@ -388,7 +388,7 @@ impl WorkerShell {
         self.worker.handle(desk.now, input);
         desk.take_log();
         for _ in 0..OUTPUTS_PER_INPUT {
-            let Some(output) = self.worker.poll_output() else { return };
+            let Some(output) = self.worker.poll_output() else { return self.worker.check() };
             desk.emitted.push(match output {
                 worker::Output::Ask(call) => Emitted::Volume(call),
                 worker::Output::Answer(ticket, response) => {

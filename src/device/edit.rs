@@ -179,16 +179,14 @@ impl Device {
             self.answer(op, Answer::Refused(Reason::WrongField));
             return;
         }
-        let own = self.store.meta().replica;
         self.change(now, op, id, |record, dot, hlc| {
-            record.bury(handle);
-            let counted = record.field(field).iter().rfind(|cell| cell.dot.replica == own);
-            let before = match counted.map(|cell| &cell.payload.value) {
-                Some(Value::Int(n)) => *n,
-                Some(Value::Text(_) | Value::Set(_) | Value::Draft { .. }) | None => 0,
-            };
-            let value = Value::Int(before.saturating_add(by));
-            record.write_own(dot, hlc, field, Payload { token, value });
+            record.write_own(handle, dot, hlc, field, |counted| {
+                let before = match counted.map(|payload| &payload.value) {
+                    Some(Value::Int(n)) => *n,
+                    Some(Value::Text(_) | Value::Set(_) | Value::Draft { .. }) | None => 0,
+                };
+                Payload { token, value: Value::Int(before.saturating_add(by)) }
+            });
         });
     }
 

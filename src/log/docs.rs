@@ -1,5 +1,5 @@
-//! What stands at the places of a space: one table for each kind of place. Most questions are about
-//! one kind, and of most kinds there is little or nothing.
+//! The documents of a space: one table for each kind of key. Most lookups are about one kind, and
+//! most kinds have few documents or none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,16 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Doc, FileKey, Key};
+use super::{Doc, FileDoc, FileKey, Key};
+use crate::job::{Place, Stored};
 
-/// The tables, in the order of keys.
+/// The tables, in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Docs([BTreeMap<Key, Doc>; KINDS]);
 
 const KINDS: usize = 15;
 
-/// Which kind of place it is. Kinds are in the order of keys.
+/// The kind of a key. Kinds are in the order of keys.
 const fn kind(key: &Key) -> usize {
     match key {
         Key::Session(_) => 0,
@@ -38,21 +39,65 @@ const fn kind(key: &Key) -> usize {
     }
 }
 
+/// Does this kind of document belong under this kind of key? Every writer keeps to it. What is read
+/// from the volume may not, so readers take a document of another kind for none.
+pub(super) const fn fits(key: &Key, doc: &Doc) -> bool {
+    match (key, doc) {
+        (Key::File(key), Doc::File(doc)) => file_fits(key, doc),
+        (Key::Session(_), Doc::Session(_))
+        | (Key::Receipt(_), Doc::Receipt(_))
+        | (Key::Account(_), Doc::Field(..))
+        | (Key::Was(..), Doc::Version(_))
+        | (Key::Work(Place::Item(_)), Doc::Work(Stored::Item(_) | Stored::Old(_)))
+        | (Key::Work(Place::Was(..)), Doc::Work(Stored::Item(_)))
+        | (Key::Work(Place::Day(_)), Doc::Work(Stored::Day(_))) => true,
+        (
+            Key::Session(_)
+            | Key::Receipt(_)
+            | Key::Account(_)
+            | Key::Was(..)
+            | Key::Work(_)
+            | Key::File(_),
+            _,
+        ) => false,
+    }
+}
+
+const fn file_fits(key: &FileKey, doc: &FileDoc) -> bool {
+    match key {
+        FileKey::Node(_) => matches!(doc, FileDoc::Node(_)),
+        FileKey::Named(..) => matches!(doc, FileDoc::Holder(_)),
+        FileKey::Version(..) => matches!(doc, FileDoc::Version(_)),
+        FileKey::Upload(_) => matches!(doc, FileDoc::Upload(_)),
+        FileKey::Blob(_) => matches!(doc, FileDoc::Blob(..)),
+        FileKey::Doomed(..) => matches!(doc, FileDoc::Doomed(_)),
+        FileKey::Job(_) => matches!(doc, FileDoc::Job(_)),
+        FileKey::Item(..) => matches!(doc, FileDoc::Item(..)),
+        FileKey::Changed(..) | FileKey::Unfinished(_) => matches!(doc, FileDoc::Mark),
+    }
+}
+
 impl Docs {
     pub(super) fn get(&self, key: &Key) -> Option<&Doc> {
         self.0[kind(key)].get(key)
     }
 
     pub(super) fn range(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Doc)> {
-        let tables = &self.0[kind(keys.start())..=kind(keys.end())];
+        let (first, last) = (kind(keys.start()), kind(keys.end()));
+        assert!(first <= last, "keys are ranged over in their order");
+        let tables = &self.0[first..=last];
         tables.iter().flat_map(move |table| table.range(keys.clone()))
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &Doc)> {
+        self.0.iter().flatten()
     }
 
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(BTreeMap::len).sum()
     }
 
-    /// Puts something there, or takes away what is.
+    /// Stores a document, or deletes the one that is there.
     pub(super) fn put(&mut self, key: Key, doc: Option<Doc>) {
         let table = &mut self.0[kind(&key)];
         match doc {
@@ -62,7 +107,7 @@ impl Docs {
     }
 }
 
-/// As one map, in the order of keys.
+/// Encodes as one map, in the order of keys.
 impl Serialize for Docs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.len()))?;
@@ -103,7 +148,6 @@ mod tests {
     use crate::Bytes;
     use crate::blob::Address;
     use crate::id::{AccountField, NodeId, ReplicaId, Token};
-    use crate::job::Place;
     use crate::log::encode;
     use crate::message::{Client, DeviceKey, JobId};
     use crate::record::{Payload, Value};

@@ -1,4 +1,4 @@
-//! What the log of a space keeps of files: the tree, the versions, the blobs and the jobs.
+//! The documents of a space's files: the tree, the versions, the blobs and the jobs.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,33 +9,34 @@ use crate::message::{Intent, Item, JobId, Move, Place};
 use crate::name::NameKey;
 use crate::time::Time;
 
-/// A place in the state of a space's files.
+/// A key of the state of a space, for files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FileKey {
     /// A file or a folder.
     Node(NodeId),
-    /// Who has a name in a folder. Deleted nodes have none.
+    /// The node that has a name in a folder. Deleted nodes have none.
     Named(NodeId, NameKey),
-    /// The nodes by their last change.
+    /// A node under the number of the commit that changed it last.
     Changed(u64, NodeId),
     /// A version of a file, from 1.
     Version(NodeId, u32),
     /// A blob that is being uploaded.
     Upload(Address),
-    /// A blob of a version.
+    /// A blob that is the content of a version.
     Blob(Address),
-    /// A blob that nobody wants any more, and the number it began under. Its objects are deleted
-    /// while this stands, and no others: an upload of the same bytes has objects of its own.
+    /// A blob whose upload was given up, and the number of that upload. Its objects are deleted
+    /// while this document exists, and no others: a later upload of the same bytes has objects of
+    /// its own.
     Doomed(Address, u64),
-    /// A long batch.
+    /// A job: a batch of moves that is too long for one commit.
     Job(JobId),
-    /// One item of it.
+    /// One move of a job, from 0.
     Item(JobId, u32),
-    /// A long batch that has not ended.
+    /// A mark for each job that has moves left.
     Unfinished(JobId),
 }
 
-/// What stands at such a place.
+/// A document of the state of a space, for files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileDoc {
     /// At [`FileKey::Node`].
@@ -46,13 +47,13 @@ pub enum FileDoc {
     Version(Version),
     /// At [`FileKey::Upload`].
     Upload(Box<Upload>),
-    /// At [`FileKey::Blob`]: with the version that it was published as.
+    /// At [`FileKey::Blob`]: with the number of the version.
     Blob(Stored, u32),
     /// At [`FileKey::Doomed`].
     Doomed(Stored),
     /// At [`FileKey::Job`].
     Job(Job),
-    /// At [`FileKey::Item`]: what is to be done, and what became of it.
+    /// At [`FileKey::Item`]: the move, and its outcome once it is done.
     Item(Move, Option<Item>),
     /// At [`FileKey::Changed`] and [`FileKey::Unfinished`].
     Mark,
@@ -61,72 +62,72 @@ pub enum FileDoc {
 /// A file or a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// Where it is, or was when it was deleted.
+    /// Its place, or the place it had when it was deleted.
     pub place: Place,
-    /// What it is.
+    /// Folder or file.
     pub kind: NodeKind,
-    /// Is it deleted?
+    /// Whether it is deleted.
     pub deleted: bool,
-    /// The commit of its last change.
+    /// The number of the commit that changed it last.
     pub changed: u64,
 }
 
-/// What a node is.
+/// The two kinds of nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeKind {
-    /// It has nodes in it.
+    /// A folder.
     Folder,
-    /// It has content.
+    /// A file.
     File {
-        /// The number of the latest version.
+        /// The number of the latest version; 0 for none.
         latest: u32,
-        /// The versions that none replaces, in order.
+        /// The versions that no other version replaces, in order.
         heads: Vec<u32>,
     },
 }
 
-/// What a file was at some time, for ever.
+/// A version of a file. It never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
-    /// The content.
+    /// The address of its content.
     pub blob: Address,
     /// The write that made it.
     pub write: Dot,
-    /// What only devices can read.
+    /// Metadata that only devices can read.
     pub sealed: Bytes,
     /// The versions that it replaces.
     pub replaces: Vec<u32>,
-    /// The version whose content it has again.
+    /// The version whose content it restores, if it does.
     pub restores: Option<u32>,
 }
 
-/// Where the pieces of a blob are.
+/// The pieces of a blob in the volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// What it consists of.
+    /// The hashes of the pieces.
     pub manifest: Manifest,
-    /// The commit that registered the upload.
+    /// The number of the commit that registered the upload. It is part of the pieces' keys.
     pub upload: u64,
-    /// The file that it was made for.
+    /// The file that it is uploaded for.
     pub node: NodeId,
 }
 
-/// An upload under way: a lease on its pieces.
+/// An upload in progress: a lease on its pieces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
     /// Its pieces.
     pub stored: Stored,
-    /// From then on it may be given up, by a commit.
+    /// When a worker may give it up, by the server's clocks.
     pub until: Time,
-    /// What it is for.
+    /// What the blob is for.
     pub intent: Intent,
 }
 
-/// A batch that is too long for one commit.
+/// A job: a batch of moves that is too long for one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// How many items.
+    /// The number of moves.
     pub total: u32,
-    /// How many have been dealt with, in order.
+    /// The number of moves that are done or refused, in order.
     pub done: u32,
 }

@@ -1,8 +1,8 @@
-//! What a device asks about files, and what it may be answered.
+//! Requests about files, and replies.
 //!
-//! A device keeps files as it keeps records: the feed tells what has changed since a cursor, and
-//! what the feed lacks is what remains to be sent. Nodes and versions are named by their makers, so
-//! what was sent twice is there once.
+//! A device replicates files as it replicates records: the feed brings what has changed since a
+//! cursor, and what the feed lacks remains to be sent. Devices name the nodes and versions that
+//! they create, so what is sent twice is created once.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,48 +13,49 @@ use crate::id::{Dot, NodeId, UserId};
 use crate::log::{Node, Position, Version};
 use crate::name::NameKey;
 
-/// A name: what the server compares, and what only devices can read.
+/// A name: a part that the server compares, and a part that only devices can read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Name {
-    /// Unique among siblings.
+    /// The blind key, unique among siblings.
     pub key: NameKey,
-    /// Opaque; not empty.
+    /// The sealed name; not empty.
     pub sealed: Bytes,
 }
 
-/// Where a node is.
+/// The place of a node in the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// In which folder.
+    /// The folder.
     pub parent: NodeId,
-    /// Under which name.
+    /// The name in that folder.
     pub name: Name,
 }
 
-/// Puts a node somewhere else, or names it anew, or both. What is left out stays as it is then, so
-/// that a rename and a move by two devices at once both last.
+/// Moves a node, renames it, or both. What is left out stays as it is when the move is decided, so
+/// that a concurrent rename and move both last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
-    /// What is moved.
+    /// The node.
     pub node: NodeId,
-    /// To which folder.
+    /// The new folder.
     pub parent: Option<NodeId>,
-    /// Its new name.
+    /// The new name.
     pub name: Option<Name>,
 }
 
-/// What an upload is for.
+/// The file that an upload is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
-    /// The first version of a file that is not there yet.
+    /// A new file: its first version.
     New(NodeId, Place),
-    /// Another version, in place of what these writes have become. Replacing all heads resolves a
-    /// conflict. Writes and not numbers: a log that was restored has others under the same numbers.
+    /// Another version of a file, which replaces the versions that these writes became. Replacing
+    /// all heads resolves a conflict. It names writes and not version numbers, because a restored
+    /// log has other versions under the same numbers.
     Version(NodeId, Vec<Dot>),
 }
 
 impl Target {
-    /// Which file.
+    /// The file.
     pub const fn node(&self) -> NodeId {
         match self {
             Self::New(node, _) | Self::Version(node, _) => *node,
@@ -62,128 +63,130 @@ impl Target {
     }
 }
 
-/// What becomes of a blob once all of it is there.
+/// What a blob is published as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
-    /// What it is for.
+    /// The file that it is for.
     pub target: Target,
-    /// The write that it is.
+    /// The write that the version is.
     pub write: Dot,
-    /// What only devices can read: the key of the content, a hash of it, and the like.
+    /// What only devices can read: the key of the content, its hash, and the like.
     pub sealed: Bytes,
 }
 
-/// A long batch, named by who asked for it and under which number.
+/// The id of a job: the client that asked for it, and the number of the action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobId {
-    /// Who asked.
+    /// The client.
     pub client: Client,
-    /// Under which number.
+    /// The number of its action.
     pub n: u32,
 }
 
-/// How far a feed was read.
+/// A cursor of the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FeedCursor {
-    /// Whose feed.
+    /// The space that was read.
     pub space: UserId,
-    /// The commit that the last page was taken from: a log without it is not the log that was read.
+    /// The commit that the last page was taken from. A log without it is not the log that was read.
     pub at: Position,
-    /// All changes up to this one were in a page: its commit, and the node within it.
+    /// The last change that a page has brought: the number of its commit, and the node.
     pub upto: (u64, NodeId),
 }
 
 /// A piece of an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
-    /// The number that the upload began under.
+    /// The number of the upload, as [`FileReply::Begun`] gave it.
     pub upload: u64,
-    /// Which piece, from 0.
+    /// The index of the piece, from 0.
     pub n: u32,
     /// Its bytes.
     pub bytes: Bytes,
 }
 
-/// What is done about files, or read of them.
+/// An operation on files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileAction {
-    /// Makes a folder.
+    /// Creates a folder.
     CreateFolder(NodeId, Place),
-    /// Moves all of these at once, as if in one instant: what is where before does not stand in the
-    /// way of what is where afterwards. Too many for one commit become a job.
+    /// Moves all of these nodes as one: nodes can swap places. A batch that is too long for one
+    /// commit becomes a job.
     Move(Vec<Move>),
-    /// Removes a file of which the asker has seen what these writes made, or an empty folder.
+    /// Deletes a file whose heads are all among the versions that these writes became, or an empty
+    /// folder.
     Delete(NodeId, Vec<Dot>),
-    /// Brings a node back to where it was, or elsewhere.
+    /// Brings a deleted node back to its old place, or to another.
     Undelete(NodeId, Option<Place>),
-    /// Registers an upload or renews it: its pieces are kept for a while.
+    /// Registers an upload or renews it: the server keeps its pieces for the length of a lease.
     Begin(Manifest, Intent),
-    /// Brings a piece of a blob.
+    /// Uploads one piece of a blob.
     PutPiece(Address, Piece),
-    /// Tells which pieces are there.
+    /// Asks which pieces are there.
     Uploaded(Address),
-    /// Makes the version that was intended, name and all, in one commit. Brings the last piece, unless
-    /// that is there already.
+    /// Publishes a blob: its version and its name become visible in one commit. Carries the last
+    /// piece, unless that is there already.
     Publish(Address, Option<Piece>),
-    /// Makes a new version with the content of an old one.
+    /// Creates a version with the content of an old one.
     Restore {
-        /// Of which file.
+        /// The file.
         node: NodeId,
-        /// The old one.
+        /// The number of the old version.
         version: u32,
-        /// The content that it has.
+        /// The content of the old version.
         blob: Address,
         /// The writes whose versions the new one replaces.
         replaces: Vec<Dot>,
-        /// The write that it is.
+        /// The write that the new version is.
         write: Dot,
-        /// What only devices can read of the new one.
+        /// The metadata of the new version, which only devices can read.
         sealed: Bytes,
     },
-    /// Finds what is at a place.
+    /// Looks up the node at a place.
     Lookup(NodeId, NameKey),
     /// Lists all versions of a file.
     ReadVersions(NodeId),
-    /// Brings a piece of the content of a version, which is known by its address. The device checks it.
+    /// Reads a piece of the content of a version. The device checks it against the address.
     ReadPiece(Address, u32),
-    /// Brings what has changed since, in order, so many nodes at the most.
+    /// Reads the nodes that have changed since a cursor, in order, this many at most.
     Feed(Option<FeedCursor>, u16),
-    /// Tells how far a job is.
+    /// Asks how far a job is.
     ReadJob(JobId),
 }
 
-/// A node with what is needed to show it.
+/// A node, and its heads if it is a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
-    /// Which one.
+    /// The node's id.
     pub id: NodeId,
-    /// As it is.
+    /// The node.
     pub node: Node,
-    /// The versions that none replaces, by number. The first one has the name; the others are
-    /// virtual copies, see [`crate::name::of_copy`].
+    /// The heads by number. The first one has the name; the others are shown as virtual copies, see
+    /// [`crate::name::of_copy`].
     pub heads: Vec<(u32, Version)>,
 }
 
-/// What became of one item of a job: the commit that it was done in, or why it was not.
+/// The outcome of one move of a job: the number of its commit, or why it was refused.
 pub type Item = Result<u64, FileRefusal>;
 
-/// What a worker answers about files.
+/// What a worker replies about files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileReply {
-    /// To what changes the tree and has nothing to tell: it is so.
+    /// The tree is as it was asked for.
     Done,
-    /// To [`FileAction::Move`]: all of it, in this commit.
+    /// To [`FileAction::Move`]: all nodes were moved, in this commit.
     Moved,
-    /// To [`FileAction::Move`]: it will be done in parts.
+    /// To [`FileAction::Move`]: the batch became a job.
     Accepted(JobId),
-    /// To [`FileAction::Begin`]: under this number, until then by the server's clocks.
+    /// To [`FileAction::Begin`]: the number of the upload, and when its lease ends, by the server's
+    /// clocks.
     Begun(u64, crate::time::Time),
-    /// To [`FileAction::PutPiece`]: it is durable.
+    /// To [`FileAction::PutPiece`]: the piece is durable.
     PieceKept,
-    /// To [`FileAction::Uploaded`]: the number of the upload, and the pieces that are there.
-    /// Some that came lately may be missing here.
+    /// To [`FileAction::Uploaded`]: the number of the upload, and the pieces that are there. Pieces
+    /// that came lately may be missing.
     Pieces(u64, Vec<u32>),
-    /// To all that is about a blob that became, or had become, this version.
+    /// The blob is the content of this version, now or since before.
     Published(u32),
     /// To [`FileAction::Lookup`].
     Found(Option<Box<Shown>>),
@@ -193,50 +196,50 @@ pub enum FileReply {
     Piece(Bytes),
     /// To [`FileAction::Feed`].
     Page {
-        /// What has changed, by its last change. Deleted nodes are among them.
+        /// The nodes that have changed, by their last change. Deleted nodes are among them.
         changed: Vec<Shown>,
-        /// To ask with the next time.
+        /// The cursor for the next page.
         next: FeedCursor,
-        /// Is there more already?
+        /// Whether there are more changes already.
         more: bool,
     },
-    /// To [`FileAction::ReadJob`]: what became of the items so far, and how many there are.
+    /// To [`FileAction::ReadJob`]: the outcomes of the moves so far, and the number of all moves.
     Job(Vec<Item>, u32),
 }
 
-/// Why a worker did not do as asked about files.
+/// Why a worker refused a request about files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FileRefusal {
     /// Another node has the name.
     NameTaken(NodeId),
-    /// No such node.
+    /// There is no such node.
     NoNode,
-    /// The node is there already, and is another one.
+    /// The node exists and differs.
     NodeExists,
     /// The node is deleted.
     Deleted,
-    /// The place is in no folder, or in one that is deleted.
+    /// The place is in no folder, or in a deleted one.
     NoFolder,
-    /// The node is a folder, and not a file.
+    /// The node is a folder.
     NoFile,
     /// The folder is not empty.
     NotEmpty,
-    /// A folder would be inside of itself.
+    /// A folder would be inside itself.
     Cycle,
-    /// There is a version that the asker has not seen.
+    /// The file has a version that the client has not seen.
     Outdated,
-    /// No such version.
+    /// There is no such version.
     NoVersion,
-    /// No such piece.
+    /// There is no such piece.
     NoPiece,
-    /// No such upload, or not any more: begin it anew.
+    /// There is no such upload, or it was given up. The client may begin it again.
     NoUpload,
-    /// This piece, and maybe others, is not there yet.
+    /// This piece, and maybe others, is missing.
     Incomplete(u32),
-    /// The pieces do not make up the blob: seal it anew.
+    /// The pieces do not make up the blob. The client has to seal it again.
     Damaged,
-    /// The cursor is of another log: read from the start.
+    /// The cursor is of another log. The client has to read from the start.
     CursorExpired,
-    /// No such job.
+    /// There is no such job.
     NoJob,
 }

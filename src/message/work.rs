@@ -1,4 +1,4 @@
-//! What is asked about conversations and the work on them, and what is answered.
+//! Requests about conversations and the work on them, and replies.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,63 +10,64 @@ use crate::date::DateKey;
 use crate::dedup::DedupKey;
 use crate::job::{BlobHash, BlobName, Claim, Item, Summary, Why};
 
-/// What is asked.
+/// An operation on conversations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkAction {
     /// Saves a version of a conversation. [`Refusal::Changed`] if another one is the current.
     Save {
-        /// Of which conversation.
+        /// The conversation.
         key: DedupKey,
-        /// The version that this one takes the place of, and what it says; none for a new one.
+        /// The version that this one replaces, and the hash of its content; none for a new
+        /// conversation.
         expected: Option<(u32, BlobHash)>,
-        /// The day it belongs to.
+        /// The day to which it belongs.
         day: DateKey,
-        /// How many messages it has.
+        /// The number of its messages.
         messages: u32,
-        /// What it says, sealed.
+        /// The sealed content.
         blob: Bytes,
     },
-    /// Shows a conversation and one of its blobs.
+    /// Reads a conversation and one of its blobs.
     Read(DedupKey, Part),
-    /// Takes up the oldest work there is, of this day or of any. [`Refusal::Busy`] if others have
-    /// all that there is.
+    /// Claims the oldest open work, of this day or of any. [`Refusal::Busy`] if other processors
+    /// have claimed all of it.
     Claim(Option<DateKey>),
-    /// Ends a claim. [`Refusal::LeaseLost`] if it is not the asker's any more.
+    /// Ends a claim. [`Refusal::LeaseLost`] if the client does not hold it any more.
     Finish {
-        /// On which conversation.
+        /// The conversation.
         key: DedupKey,
-        /// On which version of it.
+        /// The version of the conversation.
         version: u32,
-        /// Under which claim.
+        /// The claim's fencing token.
         fence: Fence,
-        /// The sealed result, or why there is none.
+        /// The sealed result, or why the attempt failed.
         outcome: Result<Bytes, Why>,
     },
-    /// Gives a conversation that has failed all its tries again.
+    /// Gives a conversation that has failed all its attempts new ones.
     Reset(DedupKey),
-    /// Shows a day: its summary and its items.
+    /// Reads a day: its summary and its items.
     ReadDay(DateKey),
 }
 
 /// A blob of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Part {
-    /// What its current version says.
+    /// The content of the current version.
     Current,
-    /// What an earlier version said.
+    /// The content of an earlier version.
     Version(u32),
-    /// What came of the work on the current version, if it is done.
+    /// The result of the work on the current version, if it is done.
     Result,
 }
 
-/// What is answered.
+/// What a worker replies about conversations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkReply {
-    /// To [`WorkAction::Save`]: as this version.
+    /// To [`WorkAction::Save`]: the number of the version.
     Saved(u32),
-    /// To [`WorkAction::Read`].
+    /// To [`WorkAction::Read`]: the conversation, if it exists.
     Item(Option<Box<Found>>),
-    /// To [`WorkAction::Claim`]: a grant, or nothing is left to be done.
+    /// To [`WorkAction::Claim`]: a claim, or nothing is left to do.
     Claimed(Option<Claim>),
     /// To [`WorkAction::Finish`].
     Finished,
@@ -79,10 +80,10 @@ pub enum WorkReply {
 /// A conversation with one of its blobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
-    /// What the server knows of it.
+    /// The item.
     pub item: Item,
-    /// Which blob.
+    /// The exact name of the blob.
     pub name: BlobName,
-    /// What it holds.
+    /// The sealed bytes.
     pub blob: Bytes,
 }

@@ -1,7 +1,8 @@
-//! What a processor does under its orders: a claim, the conversation's blob, the step, the result; or
-//! a conversation on its way in; or a look at something.
+//! The work of a processor: a claim, the content of the conversation, the step, the result; or a
+//! conversation that is brought in; or a read.
 //!
-//! One thing is under way at a time. Every answer leads to the next, and so does every failure.
+//! One work is under way at a time. Every answer leads to the next action, and so does every
+//! failure.
 
 use super::{Answer, Order, Output, Processor, Reason, StepId};
 use crate::date::DateKey;
@@ -15,7 +16,7 @@ use crate::record::Payload;
 use crate::seal::OpenError;
 use crate::time::{Now, Time};
 
-/// What is being done: what the last request was about, or the step.
+/// The work under way: what the last request was about, or the step.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     Ingest(Ingest),
@@ -33,20 +34,25 @@ impl Processor {
         self.work = Some((op, Work::Claim(day)));
     }
 
-    /// The server has too much to do, or others are at all there is. Who has looked for work by
-    /// itself looks again later; who was told to do it waits until it is done.
+    /// The worker's queue is full, or other processors have claimed all the work. A processor that
+    /// looked for work by itself looks again later; one that was ordered to waits until the work is
+    /// done.
     pub(super) fn turn_away(&mut self, now: Now) {
+        // Any other action is sent again until a worker has the time for it.
         let Some((op, Work::Claim(_))) = &self.work else { return };
         let op = *op;
+        tracing::debug!(ordered = op.is_some(), "all the work is others', or the worker is busy");
         if op.is_none() || self.vault.flaws.has(Flaw::Bp409Done) {
             self.line.abandon();
             self.end(now, op, Answer::Processed);
         }
     }
 
-    /// What was asked last has been answered.
+    /// The last action was answered.
     pub(super) fn advance(&mut self, now: Now, answer: Result<WorkReply, Refusal>) {
-        let Some((op, work)) = self.work.take() else { return };
+        let (op, work) = self.work.take().expect("an action is asked for the work under way");
+        assert!(!matches!(work, Work::Step { .. }), "a step asks the server nothing");
+        let _work = tracing::debug_span!("work", order = op.map(|op| op.0)).entered();
         match (work, answer) {
             (Work::Ingest(ingest), answer) => {
                 let nonce = self.entropy.bytes();
@@ -62,7 +68,9 @@ impl Processor {
                 }
             }
             (Work::Claim(day), Ok(WorkReply::Claimed(Some(claim)))) => {
-                self.line.want(WorkAction::Read(claim.key, Part::Version(claim.version)));
+                let Claim { key, version, tries, until, .. } = claim;
+                tracing::debug!(%key, version, tries, %until, "claimed work");
+                self.line.want(WorkAction::Read(key, Part::Version(version)));
                 self.work = Some((op, Work::Read(day, claim)));
             }
             (Work::Claim(_), Ok(WorkReply::Claimed(None))) => self.end(now, op, Answer::Processed),
@@ -73,9 +81,11 @@ impl Processor {
                     Err(OpenError::Corrupt) => self.finish(op, day, claim, Err(Why::Unreadable)),
                 }
             }
+            // A restored volume may lack the blob, or the conversation.
             (Work::Read(day, claim), _) => self.finish(op, day, claim, Err(Why::Unreadable)),
-            // A result that came too late is not lost work alone: somebody else is at it.
-            (Work::Finish(day), Ok(WorkReply::Finished) | Err(Refusal::LeaseLost)) => {
+            // A result that came too late is not lost: another processor has the work now.
+            (Work::Finish(day), answer @ (Ok(WorkReply::Finished) | Err(Refusal::LeaseLost))) => {
+                tracing::debug!(accepted = answer.is_ok(), "finished work");
                 self.claim(op, day);
                 if self.failures > 0 {
                     self.pause(now, op, day);
@@ -89,16 +99,19 @@ impl Processor {
                 self.end(now, op, Answer::Refused(Reason::Server(refusal)));
             }
             (Work::Claim(_) | Work::Finish(_) | Work::Step { .. } | Work::Stop, Ok(_)) => {
+                tracing::warn!("the server answered another question than it was asked");
                 self.end(now, op, Answer::Refused(Reason::Server(Refusal::Internal)));
             }
         }
     }
 
-    /// After a failure the next claim waits for a while, longer with each.
+    /// After a failure the next claim waits, longer with each failure.
     fn pause(&mut self, now: Now, op: Option<OpId>, day: Option<DateKey>) {
+        assert!(self.failures > 0, "a processor pauses after a failure");
         self.line.abandon();
         self.work = None;
         self.rests_until = now.mono + self.timing.backoff(self.failures - 1, &mut self.entropy);
+        tracing::debug!(failures = self.failures, until = %self.rests_until, "pausing after a failure");
         match op {
             Some(op) => self.orders.push_front((op, Order::Process(day))),
             None => self.poll_due = self.rests_until,
@@ -113,18 +126,24 @@ impl Processor {
         claim: Claim,
         thread: Thread,
     ) {
+        assert!(self.work.is_none(), "one step is under way at a time");
         let step = StepId(self.next_step);
         self.next_step += 1;
         let gives_up = now.mono + self.timing.patience;
         self.work = Some((op, Work::Step { day, claim, step, gives_up }));
+        tracing::debug!(step = step.0, key = %claim.key, %gives_up, "began a step");
         self.outputs.push_back(Output::Step(step, Box::new(thread)));
     }
 
-    /// The step that is under way has ended, one way or another.
+    /// The step under way has ended: with a result or without.
     pub(super) fn end_step(&mut self, now: Now, ended: StepId, result: Result<Payload, Why>) {
         let of = |(_, work): &mut (Option<OpId>, Work)| matches!(work, Work::Step { step, .. } if *step == ended);
-        let Some((op, Work::Step { day, claim, .. })) = self.work.take_if(of) else { return };
-        // The flaw FB-16 asks its own clock; nobody asks the claim.
+        // The result of a step that was given up may still come.
+        let Some((op, Work::Step { day, claim, .. })) = self.work.take_if(of) else {
+            return tracing::debug!(step = ended.0, "a late result of a step that was given up");
+        };
+        let _claim = tracing::debug_span!("claim", key = %claim.key, tries = claim.tries).entered();
+        // FB-16: the processor's own clock decides whether the claim still holds.
         if self.vault.flaws.has(Flaw::Fb16) && claim.until <= now.wall {
             return self.claim(op, day);
         }
@@ -143,8 +162,10 @@ impl Processor {
         claim: Claim,
         outcome: Result<crate::Bytes, Why>,
     ) {
+        assert!(self.work.is_none(), "one thing is under way at a time");
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
         let Claim { key, version, fence, .. } = claim;
+        tracing::debug!(%key, version, failure = ?outcome.as_ref().err(), "finishing work");
         self.line.want(WorkAction::Finish { key, version, fence, outcome });
         self.work = Some((op, Work::Finish(day)));
     }

@@ -1,15 +1,13 @@
-//! Files: what a device asks about them, and what a worker does about them of its own accord.
+//! Files: the requests of devices, and the chores of a worker.
 //!
-//! Names and versions become visible in one commit, after the content. What is too long for one
-//! commit is written into the log first and worked off by whichever worker is awake.
+//! Names and versions become visible in one commit, after the content. A batch that is too long for
+//! one commit is written into the log first, and whichever worker is awake works it off.
 
 mod feed;
 mod job;
 mod tree;
 mod upload;
 mod version;
-
-use std::collections::BTreeSet;
 
 use super::prepare::{Known, Stop};
 use super::{Rules, session};
@@ -21,14 +19,14 @@ use crate::name::NameKey;
 use crate::time::Time;
 use crate::volume;
 
-/// What a worker does of its own accord, after asking the volume for something.
+/// A task that a worker takes up without a request, and that needs calls to the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chore {
-    /// Deletes the objects of a doomed blob, and forgets it.
+    /// Deletes the objects of this doomed blob with this upload number, and then its document.
     Sweep(Address, u64),
 }
 
-/// Does what is asked. What changes something is done once for each number.
+/// Decides an action. An action that changes something takes effect once for each number.
 pub(super) fn act(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -106,7 +104,7 @@ fn change(
     Ok(Reply::File(done))
 }
 
-/// What stands there, of files.
+/// The document of the files under a key.
 fn get<'d>(draft: &'d Draft<'_>, key: FileKey) -> Option<&'d FileDoc> {
     match draft.get(Key::File(key)) {
         Some(Doc::File(doc)) => Some(doc),
@@ -125,24 +123,24 @@ fn remove(draft: &mut Draft<'_>, key: FileKey) {
     draft.put(Key::File(key), None);
 }
 
-/// Is there something to do that needs no more than a commit?
+/// Has the space work to do that needs no call to the volume?
 pub(super) fn is_untidy(state: &State, wall: Time) -> bool {
     job::next(state.range(job::UNFINISHED)).is_some()
         || upload::lapsed(state, wall).next().is_some()
 }
 
-/// Does some of it.
+/// Does some of that work.
 pub(super) fn tidy(draft: &mut Draft<'_>, rules: Rules) {
     job::go_on(draft, rules);
     upload::doom(draft, rules);
 }
 
-/// What has to be done with the volume's help.
+/// The work that needs calls to the volume.
 pub(super) fn chores(state: &State, rules: Rules) -> impl Iterator<Item = Chore> {
     upload::garbage(state, rules).map(|(blob, upload)| Chore::Sweep(blob, upload))
 }
 
-/// Does it.
+/// Does one chore, once the volume has answered.
 pub(super) fn do_chore(
     draft: &mut Draft<'_>,
     chore: Chore,
@@ -153,18 +151,13 @@ pub(super) fn do_chore(
     upload::forget(draft, (blob, upload), known, rules)
 }
 
-/// VF-CACHE-STALE: the names that a worker knows, and never looks up again.
-pub(super) fn names(state: &State) -> BTreeSet<Key> {
-    state.range(tree::NAMES).map(|(key, _)| *key).collect()
-}
-
 impl From<Vec<volume::Request>> for Stop {
     fn from(requests: Vec<volume::Request>) -> Self {
         Self::Needs(requests)
     }
 }
 
-/// The places of one folder's names.
+/// The keys of the names in one folder.
 fn names_in(parent: NodeId) -> std::ops::RangeInclusive<Key> {
     let key = |name| Key::File(FileKey::Named(parent, name));
     key(NameKey::FIRST)..=key(NameKey::LAST)

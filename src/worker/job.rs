@@ -1,7 +1,8 @@
-//! The pipeline's decisions: saves of conversations, claims of work on them, and results.
+//! The decisions of the pipeline: saves of conversations, claims of the work on them, and results.
 //!
-//! An item and the summary of its day change in one commit, always. Time decides when somebody may
-//! take over what another is at; that a result counts is decided by the fence of its claim alone.
+//! An item and the summary of its day always change in one commit. Time decides when a processor
+//! may claim work that another holds; whether a result is accepted is decided by the fencing token
+//! alone.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +21,8 @@ use crate::point::Point;
 use crate::time::{Span, Time};
 use crate::volume;
 
-/// Does what an action asks of the pipeline. A blob is written before the commit that names it, so
-/// what is named is there; its name holds its hash, so that nobody overwrites.
+/// Decides an action. A blob is created before the commit that names it, so what is named is there.
+/// Its key contains its hash, so two writers never overwrite each other.
 pub(super) fn act(
     draft: &mut Draft<'_>,
     action: &WorkAction,
@@ -64,25 +65,30 @@ pub(super) fn act(
 
 /// Reads a blob by its exact name.
 fn fetch(name: BlobName, known: &Known, rules: Rules) -> Result<Bytes, Stop> {
-    let asked = if rules.flaws.has(Flaw::BpPrefixRead) {
-        let list = volume::Request::List(name.version_prefix(rules.space));
-        match known.first() {
-            Some(volume::Reply::Listed(keys)) if !keys.is_empty() => {
-                vec![list, volume::Request::Get(keys[0].clone())]
-            }
-            Some(_) | None => vec![list],
-        }
-    } else {
-        vec![volume::Request::Get(name.object(rules.space))]
-    };
+    let asked = vec![volume::Request::Get(name.object(rules.space))];
+    #[cfg(feature = "flaws")]
+    let asked =
+        if rules.flaws.has(Flaw::BpPrefixRead) { by_prefix(name, known, rules) } else { asked };
     match known.replies(asked).map_err(Stop::Needs)?.last() {
         Some(volume::Reply::Found(blob)) => Ok(blob.clone()),
-        // What was named and is gone, is gone: a volume that was set back.
+        // The volume was restored to a state without the blob.
         Some(_) | None => Err(Stop::Refused(Refusal::Internal)),
     }
 }
 
-/// Is this the version that there is?
+/// BP-PREFIX-READ: the first blob whose key begins like that of the version.
+#[cfg(feature = "flaws")]
+fn by_prefix(name: BlobName, known: &Known, rules: Rules) -> Vec<volume::Request> {
+    let list = volume::Request::List(name.version_prefix(rules.space));
+    match known.first() {
+        Some(volume::Reply::Listed(keys)) if !keys.is_empty() => {
+            vec![list, volume::Request::Get(keys[0].clone())]
+        }
+        Some(_) | None => vec![list],
+    }
+}
+
+/// Is this the current version?
 fn check_version(
     draft: &mut Draft<'_>,
     key: DedupKey,
@@ -97,8 +103,7 @@ fn check_version(
     Err(Refusal::Changed(current.map_or(0, |(version, _)| version)))
 }
 
-/// Saves the next version: new work. What it takes the place of stays readable, with what came of
-/// it.
+/// Saves the next version, which is new work. The version before stays readable, with its result.
 fn save(
     draft: &mut Draft<'_>,
     key: DedupKey,
@@ -111,13 +116,15 @@ fn save(
         draft.put(Key::Work(place), Some(Doc::Work(Stored::Item(was))));
     }
     let (version, since) = (expected.saturating_add(1), draft.seq());
+    assert!(version > 0, "versions are numbered from 1");
     let (day, messages, blob) = content;
     let content = Content { version, since, day, messages, blob };
     put(draft, key, Item { content, job: Job::NEW }, rules.flaws);
+    tracing::debug!(%key, version, "saved a version of a conversation");
     WorkReply::Saved(version)
 }
 
-/// A conversation, and the name of the blob that is meant.
+/// A conversation, and the name of the blob that is asked for.
 fn find(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> Option<(Item, BlobName)> {
     item(draft, key, rules.flaws).and_then(|item| {
         let Content { version, blob, .. } = item.content;
@@ -137,8 +144,8 @@ fn find(draft: &Draft<'_>, key: DedupKey, part: Part, rules: Rules) -> Option<(I
     })
 }
 
-/// Grants the oldest work that nobody is at. Work whose processor's time is over goes back first;
-/// what has no tries left has failed.
+/// Grants the oldest open work. Work whose claim has expired is open again, or has failed if no
+/// attempt is left.
 fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<WorkReply, Refusal> {
     let flaws = rules.flaws;
     let wanted = |item: &Item| day.is_none_or(|day| item.content.day == day);
@@ -163,15 +170,21 @@ fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<Wo
     let oldest = oldest.min_by_key(|(key, item)| (item.content.since, *key)).copied();
     let until: Option<Time> = items.iter().filter_map(|(_, item)| taken(item.job)).min();
     if let (None, Some(until)) = (oldest, until) {
+        assert!(
+            until > rules.wall || flaws.has(Flaw::BpStuckProcessing),
+            "a claim that ran out is open"
+        );
         draft.reach(Point::WorkBusy);
         return Err(Refusal::Busy(until - rules.wall));
     }
     for (key, item) in items.iter().filter(|(_, item)| overdue(item.job)) {
         let tries = item.job.tries();
         let job = if has_tries(tries, flaws) {
+            tracing::debug!(%key, tries, "the claim ran out; the work is open again");
             draft.reach(Point::WorkReclaimed);
             Job::Pending { tries }
         } else {
+            tracing::debug!(%key, tries, "the claim ran out; no tries are left");
             draft.reach(Point::WorkFailed);
             Job::Failed { tries, why: Why::Abandoned }
         };
@@ -187,21 +200,25 @@ fn grant(draft: &mut Draft<'_>, key: DedupKey, item: Item, rules: Rules) -> Clai
     if matches!(draft.get(Key::Work(Place::Item(key))), Some(Doc::Work(Stored::Old(_)))) {
         draft.reach(Point::OldItemMigrated);
     }
-    // The flaw BP-LOCK-TTL takes a glance's time for the work's.
+    // BP-LOCK-TTL: the lease is shorter than the work.
     let lease =
         if rules.flaws.has(Flaw::BpLockTtl) { Span(rules.session.0 / 16) } else { rules.session };
     let (tries, fence) = (item.job.tries().saturating_add(1), Fence(draft.position()));
     let until = rules.wall + lease;
-    put(draft, key, Item { job: Job::Processing { tries, fence, until }, ..item }, rules.flaws);
+    assert!(tries > 0, "a try is counted when it begins");
+    let job = Job::Processing { tries, fence, until };
+    put(draft, key, Item { job, ..item }, rules.flaws);
+    assert_eq!(self::item(draft, key, rules.flaws).map(|it| it.job), Some(job), "a grant is kept");
+    tracing::debug!(%key, tries, fence = fence.0.seq, %until, "granted a claim");
     Claim { key, version: item.content.version, fence, tries, until }
 }
 
-/// Is there a try left?
+/// Is an attempt left?
 fn has_tries(tries: u8, flaws: Flaws) -> bool {
     tries < MOST_TRIES || flaws.has(Flaw::BpRetry4) && tries == MOST_TRIES
 }
 
-/// The item, if this claim still is the one on it.
+/// The item, if this claim is still the one on it.
 fn held(
     draft: &mut Draft<'_>,
     (key, version): (DedupKey, u32),
@@ -216,6 +233,7 @@ fn held(
     };
     let held = item(draft, key, rules.flaws).filter(|item| holds(item) || unfenced);
     if held.is_none() {
+        tracing::debug!(%key, fence = fence.0.seq, "the claim is not the requester's any more");
         draft.reach(Point::LeaseLost);
     }
     held.ok_or(Refusal::LeaseLost)
@@ -243,11 +261,13 @@ fn finish(
             Job::Failed { tries, why }
         }
     };
+    assert_eq!(job.tries(), tries, "a try is counted when it begins, and once");
     put(draft, key, Item { job, ..held }, flaws);
+    tracing::debug!(%key, tries, "finished a claim");
     WorkReply::Finished
 }
 
-/// Gives what has failed all its tries again: only the user may.
+/// Gives an item that has failed new attempts. Only the user asks for that.
 fn reset(draft: &mut Draft<'_>, key: DedupKey, rules: Rules) -> Result<WorkReply, Refusal> {
     match item(draft, key, rules.flaws) {
         Some(item @ Item { job: Job::Failed { .. }, .. }) => {
@@ -258,7 +278,7 @@ fn reset(draft: &mut Draft<'_>, key: DedupKey, rules: Rules) -> Result<WorkReply
     }
 }
 
-/// Shows a day.
+/// Reads a day.
 fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> WorkReply {
     let summary = match draft.get(Key::Work(Place::Day(day))) {
         Some(Doc::Work(Stored::Day(summary))) => *summary,
@@ -269,18 +289,17 @@ fn read_day(draft: &Draft<'_>, day: DateKey, rules: Rules) -> WorkReply {
     WorkReply::Day(summary, items.filter(|(_, item)| item.content.day == day).collect())
 }
 
-/// Changes an item and, in the same commit, what its day amounts to; of both days, if it moves.
+/// Stores an item and, in the same commit, the summary of its day; of both days if it moves.
 fn put(draft: &mut Draft<'_>, key: DedupKey, new: Item, flaws: Flaws) {
     let was = item(draft, key, flaws).map(|was| was.content.day);
     draft.put(Key::Work(Place::Item(key)), Some(Doc::Work(Stored::Item(new))));
     let days: BTreeSet<DateKey> = was.into_iter().chain([new.content.day]).collect();
     for day in days {
-        let mut now = items(draft, flaws);
-        if flaws.has(Flaw::BpSummaryBefore) {
-            now = before(draft, flaws);
-            now.retain(|(other, _)| *other != key);
-            now.push((key, new));
-        }
+        let now = items(draft, flaws);
+        assert!(now.is_sorted_by(|one, next| one.0 < next.0), "a conversation is one item");
+        #[cfg(feature = "flaws")]
+        let now =
+            if flaws.has(Flaw::BpSummaryBefore) { before(draft, (key, new), flaws) } else { now };
         let summary = Summary::of(of_day(now, day));
         let doc = (summary != Summary::default()).then_some(Doc::Work(Stored::Day(summary)));
         draft.put(Key::Work(Place::Day(day)), doc);
@@ -306,9 +325,13 @@ fn items(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
     items
 }
 
-/// The items before this commit.
-fn before(draft: &Draft<'_>, flaws: Flaws) -> Vec<(DedupKey, Item)> {
-    named(draft.base().range(every_item()), flaws)
+/// BP-SUMMARY-BEFORE: the items before this commit, and the one that is saved.
+#[cfg(feature = "flaws")]
+fn before(draft: &Draft<'_>, saved: (DedupKey, Item), flaws: Flaws) -> Vec<(DedupKey, Item)> {
+    let mut items = named(draft.base().range(every_item()), flaws);
+    items.retain(|(key, _)| *key != saved.0);
+    items.push(saved);
+    items
 }
 
 fn named<'d>(
@@ -328,7 +351,7 @@ fn named<'d>(
     .collect()
 }
 
-/// What an item is. One of the old format, which has no state, is new work.
+/// The item in a document. One of the old format, which has no state, is new work.
 fn of_doc(doc: &Doc, flaws: Flaws) -> Option<Item> {
     match doc {
         Doc::Work(Stored::Item(item)) => Some(*item),

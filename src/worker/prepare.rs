@@ -1,38 +1,31 @@
-//! What a decision needs to know of the volume, beyond the log: the objects of a blob, or an old
-//! entry.
+//! Decisions that need the volume, beyond the log: the objects of a blob, or an old entry.
 //!
-//! Decisions are pure. One that needs such knowledge says what the volume is to be asked; its task
-//! leaves the queue, the volume is asked one thing after another, and the task comes back with the
-//! answers. Then it is decided on the state of that time: knowledge that has become the wrong one
-//! is another need.
+//! A decision is pure. If it needs answers of the volume, it returns the calls. The task leaves the
+//! queue, the worker makes the calls one after the other, and the task is queued again with the
+//! answers. It is then decided on the state of that time. If that decision needs other calls,
+//! because the state has changed, the task leaves the queue again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Rules, Ticket, Worker};
 use crate::id::UserId;
 use crate::log::{self, Draft, Entry, Position, State};
-use crate::message::{Command, FileRefusal, Refusal, Request, Response};
+use crate::message::{FileRefusal, Refusal, Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Time};
 use crate::volume::{self, CallId, Reply};
 
-/// What is to be decided.
+/// A task to decide.
 #[derive(Clone, Debug)]
 pub(super) enum Task {
-    /// What a device asks.
+    /// The request of a device.
     Asked(Ticket, Box<Request>),
-    /// What the worker does of its own accord.
+    /// A chore of the worker.
     Own(super::file::Chore),
 }
 
 impl Task {
-    /// Does it start a session?
-    pub(super) fn opens(&self) -> bool {
-        let Self::Asked(_, request) = self else { return false };
-        matches!(request.command, Command::Open)
-    }
-
-    /// The number of the newest commit that the asker has heard of.
+    /// The number of the newest commit that the client has heard of.
     pub(super) fn heard(&self) -> u64 {
         match self {
             Self::Asked(_, request) => request.heard.seq,
@@ -40,27 +33,26 @@ impl Task {
         }
     }
 
-    /// Is it about work on a conversation?
-    pub(super) fn is_work(&self) -> bool {
-        let Self::Asked(_, request) = self else { return false };
-        request.command.is_work()
-    }
-
-    /// Decides it, and says what to answer if somebody waits; or what the volume is to be asked.
+    /// Decides the task: the response if a client waits for one, or the calls that the decision
+    /// needs.
     pub(super) fn decide(
         &self,
         draft: &mut Draft<'_>,
         known: &mut Known,
         rules: Rules,
-        seen: &BTreeMap<Ticket, State>,
     ) -> Result<Option<(Ticket, Response)>, Vec<volume::Request>> {
         match self {
             Self::Asked(ticket, request) => {
-                let (reply, at) = super::decide(draft, request, known, rules, seen.get(ticket))?;
+                let (replica, call) = (request.client.replica.0, request.id.0);
+                let _request = tracing::debug_span!("request", replica, call).entered();
+                let (reply, at) = super::decide(draft, request, known, rules)?;
                 let (id, attempt) = (request.id, request.attempt);
                 Ok(Some((*ticket, Response { id, attempt, at, reply })))
             }
-            Self::Own(chore) => super::file::do_chore(draft, *chore, known, rules).map(|()| None),
+            Self::Own(chore) => {
+                let _chore = tracing::debug_span!("chore").entered();
+                super::file::do_chore(draft, *chore, known, rules).map(|()| None)
+            }
         }
     }
 }
@@ -68,9 +60,9 @@ impl Task {
 /// Why there is no decision.
 #[derive(Clone, Debug)]
 pub(super) enum Stop {
-    /// It comes to nothing.
+    /// The request is refused.
     Refused(Refusal),
-    /// The volume is to be asked this first.
+    /// The volume has to answer these calls first.
     Needs(Vec<volume::Request>),
 }
 
@@ -86,7 +78,7 @@ impl From<FileRefusal> for Stop {
     }
 }
 
-/// What the volume was asked for one task, and what it answered.
+/// The calls that were made for one task, and their answers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     asked: Vec<volume::Request>,
@@ -96,12 +88,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What was answered first.
+    /// The first answer, whatever was asked: for BP-PREFIX-READ.
+    #[cfg(feature = "flaws")]
     pub(super) fn first(&self) -> Option<&Reply> {
         self.replies.first()
     }
 
-    /// Is this commit part of the log? One that is too old for the state is looked up, once.
+    /// Is this commit part of the log? If it is too old for the state, the decision reads its
+    /// entry, once.
     pub(super) fn is_logged(
         &mut self,
         at: Position,
@@ -115,6 +109,7 @@ impl Known {
             return Ok(true);
         }
         let get = volume::Request::Get(log::entry_key(rules.space, at.seq));
+        // A restored volume may lack the entry, and a damaged one may hold something else there.
         let [Reply::Found(bytes)] = self.replies(vec![get])? else { return Ok(false) };
         let is_logged = Entry::decode(bytes).is_some_and(|there| there.id == at.entry);
         if is_logged {
@@ -123,15 +118,19 @@ impl Known {
         Ok(is_logged)
     }
 
-    /// The answers to these requests, if they are what was asked.
+    /// The answers to these calls, if these were made.
     pub(super) fn replies(
         &self,
         requests: Vec<volume::Request>,
     ) -> Result<&[Reply], Vec<volume::Request>> {
-        if self.asked == requests { Ok(&self.replies) } else { Err(requests) }
+        if self.asked != requests {
+            return Err(requests);
+        }
+        assert_eq!(self.replies.len(), self.asked.len(), "a task comes back with all its answers");
+        Ok(&self.replies)
     }
 
-    /// A task comes to nothing, and so does the object that was created for it.
+    /// Refuses a task, after deleting the object that was created for it.
     pub(super) fn undo(&self, refusal: FileRefusal) -> Stop {
         let created = self.asked.iter().find_map(|asked| {
             let volume::Request::Create(key, _) = asked else { return None };
@@ -146,9 +145,9 @@ impl Known {
 pub(super) struct Preparation {
     pub(super) task: Task,
     known: Known,
-    /// What the volume was asked, and when that is given up.
+    /// The call in flight, and when it is given up.
     call: Option<(CallId, Time)>,
-    /// After a failure: when to go on.
+    /// After a failure of the volume: when it is asked again.
     rests_until: Option<Time>,
     failures: u32,
 }
@@ -164,64 +163,84 @@ impl Preparation {
         gives_up.or(self.rests_until.map(|at| (at, "volume retry")))
     }
 
+    /// Asserts what holds between two inputs.
+    pub(super) fn check(&self) {
+        let Known { asked, replies, .. } = &self.known;
+        assert!(replies.len() < asked.len(), "a task that needs no more is queued again");
+        assert_ne!(
+            self.call.is_some(),
+            self.rests_until.is_some(),
+            "a task that needs an answer has a call in flight or rests"
+        );
+    }
+
+    /// The call that is in flight for it.
+    pub(super) fn call(&self) -> Option<CallId> {
+        self.call.map(|(call, _)| call)
+    }
+
     pub(super) fn waits_for(&self, call: CallId) -> bool {
         self.call.is_some_and(|(waited, _)| waited == call)
     }
 
-    /// What to ask next.
+    /// The next call.
     fn next(&self) -> Option<&volume::Request> {
         self.known.asked.get(self.known.replies.len())
     }
 }
 
 impl Worker {
-    /// Asks the volume for what tasks need next, and puts those back that need no more.
+    /// Makes the next call of each task, and queues the tasks that have all answers.
     pub(super) fn prepare(&mut self, now: Now, id: UserId) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let flaws = self.boot.flaws;
         let (mut waiting, mut ready) = (Vec::new(), false);
-        for mut preparation in std::mem::take(&mut space.preparing) {
+        for mut preparation in std::mem::take(&mut self.space(id).preparing) {
             if preparation.call.is_some() || preparation.rests_until.is_some() {
                 waiting.push(preparation);
             } else if let Some(request) = preparation.next().cloned() {
                 let call = self.ask(id, request);
                 preparation.call = Some((call, now.mono + self.boot.timing.timeout));
                 waiting.push(preparation);
-            } else if let Some(space) = self.spaces.get_mut(&id) {
+            } else {
                 ready = true;
-                space.enqueue(preparation.task, preparation.known, self.boot.flaws);
+                self.space(id).enqueue(preparation.task, preparation.known, flaws);
             }
         }
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.preparing = waiting;
-        }
+        let space = self.space(id);
+        assert!(space.preparing.is_empty(), "nothing is decided while preparations go on");
+        space.preparing = waiting;
         if ready {
+            tracing::debug!("a task has the answers of the volume; deciding it again");
             self.reach(Point::TaskPrepared);
             self.proceed(now, id);
         }
     }
 
-    /// The volume answered something that a task needs.
+    /// The volume answered a call of a task.
     pub(super) fn take_knowledge(&mut self, now: Now, id: UserId, call: CallId, reply: Reply) {
-        let preparing = self.spaces.get_mut(&id).map(|space| &mut space.preparing);
-        let waits = |it: &&mut Preparation| it.waits_for(call);
-        let Some(waiting) = preparing.and_then(|all| all.iter_mut().find(waits)) else { return };
+        let waits = |it: &Preparation| it.waits_for(call);
+        let at = self.space(id).preparing.iter().position(waits);
+        // Whether a snapshot was written or deleted is of no interest: it is written again later.
+        let Some(at) = at else { return };
+        let waiting = &mut self.space(id).preparing[at];
+        let Known { asked, replies, .. } = &mut waiting.known;
+        assert!(replies.len() < asked.len(), "an answer comes to a question that was asked");
         if reply != Reply::Failed {
+            replies.push(reply);
             (waiting.call, waiting.failures) = (None, 0);
-            waiting.known.replies.push(reply);
             return self.prepare(now, id);
         }
         let failures = waiting.failures;
         let until = now.mono + self.backoff(failures);
-        let preparing = self.spaces.get_mut(&id).map(|space| &mut space.preparing);
-        if let Some(waiting) = preparing.and_then(|all| all.iter_mut().find(waits)) {
-            (waiting.call, waiting.rests_until) = (None, Some(until));
-            waiting.failures = failures.saturating_add(1);
-        }
+        tracing::debug!(failures, %until, "the volume failed a task; asking again later");
+        let waiting = &mut self.space(id).preparing[at];
+        (waiting.call, waiting.rests_until) = (None, Some(until));
+        waiting.failures = failures.saturating_add(1);
     }
 
-    /// Gives up what is overdue, and goes on where a wait is over.
+    /// Gives up what is overdue, and goes on where a rest is over.
     pub(super) fn wake_preparations(&mut self, now: Now, id: UserId) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let space = self.space(id);
         let overdue = space.preparing.iter().filter_map(|it| it.call);
         let overdue: Vec<CallId> =
             overdue.filter(|(_, at)| *at <= now.mono).map(|(call, _)| call).collect();
@@ -233,7 +252,9 @@ impl Worker {
             }
         }
         for call in overdue {
-            self.calls.remove(&call);
+            let space = self.calls.remove(&call);
+            assert_eq!(space, Some(id), "a call in flight is known until it is given up");
+            tracing::debug!(call = call.0, "the volume gave a task no answer in time");
             self.take_knowledge(now, id, call, Reply::Failed);
         }
         if rested {

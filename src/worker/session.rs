@@ -1,19 +1,22 @@
-//! Sessions: one lease for each device on its conversation with the server.
+//! Sessions: one lease for each device.
 //!
-//! Its owner is a replica, so a device is never in its own way, and only a copy of it can be. Time
-//! decides when somebody may try to take a session over; what makes that safe is the fence, which
-//! every action names and every decision compares.
+//! Its holder is a client, one incarnation of a replica. A later incarnation of the same replica
+//! takes it over at once, so a device never blocks itself; only a clone does. Time decides when
+//! another client may try to take a session over. What makes that safe is the fencing token, which
+//! every action carries and every decision compares.
 
 use super::Rules;
 use super::prepare::Stop;
 use crate::flaw::Flaw;
-use crate::log::{Doc, Draft, Key, Position, Receipt, Session, State, encode};
+#[cfg(feature = "flaws")]
+use crate::log::State;
+use crate::log::{Doc, Draft, Key, Position, Receipt, Session, encode};
 use crate::message::{Action, Client, DeviceKey, Fence, Refusal, Reply, Request};
 use crate::point::Point;
 use crate::time::Span;
 
-/// Grants the session, unless another owner has it. Asked again by the same life, it is the same
-/// session: the first answer may have been lost.
+/// Grants the session, unless another client holds it. A client that holds it already is given the
+/// same fencing token again: the first response may have been lost.
 pub(super) fn open(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -24,7 +27,7 @@ pub(super) fn open(
     let stuck = rules.flaws.has(Flaw::CvSessionStuck);
     let fence = match held {
         Some(held) if held.client == client && !rules.flaws.has(Flaw::CvSessionSelf) => held.fence,
-        // A request of a life that is over must not end the session of the present one.
+        // A late request of an earlier incarnation must not end the session of the present one.
         Some(held) if held.client.replica == client.replica && held.client.life > client.life => {
             return Err(Refusal::Fenced);
         }
@@ -33,7 +36,7 @@ pub(super) fn open(
         }
         Some(held) if rules.wall < held.until || stuck => {
             draft.reach(Point::SessionBusy);
-            // Its owner ends it sooner as a rule.
+            // Its holder usually closes it sooner.
             let longest = rules.session.0 / 4 + 1;
             return Err(Refusal::Busy(Span((held.until - rules.wall).0.min(longest))));
         }
@@ -43,15 +46,20 @@ pub(super) fn open(
         }
         None => Fence(draft.position()),
     };
+    #[cfg(feature = "flaws")]
     if held.is_none() && rules.flaws.has(Flaw::CvScaleLru) {
         make_room(draft);
     }
     let until = rules.wall + rules.session;
-    draft.put(Key::Session(key), Some(Doc::Session(Session { client, fence, until })));
+    let granted = Session { client, fence, until };
+    draft.put(Key::Session(key), Some(Doc::Session(granted)));
+    assert_eq!(self::held(draft, key), Some(granted), "a session that is granted is held");
+    tracing::debug!(device = key.0, fence = fence.0.seq, %until, "granted a session");
     Ok((Reply::Opened(fence), draft.position()))
 }
 
-/// CV-SCALE-LRU: the table is full, and the session that was used least lately goes.
+/// CV-SCALE-LRU: the table is full, and the session that was used least recently is dropped.
+#[cfg(feature = "flaws")]
 fn make_room(draft: &mut Draft<'_>) {
     const ROOM: usize = 64;
     let all = Key::Session(DeviceKey(0))..=Key::Session(DeviceKey(u64::MAX));
@@ -65,8 +73,9 @@ fn make_room(draft: &mut Draft<'_>) {
     }
 }
 
-/// Ends the session, if it still is this one. The receipt stays: this may be a late copy of a request
-/// that was given up, and what has been asked since under the same session may be asked again.
+/// Closes the session, if it is still this one. The receipt stays: this may be a late copy of a
+/// request that was given up, and the client may repeat what it has asked since under the same
+/// session.
 pub(super) fn close(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -76,19 +85,20 @@ pub(super) fn close(
     let key = key_of(request, rules);
     if held(draft, key).is_some_and(|held| held.fence == fence && held.client == request.client) {
         draft.put(Key::Session(key), None);
+        assert!(held(draft, key).is_none(), "a session that was ended is held by nobody");
     }
     (Reply::Closed, draft.seen())
 }
 
-/// Tells whose the session is.
+/// Shows who holds the session.
 pub(super) fn status(
     draft: &Draft<'_>,
     request: &Request,
     rules: Rules,
-    seen: Option<&State>,
 ) -> Result<(Reply, Position), Refusal> {
     let held = held(draft, key_of(request, rules));
-    if let Some(seen) = seen.filter(|_| rules.flaws.has(Flaw::CvStateTorn))
+    #[cfg(feature = "flaws")]
+    if let Some(seen) = draft.arrival().filter(|_| rules.flaws.has(Flaw::CvStateTorn))
         && fence(seen, request.device) != held.map(|held| held.fence)
     {
         return Err(Refusal::Internal);
@@ -96,7 +106,7 @@ pub(super) fn status(
     Ok((Reply::Status(held.map(|held| (held.client.replica, held.until))), draft.seen()))
 }
 
-/// Is this still the asker's session? Not a question of time.
+/// Does the client still hold the session? Time plays no part.
 pub(super) fn guard(
     draft: &Draft<'_>,
     request: &Request,
@@ -112,8 +122,8 @@ pub(super) fn guard(
     }
 }
 
-/// Does something once, however often it is asked for: what was answered is kept until the client
-/// asks for the next thing. What only reads may be done at any time.
+/// Lets an action take effect once, however often it arrives: the reply is kept until the client
+/// sends its next action. An action that only reads may be repeated at any time.
 pub(super) fn once(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -121,6 +131,7 @@ pub(super) fn once(
     action: &Action,
     act: impl FnOnce(&mut Draft<'_>) -> Result<Reply, Stop>,
 ) -> Result<(Reply, Position), Stop> {
+    assert!(!draft.has_effect(), "an action is decided by itself");
     if action.only_reads() {
         return Ok((act(draft)?, draft.seen()));
     }
@@ -137,17 +148,19 @@ pub(super) fn once(
         }
     }
     let reply = act(draft)?;
-    // What changed nothing may be asked again.
+    // An action that changed nothing may be decided again.
     if !draft.has_effect() {
         return Ok((reply, draft.seen()));
     }
     let at = draft.position();
     let receipt = Receipt { life, n, asked, at, reply: reply.clone() };
     draft.put(Key::Receipt(replica), Some(Doc::Receipt(receipt)));
+    assert!(at > draft.base().position(), "what changes something is a commit of its own");
     Ok((reply, at))
 }
 
-/// The session of a device, as a state has it.
+/// The fencing token of a device's session in a state.
+#[cfg(feature = "flaws")]
 fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
     match state.get(Key::Session(device)) {
         Some(Doc::Session(session)) => Some(session.fence),
@@ -158,13 +171,14 @@ fn fence(state: &State, device: DeviceKey) -> Option<Fence> {
 
 fn held(draft: &Draft<'_>, key: DeviceKey) -> Option<Session> {
     match draft.get(Key::Session(key)) {
+        // A document of another kind is there only if the log is damaged.
         Some(Doc::Session(session)) => Some(*session),
         Some(Doc::Receipt(_) | Doc::Field(..) | Doc::Version(_) | Doc::Work(_) | Doc::File(_))
         | None => None,
     }
 }
 
-/// The flaw CV-SESSION-PER-USER has one session for all devices of a user.
+/// The key of the session. CV-SESSION-PER-USER has one for all devices of a user.
 fn key_of(request: &Request, rules: Rules) -> DeviceKey {
     if rules.flaws.has(Flaw::CvSessionPerUser) { DeviceKey(0) } else { request.device }
 }

@@ -1,20 +1,26 @@
-//! One space as a worker sees it: a prefix of its log, the requests that wait, and what the volume
-//! was asked last.
+//! One space as a worker sees it: a prefix of its log, the requests that wait, and the call to the
+//! volume that is in flight.
 //!
-//! All that waits is decided together on what is known, in one *round*, once that is no less than any
-//! of them has heard of. If that changes anything it becomes the next entry; if not, the next entry is
-//! looked for, unless that was done since the last of them asked. Either way the answers hold only if
-//! nobody was faster, and it is all decided anew if somebody was. An unclear creation is looked up by
-//! its number: the entry's name tells whose it is.
+//! All queued requests are decided in one *round*, once the worker has read the log as far as any of
+//! them has heard of it. If the round changes something, it becomes the next entry of the log. If not,
+//! the worker reads the next entry number: finding nothing there proves that the state was current,
+//! and one such proof serves every request that arrived before it was asked for. If another worker
+//! created that entry first, the round is decided again on the newer state. A create whose outcome is
+//! unknown is resolved by reading that entry and comparing ids.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod check;
+#[cfg(feature = "flaws")]
+mod flawed;
+mod snapshot;
+
+use std::collections::VecDeque;
 
 use super::file::Chore;
 use super::prepare::{Known, Preparation, Task};
 use super::{Output, Rules, Ticket, Worker, is_untidy};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;
-use crate::log::{self, Draft, Entry, EntryId, Key, Position, State};
+use crate::log::{self, Draft, Entry, EntryId, State};
 use crate::message::Response;
 use crate::point::Point;
 use crate::time::{Now, Span, Time};
@@ -25,59 +31,54 @@ use crate::volume::{self, CallId, Reply};
 pub(super) struct Space {
     state: State,
     queue: VecDeque<(Task, Known)>,
-    /// Tasks that need to know more of the volume.
+    /// Tasks that need answers of the volume before they can be decided.
     pub(super) preparing: Vec<Preparation>,
     phase: Phase,
-    /// The log is read up to this entry, or to its end, before anything is decided.
+    /// The number of the entry up to which the log is read, or to its end, before a round is decided.
     upto: u64,
-    /// How many waited when another entry was last looked for.
+    /// The length of the queue when the next entry was last looked for.
     looked_for: usize,
-    /// What the volume was asked, and when that is given up.
+    /// The call to the volume that is in flight, and when it is given up.
     call: Option<(CallId, Time)>,
-    /// After a failure: when to go on.
+    /// After a failure of the volume: when it is asked again.
     rests_until: Option<Time>,
+    /// Failures of the volume in a row.
     failures: u32,
-    /// The commits after which snapshots are known, the newest last.
+    /// The entry numbers of the snapshots that are known, the newest last.
     snapshots: VecDeque<u64>,
-    /// A decision that is not taken anew after a lost race (flaws).
-    stale: Option<Round>,
-    /// What was known when a request arrived (flaws).
-    seen: BTreeMap<Ticket, State>,
+    #[cfg(feature = "flaws")]
+    flawed: flawed::Flawed,
 }
-
-/// So many snapshots are kept: a list may be late, and name one that was removed.
-const SNAPSHOTS: usize = 3;
-
-/// A snapshot is written when this part of the state may be new.
-const SNAPSHOT_SHARE: u64 = 2;
 
 /// What is to be found out next.
 #[derive(Clone, Debug)]
 enum Phase {
-    /// Which snapshots are there?
+    /// Which snapshots the volume has.
     Cold,
-    /// What do these hold, the newest last?
+    /// What the last of these snapshots holds.
     Loading(Vec<volume::Key>),
-    /// Is there another entry?
+    /// Whether there is another entry.
     Following,
-    /// Is there another entry, and is it this one, of which that is unclear?
+    /// Whether there is another entry, and whether it is that of this round: the outcome of its create
+    /// is unknown.
     Unclear(Round),
-    /// Nothing, until somebody asks. So many who wait asked before it was seen that there is no
-    /// other entry.
+    /// Nothing, until a request arrives. The first tasks of the queue, so many, arrived before the
+    /// worker saw that there is no other entry.
     Ready(usize),
-    /// Is there still no other entry?
+    /// Whether there is still no other entry: then this round, which changes nothing, holds.
     Proving(Round),
-    /// Is the next number free?
+    /// Whether this round, which changes something, becomes the next entry.
     Committing(Round),
 }
 
-/// A decision about all that waited.
+/// A decision about the first tasks of the queue.
 #[derive(Clone, Debug)]
 struct Round {
-    /// How many tasks.
+    /// The number of tasks that it decides.
     covers: usize,
     answers: Vec<(Ticket, Response)>,
     points: Vec<Point>,
+    /// What it changes; none if it only reads or refuses.
     entry: Option<Entry>,
 }
 
@@ -101,28 +102,28 @@ impl Space {
             rests_until: None,
             failures: 0,
             snapshots: VecDeque::new(),
-            stale: None,
-            seen: BTreeMap::new(),
+            #[cfg(feature = "flaws")]
+            flawed: flawed::Flawed::default(),
         }
     }
 
-    /// How many requests wait. The worker's own chores keep nobody out.
+    /// The number of requests that wait. The worker's own chores do not count against the limit.
     pub(super) fn waiting(&self) -> usize {
         let tasks = self.queue.iter().map(|(task, _)| task);
         let tasks = tasks.chain(self.preparing.iter().map(|it| &it.task));
         tasks.filter(|task| matches!(task, Task::Asked(..))).count()
     }
 
-    /// Somebody has heard of this entry, or of one that was lost: no decision without it can hold.
+    /// A requester has heard of this entry, or of one that a restore has destroyed: no round is decided
+    /// before the worker has looked for it.
     pub(super) fn hear_of(&mut self, seq: u64) {
         self.upto = self.upto.max(seq);
     }
 
     pub(super) fn enqueue(&mut self, task: Task, known: Known, flaws: Flaws) {
-        if let Task::Asked(ticket, _) = &task
-            && (flaws.has(Flaw::CvStateTorn) || flaws.has(Flaw::I42Rmw))
-        {
-            self.seen.entry(*ticket).or_insert_with(|| self.state.clone());
+        if flaws.has(Flaw::CvStateTorn) || flaws.has(Flaw::I42Rmw) {
+            #[cfg(feature = "flaws")]
+            self.flawed.arrive(&task, &self.state);
         }
         self.queue.push_back((task, known));
     }
@@ -133,7 +134,12 @@ impl Space {
         self.preparing.iter().filter_map(Preparation::wakeup).chain(own).min()
     }
 
-    /// Takes up what has to be done and nobody does here.
+    /// Is this the call that is in flight for the space itself?
+    fn waits_for(&self, call: CallId) -> bool {
+        self.call.is_some_and(|(waited, _)| waited == call)
+    }
+
+    /// Queues the chores of the space that this worker has not taken up yet.
     fn take_up_chores(&mut self, rules: Rules) {
         let under_way = |chore: &Chore| {
             let is = |task: &Task| matches!(task, Task::Own(own) if own == chore);
@@ -146,63 +152,95 @@ impl Space {
             .for_each(|chore| self.queue.push_back((Task::Own(chore), Known::default())));
     }
 
-    /// Somebody else took the number: their entry comes first, and all is decided anew.
-    fn lose_race(&mut self, round: Round, flaws: Flaws) {
+    /// Another worker created the entry first: that entry is read, and the round is decided again.
+    fn lose_race(&mut self, round: &Round) {
+        assert!(round.entry.is_some(), "only a round that changes something is committed");
         self.phase = Phase::Following;
         self.hear_of(self.state.seq + 1);
-        let opens = |(task, _): &(Task, Known)| task.opens();
-        let works = |(task, _): &(Task, Known)| task.is_work();
-        if flaws.has(Flaw::I42RetryStale)
-            || flaws.has(Flaw::BpNolock) && self.queue.iter().take(round.covers).any(works)
-            || flaws.has(Flaw::CvSessionDouble) && self.queue.iter().take(round.covers).all(opens)
-        {
-            self.stale = Some(round);
-        }
     }
 
-    /// Decides all that waits, on what is known.
+    /// Decides all that is queued, on the state that was read.
     fn decide(&mut self, rules: Rules, name: EntryId) -> Round {
-        if let Some(mut round) = self.stale.take() {
-            let seq = self.state.seq + 1;
-            let at = Position { seq, entry: name };
-            round.answers.iter_mut().for_each(|(_, response)| response.at = at);
-            round.entry.iter_mut().for_each(|entry| (entry.seq, entry.id) = (seq, name));
+        #[cfg(feature = "flaws")]
+        if let Some(round) = self.take_stale(name) {
             return round;
         }
         let mut draft = Draft::new(&self.state, name);
+        let _round = tracing::debug_span!("round", seq = draft.seq()).entered();
         let mut answers = Vec::new();
         let mut covers = 0;
         while let Some((task, known)) = self.queue.get_mut(covers) {
-            match task.decide(&mut draft, known, rules, &self.seen) {
+            #[cfg(feature = "flaws")]
+            draft.arrived_at(self.flawed.arrival(task));
+            match task.decide(&mut draft, known, rules) {
                 Ok(answer) => {
                     answers.extend(answer);
                     covers += 1;
                 }
                 Err(needs) => {
-                    let task = self.queue.remove(covers);
-                    let prepared = task.map(|(task, known)| Preparation::new(task, known, needs));
-                    self.preparing.extend(prepared);
+                    let (task, known) = self.queue.remove(covers).expect("it was just decided");
+                    self.preparing.push(Preparation::new(task, known, needs));
                 }
             }
         }
+        assert_eq!(covers, self.queue.len(), "a round decides all that is queued");
+        assert!(answers.len() <= covers, "a task is answered at most once");
         super::file::tidy(&mut draft, rules);
         let seq = draft.seq();
         let (ops, points) = draft.end();
         let entry = (!ops.is_empty()).then_some(Entry { seq, id: name, ops });
         Round { covers, answers, points, entry }
     }
+
+    /// There is no other entry. A request that arrived after the worker asked for it may have heard of
+    /// an entry that was created since.
+    fn reach_end(&mut self) -> Phase {
+        assert!(
+            self.looked_for <= self.queue.len(),
+            "tasks stay while the next entry is looked for"
+        );
+        let since = self.queue.iter().skip(self.looked_for);
+        self.upto = since.map(|(task, _)| task.heard()).max().unwrap_or(0);
+        Phase::Ready(self.looked_for)
+    }
+
+    /// What the volume is asked in this phase; nothing if the phase needs no call.
+    fn next_request(&mut self, id: UserId) -> Option<volume::Request> {
+        assert!(self.call.is_none(), "a space has one call of its own in flight at a time");
+        assert!(self.rests_until.is_none(), "a space that rests asks nothing");
+        Some(match &mut self.phase {
+            Phase::Ready(_) => return None,
+            Phase::Cold => volume::Request::List(log::snapshots_of(id)),
+            Phase::Loading(keys) => volume::Request::Get(keys.last()?.clone()),
+            Phase::Following | Phase::Unclear(_) | Phase::Proving(_) => {
+                self.looked_for = self.queue.len();
+                volume::Request::Get(log::entry_key(id, self.state.seq + 1))
+            }
+            Phase::Committing(Round { entry, .. }) => {
+                let entry = entry.as_ref().expect("only what changes something is committed");
+                assert_eq!(entry.seq, self.state.seq + 1, "numbers are taken without a gap");
+                volume::Request::Create(log::entry_key(id, entry.seq), log::encode(entry))
+            }
+        })
+    }
 }
 
 impl Worker {
-    /// Asks the volume for what a space needs next, if it is asked for anything.
+    /// The space that a call or a task is about.
+    pub(super) fn space(&mut self, id: UserId) -> &mut Space {
+        self.spaces.get_mut(&id).expect("a space is made for its first request and never removed")
+    }
+
+    /// Asks the volume for what a space needs next, if the space has something to do.
     pub(super) fn proceed(&mut self, now: Now, id: UserId) {
         let rules = self.rules(now, id);
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let space = self.space(id);
         if space.call.is_some() || space.rests_until.is_some() {
             return;
         }
-        if let Phase::Ready(heard) = space.phase {
-            let is_proven = space.queue.len() <= heard;
+        if let Phase::Ready(proven) = space.phase {
+            assert!(proven <= space.queue.len(), "tasks stay until they are decided");
+            let is_proven = space.queue.len() <= proven;
             space.take_up_chores(rules);
             if space.queue.is_empty() && !is_untidy(&space.state, now.wall) {
                 return;
@@ -211,9 +249,16 @@ impl Worker {
                 space.phase = Phase::Following;
                 return self.ask_for_phase(now, id);
             }
-            let round = space.decide(rules, EntryId(self.entropy.next_u64()));
+            let name = EntryId(self.entropy.next_u64());
+            let round = self.space(id).decide(rules, name);
+            tracing::debug!(
+                tasks = round.covers,
+                seq = round.entry.as_ref().map(|entry| entry.seq),
+                is_proven,
+                "decided a round"
+            );
             let idle = round.covers == 0 && round.entry.is_none();
-            space.phase = match round.entry {
+            self.space(id).phase = match round.entry {
                 Some(_) => Phase::Committing(round),
                 None if idle => Phase::Ready(0),
                 None if is_proven
@@ -233,39 +278,26 @@ impl Worker {
 
     /// Asks the volume what the phase of a space is about.
     fn ask_for_phase(&mut self, now: Now, id: UserId) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let gives_up = now.mono + self.boot.timing.timeout;
+        let space = self.space(id);
+        // The preparations may have put a task back and asked already.
         if space.call.is_some() || space.rests_until.is_some() {
             return;
         }
-        let request = match &mut space.phase {
-            Phase::Ready(_) => return,
-            Phase::Cold => volume::Request::List(log::snapshots_of(id)),
-            Phase::Loading(keys) => match keys.last() {
-                Some(key) => volume::Request::Get(key.clone()),
-                None => {
-                    space.phase = Phase::Following;
-                    return self.proceed(now, id);
-                }
-            },
-            Phase::Following | Phase::Unclear(_) | Phase::Proving(_) => {
-                space.looked_for = space.queue.len();
-                volume::Request::Get(log::entry_key(id, space.state.seq + 1))
-            }
-            Phase::Committing(Round { entry, .. }) => {
-                let entry = entry.as_ref().expect("only what changes something is committed");
-                volume::Request::Create(log::entry_key(id, entry.seq), log::encode(entry))
-            }
-        };
-        let call = self.ask(id, request);
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.call = Some((call, now.mono + self.boot.timing.timeout));
+        if matches!(&space.phase, Phase::Loading(keys) if keys.is_empty()) {
+            space.phase = Phase::Following;
+            return self.proceed(now, id);
         }
+        let Some(request) = space.next_request(id) else { return };
+        let call = self.ask(id, request);
+        self.space(id).call = Some((call, gives_up));
     }
 
     pub(super) fn ask(&mut self, space: UserId, request: volume::Request) -> CallId {
         let id = CallId(self.next_call);
         self.next_call += 1;
-        self.calls.insert(id, space);
+        let before = self.calls.insert(id, space);
+        assert!(before.is_none(), "a call's number is used once");
         self.outputs.push_back(Output::Ask(volume::Call { id, request }));
         id
     }
@@ -274,11 +306,14 @@ impl Worker {
     pub(super) fn wake_up(&mut self, now: Now) {
         let ids: Vec<UserId> = self.spaces.keys().copied().collect();
         for id in ids {
-            let Some(space) = self.spaces.get_mut(&id) else { continue };
+            let _space = tracing::debug_span!("wakeup", space = id.0).entered();
+            let space = self.space(id);
             if let Some((call, at)) = space.call
                 && at <= now.mono
             {
-                self.calls.remove(&call);
+                let space = self.calls.remove(&call);
+                assert_eq!(space, Some(id), "a call in flight is known until it is given up");
+                tracing::debug!(call = call.0, "the volume gave no answer in time");
                 self.take_reply(now, id, Reply::Failed);
             } else if space.rests_until.is_some_and(|at| at <= now.mono) {
                 space.rests_until = None;
@@ -290,9 +325,8 @@ impl Worker {
 
     /// The volume answered something that was asked for a space.
     pub(super) fn take_answer(&mut self, now: Now, id: UserId, answer: volume::Return) {
-        let current = self.spaces.get(&id).and_then(|space| space.call);
-        // The answer about a snapshot that was written is of no interest.
-        if current.is_some_and(|(call, _)| call == answer.id) {
+        let _space = tracing::debug_span!("volume", space = id.0, call = answer.id.0).entered();
+        if self.space(id).waits_for(answer.id) {
             self.take_reply(now, id, answer.reply);
         } else {
             self.take_knowledge(now, id, answer.id, answer.reply);
@@ -300,7 +334,10 @@ impl Worker {
     }
 
     fn take_reply(&mut self, now: Now, id: UserId, reply: Reply) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        #[cfg(feature = "flaws")]
+        let flaws = self.boot.flaws;
+        let space = self.space(id);
+        assert!(space.rests_until.is_none(), "a space that rests waits for no answer");
         space.call = None;
         if reply != Reply::Failed {
             space.failures = 0;
@@ -308,17 +345,7 @@ impl Worker {
         let phase = std::mem::replace(&mut space.phase, Phase::Ready(0));
         space.phase = match (phase, reply) {
             (Phase::Cold, Reply::Listed(keys)) => Phase::Loading(keys),
-            (Phase::Loading(mut keys), Reply::Found(bytes)) => match State::decode(&bytes) {
-                Some(state) => {
-                    space.snapshots = VecDeque::from([state.seq]);
-                    space.state = state;
-                    Phase::Following
-                }
-                None => {
-                    keys.pop();
-                    Phase::Loading(keys)
-                }
-            },
+            (Phase::Loading(keys), Reply::Found(bytes)) => space.load(keys, &bytes),
             (Phase::Loading(mut keys), Reply::NotFound) => {
                 keys.pop();
                 Phase::Loading(keys)
@@ -329,136 +356,116 @@ impl Worker {
             }
             (Phase::Proving(_), Reply::Found(bytes)) => {
                 space.upto = u64::MAX;
+                tracing::debug!("the log has another entry; deciding again");
                 return self.follow(now, id, &bytes, None);
             }
-            (Phase::Following | Phase::Unclear(_), Reply::NotFound) => {
-                // Who came after the question may have heard of an entry that was made since.
-                let since = space.queue.iter().skip(space.looked_for);
-                space.upto = since.map(|(task, _)| task.heard()).max().unwrap_or(0);
-                Phase::Ready(space.looked_for)
-            }
+            (Phase::Following | Phase::Unclear(_), Reply::NotFound) => space.reach_end(),
             (Phase::Proving(round), Reply::NotFound) => return self.conclude(now, id, round),
             (Phase::Committing(round), Reply::Done) => return self.conclude(now, id, round),
             (Phase::Committing(round), Reply::Exists) => {
-                space.lose_race(round, self.boot.flaws);
+                space.lose_race(&round);
+                #[cfg(feature = "flaws")]
+                space.keep_stale(round, flaws);
+                tracing::debug!("the entry was written by another worker; deciding again");
                 self.reach(Point::CommitRaced);
                 return self.proceed(now, id);
             }
             (Phase::Committing(round), Reply::Failed) => {
                 space.phase = Phase::Unclear(round);
+                tracing::debug!("the outcome of the commit is unknown; its number is looked up");
                 self.reach(Point::CommitUnclear);
                 return self.rest(now, id);
             }
             // A failure, or an answer to another question: the volume is asked again in a while.
             (
                 phase,
-                Reply::Failed
+                reply @ (Reply::Failed
                 | Reply::Done
                 | Reply::Exists
                 | Reply::Found(_)
                 | Reply::NotFound
-                | Reply::Listed(_),
+                | Reply::Listed(_)),
             ) => {
                 space.phase = phase;
+                if reply != Reply::Failed {
+                    tracing::warn!("the volume answered another question than it was asked");
+                }
                 return self.rest(now, id);
             }
         };
         self.proceed(now, id);
     }
 
-    /// Takes the next entry of the log. What was decided without it is decided anew.
+    /// Takes the next entry of the log. What was decided without it is decided again.
     fn follow(&mut self, now: Now, id: UserId, bytes: &[u8], unclear: Option<Round>) {
         let flaws = self.boot.flaws;
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let space = self.space(id);
         space.phase = Phase::Ready(0);
         let next = space.state.seq + 1;
-        // An object that is no entry of that number was never written by this build.
+        // An object that is no entry of that number was never written by this build: the volume is
+        // damaged, and somebody may repair it.
         let Some(entry) = Entry::decode(bytes).filter(|entry| entry.seq == next) else {
+            tracing::warn!(seq = next, "the object of an entry holds no entry of that number");
             return self.rest(now, id);
         };
         if let Some(round) = unclear {
-            let own = round.entry.as_ref().is_some_and(|own| own.id == entry.id);
-            if own {
+            let own = round.entry.as_ref().expect("only a round with an entry can be unclear");
+            assert_eq!(own.seq, next, "a round is decided on all entries before its own");
+            if own.id == entry.id {
+                tracing::debug!(seq = next, "the commit of unknown outcome had happened");
                 self.reach(Point::CommitWasOwn);
                 return self.conclude(now, id, round);
             }
+            tracing::debug!(seq = next, "another worker's entry took the number; deciding again");
             if flaws.has(Flaw::I42TailRace) {
                 self.give_answers(id, round);
             }
         }
-        if let Some(space) = self.spaces.get_mut(&id) {
-            let names = if flaws.has(Flaw::VfCacheStale) {
-                super::file::names(&space.state)
-            } else {
-                BTreeSet::new()
-            };
-            let cached = |key: &Key| {
-                let account = matches!(key, Key::Account(_) | Key::Was(..));
-                account && flaws.has(Flaw::I42WorkerCache) || names.contains(key)
-            };
-            space.state.apply(entry, cached);
-        }
+        let space = self.space(id);
+        #[cfg(feature = "flaws")]
+        let entry = space.without_cached(entry, flaws);
+        space.state.apply(entry);
         self.proceed(now, id);
     }
 
-    /// A round holds: nobody was faster.
+    /// A round holds: no other entry came before it. Its answers are given after its entry is applied,
+    /// so that whatever a requester hears of is part of the state.
     fn conclude(&mut self, now: Now, id: UserId, mut round: Round) {
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.phase = Phase::Ready(0);
-            if let Some(entry) = round.entry.take() {
-                space.state.apply(entry, |_| false);
-                self.save_snapshot(id);
-            }
+        let space = self.space(id);
+        space.phase = Phase::Ready(0);
+        if let Some(entry) = round.entry.take() {
+            tracing::debug!(seq = entry.seq, tasks = round.covers, "committed");
+            space.state.apply(entry);
+            self.save_snapshot(id);
         }
         self.give_answers(id, round);
         self.proceed(now, id);
     }
 
     fn give_answers(&mut self, id: UserId, round: Round) {
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.queue.drain(..round.covers);
-        }
+        let space = self.space(id);
+        assert!(round.covers <= space.queue.len(), "tasks stay until they are answered");
+        space.queue.drain(..round.covers);
         if round.covers > 1 {
             self.reach(Point::CommitShared);
         }
         round.points.into_iter().for_each(|point| self.reach(point));
         for (ticket, response) in round.answers {
-            if let Some(space) = self.spaces.get_mut(&id) {
-                space.seen.remove(&ticket);
-            }
+            #[cfg(feature = "flaws")]
+            self.space(id).flawed.forget(ticket);
             self.outputs.push_back(Output::Answer(ticket, response));
         }
     }
 
-    /// Writes down what the log amounts to, now and then, so that a worker that knows nothing need
-    /// not read all of it. The wait grows with the state, so a commit's share of it does not.
-    fn save_snapshot(&mut self, id: UserId) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
-        let since = space.state.seq - space.snapshots.back().copied().unwrap_or(0);
-        let size = u64::try_from(space.state.len()).unwrap_or(u64::MAX);
-        if since < u64::from(self.boot.timing.snapshot_every).max(size / SNAPSHOT_SHARE) {
-            return;
-        }
-        let seq = space.state.seq;
-        space.snapshots.push_back(seq);
-        let bytes = log::encode(&space.state);
-        let old = (space.snapshots.len() > SNAPSHOTS).then(|| space.snapshots.pop_front());
-        self.ask(id, volume::Request::Create(log::snapshot_key(id, seq), bytes));
-        if let Some(old) = old.flatten() {
-            self.ask(id, volume::Request::Delete(log::snapshot_key(id, old)));
-        }
-        self.reach(Point::SnapshotWritten);
-    }
-
     /// The volume failed: it is asked again after a while.
     fn rest(&mut self, now: Now, id: UserId) {
-        let Some(space) = self.spaces.get_mut(&id) else { return };
+        let space = self.space(id);
+        assert!(space.call.is_none(), "a space that waits for an answer does not rest");
         let failures = space.failures;
         space.failures = failures.saturating_add(1);
         let until = now.mono + self.backoff(failures);
-        if let Some(space) = self.spaces.get_mut(&id) {
-            space.rests_until = Some(until);
-        }
+        tracing::debug!(failures, %until, "the volume failed; asking again later");
+        self.space(id).rests_until = Some(until);
     }
 
     /// How long to wait after so many failures in a row.

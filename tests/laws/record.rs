@@ -123,8 +123,7 @@ impl History {
                 record.write(handle, dot, hlc, fields.iter().map(|field| (*field, payload(dot))));
             }
             Deed::Count(field) => {
-                record.bury(handle);
-                record.write_own(dot, hlc, field, payload(dot));
+                record.write_own(handle, dot, hlc, field, |_| payload(dot));
             }
             Deed::Delete => record.delete(handle, dot, hlc, payload(dot).token),
         }

@@ -360,7 +360,7 @@ pub(super) fn books(log: &[Entry]) -> Result<(), String> {
                 _ => None,
             })
             .collect();
-        state.apply(entry.clone(), |_| false);
+        state.apply(entry.clone());
         for day in changed {
             let of_day = items(&state).into_values().filter(|item| item.content.day == day);
             let (mut sum, mut all) = ([0u32; 4], (0u32, 0u32));

@@ -134,7 +134,7 @@ impl ProcessorShell {
 
     fn drain(&mut self, desk: &mut Desk) {
         for _ in 0..OUTPUTS_PER_INPUT {
-            let Some(output) = self.processor.poll_output() else { return };
+            let Some(output) = self.processor.poll_output() else { return self.processor.check() };
             desk.emitted.push(match output {
                 Output::Request(request) => Emitted::Request(request),
                 Output::NeedCredential => Emitted::NeedCredential,

@@ -1,14 +1,14 @@
 //! The feed: which nodes have changed since a cursor, as they are now.
 //!
-//! A node is listed at its last change, so it is in the feed once, and moves to its end when it
-//! changes while somebody reads. Pages are taken from the state before this commit: what it adds
-//! has no name yet that a cursor could hold.
+//! A node is listed at its last change, so it is in the feed once, and moves to the end when it
+//! changes while a device reads. A page is taken from the state before the entry that is being
+//! decided: what that entry adds has no position yet that a cursor could hold.
 
 use super::version;
 use crate::flaw::Flaw;
 use crate::id::NodeId;
 use crate::log::{Draft, FileKey, Key, State};
-use crate::message::{FeedCursor, FileRefusal, FileReply};
+use crate::message::{FeedCursor, FileRefusal, FileReply, Shown};
 use crate::point::Point;
 use crate::volume;
 use crate::worker::Rules;
@@ -26,6 +26,7 @@ pub(super) fn page(
     if let Some(since) = since
         && !is_known(since, draft.base(), known, rules)?
     {
+        tracing::debug!(seq = since.at.seq, "the cursor is of another log");
         draft.reach(Point::FeedExpired);
         return Err(FileRefusal::CursorExpired.into());
     }
@@ -34,21 +35,30 @@ pub(super) fn page(
     let key = |(seq, id)| Key::File(FileKey::Changed(seq, id));
     let changes = draft.base().range(key(start)..=key(end.max(start)));
     let mut changes = changes
-        .filter_map(|(key, _)| {
-            let Key::File(FileKey::Changed(seq, id)) = key else { return None };
-            Some((*seq, *id))
+        .map(|(key, _)| {
+            let Key::File(FileKey::Changed(seq, id)) = key else {
+                unreachable!("between two keys of changes there are changes alone: {key:?}")
+            };
+            (*seq, *id)
         })
         .filter(|at| *at > start);
     let page: Vec<(u64, NodeId)> = changes.by_ref().take(usize::from(limit.max(1))).collect();
     let more = changes.next().is_some();
-    let changed = page.iter().filter_map(|(_, id)| Some(*version::shown(&before, *id)?)).collect();
+    assert!(page.len() <= usize::from(limit.max(1)), "a page is no longer than it was asked for");
+    assert!(
+        page.is_sorted_by(|one, next| one < next),
+        "a node is listed once, in the order of changes"
+    );
+    let changed: Vec<Shown> =
+        page.iter().filter_map(|(_, id)| Some(*version::shown(&before, *id)?)).collect();
+    assert!(changed.len() <= page.len(), "a page shows the nodes that it lists");
     let upto = if more { page.last().copied().unwrap_or(end) } else { end };
     Ok(FileReply::Page { changed, next: FeedCursor { space: rules.space, at, upto }, more })
 }
 
-/// Is the log that the cursor was read from a part of this one? A volume that was restored from a
-/// backup has other entries under the same numbers, or none. So has the log of somebody else, whose
-/// cursors are told no more than those of a log that is no more.
+/// Is the commit that the cursor was read at part of this log? A volume that was restored from a
+/// backup has other entries under the same numbers, or none. The log of another user is refused
+/// alike, so that a cursor reveals nothing about it.
 fn is_known(
     since: FeedCursor,
     state: &State,

@@ -1,23 +1,19 @@
 //! The tree: folders and files, their places, and the names that are taken.
 //!
-//! Names are unique among the live nodes of a folder, and a folder is in no folder that is in it.
-//! Both are checked in the decision, so concurrent moves cannot break them together.
+//! Names are unique among the live nodes of a folder, and no folder is inside itself. Both are
+//! checked when a request is decided, on all commits before it, so concurrent moves cannot break
+//! them together.
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 
 use super::{get, names_in, no_effect, put, remove, version};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, NodeId};
-use crate::log::{Draft, FileDoc, FileKey, Key, Node, NodeKind};
+use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind};
 use crate::message::{FileRefusal, FileReply, Move, Place, Refusal, Reply};
 use crate::name::NameKey;
 use crate::point::Point;
 use crate::worker::prepare::Stop;
-
-/// All names of all folders.
-pub(super) const NAMES: RangeInclusive<Key> = Key::File(FileKey::Named(NodeId(0), NameKey::FIRST))
-    ..=Key::File(FileKey::Named(NodeId(u64::MAX), NameKey::LAST));
 
 pub(super) fn node<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
     let Some(FileDoc::Node(node)) = get(draft, FileKey::Node(id)) else {
@@ -26,18 +22,18 @@ pub(super) fn node<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, Fil
     Ok(node)
 }
 
-/// A node that is not deleted.
+/// A node that exists and is not deleted.
 pub(super) fn live<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
     node(draft, id).and_then(|node| if node.deleted { Err(FileRefusal::Deleted) } else { Ok(node) })
 }
 
-/// Who has a name.
+/// The node that has a name in a folder.
 pub(super) fn holder(draft: &Draft<'_>, parent: NodeId, name: NameKey) -> Option<NodeId> {
     let Some(FileDoc::Holder(id)) = get(draft, FileKey::Named(parent, name)) else { return None };
     Some(*id)
 }
 
-/// May this node be there?
+/// May this node be at this place?
 pub(super) fn check(draft: &Draft<'_>, id: NodeId, place: &Place) -> Result<(), FileRefusal> {
     let is_folder = |node: &Node| !node.deleted && node.kind == NodeKind::Folder;
     if place.parent != NodeId::ROOT && !node(draft, place.parent).is_ok_and(is_folder) {
@@ -49,27 +45,33 @@ pub(super) fn check(draft: &Draft<'_>, id: NodeId, place: &Place) -> Result<(), 
     }
 }
 
-/// Puts a node at its place, and notes that it has changed.
+/// Puts a node at its place, and lists it as changed.
 pub(super) fn settle(draft: &mut Draft<'_>, id: NodeId, node: Node) -> Result<(), FileRefusal> {
+    assert!(!node.deleted, "a deleted node has no name");
     check(draft, id, &node.place)?;
-    put(draft, FileKey::Named(node.place.parent, node.place.name.key), FileDoc::Holder(id));
+    let (parent, name) = (node.place.parent, node.place.name.key);
+    put(draft, FileKey::Named(parent, name), FileDoc::Holder(id));
     save(draft, id, node);
+    assert_eq!(holder(draft, parent, name), Some(id), "a node that is put somewhere has the name");
     Ok(())
 }
 
-/// Notes what a node is now, and that it has changed.
+/// Stores a node, and lists it as changed.
 pub(super) fn save(draft: &mut Draft<'_>, id: NodeId, mut changed: Node) {
     if let Ok(was) = node(draft, id).map(|was| was.changed) {
         remove(draft, FileKey::Changed(was, id));
     }
     changed.changed = draft.seq();
     put(draft, FileKey::Changed(changed.changed, id), FileDoc::Mark);
+    let seq = changed.changed;
     put(draft, FileKey::Node(id), FileDoc::Node(changed));
+    assert!(get(draft, FileKey::Changed(seq, id)).is_some(), "a node is listed at its last change");
 }
 
 /// Frees the name of a node.
 fn leave(draft: &mut Draft<'_>, place: &Place) {
     remove(draft, FileKey::Named(place.parent, place.name.key));
+    assert!(holder(draft, place.parent, place.name.key).is_none(), "a name that was left is free");
 }
 
 pub(super) fn is_named(place: &Place) -> Result<(), Refusal> {
@@ -87,13 +89,14 @@ pub(super) fn create_folder(
     } else if id == NodeId::ROOT {
         return Err(FileRefusal::NodeExists.into());
     } else {
+        assert_ne!(id, NodeId::ROOT, "the root is no node");
         let place = place.clone();
         settle(draft, id, Node { place, kind: NodeKind::Folder, deleted: false, changed: 0 })?;
     }
     Ok(FileReply::Done)
 }
 
-/// Is this a batch? Each node is moved once, and none to nowhere or without a name.
+/// Is the batch well-formed? Each node is moved once, and to somewhere.
 pub(super) fn is_batch(moves: &[Move]) -> Result<(), Refusal> {
     let distinct: BTreeSet<NodeId> = moves.iter().map(|it| it.node).collect();
     let void = |it: &Move| match &it.name {
@@ -106,7 +109,7 @@ pub(super) fn is_batch(moves: &[Move]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Moves all of them or none.
+/// Moves all nodes or none.
 pub(super) fn move_all(draft: &mut Draft<'_>, moves: &[Move], flaws: Flaws) -> Result<Reply, Stop> {
     if flaws.has(Flaw::VfBatchHalf) {
         for one in moves {
@@ -123,13 +126,14 @@ pub(super) fn move_all(draft: &mut Draft<'_>, moves: &[Move], flaws: Flaws) -> R
     Ok(Reply::File(FileReply::Moved))
 }
 
-/// First all leave, then all arrive: two nodes can change places. If that fails half of it may have
-/// been decided, and the decision is to be abandoned.
+/// First all nodes leave their places, then all arrive: two nodes can swap. If it fails, half of it
+/// may have been decided, and the caller abandons the decision.
 pub(super) fn relocate(
     draft: &mut Draft<'_>,
     moves: &[Move],
     flaws: Flaws,
 ) -> Result<(), FileRefusal> {
+    assert!(!moves.is_empty(), "a batch moves something");
     for one in moves {
         let place = live(draft, one.node)?.place.clone();
         leave(draft, &place);
@@ -144,6 +148,7 @@ pub(super) fn relocate(
     }
     let lost = |one: &Move| !flaws.has(Flaw::Fb10) && is_inside_itself(draft, one.node);
     if moves.iter().any(lost) {
+        tracing::debug!("a folder would be inside itself");
         draft.reach(Point::CycleRefused);
         return Err(FileRefusal::Cycle);
     }
@@ -153,11 +158,11 @@ pub(super) fn relocate(
 fn is_inside_itself(draft: &Draft<'_>, id: NodeId) -> bool {
     let above = |id: &NodeId| node(draft, *id).ok().map(|node| node.place.parent);
     let mut seen = BTreeSet::new();
-    // Up to the root, which is no node; or around.
+    // The path ends at the root, which is no node, or it runs in a circle.
     !std::iter::successors(Some(id), above).all(|id| seen.insert(id))
 }
 
-/// Deletes what the asker has seen. A head that they have not seen beats the delete.
+/// Deletes what the client has seen. A head that the client has not seen beats the delete.
 pub(super) fn delete(
     draft: &mut Draft<'_>,
     id: NodeId,
@@ -192,10 +197,12 @@ pub(super) fn delete(
     leave(draft, &node.place);
     node.deleted = true;
     save(draft, id, node);
+    assert!(live(draft, id).is_err(), "a node that was deleted is not there");
     Ok(FileReply::Done)
 }
 
-/// Brings a node back. Its old name may have been taken since; then the asker gives another.
+/// Brings a deleted node back. If another node has taken its name since, the client has to give
+/// another place.
 pub(super) fn undelete(
     draft: &mut Draft<'_>,
     id: NodeId,
@@ -209,6 +216,7 @@ pub(super) fn undelete(
         }
         node.deleted = false;
         settle(draft, id, node)?;
+        assert!(live(draft, id).is_ok(), "a node that was brought back is there");
     } else {
         no_effect(place.is_none_or(|place| *place == node.place))?;
     }

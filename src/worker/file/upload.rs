@@ -1,8 +1,8 @@
-//! Uploads: a blob's pieces come first, and what they are for in one commit at the end.
+//! Uploads: the pieces of a blob come first, and one commit publishes them at the end.
 //!
-//! An upload is registered before its first object is written, and leaves the log only as a blob of
-//! a version, or doomed. Objects are deleted only while their upload stands doomed, and their names
-//! hold its number, so a worker that wakes up in the middle of deleting can hurt nobody:
+//! An upload is registered before its first object is written, and leaves the log only as the blob
+//! of a version, or doomed. Objects are deleted only while their upload is doomed, and their keys
+//! contain its number, so a worker that is paused in the middle of deleting does no harm:
 //!
 //! ```text
 //! A: dooms X (no. 5), pauses   B: deletes X/5/*, forgets   device: begins X again (no. 9)
@@ -25,7 +25,7 @@ use crate::volume::Part::{Number, Text};
 use crate::worker::Rules;
 use crate::worker::prepare::{Known, Stop};
 
-/// Where a piece is. VF-BLOB-INPLACE has one place for all versions of a file.
+/// The key of a piece's object. VF-BLOB-INPLACE uses one for all versions of a file.
 fn piece_key(stored: &Stored, piece: u32, rules: Rules) -> volume::Key {
     if rules.flaws.has(Flaw::VfBlobInplace) {
         return smol_str::format_smolstr!("blob/{}/{}/{piece}", rules.space.0, stored.node.0);
@@ -46,13 +46,13 @@ fn under_way<'d>(draft: &'d Draft<'_>, blob: Address) -> Result<&'d Upload, File
     Ok(upload)
 }
 
-/// The version that a blob has become.
+/// The file and the version that a blob has become.
 fn published(draft: &Draft<'_>, blob: Address) -> Option<(NodeId, u32)> {
     let Some(FileDoc::Blob(stored, n)) = get(draft, FileKey::Blob(blob)) else { return None };
     Some((stored.node, *n))
 }
 
-/// Could this be done if the blob were there?
+/// Could this be published if the blob were there?
 fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
     match &intent.target {
         Target::New(id, place) => {
@@ -66,8 +66,8 @@ fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
     }
 }
 
-/// Registers an upload, or renews it. What it is for is checked now, so that nobody uploads in
-/// vain, and again at the end; until then it takes nothing.
+/// Registers an upload, or renews it. Whether it can be published is checked now, so that no device
+/// uploads in vain, and again at the end. Until then it takes neither a name nor a version number.
 pub(super) fn begin(
     draft: &mut Draft<'_>,
     manifest: &Manifest,
@@ -76,7 +76,7 @@ pub(super) fn begin(
 ) -> Result<FileReply, Stop> {
     let blob = manifest.address;
     if let Some((node, n)) = published(draft, blob) {
-        // A fresh sealing has a fresh address: this is the same upload, asked for again.
+        // A fresh sealing has a fresh address, so this is the same upload, begun again.
         let own = node == intent.target.node();
         return if own { Ok(FileReply::Published(n)) } else { Err(Refusal::Invalid.into()) };
     }
@@ -110,19 +110,22 @@ pub(super) fn begin(
     {
         put(draft, FileKey::Named(place.parent, place.name.key), FileDoc::Holder(*id));
     }
+    assert_eq!(stored.manifest.address, blob, "an upload is known by its blob");
+    assert!(!stored.manifest.pieces.is_empty(), "a blob has at least one piece");
     let (number, until) = (stored.upload, rules.wall + rules.upload);
+    tracing::debug!(upload = number, node = node.0, %until, "registered an upload");
     put(draft, FileKey::Upload(blob), FileDoc::Upload(Upload { stored, until, intent }.into()));
     Ok(FileReply::Begun(number, until))
 }
 
-/// How far an upload is.
+/// The state of an upload.
 enum Stage<'d> {
     UnderWay(&'d Upload),
-    /// As this version.
+    /// The blob is the content of this version.
     Published(u32),
 }
 
-/// The upload of a blob: that which the piece is of, if one is brought.
+/// The upload of a blob. If a piece is given, the upload must be the one that the piece is of.
 fn stage<'d>(
     draft: &'d Draft<'_>,
     blob: Address,
@@ -135,13 +138,13 @@ fn stage<'d>(
             Ok(Stage::UnderWay(upload))
         }
         (_, Some(FileDoc::Blob(stored, n))) if is_meant(stored) => Ok(Stage::Published(*n)),
-        // It was given up while the piece was on its way, and its number never comes back: what
-        // arrived after the sweep would stay for ever.
+        // The upload was given up while the piece was on its way, and its number is never used
+        // again: an object that was created after the sweep would stay for ever.
         (Some(_) | None, Some(_) | None) => Err(known.undo(FileRefusal::NoUpload)),
     }
 }
 
-/// What keeps a piece, if that is what it should be.
+/// The call that stores a piece, if the piece is what the manifest says.
 fn keep(stored: &Stored, piece: &Piece, rules: Rules) -> Result<volume::Request, FileRefusal> {
     let expected = stored.manifest.pieces.get(piece.n as usize).ok_or(FileRefusal::NoPiece)?;
     if Address::of(&piece.bytes) != *expected {
@@ -157,7 +160,7 @@ fn keep(stored: &Stored, piece: &Piece, rules: Rules) -> Result<volume::Request,
     })
 }
 
-/// Keeps a piece. Nothing is committed.
+/// Stores a piece. Nothing is committed.
 pub(super) fn put_piece(
     draft: &Draft<'_>,
     blob: Address,
@@ -171,7 +174,7 @@ pub(super) fn put_piece(
     Ok(FileReply::PieceKept)
 }
 
-/// Which pieces are there?
+/// Lists the pieces that are there.
 pub(super) fn uploaded(
     draft: &Draft<'_>,
     blob: Address,
@@ -184,6 +187,7 @@ pub(super) fn uploaded(
     let Upload { stored, .. } = under_way(draft, blob)?;
     let folder = log::pieces_of(rules.space, blob, stored.upload);
     let replies = known.replies(vec![volume::Request::List(folder.clone())])?;
+    // The volume answered another question than it was asked.
     let [volume::Reply::Listed(there)] = replies else { return Err(Refusal::Internal.into()) };
     let piece = |key: &volume::Key| key.strip_prefix(folder.as_str())?.parse().ok();
     let mut pieces: Vec<u32> = there.iter().filter_map(piece).collect();
@@ -191,14 +195,16 @@ pub(super) fn uploaded(
     Ok(FileReply::Pieces(stored.upload, pieces))
 }
 
-/// Is the whole blob there, with the piece that is brought?
+/// Is the whole blob there, with the piece that the client brings?
 fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) -> Result<(), Stop> {
     let mut asked: Vec<_> = keys(stored, rules).map(volume::Request::Get).collect();
     if let Some(last) = last {
         let kept = keep(stored, last, rules)?;
+        assert!((last.n as usize) < asked.len(), "a piece that is kept is one of the manifest");
         asked[last.n as usize] = kept;
     }
     let replies = known.replies(asked)?;
+    assert_eq!(replies.len(), stored.manifest.pieces.len(), "each piece was asked for");
     let mut pieces = Vec::new();
     for (reply, n) in replies.iter().zip(0..) {
         match (reply, last.filter(|last| last.n == n)) {
@@ -207,6 +213,7 @@ fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) ->
             (_, _) => return Err(FileRefusal::Incomplete(n).into()),
         }
     }
+    assert_eq!(pieces.len(), stored.manifest.pieces.len(), "no piece is missing here");
     if stored.manifest.is(&pieces) || rules.flaws.has(Flaw::VfTakeThenValidate) {
         Ok(())
     } else {
@@ -214,8 +221,9 @@ fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) ->
     }
 }
 
-/// The blob was found whole; name and version become visible in one commit. That nobody gave the
-/// upload up meanwhile is seen here: whoever does so commits it before the first delete.
+/// Publishes a blob that was found whole: name and version become visible in one commit. If a
+/// worker has given the upload up meanwhile, this decision sees it, because giving up is committed
+/// before the first delete.
 pub(super) fn publish(
     draft: &mut Draft<'_>,
     blob: Address,
@@ -227,6 +235,7 @@ pub(super) fn publish(
         Stage::UnderWay(upload) => upload.clone(),
         Stage::Published(n) => return Ok(FileReply::Published(n)),
     };
+    let _publish = tracing::debug_span!("publish", upload = stored.upload).entered();
     if let Some(n) = version::of_write(draft, intent.target.node(), intent.write) {
         return Ok(FileReply::Published(n));
     }
@@ -237,6 +246,7 @@ pub(super) fn publish(
     let replaces = match target {
         Target::Version(_, writes) => version::of_writes(draft, id, &writes),
         Target::New(_, place) => {
+            assert_ne!(id, NodeId::ROOT, "the root is no node");
             let kind = NodeKind::File { latest: 0, heads: Vec::new() };
             tree::settle(draft, id, Node { place, kind, deleted: false, changed: 0 })?;
             Vec::new()
@@ -246,11 +256,14 @@ pub(super) fn publish(
     let n = version::add(draft, id, made, rules.flaws)?;
     remove(draft, FileKey::Upload(blob));
     put(draft, FileKey::Blob(blob), FileDoc::Blob(stored, n));
+    assert!(under_way(draft, blob).is_err(), "a blob that was published is under way no more");
+    assert_eq!(published(draft, blob).map(|(_, n)| n), Some(n), "its upload became the version");
+    tracing::debug!(node = id.0, version = n, "published a version");
     draft.reach(Point::FilePublished);
     Ok(FileReply::Published(n))
 }
 
-/// A piece of a version's content.
+/// Reads a piece of a version's content.
 pub(super) fn read_piece(
     draft: &Draft<'_>,
     (blob, piece): (Address, u32),
@@ -265,47 +278,55 @@ pub(super) fn read_piece(
     }
     let key = piece_key(stored, piece, rules);
     let replies = known.replies(vec![volume::Request::Get(key)])?;
+    // A restored volume may lack the object of a version that its log has.
     let [volume::Reply::Found(bytes)] = replies else { return Err(Refusal::Internal.into()) };
     Ok(FileReply::Piece(bytes.clone()))
 }
 
-/// Uploads whose time is over.
+/// The uploads whose lease has ended.
 pub(super) fn lapsed(state: &State, wall: Time) -> impl Iterator<Item = (Address, u64)> {
     let all =
         Key::File(FileKey::Upload(Address::FIRST))..=Key::File(FileKey::Upload(Address::LAST));
     state.range(all).filter_map(move |(_, doc)| {
+        // A damaged log may have another document there.
         let Doc::File(FileDoc::Upload(upload)) = doc else { return None };
         let Upload { stored, until, .. } = upload.as_ref();
         (*until <= wall).then_some((stored.manifest.address, stored.upload))
     })
 }
 
-/// Gives up the uploads whose time is over. Those that were renewed in this very commit stay.
+/// Gives up the uploads whose lease has ended. An upload that was renewed in this entry stays.
 pub(super) fn doom(draft: &mut Draft<'_>, rules: Rules) {
     for (blob, _) in lapsed(draft.base(), rules.wall) {
+        // An upload of the base may have been published earlier in this very commit.
         let Ok(Upload { stored, until, .. }) = under_way(draft, blob).cloned() else { continue };
+        assert!(!draft.has_effect(), "each upload is given up by an operation of its own");
         if until <= rules.wall && !rules.flaws.has(Flaw::Fb14) {
             remove(draft, FileKey::Upload(blob));
             put(draft, FileKey::Doomed(blob, stored.upload), FileDoc::Doomed(stored));
+            assert!(under_way(draft, blob).is_err(), "an upload that was given up is not renewed");
+            tracing::debug!(%until, "gave up an upload that nobody renewed");
             draft.reach(Point::UploadLapsed);
             draft.end_op(None, &Reply::File(FileReply::Done));
         }
     }
 }
 
-/// What was given up and is still there. FB-14 gives up with the first delete, before any commit.
+/// The blobs whose objects are to be deleted. FB-14 deletes before giving up is committed.
 pub(super) fn garbage(state: &State, rules: Rules) -> impl Iterator<Item = (Address, u64)> {
     let all = Key::File(FileKey::Doomed(Address::FIRST, 0))
         ..=Key::File(FileKey::Doomed(Address::LAST, u64::MAX));
-    let doomed = state.range(all).filter_map(|(key, _)| {
-        let Key::File(FileKey::Doomed(blob, upload)) = key else { return None };
-        Some((*blob, *upload))
+    let doomed = state.range(all).map(|(key, _)| {
+        let Key::File(FileKey::Doomed(blob, upload)) = key else {
+            unreachable!("between two keys of doomed blobs there are doomed blobs alone: {key:?}")
+        };
+        (*blob, *upload)
     });
     let early = rules.flaws.has(Flaw::Fb14).then(|| lapsed(state, rules.wall));
     doomed.chain(early.into_iter().flatten())
 }
 
-/// Forgets what was given up, once none of it is there.
+/// Removes the document of a doomed blob, once all its objects are deleted.
 pub(super) fn forget(
     draft: &mut Draft<'_>,
     (blob, number): (Address, u64),
@@ -318,11 +339,14 @@ pub(super) fn forget(
             Ok(Upload { stored, .. }) if rules.flaws.has(Flaw::Fb14) => {
                 (FileKey::Upload(blob), stored)
             }
+            // Another worker has swept it since this one took the chore up.
             Ok(_) | Err(_) => return Ok(()),
         },
     };
     known.replies(keys(stored, rules).map(volume::Request::Delete).collect())?;
     remove(draft, key);
+    assert!(get(draft, key).is_none(), "what was swept is forgotten");
+    tracing::debug!(upload = number, "swept the objects of an upload");
     draft.reach(Point::BlobSwept);
     draft.end_op(None, &Reply::File(FileReply::Done));
     Ok(())

@@ -1,13 +1,15 @@
-//! Versions: numbered from 1 in each file, never changed and never reused.
+//! Versions of files: numbered from 1 in each file, never changed, and no number is used twice.
 //!
-//! Each names the versions that it replaces. Those that none replaces are the heads: more than one
-//! are a conflict, shown and not hidden, until a version replaces them all.
+//! Each names the versions that it replaces. The versions that no other replaces are the heads.
+//! Several heads are a conflict, which devices show until a version replaces them all.
 
 use super::tree::{live, node, save};
 use super::{get, put};
 use crate::Bytes;
 use crate::blob::Address;
-use crate::flaw::{self, Flaw, Flaws};
+#[cfg(feature = "flaws")]
+use crate::flaw;
+use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
 use crate::message::{FileRefusal, FileReply, Refusal, Shown};
@@ -33,18 +35,24 @@ fn content(node: &Node) -> Result<(u32, &Vec<u32>), FileRefusal> {
     }
 }
 
+/// The heads of a file; of all else there are none.
+fn of_heads<'d>(draft: &'d Draft<'_>, id: NodeId) -> &'d [u32] {
+    node(draft, id).and_then(content).map_or(&[], |(_, heads)| heads)
+}
+
 fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d Version)> {
     let latest = node(draft, id).and_then(content).map_or(0, |(latest, _)| latest);
     (1..=latest).filter_map(move |n| Some((n, version(draft, id, n).ok()?)))
 }
 
-/// The version that a write has become: whoever sends it again has lost the answer, or is a copy of
-/// the device that made it.
+/// The version that a write has become. A device sends a write again if it lost the response, and a
+/// copy of the device sends it as well.
 pub(super) fn of_write(draft: &Draft<'_>, id: NodeId, write: Dot) -> Option<u32> {
     all(draft, id).find(|(_, version)| version.write == write).map(|(n, _)| n)
 }
 
-/// The versions that writes have become. What the log does not have needs no replacing.
+/// The versions that these writes have become. A write that is not in the log has no version to
+/// replace.
 pub(super) fn of_writes(draft: &Draft<'_>, id: NodeId, writes: &[Dot]) -> Vec<u32> {
     all(draft, id).filter(|(_, it)| writes.contains(&it.write)).map(|(n, _)| n).collect()
 }
@@ -56,7 +64,7 @@ pub(super) fn check(draft: &Draft<'_>, id: NodeId, replaces: &[u32]) -> Result<(
     if there { Ok(()) } else { Err(FileRefusal::NoVersion) }
 }
 
-/// Adds a version to a file that is there; returns its number.
+/// Adds a version to a file; returns its number.
 pub(super) fn add(
     draft: &mut Draft<'_>,
     id: NodeId,
@@ -73,12 +81,15 @@ pub(super) fn add(
     };
     let kept = heads.iter().copied().filter(|head| !version.replaces.contains(head) && *head != n);
     let mut heads: Vec<u32> = kept.collect();
+    #[cfg(feature = "flaws")]
     if flaws.has(Flaw::VfNestedBorrow) && latest > 0 {
-        heads = flaw::push_borrowed(heads, n);
-    } else {
-        heads.push(n);
+        flaw::borrow_twice(&mut heads);
     }
+    heads.push(n);
     heads.sort_unstable();
+    assert!(n > latest || flaws.has(Flaw::VfVersionRace), "a version's number is never used again");
+    let times = heads.iter().filter(|head| **head == n).count();
+    assert_eq!(times, 1, "a new version is a head once");
     if heads.len() > 1 {
         draft.reach(Point::HeadsApart);
     } else if version.replaces.len() > 1 {
@@ -87,10 +98,12 @@ pub(super) fn add(
     node.kind = NodeKind::File { latest: latest.max(n), heads };
     save(draft, id, node);
     put(draft, FileKey::Version(id, n), FileDoc::Version(version));
+    assert!(of_heads(draft, id).contains(&n), "a new version is a head: none replaces it yet");
+    tracing::debug!(node = id.0, version = n, "added a version");
     Ok(n)
 }
 
-/// Makes a new version of the content of an old one.
+/// Adds a version with the content of an old one.
 pub(super) fn restore(
     draft: &mut Draft<'_>,
     id: NodeId,
@@ -102,7 +115,7 @@ pub(super) fn restore(
         return Ok(FileReply::Published(there));
     }
     let old = if flaws.has(Flaw::VfRestoreIndex) {
-        // The list without what was itself restored, by position.
+        // By its index in the list without the versions that are restorations.
         let list = all(draft, id).map(|(_, version)| version);
         let mut list = list.filter(|version| version.restores.is_none());
         list.nth(n.saturating_sub(1) as usize).ok_or(FileRefusal::NoVersion)?
@@ -117,13 +130,15 @@ pub(super) fn restore(
     Ok(FileReply::Published(n))
 }
 
-/// Every version. That none is missing is checked, not assumed.
+/// Lists all versions. A damaged log may lack one, so their number is checked.
 pub(super) fn list(draft: &Draft<'_>, id: NodeId) -> Result<FileReply, Stop> {
     let (latest, _) = content(node(draft, id)?)?;
     let list: Vec<Version> = all(draft, id).map(|(_, version)| version.clone()).collect();
+    assert!(list.len() <= latest as usize, "a version has a number up to the latest");
     if list.len() == latest as usize {
         Ok(FileReply::Versions(list))
     } else {
+        tracing::warn!(node = id.0, latest, there = list.len(), "the log lacks versions of a file");
         Err(Refusal::Internal.into())
     }
 }
@@ -132,6 +147,7 @@ pub(super) fn list(draft: &Draft<'_>, id: NodeId) -> Result<FileReply, Stop> {
 pub(super) fn shown(draft: &Draft<'_>, id: NodeId) -> Option<Box<Shown>> {
     let node = node(draft, id).ok()?.clone();
     let heads = content(&node).map_or(&[][..], |(_, heads)| heads);
+    // A damaged log may lack a version: the other heads are shown.
     let heads = heads.iter().filter_map(|n| Some((*n, version(draft, id, *n).ok()?.clone())));
     Some(Box::new(Shown { id, heads: heads.collect(), node }))
 }
