@@ -266,6 +266,7 @@ impl Record {
     }
 
     /// The flaw FB-25 needs this; the product never claims to have seen what it did not take.
+    #[cfg(feature = "flaws")]
     pub(crate) fn see(&mut self, other: &Self) {
         self.ctx.join(&other.ctx);
     }

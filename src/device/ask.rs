@@ -8,7 +8,7 @@ use crate::date::DateError;
 use crate::dedup::DedupKey;
 use crate::id::{AccountField, Dot, FieldId, Kind, NodeId, RecordId, Token};
 use crate::ingest::{Conversation, Path};
-use crate::message::{FileRefusal, Item, JobId, Versions};
+use crate::message::{FileRefusal, FileReply, Item, JobId, Refusal, Reply, Versions};
 use crate::name::BadName;
 use crate::record::{Handle, Payload, Value};
 use crate::seal::{KeyName, OpenError};
@@ -198,6 +198,25 @@ pub enum Answer {
     Status(Status),
     /// The request had no effect and never will.
     Refused(Reason),
+}
+
+impl Answer {
+    /// What the server said, as the user is told.
+    pub(super) fn told(answer: Result<Reply, Refusal>) -> Self {
+        match answer {
+            Ok(Reply::Patched) => Self::Patched,
+            Ok(Reply::Account(fields)) => Self::Account(fields),
+            Ok(Reply::File(FileReply::Done)) => Self::File(FileAnswer::Done),
+            Ok(Reply::File(FileReply::Moved)) => Self::File(FileAnswer::Moved),
+            Ok(Reply::File(FileReply::Accepted(id))) => Self::File(FileAnswer::Accepted(id)),
+            Ok(Reply::File(FileReply::Published(n))) => Self::File(FileAnswer::Published(n)),
+            Ok(Reply::File(FileReply::Job(items, all))) => Self::File(FileAnswer::Job(items, all)),
+            Err(Refusal::Invalid) => Self::Refused(Reason::WrongField),
+            Err(Refusal::File(refusal)) => Self::Refused(Reason::File(refusal)),
+            // What failed inside. Hostile, or broken: an answer to another question.
+            Ok(_) | Err(_) => Self::Refused(Reason::Internal),
+        }
+    }
 }
 
 /// Why a request was refused.
