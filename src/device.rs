@@ -21,6 +21,7 @@ mod intake;
 mod io;
 mod keys;
 mod lane;
+mod lanes;
 mod login;
 mod next;
 mod outbox;
@@ -43,7 +44,7 @@ pub use self::file::open_name;
 use self::intake::Intake;
 pub use self::io::{Batch, Boot, Input, Output, Snapshot, StoreKey, Stored, Timing};
 use self::keys::Keys;
-use self::lane::Lane;
+use self::lanes::Lanes;
 use self::login::Gate;
 use self::records::{Edit, Records};
 use self::server::Server;
@@ -51,6 +52,7 @@ use self::store::{Meta, Store};
 pub use self::store::{OwnWrite, prepared};
 use crate::entropy::Entropy;
 use crate::exchange::Due;
+#[cfg(feature = "flaws")]
 use crate::flaw::Flaw;
 use crate::id::{OpId, RecordId, Remote, ReplicaId, Token};
 use crate::message::{Action, Response};
@@ -73,8 +75,8 @@ pub struct Device {
     credentials: Credentials,
     /// The rotation under way.
     keys: Keys,
-    /// The conversation with each remote, in the order of [`Boot::remotes`].
-    lanes: Vec<Lane>,
+    /// The conversations with remotes.
+    lanes: Lanes,
     /// The conversation with the sync server.
     server: Server,
     /// Reading the feed of files, and uploads.
@@ -92,12 +94,14 @@ impl Device {
             gate: Gate::default(),
             credentials: Credentials::default(),
             keys: Keys::default(),
-            lanes: boot.remotes.iter().map(|remote| Lane::new(*remote)).collect(),
+            lanes: Lanes::new(&boot.remotes),
             server: Server::resume(store.files().newest_publication()),
             files: Files::default(),
             core: Core::new(boot, store, entropy, now),
         };
-        device.adopt_image();
+        if device.core.adopt_image() {
+            device.flush();
+        }
         device.resume();
         device
     }
@@ -133,7 +137,7 @@ impl Device {
     pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
         let (mut lanes, mut server) = (None, None);
         if self.signed_in() {
-            lanes = self.lanes.iter().filter_map(|lane| lane.wakeup(&self.credentials)).min();
+            lanes = self.lanes.wakeup(&self.credentials);
             server = match self.server.due() {
                 Due::Held => None,
                 Due::Timeout(deadline) => Some((deadline, "server timeout")),
@@ -149,29 +153,12 @@ impl Device {
 
     /// How things stand.
     pub fn status(&self) -> Status {
-        let mut status = Status::default();
-        if let Some(session) = self.core.store.session() {
-            let is_unmerged = |lane: &Lane| !session.merged[lane.remote().index()];
-            status.open = session.open;
-            status.partial = session.open && self.lanes.iter().any(is_unmerged);
-        }
-        for lane in &self.lanes {
-            let (at, side) = (lane.remote().index(), self.core.store.side(lane.remote()));
-            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            status.unsent[at] = count(side.unsent().len());
-            status.sealed[at] = count(side.sealed().len());
-            status.parked[at] = count(side.parked().len());
-        }
-        status
+        self.lanes.status(&self.core)
     }
 
     /// The records with which this device and a remote are not done, and why.
     pub fn unfinished(&self, remote: Remote) -> impl Iterator<Item = (RecordId, Unfinished)> {
-        let side = self.core.store.side(remote);
-        let unsent = side.unsent().iter().map(|id| (*id, Unfinished::Unsent));
-        let sealed = side.sealed().keys().map(|id| (*id, Unfinished::Sealed));
-        let parked = side.parked().keys().map(|id| (*id, Unfinished::Parked));
-        unsent.chain(sealed).chain(parked)
+        self.core.store.side(remote).unfinished()
     }
 
     /// How far a remote's feed was read.
@@ -181,7 +168,7 @@ impl Device {
 
     /// When the last listing of a remote that has ended began.
     pub fn listed_at(&self, remote: Remote) -> Option<Time> {
-        self.lanes.iter().find(|lane| lane.remote() == remote)?.listed_at()
+        self.lanes.get(remote)?.listed_at()
     }
 
     /// How many own writes of files the sync server does not have.
@@ -219,7 +206,7 @@ impl Device {
         self.gate.check(&self.core);
         self.credentials.check(&self.core);
         self.keys.check(&self.core);
-        self.lanes.iter().for_each(|lane| lane.check(&self.core));
+        self.lanes.check(&self.core);
         self.server.check(&self.core);
         self.files.check(&self.core);
     }
@@ -234,23 +221,6 @@ impl Device {
         self.core.store.check_thoroughly();
     }
 
-    /// A restored or cloned image must not go on counting under its original's name: the two would
-    /// give one dot to two writes.
-    fn adopt_image(&mut self) {
-        let core = &mut self.core;
-        if core.store.meta().install == core.boot.install || core.has(Flaw::Fb24) {
-            return;
-        }
-        let (install, replica) = (core.boot.install, ReplicaId(core.entropy.next_u64()));
-        core.store.change_meta(|meta| {
-            meta.install = install;
-            meta.replica = replica;
-            meta.next_n = 1;
-        });
-        core.reach(Point::ImageReplaced);
-        self.flush();
-    }
-
     /// Takes up what a stored session implies: an unfinished login goes on.
     fn resume(&mut self) {
         let Some(session) = self.core.store.session() else {
@@ -259,10 +229,10 @@ impl Device {
         };
         if session.open {
             self.files.pull_soon(&self.core);
-            self.lanes.iter_mut().for_each(|lane| lane.resume(&mut self.core));
+            self.lanes.resume(&mut self.core);
         } else {
             self.gate.resume(&mut self.core);
-            self.lanes.iter_mut().for_each(|lane| lane.start_over(&mut self.core));
+            self.lanes.start_over(&mut self.core);
         }
     }
 
@@ -348,20 +318,18 @@ impl Device {
     }
 
     fn edit(&self, id: RecordId, handle: Handle, token: Token) -> Edit {
-        let during_save = self.lanes.iter().any(|lane| lane.is_saving(id));
-        Edit { id, handle, token, during_save }
+        Edit { id, handle, token, during_save: self.lanes.are_saving(id) }
     }
 
     fn pull_all(&mut self) -> Answer {
-        let now = self.core.now.mono;
-        self.lanes.iter_mut().for_each(|lane| lane.pull_at(now));
+        self.lanes.pull_at(self.core.now.mono);
         self.files.pull_soon(&self.core);
         Answer::Syncing
     }
 
     fn sign_in(&mut self, op: OpId) {
         self.gate.sign_in(&mut self.core, op);
-        self.lanes.iter_mut().for_each(|lane| lane.start_over(&mut self.core));
+        self.lanes.start_over(&mut self.core);
     }
 
     /// Signs out if nothing would be lost by it.
@@ -380,9 +348,7 @@ impl Device {
         }
         core.reach(Point::SignedOut);
         core.sign_out();
-        for lane in &mut self.lanes {
-            *lane = Lane::new(lane.remote());
-        }
+        self.lanes.sign_out();
         // What is asked of the server is dropped with the account that it was asked for.
         (self.server, self.files) = (Server::default(), Files::default());
         self.credentials = Credentials::default();
@@ -394,7 +360,7 @@ impl Device {
 
     /// An answer of a remote.
     fn handle_return(&mut self, from: Remote, answer: Return) {
-        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.remote() == from) else {
+        let Some(lane) = self.lanes.get_mut(from) else {
             // Hostile: the device does not use that remote.
             return;
         };
@@ -418,7 +384,7 @@ impl Device {
         self.core.reach(Point::CredentialExpired);
         #[cfg(feature = "flaws")]
         if self.core.has(Flaw::AuthRestoreRace) && self.core.is_at_login() {
-            let lane = self.lanes.iter_mut().find(|lane| lane.remote() == remote);
+            let lane = self.lanes.get_mut(remote);
             if let Some(listed) = lane.and_then(|it| it.take_nothing_for_all(&mut self.core)) {
                 self.end_pull(remote, listed);
             }
@@ -449,7 +415,7 @@ impl Device {
 
     /// Something may be new over there.
     fn handle_hint(&mut self, remote: Remote) {
-        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.remote() == remote) {
+        if let Some(lane) = self.lanes.get_mut(remote) {
             lane.pull_at(self.core.now.mono);
         }
     }
@@ -461,7 +427,7 @@ impl Device {
             // Stale: it came after a sign-out, which wipes the keys, or it came twice.
             return;
         }
-        for lane in &self.lanes {
+        for lane in self.lanes.iter() {
             if !core.store.side(lane.remote()).sealed().is_empty() {
                 core.reach(Point::KeyLate);
                 Intake::new(core, lane.remote()).retry_sealed();
@@ -488,7 +454,7 @@ impl Device {
             return;
         }
         // What was listed with another credential may have lacked rows.
-        let rows = self.lanes.iter_mut().find(|lane| lane.remote() == Remote::Rows);
+        let rows = self.lanes.get_mut(Remote::Rows);
         if let Some(lane) = rows.filter(|lane| lane.is_idle()) {
             lane.list(&mut self.core);
         }
@@ -498,16 +464,12 @@ impl Device {
     fn start_deadlines(&mut self) {
         let deadline = self.core.deadline();
         self.server.release(deadline);
-        self.lanes.iter_mut().for_each(|lane| lane.release(deadline));
+        self.lanes.release(deadline);
     }
 
     /// Gives up what is overdue and sends again what has waited long enough.
     fn handle_wakeup(&mut self) {
-        for remote in Remote::ALL {
-            if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.remote() == remote) {
-                lane.wake(&mut self.core, &self.credentials);
-            }
-        }
+        self.lanes.wake(&mut self.core, &self.credentials);
         self.server.wake(&mut self.core, &mut self.credentials);
         if self.gate.is_out_of_patience(self.core.now.mono) {
             self.core.reach(Point::LoginPartial);
@@ -523,7 +485,7 @@ impl Device {
         }
         let (core, credentials) = (&mut self.core, &mut self.credentials);
         self.keys.proceed(core, &mut self.lanes);
-        self.lanes.iter_mut().for_each(|lane| lane.proceed(core, credentials));
+        self.lanes.proceed(core, credentials);
         self.server.proceed(core, credentials, &mut self.files);
     }
 
@@ -532,7 +494,10 @@ impl Device {
     fn flush(&mut self) {
         let batch = self.core.store.take_batch();
         let held = self.core.out.flush(batch);
-        self.lanes.iter_mut().for_each(|lane| lane.settle(held));
+        self.lanes.settle(held);
         self.server.settle(held);
     }
 }
+
+#[cfg(test)]
+mod tests;

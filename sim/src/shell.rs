@@ -187,6 +187,7 @@ impl Machine {
 
     fn give(&mut self, desk: &mut Desk, input: Input) {
         self.device.handle(desk.now, input);
+        self.device.check();
         self.drain(desk);
     }
 

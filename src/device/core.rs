@@ -55,6 +55,22 @@ impl Core {
         self.out.begin();
     }
 
+    /// A restored or cloned image must not go on counting under its original's name: the two would
+    /// give one dot to two writes. Returns whether it is one, and writes under another name now.
+    pub(super) fn adopt_image(&mut self) -> bool {
+        if self.store.meta().install == self.boot.install || self.has(Flaw::Fb24) {
+            return false;
+        }
+        let (install, replica) = (self.boot.install, ReplicaId(self.entropy.next_u64()));
+        self.store.change_meta(|meta| {
+            meta.install = install;
+            meta.replica = replica;
+            meta.next_n = 1;
+        });
+        self.reach(Point::ImageReplaced);
+        true
+    }
+
     /// The vault of the user that is signed in; while nobody is, that of the user of the zone.
     pub(super) fn vault(&self) -> VaultId {
         self.store.session().map_or(self.boot.user, |session| session.user).into()

@@ -47,6 +47,8 @@ impl<'c> Intake<'c> {
                 self.take_state(row.id, &theirs);
                 let mirror = Mirror { tag: served.tag, state: Some(theirs) };
                 self.core.store.side_mut(remote).set_mirror(row.id, mirror);
+                let sealed = self.core.store.side(remote).sealed();
+                assert!(!sealed.contains_key(&row.id), "a row that was opened is not sealed");
             }
             Err(error) => self.keep_sealed(served, error),
         }
@@ -139,6 +141,8 @@ impl<'c> Intake<'c> {
             return self.core.store.side_mut(remote).set_sealed_in_memory(id, row);
         }
         self.core.store.side_mut(remote).set_sealed(id, row);
+        let sealed = self.core.store.side(remote).sealed();
+        assert!(sealed.contains_key(&id), "the cursor passes a row that is applied or kept sealed");
     }
 
     /// The remote does not have this row, or does not show it. A sealed copy of it is put back as it

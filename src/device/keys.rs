@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::io::Output;
 use super::lane::Lane;
+use super::lanes::Lanes;
 use crate::id::OpId;
 use crate::point::Point;
 use crate::seal::{Key, KeyName};
@@ -35,19 +36,20 @@ impl Keys {
 
     /// Makes a key once nothing is sealed and both feeds were read to their heads: a device that
     /// lacks rows or keys would rotate away from what it has not seen.
-    pub(super) fn proceed(&mut self, core: &mut Core, lanes: &mut [Lane]) {
+    pub(super) fn proceed(&mut self, core: &mut Core, lanes: &mut Lanes) {
         let Some(rotation) = self.rotation.as_mut().filter(|rotation| rotation.made.is_none())
         else {
             // Nobody asked for one, or the keychain has not accepted it yet.
             return;
         };
-        let sealed = lanes.iter().any(|lane| !core.store.side(lane.remote()).sealed().is_empty());
-        let at_head = lanes.iter().all(|lane| lane.head_at() >= Some(rotation.asked_at));
+        let is_sealed = |lane: &Lane| !core.store.side(lane.remote()).sealed().is_empty();
+        let sealed = lanes.iter().any(is_sealed);
+        let at_head = lanes.were_at_head(rotation.asked_at);
         if sealed || !at_head {
             if !rotation.waited {
                 rotation.waited = true;
                 core.reach(Point::RotationWaited);
-                lanes.iter_mut().for_each(|lane| lane.pull_at(rotation.asked_at));
+                lanes.pull_at(rotation.asked_at);
             }
             return;
         }

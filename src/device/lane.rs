@@ -193,6 +193,7 @@ impl Lane {
         {
             return;
         }
+        assert!(core.store.session().is_some(), "a remote is asked only while a user is signed in");
         if self.pull.is_listing_due(now) {
             self.list(core);
         }

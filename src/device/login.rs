@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use tracing::debug;
+use tracing::{debug, debug_span};
 
 use super::ask::{Answer, Ask};
 use super::core::Core;
@@ -31,6 +31,7 @@ struct Login {
 impl Gate {
     /// Begins a login. The caller lists every remote from the start.
     pub(super) fn sign_in(&mut self, core: &mut Core, op: OpId) {
+        let _span = debug_span!("login").entered();
         // What a login that is under way has listed so far may be older than this one: it starts again.
         let mut ops = self.login.take().map(|login| login.ops).unwrap_or_default();
         ops.push(op);
@@ -70,6 +71,7 @@ impl Gate {
 
     /// A remote is listed to its head. Returns whether that opens the gate.
     pub(super) fn merge(&mut self, core: &mut Core, remote: Remote) -> bool {
+        let _span = debug_span!("login").entered();
         #[cfg(feature = "flaws")]
         core.write_back_snapshot(remote);
         let session = core.store.session().expect("a remote is listed only while signed in");

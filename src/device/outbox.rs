@@ -20,6 +20,7 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Begins a transition.
     pub(super) fn begin(&mut self) {
+        assert!(self.ready.is_empty(), "all outputs are drained before the next input");
         assert!(self.following.is_empty(), "the transition before was flushed");
         self.holds_back = false;
     }

@@ -235,6 +235,7 @@ impl Server {
 
     fn send(&mut self, core: &mut Core, credentials: &Credentials) {
         let meta = core.store.meta();
+        assert!(meta.session.is_some(), "the server is asked only while a user is signed in");
         assert_eq!(self.life, Some(meta.life), "a request names a life that is counted durably");
         let (id, attempt, question) = self.exchange.outgoing();
         debug!(call = id.0, attempt, "request to the server");
@@ -273,6 +274,7 @@ impl Server {
             (_, Reply::Refused(refusal)) => return self.take_refusal(core, files, refusal),
             (Command::Open, Reply::Opened(fence)) => {
                 self.exchange.finish();
+                assert!(self.session.is_none(), "a session is asked for only where there is none");
                 self.session = Some(fence);
                 #[cfg(feature = "flaws")]
                 if core.has(Flaw::CvNilmapPending) {
@@ -346,6 +348,10 @@ impl Server {
     fn end(&mut self, core: &mut Core, files: &mut Files, answer: Result<Reply, Refusal>) {
         let Question { command, party } = self.exchange.finish();
         if matches!(command, Command::Act { .. }) {
+            assert!(
+                self.owed == party || core.boot.flaws != Flaws::NONE,
+                "the action that is answered is the one whose answer is owed"
+            );
             self.done += 1;
             self.owed = None;
         }

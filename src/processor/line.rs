@@ -83,10 +83,13 @@ impl Line {
     }
 
     pub(super) fn want(&mut self, action: WorkAction) {
+        assert!(self.wanted.is_none(), "one action is under way at a time");
         self.wanted = Some(Wanted::Act(action));
     }
 
     pub(super) fn want_close(&mut self) {
+        assert!(self.wanted.is_none(), "a session is not ended under an action");
+        assert!(self.session.is_some(), "only a session that was granted is ended");
         self.wanted = Some(Wanted::Close);
     }
 
@@ -190,6 +193,7 @@ impl Line {
                 Heard::Nothing
             }
             (Command::Open, Reply::Opened(fence)) => {
+                assert!(self.session.is_none(), "a session is asked for only where there is none");
                 self.session = Some(fence);
                 Heard::Nothing
             }
@@ -226,6 +230,7 @@ impl Line {
     }
 
     fn end(&mut self, acts: bool) {
+        assert!(self.wanted.is_some(), "what is answered was wanted");
         self.wanted = None;
         if acts {
             self.done += 1;

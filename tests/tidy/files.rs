@@ -34,6 +34,7 @@ const ENGINE_DEPENDENCIES: &[&str] = &[
     "rand_core",
     "serde",
     "smol_str",
+    "tracing",
     "unicode-normalization",
     "xxhash-rust",
 ];

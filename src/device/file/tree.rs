@@ -47,6 +47,7 @@ pub(in crate::device) fn delete_file(core: &Core, node: NodeId, upto: u32) -> Fi
             unsent.push(dot);
         }
     }
+    assert!(unsent.len() <= seen.len(), "an own write that is unsent counts as seen");
     FileErrand { action: FileAction::Delete(node, seen), task: FileTask::Deleted(unsent) }
 }
 

@@ -58,6 +58,7 @@ impl Push {
                 sent.push(Sent { id, state });
             }
         }
+        assert_eq!(puts.len(), sent.len(), "what is booked later is what is sent now");
         let request = Request::Save { vault: core.vault(), policy: Policy::IfUnchanged, puts };
         (!sent.is_empty()).then_some((request, sent))
     }
