@@ -29,6 +29,8 @@ mod records;
 mod sealing;
 mod server;
 mod store;
+#[cfg(feature = "flaws")]
+mod wrong;
 
 use std::collections::BTreeSet;
 
@@ -52,8 +54,6 @@ use self::store::{Meta, Store};
 pub use self::store::{OwnWrite, prepared};
 use crate::entropy::Entropy;
 use crate::exchange::Due;
-#[cfg(feature = "flaws")]
-use crate::flaw::Flaw;
 use crate::id::{OpId, RecordId, Remote, ReplicaId, Token};
 use crate::message::{Action, Response};
 use crate::point::Point;
@@ -305,10 +305,7 @@ impl Device {
     }
 
     /// Takes a request to the sync server.
-    fn run<E>(&mut self, op: OpId, errand: Result<E, Answer>)
-    where
-        Errand: From<E>,
-    {
+    fn run<E: Into<Errand>>(&mut self, op: OpId, errand: Result<E, Answer>) {
         self.server.take_errand(&mut self.core, op, errand);
     }
 
@@ -383,7 +380,7 @@ impl Device {
     fn lose_credential(&mut self, remote: Remote) {
         self.core.reach(Point::CredentialExpired);
         #[cfg(feature = "flaws")]
-        if self.core.has(Flaw::AuthRestoreRace) && self.core.is_at_login() {
+        if self.core.has(crate::flaw::Flaw::AuthRestoreRace) && self.core.is_at_login() {
             let lane = self.lanes.get_mut(remote);
             if let Some(listed) = lane.and_then(|it| it.take_nothing_for_all(&mut self.core)) {
                 self.end_pull(remote, listed);
@@ -420,7 +417,7 @@ impl Device {
         }
     }
 
-    /// A key of the keychain: what was sealed under it can be opened now.
+    /// A key of the keychain: rows that were sealed under it can be opened now.
     fn handle_key(&mut self, name: KeyName, key: Key) {
         let core = &mut self.core;
         if core.store.session().is_none() || !core.store.add_key(name, key) {

@@ -268,7 +268,7 @@ mod tests {
 
     fn begun(now: u64) -> Exchange<&'static str> {
         let mut exchange = Exchange::default();
-        assert!(exchange.begin(Time(now), TIMEOUT, CallId(7), "a page"), "nobody asked for a rest");
+        assert!(exchange.begin(Time(now), TIMEOUT, CallId(7), "a page"), "no rest was asked for");
         exchange.settle(false);
         exchange
     }

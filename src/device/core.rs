@@ -71,7 +71,7 @@ impl Core {
         true
     }
 
-    /// The vault of the user that is signed in; while nobody is, that of the user of the zone.
+    /// The vault of the user that is signed in; while no user is, that of the user of the zone.
     pub(super) fn vault(&self) -> VaultId {
         self.store.session().map_or(self.boot.user, |session| session.user).into()
     }

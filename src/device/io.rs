@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Answer, Ask};
-#[cfg(doc)]
-use super::store::OwnWrite;
 use crate::Bytes;
 use crate::date::Calendar;
 use crate::flaw::Flaws;
@@ -23,15 +21,15 @@ use crate::time::Span;
 /// What a device is told when it starts.
 #[derive(Clone, Debug)]
 pub struct Boot {
-    /// Which device this is.
+    /// The device's name among the devices of its user.
     pub device: DeviceId,
     /// Whose account the device is set up with (the account of the *zone*).
     pub user: UserId,
-    /// Drawn anew for every install and for every restored or cloned image.
+    /// Drawn for every install and for every restored or cloned image.
     pub install: u64,
     /// Fresh in every incarnation.
     pub entropy: [u8; 32],
-    /// Which remotes there are.
+    /// The remotes that the device uses.
     pub remotes: Vec<Remote>,
     /// Is there a sync server?
     pub server: bool,
@@ -41,7 +39,7 @@ pub struct Boot {
     pub calendar: Calendar,
     /// How many bytes of a file are uploaded at once.
     pub piece: usize,
-    /// How patient it is.
+    /// Spans and sizes of its conversations.
     pub timing: Timing,
     /// Known bugs that are switched on.
     pub flaws: Flaws,
@@ -95,7 +93,8 @@ pub enum StoreKey {
     Cursor(Remote),
     /// What the sync server was last seen to hold of a file or folder: a [`Shown`].
     Node(NodeId),
-    /// An own write of a file that the feed has not shown yet: an [`OwnWrite`].
+    /// An own write of a file that the feed has not shown yet: an
+    /// [`OwnWrite`](super::OwnWrite).
     Upload(Dot),
     /// How far the sync server's feed has been taken.
     Feed,
@@ -129,12 +128,12 @@ pub enum Input {
     User {
         /// Names the request.
         op: OpId,
-        /// What is asked.
+        /// The user operation.
         ask: Ask,
     },
     /// A remote answers.
     Returned {
-        /// Which remote.
+        /// The remote that answers.
         from: Remote,
         /// Its answer.
         answer: Return,

@@ -83,7 +83,10 @@ impl Keys {
         if let Some(rotation) = &self.rotation {
             assert!(!rotation.ops.is_empty(), "a key is made only for those that asked");
             assert!(core.store.session().is_some(), "a sign-out gives a rotation up");
-            assert!(rotation.asked_at <= core.now.mono, "nobody asks in the future");
+            assert!(
+                rotation.asked_at <= core.now.mono,
+                "a rotation is not asked for in the future"
+            );
         }
     }
 }

@@ -122,7 +122,7 @@ impl Lane {
         self.exchange.is_idle()
     }
 
-    /// When this lane needs to be woken, and why. The caller knows that somebody is signed in.
+    /// When this lane needs to be woken, and why. The caller knows that a user is signed in.
     pub(super) fn wakeup(&self, credentials: &Credentials) -> Option<(Time, &'static str)> {
         match self.exchange.due() {
             Due::Held => None,
@@ -402,7 +402,7 @@ impl Lane {
         self.pull.check(core, self.remote);
         assert!(
             core.store.session().is_some() || self.exchange.is_idle(),
-            "nothing is asked of a remote while nobody is signed in"
+            "nothing is asked of a remote while no user is signed in"
         );
     }
 }

@@ -77,10 +77,12 @@ impl Server {
     }
 
     /// Takes an errand of the user, unless it is done or refused already.
-    pub(super) fn take_errand<E>(&mut self, core: &mut Core, op: OpId, errand: Result<E, Answer>)
-    where
-        Errand: From<E>,
-    {
+    pub(super) fn take_errand(
+        &mut self,
+        core: &mut Core,
+        op: OpId,
+        errand: Result<impl Into<Errand>, Answer>,
+    ) {
         match errand {
             _ if !core.boot.server => core.out.answer(op, Answer::Refused(Reason::NoServer)),
             Ok(errand) => self.errands.push_back((op, errand.into())),
@@ -371,7 +373,7 @@ impl Server {
             return;
         };
         #[cfg(feature = "flaws")]
-        if core.has(Flaw::CvDeleteNilErr) && super::flawed::has_no_cause(&errand, &answer) {
+        if core.has(Flaw::CvDeleteNilErr) && super::wrong::has_no_cause(&errand, &answer) {
             self.forget_errands(core);
             core.out.answer(op, Answer::Refused(Reason::Internal));
             return;
@@ -396,7 +398,7 @@ impl Server {
             Next::End => {}
             #[cfg(feature = "flaws")]
             Next::Answer(answer) if core.has(Flaw::Fb09) => core.copy_losers(answer),
-            Next::Answer(_) => unreachable!("nobody asked for what the device does by itself"),
+            Next::Answer(_) => unreachable!("no user asked for what the device does by itself"),
         }
     }
 
@@ -437,7 +439,7 @@ impl Server {
     #[cfg(feature = "flaws")]
     fn forget_errands(&mut self, core: &mut Core) {
         for (op, errand) in std::mem::take(&mut self.errands) {
-            match super::flawed::taken_for_done(&errand) {
+            match super::wrong::taken_for_done(&errand) {
                 Some(answer) => core.out.answer(op, answer),
                 None => self.errands.push_back((op, errand)),
             }
@@ -449,7 +451,7 @@ impl Server {
         self.exchange.check();
         assert!(
             core.store.session().is_some() || self.exchange.is_idle(),
-            "nothing is asked of the server while nobody is signed in"
+            "nothing is asked of the server while no user is signed in"
         );
         assert!(
             self.own.is_some() || self.owed != Some(Party::Own),

@@ -33,7 +33,7 @@ pub(super) struct Meta {
     pub(super) next_n: u64,
     /// The clock of the last write, or the furthest that was heard of.
     pub(super) hlc: Hlc,
-    /// `None` while nobody is signed in.
+    /// `None` while no user is signed in.
     pub(super) session: Option<Session>,
     /// The device's name at the sync server, which a copy of this store has too.
     pub(super) device: u64,
@@ -42,7 +42,7 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    /// The entry of a store that nobody has written to.
+    /// The entry of a store that has not been written to.
     pub(super) fn fresh(install: u64, replica: ReplicaId) -> Self {
         Self {
             install,
@@ -151,7 +151,7 @@ impl Store {
         &self.meta
     }
 
-    /// The login; `None` while nobody is signed in.
+    /// The login; `None` while no user is signed in.
     pub(super) fn session(&self) -> Option<&Session> {
         self.meta.session.as_ref()
     }

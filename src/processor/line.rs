@@ -13,7 +13,7 @@ use crate::message::{
 use crate::remote::{CallId, Credential};
 use crate::time::{Now, Span, Time};
 
-/// Who speaks.
+/// The identity under which a processor asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Speaker {
     pub(super) user: UserId,
@@ -44,7 +44,7 @@ enum Wanted {
     Close,
 }
 
-/// What came of a response.
+/// What a response means for the work.
 #[derive(Clone, Debug)]
 pub(super) enum Heard {
     /// Nothing yet.
@@ -77,7 +77,7 @@ impl Line {
         }
     }
 
-    /// Is there something to be said, and nobody to say it for?
+    /// Is there something to ask, and no credential to ask it with?
     pub(super) fn needs_credential(&self) -> bool {
         self.wanted.is_some() && self.credential.is_none()
     }

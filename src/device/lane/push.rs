@@ -169,7 +169,10 @@ fn put_of(core: &mut Core, remote: Remote, id: RecordId) -> Option<(Put, Option<
     let sealed = side.sealed().get(&id);
     let overwrites = core.has(Flaw::SealOverwrite);
     if let Some(row) = sealed.filter(|row| row.tag.is_none() || !overwrites) {
-        assert!(row.tag.is_none(), "a row that the remote has and nobody can open is not unsent");
+        assert!(
+            row.tag.is_none(),
+            "a row that the remote has and that cannot be opened here is not unsent"
+        );
         // The remote lost a row that cannot be opened here: put back what is kept of it.
         let row = Row { id, vault, blob: row.blob.clone() };
         return Some((Put { row, expect: None }, None));
