@@ -11,450 +11,490 @@
 
 mod ask;
 mod conversation;
-mod edit;
+mod core;
+mod credential;
 mod errand;
 mod file;
+#[cfg(feature = "flaws")]
+mod flawed;
+mod intake;
+mod io;
 mod keys;
 mod lane;
+mod lanes;
 mod login;
-mod pull;
-mod push;
+mod next;
+mod outbox;
+mod records;
+mod sealing;
 mod server;
 mod store;
+#[cfg(feature = "flaws")]
+mod wrong;
 
-use std::collections::{BTreeMap, VecDeque};
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 pub use self::ask::{
     Answer, Ask, FieldReading, FileAnswer, FileTarget, Head, Listed, Presence, Reading, Reason,
     Relocation, Status, Unfinished,
 };
-pub use self::file::{OwnWrite, open_name};
-use self::keys::Rotation;
-use self::lane::Lane;
-use self::login::Login;
+use self::core::Core;
+use self::credential::Credentials;
+use self::errand::Errand;
+use self::file::Files;
+pub use self::file::open_name;
+use self::intake::Intake;
+pub use self::io::{Batch, Boot, Input, Output, Snapshot, StoreKey, Stored, Timing};
+use self::keys::Keys;
+use self::lanes::Lanes;
+use self::login::Gate;
+use self::records::{Edit, Records};
 use self::server::Server;
-use self::store::{Meta, Mirror, Session, Store};
-use crate::Bytes;
-use crate::date::Calendar;
+use self::store::{Meta, Store};
+pub use self::store::{OwnWrite, prepared};
 use crate::entropy::Entropy;
-use crate::flaw::{Flaw, Flaws};
-use crate::id::{DeviceId, Dot, NodeId, OpId, RecordId, Remote, ReplicaId, UserId};
-#[cfg(doc)]
-use crate::message::Shown;
-use crate::message::{Request, Response};
+use crate::exchange::Due;
+use crate::id::{OpId, RecordId, Remote, ReplicaId, Token};
+use crate::message::{Action, Response};
 use crate::point::Point;
-use crate::record::Encoded;
-use crate::remote::{Call, Credential, Cursor, Return, Tag};
-use crate::seal::{Key, KeyName, Memo};
-use crate::time::{Hlc, Now, Span, Time};
-use crate::view::Registry;
+use crate::record::Handle;
+use crate::remote::{Credential, Cursor, Return};
+use crate::seal::{Key, KeyName};
+use crate::time::{Now, Time};
 
-/// What a device is told when it starts.
-#[derive(Clone, Debug)]
-pub struct Boot {
-    /// Which device this is.
-    pub device: DeviceId,
-    /// Whose account the device is set up with (the account of the *zone*).
-    pub user: UserId,
-    /// Drawn anew for every install and for every restored or cloned image.
-    pub install: u64,
-    /// Fresh in every incarnation.
-    pub entropy: [u8; 32],
-    /// Which remotes there are.
-    pub remotes: Vec<Remote>,
-    /// Is there a sync server?
-    pub server: bool,
-    /// The secret of the vault's blind names and keys: the same on all devices of a user, for ever.
-    pub secret: Key,
-    /// Days in the home zone of the vault.
-    pub calendar: Calendar,
-    /// How many bytes of a file are uploaded at once.
-    pub piece: usize,
-    /// How patient it is.
-    pub timing: Timing,
-    /// Known bugs that are switched on.
-    pub flaws: Flaws,
-    /// A memory of opened blobs, lent by a simulation.
-    pub memo: Option<Memo>,
-}
-
-/// Spans and sizes of a device's conversation with the remotes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timing {
-    /// A remote is pulled this long after the last pull, less up to a quarter.
-    pub pull_every: Span,
-    /// A remote is listed from the start this long after the last listing, less up to a quarter.
-    pub relist_every: Span,
-    /// The sync server is asked for what has changed in files this long after the last time, less up
-    /// to a quarter. What is published here is asked for at once.
-    pub feed_every: Span,
-    /// A login opens its gate after this long even if one remote is silent.
-    pub login_patience: Span,
-    /// A request without an answer is given up after this long.
-    pub timeout: Span,
-    /// The wait after the first failure is between half of this and all of it, doubled with each.
-    pub retry_base: Span,
-    /// No wait is longer than this, unless a remote asks for it.
-    pub retry_cap: Span,
-    /// Rows asked for in one page.
-    pub page: u16,
-    /// Rows saved in one batch.
-    pub batch: u16,
-}
-
-/// What a device durably holds, by key. The order of the keys is the order of their bytes' digest.
-pub type Snapshot = BTreeMap<StoreKey, Stored>;
-
-/// A place in a device's store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum StoreKey {
-    /// Replica, counters, session.
-    Meta,
-    /// A key of the keyring.
-    Key(KeyName),
-    /// The local state of a record.
-    Record(RecordId),
-    /// What a remote was last seen to hold of a record, and under which tag.
-    Mirror(Remote, RecordId),
-    /// A remote's row that cannot be opened yet: its blob, and its tag.
-    Sealed(Remote, RecordId),
-    /// A row that a remote refuses for good: the state that it refused.
-    Parked(Remote, RecordId),
-    /// How far a remote's feed has been taken.
-    Cursor(Remote),
-    /// What the sync server was last seen to hold of a file or folder: a [`Shown`].
-    Node(NodeId),
-    /// An own write of a file that the feed has not shown yet: an [`OwnWrite`].
-    Upload(Dot),
-    /// How far the sync server's feed has been taken.
-    Feed,
-}
-
-/// What is stored at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// The tag of a [`StoreKey::Mirror`] or [`StoreKey::Sealed`]; 0 elsewhere.
-    pub tag: u64,
-    /// Records as [`Encoded`](crate::record::Encoded) has them, sealed blobs as received, the rest
-    /// in postcard. A mirror whose content is unknown (a damaged row) is empty.
-    pub bytes: Bytes,
-}
-
-/// One atomic commit of a device's store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// What is put or removed, each key at most once.
-    pub puts: Vec<(StoreKey, Option<Stored>)>,
-    /// Must it be durable before anything else happens? Commits are ordered: a later synced one
-    /// makes earlier ones durable too.
-    pub sync: bool,
-}
-
-/// What happens to a device.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// The user asks for something. Answered by exactly one [`Output::Answer`], unless the device
-    /// dies first.
-    User {
-        /// Names the request.
-        op: OpId,
-        /// What is asked.
-        ask: Ask,
-    },
-    /// A remote answers.
-    Returned {
-        /// Which remote.
-        from: Remote,
-        /// Its answer.
-        answer: Return,
-    },
-    /// The sync server answers.
-    Responded(Response),
-    /// A remote has something new, perhaps.
-    Hint(Remote),
-    /// A key of the user's keychain arrives.
-    KeyArrived(KeyName, Key),
-    /// The keychain has durably accepted the key of [`Output::StoreKey`].
-    KeyStored(KeyName),
-    /// The sign-in service issued a credential, possibly an old or foreign one.
-    Credential(Credential),
-    /// The synced batch is durable.
-    Persisted,
-    /// The time of [`Device::poll_wakeup`] has come.
-    Wakeup,
-}
-
-/// What a device does.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Commits a batch.
-    Persist(Batch),
-    /// Asks a remote.
-    Send(Remote, Call),
-    /// Asks the sync server, whichever worker.
-    Request(Box<Request>),
-    /// Answers the user.
-    Answer(OpId, Answer),
-    /// Hands a new key to the user's keychain, which shares it with the user's other devices.
-    StoreKey(KeyName, Key),
-    /// Asks the sign-in service for a credential.
-    NeedCredential,
-    /// Came by a coverage point.
-    Reached(Point),
-}
-
-/// One user's replica.
+/// One user's replica. Each part has its own file; the device hands each input to the part that owns
+/// it, and what one part means for another, to that one.
 #[derive(Debug)]
 pub struct Device {
-    boot: Boot,
-    store: Store,
-    registry: Registry,
-    entropy: Entropy,
-    lanes: Vec<Lane>,
+    /// Configuration, store, randomness, clock and outputs, which each part is lent.
+    core: Core,
+    /// Records as the user sees and edits them.
+    records: Records,
+    /// The login, and what the user asked for while the vault was closed.
+    gate: Gate,
+    credentials: Credentials,
+    /// The rotation under way.
+    keys: Keys,
+    /// The conversations with remotes.
+    lanes: Lanes,
+    /// The conversation with the sync server.
     server: Server,
-    next_call: u32,
-    credential: Option<Credential>,
-    /// When to ask the sign-in service again, while it has been asked.
-    credential_asked: Option<Time>,
-    login: Option<Login>,
-    rotation: Option<Rotation>,
-    /// How often a sealed row was tried in vain (the flaw DEEP-SYNC-002c).
-    sealed_tries: BTreeMap<(Remote, RecordId), u32>,
-    /// What was sealed for one remote and not for the other yet.
-    sealings: BTreeMap<RecordId, push::Sealing>,
-    /// A row refused for good that is tried before all others (the flaw FB-12).
-    blocker: Option<RecordId>,
-    /// What the user asked for while the login gate was closed.
-    waiting: VecDeque<(OpId, Ask)>,
-    outputs: VecDeque<Output>,
-    /// Has this transition put out a synced commit, which holds back all that follows?
-    holds_back: bool,
-    /// Outputs of this transition that follow its commit.
-    following: Vec<Output>,
+    /// Reading the feed of files, and uploads.
+    files: Files,
 }
 
 impl Device {
     /// Starts a device, or starts it again after a crash, from what its disk holds.
     pub fn recover(boot: Boot, snapshot: Snapshot, now: Now) -> Self {
         let mut entropy = Entropy::new(boot.entropy);
-        let fresh = Meta {
-            install: boot.install,
-            replica: ReplicaId(entropy.next_u64()),
-            next_n: 1,
-            hlc: Hlc::default(),
-            session: None,
-            device: boot.install,
-            life: 0,
-        };
+        let fresh = Meta::fresh(boot.install, ReplicaId(entropy.next_u64()));
         let store = Store::load(&snapshot, fresh, boot.memo.clone());
         let mut device = Self {
-            registry: Registry::new(boot.flaws),
-            lanes: boot.remotes.iter().map(|remote| Lane::new(*remote)).collect(),
-            server: Server::resume(store.newest_publication()),
-            store,
-            entropy,
-            next_call: 0,
-            credential: None,
-            credential_asked: None,
-            login: None,
-            rotation: None,
-            sealed_tries: BTreeMap::new(),
-            sealings: BTreeMap::new(),
-            blocker: None,
-            waiting: VecDeque::new(),
-            outputs: VecDeque::new(),
-            holds_back: false,
-            following: Vec::new(),
-            boot,
+            records: Records::new(boot.flaws),
+            gate: Gate::default(),
+            credentials: Credentials::default(),
+            keys: Keys::default(),
+            lanes: Lanes::new(&boot.remotes),
+            server: Server::resume(store.files().newest_publication()),
+            files: Files::default(),
+            core: Core::new(boot, store, entropy, now),
         };
-        device.adopt_image();
-        device.resume(now);
+        if device.core.adopt_image() {
+            device.flush();
+        }
+        device.resume();
         device
     }
 
     /// Handles one input.
+    ///
+    /// # Panics
+    ///
+    /// If the monotonic clock went backwards, or if the device has come into a state that cannot be.
     pub fn handle(&mut self, now: Now, input: Input) {
-        self.holds_back = false;
+        self.core.begin(now);
         match input {
-            Input::User { op, ask } => self.handle_ask(now, op, ask),
-            Input::Returned { from, answer } => self.handle_return(now, from, answer),
-            Input::Responded(response) => self.handle_response(now, response),
-            Input::Hint(remote) => self.handle_hint(now, remote),
-            Input::KeyArrived(name, key) => self.handle_key(now, name, key),
-            Input::KeyStored(name) => self.handle_key_stored(now, name),
-            Input::Credential(credential) => self.handle_credential(now, credential),
-            Input::Persisted => self.start_deadlines(now),
-            Input::Wakeup => self.handle_wakeup(now),
+            Input::User { op, ask } => self.handle_ask(op, ask),
+            Input::Returned { from, answer } => self.handle_return(from, answer),
+            Input::Responded(response) => self.handle_response(response),
+            Input::Hint(remote) => self.handle_hint(remote),
+            Input::KeyArrived(name, key) => self.handle_key(name, key),
+            Input::KeyStored(name) => self.handle_key_stored(name),
+            Input::Credential(credential) => self.handle_credential(credential),
+            Input::Persisted => self.start_deadlines(),
+            Input::Wakeup => self.handle_wakeup(),
         }
-        self.proceed(now);
+        self.proceed();
         self.flush();
     }
 
-    /// What the device does; drain to `None` before the next input.
+    /// The next output; drain to `None` before the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.core.out.pop()
     }
 
     /// When to wake it, and why.
     pub fn poll_wakeup(&self) -> Option<(Time, &'static str)> {
-        let lanes = self.lanes.iter().filter_map(|lane| self.lane_wakeup(lane));
-        let login = self.login.as_ref().map(|login| (login.patience_ends, "login patience"));
-        let credential = self.credential_asked.map(|at| (at, "credential"));
-        let server = self.store.session().and_then(|_| self.server_wakeup());
-        lanes.chain(login).chain(credential).chain(server).min()
+        let (mut lanes, mut server) = (None, None);
+        if self.signed_in() {
+            lanes = self.lanes.wakeup(&self.credentials);
+            server = match self.server.due() {
+                Due::Held => None,
+                Due::Timeout(deadline) => Some((deadline, "server timeout")),
+                Due::Retry(until) => Some((until, "server retry")),
+                // What waits for a credential or at the gate is woken by that.
+                Due::Idle if self.credentials.is_asked() || self.gate.is_closed() => None,
+                Due::Idle => self.files.wakeup(),
+            };
+        }
+        let (login, credential) = (self.gate.wakeup(), self.credentials.wakeup());
+        [lanes, login, credential, server].into_iter().flatten().min()
     }
 
     /// How things stand.
     pub fn status(&self) -> Status {
-        let mut status = Status::default();
-        if let Some(session) = self.store.session() {
-            status.open = session.open;
-            status.partial = session.open && self.lanes.iter().any(|l| !session.merged[l.at()]);
-        }
-        for lane in &self.lanes {
-            let side = self.store.side(lane.remote);
-            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            status.unsent[lane.at()] = count(self.store.unsent(lane.remote).len());
-            status.sealed[lane.at()] = count(side.sealed.len());
-            status.parked[lane.at()] = count(side.parked.len());
-        }
-        status
+        self.lanes.status(&self.core)
     }
 
     /// The records with which this device and a remote are not done, and why.
     pub fn unfinished(&self, remote: Remote) -> impl Iterator<Item = (RecordId, Unfinished)> {
-        let side = self.store.side(remote);
-        let unsent = self.store.unsent(remote).iter().map(|id| (*id, Unfinished::Unsent));
-        let sealed = side.sealed.keys().map(|id| (*id, Unfinished::Sealed));
-        let parked = side.parked.keys().map(|id| (*id, Unfinished::Parked));
-        unsent.chain(sealed).chain(parked)
+        self.core.store.side(remote).unfinished()
     }
 
-    /// How far a remote's feed has been taken.
+    /// How far a remote's feed was read.
     pub fn cursor(&self, remote: Remote) -> Option<Cursor> {
-        self.store.side(remote).cursor
+        self.core.store.side(remote).cursor()
     }
 
     /// When the last listing of a remote that has ended began.
     pub fn listed_at(&self, remote: Remote) -> Option<Time> {
-        self.lanes.iter().find(|lane| lane.remote == remote)?.listed_at
+        self.lanes.get(remote)?.listed_at()
     }
 
     /// How many own writes of files the sync server does not have.
     pub fn files_unsent(&self) -> usize {
-        self.store.uploads().values().filter(|write| write.published.is_none()).count()
+        self.core.store.files().unsent().count()
     }
 
     /// How many files and folders have a name or a version whose key is not here.
     pub fn files_sealed(&self) -> usize {
-        let ring = self.store.keyring();
-        let sealed = |blob: &Bytes| !KeyName::of_blob(blob).is_some_and(|key| ring.has(key));
-        let is_sealed = |shown: &&crate::message::Shown| {
-            sealed(&shown.node.place.name.sealed)
-                || shown.heads.iter().any(|(_, version)| sealed(&version.sealed))
-        };
-        self.store.nodes().values().filter(is_sealed).count()
+        Files::sealed(&self.core)
     }
 
     /// When the last pull of the sync server's feed that reached the head was asked for.
     pub fn fed_at(&self) -> Option<Time> {
-        self.server.fed_at()
+        self.files.fed_at()
     }
 
     /// Is nothing going on between it and the sync server, but for looking what is new?
     pub fn is_done_with_server(&self) -> bool {
-        self.server.is_idle() && self.is_done_with_files()
+        self.server.is_done() && Files::are_sent(&self.core)
     }
 
-    /// Is somebody signed in?
+    /// Is a user signed in?
     pub fn signed_in(&self) -> bool {
-        self.store.session().is_some()
+        self.core.store.session().is_some()
     }
 
-    /// A restored or cloned image must not go on counting under its original's name: the two would
-    /// give one dot to two writes.
-    fn adopt_image(&mut self) {
-        if self.store.meta().install == self.boot.install || self.boot.flaws.has(Flaw::Fb24) {
+    /// Asserts what must hold between two inputs, in constant time.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold.
+    pub fn check(&self) {
+        self.core.check();
+        self.gate.check(&self.core);
+        self.credentials.check(&self.core);
+        self.keys.check(&self.core);
+        self.lanes.check(&self.core);
+        self.server.check(&self.core);
+        self.files.check(&self.core);
+    }
+
+    /// Asserts what must hold between two inputs, also what takes time linear in the size of the store.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold.
+    pub fn check_thoroughly(&self) {
+        self.check();
+        self.core.store.check_thoroughly();
+    }
+
+    /// Takes up what a stored session implies: an unfinished login goes on.
+    fn resume(&mut self) {
+        let Some(session) = self.core.store.session() else {
+            // Nobody is signed in.
+            return;
+        };
+        if session.open {
+            self.files.pull_soon(&self.core);
+            self.lanes.resume(&mut self.core);
+        } else {
+            self.gate.resume(&mut self.core);
+            self.lanes.start_over(&mut self.core);
+        }
+    }
+
+    /// Does what the user asks, or keeps the request until the gate is open.
+    fn handle_ask(&mut self, op: OpId, ask: Ask) {
+        let Some(ask) = self.gate.admit(op, ask) else {
+            // It waits for the gate to open.
+            return;
+        };
+        let works_signed_out = matches!(ask, Ask::SignIn | Ask::Register { .. } | Ask::Status);
+        if self.signed_in() || works_signed_out {
+            self.carry_out(op, ask);
+        } else {
+            self.core.out.answer(op, Answer::Refused(Reason::SignedOut));
+        }
+    }
+
+    /// Does what the user asks: at once, or by an errand to the sync server.
+    fn carry_out(&mut self, op: OpId, ask: Ask) {
+        let core = &mut self.core;
+        let answer = match ask {
+            Ask::Read(id) => Answer::Read(self.read(id)),
+            Ask::List => Answer::Listed(Records::list(core)),
+            Ask::Write { id, handle, changes, token } => {
+                self.edit(id, handle, token).write(&mut self.core, changes)
+            }
+            Ask::Increment { id, handle, field, by, token } => {
+                self.edit(id, handle, token).increment(&mut self.core, field, by)
+            }
+            Ask::Delete { id, handle, token } => {
+                self.edit(id, handle, token).delete(&mut self.core)
+            }
+            Ask::SignIn => return self.sign_in(op),
+            Ask::SignOut => return self.sign_out(op),
+            Ask::RotateKey => return self.keys.ask(core.now.mono, op),
+            Ask::Register { kind, field, strategy } => {
+                self.records.register(core, (kind, field), strategy)
+            }
+            Ask::ListFiles => Answer::Files(file::list(core)),
+            Ask::WriteFile { target, content } => file::write_file(core, target, content),
+            Ask::Sync => self.pull_all(),
+            Ask::Status => Answer::Status(self.status()),
+            Ask::Patch(fields) => return self.run(op, Ok(Errand::act(Action::Patch(fields)))),
+            Ask::ReadAccount => return self.run(op, Ok(Errand::act(Action::ReadAccount))),
+            Ask::SessionStatus => return self.run(op, Ok(Errand::status())),
+            Ask::Ingest { path, conversation } => {
+                return self.run(op, conversation::begin(&self.core, path, *conversation));
+            }
+            Ask::ReadFile(node) => return self.run(op, file::read_file(&self.core, node)),
+            Ask::ReadVersion(node, n) => return self.run(op, Ok(file::read_version(node, n))),
+            Ask::ReadVersions(node) => return self.run(op, Ok(file::read_versions(node))),
+            Ask::CreateFolder(parent, name) => {
+                let errand = file::create_folder(core, parent, &name);
+                return self.run(op, errand);
+            }
+            Ask::MoveFiles(relocations) => {
+                let errand = file::move_files(core, relocations);
+                return self.run(op, errand);
+            }
+            Ask::DeleteFile { node, seen } => {
+                return self.run(op, Ok(file::delete_file(&self.core, node, seen)));
+            }
+            Ask::UndeleteFile(node) => return self.run(op, Ok(file::undelete_file(node))),
+            Ask::RestoreVersion { node, version, replaces, token } => {
+                return self.run(op, Ok(file::restore_version(node, version, replaces, token)));
+            }
+            Ask::ReadJob(id) => return self.run(op, Ok(file::read_job(id))),
+        };
+        self.core.out.answer(op, answer);
+    }
+
+    /// Takes a request to the sync server.
+    fn run<E: Into<Errand>>(&mut self, op: OpId, errand: Result<E, Answer>) {
+        self.server.take_errand(&mut self.core, op, errand);
+    }
+
+    fn read(&mut self, id: RecordId) -> Reading {
+        let partial = self.status().partial;
+        self.records.read(&mut self.core, id, partial)
+    }
+
+    fn edit(&self, id: RecordId, handle: Handle, token: Token) -> Edit {
+        Edit { id, handle, token, during_save: self.lanes.are_saving(id) }
+    }
+
+    fn pull_all(&mut self) -> Answer {
+        self.lanes.pull_at(self.core.now.mono);
+        self.files.pull_soon(&self.core);
+        Answer::Syncing
+    }
+
+    fn sign_in(&mut self, op: OpId) {
+        self.gate.sign_in(&mut self.core, op);
+        self.lanes.start_over(&mut self.core);
+    }
+
+    /// Signs out if nothing would be lost by it.
+    fn sign_out(&mut self, op: OpId) {
+        let core = &mut self.core;
+        let lacking = self.lanes.iter().flat_map(|lane| core.store.lacking(lane.remote()));
+        let lacking = lacking.collect::<BTreeSet<_>>().len();
+        // An own write that is published may still go with a log that is set back, until the feed has
+        // shown it: so long only this device has it.
+        let unsent = lacking + self.server.waiting() + core.store.files().writes().len();
+        if unsent > 0 {
+            let count = u32::try_from(unsent).unwrap_or(u32::MAX);
+            core.reach(Point::SignOutRefused);
+            core.out.answer(op, Answer::Refused(Reason::Unsent(count)));
             return;
         }
-        let (install, replica) = (self.boot.install, ReplicaId(self.entropy.next_u64()));
-        self.store.change_meta(|meta| {
-            meta.install = install;
-            meta.replica = replica;
-            meta.next_n = 1;
-        });
-        self.reach(Point::ImageReplaced);
-        self.flush();
+        core.reach(Point::SignedOut);
+        core.sign_out();
+        self.lanes.sign_out();
+        // What is asked of the server is dropped with the account that it was asked for.
+        (self.server, self.files) = (Server::default(), Files::default());
+        self.credentials = Credentials::default();
+        core.out.answer(op, Answer::SignedOut);
+        for op in self.keys.abandon() {
+            core.out.answer(op, Answer::Refused(Reason::SignedOut));
+        }
+    }
+
+    /// An answer of a remote.
+    fn handle_return(&mut self, from: Remote, answer: Return) {
+        let Some(lane) = self.lanes.get_mut(from) else {
+            // Hostile: the device does not use that remote.
+            return;
+        };
+        match lane.take(&mut self.core, answer) {
+            lane::Outcome::Nothing => {}
+            lane::Outcome::Head { listed } => self.end_pull(from, listed),
+            lane::Outcome::NotAuthenticated => self.lose_credential(from),
+        }
+    }
+
+    /// A remote's feed was read to its head.
+    fn end_pull(&mut self, remote: Remote, listed: bool) {
+        if listed && self.gate.merge(&mut self.core, remote) {
+            self.open_gate(false);
+        }
+        lane::end_pull(&mut self.core, remote);
+    }
+
+    /// A remote does not accept the credential, or not any more.
+    fn lose_credential(&mut self, remote: Remote) {
+        self.core.reach(Point::CredentialExpired);
+        #[cfg(feature = "flaws")]
+        if self.core.has(crate::flaw::Flaw::AuthRestoreRace) && self.core.is_at_login() {
+            let lane = self.lanes.get_mut(remote);
+            if let Some(listed) = lane.and_then(|it| it.take_nothing_for_all(&mut self.core)) {
+                self.end_pull(remote, listed);
+            }
+        }
+        tracing::debug!(?remote, "the credential is not accepted");
+        self.credentials.lose();
+    }
+
+    /// The vault is shown from now on.
+    fn open_gate(&mut self, partial: bool) {
+        let waiting = self.gate.open(&mut self.core, partial);
+        self.files.pull_soon(&self.core);
+        // Each of them is a transition of its own: a read must not be answered, after a later one's
+        // commit, with a state that was never durable.
+        for (op, ask) in waiting {
+            self.flush();
+            self.handle_ask(op, ask);
+        }
+    }
+
+    /// An answer of the sync server.
+    fn handle_response(&mut self, response: Response) {
+        match self.server.take(&mut self.core, &mut self.files, response) {
+            server::Outcome::Nothing => {}
+            server::Outcome::NotAuthenticated => self.credentials.lose(),
+        }
+    }
+
+    /// Something may be new over there.
+    fn handle_hint(&mut self, remote: Remote) {
+        if let Some(lane) = self.lanes.get_mut(remote) {
+            lane.pull_at(self.core.now.mono);
+        }
+    }
+
+    /// A key of the keychain: rows that were sealed under it can be opened now.
+    fn handle_key(&mut self, name: KeyName, key: Key) {
+        let core = &mut self.core;
+        if core.store.session().is_none() || !core.store.add_key(name, key) {
+            // Stale: it came after a sign-out, which wipes the keys, or it came twice.
+            return;
+        }
+        for lane in self.lanes.iter() {
+            if !core.store.side(lane.remote()).sealed().is_empty() {
+                core.reach(Point::KeyLate);
+                Intake::new(core, lane.remote()).retry_sealed();
+            }
+        }
+    }
+
+    /// The keychain has the new key: from now on rows are sealed under it.
+    fn handle_key_stored(&mut self, name: KeyName) {
+        let Some((key, ops)) = self.keys.take_stored(name) else {
+            // Stale: a sign-out or a crash has ended that rotation.
+            return;
+        };
+        self.handle_key(name, key);
+        self.core.reach(Point::KeyRotated);
+        for op in ops {
+            self.core.out.answer(op, Answer::Rotated(name));
+        }
+    }
+
+    /// A credential of the sign-in service.
+    fn handle_credential(&mut self, credential: Credential) {
+        if !self.credentials.take(&mut self.core, credential) {
+            return;
+        }
+        // What was listed with another credential may have lacked rows.
+        let rows = self.lanes.get_mut(Remote::Rows);
+        if let Some(lane) = rows.filter(|lane| lane.is_idle()) {
+            lane.list(&mut self.core);
+        }
+    }
+
+    /// The commit that held back what was sent is durable: now its deadlines count.
+    fn start_deadlines(&mut self) {
+        let deadline = self.core.deadline();
+        self.server.release(deadline);
+        self.lanes.release(deadline);
+    }
+
+    /// Gives up what is overdue and sends again what has waited long enough.
+    fn handle_wakeup(&mut self) {
+        self.lanes.wake(&mut self.core, &self.credentials);
+        self.server.wake(&mut self.core, &mut self.credentials);
+        if self.gate.is_out_of_patience(self.core.now.mono) {
+            self.core.reach(Point::LoginPartial);
+            self.open_gate(true);
+        }
+        self.credentials.wake(self.core.now.mono);
+    }
+
+    /// Sends what comes next: to every remote that is not being asked, and to the sync server.
+    fn proceed(&mut self) {
+        if !self.signed_in() {
+            return;
+        }
+        let (core, credentials) = (&mut self.core, &mut self.credentials);
+        self.keys.proceed(core, &mut self.lanes);
+        self.lanes.proceed(core, credentials);
+        self.server.proceed(core, credentials, &mut self.files);
     }
 
     /// Ends a transition, or a part of one that must be durable by itself: what is staged becomes one
     /// commit, and all else follows it.
     fn flush(&mut self) {
-        if let Some(batch) = self.store.take_batch() {
-            self.persist(batch);
-        }
-        let held = self.holds_back;
-        self.lanes.iter_mut().for_each(|lane| lane.settle_deadline(held));
-        self.server.settle_deadline(held);
-        self.outputs.extend(self.following.drain(..));
-    }
-
-    fn persist(&mut self, batch: Batch) {
-        self.holds_back |= batch.sync;
-        self.outputs.push_back(Output::Persist(batch));
-    }
-
-    fn answer(&mut self, op: OpId, answer: Answer) {
-        self.following.push(Output::Answer(op, answer));
-    }
-
-    fn reach(&mut self, point: Point) {
-        self.following.push(Output::Reached(point));
-    }
-
-    /// The lane of a remote, if the device has that remote.
-    fn lane(&mut self, remote: Remote) -> Option<&mut Lane> {
-        self.lanes.iter_mut().find(|lane| lane.remote == remote)
+        let batch = self.core.store.take_batch();
+        let held = self.core.out.flush(batch);
+        self.lanes.settle(held);
+        self.server.settle(held);
     }
 }
 
-/// The disk of a device on which `user` is signed in and which holds these records, each as every
-/// remote holds it under the tag given.
-pub fn prepared(
-    user: UserId,
-    install: u64,
-    keys: &BTreeMap<KeyName, Key>,
-    rows: &[(RecordId, Encoded, [Option<Tag>; 2])],
-    cursors: [Option<Cursor>; 2],
-) -> Snapshot {
-    let session = Session { user, open: true, merged: [true; 2] };
-    let meta = Meta {
-        install,
-        replica: ReplicaId(install),
-        next_n: 1,
-        hlc: Hlc::default(),
-        session: None,
-        device: install,
-        life: 0,
-    };
-    let mut store = Store::load(&Snapshot::new(), meta, None);
-    store.change_meta(|meta| meta.session = Some(session));
-    for (name, key) in keys {
-        store.add_key(*name, key.clone());
-    }
-    for (id, record, tags) in rows {
-        store.set_record(*id, record.clone());
-        for (remote, tag) in Remote::ALL.into_iter().zip(tags) {
-            if let Some(tag) = *tag {
-                store.set_mirror(remote, *id, Mirror { tag, state: Some(record.clone()) });
-            }
-        }
-    }
-    for (remote, cursor) in Remote::ALL.into_iter().zip(cursors) {
-        store.set_cursor(remote, cursor);
-    }
-    let batch = store.take_batch().expect("the session is new");
-    batch.puts.into_iter().filter_map(|(key, stored)| Some((key, stored?))).collect()
-}
+#[cfg(test)]
+mod tests;

@@ -269,6 +269,7 @@ pub(crate) fn delete_wins(record: &mut Record) {
 }
 
 /// FB-25: what another copy has seen counts as seen here, without its cells.
+#[cfg(feature = "flaws")]
 pub(crate) fn inflate(record: &mut Record, other: &Record) {
     record.see(other);
 }

@@ -14,6 +14,7 @@ pub mod date;
 pub mod dedup;
 pub mod device;
 pub mod entropy;
+mod exchange;
 pub mod flaw;
 pub mod id;
 pub mod ingest;

@@ -13,9 +13,9 @@ use crate::time::{Span, Time};
 /// One sealed record as it leaves a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Which record, in clear.
+    /// The record's name, in clear.
     pub id: RecordId,
-    /// Whose, in clear.
+    /// The vault that owns it, in clear.
     pub vault: VaultId,
     /// What [`seal`](crate::seal) made of it.
     pub blob: Bytes,
@@ -88,30 +88,30 @@ pub enum Request {
     },
     /// The current state of these rows.
     Fetch {
-        /// Whose rows.
+        /// The vault that owns the rows.
         vault: VaultId,
-        /// Which rows.
+        /// The records to read.
         ids: Vec<RecordId>,
     },
     /// Saves rows. *zone*: all or none. *rows*: each by itself, in one transaction.
     Save {
-        /// Whose rows.
+        /// The vault that owns the rows.
         vault: VaultId,
-        /// What to do about stored rows.
+        /// The condition under which a stored row is replaced.
         policy: Policy,
         /// The rows, each id at most once.
         puts: Vec<Put>,
     },
     /// Removes rows without a trace but for the zone's list of deletions.
     Remove {
-        /// Whose rows.
+        /// The vault that owns the rows.
         vault: VaultId,
-        /// Which rows.
+        /// The records to remove.
         ids: Vec<RecordId>,
     },
     /// *zone*: creates the vault's record zone; succeeds if it exists.
     CreateZone {
-        /// Whose zone.
+        /// The vault that owns the zone.
         vault: VaultId,
     },
 }
@@ -210,23 +210,23 @@ pub struct CallId(pub u32);
 /// A request on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Which request.
+    /// The id of the request, the same in every try.
     pub id: CallId,
     /// 0 for the first try.
     pub attempt: u16,
     /// Who is asking; *zone* ignores it.
     pub credential: Option<Credential>,
-    /// What is asked.
+    /// The request.
     pub request: Request,
 }
 
 /// An answer on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Return {
-    /// Which request.
+    /// The id of the request that is answered.
     pub id: CallId,
-    /// Which try of it.
+    /// The try that is answered.
     pub attempt: u16,
-    /// What is answered.
+    /// The answer.
     pub reply: Reply,
 }

@@ -193,6 +193,7 @@ impl Machine {
 
     fn give(&mut self, desk: &mut Desk, input: Input) {
         self.device.handle(desk.now, input);
+        self.device.check();
         desk.take_log();
         self.drain(desk);
     }

@@ -8,7 +8,7 @@ use crate::date::DateError;
 use crate::dedup::DedupKey;
 use crate::id::{AccountField, Dot, FieldId, Kind, NodeId, RecordId, Token};
 use crate::ingest::{Conversation, Path};
-use crate::message::{FileRefusal, Item, JobId, Versions};
+use crate::message::{FileRefusal, FileReply, Item, JobId, Refusal, Reply, Versions};
 use crate::name::BadName;
 use crate::record::{Handle, Payload, Value};
 use crate::seal::{KeyName, OpenError};
@@ -23,7 +23,7 @@ pub enum Ask {
     List,
     /// Set fields, all under one dot, replacing what the handle covers.
     Write {
-        /// Which record.
+        /// The record to change.
         id: RecordId,
         /// The read that this builds on.
         handle: Handle,
@@ -34,11 +34,11 @@ pub enum Ask {
     },
     /// Count up or down. Replaces only this replica's own earlier count.
     Increment {
-        /// Which record.
+        /// The record to count in.
         id: RecordId,
         /// The read that this builds on: it tells only whether the record was seen deleted.
         handle: Handle,
-        /// Which field.
+        /// The counter.
         field: FieldId,
         /// By how much.
         by: i64,
@@ -47,7 +47,7 @@ pub enum Ask {
     },
     /// Delete what the handle covers.
     Delete {
-        /// Which record.
+        /// The record to delete.
         id: RecordId,
         /// The read that this builds on.
         handle: Handle,
@@ -64,9 +64,9 @@ pub enum Ask {
     Register {
         /// Of which kind.
         kind: Kind,
-        /// Which field.
+        /// The field.
         field: FieldId,
-        /// How.
+        /// The strategy that shows it from now on.
         strategy: Arc<dyn Strategy>,
     },
     /// Set fields of the account, which the sync server keeps.
@@ -81,7 +81,7 @@ pub enum Ask {
     WriteFile {
         /// Of which file.
         target: FileTarget,
-        /// What it says.
+        /// The new content.
         content: Payload,
     },
     /// Show the content of a file: of every head, own ones that are not sent yet included.
@@ -96,7 +96,7 @@ pub enum Ask {
     MoveFiles(Vec<Relocation>),
     /// Delete a file, or an empty folder.
     DeleteFile {
-        /// Which one.
+        /// The file or folder.
         node: NodeId,
         /// The latest version in the listing that this builds on. One that came later beats it.
         seen: u32,
@@ -141,18 +141,18 @@ pub enum FileTarget {
     },
     /// Another version of one that is there, or will be once an own write is sent.
     Version {
-        /// Which file.
+        /// The file.
         node: NodeId,
         /// The heads that it takes the place of, by the writes that made them: some have no number
-        /// yet, and a restored volume numbers anew. All of them resolve a conflict.
+        /// yet, and a restored volume gives numbers again. All of them resolve a conflict.
         replaces: Vec<Dot>,
     },
 }
 
-/// Puts a node somewhere else, or names it anew, or both.
+/// Puts a node somewhere else, or renames it, or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relocation {
-    /// Which one.
+    /// The file or folder.
     pub node: NodeId,
     /// To which folder, if it leaves its own.
     pub parent: Option<NodeId>,
@@ -200,6 +200,25 @@ pub enum Answer {
     Refused(Reason),
 }
 
+impl Answer {
+    /// What the server said, as the user is told.
+    pub(super) fn told(answer: Result<Reply, Refusal>) -> Self {
+        match answer {
+            Ok(Reply::Patched) => Self::Patched,
+            Ok(Reply::Account(fields)) => Self::Account(fields),
+            Ok(Reply::File(FileReply::Done)) => Self::File(FileAnswer::Done),
+            Ok(Reply::File(FileReply::Moved)) => Self::File(FileAnswer::Moved),
+            Ok(Reply::File(FileReply::Accepted(id))) => Self::File(FileAnswer::Accepted(id)),
+            Ok(Reply::File(FileReply::Published(n))) => Self::File(FileAnswer::Published(n)),
+            Ok(Reply::File(FileReply::Job(items, all))) => Self::File(FileAnswer::Job(items, all)),
+            Err(Refusal::Invalid) => Self::Refused(Reason::WrongField),
+            Err(Refusal::File(refusal)) => Self::Refused(Reason::File(refusal)),
+            // What failed inside. Hostile, or broken: an answer to another question.
+            Ok(_) | Err(_) => Self::Refused(Reason::Internal),
+        }
+    }
+}
+
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
@@ -228,7 +247,7 @@ pub enum Reason {
 /// A file or a folder as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
-    /// Which one.
+    /// The file or folder.
     pub node: NodeId,
     /// In which folder it is, or was when it was deleted.
     pub parent: NodeId,
@@ -310,7 +329,7 @@ pub enum Unfinished {
 /// A record as shown to the user: every sibling of every field, and a handle on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Which record.
+    /// The record.
     pub id: RecordId,
     /// Is it there?
     pub presence: Presence,
@@ -340,7 +359,7 @@ pub enum Presence {
 /// A field as shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldReading {
-    /// Which field.
+    /// The field.
     pub field: FieldId,
     /// The value shown.
     pub value: Value,

@@ -1,49 +1,50 @@
 //! Conversations that the user hands over on this device: joined here, and saved by the server.
 
-use super::errand::{Errand, Next, Then, Wanted};
-use super::{Answer, Device, Reason};
+use super::ask::{Answer, Reason};
+use super::core::Core;
+use super::errand::{Errand, Then, Wanted};
+use super::next::Next;
 use crate::ingest::{Conversation, Ingest, Path, Step, Trouble, Vault};
 use crate::message::{Action, Refusal, Reply, WorkAction};
 
-impl Device {
-    fn conversations(&self) -> Vault {
-        Vault {
-            id: self.vault(),
-            secret: self.boot.secret.clone(),
-            keyring: self.store.keyring().clone(),
-            calendar: self.boot.calendar.clone(),
-            flaws: self.boot.flaws,
-        }
+fn vault(core: &Core) -> Vault {
+    Vault {
+        id: core.vault(),
+        secret: core.boot.secret.clone(),
+        keyring: core.store.keyring().clone(),
+        calendar: core.boot.calendar.clone(),
+        flaws: core.boot.flaws,
     }
+}
 
-    /// Begins to bring a conversation in.
-    pub(super) fn ingest(
-        &mut self,
-        path: Path,
-        conversation: Conversation,
-    ) -> Result<Errand, Answer> {
-        let ingest = Ingest::new(&self.conversations(), path, conversation);
-        let ingest = ingest.map_err(|why| Answer::Refused(Reason::Date(why)))?;
-        Ok(step(ingest.begin(), ingest))
-    }
+/// Begins to bring a conversation in.
+pub(super) fn begin(core: &Core, path: Path, conversation: Conversation) -> Result<Errand, Answer> {
+    let ingest = Ingest::new(&vault(core), path, conversation);
+    let ingest = ingest.map_err(|why| Answer::Refused(Reason::Date(why)))?;
+    Ok(step(ingest.begin(), ingest))
+}
 
-    /// Goes on with it.
-    pub(super) fn take_ingest(&mut self, ingest: Ingest, answer: Result<Reply, Refusal>) -> Next {
-        let answer = match answer {
-            Ok(Reply::Work(reply)) => Ok(reply),
-            Ok(_) => Err(Refusal::Internal),
-            Err(refusal) => Err(refusal),
-        };
-        let nonce = self.entropy.bytes();
-        match ingest.take(&self.conversations(), answer, nonce) {
-            Ok(Step::Ask(action)) => Next::Ask(step(action, ingest)),
-            Ok(Step::Done(version)) => Next::Answer(Answer::Ingested(ingest.key(), version)),
-            Err(trouble) => Next::Answer(Answer::Refused(match trouble {
-                Trouble::Sealed(why) => Reason::Sealed(why),
-                Trouble::Keyless => Reason::Keyless,
-                Trouble::Refused(_) => Reason::Internal,
-            })),
-        }
+/// Takes the answer to the last step.
+pub(super) fn take(
+    core: &mut Core,
+    ingest: Ingest,
+    answer: Result<Reply, Refusal>,
+) -> Next<Errand> {
+    let answer = match answer {
+        Ok(Reply::Work(reply)) => Ok(reply),
+        // Hostile, or broken: an answer to another question.
+        Ok(_) => Err(Refusal::Internal),
+        Err(refusal) => Err(refusal),
+    };
+    let nonce = core.entropy.bytes();
+    match ingest.take(&vault(core), answer, nonce) {
+        Ok(Step::Ask(action)) => Next::Ask(step(action, ingest)),
+        Ok(Step::Done(version)) => Next::Answer(Answer::Ingested(ingest.key(), version)),
+        Err(trouble) => Next::Answer(Answer::Refused(match trouble {
+            Trouble::Sealed(why) => Reason::Sealed(why),
+            Trouble::Keyless => Reason::Keyless,
+            Trouble::Refused(_) => Reason::Internal,
+        })),
     }
 }
 

@@ -1,130 +1,181 @@
-//! Files on a device: a mirror of the server's tree, as its feed tells it, and own writes that the
-//! feed has not shown yet. What is unsent follows from these two.
+//! Files on a device: a write is saved here first, and then sent until the server has it, whatever
+//! stands in its way. The tree itself is changed by requests, and changes here when the feed says so.
 //!
-//! A write is saved here first and then sent until the server has it, whatever stands in its way:
-//! no clash loses what was saved. The tree itself is changed by errands, and changes here when the
-//! feed says so.
+//! What is known of files is in the store: the mirror of the server's tree, and own writes that its
+//! feed has not shown yet.
 
-mod copies;
 mod download;
 mod feed;
 mod listing;
 mod sealed;
 mod tree;
 mod upload;
+mod write;
 
-use serde::{Deserialize, Serialize};
-
-pub(super) use self::download::{Download, Purpose};
-pub(super) use self::feed::Pull;
+use self::download::{Download, Purpose};
+use self::feed::FeedPull;
+pub(super) use self::listing::list;
 pub use self::sealed::open_name;
-pub(super) use self::upload::Upload;
-use super::{Answer, Device, FileTarget, Reason};
+pub(super) use self::tree::{
+    create_folder, delete_file, move_files, read_file, read_job, read_version, read_versions,
+    restore_version, undelete_file, waits_for,
+};
+use self::upload::Upload;
+pub(super) use self::write::write_file;
+#[cfg(feature = "flaws")]
+pub(super) use self::{
+    listing::last_place,
+    write::{aim, save},
+};
+use super::ask::Answer;
+use super::core::Core;
+use super::next::Next;
 use crate::Bytes;
-use crate::flaw::Flaw;
-use crate::id::{Dot, NodeId, OpId};
-use crate::log::{NodeKind, Position};
-use crate::message::{FileRefusal, Shown};
-use crate::name;
-use crate::record::Payload;
-use crate::time::Now;
+use crate::id::{Dot, NodeId};
+use crate::log::Position;
+use crate::message::{FileAction, FileReply, Refusal, Reply, Shown};
+use crate::seal::KeyName;
+use crate::time::Time;
 
-/// An own write of a file, kept until the feed shows a version of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnWrite {
-    /// Its place among own writes: they are sent in this order.
-    pub order: u64,
-    /// Which file; a new one has been named here.
-    pub node: NodeId,
-    /// What it is for, as far as that is known by now.
-    pub target: FileTarget,
-    /// What the file says.
-    pub content: Payload,
-    /// The same, sealed: once an upload has begun it is this blob that is uploaded.
-    pub blob: Option<Bytes>,
-    /// What it has become.
-    pub published: Option<Published>,
+/// A request about files.
+#[derive(Clone, Debug)]
+pub(super) struct FileErrand {
+    /// What is asked now.
+    pub(super) action: FileAction,
+    /// What the answer is for.
+    pub(super) task: FileTask,
 }
 
-/// An own write that is a version on the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Published {
-    /// The number of the version.
-    pub version: u32,
-    /// A commit of a log that has it.
-    pub at: Position,
+/// What an answer about files is for.
+#[derive(Clone, Debug)]
+pub(super) enum FileTask {
+    /// The user is told it.
+    Tell,
+    /// The tree has changed; this is the folder that was made.
+    Tree(Option<NodeId>),
+    /// A node is deleted. These own writes of it had been shown and were not sent.
+    Deleted(Vec<Dot>),
+    /// The versions of this file are listed.
+    Versions(NodeId, Purpose),
+    /// A piece is read.
+    Download(Download),
+    /// A write is on its way.
+    Upload(Upload),
+    /// A page of the feed has come.
+    Feed(FeedPull),
 }
 
-impl Device {
-    /// Saves the content of a file here. All else follows by itself.
-    pub(super) fn write_file(&mut self, now: Now, op: OpId, target: FileTarget, content: Payload) {
-        match self.aim(target) {
-            Ok((node, target)) => {
-                self.save_write(now, node, target, content);
-                self.answer(op, Answer::Saved);
-            }
-            Err(reason) => self.answer(op, Answer::Refused(reason)),
+/// When the feed is read, and how the device's own tasks fare.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// When the feed is read next; `None` without a sync server, and before the gate has opened.
+    feed_due: Option<Time>,
+    /// When the last pull of the feed that reached its head was asked for.
+    fed_at: Option<Time>,
+    /// How often in a row a task of the device's own failed inside.
+    failures: u16,
+}
+
+impl Files {
+    /// When the last pull of the feed that reached its head was asked for.
+    pub(super) fn fed_at(&self) -> Option<Time> {
+        self.fed_at
+    }
+
+    /// When to be woken, and why.
+    pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
+        self.feed_due.map(|due| (due, "feed"))
+    }
+
+    /// The feed is read as soon as it can be, if there is a sync server.
+    pub(super) fn pull_soon(&mut self, core: &Core) {
+        if core.boot.server {
+            let now = core.now.mono;
+            self.feed_due = Some(self.feed_due.map_or(now, |due| due.min(now)));
         }
     }
 
-    fn save_write(&mut self, now: Now, node: NodeId, target: FileTarget, content: Payload) {
-        let orders = self.store.uploads().values().map(|write| write.order + 1);
-        let order = orders.max().unwrap_or(0);
-        let (dot, _) = self.next_write(now);
-        let (blob, published) = (None, None);
-        self.keep_write(dot, OwnWrite { order, node, target, content, blob, published });
+    /// What the device wants of its own accord: to upload the own write that the user waits for, else
+    /// the oldest; or to read the feed.
+    pub(super) fn next_task(
+        &mut self,
+        core: &mut Core,
+        waited_for: Option<Dot>,
+    ) -> Option<FileErrand> {
+        if !core.boot.server || core.is_at_login() {
+            return None;
+        }
+        let upload = upload::next(core, waited_for);
+        #[cfg(feature = "flaws")]
+        let upload = upload.or_else(|| core.next_copy());
+        upload.or_else(|| feed::next(core, self.feed_due))
     }
 
-    /// Keeps what is known of an own write.
-    fn keep_write(&mut self, dot: Dot, write: OwnWrite) {
-        self.store.set_upload(dot, write);
-        if self.boot.flaws.has(Flaw::VfNoFsync) {
-            self.store.without_sync();
+    /// Goes on with a task after an answer. `heard` is the newest commit of the log that answered.
+    pub(super) fn take(
+        &mut self,
+        core: &mut Core,
+        heard: Position,
+        task: FileTask,
+        answer: Result<Reply, Refusal>,
+    ) -> Next<FileErrand> {
+        match task {
+            FileTask::Tell => Next::Answer(Answer::told(answer)),
+            FileTask::Tree(made) => self.end_tree(core, made, answer),
+            FileTask::Deleted(_) => self.end_tree(core, None, answer),
+            FileTask::Versions(node, purpose) => purpose.take(core, node, answer),
+            FileTask::Download(download) => download.take(core, answer),
+            FileTask::Upload(upload) => upload.take(self, core, heard, answer),
+            FileTask::Feed(pull) => self.take_feed(core, pull, answer),
         }
     }
 
-    /// What a write is for, in terms of what is known here.
-    fn aim(&mut self, target: FileTarget) -> Result<(NodeId, FileTarget), Reason> {
-        if !self.boot.server {
-            return Err(Reason::NoServer);
-        }
-        match target {
-            FileTarget::New { parent, name } => {
-                name::check(&name).map_err(Reason::BadName)?;
-                // A folder that is not known yet may have been made a moment ago.
-                let closed = |it: &Shown| it.node.deleted || it.node.kind != NodeKind::Folder;
-                if self.store.nodes().get(&parent).is_some_and(closed) {
-                    return Err(Reason::File(FileRefusal::NoFolder));
-                }
-                Ok((self.new_node(), FileTarget::New { parent, name }))
-            }
-            FileTarget::Version { node, replaces } => {
-                let shown = self.store.nodes().get(&node);
-                match shown.map(|shown| &shown.node.kind) {
-                    Some(NodeKind::Folder) => return Err(Reason::File(FileRefusal::NoFile)),
-                    Some(NodeKind::File { .. }) => {}
-                    None if self.store.uploads().values().any(|write| write.node == node) => {}
-                    None => return Err(Reason::File(FileRefusal::NoNode)),
-                }
-                Ok((node, FileTarget::Version { node, replaces }))
-            }
-        }
+    /// A task of the device's own failed inside. It is taken up again after a while, longer with each
+    /// failure.
+    fn rest(&mut self, core: &mut Core, then: Option<FileErrand>) -> Next<FileErrand> {
+        let until = core.now.mono + core.wait_after(self.failures, None);
+        self.failures = self.failures.saturating_add(1);
+        tracing::debug!(%until, failures = self.failures, "a task failed at the server and rests");
+        Next::Rest(until, then)
     }
 
-    fn new_node(&mut self) -> NodeId {
-        NodeId(self.entropy.next_u64().max(NodeId::ROOT.0 + 1))
+    /// A task of the device's own has got somewhere.
+    fn succeed(&mut self) {
+        self.failures = 0;
     }
 
     /// Has the server all that was written here? What cannot be sealed yet is another matter.
-    pub(super) fn is_done_with_files(&self) -> bool {
-        self.store.uploads().is_empty() || self.store.keyring().current().is_none()
+    pub(super) fn are_sent(core: &Core) -> bool {
+        core.store.files().writes().is_empty() || core.store.keyring().current().is_none()
+    }
+
+    /// How many files and folders have a name or a version whose key is not here.
+    pub(super) fn sealed(core: &Core) -> usize {
+        let ring = core.store.keyring();
+        let sealed = |blob: &Bytes| !KeyName::of_blob(blob).is_some_and(|key| ring.has(key));
+        let is_sealed = |shown: &&Shown| {
+            sealed(&shown.node.place.name.sealed)
+                || shown.heads.iter().any(|(_, version)| sealed(&version.sealed))
+        };
+        core.store.files().nodes().values().filter(is_sealed).count()
+    }
+
+    /// Asserts what must hold between two inputs.
+    pub(super) fn check(&self, core: &Core) {
+        assert!(self.fed_at <= Some(core.now.mono), "nothing is asked for in the future");
+        assert!(
+            self.feed_due.is_none() || core.boot.server,
+            "the feed is read only where there is a sync server"
+        );
     }
 }
 
-/// The number of the latest version.
-fn latest(shown: &Shown) -> u32 {
-    match &shown.node.kind {
-        NodeKind::File { latest, .. } => *latest,
-        NodeKind::Folder => 0,
+/// An answer about files; `None` for one to another question, or a refusal.
+fn file_reply(answer: Result<Reply, Refusal>) -> Result<FileReply, Answer> {
+    match answer {
+        Ok(Reply::File(reply)) => Ok(reply),
+        // Hostile, or broken: an answer to another question.
+        Ok(_) => Err(Answer::told(Err(Refusal::Internal))),
+        Err(refusal) => Err(Answer::told(Err(refusal))),
     }
 }

@@ -1,383 +1,417 @@
-//! A lane: the conversation with one remote. One request at a time, tried again until answered.
+//! A lane: the conversation with one remote. One request is in flight at a time and sent again until it
+//! is answered.
 //!
-//! The two lanes run side by side and never touch each other: all they bring goes through one join.
+//! The two lanes run side by side and share nothing but the store: all that they bring goes through
+//! one join.
 
-use std::collections::BTreeSet;
+mod pull;
+mod push;
 
-use super::{Device, Output};
+use tracing::{debug, debug_span};
+
+use self::pull::{Page, Pull};
+use self::push::{Push, Sent};
+use super::core::Core;
+use super::credential::Credentials;
+use super::intake::Intake;
+use super::io::Output;
+use crate::exchange::{Due, Exchange, Wake};
 use crate::flaw::Flaw;
 use crate::id::{RecordId, Remote};
 use crate::point::Point;
-use crate::record::Encoded;
-use crate::remote::{Call, CallId, Refusal, Reply, Request, Return};
-use crate::time::{Now, Span, Time};
+use crate::remote::{Call, Ending, Refusal, Reply, Request, Return};
+use crate::time::{Span, Time};
 
-/// One conversation.
+/// The conversation with one remote.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) remote: Remote,
-    pub(super) call: Option<InFlight>,
-    /// When the next pull is due; `None` if only a hint brings it.
-    pub(super) pull_due: Option<Time>,
-    /// Has the feed been left before its end?
-    pub(super) behind: bool,
-    /// When the next listing is due.
-    pub(super) relist_due: Time,
-    /// A listing under way.
-    pub(super) listing: Option<Listing>,
-    /// When the last listing that has ended began.
-    pub(super) listed_at: Option<Time>,
-    /// When the last pull that reached the head was asked for.
-    pub(super) head_at: Option<Time>,
+    remote: Remote,
+    exchange: Exchange<Question>,
+    pull: Pull,
+    push: Push,
     /// Must the zone be created first?
-    pub(super) zone_missing: bool,
-    /// Rows to look at singly, since a save of them met something it was not shown.
-    pub(super) look_up: BTreeSet<RecordId>,
-    /// Rows that are gone for good (a flaw's garbage).
-    pub(super) remove: BTreeSet<RecordId>,
-    /// The remote asked to be left alone until then, by whatever request.
-    pub(super) rest_until: Time,
-    /// Rows in one save; halved when the remote says that it was too many.
-    pub(super) batch: Option<u16>,
+    zone_missing: bool,
 }
 
-/// A full listing: what it has shown so far.
+/// A request, and what its answer is for.
 #[derive(Debug)]
-pub(super) struct Listing {
-    pub(super) began: Time,
-    pub(super) seen: BTreeSet<RecordId>,
-}
-
-/// A request that has not been answered.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    id: CallId,
-    attempt: u16,
+struct Question {
     request: Request,
-    pub(super) purpose: Purpose,
-    pub(super) state: CallState,
-    /// Sent in this very transition.
-    fresh: bool,
-}
-
-/// Where a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallState {
-    /// Sent behind a commit: the deadline counts from when that is durable.
-    Held,
-    /// Sent; given up at this moment.
-    Sent(Time),
-    /// Failed; sent again at this moment.
-    Waiting(Time),
+    purpose: Purpose,
 }
 
 /// What a request is for.
 #[derive(Debug)]
-pub(super) enum Purpose {
-    /// A page of the feed. The set is what was unsent when it was asked for.
-    Page { asked_at: Time, unsent_before: BTreeSet<RecordId> },
+enum Purpose {
+    /// A page of the feed, first asked for at this time.
+    Page { asked_at: Time },
     /// A save of these states.
     Save(Vec<Sent>),
     /// A look at single rows.
     LookUp(Vec<RecordId>),
     /// The zone's creation.
     CreateZone,
-    /// A removal.
+    /// The flaw FB-03: a removal of tombstones.
+    #[cfg(feature = "flaws")]
     Remove,
 }
 
-/// What a save sent of a record.
-#[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) id: RecordId,
-    /// The state sealed; `None` if a blob was put back unopened.
-    pub(super) state: Option<Encoded>,
+impl Purpose {
+    /// Is this an answer to that question? A remote may answer anything.
+    fn is_answered_by(&self, reply: &Reply) -> bool {
+        match (self, reply) {
+            (Self::Page { .. }, Reply::Page { .. })
+            | (Self::Save(_), Reply::Saved(_))
+            | (Self::LookUp(_), Reply::Found(_))
+            | (Self::CreateZone, Reply::Done) => true,
+            #[cfg(feature = "flaws")]
+            (Self::Remove, Reply::Done) => true,
+            (_, _) => false,
+        }
+    }
+}
+
+/// What an answer means for other parts of the device.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Outcome {
+    /// Nothing.
+    Nothing,
+    /// The feed was read to its head. If that ended a full listing, the remote counts as merged; in
+    /// either case [`end_pull`] follows.
+    Head { listed: bool },
+    /// The credential is not accepted, or not any more.
+    NotAuthenticated,
 }
 
 impl Lane {
     pub(super) fn new(remote: Remote) -> Self {
         Self {
             remote,
-            call: None,
-            pull_due: None,
-            behind: false,
-            relist_due: Time(0),
-            listing: None,
-            listed_at: None,
-            head_at: None,
+            exchange: Exchange::default(),
+            pull: Pull::default(),
+            push: Push::default(),
             zone_missing: false,
-            look_up: BTreeSet::new(),
-            remove: BTreeSet::new(),
-            rest_until: Time(0),
-            batch: None,
         }
     }
 
-    /// The lane's place in arrays of two.
-    pub(super) fn at(&self) -> usize {
-        self.remote.index()
+    pub(super) fn remote(&self) -> Remote {
+        self.remote
     }
 
-    /// Is a save of this record under way?
+    /// When the last listing that has ended began.
+    pub(super) fn listed_at(&self) -> Option<Time> {
+        self.pull.listed_at()
+    }
+
+    /// When the last pull that reached the head was asked for.
+    pub(super) fn head_at(&self) -> Option<Time> {
+        self.pull.head_at()
+    }
+
+    /// Is a save of this record in flight?
     pub(super) fn is_saving(&self, id: RecordId) -> bool {
-        match self.call.as_ref().map(|call| &call.purpose) {
+        match self.exchange.question().map(|question| &question.purpose) {
             Some(Purpose::Save(sent)) => sent.iter().any(|sent| sent.id == id),
-            Some(
-                Purpose::Page { .. } | Purpose::LookUp(_) | Purpose::CreateZone | Purpose::Remove,
-            )
-            | None => false,
+            Some(_) | None => false,
         }
     }
 
-    /// Ends a transition. If a commit stands before what it sent, the deadline is not running yet.
-    pub(super) fn settle_deadline(&mut self, held: bool) {
-        if let Some(call) = self.call.as_mut().filter(|call| call.fresh) {
-            call.fresh = false;
-            if held {
-                call.state = CallState::Held;
-            }
-        }
+    /// Is no request in flight?
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchange.is_idle()
     }
-}
 
-impl Device {
-    /// When this lane needs to be woken, and why.
-    pub(super) fn lane_wakeup(&self, lane: &Lane) -> Option<(Time, &'static str)> {
-        self.store.session()?;
-        match lane.call.as_ref().map(|call| call.state) {
-            Some(CallState::Held) => None,
-            Some(CallState::Sent(deadline)) => Some((deadline, "timeout")),
-            Some(CallState::Waiting(until)) => Some((until, "retry")),
-            None if self.lacks_credential(lane.remote) => None,
-            None => {
-                let pull = lane.pull_due.map(|at| (at, "pull"));
-                let (at, why) = pull.into_iter().chain([(lane.relist_due, "relist")]).min()?;
-                Some((at.max(lane.rest_until), why))
+    /// When this lane needs to be woken, and why. The caller knows that a user is signed in.
+    pub(super) fn wakeup(&self, credentials: &Credentials) -> Option<(Time, &'static str)> {
+        match self.exchange.due() {
+            Due::Held => None,
+            Due::Timeout(deadline) => Some((deadline, "timeout")),
+            Due::Retry(until) => Some((until, "retry")),
+            Due::Idle if credentials.lacks_for(self.remote) => None,
+            Due::Idle => {
+                let (at, why) = self.pull.due();
+                Some((at.max(self.exchange.rest_until()), why))
             }
         }
     }
 
-    /// Sends a request and remembers what for.
-    pub(super) fn call(&mut self, now: Now, remote: Remote, request: Request, purpose: Purpose) {
-        let id = CallId(self.next_call);
-        self.next_call += 1;
-        let state = CallState::Sent(now.mono + self.boot.timing.timeout);
-        let call = InFlight { id, attempt: 0, request, purpose, state, fresh: true };
-        if let Some(lane) = self.lane(remote) {
-            lane.call = Some(call);
-        }
-        self.send(remote);
+    /// The remote is pulled as soon as it can be, and no later than at `at`.
+    pub(super) fn pull_at(&mut self, at: Time) {
+        self.pull.pull_at(at);
     }
 
-    fn send(&mut self, remote: Remote) {
-        let credential = self.credential.filter(|_| remote == Remote::Rows);
-        let Some(call) = self.lane(remote).and_then(|lane| lane.call.as_ref()) else { return };
-        let message =
-            Call { id: call.id, attempt: call.attempt, credential, request: call.request.clone() };
-        self.following.push(Output::Send(remote, message));
+    /// The device starts with an open vault: pull at once, and list at some moment of the usual span.
+    pub(super) fn resume(&mut self, core: &mut Core) {
+        self.pull.resume(core);
     }
 
-    /// The commit that held back what was sent is durable: now its deadlines count.
-    pub(super) fn start_deadlines(&mut self, now: Now) {
-        let deadline = now.mono + self.boot.timing.timeout;
-        self.server.start_deadline(deadline);
-        for call in self.lanes.iter_mut().filter_map(|lane| lane.call.as_mut()) {
-            if call.state == CallState::Held {
-                call.state = CallState::Sent(deadline);
+    /// Lists from the start. What is in flight goes on.
+    pub(super) fn list(&mut self, core: &mut Core) {
+        self.pull.start_listing(core, self.remote);
+    }
+
+    /// Forgets what is in flight, and lists from the start.
+    pub(super) fn start_over(&mut self, core: &mut Core) {
+        self.exchange.abandon();
+        self.list(core);
+    }
+
+    /// Ends a transition.
+    pub(super) fn settle(&mut self, held: bool) {
+        self.exchange.settle(held);
+    }
+
+    /// The commit that held back what was sent is durable.
+    pub(super) fn release(&mut self, deadline: Time) {
+        self.exchange.release(deadline);
+    }
+
+    /// Gives up what is overdue, or sends again what has waited long enough.
+    pub(super) fn wake(&mut self, core: &mut Core, credentials: &Credentials) {
+        match self.exchange.wake(core.now.mono) {
+            Some(Wake::TimedOut) => {
+                debug!(remote = ?self.remote, "no answer in time");
+                core.reach(Point::TimedOut);
+                self.back_off(core, None);
             }
-        }
-    }
-
-    /// Gives up what is overdue and sends again what has waited long enough.
-    pub(super) fn handle_wakeup(&mut self, now: Now) {
-        for remote in Remote::ALL {
-            let state = self.lane(remote).and_then(|lane| lane.call.as_ref()).map(|c| c.state);
-            match state {
-                Some(CallState::Sent(deadline)) if deadline <= now.mono => {
-                    self.reach(Point::TimedOut);
-                    self.wait_to_retry(now, remote, None);
-                }
-                Some(CallState::Waiting(until)) if until <= now.mono => self.try_again(now, remote),
-                Some(CallState::Held | CallState::Sent(_) | CallState::Waiting(_)) | None => {}
+            Some(Wake::Retry) => {
+                self.exchange.send_again(core.deadline());
+                self.send(core, credentials);
             }
-        }
-        self.wake_server(now);
-        self.lose_patience(now);
-    }
-
-    fn try_again(&mut self, now: Now, remote: Remote) {
-        let deadline = now.mono + self.boot.timing.timeout;
-        let Some(call) = self.lane(remote).and_then(|lane| lane.call.as_mut()) else { return };
-        call.attempt = call.attempt.saturating_add(1);
-        call.state = CallState::Sent(deadline);
-        call.fresh = true;
-        self.send(remote);
-    }
-
-    /// The wait after a failure; whoever names a time is left alone at least so long.
-    pub(super) fn backoff(&mut self, attempt: u16, after: Option<Span>) -> Span {
-        let timing = self.boot.timing;
-        let drawn = self.entropy.backoff(timing.retry_base, timing.retry_cap, u32::from(attempt));
-        let wait = match after {
-            Some(after) => drawn.max(after + Span(drawn.0 / 4)),
-            None => drawn,
-        };
-        if self.boot.flaws.has(Flaw::FixedRetry) { Span::from_secs(30) } else { wait }
-    }
-
-    /// The request failed in passing: it is sent again after a wait.
-    pub(super) fn wait_to_retry(&mut self, now: Now, remote: Remote, after: Option<Span>) {
-        let Some(attempt) = self.lane(remote).and_then(|l| l.call.as_ref()).map(|c| c.attempt)
-        else {
-            return;
-        };
-        let wait = self.backoff(attempt, after);
-        let Some(lane) = self.lane(remote) else { return };
-        let until = (now.mono + wait).max(lane.rest_until);
-        if let Some(call) = &mut lane.call {
-            call.state = CallState::Waiting(until);
+            None => {}
         }
     }
 
-    /// Takes an answer, if it is to the request that is under way. A late or second answer is none.
-    pub(super) fn handle_return(&mut self, now: Now, from: Remote, answer: Return) {
-        let Some(lane) = self.lane(from) else { return };
-        let Some(call) = lane.call.take_if(|call| call.id == answer.id) else { return };
-        if let Reply::Refused(refusal) = &answer.reply {
-            let refusal = refusal.clone();
-            lane.call = Some(call);
-            self.handle_refusal(now, from, &refusal);
+    /// Sends the next request, if the lane is idle and there is one: what must come first comes
+    /// first, a pull comes before a push, and a push carries whatever is unsent.
+    pub(super) fn proceed(&mut self, core: &mut Core, credentials: &mut Credentials) {
+        let now = core.now.mono;
+        if !self.exchange.is_idle()
+            || now < self.exchange.rest_until()
+            || !credentials.has_for(core, self.remote)
+        {
             return;
         }
-        match (call.purpose, answer.reply) {
-            (
-                Purpose::Page { asked_at, unsent_before },
-                Reply::Page { rows, deleted, token, more, epoch },
-            ) => {
-                let page = super::pull::Page { rows, deleted, token, more, epoch };
-                self.take_page(now, from, page, asked_at, &unsent_before);
+        assert!(core.store.session().is_some(), "a remote is asked only while a user is signed in");
+        if self.pull.is_listing_due(now) {
+            self.list(core);
+        }
+        let Some(question) = self.next_question(core) else {
+            // Nothing is behind, due or unsent.
+            return;
+        };
+        let id = core.next_call();
+        let sends = self.exchange.begin(now, core.boot.timing.timeout, id, question);
+        assert!(sends, "the end of the rest was waited for above");
+        self.send(core, credentials);
+    }
+
+    fn next_question(&mut self, core: &mut Core) -> Option<Question> {
+        let vault = core.vault();
+        if self.zone_missing {
+            let request = Request::CreateZone { vault };
+            return Some(Question { request, purpose: Purpose::CreateZone });
+        }
+        let look_up = self.push.take_look_ups();
+        if !look_up.is_empty() {
+            let request = Request::Fetch { vault, ids: look_up.clone() };
+            return Some(Question { request, purpose: Purpose::LookUp(look_up) });
+        }
+        let now = core.now.mono;
+        if self.pull.wants_page(now) {
+            let request = self.pull.request(core, self.remote);
+            return Some(Question { request, purpose: Purpose::Page { asked_at: now } });
+        }
+        #[cfg(feature = "flaws")]
+        if let Some(ids) = core.flawed.take_removals(self.remote) {
+            let request = Request::Remove { vault, ids };
+            return Some(Question { request, purpose: Purpose::Remove });
+        }
+        let (request, sent) = self.push.request(core, self.remote)?;
+        Some(Question { request, purpose: Purpose::Save(sent) })
+    }
+
+    fn send(&mut self, core: &mut Core, credentials: &Credentials) {
+        // A zone knows its user by the account of the device.
+        let credential = credentials.current().filter(|_| self.remote == Remote::Rows);
+        let (id, attempt, question) = self.exchange.outgoing();
+        debug!(remote = ?self.remote, call = id.0, attempt, "request");
+        let call = Call { id, attempt, credential, request: question.request.clone() };
+        core.out.send(Output::Send(self.remote, call));
+    }
+
+    /// The request failed in passing: it is sent again after a wait, and no sooner than asked.
+    fn back_off(&mut self, core: &mut Core, asked: Option<Span>) {
+        let wait = core.wait_after(self.exchange.attempt(), asked);
+        self.exchange.back_off(core.now.mono + wait);
+    }
+
+    /// Takes an answer of the remote.
+    pub(super) fn take(&mut self, core: &mut Core, answer: Return) -> Outcome {
+        if !self.exchange.expects(answer.id) {
+            // Stale: the request was answered by another try, or given up for a login, a sign-out, a
+            // lost cursor, zone or credential. It counts for nothing, even if it says that the zone is
+            // gone: by now the zone may have been created again.
+            debug!(remote = ?self.remote, call = answer.id.0, "a stale answer");
+            return Outcome::Nothing;
+        }
+        let question = self.exchange.question().expect("an answer to it was expected");
+        match answer.reply {
+            Reply::Refused(refusal) => self.take_refusal(core, refusal),
+            reply if question.purpose.is_answered_by(&reply) => self.take_reply(core, reply),
+            // Hostile, or broken: an answer to another question. The remote is asked again in a while.
+            Reply::Page { .. } | Reply::Found(_) | Reply::Saved(_) | Reply::Done => {
+                debug!(remote = ?self.remote, "an answer to another question");
+                self.back_off(core, None);
+                Outcome::Nothing
+            }
+        }
+    }
+
+    /// Takes the answer that was asked for.
+    fn take_reply(&mut self, core: &mut Core, reply: Reply) -> Outcome {
+        match (self.exchange.finish().purpose, reply) {
+            (Purpose::Page { asked_at }, Reply::Page { rows, deleted, token, more, epoch }) => {
+                let _span = debug_span!("pull", remote = ?self.remote, rows = rows.len()).entered();
+                let page = Page { rows, deleted, token, more, epoch };
+                return match self.pull.take_page(core, self.remote, page, asked_at) {
+                    Some(listed) => Outcome::Head { listed },
+                    None => Outcome::Nothing,
+                };
             }
             (Purpose::Save(sent), Reply::Saved(results)) => {
-                self.take_results(now, from, &sent, results);
+                let _span = debug_span!("push", remote = ?self.remote, rows = sent.len()).entered();
+                self.push.take_results(core, self.remote, &sent, results);
+                #[cfg(feature = "flaws")]
+                if core.flawed.takes_rest() {
+                    self.exchange.rest(core.now.mono + core.boot.timing.retry_cap);
+                }
             }
-            (Purpose::LookUp(ids), Reply::Found(rows)) => self.take_found(now, from, &ids, rows),
+            (Purpose::LookUp(ids), Reply::Found(rows)) => {
+                self.push.take_found(core, self.remote, &ids, &rows);
+            }
             (Purpose::CreateZone, Reply::Done) => {
-                if let Some(lane) = self.lane(from) {
-                    lane.zone_missing = false;
-                }
-                self.start_listing(now, from);
+                assert!(self.zone_missing, "only a missing zone is created");
+                self.zone_missing = false;
+                self.list(core);
             }
+            #[cfg(feature = "flaws")]
             (Purpose::Remove, Reply::Done) => {}
-            // An answer to another question: a remote that does so is asked again in a while.
-            (
-                purpose,
-                Reply::Page { .. }
-                | Reply::Saved(_)
-                | Reply::Found(_)
-                | Reply::Done
-                | Reply::Refused(_),
-            ) => {
-                if let Some(lane) = self.lane(from) {
-                    let state = CallState::Held;
-                    lane.call = Some(InFlight {
-                        id: call.id,
-                        attempt: call.attempt,
-                        request: call.request,
-                        purpose,
-                        state,
-                        fresh: false,
-                    });
-                }
-                self.wait_to_retry(now, from, None);
-            }
+            (purpose, reply) => unreachable!("{reply:?} was taken for an answer to {purpose:?}"),
         }
+        Outcome::Nothing
     }
 
-    fn handle_refusal(&mut self, now: Now, from: Remote, refusal: &Refusal) {
+    /// The flaw AUTH-RESTORE-RACE: takes a refusal for an empty feed.
+    #[cfg(feature = "flaws")]
+    pub(super) fn take_nothing_for_all(&mut self, core: &mut Core) -> Option<bool> {
+        let (rows, deleted) = (Vec::new(), Vec::new());
+        let page = Page { rows, deleted, token: None, more: false, epoch: 0 };
+        self.pull.take_page(core, self.remote, page, core.now.mono)
+    }
+
+    fn take_refusal(&mut self, core: &mut Core, refusal: Refusal) -> Outcome {
+        debug!(remote = ?self.remote, ?refusal, "refused");
         match refusal {
             Refusal::RateLimited(after) => {
-                self.reach(Point::Throttled);
-                self.leave_alone(now, from, *after);
+                core.reach(Point::Throttled);
+                self.leave_alone(core, after);
             }
-            Refusal::Unavailable(Some(after)) => self.leave_alone(now, from, *after),
-            Refusal::Unavailable(None) => self.wait_to_retry(now, from, None),
-            Refusal::CursorExpired => self.lose_cursor(now, from),
-            Refusal::ZoneNotFound(ending) => self.lose_zone(now, from, *ending),
-            Refusal::LimitExceeded => self.halve_batch(now, from),
-            Refusal::NotAuthenticated => self.lose_credential(now, from),
-            // Refusals of single rows never come for a whole request.
+            Refusal::Unavailable(Some(after)) => self.leave_alone(core, after),
+            Refusal::CursorExpired => self.lose_cursor(core),
+            Refusal::ZoneNotFound(ending) => self.lose_zone(core, ending),
+            Refusal::LimitExceeded => self.halve_batch(core),
+            Refusal::NotAuthenticated => {
+                self.exchange.abandon();
+                return Outcome::NotAuthenticated;
+            }
+            Refusal::Unavailable(None) => self.back_off(core, None),
+            // Hostile, or broken: refusals of single rows never come for a whole request.
             Refusal::Changed(_)
             | Refusal::UnknownItem
             | Refusal::Exists
             | Refusal::NoRowMatched
             | Refusal::BatchFailed
-            | Refusal::Rejected => self.wait_to_retry(now, from, None),
+            | Refusal::Rejected => self.back_off(core, None),
         }
+        Outcome::Nothing
     }
 
-    /// The remote names a time. It holds for whatever comes next: a late answer to an earlier try may
-    /// end this request before its next one is due.
-    fn leave_alone(&mut self, now: Now, remote: Remote, after: Span) {
-        if let Some(lane) = self.lane(remote) {
-            lane.rest_until = lane.rest_until.max(now.mono + after);
-        }
-        self.wait_to_retry(now, remote, Some(after));
+    /// The remote names a time, before which it gets no request, whichever comes next.
+    fn leave_alone(&mut self, core: &mut Core, after: Span) {
+        self.exchange.rest(core.now.mono + after);
+        self.back_off(core, Some(after));
     }
 
-    /// Forgets the request under way.
-    pub(super) fn drop_call(&mut self, remote: Remote) {
-        if let Some(lane) = self.lane(remote) {
-            lane.call = None;
+    /// The cursor means nothing any more: list from the start. Local edits are not touched.
+    fn lose_cursor(&mut self, core: &mut Core) {
+        core.reach(Point::TokenExpired);
+        #[cfg(feature = "flaws")]
+        if core.has(Flaw::Fb06) {
+            core.forget_records();
         }
+        self.start_over(core);
     }
 
-    /// Something may be new over there.
-    pub(super) fn handle_hint(&mut self, now: Now, remote: Remote) {
-        if let Some(lane) = self.lane(remote) {
-            lane.pull_due = Some(now.mono);
-        }
-    }
-
-    /// Gives every idle lane its next request: what must come first comes first, a pull comes
-    /// before a push, and a push carries whatever is unsent.
-    pub(super) fn proceed(&mut self, now: Now) {
-        if self.store.session().is_none() {
-            return;
-        }
-        self.rotate(now);
-        for at in 0..self.boot.remotes.len() {
-            self.proceed_lane(now, self.boot.remotes[at]);
-        }
-        self.proceed_with_server(now);
-    }
-
-    fn proceed_lane(&mut self, now: Now, remote: Remote) {
-        if self.lane(remote).is_none_or(|lane| lane.call.is_some() || now.mono < lane.rest_until)
-            || !self.has_credential(now, remote)
-        {
-            return;
-        }
-        let vault = self.vault();
-        let relist = self
-            .lane(remote)
-            .is_some_and(|lane| lane.relist_due <= now.mono && lane.listing.is_none());
-        if relist {
-            self.start_listing(now, remote);
-        }
-        let Some(lane) = self.lane(remote) else { return };
-        if lane.zone_missing {
-            self.call(now, remote, Request::CreateZone { vault }, Purpose::CreateZone);
-        } else if !lane.look_up.is_empty() {
-            let ids: Vec<_> = std::mem::take(&mut lane.look_up).into_iter().collect();
-            let request = Request::Fetch { vault, ids: ids.clone() };
-            self.call(now, remote, request, Purpose::LookUp(ids));
-        } else if lane.behind || lane.pull_due.is_some_and(|due| due <= now.mono) {
-            self.ask_for_page(now, remote);
-        } else if !lane.remove.is_empty() {
-            let ids = std::mem::take(&mut lane.remove).into_iter().collect();
-            self.call(now, remote, Request::Remove { vault, ids }, Purpose::Remove);
+    /// Too many rows in one save.
+    fn halve_batch(&mut self, core: &mut Core) {
+        core.reach(Point::BatchSplit);
+        let question = self.exchange.question().expect("the refusal is an answer to it");
+        let rows = if let Purpose::Save(sent) = &question.purpose {
+            sent.len()
         } else {
-            self.push(now, remote);
+            // Hostile, or broken: a request that saves nothing cannot be too large.
+            usize::from(core.boot.timing.batch)
+        };
+        if rows <= 1 {
+            // One row cannot be split. The remote may change its mind.
+            self.back_off(core, None);
+            return;
         }
+        self.push.limit_batch(rows / 2);
+        self.exchange.abandon();
+    }
+
+    /// The zone is gone. What that means for what is here depends on why.
+    fn lose_zone(&mut self, core: &mut Core, ending: Ending) {
+        self.exchange.abandon();
+        let (point, purged) = match ending {
+            Ending::Deleted => (Point::ZoneDeleted, false),
+            Ending::Purged => (Point::ZonePurged, true),
+            Ending::EncryptedDataReset => (Point::ZoneReset, core.has(Flaw::Fb28)),
+        };
+        core.reach(point);
+        let side = core.store.side(self.remote);
+        if purged {
+            let mirrored: Vec<_> = side.mirrors().keys().copied().collect();
+            mirrored.into_iter().for_each(|id| core.erase_mirrored(self.remote, id));
+            core.store.side_mut(self.remote).drop_all_sealed();
+        } else {
+            let sealed: Vec<_> = side.sealed().keys().copied().collect();
+            let mut intake = Intake::new(core, self.remote);
+            sealed.into_iter().for_each(|id| intake.note_missing(id));
+        }
+        core.store.side_mut(self.remote).forget();
+        self.zone_missing = true;
+    }
+
+    /// Asserts what must hold between two inputs, in constant time.
+    pub(super) fn check(&self, core: &Core) {
+        self.exchange.check();
+        self.pull.check(core, self.remote);
+        assert!(
+            core.store.session().is_some() || self.exchange.is_idle(),
+            "nothing is asked of a remote while no user is signed in"
+        );
+    }
+}
+
+/// Ends a pull that reached the head: what is sealed is tried again, since keys arrive at any time.
+pub(super) fn end_pull(core: &mut Core, remote: Remote) {
+    Intake::new(core, remote).retry_sealed();
+    #[cfg(feature = "flaws")]
+    if core.has(Flaw::Fb03) {
+        core.collect_tombstones();
     }
 }

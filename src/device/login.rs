@@ -1,300 +1,140 @@
-//! Signing in and out: the gate, the credential, and what is left behind.
-//!
-//! From a login until its gate opens nothing of the vault is shown. The gate opens when both
-//! remotes have been listed to their heads, or when patience ends; then the view says *partial*.
+//! Signing in: from a login until its gate opens nothing of the vault is shown. The gate opens when all
+//! remotes have been listed to their heads, or when patience ends; then the view is *partial*.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
+use tracing::{debug, debug_span};
+
+use super::ask::{Answer, Ask};
+use super::core::Core;
 use super::store::Session;
-use super::{Answer, Ask, Device, Output, Reason};
 use crate::flaw::Flaw;
-use crate::id::{OpId, RecordId, Remote, ReplicaId, VaultId};
+use crate::id::{OpId, Remote};
 use crate::point::Point;
-use crate::record::Encoded;
-use crate::remote::Credential;
-use crate::time::{Now, Time};
+use crate::time::Time;
+
+/// The gate before the vault, and what the user asked for while it was closed.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    login: Option<Login>,
+    waiting: VecDeque<(OpId, Ask)>,
+}
 
 /// A login whose gate is closed.
 #[derive(Debug)]
-pub(super) struct Login {
+struct Login {
+    /// The requests to sign in; none if the login goes on after a crash.
     ops: Vec<OpId>,
-    pub(super) patience_ends: Time,
-    /// The snapshots that DEEP-SYNC-001 and -001b pull into, by remote.
-    private: [Option<Private>; 2],
+    patience_ends: Time,
 }
 
-/// A snapshot that a flawed pull works on and writes back whole.
-#[derive(Clone, Debug)]
-pub(super) struct Private {
-    records: BTreeMap<RecordId, Encoded>,
-    replace: bool,
-}
-
-impl Private {
-    pub(super) fn take(&mut self, id: RecordId, theirs: &Encoded) {
-        let merged = match self.records.get(&id).filter(|_| !self.replace) {
-            Some(ours) => {
-                let mut merged = ours.record().clone();
-                merged.join(theirs.record());
-                Encoded::new(merged)
-            }
-            None => theirs.clone(),
-        };
-        self.records.insert(id, merged);
-    }
-}
-
-impl Device {
-    /// The vault of whoever is signed in.
-    pub(super) fn vault(&self) -> VaultId {
-        self.store.session().map_or(self.boot.user, |session| session.user).into()
-    }
-
-    /// Takes up after a start what a stored session implies: an unfinished login goes on.
-    pub(super) fn resume(&mut self, now: Now) {
-        let Some(session) = self.store.session().copied() else { return };
-        if session.open {
-            self.pull_feed_soon(now);
-            for remote in self.boot.remotes.clone() {
-                let every = self.boot.timing.relist_every;
-                let relist_due = now.mono + self.entropy.span(crate::time::Span::ZERO, every);
-                let hints_only = self.boot.flaws.has(Flaw::Fb27);
-                if let Some(lane) = self.lane(remote) {
-                    lane.pull_due = Some(now.mono);
-                    lane.relist_due = if hints_only { Time(u64::MAX) } else { relist_due };
-                }
-            }
-        } else {
-            self.begin_login(now, Vec::new());
-        }
-    }
-
-    pub(super) fn sign_in(&mut self, now: Now, op: OpId) {
-        // What a login that is under way has listed so far may be older than this one: it starts anew.
+impl Gate {
+    /// Begins a login. The caller lists every remote from the start.
+    pub(super) fn sign_in(&mut self, core: &mut Core, op: OpId) {
+        let _span = debug_span!("login").entered();
+        // What a login that is under way has listed so far may be older than this one: it starts again.
         let mut ops = self.login.take().map(|login| login.ops).unwrap_or_default();
         ops.push(op);
-        let user = self.boot.user;
-        let session = Session { user, open: false, merged: [false; 2] };
-        self.store.change_meta(|meta| meta.session = Some(session));
-        self.begin_login(now, ops);
+        let session = Session { user: core.boot.user, open: false, merged: [false; 2] };
+        core.store.change_meta(|meta| meta.session = Some(session));
+        self.close(core, ops);
     }
 
-    fn begin_login(&mut self, now: Now, ops: Vec<OpId>) {
-        let flaws = self.boot.flaws;
-        let snapshot = |replace| Private { records: self.store.records().clone(), replace };
-        let private = if flaws.has(Flaw::DeepSync001) {
-            [Some(snapshot(true)), Some(snapshot(true))]
-        } else if flaws.has(Flaw::DeepSync001b) {
-            [None, Some(snapshot(false))]
-        } else {
-            [None, None]
-        };
-        let patience_ends = now.mono + self.boot.timing.login_patience;
-        self.login = Some(Login { ops, patience_ends, private });
-        for remote in self.boot.remotes.clone() {
-            self.drop_call(remote);
-            self.start_listing(now, remote);
+    /// Goes on with a login that a crash has interrupted. The caller lists every remote from the start.
+    pub(super) fn resume(&mut self, core: &mut Core) {
+        self.close(core, Vec::new());
+    }
+
+    fn close(&mut self, core: &mut Core, ops: Vec<OpId>) {
+        assert!(core.is_at_login(), "the gate is closed as long as the stored session says so");
+        #[cfg(feature = "flaws")]
+        core.begin_private_snapshots();
+        let patience_ends = core.now.mono + core.boot.timing.login_patience;
+        debug!(%patience_ends, "login");
+        self.login = Some(Login { ops, patience_ends });
+    }
+
+    /// Keeps what must wait for the gate. Returns what can be done now.
+    pub(super) fn admit(&mut self, op: OpId, ask: Ask) -> Option<Ask> {
+        let passes = matches!(ask, Ask::SignIn | Ask::Register { .. } | Ask::Status);
+        if passes || self.login.is_none() {
+            return Some(ask);
         }
+        self.waiting.push_back((op, ask));
+        None
     }
 
-    /// The snapshot that a flawed login pulls this remote into.
-    pub(super) fn private_snapshot(&mut self, remote: Remote) -> Option<&mut Private> {
-        self.login.as_mut()?.private[remote.index()].as_mut()
+    /// Is the gate closed?
+    pub(super) fn is_closed(&self) -> bool {
+        self.login.is_some()
     }
 
-    /// A remote is listed to its head.
-    pub(super) fn merge_side(&mut self, now: Now, remote: Remote) {
-        if let Some(login) = &mut self.login
-            && let Some(private) = login.private[remote.index()].take()
-        {
-            self.write_back(private);
-        }
-        let Some(session) = self.store.session().copied() else { return };
+    /// A remote is listed to its head. Returns whether that opens the gate.
+    pub(super) fn merge(&mut self, core: &mut Core, remote: Remote) -> bool {
+        let _span = debug_span!("login").entered();
+        #[cfg(feature = "flaws")]
+        core.write_back_snapshot(remote);
+        let session = core.store.session().expect("a remote is listed only while signed in");
         if session.merged[remote.index()] {
-            return;
+            // One of the listings that come from time to time.
+            return false;
         }
-        self.store.change_meta(|meta| {
-            if let Some(session) = &mut meta.session {
-                session.merged[remote.index()] = true;
-            }
+        let mut merged = session.merged;
+        merged[remote.index()] = true;
+        core.store.change_meta(|meta| {
+            let session = meta.session.as_mut().expect("it was there a moment ago");
+            session.merged = merged;
         });
-        let whole = self.is_whole();
-        if self.login.is_some() {
-            if whole || self.boot.flaws.has(Flaw::LoginExposesFirst) {
-                self.reach(Point::LoginWhole);
-                self.open_gate(now, false);
+        let whole = core.boot.remotes.iter().all(|remote| merged[remote.index()]);
+        debug!(?remote, whole, "a remote is merged");
+        if self.login.is_none() {
+            // The gate opened when patience ended.
+            if whole {
+                core.reach(Point::LoginCompleted);
             }
-        } else if whole {
-            self.reach(Point::LoginCompleted);
+            return false;
         }
+        let opens = whole || core.has(Flaw::LoginExposesFirst);
+        if opens {
+            core.reach(Point::LoginWhole);
+        }
+        opens
     }
 
-    fn write_back(&mut self, private: Private) {
-        let gone: Vec<_> = self
-            .store
-            .records()
-            .keys()
-            .filter(|id| !private.records.contains_key(id))
-            .copied()
-            .collect();
-        gone.into_iter().for_each(|id| self.store.drop_record(id));
-        for (id, record) in private.records {
-            self.store.set_record(id, record);
-        }
+    /// A login does not wait for ever for a remote that is silent. Returns whether patience has ended.
+    pub(super) fn is_out_of_patience(&self, now: Time) -> bool {
+        self.login.as_ref().is_some_and(|login| login.patience_ends <= now)
     }
 
-    fn is_whole(&self) -> bool {
-        let session = self.store.session();
-        session.is_some_and(|s| self.lanes.iter().all(|lane| s.merged[lane.at()]))
-    }
-
-    /// A login does not wait for ever for a remote that is silent.
-    pub(super) fn lose_patience(&mut self, now: Now) {
-        if self.login.as_ref().is_some_and(|login| login.patience_ends <= now.mono) {
-            self.reach(Point::LoginPartial);
-            self.open_gate(now, true);
-        }
-        if self.credential_asked.is_some_and(|at| at <= now.mono) {
-            self.credential_asked = None;
-        }
-    }
-
-    fn open_gate(&mut self, now: Now, partial: bool) {
-        let Some(login) = self.login.take() else { return };
-        self.store.change_meta(|meta| {
-            if let Some(session) = &mut meta.session {
-                session.open = true;
-            }
+    /// Opens the gate. Returns what the user asked for while it was closed.
+    pub(super) fn open(&mut self, core: &mut Core, partial: bool) -> VecDeque<(OpId, Ask)> {
+        let login = self.login.take().expect("only a closed gate is opened");
+        debug!(partial, waiting = self.waiting.len(), "the gate opens");
+        #[cfg(feature = "flaws")]
+        core.flawed.drop_private_snapshots();
+        core.store.change_meta(|meta| {
+            let session = meta.session.as_mut().expect("a login has a session");
+            assert!(!session.open, "the stored session says that the gate is closed");
+            session.open = true;
         });
-        self.pull_feed_soon(now);
         for op in login.ops {
-            self.answer(op, Answer::SignedIn { partial });
+            core.out.answer(op, Answer::SignedIn { partial });
         }
-        // Each of them is a transition of its own: a read must not be answered, after a later one's
-        // commit, with a state that was never durable.
-        for (op, ask) in std::mem::take(&mut self.waiting) {
-            self.flush();
-            self.handle_ask(now, op, ask);
-        }
+        std::mem::take(&mut self.waiting)
     }
 
-    /// Signs out if nothing would be lost by it.
-    pub(super) fn sign_out(&mut self, op: OpId) {
-        let unsent: std::collections::BTreeSet<_> =
-            self.lanes.iter().flat_map(|lane| self.store.lacking(lane.remote)).collect();
-        // An own write that is published may still go with a log that is set back, until the feed has
-        // shown it: so long only this device has it.
-        let unsent = unsent.len() + self.server.waiting() + self.store.uploads().len();
-        if unsent > 0 {
-            let count = u32::try_from(unsent).unwrap_or(u32::MAX);
-            self.reach(Point::SignOutRefused);
-            self.answer(op, Answer::Refused(Reason::Unsent(count)));
-            return;
-        }
-        self.reach(Point::SignedOut);
-        self.store.wipe();
-        self.sealings.clear();
-        // A replica's writes of a record cover its earlier ones, and none of those are here any more:
-        // whoever signs in next writes under another name.
-        let replica = ReplicaId(self.entropy.next_u64());
-        self.store.change_meta(|meta| {
-            meta.session = None;
-            meta.replica = replica;
-            meta.next_n = 1;
-        });
-        for lane in &mut self.lanes {
-            *lane = super::Lane::new(lane.remote);
-        }
-        self.leave_server();
-        self.credential = None;
-        self.credential_asked = None;
-        self.answer(op, Answer::SignedOut);
-        for op in self.rotation.take().into_iter().flat_map(|rotation| rotation.ops) {
-            self.answer(op, Answer::Refused(Reason::SignedOut));
-        }
+    /// When to be woken, and why.
+    pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
+        self.login.as_ref().map(|login| (login.patience_ends, "login patience"))
     }
 
-    /// A credential arrives. One of somebody else is not used: it would be answered with nothing,
-    /// and nothing is not the truth.
-    pub(super) fn handle_credential(&mut self, now: Now, credential: Credential) {
-        let Some(session) = self.store.session().copied() else { return };
-        self.credential_asked = None;
-        if credential.user != session.user && !self.boot.flaws.has(Flaw::AuthRestoreRace) {
-            self.reach(Point::CredentialForeign);
-            return;
-        }
-        self.credential = Some(credential);
-        if self.lane(Remote::Rows).is_some_and(|lane| lane.call.is_none()) {
-            self.start_listing(now, Remote::Rows);
-        }
-    }
-
-    /// Is there a credential that this remote may accept? If not, asks for one.
-    pub(super) fn has_credential(&mut self, now: Now, remote: Remote) -> bool {
-        !self.lacks_credential(remote) || self.has_any_credential(now)
-    }
-
-    /// Is there a credential? If not, asks for one.
-    pub(super) fn has_any_credential(&mut self, now: Now) -> bool {
-        if self.credential.is_some() {
-            return true;
-        }
-        if self.credential_asked.is_none() {
-            self.credential_asked = Some(now.mono + self.boot.timing.retry_cap);
-            self.following.push(Output::NeedCredential);
-        }
-        false
-    }
-
-    pub(super) fn lacks_credential(&self, remote: Remote) -> bool {
-        remote == Remote::Rows && self.credential.is_none()
-    }
-
-    /// The remote does not accept the credential (any more).
-    pub(super) fn lose_credential(&mut self, now: Now, remote: Remote) {
-        self.reach(Point::CredentialExpired);
-        self.drop_call(remote);
-        if self.boot.flaws.has(Flaw::AuthRestoreRace) && self.login.is_some() {
-            let page = super::pull::Page {
-                rows: Vec::new(),
-                deleted: Vec::new(),
-                token: None,
-                more: false,
-                epoch: 0,
-            };
-            self.take_page(now, remote, page, now.mono, &std::collections::BTreeSet::new());
-        }
-        self.credential = None;
-    }
-
-    /// May this be done while the gate is closed?
-    pub(super) fn must_wait(&self, ask: &Ask) -> bool {
-        let closed = self.login.is_some();
-        match ask {
-            Ask::SignIn | Ask::Register { .. } | Ask::Status => false,
-            Ask::Read(_)
-            | Ask::List
-            | Ask::Write { .. }
-            | Ask::Increment { .. }
-            | Ask::Delete { .. }
-            | Ask::SignOut
-            | Ask::RotateKey
-            | Ask::Patch(_)
-            | Ask::ReadAccount
-            | Ask::SessionStatus
-            | Ask::ListFiles
-            | Ask::WriteFile { .. }
-            | Ask::ReadFile(_)
-            | Ask::ReadVersion(..)
-            | Ask::ReadVersions(_)
-            | Ask::CreateFolder(..)
-            | Ask::MoveFiles(_)
-            | Ask::DeleteFile { .. }
-            | Ask::UndeleteFile(_)
-            | Ask::RestoreVersion { .. }
-            | Ask::ReadJob(_)
-            | Ask::Ingest { .. }
-            | Ask::Sync => closed,
-        }
+    /// Asserts what must hold between two inputs.
+    pub(super) fn check(&self, core: &Core) {
+        assert_eq!(
+            self.login.is_some(),
+            core.is_at_login(),
+            "the gate is closed as long as the stored session says so"
+        );
+        assert!(self.login.is_some() || self.waiting.is_empty(), "nothing waits at an open gate");
     }
 }

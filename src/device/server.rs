@@ -4,27 +4,34 @@
 //! What is asked is sent under one number until it is answered, whichever worker it reaches and
 //! however often; the number names it within one life of this replica, and lives are counted durably.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use super::errand::{Errand, Next, Then, Wanted};
-use super::lane::CallState;
-use super::{Answer, Device, Output, Reason};
-use crate::flaw::Flaw;
-use crate::id::{NodeId, OpId};
+use tracing::{debug, debug_span};
+
+use super::ask::{Answer, Reason};
+use super::conversation;
+use super::core::Core;
+use super::credential::Credentials;
+use super::errand::{Errand, Then, Wanted};
+use super::file::{Files, waits_for};
+use super::io::Output;
+use super::next::Next;
+use crate::exchange::{Due, Exchange, Wake};
+use crate::flaw::{Flaw, Flaws};
+use crate::id::{Dot, OpId};
 use crate::log::Position;
 use crate::message::{
     Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response,
 };
 use crate::point::Point;
-use crate::remote::CallId;
-use crate::time::{Now, Span, Time};
+use crate::time::{Span, Time};
 
-/// The device's side of it.
+/// The device's side of the conversation.
 #[derive(Debug, Default)]
 pub(super) struct Server {
     /// What the user wants, in order.
-    pub(super) errands: VecDeque<(OpId, Errand)>,
-    /// What the device wants: to upload something, or to read the feed.
+    errands: VecDeque<(OpId, Errand)>,
+    /// What the device wants of its own accord.
     own: Option<Errand>,
     /// Whose action was sent and not answered: nothing else is sent under its number.
     owed: Option<Party>,
@@ -35,17 +42,15 @@ pub(super) struct Server {
     done: u32,
     /// The newest commit that was heard of, of the log that was answered from last.
     heard: Position,
-    call: Option<ServerCall>,
-    /// Nothing is asked until then: the server asked for it, or the last errand failed inside.
-    rest_until: Time,
-    /// How often in a row an own errand failed inside.
-    failures: u32,
-    /// When the feed is read next.
-    feed_due: Option<Time>,
-    /// When the last pull of the feed that reached its head was asked for.
-    fed_at: Option<Time>,
-    /// Files in conflict, of which copies are to be made (the flaw FB-09).
-    pub(super) to_copy: BTreeSet<NodeId>,
+    exchange: Exchange<Question>,
+}
+
+/// A request, and whose errand it is of.
+#[derive(Debug)]
+struct Question {
+    command: Command,
+    /// `None` for the end of a session.
+    party: Option<Party>,
 }
 
 /// Who wants something of the server.
@@ -55,17 +60,14 @@ enum Party {
     Own,
 }
 
-/// A request that has not been answered.
-#[derive(Debug)]
-struct ServerCall {
-    id: CallId,
-    attempt: u16,
-    command: Command,
-    /// For whom.
-    party: Option<Party>,
-    state: CallState,
-    /// Sent in this very transition.
-    fresh: bool,
+/// What an answer means for other parts of the device.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Outcome {
+    /// Nothing.
+    Nothing,
+    /// The credential is not accepted, or not any more.
+    NotAuthenticated,
 }
 
 impl Server {
@@ -74,279 +76,224 @@ impl Server {
         Self { heard, ..Self::default() }
     }
 
+    /// Takes an errand of the user, unless it is done or refused already.
+    pub(super) fn take_errand(
+        &mut self,
+        core: &mut Core,
+        op: OpId,
+        errand: Result<impl Into<Errand>, Answer>,
+    ) {
+        match errand {
+            _ if !core.boot.server => core.out.answer(op, Answer::Refused(Reason::NoServer)),
+            Ok(errand) => self.errands.push_back((op, errand.into())),
+            Err(answer) => core.out.answer(op, answer),
+        }
+    }
+
     /// Errands of the user that have not been answered.
     pub(super) fn waiting(&self) -> usize {
         self.errands.len()
     }
 
     /// Is nothing wanted but what is new? Reading the feed, and the end of a session, go on for ever.
-    pub(super) fn is_idle(&self) -> bool {
-        let reads = |own: &Errand| matches!(own.then, Then::Feed(_));
-        self.errands.is_empty() && self.own.as_ref().is_none_or(reads)
+    pub(super) fn is_done(&self) -> bool {
+        self.errands.is_empty() && self.own.as_ref().is_none_or(Errand::reads_feed)
     }
 
-    /// The newest commit that was heard of.
-    pub(super) fn heard(&self) -> Position {
-        self.heard
+    /// When the conversation needs to be woken.
+    pub(super) fn due(&self) -> Due {
+        self.exchange.due()
     }
 
-    /// When the last pull of the feed that reached its head was asked for.
-    pub(super) fn fed_at(&self) -> Option<Time> {
-        self.fed_at
+    /// Ends a transition.
+    pub(super) fn settle(&mut self, held: bool) {
+        self.exchange.settle(held);
     }
 
-    /// When the feed is read next.
-    pub(super) fn feed_due(&self) -> Option<Time> {
-        self.feed_due
+    /// The commit that held back what was sent is durable.
+    pub(super) fn release(&mut self, deadline: Time) {
+        self.exchange.release(deadline);
     }
 
-    /// The feed is read no later than then.
-    pub(super) fn pull_feed(&mut self, at: Time) {
-        self.feed_due = Some(self.feed_due.map_or(at, |due| due.min(at)));
-    }
-
-    /// The feed was read to its head.
-    pub(super) fn end_pull(&mut self, asked_at: Time, due: Time) {
-        (self.fed_at, self.feed_due) = (Some(asked_at), Some(due));
-    }
-
-    /// An own errand has got somewhere.
-    pub(super) fn succeed(&mut self) {
-        self.failures = 0;
-    }
-
-    /// Ends a transition. If a commit stands before what was sent, its deadline is not running yet.
-    pub(super) fn settle_deadline(&mut self, held: bool) {
-        if let Some(call) = self.call.as_mut().filter(|call| call.fresh) {
-            call.fresh = false;
-            if held {
-                call.state = CallState::Held;
+    /// Gives up what is overdue, or sends again what has waited long enough.
+    pub(super) fn wake(&mut self, core: &mut Core, credentials: &mut Credentials) {
+        match self.exchange.wake(core.now.mono) {
+            Some(Wake::TimedOut) => {
+                debug!("no answer of the server in time");
+                core.reach(Point::TimedOut);
+                self.back_off(core, Span::ZERO);
             }
+            Some(Wake::Retry) => self.try_again(core, credentials),
+            None => {}
         }
     }
 
-    /// The commit is durable: now the deadline counts.
-    pub(super) fn start_deadline(&mut self, deadline: Time) {
-        if let Some(call) = self.call.as_mut().filter(|call| call.state == CallState::Held) {
-            call.state = CallState::Sent(deadline);
+    fn try_again(&mut self, core: &mut Core, credentials: &mut Credentials) {
+        // The credential was lost, or a user signed in, since the request was first sent. It is built
+        // again, for the user that is signed in then.
+        if !credentials.has_any(core) {
+            self.exchange.abandon();
+            return;
         }
+        self.exchange.send_again(core.deadline());
+        if core.has(Flaw::Fb05)
+            && let Some(Command::Act { n, .. }) =
+                self.exchange.question_mut().map(|question| &mut question.command)
+        {
+            self.done += 1;
+            *n = self.done + 1;
+        }
+        self.send(core, credentials);
     }
 
-    /// The server asks to be left alone. It means whatever comes next, also where it says so late.
-    fn leave_alone(&mut self, until: Time) {
-        self.rest_until = self.rest_until.max(until);
-        if let Some(CallState::Waiting(at)) = self.call.as_mut().map(|call| &mut call.state) {
-            *at = self.rest_until.max(*at);
-        }
-    }
-}
-
-impl Device {
-    /// When the conversation with the sync server needs to be woken, and why.
-    pub(super) fn server_wakeup(&self) -> Option<(Time, &'static str)> {
-        match self.server.call.as_ref().map(|call| call.state) {
-            Some(CallState::Held) => None,
-            Some(CallState::Sent(deadline)) => Some((deadline, "server timeout")),
-            Some(CallState::Waiting(until)) => Some((until, "server retry")),
-            // Whoever waits for a credential or at the gate is woken by that.
-            None if self.credential_asked.is_some() || self.login.is_some() => None,
-            None => self.server.feed_due.map(|due| (due, "feed")),
-        }
-    }
-
-    /// Takes an errand of the user, unless it is done or refused already.
-    pub(super) fn run_errand(&mut self, op: OpId, errand: Result<Errand, Answer>) {
-        match errand {
-            _ if !self.boot.server => self.answer(op, Answer::Refused(Reason::NoServer)),
-            Ok(errand) => self.server.errands.push_back((op, errand)),
-            Err(answer) => self.answer(op, answer),
-        }
-    }
-
-    /// Who goes on: whoever waits for an answer, or the user, or the device itself.
-    fn turn(&mut self, now: Now) -> Option<Party> {
-        if let Some(owed) = self.server.owed {
-            return Some(owed);
-        }
-        let front = self.front_errand();
-        let waits = front.is_some_and(|errand| self.waits_for(errand).next().is_some());
-        if front.is_some() && !waits {
-            return Some(Party::User);
-        }
-        if self.server.own.is_none() {
-            self.server.own = self.own_errand(now);
-        }
-        // What cannot be sent without a key must not keep the user waiting; a page of the feed that is
-        // under way may.
-        match &self.server.own {
-            Some(_) => Some(Party::Own),
-            None => (waits && self.login.is_none()).then_some(Party::User),
-        }
-    }
-
-    /// What the user has waited for the longest.
-    pub(super) fn front_errand(&self) -> Option<&Errand> {
-        self.server.errands.front().map(|(_, errand)| errand)
-    }
-
-    /// What the device wants of its own accord.
-    fn own_errand(&mut self, now: Now) -> Option<Errand> {
-        if !self.boot.server || self.login.is_some() {
-            return None;
-        }
-        self.next_upload().or_else(|| self.next_copy()).or_else(|| self.next_pull(now))
-    }
-
-    fn wanted(&self, party: Option<Party>) -> Option<&Wanted> {
-        let errand = match party? {
-            Party::User => self.front_errand(),
-            Party::Own => self.server.own.as_ref(),
-        };
-        errand.map(|errand| &errand.wanted)
+    /// The request failed in passing, and is sent again no sooner than the server asked.
+    fn back_off(&mut self, core: &mut Core, after: Span) {
+        let asked = Some(after).filter(|after| after.0 > 0);
+        let wait = core.wait_after(self.exchange.attempt(), asked);
+        self.exchange.back_off(core.now.mono + wait);
     }
 
     /// Sends what comes next: a session before what changes something, and its end when nothing is
     /// wanted any more.
-    pub(super) fn proceed_with_server(&mut self, now: Now) {
-        if self.server.call.is_some() {
+    pub(super) fn proceed(
+        &mut self,
+        core: &mut Core,
+        credentials: &mut Credentials,
+        files: &mut Files,
+    ) {
+        if !self.exchange.is_idle() {
             return;
         }
-        let party = self.turn(now);
-        if party.is_none() && self.server.session.is_none() || !self.has_any_credential(now) {
+        let party = self.turn(core, files);
+        if party.is_none() && self.session.is_none() || !credentials.has_any(core) {
             return;
         }
-        let command = match (self.wanted(party), self.server.session) {
+        let command = match (self.wanted(party), self.session) {
             (Some(Wanted::Status), _) => Command::Status,
             (Some(Wanted::Act(action)), _) if action.only_reads() => Command::Read(action.clone()),
             (Some(Wanted::Act(action)), Some(fence)) => {
-                Command::Act { fence, n: self.server.done + 1, action: action.clone() }
+                Command::Act { fence, n: self.done + 1, action: action.clone() }
             }
             (Some(Wanted::Act(_)), None) => Command::Open,
             (None, Some(fence)) => Command::Close(fence),
             (None, None) => return,
         };
         if matches!(command, Command::Act { .. }) {
-            self.server.owed = party;
+            assert!(
+                self.owed.is_none() || self.owed == party,
+                "an action that may have been done is asked for until it is answered"
+            );
+            self.owed = party;
         }
-        if self.server.life.is_none() {
-            self.store.change_meta(|meta| meta.life += 1);
-            self.server.life = Some(self.store.meta().life);
+        if self.life.is_none() {
+            core.store.change_meta(|meta| meta.life += 1);
+            self.life = Some(core.store.meta().life);
         }
-        let id = CallId(self.next_call);
-        self.next_call += 1;
-        let state = match self.server.rest_until {
-            until if until > now.mono => CallState::Waiting(until),
-            _ => CallState::Sent(now.mono + self.boot.timing.timeout),
-        };
-        self.server.call = Some(ServerCall { id, attempt: 0, command, party, state, fresh: true });
-        if matches!(state, CallState::Sent(_)) {
-            self.send_to_server();
+        let id = core.next_call();
+        let question = Question { command, party };
+        if self.exchange.begin(core.now.mono, core.boot.timing.timeout, id, question) {
+            self.send(core, credentials);
         }
     }
 
-    fn send_to_server(&mut self) {
-        let Some(call) = &self.server.call else { return };
-        let meta = self.store.meta();
+    /// Who goes on: the one that waits for an answer, or the user, or the device itself.
+    fn turn(&mut self, core: &mut Core, files: &mut Files) -> Option<Party> {
+        if let Some(owed) = self.owed {
+            return Some(owed);
+        }
+        let waited_for = self.front_waits_for(core);
+        if !self.errands.is_empty() && waited_for.is_none() {
+            return Some(Party::User);
+        }
+        if self.own.is_none() {
+            self.own = files.next_task(core, waited_for).map(Errand::from);
+        }
+        // What cannot be sent without a key must not keep the user waiting; a page of the feed that is
+        // under way may.
+        match &self.own {
+            Some(_) => Some(Party::Own),
+            None => (waited_for.is_some() && !core.is_at_login()).then_some(Party::User),
+        }
+    }
+
+    /// The oldest own write that must be sent before what the user has waited for the longest.
+    fn front_waits_for(&self, core: &Core) -> Option<Dot> {
+        let (_, errand) = self.errands.front()?;
+        let (Wanted::Act(Action::File(action)), Then::File(task)) = (&errand.wanted, &errand.then)
+        else {
+            // It is not about files.
+            return None;
+        };
+        waits_for(core, action, task).next()
+    }
+
+    fn wanted(&self, party: Option<Party>) -> Option<&Wanted> {
+        let errand = match party? {
+            Party::User => self.errands.front().map(|(_, errand)| errand),
+            Party::Own => self.own.as_ref(),
+        };
+        errand.map(|errand| &errand.wanted)
+    }
+
+    fn send(&mut self, core: &mut Core, credentials: &Credentials) {
+        let meta = core.store.meta();
+        assert!(meta.session.is_some(), "the server is asked only while a user is signed in");
+        assert_eq!(self.life, Some(meta.life), "a request names a life that is counted durably");
+        let (id, attempt, question) = self.exchange.outgoing();
+        debug!(call = id.0, attempt, "request to the server");
         let request = Request {
-            id: call.id,
-            attempt: call.attempt,
-            credential: self.credential,
-            space: self.store.session().map_or(self.boot.user, |session| session.user),
+            id,
+            attempt,
+            credential: credentials.current(),
+            space: core.store.session().map_or(core.boot.user, |session| session.user),
             device: DeviceKey(meta.device),
             client: Client { replica: meta.replica, life: meta.life },
-            heard: self.server.heard,
-            command: call.command.clone(),
+            heard: self.heard,
+            command: question.command.clone(),
         };
-        self.following.push(Output::Request(request.into()));
+        core.out.send(Output::Request(request.into()));
     }
 
-    /// Gives up what is overdue, and sends again what has waited long enough.
-    pub(super) fn wake_server(&mut self, now: Now) {
-        match self.server.call.as_ref().map(|call| call.state) {
-            Some(CallState::Sent(deadline)) if deadline <= now.mono => {
-                self.reach(Point::TimedOut);
-                self.try_server_later(now, Span::ZERO);
-            }
-            Some(CallState::Waiting(until)) if until <= now.mono => self.try_server_again(now),
-            Some(CallState::Held | CallState::Sent(_) | CallState::Waiting(_)) | None => {}
+    /// Takes an answer of the server.
+    pub(super) fn take(
+        &mut self,
+        core: &mut Core,
+        files: &mut Files,
+        Response { id, attempt, at, reply }: Response,
+    ) -> Outcome {
+        if let Reply::Refused(Refusal::Busy(after)) = reply {
+            // It means whatever comes next, also where it says so late.
+            self.exchange.rest(core.now.mono + after);
         }
-    }
-
-    fn try_server_again(&mut self, now: Now) {
-        // Somebody signed in since: what was asked on behalf of nobody waits for a credential.
-        if !self.has_any_credential(now) {
-            self.server.call = None;
-            return;
+        if !self.exchange.expects(id) {
+            debug!(call = id.0, "a stale answer of the server");
+            return Outcome::Nothing;
         }
-        let deadline = now.mono + self.boot.timing.timeout;
-        let renumbers = self.boot.flaws.has(Flaw::Fb05);
-        let Some(call) = &mut self.server.call else { return };
-        call.attempt = call.attempt.saturating_add(1);
-        call.state = CallState::Sent(deadline);
-        call.fresh = true;
-        if let Command::Act { n, .. } = &mut call.command
-            && renumbers
-        {
-            self.server.done += 1;
-            *n = self.server.done + 1;
-        }
-        self.send_to_server();
-    }
-
-    /// The request failed in passing, and is sent again no sooner than the server asked.
-    fn try_server_later(&mut self, now: Now, after: Span) {
-        let Some(attempt) = self.server.call.as_ref().map(|call| call.attempt) else { return };
-        let until = now.mono + self.backoff(attempt, Some(after).filter(|after| after.0 > 0));
-        if let Some(call) = &mut self.server.call {
-            call.state = CallState::Waiting(until.max(self.server.rest_until));
-        }
-    }
-
-    /// Takes an answer, if it is to the request that is under way.
-    pub(super) fn handle_response(&mut self, now: Now, response: Response) {
-        if let Reply::Refused(Refusal::Busy(after)) = response.reply {
-            self.server.leave_alone(now.mono + after);
-        }
-        let Some(call) = self.server.call.take_if(|call| call.id == response.id) else { return };
-        self.server.heard = response.heard_after(self.server.heard);
-        match (&call.command, response.reply) {
-            (_, Reply::Refused(Refusal::Busy(after))) => {
-                self.reach(Point::Throttled);
-                if self.boot.flaws.has(Flaw::CvChangeDropBusy) {
-                    self.forget_changes(self.server.errands.len());
-                }
-                self.server.call = Some(call);
-                self.try_server_later(now, after);
-            }
-            (_, Reply::Refused(Refusal::Fenced)) => {
-                self.reach(Point::SessionLost);
-                self.server.session = None;
-            }
-            (_, Reply::Refused(Refusal::AnotherLog)) => self.take_another_log(now),
-            (_, Reply::Refused(Refusal::NotAuthenticated)) => {
-                self.reach(Point::CredentialExpired);
-                self.credential = None;
-            }
-            (Command::Act { .. }, Reply::Refused(refusal)) => {
-                self.end_action(now, call.party, Err(refusal));
-            }
-            (_, Reply::Refused(refusal)) => self.end_step(now, call.party, Err(refusal)),
+        let response = Response { id, attempt, at, reply };
+        self.heard = response.heard_after(self.heard);
+        let question = self.exchange.question().expect("an answer to it was expected");
+        match (&question.command, response.reply) {
+            (_, Reply::Refused(refusal)) => return self.take_refusal(core, files, refusal),
             (Command::Open, Reply::Opened(fence)) => {
-                self.server.session = Some(fence);
-                if self.boot.flaws.has(Flaw::CvNilmapPending) {
-                    self.forget_changes(1);
+                self.exchange.finish();
+                assert!(self.session.is_none(), "a session is asked for only where there is none");
+                self.session = Some(fence);
+                #[cfg(feature = "flaws")]
+                if core.has(Flaw::CvNilmapPending) {
+                    self.forget_changes(core, 1);
                 }
             }
-            (Command::Close(_), Reply::Closed) => self.server.session = None,
-            (Command::Status, reply @ Reply::Status(_))
-            | (Command::Read(_), reply @ (Reply::Account(_) | Reply::Work(_) | Reply::File(_))) => {
-                self.end_step(now, call.party, Ok(reply));
+            (Command::Close(_), Reply::Closed) => {
+                self.exchange.finish();
+                self.session = None;
             }
-            (
-                Command::Act { .. },
-                reply @ (Reply::Patched | Reply::Account(_) | Reply::Work(_) | Reply::File(_)),
-            ) => self.end_action(now, call.party, Ok(reply)),
-            // An answer to another question: the server is asked again in a while.
+            (Command::Status, reply @ Reply::Status(_))
+            | (
+                Command::Read(_) | Command::Act { .. },
+                reply @ (Reply::Account(_) | Reply::Work(_) | Reply::File(_)),
+            )
+            | (Command::Act { .. }, reply @ Reply::Patched) => self.end(core, files, Ok(reply)),
+            // Hostile, or broken: an answer to another question. The server is asked again in a while.
             (
                 _,
                 Reply::Opened(_)
@@ -356,73 +303,167 @@ impl Device {
                 | Reply::Account(_)
                 | Reply::Work(_)
                 | Reply::File(_),
-            ) => {
-                self.server.call = Some(call);
-                self.try_server_later(now, Span::ZERO);
-            }
+            ) => self.back_off(core, Span::ZERO),
         }
+        Outcome::Nothing
     }
 
-    /// The log is not the one that was heard of: its session is none of this one, and what it had
-    /// published may be gone.
-    fn take_another_log(&mut self, now: Now) {
-        self.server.session = None;
-        self.send_published_again();
-        self.server.pull_feed(now.mono);
+    fn take_refusal(&mut self, core: &mut Core, files: &mut Files, refusal: Refusal) -> Outcome {
+        debug!(?refusal, "refused by the server");
+        match refusal {
+            Refusal::Busy(after) => {
+                core.reach(Point::Throttled);
+                #[cfg(feature = "flaws")]
+                if core.has(Flaw::CvChangeDropBusy) {
+                    self.forget_changes(core, self.errands.len());
+                }
+                self.back_off(core, after);
+            }
+            Refusal::Fenced => {
+                core.reach(Point::SessionLost);
+                self.exchange.finish();
+                self.session = None;
+            }
+            // The log is not the one that was heard of: its session is none of this one.
+            Refusal::AnotherLog => {
+                self.exchange.finish();
+                self.session = None;
+                files.take_another_log(core);
+            }
+            Refusal::NotAuthenticated => {
+                core.reach(Point::CredentialExpired);
+                self.exchange.finish();
+                return Outcome::NotAuthenticated;
+            }
+            Refusal::Misnumbered
+            | Refusal::Forbidden
+            | Refusal::Invalid
+            | Refusal::Internal
+            | Refusal::Changed(_)
+            | Refusal::LeaseLost
+            | Refusal::File(_) => self.end(core, files, Err(refusal)),
+        }
+        Outcome::Nothing
     }
 
-    /// An action was answered: its number is used up.
-    fn end_action(&mut self, now: Now, party: Option<Party>, answer: Result<Reply, Refusal>) {
-        self.server.done += 1;
-        self.server.owed = None;
-        self.end_step(now, party, answer);
-    }
-
-    /// A step of somebody's errand is done.
-    fn end_step(&mut self, now: Now, party: Option<Party>, answer: Result<Reply, Refusal>) {
+    /// The request was answered: the number of an action is used up, and its errand goes on.
+    fn end(&mut self, core: &mut Core, files: &mut Files, answer: Result<Reply, Refusal>) {
+        let Question { command, party } = self.exchange.finish();
+        if matches!(command, Command::Act { .. }) {
+            assert!(
+                self.owed == party || core.boot.flaws != Flaws::NONE,
+                "the action that is answered is the one whose answer is owed"
+            );
+            self.done += 1;
+            self.owed = None;
+        }
         match party {
-            Some(Party::User) => {
-                let Some((op, errand)) = self.server.errands.pop_front() else { return };
-                match self.go_on(now, errand, answer) {
-                    Next::Ask(errand) => self.server.errands.push_front((op, errand)),
-                    Next::Answer(answer) => self.answer(op, answer),
-                    Next::End => {}
-                }
-            }
-            Some(Party::Own) => {
-                let Some(errand) = self.server.own.take() else { return };
-                match self.go_on(now, errand, answer) {
-                    Next::Ask(errand) => self.server.own = Some(errand),
-                    Next::Answer(answer) => self.copy_losers(now, answer),
-                    Next::End => {}
-                }
-            }
+            Some(Party::User) => self.end_step(core, files, answer),
+            Some(Party::Own) => self.end_own_step(core, files, answer),
+            // The session could not be ended. That is tried again.
             None => {}
         }
     }
 
-    /// An own errand failed inside. It is taken up again after a while.
-    pub(super) fn rest(&mut self, now: Now) -> Next {
-        let failures = u16::try_from(self.server.failures).unwrap_or(u16::MAX);
-        self.server.failures = self.server.failures.saturating_add(1);
-        let until = now.mono + self.backoff(failures, None);
-        self.server.leave_alone(until);
-        Next::End
-    }
-
-    /// The flaws CV-NILMAP-PENDING and CV-CHANGE-DROP-BUSY: changes are answered and not made.
-    fn forget_changes(&mut self, most: usize) {
-        let patches = self.server.errands.iter().map(|(_, errand)| &errand.wanted);
-        let patches = patches.take_while(|it| matches!(it, Wanted::Act(Action::Patch(_))));
-        let count = patches.take(most).count();
-        self.server.owed.take_if(|owed| count > 0 && *owed == Party::User);
-        for (op, _) in self.server.errands.drain(..count).collect::<Vec<_>>() {
-            self.answer(op, Answer::Patched);
+    /// A step of the user's first errand is done.
+    fn end_step(&mut self, core: &mut Core, files: &mut Files, answer: Result<Reply, Refusal>) {
+        let _span = debug_span!("errand", party = "user").entered();
+        let Some((op, errand)) = self.errands.pop_front() else {
+            assert!(core.boot.flaws != Flaws::NONE, "an errand is answered after its request");
+            return;
+        };
+        #[cfg(feature = "flaws")]
+        if core.has(Flaw::CvDeleteNilErr) && super::wrong::has_no_cause(&errand, &answer) {
+            self.forget_errands(core);
+            core.out.answer(op, Answer::Refused(Reason::Internal));
+            return;
+        }
+        match self.go_on(core, files, errand, answer) {
+            Next::Ask(errand) => self.errands.push_front((op, errand)),
+            Next::Answer(answer) => core.out.answer(op, answer),
+            Next::Rest(..) | Next::End => unreachable!("what a user asked for ends in an answer"),
         }
     }
 
-    /// What is asked of the server is dropped with the account that it was asked for.
-    pub(super) fn leave_server(&mut self) {
-        self.server = Server::default();
+    /// A step of the device's own errand is done.
+    fn end_own_step(&mut self, core: &mut Core, files: &mut Files, answer: Result<Reply, Refusal>) {
+        let _span = debug_span!("errand", party = "own").entered();
+        let errand = self.own.take().expect("it is kept until its request is answered");
+        match self.go_on(core, files, errand, answer) {
+            Next::Ask(errand) => self.own = Some(errand),
+            Next::Rest(until, errand) => {
+                self.exchange.rest(until);
+                self.own = errand;
+            }
+            Next::End => {}
+            #[cfg(feature = "flaws")]
+            Next::Answer(answer) if core.has(Flaw::Fb09) => core.copy_losers(answer),
+            Next::Answer(_) => unreachable!("no user asked for what the device does by itself"),
+        }
+    }
+
+    /// Takes the answer to what was asked.
+    fn go_on(
+        &mut self,
+        core: &mut Core,
+        files: &mut Files,
+        errand: Errand,
+        answer: Result<Reply, Refusal>,
+    ) -> Next<Errand> {
+        match errand.then {
+            Then::Tell => Next::Answer(match answer {
+                Ok(Reply::Status(held)) => {
+                    let own = core.store.meta().replica;
+                    Answer::Session(held.map(|(replica, _)| replica == own))
+                }
+                answer => Answer::told(answer),
+            }),
+            Then::File(task) => files.take(core, self.heard, task, answer).map(Errand::from),
+            Then::Ingest(ingest) => conversation::take(core, ingest, answer),
+        }
+    }
+
+    /// The flaws CV-NILMAP-PENDING and CV-CHANGE-DROP-BUSY: changes are answered and not made.
+    #[cfg(feature = "flaws")]
+    fn forget_changes(&mut self, core: &mut Core, most: usize) {
+        let patches = self.errands.iter().map(|(_, errand)| &errand.wanted);
+        let patches = patches.take_while(|it| matches!(it, Wanted::Act(Action::Patch(_))));
+        let count = patches.take(most).count();
+        self.owed.take_if(|owed| count > 0 && *owed == Party::User);
+        for (op, _) in self.errands.drain(..count) {
+            core.out.answer(op, Answer::Patched);
+        }
+    }
+
+    /// The flaw CV-DELETE-NILERR: what still waits is answered and not done.
+    #[cfg(feature = "flaws")]
+    fn forget_errands(&mut self, core: &mut Core) {
+        for (op, errand) in std::mem::take(&mut self.errands) {
+            match super::wrong::taken_for_done(&errand) {
+                Some(answer) => core.out.answer(op, answer),
+                None => self.errands.push_back((op, errand)),
+            }
+        }
+    }
+
+    /// Asserts what must hold between two inputs, in constant time.
+    pub(super) fn check(&self, core: &Core) {
+        self.exchange.check();
+        assert!(
+            core.store.session().is_some() || self.exchange.is_idle(),
+            "nothing is asked of the server while no user is signed in"
+        );
+        assert!(
+            self.own.is_some() || self.owed != Some(Party::Own),
+            "an action that may have been done is kept until it is answered"
+        );
+        assert!(
+            self.life.is_none() || self.life == Some(core.store.meta().life),
+            "a life that the server has heard of is counted durably"
+        );
+        assert!(
+            core.boot.server || (self.errands.is_empty() && self.own.is_none()),
+            "nothing is wanted of a sync server that is not there"
+        );
     }
 }

@@ -1,73 +1,70 @@
-//! What a device holds: the tables in memory, and the batch that will make their changes durable.
+//! What a device holds: the tables in memory, and the commit that will make their changes durable.
 //!
-//! Every setter stages a put, so the tables never say more than the next commit does. What is
-//! unsent is derived (`local ≠ mirror`) and kept as an index; there is no flag to forget.
+//! Every change of a table stages a put, so the tables never say more than the next commit does. What a
+//! remote lacks is derived (`local ≠ mirror`).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod files;
+mod side;
+mod staged;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::OwnWrite;
-use super::{Batch, Snapshot, StoreKey, Stored};
-use crate::Bytes;
-use crate::id::{Dot, NodeId, RecordId, Remote, ReplicaId, UserId};
-use crate::log::Position;
-use crate::message::{FeedCursor, Shown};
+pub use self::files::OwnWrite;
+pub(super) use self::files::{FileTables, FilesMut, Published};
+pub(super) use self::side::{Mirror, SealedRow, Side, SideMut};
+use self::staged::{Staged, encode};
+use super::io::{Batch, Snapshot, StoreKey, Stored};
+use crate::id::{RecordId, Remote, ReplicaId, UserId};
 use crate::record::{Encoded, Record};
 use crate::remote::{Cursor, Tag};
 use crate::seal::{Key, KeyName, Keyring, Memo};
 use crate::time::Hlc;
 
-/// Who writes here, how far they have counted, and who is signed in.
+/// The replica's name, its counters, and the login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Meta {
     /// The install that took `replica`.
     pub(super) install: u64,
+    /// The name under which this store writes.
     pub(super) replica: ReplicaId,
-    /// The number of the next write.
+    /// The number of the next write, from 1.
     pub(super) next_n: u64,
+    /// The clock of the last write, or the furthest that was heard of.
     pub(super) hlc: Hlc,
+    /// `None` while no user is signed in.
     pub(super) session: Option<Session>,
     /// The device's name at the sync server, which a copy of this store has too.
     pub(super) device: u64,
-    /// How many lives of it the sync server has heard of.
+    /// How many lives of this replica the sync server has heard of.
     pub(super) life: u32,
+}
+
+impl Meta {
+    /// The entry of a store that has not been written to.
+    pub(super) fn fresh(install: u64, replica: ReplicaId) -> Self {
+        Self {
+            install,
+            replica,
+            next_n: 1,
+            hlc: Hlc::default(),
+            session: None,
+            device: install,
+            life: 0,
+        }
+    }
 }
 
 /// A login and how far it got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Session {
+    /// The user that is signed in.
     pub(super) user: UserId,
     /// Is the vault shown?
     pub(super) open: bool,
-    /// Has the remote been listed to its head since the login?
+    /// By remote: has it been listed to its head since the login?
     pub(super) merged: [bool; 2],
-}
-
-/// What a remote was last seen to hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mirror {
-    pub(super) tag: Tag,
-    /// `None` if the stored bytes are damaged: then only the tag is known.
-    pub(super) state: Option<Encoded>,
-}
-
-/// A row that cannot be opened yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SealedRow {
-    /// `None` if the remote lost the row meanwhile: then this copy is put back as it is.
-    pub(super) tag: Option<Tag>,
-    pub(super) blob: Bytes,
-}
-
-/// One remote's tables.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Side {
-    pub(super) mirrors: BTreeMap<RecordId, Mirror>,
-    pub(super) sealed: BTreeMap<RecordId, SealedRow>,
-    pub(super) parked: BTreeMap<RecordId, Bytes>,
-    pub(super) cursor: Option<Cursor>,
-    unsent: BTreeSet<RecordId>,
 }
 
 /// All tables of a device.
@@ -76,36 +73,30 @@ pub(super) struct Store {
     meta: Meta,
     records: BTreeMap<RecordId, Encoded>,
     sides: [Side; 2],
-    nodes: BTreeMap<NodeId, Shown>,
-    uploads: BTreeMap<Dot, OwnWrite>,
-    feed: Option<FeedCursor>,
+    files: FileTables,
     keyring: Keyring,
-    staged: BTreeMap<StoreKey, Option<Stored>>,
-    sync: bool,
+    staged: Staged,
 }
 
 impl Store {
-    /// Reads a store. What cannot be read is what this build never wrote, and is left out.
+    /// Reads a store. An entry that cannot be read was not written by this build, and is left out.
     pub(super) fn load(snapshot: &Snapshot, fresh: Meta, memo: Option<Memo>) -> Self {
         let mut store = Self {
             meta: fresh,
             records: BTreeMap::new(),
             sides: <[Side; 2]>::default(),
-            nodes: BTreeMap::new(),
-            uploads: BTreeMap::new(),
-            feed: None,
+            files: FileTables::default(),
             keyring: Keyring::new(BTreeMap::new(), memo),
-            staged: BTreeMap::new(),
-            sync: false,
+            staged: Staged::default(),
         };
         for (key, stored) in snapshot {
             store.load_entry(*key, stored);
         }
-        for remote in Remote::ALL {
-            let ids: Vec<_> =
-                store.records.keys().chain(store.side(remote).sealed.keys()).copied().collect();
-            ids.into_iter().for_each(|id| store.refresh(remote, id));
+        for side in &mut store.sides {
+            let ids: Vec<_> = store.records.keys().chain(side.sealed().keys()).copied().collect();
+            ids.into_iter().for_each(|id| side.refresh(id, store.records.get(&id)));
         }
+        assert!(store.staged.is_empty(), "what was just read is durable already");
         store
     }
 
@@ -129,30 +120,30 @@ impl Store {
             }
             StoreKey::Mirror(remote, id) => {
                 let state = self.keyring.read(&stored.bytes).ok();
-                self.sides[remote.index()].mirrors.insert(id, Mirror { tag, state });
+                self.sides[remote.index()].load_mirror(id, Mirror { tag, state });
             }
             StoreKey::Sealed(remote, id) => {
                 let tag = (tag != Tag(0)).then_some(tag);
                 let row = SealedRow { tag, blob: stored.bytes.clone() };
-                self.sides[remote.index()].sealed.insert(id, row);
+                self.sides[remote.index()].load_sealed(id, row);
             }
             StoreKey::Parked(remote, id) => {
-                self.sides[remote.index()].parked.insert(id, stored.bytes.clone());
+                self.sides[remote.index()].load_parked(id, stored.bytes.clone());
             }
             StoreKey::Cursor(remote) => {
-                self.sides[remote.index()].cursor = postcard::from_bytes(&stored.bytes).ok();
+                self.sides[remote.index()].load_cursor(postcard::from_bytes(&stored.bytes).ok());
             }
             StoreKey::Node(id) => {
                 if let Ok(shown) = postcard::from_bytes(&stored.bytes) {
-                    self.nodes.insert(id, shown);
+                    self.files.load_node(id, shown);
                 }
             }
             StoreKey::Upload(dot) => {
                 if let Ok(write) = postcard::from_bytes(&stored.bytes) {
-                    self.uploads.insert(dot, write);
+                    self.files.load_write(dot, write);
                 }
             }
-            StoreKey::Feed => self.feed = postcard::from_bytes(&stored.bytes).ok(),
+            StoreKey::Feed => self.files.load_feed(postcard::from_bytes(&stored.bytes).ok()),
         }
     }
 
@@ -160,8 +151,13 @@ impl Store {
         &self.meta
     }
 
+    /// The login; `None` while no user is signed in.
     pub(super) fn session(&self) -> Option<&Session> {
         self.meta.session.as_ref()
+    }
+
+    pub(super) fn records(&self) -> &BTreeMap<RecordId, Encoded> {
+        &self.records
     }
 
     pub(super) fn record(&self, id: RecordId) -> Option<&Encoded> {
@@ -173,190 +169,97 @@ impl Store {
         self.records.get(&id).map(|encoded| encoded.record().clone()).unwrap_or_default()
     }
 
-    pub(super) fn records(&self) -> &BTreeMap<RecordId, Encoded> {
-        &self.records
-    }
-
+    /// What is known of a remote.
     pub(super) fn side(&self, remote: Remote) -> &Side {
         &self.sides[remote.index()]
+    }
+
+    /// The same, to be changed.
+    pub(super) fn side_mut(&mut self, remote: Remote) -> SideMut<'_> {
+        SideMut {
+            remote,
+            side: &mut self.sides[remote.index()],
+            records: &self.records,
+            staged: &mut self.staged,
+        }
+    }
+
+    /// What is known of files.
+    pub(super) fn files(&self) -> &FileTables {
+        &self.files
+    }
+
+    /// The same, to be changed.
+    pub(super) fn files_mut(&mut self) -> FilesMut<'_> {
+        FilesMut { tables: &mut self.files, staged: &mut self.staged }
     }
 
     pub(super) fn keyring(&self) -> &Keyring {
         &self.keyring
     }
 
-    /// The records that a remote lacks, as far as is known.
-    pub(super) fn unsent(&self, remote: Remote) -> &BTreeSet<RecordId> {
-        &self.side(remote).unsent
-    }
-
     /// All records whose state here a remote does not hold, also those that cannot be sent now: they
     /// are parked, or the remote's own row is sealed.
     pub(super) fn lacking(&self, remote: Remote) -> impl Iterator<Item = RecordId> {
         let side = self.side(remote);
-        let held = |id| side.mirrors.get(id).and_then(|mirror| mirror.state.as_ref());
-        let lacking = self.records.iter().filter(move |(id, local)| held(id) != Some(*local));
-        let lost = side.sealed.iter().filter(|(_, row)| row.tag.is_none());
+        let lacking =
+            self.records.iter().filter(move |(id, local)| side.mirrored(**id) != Some(*local));
+        let lost = side.sealed().iter().filter(|(_, row)| row.tag.is_none());
         lacking.map(|(id, _)| *id).chain(lost.map(|(id, _)| *id))
     }
 
     /// Changes the meta entry; it must be durable before what follows.
     pub(super) fn change_meta(&mut self, change: impl FnOnce(&mut Meta)) {
-        let before = self.meta.clone();
-        change(&mut self.meta);
-        if self.meta != before {
-            self.stage(StoreKey::Meta, Some(encode(&self.meta)));
-            self.sync = true;
+        if self.stage_meta(change) {
+            self.staged.require_sync();
         }
     }
 
     /// Changes the meta entry without need for it to be durable soon.
     pub(super) fn touch_meta(&mut self, change: impl FnOnce(&mut Meta)) {
-        let sync = self.sync;
-        self.change_meta(change);
-        self.sync = sync;
+        self.stage_meta(change);
     }
 
+    fn stage_meta(&mut self, change: impl FnOnce(&mut Meta)) -> bool {
+        let before = self.meta.clone();
+        change(&mut self.meta);
+        let after = &self.meta;
+        if *after == before {
+            return false;
+        }
+        assert!(
+            after.replica != before.replica || after.next_n >= before.next_n,
+            "one replica never uses a number twice: two writes under one dot are merged as one"
+        );
+        assert!(after.life >= before.life, "a life is not lived again");
+        self.staged.put(StoreKey::Meta, encode(&self.meta));
+        true
+    }
+
+    /// Sets the local state of a record, durable before what follows.
     pub(super) fn set_record(&mut self, id: RecordId, record: Encoded) {
         if self.records.get(&id) == Some(&record) {
             return;
         }
         let stored = Stored { tag: 0, bytes: record.bytes().clone() };
-        self.stage(StoreKey::Record(id), Some(stored));
+        self.staged.put(StoreKey::Record(id), stored);
+        self.staged.require_sync();
         self.records.insert(id, record);
-        self.sync = true;
-        Remote::ALL.into_iter().for_each(|remote| self.refresh(remote, id));
+        self.refresh(id);
     }
 
-    /// Forgets the local state. The product never does so but at a sign-out.
+    /// Forgets the local state. The product does so only at a sign-out.
     pub(super) fn drop_record(&mut self, id: RecordId) {
         if self.records.remove(&id).is_some() {
-            self.stage(StoreKey::Record(id), None);
-            self.sync = true;
-            Remote::ALL.into_iter().for_each(|remote| self.refresh(remote, id));
+            self.staged.remove(StoreKey::Record(id));
+            self.staged.require_sync();
+            self.refresh(id);
         }
     }
 
-    pub(super) fn set_mirror(&mut self, remote: Remote, id: RecordId, mirror: Mirror) {
-        if self.side(remote).mirrors.get(&id) == Some(&mirror) {
-            return;
-        }
-        let bytes = mirror.state.as_ref().map_or_else(|| Bytes::from([]), |s| s.bytes().clone());
-        let stored = Stored { tag: mirror.tag.0, bytes };
-        self.stage(StoreKey::Mirror(remote, id), Some(stored));
-        self.sides[remote.index()].mirrors.insert(id, mirror);
-        self.refresh(remote, id);
-    }
-
-    pub(super) fn drop_mirror(&mut self, remote: Remote, id: RecordId) {
-        if self.sides[remote.index()].mirrors.remove(&id).is_some() {
-            self.stage(StoreKey::Mirror(remote, id), None);
-            self.refresh(remote, id);
-        }
-    }
-
-    pub(super) fn set_sealed(&mut self, remote: Remote, id: RecordId, row: SealedRow) {
-        if self.side(remote).sealed.get(&id) == Some(&row) {
-            return;
-        }
-        let stored = Stored { tag: row.tag.map_or(0, |tag| tag.0), bytes: row.blob.clone() };
-        self.stage(StoreKey::Sealed(remote, id), Some(stored));
-        self.sync = true;
-        self.sides[remote.index()].sealed.insert(id, row);
-        self.refresh(remote, id);
-    }
-
-    /// Keeps a sealed row in memory and nowhere else.
-    pub(super) fn set_sealed_in_memory(&mut self, remote: Remote, id: RecordId, row: SealedRow) {
-        self.sides[remote.index()].sealed.insert(id, row);
-        self.refresh(remote, id);
-    }
-
-    pub(super) fn drop_sealed(&mut self, remote: Remote, id: RecordId) {
-        if self.sides[remote.index()].sealed.remove(&id).is_some() {
-            self.stage(StoreKey::Sealed(remote, id), None);
-            self.refresh(remote, id);
-        }
-    }
-
-    /// Notes that a remote refuses the present state of a record.
-    pub(super) fn park(&mut self, remote: Remote, id: RecordId) {
-        let Some(state) = self.records.get(&id) else { return };
-        let bytes = state.bytes().clone();
-        self.stage(StoreKey::Parked(remote, id), Some(Stored { tag: 0, bytes: bytes.clone() }));
-        self.sides[remote.index()].parked.insert(id, bytes);
-        self.refresh(remote, id);
-    }
-
-    pub(super) fn unpark(&mut self, remote: Remote, id: RecordId) {
-        if self.sides[remote.index()].parked.remove(&id).is_some() {
-            self.stage(StoreKey::Parked(remote, id), None);
-            self.refresh(remote, id);
-        }
-    }
-
-    pub(super) fn set_cursor(&mut self, remote: Remote, cursor: Option<Cursor>) {
-        if self.side(remote).cursor != cursor {
-            self.stage(StoreKey::Cursor(remote), cursor.map(|cursor| encode(&cursor)));
-            self.sides[remote.index()].cursor = cursor;
-        }
-    }
-
-    /// What the sync server was last seen to hold of files.
-    pub(super) fn nodes(&self) -> &BTreeMap<NodeId, Shown> {
-        &self.nodes
-    }
-
-    /// The own writes of files that the feed has not shown yet.
-    pub(super) fn uploads(&self) -> &BTreeMap<Dot, OwnWrite> {
-        &self.uploads
-    }
-
-    /// The newest commit at which an own write is known to be published. All of these are of one log.
-    pub(super) fn newest_publication(&self) -> Position {
-        let published = self.uploads.values().filter_map(|write| write.published);
-        published.map(|published| published.at).max().unwrap_or(Position::START)
-    }
-
-    /// How far the sync server's feed has been taken.
-    pub(super) fn feed(&self) -> Option<FeedCursor> {
-        self.feed
-    }
-
-    pub(super) fn set_node(&mut self, shown: Shown) {
-        if self.nodes.get(&shown.id) != Some(&shown) {
-            self.stage(StoreKey::Node(shown.id), Some(encode(&shown)));
-            self.sync = true;
-            self.nodes.insert(shown.id, shown);
-        }
-    }
-
-    pub(super) fn drop_node(&mut self, id: NodeId) {
-        if self.nodes.remove(&id).is_some() {
-            self.stage(StoreKey::Node(id), None);
-            self.sync = true;
-        }
-    }
-
-    pub(super) fn set_upload(&mut self, dot: Dot, write: OwnWrite) {
-        if self.uploads.get(&dot) != Some(&write) {
-            self.stage(StoreKey::Upload(dot), Some(encode(&write)));
-            self.sync = true;
-            self.uploads.insert(dot, write);
-        }
-    }
-
-    pub(super) fn drop_upload(&mut self, dot: Dot) {
-        if self.uploads.remove(&dot).is_some() {
-            self.stage(StoreKey::Upload(dot), None);
-        }
-    }
-
-    pub(super) fn set_feed(&mut self, cursor: Option<FeedCursor>) {
-        if self.feed != cursor {
-            self.stage(StoreKey::Feed, cursor.map(|cursor| encode(&cursor)));
-            self.feed = cursor;
-        }
+    fn refresh(&mut self, id: RecordId) {
+        let local = self.records.get(&id);
+        self.sides.iter_mut().for_each(|side| side.refresh(id, local));
     }
 
     /// Adds a key; true if it is new.
@@ -364,82 +267,78 @@ impl Store {
         let stored = encode(&key);
         let new = self.keyring.add(name, key);
         if new {
-            self.stage(StoreKey::Key(name), Some(stored));
-            self.sync = true;
+            self.staged.put(StoreKey::Key(name), stored);
+            self.staged.require_sync();
         }
         new
     }
 
-    /// Forgets everything but who writes here and how far they have counted.
+    /// Forgets everything but the meta entry.
     pub(super) fn wipe(&mut self) {
         let ids: Vec<_> = self.records.keys().copied().collect();
         ids.into_iter().for_each(|id| self.drop_record(id));
         for remote in Remote::ALL {
-            self.forget_side(remote);
-            let sealed: Vec<_> = self.side(remote).sealed.keys().copied().collect();
-            sealed.into_iter().for_each(|id| self.drop_sealed(remote, id));
+            let mut side = self.side_mut(remote);
+            side.forget();
+            side.drop_all_sealed();
+            assert!(side.side.unsent().is_empty(), "nothing is here that a remote could lack");
         }
-        for id in std::mem::take(&mut self.nodes).into_keys() {
-            self.stage(StoreKey::Node(id), None);
-        }
-        for dot in std::mem::take(&mut self.uploads).into_keys() {
-            self.stage(StoreKey::Upload(dot), None);
-        }
-        self.set_feed(None);
+        self.files_mut().wipe();
         for name in self.keyring.names().collect::<Vec<_>>() {
-            self.stage(StoreKey::Key(name), None);
+            self.staged.remove(StoreKey::Key(name));
         }
         self.keyring.clear();
+        assert!(self.records.is_empty(), "each of them was dropped");
     }
 
-    /// Forgets what a remote was seen to hold. Sealed rows stay: they may be the last copy.
-    pub(super) fn forget_side(&mut self, remote: Remote) {
-        let mirrored: Vec<_> = self.side(remote).mirrors.keys().copied().collect();
-        mirrored.into_iter().for_each(|id| self.drop_mirror(remote, id));
-        let parked: Vec<_> = self.side(remote).parked.keys().copied().collect();
-        parked.into_iter().for_each(|id| self.unpark(remote, id));
-        self.set_cursor(remote, None);
-    }
-
-    /// Takes what is staged as a batch. `None` if nothing is.
-    pub(super) fn take_batch(&mut self) -> Option<Batch> {
-        let sync = std::mem::take(&mut self.sync);
-        if self.staged.is_empty() {
-            return None;
-        }
-        let puts = std::mem::take(&mut self.staged).into_iter().collect();
-        Some(Batch { puts, sync })
-    }
-
-    /// Lets the staged batch go without waiting for it.
+    /// Lets the staged commit go without waiting for it.
     pub(super) fn without_sync(&mut self) {
-        self.sync = false;
+        self.staged.without_sync();
     }
 
-    fn stage(&mut self, key: StoreKey, stored: Option<Stored>) {
-        self.staged.insert(key, stored);
+    /// The staged changes as one commit; `None` if there are none.
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
+        self.staged.take()
     }
 
-    /// Is this record unsent? Derived from what is here and what the remote was seen to hold.
-    fn refresh(&mut self, remote: Remote, id: RecordId) {
-        let side = &self.sides[remote.index()];
-        let unsent = match (side.sealed.get(&id), self.records.get(&id)) {
-            (Some(sealed), _) => sealed.tag.is_none(),
-            (None, None) => false,
-            (None, Some(local)) => {
-                let mirrored = side.mirrors.get(&id).and_then(|mirror| mirror.state.as_ref());
-                mirrored != Some(local) && side.parked.get(&id) != Some(local.bytes())
-            }
-        };
-        let index = &mut self.sides[remote.index()].unsent;
-        if unsent {
-            index.insert(id)
-        } else {
-            index.remove(&id)
-        };
+    /// Asserts what must hold between two inputs, in constant time.
+    pub(super) fn check(&self) {
+        assert!(self.staged.is_empty(), "every transition ends with a commit of what it staged");
+    }
+
+    /// Asserts what takes time linear in the size of the tables.
+    pub(super) fn check_thoroughly(&self) {
+        self.sides.iter().for_each(|side| side.check_thoroughly(&self.records));
     }
 }
 
-pub(super) fn encode(value: &impl Serialize) -> Stored {
-    Stored { tag: 0, bytes: crate::log::encode(value) }
+/// The disk of a device on which `user` is signed in and which holds these records, each as every
+/// remote holds it under the tag given.
+pub fn prepared(
+    user: UserId,
+    install: u64,
+    keys: &BTreeMap<KeyName, Key>,
+    rows: &[(RecordId, Encoded, [Option<Tag>; 2])],
+    cursors: [Option<Cursor>; 2],
+) -> Snapshot {
+    let session = Session { user, open: true, merged: [true; 2] };
+    let mut store = Store::load(&Snapshot::new(), Meta::fresh(install, ReplicaId(install)), None);
+    store.change_meta(|meta| meta.session = Some(session));
+    for (name, key) in keys {
+        store.add_key(*name, key.clone());
+    }
+    for (id, record, tags) in rows {
+        store.set_record(*id, record.clone());
+        for (remote, tag) in Remote::ALL.into_iter().zip(tags) {
+            if let Some(tag) = *tag {
+                let mirror = Mirror { tag, state: Some(record.clone()) };
+                store.side_mut(remote).set_mirror(*id, mirror);
+            }
+        }
+    }
+    for (remote, cursor) in Remote::ALL.into_iter().zip(cursors) {
+        store.side_mut(remote).set_cursor(cursor);
+    }
+    let batch = store.take_batch().expect("the session is new");
+    batch.puts.into_iter().filter_map(|(key, stored)| Some((key, stored?))).collect()
 }

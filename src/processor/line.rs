@@ -3,6 +3,7 @@
 
 use super::Timing;
 use crate::entropy::Entropy;
+use crate::exchange::{Due, Exchange, Wake};
 use crate::id::UserId;
 use crate::log::Position;
 use crate::message::{
@@ -12,7 +13,7 @@ use crate::message::{
 use crate::remote::{CallId, Credential};
 use crate::time::{Now, Span, Time};
 
-/// Who speaks.
+/// The identity under which a processor asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Speaker {
     pub(super) user: UserId,
@@ -32,7 +33,7 @@ pub(super) struct Line {
     /// The newest commit that was heard of, of the log that was answered from last.
     heard: Position,
     wanted: Option<Wanted>,
-    call: Option<Call>,
+    exchange: Exchange<Command>,
     next_call: u32,
 }
 
@@ -43,24 +44,7 @@ enum Wanted {
     Close,
 }
 
-#[derive(Clone, Debug)]
-struct Call {
-    id: CallId,
-    attempt: u16,
-    command: Command,
-    state: State,
-}
-
-/// Where a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Sent; given up at this moment.
-    Sent(Time),
-    /// Failed; sent again at this moment.
-    Waiting(Time),
-}
-
-/// What came of a response.
+/// What a response means for the work.
 #[derive(Clone, Debug)]
 pub(super) enum Heard {
     /// Nothing yet.
@@ -75,15 +59,14 @@ pub(super) enum Heard {
 
 impl Line {
     pub(super) fn new(speaker: Speaker) -> Self {
-        let (credential, session, wanted, call) = (None, None, None, None);
         Self {
             speaker,
-            credential,
-            session,
+            credential: None,
+            session: None,
             done: 0,
             heard: Position::START,
-            wanted,
-            call,
+            wanted: None,
+            exchange: Exchange::default(),
             next_call: 0,
         }
     }
@@ -94,117 +77,115 @@ impl Line {
         }
     }
 
-    /// Is there something to be said, and nobody to say it for?
+    /// Is there something to ask, and no credential to ask it with?
     pub(super) fn needs_credential(&self) -> bool {
         self.wanted.is_some() && self.credential.is_none()
     }
 
     pub(super) fn want(&mut self, action: WorkAction) {
+        assert!(self.wanted.is_none(), "one action is under way at a time");
         self.wanted = Some(Wanted::Act(action));
     }
 
     pub(super) fn want_close(&mut self) {
+        assert!(self.wanted.is_none(), "a session is not ended under an action");
+        assert!(self.session.is_some(), "only a session that was granted is ended");
         self.wanted = Some(Wanted::Close);
     }
 
     /// What was wanted is not wanted any more: it was refused, or never sent. A copy that is still on
-    /// its way may yet take effect, so its number is nobody else's.
+    /// its way may yet take effect, so its number is not used again.
     pub(super) fn abandon(&mut self) {
-        let call = self.call.take();
-        self.done +=
-            u32::from(call.is_some_and(|call| matches!(call.command, Command::Act { .. })));
+        let command = self.exchange.abandon();
+        self.done += u32::from(command.is_some_and(|it| matches!(it, Command::Act { .. })));
         self.wanted = None;
     }
 
     /// When to wake it, and why.
     pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
-        match self.call.as_ref()?.state {
-            State::Sent(deadline) => Some((deadline, "server timeout")),
-            State::Waiting(until) => Some((until, "server retry")),
+        match self.exchange.due() {
+            Due::Timeout(deadline) => Some((deadline, "server timeout")),
+            Due::Retry(until) => Some((until, "server retry")),
+            Due::Idle | Due::Held => None,
         }
     }
 
     /// What is to be sent now, if anything.
     pub(super) fn proceed(&mut self, now: Now, entropy: &mut Entropy) -> Option<Request> {
         self.credential?;
-        match &mut self.call {
-            Some(call) => match call.state {
-                State::Sent(deadline) if deadline <= now.mono => {
+        let timeout = self.speaker.timing.timeout;
+        if !self.exchange.is_idle() {
+            return match self.exchange.wake(now.mono)? {
+                Wake::TimedOut => {
                     self.wait(now, Span::ZERO, entropy);
                     None
                 }
-                State::Waiting(until) if until <= now.mono => {
-                    call.attempt = call.attempt.saturating_add(1);
-                    call.state = State::Sent(now.mono + self.speaker.timing.timeout);
-                    self.request()
+                Wake::Retry => {
+                    self.exchange.send_again(now.mono + timeout);
+                    Some(self.request())
                 }
-                State::Sent(_) | State::Waiting(_) => None,
-            },
-            None => {
-                let command = match (self.wanted.as_ref()?, self.session) {
-                    (Wanted::Act(action), Some(fence)) => {
-                        let action = Action::Work(action.clone());
-                        Command::Act { fence, n: self.done + 1, action }
-                    }
-                    (Wanted::Act(_), None) => Command::Open,
-                    (Wanted::Close, Some(fence)) => Command::Close(fence),
-                    (Wanted::Close, None) => return None,
-                };
-                let id = CallId(self.next_call);
-                self.next_call += 1;
-                let state = State::Sent(now.mono + self.speaker.timing.timeout);
-                self.call = Some(Call { id, attempt: 0, command, state });
-                self.request()
-            }
+            };
         }
+        let command = match (self.wanted.as_ref()?, self.session) {
+            (Wanted::Act(action), Some(fence)) => {
+                let action = Action::Work(action.clone());
+                Command::Act { fence, n: self.done + 1, action }
+            }
+            (Wanted::Act(_), None) => Command::Open,
+            (Wanted::Close, Some(fence)) => Command::Close(fence),
+            (Wanted::Close, None) => return None,
+        };
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        let sends = self.exchange.begin(now.mono, timeout, id, command);
+        assert!(sends, "a processor never rests: it adds what the server asks for to its waits");
+        Some(self.request())
     }
 
-    fn request(&self) -> Option<Request> {
-        let call = self.call.as_ref()?;
+    fn request(&mut self) -> Request {
         let Speaker { user, device, client, .. } = self.speaker;
-        Some(Request {
-            id: call.id,
-            attempt: call.attempt,
-            credential: self.credential,
-            space: user,
-            device,
-            client,
-            heard: self.heard,
-            command: call.command.clone(),
-        })
+        let (id, attempt, command) = self.exchange.outgoing();
+        let (credential, command) = (self.credential, command.clone());
+        assert!(credential.is_some(), "nothing is sent without a credential");
+        // A processor stores nothing, so no commit ever holds a request back.
+        self.exchange.settle(false);
+        Request { id, attempt, credential, space: user, device, client, heard: self.heard, command }
     }
 
     /// Sends again later: no sooner than asked, and later with each failure.
     fn wait(&mut self, now: Now, after: Span, entropy: &mut Entropy) {
-        let Some(call) = &mut self.call else { return };
-        let wait = self.speaker.timing.backoff(u32::from(call.attempt), entropy);
-        call.state = State::Waiting(now.mono + after + wait);
+        let failures = u32::from(self.exchange.attempt());
+        let wait = self.speaker.timing.backoff(failures, entropy);
+        self.exchange.back_off(now.mono + after + wait);
     }
 
     /// Takes a response, if it is to what was asked last.
     pub(super) fn take(&mut self, now: Now, response: Response, entropy: &mut Entropy) -> Heard {
-        let Some(call) = self.call.take_if(|call| call.id == response.id) else {
+        if !self.exchange.expects(response.id) {
+            // Stale: the request was answered by another try, or given up.
             return Heard::Nothing;
-        };
+        }
         self.heard = response.heard_after(self.heard);
-        let acts = matches!(call.command, Command::Act { .. });
-        match (&call.command, response.reply) {
-            (_, Reply::Refused(Refusal::Busy(after))) => {
-                self.call = Some(call);
-                self.wait(now, after, entropy);
-                if acts { Heard::Busy } else { Heard::Nothing }
-            }
-            (Command::Act { .. } | Command::Close(_), Reply::Refused(Refusal::Fenced)) => {
-                self.session = None;
-                Heard::Nothing
-            }
+        let command = self.exchange.question().expect("an answer was expected to it");
+        let acts = matches!(command, Command::Act { .. });
+        let again = match (command, &response.reply) {
+            (_, Reply::Refused(Refusal::Busy(after))) => Some(*after),
             // A later life of this very processor has the session: this one is over.
             (
                 Command::Open | Command::Status | Command::Read(_),
                 Reply::Refused(Refusal::Fenced),
-            ) => {
-                self.call = Some(call);
-                self.wait(now, Span::ZERO, entropy);
+            ) => Some(Span::ZERO),
+            (_, _) => None,
+        };
+        if let Some(after) = again {
+            self.wait(now, after, entropy);
+            let busy = acts && matches!(response.reply, Reply::Refused(Refusal::Busy(_)));
+            return if busy { Heard::Busy } else { Heard::Nothing };
+        }
+        let command = self.exchange.finish();
+        match (&command, response.reply) {
+            (_, Reply::Refused(Refusal::Fenced)) => {
+                self.session = None;
                 Heard::Nothing
             }
             (_, Reply::Refused(Refusal::NotAuthenticated)) => {
@@ -212,6 +193,7 @@ impl Line {
                 Heard::Nothing
             }
             (Command::Open, Reply::Opened(fence)) => {
+                assert!(self.session.is_none(), "a session is asked for only where there is none");
                 self.session = Some(fence);
                 Heard::Nothing
             }
@@ -248,6 +230,7 @@ impl Line {
     }
 
     fn end(&mut self, acts: bool) {
+        assert!(self.wanted.is_some(), "what is answered was wanted");
         self.wanted = None;
         if acts {
             self.done += 1;

@@ -217,6 +217,7 @@ impl Home {
         let now = self.now();
         let Some(device) = &mut self.devices[who] else { return };
         device.handle(now, input);
+        device.check_thoroughly();
         self.drain(who);
     }
 

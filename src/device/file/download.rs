@@ -2,24 +2,26 @@
 
 use std::collections::VecDeque;
 
-use super::super::errand::{Errand, Next, Then};
-use super::super::{Answer, Device, FileAnswer, Head, Reason};
-use super::sealed::Label;
+use super::super::ask::{Answer, FileAnswer, Head, Reason};
+use super::super::core::Core;
+use super::super::next::Next;
+use super::listing;
+use super::sealed::{Label, open_content, open_label, seal_label};
+use super::{FileErrand, FileTask, file_reply};
 use crate::Bytes;
 use crate::id::{Dot, NodeId, Token};
 use crate::log::Version;
 use crate::message::{FileAction, FileRefusal, FileReply, Refusal, Reply};
 use crate::record::Payload;
 use crate::seal::OpenError;
-use crate::time::Now;
 
-/// What a version says.
-pub(super) type Content = (Head, Result<Payload, OpenError>);
+/// What a version says, or why it cannot be opened.
+type Content = (Head, Result<Payload, OpenError>);
 
 /// A download under way.
 #[derive(Clone, Debug)]
 pub(in crate::device) struct Download {
-    pub(super) node: NodeId,
+    node: NodeId,
     /// The versions that are still to be read.
     wanted: VecDeque<(u32, Version)>,
     /// The pieces of the first of these.
@@ -30,122 +32,142 @@ pub(in crate::device) struct Download {
     own: Vec<Content>,
 }
 
-/// What a list of versions is wanted for.
-#[derive(Clone, Debug)]
-pub(in crate::device) enum Purpose {
-    Tell,
-    Read(u32),
-    Restore { version: u32, replaces: Vec<Dot>, token: Token },
-}
+impl Download {
+    fn new(node: NodeId, wanted: VecDeque<(u32, Version)>, own: Vec<Content>) -> Self {
+        Self { node, wanted, pieces: Vec::new(), read: Vec::new(), own }
+    }
 
-impl Device {
-    /// Reads every head of a file.
-    pub(in crate::device) fn read_file(&mut self, node: NodeId) -> Result<Errand, Answer> {
+    /// Begins to read every head of a file. `Err` if no request is needed.
+    pub(super) fn begin(core: &Core, node: NodeId) -> Result<FileErrand, Answer> {
         let refused = |why| Answer::Refused(Reason::File(why));
-        let listed = self.look_up(node).ok_or(refused(FileRefusal::NoNode))?;
+        let listed = listing::look_up(core, node).ok_or(refused(FileRefusal::NoNode))?;
         if listed.is_folder {
             return Err(refused(FileRefusal::NoFile));
         }
         let (mut wanted, mut own) = (VecDeque::new(), Vec::new());
-        let there = self.store.nodes().get(&node).map_or(&[][..], |shown| &shown.heads);
+        let files = core.store.files();
+        let there = files.node(node).map_or(&[][..], |shown| &shown.heads);
         for head in listed.heads {
-            if let Some(write) = self.store.uploads().get(&head.write) {
+            if let Some(write) = files.write(head.write) {
                 own.push((head, Ok(write.content.clone())));
-            } else if let Some(found) = there.iter().find(|(n, _)| Some(*n) == head.version) {
+            } else {
+                let found = there.iter().find(|(n, _)| Some(*n) == head.version);
+                let found = found.expect("a head is an own write or a head of the mirror");
                 wanted.push_back(found.clone());
             }
         }
-        match self.read_on(Download { node, wanted, pieces: Vec::new(), read: Vec::new(), own }) {
-            Next::Ask(errand) => Ok(errand),
-            Next::Answer(answer) => Err(answer),
-            Next::End => Err(Answer::Refused(Reason::Internal)),
-        }
+        Self::new(node, wanted, own).ask(core)
     }
 
-    /// Asks for the next piece, or opens what is there.
-    fn read_on(&self, mut download: Download) -> Next {
-        let node = download.node;
-        while let Some((n, version)) = download.wanted.front().cloned() {
-            let label = self.open_label(node, &version);
+    /// Opens what is there, up to the next piece that has to be asked for.
+    fn ask(mut self, core: &Core) -> Result<FileErrand, Answer> {
+        while let Some((n, version)) = self.wanted.pop_front() {
+            let label = open_label(core, self.node, &version);
             if let Ok(label) = label
-                && (download.pieces.len() as u64) < u64::from(label.pieces)
+                && (self.pieces.len() as u64) < u64::from(label.pieces)
             {
-                let piece = u32::try_from(download.pieces.len()).unwrap_or(u32::MAX);
-                let asked = FileAction::ReadPiece(version.blob, piece);
-                return Next::Ask(Errand::file(asked, Then::Download(download)));
+                let piece = u32::try_from(self.pieces.len()).unwrap_or(u32::MAX);
+                let action = FileAction::ReadPiece(version.blob, piece);
+                self.wanted.push_front((n, version));
+                return Ok(FileErrand { action, task: FileTask::Download(self) });
             }
-            let content =
-                label.and_then(|label| self.open_content(node, &version, label, &download.pieces));
+            let content = label
+                .and_then(|label| open_content(core, self.node, &version, label, &self.pieces));
             let token = label.ok().map(|label| label.token);
-            download.read.push((Head { version: Some(n), write: version.write, token }, content));
-            download.pieces.clear();
-            download.wanted.pop_front();
+            self.read.push((Head { version: Some(n), write: version.write, token }, content));
+            self.pieces.clear();
         }
-        let Download { mut read, own, .. } = download;
-        read.extend(own);
-        Next::Answer(Answer::File(FileAnswer::Content(read)))
+        assert!(self.pieces.is_empty(), "pieces belong to a version that is still wanted");
+        self.read.extend(self.own);
+        Err(Answer::File(FileAnswer::Content(self.read)))
     }
 
     /// Takes a piece.
-    pub(in crate::device) fn take_piece(
-        &mut self,
-        mut download: Download,
-        answer: Result<Reply, Refusal>,
-    ) -> Next {
-        match answer {
-            Ok(Reply::File(FileReply::Piece(bytes))) => {
-                download.pieces.push(bytes);
-                self.read_on(download)
+    pub(super) fn take(mut self, core: &Core, answer: Result<Reply, Refusal>) -> Next<FileErrand> {
+        assert!(!self.wanted.is_empty(), "a piece was asked for, of the first wanted version");
+        match file_reply(answer) {
+            Ok(FileReply::Piece(bytes)) => {
+                self.pieces.push(bytes);
+                self.next(core)
             }
+            // Hostile, or broken: an answer to another question.
             Ok(_) => Next::Answer(Answer::Refused(Reason::Internal)),
-            Err(refusal) => Next::Answer(Answer::told(Err(refusal))),
+            Err(answer) => Next::Answer(answer),
         }
     }
 
+    fn next(self, core: &Core) -> Next<FileErrand> {
+        self.ask(core).map_or_else(Next::Answer, Next::Ask)
+    }
+}
+
+/// What a list of versions is wanted for.
+#[derive(Clone, Debug)]
+pub(in crate::device) enum Purpose {
+    /// The user is told it.
+    Tell,
+    /// This version is read.
+    Read(u32),
+    /// A new version is made with the content of this one.
+    Restore { version: u32, replaces: Vec<Dot>, token: Token },
+}
+
+impl Purpose {
     /// Takes the list of all versions of a file.
-    pub(in crate::device) fn take_versions(
-        &mut self,
-        now: Now,
+    pub(super) fn take(
+        self,
+        core: &mut Core,
         node: NodeId,
-        purpose: Purpose,
         answer: Result<Reply, Refusal>,
-    ) -> Next {
-        let versions = match answer {
-            Ok(Reply::File(FileReply::Versions(versions))) => versions,
+    ) -> Next<FileErrand> {
+        let versions = match file_reply(answer) {
+            Ok(FileReply::Versions(versions)) => versions,
+            // Hostile, or broken: an answer to another question.
             Ok(_) => return Next::Answer(Answer::Refused(Reason::Internal)),
-            Err(refusal) => return Next::Answer(Answer::told(Err(refusal))),
+            Err(answer) => return Next::Answer(answer),
         };
         let numbered = || (1..).zip(versions.iter());
         let find = |wanted| numbered().find(|(n, _)| *n == wanted);
         let none = || Next::Answer(Answer::Refused(Reason::File(FileRefusal::NoVersion)));
-        match purpose {
-            Purpose::Tell => {
+        match self {
+            Self::Tell => {
                 let head = |(n, version): (u32, &Version)| {
-                    let token = self.open_label(node, version).ok().map(|label| label.token);
+                    let token = open_label(core, node, version).ok().map(|label| label.token);
                     Head { version: Some(n), write: version.write, token }
                 };
                 Next::Answer(Answer::File(FileAnswer::Versions(numbered().map(head).collect())))
             }
-            Purpose::Read(n) => {
-                let Some((n, version)) = find(n) else { return none() };
-                let wanted = VecDeque::from([(n, version.clone())]);
-                let (pieces, read, own) = (Vec::new(), Vec::new(), Vec::new());
-                self.read_on(Download { node, wanted, pieces, read, own })
-            }
-            Purpose::Restore { version: n, replaces, token } => {
-                let Some((version, old)) = find(n) else { return none() };
-                let label = match self.open_label(node, old) {
-                    Ok(label) => Label { token, ..label },
-                    Err(why) => return Next::Answer(Answer::Refused(Reason::Sealed(why))),
-                };
-                let (write, _) = self.next_write(now);
-                let Some(sealed) = self.seal_label(node, write, label) else {
-                    return Next::Answer(Answer::Refused(Reason::Keyless));
-                };
-                let blob = old.blob;
-                let restore = FileAction::Restore { node, version, blob, replaces, write, sealed };
-                Next::Ask(Errand::file(restore, Then::Tree(None)))
-            }
+            Self::Read(n) => match find(n) {
+                Some((n, version)) => {
+                    let wanted = VecDeque::from([(n, version.clone())]);
+                    Download::new(node, wanted, Vec::new()).next(core)
+                }
+                None => none(),
+            },
+            Self::Restore { version: n, replaces, token } => match find(n) {
+                Some((version, old)) => restore(core, node, (version, old), replaces, token),
+                None => none(),
+            },
         }
     }
+}
+
+/// Asks for a new version with the content of an old one, under a label of its own.
+fn restore(
+    core: &mut Core,
+    node: NodeId,
+    (version, old): (u32, &Version),
+    replaces: Vec<Dot>,
+    token: Token,
+) -> Next<FileErrand> {
+    let label = match open_label(core, node, old) {
+        Ok(label) => Label { token, ..label },
+        Err(why) => return Next::Answer(Answer::Refused(Reason::Sealed(why))),
+    };
+    let (write, _) = core.next_write();
+    let sealed = seal_label(core, node, write, label);
+    let sealed = sealed.expect("the old label was opened, so there is a key");
+    let blob = old.blob;
+    let action = FileAction::Restore { node, version, blob, replaces, write, sealed };
+    Next::Ask(FileErrand { action, task: FileTask::Tree(None) })
 }

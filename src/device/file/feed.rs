@@ -2,157 +2,171 @@
 
 use std::collections::BTreeSet;
 
-use super::super::errand::{Errand, Next, Then};
-use super::super::{Batch, Device, FileTarget};
-use crate::flaw::Flaw;
+use super::super::ask::FileTarget;
+use super::super::core::Core;
+use super::super::next::Next;
+use super::super::store::OwnWrite;
+use super::listing::last_place;
+use super::write::keep;
+use super::{FileErrand, FileTask, Files};
 use crate::id::{Dot, NodeId};
 use crate::message::{FeedCursor, FileAction, FileRefusal, FileReply, Refusal, Reply, Shown};
-use crate::time::{Now, Time};
+use crate::time::Time;
 
-impl Device {
-    /// The feed is read as soon as may be.
-    pub(in crate::device) fn pull_feed_soon(&mut self, now: Now) {
-        if self.boot.server {
-            self.server.pull_feed(now.mono);
-        }
-    }
+/// A pull of the feed under way.
+#[derive(Clone, Debug)]
+pub(in crate::device) struct FeedPull {
+    /// When it was first asked for.
+    asked_at: Time,
+    /// Where everything is read again, from another log: what has been read of that so far.
+    again: Option<Vec<Shown>>,
+}
 
-    /// Asks for what is new, if it is time to.
-    pub(in crate::device) fn next_pull(&self, now: Now) -> Option<Errand> {
-        let due = self.server.feed_due().is_some_and(|due| due <= now.mono);
-        due.then(|| self.ask_feed(now.mono))
-    }
+/// Asks for what is new, if it is time to.
+pub(super) fn next(core: &Core, due: Option<Time>) -> Option<FileErrand> {
+    let now = core.now.mono;
+    due.is_some_and(|due| due <= now).then(|| ask(core, now))
+}
 
-    pub(super) fn ask_feed(&self, asked_at: Time) -> Errand {
-        let action = FileAction::Feed(self.store.feed(), self.boot.timing.page);
-        Errand::file(action, Then::Feed(Pull { asked_at, anew: None }))
-    }
+/// Asks for what is new.
+pub(super) fn ask(core: &Core, asked_at: Time) -> FileErrand {
+    ask_since(core, core.store.files().feed(), FeedPull { asked_at, again: None })
+}
 
-    /// Asks for everything, or for what comes after that.
-    fn ask_feed_anew(
-        &self,
-        asked_at: Time,
-        (since, read): (Option<FeedCursor>, Vec<Shown>),
-    ) -> Errand {
-        let action = FileAction::Feed(since, self.boot.timing.page);
-        Errand::file(action, Then::Feed(Pull { asked_at, anew: Some(read) }))
-    }
+fn ask_since(core: &Core, since: Option<FeedCursor>, pull: FeedPull) -> FileErrand {
+    let action = FileAction::Feed(since, core.boot.timing.page);
+    FileErrand { action, task: FileTask::Feed(pull) }
+}
 
-    /// Takes a page.
-    pub(in crate::device) fn take_feed(
+impl Files {
+    /// Takes a page of the feed.
+    pub(super) fn take_feed(
         &mut self,
-        now: Now,
-        pull: Pull,
+        core: &mut Core,
+        FeedPull { asked_at, again }: FeedPull,
         answer: Result<Reply, Refusal>,
-    ) -> Next {
-        let Pull { asked_at, anew } = pull;
-        match (answer, anew) {
-            (Ok(Reply::File(FileReply::Page { changed, next, more })), None) => {
-                self.take_changes(changed, next);
-                if more { Next::Ask(self.ask_feed(asked_at)) } else { self.end_feed(now, asked_at) }
+    ) -> Next<FileErrand> {
+        assert!(asked_at <= core.now.mono, "a page is asked for before it comes");
+        let (changed, next, more) = match answer {
+            Ok(Reply::File(FileReply::Page { changed, next, more })) => (changed, next, more),
+            Err(Refusal::File(FileRefusal::CursorExpired)) => {
+                tracing::debug!("the feed is of another log, and read from its start");
+                let pull = FeedPull { asked_at, again: Some(Vec::new()) };
+                return Next::Ask(ask_since(core, None, pull));
             }
-            (Ok(Reply::File(FileReply::Page { changed, next, more })), Some(mut read)) => {
+            // It failed inside. Hostile, or broken: an answer to another question.
+            Ok(_) | Err(_) => return self.rest(core, None),
+        };
+        let _span = tracing::debug_span!("feed", changed = changed.len(), more).entered();
+        match again {
+            None => {
+                self.take_changes(core, changed, next);
+                if more {
+                    return Next::Ask(ask(core, asked_at));
+                }
+            }
+            Some(mut read) => {
                 read.extend(changed);
                 if more {
-                    return Next::Ask(self.ask_feed_anew(asked_at, (Some(next), read)));
+                    let pull = FeedPull { asked_at, again: Some(read) };
+                    return Next::Ask(ask_since(core, Some(next), pull));
                 }
-                self.replace_nodes(read, next);
-                self.end_feed(now, asked_at)
+                self.replace_nodes(core, read, next);
             }
-            (Err(Refusal::File(FileRefusal::CursorExpired)), _) => {
-                Next::Ask(self.ask_feed_anew(asked_at, (None, Vec::new())))
-            }
-            (Ok(_) | Err(_), _) => self.rest(now),
         }
+        self.end_feed(core, asked_at);
+        Next::End
     }
 
     /// The feed has been read to its head, of a log that has all that was heard of. So an own write that
     /// was published before is in the mirror, as a head or under what replaced it, and is done with.
-    fn end_feed(&mut self, now: Now, asked_at: Time) -> Next {
-        let published = self.own_writes().filter(|(_, write)| write.published.is_some());
-        let published: Vec<Dot> = published.map(|(dot, _)| dot).collect();
-        published.into_iter().for_each(|dot| self.store.drop_upload(dot));
-        self.server.succeed();
-        let every = self.boot.timing.feed_every;
-        let due = now.mono + self.somewhat_less(every);
-        self.server.end_pull(asked_at, due);
-        Next::End
+    fn end_feed(&mut self, core: &mut Core, asked_at: Time) {
+        published(core).into_iter().for_each(|(dot, _)| core.store.files_mut().drop_write(dot));
+        self.succeed();
+        let every = core.boot.timing.feed_every;
+        let due = core.now.mono + core.shortened(every);
+        assert!(
+            self.fed_at <= Some(asked_at),
+            "pulls of the feed are asked for one after the other"
+        );
+        (self.fed_at, self.feed_due) = (Some(asked_at), Some(due));
     }
 
-    /// The log is not the one that was heard of. It may lack what that one had published.
-    pub(in crate::device) fn send_published_again(&mut self) {
-        let published = self.own_writes().filter(|(_, write)| write.published.is_some());
-        let published: Vec<_> = published.map(|(dot, write)| (dot, write.clone())).collect();
-        for (dot, write) in published {
-            self.keep_write(dot, super::OwnWrite { published: None, ..write });
+    /// The log is not the one that was heard of. It may lack what that one had published, which is sent
+    /// again; and the feed tells what it has.
+    pub(in crate::device) fn take_another_log(&mut self, core: &mut Core) {
+        tracing::warn!("the server's log is another one: the volume was restored");
+        for (dot, write) in published(core) {
+            keep(core, dot, OwnWrite { published: None, ..write });
         }
+        self.pull_soon(core);
     }
 
     /// The log is not the one that was read. What this one has takes the place of all that was known, in
-    /// one commit: until then the cursor is of the old one, and a crash begins anew.
-    fn replace_nodes(&mut self, all: Vec<Shown>, next: FeedCursor) {
+    /// one commit: until then the cursor is of the old one, and a crash begins again.
+    fn replace_nodes(&mut self, core: &mut Core, all: Vec<Shown>, next: FeedCursor) {
         let there: BTreeSet<NodeId> = all.iter().map(|shown| shown.id).collect();
-        self.found_anew(&there);
-        let gone: Vec<_> =
-            self.store.nodes().keys().copied().filter(|id| !there.contains(id)).collect();
-        gone.into_iter().for_each(|id| self.store.drop_node(id));
-        all.into_iter().for_each(|shown| self.take_node(shown));
-        self.store.set_feed(Some(next));
+        aim_at_new_files(core, &there);
+        let known = core.store.files().nodes().keys().copied();
+        let gone: Vec<_> = known.filter(|id| !there.contains(id)).collect();
+        gone.into_iter().for_each(|id| core.store.files_mut().drop_node(id));
+        all.into_iter().for_each(|shown| self.take_node(core, shown));
+        core.store.files_mut().set_feed(Some(next));
+        assert_eq!(core.store.files().nodes().len(), there.len(), "the mirror is what was read");
     }
 
-    fn take_changes(&mut self, changed: Vec<Shown>, next: FeedCursor) {
-        // What brings nothing moves nothing: a device at rest writes nothing.
+    fn take_changes(&mut self, core: &mut Core, changed: Vec<Shown>, next: FeedCursor) {
+        // A page that brings nothing moves no cursor: a device at rest writes nothing.
         if changed.is_empty() {
             return;
         }
-        if self.boot.flaws.has(Flaw::VfStateTwoFiles) {
-            self.store.set_feed(Some(next));
-            if let Some(batch) = self.store.take_batch() {
-                self.persist(Batch { sync: true, ..batch });
-            }
+        #[cfg(feature = "flaws")]
+        if core.has(crate::flaw::Flaw::VfStateTwoFiles) {
+            core.store.files_mut().set_feed(Some(next));
+            core.commit_early();
         }
         for shown in changed {
-            self.take_node(shown);
+            self.take_node(core, shown);
         }
-        self.store.set_feed(Some(next));
-    }
-
-    /// A file that is no more is made anew of the first own write to it, where it was.
-    fn found_anew(&mut self, there: &BTreeSet<NodeId>) {
-        let mut made = BTreeSet::new();
-        let own: Vec<_> = self.own_writes().map(|(dot, write)| (dot, write.clone())).collect();
-        for (dot, write) in own {
-            let node = write.node;
-            let is_first = made.insert(node);
-            if is_first && !there.contains(&node) {
-                let (parent, name) = self.last_place(node);
-                let target = FileTarget::New { parent, name };
-                self.keep_write(dot, super::OwnWrite { target, ..write });
-            }
-        }
+        core.store.files_mut().set_feed(Some(next));
     }
 
     /// Takes what the server has of a node. Own writes that are heads of it are done with.
-    fn take_node(&mut self, shown: Shown) {
-        if self.boot.flaws.has(Flaw::Fb09) {
-            self.note_conflict(&shown);
-        }
-        let own = self.own_writes().filter(|(_, write)| write.node == shown.id);
+    fn take_node(&mut self, core: &mut Core, shown: Shown) {
+        #[cfg(feature = "flaws")]
+        core.note_conflict(&shown);
+        let own = core.store.files().writes_in_order();
         let is_head = |dot: &Dot| shown.heads.iter().any(|(_, it)| it.write == *dot);
-        let done: Vec<Dot> = own.map(|(dot, _)| dot).filter(is_head).collect();
-        self.store.set_node(shown);
+        let own = own.filter(|(_, write)| write.node == shown.id).map(|(dot, _)| dot);
+        let done: Vec<Dot> = own.filter(is_head).collect();
+        let mut files = core.store.files_mut();
+        files.set_node(shown);
         for dot in done {
-            self.server.succeed();
-            self.store.drop_upload(dot);
+            self.succeed();
+            files.drop_write(dot);
         }
     }
 }
 
-/// A pull of the feed under way.
-#[derive(Clone, Debug)]
-pub(in crate::device) struct Pull {
-    /// When it was asked for.
-    asked_at: Time,
-    /// Where everything is read anew: what has been read so far.
-    anew: Option<Vec<Shown>>,
+/// The own writes that the server is known to have, oldest first.
+fn published(core: &Core) -> Vec<(Dot, OwnWrite)> {
+    let own = core.store.files().writes_in_order();
+    let published = own.filter(|(_, write)| write.published.is_some());
+    published.map(|(dot, write)| (dot, write.clone())).collect()
+}
+
+/// A file that the log does not have is made again of the first own write to it, where it was.
+fn aim_at_new_files(core: &mut Core, there: &BTreeSet<NodeId>) {
+    let mut made = BTreeSet::new();
+    let own = core.store.files().writes_in_order();
+    let own: Vec<_> = own.map(|(dot, write)| (dot, write.clone())).collect();
+    for (dot, write) in own {
+        let node = write.node;
+        let is_first = made.insert(node);
+        if is_first && !there.contains(&node) {
+            let (parent, name) = last_place(core, node);
+            let target = FileTarget::New { parent, name };
+            keep(core, dot, OwnWrite { target, ..write });
+        }
+    }
 }

@@ -2,84 +2,81 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Device, FileTarget, Head, Listed};
-use super::{OwnWrite, latest};
+use super::super::ask::{FileTarget, Head, Listed};
+use super::super::core::Core;
+use super::super::store::OwnWrite;
+use super::sealed::{open_label, open_own_name};
 use crate::id::{Dot, NodeId};
-use crate::log::NodeKind;
+use crate::log::{NodeKind, Version};
 use crate::message::Shown;
 use crate::name;
 
-impl Device {
-    /// All files and folders, by their ids.
-    pub(in crate::device) fn list_files(&self) -> Vec<Listed> {
-        self.list(self.store.nodes().values(), |_| true)
-    }
+/// The name of a file whose own one is not known.
+pub(super) const RECOVERED: &str = "recovered";
 
-    /// One of them.
-    pub(super) fn look_up(&self, node: NodeId) -> Option<Listed> {
-        self.list(self.store.nodes().get(&node), |it| it == node).pop()
-    }
+/// All files and folders, by their ids.
+pub(in crate::device) fn list(core: &Core) -> Vec<Listed> {
+    list_some(core, core.store.files().nodes().values(), |_| true)
+}
 
-    /// What is shown of these nodes of the mirror, and of own writes of nodes like them.
-    fn list<'s>(
-        &self,
-        mirror: impl IntoIterator<Item = &'s Shown>,
-        is_meant: impl Fn(NodeId) -> bool,
-    ) -> Vec<Listed> {
-        let mirror = mirror.into_iter().map(|shown| (shown.id, self.listed(shown)));
-        let mut listed: BTreeMap<NodeId, Listed> = mirror.collect();
-        for (dot, write) in self.own_writes().filter(|(_, write)| is_meant(write.node)) {
-            if let FileTarget::New { parent, name } = &write.target {
-                let new = || unsent(write.node, *parent, name.clone());
-                listed.entry(write.node).or_insert_with(new);
-            }
-            if let Some(listed) = listed.get_mut(&write.node) {
-                overlay(listed, dot, write);
-            }
+/// One of them.
+pub(super) fn look_up(core: &Core, node: NodeId) -> Option<Listed> {
+    let mut listed = list_some(core, core.store.files().node(node), |it| it == node);
+    assert!(listed.len() <= 1, "one id is one node");
+    listed.pop()
+}
+
+/// What is shown of these nodes of the mirror, and of own writes of nodes like them.
+fn list_some<'s>(
+    core: &Core,
+    mirror: impl IntoIterator<Item = &'s Shown>,
+    is_meant: impl Fn(NodeId) -> bool,
+) -> Vec<Listed> {
+    let mirror = mirror.into_iter().map(|shown| (shown.id, listed(core, shown)));
+    let mut all: BTreeMap<NodeId, Listed> = mirror.collect();
+    let own = core.store.files().writes_in_order();
+    for (dot, write) in own.filter(|(_, write)| is_meant(write.node)) {
+        if let FileTarget::New { parent, name } = &write.target {
+            let new = || unsent(write.node, *parent, name.clone());
+            all.entry(write.node).or_insert_with(new);
         }
-        let mut listed: Vec<Listed> = listed.into_values().collect();
-        for it in listed.iter_mut().filter(|it| !it.sealed) {
-            let copies = it.heads.iter().skip(1);
-            it.copies = copies.map(|head| name::of_copy(&it.name, head.write)).collect();
+        // A version of a file that a restored log has lost is shown once it is aimed at a new file.
+        if let Some(listed) = all.get_mut(&write.node) {
+            overlay(listed, dot, write);
         }
-        listed
     }
-
-    /// The own writes that the feed has not shown, oldest first.
-    pub(super) fn own_writes(&self) -> impl Iterator<Item = (Dot, &OwnWrite)> {
-        let mut own: Vec<_> =
-            self.store.uploads().iter().map(|(dot, write)| (*dot, write)).collect();
-        own.sort_unstable_by_key(|(dot, write)| (write.order, *dot));
-        own.into_iter()
+    let mut all: Vec<Listed> = all.into_values().collect();
+    for it in all.iter_mut().filter(|it| !it.sealed) {
+        let copies = it.heads.iter().skip(1);
+        it.copies = copies.map(|head| name::of_copy(&it.name, head.write)).collect();
     }
+    all
+}
 
-    /// The own writes that the server lacks, oldest first.
-    pub(super) fn unsent(&self) -> impl Iterator<Item = (Dot, &OwnWrite)> {
-        self.own_writes().filter(|(_, write)| write.published.is_none())
-    }
-
-    fn listed(&self, shown: &Shown) -> Listed {
-        let (node, place) = (shown.id, &shown.node.place);
-        let name = self.open_name(node, &place.name);
-        let head = |(n, version): &(u32, crate::log::Version)| {
-            let label = self.open_label(node, version).ok();
-            Head { version: Some(*n), write: version.write, token: label.map(|label| label.token) }
-        };
-        Listed {
-            node,
-            parent: place.parent,
-            sealed: name.is_err(),
-            name: name.unwrap_or_default(),
-            is_folder: shown.node.kind == NodeKind::Folder,
-            deleted: shown.node.deleted,
-            latest: latest(shown),
-            heads: shown.heads.iter().map(head).collect(),
-            copies: Vec::new(),
-        }
+fn listed(core: &Core, shown: &Shown) -> Listed {
+    let (node, place) = (shown.id, &shown.node.place);
+    let name = open_own_name(core, node, &place.name);
+    let head = |(n, version): &(u32, Version)| {
+        let label = open_label(core, node, version).ok();
+        Head { version: Some(*n), write: version.write, token: label.map(|label| label.token) }
+    };
+    Listed {
+        node,
+        parent: place.parent,
+        sealed: name.is_err(),
+        name: name.unwrap_or_default(),
+        is_folder: shown.node.kind == NodeKind::Folder,
+        deleted: shown.node.deleted,
+        latest: match &shown.node.kind {
+            NodeKind::File { latest, .. } => *latest,
+            NodeKind::Folder => 0,
+        },
+        heads: shown.heads.iter().map(head).collect(),
+        copies: Vec::new(),
     }
 }
 
-/// A file that nobody else knows of.
+/// A file that only this device knows.
 fn unsent(node: NodeId, parent: NodeId, name: String) -> Listed {
     Listed {
         node,
@@ -96,6 +93,7 @@ fn unsent(node: NodeId, parent: NodeId, name: String) -> Listed {
 
 /// Shows an own write: it beats a delete, and stands in the place of what it names.
 fn overlay(listed: &mut Listed, write: Dot, own: &OwnWrite) {
+    assert_eq!(listed.node, own.node, "a write is shown at its own file");
     if let FileTarget::Version { replaces, .. } = &own.target {
         listed.heads.retain(|head| !replaces.contains(&head.write));
     }
@@ -103,4 +101,20 @@ fn overlay(listed: &mut Listed, write: Dot, own: &OwnWrite) {
     let version = own.published.map(|published| published.version);
     let token = Some(own.content.token);
     listed.heads.push(Head { version, write, token });
+}
+
+/// Where a node is, or was, and under which name. Before the feed has shown it, the own write
+/// that made it knows.
+pub(in crate::device) fn last_place(core: &Core, node: NodeId) -> (NodeId, String) {
+    let files = core.store.files();
+    if let Some(shown) = files.node(node) {
+        let name = open_own_name(core, node, &shown.node.place.name);
+        return (shown.node.place.parent, name.unwrap_or_else(|_| RECOVERED.to_owned()));
+    }
+    let made = files.writes_in_order().filter(|(_, write)| write.node == node);
+    let place = made.filter_map(|(_, write)| match &write.target {
+        FileTarget::New { parent, name } => Some((*parent, name.clone())),
+        FileTarget::Version { .. } => None,
+    });
+    place.last().unwrap_or((NodeId::ROOT, RECOVERED.to_owned()))
 }

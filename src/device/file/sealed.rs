@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Device, Reason};
+use super::super::ask::Reason;
+use super::super::core::Core;
 use crate::Bytes;
 use crate::blob::{Address, Manifest};
 use crate::id::{Dot, NodeId, Token, VaultId};
@@ -20,9 +21,9 @@ pub(super) struct Label {
     pub(super) token: Token,
     /// A hash of the content, unsealed.
     pub(super) hash: Address,
-    /// How many bytes of content there are, unsealed.
+    /// The size of the content, unsealed, in bytes.
     pub(super) size: u64,
-    /// In how many pieces it was uploaded.
+    /// The number of pieces in which it was uploaded.
     pub(super) pieces: u32,
     /// The write that the content is bound to: another one, if an old version was restored.
     pub(super) made: Dot,
@@ -35,6 +36,10 @@ fn binding(vault: VaultId, kind: &[u8], node: NodeId, write: Option<Dot>) -> Vec
 }
 
 /// Opens the name of a node.
+///
+/// # Errors
+///
+/// If the key is not in the keyring, or if the name was not sealed for this node.
 pub fn open_name(
     ring: &Keyring,
     vault: VaultId,
@@ -45,82 +50,80 @@ pub fn open_name(
     std::str::from_utf8(&plain).map(str::to_owned).map_err(|_| OpenError::Corrupt)
 }
 
-impl Device {
-    fn binding(&self, kind: &[u8], node: NodeId, write: Option<Dot>) -> Vec<u8> {
-        binding(self.vault(), kind, node, write)
-    }
+/// Opens the name of a node with the keys of this device.
+pub(super) fn open_own_name(core: &Core, node: NodeId, name: &Name) -> Result<String, OpenError> {
+    open_name(core.store.keyring(), core.vault(), node, name)
+}
 
-    fn seal(&mut self, binding: &[u8], plain: &[u8]) -> Option<Bytes> {
-        let nonce = self.entropy.bytes();
-        self.store.keyring().seal_bytes(binding, plain, nonce)
-    }
+fn seal(core: &mut Core, binding: &[u8], plain: &[u8]) -> Option<Bytes> {
+    let nonce = core.entropy.bytes();
+    core.store.keyring().seal_bytes(binding, plain, nonce)
+}
 
-    /// A name as the server may know it.
-    pub(super) fn name(&mut self, node: NodeId, name: &str) -> Result<Name, Reason> {
-        let key =
-            NameKey::new(&self.boot.secret, name, self.boot.flaws).map_err(Reason::BadName)?;
-        let binding = self.binding(b"name", node, None);
-        let sealed = self.seal(&binding, name.as_bytes()).ok_or(Reason::Keyless)?;
-        Ok(Name { key, sealed })
-    }
+/// A name as the server may know it.
+pub(super) fn seal_name(core: &mut Core, node: NodeId, name: &str) -> Result<Name, Reason> {
+    let key = NameKey::new(&core.boot.secret, name, core.boot.flaws).map_err(Reason::BadName)?;
+    let binding = binding(core.vault(), b"name", node, None);
+    let sealed = seal(core, &binding, name.as_bytes()).ok_or(Reason::Keyless)?;
+    assert!(!sealed.is_empty(), "a sealed name bears at least the name of its key");
+    Ok(Name { key, sealed })
+}
 
-    pub(super) fn open_name(&self, node: NodeId, name: &Name) -> Result<String, OpenError> {
-        open_name(self.store.keyring(), self.vault(), node, name)
-    }
+/// The label of a version, to be read by devices; `None` without a key.
+pub(super) fn seal_label(core: &mut Core, node: NodeId, write: Dot, label: Label) -> Option<Bytes> {
+    let binding = binding(core.vault(), b"version", node, Some(write));
+    seal(core, &binding, &encode(&label))
+}
 
-    /// The label of a version, to be read by devices; `None` without a key.
-    pub(super) fn seal_label(&mut self, node: NodeId, write: Dot, label: Label) -> Option<Bytes> {
-        let binding = self.binding(b"version", node, Some(write));
-        self.seal(&binding, &encode(&label))
-    }
+/// Opens the label of a version.
+pub(super) fn open_label(core: &Core, node: NodeId, version: &Version) -> Result<Label, OpenError> {
+    let binding = binding(core.vault(), b"version", node, Some(version.write));
+    let plain = core.store.keyring().open_again(&binding, &version.sealed)?;
+    postcard::from_bytes(&plain).map_err(|_| OpenError::Corrupt)
+}
 
-    pub(super) fn open_label(&self, node: NodeId, version: &Version) -> Result<Label, OpenError> {
-        let binding = self.binding(b"version", node, Some(version.write));
-        let plain = self.store.keyring().open_again(&binding, &version.sealed)?;
-        postcard::from_bytes(&plain).map_err(|_| OpenError::Corrupt)
+/// The label of a write whose content was sealed as this blob.
+pub(super) fn label(content: &Payload, manifest: &Manifest, write: Dot) -> Label {
+    let plain = encode(content);
+    assert!(!manifest.pieces.is_empty(), "a sealed blob is never empty, so it has a piece");
+    Label {
+        token: content.token,
+        hash: Address::of(&plain),
+        size: plain.len() as u64,
+        pieces: u32::try_from(manifest.pieces.len()).unwrap_or(u32::MAX),
+        made: write,
     }
+}
 
-    /// The label of a write whose content was sealed as this blob.
-    pub(super) fn label(content: &Payload, manifest: &Manifest, write: Dot) -> Label {
-        let plain = encode(content);
-        Label {
-            token: content.token,
-            hash: Address::of(&plain),
-            size: plain.len() as u64,
-            pieces: u32::try_from(manifest.pieces.len()).unwrap_or(u32::MAX),
-            made: write,
-        }
-    }
+/// Seals the content of a write; `None` without a key.
+pub(super) fn seal_content(
+    core: &mut Core,
+    node: NodeId,
+    write: Dot,
+    content: &Payload,
+) -> Option<Bytes> {
+    let binding = binding(core.vault(), b"content", node, Some(write));
+    seal(core, &binding, &encode(content))
+}
 
-    pub(super) fn seal_content(
-        &mut self,
-        node: NodeId,
-        write: Dot,
-        content: &Payload,
-    ) -> Option<Bytes> {
-        let binding = self.binding(b"content", node, Some(write));
-        self.seal(&binding, &encode(content))
+/// Opens the content of a version, if these are its pieces.
+pub(super) fn open_content(
+    core: &Core,
+    node: NodeId,
+    version: &Version,
+    label: Label,
+    pieces: &[Bytes],
+) -> Result<Payload, OpenError> {
+    let blob = pieces.concat();
+    if Address::of(&blob) != version.blob {
+        return Err(OpenError::Corrupt);
     }
-
-    /// Opens the content of a version, if these are its pieces.
-    pub(super) fn open_content(
-        &self,
-        node: NodeId,
-        version: &Version,
-        label: Label,
-        pieces: &[Bytes],
-    ) -> Result<Payload, OpenError> {
-        let blob = pieces.concat();
-        if Address::of(&blob) != version.blob {
-            return Err(OpenError::Corrupt);
-        }
-        let binding = self.binding(b"content", node, Some(label.made));
-        let plain = self.store.keyring().open_bytes(&binding, &blob)?;
-        if (Address::of(&plain), plain.len() as u64) != (label.hash, label.size) {
-            return Err(OpenError::Corrupt);
-        }
-        postcard::from_bytes(&plain).map_err(|_| OpenError::Corrupt)
+    let binding = binding(core.vault(), b"content", node, Some(label.made));
+    let plain = core.store.keyring().open_bytes(&binding, &blob)?;
+    if (Address::of(&plain), plain.len() as u64) != (label.hash, label.size) {
+        return Err(OpenError::Corrupt);
     }
+    postcard::from_bytes(&plain).map_err(|_| OpenError::Corrupt)
 }
 
 fn encode(value: &impl Serialize) -> Vec<u8> {

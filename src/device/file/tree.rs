@@ -1,142 +1,121 @@
-//! What a user changes in the tree: errands, done by the server or refused by it with a reason.
+//! What a user asks of the tree: done by the server, or refused by it with a reason.
 
-use super::super::errand::{Errand, Next, Then, Wanted};
-use super::super::{Answer, Device, FileAnswer, FileTarget, Reason, Relocation};
-use super::Purpose;
-use crate::flaw::Flaw;
+use super::super::ask::{Answer, FileAnswer, Relocation};
+use super::super::core::Core;
+use super::super::next::Next;
+use super::write::new_node;
+use super::{Download, FileErrand, FileTask, Files, Purpose, sealed};
 use crate::id::{Dot, NodeId, Token};
-use crate::message::{
-    Action, FileAction, FileRefusal, FileReply, JobId, Move, Place, Refusal, Reply,
-};
-use crate::time::Now;
+use crate::message::{FileAction, FileReply, JobId, Move, Place, Refusal, Reply};
 
-impl Errand {
-    pub(super) fn file(action: FileAction, then: Then) -> Self {
-        Self { wanted: Wanted::Act(Action::File(action)), then }
-    }
+/// Makes a folder.
+pub(in crate::device) fn create_folder(
+    core: &mut Core,
+    parent: NodeId,
+    name: &str,
+) -> Result<FileErrand, Answer> {
+    let node = new_node(core);
+    let name = sealed::seal_name(core, node, name).map_err(Answer::Refused)?;
+    let action = FileAction::CreateFolder(node, Place { parent, name });
+    Ok(FileErrand { action, task: FileTask::Tree(Some(node)) })
 }
 
-/// Does an action move this node? Own writes of it go first.
-fn moves(action: &FileAction, node: NodeId) -> bool {
-    match action {
-        FileAction::Move(moves) => moves.iter().any(|it| it.node == node),
-        FileAction::CreateFolder(..)
-        | FileAction::Delete(..)
-        | FileAction::Undelete(..)
-        | FileAction::Begin(..)
-        | FileAction::PutPiece(..)
-        | FileAction::Uploaded(_)
-        | FileAction::Publish(..)
-        | FileAction::Restore { .. }
-        | FileAction::Lookup(..)
-        | FileAction::ReadVersions(_)
-        | FileAction::ReadPiece(..)
-        | FileAction::Feed(..)
-        | FileAction::ReadJob(_) => false,
+/// Moves and renames.
+pub(in crate::device) fn move_files(
+    core: &mut Core,
+    relocations: Vec<Relocation>,
+) -> Result<FileErrand, Answer> {
+    let mut moves = Vec::new();
+    for Relocation { node, parent, name } in relocations {
+        let name = name.map(|name| sealed::seal_name(core, node, &name)).transpose();
+        moves.push(Move { node, parent, name: name.map_err(Answer::Refused)? });
     }
+    Ok(FileErrand { action: FileAction::Move(moves), task: FileTask::Tree(None) })
 }
 
-impl Device {
-    pub(in crate::device) fn create_folder(
-        &mut self,
-        parent: NodeId,
-        name: &str,
-    ) -> Result<Errand, Answer> {
-        let node = self.new_node();
-        let name = self.name(node, name).map_err(Answer::Refused)?;
-        let action = FileAction::CreateFolder(node, Place { parent, name });
-        Ok(Errand::file(action, Then::Tree(Some(node))))
-    }
-
-    pub(in crate::device) fn move_files(
-        &mut self,
-        relocations: Vec<Relocation>,
-    ) -> Result<Errand, Answer> {
-        let mut moves = Vec::new();
-        for Relocation { node, parent, name } in relocations {
-            let name = name.map(|name| self.name(node, &name)).transpose();
-            moves.push(Move { node, parent, name: name.map_err(Answer::Refused)? });
+/// Deletes a file of which the user has seen the versions up to this one, or an empty folder. What was
+/// written here until now has been seen too, also where the feed has not shown it yet.
+pub(in crate::device) fn delete_file(core: &Core, node: NodeId, upto: u32) -> FileErrand {
+    let files = core.store.files();
+    let heads = files.node(node).map_or(&[][..], |shown| &shown.heads);
+    let mut seen: Vec<Dot> =
+        heads.iter().filter(|head| head.0 <= upto).map(|(_, it)| it.write).collect();
+    let mut unsent = Vec::new();
+    for (dot, write) in files.writes_in_order().filter(|(_, write)| write.node == node) {
+        seen.push(dot);
+        if write.published.is_none() {
+            unsent.push(dot);
         }
-        Ok(Errand::file(FileAction::Move(moves), Then::Tree(None)))
     }
+    assert!(unsent.len() <= seen.len(), "an own write that is unsent counts as seen");
+    FileErrand { action: FileAction::Delete(node, seen), task: FileTask::Deleted(unsent) }
+}
 
-    /// What was written here until now has been seen, also where the feed has not shown it yet.
-    pub(in crate::device) fn delete_file(&self, node: NodeId, upto: u32) -> Errand {
-        let heads = self.store.nodes().get(&node).map_or(&[][..], |shown| &shown.heads);
-        let mut seen: Vec<Dot> =
-            heads.iter().filter(|head| head.0 <= upto).map(|(_, it)| it.write).collect();
-        let mut unsent = Vec::new();
-        for (dot, write) in self.own_writes().filter(|(_, write)| write.node == node) {
-            seen.push(dot);
-            if write.published.is_none() {
-                unsent.push(dot);
-            }
-        }
-        Errand::file(FileAction::Delete(node, seen), Then::Deleted(unsent))
-    }
+/// Brings a deleted file or folder back.
+pub(in crate::device) fn undelete_file(node: NodeId) -> FileErrand {
+    FileErrand { action: FileAction::Undelete(node, None), task: FileTask::Tree(None) }
+}
 
-    pub(in crate::device) fn undelete_file(node: NodeId) -> Errand {
-        Errand::file(FileAction::Undelete(node, None), Then::Tree(None))
-    }
+/// Tells how far a job is.
+pub(in crate::device) fn read_job(id: JobId) -> FileErrand {
+    FileErrand { action: FileAction::ReadJob(id), task: FileTask::Tell }
+}
 
-    pub(in crate::device) fn read_job(id: JobId) -> Errand {
-        Errand::file(FileAction::ReadJob(id), Then::Tell)
-    }
+/// Reads every head of a file.
+pub(in crate::device) fn read_file(core: &Core, node: NodeId) -> Result<FileErrand, Answer> {
+    Download::begin(core, node)
+}
 
-    pub(in crate::device) fn read_version(node: NodeId, n: u32) -> Errand {
-        Errand::file(FileAction::ReadVersions(node), Then::Versions(node, Purpose::Read(n)))
-    }
+/// Reads one version.
+pub(in crate::device) fn read_version(node: NodeId, n: u32) -> FileErrand {
+    list_versions(node, Purpose::Read(n))
+}
 
-    pub(in crate::device) fn read_versions(node: NodeId) -> Errand {
-        Errand::file(FileAction::ReadVersions(node), Then::Versions(node, Purpose::Tell))
-    }
+/// Lists all versions.
+pub(in crate::device) fn read_versions(node: NodeId) -> FileErrand {
+    list_versions(node, Purpose::Tell)
+}
 
-    /// What an old version says has to be known to make another one of it.
-    pub(in crate::device) fn restore_version(
-        node: NodeId,
-        version: u32,
-        replaces: Vec<Dot>,
-        token: Token,
-    ) -> Errand {
-        let purpose = Purpose::Restore { version, replaces, token };
-        Errand::file(FileAction::ReadVersions(node), Then::Versions(node, purpose))
-    }
+/// Makes a new version with the content of an old one. What the old one says has to be known first.
+pub(in crate::device) fn restore_version(
+    node: NodeId,
+    version: u32,
+    replaces: Vec<Dot>,
+    token: Token,
+) -> FileErrand {
+    list_versions(node, Purpose::Restore { version, replaces, token })
+}
 
-    /// The own writes that must be sent before this, oldest first.
-    pub(in crate::device) fn waits_for(&self, errand: &Errand) -> impl Iterator<Item = Dot> {
-        let action = if let Wanted::Act(Action::File(action)) = &errand.wanted {
-            Some(action)
-        } else {
-            None
-        };
-        let before = move |dot: Dot, node| match (action, &errand.then) {
-            (None, _) => false,
-            (Some(_), Then::Deleted(shown)) => shown.contains(&dot),
-            (Some(action), _) => moves(action, node),
-        };
-        self.unsent().filter(move |(dot, write)| before(*dot, write.node)).map(|(dot, _)| dot)
-    }
+fn list_versions(node: NodeId, purpose: Purpose) -> FileErrand {
+    FileErrand { action: FileAction::ReadVersions(node), task: FileTask::Versions(node, purpose) }
+}
 
+/// The own writes that must be sent before this, oldest first: a delete waits for those that its user
+/// was shown, a move for all of what it moves.
+pub(in crate::device) fn waits_for<'c>(
+    core: &'c Core,
+    action: &'c FileAction,
+    task: &'c FileTask,
+) -> impl Iterator<Item = Dot> + 'c {
+    let before = move |dot: Dot, node: NodeId| match (action, task) {
+        (_, FileTask::Deleted(shown)) => shown.contains(&dot),
+        (FileAction::Move(moves), _) => moves.iter().any(|it| it.node == node),
+        (_, _) => false,
+    };
+    let unsent = core.store.files().unsent();
+    unsent.filter(move |(dot, write)| before(*dot, write.node)).map(|(dot, _)| dot)
+}
+
+impl Files {
     /// The server has changed the tree, or not.
-    pub(in crate::device) fn end_tree(
+    pub(super) fn end_tree(
         &mut self,
-        now: Now,
-        wanted: &Wanted,
+        core: &Core,
         made: Option<NodeId>,
         answer: Result<Reply, Refusal>,
-    ) -> Next {
-        if self.boot.flaws.has(Flaw::CvDeleteNilErr)
-            && matches!(wanted, Wanted::Act(Action::File(FileAction::Delete(..))))
-            && matches!(
-                answer,
-                Err(Refusal::Internal | Refusal::File(FileRefusal::NoNode | FileRefusal::Deleted))
-            )
-        {
-            self.forget_errands();
-            return Next::Answer(Answer::Refused(Reason::Internal));
-        }
+    ) -> Next<FileErrand> {
         if matches!(answer, Ok(Reply::File(_))) {
-            self.server.pull_feed(now.mono);
+            self.pull_soon(core);
         }
         Next::Answer(match (answer, made) {
             (Ok(Reply::File(FileReply::Done)), Some(node)) => {
@@ -145,22 +124,4 @@ impl Device {
             (answer, _) => Answer::told(answer),
         })
     }
-
-    /// Where a node is, or was, and under which name. Before the feed has shown it, the own write
-    /// that made it knows.
-    pub(super) fn last_place(&self, node: NodeId) -> (NodeId, String) {
-        let Some(shown) = self.store.nodes().get(&node) else {
-            let made = self.own_writes().filter(|(_, write)| write.node == node);
-            let place = made.filter_map(|(_, write)| match &write.target {
-                FileTarget::New { parent, name } => Some((*parent, name.clone())),
-                FileTarget::Version { .. } => None,
-            });
-            return place.last().unwrap_or((NodeId::ROOT, RECOVERED.to_owned()));
-        };
-        let name = self.open_name(node, &shown.node.place.name);
-        (shown.node.place.parent, name.unwrap_or_else(|_| RECOVERED.to_owned()))
-    }
 }
-
-/// The name of a file whose own one is not known.
-pub(super) const RECOVERED: &str = "recovered";

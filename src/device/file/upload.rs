@@ -1,23 +1,27 @@
-//! Uploads: an own write becomes a version, piece by piece, and whatever stands in its way is gone
-//! round. A taken name becomes that of a copy, a folder that is gone the root, a deleted file is
-//! brought back: an edit beats a delete.
+//! Uploads: an own write becomes a version, piece by piece, and no obstacle loses it. A taken name
+//! becomes that of a copy, a folder that is gone the root, and a deleted file is brought back: an edit
+//! beats a delete.
 //!
 //! What was decided on the way is durable before it is asked for. The server knows a write by its
 //! dot, so one that is sent again after a crash, or by a copy of this device, is there once.
 
-use super::super::errand::{Errand, Next, Then};
-use super::super::{Device, FileTarget};
-use super::Published;
-use super::tree::RECOVERED;
+use super::super::ask::FileTarget;
+use super::super::core::Core;
+use super::super::next::Next;
+use super::super::store::{OwnWrite, Published};
+use super::listing::{RECOVERED, last_place};
+use super::sealed::{label, seal_content, seal_label, seal_name};
+use super::write::keep;
+use super::{FileErrand, FileTask, Files, feed};
 use crate::Bytes;
 use crate::blob::{Address, Manifest, cut};
 use crate::id::{Dot, NodeId};
+use crate::log::Position;
 use crate::message::{
     FileAction, FileRefusal, FileReply, Intent, Piece, Place, Refusal, Reply, Target,
 };
 use crate::name;
 use crate::point::Point;
-use crate::time::Now;
 
 /// An upload under way.
 #[derive(Clone, Debug)]
@@ -43,178 +47,211 @@ enum Step {
     Revive(Option<(NodeId, String)>),
 }
 
-impl Device {
-    /// Goes on with an own write that the server lacks: what the user waits for, else the oldest.
-    pub(in crate::device) fn next_upload(&mut self) -> Option<Errand> {
-        let waiting = self.front_errand().and_then(|errand| self.waits_for(errand).next());
-        let dot = waiting.or_else(|| self.unsent().next().map(|(dot, _)| dot))?;
-        let again = self.store.uploads().get(&dot)?.blob.is_some();
-        self.begin_upload(dot, again)
+/// Goes on with an own write that the server lacks: what the user waits for, else the oldest.
+pub(super) fn next(core: &mut Core, waited_for: Option<Dot>) -> Option<FileErrand> {
+    let files = core.store.files();
+    let dot = waited_for.or_else(|| files.unsent().next().map(|(dot, _)| dot))?;
+    let write = files.write(dot).expect("what is waited for is an unsent write");
+    assert!(write.published.is_none(), "what the server has is not sent again");
+    let again = write.blob.is_some();
+    begin(core, dot, again)
+}
+
+/// Asks for an upload to begin, or to be renewed; `None` without a key, or if the feed has shown the
+/// write meanwhile.
+fn begin(core: &mut Core, dot: Dot, again: bool) -> Option<FileErrand> {
+    let mut write = core.store.files().write(dot)?.clone();
+    let node = write.node;
+    let blob = match write.blob.clone() {
+        Some(blob) => blob,
+        None => {
+            let blob = seal_content(core, node, dot, &write.content)?;
+            // Durable before it is asked for: a crash must not seal it a second time, since the pieces
+            // of two blobs of one write do not fit together.
+            write.blob = Some(blob.clone());
+            keep(core, dot, write.clone());
+            blob
+        }
+    };
+    let target = match &write.target {
+        FileTarget::New { parent, name } => {
+            let sealed = seal_name(core, node, name);
+            let copy = || name::of_copy(RECOVERED, dot);
+            let name = sealed.or_else(|_| seal_name(core, node, &copy())).ok()?;
+            Target::New(node, Place { parent: *parent, name })
+        }
+        FileTarget::Version { replaces, .. } => Target::Version(node, replaces.clone()),
+    };
+    let manifest = Manifest::of(&blob, core.boot.piece);
+    let sealed = seal_label(core, node, dot, label(&write.content, &manifest, dot))?;
+    let intent = Intent { target, write: dot, sealed };
+    let upload = Upload { write: dot, node, blob, step: Step::Begin { again } };
+    tracing::debug!(pieces = manifest.pieces.len(), again, "an upload begins");
+    Some(upload.asks(FileAction::Begin(manifest, intent)))
+}
+
+/// Changes what is kept of a write, and begins again; ends if the feed has shown the write meanwhile.
+fn begin_with(
+    core: &mut Core,
+    dot: Dot,
+    again: bool,
+    change: impl FnOnce(&mut OwnWrite),
+) -> Next<FileErrand> {
+    let Some(mut write) = core.store.files().write(dot).cloned() else {
+        // Stale: the feed showed it as a head while the answer was on its way.
+        return Next::End;
+    };
+    change(&mut write);
+    keep(core, dot, write);
+    Next::ask(begin(core, dot, again))
+}
+
+/// The blob is of no use: another one is made of the same content.
+fn seal_again(core: &mut Core, dot: Dot) -> Next<FileErrand> {
+    begin_with(core, dot, false, |write| write.blob = None)
+}
+
+/// Changes what a write is for, and begins again.
+fn aim_at(core: &mut Core, dot: Dot, target: FileTarget) -> Next<FileErrand> {
+    begin_with(core, dot, true, |write| write.target = target)
+}
+
+impl Upload {
+    fn asks(self, action: FileAction) -> FileErrand {
+        FileErrand { action, task: FileTask::Upload(self) }
     }
 
-    /// Asks for an upload to begin, or to be renewed; `None` without a key.
-    fn begin_upload(&mut self, dot: Dot, again: bool) -> Option<Errand> {
-        let mut write = self.store.uploads().get(&dot)?.clone();
-        let node = write.node;
-        let blob = match write.blob.clone() {
-            Some(blob) => blob,
-            None => {
-                let blob = self.seal_content(node, dot, &write.content)?;
-                write.blob = Some(blob.clone());
-                self.keep_write(dot, write.clone());
-                blob
-            }
-        };
-        let target = match &write.target {
-            FileTarget::New { parent, name } => {
-                let name = self.name(node, name);
-                let name =
-                    name.or_else(|_| self.name(node, &name::of_copy(RECOVERED, dot))).ok()?;
-                Target::New(node, Place { parent: *parent, name })
-            }
-            FileTarget::Version { replaces, .. } => Target::Version(node, replaces.clone()),
-        };
-        let manifest = Manifest::of(&blob, self.boot.piece);
-        let sealed = self.seal_label(node, dot, Self::label(&write.content, &manifest, dot))?;
-        let intent = Intent { target, write: dot, sealed };
-        let upload = Upload { write: dot, node, blob, step: Step::Begin { again } };
-        Some(Errand::file(FileAction::Begin(manifest, intent), Then::Upload(upload)))
+    fn asks_for(self, action: FileAction, step: Step) -> Next<FileErrand> {
+        Next::Ask(Self { step, ..self }.asks(action))
     }
 
     /// Takes an answer about an upload.
-    pub(in crate::device) fn take_upload(
-        &mut self,
-        now: Now,
-        upload: Upload,
+    pub(super) fn take(
+        self,
+        files: &mut Files,
+        core: &mut Core,
+        heard: Position,
         answer: Result<Reply, Refusal>,
-    ) -> Next {
-        let dot = upload.write;
+    ) -> Next<FileErrand> {
+        let _span = tracing::debug_span!("upload", node = self.node.0, step = ?self.step).entered();
+        let dot = self.write;
         let reply = match answer {
             Ok(Reply::File(FileReply::Published(n))) => {
-                self.note_published(now, dot, n);
+                note_published(files, core, heard, dot, n);
                 return Next::End;
             }
             Ok(Reply::File(reply)) => reply,
-            Err(Refusal::File(refusal)) => return self.go_round(now, upload, refusal),
-            Err(Refusal::Invalid) => return self.seal_anew(dot),
-            Ok(_) | Err(_) => return self.rest(now),
+            Err(Refusal::File(refusal)) => return self.work_around(files, core, refusal),
+            Err(Refusal::Invalid) => return seal_again(core, dot),
+            // It failed inside. Hostile, or broken: an answer to another question.
+            Ok(_) | Err(_) => return files.rest(core, None),
         };
-        let all = |blob: &Bytes, piece| 0..u32::try_from(cut(blob, piece).len()).unwrap_or(0);
-        match (upload.step.clone(), reply) {
+        let pieces = cut(&self.blob, core.boot.piece).len();
+        let all = 0..u32::try_from(pieces).unwrap_or(0);
+        match (self.step.clone(), reply) {
             (Step::Begin { again: true }, FileReply::Begun(..)) => {
-                let asked = FileAction::Uploaded(Address::of(&upload.blob));
-                Next::Ask(Errand::file(asked, Then::Upload(Upload { step: Step::List, ..upload })))
+                let asked = FileAction::Uploaded(Address::of(&self.blob));
+                self.asks_for(asked, Step::List)
             }
             (Step::Begin { again: false }, FileReply::Begun(number, _)) => {
-                let missing = all(&upload.blob, self.boot.piece).collect();
-                self.put_next(upload, number, missing)
+                self.put_next(core, number, all.collect())
             }
             (Step::List, FileReply::Pieces(number, there)) => {
-                let missing = all(&upload.blob, self.boot.piece).filter(|it| !there.contains(it));
-                let missing = missing.collect();
-                self.put_next(upload, number, missing)
+                let missing = all.filter(|it| !there.contains(it)).collect();
+                self.put_next(core, number, missing)
             }
             (Step::Put { number, missing }, FileReply::PieceKept) => {
-                self.put_next(upload, number, missing[1..].to_vec())
+                assert!(missing.len() > 1, "the last missing piece comes with the publication");
+                self.put_next(core, number, missing[1..].to_vec())
             }
             (Step::Revive(_), FileReply::Done) => {
-                self.reach(Point::FileRevived);
-                self.begin_again(dot)
+                core.reach(Point::FileRevived);
+                Next::ask(begin(core, dot, true))
             }
-            // An answer to another question.
-            (_, _) => self.rest(now),
+            // Hostile, or broken: an answer to another question.
+            (_, _) => files.rest(core, None),
         }
     }
 
-    fn put_next(&mut self, upload: Upload, number: u64, missing: Vec<u32>) -> Next {
-        let blob = Address::of(&upload.blob);
-        let pieces = cut(&upload.blob, self.boot.piece);
-        let next = missing.first().and_then(|n| {
-            Some(Piece { upload: number, n: *n, bytes: (*pieces.get(*n as usize)?).into() })
+    /// Sends the next piece. The last one that is missing comes with the publication.
+    fn put_next(self, core: &Core, number: u64, missing: Vec<u32>) -> Next<FileErrand> {
+        let blob = Address::of(&self.blob);
+        let pieces = cut(&self.blob, core.boot.piece);
+        let next = missing.first().map(|n| {
+            let bytes = pieces.get(*n as usize).expect("only pieces of this blob are missing");
+            Piece { upload: number, n: *n, bytes: (*bytes).into() }
         });
-        let (asked, step) = match next {
+        match next {
             Some(piece) if missing.len() > 1 => {
-                (FileAction::PutPiece(blob, piece), Step::Put { number, missing })
+                self.asks_for(FileAction::PutPiece(blob, piece), Step::Put { number, missing })
             }
-            last => (FileAction::Publish(blob, last), Step::Publish),
-        };
-        Next::Ask(Errand::file(asked, Then::Upload(Upload { step, ..upload })))
-    }
-
-    fn begin_again(&mut self, dot: Dot) -> Next {
-        self.begin_upload(dot, true).map_or(Next::End, Next::Ask)
-    }
-
-    /// The blob is of no use: another one is made of the same content.
-    fn seal_anew(&mut self, dot: Dot) -> Next {
-        let Some(mut write) = self.store.uploads().get(&dot).cloned() else { return Next::End };
-        write.blob = None;
-        self.keep_write(dot, write);
-        self.begin_upload(dot, false).map_or(Next::End, Next::Ask)
-    }
-
-    /// Changes what a write is for, and begins again.
-    fn aim_anew(&mut self, dot: Dot, target: FileTarget) -> Next {
-        let Some(mut write) = self.store.uploads().get(&dot).cloned() else { return Next::End };
-        write.target = target;
-        self.keep_write(dot, write);
-        self.begin_again(dot)
+            last => self.asks_for(FileAction::Publish(blob, last), Step::Publish),
+        }
     }
 
     /// Something stands in the way of a write.
-    fn go_round(&mut self, now: Now, upload: Upload, refusal: FileRefusal) -> Next {
-        if let Step::Revive(place) = &upload.step {
-            let place = place.clone().unwrap_or_else(|| self.last_place(upload.node));
-            return self.revive_elsewhere(upload, place, refusal);
+    fn work_around(
+        self,
+        files: &mut Files,
+        core: &mut Core,
+        refusal: FileRefusal,
+    ) -> Next<FileErrand> {
+        tracing::debug!(node = self.node.0, ?refusal, "something stands in the way of a write");
+        if let Step::Revive(place) = &self.step {
+            let place = place.clone().unwrap_or_else(|| last_place(core, self.node));
+            return self.revive_elsewhere(core, place, refusal);
         }
-        let (dot, node) = (upload.write, upload.node);
+        let (dot, node) = (self.write, self.node);
         match refusal {
             FileRefusal::NameTaken(_) | FileRefusal::NoFolder => {
-                let target = self.store.uploads().get(&dot).map(|write| write.target.clone());
-                let Some(FileTarget::New { parent, name }) = target else { return self.rest(now) };
+                let target = core.store.files().write(dot).map(|write| write.target.clone());
+                let Some(FileTarget::New { parent, name }) = target else {
+                    // Hostile, or broken: only a new file takes a name and a folder.
+                    return files.rest(core, None);
+                };
                 let (parent, name) = elsewhere((parent, name), refusal, dot);
-                self.reach(Point::NameClashed);
-                self.aim_anew(dot, FileTarget::New { parent, name })
+                core.reach(Point::NameClashed);
+                aim_at(core, dot, FileTarget::New { parent, name })
             }
-            FileRefusal::Deleted => self.revive(upload, None),
+            FileRefusal::Deleted => self.revive(core, None),
             // The server has lost the file, or never had it.
             FileRefusal::NoNode => {
-                let (parent, name) = self.last_place(node);
-                self.aim_anew(dot, FileTarget::New { parent, name })
+                let (parent, name) = last_place(core, node);
+                aim_at(core, dot, FileTarget::New { parent, name })
             }
-            // It has the file already, of which nobody here has heard yet: what it is called, say.
-            FileRefusal::NodeExists if !self.store.nodes().contains_key(&node) => {
-                self.rest(now);
-                Next::Ask(self.ask_feed(now.mono))
+            // It has the file already, of which the feed has not told here yet.
+            FileRefusal::NodeExists if core.store.files().node(node).is_none() => {
+                let feed = feed::ask(core, core.now.mono);
+                files.rest(core, Some(feed))
             }
             // It has lost those versions, or it has the file already.
             FileRefusal::NoVersion | FileRefusal::NodeExists => {
-                self.aim_anew(dot, FileTarget::Version { node, replaces: Vec::new() })
+                aim_at(core, dot, FileTarget::Version { node, replaces: Vec::new() })
             }
-            FileRefusal::NoUpload | FileRefusal::Incomplete(_) => self.begin_again(dot),
-            FileRefusal::Damaged => self.seal_anew(dot),
-            // Nothing that an upload is refused for.
+            FileRefusal::NoUpload | FileRefusal::Incomplete(_) => Next::ask(begin(core, dot, true)),
+            FileRefusal::Damaged => seal_again(core, dot),
+            // Hostile, or broken: nothing that an upload is refused for.
             FileRefusal::NoFile
             | FileRefusal::NotEmpty
             | FileRefusal::Cycle
             | FileRefusal::Outdated
             | FileRefusal::NoPiece
             | FileRefusal::CursorExpired
-            | FileRefusal::NoJob => self.rest(now),
+            | FileRefusal::NoJob => files.rest(core, None),
         }
     }
 
     /// A file could not come back there.
     fn revive_elsewhere(
-        &mut self,
-        upload: Upload,
+        self,
+        core: &mut Core,
         place: (NodeId, String),
         refusal: FileRefusal,
-    ) -> Next {
+    ) -> Next<FileErrand> {
         match refusal {
             FileRefusal::NameTaken(_) | FileRefusal::NoFolder => {
-                let place = elsewhere(place, refusal, upload.write);
-                self.revive(upload, Some(place))
+                let place = elsewhere(place, refusal, self.write);
+                self.revive(core, Some(place))
             }
             // It is back already, or gone for good: the upload will tell.
             FileRefusal::NoNode
@@ -230,30 +267,31 @@ impl Device {
             | FileRefusal::Incomplete(_)
             | FileRefusal::Damaged
             | FileRefusal::CursorExpired
-            | FileRefusal::NoJob => self.begin_again(upload.write),
+            | FileRefusal::NoJob => Next::ask(begin(core, self.write, true)),
         }
     }
 
     /// Brings back the file that a write is for.
-    fn revive(&mut self, upload: Upload, place: Option<(NodeId, String)>) -> Next {
-        let node = upload.node;
+    fn revive(self, core: &mut Core, place: Option<(NodeId, String)>) -> Next<FileErrand> {
+        let node = self.node;
         let named = place.as_ref().and_then(|(parent, name)| {
-            let name = self.name(node, name).ok()?;
+            let name = seal_name(core, node, name).ok()?;
             Some(Place { parent: *parent, name })
         });
-        let step = Step::Revive(place);
-        let then = Then::Upload(Upload { step, ..upload });
-        Next::Ask(Errand::file(FileAction::Undelete(node, named), then))
+        self.asks_for(FileAction::Undelete(node, named), Step::Revive(place))
     }
+}
 
-    /// An own write is a version now. It is kept until the feed shows that.
-    pub(super) fn note_published(&mut self, now: Now, dot: Dot, version: u32) {
-        let Some(write) = self.store.uploads().get(&dot).cloned() else { return };
-        self.server.succeed();
-        self.server.pull_feed(now.mono);
-        let published = Some(Published { version, at: self.server.heard() });
-        self.keep_write(dot, super::OwnWrite { published, blob: None, ..write });
-    }
+/// An own write is a version now. It is kept until the feed shows that.
+fn note_published(files: &mut Files, core: &mut Core, heard: Position, dot: Dot, version: u32) {
+    let Some(write) = core.store.files().write(dot).cloned() else {
+        // Stale: the feed showed it as a head while the answer was on its way.
+        return;
+    };
+    files.succeed();
+    files.pull_soon(core);
+    let published = Some(Published { version, at: heard });
+    keep(core, dot, OwnWrite { published, blob: None, ..write });
 }
 
 /// Where a write goes that cannot be where it was meant to.
