@@ -134,7 +134,7 @@ invariants! {
 
 /// What a judge may know beside the history.
 #[derive(Clone, Debug)]
-pub struct Brief {
+pub struct JudgeContext {
     /// Whose device each is, by [`DeviceId`].
     pub devices: Vec<UserId>,
     /// The remotes that there are.
@@ -234,8 +234,8 @@ const JUDGES: &[Judge] = &[
 ];
 
 /// Judges a history by every invariant. Violations are sorted by time.
-pub fn judge(brief: &Brief, history: &[Entry]) -> Vec<Violation> {
-    let evidence = evidence::Evidence::gather(brief, history);
+pub fn judge(context: &JudgeContext, history: &[Entry]) -> Vec<Violation> {
+    let evidence = evidence::Evidence::gather(context, history);
     let mut findings = findings::Findings::default();
     for judge in JUDGES {
         judge(&evidence, &mut findings);

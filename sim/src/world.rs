@@ -49,7 +49,7 @@ use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::invariant::Brief;
+use crate::invariant::JudgeContext;
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan};
 use crate::post::Post;
@@ -465,7 +465,7 @@ fn vaults(plan: &Plan) -> Vec<VaultId> {
 /// What is left when a world has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    pub(crate) brief: Brief,
+    pub(crate) context: JudgeContext,
     pub(crate) history: Vec<Entry>,
     pub(crate) coverage: BTreeMap<&'static str, u64>,
     pub(crate) counts: Counts,
@@ -476,7 +476,7 @@ impl World {
     /// Ends the world and tells what there is to judge.
     pub(crate) fn end(self) -> Ended {
         let plan = &self.plan;
-        let brief = Brief {
+        let context = JudgeContext {
             devices: self.devices.iter().map(|site| site.user).collect(),
             remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
             timing: plan.timing,
@@ -495,6 +495,6 @@ impl World {
         let mut coverage = self.coverage;
         self.reached.iter().for_each(|(it, n)| *coverage.entry(it.name()).or_default() += n);
         let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { brief, history, coverage, counts, moments }
+        Ended { context, history, coverage, counts, moments }
     }
 }

@@ -13,7 +13,7 @@ use super::Invariant::{
     NoLostWrites, NoPhantomValues, OutcomesAreHonest, ReadsNeverGoBack, UsersAreIsolated,
 };
 use super::evidence::Evidence;
-use super::evidence::server::{Deed, Errand};
+use super::evidence::server::{LogEffect, ServerRequest};
 use super::findings::{About, Findings};
 use super::writes::owner;
 use crate::history::{Account, Answered, Fact, Said};
@@ -22,13 +22,13 @@ use crate::plan::Node;
 type Cells = BTreeSet<(AccountField, Token)>;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    if evidence.brief.server.is_none() {
+    if evidence.context.server.is_none() {
         return;
     }
-    let shown: Vec<Shown<'_>> = evidence.server.errands.iter().filter_map(Shown::by).collect();
+    let shown: Vec<Shown<'_>> = evidence.server.requests.iter().filter_map(Shown::by).collect();
     for account in &shown {
         shown_to_its_owner(evidence, findings, account);
-        written_by_somebody(evidence, findings, account.at, account.errand.user, &account.cells);
+        written_by_somebody(evidence, findings, account.at, account.request.user, &account.cells);
         as_written(evidence, findings, account);
     }
     logged_as_asked(evidence, findings);
@@ -41,25 +41,25 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// An account that was shown.
 #[derive(Debug)]
 struct Shown<'e> {
-    errand: &'e Errand<'e>,
+    request: &'e ServerRequest<'e>,
     at: usize,
     account: &'e Account,
     cells: Cells,
 }
 
 impl<'e> Shown<'e> {
-    fn by(errand: &'e Errand<'e>) -> Option<Self> {
-        let (at, account) = errand.shown()?;
+    fn by(request: &'e ServerRequest<'e>) -> Option<Self> {
+        let (at, account) = request.shown()?;
         let of = |(field, versions): &(AccountField, Vec<(Token, _)>)| {
             let field = *field;
             versions.iter().map(|version| (field, version.0)).collect::<Vec<_>>()
         };
-        Some(Self { errand, at, account, cells: account.iter().flat_map(of).collect() })
+        Some(Self { request, at, account, cells: account.iter().flat_map(of).collect() })
     }
 }
 
 fn shown_to_its_owner(evidence: &Evidence<'_>, findings: &mut Findings, shown: &Shown<'_>) {
-    let stranger = |cell: &&(AccountField, Token)| owner(cell.1) != shown.errand.user;
+    let stranger = |cell: &&(AccountField, Token)| owner(cell.1) != shown.request.user;
     if let Some(&(field, token)) = shown.cells.iter().find(stranger) {
         let message = format!("The {} of another user was shown.", field.name());
         let about = About { record: None, token: Some(token) };
@@ -123,9 +123,9 @@ fn as_written(evidence: &Evidence<'_>, findings: &mut Findings, shown: &Shown<'_
 
 /// What a commit puts into an account is whole, and of somebody whose account it is.
 fn logged_as_asked(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, space) in evidence.lives.spaces() {
-        for deed in &space.deeds {
-            let Deed::Effect { at, made, .. } = deed else { continue };
+    for (user, space) in evidence.epochs.spaces() {
+        for effect in &space.effects {
+            let LogEffect::Account { at, made, .. } = effect else { continue };
             let cells: Cells = made.iter().copied().collect();
             written_by_somebody(evidence, findings, *at, *user, &cells);
             if let Some((field, token)) = made.iter().find(|cell| owner(cell.1) != *user) {
@@ -141,25 +141,29 @@ fn logged_as_asked(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// What a device was shown or had acknowledged before it asked, it is shown again; until the disk
 /// of another takes its place, or somebody signs out, or the volume is set back.
 fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[Shown<'_>]) {
-    let mut floors: BTreeMap<DeviceId, Vec<(usize, &Errand<'_>, Cells)>> = BTreeMap::new();
-    for errand in &evidence.server.errands {
-        let Some(at) = errand.patched() else { continue };
-        let Some(token) = errand.token else { continue };
-        let cells = errand.fields().iter().map(|(field, _)| (*field, token)).collect();
-        floors.entry(errand.device).or_default().push((at, errand, cells));
+    let mut floors: BTreeMap<DeviceId, Vec<(usize, &ServerRequest<'_>, Cells)>> = BTreeMap::new();
+    for request in &evidence.server.requests {
+        let Some(at) = request.patched() else { continue };
+        let Some(token) = request.token else { continue };
+        let cells = request.fields().iter().map(|(field, _)| (*field, token)).collect();
+        floors.entry(request.device).or_default().push((at, request, cells));
     }
     for account in shown {
-        let errand = account.errand;
-        floors.entry(errand.device).or_default().push((account.at, errand, account.cells.clone()));
+        let request = account.request;
+        floors.entry(request.device).or_default().push((
+            account.at,
+            request,
+            account.cells.clone(),
+        ));
     }
     for account in shown {
-        let errand = account.errand;
-        let since = evidence.disk(errand.device).replaced_before(errand.asked);
-        let life = evidence.lives.at(account.at).from;
-        let earlier = floors.get(&errand.device).map_or(&[][..], Vec::as_slice);
+        let request = account.request;
+        let since = evidence.disk(request.device).replaced_before(request.asked);
+        let epoch = evidence.epochs.at(account.at).from;
+        let earlier = floors.get(&request.device).map_or(&[][..], Vec::as_slice);
         let earlier = earlier
             .iter()
-            .filter(|(at, by, _)| by.asked >= life && (since..errand.asked).contains(at));
+            .filter(|(at, by, _)| by.asked >= epoch && (since..request.asked).contains(at));
         for (at, by, cells) in earlier {
             if let Some(&(field, token)) = cells.difference(&account.cells).next() {
                 let message =
@@ -174,13 +178,13 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[
 }
 
 fn refusals_have_no_effect(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for errand in &evidence.server.errands {
-        let Some((at, Answered::Refused(_))) = errand.answer else { continue };
-        if let Some(made) = evidence.lives.places(errand).next() {
+    for request in &evidence.server.requests {
+        let Some((at, Answered::Refused(_))) = request.answer else { continue };
+        if let Some(made) = evidence.epochs.places(request).next() {
             let message = "A change of the account was refused and made.".into();
-            let about = About { record: None, token: errand.token };
+            let about = About { record: None, token: request.token };
             let place = (OutcomesAreHonest, "refused-and-made");
-            let with = [errand.asked, at, made.at];
+            let with = [request.asked, at, made.at];
             findings.report(evidence, place, at.max(made.at), about, message, with);
         }
     }
@@ -190,22 +194,22 @@ fn refusals_have_no_effect(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// where nobody looks any more, it is in the log.
 fn nothing_is_lost(evidence: &Evidence<'_>, findings: &mut Findings, shown: &[Shown<'_>]) {
     let Some(settled) = evidence.settled else { return };
-    for patch in &evidence.server.errands {
+    for patch in &evidence.server.requests {
         let Some(token) = patch.token else { continue };
-        let made = evidence.lives.places(patch).next();
+        let made = evidence.epochs.places(patch).next();
         if patch.patched().is_none() && made.is_none() {
             continue;
         }
         // Nobody but the volume holds what has been acknowledged.
         let end = evidence.history.len();
-        let lost = evidence.lives.lost(end, |life| !life.places(patch).is_empty());
+        let lost = evidence.epochs.lost(end, |epoch| !epoch.places(patch).is_empty());
         if lost.is_some_and(|lost| patch.asked < lost) {
             continue;
         }
-        let space = evidence.lives.last().spaces.get(&patch.user);
+        let space = evidence.epochs.last().spaces.get(&patch.user);
         let mut last = shown
             .iter()
-            .filter(|shown| shown.errand.last && shown.errand.user == patch.user)
+            .filter(|shown| shown.request.last && shown.request.user == patch.user)
             .peekable();
         let lost = patch.fields().iter().map(|(field, _)| *field).find_map(|field| {
             let kept = || space.is_some_and(|space| space.holds(field, token));
@@ -231,7 +235,7 @@ fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
         if let Fact::Sent { to: Node::Intruder, server: Some(said), letter, .. } = &entry.fact
             && let Said::Answers { refused: None, .. } = **said
         {
-            let mut asks = evidence.server.asked(Node::Intruder, *letter, at);
+            let mut asks = evidence.server.requests_of(Node::Intruder, *letter, at);
             if asks.any(|ask| ask.by == Some(ask.space) && ask.about == ask.space) {
                 continue;
             }

@@ -9,31 +9,35 @@ use engine::device::Presence;
 use engine::id::{DeviceId, FieldId, RecordId, Remote, Token, VaultId};
 
 use super::Invariant::RemotesAgree;
-use super::evidence::{Evidence, Found, Look};
+use super::evidence::{Evidence, FoundRow, Observation};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(settled) = evidence.settled else { return };
     let found: BTreeMap<Remote, _> =
-        evidence.brief.remotes.iter().map(|remote| (*remote, evidence.found(*remote))).collect();
-    if found.values().all(|rows| rows.is_empty()) && evidence.last_looks().next().is_none() {
+        evidence.context.remotes.iter().map(|remote| (*remote, evidence.found(*remote))).collect();
+    if found.values().all(|rows| rows.is_empty()) && evidence.final_observations().next().is_none()
+    {
         return; // Nobody looked.
     }
-    let looks = looks(evidence);
+    let observations = observations(evidence);
     let rows = found.values().flat_map(|rows| rows.keys());
-    let shown = looks.keys();
+    let shown = observations.keys();
     for &(vault, id) in rows.chain(shown).collect::<BTreeSet<_>>() {
         if !has_relay(evidence, vault) || evidence.is_incurable(None, vault, id) {
             continue;
         }
         let mut ends: Vec<End> =
             found.values().map(|rows| End::of_row(rows.get(&(vault, id)), settled)).collect();
-        ends.extend(looks.get(&(vault, id)).map(|look| End::of_look(look)));
+        ends.extend(
+            observations.get(&(vault, id)).map(|observation| End::of_observation(observation)),
+        );
         for pair in ends.windows(2) {
             if let Some(token) = pair[0].differs(&pair[1]) {
                 let about = About { record: Some(id), token };
-                let site = if pair[1].is_look { "remote-and-device" } else { "remotes" };
-                let what = if pair[1].is_look { "a remote and a device" } else { "the remotes" };
+                let site = if pair[1].is_observation { "remote-and-device" } else { "remotes" };
+                let what =
+                    if pair[1].is_observation { "a remote and a device" } else { "the remotes" };
                 let message = format!("{id} is not the same on {what} at the end.");
                 let place = (RemotesAgree, site);
                 findings.report(evidence, place, pair[1].at, about, message, [pair[0].at]);
@@ -44,32 +48,32 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn has_relay(evidence: &Evidence<'_>, vault: VaultId) -> bool {
-    (0..evidence.brief.devices.len())
+    (0..evidence.context.devices.len())
         .filter_map(|device| Some(DeviceId(u16::try_from(device).ok()?)))
         .any(|device| evidence.vault(device) == vault && evidence.is_core(device))
 }
 
 /// The first device's final read of every record.
-fn looks<'e>(evidence: &'e Evidence<'_>) -> BTreeMap<(VaultId, RecordId), &'e Look> {
-    let mut looks = BTreeMap::new();
-    for look in evidence.last_looks() {
-        let topic = &evidence.writes.topics[look.topic];
-        looks.entry((topic.vault, topic.id)).or_insert(look);
+fn observations<'e>(evidence: &'e Evidence<'_>) -> BTreeMap<(VaultId, RecordId), &'e Observation> {
+    let mut observations = BTreeMap::new();
+    for observation in evidence.final_observations() {
+        let record_key = &evidence.writes.records[observation.record_key];
+        observations.entry((record_key.vault, record_key.id)).or_insert(observation);
     }
-    looks
+    observations
 }
 
 /// How one place holds a record at the end.
 #[derive(Debug)]
 struct End {
     at: usize,
-    is_look: bool,
+    is_observation: bool,
     /// None where it cannot be told.
     holds: Option<(bool, BTreeSet<(FieldId, Token)>)>,
 }
 
 impl End {
-    fn of_row(row: Option<&Found<'_>>, settled: usize) -> Self {
+    fn of_row(row: Option<&FoundRow<'_>>, settled: usize) -> Self {
         let holds = match row {
             None => Some((false, BTreeSet::new())),
             Some(row) => row.contents.map(|contents| {
@@ -77,12 +81,16 @@ impl End {
                 (contents.live, values.copied().collect())
             }),
         };
-        Self { at: row.map_or(settled, |row| row.at), is_look: false, holds }
+        Self { at: row.map_or(settled, |row| row.at), is_observation: false, holds }
     }
 
-    fn of_look(look: &Look) -> Self {
-        let live = look.shown.presence == Presence::Live;
-        Self { at: look.at, is_look: true, holds: Some((live, look.tokens().collect())) }
+    fn of_observation(observation: &Observation) -> Self {
+        let live = observation.shown.presence == Presence::Live;
+        Self {
+            at: observation.at,
+            is_observation: true,
+            holds: Some((live, observation.tokens().collect())),
+        }
     }
 
     /// A write that one has and the other lacks, if they differ. Of what is deleted on both sides

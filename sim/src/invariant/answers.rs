@@ -10,7 +10,7 @@ use engine::id::{DeviceId, RecordId, Remote};
 use engine::remote::CallId;
 
 use super::Invariant::OutcomesAreHonest;
-use super::evidence::{Evidence, Op};
+use super::evidence::{Evidence, UserOperation};
 use super::findings::{About, Findings};
 use super::set::Set;
 use crate::history::file::FileAsked;
@@ -18,7 +18,7 @@ use crate::history::{Answered, Asked, BlobId, Change, Done, Fact, Refused, Worke
 use crate::plan::{Errand, Node, Order, Parcel, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let refused = vec![None; evidence.brief.devices.len()];
+    let refused = vec![None; evidence.context.devices.len()];
     let mut saves = Saves { refused, ..Saves::default() };
     for (at, entry) in evidence.history.iter().enumerate() {
         match (&entry.fact, entry.node) {
@@ -26,7 +26,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 saves.stored.insert(blob.0);
             }
             (Fact::Answered(op, answer), Node::Device(device)) => {
-                let question = evidence.ops.named(device, *op).filter(|it| it.asked < at);
+                let question = evidence.operations.named(device, *op).filter(|it| it.asked < at);
                 is_an_answer(evidence, findings, at, question, answer);
             }
             (Fact::Started { .. }, Node::Device(device)) => saves.forget(device),
@@ -59,12 +59,12 @@ fn is_an_answer(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     at: usize,
-    question: Option<&Op>,
+    question: Option<&UserOperation>,
     answer: &Answered,
 ) {
     let (site, what, with) = match question {
         None => ("never-asked", "answers what nobody had asked", None),
-        Some(Op { answered: Some(first), .. }) if *first < at => {
+        Some(UserOperation { answered: Some(first), .. }) if *first < at => {
             ("answered-twice", "was given a second time", Some(*first))
         }
         Some(question) => {
@@ -256,24 +256,24 @@ mod tests {
         let mut case = Case::new();
         case.edits(PHONE, MEAL, &[KCAL]);
         case.pushes(PHONE, MEAL);
-        let booked = case.mirrors(Remote::Zone, PHONE, MEAL);
+        let mirrored = case.mirrors(Remote::Zone, PHONE, MEAL);
         case.edits(PHONE, MEAL, &[PHOTO]);
         let letter = case.sends_save(Remote::Zone, PHONE, MEAL);
         case.answers_save(Remote::Zone, PHONE, letter, MEAL, refused);
-        (case, booked)
+        (case, mirrored)
     }
 
     #[test]
     fn a_row_that_was_refused_is_not_booked() {
-        let (mut case, booked) = second_save(&[Refused::Rejected]);
-        case.persists(PHONE, vec![booked]);
+        let (mut case, mirrored) = second_save(&[Refused::Rejected]);
+        case.persists(PHONE, vec![mirrored]);
         assert_eq!(sites(&case), ["refused-and-booked"]);
     }
 
     #[test]
     fn a_row_that_had_changed_is_booked_as_the_remote_has_it() {
-        let (mut case, booked) = second_save(&[Refused::Changed]);
-        case.persists(PHONE, vec![booked]);
+        let (mut case, mirrored) = second_save(&[Refused::Changed]);
+        case.persists(PHONE, vec![mirrored]);
         case.passes();
     }
 

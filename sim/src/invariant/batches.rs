@@ -11,11 +11,11 @@ use super::evidence::files::{Files, Logged, puts};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let lives =
-        evidence.lives.iter().flat_map(|life| life.files.values().map(move |it| (life, it)));
-    for (life, files) in lives {
+    let epochs =
+        evidence.epochs.iter().flat_map(|epoch| epoch.files.values().map(move |it| (epoch, it)));
+    for (epoch, files) in epochs {
         // What a log that is no more has not done is done by nobody.
-        let rests = life.from == evidence.lives.last().from && evidence.settled.is_some();
+        let rests = epoch.from == evidence.epochs.last().from && evidence.settled.is_some();
         for entry in &files.entries {
             for op in &entry.commit.ops {
                 does_as_it_says(evidence, findings, entry.at, op);

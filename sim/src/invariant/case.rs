@@ -20,11 +20,11 @@ use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId,
 use engine::record::Value;
 use engine::time::{Span, Time};
 
-use self::files::Shelf;
+use self::files::ToldFiles;
 use self::model::{Copy, Image, StoredRow, Told};
 use self::server::Spaces;
 use self::work::Talks;
-use super::{Brief, Invariant, Violation, judge};
+use super::{Invariant, JudgeContext, Violation, judge};
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Shown, WriteKind};
 use crate::plan::Node;
 
@@ -43,7 +43,7 @@ pub(super) type W = usize;
 /// A history in the making.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    pub(super) brief: Brief,
+    pub(super) context: JudgeContext,
     pub(super) history: Vec<Entry>,
     now: u64,
     told: Vec<Told>,
@@ -56,7 +56,7 @@ pub(super) struct Case {
     images: BTreeMap<DeviceId, Image>,
     spaces: Spaces,
     talks: Talks,
-    shelf: Shelf,
+    told_files: ToldFiles,
     /// How often the volume was restored.
     restores: u64,
 }
@@ -64,7 +64,7 @@ pub(super) struct Case {
 impl Case {
     pub(super) fn new() -> Self {
         let mut case = Self {
-            brief: Brief {
+            context: JudgeContext {
                 devices: vec![UserId(0), UserId(0), UserId(1)],
                 remotes: Remote::ALL.to_vec(),
                 server: None,
@@ -95,7 +95,7 @@ impl Case {
             images: BTreeMap::new(),
             spaces: Spaces::default(),
             talks: Talks::default(),
-            shelf: Shelf::default(),
+            told_files: ToldFiles::default(),
             restores: 0,
         };
         for device in [PHONE, TABLET, LAPTOP] {
@@ -235,7 +235,7 @@ impl Case {
     }
 
     fn label(&self, device: DeviceId, op: u32) -> Token {
-        let user = self.brief.devices[usize::from(device.0)];
+        let user = self.context.devices[usize::from(device.0)];
         let mut token = [b'#'; 16];
         token[8..10].copy_from_slice(&user.0.to_be_bytes());
         token[10..12].copy_from_slice(&device.0.to_be_bytes());
@@ -254,7 +254,7 @@ impl Case {
     }
 
     pub(super) fn is_read_at_the_end(&mut self) {
-        let gone: Vec<_> = self.brief.incurable.clone();
+        let gone: Vec<_> = self.context.incurable.clone();
         let keys: BTreeSet<_> = self.copies.keys().copied().collect();
         for (device, id) in keys {
             if !gone.contains(&super::Incurable::Device(device)) {
@@ -262,7 +262,7 @@ impl Case {
                 self.shows(device, shown, true);
             }
         }
-        if self.brief.server.is_some() {
+        if self.context.server.is_some() {
             self.shows_accounts_at_the_end();
         }
         for ((remote, vault, id), row) in self.rows.clone() {
@@ -274,7 +274,7 @@ impl Case {
     // Judgement.
 
     pub(super) fn violations(&self) -> Vec<Violation> {
-        judge(&self.brief, &self.history)
+        judge(&self.context, &self.history)
     }
 
     /// The invariants that reject this history, each once.

@@ -11,7 +11,7 @@ use engine::device::Presence;
 use engine::id::{FieldId, Token};
 
 use super::Invariant::CopiesConverge;
-use super::evidence::{Evidence, Look};
+use super::evidence::{Evidence, Observation};
 use super::findings::{About, Findings};
 use super::set::Set;
 use crate::history::Contents;
@@ -23,19 +23,21 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn same_writes_same_siblings(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut known: BTreeMap<(usize, &Set), (&Arc<Contents>, usize)> = BTreeMap::new();
-    for step in &evidence.steps {
-        let (Some(contents), true) = (&step.copy.contents, step.copy.certain) else { continue };
-        let key = (step.topic, &*step.copy.made_from);
-        let (first, at) = *known.entry(key).or_insert((contents, step.at));
+    for copy_change in &evidence.copy_changes {
+        let (Some(contents), true) = (&copy_change.copy.contents, copy_change.copy.certain) else {
+            continue;
+        };
+        let key = (copy_change.record_key, &*copy_change.copy.made_from);
+        let (first, at) = *known.entry(key).or_insert((contents, copy_change.at));
         if first == contents || are_alike(first, contents) {
             continue;
         }
-        let id = evidence.writes.topics[step.topic].id;
+        let id = evidence.writes.records[copy_change.record_key].id;
         let message = format!("{id} was made from the same writes twice and differs.");
         let token = differing(first, contents);
         let about = About { record: Some(id), token };
         let place = (CopiesConverge, "same-writes-differ");
-        findings.report(evidence, place, step.at, about, message, [at]);
+        findings.report(evidence, place, copy_change.at, about, message, [at]);
     }
 }
 
@@ -61,28 +63,28 @@ fn differing(one: &Contents, other: &Contents) -> Option<Token> {
 
 fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     type Siblings = Vec<(FieldId, Token)>;
-    let mut first: BTreeMap<usize, (&Look, Siblings)> = BTreeMap::new();
-    for look in evidence.last_looks() {
-        let topic = &evidence.writes.topics[look.topic];
-        if evidence.is_incurable(None, topic.vault, topic.id) {
+    let mut first: BTreeMap<usize, (&Observation, Siblings)> = BTreeMap::new();
+    for observation in evidence.final_observations() {
+        let record_key = &evidence.writes.records[observation.record_key];
+        if evidence.is_incurable(None, record_key.vault, record_key.id) {
             continue;
         }
-        let mut shown: Vec<_> = look.tokens().collect();
+        let mut shown: Vec<_> = observation.tokens().collect();
         shown.sort_unstable();
-        let Some((other, expected)) = first.get(&look.topic) else {
-            first.insert(look.topic, (look, shown));
+        let Some((other, expected)) = first.get(&observation.record_key) else {
+            first.insert(observation.record_key, (observation, shown));
             continue;
         };
-        let there = |look: &Look| look.shown.presence == Presence::Live;
-        if shown == *expected && there(look) == there(other) {
+        let there = |observation: &Observation| observation.shown.presence == Presence::Live;
+        if shown == *expected && there(observation) == there(other) {
             continue;
         }
         let odd = shown.iter().find(|cell| !expected.contains(cell));
         let odd = odd.or_else(|| expected.iter().find(|cell| !shown.contains(cell)));
-        let about = About { record: Some(topic.id), token: odd.map(|cell| cell.1) };
-        let message = format!("{} is not the same on two devices at the end.", topic.id);
+        let about = About { record: Some(record_key.id), token: odd.map(|cell| cell.1) };
+        let message = format!("{} is not the same on two devices at the end.", record_key.id);
         let place = (CopiesConverge, "devices-differ");
-        findings.report(evidence, place, look.at, about, message, [other.at]);
+        findings.report(evidence, place, observation.at, about, message, [other.at]);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::history::{Boot, Fact};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut stores = vec![Store::default(); evidence.brief.devices.len()];
+    let mut stores = vec![Store::default(); evidence.context.devices.len()];
     for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         let store = &mut stores[usize::from(device.0)];
@@ -63,13 +63,14 @@ fn acknowledged_writes_are_there(
         if !evidence.answers_for(device, write, since) {
             continue;
         }
-        let id = writes.topics[write.topic].id;
+        let id = writes.records[write.record_key].id;
         let copy = disk.records.get(id).and_then(|line| line.at(at));
-        let held = writes.held(write.topic, copy.and_then(|copy| copy.contents.as_deref()));
+        let held = writes.held(write.record_key, copy.and_then(|copy| copy.contents.as_deref()));
         let lives = |cell: u32| {
             // A purge's own headstone has no token to be found by.
-            writes.lives_on(write.topic, cell, &held)
-                || copy.is_some_and(|copy| writes.deleted_in(write.topic, cell, &copy.made_from))
+            writes.lives_on(write.record_key, cell, &held)
+                || copy
+                    .is_some_and(|copy| writes.deleted_in(write.record_key, cell, &copy.made_from))
         };
         if !write.cells.iter().all(|(_, cell)| lives(*cell)) {
             let message = format!("{id} came out of a crash without a write that was saved.");

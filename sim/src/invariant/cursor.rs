@@ -14,7 +14,7 @@ use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::remote::Cursor;
 
 use super::Invariant::CursorsAreSafe;
-use super::evidence::{Advance, Evidence, Held, Row, Timeline};
+use super::evidence::{CursorAdvance, Evidence, Held, RemoteRow, Timeline};
 use super::findings::{About, Findings};
 use super::kept;
 use crate::history::table::Table;
@@ -31,7 +31,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let floor = line.last().copied().unwrap_or_default();
         let page = advance.cursor.and_then(|cursor| find(&pages, evidence, advance, cursor));
         let started = matches!(evidence.history[advance.at].fact, Fact::Started { .. });
-        let advance = &Advance { at: page.map_or(0, |page| page.at).max(advance.at), ..*advance };
+        let advance =
+            &CursorAdvance { at: page.map_or(0, |page| page.at).max(advance.at), ..*advance };
         let now = match (advance.cursor, page) {
             (None, _) => 0,
             (Some(_), Some(page)) => page.never_again_below,
@@ -91,7 +92,7 @@ fn pages(evidence: &Evidence<'_>) -> Pages {
 fn find<'p>(
     pages: &'p Pages,
     evidence: &Evidence<'_>,
-    advance: &Advance,
+    advance: &CursorAdvance,
     cursor: Cursor,
 ) -> Option<&'p Page> {
     let before = |device: DeviceId| {
@@ -105,24 +106,24 @@ fn find<'p>(
         pages.iter().find(|page| page.next == cursor)
     };
     before(advance.device).or_else(|| if started { None } else { after() }).or_else(|| {
-        let mut devices = (0..evidence.brief.devices.len())
+        let mut devices = (0..evidence.context.devices.len())
             .filter_map(|device| Some(DeviceId(u16::try_from(device).ok()?)))
             .filter(|device| started && evidence.vault(*device) == evidence.vault(advance.device));
         devices.find_map(before)
     })
 }
 
-fn head(evidence: &Evidence<'_>, advance: &Advance) -> u64 {
-    evidence.book(advance.remote).log.last().map_or(0, |(pos, ..)| *pos)
+fn head(evidence: &Evidence<'_>, advance: &CursorAdvance) -> u64 {
+    evidence.stored_on(advance.remote).log.last().map_or(0, |(pos, ..)| *pos)
 }
 
 fn passed<'e>(
     evidence: &'e Evidence<'_>,
-    advance: &Advance,
+    advance: &CursorAdvance,
     floor: u64,
     upto: u64,
 ) -> &'e [(u64, VaultId, RecordId)] {
-    let log = &evidence.book(advance.remote).log;
+    let log = &evidence.stored_on(advance.remote).log;
     let from = log.partition_point(|(pos, ..)| *pos <= floor);
     let to = log.partition_point(|(pos, ..)| *pos <= upto);
     log.get(from..to).unwrap_or_default()
@@ -131,21 +132,21 @@ fn passed<'e>(
 fn check(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    advance: &Advance,
+    advance: &CursorAdvance,
     page: &Page,
     (pos, vault, id): (u64, VaultId, RecordId),
 ) {
     if vault != evidence.vault(advance.device) {
         return;
     }
-    let Some(version) = evidence.book(advance.remote).row(vault, id, page.at) else { return };
+    let Some(version) = evidence.stored_on(advance.remote).row(vault, id, page.at) else { return };
     if version.pos != pos {
         return; // A later state of this row is judged at its own position.
     }
-    let row = Row { remote: advance.remote, vault, id, version };
+    let row = RemoteRow { remote: advance.remote, vault, id, version };
     let (site, what) = match evidence.holds(advance.device, &row, advance.at) {
         Held::Yes => return,
-        Held::Unbooked => {
+        Held::NotMirrored => {
             ("row-passed", "was passed by a cursor and is neither applied nor sealed")
         }
         Held::NotJoined(_) => {
@@ -163,8 +164,8 @@ fn check(
 }
 
 fn is_hidden(evidence: &Evidence<'_>, vault: VaultId, id: RecordId, page: &Page) -> bool {
-    evidence.spells.iter().any(|spell| {
-        spell.trouble == Trouble::HideRow(vault, id) && spell.overlaps(page.first, page.at)
+    evidence.faults.iter().any(|fault| {
+        fault.kind == Trouble::HideRow(vault, id) && fault.overlaps(page.first, page.at)
     })
 }
 

@@ -8,14 +8,14 @@ use engine::processor::Reason;
 
 use super::Invariant::DatesRoundTrip;
 use super::evidence::Evidence;
-use super::evidence::work::{WorkAsk, day_of, item_of};
+use super::evidence::work::{ConversationOperation, day_of, item_of};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Worked};
 use crate::plan::{Began, Day, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for ask in &evidence.work.asks {
-        refused_if_unclear(evidence, findings, ask);
+    for operation in &evidence.work.operations {
+        refused_if_unclear(evidence, findings, operation);
     }
     items_are_of_their_days(evidence, findings);
 }
@@ -30,8 +30,14 @@ fn began(order: &Order) -> Option<&Began> {
     }
 }
 
-fn refused_if_unclear(evidence: &Evidence<'_>, findings: &mut Findings, ask: &WorkAsk<'_>) {
-    let (Some(began), Some((at, answer))) = (began(ask.order), ask.answer) else { return };
+fn refused_if_unclear(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &ConversationOperation<'_>,
+) {
+    let (Some(began), Some((at, answer))) = (began(operation.order), operation.answer) else {
+        return;
+    };
     let is_refused = matches!(
         answer,
         Answered::Refused(DeviceReason::Date(_))
@@ -49,21 +55,22 @@ fn refused_if_unclear(evidence: &Evidence<'_>, findings: &mut Findings, ask: &Wo
         (Some(_) | None, _) => return,
     };
     let place = (DatesRoundTrip, site);
-    findings.report(evidence, place, at, About::default(), message, [ask.asked]);
+    findings.report(evidence, place, at, About::default(), message, [operation.asked]);
 }
 
 fn items_are_of_their_days(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, shelf) in evidence.lives.shelves() {
-        for turn in &shelf.turns {
-            let Some(item) = turn.now.as_ref().and_then(item_of) else { continue };
-            let before = turn.before.as_ref().and_then(item_of);
+    for (user, conversations) in evidence.epochs.conversations() {
+        for item_change in &conversations.item_changes {
+            let Some(item) = item_change.now.as_ref().and_then(item_of) else { continue };
+            let before = item_change.before.as_ref().and_then(item_of);
             if before.is_some_and(|before| before.content == item.content) {
                 continue;
             }
-            let Some(held) = shelf.thread(&item) else { continue };
-            let Some(talk) = evidence.work.talk(evidence.brief, *user, held) else { continue };
+            let Some(held) = conversations.thread(&item) else { continue };
+            let Some(talk) = evidence.work.talk(evidence.context, *user, held) else { continue };
             let of_talk = |it: &&crate::plan::Excerpt| it.talk == talk;
-            let brought = evidence.work.brought(evidence.brief, *user, turn.at).filter(of_talk);
+            let brought =
+                evidence.work.brought(evidence.context, *user, item_change.at).filter(of_talk);
             let days: Vec<Day> = brought.filter_map(|excerpt| excerpt.began.day).collect();
             let day = day_of(&item);
             let is_told = day.is_some_and(|day| days.contains(&day));
@@ -73,7 +80,7 @@ fn items_are_of_their_days(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let message =
                     format!("Conversation {} is of {told}, and began on another day.", talk.0);
                 let place = (DatesRoundTrip, "another-day");
-                findings.report(evidence, place, turn.at, About::default(), message, []);
+                findings.report(evidence, place, item_change.at, About::default(), message, []);
             }
         }
     }

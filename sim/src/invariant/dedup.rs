@@ -8,7 +8,7 @@ use engine::id::UserId;
 
 use super::Invariant::{DedupKeysAreStable, NoPhantomValues};
 use super::evidence::Evidence;
-use super::evidence::work::Shelf;
+use super::evidence::work::Conversations;
 use super::findings::{About, Findings};
 use super::writes::owner;
 use crate::history::{Filed, Talk};
@@ -16,8 +16,8 @@ use crate::plan::TalkId;
 use crate::plan::talk::message_of;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, shelf) in evidence.lives.shelves() {
-        keys_are_stable(evidence, findings, *user, shelf);
+    for (user, conversations) in evidence.epochs.conversations() {
+        keys_are_stable(evidence, findings, *user, conversations);
     }
 }
 
@@ -25,11 +25,11 @@ fn keys_are_stable(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     user: UserId,
-    shelf: &Shelf<'_>,
+    conversations: &Conversations<'_>,
 ) {
     let mut keys: BTreeMap<TalkId, (usize, DedupKey)> = BTreeMap::new();
     let mut talks: BTreeMap<DedupKey, (usize, TalkId)> = BTreeMap::new();
-    let mut filed: Vec<_> = shelf.filed.values().collect();
+    let mut filed: Vec<_> = conversations.objects.values().collect();
     filed.sort_by_key(|(at, ..)| *at);
     for (at, key, holds) in filed {
         let Some(Filed::Thread(held)) = holds else { continue };
@@ -37,7 +37,7 @@ fn keys_are_stable(
         let mut report = |place, message: String, with: Option<usize>| {
             findings.report(evidence, place, at, About::default(), message, with);
         };
-        let Some(talk) = evidence.work.talk(evidence.brief, user, held) else {
+        let Some(talk) = evidence.work.talk(evidence.context, user, held) else {
             let place = (NoPhantomValues, "conversation-of-nobody");
             report(place, "A conversation is kept that nobody brought.".into(), None);
             continue;
@@ -80,7 +80,7 @@ fn foreign(
     at: usize,
 ) -> Option<u32> {
     let was_brought = |n: u32, edit: u32| {
-        let mut brought = evidence.work.brought(evidence.brief, user, at);
+        let mut brought = evidence.work.brought(evidence.context, user, at);
         brought.any(|it| {
             it.talk == talk && (it.first..=it.last).contains(&n) && u32::from(it.edit) == edit
         })

@@ -14,8 +14,8 @@ use super::Invariant::{
     BatchesAreAtomic, NoLostWrites, NoPhantomValues, OutcomesAreHonest, VersionsAreImmutable,
 };
 use super::evidence::Evidence;
-use super::evidence::files::{FileDeed, Files, Logged, puts};
-use super::evidence::lives::Life;
+use super::evidence::epochs::Epoch;
+use super::evidence::files::{FileOperation, Files, Logged, puts};
 use super::findings::{About, Findings};
 use super::names::{composed, fold};
 use super::reasons::file::may_lack_a_key;
@@ -25,24 +25,24 @@ use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let (nothing, nobody) = (Files::default(), BTreeSet::new());
-    for deed in &evidence.server.deeds {
-        let Some((at, done)) = deed.done() else { continue };
-        let wrong = |life: &Life<'_>| {
-            let files = life.files.get(&deed.user).unwrap_or(&nothing);
-            is_not_so(files, deed, at, done)
+    for operation in &evidence.server.file_operations {
+        let Some((at, done)) = operation.done() else { continue };
+        let wrong = |epoch: &Epoch<'_>| {
+            let files = epoch.files.get(&operation.user).unwrap_or(&nothing);
+            is_not_so(files, operation, at, done)
         };
-        let mut lives = evidence.lives.between(deed.asked, at).map(wrong);
-        if let Some((place, message)) = lives.next_back().flatten()
-            && lives.all(|wrong| wrong.is_some())
+        let mut epochs = evidence.epochs.between(operation.asked, at).map(wrong);
+        if let Some((place, message)) = epochs.next_back().flatten()
+            && epochs.all(|wrong| wrong.is_some())
         {
-            let about = About { record: None, token: deed.ask.token() };
-            findings.report(evidence, place, at, about, message, [deed.asked]);
+            let about = About { record: None, token: operation.ask.token() };
+            findings.report(evidence, place, at, about, message, [operation.asked]);
         }
     }
     refusals_are_passed_on(evidence, findings);
     let seen = seen(evidence);
     let given = given(evidence);
-    for (user, files) in evidence.lives.files() {
+    for (user, files) in evidence.epochs.files() {
         deletes_have_seen(evidence, findings, files, &seen);
         let given = given.get(user).unwrap_or(&nobody);
         names_were_given(evidence, findings, files, (*user, given));
@@ -53,7 +53,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 const NAMELESS: &str = "recovered";
 
 fn devices_of(evidence: &Evidence<'_>, user: UserId) -> impl Iterator<Item = DeviceId> {
-    let devices = (0..).map(DeviceId).zip(&evidence.brief.devices);
+    let devices = (0..).map(DeviceId).zip(&evidence.context.devices);
     devices.filter(move |(_, whose)| **whose == user).map(|(device, _)| device)
 }
 
@@ -61,17 +61,17 @@ type Site = (super::Invariant, &'static str);
 
 fn is_not_so(
     files: &Files<'_>,
-    deed: &FileDeed<'_>,
+    operation: &FileOperation<'_>,
     at: usize,
     done: &FileDone,
 ) -> Option<(Site, String)> {
     let was = |id: NodeId, is_so: &dyn Fn(State<'_>) -> bool| {
-        states(files, id, deed.asked, at).any(is_so)
+        states(files, id, operation.asked, at).any(is_so)
     };
     let honest = |is_so: bool, site, what: &str| {
         (!is_so).then(|| ((OutcomesAreHonest, site), format!("{what} and it was not so.")))
     };
-    match (deed.ask, done) {
+    match (operation.ask, done) {
         (FileAsked::MakeFolder(parent, name), FileDone::Created(id)) => {
             let is_there = |it: State<'_>| {
                 it.node.kind == NodeKind::Folder
@@ -97,7 +97,7 @@ fn is_not_so(
                     .iter()
                     .any(|op| all.iter().all(|one| is_moved(files, *entry, op, one)))
             };
-            (!files.between(deed.asked, at).any(whole)).then(|| {
+            (!files.between(operation.asked, at).any(whole)).then(|| {
                 let message = "A batch was called moved, and no commit moved all of it.".into();
                 ((BatchesAreAtomic, "batch-not-whole"), message)
             })
@@ -206,7 +206,7 @@ fn items(files: &Files<'_>, job: JobId, at: usize) -> Vec<NodeId> {
 
 /// Only a worker that failed makes a request fail without a cause.
 fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for op in evidence.ops.iter() {
+    for op in evidence.operations.iter() {
         let Some(at) = op.answered else { continue };
         if !matches!(
             evidence.history[at].fact.answered(),
@@ -228,13 +228,13 @@ fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// The deletes that were asked for, by node.
-type Seen<'e> = BTreeMap<NodeId, Vec<&'e FileDeed<'e>>>;
+type Seen<'e> = BTreeMap<NodeId, Vec<&'e FileOperation<'e>>>;
 
 fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
     let mut all = Seen::new();
-    for deed in &evidence.server.deeds {
-        if let FileAsked::Delete { node, .. } = deed.ask {
-            all.entry(*node).or_default().push(deed);
+    for operation in &evidence.server.file_operations {
+        if let FileAsked::Delete { node, .. } = operation.ask {
+            all.entry(*node).or_default().push(operation);
         }
     }
     all
@@ -258,16 +258,18 @@ fn deletes_have_seen(
                 NodeKind::File { heads, .. } => heads.as_slice(),
                 NodeKind::Folder => &[],
             };
-            let has_seen = |deed: &&FileDeed<'_>| {
-                let FileAsked::Delete { seen, exposed, .. } = deed.ask else { return false };
+            let has_seen = |operation: &&FileOperation<'_>| {
+                let FileAsked::Delete { seen, exposed, .. } = operation.ask else { return false };
                 let shown = evidence.server.shown_by(exposed);
                 let was_shown = |n: u32| {
                     let write = files.version(id, n, entry.at).map(|version| version.write);
                     write.is_some_and(|write| shown.contains(&write))
                 };
                 // A number says something of the log that it was shown of.
-                let same = evidence.lives.at(deed.asked).from == evidence.lives.at(entry.at).from;
-                deed.asked < entry.at && heads.iter().all(|n| same && n <= seen || was_shown(*n))
+                let same =
+                    evidence.epochs.at(operation.asked).from == evidence.epochs.at(entry.at).from;
+                operation.asked < entry.at
+                    && heads.iter().all(|n| same && n <= seen || was_shown(*n))
             };
             let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
             if !asked.iter().any(has_seen) {
@@ -276,7 +278,8 @@ fn deletes_have_seen(
                     files.called(id, entry.at)
                 );
                 let place = (NoLostWrites, "deleted-unseen");
-                let with = asked.iter().map(|deed| deed.asked).filter(|asked| *asked < entry.at);
+                let with =
+                    asked.iter().map(|operation| operation.asked).filter(|asked| *asked < entry.at);
                 findings.report(evidence, place, entry.at, About::default(), message, with);
             }
         }
@@ -286,9 +289,9 @@ fn deletes_have_seen(
 /// Every name that a user ever gave, as it is composed.
 fn given(evidence: &Evidence<'_>) -> BTreeMap<UserId, BTreeSet<String>> {
     let mut all: BTreeMap<UserId, BTreeSet<String>> = BTreeMap::new();
-    for deed in &evidence.server.deeds {
-        let names = deed.ask.names().map(composed);
-        all.entry(deed.user).or_default().extend(names);
+    for operation in &evidence.server.file_operations {
+        let names = operation.ask.names().map(composed);
+        all.entry(operation.user).or_default().extend(names);
     }
     all
 }

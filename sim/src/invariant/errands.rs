@@ -14,23 +14,23 @@ use engine::time::{Span, Time};
 
 use super::Invariant::RefusalsHaveReasons;
 use super::evidence::Evidence;
-use super::evidence::files::{FileDeed, Files};
+use super::evidence::files::{FileOperation, Files};
 use super::findings::{About, Findings};
 use super::late::{PROMPTNESS, disturbances};
 use crate::history::file::FileAsked;
 use crate::plan::ServerPlan;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let Some(plan) = &evidence.brief.server else { return };
-    let wishes = wishes(evidence);
-    for wish in wishes.values().flatten() {
-        is_in_time(evidence, findings, plan, (&wishes, wish));
+    let Some(plan) = &evidence.context.server else { return };
+    let pending = pending(evidence);
+    for request in pending.values().flatten() {
+        is_in_time(evidence, findings, plan, (&pending, request));
     }
 }
 
 /// Something that a user wants of the server.
 #[derive(Clone, Copy, Debug)]
-struct Wish {
+struct PendingRequest {
     device: DeviceId,
     asked: usize,
     answered: Option<usize>,
@@ -39,30 +39,43 @@ struct Wish {
     requests: u64,
 }
 
-type Wishes = BTreeMap<DeviceId, Vec<Wish>>;
+type PendingRequests = BTreeMap<DeviceId, Vec<PendingRequest>>;
 
-fn wishes(evidence: &Evidence<'_>) -> Wishes {
-    let mut wishes = Wishes::new();
-    for errand in &evidence.server.errands {
-        let (device, asked, token) = (errand.device, errand.asked, errand.token);
-        let answered = errand.answer.map(|(at, _)| at);
-        let wish = Wish { device, asked, answered, token, requests: 1 };
-        wishes.entry(device).or_default().push(wish);
+fn pending(evidence: &Evidence<'_>) -> PendingRequests {
+    let mut pending = PendingRequests::new();
+    for request in &evidence.server.requests {
+        let (device, asked, token) = (request.device, request.asked, request.token);
+        let answered = request.answer.map(|(at, _)| at);
+        let request = PendingRequest { device, asked, answered, token, requests: 1 };
+        pending.entry(device).or_default().push(request);
     }
-    for deed in evidence.server.deeds.iter().filter(|deed| !deed.ask.is_local()) {
-        let (device, asked, token) = (deed.device, deed.asked, deed.ask.token());
-        let answered = deed.answer.map(|(at, _)| at);
-        let requests = 1 + pieces_read(evidence, deed, answered) + sent_before(evidence, deed);
-        wishes.entry(device).or_default().push(Wish { device, asked, answered, token, requests });
+    for operation in
+        evidence.server.file_operations.iter().filter(|operation| !operation.ask.is_local())
+    {
+        let (device, asked, token) = (operation.device, operation.asked, operation.ask.token());
+        let answered = operation.answer.map(|(at, _)| at);
+        let requests =
+            1 + pieces_read(evidence, operation, answered) + sent_before(evidence, operation);
+        pending.entry(device).or_default().push(PendingRequest {
+            device,
+            asked,
+            answered,
+            token,
+            requests,
+        });
     }
-    wishes
+    pending
 }
 
 /// How many pieces there are to bring.
-fn pieces_read(evidence: &Evidence<'_>, deed: &FileDeed<'_>, answered: Option<usize>) -> u64 {
+fn pieces_read(
+    evidence: &Evidence<'_>,
+    operation: &FileOperation<'_>,
+    answered: Option<usize>,
+) -> u64 {
     let at = answered.unwrap_or(evidence.history.len());
-    let files = evidence.lives.at(at).files.get(&deed.user);
-    let (FileAsked::Read(node), Some(files)) = (deed.ask, files) else { return 0 };
+    let files = evidence.epochs.at(at).files.get(&operation.user);
+    let (FileAsked::Read(node), Some(files)) = (operation.ask, files) else { return 0 };
     files.versions(*node).map(|(n, _)| pieces(files, *node, n, at)).sum()
 }
 
@@ -75,8 +88,8 @@ fn pieces(files: &Files<'_>, node: NodeId, n: u32, at: usize) -> u64 {
 
 /// How many requests bring what its user had saved in the files that it moves or deletes and the
 /// server still lacked, and the one upload that may have begun. They go first.
-fn sent_before(evidence: &Evidence<'_>, deed: &FileDeed<'_>) -> u64 {
-    let nodes: Vec<NodeId> = match deed.ask {
+fn sent_before(evidence: &Evidence<'_>, operation: &FileOperation<'_>) -> u64 {
+    let nodes: Vec<NodeId> = match operation.ask {
         FileAsked::Move(items) => items.iter().map(|(node, ..)| *node).collect(),
         FileAsked::Delete { node, .. } => vec![*node],
         FileAsked::List
@@ -88,15 +101,15 @@ fn sent_before(evidence: &Evidence<'_>, deed: &FileDeed<'_>) -> u64 {
         | FileAsked::Restore { .. }
         | FileAsked::Job(_) => return 0,
     };
-    let at = deed.answer.map_or(evidence.history.len(), |answer| answer.0);
-    let life = evidence.lives.at(at);
-    let Some(files) = life.files.get(&deed.user) else { return 0 };
-    let own = evidence.server.deeds.iter().filter(|other| {
-        other.device == deed.device && other.saved().is_some() && other.asked < deed.asked
+    let at = operation.answer.map_or(evidence.history.len(), |answer| answer.0);
+    let epoch = evidence.epochs.at(at);
+    let Some(files) = epoch.files.get(&operation.user) else { return 0 };
+    let own = evidence.server.file_operations.iter().filter(|other| {
+        other.device == operation.device && other.saved().is_some() && other.asked < operation.asked
     });
     let unsent = own.filter_map(|write| {
-        let mut published = life.archive.published(write.ask.token()?);
-        published.find(|version| version.at > deed.asked)
+        let mut published = epoch.archive.published(write.ask.token()?);
+        published.find(|version| version.at > operation.asked)
     });
     let (mut its_own, mut under_way) = (0, 0);
     for write in unsent {
@@ -115,24 +128,24 @@ fn is_in_time(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     plan: &ServerPlan,
-    (wishes, wish): (&Wishes, &Wish),
+    (pending, request): (&PendingRequests, &PendingRequest),
 ) {
-    let Some(answered) = wish.answered else { return };
-    let (from, to) = (evidence.time(wish.asked), evidence.time(answered));
-    let timing = &evidence.brief.timing;
+    let Some(answered) = request.answered else { return };
+    let (from, to) = (evidence.time(request.asked), evidence.time(answered));
+    let timing = &evidence.context.timing;
     // A session and the request itself, each asked for twice; before it what was still to be done.
     let one = Span(2 * (timing.timeout.0 + timing.retry_cap.0));
     if to - from <= one {
         return;
     }
-    let bound = Span(one.0 * (wish.requests + ahead(wishes, wish))) + PROMPTNESS;
+    let bound = Span(one.0 * (request.requests + ahead(pending, request))) + PROMPTNESS;
     if to - from <= bound {
         return;
     }
-    let mut disturbed = disturbances(evidence, wish.device, wish.asked, answered);
+    let mut disturbed = disturbances(evidence, request.device, request.asked, answered);
     if plan.volume.failure.0 > 0 || plan.volume.reply_loss.0 > 0 {
         let after = plan.timing.timeout + plan.timing.retry_cap;
-        disturbed.push((Time(0), evidence.brief.healed_at + after + one));
+        disturbed.push((Time(0), evidence.context.healed_at + after + one));
     }
     disturbed.sort_unstable();
     let mut quiet_from = from;
@@ -145,15 +158,16 @@ fn is_in_time(
     if longest > bound {
         let message = format!("The server's answer took {}, with nothing in its way.", to - from);
         let place = (RefusalsHaveReasons, "served-late");
-        let about = About { record: None, token: wish.token };
-        findings.report(evidence, place, answered, about, message, [wish.asked]);
+        let about = About { record: None, token: request.token };
+        findings.report(evidence, place, answered, about, message, [request.asked]);
     }
 }
 
 /// How many requests of the same device were still to be made when this was asked.
-fn ahead(wishes: &Wishes, wish: &Wish) -> u64 {
-    let open =
-        |other: &&Wish| other.asked < wish.asked && other.answered.is_none_or(|at| at > wish.asked);
-    let own = wishes.get(&wish.device).map_or(&[][..], Vec::as_slice);
+fn ahead(pending: &PendingRequests, request: &PendingRequest) -> u64 {
+    let open = |other: &&PendingRequest| {
+        other.asked < request.asked && other.answered.is_none_or(|at| at > request.asked)
+    };
+    let own = pending.get(&request.device).map_or(&[][..], Vec::as_slice);
     own.iter().filter(open).map(|other| other.requests).sum()
 }

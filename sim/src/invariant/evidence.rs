@@ -9,10 +9,10 @@
 //! Moments are indices into the history. What is durable is told by commit, since every prefix of
 //! the commits is a state that a crash could leave.
 
+mod builder;
+pub(super) mod epochs;
 pub(super) mod files;
-pub(super) mod lives;
 mod memory;
-mod scribe;
 pub(super) mod server;
 pub(super) mod work;
 
@@ -24,14 +24,14 @@ use engine::message::FeedCursor;
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 
-use self::lives::{Life, Lives};
-use self::scribe::Scribe;
+use self::builder::EvidenceBuilder;
+use self::epochs::{Epoch, Epochs};
 use self::server::Server;
-use self::work::Work;
-use super::session::Sessions;
+use self::work::ConversationWork;
+use super::session::SignIns;
 use super::set::Set;
 use super::writes::{Write, Writes};
-use super::{Brief, Incurable};
+use super::{Incurable, JudgeContext};
 use crate::history::table::Table;
 use crate::history::{Contents, Entry, NodeSeen, Shown, Trouble};
 
@@ -90,13 +90,13 @@ pub(super) struct Copy {
 }
 
 /// What a device has booked about a row of a remote.
-pub(super) type Booked = Option<(Tag, Option<Arc<Contents>>)>;
+pub(super) type MirrorEntry = Option<(Tag, Option<Arc<Contents>>)>;
 
 /// What a device holds durably, over time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
     pub(super) records: Table<RecordId, Timeline<Copy>>,
-    pub(super) mirrors: Table<(Remote, RecordId), Timeline<Booked>>,
+    pub(super) mirrors: Table<(Remote, RecordId), Timeline<MirrorEntry>>,
     pub(super) sealed: Table<(Remote, RecordId), Timeline<Option<Tag>>>,
     /// What it has of the server's files.
     pub(super) nodes: BTreeMap<NodeId, Timeline<Option<Arc<NodeSeen>>>>,
@@ -132,9 +132,9 @@ impl Disk {
 
 /// One change of a device's copy of a record, as handed to its disk.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(super) struct CopyChange {
     pub(super) at: usize,
-    pub(super) topic: usize,
+    pub(super) record_key: usize,
     pub(super) before: Option<Arc<Contents>>,
     pub(super) copy: Copy,
     /// Is it part of a sign-out?
@@ -143,7 +143,7 @@ pub(super) struct Step {
 
 /// A durable cursor.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Advance {
+pub(super) struct CursorAdvance {
     pub(super) at: usize,
     pub(super) device: DeviceId,
     pub(super) remote: Remote,
@@ -152,7 +152,7 @@ pub(super) struct Advance {
 
 /// A state of a row on a remote, until the next of that row.
 #[derive(Clone, Debug)]
-pub(super) struct Version {
+pub(super) struct RowState {
     pub(super) at: usize,
     pub(super) pos: u64,
     /// None once the row is gone.
@@ -164,19 +164,19 @@ pub(super) struct Version {
 
 /// All states of all rows of a remote.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Book {
-    pub(super) rows: Table<(VaultId, RecordId), Vec<Version>>,
+pub(super) struct RemoteRows {
+    pub(super) rows: Table<(VaultId, RecordId), Vec<RowState>>,
     /// Every commit by position: whose row, and when.
     pub(super) log: Vec<(u64, VaultId, RecordId)>,
 }
 
-impl Book {
-    pub(super) fn versions(&self, vault: VaultId, id: RecordId) -> &[Version] {
+impl RemoteRows {
+    pub(super) fn versions(&self, vault: VaultId, id: RecordId) -> &[RowState] {
         self.rows.get((vault, id)).map_or(&[], Vec::as_slice)
     }
 
     /// The row as it stood right after a moment.
-    pub(super) fn row(&self, vault: VaultId, id: RecordId, moment: usize) -> Option<&Version> {
+    pub(super) fn row(&self, vault: VaultId, id: RecordId, moment: usize) -> Option<&RowState> {
         let versions = self.versions(vault, id);
         let after = versions.partition_point(|version| version.at <= moment);
         after.checked_sub(1).map(|at| &versions[at]).filter(|version| version.tag.is_some())
@@ -192,14 +192,14 @@ impl Book {
     }
 
     /// The latest state under a tag.
-    pub(super) fn tagged(&self, vault: VaultId, id: RecordId, tag: Tag) -> Option<&Version> {
+    pub(super) fn tagged(&self, vault: VaultId, id: RecordId, tag: Tag) -> Option<&RowState> {
         self.versions(vault, id).iter().rev().find(|version| version.tag == Some(tag))
     }
 }
 
 /// One request of a user.
 #[derive(Clone, Debug)]
-pub(super) struct Op {
+pub(super) struct UserOperation {
     pub(super) device: DeviceId,
     pub(super) asked: usize,
     pub(super) answered: Option<usize>,
@@ -207,45 +207,45 @@ pub(super) struct Op {
 
 /// Every request of every user to a device, in order.
 #[derive(Debug, Default)]
-pub(super) struct Ops {
-    all: Vec<Op>,
+pub(super) struct UserOperations {
+    all: Vec<UserOperation>,
     by_name: Table<(DeviceId, OpId), usize>,
 }
 
-impl Ops {
+impl UserOperations {
     fn ask(&mut self, device: DeviceId, op: OpId, asked: usize) {
         self.by_name.insert((device, op), self.all.len());
-        self.all.push(Op { device, asked, answered: None });
+        self.all.push(UserOperation { device, asked, answered: None });
     }
 
     /// Notes an answer, of which the first one counts.
-    fn answer(&mut self, device: DeviceId, op: OpId, at: usize) -> Option<&Op> {
+    fn answer(&mut self, device: DeviceId, op: OpId, at: usize) -> Option<&UserOperation> {
         let op = &mut self.all[*self.by_name.get((device, op))?];
         op.answered.get_or_insert(at);
         Some(op)
     }
 
     /// The request that an answer names.
-    pub(super) fn named(&self, device: DeviceId, op: OpId) -> Option<&Op> {
+    pub(super) fn named(&self, device: DeviceId, op: OpId) -> Option<&UserOperation> {
         self.by_name.get((device, op)).map(|number| &self.all[*number])
     }
 
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Op> {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, UserOperation> {
         self.all.iter()
     }
 }
 
 /// A record as a user was shown it.
 #[derive(Clone, Debug)]
-pub(super) struct Look {
+pub(super) struct Observation {
     pub(super) at: usize,
     pub(super) device: DeviceId,
-    pub(super) topic: usize,
+    pub(super) record_key: usize,
     pub(super) shown: Arc<Shown>,
     pub(super) last: bool,
 }
 
-impl Look {
+impl Observation {
     /// Every token shown, with its field.
     pub(super) fn tokens(&self) -> impl Iterator<Item = (FieldId, Token)> + '_ {
         tokens(&self.shown)
@@ -261,13 +261,13 @@ pub(super) fn tokens(shown: &Shown) -> impl Iterator<Item = (FieldId, Token)> + 
 
 /// A fault and how long it was about.
 #[derive(Clone, Debug)]
-pub(super) struct Spell {
-    pub(super) trouble: Trouble,
+pub(super) struct FaultInterval {
+    pub(super) kind: Trouble,
     pub(super) from: usize,
     pub(super) to: Option<usize>,
 }
 
-impl Spell {
+impl FaultInterval {
     /// Was it about at some moment of this interval?
     pub(super) fn overlaps(&self, from: usize, to: usize) -> bool {
         self.from <= to && self.to.is_none_or(|end| end >= from)
@@ -277,48 +277,48 @@ impl Spell {
 /// All that the judges share.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
-    pub(super) brief: &'a Brief,
+    pub(super) context: &'a JudgeContext,
     pub(super) history: &'a [Entry],
     /// The facts that are not of messages, by their moments: a third of all.
     pub(super) off_wire: Vec<(usize, &'a Entry)>,
     pub(super) writes: Writes,
-    pub(super) steps: Vec<Step>,
-    pub(super) advances: Vec<Advance>,
-    pub(super) looks: Vec<Look>,
-    pub(super) ops: Ops,
+    pub(super) copy_changes: Vec<CopyChange>,
+    pub(super) advances: Vec<CursorAdvance>,
+    pub(super) observations: Vec<Observation>,
+    pub(super) operations: UserOperations,
     pub(super) disks: Vec<Disk>,
-    pub(super) books: [Book; 2],
-    pub(super) spells: Vec<Spell>,
+    pub(super) remotes: [RemoteRows; 2],
+    pub(super) faults: Vec<FaultInterval>,
     pub(super) server: Server<'a>,
     /// What the volume held.
-    pub(super) lives: Lives<'a>,
-    pub(super) work: Work<'a>,
-    pub(super) sessions: Sessions,
-    found: [BTreeMap<(VaultId, RecordId), Found<'a>>; 2],
+    pub(super) epochs: Epochs<'a>,
+    pub(super) work: ConversationWork<'a>,
+    pub(super) sign_ins: SignIns,
+    found: [BTreeMap<(VaultId, RecordId), FoundRow<'a>>; 2],
     /// When everything had settled, or was given up.
     pub(super) settled: Option<usize>,
 }
 
 impl<'a> Evidence<'a> {
     /// Hears the whole history.
-    pub(super) fn gather(brief: &'a Brief, history: &'a [Entry]) -> Self {
-        let mut scribe = Scribe::new(brief, history);
-        scribe.note_given();
+    pub(super) fn gather(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
+        let mut builder = EvidenceBuilder::new(context, history);
+        builder.note_given();
         for (at, entry) in history.iter().enumerate() {
-            scribe.hear(at, entry);
+            builder.take(at, entry);
         }
-        scribe.evidence.server = Server::gather(&scribe.evidence);
-        scribe.evidence.lives = Lives::of(&scribe.evidence);
-        scribe.evidence.work = Work::gather(&scribe.evidence);
-        scribe.evidence
+        builder.evidence.server = Server::gather(&builder.evidence);
+        builder.evidence.epochs = Epochs::of(&builder.evidence);
+        builder.evidence.work = ConversationWork::gather(&builder.evidence);
+        builder.evidence
     }
 
     /// Did a write of a file go with a volume that was set back: is it not in what came after, nor did
     /// one of `owing`, the disks of those who would have to publish it again, still have it?
     pub(super) fn went_with_the_volume(&self, by: usize, owing: &[Disk], token: Token) -> bool {
         // A device that is set back later on may publish it once more, in the same life.
-        let had = |life: &Life<'_>| life.archive.published(token).any(|it| it.at <= by);
-        let lost = self.lives.lost(by, had);
+        let had = |epoch: &Epoch<'_>| epoch.archive.published(token).any(|it| it.at <= by);
+        let lost = self.epochs.lost(by, had);
         lost.is_some_and(|lost| !owing.iter().any(|disk| disk.has_upload(token, lost)))
     }
 
@@ -326,13 +326,14 @@ impl<'a> Evidence<'a> {
     /// it saved the write after that, or if the write is in what took the place of its store, by any
     /// device. What a replacement destroyed is not in either.
     pub(super) fn answers_for(&self, device: DeviceId, write: &Write, since: usize) -> bool {
-        let topic = &self.writes.topics[write.topic];
+        let record_key = &self.writes.records[write.record_key];
         let own = write.device == Some(device) && write.saved.is_some_and(|saved| saved > since);
-        own || self.vault(device) == topic.vault && self.disk(device).has(topic.id, write, since)
+        own || self.vault(device) == record_key.vault
+            && self.disk(device).has(record_key.id, write, since)
     }
 
     pub(super) fn user(&self, device: DeviceId) -> UserId {
-        self.brief.devices[usize::from(device.0)]
+        self.context.devices[usize::from(device.0)]
     }
 
     pub(super) fn vault(&self, device: DeviceId) -> VaultId {
@@ -343,8 +344,8 @@ impl<'a> Evidence<'a> {
         self.history[at].at
     }
 
-    pub(super) fn book(&self, remote: Remote) -> &Book {
-        &self.books[remote.index()]
+    pub(super) fn stored_on(&self, remote: Remote) -> &RemoteRows {
+        &self.remotes[remote.index()]
     }
 
     pub(super) fn disk(&self, device: DeviceId) -> &Disk {
@@ -353,7 +354,7 @@ impl<'a> Evidence<'a> {
 
     /// Must this device agree with the others at the end?
     pub(super) fn is_core(&self, device: DeviceId) -> bool {
-        !self.brief.incurable.iter().any(|incurable| {
+        !self.context.incurable.iter().any(|incurable| {
             matches!(incurable, Incurable::Device(gone) | Incurable::Keyless(gone) if *gone == device)
         })
     }
@@ -365,29 +366,31 @@ impl<'a> Evidence<'a> {
         vault: VaultId,
         id: RecordId,
     ) -> bool {
-        self.brief.incurable.iter().any(|incurable| {
+        self.context.incurable.iter().any(|incurable| {
             matches!(incurable, Incurable::Row(at, whose, which)
                 if *whose == vault && *which == id && remote.is_none_or(|remote| remote == *at))
         })
     }
 
     /// The final reads of devices that must agree.
-    pub(super) fn last_looks(&self) -> impl Iterator<Item = &Look> {
-        self.looks.iter().filter(|look| look.last && self.is_core(look.device))
+    pub(super) fn final_observations(&self) -> impl Iterator<Item = &Observation> {
+        self.observations
+            .iter()
+            .filter(|observation| observation.last && self.is_core(observation.device))
     }
 
     /// What was found on a remote at the end, by vault and record.
-    pub(super) fn found(&self, remote: Remote) -> &BTreeMap<(VaultId, RecordId), Found<'a>> {
+    pub(super) fn found(&self, remote: Remote) -> &BTreeMap<(VaultId, RecordId), FoundRow<'a>> {
         &self.found[remote.index()]
     }
 
     /// Does a device durably hold a row as it stood, or a later state of it: joined, or sealed?
-    pub(super) fn holds(&self, device: DeviceId, row: &Row<'_>, moment: usize) -> Held {
+    pub(super) fn holds(&self, device: DeviceId, row: &RemoteRow<'_>, moment: usize) -> Held {
         let disk = self.disk(device);
         let key = (row.remote, row.id);
         let reaches = |tag: Tag| {
-            let book = self.book(row.remote);
-            book.tagged(row.vault, row.id, tag).is_some_and(|seen| seen.at >= row.version.at)
+            let stored = self.stored_on(row.remote);
+            stored.tagged(row.vault, row.id, tag).is_some_and(|seen| seen.at >= row.version.at)
         };
         let sealed = disk.sealed.get(key).and_then(|line| line.at(moment));
         if sealed.is_some_and(|entry| entry.is_some_and(reaches)) {
@@ -402,14 +405,14 @@ impl<'a> Evidence<'a> {
                     self.joined(device, row, moment)
                 }
             }
-            _ => Held::Unbooked,
+            _ => Held::NotMirrored,
         }
     }
 
     /// Does a device's durable copy show a row's cells, or newer ones in their place?
-    pub(super) fn joined(&self, device: DeviceId, row: &Row<'_>, moment: usize) -> Held {
-        let (Some(topic), Some(contents)) =
-            (self.writes.topic(row.vault, row.id), &row.version.contents)
+    pub(super) fn joined(&self, device: DeviceId, row: &RemoteRow<'_>, moment: usize) -> Held {
+        let (Some(record_key), Some(contents)) =
+            (self.writes.record_key(row.vault, row.id), &row.version.contents)
         else {
             return Held::Yes;
         };
@@ -418,11 +421,11 @@ impl<'a> Evidence<'a> {
         if held == Some(contents) {
             return Held::Yes;
         }
-        let held = self.writes.held(topic, held.map(|held| &**held));
-        let missing = self.writes.cells(topic, contents).find(|&cell| {
+        let held = self.writes.held(record_key, held.map(|held| &**held));
+        let missing = self.writes.cells(record_key, contents).find(|&cell| {
             // A purge's own headstone has no token to be found by.
-            let purged = |copy: &Copy| self.writes.deleted_in(topic, cell, &copy.made_from);
-            !self.writes.lives_on(topic, cell, &held) && !copy.is_some_and(purged)
+            let purged = |copy: &Copy| self.writes.deleted_in(record_key, cell, &copy.made_from);
+            !self.writes.lives_on(record_key, cell, &held) && !copy.is_some_and(purged)
         });
         missing.map_or(Held::Yes, Held::NotJoined)
     }
@@ -430,7 +433,7 @@ impl<'a> Evidence<'a> {
 
 /// A row found on a remote at the end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct FoundRow<'a> {
     pub(super) at: usize,
     pub(super) contents: Option<&'a Contents>,
     pub(super) values: &'a [(FieldId, engine::record::Value)],
@@ -438,11 +441,11 @@ pub(super) struct Found<'a> {
 
 /// A row of a remote as it stood at some moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row<'a> {
+pub(super) struct RemoteRow<'a> {
     pub(super) remote: Remote,
     pub(super) vault: VaultId,
     pub(super) id: RecordId,
-    pub(super) version: &'a Version,
+    pub(super) version: &'a RowState,
 }
 
 /// Does a device hold a row?
@@ -451,7 +454,7 @@ pub(super) enum Held {
     /// Joined or sealed.
     Yes,
     /// It knows of no such state.
-    Unbooked,
+    NotMirrored,
     /// It has booked the row, but its copy lacks this cell.
     NotJoined(u32),
 }

@@ -10,34 +10,46 @@ use engine::seal::OpenError;
 
 use super::Invariant::ReadsAreExact;
 use super::evidence::Evidence;
-use super::evidence::work::{Shelf, WorkAsk, item_of};
+use super::evidence::work::{ConversationOperation, Conversations, item_of};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Filed, Worked};
 use crate::plan::{Order, TalkId, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, shelf) in evidence.lives.shelves() {
-        for turn in &shelf.turns {
-            let now = turn.now.as_ref().and_then(item_of);
+    for (_, conversations) in evidence.epochs.conversations() {
+        for item_change in &conversations.item_changes {
+            let now = item_change.now.as_ref().and_then(item_of);
             let Some(item @ Item { job: Job::Failed { why: Why::Unreadable, .. }, .. }) = now
             else {
                 continue;
             };
-            let is_new = turn.before.as_ref().and_then(item_of) != now;
+            let is_new = item_change.before.as_ref().and_then(item_of) != now;
             // It may have asked a log between two restores that had no such item.
-            let claimed = shelf.turns.iter().rfind(|it| it.key == turn.key && it.at < turn.at);
-            let since = claimed.map_or(0, |turn| turn.at);
-            let is_new = is_new && evidence.lives.between(since, turn.at).count() == 1;
-            if let Some((filed, ..)) = shelf.filed.get(&item.content.blob).filter(|_| is_new) {
+            let claimed = conversations
+                .item_changes
+                .iter()
+                .rfind(|it| it.key == item_change.key && it.at < item_change.at);
+            let since = claimed.map_or(0, |item_change| item_change.at);
+            let is_new = is_new && evidence.epochs.between(since, item_change.at).count() == 1;
+            if let Some((filed, ..)) =
+                conversations.objects.get(&item.content.blob).filter(|_| is_new)
+            {
                 let message = "A processor could not read what is there.".into();
                 let place = (ReadsAreExact, "unreadable");
-                findings.report(evidence, place, turn.at, About::default(), message, [*filed]);
+                findings.report(
+                    evidence,
+                    place,
+                    item_change.at,
+                    About::default(),
+                    message,
+                    [*filed],
+                );
             }
         }
     }
-    for ask in &evidence.work.asks {
-        let Some((at, answer)) = ask.answer else { continue };
-        let wrong = match (answer, ask.order) {
+    for operation in &evidence.work.operations {
+        let Some((at, answer)) = operation.answer else { continue };
+        let wrong = match (answer, operation.order) {
             (Answered::Refused(DeviceReason::Sealed(OpenError::Corrupt)), _)
             | (Answered::Worked(Worked::Refused(Reason::Sealed(OpenError::Corrupt))), _) => {
                 Some(("not-opened", "An object that is there could not be opened."))
@@ -46,10 +58,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 Some(("not-there", "An object that the log names was not found."))
             }
             (Answered::Worked(worked), Order::Read(talk, part)) => {
-                let lives = evidence.lives.between(ask.asked, at);
-                let shelves = lives.map(|life| life.shelves.get(&ask.user));
-                let wrong = shelves
-                    .map(|shelf| is_wrong(evidence, ask, (at, shelf), (*talk, *part), worked));
+                let epochs = evidence.epochs.between(operation.asked, at);
+                let conversations = epochs.map(|epoch| epoch.conversations.get(&operation.user));
+                let wrong = conversations.map(|conversations| {
+                    is_wrong(evidence, operation, (at, conversations), (*talk, *part), worked)
+                });
                 // What was on its way when the volume was restored may be of the log that was.
                 wrong.min().flatten()
             }
@@ -57,7 +70,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         if let Some((site, message)) = wrong {
             let place = (ReadsAreExact, site);
-            findings.report(evidence, place, at, About::default(), message.into(), [ask.asked]);
+            findings.report(
+                evidence,
+                place,
+                at,
+                About::default(),
+                message.into(),
+                [operation.asked],
+            );
         }
     }
 }
@@ -67,32 +87,32 @@ type Wrong = Option<(&'static str, &'static str)>;
 /// What is wrong about an answer, if anything is.
 fn is_wrong(
     evidence: &Evidence<'_>,
-    ask: &WorkAsk<'_>,
-    (at, shelf): (usize, Option<&Shelf<'_>>),
+    operation: &ConversationOperation<'_>,
+    (at, conversations): (usize, Option<&Conversations<'_>>),
     (talk, part): (TalkId, TalkPart),
     worked: &Worked,
 ) -> Wrong {
     const OTHER: Wrong = Some(("another-object", "Another object was shown than the log names."));
-    let Some(shelf) = shelf else {
+    let Some(conversations) = conversations else {
         return (*worked != Worked::Nothing).then_some(("of-nobody", "Nobody had brought this."));
     };
     match worked {
         Worked::Thread(item, shown) => {
-            let filed = shelf.filed.get(&item.content.blob);
+            let filed = conversations.objects.get(&item.content.blob);
             let is_named =
                 matches!(filed, Some((_, _, Some(Filed::Thread(held)))) if held == &**shown);
             let is_asked = match part {
                 TalkPart::Version(n) => item.content.version == n,
                 TalkPart::Current | TalkPart::Result => true,
             };
-            if evidence.work.talk(evidence.brief, ask.user, shown) != Some(talk) {
+            if evidence.work.talk(evidence.context, operation.user, shown) != Some(talk) {
                 return Some(("another-conversation", "Another conversation was shown."));
             }
             if is_named && is_asked { None } else { OTHER }
         }
         Worked::Result(item, token) => {
             let Job::Success { result, .. } = item.job else { return OTHER };
-            let filed = shelf.filed.get(&result);
+            let filed = conversations.objects.get(&result);
             let is_named =
                 matches!(filed, Some((_, _, Some(Filed::Result(held)))) if held == token);
             if is_named { None } else { OTHER }
@@ -104,9 +124,11 @@ fn is_wrong(
                 (Some(_), TalkPart::Current) => false,
                 (Some(item), TalkPart::Result) => !matches!(item.job, Job::Success { .. }),
             };
-            let lacked = shelf.was_ever((ask.asked, at), |items| {
-                let of_talk =
-                    |stored| item_of(stored).filter(|item| is_of(evidence, shelf, ask, item, talk));
+            let lacked = conversations.was_ever((operation.asked, at), |items| {
+                let of_talk = |stored| {
+                    item_of(stored)
+                        .filter(|item| is_of(evidence, conversations, operation, item, talk))
+                };
                 lacks(items.values().find_map(of_talk))
             });
             (!lacked).then_some(("not-shown", "What is there was not shown."))
@@ -122,13 +144,13 @@ fn is_wrong(
 /// Is an item this conversation?
 fn is_of(
     evidence: &Evidence<'_>,
-    shelf: &Shelf<'_>,
-    ask: &WorkAsk<'_>,
+    conversations: &Conversations<'_>,
+    operation: &ConversationOperation<'_>,
     item: &Item,
     talk: TalkId,
 ) -> bool {
-    let held = shelf.thread(item);
-    held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held)) == Some(talk)
+    let held = conversations.thread(item);
+    held.and_then(|held| evidence.work.talk(evidence.context, operation.user, held)) == Some(talk)
 }
 
 #[cfg(test)]

@@ -18,21 +18,21 @@ use engine::time::Time;
 
 use super::Invariant::SessionsAreExclusive;
 use super::evidence::Evidence;
-use super::evidence::server::{Ask, Deed, Refusal, Space};
+use super::evidence::server::{BusyAnswer, LogEffect, SentRequest, Space};
 use super::evidence::work::item_of;
 use super::findings::{About, Findings};
 use crate::history::{ServerTrouble, Trouble, Wants};
 use crate::plan::{Parcel, ServerPlan, WorkerId};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let Some(plan) = &evidence.brief.server else { return };
+    let Some(plan) = &evidence.context.server else { return };
     let clocks = Clocks::of(evidence, plan);
-    for (_, space) in evidence.lives.spaces() {
+    for (_, space) in evidence.epochs.spaces() {
         grants(evidence, findings, &clocks, space);
     }
     keys_are_the_devices_own(evidence, findings);
     only_owners_end_sessions(evidence, findings);
-    for refusal in &evidence.server.refusals {
+    for refusal in &evidence.server.busy_answers {
         if refusal.waiting < u32::from(plan.timing.queue) {
             names_a_live_holder(evidence, findings, &clocks, refusal);
         }
@@ -59,9 +59,9 @@ struct Jump {
 
 impl<'e> Clocks<'e> {
     pub(super) fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
-        let jumps = evidence.spells.iter().filter_map(|spell| {
-            if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = spell.trouble {
-                Some(Jump { worker, ms, from: spell.from, to: spell.to })
+        let jumps = evidence.faults.iter().filter_map(|fault| {
+            if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = fault.kind {
+                Some(Jump { worker, ms, from: fault.from, to: fault.to })
             } else {
                 None
             }
@@ -115,8 +115,8 @@ impl<'e> Clocks<'e> {
 fn grants(evidence: &Evidence<'_>, findings: &mut Findings, clocks: &Clocks<'_>, space: &Space) {
     let mut held: BTreeMap<DeviceKey, (usize, Session)> = BTreeMap::new();
     let mut newest: BTreeMap<DeviceKey, (usize, Session)> = BTreeMap::new();
-    for deed in &space.deeds {
-        let Deed::Session { at, key, session } = deed else { continue };
+    for effect in &space.effects {
+        let LogEffect::Session { at, key, session } = effect else { continue };
         let Some(next) = session else {
             held.remove(key);
             continue;
@@ -147,12 +147,14 @@ fn grants(evidence: &Evidence<'_>, findings: &mut Findings, clocks: &Clocks<'_>,
 /// A session is granted under the key that its device names.
 fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut keys: BTreeMap<Client, DeviceKey> = BTreeMap::new();
-    for ask in evidence.server.asks.values().flatten() {
+    for ask in evidence.server.sent.values().flatten() {
         keys.insert(ask.client, ask.device);
     }
-    for (_, space) in evidence.lives.spaces() {
-        for deed in &space.deeds {
-            let Deed::Session { at, key, session: Some(session), .. } = deed else { continue };
+    for (_, space) in evidence.epochs.spaces() {
+        for effect in &space.effects {
+            let LogEffect::Session { at, key, session: Some(session), .. } = effect else {
+                continue;
+            };
             if keys.get(&session.client).is_some_and(|own| own != key) {
                 let message = "A device was given the session of another key.".into();
                 let place = (SessionsAreExclusive, "another-key");
@@ -165,13 +167,13 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// A session ends when its owner says so. One that has expired stays until somebody wants another.
 fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut ended: BTreeMap<(Client, Fence), usize> = BTreeMap::new();
-    for ask in evidence.server.asks.values().flatten() {
+    for ask in evidence.server.sent.values().flatten() {
         if let Wants::End(fence) = ask.wants {
             let first = ended.entry((ask.client, fence)).or_insert(ask.at);
             *first = ask.at.min(*first);
         }
     }
-    for (_, space) in evidence.lives.spaces() {
+    for (_, space) in evidence.epochs.spaces() {
         for line in space.sessions.values() {
             let mut held: Option<(usize, Session)> = None;
             for (at, session) in line.iter() {
@@ -192,24 +194,25 @@ fn names_a_live_holder(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     clocks: &Clocks<'_>,
-    refusal: &Refusal,
+    refusal: &BusyAnswer,
 ) {
-    let Refusal { at, by, to, letter, arrived: (since, upto), .. } = *refusal;
-    let holders = |ask: &Ask| {
+    let BusyAnswer { at, by, to, letter, arrived: (since, upto), .. } = *refusal;
+    let holders = |ask: &SentRequest| {
         let (key, whose) = (ask.device, ask.space);
-        let lives = evidence.lives.between(since, at);
-        let spaces = lives.filter_map(move |life| life.spaces.get(&whose));
+        let epochs = evidence.epochs.between(since, at);
+        let spaces = epochs.filter_map(move |epoch| epoch.spaces.get(&whose));
         let held = spaces.flat_map(move |space| space.holders(key, since, at));
         held.filter_map(|(since, session)| session.map(|session| (since, session)))
     };
-    let contends = |ask: &Ask| {
+    let contends = |ask: &SentRequest| {
         holders(ask).any(|(since, session)| {
             session.client.replica != ask.client.replica
                 && clocks.may_last(by, session.until, since, at)
         })
     };
-    let is_others = |ask: &Ask| contends(ask) || others_are_at_it(evidence, clocks, refusal, ask);
-    let mut asks = evidence.server.asked(to, letter, upto);
+    let is_others =
+        |ask: &SentRequest| contends(ask) || others_are_at_it(evidence, clocks, refusal, ask);
+    let mut asks = evidence.server.requests_of(to, letter, upto);
     let Some(latest) = asks.next() else { return };
     if is_others(latest) || asks.any(is_others) {
         return;
@@ -229,13 +232,13 @@ fn names_a_live_holder(
 fn others_are_at_it(
     evidence: &Evidence<'_>,
     clocks: &Clocks<'_>,
-    refusal: &Refusal,
-    ask: &Ask,
+    refusal: &BusyAnswer,
+    ask: &SentRequest,
 ) -> bool {
-    let Refusal { at, by, letter, arrived: (since, _), .. } = *refusal;
-    let lives = evidence.lives.between(since, at).filter(|_| letter.parcel == Parcel::Work);
-    lives.filter_map(|life| life.shelves.get(&ask.space)).any(|shelf| {
-        shelf.was_ever((since, at), |items| {
+    let BusyAnswer { at, by, letter, arrived: (since, _), .. } = *refusal;
+    let epochs = evidence.epochs.between(since, at).filter(|_| letter.parcel == Parcel::Work);
+    epochs.filter_map(|epoch| epoch.conversations.get(&ask.space)).any(|conversations| {
+        conversations.was_ever((since, at), |items| {
             items.values().filter_map(item_of).any(|item| match item.job {
                 Job::Processing { until, .. } => clocks.may_last(by, until, since, at),
                 Job::Pending { .. } | Job::Success { .. } | Job::Failed { .. } => false,

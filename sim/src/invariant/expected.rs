@@ -6,21 +6,21 @@ use engine::id::{DeviceId, VaultId};
 use engine::record::Value;
 
 use super::Invariant::ValuesAreAsExpected;
-use super::evidence::{Evidence, Look};
+use super::evidence::{Evidence, Observation};
 use super::findings::{About, Findings};
 use crate::plan::{AtEnd, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(settled) = evidence.settled else { return };
-    if evidence.brief.at_end.is_empty() {
+    if evidence.context.at_end.is_empty() {
         return;
     }
-    for expected in &evidence.brief.at_end {
+    for expected in &evidence.context.at_end {
         for &node in &expected.on {
             let vault = VaultId::from(expected.user);
             let (at, is) = match node {
-                Node::Device(device) => match last_look(evidence, device, expected) {
-                    Some(look) => (look.at, shown(look, expected)),
+                Node::Device(device) => match final_observation(evidence, device, expected) {
+                    Some(observation) => (observation.at, shown(observation, expected)),
                     None => (settled, Is::Unknown),
                 },
                 Node::Remote(remote) => match evidence.found(remote).get(&(vault, expected.id)) {
@@ -108,17 +108,23 @@ fn says(value: &Value) -> Value {
     }
 }
 
-fn last_look<'e>(evidence: &'e Evidence<'_>, device: DeviceId, of: &AtEnd) -> Option<&'e Look> {
-    let mut looks = evidence.looks.iter().rev();
-    looks.find(|look| look.last && look.device == device && look.shown.id == of.id)
+fn final_observation<'e>(
+    evidence: &'e Evidence<'_>,
+    device: DeviceId,
+    of: &AtEnd,
+) -> Option<&'e Observation> {
+    let mut observations = evidence.observations.iter().rev();
+    observations.find(|observation| {
+        observation.last && observation.device == device && observation.shown.id == of.id
+    })
 }
 
-fn shown<'e>(look: &'e Look, expected: &AtEnd) -> Is<'e> {
-    if look.shown.presence != Presence::Live {
+fn shown<'e>(observation: &'e Observation, expected: &AtEnd) -> Is<'e> {
+    if observation.shown.presence != Presence::Live {
         return Is::Nothing;
     }
     let Some(field) = expected.field else { return Is::Present };
-    let value = look.shown.fields.iter().find(|shown| shown.0 == field);
+    let value = observation.shown.fields.iter().find(|shown| shown.0 == field);
     value.map_or(Is::Nothing, |shown| Is::Value(&shown.1))
 }
 
@@ -150,7 +156,7 @@ pub(super) mod tests {
         case.pulls(TABLET);
         let on = vec![PHONE.into(), TABLET.into()];
         let field = Some(KCAL);
-        case.brief.at_end.push(AtEnd { on, user: UserId(0), id: MEAL, field, is, line: 7 });
+        case.context.at_end.push(AtEnd { on, user: UserId(0), id: MEAL, field, is, line: 7 });
         case.ends()
     }
 

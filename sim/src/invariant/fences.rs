@@ -9,11 +9,11 @@ use engine::message::{Client, DeviceKey};
 
 use super::Invariant::FencesHold;
 use super::evidence::Evidence;
-use super::evidence::server::{Deed, Space};
+use super::evidence::server::{LogEffect, Space};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, space) in evidence.lives.spaces() {
+    for (_, space) in evidence.epochs.spaces() {
         judge_space(evidence, findings, space);
     }
 }
@@ -21,18 +21,20 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn judge_space(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) {
     let mut newest: BTreeMap<DeviceKey, (usize, Client)> = BTreeMap::new();
     let mut granted: BTreeMap<Client, DeviceKey> = BTreeMap::new();
-    for deed in &space.deeds {
-        let (at, client, what, token) = match deed {
-            Deed::Session { at, key, session: Some(session), .. } => {
+    for effect in &space.effects {
+        let (at, client, what, token) = match effect {
+            LogEffect::Session { at, key, session: Some(session), .. } => {
                 newest.insert(*key, (*at, session.client));
                 granted.insert(session.client, *key);
                 continue;
             }
-            Deed::Session { session: None, .. } | Deed::Effect { receipt: None, .. } => continue,
-            Deed::Effect { at, receipt: Some((client, _)), made, .. } => {
+            LogEffect::Session { session: None, .. } | LogEffect::Account { receipt: None, .. } => {
+                continue;
+            }
+            LogEffect::Account { at, receipt: Some((client, _)), made, .. } => {
                 (*at, client, "The account was", made.first().map(|made| made.1))
             }
-            Deed::Other { at, client, .. } => (*at, client, "Files or work were", None),
+            LogEffect::Action { at, client, .. } => (*at, client, "Files or work were", None),
         };
         let holder = granted.get(client).and_then(|key| newest.get(key));
         let (site, whom) = match holder {

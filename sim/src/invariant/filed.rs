@@ -15,20 +15,20 @@ use super::Invariant::{
     CrashesLoseNothing, EffectsHappenOnce, GrowthIsBounded, NoLostWrites, OutcomesAreHonest,
 };
 use super::evidence::Evidence;
-use super::evidence::files::{Archive, FileDeed};
-use super::evidence::lives::Life;
+use super::evidence::epochs::Epoch;
+use super::evidence::files::{Archive, FileOperation};
 use super::findings::{About, Findings};
 use crate::history::file::FileAsked;
 use crate::history::{Answered, Boot, Fact, FileDone, Trouble};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for deed in &evidence.server.deeds {
-        saved_is_durable(evidence, findings, deed);
-        is_a_version_in_the_end(evidence, findings, deed);
-        for life in evidence.lives.iter() {
-            replaces_what_was_shown(evidence, findings, life, deed);
-            is_one_version(evidence, findings, &life.archive, deed);
+    for operation in &evidence.server.file_operations {
+        saved_is_durable(evidence, findings, operation);
+        is_a_version_in_the_end(evidence, findings, operation);
+        for epoch in evidence.epochs.iter() {
+            replaces_what_was_shown(evidence, findings, epoch, operation);
+            is_one_version(evidence, findings, &epoch.archive, operation);
         }
     }
     crashes_take_nothing(evidence, findings);
@@ -41,9 +41,9 @@ fn is_one_version(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     archive: &Archive<'_>,
-    deed: &FileDeed<'_>,
+    operation: &FileOperation<'_>,
 ) {
-    let Some(token) = deed.ask.token() else { return };
+    let Some(token) = operation.ask.token() else { return };
     let about = About { record: None, token: Some(token) };
     let mut all = archive.published(token);
     let Some(first) = all.next() else { return };
@@ -56,27 +56,31 @@ fn is_one_version(
             ((GrowthIsBounded, "copies-of-a-write"), message)
         };
         let at = first.at.max(other.at);
-        findings.report(evidence, place, at, about, message, [deed.asked, first.at, other.at]);
+        findings.report(evidence, place, at, about, message, [operation.asked, first.at, other.at]);
     }
 }
 
-fn saved_is_durable(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
-    let Some(token) = deed.ask.token() else { return };
+fn saved_is_durable(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &FileOperation<'_>,
+) {
+    let Some(token) = operation.ask.token() else { return };
     let about = About { record: None, token: Some(token) };
-    let durable = evidence.disk(deed.device).filed.get(token).copied();
-    if let Some(saved) = deed.saved()
+    let durable = evidence.disk(operation.device).filed.get(token).copied();
+    if let Some(saved) = operation.saved()
         && durable.is_none_or(|durable| durable > saved)
     {
         let message = "A write of a file was called saved before it was durable.".into();
         let place = (OutcomesAreHonest, "file-saved-before-durable");
-        findings.report(evidence, place, saved, about, message, [deed.asked]);
+        findings.report(evidence, place, saved, about, message, [operation.asked]);
     }
-    if let (Some((at, Answered::Refused(_))), Some(kept)) = (deed.answer, durable)
-        && matches!(deed.ask, FileAsked::Write { .. })
+    if let (Some((at, Answered::Refused(_))), Some(kept)) = (operation.answer, durable)
+        && matches!(operation.ask, FileAsked::Write { .. })
     {
         let message = "A write of a file was refused and kept.".into();
         let place = (OutcomesAreHonest, "file-refused-and-kept");
-        findings.report(evidence, place, at.max(kept), about, message, [deed.asked]);
+        findings.report(evidence, place, at.max(kept), about, message, [operation.asked]);
     }
 }
 
@@ -90,10 +94,10 @@ fn images(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usi
 /// When a device, or its store, was destroyed.
 fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usize> {
     let destroyed = evidence
-        .spells
+        .faults
         .iter()
-        .filter(move |spell| matches!(&spell.trouble, Trouble::Destroy(gone) if *gone == device));
-    images(evidence, device).chain(destroyed.map(|spell| spell.from))
+        .filter(move |fault| matches!(&fault.kind, Trouble::Destroy(gone) if *gone == device));
+    images(evidence, device).chain(destroyed.map(|fault| fault.from))
 }
 
 /// Did a destroyed store have the only copy of a write that had been saved: is the write not in the
@@ -101,7 +105,7 @@ fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usi
 fn is_gone(evidence: &Evidence<'_>, token: Token, saved: usize) -> bool {
     let is_elsewhere = |at: usize| {
         evidence.disks.iter().any(|disk| disk.has_upload(token, at))
-            || evidence.lives.at(at).archive.published(token).any(|version| version.at < at)
+            || evidence.epochs.at(at).archive.published(token).any(|version| version.at < at)
     };
     devices(evidence).any(|device| {
         let disk = evidence.disk(device);
@@ -118,17 +122,21 @@ fn devices(evidence: &Evidence<'_>) -> impl Iterator<Item = DeviceId> + use<> {
 /// Is the write on a device that never gets a key, and so cannot send it?
 fn is_stranded(evidence: &Evidence<'_>, token: Token) -> bool {
     devices(evidence).any(|device| {
-        evidence.brief.incurable.contains(&Incurable::Keyless(device))
+        evidence.context.incurable.contains(&Incurable::Keyless(device))
             && evidence.disk(device).has_upload(token, evidence.history.len())
     })
 }
 
-fn is_a_version_in_the_end(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
-    let (Some(settled), Some(token)) = (evidence.settled, deed.ask.token()) else { return };
+fn is_a_version_in_the_end(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &FileOperation<'_>,
+) {
+    let (Some(settled), Some(token)) = (evidence.settled, operation.ask.token()) else { return };
     let about = About { record: None, token: Some(token) };
-    let Some(saved) = deed.saved() else { return };
-    let published = |life: &Life<'_>| life.archive.published(token).next().is_some();
-    if published(evidence.lives.last())
+    let Some(saved) = operation.saved() else { return };
+    let published = |epoch: &Epoch<'_>| epoch.archive.published(token).next().is_some();
+    if published(evidence.epochs.last())
         || evidence.went_with_the_volume(evidence.history.len(), &evidence.disks, token)
         || is_gone(evidence, token, saved)
         || is_stranded(evidence, token)
@@ -137,22 +145,23 @@ fn is_a_version_in_the_end(evidence: &Evidence<'_>, findings: &mut Findings, dee
     }
     let message = "A write of a file that was saved is no version in the end.".into();
     let place = (NoLostWrites, "file-never-published");
-    findings.report(evidence, place, settled, about, message, [deed.asked, saved]);
+    findings.report(evidence, place, settled, about, message, [operation.asked, saved]);
 }
 
 /// A version takes the place of those that its author was shown, and of no others.
 fn replaces_what_was_shown(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    life: &Life<'_>,
-    deed: &FileDeed<'_>,
+    epoch: &Epoch<'_>,
+    operation: &FileOperation<'_>,
 ) {
-    let (FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) = deed.ask else {
+    let (FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) = operation.ask
+    else {
         return;
     };
-    let Some(token) = deed.ask.token() else { return };
-    let Some(files) = life.files.get(&deed.user) else { return };
-    for made in life.archive.published(token) {
+    let Some(token) = operation.ask.token() else { return };
+    let Some(files) = epoch.files.get(&operation.user) else { return };
+    for made in epoch.archive.published(token) {
         let unseen = made.version.replaces.iter().find(|n| {
             let old = files.version(made.node, **n, made.at).map(|old| old.write);
             !exposed.iter().any(|head| head.version == Some(**n) || Some(head.write) == old)
@@ -165,16 +174,17 @@ fn replaces_what_was_shown(
             );
             let about = About { record: None, token: Some(token) };
             let place = (NoLostWrites, "version-replaced-unseen");
-            findings.report(evidence, place, made.at, about, message, [deed.asked]);
+            findings.report(evidence, place, made.at, about, message, [operation.asked]);
         }
     }
 }
 
 /// What was saved before a crash is on the disk after it, or a version by then.
 fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let deeds = evidence.server.deeds.iter();
-    let saved: Vec<(usize, &FileDeed<'_>, Token)> =
-        deeds.filter_map(|deed| Some((deed.saved()?, deed, deed.ask.token()?))).collect();
+    let operations = evidence.server.file_operations.iter();
+    let saved: Vec<(usize, &FileOperation<'_>, Token)> = operations
+        .filter_map(|operation| Some((operation.saved()?, operation, operation.ask.token()?)))
+        .collect();
     for &(at, entry) in &evidence.off_wire {
         let (Fact::Started { boot: Boot::Restart, .. }, Node::Device(device)) =
             (&entry.fact, entry.node)
@@ -187,18 +197,18 @@ fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
         let was_here = |when: usize, by: DeviceId, token: Token| {
             by == device && (image..at).contains(&when) || disk.has_upload(token, image)
         };
-        for (when, deed, token) in &saved {
-            let mut lives = evidence.lives.iter();
+        for (when, operation, token) in &saved {
+            let mut epochs = evidence.epochs.iter();
             let mut was_published =
-                || lives.any(|life| life.archive.published(*token).any(|it| it.at < at));
-            if was_here(*when, deed.device, *token)
+                || epochs.any(|epoch| epoch.archive.published(*token).any(|it| it.at < at));
+            if was_here(*when, operation.device, *token)
                 && !disk.has_upload(*token, at)
                 && !was_published()
             {
                 let message = "A crash took a write of a file that was saved.".into();
                 let about = About { record: None, token: Some(*token) };
                 let place = (CrashesLoseNothing, "file-saved-and-gone");
-                findings.report(evidence, place, at, about, message, [deed.asked, *when]);
+                findings.report(evidence, place, at, about, message, [operation.asked, *when]);
             }
         }
     }
@@ -206,11 +216,12 @@ fn crashes_take_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// At the end every version is listed, and the content of every head is there.
 fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let last = evidence.server.deeds.iter().filter(|it| it.last && evidence.is_core(it.device));
-    for deed in last {
-        let Some(files) = evidence.lives.last().files.get(&deed.user) else { continue };
-        let Some((at, done)) = deed.done() else { continue };
-        match (deed.ask, done) {
+    let last =
+        evidence.server.file_operations.iter().filter(|it| it.last && evidence.is_core(it.device));
+    for operation in last {
+        let Some(files) = evidence.epochs.last().files.get(&operation.user) else { continue };
+        let Some((at, done)) = operation.done() else { continue };
+        match (operation.ask, done) {
             (FileAsked::Versions(node), FileDone::Versions(heads)) => {
                 let listed = heads.iter().map(|head| (head.version, head.write));
                 let all = files.versions(*node).map(|(n, _)| n);
@@ -221,7 +232,14 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
                         files.called(*node, at)
                     );
                     let place = (NoLostWrites, "version-not-listed");
-                    findings.report(evidence, place, at, About::default(), message, [deed.asked]);
+                    findings.report(
+                        evidence,
+                        place,
+                        at,
+                        About::default(),
+                        message,
+                        [operation.asked],
+                    );
                 }
             }
             (FileAsked::Read(node), FileDone::Content(heads)) => {
@@ -232,7 +250,7 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
                 let message =
                     format!("The content of {} cannot be had at the end.", files.called(*node, at));
                 let place = (NoLostWrites, "content-not-read");
-                findings.report(evidence, place, at, about, message, [deed.asked]);
+                findings.report(evidence, place, at, about, message, [operation.asked]);
             }
             _ => {}
         }
@@ -241,7 +259,7 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
 
 /// A version that none replaced is a head: of two that were made at once, both are shown.
 fn heads_are_what_none_replaced(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, files) in evidence.lives.files() {
+    for (_, files) in evidence.epochs.files() {
         for entry in &files.entries {
             for id in entry.nodes() {
                 let Some(node) = files.node(id, entry.at) else { continue };

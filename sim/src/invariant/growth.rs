@@ -11,7 +11,7 @@ use engine::id::{RecordId, Remote, Token, VaultId};
 use engine::log::{FileDoc, pieces_of};
 
 use super::Invariant::GrowthIsBounded;
-use super::evidence::{Evidence, Look, Spell, Version};
+use super::evidence::{Evidence, FaultInterval, Observation, RowState};
 use super::findings::{About, Findings};
 use super::set::Set;
 use crate::history::{Answered, Change, Fact, Trouble};
@@ -21,8 +21,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     rest_is_quiet(evidence, findings);
     saves_say_something(evidence, findings);
     content_is_wanted(evidence, findings);
-    for look in evidence.last_looks() {
-        siblings_are_concurrent(evidence, findings, look);
+    for observation in evidence.final_observations() {
+        siblings_are_concurrent(evidence, findings, observation);
     }
 }
 
@@ -73,8 +73,8 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// Devices that save a row as it is already keep each other busy for ever.
 fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for &remote in &evidence.brief.remotes {
-        for ((vault, id), versions) in evidence.book(remote).rows.sorted() {
+    for &remote in &evidence.context.remotes {
+        for ((vault, id), versions) in evidence.stored_on(remote).rows.sorted() {
             for pair in versions.windows(2) {
                 let (old, new) = (&pair[0], &pair[1]);
                 if !says_the_same(old, new) || was_damaged(evidence, (remote, vault, id), old, new)
@@ -89,8 +89,8 @@ fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-fn says_the_same(old: &Version, new: &Version) -> bool {
-    let nobodys = |version: &Version| {
+fn says_the_same(old: &RowState, new: &RowState) -> bool {
+    let nobodys = |version: &RowState| {
         version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
     };
     new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
@@ -101,13 +101,14 @@ fn says_the_same(old: &Version, new: &Version) -> bool {
 fn was_damaged(
     evidence: &Evidence<'_>,
     row: (Remote, VaultId, RecordId),
-    old: &Version,
-    new: &Version,
+    old: &RowState,
+    new: &RowState,
 ) -> bool {
-    let of_row = |spell: &Spell| matches!(spell.trouble, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
-    let between =
-        |spell: &Spell| evidence.time(old.at) <= evidence.time(spell.from) && spell.from < new.at;
-    evidence.spells.iter().any(|spell| of_row(spell) && between(spell))
+    let of_row = |fault: &FaultInterval| matches!(fault.kind, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
+    let between = |fault: &FaultInterval| {
+        evidence.time(old.at) <= evidence.time(fault.from) && fault.from < new.at
+    };
+    evidence.faults.iter().any(|fault| of_row(fault) && between(fault))
 }
 
 /// What the volume holds at the end is content of a version, or the log knows that it is to come or
@@ -115,7 +116,7 @@ fn was_damaged(
 /// came after everything else of its upload was gone.
 fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
     let end = evidence.history.len();
-    for (user, files) in &evidence.lives.last().files {
+    for (user, files) in &evidence.epochs.last().files {
         let known: BTreeSet<_> = files
             .docs()
             .filter_map(|(_, line)| line.at(end).copied().flatten())
@@ -141,9 +142,9 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
         for (key, at) in objects {
             let folder = key.rfind('/').map_or("", |end| &key[..=end]);
             let by_accident = evidence
-                .spells
+                .faults
                 .iter()
-                .any(|spell| matches!(spell.trouble, Trouble::Server(_)) && spell.from < at);
+                .any(|fault| matches!(fault.kind, Trouble::Server(_)) && fault.from < at);
             if !by_accident && !known.contains(folder) {
                 let message = format!("Nobody wants {key}, and nobody will delete it.");
                 let place = (GrowthIsBounded, "orphan");
@@ -153,28 +154,43 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-fn siblings_are_concurrent(evidence: &Evidence<'_>, findings: &mut Findings, look: &Look) {
-    let id = evidence.writes.topics[look.topic].id;
+fn siblings_are_concurrent(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    observation: &Observation,
+) {
+    let id = evidence.writes.records[observation.record_key].id;
     let mut cells = Set::default();
-    for (field, token) in look.tokens() {
-        let Some(cell) = evidence.writes.cell(look.topic, field, token) else { continue };
+    for (field, token) in observation.tokens() {
+        let Some(cell) = evidence.writes.cell(observation.record_key, field, token) else {
+            continue;
+        };
         let about = About::write(id, token);
         if cells.has(cell) {
             let message = format!("{id} shows one write twice in field {}.", field.0);
             let place = (GrowthIsBounded, "shown-twice");
-            findings.report(evidence, place, look.at, about, message, []);
+            findings.report(evidence, place, observation.at, about, message, []);
         }
         cells.insert(cell);
     }
     for old in cells.iter() {
         let mut newer = cells.iter();
-        if let Some(new) = newer.find(|new| evidence.writes.replaced(look.topic, old, *new)) {
-            let write = evidence.writes.author(look.topic, old);
-            let by = evidence.writes.author(look.topic, new);
+        if let Some(new) =
+            newer.find(|new| evidence.writes.replaced(observation.record_key, old, *new))
+        {
+            let write = evidence.writes.author(observation.record_key, old);
+            let by = evidence.writes.author(observation.record_key, new);
             let message = format!("{id} still shows a write beside the one that replaced it.");
             let place = (GrowthIsBounded, "replaced-and-shown");
             let about = About::write(id, write.token);
-            findings.report(evidence, place, look.at, about, message, [write.asked, by.asked]);
+            findings.report(
+                evidence,
+                place,
+                observation.at,
+                about,
+                message,
+                [write.asked, by.asked],
+            );
         }
     }
 }
@@ -216,7 +232,7 @@ pub(super) mod tests {
             case.pushes(PHONE, id);
         }
         case.pulls(TABLET);
-        case.brief.incurable.push(Incurable::Row(Remote::Rows, VAULT, MEAL));
+        case.context.incurable.push(Incurable::Row(Remote::Rows, VAULT, MEAL));
         let mut case = case.ends();
         // A listing hides the meal for ever: each one changes what the phone has booked of it.
         let hidden = Change::Mirror(Remote::Rows, MEAL, None);

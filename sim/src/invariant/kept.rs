@@ -10,7 +10,7 @@ use engine::remote::Tag;
 
 use super::Invariant::CursorsAreSafe;
 use super::cursor::Reached;
-use super::evidence::{Copy, Disk, Evidence, Held, Row, Timeline, Version};
+use super::evidence::{Copy, Disk, Evidence, Held, RemoteRow, RowState, Timeline};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &Reached) {
@@ -67,7 +67,9 @@ impl Keeper<'_> {
     /// device's own that replaces what it had not seen is a matter of INV-01.
     fn copies(&self, findings: &mut Findings, id: RecordId, line: &Timeline<Copy>) {
         let writes = &self.evidence.writes;
-        let Some(topic) = writes.topic(self.evidence.vault(self.device), id) else { return };
+        let Some(record_key) = writes.record_key(self.evidence.vault(self.device), id) else {
+            return;
+        };
         let mut before: Option<(usize, &Copy)> = None;
         for (moment, copy) in line.iter() {
             let Some((since, old)) = before.replace((moment, copy)) else { continue };
@@ -75,22 +77,22 @@ impl Keeper<'_> {
             if old.contents == copy.contents || self.disk.replaced.contains(&moment) {
                 continue;
             }
-            let own = |cell| writes.author(topic, cell).device == Some(self.device);
+            let own = |cell| writes.author(record_key, cell).device == Some(self.device);
             if copy.made_from.beyond(&old.made_from).any(own) {
                 continue;
             }
-            let held = writes.held(topic, copy.contents.as_deref());
-            let lost = writes.cells(topic, contents).find(|&cell| {
-                !writes.lives_on(topic, cell, &held)
-                    && !writes.deleted_in(topic, cell, &copy.made_from)
+            let held = writes.held(record_key, copy.contents.as_deref());
+            let lost = writes.cells(record_key, contents).find(|&cell| {
+                !writes.lives_on(record_key, cell, &held)
+                    && !writes.deleted_in(record_key, cell, &copy.made_from)
             });
             let Some(lost) = lost else { continue };
-            for &remote in &self.evidence.brief.remotes {
+            for &remote in &self.evidence.context.remotes {
                 let Some(row) = self.passed(remote, id, moment) else { continue };
-                let has = |row: &Version| {
+                let has = |row: &RowState| {
                     row.contents
                         .as_ref()
-                        .is_some_and(|row| writes.held(topic, Some(row)).contains(&lost))
+                        .is_some_and(|row| writes.held(record_key, Some(row)).contains(&lost))
                 };
                 if has(row) && !self.has_joined(remote, id, row, moment) {
                     let what = "was passed by a cursor and joined, and is not there any more";
@@ -101,19 +103,19 @@ impl Keeper<'_> {
     }
 
     /// The row as it stands, if the device's cursor has passed it and its store is still the same.
-    fn passed(&self, remote: Remote, id: RecordId, moment: usize) -> Option<&Version> {
+    fn passed(&self, remote: Remote, id: RecordId, moment: usize) -> Option<&RowState> {
         if self.disk.replaced.contains(&moment) {
             return None;
         }
         let vault = self.evidence.vault(self.device);
-        let row = self.evidence.book(remote).row(vault, id, moment)?;
+        let row = self.evidence.stored_on(remote).row(vault, id, moment)?;
         let upto = self.reached.get(&(self.device, remote))?.at(moment)?;
         (row.pos <= *upto).then_some(row)
     }
 
-    fn has_joined(&self, remote: Remote, id: RecordId, version: &Version, moment: usize) -> bool {
+    fn has_joined(&self, remote: Remote, id: RecordId, version: &RowState, moment: usize) -> bool {
         let vault = self.evidence.vault(self.device);
-        let row = Row { remote, vault, id, version };
+        let row = RemoteRow { remote, vault, id, version };
         self.evidence.holds(self.device, &row, moment) == Held::Yes
             || self.evidence.joined(self.device, &row, moment) == Held::Yes
     }
@@ -123,7 +125,7 @@ impl Keeper<'_> {
         findings: &mut Findings,
         (site, what): (&'static str, &str),
         id: RecordId,
-        row: &Version,
+        row: &RowState,
         moment: usize,
         since: usize,
     ) {

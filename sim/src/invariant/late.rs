@@ -15,7 +15,7 @@ use engine::message::Refusal;
 use engine::time::{Span, Time};
 
 use super::Invariant::RefusalsHaveReasons;
-use super::evidence::{Evidence, Op};
+use super::evidence::{Evidence, UserOperation};
 use super::findings::{About, Findings};
 use super::reasons::is_on_path;
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Refused, Trouble};
@@ -27,12 +27,12 @@ pub(super) const PROMPTNESS: Span = Span::from_secs(5);
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     nothing_is_passed_over(evidence, findings);
     logins_end_with_their_patience(evidence, findings);
-    for op in evidence.ops.iter().filter(|op| is_rotation(evidence, op)) {
+    for op in evidence.operations.iter().filter(|op| is_rotation(evidence, op)) {
         rotation_is_in_time(evidence, findings, op);
     }
 }
 
-fn is_rotation(evidence: &Evidence<'_>, op: &Op) -> bool {
+fn is_rotation(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
     matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey)))
 }
 
@@ -41,7 +41,7 @@ fn signs_in(fact: &Fact) -> bool {
 }
 
 /// Does it need more than the device itself?
-fn may_take_longer(evidence: &Evidence<'_>, op: &Op) -> bool {
+fn may_take_longer(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
     let Some((_, asked)) = evidence.history[op.asked].fact.asked() else { return false };
     match asked {
         Asked::Errand { .. } | Asked::Work { .. } | Asked::RotateKey => true,
@@ -67,8 +67,9 @@ enum Gate {
 
 /// A device does one thing after the other.
 fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut gates = vec![(Gate::Unclear, Vec::<&Op>::new()); evidence.brief.devices.len()];
-    let mut ops = evidence.ops.iter().peekable();
+    let mut gates =
+        vec![(Gate::Unclear, Vec::<&UserOperation>::new()); evidence.context.devices.len()];
+    let mut ops = evidence.operations.iter().peekable();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
         let (gate, open) = &mut gates[usize::from(device.0)];
@@ -175,8 +176,8 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
             began.entry(device).or_default().push(at);
         }
     }
-    let patience = evidence.brief.timing.login_patience + PROMPTNESS;
-    for op in evidence.ops.iter() {
+    let patience = evidence.context.timing.login_patience + PROMPTNESS;
+    for op in evidence.operations.iter() {
         let Some(answered) = op.answered else { continue };
         let is_soon = evidence.time(answered) - evidence.time(op.asked) <= patience;
         if is_soon || may_take_longer(evidence, op) {
@@ -198,9 +199,9 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
 /// For how long a device paused or waited for its disk.
 fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize) -> Span {
     let mut stood = Span::ZERO;
-    for spell in &evidence.spells {
-        if spell.trouble == Trouble::Pause(device) && spell.overlaps(from, to) {
-            let (from, to) = (spell.from.max(from), spell.to.map_or(to, |end| end.min(to)));
+    for fault in &evidence.faults {
+        if fault.kind == Trouble::Pause(device) && fault.overlaps(from, to) {
+            let (from, to) = (fault.from.max(from), fault.to.map_or(to, |end| end.min(to)));
             stood = stood + (evidence.time(to) - evidence.time(from));
         }
     }
@@ -218,11 +219,11 @@ fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize
 }
 
 /// A new key is made within its bound of undisturbed time.
-fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Op) {
+fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &UserOperation) {
     let Some(answered) = op.answered else { return };
-    let timing = &evidence.brief.timing;
+    let timing = &evidence.context.timing;
     let retry = timing.timeout + timing.retry_cap;
-    let rows: usize = evidence.books.iter().map(|book| book.rows.len()).sum();
+    let rows: usize = evidence.remotes.iter().map(|stored| stored.rows.len()).sum();
     let pages = Span(timing.timeout.0 * (rows as u64 / u64::from(timing.page.max(1)) + 2));
     let bound = retry + retry + pages + timing.pull_every + PROMPTNESS;
     let (from, to) = (evidence.time(op.asked), evidence.time(answered));
@@ -252,18 +253,18 @@ pub(super) fn disturbances(
     from: usize,
     to: usize,
 ) -> Vec<(Time, Time)> {
-    let retry = evidence.brief.timing.timeout + evidence.brief.timing.retry_cap;
+    let retry = evidence.context.timing.timeout + evidence.context.timing.retry_cap;
     let vault = evidence.vault(device);
     let mut all = Vec::new();
-    for spell in evidence.spells.iter().filter(|spell| spell.from <= to) {
-        if is_on_path(&spell.trouble, device, vault) {
-            let named = if let Trouble::Throttle(_, after) = spell.trouble {
+    for fault in evidence.faults.iter().filter(|fault| fault.from <= to) {
+        if is_on_path(&fault.kind, device, vault) {
+            let named = if let Trouble::Throttle(_, after) = fault.kind {
                 named(after)
             } else {
                 Span::ZERO
             };
-            let end = evidence.time(spell.to.unwrap_or(to));
-            all.push((evidence.time(spell.from), end + named + retry));
+            let end = evidence.time(fault.to.unwrap_or(to));
+            all.push((evidence.time(fault.from), end + named + retry));
         }
     }
     for line in evidence.disk(device).sealed.values() {
@@ -290,7 +291,7 @@ pub(super) fn disturbances(
 
 /// For how long a message that was lost, a refusal or a login keeps a device from its remotes.
 fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Option<Span> {
-    let timing = &evidence.brief.timing;
+    let timing = &evidence.context.timing;
     let retry = timing.timeout + timing.retry_cap;
     let here = Node::Device(device);
     if let Fact::Lost { to, letter, .. } = &entry.fact {

@@ -14,12 +14,12 @@ use engine::id::{AccountField, Token, UserId};
 
 use super::Invariant::{CachesAreCoherent, ServerIsLinearizable};
 use super::evidence::Evidence;
-use super::evidence::server::{Deed, Errand, Space, fingerprint};
+use super::evidence::server::{LogEffect, ServerRequest, Space, fingerprint};
 use super::findings::{About, Findings};
 use crate::history::Account;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, space) in evidence.lives.spaces() {
+    for (_, space) in evidence.epochs.spaces() {
         log_has_no_gap(evidence, findings, space);
         history_only_grows(evidence, findings, space);
     }
@@ -40,8 +40,8 @@ fn log_has_no_gap(evidence: &Evidence<'_>, findings: &mut Findings, space: &Spac
 
 /// A commit adds versions to fields, and takes none away.
 fn history_only_grows(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) {
-    for deed in &space.deeds {
-        let Deed::Effect { at, made, rewritten, .. } = deed else { continue };
+    for effect in &space.effects {
+        let LogEffect::Account { at, made, rewritten, .. } = effect else { continue };
         if let Some(field) = rewritten.first() {
             let message = format!("A commit rewrote the history of {}.", field.name());
             let about = About { record: None, token: made.first().map(|made| made.1) };
@@ -77,29 +77,31 @@ fn orders_agree(evidence: &Evidence<'_>, findings: &mut Findings) {
         match event {
             // What was known of a log that is no more says nothing of this one.
             Event::Restored => {
-                let life = evidence.lives.at(at);
+                let epoch = evidence.epochs.at(at);
                 let line = |space: &Space| {
-                    let effects =
-                        space.deeds.iter().filter(|deed| effect(deed).is_some_and(|it| it < at));
+                    let effects = space
+                        .effects
+                        .iter()
+                        .filter(|effect| account_effect_at(effect).is_some_and(|it| it < at));
                     Line { logged: effects.count(), ..Line::default() }
                 };
-                lines = life.spaces.iter().map(|(user, space)| (*user, line(space))).collect();
+                lines = epoch.spaces.iter().map(|(user, space)| (*user, line(space))).collect();
                 floors.clear();
             }
             Event::Logged(user) => lines.entry(user).or_default().logged += 1,
             Event::Asked(number) => {
-                let line = lines.entry(server.errands[number].user).or_default();
+                let line = lines.entry(server.requests[number].user).or_default();
                 let floor = Floor { known: line.known, acknowledged: line.acknowledged.len() };
                 floors.insert(number, floor);
             }
             Event::Answered(number) => {
-                let errand = &server.errands[number];
+                let request = &server.requests[number];
                 let floor = floors.get(&number).copied().unwrap_or_default();
-                let line = lines.entry(errand.user).or_default();
-                if errand.patched().is_some() {
+                let line = lines.entry(request.user).or_default();
+                if request.patched().is_some() {
                     line.acknowledge(evidence, findings, number, floor);
-                } else if let Some((_, shown)) = errand.shown() {
-                    let reading = Reading { errand, shown, at, floor };
+                } else if let Some((_, shown)) = request.shown() {
+                    let reading = Reading { request, shown, at, floor };
                     line.show(evidence, findings, &reading);
                 }
             }
@@ -116,25 +118,26 @@ enum Event {
 }
 
 /// When an effect was made.
-fn effect(deed: &Deed) -> Option<usize> {
-    match deed {
-        Deed::Effect { at, .. } => Some(*at),
-        Deed::Session { .. } | Deed::Other { .. } => None,
+fn account_effect_at(effect: &LogEffect) -> Option<usize> {
+    match effect {
+        LogEffect::Account { at, .. } => Some(*at),
+        LogEffect::Session { .. } | LogEffect::Action { .. } => None,
     }
 }
 
 fn events(evidence: &Evidence<'_>) -> Vec<(usize, Event)> {
     let mut events = Vec::new();
-    for life in evidence.lives.iter() {
-        for (user, space) in &life.spaces {
-            let effects = space.deeds.iter().filter_map(effect).filter(|at| *at >= life.from);
+    for epoch in evidence.epochs.iter() {
+        for (user, space) in &epoch.spaces {
+            let effects =
+                space.effects.iter().filter_map(account_effect_at).filter(|at| *at >= epoch.from);
             events.extend(effects.map(|at| (at, Event::Logged(*user))));
         }
     }
-    events.extend(evidence.lives.restores().map(|at| (at, Event::Restored)));
-    for (number, errand) in evidence.server.errands.iter().enumerate() {
-        events.push((errand.asked, Event::Asked(number)));
-        events.extend(errand.answer.map(|(at, _)| (at, Event::Answered(number))));
+    events.extend(evidence.epochs.restores().map(|at| (at, Event::Restored)));
+    for (number, request) in evidence.server.requests.iter().enumerate() {
+        events.push((request.asked, Event::Asked(number)));
+        events.extend(request.answer.map(|(at, _)| (at, Event::Answered(number))));
     }
     events.sort_by_key(|event| event.0);
     events
@@ -143,7 +146,7 @@ fn events(evidence: &Evidence<'_>) -> Vec<(usize, Event)> {
 /// An account that was shown.
 #[derive(Clone, Copy, Debug)]
 struct Reading<'e> {
-    errand: &'e Errand<'e>,
+    request: &'e ServerRequest<'e>,
     shown: &'e Account,
     at: usize,
     floor: Floor,
@@ -157,42 +160,42 @@ impl Line {
         number: usize,
         floor: Floor,
     ) {
-        let errand = &evidence.server.errands[number];
-        let about = About { record: None, token: errand.token };
-        let Some(answered) = errand.patched() else { return };
-        let Some(place) = evidence.lives.at(answered).places(errand).first() else {
+        let request = &evidence.server.requests[number];
+        let about = About { record: None, token: request.token };
+        let Some(answered) = request.patched() else { return };
+        let Some(place) = evidence.epochs.at(answered).places(request).first() else {
             return; // What was never made has no place in the order.
         };
         if place.at > answered {
             let message = "A change of the account was acknowledged before it was made.".into();
             let site = (ServerIsLinearizable, "acknowledged-too-soon");
-            findings.report(evidence, site, place.at, about, message, [errand.asked, answered]);
+            findings.report(evidence, site, place.at, about, message, [request.asked, answered]);
         }
         if place.effect <= floor.known {
             let message = "A change stands in the log before one that was made earlier.".into();
             let site = (ServerIsLinearizable, "out-of-order");
-            findings.report(evidence, site, answered, about, message, [errand.asked, place.at]);
+            findings.report(evidence, site, answered, about, message, [request.asked, place.at]);
         }
         self.known = self.known.max(place.effect);
         self.acknowledged.push(number);
     }
 
     fn show(&mut self, evidence: &Evidence<'_>, findings: &mut Findings, reading: &Reading<'_>) {
-        let Reading { errand, shown, at, floor } = *reading;
+        let Reading { request, shown, at, floor } = *reading;
         let print = fingerprint(shown);
         // What was on its way when the volume was restored is of the log that was.
-        let mut gone = evidence.lives.between(errand.asked, at).rev().skip(1);
-        if gone.any(|life| states(life.spaces.get(&errand.user)).contains(&print)) {
+        let mut gone = evidence.epochs.between(request.asked, at).rev().skip(1);
+        if gone.any(|epoch| states(epoch.spaces.get(&request.user)).contains(&print)) {
             return;
         }
-        let space = evidence.lives.at(at).spaces.get(&errand.user);
+        let space = evidence.epochs.at(at).spaces.get(&request.user);
         if let Some((patch, missing)) = self.lacks(evidence, space, reading) {
             let message = format!(
                 "The account was shown without a change of {} that had been acknowledged.",
                 missing.name()
             );
             let about = About { record: None, token: patch.token };
-            let with = [errand.asked, patch.asked].into_iter().chain(patch.patched());
+            let with = [request.asked, patch.asked].into_iter().chain(patch.patched());
             findings.report(evidence, (CachesAreCoherent, "stale-read"), at, about, message, with);
             return;
         }
@@ -210,7 +213,7 @@ impl Line {
         };
         let message = format!("The account was shown {what}.");
         let site = (ServerIsLinearizable, site);
-        findings.report(evidence, site, at, About::default(), message, [errand.asked]);
+        findings.report(evidence, site, at, About::default(), message, [request.asked]);
     }
 
     /// What was acknowledged before an account was asked for, has not been taken out of the log,
@@ -220,7 +223,7 @@ impl Line {
         evidence: &'e Evidence<'_>,
         space: Option<&Space>,
         reading: &Reading<'_>,
-    ) -> Option<(&'e Errand<'e>, AccountField)> {
+    ) -> Option<(&'e ServerRequest<'e>, AccountField)> {
         let space = space?;
         let shown: BTreeSet<(AccountField, Token)> = reading
             .shown
@@ -228,7 +231,7 @@ impl Line {
             .flat_map(|(field, versions)| versions.iter().map(|version| (*field, version.0)))
             .collect();
         self.acknowledged[..reading.floor.acknowledged].iter().find_map(|number| {
-            let patch = &evidence.server.errands[*number];
+            let patch = &evidence.server.requests[*number];
             let token = patch.token?;
             let missing = patch.fields().iter().map(|(field, _)| *field).find(|field| {
                 let held = space.held.get(&(*field, token));

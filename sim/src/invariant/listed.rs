@@ -12,26 +12,26 @@ use super::Invariant::{
     CopiesConverge, NoPhantomValues, ReadsNeverGoBack, UsersAreIsolated, VersionsAreImmutable,
 };
 use super::evidence::Evidence;
-use super::evidence::files::{FileDeed, Files, Published};
-use super::evidence::lives::Life;
+use super::evidence::epochs::Epoch;
+use super::evidence::files::{FileOperation, Files, Published};
 use super::findings::{About, Findings};
 use super::writes::owner;
 use crate::history::file::{FileAsked, Goal, Head, Print};
 use crate::history::{Answered, FileDone, Listed};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for deed in &evidence.server.deeds {
-        heads_were_written(evidence, findings, deed);
-        content_is_as_written(evidence, findings, deed);
+    for operation in &evidence.server.file_operations {
+        heads_were_written(evidence, findings, operation);
+        content_is_as_written(evidence, findings, operation);
     }
     nothing_is_unseen(evidence, findings);
     all_agree_at_the_end(evidence, findings);
 }
 
 /// Every head that an answer shows.
-fn shown<'e>(deed: &FileDeed<'e>) -> Vec<(NodeId, &'e Head)> {
-    let Some((_, answer)) = deed.answer else { return Vec::new() };
-    match (deed.ask, answer) {
+fn shown<'e>(operation: &FileOperation<'e>) -> Vec<(NodeId, &'e Head)> {
+    let Some((_, answer)) = operation.answer else { return Vec::new() };
+    match (operation.ask, answer) {
         (FileAsked::List, Answered::Files(list)) => {
             list.iter().flat_map(|it| it.heads.iter().map(|head| (it.node, head))).collect()
         }
@@ -46,18 +46,23 @@ fn shown<'e>(deed: &FileDeed<'e>) -> Vec<(NodeId, &'e Head)> {
 }
 
 /// Every label that is shown is that of a write, of this user and to this file.
-fn heads_were_written(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
-    let Some((at, _)) = deed.answer else { return };
-    for (node, head) in shown(deed) {
+fn heads_were_written(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &FileOperation<'_>,
+) {
+    let Some((at, _)) = operation.answer else { return };
+    for (node, head) in shown(operation) {
         let Some(token) = head.token else { continue };
         let about = About { record: None, token: Some(token) };
-        if owner(token) != deed.user {
+        if owner(token) != operation.user {
             let message = "A file of another user was shown.".into();
             let place = (UsersAreIsolated, "file-shown");
-            findings.report(evidence, place, at, about, message, [deed.asked]);
+            findings.report(evidence, place, at, about, message, [operation.asked]);
             continue;
         }
-        let write = evidence.server.filings.get(token).map(|n| &evidence.server.deeds[*n]);
+        let write =
+            evidence.server.filings.get(token).map(|n| &evidence.server.file_operations[*n]);
         if write.is_none_or(|write| write.asked > at || !is_to(write.ask, node)) {
             let message = "A version of a file was shown that nobody wrote.".into();
             let place = (NoPhantomValues, "file-never-written");
@@ -85,12 +90,16 @@ fn is_to(ask: &FileAsked, node: NodeId) -> bool {
 }
 
 /// Content that is shown is that of its head, whole.
-fn content_is_as_written(evidence: &Evidence<'_>, findings: &mut Findings, deed: &FileDeed<'_>) {
-    let Some((at, FileDone::Content(heads))) = deed.done() else { return };
+fn content_is_as_written(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &FileOperation<'_>,
+) {
+    let Some((at, FileDone::Content(heads))) = operation.done() else { return };
     // A device that has not heard of it yet goes by the log that was.
     let of_any = |head, label, content| {
-        let mut lives = evidence.lives.iter().filter(|life| life.from <= at);
-        lives.any(|life| is_of(evidence, life, deed.user, (head, label), content))
+        let mut epochs = evidence.epochs.iter().filter(|epoch| epoch.from <= at);
+        epochs.any(|epoch| is_of(evidence, epoch, operation.user, (head, label), content))
     };
     for (head, print) in heads {
         let (Some(token), Some(print)) = (head.token, print) else { continue };
@@ -99,39 +108,40 @@ fn content_is_as_written(evidence: &Evidence<'_>, findings: &mut Findings, deed:
         if wrote != Some(*print) {
             let message = "A file was shown with other content than was written.".into();
             let place = (NoPhantomValues, "content-garbled");
-            findings.report(evidence, place, at, about, message, [deed.asked]);
+            findings.report(evidence, place, at, about, message, [operation.asked]);
         } else if !of_any(head, token, print.token) {
             let message = "A file was shown with the content of another version.".into();
             let place = (VersionsAreImmutable, "content-of-another");
-            findings.report(evidence, place, at, about, message, [deed.asked]);
+            findings.report(evidence, place, at, about, message, [operation.asked]);
         }
     }
 }
 
 /// What a user wrote under a label.
 fn written(evidence: &Evidence<'_>, token: Token) -> Option<Print> {
-    let deed = &evidence.server.deeds[*evidence.server.filings.get(token)?];
-    if let FileAsked::Write { content, .. } = deed.ask { Some(*content) } else { None }
+    let operation = &evidence.server.file_operations[*evidence.server.filings.get(token)?];
+    if let FileAsked::Write { content, .. } = operation.ask { Some(*content) } else { None }
 }
 
 /// Is content with this label that of a head? A restore has the content of the version that its
 /// user named, which may be a restore too.
 fn is_of(
     evidence: &Evidence<'_>,
-    life: &Life<'_>,
+    epoch: &Epoch<'_>,
     user: UserId,
     (head, token): (&Head, Token),
     content: Token,
 ) -> bool {
-    let archive = &life.archive;
-    let Some(files) = life.files.get(&user) else { return token == content };
+    let archive = &epoch.archive;
+    let Some(files) = epoch.files.get(&user) else { return token == content };
     let end = evidence.history.len();
     let mut label = Some(token);
     let at = archive.versions.get(&head.write);
     let mut at = at.and_then(|made| made.first()).map(|it| (it.node, it.n));
     while let Some(token) = label {
         let Some(number) = evidence.server.filings.get(token) else { return false };
-        let FileAsked::Restore { node, version, .. } = evidence.server.deeds[*number].ask else {
+        let FileAsked::Restore { node, version, .. } = evidence.server.file_operations[*number].ask
+        else {
             return token == content;
         };
         let of = files.version(*node, *version, end).map(|old| old.write);
@@ -182,9 +192,9 @@ fn nothing_is_unseen(evidence: &Evidence<'_>, findings: &mut Findings) {
                     saved.remove(&token);
                 });
             }
-            Event::Listed(deed, list) => {
-                let floor = floors.entry(deed.device).or_default();
-                floor.judge(evidence, findings, (at, deed, list));
+            Event::Listed(operation, list) => {
+                let floor = floors.entry(operation.device).or_default();
+                floor.judge(evidence, findings, (at, operation, list));
             }
         }
     }
@@ -198,7 +208,7 @@ enum Event<'e> {
     Saved(DeviceId, Token),
     /// Somebody who was shown these has written in their place.
     Seen(DeviceId, &'e [Head]),
-    Listed(&'e FileDeed<'e>, &'e [Listed]),
+    Listed(&'e FileOperation<'e>, &'e [Listed]),
 }
 
 fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
@@ -206,17 +216,18 @@ fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
         events.extend(disk.replaced.iter().map(|at| (*at, Event::Replaced(device))));
         let user = evidence.user(device);
-        let turned = disk.feed.turns(|at, before| !evidence.lives.at(at).has(user, before.at));
+        let turned = disk.feed.turns(|at, before| !evidence.epochs.at(at).has(user, before.at));
         events.extend(turned.map(|at| (at, Event::Turned(device))));
     }
-    for deed in &evidence.server.deeds {
-        if let FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } = deed.ask {
-            events.push((deed.asked, Event::Seen(deed.device, exposed)));
+    for operation in &evidence.server.file_operations {
+        if let FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } = operation.ask
+        {
+            events.push((operation.asked, Event::Seen(operation.device, exposed)));
         }
-        if let (Some(at), Some(token)) = (deed.saved(), deed.ask.token()) {
-            events.push((at, Event::Saved(deed.device, token)));
+        if let (Some(at), Some(token)) = (operation.saved(), operation.ask.token()) {
+            events.push((at, Event::Saved(operation.device, token)));
         }
-        events.extend(deed.list().map(|(at, list)| (at, Event::Listed(deed, list))));
+        events.extend(operation.list().map(|(at, list)| (at, Event::Listed(operation, list))));
     }
     events.sort_by_key(|event| event.0);
     events
@@ -227,40 +238,40 @@ impl Floor {
         &mut self,
         evidence: &Evidence<'_>,
         findings: &mut Findings,
-        (at, deed, list): (usize, &FileDeed<'_>, &[Listed]),
+        (at, operation, list): (usize, &FileOperation<'_>, &[Listed]),
     ) {
         // The log that the device has read: not always the one that there is.
-        let cursor = evidence.disk(deed.device).feed.at(at).copied().flatten();
-        let mut lives = evidence.lives.iter().filter(|life| life.from <= at);
-        let read = lives.rfind(|life| cursor.is_some_and(|it| life.has(deed.user, it.at)));
+        let cursor = evidence.disk(operation.device).feed.at(at).copied().flatten();
+        let mut epochs = evidence.epochs.iter().filter(|epoch| epoch.from <= at);
+        let read = epochs.rfind(|epoch| cursor.is_some_and(|it| epoch.has(operation.user, it.at)));
         let latest: BTreeMap<NodeId, u32> = list.iter().map(|it| (it.node, it.latest)).collect();
         let lower = |(id, n): &(&NodeId, &u32)| latest.get(id).is_none_or(|now| now < n);
         if let Some((id, _)) = self.latest.iter().find(lower) {
             let message = format!("A list no longer shows node {:x} as it had.", id.0);
             let place = (ReadsNeverGoBack, "file-unseen");
-            findings.report(evidence, place, at, About::default(), message, [deed.asked]);
+            findings.report(evidence, place, at, About::default(), message, [operation.asked]);
         }
         let has = |it: &Published<'_>| {
             it.at <= at && latest.get(&it.node).is_some_and(|now| *now >= it.n)
         };
-        let owing = slice::from_ref(evidence.disk(deed.device));
+        let owing = slice::from_ref(evidence.disk(operation.device));
         self.saved.retain(|token, _| {
-            let is_there = |life: &Life<'_>| life.archive.published(*token).any(has);
+            let is_there = |epoch: &Epoch<'_>| epoch.archive.published(*token).any(has);
             !read.is_some_and(is_there) && !evidence.went_with_the_volume(at, owing, *token)
         });
         let writes: BTreeSet<Dot> =
             list.iter().flat_map(|it| &it.heads).map(|head| head.write).collect();
-        let missing = self.saved.iter().filter(|(_, saved)| **saved < deed.asked);
+        let missing = self.saved.iter().filter(|(_, saved)| **saved < operation.asked);
         let mut missing = missing.filter(|(token, _)| {
             let dots =
-                evidence.lives.last().archive.dots.get(**token).map_or(&[][..], Vec::as_slice);
+                evidence.epochs.last().archive.dots.get(**token).map_or(&[][..], Vec::as_slice);
             !dots.iter().any(|dot| writes.contains(dot))
         });
         if let Some((token, saved)) = missing.next() {
             let message = "A list lacks a write of a file that was saved there.".into();
             let about = About { record: None, token: Some(*token) };
             let place = (ReadsNeverGoBack, "file-not-listed");
-            findings.report(evidence, place, at, about, message, [deed.asked, *saved]);
+            findings.report(evidence, place, at, about, message, [operation.asked, *saved]);
         }
         self.latest = latest;
     }
@@ -277,16 +288,17 @@ fn row(it: &Listed) -> Row<'_> {
 /// The last lists of all devices that must agree show the same, and what the log has.
 fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut first: BTreeMap<UserId, (usize, BTreeMap<NodeId, Row<'_>>)> = BTreeMap::new();
-    let last = evidence.server.deeds.iter().filter(|it| it.last && evidence.is_core(it.device));
-    for deed in last {
-        let Some((at, list)) = deed.list() else { continue };
+    let last =
+        evidence.server.file_operations.iter().filter(|it| it.last && evidence.is_core(it.device));
+    for operation in last {
+        let Some((at, list)) = operation.list() else { continue };
         let rows: BTreeMap<NodeId, Row<'_>> = list.iter().map(|it| (it.node, row(it))).collect();
         if let Some(sealed) = list.iter().find(|it| it.sealed) {
             let message = format!("The name of node {:x} is sealed at the end.", sealed.node.0);
             let place = (CopiesConverge, "sealed-at-the-end");
             findings.report(evidence, place, at, About::default(), message, []);
         }
-        match first.get(&deed.user) {
+        match first.get(&operation.user) {
             Some((other, expected)) if *expected != rows => {
                 let odd = rows.iter().find(|(id, row)| expected.get(id) != Some(row));
                 let odd = odd.or_else(|| expected.iter().find(|(id, _)| !rows.contains_key(id)));
@@ -299,8 +311,8 @@ fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             Some(_) => {}
             None => {
-                is_as_logged(evidence, findings, deed.user, at, &rows);
-                first.insert(deed.user, (at, rows));
+                is_as_logged(evidence, findings, operation.user, at, &rows);
+                first.insert(operation.user, (at, rows));
             }
         }
     }
@@ -314,7 +326,7 @@ fn is_as_logged(
     rows: &BTreeMap<NodeId, Row<'_>>,
 ) {
     let nothing = Files::default();
-    let files = evidence.lives.at(at).files.get(&user).unwrap_or(&nothing);
+    let files = evidence.epochs.at(at).files.get(&user).unwrap_or(&nothing);
     let mut logged = BTreeMap::new();
     for (key, _) in files.docs() {
         let FileKey::Node(id) = key else { continue };

@@ -7,21 +7,21 @@ use std::collections::BTreeMap;
 use engine::id::DeviceId;
 
 use super::Invariant::LoginsAreWhole;
-use super::evidence::{Evidence, Held, Look, Row};
+use super::evidence::{Evidence, Held, Observation, RemoteRow};
 use super::findings::{About, Findings};
-use super::session::{Session, Sessions};
+use super::session::{SignInState, SignIns};
 use crate::history::{Answered, Boot, Fact, Trouble};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let sessions = &evidence.sessions;
+    let sign_ins = &evidence.sign_ins;
     // The login whose wholeness is still to be seen, by device.
     let mut unproven: BTreeMap<DeviceId, usize> = BTreeMap::new();
-    let mut looks = evidence.looks.iter().peekable();
+    let mut observations = evidence.observations.iter().peekable();
     for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         if let Some((_, Answered::SignedIn { partial })) = entry.fact.answered()
-            && let Some(Session::SigningIn(asked)) = before(sessions, device, at)
+            && let Some(SignInState::SigningIn(asked)) = before(sign_ins, device, at)
         {
             unproven.insert(device, asked);
             if !partial {
@@ -33,44 +33,48 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if replaced || matches!(entry.fact.answered(), Some((_, Answered::SignedOut))) {
             unproven.remove(&device);
         }
-        let Some(look) = looks.next_if(|look| look.at == at) else { continue };
-        match sessions.at(device, at) {
-            Session::SigningIn(asked) if has_content(look) => {
-                let message =
-                    format!("{} was shown before the gate of a login had opened.", look.shown.id);
+        let Some(observation) = observations.next_if(|observation| observation.at == at) else {
+            continue;
+        };
+        match sign_ins.at(device, at) {
+            SignInState::SigningIn(asked) if has_content(observation) => {
+                let message = format!(
+                    "{} was shown before the gate of a login had opened.",
+                    observation.shown.id
+                );
                 let place = (LoginsAreWhole, "shown-before-the-gate");
-                let about = About::record(look.shown.id);
+                let about = About::record(observation.shown.id);
                 findings.report(evidence, place, at, about, message, [asked]);
             }
-            Session::Resuming(asked) => {
+            SignInState::Resuming(asked) => {
                 unproven.entry(device).or_insert(asked);
             }
-            Session::Out
-            | Session::SigningIn(_)
-            | Session::Unclear
-            | Session::In
-            | Session::SigningOut => {}
+            SignInState::Out
+            | SignInState::SigningIn(_)
+            | SignInState::Unclear
+            | SignInState::In
+            | SignInState::SigningOut => {}
         }
-        if !look.shown.partial
+        if !observation.shown.partial
             && let Some(asked) = unproven.remove(&device)
         {
             is_whole(evidence, findings, at, device, asked);
         }
-        if look.last && look.shown.partial && evidence.is_core(device) {
-            let message = format!("{} is still shown as partial at the end.", look.shown.id);
+        if observation.last && observation.shown.partial && evidence.is_core(device) {
+            let message = format!("{} is still shown as partial at the end.", observation.shown.id);
             let place = (LoginsAreWhole, "partial-at-the-end");
-            findings.report(evidence, place, at, About::record(look.shown.id), message, []);
+            findings.report(evidence, place, at, About::record(observation.shown.id), message, []);
         }
     }
 }
 
 /// How a device stood right before a moment.
-fn before(sessions: &Sessions, device: DeviceId, at: usize) -> Option<Session> {
-    at.checked_sub(1).map(|before| sessions.at(device, before))
+fn before(sign_ins: &SignIns, device: DeviceId, at: usize) -> Option<SignInState> {
+    at.checked_sub(1).map(|before| sign_ins.at(device, before))
 }
 
-fn has_content(look: &Look) -> bool {
-    look.shown.sealed || !look.shown.fields.is_empty()
+fn has_content(observation: &Observation) -> bool {
+    observation.shown.sealed || !observation.shown.fields.is_empty()
 }
 
 /// Every row that was there when somebody asked to sign in, and was visible all along, is joined
@@ -83,21 +87,21 @@ fn is_whole(
     asked: usize,
 ) {
     let vault = evidence.vault(device);
-    for &remote in &evidence.brief.remotes {
-        let book = evidence.book(remote);
-        for ((_, id), _) in book.rows.sorted().filter(|(row, _)| row.0 == vault) {
+    for &remote in &evidence.context.remotes {
+        let stored = evidence.stored_on(remote);
+        for ((_, id), _) in stored.rows.sorted().filter(|(row, _)| row.0 == vault) {
             let Some(version) =
-                book.row(vault, id, asked).filter(|_| book.stood(vault, id, asked, at))
+                stored.row(vault, id, asked).filter(|_| stored.stood(vault, id, asked, at))
             else {
                 continue;
             };
             let hides = |trouble: &Trouble| *trouble == Trouble::HideRow(vault, id);
-            let mut spells = evidence.spells.iter();
-            let row = Row { remote, vault, id, version };
+            let mut faults = evidence.faults.iter();
+            let row = RemoteRow { remote, vault, id, version };
             if evidence.holds(device, &row, at) == Held::Yes
                 // What a device believes of a remote may not be durable yet; what it shows is.
                 || evidence.joined(device, &row, at) == Held::Yes
-                || spells.any(|spell| hides(&spell.trouble) && spell.overlaps(asked, at))
+                || faults.any(|fault| hides(&fault.kind) && fault.overlaps(asked, at))
                 || evidence.is_incurable(Some(remote), vault, id)
             {
                 continue;

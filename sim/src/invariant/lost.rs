@@ -11,7 +11,7 @@ use engine::id::{DeviceId, FieldId, Remote, Token};
 
 use super::Incurable;
 use super::Invariant::NoLostWrites;
-use super::evidence::{Evidence, Look};
+use super::evidence::{Evidence, Observation};
 use super::findings::{About, Findings};
 use super::set::Set;
 use super::writes::Write;
@@ -20,18 +20,18 @@ use crate::history::{Contents, WriteKind};
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(settled) = evidence.settled else { return };
     let ends = ends(evidence);
-    for (topic, end) in ends.iter().enumerate() {
-        let kept = keep(evidence, topic, end);
-        for cell in 0..evidence.writes.topics[topic].cells.len() {
+    for (record_key, end) in ends.iter().enumerate() {
+        let kept = keep(evidence, record_key, end);
+        for cell in 0..evidence.writes.records[record_key].cells.len() {
             let cell = u32::try_from(cell).expect("cells are numbered in 32 bits");
-            let write = evidence.writes.author(topic, cell);
-            let field = evidence.writes.topics[topic].cells[cell as usize].field;
+            let write = evidence.writes.author(record_key, cell);
+            let field = evidence.writes.records[record_key].cells[cell as usize].field;
             let first = write.cells.iter().find(|(_, cell)| !kept.has(*cell));
             if !write.is_owed() || first.is_none_or(|(lost, _)| *lost != field) {
                 continue;
             }
             let fact = end.told.unwrap_or(settled);
-            report(evidence, findings, fact, (topic, cell), write);
+            report(evidence, findings, fact, (record_key, cell), write);
         }
     }
 }
@@ -48,22 +48,24 @@ struct End {
 /// The end of every record: what the final reads show together; where no device is left to read
 /// it, or a row cannot be mended by the plan, also what the remotes hold.
 fn ends(evidence: &Evidence<'_>) -> Vec<End> {
-    let mut ends = vec![End::default(); evidence.writes.topics.len()];
-    for look in evidence.last_looks() {
-        let end = &mut ends[look.topic];
-        end.told = Some(look.at);
-        if look.shown.presence == Presence::Live {
+    let mut ends = vec![End::default(); evidence.writes.records.len()];
+    for observation in evidence.final_observations() {
+        let end = &mut ends[observation.record_key];
+        end.told = Some(observation.at);
+        if observation.shown.presence == Presence::Live {
             end.live = true;
-            end.shown.extend(look.tokens());
+            end.shown.extend(observation.tokens());
         }
     }
-    for (topic, end) in evidence.writes.topics.iter().zip(&mut ends) {
+    for (record_key, end) in evidence.writes.records.iter().zip(&mut ends) {
         let was_read = end.told.is_some();
-        if was_read && !evidence.is_incurable(None, topic.vault, topic.id) {
+        if was_read && !evidence.is_incurable(None, record_key.vault, record_key.id) {
             continue;
         }
         for remote in Remote::ALL {
-            let Some(row) = evidence.found(remote).get(&(topic.vault, topic.id)) else { continue };
+            let Some(row) = evidence.found(remote).get(&(record_key.vault, record_key.id)) else {
+                continue;
+            };
             end.told.get_or_insert(row.at);
             if let Some(contents) = row.contents.filter(|contents| contents.live) {
                 end.live |= !was_read;
@@ -75,30 +77,30 @@ fn ends(evidence: &Evidence<'_>) -> Vec<End> {
 }
 
 /// All cells that are accounted for.
-fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
+fn keep(evidence: &Evidence<'_>, record_key: usize, end: &End) -> Set {
     let writes = &evidence.writes;
     let mut kept = Set::default();
     for &(field, token) in &end.shown {
-        if let Some(cell) = writes.cell(topic, field, token) {
+        if let Some(cell) = writes.cell(record_key, field, token) {
             kept.insert(cell);
         }
     }
-    for held in stranded_copies(evidence, topic) {
-        for cell in writes.cells(topic, held) {
+    for held in stranded_copies(evidence, record_key) {
+        for cell in writes.cells(record_key, held) {
             kept.insert(cell);
         }
     }
-    let cells = &writes.topics[topic].cells;
-    for cell in writes.topics[topic].deletes.iter() {
-        let delete = writes.author(topic, cell);
-        if !end.live && delete.took_effect() || is_beaten(evidence, topic, end, cell) {
+    let cells = &writes.records[record_key].cells;
+    for cell in writes.records[record_key].deletes.iter() {
+        let delete = writes.author(record_key, cell);
+        if !end.live && delete.took_effect() || is_beaten(evidence, record_key, end, cell) {
             kept.insert(cell);
         }
     }
     for cell in (0..cells.len()).rev() {
         let number = u32::try_from(cell).expect("cells are numbered in 32 bits");
         let replaced = cells[cell].newer.iter().any(|&newer| {
-            let by = writes.author(topic, newer);
+            let by = writes.author(record_key, newer);
             by.took_effect() && (kept.has(newer) || !by.is_owed())
         });
         if replaced {
@@ -111,51 +113,51 @@ fn keep(evidence: &Evidence<'_>, topic: usize, end: &End) -> Set {
 /// What stranded devices hold of a record.
 fn stranded_copies<'e>(
     evidence: &'e Evidence<'_>,
-    topic: usize,
+    record_key: usize,
 ) -> impl Iterator<Item = &'e Contents> {
-    let id = evidence.writes.topics[topic].id;
-    let devices = (0..evidence.brief.devices.len()).map(|n| DeviceId(n as u16));
-    devices.filter(move |&device| is_stranded(evidence, topic, device)).filter_map(move |device| {
-        evidence.disk(device).records.get(id)?.last()?.contents.as_deref()
-    })
+    let id = evidence.writes.records[record_key].id;
+    let devices = (0..evidence.context.devices.len()).map(|n| DeviceId(n as u16));
+    devices.filter(move |&device| is_stranded(evidence, record_key, device)).filter_map(
+        move |device| evidence.disk(device).records.get(id)?.last()?.contents.as_deref(),
+    )
 }
 
 /// Will this device never get a key, or is a row of the record beyond cure? Then it need not agree
 /// with the others, and what it holds is not lost.
-fn is_stranded(evidence: &Evidence<'_>, topic: usize, device: DeviceId) -> bool {
-    let topic = &evidence.writes.topics[topic];
-    evidence.vault(device) == topic.vault
-        && (evidence.brief.incurable.contains(&Incurable::Keyless(device))
-            || evidence.is_incurable(None, topic.vault, topic.id) && evidence.is_core(device))
+fn is_stranded(evidence: &Evidence<'_>, record_key: usize, device: DeviceId) -> bool {
+    let record_key = &evidence.writes.records[record_key];
+    evidence.vault(device) == record_key.vault
+        && (evidence.context.incurable.contains(&Incurable::Keyless(device))
+            || evidence.is_incurable(None, record_key.vault, record_key.id)
+                && evidence.is_core(device))
 }
 
 /// A live record does not show its headstones. A delete has not been lost if something is shown
 /// that no delete had seen; one that never left a stranded device cannot have hidden it elsewhere.
-fn is_beaten(evidence: &Evidence<'_>, topic: usize, end: &End, delete: u32) -> bool {
+fn is_beaten(evidence: &Evidence<'_>, record_key: usize, end: &End, delete: u32) -> bool {
     let writes = &evidence.writes;
-    let stranded = |by: &Write| by.device.is_some_and(|own| is_stranded(evidence, topic, own));
+    let stranded = |by: &Write| by.device.is_some_and(|own| is_stranded(evidence, record_key, own));
     let counts = |cell: &u32| {
-        let by = writes.author(topic, *cell);
+        let by = writes.author(record_key, *cell);
         *cell == delete || by.is_owed() && (by.is_accepted() || !stranded(by))
     };
-    let deletes: Vec<u32> = writes.topics[topic].deletes.iter().filter(counts).collect();
-    let seen = |cell| deletes.iter().any(|&delete| writes.replaced(topic, cell, delete));
+    let deletes: Vec<u32> = writes.records[record_key].deletes.iter().filter(counts).collect();
+    let seen = |cell| deletes.iter().any(|&delete| writes.replaced(record_key, cell, delete));
     end.live
-        && end
-            .shown
-            .iter()
-            .any(|&(field, token)| writes.cell(topic, field, token).is_none_or(|cell| !seen(cell)))
+        && end.shown.iter().any(|&(field, token)| {
+            writes.cell(record_key, field, token).is_none_or(|cell| !seen(cell))
+        })
 }
 
 fn report(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     fact: usize,
-    (topic, cell): (usize, u32),
+    (record_key, cell): (usize, u32),
     write: &Write,
 ) {
-    let id = evidence.writes.topics[topic].id;
-    let (last, gone) = trace(evidence, topic, cell);
+    let id = evidence.writes.records[record_key].id;
+    let (last, gone) = trace(evidence, record_key, cell);
     let (site, what) = match (write.kind, last, gone) {
         (WriteKind::Delete, ..) => ("delete-undone", "was deleted and is there again"),
         (WriteKind::Set | WriteKind::Increment, _, Some(_)) => {
@@ -177,26 +179,33 @@ fn report(
 }
 
 /// Where a cell was last seen in a device's copy or reading, and the step that dropped it unseen.
-fn trace(evidence: &Evidence<'_>, topic: usize, cell: u32) -> (Option<usize>, Option<usize>) {
+fn trace(evidence: &Evidence<'_>, record_key: usize, cell: u32) -> (Option<usize>, Option<usize>) {
     let writes = &evidence.writes;
     let mut last: Option<usize> = None;
     let mut gone = None;
-    for step in evidence.steps.iter().filter(|step| step.topic == topic && !step.wipe) {
+    for copy_change in evidence
+        .copy_changes
+        .iter()
+        .filter(|copy_change| copy_change.record_key == record_key && !copy_change.wipe)
+    {
         let lives = |contents: &Option<Arc<Contents>>| {
-            writes.lives_on(topic, cell, &writes.held(topic, contents.as_deref()))
+            writes.lives_on(record_key, cell, &writes.held(record_key, contents.as_deref()))
         };
-        match (lives(&step.before), lives(&step.copy.contents)) {
-            (_, true) => last = Some(step.at),
-            (true, false) => gone = Some(step.at),
+        match (lives(&copy_change.before), lives(&copy_change.copy.contents)) {
+            (_, true) => last = Some(copy_change.at),
+            (true, false) => gone = Some(copy_change.at),
             (false, false) => {}
         }
     }
-    let shows = |look: &&Look| {
-        look.topic == topic
-            && look.tokens().any(|(field, token)| writes.cell(topic, field, token) == Some(cell))
+    let shows = |observation: &&Observation| {
+        observation.record_key == record_key
+            && observation
+                .tokens()
+                .any(|(field, token)| writes.cell(record_key, field, token) == Some(cell))
     };
-    let look = evidence.looks.iter().filter(shows).map(|look| look.at).max();
-    (last.max(look), gone)
+    let observation =
+        evidence.observations.iter().filter(shows).map(|observation| observation.at).max();
+    (last.max(observation), gone)
 }
 
 #[cfg(test)]

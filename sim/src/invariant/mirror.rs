@@ -18,10 +18,12 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (number, disk) in evidence.disks.iter().enumerate() {
         let device = DeviceId(u16::try_from(number).expect("devices are numbered in 16 bits"));
         let user = evidence.user(device);
-        let lives: Vec<_> = evidence
-            .lives
+        let epochs: Vec<_> = evidence
+            .epochs
             .iter()
-            .filter_map(|life| life.files.get(&user).map(|files| (life, files, Changes::of(files))))
+            .filter_map(|epoch| {
+                epoch.files.get(&user).map(|files| (epoch, files, Changes::of(files)))
+            })
             .collect();
         let mut before: Option<FeedCursor> = None;
         for (at, cursor) in disk.feed.iter() {
@@ -29,11 +31,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             // A page that was served by a log that is no more, and the disk of a device that is set
             // back, bring a cursor of that log.
             let Some(cursor) = *cursor else { continue };
-            let so_far = lives.iter().filter(|(life, ..)| life.from <= at);
-            let of = so_far.rev().find(|(life, ..)| life.has(user, cursor.at));
-            let Some((life, files, changes)) = of else { continue };
+            let so_far = epochs.iter().filter(|(epoch, ..)| epoch.from <= at);
+            let of = so_far.rev().find(|(epoch, ..)| epoch.has(user, cursor.at));
+            let Some((epoch, files, changes)) = of else { continue };
             // A device that had read another log had read nothing of this one.
-            let known = before.filter(|before| life.has(user, before.at));
+            let known = before.filter(|before| epoch.has(user, before.at));
             let from = known.map_or((0, NodeId::ROOT), |before| before.upto);
             passes(evidence, findings, (device, at), (files, changes), (from, cursor));
         }

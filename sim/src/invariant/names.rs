@@ -21,7 +21,7 @@ use super::evidence::files::{Files, Logged, puts};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, files) in evidence.lives.files() {
+    for (_, files) in evidence.epochs.files() {
         let mut tree = Tree::default();
         for entry in &files.entries {
             nothing_vanishes(evidence, findings, files, *entry);

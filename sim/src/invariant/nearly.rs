@@ -155,7 +155,7 @@ fn a_device_without_a_key_keeps_rows_sealed_to_the_end() {
     let mut case = Case::new();
     case.edits(PHONE, MEAL, &[KCAL]);
     case.fact(TABLET, Fact::Faulted(Trouble::HoldKeys(TABLET)));
-    case.brief.incurable.push(super::Incurable::Keyless(TABLET));
+    case.context.incurable.push(super::Incurable::Keyless(TABLET));
     case.pushes(PHONE, MEAL);
     for remote in Remote::ALL {
         let (_, next) = case.is_served(remote, TABLET);
@@ -179,7 +179,7 @@ fn a_delete_that_cannot_leave_a_device_without_a_key_deletes_there_alone() {
     case.pulls(PHONE);
     case.pushes(PHONE, MEAL);
     case.fact(TABLET, Fact::Faulted(Trouble::HoldKeys(TABLET)));
-    case.brief.incurable.push(super::Incurable::Keyless(TABLET));
+    case.context.incurable.push(super::Incurable::Keyless(TABLET));
     for remote in Remote::ALL {
         let (_, next) = case.is_served(remote, TABLET);
         let sealed = case.seals(remote, TABLET, MEAL);

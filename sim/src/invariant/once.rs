@@ -9,20 +9,20 @@ use engine::message::Client;
 
 use super::Invariant::EffectsHappenOnce;
 use super::evidence::Evidence;
-use super::evidence::server::{Deed, Errand};
+use super::evidence::server::{LogEffect, ServerRequest};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for patch in evidence.server.errands.iter().filter(|errand| errand.token.is_some()) {
+    for patch in evidence.server.requests.iter().filter(|request| request.token.is_some()) {
         is_there_once(evidence, findings, patch);
     }
     numbers_are_used_once(evidence, findings);
 }
 
-fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Errand<'_>) {
+fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &ServerRequest<'_>) {
     let about = About { record: None, token: patch.token };
-    let lives = evidence.lives.iter().map(|life| life.places(patch));
-    for (places, n) in lives.flat_map(|places| (0..places.len()).map(move |n| (places, n))) {
+    let epochs = evidence.epochs.iter().map(|epoch| epoch.places(patch));
+    for (places, n) in epochs.flat_map(|places| (0..places.len()).map(move |n| (places, n))) {
         let place = &places[n];
         let first = places[..n].iter().find(|old| old.field == place.field);
         if let Some(first) = first {
@@ -38,7 +38,7 @@ fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Erran
             );
         }
     }
-    if let (Some(answered), None) = (patch.patched(), evidence.lives.places(patch).next()) {
+    if let (Some(answered), None) = (patch.patched(), evidence.epochs.places(patch).next()) {
         let message = "A change of the account was acknowledged and never made.".into();
         let place = (EffectsHappenOnce, "never-made");
         findings.report(evidence, place, answered, about, message, [patch.asked]);
@@ -46,15 +46,15 @@ fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Erran
 }
 
 fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, space) in evidence.lives.spaces() {
+    for (_, space) in evidence.epochs.spaces() {
         let mut used: BTreeMap<(Client, u32), usize> = BTreeMap::new();
-        for deed in &space.deeds {
-            let (at, client, n, token) = match deed {
-                Deed::Effect { at, receipt: Some((client, n)), made, .. } => {
+        for effect in &space.effects {
+            let (at, client, n, token) = match effect {
+                LogEffect::Account { at, receipt: Some((client, n)), made, .. } => {
                     (at, client, n, made.first().map(|made| made.1))
                 }
-                Deed::Other { at, client, n } => (at, client, n, None),
-                Deed::Effect { receipt: None, .. } | Deed::Session { .. } => continue,
+                LogEffect::Action { at, client, n } => (at, client, n, None),
+                LogEffect::Account { receipt: None, .. } | LogEffect::Session { .. } => continue,
             };
             if let Some(first) = used.insert((*client, *n), *at) {
                 let message = format!("Request {n} of a device had two effects.");

@@ -20,13 +20,20 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if let Fact::Persisted { changes, .. } = &entry.fact {
             for change in changes {
                 if let Change::Mirror(remote, id, Some((tag, contents))) = change {
-                    let booked = (*remote, *id, *tag);
-                    books(evidence, findings, at, device, booked, contents.as_ref());
+                    let mirrored = (*remote, *id, *tag);
+                    mirrors_what_was_stored(
+                        evidence,
+                        findings,
+                        at,
+                        device,
+                        mirrored,
+                        contents.as_ref(),
+                    );
                 }
             }
         }
         if let Some((op, Answered::SignedOut)) = entry.fact.answered() {
-            let asked = evidence.ops.named(device, op).map_or(at, |op| op.asked);
+            let asked = evidence.operations.named(device, op).map_or(at, |op| op.asked);
             signed_out(evidence, findings, (asked, at), device);
         }
     }
@@ -34,7 +41,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn writes(evidence: &Evidence<'_>, findings: &mut Findings) {
     for write in evidence.writes.all.iter().filter(|write| write.token != Token::NONE) {
-        let id = evidence.writes.topics[write.topic].id;
+        let id = evidence.writes.records[write.record_key].id;
         let about = About::write(id, write.token);
         if let (Some(refused), Some(stored)) = (write.refused, write.stored) {
             let message = format!("A write to {id} was refused and took effect.");
@@ -52,7 +59,7 @@ fn writes(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// A booked row is one that the remote stored under that tag, as it was stored.
-fn books(
+fn mirrors_what_was_stored(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     at: usize,
@@ -60,13 +67,13 @@ fn books(
     (remote, id, tag): (Remote, RecordId, Tag),
     contents: Option<&Arc<Contents>>,
 ) {
-    let versions = evidence.book(remote).versions(evidence.vault(device), id);
+    let versions = evidence.stored_on(remote).versions(evidence.vault(device), id);
     let mut same_tag = versions.iter().filter(|version| version.tag == Some(tag));
     let known = same_tag.clone().map(|version| version.at);
     let (site, what) = if same_tag.clone().next().is_none() {
         ("booked-unknown-tag", "booked under a tag that the remote never gave")
-    } else if contents.is_some_and(|booked| {
-        !same_tag.any(|version| version.contents.as_ref().is_none_or(|held| held == booked))
+    } else if contents.is_some_and(|mirrored| {
+        !same_tag.any(|version| version.contents.as_ref().is_none_or(|held| held == mirrored))
     }) {
         ("booked-other-contents", "booked as something else than what the remote holds")
     } else {
@@ -90,15 +97,15 @@ fn signed_out(
     // The wipe of this sign-out comes later than its request.
     let since = evidence.disk(device).replaced_before(asked);
     for write in &evidence.writes.all {
-        let id = evidence.writes.topics[write.topic].id;
+        let id = evidence.writes.records[write.record_key].id;
         let Some(saved) = write.saved.filter(|saved| *saved < at) else { continue };
         if !evidence.answers_for(device, write, since) {
             continue;
         }
-        let lacking = evidence.brief.remotes.iter().find(|remote| {
+        let lacking = evidence.context.remotes.iter().find(|remote| {
             let refuses = |trouble: &Trouble| *trouble == Trouble::RejectRow(**remote, vault, id);
             write.accepted[remote.index()].is_none_or(|taken| taken > at)
-                && !evidence.spells.iter().any(|spell| refuses(&spell.trouble))
+                && !evidence.faults.iter().any(|fault| refuses(&fault.kind))
         });
         if lacking.is_some() {
             let message =

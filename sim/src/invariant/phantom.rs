@@ -60,10 +60,12 @@ fn check(
     (vault, id): (VaultId, RecordId),
     cells: &[(FieldId, Token)],
 ) {
-    let topic = evidence.writes.topic(vault, id);
+    let record_key = evidence.writes.record_key(vault, id);
     let known: Vec<(FieldId, Option<u32>)> = cells
         .iter()
-        .map(|&(field, token)| (field, topic.and_then(|t| evidence.writes.cell(t, field, token))))
+        .map(|&(field, token)| {
+            (field, record_key.and_then(|t| evidence.writes.cell(t, field, token)))
+        })
         .collect();
     // What is found of one cell of a write holds for its others.
     let mut whole = Set::default();
@@ -72,7 +74,7 @@ fn check(
         {
             continue; // What others wrote is a matter of isolation.
         }
-        let (Some(topic), Some(cell)) = (topic, cell) else {
+        let (Some(record_key), Some(cell)) = (record_key, cell) else {
             let message = format!("{id} holds a value in field {} that nobody wrote.", field.0);
             let place = (NoPhantomValues, "never-written");
             findings.report(evidence, place, at, About::write(id, token), message, []);
@@ -81,8 +83,8 @@ fn check(
         if whole.has(cell) {
             continue;
         }
-        let write = evidence.writes.author(topic, cell);
-        if let Some(torn) = torn(evidence, topic, write, &known) {
+        let write = evidence.writes.author(record_key, cell);
+        if let Some(torn) = torn(evidence, record_key, write, &known) {
             let message = format!(
                 "{id} holds field {} of a write but what that write replaced in field {}.",
                 field.0, torn.0
@@ -103,7 +105,7 @@ fn vault_owner(vault: VaultId) -> engine::id::UserId {
 /// A field that a write set too and that shows nothing, or what that write replaced.
 fn torn(
     evidence: &Evidence<'_>,
-    topic: usize,
+    record_key: usize,
     write: &Write,
     shown: &[(FieldId, Option<u32>)],
 ) -> Option<FieldId> {
@@ -114,7 +116,7 @@ fn torn(
     let torn = |&&(field, sister): &&(FieldId, u32)| {
         let mut beside = shown.iter().filter(|(other, _)| *other == field);
         let older = |&(_, other): &(FieldId, Option<u32>)| {
-            other.is_some_and(|other| writes.replaced(topic, other, sister))
+            other.is_some_and(|other| writes.replaced(record_key, other, sister))
         };
         beside.clone().next().is_none() || beside.any(older)
     };

@@ -14,8 +14,8 @@ use super::Invariant::{
 };
 use super::answers::fits;
 use super::evidence::Evidence;
-use super::evidence::lives::Life;
-use super::evidence::work::{Shelf, Turn, WorkAsk, day_of, item_of};
+use super::evidence::epochs::Epoch;
+use super::evidence::work::{ConversationOperation, Conversations, ItemChange, day_of, item_of};
 use super::findings::{About, Findings};
 use super::reasons::{has_settled, may_lack_keys};
 use super::statuses::is_open;
@@ -23,62 +23,70 @@ use crate::history::{Answered, Asked, Fact, Talk, Worked};
 use crate::plan::{Excerpt, Node, Order, TalkId};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for life in evidence.lives.iter() {
-        for shelf in life.shelves.values() {
-            results_are_fenced(evidence, findings, life, shelf);
-            numbers_are_used_once(evidence, findings, shelf);
+    for epoch in evidence.epochs.iter() {
+        for conversations in epoch.conversations.values() {
+            results_are_fenced(evidence, findings, epoch, conversations);
+            numbers_are_used_once(evidence, findings, conversations);
         }
     }
-    for (user, shelf) in &evidence.lives.last().shelves {
-        nothing_is_lost(evidence, findings, *user, shelf);
+    for (user, conversations) in &evidence.epochs.last().conversations {
+        nothing_is_lost(evidence, findings, *user, conversations);
     }
-    for ask in &evidence.work.asks {
-        answer_is_honest(evidence, findings, ask);
-        refusal_has_a_reason(evidence, findings, ask);
+    for operation in &evidence.work.operations {
+        answer_is_honest(evidence, findings, operation);
+        refusal_has_a_reason(evidence, findings, operation);
     }
 }
 
-fn is_finished(turn: &Turn<'_>) -> bool {
-    matches!(turn.reply, Reply::Work(WorkReply::Finished))
+fn is_finished(item_change: &ItemChange<'_>) -> bool {
+    matches!(item_change.reply, Reply::Work(WorkReply::Finished))
 }
 
 /// What a processor makes counts under the newest claim of the item, and that was granted to it.
 fn results_are_fenced(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    life: &Life<'_>,
-    shelf: &Shelf<'_>,
+    epoch: &Epoch<'_>,
+    conversations: &Conversations<'_>,
 ) {
-    for turn in shelf.turns.iter().filter(|turn| is_finished(turn)) {
-        let Some((client, _)) = turn.receipt else { continue };
-        let claims = life.claims.get(&client).map_or(&[][..], Vec::as_slice);
-        let Some((granted, claim)) = claims.iter().rfind(|(at, _)| *at <= turn.at) else {
+    for item_change in
+        conversations.item_changes.iter().filter(|item_change| is_finished(item_change))
+    {
+        let Some((client, _)) = item_change.receipt else { continue };
+        let claims = epoch.claims.get(&client).map_or(&[][..], Vec::as_slice);
+        let Some((granted, claim)) = claims.iter().rfind(|(at, _)| *at <= item_change.at) else {
             continue;
         };
-        let holds = match turn.before.as_ref().and_then(item_of) {
+        let holds = match item_change.before.as_ref().and_then(item_of) {
             Some(Item { content, job: Job::Processing { fence, .. } }) => {
-                claim.key == turn.key && claim.fence == fence && claim.version == content.version
+                claim.key == item_change.key
+                    && claim.fence == fence
+                    && claim.version == content.version
             }
             Some(_) | None => false,
         };
         if !holds {
             let message = "What came of a conversation counts under a claim that is over.".into();
             let place = (FencesHold, "result-of-an-older-claim");
-            findings.report(evidence, place, turn.at, About::default(), message, [*granted]);
+            findings.report(evidence, place, item_change.at, About::default(), message, [*granted]);
         }
     }
 }
 
-fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings, shelf: &Shelf<'_>) {
+fn numbers_are_used_once(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    conversations: &Conversations<'_>,
+) {
     let mut used: BTreeMap<(Client, u32), (usize, engine::dedup::DedupKey)> = BTreeMap::new();
-    for turn in &shelf.turns {
-        let Some(receipt) = turn.receipt else { continue };
+    for item_change in &conversations.item_changes {
+        let Some(receipt) = item_change.receipt else { continue };
         // One claim may put what others have left back, in the same op.
-        let first = *used.entry(receipt).or_insert((turn.at, turn.key));
-        if first.0 != turn.at {
+        let first = *used.entry(receipt).or_insert((item_change.at, item_change.key));
+        if first.0 != item_change.at {
             let message = format!("Request {} about a conversation had two effects.", receipt.1);
             let place = (EffectsHappenOnce, "work-done-twice");
-            findings.report(evidence, place, turn.at, About::default(), message, [first.0]);
+            findings.report(evidence, place, item_change.at, About::default(), message, [first.0]);
         }
     }
 }
@@ -97,35 +105,42 @@ fn nothing_is_lost(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     user: UserId,
-    shelf: &Shelf<'_>,
+    conversations: &Conversations<'_>,
 ) {
-    let talk_of = |held: &Talk| evidence.work.talk(evidence.brief, user, held);
+    let talk_of = |held: &Talk| evidence.work.talk(evidence.context, user, held);
     let mut kept: BTreeMap<TalkId, Vec<&Talk>> = BTreeMap::new();
-    for stored in shelf.items.values() {
-        let held = item_of(stored).and_then(|item| shelf.thread(&item));
+    for stored in conversations.items.values() {
+        let held = item_of(stored).and_then(|item| conversations.thread(&item));
         if let Some((talk, held)) = held.and_then(|held| Some((talk_of(held)?, held))) {
             kept.entry(talk).or_default().push(held);
         }
     }
     let shown = |talk: TalkId| {
-        let last = |ask: &&WorkAsk<'_>| {
-            ask.last
-                && ask.user == user
-                && matches!(ask.order, Order::Read(of, crate::plan::TalkPart::Current) if *of == talk)
+        let last = |operation: &&ConversationOperation<'_>| {
+            operation.last
+                && operation.user == user
+                && matches!(operation.order, Order::Read(of, crate::plan::TalkPart::Current) if *of == talk)
         };
-        let mut looks = evidence.work.asks.iter().filter(last);
-        looks.find_map(WorkAsk::worked)
+        let mut observations = evidence.work.operations.iter().filter(last);
+        observations.find_map(ConversationOperation::worked)
     };
-    let of_user = |ask: &&WorkAsk<'_>| ask.user == user;
-    for ask in evidence.work.asks.iter().filter(of_user) {
-        let (Some(excerpt), Some((saved, key, version))) = (ask.brings(), ask.saved()) else {
+    let of_user = |operation: &&ConversationOperation<'_>| operation.user == user;
+    for operation in evidence.work.operations.iter().filter(of_user) {
+        let (Some(excerpt), Some((saved, key, version))) = (operation.brings(), operation.saved())
+        else {
             continue;
         };
-        let had = |life: &Life<'_>| {
-            let shelf = life.shelves.get(&user);
-            shelf.is_some_and(|shelf| is_in(shelf, key, version, ask, usize::MAX))
+        let had = |epoch: &Epoch<'_>| {
+            let conversations = epoch.conversations.get(&user);
+            conversations.is_some_and(|conversations| {
+                is_in(conversations, key, version, operation, usize::MAX)
+            })
         };
-        if evidence.lives.lost(evidence.history.len(), had).is_some_and(|lost| ask.asked < lost) {
+        if evidence
+            .epochs
+            .lost(evidence.history.len(), had)
+            .is_some_and(|lost| operation.asked < lost)
+        {
             continue;
         }
         let kept = kept.get(&excerpt.talk).map_or(&[][..], Vec::as_slice);
@@ -139,7 +154,14 @@ fn nothing_is_lost(
         };
         if let Some(n) = lost {
             let place = (NoLostWrites, "message-lost");
-            findings.report(evidence, place, saved, About::default(), message(n), [ask.asked]);
+            findings.report(
+                evidence,
+                place,
+                saved,
+                About::default(),
+                message(n),
+                [operation.asked],
+            );
         } else if let Some((at, worked)) = shown(excerpt.talk) {
             let unseen = match worked {
                 Worked::Thread(_, held) => missing(held, excerpt),
@@ -153,25 +175,38 @@ fn nothing_is_lost(
             };
             if let Some(n) = unseen.filter(|_| kept.len() == 1) {
                 let place = (NoLostWrites, "message-not-shown");
-                findings.report(evidence, place, at, About::default(), message(n), [ask.asked]);
+                findings.report(
+                    evidence,
+                    place,
+                    at,
+                    About::default(),
+                    message(n),
+                    [operation.asked],
+                );
             }
         }
     }
 }
 
-fn answer_is_honest(evidence: &Evidence<'_>, findings: &mut Findings, ask: &WorkAsk<'_>) {
-    let Some((at, answer)) = ask.answer else { return };
-    let (order, last) = (ask.order.clone(), ask.last);
-    let lives = evidence.lives.between(ask.asked, at);
-    let mut shelves = lives.filter_map(|life| life.shelves.get(&ask.user)).peekable();
+fn answer_is_honest(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &ConversationOperation<'_>,
+) {
+    let Some((at, answer)) = operation.answer else { return };
+    let (order, last) = (operation.order.clone(), operation.last);
+    let epochs = evidence.epochs.between(operation.asked, at);
+    let mut conversations =
+        epochs.filter_map(|epoch| epoch.conversations.get(&operation.user)).peekable();
     let (site, message) = if !fits(&Asked::Work { order, last }, answer) {
         ("answers-another-order", "An answer does not fit what was asked.")
-    } else if let Some((_, key, version)) = ask.saved()
-        && !shelves.any(|shelf| is_in(shelf, key, version, ask, at))
+    } else if let Some((_, key, version)) = operation.saved()
+        && !conversations.any(|conversations| is_in(conversations, key, version, operation, at))
     {
         ("saved-and-not-there", "A conversation was called saved, and the version lacks a part.")
-    } else if let (Order::Process(began), Answered::Worked(Worked::Processed)) = (ask.order, answer)
-        && shelves.peek().is_some()
+    } else if let (Order::Process(began), Answered::Worked(Worked::Processed)) =
+        (operation.order, answer)
+        && conversations.peek().is_some()
     {
         let wanted = began.as_ref().and_then(|began| began.day);
         let is_left = |stored: &Stored| {
@@ -179,7 +214,8 @@ fn answer_is_honest(evidence: &Evidence<'_>, findings: &mut Findings, ask: &Work
             of_day && is_open(stored)
         };
         let is_done = |items: &BTreeMap<_, Stored>| !items.values().any(is_left);
-        if shelves.any(|shelf| shelf.was_ever((ask.asked, at), is_done)) {
+        if conversations.any(|conversations| conversations.was_ever((operation.asked, at), is_done))
+        {
             return;
         }
         ("processed-and-not-done", "Work was called done that never was.")
@@ -187,67 +223,81 @@ fn answer_is_honest(evidence: &Evidence<'_>, findings: &mut Findings, ask: &Work
         return;
     };
     let place = (OutcomesAreHonest, site);
-    findings.report(evidence, place, at, About::default(), message.into(), [ask.asked]);
+    findings.report(evidence, place, at, About::default(), message.into(), [operation.asked]);
 }
 
 /// Does a version of an item that the log had by then say all that was brought?
 fn is_in(
-    shelf: &Shelf<'_>,
+    conversations: &Conversations<'_>,
     key: engine::dedup::DedupKey,
     version: u32,
-    ask: &WorkAsk<'_>,
+    operation: &ConversationOperation<'_>,
     by: usize,
 ) -> bool {
-    let Some(excerpt) = ask.brings() else { return true };
-    let mut versions = shelf.turns.iter().filter(|turn| turn.key == key && turn.at <= by);
-    versions.any(|turn| {
-        let item = turn.now.as_ref().and_then(item_of);
+    let Some(excerpt) = operation.brings() else { return true };
+    let mut versions = conversations
+        .item_changes
+        .iter()
+        .filter(|item_change| item_change.key == key && item_change.at <= by);
+    versions.any(|item_change| {
+        let item = item_change.now.as_ref().and_then(item_of);
         item.filter(|item| item.content.version == version)
-            .and_then(|item| shelf.thread(&item))
+            .and_then(|item| conversations.thread(&item))
             .is_some_and(|held| missing(held, excerpt).is_none())
     })
 }
 
 /// A processor that died need not answer; one that refuses says why. Devices are judged with all
 /// that they answer.
-fn refusal_has_a_reason(evidence: &Evidence<'_>, findings: &mut Findings, ask: &WorkAsk<'_>) {
-    let Node::Processor(_) = ask.node else { return };
+fn refusal_has_a_reason(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &ConversationOperation<'_>,
+) {
+    let Node::Processor(_) = operation.node else { return };
     let mut report = |site, at: usize, message: &str| {
         let place = (RefusalsHaveReasons, site);
-        findings.report(evidence, place, at, About::default(), message.into(), [ask.asked]);
+        findings.report(evidence, place, at, About::default(), message.into(), [operation.asked]);
     };
-    match ask.worked() {
-        Some((at, Worked::Refused(reason))) if !is_right(evidence, ask, at, *reason) => {
+    match operation.worked() {
+        Some((at, Worked::Refused(reason))) if !is_right(evidence, operation, at, *reason) => {
             report("order-refused", at, "A processor refused an order without a reason.");
         }
         Some(_) => {}
         None => {
-            let died = evidence.history[ask.asked..].iter().any(|entry| {
-                entry.node == ask.node
+            let died = evidence.history[operation.asked..].iter().any(|entry| {
+                entry.node == operation.node
                     && matches!(entry.fact, Fact::Killed { .. } | Fact::Panicked(_))
             });
             if !died && has_settled(evidence) {
-                report("order-unanswered", ask.asked, "A processor never answered an order.");
+                report("order-unanswered", operation.asked, "A processor never answered an order.");
             }
         }
     }
 }
 
-fn is_right(evidence: &Evidence<'_>, ask: &WorkAsk<'_>, at: usize, reason: Reason) -> bool {
-    match (reason, ask.order) {
+fn is_right(
+    evidence: &Evidence<'_>,
+    operation: &ConversationOperation<'_>,
+    at: usize,
+    reason: Reason,
+) -> bool {
+    match (reason, operation.order) {
         // Which dates can be told is judged with dates.
         (Reason::Date(_), Order::Ingest(_) | Order::Process(Some(_)) | Order::ReadDay(_)) => true,
         (Reason::Server(Refusal::Invalid), Order::Reset(talk)) => {
-            let has_failed = |shelf: &Shelf<'_>, stored: &Stored| {
+            let has_failed = |conversations: &Conversations<'_>, stored: &Stored| {
                 let item = item_of(stored).filter(|it| matches!(it.job, Job::Failed { .. }));
-                let held = item.and_then(|item| shelf.thread(&item));
-                held.and_then(|held| evidence.work.talk(evidence.brief, ask.user, held))
+                let held = item.and_then(|item| conversations.thread(&item));
+                held.and_then(|held| evidence.work.talk(evidence.context, operation.user, held))
                     == Some(*talk)
             };
-            evidence.lives.between(ask.asked, at).any(|life| {
-                let Some(shelf) = life.shelves.get(&ask.user) else { return true };
-                shelf.was_ever((ask.asked, at), |items| {
-                    !items.values().any(|stored| has_failed(shelf, stored))
+            evidence.epochs.between(operation.asked, at).any(|epoch| {
+                let Some(conversations) = epoch.conversations.get(&operation.user) else {
+                    return true;
+                };
+                conversations.was_ever((operation.asked, at), |items| {
+                    !items.values().any(|stored| has_failed(conversations, stored))
                 })
             })
         }

@@ -12,7 +12,7 @@ use engine::device::Presence;
 use engine::id::DeviceId;
 
 use super::Invariant::ReadsNeverGoBack;
-use super::evidence::{Evidence, Look};
+use super::evidence::{Evidence, Observation};
 use super::findings::{About, Findings};
 use super::set::Set;
 use crate::history::table::Table;
@@ -23,7 +23,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         match event {
             Event::Asked(write) => floors.carry(evidence, write),
             Event::Saved(write) => floors.raise(evidence, write),
-            Event::Looked(look) => floors.check(evidence, findings, at, look),
+            Event::Observed(observation) => floors.check(evidence, findings, at, observation),
             Event::Replaced(device) => floors.held.retain(|key, _| key.0 != device),
         }
     }
@@ -33,19 +33,25 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 enum Event<'a> {
     Asked(usize),
     Saved(usize),
-    Looked(&'a Look),
+    Observed(&'a Observation),
     Replaced(DeviceId),
 }
 
 fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
-    let mut events = Vec::with_capacity(2 * evidence.writes.all.len() + evidence.looks.len());
+    let mut events =
+        Vec::with_capacity(2 * evidence.writes.all.len() + evidence.observations.len());
     for (number, write) in evidence.writes.all.iter().enumerate() {
         if write.device.is_some() && write.token != engine::id::Token::NONE {
             events.push((write.asked, Event::Asked(number)));
             events.extend(write.saved.map(|at| (at, Event::Saved(number))));
         }
     }
-    events.extend(evidence.looks.iter().map(|look| (look.at, Event::Looked(look))));
+    events.extend(
+        evidence
+            .observations
+            .iter()
+            .map(|observation| (observation.at, Event::Observed(observation))),
+    );
     for (device, disk) in evidence.disks.iter().enumerate() {
         let device = DeviceId(u16::try_from(device).expect("devices are numbered in 16 bits"));
         events.extend(disk.replaced.iter().map(|&at| (at, Event::Replaced(device))));
@@ -64,7 +70,7 @@ struct Floors {
 impl Floors {
     fn carry(&mut self, evidence: &Evidence<'_>, number: usize) {
         let write = &evidence.writes.all[number];
-        let floor = write.device.and_then(|device| self.held.get(&(device, write.topic)));
+        let floor = write.device.and_then(|device| self.held.get(&(device, write.record_key)));
         if let Some(floor) = floor {
             self.carried.insert(number, floor.clone());
         }
@@ -73,44 +79,51 @@ impl Floors {
     fn raise(&mut self, evidence: &Evidence<'_>, number: usize) {
         let write = &evidence.writes.all[number];
         let Some(device) = write.device else { return };
-        let topic = &evidence.writes.topics[write.topic];
-        let floor = self.held.entry((device, write.topic)).or_default();
+        let record_key = &evidence.writes.records[write.record_key];
+        let floor = self.held.entry((device, write.record_key)).or_default();
         let replaced = |old: u32| {
-            write.cells.iter().any(|(_, cell)| topic.cells[*cell as usize].older.has(old))
+            write.cells.iter().any(|(_, cell)| record_key.cells[*cell as usize].older.has(old))
         };
         let mut next = Set::default();
         floor.iter().filter(|&old| !replaced(old)).for_each(|old| next.insert(old));
-        let values = write.cells.iter().filter(|(_, cell)| !topic.deletes.has(*cell));
+        let values = write.cells.iter().filter(|(_, cell)| !record_key.deletes.has(*cell));
         values.for_each(|(_, cell)| next.insert(*cell));
         *floor = next;
     }
 
-    fn check(&mut self, evidence: &Evidence<'_>, findings: &mut Findings, at: usize, look: &Look) {
+    fn check(
+        &mut self,
+        evidence: &Evidence<'_>,
+        findings: &mut Findings,
+        at: usize,
+        observation: &Observation,
+    ) {
         let writes = &evidence.writes;
         let mut shown = Set::default();
-        for (field, token) in look.tokens() {
-            if let Some(cell) = writes.cell(look.topic, field, token) {
+        for (field, token) in observation.tokens() {
+            if let Some(cell) = writes.cell(observation.record_key, field, token) {
                 shown.insert(cell);
             }
         }
-        let floor = self.held.entry((look.device, look.topic)).or_default();
+        let floor = self.held.entry((observation.device, observation.record_key)).or_default();
         let mut must = std::mem::take(floor);
         for cell in shown.iter() {
             if let Some(carried) =
-                self.carried.get(writes.topics[look.topic].cells[cell as usize].write)
+                self.carried.get(writes.records[observation.record_key].cells[cell as usize].write)
             {
                 must.union(carried);
             }
         }
-        let live = look.shown.presence == Presence::Live;
+        let live = observation.shown.presence == Presence::Live;
         let none = Set::default();
         for old in must.beyond(if live { &shown } else { &none }) {
-            let replaced = live && shown.iter().any(|new| writes.replaced(look.topic, old, new));
-            if replaced || was_deleted(evidence, look.topic, old, at) {
+            let replaced =
+                live && shown.iter().any(|new| writes.replaced(observation.record_key, old, new));
+            if replaced || was_deleted(evidence, observation.record_key, old, at) {
                 continue;
             }
-            let write = writes.author(look.topic, old);
-            let id = writes.topics[look.topic].id;
+            let write = writes.author(observation.record_key, old);
+            let id = writes.records[observation.record_key].id;
             let site = if live { "write-unseen" } else { "record-unseen" };
             let message = format!("{id} no longer shows a write that this device had to show.");
             let about = About::write(id, write.token);
@@ -122,10 +135,10 @@ impl Floors {
 }
 
 /// Had anybody who saw it, or what replaced it, deleted it by then?
-fn was_deleted(evidence: &Evidence<'_>, topic: usize, cell: u32, at: usize) -> bool {
-    let cells = &evidence.writes.topics[topic];
+fn was_deleted(evidence: &Evidence<'_>, record_key: usize, cell: u32, at: usize) -> bool {
+    let cells = &evidence.writes.records[record_key];
     cells.deletes.iter().any(|delete| {
-        let by = evidence.writes.author(topic, delete);
+        let by = evidence.writes.author(record_key, delete);
         by.asked < at && by.took_effect() && cells.cells[delete as usize].older.has(cell)
     })
 }

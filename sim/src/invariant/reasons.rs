@@ -15,7 +15,7 @@ use engine::schema::{self, Holds};
 
 use super::Incurable;
 use super::Invariant::{CachesAreCoherent, RefusalsHaveReasons};
-use super::evidence::{Evidence, Op};
+use super::evidence::{Evidence, UserOperation};
 use super::findings::{About, Findings};
 use crate::history::{
     Answered, Asked, Contents, Fact, PipeTrouble, ServerTrouble, Trouble, WriteKind,
@@ -23,7 +23,7 @@ use crate::history::{
 use crate::plan::{Errand, Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for op in evidence.ops.iter() {
+    for op in evidence.operations.iter() {
         let Some((_, asked)) = evidence.history[op.asked].fact.asked() else { continue };
         let answer = op.answered.map(|at| (at, evidence.history[at].fact.answered()));
         let (at, site, what) = match answer {
@@ -63,7 +63,13 @@ pub(super) fn has_settled(evidence: &Evidence<'_>) -> bool {
     )
 }
 
-fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: Reason) -> bool {
+fn is_right(
+    evidence: &Evidence<'_>,
+    op: &UserOperation,
+    at: usize,
+    asked: &Asked,
+    reason: Reason,
+) -> bool {
     match (reason, asked) {
         (Reason::WrongField, Asked::Write { id, set, kind, .. }) => !fits(*id, set, *kind),
         (Reason::WrongField, Asked::Errand { errand: Errand::Patch(fields), .. }) => {
@@ -72,16 +78,16 @@ fn is_right(evidence: &Evidence<'_>, op: &Op, at: usize, asked: &Asked, reason: 
         (Reason::Unsent(_), Asked::SignOut) => {
             has_unsent(evidence, op.device, at) || has_errands(evidence, op.device, at)
         }
-        (Reason::SignedOut, _) => evidence.sessions.may_be_out(op.device, op.asked, at),
+        (Reason::SignedOut, _) => evidence.sign_ins.may_be_out(op.device, op.asked, at),
         // Which dates can be told is judged with dates.
         (Reason::Date(_), Asked::Work { order: Order::Ingest(_), .. }) => true,
         (
             Reason::Keyless | Reason::Sealed(engine::seal::OpenError::NoKey(_)),
             Asked::Work { .. },
         ) => may_lack_keys(evidence, at),
-        (Reason::NoServer, Asked::Work { .. }) => evidence.brief.server.is_none(),
+        (Reason::NoServer, Asked::Work { .. }) => evidence.context.server.is_none(),
         (_, Asked::File { ask, .. }) => file::is_right(evidence, op, at, ask, reason),
-        (Reason::NoServer, Asked::Errand { .. }) => evidence.brief.server.is_none(),
+        (Reason::NoServer, Asked::Errand { .. }) => evidence.context.server.is_none(),
         (
             Reason::WrongField
             | Reason::Unsent(_)
@@ -137,9 +143,12 @@ fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
         own == device && asked < at && answered.is_none_or(|answered| answered > at)
     };
     let server = &evidence.server;
-    server.errands.iter().any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
-        || server.deeds.iter().any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
-        || evidence.work.asks.iter().any(|it| {
+    server.requests.iter().any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
+        || server
+            .file_operations
+            .iter()
+            .any(|it| waits(it.device, it.asked, it.answer.map(|it| it.0)))
+        || evidence.work.operations.iter().any(|it| {
             let Node::Device(own) = it.node else { return false };
             waits(own, it.asked, it.answer.map(|it| it.0))
         })
@@ -151,11 +160,11 @@ fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
 /// cut may take back what it had only just learned.
 fn has_unsent(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     let held = evidence.in_memory(device, at);
-    let is_booked = |remote: Remote, id: RecordId, local: &Contents| {
-        held.mirrors.get(&(remote, id)).is_some_and(|booked| **booked == *local)
+    let is_mirrored = |remote: Remote, id: RecordId, local: &Contents| {
+        held.mirrors.get(&(remote, id)).is_some_and(|mirrored| **mirrored == *local)
     };
-    let remotes = &evidence.brief.remotes;
-    held.records.iter().any(|(id, local)| !remotes.iter().all(|it| is_booked(*it, *id, local)))
+    let remotes = &evidence.context.remotes;
+    held.records.iter().any(|(id, local)| !remotes.iter().all(|it| is_mirrored(*it, *id, local)))
         || held.sealed.values().any(|tag| *tag == Tag(0))
         || !held.uploads.is_empty()
 }
@@ -163,7 +172,7 @@ fn has_unsent(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
 /// A device that died, or is gone, need not answer. A new key needs the remotes, and everything to
 /// be open: whatever is in the way of that to the end excuses it. Nothing else waits for a remote
 /// longer than the patience of a login.
-fn may_be_silent(evidence: &Evidence<'_>, op: &Op) -> bool {
+fn may_be_silent(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
     let end = evidence.history.len();
     let vault = evidence.vault(op.device);
     let died = evidence.history[op.asked..].iter().any(|entry| {
@@ -176,7 +185,7 @@ fn may_be_silent(evidence: &Evidence<'_>, op: &Op) -> bool {
                     | Fact::Panicked(_)
             )
     });
-    if died || evidence.brief.incurable.contains(&Incurable::Device(op.device)) {
+    if died || evidence.context.incurable.contains(&Incurable::Device(op.device)) {
         return true;
     }
     if !matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey))) {
@@ -184,15 +193,15 @@ fn may_be_silent(evidence: &Evidence<'_>, op: &Op) -> bool {
     }
     !evidence.is_core(op.device)
         || evidence
-            .brief
+            .context
             .incurable
             .iter()
             .any(|incurable| matches!(incurable, Incurable::Row(_, whose, _) if *whose == vault))
-        || evidence.spells.iter().any(|spell| {
-            spell.to.is_none()
-                && spell.overlaps(op.asked, end)
-                && lasts(&spell.trouble)
-                && is_on_path(&spell.trouble, op.device, vault)
+        || evidence.faults.iter().any(|fault| {
+            fault.to.is_none()
+                && fault.overlaps(op.asked, end)
+                && lasts(&fault.kind)
+                && is_on_path(&fault.kind, op.device, vault)
         })
 }
 
@@ -389,8 +398,8 @@ pub(super) mod tests {
         case.edits(PHONE, MEAL, &[KCAL]);
         for remote in Remote::ALL {
             case.saves(remote, PHONE, MEAL);
-            let booked = case.mirrors(remote, PHONE, MEAL);
-            case.hands_over(PHONE, vec![booked]);
+            let mirrored = case.mirrors(remote, PHONE, MEAL);
+            case.hands_over(PHONE, vec![mirrored]);
         }
         refuses_to_sign_out(&mut case);
         // The disk never has the two bookings.

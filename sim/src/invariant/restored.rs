@@ -9,12 +9,12 @@ use super::evidence::Evidence;
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for &(at, to, letter) in &evidence.server.restored {
-        let mut asks = evidence.server.asked(to, letter, at).peekable();
+    for &(at, to, letter) in &evidence.server.other_log_answers {
+        let mut asks = evidence.server.requests_of(to, letter, at).peekable();
         let Some(asked) = asks.peek().map(|ask| ask.at) else { continue };
         let lacks = asks.any(|ask| {
-            let mut lives = evidence.lives.between(ask.at, at);
-            lives.any(|life| !life.has(ask.space, ask.heard))
+            let mut epochs = evidence.epochs.between(ask.at, at);
+            epochs.any(|epoch| !epoch.has(ask.space, ask.heard))
         });
         if !lacks {
             let message = "A worker said that the log was restored, and it has what was heard of.";

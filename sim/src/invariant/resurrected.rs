@@ -11,21 +11,39 @@ use super::Invariant::NoResurrectedDeletes;
 use super::evidence::Evidence;
 use super::findings::{About, Findings};
 use super::set::Set;
-use super::writes::Topic;
+use super::writes::RecordWrites;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for step in &evidence.steps {
-        let Some(contents) = step.copy.contents.as_deref().filter(|held| held.live) else {
+    for copy_change in &evidence.copy_changes {
+        let Some(contents) = copy_change.copy.contents.as_deref().filter(|held| held.live) else {
             continue;
         };
-        check(evidence, findings, step.at, step.topic, &contents.cells, &step.copy.made_from);
+        check(
+            evidence,
+            findings,
+            copy_change.at,
+            copy_change.record_key,
+            &contents.cells,
+            &copy_change.copy.made_from,
+        );
     }
-    for look in &evidence.looks {
-        let id = evidence.writes.topics[look.topic].id;
-        let copy = evidence.disk(look.device).records.get(id).and_then(|line| line.at(look.at));
-        if let (Presence::Live, Some(copy)) = (look.shown.presence, copy) {
-            let shown: Vec<_> = look.tokens().collect();
-            check(evidence, findings, look.at, look.topic, &shown, &copy.made_from);
+    for observation in &evidence.observations {
+        let id = evidence.writes.records[observation.record_key].id;
+        let copy = evidence
+            .disk(observation.device)
+            .records
+            .get(id)
+            .and_then(|line| line.at(observation.at));
+        if let (Presence::Live, Some(copy)) = (observation.shown.presence, copy) {
+            let shown: Vec<_> = observation.tokens().collect();
+            check(
+                evidence,
+                findings,
+                observation.at,
+                observation.record_key,
+                &shown,
+                &copy.made_from,
+            );
         }
     }
 }
@@ -38,33 +56,35 @@ fn check(
     held: &[(FieldId, Token)],
     known: &Set,
 ) {
-    let topic = &evidence.writes.topics[number];
-    let Some(delete) = topic.deletes.iter().find(|delete| known.has(*delete)) else { return };
+    let record_key = &evidence.writes.records[number];
+    let Some(delete) = record_key.deletes.iter().find(|delete| known.has(*delete)) else { return };
     let told = |cell: u32| evidence.writes.author(number, cell).asked;
     let cells: Vec<u32> = held
         .iter()
         .filter_map(|&(field, token)| evidence.writes.cell(number, field, token))
         .collect();
-    let uncovered = |&cell: &u32| is_uncovered(topic, cell, known);
+    let uncovered = |&cell: &u32| is_uncovered(record_key, cell, known);
     if !cells.iter().any(uncovered) && !known.iter().any(|cell| uncovered(&cell)) {
-        let shown = cells.iter().find(|cell| !topic.deletes.has(**cell)).copied();
+        let shown = cells.iter().find(|cell| !record_key.deletes.has(**cell)).copied();
         let token = shown.map(|cell| evidence.writes.author(number, cell).token);
-        let about = About { record: Some(topic.id), token };
-        let message = format!("{} is there although every write in it was deleted.", topic.id);
+        let about = About { record: Some(record_key.id), token };
+        let message = format!("{} is there although every write in it was deleted.", record_key.id);
         let place = (NoResurrectedDeletes, "deleted-and-there");
         findings.report(evidence, place, at, about, message, [told(delete)]);
         return;
     }
-    for &cell in cells.iter().filter(|cell| !topic.deletes.has(**cell)) {
+    for &cell in cells.iter().filter(|cell| !record_key.deletes.has(**cell)) {
         let left_out = |by: &&u32| {
             known.has(**by)
-                && !topic.deletes.has(**by)
-                && topic.cells[**by as usize].field != topic.cells[cell as usize].field
+                && !record_key.deletes.has(**by)
+                && record_key.cells[**by as usize].field != record_key.cells[cell as usize].field
         };
-        if let Some(&by) = topic.cells[cell as usize].newer.iter().find(left_out) {
-            let about = About::write(topic.id, evidence.writes.author(number, cell).token);
-            let message =
-                format!("{} shows a field again that was left out after its delete.", topic.id);
+        if let Some(&by) = record_key.cells[cell as usize].newer.iter().find(left_out) {
+            let about = About::write(record_key.id, evidence.writes.author(number, cell).token);
+            let message = format!(
+                "{} shows a field again that was left out after its delete.",
+                record_key.id
+            );
             let place = (NoResurrectedDeletes, "old-field-revived");
             findings.report(evidence, place, at, about, message, [told(cell), told(by)]);
         }
@@ -72,9 +92,9 @@ fn check(
 }
 
 /// Is this a value that nothing known here has replaced or deleted?
-fn is_uncovered(topic: &Topic, cell: u32, known: &Set) -> bool {
-    let is_value = !topic.deletes.has(cell);
-    is_value && !topic.cells[cell as usize].newer.iter().any(|&newer| known.has(newer))
+fn is_uncovered(record_key: &RecordWrites, cell: u32, known: &Set) -> bool {
+    let is_value = !record_key.deletes.has(cell);
+    is_value && !record_key.cells[cell as usize].newer.iter().any(|&newer| known.has(newer))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::plan::Node;
 
 /// Where a device stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Session {
+pub(super) enum SignInState {
     /// Nobody is signed in.
     Out,
     /// Somebody asked to sign in, there; the gate is closed until it is answered.
@@ -26,35 +26,38 @@ pub(super) enum Session {
 
 /// How each device stood over time, by device.
 #[derive(Debug)]
-pub(super) struct Sessions(Vec<Vec<(usize, Session)>>);
+pub(super) struct SignIns(Vec<Vec<(usize, SignInState)>>);
 
-impl Sessions {
+impl SignIns {
     pub(super) fn of(devices: usize, off_wire: &[(usize, &Entry)]) -> Self {
-        let mut sessions = Self(vec![Vec::new(); devices]);
+        let mut sign_ins = Self(vec![Vec::new(); devices]);
         let mut logins: Vec<Login> = (0..devices).map(|_| Login::default()).collect();
         for &(at, entry) in off_wire {
             let Node::Device(device) = entry.node else { continue };
-            let line = &mut sessions.0[usize::from(device.0)];
-            let now = line.last().map_or(Session::Out, |(_, session)| *session);
+            let line = &mut sign_ins.0[usize::from(device.0)];
+            let now = line.last().map_or(SignInState::Out, |(_, session)| *session);
             let login = &mut logins[usize::from(device.0)];
-            login.hear(now, &entry.fact);
+            login.take(now, &entry.fact);
             line.extend(next(now, at, &entry.fact, login).map(|next| (at, next)));
         }
-        sessions
+        sign_ins
     }
 
     /// How a device stands right after a moment.
-    pub(super) fn at(&self, device: DeviceId, moment: usize) -> Session {
+    pub(super) fn at(&self, device: DeviceId, moment: usize) -> SignInState {
         let line = &self.0[usize::from(device.0)];
         let after = line.partition_point(|(from, _)| *from <= moment);
-        after.checked_sub(1).map_or(Session::Out, |at| line[at].1)
+        after.checked_sub(1).map_or(SignInState::Out, |at| line[at].1)
     }
 
     /// May a device have been without a user at some moment of this interval?
     pub(super) fn may_be_out(&self, device: DeviceId, from: usize, to: usize) -> bool {
-        let is_out = |session: Session| match session {
-            Session::Out | Session::SigningOut | Session::Resuming(_) | Session::Unclear => true,
-            Session::SigningIn(_) | Session::In => false,
+        let is_out = |session: SignInState| match session {
+            SignInState::Out
+            | SignInState::SigningOut
+            | SignInState::Resuming(_)
+            | SignInState::Unclear => true,
+            SignInState::SigningIn(_) | SignInState::In => false,
         };
         is_out(self.at(device, from))
             || self.0[usize::from(device.0)]
@@ -67,15 +70,15 @@ impl Sessions {
 #[derive(Debug, Default)]
 struct Login {
     /// What each began from, and the commit that it is part of.
-    begun: Vec<(Session, Option<u32>)>,
+    begun: Vec<(SignInState, Option<u32>)>,
     /// What a crash took the device back to, if it undid a login.
-    undone: Option<Session>,
+    undone: Option<SignInState>,
     /// Has a sign-out been asked for that is not answered?
     leaving: bool,
 }
 
 impl Login {
-    fn hear(&mut self, now: Session, fact: &Fact) {
+    fn take(&mut self, now: SignInState, fact: &Fact) {
         let ends_leaving = matches!(fact, Fact::Started { .. })
             || matches!(
                 fact.answered(),
@@ -83,7 +86,7 @@ impl Login {
             );
         self.leaving |= matches!(fact.asked(), Some((_, Asked::SignOut)));
         self.leaving &= !ends_leaving;
-        if !matches!(now, Session::SigningIn(_)) {
+        if !matches!(now, SignInState::SigningIn(_)) {
             self.begun.clear();
         }
         if matches!(fact.asked(), Some((_, Asked::SignIn))) {
@@ -105,23 +108,23 @@ impl Login {
     }
 }
 
-fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> {
+fn next(now: SignInState, at: usize, fact: &Fact, login: &Login) -> Option<SignInState> {
     match fact {
         Fact::Started { boot, holds, .. } => {
             let undone = login.undone.filter(|_| *boot == Boot::Restart);
             started(undone.unwrap_or(now), *boot, holds).or(undone)
         }
         Fact::Asked(_, asked) => match (&**asked, now) {
-            (Asked::SignIn, _) => Some(Session::SigningIn(at)),
-            (Asked::SignOut, Session::In) => Some(Session::SigningOut),
+            (Asked::SignIn, _) => Some(SignInState::SigningIn(at)),
+            (Asked::SignOut, SignInState::In) => Some(SignInState::SigningOut),
             _ => None,
         },
         Fact::Answered(_, answer) => match (&**answer, now) {
             // A sign-out that waited for the gate comes next.
-            (Answered::SignedIn { .. }, _) if login.leaving => Some(Session::SigningOut),
-            (Answered::SignedIn { .. }, _) => Some(Session::In),
-            (Answered::SignedOut, _) => Some(Session::Out),
-            (Answered::Refused(_), Session::SigningOut) => Some(Session::In),
+            (Answered::SignedIn { .. }, _) if login.leaving => Some(SignInState::SigningOut),
+            (Answered::SignedIn { .. }, _) => Some(SignInState::In),
+            (Answered::SignedOut, _) => Some(SignInState::Out),
+            (Answered::Refused(_), SignInState::SigningOut) => Some(SignInState::In),
             _ => None,
         },
         Fact::Skipped(_)
@@ -152,16 +155,17 @@ fn next(now: Session, at: usize, fact: &Fact, login: &Login) -> Option<Session> 
 }
 
 /// A saved session outlives a crash; what was under way goes on without anybody to answer.
-fn started(now: Session, boot: Boot, holds: &[Change]) -> Option<Session> {
+fn started(now: SignInState, boot: Boot, holds: &[Change]) -> Option<SignInState> {
     let has_key = holds.iter().any(|change| matches!(change, Change::Key(true)));
     match (boot, now) {
-        (Boot::Restart, Session::SigningIn(asked)) => Some(Session::Resuming(asked)),
-        (Boot::Restart, Session::SigningOut) => Some(Session::Unclear),
-        (Boot::Restart, Session::Out | Session::In | Session::Resuming(_) | Session::Unclear) => {
-            None
-        }
+        (Boot::Restart, SignInState::SigningIn(asked)) => Some(SignInState::Resuming(asked)),
+        (Boot::Restart, SignInState::SigningOut) => Some(SignInState::Unclear),
+        (
+            Boot::Restart,
+            SignInState::Out | SignInState::In | SignInState::Resuming(_) | SignInState::Unclear,
+        ) => None,
         (Boot::First | Boot::Restored | Boot::Cloned(_), _) => {
-            Some(if has_key { Session::In } else { Session::Out })
+            Some(if has_key { SignInState::In } else { SignInState::Out })
         }
     }
 }

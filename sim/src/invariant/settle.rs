@@ -28,7 +28,7 @@ const HELD_BACK: Span = Span::from_millis(50);
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut lines: Vec<[Line; 3]> = Vec::new();
-    lines.resize_with(evidence.brief.devices.len(), Default::default);
+    lines.resize_with(evidence.context.devices.len(), Default::default);
     for (at, entry) in evidence.history.iter().enumerate() {
         if let Fact::Settled { pending } = &entry.fact {
             is_settled(evidence, findings, at, pending);
@@ -180,7 +180,7 @@ impl Try {
         device: DeviceId,
         named: Time,
     ) {
-        let timing = &evidence.brief.timing;
+        let timing = &evidence.context.timing;
         let now = evidence.time(at);
         let timed_out = evidence.time(self.sent) + timing.timeout;
         let (first, last) = match self.failed {
@@ -201,9 +201,9 @@ impl Try {
         } else if (now - last.max(named.min(now))) > Span(full.saturating_mul(2)) + PROMPTNESS
             && !self.asked_to_wait
             && !evidence
-                .spells
+                .faults
                 .iter()
-                .any(|spell| is_of_device(&spell.trouble, device) && spell.overlaps(self.sent, at))
+                .any(|fault| is_of_device(&fault.kind, device) && fault.overlaps(self.sent, at))
         {
             let message = format!(
                 "A request was sent again {} after it failed, long after its wait of {}.",

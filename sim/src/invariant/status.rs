@@ -6,38 +6,43 @@ use engine::log::Session;
 
 use super::Invariant::{ServerIsLinearizable, SessionsAreExclusive};
 use super::evidence::Evidence;
-use super::evidence::server::Errand;
+use super::evidence::server::ServerRequest;
 use super::findings::{About, Findings};
 use crate::history::{Answered, Done};
 use crate::plan::{self, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let status = |errand: &&Errand<'_>| *errand.what == plan::Errand::SessionStatus;
-    for errand in evidence.server.errands.iter().filter(status) {
-        let Some((at, answer)) = errand.answer else { continue };
+    let status = |request: &&ServerRequest<'_>| *request.what == plan::Errand::SessionStatus;
+    for request in evidence.server.requests.iter().filter(status) {
+        let Some((at, answer)) = request.answer else { continue };
         let (place, message) = if *answer == Answered::Refused(Reason::Internal) {
             ((SessionsAreExclusive, "status-failed"), "Whose a session is could not be told.")
         } else if let Answered::Done(Done::Session(told)) = answer
-            && !was_so(evidence, errand, at, *told)
+            && !was_so(evidence, request, at, *told)
         {
             ((ServerIsLinearizable, "status-never-so"), "A session was never as it was told.")
         } else {
             continue;
         };
-        findings.report(evidence, place, at, About::default(), message.into(), [errand.asked]);
+        findings.report(evidence, place, at, About::default(), message.into(), [request.asked]);
     }
 }
 
 /// Did the session of a device stand so at some moment since it was asked about?
-fn was_so(evidence: &Evidence<'_>, errand: &Errand<'_>, at: usize, told: Option<bool>) -> bool {
-    let asks = evidence.server.asks.get(&Node::Device(errand.device));
+fn was_so(
+    evidence: &Evidence<'_>,
+    request: &ServerRequest<'_>,
+    at: usize,
+    told: Option<bool>,
+) -> bool {
+    let asks = evidence.server.sent.get(&Node::Device(request.device));
     let mut sent = asks.into_iter().flatten().rev();
-    let Some(ask) = sent.find(|ask| (errand.asked..at).contains(&ask.at)) else { return false };
+    let Some(ask) = sent.find(|ask| (request.asked..at).contains(&ask.at)) else { return false };
     let is_told = |session: Option<Session>| {
         session.map(|session| session.client.replica == ask.client.replica) == told
     };
-    evidence.lives.between(errand.asked, at).any(|life| match life.spaces.get(&ask.space) {
-        Some(space) => space.holders(ask.device, errand.asked, at).any(|(_, it)| is_told(it)),
+    evidence.epochs.between(request.asked, at).any(|epoch| match epoch.spaces.get(&ask.space) {
+        Some(space) => space.holders(ask.device, request.asked, at).any(|(_, it)| is_told(it)),
         None => is_told(None),
     })
 }

@@ -9,7 +9,7 @@ use engine::message::{Reply, WorkReply};
 
 use super::Invariant::StatusesAreLegal;
 use super::evidence::Evidence;
-use super::evidence::work::{Shelf, Turn, item_of};
+use super::evidence::work::{Conversations, ItemChange, item_of};
 use super::exclusive::Clocks;
 use super::findings::{About, Findings};
 use crate::history::Filed;
@@ -19,33 +19,40 @@ use crate::plan::talk::result_token;
 const MOST_TRIES: u8 = 3;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let Some(plan) = &evidence.brief.server else { return };
+    let Some(plan) = &evidence.context.server else { return };
     let clocks = Clocks::of(evidence, plan);
-    for (user, shelf) in evidence.lives.shelves() {
+    for (user, conversations) in evidence.epochs.conversations() {
         let mut begun = std::collections::BTreeMap::new();
-        for turn in &shelf.turns {
-            let since = begun.insert(turn.key, turn.at);
-            let Some(now) = turn.now.as_ref().and_then(item_of) else { continue };
+        for item_change in &conversations.item_changes {
+            let since = begun.insert(item_change.key, item_change.at);
+            let Some(now) = item_change.now.as_ref().and_then(item_of) else { continue };
             let mut report = |site, message: &str| {
                 let place = (StatusesAreLegal, site);
                 let with = since.into_iter();
-                findings.report(evidence, place, turn.at, About::default(), message.into(), with);
+                findings.report(
+                    evidence,
+                    place,
+                    item_change.at,
+                    About::default(),
+                    message.into(),
+                    with,
+                );
             };
-            if let Some(message) = illegal(turn, now) {
+            if let Some(message) = illegal(item_change, now) {
                 report("illegal", message);
             }
             if now.job.tries() > MOST_TRIES {
                 report("tried-too-often", "A conversation is tried a fourth time.");
             }
-            let before = turn.before.as_ref().and_then(item_of);
+            let before = item_change.before.as_ref().and_then(item_of);
             if let (Some(since), Some(Item { job: Job::Processing { until, .. }, .. })) =
                 (since, before)
-                && is_taken(turn, now)
-                && !clocks.may_be_over(until, since, turn.at)
+                && is_taken(item_change, now)
+                && !clocks.may_be_over(until, since, item_change.at)
             {
                 report("taken-before-its-end", "Work was taken from a processor that had it.");
             }
-            if !is_done_right(shelf, *user, now) {
+            if !is_done_right(conversations, *user, now) {
                 report("done-without-result", "A conversation is done, and nothing came of it.");
             }
         }
@@ -53,17 +60,17 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// Was the item taken from whoever was at it?
-fn is_taken(turn: &Turn<'_>, now: Item) -> bool {
+fn is_taken(item_change: &ItemChange<'_>, now: Item) -> bool {
     let is_same =
-        turn.before.as_ref().and_then(item_of).is_some_and(|was| was.content == now.content);
-    is_same && !matches!(turn.reply, Reply::Work(WorkReply::Finished))
+        item_change.before.as_ref().and_then(item_of).is_some_and(|was| was.content == now.content);
+    is_same && !matches!(item_change.reply, Reply::Work(WorkReply::Finished))
 }
 
 /// What is wrong about a step from one status to the next, if anything is.
-fn illegal(turn: &Turn<'_>, now: Item) -> Option<&'static str> {
-    let finished = matches!(turn.reply, Reply::Work(WorkReply::Finished));
-    let was_reset = matches!(turn.reply, Reply::Work(WorkReply::WasReset));
-    let Some(before) = turn.before.as_ref().and_then(item_of) else {
+fn illegal(item_change: &ItemChange<'_>, now: Item) -> Option<&'static str> {
+    let finished = matches!(item_change.reply, Reply::Work(WorkReply::Finished));
+    let was_reset = matches!(item_change.reply, Reply::Work(WorkReply::WasReset));
+    let Some(before) = item_change.before.as_ref().and_then(item_of) else {
         let is_new = now.content.version == 1 && now.job.tries() == 0;
         let waits = matches!(now.job, Job::Pending { .. });
         return (!is_new || !waits).then_some("A new conversation does not wait from the start.");
@@ -98,12 +105,14 @@ fn illegal(turn: &Turn<'_>, now: Item) -> Option<&'static str> {
 }
 
 /// If it is done, what came of it is what comes of this version.
-fn is_done_right(shelf: &Shelf<'_>, user: engine::id::UserId, item: Item) -> bool {
+fn is_done_right(conversations: &Conversations<'_>, user: engine::id::UserId, item: Item) -> bool {
     let Job::Success { result, .. } = item.job else { return true };
-    let Some(talk) = shelf.thread(&item) else { return true };
-    let Some((_, _, Some(Filed::Result(token)))) = shelf.filed.get(&result) else { return false };
-    let (needle, _) = token.0.split_first_chunk::<8>().expect("a label is longer");
-    *token == result_token(*needle, user, talk.messages.iter().map(|message| message.2))
+    let Some(talk) = conversations.thread(&item) else { return true };
+    let Some((_, _, Some(Filed::Result(token)))) = conversations.objects.get(&result) else {
+        return false;
+    };
+    let (canary, _) = token.0.split_first_chunk::<8>().expect("a label is longer");
+    *token == result_token(*canary, user, talk.messages.iter().map(|message| message.2))
 }
 
 /// Is there work left to be done on an item?

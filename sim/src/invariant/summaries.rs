@@ -8,37 +8,37 @@ use engine::job::{Item, Job, Stored, Summary};
 
 use super::Invariant::{ServerIsLinearizable, SummariesMatch};
 use super::evidence::Evidence;
-use super::evidence::lives::Life;
-use super::evidence::work::{Shelf, day_of, item_of};
+use super::evidence::epochs::Epoch;
+use super::evidence::work::{Conversations, day_of, item_of};
 use super::findings::{About, Findings};
 use crate::history::Worked;
 use crate::plan::{Day, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, shelf) in evidence.lives.shelves() {
-        sums_are_kept(evidence, findings, shelf);
+    for (_, conversations) in evidence.epochs.conversations() {
+        sums_are_kept(evidence, findings, conversations);
     }
-    for ask in &evidence.work.asks {
+    for operation in &evidence.work.operations {
         if let (Order::ReadDay(began), Some((at, Worked::Day(sum, items)))) =
-            (ask.order, ask.worked())
+            (operation.order, operation.worked())
         {
             let fold = fold(items.iter().map(|(_, item)| *item));
             if *sum != fold {
                 let message = told(began.day, *sum, fold);
                 let place = (SummariesMatch, "shown-other-than-its-items");
-                findings.report(evidence, place, at, About::default(), message, [ask.asked]);
+                findings.report(evidence, place, at, About::default(), message, [operation.asked]);
             }
             let shown: BTreeMap<DedupKey, Item> = items.iter().copied().collect();
             let stood = |items: &BTreeMap<DedupKey, Stored>| of_day(items, began.day) == shown;
-            let mut lives = evidence.lives.between(ask.asked, at);
-            let was_so = |life: &Life<'_>| match life.shelves.get(&ask.user) {
-                Some(shelf) => shelf.was_ever((ask.asked, at), stood),
+            let mut epochs = evidence.epochs.between(operation.asked, at);
+            let was_so = |epoch: &Epoch<'_>| match epoch.conversations.get(&operation.user) {
+                Some(conversations) => conversations.was_ever((operation.asked, at), stood),
                 None => shown.is_empty(),
             };
-            if !lives.any(was_so) {
+            if !epochs.any(was_so) {
                 let message = "A day was shown as it never was.".into();
                 let place = (ServerIsLinearizable, "day-never-so");
-                findings.report(evidence, place, at, About::default(), message, [ask.asked]);
+                findings.report(evidence, place, at, About::default(), message, [operation.asked]);
             }
         }
     }
@@ -78,21 +78,30 @@ fn told(day: Option<Day>, sum: Summary, fold: Summary) -> String {
 }
 
 /// After every entry, the sums of the days that it is about.
-fn sums_are_kept(evidence: &Evidence<'_>, findings: &mut Findings, shelf: &Shelf<'_>) {
+fn sums_are_kept(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    conversations: &Conversations<'_>,
+) {
     let mut items: BTreeMap<DedupKey, Stored> = BTreeMap::new();
     let mut sums: BTreeMap<Day, Summary> = BTreeMap::new();
-    let entries: BTreeSet<usize> =
-        shelf.turns.iter().map(|turn| turn.at).chain(shelf.sums.iter().map(|sum| sum.0)).collect();
-    let (mut turns, mut changes) = (shelf.turns.iter().peekable(), shelf.sums.iter().peekable());
+    let entries: BTreeSet<usize> = conversations
+        .item_changes
+        .iter()
+        .map(|item_change| item_change.at)
+        .chain(conversations.sums.iter().map(|sum| sum.0))
+        .collect();
+    let (mut item_changes, mut changes) =
+        (conversations.item_changes.iter().peekable(), conversations.sums.iter().peekable());
     for at in entries {
         let mut days = BTreeSet::new();
-        while let Some(turn) = turns.next_if(|turn| turn.at == at) {
-            for stored in [&turn.before, &turn.now].into_iter().flatten() {
+        while let Some(item_change) = item_changes.next_if(|item_change| item_change.at == at) {
+            for stored in [&item_change.before, &item_change.now].into_iter().flatten() {
                 days.extend(item_of(stored).as_ref().and_then(day_of));
             }
-            match turn.now {
-                Some(stored) => items.insert(turn.key, stored),
-                None => items.remove(&turn.key),
+            match item_change.now {
+                Some(stored) => items.insert(item_change.key, stored),
+                None => items.remove(&item_change.key),
             };
         }
         while let Some((_, day, sum)) = changes.next_if(|change| change.0 == at) {

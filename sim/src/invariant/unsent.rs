@@ -4,33 +4,36 @@
 use std::cell::LazyCell;
 
 use super::Invariant::UnsentEditsSurvive;
-use super::evidence::{Evidence, Step};
+use super::evidence::{CopyChange, Evidence};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for step in &evidence.steps {
-        check(evidence, findings, step);
+    for copy_change in &evidence.copy_changes {
+        check(evidence, findings, copy_change);
     }
 }
 
-fn check(evidence: &Evidence<'_>, findings: &mut Findings, step: &Step) {
+fn check(evidence: &Evidence<'_>, findings: &mut Findings, copy_change: &CopyChange) {
     let writes = &evidence.writes;
-    let Some(before) = step.before.as_deref() else { return };
-    if step.copy.contents == step.before {
+    let Some(before) = copy_change.before.as_deref() else { return };
+    if copy_change.copy.contents == copy_change.before {
         return;
     }
-    let after = step.copy.contents.as_deref();
+    let after = copy_change.copy.contents.as_deref();
     // Most edits that go have been sent.
-    let held = LazyCell::new(|| writes.held(step.topic, after));
+    let held = LazyCell::new(|| writes.held(copy_change.record_key, after));
     let hidden = before.live && !after.is_some_and(|after| after.live);
-    for cell in writes.cells(step.topic, before) {
-        let write = writes.author(step.topic, cell);
-        let sent = |accepted: &Option<usize>| accepted.is_some_and(|taken| taken < step.at);
-        if write.accepted.iter().any(sent) || writes.topics[step.topic].deletes.has(cell) {
+    for cell in writes.cells(copy_change.record_key, before) {
+        let write = writes.author(copy_change.record_key, cell);
+        let sent = |accepted: &Option<usize>| accepted.is_some_and(|taken| taken < copy_change.at);
+        if write.accepted.iter().any(sent)
+            || writes.records[copy_change.record_key].deletes.has(cell)
+        {
             continue;
         }
-        let lives = writes.lives_on(step.topic, cell, &held);
-        let deleted = || writes.deleted_in(step.topic, cell, &step.copy.made_from);
+        let lives = writes.lives_on(copy_change.record_key, cell, &held);
+        let deleted =
+            || writes.deleted_in(copy_change.record_key, cell, &copy_change.copy.made_from);
         let (site, what) = match (lives, hidden) {
             (false, _) if !deleted() => ("edit-dropped", "lost an edit that no remote had yet"),
             (true, true) if !deleted() => (
@@ -39,11 +42,11 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings, step: &Step) {
             ),
             _ => continue,
         };
-        let id = writes.topics[step.topic].id;
+        let id = writes.records[copy_change.record_key].id;
         let with = [Some(write.asked), write.saved].into_iter().flatten();
         let place = (UnsentEditsSurvive, site);
         let about = About::write(id, write.token);
-        findings.report(evidence, place, step.at, about, format!("{id} {what}."), with);
+        findings.report(evidence, place, copy_change.at, about, format!("{id} {what}."), with);
     }
 }
 

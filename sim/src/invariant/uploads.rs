@@ -16,7 +16,7 @@ use super::evidence::files::{Files, Logged, Object};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, files) in evidence.lives.files() {
+    for (_, files) in evidence.epochs.files() {
         content_is_there(evidence, findings, files);
         for entry in &files.entries {
             names_are_of_something(evidence, findings, files, *entry);
@@ -26,7 +26,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// What the volume holds at some moment, and which of it versions name.
 #[derive(Debug, Default)]
-struct Shelf<'a> {
+struct VolumeObjects<'a> {
     objects: BTreeMap<&'a str, Address>,
     /// How many objects there are of a hash.
     copies: BTreeMap<Address, u32>,
@@ -34,7 +34,7 @@ struct Shelf<'a> {
     named: BTreeMap<Address, (NodeId, u32, usize)>,
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> VolumeObjects<'a> {
     fn has(&self, piece: Address) -> bool {
         self.copies.get(&piece).is_some_and(|copies| *copies > 0)
     }
@@ -55,16 +55,16 @@ impl<'a> Shelf<'a> {
 }
 
 fn content_is_there(evidence: &Evidence<'_>, findings: &mut Findings, files: &Files<'_>) {
-    let mut shelf = Shelf::default();
+    let mut volume = VolumeObjects::default();
     let mut objects = files.objects.iter().peekable();
     for entry in &files.entries {
         while let Some(object) = objects.next_if(|object| object.at < entry.at) {
-            stays(evidence, findings, files, &mut shelf, object);
+            stays(evidence, findings, files, &mut volume, object);
         }
-        becomes_visible(evidence, findings, files, &mut shelf, *entry);
+        becomes_visible(evidence, findings, files, &mut volume, *entry);
     }
     for object in objects {
-        stays(evidence, findings, files, &mut shelf, object);
+        stays(evidence, findings, files, &mut volume, object);
     }
 }
 
@@ -72,11 +72,11 @@ fn stays<'a>(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     files: &Files<'a>,
-    shelf: &mut Shelf<'a>,
+    volume: &mut VolumeObjects<'a>,
     object: &Object<'a>,
 ) {
-    let Some(gone) = shelf.keep(object) else { return };
-    if let Some((id, n, since)) = shelf.named.remove(&gone) {
+    let Some(gone) = volume.keep(object) else { return };
+    if let Some((id, n, since)) = volume.named.remove(&gone) {
         let message = format!(
             "Content of version {n} of {} is no longer on the volume.",
             files.called(id, object.at)
@@ -90,7 +90,7 @@ fn becomes_visible(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     files: &Files<'_>,
-    shelf: &mut Shelf<'_>,
+    volume: &mut VolumeObjects<'_>,
     entry: Logged<'_>,
 ) {
     let at = entry.at;
@@ -114,7 +114,7 @@ fn becomes_visible(
             continue;
         };
         let pieces = &stored.manifest.pieces;
-        if let Some(lacking) = pieces.iter().position(|piece| !shelf.has(*piece)) {
+        if let Some(lacking) = pieces.iter().position(|piece| !volume.has(*piece)) {
             let message = format!(
                 "Version {n} of {} was published without piece {lacking} of its content.",
                 files.called(id, at)
@@ -123,8 +123,8 @@ fn becomes_visible(
             findings.report(evidence, place, at, About::default(), message, []);
         }
         for piece in pieces {
-            if shelf.has(*piece) {
-                shelf.named.entry(*piece).or_insert((id, n, at));
+            if volume.has(*piece) {
+                volume.named.entry(*piece).or_insert((id, n, at));
             }
         }
     }

@@ -11,7 +11,7 @@ use super::evidence::{Evidence, Timeline};
 use super::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, files) in evidence.lives.files() {
+    for (_, files) in evidence.epochs.files() {
         for (key, line) in files.docs() {
             if let FileKey::Version(id, n) = key {
                 is_written_once(evidence, findings, files, (id, n), line);

@@ -10,7 +10,7 @@ use engine::id::{DeviceId, FieldId, Kind, Token};
 use engine::record::Value;
 
 use super::Invariant::CopiesConverge;
-use super::evidence::{Evidence, Look};
+use super::evidence::{Evidence, Observation};
 use super::findings::{About, Findings};
 use crate::history::{Answered, Asked, Fact};
 use crate::plan::{Custom, Node};
@@ -18,17 +18,22 @@ use crate::plan::{Custom, Node};
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let registered = Registered::of(evidence);
     let mut known: BTreeMap<Siblings, View<'_>> = BTreeMap::new();
-    for look in &evidence.looks {
-        for (field, value, contributors, conflicts) in &look.shown.fields {
+    for observation in &evidence.observations {
+        for (field, value, contributors, conflicts) in &observation.shown.fields {
             // One write shows as itself; what is shown of it at the end is compared all the same.
-            if !look.last && contributors.len() + conflicts.len() < 2 {
+            if !observation.last && contributors.len() + conflicts.len() < 2 {
                 continue;
             }
             let mut tokens = [contributors.as_slice(), conflicts].concat();
             tokens.sort_unstable();
-            let by = registered.at(look.device, (look.shown.id.kind, *field), look.at);
-            let siblings = Siblings { topic: look.topic, field: *field, by, tokens };
-            let view = View { look, value, conflicts: sorted(conflicts) };
+            let by = registered.at(
+                observation.device,
+                (observation.shown.id.kind, *field),
+                observation.at,
+            );
+            let siblings =
+                Siblings { record_key: observation.record_key, field: *field, by, tokens };
+            let view = View { observation, value, conflicts: sorted(conflicts) };
             let first = known.entry(siblings).or_insert_with(|| view.clone());
             if (first.value, &first.conflicts) != (view.value, &view.conflicts) {
                 report(evidence, findings, first, &view, *field);
@@ -40,7 +45,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// What a view may depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Siblings {
-    topic: usize,
+    record_key: usize,
     field: FieldId,
     by: Option<Custom>,
     tokens: Vec<Token>,
@@ -49,7 +54,7 @@ struct Siblings {
 /// What was shown of them: whatever is no conflict contributes.
 #[derive(Clone, Debug)]
 struct View<'e> {
-    look: &'e Look,
+    observation: &'e Observation,
     value: &'e Value,
     conflicts: Vec<Token>,
 }
@@ -67,7 +72,7 @@ fn report(
     other: &View<'_>,
     field: FieldId,
 ) {
-    let id = other.look.shown.id;
+    let id = other.observation.shown.id;
     let what = match first.value == other.value {
         true => "other conflicts",
         false => "another value",
@@ -75,7 +80,14 @@ fn report(
     let message =
         format!("{id} shows {what} in field {} than the same siblings did before.", field.0);
     let place = (CopiesConverge, "views-differ");
-    findings.report(evidence, place, other.look.at, About::record(id), message, [first.look.at]);
+    findings.report(
+        evidence,
+        place,
+        other.observation.at,
+        About::record(id),
+        message,
+        [first.observation.at],
+    );
 }
 
 /// By which strategy each device showed a field, over time.
@@ -92,7 +104,7 @@ enum Change {
 impl Registered {
     fn of(evidence: &Evidence<'_>) -> Self {
         let mut changes: Vec<(usize, DeviceId, Change)> = Vec::new();
-        for op in evidence.ops.iter() {
+        for op in evidence.operations.iter() {
             if let (Some((_, Asked::Register(kind, field, custom))), Some(at)) =
                 (evidence.history[op.asked].fact.asked(), op.answered)
                 && matches!(evidence.history[at].fact.answered(), Some((_, Answered::Registered)))

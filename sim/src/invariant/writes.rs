@@ -21,7 +21,7 @@ pub(super) struct Write {
     pub(super) asked: usize,
     /// Who wrote; none for a given row.
     pub(super) device: Option<DeviceId>,
-    pub(super) topic: usize,
+    pub(super) record_key: usize,
     pub(super) kind: WriteKind,
     /// The cells that it put, by field.
     pub(super) cells: Vec<(FieldId, u32)>,
@@ -77,7 +77,7 @@ pub(super) struct CellOf {
 
 /// All that was ever written to one record of one vault.
 #[derive(Clone, Debug)]
-pub(super) struct Topic {
+pub(super) struct RecordWrites {
     pub(super) vault: VaultId,
     pub(super) id: RecordId,
     pub(super) cells: Vec<CellOf>,
@@ -104,20 +104,25 @@ pub(super) struct Draft<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writes {
     pub(super) all: Vec<Write>,
-    pub(super) topics: Vec<Topic>,
+    pub(super) records: Vec<RecordWrites>,
     by_token: Table<Token, usize>,
     by_record: Table<(VaultId, RecordId), usize>,
 }
 
 impl Writes {
-    pub(super) fn topic(&self, vault: VaultId, id: RecordId) -> Option<usize> {
+    pub(super) fn record_key(&self, vault: VaultId, id: RecordId) -> Option<usize> {
         self.by_record.get((vault, id)).copied()
     }
 
-    pub(super) fn topic_of(&mut self, vault: VaultId, id: RecordId) -> usize {
+    pub(super) fn ensure_key(&mut self, vault: VaultId, id: RecordId) -> usize {
         *self.by_record.or_insert_with((vault, id), || {
-            self.topics.push(Topic { vault, id, cells: Vec::new(), deletes: Set::default() });
-            self.topics.len() - 1
+            self.records.push(RecordWrites {
+                vault,
+                id,
+                cells: Vec::new(),
+                deletes: Set::default(),
+            });
+            self.records.len() - 1
         })
     }
 
@@ -127,52 +132,60 @@ impl Writes {
     }
 
     /// The cell of a record that shows as this token in this field.
-    pub(super) fn cell(&self, topic: usize, field: FieldId, token: Token) -> Option<u32> {
+    pub(super) fn cell(&self, record_key: usize, field: FieldId, token: Token) -> Option<u32> {
         let write = &self.all[self.find(token)?];
         let (_, cell) = write.cells.iter().find(|(own, _)| *own == field)?;
-        (write.topic == topic).then_some(*cell)
+        (write.record_key == record_key).then_some(*cell)
     }
 
     /// The cells of what a place holds; tokens of nobody are left out.
     pub(super) fn cells<'a>(
         &'a self,
-        topic: usize,
+        record_key: usize,
         contents: &'a Contents,
     ) -> impl Iterator<Item = u32> + 'a {
-        contents.cells.iter().filter_map(move |&(field, token)| self.cell(topic, field, token))
+        contents.cells.iter().filter_map(move |&(field, token)| self.cell(record_key, field, token))
     }
 
     /// The write that put a cell.
-    pub(super) fn author(&self, topic: usize, cell: u32) -> &Write {
-        &self.all[self.topics[topic].cells[cell as usize].write]
+    pub(super) fn author(&self, record_key: usize, cell: u32) -> &Write {
+        &self.all[self.records[record_key].cells[cell as usize].write]
     }
 
     /// Did `newer` replace `older`, or one that did?
-    pub(super) fn replaced(&self, topic: usize, older: u32, newer: u32) -> bool {
-        self.topics[topic].cells[newer as usize].older.has(older)
+    pub(super) fn replaced(&self, record_key: usize, older: u32, newer: u32) -> bool {
+        self.records[record_key].cells[newer as usize].older.has(older)
     }
 
     /// Is a cell among those held, or a cell that replaced it?
-    pub(super) fn lives_on(&self, topic: usize, cell: u32, held: &[u32]) -> bool {
-        held.contains(&cell) || held.iter().any(|&newer| self.replaced(topic, cell, newer))
+    pub(super) fn lives_on(&self, record_key: usize, cell: u32, held: &[u32]) -> bool {
+        held.contains(&cell) || held.iter().any(|&newer| self.replaced(record_key, cell, newer))
     }
 
     /// The cells of a copy, if it holds anything.
-    pub(super) fn held(&self, topic: usize, contents: Option<&Contents>) -> Vec<u32> {
-        contents.map_or_else(Vec::new, |contents| self.cells(topic, contents).collect())
+    pub(super) fn held(&self, record_key: usize, contents: Option<&Contents>) -> Vec<u32> {
+        contents.map_or_else(Vec::new, |contents| self.cells(record_key, contents).collect())
     }
 
     /// Did a delete of this set see the cell, or one that replaced it?
-    pub(super) fn deleted_in(&self, topic: usize, cell: u32, known: &Set) -> bool {
-        let topic = &self.topics[topic];
-        topic.deletes.iter().any(|d| known.has(d) && topic.cells[d as usize].older.has(cell))
+    pub(super) fn deleted_in(&self, record_key: usize, cell: u32, known: &Set) -> bool {
+        let record_key = &self.records[record_key];
+        record_key
+            .deletes
+            .iter()
+            .any(|d| known.has(d) && record_key.cells[d as usize].older.has(cell))
     }
 
     /// Adds all cells of the writes that put these cells.
-    pub(super) fn whole(&self, topic: usize, cells: impl Iterator<Item = u32>, into: &mut Set) {
+    pub(super) fn whole(
+        &self,
+        record_key: usize,
+        cells: impl Iterator<Item = u32>,
+        into: &mut Set,
+    ) {
         for cell in cells {
             if !into.has(cell) {
-                for &(_, sister) in &self.author(topic, cell).cells {
+                for &(_, sister) in &self.author(record_key, cell).cells {
                     into.insert(sister);
                 }
             }
@@ -184,11 +197,11 @@ impl Writes {
         if let Some(known) = self.find(draft.token) {
             return known;
         }
-        let topic = self.topic_of(draft.vault, draft.id);
+        let record_key = self.ensure_key(draft.vault, draft.id);
         let write = self.all.len();
         let mut cells = Vec::with_capacity(draft.fields.len());
         for &field in draft.fields {
-            cells.push((field, self.add_cell(topic, write, field, draft)));
+            cells.push((field, self.add_cell(record_key, write, field, draft)));
         }
         if draft.token != Token::NONE {
             self.by_token.insert(draft.token, write);
@@ -197,7 +210,7 @@ impl Writes {
             token: draft.token,
             asked: draft.asked,
             device: draft.device,
-            topic,
+            record_key,
             kind: draft.kind,
             cells,
             saved: None,
@@ -211,8 +224,14 @@ impl Writes {
         write
     }
 
-    fn add_cell(&mut self, topic: usize, write: usize, field: FieldId, draft: &Draft<'_>) -> u32 {
-        let cells = &mut self.topics[topic].cells;
+    fn add_cell(
+        &mut self,
+        record_key: usize,
+        write: usize,
+        field: FieldId,
+        draft: &Draft<'_>,
+    ) -> u32 {
+        let cells = &mut self.records[record_key].cells;
         let new = u32::try_from(cells.len()).expect("a record has far fewer than 2^32 writes");
         let mut older = Set::default();
         for &seen in draft.seen {
@@ -225,7 +244,7 @@ impl Writes {
         }
         cells.push(CellOf { write, field, older, newer: Vec::new() });
         if field == FieldId::HEADSTONE {
-            self.topics[topic].deletes.insert(new);
+            self.records[record_key].deletes.insert(new);
         }
         new
     }

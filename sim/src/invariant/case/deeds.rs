@@ -101,8 +101,8 @@ impl Case {
 
     /// A new device starts on the disk of another.
     pub(in super::super) fn clones(&mut self, from: DeviceId) -> DeviceId {
-        let to = DeviceId(u16::try_from(self.brief.devices.len()).expect("a case is small"));
-        self.brief.devices.push(self.brief.devices[usize::from(from.0)]);
+        let to = DeviceId(u16::try_from(self.context.devices.len()).expect("a case is small"));
+        self.context.devices.push(self.context.devices[usize::from(from.0)]);
         self.fact(from, Fact::Faulted(Trouble::Clone(from, to)));
         let image = self.image(from);
         self.starts_on(to, Boot::Cloned(from), image);
@@ -136,7 +136,7 @@ impl Case {
     /// A device is gone for ever, by the plan.
     pub(in super::super) fn is_lost(&mut self, device: DeviceId) {
         self.fact(device, Fact::Faulted(Trouble::Destroy(device)));
-        self.brief.incurable.push(Incurable::Device(device));
+        self.context.incurable.push(Incurable::Device(device));
     }
 
     /// A device pushes its copy to both remotes.
@@ -160,7 +160,7 @@ impl Case {
         device: DeviceId,
         id: RecordId,
     ) -> Tag {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let blob = BlobId(self.fresh());
         let letter = self.letter();
         let to = Node::Remote(remote);
@@ -244,7 +244,7 @@ impl Case {
         remote: Remote,
         device: DeviceId,
     ) -> (Vec<RecordId>, Cursor) {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let floor = self.cursors.get(&(device, remote)).copied().unwrap_or_default();
         let news: Vec<_> = self
             .rows
@@ -277,14 +277,14 @@ impl Case {
         device: DeviceId,
         id: RecordId,
     ) -> Change {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let row = &self.rows[&(remote, vault, id)];
         Change::Mirror(remote, id, Some((row.tag, Some(Arc::new(self.contents(&row.copy))))))
     }
 
     /// The change that keeps a row sealed.
     pub(in super::super) fn seals(&self, remote: Remote, device: DeviceId, id: RecordId) -> Change {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         Change::Sealed(remote, id, Some((self.rows[&(remote, vault, id)].tag, BlobId(0))))
     }
 
@@ -295,7 +295,7 @@ impl Case {
         device: DeviceId,
         id: RecordId,
     ) -> Change {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let row = self.rows[&(remote, vault, id)].copy.clone();
         let copy = self.copies.entry((device, id)).or_default();
         if copy.made != row.made || row.lie.is_some() {

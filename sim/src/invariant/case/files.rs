@@ -25,7 +25,7 @@ pub(in super::super) const NOTES: NodeId = NodeId(0xd2);
 
 /// The files of the phone's user, as told so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct ToldFiles {
     nodes: BTreeMap<NodeId, File>,
     names: BTreeMap<NodeId, String>,
     versions: BTreeMap<(NodeId, u32), Version>,
@@ -66,7 +66,7 @@ impl Case {
             if let (Key::File(FileKey::Node(id)), Some(Doc::File(FileDoc::Node(node)))) = (key, doc)
             {
                 node.changed = seq;
-                if let Some(told) = self.shelf.nodes.get_mut(id) {
+                if let Some(told) = self.told_files.nodes.get_mut(id) {
                     told.changed = seq;
                 }
             }
@@ -90,7 +90,7 @@ impl Case {
 
     fn tells_names(&mut self, device: DeviceId, nodes: &[NodeId]) {
         for node in nodes {
-            let name = self.shelf.names[node].clone();
+            let name = self.told_files.names[node].clone();
             self.tells_name(device, *node, Some(&name));
         }
     }
@@ -98,14 +98,14 @@ impl Case {
     /// A node as it is told to be; the places that it takes.
     fn settles(&mut self, id: NodeId, file: File, of: &str) -> Puts {
         let mut puts = Vec::new();
-        if let Some(was) = self.shelf.nodes.get(&id) {
+        if let Some(was) = self.told_files.nodes.get(&id) {
             puts.push(put(FileKey::Named(was.place.parent, was.place.name.key), None));
         }
         let Place { parent, name } = &file.place;
         puts.push(put(FileKey::Named(*parent, name.key), Some(FileDoc::Holder(id))));
         puts.push(put(FileKey::Node(id), Some(FileDoc::Node(file.clone()))));
-        self.shelf.nodes.insert(id, file);
-        self.shelf.names.insert(id, of.into());
+        self.told_files.nodes.insert(id, file);
+        self.told_files.names.insert(id, of.into());
         puts
     }
 
@@ -139,7 +139,7 @@ impl Case {
 
     /// What moves a node.
     pub(in super::super) fn moving(&mut self, id: NodeId, parent: NodeId, of: &str) -> Puts {
-        let mut file = self.shelf.nodes[&id].clone();
+        let mut file = self.told_files.nodes[&id].clone();
         file.place = Place { parent, name: name(of) };
         self.settles(id, file, of)
     }
@@ -169,7 +169,7 @@ impl Case {
 
     /// The log has it that a node is deleted.
     pub(in super::super) fn is_deleted(&mut self, device: DeviceId, id: NodeId) {
-        let file = self.shelf.nodes.get_mut(&id).expect("it was made");
+        let file = self.told_files.nodes.get_mut(&id).expect("it was made");
         file.deleted = true;
         let place = file.place.clone();
         let puts = vec![
@@ -191,7 +191,7 @@ impl Case {
         let (manifest, upload) = (manifest(words), self.next_seq(self.user(device)));
         let (blob, node) = (manifest.address, target.node());
         let stored = Stored { manifest, upload, node };
-        self.shelf.uploads.insert(blob, stored.clone());
+        self.told_files.uploads.insert(blob, stored.clone());
         let (write, until) = (self.dot(device), Time(self.now + 60_000));
         let intent = Intent { target, write, sealed: [1][..].into() };
         let doc = FileDoc::Upload(Upload { stored, until, intent }.into());
@@ -202,26 +202,26 @@ impl Case {
 
     /// What is uploaded or published next is this write.
     pub(super) fn write_as(&mut self, dot: Dot) {
-        self.shelf.write = Some(dot);
+        self.told_files.write = Some(dot);
     }
 
     /// A node, with its heads and the writes that made them.
     pub(super) fn node_as_told(&self, id: NodeId) -> (File, Vec<(u32, Dot)>) {
-        let node = self.shelf.nodes[&id].clone();
+        let node = self.told_files.nodes[&id].clone();
         let heads = match &node.kind {
             NodeKind::Folder => Vec::new(),
             NodeKind::File { heads, .. } => heads.clone(),
         };
-        let write = |n: u32| (n, self.shelf.versions[&(id, n)].write);
+        let write = |n: u32| (n, self.told_files.versions[&(id, n)].write);
         (node, heads.into_iter().map(write).collect())
     }
 
     pub(super) fn name_as_told(&self, id: NodeId) -> String {
-        self.shelf.names[&id].clone()
+        self.told_files.names[&id].clone()
     }
 
     fn dot(&mut self, device: DeviceId) -> Dot {
-        if let Some(dot) = self.shelf.write.take() {
+        if let Some(dot) = self.told_files.write.take() {
             return dot;
         }
         Dot { replica: self.client(device).replica, n: u64::from(self.fresh()) }
@@ -229,7 +229,7 @@ impl Case {
 
     /// The volume keeps the pieces of a blob.
     pub(in super::super) fn keeps(&mut self, device: DeviceId, blob: Address) {
-        for piece in self.shelf.uploads[&blob].manifest.pieces.clone() {
+        for piece in self.told_files.uploads[&blob].manifest.pieces.clone() {
             self.keeps_piece(device, blob, Some(piece));
         }
     }
@@ -241,7 +241,7 @@ impl Case {
         blob: Address,
         hash: Option<Address>,
     ) {
-        let (space, upload) = (self.user(device), self.shelf.uploads[&blob].upload);
+        let (space, upload) = (self.user(device), self.told_files.uploads[&blob].upload);
         let key = format!("{}0", pieces_of(space, blob, upload)).into();
         self.fact(WORKER, Fact::Kept { space, key, hash: hash.map(Box::new) });
     }
@@ -274,10 +274,10 @@ impl Case {
     ) -> Puts {
         let (write, sealed) = (self.dot(device), [1][..].into());
         let version = Version { blob, write, sealed, replaces: replaces.to_vec(), restores };
-        self.shelf.versions.insert((id, n), version.clone());
+        self.told_files.versions.insert((id, n), version.clone());
         let mut puts = vec![put(FileKey::Version(id, n), Some(FileDoc::Version(version)))];
         if restores.is_none() {
-            let stored = self.shelf.uploads[&blob].clone();
+            let stored = self.told_files.uploads[&blob].clone();
             puts.push(put(FileKey::Upload(blob), None));
             puts.push(put(FileKey::Blob(blob), Some(FileDoc::Blob(stored, n))));
         }
@@ -286,7 +286,7 @@ impl Case {
 
     /// What makes a version the latest of its file, with these heads.
     pub(in super::super) fn counts(&mut self, id: NodeId, latest: u32, heads: &[u32]) -> Puts {
-        let file = self.shelf.nodes.get_mut(&id).expect("it was made");
+        let file = self.told_files.nodes.get_mut(&id).expect("it was made");
         file.kind = NodeKind::File { latest, heads: heads.to_vec() };
         vec![put(FileKey::Node(id), Some(FileDoc::Node(file.clone())))]
     }
@@ -341,7 +341,7 @@ impl Case {
         let client = self.client(device);
         let id = JobId { client, n: self.fresh() };
         let items: Vec<_> = moves.into_iter().map(|one| (one, None)).collect();
-        self.shelf.jobs.insert(id, items.clone());
+        self.told_files.jobs.insert(id, items.clone());
         let mut puts = vec![self.so_far(id, 0)];
         puts.extend(
             (0..).zip(items).map(|(n, (one, became))| {
@@ -354,13 +354,13 @@ impl Case {
 
     /// What says how far a job is.
     pub(in super::super) fn so_far(&self, id: JobId, done: u32) -> (Key, Option<Doc>) {
-        let total = u32::try_from(self.shelf.jobs[&id].len()).expect("a case is small");
+        let total = u32::try_from(self.told_files.jobs[&id].len()).expect("a case is small");
         put(FileKey::Job(id), Some(FileDoc::Job(Job { total, done })))
     }
 
     /// What says what became of an item.
     pub(in super::super) fn became(&self, id: JobId, n: u32, item: Item) -> (Key, Option<Doc>) {
-        let (one, _) = self.shelf.jobs[&id][n as usize].clone();
+        let (one, _) = self.told_files.jobs[&id][n as usize].clone();
         put(FileKey::Item(id, n), Some(FileDoc::Item(one, Some(item))))
     }
 

@@ -11,7 +11,7 @@ use engine::remote::CallId;
 use engine::time::{Span, Time};
 
 use super::Case;
-use super::files::Shelf;
+use super::files::ToldFiles;
 use super::work::Talks;
 use crate::history::{
     Account, Answered, Asked, Done, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
@@ -40,7 +40,7 @@ pub(super) struct Spaces {
 pub(in super::super) struct Backup {
     at: u64,
     spaces: Spaces,
-    shelf: Shelf,
+    told_files: ToldFiles,
     talks: Talks,
 }
 
@@ -51,7 +51,7 @@ impl Case {
         let worker =
             |name: &str| WorkerPlan { name: name.into(), clock_offset_ms: 0, clock_drift_ppm: 0 };
         let delay = SpanRange { low: Span(1), high: Span(10) };
-        case.brief.server = Some(ServerPlan {
+        case.context.server = Some(ServerPlan {
             workers: vec![worker("one"), worker("two")],
             piece: 1_024,
             timing: engine::worker::Timing {
@@ -234,8 +234,9 @@ impl Case {
     /// A backup of the volume as it is now.
     pub(in super::super) fn backs_up(&mut self) -> Backup {
         self.wait(10);
-        let (spaces, shelf, talks) = (self.spaces.clone(), self.shelf.clone(), self.talks.clone());
-        Backup { at: self.now, spaces, shelf, talks }
+        let (spaces, told_files, talks) =
+            (self.spaces.clone(), self.told_files.clone(), self.talks.clone());
+        Backup { at: self.now, spaces, told_files, talks }
     }
 
     /// The volume is set back to a backup.
@@ -245,7 +246,7 @@ impl Case {
         self.fact(Node::Volume, Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))));
         let numbers = std::mem::take(&mut self.spaces.numbers);
         self.spaces = Spaces { numbers, ..backup.spaces.clone() };
-        (self.shelf, self.talks) = (backup.shelf.clone(), backup.talks.clone());
+        (self.told_files, self.talks) = (backup.told_files.clone(), backup.talks.clone());
     }
 
     /// The log puts a field back to an older version: the lie.
@@ -299,9 +300,9 @@ impl Case {
 
     /// Every device that is there shows the account.
     pub(super) fn shows_accounts_at_the_end(&mut self) {
-        for n in 0..self.brief.devices.len() {
+        for n in 0..self.context.devices.len() {
             let device = DeviceId(u16::try_from(n).expect("a case is small"));
-            if !self.brief.incurable.contains(&super::super::Incurable::Device(device)) {
+            if !self.context.incurable.contains(&super::super::Incurable::Device(device)) {
                 let account = self.account(device);
                 self.shows_account(device, account, true);
             }
@@ -358,7 +359,7 @@ impl Case {
     }
 
     pub(super) fn user(&self, device: DeviceId) -> UserId {
-        self.brief.devices[usize::from(device.0)]
+        self.context.devices[usize::from(device.0)]
     }
 }
 

@@ -82,7 +82,7 @@ impl Case {
             clock_drift_ppm: 0,
         };
         let processors = vec![name("reader"), name("scholar")];
-        let server = case.brief.server.as_mut().expect("it has one");
+        let server = case.context.server.as_mut().expect("it has one");
         server.pipeline = PipelinePlan { processors, ..PipelinePlan::none() };
         case
     }

@@ -48,7 +48,7 @@ pub(in super::super) struct Object<'a> {
 
 /// A request of a user that is about files.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct FileDeed<'a> {
+pub(in super::super) struct FileOperation<'a> {
     pub(in super::super) device: DeviceId,
     pub(in super::super) user: UserId,
     pub(in super::super) asked: usize,
@@ -57,7 +57,7 @@ pub(in super::super) struct FileDeed<'a> {
     pub(in super::super) answer: Option<(usize, &'a Answered)>,
 }
 
-impl<'a> FileDeed<'a> {
+impl<'a> FileOperation<'a> {
     /// When a write of content was called saved.
     pub(in super::super) fn saved(&self) -> Option<usize> {
         match self.answer {

@@ -31,8 +31,8 @@ impl<'e> Memory<'e> {
             put(&mut memory.records, id, held);
         }
         for (key, line) in disk.mirrors.sorted() {
-            let booked = line.at(moment).and_then(Option::as_ref);
-            put(&mut memory.mirrors, key, booked.and_then(|(_, held)| held.as_deref()));
+            let mirrored = line.at(moment).and_then(Option::as_ref);
+            put(&mut memory.mirrors, key, mirrored.and_then(|(_, held)| held.as_deref()));
         }
         for (key, line) in disk.sealed.sorted() {
             put(&mut memory.sealed, key, line.at(moment).copied().flatten());
@@ -48,8 +48,8 @@ impl<'e> Memory<'e> {
     fn take(&mut self, change: &'e Change) {
         match change {
             Change::Record(id, held) => put(&mut self.records, *id, held.as_deref()),
-            Change::Mirror(remote, id, booked) => {
-                let held = booked.as_ref().and_then(|(_, held)| held.as_deref());
+            Change::Mirror(remote, id, mirrored) => {
+                let held = mirrored.as_ref().and_then(|(_, held)| held.as_deref());
                 put(&mut self.mirrors, (*remote, *id), held);
             }
             Change::Sealed(remote, id, row) => {

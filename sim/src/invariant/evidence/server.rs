@@ -13,8 +13,8 @@ use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::files::FileDeed;
-use super::{Evidence, Op as Request, Timeline};
+use super::files::FileOperation;
+use super::{Evidence, Timeline, UserOperation};
 use crate::history::file::{FileAsked, Head};
 use crate::history::table::Table;
 use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
@@ -24,22 +24,22 @@ use crate::plan::{self, Node, WorkerId};
 #[derive(Debug, Default)]
 pub(in super::super) struct Server<'a> {
     /// What users asked, in order.
-    pub(in super::super) errands: Vec<Errand<'a>>,
-    pub(in super::super) refusals: Vec<Refusal>,
+    pub(in super::super) requests: Vec<ServerRequest<'a>>,
+    pub(in super::super) busy_answers: Vec<BusyAnswer>,
     /// Requests that were refused since the log was restored: when, whose, and which.
-    pub(in super::super) restored: Vec<(usize, Node, Letter)>,
+    pub(in super::super) other_log_answers: Vec<(usize, Node, Letter)>,
     /// What users asked about files, in order.
-    pub(in super::super) deeds: Vec<FileDeed<'a>>,
+    pub(in super::super) file_operations: Vec<FileOperation<'a>>,
     /// The writes of files by label.
     pub(in super::super) filings: Table<Token, usize>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
-    pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
+    pub(in super::super) sent: BTreeMap<Node, Vec<SentRequest>>,
     by_token: Table<Token, usize>,
 }
 
 /// A request of a user.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Errand<'a> {
+pub(in super::super) struct ServerRequest<'a> {
     pub(in super::super) device: DeviceId,
     pub(in super::super) user: UserId,
     pub(in super::super) asked: usize,
@@ -49,7 +49,7 @@ pub(in super::super) struct Errand<'a> {
     pub(in super::super) answer: Option<(usize, &'a Answered)>,
 }
 
-impl<'a> Errand<'a> {
+impl<'a> ServerRequest<'a> {
     /// The fields that it sets; none unless it is a patch.
     pub(in super::super) fn fields(&self) -> &'a [(AccountField, Value)] {
         match self.what {
@@ -93,7 +93,7 @@ pub(in super::super) struct Space {
     /// The names of the entries, by number.
     pub(in super::super) names: BTreeMap<u64, EntryId>,
     /// What became of sessions and of the account, in order.
-    pub(in super::super) deeds: Vec<Deed>,
+    pub(in super::super) effects: Vec<LogEffect>,
     /// The fingerprint of the account after each effect, from before the first.
     pub(in super::super) states: Vec<u64>,
     /// Every token that a field held: from which state, and up to which if its past was rewritten.
@@ -105,11 +105,11 @@ pub(in super::super) struct Space {
 
 /// Something that an op of a log did.
 #[derive(Clone, Debug)]
-pub(in super::super) enum Deed {
+pub(in super::super) enum LogEffect {
     /// A session stands so from now on.
     Session { at: usize, key: DeviceKey, session: Option<Session> },
     /// The account changed.
-    Effect {
+    Account {
         at: usize,
         receipt: Option<(Client, u32)>,
         /// New versions.
@@ -118,12 +118,12 @@ pub(in super::super) enum Deed {
         rewritten: Vec<AccountField>,
     },
     /// Files or work changed for a client, by its request of this number.
-    Other { at: usize, client: Client, n: u32 },
+    Action { at: usize, client: Client, n: u32 },
 }
 
 /// A request as it was sent to a worker.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Ask {
+pub(in super::super) struct SentRequest {
     pub(in super::super) at: usize,
     pub(in super::super) call: CallId,
     pub(in super::super) attempt: u16,
@@ -138,7 +138,7 @@ pub(in super::super) struct Ask {
 
 /// A worker told somebody to come back.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Refusal {
+pub(in super::super) struct BusyAnswer {
     pub(in super::super) at: usize,
     pub(in super::super) by: WorkerId,
     pub(in super::super) to: Node,
@@ -153,19 +153,19 @@ pub(in super::super) struct Refusal {
 impl<'a> Server<'a> {
     /// Hears the whole history, if there is a server in it.
     pub(super) fn gather(evidence: &Evidence<'a>) -> Self {
-        let mut clerk = Clerk::default();
-        if evidence.brief.server.is_some() {
-            for op in evidence.ops.iter() {
-                clerk.server.asked_for(evidence, op);
+        let mut tracker = RequestTracker::default();
+        if evidence.context.server.is_some() {
+            for op in evidence.operations.iter() {
+                tracker.server.asked_for(evidence, op);
             }
             for (at, entry) in evidence.history.iter().enumerate() {
-                clerk.hear(at, entry);
+                tracker.take(at, entry);
             }
         }
-        clerk.server
+        tracker.server
     }
 
-    fn asked_for(&mut self, evidence: &Evidence<'a>, op: &Request) {
+    fn asked_for(&mut self, evidence: &Evidence<'a>, op: &UserOperation) {
         let (device, user, asked) = (op.device, evidence.user(op.device), op.asked);
         let answer = || {
             let at = op.answered?;
@@ -174,21 +174,31 @@ impl<'a> Server<'a> {
         match evidence.history[asked].fact.asked() {
             Some((_, Asked::Errand { errand: what, token, last })) => {
                 let (token, last, answer) = (*token, *last, answer());
-                token.into_iter().for_each(|it| self.by_token.insert(it, self.errands.len()));
-                self.errands.push(Errand { device, user, asked, what, token, last, answer });
+                token.into_iter().for_each(|it| self.by_token.insert(it, self.requests.len()));
+                self.requests.push(ServerRequest {
+                    device,
+                    user,
+                    asked,
+                    what,
+                    token,
+                    last,
+                    answer,
+                });
             }
             Some((_, Asked::File { ask, last, .. })) => {
                 let (last, answer) = (*last, answer());
-                ask.token().into_iter().for_each(|it| self.filings.insert(it, self.deeds.len()));
-                self.deeds.push(FileDeed { device, user, asked, ask, last, answer });
+                ask.token()
+                    .into_iter()
+                    .for_each(|it| self.filings.insert(it, self.file_operations.len()));
+                self.file_operations.push(FileOperation { device, user, asked, ask, last, answer });
             }
             Some(_) | None => {}
         }
     }
 
     /// The patch that bears a label.
-    pub(in super::super) fn patch(&self, token: Token) -> Option<&Errand<'a>> {
-        self.by_token.get(token).map(|at| &self.errands[*at])
+    pub(in super::super) fn patch(&self, token: Token) -> Option<&ServerRequest<'a>> {
+        self.by_token.get(token).map(|at| &self.requests[*at])
     }
 
     /// The writes that somebody has seen who was shown these: themselves, and what their authors had
@@ -198,7 +208,7 @@ impl<'a> Server<'a> {
         let mut open: Vec<&Head> = heads.iter().collect();
         while let Some(head) = open.pop() {
             let filing = head.token.and_then(|token| self.filings.get(token));
-            let ask = filing.map(|number| self.deeds[*number].ask);
+            let ask = filing.map(|number| self.file_operations[*number].ask);
             if seen.insert(head.write)
                 && let Some(FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) =
                     ask
@@ -211,13 +221,13 @@ impl<'a> Server<'a> {
 
     /// The requests that an answer may belong to, the latest first: lives of a device number theirs
     /// alike.
-    pub(in super::super) fn asked(
+    pub(in super::super) fn requests_of(
         &self,
         who: Node,
         letter: Letter,
         before: usize,
-    ) -> impl Iterator<Item = &Ask> {
-        let asks = self.asks.get(&who).map_or(&[][..], Vec::as_slice);
+    ) -> impl Iterator<Item = &SentRequest> {
+        let asks = self.sent.get(&who).map_or(&[][..], Vec::as_slice);
         asks.iter().rev().filter(move |ask| {
             ask.at < before && ask.call == letter.call && ask.attempt == letter.attempt
         })
@@ -226,7 +236,7 @@ impl<'a> Server<'a> {
 
 /// Hears the facts one by one.
 #[derive(Debug, Default)]
-struct Clerk<'a> {
+struct RequestTracker<'a> {
     server: Server<'a>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
     /// The requests that a worker has to answer, by name. Copies and lives share names.
@@ -242,15 +252,25 @@ struct Open {
     arrived: (usize, usize),
 }
 
-impl Clerk<'_> {
-    fn hear(&mut self, at: usize, entry: &Entry) {
+impl RequestTracker<'_> {
+    fn take(&mut self, at: usize, entry: &Entry) {
         match (&entry.fact, entry.node) {
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (&**said, from) {
                 (&Said::Asks { device, client, by, space, about, heard, wants }, _) => {
                     let (call, attempt) = (letter.call, letter.attempt);
-                    let ask =
-                        Ask { at, call, attempt, device, client, by, space, about, heard, wants };
-                    self.server.asks.entry(from).or_default().push(ask);
+                    let ask = SentRequest {
+                        at,
+                        call,
+                        attempt,
+                        device,
+                        client,
+                        by,
+                        space,
+                        about,
+                        heard,
+                        wants,
+                    };
+                    self.server.sent.entry(from).or_default().push(ask);
                 }
                 (Said::Answers { refused, .. }, Node::Worker(by)) => {
                     let waiting = self.answers(at, by, *to, *letter);
@@ -258,11 +278,11 @@ impl Clerk<'_> {
                     let (to, letter) = (*to, *letter);
                     match refused {
                         Some(message::Refusal::Busy(_)) => {
-                            let refusal = Refusal { at, by, to, letter, arrived, waiting };
-                            self.server.refusals.push(refusal);
+                            let refusal = BusyAnswer { at, by, to, letter, arrived, waiting };
+                            self.server.busy_answers.push(refusal);
                         }
                         Some(message::Refusal::AnotherLog) => {
-                            self.server.restored.push((at, to, letter));
+                            self.server.other_log_answers.push((at, to, letter));
                         }
                         Some(
                             message::Refusal::Fenced
@@ -299,7 +319,7 @@ impl Clerk<'_> {
     }
 
     fn space_of(&self, at: usize, who: Node, letter: Letter) -> Option<UserId> {
-        self.server.asked(who, letter, at).next().map(|ask| ask.space)
+        self.server.requests_of(who, letter, at).next().map(|ask| ask.space)
     }
 
     /// How many others wait when a request is answered.
@@ -328,7 +348,7 @@ impl Default for Space {
         Self {
             entries: Vec::new(),
             names: BTreeMap::new(),
-            deeds: Vec::new(),
+            effects: Vec::new(),
             states: vec![0],
             held: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -387,7 +407,7 @@ impl Space {
         }
         self.states.push(state);
         let receipt = op.receipt;
-        self.deeds.push(Deed::Effect { at, receipt, made: made.clone(), rewritten });
+        self.effects.push(LogEffect::Account { at, receipt, made: made.clone(), rewritten });
         made
     }
 

@@ -11,7 +11,7 @@ use engine::job::{BlobHash, Item, Job, Place, Stored, Summary};
 use engine::log::{Doc, Key};
 use engine::message::{Client, Reply};
 
-use super::super::Brief;
+use super::super::JudgeContext;
 use super::Evidence;
 use crate::history::{Answered, Asked, Filed, Talk, Worked};
 use crate::plan::talk::talk_of;
@@ -19,14 +19,14 @@ use crate::plan::{Day, Excerpt, Node, Order, TalkId};
 
 /// Everything about conversations.
 #[derive(Debug, Default)]
-pub(in super::super) struct Work<'a> {
+pub(in super::super) struct ConversationWork<'a> {
     /// What was asked of processors and devices, in order.
-    pub(in super::super) asks: Vec<WorkAsk<'a>>,
+    pub(in super::super) operations: Vec<ConversationOperation<'a>>,
 }
 
 /// Something that was asked about conversations.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct WorkAsk<'a> {
+pub(in super::super) struct ConversationOperation<'a> {
     pub(in super::super) node: Node,
     pub(in super::super) user: UserId,
     pub(in super::super) asked: usize,
@@ -35,7 +35,7 @@ pub(in super::super) struct WorkAsk<'a> {
     pub(in super::super) answer: Option<(usize, &'a Answered)>,
 }
 
-impl<'a> WorkAsk<'a> {
+impl<'a> ConversationOperation<'a> {
     /// What came of it, if it was answered in so many words.
     pub(in super::super) fn worked(&self) -> Option<(usize, &'a Worked)> {
         match self.answer {
@@ -63,20 +63,20 @@ impl<'a> WorkAsk<'a> {
 
 /// What a user's space has of conversations.
 #[derive(Debug, Default)]
-pub(in super::super) struct Shelf<'a> {
+pub(in super::super) struct Conversations<'a> {
     /// What became of items, in order.
-    pub(in super::super) turns: Vec<Turn<'a>>,
+    pub(in super::super) item_changes: Vec<ItemChange<'a>>,
     /// What became of the sums of days, in order, by the entry that says so.
     pub(in super::super) sums: Vec<(usize, Day, Option<Summary>)>,
     /// What objects hold, with the fact that says so.
-    pub(in super::super) filed: BTreeMap<BlobHash, (usize, DedupKey, Option<&'a Filed>)>,
+    pub(in super::super) objects: BTreeMap<BlobHash, (usize, DedupKey, Option<&'a Filed>)>,
     /// How items stand now: while hearing, and at the end.
     pub(in super::super) items: BTreeMap<DedupKey, Stored>,
 }
 
 /// An op of a log changes an item.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Turn<'a> {
+pub(in super::super) struct ItemChange<'a> {
     pub(in super::super) at: usize,
     /// Which op of the entry.
     op: usize,
@@ -101,10 +101,10 @@ pub(in super::super) fn day_of(item: &Item) -> Option<Day> {
     Day::of_iso(&item.content.day.to_string())
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> Conversations<'a> {
     /// What a version says, where the log names its object and that can be opened.
     pub(in super::super) fn thread(&self, item: &Item) -> Option<&'a Talk> {
-        match self.filed.get(&item.content.blob)? {
+        match self.objects.get(&item.content.blob)? {
             (_, _, Some(Filed::Thread(talk))) => Some(talk),
             (_, _, Some(Filed::Result(_)) | None) => None,
         }
@@ -117,17 +117,19 @@ impl<'a> Shelf<'a> {
         holds: impl Fn(&BTreeMap<DedupKey, Stored>) -> bool,
     ) -> bool {
         let mut items = BTreeMap::new();
-        let mut turns = self.turns.iter().peekable();
-        while let Some(turn) = turns.next_if(|turn| turn.at <= from) {
-            put(&mut items, turn);
+        let mut item_changes = self.item_changes.iter().peekable();
+        while let Some(item_change) = item_changes.next_if(|item_change| item_change.at <= from) {
+            put(&mut items, item_change);
         }
         if holds(&items) {
             return true;
         }
-        while let Some(turn) = turns.next_if(|turn| turn.at <= to) {
-            put(&mut items, turn);
+        while let Some(item_change) = item_changes.next_if(|item_change| item_change.at <= to) {
+            put(&mut items, item_change);
             // Who asks for nothing but a look stands between two ops of an entry, but inside of none.
-            let is_whole = turns.peek().is_none_or(|next| (next.at, next.op) != (turn.at, turn.op));
+            let is_whole = item_changes
+                .peek()
+                .is_none_or(|next| (next.at, next.op) != (item_change.at, item_change.op));
             if is_whole && holds(&items) {
                 return true;
             }
@@ -136,22 +138,22 @@ impl<'a> Shelf<'a> {
     }
 }
 
-fn put(items: &mut BTreeMap<DedupKey, Stored>, turn: &Turn<'_>) {
-    match turn.now {
-        Some(stored) => items.insert(turn.key, stored),
-        None => items.remove(&turn.key),
+fn put(items: &mut BTreeMap<DedupKey, Stored>, item_change: &ItemChange<'_>) {
+    match item_change.now {
+        Some(stored) => items.insert(item_change.key, stored),
+        None => items.remove(&item_change.key),
     };
 }
 
-impl<'a> Work<'a> {
+impl<'a> ConversationWork<'a> {
     /// Hears the whole history, if conversations are worked on in it.
     pub(super) fn gather(evidence: &Evidence<'a>) -> Self {
-        let (mut work, brief) = (Self::default(), evidence.brief);
-        let Some(server) = &brief.server else { return work };
+        let (mut work, context) = (Self::default(), evidence.context);
+        let Some(server) = &context.server else { return work };
         let processors: Vec<UserId> =
             server.pipeline.processors.iter().map(|processor| processor.user).collect();
         let user_of = |node: Node| match node {
-            Node::Device(device) => brief.devices.get(usize::from(device.0)).copied(),
+            Node::Device(device) => context.devices.get(usize::from(device.0)).copied(),
             Node::Processor(processor) => processors.get(usize::from(processor.0)).copied(),
             Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
         };
@@ -162,12 +164,19 @@ impl<'a> Work<'a> {
                 && let Some(user) = user_of(node)
             {
                 let (last, answer) = (*last, None);
-                open.insert((node, entry.incarnation, op), work.asks.len());
-                work.asks.push(WorkAsk { node, user, asked: at, order, last, answer });
+                open.insert((node, entry.incarnation, op), work.operations.len());
+                work.operations.push(ConversationOperation {
+                    node,
+                    user,
+                    asked: at,
+                    order,
+                    last,
+                    answer,
+                });
             } else if let Some((op, answer)) = entry.fact.answered()
-                && let Some(ask) = open.remove(&(node, entry.incarnation, op))
+                && let Some(operation) = open.remove(&(node, entry.incarnation, op))
             {
-                work.asks[ask].answer = Some((at, answer));
+                work.operations[operation].answer = Some((at, answer));
             }
         }
         work
@@ -176,30 +185,33 @@ impl<'a> Work<'a> {
     /// All parts of conversations of a user that somebody may have brought by some moment.
     pub(in super::super) fn brought(
         &self,
-        brief: &'a Brief,
+        context: &'a JudgeContext,
         user: UserId,
         by: usize,
     ) -> impl Iterator<Item = &'a Excerpt> + '_ {
-        let asked = self.asks.iter().filter(move |ask| ask.user == user && ask.asked <= by);
-        let given = brief.server.iter().flat_map(|server| &server.pipeline.given);
+        let asked = self
+            .operations
+            .iter()
+            .filter(move |operation| operation.user == user && operation.asked <= by);
+        let given = context.server.iter().flat_map(|server| &server.pipeline.given);
         let given = given.filter(move |given| given.user == user).map(|given| &given.excerpt);
-        asked.filter_map(WorkAsk::brings).chain(given)
+        asked.filter_map(ConversationOperation::brings).chain(given)
     }
 
     /// Which of a user's conversations this is.
     pub(in super::super) fn talk(
         &self,
-        brief: &'a Brief,
+        context: &'a JudgeContext,
         user: UserId,
         talk: &Talk,
     ) -> Option<TalkId> {
-        let among = self.brought(brief, user, usize::MAX).map(|excerpt| excerpt.talk);
+        let among = self.brought(context, user, usize::MAX).map(|excerpt| excerpt.talk);
         talk_of((&talk.service, &talk.id), among)
     }
 }
 
-impl<'a> Shelf<'a> {
-    pub(super) fn hear(&mut self, (at, n): (usize, usize), op: &'a engine::log::Op) {
+impl<'a> Conversations<'a> {
+    pub(super) fn take(&mut self, (at, n): (usize, usize), op: &'a engine::log::Op) {
         for (key, doc) in &op.puts {
             let Key::Work(place) = *key else { continue };
             let stored = match doc {
@@ -213,7 +225,15 @@ impl<'a> Shelf<'a> {
                         None => self.items.remove(&key),
                     };
                     let (receipt, reply) = (op.receipt, &op.reply);
-                    self.turns.push(Turn { at, op: n, key, before, now: stored, receipt, reply });
+                    self.item_changes.push(ItemChange {
+                        at,
+                        op: n,
+                        key,
+                        before,
+                        now: stored,
+                        receipt,
+                        reply,
+                    });
                 }
                 Place::Day(day) => {
                     let sum = match stored {

@@ -11,9 +11,9 @@ use engine::message::FileRefusal;
 use unicode_normalization::UnicodeNormalization;
 
 use super::super::Incurable;
+use super::super::evidence::epochs::Epoch;
 use super::super::evidence::files::Files;
-use super::super::evidence::lives::Life;
-use super::super::evidence::{Evidence, Op, Spell};
+use super::super::evidence::{Evidence, FaultInterval, UserOperation};
 use super::super::names::fold;
 use crate::history::file::{FileAsked, Goal};
 use crate::history::{Asked, Boot, Change, Fact, Trouble};
@@ -22,21 +22,21 @@ use crate::plan::Node;
 /// Is it right to refuse this about files for that reason?
 pub(super) fn is_right(
     evidence: &Evidence<'_>,
-    op: &Op,
+    op: &UserOperation,
     at: usize,
     ask: &FileAsked,
     reason: Reason,
 ) -> bool {
     match reason {
         Reason::File(refusal) => {
-            let mut lives = evidence.lives.between(op.asked, at);
-            lives.any(|life| was_so(evidence, life, (op, at), (ask, refusal)))
+            let mut epochs = evidence.epochs.between(op.asked, at);
+            epochs.any(|epoch| was_so(evidence, epoch, (op, at), (ask, refusal)))
                 || is_of_another_log(evidence, op, at, (ask, refusal))
         }
         Reason::BadName(_) => ask.names().any(|name| !is_name(name)),
         Reason::Keyless => !has_a_key(evidence, op.device, at),
         Reason::Sealed(_) => may_lack_a_key(evidence, op.device, at),
-        Reason::NoServer => evidence.brief.server.is_none(),
+        Reason::NoServer => evidence.context.server.is_none(),
         Reason::WrongField
         | Reason::Unsent(_)
         | Reason::SignedOut
@@ -48,12 +48,12 @@ pub(super) fn is_right(
 /// Was it so in this log at some moment between question and answer?
 fn was_so(
     evidence: &Evidence<'_>,
-    life: &Life<'_>,
-    (op, at): (&Op, usize),
+    epoch: &Epoch<'_>,
+    (op, at): (&UserOperation, usize),
     (ask, refusal): (&FileAsked, FileRefusal),
 ) -> bool {
     let nothing = Files::default();
-    let files = life.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
+    let files = epoch.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
     let mut moments = files.moments(op.asked, at);
     moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
         || files.between(op.asked, at).any(|entry| entry.is_stirred())
@@ -64,7 +64,7 @@ fn was_so(
 /// device looks it up first: it may have found it in any log that there was since it was asked.
 fn is_of_another_log(
     evidence: &Evidence<'_>,
-    op: &Op,
+    op: &UserOperation,
     at: usize,
     (ask, refusal): (&FileAsked, FileRefusal),
 ) -> bool {
@@ -73,11 +73,11 @@ fn is_of_another_log(
         (FileAsked::Read(node), FileRefusal::NoVersion)
         | (FileAsked::Delete { node, .. }, FileRefusal::Outdated) => node,
         (FileAsked::Restore { node, version, .. }, FileRefusal::NoVersion) => {
-            let content = |life: &Life<'_>| {
-                let version = life.files.get(&user)?.version(*node, *version, at)?;
+            let content = |epoch: &Epoch<'_>| {
+                let version = epoch.files.get(&user)?.version(*node, *version, at)?;
                 Some(version.blob)
             };
-            let contents: Vec<_> = evidence.lives.between(op.asked, at).map(content).collect();
+            let contents: Vec<_> = evidence.epochs.between(op.asked, at).map(content).collect();
             let answered_by = |n: usize| &contents[n + 1..];
             let mut looked_up = contents.iter().enumerate().filter(|(_, found)| found.is_some());
             return looked_up.any(|(n, found)| answered_by(n).iter().any(|it| it != found));
@@ -85,24 +85,29 @@ fn is_of_another_log(
         (_, _) => return false,
     };
     // A write that is sent anew is sealed anew.
-    let versions = |life: &Life<'_>| -> BTreeSet<(Dot, Address)> {
-        let files = life.files.get(&user);
+    let versions = |epoch: &Epoch<'_>| -> BTreeSet<(Dot, Address)> {
+        let files = epoch.files.get(&user);
         let versions = files.into_iter().flat_map(|files| {
             files.versions(*node).filter_map(|(n, _)| files.version(*node, n, at))
         });
         versions.map(|version| (version.write, version.blob)).collect()
     };
     // Any log that there was meanwhile may have answered.
-    evidence.lives.between(op.asked, at).any(|now| {
-        let mut before = evidence.lives.iter().take_while(|life| life.from < now.from);
-        before.any(|life| !versions(life).is_subset(&versions(now)))
+    evidence.epochs.between(op.asked, at).any(|now| {
+        let mut before = evidence.epochs.iter().take_while(|epoch| epoch.from < now.from);
+        before.any(|epoch| !versions(epoch).is_subset(&versions(now)))
     })
 }
 
 /// Was it so before it was asked?
-pub(super) fn was_right(evidence: &Evidence<'_>, op: &Op, ask: &FileAsked, reason: Reason) -> bool {
+pub(super) fn was_right(
+    evidence: &Evidence<'_>,
+    op: &UserOperation,
+    ask: &FileAsked,
+    reason: Reason,
+) -> bool {
     let Reason::File(refusal) = reason else { return false };
-    let files = &evidence.lives.at(op.asked).files;
+    let files = &evidence.epochs.at(op.asked).files;
     let Some(files) = files.get(&evidence.user(op.device)) else { return false };
     files.moments(0, op.asked).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
 }
@@ -155,15 +160,15 @@ pub(in super::super) fn may_lack_a_key(
     device: DeviceId,
     at: usize,
 ) -> bool {
-    let held = |spell: &Spell| spell.trouble == Trouble::HoldKeys(device) && spell.from < at;
-    let rotates = |op: &Op| {
+    let held = |fault: &FaultInterval| fault.kind == Trouble::HoldKeys(device) && fault.from < at;
+    let rotates = |op: &UserOperation| {
         evidence.user(op.device) == evidence.user(device)
             && op.asked < at
             && matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey)))
     };
-    evidence.brief.incurable.contains(&Incurable::Keyless(device))
-        || evidence.spells.iter().any(held)
-        || evidence.ops.iter().any(rotates)
+    evidence.context.incurable.contains(&Incurable::Keyless(device))
+        || evidence.faults.iter().any(held)
+        || evidence.operations.iter().any(rotates)
         || !has_a_key(evidence, device, at)
         || gets_a_key(evidence, device, at)
 }

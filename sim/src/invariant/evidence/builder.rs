@@ -9,14 +9,15 @@ use std::sync::Arc;
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, VaultId};
 use engine::remote::{CallId, Cursor, Ending, Tag};
 
-use super::super::Brief;
-use super::super::session::Sessions;
+use super::super::JudgeContext;
+use super::super::session::SignIns;
 use super::super::set::Set;
 use super::super::writes::{Draft, Writes};
-use super::lives::Lives;
+use super::epochs::Epochs;
 use super::server::Server;
 use super::{
-    Book, Booked, Copy, Disk, Evidence, Found, Look, Ops, Spell, Timeline, Version, tokens,
+    Copy, Disk, Evidence, FaultInterval, FoundRow, MirrorEntry, Observation, RemoteRows, RowState,
+    Timeline, UserOperations, tokens,
 };
 use crate::history::table::{Key, Table};
 use crate::history::{
@@ -30,7 +31,7 @@ struct Commit {
     number: u32,
     at: usize,
     records: Vec<(RecordId, Copy)>,
-    mirrors: Vec<((Remote, RecordId), Booked)>,
+    mirrors: Vec<((Remote, RecordId), MirrorEntry)>,
     sealed: Vec<((Remote, RecordId), Option<Tag>)>,
     cursors: Vec<(Remote, Option<Cursor>)>,
     /// What it says of files.
@@ -42,9 +43,9 @@ struct Commit {
 
 /// What a device holds, durable or not.
 #[derive(Clone, Debug, Default)]
-struct Desk {
+struct DeviceState {
     records: Table<RecordId, Copy>,
-    mirrors: Table<(Remote, RecordId), Booked>,
+    mirrors: Table<(Remote, RecordId), MirrorEntry>,
     pending: VecDeque<Commit>,
     /// The durable copies of the image that this device can be set back to.
     image: Table<RecordId, Copy>,
@@ -56,40 +57,40 @@ struct Desk {
 }
 
 /// Gathers the evidence.
-pub(super) struct Scribe<'a> {
+pub(super) struct EvidenceBuilder<'a> {
     pub(super) evidence: Evidence<'a>,
-    desks: Vec<Desk>,
+    states: Vec<DeviceState>,
     /// What the sender of a blob had made it from.
     sent: Table<BlobId, Copy>,
 }
 
-impl<'a> Scribe<'a> {
-    pub(super) fn new(brief: &'a Brief, history: &'a [Entry]) -> Self {
+impl<'a> EvidenceBuilder<'a> {
+    pub(super) fn new(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
         let mut off_wire = Vec::with_capacity(history.len());
         let all = history.iter().enumerate();
         off_wire.extend(all.filter(|(_, entry)| !entry.fact.is_of_message()));
-        let sessions = Sessions::of(brief.devices.len(), &off_wire);
+        let sign_ins = SignIns::of(context.devices.len(), &off_wire);
         Self {
             evidence: Evidence {
-                brief,
+                context,
                 history,
                 off_wire,
                 writes: Writes::default(),
-                steps: Vec::new(),
+                copy_changes: Vec::new(),
                 advances: Vec::new(),
-                looks: Vec::new(),
-                ops: Ops::default(),
-                disks: vec![Disk::default(); brief.devices.len()],
-                books: [Book::default(), Book::default()],
-                spells: Vec::new(),
+                observations: Vec::new(),
+                operations: UserOperations::default(),
+                disks: vec![Disk::default(); context.devices.len()],
+                remotes: [RemoteRows::default(), RemoteRows::default()],
+                faults: Vec::new(),
                 server: Server::default(),
-                lives: Lives::default(),
+                epochs: Epochs::default(),
                 work: Default::default(),
-                sessions,
+                sign_ins,
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
             },
-            desks: vec![Desk::default(); brief.devices.len()],
+            states: vec![DeviceState::default(); context.devices.len()],
             sent: Table::default(),
         }
     }
@@ -124,7 +125,7 @@ impl<'a> Scribe<'a> {
         }
     }
 
-    pub(super) fn hear(&mut self, at: usize, entry: &'a Entry) {
+    pub(super) fn take(&mut self, at: usize, entry: &'a Entry) {
         match (&entry.fact, entry.node) {
             (Fact::Asked(op, asked), Node::Device(device)) => self.asked(at, device, *op, asked),
             (Fact::Answered(op, answer), Node::Device(device)) => {
@@ -135,7 +136,7 @@ impl<'a> Scribe<'a> {
             }
             (Fact::Durable(commit), Node::Device(device)) => self.durable(at, device, *commit),
             (Fact::PersistFailed(commit), Node::Device(device)) => {
-                self.desk(device).pending.retain(|pending| pending.number < *commit);
+                self.state(device).pending.retain(|pending| pending.number < *commit);
             }
             (Fact::Started { boot, commit, holds, .. }, Node::Device(device)) => {
                 self.started(at, device, *boot, *commit, holds);
@@ -143,7 +144,7 @@ impl<'a> Scribe<'a> {
             (Fact::Killed { keeps, .. }, Node::Device(device)) => self.cut(at, device, *keeps),
             (Fact::Sent { rows, to, letter, .. }, Node::Device(device)) => {
                 if *to == Node::Remote(Remote::Zone) {
-                    self.desk(device).asked_zone = Some(letter.call);
+                    self.state(device).asked_zone = Some(letter.call);
                 }
                 self.sent(device, rows);
             }
@@ -151,8 +152,8 @@ impl<'a> Scribe<'a> {
             (
                 Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. },
                 Node::Device(device),
-            ) if self.desk(device).asked_zone == Some(letter.call) => {
-                self.desk(device).zone_ended = match refused.as_deref() {
+            ) if self.state(device).asked_zone == Some(letter.call) => {
+                self.state(device).zone_ended = match refused.as_deref() {
                     Some(Refused::ZoneNotFound(ending)) => Some(*ending),
                     Some(_) | None => None,
                 };
@@ -166,15 +167,16 @@ impl<'a> Scribe<'a> {
                 self.remove_row(at, remote, *vault, *id, Some(*pos), by_device);
             }
             (Fact::Found { vault, id, contents, values }, Node::Remote(remote)) => {
-                let row = Found { at, contents: contents.as_deref(), values };
+                let row = FoundRow { at, contents: contents.as_deref(), values };
                 self.evidence.found[remote.index()].insert((*vault, *id), row);
             }
             (Fact::Faulted(trouble), _) => self.faulted(at, trouble),
             (Fact::Ended(trouble), _) => {
-                let spells = &mut self.evidence.spells;
-                let open = |spell: &&mut Spell| spell.to.is_none() && spell.trouble == *trouble;
-                if let Some(spell) = spells.iter_mut().find(open) {
-                    spell.to = Some(at);
+                let faults = &mut self.evidence.faults;
+                let open =
+                    |fault: &&mut FaultInterval| fault.to.is_none() && fault.kind == *trouble;
+                if let Some(fault) = faults.iter_mut().find(open) {
+                    fault.to = Some(at);
                 }
             }
             (Fact::Settled { .. }, _) => self.evidence.settled = Some(at),
@@ -208,19 +210,19 @@ impl<'a> Scribe<'a> {
         }
     }
 
-    fn desk(&mut self, device: DeviceId) -> &mut Desk {
-        &mut self.desks[usize::from(device.0)]
+    fn state(&mut self, device: DeviceId) -> &mut DeviceState {
+        &mut self.states[usize::from(device.0)]
     }
 
     fn asked(&mut self, at: usize, device: DeviceId, op: OpId, asked: &Asked) {
-        self.evidence.ops.ask(device, op, at);
+        self.evidence.operations.ask(device, op, at);
         match asked {
             Asked::Write { id, token, set, kind, exposed, saw_deleted } => {
                 let draft =
                     Asking { id: *id, token: *token, kind: *kind, exposed, saw: *saw_deleted };
                 self.wrote(at, device, &draft, set.iter().map(|(field, _)| *field).collect());
             }
-            Asked::SignOut => self.desk(device).signing_out = true,
+            Asked::SignOut => self.state(device).signing_out = true,
             Asked::Read { .. }
             | Asked::List
             | Asked::SignIn
@@ -236,12 +238,12 @@ impl<'a> Scribe<'a> {
 
     fn wrote(&mut self, at: usize, device: DeviceId, ask: &Asking<'_>, mut fields: Vec<FieldId>) {
         let vault = self.evidence.vault(device);
-        let topic = self.evidence.writes.topic_of(vault, ask.id);
+        let record_key = self.evidence.writes.ensure_key(vault, ask.id);
         let writes = &self.evidence.writes;
         let mut seen: Vec<u32> = ask
             .exposed
             .iter()
-            .filter_map(|&(field, token)| writes.cell(topic, field, token))
+            .filter_map(|&(field, token)| writes.cell(record_key, field, token))
             .collect();
         let clears = ask.saw || ask.kind == WriteKind::Delete;
         seen.sort_unstable();
@@ -265,7 +267,7 @@ impl<'a> Scribe<'a> {
     }
 
     fn answered(&mut self, at: usize, device: DeviceId, op: OpId, answer: &Answered) {
-        let Some(op) = self.evidence.ops.answer(device, op, at) else { return };
+        let Some(op) = self.evidence.operations.answer(device, op, at) else { return };
         let Some((_, asked)) = self.evidence.history[op.asked].fact.asked() else { return };
         match (asked, answer) {
             (Asked::Write { token, .. }, Answered::Saved) => {
@@ -279,11 +281,11 @@ impl<'a> Scribe<'a> {
                 }
             }
             (Asked::Read { last, .. }, Answered::Read(shown)) => {
-                self.looked(at, device, shown, *last);
+                self.observed(at, device, shown, *last);
             }
             (Asked::SignOut, answer) => {
                 let asked = op.asked;
-                self.desk(device).signing_out = false;
+                self.state(device).signing_out = false;
                 if *answer == Answered::SignedOut {
                     self.evidence.disks[usize::from(device.0)].wiped(asked, at);
                 }
@@ -292,22 +294,28 @@ impl<'a> Scribe<'a> {
         }
     }
 
-    fn looked(&mut self, at: usize, device: DeviceId, shown: &Arc<Shown>, last: bool) {
+    fn observed(&mut self, at: usize, device: DeviceId, shown: &Arc<Shown>, last: bool) {
         let vault = self.evidence.vault(device);
         let writes = &mut self.evidence.writes;
-        let topic = writes.topic_of(vault, shown.id);
+        let record_key = writes.ensure_key(vault, shown.id);
         for (_, token) in tokens(shown) {
             if let Some(write) = writes.find(token) {
                 writes.all[write].shown.get_or_insert(at);
             }
         }
-        self.evidence.looks.push(Look { at, device, topic, shown: shown.clone(), last });
+        self.evidence.observations.push(Observation {
+            at,
+            device,
+            record_key,
+            shown: shown.clone(),
+            last,
+        });
     }
 
     fn sent(&mut self, device: DeviceId, rows: &[(RecordId, BlobId)]) {
-        let desk = &self.desks[usize::from(device.0)];
+        let state = &self.states[usize::from(device.0)];
         for (id, blob) in rows {
-            if let Some(copy) = desk.records.get(*id) {
+            if let Some(copy) = state.records.get(*id) {
                 self.sent.or_insert_with(*blob, || copy.clone());
             }
         }
@@ -323,7 +331,7 @@ impl<'a> Scribe<'a> {
         vault: VaultId,
         id: RecordId,
         contents: Option<&Arc<Contents>>,
-    ) -> Version {
+    ) -> RowState {
         let writes = &self.evidence.writes;
         let sender = self.sent.get(blob).filter(|copy| copy.contents.as_ref() == contents);
         let given =
@@ -331,28 +339,28 @@ impl<'a> Scribe<'a> {
         let certain = sender.map_or(given, |copy| copy.certain);
         let made_from = sender.map(|copy| copy.made_from.clone()).unwrap_or_else(|| {
             let mut shown = Set::default();
-            if let (Some(topic), Some(contents)) = (writes.topic(vault, id), contents) {
-                writes.whole(topic, writes.cells(topic, contents), &mut shown);
+            if let (Some(record_key), Some(contents)) = (writes.record_key(vault, id), contents) {
+                writes.whole(record_key, writes.cells(record_key, contents), &mut shown);
             }
             Arc::new(shown)
         });
-        Version { at, pos, tag: Some(tag), contents: contents.cloned(), made_from, certain }
+        RowState { at, pos, tag: Some(tag), contents: contents.cloned(), made_from, certain }
     }
 
-    fn committed(&mut self, remote: Remote, vault: VaultId, id: RecordId, version: Version) {
-        let topic = self.evidence.writes.topic_of(vault, id);
-        let book = &mut self.evidence.books[remote.index()];
+    fn committed(&mut self, remote: Remote, vault: VaultId, id: RecordId, version: RowState) {
+        let record_key = self.evidence.writes.ensure_key(vault, id);
+        let stored = &mut self.evidence.remotes[remote.index()];
         let before =
-            book.versions(vault, id).last().map(|old| old.made_from.clone()).unwrap_or_default();
+            stored.versions(vault, id).last().map(|old| old.made_from.clone()).unwrap_or_default();
         let writes = &mut self.evidence.writes;
         for cell in version.made_from.beyond(&before) {
-            let write = writes.topics[topic].cells[cell as usize].write;
+            let write = writes.records[record_key].cells[cell as usize].write;
             writes.all[write].accepted[remote.index()].get_or_insert(version.at);
             writes.all[write].stored.get_or_insert(version.at);
         }
-        let place = book.log.partition_point(|entry| entry.0 <= version.pos);
-        book.log.insert(place, (version.pos, vault, id));
-        book.rows.or_default((vault, id)).push(version);
+        let place = stored.log.partition_point(|entry| entry.0 <= version.pos);
+        stored.log.insert(place, (version.pos, vault, id));
+        stored.rows.or_default((vault, id)).push(version);
     }
 
     fn remove_row(
@@ -364,13 +372,13 @@ impl<'a> Scribe<'a> {
         pos: Option<u64>,
         by_device: bool,
     ) {
-        let book = &mut self.evidence.books[remote.index()];
-        let last = book.versions(vault, id).last().filter(|last| last.tag.is_some());
+        let stored = &mut self.evidence.remotes[remote.index()];
+        let last = stored.versions(vault, id).last().filter(|last| last.tag.is_some());
         let Some(last) = last.cloned() else { return };
         let pos = pos.unwrap_or(last.pos);
         let made_from = if by_device { last.made_from.clone() } else { Arc::default() };
-        let gone = Version { at, pos, tag: None, contents: None, made_from, certain: true };
-        book.rows.or_default((vault, id)).push(gone);
+        let gone = RowState { at, pos, tag: None, contents: None, made_from, certain: true };
+        stored.rows.or_default((vault, id)).push(gone);
         if !by_device {
             self.destroy(at, vault, id, &last.made_from);
         }
@@ -378,12 +386,12 @@ impl<'a> Scribe<'a> {
 
     fn faulted(&mut self, at: usize, trouble: &Trouble) {
         let from = at;
-        self.evidence.spells.push(Spell { trouble: trouble.clone(), from, to: None });
+        self.evidence.faults.push(FaultInterval { kind: trouble.clone(), from, to: None });
         match trouble {
             Trouble::Destroy(device) => {
                 self.destroy_device(at, *device, &Table::default());
                 // A commit that the power cut finds on its way survives on no disk.
-                self.desk(*device).pending.clear();
+                self.state(*device).pending.clear();
                 let disk = &mut self.evidence.disks[usize::from(device.0)];
                 disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
                 disk.uploads.values_mut().for_each(|line| line.push(at, None));
@@ -392,15 +400,15 @@ impl<'a> Scribe<'a> {
             Trouble::SaveImage(device) => self.save_image(*device, *device),
             Trouble::Clone(from, to) => self.save_image(*from, *to),
             Trouble::EndZone(vault, _) => {
-                let book = &self.evidence.books[Remote::Zone.index()];
-                let rows = book.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == *vault);
+                let stored = &self.evidence.remotes[Remote::Zone.index()];
+                let rows = stored.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == *vault);
                 for (_, id) in rows.collect::<Vec<_>>() {
                     self.remove_row(at, Remote::Zone, *vault, id, None, false);
                 }
             }
             Trouble::CorruptRow(remote, vault, id, None) => {
-                let book = &self.evidence.books[remote.index()];
-                if let Some(row) = book.versions(*vault, *id).last() {
+                let stored = &self.evidence.remotes[remote.index()];
+                if let Some(row) = stored.versions(*vault, *id).last() {
                     let made_from = row.made_from.clone();
                     self.destroy(at, *vault, *id, &made_from);
                 }
@@ -434,7 +442,7 @@ impl<'a> Scribe<'a> {
 
     /// A later start of `to` may be on what `from` holds durably now.
     fn save_image(&mut self, from: DeviceId, to: DeviceId) {
-        self.desk(to).image = current(&self.evidence.disk(from).records);
+        self.state(to).image = current(&self.evidence.disk(from).records);
     }
 
     /// All that a device held, but for what it holds from now on, is gone from there.
@@ -451,22 +459,22 @@ impl<'a> Scribe<'a> {
 
     /// One place lost these cells. What no other holds need not be there at the end.
     fn destroy(&mut self, at: usize, vault: VaultId, id: RecordId, lost: &Set) {
-        let Some(topic) = self.evidence.writes.topic(vault, id) else { return };
+        let Some(record_key) = self.evidence.writes.record_key(vault, id) else { return };
         let mut rest = Set::default();
-        for (disk, user) in self.evidence.disks.iter().zip(&self.evidence.brief.devices) {
+        for (disk, user) in self.evidence.disks.iter().zip(&self.evidence.context.devices) {
             let copy = disk.records.get(id).and_then(Timeline::last);
             if let (Some(copy), true) = (copy, VaultId::from(*user) == vault) {
                 rest.union(&copy.made_from);
             }
         }
-        for book in &self.evidence.books {
-            if let Some(row) = book.versions(vault, id).last() {
+        for stored in &self.evidence.remotes {
+            if let Some(row) = stored.versions(vault, id).last() {
                 rest.union(&row.made_from);
             }
         }
         let gone: Vec<u32> = lost.beyond(&rest).collect();
         for cell in gone {
-            let write = self.evidence.writes.topics[topic].cells[cell as usize].write;
+            let write = self.evidence.writes.records[record_key].cells[cell as usize].write;
             self.evidence.writes.all[write].destroyed.get_or_insert(at);
         }
     }

@@ -8,8 +8,8 @@ use engine::remote::Ending;
 
 use super::super::super::set::Set;
 use super::super::super::writes::Draft;
-use super::super::{Advance, Booked, Copy, Disk, Step};
-use super::{Commit, Scribe, current};
+use super::super::{Copy, CopyChange, CursorAdvance, Disk, MirrorEntry};
+use super::{Commit, EvidenceBuilder, current};
 use crate::history::table::Table;
 use crate::history::{Boot, Change, Contents, WriteKind};
 
@@ -38,7 +38,7 @@ impl Touched {
     }
 }
 
-impl Scribe<'_> {
+impl EvidenceBuilder<'_> {
     pub(super) fn persisted(
         &mut self,
         at: usize,
@@ -54,9 +54,9 @@ impl Scribe<'_> {
                     touched.record(*id).put = Some(contents.clone());
                     commit.wipe |= contents.is_none();
                 }
-                Change::Mirror(remote, id, booked) => {
-                    self.booked(at, device, *remote, *id, booked, &mut touched);
-                    commit.mirrors.push(((*remote, *id), booked.clone()));
+                Change::Mirror(remote, id, mirrored) => {
+                    self.mirrored(at, device, *remote, *id, mirrored, &mut touched);
+                    commit.mirrors.push(((*remote, *id), mirrored.clone()));
                 }
                 Change::Sealed(remote, id, entry) => {
                     commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
@@ -68,44 +68,44 @@ impl Scribe<'_> {
                 Change::Parked(..) | Change::Key(_) | Change::Meta => {}
             }
         }
-        commit.wipe &= self.desk(device).signing_out;
+        commit.wipe &= self.state(device).signing_out;
         for (id, joins) in touched.0 {
-            self.step(device, id, joins, &mut commit);
+            self.change_copy(device, id, joins, &mut commit);
         }
-        self.desk(device).pending.push_back(commit);
+        self.state(device).pending.push_back(commit);
     }
 
     /// Notes a booked row. It joins the device's copy; a zone mirror dropped because the user
     /// purged the zone is a delete of what that mirror held.
-    fn booked(
+    fn mirrored(
         &mut self,
         at: usize,
         device: DeviceId,
         remote: Remote,
         id: RecordId,
-        booked: &Booked,
+        mirrored: &MirrorEntry,
         touched: &mut Touched,
     ) {
         let vault = self.evidence.vault(device);
-        let desk = &mut self.desks[usize::from(device.0)];
-        let Some((tag, contents)) = booked else {
-            let dropped = desk.mirrors.get_mut((remote, id)).and_then(Option::take);
+        let state = &mut self.states[usize::from(device.0)];
+        let Some((tag, contents)) = mirrored else {
+            let dropped = state.mirrors.get_mut((remote, id)).and_then(Option::take);
             // Of a damaged row only the tag is known; what stood there is what is here.
-            let local = || desk.records.get(id).and_then(|copy| copy.contents.clone());
+            let local = || state.records.get(id).and_then(|copy| copy.contents.clone());
             let held = dropped.and_then(|(_, held)| held.or_else(local));
             if let (Some(held), Some(Ending::Purged), Remote::Zone) =
-                (held, desk.zone_ended, remote)
+                (held, state.zone_ended, remote)
             {
                 let cell = self.purge(at, device, id, &held);
                 touched.record(id).made_from.insert(cell);
             }
             return;
         };
-        desk.mirrors.insert((remote, id), booked.clone());
+        state.mirrors.insert((remote, id), mirrored.clone());
         let Some(contents) = contents else { return };
-        let topic = self.evidence.writes.topic_of(vault, id);
+        let record_key = self.evidence.writes.ensure_key(vault, id);
         let joins = touched.record(id);
-        match self.evidence.books[remote.index()].tagged(vault, id, *tag) {
+        match self.evidence.remotes[remote.index()].tagged(vault, id, *tag) {
             Some(version) if version.contents.as_ref() == Some(contents) => {
                 joins.made_from.union(&version.made_from);
                 joins.is_unclear |= !version.certain;
@@ -113,7 +113,7 @@ impl Scribe<'_> {
             Some(_) | None => {
                 joins.is_unclear = true;
                 let writes = &self.evidence.writes;
-                writes.whole(topic, writes.cells(topic, contents), &mut joins.made_from);
+                writes.whole(record_key, writes.cells(record_key, contents), &mut joins.made_from);
             }
         }
     }
@@ -121,8 +121,8 @@ impl Scribe<'_> {
     fn purge(&mut self, at: usize, device: DeviceId, id: RecordId, held: &Contents) -> u32 {
         let vault = self.evidence.vault(device);
         let writes = &mut self.evidence.writes;
-        let topic = writes.topic_of(vault, id);
-        let seen: Vec<u32> = writes.cells(topic, held).collect();
+        let record_key = writes.ensure_key(vault, id);
+        let seen: Vec<u32> = writes.cells(record_key, held).collect();
         let delete = writes.register(&Draft {
             token: Token::NONE,
             asked: at,
@@ -137,23 +137,29 @@ impl Scribe<'_> {
         writes.all[delete].cells[0].1
     }
 
-    fn step(&mut self, device: DeviceId, id: RecordId, joins: Joins, commit: &mut Commit) {
+    fn change_copy(&mut self, device: DeviceId, id: RecordId, joins: Joins, commit: &mut Commit) {
         let vault = self.evidence.vault(device);
-        let topic = self.evidence.writes.topic_of(vault, id);
-        let old = self.desks[usize::from(device.0)].records.get(id).cloned();
+        let record_key = self.evidence.writes.ensure_key(vault, id);
+        let old = self.states[usize::from(device.0)].records.get(id).cloned();
         let old = old.unwrap_or_else(|| Copy { certain: true, ..Copy::default() });
         let copy = if commit.wipe {
             Copy { certain: true, ..Copy::default() }
         } else {
             let shown = joins.put.as_ref().and_then(Option::as_deref);
-            let made_from = self.extended(topic, &old.made_from, &joins.made_from, shown);
-            self.note_own(device, topic, &old.made_from, &made_from, commit);
+            let made_from = self.extended(record_key, &old.made_from, &joins.made_from, shown);
+            self.note_own(device, record_key, &old.made_from, &made_from, commit);
             let contents = joins.put.unwrap_or_else(|| old.contents.clone());
             Copy { contents, made_from, certain: old.certain && !joins.is_unclear }
         };
         let (at, before, wipe) = (commit.at, old.contents, commit.wipe);
-        self.evidence.steps.push(Step { at, topic, before, copy: copy.clone(), wipe });
-        self.desk(device).records.insert(id, copy.clone());
+        self.evidence.copy_changes.push(CopyChange {
+            at,
+            record_key,
+            before,
+            copy: copy.clone(),
+            wipe,
+        });
+        self.state(device).records.insert(id, copy.clone());
         commit.records.push((id, copy));
     }
 
@@ -161,14 +167,14 @@ impl Scribe<'_> {
     fn note_own(
         &mut self,
         device: DeviceId,
-        topic: usize,
+        record_key: usize,
         before: &Set,
         after: &Set,
         commit: &mut Commit,
     ) {
         let writes = &mut self.evidence.writes;
         for cell in after.beyond(before) {
-            let number = writes.topics[topic].cells[cell as usize].write;
+            let number = writes.records[record_key].cells[cell as usize].write;
             let write = &mut writes.all[number];
             if write.device == Some(device) && !commit.wrote.contains(&number) {
                 write.stored.get_or_insert(commit.at);
@@ -180,25 +186,25 @@ impl Scribe<'_> {
     /// A copy is made of what it was, what joined it and what it shows anew.
     fn extended(
         &self,
-        topic: usize,
+        record_key: usize,
         was: &Arc<Set>,
         joined: &Set,
         shown: Option<&Contents>,
     ) -> Arc<Set> {
         let writes = &self.evidence.writes;
-        let shown = shown.into_iter().flat_map(|contents| writes.cells(topic, contents));
+        let shown = shown.into_iter().flat_map(|contents| writes.cells(record_key, contents));
         let mut shown = shown.filter(|cell| !was.has(*cell) && !joined.has(*cell)).peekable();
         if shown.peek().is_none() && was.includes(joined) {
             return was.clone();
         }
         let mut made_from = Set::clone(was);
         made_from.union(joined);
-        writes.whole(topic, shown, &mut made_from);
+        writes.whole(record_key, shown, &mut made_from);
         Arc::new(made_from)
     }
 
     pub(super) fn durable(&mut self, at: usize, device: DeviceId, upto: u32) {
-        while let Some(commit) = self.desk(device).pending.pop_front_if(|it| it.number <= upto) {
+        while let Some(commit) = self.state(device).pending.pop_front_if(|it| it.number <= upto) {
             self.settle(at, device, commit);
         }
     }
@@ -216,8 +222,8 @@ impl Scribe<'_> {
         for (id, copy) in commit.records {
             disk.records.or_default(id).push(moment, copy);
         }
-        for (key, booked) in commit.mirrors {
-            disk.mirrors.or_default(key).push(moment, booked);
+        for (key, mirrored) in commit.mirrors {
+            disk.mirrors.or_default(key).push(moment, mirrored);
         }
         for (key, entry) in commit.sealed {
             disk.sealed.or_default(key).push(moment, entry);
@@ -226,7 +232,7 @@ impl Scribe<'_> {
             disk.file(moment, at, change);
         }
         for (remote, cursor) in commit.cursors {
-            self.evidence.advances.push(Advance { at: moment, device, remote, cursor });
+            self.evidence.advances.push(CursorAdvance { at: moment, device, remote, cursor });
         }
     }
 
@@ -234,11 +240,11 @@ impl Scribe<'_> {
     pub(super) fn cut(&mut self, at: usize, device: DeviceId, keeps: u32) {
         self.durable(at, device, keeps);
         let disk = &self.evidence.disks[usize::from(device.0)];
-        let desk = &mut self.desks[usize::from(device.0)];
-        desk.pending.clear();
-        desk.signing_out = false;
-        desk.records = current(&disk.records);
-        desk.mirrors = current(&disk.mirrors);
+        let state = &mut self.states[usize::from(device.0)];
+        state.pending.clear();
+        state.signing_out = false;
+        state.records = current(&disk.records);
+        state.mirrors = current(&disk.mirrors);
     }
 
     pub(super) fn started(
@@ -253,7 +259,7 @@ impl Scribe<'_> {
             Boot::Restart => return self.cut(at, device, commit),
             Boot::First => Table::default(),
             // A device can be set back to one image more than once.
-            Boot::Restored | Boot::Cloned(_) => self.desk(device).image.clone(),
+            Boot::Restored | Boot::Cloned(_) => self.state(device).image.clone(),
         };
         self.replace(at, device, &image, holds);
     }
@@ -271,7 +277,7 @@ impl Scribe<'_> {
         for change in holds {
             match change {
                 Change::Record(id, contents) => {
-                    let topic = self.evidence.writes.topic_of(vault, *id);
+                    let record_key = self.evidence.writes.ensure_key(vault, *id);
                     let known = image.get(*id).filter(|copy| copy.contents == *contents);
                     let mut copy = known.cloned().unwrap_or_else(|| Copy {
                         contents: contents.clone(),
@@ -280,11 +286,11 @@ impl Scribe<'_> {
                     });
                     let shown = contents.as_deref();
                     let joined = Set::default();
-                    copy.made_from = self.extended(topic, &copy.made_from, &joined, shown);
+                    copy.made_from = self.extended(record_key, &copy.made_from, &joined, shown);
                     commit.records.push((*id, copy));
                 }
-                Change::Mirror(remote, id, booked) => {
-                    commit.mirrors.push(((*remote, *id), booked.clone()));
+                Change::Mirror(remote, id, mirrored) => {
+                    commit.mirrors.push(((*remote, *id), mirrored.clone()));
                 }
                 Change::Sealed(remote, id, entry) => {
                     commit.sealed.push(((*remote, *id), entry.map(|(tag, _)| tag)));
@@ -306,7 +312,7 @@ impl Scribe<'_> {
         disk.uploads.values_mut().for_each(|line| line.push(at, None));
         disk.feed.push(at, None);
         for (remote, cursor) in Remote::ALL.map(|remote| (remote, None)) {
-            self.evidence.advances.push(Advance { at, device, remote, cursor });
+            self.evidence.advances.push(CursorAdvance { at, device, remote, cursor });
         }
         self.settle(at, device, commit);
         self.cut(at, device, 0);

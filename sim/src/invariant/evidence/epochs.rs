@@ -15,17 +15,17 @@ use engine::time::Time;
 
 use super::Evidence;
 use super::files::{Archive, Files};
-use super::server::{Deed, Errand, Place, Space};
-use super::work::Shelf;
+use super::server::{LogEffect, Place, ServerRequest, Space};
+use super::work::Conversations;
 use crate::history::{Fact, ServerTrouble, Trouble};
 
 /// Every life, in order; there is one at least.
 #[derive(Debug)]
-pub(in super::super) struct Lives<'a>(Vec<Life<'a>>);
+pub(in super::super) struct Epochs<'a>(Vec<Epoch<'a>>);
 
 /// What the volume held over one of its lives.
 #[derive(Debug, Default)]
-pub(in super::super) struct Life<'a> {
+pub(in super::super) struct Epoch<'a> {
     /// Since when; the facts before it are those that the backup had.
     pub(in super::super) from: usize,
     /// The facts that tell of it.
@@ -34,7 +34,7 @@ pub(in super::super) struct Life<'a> {
     /// The files of each space.
     pub(in super::super) files: BTreeMap<UserId, Files<'a>>,
     /// The conversations of each space.
-    pub(in super::super) shelves: BTreeMap<UserId, Shelf<'a>>,
+    pub(in super::super) conversations: BTreeMap<UserId, Conversations<'a>>,
     /// Where each token was put into an account: whose, and by which effect, in order.
     places: BTreeMap<Token, Vec<Place>>,
     /// The claims that each client was granted, in order.
@@ -43,42 +43,42 @@ pub(in super::super) struct Life<'a> {
     pub(in super::super) archive: Archive<'a>,
 }
 
-impl Default for Lives<'_> {
+impl Default for Epochs<'_> {
     fn default() -> Self {
-        Self(vec![Life::default()])
+        Self(vec![Epoch::default()])
     }
 }
 
-impl<'a> Lives<'a> {
+impl<'a> Epochs<'a> {
     pub(super) fn of(evidence: &Evidence<'a>) -> Self {
-        let mut lives: Vec<Life<'a>> = parted(evidence);
-        for life in &mut lives {
-            for at in std::mem::take(&mut life.facts) {
-                life.hear(at, &evidence.history[at].fact);
+        let mut epochs: Vec<Epoch<'a>> = parted(evidence);
+        for epoch in &mut epochs {
+            for at in std::mem::take(&mut epoch.facts) {
+                epoch.take(at, &evidence.history[at].fact);
             }
-            life.archive = Archive::of(&life.files, &evidence.disks);
+            epoch.archive = Archive::of(&epoch.files, &evidence.disks);
         }
-        Self(lives)
+        Self(epochs)
     }
 
-    pub(in super::super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Life<'a>> {
+    pub(in super::super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Epoch<'a>> {
         self.0.iter()
     }
 
     /// The life that there is in the end.
-    pub(in super::super) fn last(&self) -> &Life<'a> {
+    pub(in super::super) fn last(&self) -> &Epoch<'a> {
         self.0.last().expect("there is one at least")
     }
 
     /// The life that there was right after a moment.
-    pub(in super::super) fn at(&self, moment: usize) -> &Life<'a> {
-        let after = self.0.partition_point(|life| life.from <= moment);
+    pub(in super::super) fn at(&self, moment: usize) -> &Epoch<'a> {
+        let after = self.0.partition_point(|epoch| epoch.from <= moment);
         &self.0[after.saturating_sub(1)]
     }
 
     /// When the volume was restored.
     pub(in super::super) fn restores(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        self.0.iter().skip(1).map(|life| life.from)
+        self.0.iter().skip(1).map(|epoch| epoch.from)
     }
 
     /// The lives that there were at some moment of an interval: what was answered may be of any.
@@ -86,65 +86,70 @@ impl<'a> Lives<'a> {
         &self,
         from: usize,
         to: usize,
-    ) -> impl DoubleEndedIterator<Item = &Life<'a>> {
+    ) -> impl DoubleEndedIterator<Item = &Epoch<'a>> {
         let first = self.at(from).from;
-        self.0.iter().filter(move |life| life.from >= first && life.from <= to)
+        self.0.iter().filter(move |epoch| epoch.from >= first && epoch.from <= to)
     }
 
     /// When the volume lost what it had had, unless the life that there was by then has it.
     pub(in super::super) fn lost(
         &self,
         by: usize,
-        had: impl Fn(&Life<'a>) -> bool,
+        had: impl Fn(&Epoch<'a>) -> bool,
     ) -> Option<usize> {
-        let lives = &self.0[..self.0.partition_point(|life| life.from <= by).max(1)];
-        let last = lives.iter().rposition(had)?;
-        lives.get(last + 1).map(|life| life.from)
+        let epochs = &self.0[..self.0.partition_point(|epoch| epoch.from <= by).max(1)];
+        let last = epochs.iter().rposition(had)?;
+        epochs.get(last + 1).map(|epoch| epoch.from)
     }
 
     /// The spaces of all lives.
     pub(in super::super) fn spaces(&self) -> impl Iterator<Item = (&UserId, &Space)> {
-        self.0.iter().flat_map(|life| &life.spaces)
+        self.0.iter().flat_map(|epoch| &epoch.spaces)
     }
 
     /// The files of all lives.
     pub(in super::super) fn files(&self) -> impl Iterator<Item = (&UserId, &Files<'a>)> {
-        self.0.iter().flat_map(|life| &life.files)
+        self.0.iter().flat_map(|epoch| &epoch.files)
     }
 
     /// The conversations of all lives.
-    pub(in super::super) fn shelves(&self) -> impl Iterator<Item = (&UserId, &Shelf<'a>)> {
-        self.0.iter().flat_map(|life| &life.shelves)
+    pub(in super::super) fn conversations(
+        &self,
+    ) -> impl Iterator<Item = (&UserId, &Conversations<'a>)> {
+        self.0.iter().flat_map(|epoch| &epoch.conversations)
     }
 
     /// Where a patch is, or was, in a log.
-    pub(in super::super) fn places(&self, errand: &Errand<'_>) -> impl Iterator<Item = &Place> {
-        self.0.iter().flat_map(|life| life.places(errand))
+    pub(in super::super) fn places(
+        &self,
+        request: &ServerRequest<'_>,
+    ) -> impl Iterator<Item = &Place> {
+        self.0.iter().flat_map(|epoch| epoch.places(request))
     }
 }
 
 /// The lives, and the facts that tell of each.
-fn parted<'a>(evidence: &Evidence<'_>) -> Vec<Life<'a>> {
-    let mut lives = vec![Life::default()];
+fn parted<'a>(evidence: &Evidence<'_>) -> Vec<Epoch<'a>> {
+    let mut epochs = vec![Epoch::default()];
     for &(at, entry) in &evidence.off_wire {
         if matches!(
             entry.fact,
             Fact::Logged { .. } | Fact::Named { .. } | Fact::Kept { .. } | Fact::Filed { .. }
         ) {
-            lives.last_mut().expect("there is one").facts.push(at);
+            epochs.last_mut().expect("there is one").facts.push(at);
         } else if let Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))) = &entry.fact {
             let then = Time(entry.at.0.saturating_sub(age.0.max(1)));
             let upto = evidence.history.partition_point(|entry| entry.at <= then);
-            let life = lives.iter().rfind(|life| life.from < upto).unwrap_or(&lives[0]);
-            let facts = life.facts.iter().copied().filter(|fact| *fact < upto).collect();
-            lives.push(Life { from: at, facts, ..Life::default() });
+            let epoch = epochs.iter().rfind(|epoch| epoch.from < upto).unwrap_or(&epochs[0]);
+            let facts = epoch.facts.iter().copied().filter(|fact| *fact < upto).collect();
+            epochs.push(Epoch { from: at, facts, ..Epoch::default() });
         }
     }
-    lives
+    epochs
 }
 
-impl<'a> Life<'a> {
-    fn hear(&mut self, at: usize, fact: &'a Fact) {
+impl<'a> Epoch<'a> {
+    fn take(&mut self, at: usize, fact: &'a Fact) {
         if let Fact::Logged { space, entry } = fact {
             self.logged(at, *space, entry);
             self.files.entry(*space).or_default().logged(at, entry);
@@ -155,8 +160,8 @@ impl<'a> Life<'a> {
         } else if let Fact::Kept { space, key, hash } = fact {
             self.files.entry(*space).or_default().kept(at, key, hash.as_deref().copied());
         } else if let Fact::Filed { space, name, holds } = fact {
-            let shelf = self.shelves.entry(*space).or_default();
-            shelf.filed.insert(name.hash, (at, name.key, holds.as_deref()));
+            let conversations = self.conversations.entry(*space).or_default();
+            conversations.objects.insert(name.hash, (at, name.key, holds.as_deref()));
         }
     }
 
@@ -167,14 +172,14 @@ impl<'a> Life<'a> {
     }
 
     /// Where a patch is in the log of this life.
-    pub(in super::super) fn places(&self, errand: &Errand<'_>) -> &[Place] {
-        let places = errand.token.and_then(|token| self.places.get(&token));
+    pub(in super::super) fn places(&self, request: &ServerRequest<'_>) -> &[Place] {
+        let places = request.token.and_then(|token| self.places.get(&token));
         places.map_or(&[], Vec::as_slice)
     }
 
     fn worked(&mut self, at: usize, space: UserId, entry: &'a Commit) {
         for (n, op) in entry.ops.iter().enumerate() {
-            self.shelves.entry(space).or_default().hear((at, n), op);
+            self.conversations.entry(space).or_default().take((at, n), op);
             if let (Some((client, _)), Reply::Work(WorkReply::Claimed(Some(claim)))) =
                 (op.receipt, &op.reply)
             {
@@ -202,14 +207,14 @@ impl<'a> Life<'a> {
                         | None => None,
                     };
                     space.sessions.entry(key).or_default().push(at, session);
-                    space.deeds.push(Deed::Session { at, key, session });
+                    space.effects.push(LogEffect::Session { at, key, session });
                 }
             }
             let other = |key: &Key| matches!(key, Key::File(_) | Key::Work(_));
             if let Some((client, n)) = op.receipt
                 && op.puts.iter().any(|(key, _)| other(key))
             {
-                space.deeds.push(Deed::Other { at, client, n });
+                space.effects.push(LogEffect::Action { at, client, n });
             }
             for (field, token) in space.apply(at, op) {
                 let effect = space.states.len() - 1;
