@@ -16,7 +16,7 @@ use engine::message::{Client, Reply};
 use engine::record::{Payload, Value};
 use engine::time::Time;
 use sim::history::{Account, Answered, Asked, Done, Entry, Fact};
-use sim::invariant::{Invariant, JudgeContext, judge};
+use sim::invariant::{HostNames, Invariant, JudgeContext, judge};
 use sim::plan::{Errand, Node, ServerPlan, WorkerId};
 use sim::random::{Stream, stream};
 use sim::run::run;
@@ -293,6 +293,7 @@ fn context(devices: Vec<UserId>, server: Option<ServerPlan>, timing: Timing) -> 
         incurable: Vec::new(),
         at_end: Vec::new(),
         healed_at: Time(0),
+        names: HostNames::default(),
     }
 }
 

@@ -49,7 +49,7 @@ use crate::disk::Disk;
 use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Entry, Fact, Trouble};
-use crate::invariant::JudgeContext;
+use crate::invariant::{HostNames, JudgeContext};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan};
 use crate::post::Post;
@@ -484,6 +484,7 @@ impl World {
             server: plan.server.clone(),
             at_end: plan.at_end.clone(),
             healed_at: Time(plan.storm.0),
+            names: HostNames::of(plan),
         };
         let counts = Counts {
             events: self.events,

@@ -9,13 +9,26 @@
 //! Moments are indices into the history. What is durable is told by commit, since every prefix of
 //! the commits is a state that a crash could leave.
 
+pub(crate) mod account;
+pub(crate) mod account_order;
+pub(crate) mod answers;
 mod builder;
-pub(super) mod epochs;
-pub(super) mod files;
+pub(crate) mod cell_set;
+pub(crate) mod clocks;
+pub(crate) mod epochs;
+pub(crate) mod fault_paths;
+pub(crate) mod file_answers;
+pub(crate) mod file_names;
+pub(crate) mod file_refusals;
+pub(crate) mod files;
+pub(crate) mod keys;
 mod memory;
-pub(super) mod server;
-pub(super) mod work;
+pub(crate) mod server;
+pub(crate) mod sign_ins;
+pub(crate) mod work;
+pub(crate) mod writes;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,20 +37,23 @@ use engine::message::FeedCursor;
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 
+use self::account_order::{AccountFault, account_faults};
 use self::builder::EvidenceBuilder;
+use self::cell_set::Set;
 use self::epochs::{Epoch, Epochs};
+use self::files::{FileOperation, Published};
 use self::server::Server;
+use self::sign_ins::SignIns;
 use self::work::ConversationWork;
-use super::session::SignIns;
-use super::set::Set;
-use super::writes::{Write, Writes};
-use super::{Incurable, JudgeContext};
+use self::writes::{Write, Writes};
 use crate::history::table::Table;
-use crate::history::{Contents, Entry, NodeSeen, Shown, Trouble};
+use crate::history::{Asked, Boot, Contents, Entry, Fact, NodeSeen, Shown, Trouble};
+use crate::invariant::{Incurable, JudgeContext};
+use crate::plan::Node;
 
 /// What was so from a moment on, and what from the next.
 #[derive(Clone, Debug)]
-pub(super) struct Timeline<T>(Vec<(usize, T)>);
+pub(crate) struct Timeline<T>(Vec<(usize, T)>);
 
 impl<T> Default for Timeline<T> {
     fn default() -> Self {
@@ -47,28 +63,28 @@ impl<T> Default for Timeline<T> {
 
 impl<T> Timeline<T> {
     /// What held right after a moment.
-    pub(super) fn at(&self, moment: usize) -> Option<&T> {
+    pub(crate) fn at(&self, moment: usize) -> Option<&T> {
         let after = self.0.partition_point(|(from, _)| *from <= moment);
         after.checked_sub(1).map(|at| &self.0[at].1)
     }
 
-    pub(super) fn last(&self) -> Option<&T> {
+    pub(crate) fn last(&self) -> Option<&T> {
         self.0.last().map(|(_, value)| value)
     }
 
     /// Everything that it has been, each with the moment from which it was so.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         self.0.iter().map(|(from, value)| (*from, value))
     }
 
-    pub(super) fn push(&mut self, moment: usize, value: T) {
+    pub(crate) fn push(&mut self, moment: usize, value: T) {
         self.0.push((moment, value));
     }
 }
 
 impl<T> Timeline<Option<T>> {
     /// The moments at which something took the place of what had become so and so by then.
-    pub(super) fn turns(
+    pub(crate) fn turns(
         &self,
         had_become: impl Fn(usize, &T) -> bool,
     ) -> impl Iterator<Item = usize> {
@@ -81,38 +97,38 @@ impl<T> Timeline<Option<T>> {
 
 /// A device's copy of a record.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Copy {
-    pub(super) contents: Option<Arc<Contents>>,
+pub(crate) struct Copy {
+    pub(crate) contents: Option<Arc<Contents>>,
     /// The cells that it was made from.
-    pub(super) made_from: Arc<Set>,
+    pub(crate) made_from: Arc<Set>,
     /// Is `made_from` known for certain?
-    pub(super) certain: bool,
+    pub(crate) certain: bool,
 }
 
 /// What a device has booked about a row of a remote.
-pub(super) type MirrorEntry = Option<(Tag, Option<Arc<Contents>>)>;
+pub(crate) type MirrorEntry = Option<(Tag, Option<Arc<Contents>>)>;
 
 /// What a device holds durably, over time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Disk {
-    pub(super) records: Table<RecordId, Timeline<Copy>>,
-    pub(super) mirrors: Table<(Remote, RecordId), Timeline<MirrorEntry>>,
-    pub(super) sealed: Table<(Remote, RecordId), Timeline<Option<Tag>>>,
+pub(crate) struct Disk {
+    pub(crate) records: Table<RecordId, Timeline<Copy>>,
+    pub(crate) mirrors: Table<(Remote, RecordId), Timeline<MirrorEntry>>,
+    pub(crate) sealed: Table<(Remote, RecordId), Timeline<Option<Tag>>>,
     /// What it has of the server's files.
-    pub(super) nodes: BTreeMap<NodeId, Timeline<Option<Arc<NodeSeen>>>>,
+    pub(crate) nodes: BTreeMap<NodeId, Timeline<Option<Arc<NodeSeen>>>>,
     /// Its own writes of files that the feed has not shown yet.
-    pub(super) uploads: BTreeMap<Dot, Timeline<Option<(Token, NodeId)>>>,
+    pub(crate) uploads: BTreeMap<Dot, Timeline<Option<(Token, NodeId)>>>,
     /// When an own write of a file was first durable.
-    pub(super) filed: Table<Token, usize>,
+    pub(crate) filed: Table<Token, usize>,
     /// How far it has read the feed of files.
-    pub(super) feed: Timeline<Option<FeedCursor>>,
+    pub(crate) feed: Timeline<Option<FeedCursor>>,
     /// When its store was replaced as a whole: installed, restored, cloned or wiped.
-    pub(super) replaced: Vec<usize>,
+    pub(crate) replaced: Vec<usize>,
 }
 
 impl Disk {
     /// When its store was last replaced before a moment.
-    pub(super) fn replaced_before(&self, moment: usize) -> usize {
+    pub(crate) fn replaced_before(&self, moment: usize) -> usize {
         let mut earlier = self.replaced.iter().rev().filter(|at| **at < moment);
         earlier.next().copied().unwrap_or(0)
     }
@@ -124,7 +140,7 @@ impl Disk {
     }
 
     /// Did it hold this own write of a file at a moment, and was that not in the feed yet?
-    pub(super) fn has_upload(&self, token: Token, moment: usize) -> bool {
+    pub(crate) fn has_upload(&self, token: Token, moment: usize) -> bool {
         let mut lines = self.uploads.values();
         lines.any(|line| line.at(moment).copied().flatten().is_some_and(|own| own.0 == token))
     }
@@ -132,58 +148,58 @@ impl Disk {
 
 /// One change of a device's copy of a record, as handed to its disk.
 #[derive(Clone, Debug)]
-pub(super) struct CopyChange {
-    pub(super) at: usize,
-    pub(super) record_key: usize,
-    pub(super) before: Option<Arc<Contents>>,
-    pub(super) copy: Copy,
+pub(crate) struct CopyChange {
+    pub(crate) at: usize,
+    pub(crate) record_key: usize,
+    pub(crate) before: Option<Arc<Contents>>,
+    pub(crate) copy: Copy,
     /// Is it part of a sign-out?
-    pub(super) wipe: bool,
+    pub(crate) wipe: bool,
 }
 
 /// A durable cursor.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CursorAdvance {
-    pub(super) at: usize,
-    pub(super) device: DeviceId,
-    pub(super) remote: Remote,
-    pub(super) cursor: Option<Cursor>,
+pub(crate) struct CursorAdvance {
+    pub(crate) at: usize,
+    pub(crate) device: DeviceId,
+    pub(crate) remote: Remote,
+    pub(crate) cursor: Option<Cursor>,
 }
 
 /// A state of a row on a remote, until the next of that row.
 #[derive(Clone, Debug)]
-pub(super) struct RowState {
-    pub(super) at: usize,
-    pub(super) pos: u64,
+pub(crate) struct RowState {
+    pub(crate) at: usize,
+    pub(crate) pos: u64,
     /// None once the row is gone.
-    pub(super) tag: Option<Tag>,
-    pub(super) contents: Option<Arc<Contents>>,
-    pub(super) made_from: Arc<Set>,
+    pub(crate) tag: Option<Tag>,
+    pub(crate) contents: Option<Arc<Contents>>,
+    pub(crate) made_from: Arc<Set>,
     certain: bool,
 }
 
 /// All states of all rows of a remote.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RemoteRows {
-    pub(super) rows: Table<(VaultId, RecordId), Vec<RowState>>,
+pub(crate) struct RemoteRows {
+    pub(crate) rows: Table<(VaultId, RecordId), Vec<RowState>>,
     /// Every commit by position: whose row, and when.
-    pub(super) log: Vec<(u64, VaultId, RecordId)>,
+    pub(crate) log: Vec<(u64, VaultId, RecordId)>,
 }
 
 impl RemoteRows {
-    pub(super) fn versions(&self, vault: VaultId, id: RecordId) -> &[RowState] {
+    pub(crate) fn versions(&self, vault: VaultId, id: RecordId) -> &[RowState] {
         self.rows.get((vault, id)).map_or(&[], Vec::as_slice)
     }
 
     /// The row as it stood right after a moment.
-    pub(super) fn row(&self, vault: VaultId, id: RecordId, moment: usize) -> Option<&RowState> {
+    pub(crate) fn row(&self, vault: VaultId, id: RecordId, moment: usize) -> Option<&RowState> {
         let versions = self.versions(vault, id);
         let after = versions.partition_point(|version| version.at <= moment);
         after.checked_sub(1).map(|at| &versions[at]).filter(|version| version.tag.is_some())
     }
 
     /// Was the row there all the time between two moments, whatever its state?
-    pub(super) fn stood(&self, vault: VaultId, id: RecordId, from: usize, to: usize) -> bool {
+    pub(crate) fn stood(&self, vault: VaultId, id: RecordId, from: usize, to: usize) -> bool {
         self.row(vault, id, from).is_some()
             && self
                 .versions(vault, id)
@@ -192,22 +208,22 @@ impl RemoteRows {
     }
 
     /// The latest state under a tag.
-    pub(super) fn tagged(&self, vault: VaultId, id: RecordId, tag: Tag) -> Option<&RowState> {
+    pub(crate) fn tagged(&self, vault: VaultId, id: RecordId, tag: Tag) -> Option<&RowState> {
         self.versions(vault, id).iter().rev().find(|version| version.tag == Some(tag))
     }
 }
 
 /// One request of a user.
 #[derive(Clone, Debug)]
-pub(super) struct UserOperation {
-    pub(super) device: DeviceId,
-    pub(super) asked: usize,
-    pub(super) answered: Option<usize>,
+pub(crate) struct UserOperation {
+    pub(crate) device: DeviceId,
+    pub(crate) asked: usize,
+    pub(crate) answered: Option<usize>,
 }
 
 /// Every request of every user to a device, in order.
 #[derive(Debug, Default)]
-pub(super) struct UserOperations {
+pub(crate) struct UserOperations {
     all: Vec<UserOperation>,
     by_name: Table<(DeviceId, OpId), usize>,
 }
@@ -226,34 +242,34 @@ impl UserOperations {
     }
 
     /// The request that an answer names.
-    pub(super) fn named(&self, device: DeviceId, op: OpId) -> Option<&UserOperation> {
+    pub(crate) fn named(&self, device: DeviceId, op: OpId) -> Option<&UserOperation> {
         self.by_name.get((device, op)).map(|number| &self.all[*number])
     }
 
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, UserOperation> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, UserOperation> {
         self.all.iter()
     }
 }
 
 /// A record as a user was shown it.
 #[derive(Clone, Debug)]
-pub(super) struct Observation {
-    pub(super) at: usize,
-    pub(super) device: DeviceId,
-    pub(super) record_key: usize,
-    pub(super) shown: Arc<Shown>,
-    pub(super) last: bool,
+pub(crate) struct Observation {
+    pub(crate) at: usize,
+    pub(crate) device: DeviceId,
+    pub(crate) record_key: usize,
+    pub(crate) shown: Arc<Shown>,
+    pub(crate) last: bool,
 }
 
 impl Observation {
     /// Every token shown, with its field.
-    pub(super) fn tokens(&self) -> impl Iterator<Item = (FieldId, Token)> + '_ {
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = (FieldId, Token)> + '_ {
         tokens(&self.shown)
     }
 }
 
 /// Every token of a reading, with its field.
-pub(super) fn tokens(shown: &Shown) -> impl Iterator<Item = (FieldId, Token)> + '_ {
+pub(crate) fn tokens(shown: &Shown) -> impl Iterator<Item = (FieldId, Token)> + '_ {
     shown.fields.iter().flat_map(|(field, _, of, beside)| {
         of.iter().chain(beside).map(move |&token| (*field, token))
     })
@@ -261,47 +277,50 @@ pub(super) fn tokens(shown: &Shown) -> impl Iterator<Item = (FieldId, Token)> + 
 
 /// A fault and how long it was about.
 #[derive(Clone, Debug)]
-pub(super) struct FaultInterval {
-    pub(super) kind: Trouble,
-    pub(super) from: usize,
-    pub(super) to: Option<usize>,
+pub(crate) struct FaultInterval {
+    pub(crate) kind: Trouble,
+    pub(crate) from: usize,
+    pub(crate) to: Option<usize>,
 }
 
 impl FaultInterval {
     /// Was it about at some moment of this interval?
-    pub(super) fn overlaps(&self, from: usize, to: usize) -> bool {
+    pub(crate) fn overlaps(&self, from: usize, to: usize) -> bool {
         self.from <= to && self.to.is_none_or(|end| end >= from)
     }
 }
 
 /// All that the judges share.
 #[derive(Debug)]
-pub(super) struct Evidence<'a> {
-    pub(super) context: &'a JudgeContext,
-    pub(super) history: &'a [Entry],
+pub(crate) struct Evidence<'a> {
+    pub(crate) context: &'a JudgeContext,
+    pub(crate) history: &'a [Entry],
     /// The facts that are not of messages, by their moments: a third of all.
-    pub(super) off_wire: Vec<(usize, &'a Entry)>,
-    pub(super) writes: Writes,
-    pub(super) copy_changes: Vec<CopyChange>,
-    pub(super) advances: Vec<CursorAdvance>,
-    pub(super) observations: Vec<Observation>,
-    pub(super) operations: UserOperations,
-    pub(super) disks: Vec<Disk>,
-    pub(super) remotes: [RemoteRows; 2],
-    pub(super) faults: Vec<FaultInterval>,
-    pub(super) server: Server<'a>,
+    pub(crate) off_wire: Vec<(usize, &'a Entry)>,
+    pub(crate) writes: Writes,
+    pub(crate) copy_changes: Vec<CopyChange>,
+    pub(crate) advances: Vec<CursorAdvance>,
+    pub(crate) observations: Vec<Observation>,
+    pub(crate) operations: UserOperations,
+    pub(crate) disks: Vec<Disk>,
+    pub(crate) remotes: [RemoteRows; 2],
+    pub(crate) faults: Vec<FaultInterval>,
+    pub(crate) server: Server<'a>,
     /// What the volume held.
-    pub(super) epochs: Epochs<'a>,
-    pub(super) work: ConversationWork<'a>,
-    pub(super) sign_ins: SignIns,
+    pub(crate) epochs: Epochs<'a>,
+    pub(crate) work: ConversationWork<'a>,
+    pub(crate) sign_ins: SignIns,
     found: [BTreeMap<(VaultId, RecordId), FoundRow<'a>>; 2],
     /// When everything had settled, or was given up.
-    pub(super) settled: Option<usize>,
+    pub(crate) settled: Option<usize>,
+    account_faults: OnceCell<Vec<AccountFault>>,
+    /// The number of each write, by token: only messages need it.
+    write_numbers: OnceCell<Table<Token, usize>>,
 }
 
 impl<'a> Evidence<'a> {
     /// Hears the whole history.
-    pub(super) fn gather(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
+    pub(crate) fn gather(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
         let mut builder = EvidenceBuilder::new(context, history);
         builder.note_given();
         for (at, entry) in history.iter().enumerate() {
@@ -315,7 +334,7 @@ impl<'a> Evidence<'a> {
 
     /// Did a write of a file go with a volume that was set back: is it not in what came after, nor did
     /// one of `owing`, the disks of those who would have to publish it again, still have it?
-    pub(super) fn went_with_the_volume(&self, by: usize, owing: &[Disk], token: Token) -> bool {
+    pub(crate) fn went_with_the_volume(&self, by: usize, owing: &[Disk], token: Token) -> bool {
         // A device that is set back later on may publish it once more, in the same life.
         let had = |epoch: &Epoch<'_>| epoch.archive.published(token).any(|it| it.at <= by);
         let lost = self.epochs.lost(by, had);
@@ -325,42 +344,105 @@ impl<'a> Evidence<'a> {
     /// Does a device answer for a saved write, whose store was last replaced at `since`? It does if
     /// it saved the write after that, or if the write is in what took the place of its store, by any
     /// device. What a replacement destroyed is not in either.
-    pub(super) fn answers_for(&self, device: DeviceId, write: &Write, since: usize) -> bool {
+    pub(crate) fn answers_for(&self, device: DeviceId, write: &Write, since: usize) -> bool {
         let record_key = &self.writes.records[write.record_key];
         let own = write.device == Some(device) && write.saved.is_some_and(|saved| saved > since);
         own || self.vault(device) == record_key.vault
             && self.disk(device).has(record_key.id, write, since)
     }
 
-    pub(super) fn user(&self, device: DeviceId) -> UserId {
+    /// What is wrong about the order of the changes and readings of accounts.
+    pub(crate) fn account_faults(&self) -> &[AccountFault] {
+        self.account_faults.get_or_init(|| account_faults(self))
+    }
+
+    /// Did everything come to rest? If not, what is still open is a matter of INV-21.
+    pub(crate) fn has_settled(&self) -> bool {
+        self.settled.is_some_and(
+            |at| matches!(&self.history[at].fact, Fact::Settled { pending } if pending.is_empty()),
+        )
+    }
+
+    /// When the store of a device became another's, or an earlier one of its own.
+    pub(crate) fn images(&self, device: DeviceId) -> impl Iterator<Item = usize> {
+        self.disk(device).replaced.iter().copied().filter(|at| {
+            matches!(self.history[*at].fact, Fact::Started { boot, .. } if boot != Boot::Restart)
+        })
+    }
+
+    /// The writes of files that became more than one version in one log: each with the first version
+    /// and one of the others.
+    pub(crate) fn repeated_versions(
+        &self,
+    ) -> impl Iterator<Item = (&FileOperation<'a>, Published<'a>, Published<'a>)> {
+        self.server.file_operations.iter().flat_map(|operation| {
+            self.epochs.iter().flat_map(move |epoch| {
+                let token = operation.ask.token();
+                let mut all = token.into_iter().flat_map(|token| epoch.archive.published(token));
+                let first = all.next();
+                all.filter_map(move |other| Some((operation, *first?, *other)))
+            })
+        })
+    }
+
+    pub(crate) fn user(&self, device: DeviceId) -> UserId {
         self.context.devices[usize::from(device.0)]
     }
 
-    pub(super) fn vault(&self, device: DeviceId) -> VaultId {
+    pub(crate) fn vault(&self, device: DeviceId) -> VaultId {
         self.user(device).into()
     }
 
-    pub(super) fn time(&self, at: usize) -> Time {
+    /// What a host is called.
+    pub(crate) fn name(&self, host: Node) -> &str {
+        self.context.name(host)
+    }
+
+    /// What a device is called.
+    pub(crate) fn device_name(&self, device: DeviceId) -> &str {
+        self.context.name(Node::Device(device))
+    }
+
+    /// What a remote is called.
+    pub(crate) fn remote_name(&self, remote: Remote) -> &str {
+        self.context.name(Node::Remote(remote))
+    }
+
+    /// What a user is called.
+    pub(crate) fn user_name(&self, user: UserId) -> &str {
+        self.context.names.users.get(usize::from(user.0)).map_or("a user", String::as_str)
+    }
+
+    /// What a write is called, in all reports: `w7` is the seventh write that was asked for.
+    pub(crate) fn write_name(&self, token: Token) -> String {
+        if token == Token::NONE {
+            return "a purge".to_owned();
+        }
+        let numbers = self.write_numbers.get_or_init(|| number_writes(self.history));
+        numbers.get(token).map_or_else(|| "seed data".to_owned(), |number| format!("w{number}"))
+    }
+
+    pub(crate) fn time(&self, at: usize) -> Time {
         self.history[at].at
     }
 
-    pub(super) fn stored_on(&self, remote: Remote) -> &RemoteRows {
+    pub(crate) fn stored_on(&self, remote: Remote) -> &RemoteRows {
         &self.remotes[remote.index()]
     }
 
-    pub(super) fn disk(&self, device: DeviceId) -> &Disk {
+    pub(crate) fn disk(&self, device: DeviceId) -> &Disk {
         &self.disks[usize::from(device.0)]
     }
 
     /// Must this device agree with the others at the end?
-    pub(super) fn is_core(&self, device: DeviceId) -> bool {
+    pub(crate) fn is_core(&self, device: DeviceId) -> bool {
         !self.context.incurable.iter().any(|incurable| {
             matches!(incurable, Incurable::Device(gone) | Incurable::Keyless(gone) if *gone == device)
         })
     }
 
     /// Is this row of any remote, or of this one, beyond cure?
-    pub(super) fn is_incurable(
+    pub(crate) fn is_incurable(
         &self,
         remote: Option<Remote>,
         vault: VaultId,
@@ -373,19 +455,19 @@ impl<'a> Evidence<'a> {
     }
 
     /// The final reads of devices that must agree.
-    pub(super) fn final_observations(&self) -> impl Iterator<Item = &Observation> {
+    pub(crate) fn final_observations(&self) -> impl Iterator<Item = &Observation> {
         self.observations
             .iter()
             .filter(|observation| observation.last && self.is_core(observation.device))
     }
 
     /// What was found on a remote at the end, by vault and record.
-    pub(super) fn found(&self, remote: Remote) -> &BTreeMap<(VaultId, RecordId), FoundRow<'a>> {
+    pub(crate) fn found(&self, remote: Remote) -> &BTreeMap<(VaultId, RecordId), FoundRow<'a>> {
         &self.found[remote.index()]
     }
 
     /// Does a device durably hold a row as it stood, or a later state of it: joined, or sealed?
-    pub(super) fn holds(&self, device: DeviceId, row: &RemoteRow<'_>, moment: usize) -> Held {
+    pub(crate) fn holds(&self, device: DeviceId, row: &RemoteRow<'_>, moment: usize) -> Held {
         let disk = self.disk(device);
         let key = (row.remote, row.id);
         let reaches = |tag: Tag| {
@@ -410,7 +492,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// Does a device's durable copy show a row's cells, or newer ones in their place?
-    pub(super) fn joined(&self, device: DeviceId, row: &RemoteRow<'_>, moment: usize) -> Held {
+    pub(crate) fn joined(&self, device: DeviceId, row: &RemoteRow<'_>, moment: usize) -> Held {
         let (Some(record_key), Some(contents)) =
             (self.writes.record_key(row.vault, row.id), &row.version.contents)
         else {
@@ -431,26 +513,52 @@ impl<'a> Evidence<'a> {
     }
 }
 
+/// Numbers the writes in the order in which they were asked for, from 1.
+fn number_writes(history: &[Entry]) -> Table<Token, usize> {
+    let mut numbers = Table::default();
+    for (_, asked) in history.iter().filter_map(|entry| entry.fact.asked()) {
+        let token = match asked {
+            Asked::Write { token, .. } => Some(*token),
+            Asked::Errand { token, .. } => *token,
+            Asked::File { ask, .. } => ask.token(),
+            Asked::Read { .. }
+            | Asked::List
+            | Asked::SignIn
+            | Asked::SignOut
+            | Asked::RotateKey
+            | Asked::Register(..)
+            | Asked::Work { .. }
+            | Asked::Sync
+            | Asked::Status => None,
+        };
+        if let Some(token) = token {
+            let number = numbers.len() + 1;
+            numbers.insert(token, number);
+        }
+    }
+    numbers
+}
+
 /// A row found on a remote at the end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FoundRow<'a> {
-    pub(super) at: usize,
-    pub(super) contents: Option<&'a Contents>,
-    pub(super) values: &'a [(FieldId, engine::record::Value)],
+pub(crate) struct FoundRow<'a> {
+    pub(crate) at: usize,
+    pub(crate) contents: Option<&'a Contents>,
+    pub(crate) values: &'a [(FieldId, engine::record::Value)],
 }
 
 /// A row of a remote as it stood at some moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RemoteRow<'a> {
-    pub(super) remote: Remote,
-    pub(super) vault: VaultId,
-    pub(super) id: RecordId,
-    pub(super) version: &'a RowState,
+pub(crate) struct RemoteRow<'a> {
+    pub(crate) remote: Remote,
+    pub(crate) vault: VaultId,
+    pub(crate) id: RecordId,
+    pub(crate) version: &'a RowState,
 }
 
 /// Does a device hold a row?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub(crate) enum Held {
     /// Joined or sealed.
     Yes,
     /// It knows of no such state.

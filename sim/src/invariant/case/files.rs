@@ -17,15 +17,15 @@ use super::server::WORKER;
 use crate::history::file::{FileAsked, FileDone};
 use crate::history::{Answered, Fact};
 
-pub(in super::super) const ROOT: NodeId = NodeId::ROOT;
-pub(in super::super) const LETTERS: NodeId = NodeId(0x1e);
-pub(in super::super) const PHOTOS: NodeId = NodeId(0x9f);
-pub(in super::super) const DRAFT: NodeId = NodeId(0xd1);
-pub(in super::super) const NOTES: NodeId = NodeId(0xd2);
+pub(crate) const ROOT: NodeId = NodeId::ROOT;
+pub(crate) const LETTERS: NodeId = NodeId(0x1e);
+pub(crate) const PHOTOS: NodeId = NodeId(0x9f);
+pub(crate) const DRAFT: NodeId = NodeId(0xd1);
+pub(crate) const NOTES: NodeId = NodeId(0xd2);
 
 /// The files of the phone's user, as told so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ToldFiles {
+pub(crate) struct ToldFiles {
     nodes: BTreeMap<NodeId, File>,
     names: BTreeMap<NodeId, String>,
     versions: BTreeMap<(NodeId, u32), Version>,
@@ -38,12 +38,12 @@ pub(super) struct ToldFiles {
 type Puts = Vec<(Key, Option<Doc>)>;
 
 /// What an op puts at a place, of files.
-pub(in super::super) fn put(key: FileKey, doc: Option<FileDoc>) -> (Key, Option<Doc>) {
+pub(crate) fn put(key: FileKey, doc: Option<FileDoc>) -> (Key, Option<Doc>) {
     (Key::File(key), doc.map(Doc::File))
 }
 
 /// A name that the server tells apart by its bytes, as any server would that cannot read it.
-pub(in super::super) fn name(of: &str) -> Name {
+pub(crate) fn name(of: &str) -> Name {
     let mut key = [0; 16];
     for (n, byte) in of.bytes().enumerate() {
         key[n % 16] ^= byte.rotate_left(u32::try_from(n / 16).expect("a name is short"));
@@ -55,12 +55,7 @@ pub(in super::super) fn name(of: &str) -> Name {
 
 impl Case {
     /// The next entry of the log does one thing for a device, under its next number.
-    pub(in super::super) fn does(
-        &mut self,
-        device: DeviceId,
-        mut puts: Puts,
-        reply: Reply,
-    ) -> usize {
+    pub(crate) fn does(&mut self, device: DeviceId, mut puts: Puts, reply: Reply) -> usize {
         let seq = self.next_seq(self.user(device));
         for (key, doc) in &mut puts {
             if let (Key::File(FileKey::Node(id)), Some(Doc::File(FileDoc::Node(node)))) = (key, doc)
@@ -78,12 +73,7 @@ impl Case {
     }
 
     /// Tells what a node is called since the last entry.
-    pub(in super::super) fn tells_name(
-        &mut self,
-        device: DeviceId,
-        node: NodeId,
-        of: Option<&str>,
-    ) {
+    pub(crate) fn tells_name(&mut self, device: DeviceId, node: NodeId, of: Option<&str>) {
         let (space, name) = (self.user(device), of.map(Arc::from));
         self.fact(WORKER, Fact::Named { space, node, name });
     }
@@ -121,13 +111,7 @@ impl Case {
     }
 
     /// Makes a folder.
-    pub(in super::super) fn makes_folder(
-        &mut self,
-        device: DeviceId,
-        id: NodeId,
-        parent: NodeId,
-        of: &str,
-    ) {
+    pub(crate) fn makes_folder(&mut self, device: DeviceId, id: NodeId, parent: NodeId, of: &str) {
         let op = self.wants(device, (id, parent, of));
         let place = Place { parent, name: name(of) };
         let folder = File { place, kind: NodeKind::Folder, deleted: false, changed: 0 };
@@ -138,14 +122,14 @@ impl Case {
     }
 
     /// What moves a node.
-    pub(in super::super) fn moving(&mut self, id: NodeId, parent: NodeId, of: &str) -> Puts {
+    pub(crate) fn moving(&mut self, id: NodeId, parent: NodeId, of: &str) -> Puts {
         let mut file = self.told_files.nodes[&id].clone();
         file.place = Place { parent, name: name(of) };
         self.settles(id, file, of)
     }
 
     /// Moves nodes, all in one commit.
-    pub(in super::super) fn moves(&mut self, device: DeviceId, all: &[(NodeId, NodeId, &str)]) {
+    pub(crate) fn moves(&mut self, device: DeviceId, all: &[(NodeId, NodeId, &str)]) {
         let wanted = all.iter().map(|(id, to, of)| (*id, Some(*to), Some((*of).to_owned())));
         let op = self.asks_of_files(device, FileAsked::Move(wanted.collect()));
         let puts = all.iter().flat_map(|(id, to, of)| self.moving(*id, *to, of));
@@ -159,7 +143,7 @@ impl Case {
     }
 
     /// A user who has seen all of it deletes a node, whatever is in it.
-    pub(in super::super) fn deletes_node(&mut self, device: DeviceId, id: NodeId) {
+    pub(crate) fn deletes_node(&mut self, device: DeviceId, id: NodeId) {
         let seen = self.node_as_told(id).1.iter().map(|head| head.0).max().unwrap_or(0);
         let asked = FileAsked::Delete { node: id, seen, exposed: Vec::new() };
         let op = self.asks_of_files(device, asked);
@@ -168,7 +152,7 @@ impl Case {
     }
 
     /// The log has it that a node is deleted.
-    pub(in super::super) fn is_deleted(&mut self, device: DeviceId, id: NodeId) {
+    pub(crate) fn is_deleted(&mut self, device: DeviceId, id: NodeId) {
         let file = self.told_files.nodes.get_mut(&id).expect("it was made");
         file.deleted = true;
         let place = file.place.clone();
@@ -182,12 +166,7 @@ impl Case {
     // Content.
 
     /// Begins an upload of some words, for a new file or a new version; its blob.
-    pub(in super::super) fn begins(
-        &mut self,
-        device: DeviceId,
-        target: Target,
-        words: &str,
-    ) -> Address {
+    pub(crate) fn begins(&mut self, device: DeviceId, target: Target, words: &str) -> Address {
         let (manifest, upload) = (manifest(words), self.next_seq(self.user(device)));
         let (blob, node) = (manifest.address, target.node());
         let stored = Stored { manifest, upload, node };
@@ -201,12 +180,12 @@ impl Case {
     }
 
     /// What is uploaded or published next is this write.
-    pub(super) fn write_as(&mut self, dot: Dot) {
+    pub(crate) fn write_as(&mut self, dot: Dot) {
         self.told_files.write = Some(dot);
     }
 
     /// A node, with its heads and the writes that made them.
-    pub(super) fn node_as_told(&self, id: NodeId) -> (File, Vec<(u32, Dot)>) {
+    pub(crate) fn node_as_told(&self, id: NodeId) -> (File, Vec<(u32, Dot)>) {
         let node = self.told_files.nodes[&id].clone();
         let heads = match &node.kind {
             NodeKind::Folder => Vec::new(),
@@ -216,7 +195,7 @@ impl Case {
         (node, heads.into_iter().map(write).collect())
     }
 
-    pub(super) fn name_as_told(&self, id: NodeId) -> String {
+    pub(crate) fn name_as_told(&self, id: NodeId) -> String {
         self.told_files.names[&id].clone()
     }
 
@@ -228,26 +207,21 @@ impl Case {
     }
 
     /// The volume keeps the pieces of a blob.
-    pub(in super::super) fn keeps(&mut self, device: DeviceId, blob: Address) {
+    pub(crate) fn keeps(&mut self, device: DeviceId, blob: Address) {
         for piece in self.told_files.uploads[&blob].manifest.pieces.clone() {
             self.keeps_piece(device, blob, Some(piece));
         }
     }
 
     /// The volume keeps a piece, or bytes of this hash in its place, or nothing any more.
-    pub(in super::super) fn keeps_piece(
-        &mut self,
-        device: DeviceId,
-        blob: Address,
-        hash: Option<Address>,
-    ) {
+    pub(crate) fn keeps_piece(&mut self, device: DeviceId, blob: Address, hash: Option<Address>) {
         let (space, upload) = (self.user(device), self.told_files.uploads[&blob].upload);
         let key = format!("{}0", pieces_of(space, blob, upload)).into();
         self.fact(WORKER, Fact::Kept { space, key, hash: hash.map(Box::new) });
     }
 
     /// Publishes the blob as a new file of this name.
-    pub(in super::super) fn publishes_new(
+    pub(crate) fn publishes_new(
         &mut self,
         device: DeviceId,
         (id, parent, of): (NodeId, NodeId, &str),
@@ -264,7 +238,7 @@ impl Case {
     }
 
     /// What makes a version of a blob.
-    pub(in super::super) fn versions(
+    pub(crate) fn versions(
         &mut self,
         device: DeviceId,
         (id, n): (NodeId, u32),
@@ -285,14 +259,14 @@ impl Case {
     }
 
     /// What makes a version the latest of its file, with these heads.
-    pub(in super::super) fn counts(&mut self, id: NodeId, latest: u32, heads: &[u32]) -> Puts {
+    pub(crate) fn counts(&mut self, id: NodeId, latest: u32, heads: &[u32]) -> Puts {
         let file = self.told_files.nodes.get_mut(&id).expect("it was made");
         file.kind = NodeKind::File { latest, heads: heads.to_vec() };
         vec![put(FileKey::Node(id), Some(FileDoc::Node(file.clone())))]
     }
 
     /// A new file with these words, uploaded and published.
-    pub(in super::super) fn makes_file(
+    pub(crate) fn makes_file(
         &mut self,
         device: DeviceId,
         (id, parent, of): (NodeId, NodeId, &str),
@@ -306,7 +280,7 @@ impl Case {
     }
 
     /// A new version with these words in place of the last one, uploaded and published.
-    pub(in super::super) fn revises(
+    pub(crate) fn revises(
         &mut self,
         device: DeviceId,
         (id, n): (NodeId, u32),
@@ -322,7 +296,7 @@ impl Case {
     }
 
     /// Restores a version as the next one, with this content.
-    pub(in super::super) fn restores(
+    pub(crate) fn restores(
         &mut self,
         device: DeviceId,
         (id, n): (NodeId, u32),
@@ -337,7 +311,7 @@ impl Case {
     // Jobs.
 
     /// Takes a batch on as a job.
-    pub(in super::super) fn accepts(&mut self, device: DeviceId, moves: Vec<Move>) -> JobId {
+    pub(crate) fn accepts(&mut self, device: DeviceId, moves: Vec<Move>) -> JobId {
         let client = self.client(device);
         let id = JobId { client, n: self.fresh() };
         let items: Vec<_> = moves.into_iter().map(|one| (one, None)).collect();
@@ -353,19 +327,19 @@ impl Case {
     }
 
     /// What says how far a job is.
-    pub(in super::super) fn so_far(&self, id: JobId, done: u32) -> (Key, Option<Doc>) {
+    pub(crate) fn so_far(&self, id: JobId, done: u32) -> (Key, Option<Doc>) {
         let total = u32::try_from(self.told_files.jobs[&id].len()).expect("a case is small");
         put(FileKey::Job(id), Some(FileDoc::Job(Job { total, done })))
     }
 
     /// What says what became of an item.
-    pub(in super::super) fn became(&self, id: JobId, n: u32, item: Item) -> (Key, Option<Doc>) {
+    pub(crate) fn became(&self, id: JobId, n: u32, item: Item) -> (Key, Option<Doc>) {
         let (one, _) = self.told_files.jobs[&id][n as usize].clone();
         put(FileKey::Item(id, n), Some(FileDoc::Item(one, Some(item))))
     }
 
     /// A worker does the next item of a job, which moves a node.
-    pub(in super::super) fn does_item(
+    pub(crate) fn does_item(
         &mut self,
         device: DeviceId,
         (id, n): (JobId, u32),
@@ -382,13 +356,13 @@ impl Case {
     }
 
     /// A worker does something of its own accord.
-    pub(in super::super) fn works(&mut self, device: DeviceId, puts: Puts) {
+    pub(crate) fn works(&mut self, device: DeviceId, puts: Puts) {
         let op = Op { receipt: None, puts, reply: Reply::File(FileReply::Done) };
         self.logs(self.user(device), vec![op]);
     }
 }
 
 /// What some words consist of, in one piece.
-pub(in super::super) fn manifest(words: &str) -> Manifest {
+pub(crate) fn manifest(words: &str) -> Manifest {
     Manifest::of(words.as_bytes(), words.len())
 }

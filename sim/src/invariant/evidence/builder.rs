@@ -3,16 +3,13 @@
 
 mod store;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, VaultId};
 use engine::remote::{CallId, Cursor, Ending, Tag};
 
-use super::super::JudgeContext;
-use super::super::session::SignIns;
-use super::super::set::Set;
-use super::super::writes::{Draft, Writes};
 use super::epochs::Epochs;
 use super::server::Server;
 use super::{
@@ -23,6 +20,10 @@ use crate::history::table::{Key, Table};
 use crate::history::{
     Answered, Asked, BlobId, Change, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
 };
+use crate::invariant::JudgeContext;
+use crate::invariant::evidence::cell_set::Set;
+use crate::invariant::evidence::sign_ins::SignIns;
+use crate::invariant::evidence::writes::{Draft, Writes};
 use crate::plan::Node;
 
 /// A commit handed to a disk and not known to be durable.
@@ -57,15 +58,15 @@ struct DeviceState {
 }
 
 /// Gathers the evidence.
-pub(super) struct EvidenceBuilder<'a> {
-    pub(super) evidence: Evidence<'a>,
+pub(crate) struct EvidenceBuilder<'a> {
+    pub(crate) evidence: Evidence<'a>,
     states: Vec<DeviceState>,
     /// What the sender of a blob had made it from.
     sent: Table<BlobId, Copy>,
 }
 
 impl<'a> EvidenceBuilder<'a> {
-    pub(super) fn new(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
+    pub(crate) fn new(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
         let mut off_wire = Vec::with_capacity(history.len());
         let all = history.iter().enumerate();
         off_wire.extend(all.filter(|(_, entry)| !entry.fact.is_of_message()));
@@ -89,6 +90,8 @@ impl<'a> EvidenceBuilder<'a> {
                 sign_ins,
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
+                account_faults: OnceCell::new(),
+                write_numbers: OnceCell::new(),
             },
             states: vec![DeviceState::default(); context.devices.len()],
             sent: Table::default(),
@@ -96,7 +99,7 @@ impl<'a> EvidenceBuilder<'a> {
     }
 
     /// Given rows are on prepared devices before any remote is heard of.
-    pub(super) fn note_given(&mut self) {
+    pub(crate) fn note_given(&mut self) {
         let given = self.evidence.off_wire.iter().filter_map(|(at, entry)| {
             let Fact::Committed { vault, id, by: Node::World, contents, .. } = &entry.fact else {
                 return None;
@@ -125,7 +128,7 @@ impl<'a> EvidenceBuilder<'a> {
         }
     }
 
-    pub(super) fn take(&mut self, at: usize, entry: &'a Entry) {
+    pub(crate) fn take(&mut self, at: usize, entry: &'a Entry) {
         match (&entry.fact, entry.node) {
             (Fact::Asked(op, asked), Node::Device(device)) => self.asked(at, device, *op, asked),
             (Fact::Answered(op, answer), Node::Device(device)) => {

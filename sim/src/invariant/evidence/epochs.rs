@@ -21,26 +21,26 @@ use crate::history::{Fact, ServerTrouble, Trouble};
 
 /// Every life, in order; there is one at least.
 #[derive(Debug)]
-pub(in super::super) struct Epochs<'a>(Vec<Epoch<'a>>);
+pub(crate) struct Epochs<'a>(Vec<Epoch<'a>>);
 
 /// What the volume held over one of its lives.
 #[derive(Debug, Default)]
-pub(in super::super) struct Epoch<'a> {
+pub(crate) struct Epoch<'a> {
     /// Since when; the facts before it are those that the backup had.
-    pub(in super::super) from: usize,
+    pub(crate) from: usize,
     /// The facts that tell of it.
     facts: Vec<usize>,
-    pub(in super::super) spaces: BTreeMap<UserId, Space>,
+    pub(crate) spaces: BTreeMap<UserId, Space>,
     /// The files of each space.
-    pub(in super::super) files: BTreeMap<UserId, Files<'a>>,
+    pub(crate) files: BTreeMap<UserId, Files<'a>>,
     /// The conversations of each space.
-    pub(in super::super) conversations: BTreeMap<UserId, Conversations<'a>>,
+    pub(crate) conversations: BTreeMap<UserId, Conversations<'a>>,
     /// Where each token was put into an account: whose, and by which effect, in order.
     places: BTreeMap<Token, Vec<Place>>,
     /// The claims that each client was granted, in order.
-    pub(in super::super) claims: BTreeMap<Client, Vec<(usize, Claim)>>,
+    pub(crate) claims: BTreeMap<Client, Vec<(usize, Claim)>>,
     /// The versions of files.
-    pub(in super::super) archive: Archive<'a>,
+    pub(crate) archive: Archive<'a>,
 }
 
 impl Default for Epochs<'_> {
@@ -50,7 +50,7 @@ impl Default for Epochs<'_> {
 }
 
 impl<'a> Epochs<'a> {
-    pub(super) fn of(evidence: &Evidence<'a>) -> Self {
+    pub(crate) fn of(evidence: &Evidence<'a>) -> Self {
         let mut epochs: Vec<Epoch<'a>> = parted(evidence);
         for epoch in &mut epochs {
             for at in std::mem::take(&mut epoch.facts) {
@@ -61,28 +61,28 @@ impl<'a> Epochs<'a> {
         Self(epochs)
     }
 
-    pub(in super::super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Epoch<'a>> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Epoch<'a>> {
         self.0.iter()
     }
 
     /// The life that there is in the end.
-    pub(in super::super) fn last(&self) -> &Epoch<'a> {
+    pub(crate) fn last(&self) -> &Epoch<'a> {
         self.0.last().expect("there is one at least")
     }
 
     /// The life that there was right after a moment.
-    pub(in super::super) fn at(&self, moment: usize) -> &Epoch<'a> {
+    pub(crate) fn at(&self, moment: usize) -> &Epoch<'a> {
         let after = self.0.partition_point(|epoch| epoch.from <= moment);
         &self.0[after.saturating_sub(1)]
     }
 
     /// When the volume was restored.
-    pub(in super::super) fn restores(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+    pub(crate) fn restores(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
         self.0.iter().skip(1).map(|epoch| epoch.from)
     }
 
     /// The lives that there were at some moment of an interval: what was answered may be of any.
-    pub(in super::super) fn between(
+    pub(crate) fn between(
         &self,
         from: usize,
         to: usize,
@@ -92,38 +92,29 @@ impl<'a> Epochs<'a> {
     }
 
     /// When the volume lost what it had had, unless the life that there was by then has it.
-    pub(in super::super) fn lost(
-        &self,
-        by: usize,
-        had: impl Fn(&Epoch<'a>) -> bool,
-    ) -> Option<usize> {
+    pub(crate) fn lost(&self, by: usize, had: impl Fn(&Epoch<'a>) -> bool) -> Option<usize> {
         let epochs = &self.0[..self.0.partition_point(|epoch| epoch.from <= by).max(1)];
         let last = epochs.iter().rposition(had)?;
         epochs.get(last + 1).map(|epoch| epoch.from)
     }
 
     /// The spaces of all lives.
-    pub(in super::super) fn spaces(&self) -> impl Iterator<Item = (&UserId, &Space)> {
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = (&UserId, &Space)> {
         self.0.iter().flat_map(|epoch| &epoch.spaces)
     }
 
     /// The files of all lives.
-    pub(in super::super) fn files(&self) -> impl Iterator<Item = (&UserId, &Files<'a>)> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&UserId, &Files<'a>)> {
         self.0.iter().flat_map(|epoch| &epoch.files)
     }
 
     /// The conversations of all lives.
-    pub(in super::super) fn conversations(
-        &self,
-    ) -> impl Iterator<Item = (&UserId, &Conversations<'a>)> {
+    pub(crate) fn conversations(&self) -> impl Iterator<Item = (&UserId, &Conversations<'a>)> {
         self.0.iter().flat_map(|epoch| &epoch.conversations)
     }
 
     /// Where a patch is, or was, in a log.
-    pub(in super::super) fn places(
-        &self,
-        request: &ServerRequest<'_>,
-    ) -> impl Iterator<Item = &Place> {
+    pub(crate) fn places(&self, request: &ServerRequest<'_>) -> impl Iterator<Item = &Place> {
         self.0.iter().flat_map(|epoch| epoch.places(request))
     }
 }
@@ -166,13 +157,13 @@ impl<'a> Epoch<'a> {
     }
 
     /// Is a commit part of this log?
-    pub(in super::super) fn has(&self, user: UserId, at: Position) -> bool {
+    pub(crate) fn has(&self, user: UserId, at: Position) -> bool {
         let named = self.spaces.get(&user).and_then(|space| space.names.get(&at.seq));
         at == Position::START || named == Some(&at.entry)
     }
 
     /// Where a patch is in the log of this life.
-    pub(in super::super) fn places(&self, request: &ServerRequest<'_>) -> &[Place] {
+    pub(crate) fn places(&self, request: &ServerRequest<'_>) -> &[Place] {
         let places = request.token.and_then(|token| self.places.get(&token));
         places.map_or(&[], Vec::as_slice)
     }

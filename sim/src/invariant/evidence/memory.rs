@@ -13,14 +13,14 @@ use crate::plan::Node;
 
 /// What a device holds at a moment.
 #[derive(Debug, Default)]
-pub(in super::super) struct Memory<'e> {
-    pub(in super::super) records: BTreeMap<RecordId, &'e Contents>,
+pub(crate) struct Memory<'e> {
+    pub(crate) records: BTreeMap<RecordId, &'e Contents>,
     /// What each remote is booked to hold, where that is known.
-    pub(in super::super) mirrors: BTreeMap<(Remote, RecordId), &'e Contents>,
+    pub(crate) mirrors: BTreeMap<(Remote, RecordId), &'e Contents>,
     /// The rows that cannot be opened, with their tags.
-    pub(in super::super) sealed: BTreeMap<(Remote, RecordId), Tag>,
+    pub(crate) sealed: BTreeMap<(Remote, RecordId), Tag>,
     /// Its own writes of files that the feed has not shown yet.
-    pub(in super::super) uploads: BTreeSet<Dot>,
+    pub(crate) uploads: BTreeSet<Dot>,
 }
 
 impl<'e> Memory<'e> {
@@ -73,7 +73,7 @@ impl<'e> Memory<'e> {
 
 impl Evidence<'_> {
     /// What a device held at a moment.
-    pub(in super::super) fn in_memory(&self, device: DeviceId, moment: usize) -> Memory<'_> {
+    pub(crate) fn in_memory(&self, device: DeviceId, moment: usize) -> Memory<'_> {
         let upto = self.off_wire.partition_point(|(at, _)| *at <= moment);
         let own =
             self.off_wire[..upto].iter().filter(|(_, entry)| entry.node == Node::Device(device));

@@ -13,45 +13,48 @@ use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::account::ShownAccount;
 use super::files::FileOperation;
 use super::{Evidence, Timeline, UserOperation};
-use crate::history::file::{FileAsked, Head};
+use crate::history::file::{FileAsked, Head, Print};
 use crate::history::table::Table;
 use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
 #[derive(Debug, Default)]
-pub(in super::super) struct Server<'a> {
+pub(crate) struct Server<'a> {
     /// What users asked, in order.
-    pub(in super::super) requests: Vec<ServerRequest<'a>>,
-    pub(in super::super) busy_answers: Vec<BusyAnswer>,
+    pub(crate) requests: Vec<ServerRequest<'a>>,
+    pub(crate) busy_answers: Vec<BusyAnswer>,
     /// Requests that were refused since the log was restored: when, whose, and which.
-    pub(in super::super) other_log_answers: Vec<(usize, Node, Letter)>,
+    pub(crate) other_log_answers: Vec<(usize, Node, Letter)>,
     /// What users asked about files, in order.
-    pub(in super::super) file_operations: Vec<FileOperation<'a>>,
+    pub(crate) file_operations: Vec<FileOperation<'a>>,
     /// The writes of files by label.
-    pub(in super::super) filings: Table<Token, usize>,
+    file_writes: Table<Token, usize>,
+    /// The accounts that were shown, in the order of the requests for them.
+    pub(crate) accounts: Vec<ShownAccount<'a>>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
-    pub(in super::super) sent: BTreeMap<Node, Vec<SentRequest>>,
+    pub(crate) sent: BTreeMap<Node, Vec<SentRequest>>,
     by_token: Table<Token, usize>,
 }
 
 /// A request of a user.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct ServerRequest<'a> {
-    pub(in super::super) device: DeviceId,
-    pub(in super::super) user: UserId,
-    pub(in super::super) asked: usize,
-    pub(in super::super) what: &'a plan::Errand,
-    pub(in super::super) token: Option<Token>,
-    pub(in super::super) last: bool,
-    pub(in super::super) answer: Option<(usize, &'a Answered)>,
+pub(crate) struct ServerRequest<'a> {
+    pub(crate) device: DeviceId,
+    pub(crate) user: UserId,
+    pub(crate) asked: usize,
+    pub(crate) what: &'a plan::Errand,
+    pub(crate) token: Option<Token>,
+    pub(crate) last: bool,
+    pub(crate) answer: Option<(usize, &'a Answered)>,
 }
 
 impl<'a> ServerRequest<'a> {
     /// The fields that it sets; none unless it is a patch.
-    pub(in super::super) fn fields(&self) -> &'a [(AccountField, Value)] {
+    pub(crate) fn fields(&self) -> &'a [(AccountField, Value)] {
         match self.what {
             plan::Errand::Patch(fields) => fields,
             plan::Errand::ReadAccount | plan::Errand::SessionStatus => &[],
@@ -59,7 +62,7 @@ impl<'a> ServerRequest<'a> {
     }
 
     /// When it was acknowledged, if it is a patch that was.
-    pub(in super::super) fn patched(&self) -> Option<usize> {
+    pub(crate) fn patched(&self) -> Option<usize> {
         match self.answer {
             Some((at, Answered::Done(Done::Patched))) => Some(at),
             _ => None,
@@ -67,7 +70,7 @@ impl<'a> ServerRequest<'a> {
     }
 
     /// The account that it showed, and when.
-    pub(in super::super) fn shown(&self) -> Option<(usize, &'a Account)> {
+    pub(crate) fn shown(&self) -> Option<(usize, &'a Account)> {
         match self.answer {
             Some((at, Answered::Done(Done::Account(shown)))) => Some((at, shown)),
             _ => None,
@@ -77,35 +80,35 @@ impl<'a> ServerRequest<'a> {
 
 /// An effect in the log of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Place {
-    pub(in super::super) space: UserId,
+pub(crate) struct Place {
+    pub(crate) space: UserId,
     /// From 1: the account's state after it has this number.
-    pub(in super::super) effect: usize,
-    pub(in super::super) field: AccountField,
-    pub(in super::super) at: usize,
+    pub(crate) effect: usize,
+    pub(crate) field: AccountField,
+    pub(crate) at: usize,
 }
 
 /// The log of a space, as it happened.
 #[derive(Debug)]
-pub(in super::super) struct Space {
+pub(crate) struct Space {
     /// Every entry: when it was created, and its number.
-    pub(in super::super) entries: Vec<(usize, u64)>,
+    pub(crate) entries: Vec<(usize, u64)>,
     /// The names of the entries, by number.
-    pub(in super::super) names: BTreeMap<u64, EntryId>,
+    pub(crate) names: BTreeMap<u64, EntryId>,
     /// What became of sessions and of the account, in order.
-    pub(in super::super) effects: Vec<LogEffect>,
+    pub(crate) effects: Vec<LogEffect>,
     /// The fingerprint of the account after each effect, from before the first.
-    pub(in super::super) states: Vec<u64>,
+    pub(crate) states: Vec<u64>,
     /// Every token that a field held: from which state, and up to which if its past was rewritten.
-    pub(in super::super) held: BTreeMap<(AccountField, Token), (usize, Option<usize>)>,
+    pub(crate) held: BTreeMap<(AccountField, Token), (usize, Option<usize>)>,
     /// How each session stood over time.
-    pub(in super::super) sessions: BTreeMap<DeviceKey, Timeline<Option<Session>>>,
+    pub(crate) sessions: BTreeMap<DeviceKey, Timeline<Option<Session>>>,
     docs: BTreeMap<Key, (u32, Token)>,
 }
 
 /// Something that an op of a log did.
 #[derive(Clone, Debug)]
-pub(in super::super) enum LogEffect {
+pub(crate) enum LogEffect {
     /// A session stands so from now on.
     Session { at: usize, key: DeviceKey, session: Option<Session> },
     /// The account changed.
@@ -123,36 +126,36 @@ pub(in super::super) enum LogEffect {
 
 /// A request as it was sent to a worker.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct SentRequest {
-    pub(in super::super) at: usize,
-    pub(in super::super) call: CallId,
-    pub(in super::super) attempt: u16,
-    pub(in super::super) device: DeviceKey,
-    pub(in super::super) client: Client,
-    pub(in super::super) by: Option<UserId>,
-    pub(in super::super) space: UserId,
-    pub(in super::super) about: UserId,
-    pub(in super::super) heard: Position,
-    pub(in super::super) wants: Wants,
+pub(crate) struct SentRequest {
+    pub(crate) at: usize,
+    pub(crate) call: CallId,
+    pub(crate) attempt: u16,
+    pub(crate) device: DeviceKey,
+    pub(crate) client: Client,
+    pub(crate) by: Option<UserId>,
+    pub(crate) space: UserId,
+    pub(crate) about: UserId,
+    pub(crate) heard: Position,
+    pub(crate) wants: Wants,
 }
 
 /// A worker told somebody to come back.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct BusyAnswer {
-    pub(in super::super) at: usize,
-    pub(in super::super) by: WorkerId,
-    pub(in super::super) to: Node,
-    pub(in super::super) letter: Letter,
+pub(crate) struct BusyAnswer {
+    pub(crate) at: usize,
+    pub(crate) by: WorkerId,
+    pub(crate) to: Node,
+    pub(crate) letter: Letter,
     /// When the request arrived, at the earliest and at the latest. No decision about it is older, and
     /// it was sent before.
-    pub(in super::super) arrived: (usize, usize),
+    pub(crate) arrived: (usize, usize),
     /// How many other requests of that space were waiting there.
-    pub(in super::super) waiting: u32,
+    pub(crate) waiting: u32,
 }
 
 impl<'a> Server<'a> {
     /// Hears the whole history, if there is a server in it.
-    pub(super) fn gather(evidence: &Evidence<'a>) -> Self {
+    pub(crate) fn gather(evidence: &Evidence<'a>) -> Self {
         let mut tracker = RequestTracker::default();
         if evidence.context.server.is_some() {
             for op in evidence.operations.iter() {
@@ -162,7 +165,9 @@ impl<'a> Server<'a> {
                 tracker.take(at, entry);
             }
         }
-        tracker.server
+        let mut server = tracker.server;
+        server.accounts = server.requests.iter().filter_map(ShownAccount::by).collect();
+        server
     }
 
     fn asked_for(&mut self, evidence: &Evidence<'a>, op: &UserOperation) {
@@ -189,25 +194,43 @@ impl<'a> Server<'a> {
                 let (last, answer) = (*last, answer());
                 ask.token()
                     .into_iter()
-                    .for_each(|it| self.filings.insert(it, self.file_operations.len()));
+                    .for_each(|it| self.file_writes.insert(it, self.file_operations.len()));
                 self.file_operations.push(FileOperation { device, user, asked, ask, last, answer });
             }
             Some(_) | None => {}
         }
     }
 
+    /// The requests for the status of a session, in order.
+    pub(crate) fn session_status(&self) -> impl Iterator<Item = &ServerRequest<'a>> {
+        self.requests.iter().filter(|request| *request.what == plan::Errand::SessionStatus)
+    }
+
+    /// The write of a file that bears a label.
+    pub(crate) fn file_write(&self, token: Token) -> Option<&FileOperation<'a>> {
+        self.file_writes.get(token).map(|number| &self.file_operations[*number])
+    }
+
+    /// The content that a user wrote under a label.
+    pub(crate) fn content_of(&self, token: Token) -> Option<Print> {
+        match self.file_write(token)?.ask {
+            FileAsked::Write { content, .. } => Some(*content),
+            _ => None,
+        }
+    }
+
     /// The patch that bears a label.
-    pub(in super::super) fn patch(&self, token: Token) -> Option<&ServerRequest<'a>> {
+    pub(crate) fn patch(&self, token: Token) -> Option<&ServerRequest<'a>> {
         self.by_token.get(token).map(|at| &self.requests[*at])
     }
 
     /// The writes that somebody has seen who was shown these: themselves, and what their authors had
     /// been shown.
-    pub(in super::super) fn shown_by(&self, heads: &[Head]) -> BTreeSet<Dot> {
+    pub(crate) fn shown_by(&self, heads: &[Head]) -> BTreeSet<Dot> {
         let mut seen = BTreeSet::new();
         let mut open: Vec<&Head> = heads.iter().collect();
         while let Some(head) = open.pop() {
-            let filing = head.token.and_then(|token| self.filings.get(token));
+            let filing = head.token.and_then(|token| self.file_writes.get(token));
             let ask = filing.map(|number| self.file_operations[*number].ask);
             if seen.insert(head.write)
                 && let Some(FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) =
@@ -221,7 +244,7 @@ impl<'a> Server<'a> {
 
     /// The requests that an answer may belong to, the latest first: lives of a device number theirs
     /// alike.
-    pub(in super::super) fn requests_of(
+    pub(crate) fn requests_of(
         &self,
         who: Node,
         letter: Letter,
@@ -359,7 +382,7 @@ impl Default for Space {
 
 impl Space {
     /// Puts what an op says into the account. The new versions that this makes.
-    pub(super) fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
+    pub(crate) fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
         let account = |key: &Key| match key {
             Key::Account(field) | Key::Was(field, _) => Some(*field),
             Key::Session(_) | Key::Receipt(_) | Key::Work(_) | Key::File(_) => None,
@@ -419,7 +442,7 @@ impl Space {
     }
 
     /// Who had a session at some moment of an interval, and since when within it.
-    pub(in super::super) fn holders(
+    pub(crate) fn holders(
         &self,
         key: DeviceKey,
         from: usize,
@@ -433,13 +456,13 @@ impl Space {
     }
 
     /// Does a field hold a token in the end?
-    pub(in super::super) fn holds(&self, field: AccountField, token: Token) -> bool {
+    pub(crate) fn holds(&self, field: AccountField, token: Token) -> bool {
         self.held.get(&(field, token)).is_some_and(|held| held.1.is_none())
     }
 }
 
 /// What stands for the versions of an account: the same for the same versions.
-pub(in super::super) fn fingerprint(account: &Account) -> u64 {
+pub(crate) fn fingerprint(account: &Account) -> u64 {
     let of = |(field, versions): &(AccountField, Vec<(Token, _)>)| {
         let tokens: Vec<Token> = versions.iter().map(|version| version.0).collect();
         fingerprint_of(*field, &tokens)

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use engine::id::{DeviceId, FieldId, RecordId, Remote, Token};
 use engine::remote::Ending;
 
-use super::super::super::set::Set;
-use super::super::super::writes::Draft;
 use super::super::{Copy, CopyChange, CursorAdvance, Disk, MirrorEntry};
 use super::{Commit, EvidenceBuilder, current};
 use crate::history::table::Table;
 use crate::history::{Boot, Change, Contents, WriteKind};
+use crate::invariant::evidence::cell_set::Set;
+use crate::invariant::evidence::writes::Draft;
 
 /// What a commit does to a record of its device.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Touched {
 }
 
 impl EvidenceBuilder<'_> {
-    pub(super) fn persisted(
+    pub(crate) fn persisted(
         &mut self,
         at: usize,
         device: DeviceId,
@@ -203,7 +203,7 @@ impl EvidenceBuilder<'_> {
         Arc::new(made_from)
     }
 
-    pub(super) fn durable(&mut self, at: usize, device: DeviceId, upto: u32) {
+    pub(crate) fn durable(&mut self, at: usize, device: DeviceId, upto: u32) {
         while let Some(commit) = self.state(device).pending.pop_front_if(|it| it.number <= upto) {
             self.settle(at, device, commit);
         }
@@ -237,7 +237,7 @@ impl EvidenceBuilder<'_> {
     }
 
     /// A crash: later commits are gone.
-    pub(super) fn cut(&mut self, at: usize, device: DeviceId, keeps: u32) {
+    pub(crate) fn cut(&mut self, at: usize, device: DeviceId, keeps: u32) {
         self.durable(at, device, keeps);
         let disk = &self.evidence.disks[usize::from(device.0)];
         let state = &mut self.states[usize::from(device.0)];
@@ -247,7 +247,7 @@ impl EvidenceBuilder<'_> {
         state.mirrors = current(&disk.mirrors);
     }
 
-    pub(super) fn started(
+    pub(crate) fn started(
         &mut self,
         at: usize,
         device: DeviceId,
@@ -322,7 +322,7 @@ impl EvidenceBuilder<'_> {
 impl Disk {
     /// A sign-out that was asked for is answered. A commit that removes no record is not recognised
     /// as its wipe, so the answer is what shows that wipe.
-    pub(super) fn wiped(&mut self, asked: usize, answered: usize) {
+    pub(crate) fn wiped(&mut self, asked: usize, answered: usize) {
         if self.replaced_before(answered) < asked {
             self.replaced.push(answered);
         }
