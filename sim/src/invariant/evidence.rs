@@ -23,6 +23,7 @@ pub(crate) mod file_refusals;
 pub(crate) mod files;
 pub(crate) mod keys;
 mod memory;
+pub(crate) mod naming;
 pub(crate) mod server;
 pub(crate) mod sign_ins;
 pub(crate) mod work;
@@ -47,9 +48,8 @@ use self::sign_ins::SignIns;
 use self::work::ConversationWork;
 use self::writes::{Write, Writes};
 use crate::history::table::Table;
-use crate::history::{Asked, Boot, Contents, Entry, Fact, NodeSeen, Shown, Trouble};
+use crate::history::{Boot, Contents, Entry, Fact, NodeSeen, Shown, Trouble};
 use crate::invariant::{Incurable, JudgeContext};
-use crate::plan::Node;
 
 /// What was so from a moment on, and what from the next.
 #[derive(Clone, Debug)]
@@ -393,35 +393,6 @@ impl<'a> Evidence<'a> {
         self.user(device).into()
     }
 
-    /// What a host is called.
-    pub(crate) fn name(&self, host: Node) -> &str {
-        self.context.name(host)
-    }
-
-    /// What a device is called.
-    pub(crate) fn device_name(&self, device: DeviceId) -> &str {
-        self.context.name(Node::Device(device))
-    }
-
-    /// What a remote is called.
-    pub(crate) fn remote_name(&self, remote: Remote) -> &str {
-        self.context.name(Node::Remote(remote))
-    }
-
-    /// What a user is called.
-    pub(crate) fn user_name(&self, user: UserId) -> &str {
-        self.context.names.users.get(usize::from(user.0)).map_or("a user", String::as_str)
-    }
-
-    /// What a write is called, in all reports: `w7` is the seventh write that was asked for.
-    pub(crate) fn write_name(&self, token: Token) -> String {
-        if token == Token::NONE {
-            return "a purge".to_owned();
-        }
-        let numbers = self.write_numbers.get_or_init(|| number_writes(self.history));
-        numbers.get(token).map_or_else(|| "seed data".to_owned(), |number| format!("w{number}"))
-    }
-
     pub(crate) fn time(&self, at: usize) -> Time {
         self.history[at].at
     }
@@ -511,32 +482,6 @@ impl<'a> Evidence<'a> {
         });
         missing.map_or(Held::Yes, Held::NotJoined)
     }
-}
-
-/// Numbers the writes in the order in which they were asked for, from 1.
-fn number_writes(history: &[Entry]) -> Table<Token, usize> {
-    let mut numbers = Table::default();
-    for (_, asked) in history.iter().filter_map(|entry| entry.fact.asked()) {
-        let token = match asked {
-            Asked::Write { token, .. } => Some(*token),
-            Asked::Errand { token, .. } => *token,
-            Asked::File { ask, .. } => ask.token(),
-            Asked::Read { .. }
-            | Asked::List
-            | Asked::SignIn
-            | Asked::SignOut
-            | Asked::RotateKey
-            | Asked::Register(..)
-            | Asked::Work { .. }
-            | Asked::Sync
-            | Asked::Status => None,
-        };
-        if let Some(token) = token {
-            let number = numbers.len() + 1;
-            numbers.insert(token, number);
-        }
-    }
-    numbers
 }
 
 /// A row found on a remote at the end.

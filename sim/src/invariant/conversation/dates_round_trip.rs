@@ -11,6 +11,7 @@ use crate::invariant::Invariant::DatesRoundTrip;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::work::{ConversationOperation, day_of, item_of};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::visible;
 use crate::plan::{Began, Day, Order};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -44,14 +45,20 @@ fn refused_if_unclear(
             | Answered::Worked(Worked::Refused(Reason::Date(_)))
     );
     let is_other = matches!(answer, Answered::Refused(_));
-    let written = &began.written;
+    let (host, written) = (evidence.name(operation.node), visible(&began.written));
     let (site, message) = match (began.day, is_refused) {
-        (Some(day), true) => {
-            ("not-told", format!("No day could be told from \"{written}\", which is {day}."))
-        }
-        (None, false) if !is_other => {
-            ("guessed", format!("A day was told from \"{written}\", which has two readings."))
-        }
+        (Some(day), true) => (
+            "not-told",
+            format!(
+                "{host}: the date \"{written}\" was refused as ambiguous, although it means {day}."
+            ),
+        ),
+        (None, false) if !is_other => (
+            "guessed",
+            format!(
+                "{host}: the date \"{written}\" was accepted, although it can be read in two ways."
+            ),
+        ),
         (Some(_) | None, _) => return,
     };
     let place = (DatesRoundTrip, site);
@@ -77,13 +84,23 @@ fn items_are_of_their_days(evidence: &Evidence<'_>, findings: &mut Findings) {
             let is_later = before.and_then(|before| day_of(&before)) < day && before.is_some();
             if !is_told || is_later || day != Some(held.day) {
                 let told = day.map_or_else(String::new, |day| day.to_string());
-                let message =
-                    format!("Conversation {} is of {told}, and began on another day.", talk.0);
+                let message = format!(
+                    "Conversation {} is stored under {told}; it began on {}, and {} had been brought.",
+                    talk.0,
+                    held.day,
+                    if days.is_empty() { "no day".to_owned() } else { list(&days) }
+                );
                 let place = (DatesRoundTrip, "another-day");
                 findings.report(evidence, place, item_change.at, About::default(), message, []);
             }
         }
     }
+}
+
+fn list(days: &[Day]) -> String {
+    let mut told: Vec<String> = days.iter().map(ToString::to_string).collect();
+    told.dedup();
+    told.join(", ")
 }
 
 #[cfg(test)]

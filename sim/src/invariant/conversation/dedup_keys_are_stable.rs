@@ -36,17 +36,30 @@ fn keys_are_stable(
         };
         let first = *keys.entry(talk).or_insert((at, key));
         if first.1 != key {
-            let message = format!("Conversation {} is kept under two keys.", talk.0);
+            let message = format!(
+                "Conversation {} of {} is stored under two keys, {} and {key}.",
+                talk.0,
+                evidence.user_name(user),
+                first.1
+            );
             report((DedupKeysAreStable, "two-keys"), message, Some(first.0));
         }
         let other = *talks.entry(key).or_insert((at, talk));
         if other.1 != talk {
-            let message =
-                format!("Conversations {} and {} are kept under one key.", other.1.0, talk.0);
+            let message = format!(
+                "Conversations {} and {} of {} are stored under one key, {key}.",
+                other.1.0,
+                talk.0,
+                evidence.user_name(user)
+            );
             report((DedupKeysAreStable, "one-key-for-two"), message, Some(other.0));
         }
         if let Some(n) = twice(held) {
-            let message = format!("Message {n} of conversation {} is there twice.", talk.0);
+            let message = format!(
+                "Conversation {} of {} has message {n} twice.",
+                talk.0,
+                evidence.user_name(user)
+            );
             report((DedupKeysAreStable, "message-twice"), message, None);
         }
     }

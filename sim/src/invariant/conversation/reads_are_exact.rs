@@ -11,12 +11,13 @@ use engine::seal::OpenError;
 use crate::history::{Answered, Filed, Worked};
 use crate::invariant::Invariant::ReadsAreExact;
 use crate::invariant::evidence::Evidence;
+use crate::invariant::evidence::naming::order_name;
 use crate::invariant::evidence::work::{ConversationOperation, Conversations, item_of};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::{Order, TalkId, TalkPart};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, conversations) in evidence.epochs.conversations() {
+    for (user, conversations) in evidence.epochs.conversations() {
         for item_change in &conversations.item_changes {
             let now = item_change.now.as_ref().and_then(item_of);
             let Some(item @ Item { job: Job::Failed { why: Why::Unreadable, .. }, .. }) = now
@@ -34,7 +35,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             if let Some((filed, ..)) =
                 conversations.objects.get(&item.content.blob).filter(|_| is_new)
             {
-                let message = "A processor could not read what is there.".into();
+                let message = format!(
+                    "{} failed as unreadable for {}, but its object is stored and can be opened.",
+                    evidence.conversation_name(*user, conversations, &item),
+                    item_change.receipt.map_or("a worker", |it| evidence.client_name(it.0))
+                );
                 let place = (ReadsAreExact, "unreadable");
                 findings.report(
                     evidence,
@@ -51,11 +56,12 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Some((at, answer)) = operation.answer else { continue };
         let wrong = match (answer, operation.order) {
             (Answered::Refused(DeviceReason::Sealed(OpenError::Corrupt)), _)
-            | (Answered::Worked(Worked::Refused(Reason::Sealed(OpenError::Corrupt))), _) => {
-                Some(("not-opened", "An object that is there could not be opened."))
-            }
+            | (Answered::Worked(Worked::Refused(Reason::Sealed(OpenError::Corrupt))), _) => Some((
+                "not-opened",
+                "was refused because the object is corrupt, although it is intact",
+            )),
             (Answered::Worked(Worked::Refused(Reason::Server(Refusal::Internal))), _) => {
-                Some(("not-there", "An object that the log names was not found."))
+                Some(("not-there", "failed because an object that the log names was not found"))
             }
             (Answered::Worked(worked), Order::Read(talk, part)) => {
                 let epochs = evidence.epochs.between(operation.asked, at);
@@ -68,16 +74,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             _ => None,
         };
-        if let Some((site, message)) = wrong {
+        if let Some((site, what)) = wrong {
+            let host = evidence.name(operation.node);
+            let message = format!("{host}: {} {what}.", order_name(operation.order));
             let place = (ReadsAreExact, site);
-            findings.report(
-                evidence,
-                place,
-                at,
-                About::default(),
-                message.into(),
-                [operation.asked],
-            );
+            findings.report(evidence, place, at, About::default(), message, [operation.asked]);
         }
     }
 }
@@ -92,9 +93,10 @@ fn is_wrong(
     (talk, part): (TalkId, TalkPart),
     worked: &Worked,
 ) -> Wrong {
-    const OTHER: Wrong = Some(("another-object", "Another object was shown than the log names."));
+    const OTHER: Wrong = Some(("another-object", "shows another object than the log names"));
     let Some(conversations) = conversations else {
-        return (*worked != Worked::Nothing).then_some(("of-nobody", "Nobody had brought this."));
+        return (*worked != Worked::Nothing)
+            .then_some(("of-nobody", "shows a conversation, although the space has none"));
     };
     match worked {
         Worked::Thread(item, shown) => {
@@ -106,7 +108,7 @@ fn is_wrong(
                 TalkPart::Current | TalkPart::Result => true,
             };
             if evidence.work.talk(evidence.context, operation.user, shown) != Some(talk) {
-                return Some(("another-conversation", "Another conversation was shown."));
+                return Some(("another-conversation", "shows another conversation"));
             }
             if is_named && is_asked { None } else { OTHER }
         }
@@ -131,7 +133,8 @@ fn is_wrong(
                 };
                 lacks(items.values().find_map(of_talk))
             });
-            (!lacked).then_some(("not-shown", "What is there was not shown."))
+            (!lacked)
+                .then_some(("not-shown", "shows nothing, although the log had it all the time"))
         }
         Worked::Saved(..)
         | Worked::Processed

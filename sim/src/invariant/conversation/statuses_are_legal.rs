@@ -13,6 +13,7 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::clocks::Clocks;
 use crate::invariant::evidence::work::{Conversations, ItemChange, MOST_TRIES, item_of};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::job_state;
 use crate::plan::talk::result_token;
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -23,34 +24,34 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         for item_change in &conversations.item_changes {
             let since = begun.insert(item_change.key, item_change.at);
             let Some(now) = item_change.now.as_ref().and_then(item_of) else { continue };
-            let mut report = |site, message: &str| {
-                let place = (StatusesAreLegal, site);
-                let with = since.into_iter();
-                findings.report(
-                    evidence,
-                    place,
-                    item_change.at,
-                    About::default(),
-                    message.into(),
-                    with,
-                );
+            let before = item_change.before.as_ref().and_then(item_of);
+            let mut report = |site, what: &str| {
+                let name = evidence.conversation_name(*user, conversations, &now);
+                let by = item_change.receipt.map_or("a worker", |it| evidence.client_name(it.0));
+                let was = before.map_or("absent".to_owned(), |before| job_state(before.job));
+                let now = job_state(now.job);
+                let message = format!("{name} {what}: it went from {was} to {now}, by {by}.");
+                let (place, about) = ((StatusesAreLegal, site), About::default());
+                findings.report(evidence, place, item_change.at, about, message, since);
             };
-            if let Some(message) = illegal(item_change, now) {
-                report("illegal", message);
+            if let Some(what) = illegal(item_change, now) {
+                report("illegal", what);
             }
             if now.job.tries() > MOST_TRIES {
-                report("tried-too-often", "A conversation is tried a fourth time.");
+                report("tried-too-often", &format!("is tried more than {MOST_TRIES} times"));
             }
-            let before = item_change.before.as_ref().and_then(item_of);
             if let (Some(since), Some(Item { job: Job::Processing { until, .. }, .. })) =
                 (since, before)
                 && is_taken(item_change, now)
                 && !clocks.may_be_over(until, since, item_change.at)
             {
-                report("taken-before-its-end", "Work was taken from a processor that had it.");
+                report(
+                    "taken-before-its-end",
+                    "was taken from the processor that holds its claim, before the claim expired",
+                );
             }
             if !is_done_right(conversations, *user, now) {
-                report("done-without-result", "A conversation is done, and nothing came of it.");
+                report("done-without-result", "succeeded without the result of this version");
             }
         }
     }
@@ -70,11 +71,11 @@ fn illegal(item_change: &ItemChange<'_>, now: Item) -> Option<&'static str> {
     let Some(before) = item_change.before.as_ref().and_then(item_of) else {
         let is_new = now.content.version == 1 && now.job.tries() == 0;
         let waits = matches!(now.job, Job::Pending { .. });
-        return (!is_new || !waits).then_some("A new conversation does not wait from the start.");
+        return (!is_new || !waits).then_some("is new and not pending");
     };
     if before.content != now.content {
         let waits = now.job == Job::Pending { tries: 0 };
-        return (!waits).then_some("A new version of a conversation does not wait for its turn.");
+        return (!waits).then_some("has a new version that is not pending");
     }
     let is_legal = match (before.job, now.job) {
         (one, other) if one == other => true,
@@ -98,7 +99,7 @@ fn illegal(item_change: &ItemChange<'_>, now: Item) -> Option<&'static str> {
         (Job::Processing { tries: was, .. }, Job::Processing { tries, .. }) => tries == was + 1,
         (Job::Success { .. } | Job::Pending { .. }, _) | (Job::Failed { .. }, _) => false,
     };
-    (!is_legal).then_some("The status of a conversation is not one that follows from the last.")
+    (!is_legal).then_some("made an illegal transition")
 }
 
 /// If it is done, what came of it is what comes of this version.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::dedup::DedupKey;
+use engine::id::UserId;
 use engine::job::{Item, Job, Stored, Summary};
 
 use crate::history::Worked;
@@ -11,11 +12,12 @@ use crate::invariant::Invariant::SummariesMatch;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::work::{Conversations, day_of, item_of, of_day};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::count;
 use crate::plan::{Day, Order};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, conversations) in evidence.epochs.conversations() {
-        sums_are_kept(evidence, findings, conversations);
+    for (user, conversations) in evidence.epochs.conversations() {
+        sums_are_kept(evidence, findings, *user, conversations);
     }
     for operation in &evidence.work.operations {
         if let (Order::ReadDay(began), Some((at, Worked::Day(sum, items)))) =
@@ -23,7 +25,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         {
             let fold = fold(items.iter().map(|(_, item)| *item));
             if *sum != fold {
-                let message = told(began.day, *sum, fold);
+                let message = told(evidence.name(operation.node), began.day, *sum, fold);
                 let place = (SummariesMatch, "shown-other-than-its-items");
                 findings.report(evidence, place, at, About::default(), message, [operation.asked]);
             }
@@ -47,22 +49,24 @@ fn fold(items: impl Iterator<Item = Item>) -> Summary {
     })
 }
 
-fn told(day: Option<Day>, sum: Summary, fold: Summary) -> String {
+fn told(place: &str, day: Option<Day>, sum: Summary, fold: Summary) -> String {
     let day = day.map_or_else(|| "a day".to_owned(), |day| day.to_string());
     let tell = |sum: Summary| {
         let Summary { items, messages, pending, processing, success, failed } = sum;
         format!(
-            "{items} conversations of {messages} messages, {pending} waiting, {processing} under \
-             way, {success} done, {failed} failed"
+            "{} with {} ({pending} pending, {processing} processing, {success} success, {failed} failed)",
+            count(items as usize, "conversation"),
+            count(messages as usize, "message")
         )
     };
-    format!("The sum of {day} says {}; there are {}.", tell(sum), tell(fold))
+    format!("{place}: the summary of {day} is {}; its items amount to {}.", tell(sum), tell(fold))
 }
 
 /// After every entry, the sums of the days that it is about.
 fn sums_are_kept(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
+    user: UserId,
     conversations: &Conversations<'_>,
 ) {
     let mut items: BTreeMap<DedupKey, Stored> = BTreeMap::new();
@@ -101,7 +105,8 @@ fn sums_are_kept(
             let sum = sums.get(&day).copied();
             // Items of the old format have no sum until one of their day is touched.
             if sum.unwrap_or_default() != fold && !(sum.is_none() && untouched) {
-                let message = told(Some(day), sum.unwrap_or_default(), fold);
+                let place = format!("{}'s log", evidence.user_name(user));
+                let message = told(&place, Some(day), sum.unwrap_or_default(), fold);
                 let place = (SummariesMatch, "kept-other-than-its-items");
                 findings.report(evidence, place, at, About::default(), message, []);
             }

@@ -39,8 +39,10 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         match sign_ins.at(device, at) {
             SignInState::SigningIn(asked) if has_content(observation) => {
                 let message = format!(
-                    "{} was shown before the gate of a login had opened.",
-                    observation.shown.id
+                    "{} showed {} before the login that was asked for at {} had opened its gate.",
+                    evidence.device_name(device),
+                    observation.shown.id,
+                    evidence.time(asked)
                 );
                 let place = (LoginsAreWhole, "shown-before-the-gate");
                 let about = About::record(observation.shown.id);
@@ -61,7 +63,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             is_whole(evidence, findings, at, device, asked);
         }
         if observation.last && observation.shown.partial && evidence.is_core(device) {
-            let message = format!("{} is still shown as partial at the end.", observation.shown.id);
+            let message = format!(
+                "{} still shows {} as partial at the end.",
+                evidence.device_name(device),
+                observation.shown.id
+            );
             let place = (LoginsAreWhole, "partial-at-the-end");
             findings.report(evidence, place, at, About::record(observation.shown.id), message, []);
         }
@@ -106,8 +112,12 @@ fn is_whole(
             {
                 continue;
             }
-            let message =
-                format!("{id} was on a remote when a login began and is missing when it opens.");
+            let message = format!(
+                "{}: the login that was asked for at {} opened its gate without {id}, which {} held then.",
+                evidence.device_name(device),
+                evidence.time(asked),
+                evidence.remote_name(remote)
+            );
             let token = version.contents.as_ref().and_then(|contents| contents.cells.first());
             let about = About { record: Some(id), token: token.map(|cell| cell.1) };
             let place = (LoginsAreWhole, "opened-without-a-row");

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::{Token, UserId};
+use engine::id::{Dot, Token, UserId};
 use engine::job::Claim;
 use engine::log::{Doc, Entry as Commit, Key, Position};
 use engine::message::{Client, Reply, WorkReply};
@@ -65,7 +65,12 @@ impl<'a> Epochs<'a> {
         self.0.iter()
     }
 
-    /// The life that there is in the end.
+    /// The label of a write of a file, if a device kept it durably.
+    pub(crate) fn label(&self, write: Dot) -> Option<Token> {
+        self.0.iter().find_map(|epoch| epoch.archive.label(write))
+    }
+
+    /// The epoch at the end.
     pub(crate) fn last(&self) -> &Epoch<'a> {
         self.0.last().expect("there is one at least")
     }

@@ -279,6 +279,12 @@ impl<'a> Files<'a> {
         format!("{}/{}", self.path(folder, moment), visible(name))
     }
 
+    /// The number of the last commit about files at a moment; 0 before the first.
+    pub(crate) fn seq_at(&self, moment: usize) -> u64 {
+        let after = self.entries.partition_point(|entry| entry.at <= moment);
+        after.checked_sub(1).map_or(0, |last| self.entries[last].commit.seq)
+    }
+
     /// The entries from one fact to another.
     pub(crate) fn between(&self, from: usize, to: usize) -> impl Iterator<Item = &Logged<'a>> {
         let start = self.entries.partition_point(|entry| entry.at <= from);

@@ -141,6 +141,14 @@ impl<'a> Conversations<'a> {
         })
     }
 
+    /// The items as they stood after a moment.
+    pub(crate) fn items_at(&self, moment: usize) -> BTreeMap<DedupKey, Stored> {
+        let mut items = BTreeMap::new();
+        let changes = self.item_changes.iter().take_while(|change| change.at <= moment);
+        changes.for_each(|change| put(&mut items, change));
+        items
+    }
+
     /// Was there a moment from one fact to another at which this held of all items?
     pub(crate) fn was_ever(
         &self,

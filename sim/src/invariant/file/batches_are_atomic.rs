@@ -72,7 +72,7 @@ fn log_is_atomic(evidence: &Evidence<'_>, findings: &mut Findings) {
         for entry in &files.entries {
             for op in &entry.commit.ops {
                 does_as_it_says(evidence, findings, entry.at, op);
-                items_are_done(evidence, findings, *entry, op);
+                items_are_done(evidence, findings, (files, *entry), op);
             }
         }
         for (key, line) in files.docs() {
@@ -81,9 +81,9 @@ fn log_is_atomic(evidence: &Evidence<'_>, findings: &mut Findings) {
                     let jobs = line.iter().map(|(at, doc)| (at, job(*doc)));
                     grows(evidence, findings, (files, rests), id, jobs);
                 }
-                FileKey::Item(..) => {
+                FileKey::Item(job, n) => {
                     let items = line.iter().map(|(at, doc)| (at, *doc));
-                    is_settled_once(evidence, findings, items);
+                    is_settled_once(evidence, findings, (job, n), items);
                 }
                 FileKey::Node(_)
                 | FileKey::Named(..)
@@ -108,13 +108,21 @@ fn does_as_it_says(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, 
     let moves = puts(op).filter(|(key, _)| matches!(key, FileKey::Node(_))).count();
     let jobs = puts(op).filter(|(key, _)| matches!(key, FileKey::Job(_))).count();
     let (site, what) = match op.reply {
-        Reply::Refused(_) if changes > 0 => ("refused-in-part", "was refused, and part of it done"),
-        Reply::File(FileReply::Moved) if moves == 0 => ("nothing-moved", "moved nothing"),
-        Reply::File(FileReply::Moved) if jobs > 0 => ("moved-later", "was not done at once"),
-        Reply::File(FileReply::Accepted(_)) if moves > 0 => {
-            ("job-begun", "became a job, and was begun before that was written down")
+        Reply::Refused(_) if changes > 0 => {
+            ("refused-in-part", "was refused, but changes part of what it asked for")
         }
-        Reply::File(FileReply::Accepted(_)) if jobs == 0 => ("no-job", "became a job that is none"),
+        Reply::File(FileReply::Moved) if moves == 0 => {
+            ("nothing-moved", "was acknowledged as moved, but moves no node")
+        }
+        Reply::File(FileReply::Moved) if jobs > 0 => {
+            ("moved-later", "was acknowledged as moved, but became a job")
+        }
+        Reply::File(FileReply::Accepted(_)) if moves > 0 => {
+            ("job-begun", "became a job, but moves nodes in the same commit")
+        }
+        Reply::File(FileReply::Accepted(_)) if jobs == 0 => {
+            ("no-job", "was accepted as a job, but no job is committed")
+        }
         Reply::Opened(_)
         | Reply::Closed
         | Reply::Status(_)
@@ -124,25 +132,34 @@ fn does_as_it_says(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, 
         | Reply::Work(_)
         | Reply::File(_) => return,
     };
-    let message = format!("A request {what}.");
+    let by = op.receipt.map_or("a worker", |(client, _)| evidence.client_name(client));
+    let message = format!("A request of {by} {what}.");
     findings.report(evidence, (BatchesAreAtomic, site), at, About::default(), message, []);
 }
 
 /// An item that says that it was done was done in that very commit, and one that says that it was
 /// not did nothing.
-fn items_are_done(evidence: &Evidence<'_>, findings: &mut Findings, entry: Logged<'_>, op: &Op) {
-    for (_, doc) in puts(op) {
-        let Some(FileDoc::Item(one, Some(became))) = doc else { continue };
+fn items_are_done(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    (files, entry): (&Files<'_>, Logged<'_>),
+    op: &Op,
+) {
+    for (key, doc) in puts(op) {
+        let (FileKey::Item(job, n), Some(FileDoc::Item(one, Some(became)))) = (key, doc) else {
+            continue;
+        };
         let (site, what) = match became {
             Ok(seq) if *seq != entry.commit.seq || !moves(op, one) => {
-                ("item-not-done", "says that it was done, and was not")
+                ("item-not-done", "is recorded as done, but the commit does not move")
             }
             Err(_) if puts(op).any(|(key, _)| key == FileKey::Node(one.node)) => {
-                ("item-done", "says that it was not done, and was")
+                ("item-done", "is recorded as refused, but the commit changes")
             }
             Ok(_) | Err(_) => continue,
         };
-        let message = format!("An item of a job {what}.");
+        let path = files.path(one.node, entry.at);
+        let message = format!("Item {n} of job {} {what} {path}.", job.n);
         let place = (BatchesAreAtomic, site);
         findings.report(evidence, place, entry.at, About::default(), message, []);
     }
@@ -186,7 +203,15 @@ fn grows(
                 && job.done <= job.total
         });
         let Some(job) = job.filter(|_| is_right) else {
-            let message = "A job shrank, or is not the one that it was.".into();
+            let tell = |job: Option<Job>| {
+                job.map_or("gone".to_owned(), |job| format!("{} of {} done", job.done, job.total))
+            };
+            let message = format!(
+                "Job {} went from {} to {}.",
+                id.n,
+                before.map_or("its start".to_owned(), |before| tell(Some(before))),
+                tell(job)
+            );
             let place = (BatchesAreAtomic, "job-shrank");
             findings.report(evidence, place, at, About::default(), message, was.map(|was| was.0));
             return;
@@ -197,7 +222,11 @@ fn grows(
         };
         let from = before.map_or(0, |was| was.done);
         if let Some(open) = (from..job.done).find(|n| !settled(n)) {
-            let message = format!("Item {open} of a job counts as done and says nothing.");
+            let message = format!(
+                "Job {} counts {} as done, but item {open} has no outcome.",
+                id.n,
+                count(job.done as usize, "item")
+            );
             let place = (BatchesAreAtomic, "item-passed-over");
             findings.report(evidence, place, at, About::default(), message, was.map(|was| was.0));
         }
@@ -207,7 +236,12 @@ fn grows(
         && rests
         && job.done < job.total
     {
-        let message = format!("A job has done {} of {} items, and rests.", job.done, job.total);
+        let message = format!(
+            "Job {} stopped at {} of {}.",
+            id.n,
+            job.done,
+            count(job.total as usize, "item")
+        );
         let place = (BatchesAreAtomic, "job-unfinished");
         findings.report(evidence, place, at, About::default(), message, []);
     }
@@ -217,6 +251,7 @@ fn grows(
 fn is_settled_once<'a>(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
+    (job, n): (JobId, u32),
     states: impl Iterator<Item = (usize, Option<&'a FileDoc>)>,
 ) {
     let mut was: Option<(usize, &Move, bool)> = None;
@@ -237,7 +272,11 @@ fn is_settled_once<'a>(
         };
         let is_same = was.is_none_or(|(_, old, settled)| one == Some(old) && !settled);
         let Some(one) = one.filter(|_| is_same) else {
-            let message = "An item of a job is not what it was.".into();
+            let message = format!(
+                "Item {n} of job {} changed after it was committed{}.",
+                job.n,
+                if was.is_some_and(|was| was.2) { ", and it already had an outcome" } else { "" }
+            );
             let place = (BatchesAreAtomic, "item-changed");
             findings.report(evidence, place, at, About::default(), message, was.map(|was| was.0));
             return;

@@ -18,6 +18,7 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::file_names::fold;
 use crate::invariant::evidence::files::{Files, Logged, puts};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::visible;
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (_, files) in evidence.epochs.files() {
@@ -87,11 +88,16 @@ fn is_a_tree(
     for id in entry.nodes() {
         if let Some(node) = files.live(id, at) {
             if !files.is_folder(node.place.parent, at) {
-                let message = format!("{} is in no folder.", files.path(id, at));
+                let message = format!(
+                    "{} is in {}, which is not a live folder.",
+                    files.path(id, at),
+                    files.path(node.place.parent, at)
+                );
                 let place = (NamesAreSane, "no-folder");
                 findings.report(evidence, place, at, About::default(), message, []);
             } else if !tree.is_rooted(id) {
-                let message = format!("{} is inside itself.", files.path(id, at));
+                let message =
+                    format!("{} is inside itself: folders form a cycle.", files.path(id, at));
                 let place = (NamesAreSane, "cycle");
                 findings.report(evidence, place, at, About::default(), message, []);
             }
@@ -99,8 +105,11 @@ fn is_a_tree(
         if !files.is_folder(id, at)
             && let Some(left) = tree.in_it(id).next()
         {
-            let message =
-                format!("{} is gone and {} is in it.", files.path(id, at), files.path(left, at));
+            let message = format!(
+                "{} is deleted, but {} is still in it.",
+                files.path(id, at),
+                files.path(left, at)
+            );
             let place = (NamesAreSane, "left-inside");
             findings.report(evidence, place, at, About::default(), message, []);
         }
@@ -116,10 +125,16 @@ fn names_are_told_apart(
     let at = entry.at;
     for id in entry.nodes() {
         if let Some(twin) = tree.twin(id) {
+            let told = |id| {
+                files.name(id, at).map_or("a name".to_owned(), |it| format!("\"{}\"", visible(it)))
+            };
             let message = format!(
-                "{} and {} are in one folder and can be taken for each other.",
-                files.path(id, at),
-                files.path(twin, at)
+                "Two names in {} normalise to the same name: {} (commit {}) and {} (commit {}).",
+                files.path(files.live(id, at).map_or(NodeId::ROOT, |it| it.place.parent), at),
+                told(id),
+                entry.commit.seq,
+                told(twin),
+                files.node(twin, at).map_or(0, |node| node.changed)
             );
             let place = (NamesAreSane, "twins");
             findings.report(evidence, place, at, About::default(), message, []);
@@ -141,14 +156,30 @@ fn nothing_vanishes(
     };
     for id in entry.nodes() {
         match files.node(id, at) {
-            None => report("vanished", format!("{} is gone altogether.", files.path(id, at))),
+            None => report(
+                "vanished",
+                format!("Commit {} removes {} from the log.", entry.commit.seq, files.path(id, at)),
+            ),
             Some(Node { place, deleted: false, .. }) => {
                 let named = FileKey::Named(place.parent, place.name.key);
                 if files.holder(named, at) != Some(id) {
-                    report("not-held", format!("{} has lost its name.", files.path(id, at)));
+                    report(
+                        "not-held",
+                        format!(
+                            "No name is held for {} after commit {}.",
+                            files.path(id, at),
+                            entry.commit.seq
+                        ),
+                    );
                 }
                 if files.names(id).next().is_some() && files.name(id, at).is_none() {
-                    report("unreadable", format!("No key opens the name of node {:x}.", id.0));
+                    report(
+                        "unreadable",
+                        format!(
+                            "No key opens the name of node {:x} since commit {}.",
+                            id.0, entry.commit.seq
+                        ),
+                    );
                 }
             }
             Some(_) => {}
@@ -158,7 +189,14 @@ fn nothing_vanishes(
         if let Some((id, name)) = doc.and_then(|doc| written(key, doc))
             && name.sealed.is_empty()
         {
-            report("empty", format!("The name of {} was written down empty.", files.path(id, at)));
+            report(
+                "empty",
+                format!(
+                    "Commit {} holds an empty name of {}.",
+                    entry.commit.seq,
+                    files.path(id, at)
+                ),
+            );
         }
     }
 }

@@ -78,8 +78,9 @@ fn stays<'a>(
     let Some(gone) = volume.keep(object) else { return };
     if let Some((id, n, since)) = volume.named.remove(&gone) {
         let message = format!(
-            "Content of version {n} of {} is no longer on the volume.",
-            files.path(id, object.at)
+            "The volume no longer has the content of version {n} of {}, which it had at {}.",
+            files.path(id, object.at),
+            evidence.time(since)
         );
         let place = (UploadsAreAtomic, "content-gone");
         findings.report(evidence, place, object.at, About::default(), message, [since]);
@@ -98,7 +99,8 @@ fn becomes_visible(
         if let FileKey::Blob(blob) = key
             && files.stored(blob, at).is_none()
         {
-            let message = "Where the content of a version is was forgotten.".into();
+            let seq = entry.commit.seq;
+            let message = format!("Commit {seq} removes the manifest of blob {blob}.");
             let place = (UploadsAreAtomic, "content-forgotten");
             findings.report(evidence, place, at, About::default(), message, []);
         }
@@ -106,7 +108,7 @@ fn becomes_visible(
         let Some(version) = files.version(id, n, at) else { continue };
         let Some(stored) = files.stored(version.blob, at) else {
             let message = format!(
-                "Version {n} of {} was published and nothing says where its content is.",
+                "Version {n} of {} was published without a manifest of its content.",
                 files.path(id, at)
             );
             let place = (UploadsAreAtomic, "content-unknown");
@@ -116,8 +118,9 @@ fn becomes_visible(
         let pieces = &stored.manifest.pieces;
         if let Some(lacking) = pieces.iter().position(|piece| !volume.has(*piece)) {
             let message = format!(
-                "Version {n} of {} was published without piece {lacking} of its content.",
-                files.path(id, at)
+                "Version {n} of {} was published without piece {lacking} of {} on the volume.",
+                files.path(id, at),
+                pieces.len()
             );
             let place = (UploadsAreAtomic, "published-in-part");
             findings.report(evidence, place, at, About::default(), message, []);
@@ -142,19 +145,20 @@ fn names_are_of_something(
         let FileKey::Named(parent, name) = key else { continue };
         let Some(id) = files.holder(key, at) else { continue };
         let (site, what) = match files.live(id, at) {
-            None => ("name-burnt", "which is not there"),
+            None => ("name-burnt", "which does not exist"),
             Some(node) if (node.place.parent, node.place.name.key) != (parent, name) => {
-                ("name-left-behind", "which is elsewhere")
+                ("name-left-behind", "which is in another place")
             }
             Some(_) => continue,
         };
-        let message = format!("A name is taken by {}, {what}.", files.path(id, at));
+        let (folder, path) = (files.path(parent, at), files.path(id, at));
+        let message = format!("A name in {folder} is held for {path}, {what}.");
         findings.report(evidence, (UploadsAreAtomic, site), at, About::default(), message, []);
     }
     for id in entry.nodes() {
         let node = files.live(id, at);
         if node.is_some_and(|node| matches!(node.kind, NodeKind::File { latest: 0, .. })) {
-            let message = format!("{} is a file without content.", files.path(id, at));
+            let message = format!("{} is a file without any version.", files.path(id, at));
             let place = (UploadsAreAtomic, "without-content");
             findings.report(evidence, place, at, About::default(), message, []);
         }

@@ -63,7 +63,13 @@ fn content_is_of_its_version(
         let is_written = evidence.server.content_of(print.token) == Some(*print);
         if is_written && !of_any(head, token, print.token) {
             let about = About { record: None, token: Some(token) };
-            let message = "A file was shown with the content of another version.".into();
+            let message = format!(
+                "{} was shown {}{} with the content of {}.",
+                evidence.device_name(operation.device),
+                evidence.operation_path(operation, at),
+                head.version.map_or_else(String::new, |n| format!(" version {n}")),
+                evidence.write_name(print.token)
+            );
             let place = (VersionsAreImmutable, "content-of-another");
             findings.report(evidence, place, at, about, message, [operation.asked]);
         }
@@ -142,10 +148,11 @@ fn is_written_once(
             && old != *doc
         {
             let (site, what) = match doc {
-                Some(_) => ("rewritten", "became something else"),
+                Some(_) => ("rewritten", "was replaced by another version"),
                 None => ("removed", "was removed"),
             };
-            let message = format!("Version {n} of {} {what}.", files.path(id, at));
+            let (path, seq) = (files.path(id, at), files.seq_at(at));
+            let message = format!("Version {n} of {path} {what} in commit {seq}.");
             let place = (VersionsAreImmutable, site);
             findings.report(evidence, place, at, About::default(), message, [before]);
         }
@@ -167,7 +174,7 @@ fn comes_next(
     let is_next = n == 1 || before.flatten().is_some_and(|before| before <= at);
     if !is_next {
         let message = format!(
-            "Version {n} of {} was made and version {} was not there.",
+            "Version {n} of {} was committed before version {}.",
             files.path(id, at),
             n.saturating_sub(1)
         );
@@ -189,7 +196,7 @@ fn has_what_it_restores(
         let old = files.version(id, restored, at).filter(|_| restored < n);
         if old.is_none_or(|old| old.blob != made.blob) {
             let message = format!(
-                "Version {n} of {} restores version {restored}, and has other content.",
+                "Version {n} of {} restores version {restored}, but has other content.",
                 files.path(id, at)
             );
             let of = files.doc(FileKey::Version(id, restored)).and_then(first);
@@ -212,8 +219,12 @@ fn is_counted(
         let is_there = latest == 0 || files.version(id, latest, entry.at).is_some();
         let is_last = files.version(id, latest.saturating_add(1), entry.at).is_none();
         if !is_there || !is_last {
-            let message =
-                format!("{latest} is not the last version of {}.", files.path(id, entry.at));
+            let message = format!(
+                "{} names version {latest} as its latest in commit {}, but {}.",
+                files.path(id, entry.at),
+                entry.commit.seq,
+                if is_there { "there is a newer one" } else { "there is no such version" }
+            );
             let place = (VersionsAreImmutable, "miscounted");
             findings.report(evidence, place, entry.at, About::default(), message, []);
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::id::UserId;
 use engine::job::{Item, Job};
 use engine::message::{Client, DeviceKey, Reply, WorkReply};
 
@@ -14,14 +15,15 @@ use crate::invariant::evidence::epochs::Epoch;
 use crate::invariant::evidence::server::{LogEffect, Space};
 use crate::invariant::evidence::work::{Conversations, ItemChange, item_of};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::job_state;
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (_, space) in evidence.epochs.spaces() {
         judge_space(evidence, findings, space);
     }
     for epoch in evidence.epochs.iter() {
-        for conversations in epoch.conversations.values() {
-            results_are_fenced(evidence, findings, epoch, conversations);
+        for (user, conversations) in &epoch.conversations {
+            results_are_fenced(evidence, findings, epoch, (*user, conversations));
         }
     }
 }
@@ -40,19 +42,26 @@ fn judge_space(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) 
                 continue;
             }
             LogEffect::Account { at, receipt: Some((client, _)), made, .. } => {
-                (*at, client, "The account was", made.first().map(|made| made.1))
+                (*at, client, "the account", made.first().map(|made| made.1))
             }
-            LogEffect::Action { at, client, .. } => (*at, client, "Files or work were", None),
+            LogEffect::Action { at, client, .. } => (*at, client, "files or conversations", None),
         };
         let holder = granted.get(client).and_then(|key| newest.get(key));
-        let (site, whom) = match holder {
-            None => ("no-session", "that never had a session"),
-            Some((_, holder)) if holder != client => {
-                ("old-session", "whose session had been granted anew")
-            }
+        let (site, why) = match holder {
+            None => ("no-session", "which never held a session".to_owned()),
+            Some((since, holder)) if holder != client => (
+                "old-session",
+                format!(
+                    "whose session had been granted to {} at {}",
+                    evidence.client_name(*holder),
+                    evidence.time(*since)
+                ),
+            ),
             Some(_) => continue,
         };
-        let message = format!("{what} changed by a device {whom}.");
+        let write = token.map_or_else(String::new, |it| format!(" ({})", evidence.write_name(it)));
+        let message =
+            format!("A commit changed {what}{write} for {}, {why}.", evidence.client_name(*client));
         let about = About { record: None, token };
         let with = holder.map(|holder| holder.0);
         findings.report(evidence, (FencesHold, site), at, about, message, with);
@@ -68,7 +77,7 @@ fn results_are_fenced(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     epoch: &Epoch<'_>,
-    conversations: &Conversations<'_>,
+    (user, conversations): (UserId, &Conversations<'_>),
 ) {
     for item_change in
         conversations.item_changes.iter().filter(|item_change| is_finished(item_change))
@@ -87,7 +96,18 @@ fn results_are_fenced(
             Some(_) | None => false,
         };
         if !holds {
-            let message = "What came of a conversation counts under a claim that is over.".into();
+            let now = item_change.now.as_ref().and_then(item_of);
+            let name = now.map_or("a conversation".to_owned(), |item| {
+                evidence.conversation_name(user, conversations, &item)
+            });
+            let before = item_change.before.as_ref().and_then(item_of);
+            let message = format!(
+                "A result of {name} was committed for {} under its claim with fencing token {}, although \
+                 the conversation was {}.",
+                evidence.client_name(client),
+                claim.fence.0.seq,
+                before.map_or("absent".to_owned(), |item| job_state(item.job))
+            );
             let place = (FencesHold, "result-of-an-older-claim");
             findings.report(evidence, place, item_change.at, About::default(), message, [*granted]);
         }

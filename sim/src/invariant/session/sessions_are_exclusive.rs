@@ -18,12 +18,12 @@ use engine::message::{Client, DeviceKey, Fence};
 
 use crate::history::{Answered, Wants};
 use crate::invariant::Invariant::SessionsAreExclusive;
-use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::clocks::Clocks;
 use crate::invariant::evidence::server::{BusyAnswer, LogEffect, SentRequest, Space};
 use crate::invariant::evidence::work::item_of;
+use crate::invariant::evidence::{Evidence, Timeline};
 use crate::invariant::findings::{About, Findings};
-use crate::plan::Parcel;
+use crate::plan::{Node, Parcel};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(plan) = &evidence.context.server else { return };
@@ -45,7 +45,10 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn status_can_be_told(evidence: &Evidence<'_>, findings: &mut Findings) {
     for request in evidence.server.session_status() {
         let Some((at, Answered::Refused(Reason::Internal))) = request.answer else { continue };
-        let message = "Whose a session is could not be told.".into();
+        let message = format!(
+            "{}: the status request for its session failed with an internal error.",
+            evidence.device_name(request.device)
+        );
         let place = (SessionsAreExclusive, "status-failed");
         findings.report(evidence, place, at, About::default(), message, [request.asked]);
     }
@@ -62,9 +65,9 @@ fn grants(evidence: &Evidence<'_>, findings: &mut Findings, clocks: &Clocks<'_>,
             held.remove(key);
             continue;
         };
-        let mut report = |site, message: &str, with: usize| {
+        let mut report = |site, message: String, with: usize| {
             let place = (SessionsAreExclusive, site);
-            findings.report(evidence, place, *at, About::default(), message.into(), [with]);
+            findings.report(evidence, place, *at, About::default(), message, [with]);
         };
         let is_same = |old: &Session| old.client == next.client && old.fence == next.fence;
         let is_other = |old: &Session| old.client.replica != next.client.replica;
@@ -73,16 +76,32 @@ fn grants(evidence: &Evidence<'_>, findings: &mut Findings, clocks: &Clocks<'_>,
             && is_other(&old)
             && !clocks.may_be_over(old.until, since, *at)
         {
-            report("granted-twice", "A session was granted while another owner had it.", since);
+            let message = format!(
+                "{} was granted while {} was held, until {} by the clock of a worker.",
+                session_name(evidence, next),
+                session_name(evidence, &old),
+                old.until
+            );
+            report("granted-twice", message, since);
         }
         let newest = newest.entry(*key).or_insert((*at, *next));
         let (since, old) = std::mem::replace(newest, (*at, *next));
         let is_older = next.fence < old.fence
             || next.fence == old.fence && !is_same(&old) && (since != *at || is_other(&old));
         if is_older {
-            report("old-fence", "A session was granted under a fence that is not new.", since);
+            let message = format!(
+                "{} was granted after {}, whose fencing token is not older.",
+                session_name(evidence, next),
+                session_name(evidence, &old)
+            );
+            report("old-fence", message, since);
         }
     }
+}
+
+/// A session, as in `session 14 of phone`: its fencing token and its holder.
+fn session_name(evidence: &Evidence<'_>, session: &Session) -> String {
+    format!("session {} of {}", session.fence.0.seq, evidence.client_name(session.client))
 }
 
 /// A session is granted under the key that its device names.
@@ -97,7 +116,10 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
                 continue;
             };
             if keys.get(&session.client).is_some_and(|own| own != key) {
-                let message = "A device was given the session of another key.".into();
+                let message = format!(
+                    "{} was granted under the key of another device.",
+                    session_name(evidence, session)
+                );
                 let place = (SessionsAreExclusive, "another-key");
                 findings.report(evidence, place, *at, About::default(), message, []);
             }
@@ -122,13 +144,26 @@ fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let (Some((since, old)), None) = (before, session) else { continue };
                 let asked = ended.get(&(old.client, old.fence));
                 if asked.is_none_or(|asked| *asked > at) {
-                    let message = "A session ended that its owner had not ended.".into();
+                    let by = newer_holder(line, at);
+                    let message = format!(
+                        "{} was ended at {}, although its holder had not asked for that{}.",
+                        session_name(evidence, &old),
+                        evidence.time(at),
+                        by.map_or_else(String::new, |by| {
+                            format!("; the next holder is {}", evidence.client_name(by.client))
+                        })
+                    );
                     let place = (SessionsAreExclusive, "ended-by-another");
                     findings.report(evidence, place, at, About::default(), message, [since]);
                 }
             }
         }
     }
+}
+
+/// Who was granted a session next.
+fn newer_holder(line: &Timeline<Option<Session>>, after: usize) -> Option<Session> {
+    line.iter().find(|(at, session)| *at >= after && session.is_some()).and_then(|it| *it.1)
 }
 
 fn names_a_live_holder(
@@ -160,11 +195,21 @@ fn names_a_live_holder(
     }
     let own = |session: Session| session.client.replica == latest.client.replica;
     let (site, what) = match holders(latest).next() {
-        Some((_, session)) if own(session) => ("refused-by-its-own", "by its own session"),
-        Some(_) => ("refused-by-the-dead", "by a session that was over"),
-        None => ("refused-by-nobody", "and nobody had its session"),
+        Some((_, held)) if own(held) => (
+            "refused-by-its-own",
+            format!("although it holds {} itself", session_name(evidence, &held)),
+        ),
+        Some((_, held)) => (
+            "refused-by-the-dead",
+            format!("although {} was over at {}", session_name(evidence, &held), held.until),
+        ),
+        None => ("refused-by-nobody", "although nobody holds its session".to_owned()),
     };
-    let message = format!("A device was told to come back, {what}.");
+    let (worker, host) = (evidence.name(Node::Worker(by)), evidence.name(to));
+    let message = format!(
+        "{host} was refused as busy by {worker}, {what}; it asked at {}.",
+        evidence.time(latest.at)
+    );
     let place = (SessionsAreExclusive, site);
     findings.report(evidence, place, at, About::default(), message, [latest.at]);
 }

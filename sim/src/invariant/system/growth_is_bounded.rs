@@ -50,24 +50,28 @@ fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
                     | Change::Meta => None,
                 });
                 let Some(record) = record else { continue };
-                ("store-written-at-rest", Some(record), "A device still changed")
+                ("store-written-at-rest", Some(record), "changed")
             }
             (Fact::Committed { id, by: Node::Device(device), .. }, _)
                 if evidence.is_core(*device) =>
             {
-                ("row-written-at-rest", Some(*id), "A remote was still sent")
+                ("row-written-at-rest", Some(*id), "was sent")
             }
             (Fact::Answered(_, answered), Node::Device(device))
                 if evidence.is_core(device)
                     && matches!(&**answered, Answered::Status(it) if it.unsent != [0, 0]) =>
             {
-                ("unsent-at-rest", None, "A device still had unsent edits")
+                ("unsent-at-rest", None, "has unsent edits")
             }
             _ => continue,
         };
         let about = About { record, token: None };
         let of = record.map_or_else(String::new, |id| format!(" {id}"));
-        let message = format!("{what}{of} after everything had settled.");
+        let message = format!(
+            "{} {what}{of} after everything had settled at {}.",
+            evidence.host_at(at),
+            evidence.time(settled)
+        );
         findings.report(evidence, (GrowthIsBounded, site), at, about, message, [settled]);
     }
 }
@@ -78,7 +82,14 @@ fn writes_are_in_one_file(evidence: &Evidence<'_>, findings: &mut Findings) {
         if other.node == first.node {
             continue;
         }
-        let message = "A write of a file is in two files.".to_owned();
+        let at = first.at.max(other.at);
+        let message = format!(
+            "{} of {} is in two files, {} and {}.",
+            operation.ask.token().map_or_else(String::new, |token| evidence.write_name(token)),
+            evidence.device_name(operation.device),
+            evidence.node_path(operation.user, first.node, at),
+            evidence.node_path(operation.user, other.node, at)
+        );
         let about = About { record: None, token: operation.ask.token() };
         let (at, with) = (first.at.max(other.at), [operation.asked, first.at, other.at]);
         findings.report(evidence, (GrowthIsBounded, "copies-of-a-write"), at, about, message, with);
@@ -95,7 +106,11 @@ fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
                 {
                     continue;
                 }
-                let message = format!("{id} was saved as it was already, and nothing was to mend.");
+                let message = format!(
+                    "{id} was saved to {} again without a change since {}, although it was not damaged.",
+                    evidence.remote_name(remote),
+                    evidence.time(old.at)
+                );
                 let place = (GrowthIsBounded, "saved-as-it-was");
                 findings.report(evidence, place, new.at, About::record(id), message, [old.at]);
             }
@@ -160,7 +175,11 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
                 .iter()
                 .any(|fault| matches!(fault.kind, Trouble::Server(_)) && fault.from < at);
             if !by_accident && !known.contains(folder) {
-                let message = format!("Nobody wants {key}, and nobody will delete it.");
+                let message = format!(
+                    "Orphaned object {key}, stored at {}: no version or upload references it, and it is not \
+                     queued for deletion.",
+                    evidence.time(at)
+                );
                 let place = (GrowthIsBounded, "orphan");
                 findings.report(evidence, place, at, About::default(), message, []);
             }
@@ -181,7 +200,11 @@ fn siblings_are_concurrent(
         };
         let about = About::write(id, token);
         if cells.has(cell) {
-            let message = format!("{id} shows one write twice in field {}.", field.0);
+            let message = format!(
+                "{} shows {} twice.",
+                evidence.device_name(observation.device),
+                evidence.cell_name(observation.record_key, cell)
+            );
             let place = (GrowthIsBounded, "shown-twice");
             findings.report(evidence, place, observation.at, about, message, []);
         }
@@ -194,7 +217,12 @@ fn siblings_are_concurrent(
         {
             let write = evidence.writes.author(observation.record_key, old);
             let by = evidence.writes.author(observation.record_key, new);
-            let message = format!("{id} still shows a write beside the one that replaced it.");
+            let message = format!(
+                "{} shows {} beside {}, which replaced it.",
+                evidence.device_name(observation.device),
+                evidence.cell_name(observation.record_key, old),
+                evidence.write_name(by.token)
+            );
             let place = (GrowthIsBounded, "replaced-and-shown");
             let about = About::write(id, write.token);
             findings.report(

@@ -9,7 +9,7 @@ use crate::invariant::findings::{About, Findings};
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for &(at, entry) in &evidence.off_wire {
         if let Fact::Panicked(said) = &entry.fact {
-            let message = format!("A panic left a machine: {said}");
+            let message = format!("Panic in {}: {said}", evidence.host_at(at));
             let place = (NothingPanics, "panic");
             findings.report(evidence, place, at, About::default(), message, []);
         }

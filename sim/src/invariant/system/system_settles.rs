@@ -56,7 +56,7 @@ fn is_settled(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, pendi
         1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
-    let message = format!("It did not settle in time: {first}{more}.");
+    let message = format!("Not settled within the bound: {first}{more}.");
     findings.report(evidence, (SystemSettles, "pending"), at, About::default(), message, []);
 }
 
@@ -154,8 +154,12 @@ impl Line {
     ) {
         let now = evidence.time(at);
         if let Some((until, said)) = self.rest.filter(|rest| rest.0 > now) {
-            let message =
-                format!("A request was sent {} before the time that had been named.", until - now);
+            let message = format!(
+                "{} sent a {} request {} before the retry time that the other side had named.",
+                evidence.device_name(device),
+                letter.parcel,
+                until - now
+            );
             let place = (SystemSettles, "retry-after-ignored");
             findings.report(evidence, place, at, About::default(), message, [said]);
         }
@@ -192,7 +196,8 @@ impl Try {
         let with = [Some(self.sent), self.failed.map(|failed| failed.0)].into_iter().flatten();
         if (now - first) + HELD_BACK < Span(full / 2) {
             let message = format!(
-                "A request was sent again {} after it failed, sooner than half of {}.",
+                "{} retried after {}, sooner than half of its back-off of {}.",
+                evidence.device_name(device),
                 now - first,
                 Span(full)
             );
@@ -206,7 +211,8 @@ impl Try {
                 .any(|fault| is_of_device(&fault.kind, device) && fault.overlaps(self.sent, at))
         {
             let message = format!(
-                "A request was sent again {} after it failed, long after its wait of {}.",
+                "{} retried only after {}, long after its back-off of {}.",
+                evidence.device_name(device),
                 now - last,
                 Span(full)
             );

@@ -97,7 +97,13 @@ fn report(
 ) {
     let Some(about) = about else { return };
     let id: RecordId = about.record.expect("every leak is of a record");
-    let message = format!("{id} of another user was {}.", site.replace('-', " "));
+    let what = match site {
+        "shown" => "was shown",
+        "served-to-an-intruder" => "served an intruder",
+        "sealed" => "stored, sealed,",
+        _ => "stored",
+    };
+    let message = format!("{} {what} {id} of another user.", evidence.host_at(at));
     findings.report(evidence, (UsersAreIsolated, site), at, about, message, []);
 }
 
@@ -109,7 +115,12 @@ fn accounts_are(evidence: &Evidence<'_>, findings: &mut Findings) {
         for effect in &space.effects {
             let LogEffect::Account { at, made, .. } = effect else { continue };
             if let Some((field, token)) = made.iter().find(|cell| owner(cell.1) != *user) {
-                let message = format!("A user set the {} of another.", field.name());
+                let message = format!(
+                    "A commit set {} of {}'s account to {} of another user.",
+                    field.name(),
+                    evidence.user_name(*user),
+                    evidence.write_name(*token)
+                );
                 let about = About { record: None, token: Some(*token) };
                 let place = (UsersAreIsolated, "account-changed");
                 findings.report(evidence, place, *at, about, message, []);
@@ -122,7 +133,12 @@ fn accounts_are(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn shown_to_its_owner(evidence: &Evidence<'_>, findings: &mut Findings, shown: &ShownAccount<'_>) {
     let stranger = |cell: &&(AccountField, Token)| owner(cell.1) != shown.request.user;
     if let Some(&(field, token)) = shown.versions.iter().find(stranger) {
-        let message = format!("The {} of another user was shown.", field.name());
+        let message = format!(
+            "{} was shown {} of another user's account ({}).",
+            evidence.device_name(shown.request.device),
+            field.name(),
+            evidence.write_name(token)
+        );
         let about = About { record: None, token: Some(token) };
         findings.report(
             evidence,
@@ -145,7 +161,10 @@ fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
             if asks.any(|ask| ask.by == Some(ask.space) && ask.about == ask.space) {
                 continue;
             }
-            let message = "A worker did as somebody from outside asked.".into();
+            let message = format!(
+                "{} answered an intruder's request for another user's space instead of refusing it.",
+                evidence.host_at(at)
+            );
             let place = (UsersAreIsolated, "served-an-intruder");
             findings.report(evidence, place, at, About::default(), message, []);
         }
@@ -160,7 +179,11 @@ fn files_are(evidence: &Evidence<'_>, findings: &mut Findings) {
             let Some(token) = head.token else { continue };
             if owner(token) != operation.user {
                 let about = About { record: None, token: Some(token) };
-                let message = "A file of another user was shown.".into();
+                let message = format!(
+                    "{} was shown {} of another user's file.",
+                    evidence.device_name(operation.device),
+                    evidence.write_name(token)
+                );
                 let place = (UsersAreIsolated, "file-shown");
                 findings.report(evidence, place, at, about, message, [operation.asked]);
             }

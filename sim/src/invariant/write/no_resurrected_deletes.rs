@@ -68,7 +68,13 @@ fn check(
         let shown = cells.iter().find(|cell| !record_key.deletes.has(**cell)).copied();
         let token = shown.map(|cell| evidence.writes.author(number, cell).token);
         let about = About { record: Some(record_key.id), token };
-        let message = format!("{} is there although every write in it was deleted.", record_key.id);
+        let message = format!(
+            "{} holds {} as live, although {} of {} had observed every write in it.",
+            evidence.host_at(at),
+            record_key.id,
+            evidence.cell_name(number, delete),
+            evidence.author_name(evidence.writes.author(number, delete).token)
+        );
         let place = (NoResurrectedDeletes, "deleted-and-there");
         findings.report(evidence, place, at, about, message, [told(delete)]);
         return;
@@ -82,8 +88,10 @@ fn check(
         if let Some(&by) = record_key.cells[cell as usize].newer.iter().find(left_out) {
             let about = About::write(record_key.id, evidence.writes.author(number, cell).token);
             let message = format!(
-                "{} shows a field again that was left out after its delete.",
-                record_key.id
+                "{} shows {} again, which {} left out when it wrote the deleted record anew.",
+                evidence.host_at(at),
+                evidence.cell_name(number, cell),
+                evidence.write_name(evidence.writes.author(number, by).token)
             );
             let place = (NoResurrectedDeletes, "old-field-revived");
             findings.report(evidence, place, at, about, message, [told(cell), told(by)]);

@@ -11,6 +11,8 @@ use engine::id::{DeviceId, FieldId, RecordId, Remote, Token, VaultId};
 use crate::invariant::Invariant::RemotesAgree;
 use crate::invariant::evidence::{Evidence, FoundRow, Observation};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::field_name;
+use crate::plan::Node;
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(settled) = evidence.settled else { return };
@@ -27,23 +29,54 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if !has_relay(evidence, vault) || evidence.is_incurable(None, vault, id) {
             continue;
         }
-        let mut ends: Vec<End> =
-            found.values().map(|rows| End::of_row(rows.get(&(vault, id)), settled)).collect();
+        let mut ends: Vec<End> = found
+            .iter()
+            .map(|(remote, rows)| End::of_row(*remote, rows.get(&(vault, id)), settled))
+            .collect();
         ends.extend(
             observations.get(&(vault, id)).map(|observation| End::of_observation(observation)),
         );
         for pair in ends.windows(2) {
-            if let Some(token) = pair[0].differs(&pair[1]) {
-                let about = About { record: Some(id), token };
+            if let Some(cell) = pair[0].differs(&pair[1]) {
+                let about = About { record: Some(id), token: cell.map(|cell| cell.1) };
                 let site = if pair[1].is_observation { "remote-and-device" } else { "remotes" };
-                let what =
-                    if pair[1].is_observation { "a remote and a device" } else { "the remotes" };
-                let message = format!("{id} is not the same on {what} at the end.");
+                let message = message(evidence, id, (&pair[0], &pair[1]), cell);
                 let place = (RemotesAgree, site);
                 findings.report(evidence, place, pair[1].at, about, message, [pair[0].at]);
                 break;
             }
         }
+    }
+}
+
+/// What two places hold of a field of which they hold different writes.
+fn message(
+    evidence: &Evidence<'_>,
+    id: RecordId,
+    (one, two): (&End, &End),
+    cell: Option<(FieldId, Token)>,
+) -> String {
+    let (first, second) = (evidence.name(one.host), evidence.name(two.host));
+    let live = |end: &End| end.holds.as_ref().is_some_and(|(live, _)| *live);
+    let presence = |end: &End| if live(end) { "live" } else { "absent or deleted" };
+    match cell {
+        Some((field, _)) if live(one) == live(two) => {
+            let held = |end: &End| {
+                let cells = end.holds.iter().flat_map(|(_, cells)| cells.iter().copied());
+                evidence.write_names(cells, field)
+            };
+            format!(
+                "{id}.{} differs at the end: {first} holds {} and {second} holds {}.",
+                field_name(id, field),
+                held(one),
+                held(two)
+            )
+        }
+        Some(_) | None => format!(
+            "{id} differs at the end: it is {} on {first} and {} on {second}.",
+            presence(one),
+            presence(two)
+        ),
     }
 }
 
@@ -67,13 +100,14 @@ fn observations<'e>(evidence: &'e Evidence<'_>) -> BTreeMap<(VaultId, RecordId),
 #[derive(Debug)]
 struct End {
     at: usize,
+    host: Node,
     is_observation: bool,
     /// None where it cannot be told.
     holds: Option<(bool, BTreeSet<(FieldId, Token)>)>,
 }
 
 impl End {
-    fn of_row(row: Option<&FoundRow<'_>>, settled: usize) -> Self {
+    fn of_row(remote: Remote, row: Option<&FoundRow<'_>>, settled: usize) -> Self {
         let holds = match row {
             None => Some((false, BTreeSet::new())),
             Some(row) => row.contents.map(|contents| {
@@ -81,13 +115,19 @@ impl End {
                 (contents.live, values.copied().collect())
             }),
         };
-        Self { at: row.map_or(settled, |row| row.at), is_observation: false, holds }
+        Self {
+            at: row.map_or(settled, |row| row.at),
+            host: Node::Remote(remote),
+            is_observation: false,
+            holds,
+        }
     }
 
     fn of_observation(observation: &Observation) -> Self {
         let live = observation.shown.presence == Presence::Live;
         Self {
             at: observation.at,
+            host: Node::Device(observation.device),
             is_observation: true,
             holds: Some((live, observation.tokens().collect())),
         }
@@ -95,12 +135,12 @@ impl End {
 
     /// A write that one has and the other lacks, if they differ. Of what is deleted on both sides
     /// only that is compared.
-    fn differs(&self, other: &Self) -> Option<Option<Token>> {
+    fn differs(&self, other: &Self) -> Option<Option<(FieldId, Token)>> {
         let ((live, one), (other_live, two)) = (self.holds.as_ref()?, other.holds.as_ref()?);
         if live == other_live && (!live || one == two) {
             return None;
         }
-        Some(one.symmetric_difference(two).next().map(|cell| cell.1))
+        Some(one.symmetric_difference(two).next().copied())
     }
 }
 

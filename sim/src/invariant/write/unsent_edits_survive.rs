@@ -34,19 +34,29 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings, copy_change: &CopyCha
         let lives = writes.lives_on(copy_change.record_key, cell, &held);
         let deleted =
             || writes.deleted_in(copy_change.record_key, cell, &copy_change.copy.made_from);
-        let (site, what) = match (lives, hidden) {
-            (false, _) if !deleted() => ("edit-dropped", "lost an edit that no remote had yet"),
-            (true, true) if !deleted() => (
-                "edit-hidden",
-                "was deleted by somebody who had not seen an edit that no remote had yet",
-            ),
+        let site = match (lives, hidden) {
+            (false, _) if !deleted() => "edit-dropped",
+            (true, true) if !deleted() => "edit-hidden",
             _ => continue,
+        };
+        let name = evidence.cell_name(copy_change.record_key, cell);
+        let host = evidence.host_at(copy_change.at);
+        let message = if lives {
+            format!(
+                "{host} shows the record as deleted, although no delete had observed {name}, which no \
+                 remote has yet."
+            )
+        } else {
+            format!(
+                "{host} dropped {name}, which no remote has yet, and nothing that it holds had observed \
+                 it."
+            )
         };
         let id = writes.records[copy_change.record_key].id;
         let with = [Some(write.asked), write.saved].into_iter().flatten();
         let place = (UnsentEditsSurvive, site);
         let about = About::write(id, write.token);
-        findings.report(evidence, place, copy_change.at, about, format!("{id} {what}."), with);
+        findings.report(evidence, place, copy_change.at, about, message, with);
     }
 }
 

@@ -8,6 +8,7 @@ use engine::record::Value;
 use crate::invariant::Invariant::ValuesAreAsExpected;
 use crate::invariant::evidence::{Evidence, Observation};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::{self, field_name, value};
 use crate::plan::{AtEnd, Node};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -42,13 +43,15 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             if is.fits(expected) {
                 continue;
             }
-            let field =
-                expected.field.map_or_else(String::new, |field| format!(" field {}", field.0));
+            let field = expected
+                .field
+                .map_or_else(String::new, |field| format!(".{}", field_name(expected.id, field)));
             let message = format!(
-                "Line {} expects {}{field} to be {}; it is {is}.",
+                "Line {}: expected {}{field} = {} on {}, found {is}.",
                 expected.line,
                 expected.id,
-                tell(expected.is.as_ref())
+                expected.is.as_ref().map_or_else(|| "absent".to_owned(), value),
+                evidence.name(node)
             );
             let place = (ValuesAreAsExpected, "at-end");
             let about = About::record(expected.id);
@@ -82,21 +85,12 @@ impl Is<'_> {
 impl std::fmt::Display for Is<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unknown => f.write_str("not known: nobody could read it"),
-            Self::Nothing => f.write_str("not there"),
-            Self::Present => f.write_str("there"),
-            Self::Value(value) => f.write_str(&tell(Some(value))),
-            Self::Several(count) => write!(f, "{count} values beside each other"),
+            Self::Unknown => f.write_str("no answer: it could not be read"),
+            Self::Nothing => f.write_str("absent"),
+            Self::Present => f.write_str("present"),
+            Self::Value(value) => f.write_str(&wording::value(value)),
+            Self::Several(count) => write!(f, "{count} conflicting siblings"),
         }
-    }
-}
-
-fn tell(value: Option<&Value>) -> String {
-    match value {
-        None => "not there".to_owned(),
-        Some(Value::Int(number)) => number.to_string(),
-        Some(Value::Text(text) | Value::Draft { text, .. }) => format!("{text:?}"),
-        Some(Value::Set(words)) => format!("{words:?}"),
     }
 }
 
@@ -167,7 +161,7 @@ pub(crate) mod tests {
     #[test]
     fn another_value_than_the_scenario_names_is_reported_with_its_line() {
         let message = &broken().violations()[0].message;
-        assert_eq!(message, "Line 7 expects meal/1 field 1 to be 2; it is 1.");
+        assert_eq!(message, "Line 7: expected meal/1.kcal = 2 on phone, found 1.");
     }
 
     #[test]

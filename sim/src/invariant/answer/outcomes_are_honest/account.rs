@@ -9,7 +9,12 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for request in &evidence.server.requests {
         let Some((at, Answered::Refused(_))) = request.answer else { continue };
         if let Some(made) = evidence.epochs.places(request).next() {
-            let message = "A change of the account was refused and made.".into();
+            let message = format!(
+                "{}: the change of {} ({}) was refused, but a commit makes it.",
+                evidence.device_name(request.device),
+                made.field.name(),
+                request.token.map_or_else(String::new, |token| evidence.write_name(token))
+            );
             let about = About { record: None, token: request.token };
             let place = (OutcomesAreHonest, "refused-and-made");
             let with = [request.asked, at, made.at];

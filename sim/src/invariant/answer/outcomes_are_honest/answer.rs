@@ -62,20 +62,34 @@ fn is_an_answer(
     question: Option<&UserOperation>,
     answer: &Answered,
 ) {
-    let (site, what, with) = match question {
-        None => ("never-asked", "answers what nobody had asked", None),
-        Some(UserOperation { answered: Some(first), .. }) if *first < at => {
-            ("answered-twice", "was given a second time", Some(*first))
+    let (site, message, with) = match question {
+        None => {
+            let message =
+                format!("{} answered a request that nobody had sent.", evidence.host_at(at));
+            ("never-asked", message, None)
+        }
+        Some(question @ UserOperation { answered: Some(first), .. }) if *first < at => {
+            let message = format!(
+                "{} answered {} a second time; the first answer was at {}.",
+                evidence.host_at(at),
+                evidence.operation_name(question),
+                evidence.time(*first)
+            );
+            ("answered-twice", message, Some(*first))
         }
         Some(question) => {
             let asked = evidence.history[question.asked].fact.asked();
             if asked.is_some_and(|(_, asked)| fits(asked, answer)) {
                 return;
             }
-            ("answers-another-question", "does not fit its question", Some(question.asked))
+            let message = format!(
+                "{} answered {} with an answer to another kind of request.",
+                evidence.host_at(at),
+                evidence.operation_name(question)
+            );
+            ("answers-another-question", message, Some(question.asked))
         }
     };
-    let message = format!("An answer {what}.");
     let place = (OutcomesAreHonest, site);
     findings.report(evidence, place, at, About::default(), message, with);
 }
@@ -120,7 +134,11 @@ impl<'e> Saves<'e> {
         let named = |id: RecordId| refused.iter().any(|(refused, _)| *refused == id);
         for (id, blob) in rows {
             if !named(*id) && !self.stored.has(blob.0) {
-                let message = format!("{id} was not named as refused, and is not stored.");
+                let message = format!(
+                    "{} did not refuse {id} in its answer to a save of {}, but does not store it.",
+                    evidence.remote_name(save.1),
+                    evidence.device_name(save.0)
+                );
                 let place = (OutcomesAreHonest, "saved-and-not-stored");
                 findings.report(evidence, place, at, About::record(*id), message, [sent]);
             }
@@ -128,7 +146,11 @@ impl<'e> Saves<'e> {
         if let Some((id, _)) =
             refused.iter().find(|(id, _)| !rows.iter().any(|(sent, _)| sent == id))
         {
-            let message = format!("{id} was refused and had not been sent.");
+            let message = format!(
+                "{} refused {id} in its answer to a save of {}, which had not sent it.",
+                evidence.remote_name(save.1),
+                evidence.device_name(save.0)
+            );
             let place = (OutcomesAreHonest, "refused-and-not-sent");
             findings.report(evidence, place, at, About::record(*id), message, [sent]);
         }
@@ -152,7 +174,12 @@ impl RefusedRows<'_> {
             let Change::Mirror(remote, id, Some(_)) = change else { continue };
             let refused = |(row, why): &(RecordId, Refused)| row == id && *why != Refused::Changed;
             if *remote == self.remote && self.rows.iter().any(refused) {
-                let message = format!("{id} was refused and booked as saved.");
+                let message = format!(
+                    "{} recorded {id} as held by {}, which had refused it at {}.",
+                    evidence.host_at(at),
+                    evidence.remote_name(self.remote),
+                    evidence.time(self.at)
+                );
                 let place = (OutcomesAreHonest, "refused-and-booked");
                 findings.report(evidence, place, at, About::record(*id), message, [self.at]);
             }

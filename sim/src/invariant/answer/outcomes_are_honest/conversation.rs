@@ -9,8 +9,10 @@ use crate::history::{Answered, Asked, Worked};
 use crate::invariant::Invariant::OutcomesAreHonest;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::answers::fits;
+use crate::invariant::evidence::naming::order_name;
 use crate::invariant::evidence::work::{ConversationOperation, day_of, is_in, is_open, item_of};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::job_state;
 use crate::plan::Order;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -29,12 +31,18 @@ fn answer_is_honest(
     let epochs = evidence.epochs.between(operation.asked, at);
     let mut conversations =
         epochs.filter_map(|epoch| epoch.conversations.get(&operation.user)).peekable();
-    let (site, message) = if !fits(&Asked::Work { order, last }, answer) {
-        ("answers-another-order", "An answer does not fit what was asked.")
+    let (site, what) = if !fits(&Asked::Work { order, last }, answer) {
+        (
+            "answers-another-order",
+            "was answered with an answer to another kind of request".to_owned(),
+        )
     } else if let Some((_, key, version)) = operation.saved()
         && !conversations.any(|conversations| is_in(conversations, key, version, operation, at))
     {
-        ("saved-and-not-there", "A conversation was called saved, and the version lacks a part.")
+        (
+            "saved-and-not-there",
+            format!("was acknowledged as saved in v{version}, which lacks a part of it"),
+        )
     } else if let (Order::Process(began), Answered::Worked(Worked::Processed)) =
         (operation.order, answer)
         && conversations.peek().is_some()
@@ -49,12 +57,38 @@ fn answer_is_honest(
         {
             return;
         }
-        ("processed-and-not-done", "Work was called done that never was.")
+        ("processed-and-not-done", unprocessed(evidence, operation, at, &is_left))
     } else {
         return;
     };
+    let host = evidence.name(operation.node);
+    let message = format!("{host}: {} {what}.", order_name(operation.order));
     let place = (OutcomesAreHonest, site);
-    findings.report(evidence, place, at, About::default(), message.into(), [operation.asked]);
+    findings.report(evidence, place, at, About::default(), message, [operation.asked]);
+}
+
+/// Which conversations were left when work was acknowledged as processed.
+fn unprocessed(
+    evidence: &Evidence<'_>,
+    operation: &ConversationOperation<'_>,
+    at: usize,
+    is_left: &dyn Fn(&Stored) -> bool,
+) -> String {
+    let conversations = evidence.epochs.at(at).conversations.get(&operation.user);
+    let left: Vec<String> = conversations
+        .into_iter()
+        .flat_map(|conversations| {
+            let items = conversations.items_at(at);
+            let left = items.into_values().filter(is_left).filter_map(|stored| item_of(&stored));
+            left.map(|item| {
+                let name = evidence.conversation_name(operation.user, conversations, &item);
+                format!("{name} was {}", job_state(item.job))
+            })
+        })
+        .collect();
+    let left =
+        if left.is_empty() { "some were left at any moment".to_owned() } else { left.join(", ") };
+    format!("was acknowledged as processed, but no result was committed: {left}")
 }
 
 #[cfg(test)]

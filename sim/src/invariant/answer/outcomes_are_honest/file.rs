@@ -76,7 +76,11 @@ fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
                 && matches!(&entry.fact, Fact::Delivered { refused, .. } if refused.as_deref() == Some(&internal))
         };
         if !evidence.history[op.asked..at].iter().any(has_failed) {
-            let message = "A request failed without a cause, and no worker had failed.".into();
+            let message = format!(
+                "{}: {} failed with an internal error, but no worker had reported one.",
+                evidence.device_name(op.device),
+                evidence.operation_name(op)
+            );
             let place = (OutcomesAreHonest, "no-cause");
             findings.report(evidence, place, at, About::default(), message, [op.asked]);
         }
@@ -94,14 +98,30 @@ fn saved_is_durable(
     if let Some(saved) = operation.saved()
         && durable.is_none_or(|durable| durable > saved)
     {
-        let message = "A write of a file was called saved before it was durable.".into();
+        let message = format!(
+            "{} acknowledged {} ({}) as saved at {}, but it {}.",
+            evidence.device_name(operation.device),
+            evidence.write_name(token),
+            evidence.operation_path(operation, saved),
+            evidence.time(saved),
+            durable.map_or("never became durable".to_owned(), |durable| {
+                format!("became durable at {}", evidence.time(durable))
+            })
+        );
         let place = (OutcomesAreHonest, "file-saved-before-durable");
         findings.report(evidence, place, saved, about, message, [operation.asked]);
     }
     if let (Some((at, Answered::Refused(_))), Some(kept)) = (operation.answer, durable)
         && matches!(operation.ask, FileAsked::Write { .. })
     {
-        let message = "A write of a file was refused and kept.".into();
+        let message = format!(
+            "{} refused {} ({}) at {}, but made it durable at {}.",
+            evidence.device_name(operation.device),
+            evidence.write_name(token),
+            evidence.operation_path(operation, at),
+            evidence.time(at),
+            evidence.time(kept)
+        );
         let place = (OutcomesAreHonest, "file-refused-and-kept");
         findings.report(evidence, place, at.max(kept), about, message, [operation.asked]);
     }

@@ -44,14 +44,28 @@ fn writes(evidence: &Evidence<'_>, findings: &mut Findings) {
         let id = evidence.writes.records[write.record_key].id;
         let about = About::write(id, write.token);
         if let (Some(refused), Some(stored)) = (write.refused, write.stored) {
-            let message = format!("A write to {id} was refused and took effect.");
+            let message = format!(
+                "{} refused {} of {id} at {}, but it took effect at {}.",
+                evidence.author_name(write.token),
+                evidence.write_name(write.token),
+                evidence.time(refused),
+                evidence.time(stored)
+            );
             let place = (OutcomesAreHonest, "refused-and-stored");
             let at = refused.max(stored);
             findings.report(evidence, place, at, about, message, [write.asked, refused, stored]);
         }
         let Some(saved) = write.saved.filter(|_| write.device.is_some()) else { continue };
         if write.durable.is_none_or(|durable| durable > saved) {
-            let message = format!("A write to {id} was called saved before it was durable.");
+            let message = format!(
+                "{} acknowledged {} of {id} as saved at {}, but it {}.",
+                evidence.author_name(write.token),
+                evidence.write_name(write.token),
+                evidence.time(saved),
+                write.durable.map_or("never became durable".to_owned(), |durable| {
+                    format!("became durable at {}", evidence.time(durable))
+                })
+            );
             let place = (OutcomesAreHonest, "saved-before-durable");
             findings.report(evidence, place, saved, about, message, [write.asked]);
         }
@@ -71,15 +85,19 @@ fn mirrors_what_was_stored(
     let mut same_tag = versions.iter().filter(|version| version.tag == Some(tag));
     let known = same_tag.clone().map(|version| version.at);
     let (site, what) = if same_tag.clone().next().is_none() {
-        ("booked-unknown-tag", "booked under a tag that the remote never gave")
+        ("booked-unknown-tag", "under a tag that the remote never gave")
     } else if contents.is_some_and(|mirrored| {
         !same_tag.any(|version| version.contents.as_ref().is_none_or(|held| held == mirrored))
     }) {
-        ("booked-other-contents", "booked as something else than what the remote holds")
+        ("booked-other-contents", "with other writes than the remote holds under that tag")
     } else {
         return;
     };
-    let message = format!("{id} was {what}.");
+    let message = format!(
+        "{} recorded {id} as held by {} {what}.",
+        evidence.device_name(device),
+        evidence.remote_name(remote)
+    );
     let token = contents.and_then(|contents| contents.cells.first()).map(|cell| cell.1);
     let about = About { record: Some(id), token };
     findings.report(evidence, (OutcomesAreHonest, site), at, about, message, known);
@@ -107,9 +125,13 @@ fn signed_out(
             write.accepted[remote.index()].is_none_or(|taken| taken > at)
                 && !evidence.faults.iter().any(|fault| refuses(&fault.kind))
         });
-        if lacking.is_some() {
-            let message =
-                format!("The device signed out with an edit of {id} that a remote lacks.");
+        if let Some(lacking) = lacking {
+            let message = format!(
+                "{} signed out with {} of {id}, which {} does not have.",
+                evidence.device_name(device),
+                evidence.write_name(write.token),
+                evidence.remote_name(*lacking)
+            );
             let place = (OutcomesAreHonest, "signed-out-unsent");
             let about = About::write(id, write.token);
             findings.report(evidence, place, at, about, message, [write.asked, saved]);

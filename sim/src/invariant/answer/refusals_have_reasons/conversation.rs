@@ -9,8 +9,10 @@ use crate::history::{Fact, Worked};
 use crate::invariant::Invariant::RefusalsHaveReasons;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::keys::may_lack_keys;
+use crate::invariant::evidence::naming::order_name;
 use crate::invariant::evidence::work::{ConversationOperation, Conversations, item_of};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::server_refusal;
 use crate::plan::{Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -27,13 +29,19 @@ fn refusal_has_a_reason(
     operation: &ConversationOperation<'_>,
 ) {
     let Node::Processor(_) = operation.node else { return };
-    let mut report = |site, at: usize, message: &str| {
+    let mut report = |site, at: usize, what: &str| {
+        let host = evidence.name(operation.node);
+        let message = format!("{host}: {} {what}.", order_name(operation.order));
         let place = (RefusalsHaveReasons, site);
-        findings.report(evidence, place, at, About::default(), message.into(), [operation.asked]);
+        findings.report(evidence, place, at, About::default(), message, [operation.asked]);
     };
     match operation.worked() {
         Some((at, Worked::Refused(reason))) if !is_right(evidence, operation, at, *reason) => {
-            report("order-refused", at, "A processor refused an order without a reason.");
+            report(
+                "order-refused",
+                at,
+                &format!("was refused without a reason: {}", reason_name(*reason)),
+            );
         }
         Some(_) => {}
         None => {
@@ -42,9 +50,19 @@ fn refusal_has_a_reason(
                     && matches!(entry.fact, Fact::Killed { .. } | Fact::Panicked(_))
             });
             if !died && evidence.has_settled() {
-                report("order-unanswered", operation.asked, "A processor never answered an order.");
+                report("order-unanswered", operation.asked, "was never answered");
             }
         }
+    }
+}
+
+/// The reason that a processor gave.
+fn reason_name(reason: Reason) -> String {
+    match reason {
+        Reason::Date(_) => "the date cannot be read".to_owned(),
+        Reason::Sealed(why) => why.to_string(),
+        Reason::Keyless => "it has no key".to_owned(),
+        Reason::Server(why) => server_refusal(why).to_owned(),
     }
 }
 

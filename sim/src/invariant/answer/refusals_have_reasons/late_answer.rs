@@ -69,7 +69,11 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
         if turns && !open.is_empty() {
             for op in open.drain(..) {
                 if op.answered.is_none_or(|answered| answered > at) {
-                    let message = "A device turned to something else before it answered.".into();
+                    let message = format!(
+                        "{} turned to another request before it answered {}.",
+                        evidence.device_name(device),
+                        evidence.operation_name(op)
+                    );
                     let place = (RefusalsHaveReasons, "passed-over");
                     findings.report(evidence, place, at, About::default(), message, [op.asked]);
                 }
@@ -180,8 +184,11 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
         let from = login.map_or(op.asked, |login| op.asked.max(*login));
         let took = evidence.time(answered) - evidence.time(from);
         if took > patience + stood_still(evidence, op.device, from, answered) {
-            let message =
-                format!("A request was answered only after {took}, with nothing in its way.");
+            let message = format!(
+                "{} answered {} only after {took}, with no fault in its way.",
+                evidence.device_name(op.device),
+                evidence.operation_name(op)
+            );
             let place = (RefusalsHaveReasons, "answered-late");
             findings.report(evidence, place, answered, About::default(), message, [from]);
         }
@@ -232,7 +239,11 @@ fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Us
         quiet_from = quiet_from.max(end);
     }
     if quiet_from < to && to - quiet_from > bound {
-        let message = format!("A new key took {}, with nothing in its way.", to - from);
+        let message = format!(
+            "{}: the rotation of the key took {}, with no fault in its way for longer than {bound}.",
+            evidence.device_name(op.device),
+            to - from
+        );
         let place = (RefusalsHaveReasons, "answered-late");
         findings.report(evidence, place, answered, About::default(), message, [op.asked]);
     }

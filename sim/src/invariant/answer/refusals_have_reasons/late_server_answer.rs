@@ -156,7 +156,13 @@ fn is_in_time(
     }
     longest = longest.max(to - quiet_from);
     if longest > bound {
-        let message = format!("The server's answer took {}, with nothing in its way.", to - from);
+        let asked = evidence.history[request.asked].fact.asked();
+        let message = format!(
+            "{}: {} was answered after {}, with no fault in its way for {longest}; the bound is {bound}.",
+            evidence.device_name(request.device),
+            asked.map_or("a request".to_owned(), |(_, asked)| evidence.request_name(asked)),
+            to - from
+        );
         let place = (RefusalsHaveReasons, "served-late");
         let about = About { record: None, token: request.token };
         findings.report(evidence, place, answered, about, message, [request.asked]);

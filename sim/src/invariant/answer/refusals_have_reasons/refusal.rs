@@ -18,6 +18,7 @@ use crate::invariant::evidence::fault_paths::{is_on_path, lasts};
 use crate::invariant::evidence::keys::may_lack_keys;
 use crate::invariant::evidence::{Evidence, UserOperation, file_refusals};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::reason_name;
 use crate::plan::{Errand, Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -29,18 +30,22 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 if is_right(evidence, op, at, asked, *reason) {
                     continue;
                 }
-                (at, "refused", "was refused without a reason")
+                (at, "refused", format!("was refused without a reason: {}", reason_name(*reason)))
             }
             Some(_) => continue,
             None => {
                 if !evidence.has_settled() || may_be_silent(evidence, op) {
                     continue;
                 }
-                (op.asked, "unanswered", "was never answered and nothing was in its way")
+                (op.asked, "unanswered", "was never answered, with no fault in its way".to_owned())
             }
         };
         let record = asked.record();
-        let message = format!("A request {what}.");
+        let message = format!(
+            "{}: {} {what}.",
+            evidence.device_name(op.device),
+            evidence.request_name(asked)
+        );
         let about = About { record, token: None };
         findings.report(evidence, (RefusalsHaveReasons, site), at, about, message, [op.asked]);
     }

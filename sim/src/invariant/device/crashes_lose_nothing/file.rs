@@ -35,7 +35,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 && !disk.has_upload(*token, at)
                 && !was_published()
             {
-                let message = "A crash took a write of a file that was saved.".into();
+                let message = format!(
+                    "{} restarted without {} ({}), which it had acknowledged as saved at {} and which is no \
+                     version.",
+                    evidence.device_name(device),
+                    evidence.write_name(*token),
+                    evidence.operation_path(operation, at),
+                    evidence.time(*when)
+                );
                 let about = About { record: None, token: Some(*token) };
                 let place = (CrashesLoseNothing, "file-saved-and-gone");
                 findings.report(evidence, place, at, about, message, [operation.asked, *when]);

@@ -20,8 +20,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if let Fact::Started { boot, hash, commit, .. } = &entry.fact {
             if *boot == Boot::Restart {
                 if store.hash_of(*commit).is_some_and(|expected| expected != *hash) {
-                    let message =
-                        format!("A device started on a store that commit {commit} had not left.");
+                    let message = format!(
+                        "{} restarted on a store that differs from what its commit {commit} had left.",
+                        evidence.device_name(device)
+                    );
                     let place = (CrashesLoseNothing, "store-differs");
                     findings.report(evidence, place, at, About::default(), message, store.last);
                 }
@@ -73,7 +75,15 @@ fn acknowledged_writes_are_there(
                     .is_some_and(|copy| writes.deleted_in(write.record_key, cell, &copy.made_from))
         };
         if !write.cells.iter().all(|(_, cell)| lives(*cell)) {
-            let message = format!("{id} came out of a crash without a write that was saved.");
+            let dropped =
+                write.cells.iter().find(|(_, cell)| !lives(*cell)).map_or(0, |cell| cell.1);
+            let message = format!(
+                "{} restarted without {} of {}, acknowledged as saved at {}.",
+                evidence.device_name(device),
+                evidence.cell_name(write.record_key, dropped),
+                evidence.author_name(write.token),
+                evidence.time(saved)
+            );
             let place = (CrashesLoseNothing, "saved-and-gone");
             let about = About::write(id, write.token);
             findings.report(evidence, place, at, about, message, [write.asked, saved]);

@@ -85,8 +85,12 @@ fn passes(
         let held = disk.nodes.get(id).and_then(|line| line.at(at)).and_then(Option::as_ref);
         if held.is_none_or(|held| held.changed < *seq) {
             let message = format!(
-                "The feed was read past a change of {} that is not here.",
-                files.path(*id, moment)
+                "{}: the feed cursor passed commit {seq}, which changes {}, and the device durably has {}.",
+                evidence.device_name(device),
+                files.path(*id, moment),
+                held.map_or("nothing of it".to_owned(), |held| {
+                    format!("its state of commit {}", held.changed)
+                })
             );
             let place = (CursorsAreSafe, "file-passed-over");
             let with = changes.made.get(seq).copied();

@@ -57,8 +57,12 @@ impl Keeper<'_> {
                 continue;
             };
             if !self.has_joined(remote, id, row, moment) {
-                let what = "was passed by a cursor while sealed and then dropped";
-                self.report(findings, ("seal-dropped", what), id, row, moment, since);
+                let what = format!(
+                    "dropped the sealed row {id} of {} at position {}, which its cursor had passed",
+                    self.evidence.remote_name(remote),
+                    row.pos
+                );
+                self.report(findings, ("seal-dropped", &what), id, row, moment, since);
             }
         }
     }
@@ -95,8 +99,14 @@ impl Keeper<'_> {
                         .is_some_and(|row| writes.held(record_key, Some(row)).contains(&lost))
                 };
                 if has(row) && !self.has_joined(remote, id, row, moment) {
-                    let what = "was passed by a cursor and joined, and is not there any more";
-                    self.report(findings, ("row-forgotten", what), id, row, moment, since);
+                    let what = format!(
+                        "no longer holds {}, which it had joined from {} (position {}, passed by its \
+                         cursor)",
+                        self.evidence.cell_name(record_key, lost),
+                        self.evidence.remote_name(remote),
+                        row.pos
+                    );
+                    self.report(findings, ("row-forgotten", &what), id, row, moment, since);
                 }
             }
         }
@@ -129,7 +139,7 @@ impl Keeper<'_> {
         moment: usize,
         since: usize,
     ) {
-        let message = format!("{id} at position {} {what}.", row.pos);
+        let message = format!("{} {what}.", self.evidence.device_name(self.device));
         let token = row.contents.as_ref().and_then(|contents| contents.cells.first());
         let about = About { record: Some(id), token: token.map(|cell| cell.1) };
         let place = (CursorsAreSafe, site);

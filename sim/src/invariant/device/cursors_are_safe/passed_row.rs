@@ -142,21 +142,32 @@ fn check(
         return; // A later state of this row is judged at its own position.
     }
     let row = RemoteRow { remote: advance.remote, vault, id, version };
-    let (site, what) = match evidence.holds(advance.device, &row, advance.at) {
+    let (site, lost) = match evidence.holds(advance.device, &row, advance.at) {
         Held::Yes => return,
-        Held::NotMirrored => {
-            ("row-passed", "was passed by a cursor and is neither applied nor sealed")
-        }
-        Held::NotJoined(_) => {
-            ("row-not-joined", "was passed by a cursor and booked, but not applied")
-        }
+        Held::NotMirrored => ("row-passed", None),
+        Held::NotJoined(cell) => ("row-not-joined", Some(cell)),
     };
     if is_hidden(evidence, vault, id, page) {
         return;
     }
-    let message = format!("{id} at position {pos} {what}.");
-    let token = version.contents.as_ref().and_then(|contents| contents.cells.first());
-    let about = About { record: Some(id), token: token.map(|cell| cell.1) };
+    let record_key = evidence.writes.record_key(vault, id);
+    let lost = record_key.zip(lost);
+    let (device, remote) =
+        (evidence.device_name(advance.device), evidence.remote_name(advance.remote));
+    let message = match lost {
+        Some((record_key, lost)) => format!(
+            "{device}: a merge dropped {}: the cursor of {remote} passed the row at position {pos}, \
+             which is recorded as held, but the copy lacks it.",
+            evidence.cell_name(record_key, lost)
+        ),
+        None => format!(
+            "{device}: the cursor of {remote} passed {id} at position {pos}, which is neither applied \
+             nor sealed."
+        ),
+    };
+    let first = || version.contents.as_ref()?.cells.first().map(|cell| cell.1);
+    let lost = lost.map(|(record_key, cell)| evidence.writes.author(record_key, cell).token);
+    let about = About { record: Some(id), token: lost.or_else(first) };
     let with = [version.at, page.at];
     findings.report(evidence, (CursorsAreSafe, site), advance.at, about, message, with);
 }

@@ -40,8 +40,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             .filter(|(at, by, _)| by.asked >= epoch && (since..request.asked).contains(at));
         for (at, by, versions) in earlier {
             if let Some(&(field, token)) = versions.difference(&account.versions).next() {
-                let message =
-                    format!("The account no longer shows a {} that it showed.", field.name());
+                let message = format!(
+                    "{} no longer shows {} of {}, which it showed or had acknowledged at {}.",
+                    evidence.device_name(request.device),
+                    field.name(),
+                    evidence.write_name(token),
+                    evidence.time(*at)
+                );
                 let about = About { record: None, token: Some(token) };
                 let place = (ReadsNeverGoBack, "account-unseen");
                 findings.report(evidence, place, account.at, about, message, [by.asked, *at]);

@@ -105,7 +105,13 @@ impl Floor {
         let latest: BTreeMap<NodeId, u32> = list.iter().map(|it| (it.node, it.latest)).collect();
         let lower = |(id, n): &(&NodeId, &u32)| latest.get(id).is_none_or(|now| now < n);
         if let Some((id, _)) = self.latest.iter().find(lower) {
-            let message = format!("A list no longer shows node {:x} as it had.", id.0);
+            let (id, before) = (*id, self.latest[id]);
+            let message = format!(
+                "{} lists {} with {}; it had listed version {before}.",
+                evidence.device_name(operation.device),
+                evidence.node_path(operation.user, id, at),
+                latest.get(&id).map_or("no version".to_owned(), |now| format!("version {now}"))
+            );
             let place = (ReadsNeverGoBack, "file-unseen");
             findings.report(evidence, place, at, About::default(), message, [operation.asked]);
         }
@@ -126,7 +132,12 @@ impl Floor {
             !dots.iter().any(|dot| writes.contains(dot))
         });
         if let Some((token, saved)) = missing.next() {
-            let message = "A list lacks a write of a file that was saved there.".into();
+            let message = format!(
+                "{} lists files without {}, which it had acknowledged as saved at {}.",
+                evidence.device_name(operation.device),
+                evidence.write_name(*token),
+                evidence.time(*saved)
+            );
             let about = About { record: None, token: Some(*token) };
             let place = (ReadsNeverGoBack, "file-not-listed");
             findings.report(evidence, place, at, about, message, [operation.asked, *saved]);

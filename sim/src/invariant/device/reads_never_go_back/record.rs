@@ -125,7 +125,12 @@ impl Floors {
             let write = writes.author(observation.record_key, old);
             let id = writes.records[observation.record_key].id;
             let site = if live { "write-unseen" } else { "record-unseen" };
-            let message = format!("{id} no longer shows a write that this device had to show.");
+            let message = format!(
+                "{} no longer shows {}, which it had shown or acknowledged, or the author of what it shows \
+                 had observed.",
+                evidence.device_name(observation.device),
+                evidence.cell_name(observation.record_key, old)
+            );
             let about = About::write(id, write.token);
             let with = [Some(write.asked), write.saved].into_iter().flatten();
             findings.report(evidence, (ReadsNeverGoBack, site), at, about, message, with);

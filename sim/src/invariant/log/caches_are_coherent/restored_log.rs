@@ -11,15 +11,22 @@ use crate::invariant::findings::{About, Findings};
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for &(at, to, letter) in &evidence.server.other_log_answers {
         let mut asks = evidence.server.requests_of(to, letter, at).peekable();
-        let Some(asked) = asks.peek().map(|ask| ask.at) else { continue };
+        let Some((asked, heard)) = asks.peek().map(|ask| (ask.at, ask.heard)) else { continue };
         let lacks = asks.any(|ask| {
             let mut epochs = evidence.epochs.between(ask.at, at);
             epochs.any(|epoch| !epoch.has(ask.space, ask.heard))
         });
         if !lacks {
-            let message = "A worker said that the log was restored, and it has what was heard of.";
+            let message = format!(
+                "{} refused a request of {} because the log had been restored, but the log has commit {}, \
+                 the newest that {} had heard of.",
+                evidence.host_at(at),
+                evidence.name(to),
+                heard.seq,
+                evidence.name(to)
+            );
             let (place, about) = ((CachesAreCoherent, "no-restore"), About::default());
-            findings.report(evidence, place, at, about, message.into(), [asked]);
+            findings.report(evidence, place, at, about, message, [asked]);
         }
     }
 }

@@ -12,8 +12,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let (reading, patch) = (&requests[number], &requests[patch]);
         let Some((at, _)) = reading.shown() else { continue };
         let message = format!(
-            "The account was shown without a change of {} that had been acknowledged.",
-            field.name()
+            "Stale read: {} was shown the account without {} of {} ({}), acknowledged at {} before the read \
+             was asked for at {}.",
+            evidence.device_name(reading.device),
+            patch.token.map_or_else(String::new, |token| evidence.write_name(token)),
+            evidence.device_name(patch.device),
+            field.name(),
+            evidence.time(patch.patched().unwrap_or(patch.asked)),
+            evidence.time(reading.asked)
         );
         let about = About { record: None, token: patch.token };
         let with = [reading.asked, patch.asked].into_iter().chain(patch.patched());

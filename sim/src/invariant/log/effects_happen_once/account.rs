@@ -26,7 +26,12 @@ fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Serve
         let place = &places[n];
         let first = places[..n].iter().find(|old| old.field == place.field);
         if let Some(first) = first {
-            let message = format!("A change of {} was made twice.", place.field.name());
+            let message = format!(
+                "{} of {} set {} twice in the log.",
+                patch.token.map_or_else(String::new, |token| evidence.write_name(token)),
+                evidence.device_name(patch.device),
+                place.field.name()
+            );
             let with = [patch.asked, first.at];
             findings.report(
                 evidence,
@@ -39,7 +44,12 @@ fn is_there_once(evidence: &Evidence<'_>, findings: &mut Findings, patch: &Serve
         }
     }
     if let (Some(answered), None) = (patch.patched(), evidence.epochs.places(patch).next()) {
-        let message = "A change of the account was acknowledged and never made.".into();
+        let message = format!(
+            "{} of {} was acknowledged at {}, but no commit makes it.",
+            patch.token.map_or_else(String::new, |token| evidence.write_name(token)),
+            evidence.device_name(patch.device),
+            evidence.time(answered)
+        );
         let place = (EffectsHappenOnce, "never-made");
         findings.report(evidence, place, answered, about, message, [patch.asked]);
     }
@@ -57,7 +67,10 @@ fn numbers_are_used_once(evidence: &Evidence<'_>, findings: &mut Findings) {
                 LogEffect::Account { receipt: None, .. } | LogEffect::Session { .. } => continue,
             };
             if let Some(first) = used.insert((*client, *n), *at) {
-                let message = format!("Request {n} of a device had two effects.");
+                let message = format!(
+                    "Request {n} of {} took effect in two commits.",
+                    evidence.client_name(*client)
+                );
                 let about = About { record: None, token };
                 let place = (EffectsHappenOnce, "number-used-twice");
                 findings.report(evidence, place, *at, about, message, [first]);

@@ -26,7 +26,11 @@ fn numbers_are_used_once(
         // One claim may put what others have left back, in the same op.
         let first = *used.entry(receipt).or_insert((item_change.at, item_change.key));
         if first.0 != item_change.at {
-            let message = format!("Request {} about a conversation had two effects.", receipt.1);
+            let message = format!(
+                "Request {} of {} about conversations took effect in two commits.",
+                receipt.1,
+                evidence.client_name(receipt.0)
+            );
             let place = (EffectsHappenOnce, "work-done-twice");
             findings.report(evidence, place, item_change.at, About::default(), message, [first.0]);
         }

@@ -9,7 +9,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if other.node != first.node {
             continue; // Two files with one write are a matter of growth.
         }
-        let message = "A write of a file became two versions of it.".to_owned();
+        let message = format!(
+            "{} of {} became versions {} and {} of {}.",
+            operation.ask.token().map_or_else(String::new, |token| evidence.write_name(token)),
+            evidence.device_name(operation.device),
+            first.n.min(other.n),
+            first.n.max(other.n),
+            evidence.node_path(operation.user, first.node, first.at.max(other.at))
+        );
         let about = About { record: None, token: operation.ask.token() };
         let at = first.at.max(other.at);
         let with = [operation.asked, first.at, other.at];

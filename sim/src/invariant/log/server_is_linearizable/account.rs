@@ -1,6 +1,8 @@
 //! Accounts: the log of a space has every number once, a commit adds versions to fields and takes none
 //! away, and the order of the log agrees with what devices were acknowledged and shown.
 
+use engine::id::UserId;
+
 use crate::invariant::Invariant::ServerIsLinearizable;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::account_order::{AccountFault, Misread};
@@ -8,20 +10,24 @@ use crate::invariant::evidence::server::{LogEffect, Space};
 use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, space) in evidence.epochs.spaces() {
-        log_has_no_gap(evidence, findings, space);
-        history_only_grows(evidence, findings, space);
+    for (user, space) in evidence.epochs.spaces() {
+        log_has_no_gap(evidence, findings, *user, space);
+        history_only_grows(evidence, findings, *user, space);
     }
     for fault in evidence.account_faults() {
         report(evidence, findings, *fault);
     }
 }
 
-fn log_has_no_gap(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) {
+fn log_has_no_gap(evidence: &Evidence<'_>, findings: &mut Findings, user: UserId, space: &Space) {
     let mut before = (None, 0);
     for &(at, seq) in &space.entries {
         if seq != before.1 + 1 {
-            let message = format!("Commit {seq} follows commit {}.", before.1);
+            let message = format!(
+                "The log of {} has a gap: commit {seq} follows commit {}.",
+                evidence.user_name(user),
+                before.1
+            );
             let place = (ServerIsLinearizable, "log-gap");
             findings.report(evidence, place, at, About::default(), message, before.0);
         }
@@ -30,11 +36,21 @@ fn log_has_no_gap(evidence: &Evidence<'_>, findings: &mut Findings, space: &Spac
 }
 
 /// A commit adds versions to fields, and takes none away.
-fn history_only_grows(evidence: &Evidence<'_>, findings: &mut Findings, space: &Space) {
+fn history_only_grows(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    user: UserId,
+    space: &Space,
+) {
     for effect in &space.effects {
         let LogEffect::Account { at, made, rewritten, .. } = effect else { continue };
         if let Some(field) = rewritten.first() {
-            let message = format!("A commit rewrote the history of {}.", field.name());
+            let message = format!(
+                "A commit of {} removed or replaced a version of {} in the account of {}.",
+                evidence.host_at(*at),
+                field.name(),
+                evidence.user_name(user)
+            );
             let about = About { record: None, token: made.first().map(|made| made.1) };
             let place = (ServerIsLinearizable, "history-rewritten");
             findings.report(evidence, place, *at, about, message, []);
@@ -46,28 +62,36 @@ fn report(evidence: &Evidence<'_>, findings: &mut Findings, fault: AccountFault)
     let requests = &evidence.server.requests;
     let (site, number, at, what, with) = match fault {
         AccountFault::AcknowledgedTooSoon { number, made } => {
-            let what = "A change of the account was acknowledged before it was made.";
+            let what = format!("was acknowledged before its commit at {}", evidence.time(made));
             ("acknowledged-too-soon", number, Some(made), what, requests[number].patched())
         }
         AccountFault::OutOfOrder { number, made } => {
-            let what = "A change stands in the log before one that was made earlier.";
-            ("out-of-order", number, requests[number].patched(), what, Some(made))
+            let what = "stands in the log before a change that was acknowledged or shown before it was \
+                        asked for";
+            ("out-of-order", number, requests[number].patched(), what.to_owned(), Some(made))
         }
         AccountFault::Misread { number, kind } => {
             let (site, what) = match kind {
-                Misread::NeverSo => ("never-so", "as it never was"),
-                Misread::GoesBack => ("goes-back", "older than it had been shown"),
-                Misread::NotYetSo => ("not-yet-so", "before that was committed"),
+                Misread::NeverSo => ("never-so", "shows a state that the account never had"),
+                Misread::GoesBack => {
+                    ("goes-back", "shows an older state than had been shown before")
+                }
+                Misread::NotYetSo => ("not-yet-so", "shows a state that was committed only later"),
             };
-            (site, number, requests[number].shown().map(|shown| shown.0), what, None)
+            let at = requests[number].shown().map(|shown| shown.0);
+            (site, number, at, what.to_owned(), None)
         }
         AccountFault::Stale { .. } => return, // A matter of caches.
     };
     let request = &requests[number];
-    let Some(at) = at else { return };
+    let (Some(at), Some((_, asked))) = (at, evidence.history[request.asked].fact.asked()) else {
+        return;
+    };
+    let host = evidence.device_name(request.device);
+    let message = format!("{host}: {} {what}.", evidence.request_name(asked));
     let about = About { record: None, token: request.token };
     let with = [request.asked].into_iter().chain(with);
-    findings.report(evidence, (ServerIsLinearizable, site), at, about, what.into(), with);
+    findings.report(evidence, (ServerIsLinearizable, site), at, about, message, with);
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use crate::history::Worked;
 use crate::invariant::Invariant::ServerIsLinearizable;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::epochs::Epoch;
+use crate::invariant::evidence::naming::order_name;
 use crate::invariant::evidence::work::of_day;
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::count;
 use crate::plan::Order;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -27,7 +29,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             None => shown.is_empty(),
         };
         if !evidence.epochs.between(operation.asked, at).any(was_so) {
-            let message = "A day was shown as it never was.".into();
+            let message = format!(
+                "{}: {} shows {}, which the day never had since it was asked for at {}.",
+                evidence.name(operation.node),
+                order_name(operation.order),
+                count(items.len(), "conversation"),
+                evidence.time(operation.asked)
+            );
             let place = (ServerIsLinearizable, "day-never-so");
             findings.report(evidence, place, at, About::default(), message, [operation.asked]);
         }

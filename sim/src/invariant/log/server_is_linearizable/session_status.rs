@@ -14,7 +14,16 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for request in evidence.server.session_status() {
         let Some((at, Answered::Done(Done::Session(told)))) = request.answer else { continue };
         if !was_so(evidence, request, at, *told) {
-            let message = "A session was never as it was told.".into();
+            let message = format!(
+                "{} was told that {}, which was never so since it asked at {}.",
+                evidence.device_name(request.device),
+                match told {
+                    None => "nobody holds its session",
+                    Some(true) => "it holds its session itself",
+                    Some(false) => "another client holds its session",
+                },
+                evidence.time(request.asked)
+            );
             let place = (ServerIsLinearizable, "status-never-so");
             findings.report(evidence, place, at, About::default(), message, [request.asked]);
         }

@@ -10,6 +10,7 @@ use crate::invariant::Invariant::CopiesConverge;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::files::Files;
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::visible;
 
 /// What a list says of a node, whoever lists it.
 type Row<'e> = (NodeId, &'e str, bool, bool, u32, Vec<(Option<u32>, Dot)>, &'e [String]);
@@ -17,6 +18,26 @@ type Row<'e> = (NodeId, &'e str, bool, bool, u32, Vec<(Option<u32>, Dot)>, &'e [
 fn row(it: &Listed) -> Row<'_> {
     let heads = it.heads.iter().map(|head| (head.version, head.write)).collect();
     (it.parent, &it.name, it.is_folder, it.deleted, it.latest, heads, &it.copies)
+}
+
+/// What a list says of a node, in a few words.
+fn tell(row: Option<&Row<'_>>) -> String {
+    let Some((_, name, _, deleted, _, heads, _)) = row else { return "absent".to_owned() };
+    let numbers: Vec<u32> = heads.iter().filter_map(|head| head.0).collect();
+    let unsent = heads.len() - numbers.len();
+    let unsent = if unsent == 0 { String::new() } else { format!(" and {unsent} unsent") };
+    let deleted = if *deleted { ", deleted" } else { "" };
+    format!("\"{}\" with {}{unsent}{deleted}", visible(name), versions(&numbers))
+}
+
+/// Versions by their numbers.
+fn versions(numbers: &[u32]) -> String {
+    let told: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    match told.as_slice() {
+        [] => "no version".to_owned(),
+        [one] => format!("version {one}"),
+        several => format!("versions {}", several.join(", ")),
+    }
 }
 
 /// The last lists of all devices that must agree show the same, and what the log has.
@@ -28,7 +49,11 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Some((at, list)) = operation.list() else { continue };
         let rows: BTreeMap<NodeId, Row<'_>> = list.iter().map(|it| (it.node, row(it))).collect();
         if let Some(sealed) = list.iter().find(|it| it.sealed) {
-            let message = format!("The name of node {:x} is sealed at the end.", sealed.node.0);
+            let message = format!(
+                "{} cannot open the name of node {:x} at the end.",
+                evidence.device_name(operation.device),
+                sealed.node.0
+            );
             let place = (CopiesConverge, "sealed-at-the-end");
             findings.report(evidence, place, at, About::default(), message, []);
         }
@@ -36,10 +61,17 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             Some((other, expected)) if *expected != rows => {
                 let odd = rows.iter().find(|(id, row)| expected.get(id) != Some(row));
                 let odd = odd.or_else(|| expected.iter().find(|(id, _)| !rows.contains_key(id)));
-                let odd = odd.map_or_else(String::new, |(id, row)| {
-                    format!(" {:?} (node {:x}) is one of them.", row.1, id.0)
-                });
-                let message = format!("Files are not the same on two devices at the end.{odd}");
+                let odd = odd.map(|(id, _)| *id);
+                let tell =
+                    |rows: &BTreeMap<NodeId, Row<'_>>| tell(odd.and_then(|id| rows.get(&id)));
+                let message = format!(
+                    "Replicas diverged on {}: at the end {} lists it as {}, {} as {}.",
+                    evidence.node_path(operation.user, odd.unwrap_or(NodeId::ROOT), at),
+                    evidence.host_at(*other),
+                    tell(expected),
+                    evidence.device_name(operation.device),
+                    tell(&rows)
+                );
                 let place = (CopiesConverge, "files-differ");
                 findings.report(evidence, place, at, About::default(), message, [*other]);
             }
@@ -76,10 +108,17 @@ fn is_as_logged(
     if listed != logged {
         let odd = listed.iter().find(|(id, row)| logged.get(id) != Some(row));
         let odd = odd.or_else(|| logged.iter().find(|(id, _)| !listed.contains_key(id)));
-        let odd = odd.map_or_else(String::new, |(id, _)| {
-            format!(" {} is one of them.", files.path(*id, at))
-        });
-        let message = format!("Files are listed at the end other than they are in the log.{odd}");
+        let odd = odd.map_or(NodeId::ROOT, |(id, _)| *id);
+        let message = format!(
+            "{} lists {} at the end as {}; the log has {}.",
+            evidence.host_at(at),
+            files.path(odd, at),
+            tell(rows.get(&odd)),
+            logged.get(&odd).map_or("no such node".to_owned(), |(folder, deleted, heads)| {
+                let deleted = if *deleted { ", deleted" } else { "" };
+                format!("{} in {}{deleted}", versions(heads), files.path(*folder, at))
+            })
+        );
         let place = (CopiesConverge, "listed-otherwise");
         findings.report(evidence, place, at, About::default(), message, []);
     }

@@ -15,6 +15,7 @@ use crate::invariant::Invariant::CopiesConverge;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, Observation};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::field_name;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     same_writes_same_siblings(evidence, findings);
@@ -33,8 +34,24 @@ fn same_writes_same_siblings(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         let id = evidence.writes.records[copy_change.record_key].id;
-        let message = format!("{id} was made from the same writes twice and differs.");
-        let token = differing(first, contents);
+        let (field, token) = differing(first, contents).unzip();
+        let message = match field {
+            Some(field) => format!(
+                "Replicas diverged on {id}.{}: made from the same writes, {} holds {} and {} holds {}.",
+                field_name(id, field),
+                evidence.host_at(at),
+                evidence.held_in(first, field),
+                evidence.host_at(copy_change.at),
+                evidence.held_in(contents, field)
+            ),
+            None => format!(
+                "Replicas diverged on {id}: made from the same writes, it is {} on {} and {} on {}.",
+                presence(first.live),
+                evidence.host_at(at),
+                presence(contents.live),
+                evidence.host_at(copy_change.at)
+            ),
+        };
         let about = About { record: Some(id), token };
         let place = (CopiesConverge, "same-writes-differ");
         findings.report(evidence, place, copy_change.at, about, message, [at]);
@@ -53,10 +70,15 @@ fn siblings(contents: &Contents) -> Vec<(FieldId, Token)> {
     cells
 }
 
-fn differing(one: &Contents, other: &Contents) -> Option<Token> {
+const fn presence(live: bool) -> &'static str {
+    if live { "live" } else { "deleted" }
+}
+
+/// A cell that one has and the other lacks.
+fn differing(one: &Contents, other: &Contents) -> Option<(FieldId, Token)> {
     let (one, other) = (siblings(one), siblings(other));
     let missing = |from: &[(FieldId, Token)], to: &[(FieldId, Token)]| {
-        from.iter().find(|cell| !to.contains(cell)).map(|cell| cell.1)
+        from.iter().find(|cell| !to.contains(cell)).copied()
     };
     missing(&one, &other).or_else(|| missing(&other, &one))
 }
@@ -82,7 +104,22 @@ fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
         let odd = shown.iter().find(|cell| !expected.contains(cell));
         let odd = odd.or_else(|| expected.iter().find(|cell| !shown.contains(cell)));
         let about = About { record: Some(record_key.id), token: odd.map(|cell| cell.1) };
-        let message = format!("{} is not the same on two devices at the end.", record_key.id);
+        let (one, two) = (other.device, observation.device);
+        let (one, two) = (evidence.device_name(one), evidence.device_name(two));
+        let id = record_key.id;
+        let message = match odd.map(|cell| cell.0) {
+            Some(field) => format!(
+                "Replicas diverged on {id}.{}: at the end {one} shows {} and {two} shows {}.",
+                field_name(id, field),
+                evidence.write_names(expected.iter().copied(), field),
+                evidence.write_names(shown.iter().copied(), field)
+            ),
+            None => format!(
+                "Replicas diverged on {id}: at the end it is {} on {one} and {} on {two}.",
+                presence(there(other)),
+                presence(there(observation))
+            ),
+        };
         let place = (CopiesConverge, "devices-differ");
         findings.report(evidence, place, observation.at, about, message, [other.at]);
     }

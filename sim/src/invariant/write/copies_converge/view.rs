@@ -13,6 +13,7 @@ use crate::history::{Answered, Asked, Fact};
 use crate::invariant::Invariant::CopiesConverge;
 use crate::invariant::evidence::{Evidence, Observation};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::{field_name, value};
 use crate::plan::{Custom, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -73,12 +74,29 @@ fn report(
     field: FieldId,
 ) {
     let id = other.observation.shown.id;
-    let what = match first.value == other.value {
-        true => "other conflicts",
-        false => "another value",
+    let (one, two) = (
+        evidence.device_name(first.observation.device),
+        evidence.device_name(other.observation.device),
+    );
+    let name = field_name(id, field);
+    let message = if first.value == other.value {
+        let conflicts = |view: &View<'_>| {
+            evidence.write_names(view.conflicts.iter().map(|token| (field, *token)), field)
+        };
+        format!(
+            "{id}.{name}: of the same siblings {two} lists {} as conflicts; {one} listed {} at {}.",
+            conflicts(other),
+            conflicts(first),
+            evidence.time(first.observation.at)
+        )
+    } else {
+        format!(
+            "{id}.{name}: of the same siblings {two} shows {}; {one} showed {} at {}.",
+            value(other.value),
+            value(first.value),
+            evidence.time(first.observation.at)
+        )
     };
-    let message =
-        format!("{id} shows {what} in field {} than the same siblings did before.", field.0);
     let place = (CopiesConverge, "views-differ");
     findings.report(
         evidence,

@@ -38,7 +38,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             lacking.next().map(|shown| (field, shown.at))
         });
         if let Some((field, at)) = lost {
-            let message = format!("A change of {} is lost.", field.name());
+            let host = if at == settled { "the log" } else { evidence.host_at(at) };
+            let message = format!(
+                "Lost change: {} of {} set {} of {}'s account, which {host} does not have at the end.",
+                evidence.write_name(token),
+                evidence.device_name(patch.device),
+                field.name(),
+                evidence.user_name(patch.user)
+            );
             let about = About { record: None, token: Some(token) };
             let with = [Some(patch.asked), patch.patched(), made.map(|made| made.at)];
             let with = with.into_iter().flatten();

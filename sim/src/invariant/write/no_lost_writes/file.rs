@@ -16,8 +16,9 @@ use crate::invariant::Incurable;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::epochs::Epoch;
-use crate::invariant::evidence::files::{FileOperation, Files};
+use crate::invariant::evidence::files::{FileOperation, Files, Logged};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::count;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let seen = seen(evidence);
@@ -67,10 +68,7 @@ fn deletes_have_seen(
             };
             let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
             if !asked.iter().any(has_seen) {
-                let message = format!(
-                    "{} was deleted by somebody who had not seen all that it held.",
-                    files.path(id, entry.at)
-                );
+                let message = unseen_delete(evidence, files, *entry, (id, heads), asked);
                 let place = (NoLostWrites, "deleted-unseen");
                 let with =
                     asked.iter().map(|operation| operation.asked).filter(|asked| *asked < entry.at);
@@ -78,6 +76,38 @@ fn deletes_have_seen(
             }
         }
     }
+}
+
+fn unseen_delete(
+    evidence: &Evidence<'_>,
+    files: &Files<'_>,
+    entry: Logged<'_>,
+    (id, heads): (NodeId, &[u32]),
+    asked: &[&FileOperation<'_>],
+) -> String {
+    let heads: Vec<String> = heads
+        .iter()
+        .map(|n| {
+            let version = files.version(id, *n, entry.at);
+            let label = version.and_then(|version| evidence.epochs.label(version.write));
+            let write =
+                label.map_or_else(String::new, |it| format!(" ({})", evidence.write_name(it)));
+            format!("version {n}{write}")
+        })
+        .collect();
+    let by: Vec<&str> = asked
+        .iter()
+        .filter(|operation| operation.asked < entry.at)
+        .map(|operation| evidence.device_name(operation.device))
+        .collect();
+    let by = if by.is_empty() { "no device".to_owned() } else { by.join(", ") };
+    format!(
+        "Lost update: commit {} deletes {} with {}, which no delete that was asked for had observed \
+         (asked for by {by}).",
+        entry.commit.seq,
+        files.path(id, entry.at),
+        if heads.is_empty() { "all that is in it".to_owned() } else { heads.join(" and ") }
+    )
 }
 
 /// The deletes that were asked for, by node.
@@ -145,7 +175,13 @@ fn is_a_version_in_the_end(
     {
         return;
     }
-    let message = "A write of a file that was saved is no version in the end.".into();
+    let message = format!(
+        "Lost write: {} of {}, saved to {} and acknowledged at {}, became no version.",
+        evidence.write_name(token),
+        evidence.device_name(operation.device),
+        evidence.operation_path(operation, evidence.history.len()),
+        evidence.time(saved)
+    );
     let place = (NoLostWrites, "file-never-published");
     findings.report(evidence, place, settled, about, message, [operation.asked, saved]);
 }
@@ -169,10 +205,17 @@ fn replaces_what_was_shown(
             !exposed.iter().any(|head| head.version == Some(**n) || Some(head.write) == old)
         });
         if let Some(unseen) = unseen {
+            let replaced = files.version(made.node, *unseen, made.at).map(|old| old.write);
+            let replaced = replaced.and_then(|write| epoch.archive.label(write));
             let message = format!(
-                "Version {} of {} took the place of version {unseen}, which its author had not seen.",
+                "Lost update: version {} of {} ({} of {}) replaces version {unseen} ({}), which its author \
+                 had not been shown.",
                 made.n,
-                files.path(made.node, made.at)
+                files.path(made.node, made.at),
+                evidence.write_name(token),
+                evidence.device_name(operation.device),
+                replaced
+                    .map_or_else(|| "a write of nobody".to_owned(), |it| evidence.write_name(it))
             );
             let about = About { record: None, token: Some(token) };
             let place = (NoLostWrites, "version-replaced-unseen");
@@ -194,9 +237,14 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
                 let all = files.versions(*node).map(|(n, _)| n);
                 let all = all.filter_map(|n| Some((Some(n), files.version(*node, n, at)?.write)));
                 if !listed.eq(all) {
+                    let numbers: Vec<u32> = files.versions(*node).map(|(n, _)| n).collect();
                     let message = format!(
-                        "Not every version of {} is listed at the end.",
-                        files.path(*node, at)
+                        "{} lists {} of {} at the end; the log has {}, or other writes under these \
+                         numbers.",
+                        evidence.device_name(operation.device),
+                        count(heads.len(), "version"),
+                        files.path(*node, at),
+                        numbers.len()
                     );
                     let place = (NoLostWrites, "version-not-listed");
                     findings.report(
@@ -214,8 +262,13 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
                     continue;
                 };
                 let about = About { record: None, token: head.token };
-                let message =
-                    format!("The content of {} cannot be had at the end.", files.path(*node, at));
+                let version =
+                    head.version.map_or("an unsent version".to_owned(), |n| format!("version {n}"));
+                let message = format!(
+                    "{} cannot read the content of {version} of {} at the end.",
+                    evidence.device_name(operation.device),
+                    files.path(*node, at)
+                );
                 let place = (NoLostWrites, "content-not-read");
                 findings.report(evidence, place, at, about, message, [operation.asked]);
             }
@@ -238,8 +291,10 @@ fn heads_are_what_none_replaced(evidence: &Evidence<'_>, findings: &mut Findings
                 let hidden = (1..=*latest).find(|n| !replaced.contains(n) && !heads.contains(n));
                 if let Some(hidden) = hidden {
                     let message = format!(
-                        "Version {hidden} of {} is no head, and nothing replaced it.",
-                        files.path(id, entry.at)
+                        "Version {hidden} of {} is not a head after commit {}, although no version \
+                         replaces it.",
+                        files.path(id, entry.at),
+                        entry.commit.seq
                     );
                     let place = (NoLostWrites, "head-hidden");
                     findings.report(evidence, place, entry.at, About::default(), message, []);

@@ -71,8 +71,14 @@ fn nothing_is_lost(
             // Under several keys it is a matter of INV-17; what is in one of them is not lost.
             several => several.iter().map(|held| missing(held, excerpt)).min().flatten(),
         };
-        let message = |n: u32| {
-            format!("Message {n} of conversation {} was acknowledged and is gone.", excerpt.talk.0)
+        let message = |n: u32, fate: &str| {
+            format!(
+                "Lost message: message {n} of conversation {}, acknowledged to {} as part of v{version} \
+                 at {}, {fate}.",
+                excerpt.talk.0,
+                evidence.name(operation.node),
+                evidence.time(saved)
+            )
         };
         if let Some(n) = lost {
             let place = (NoLostWrites, "message-lost");
@@ -81,7 +87,7 @@ fn nothing_is_lost(
                 place,
                 saved,
                 About::default(),
-                message(n),
+                message(n, "is not in the log at the end"),
                 [operation.asked],
             );
         } else if let Some((at, worked)) = shown(excerpt.talk) {
@@ -96,13 +102,14 @@ fn nothing_is_lost(
                 | Worked::Refused(_) => None,
             };
             if let Some(n) = unseen.filter(|_| kept.len() == 1) {
+                let host = evidence.host_at(at);
                 let place = (NoLostWrites, "message-not-shown");
                 findings.report(
                     evidence,
                     place,
                     at,
                     About::default(),
-                    message(n),
+                    message(n, &format!("is not shown on {host} at the end")),
                     [operation.asked],
                 );
             }

@@ -158,24 +158,64 @@ fn report(
 ) {
     let id = evidence.writes.records[record_key].id;
     let (last, gone) = trace(evidence, record_key, cell);
-    let (site, what) = match (write.kind, last, gone) {
-        (WriteKind::Delete, ..) => ("delete-undone", "was deleted and is there again"),
-        (WriteKind::Set | WriteKind::Increment, _, Some(_)) => {
-            ("replaced-unseen", "lost a write to a copy whose author had never seen it")
-        }
-        (WriteKind::Set | WriteKind::Increment, Some(_), None) => {
-            ("not-at-the-end", "had a write that is nowhere at the end")
-        }
-        (WriteKind::Set | WriteKind::Increment, None, None) => {
-            ("never-kept", "had a write that was acknowledged and never kept")
-        }
+    let site = match (write.kind, last, gone) {
+        (WriteKind::Delete, ..) => "delete-undone",
+        (WriteKind::Set | WriteKind::Increment, _, Some(_)) => "replaced-unseen",
+        (WriteKind::Set | WriteKind::Increment, Some(_), None) => "not-at-the-end",
+        (WriteKind::Set | WriteKind::Increment, None, None) => "never-kept",
     };
-    let told = evidence.time(write.relied_on().unwrap_or(write.asked));
-    let message = format!("{id} {what}; it was relied on from {told}.");
+    let message = message(evidence, (record_key, cell), write, (last, gone));
     let with = [Some(write.asked), write.saved, last, gone].into_iter().flatten();
     let at = gone.unwrap_or(fact);
     let about = About::write(id, write.token);
     findings.report(evidence, (NoLostWrites, site), at, about, message, with.chain([fact]));
+}
+
+/// Which write is lost, who could rely on it since when, and what became of it.
+fn message(
+    evidence: &Evidence<'_>,
+    (record_key, cell): (usize, u32),
+    write: &Write,
+    (last, gone): (Option<usize>, Option<usize>),
+) -> String {
+    let name = evidence.cell_name(record_key, cell);
+    let by = write.device.map_or("seed data", |device| evidence.device_name(device));
+    let since = evidence.time(write.relied_on().unwrap_or(write.asked));
+    let what = format!("{name} of {by}, relied on since {since},");
+    if write.kind == WriteKind::Delete {
+        return format!(
+            "Lost delete: {what} has no effect any more: the record is there at the end."
+        );
+    }
+    if let Some(gone) = gone {
+        let host = evidence.host_at(gone);
+        return match overwriter(evidence, record_key, cell, gone) {
+            Some(by) => format!(
+                "Lost update: {what} was overwritten on {host} by {}, which had not observed it.",
+                evidence.cell_name(record_key, by)
+            ),
+            None => format!("Lost update: {what} was dropped from the copy of {host} by a merge."),
+        };
+    }
+    match last {
+        Some(last) => format!(
+            "Lost write: {what} is nowhere at the end; it was last seen on {} at {}.",
+            evidence.host_at(last),
+            evidence.time(last)
+        ),
+        None => format!("Lost write: {what} was never in any device's copy."),
+    }
+}
+
+/// The cell that a copy holds in place of another, from the change on that dropped that one.
+fn overwriter(evidence: &Evidence<'_>, record_key: usize, lost: u32, gone: usize) -> Option<u32> {
+    let writes = &evidence.writes;
+    let mut changes = evidence.copy_changes.iter();
+    let change = changes.find(|it| it.at == gone && it.record_key == record_key)?;
+    let field = |cell: u32| writes.records[record_key].cells[cell as usize].field;
+    let before = writes.held(record_key, change.before.as_deref());
+    let after = writes.held(record_key, change.copy.contents.as_deref());
+    after.into_iter().find(|cell| !before.contains(cell) && field(*cell) == field(lost))
 }
 
 /// Where a cell was last seen in a device's copy or reading, and the step that dropped it unseen.

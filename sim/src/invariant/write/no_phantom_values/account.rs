@@ -9,6 +9,7 @@ use crate::invariant::evidence::account::{ShownAccount, Versions};
 use crate::invariant::evidence::server::LogEffect;
 use crate::invariant::evidence::writes::owner;
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::value;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for account in &evidence.server.accounts {
@@ -39,7 +40,12 @@ fn written_by_somebody(
             patch.asked < at && patch.fields().iter().any(|(set, _)| *set == field)
         });
         let Some(patch) = patch else {
-            let message = format!("The account has a {} that nobody wrote.", field.name());
+            let message = format!(
+                "{}: {}'s account has a version of {} that no change set.",
+                evidence.host_at(at),
+                evidence.user_name(user),
+                field.name()
+            );
             let place = (NoPhantomValues, "account-never-written");
             findings.report(evidence, place, at, about, message, []);
             continue;
@@ -47,8 +53,11 @@ fn written_by_somebody(
         let mut fields = patch.fields().iter();
         if let Some((torn, _)) = fields.find(|(field, _)| !versions.contains(&(*field, token))) {
             let message = format!(
-                "The account has the {} of a change, and not its {}.",
+                "{}: {}'s account has {} of {}, but not {} of it.",
+                evidence.host_at(at),
+                evidence.user_name(user),
                 field.name(),
+                evidence.write_name(token),
                 torn.name()
             );
             let place = (NoPhantomValues, "account-torn");
@@ -59,11 +68,18 @@ fn written_by_somebody(
 
 fn as_written(evidence: &Evidence<'_>, findings: &mut Findings, shown: &ShownAccount<'_>) {
     for (field, versions) in shown.account {
-        for (token, value) in versions {
+        for (token, shown_value) in versions {
             let Some(patch) = evidence.server.patch(*token) else { continue };
             let wrote = patch.fields().iter().find(|(set, _)| set == field);
-            if wrote.is_some_and(|(_, wrote)| wrote != value) {
-                let message = format!("The {} was shown other than as written.", field.name());
+            if wrote.is_some_and(|(_, wrote)| wrote != shown_value) {
+                let message = format!(
+                    "{} was shown {} of {} as {}; {} was written.",
+                    evidence.device_name(shown.request.device),
+                    field.name(),
+                    evidence.write_name(*token),
+                    value(shown_value),
+                    wrote.map_or_else(|| "nothing".to_owned(), |(_, wrote)| value(wrote))
+                );
                 let about = About { record: None, token: Some(*token) };
                 let place = (NoPhantomValues, "account-garbled");
                 findings.report(evidence, place, shown.at, about, message, [patch.asked]);

@@ -15,6 +15,7 @@ use crate::invariant::evidence::files::{FileOperation, Files};
 use crate::invariant::evidence::keys::may_lack_a_key;
 use crate::invariant::evidence::writes::owner;
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::{count, visible};
 
 pub(super) fn judge_names(evidence: &Evidence<'_>, findings: &mut Findings) {
     let nobody = BTreeSet::new();
@@ -46,7 +47,12 @@ fn heads_were_written(
         let write = evidence.server.file_write(token);
         if write.is_none_or(|write| write.asked > at || !is_to(write.ask, node)) {
             let about = About { record: None, token: Some(token) };
-            let message = "A version of a file was shown that nobody wrote.".into();
+            let message = format!(
+                "{} was shown {} as a version of {}, which no write to that file made.",
+                evidence.device_name(operation.device),
+                write.map_or("an unknown write".to_owned(), |_| evidence.write_name(token)),
+                evidence.node_path(operation.user, node, at)
+            );
             let place = (NoPhantomValues, "file-never-written");
             findings.report(evidence, place, at, about, message, write.map(|write| write.asked));
         }
@@ -64,7 +70,13 @@ fn content_is_as_written(
         let (Some(token), Some(print)) = (head.token, print) else { continue };
         if evidence.server.content_of(print.token) != Some(*print) {
             let about = About { record: None, token: Some(token) };
-            let message = "A file was shown with other content than was written.".into();
+            let message = format!(
+                "{} was shown {} with {} that {} did not write.",
+                evidence.device_name(operation.device),
+                evidence.operation_path(operation, at),
+                count(print.size as usize, "byte"),
+                evidence.write_name(print.token)
+            );
             let place = (NoPhantomValues, "content-garbled");
             findings.report(evidence, place, at, about, message, [operation.asked]);
         }
@@ -103,7 +115,12 @@ fn names_were_given(
             let is_nameless =
                 || name.starts_with(NAMELESS) && devices_of(evidence, user).any(lacks);
             if !is_given(given, name) && !is_nameless() {
-                let message = format!("A file is called {name:?}, which nobody called it.");
+                let message = format!(
+                    "A node of {} is named \"{}\" from commit {} on, a name that no user gave.",
+                    evidence.user_name(user),
+                    visible(name),
+                    files.seq_at(at)
+                );
                 let place = (NoPhantomValues, "name-never-given");
                 findings.report(evidence, place, at, About::default(), message, []);
             }

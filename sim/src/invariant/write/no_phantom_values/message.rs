@@ -9,6 +9,7 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::work::Conversations;
 use crate::invariant::evidence::writes::owner;
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::visible;
 use crate::plan::TalkId;
 use crate::plan::talk::message_of;
 
@@ -29,11 +30,21 @@ fn messages_were_brought(
             findings.report(evidence, (NoPhantomValues, site), at, About::default(), message, []);
         };
         let Some(talk) = evidence.work.talk(evidence.context, user, held) else {
-            report("conversation-of-nobody", "A conversation is kept that nobody brought.".into());
+            let message = format!(
+                "{}'s space holds the conversation \"{}\" of {}, which nobody brought.",
+                evidence.user_name(user),
+                visible(held.id.trim()),
+                visible(held.service.trim())
+            );
+            report("conversation-of-nobody", message);
             continue;
         };
         if let Some(n) = foreign(evidence, user, talk, held, at) {
-            let message = format!("Nobody brought message {n} of conversation {} so.", talk.0);
+            let message = format!(
+                "{}'s space holds message {n} of conversation {} in a state that nobody had brought.",
+                evidence.user_name(user),
+                talk.0
+            );
             report("message-of-nobody", message);
         }
     }

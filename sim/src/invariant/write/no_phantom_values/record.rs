@@ -14,6 +14,7 @@ use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::writes::{Write, owner};
 use crate::invariant::evidence::{Evidence, tokens};
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::field_name;
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -75,7 +76,11 @@ fn check(
             continue; // What others wrote is a matter of isolation.
         }
         let (Some(record_key), Some(cell)) = (record_key, cell) else {
-            let message = format!("{id} holds a value in field {} that nobody wrote.", field.0);
+            let message = format!(
+                "{} holds a value of {id}.{} that no write put there.",
+                evidence.host_at(at),
+                field_name(id, field)
+            );
             let place = (NoPhantomValues, "never-written");
             findings.report(evidence, place, at, About::write(id, token), message, []);
             continue;
@@ -86,8 +91,13 @@ fn check(
         let write = evidence.writes.author(record_key, cell);
         if let Some(torn) = torn(evidence, record_key, write, &known) {
             let message = format!(
-                "{id} holds field {} of a write but what that write replaced in field {}.",
-                field.0, torn.0
+                "{} holds a torn write: {id}.{} is of {}, but {id}.{} is empty or of a write that {} \
+                 replaced.",
+                evidence.host_at(at),
+                field_name(id, field),
+                evidence.write_name(token),
+                field_name(id, torn),
+                evidence.write_name(token)
             );
             let place = (NoPhantomValues, "torn-write");
             let about = About::write(id, token);
