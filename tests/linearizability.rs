@@ -16,7 +16,7 @@ use engine::message::{Client, Reply};
 use engine::record::{Payload, Value};
 use engine::time::Time;
 use sim::history::{Account, Answered, Asked, Done, Entry, Fact};
-use sim::invariant::{Brief, Invariant, judge};
+use sim::invariant::{HostNames, Invariant, JudgeContext, judge};
 use sim::plan::{Errand, Node, ServerPlan, WorkerId};
 use sim::random::{Stream, stream};
 use sim::run::run;
@@ -161,10 +161,10 @@ impl Told {
 
 /// Do the search and the judges of the order agree about a history?
 #[track_caller]
-fn agree(brief: &Brief, history: &[Entry]) -> bool {
-    let by_search = operations(history, &brief.devices).values().all(Told::is_linearizable);
+fn agree(context: &JudgeContext, history: &[Entry]) -> bool {
+    let by_search = operations(history, &context.devices).values().all(Told::is_linearizable);
     let order = [Invariant::ServerIsLinearizable, Invariant::CachesAreCoherent];
-    let against: Vec<_> = judge(brief, history)
+    let against: Vec<_> = judge(context, history)
         .into_iter()
         .filter(|it| order.contains(&it.invariant) && it.site != "status-never-so")
         .collect();
@@ -284,8 +284,8 @@ fn tale(random: &mut Stream) -> Vec<Entry> {
     tale.history
 }
 
-fn brief(devices: Vec<UserId>, server: Option<ServerPlan>, timing: Timing) -> Brief {
-    Brief {
+fn context(devices: Vec<UserId>, server: Option<ServerPlan>, timing: Timing) -> JudgeContext {
+    JudgeContext {
         devices,
         remotes: Remote::ALL.to_vec(),
         server,
@@ -293,6 +293,7 @@ fn brief(devices: Vec<UserId>, server: Option<ServerPlan>, timing: Timing) -> Br
         incurable: Vec::new(),
         at_end: Vec::new(),
         healed_at: Time(0),
+        names: HostNames::default(),
     }
 }
 
@@ -301,10 +302,10 @@ fn the_fast_judge_and_the_search_agree_about_small_histories() {
     let (mut good, mut bad) = (0, 0);
     let plan = draw(&everyday(), 0, Flaws::NONE);
     let devices = vec![UserId(0); DEVICES.into()];
-    let brief = brief(devices, plan.server, plan.timing);
+    let context = context(devices, plan.server, plan.timing);
     for seed in 0..2_000 {
         let history = tale(&mut stream(seed, "tale"));
-        *(if agree(&brief, &history) { &mut good } else { &mut bad }) += 1;
+        *(if agree(&context, &history) { &mut good } else { &mut bad }) += 1;
     }
     assert!(good > 500 && bad > 500, "{good} good and {bad} bad");
 }
@@ -337,8 +338,8 @@ fn the_fast_judge_and_the_search_agree_about_the_product_and_its_stale_reads() {
             let plan = draw(&scenario, seed, flaws);
             let history = run(&plan).history;
             let devices = plan.devices.iter().map(|device| device.user).collect();
-            let brief = brief(devices, plan.server, plan.timing);
-            bad += u32::from(!agree(&brief, &history));
+            let context = context(devices, plan.server, plan.timing);
+            bad += u32::from(!agree(&context, &history));
         }
         // A read of an account that is provably stale is rare.
         assert_eq!(bad > 0, flaws == stale, "{path}: {bad} of {seeds} seeds");

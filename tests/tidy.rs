@@ -95,7 +95,7 @@ const RULES: &[Rule] = &[
         but: &[],
         check: Check::Only("crate", &["history", "invariant", "plan"]),
         instead: "judge by what the history says; if it does not say it, add a fact",
-        bad: ("sim/src/invariant/writes.rs", "use crate::{history::Fact, world::World};"),
+        bad: ("sim/src/invariant/evidence/writes.rs", "use crate::{history::Fact, world::World};"),
     },
     Rule {
         of: &["sim/src/invariant"],
@@ -252,7 +252,7 @@ const RULES: &[Rule] = &[
         but: &[],
         check: Check::NoWord(&["Flaw", "Flaws", "flaw", "flaws"]),
         instead: "judge, use, break and serve the product as if it had no switches",
-        bad: ("sim/src/invariant/writes.rs", "if plan.flaws.has(Flaw::Fb01) {}"),
+        bad: ("sim/src/invariant/evidence/writes.rs", "if plan.flaws.has(Flaw::Fb01) {}"),
     },
     // What never lands.
     Rule {

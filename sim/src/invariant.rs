@@ -4,60 +4,22 @@
 //! A judge never believes the product: what a write had seen is what its author was shown, and what
 //! a copy contains is what was joined into it.
 
-mod account;
-mod agree;
-mod answers;
-mod batches;
-mod converge;
-mod crash;
-mod cursor;
-mod dates;
-mod dedup;
-mod deeds;
-mod errands;
+mod answer;
+mod conversation;
+mod device;
 mod evidence;
-mod exact;
-mod exclusive;
-mod expected;
-mod fences;
-mod filed;
+mod file;
 mod findings;
-mod growth;
-mod isolation;
-mod kept;
-mod late;
-mod linear;
-mod listed;
-mod login;
-mod lost;
-mod mirror;
-mod names;
-mod once;
-mod outcomes;
-mod panic;
-mod phantom;
-mod pipeline;
-mod plaintext;
-mod reads;
-mod reasons;
-mod restored;
-mod resurrected;
+mod log;
 mod session;
-mod set;
-mod settle;
-mod status;
-mod statuses;
-mod summaries;
-mod unsent;
-mod uploads;
-mod versions;
-mod views;
-mod writes;
+mod system;
+mod wording;
+mod write;
 
 #[cfg(test)]
 mod case;
 #[cfg(test)]
-mod nearly;
+mod near_misses;
 #[cfg(test)]
 mod necessity;
 
@@ -66,7 +28,7 @@ use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
 use engine::time::Time;
 
 use crate::history::Entry;
-use crate::plan::{AtEnd, Node, ServerPlan};
+use crate::plan::{AtEnd, Node, Plan, ServerPlan, remote_name};
 
 macro_rules! invariants {
     ($($name:ident = $number:literal, $text:literal, $doc:literal;)+) => {
@@ -134,7 +96,7 @@ invariants! {
 
 /// What a judge may know beside the history.
 #[derive(Clone, Debug)]
-pub struct Brief {
+pub struct JudgeContext {
     /// Whose device each is, by [`DeviceId`].
     pub devices: Vec<UserId>,
     /// The remotes that there are.
@@ -149,6 +111,61 @@ pub struct Brief {
     pub at_end: Vec<AtEnd>,
     /// When the storm ended.
     pub healed_at: Time,
+    /// What people call users and hosts, for messages.
+    pub names: HostNames,
+}
+
+/// What people call users, devices and remotes. Workers and processors are named in their plans.
+#[derive(Clone, Debug, Default)]
+pub struct HostNames {
+    /// By [`UserId`].
+    pub users: Vec<String>,
+    /// By [`DeviceId`].
+    pub devices: Vec<String>,
+    /// Each with its kind.
+    pub remotes: Vec<(Remote, String)>,
+}
+
+impl HostNames {
+    /// The names that a plan gives.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            users: plan.users.clone(),
+            devices: plan.devices.iter().map(|device| device.name.clone()).collect(),
+            remotes: plan.remotes.iter().map(|remote| (remote.kind, remote.name.clone())).collect(),
+        }
+    }
+}
+
+impl JudgeContext {
+    /// What a host is called.
+    fn name(&self, host: Node) -> &str {
+        let server = self.server.as_ref();
+        let name = match host {
+            Node::Device(device) => self.names.devices.get(usize::from(device.0)),
+            Node::Remote(remote) => {
+                let named = self.names.remotes.iter().find(|(kind, _)| *kind == remote);
+                return named.map_or(remote_name(remote), |(_, name)| name);
+            }
+            Node::Worker(worker) => server
+                .and_then(|server| server.workers.get(usize::from(worker.0)))
+                .map(|worker| &worker.name),
+            Node::Processor(processor) => server
+                .and_then(|server| server.pipeline.processors.get(usize::from(processor.0)))
+                .map(|processor| &processor.name),
+            Node::World | Node::Volume | Node::Intruder => None,
+        };
+        let unnamed = match host {
+            Node::World => "world",
+            Node::Device(_) => "a device",
+            Node::Remote(_) => "a remote",
+            Node::Worker(_) => "a worker",
+            Node::Processor(_) => "a processor",
+            Node::Volume => "volume",
+            Node::Intruder => "intruder",
+        };
+        name.map_or(unnamed, String::as_str)
+    }
 }
 
 /// Something that cannot be mended, by the plan.
@@ -187,55 +204,45 @@ pub struct Violation {
 /// A judge: reports what does not hold.
 type Judge = fn(&evidence::Evidence<'_>, &mut findings::Findings);
 
+/// One judge for each invariant of one history, in the order of their numbers.
 const JUDGES: &[Judge] = &[
-    lost::judge,
-    phantom::judge,
-    resurrected::judge,
-    converge::judge,
-    views::judge,
-    cursor::judge,
-    unsent::judge,
-    plaintext::judge,
-    agree::judge,
-    settle::judge,
-    panic::judge,
-    reads::judge,
-    crash::judge,
-    growth::judge,
-    outcomes::judge,
-    answers::judge,
-    isolation::judge,
-    reasons::judge,
-    restored::judge,
-    late::judge,
-    login::judge,
-    account::judge,
-    once::judge,
-    linear::judge,
-    exclusive::judge,
-    status::judge,
-    fences::judge,
-    errands::judge,
-    statuses::judge,
-    summaries::judge,
-    exact::judge,
-    dedup::judge,
-    dates::judge,
-    pipeline::judge,
-    deeds::judge,
-    filed::judge,
-    listed::judge,
-    mirror::judge,
-    versions::judge,
-    uploads::judge,
-    batches::judge,
-    names::judge,
-    expected::judge,
+    write::no_lost_writes::judge,
+    write::no_phantom_values::judge,
+    write::no_resurrected_deletes::judge,
+    write::copies_converge::judge,
+    device::cursors_are_safe::judge,
+    write::unsent_edits_survive::judge,
+    file::versions_are_immutable::judge,
+    file::uploads_are_atomic::judge,
+    file::batches_are_atomic::judge,
+    log::effects_happen_once::judge,
+    log::server_is_linearizable::judge,
+    session::sessions_are_exclusive::judge,
+    session::fences_hold::judge,
+    conversation::statuses_are_legal::judge,
+    conversation::summaries_match::judge,
+    conversation::reads_are_exact::judge,
+    conversation::dedup_keys_are_stable::judge,
+    conversation::dates_round_trip::judge,
+    system::no_plaintext_leaves::judge,
+    write::remotes_agree::judge,
+    system::system_settles::judge,
+    system::nothing_panics::judge,
+    device::reads_never_go_back::judge,
+    device::crashes_lose_nothing::judge,
+    log::caches_are_coherent::judge,
+    system::growth_is_bounded::judge,
+    file::names_are_sane::judge,
+    answer::outcomes_are_honest::judge,
+    system::users_are_isolated::judge,
+    answer::refusals_have_reasons::judge,
+    device::logins_are_whole::judge,
+    write::values_are_as_expected::judge,
 ];
 
 /// Judges a history by every invariant. Violations are sorted by time.
-pub fn judge(brief: &Brief, history: &[Entry]) -> Vec<Violation> {
-    let evidence = evidence::Evidence::gather(brief, history);
+pub fn judge(context: &JudgeContext, history: &[Entry]) -> Vec<Violation> {
+    let evidence = evidence::Evidence::gather(context, history);
     let mut findings = findings::Findings::default();
     for judge in JUDGES {
         judge(&evidence, &mut findings);

@@ -305,7 +305,7 @@ impl Stage {
 /// Judges what happened.
 fn judge(world: World) -> Outcome {
     let ended = world.end();
-    let mut violations = quietly(|| invariant::judge(&ended.brief, &ended.history))
+    let mut violations = quietly(|| invariant::judge(&ended.context, &ended.history))
         .unwrap_or_else(|heard| vec![broken_judge(&ended.history, &heard.panic)]);
     violations.sort_by_key(|violation| violation.at);
     let settled = |entry: &&Entry| matches!(entry.fact, Fact::Settled { .. });

@@ -6,11 +6,11 @@
 //! devices and remotes do, `server` what the sync server does, `files` what becomes of files.
 
 mod deeds;
-pub(super) mod files;
-pub(super) mod filing;
+pub(crate) mod files;
+pub(crate) mod filing;
 mod model;
 mod server;
-pub(super) mod work;
+pub(crate) mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,31 +20,31 @@ use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId,
 use engine::record::Value;
 use engine::time::{Span, Time};
 
-use self::files::Shelf;
+use self::files::ToldFiles;
 use self::model::{Copy, Image, StoredRow, Told};
 use self::server::Spaces;
 use self::work::Talks;
-use super::{Brief, Invariant, Violation, judge};
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Incarnation, Shown, WriteKind};
-use crate::plan::Node;
+use crate::invariant::{HostNames, Invariant, JudgeContext, Violation, judge};
+use crate::plan::{Node, remote_name};
 
-pub(super) const PHONE: DeviceId = DeviceId(0);
-pub(super) const TABLET: DeviceId = DeviceId(1);
-pub(super) const LAPTOP: DeviceId = DeviceId(2);
-pub(super) const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
-pub(super) const GOALS: RecordId = RecordId { kind: Kind::Goals, key: 1 };
-pub(super) const KCAL: FieldId = FieldId(1);
-pub(super) const PHOTO: FieldId = FieldId(5);
-pub(super) const VAULT: VaultId = VaultId(0);
+pub(crate) const PHONE: DeviceId = DeviceId(0);
+pub(crate) const TABLET: DeviceId = DeviceId(1);
+pub(crate) const LAPTOP: DeviceId = DeviceId(2);
+pub(crate) const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
+pub(crate) const GOALS: RecordId = RecordId { kind: Kind::Goals, key: 1 };
+pub(crate) const KCAL: FieldId = FieldId(1);
+pub(crate) const PHOTO: FieldId = FieldId(5);
+pub(crate) const VAULT: VaultId = VaultId(0);
 
 /// Numbers a write of a case.
-pub(super) type W = usize;
+pub(crate) type W = usize;
 
 /// A history in the making.
 #[derive(Clone, Debug)]
-pub(super) struct Case {
-    pub(super) brief: Brief,
-    pub(super) history: Vec<Entry>,
+pub(crate) struct Case {
+    pub(crate) context: JudgeContext,
+    pub(crate) history: Vec<Entry>,
     now: u64,
     told: Vec<Told>,
     copies: BTreeMap<(DeviceId, RecordId), Copy>,
@@ -56,15 +56,15 @@ pub(super) struct Case {
     images: BTreeMap<DeviceId, Image>,
     spaces: Spaces,
     talks: Talks,
-    shelf: Shelf,
+    told_files: ToldFiles,
     /// How often the volume was restored.
     restores: u64,
 }
 
 impl Case {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut case = Self {
-            brief: Brief {
+            context: JudgeContext {
                 devices: vec![UserId(0), UserId(0), UserId(1)],
                 remotes: Remote::ALL.to_vec(),
                 server: None,
@@ -82,6 +82,13 @@ impl Case {
                 incurable: Vec::new(),
                 at_end: Vec::new(),
                 healed_at: Time(0),
+                names: HostNames {
+                    users: ["anna", "ben"].map(str::to_owned).to_vec(),
+                    devices: ["phone", "tablet", "laptop"].map(str::to_owned).to_vec(),
+                    remotes: Remote::ALL
+                        .map(|remote| (remote, remote_name(remote).to_owned()))
+                        .to_vec(),
+                },
             },
             history: Vec::new(),
             now: 0,
@@ -95,7 +102,7 @@ impl Case {
             images: BTreeMap::new(),
             spaces: Spaces::default(),
             talks: Talks::default(),
-            shelf: Shelf::default(),
+            told_files: ToldFiles::default(),
             restores: 0,
         };
         for device in [PHONE, TABLET, LAPTOP] {
@@ -105,7 +112,7 @@ impl Case {
     }
 
     /// Adds a fact, ten milliseconds after the last.
-    pub(super) fn fact(&mut self, node: impl Into<Node>, fact: Fact) -> usize {
+    pub(crate) fn fact(&mut self, node: impl Into<Node>, fact: Fact) -> usize {
         let node = node.into();
         self.now += 10;
         let incarnation = match node {
@@ -121,40 +128,40 @@ impl Case {
         self.history.len() - 1
     }
 
-    pub(super) fn wait(&mut self, millis: u64) {
+    pub(crate) fn wait(&mut self, millis: u64) {
         self.now += millis;
     }
 
-    pub(super) fn fresh(&mut self) -> u32 {
+    pub(crate) fn fresh(&mut self) -> u32 {
         self.counter += 1;
         self.counter
     }
 
     // Users.
 
-    pub(super) fn asks(&mut self, device: DeviceId, asked: Asked) -> OpId {
+    pub(crate) fn asks(&mut self, device: DeviceId, asked: Asked) -> OpId {
         let op = OpId(self.fresh());
         self.fact(device, Fact::Asked(op, asked.into()));
         op
     }
 
-    pub(super) fn answers(&mut self, device: DeviceId, op: OpId, answer: Answered) {
+    pub(crate) fn answers(&mut self, device: DeviceId, op: OpId, answer: Answered) {
         self.fact(device, Fact::Answered(op, answer.into()));
     }
 
     /// A device is asked for a record and shows its copy.
-    pub(super) fn reads(&mut self, device: DeviceId, id: RecordId) -> Arc<Shown> {
+    pub(crate) fn reads(&mut self, device: DeviceId, id: RecordId) -> Arc<Shown> {
         let shown = Arc::new(self.shown(device, id));
         self.shows(device, shown.clone(), false);
         shown
     }
 
-    pub(super) fn shows(&mut self, device: DeviceId, shown: Arc<Shown>, last: bool) {
+    pub(crate) fn shows(&mut self, device: DeviceId, shown: Arc<Shown>, last: bool) {
         let op = self.asks(device, Asked::Read { id: shown.id, last });
         self.answers(device, op, Answered::Read(shown));
     }
 
-    pub(super) fn shown(&self, device: DeviceId, id: RecordId) -> Shown {
+    pub(crate) fn shown(&self, device: DeviceId, id: RecordId) -> Shown {
         let copy = self.copies.get(&(device, id)).cloned().unwrap_or_default();
         let contents = self.contents(&copy);
         let mut fields: BTreeMap<FieldId, Vec<Token>> = BTreeMap::new();
@@ -179,13 +186,13 @@ impl Case {
     }
 
     /// A user reads and writes; the device saves it durably and says so.
-    pub(super) fn edits(&mut self, device: DeviceId, id: RecordId, fields: &[FieldId]) -> W {
+    pub(crate) fn edits(&mut self, device: DeviceId, id: RecordId, fields: &[FieldId]) -> W {
         let shown = self.reads(device, id);
-        self.writes(device, id, fields, super::evidence::tokens(&shown).collect())
+        self.writes(device, id, fields, crate::invariant::evidence::tokens(&shown).collect())
     }
 
     /// A write without any reading, which wrongly replaces all that the copy holds.
-    pub(super) fn overwrites(&mut self, device: DeviceId, id: RecordId, fields: &[FieldId]) -> W {
+    pub(crate) fn overwrites(&mut self, device: DeviceId, id: RecordId, fields: &[FieldId]) -> W {
         let (op, write) = self.asks_to_write(device, id, fields, Vec::new());
         let lie = self.holds(device, id, &[write]);
         self.persists(device, vec![lie]);
@@ -193,7 +200,7 @@ impl Case {
         write
     }
 
-    pub(super) fn deletes(&mut self, device: DeviceId, id: RecordId) -> W {
+    pub(crate) fn deletes(&mut self, device: DeviceId, id: RecordId) -> W {
         self.edits(device, id, &[])
     }
 
@@ -210,7 +217,7 @@ impl Case {
         write
     }
 
-    pub(super) fn asks_to_write(
+    pub(crate) fn asks_to_write(
         &mut self,
         device: DeviceId,
         id: RecordId,
@@ -235,7 +242,7 @@ impl Case {
     }
 
     fn label(&self, device: DeviceId, op: u32) -> Token {
-        let user = self.brief.devices[usize::from(device.0)];
+        let user = self.context.devices[usize::from(device.0)];
         let mut token = [b'#'; 16];
         token[8..10].copy_from_slice(&user.0.to_be_bytes());
         token[10..12].copy_from_slice(&device.0.to_be_bytes());
@@ -246,23 +253,23 @@ impl Case {
     // The end.
 
     /// Everything settles; every device shows every record and the remotes are opened.
-    pub(super) fn ends(mut self) -> Self {
+    pub(crate) fn ends(mut self) -> Self {
         self.fact(Node::World, Fact::Healed);
         self.fact(Node::World, Fact::Settled { pending: Vec::new() });
         self.is_read_at_the_end();
         self
     }
 
-    pub(super) fn is_read_at_the_end(&mut self) {
-        let gone: Vec<_> = self.brief.incurable.clone();
+    pub(crate) fn is_read_at_the_end(&mut self) {
+        let gone: Vec<_> = self.context.incurable.clone();
         let keys: BTreeSet<_> = self.copies.keys().copied().collect();
         for (device, id) in keys {
-            if !gone.contains(&super::Incurable::Device(device)) {
+            if !gone.contains(&crate::invariant::Incurable::Device(device)) {
                 let shown = Arc::new(self.shown(device, id));
                 self.shows(device, shown, true);
             }
         }
-        if self.brief.server.is_some() {
+        if self.context.server.is_some() {
             self.shows_accounts_at_the_end();
         }
         for ((remote, vault, id), row) in self.rows.clone() {
@@ -273,19 +280,34 @@ impl Case {
 
     // Judgement.
 
-    pub(super) fn violations(&self) -> Vec<Violation> {
-        judge(&self.brief, &self.history)
+    pub(crate) fn violations(&self) -> Vec<Violation> {
+        judge(&self.context, &self.history)
     }
 
     /// The invariants that reject this history, each once.
-    pub(super) fn broken(&self) -> Vec<Invariant> {
+    pub(crate) fn broken(&self) -> Vec<Invariant> {
         let broken: BTreeSet<_> =
             self.violations().iter().map(|violation| violation.invariant).collect();
         broken.into_iter().collect()
     }
 
+    /// Some judge reports this site.
     #[track_caller]
-    pub(super) fn passes(&self) {
+    pub(crate) fn rejects(&self, site: &str) {
+        let violations = self.violations();
+        assert!(violations.iter().any(|violation| violation.site == site), "{violations:#?}");
+    }
+
+    /// The judge of this invariant reports this site.
+    #[track_caller]
+    pub(crate) fn breaks(&self, invariant: Invariant, site: &str) {
+        let violations = self.violations();
+        let found = violations.iter().any(|it| it.invariant == invariant && it.site == site);
+        assert!(found, "{violations:#?}");
+    }
+
+    #[track_caller]
+    pub(crate) fn passes(&self) {
         assert_eq!(self.violations(), [], "of {} facts", self.history.len());
     }
 }

@@ -2,36 +2,36 @@
 
 use engine::id::{RecordId, Token};
 
-use super::evidence::Evidence;
-use super::{Invariant, Violation};
+use crate::invariant::evidence::Evidence;
+use crate::invariant::{Invariant, Violation};
 
 /// So many violations of one invariant are told in full.
 const TOLD: usize = 4;
 
 /// All that was reported.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Violation>);
+pub(crate) struct Findings(Vec<Violation>);
 
 /// What a violation is about, beside its place and sentence.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct About {
-    pub(super) record: Option<RecordId>,
-    pub(super) token: Option<Token>,
+pub(crate) struct About {
+    pub(crate) record: Option<RecordId>,
+    pub(crate) token: Option<Token>,
 }
 
 impl About {
-    pub(super) fn record(record: RecordId) -> Self {
+    pub(crate) fn record(record: RecordId) -> Self {
         Self { record: Some(record), token: None }
     }
 
-    pub(super) fn write(record: RecordId, token: Token) -> Self {
+    pub(crate) fn write(record: RecordId, token: Token) -> Self {
         Self { record: Some(record), token: Some(token) }
     }
 }
 
 impl Findings {
     /// Reports what the fact at `at` shows not to hold; other facts that prove it are `with`.
-    pub(super) fn report(
+    pub(crate) fn report(
         &mut self,
         evidence: &Evidence<'_>,
         (invariant, site): (Invariant, &'static str),
@@ -57,7 +57,7 @@ impl Findings {
     }
 
     /// The earliest of each invariant, by time.
-    pub(super) fn into_violations(mut self) -> Vec<Violation> {
+    pub(crate) fn into_violations(mut self) -> Vec<Violation> {
         self.0.sort_by_key(|violation| (violation.invariant, violation.at));
         // What two logs begin with is judged with each.
         let mut told: Vec<Violation> = Vec::with_capacity(self.0.len());

@@ -6,13 +6,13 @@ use engine::time::Time;
 
 use super::World;
 use crate::history::Entry;
-use crate::invariant::Brief;
+use crate::invariant::{HostNames, JudgeContext};
 use crate::run::{Counts, LogLine};
 
 /// What is left when a world has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    pub(crate) brief: Brief,
+    pub(crate) context: JudgeContext,
     pub(crate) history: Vec<Entry>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) coverage: BTreeMap<&'static str, u64>,
@@ -24,7 +24,7 @@ impl World {
     /// Ends the world and tells what there is to judge.
     pub(crate) fn end(self) -> Ended {
         let plan = &self.plan;
-        let brief = Brief {
+        let context = JudgeContext {
             devices: self.devices.iter().map(|site| site.user).collect(),
             remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
             timing: plan.timing,
@@ -32,6 +32,7 @@ impl World {
             server: plan.server.clone(),
             at_end: plan.at_end.clone(),
             healed_at: Time(plan.storm.0),
+            names: HostNames::of(plan),
         };
         let counts = Counts {
             events: self.events,
@@ -43,6 +44,6 @@ impl World {
         let mut coverage = self.coverage;
         self.reached.iter().for_each(|(it, n)| *coverage.entry(it.name()).or_default() += n);
         let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { brief, history, log: self.log, coverage, counts, moments }
+        Ended { context, history, log: self.log, coverage, counts, moments }
     }
 }

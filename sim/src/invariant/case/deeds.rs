@@ -18,7 +18,7 @@ impl Case {
     // Devices.
 
     /// A device's copy takes a write, durably.
-    pub(in super::super) fn makes(&mut self, device: DeviceId, id: RecordId, write: W) {
+    pub(crate) fn makes(&mut self, device: DeviceId, id: RecordId, write: W) {
         let copy = self.copies.entry((device, id)).or_default();
         copy.made.insert(write);
         copy.lie = None;
@@ -27,12 +27,7 @@ impl Case {
     }
 
     /// From now on a device's copy holds these writes, whatever it was made from: the lie.
-    pub(in super::super) fn holds(
-        &mut self,
-        device: DeviceId,
-        id: RecordId,
-        writes: &[W],
-    ) -> Change {
+    pub(crate) fn holds(&mut self, device: DeviceId, id: RecordId, writes: &[W]) -> Change {
         let made: BTreeSet<W> = writes.iter().copied().collect();
         let lie = Arc::new(self.contents(&Copy { made: made.clone(), lie: None }));
         let copy = self.copies.entry((device, id)).or_default();
@@ -41,19 +36,19 @@ impl Case {
         self.record(device, id)
     }
 
-    pub(in super::super) fn record(&self, device: DeviceId, id: RecordId) -> Change {
+    pub(crate) fn record(&self, device: DeviceId, id: RecordId) -> Change {
         let contents = self.contents(&self.copies[&(device, id)]);
         Change::Record(id, (!contents.cells.is_empty()).then(|| Arc::new(contents)))
     }
 
     /// A commit that is durable at once.
-    pub(in super::super) fn persists(&mut self, device: DeviceId, changes: Vec<Change>) -> usize {
+    pub(crate) fn persists(&mut self, device: DeviceId, changes: Vec<Change>) -> usize {
         let commit = self.hands_over(device, changes);
         self.fact(device, Fact::Durable(commit))
     }
 
     /// A commit handed to the disk.
-    pub(in super::super) fn hands_over(&mut self, device: DeviceId, changes: Vec<Change>) -> u32 {
+    pub(crate) fn hands_over(&mut self, device: DeviceId, changes: Vec<Change>) -> u32 {
         let commit = self.commits.entry(device).or_default();
         *commit += 1;
         let commit = *commit;
@@ -62,13 +57,7 @@ impl Case {
         commit
     }
 
-    pub(in super::super) fn starts(
-        &mut self,
-        device: DeviceId,
-        boot: Boot,
-        commit: u32,
-        holds: Vec<Change>,
-    ) {
+    pub(crate) fn starts(&mut self, device: DeviceId, boot: Boot, commit: u32, holds: Vec<Change>) {
         let hash = u64::from(device.0) << 32 | u64::from(commit);
         if boot != Boot::First {
             *self.incarnations.entry(device).or_default() += 1;
@@ -78,7 +67,7 @@ impl Case {
     }
 
     /// A device loses power, keeping its commits up to this, and starts again.
-    pub(in super::super) fn crashes(&mut self, device: DeviceId, keeps: u32) {
+    pub(crate) fn crashes(&mut self, device: DeviceId, keeps: u32) {
         self.fact(device, Fact::Faulted(Trouble::Crash(device)));
         self.fact(device, Fact::Killed { keeps, between: false });
         self.starts(device, Boot::Restart, keeps, Vec::new());
@@ -86,23 +75,23 @@ impl Case {
     }
 
     /// A backup of a device is made.
-    pub(in super::super) fn saves_image(&mut self, device: DeviceId) {
+    pub(crate) fn saves_image(&mut self, device: DeviceId) {
         self.fact(device, Fact::Faulted(Trouble::SaveImage(device)));
         let image = self.image(device);
         self.images.insert(device, image);
     }
 
     /// A device is set back to its backup.
-    pub(in super::super) fn restores_image(&mut self, device: DeviceId) {
+    pub(crate) fn restores_image(&mut self, device: DeviceId) {
         self.fact(device, Fact::Faulted(Trouble::RestoreImage(device)));
         let image = self.images[&device].clone();
         self.starts_on(device, Boot::Restored, image);
     }
 
     /// A new device starts on the disk of another.
-    pub(in super::super) fn clones(&mut self, from: DeviceId) -> DeviceId {
-        let to = DeviceId(u16::try_from(self.brief.devices.len()).expect("a case is small"));
-        self.brief.devices.push(self.brief.devices[usize::from(from.0)]);
+    pub(crate) fn clones(&mut self, from: DeviceId) -> DeviceId {
+        let to = DeviceId(u16::try_from(self.context.devices.len()).expect("a case is small"));
+        self.context.devices.push(self.context.devices[usize::from(from.0)]);
         self.fact(from, Fact::Faulted(Trouble::Clone(from, to)));
         let image = self.image(from);
         self.starts_on(to, Boot::Cloned(from), image);
@@ -134,19 +123,19 @@ impl Case {
     }
 
     /// A device is gone for ever, by the plan.
-    pub(in super::super) fn is_lost(&mut self, device: DeviceId) {
+    pub(crate) fn is_lost(&mut self, device: DeviceId) {
         self.fact(device, Fact::Faulted(Trouble::Destroy(device)));
-        self.brief.incurable.push(Incurable::Device(device));
+        self.context.incurable.push(Incurable::Device(device));
     }
 
     /// A device pushes its copy to both remotes.
-    pub(in super::super) fn pushes(&mut self, device: DeviceId, id: RecordId) {
+    pub(crate) fn pushes(&mut self, device: DeviceId, id: RecordId) {
         for remote in Remote::ALL {
             self.pushes_to(remote, device, id);
         }
     }
 
-    pub(in super::super) fn pushes_to(&mut self, remote: Remote, device: DeviceId, id: RecordId) {
+    pub(crate) fn pushes_to(&mut self, remote: Remote, device: DeviceId, id: RecordId) {
         let tag = self.saves(remote, device, id);
         let contents = Arc::new(self.contents(&self.copies[&(device, id)]));
         let mirror = Change::Mirror(remote, id, Some((tag, Some(contents))));
@@ -154,13 +143,8 @@ impl Case {
     }
 
     /// A remote stores a device's copy; the device does not hear of it.
-    pub(in super::super) fn saves(
-        &mut self,
-        remote: Remote,
-        device: DeviceId,
-        id: RecordId,
-    ) -> Tag {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+    pub(crate) fn saves(&mut self, remote: Remote, device: DeviceId, id: RecordId) -> Tag {
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let blob = BlobId(self.fresh());
         let letter = self.letter();
         let to = Node::Remote(remote);
@@ -188,12 +172,7 @@ impl Case {
     }
 
     /// A device sends its copy; nothing is stored.
-    pub(in super::super) fn sends_save(
-        &mut self,
-        remote: Remote,
-        device: DeviceId,
-        id: RecordId,
-    ) -> Letter {
+    pub(crate) fn sends_save(&mut self, remote: Remote, device: DeviceId, id: RecordId) -> Letter {
         let (letter, blob) = (self.letter(), BlobId(self.fresh()));
         let (to, rows) = (Node::Remote(remote), [(id, blob)].into());
         self.fact(device, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server: None });
@@ -201,7 +180,7 @@ impl Case {
     }
 
     /// A remote's answer to a save of one record arrives.
-    pub(in super::super) fn answers_save(
+    pub(crate) fn answers_save(
         &mut self,
         remote: Remote,
         device: DeviceId,
@@ -221,13 +200,13 @@ impl Case {
     }
 
     /// A device pulls both remotes to their heads.
-    pub(in super::super) fn pulls(&mut self, device: DeviceId) {
+    pub(crate) fn pulls(&mut self, device: DeviceId) {
         for remote in Remote::ALL {
             self.pulls_from(remote, device);
         }
     }
 
-    pub(in super::super) fn pulls_from(&mut self, remote: Remote, device: DeviceId) {
+    pub(crate) fn pulls_from(&mut self, remote: Remote, device: DeviceId) {
         let (ids, next) = self.is_served(remote, device);
         let mut changes = Vec::new();
         for id in ids {
@@ -239,12 +218,12 @@ impl Case {
     }
 
     /// A remote serves a page; the device has not kept anything of it yet.
-    pub(in super::super) fn is_served(
+    pub(crate) fn is_served(
         &mut self,
         remote: Remote,
         device: DeviceId,
     ) -> (Vec<RecordId>, Cursor) {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let floor = self.cursors.get(&(device, remote)).copied().unwrap_or_default();
         let news: Vec<_> = self
             .rows
@@ -271,31 +250,21 @@ impl Case {
     }
 
     /// The change that books a row.
-    pub(in super::super) fn mirrors(
-        &self,
-        remote: Remote,
-        device: DeviceId,
-        id: RecordId,
-    ) -> Change {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+    pub(crate) fn mirrors(&self, remote: Remote, device: DeviceId, id: RecordId) -> Change {
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let row = &self.rows[&(remote, vault, id)];
         Change::Mirror(remote, id, Some((row.tag, Some(Arc::new(self.contents(&row.copy))))))
     }
 
     /// The change that keeps a row sealed.
-    pub(in super::super) fn seals(&self, remote: Remote, device: DeviceId, id: RecordId) -> Change {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+    pub(crate) fn seals(&self, remote: Remote, device: DeviceId, id: RecordId) -> Change {
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         Change::Sealed(remote, id, Some((self.rows[&(remote, vault, id)].tag, BlobId(0))))
     }
 
     /// The change that joins a row.
-    pub(in super::super) fn joins(
-        &mut self,
-        remote: Remote,
-        device: DeviceId,
-        id: RecordId,
-    ) -> Change {
-        let vault = VaultId::from(self.brief.devices[usize::from(device.0)]);
+    pub(crate) fn joins(&mut self, remote: Remote, device: DeviceId, id: RecordId) -> Change {
+        let vault = VaultId::from(self.context.devices[usize::from(device.0)]);
         let row = self.rows[&(remote, vault, id)].copy.clone();
         let copy = self.copies.entry((device, id)).or_default();
         if copy.made != row.made || row.lie.is_some() {
@@ -306,7 +275,7 @@ impl Case {
     }
 
     /// A device pulls, and takes the rows of one record as they are instead of joining them.
-    pub(in super::super) fn takes_rows_as_they_are(&mut self, device: DeviceId, id: RecordId) {
+    pub(crate) fn takes_rows_as_they_are(&mut self, device: DeviceId, id: RecordId) {
         for remote in Remote::ALL {
             let (_, next) = self.is_served(remote, device);
             let mirror = self.mirrors(remote, device, id);
@@ -321,7 +290,7 @@ impl Case {
     }
 
     /// A device joins the rows of one record and takes the record for deleted.
-    pub(in super::super) fn joins_as_dead(&mut self, device: DeviceId, id: RecordId) {
+    pub(crate) fn joins_as_dead(&mut self, device: DeviceId, id: RecordId) {
         self.joins(Remote::Zone, device, id);
         let contents = self.contents(&self.copies[&(device, id)]);
         let dead = Contents { live: false, ..contents };
@@ -332,12 +301,7 @@ impl Case {
 
     /// A device takes a delete of its record, durably, goes on showing it, and crashes before it
     /// can say so.
-    pub(in super::super) fn keeps_a_delete_without_effect(
-        &mut self,
-        device: DeviceId,
-        id: RecordId,
-        of: W,
-    ) {
+    pub(crate) fn keeps_a_delete_without_effect(&mut self, device: DeviceId, id: RecordId, of: W) {
         let seen = self.told[of].fields.iter().map(|&field| (field, self.told[of].token)).collect();
         let (_, delete) = self.asks_to_write(device, id, &[], seen);
         let copy = self.copies.entry((device, id)).or_default();
@@ -351,7 +315,7 @@ impl Case {
 
     /// A device is told that the user purged the zone, and deletes what its mirror held of a record
     /// in nobody's name.
-    pub(in super::super) fn hears_of_purge(&mut self, device: DeviceId, id: RecordId) {
+    pub(crate) fn hears_of_purge(&mut self, device: DeviceId, id: RecordId) {
         let asks = Letter { parcel: Parcel::Pull, ..self.letter() };
         let (zone, rows) = (Node::Remote(Remote::Zone), [].into());
         self.fact(
@@ -376,13 +340,7 @@ impl Case {
     }
 
     /// A device's record changes, and shows a field of an old write besides.
-    pub(in super::super) fn revives(
-        &mut self,
-        device: DeviceId,
-        record: Change,
-        old: W,
-        field: FieldId,
-    ) {
+    pub(crate) fn revives(&mut self, device: DeviceId, record: Change, old: W, field: FieldId) {
         let Change::Record(id, Some(contents)) = record else {
             unreachable!("only a record that is there can show a field again");
         };
@@ -392,7 +350,7 @@ impl Case {
     }
 
     /// A device signs out and is empty.
-    pub(in super::super) fn signs_out(&mut self, device: DeviceId) {
+    pub(crate) fn signs_out(&mut self, device: DeviceId) {
         let op = self.asks(device, Asked::SignOut);
         let keys: Vec<_> = self.copies.keys().filter(|key| key.0 == device).copied().collect();
         let mut changes = vec![Change::Key(false), Change::Meta];
@@ -412,7 +370,7 @@ impl Case {
     // Remotes.
 
     /// The blob that was saved last.
-    pub(in super::super) fn last_blob(&self) -> BlobId {
+    pub(crate) fn last_blob(&self) -> BlobId {
         let mut blob = None;
         for entry in &self.history {
             if let Fact::Committed { blob: saved, .. } = &entry.fact {
@@ -423,12 +381,7 @@ impl Case {
     }
 
     /// A device sends a try of its one request that never succeeds.
-    pub(in super::super) fn sends_try(
-        &mut self,
-        remote: Remote,
-        device: DeviceId,
-        attempt: u16,
-    ) -> Letter {
+    pub(crate) fn sends_try(&mut self, remote: Remote, device: DeviceId, attempt: u16) -> Letter {
         let letter = Letter { call: CallId(1), attempt, parcel: Parcel::Pull, answer: false };
         let to = Node::Remote(remote);
         self.fact(
@@ -438,7 +391,7 @@ impl Case {
         letter
     }
 
-    pub(in super::super) fn refuses(
+    pub(crate) fn refuses(
         &mut self,
         remote: Remote,
         device: DeviceId,

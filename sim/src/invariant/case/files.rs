@@ -17,15 +17,15 @@ use super::server::WORKER;
 use crate::history::file::{FileAsked, FileDone};
 use crate::history::{Answered, Fact};
 
-pub(in super::super) const ROOT: NodeId = NodeId::ROOT;
-pub(in super::super) const LETTERS: NodeId = NodeId(0x1e);
-pub(in super::super) const PHOTOS: NodeId = NodeId(0x9f);
-pub(in super::super) const DRAFT: NodeId = NodeId(0xd1);
-pub(in super::super) const NOTES: NodeId = NodeId(0xd2);
+pub(crate) const ROOT: NodeId = NodeId::ROOT;
+pub(crate) const LETTERS: NodeId = NodeId(0x1e);
+pub(crate) const PHOTOS: NodeId = NodeId(0x9f);
+pub(crate) const DRAFT: NodeId = NodeId(0xd1);
+pub(crate) const NOTES: NodeId = NodeId(0xd2);
 
 /// The files of the phone's user, as told so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shelf {
+pub(crate) struct ToldFiles {
     nodes: BTreeMap<NodeId, File>,
     names: BTreeMap<NodeId, String>,
     versions: BTreeMap<(NodeId, u32), Version>,
@@ -38,12 +38,12 @@ pub(super) struct Shelf {
 type Puts = Vec<(Key, Option<Doc>)>;
 
 /// What an op puts at a place, of files.
-pub(in super::super) fn put(key: FileKey, doc: Option<FileDoc>) -> (Key, Option<Doc>) {
+pub(crate) fn put(key: FileKey, doc: Option<FileDoc>) -> (Key, Option<Doc>) {
     (Key::File(key), doc.map(Doc::File))
 }
 
 /// A name that the server tells apart by its bytes, as any server would that cannot read it.
-pub(in super::super) fn name(of: &str) -> Name {
+pub(crate) fn name(of: &str) -> Name {
     let mut key = [0; 16];
     for (n, byte) in of.bytes().enumerate() {
         key[n % 16] ^= byte.rotate_left(u32::try_from(n / 16).expect("a name is short"));
@@ -55,18 +55,13 @@ pub(in super::super) fn name(of: &str) -> Name {
 
 impl Case {
     /// The next entry of the log does one thing for a device, under its next number.
-    pub(in super::super) fn does(
-        &mut self,
-        device: DeviceId,
-        mut puts: Puts,
-        reply: Reply,
-    ) -> usize {
+    pub(crate) fn does(&mut self, device: DeviceId, mut puts: Puts, reply: Reply) -> usize {
         let seq = self.next_seq(self.user(device));
         for (key, doc) in &mut puts {
             if let (Key::File(FileKey::Node(id)), Some(Doc::File(FileDoc::Node(node)))) = (key, doc)
             {
                 node.changed = seq;
-                if let Some(told) = self.shelf.nodes.get_mut(id) {
+                if let Some(told) = self.told_files.nodes.get_mut(id) {
                     told.changed = seq;
                 }
             }
@@ -78,19 +73,14 @@ impl Case {
     }
 
     /// Tells what a node is called since the last entry.
-    pub(in super::super) fn tells_name(
-        &mut self,
-        device: DeviceId,
-        node: NodeId,
-        of: Option<&str>,
-    ) {
+    pub(crate) fn tells_name(&mut self, device: DeviceId, node: NodeId, of: Option<&str>) {
         let (space, name) = (self.user(device), of.map(Arc::from));
         self.fact(WORKER, Fact::Named { space, node, name });
     }
 
     fn tells_names(&mut self, device: DeviceId, nodes: &[NodeId]) {
         for node in nodes {
-            let name = self.shelf.names[node].clone();
+            let name = self.told_files.names[node].clone();
             self.tells_name(device, *node, Some(&name));
         }
     }
@@ -98,14 +88,14 @@ impl Case {
     /// A node as it is told to be; the places that it takes.
     fn settles(&mut self, id: NodeId, file: File, of: &str) -> Puts {
         let mut puts = Vec::new();
-        if let Some(was) = self.shelf.nodes.get(&id) {
+        if let Some(was) = self.told_files.nodes.get(&id) {
             puts.push(put(FileKey::Named(was.place.parent, was.place.name.key), None));
         }
         let Place { parent, name } = &file.place;
         puts.push(put(FileKey::Named(*parent, name.key), Some(FileDoc::Holder(id))));
         puts.push(put(FileKey::Node(id), Some(FileDoc::Node(file.clone()))));
-        self.shelf.nodes.insert(id, file);
-        self.shelf.names.insert(id, of.into());
+        self.told_files.nodes.insert(id, file);
+        self.told_files.names.insert(id, of.into());
         puts
     }
 
@@ -121,13 +111,7 @@ impl Case {
     }
 
     /// Makes a folder.
-    pub(in super::super) fn makes_folder(
-        &mut self,
-        device: DeviceId,
-        id: NodeId,
-        parent: NodeId,
-        of: &str,
-    ) {
+    pub(crate) fn makes_folder(&mut self, device: DeviceId, id: NodeId, parent: NodeId, of: &str) {
         let op = self.wants(device, (id, parent, of));
         let place = Place { parent, name: name(of) };
         let folder = File { place, kind: NodeKind::Folder, deleted: false, changed: 0 };
@@ -138,14 +122,14 @@ impl Case {
     }
 
     /// What moves a node.
-    pub(in super::super) fn moving(&mut self, id: NodeId, parent: NodeId, of: &str) -> Puts {
-        let mut file = self.shelf.nodes[&id].clone();
+    pub(crate) fn moving(&mut self, id: NodeId, parent: NodeId, of: &str) -> Puts {
+        let mut file = self.told_files.nodes[&id].clone();
         file.place = Place { parent, name: name(of) };
         self.settles(id, file, of)
     }
 
     /// Moves nodes, all in one commit.
-    pub(in super::super) fn moves(&mut self, device: DeviceId, all: &[(NodeId, NodeId, &str)]) {
+    pub(crate) fn moves(&mut self, device: DeviceId, all: &[(NodeId, NodeId, &str)]) {
         let wanted = all.iter().map(|(id, to, of)| (*id, Some(*to), Some((*of).to_owned())));
         let op = self.asks_of_files(device, FileAsked::Move(wanted.collect()));
         let puts = all.iter().flat_map(|(id, to, of)| self.moving(*id, *to, of));
@@ -159,7 +143,7 @@ impl Case {
     }
 
     /// A user who has seen all of it deletes a node, whatever is in it.
-    pub(in super::super) fn deletes_node(&mut self, device: DeviceId, id: NodeId) {
+    pub(crate) fn deletes_node(&mut self, device: DeviceId, id: NodeId) {
         let seen = self.node_as_told(id).1.iter().map(|head| head.0).max().unwrap_or(0);
         let asked = FileAsked::Delete { node: id, seen, exposed: Vec::new() };
         let op = self.asks_of_files(device, asked);
@@ -168,8 +152,8 @@ impl Case {
     }
 
     /// The log has it that a node is deleted.
-    pub(in super::super) fn is_deleted(&mut self, device: DeviceId, id: NodeId) {
-        let file = self.shelf.nodes.get_mut(&id).expect("it was made");
+    pub(crate) fn is_deleted(&mut self, device: DeviceId, id: NodeId) {
+        let file = self.told_files.nodes.get_mut(&id).expect("it was made");
         file.deleted = true;
         let place = file.place.clone();
         let puts = vec![
@@ -182,16 +166,11 @@ impl Case {
     // Content.
 
     /// Begins an upload of some words, for a new file or a new version; its blob.
-    pub(in super::super) fn begins(
-        &mut self,
-        device: DeviceId,
-        target: Target,
-        words: &str,
-    ) -> Address {
+    pub(crate) fn begins(&mut self, device: DeviceId, target: Target, words: &str) -> Address {
         let (manifest, upload) = (manifest(words), self.next_seq(self.user(device)));
         let (blob, node) = (manifest.address, target.node());
         let stored = Stored { manifest, upload, node };
-        self.shelf.uploads.insert(blob, stored.clone());
+        self.told_files.uploads.insert(blob, stored.clone());
         let (write, until) = (self.dot(device), Time(self.now + 60_000));
         let intent = Intent { target, write, sealed: [1][..].into() };
         let doc = FileDoc::Upload(Upload { stored, until, intent }.into());
@@ -201,53 +180,48 @@ impl Case {
     }
 
     /// What is uploaded or published next is this write.
-    pub(super) fn write_as(&mut self, dot: Dot) {
-        self.shelf.write = Some(dot);
+    pub(crate) fn write_as(&mut self, dot: Dot) {
+        self.told_files.write = Some(dot);
     }
 
     /// A node, with its heads and the writes that made them.
-    pub(super) fn node_as_told(&self, id: NodeId) -> (File, Vec<(u32, Dot)>) {
-        let node = self.shelf.nodes[&id].clone();
+    pub(crate) fn node_as_told(&self, id: NodeId) -> (File, Vec<(u32, Dot)>) {
+        let node = self.told_files.nodes[&id].clone();
         let heads = match &node.kind {
             NodeKind::Folder => Vec::new(),
             NodeKind::File { heads, .. } => heads.clone(),
         };
-        let write = |n: u32| (n, self.shelf.versions[&(id, n)].write);
+        let write = |n: u32| (n, self.told_files.versions[&(id, n)].write);
         (node, heads.into_iter().map(write).collect())
     }
 
-    pub(super) fn name_as_told(&self, id: NodeId) -> String {
-        self.shelf.names[&id].clone()
+    pub(crate) fn name_as_told(&self, id: NodeId) -> String {
+        self.told_files.names[&id].clone()
     }
 
     fn dot(&mut self, device: DeviceId) -> Dot {
-        if let Some(dot) = self.shelf.write.take() {
+        if let Some(dot) = self.told_files.write.take() {
             return dot;
         }
         Dot { replica: self.client(device).replica, n: u64::from(self.fresh()) }
     }
 
     /// The volume keeps the pieces of a blob.
-    pub(in super::super) fn keeps(&mut self, device: DeviceId, blob: Address) {
-        for piece in self.shelf.uploads[&blob].manifest.pieces.clone() {
+    pub(crate) fn keeps(&mut self, device: DeviceId, blob: Address) {
+        for piece in self.told_files.uploads[&blob].manifest.pieces.clone() {
             self.keeps_piece(device, blob, Some(piece));
         }
     }
 
     /// The volume keeps a piece, or bytes of this hash in its place, or nothing any more.
-    pub(in super::super) fn keeps_piece(
-        &mut self,
-        device: DeviceId,
-        blob: Address,
-        hash: Option<Address>,
-    ) {
-        let (space, upload) = (self.user(device), self.shelf.uploads[&blob].upload);
+    pub(crate) fn keeps_piece(&mut self, device: DeviceId, blob: Address, hash: Option<Address>) {
+        let (space, upload) = (self.user(device), self.told_files.uploads[&blob].upload);
         let key = format!("{}0", pieces_of(space, blob, upload)).into();
         self.fact(WORKER, Fact::Kept { space, key, hash: hash.map(Box::new) });
     }
 
     /// Publishes the blob as a new file of this name.
-    pub(in super::super) fn publishes_new(
+    pub(crate) fn publishes_new(
         &mut self,
         device: DeviceId,
         (id, parent, of): (NodeId, NodeId, &str),
@@ -264,7 +238,7 @@ impl Case {
     }
 
     /// What makes a version of a blob.
-    pub(in super::super) fn versions(
+    pub(crate) fn versions(
         &mut self,
         device: DeviceId,
         (id, n): (NodeId, u32),
@@ -274,10 +248,10 @@ impl Case {
     ) -> Puts {
         let (write, sealed) = (self.dot(device), [1][..].into());
         let version = Version { blob, write, sealed, replaces: replaces.to_vec(), restores };
-        self.shelf.versions.insert((id, n), version.clone());
+        self.told_files.versions.insert((id, n), version.clone());
         let mut puts = vec![put(FileKey::Version(id, n), Some(FileDoc::Version(version)))];
         if restores.is_none() {
-            let stored = self.shelf.uploads[&blob].clone();
+            let stored = self.told_files.uploads[&blob].clone();
             puts.push(put(FileKey::Upload(blob), None));
             puts.push(put(FileKey::Blob(blob), Some(FileDoc::Blob(stored, n))));
         }
@@ -285,14 +259,14 @@ impl Case {
     }
 
     /// What makes a version the latest of its file, with these heads.
-    pub(in super::super) fn counts(&mut self, id: NodeId, latest: u32, heads: &[u32]) -> Puts {
-        let file = self.shelf.nodes.get_mut(&id).expect("it was made");
+    pub(crate) fn counts(&mut self, id: NodeId, latest: u32, heads: &[u32]) -> Puts {
+        let file = self.told_files.nodes.get_mut(&id).expect("it was made");
         file.kind = NodeKind::File { latest, heads: heads.to_vec() };
         vec![put(FileKey::Node(id), Some(FileDoc::Node(file.clone())))]
     }
 
     /// A new file with these words, uploaded and published.
-    pub(in super::super) fn makes_file(
+    pub(crate) fn makes_file(
         &mut self,
         device: DeviceId,
         (id, parent, of): (NodeId, NodeId, &str),
@@ -306,7 +280,7 @@ impl Case {
     }
 
     /// A new version with these words in place of the last one, uploaded and published.
-    pub(in super::super) fn revises(
+    pub(crate) fn revises(
         &mut self,
         device: DeviceId,
         (id, n): (NodeId, u32),
@@ -322,7 +296,7 @@ impl Case {
     }
 
     /// Restores a version as the next one, with this content.
-    pub(in super::super) fn restores(
+    pub(crate) fn restores(
         &mut self,
         device: DeviceId,
         (id, n): (NodeId, u32),
@@ -337,11 +311,11 @@ impl Case {
     // Jobs.
 
     /// Takes a batch on as a job.
-    pub(in super::super) fn accepts(&mut self, device: DeviceId, moves: Vec<Move>) -> JobId {
+    pub(crate) fn accepts(&mut self, device: DeviceId, moves: Vec<Move>) -> JobId {
         let client = self.client(device);
         let id = JobId { client, n: self.fresh() };
         let items: Vec<_> = moves.into_iter().map(|one| (one, None)).collect();
-        self.shelf.jobs.insert(id, items.clone());
+        self.told_files.jobs.insert(id, items.clone());
         let mut puts = vec![self.so_far(id, 0)];
         puts.extend(
             (0..).zip(items).map(|(n, (one, became))| {
@@ -353,19 +327,19 @@ impl Case {
     }
 
     /// What says how far a job is.
-    pub(in super::super) fn so_far(&self, id: JobId, done: u32) -> (Key, Option<Doc>) {
-        let total = u32::try_from(self.shelf.jobs[&id].len()).expect("a case is small");
+    pub(crate) fn so_far(&self, id: JobId, done: u32) -> (Key, Option<Doc>) {
+        let total = u32::try_from(self.told_files.jobs[&id].len()).expect("a case is small");
         put(FileKey::Job(id), Some(FileDoc::Job(Job { total, done })))
     }
 
     /// What says what became of an item.
-    pub(in super::super) fn became(&self, id: JobId, n: u32, item: Item) -> (Key, Option<Doc>) {
-        let (one, _) = self.shelf.jobs[&id][n as usize].clone();
+    pub(crate) fn became(&self, id: JobId, n: u32, item: Item) -> (Key, Option<Doc>) {
+        let (one, _) = self.told_files.jobs[&id][n as usize].clone();
         put(FileKey::Item(id, n), Some(FileDoc::Item(one, Some(item))))
     }
 
     /// A worker does the next item of a job, which moves a node.
-    pub(in super::super) fn does_item(
+    pub(crate) fn does_item(
         &mut self,
         device: DeviceId,
         (id, n): (JobId, u32),
@@ -382,13 +356,13 @@ impl Case {
     }
 
     /// A worker does something of its own accord.
-    pub(in super::super) fn works(&mut self, device: DeviceId, puts: Puts) {
+    pub(crate) fn works(&mut self, device: DeviceId, puts: Puts) {
         let op = Op { receipt: None, puts, reply: Reply::File(FileReply::Done) };
         self.logs(self.user(device), vec![op]);
     }
 }
 
 /// What some words consist of, in one piece.
-pub(in super::super) fn manifest(words: &str) -> Manifest {
+pub(crate) fn manifest(words: &str) -> Manifest {
     Manifest::of(words.as_bytes(), words.len())
 }

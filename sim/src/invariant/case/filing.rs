@@ -14,27 +14,27 @@ use crate::history::{Answered, Asked, Change};
 
 /// A write of a file as a case tells it.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Filing {
-    pub(in super::super) op: OpId,
-    pub(in super::super) token: Token,
-    pub(in super::super) dot: Dot,
-    pub(in super::super) node: NodeId,
+pub(crate) struct Filing {
+    pub(crate) op: OpId,
+    pub(crate) token: Token,
+    pub(crate) dot: Dot,
+    pub(crate) node: NodeId,
 }
 
 impl Case {
     /// A user asks something about files.
-    pub(in super::super) fn asks_of_files(&mut self, device: DeviceId, ask: FileAsked) -> OpId {
+    pub(crate) fn asks_of_files(&mut self, device: DeviceId, ask: FileAsked) -> OpId {
         self.asks(device, Asked::File { ask, path: String::new(), last: false })
     }
 
     /// A user asks, and is told at once.
-    pub(in super::super) fn is_told(&mut self, device: DeviceId, ask: FileAsked, done: FileDone) {
+    pub(crate) fn is_told(&mut self, device: DeviceId, ask: FileAsked, done: FileDone) {
         let op = self.asks_of_files(device, ask);
         self.answers(device, op, Answered::File(done));
     }
 
     /// A user asks for some words to be saved, having been shown these heads.
-    pub(in super::super) fn asks_to_file(
+    pub(crate) fn asks_to_file(
         &mut self,
         device: DeviceId,
         (node, goal): (NodeId, Goal),
@@ -49,13 +49,13 @@ impl Case {
     }
 
     /// A device keeps a write of a file, durably.
-    pub(in super::super) fn keeps_filing(&mut self, device: DeviceId, filing: Filing) {
+    pub(crate) fn keeps_filing(&mut self, device: DeviceId, filing: Filing) {
         let own = Some((filing.token, filing.node));
         self.persists(device, vec![Change::Upload(filing.dot, own)]);
     }
 
     /// A user saves some words as a new file in the root.
-    pub(in super::super) fn files(
+    pub(crate) fn files(
         &mut self,
         device: DeviceId,
         (node, of): (NodeId, &str),
@@ -69,7 +69,7 @@ impl Case {
     }
 
     /// A device uploads a new file that it kept; it is published.
-    pub(in super::super) fn uploads(
+    pub(crate) fn uploads(
         &mut self,
         device: DeviceId,
         filing: Filing,
@@ -85,7 +85,7 @@ impl Case {
     }
 
     /// A device uploads words that it kept as the next version, which replaces these.
-    pub(in super::super) fn uploads_next(
+    pub(crate) fn uploads_next(
         &mut self,
         device: DeviceId,
         filing: Filing,
@@ -104,13 +104,13 @@ impl Case {
     }
 
     /// A device reads the feed to its end, and keeps what it tells of these nodes.
-    pub(in super::super) fn reads_feed(&mut self, device: DeviceId, nodes: &[NodeId]) {
+    pub(crate) fn reads_feed(&mut self, device: DeviceId, nodes: &[NodeId]) {
         let mut changes: Vec<Change> = nodes.iter().map(|id| self.mirrors_node(*id)).collect();
         changes.push(Change::Feed(Some(self.feed_cursor(device))));
         self.persists(device, changes);
     }
 
-    pub(in super::super) fn mirrors_node(&self, id: NodeId) -> Change {
+    pub(crate) fn mirrors_node(&self, id: NodeId) -> Change {
         let (node, heads) = self.node_as_told(id);
         let seen = NodeSeen {
             parent: node.place.parent,
@@ -122,7 +122,7 @@ impl Case {
         Change::Node(id, Some(Arc::new(seen)))
     }
 
-    pub(in super::super) fn feed_cursor(&self, device: DeviceId) -> FeedCursor {
+    pub(crate) fn feed_cursor(&self, device: DeviceId) -> FeedCursor {
         let seq = self.next_seq(self.user(device)) - 1;
         FeedCursor {
             space: self.user(device),
@@ -132,7 +132,7 @@ impl Case {
     }
 
     /// A list of these files, as the log has them, with the labels of these writes.
-    pub(in super::super) fn list_of(&self, nodes: &[NodeId], filings: &[Filing]) -> Vec<Listed> {
+    pub(crate) fn list_of(&self, nodes: &[NodeId], filings: &[Filing]) -> Vec<Listed> {
         let list = nodes.iter().map(|id| {
             let (node, heads) = self.node_as_told(*id);
             let token = |dot: Dot| filings.iter().find(|it| it.dot == dot).map(|it| it.token);
@@ -154,7 +154,7 @@ impl Case {
     }
 
     /// A device lists files.
-    pub(in super::super) fn lists(&mut self, device: DeviceId, list: Vec<Listed>, last: bool) {
+    pub(crate) fn lists(&mut self, device: DeviceId, list: Vec<Listed>, last: bool) {
         let asked = Asked::File { ask: FileAsked::List, path: String::new(), last };
         let op = self.asks(device, asked);
         self.answers(device, op, Answered::Files(Arc::new(list)));
@@ -162,12 +162,12 @@ impl Case {
 }
 
 /// Some words under a label.
-pub(in super::super) fn print(token: Token, words: &str) -> Print {
+pub(crate) fn print(token: Token, words: &str) -> Print {
     let hash = words.bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(31) ^ u64::from(byte));
     Print { token, hash, size: u32::try_from(words.len()).expect("a case is small") }
 }
 
 /// The head that a write is once it has this number.
-pub(in super::super) fn head(filing: Filing, version: Option<u32>) -> Head {
+pub(crate) fn head(filing: Filing, version: Option<u32>) -> Head {
     Head { version, write: filing.dot, token: Some(filing.token) }
 }

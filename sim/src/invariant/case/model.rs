@@ -12,38 +12,38 @@ use crate::history::Contents;
 
 /// A write as it was told.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub(super) token: Token,
-    pub(super) fields: Vec<FieldId>,
-    pub(super) seen: Vec<(FieldId, Token)>,
-    pub(super) clears: bool,
+pub(crate) struct Told {
+    pub(crate) token: Token,
+    pub(crate) fields: Vec<FieldId>,
+    pub(crate) seen: Vec<(FieldId, Token)>,
+    pub(crate) clears: bool,
 }
 
 /// A copy: what it was made from, and what it holds if that is a lie.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Copy {
-    pub(super) made: BTreeSet<W>,
-    pub(super) lie: Option<Arc<Contents>>,
+pub(crate) struct Copy {
+    pub(crate) made: BTreeSet<W>,
+    pub(crate) lie: Option<Arc<Contents>>,
 }
 
 /// A row of a remote.
 #[derive(Clone, Debug)]
-pub(super) struct StoredRow {
-    pub(super) pos: u64,
-    pub(super) tag: Tag,
-    pub(super) copy: Copy,
+pub(crate) struct StoredRow {
+    pub(crate) pos: u64,
+    pub(crate) tag: Tag,
+    pub(crate) copy: Copy,
 }
 
 /// A device's disk, as far as a case keeps it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Image {
-    pub(super) copies: BTreeMap<RecordId, Copy>,
-    pub(super) cursors: BTreeMap<Remote, u64>,
+pub(crate) struct Image {
+    pub(crate) copies: BTreeMap<RecordId, Copy>,
+    pub(crate) cursors: BTreeMap<Remote, u64>,
 }
 
 impl Case {
     /// What a copy holds, by the rules: cells that no write in it replaced.
-    pub(super) fn contents(&self, copy: &Copy) -> Contents {
+    pub(crate) fn contents(&self, copy: &Copy) -> Contents {
         if let Some(lie) = &copy.lie {
             return Contents::clone(lie);
         }

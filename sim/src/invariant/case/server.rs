@@ -11,7 +11,7 @@ use engine::remote::CallId;
 use engine::time::{Span, Time};
 
 use super::Case;
-use super::files::Shelf;
+use super::files::ToldFiles;
 use super::work::Talks;
 use crate::history::{
     Account, Answered, Asked, Done, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
@@ -21,11 +21,11 @@ use crate::plan::{
     WorkerPlan,
 };
 
-pub(super) const WORKER: Node = Node::Worker(WorkerId(0));
+pub(crate) const WORKER: Node = Node::Worker(WorkerId(0));
 
 /// The server's spaces, told right.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spaces {
+pub(crate) struct Spaces {
     /// The names of the entries of each log.
     logs: BTreeMap<UserId, Vec<EntryId>>,
     fields: BTreeMap<(UserId, AccountField), Vec<Token>>,
@@ -37,21 +37,21 @@ pub(super) struct Spaces {
 
 /// What the volume held at a moment.
 #[derive(Debug)]
-pub(in super::super) struct Backup {
+pub(crate) struct Backup {
     at: u64,
     spaces: Spaces,
-    shelf: Shelf,
+    told_files: ToldFiles,
     talks: Talks,
 }
 
 impl Case {
     /// A case with a sync server of two workers whose clocks are right.
-    pub(in super::super) fn served() -> Self {
+    pub(crate) fn served() -> Self {
         let mut case = Self::new();
         let worker =
             |name: &str| WorkerPlan { name: name.into(), clock_offset_ms: 0, clock_drift_ppm: 0 };
         let delay = SpanRange { low: Span(1), high: Span(10) };
-        case.brief.server = Some(ServerPlan {
+        case.context.server = Some(ServerPlan {
             workers: vec![worker("one"), worker("two")],
             piece: 1_024,
             timing: engine::worker::Timing {
@@ -78,28 +78,28 @@ impl Case {
     // Sessions.
 
     /// Two devices have the same key from now on, as if one ran on a copy of the other's disk.
-    pub(in super::super) fn shares_its_session(&mut self, of: DeviceId, with: DeviceId) {
+    pub(crate) fn shares_its_session(&mut self, of: DeviceId, with: DeviceId) {
         self.spaces.copies.insert(with, of);
     }
 
-    pub(super) fn key(&self, device: DeviceId) -> DeviceKey {
+    pub(crate) fn key(&self, device: DeviceId) -> DeviceKey {
         DeviceKey(self.spaces.copies.get(&device).unwrap_or(&device).0.into())
     }
 
-    pub(super) fn client(&self, device: DeviceId) -> Client {
+    pub(crate) fn client(&self, device: DeviceId) -> Client {
         let life = self.incarnations.get(&device).copied().unwrap_or_default() + 1;
         Client { replica: ReplicaId(u64::from(device.0) + 100), life }
     }
 
     /// A device asks for its session and is granted it.
-    pub(in super::super) fn opens(&mut self, device: DeviceId) {
+    pub(crate) fn opens(&mut self, device: DeviceId) {
         let letter = self.sends_request(device);
         self.is_granted(device);
         self.hears(device, letter, None);
     }
 
     /// The log grants a device its session, whoever has it.
-    pub(in super::super) fn is_granted(&mut self, device: DeviceId) {
+    pub(crate) fn is_granted(&mut self, device: DeviceId) {
         let (user, key, client) = (self.user(device), self.key(device), self.client(device));
         let grant = self.grant(user, key, client);
         self.logs(user, vec![grant]);
@@ -116,7 +116,7 @@ impl Case {
     }
 
     /// The log does something for a client, after it has granted its session if it had none.
-    pub(super) fn acts(
+    pub(crate) fn acts(
         &mut self,
         (user, key, client): (UserId, DeviceKey, Client),
         op: Op,
@@ -127,7 +127,7 @@ impl Case {
     }
 
     /// A device ends its session.
-    pub(in super::super) fn closes(&mut self, device: DeviceId) {
+    pub(crate) fn closes(&mut self, device: DeviceId) {
         let (user, key) = (self.user(device), self.key(device));
         let (call, parcel) = (CallId(self.fresh()), Parcel::Session);
         let letter = Letter { call, attempt: 0, parcel, answer: false };
@@ -138,7 +138,7 @@ impl Case {
     }
 
     /// The log ends a device's session, for whatever reason.
-    pub(in super::super) fn loses_its_session(&mut self, device: DeviceId) {
+    pub(crate) fn loses_its_session(&mut self, device: DeviceId) {
         let (user, key) = (self.user(device), self.key(device));
         self.spaces.sessions.remove(&(user, key));
         let puts = vec![(Key::Session(key), None)];
@@ -146,13 +146,13 @@ impl Case {
     }
 
     /// A device asks for its session and is told to come back.
-    pub(in super::super) fn is_told_to_come_back(&mut self, device: DeviceId) {
+    pub(crate) fn is_told_to_come_back(&mut self, device: DeviceId) {
         let letter = self.sends_request(device);
         self.hears(device, letter, Some(Refusal::Busy(Span(1_000))));
     }
 
     /// A user asks whose the session is, and is told.
-    pub(in super::super) fn asks_whose(&mut self, device: DeviceId, told: Option<bool>) {
+    pub(crate) fn asks_whose(&mut self, device: DeviceId, told: Option<bool>) {
         let op = self.asks_errand(device, Errand::SessionStatus, false).0;
         let letter = self.sends_request(device);
         self.hears(device, letter, None);
@@ -162,14 +162,14 @@ impl Case {
     // Accounts.
 
     /// A user sets fields of the account; it is committed and acknowledged.
-    pub(in super::super) fn patches(&mut self, device: DeviceId, fields: &[AccountField]) -> Token {
+    pub(crate) fn patches(&mut self, device: DeviceId, fields: &[AccountField]) -> Token {
         let (op, token) = self.asks_to_patch(device, fields);
         self.commits_patch(device, token, fields);
         self.answers(device, op, Answered::Done(Done::Patched));
         token
     }
 
-    pub(in super::super) fn asks_to_patch(
+    pub(crate) fn asks_to_patch(
         &mut self,
         device: DeviceId,
         fields: &[AccountField],
@@ -185,7 +185,7 @@ impl Case {
     }
 
     /// The log sets fields for a device, under its next number.
-    pub(in super::super) fn commits_patch(
+    pub(crate) fn commits_patch(
         &mut self,
         device: DeviceId,
         token: Token,
@@ -207,14 +207,14 @@ impl Case {
     }
 
     /// The next number of a client's actions.
-    pub(super) fn next_number(&mut self, client: Client) -> u32 {
+    pub(crate) fn next_number(&mut self, client: Client) -> u32 {
         let n = self.spaces.numbers.entry(client).or_default();
         *n += 1;
         *n
     }
 
     /// The number of the next entry of a log.
-    pub(in super::super) fn next_seq(&self, space: UserId) -> u64 {
+    pub(crate) fn next_seq(&self, space: UserId) -> u64 {
         self.next_position(space).seq
     }
 
@@ -225,31 +225,32 @@ impl Case {
     }
 
     /// The last entry of a log.
-    pub(in super::super) fn position(&self, space: UserId) -> Position {
+    pub(crate) fn position(&self, space: UserId) -> Position {
         let log = self.spaces.logs.get(&space).map_or(&[][..], Vec::as_slice);
         let entry = log.last().copied().unwrap_or_default();
         Position { seq: log.len() as u64, entry }
     }
 
     /// A backup of the volume as it is now.
-    pub(in super::super) fn backs_up(&mut self) -> Backup {
+    pub(crate) fn backs_up(&mut self) -> Backup {
         self.wait(10);
-        let (spaces, shelf, talks) = (self.spaces.clone(), self.shelf.clone(), self.talks.clone());
-        Backup { at: self.now, spaces, shelf, talks }
+        let (spaces, told_files, talks) =
+            (self.spaces.clone(), self.told_files.clone(), self.talks.clone());
+        Backup { at: self.now, spaces, told_files, talks }
     }
 
     /// The volume is set back to a backup.
-    pub(in super::super) fn restores_volume(&mut self, backup: &Backup) {
+    pub(crate) fn restores_volume(&mut self, backup: &Backup) {
         self.restores += 1;
         let age = Span(self.now + 10 - backup.at);
         self.fact(Node::Volume, Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))));
         let numbers = std::mem::take(&mut self.spaces.numbers);
         self.spaces = Spaces { numbers, ..backup.spaces.clone() };
-        (self.shelf, self.talks) = (backup.shelf.clone(), backup.talks.clone());
+        (self.told_files, self.talks) = (backup.told_files.clone(), backup.talks.clone());
     }
 
     /// The log puts a field back to an older version: the lie.
-    pub(in super::super) fn sets_back(&mut self, user: UserId, field: AccountField, to: usize) {
+    pub(crate) fn sets_back(&mut self, user: UserId, field: AccountField, to: usize) {
         let versions = self.spaces.fields.entry((user, field)).or_default();
         versions.truncate(to);
         let n = u32::try_from(to).expect("a case is small");
@@ -259,7 +260,7 @@ impl Case {
     }
 
     /// The next entry of a space's log.
-    pub(in super::super) fn logs(&mut self, space: UserId, ops: Vec<Op>) -> usize {
+    pub(crate) fn logs(&mut self, space: UserId, ops: Vec<Op>) -> usize {
         let Position { seq, entry: id } = self.next_position(space);
         self.spaces.logs.entry(space).or_default().push(id);
         let entry = Commit { seq, id, ops };
@@ -267,13 +268,13 @@ impl Case {
     }
 
     /// Loses a number of a log.
-    pub(in super::super) fn skips_a_number(&mut self, space: UserId) {
+    pub(crate) fn skips_a_number(&mut self, space: UserId) {
         let name = self.next_position(space).entry;
         self.spaces.logs.entry(space).or_default().push(name);
     }
 
     /// The account of a device's user.
-    pub(in super::super) fn account(&self, device: DeviceId) -> Account {
+    pub(crate) fn account(&self, device: DeviceId) -> Account {
         let user = self.user(device);
         let of = |field: AccountField| {
             let versions = self.spaces.fields.get(&(user, field))?;
@@ -282,26 +283,21 @@ impl Case {
         AccountField::ALL.into_iter().filter_map(of).collect()
     }
 
-    pub(in super::super) fn reads_account(&mut self, device: DeviceId) {
+    pub(crate) fn reads_account(&mut self, device: DeviceId) {
         let account = self.account(device);
         self.shows_account(device, account, false);
     }
 
-    pub(in super::super) fn shows_account(
-        &mut self,
-        device: DeviceId,
-        account: Account,
-        last: bool,
-    ) {
+    pub(crate) fn shows_account(&mut self, device: DeviceId, account: Account, last: bool) {
         let (op, _) = self.asks_errand(device, Errand::ReadAccount, last);
         self.answers(device, op, Answered::Done(Done::Account(Arc::new(account))));
     }
 
     /// Every device that is there shows the account.
-    pub(super) fn shows_accounts_at_the_end(&mut self) {
-        for n in 0..self.brief.devices.len() {
+    pub(crate) fn shows_accounts_at_the_end(&mut self) {
+        for n in 0..self.context.devices.len() {
             let device = DeviceId(u16::try_from(n).expect("a case is small"));
-            if !self.brief.incurable.contains(&super::super::Incurable::Device(device)) {
+            if !self.context.incurable.contains(&crate::invariant::Incurable::Device(device)) {
                 let account = self.account(device);
                 self.shows_account(device, account, true);
             }
@@ -311,14 +307,14 @@ impl Case {
     // Messages.
 
     /// A device sends a request, which arrives.
-    pub(in super::super) fn sends_request(&mut self, device: DeviceId) -> Letter {
+    pub(crate) fn sends_request(&mut self, device: DeviceId) -> Letter {
         let (call, parcel) = (CallId(self.fresh()), Parcel::Session);
         let letter = Letter { call, attempt: 0, parcel, answer: false };
         self.sends_again(device, letter);
         letter
     }
 
-    pub(in super::super) fn sends_again(&mut self, device: DeviceId, letter: Letter) {
+    pub(crate) fn sends_again(&mut self, device: DeviceId, letter: Letter) {
         self.sends(device, letter, Wants::Session);
     }
 
@@ -334,31 +330,20 @@ impl Case {
     }
 
     /// A worker answers, and the device hears it.
-    pub(in super::super) fn hears(
-        &mut self,
-        device: DeviceId,
-        letter: Letter,
-        refused: Option<Refusal>,
-    ) {
+    pub(crate) fn hears(&mut self, device: DeviceId, letter: Letter, refused: Option<Refusal>) {
         let letter = Letter { answer: true, ..letter };
         self.sends_letter(WORKER, device.into(), letter, Said::Answers { seq: 0, refused });
         let (refused, rows_refused) = (refused.map(|why| Refused::Server(why).into()), [].into());
         self.fact(device, Fact::Delivered { from: WORKER, letter, refused, rows_refused });
     }
 
-    pub(in super::super) fn sends_letter(
-        &mut self,
-        from: Node,
-        to: Node,
-        letter: Letter,
-        said: Said,
-    ) {
+    pub(crate) fn sends_letter(&mut self, from: Node, to: Node, letter: Letter, said: Said) {
         let (rows, server) = ([].into(), Some(said.into()));
         self.fact(from, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server });
     }
 
-    pub(super) fn user(&self, device: DeviceId) -> UserId {
-        self.brief.devices[usize::from(device.0)]
+    pub(crate) fn user(&self, device: DeviceId) -> UserId {
+        self.context.devices[usize::from(device.0)]
     }
 }
 

@@ -23,17 +23,17 @@ use crate::plan::{
 
 const WORKER: Node = Node::Worker(WorkerId(0));
 const ANNA: UserId = UserId(0);
-pub(in super::super) const READER: ProcessorId = ProcessorId(0);
-pub(in super::super) const SCHOLAR: ProcessorId = ProcessorId(1);
-pub(in super::super) const SOUP: TalkId = TalkId(1);
-pub(in super::super) const DAY: Day = Day { year: 2024, month: 4, day: 3 };
+pub(crate) const READER: ProcessorId = ProcessorId(0);
+pub(crate) const SCHOLAR: ProcessorId = ProcessorId(1);
+pub(crate) const SOUP: TalkId = TalkId(1);
+pub(crate) const DAY: Day = Day { year: 2024, month: 4, day: 3 };
 
 /// What the log has of conversations.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Talks {
+pub(crate) struct Talks {
     items: BTreeMap<TalkId, (Item, Talk)>,
     /// What sums are kept, where that is not what they should be.
-    pub(super) off: u32,
+    pub(crate) off: u32,
     numbers: BTreeMap<Client, u32>,
     /// Under which day each was kept last.
     days: BTreeMap<TalkId, Key>,
@@ -42,7 +42,7 @@ pub(super) struct Talks {
 }
 
 /// These messages of a conversation, of the usual day.
-pub(in super::super) fn part(talk: TalkId, first: u32, last: u32) -> Excerpt {
+pub(crate) fn part(talk: TalkId, first: u32, last: u32) -> Excerpt {
     Excerpt { talk, spelling: 0, began: Began::on(DAY), first, last, edit: 0 }
 }
 
@@ -73,7 +73,7 @@ fn content(version: u32, since: u64, held: &Talk) -> Content {
 
 impl Case {
     /// A case with a sync server and two processors of the first user.
-    pub(in super::super) fn worked() -> Self {
+    pub(crate) fn worked() -> Self {
         let mut case = Self::served();
         let name = |name: &str| ProcessorPlan {
             name: name.into(),
@@ -82,23 +82,23 @@ impl Case {
             clock_drift_ppm: 0,
         };
         let processors = vec![name("reader"), name("scholar")];
-        let server = case.brief.server.as_mut().expect("it has one");
+        let server = case.context.server.as_mut().expect("it has one");
         server.pipeline = PipelinePlan { processors, ..PipelinePlan::none() };
         case
     }
 
-    pub(in super::super) fn orders(&mut self, who: impl Into<Node>, order: Order) -> OpId {
+    pub(crate) fn orders(&mut self, who: impl Into<Node>, order: Order) -> OpId {
         let op = OpId(self.fresh());
         self.fact(who, Fact::Asked(op, Asked::Work { order, last: false }.into()));
         op
     }
 
-    pub(in super::super) fn obeys(&mut self, who: impl Into<Node>, op: OpId, worked: Worked) {
+    pub(crate) fn obeys(&mut self, who: impl Into<Node>, op: OpId, worked: Worked) {
         self.fact(who, Fact::Answered(op, Answered::Worked(worked).into()));
     }
 
     /// Somebody brings a part of a conversation; it is joined, kept and acknowledged.
-    pub(in super::super) fn brings(&mut self, who: impl Into<Node>, excerpt: Excerpt) {
+    pub(crate) fn brings(&mut self, who: impl Into<Node>, excerpt: Excerpt) {
         let who = who.into();
         let op = self.orders(who, Order::Ingest(excerpt.clone()));
         let held = self.talks.items.get(&excerpt.talk).map(|(_, held)| held.messages.clone());
@@ -111,7 +111,7 @@ impl Case {
     }
 
     /// The next version of a conversation is kept with these messages, whatever was there.
-    pub(in super::super) fn saves_as(
+    pub(crate) fn saves_as(
         &mut self,
         who: impl Into<Node>,
         of: TalkId,
@@ -168,12 +168,12 @@ impl Case {
     }
 
     /// From now on the sums that are kept count so many conversations too many.
-    pub(in super::super) fn miscounts(&mut self, by: u32) {
+    pub(crate) fn miscounts(&mut self, by: u32) {
         self.talks.off = by;
     }
 
     /// A processor is granted a conversation, whoever is at it.
-    pub(in super::super) fn claims(&mut self, who: ProcessorId, of: TalkId) -> Claim {
+    pub(crate) fn claims(&mut self, who: ProcessorId, of: TalkId) -> Claim {
         let fence = Fence(Position { seq: self.fresh().into(), entry: EntryId(0) });
         let until = Time(self.now + 20_000);
         let item = &mut self.talks.items.get_mut(&of).expect("it was brought").0;
@@ -185,7 +185,7 @@ impl Case {
     }
 
     /// A processor has the step done, which ends with a result or without one.
-    pub(in super::super) fn has_done(&mut self, who: ProcessorId, of: TalkId, works: bool) {
+    pub(crate) fn has_done(&mut self, who: ProcessorId, of: TalkId, works: bool) {
         let held = Arc::new(self.talks.items[&of].1.clone());
         self.talks.steps += 1;
         let step = StepId(self.talks.steps);
@@ -195,7 +195,7 @@ impl Case {
     }
 
     /// What came of the step is kept, under whichever claim.
-    pub(in super::super) fn finishes(&mut self, who: ProcessorId, of: TalkId, works: bool) {
+    pub(crate) fn finishes(&mut self, who: ProcessorId, of: TalkId, works: bool) {
         let (item, held) = self.talks.items[&of].clone();
         let tries = item.job.tries();
         let job = if works {
@@ -211,25 +211,25 @@ impl Case {
     }
 
     /// The log says that a processor has ended its work so.
-    pub(in super::super) fn becomes(&mut self, who: ProcessorId, of: TalkId, job: Job) {
+    pub(crate) fn becomes(&mut self, who: ProcessorId, of: TalkId, job: Job) {
         self.talks.items.get_mut(&of).expect("it was brought").0.job = job;
         self.puts(Node::Processor(who), &[of], Reply::Work(WorkReply::Finished));
     }
 
     /// A processor takes a conversation up, has it worked on and ends that.
-    pub(in super::super) fn works_on(&mut self, who: ProcessorId, of: TalkId, works: bool) {
+    pub(crate) fn works_on(&mut self, who: ProcessorId, of: TalkId, works: bool) {
         self.claims(who, of);
         self.has_done(who, of, works);
         self.finishes(who, of, works);
     }
 
     /// Keeps in mind how a conversation is now.
-    pub(in super::super) fn remembers(&mut self, of: TalkId) {
+    pub(crate) fn remembers(&mut self, of: TalkId) {
         self.talks.last.insert(of, self.talks.items[&of].clone());
     }
 
     /// A processor asks the server for work, under the number with which each of its lives begins.
-    pub(in super::super) fn asks_for_work(&mut self, who: ProcessorId) -> Letter {
+    pub(crate) fn asks_for_work(&mut self, who: ProcessorId) -> Letter {
         let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Work, answer: false };
         let client = client(who.into());
         let (device, by) = (DeviceKey(client.replica.0), Some(ANNA));
@@ -241,18 +241,18 @@ impl Case {
     }
 
     /// What a processor asked arrives.
-    pub(in super::super) fn arrives(&mut self, who: ProcessorId, letter: Letter) {
+    pub(crate) fn arrives(&mut self, who: ProcessorId, letter: Letter) {
         let (from, rows_refused) = (who.into(), [].into());
         self.fact(WORKER, Fact::Delivered { from, letter, refused: None, rows_refused });
     }
 
     /// A worker tells a processor to come back.
-    pub(in super::super) fn is_told_that_all_is_taken(&mut self, who: ProcessorId, letter: Letter) {
+    pub(crate) fn is_told_that_all_is_taken(&mut self, who: ProcessorId, letter: Letter) {
         self.is_told_of_work(who, letter, Some(Refusal::Busy(Span(1_000))));
     }
 
     /// A worker answers what a processor asked.
-    pub(in super::super) fn is_told_of_work(
+    pub(crate) fn is_told_of_work(
         &mut self,
         who: ProcessorId,
         letter: Letter,
@@ -263,7 +263,7 @@ impl Case {
     }
 
     /// A processor shows a conversation; as it was, if that is kept in mind.
-    pub(in super::super) fn shows_talk(&mut self, who: ProcessorId, of: TalkId, part: TalkPart) {
+    pub(crate) fn shows_talk(&mut self, who: ProcessorId, of: TalkId, part: TalkPart) {
         let op = self.orders(Node::Processor(who), Order::Read(of, part));
         let (item, held) = self.talks.items[&of].clone();
         let held = self.talks.last.get(&of).map_or(held, |(_, old)| old.clone());
@@ -271,7 +271,7 @@ impl Case {
     }
 
     /// A processor shows the usual day.
-    pub(in super::super) fn shows_day(&mut self, who: ProcessorId) {
+    pub(crate) fn shows_day(&mut self, who: ProcessorId) {
         let op = self.orders(Node::Processor(who), Order::ReadDay(Began::on(DAY)));
         let items: Vec<_> =
             self.talks.items.iter().map(|(of, (item, _))| (key(*of), *item)).collect();
@@ -301,12 +301,12 @@ impl From<ProcessorId> for Node {
 
 impl Case {
     /// A processor loses power.
-    pub(in super::super) fn is_stopped(&mut self, who: ProcessorId) {
+    pub(crate) fn is_stopped(&mut self, who: ProcessorId) {
         self.fact(who, Fact::Killed { keeps: 0, between: false });
     }
 
     /// Why a date is refused.
-    pub(in super::super) fn refuses_the_date(&self) -> engine::processor::Reason {
+    pub(crate) fn refuses_the_date(&self) -> engine::processor::Reason {
         // The first variant says that it cannot be read.
         let error = postcard::from_bytes(&[0]).expect("an error");
         engine::processor::Reason::Date(error)

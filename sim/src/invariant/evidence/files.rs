@@ -14,17 +14,18 @@ use engine::log::{
 use engine::message::JobId;
 
 use super::{Disk, Timeline};
-use crate::history::file::FileAsked;
+use crate::history::file::{FileAsked, Head, Print};
 use crate::history::table::Table;
 use crate::history::{Answered, FileDone, Listed};
+use crate::invariant::wording::visible;
 
 /// The files of one space over time.
 #[derive(Debug, Default)]
-pub(in super::super) struct Files<'a> {
+pub(crate) struct Files<'a> {
     /// Every entry that says something of files, in order.
-    pub(in super::super) entries: Vec<Logged<'a>>,
+    pub(crate) entries: Vec<Logged<'a>>,
     /// What became of objects with content, in order.
-    pub(in super::super) objects: Vec<Object<'a>>,
+    pub(crate) objects: Vec<Object<'a>>,
     /// What stood at the places of nodes, and at all others.
     nodes: Table<NodeId, Timeline<Option<&'a FileDoc>>>,
     docs: BTreeMap<FileKey, Timeline<Option<&'a FileDoc>>>,
@@ -33,33 +34,33 @@ pub(in super::super) struct Files<'a> {
 
 /// An entry of the log.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Logged<'a> {
-    pub(in super::super) at: usize,
-    pub(in super::super) commit: &'a Commit,
+pub(crate) struct Logged<'a> {
+    pub(crate) at: usize,
+    pub(crate) commit: &'a Commit,
 }
 
 /// An object was created, replaced or deleted.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Object<'a> {
-    pub(in super::super) at: usize,
-    pub(in super::super) key: &'a str,
-    pub(in super::super) hash: Option<Address>,
+pub(crate) struct Object<'a> {
+    pub(crate) at: usize,
+    pub(crate) key: &'a str,
+    pub(crate) hash: Option<Address>,
 }
 
 /// A request of a user that is about files.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct FileDeed<'a> {
-    pub(in super::super) device: DeviceId,
-    pub(in super::super) user: UserId,
-    pub(in super::super) asked: usize,
-    pub(in super::super) ask: &'a FileAsked,
-    pub(in super::super) last: bool,
-    pub(in super::super) answer: Option<(usize, &'a Answered)>,
+pub(crate) struct FileOperation<'a> {
+    pub(crate) device: DeviceId,
+    pub(crate) user: UserId,
+    pub(crate) asked: usize,
+    pub(crate) ask: &'a FileAsked,
+    pub(crate) last: bool,
+    pub(crate) answer: Option<(usize, &'a Answered)>,
 }
 
-impl<'a> FileDeed<'a> {
+impl<'a> FileOperation<'a> {
     /// When a write of content was called saved.
-    pub(in super::super) fn saved(&self) -> Option<usize> {
+    pub(crate) fn saved(&self) -> Option<usize> {
         match self.answer {
             Some((at, Answered::Saved)) => Some(at),
             Some(_) | None => None,
@@ -67,7 +68,7 @@ impl<'a> FileDeed<'a> {
     }
 
     /// The list that it was answered with.
-    pub(in super::super) fn list(&self) -> Option<(usize, &'a [Listed])> {
+    pub(crate) fn list(&self) -> Option<(usize, &'a [Listed])> {
         match self.answer {
             Some((at, Answered::Files(list))) => Some((at, list)),
             Some(_) | None => None,
@@ -75,7 +76,7 @@ impl<'a> FileDeed<'a> {
     }
 
     /// What else it was answered, if it was not refused.
-    pub(in super::super) fn done(&self) -> Option<(usize, &'a FileDone)> {
+    pub(crate) fn done(&self) -> Option<(usize, &'a FileDone)> {
         match self.answer {
             Some((at, Answered::File(done))) => Some((at, done)),
             Some(_) | None => None,
@@ -83,8 +84,31 @@ impl<'a> FileDeed<'a> {
     }
 }
 
+impl<'a> FileOperation<'a> {
+    /// Every head that its answer shows, with its file.
+    pub(crate) fn shown_heads(&self) -> impl Iterator<Item = (NodeId, &'a Head)> + use<'a> {
+        let mut list: &'a [Listed] = &[];
+        let mut versions: (NodeId, &'a [Head]) = (NodeId::ROOT, &[]);
+        let mut content: (NodeId, &'a [(Head, Option<Print>)]) = (NodeId::ROOT, &[]);
+        match (self.ask, self.answer.map(|(_, answer)| answer)) {
+            (FileAsked::List, Some(Answered::Files(files))) => list = files,
+            (FileAsked::Versions(node), Some(Answered::File(FileDone::Versions(heads)))) => {
+                versions = (*node, heads);
+            }
+            (FileAsked::Read(node), Some(Answered::File(FileDone::Content(heads)))) => {
+                content = (*node, heads);
+            }
+            _ => {}
+        }
+        let listed = list.iter().flat_map(|it| it.heads.iter().map(|head| (it.node, head)));
+        listed
+            .chain(versions.1.iter().map(move |head| (versions.0, head)))
+            .chain(content.1.iter().map(move |(head, _)| (content.0, head)))
+    }
+}
+
 /// What an op puts, of files.
-pub(in super::super) fn puts(op: &Op) -> impl Iterator<Item = (FileKey, Option<&FileDoc>)> {
+pub(crate) fn puts(op: &Op) -> impl Iterator<Item = (FileKey, Option<&FileDoc>)> {
     op.puts.iter().filter_map(|(key, doc)| {
         let Key::File(key) = key else { return None };
         Some((*key, file_doc(doc.as_ref())))
@@ -103,12 +127,12 @@ fn file_doc(doc: Option<&Doc>) -> Option<&FileDoc> {
 
 impl<'a> Logged<'a> {
     /// The places that it changes, of files; one may come twice.
-    pub(in super::super) fn keys(self) -> impl Iterator<Item = FileKey> + 'a {
+    pub(crate) fn keys(self) -> impl Iterator<Item = FileKey> + 'a {
         self.commit.ops.iter().flat_map(puts).map(|(key, _)| key)
     }
 
     /// The nodes that it changes, each once.
-    pub(in super::super) fn nodes(self) -> Vec<NodeId> {
+    pub(crate) fn nodes(self) -> Vec<NodeId> {
         let mut nodes: Vec<NodeId> = self
             .keys()
             .filter_map(|key| if let FileKey::Node(id) = key { Some(id) } else { None })
@@ -121,7 +145,7 @@ impl<'a> Logged<'a> {
 
 impl Logged<'_> {
     /// Does more than one op of it change one node? Then there were states in between.
-    pub(in super::super) fn is_stirred(self) -> bool {
+    pub(crate) fn is_stirred(self) -> bool {
         let nodes = |op| puts(op).filter(|(key, _)| matches!(key, FileKey::Node(_)));
         let mut seen = BTreeSet::new();
         let mut ops = self.commit.ops.iter().map(|op| nodes(op).map(|it| it.0).collect());
@@ -131,7 +155,7 @@ impl Logged<'_> {
 
 impl<'a> Files<'a> {
     /// Hears of an entry of the log.
-    pub(super) fn logged(&mut self, at: usize, commit: &'a Commit) {
+    pub(crate) fn logged(&mut self, at: usize, commit: &'a Commit) {
         let mut is_about_files = false;
         for (key, doc) in commit.ops.iter().flat_map(puts) {
             is_about_files = true;
@@ -147,26 +171,24 @@ impl<'a> Files<'a> {
     }
 
     /// Hears what a node is called after the last entry.
-    pub(super) fn named(&mut self, node: NodeId, name: Option<&'a str>) {
+    pub(crate) fn named(&mut self, node: NodeId, name: Option<&'a str>) {
         if let Some(last) = self.entries.last() {
             self.names.or_default(node).push(last.at, name);
         }
     }
 
     /// Hears of an object.
-    pub(super) fn kept(&mut self, at: usize, key: &'a str, hash: Option<Address>) {
+    pub(crate) fn kept(&mut self, at: usize, key: &'a str, hash: Option<Address>) {
         self.objects.push(Object { at, key, hash });
     }
 
     /// Everything that stood at a place; none where it was removed.
-    pub(in super::super) fn doc(&self, key: FileKey) -> Option<&Timeline<Option<&'a FileDoc>>> {
+    pub(crate) fn doc(&self, key: FileKey) -> Option<&Timeline<Option<&'a FileDoc>>> {
         if let FileKey::Node(id) = key { self.nodes.get(id) } else { self.docs.get(&key) }
     }
 
     /// All places of which the log ever spoke, in order.
-    pub(in super::super) fn docs(
-        &self,
-    ) -> impl Iterator<Item = (FileKey, &Timeline<Option<&'a FileDoc>>)> {
+    pub(crate) fn docs(&self) -> impl Iterator<Item = (FileKey, &Timeline<Option<&'a FileDoc>>)> {
         let nodes = self.nodes.sorted().map(|(id, line)| (FileKey::Node(id), line));
         nodes.chain(self.docs.iter().map(|(key, line)| (*key, line)))
     }
@@ -176,34 +198,29 @@ impl<'a> Files<'a> {
     }
 
     /// A node as it stood after a moment, deleted or not.
-    pub(in super::super) fn node(&self, id: NodeId, moment: usize) -> Option<&'a Node> {
+    pub(crate) fn node(&self, id: NodeId, moment: usize) -> Option<&'a Node> {
         let Some(FileDoc::Node(node)) = self.at(FileKey::Node(id), moment) else { return None };
         Some(node)
     }
 
     /// A node that was not deleted then.
-    pub(in super::super) fn live(&self, id: NodeId, moment: usize) -> Option<&'a Node> {
+    pub(crate) fn live(&self, id: NodeId, moment: usize) -> Option<&'a Node> {
         self.node(id, moment).filter(|node| !node.deleted)
     }
 
     /// Was there a folder of this id then, the root included?
-    pub(in super::super) fn is_folder(&self, id: NodeId, moment: usize) -> bool {
+    pub(crate) fn is_folder(&self, id: NodeId, moment: usize) -> bool {
         let live = || self.live(id, moment).is_some_and(|node| node.kind == NodeKind::Folder);
         id == NodeId::ROOT || live()
     }
 
     /// Who has the name of a place.
-    pub(in super::super) fn holder(&self, named: FileKey, moment: usize) -> Option<NodeId> {
+    pub(crate) fn holder(&self, named: FileKey, moment: usize) -> Option<NodeId> {
         let Some(FileDoc::Holder(id)) = self.at(named, moment) else { return None };
         Some(*id)
     }
 
-    pub(in super::super) fn version(
-        &self,
-        id: NodeId,
-        n: u32,
-        moment: usize,
-    ) -> Option<&'a Version> {
+    pub(crate) fn version(&self, id: NodeId, n: u32, moment: usize) -> Option<&'a Version> {
         let Some(FileDoc::Version(version)) = self.at(FileKey::Version(id, n), moment) else {
             return None;
         };
@@ -211,7 +228,7 @@ impl<'a> Files<'a> {
     }
 
     /// Every version that a file ever had, by number.
-    pub(in super::super) fn versions(
+    pub(crate) fn versions(
         &self,
         id: NodeId,
     ) -> impl Iterator<Item = (u32, &Timeline<Option<&'a FileDoc>>)> {
@@ -223,79 +240,88 @@ impl<'a> Files<'a> {
     }
 
     /// Where the content of a version is said to be.
-    pub(in super::super) fn stored(&self, blob: Address, moment: usize) -> Option<&'a Stored> {
+    pub(crate) fn stored(&self, blob: Address, moment: usize) -> Option<&'a Stored> {
         let Some(FileDoc::Blob(stored, _)) = self.at(FileKey::Blob(blob), moment) else {
             return None;
         };
         Some(stored)
     }
 
-    pub(in super::super) fn job(&self, id: JobId, moment: usize) -> Option<Job> {
+    pub(crate) fn job(&self, id: JobId, moment: usize) -> Option<Job> {
         let Some(FileDoc::Job(job)) = self.at(FileKey::Job(id), moment) else { return None };
         Some(*job)
     }
 
     /// What a node was called after a moment, opened; none if no key opens it, or nothing was told.
-    pub(in super::super) fn name(&self, id: NodeId, moment: usize) -> Option<&'a str> {
+    pub(crate) fn name(&self, id: NodeId, moment: usize) -> Option<&'a str> {
         self.names.get(id)?.at(moment).copied().flatten()
     }
 
-    /// How people speak of a node.
-    pub(in super::super) fn called(&self, id: NodeId, moment: usize) -> String {
-        match self.name(id, moment) {
-            Some(name) => format!("{name:?}"),
-            None => format!("node {:x}", id.0),
+    /// The path of a node after a moment, as in `plans/menu.txt`. A node whose name cannot be opened is
+    /// told by its id.
+    pub(crate) fn path(&self, id: NodeId, moment: usize) -> String {
+        let mut parts = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next.filter(|id| *id != NodeId::ROOT && parts.len() < 64) {
+            let name = self.name(id, moment).map(visible);
+            parts.push(name.unwrap_or_else(|| format!("node {:x}", id.0)));
+            next = self.node(id, moment).map(|node| node.place.parent);
         }
+        parts.reverse();
+        if parts.is_empty() { "the root folder".to_owned() } else { parts.join("/") }
+    }
+
+    /// The path that a name in a folder has after a moment.
+    pub(crate) fn path_in(&self, folder: NodeId, name: &str, moment: usize) -> String {
+        if folder == NodeId::ROOT {
+            return visible(name);
+        }
+        format!("{}/{}", self.path(folder, moment), visible(name))
+    }
+
+    /// The number of the last commit about files at a moment; 0 before the first.
+    pub(crate) fn seq_at(&self, moment: usize) -> u64 {
+        let after = self.entries.partition_point(|entry| entry.at <= moment);
+        after.checked_sub(1).map_or(0, |last| self.entries[last].commit.seq)
     }
 
     /// The entries from one fact to another.
-    pub(in super::super) fn between(
-        &self,
-        from: usize,
-        to: usize,
-    ) -> impl Iterator<Item = &Logged<'a>> {
+    pub(crate) fn between(&self, from: usize, to: usize) -> impl Iterator<Item = &Logged<'a>> {
         let start = self.entries.partition_point(|entry| entry.at <= from);
         self.entries[start..].iter().take_while(move |entry| entry.at < to)
     }
 
     /// Every state from one fact to another: as it was at the first, and after each commit.
-    pub(in super::super) fn moments(
-        &self,
-        from: usize,
-        to: usize,
-    ) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn moments(&self, from: usize, to: usize) -> impl Iterator<Item = usize> + '_ {
         std::iter::once(from).chain(self.between(from, to).map(|entry| entry.at))
     }
 
     /// Every name that a node ever had, and since when; none where no key opens it.
-    pub(in super::super) fn names(
-        &self,
-        id: NodeId,
-    ) -> impl Iterator<Item = (usize, Option<&'a str>)> {
+    pub(crate) fn names(&self, id: NodeId) -> impl Iterator<Item = (usize, Option<&'a str>)> {
         self.names.get(id).into_iter().flat_map(Timeline::iter).map(|(at, name)| (at, *name))
     }
 }
 
 /// The versions of all logs by the write that made them.
 #[derive(Debug, Default)]
-pub(in super::super) struct Archive<'a> {
-    pub(in super::super) versions: BTreeMap<Dot, Vec<Published<'a>>>,
+pub(crate) struct Archive<'a> {
+    pub(crate) versions: BTreeMap<Dot, Vec<Published<'a>>>,
     /// The writes that a label stands for: more than one, if it was written anew.
-    pub(in super::super) dots: Table<Token, Vec<Dot>>,
+    pub(crate) dots: Table<Token, Vec<Dot>>,
     labels: BTreeMap<Dot, Token>,
 }
 
 /// A version, and when it was made.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Published<'a> {
-    pub(in super::super) at: usize,
-    pub(in super::super) node: NodeId,
-    pub(in super::super) n: u32,
-    pub(in super::super) version: &'a Version,
+pub(crate) struct Published<'a> {
+    pub(crate) at: usize,
+    pub(crate) node: NodeId,
+    pub(crate) n: u32,
+    pub(crate) version: &'a Version,
 }
 
 impl<'a> Archive<'a> {
-    pub(super) fn of(files: &BTreeMap<UserId, Files<'a>>, disks: &[Disk]) -> Self {
+    pub(crate) fn of(files: &BTreeMap<UserId, Files<'a>>, disks: &[Disk]) -> Self {
         let mut archive = Self::default();
         for (key, line) in files.values().flat_map(Files::docs) {
             let FileKey::Version(node, n) = key else { continue };
@@ -319,12 +345,12 @@ impl<'a> Archive<'a> {
     }
 
     /// The label of a write, if a device kept it durably.
-    pub(in super::super) fn label(&self, write: Dot) -> Option<Token> {
+    pub(crate) fn label(&self, write: Dot) -> Option<Token> {
         self.labels.get(&write).copied()
     }
 
     /// The versions that a write became.
-    pub(in super::super) fn published(&self, token: Token) -> impl Iterator<Item = &Published<'a>> {
+    pub(crate) fn published(&self, token: Token) -> impl Iterator<Item = &Published<'a>> {
         let dots = self.dots.get(token).map_or(&[][..], Vec::as_slice);
         dots.iter().filter_map(|dot| self.versions.get(dot)).flatten()
     }

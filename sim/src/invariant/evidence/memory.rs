@@ -13,14 +13,14 @@ use crate::plan::Node;
 
 /// What a device holds at a moment.
 #[derive(Debug, Default)]
-pub(in super::super) struct Memory<'e> {
-    pub(in super::super) records: BTreeMap<RecordId, &'e Contents>,
+pub(crate) struct Memory<'e> {
+    pub(crate) records: BTreeMap<RecordId, &'e Contents>,
     /// What each remote is booked to hold, where that is known.
-    pub(in super::super) mirrors: BTreeMap<(Remote, RecordId), &'e Contents>,
+    pub(crate) mirrors: BTreeMap<(Remote, RecordId), &'e Contents>,
     /// The rows that cannot be opened, with their tags.
-    pub(in super::super) sealed: BTreeMap<(Remote, RecordId), Tag>,
+    pub(crate) sealed: BTreeMap<(Remote, RecordId), Tag>,
     /// Its own writes of files that the feed has not shown yet.
-    pub(in super::super) uploads: BTreeSet<Dot>,
+    pub(crate) uploads: BTreeSet<Dot>,
 }
 
 impl<'e> Memory<'e> {
@@ -31,8 +31,8 @@ impl<'e> Memory<'e> {
             put(&mut memory.records, id, held);
         }
         for (key, line) in disk.mirrors.sorted() {
-            let booked = line.at(moment).and_then(Option::as_ref);
-            put(&mut memory.mirrors, key, booked.and_then(|(_, held)| held.as_deref()));
+            let mirrored = line.at(moment).and_then(Option::as_ref);
+            put(&mut memory.mirrors, key, mirrored.and_then(|(_, held)| held.as_deref()));
         }
         for (key, line) in disk.sealed.sorted() {
             put(&mut memory.sealed, key, line.at(moment).copied().flatten());
@@ -48,8 +48,8 @@ impl<'e> Memory<'e> {
     fn take(&mut self, change: &'e Change) {
         match change {
             Change::Record(id, held) => put(&mut self.records, *id, held.as_deref()),
-            Change::Mirror(remote, id, booked) => {
-                let held = booked.as_ref().and_then(|(_, held)| held.as_deref());
+            Change::Mirror(remote, id, mirrored) => {
+                let held = mirrored.as_ref().and_then(|(_, held)| held.as_deref());
                 put(&mut self.mirrors, (*remote, *id), held);
             }
             Change::Sealed(remote, id, row) => {
@@ -73,7 +73,7 @@ impl<'e> Memory<'e> {
 
 impl Evidence<'_> {
     /// What a device held at a moment.
-    pub(in super::super) fn in_memory(&self, device: DeviceId, moment: usize) -> Memory<'_> {
+    pub(crate) fn in_memory(&self, device: DeviceId, moment: usize) -> Memory<'_> {
         let upto = self.off_wire.partition_point(|(at, _)| *at <= moment);
         let own =
             self.off_wire[..upto].iter().filter(|(_, entry)| entry.node == Node::Device(device));

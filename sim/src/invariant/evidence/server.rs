@@ -13,45 +13,48 @@ use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::files::FileDeed;
-use super::{Evidence, Op as Request, Timeline};
-use crate::history::file::{FileAsked, Head};
+use super::account::ShownAccount;
+use super::files::FileOperation;
+use super::{Evidence, Timeline, UserOperation};
+use crate::history::file::{FileAsked, Head, Print};
 use crate::history::table::Table;
 use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
 #[derive(Debug, Default)]
-pub(in super::super) struct Server<'a> {
+pub(crate) struct Server<'a> {
     /// What users asked, in order.
-    pub(in super::super) errands: Vec<Errand<'a>>,
-    pub(in super::super) refusals: Vec<Refusal>,
+    pub(crate) requests: Vec<ServerRequest<'a>>,
+    pub(crate) busy_answers: Vec<BusyAnswer>,
     /// Requests that were refused since the log was restored: when, whose, and which.
-    pub(in super::super) restored: Vec<(usize, Node, Letter)>,
+    pub(crate) other_log_answers: Vec<(usize, Node, Letter)>,
     /// What users asked about files, in order.
-    pub(in super::super) deeds: Vec<FileDeed<'a>>,
+    pub(crate) file_operations: Vec<FileOperation<'a>>,
     /// The writes of files by label.
-    pub(in super::super) filings: Table<Token, usize>,
+    file_writes: Table<Token, usize>,
+    /// The accounts that were shown, in the order of the requests for them.
+    pub(crate) accounts: Vec<ShownAccount<'a>>,
     /// Which device, as it says, and which life of which replica sent what, by sender.
-    pub(in super::super) asks: BTreeMap<Node, Vec<Ask>>,
+    pub(crate) sent: BTreeMap<Node, Vec<SentRequest>>,
     by_token: Table<Token, usize>,
 }
 
 /// A request of a user.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Errand<'a> {
-    pub(in super::super) device: DeviceId,
-    pub(in super::super) user: UserId,
-    pub(in super::super) asked: usize,
-    pub(in super::super) what: &'a plan::Errand,
-    pub(in super::super) token: Option<Token>,
-    pub(in super::super) last: bool,
-    pub(in super::super) answer: Option<(usize, &'a Answered)>,
+pub(crate) struct ServerRequest<'a> {
+    pub(crate) device: DeviceId,
+    pub(crate) user: UserId,
+    pub(crate) asked: usize,
+    pub(crate) what: &'a plan::Errand,
+    pub(crate) token: Option<Token>,
+    pub(crate) last: bool,
+    pub(crate) answer: Option<(usize, &'a Answered)>,
 }
 
-impl<'a> Errand<'a> {
+impl<'a> ServerRequest<'a> {
     /// The fields that it sets; none unless it is a patch.
-    pub(in super::super) fn fields(&self) -> &'a [(AccountField, Value)] {
+    pub(crate) fn fields(&self) -> &'a [(AccountField, Value)] {
         match self.what {
             plan::Errand::Patch(fields) => fields,
             plan::Errand::ReadAccount | plan::Errand::SessionStatus => &[],
@@ -59,7 +62,7 @@ impl<'a> Errand<'a> {
     }
 
     /// When it was acknowledged, if it is a patch that was.
-    pub(in super::super) fn patched(&self) -> Option<usize> {
+    pub(crate) fn patched(&self) -> Option<usize> {
         match self.answer {
             Some((at, Answered::Done(Done::Patched))) => Some(at),
             _ => None,
@@ -67,7 +70,7 @@ impl<'a> Errand<'a> {
     }
 
     /// The account that it showed, and when.
-    pub(in super::super) fn shown(&self) -> Option<(usize, &'a Account)> {
+    pub(crate) fn shown(&self) -> Option<(usize, &'a Account)> {
         match self.answer {
             Some((at, Answered::Done(Done::Account(shown)))) => Some((at, shown)),
             _ => None,
@@ -77,39 +80,39 @@ impl<'a> Errand<'a> {
 
 /// An effect in the log of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Place {
-    pub(in super::super) space: UserId,
+pub(crate) struct Place {
+    pub(crate) space: UserId,
     /// From 1: the account's state after it has this number.
-    pub(in super::super) effect: usize,
-    pub(in super::super) field: AccountField,
-    pub(in super::super) at: usize,
+    pub(crate) effect: usize,
+    pub(crate) field: AccountField,
+    pub(crate) at: usize,
 }
 
 /// The log of a space, as it happened.
 #[derive(Debug)]
-pub(in super::super) struct Space {
+pub(crate) struct Space {
     /// Every entry: when it was created, and its number.
-    pub(in super::super) entries: Vec<(usize, u64)>,
+    pub(crate) entries: Vec<(usize, u64)>,
     /// The names of the entries, by number.
-    pub(in super::super) names: BTreeMap<u64, EntryId>,
+    pub(crate) names: BTreeMap<u64, EntryId>,
     /// What became of sessions and of the account, in order.
-    pub(in super::super) deeds: Vec<Deed>,
+    pub(crate) effects: Vec<LogEffect>,
     /// The fingerprint of the account after each effect, from before the first.
-    pub(in super::super) states: Vec<u64>,
+    pub(crate) states: Vec<u64>,
     /// Every token that a field held: from which state, and up to which if its past was rewritten.
-    pub(in super::super) held: BTreeMap<(AccountField, Token), (usize, Option<usize>)>,
+    pub(crate) held: BTreeMap<(AccountField, Token), (usize, Option<usize>)>,
     /// How each session stood over time.
-    pub(in super::super) sessions: BTreeMap<DeviceKey, Timeline<Option<Session>>>,
+    pub(crate) sessions: BTreeMap<DeviceKey, Timeline<Option<Session>>>,
     docs: BTreeMap<Key, (u32, Token)>,
 }
 
 /// Something that an op of a log did.
 #[derive(Clone, Debug)]
-pub(in super::super) enum Deed {
+pub(crate) enum LogEffect {
     /// A session stands so from now on.
     Session { at: usize, key: DeviceKey, session: Option<Session> },
     /// The account changed.
-    Effect {
+    Account {
         at: usize,
         receipt: Option<(Client, u32)>,
         /// New versions.
@@ -118,54 +121,56 @@ pub(in super::super) enum Deed {
         rewritten: Vec<AccountField>,
     },
     /// Files or work changed for a client, by its request of this number.
-    Other { at: usize, client: Client, n: u32 },
+    Action { at: usize, client: Client, n: u32 },
 }
 
 /// A request as it was sent to a worker.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Ask {
-    pub(in super::super) at: usize,
-    pub(in super::super) call: CallId,
-    pub(in super::super) attempt: u16,
-    pub(in super::super) device: DeviceKey,
-    pub(in super::super) client: Client,
-    pub(in super::super) by: Option<UserId>,
-    pub(in super::super) space: UserId,
-    pub(in super::super) about: UserId,
-    pub(in super::super) heard: Position,
-    pub(in super::super) wants: Wants,
+pub(crate) struct SentRequest {
+    pub(crate) at: usize,
+    pub(crate) call: CallId,
+    pub(crate) attempt: u16,
+    pub(crate) device: DeviceKey,
+    pub(crate) client: Client,
+    pub(crate) by: Option<UserId>,
+    pub(crate) space: UserId,
+    pub(crate) about: UserId,
+    pub(crate) heard: Position,
+    pub(crate) wants: Wants,
 }
 
 /// A worker told somebody to come back.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Refusal {
-    pub(in super::super) at: usize,
-    pub(in super::super) by: WorkerId,
-    pub(in super::super) to: Node,
-    pub(in super::super) letter: Letter,
+pub(crate) struct BusyAnswer {
+    pub(crate) at: usize,
+    pub(crate) by: WorkerId,
+    pub(crate) to: Node,
+    pub(crate) letter: Letter,
     /// When the request arrived, at the earliest and at the latest. No decision about it is older, and
     /// it was sent before.
-    pub(in super::super) arrived: (usize, usize),
+    pub(crate) arrived: (usize, usize),
     /// How many other requests of that space were waiting there.
-    pub(in super::super) waiting: u32,
+    pub(crate) waiting: u32,
 }
 
 impl<'a> Server<'a> {
     /// Hears the whole history, if there is a server in it.
-    pub(super) fn gather(evidence: &Evidence<'a>) -> Self {
-        let mut clerk = Clerk::default();
-        if evidence.brief.server.is_some() {
-            for op in evidence.ops.iter() {
-                clerk.server.asked_for(evidence, op);
+    pub(crate) fn gather(evidence: &Evidence<'a>) -> Self {
+        let mut tracker = RequestTracker::default();
+        if evidence.context.server.is_some() {
+            for op in evidence.operations.iter() {
+                tracker.server.asked_for(evidence, op);
             }
             for (at, entry) in evidence.history.iter().enumerate() {
-                clerk.hear(at, entry);
+                tracker.take(at, entry);
             }
         }
-        clerk.server
+        let mut server = tracker.server;
+        server.accounts = server.requests.iter().filter_map(ShownAccount::by).collect();
+        server
     }
 
-    fn asked_for(&mut self, evidence: &Evidence<'a>, op: &Request) {
+    fn asked_for(&mut self, evidence: &Evidence<'a>, op: &UserOperation) {
         let (device, user, asked) = (op.device, evidence.user(op.device), op.asked);
         let answer = || {
             let at = op.answered?;
@@ -174,31 +179,59 @@ impl<'a> Server<'a> {
         match evidence.history[asked].fact.asked() {
             Some((_, Asked::Errand { errand: what, token, last })) => {
                 let (token, last, answer) = (*token, *last, answer());
-                token.into_iter().for_each(|it| self.by_token.insert(it, self.errands.len()));
-                self.errands.push(Errand { device, user, asked, what, token, last, answer });
+                token.into_iter().for_each(|it| self.by_token.insert(it, self.requests.len()));
+                self.requests.push(ServerRequest {
+                    device,
+                    user,
+                    asked,
+                    what,
+                    token,
+                    last,
+                    answer,
+                });
             }
             Some((_, Asked::File { ask, last, .. })) => {
                 let (last, answer) = (*last, answer());
-                ask.token().into_iter().for_each(|it| self.filings.insert(it, self.deeds.len()));
-                self.deeds.push(FileDeed { device, user, asked, ask, last, answer });
+                ask.token()
+                    .into_iter()
+                    .for_each(|it| self.file_writes.insert(it, self.file_operations.len()));
+                self.file_operations.push(FileOperation { device, user, asked, ask, last, answer });
             }
             Some(_) | None => {}
         }
     }
 
+    /// The requests for the status of a session, in order.
+    pub(crate) fn session_status(&self) -> impl Iterator<Item = &ServerRequest<'a>> {
+        self.requests.iter().filter(|request| *request.what == plan::Errand::SessionStatus)
+    }
+
+    /// The write of a file that bears a label.
+    pub(crate) fn file_write(&self, token: Token) -> Option<&FileOperation<'a>> {
+        self.file_writes.get(token).map(|number| &self.file_operations[*number])
+    }
+
+    /// The content that a user wrote under a label.
+    pub(crate) fn content_of(&self, token: Token) -> Option<Print> {
+        match self.file_write(token)?.ask {
+            FileAsked::Write { content, .. } => Some(*content),
+            _ => None,
+        }
+    }
+
     /// The patch that bears a label.
-    pub(in super::super) fn patch(&self, token: Token) -> Option<&Errand<'a>> {
-        self.by_token.get(token).map(|at| &self.errands[*at])
+    pub(crate) fn patch(&self, token: Token) -> Option<&ServerRequest<'a>> {
+        self.by_token.get(token).map(|at| &self.requests[*at])
     }
 
     /// The writes that somebody has seen who was shown these: themselves, and what their authors had
     /// been shown.
-    pub(in super::super) fn shown_by(&self, heads: &[Head]) -> BTreeSet<Dot> {
+    pub(crate) fn shown_by(&self, heads: &[Head]) -> BTreeSet<Dot> {
         let mut seen = BTreeSet::new();
         let mut open: Vec<&Head> = heads.iter().collect();
         while let Some(head) = open.pop() {
-            let filing = head.token.and_then(|token| self.filings.get(token));
-            let ask = filing.map(|number| self.deeds[*number].ask);
+            let filing = head.token.and_then(|token| self.file_writes.get(token));
+            let ask = filing.map(|number| self.file_operations[*number].ask);
             if seen.insert(head.write)
                 && let Some(FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) =
                     ask
@@ -211,13 +244,13 @@ impl<'a> Server<'a> {
 
     /// The requests that an answer may belong to, the latest first: lives of a device number theirs
     /// alike.
-    pub(in super::super) fn asked(
+    pub(crate) fn requests_of(
         &self,
         who: Node,
         letter: Letter,
         before: usize,
-    ) -> impl Iterator<Item = &Ask> {
-        let asks = self.asks.get(&who).map_or(&[][..], Vec::as_slice);
+    ) -> impl Iterator<Item = &SentRequest> {
+        let asks = self.sent.get(&who).map_or(&[][..], Vec::as_slice);
         asks.iter().rev().filter(move |ask| {
             ask.at < before && ask.call == letter.call && ask.attempt == letter.attempt
         })
@@ -226,7 +259,7 @@ impl<'a> Server<'a> {
 
 /// Hears the facts one by one.
 #[derive(Debug, Default)]
-struct Clerk<'a> {
+struct RequestTracker<'a> {
     server: Server<'a>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
     /// The requests that a worker has to answer, by name. Copies and lives share names.
@@ -242,15 +275,25 @@ struct Open {
     arrived: (usize, usize),
 }
 
-impl Clerk<'_> {
-    fn hear(&mut self, at: usize, entry: &Entry) {
+impl RequestTracker<'_> {
+    fn take(&mut self, at: usize, entry: &Entry) {
         match (&entry.fact, entry.node) {
             (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (&**said, from) {
                 (&Said::Asks { device, client, by, space, about, heard, wants }, _) => {
                     let (call, attempt) = (letter.call, letter.attempt);
-                    let ask =
-                        Ask { at, call, attempt, device, client, by, space, about, heard, wants };
-                    self.server.asks.entry(from).or_default().push(ask);
+                    let ask = SentRequest {
+                        at,
+                        call,
+                        attempt,
+                        device,
+                        client,
+                        by,
+                        space,
+                        about,
+                        heard,
+                        wants,
+                    };
+                    self.server.sent.entry(from).or_default().push(ask);
                 }
                 (Said::Answers { refused, .. }, Node::Worker(by)) => {
                     let waiting = self.answers(at, by, *to, *letter);
@@ -258,11 +301,11 @@ impl Clerk<'_> {
                     let (to, letter) = (*to, *letter);
                     match refused {
                         Some(message::Refusal::Busy(_)) => {
-                            let refusal = Refusal { at, by, to, letter, arrived, waiting };
-                            self.server.refusals.push(refusal);
+                            let refusal = BusyAnswer { at, by, to, letter, arrived, waiting };
+                            self.server.busy_answers.push(refusal);
                         }
                         Some(message::Refusal::AnotherLog) => {
-                            self.server.restored.push((at, to, letter));
+                            self.server.other_log_answers.push((at, to, letter));
                         }
                         Some(
                             message::Refusal::Fenced
@@ -299,7 +342,7 @@ impl Clerk<'_> {
     }
 
     fn space_of(&self, at: usize, who: Node, letter: Letter) -> Option<UserId> {
-        self.server.asked(who, letter, at).next().map(|ask| ask.space)
+        self.server.requests_of(who, letter, at).next().map(|ask| ask.space)
     }
 
     /// How many others wait when a request is answered.
@@ -328,7 +371,7 @@ impl Default for Space {
         Self {
             entries: Vec::new(),
             names: BTreeMap::new(),
-            deeds: Vec::new(),
+            effects: Vec::new(),
             states: vec![0],
             held: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -339,7 +382,7 @@ impl Default for Space {
 
 impl Space {
     /// Puts what an op says into the account. The new versions that this makes.
-    pub(super) fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
+    pub(crate) fn apply(&mut self, at: usize, op: &Op) -> Vec<(AccountField, Token)> {
         let account = |key: &Key| match key {
             Key::Account(field) | Key::Was(field, _) => Some(*field),
             Key::Session(_) | Key::Receipt(_) | Key::Work(_) | Key::File(_) => None,
@@ -387,7 +430,7 @@ impl Space {
         }
         self.states.push(state);
         let receipt = op.receipt;
-        self.deeds.push(Deed::Effect { at, receipt, made: made.clone(), rewritten });
+        self.effects.push(LogEffect::Account { at, receipt, made: made.clone(), rewritten });
         made
     }
 
@@ -399,7 +442,7 @@ impl Space {
     }
 
     /// Who had a session at some moment of an interval, and since when within it.
-    pub(in super::super) fn holders(
+    pub(crate) fn holders(
         &self,
         key: DeviceKey,
         from: usize,
@@ -413,13 +456,13 @@ impl Space {
     }
 
     /// Does a field hold a token in the end?
-    pub(in super::super) fn holds(&self, field: AccountField, token: Token) -> bool {
+    pub(crate) fn holds(&self, field: AccountField, token: Token) -> bool {
         self.held.get(&(field, token)).is_some_and(|held| held.1.is_none())
     }
 }
 
 /// What stands for the versions of an account: the same for the same versions.
-pub(in super::super) fn fingerprint(account: &Account) -> u64 {
+pub(crate) fn fingerprint(account: &Account) -> u64 {
     let of = |(field, versions): &(AccountField, Vec<(Token, _)>)| {
         let tokens: Vec<Token> = versions.iter().map(|version| version.0).collect();
         fingerprint_of(*field, &tokens)

@@ -11,33 +11,33 @@ use engine::job::{BlobHash, Item, Job, Place, Stored, Summary};
 use engine::log::{Doc, Key};
 use engine::message::{Client, Reply};
 
-use super::super::Brief;
 use super::Evidence;
 use crate::history::{Answered, Asked, Filed, Incarnation, Talk, Worked};
+use crate::invariant::JudgeContext;
 use crate::plan::talk::talk_of;
 use crate::plan::{Day, Excerpt, Node, Order, TalkId};
 
 /// Everything about conversations.
 #[derive(Debug, Default)]
-pub(in super::super) struct Work<'a> {
+pub(crate) struct ConversationWork<'a> {
     /// What was asked of processors and devices, in order.
-    pub(in super::super) asks: Vec<WorkAsk<'a>>,
+    pub(crate) operations: Vec<ConversationOperation<'a>>,
 }
 
 /// Something that was asked about conversations.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct WorkAsk<'a> {
-    pub(in super::super) node: Node,
-    pub(in super::super) user: UserId,
-    pub(in super::super) asked: usize,
-    pub(in super::super) order: &'a Order,
-    pub(in super::super) last: bool,
-    pub(in super::super) answer: Option<(usize, &'a Answered)>,
+pub(crate) struct ConversationOperation<'a> {
+    pub(crate) node: Node,
+    pub(crate) user: UserId,
+    pub(crate) asked: usize,
+    pub(crate) order: &'a Order,
+    pub(crate) last: bool,
+    pub(crate) answer: Option<(usize, &'a Answered)>,
 }
 
-impl<'a> WorkAsk<'a> {
+impl<'a> ConversationOperation<'a> {
     /// What came of it, if it was answered in so many words.
-    pub(in super::super) fn worked(&self) -> Option<(usize, &'a Worked)> {
+    pub(crate) fn worked(&self) -> Option<(usize, &'a Worked)> {
         match self.answer {
             Some((at, Answered::Worked(worked))) => Some((at, worked)),
             Some(_) | None => None,
@@ -45,7 +45,7 @@ impl<'a> WorkAsk<'a> {
     }
 
     /// The part of a conversation that it brings.
-    pub(in super::super) fn brings(&self) -> Option<&'a Excerpt> {
+    pub(crate) fn brings(&self) -> Option<&'a Excerpt> {
         match self.order {
             Order::Ingest(excerpt) => Some(excerpt),
             Order::Process(_) | Order::Reset(_) | Order::Read(..) | Order::ReadDay(_) => None,
@@ -53,7 +53,7 @@ impl<'a> WorkAsk<'a> {
     }
 
     /// The version that it was called saved as, and when.
-    pub(in super::super) fn saved(&self) -> Option<(usize, DedupKey, u32)> {
+    pub(crate) fn saved(&self) -> Option<(usize, DedupKey, u32)> {
         match self.worked() {
             Some((at, Worked::Saved(key, version))) => Some((at, *key, *version)),
             Some(_) | None => None,
@@ -63,32 +63,32 @@ impl<'a> WorkAsk<'a> {
 
 /// What a user's space has of conversations.
 #[derive(Debug, Default)]
-pub(in super::super) struct Shelf<'a> {
+pub(crate) struct Conversations<'a> {
     /// What became of items, in order.
-    pub(in super::super) turns: Vec<Turn<'a>>,
+    pub(crate) item_changes: Vec<ItemChange<'a>>,
     /// What became of the sums of days, in order, by the entry that says so.
-    pub(in super::super) sums: Vec<(usize, Day, Option<Summary>)>,
+    pub(crate) sums: Vec<(usize, Day, Option<Summary>)>,
     /// What objects hold, with the fact that says so.
-    pub(in super::super) filed: BTreeMap<BlobHash, (usize, DedupKey, Option<&'a Filed>)>,
+    pub(crate) objects: BTreeMap<BlobHash, (usize, DedupKey, Option<&'a Filed>)>,
     /// How items stand now: while hearing, and at the end.
-    pub(in super::super) items: BTreeMap<DedupKey, Stored>,
+    pub(crate) items: BTreeMap<DedupKey, Stored>,
 }
 
 /// An op of a log changes an item.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Turn<'a> {
-    pub(in super::super) at: usize,
+pub(crate) struct ItemChange<'a> {
+    pub(crate) at: usize,
     /// Which op of the entry.
     op: usize,
-    pub(in super::super) key: DedupKey,
-    pub(in super::super) before: Option<Stored>,
-    pub(in super::super) now: Option<Stored>,
-    pub(in super::super) receipt: Option<(Client, u32)>,
-    pub(in super::super) reply: &'a Reply,
+    pub(crate) key: DedupKey,
+    pub(crate) before: Option<Stored>,
+    pub(crate) now: Option<Stored>,
+    pub(crate) receipt: Option<(Client, u32)>,
+    pub(crate) reply: &'a Reply,
 }
 
 /// What a stored item is: one of the old format waits.
-pub(in super::super) fn item_of(stored: &Stored) -> Option<Item> {
+pub(crate) fn item_of(stored: &Stored) -> Option<Item> {
     match stored {
         Stored::Item(item) => Some(*item),
         Stored::Old(content) => Some(Item { content: *content, job: Job::Pending { tries: 0 } }),
@@ -96,38 +96,79 @@ pub(in super::super) fn item_of(stored: &Stored) -> Option<Item> {
     }
 }
 
+/// Is there work left to be done on an item?
+pub(crate) fn is_open(stored: &Stored) -> bool {
+    item_of(stored).is_some_and(|item| match item.job {
+        Job::Pending { .. } | Job::Processing { .. } => true,
+        Job::Failed { tries, .. } => tries < MOST_TRIES,
+        Job::Success { .. } => false,
+    })
+}
+
+/// So often an item is tried.
+pub(crate) const MOST_TRIES: u8 = 3;
+
 /// The day of an item.
-pub(in super::super) fn day_of(item: &Item) -> Option<Day> {
+pub(crate) fn day_of(item: &Item) -> Option<Day> {
     Day::of_iso(&item.content.day.to_string())
 }
 
-impl<'a> Shelf<'a> {
+/// The items of a day.
+pub(crate) fn of_day(
+    items: &BTreeMap<DedupKey, Stored>,
+    day: Option<Day>,
+) -> BTreeMap<DedupKey, Item> {
+    let all = items.iter().filter_map(|(key, stored)| Some((*key, item_of(stored)?)));
+    all.filter(|(_, item)| day_of(item) == day).collect()
+}
+
+impl<'a> Conversations<'a> {
     /// What a version says, where the log names its object and that can be opened.
-    pub(in super::super) fn thread(&self, item: &Item) -> Option<&'a Talk> {
-        match self.filed.get(&item.content.blob)? {
+    pub(crate) fn thread(&self, item: &Item) -> Option<&'a Talk> {
+        match self.objects.get(&item.content.blob)? {
             (_, _, Some(Filed::Thread(talk))) => Some(talk),
             (_, _, Some(Filed::Result(_)) | None) => None,
         }
     }
 
+    /// Every version of a conversation that can be opened, by the fact that stores it, with its key.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = (usize, DedupKey, &'a Talk)> {
+        let mut objects: Vec<_> = self.objects.values().collect();
+        objects.sort_by_key(|(at, ..)| *at);
+        objects.into_iter().filter_map(|(at, key, holds)| match holds {
+            Some(Filed::Thread(held)) => Some((*at, *key, held)),
+            Some(Filed::Result(_)) | None => None,
+        })
+    }
+
+    /// The items as they stood after a moment.
+    pub(crate) fn items_at(&self, moment: usize) -> BTreeMap<DedupKey, Stored> {
+        let mut items = BTreeMap::new();
+        let changes = self.item_changes.iter().take_while(|change| change.at <= moment);
+        changes.for_each(|change| put(&mut items, change));
+        items
+    }
+
     /// Was there a moment from one fact to another at which this held of all items?
-    pub(in super::super) fn was_ever(
+    pub(crate) fn was_ever(
         &self,
         (from, to): (usize, usize),
         holds: impl Fn(&BTreeMap<DedupKey, Stored>) -> bool,
     ) -> bool {
         let mut items = BTreeMap::new();
-        let mut turns = self.turns.iter().peekable();
-        while let Some(turn) = turns.next_if(|turn| turn.at <= from) {
-            put(&mut items, turn);
+        let mut item_changes = self.item_changes.iter().peekable();
+        while let Some(item_change) = item_changes.next_if(|item_change| item_change.at <= from) {
+            put(&mut items, item_change);
         }
         if holds(&items) {
             return true;
         }
-        while let Some(turn) = turns.next_if(|turn| turn.at <= to) {
-            put(&mut items, turn);
+        while let Some(item_change) = item_changes.next_if(|item_change| item_change.at <= to) {
+            put(&mut items, item_change);
             // Who asks for nothing but a look stands between two ops of an entry, but inside of none.
-            let is_whole = turns.peek().is_none_or(|next| (next.at, next.op) != (turn.at, turn.op));
+            let is_whole = item_changes
+                .peek()
+                .is_none_or(|next| (next.at, next.op) != (item_change.at, item_change.op));
             if is_whole && holds(&items) {
                 return true;
             }
@@ -136,22 +177,52 @@ impl<'a> Shelf<'a> {
     }
 }
 
-fn put(items: &mut BTreeMap<DedupKey, Stored>, turn: &Turn<'_>) {
-    match turn.now {
-        Some(stored) => items.insert(turn.key, stored),
-        None => items.remove(&turn.key),
+fn put(items: &mut BTreeMap<DedupKey, Stored>, item_change: &ItemChange<'_>) {
+    match item_change.now {
+        Some(stored) => items.insert(item_change.key, stored),
+        None => items.remove(&item_change.key),
     };
 }
 
-impl<'a> Work<'a> {
+/// A message that a part brings and a conversation lacks, if any.
+pub(crate) fn missing(held: &Talk, excerpt: &Excerpt) -> Option<u32> {
+    let has = |n: u32| {
+        let mut of_n = held.messages.iter().filter(|message| message.0 == n);
+        of_n.any(|message| message.1 >= excerpt.edit.into())
+    };
+    (excerpt.first..=excerpt.last).find(|n| !has(*n))
+}
+
+/// Does a version of an item that the log had by then say all that was brought?
+pub(crate) fn is_in(
+    conversations: &Conversations<'_>,
+    key: DedupKey,
+    version: u32,
+    operation: &ConversationOperation<'_>,
+    by: usize,
+) -> bool {
+    let Some(excerpt) = operation.brings() else { return true };
+    let mut versions = conversations
+        .item_changes
+        .iter()
+        .filter(|item_change| item_change.key == key && item_change.at <= by);
+    versions.any(|item_change| {
+        let item = item_change.now.as_ref().and_then(item_of);
+        item.filter(|item| item.content.version == version)
+            .and_then(|item| conversations.thread(&item))
+            .is_some_and(|held| missing(held, excerpt).is_none())
+    })
+}
+
+impl<'a> ConversationWork<'a> {
     /// Hears the whole history, if conversations are worked on in it.
-    pub(super) fn gather(evidence: &Evidence<'a>) -> Self {
-        let (mut work, brief) = (Self::default(), evidence.brief);
-        let Some(server) = &brief.server else { return work };
+    pub(crate) fn gather(evidence: &Evidence<'a>) -> Self {
+        let (mut work, context) = (Self::default(), evidence.context);
+        let Some(server) = &context.server else { return work };
         let processors: Vec<UserId> =
             server.pipeline.processors.iter().map(|processor| processor.user).collect();
         let user_of = |node: Node| match node {
-            Node::Device(device) => brief.devices.get(usize::from(device.0)).copied(),
+            Node::Device(device) => context.devices.get(usize::from(device.0)).copied(),
             Node::Processor(processor) => processors.get(usize::from(processor.0)).copied(),
             Node::World | Node::Remote(_) | Node::Worker(_) | Node::Volume | Node::Intruder => None,
         };
@@ -162,44 +233,54 @@ impl<'a> Work<'a> {
                 && let Some(user) = user_of(node)
             {
                 let (last, answer) = (*last, None);
-                open.insert((node, entry.incarnation, op), work.asks.len());
-                work.asks.push(WorkAsk { node, user, asked: at, order, last, answer });
+                open.insert((node, entry.incarnation, op), work.operations.len());
+                work.operations.push(ConversationOperation {
+                    node,
+                    user,
+                    asked: at,
+                    order,
+                    last,
+                    answer,
+                });
             } else if let Some((op, answer)) = entry.fact.answered()
-                && let Some(ask) = open.remove(&(node, entry.incarnation, op))
+                && let Some(operation) = open.remove(&(node, entry.incarnation, op))
             {
-                work.asks[ask].answer = Some((at, answer));
+                work.operations[operation].answer = Some((at, answer));
             }
         }
         work
     }
 
     /// All parts of conversations of a user that somebody may have brought by some moment.
-    pub(in super::super) fn brought(
+    pub(crate) fn brought(
         &self,
-        brief: &'a Brief,
+        context: &'a JudgeContext,
         user: UserId,
         by: usize,
     ) -> impl Iterator<Item = &'a Excerpt> + '_ {
-        let asked = self.asks.iter().filter(move |ask| ask.user == user && ask.asked <= by);
-        let given = brief.server.iter().flat_map(|server| &server.pipeline.given);
+        let asked = self
+            .operations
+            .iter()
+            .filter(move |operation| operation.user == user && operation.asked <= by);
+        let given = context.server.iter().flat_map(|server| &server.pipeline.given);
         let given = given.filter(move |given| given.user == user).map(|given| &given.excerpt);
-        asked.filter_map(WorkAsk::brings).chain(given)
+        asked.filter_map(ConversationOperation::brings).chain(given)
     }
 
     /// Which of a user's conversations this is.
-    pub(in super::super) fn talk(
+    pub(crate) fn talk(
         &self,
-        brief: &'a Brief,
+        context: &'a JudgeContext,
         user: UserId,
         talk: &Talk,
     ) -> Option<TalkId> {
-        let among = self.brought(brief, user, usize::MAX).map(|excerpt| excerpt.talk);
+        let among = self.brought(context, user, usize::MAX).map(|excerpt| excerpt.talk);
         talk_of((&talk.service, &talk.id), among)
     }
 }
 
-impl<'a> Shelf<'a> {
-    pub(super) fn hear(&mut self, (at, n): (usize, usize), op: &'a engine::log::Op) {
+impl<'a> Conversations<'a> {
+    pub(crate) fn take(&mut self, (at, n): (usize, usize), op: &'a engine::log::Op) {
         for (key, doc) in &op.puts {
             let Key::Work(place) = *key else { continue };
             let stored = match doc {
@@ -213,7 +294,15 @@ impl<'a> Shelf<'a> {
                         None => self.items.remove(&key),
                     };
                     let (receipt, reply) = (op.receipt, &op.reply);
-                    self.turns.push(Turn { at, op: n, key, before, now: stored, receipt, reply });
+                    self.item_changes.push(ItemChange {
+                        at,
+                        op: n,
+                        key,
+                        before,
+                        now: stored,
+                        receipt,
+                        reply,
+                    });
                 }
                 Place::Day(day) => {
                     let sum = match stored {

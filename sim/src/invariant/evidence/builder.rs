@@ -1,0 +1,498 @@
+//! Hears the facts one by one and writes down what they are evidence of: what users asked and were
+//! shown, what remotes stored, and what went wrong. What devices store is in `store`.
+
+mod store;
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, VaultId};
+use engine::remote::{CallId, Cursor, Ending, Tag};
+
+use super::epochs::Epochs;
+use super::server::Server;
+use super::{
+    Copy, Disk, Evidence, FaultInterval, FoundRow, MirrorEntry, Observation, RemoteRows, RowState,
+    Timeline, UserOperations, tokens,
+};
+use crate::history::table::{Key, Table};
+use crate::history::{
+    Answered, Asked, BlobId, Change, Contents, Entry, Fact, Refused, Shown, Trouble, WriteKind,
+};
+use crate::invariant::JudgeContext;
+use crate::invariant::evidence::cell_set::Set;
+use crate::invariant::evidence::sign_ins::SignIns;
+use crate::invariant::evidence::writes::{Draft, Writes};
+use crate::plan::Node;
+
+/// A commit handed to a disk and not known to be durable.
+#[derive(Clone, Debug, Default)]
+struct Commit {
+    number: u32,
+    at: usize,
+    records: Vec<(RecordId, Copy)>,
+    mirrors: Vec<((Remote, RecordId), MirrorEntry)>,
+    sealed: Vec<((Remote, RecordId), Option<Tag>)>,
+    cursors: Vec<(Remote, Option<Cursor>)>,
+    /// What it says of files.
+    files: Vec<Change>,
+    /// The device's own writes in it.
+    wrote: Vec<usize>,
+    wipe: bool,
+}
+
+/// What a device holds, durable or not.
+#[derive(Clone, Debug, Default)]
+struct DeviceState {
+    records: Table<RecordId, Copy>,
+    mirrors: Table<(Remote, RecordId), MirrorEntry>,
+    pending: VecDeque<Commit>,
+    /// The durable copies of the image that this device can be set back to.
+    image: Table<RecordId, Copy>,
+    /// How the zone ended, as this device was told.
+    zone_ended: Option<Ending>,
+    /// Its last request to the zone.
+    asked_zone: Option<CallId>,
+    signing_out: bool,
+}
+
+/// Gathers the evidence.
+pub(crate) struct EvidenceBuilder<'a> {
+    pub(crate) evidence: Evidence<'a>,
+    states: Vec<DeviceState>,
+    /// What the sender of a blob had made it from.
+    sent: Table<BlobId, Copy>,
+}
+
+impl<'a> EvidenceBuilder<'a> {
+    pub(crate) fn new(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
+        let mut off_wire = Vec::with_capacity(history.len());
+        let all = history.iter().enumerate();
+        off_wire.extend(all.filter(|(_, entry)| !entry.fact.is_of_message()));
+        let sign_ins = SignIns::of(context.devices.len(), &off_wire);
+        Self {
+            evidence: Evidence {
+                context,
+                history,
+                off_wire,
+                writes: Writes::default(),
+                copy_changes: Vec::new(),
+                advances: Vec::new(),
+                observations: Vec::new(),
+                operations: UserOperations::default(),
+                disks: vec![Disk::default(); context.devices.len()],
+                remotes: [RemoteRows::default(), RemoteRows::default()],
+                faults: Vec::new(),
+                server: Server::default(),
+                epochs: Epochs::default(),
+                work: Default::default(),
+                sign_ins,
+                found: [BTreeMap::new(), BTreeMap::new()],
+                settled: None,
+                account_faults: OnceCell::new(),
+                write_numbers: OnceCell::new(),
+            },
+            states: vec![DeviceState::default(); context.devices.len()],
+            sent: Table::default(),
+        }
+    }
+
+    /// Given rows are on prepared devices before any remote is heard of.
+    pub(crate) fn note_given(&mut self) {
+        let given = self.evidence.off_wire.iter().filter_map(|(at, entry)| {
+            let Fact::Committed { vault, id, by: Node::World, contents, .. } = &entry.fact else {
+                return None;
+            };
+            Some((*at, *vault, *id, contents.as_deref()?))
+        });
+        for (at, vault, id, contents) in given.collect::<Vec<_>>() {
+            self.note_given_row(at, vault, id, contents);
+        }
+    }
+
+    fn note_given_row(&mut self, at: usize, vault: VaultId, id: RecordId, contents: &Contents) {
+        for &(_, token) in &contents.cells {
+            if token == Token::NONE || self.evidence.writes.find(token).is_some() {
+                continue;
+            }
+            let fields: Vec<_> =
+                contents.cells.iter().filter(|cell| cell.1 == token).map(|cell| cell.0).collect();
+            let kind =
+                if fields == [FieldId::HEADSTONE] { WriteKind::Delete } else { WriteKind::Set };
+            let device = None;
+            let (seen, clears) = (&[][..], false);
+            let draft =
+                Draft { token, asked: at, device, vault, id, kind, fields: &fields, seen, clears };
+            self.evidence.writes.register(&draft);
+        }
+    }
+
+    pub(crate) fn take(&mut self, at: usize, entry: &'a Entry) {
+        match (&entry.fact, entry.node) {
+            (Fact::Asked(op, asked), Node::Device(device)) => self.asked(at, device, *op, asked),
+            (Fact::Answered(op, answer), Node::Device(device)) => {
+                self.answered(at, device, *op, answer);
+            }
+            (Fact::Persisted { commit, changes, .. }, Node::Device(device)) => {
+                self.persisted(at, device, *commit, changes);
+            }
+            (Fact::Durable(commit), Node::Device(device)) => self.durable(at, device, *commit),
+            (Fact::PersistFailed(commit), Node::Device(device)) => {
+                self.state(device).pending.retain(|pending| pending.number < *commit);
+            }
+            (Fact::Started { boot, commit, holds, .. }, Node::Device(device)) => {
+                self.started(at, device, *boot, *commit, holds);
+            }
+            (Fact::Killed { keeps, .. }, Node::Device(device)) => self.cut(at, device, *keeps),
+            (Fact::Sent { rows, to, letter, .. }, Node::Device(device)) => {
+                if *to == Node::Remote(Remote::Zone) {
+                    self.state(device).asked_zone = Some(letter.call);
+                }
+                self.sent(device, rows);
+            }
+            // An answer to a request that the device has given up is no answer.
+            (
+                Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. },
+                Node::Device(device),
+            ) if self.state(device).asked_zone == Some(letter.call) => {
+                self.state(device).zone_ended = match refused.as_deref() {
+                    Some(Refused::ZoneNotFound(ending)) => Some(*ending),
+                    Some(_) | None => None,
+                };
+            }
+            (Fact::Committed { vault, id, pos, tag, blob, contents, .. }, Node::Remote(remote)) => {
+                let version = self.version(at, *pos, *tag, *blob, *vault, *id, contents.as_ref());
+                self.committed(remote, *vault, *id, version);
+            }
+            (Fact::Removed { vault, id, pos, by }, Node::Remote(remote)) => {
+                let by_device = matches!(by, Node::Device(_));
+                self.remove_row(at, remote, *vault, *id, Some(*pos), by_device);
+            }
+            (Fact::Found { vault, id, contents, values }, Node::Remote(remote)) => {
+                let row = FoundRow { at, contents: contents.as_deref(), values };
+                self.evidence.found[remote.index()].insert((*vault, *id), row);
+            }
+            (Fact::Faulted(trouble), _) => self.faulted(at, trouble),
+            (Fact::Ended(trouble), _) => {
+                let faults = &mut self.evidence.faults;
+                let open =
+                    |fault: &&mut FaultInterval| fault.to.is_none() && fault.kind == *trouble;
+                if let Some(fault) = faults.iter_mut().find(open) {
+                    fault.to = Some(at);
+                }
+            }
+            (Fact::Settled { .. }, _) => self.evidence.settled = Some(at),
+            (
+                Fact::Asked(..)
+                | Fact::Answered(..)
+                | Fact::Skipped(_)
+                | Fact::Persisted { .. }
+                | Fact::Durable(_)
+                | Fact::PersistFailed(_)
+                | Fact::Started { .. }
+                | Fact::Killed { .. }
+                | Fact::Sent { .. }
+                | Fact::Delivered { .. }
+                | Fact::Lost { .. }
+                | Fact::Committed { .. }
+                | Fact::Removed { .. }
+                | Fact::Served(_)
+                | Fact::Declined(..)
+                | Fact::Logged { .. }
+                | Fact::Filed { .. }
+                | Fact::StepBegan(..)
+                | Fact::StepEnded(..)
+                | Fact::Named { .. }
+                | Fact::Kept { .. }
+                | Fact::Healed
+                | Fact::Panicked(_)
+                | Fact::ErrorLogged(_)
+                | Fact::Found { .. },
+                _,
+            ) => {}
+        }
+    }
+
+    fn state(&mut self, device: DeviceId) -> &mut DeviceState {
+        &mut self.states[usize::from(device.0)]
+    }
+
+    fn asked(&mut self, at: usize, device: DeviceId, op: OpId, asked: &Asked) {
+        self.evidence.operations.ask(device, op, at);
+        match asked {
+            Asked::Write { id, token, set, kind, exposed, saw_deleted } => {
+                let draft =
+                    Asking { id: *id, token: *token, kind: *kind, exposed, saw: *saw_deleted };
+                self.wrote(at, device, &draft, set.iter().map(|(field, _)| *field).collect());
+            }
+            Asked::SignOut => self.state(device).signing_out = true,
+            Asked::Read { .. }
+            | Asked::List
+            | Asked::SignIn
+            | Asked::RotateKey
+            | Asked::Work { .. }
+            | Asked::Register(..)
+            | Asked::Errand { .. }
+            | Asked::File { .. }
+            | Asked::Sync
+            | Asked::Status => {}
+        }
+    }
+
+    fn wrote(&mut self, at: usize, device: DeviceId, ask: &Asking<'_>, mut fields: Vec<FieldId>) {
+        let vault = self.evidence.vault(device);
+        let record_key = self.evidence.writes.ensure_key(vault, ask.id);
+        let writes = &self.evidence.writes;
+        let mut seen: Vec<u32> = ask
+            .exposed
+            .iter()
+            .filter_map(|&(field, token)| writes.cell(record_key, field, token))
+            .collect();
+        let clears = ask.saw || ask.kind == WriteKind::Delete;
+        seen.sort_unstable();
+        seen.dedup();
+        if ask.kind == WriteKind::Delete {
+            fields = vec![FieldId::HEADSTONE];
+        }
+        let (token, id, kind, device) = (ask.token, ask.id, ask.kind, Some(device));
+        let draft = Draft {
+            token,
+            asked: at,
+            device,
+            vault,
+            id,
+            kind,
+            fields: &fields,
+            seen: &seen,
+            clears,
+        };
+        self.evidence.writes.register(&draft);
+    }
+
+    fn answered(&mut self, at: usize, device: DeviceId, op: OpId, answer: &Answered) {
+        let Some(op) = self.evidence.operations.answer(device, op, at) else { return };
+        let Some((_, asked)) = self.evidence.history[op.asked].fact.asked() else { return };
+        match (asked, answer) {
+            (Asked::Write { token, .. }, Answered::Saved) => {
+                if let Some(write) = self.evidence.writes.find(*token) {
+                    self.evidence.writes.all[write].saved.get_or_insert(at);
+                }
+            }
+            (Asked::Write { token, .. }, Answered::Refused(_)) => {
+                if let Some(write) = self.evidence.writes.find(*token) {
+                    self.evidence.writes.all[write].refused.get_or_insert(at);
+                }
+            }
+            (Asked::Read { last, .. }, Answered::Read(shown)) => {
+                self.observed(at, device, shown, *last);
+            }
+            (Asked::SignOut, answer) => {
+                let asked = op.asked;
+                self.state(device).signing_out = false;
+                if *answer == Answered::SignedOut {
+                    self.evidence.disks[usize::from(device.0)].wiped(asked, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn observed(&mut self, at: usize, device: DeviceId, shown: &Arc<Shown>, last: bool) {
+        let vault = self.evidence.vault(device);
+        let writes = &mut self.evidence.writes;
+        let record_key = writes.ensure_key(vault, shown.id);
+        for (_, token) in tokens(shown) {
+            if let Some(write) = writes.find(token) {
+                writes.all[write].shown.get_or_insert(at);
+            }
+        }
+        self.evidence.observations.push(Observation {
+            at,
+            device,
+            record_key,
+            shown: shown.clone(),
+            last,
+        });
+    }
+
+    fn sent(&mut self, device: DeviceId, rows: &[(RecordId, BlobId)]) {
+        let state = &self.states[usize::from(device.0)];
+        for (id, blob) in rows {
+            if let Some(copy) = state.records.get(*id) {
+                self.sent.or_insert_with(*blob, || copy.clone());
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "these are the fields of one fact")]
+    fn version(
+        &self,
+        at: usize,
+        pos: u64,
+        tag: Tag,
+        blob: BlobId,
+        vault: VaultId,
+        id: RecordId,
+        contents: Option<&Arc<Contents>>,
+    ) -> RowState {
+        let writes = &self.evidence.writes;
+        let sender = self.sent.get(blob).filter(|copy| copy.contents.as_ref() == contents);
+        let given =
+            matches!(&self.evidence.history[at].fact, Fact::Committed { by: Node::World, .. });
+        let certain = sender.map_or(given, |copy| copy.certain);
+        let made_from = sender.map(|copy| copy.made_from.clone()).unwrap_or_else(|| {
+            let mut shown = Set::default();
+            if let (Some(record_key), Some(contents)) = (writes.record_key(vault, id), contents) {
+                writes.whole(record_key, writes.cells(record_key, contents), &mut shown);
+            }
+            Arc::new(shown)
+        });
+        RowState { at, pos, tag: Some(tag), contents: contents.cloned(), made_from, certain }
+    }
+
+    fn committed(&mut self, remote: Remote, vault: VaultId, id: RecordId, version: RowState) {
+        let record_key = self.evidence.writes.ensure_key(vault, id);
+        let stored = &mut self.evidence.remotes[remote.index()];
+        let before =
+            stored.versions(vault, id).last().map(|old| old.made_from.clone()).unwrap_or_default();
+        let writes = &mut self.evidence.writes;
+        for cell in version.made_from.beyond(&before) {
+            let write = writes.records[record_key].cells[cell as usize].write;
+            writes.all[write].accepted[remote.index()].get_or_insert(version.at);
+            writes.all[write].stored.get_or_insert(version.at);
+        }
+        let place = stored.log.partition_point(|entry| entry.0 <= version.pos);
+        stored.log.insert(place, (version.pos, vault, id));
+        stored.rows.or_default((vault, id)).push(version);
+    }
+
+    fn remove_row(
+        &mut self,
+        at: usize,
+        remote: Remote,
+        vault: VaultId,
+        id: RecordId,
+        pos: Option<u64>,
+        by_device: bool,
+    ) {
+        let stored = &mut self.evidence.remotes[remote.index()];
+        let last = stored.versions(vault, id).last().filter(|last| last.tag.is_some());
+        let Some(last) = last.cloned() else { return };
+        let pos = pos.unwrap_or(last.pos);
+        let made_from = if by_device { last.made_from.clone() } else { Arc::default() };
+        let gone = RowState { at, pos, tag: None, contents: None, made_from, certain: true };
+        stored.rows.or_default((vault, id)).push(gone);
+        if !by_device {
+            self.destroy(at, vault, id, &last.made_from);
+        }
+    }
+
+    fn faulted(&mut self, at: usize, trouble: &Trouble) {
+        let from = at;
+        self.evidence.faults.push(FaultInterval { kind: trouble.clone(), from, to: None });
+        match trouble {
+            Trouble::Destroy(device) => {
+                self.destroy_device(at, *device, &Table::default());
+                // A commit that the power cut finds on its way survives on no disk.
+                self.state(*device).pending.clear();
+                let disk = &mut self.evidence.disks[usize::from(device.0)];
+                disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
+                disk.uploads.values_mut().for_each(|line| line.push(at, None));
+                disk.replaced.push(at);
+            }
+            Trouble::SaveImage(device) => self.save_image(*device, *device),
+            Trouble::Clone(from, to) => self.save_image(*from, *to),
+            Trouble::EndZone(vault, _) => {
+                let stored = &self.evidence.remotes[Remote::Zone.index()];
+                let rows = stored.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == *vault);
+                for (_, id) in rows.collect::<Vec<_>>() {
+                    self.remove_row(at, Remote::Zone, *vault, id, None, false);
+                }
+            }
+            Trouble::CorruptRow(remote, vault, id, None) => {
+                let stored = &self.evidence.remotes[remote.index()];
+                if let Some(row) = stored.versions(*vault, *id).last() {
+                    let made_from = row.made_from.clone();
+                    self.destroy(at, *vault, *id, &made_from);
+                }
+            }
+            Trouble::Cut(..)
+            | Trouble::Offline(_)
+            | Trouble::SlowLink(..)
+            | Trouble::LoseReplies(_)
+            | Trouble::LoseHints(_)
+            | Trouble::Crash(_)
+            | Trouble::Pause(_)
+            | Trouble::RestoreImage(_)
+            | Trouble::ClockJump(..)
+            | Trouble::DiskFull(_)
+            | Trouble::DiskSlow(_)
+            | Trouble::HoldKeys(_)
+            | Trouble::ExpireCredential(_)
+            | Trouble::Outage(_)
+            | Trouble::Throttle(..)
+            | Trouble::ExpireCursors(_)
+            | Trouble::HideRow(..)
+            | Trouble::CorruptRow(..)
+            | Trouble::RejectRow(..)
+            | Trouble::DropPolicy
+            | Trouble::SlowCommits
+            | Trouble::Server(_)
+            | Trouble::Pipe(_)
+            | Trouble::Intrude(..) => {}
+        }
+    }
+
+    /// A later start of `to` may be on what `from` holds durably now.
+    fn save_image(&mut self, from: DeviceId, to: DeviceId) {
+        self.state(to).image = current(&self.evidence.disk(from).records);
+    }
+
+    /// All that a device held, but for what it holds from now on, is gone from there.
+    fn destroy_device(&mut self, at: usize, device: DeviceId, keeps: &Table<RecordId, Copy>) {
+        let vault = self.evidence.vault(device);
+        let held = current(&self.evidence.disk(device).records);
+        for (id, copy) in held.sorted() {
+            let rest = keeps.get(id).cloned().unwrap_or_default();
+            let disk = &mut self.evidence.disks[usize::from(device.0)];
+            disk.records.or_default(id).push(at, rest);
+            self.destroy(at, vault, id, &copy.made_from);
+        }
+    }
+
+    /// One place lost these cells. What no other holds need not be there at the end.
+    fn destroy(&mut self, at: usize, vault: VaultId, id: RecordId, lost: &Set) {
+        let Some(record_key) = self.evidence.writes.record_key(vault, id) else { return };
+        let mut rest = Set::default();
+        for (disk, user) in self.evidence.disks.iter().zip(&self.evidence.context.devices) {
+            let copy = disk.records.get(id).and_then(Timeline::last);
+            if let (Some(copy), true) = (copy, VaultId::from(*user) == vault) {
+                rest.union(&copy.made_from);
+            }
+        }
+        for stored in &self.evidence.remotes {
+            if let Some(row) = stored.versions(vault, id).last() {
+                rest.union(&row.made_from);
+            }
+        }
+        let gone: Vec<u32> = lost.beyond(&rest).collect();
+        for cell in gone {
+            let write = self.evidence.writes.records[record_key].cells[cell as usize].write;
+            self.evidence.writes.all[write].destroyed.get_or_insert(at);
+        }
+    }
+}
+
+/// A write as asked for.
+struct Asking<'a> {
+    id: RecordId,
+    token: Token,
+    kind: WriteKind,
+    exposed: &'a [(FieldId, Token)],
+    saw: bool,
+}
+
+fn current<K: Key, T: Clone>(lines: &Table<K, Timeline<T>>) -> Table<K, T> {
+    lines.sorted().filter_map(|(key, line)| Some((key, line.last()?.clone()))).collect()
+}

@@ -1,0 +1,331 @@
+//! INV-27 `growth-is-bounded`: at rest nothing is queued and nothing is written any more; what is
+//! written says something new; and siblings are concurrent writes, each once.
+//!
+//! A save is conditional, so the retry of one whose answer was lost is refused, and so is whoever
+//! comes second with the same. The one reason to save a row as it is already is to mend it: its
+//! stored bytes were damaged since it was last saved. Headstones of nobody are not told apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::id::{RecordId, Remote, Token, VaultId};
+use engine::log::{FileDoc, pieces_of};
+
+use crate::history::{Answered, Change, Fact, Trouble};
+use crate::invariant::Invariant::GrowthIsBounded;
+use crate::invariant::evidence::cell_set::Set;
+use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
+use crate::invariant::findings::{About, Findings};
+use crate::plan::Node;
+
+pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    rest_is_quiet(evidence, findings);
+    saves_say_something(evidence, findings);
+    content_is_wanted(evidence, findings);
+    for observation in evidence.final_observations() {
+        siblings_are_concurrent(evidence, findings, observation);
+    }
+    writes_are_in_one_file(evidence, findings);
+}
+
+fn rest_is_quiet(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(settled) = evidence.settled else { return };
+    if !matches!(&evidence.history[settled].fact, Fact::Settled { pending } if pending.is_empty()) {
+        return;
+    }
+    for (at, entry) in evidence.history.iter().enumerate().skip(settled) {
+        let (site, record, what) = match (&entry.fact, entry.node) {
+            (Fact::Persisted { changes, .. }, Node::Device(device)) if evidence.is_core(device) => {
+                let beyond_cure = |id| evidence.is_incurable(None, evidence.vault(device), id);
+                let record = changes.iter().find_map(|change| match change {
+                    Change::Record(id, _) | Change::Mirror(_, id, _) => {
+                        Some(*id).filter(|id| !beyond_cure(*id))
+                    }
+                    Change::Sealed(..)
+                    | Change::Parked(..)
+                    | Change::Cursor(..)
+                    | Change::Node(..)
+                    | Change::Upload(..)
+                    | Change::Feed(_)
+                    | Change::Key(_)
+                    | Change::Meta => None,
+                });
+                let Some(record) = record else { continue };
+                ("store-written-at-rest", Some(record), "changed")
+            }
+            (Fact::Committed { id, by: Node::Device(device), .. }, _)
+                if evidence.is_core(*device) =>
+            {
+                ("row-written-at-rest", Some(*id), "was sent")
+            }
+            (Fact::Answered(_, answered), Node::Device(device))
+                if evidence.is_core(device)
+                    && matches!(&**answered, Answered::Status(it) if it.unsent != [0, 0]) =>
+            {
+                ("unsent-at-rest", None, "has unsent edits")
+            }
+            _ => continue,
+        };
+        let about = About { record, token: None };
+        let of = record.map_or_else(String::new, |id| format!(" {id}"));
+        let message = format!(
+            "{} {what}{of} after everything had settled at {}.",
+            evidence.host_at(at),
+            evidence.time(settled)
+        );
+        findings.report(evidence, (GrowthIsBounded, site), at, about, message, [settled]);
+    }
+}
+
+/// A write of a file is in one file only, however many devices met it in a conflict.
+fn writes_are_in_one_file(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (operation, first, other) in evidence.repeated_versions() {
+        if other.node == first.node {
+            continue;
+        }
+        let at = first.at.max(other.at);
+        let message = format!(
+            "{} of {} is in two files, {} and {}.",
+            operation.ask.token().map_or_else(String::new, |token| evidence.write_name(token)),
+            evidence.device_name(operation.device),
+            evidence.node_path(operation.user, first.node, at),
+            evidence.node_path(operation.user, other.node, at)
+        );
+        let about = About { record: None, token: operation.ask.token() };
+        let (at, with) = (first.at.max(other.at), [operation.asked, first.at, other.at]);
+        findings.report(evidence, (GrowthIsBounded, "copies-of-a-write"), at, about, message, with);
+    }
+}
+
+/// Devices that save a row as it is already keep each other busy for ever.
+fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for &remote in &evidence.context.remotes {
+        for ((vault, id), versions) in evidence.stored_on(remote).rows.sorted() {
+            for pair in versions.windows(2) {
+                let (old, new) = (&pair[0], &pair[1]);
+                if !says_the_same(old, new) || was_damaged(evidence, (remote, vault, id), old, new)
+                {
+                    continue;
+                }
+                let message = format!(
+                    "{id} was saved to {} again without a change since {}, although it was not damaged.",
+                    evidence.remote_name(remote),
+                    evidence.time(old.at)
+                );
+                let place = (GrowthIsBounded, "saved-as-it-was");
+                findings.report(evidence, place, new.at, About::record(id), message, [old.at]);
+            }
+        }
+    }
+}
+
+fn says_the_same(old: &RowState, new: &RowState) -> bool {
+    let nobodys = |version: &RowState| {
+        version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
+    };
+    new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
+}
+
+/// Did damage befall a row between two saves of it? It is done once, when it begins, and told a
+/// little before it reaches the remote: a save at the same moment may still come before it.
+fn was_damaged(
+    evidence: &Evidence<'_>,
+    row: (Remote, VaultId, RecordId),
+    old: &RowState,
+    new: &RowState,
+) -> bool {
+    let of_row = |fault: &FaultInterval| matches!(fault.kind, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
+    let between = |fault: &FaultInterval| {
+        evidence.time(old.at) <= evidence.time(fault.from) && fault.from < new.at
+    };
+    evidence.faults.iter().any(|fault| of_row(fault) && between(fault))
+}
+
+/// What the volume holds at the end is content of a version, or the log knows that it is to come or
+/// to go. A worker that pauses or dies between the log and the volume may leave a piece behind that
+/// came after everything else of its upload was gone.
+fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let end = evidence.history.len();
+    for (user, files) in &evidence.epochs.last().files {
+        let known: BTreeSet<_> = files
+            .docs()
+            .filter_map(|(_, line)| line.at(end).copied().flatten())
+            .filter_map(|doc| match doc {
+                FileDoc::Upload(upload) => Some(&upload.stored),
+                FileDoc::Blob(stored, _) | FileDoc::Doomed(stored) => Some(stored),
+                FileDoc::Node(_)
+                | FileDoc::Holder(_)
+                | FileDoc::Version(_)
+                | FileDoc::Job(_)
+                | FileDoc::Item(..)
+                | FileDoc::Mark => None,
+            })
+            .map(|stored| pieces_of(*user, stored.manifest.address, stored.upload))
+            .collect();
+        let mut objects = BTreeMap::new();
+        for object in &files.objects {
+            match object.hash {
+                Some(_) => objects.insert(object.key, object.at),
+                None => objects.remove(object.key),
+            };
+        }
+        for (key, at) in objects {
+            let folder = key.rfind('/').map_or("", |end| &key[..=end]);
+            let by_accident = evidence
+                .faults
+                .iter()
+                .any(|fault| matches!(fault.kind, Trouble::Server(_)) && fault.from < at);
+            if !by_accident && !known.contains(folder) {
+                let message = format!(
+                    "Orphaned object {key}, stored at {}: no version or upload references it, and it is not \
+                     queued for deletion.",
+                    evidence.time(at)
+                );
+                let place = (GrowthIsBounded, "orphan");
+                findings.report(evidence, place, at, About::default(), message, []);
+            }
+        }
+    }
+}
+
+fn siblings_are_concurrent(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    observation: &Observation,
+) {
+    let id = evidence.writes.records[observation.record_key].id;
+    let mut cells = Set::default();
+    for (field, token) in observation.tokens() {
+        let Some(cell) = evidence.writes.cell(observation.record_key, field, token) else {
+            continue;
+        };
+        let about = About::write(id, token);
+        if cells.has(cell) {
+            let message = format!(
+                "{} shows {} twice.",
+                evidence.device_name(observation.device),
+                evidence.cell_name(observation.record_key, cell)
+            );
+            let place = (GrowthIsBounded, "shown-twice");
+            findings.report(evidence, place, observation.at, about, message, []);
+        }
+        cells.insert(cell);
+    }
+    for old in cells.iter() {
+        let mut newer = cells.iter();
+        if let Some(new) =
+            newer.find(|new| evidence.writes.replaced(observation.record_key, old, *new))
+        {
+            let write = evidence.writes.author(observation.record_key, old);
+            let by = evidence.writes.author(observation.record_key, new);
+            let message = format!(
+                "{} shows {} beside {}, which replaced it.",
+                evidence.device_name(observation.device),
+                evidence.cell_name(observation.record_key, old),
+                evidence.write_name(by.token)
+            );
+            let place = (GrowthIsBounded, "replaced-and-shown");
+            let about = About::write(id, write.token);
+            findings.report(
+                evidence,
+                place,
+                observation.at,
+                about,
+                message,
+                [write.asked, by.asked],
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use engine::id::Remote;
+
+    use crate::history::{Change, Fact, Trouble};
+    use crate::invariant::Incurable;
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHONE, TABLET, VAULT};
+
+    fn settled() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.ends()
+    }
+
+    /// The phone saves the row again after everything has settled.
+    pub(crate) fn broken() -> Case {
+        let mut case = settled();
+        case.pushes(PHONE, MEAL);
+        case
+    }
+
+    #[test]
+    fn saving_at_rest_is_rejected() {
+        let violations = broken().violations();
+        assert!(violations.iter().any(|violation| violation.site == "row-written-at-rest"));
+    }
+
+    #[test]
+    fn a_row_beyond_cure_excuses_no_change_of_another_record() {
+        let mut case = Case::new();
+        for id in [MEAL, GOALS] {
+            case.edits(PHONE, id, &[KCAL]);
+            case.pushes(PHONE, id);
+        }
+        case.pulls(TABLET);
+        case.context.incurable.push(Incurable::Row(Remote::Rows, VAULT, MEAL));
+        let mut case = case.ends();
+        // A listing hides the meal for ever: each one changes what the phone has booked of it.
+        let hidden = Change::Mirror(Remote::Rows, MEAL, None);
+        case.persists(PHONE, vec![hidden.clone()]);
+        case.passes();
+        case.persists(PHONE, vec![hidden, Change::Mirror(Remote::Rows, GOALS, None)]);
+        let violations = case.violations();
+        let found: Vec<_> = violations.iter().map(|it| (it.site, it.record)).collect();
+        assert_eq!(found, [("store-written-at-rest", Some(GOALS))]);
+    }
+
+    #[test]
+    fn saving_a_row_as_it_was_is_rejected_unless_it_was_damaged() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        let damage = Trouble::CorruptRow(Remote::Zone, VAULT, MEAL, None);
+        case.fact(Remote::Zone, Fact::Faulted(damage.clone()));
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.fact(Remote::Zone, Fact::Ended(damage));
+        case.passes();
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        assert_eq!(case.violations()[0].site, "saved-as-it-was");
+    }
+
+    #[test]
+    fn reading_at_rest_is_quiet() {
+        let mut case = settled();
+        case.reads(PHONE, MEAL);
+        case.passes();
+    }
+
+    #[test]
+    fn content_that_nobody_wants_is_swept() {
+        use engine::log::FileKey;
+        use engine::message::{Place, Target};
+
+        use crate::invariant::case::files::{DRAFT, ROOT, name, put};
+
+        for (swept, site) in [(true, None), (false, Some("orphan"))] {
+            let mut case = Case::served();
+            case.opens(PHONE);
+            let place = Place { parent: ROOT, name: name("draft.txt") };
+            let blob = case.begins(PHONE, Target::New(DRAFT, place), "words");
+            case.keeps(PHONE, blob);
+            case.works(PHONE, vec![put(FileKey::Upload(blob), None)]);
+            if swept {
+                case.keeps_piece(PHONE, blob, None);
+            }
+            let sites: Vec<_> = case.ends().violations().iter().map(|it| it.site).collect();
+            assert_eq!(sites, Vec::from_iter(site));
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! INV-21 `system-settles`: after the faults end everything settles within the bound, and retries
+//! back off on the way.
+//!
+//! A request that failed is sent again no sooner than half of its full wait, which doubles from
+//! `retry_base` to `retry_cap`, and not long after all of it; and a remote, or a server, that asked
+//! to be left alone is. When a request is known to have failed is told by the refusal delivered, or by the
+//! timeout. An expired credential or cursor, a batch too large and a lost zone are not failures in
+//! this sense: what follows is another request.
+
+use engine::id::{DeviceId, Remote};
+use engine::message::Refusal;
+use engine::remote::CallId;
+use engine::time::{Span, Time};
+
+use crate::history::table::Table;
+use crate::history::{Answered, Asked, Fact, Letter, Refused};
+use crate::invariant::Invariant::SystemSettles;
+use crate::invariant::evidence::Evidence;
+use crate::invariant::evidence::fault_paths::is_of_device;
+use crate::invariant::findings::{About, Findings};
+use crate::plan::Node;
+
+/// A device sends again at once when its wait is over; only its own disk can hold that up.
+const PROMPTNESS: Span = Span::from_secs(5);
+
+/// A commit may hold a request back a little after its deadline began to run.
+const HELD_BACK: Span = Span::from_millis(50);
+
+pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut lines: Vec<[Line; 3]> = Vec::new();
+    lines.resize_with(evidence.context.devices.len(), Default::default);
+    for (at, entry) in evidence.history.iter().enumerate() {
+        if let Fact::Settled { pending } = &entry.fact {
+            is_settled(evidence, findings, at, pending);
+        }
+        let Node::Device(device) = entry.node else { continue };
+        let lines = &mut lines[usize::from(device.0)];
+        if let Fact::Sent { to, letter, .. } = &entry.fact
+            && let Some(peer) = peer(*to)
+        {
+            lines[peer].sent(evidence, findings, at, device, *letter);
+        } else if let Fact::Delivered { from, letter, refused, .. } = &entry.fact
+            && letter.answer
+            && let Some(peer) = peer(*from)
+        {
+            lines[peer].answered(evidence, at, *letter, refused.as_deref().copied());
+        } else if begins_anew(&entry.fact) {
+            *lines = Default::default();
+        }
+    }
+}
+
+fn is_settled(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, pending: &[String]) {
+    let Some(first) = pending.first() else { return };
+    let more = match pending.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    let message = format!("Not settled within the bound: {first}{more}.");
+    findings.report(evidence, (SystemSettles, "pending"), at, About::default(), message, []);
+}
+
+/// Does a device forget what it had asked for?
+fn begins_anew(fact: &Fact) -> bool {
+    matches!(fact, Fact::Started { .. })
+        || matches!(fact.asked(), Some((_, Asked::SignIn | Asked::SignOut)))
+        || matches!(fact.answered(), Some((_, Answered::SignedOut)))
+}
+
+/// Whom a device asks, numbered: a remote, or the server, whose workers are all one to it.
+fn peer(node: Node) -> Option<usize> {
+    match node {
+        Node::Remote(remote) => Some(remote.index()),
+        Node::Worker(_) => Some(Remote::ALL.len()),
+        Node::World | Node::Device(_) | Node::Processor(_) | Node::Volume | Node::Intruder => None,
+    }
+}
+
+/// The conversation of a device with a remote or the server.
+#[derive(Debug, Default)]
+struct Line {
+    tries: Table<CallId, Try>,
+    /// Until when the other wants to be left alone, and where it said so.
+    rest: Option<(Time, usize)>,
+    /// The latest time that any answer named, also a late one to a request that is over.
+    named: Time,
+}
+
+/// The latest try of a request.
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    attempt: u16,
+    sent: usize,
+    /// When it was first and last known to have failed.
+    failed: Option<(usize, usize)>,
+    asked_to_wait: bool,
+    /// Has the request been answered?
+    closed: bool,
+}
+
+impl Line {
+    fn answered(
+        &mut self,
+        evidence: &Evidence<'_>,
+        at: usize,
+        letter: Letter,
+        refused: Option<Refused>,
+    ) {
+        if let Some(Refused::RateLimited(after) | Refused::Server(Refusal::Busy(after))) = refused {
+            self.named = self.named.max(evidence.time(at) + after);
+        }
+        let Some(last) = self.tries.get_mut(letter.call) else { return };
+        if last.closed {
+            return;
+        }
+        let after = match refused {
+            Some(Refused::RateLimited(after) | Refused::Server(Refusal::Busy(after))) => {
+                Some(after)
+            }
+            Some(Refused::Unavailable(after)) => after,
+            Some(
+                Refused::CursorExpired
+                | Refused::ZoneNotFound(_)
+                | Refused::LimitExceeded
+                | Refused::NotAuthenticated
+                | Refused::Changed
+                | Refused::UnknownItem
+                | Refused::Exists
+                | Refused::NoRowMatched
+                | Refused::BatchFailed
+                | Refused::Rejected
+                | Refused::Server(_),
+            )
+            | None => {
+                last.closed = true;
+                return;
+            }
+        };
+        let first = last.failed.map_or(at, |failed| failed.0);
+        last.failed = Some((first, at));
+        if let Some(after) = after {
+            last.asked_to_wait = true;
+            self.rest = self.rest.max(Some((evidence.time(at) + after, at)));
+        }
+    }
+
+    fn sent(
+        &mut self,
+        evidence: &Evidence<'_>,
+        findings: &mut Findings,
+        at: usize,
+        device: DeviceId,
+        letter: Letter,
+    ) {
+        let now = evidence.time(at);
+        if let Some((until, said)) = self.rest.filter(|rest| rest.0 > now) {
+            let message = format!(
+                "{} sent a {} request {} before the retry time that the other side had named.",
+                evidence.device_name(device),
+                letter.parcel,
+                until - now
+            );
+            let place = (SystemSettles, "retry-after-ignored");
+            findings.report(evidence, place, at, About::default(), message, [said]);
+        }
+        let attempt = letter.attempt;
+        let new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
+        let Some(last) = self.tries.get_mut(letter.call) else {
+            return self.tries.insert(letter.call, new);
+        };
+        if last.attempt < attempt {
+            last.check(evidence, findings, at, device, self.named);
+        }
+        *last = Try { closed: last.closed, ..new };
+    }
+}
+
+impl Try {
+    fn check(
+        &self,
+        evidence: &Evidence<'_>,
+        findings: &mut Findings,
+        at: usize,
+        device: DeviceId,
+        named: Time,
+    ) {
+        let timing = &evidence.context.timing;
+        let now = evidence.time(at);
+        let timed_out = evidence.time(self.sent) + timing.timeout;
+        let (first, last) = match self.failed {
+            Some((first, last)) => (timed_out.min(evidence.time(first)), evidence.time(last)),
+            None => (timed_out, timed_out),
+        };
+        let doubled = 1u64.checked_shl(self.attempt.into()).unwrap_or(u64::MAX);
+        let full = timing.retry_base.0.saturating_mul(doubled).min(timing.retry_cap.0);
+        let with = [Some(self.sent), self.failed.map(|failed| failed.0)].into_iter().flatten();
+        if (now - first) + HELD_BACK < Span(full / 2) {
+            let message = format!(
+                "{} retried after {}, sooner than half of its back-off of {}.",
+                evidence.device_name(device),
+                now - first,
+                Span(full)
+            );
+            let place = (SystemSettles, "retry-too-soon");
+            findings.report(evidence, place, at, About::default(), message, with);
+        } else if (now - last.max(named.min(now))) > Span(full.saturating_mul(2)) + PROMPTNESS
+            && !self.asked_to_wait
+            && !evidence
+                .faults
+                .iter()
+                .any(|fault| is_of_device(&fault.kind, device) && fault.overlaps(self.sent, at))
+        {
+            let message = format!(
+                "{} retried only after {}, long after its back-off of {}.",
+                evidence.device_name(device),
+                now - last,
+                Span(full)
+            );
+            let place = (SystemSettles, "retry-too-late");
+            findings.report(evidence, place, at, About::default(), message, with);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use engine::id::Remote;
+    use engine::time::Span;
+
+    use crate::history::{Fact, Refused};
+    use crate::invariant::case::{Case, PHONE};
+    use crate::plan::Node;
+
+    /// Something is still unsent when the bound has passed.
+    pub(crate) fn broken() -> Case {
+        let mut case = Case::new();
+        let pending = vec!["phone has 1 unsent record for zone".to_owned()];
+        case.fact(Node::World, Fact::Settled { pending });
+        case
+    }
+
+    #[test]
+    fn what_is_pending_at_the_bound_is_named() {
+        assert!(broken().violations()[0].message.contains("unsent"));
+    }
+
+    #[test]
+    fn a_retry_at_a_fixed_interval_is_rejected() {
+        let mut case = Case::new();
+        for attempt in 0..3 {
+            case.sends_try(Remote::Rows, PHONE, attempt);
+            case.wait(35_000);
+        }
+        assert_eq!(case.violations()[0].site, "retry-too-late");
+    }
+
+    #[test]
+    fn a_retry_at_once_is_rejected() {
+        let mut case = Case::new();
+        let letter = case.sends_try(Remote::Rows, PHONE, 0);
+        case.refuses(Remote::Rows, PHONE, letter, Refused::Unavailable(None));
+        case.sends_try(Remote::Rows, PHONE, 1);
+        assert_eq!(case.violations()[0].site, "retry-too-soon");
+    }
+
+    #[test]
+    fn a_remote_that_asks_to_be_left_alone_is() {
+        let mut case = Case::new();
+        let letter = case.sends_try(Remote::Rows, PHONE, 0);
+        let after = Span::from_secs(9);
+        case.refuses(Remote::Rows, PHONE, letter, Refused::RateLimited(after));
+        case.wait(8_900);
+        case.sends_try(Remote::Rows, PHONE, 1);
+        assert_eq!(case.violations()[0].site, "retry-after-ignored");
+    }
+
+    #[test]
+    fn waits_that_double_are_right() {
+        let mut case = Case::new();
+        for attempt in 0..7 {
+            case.sends_try(Remote::Rows, PHONE, attempt);
+            case.wait(5_000 + 700 * 2u64.pow(u32::from(attempt)));
+        }
+        case.passes();
+    }
+}

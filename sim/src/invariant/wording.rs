@@ -1,0 +1,114 @@
+//! Words that the messages of judges share: fields, values, paths, numbers and reasons, as reports have
+//! them.
+
+use engine::device::Reason;
+use engine::id::{FieldId, RecordId};
+use engine::job::Job;
+use engine::message::{FileRefusal, Refusal};
+use engine::record::Value;
+use engine::schema;
+
+/// A number of things, in the right plural.
+pub(crate) fn count(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The name of a field of a record.
+pub(crate) fn field_name(id: RecordId, field: FieldId) -> String {
+    if field == FieldId::HEADSTONE {
+        return "headstone".to_owned();
+    }
+    let known = schema::field_of(id.kind, field);
+    known.map_or_else(|| format!("field {}", field.0), |known| known.name.to_owned())
+}
+
+/// A value, short. Text is quoted, and what cannot be seen in it is escaped.
+pub(crate) fn value(value: &Value) -> String {
+    match value {
+        Value::Int(number) => number.to_string(),
+        Value::Text(text) | Value::Draft { text, .. } => quoted(text),
+        Value::Set(words) => {
+            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            format!("{{{}}}", words.join(", "))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.escape_debug())
+}
+
+/// A name with everything in it that cannot be seen, or can be taken for something else, escaped.
+pub(crate) fn visible(name: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_graphic() || it == ' ';
+    name.chars()
+        .map(|it| if is_plain(it) { it.to_string() } else { it.escape_default().to_string() })
+        .collect()
+}
+
+/// Where the work on a conversation stands.
+pub(crate) fn job_state(job: Job) -> String {
+    match job {
+        Job::Pending { tries } => format!("pending after {}", count(tries.into(), "attempt")),
+        Job::Processing { tries, fence, .. } => {
+            format!("processing (fencing token {}, attempt {tries})", fence.0.seq)
+        }
+        Job::Success { .. } => "success".to_owned(),
+        Job::Failed { tries, .. } => format!("failed after {}", count(tries.into(), "attempt")),
+    }
+}
+
+/// Why a device refused a request.
+pub(crate) fn reason_name(why: Reason) -> String {
+    match why {
+        Reason::WrongField => "the field does not take this value".to_owned(),
+        Reason::Unsent(n) => format!("{} not sent", count(n as usize, "change")),
+        Reason::SignedOut => "nobody is signed in".to_owned(),
+        Reason::NoServer => "there is no server".to_owned(),
+        Reason::Internal => "internal error".to_owned(),
+        Reason::File(why) => file_refusal(why).to_owned(),
+        Reason::BadName(why) => why.to_string(),
+        Reason::Date(why) => why.to_string(),
+        Reason::Sealed(why) => why.to_string(),
+        Reason::Keyless => "the device has no key".to_owned(),
+    }
+}
+
+/// Why the server refused a request.
+pub(crate) fn server_refusal(why: Refusal) -> &'static str {
+    match why {
+        Refusal::Busy(_) => "the server is busy",
+        Refusal::Fenced => "the session is held by another client",
+        Refusal::AnotherLog => "the log was restored",
+        Refusal::Misnumbered => "the request number was used before",
+        Refusal::NotAuthenticated => "no valid credential",
+        Refusal::Forbidden => "the space is another user's",
+        Refusal::Invalid => "the request is invalid",
+        Refusal::Internal => "internal error",
+        Refusal::Changed(_) => "there is a newer version",
+        Refusal::LeaseLost => "the claim is held by another processor",
+        Refusal::File(why) => file_refusal(why),
+    }
+}
+
+/// Why a request about files was refused.
+pub(crate) fn file_refusal(why: FileRefusal) -> &'static str {
+    match why {
+        FileRefusal::NameTaken(_) => "the name is taken",
+        FileRefusal::NoNode => "there is no such node",
+        FileRefusal::NodeExists => "the node exists",
+        FileRefusal::Deleted => "the node is deleted",
+        FileRefusal::NoFolder => "there is no such folder",
+        FileRefusal::NoFile => "it is not a file",
+        FileRefusal::NotEmpty => "the folder is not empty",
+        FileRefusal::Cycle => "a folder would be inside itself",
+        FileRefusal::Outdated => "there is a newer version",
+        FileRefusal::NoVersion => "there is no such version",
+        FileRefusal::NoPiece => "there is no such piece",
+        FileRefusal::NoUpload => "there is no such upload",
+        FileRefusal::Incomplete(_) => "a piece is missing",
+        FileRefusal::Damaged => "the content is damaged",
+        FileRefusal::CursorExpired => "the cursor has expired",
+        FileRefusal::NoJob => "there is no such job",
+    }
+}

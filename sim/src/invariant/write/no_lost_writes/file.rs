@@ -1,0 +1,458 @@
+//! Files as they are kept, by the laws that records have too: nothing saved is lost (INV-01), what
+//! was saved is there after a crash (INV-25) and was durable when that was said (INV-30), and a write
+//! becomes one version (INV-10) in one file (INV-27).
+//!
+//! A write of content is a version in the end, whatever became of its name. A version that a newer
+//! one replaced is kept as long as the list of versions shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::id::{DeviceId, NodeId, Token};
+use engine::log::{NodeKind, Version};
+
+use crate::history::file::FileAsked;
+use crate::history::{FileDone, Trouble};
+use crate::invariant::Incurable;
+use crate::invariant::Invariant::NoLostWrites;
+use crate::invariant::evidence::Evidence;
+use crate::invariant::evidence::epochs::Epoch;
+use crate::invariant::evidence::files::{FileOperation, Files, Logged};
+use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording::count;
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let seen = seen(evidence);
+    for (_, files) in evidence.epochs.files() {
+        deletes_have_seen(evidence, findings, files, &seen);
+    }
+    for operation in &evidence.server.file_operations {
+        is_a_version_in_the_end(evidence, findings, operation);
+        for epoch in evidence.epochs.iter() {
+            replaces_what_was_shown(evidence, findings, epoch, operation);
+        }
+    }
+    what_is_read_at_the_end_is_all(evidence, findings);
+    heads_are_what_none_replaced(evidence, findings);
+}
+
+/// A file is deleted by somebody who had seen all that it held, by number or as writes of their own
+/// that had none yet.
+fn deletes_have_seen(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    files: &Files<'_>,
+    seen: &Seen<'_>,
+) {
+    for entry in &files.entries {
+        for id in entry.nodes() {
+            let was_live = entry.at.checked_sub(1).is_some_and(|it| files.live(id, it).is_some());
+            let Some(node) = files.node(id, entry.at).filter(|it| it.deleted && was_live) else {
+                continue;
+            };
+            let heads = match &node.kind {
+                NodeKind::File { heads, .. } => heads.as_slice(),
+                NodeKind::Folder => &[],
+            };
+            let has_seen = |operation: &&FileOperation<'_>| {
+                let FileAsked::Delete { seen, exposed, .. } = operation.ask else { return false };
+                let shown = evidence.server.shown_by(exposed);
+                let was_shown = |n: u32| {
+                    let write = files.version(id, n, entry.at).map(|version| version.write);
+                    write.is_some_and(|write| shown.contains(&write))
+                };
+                // A number says something of the log that it was shown of.
+                let same =
+                    evidence.epochs.at(operation.asked).from == evidence.epochs.at(entry.at).from;
+                operation.asked < entry.at
+                    && heads.iter().all(|n| same && n <= seen || was_shown(*n))
+            };
+            let asked = seen.get(&id).map_or(&[][..], Vec::as_slice);
+            if !asked.iter().any(has_seen) {
+                let message = unseen_delete(evidence, files, *entry, (id, heads), asked);
+                let place = (NoLostWrites, "deleted-unseen");
+                let with =
+                    asked.iter().map(|operation| operation.asked).filter(|asked| *asked < entry.at);
+                findings.report(evidence, place, entry.at, About::default(), message, with);
+            }
+        }
+    }
+}
+
+fn unseen_delete(
+    evidence: &Evidence<'_>,
+    files: &Files<'_>,
+    entry: Logged<'_>,
+    (id, heads): (NodeId, &[u32]),
+    asked: &[&FileOperation<'_>],
+) -> String {
+    let heads: Vec<String> = heads
+        .iter()
+        .map(|n| {
+            let version = files.version(id, *n, entry.at);
+            let label = version.and_then(|version| evidence.epochs.label(version.write));
+            let write =
+                label.map_or_else(String::new, |it| format!(" ({})", evidence.write_name(it)));
+            format!("version {n}{write}")
+        })
+        .collect();
+    let by: Vec<&str> = asked
+        .iter()
+        .filter(|operation| operation.asked < entry.at)
+        .map(|operation| evidence.device_name(operation.device))
+        .collect();
+    let by = if by.is_empty() { "no device".to_owned() } else { by.join(", ") };
+    format!(
+        "Lost update: commit {} deletes {} with {}, which no delete that was asked for had observed \
+         (asked for by {by}).",
+        entry.commit.seq,
+        files.path(id, entry.at),
+        if heads.is_empty() { "all that is in it".to_owned() } else { heads.join(" and ") }
+    )
+}
+
+/// The deletes that were asked for, by node.
+type Seen<'e> = BTreeMap<NodeId, Vec<&'e FileOperation<'e>>>;
+
+fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
+    let mut all = Seen::new();
+    for operation in &evidence.server.file_operations {
+        if let FileAsked::Delete { node, .. } = operation.ask {
+            all.entry(*node).or_default().push(operation);
+        }
+    }
+    all
+}
+
+/// When a device, or its store, was destroyed.
+fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usize> {
+    let destroyed = evidence
+        .faults
+        .iter()
+        .filter(move |fault| matches!(&fault.kind, Trouble::Destroy(gone) if *gone == device));
+    evidence.images(device).chain(destroyed.map(|fault| fault.from))
+}
+
+/// Did a destroyed store have the only copy of a write that had been saved: is the write not in the
+/// image that took its place, on no other device and not on the server?
+fn is_gone(evidence: &Evidence<'_>, token: Token, saved: usize) -> bool {
+    let is_elsewhere = |at: usize| {
+        evidence.disks.iter().any(|disk| disk.has_upload(token, at))
+            || evidence.epochs.at(at).archive.published(token).any(|version| version.at < at)
+    };
+    devices(evidence).any(|device| {
+        let disk = evidence.disk(device);
+        losses(evidence, device)
+            .any(|at| at > saved && disk.has_upload(token, at - 1) && !is_elsewhere(at))
+    })
+}
+
+fn devices(evidence: &Evidence<'_>) -> impl Iterator<Item = DeviceId> + use<> {
+    let count = u16::try_from(evidence.disks.len()).expect("devices are numbered in 16 bits");
+    (0..count).map(DeviceId)
+}
+
+/// Is the write on a device that never gets a key, and so cannot send it?
+fn is_stranded(evidence: &Evidence<'_>, token: Token) -> bool {
+    devices(evidence).any(|device| {
+        evidence.context.incurable.contains(&Incurable::Keyless(device))
+            && evidence.disk(device).has_upload(token, evidence.history.len())
+    })
+}
+
+fn is_a_version_in_the_end(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &FileOperation<'_>,
+) {
+    let (Some(settled), Some(token)) = (evidence.settled, operation.ask.token()) else { return };
+    let about = About { record: None, token: Some(token) };
+    let Some(saved) = operation.saved() else { return };
+    let published = |epoch: &Epoch<'_>| epoch.archive.published(token).next().is_some();
+    if published(evidence.epochs.last())
+        || evidence.went_with_the_volume(evidence.history.len(), &evidence.disks, token)
+        || is_gone(evidence, token, saved)
+        || is_stranded(evidence, token)
+    {
+        return;
+    }
+    let message = format!(
+        "Lost write: {} of {}, saved to {} and acknowledged at {}, became no version.",
+        evidence.write_name(token),
+        evidence.device_name(operation.device),
+        evidence.operation_path(operation, evidence.history.len()),
+        evidence.time(saved)
+    );
+    let place = (NoLostWrites, "file-never-published");
+    findings.report(evidence, place, settled, about, message, [operation.asked, saved]);
+}
+
+/// A version takes the place of those that its author was shown, and of no others.
+fn replaces_what_was_shown(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    epoch: &Epoch<'_>,
+    operation: &FileOperation<'_>,
+) {
+    let (FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) = operation.ask
+    else {
+        return;
+    };
+    let Some(token) = operation.ask.token() else { return };
+    let Some(files) = epoch.files.get(&operation.user) else { return };
+    for made in epoch.archive.published(token) {
+        let unseen = made.version.replaces.iter().find(|n| {
+            let old = files.version(made.node, **n, made.at).map(|old| old.write);
+            !exposed.iter().any(|head| head.version == Some(**n) || Some(head.write) == old)
+        });
+        if let Some(unseen) = unseen {
+            let replaced = files.version(made.node, *unseen, made.at).map(|old| old.write);
+            let replaced = replaced.and_then(|write| epoch.archive.label(write));
+            let message = format!(
+                "Lost update: version {} of {} ({} of {}) replaces version {unseen} ({}), which its author \
+                 had not been shown.",
+                made.n,
+                files.path(made.node, made.at),
+                evidence.write_name(token),
+                evidence.device_name(operation.device),
+                replaced
+                    .map_or_else(|| "a write of nobody".to_owned(), |it| evidence.write_name(it))
+            );
+            let about = About { record: None, token: Some(token) };
+            let place = (NoLostWrites, "version-replaced-unseen");
+            findings.report(evidence, place, made.at, about, message, [operation.asked]);
+        }
+    }
+}
+
+/// At the end every version is listed, and the content of every head is there.
+fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let last =
+        evidence.server.file_operations.iter().filter(|it| it.last && evidence.is_core(it.device));
+    for operation in last {
+        let Some(files) = evidence.epochs.last().files.get(&operation.user) else { continue };
+        let Some((at, done)) = operation.done() else { continue };
+        match (operation.ask, done) {
+            (FileAsked::Versions(node), FileDone::Versions(heads)) => {
+                let listed = heads.iter().map(|head| (head.version, head.write));
+                let all = files.versions(*node).map(|(n, _)| n);
+                let all = all.filter_map(|n| Some((Some(n), files.version(*node, n, at)?.write)));
+                if !listed.eq(all) {
+                    let numbers: Vec<u32> = files.versions(*node).map(|(n, _)| n).collect();
+                    let message = format!(
+                        "{} lists {} of {} at the end; the log has {}, or other writes under these \
+                         numbers.",
+                        evidence.device_name(operation.device),
+                        count(heads.len(), "version"),
+                        files.path(*node, at),
+                        numbers.len()
+                    );
+                    let place = (NoLostWrites, "version-not-listed");
+                    findings.report(
+                        evidence,
+                        place,
+                        at,
+                        About::default(),
+                        message,
+                        [operation.asked],
+                    );
+                }
+            }
+            (FileAsked::Read(node), FileDone::Content(heads)) => {
+                let Some((head, _)) = heads.iter().find(|(_, content)| content.is_none()) else {
+                    continue;
+                };
+                let about = About { record: None, token: head.token };
+                let version =
+                    head.version.map_or("an unsent version".to_owned(), |n| format!("version {n}"));
+                let message = format!(
+                    "{} cannot read the content of {version} of {} at the end.",
+                    evidence.device_name(operation.device),
+                    files.path(*node, at)
+                );
+                let place = (NoLostWrites, "content-not-read");
+                findings.report(evidence, place, at, about, message, [operation.asked]);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A version that none replaced is a head: of two that were made at once, both are shown.
+fn heads_are_what_none_replaced(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (_, files) in evidence.epochs.files() {
+        for entry in &files.entries {
+            for id in entry.nodes() {
+                let Some(node) = files.node(id, entry.at) else { continue };
+                let NodeKind::File { heads, latest } = &node.kind else { continue };
+                let there = |n: &u32| files.version(id, *n, entry.at);
+                let versions: Vec<&Version> = (1..=*latest).filter_map(|n| there(&n)).collect();
+                let replaced: BTreeSet<u32> =
+                    versions.iter().flat_map(|it| it.replaces.iter().copied()).collect();
+                let hidden = (1..=*latest).find(|n| !replaced.contains(n) && !heads.contains(n));
+                if let Some(hidden) = hidden {
+                    let message = format!(
+                        "Version {hidden} of {} is not a head after commit {}, although no version \
+                         replaces it.",
+                        files.path(id, entry.at),
+                        entry.commit.seq
+                    );
+                    let place = (NoLostWrites, "head-hidden");
+                    findings.report(evidence, place, entry.at, About::default(), message, []);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::id::DeviceId;
+
+    use crate::history::file::{FileAsked, FileDone, Goal};
+    use crate::history::{Answered, Boot, Change};
+    use crate::invariant::case::files::{DRAFT, LETTERS, ROOT};
+    use crate::invariant::case::filing::{Filing, head};
+    use crate::invariant::case::{Case, PHONE, TABLET};
+
+    fn served() -> Case {
+        let mut case = Case::served();
+        case.opens(PHONE);
+        case.opens(TABLET);
+        case
+    }
+
+    #[test]
+    fn what_was_saved_is_a_version_in_the_end() {
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        case.ends().passes();
+
+        let mut case = served();
+        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.ends().rejects("file-never-published");
+
+        let mut case = served();
+        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.is_lost(PHONE);
+        case.ends().passes();
+    }
+
+    /// A device starts on an image that has these own writes.
+    fn starts_on(case: &mut Case, device: DeviceId, boot: Boot, image: &[Filing]) {
+        let own = image.iter().map(|it| Change::Upload(it.dot, Some((it.token, it.node))));
+        let holds = [Change::Key(true), Change::Meta].into_iter().chain(own).collect();
+        case.starts(device, boot, 0, holds);
+    }
+
+    #[test]
+    fn what_is_in_an_image_is_a_version_in_the_end() {
+        // The restore destroys the only copy.
+        let mut case = served();
+        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        starts_on(&mut case, PHONE, Boot::Restored, &[]);
+        case.crashes(PHONE, 0);
+        case.ends().passes();
+
+        // The image has it.
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        starts_on(&mut case, PHONE, Boot::Restored, &[filing]);
+        case.clone().ends().rejects("file-never-published");
+        case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+        case.crashes(PHONE, 1);
+        case.rejects("file-saved-and-gone");
+        // A later restore is no excuse for what the device had dropped before.
+        starts_on(&mut case, PHONE, Boot::Restored, &[]);
+        case.ends().rejects("file-never-published");
+
+        // A clone has it, until the clone is destroyed too.
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        starts_on(&mut case, TABLET, Boot::Cloned(PHONE), &[filing]);
+        case.is_lost(PHONE);
+        case.clone().ends().rejects("file-never-published");
+        case.is_lost(TABLET);
+        case.ends().passes();
+    }
+
+    /// The phone has seen its file published and keeps it no longer. Then it goes with the volume, and
+    /// who still has it owes it: the tablet, if it began on the phone's disk of before.
+    #[test]
+    fn what_went_with_the_volume_is_owed_by_a_clone_that_has_it() {
+        for is_cloned in [false, true] {
+            let mut case = served();
+            let backup = case.backs_up();
+            let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+            if is_cloned {
+                starts_on(&mut case, TABLET, Boot::Cloned(PHONE), &[filing]);
+            }
+            case.uploads(PHONE, filing, ("draft.txt", "words"));
+            case.reads_feed(PHONE, &[DRAFT]);
+            case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+            case.restores_volume(&backup);
+            let case = case.ends();
+            if is_cloned {
+                case.rejects("file-never-published");
+            } else {
+                case.passes();
+            }
+        }
+    }
+
+    /// The phone saves a second version, having seen the first; meanwhile the tablet has, too.
+    fn conflict(replaces: &[u32], heads: &[u32]) -> Case {
+        let mut case = served();
+        let first = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, first, ("draft.txt", "words"));
+        for (device, n, replaces, heads) in
+            [(PHONE, 2, &[1][..], &[2][..]), (TABLET, 3, replaces, heads)]
+        {
+            let device: DeviceId = device;
+            let to = (DRAFT, Goal::Version(DRAFT));
+            let filing = case.asks_to_file(device, to, "other", vec![head(first, Some(1))]);
+            case.keeps_filing(device, filing);
+            case.answers(device, filing.op, Answered::Saved);
+            case.uploads_next(device, filing, (n, replaces, heads), &format!("words of {n}"));
+        }
+        case.ends()
+    }
+
+    #[test]
+    fn a_version_replaces_what_its_author_was_shown() {
+        conflict(&[1], &[2, 3]).passes();
+        conflict(&[1, 2], &[3]).rejects("version-replaced-unseen");
+        conflict(&[1], &[3]).rejects("head-hidden");
+    }
+
+    #[test]
+    fn at_the_end_every_version_can_be_had() {
+        let mut case = served();
+        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        let mut case = case.ends();
+        for (ask, done) in [
+            (FileAsked::Versions(DRAFT), FileDone::Versions(Vec::new())),
+            (FileAsked::Read(DRAFT), FileDone::Content(vec![(head(filing, Some(1)), None)])),
+        ] {
+            let asked = crate::history::Asked::File { ask, path: String::new(), last: true };
+            let op = case.asks(TABLET, asked);
+            case.answers(TABLET, op, Answered::File(done));
+        }
+        case.rejects("version-not-listed");
+        case.rejects("content-not-read");
+    }
+
+    #[test]
+    fn a_delete_removes_what_its_author_had_seen() {
+        let mut case = served();
+        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        case.makes_file(PHONE, (DRAFT, LETTERS, "letters"), "words");
+        let asked = FileAsked::Delete { node: DRAFT, seen: 1, exposed: Vec::new() };
+        let op = case.asks_of_files(PHONE, asked);
+        case.revises(PHONE, (DRAFT, 2), "other words");
+        case.is_deleted(PHONE, DRAFT);
+        case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
+        case.rejects("deleted-unseen");
+    }
+}

@@ -1,0 +1,321 @@
+//! INV-01 `no-lost-writes`: every write that somebody could rely on is there at the end, or was
+//! replaced by one whose author had been shown it.
+//!
+//! Cells are marked backwards from what the final reads show. A record that is deleted at the end
+//! keeps only what the deletes had seen: a delete that never saw an edit must not hide it.
+
+use std::sync::Arc;
+
+use engine::device::Presence;
+use engine::id::{DeviceId, FieldId, Remote, Token};
+
+use crate::history::{Contents, WriteKind};
+use crate::invariant::Incurable;
+use crate::invariant::Invariant::NoLostWrites;
+use crate::invariant::evidence::cell_set::Set;
+use crate::invariant::evidence::writes::Write;
+use crate::invariant::evidence::{Evidence, Observation};
+use crate::invariant::findings::{About, Findings};
+
+pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(settled) = evidence.settled else { return };
+    let ends = ends(evidence);
+    for (record_key, end) in ends.iter().enumerate() {
+        let kept = keep(evidence, record_key, end);
+        for cell in 0..evidence.writes.records[record_key].cells.len() {
+            let cell = u32::try_from(cell).expect("cells are numbered in 32 bits");
+            let write = evidence.writes.author(record_key, cell);
+            let field = evidence.writes.records[record_key].cells[cell as usize].field;
+            let first = write.cells.iter().find(|(_, cell)| !kept.has(*cell));
+            if !write.is_owed() || first.is_none_or(|(lost, _)| *lost != field) {
+                continue;
+            }
+            let fact = end.told.unwrap_or(settled);
+            report(evidence, findings, fact, (record_key, cell), write);
+        }
+    }
+}
+
+/// How a record stands at the end.
+#[derive(Clone, Debug, Default)]
+struct End {
+    live: bool,
+    shown: Vec<(FieldId, Token)>,
+    /// The fact that tells.
+    told: Option<usize>,
+}
+
+/// The end of every record: what the final reads show together; where no device is left to read
+/// it, or a row cannot be mended by the plan, also what the remotes hold.
+fn ends(evidence: &Evidence<'_>) -> Vec<End> {
+    let mut ends = vec![End::default(); evidence.writes.records.len()];
+    for observation in evidence.final_observations() {
+        let end = &mut ends[observation.record_key];
+        end.told = Some(observation.at);
+        if observation.shown.presence == Presence::Live {
+            end.live = true;
+            end.shown.extend(observation.tokens());
+        }
+    }
+    for (record_key, end) in evidence.writes.records.iter().zip(&mut ends) {
+        let was_read = end.told.is_some();
+        if was_read && !evidence.is_incurable(None, record_key.vault, record_key.id) {
+            continue;
+        }
+        for remote in Remote::ALL {
+            let Some(row) = evidence.found(remote).get(&(record_key.vault, record_key.id)) else {
+                continue;
+            };
+            end.told.get_or_insert(row.at);
+            if let Some(contents) = row.contents.filter(|contents| contents.live) {
+                end.live |= !was_read;
+                end.shown.extend(&contents.cells);
+            }
+        }
+    }
+    ends
+}
+
+/// All cells that are accounted for.
+fn keep(evidence: &Evidence<'_>, record_key: usize, end: &End) -> Set {
+    let writes = &evidence.writes;
+    let mut kept = Set::default();
+    for &(field, token) in &end.shown {
+        if let Some(cell) = writes.cell(record_key, field, token) {
+            kept.insert(cell);
+        }
+    }
+    for held in stranded_copies(evidence, record_key) {
+        for cell in writes.cells(record_key, held) {
+            kept.insert(cell);
+        }
+    }
+    let cells = &writes.records[record_key].cells;
+    for cell in writes.records[record_key].deletes.iter() {
+        let delete = writes.author(record_key, cell);
+        if !end.live && delete.took_effect() || is_beaten(evidence, record_key, end, cell) {
+            kept.insert(cell);
+        }
+    }
+    for cell in (0..cells.len()).rev() {
+        let number = u32::try_from(cell).expect("cells are numbered in 32 bits");
+        let replaced = cells[cell].newer.iter().any(|&newer| {
+            let by = writes.author(record_key, newer);
+            by.took_effect() && (kept.has(newer) || !by.is_owed())
+        });
+        if replaced {
+            kept.insert(number);
+        }
+    }
+    kept
+}
+
+/// What stranded devices hold of a record.
+fn stranded_copies<'e>(
+    evidence: &'e Evidence<'_>,
+    record_key: usize,
+) -> impl Iterator<Item = &'e Contents> {
+    let id = evidence.writes.records[record_key].id;
+    let devices = (0..evidence.context.devices.len()).map(|n| DeviceId(n as u16));
+    devices.filter(move |&device| is_stranded(evidence, record_key, device)).filter_map(
+        move |device| evidence.disk(device).records.get(id)?.last()?.contents.as_deref(),
+    )
+}
+
+/// Will this device never get a key, or is a row of the record beyond cure? Then it need not agree
+/// with the others, and what it holds is not lost.
+fn is_stranded(evidence: &Evidence<'_>, record_key: usize, device: DeviceId) -> bool {
+    let record_key = &evidence.writes.records[record_key];
+    evidence.vault(device) == record_key.vault
+        && (evidence.context.incurable.contains(&Incurable::Keyless(device))
+            || evidence.is_incurable(None, record_key.vault, record_key.id)
+                && evidence.is_core(device))
+}
+
+/// A live record does not show its headstones. A delete has not been lost if something is shown
+/// that no delete had seen; one that never left a stranded device cannot have hidden it elsewhere.
+fn is_beaten(evidence: &Evidence<'_>, record_key: usize, end: &End, delete: u32) -> bool {
+    let writes = &evidence.writes;
+    let stranded = |by: &Write| by.device.is_some_and(|own| is_stranded(evidence, record_key, own));
+    let counts = |cell: &u32| {
+        let by = writes.author(record_key, *cell);
+        *cell == delete || by.is_owed() && (by.is_accepted() || !stranded(by))
+    };
+    let deletes: Vec<u32> = writes.records[record_key].deletes.iter().filter(counts).collect();
+    let seen = |cell| deletes.iter().any(|&delete| writes.replaced(record_key, cell, delete));
+    end.live
+        && end.shown.iter().any(|&(field, token)| {
+            writes.cell(record_key, field, token).is_none_or(|cell| !seen(cell))
+        })
+}
+
+fn report(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    fact: usize,
+    (record_key, cell): (usize, u32),
+    write: &Write,
+) {
+    let id = evidence.writes.records[record_key].id;
+    let (last, gone) = trace(evidence, record_key, cell);
+    let site = match (write.kind, last, gone) {
+        (WriteKind::Delete, ..) => "delete-undone",
+        (WriteKind::Set | WriteKind::Increment, _, Some(_)) => "replaced-unseen",
+        (WriteKind::Set | WriteKind::Increment, Some(_), None) => "not-at-the-end",
+        (WriteKind::Set | WriteKind::Increment, None, None) => "never-kept",
+    };
+    let message = message(evidence, (record_key, cell), write, (last, gone));
+    let with = [Some(write.asked), write.saved, last, gone].into_iter().flatten();
+    let at = gone.unwrap_or(fact);
+    let about = About::write(id, write.token);
+    findings.report(evidence, (NoLostWrites, site), at, about, message, with.chain([fact]));
+}
+
+/// Which write is lost, who could rely on it since when, and what became of it.
+fn message(
+    evidence: &Evidence<'_>,
+    (record_key, cell): (usize, u32),
+    write: &Write,
+    (last, gone): (Option<usize>, Option<usize>),
+) -> String {
+    let name = evidence.cell_name(record_key, cell);
+    let by = write.device.map_or("seed data", |device| evidence.device_name(device));
+    let since = evidence.time(write.relied_on().unwrap_or(write.asked));
+    let what = format!("{name} of {by}, relied on since {since},");
+    if write.kind == WriteKind::Delete {
+        return format!(
+            "Lost delete: {what} has no effect any more: the record is there at the end."
+        );
+    }
+    if let Some(gone) = gone {
+        let host = evidence.host_at(gone);
+        return match overwriter(evidence, record_key, cell, gone) {
+            Some(by) => format!(
+                "Lost update: {what} was overwritten on {host} by {}, which had not observed it.",
+                evidence.cell_name(record_key, by)
+            ),
+            None => format!("Lost update: {what} was dropped from the copy of {host} by a merge."),
+        };
+    }
+    match last {
+        Some(last) => format!(
+            "Lost write: {what} is nowhere at the end; it was last seen on {} at {}.",
+            evidence.host_at(last),
+            evidence.time(last)
+        ),
+        None => format!("Lost write: {what} was never in any device's copy."),
+    }
+}
+
+/// The cell that a copy holds in place of another, from the change on that dropped that one.
+fn overwriter(evidence: &Evidence<'_>, record_key: usize, lost: u32, gone: usize) -> Option<u32> {
+    let writes = &evidence.writes;
+    let mut changes = evidence.copy_changes.iter();
+    let change = changes.find(|it| it.at == gone && it.record_key == record_key)?;
+    let field = |cell: u32| writes.records[record_key].cells[cell as usize].field;
+    let before = writes.held(record_key, change.before.as_deref());
+    let after = writes.held(record_key, change.copy.contents.as_deref());
+    after.into_iter().find(|cell| !before.contains(cell) && field(*cell) == field(lost))
+}
+
+/// Where a cell was last seen in a device's copy or reading, and the step that dropped it unseen.
+fn trace(evidence: &Evidence<'_>, record_key: usize, cell: u32) -> (Option<usize>, Option<usize>) {
+    let writes = &evidence.writes;
+    let mut last: Option<usize> = None;
+    let mut gone = None;
+    for copy_change in evidence
+        .copy_changes
+        .iter()
+        .filter(|copy_change| copy_change.record_key == record_key && !copy_change.wipe)
+    {
+        let lives = |contents: &Option<Arc<Contents>>| {
+            writes.lives_on(record_key, cell, &writes.held(record_key, contents.as_deref()))
+        };
+        match (lives(&copy_change.before), lives(&copy_change.copy.contents)) {
+            (_, true) => last = Some(copy_change.at),
+            (true, false) => gone = Some(copy_change.at),
+            (false, false) => {}
+        }
+    }
+    let shows = |observation: &&Observation| {
+        observation.record_key == record_key
+            && observation
+                .tokens()
+                .any(|(field, token)| writes.cell(record_key, field, token) == Some(cell))
+    };
+    let observation =
+        evidence.observations.iter().filter(shows).map(|observation| observation.at).max();
+    (last.max(observation), gone)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+
+    /// The tablet has never been shown the phone's write; yet what it writes replaces it.
+    pub(crate) fn broken() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.is_lost(PHONE);
+        case.pulls(TABLET);
+        case.overwrites(TABLET, MEAL, &[PHOTO]);
+        case.pushes(TABLET, MEAL);
+        case.ends()
+    }
+
+    #[test]
+    fn a_write_replaced_unseen_is_lost() {
+        let violations = broken().violations();
+        assert_eq!(violations.len(), 1, "{violations:#?}");
+        assert_eq!(violations[0].site, "replaced-unseen");
+        assert!(violations[0].evidence.len() >= 4);
+    }
+
+    #[test]
+    fn a_write_replaced_by_one_who_saw_it_is_not_lost() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.is_lost(PHONE);
+        case.pulls(TABLET);
+        case.edits(TABLET, MEAL, &[KCAL]);
+        case.pushes(TABLET, MEAL);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_write_that_died_with_its_only_holder_is_not_owed() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.is_lost(PHONE);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_delete_that_is_undone_is_lost() {
+        let mut case = Case::new();
+        let edit = case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.deletes(PHONE, MEAL);
+        let lie = case.holds(PHONE, MEAL, &[edit]);
+        case.persists(PHONE, vec![lie]);
+        let violations = case.ends().violations();
+        assert!(violations.iter().any(|violation| violation.site == "delete-undone"));
+    }
+
+    #[test]
+    fn an_edit_that_a_delete_had_not_seen_beats_it() {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.deletes(PHONE, MEAL);
+        case.edits(TABLET, MEAL, &[PHOTO]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.pushes(TABLET, MEAL);
+        case.pulls(PHONE);
+        case.ends().passes();
+    }
+}
