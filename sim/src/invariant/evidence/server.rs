@@ -213,10 +213,8 @@ impl<'a> Server<'a> {
 
     /// The content that a user wrote under a label.
     pub(crate) fn content_of(&self, token: Token) -> Option<Print> {
-        match self.file_write(token)?.ask {
-            FileAsked::Write { content, .. } => Some(*content),
-            _ => None,
-        }
+        let ask = self.file_write(token)?.ask;
+        if let FileAsked::Write { content, .. } = ask { Some(*content) } else { None }
     }
 
     /// The patch that bears a label.
