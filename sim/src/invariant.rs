@@ -1,8 +1,9 @@
-//! The judges: properties of a history. They hear testimony and were not at the scene.
+//! The judges: each checks one invariant of a history, and knows nothing but the history.
 //!
-//! `evidence` hears all facts once; each judge is a function of it that reports what does not hold.
-//! A judge never believes the product: what a write had seen is what its author was shown, and what
-//! a copy contains is what was joined into it.
+//! `evidence` reads all facts once. Each judge is a function of the evidence that reports what does not
+//! hold. A judge never believes the product: what a write had observed is what its author was shown, and
+//! what a copy contains is what was joined into it. An invariant is judged in one place, in the folder of
+//! its subject.
 
 mod answer;
 mod conversation;
@@ -58,8 +59,11 @@ macro_rules! invariants {
     };
 }
 
+// By number, which is also the order in which violations of one moment are told: so what a scenario
+// itself expects (0) comes last, after whatever explains it. 24 is `merges-are-algebraic`: a law of pure
+// functions, which `tests/laws` checks and no judge of a history can.
 invariants! {
-    NoLostWrites = 1, "no-lost-writes", "Every acknowledged write is there at the end, or was replaced by one that had seen it.";
+    NoLostWrites = 1, "no-lost-writes", "Every acknowledged write is there at the end, or was replaced by one whose author had observed it.";
     NoPhantomValues = 2, "no-phantom-values", "Every value shown or stored was written by somebody, and the fields of one write show together.";
     NoResurrectedDeletes = 3, "no-resurrected-deletes", "A record is there only by a write that no delete known at that place had seen.";
     CopiesConverge = 4, "copies-converge", "Copies that took the same writes hold the same siblings; at the end all copies do.";
@@ -70,28 +74,28 @@ invariants! {
     BatchesAreAtomic = 9, "batches-are-atomic", "A batch is done in one commit or not at all; a job grows to its end, and each item says what became of it.";
     EffectsHappenOnce = 10, "effects-happen-once", "What is asked of the server once takes effect once, however often it is sent.";
     ServerIsLinearizable = 11, "server-is-linearizable", "What the server answers is what its log says, in an order that agrees with real time.";
-    SessionsAreExclusive = 12, "sessions-are-exclusive", "A session has one owner at a time, is nobody else's business, and ends.";
-    FencesHold = 13, "fences-hold", "Nothing is committed under a lease that has been granted anew.";
-    StatusesAreLegal = 14, "statuses-are-legal", "Work waits, is tried three times at most, and is done or has visibly failed.";
-    SummariesMatch = 15, "summaries-match", "The sum of a day is what its conversations amount to, at every commit.";
-    ReadsAreExact = 16, "reads-are-exact", "Whoever reads is shown the very object that was named.";
+    SessionsAreExclusive = 12, "sessions-are-exclusive", "A session lease has at most one holder, blocks no other device, and ends.";
+    FencesHold = 13, "fences-hold", "Nothing is committed under a fencing token older than the newest one granted.";
+    StatusesAreLegal = 14, "statuses-are-legal", "Work on a conversation is attempted three times at most, and succeeds or has visibly failed.";
+    SummariesMatch = 15, "summaries-match", "The summary of a day is the sum of its conversations, at every commit.";
+    ReadsAreExact = 16, "reads-are-exact", "A read shows the very object that was named, or that there is none.";
     DedupKeysAreStable = 17, "dedup-keys-are-stable", "A conversation has one key by whichever path it comes, and each of its messages is there once.";
     DatesRoundTrip = 18, "dates-round-trip", "A conversation is of the day on which it began, and a date with two readings is refused.";
     NoPlaintextLeaves = 19, "no-plaintext-leaves", "No byte of a value leaves a device unsealed.";
     RemotesAgree = 20, "remotes-agree", "At the end both remotes hold the join of all devices.";
     SystemSettles = 21, "system-settles", "After the faults end everything settles within the bound, and retries back off.";
     NothingPanics = 22, "nothing-panics", "No panic leaves a machine, and no error is logged.";
-    ReadsNeverGoBack = 23, "reads-never-go-back", "A device never un-sees what it has shown or acknowledged.";
+    ReadsNeverGoBack = 23, "reads-never-go-back", "A device goes on showing what it has shown or acknowledged, until it is replaced or deleted.";
     CrashesLoseNothing = 25, "crashes-lose-nothing", "After a restart all acknowledged commits are there, whole.";
     CachesAreCoherent = 26, "caches-are-coherent", "A read after an acknowledged write shows it, at whichever worker.";
     GrowthIsBounded = 27, "growth-is-bounded", "At rest nothing is queued, and syncing writes nothing.";
-    NamesAreSane = 28, "names-are-sane", "Folders form a tree, and no two names in one of them can be taken for each other.";
-    OutcomesAreHonest = 30, "outcomes-are-honest", "Refused has no effect, saved has one, and books agree with what remotes did.";
+    NamesAreSane = 28, "names-are-sane", "Folders form a tree, and no two names in a folder normalise to the same name.";
+    RunsAreDeterministic = 29, "runs-are-deterministic", "One plan has one history.";
+    OutcomesAreHonest = 30, "outcomes-are-honest", "Refused has no effect, saved has one, and what a device has recorded about a remote is what the remote did.";
     UsersAreIsolated = 31, "users-are-isolated", "Nothing that one user wrote reaches another's device.";
-    RefusalsHaveReasons = 32, "refusals-have-reasons", "What does not end well has a fault on its path, or is wrong by the rules.";
+    RefusalsHaveReasons = 32, "refusals-have-reasons", "Every refused, late or unanswered operation is explained by a fault on its path or by a rule.";
     LoginsAreWhole = 33, "logins-are-whole", "What a login first shows joins both remotes, or says that it is partial.";
     ValuesAreAsExpected = 0, "values-are-as-expected", "At the end the values are those that the scenario names.";
-    RunsAreDeterministic = 29, "runs-are-deterministic", "One plan has one history.";
 }
 
 /// What a judge may know beside the history.
@@ -168,7 +172,7 @@ impl JudgeContext {
     }
 }
 
-/// Something that cannot be mended, by the plan.
+/// Something that the plan made incurable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incurable {
     /// A device is gone, or signed out at the end.
@@ -182,20 +186,20 @@ pub enum Incurable {
 /// A property that does not hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
-    /// Which.
+    /// The invariant that does not hold.
     pub invariant: Invariant,
     /// When it was first seen not to hold.
     pub at: Time,
-    /// Where.
+    /// The host that the proving fact is about.
     pub node: Node,
-    /// About which record.
+    /// The record that it is about, if it is about one.
     pub record: Option<RecordId>,
-    /// About which write.
+    /// The write that it is about, if it is about one.
     pub token: Option<Token>,
     /// The place in the judge that found it, part of the violation's signature.
     pub site: &'static str,
-    /// What is wrong, in a sentence that uses the names `{node}` and `{token}` never: those are
-    /// filled in by the reports from the fields above.
+    /// What is wrong, in a sentence: the host, the object, the write, what was expected and what was
+    /// found.
     pub message: String,
     /// The facts that prove it, as indices into the history, ascending.
     pub evidence: Vec<usize>,
@@ -240,7 +244,7 @@ const JUDGES: &[Judge] = &[
     write::values_are_as_expected::judge,
 ];
 
-/// Judges a history by every invariant. Violations are sorted by time.
+/// Judges a history by every invariant. Violations are sorted by time, a cause before its effect.
 pub fn judge(context: &JudgeContext, history: &[Entry]) -> Vec<Violation> {
     let evidence = evidence::Evidence::gather(context, history);
     let mut findings = findings::Findings::default();

@@ -28,7 +28,7 @@ use crate::world::{Order, ShellMaker, World};
 pub struct Outcome {
     /// In a word.
     pub verdict: Verdict,
-    /// What does not hold, by time.
+    /// What does not hold, by time; a cause before its effect.
     pub violations: Vec<Violation>,
     /// How often each fault, fact and coverage point was reached, by name.
     pub coverage: BTreeMap<&'static str, u64>,
@@ -305,9 +305,8 @@ impl Stage {
 /// Judges what happened.
 fn judge(world: World) -> Outcome {
     let ended = world.end();
-    let mut violations = quietly(|| invariant::judge(&ended.context, &ended.history))
+    let violations = quietly(|| invariant::judge(&ended.context, &ended.history))
         .unwrap_or_else(|heard| vec![broken_judge(&ended.history, &heard.panic)]);
-    violations.sort_by_key(|violation| violation.at);
     let settled = |entry: &&Entry| matches!(entry.fact, Fact::Settled { .. });
     let settled_at = ended.history.iter().find(settled).map_or(Time(0), |entry| entry.at);
     let counts = Counts {

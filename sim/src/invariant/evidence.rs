@@ -15,6 +15,7 @@ pub(crate) mod answers;
 mod builder;
 pub(crate) mod cell_set;
 pub(crate) mod clocks;
+mod disk;
 pub(crate) mod epochs;
 pub(crate) mod fault_paths;
 pub(crate) mod file_answers;
@@ -24,8 +25,10 @@ pub(crate) mod files;
 pub(crate) mod keys;
 mod memory;
 pub(crate) mod naming;
+mod remote;
 pub(crate) mod server;
 pub(crate) mod sign_ins;
+mod timeline;
 pub(crate) mod work;
 pub(crate) mod writes;
 
@@ -33,14 +36,16 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::id::{DeviceId, Dot, FieldId, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId};
-use engine::message::FeedCursor;
+use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::remote::{Cursor, Tag};
 use engine::time::Time;
 
+pub(crate) use self::disk::{Copy, CopyChange, Disk, MirrorEntry};
+pub(crate) use self::remote::{FoundRow, RemoteRow, RemoteRows, RowState};
+pub(crate) use self::timeline::Timeline;
+
 use self::account_order::{AccountFault, account_faults};
 use self::builder::EvidenceBuilder;
-use self::cell_set::Set;
 use self::epochs::{Epoch, Epochs};
 use self::files::{FileOperation, Published};
 use self::server::Server;
@@ -48,114 +53,8 @@ use self::sign_ins::SignIns;
 use self::work::ConversationWork;
 use self::writes::{Write, Writes};
 use crate::history::table::Table;
-use crate::history::{Boot, Contents, Entry, Fact, NodeSeen, Shown, Trouble};
+use crate::history::{Boot, Entry, Fact, Shown, Trouble};
 use crate::invariant::{Incurable, JudgeContext};
-
-/// What was so from a moment on, and what from the next.
-#[derive(Clone, Debug)]
-pub(crate) struct Timeline<T>(Vec<(usize, T)>);
-
-impl<T> Default for Timeline<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Timeline<T> {
-    /// What held right after a moment.
-    pub(crate) fn at(&self, moment: usize) -> Option<&T> {
-        let after = self.0.partition_point(|(from, _)| *from <= moment);
-        after.checked_sub(1).map(|at| &self.0[at].1)
-    }
-
-    pub(crate) fn last(&self) -> Option<&T> {
-        self.0.last().map(|(_, value)| value)
-    }
-
-    /// Everything that it has been, each with the moment from which it was so.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.0.iter().map(|(from, value)| (*from, value))
-    }
-
-    pub(crate) fn push(&mut self, moment: usize, value: T) {
-        self.0.push((moment, value));
-    }
-}
-
-impl<T> Timeline<Option<T>> {
-    /// The moments at which something took the place of what had become so and so by then.
-    pub(crate) fn turns(
-        &self,
-        had_become: impl Fn(usize, &T) -> bool,
-    ) -> impl Iterator<Item = usize> {
-        self.0.windows(2).filter_map(move |pair| match (&pair[0].1, pair[1].0) {
-            (Some(before), at) if had_become(at, before) => Some(at),
-            (Some(_) | None, _) => None,
-        })
-    }
-}
-
-/// A device's copy of a record.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Copy {
-    pub(crate) contents: Option<Arc<Contents>>,
-    /// The cells that it was made from.
-    pub(crate) made_from: Arc<Set>,
-    /// Is `made_from` known for certain?
-    pub(crate) certain: bool,
-}
-
-/// What a device has booked about a row of a remote.
-pub(crate) type MirrorEntry = Option<(Tag, Option<Arc<Contents>>)>;
-
-/// What a device holds durably, over time.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Disk {
-    pub(crate) records: Table<RecordId, Timeline<Copy>>,
-    pub(crate) mirrors: Table<(Remote, RecordId), Timeline<MirrorEntry>>,
-    pub(crate) sealed: Table<(Remote, RecordId), Timeline<Option<Tag>>>,
-    /// What it has of the server's files.
-    pub(crate) nodes: BTreeMap<NodeId, Timeline<Option<Arc<NodeSeen>>>>,
-    /// Its own writes of files that the feed has not shown yet.
-    pub(crate) uploads: BTreeMap<Dot, Timeline<Option<(Token, NodeId)>>>,
-    /// When an own write of a file was first durable.
-    pub(crate) filed: Table<Token, usize>,
-    /// How far it has read the feed of files.
-    pub(crate) feed: Timeline<Option<FeedCursor>>,
-    /// When its store was replaced as a whole: installed, restored, cloned or wiped.
-    pub(crate) replaced: Vec<usize>,
-}
-
-impl Disk {
-    /// When its store was last replaced before a moment.
-    pub(crate) fn replaced_before(&self, moment: usize) -> usize {
-        let mut earlier = self.replaced.iter().rev().filter(|at| **at < moment);
-        earlier.next().copied().unwrap_or(0)
-    }
-
-    /// Was its own copy of a record made from this write, at a moment?
-    fn has(&self, id: RecordId, write: &Write, moment: usize) -> bool {
-        let copy = self.records.get(id).and_then(|line| line.at(moment));
-        copy.is_some_and(|copy| write.cells.iter().all(|(_, cell)| copy.made_from.has(*cell)))
-    }
-
-    /// Did it hold this own write of a file at a moment, and was that not in the feed yet?
-    pub(crate) fn has_upload(&self, token: Token, moment: usize) -> bool {
-        let mut lines = self.uploads.values();
-        lines.any(|line| line.at(moment).copied().flatten().is_some_and(|own| own.0 == token))
-    }
-}
-
-/// One change of a device's copy of a record, as handed to its disk.
-#[derive(Clone, Debug)]
-pub(crate) struct CopyChange {
-    pub(crate) at: usize,
-    pub(crate) record_key: usize,
-    pub(crate) before: Option<Arc<Contents>>,
-    pub(crate) copy: Copy,
-    /// Is it part of a sign-out?
-    pub(crate) wipe: bool,
-}
 
 /// A durable cursor.
 #[derive(Clone, Copy, Debug)]
@@ -164,53 +63,6 @@ pub(crate) struct CursorAdvance {
     pub(crate) device: DeviceId,
     pub(crate) remote: Remote,
     pub(crate) cursor: Option<Cursor>,
-}
-
-/// A state of a row on a remote, until the next of that row.
-#[derive(Clone, Debug)]
-pub(crate) struct RowState {
-    pub(crate) at: usize,
-    pub(crate) pos: u64,
-    /// None once the row is gone.
-    pub(crate) tag: Option<Tag>,
-    pub(crate) contents: Option<Arc<Contents>>,
-    pub(crate) made_from: Arc<Set>,
-    certain: bool,
-}
-
-/// All states of all rows of a remote.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RemoteRows {
-    pub(crate) rows: Table<(VaultId, RecordId), Vec<RowState>>,
-    /// Every commit by position: whose row, and when.
-    pub(crate) log: Vec<(u64, VaultId, RecordId)>,
-}
-
-impl RemoteRows {
-    pub(crate) fn versions(&self, vault: VaultId, id: RecordId) -> &[RowState] {
-        self.rows.get((vault, id)).map_or(&[], Vec::as_slice)
-    }
-
-    /// The row as it stood right after a moment.
-    pub(crate) fn row(&self, vault: VaultId, id: RecordId, moment: usize) -> Option<&RowState> {
-        let versions = self.versions(vault, id);
-        let after = versions.partition_point(|version| version.at <= moment);
-        after.checked_sub(1).map(|at| &versions[at]).filter(|version| version.tag.is_some())
-    }
-
-    /// Was the row there all the time between two moments, whatever its state?
-    pub(crate) fn stood(&self, vault: VaultId, id: RecordId, from: usize, to: usize) -> bool {
-        self.row(vault, id, from).is_some()
-            && self
-                .versions(vault, id)
-                .iter()
-                .all(|version| version.tag.is_some() || !(from..=to).contains(&version.at))
-    }
-
-    /// The latest state under a tag.
-    pub(crate) fn tagged(&self, vault: VaultId, id: RecordId, tag: Tag) -> Option<&RowState> {
-        self.versions(vault, id).iter().rev().find(|version| version.tag == Some(tag))
-    }
 }
 
 /// One request of a user.
@@ -482,23 +334,6 @@ impl<'a> Evidence<'a> {
         });
         missing.map_or(Held::Yes, Held::NotJoined)
     }
-}
-
-/// A row found on a remote at the end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FoundRow<'a> {
-    pub(crate) at: usize,
-    pub(crate) contents: Option<&'a Contents>,
-    pub(crate) values: &'a [(FieldId, engine::record::Value)],
-}
-
-/// A row of a remote as it stood at some moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RemoteRow<'a> {
-    pub(crate) remote: Remote,
-    pub(crate) vault: VaultId,
-    pub(crate) id: RecordId,
-    pub(crate) version: &'a RowState,
 }
 
 /// Does a device hold a row?

@@ -77,10 +77,29 @@ impl Findings {
             told.extend_from_slice(&group[..group.len().min(TOLD)]);
             if let (Some(first), true) = (told.get_mut(from), group.len() > TOLD) {
                 let more = group.len() - TOLD;
-                first.message.push_str(&format!(" ({more} more like this are not listed.)"));
+                let are = if more == 1 { "is" } else { "are" };
+                first.message.push_str(&format!(" ({more} more like this {are} not listed.)"));
             }
         }
         told.sort_by_key(|violation| (violation.at, violation.invariant));
-        told
+        causes_first(told)
     }
+}
+
+/// Puts a lost write before the cursor that passed its row: that the merge dropped the write is the
+/// cause, and it may be known only later.
+fn causes_first(told: Vec<Violation>) -> Vec<Violation> {
+    let is_cause = |violation: &Violation, of: &Violation| {
+        let invariants = [Invariant::NoLostWrites, Invariant::CopiesConverge];
+        invariants.contains(&violation.invariant)
+            && violation.record == of.record
+            && (violation.token.is_none() || violation.token == of.token)
+    };
+    let mut sorted: Vec<Violation> = Vec::with_capacity(told.len());
+    for violation in told {
+        let effect = |it: &Violation| it.site == "row-not-joined" && is_cause(&violation, it);
+        let place = sorted.iter().position(effect).unwrap_or(sorted.len());
+        sorted.insert(place, violation);
+    }
+    sorted
 }

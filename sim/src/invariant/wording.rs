@@ -53,7 +53,7 @@ pub(crate) fn job_state(job: Job) -> String {
         Job::Processing { tries, fence, .. } => {
             format!("processing (fencing token {}, attempt {tries})", fence.0.seq)
         }
-        Job::Success { .. } => "success".to_owned(),
+        Job::Success { .. } => "processed".to_owned(),
         Job::Failed { tries, .. } => format!("failed after {}", count(tries.into(), "attempt")),
     }
 }

@@ -130,37 +130,7 @@ impl<'a> EvidenceBuilder<'a> {
 
     pub(crate) fn take(&mut self, at: usize, entry: &'a Entry) {
         match (&entry.fact, entry.node) {
-            (Fact::Asked(op, asked), Node::Device(device)) => self.asked(at, device, *op, asked),
-            (Fact::Answered(op, answer), Node::Device(device)) => {
-                self.answered(at, device, *op, answer);
-            }
-            (Fact::Persisted { commit, changes, .. }, Node::Device(device)) => {
-                self.persisted(at, device, *commit, changes);
-            }
-            (Fact::Durable(commit), Node::Device(device)) => self.durable(at, device, *commit),
-            (Fact::PersistFailed(commit), Node::Device(device)) => {
-                self.state(device).pending.retain(|pending| pending.number < *commit);
-            }
-            (Fact::Started { boot, commit, holds, .. }, Node::Device(device)) => {
-                self.started(at, device, *boot, *commit, holds);
-            }
-            (Fact::Killed { keeps, .. }, Node::Device(device)) => self.cut(at, device, *keeps),
-            (Fact::Sent { rows, to, letter, .. }, Node::Device(device)) => {
-                if *to == Node::Remote(Remote::Zone) {
-                    self.state(device).asked_zone = Some(letter.call);
-                }
-                self.sent(device, rows);
-            }
-            // An answer to a request that the device has given up is no answer.
-            (
-                Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. },
-                Node::Device(device),
-            ) if self.state(device).asked_zone == Some(letter.call) => {
-                self.state(device).zone_ended = match refused.as_deref() {
-                    Some(Refused::ZoneNotFound(ending)) => Some(*ending),
-                    Some(_) | None => None,
-                };
-            }
+            (fact, Node::Device(device)) => self.take_of_device(at, device, fact),
             (Fact::Committed { vault, id, pos, tag, blob, contents, .. }, Node::Remote(remote)) => {
                 let version = self.version(at, *pos, *tag, *blob, *vault, *id, contents.as_ref());
                 self.committed(remote, *vault, *id, version);
@@ -173,8 +143,20 @@ impl<'a> EvidenceBuilder<'a> {
                 let row = FoundRow { at, contents: contents.as_deref(), values };
                 self.evidence.found[remote.index()].insert((*vault, *id), row);
             }
-            (Fact::Faulted(trouble), _) => self.faulted(at, trouble),
-            (Fact::Ended(trouble), _) => {
+            // Facts of workers, processors and the volume are taken by others.
+            (
+                _,
+                Node::World
+                | Node::Remote(_)
+                | Node::Worker(_)
+                | Node::Processor(_)
+                | Node::Volume
+                | Node::Intruder,
+            ) => {}
+        }
+        match &entry.fact {
+            Fact::Faulted(trouble) => self.faulted(at, trouble),
+            Fact::Ended(trouble) => {
                 let faults = &mut self.evidence.faults;
                 let open =
                     |fault: &&mut FaultInterval| fault.to.is_none() && fault.kind == *trouble;
@@ -182,35 +164,84 @@ impl<'a> EvidenceBuilder<'a> {
                     fault.to = Some(at);
                 }
             }
-            (Fact::Settled { .. }, _) => self.evidence.settled = Some(at),
-            (
-                Fact::Asked(..)
-                | Fact::Answered(..)
-                | Fact::Skipped(_)
-                | Fact::Persisted { .. }
-                | Fact::Durable(_)
-                | Fact::PersistFailed(_)
-                | Fact::Started { .. }
-                | Fact::Killed { .. }
-                | Fact::Sent { .. }
-                | Fact::Delivered { .. }
-                | Fact::Lost { .. }
-                | Fact::Committed { .. }
-                | Fact::Removed { .. }
-                | Fact::Served(_)
-                | Fact::Declined(..)
-                | Fact::Logged { .. }
-                | Fact::Filed { .. }
-                | Fact::StepBegan(..)
-                | Fact::StepEnded(..)
-                | Fact::Named { .. }
-                | Fact::Kept { .. }
-                | Fact::Healed
-                | Fact::Panicked(_)
-                | Fact::ErrorLogged(_)
-                | Fact::Found { .. },
-                _,
-            ) => {}
+            Fact::Settled { .. } => self.evidence.settled = Some(at),
+            Fact::Asked(..)
+            | Fact::Answered(..)
+            | Fact::Skipped(_)
+            | Fact::Persisted { .. }
+            | Fact::Durable(_)
+            | Fact::PersistFailed(_)
+            | Fact::Started { .. }
+            | Fact::Killed { .. }
+            | Fact::Sent { .. }
+            | Fact::Delivered { .. }
+            | Fact::Lost { .. }
+            | Fact::Committed { .. }
+            | Fact::Removed { .. }
+            | Fact::Served(_)
+            | Fact::Declined(..)
+            | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
+            | Fact::Healed
+            | Fact::Panicked(_)
+            | Fact::ErrorLogged(_)
+            | Fact::Found { .. } => {}
+        }
+    }
+
+    /// Takes what a device was asked, answered, stored, sent and received.
+    fn take_of_device(&mut self, at: usize, device: DeviceId, fact: &'a Fact) {
+        match fact {
+            Fact::Asked(op, asked) => self.asked(at, device, *op, asked),
+            Fact::Answered(op, answer) => self.answered(at, device, *op, answer),
+            Fact::Persisted { commit, changes, .. } => self.persisted(at, device, *commit, changes),
+            Fact::Durable(commit) => self.durable(at, device, *commit),
+            Fact::PersistFailed(commit) => {
+                self.state(device).pending.retain(|pending| pending.number < *commit);
+            }
+            Fact::Started { boot, commit, holds, .. } => {
+                self.started(at, device, *boot, *commit, holds);
+            }
+            Fact::Killed { keeps, .. } => self.cut(at, device, *keeps),
+            Fact::Sent { rows, to, letter, .. } => {
+                if *to == Node::Remote(Remote::Zone) {
+                    self.state(device).asked_zone = Some(letter.call);
+                }
+                self.sent(device, rows);
+            }
+            // An answer to a request that the device has given up is no answer.
+            Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. }
+                if self.state(device).asked_zone == Some(letter.call) =>
+            {
+                self.state(device).zone_ended = match refused.as_deref() {
+                    Some(Refused::ZoneNotFound(ending)) => Some(*ending),
+                    Some(_) | None => None,
+                };
+            }
+            Fact::Delivered { .. }
+            | Fact::Skipped(_)
+            | Fact::Lost { .. }
+            | Fact::Committed { .. }
+            | Fact::Removed { .. }
+            | Fact::Served(_)
+            | Fact::Declined(..)
+            | Fact::Logged { .. }
+            | Fact::Filed { .. }
+            | Fact::StepBegan(..)
+            | Fact::StepEnded(..)
+            | Fact::Named { .. }
+            | Fact::Kept { .. }
+            | Fact::Faulted(_)
+            | Fact::Ended(_)
+            | Fact::Healed
+            | Fact::Settled { .. }
+            | Fact::Panicked(_)
+            | Fact::ErrorLogged(_)
+            | Fact::Found { .. } => {}
         }
     }
 

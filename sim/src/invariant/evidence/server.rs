@@ -213,8 +213,8 @@ impl<'a> Server<'a> {
 
     /// The content that a user wrote under a label.
     pub(crate) fn content_of(&self, token: Token) -> Option<Print> {
-        let FileAsked::Write { content, .. } = self.file_write(token)?.ask else { return None };
-        Some(*content)
+        let ask = self.file_write(token)?.ask;
+        if let FileAsked::Write { content, .. } = ask { Some(*content) } else { None }
     }
 
     /// The patch that bears a label.

@@ -68,34 +68,13 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
         let turns = matches!(entry.fact, Fact::Asked(..) | Fact::Delivered { .. });
         if turns && !open.is_empty() {
             for op in open.drain(..) {
-                if op.answered.is_none_or(|answered| answered > at) {
-                    let message = format!(
-                        "{} turned to another request before it answered {}.",
-                        evidence.device_name(device),
-                        evidence.operation_name(op)
-                    );
-                    let place = (RefusalsHaveReasons, "passed-over");
-                    findings.report(evidence, place, at, About::default(), message, [op.asked]);
-                }
+                is_answered_by(evidence, findings, at, op);
             }
         }
         match &entry.fact {
             Fact::Asked(_, asked) => {
                 let Some(op) = ops.next_if(|op| op.asked == at) else { continue };
-                let waits = match &**asked {
-                    Asked::Register(..) | Asked::Status => false,
-                    Asked::SignIn
-                    | Asked::RotateKey
-                    | Asked::Errand { .. }
-                    | Asked::Work { .. } => true,
-                    Asked::Read { .. }
-                    | Asked::List
-                    | Asked::Write { .. }
-                    | Asked::SignOut
-                    | Asked::Sync => *gate == Gate::Unclear,
-                    Asked::File { ask, .. } => !ask.is_local() || *gate == Gate::Unclear,
-                };
-                if !waits {
+                if !waits(asked, *gate) {
                     open.push(op);
                 }
                 if **asked == Asked::SignIn {
@@ -141,6 +120,31 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Found { .. }
             | Fact::ErrorLogged(_) => {}
         }
+    }
+}
+
+/// Has a device that turns to something else answered this by then?
+fn is_answered_by(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, op: &UserOperation) {
+    if op.answered.is_none_or(|answered| answered > at) {
+        let message = format!(
+            "{} turned to another request before it answered {}.",
+            evidence.device_name(op.device),
+            evidence.operation_name(op)
+        );
+        let place = (RefusalsHaveReasons, "passed-over");
+        findings.report(evidence, place, at, About::default(), message, [op.asked]);
+    }
+}
+
+/// May a device turn to something else before it answers this?
+fn waits(asked: &Asked, gate: Gate) -> bool {
+    match asked {
+        Asked::Register(..) | Asked::Status => false,
+        Asked::SignIn | Asked::RotateKey | Asked::Errand { .. } | Asked::Work { .. } => true,
+        Asked::Read { .. } | Asked::List | Asked::Write { .. } | Asked::SignOut | Asked::Sync => {
+            gate == Gate::Unclear
+        }
+        Asked::File { ask, .. } => !ask.is_local() || gate == Gate::Unclear,
     }
 }
 
