@@ -1,4 +1,4 @@
-//! The credential of the user that is signed in: who has it asks *rows* and the sync server.
+//! The credential of the user that is signed in, which *rows* and the sync server demand.
 
 use super::core::Core;
 use super::io::Output;

@@ -70,8 +70,8 @@ impl Flawed {
     }
 
     pub(super) fn take_removals(&mut self, remote: Remote) -> Option<Vec<RecordId>> {
-        let removals = std::mem::take(&mut self.removals[remote.index()]);
-        (!removals.is_empty()).then(|| removals.into_iter().collect())
+        let removals = &mut self.removals[remote.index()];
+        (!removals.is_empty()).then(|| std::mem::take(removals).into_iter().collect())
     }
 
     pub(super) fn block_on(&mut self, id: RecordId) {

@@ -213,10 +213,9 @@ impl Lane {
             let request = Request::CreateZone { vault };
             return Some(Question { request, purpose: Purpose::CreateZone });
         }
-        let look_up = self.push.take_look_ups();
-        if !look_up.is_empty() {
-            let request = Request::Fetch { vault, ids: look_up.clone() };
-            return Some(Question { request, purpose: Purpose::LookUp(look_up) });
+        if let Some(ids) = self.push.take_look_ups() {
+            let request = Request::Fetch { vault, ids: ids.clone() };
+            return Some(Question { request, purpose: Purpose::LookUp(ids) });
         }
         let now = core.now.mono;
         if self.pull.wants_page(now) {

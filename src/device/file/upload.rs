@@ -57,10 +57,17 @@ pub(super) fn next(core: &mut Core, waited_for: Option<Dot>) -> Option<FileErran
     begin(core, dot, again)
 }
 
-/// Asks for an upload to begin, or to be renewed; `None` without a key, or if the feed has shown the
-/// write meanwhile.
+/// An own write that is being uploaded. It is here until its upload has ended: only a page of the feed
+/// and a sign-out drop an own write, the device has one task of its own under way at a time, and a
+/// sign-out forgets that task.
+fn own_write(core: &Core, dot: Dot) -> OwnWrite {
+    let write = core.store.files().write(dot).cloned();
+    write.expect("an own write is kept until its upload has ended")
+}
+
+/// Asks for an upload to begin, or to be renewed; `None` without a key.
 fn begin(core: &mut Core, dot: Dot, again: bool) -> Option<FileErrand> {
-    let mut write = core.store.files().write(dot)?.clone();
+    let mut write = own_write(core, dot);
     let node = write.node;
     let blob = match write.blob.clone() {
         Some(blob) => blob,
@@ -90,17 +97,15 @@ fn begin(core: &mut Core, dot: Dot, again: bool) -> Option<FileErrand> {
     Some(upload.asks(FileAction::Begin(manifest, intent)))
 }
 
-/// Changes what is kept of a write, and begins again; ends if the feed has shown the write meanwhile.
+/// Changes what is kept of a write, and begins again.
 fn begin_with(
     core: &mut Core,
     dot: Dot,
     again: bool,
     change: impl FnOnce(&mut OwnWrite),
 ) -> Next<FileErrand> {
-    let Some(mut write) = core.store.files().write(dot).cloned() else {
-        // Stale: the feed showed it as a head while the answer was on its way.
-        return Next::End;
-    };
+    let mut write = own_write(core, dot);
+    assert!(write.published.is_none(), "what the server has is not sent again");
     change(&mut write);
     keep(core, dot, write);
     Next::ask(begin(core, dot, again))
@@ -204,8 +209,7 @@ impl Upload {
         let (dot, node) = (self.write, self.node);
         match refusal {
             FileRefusal::NameTaken(_) | FileRefusal::NoFolder => {
-                let target = core.store.files().write(dot).map(|write| write.target.clone());
-                let Some(FileTarget::New { parent, name }) = target else {
+                let FileTarget::New { parent, name } = own_write(core, dot).target else {
                     // Hostile, or broken: only a new file takes a name and a folder.
                     return files.rest(core, None);
                 };
@@ -284,10 +288,7 @@ impl Upload {
 
 /// An own write is a version now. It is kept until the feed shows that.
 fn note_published(files: &mut Files, core: &mut Core, heard: Position, dot: Dot, version: u32) {
-    let Some(write) = core.store.files().write(dot).cloned() else {
-        // Stale: the feed showed it as a head while the answer was on its way.
-        return;
-    };
+    let write = own_write(core, dot);
     files.succeed();
     files.pull_soon(core);
     let published = Some(Published { version, at: heard });

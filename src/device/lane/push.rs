@@ -69,9 +69,10 @@ impl Push {
         self.batch = Some(u16::try_from(rows).unwrap_or(u16::MAX));
     }
 
-    /// The rows to look at singly.
-    pub(super) fn take_look_ups(&mut self) -> Vec<RecordId> {
-        std::mem::take(&mut self.look_up).into_iter().collect()
+    /// The rows to look at singly, if there are any.
+    pub(super) fn take_look_ups(&mut self) -> Option<Vec<RecordId>> {
+        let some = !self.look_up.is_empty();
+        some.then(|| std::mem::take(&mut self.look_up).into_iter().collect())
     }
 
     /// Takes the results of a save, one by one.
