@@ -152,14 +152,7 @@ impl<'p> Scene<'p> {
         let times = to_u16(strength);
         let mut at = self.moment(family.verb, device, start, stream);
         let mut fault = match family.verb {
-            Verb::Cut => {
-                let (one, other) = (Node::Device(device), Node::Remote(remote));
-                if stream.chance(500_000) {
-                    Fault::Cut(one, other, held)
-                } else {
-                    Fault::Cut(other, one, held)
-                }
-            }
+            Verb::Cut => cut(Node::Device(device), Node::Remote(remote), stream),
             Verb::GoOffline => Fault::Offline(device, held),
             Verb::SlowLink => Fault::SlowLink(device, remote, times, held),
             Verb::LoseReplies => Fault::LoseReplies(remote, held),
@@ -393,6 +386,12 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
 fn fuse(stream: &mut Stream) -> u16 {
     const MOST: u64 = 12;
     if stream.chance(500_000) { 1 + u16::try_from(stream.below(MOST)).unwrap_or(0) } else { 0 }
+}
+
+/// A cut of one direction or the other.
+fn cut(one: Node, other: Node, stream: &mut Stream) -> Fault {
+    let (from, to) = if stream.chance(500_000) { (one, other) } else { (other, one) };
+    Fault::Cut(from, to, Lasting::Storm)
 }
 
 /// Decides how long a fault lasts: for ever, or as long as its family says.
