@@ -88,20 +88,14 @@ fn an_upload_of_many_pieces_sends_those_that_are_missing() {
     let begin = uploads(&mut pair, "plan.txt");
     pair.responds(&begin, begun());
     let mut pieces = Vec::new();
-    loop {
-        let request = pair.request();
-        match action(&request) {
-            FileAction::PutPiece(_, piece) => {
-                pieces.push(piece.n);
-                pair.responds(&request, Reply::File(FileReply::PieceKept));
-            }
-            FileAction::Publish(_, Some(piece)) => {
-                pieces.push(piece.n);
-                break;
-            }
-            other => panic!("{other:?}"),
-        }
+    let mut request = pair.request();
+    while let FileAction::PutPiece(_, piece) = action(&request) {
+        pieces.push(piece.n);
+        pair.responds(&request, Reply::File(FileReply::PieceKept));
+        request = pair.request();
     }
+    let FileAction::Publish(_, Some(last)) = action(&request) else { panic!("{request:?}") };
+    pieces.push(last.n);
     assert!(pieces.len() > 2, "{pieces:?}");
     let in_order = pieces.iter().copied().eq(0..u32::try_from(pieces.len()).expect("few pieces"));
     assert!(in_order, "each once and in order: {pieces:?}");
@@ -157,15 +151,11 @@ fn a_taken_name_becomes_that_of_a_copy() {
     let taken = Refusal::File(FileRefusal::NameTaken(NodeId(9)));
     pair.responds(&begin, Reply::Refused(taken));
     let again = pair.request();
-    let name = |request: &message::Request| match action(request) {
-        FileAction::Begin(_, intent) => match intent.target {
-            Target::New(node, place) => {
-                let vault = VaultId::from(ANNA);
-                open_name(&ring(), vault, node, &place.name).expect("it has the key")
-            }
-            Target::Version(..) => panic!("it is a new file"),
-        },
-        other => panic!("{other:?}"),
+    let name = |request: &message::Request| {
+        let FileAction::Begin(_, intent) = action(request) else { panic!("{request:?}") };
+        let Target::New(node, place) = intent.target else { panic!("it is a new file") };
+        let opened = open_name(&ring(), VaultId::from(ANNA), node, &place.name);
+        opened.expect("it has the key")
     };
     assert_eq!(name(&begin), "plan.txt");
     assert_ne!(name(&again), "plan.txt");
