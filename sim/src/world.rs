@@ -475,16 +475,15 @@ pub(crate) struct Ended {
 impl World {
     /// Ends the world and tells what there is to judge.
     pub(crate) fn end(self) -> Ended {
-        let plan = &self.plan;
         let context = JudgeContext {
             devices: self.devices.iter().map(|site| site.user).collect(),
-            remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
-            timing: plan.timing,
+            remotes: self.plan.remotes.iter().map(|remote| remote.kind).collect(),
+            timing: self.plan.timing,
             incurable: self.incurable(),
-            server: plan.server.clone(),
-            at_end: plan.at_end.clone(),
-            healed_at: Time(plan.storm.0),
-            names: HostNames::of(plan),
+            server: self.plan.server.clone(),
+            at_end: self.plan.at_end.clone(),
+            healed_at: Time(self.plan.storm.0),
+            names: HostNames::of(&self.plan),
         };
         let counts = Counts {
             events: self.events,
