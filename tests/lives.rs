@@ -1,6 +1,8 @@
 //! A machine may start as often as a plan says: nothing that names a message, an operation or a write
 //! has too little room for the life that it comes from.
 
+use std::collections::BTreeSet;
+
 use engine::flaw::Flaws;
 use sim::run::{Driver, run_with};
 use sim::scenario;
@@ -42,4 +44,23 @@ fn a_processor_that_has_started_thousands_of_times_is_not_accused() {
     let lives = outcome.history.iter().map(|entry| entry.incarnation).max();
     assert_eq!(lives, Some(LIVES));
     assert_eq!(outcome.violations, []);
+}
+
+/// In these runs a device starts again while an operation of its user's own waits for its answer, and
+/// what follows from that answer has a lower number than what was asked in the meantime.
+#[test]
+fn no_two_operations_of_a_machine_have_one_number() {
+    let seeds = [("everyday", 23_000_048), ("everyday", 23_000_093), ("family", 23_002_064)];
+    for (name, seed) in seeds {
+        let path = format!("{}/../scenarios/everyday/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(path).expect("it is shipped");
+        let scenario = scenario::read(name, name, &bytes).expect("it is well written").0;
+        let outcome = run_with(&scenario::draw(&scenario, seed, Flaws::NONE), Driver::Bare);
+        let mut asked = BTreeSet::new();
+        for entry in &outcome.history {
+            if let Some((op, _)) = entry.fact.asked() {
+                assert!(asked.insert((entry.node, op)), "{name}, seed {seed}: {op:?} at {entry:?}");
+            }
+        }
+    }
 }

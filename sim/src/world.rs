@@ -387,7 +387,10 @@ impl World {
         if let Some((OpId(op), _)) = fact.asked()
             && op >= workload::UNPLANNED
         {
-            self.own_ops.insert(node, op);
+            // What follows from an answer has a number after that of what was answered, which may be
+            // less than that of what was asked in the meantime.
+            let last = self.own_ops.entry(node).or_default();
+            *last = op.max(*last);
         }
         self.recorder.note(self.now, node, incarnation, fact);
     }
