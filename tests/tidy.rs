@@ -5,6 +5,7 @@
 //! sentence is no offence. The test that every rule bites keeps this file honest.
 
 mod files;
+mod map;
 mod source;
 
 use source::{Source, sources};
