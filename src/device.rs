@@ -64,7 +64,7 @@ use crate::time::{Now, Time};
 
 /// One user's replica. Each part has its own file; the device hands each input to the part that owns
 /// it, and what one part means for another, to that one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Device {
     /// Configuration, store, randomness, clock and outputs, which each part is lent.
     core: Core,

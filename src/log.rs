@@ -204,7 +204,7 @@ impl State {
 }
 
 /// An entry that is being decided, on top of a state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Draft<'s> {
     state: &'s State,
     name: EntryId,
@@ -221,7 +221,7 @@ pub(crate) struct Draft<'s> {
 }
 
 /// A change, and the index of the change of the same key before it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Put {
     key: Key,
     doc: Option<Doc>,
@@ -229,7 +229,7 @@ struct Put {
 }
 
 /// A decided request, with the number of its changes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Decided {
     receipt: Option<(Client, u32)>,
     puts: usize,

@@ -88,12 +88,12 @@ pub(crate) fn check(name: &str) -> Result<String, BadName> {
 /// made the head and on nothing else, so that all devices show the same.
 pub fn of_copy(name: &str, write: Dot) -> String {
     let mark = format!(" ({:x}-{})", write.replica.0, write.n);
-    let (stem, extension) = match name.rfind('.') {
-        Some(at) if at > 0 => name.split_at(at),
-        Some(_) | None => (name, ""),
-    };
+    // What leaves no room for a stem is no extension.
+    let fits = |at: &usize| *at > 0 && mark.len() + name.len() - at < MOST_BYTES;
+    let at = name.rfind('.').filter(fits).unwrap_or(name.len());
+    let (stem, extension) = name.split_at(at);
     assert!(stem.len() + extension.len() == name.len(), "stem and extension make up the name");
-    let room = MOST_BYTES.saturating_sub(mark.len() + extension.len());
+    let room = MOST_BYTES - mark.len() - extension.len();
     let end = (0..=room.min(stem.len())).rev().find(|at| stem.is_char_boundary(*at));
     format!("{}{mark}{extension}", &stem[..end.unwrap_or(0)])
 }

@@ -93,7 +93,7 @@ fn binding(vault: VaultId, id: RecordId) -> [u8; 7] {
 #[derive(Clone, Debug, Default)]
 pub struct Memo(Arc<Mutex<Memory>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Memory {
     opened: BTreeMap<usize, Opened>,
     /// The decoded states by their bytes: both remotes hold the same ones.
@@ -102,7 +102,7 @@ struct Memory {
 }
 
 /// A blob that was opened. It holds the blob, so that no other object gets its address.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Opened {
     blob: Bytes,
     key: Key,
@@ -111,7 +111,7 @@ struct Opened {
 }
 
 /// A blob without a record that was opened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Plain {
     blob: Bytes,
     key: Key,

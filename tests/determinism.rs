@@ -12,7 +12,7 @@ use sim::plan::{
     Plan, RemotePlan, SignIn, SpanRange, Start, Trigger, When,
 };
 use sim::random::stream;
-use sim::run::{Driver, Outcome, run_with};
+use sim::run::{BareRun, Driver, Outcome, run_with};
 use sim::scenario::Verb;
 
 const NAME: FieldId = FieldId(0);
@@ -233,5 +233,43 @@ fn runs_settle_and_everyone_has_the_last_look() {
                 .filter(|entry| matches!(entry.fact.answered(), Some((_, Answered::Listed(_)))));
             assert!(lists.count() >= 3);
         }
+    }
+}
+
+/// The digests of ten forks of a run, taken at turns that are evenly spread, and of the run itself.
+fn forked(plan: &Plan) -> [Vec<u128>; 2] {
+    let mut run = BareRun::start(plan);
+    let mut turns = 0;
+    while run.turn() {
+        turns += 1;
+    }
+    let mut again = BareRun::start(plan);
+    let mut forks = Vec::new();
+    for turn in 0..turns {
+        if turn % (turns / 10) == 0 && forks.len() < 10 {
+            forks.push(again.clone());
+        }
+        again.turn();
+    }
+    let ends = forks.into_iter().map(|mut fork| {
+        while fork.turn() {}
+        fork.end().digest()
+    });
+    [ends.collect(), vec![run.end().digest(); 10]]
+}
+
+#[test]
+fn a_fork_goes_on_as_the_run_that_it_was_taken_from() {
+    for nature in 0..3 {
+        let [forks, straight] = forked(&stormy(nature));
+        assert_eq!(forks, straight, "nature {nature}");
+    }
+    for name in ["everyday", "volume-restored"] {
+        let path = format!("scenarios/everyday/{name}.toml");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let bytes = std::fs::read(root.join(path)).expect("it is shipped");
+        let scenario = sim::scenario::read(name, name, &bytes).expect("it is good").0;
+        let [forks, straight] = forked(&sim::scenario::draw(&scenario, 1, Flaws::NONE));
+        assert_eq!(forks, straight, "{name}");
     }
 }

@@ -153,6 +153,13 @@ const RULES: &[Rule] = &[
         instead: "a report reads the history, the plan and the outcome",
         bad: ("sim/src/report/story.rs", "use crate::post::Mail;"),
     },
+    Rule {
+        of: &["sim/src/report"],
+        but: &[],
+        check: Check::Never("crate", &["cli", "shrink", "sweep", "trial", "verdict", "zoo"]),
+        instead: "whoever runs many runs hands plain data to a report",
+        bad: ("sim/src/report.rs", "use crate::trial::Tried;"),
+    },
     // 4. A scenario is plain data and does not know its interpreter.
     Rule {
         of: &["sim/src/scenario", "sim/src/plan"],
@@ -160,6 +167,20 @@ const RULES: &[Rule] = &[
         check: Check::Never("crate", STAGE),
         instead: "say it in the plan and let the stage act on it",
         bad: ("sim/src/scenario/draw.rs", "use crate::world::World;"),
+    },
+    Rule {
+        of: &["sim/src/scenario/draw"],
+        but: &[],
+        check: Check::Never("crate::scenario", &["read"]),
+        instead: "what reading and drawing share stands in sim/src/scenario/shared.rs",
+        bad: ("sim/src/scenario/draw/mix.rs", "use crate::scenario::read::OF_A_PATH;"),
+    },
+    Rule {
+        of: &["sim/src/scenario/read"],
+        but: &[],
+        check: Check::Never("crate::scenario", &["draw"]),
+        instead: "what reading and drawing share stands in sim/src/scenario/shared.rs",
+        bad: ("sim/src/scenario/read/step.rs", "use crate::scenario::draw::draw;"),
     },
     Rule {
         of: &["sim/src/scenario", "sim/src/plan"],

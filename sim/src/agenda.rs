@@ -36,7 +36,7 @@ impl Due {
 }
 
 /// A heap of events.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Agenda<E> {
     /// The number of an entry's filing only breaks what is equal by chance.
     heap: BinaryHeap<Reverse<(Due, u64, usize)>>,

@@ -20,7 +20,7 @@ use crate::post::{Asker, Mail};
 use crate::remote::{Control, RemoteFact};
 
 /// What reaches a node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Arrival {
     /// Switches a device on.
     Start(Box<Start>),
@@ -62,7 +62,7 @@ impl Share {
 }
 
 /// What reaches a processor, beside messages.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum ForProcessor {
     /// Switches it on.
     Start(Box<StartProcessor>),
@@ -75,7 +75,7 @@ pub(crate) enum ForProcessor {
 }
 
 /// All that a processor needs to start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StartProcessor {
     pub(crate) boot: engine::processor::Boot,
     /// The last number of an operation that no step of the plan names, in any life.
@@ -85,7 +85,7 @@ pub(crate) struct StartProcessor {
 }
 
 /// All that a device needs to start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Start {
     pub(crate) boot: device::Boot,
     /// The last number of an operation that no step of the plan names, in any life.
@@ -96,7 +96,7 @@ pub(crate) struct Start {
 }
 
 /// What a node did, in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Emitted {
     /// Something for the history as it is.
     Fact(Fact),
@@ -152,7 +152,7 @@ pub(crate) struct Standing {
 }
 
 /// What lies on a node's desk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Desk {
     pub(crate) now: Now,
     pub(crate) arrivals: VecDeque<Arrival>,

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::random::Draw;
 
 /// One disk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     image: Snapshot,
     hash: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Disk {
     awaited: Option<u32>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     commit: u32,
     hash_before: u64,

@@ -18,7 +18,7 @@ use crate::plan::SignIn;
 use crate::random::Draw;
 
 /// All users' keys. The oracle opens with them what no single device may be able to open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Keychain {
     keys: Vec<BTreeMap<KeyName, Key>>,
     rings: Vec<Keyring>,

@@ -60,14 +60,14 @@ pub(crate) enum Fate {
 }
 
 /// The rules of delivery.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Post {
     network: Network,
     draws: Draws,
 }
 
 /// What is drawn about a message, each from a root of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Draws {
     loss: Draw,
     reply_loss: Draw,

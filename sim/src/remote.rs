@@ -89,6 +89,8 @@ pub enum Control {
 
 /// What every double offers to the stage.
 pub trait Double: std::fmt::Debug + Send {
+    /// The same remote, which goes on by itself.
+    fn fork(&self) -> Box<dyn Double>;
     /// Which remote it stands for.
     fn remote(&self) -> Remote;
     /// Handles a call. `account` is the user whose account the asking device is set up with.
@@ -161,7 +163,7 @@ pub const fn refused(refusal: &Refusal) -> Refused {
 }
 
 /// A row whose stored bytes are damaged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Damage {
     /// The damaged object: the same one every time, so that what it was taken for can be compared.
     blob: Bytes,
@@ -176,7 +178,7 @@ impl Damage {
 }
 
 /// What both kinds have in common: the commit order, what goes wrong, and what is to be said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Front {
     remote: Remote,
     nature: u64,

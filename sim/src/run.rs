@@ -134,19 +134,76 @@ pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
 /// Runs a plan and collects what machines log, down to a level. The history is the same at all levels.
 pub fn run_logged(plan: &Plan, driver: Driver, level: Level) -> Outcome {
     let _listening = listen(level);
-    let world = World::new(Arc::new(plan.clone()));
     let world = match driver {
-        Driver::Madsim { seed } => drive_madsim(world, seed),
-        Driver::Bare => drive_bare(world),
+        Driver::Madsim { seed } => drive_madsim(World::new(Arc::new(plan.clone())), seed),
+        Driver::Bare => drive_bare(BareRun::start(plan)),
     };
     judge(world)
 }
 
-/// The heap loop: serves the nodes of each turn in order.
-fn drive_bare(mut world: World) -> World {
-    let (_, makers): (Vec<_>, Vec<_>) = world.nodes().into_iter().unzip();
-    let mut shells: Vec<Shell> = makers.iter().map(ShellMaker::make).collect();
-    while world.next_due().is_some() {
+/// A run under the bare driver, turn by turn. A clone is a *fork*: it goes on from the same moment by
+/// itself, and, since nothing is left to chance, in the same way.
+///
+/// ```
+/// # use sim::{run::{BareRun, run_with, Driver}, scenario};
+/// # let text = br#"[scenario]
+/// # title = "Nothing happens"
+/// # [remotes]
+/// # cloudkit = { kind = "cloudkit" }
+/// # [devices]
+/// # phone = { user = "anna" }"#;
+/// # let scenario = scenario::read("doc", "doc", text).unwrap().0;
+/// # let plan = scenario::draw(&scenario, 0, engine::flaw::Flaws::NONE);
+/// let mut run = BareRun::start(&plan);
+/// run.turn();
+/// let mut fork = run.clone();
+/// while fork.turn() {}
+/// assert_eq!(fork.end().digest(), run_with(&plan, Driver::Bare).digest());
+/// ```
+#[derive(Debug)]
+pub struct BareRun {
+    world: World,
+    makers: Vec<ShellMaker>,
+    shells: Vec<Shell>,
+}
+
+impl Clone for BareRun {
+    fn clone(&self) -> Self {
+        let world = self.world.fork();
+        let makers: Vec<ShellMaker> = world.nodes().into_iter().map(|(_, maker)| maker).collect();
+        let shells = self.shells.iter().zip(&makers);
+        let shells = shells.map(|(shell, maker)| shell.fork(maker.storage())).collect();
+        Self { world, makers, shells }
+    }
+}
+
+impl BareRun {
+    /// A run of a plan before its first turn.
+    pub fn start(plan: &Plan) -> Self {
+        let world = World::new(Arc::new(plan.clone()));
+        let makers: Vec<ShellMaker> = world.nodes().into_iter().map(|(_, maker)| maker).collect();
+        let shells = makers.iter().map(ShellMaker::make).collect();
+        Self { world, makers, shells }
+    }
+
+    /// Takes the next turn: one simulated millisecond in which something is due. False once the run is
+    /// over.
+    pub fn turn(&mut self) -> bool {
+        let _listening = listen(Level::ERROR);
+        self.step()
+    }
+
+    /// Judges what has happened.
+    pub fn end(self) -> Outcome {
+        judge(self.world)
+    }
+
+    /// Takes a turn in which the hosts with something to do are served in order.
+    fn step(&mut self) -> bool {
+        let Self { world, makers, shells } = self;
+        if world.next_due().is_none() {
+            return false;
+        }
         world.begin_turn();
         for order in world.take_orders() {
             let (Order::Kill(node) | Order::Start(node)) = order;
@@ -157,8 +214,13 @@ fn drive_bare(mut world: World) -> World {
             shells[node].work(world.desk(node));
         }
         world.end_turn();
+        true
     }
-    world
+}
+
+fn drive_bare(mut run: BareRun) -> World {
+    while run.step() {}
+    run.world
 }
 
 /// So much madsim's clock may be behind the agenda.

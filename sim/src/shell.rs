@@ -29,7 +29,7 @@ use crate::workload::Agent;
 pub(crate) type SharedDouble = Arc<Mutex<Box<dyn Double>>>;
 
 /// What runs on a node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Shell {
     Device(Option<Box<Machine>>),
     Remote(RemoteShell),
@@ -57,6 +57,15 @@ impl Shell {
     /// A processor that has not been started.
     pub(crate) fn processor() -> Self {
         Self::Processor(None)
+    }
+
+    /// The same, in a world that has been forked: of a remote, the storage is that world's.
+    pub(crate) fn fork(&self, storage: Option<&SharedDouble>) -> Self {
+        let mut fork = self.clone();
+        if let (Self::Remote(shell), Some(storage)) = (&mut fork, storage) {
+            shell.double = storage.clone();
+        }
+        fork
     }
 
     /// Works off the desk.
@@ -96,7 +105,7 @@ fn work_device(machine: &mut Option<Box<Machine>>, desk: &mut Desk) {
 }
 
 /// A running device with the user in front of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Machine {
     device: Device,
     agent: Agent,
@@ -265,7 +274,7 @@ impl Machine {
 }
 
 /// A remote's node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RemoteShell {
     remote: Remote,
     double: SharedDouble,
@@ -324,7 +333,7 @@ impl RemoteShell {
 }
 
 /// A worker's node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct WorkerShell {
     worker: Worker,
     /// Who waits for an answer, and to what.

@@ -20,7 +20,7 @@ use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
 use crate::plan::{Deed, Errand, Order, StepId};
 
 /// An ask with its testimony.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) op: OpId,
     pub(crate) ask: Ask,
@@ -28,7 +28,7 @@ pub(crate) struct Request {
 }
 
 /// The user in front of one device, for one life of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Agent {
     needle: [u8; 8],
     device: DeviceId,
@@ -44,7 +44,7 @@ pub(crate) struct Agent {
 }
 
 /// What the user does with an answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Then {
     Nothing,
     /// Waits for as long as rows are sealed.

@@ -26,7 +26,7 @@ mod server;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use engine::device::{Input, Snapshot};
 use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
@@ -60,7 +60,7 @@ use crate::volume::Volume;
 use crate::workload;
 
 /// The world of one run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     plan: Arc<Plan>,
     now: Time,
@@ -128,7 +128,7 @@ pub(crate) enum Order {
 }
 
 /// One node's desk, and what is planned for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Station {
     desk: Desk,
     /// Called in this turn.
@@ -149,7 +149,7 @@ enum State {
 }
 
 /// A device as the world keeps it while its machine comes and goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Site {
     id: DeviceId,
     user: UserId,
@@ -248,6 +248,17 @@ impl World {
     /// What the driver has to do before the nodes of a turn work, in order.
     pub(crate) fn take_orders(&mut self) -> Vec<Order> {
         std::mem::take(&mut self.orders)
+    }
+
+    /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
+    /// and the memory of opened blobs, whose contents are a function of their bytes.
+    pub(crate) fn fork(&self) -> Self {
+        let mut fork = self.clone();
+        for shared in &mut fork.doubles {
+            let double = shared.lock().expect("no double has panicked").fork();
+            *shared = Arc::new(Mutex::new(double));
+        }
+        fork
     }
 
     /// The desk of a node.
@@ -454,6 +465,11 @@ pub(crate) enum ShellMaker {
 }
 
 impl ShellMaker {
+    /// The storage behind a shell, if it is a remote's.
+    pub(crate) fn storage(&self) -> Option<&SharedDouble> {
+        if let Self::Remote(double, _) = self { Some(double) } else { None }
+    }
+
     pub(crate) fn make(&self) -> Shell {
         match self {
             Self::Device => Shell::device(),

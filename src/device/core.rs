@@ -21,7 +21,7 @@ use crate::remote::CallId;
 use crate::time::{Hlc, Now, Span, Time};
 
 /// The shared parts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Core {
     pub(super) boot: Boot,
     pub(super) store: Store,

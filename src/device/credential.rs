@@ -12,7 +12,7 @@ use crate::time::Time;
 ///
 /// Asking is no [`Exchange`](crate::exchange::Exchange): the service numbers nothing, and a credential
 /// is as good if it comes late or was never asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Credentials {
     current: Option<Credential>,
     /// When to ask the sign-in service again, while it has been asked.

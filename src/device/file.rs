@@ -66,7 +66,7 @@ pub(super) enum FileTask {
 }
 
 /// When the feed is read, and how the device's own tasks fare.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Files {
     /// When the feed is read next; `None` without a sync server, and before the gate has opened.
     feed_due: Option<Time>,

@@ -6,7 +6,7 @@ use crate::id::{NodeId, RecordId, Remote};
 use crate::record::Encoded;
 
 /// The state of known bugs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Flawed {
     /// DEEP-SYNC-001, -001b: the snapshots that pulls work on, by remote.
     pub(super) private: [Option<Private>; 2],

@@ -14,13 +14,13 @@ use crate::seal::{Key, KeyName};
 use crate::time::Time;
 
 /// At most one rotation under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
     rotation: Option<Rotation>,
 }
 
 /// A rotation under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rotation {
     /// The requests that it answers.
     ops: Vec<OpId>,

@@ -25,7 +25,7 @@ use crate::remote::{Call, Ending, Refusal, Reply, Request, Return};
 use crate::time::{Span, Time};
 
 /// The conversation with one remote.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lane {
     remote: Remote,
     exchange: Exchange<Question>,
@@ -36,14 +36,14 @@ pub(super) struct Lane {
 }
 
 /// A request, and what its answer is for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Question {
     request: Request,
     purpose: Purpose,
 }
 
 /// What a request is for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Purpose {
     /// A page of the feed, first asked for at this time.
     Page { asked_at: Time },

@@ -8,7 +8,7 @@ use crate::id::{RecordId, Remote};
 use crate::time::Time;
 
 /// One lane for each remote, in the order of [`Boot::remotes`](super::io::Boot::remotes).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lanes(Vec<Lane>);
 
 impl Lanes {

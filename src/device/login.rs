@@ -17,14 +17,14 @@ use crate::point::Point;
 use crate::time::Time;
 
 /// The gate before the vault, and what the user asked for while it was closed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Gate {
     login: Option<Login>,
     waiting: VecDeque<(OpId, Ask)>,
 }
 
 /// A login whose gate is closed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Login {
     /// The requests to sign in; none if the login goes on after a crash.
     ops: Vec<OpId>,

@@ -4,7 +4,7 @@ use super::ask::Answer;
 use crate::time::Time;
 
 /// What comes next; `E` is what can be asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Next<E> {
     /// Something else is asked.
     Ask(E),

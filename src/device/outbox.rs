@@ -8,7 +8,7 @@ use crate::id::OpId;
 use crate::point::Point;
 
 /// The outputs of a device that have not been drained.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     ready: VecDeque<Output>,
     /// Outputs of the transition under way that follow its commit.

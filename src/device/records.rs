@@ -15,7 +15,7 @@ use crate::time::Hlc;
 use crate::view::{Registry, Strategy};
 
 /// The strategies by which fields are shown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Records {
     registry: Registry,
 }
@@ -86,7 +86,7 @@ impl Records {
 }
 
 /// An edit of a record by the user.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Edit {
     pub(super) id: RecordId,
     /// The read that it builds on.

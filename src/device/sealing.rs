@@ -20,7 +20,7 @@ struct Sealing {
 }
 
 /// What was sealed for one remote and has not been sent to the other yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sealings {
     /// `None` if there is one remote only, and so nothing to keep.
     kept: Option<BTreeMap<RecordId, Sealing>>,

@@ -29,7 +29,7 @@ use crate::point::Point;
 use crate::time::{Span, Time};
 
 /// The device's side of the conversation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Server {
     /// What the user wants, in order.
     errands: VecDeque<(OpId, Errand)>,
@@ -48,7 +48,7 @@ pub(super) struct Server {
 }
 
 /// A request, and whose errand it is of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Question {
     command: Command,
     /// `None` for the end of a session.

@@ -106,5 +106,9 @@ fn a_copy_is_named_from_its_write() {
     let write = Dot { replica: ReplicaId(0x2f), n: 3 };
     assert_eq!(of_copy("report.txt", write), "report (2f-3).txt");
     assert_eq!(of_copy(".profile", write), ".profile (2f-3)");
+    for letters in 240..=253 {
+        let copy = of_copy(&format!("a.{}", "x".repeat(letters)), write);
+        assert!(copy.len() <= MOST_BYTES && copy.contains(" (2f-3)"), "{copy}");
+    }
     assert_eq!(of_copy(&"ä".repeat(127), write).len(), MOST_BYTES);
 }

@@ -20,7 +20,7 @@ use super::{BlobId, Change, Contents, Entry, Fact, Incarnation, NodeSeen};
 use crate::plan::Node;
 
 /// Everything that is known about the objects of a run, and all that happened to them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     pub(crate) entries: Vec<Entry>,
     needle: [u8; 8],
@@ -28,7 +28,7 @@ pub(crate) struct Recorder {
     records: Table<usize, (Bytes, Arc<Contents>)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Blob {
     id: BlobId,
     has_plaintext: bool,

@@ -31,7 +31,7 @@ const START: u64 = crate::clock::EPOCH_MS;
 const SLOW: Chance = Chance(250_000);
 
 /// A Supabase-like remote.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rows {
     front: Front,
     /// How long a transaction takes.
@@ -60,7 +60,7 @@ pub struct Rows {
 }
 
 /// A transaction that has started and not committed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Transaction {
     asker: Asker,
     user: UserId,
@@ -69,7 +69,7 @@ struct Transaction {
 }
 
 /// What a transaction will do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Work {
     Save(Policy, Vec<Put>),
     Remove(VaultId, Vec<RecordId>),
@@ -342,6 +342,10 @@ impl Rows {
 }
 
 impl Double for Rows {
+    fn fork(&self) -> Box<dyn Double> {
+        Box::new(self.clone())
+    }
+
     fn remote(&self) -> Remote {
         Remote::Rows
     }

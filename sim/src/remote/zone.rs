@@ -27,14 +27,14 @@ const COLLISION_SHOWS: Chance = Chance(500_000);
 const SHORT_PAGE: Chance = Chance(125_000);
 
 /// A CloudKit-like remote.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Zone {
     front: Front,
     zones: BTreeMap<VaultId, RecordZone>,
 }
 
 /// A record's latest change: what is stored, or that it was removed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Record {
     /// Its position in the commit order, which is also its change tag.
     pos: u64,
@@ -43,7 +43,7 @@ struct Record {
 }
 
 /// The record zone of one vault.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct RecordZone {
     vault: VaultId,
     /// Why it is gone, if it is.
@@ -293,6 +293,10 @@ fn room(front: &Front, asker: Asker, limit: usize) -> usize {
 }
 
 impl Double for Zone {
+    fn fork(&self) -> Box<dyn Double> {
+        Box::new(self.clone())
+    }
+
     fn remote(&self) -> Remote {
         Remote::Zone
     }

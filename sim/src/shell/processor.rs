@@ -15,7 +15,7 @@ use crate::workload::talk::{conversation, origin};
 use crate::workload::{ASKS_PER_STEP, first_own_op};
 
 /// A running processor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ProcessorShell {
     processor: Processor,
     user: UserId,

@@ -18,7 +18,7 @@ use crate::history::{Answered, Asked, Fact};
 use crate::plan::file::{Content, FileDeed, names, parted};
 
 /// What the user does with an answer about files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Next {
     /// Notes a long batch, to ask for it at the end.
     Nothing,
@@ -31,7 +31,7 @@ pub(super) enum Next {
 }
 
 /// What is done in a folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Within {
     /// A file is written under this name.
     Write(String, Content),
@@ -45,7 +45,7 @@ pub(super) enum Within {
 pub(super) type Doors = BTreeMap<(NodeId, String), Vec<Guest>>;
 
 /// A deed that waits for a folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Guest {
     op: OpId,
     path: String,

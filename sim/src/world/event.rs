@@ -12,7 +12,7 @@ use crate::plan::{ProcessorId, StepId, WorkerId};
 use crate::post::Mail;
 
 /// What is due.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Event {
     /// The step at this place of the plan.
     Step(usize),

@@ -37,7 +37,7 @@ pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
 }
 
 /// A loss of power that waits for its moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fuse {
     step: StepId,
     node: Node,

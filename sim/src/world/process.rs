@@ -67,7 +67,7 @@ impl ProcessId {
 }
 
 /// A process as the world keeps it while its machine comes and goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Process {
     pub(super) id: ProcessId,
     state: State,

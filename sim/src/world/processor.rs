@@ -33,7 +33,7 @@ use crate::workload::talk;
 const LONGEST_STEP: Span = Span::from_secs(24 * 60 * 60);
 
 /// A processor as the world keeps it while its machine comes and goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seat {
     pub(super) id: ProcessorId,
     pub(super) user: UserId,
@@ -43,7 +43,7 @@ pub(super) struct Seat {
 }
 
 /// What the world knows of conversations.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pipeline {
     pub(super) seats: Vec<Seat>,
     pub(super) calendar: Calendar,

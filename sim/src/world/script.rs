@@ -9,7 +9,7 @@ use crate::history::{Fact, Letter};
 use crate::plan::{Act, Node, Parcel, Plan, Step, Trigger, When};
 
 /// How far a plan has been played.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Script {
     /// When each step has happened.
     pub(super) moments: Vec<Option<Time>>,

@@ -23,7 +23,7 @@ use crate::post::{Asker, Body, Mail};
 use crate::random::Draw;
 
 /// A worker as the world keeps it while its machine comes and goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Bench {
     pub(super) id: WorkerId,
     /// What its clock was at the start, and by how much it was set wrong since.

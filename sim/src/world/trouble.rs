@@ -24,7 +24,7 @@ use crate::post::Mail;
 use crate::remote::Control;
 
 /// What faults leave behind.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scars {
     /// Where rows were hidden, damaged or refused for a time: they do not come back into a feed, so
     /// a device has to list everything once more.

@@ -16,7 +16,7 @@ use crate::remote::{Cursor, Order, Request, Served};
 use crate::time::{Span, Time};
 
 /// A page of the feed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Page {
     pub(super) rows: Vec<Served>,
     pub(super) deleted: Vec<RecordId>,
@@ -28,7 +28,7 @@ pub(super) struct Page {
 }
 
 /// When a remote is pulled and listed, and how far that is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pull {
     /// When the next pull is due; `None` before the first head, and if only a hint brings one.
     due: Option<Time>,
@@ -45,7 +45,7 @@ pub(super) struct Pull {
 }
 
 /// A full listing: what it has shown so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Listing {
     began: Time,
     seen: BTreeSet<RecordId>,

@@ -29,7 +29,7 @@ pub(super) struct Sent {
 }
 
 /// What is to be saved at a remote, beside what is unsent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Push {
     /// Rows in one save, halved when the remote says that it was too many; at least 1. `None` for the
     /// configured number.

@@ -88,16 +88,14 @@ fn an_upload_of_many_pieces_sends_those_that_are_missing() {
     let begin = uploads(&mut pair, "plan.txt");
     pair.responds(&begin, begun());
     let mut pieces = Vec::new();
-    loop {
-        let request = pair.request();
-        if let FileAction::Publish(_, Some(last)) = action(&request) {
-            pieces.push(last.n);
-            break;
-        }
-        let FileAction::PutPiece(_, piece) = action(&request) else { panic!("{request:?}") };
+    let mut request = pair.request();
+    while let FileAction::PutPiece(_, piece) = action(&request) {
         pieces.push(piece.n);
         pair.responds(&request, Reply::File(FileReply::PieceKept));
+        request = pair.request();
     }
+    let FileAction::Publish(_, Some(last)) = action(&request) else { panic!("{request:?}") };
+    pieces.push(last.n);
     assert!(pieces.len() > 2, "{pieces:?}");
     let in_order = pieces.iter().copied().eq(0..u32::try_from(pieces.len()).expect("few pieces"));
     assert!(in_order, "each once and in order: {pieces:?}");
@@ -156,7 +154,8 @@ fn a_taken_name_becomes_that_of_a_copy() {
     let name = |request: &message::Request| {
         let FileAction::Begin(_, intent) = action(request) else { panic!("{request:?}") };
         let Target::New(node, place) = intent.target else { panic!("it is a new file") };
-        open_name(&ring(), VaultId::from(ANNA), node, &place.name).expect("it has the key")
+        let opened = open_name(&ring(), VaultId::from(ANNA), node, &place.name);
+        opened.expect("it has the key")
     };
     assert_eq!(name(&begin), "plan.txt");
     assert_ne!(name(&again), "plan.txt");

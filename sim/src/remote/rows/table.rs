@@ -10,7 +10,7 @@ use engine::id::{Kind, RecordId};
 use engine::remote::Order;
 
 /// The rows of one vault, and an index for each order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     pub(super) rows: BTreeMap<RecordId, Version>,
     pub(super) by_seq: BTreeSet<(u64, RecordId)>,
@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 /// What is stored of a row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Version {
     pub(super) blob: Bytes,
     /// The position in the commit order, which is also the value of the version column.

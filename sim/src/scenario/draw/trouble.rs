@@ -152,14 +152,7 @@ impl<'p> Scene<'p> {
         let times = to_u16(strength);
         let mut at = self.moment(family.verb, device, start, stream);
         let mut fault = match family.verb {
-            Verb::Cut => {
-                let (one, other) = (Node::Device(device), Node::Remote(remote));
-                if stream.chance(500_000) {
-                    Fault::Cut(one, other, held)
-                } else {
-                    Fault::Cut(other, one, held)
-                }
-            }
+            Verb::Cut => cut(Node::Device(device), Node::Remote(remote), stream),
             Verb::GoOffline => Fault::Offline(device, held),
             Verb::SlowLink => Fault::SlowLink(device, remote, times, held),
             Verb::LoseReplies => Fault::LoseReplies(remote, held),
@@ -188,23 +181,11 @@ impl<'p> Scene<'p> {
             Verb::Outage => Fault::Outage(remote, held),
             Verb::Throttle => Fault::Throttle(remote, span, held),
             Verb::ExpireCursors => Fault::ExpireCursors(remote),
-            Verb::HideRow => {
-                let (when, user, id) = self.row(stream, user)?;
-                at = shortly_after(stream, when, SOON);
-                Fault::HideRow(user, id, held)
-            }
-            Verb::BreakDecryption => {
-                let (when, user, id) = self.row(stream, user)?;
-                at = shortly_after(stream, when, 2 * SOON);
-                let seen_by = stream.chance(500_000).then_some(device);
-                let seen_by = seen_by.filter(|_| self.owner(device) == Some(user));
-                Fault::CorruptRow(remote, user, id, seen_by, held)
-            }
-            Verb::RejectRow => {
-                // The refusal has to be there when the row arrives.
-                let (when, user, id) = self.row(stream, user)?;
-                at = shortly_before(stream, when, SOON);
-                Fault::RejectRow(remote, user, id, held)
+            Verb::HideRow | Verb::BreakDecryption | Verb::RejectRow => {
+                let (moment, fault) =
+                    self.row_fault(family.verb, (device, user, remote), stream)?;
+                at = moment;
+                fault
             }
             Verb::EndZone => Fault::EndZone(user, *pick(stream, &family.how)?),
             Verb::DropPolicy => Fault::DropPolicy(held),
@@ -212,18 +193,38 @@ impl<'p> Scene<'p> {
             Verb::Intrude => Fault::Intrude(remote, user),
             _ => unreachable!("the reader takes no other verb for a family"),
         };
-        if stream.chance(family.forever.0) {
-            if let Some(lasting) = lasting(&mut fault) {
-                *lasting = Lasting::Forever;
-            }
-        } else {
-            last_for(&mut fault, to_span(family.lasts.value(stream)));
-        }
+        set_end(family, &mut fault, stream);
         at = Time(at.0.min(self.plan.storm.0));
         if self.exists(&fault) {
             out.push((at, Act::Fault(fault)));
         }
         Some(())
+    }
+
+    /// One fault of a row, about when that row is written.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only the verbs of rows come here")]
+    fn row_fault(
+        &self,
+        verb: Verb,
+        (device, user, remote): (DeviceId, UserId, Remote),
+        stream: &mut Stream,
+    ) -> Option<(Time, Fault)> {
+        let held = Lasting::Storm;
+        let (when, user, id) = self.row(stream, user)?;
+        Some(match verb {
+            Verb::HideRow => (shortly_after(stream, when, SOON), Fault::HideRow(user, id, held)),
+            Verb::BreakDecryption => {
+                let at = shortly_after(stream, when, 2 * SOON);
+                let seen_by = stream.chance(500_000).then_some(device);
+                let seen_by = seen_by.filter(|_| self.owner(device) == Some(user));
+                (at, Fault::CorruptRow(remote, user, id, seen_by, held))
+            }
+            // The refusal has to be there when the row arrives.
+            Verb::RejectRow => {
+                (shortly_before(stream, when, SOON), Fault::RejectRow(remote, user, id, held))
+            }
+            _ => unreachable!("these are the faults of rows"),
+        })
     }
 
     /// One fault of the sync server, rather while somebody wants something of it.
@@ -385,4 +386,21 @@ fn record_of(deed: &Deed) -> Option<RecordId> {
 fn fuse(stream: &mut Stream) -> u16 {
     const MOST: u64 = 12;
     if stream.chance(500_000) { 1 + u16::try_from(stream.below(MOST)).unwrap_or(0) } else { 0 }
+}
+
+/// A cut of one direction or the other.
+fn cut(one: Node, other: Node, stream: &mut Stream) -> Fault {
+    let (from, to) = if stream.chance(500_000) { (one, other) } else { (other, one) };
+    Fault::Cut(from, to, Lasting::Storm)
+}
+
+/// Decides how long a fault lasts: for ever, or as long as its family says.
+fn set_end(family: &Trouble, fault: &mut Fault, stream: &mut Stream) {
+    if stream.chance(family.forever.0) {
+        if let Some(lasting) = lasting(fault) {
+            *lasting = Lasting::Forever;
+        }
+    } else {
+        last_for(fault, to_span(family.lasts.value(stream)));
+    }
 }

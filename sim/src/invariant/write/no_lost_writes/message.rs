@@ -14,7 +14,7 @@ use crate::invariant::evidence::work::{
     ConversationOperation, Conversations, is_in, item_of, missing,
 };
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Order, TalkId};
+use crate::plan::{Order, TalkId, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (user, conversations) in &evidence.epochs.last().conversations {
@@ -37,15 +37,7 @@ fn nothing_is_lost(
             kept.entry(talk).or_default().push(held);
         }
     }
-    let shown = |talk: TalkId| {
-        let last = |operation: &&ConversationOperation<'_>| {
-            operation.last
-                && operation.user == user
-                && matches!(operation.order, Order::Read(of, crate::plan::TalkPart::Current) if *of == talk)
-        };
-        let mut observations = evidence.work.operations.iter().filter(last);
-        observations.find_map(ConversationOperation::worked)
-    };
+    let shown = |talk: TalkId| shown_at_the_end(evidence, user, talk);
     let of_user = |operation: &&ConversationOperation<'_>| operation.user == user;
     for operation in evidence.work.operations.iter().filter(of_user) {
         let (Some(excerpt), Some((saved, key, version))) = (operation.brings(), operation.saved())
@@ -82,14 +74,8 @@ fn nothing_is_lost(
         };
         if let Some(n) = lost {
             let place = (NoLostWrites, "message-lost");
-            findings.report(
-                evidence,
-                place,
-                saved,
-                About::default(),
-                message(n, "is not in the log at the end"),
-                [operation.asked],
-            );
+            let message = message(n, "is not in the log at the end");
+            findings.report(evidence, place, saved, About::default(), message, [operation.asked]);
         } else if let Some((at, worked)) = shown(excerpt.talk) {
             let unseen = match worked {
                 Worked::Thread(_, held) => missing(held, excerpt),
@@ -104,17 +90,25 @@ fn nothing_is_lost(
             if let Some(n) = unseen.filter(|_| kept.len() == 1) {
                 let host = evidence.host_at(at);
                 let place = (NoLostWrites, "message-not-shown");
-                findings.report(
-                    evidence,
-                    place,
-                    at,
-                    About::default(),
-                    message(n, &format!("is not shown on {host} at the end")),
-                    [operation.asked],
-                );
+                let message = message(n, &format!("is not shown on {host} at the end"));
+                findings.report(evidence, place, at, About::default(), message, [operation.asked]);
             }
         }
     }
+}
+
+/// What a conversation is shown as at the end, if anybody reads it.
+fn shown_at_the_end<'e>(
+    evidence: &'e Evidence<'_>,
+    user: UserId,
+    talk: TalkId,
+) -> Option<(usize, &'e Worked)> {
+    let last = |operation: &&ConversationOperation<'_>| {
+        operation.last
+            && operation.user == user
+            && matches!(operation.order, Order::Read(of, TalkPart::Current) if *of == talk)
+    };
+    evidence.work.operations.iter().filter(last).find_map(ConversationOperation::worked)
 }
 
 #[cfg(test)]

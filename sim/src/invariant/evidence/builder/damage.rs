@@ -1,0 +1,112 @@
+//! What faults destroy: stores of devices, zones and rows, and the writes of which no other place has a
+//! copy.
+
+use engine::id::{DeviceId, RecordId, Remote, VaultId};
+
+use super::super::{Copy, FaultInterval, Timeline};
+use super::{EvidenceBuilder, current};
+use crate::history::Trouble;
+use crate::history::table::Table;
+use crate::invariant::evidence::cell_set::Set;
+
+impl EvidenceBuilder<'_> {
+    pub(super) fn faulted(&mut self, at: usize, trouble: &Trouble) {
+        let from = at;
+        self.evidence.faults.push(FaultInterval { kind: trouble.clone(), from, to: None });
+        match trouble {
+            Trouble::Destroy(device) => {
+                self.destroy_device(at, *device, &Table::default());
+                // A commit that the power cut finds on its way survives on no disk.
+                self.state(*device).pending.clear();
+                let disk = &mut self.evidence.disks[usize::from(device.0)];
+                disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
+                disk.uploads.values_mut().for_each(|line| line.push(at, None));
+                disk.replaced.push(at);
+            }
+            Trouble::SaveImage(device) => self.save_image(*device, *device),
+            Trouble::Clone(from, to) => self.save_image(*from, *to),
+            Trouble::EndZone(vault, _) => {
+                let stored = &self.evidence.remotes[Remote::Zone.index()];
+                let rows = stored.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == *vault);
+                for (_, id) in rows.collect::<Vec<_>>() {
+                    self.remove_row(at, Remote::Zone, *vault, id, None, false);
+                }
+            }
+            Trouble::CorruptRow(remote, vault, id, None) => {
+                let stored = &self.evidence.remotes[remote.index()];
+                if let Some(row) = stored.versions(*vault, *id).last() {
+                    let made_from = row.made_from.clone();
+                    self.destroy(at, *vault, *id, &made_from);
+                }
+            }
+            Trouble::Cut(..)
+            | Trouble::Offline(_)
+            | Trouble::SlowLink(..)
+            | Trouble::LoseReplies(_)
+            | Trouble::LoseHints(_)
+            | Trouble::Crash(_)
+            | Trouble::Pause(_)
+            | Trouble::RestoreImage(_)
+            | Trouble::ClockJump(..)
+            | Trouble::DiskFull(_)
+            | Trouble::DiskSlow(_)
+            | Trouble::HoldKeys(_)
+            | Trouble::ExpireCredential(_)
+            | Trouble::Outage(_)
+            | Trouble::Throttle(..)
+            | Trouble::ExpireCursors(_)
+            | Trouble::HideRow(..)
+            | Trouble::CorruptRow(..)
+            | Trouble::RejectRow(..)
+            | Trouble::DropPolicy
+            | Trouble::SlowCommits
+            | Trouble::Server(_)
+            | Trouble::Pipe(_)
+            | Trouble::Intrude(..) => {}
+        }
+    }
+
+    /// A later start of `to` may be on what `from` holds durably now.
+    fn save_image(&mut self, from: DeviceId, to: DeviceId) {
+        self.state(to).image = current(&self.evidence.disk(from).records);
+    }
+
+    /// All that a device held, but for what it holds from now on, is gone from there.
+    pub(super) fn destroy_device(
+        &mut self,
+        at: usize,
+        device: DeviceId,
+        keeps: &Table<RecordId, Copy>,
+    ) {
+        let vault = self.evidence.vault(device);
+        let held = current(&self.evidence.disk(device).records);
+        for (id, copy) in held.sorted() {
+            let rest = keeps.get(id).cloned().unwrap_or_default();
+            let disk = &mut self.evidence.disks[usize::from(device.0)];
+            disk.records.or_default(id).push(at, rest);
+            self.destroy(at, vault, id, &copy.made_from);
+        }
+    }
+
+    /// One place lost these cells. What no other holds need not be there at the end.
+    pub(super) fn destroy(&mut self, at: usize, vault: VaultId, id: RecordId, lost: &Set) {
+        let Some(record_key) = self.evidence.writes.record_key(vault, id) else { return };
+        let mut rest = Set::default();
+        for (disk, user) in self.evidence.disks.iter().zip(&self.evidence.context.devices) {
+            let copy = disk.records.get(id).and_then(Timeline::last);
+            if let (Some(copy), true) = (copy, VaultId::from(*user) == vault) {
+                rest.union(&copy.made_from);
+            }
+        }
+        for stored in &self.evidence.remotes {
+            if let Some(row) = stored.versions(vault, id).last() {
+                rest.union(&row.made_from);
+            }
+        }
+        let gone: Vec<u32> = lost.beyond(&rest).collect();
+        for cell in gone {
+            let write = self.evidence.writes.records[record_key].cells[cell as usize].write;
+            self.evidence.writes.all[write].destroyed.get_or_insert(at);
+        }
+    }
+}
