@@ -1,8 +1,9 @@
-//! The sync system: pure state machines without I/O, clock or randomness of their own.
+//! The sync system: pure state machines without I/O, clock or randomness of their own. A machine is given
+//! one input, then its outputs are drained until there are none; what takes time comes back as another input.
 //!
-//! A machine is given one input, then its outputs are drained until there are none; what takes
-//! time comes back as another input. So a transition is atomic by construction, a crash can only
-//! fall between two outputs, and the same inputs always give the same outputs.
+//! Promises: a *saved* write survives a crash of its device; a *synced* one is at both remotes, and one of
+//! them suffices to survive the loss of the device; a delete removes only what its author had observed; what
+//! cannot be decrypted is kept and blocks nothing. No order across records is promised.
 //!
 //! Read in this order: [`record`] (the only merge), [`view`], [`seal`], [`remote`], [`device`]; of
 //! the sync server [`log`] (its only commit), [`message`] and [`worker`]; of files [`name`] and

@@ -1,7 +1,9 @@
 //! Requests to the sync server, and responses.
 //!
 //! Any worker can answer any request. A request may arrive twice, and at two workers: a request
-//! that changes something carries its client and a number, and takes effect once.
+//! that changes something carries its client and a number, and takes effect once. A client has one request
+//! in flight, so the server keeps one receipt for each replica; a request of an earlier incarnation is
+//! refused, since its receipt may be gone.
 
 mod file;
 mod work;

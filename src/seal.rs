@@ -2,7 +2,8 @@
 //!
 //! A blob is `key name (12 bytes) | nonce (24) | ciphertext and tag (16)`, under XChaCha20-Poly1305
 //! (IETF draft-irtf-cfrg-xchacha). The additional data binds vault, record and kind, so that a blob
-//! that is moved to another row does not open.
+//! that is moved to another row does not open. A failure to open is a real failure of authentication. Old
+//! keys are kept for ever, since old blobs stay sealed under them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -4,7 +4,9 @@
 //! source. The sources are read with comments and the insides of strings blanked, so a word in a
 //! sentence is no offence. The test that every rule bites keeps this file honest.
 
+mod documents;
 mod files;
+mod map;
 mod source;
 
 use source::{Source, sources};

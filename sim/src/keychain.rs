@@ -1,5 +1,6 @@
 //! What surrounds a user's devices besides the remotes: the keychain, which carries keys from device
-//! to device, and the sign-in service, which issues credentials. One of each per user, and no node.
+//! to device, and the sign-in service, which issues credentials. One of each per user, and no node. The
+//! sign-in service counts from the start of the run, as the wall clocks of workers do.
 
 use std::collections::BTreeMap;
 

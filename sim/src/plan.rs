@@ -1,5 +1,6 @@
 //! The plan: one run, written out. Scenario and seed only generate it; it is what runs, what is
-//! shrunk and what a capsule keeps.
+//! shrunk and what a capsule keeps. It is a module of its own, between the scenario that draws it and the
+//! world that executes it, since neither may know the other.
 //!
 //! Every moment, parameter and value is fixed here. What is left to draw while it runs (a message's
 //! delay, whether it is lost) is a function of [`Plan::nature`] and of the thing's own lineage, so

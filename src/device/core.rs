@@ -1,5 +1,9 @@
 //! What all parts of a device work with: its configuration, its store, its randomness, the time of the
 //! input under way, and its outputs. Each part is lent it for the length of a call.
+//!
+//! A sign-out ends the replica. A version vector takes a replica's later write of a record to cover its
+//! earlier ones. After the wipe those are not here, while a sealed row may still hold them, so the next
+//! user writes under another name.
 
 #[cfg(feature = "flaws")]
 use super::flawed::Flawed;

@@ -1,4 +1,8 @@
 //! Rotation: a new key of the vault that this device makes.
+//!
+//! A key's name is a generation and a draw, not a generation and its maker: a device that crashes after
+//! the keychain has accepted its key, and before it has stored that key, would make another key of the
+//! same name.
 
 use super::core::Core;
 use super::io::Output;

@@ -2,7 +2,9 @@
 //! is answered.
 //!
 //! The two lanes run side by side and share nothing but the store: all that they bring goes through
-//! one join.
+//! one join. An answer to a request that was given up is ignored, also if it says that a zone was purged:
+//! another device may have created the zone again by then. The purge still arrives, as the deletes of the
+//! device that did receive that answer.
 
 mod pull;
 mod push;

@@ -1,5 +1,8 @@
 //! Signing in: from a login until its gate opens nothing of the vault is shown. The gate opens when all
 //! remotes have been listed to their heads, or when patience ends; then the view is *partial*.
+//!
+//! A request that waited at the gate is a transition of its own. If several were answered in one, a read
+//! could show a state that a later one's commit had not made durable.
 
 use std::collections::VecDeque;
 

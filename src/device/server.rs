@@ -1,8 +1,10 @@
 //! The conversation with the sync server: one errand at a time, of the user first and then of the
 //! device itself, and a session around those that change something.
 //!
-//! What is asked is sent under one number until it is answered, whichever worker it reaches and
-//! however often; the number names it within one life of this replica, and lives are counted durably.
+//! A request is sent under one number until it is answered, whichever worker it reaches and however often;
+//! the number names it within one incarnation of this replica, and incarnations are counted durably. A
+//! request without an answer is sent again before any other, in a new session too: its number may have been
+//! used. So an upload lets the user's errands in between two of its steps, and never within one.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,8 @@
 //! What a device holds: the tables in memory, and the commit that will make their changes durable.
 //!
-//! Every change of a table stages a put, so the tables never say more than the next commit does. What a
-//! remote lacks is derived (`local ≠ mirror`).
+//! Every change of a table stages a put, so the tables never say more than the next commit does. There is no
+//! dirty flag: what a remote lacks is derived from record and mirror (`local ≠ mirror`), and what the server
+//! lacks of files from own writes and the feed.
 
 mod files;
 mod side;

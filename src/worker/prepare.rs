@@ -3,7 +3,8 @@
 //! A decision is pure. If it needs answers of the volume, it returns the calls. The task leaves the
 //! queue, the worker makes the calls one after the other, and the task is queued again with the
 //! answers. It is then decided on the state of that time. If that decision needs other calls,
-//! because the state has changed, the task leaves the queue again.
+//! because the state has changed, the task leaves the queue again. Only a piece of a file's content is
+//! answered without another look at the log: it is named by its hash, so no entry can make the answer wrong.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! Rules about files: each opens with its responsibility, is declared, and is of a sane size; the
-//! documents name only what exists; the engine depends on what was decided and no more.
+//! engine depends on what was decided and no more.
 
 use std::fs;
 
@@ -19,8 +19,6 @@ const LONG: &[(&str, usize, &str)] = &[
 /// Names that say nothing.
 const EMPTY_NAMES: &[&str] =
     &["common", "helper", "helpers", "manager", "misc", "mod", "types", "util", "utils"];
-
-const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
 /// What the engine may depend on; CONTRIBUTING.md says what for.
 const ENGINE_DEPENDENCIES: &[&str] = &[
@@ -48,7 +46,7 @@ impl Source {
         match header {
             0 => Some("open with `//!` and say what this file is responsible for"),
             1..=10 => None,
-            _ => Some("say it in ten lines of `//!`, or move it to ARCHITECTURE.md"),
+            _ => Some("say it in ten lines of `//!`, or move it to docs/decisions/"),
         }
     }
 
@@ -93,28 +91,6 @@ fn size_fault(source: &Source, long: &[(&str, usize, &str)]) -> Option<String> {
     }
 }
 
-/// The paths that a document names in backticks, with the line.
-fn paths_named(text: &str) -> Vec<(usize, String)> {
-    let tops = ["src/", "sim/", "tests/", "scenarios/", "snapshots/", "bench/", ".ci/", ".cargo/"];
-    let mut fenced = false;
-    let mut named = Vec::new();
-    for (nth, line) in text.lines().enumerate() {
-        fenced ^= line.trim_start().starts_with("```");
-        if fenced {
-            continue;
-        }
-        for span in line.split('`').skip(1).step_by(2) {
-            let is_path = tops.iter().any(|top| span.starts_with(top))
-                || (span.ends_with(".md") || span.ends_with(".toml")) && !span.contains(' ');
-            let is_pattern = span.contains(|c: char| " *<>…{".contains(c));
-            if is_path && !is_pattern {
-                named.push((nth + 1, span.trim_end_matches('/').to_owned()));
-            }
-        }
-    }
-    named
-}
-
 #[test]
 fn every_file_opens_with_its_responsibility() {
     for source in sources() {
@@ -154,22 +130,6 @@ fn files_are_named_after_what_they_hold() {
     for source in sources() {
         assert!(!EMPTY_NAMES.contains(&source.stem()), "{}: name what is in it", source.path);
     }
-}
-
-#[test]
-fn documents_name_only_paths_that_exist() {
-    let root = root();
-    for document in DOCUMENTS {
-        // A document that is not there yet is missed by whoever links to it, in another of these.
-        let Ok(text) = fs::read_to_string(root.join(document)) else { continue };
-        for (line, path) in paths_named(&text) {
-            assert!(root.join(&path).exists(), "{document}:{line}: `{path}` does not exist");
-        }
-    }
-    let sample =
-        "See `src/view.rs`, `sim/src/`, `a b`.\n```\n`src/not.rs`\n```\n`src/x/*.rs` `C.md`";
-    let found: Vec<_> = paths_named(sample).into_iter().map(|(_, path)| path).collect();
-    assert_eq!(found, ["src/view.rs", "sim/src", "C.md"]);
 }
 
 #[test]

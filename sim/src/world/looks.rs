@@ -1,5 +1,8 @@
 //! What is looked at in the end, by users and by processors, and how long that and all that a plan
 //! makes processors do may take.
+//!
+//! Of each file one device of its user reads the list of versions, and every device reads the content: the
+//! list is the server's, the same for all, and what can be decrypted differs between devices.
 
 use std::collections::BTreeSet;
 

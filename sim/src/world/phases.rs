@@ -1,5 +1,8 @@
 //! The phases of a run: storm, settling, rest, last reads. What must be so for a run to have
 //! settled is decided here, and what a plan made incurable.
+//!
+//! Reading the feed of files keeps no device busy: each device reads it again and again, and among many
+//! there is always one that does. Whether all have read all is decided by when each last reached the head.
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
 //! The sync server: its workers come and go, requests reach any of them, and the volume does what
 //! they ask of it.
 //!
-//! A worker and the volume exchange no letters: what matters of it is what the volume then holds,
-//! and the history has that. A request takes effect on its way, whatever becomes of its worker.
+//! A worker and the volume exchange no messages in the history: what matters is what the volume then holds,
+//! and the history has that; the messages would be half of all facts. A request takes effect on its way,
+//! whatever becomes of its worker.
 
 use engine::blob::Address;
 use engine::id::UserId;

@@ -1,4 +1,8 @@
 //! Trouble: the faults of a plan happen to the world, and leave scars where they cannot be undone.
+//!
+//! A damaged row can be repaired as long as a device that is served the damage knows the row's tag and
+//! reaches the remote. Such a device saves the row again, and a run waits for that. Other devices see
+//! nothing to repair.
 
 use std::collections::BTreeSet;
 

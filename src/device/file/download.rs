@@ -1,4 +1,7 @@
 //! Downloads: the content of versions, piece by piece, and what is made of a list of versions.
+//!
+//! A restored version has a label of its own, sealed again, which says which write its content is bound to;
+//! the content is not uploaded again.
 
 use std::collections::VecDeque;
 

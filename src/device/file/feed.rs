@@ -1,4 +1,12 @@
 //! The feed: what has changed on the server, page by page, each in one commit with its cursor.
+//!
+//! A page without a change moves no cursor: sessions and claims are commits too, so a log grows where no
+//! file changes, and every device would write at each look.
+//!
+//! If the log is another one, because the volume was restored, all of it is read before any of it counts,
+//! and taken in one commit. Nodes that it lacks are dropped: of those only names were here. An own write is
+//! kept until a feed, read to its end, comes from a log that has the commit of its publication; until then a
+//! sign-out is refused.
 
 use std::collections::BTreeSet;
 

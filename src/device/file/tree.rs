@@ -1,4 +1,7 @@
 //! What a user asks of the tree: done by the server, or refused by it with a reason.
+//!
+//! A delete waits for the own writes that its user was shown, and covers them. If it were sent first, those
+//! writes would beat it. A write that was saved while the delete waited is sent after it, and beats it.
 
 use super::super::ask::{Answer, FileAnswer, Relocation};
 use super::super::core::Core;

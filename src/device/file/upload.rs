@@ -1,9 +1,11 @@
 //! Uploads: an own write becomes a version, piece by piece, and no obstacle loses it. A taken name
 //! becomes that of a copy, a folder that is gone the root, and a deleted file is brought back: an edit
-//! beats a delete.
+//! beats a delete. The last piece comes with the publication: most files have one piece and are there after
+//! two requests. The worker checks that piece against the manifest and reads all others back.
 //!
-//! What was decided on the way is durable before it is asked for. The server knows a write by its
-//! dot, so one that is sent again after a crash, or by a copy of this device, is there once.
+//! What was decided on the way is durable before it is asked for. The server knows a write by its dot, and
+//! not only a blob by its address: a device that lost its seal, or a copy of it that seals the same write
+//! again, would otherwise make a version twice.
 
 use super::super::ask::FileTarget;
 use super::super::core::Core;

@@ -1,7 +1,9 @@
 //! Pulling: pages of a remote's feed become local state, mirrors, sealed rows and a cursor, in one
 //! commit.
 //!
-//! A cursor passes a row only if the row is applied or kept sealed.
+//! A cursor passes a row only if the row is applied or kept sealed. The time to the next listing counts
+//! from the end of the last one: with small pages a listing can take longer than the time between two, and
+//! would never end.
 
 use std::collections::BTreeSet;
 

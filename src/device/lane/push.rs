@@ -1,8 +1,10 @@
 //! Pushing: what a remote lacks is sealed and saved, on the condition that the remote still holds
 //! what its mirror says.
 //!
-//! An acknowledgement books exactly the state that was sent, so an edit made meanwhile stays
-//! unsent by itself. A row refused for good is parked and blocks no other.
+//! An acknowledgement records exactly the state that was sent, so an edit made meanwhile stays unsent. A row
+//! that a full listing lacks is put back as a new row: if the remote only hides it, it refuses, and the row
+//! is parked until the next listing. A sealed row that a remote lost is put back as the bytes that it is,
+//! since it may be the last copy. A row refused for good is parked and blocks no other.
 
 use std::collections::BTreeSet;
 

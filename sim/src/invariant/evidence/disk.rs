@@ -1,4 +1,8 @@
 //! What a device holds durably, over time, and how its copies of records change.
+//!
+//! A restored device answers for what its image has and for what it saved since. The restore destroys all
+//! else that its store had, and no later sign-out or crash is held to that. A clone answers for what its
+//! image has of the device that it was made from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,9 @@
 //! own; what users asked of the server; and what devices asked and workers refused.
 //!
 //! The model knows no rules. It puts what the log says where the log says, and notes what that
-//! made of the account: a field that grew by one version, or one whose past was rewritten.
+//! made of the account: a field that grew by one version, or one whose past was rewritten. A refusal is
+//! compared with the state since its request arrived at the worker: a history names a request by number and
+//! attempt, which its copies and the sender's incarnations share, and no decision is older than the arrival.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,162 @@
+//! Rules about documents: they name only what exists, and are written in plain words.
+
+use std::fs;
+
+use sim::scenario::Verb;
+
+use crate::tidy::source::root;
+
+/// The documents at the root. Those in [`FOLDER`] are found.
+const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+/// The folder of all other documents, at any depth.
+const FOLDER: &str = "docs";
+
+/// Documents that tell of the past in its own words.
+const HISTORY: &[&str] = &["CHANGELOG.md"];
+
+/// Words that are not written, and what is written instead.
+const BANNED: &[(&str, &str)] = &[
+    ("whoever", "name who it is"),
+    ("somebody", "name who it is"),
+    ("anew", "again"),
+    ("heed", "follow, or obey"),
+    ("heeds", "follows, or obeys"),
+    ("befall", "happen to"),
+    ("befalls", "happens to"),
+    ("how-manieth", "the count, or the ordinal"),
+    ("goes round", "name what happens"),
+    ("is told", "receives, or is shown"),
+    ("at the most", "at most, before the number"),
+    ("bookkeeping", "what was changed"),
+    ("parted", "nondeterministic, or differs"),
+    ("so many", "the number, or a count"),
+];
+
+/// The documents, by path.
+fn documents() -> Vec<String> {
+    let mut found: Vec<String> = DOCUMENTS.iter().map(|&path| path.to_owned()).collect();
+    let mut folders = vec![FOLDER.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root().join(&folder)).expect("the folder exists") {
+            let entry = entry.expect("it can be listed");
+            let path = format!("{folder}/{}", entry.file_name().to_str().expect("names are ASCII"));
+            if entry.path().is_dir() {
+                folders.push(path);
+            } else if path.ends_with(".md") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text_of(document: &str) -> String {
+    fs::read_to_string(root().join(document)).expect("documents are UTF-8")
+}
+
+/// The lines of prose, from 1: what is not fenced off as an example.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut fenced = false;
+    text.lines().enumerate().filter_map(move |(nth, line)| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        (!fenced && !fence).then_some((nth + 1, line))
+    })
+}
+
+/// The paths that a document names in backticks, with the line.
+fn paths_named(text: &str) -> Vec<(usize, String)> {
+    let tops = [
+        "src/",
+        "sim/",
+        "tests/",
+        "scenarios/",
+        "snapshots/",
+        "bench/",
+        "docs/",
+        ".ci/",
+        ".cargo/",
+    ];
+    let mut named = Vec::new();
+    for (nth, line) in prose(text) {
+        for span in line.split('`').skip(1).step_by(2) {
+            let is_path = tops.iter().any(|top| span.starts_with(top))
+                || (span.ends_with(".md") || span.ends_with(".toml")) && !span.contains(' ');
+            let is_pattern = span.contains(|c: char| " *<>…{".contains(c));
+            if is_path && !is_pattern {
+                named.push((nth, span.trim_end_matches('/').to_owned()));
+            }
+        }
+    }
+    named
+}
+
+/// The banned words of a document, with the line and what to write instead. An example, or a name in
+/// backticks, may have any words.
+fn banned_words(text: &str) -> Vec<(usize, &'static str, &'static str)> {
+    // A phrase may be broken over two lines.
+    let lines: Vec<(usize, String)> = prose(text)
+        .map(|(nth, line)| {
+            let said: String = line.split('`').step_by(2).collect::<Vec<_>>().join(" _ ");
+            let letters = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { ' ' };
+            let words: String = said.to_lowercase().chars().map(letters).collect();
+            (nth, words.split_whitespace().collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    let mut found = Vec::new();
+    for (at, (nth, line)) in lines.iter().enumerate() {
+        let next = lines.get(at + 1).map_or("", |(_, next)| next);
+        let both = format!(" {line} {next} ");
+        for (word, instead) in BANNED {
+            let padded = format!(" {word} ");
+            // What lies within the next line alone is found there.
+            if both.match_indices(&padded).any(|(start, _)| start <= line.len()) {
+                found.push((*nth, *word, *instead));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn documents_name_only_paths_that_exist() {
+    for document in documents() {
+        for (line, path) in paths_named(&text_of(&document)) {
+            assert!(root().join(&path).exists(), "{document}:{line}: `{path}` does not exist");
+        }
+    }
+    let sample =
+        "See `src/view.rs`, `sim/src/`, `a b`.\n```\n`src/not.rs`\n```\n`src/x/*.rs` `C.md`";
+    let found: Vec<_> = paths_named(sample).into_iter().map(|(_, path)| path).collect();
+    assert_eq!(found, ["src/view.rs", "sim/src", "C.md"]);
+}
+
+#[test]
+fn documents_are_written_in_plain_words() {
+    let mut complaints = Vec::new();
+    for document in documents().iter().filter(|it| !HISTORY.contains(&it.as_str())) {
+        for (line, word, instead) in banned_words(&text_of(document)) {
+            complaints.push(format!("{document}:{line}: \"{word}\": write {instead}"));
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn a_banned_word_is_found_whole_and_over_a_line_break() {
+    let sample =
+        "Whoever comes.\nIt is sent\nanew, ten at\nthe most.\n```\nsomebody\n```\nUnheeded.";
+    let found: Vec<_> = banned_words(sample).into_iter().map(|(at, word, _)| (at, word)).collect();
+    assert_eq!(found, [(1, "whoever"), (3, "anew"), (3, "at the most")]);
+}
+
+#[test]
+fn the_page_on_scenarios_has_every_verb() {
+    let page = text_of("docs/scenarios.md");
+    for verb in Verb::ALL {
+        let verb = verb.name();
+        assert!(page.contains(&format!("`{verb}`")), "docs/scenarios.md lacks `{verb}`");
+    }
+}
