@@ -22,7 +22,7 @@ fn main() {
     for path in ["src", "../src", "../Cargo.toml", "../Cargo.lock", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={path}");
     }
-    // Not the index: `git status` rewrites it, and that is no reason to build anew. The log of HEAD
+    // Not the index: `git status` rewrites it, and that is no reason to build again. The log of HEAD
     // grows with every commit and checkout.
     for name in ["HEAD", "logs/HEAD"] {
         let path = git(&["rev-parse", "--git-path", name]);

@@ -235,7 +235,7 @@ flaws! {
     Fb16 = "FB-16", "field",
         "Who has a lease is decided by clocks: the holder's own tells it whether it still has.";
     Fb17 = "FB-17", "field",
-        "A result is taken from whoever once had the lease.";
+        "A result is taken from any processor that once had the lease.";
     Fb18 = "FB-18", "field",
         "An acknowledgement marks whatever is there as sent.";
     Fb19 = "FB-19", "field",

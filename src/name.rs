@@ -40,7 +40,7 @@ impl std::fmt::Display for BadName {
             Self::Empty => write!(f, "a name cannot be empty"),
             Self::Dots => write!(f, "`.` and `..` cannot be names"),
             Self::Character(c) => write!(f, "a name cannot contain {c:?}"),
-            Self::TooLong(n) => write!(f, "a name has {MOST_BYTES} bytes at the most, not {n}"),
+            Self::TooLong(n) => write!(f, "a name has at most {MOST_BYTES} bytes, not {n}"),
         }
     }
 }

@@ -122,7 +122,7 @@ points! {
     /// An edit met a concurrent delete.
     EditBeatDelete = "edit beat delete",
     /// A record was written again by a writer that had seen it deleted.
-    Recreated = "deleted record written anew",
+    Recreated = "deleted record written again",
     [Server]
     /// Two workers raced for one number of a log.
     CommitRaced = "two workers raced for a commit",

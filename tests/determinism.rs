@@ -1,4 +1,4 @@
-//! One plan has one history: whoever takes the turns, and in whatever order nodes work.
+//! One plan has one history: under each driver, and in whatever order nodes work.
 
 use engine::device::Timing;
 use engine::flaw::Flaws;

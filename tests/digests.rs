@@ -1,7 +1,7 @@
 //! What seeds 0 to 9 of every shipped scenario (of a large one: seed 0) do, kept as digests of their histories.
 //!
-//! A digest that changes is no failure by itself: it says that runs are not what they were. Whoever
-//! meant that blesses the new ones, and whoever did not has found out.
+//! A digest that changes is no failure by itself: it says that runs are not what they were. The
+//! author of a change that was to do that blesses the new ones; any other author has found a bug.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -11,7 +11,7 @@ use sim::plan::Plan;
 use sim::run::run;
 use sim::scenario::{self, Scenario};
 
-/// So many seeds are tried at the most until a bug is caught.
+/// The most seeds that are tried until a bug is caught.
 const SEEDS: u64 = 120;
 
 #[derive(Deserialize)]

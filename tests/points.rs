@@ -58,7 +58,7 @@ const OPERATIONS: &[(Verb, &str)] = &[
     (Verb::ReadDay, r#"do = "read-day", began = "2024-04-03""#),
 ];
 
-/// Whoever signs in has signed out before.
+/// A user who signs in has signed out before.
 const LOGOUT: &str = r#"
   { at = "2s", device = "phone", do = "logout" },
 "#;

@@ -150,7 +150,7 @@ impl Machine {
                 due.push(self.send(now, &Message::decode(&bytes).onward()));
             }
             Event::Deadline(operation) => {
-                assert_ne!(operation, self.operation, "four hops take 40 ms at the most");
+                assert_ne!(operation, self.operation, "four hops take at most 40 ms");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The agenda: everything that is due, by time. The only source of "now" in a run.
 //!
 //! Events of one millisecond come in two classes, the world's own before what nodes are given, and
-//! within a class by a keyed draw. Whoever filed first has no say in it, or the removal of one step
+//! within a class by a keyed draw. The order of scheduling decides nothing, or the removal of one step
 //! would reorder the others.
 
 use std::cmp::Reverse;

@@ -279,13 +279,13 @@ pub(crate) fn ending_control(ended: &Fault, others: &[Ongoing]) -> Option<(Remot
     let goes_on = others.iter().find(|other| control(&other.fault, false).as_ref() == Some(&off));
     match goes_on {
         None => Some(off),
-        // Damage is done once, when it begins: a row that was stored anew meanwhile stays mended.
+        // Damage is done once, when it begins: a row that was stored again meanwhile stays mended.
         Some(other) if matches!(other.fault, Fault::CorruptRow(..)) => None,
         Some(other) => control(&other.fault, true),
     }
 }
 
-/// A fault as the history has it, and the node that it befalls.
+/// A fault as the history has it, and the node that it happens to.
 pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
     let device = |device: &DeviceId| Node::Device(*device);
     match fault {
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_befalls_a_whole_remote_ends_with_the_storm() {
+    fn what_happens_to_a_whole_remote_ends_with_the_storm() {
         assert!(!lasts(Fault::Outage(Remote::Rows, Lasting::Forever)).outlasts_the_storm());
         assert!(lasts(Fault::HoldKeys(DeviceId(0), Lasting::Forever)).outlasts_the_storm());
         assert!(!lasts(Fault::HoldKeys(DeviceId(0), Lasting::Storm)).outlasts_the_storm());

@@ -34,7 +34,7 @@ pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
 /// A simulated machine, or the world around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum Node {
-    /// Whoever pulls plugs and cuts cables.
+    /// The world around the machines: power, cables, the operator.
     World,
     /// The device of this index in [`Plan::devices`].
     Device(DeviceId),
@@ -372,9 +372,9 @@ pub enum Fault {
     DropPolicy(Lasting),
     /// Some transactions of *rows* take this long from start to commit.
     SlowCommits(Span, Lasting),
-    /// Something befalls the sync server.
+    /// Something happens to the sync server.
     Server(ServerFault),
-    /// Something befalls processors, or the step that they have done.
+    /// Something happens to processors, or to the step that they have done.
     Pipe(PipeFault),
     /// Somebody asks a remote with forged ids, cursors and credentials for a user's rows.
     Intrude(Remote, UserId),

@@ -162,7 +162,7 @@ impl Post {
     }
 }
 
-/// Does this befall a message? What cannot happen is not drawn for.
+/// Does this happen to a message? What cannot happen is not drawn for.
 fn strikes(root: Draw, mail: &Mail, chance: Chance) -> bool {
     chance.0 > 0 && about(root, mail).happens(chance)
 }

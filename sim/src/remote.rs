@@ -258,7 +258,7 @@ impl Front {
         }
     }
 
-    /// The row was stored anew, or is gone.
+    /// The row was stored again, or is gone.
     fn mend(&mut self, key: Key) {
         self.damaged.remove(&key);
     }

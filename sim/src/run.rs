@@ -297,7 +297,7 @@ impl HostTask {
     }
 }
 
-const UNHURT: &str = "whoever panics on the stage ends the run";
+const UNHURT: &str = "a panic outside of a machine ends the run";
 
 fn on(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
     stage.lock().expect(UNHURT)

@@ -98,7 +98,7 @@ impl Agent {
         }
     }
 
-    /// The next thing that the user asks; noted as asked by whoever takes it.
+    /// The next thing that the user asks; the caller that takes it notes it as asked.
     pub(crate) fn next_request(&mut self) -> Option<Request> {
         self.requests.pop_front()
     }
@@ -175,8 +175,8 @@ impl Agent {
         }
         let next = OpId(op.0 + 1);
         match (then, answer) {
-            // Two reads may be answered at once, when a gate opens. Whoever wrote after the first
-            // knows that the second is out of date, and looks again.
+            // Two reads may be answered at once, when a gate opens. A user who wrote after the
+            // first knows that the second is out of date, and looks again.
             (then, Answer::Read(reading)) if then.writes() && self.is_writing(reading.id) => {
                 let again = self.own_op();
                 self.read(again, reading.id, then);

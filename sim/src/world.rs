@@ -4,8 +4,8 @@
 //! One simulated millisecond with something due is a *turn*. [`World::begin_turn`] lets happen what
 //! is due, the world's own events first, and lays what nodes are given on their desks; each node
 //! that was called works by itself; [`World::end_turn`] carries out what they emitted, node by node.
-//! Whoever drives the turns decides nothing but the order in which the nodes of one turn work, and
-//! that cannot be observed.
+//! The driver of the turns decides nothing but the order in which the nodes of one turn work, and that
+//! cannot be observed.
 
 mod backup;
 mod effects;

@@ -189,7 +189,7 @@ fn only_a_file_is_replaced_by_a_file() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_whoever_insists() {
+fn colours_are_for_terminals_and_on_demand() {
     let folder = Folder::with_scenario("colour");
     let is_colourful = |arguments: &[&str], name: &str| {
         let mut command = folder.command(arguments);

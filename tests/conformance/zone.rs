@@ -305,7 +305,7 @@ fn a_hint_is_for_everyone_but_the_saver_and_may_get_lost() {
 }
 
 #[test]
-fn whoever_is_throttled_must_wait_as_long_as_told() {
+fn a_client_that_is_throttled_must_wait_as_long_as_the_answer_says() {
     let (mut lab, mut client) = settled();
     client.edit(meal(1), "x");
     let wait = Span::from_secs(30);

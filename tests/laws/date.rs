@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn a_moment_is_of_one_day_whoever_writes_it_and_however(
+    fn a_moment_is_of_one_day_in_every_written_form(
         second in 1_000_000_000i64..4_000_000_000,
         quarters in -48i64..57,
         home in 0..HOMES.len(),

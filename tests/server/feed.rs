@@ -1,4 +1,4 @@
-//! The feed: whoever reads it page by page knows all that is there, whatever happens between pages.
+//! The feed: a device that reads it page by page knows all that is there, whatever happens in between.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ fn a_cursor_of_a_log_that_is_no_more_is_refused() {
     let mut reader = Reader::default();
     assert_eq!(desk.does(0, folder(2, "two")), done());
     reader.reads(&mut desk, 0, 9);
-    // The volume is set back, and the workers start anew.
+    // The volume is set back, and the workers start again.
     let mut desk = backup;
     desk.lab.crash(0);
     desk.lab.crash(1);

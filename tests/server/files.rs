@@ -281,7 +281,7 @@ fn long_batch(desk: &mut Desk) -> FileAction {
 }
 
 #[test]
-fn a_job_is_finished_by_whoever_is_awake_with_a_receipt_for_each_item() {
+fn a_job_is_finished_by_a_worker_that_is_awake_with_a_receipt_for_each_item() {
     let mut ready = furnished(Flaws::NONE);
     let batch = long_batch(&mut ready);
     ready.catch_up();

@@ -373,7 +373,7 @@ impl Home {
         self.offline[who] || self.devices[who].as_ref().is_none_or(done)
     }
 
-    /// Goes on until whoever is there has sent what it has, and read what the others have sent.
+    /// Goes on until each device has sent what it has, and read what the others have sent.
     pub(super) fn rest(&mut self) {
         self.send_and_read();
         self.send_and_read();

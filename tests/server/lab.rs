@@ -119,7 +119,7 @@ impl Story for Lab {
     }
 }
 
-/// Every order of events from here on, with so many mishaps at the most; returns how many there
+/// Every order of events from here on, with at most so many mishaps; returns how many there
 /// are, and how many of those end well.
 pub(super) fn explore<S: Story>(
     story: &S,
@@ -235,7 +235,7 @@ impl Lab {
         };
         let reply = if fate == Fate::AnswerLost { volume::Reply::Failed } else { reply };
         self.give(worker, Input::Volume(Return { id: call.id, reply }));
-        // Whoever rests is woken at once: how long a rest is does not matter here.
+        // A client that rests is woken at once: how long a rest is does not matter here.
         while let Some((at, "volume retry")) = self.workers[worker].poll_wakeup() {
             self.now = self.now.max(at.0);
             self.give(worker, Input::Wakeup);

@@ -128,7 +128,7 @@ fn zombie(flaws: Flaws, wait: u64) -> Lab {
 
 const FINISHED: Reply = Reply::Work(WorkReply::Finished);
 
-/// What counts is the result of whoever was granted the item last.
+/// What counts is the result of the processor that was granted the item last.
 fn the_last_grant_counts(lab: &Lab) -> bool {
     let newest = claims(lab).iter().map(|claim| claim.fence).max();
     let first_is_newest = claims(lab).first().map(|claim| claim.fence) == newest;
@@ -378,7 +378,7 @@ fn a_step_that_ends_after_its_claim_has_gone_changes_nothing() {
 }
 
 #[test]
-fn whoever_is_told_that_others_are_at_it_does_not_take_it_for_done() {
+fn a_processor_that_is_refused_as_busy_does_not_take_the_work_for_done() {
     let two = |flaws| {
         let mut plant = Plant::new(flaws);
         plant.ingests(0, Path::Upload, part("c", 1..=3));

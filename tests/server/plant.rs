@@ -218,7 +218,7 @@ impl Plant {
         }
     }
 
-    /// Wakes whoever waits to try again; false if nobody does.
+    /// Wakes the clients that wait to try again; false if none does.
     fn wake(&mut self) -> bool {
         let due = |who: &usize| match self.processors[*who].as_ref()?.poll_wakeup()? {
             (at, "server retry" | "retry") => Some((at, *who)),

@@ -234,10 +234,10 @@ fn a_piece_that_arrives_after_the_sweep_does_not_stay() {
         assert!(matches!(late[0].request, volume::Request::Create(..)));
         desk.lab.wait(LEASE);
         desk.does(1, FileAction::Lookup(ROOT, name("three").key));
-        // Whether or not the same bytes have been uploaded anew by then.
-        let mut anew = desk.clone();
-        anew.publishes(1, text, intent(new_file(3, "three"), 1));
-        for (mut desk, there) in [(desk, 0), (anew, 1)] {
+        // Whether or not the same bytes have been uploaded again by then.
+        let mut again = desk.clone();
+        again.publishes(1, text, intent(new_file(3, "three"), 1));
+        for (mut desk, there) in [(desk, 0), (again, 1)] {
             desk.lab.asked[0].clone_from(&late);
             desk.lab.finish();
             assert_eq!(desk.lab.answer(ticket), Some(refused(FileRefusal::NoUpload)));
@@ -300,7 +300,7 @@ fn a_worker_that_wakes_up_amid_a_sweep_hurts_nobody() {
         desk.lab.settle(0, Fate::Works);
     }
     let asleep = std::mem::take(&mut desk.lab.asked[0]);
-    // The second one sweeps, and the same bytes are uploaded anew.
+    // The second one sweeps, and the same bytes are uploaded again.
     desk.does(1, FileAction::Lookup(ROOT, name("three").key));
     let second = desk.uploads(1, TEXT, intent(new_file(3, "three"), 1));
     assert_ne!(first, second);

@@ -21,7 +21,7 @@ const RARELY: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Console {
     format: Format,
-    /// Whoever read the results has left.
+    /// The reader of the results has left.
     deaf: bool,
     /// Results were lost that somebody waits for.
     unwritten: bool,

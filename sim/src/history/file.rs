@@ -155,7 +155,7 @@ impl FileAsked {
         }
     }
 
-    /// Does the device answer it by itself, whoever else can be reached?
+    /// Does the device answer it by itself, whatever hosts it can reach?
     pub const fn is_local(&self) -> bool {
         matches!(self, Self::List | Self::Write { .. })
     }

@@ -1,6 +1,6 @@
 //! Values by key, for keys that are looked up far more often than anything else is done with them.
 //!
-//! No hash decides an order: whoever walks a table meets the keys as they came, or sorted.
+//! No hash decides an order: a walk through a table meets the keys as they came, or sorted.
 
 use std::hash::Hash;
 

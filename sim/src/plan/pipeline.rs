@@ -1,4 +1,4 @@
-//! Conversations of a plan: what is known of them where, who works on them, and what befalls those.
+//! Conversations of a plan: what is known of them where, who works on them, and what happens to those.
 //!
 //! A conversation is a number here. How a service spells its name, and in which form a date is
 //! written, is drawn with the plan, and so what they stand for is known without asking the engine.
@@ -127,7 +127,7 @@ pub enum TalkPart {
     Result,
 }
 
-/// What befalls processors and their step.
+/// What happens to processors and their step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipeFault {
     /// A processor loses power, once it has done so many things more, and starts again after a

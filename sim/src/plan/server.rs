@@ -1,4 +1,4 @@
-//! The sync server of a plan: its workers, the storage that they share, and what befalls them.
+//! The sync server of a plan: its workers, the storage that they share, and what happens to them.
 
 use engine::id::UserId;
 use engine::time::Span;
@@ -45,7 +45,7 @@ pub struct VolumePlan {
     pub list_lag: Span,
 }
 
-/// What befalls the sync server.
+/// What happens to the sync server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerFault {
     /// A worker loses power, once it has done so many things more, and starts again after a while.

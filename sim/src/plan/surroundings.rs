@@ -20,9 +20,9 @@ pub struct Chance(pub u32);
 pub struct Network {
     /// Arrivals are rounded up to multiples of this, so that events collide. At least 1 ms.
     pub grain: Span,
-    /// How long half of all messages take at the most.
+    /// The longest time that half of all messages take.
     pub typical: Span,
-    /// How long 99 of 100 messages take at the most.
+    /// The longest time that 99 of 100 messages take.
     pub p99: Span,
     /// A message is lost.
     pub loss: Chance,

@@ -5,7 +5,7 @@
 //! it its `commit_seq`. So a feed by `updated_at` can miss rows for ever, one by `commit_seq` not.
 //!
 //! Easily got wrong: a page is capped without a word; an update that matched nothing does not say
-//! why; a hidden row is absent to whoever reads and updates, and in the way of whoever inserts; a
+//! why; a hidden row is absent for reads and updates, and in the way of inserts; a
 //! removed row leaves no trace.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};

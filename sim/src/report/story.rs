@@ -45,7 +45,7 @@ pub struct Scene<'a> {
 /// A write as the history knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Written {
-    /// The how-manieth write of the run it is, from 1.
+    /// The count of the run's writes up to this one, from 1.
     pub number: usize,
     /// The fact that asks for it.
     pub index: usize,
@@ -634,7 +634,7 @@ fn tell_write(asked: &Asked) -> Option<String> {
         return None;
     };
     let verb = match kind {
-        WriteKind::Set if *saw_deleted => "writes anew",
+        WriteKind::Set if *saw_deleted => "writes again",
         WriteKind::Set => "edits",
         WriteKind::Increment => "counts",
         WriteKind::Delete => "deletes",

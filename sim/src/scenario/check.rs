@@ -1,6 +1,6 @@
 //! The lint: what a scenario says is well written but makes little sense.
 //!
-//! All of these are warnings. Whoever wrote the file may know better.
+//! All of these are warnings. The author of the file may know better.
 
 use std::collections::BTreeSet;
 

@@ -12,7 +12,7 @@ use crate::scenario::{Lasts, Moment, Scenario};
 const EVENT: Span = Span::from_millis(300);
 /// The guess for quiet, unless it is given less time.
 const QUIET: Span = Span::from_secs(10);
-/// What an unknown event may take at the most, where a storm's end has to be found.
+/// The longest time that an unknown event may take, where a storm's end has to be found.
 const SLOW_EVENT: Span = Span::from_secs(30);
 
 /// Walks along steps.

@@ -243,7 +243,7 @@ macro_rules! verbs {
                 match self { $($(Self::$name => $text,)+)+ }
             }
 
-            /// Who does it, or whom it befalls.
+            /// Who does it, or whom it happens to.
             pub const fn who(self) -> Who {
                 match self { $($(Self::$name => Who::$who,)+)+ }
             }

@@ -1,4 +1,4 @@
-//! A processor's node: the machine, and whoever tells it what to do.
+//! A processor's node: the machine, and the operator who tells it what to do.
 
 use engine::id::{OpId, UserId};
 use engine::ingest::Path;

@@ -1,7 +1,7 @@
 //! Smaller plans: a plan without some of its parts, or with plainer numbers. Pure functions.
 //!
-//! Names of devices, workers and users in a plan are places in a list, so whoever leaves is taken out of
-//! every sentence that names them, and the rest are renumbered.
+//! Names of devices, workers and users in a plan are places in a list, so one that is removed is taken
+//! out of every step that names it, and the rest are renumbered.
 
 mod places;
 

@@ -90,7 +90,7 @@ impl Agent {
         let done = match (next, answer) {
             (Next::Find(deed), Answer::Files(files)) => {
                 let path = deed.path().unwrap_or_default().to_owned();
-                // Whoever asked for something there since knows that this list is out of date.
+                // A user who asked for something there since knows that this list is out of date.
                 if self.is_changing(&path) {
                     let again = self.own_op();
                     self.does_with_files(again, deed);

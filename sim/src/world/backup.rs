@@ -1,5 +1,5 @@
 //! The volume is restored from an older backup. The operator stops all workers first, so that nothing
-//! of before is under way any more, sets every object back, and starts the workers anew.
+//! of before is under way any more, sets every object back, and starts the workers again.
 
 use engine::log::Entry;
 use engine::time::{Span, Time};
@@ -71,7 +71,7 @@ impl World {
         lost.iter().for_each(|mail| self.lose(mail, Lost::Dead));
     }
 
-    /// Keeps the books that follow from the logs anew.
+    /// Derives again what follows from the logs.
     fn read_logs_again(&mut self) {
         self.files.clear();
         self.names.clear();

@@ -67,7 +67,7 @@ impl World {
     /// Carries out one effect of a device; false if the process died of it.
     fn carry_out_one(&mut self, device: DeviceId, node: usize, effect: Emitted) -> bool {
         match effect {
-            Emitted::Fact(fact) => self.heed(device, fact),
+            Emitted::Fact(fact) => self.note_of_user(device, fact),
             Emitted::Persist(batch) => return self.persist(device, &batch),
             Emitted::Send(remote, call) => self.send(device, remote, call),
             Emitted::Request(request) => {
@@ -137,7 +137,7 @@ impl World {
     }
 
     /// Notes what a user said or heard, and what follows from it outside of the device.
-    fn heed(&mut self, device: DeviceId, fact: Fact) {
+    fn note_of_user(&mut self, device: DeviceId, fact: Fact) {
         let signs_in = matches!(fact.asked(), Some((_, Asked::SignIn)));
         if let Some((op, Asked::File { ask: FileAsked::Move(items), .. })) = fact.asked()
             && items.len() > 1
@@ -228,8 +228,8 @@ impl World {
         self.dispatch(Mail::reply(Node::Remote(remote), to, Body::Return(answer)));
     }
 
-    /// Hints to all running devices of a vault but the one that saved. A hint is named after the
-    /// save that caused it: whose it was, and the how-manieth.
+    /// Hints to all running devices of a vault but the one that saved. A hint's id is the
+    /// saving device plus the count of its saves.
     fn hint(&mut self, remote: Remote, vault: VaultId, saver: Node) {
         let count = self.hints.entry(saver).or_default();
         *count += 1;

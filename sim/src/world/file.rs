@@ -24,7 +24,7 @@ pub(super) type Entries = BTreeMap<(UserId, u64), EntryId>;
 /// The name of each node as it was last sealed.
 pub(super) type Names = BTreeMap<(UserId, NodeId), Bytes>;
 
-/// Bytes that sealing adds to a content, at the most.
+/// The most bytes that sealing adds to a content.
 const SEAL: u64 = 256;
 
 /// Requests that one deed needs beside the pieces: folders, a beginning, an end, and again after a
@@ -96,7 +96,7 @@ impl World {
     }
 }
 
-/// How many requests about files a plan leads to at the most.
+/// The most requests about files that a plan leads to.
 pub(super) fn asks(plan: &Plan) -> u64 {
     let piece = plan.server.as_ref().map_or(1, |server| u64::from(server.piece.max(1)));
     let asks = |step: &crate::plan::Step| match &step.act {

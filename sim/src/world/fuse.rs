@@ -1,5 +1,5 @@
-//! Fuses: a machine loses power right after it has done a given number of things. Whoever tries all
-//! numbers has tried every point at which it can die.
+//! Fuses: a machine loses power right after it has done a given number of things. A test of all
+//! numbers is a test of every point at which it can die.
 
 use engine::time::Span;
 use engine::volume;

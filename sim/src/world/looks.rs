@@ -15,7 +15,7 @@ use super::{World, file};
 use crate::desk::{Arrival, Share};
 use crate::plan::{Act, Began, Deed, Order, Plan, SpanRange, Step, TalkId, TalkPart};
 
-/// How long the last reads may take at the most, and how many times as long as a session lasts.
+/// The longest time that the last reads may take, and how many times as long as a session lasts.
 const LAST_LOOK: Span = Span::from_secs(30);
 const LAST_SESSIONS: u64 = 4;
 /// How long one look at a conversation may take more.
@@ -79,7 +79,7 @@ pub(super) fn last_looks(plan: &Plan, user: UserId) -> Vec<Order> {
     reads.chain(days.into_iter().map(|day| Order::ReadDay(Began::on(day)))).collect()
 }
 
-/// How long all that processors have to do may take at the most: every conversation is tried three
+/// The longest time that all work of processors may take: every conversation is tried three
 /// times, each time until its claim runs out.
 pub(super) fn pipeline_bound(plan: &Plan, exchange: u64) -> u64 {
     let Some(server) = &plan.server else { return 0 };

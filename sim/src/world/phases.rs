@@ -408,7 +408,7 @@ pub fn settle_bound(plan: &Plan) -> Span {
     Span(talk + throttle + retries + keys + sign_in + waits + server + pipeline)
 }
 
-/// How long all errands may take at the most: a session that somebody else holds has to expire, by
+/// The longest time that all errands may take: a session that somebody else holds has to expire, by
 /// clocks that differ, and every commit may be raced for by every worker.
 fn server_bound(server: &ServerPlan, errands: u64, exchange: u64) -> u64 {
     let offset = |worker: &WorkerPlan| worker.clock_offset_ms.unsigned_abs();
@@ -416,7 +416,7 @@ fn server_bound(server: &ServerPlan, errands: u64, exchange: u64) -> u64 {
     server.timing.session.0 + clocks + (errands + 4) * (2 * exchange + answer_bound(server))
 }
 
-/// How long a worker may take for an answer at the most.
+/// The longest time that a worker may take for an answer.
 pub(super) fn answer_bound(server: &ServerPlan) -> u64 {
     let volume =
         2 * server.volume.delay.high.0 + server.timing.timeout.0 + server.timing.retry_cap.0;

@@ -116,7 +116,7 @@ impl Process {
         self.paused || !self.is_up()
     }
 
-    /// Its clocks. Whoever issues credentials counts from the start of a run, and so does it.
+    /// Its clocks. The sign-in service counts from the start of a run, and so do they.
     pub(super) fn now(&self, at: Time) -> Now {
         let Now { mono, wall } = self.clock.show(at);
         Now { mono, wall: Time(wall.0.saturating_sub(EPOCH_MS)) }

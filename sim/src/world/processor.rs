@@ -2,7 +2,7 @@
 //! by somebody who may be slow, fail, or never answer.
 //!
 //! What the step makes of a conversation is a function of what that says. Whether and when it ends is
-//! drawn from who has it done, of what, and for the how-manieth time.
+//! drawn from who has it done, of what, and the count of tries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ use crate::plan::{self, Node, PipeFault, Plan, ProcessorId};
 use crate::random::Draw;
 use crate::workload::talk;
 
-/// How long what was drawn of a slow step may take at the most: nobody waits longer.
+/// The longest time that a slow step is drawn to take: no processor waits longer.
 const LONGEST_STEP: Span = Span::from_secs(24 * 60 * 60);
 
 /// A processor as the world keeps it while its machine comes and goes.
@@ -108,7 +108,7 @@ impl World {
         Arrival::ForProcessor(ForProcessor::Start(Box::new(start)))
     }
 
-    /// Whoever lost power answers nothing any more.
+    /// A processor that lost power answers nothing any more.
     pub(super) fn owes_nothing(&mut self, processor: ProcessorId) {
         self.seat_mut(processor).owed.clear();
     }
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    pub(super) fn can_befall_pipeline(&self, fault: &PipeFault) -> bool {
+    pub(super) fn can_begin_in_pipeline(&self, fault: &PipeFault) -> bool {
         let is_there = |it: &ProcessorId| usize::from(it.0) < self.pipeline.seats.len();
         match fault {
             PipeFault::Crash(it, ..) | PipeFault::ClockJump(it, _) => {
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    pub(super) fn befall_pipeline(
+    pub(super) fn begin_in_pipeline(
         &mut self,
         step: plan::StepId,
         fault: &PipeFault,

@@ -79,7 +79,7 @@ impl World {
         usize::from(worker.0) < self.workers.len()
     }
 
-    pub(super) fn can_befall_server(&self, fault: &ServerFault) -> bool {
+    pub(super) fn can_begin_at_server(&self, fault: &ServerFault) -> bool {
         match fault {
             ServerFault::Crash(worker, ..) | ServerFault::ClockJump(worker, _) => {
                 self.has_worker(*worker) && self.process(*worker).is_up()
@@ -93,7 +93,7 @@ impl World {
         }
     }
 
-    pub(super) fn befall_server(&mut self, step: StepId, fault: &ServerFault, trouble: Trouble) {
+    pub(super) fn begin_at_server(&mut self, step: StepId, fault: &ServerFault, trouble: Trouble) {
         match *fault {
             ServerFault::Crash(worker, back, _) => self.crash_process(worker, back, trouble),
             ServerFault::Pause(worker, span) => self.pause_process(worker, span, step),
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// A device asks the server: the address stands for any worker, anew for every try.
+    /// A device asks the server: the address stands for any worker, drawn again for every try.
     pub(super) fn request(&mut self, from: Node, life: Incarnation, request: Box<Request>) {
         if self.workers.is_empty() {
             return;

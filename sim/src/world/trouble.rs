@@ -98,8 +98,8 @@ impl World {
                 self.tell(Remote::Rows, Control::Revoke(user));
             }
             Fault::Intrude(remote, user) => self.intrude(step, *remote, *user),
-            Fault::Server(fault) => self.befall_server(step, fault, trouble),
-            Fault::Pipe(fault) => self.befall_pipeline(step, fault, trouble),
+            Fault::Server(fault) => self.begin_at_server(step, fault, trouble),
+            Fault::Pipe(fault) => self.begin_in_pipeline(step, fault, trouble),
             Fault::Cut(..)
             | Fault::Offline(..)
             | Fault::SlowLink(..)
@@ -162,8 +162,8 @@ impl World {
             | Fault::DropPolicy(_)
             | Fault::SlowCommits(..) => self.place(Remote::Rows).is_some(),
             Fault::EndZone(..) => self.place(Remote::Zone).is_some(),
-            Fault::Server(fault) => self.can_befall_server(fault),
-            Fault::Pipe(fault) => self.can_befall_pipeline(fault),
+            Fault::Server(fault) => self.can_begin_at_server(fault),
+            Fault::Pipe(fault) => self.can_begin_in_pipeline(fault),
             Fault::Cut(..)
             | Fault::Offline(..)
             | Fault::SlowLink(..)

@@ -98,7 +98,7 @@ impl Case {
         self.hears(device, letter, None);
     }
 
-    /// The log grants a device its session, whoever has it.
+    /// The log grants a device its session, even if another client has it.
     pub(crate) fn is_granted(&mut self, device: DeviceId) {
         let (user, key, client) = (self.user(device), self.key(device), self.client(device));
         let grant = self.grant(user, key, client);

@@ -172,7 +172,7 @@ impl Case {
         self.talks.off = by;
     }
 
-    /// A processor is granted a conversation, whoever is at it.
+    /// A processor is granted a conversation, even if another one is at it.
     pub(crate) fn claims(&mut self, who: ProcessorId, of: TalkId) -> Claim {
         let fence = Fence(Position { seq: self.fresh().into(), entry: EntryId(0) });
         let until = Time(self.now + 20_000);

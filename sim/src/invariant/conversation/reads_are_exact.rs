@@ -1,6 +1,6 @@
-//! INV-16 `reads-are-exact`: whoever reads a conversation, a version of it or what came of it is
-//! shown the very object that the log names for that, or that there is none; and a processor is
-//! never told that an object cannot be read which is there.
+//! INV-16 `reads-are-exact`: a read of a conversation, of a version of it or of its result returns
+//! the very object that the log names for it, or says that there is none; and a processor never
+//! receives "cannot be read" for an object that exists.
 
 use engine::device::Reason as DeviceReason;
 use engine::job::{Item, Job, Why};

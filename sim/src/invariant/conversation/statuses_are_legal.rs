@@ -57,7 +57,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// Was the item taken from whoever was at it?
+/// Was the item taken from the processor that was at it?
 fn is_taken(item_change: &ItemChange<'_>, now: Item) -> bool {
     let is_same =
         item_change.before.as_ref().and_then(item_of).is_some_and(|was| was.content == now.content);
@@ -79,7 +79,7 @@ fn illegal(item_change: &ItemChange<'_>, now: Item) -> Option<&'static str> {
     }
     let is_legal = match (before.job, now.job) {
         (one, other) if one == other => true,
-        // Whoever looks again at what has failed may say in between that it waits.
+        // A processor that tries a failed conversation again may say in between that it waits.
         (
             Job::Pending { tries: was } | Job::Failed { tries: was, .. },
             Job::Processing { tries, .. },

@@ -55,7 +55,7 @@ pub(crate) fn lasts(trouble: &Trouble) -> bool {
     }
 }
 
-/// Does a fault befall this device itself?
+/// Does a fault happen to this device itself?
 pub(crate) fn is_of_device(trouble: &Trouble, device: DeviceId) -> bool {
     match trouble {
         Trouble::Crash(own)

@@ -82,7 +82,7 @@ fn is_of_another_log(
         }
         (_, _) => return false,
     };
-    // A write that is sent anew is sealed anew.
+    // A write that is sent again is sealed again.
     let versions = |epoch: &Epoch<'_>| -> BTreeSet<(Dot, Address)> {
         let files = epoch.files.get(&user);
         let versions = files.into_iter().flat_map(|files| {
@@ -224,7 +224,7 @@ fn is_so(scene: &Scene<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
         FileRefusal::NoJob => {
             matches!(ask, FileAsked::Job(id) if files.job(*id, moment).is_none())
         }
-        // Devices name what they make, cut what they send and begin anew by themselves.
+        // Devices name what they make, cut what they send and begin again by themselves.
         FileRefusal::NodeExists
         | FileRefusal::NoPiece
         | FileRefusal::NoUpload

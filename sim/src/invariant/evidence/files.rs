@@ -306,7 +306,7 @@ impl<'a> Files<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Archive<'a> {
     pub(crate) versions: BTreeMap<Dot, Vec<Published<'a>>>,
-    /// The writes that a label stands for: more than one, if it was written anew.
+    /// The writes that a label stands for: more than one, if it was written again.
     pub(crate) dots: Table<Token, Vec<Dot>>,
     labels: BTreeMap<Dot, Token>,
 }

@@ -102,7 +102,7 @@ impl Login {
             while let Some((before, _)) = self.begun.pop_if(|(_, part_of)| is_gone(part_of)) {
                 self.undone = Some(before);
             }
-            // Commits are numbered anew; what survived this crash survives the next.
+            // Commits are numbered from the start; what survived this crash survives the next.
             self.begun.iter_mut().for_each(|(_, part_of)| *part_of = Some(0));
         }
     }

@@ -133,7 +133,7 @@ fn becomes_visible(
     }
 }
 
-/// Whoever has a name is there and at that place, and has content if it is a file.
+/// A node that has a name exists at that place, and has content if it is a file.
 fn names_are_of_something(
     evidence: &Evidence<'_>,
     findings: &mut Findings,

@@ -1,5 +1,5 @@
 //! INV-13 `fences-hold`: a client changes the account, files or work only as long as the session of
-//! its device has not been granted anew to somebody else, whatever its own clock or memory say.
+//! its device has not been granted to another client, whatever its own clock or memory say.
 //!
 //! Sources: Kleppmann, *How to do distributed locking*, 2016; Burrows, *Chubby*, 2006.
 

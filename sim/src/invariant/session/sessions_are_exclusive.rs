@@ -1,8 +1,8 @@
-//! INV-12 `sessions-are-exclusive`: the session of a device has one owner, a replica, until it is
-//! ended or expires; and it is nobody else's business.
+//! INV-12 `sessions-are-exclusive`: a session lease has at most one holder, a replica, until it is
+//! ended or expires; and it blocks no other device.
 //!
 //! A session may be taken over once any worker's clock can have shown its end: which clock granted
-//! it, and which judges that it is over, is not the owner's concern. Whoever is told to come back
+//! it, and which judges that it is over, is not the owner's concern. A client that is refused as busy
 //! contends with another owner's live session of that very device, a full queue, or others who have
 //! all work, at some moment since the request arrived. A worker that stood still answers much later,
 //! also to a life that is over.

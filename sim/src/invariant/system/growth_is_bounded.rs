@@ -1,8 +1,8 @@
 //! INV-27 `growth-is-bounded`: at rest nothing is queued and nothing is written any more; what is
 //! written says something new; and siblings are concurrent writes, each once.
 //!
-//! A save is conditional, so the retry of one whose answer was lost is refused, and so is whoever
-//! comes second with the same. The one reason to save a row as it is already is to mend it: its
+//! A save is conditional, so the retry of one whose answer was lost is refused, and so is a second
+//! device with the same. The one reason to save a row as it is already is to mend it: its
 //! stored bytes were damaged since it was last saved. Headstones of nobody are not told apart.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,7 +125,7 @@ fn says_the_same(old: &RowState, new: &RowState) -> bool {
     new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
 }
 
-/// Did damage befall a row between two saves of it? It is done once, when it begins, and told a
+/// Was a row damaged between two saves of it? It is done once, when it begins, and told a
 /// little before it reaches the remote: a save at the same moment may still come before it.
 fn was_damaged(
     evidence: &Evidence<'_>,

@@ -151,7 +151,7 @@ fn shown_to_its_owner(evidence: &Evidence<'_>, findings: &mut Findings, shown: &
     }
 }
 
-/// Whoever asks for what is not their own is told nothing.
+/// A user who asks for what is another user's receives nothing.
 fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (at, entry) in evidence.history.iter().enumerate() {
         if let Fact::Sent { to: Node::Intruder, server: Some(said), letter, .. } = &entry.fact

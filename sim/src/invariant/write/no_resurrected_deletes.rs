@@ -1,5 +1,5 @@
 //! INV-03 `no-resurrected-deletes`: a record is there only by a write that no delete known at that
-//! place had seen; and a field that somebody left out when they wrote a deleted record anew does
+//! place had seen; and a field that a user left out when writing a deleted record again does
 //! not come back.
 //!
 //! What a place knows is what it was made from, so a tombstone that was thrown away still counts.
@@ -88,7 +88,7 @@ fn check(
         if let Some(&by) = record_key.cells[cell as usize].newer.iter().find(left_out) {
             let about = About::write(record_key.id, evidence.writes.author(number, cell).token);
             let message = format!(
-                "{} shows {} again, which {} left out when it wrote the deleted record anew.",
+                "{} shows {} again, which {} left out when it wrote the deleted record again.",
                 evidence.host_at(at),
                 evidence.cell_name(number, cell),
                 evidence.write_name(evidence.writes.author(number, by).token)

@@ -1,6 +1,6 @@
 //! The rows of one vault as Postgres has them, with an index for each order of the feed.
 //!
-//! An index holds each row once, at its latest stamp: a row that is stored anew moves.
+//! An index holds each row once, at its latest stamp: a row that is stored again moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;

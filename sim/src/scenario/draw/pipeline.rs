@@ -27,18 +27,18 @@ const DAYS: [&str; 8] = [
     "2025-01-09",
     "2025-02-07",
 ];
-/// So many conversations a user has at the most, and so many of them are rather touched.
+/// The most conversations that a user has, and how many of them are touched most.
 const MOST_TALKS: i64 = 8;
 const HOT: usize = 2;
 const HOT_SHARE: u32 = 650_000;
-/// A conversation has so many messages at the most, and so many come at once.
+/// The most messages that a conversation has, and the most that come at once.
 const MOST_MESSAGES: i64 = 14;
 const MOST_AT_ONCE: i64 = 6;
 /// Messages come as somebody has changed them with this chance.
 const EDITED: u32 = 150_000;
 /// A conversation comes by the other path too, at about the same time, with this chance.
 const TWICE: u32 = 400_000;
-/// How long after that is at the most, in milliseconds.
+/// The longest time after that, in milliseconds.
 const AT_ONCE: i64 = 400;
 
 impl Settings<'_> {

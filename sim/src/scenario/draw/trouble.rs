@@ -20,7 +20,7 @@ use crate::scenario::{Trouble, Verb, Who};
 
 /// A fault falls shortly after a deed with this chance, and anywhere otherwise.
 const NEAR: u32 = 650_000;
-/// How long after a deed that is at the most, in milliseconds.
+/// The longest time after a user's operation, in milliseconds.
 const SOON: i64 = 1_500;
 /// A family that fewer seeds have is never taken in for lack of others.
 const RARE: u32 = 100_000;

@@ -168,7 +168,7 @@ impl Page<'_> {
         keys.extend(for_how_long(fault).map(|text| ("for", quote(&text))));
     }
 
-    /// Whom a fault of the pipeline befalls, and its keys.
+    /// Whom a fault of the pipeline happens to, and its keys.
     fn pipe_fault(&self, fault: &PipeFault) -> (Option<String>, Keys) {
         match *fault {
             PipeFault::Crash(id, _, effects) => (Some(self.processor(id)), fuse(effects)),
@@ -181,7 +181,7 @@ impl Page<'_> {
         }
     }
 
-    /// Whom a fault of the sync server befalls, and its keys.
+    /// Whom a fault of the sync server happens to, and its keys.
     fn server_fault(&self, fault: &ServerFault) -> (Option<String>, Keys) {
         let worker = |worker: WorkerId| Some(self.node(Node::Worker(worker)));
         match *fault {

@@ -78,7 +78,7 @@ fn deed(reader: &mut Reader<'_>, table: &mut Table<'_>, verb: Verb) -> Option<Of
         None => 0,
     };
     Some(Box::new(move |path| {
-        // Whoever does not care what it says can tell the files apart.
+        // An author who does not care what they say can still tell the files apart.
         let text = text.clone().unwrap_or_else(|| path.clone());
         FileDeed::Write(path, Content { text, size })
     }))
@@ -113,7 +113,7 @@ fn paths(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
             None => {
                 whole = false;
                 let message = "this path stands for no files, or for too many";
-                let help = "write a range from the smaller number up, of 1000 at the most";
+                let help = "write a range from the smaller number up, of at most 1000";
                 reader.tell(Code::OutOfBounds, item.span(), message, "a range of names", help);
             }
         }

@@ -309,7 +309,7 @@ fn devices(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
 }
 
 /// Whose a device may be. Of a crowd it may be said how many people it has; where [scenario] lists no
-/// users, whoever is named here is one.
+/// users, each name here is that of a user.
 fn owners(
     reader: &mut Reader<'_>,
     table: &mut Table<'_>,

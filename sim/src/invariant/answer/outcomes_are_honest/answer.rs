@@ -115,7 +115,7 @@ struct RefusedRows<'e> {
 }
 
 impl<'e> Saves<'e> {
-    /// A new life counts its requests anew.
+    /// A new incarnation counts its requests from the start.
     fn forget(&mut self, device: DeviceId) {
         self.sent.retain(|save, _| save.0 != device);
         self.refused[usize::from(device.0)] = None;

@@ -1,8 +1,8 @@
 //! INV-05 `cursors-are-safe`, about files: a durable cursor of the feed passes a change of a node
 //! only if the device durably has the node as that change left it, or newer.
 //!
-//! A node that has changed again since is listed at its last change: whoever read up to a place
-//! before that owes nothing of it yet.
+//! A node that has changed again since is listed at its last change: a device that has
+//! read up to a place before that owes nothing of it yet.
 
 use std::collections::BTreeMap;
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_on_reading_in_a_restored_log_passes_what_it_has_under_those_numbers() {
+    fn a_device_that_goes_on_reading_in_a_restored_log_passes_what_it_has_under_those_numbers() {
         let (mut case, _) = restored();
         let cursor = case.feed_cursor(TABLET);
         case.persists(TABLET, vec![Change::Feed(Some(cursor))]);

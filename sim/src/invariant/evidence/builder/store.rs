@@ -183,7 +183,7 @@ impl EvidenceBuilder<'_> {
         }
     }
 
-    /// A copy is made of what it was, what joined it and what it shows anew.
+    /// A copy is made of what it was, what joined it and what it shows now for the first time.
     fn extended(
         &self,
         record_key: usize,

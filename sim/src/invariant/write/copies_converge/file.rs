@@ -12,7 +12,7 @@ use crate::invariant::evidence::files::Files;
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::visible;
 
-/// What a list says of a node, whoever lists it.
+/// What a list says of a node, on any device.
 type Row<'e> = (NodeId, &'e str, bool, bool, u32, Vec<(Option<u32>, Dot)>, &'e [String]);
 
 fn row(it: &Listed) -> Row<'_> {

@@ -1,5 +1,5 @@
 //! Conversations by the laws that everything else has too: nothing acknowledged is lost (INV-01), a
-//! number has one effect (INV-10), no result counts under a claim that was granted anew (INV-13),
+//! number has one effect (INV-10), no result counts under a claim that was granted again (INV-13),
 //! what is said is so (INV-30), and what is refused has a reason (INV-32).
 
 use std::collections::BTreeMap;

@@ -24,7 +24,7 @@ const OTHERWISE: u32 = 80_000;
 const FOLDER: u32 = 200_000;
 /// A move takes all of a folder with this chance.
 const WHOLE_FOLDER: u32 = 400_000;
-/// So often at the most somebody tidies up in a run.
+/// The most times that a user tidies up in a run.
 const ROUNDS: u64 = 5;
 
 const NAMES: [&str; 10] = [
