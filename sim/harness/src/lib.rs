@@ -1,5 +1,6 @@
 //! Deterministic simulation testing of any system of state machines. This package knows no system: it
 //! has what every simulation needs, and judges that need nothing but observations.
 
+pub mod judge;
 pub mod observation;
 pub mod time;
