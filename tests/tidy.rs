@@ -44,7 +44,10 @@ const STAGE: &[&str] = &[
 const IN_A_RUN: &[&str] = &[
     "sim/harness/src/alarm",
     "sim/harness/src/clock",
+    "sim/harness/src/digest",
     "sim/harness/src/disk",
+    "sim/harness/src/judge",
+    "sim/harness/src/observation",
     "sim/harness/src/queue",
     "sim/harness/src/random",
     "sim/harness/src/time",

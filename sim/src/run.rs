@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use harness::alarm::{listen, quietly};
+use harness::digest::digest;
 use harness::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
 use tracing::Level;
 
-use crate::history::recorder::digest;
 use crate::history::{Entry, Fact, Incarnation};
 use crate::invariant::{self, Violation};
 use crate::plan::{Node, Plan};

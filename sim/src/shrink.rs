@@ -7,12 +7,12 @@
 //! Candidates of a round run at the same time, and the first in order is taken: the result does
 //! not depend on the number of workers.
 
-pub mod ddmin;
 pub mod smaller;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use harness::ddmin;
 use harness::pool::{Event, Pool, Urgency};
 
 use crate::invariant::Invariant;

@@ -3,10 +3,14 @@
 
 pub mod alarm;
 pub mod clock;
+pub mod ddmin;
+pub mod digest;
 pub mod disk;
 pub mod judge;
 pub mod observation;
 pub mod pool;
+pub mod problem;
+pub mod quantity;
 pub mod queue;
 pub mod random;
 pub mod time;

@@ -11,11 +11,11 @@ use std::fmt::Write as _;
 use engine::flaw::Flaw;
 use engine::id::{DeviceId, Kind, RecordId, UserId};
 use engine::record::Value;
+use harness::quantity::{Range, Unit};
 use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
-use super::quantity::{Range, Unit};
 use super::words::{field_name, kind_word};
 use super::{CapsuleHead, Fields, Parameter};
 use crate::plan::{AtEnd, Node, Plan, Start};
