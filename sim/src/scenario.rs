@@ -17,10 +17,11 @@ mod words;
 use engine::flaw::Flaw;
 use engine::id::{Kind, RecordId, Remote, UserId};
 use engine::record::Value;
-use engine::time::Span;
+use harness::random::Chance;
+use harness::time::Span;
 
 use crate::invariant::Invariant;
-use crate::plan::{Act, AtEnd, Chance, Given, GivenTalk, Node, ProcessorId, Trigger, WorkerId};
+use crate::plan::{Act, AtEnd, Given, GivenTalk, Node, ProcessorId, Trigger, WorkerId};
 
 pub use draw::{draw, is_fault_free};
 pub use print::print;

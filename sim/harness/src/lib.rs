@@ -1,4 +1,10 @@
 //! Deterministic simulation testing of any system of state machines. This package knows no system: it
 //! has what every simulation needs, and judges that need nothing but observations.
 
+pub mod alarm;
+pub mod clock;
+pub mod disk;
+pub mod pool;
+pub mod queue;
+pub mod random;
 pub mod time;

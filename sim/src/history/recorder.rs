@@ -12,7 +12,7 @@ use engine::log::NodeKind;
 use engine::message;
 use engine::record::{Encoded, Record};
 use engine::remote::{Cursor, Tag};
-use engine::time::Time;
+use harness::time::Time;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::table::Table;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use jiff::SignedDuration;
 
-use crate::random::Stream;
+use harness::random::Stream;
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

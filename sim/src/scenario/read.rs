@@ -16,7 +16,7 @@ mod targets;
 mod values;
 mod when;
 
-use engine::time::Span;
+use harness::time::Span;
 use toml::de::DeTable;
 
 use self::table::{Reader, Table};
