@@ -4,6 +4,8 @@
 pub mod alarm;
 pub mod clock;
 pub mod disk;
+pub mod judge;
+pub mod observation;
 pub mod pool;
 pub mod queue;
 pub mod random;
