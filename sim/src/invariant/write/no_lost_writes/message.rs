@@ -114,17 +114,17 @@ fn shown_at_the_end<'e>(
 #[cfg(test)]
 mod tests {
     use crate::invariant::Invariant;
-    use crate::invariant::case::work::{DAY, READER, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{DAY, SOUP, part};
     use crate::plan::Order;
 
     #[test]
     fn what_was_acknowledged_is_not_written_over() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 5));
-        case.orders(READER, Order::Ingest(part(SOUP, 3, 8)));
-        case.saves_as(READER, SOUP, DAY, &[3, 4, 5, 6, 7, 8]);
-        case.is_stopped(READER);
+        case.phone().brings(part(SOUP, 1, 5));
+        case.reader().orders(Order::Ingest(part(SOUP, 3, 8)));
+        case.reader().saves_as(SOUP, DAY, &[3, 4, 5, 6, 7, 8]);
+        case.reader().is_stopped();
         assert_eq!(case.ends().broken(), [Invariant::NoLostWrites]);
     }
 }

@@ -250,17 +250,17 @@ fn trace(evidence: &Evidence<'_>, record_key: usize, cell: u32) -> (Option<usize
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     /// The tablet has never been shown the phone's write; yet what it writes replaces it.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.is_lost(PHONE);
-        case.pulls(TABLET);
-        case.overwrites(TABLET, MEAL, &[PHOTO]);
-        case.pushes(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().is_lost();
+        case.tablet().pulls();
+        case.tablet().wrongly().overwrites(MEAL, &[PHOTO]);
+        case.tablet().pushes(MEAL);
         case.ends()
     }
 
@@ -275,31 +275,31 @@ pub(crate) mod tests {
     #[test]
     fn a_write_replaced_by_one_who_saw_it_is_not_lost() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.is_lost(PHONE);
-        case.pulls(TABLET);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().is_lost();
+        case.tablet().pulls();
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.tablet().pushes(MEAL);
         case.ends().passes();
     }
 
     #[test]
     fn a_write_that_died_with_its_only_holder_is_not_owed() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.is_lost(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().is_lost();
         case.ends().passes();
     }
 
     #[test]
     fn a_delete_that_is_undone_is_lost() {
         let mut case = Case::new();
-        let edit = case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.deletes(PHONE, MEAL);
-        let lie = case.holds(PHONE, MEAL, &[edit]);
-        case.persists(PHONE, vec![lie]);
+        let edit = case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().deletes(MEAL);
+        let lie = case.phone().holds(MEAL, &[edit]);
+        case.phone().persists(vec![lie]);
         let violations = case.ends().violations();
         assert!(violations.iter().any(|violation| violation.site == "delete-undone"));
     }
@@ -307,15 +307,15 @@ pub(crate) mod tests {
     #[test]
     fn an_edit_that_a_delete_had_not_seen_beats_it() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.deletes(PHONE, MEAL);
-        case.edits(TABLET, MEAL, &[PHOTO]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.phone().deletes(MEAL);
+        case.tablet().edits(MEAL, &[PHOTO]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
         case.ends().passes();
     }
 }
