@@ -161,7 +161,7 @@ pub(super) fn root() -> PathBuf {
 /// Every Rust source of the workspace, by path.
 pub(super) fn sources() -> Vec<Source> {
     let mut sources = Vec::new();
-    for folder in ["src", "sim/src", "tests", "bench/src"] {
+    for folder in ["src", "sim/src", "sim/harness/src", "tests", "bench/src"] {
         collect(folder, &mut sources);
     }
     sources.sort_by(|one, other| one.path.cmp(&other.path));
