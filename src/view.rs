@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, FieldId, Kind, ReplicaId};
 use crate::record::{Cell, Payload, Value};
+pub use crate::schema::Shipped;
 use crate::schema::field_of;
 use crate::time::Hlc;
 
@@ -43,25 +44,6 @@ pub trait Strategy: Debug + Send + Sync {
     /// Decides. `siblings` has at least two entries, sorted by dot. The result must depend on them
     /// alone, and every list of siblings must have one.
     fn show(&self, siblings: &[Sibling<'_>]) -> Shown;
-}
-
-/// The strategies that come with the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shipped {
-    /// The first by dot is shown, all others are conflicts.
-    KeepBoth,
-    /// The latest by clock, then dot; the others are conflicts.
-    Latest,
-    /// The largest number.
-    Max,
-    /// The smallest number.
-    Min,
-    /// The union of sets.
-    SetUnion,
-    /// The sum over replicas of what each counted.
-    Counter,
-    /// A three-way merge of two texts edited from the same one.
-    TextMerge3,
 }
 
 /// A field as shown: every sibling is either a contributor or a conflict.
