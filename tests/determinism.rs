@@ -11,7 +11,7 @@ use sim::plan::{
     Act, Chance, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel,
     Plan, RemotePlan, SignIn, SpanRange, Start, Trigger, When,
 };
-use sim::random::stream;
+use sim::random::{Stream, stream};
 use sim::run::{BareRun, Driver, Outcome, run_with};
 use sim::scenario::Verb;
 
@@ -104,6 +104,24 @@ fn calm(nature: u64, devices: u16) -> Plan {
     }
 }
 
+/// Something that a user does to a meal or a device.
+fn deed(draws: &mut Stream) -> Deed {
+    let id = meal(u32::from(small(draws.below(12))));
+    let n = i64::from(small(draws.below(1_000)));
+    match draws.below(10) {
+        0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
+        1 => Deed::Increment(id, PORTIONS, n),
+        2 => Deed::Delete(id),
+        3 => Deed::Undelete(id),
+        4 => Deed::Open(id),
+        5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
+        6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
+        7 => Deed::RotateKey,
+        8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
+        _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
+    }
+}
+
 /// The same in a storm in which everything that can happen does.
 fn stormy(nature: u64) -> Plan {
     let mut plan = calm(nature, 4);
@@ -116,20 +134,7 @@ fn stormy(nature: u64) -> Plan {
     for _ in 0..120 {
         let at = When::At(Time(1_000 + draws.below(38_000)));
         let device = DeviceId(small(draws.below(4)));
-        let id = meal(u32::from(small(draws.below(12))));
-        let n = i64::from(small(draws.below(1_000)));
-        let deed = match draws.below(10) {
-            0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
-            1 => Deed::Increment(id, PORTIONS, n),
-            2 => Deed::Delete(id),
-            3 => Deed::Undelete(id),
-            4 => Deed::Open(id),
-            5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
-            6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
-            7 => Deed::RotateKey,
-            8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
-            _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
-        };
+        let deed = deed(&mut draws);
         plan.add_step(at, Act::User(device, deed));
     }
     let (phone, other) = (DeviceId(0), DeviceId(2));

@@ -31,7 +31,7 @@ use self::talks::{Actor, READER, SCHOLAR, Talks};
 use self::tree::ToldFiles;
 use crate::history::{BlobId, Boot, Change, Entry, Fact, Incarnation};
 use crate::invariant::{HostNames, Invariant, JudgeContext, Violation, judge};
-use crate::plan::{Node, ProcessorId, remote_name};
+use crate::plan::{Node, ProcessorId, WorkerId, remote_name};
 
 pub(crate) const PHONE: DeviceId = DeviceId(0);
 pub(crate) const TABLET: DeviceId = DeviceId(1);
@@ -40,6 +40,7 @@ pub(crate) const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
 pub(crate) const GOALS: RecordId = RecordId { kind: Kind::Goals, key: 1 };
 pub(crate) const KCAL: FieldId = FieldId(1);
 pub(crate) const PHOTO: FieldId = FieldId(5);
+const WORKER: Node = Node::Worker(WorkerId(0));
 pub(crate) const VAULT: VaultId = VaultId(0);
 
 /// Numbers a write of a case.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use engine::id::{AccountField, DeviceId, OpId, Token};
 use engine::log::{Doc, Key, Op};
 use engine::message::Reply;
-use engine::record::{Payload, Value};
 
 use super::Case;
 use super::device::Device;
+use super::log::{payload, text};
 use crate::history::{Account as Fields, Answered, Done};
 use crate::plan::Errand;
 
@@ -17,6 +17,13 @@ use crate::plan::Errand;
 pub(crate) struct Account<'a> {
     pub(super) case: &'a mut Case,
     pub(super) device: DeviceId,
+}
+
+impl Device<'_> {
+    /// What it does about the account of its user.
+    pub(crate) fn account(&mut self) -> Account<'_> {
+        Account { case: self.case, device: self.id }
+    }
 }
 
 impl Account<'_> {
@@ -79,13 +86,4 @@ impl Account<'_> {
         let op = device.asks_of_server(Errand::ReadAccount, None, last);
         device.answers(op, Answered::Done(Done::Account(Arc::new(account))));
     }
-}
-
-fn text() -> Value {
-    Value::Text("a few words".into())
-}
-
-/// What the log keeps of one write of a field.
-pub(super) fn payload(token: Token) -> Payload {
-    Payload { token, value: text() }
 }

@@ -8,12 +8,7 @@ use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token};
 use engine::record::Value;
 use engine::remote::Cursor;
 
-use super::account::Account;
-use super::files::Files;
-use super::lies::Wrongly;
 use super::model::{Copy, Image, ToldWrite};
-use super::remote::AtRemote;
-use super::session::Session;
 use super::{Case, W};
 use crate::history::{Answered, Asked, Boot, Change, Fact, Shown, Trouble, WriteKind};
 use crate::invariant::Incurable;
@@ -27,33 +22,6 @@ pub(crate) struct Device<'a> {
 }
 
 impl Device<'_> {
-    // What it does elsewhere.
-
-    /// What it exchanges with one remote.
-    pub(crate) fn at(&mut self, remote: Remote) -> AtRemote<'_> {
-        AtRemote { case: self.case, device: self.id, remote }
-    }
-
-    /// What it does about its session at the sync server.
-    pub(crate) fn session(&mut self) -> Session<'_> {
-        Session { case: self.case, device: self.id }
-    }
-
-    /// What it does about the account of its user.
-    pub(crate) fn account(&mut self) -> Account<'_> {
-        Account { case: self.case, device: self.id }
-    }
-
-    /// What it does about files.
-    pub(crate) fn files(&mut self) -> Files<'_> {
-        Files { case: self.case, device: self.id }
-    }
-
-    /// What no device may do.
-    pub(crate) fn wrongly(&mut self) -> Wrongly<'_> {
-        Wrongly { case: self.case, device: self.id }
-    }
-
     /// Its user brings a part of a conversation in.
     pub(crate) fn brings(&mut self, excerpt: Excerpt) {
         self.case.actor(self.id).brings(excerpt);

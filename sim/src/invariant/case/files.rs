@@ -11,27 +11,25 @@ use engine::log::{
 use engine::message::{FeedCursor, FileReply, Intent, JobId, Move, Place, Reply, Target};
 use engine::time::Time;
 
-use super::Case;
 use super::device::Device;
-use super::log::{Log, WORKER};
-use super::tree::{Puts, ROOT, name, put};
+use super::log::Log;
+use super::tree::{FileWrite, Puts, ROOT, name, put};
+use super::{Case, WORKER};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Change, Fact};
-
-/// A write of a file as a case tells it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FileWrite {
-    pub(crate) op: OpId,
-    pub(crate) token: Token,
-    pub(crate) dot: Dot,
-    pub(crate) node: NodeId,
-}
 
 /// The files of a user, as one device handles them.
 #[derive(Debug)]
 pub(crate) struct Files<'a> {
     pub(super) case: &'a mut Case,
     pub(super) device: DeviceId,
+}
+
+impl Device<'_> {
+    /// What it does about files.
+    pub(crate) fn files(&mut self) -> Files<'_> {
+        Files { case: self.case, device: self.id }
+    }
 }
 
 impl Files<'_> {

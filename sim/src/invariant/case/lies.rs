@@ -17,6 +17,13 @@ pub(crate) struct Wrongly<'a> {
     pub(super) device: DeviceId,
 }
 
+impl Device<'_> {
+    /// What no device may do.
+    pub(crate) fn wrongly(&mut self) -> Wrongly<'_> {
+        Wrongly { case: self.case, device: self.id }
+    }
+}
+
 impl Wrongly<'_> {
     fn device(&mut self) -> Device<'_> {
         self.case.device(self.device)

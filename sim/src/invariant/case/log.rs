@@ -6,18 +6,14 @@ use std::sync::Arc;
 use engine::id::{AccountField, DeviceId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Position, Session};
 use engine::message::{Client, DeviceKey, Fence, Reply};
+use engine::record::{Payload, Value};
 use engine::time::{Span, Time};
 
-use super::Case;
-use super::account::payload;
 use super::talks::Talks;
 use super::tree::ToldFiles;
+use super::{Case, WORKER};
 use crate::history::{Fact, Letter, Said, ServerTrouble, Trouble};
-use crate::plan::{
-    Chance, Node, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId, WorkerPlan,
-};
-
-pub(crate) const WORKER: Node = Node::Worker(WorkerId(0));
+use crate::plan::{Chance, Node, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerPlan};
 
 /// The spaces of the server, as they are by the rules.
 #[derive(Clone, Debug, Default)]
@@ -174,4 +170,14 @@ impl Case {
         let (rows, server) = ([].into(), Some(said.into()));
         self.fact(from, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server });
     }
+}
+
+/// What is in every field of every account.
+pub(super) fn text() -> Value {
+    Value::Text("a few words".into())
+}
+
+/// What the log keeps of one write of a field.
+pub(super) fn payload(token: Token) -> Payload {
+    Payload { token, value: text() }
 }

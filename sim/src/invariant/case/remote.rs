@@ -19,6 +19,13 @@ pub(crate) struct AtRemote<'a> {
     pub(super) remote: Remote,
 }
 
+impl Device<'_> {
+    /// What it exchanges with one remote.
+    pub(crate) fn at(&mut self, remote: Remote) -> AtRemote<'_> {
+        AtRemote { case: self.case, device: self.id, remote }
+    }
+}
+
 impl AtRemote<'_> {
     fn device(&mut self) -> Device<'_> {
         self.case.device(self.device)

@@ -6,9 +6,8 @@ use engine::message::{Refusal, Reply};
 use engine::remote::CallId;
 use engine::time::Span;
 
-use super::Case;
 use super::device::Device;
-use super::log::WORKER;
+use super::{Case, WORKER};
 use crate::history::{Answered, Done, Fact, Letter, Refused, Said, Wants};
 use crate::plan::{Errand, Parcel};
 
@@ -17,6 +16,13 @@ use crate::plan::{Errand, Parcel};
 pub(crate) struct Session<'a> {
     pub(super) case: &'a mut Case,
     pub(super) device: DeviceId,
+}
+
+impl Device<'_> {
+    /// What it does about its session at the sync server.
+    pub(crate) fn session(&mut self) -> Session<'_> {
+        Session { case: self.case, device: self.id }
+    }
 }
 
 impl Session<'_> {

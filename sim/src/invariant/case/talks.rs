@@ -12,8 +12,7 @@ use engine::processor::StepId;
 use engine::remote::CallId;
 use engine::time::{Span, Time};
 
-use super::Case;
-use super::log::WORKER;
+use super::{Case, WORKER};
 use crate::history::{Answered, Asked, Fact, Filed, Letter, Said, Talk, Wants, Worked};
 use crate::plan::talk::{message_token, result_token, spelled};
 use crate::plan::{

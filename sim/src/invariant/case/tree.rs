@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::blob::Address;
-use engine::id::{Dot, NodeId};
+use engine::id::{Dot, NodeId, OpId, Token};
 use engine::log::{Doc, FileDoc, FileKey, Job, Key, Node as File, NodeKind, Stored, Version};
 use engine::message::{Item, JobId, Move, Name, Place};
 
-use super::files::FileWrite;
 use crate::history::Change;
 use crate::history::file::{Head, Listed, NodeSeen};
 
@@ -18,6 +17,15 @@ pub(crate) const LETTERS: NodeId = NodeId(0x1e);
 pub(crate) const PHOTOS: NodeId = NodeId(0x9f);
 pub(crate) const DRAFT: NodeId = NodeId(0xd1);
 pub(crate) const NOTES: NodeId = NodeId(0xd2);
+
+/// A write of a file as a case tells it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileWrite {
+    pub(crate) op: OpId,
+    pub(crate) token: Token,
+    pub(crate) dot: Dot,
+    pub(crate) node: NodeId,
+}
 
 /// The files of the phone's user, as told so far.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use engine::id::DeviceId;
 use crate::invariant::Invariant::ReadsNeverGoBack;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::account::Versions;
-use crate::invariant::evidence::server::ServerRequest;
+use crate::invariant::evidence::server_request::ServerRequest;
 use crate::invariant::findings::{About, Findings};
 
 /// What a device was shown or had acknowledged before it asked, it is shown again; until the disk

@@ -150,7 +150,7 @@ impl Floor {
 mod tests {
     use crate::history::Change;
     use crate::invariant::case::Case;
-    use crate::invariant::case::files::FileWrite;
+    use crate::invariant::case::tree::FileWrite;
     use crate::invariant::case::tree::{DRAFT, NOTES};
 
     fn filed() -> (Case, FileWrite) {

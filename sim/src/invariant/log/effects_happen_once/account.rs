@@ -9,7 +9,8 @@ use engine::message::Client;
 
 use crate::invariant::Invariant::EffectsHappenOnce;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::server::{LogEffect, ServerRequest};
+use crate::invariant::evidence::server::LogEffect;
+use crate::invariant::evidence::server_request::ServerRequest;
 use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {

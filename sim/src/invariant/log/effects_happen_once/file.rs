@@ -47,7 +47,7 @@ mod tests {
         let mut case = served();
         let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
         case.phone().files().uploads(filing, ("draft.txt", "words"));
-        let copy = crate::invariant::case::files::FileWrite {
+        let copy = crate::invariant::case::tree::FileWrite {
             node: crate::invariant::case::tree::NOTES,
             dot: engine::id::Dot { n: filing.dot.n + 100, ..filing.dot },
             ..filing

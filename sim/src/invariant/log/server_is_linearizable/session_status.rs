@@ -6,7 +6,7 @@ use engine::log::Session;
 use crate::history::{Answered, Done};
 use crate::invariant::Invariant::ServerIsLinearizable;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::server::ServerRequest;
+use crate::invariant::evidence::server_request::ServerRequest;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 

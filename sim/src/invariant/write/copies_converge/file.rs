@@ -127,8 +127,8 @@ fn is_as_logged(
 #[cfg(test)]
 mod tests {
     use crate::invariant::case::Case;
-    use crate::invariant::case::files::FileWrite;
     use crate::invariant::case::tree::DRAFT;
+    use crate::invariant::case::tree::FileWrite;
 
     fn filed() -> (Case, FileWrite) {
         let mut case = Case::served();

@@ -310,7 +310,8 @@ mod tests {
 
     use crate::history::file::{FileAsked, FileDone, Goal};
     use crate::history::{Answered, Boot, Change};
-    use crate::invariant::case::files::{FileWrite, head};
+    use crate::invariant::case::files::head;
+    use crate::invariant::case::tree::FileWrite;
     use crate::invariant::case::tree::{DRAFT, LETTERS, ROOT};
     use crate::invariant::case::{Case, PHONE, TABLET};
 

@@ -184,7 +184,8 @@ mod tests {
     use crate::history::Answered;
     use crate::history::file::{FileAsked, FileDone};
     use crate::invariant::case::Case;
-    use crate::invariant::case::files::{FileWrite, head, print};
+    use crate::invariant::case::files::{head, print};
+    use crate::invariant::case::tree::FileWrite;
     use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, ROOT};
 
     fn filed() -> (Case, FileWrite) {
