@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
 use crate::tidy::source::Source;
@@ -26,7 +25,7 @@ pub(super) struct Type {
 /// An `impl` block.
 #[derive(Debug)]
 pub(super) struct Impl {
-    /// Of what, as it is written.
+    /// Of what, from the root of the package.
     pub(super) of: Path,
     pub(super) methods: usize,
 }
@@ -154,6 +153,12 @@ impl Reader<'_> {
         Some(base.iter().chain(rest).cloned().collect())
     }
 
+    /// The same; what begins with a name is taken to be below this module.
+    fn from_root_or_here(&self, path: &[String]) -> Path {
+        let here = || self.path.iter().chain(path).cloned().collect();
+        self.from_root(path).unwrap_or_else(here)
+    }
+
     fn uses(&mut self, path: &[String]) {
         if let Some(path) = self.from_root(path) {
             self.module().uses.push(path);
@@ -192,17 +197,14 @@ impl Reader<'_> {
             path_of.push(path.to_string());
         }
         self.uses(&path_of);
-        // What is neither of the package nor below this module is of another package.
-        let path_of = self.from_root(&path_of).or_else(|| {
-            let below: Path = self.path.iter().chain(&path_of).cloned().collect();
-            Some(below)
-        });
-        self.module().imports.extend(path_of.map(|path| (name, path)));
+        let path = self.from_root_or_here(&path_of);
+        self.module().imports.insert(name, path);
     }
 
-    fn function(&mut self, name: &syn::Ident, whole: &impl Spanned, block: &syn::Block) {
-        let lines = block.span().end().line - whole.span().start().line + 1;
-        self.module().functions.push(Function { name: name.to_string(), lines });
+    fn function(&mut self, signature: &syn::Signature, block: &syn::Block) {
+        let (from, to) = (signature.fn_token.span.start(), block.brace_token.span.close().end());
+        let (name, lines) = (signature.ident.to_string(), to.line - from.line + 1);
+        self.module().functions.push(Function { name, lines });
     }
 
     /// The paths through the package in the arguments of a macro.
@@ -283,7 +285,8 @@ impl<'a> Visit<'a> for Reader<'_> {
         if let syn::Type::Path(of) = &*item.self_ty {
             let is_method = |item: &&syn::ImplItem| matches!(item, syn::ImplItem::Fn(_));
             let methods = item.items.iter().filter(is_method).count();
-            self.module().impls.push(Impl { of: names_of(&of.path), methods });
+            let of = self.from_root_or_here(&names_of(&of.path));
+            self.module().impls.push(Impl { of, methods });
         }
         visit::visit_item_impl(self, item);
     }
@@ -310,18 +313,18 @@ impl<'a> Visit<'a> for Reader<'_> {
 
     fn visit_item_fn(&mut self, item: &'a syn::ItemFn) {
         self.declares(&item.sig.ident);
-        self.function(&item.sig.ident, &item.sig, &item.block);
+        self.function(&item.sig, &item.block);
         visit::visit_item_fn(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'a syn::ImplItemFn) {
-        self.function(&item.sig.ident, &item.sig, &item.block);
+        self.function(&item.sig, &item.block);
         visit::visit_impl_item_fn(self, item);
     }
 
     fn visit_trait_item_fn(&mut self, item: &'a syn::TraitItemFn) {
         if let Some(block) = &item.default {
-            self.function(&item.sig.ident, &item.sig, block);
+            self.function(&item.sig, block);
         }
         visit::visit_trait_item_fn(self, item);
     }
