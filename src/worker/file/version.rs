@@ -7,8 +7,6 @@ use super::tree::{live, node, save};
 use super::{put, version_of};
 use crate::Bytes;
 use crate::blob::Address;
-#[cfg(feature = "flaws")]
-use crate::flaw;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
@@ -72,7 +70,7 @@ pub(super) fn add(
     let mut heads: Vec<u32> = kept.collect();
     #[cfg(feature = "flaws")]
     if flaws.has(Flaw::VfNestedBorrow) && latest > 0 {
-        flaw::borrow_twice(&mut heads);
+        borrow_twice(&mut heads);
     }
     heads.push(n);
     heads.sort_unstable();
@@ -141,4 +139,13 @@ pub(super) fn shown(draft: &Draft<'_>, id: NodeId) -> Option<Box<Shown>> {
     // A damaged log may lack a version: the other heads are shown.
     let heads = heads.iter().filter_map(|n| Some((*n, version_of(draft, id, *n).ok()?.clone())));
     Some(Box::new(Shown { id, heads: heads.collect(), node }))
+}
+
+/// VF-NESTED-BORROW: while the list is borrowed, what keeps it in order borrows it too.
+#[cfg(feature = "flaws")]
+fn borrow_twice(heads: &mut Vec<u32>) {
+    let list = std::cell::RefCell::new(heads);
+    let versions = list.borrow_mut();
+    list.borrow_mut().sort_unstable();
+    drop(versions);
 }
