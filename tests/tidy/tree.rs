@@ -12,7 +12,8 @@ use crate::tidy::source::Source;
 pub(super) type Path = Vec<String>;
 
 /// The folders of the packages. `tests/` is one binary, and counts as one.
-const PACKAGES: &[&str] = &["sim/harness/src", "sim/src", "bench/src", "src", "tests"];
+const PACKAGES: &[&str] =
+    &["sim/harness/src", "sim/harness/examples", "sim/src", "bench/src", "src", "tests"];
 
 /// A struct, enum or union.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ pub(super) fn packages(sources: &[Source]) -> BTreeMap<&'static str, Package> {
         let folder = PACKAGES.iter().find(|folder| {
             source.path.strip_prefix(**folder).is_some_and(|rest| rest.starts_with('/'))
         });
-        let Some(folder) = folder else { continue };
+        let folder = folder.unwrap_or_else(|| panic!("{} is in no package", source.path));
         let rest =
             source.path[folder.len() + 1..].strip_suffix(".rs").expect("it is a Rust source");
         let mut path: Path = rest.split('/').map(str::to_owned).collect();

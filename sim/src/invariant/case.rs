@@ -22,7 +22,7 @@ use std::sync::Arc;
 use engine::device::Timing;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, ReplicaId, UserId, VaultId};
 use engine::message::{Client, DeviceKey};
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use self::device::Device;
 use self::log::{Log, Spaces};
@@ -32,6 +32,7 @@ use self::tree::ToldFiles;
 use crate::history::{BlobId, Boot, Change, Entry, Fact, Incarnation};
 use crate::invariant::{HostNames, Invariant, JudgeContext, Violation, judge};
 use crate::plan::{Node, ProcessorId, WorkerId, remote_name};
+use crate::time::ToEngine;
 
 pub(crate) const PHONE: DeviceId = DeviceId(0);
 pub(crate) const TABLET: DeviceId = DeviceId(1);
@@ -75,13 +76,13 @@ impl Case {
                 remotes: Remote::ALL.to_vec(),
                 server: None,
                 timing: Timing {
-                    pull_every: Span::from_secs(60),
-                    relist_every: Span::from_secs(600),
-                    feed_every: Span::from_secs(60),
-                    login_patience: Span::from_secs(10),
-                    timeout: Span::from_secs(5),
-                    retry_base: Span::from_secs(1),
-                    retry_cap: Span::from_secs(60),
+                    pull_every: Span::from_secs(60).to_engine(),
+                    relist_every: Span::from_secs(600).to_engine(),
+                    feed_every: Span::from_secs(60).to_engine(),
+                    login_patience: Span::from_secs(10).to_engine(),
+                    timeout: Span::from_secs(5).to_engine(),
+                    retry_base: Span::from_secs(1).to_engine(),
+                    retry_cap: Span::from_secs(60).to_engine(),
                     page: 10,
                     batch: 10,
                 },

@@ -1,8 +1,8 @@
 //! Fuses: a machine loses power right after it has done a given number of things. A test of all
 //! numbers is a test of every point at which it can die.
 
-use engine::time::Span;
 use engine::volume;
+use harness::time::Span;
 
 use super::World;
 use crate::desk::Emitted;

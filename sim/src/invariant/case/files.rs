@@ -9,7 +9,7 @@ use engine::log::{
     Doc, FileDoc, FileKey, Key, Node as File, NodeKind, Op, Stored, Upload, Version, pieces_of,
 };
 use engine::message::{FeedCursor, FileReply, Intent, JobId, Move, Place, Reply, Target};
-use engine::time::Time;
+use harness::time::Time;
 
 use super::device::Device;
 use super::log::Log;
@@ -17,6 +17,7 @@ use super::tree::{FileWrite, Puts, ROOT, name, put};
 use super::{Case, WORKER};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Change, Fact};
+use crate::time::ToEngine;
 
 /// The files of a user, as one device handles them.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Files<'_> {
         let (blob, node) = (manifest.address, target.node());
         let stored = Stored { manifest, upload, node };
         self.case.files.uploads.insert(blob, stored.clone());
-        let (write, until) = (self.dot(), Time(self.case.now + 60_000));
+        let (write, until) = (self.dot(), Time(self.case.now + 60_000).to_engine());
         let intent = Intent { target, write, sealed: [1][..].into() };
         let doc = FileDoc::Upload(Upload { stored, until, intent }.into());
         let puts = vec![put(FileKey::Upload(blob), Some(doc))];

@@ -7,13 +7,15 @@ use engine::id::{AccountField, DeviceId, Token, UserId};
 use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Position, Session};
 use engine::message::{Client, DeviceKey, Fence, Reply};
 use engine::record::{Payload, Value};
-use engine::time::{Span, Time};
+use harness::random::Chance;
+use harness::time::{Span, SpanRange, Time};
 
 use super::talks::Talks;
 use super::tree::ToldFiles;
 use super::{Case, WORKER};
 use crate::history::{Fact, Letter, Said, ServerTrouble, Trouble};
-use crate::plan::{Chance, Node, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerPlan};
+use crate::plan::{Node, PipelinePlan, ServerPlan, VolumePlan, WorkerPlan};
+use crate::time::ToEngine;
 
 /// The spaces of the server, as they are by the rules.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +86,7 @@ impl Log<'_> {
     fn grant(&mut self, key: DeviceKey, client: Client) -> Op {
         let fence = Fence(self.next_position());
         let until = Time(self.case.now + 20_000);
-        let session = Session { client, fence, until };
+        let session = Session { client, fence, until: until.to_engine() };
         self.case.spaces.sessions.insert((self.space, key), session);
         let puts = vec![(Key::Session(key), Some(Doc::Session(session)))];
         Op { receipt: None, puts, reply: Reply::Opened(fence) }
@@ -121,13 +123,13 @@ impl Case {
             workers: vec![worker("one"), worker("two")],
             piece: 1_024,
             timing: engine::worker::Timing {
-                session: Span::from_secs(20),
-                timeout: Span::from_secs(1),
-                retry_base: Span::from_millis(100),
-                retry_cap: Span::from_secs(2),
+                session: Span::from_secs(20).to_engine(),
+                timeout: Span::from_secs(1).to_engine(),
+                retry_base: Span::from_millis(100).to_engine(),
+                retry_cap: Span::from_secs(2).to_engine(),
                 queue: 2,
                 snapshot_every: 8,
-                upload: Span::from_secs(60),
+                upload: Span::from_secs(60).to_engine(),
                 batch: 50,
             },
             volume: VolumePlan {

@@ -4,12 +4,13 @@ use engine::id::DeviceId;
 use engine::log::{Key, Op};
 use engine::message::{Refusal, Reply};
 use engine::remote::CallId;
-use engine::time::Span;
+use harness::time::Span;
 
 use super::device::Device;
 use super::{Case, WORKER};
 use crate::history::{Answered, Done, Fact, Letter, Refused, Said, Wants};
 use crate::plan::{Errand, Parcel};
+use crate::time::ToEngine;
 
 /// The session of a device of a case.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Session<'_> {
     /// A device asks for its session and is told to come back.
     pub(crate) fn is_refused_as_busy(&mut self) {
         let letter = self.requests();
-        self.is_answered(letter, Some(Refusal::Busy(Span(1_000))));
+        self.is_answered(letter, Some(Refusal::Busy(Span(1_000).to_engine())));
     }
 
     /// A user asks whose the session is, and is told.

@@ -10,7 +10,7 @@ use engine::log::{Doc, EntryId, Key, Op, Position};
 use engine::message::{Client, DeviceKey, Fence, Refusal, Reply, WorkReply};
 use engine::processor::StepId;
 use engine::remote::CallId;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use super::{Case, WORKER};
 use crate::history::{Answered, Asked, Fact, Filed, Letter, Said, Talk, Wants, Worked};
@@ -19,6 +19,7 @@ use crate::plan::{
     Began, Day, Excerpt, Node, Order, Parcel, PipelinePlan, ProcessorId, ProcessorPlan, TalkId,
     TalkPart,
 };
+use crate::time::ToEngine;
 
 const ANNA: UserId = UserId(0);
 pub(crate) const READER: ProcessorId = ProcessorId(0);
@@ -163,7 +164,7 @@ impl Actor<'_> {
     /// A processor is granted a conversation, even if another one is at it.
     pub(crate) fn claims(&mut self, of: TalkId) -> Claim {
         let fence = Fence(Position { seq: self.case.fresh().into(), entry: EntryId(0) });
-        let until = Time(self.case.now + 20_000);
+        let until = Time(self.case.now + 20_000).to_engine();
         let item = &mut self.case.talks.items.get_mut(&of).expect("it was brought").0;
         let tries = item.job.tries() + 1;
         item.job = Job::Processing { tries, fence, until };
@@ -231,7 +232,7 @@ impl Actor<'_> {
 
     /// A worker tells a processor to come back.
     pub(crate) fn is_refused_as_busy(&mut self, letter: Letter) {
-        self.is_answered(letter, Some(Refusal::Busy(Span(1_000))));
+        self.is_answered(letter, Some(Refusal::Busy(Span(1_000).to_engine())));
     }
 
     /// A worker answers what a processor asked.
