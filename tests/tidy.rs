@@ -364,6 +364,13 @@ const RULES: &[Rule] = &[
         bad: ("sim/src/world.rs", "// Whoever comes second is sent anew."),
     },
     Rule {
+        of: &["sim/src/invariant"],
+        but: &[],
+        check: Check::NoText(&["omebody", "nybody", " is told", " was told", " so many "]),
+        instead: "name the host, user or write; say received, shown or acknowledged",
+        bad: ("sim/src/invariant/wording.rs", "// Somebody is told so."),
+    },
+    Rule {
         of: EVERYWHERE,
         but: &[],
         check: Check::NoWord(&["#[allow(", "#![allow("]),
