@@ -37,8 +37,8 @@ enum Check {
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
 const STAGE: &[&str] = &[
-    "agenda", "clock", "desk", "disk", "fault", "keychain", "post", "remote", "shell", "volume",
-    "workload", "world",
+    "agenda", "clock", "desk", "disk", "keychain", "post", "remote", "shell", "volume", "workload",
+    "world",
 ];
 
 /// All that takes part in a run. Only `run` itself sleeps, on the runtime's clock.
@@ -95,7 +95,7 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["sim/src/invariant"],
         but: &[],
-        check: Check::Only("crate", &["history", "invariant", "plan"]),
+        check: Check::Only("crate", &["fault", "history", "invariant", "plan"]),
         instead: "judge by what the history says; if it does not say it, add a fact",
         bad: ("sim/src/invariant/evidence/writes.rs", "use crate::{history::Fact, world::World};"),
     },
@@ -204,6 +204,13 @@ const RULES: &[Rule] = &[
         check: Check::Never("engine", &["device", "record", "seal", "view", "flaw"]),
         instead: "act on links, disks, clocks, remotes and nodes; a bug of the engine is a flaw",
         bad: ("sim/src/fault.rs", "use engine::device::Device;"),
+    },
+    Rule {
+        of: &["sim/src/fault", "sim/src/host"],
+        but: &[],
+        check: Check::Only("crate", &["fault", "host"]),
+        instead: "declare what a fault does, and let the stage act on it",
+        bad: ("sim/src/fault/cut.rs", "use crate::world::World;"),
     },
     // 7. The modules that run many runs know only `run`.
     Rule {

@@ -47,9 +47,9 @@ use crate::agenda::Agenda;
 use crate::clock::Clock;
 use crate::desk::{Arrival, Desk, Emitted};
 use crate::disk::Disk;
-use crate::fault::{Ongoing, Weather};
+use crate::fault::{Conditions, Fault};
 use crate::history::recorder::Recorder;
-use crate::history::{Boot, Fact, Incarnation, Trouble};
+use crate::history::{Boot, Fact, Incarnation};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan, StepId};
 use crate::post::Post;
@@ -67,8 +67,8 @@ pub(crate) struct World {
     agenda: Agenda<Event>,
     post: Post,
     keychain: Keychain,
-    ongoing: Vec<Ongoing>,
-    weather: Weather,
+    active: Vec<trouble::Active>,
+    conditions: Conditions,
     fuses: Vec<Fuse>,
     /// Moves of several files that have not been answered.
     batches: BTreeSet<(DeviceId, OpId)>,
@@ -166,8 +166,8 @@ struct Site {
     paused: bool,
     /// Names the latest planned start.
     start: u32,
-    /// The troubles that end with the next start.
-    troubles: Vec<Trouble>,
+    /// The faults that end with the next start.
+    faults: Vec<Fault>,
     image: Option<Snapshot>,
     sign_in: SignInDesk,
 }
@@ -434,7 +434,7 @@ impl World {
 
     fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
         let Arrival::Input(input) = arrival else { return false };
-        matches!(**input, Input::KeyArrived(..)) && self.weather.holds_keys(device)
+        matches!(**input, Input::KeyArrived(..)) && self.conditions.holds_keys(device)
     }
 
     fn make_durable(&mut self, device: DeviceId, life: Incarnation, commit: u32) {

@@ -36,6 +36,7 @@ pub(crate) const GOALS: RecordId = RecordId { kind: Kind::Goals, key: 1 };
 pub(crate) const KCAL: FieldId = FieldId(1);
 pub(crate) const PHOTO: FieldId = FieldId(5);
 pub(crate) const VAULT: VaultId = VaultId(0);
+pub(crate) const OWNER: UserId = UserId(0);
 
 /// Numbers a write of a case.
 pub(crate) type W = usize;
@@ -309,17 +310,5 @@ impl Case {
     #[track_caller]
     pub(crate) fn passes(&self) {
         assert_eq!(self.violations(), [], "of {} facts", self.history.len());
-    }
-}
-
-impl From<DeviceId> for Node {
-    fn from(device: DeviceId) -> Self {
-        Self::Device(device)
-    }
-}
-
-impl From<Remote> for Node {
-    fn from(remote: Remote) -> Self {
-        Self::Remote(remote)
     }
 }

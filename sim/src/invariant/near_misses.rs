@@ -7,9 +7,10 @@ use engine::device::Reason;
 use engine::id::Remote;
 use engine::remote::Ending;
 
-use crate::history::{Answered, Asked, Change, Fact, Trouble};
+use crate::fault::{EndZone, HoldKeys};
+use crate::history::{Answered, Asked, Change, Fact};
 use crate::invariant::Invariant;
-use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHONE, PHOTO, TABLET, VAULT};
+use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHONE, PHOTO, TABLET};
 
 /// Phone and tablet hold the same meal, as both remotes do.
 fn synced() -> Case {
@@ -154,7 +155,7 @@ fn a_sign_out_is_refused_as_long_as_one_remote_lacks_an_edit() {
 fn a_device_without_a_key_keeps_rows_sealed_to_the_end() {
     let mut case = Case::new();
     case.edits(PHONE, MEAL, &[KCAL]);
-    case.fact(TABLET, Fact::Faulted(Trouble::HoldKeys(TABLET)));
+    case.fact(TABLET, Fact::Faulted(HoldKeys { device: TABLET }.into()));
     case.context.incurable.push(crate::invariant::Incurable::Keyless(TABLET));
     case.pushes(PHONE, MEAL);
     for remote in Remote::ALL {
@@ -178,7 +179,7 @@ fn a_delete_that_cannot_leave_a_device_without_a_key_deletes_there_alone() {
     case.pushes(TABLET, MEAL);
     case.pulls(PHONE);
     case.pushes(PHONE, MEAL);
-    case.fact(TABLET, Fact::Faulted(Trouble::HoldKeys(TABLET)));
+    case.fact(TABLET, Fact::Faulted(HoldKeys { device: TABLET }.into()));
     case.context.incurable.push(crate::invariant::Incurable::Keyless(TABLET));
     for remote in Remote::ALL {
         let (_, next) = case.is_served(remote, TABLET);
@@ -195,7 +196,7 @@ fn an_edit_that_a_purge_has_not_seen_survives_it() {
     let mut case = synced();
     case.pulls(PHONE);
     case.edits(TABLET, MEAL, &[KCAL]);
-    case.fact(Remote::Zone, Fact::Faulted(Trouble::EndZone(VAULT, Ending::Purged)));
+    case.fact(Remote::Zone, Fact::Faulted(EndZone { user: OWNER, how: Ending::Purged }.into()));
     case.hears_of_purge(PHONE, MEAL);
     case.pushes_to(Remote::Rows, TABLET, MEAL);
     case.pulls_from(Remote::Rows, PHONE);

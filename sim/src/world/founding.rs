@@ -22,11 +22,11 @@ use crate::agenda::Agenda;
 use crate::clock::{Clock, EPOCH_MS};
 use crate::desk::Desk;
 use crate::disk::Disk;
-use crate::fault::Weather;
+use crate::fault::Conditions;
 use crate::history::Boot;
 use crate::history::recorder::Recorder;
 use crate::keychain::{Keychain, SignInDesk, founder};
-use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, ServerFault, Start, Step};
+use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, Start, Step};
 use crate::post::Post;
 use crate::random::Draw;
 use crate::remote::{Double, rows::Rows, zone::Zone};
@@ -67,8 +67,8 @@ impl World {
             agenda: Agenda::new(),
             post: Post::new(plan.nature, plan.network),
             keychain,
-            ongoing: Vec::new(),
-            weather: Weather::default(),
+            active: Vec::new(),
+            conditions: Conditions::default(),
             fuses: Vec::new(),
             batches: BTreeSet::new(),
             jobs: BTreeSet::new(),
@@ -213,8 +213,7 @@ fn image(
 
 /// Is the volume set back to what it was?
 fn restores(plan: &Plan) -> bool {
-    let restores =
-        |step: &Step| matches!(step.act, Act::Fault(Fault::Server(ServerFault::Restore(..))));
+    let restores = |step: &Step| matches!(step.act, Act::Fault(Fault::RestoreVolume(_), _));
     plan.steps.iter().any(restores)
 }
 
@@ -232,7 +231,7 @@ fn site(id: engine::id::DeviceId, device: &DevicePlan, install: u64, image: Snap
         installs: 0,
         paused: false,
         start: 0,
-        troubles: Vec::new(),
+        faults: Vec::new(),
         image: None,
         sign_in: SignInDesk::default(),
     }

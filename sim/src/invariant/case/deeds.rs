@@ -8,8 +8,9 @@ use engine::remote::{CallId, Cursor, Ending, Order, Policy, Tag};
 
 use super::model::{Copy, Image, StoredRow};
 use super::{Case, W};
+use crate::fault::{CopyDisk, Crash, Destroy, Effects, RestoreImage, SaveImage, Spare};
 use crate::history::{
-    Answered, Asked, BlobId, Boot, Change, Contents, Fact, Letter, Page, Refused, Trouble,
+    Answered, Asked, BlobId, Boot, Change, Contents, Fact, Letter, Page, Refused,
 };
 use crate::invariant::Incurable;
 use crate::plan::{Node, Parcel};
@@ -68,22 +69,22 @@ impl Case {
 
     /// A device loses power, keeping its commits up to this, and starts again.
     pub(crate) fn crashes(&mut self, device: DeviceId, keeps: u32) {
-        self.fact(device, Fact::Faulted(Trouble::Crash(device)));
+        self.fact(device, Fact::Faulted(Crash { device, effects: Effects(0) }.into()));
         self.fact(device, Fact::Killed { keeps, between: false });
         self.starts(device, Boot::Restart, keeps, Vec::new());
-        self.fact(device, Fact::Ended(Trouble::Crash(device)));
+        self.fact(device, Fact::Ended(Crash { device, effects: Effects(0) }.into()));
     }
 
     /// A backup of a device is made.
     pub(crate) fn saves_image(&mut self, device: DeviceId) {
-        self.fact(device, Fact::Faulted(Trouble::SaveImage(device)));
+        self.fact(device, Fact::Faulted(SaveImage { device }.into()));
         let image = self.image(device);
         self.images.insert(device, image);
     }
 
     /// A device is set back to its backup.
     pub(crate) fn restores_image(&mut self, device: DeviceId) {
-        self.fact(device, Fact::Faulted(Trouble::RestoreImage(device)));
+        self.fact(device, Fact::Faulted(RestoreImage { device }.into()));
         let image = self.images[&device].clone();
         self.starts_on(device, Boot::Restored, image);
     }
@@ -92,7 +93,7 @@ impl Case {
     pub(crate) fn clones(&mut self, from: DeviceId) -> DeviceId {
         let to = DeviceId(u16::try_from(self.context.devices.len()).expect("a case is small"));
         self.context.devices.push(self.context.devices[usize::from(from.0)]);
-        self.fact(from, Fact::Faulted(Trouble::Clone(from, to)));
+        self.fact(from, Fact::Faulted(CopyDisk { device: from, to: Spare(to) }.into()));
         let image = self.image(from);
         self.starts_on(to, Boot::Cloned(from), image);
         to
@@ -124,7 +125,7 @@ impl Case {
 
     /// A device is gone for ever, by the plan.
     pub(crate) fn is_lost(&mut self, device: DeviceId) {
-        self.fact(device, Fact::Faulted(Trouble::Destroy(device)));
+        self.fact(device, Fact::Faulted(Destroy { device }.into()));
         self.context.incurable.push(Incurable::Device(device));
     }
 

@@ -13,9 +13,8 @@ use engine::time::{Span, Time};
 use super::Case;
 use super::files::ToldFiles;
 use super::work::Talks;
-use crate::history::{
-    Account, Answered, Asked, Done, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
-};
+use crate::fault::{Age, RestoreVolume};
+use crate::history::{Account, Answered, Asked, Done, Fact, Letter, Refused, Said, Wants};
 use crate::plan::{
     Chance, Errand, Node, Parcel, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId,
     WorkerPlan,
@@ -243,7 +242,7 @@ impl Case {
     pub(crate) fn restores_volume(&mut self, backup: &Backup) {
         self.restores += 1;
         let age = Span(self.now + 10 - backup.at);
-        self.fact(Node::Volume, Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))));
+        self.fact(Node::Volume, Fact::Faulted(RestoreVolume { by: Age(age) }.into()));
         let numbers = std::mem::take(&mut self.spaces.numbers);
         self.spaces = Spaces { numbers, ..backup.spaces.clone() };
         (self.told_files, self.talks) = (backup.told_files.clone(), backup.talks.clone());

@@ -293,12 +293,6 @@ fn client(who: Node) -> Client {
     Client { replica: ReplicaId(replica), life: 1 }
 }
 
-impl From<ProcessorId> for Node {
-    fn from(processor: ProcessorId) -> Self {
-        Self::Processor(processor)
-    }
-}
-
 impl Case {
     /// A processor loses power.
     pub(crate) fn is_stopped(&mut self, who: ProcessorId) {

@@ -4,10 +4,11 @@ use engine::id::AccountField::{Email, Phone};
 use engine::message::Refusal;
 use engine::time::Span;
 
-use crate::history::{Answered, Done, Fact, Letter, ServerTrouble, Trouble};
+use crate::fault::{Fault, VolumeOutage};
+use crate::history::{Answered, Done, Fact, Letter};
 use crate::invariant::Invariant;
 use crate::invariant::case::{Case, PHONE, TABLET};
-use crate::plan::{Node, VolumeFault, WorkerId};
+use crate::plan::{Node, WorkerId};
 
 #[test]
 fn a_change_whose_answer_was_lost_is_acknowledged_by_its_receipt() {
@@ -90,14 +91,14 @@ fn a_change_that_happened_unseen_counts_and_one_that_did_not_is_nobodys_loss() {
 
 #[test]
 fn an_errand_waits_for_a_volume_that_is_out_of_order_and_not_much_longer() {
-    let outage = Trouble::Server(ServerTrouble::Volume(VolumeFault::Outage));
+    let outage = Fault::from(VolumeOutage {});
     for (millis, late) in [(60_000, false), (900_000, true)] {
         let mut case = Case::served();
         case.opens(PHONE);
         let (op, token) = case.asks_to_patch(PHONE, &[Email]);
-        case.fact(Node::Volume, Fact::Faulted(outage.clone()));
+        case.fact(Node::Volume, Fact::Faulted(outage));
         case.wait(3_600_000);
-        case.fact(Node::Volume, Fact::Ended(outage.clone()));
+        case.fact(Node::Volume, Fact::Ended(outage));
         case.wait(millis);
         case.commits_patch(PHONE, token, &[Email]);
         case.answers(PHONE, op, Answered::Done(Done::Patched));

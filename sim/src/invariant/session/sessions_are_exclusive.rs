@@ -237,7 +237,8 @@ fn others_are_at_it(
 pub(crate) mod tests {
     use engine::device::Reason;
 
-    use crate::history::{Answered, Asked, Fact, Letter, ServerTrouble, Trouble};
+    use crate::fault::{Fault, Shift, WorkerClockJump};
+    use crate::history::{Answered, Asked, Fact, Letter};
     use crate::invariant::case::work::{READER, SCHOLAR, SOUP, part};
     use crate::invariant::case::{Case, LAPTOP, PHONE, TABLET};
     use crate::plan::{Errand, WorkerId};
@@ -284,7 +285,7 @@ pub(crate) mod tests {
             case.shares_its_session(PHONE, TABLET);
             case.opens(PHONE);
             let worker = WorkerId(1);
-            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, jump));
+            let jump = Fault::from(WorkerClockJump { worker, by: Shift(jump) });
             case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump));
             case.wait(10_000);
             case.opens(TABLET);
@@ -297,7 +298,7 @@ pub(crate) mod tests {
         let mut case = Case::served();
         case.shares_its_session(PHONE, TABLET);
         let worker = WorkerId(0);
-        let jump = || Trouble::Server(ServerTrouble::ClockJump(worker, 60_000));
+        let jump = || Fault::from(WorkerClockJump { worker, by: Shift(60_000) });
         case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump()));
         case.fact(crate::plan::Node::Worker(worker), Fact::Ended(jump()));
         case.opens(PHONE);
