@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::flaw::Flaws;
 use engine::id::{DeviceId, UserId};
-use engine::time::Time;
+use harness::time::Time;
 use sim::fault::{Fault, FaultKind};
 use sim::history::{Entry, Fact};
 use sim::plan::{Act, Node, Plan, StepId};

@@ -1,11 +1,12 @@
 //! The shrinker on whole runs: what it changes on the way to a smaller plan, and how small it gets.
 
 use engine::flaw::{Flaw, Flaws};
-use engine::time::Span;
+use harness::pool::{Pool, Stop};
+use harness::random::Chance;
+use harness::time::Span;
 use sim::fault::{CrashWorker, Effects};
 use sim::invariant::Invariant;
-use sim::plan::{Act, Chance, Lasting, Plan, When, WorkerId};
-use sim::pool::{Pool, Stop};
+use sim::plan::{Act, Lasting, Plan, When, WorkerId};
 use sim::run::run;
 use sim::scenario;
 use sim::shrink::shrink;

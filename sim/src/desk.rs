@@ -11,9 +11,9 @@ use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::point::Point;
 use engine::remote::{Call, Cursor, Return};
 use engine::seal::{Key, KeyName};
-use engine::time::{Now, Time};
+use harness::alarm::{Logged, take_log};
+use harness::time::{Now, Time};
 
-use crate::alarm::{Logged, take_log};
 use crate::history::Fact;
 use crate::plan::{Deed, Node, Order, StepId};
 use crate::post::{Asker, Mail};

@@ -10,7 +10,7 @@ mod conditions;
 mod declaration;
 
 use engine::id::{DeviceId, RecordId, Remote, UserId};
-use engine::time::Span;
+use harness::time::Span;
 use serde::{Serialize, Serializer};
 
 pub use self::action::{Action, Control, Loss, Need, Reach};

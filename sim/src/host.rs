@@ -35,6 +35,19 @@ impl Node {
     pub fn remote(self) -> Option<Remote> {
         if let Self::Remote(remote) = self { Some(remote) } else { None }
     }
+
+    /// The node as a word of a lineage: each has its own.
+    pub fn lineage(self) -> u64 {
+        match self {
+            Self::World => 0,
+            Self::Device(device) => 1 << 32 | u64::from(device.0),
+            Self::Remote(remote) => 2 << 32 | remote.index() as u64,
+            Self::Intruder => 3 << 32,
+            Self::Worker(worker) => 4 << 32 | u64::from(worker.0),
+            Self::Volume => 5 << 32,
+            Self::Processor(processor) => 6 << 32 | u64::from(processor.0),
+        }
+    }
 }
 
 /// One API worker of the sync server.

@@ -6,13 +6,9 @@ compile_error!(
      replaces those flags: unset it, and build from inside the workspace."
 );
 
-mod agenda;
-mod alarm;
 pub mod capsule;
 pub mod cli;
-mod clock;
 mod desk;
-mod disk;
 pub mod fault;
 pub mod history;
 mod host;
@@ -20,9 +16,7 @@ pub mod invariant;
 mod keychain;
 pub mod parting;
 pub mod plan;
-pub mod pool;
 mod post;
-pub mod random;
 pub mod remote;
 pub mod report;
 pub mod run;
@@ -30,7 +24,9 @@ pub mod scenario;
 mod shell;
 pub mod shrink;
 pub mod signature;
+mod store;
 pub mod sweep;
+pub mod time;
 pub mod trial;
 pub mod verdict;
 pub mod volume;

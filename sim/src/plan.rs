@@ -19,7 +19,7 @@ use engine::device::Timing;
 use engine::flaw::Flaws;
 use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
-use engine::time::{Span, Time};
+use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
@@ -27,7 +27,7 @@ pub use self::pipeline::{
     Began, Day, Excerpt, GivenTalk, Order, PipelinePlan, ProcessorPlan, StepPlan, TalkId, TalkPart,
 };
 pub use self::server::{ServerPlan, VolumePlan, WorkerPlan};
-pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
+pub use self::surroundings::{Disk, Network, SignIn};
 pub use crate::fault::Fault;
 use crate::fault::{FaultKind, Lasts, Names};
 pub use crate::host::{Node, ProcessorId, WorkerId};

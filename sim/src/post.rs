@@ -8,12 +8,12 @@ use engine::id::{DeviceId, Remote, UserId};
 use engine::message;
 use engine::record::Value;
 use engine::remote::{Call, Refusal, Reply, Request, Return};
-use engine::time::{Span, Time};
+use harness::random::{Chance, Draw};
+use harness::time::{Span, SpanRange, Time};
 
 use crate::fault::Conditions;
 use crate::history::{Incarnation, Letter, Lost, Refused, Said, Wants};
-use crate::plan::{Chance, Network, Node, Parcel, SpanRange};
-use crate::random::Draw;
+use crate::plan::{Network, Node, Parcel};
 use crate::remote::refused;
 
 /// A message on its way.
@@ -170,8 +170,8 @@ fn strikes(root: Draw, mail: &Mail, chance: Chance) -> bool {
 /// Adds a message to the lineage of a draw.
 fn about(root: Draw, mail: &Mail) -> Draw {
     let Letter { call, attempt, parcel, answer } = mail.letter;
-    root.at(mail.from)
-        .at(mail.to)
+    root.and(mail.from.lineage())
+        .and(mail.to.lineage())
         .and(u64::from(mail.life))
         .and(u64::from(attempt) << 32 | u64::from(call.0))
         .and((parcel as u64) << 1 | u64::from(answer))
@@ -194,7 +194,7 @@ impl Asker {
     /// Adds a request to the lineage of a draw.
     pub(crate) fn lineage(&self, root: Draw) -> Draw {
         let Letter { call, attempt, .. } = self.letter;
-        root.at(self.node)
+        root.and(self.node.lineage())
             .and(u64::from(self.life))
             .and(u64::from(attempt) << 32 | u64::from(call.0))
     }

@@ -9,13 +9,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{Call, CallId, Refusal, Reply, Request, Return, Row, Served, Tag};
-use engine::time::{Span, Time};
+use harness::random::Chance;
+use harness::time::{Span, SpanRange, Time};
 
 pub use crate::fault::Control;
 use crate::history::Refused;
-use crate::plan::{Chance, Node, RemotePlan, SpanRange};
+use crate::plan::{Node, RemotePlan};
 pub use crate::post::Asker;
-use crate::random::Draw;
+use crate::time::{ToEngine, ToSimulated};
+use harness::random::Draw;
 
 pub mod rows;
 pub mod zone;
@@ -121,10 +123,10 @@ const fn vault_of(request: &Request) -> VaultId {
 }
 
 /// The refusal as the history records it: without the row that it may show.
-pub const fn refused(refusal: &Refusal) -> Refused {
+pub fn refused(refusal: &Refusal) -> Refused {
     match *refusal {
-        Refusal::RateLimited(after) => Refused::RateLimited(after),
-        Refusal::Unavailable(after) => Refused::Unavailable(after),
+        Refusal::RateLimited(after) => Refused::RateLimited(after.to_simulated()),
+        Refusal::Unavailable(after) => Refused::Unavailable(after.map(ToSimulated::to_simulated)),
         Refusal::CursorExpired => Refused::CursorExpired,
         Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(ending),
         Refusal::LimitExceeded => Refused::LimitExceeded,
@@ -190,7 +192,7 @@ impl Front {
 
     /// What is decided at random about this asker's answer.
     fn draw(&self, asker: Asker, concern: &str) -> Draw {
-        asker.lineage(Draw::new(self.nature, concern).at(Node::Remote(self.remote)))
+        asker.lineage(Draw::new(self.nature, concern).and(Node::Remote(self.remote).lineage()))
     }
 
     /// Why nobody is let in at the moment.
@@ -198,9 +200,11 @@ impl Front {
         if self.outage {
             let draw = self.draw(asker, "retry after");
             let says = self.remote == Remote::Zone && draw.happens(RETRY_AFTER);
-            return Some(Refusal::Unavailable(says.then(|| draw.and(1).span(OUTAGE_WAIT))));
+            return Some(Refusal::Unavailable(
+                says.then(|| draw.and(1).span(OUTAGE_WAIT).to_engine()),
+            ));
         }
-        self.throttle.map(Refusal::RateLimited)
+        self.throttle.map(|after| Refusal::RateLimited(after.to_engine()))
     }
 
     fn next_pos(&mut self) -> u64 {

@@ -9,13 +9,13 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use engine::time::{Span, Time};
+use harness::alarm::{listen, quietly};
+use harness::digest::digest;
+use harness::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
 use tracing::Level;
 
-use crate::alarm::{listen, quietly};
-use crate::history::recorder::digest;
 use crate::history::{Entry, Fact, Incarnation};
 use crate::invariant::{self, Violation};
 use crate::plan::{Node, Plan};
@@ -88,7 +88,7 @@ pub enum Verdict {
 pub struct Counts {
     /// Simulated time from start to settled.
     pub simulated: Span,
-    /// Events taken from the agenda.
+    /// Events taken from the event queue.
     pub events: u64,
     /// Messages delivered.
     pub messages: u64,
@@ -223,7 +223,7 @@ fn drive_bare(mut run: BareRun) -> World {
     run.world
 }
 
-/// So much madsim's clock may be behind the agenda.
+/// So much madsim's clock may be behind the event queue.
 const CLOCK_LAG: Span = Span(1_000);
 
 /// madsim: a node and a task for each of ours. The last node of a turn to have worked takes the run to

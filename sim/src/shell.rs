@@ -13,16 +13,17 @@ use std::sync::{Arc, Mutex};
 use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
 use engine::message;
-use engine::time::{Now, Time};
 use engine::worker::{self, Ticket, Worker};
+use harness::alarm::quietly;
+use harness::time::{Now, Time};
 
 use self::processor::ProcessorShell;
-use crate::alarm::quietly;
 use crate::desk::{Arrival, Desk, Emitted, Standing, Start};
 use crate::history::{Fact, Letter, Refused};
 use crate::plan::{Node, Parcel};
 use crate::post::{self, Asker, Body, Mail};
 use crate::remote::{Double, Effect};
+use crate::time::{ToEngine, ToSimulated};
 use crate::workload::Agent;
 
 /// A double that outlives its node: the storage of a remote does not lose power.
@@ -123,7 +124,7 @@ impl Machine {
     fn start(start: Start, desk: &mut Desk) -> Self {
         let agent = Agent::new(start.needle, start.who(), start.last_op);
         let has_server = start.boot.server;
-        let device = Device::recover(start.boot, start.snapshot, desk.now);
+        let device = Device::recover(start.boot, start.snapshot, desk.now.to_engine());
         desk.take_log();
         let held = VecDeque::new();
         let mut machine = Self { device, agent, waits: false, held, wake: None, has_server };
@@ -195,13 +196,13 @@ impl Machine {
     /// The deadline may have moved while the wake-up was waiting behind other inputs.
     fn wake_up(&mut self, desk: &mut Desk) {
         self.wake = None;
-        if self.device.poll_wakeup().is_some_and(|(at, _)| at <= desk.now.mono) {
+        if self.device.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= desk.now.mono) {
             self.give(desk, Input::Wakeup);
         }
     }
 
     fn give(&mut self, desk: &mut Desk, input: Input) {
-        self.device.handle(desk.now, input);
+        self.device.handle(desk.now.to_engine(), input);
         self.device.check();
         desk.take_log();
         self.drain(desk);
@@ -243,7 +244,7 @@ impl Machine {
     }
 
     fn say_when_to_wake(&mut self, desk: &mut Desk) {
-        let wake = self.device.poll_wakeup().map(|(at, _)| at);
+        let wake = self.device.poll_wakeup().map(|(at, _)| at.to_simulated());
         if self.wake != wake {
             self.wake = wake;
             desk.emitted.push(Emitted::Wake(wake));
@@ -264,7 +265,8 @@ impl Machine {
             owed: self.owed(&status),
             status,
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
-            listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
+            listed_at: Remote::ALL
+                .map(|remote| self.device.listed_at(remote).map(ToSimulated::to_simulated)),
             unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
             files_unsent: self.device.files_unsent(),
             files_sealed: self.device.files_sealed(),
@@ -382,11 +384,11 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
     let Some(worker) = worker else { return };
     if std::mem::take(&mut desk.woken) {
         worker.wake = None;
-        if worker.worker.poll_wakeup().is_some_and(|(at, _)| at <= desk.now.mono) {
+        if worker.worker.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= desk.now.mono) {
             worker.give(desk, worker::Input::Wakeup);
         }
     }
-    let wake = worker.worker.poll_wakeup().map(|(at, _)| at);
+    let wake = worker.worker.poll_wakeup().map(|(at, _)| at.to_simulated());
     if worker.wake != wake {
         worker.wake = wake;
         desk.emitted.push(Emitted::Wake(wake));
@@ -395,7 +397,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
 
 impl WorkerShell {
     fn give(&mut self, desk: &mut Desk, input: worker::Input) {
-        self.worker.handle(desk.now, input);
+        self.worker.handle(desk.now.to_engine(), input);
         desk.take_log();
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.worker.poll_output() else { return self.worker.check() };

@@ -1,4 +1,4 @@
-//! The world: everything that is not a machine. It owns the agenda, the post, the disks, clocks,
+//! The world: everything that is not a machine. It owns the event queue, the post, the disks, clocks,
 //! keychain and history, and takes a run through its turns.
 //!
 //! One simulated millisecond with something due is a *turn*. [`World::begin_turn`] lets happen what
@@ -33,7 +33,11 @@ use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
 use engine::message::JobId;
 use engine::point::Point;
 use engine::seal::Memo;
-use engine::time::{Span, Time};
+use harness::clock::Clock;
+use harness::disk::Disk;
+use harness::queue::Queue;
+use harness::random::Draw;
+use harness::time::{Span, Time};
 
 use self::event::Event;
 use self::fuse::Fuse;
@@ -43,19 +47,16 @@ use self::process::Process;
 use self::processor::Pipeline;
 use self::script::Script;
 use self::server::Bench;
-use crate::agenda::Agenda;
-use crate::clock::Clock;
 use crate::desk::{Arrival, Desk, Emitted};
-use crate::disk::Disk;
 use crate::fault::{Conditions, Fault};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Fact, Incarnation};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan, StepId};
 use crate::post::Post;
-use crate::random::Draw;
 use crate::run::LogLine;
 use crate::shell::{SharedDouble, Shell};
+use crate::store::Store;
 use crate::volume::Volume;
 use crate::workload;
 
@@ -64,7 +65,7 @@ use crate::workload;
 pub(crate) struct World {
     plan: Arc<Plan>,
     now: Time,
-    agenda: Agenda<Event>,
+    queue: Queue<Event>,
     post: Post,
     keychain: Keychain,
     active: Vec<trouble::Active>,
@@ -155,7 +156,7 @@ struct Site {
     user: UserId,
     state: State,
     incarnation: Incarnation,
-    disk: Disk,
+    disk: Disk<Store>,
     clock: Clock,
     /// How it will start next.
     boot: Boot,
@@ -203,16 +204,16 @@ impl World {
             return None;
         }
         let stations = &self.stations;
-        self.agenda.drop_stale(
+        self.queue.drop_stale(
             |event| matches!(event, Event::Wake(node, was) if stations[*node].deadline != *was),
         );
-        self.agenda.next_due()
+        self.queue.next_due()
     }
 
     /// Lets happen what is due next.
     pub(crate) fn begin_turn(&mut self) {
-        self.now = self.agenda.next_due().expect("the driver has looked");
-        while let Some(event) = self.agenda.take_due(self.now) {
+        self.now = self.queue.next_due().expect("the driver has looked");
+        while let Some(event) = self.queue.take_due(self.now) {
             self.events += 1;
             self.happen(event);
         }
@@ -357,9 +358,9 @@ impl World {
         self.draw(concern).and(u64::from(step.0))
     }
 
-    /// Puts an event on the agenda, in the place among those of its millisecond that `order` draws.
+    /// Schedules an event; `order` draws its place within its millisecond.
     fn file(&mut self, at: Time, order: Draw, event: Event) {
-        self.agenda.file(at, event.class(), order.value(), event);
+        self.queue.schedule(at, event.class(), order.value(), event);
     }
 
     /// Files something for a device, after a while.
@@ -410,7 +411,7 @@ impl World {
         } else if let Some(process) = self.process_at(node) {
             (process.now(self.now), process.stands_still())
         } else {
-            (engine::time::Now { mono: self.now, wall: self.now }, false)
+            (harness::time::Now { mono: self.now, wall: self.now }, false)
         };
         let station = &mut self.stations[node];
         station.desk.now = now;

@@ -3,7 +3,8 @@
 
 use engine::id::{DeviceId, RecordId, Remote, UserId};
 use engine::remote::Ending;
-use engine::time::Span;
+use harness::quantity::Unit;
+use harness::time::Span;
 use serde::Serialize;
 
 use crate::host::{Node, ProcessorId, WorkerId};
@@ -141,6 +142,26 @@ impl ArgumentKind {
             Self::Wait => Some((1, DAY)),
             Self::Age => Some((1, LONGEST)),
             Self::Shift => Some((-LONGEST, LONGEST)),
+            Self::Device
+            | Self::Remote
+            | Self::Worker
+            | Self::Processor
+            | Self::User
+            | Self::Host
+            | Self::Row
+            | Self::SeenBy
+            | Self::Spare
+            | Self::Ending
+            | Self::Effects => None,
+        }
+    }
+
+    /// What its strength is counted in.
+    pub const fn unit(self) -> Option<Unit> {
+        match self {
+            Self::Times => Some(Unit::Count),
+            Self::Wait | Self::Age => Some(Unit::Span),
+            Self::Shift => Some(Unit::Shift),
             Self::Device
             | Self::Remote
             | Self::Worker

@@ -1,7 +1,7 @@
 //! The fault `break-decryption`.
 
 use engine::id::{DeviceId, RecordId, Remote, UserId};
-use engine::time::Span;
+use harness::time::Span;
 
 use super::{Behaviour, Control, Lasts, Longest, Loss, Names, Near, Need, Reach, SOON, declare};
 use crate::host::Node;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{DeviceId, Remote};
-use engine::time::Span;
+use harness::time::Span;
 
 use super::Times;
 use crate::host::Node;

@@ -2,7 +2,7 @@
 //! is drawn. A file of this folder declares one fault with `declare!` and says what it does.
 
 use engine::id::{DeviceId, Remote, UserId};
-use engine::time::Span;
+use harness::time::Span;
 
 use super::{Action, Argument, ArgumentKind, Conditions, Control, Fault, FaultKind, Loss, Need};
 use super::{Reach, Value};

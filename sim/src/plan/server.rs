@@ -1,9 +1,10 @@
 //! The sync server of a plan: its workers, and the storage that they share.
 
-use engine::time::Span;
 use engine::worker;
+use harness::random::Chance;
+use harness::time::{Span, SpanRange};
 
-use super::{Chance, PipelinePlan, SpanRange};
+use super::PipelinePlan;
 
 /// The sync server: workers behind one address, on one volume.
 #[derive(Clone, Debug, PartialEq)]

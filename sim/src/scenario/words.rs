@@ -11,8 +11,8 @@ use engine::id::{FieldId, Kind, Remote};
 use engine::point::Point;
 use engine::remote::Ending;
 use engine::schema::{Field, fields};
+use harness::quantity::Unit;
 
-use super::quantity::Unit;
 use crate::fault::FaultKind;
 use crate::plan::{Custom, Effect, Parcel};
 

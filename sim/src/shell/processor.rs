@@ -4,13 +4,14 @@ use engine::id::{OpId, UserId};
 use engine::ingest::Path;
 use engine::message::Part;
 use engine::processor::{self, Answer, Ask, Output, Processor};
-use engine::time::Time;
+use harness::time::Time;
 
 use super::{OUTPUTS_PER_INPUT, delivered};
 use crate::desk::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
 use crate::history::{Answered, Asked, Fact, Worked};
 use crate::plan::{Order, TalkId, TalkPart};
 use crate::post::{Body, Mail};
+use crate::time::{ToEngine, ToSimulated};
 use crate::workload::talk::{conversation, origin};
 use crate::workload::{ASKS_PER_STEP, first_own_op};
 
@@ -52,11 +53,11 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, desk: &mut Desk) {
     let Some(shell) = shell else { return };
     if std::mem::take(&mut desk.woken) {
         shell.wake = None;
-        if shell.processor.poll_wakeup().is_some_and(|(at, _)| at <= desk.now.mono) {
+        if shell.processor.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= desk.now.mono) {
             shell.give(desk, processor::Input::Wakeup);
         }
     }
-    let wake = shell.processor.poll_wakeup().map(|(at, _)| at);
+    let wake = shell.processor.poll_wakeup().map(|(at, _)| at.to_simulated());
     if shell.wake != wake {
         shell.wake = wake;
         desk.emitted.push(Emitted::Wake(wake));
@@ -67,7 +68,7 @@ impl ProcessorShell {
     fn start(start: StartProcessor, desk: &mut Desk) -> Self {
         let StartProcessor { boot, last_op, needle } = start;
         let user = boot.user;
-        let processor = Processor::start(desk.now, boot);
+        let processor = Processor::start(desk.now.to_engine(), boot);
         let own_op = first_own_op(last_op);
         let mut shell = Self { processor, user, needle, own_op, wake: None };
         shell.drain(desk);
@@ -127,7 +128,7 @@ impl ProcessorShell {
     }
 
     fn give(&mut self, desk: &mut Desk, input: processor::Input) {
-        self.processor.handle(desk.now, input);
+        self.processor.handle(desk.now.to_engine(), input);
         desk.take_log();
         self.drain(desk);
     }

@@ -7,14 +7,15 @@ mod places;
 
 use engine::id::UserId;
 use engine::record::Value;
-use engine::time::{Span, Time};
+use harness::random::Chance;
+use harness::time::{Span, SpanRange, Time};
 
 use self::places::Places;
 use crate::fault;
 use crate::plan::file::parted;
 use crate::plan::{
-    Act, Chance, Deed, DevicePlan, Errand, FileDeed, Lasting, Order, PipelinePlan, Plan,
-    ServerPlan, SpanRange, Start, Step, VolumePlan, When,
+    Act, Deed, DevicePlan, Errand, FileDeed, Lasting, Order, PipelinePlan, Plan, ServerPlan, Start,
+    Step, VolumePlan, When,
 };
 
 /// Only these steps.

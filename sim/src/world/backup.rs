@@ -2,7 +2,7 @@
 //! of before is under way any more, sets every object back, and starts the workers again.
 
 use engine::log::Entry;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use super::server::space_of;
 use super::{Event, Station, World};
@@ -35,7 +35,7 @@ impl World {
     /// Whatever is under way between workers and others ends with the workers' connections, also what
     /// has arrived and nobody has looked at.
     fn end_connections(&mut self) {
-        let out = self.agenda.take_out(|event| match event {
+        let out = self.queue.take_out(|event| match event {
             Event::AtVolume(..) | Event::FromVolume(..) => true,
             Event::Arrive(mail) => is_of_worker(mail),
             Event::Step(_)

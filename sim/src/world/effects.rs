@@ -5,16 +5,16 @@ use engine::device::{Batch, Input};
 use engine::id::{DeviceId, Remote, VaultId};
 use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
-use engine::time::{Span, Time};
+use harness::alarm::Logged;
+use harness::time::{Span, SpanRange, Time};
 use tracing::Level;
 
 use super::fuse::effect_of;
 use super::process::ProcessId;
 use super::{Event, World, skipped};
-use crate::alarm::Logged;
 use crate::desk::{Arrival, Emitted};
 use crate::history::{Asked, Fact, FileAsked, Incarnation, Lost};
-use crate::plan::{Node, SpanRange};
+use crate::plan::Node;
 use crate::post::{self, Asker, Body, Fate, Mail};
 use crate::remote::RemoteFact;
 use crate::run::LogLine;
@@ -163,7 +163,7 @@ impl World {
         let changes =
             batch.puts.iter().map(|(key, put)| recorder.change(key, put.as_ref())).collect();
         let site = self.site_mut(device);
-        let (life, commit) = (site.incarnation, site.disk.commit(batch));
+        let (life, commit) = (site.incarnation, site.disk.commit(&batch.puts, batch.sync));
         let hash = site.disk.hash();
         self.note(node, Fact::Persisted { commit, sync: batch.sync, hash, changes });
         if batch.sync {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::time::Time;
+use harness::time::Time;
 
 use super::World;
 use crate::history::Entry;

@@ -2,10 +2,10 @@
 //! before what reaches a node.
 
 use engine::id::DeviceId;
+use harness::queue::Class;
 
 use super::phases::Phase;
 use super::process::ProcessId;
-use crate::agenda::Class;
 use crate::desk::{Arrival, ForProcessor};
 use crate::history::Incarnation;
 use crate::plan::{ProcessorId, StepId, WorkerId};

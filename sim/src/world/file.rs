@@ -9,7 +9,7 @@ use engine::device::StoreKey;
 use engine::id::{NodeId, UserId};
 use engine::log::{Doc, Entry, EntryId, FileDoc, FileKey, Key, Position};
 use engine::message::FeedCursor;
-use engine::time::Span;
+use harness::time::Span;
 
 use super::phases::answer_bound;
 use super::{Site, World};

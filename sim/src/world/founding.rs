@@ -9,7 +9,12 @@ use engine::record::{Encoded, Handle, Payload, Record, Value};
 use engine::remote::{Cursor, Row, Tag};
 use engine::schema::{Holds, field_of};
 use engine::seal::Memo;
-use engine::time::{Hlc, Time};
+use engine::time::Hlc;
+use harness::clock::{Clock, EPOCH_MS};
+use harness::disk::Disk;
+use harness::queue::Queue;
+use harness::random::Draw;
+use harness::time::Time;
 
 use super::phases::Phase;
 use super::process::Process;
@@ -18,17 +23,13 @@ use super::script::Script;
 use super::server::Bench;
 use super::trouble::Scars;
 use super::{Event, Site, State, Station, World, vaults};
-use crate::agenda::Agenda;
-use crate::clock::{Clock, EPOCH_MS};
 use crate::desk::Desk;
-use crate::disk::Disk;
 use crate::fault::Conditions;
 use crate::history::Boot;
 use crate::history::recorder::Recorder;
 use crate::keychain::{Keychain, SignInDesk, founder};
 use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, Start, Step};
 use crate::post::Post;
-use crate::random::Draw;
 use crate::remote::{Double, rows::Rows, zone::Zone};
 use crate::shell::report;
 use crate::volume::Volume;
@@ -64,7 +65,7 @@ impl World {
         let mut world = Self {
             plan: shared.clone(),
             now: Time(0),
-            agenda: Agenda::new(),
+            queue: Queue::default(),
             post: Post::new(plan.nature, plan.network),
             keychain,
             active: Vec::new(),

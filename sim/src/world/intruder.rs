@@ -7,18 +7,19 @@ use engine::message::{
     Action, Client, Command, DeviceKey, FeedCursor, FileAction, Reply, Request, Response,
 };
 use engine::remote::{CallId, Credential};
-use engine::time::Time;
+use harness::time::Time;
 
 use super::World;
 use crate::keychain::stranger;
 use crate::plan::{Node, StepId};
+use crate::time::ToEngine;
 
 impl World {
     /// Somebody with an account of their own asks for another user's: once for a session and the
     /// account itself, once, as what is their own, with a cursor that they made up.
     pub(super) fn intrude_server(&mut self, step: StepId, user: UserId) {
         let stranger = stranger(user, self.plan.users.len());
-        let until = Time(self.now.0.saturating_add(1 << 40));
+        let until = Time(self.now.0.saturating_add(1 << 40)).to_engine();
         let draw = self.draw_for_step("server intruder", step);
         let first = step.0 << 5;
         let forged = FeedCursor { space: user, at: Position::START, upto: (0, NodeId::ROOT) };

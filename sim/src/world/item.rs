@@ -9,8 +9,8 @@ use engine::ingest::{self, Ingest};
 use engine::job::{BlobHash, BlobName, Content, Item, Job, Place, Stored};
 use engine::log::{self, Doc, Entry as Commit, EntryId, Key, Op};
 use engine::message::{Found, Reply, WorkAction, WorkReply};
-use engine::time::Span;
 use engine::volume::Request;
+use harness::time::Span;
 
 use super::World;
 use crate::history::{Fact, Filed, Talk};

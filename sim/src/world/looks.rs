@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 
 use engine::id::UserId;
 use engine::job::MOST_TRIES;
-use engine::time::Span;
+use harness::time::{Span, SpanRange};
 
 use super::phases::Phase;
 use super::{World, file};
 use crate::desk::{Arrival, Share};
-use crate::plan::{Act, Began, Deed, Order, Plan, SpanRange, Step, TalkId, TalkPart};
+use crate::plan::{Act, Began, Deed, Order, Plan, Step, TalkId, TalkPart};
+use crate::time::ToSimulated;
 
 /// The longest time that the last reads may take, and how many times as long as a session lasts.
 const LAST_LOOK: Span = Span::from_secs(30);
@@ -35,7 +36,11 @@ impl World {
             let share = self.share(index, &readers);
             self.call(index, |desk| desk.arrivals.push_back(Arrival::Last(share)));
         }
-        let session = self.plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
+        let session = self
+            .plan
+            .server
+            .as_ref()
+            .map_or(Span::ZERO, |server| server.timing.session.to_simulated());
         let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
         let looks = Span(self.look_at_all_conversations().saturating_mul(LAST_READ.0));
         let looks = looks + file::last_look(&self.plan);

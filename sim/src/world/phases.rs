@@ -8,7 +8,7 @@ use std::fmt;
 
 use engine::device::{StoreKey, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use super::looks::pipeline_bound;
 use super::{Event, State, World, file};

@@ -3,7 +3,7 @@
 use engine::device::{Boot as DeviceBoot, Input};
 use engine::id::DeviceId;
 use engine::seal::{Key, KeyName};
-use engine::time::Span;
+use harness::time::Span;
 
 use super::{Event, Order, State, World};
 use crate::desk::{Arrival, Start};

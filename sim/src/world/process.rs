@@ -1,15 +1,15 @@
 //! Processes: workers and processors come and go alike. A process keeps nothing over a loss of power,
 //! so each start is a new life of it that knows nothing.
 
-use engine::time::{Now, Span, Time};
+use harness::clock::{Clock, EPOCH_MS};
+use harness::random::Draw;
+use harness::time::{Now, Span, Time};
 
 use super::{Event, Order, State, World};
-use crate::clock::{Clock, EPOCH_MS};
 use crate::desk::{Arrival, ForProcessor};
 use crate::fault::{Fault, PauseProcessor, PauseWorker};
 use crate::history::{Boot, Fact, Incarnation, Lost};
 use crate::plan::{Node, Plan, ProcessorId, StepId, WorkerId};
-use crate::random::Draw;
 
 /// How long a process that died by itself stays away.
 const RECOVERY: Span = Span(500);

@@ -16,7 +16,8 @@ use engine::log::{Doc, Entry as Commit, Key as LogKey};
 use engine::message::{Client, DeviceKey};
 use engine::processor::{Boot as ProcessorBoot, Input, StepId};
 use engine::seal::{Key, KeyName};
-use engine::time::Span;
+use harness::random::Draw;
+use harness::time::Span;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::fuse::effect_of;
@@ -26,7 +27,6 @@ use crate::desk::{Arrival, Emitted, ForProcessor, StartProcessor};
 use crate::history::{Asked, Fact, Incarnation, Talk};
 use crate::keychain::{HOME, Keychain, SignInDesk};
 use crate::plan::{Node, Plan, ProcessorId};
-use crate::random::Draw;
 use crate::workload::talk;
 
 /// The longest time that a slow step is drawn to take: no processor waits longer.
@@ -239,7 +239,9 @@ impl World {
         let tried = *tried;
         let (user, life) = (self.seat(processor).user, self.process(processor).incarnation);
         let node = Node::Processor(processor);
-        let draw = |concern| Draw::new(self.plan.nature, concern).at(node).and(state).and(tried);
+        let draw = |concern| {
+            Draw::new(self.plan.nature, concern).and(node.lineage()).and(state).and(tried)
+        };
         let (silent, fails, takes) = (draw("step silent"), draw("step fails"), draw("step takes"));
         let in_storm = self.is_storm();
         let is_silent = in_storm && silent.happens(plan.silence);

@@ -1,7 +1,7 @@
 //! The script: the steps of a plan and when each happens. A step may wait for the one before it, or
 //! for an event after that one; what it waited for may never come, and then it is skipped.
 
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use super::{Event, World};
 use crate::desk::{Arrival, ForProcessor};

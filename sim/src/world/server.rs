@@ -9,19 +9,19 @@ use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
 use engine::message::{Action, Command, FileAction, Request};
-use engine::time::Span;
 use engine::volume::{self, Call, Return};
 use engine::worker;
+use harness::clock::Clock;
+use harness::random::{Chance, Draw};
+use harness::time::Span;
 
 use super::fuse::effect_of;
 use super::{Event, World};
-use crate::clock::Clock;
 use crate::desk::{Arrival, Emitted};
 use crate::fault::{Shift, WorkerClockJump};
 use crate::history::{Fact, Incarnation, Letter};
-use crate::plan::{Chance, Node, Parcel, ServerPlan, WorkerId};
+use crate::plan::{Node, Parcel, ServerPlan, WorkerId};
 use crate::post::{Asker, Body, Mail};
-use crate::random::Draw;
 
 /// A worker as the world keeps it while its machine comes and goes.
 #[derive(Clone, Debug)]

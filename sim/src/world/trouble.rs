@@ -11,17 +11,18 @@ use engine::id::{DeviceId, Kind, RecordId, Remote, UserId, VaultId};
 use engine::remote::{
     Call, CallId, Credential, Cursor, Order as FeedOrder, Policy, Put, Request, Row,
 };
-use engine::time::{Span, Time};
+use harness::disk::Disk;
+use harness::time::{Span, Time};
 
 use super::fuse::Fuse;
 use super::{Event, State, World};
 use crate::desk::Arrival;
-use crate::disk::Disk;
 use crate::fault::{self, Action, Conditions, Control, Fault, Lasts, Need};
 use crate::history::{Boot, Fact};
 use crate::keychain::stranger;
 use crate::plan::{Lasting, Node, StepId};
 use crate::post::Mail;
+use crate::time::ToEngine;
 
 /// What faults leave behind.
 #[derive(Clone, Debug, Default)]
@@ -322,10 +323,10 @@ impl World {
     fn intrude(&mut self, step: StepId, remote: Remote, user: UserId) {
         let vault = VaultId::from(user);
         let other = stranger(user, self.plan.users.len());
-        let far = Time(self.now.0.saturating_add(1 << 40));
+        let far = Time(self.now.0.saturating_add(1 << 40)).to_engine();
         let credentials = [
             None,
-            Some(Credential { user, until: Time(0) }),
+            Some(Credential { user, until: Time(0).to_engine() }),
             Some(Credential { user: other, until: far }),
             Some(Credential { user, until: far }),
         ];

@@ -5,7 +5,8 @@
 //! request and its reply. Rows are damaged, hidden and refused where users work.
 
 use engine::id::{DeviceId, RecordId, Remote, UserId};
-use engine::time::{Span, Time};
+use harness::random::{Stream, Streams};
+use harness::time::{Span, Time};
 
 use super::mix::{Timed, active, shortly_after, shortly_before};
 use super::to_span;
@@ -14,7 +15,6 @@ use crate::plan::file::FileDeed;
 use crate::plan::{
     Act, Deed, Fault, Lasting, Plan, ProcessorId, ProcessorPlan, Start, WorkerId, WorkerPlan,
 };
-use crate::random::{Stream, Streams};
 use crate::scenario::FaultFamily;
 
 /// A fault falls shortly after a deed with this chance, and anywhere otherwise.

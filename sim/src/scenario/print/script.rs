@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use engine::id::RecordId;
+use harness::quantity::Unit;
 
 use super::{Keys, Page, fields, millis, pipeline, quote, row, span, time, value};
 use crate::fault::{Age, Effects, Spare, Value, Wait};
 use crate::plan::{Act, Deed, Errand, Fault, Lasting, Node, Step, Trigger, When};
-use crate::scenario::quantity::Unit;
 use crate::scenario::words::{ending_word, field_name, parcel_word, strategy_word};
 use crate::scenario::{Fields, Verb};
 

@@ -1,14 +1,13 @@
 //! `[mix]` and `[trouble]`: what users do, and what goes wrong, by chance.
 
 use engine::id::Kind;
+use harness::random::Chance;
 
 use super::sections::{FOREVER, keys, span};
 use super::table::{Item, Reader, Table};
 use super::values::kind_names;
 use crate::fault::{Argument, ArgumentKind, FaultKind, Lasts, Longest};
-use crate::plan::Chance;
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::quantity::unit_of;
 use crate::scenario::words::{ENDINGS, INGREDIENTS};
 use crate::scenario::{Choice, FaultFamily, Ingredient, Mix, Scenario, Unit};
 
@@ -215,7 +214,7 @@ fn family(reader: &mut Reader<'_>, mut table: Table<'_>, kind: FaultKind) -> Opt
     }
     let mut strength = Choice::only(0);
     if let Some(Argument { key, kind }) = kind.declaration().strength()
-        && let (Some(unit), Some((low, high))) = (unit_of(*kind), kind.strength())
+        && let (Some(unit), Some((low, high))) = (kind.unit(), kind.strength())
     {
         known.push(key);
         strength = table

@@ -8,7 +8,6 @@ use super::targets::Targets;
 use crate::fault::{Argument, ArgumentKind, Effects, Fault, FaultKind, Held, Spare, Value};
 use crate::plan::{Act, Lasting};
 use crate::scenario::problem::Code;
-use crate::scenario::quantity::unit_of;
 use crate::scenario::words::{ENDINGS, Verb};
 use crate::scenario::{Lasts, Scenario, State};
 
@@ -109,7 +108,7 @@ impl Args<'_, '_, '_> {
 
     /// How strong it is. A verb that ends a fault does not say so, and any strength stands for it.
     fn strength(&mut self, argument: &Argument) -> Option<Value> {
-        let (unit, (low, high)) = (unit_of(argument.kind)?, argument.kind.strength()?);
+        let (unit, (low, high)) = (argument.kind.unit()?, argument.kind.strength()?);
         if self.verb.ends().is_some() {
             return argument.kind.of_strength(low);
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use engine::id::{DeviceId, Remote, UserId};
-use engine::time::Span;
+use harness::time::Span;
 
 use super::fault::heal;
 use super::sections::{FOREVER, keys};

@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 
 use jiff::SignedDuration;
 
-use crate::fault::ArgumentKind;
 use crate::random::Stream;
 
 /// What a number counts.
@@ -188,26 +187,6 @@ impl Unit {
         } else {
             format!("{}..{}", self.show(range.low), self.show(range.high))
         }
-    }
-}
-
-/// What the strength of a fault is counted in; nothing for what is no strength.
-pub(super) fn unit_of(kind: ArgumentKind) -> Option<Unit> {
-    match kind {
-        ArgumentKind::Times => Some(Unit::Count),
-        ArgumentKind::Wait | ArgumentKind::Age => Some(Unit::Span),
-        ArgumentKind::Shift => Some(Unit::Shift),
-        ArgumentKind::Device
-        | ArgumentKind::Remote
-        | ArgumentKind::Worker
-        | ArgumentKind::Processor
-        | ArgumentKind::User
-        | ArgumentKind::Host
-        | ArgumentKind::Row
-        | ArgumentKind::SeenBy
-        | ArgumentKind::Spare
-        | ArgumentKind::Ending
-        | ArgumentKind::Effects => None,
     }
 }
 
