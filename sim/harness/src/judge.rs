@@ -69,6 +69,8 @@ pub struct Claims {
     pub judges: Vec<Judge>,
     /// What becomes of writes of one key whose authors had not observed each other.
     pub concurrent: Concurrent,
+    /// What a delete does.
+    pub deletes: Deletes,
     /// What a host may send and write at rest.
     pub at_rest: Allowance,
 }
@@ -80,6 +82,16 @@ pub enum Concurrent {
     Kept,
     /// One of them wins, and the others may be dropped, as under "last writer wins".
     OneWins,
+}
+
+/// What a delete does to the writes that its author had observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletes {
+    /// They are gone, whatever else is in the key.
+    Remove,
+    /// They are not shown as long as the key has no other write: one that the delete had not observed
+    /// brings back the key as a whole.
+    Hide,
 }
 
 /// What a host may send and write at rest, as for a heartbeat: `effects` in each span of `each`.
