@@ -5,10 +5,8 @@ use engine::flaw::Flaws;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::remote::Ending;
-use harness::random::Chance;
-use harness::random::stream;
-use harness::time::SpanRange;
-use harness::time::{Span, Time};
+use harness::random::{Chance, Stream, stream};
+use harness::time::{Span, SpanRange, Time};
 use sim::history::{Answered, Fact};
 use sim::plan::{
     Act, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel, Plan,
@@ -107,6 +105,24 @@ fn calm(nature: u64, devices: u16) -> Plan {
     }
 }
 
+/// Something that a user does to a meal or a device.
+fn deed(draws: &mut Stream) -> Deed {
+    let id = meal(u32::from(small(draws.below(12))));
+    let n = i64::from(small(draws.below(1_000)));
+    match draws.below(10) {
+        0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
+        1 => Deed::Increment(id, PORTIONS, n),
+        2 => Deed::Delete(id),
+        3 => Deed::Undelete(id),
+        4 => Deed::Open(id),
+        5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
+        6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
+        7 => Deed::RotateKey,
+        8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
+        _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
+    }
+}
+
 /// The same in a storm in which everything that can happen does.
 fn stormy(nature: u64) -> Plan {
     let mut plan = calm(nature, 4);
@@ -119,20 +135,7 @@ fn stormy(nature: u64) -> Plan {
     for _ in 0..120 {
         let at = When::At(Time(1_000 + draws.below(38_000)));
         let device = DeviceId(small(draws.below(4)));
-        let id = meal(u32::from(small(draws.below(12))));
-        let n = i64::from(small(draws.below(1_000)));
-        let deed = match draws.below(10) {
-            0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
-            1 => Deed::Increment(id, PORTIONS, n),
-            2 => Deed::Delete(id),
-            3 => Deed::Undelete(id),
-            4 => Deed::Open(id),
-            5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
-            6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
-            7 => Deed::RotateKey,
-            8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
-            _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
-        };
+        let deed = deed(&mut draws);
         plan.add_step(at, Act::User(device, deed));
     }
     let (phone, other) = (DeviceId(0), DeviceId(2));

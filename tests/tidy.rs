@@ -4,10 +4,13 @@
 //! source. The sources are read with comments and the insides of strings blanked, so a word in a
 //! sentence is no offence. The test that every rule bites keeps this file honest.
 
+mod circles;
 mod documents;
 mod files;
+mod limits;
 mod map;
 mod source;
+mod tree;
 
 use source::{Source, sources};
 

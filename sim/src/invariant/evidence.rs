@@ -27,6 +27,7 @@ mod memory;
 pub(crate) mod naming;
 mod remote;
 pub(crate) mod server;
+pub(crate) mod server_request;
 pub(crate) mod sign_ins;
 mod timeline;
 pub(crate) mod work;

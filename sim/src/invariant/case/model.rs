@@ -12,7 +12,7 @@ use crate::history::Contents;
 
 /// A write as it was told.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct ToldWrite {
     pub(crate) token: Token,
     pub(crate) fields: Vec<FieldId>,
     pub(crate) seen: Vec<(FieldId, Token)>,

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::id::{AccountField, Token, UserId};
 
 use super::Evidence;
-use super::server::{LogEffect, ServerRequest, Space, fingerprint};
+use super::server::{LogEffect, Space, fingerprint};
+use super::server_request::ServerRequest;
 use crate::history::Account;
 
 /// Something wrong about the order. Requests are named by their number.

@@ -15,7 +15,8 @@ use harness::time::Time;
 
 use super::Evidence;
 use super::files::{Archive, Files};
-use super::server::{LogEffect, Place, ServerRequest, Space};
+use super::server::{LogEffect, Place, Space};
+use super::server_request::ServerRequest;
 use super::work::Conversations;
 use crate::history::{Fact, ServerTrouble, Trouble};
 

@@ -263,21 +263,21 @@ mod tests {
 
     use super::{FileAsked, is_name};
     use crate::history::Answered;
-    use crate::invariant::case::files::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT};
 
     fn filed() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-        case.makes_folder(PHONE, PHOTOS, LETTERS, "photos");
-        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case.phone().session().opens();
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+        case.phone().files().makes_folder(PHOTOS, LETTERS, "photos");
+        case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
         case
     }
 
     fn sites(mut case: Case, ask: FileAsked, why: Why) -> Vec<&'static str> {
-        let op = case.asks_of_files(TABLET, ask);
-        case.answers(TABLET, op, Answered::Refused(Reason::File(why)));
+        let op = case.tablet().files().asks(ask);
+        case.tablet().answers(op, Answered::Refused(Reason::File(why)));
         case.violations().iter().map(|violation| violation.site).collect()
     }
 
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn what_is_no_longer_so_is_a_stale_reason() {
         let mut case = filed();
-        case.moves(PHONE, &[(DRAFT, ROOT, "draft.txt")]);
+        case.phone().files().moves(&[(DRAFT, ROOT, "draft.txt")]);
         let ask = FileAsked::MakeFolder(LETTERS, "draft.txt".into());
         let mut found = sites(case, ask, Why::NameTaken(DRAFT));
         found.sort_unstable();
@@ -329,16 +329,16 @@ mod tests {
     fn restores_amid_a_request(to_another: bool) -> Case {
         let mut case = filed();
         let before = case.backs_up();
-        case.revises(PHONE, (DRAFT, 2), "other words");
+        case.phone().files().revises((DRAFT, 2), "other words");
         let other = case.backs_up();
         case.restores_volume(&before);
-        case.revises(PHONE, (DRAFT, 2), "more words");
+        case.phone().files().revises((DRAFT, 2), "more words");
         let same = case.backs_up();
         let token = engine::id::Token([b'#'; 16]);
         let ask = FileAsked::Restore { node: DRAFT, version: 2, token, exposed: Vec::new() };
-        let op = case.asks_of_files(TABLET, ask);
+        let op = case.tablet().files().asks(ask);
         case.restores_volume(if to_another { &other } else { &same });
-        case.answers(TABLET, op, Answered::Refused(Reason::File(Why::NoVersion)));
+        case.tablet().answers(op, Answered::Refused(Reason::File(Why::NoVersion)));
         case
     }
 
@@ -347,17 +347,17 @@ mod tests {
         for lacked in [true, false] {
             let mut case = Case::served();
             let empty = case.backs_up();
-            case.opens(PHONE);
-            case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-            case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+            case.phone().session().opens();
+            case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+            case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
             let full = case.backs_up();
             if lacked {
                 case.restores_volume(&empty);
-                case.opens(TABLET);
+                case.tablet().session().opens();
             }
-            let op = case.asks_of_files(TABLET, FileAsked::Read(DRAFT));
+            let op = case.tablet().files().asks(FileAsked::Read(DRAFT));
             case.restores_volume(&full);
-            case.answers(TABLET, op, Answered::Refused(Reason::File(Why::NoVersion)));
+            case.tablet().answers(op, Answered::Refused(Reason::File(Why::NoVersion)));
             let sites: Vec<_> = case.violations().iter().map(|violation| violation.site).collect();
             assert_eq!(sites.contains(&"refused"), !lacked, "{sites:?}");
         }

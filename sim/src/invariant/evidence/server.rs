@@ -8,19 +8,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{AccountField, DeviceId, Dot, Token, UserId};
+use engine::id::{AccountField, Dot, Token, UserId};
 use engine::log::{Doc, EntryId, Key, Op, Position, Session};
 use engine::message::{self, Client, DeviceKey};
-use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::account::ShownAccount;
 use super::files::FileOperation;
+use super::server_request::ServerRequest;
 use super::{Evidence, Timeline, UserOperation};
 use crate::history::file::{FileAsked, Head, Print};
 use crate::history::table::Table;
-use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
+use crate::history::{Account, Asked, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
@@ -40,44 +40,6 @@ pub(crate) struct Server<'a> {
     /// Which device, as it says, and which life of which replica sent what, by sender.
     pub(crate) sent: BTreeMap<Node, Vec<SentRequest>>,
     by_token: Table<Token, usize>,
-}
-
-/// A request of a user.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ServerRequest<'a> {
-    pub(crate) device: DeviceId,
-    pub(crate) user: UserId,
-    pub(crate) asked: usize,
-    pub(crate) what: &'a plan::Errand,
-    pub(crate) token: Option<Token>,
-    pub(crate) last: bool,
-    pub(crate) answer: Option<(usize, &'a Answered)>,
-}
-
-impl<'a> ServerRequest<'a> {
-    /// The fields that it sets; none unless it is a patch.
-    pub(crate) fn fields(&self) -> &'a [(AccountField, Value)] {
-        match self.what {
-            plan::Errand::Patch(fields) => fields,
-            plan::Errand::ReadAccount | plan::Errand::SessionStatus => &[],
-        }
-    }
-
-    /// When it was acknowledged, if it is a patch that was.
-    pub(crate) fn patched(&self) -> Option<usize> {
-        match self.answer {
-            Some((at, Answered::Done(Done::Patched))) => Some(at),
-            _ => None,
-        }
-    }
-
-    /// The account that it showed, and when.
-    pub(crate) fn shown(&self) -> Option<(usize, &'a Account)> {
-        match self.answer {
-            Some((at, Answered::Done(Done::Account(shown)))) => Some((at, shown)),
-            _ => None,
-        }
-    }
 }
 
 /// An effect in the log of a space.

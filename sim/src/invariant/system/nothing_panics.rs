@@ -28,10 +28,10 @@ pub(crate) mod tests {
 
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[KCAL]);
         case.fact(PHONE, Fact::Panicked("index out of bounds".to_owned()));
-        case.pushes(PHONE, MEAL);
-        case.pulls(crate::invariant::case::TABLET);
+        case.phone().pushes(MEAL);
+        case.device(crate::invariant::case::TABLET).pulls();
         case.ends()
     }
 
@@ -43,10 +43,10 @@ pub(crate) mod tests {
     #[test]
     fn an_error_that_is_logged_is_reported_with_its_host_and_time() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[KCAL]);
         case.fact(PHONE, Fact::ErrorLogged("the mirror holds a tag twice".to_owned()));
-        case.pushes(PHONE, MEAL);
-        case.pulls(crate::invariant::case::TABLET);
+        case.phone().pushes(MEAL);
+        case.device(crate::invariant::case::TABLET).pulls();
         let violations = case.ends().violations();
         assert_eq!(violations.len(), 1, "{violations:?}");
         assert_eq!(

@@ -233,7 +233,7 @@ pub(crate) mod tests {
     use harness::time::Span;
 
     use crate::history::{Fact, Refused};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
     use crate::plan::Node;
 
     /// Something is still unsent when the bound has passed.
@@ -253,7 +253,7 @@ pub(crate) mod tests {
     fn a_retry_at_a_fixed_interval_is_rejected() {
         let mut case = Case::new();
         for attempt in 0..3 {
-            case.sends_try(Remote::Rows, PHONE, attempt);
+            case.phone().at(Remote::Rows).sends_try(attempt);
             case.wait(35_000);
         }
         assert_eq!(case.violations()[0].site, "retry-too-late");
@@ -262,20 +262,20 @@ pub(crate) mod tests {
     #[test]
     fn a_retry_at_once_is_rejected() {
         let mut case = Case::new();
-        let letter = case.sends_try(Remote::Rows, PHONE, 0);
-        case.refuses(Remote::Rows, PHONE, letter, Refused::Unavailable(None));
-        case.sends_try(Remote::Rows, PHONE, 1);
+        let letter = case.phone().at(Remote::Rows).sends_try(0);
+        case.phone().at(Remote::Rows).refuses(letter, Refused::Unavailable(None));
+        case.phone().at(Remote::Rows).sends_try(1);
         assert_eq!(case.violations()[0].site, "retry-too-soon");
     }
 
     #[test]
     fn a_remote_that_asks_to_be_left_alone_is() {
         let mut case = Case::new();
-        let letter = case.sends_try(Remote::Rows, PHONE, 0);
+        let letter = case.phone().at(Remote::Rows).sends_try(0);
         let after = Span::from_secs(9);
-        case.refuses(Remote::Rows, PHONE, letter, Refused::RateLimited(after));
+        case.phone().at(Remote::Rows).refuses(letter, Refused::RateLimited(after));
         case.wait(8_900);
-        case.sends_try(Remote::Rows, PHONE, 1);
+        case.phone().at(Remote::Rows).sends_try(1);
         assert_eq!(case.violations()[0].site, "retry-after-ignored");
     }
 
@@ -283,7 +283,7 @@ pub(crate) mod tests {
     fn waits_that_double_are_right() {
         let mut case = Case::new();
         for attempt in 0..7 {
-            case.sends_try(Remote::Rows, PHONE, attempt);
+            case.phone().at(Remote::Rows).sends_try(attempt);
             case.wait(5_000 + 700 * 2u64.pow(u32::from(attempt)));
         }
         case.passes();

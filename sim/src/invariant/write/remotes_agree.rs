@@ -148,14 +148,14 @@ impl End {
 pub(crate) mod tests {
     use engine::id::Remote;
 
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
 
     /// The tablet has the phone's edit by one remote; the other never gets it.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        case.tablet().pulls();
         case.ends()
     }
 
@@ -167,11 +167,11 @@ pub(crate) mod tests {
     #[test]
     fn an_edit_that_somebody_relayed_is_on_both() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
-        case.is_lost(PHONE);
-        case.pulls(TABLET);
-        case.pushes_to(Remote::Rows, TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        case.phone().is_lost();
+        case.tablet().pulls();
+        case.tablet().at(Remote::Rows).pushes(MEAL);
         case.ends().passes();
     }
 }

@@ -145,9 +145,9 @@ pub(crate) mod tests {
 
     fn expecting(is: Option<Value>) -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         let on = vec![PHONE.into(), TABLET.into()];
         let field = Some(KCAL);
         case.context.at_end.push(AtEnd { on, user: UserId(0), id: MEAL, field, is, line: 7 });

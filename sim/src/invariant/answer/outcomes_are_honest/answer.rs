@@ -192,7 +192,7 @@ mod tests {
     use engine::id::Remote;
 
     use crate::history::{Answered, Asked, Change, Refused};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     fn sites(case: &Case) -> Vec<&'static str> {
         case.violations().iter().map(|violation| violation.site).collect()
@@ -201,43 +201,43 @@ mod tests {
     #[test]
     fn an_answer_fits_its_question() {
         let mut case = Case::new();
-        let op = case.asks(PHONE, Asked::List);
-        case.answers(PHONE, op, Answered::Syncing);
+        let op = case.phone().asks(Asked::List);
+        case.phone().answers(op, Answered::Syncing);
         assert_eq!(sites(&case), ["answers-another-question"]);
     }
 
     #[test]
     fn an_answer_comes_once() {
         let mut case = Case::new();
-        let op = case.asks(PHONE, Asked::Sync);
-        case.answers(PHONE, op, Answered::Syncing);
-        case.answers(PHONE, op, Answered::Syncing);
+        let op = case.phone().asks(Asked::Sync);
+        case.phone().answers(op, Answered::Syncing);
+        case.phone().answers(op, Answered::Syncing);
         assert_eq!(sites(&case), ["answered-twice"]);
     }
 
     /// The phone wrote twice; of the second save the zone says this.
     fn second_save(refused: &[Refused]) -> (Case, Change) {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let mirrored = case.mirrors(Remote::Zone, PHONE, MEAL);
-        case.edits(PHONE, MEAL, &[PHOTO]);
-        let letter = case.sends_save(Remote::Zone, PHONE, MEAL);
-        case.answers_save(Remote::Zone, PHONE, letter, MEAL, refused);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let mirrored = case.phone().at(Remote::Zone).mirrors(MEAL);
+        case.phone().edits(MEAL, &[PHOTO]);
+        let letter = case.phone().at(Remote::Zone).sends_save(MEAL);
+        case.phone().at(Remote::Zone).answers_save(letter, MEAL, refused);
         (case, mirrored)
     }
 
     #[test]
     fn a_row_that_was_refused_is_not_booked() {
         let (mut case, mirrored) = second_save(&[Refused::Rejected]);
-        case.persists(PHONE, vec![mirrored]);
+        case.phone().persists(vec![mirrored]);
         assert_eq!(sites(&case), ["refused-and-booked"]);
     }
 
     #[test]
     fn a_row_that_had_changed_is_booked_as_the_remote_has_it() {
         let (mut case, mirrored) = second_save(&[Refused::Changed]);
-        case.persists(PHONE, vec![mirrored]);
+        case.phone().persists(vec![mirrored]);
         case.passes();
     }
 

@@ -270,9 +270,9 @@ mod tests {
     fn an_outage_is_no_reason_not_to_answer_behind_an_open_gate() {
         let mut case = Case::new();
         case.fact(Remote::Zone, Fact::Faulted(Trouble::Outage(Remote::Zone)));
-        let op = case.asks(PHONE, Asked::List);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.answers(PHONE, op, Answered::Listed(Vec::new()));
+        let op = case.phone().asks(Asked::List);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().answers(op, Answered::Listed(Vec::new()));
         assert_eq!(sites(&case), ["passed-over"]);
     }
 
@@ -280,20 +280,20 @@ mod tests {
     fn an_outage_is_no_reason_for_a_login_to_outlast_its_patience() {
         let mut case = Case::new();
         case.fact(Remote::Zone, Fact::Faulted(Trouble::Outage(Remote::Zone)));
-        let op = case.asks(PHONE, Asked::SignIn);
+        let op = case.phone().asks(Asked::SignIn);
         case.wait(30_000);
-        case.answers(PHONE, op, Answered::SignedIn { partial: true });
+        case.phone().answers(op, Answered::SignedIn { partial: true });
         assert_eq!(sites(&case), ["answered-late"]);
     }
 
     #[test]
     fn a_paused_device_answers_when_it_goes_on() {
         let mut case = Case::new();
-        let op = case.asks(PHONE, Asked::SignIn);
+        let op = case.phone().asks(Asked::SignIn);
         case.fact(PHONE, Fact::Faulted(Trouble::Pause(PHONE)));
         case.wait(30_000);
         case.fact(PHONE, Fact::Ended(Trouble::Pause(PHONE)));
-        case.answers(PHONE, op, Answered::SignedIn { partial: true });
+        case.phone().answers(op, Answered::SignedIn { partial: true });
         case.passes();
     }
 
@@ -302,12 +302,12 @@ mod tests {
         let outage = Trouble::Outage(Remote::Rows);
         for (millis, late) in [(60_000, false), (900_000, true)] {
             let mut case = Case::new();
-            let op = case.asks(PHONE, Asked::RotateKey);
+            let op = case.phone().asks(Asked::RotateKey);
             case.fact(Remote::Rows, Fact::Faulted(outage.clone()));
             case.wait(3_600_000);
             case.fact(Remote::Rows, Fact::Ended(outage.clone()));
             case.wait(millis);
-            case.answers(PHONE, op, Answered::Rotated);
+            case.phone().answers(op, Answered::Rotated);
             assert_eq!(sites(&case), if late { vec!["answered-late"] } else { vec![] });
         }
     }

@@ -149,32 +149,32 @@ impl Floor {
 #[cfg(test)]
 mod tests {
     use crate::history::Change;
-    use crate::invariant::case::files::{DRAFT, NOTES};
-    use crate::invariant::case::filing::Filing;
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::FileWrite;
+    use crate::invariant::case::tree::{DRAFT, NOTES};
 
-    fn filed() -> (Case, Filing) {
+    fn filed() -> (Case, FileWrite) {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.opens(TABLET);
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
-        case.reads_feed(PHONE, &[DRAFT]);
+        case.phone().session().opens();
+        case.tablet().session().opens();
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
+        case.phone().files().reads_feed(&[DRAFT]);
         (case, filing)
     }
 
     #[test]
     fn what_was_listed_or_saved_is_listed_again() {
         let (mut case, filing) = filed();
-        let list = case.list_of(&[DRAFT], &[filing]);
-        case.lists(PHONE, list.clone(), false);
-        case.lists(PHONE, Vec::new(), false);
+        let list = case.files.list_of(&[DRAFT], &[filing]);
+        case.phone().files().lists(list.clone(), false);
+        case.phone().files().lists(Vec::new(), false);
         case.rejects("file-unseen");
 
         let (mut case, filing) = filed();
-        let list = case.list_of(&[DRAFT], &[filing]);
-        case.files(PHONE, (NOTES, "notes.txt"), "other words");
-        case.lists(PHONE, list, false);
+        let list = case.files.list_of(&[DRAFT], &[filing]);
+        case.phone().files().saves((NOTES, "notes.txt"), "other words");
+        case.phone().files().lists(list, false);
         case.rejects("file-not-listed");
     }
 
@@ -184,19 +184,19 @@ mod tests {
     fn what_went_with_the_volume_is_listed_only_by_who_still_has_it() {
         for still_has_it in [false, true] {
             let mut case = Case::served();
-            case.opens(PHONE);
+            case.phone().session().opens();
             let backup = case.backs_up();
-            let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-            case.uploads(PHONE, filing, ("draft.txt", "words"));
-            case.reads_feed(PHONE, &[DRAFT]);
+            let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+            case.phone().files().uploads(filing, ("draft.txt", "words"));
+            case.phone().files().reads_feed(&[DRAFT]);
             if !still_has_it {
-                case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+                case.phone().persists(vec![Change::Upload(filing.dot, None)]);
             }
             case.restores_volume(&backup);
-            let cursor = Change::Feed(Some(case.feed_cursor(PHONE)));
-            case.persists(PHONE, vec![Change::Node(DRAFT, None), cursor]);
-            case.lists(PHONE, Vec::new(), false);
-            case.uploads(PHONE, filing, ("draft.txt", "words"));
+            let cursor = Change::Feed(Some(case.phone().files().feed_cursor()));
+            case.phone().persists(vec![Change::Node(DRAFT, None), cursor]);
+            case.phone().files().lists(Vec::new(), false);
+            case.phone().files().uploads(filing, ("draft.txt", "words"));
             let sites: Vec<_> = case.violations().iter().map(|it| it.site).collect();
             assert_eq!(sites.contains(&"file-not-listed"), still_has_it, "{sites:?}");
         }

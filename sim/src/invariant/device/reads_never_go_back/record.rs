@@ -150,17 +150,17 @@ fn was_deleted(evidence: &Evidence<'_>, record_key: usize, cell: u32, at: usize)
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     /// The phone once shows the record without its own acknowledged edit.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        let before = case.shown(PHONE, MEAL);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.shows(PHONE, before.into(), false);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        let before = case.phone().shown(MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().shows(before.into(), false);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends()
     }
 
@@ -172,29 +172,29 @@ pub(crate) mod tests {
     #[test]
     fn who_sees_a_write_sees_what_its_author_saw() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.edits(PHONE, MEAL, &[PHOTO]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        let mut half = case.shown(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[PHOTO]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        let mut half = case.tablet().shown(MEAL);
         half.fields.remove(0);
-        case.shows(TABLET, half.into(), false);
+        case.tablet().shows(half.into(), false);
         assert_eq!(case.violations()[0].site, "write-unseen");
     }
 
     #[test]
     fn what_somebody_else_replaced_or_deleted_may_go() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
-        case.reads(PHONE, MEAL);
-        case.deletes(TABLET, MEAL);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
+        case.phone().reads(MEAL);
+        case.tablet().deletes(MEAL);
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
         case.ends().passes();
     }
 }

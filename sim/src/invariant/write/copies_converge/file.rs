@@ -126,45 +126,45 @@ fn is_as_logged(
 
 #[cfg(test)]
 mod tests {
-    use crate::invariant::case::files::DRAFT;
-    use crate::invariant::case::filing::Filing;
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::DRAFT;
+    use crate::invariant::case::tree::FileWrite;
 
-    fn filed() -> (Case, Filing) {
+    fn filed() -> (Case, FileWrite) {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.opens(TABLET);
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
-        case.reads_feed(PHONE, &[DRAFT]);
+        case.phone().session().opens();
+        case.tablet().session().opens();
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
+        case.phone().files().reads_feed(&[DRAFT]);
         (case, filing)
     }
 
     #[test]
     fn all_devices_list_what_the_log_has() {
         let (mut case, filing) = filed();
-        let list = case.list_of(&[DRAFT], &[filing]);
-        case.lists(PHONE, list.clone(), false);
+        let list = case.files.list_of(&[DRAFT], &[filing]);
+        case.phone().files().lists(list.clone(), false);
         let mut case = case.ends();
-        case.lists(PHONE, list.clone(), true);
-        case.lists(TABLET, list.clone(), true);
+        case.phone().files().lists(list.clone(), true);
+        case.tablet().files().lists(list.clone(), true);
         case.passes();
 
         let mut odd = list.clone();
         odd[0].name = "Draft.txt".into();
-        case.lists(TABLET, odd, true);
+        case.tablet().files().lists(odd, true);
         case.rejects("files-differ");
 
         let (case, _) = filed();
         let mut case = case.ends();
-        case.lists(TABLET, Vec::new(), true);
+        case.tablet().files().lists(Vec::new(), true);
         case.rejects("listed-otherwise");
 
         let (case, _) = filed();
         let mut case = case.ends();
         let mut sealed = list;
         sealed[0].sealed = true;
-        case.lists(TABLET, sealed, true);
+        case.tablet().files().lists(sealed, true);
         case.rejects("sealed-at-the-end");
     }
 }

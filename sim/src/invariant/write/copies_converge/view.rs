@@ -171,29 +171,29 @@ pub(crate) mod tests {
     use engine::record::Value;
 
     use crate::history::{Answered, Asked, Shown};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
     use crate::plan::Custom;
 
     /// Phone and tablet hold the same two siblings.
     fn conflict() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
         case
     }
 
     fn registers(case: &mut Case, custom: Custom) {
-        let op = case.asks(TABLET, Asked::Register(Kind::Meal, KCAL, custom));
-        case.answers(TABLET, op, Answered::Registered);
+        let op = case.tablet().asks(Asked::Register(Kind::Meal, KCAL, custom));
+        case.tablet().answers(op, Answered::Registered);
     }
 
     /// What the tablet shows if the other sibling comes first.
-    fn turned(case: &Case) -> Arc<Shown> {
-        let mut shown = case.shown(TABLET, MEAL);
+    fn turned(case: &mut Case) -> Arc<Shown> {
+        let mut shown = case.tablet().shown(MEAL);
         let (_, value, contributors, conflicts) = &mut shown.fields[0];
         *value = Value::Int(2);
         std::mem::swap(contributors, conflicts);
@@ -207,9 +207,9 @@ pub(crate) mod tests {
     /// Of the same two siblings the tablet shows the one that the phone calls a conflict.
     pub(crate) fn broken() -> Case {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
-        let shown = turned(&case);
-        case.shows(TABLET, shown, false);
+        case.phone().reads(MEAL);
+        let shown = turned(&mut case);
+        case.tablet().shows(shown, false);
         case
     }
 
@@ -221,35 +221,35 @@ pub(crate) mod tests {
     #[test]
     fn a_split_that_depends_on_the_order_of_arrival_is_rejected() {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
-        let mut shown = case.shown(TABLET, MEAL);
+        case.phone().reads(MEAL);
+        let mut shown = case.tablet().shown(MEAL);
         let beside = std::mem::take(&mut shown.fields[0].3);
         shown.fields[0].2.extend(beside);
-        case.shows(TABLET, shown.into(), false);
+        case.tablet().shows(shown.into(), false);
         assert_eq!(sites(&case), ["views-differ"]);
     }
 
     #[test]
     fn devices_with_other_strategies_may_show_other_values() {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
+        case.phone().reads(MEAL);
         registers(&mut case, Custom::First);
-        let shown = turned(&case);
-        case.shows(TABLET, shown, false);
+        let shown = turned(&mut case);
+        case.tablet().shows(shown, false);
         registers(&mut case, Custom::Longest);
-        case.reads(TABLET, MEAL);
+        case.tablet().reads(MEAL);
         case.ends().passes();
     }
 
     #[test]
     fn a_registration_does_not_outlive_a_crash() {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
+        case.phone().reads(MEAL);
         registers(&mut case, Custom::First);
-        let op = case.asks(TABLET, Asked::Status);
-        case.crashes(TABLET, 4);
-        let shown = turned(&case);
-        case.shows(TABLET, shown, false);
+        let op = case.tablet().asks(Asked::Status);
+        case.tablet().crashes(4);
+        let shown = turned(&mut case);
+        case.tablet().shows(shown, false);
         assert_eq!(sites(&case), ["views-differ"], "{op:?}");
     }
 }

@@ -279,17 +279,17 @@ pub(crate) mod tests {
     use engine::id::Remote;
 
     use crate::invariant::Invariant::NoLostWrites;
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     /// The tablet has never been shown the phone's write; yet what it writes replaces it.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.is_lost(PHONE);
-        case.pulls(TABLET);
-        case.overwrites(TABLET, MEAL, &[PHOTO]);
-        case.pushes(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().is_lost();
+        case.tablet().pulls();
+        case.tablet().wrongly().overwrites(MEAL, &[PHOTO]);
+        case.tablet().pushes(MEAL);
         case.ends()
     }
 
@@ -304,31 +304,31 @@ pub(crate) mod tests {
     #[test]
     fn a_write_replaced_by_one_who_saw_it_is_not_lost() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.is_lost(PHONE);
-        case.pulls(TABLET);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().is_lost();
+        case.tablet().pulls();
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.tablet().pushes(MEAL);
         case.ends().passes();
     }
 
     #[test]
     fn a_write_that_died_with_its_only_holder_is_not_owed() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.is_lost(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().is_lost();
         case.ends().passes();
     }
 
     #[test]
     fn a_delete_that_is_undone_is_lost() {
         let mut case = Case::new();
-        let edit = case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.deletes(PHONE, MEAL);
-        let lie = case.holds(PHONE, MEAL, &[edit]);
-        case.persists(PHONE, vec![lie]);
+        let edit = case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().deletes(MEAL);
+        let lie = case.phone().holds(MEAL, &[edit]);
+        case.phone().persists(vec![lie]);
         let violations = case.ends().violations();
         assert!(violations.iter().any(|violation| violation.site == "delete-undone"));
     }
@@ -336,42 +336,42 @@ pub(crate) mod tests {
     /// The phone deletes the record at one remote and is lost; the other remote holds it live.
     fn deleted_at_one_remote() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.deletes(PHONE, MEAL);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
-        case.is_lost(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.phone().deletes(MEAL);
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        case.phone().is_lost();
         case
     }
 
     #[test]
     fn a_delete_that_one_remote_has_is_not_lost() {
         let mut case = deleted_at_one_remote();
-        case.is_lost(TABLET);
+        case.tablet().is_lost();
         case.ends().passes();
     }
 
     #[test]
     fn a_delete_is_lost_when_an_old_copy_replaces_it_at_its_only_remote() {
         let mut case = deleted_at_one_remote();
-        case.saves(Remote::Zone, TABLET, MEAL);
-        case.is_lost(TABLET);
+        case.tablet().at(Remote::Zone).saves(MEAL);
+        case.tablet().is_lost();
         case.ends().breaks(NoLostWrites, "delete-undone");
     }
 
     #[test]
     fn an_edit_that_a_delete_had_not_seen_beats_it() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.deletes(PHONE, MEAL);
-        case.edits(TABLET, MEAL, &[PHOTO]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.phone().deletes(MEAL);
+        case.tablet().edits(MEAL, &[PHOTO]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
         case.ends().passes();
     }
 }

@@ -96,33 +96,33 @@ mod tests {
     use engine::record::Value;
 
     use crate::invariant::Invariant;
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
 
     fn patched() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.patches(PHONE, &[Email, Phone]);
+        case.phone().session().opens();
+        case.phone().account().patches(&[Email, Phone]);
         case
     }
 
     #[test]
     fn an_account_shows_what_somebody_wrote_as_it_was_written_and_whole() {
         let mut case = patched();
-        let account = case.account(TABLET);
+        let account = case.tablet().account().contents();
 
         let mut garbled = account.clone();
         garbled[0].1[0].1 = Value::Text("other words".into());
-        case.shows_account(TABLET, garbled, false);
+        case.tablet().account().shows(garbled, false);
         case.breaks(Invariant::NoPhantomValues, "account-garbled");
 
         let mut torn = account.clone();
         torn.pop();
-        case.shows_account(TABLET, torn, false);
+        case.tablet().account().shows(torn, false);
         case.breaks(Invariant::NoPhantomValues, "account-torn");
 
         let mut invented = account;
         invented[0].1[0].0.0[15] ^= 0xff;
-        case.shows_account(TABLET, invented, false);
+        case.tablet().account().shows(invented, false);
         case.breaks(Invariant::NoPhantomValues, "account-never-written");
     }
 }

@@ -73,14 +73,14 @@ fn foreign(
 #[cfg(test)]
 mod tests {
     use crate::invariant::Invariant;
-    use crate::invariant::case::work::{DAY, READER, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{DAY, SOUP, part};
 
     #[test]
     fn nobody_invents_a_message() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 2));
-        case.saves_as(READER, SOUP, DAY, &[1, 2, 9]);
+        case.phone().brings(part(SOUP, 1, 2));
+        case.reader().saves_as(SOUP, DAY, &[1, 2, 9]);
         assert_eq!(case.ends().broken(), [Invariant::NoPhantomValues]);
     }
 }
