@@ -39,9 +39,8 @@ enum Check {
 
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
-const STAGE: &[&str] = &[
-    "desk", "fault", "keychain", "post", "remote", "shell", "store", "volume", "workload", "world",
-];
+const STAGE: &[&str] =
+    &["desk", "keychain", "post", "remote", "shell", "store", "volume", "workload", "world"];
 
 /// All that takes part in a run. Only `run` itself sleeps, on the runtime's clock.
 const IN_A_RUN: &[&str] = &[
@@ -104,7 +103,7 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["sim/src/invariant"],
         but: &[],
-        check: Check::Only("crate", &["history", "invariant", "plan", "time"]),
+        check: Check::Only("crate", &["fault", "history", "invariant", "plan", "time"]),
         instead: "judge by what the history says; if it does not say it, add a fact",
         bad: ("sim/src/invariant/evidence/writes.rs", "use crate::{history::Fact, world::World};"),
     },
@@ -239,6 +238,13 @@ const RULES: &[Rule] = &[
         check: Check::Never("engine", &["device", "record", "seal", "view", "flaw"]),
         instead: "act on links, disks, clocks, remotes and nodes; a bug of the engine is a flaw",
         bad: ("sim/src/fault.rs", "use engine::device::Device;"),
+    },
+    Rule {
+        of: &["sim/src/fault", "sim/src/host"],
+        but: &[],
+        check: Check::Only("crate", &["fault", "host"]),
+        instead: "declare what a fault does, and let the stage act on it",
+        bad: ("sim/src/fault/cut.rs", "use crate::world::World;"),
     },
     // 7. The modules that run many runs know only `run`.
     Rule {

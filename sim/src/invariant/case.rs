@@ -43,6 +43,7 @@ pub(crate) const KCAL: FieldId = FieldId(1);
 pub(crate) const PHOTO: FieldId = FieldId(5);
 const WORKER: Node = Node::Worker(WorkerId(0));
 pub(crate) const VAULT: VaultId = VaultId(0);
+pub(crate) const OWNER: UserId = UserId(0);
 
 /// Numbers a write of a case.
 pub(crate) type W = usize;
@@ -276,23 +277,5 @@ impl Case {
     #[track_caller]
     pub(crate) fn passes(&self) {
         assert_eq!(self.violations(), [], "of {} facts", self.history.len());
-    }
-}
-
-impl From<DeviceId> for Node {
-    fn from(device: DeviceId) -> Self {
-        Self::Device(device)
-    }
-}
-
-impl From<ProcessorId> for Node {
-    fn from(processor: ProcessorId) -> Self {
-        Self::Processor(processor)
-    }
-}
-
-impl From<Remote> for Node {
-    fn from(remote: Remote) -> Self {
-        Self::Remote(remote)
     }
 }

@@ -54,7 +54,7 @@ use self::sign_ins::SignIns;
 use self::work::ConversationWork;
 use self::writes::{Write, Writes};
 use crate::history::table::Table;
-use crate::history::{Boot, Entry, Fact, Shown, Trouble};
+use crate::history::{Boot, Entry, Fact, Fault, Shown};
 use crate::invariant::{Incurable, JudgeContext};
 
 /// A durable cursor.
@@ -131,7 +131,7 @@ pub(crate) fn tokens(shown: &Shown) -> impl Iterator<Item = (FieldId, Token)> + 
 /// A fault and how long it was about.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultInterval {
-    pub(crate) kind: Trouble,
+    pub(crate) kind: Fault,
     pub(crate) from: usize,
     pub(crate) to: Option<usize>,
 }

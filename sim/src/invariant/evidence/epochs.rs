@@ -18,7 +18,7 @@ use super::files::{Archive, Files};
 use super::server::{AccountEffect, LogEffect, Space};
 use super::server_request::ServerRequest;
 use super::work::Conversations;
-use crate::history::{Fact, ServerTrouble, Trouble};
+use crate::history::{Fact, Fault};
 
 /// Every life, in order; there is one at least.
 #[derive(Debug)]
@@ -137,8 +137,8 @@ fn divided<'a>(evidence: &Evidence<'_>) -> Vec<Epoch<'a>> {
             Fact::Logged { .. } | Fact::Named { .. } | Fact::Kept { .. } | Fact::Filed { .. }
         ) {
             epochs.last_mut().expect("there is one").facts.push(at);
-        } else if let Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))) = &entry.fact {
-            let then = Time(entry.at.0.saturating_sub(age.0.max(1)));
+        } else if let Fact::Faulted(Fault::RestoreVolume(it)) = &entry.fact {
+            let then = Time(entry.at.0.saturating_sub(it.by.0.0.max(1)));
             let upto = evidence.history.partition_point(|entry| entry.at <= then);
             let epoch = epochs.iter().rfind(|epoch| epoch.from < upto).unwrap_or(&epochs[0]);
             let facts = epoch.facts.iter().copied().filter(|fact| *fact < upto).collect();

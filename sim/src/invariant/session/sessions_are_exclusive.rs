@@ -237,7 +237,7 @@ fn others_are_at_it(
 pub(crate) mod tests {
     use engine::device::Reason;
 
-    use crate::history::{Answered, Asked, Fact, Letter, ServerTrouble, Trouble};
+    use crate::history::{Answered, Asked, Fact, Letter};
     use crate::invariant::case::talks::{SOUP, part};
     use crate::invariant::case::{Case, TABLET};
     use crate::plan::{Errand, WorkerId};
@@ -284,7 +284,7 @@ pub(crate) mod tests {
             case.phone().session().is_shared_with(TABLET);
             case.phone().session().opens();
             let worker = WorkerId(1);
-            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, jump));
+            let jump = Fault::from(WorkerClockJump { worker, by: Shift(jump) });
             case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump));
             case.wait(10_000);
             case.tablet().session().opens();
@@ -297,7 +297,7 @@ pub(crate) mod tests {
         let mut case = Case::served();
         case.phone().session().is_shared_with(TABLET);
         let worker = WorkerId(0);
-        let jump = || Trouble::Server(ServerTrouble::ClockJump(worker, 60_000));
+        let jump = || Fault::from(WorkerClockJump { worker, by: Shift(60_000) });
         case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump()));
         case.fact(crate::plan::Node::Worker(worker), Fact::Ended(jump()));
         case.phone().session().opens();

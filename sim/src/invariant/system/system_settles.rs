@@ -16,7 +16,6 @@ use crate::history::table::Table;
 use crate::history::{Answered, Asked, Fact, Letter, Refused};
 use crate::invariant::Invariant::SystemSettles;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::fault_paths::is_of_device;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 use crate::time::ToSimulated;
@@ -213,7 +212,7 @@ impl Attempt {
             && !evidence
                 .faults
                 .iter()
-                .any(|fault| is_of_device(&fault.kind, device) && fault.overlaps(self.sent, at))
+                .any(|fault| fault.kind.is_of(device) && fault.overlaps(self.sent, at))
         {
             let message = format!(
                 "{} retried only after {}, long after its back-off of {}.",

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use engine::id::{DeviceId, RecordId, Remote, Token};
+use engine::id::{DeviceId, RecordId, Remote, Token, VaultId};
 use engine::remote::Tag;
 
-use crate::history::{Answered, Change, Contents, Fact, Trouble};
+use crate::history::{Answered, Change, Contents, Fact, Fault};
 use crate::invariant::Invariant::OutcomesAreHonest;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
@@ -121,7 +121,10 @@ fn signed_out(
             continue;
         }
         let lacking = evidence.context.remotes.iter().find(|remote| {
-            let refuses = |trouble: &Trouble| *trouble == Trouble::RejectRow(**remote, vault, id);
+            let refuses = |fault: &Fault| {
+                matches!(fault, Fault::RejectRow(it)
+                    if (it.remote, VaultId::from(it.user), it.row) == (**remote, vault, id))
+            };
             write.accepted[remote.index()].is_none_or(|taken| taken > at)
                 && !evidence.faults.iter().any(|fault| refuses(&fault.kind))
         });

@@ -14,7 +14,6 @@ use engine::schema::{self, Holds};
 use crate::history::{Answered, Asked, Contents, Fact, WriteKind};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::RefusalsHaveReasons;
-use crate::invariant::evidence::fault_paths::{is_on_path, lasts};
 use crate::invariant::evidence::keys::may_lack_keys;
 use crate::invariant::evidence::{Evidence, UserOperation, file_refusals};
 use crate::invariant::findings::{About, Findings};
@@ -180,8 +179,8 @@ fn may_be_silent(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
         || evidence.faults.iter().any(|fault| {
             fault.to.is_none()
                 && fault.overlaps(op.asked, end)
-                && lasts(&fault.kind)
-                && is_on_path(&fault.kind, op.device, vault)
+                && fault.kind.is_interval()
+                && fault.kind.reaches(op.device, evidence.user(op.device))
         })
 }
 

@@ -152,8 +152,9 @@ mod tests {
     use engine::id::{DeviceId, Remote};
     use engine::remote::Ending;
 
-    use crate::history::{Boot, Change, Trouble};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO, TABLET, VAULT};
+    use crate::fault::RestoreImage;
+    use crate::history::{Boot, Change};
+    use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHOTO, TABLET};
 
     /// The tablet keeps the phone's row of the zone sealed and lets its cursor pass it.
     fn sealed() -> Case {
@@ -221,7 +222,7 @@ mod tests {
         let mut case = sealed();
         case.fact(
             Remote::Zone,
-            crate::history::Fact::Faulted(Trouble::EndZone(VAULT, Ending::Purged)),
+            crate::history::Fact::Faulted(EndZone { user: OWNER, how: Ending::Purged }.into()),
         );
         drops(&mut case);
         assert_eq!(case.violations(), []);
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn an_image_from_before_the_seal_is_set_back_to_with_its_cursor() {
         let mut case = sealed();
-        case.fact(TABLET, crate::history::Fact::Faulted(Trouble::RestoreImage(TABLET)));
+        case.fact(TABLET, crate::history::Fact::Faulted(RestoreImage { device: TABLET }.into()));
         case.tablet().starts(Boot::Restored, 0, vec![Change::Key(true), Change::Meta]);
         assert_eq!(case.violations(), []);
     }

@@ -11,7 +11,7 @@ use engine::id::{DeviceId, NodeId, Token};
 use engine::log::{NodeKind, Version};
 
 use crate::history::file::FileAsked;
-use crate::history::{FileDone, Trouble};
+use crate::history::{Fault, FileDone};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
@@ -128,7 +128,7 @@ fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usi
     let destroyed = evidence
         .faults
         .iter()
-        .filter(move |fault| matches!(&fault.kind, Trouble::Destroy(gone) if *gone == device));
+        .filter(move |fault| matches!(&fault.kind, Fault::Destroy(gone) if gone.device == device));
     evidence.images(device).chain(destroyed.map(|fault| fault.from))
 }
 
