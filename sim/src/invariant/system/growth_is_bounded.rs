@@ -252,7 +252,7 @@ pub(crate) mod tests {
     use crate::fault::{BreakDecryption, Fault};
     use crate::history::{Change, Fact};
     use crate::invariant::Incurable;
-    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER};
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, VAULT};
 
     fn settled() -> Case {
         let mut case = Case::new();
