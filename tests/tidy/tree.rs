@@ -12,8 +12,15 @@ use crate::tidy::source::Source;
 pub(super) type Path = Vec<String>;
 
 /// The folders of the packages. `tests/` is one binary, and counts as one.
-const PACKAGES: &[&str] =
-    &["sim/harness/src", "sim/harness/examples", "sim/src", "bench/src", "src", "tests"];
+const PACKAGES: &[&str] = &[
+    "sim/harness/src",
+    "sim/harness/examples",
+    "sim/harness/tests",
+    "sim/src",
+    "bench/src",
+    "src",
+    "tests",
+];
 
 /// A struct, enum or union.
 #[derive(Debug)]
