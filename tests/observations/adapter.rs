@@ -19,9 +19,8 @@ use harness::observation::{
     Session, Write,
 };
 use harness::time::{Span, Time};
-use sim::history::{
-    Answered, Asked, Boot, Change, Contents, Entry, Fact, Shown, Trouble, WriteKind,
-};
+use sim::fault::{Cut, Fault};
+use sim::history::{Answered, Asked, Boot, Change, Contents, Entry, Fact, Shown, WriteKind};
 use sim::plan::{Node, Plan};
 use sim::run::settle_bound;
 
@@ -141,31 +140,39 @@ pub(super) fn observe(plan: &Plan, history: &[Entry]) -> (Names, Vec<Observation
 fn look_ahead(history: &[Entry]) -> Ahead {
     let mut ahead = Ahead::default();
     // Faults of one kind overlap, so they are counted.
-    let mut open: BTreeMap<&Trouble, u32> = BTreeMap::new();
+    let mut open: BTreeMap<&Fault, u32> = BTreeMap::new();
     for entry in history {
         match &entry.fact {
-            Fact::Faulted(Trouble::EndZone(vault, Ending::Purged)) => {
-                ahead.purged.insert(*vault);
+            Fact::Faulted(Fault::EndZone(fault)) if fault.how == Ending::Purged => {
+                ahead.purged.insert(VaultId::from(fault.user));
             }
-            Fact::Faulted(trouble) => {
-                *open.entry(trouble).or_default() += 1;
+            Fact::Faulted(fault) => {
+                *open.entry(fault).or_default() += 1;
             }
-            Fact::Ended(trouble) => {
-                *open.entry(trouble).or_default() -= 1;
+            Fact::Ended(fault) => {
+                *open.entry(fault).or_default() -= 1;
             }
             _ => {}
         }
     }
-    for trouble in open.into_iter().filter(|(_, count)| *count > 0).map(|(trouble, _)| trouble) {
-        match trouble {
-            Trouble::CorruptRow(_, vault, id, _) | Trouble::RejectRow(_, vault, id) => {
-                ahead.left_out.insert((*vault, *id));
+    for fault in open.into_iter().filter(|(_, count)| *count > 0).map(|(fault, _)| fault) {
+        match *fault {
+            Fault::BreakDecryption(fault) => {
+                ahead.left_out.insert((VaultId::from(fault.user), fault.row));
             }
-            Trouble::HoldKeys(device) | Trouble::Offline(device) => {
-                ahead.stranded.insert(*device);
+            Fault::RejectRow(fault) => {
+                ahead.left_out.insert((VaultId::from(fault.user), fault.row));
             }
-            Trouble::Cut(Node::Device(device), _) | Trouble::Cut(_, Node::Device(device)) => {
-                ahead.stranded.insert(*device);
+            Fault::HoldKeys(fault) => {
+                ahead.stranded.insert(fault.device);
+            }
+            Fault::GoOffline(fault) => {
+                ahead.stranded.insert(fault.device);
+            }
+            Fault::Cut(
+                Cut { from: Node::Device(device), .. } | Cut { to: Node::Device(device), .. },
+            ) => {
+                ahead.stranded.insert(device);
             }
             _ => {}
         }
@@ -302,22 +309,22 @@ impl Adapter<'_> {
         }
     }
 
-    fn faulted(&mut self, trouble: &Trouble) {
-        match trouble {
-            Trouble::Destroy(device) => {
-                self.pending.remove(device);
+    fn faulted(&mut self, fault: &Fault) {
+        match *fault {
+            Fault::Destroy(fault) => {
+                self.pending.remove(&fault.device);
                 self.sees(Event::Life(Life::Gone));
-                self.undo(|holder, _| holder == Holder::Device(*device));
+                self.undo(|holder, _| holder == Holder::Device(fault.device));
             }
-            Trouble::EndZone(vault, _) => {
+            Fault::EndZone(fault) => {
+                let vault = VaultId::from(fault.user);
                 self.undo(|holder, record| {
-                    holder == Holder::Remote(Remote::Zone) && record.0 == *vault
+                    holder == Holder::Remote(Remote::Zone) && record.0 == vault
                 });
             }
-            Trouble::CorruptRow(remote, vault, id, None) => {
-                self.undo(|holder, record| {
-                    holder == Holder::Remote(*remote) && record == (*vault, *id)
-                });
+            Fault::BreakDecryption(fault) if fault.seen_by.is_none() => {
+                let row = (VaultId::from(fault.user), fault.row);
+                self.undo(|holder, record| holder == Holder::Remote(fault.remote) && record == row);
             }
             _ => {}
         }

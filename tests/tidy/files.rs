@@ -12,7 +12,6 @@ const MOST_LINES: usize = 500;
 const LONG: &[(&str, usize, &str)] = &[
     ("sim/src/report/story.rs", 800, "one sentence for each of a closed list of facts"),
     ("sim/src/scenario/read/sections.rs", 750, "one reader for each section of the language"),
-    ("sim/src/scenario/read/step.rs", 650, "one reader for each verb of the language"),
     ("sim/src/scenario/words.rs", 600, "the vocabulary: a table"),
 ];
 
@@ -72,9 +71,15 @@ impl Source {
     }
 }
 
+/// Folders in which each file is a program of its own.
+const PROGRAMS: &[&str] = &["sim/harness/examples", "sim/harness/tests"];
+
 fn is_declared(source: &Source, all: &[Source]) -> bool {
     let parents = source.parents();
+    let is_program =
+        PROGRAMS.iter().any(|folder| source.path == format!("{folder}/{}.rs", source.stem()));
     matches!(source.stem(), "lib" | "main")
+        || is_program
         || all.iter().any(|it| parents.contains(&it.path) && it.declares(source.stem()))
 }
 

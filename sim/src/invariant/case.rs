@@ -2,7 +2,7 @@
 //!
 //! A case has a phone and a tablet of one user, a laptop of another and both remotes. Its methods name who
 //! acts, and about what, and theirs what is done: `case.phone().session().opens()`. Its own tiny `model`
-//! keeps what is told consistent, so a story is right until it tells a lie on purpose:
+//! keeps a history consistent, so it is right until it contains a bug on purpose:
 //! [`Device::holds`] makes a copy hold anything, and [`Device::wrongly`] has what no device may do.
 
 mod account;
@@ -26,12 +26,12 @@ use harness::time::{Span, Time};
 
 use self::device::Device;
 use self::log::{Log, Spaces};
-use self::model::{Copy, Image, StoredRow, ToldWrite};
+use self::model::{Image, RecordCopy, StoredRow, ToldWrite};
 use self::talks::{Actor, READER, SCHOLAR, Talks};
 use self::tree::ToldFiles;
 use crate::history::{BlobId, Boot, Change, Entry, Fact, Incarnation};
 use crate::invariant::{HostNames, Invariant, JudgeContext, Violation, judge};
-use crate::plan::{Node, ProcessorId, WorkerId, remote_name};
+use crate::plan::{Node, WorkerId, remote_name};
 use crate::time::ToEngine;
 
 pub(crate) const PHONE: DeviceId = DeviceId(0);
@@ -43,6 +43,7 @@ pub(crate) const KCAL: FieldId = FieldId(1);
 pub(crate) const PHOTO: FieldId = FieldId(5);
 const WORKER: Node = Node::Worker(WorkerId(0));
 pub(crate) const VAULT: VaultId = VaultId(0);
+pub(crate) const OWNER: UserId = UserId(0);
 
 /// Numbers a write of a case.
 pub(crate) type W = usize;
@@ -54,7 +55,7 @@ pub(crate) struct Case {
     pub(crate) history: Vec<Entry>,
     now: u64,
     told: Vec<ToldWrite>,
-    copies: BTreeMap<(DeviceId, RecordId), Copy>,
+    copies: BTreeMap<(DeviceId, RecordId), RecordCopy>,
     rows: BTreeMap<(Remote, VaultId, RecordId), StoredRow>,
     cursors: BTreeMap<(DeviceId, Remote), u64>,
     commits: BTreeMap<DeviceId, u32>,
@@ -276,23 +277,5 @@ impl Case {
     #[track_caller]
     pub(crate) fn passes(&self) {
         assert_eq!(self.violations(), [], "of {} facts", self.history.len());
-    }
-}
-
-impl From<DeviceId> for Node {
-    fn from(device: DeviceId) -> Self {
-        Self::Device(device)
-    }
-}
-
-impl From<ProcessorId> for Node {
-    fn from(processor: ProcessorId) -> Self {
-        Self::Processor(processor)
-    }
-}
-
-impl From<Remote> for Node {
-    fn from(remote: Remote) -> Self {
-        Self::Remote(remote)
     }
 }

@@ -7,9 +7,10 @@ use engine::device::Reason;
 use engine::id::Remote;
 use engine::remote::Ending;
 
-use crate::history::{Answered, Asked, Change, Fact, Trouble};
+use crate::fault::{EndZone, HoldKeys};
+use crate::history::{Answered, Asked, Change, Fact};
 use crate::invariant::Invariant;
-use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHOTO, TABLET, VAULT};
+use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHOTO, TABLET};
 
 /// Phone and tablet hold the same meal, as both remotes do.
 fn synced() -> Case {
@@ -154,7 +155,7 @@ fn a_sign_out_is_refused_as_long_as_one_remote_lacks_an_edit() {
 fn a_device_without_a_key_keeps_rows_sealed_to_the_end() {
     let mut case = Case::new();
     case.phone().edits(MEAL, &[KCAL]);
-    case.fact(TABLET, Fact::Faulted(Trouble::HoldKeys(TABLET)));
+    case.fact(TABLET, Fact::Faulted(HoldKeys { device: TABLET }.into()));
     case.context.incurable.push(crate::invariant::Incurable::Keyless(TABLET));
     case.phone().pushes(MEAL);
     for remote in Remote::ALL {
@@ -178,7 +179,7 @@ fn a_delete_that_cannot_leave_a_device_without_a_key_deletes_there_alone() {
     case.tablet().pushes(MEAL);
     case.phone().pulls();
     case.phone().pushes(MEAL);
-    case.fact(TABLET, Fact::Faulted(Trouble::HoldKeys(TABLET)));
+    case.fact(TABLET, Fact::Faulted(HoldKeys { device: TABLET }.into()));
     case.context.incurable.push(crate::invariant::Incurable::Keyless(TABLET));
     for remote in Remote::ALL {
         let (_, next) = case.tablet().at(remote).is_served();
@@ -195,7 +196,7 @@ fn an_edit_that_a_purge_has_not_seen_survives_it() {
     let mut case = synced();
     case.phone().pulls();
     case.tablet().edits(MEAL, &[KCAL]);
-    case.fact(Remote::Zone, Fact::Faulted(Trouble::EndZone(VAULT, Ending::Purged)));
+    case.fact(Remote::Zone, Fact::Faulted(EndZone { user: OWNER, how: Ending::Purged }.into()));
     case.phone().wrongly().deletes_for_nobody(MEAL);
     case.tablet().at(Remote::Rows).pushes(MEAL);
     case.phone().at(Remote::Rows).pulls();

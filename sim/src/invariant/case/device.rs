@@ -8,9 +8,10 @@ use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token};
 use engine::record::Value;
 use engine::remote::Cursor;
 
-use super::model::{Copy, Image, ToldWrite};
+use super::model::{Image, RecordCopy, ToldWrite};
 use super::{Case, W};
-use crate::history::{Answered, Asked, Boot, Change, Fact, Shown, Trouble, WriteKind};
+use crate::fault::{CopyDisk, Crash, Destroy, Effects, RestoreImage, SaveImage, Spare};
+use crate::history::{Answered, Asked, Boot, Change, Fact, Shown, WriteKind};
 use crate::invariant::Incurable;
 use crate::plan::{Errand, Excerpt};
 
@@ -154,7 +155,7 @@ impl Device<'_> {
     /// From now on a device's copy holds these writes, whatever it was made from: the lie.
     pub(crate) fn holds(&mut self, id: RecordId, writes: &[W]) -> Change {
         let made: BTreeSet<W> = writes.iter().copied().collect();
-        let lie = Arc::new(self.case.contents(&Copy { made: made.clone(), lie: None }));
+        let lie = Arc::new(self.case.contents(&RecordCopy { made: made.clone(), lie: None }));
         let copy = self.case.copies.entry((self.id, id)).or_default();
         copy.made.extend(made);
         copy.lie = Some(lie);
@@ -193,22 +194,23 @@ impl Device<'_> {
 
     /// A device loses power, keeping its commits up to this, and starts again.
     pub(crate) fn crashes(&mut self, keeps: u32) {
-        self.case.fact(self.id, Fact::Faulted(Trouble::Crash(self.id)));
+        self.case
+            .fact(self.id, Fact::Faulted(Crash { device: self.id, effects: Effects(0) }.into()));
         self.case.fact(self.id, Fact::Killed { keeps, between: false });
         self.starts(Boot::Restart, keeps, Vec::new());
-        self.case.fact(self.id, Fact::Ended(Trouble::Crash(self.id)));
+        self.case.fact(self.id, Fact::Ended(Crash { device: self.id, effects: Effects(0) }.into()));
     }
 
     /// A backup of a device is made.
     pub(crate) fn saves_image(&mut self) {
-        self.case.fact(self.id, Fact::Faulted(Trouble::SaveImage(self.id)));
+        self.case.fact(self.id, Fact::Faulted(SaveImage { device: self.id }.into()));
         let image = self.image();
         self.case.images.insert(self.id, image);
     }
 
     /// A device is set back to its backup.
     pub(crate) fn restores_image(&mut self) {
-        self.case.fact(self.id, Fact::Faulted(Trouble::RestoreImage(self.id)));
+        self.case.fact(self.id, Fact::Faulted(RestoreImage { device: self.id }.into()));
         let image = self.case.images[&self.id].clone();
         self.starts_on(Boot::Restored, image);
     }
@@ -217,7 +219,7 @@ impl Device<'_> {
     pub(crate) fn clones(&mut self) -> DeviceId {
         let to = DeviceId(u16::try_from(self.case.context.devices.len()).expect("a case is small"));
         self.case.context.devices.push(self.case.user(self.id));
-        self.case.fact(self.id, Fact::Faulted(Trouble::Clone(self.id, to)));
+        self.case.fact(self.id, Fact::Faulted(CopyDisk { device: self.id, to: Spare(to) }.into()));
         let image = self.image();
         self.case.device(to).starts_on(Boot::Cloned(self.id), image);
         to
@@ -249,7 +251,7 @@ impl Device<'_> {
 
     /// A device is gone for ever, by the plan.
     pub(crate) fn is_lost(&mut self) {
-        self.case.fact(self.id, Fact::Faulted(Trouble::Destroy(self.id)));
+        self.case.fact(self.id, Fact::Faulted(Destroy { device: self.id }.into()));
         self.case.context.incurable.push(Incurable::Device(self.id));
     }
 

@@ -13,7 +13,8 @@ use harness::time::{Span, SpanRange, Time};
 use super::talks::Talks;
 use super::tree::ToldFiles;
 use super::{Case, WORKER};
-use crate::history::{Fact, Letter, Said, ServerTrouble, Trouble};
+use crate::fault::{Age, RestoreVolume};
+use crate::history::{Fact, Letter, Said};
 use crate::plan::{Node, PipelinePlan, ServerPlan, VolumePlan, WorkerPlan};
 use crate::time::ToEngine;
 
@@ -161,7 +162,7 @@ impl Case {
     pub(crate) fn restores_volume(&mut self, backup: &Backup) {
         self.restores += 1;
         let age = Span(self.now + 10 - backup.at);
-        self.fact(Node::Volume, Fact::Faulted(Trouble::Server(ServerTrouble::Restore(age))));
+        self.fact(Node::Volume, Fact::Faulted(RestoreVolume { by: Age(age) }.into()));
         let numbers = std::mem::take(&mut self.spaces.numbers);
         self.spaces = Spaces { numbers, ..backup.spaces.clone() };
         (self.files, self.talks) = (backup.files.clone(), backup.talks.clone());

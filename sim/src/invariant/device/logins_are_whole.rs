@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::DeviceId;
+use engine::id::{DeviceId, VaultId};
 
-use crate::history::{Answered, Boot, Fact, Trouble};
+use crate::history::{Answered, Boot, Fact, Fault};
 use crate::invariant::Invariant::LoginsAreWhole;
 use crate::invariant::evidence::sign_ins::{SignInState, SignIns};
 use crate::invariant::evidence::{Evidence, Held, Observation, RemoteRow};
@@ -83,7 +83,7 @@ fn has_content(observation: &Observation) -> bool {
     observation.shown.sealed || !observation.shown.fields.is_empty()
 }
 
-/// Every row that was there when somebody asked to sign in, and was visible all along, is joined
+/// Every row that was there when a user asked to sign in, and was visible all along, is joined
 /// or sealed.
 fn is_whole(
     evidence: &Evidence<'_>,
@@ -101,7 +101,10 @@ fn is_whole(
             else {
                 continue;
             };
-            let hides = |trouble: &Trouble| *trouble == Trouble::HideRow(vault, id);
+            let hides = |fault: &Fault| {
+                matches!(fault, Fault::HideRow(it)
+                    if (VaultId::from(it.user), it.row) == (vault, id))
+            };
             let mut faults = evidence.faults.iter();
             let row = RemoteRow { remote, vault, id, version };
             if evidence.holds(device, &row, at) == Held::Yes

@@ -4,10 +4,11 @@ use engine::id::AccountField::{Email, Phone};
 use engine::message::Refusal;
 use harness::time::Span;
 
-use crate::history::{Answered, Done, Fact, Letter, ServerTrouble, Trouble};
+use crate::fault::{Fault, VolumeOutage};
+use crate::history::{Answered, Done, Fact, Letter};
 use crate::invariant::Invariant;
 use crate::invariant::case::{Case, TABLET};
-use crate::plan::{Node, VolumeFault, WorkerId};
+use crate::plan::{Node, WorkerId};
 use crate::time::ToEngine;
 
 #[test]
@@ -91,14 +92,14 @@ fn a_change_that_happened_unseen_counts_and_one_that_did_not_is_nobodys_loss() {
 
 #[test]
 fn an_errand_waits_for_a_volume_that_is_out_of_order_and_not_much_longer() {
-    let outage = Trouble::Server(ServerTrouble::Volume(VolumeFault::Outage));
+    let outage = Fault::from(VolumeOutage {});
     for (millis, late) in [(60_000, false), (900_000, true)] {
         let mut case = Case::served();
         case.phone().session().opens();
         let (op, token) = case.phone().account().asks_to_patch(&[Email]);
-        case.fact(Node::Volume, Fact::Faulted(outage.clone()));
+        case.fact(Node::Volume, Fact::Faulted(outage));
         case.wait(3_600_000);
-        case.fact(Node::Volume, Fact::Ended(outage.clone()));
+        case.fact(Node::Volume, Fact::Ended(outage));
         case.wait(millis);
         case.phone().account().commits(token, &[Email]);
         case.phone().answers(op, Answered::Done(Done::Patched));

@@ -127,7 +127,7 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// A session ends when its owner says so. One that has expired stays until somebody wants another.
+/// A session ends when its owner says so. One that has expired stays until another client asks for one.
 fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut ended: BTreeMap<(Client, Fence), usize> = BTreeMap::new();
     for ask in evidence.server.sent.values().flatten() {
@@ -203,7 +203,7 @@ fn names_a_live_holder(
             "refused-by-the-dead",
             format!("although {} was over at {}", session_name(evidence, &held), held.until),
         ),
-        None => ("refused-by-nobody", "although nobody holds its session".to_owned()),
+        None => ("refused-by-nobody", "although no client holds its session".to_owned()),
     };
     let (worker, host) = (evidence.name(Node::Worker(by)), evidence.name(to));
     let message = format!(
@@ -237,7 +237,8 @@ fn others_are_at_it(
 pub(crate) mod tests {
     use engine::device::Reason;
 
-    use crate::history::{Answered, Asked, Fact, Letter, ServerTrouble, Trouble};
+    use crate::fault::{Fault, Shift, WorkerClockJump};
+    use crate::history::{Answered, Asked, Fact, Letter};
     use crate::invariant::case::talks::{SOUP, part};
     use crate::invariant::case::{Case, TABLET};
     use crate::plan::{Errand, WorkerId};
@@ -284,7 +285,7 @@ pub(crate) mod tests {
             case.phone().session().is_shared_with(TABLET);
             case.phone().session().opens();
             let worker = WorkerId(1);
-            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, jump));
+            let jump = Fault::from(WorkerClockJump { worker, by: Shift(jump) });
             case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump));
             case.wait(10_000);
             case.tablet().session().opens();
@@ -297,7 +298,7 @@ pub(crate) mod tests {
         let mut case = Case::served();
         case.phone().session().is_shared_with(TABLET);
         let worker = WorkerId(0);
-        let jump = || Trouble::Server(ServerTrouble::ClockJump(worker, 60_000));
+        let jump = || Fault::from(WorkerClockJump { worker, by: Shift(60_000) });
         case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump()));
         case.fact(crate::plan::Node::Worker(worker), Fact::Ended(jump()));
         case.phone().session().opens();
@@ -332,7 +333,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_full_keeps_anybody_waiting() {
+    fn a_full_queue_keeps_every_client_waiting() {
         let mut case = Case::served();
         case.phone().session().requests();
         case.tablet().session().is_refused_as_busy();

@@ -3,14 +3,14 @@
 //!
 //! A save is conditional, so the retry of one whose answer was lost is refused, and so is a second
 //! device with the same. The one reason to save a row as it is already is to mend it: its
-//! stored bytes were damaged since it was last saved. Headstones of nobody are not told apart.
+//! stored bytes were damaged since it was last saved. Headstones without an author are not distinguished.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{RecordId, Remote, Token, VaultId};
 use engine::log::{FileDoc, pieces_of};
 
-use crate::history::{Answered, Change, Fact, Trouble};
+use crate::history::{Answered, Change, Fact, Fault};
 use crate::invariant::Invariant::GrowthIsBounded;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
@@ -118,6 +118,11 @@ fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
+/// Does what happens here happen to the sync server?
+fn is_of_server(host: Node) -> bool {
+    matches!(host, Node::Worker(_) | Node::Volume | Node::Intruder)
+}
+
 fn says_the_same(old: &RowState, new: &RowState) -> bool {
     let nobodys = |version: &RowState| {
         version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
@@ -133,7 +138,10 @@ fn was_damaged(
     old: &RowState,
     new: &RowState,
 ) -> bool {
-    let of_row = |fault: &FaultInterval| matches!(fault.kind, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
+    let of_row = |fault: &FaultInterval| {
+        matches!(fault.kind, Fault::BreakDecryption(it)
+            if (it.remote, VaultId::from(it.user), it.row) == row)
+    };
     let between = |fault: &FaultInterval| {
         evidence.time(old.at) <= evidence.time(fault.from) && fault.from < new.at
     };
@@ -173,7 +181,7 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
             let by_accident = evidence
                 .faults
                 .iter()
-                .any(|fault| matches!(fault.kind, Trouble::Server(_)) && fault.from < at);
+                .any(|fault| is_of_server(fault.kind.host()) && fault.from < at);
             if !by_accident && !known.contains(folder) {
                 let message = format!(
                     "Orphaned object {key}, stored at {}: no version or upload references it, and it is not \
@@ -241,9 +249,10 @@ fn siblings_are_concurrent(
 pub(crate) mod tests {
     use engine::id::Remote;
 
-    use crate::history::{Change, Fact, Trouble};
+    use crate::fault::{BreakDecryption, Fault};
+    use crate::history::{Change, Fact};
     use crate::invariant::Incurable;
-    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, VAULT};
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, VAULT};
 
     fn settled() -> Case {
         let mut case = Case::new();
@@ -276,7 +285,7 @@ pub(crate) mod tests {
         case.tablet().pulls();
         case.context.incurable.push(Incurable::Row(Remote::Rows, VAULT, MEAL));
         let mut case = case.ends();
-        // A listing hides the meal for ever: each one changes what the phone has booked of it.
+        // A listing hides the meal for ever: each one changes what the phone has recorded of it.
         let hidden = Change::Mirror(Remote::Rows, MEAL, None);
         case.phone().persists(vec![hidden.clone()]);
         case.passes();
@@ -291,8 +300,10 @@ pub(crate) mod tests {
         let mut case = Case::new();
         case.phone().edits(MEAL, &[KCAL]);
         case.phone().pushes(MEAL);
-        let damage = Trouble::CorruptRow(Remote::Zone, VAULT, MEAL, None);
-        case.fact(Remote::Zone, Fact::Faulted(damage.clone()));
+        let damage =
+            BreakDecryption { remote: Remote::Zone, row: MEAL, user: OWNER, seen_by: None };
+        let damage = Fault::from(damage);
+        case.fact(Remote::Zone, Fact::Faulted(damage));
         case.phone().at(Remote::Zone).pushes(MEAL);
         case.fact(Remote::Zone, Fact::Ended(damage));
         case.passes();

@@ -23,8 +23,9 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 pub(crate) mod tests {
     use engine::remote::Ending;
 
-    use crate::history::{Fact, Trouble};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, VAULT};
+    use crate::fault::EndZone;
+    use crate::history::Fact;
+    use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHONE};
 
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
@@ -61,7 +62,7 @@ pub(crate) mod tests {
         let mut case = Case::new();
         case.fact(
             crate::plan::Node::World,
-            Fact::Faulted(Trouble::EndZone(VAULT, Ending::Deleted)),
+            Fact::Faulted(EndZone { user: OWNER, how: Ending::Deleted }.into()),
         );
         case.ends().passes();
     }

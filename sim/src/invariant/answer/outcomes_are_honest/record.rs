@@ -1,13 +1,13 @@
 //! INV-30 `outcomes-are-honest`: *refused* has no effect ever, *saved* is durable before it is
-//! said, *signed out* leaves nothing that only this device had, and what a device has booked about
+//! said, *signed out* leaves nothing that only this device had, and what a device has recorded about
 //! a remote is what that remote did.
 
 use std::sync::Arc;
 
-use engine::id::{DeviceId, RecordId, Remote, Token};
+use engine::id::{DeviceId, RecordId, Remote, Token, VaultId};
 use engine::remote::Tag;
 
-use crate::history::{Answered, Change, Contents, Fact, Trouble};
+use crate::history::{Answered, Change, Contents, Fact, Fault};
 use crate::invariant::Invariant::OutcomesAreHonest;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
@@ -72,7 +72,7 @@ fn writes(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// A booked row is one that the remote stored under that tag, as it was stored.
+/// A recorded row is one that the remote stored under that tag, as it was stored.
 fn mirrors_what_was_stored(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -121,7 +121,10 @@ fn signed_out(
             continue;
         }
         let lacking = evidence.context.remotes.iter().find(|remote| {
-            let refuses = |trouble: &Trouble| *trouble == Trouble::RejectRow(**remote, vault, id);
+            let refuses = |fault: &Fault| {
+                matches!(fault, Fault::RejectRow(it)
+                    if (it.remote, VaultId::from(it.user), it.row) == (**remote, vault, id))
+            };
             write.accepted[remote.index()].is_none_or(|taken| taken > at)
                 && !evidence.faults.iter().any(|fault| refuses(&fault.kind))
         });
@@ -148,7 +151,7 @@ pub(crate) mod tests {
     use crate::history::{Answered, Asked, Change};
     use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHOTO};
 
-    /// The phone books a row under a tag that the zone never gave.
+    /// The phone records a row under a tag that the zone never gave.
     pub(crate) fn broken() -> Case {
         let mut case = synced();
         let Change::Mirror(remote, id, Some((_, row))) =

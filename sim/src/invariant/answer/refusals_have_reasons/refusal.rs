@@ -2,7 +2,7 @@
 //! is wrong by the rules.
 //!
 //! Wrong by the rules are: a field that does not exist or does not hold such a value; a sign-out
-//! while a remote lacks something; anything but a sign-in where nobody is signed in. An operation
+//! while a remote lacks something; anything but a sign-in where no user is signed in. An operation
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
 use engine::device::Reason;
@@ -14,7 +14,6 @@ use engine::schema::{self, Holds};
 use crate::history::{Answered, Asked, Contents, Fact, WriteKind};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::RefusalsHaveReasons;
-use crate::invariant::evidence::fault_paths::{is_on_path, lasts};
 use crate::invariant::evidence::keys::may_lack_keys;
 use crate::invariant::evidence::{Evidence, UserOperation, file_refusals};
 use crate::invariant::findings::{About, Findings};
@@ -134,7 +133,7 @@ fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
         })
 }
 
-/// Does the device hold anything that it has not booked as held by every remote, a row that a remote
+/// Does the device hold anything that it has not recorded as held by every remote, a row that a remote
 /// has lost and that it cannot open, or a write of a file that the feed has not shown yet? Whether
 /// that was durable does not matter: a sign-out is refused for what the device knows then, and a power
 /// cut may take back what it had only just learned.
@@ -180,8 +179,8 @@ fn may_be_silent(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
         || evidence.faults.iter().any(|fault| {
             fault.to.is_none()
                 && fault.overlaps(op.asked, end)
-                && lasts(&fault.kind)
-                && is_on_path(&fault.kind, op.device, vault)
+                && fault.kind.is_interval()
+                && fault.kind.reaches(op.device, evidence.user(op.device))
         })
 }
 
@@ -225,7 +224,7 @@ pub(crate) mod tests {
     }
 
     /// The phone has sent its meal to both remotes and asks to sign out. A commit that changes what it
-    /// has booked is handed to the disk before the phone refuses, or not.
+    /// has recorded is handed to the disk before the phone refuses, or not.
     fn refused_after(changes: &[Change]) -> Case {
         let mut case = Case::new();
         case.phone().edits(MEAL, &[KCAL]);
@@ -248,7 +247,7 @@ pub(crate) mod tests {
         let mut case = refused_after(&[Change::Mirror(Remote::Rows, MEAL, None)]);
         case.phone().crashes(3);
         case.passes();
-        // After the crash the phone has the meal booked on both remotes again.
+        // After the crash the phone has the meal recorded on both remotes again.
         refuses_to_sign_out(&mut case);
         assert_eq!(case.violations()[0].site, "refused");
         // An own write of a file.

@@ -101,7 +101,8 @@ fn passes(
 
 #[cfg(test)]
 mod tests {
-    use crate::history::{Boot, Change, Fact, Trouble};
+    use crate::fault::RestoreImage;
+    use crate::history::{Boot, Change, Fact};
     use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, ROOT};
     use crate::invariant::case::{Case, TABLET};
 
@@ -160,7 +161,7 @@ mod tests {
     fn a_device_that_is_set_back_has_a_cursor_of_a_log_that_is_no_more() {
         let (mut case, kept) = restored();
         case.tablet().files().reads_feed(&[LETTERS, NOTES]);
-        case.fact(TABLET, Fact::Faulted(Trouble::RestoreImage(TABLET)));
+        case.fact(TABLET, Fact::Faulted(RestoreImage { device: TABLET }.into()));
         let holds = [Change::Key(true), Change::Meta].into_iter().chain(kept);
         case.tablet().starts(Boot::Restored, 0, holds.collect());
         assert_eq!(sites(&case), [""; 0]);

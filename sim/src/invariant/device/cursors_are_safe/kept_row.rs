@@ -15,7 +15,7 @@ use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &Reached) {
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
-        let judge = Keeper { evidence, reached, device, disk };
+        let judge = PassedRows { evidence, reached, device, disk };
         for ((remote, id), line) in disk.sealed.sorted() {
             judge.seals(findings, remote, id, line);
         }
@@ -26,14 +26,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &
 }
 
 /// One device and what it must keep.
-struct Keeper<'e> {
+struct PassedRows<'e> {
     evidence: &'e Evidence<'e>,
     reached: &'e Reached,
     device: DeviceId,
     disk: &'e Disk,
 }
 
-impl Keeper<'_> {
+impl PassedRows<'_> {
     /// Whatever leaves the seal is joined, or something else stands there now.
     fn seals(
         &self,
@@ -152,8 +152,9 @@ mod tests {
     use engine::id::{DeviceId, Remote};
     use engine::remote::Ending;
 
-    use crate::history::{Boot, Change, Trouble};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO, TABLET, VAULT};
+    use crate::fault::{EndZone, RestoreImage};
+    use crate::history::{Boot, Change};
+    use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHOTO, TABLET};
 
     /// The tablet keeps the phone's row of the zone sealed and lets its cursor pass it.
     fn sealed() -> Case {
@@ -221,7 +222,7 @@ mod tests {
         let mut case = sealed();
         case.fact(
             Remote::Zone,
-            crate::history::Fact::Faulted(Trouble::EndZone(VAULT, Ending::Purged)),
+            crate::history::Fact::Faulted(EndZone { user: OWNER, how: Ending::Purged }.into()),
         );
         drops(&mut case);
         assert_eq!(case.violations(), []);
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn an_image_from_before_the_seal_is_set_back_to_with_its_cursor() {
         let mut case = sealed();
-        case.fact(TABLET, crate::history::Fact::Faulted(Trouble::RestoreImage(TABLET)));
+        case.fact(TABLET, crate::history::Fact::Faulted(RestoreImage { device: TABLET }.into()));
         case.tablet().starts(Boot::Restored, 0, vec![Change::Key(true), Change::Meta]);
         assert_eq!(case.violations(), []);
     }

@@ -15,7 +15,7 @@ use engine::remote::Cursor;
 
 use super::Reached;
 use crate::history::table::Table;
-use crate::history::{Fact, Trouble};
+use crate::history::{Fact, Fault};
 use crate::invariant::Invariant::CursorsAreSafe;
 use crate::invariant::evidence::{CursorAdvance, Evidence, Held, RemoteRow};
 use crate::invariant::findings::{About, Findings};
@@ -174,7 +174,8 @@ fn check(
 
 fn is_hidden(evidence: &Evidence<'_>, vault: VaultId, id: RecordId, page: &Page) -> bool {
     evidence.faults.iter().any(|fault| {
-        fault.kind == Trouble::HideRow(vault, id) && fault.overlaps(page.first, page.at)
+        matches!(fault.kind, Fault::HideRow(it) if (VaultId::from(it.user), it.row) == (vault, id))
+            && fault.overlaps(page.first, page.at)
     })
 }
 

@@ -11,7 +11,7 @@ use engine::id::{DeviceId, NodeId, Token};
 use engine::log::{NodeKind, Version};
 
 use crate::history::file::FileAsked;
-use crate::history::{FileDone, Trouble};
+use crate::history::{Fault, FileDone};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
@@ -35,7 +35,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     heads_are_what_none_replaced(evidence, findings);
 }
 
-/// A file is deleted by somebody who had seen all that it held, by number or as writes of their own
+/// A file is deleted by a user who had seen all that it held, by number or as writes of their own
 /// that had none yet.
 fn deletes_have_seen(
     evidence: &Evidence<'_>,
@@ -128,7 +128,7 @@ fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usi
     let destroyed = evidence
         .faults
         .iter()
-        .filter(move |fault| matches!(&fault.kind, Trouble::Destroy(gone) if *gone == device));
+        .filter(move |fault| matches!(&fault.kind, Fault::Destroy(gone) if gone.device == device));
     evidence.images(device).chain(destroyed.map(|fault| fault.from))
 }
 
@@ -215,7 +215,7 @@ fn replaces_what_was_shown(
                 evidence.write_name(token),
                 evidence.device_name(operation.device),
                 replaced
-                    .map_or_else(|| "a write of nobody".to_owned(), |it| evidence.write_name(it))
+                    .map_or_else(|| "an unknown write".to_owned(), |it| evidence.write_name(it))
             );
             let about = About { record: None, token: Some(token) };
             let place = (NoLostWrites, "version-replaced-unseen");
