@@ -11,7 +11,7 @@ use crate::tidy::source::Source;
 /// Names from the root of a package down.
 pub(super) type Path = Vec<String>;
 
-/// The folders of the packages. `tests/` is one binary, and counts as one.
+/// The folders of the packages, inner ones first. Each folder of tests or examples counts as one.
 const PACKAGES: &[&str] = &[
     "sim/harness/src",
     "sim/harness/examples",
@@ -119,7 +119,7 @@ pub(super) fn packages(sources: &[Source]) -> BTreeMap<&'static str, Package> {
         if path.len() == 1 && matches!(path[0].as_str(), "lib" | "main") {
             path.clear();
         }
-        let is_test = *folder != "tests" && path.iter().any(|name| name == "tests");
+        let is_test = !folder.ends_with("tests") && path.iter().any(|name| name == "tests");
         let file = syn::parse_file(&source.text);
         let file = file.unwrap_or_else(|error| panic!("{}: {error}", source.path));
         let package = packages.entry(folder).or_default();
