@@ -3,14 +3,6 @@
 //! Each is the smallest honest mistake at the one decision point where a tired engineer would make
 //! it. Without the cargo feature `flaws` every switch is `false` at compile time.
 
-#[cfg(feature = "flaws")]
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
-use crate::id::{Dot, FieldId};
-use crate::record::Record;
-use crate::time::Hlc;
-
 /// A set of flaws, carried in a device's [`Boot`](crate::device::Boot).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flaws(u128);
@@ -252,35 +244,6 @@ flaws! {
         "Remotes are pulled on a hint only.";
     Fb28 = "FB-28", "field",
         "A reset of the zone's keys is handled like a purge.";
-}
-
-/// FB-01: of the siblings of a field only the latest stays.
-pub(crate) fn latest_wins(record: &mut Record) {
-    let latest: BTreeMap<FieldId, (Hlc, Dot)> = record
-        .fields()
-        .filter_map(|(field, cells)| Some((field, cells.iter().map(|c| (c.hlc, c.dot)).max()?)))
-        .collect();
-    record.retain(|field, cell| latest.get(&field) == Some(&(cell.hlc, cell.dot)));
-}
-
-/// FB-11: a delete covers all that is there by now.
-pub(crate) fn delete_wins(record: &mut Record) {
-    record.cover_all();
-}
-
-/// FB-25: what another copy has seen counts as seen here, without its cells.
-#[cfg(feature = "flaws")]
-pub(crate) fn inflate(record: &mut Record, other: &Record) {
-    record.see(other);
-}
-
-/// VF-NESTED-BORROW: while the list is borrowed, what keeps it in order borrows it too.
-#[cfg(feature = "flaws")]
-pub(crate) fn borrow_twice(heads: &mut Vec<u32>) {
-    let list = RefCell::new(heads);
-    let versions = list.borrow_mut();
-    list.borrow_mut().sort_unstable();
-    drop(versions);
 }
 
 impl std::str::FromStr for Flaw {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::date::DateKey;
 use crate::dedup::DedupKey;
 use crate::id::UserId;
-use crate::message::Fence;
+use crate::position::Fence;
 use crate::time::Time;
 use crate::volume;
 use crate::volume::Part::{Hex, Number, Text};

@@ -6,7 +6,7 @@
 //! cannot be decrypted is kept and blocks nothing. No order across records is promised.
 //!
 //! Read in this order: [`record`] (the only merge), [`view`], [`seal`], [`remote`], [`device`]; of
-//! the sync server [`log`] (its only commit), [`message`] and [`worker`]; of files [`name`] and
+//! the sync server [`position`], [`log`] (its only commit), [`message`] and [`worker`]; of files [`name`], [`tree`] and
 //! [`blob`]; of conversations [`dedup`], [`date`], [`job`], [`ingest`] and [`processor`].
 
 pub mod blob;
@@ -24,12 +24,14 @@ pub mod log;
 pub mod message;
 pub mod name;
 pub mod point;
+pub mod position;
 pub mod processor;
 pub mod record;
 pub mod remote;
 pub mod schema;
 pub mod seal;
 pub mod time;
+pub mod tree;
 pub mod view;
 pub mod volume;
 pub mod worker;

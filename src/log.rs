@@ -17,39 +17,20 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use self::docs::Docs;
-pub use self::file::{FileDoc, FileKey, Job, Node, NodeKind, Stored, Upload, Version};
+pub use self::file::{FileDoc, FileKey, Job, Stored, Upload};
 use crate::Bytes;
 use crate::blob::Address;
 use crate::id::{AccountField, ReplicaId, UserId};
 use crate::job;
-use crate::message::{Client, DeviceKey, Fence, Reply};
+use crate::message::{Client, DeviceKey, Reply};
 use crate::point::Point;
+use crate::position::Fence;
+pub use crate::position::{EntryId, Position};
 use crate::record::Payload;
 use crate::time::Time;
+pub use crate::tree::{Node, NodeKind, Version};
 use crate::volume;
 use crate::volume::Part::{Hex, Number, Ordered, Text};
-
-/// The drawn id of an entry, by which a worker tells its own entry from another worker's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct EntryId(pub u64);
-
-/// A position in a log: one of its entries, by number and id, or the start of every log.
-///
-/// A number alone is ambiguous: after a restore from a backup, other entries get the numbers that
-/// were used before. Ids are drawn, and a worker has read all entries before the one it makes, so
-/// two logs that share one entry share all entries up to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Position {
-    /// The entry's number; 0 for the start.
-    pub seq: u64,
-    /// The entry's id.
-    pub entry: EntryId,
-}
-
-impl Position {
-    /// The position before the first entry of any log.
-    pub const START: Self = Self { seq: 0, entry: EntryId(0) };
-}
 
 /// One commit: the effects of several requests, in this order and as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,15 +11,16 @@ mod work;
 use serde::{Deserialize, Serialize};
 
 pub use self::file::{
-    FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Name, Piece, Place,
-    Shown, Target,
+    FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Piece, Shown, Target,
 };
 pub use self::work::{Found, Part, WorkAction, WorkReply};
 use crate::id::{AccountField, ReplicaId, UserId};
-use crate::log::Position;
+pub use crate::position::Fence;
+use crate::position::Position;
 use crate::record::{Payload, Value};
 use crate::remote::{CallId, Credential};
 use crate::time::{Span, Time};
+pub use crate::tree::{Name, Place};
 
 /// A device as the server knows it. It is drawn when the device is installed and copied with its
 /// disk, so that a clone and its original contend for one session.
@@ -35,12 +36,6 @@ pub struct Client {
     /// The incarnation, from 1.
     pub life: u32,
 }
-
-/// A fencing token: the commit that granted a lease. In one log a newer grant has a larger token,
-/// except for two incarnations of one replica that are granted in one commit; so a comparison of
-/// tokens compares clients too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Fence(pub Position);
 
 /// An operation of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,6 @@
 
 use crate::id::{FieldId, Kind};
 use crate::record::Value;
-use crate::view::Shipped;
 
 /// The kind of value that a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +17,25 @@ pub enum Holds {
     Set,
     /// [`Value::Draft`](crate::record::Value::Draft).
     Draft,
+}
+
+/// The strategies that come with the engine; [`view`](crate::view) has what they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shipped {
+    /// The first by dot is shown, all others are conflicts.
+    KeepBoth,
+    /// The latest by clock, then dot; the others are conflicts.
+    Latest,
+    /// The largest number.
+    Max,
+    /// The smallest number.
+    Min,
+    /// The union of sets.
+    SetUnion,
+    /// The sum over replicas of what each counted.
+    Counter,
+    /// A three-way merge of two texts edited from the same one.
+    TextMerge3,
 }
 
 /// One field of a kind.

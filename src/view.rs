@@ -13,8 +13,11 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use crate::flaw::{Flaw, Flaws};
-use crate::id::{Dot, FieldId, Kind, ReplicaId};
+#[cfg(feature = "flaws")]
+use crate::id::ReplicaId;
+use crate::id::{Dot, FieldId, Kind};
 use crate::record::{Cell, Payload, Value};
+pub use crate::schema::Shipped;
 use crate::schema::field_of;
 use crate::time::Hlc;
 
@@ -43,25 +46,6 @@ pub trait Strategy: Debug + Send + Sync {
     /// Decides. `siblings` has at least two entries, sorted by dot. The result must depend on them
     /// alone, and every list of siblings must have one.
     fn show(&self, siblings: &[Sibling<'_>]) -> Shown;
-}
-
-/// The strategies that come with the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shipped {
-    /// The first by dot is shown, all others are conflicts.
-    KeepBoth,
-    /// The latest by clock, then dot; the others are conflicts.
-    Latest,
-    /// The largest number.
-    Max,
-    /// The smallest number.
-    Min,
-    /// The union of sets.
-    SetUnion,
-    /// The sum over replicas of what each counted.
-    Counter,
-    /// A three-way merge of two texts edited from the same one.
-    TextMerge3,
 }
 
 /// A field as shown: every sibling is either a contributor or a conflict.
@@ -108,13 +92,13 @@ impl Registry {
         self.custom.insert((kind, field), strategy);
     }
 
-    /// Shows a field. `cells` has at least one entry, in any order. `own` is the replica that shows
-    /// them; no strategy may depend on it.
+    /// Shows a field. `cells` has at least one entry, in any order. Nothing depends on the replica that
+    /// shows them.
     ///
     /// # Panics
     ///
     /// If there are no cells.
-    pub fn view(&self, own: ReplicaId, kind: Kind, field: FieldId, cells: &[Cell]) -> View {
+    pub fn view(&self, kind: Kind, field: FieldId, cells: &[Cell]) -> View {
         if let [cell] = cells {
             return View {
                 value: cell.payload.value.clone(),
@@ -127,9 +111,6 @@ impl Registry {
         let mut cells: Vec<&Cell> = cells.iter().collect();
         cells.sort_by_key(|cell| cell.dot);
         let siblings: Vec<Sibling<'_>> = cells.iter().map(|cell| Sibling::from(*cell)).collect();
-        if self.flaws.has(Flaw::CvStrategyOrder) {
-            return View::of(first_to_arrive(own, &siblings), &cells, false);
-        }
         #[cfg(feature = "flaws")]
         self.shown.get_or_init(|| ());
         match self.custom.get(&(kind, field)) {
@@ -260,10 +241,13 @@ fn merge_texts(siblings: &[Sibling<'_>]) -> Shown {
     shown
 }
 
-/// CV-STRATEGY-ORDER: the own write was here first, so the first argument of the strategy is
-/// `local` and wins; all later ones count as settled.
-fn first_to_arrive(own: ReplicaId, siblings: &[Sibling<'_>]) -> Shown {
-    let first = siblings.iter().min_by_key(|sibling| (sibling.dot.replica != own, sibling.dot));
-    let first = first.expect("a strategy is given at least two siblings");
-    Shown { value: first.value.clone(), of: (0..siblings.len()).collect() }
+/// CV-STRATEGY-ORDER: a field as `own` would show it by this bug. The own write was here first, so the first
+/// argument of the strategy is `local` and wins; all later ones count as settled.
+#[cfg(feature = "flaws")]
+pub fn first_to_arrive(own: ReplicaId, cells: &[Cell]) -> View {
+    let mut cells: Vec<&Cell> = cells.iter().collect();
+    cells.sort_by_key(|cell| cell.dot);
+    let first = cells.iter().min_by_key(|cell| (cell.dot.replica != own, cell.dot));
+    let value = first.expect("a field that is shown has a cell").payload.value.clone();
+    View::of(Shown { value, of: (0..cells.len()).collect() }, &cells, false)
 }

@@ -8,6 +8,7 @@
 mod account;
 mod file;
 mod job;
+mod known;
 mod prepare;
 mod session;
 mod space;
@@ -18,7 +19,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use self::prepare::{Known, Stop, Task};
+use self::known::{Known, Stop};
+use self::prepare::Task;
 use self::space::Space;
 use crate::entropy::Entropy;
 use crate::flaw::{Flaw, Flaws};

@@ -5,17 +5,15 @@ use engine::flaw::Flaws;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::remote::Ending;
-use harness::random::Chance;
-use harness::random::stream;
-use harness::time::SpanRange;
-use harness::time::{Span, Time};
+use harness::random::{Chance, Stream, stream};
+use harness::time::{Span, SpanRange, Time};
+use sim::fault::*;
 use sim::history::{Answered, Fact};
 use sim::plan::{
-    Act, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel, Plan,
-    RemotePlan, SignIn, Start, Trigger, When,
+    Act, Custom, Deed, DevicePlan, Disk, Given, Lasting, Network, Node, Parcel, Plan, RemotePlan,
+    SignIn, Start, Trigger, When,
 };
 use sim::run::{BareRun, Driver, Outcome, run_with};
-use sim::scenario::Verb;
 use sim::time::ToEngine;
 
 const NAME: FieldId = FieldId(0);
@@ -107,6 +105,24 @@ fn calm(nature: u64, devices: u16) -> Plan {
     }
 }
 
+/// Something that a user does to a meal or a device.
+fn deed(draws: &mut Stream) -> Deed {
+    let id = meal(u32::from(small(draws.below(12))));
+    let n = i64::from(small(draws.below(1_000)));
+    match draws.below(10) {
+        0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
+        1 => Deed::Increment(id, PORTIONS, n),
+        2 => Deed::Delete(id),
+        3 => Deed::Undelete(id),
+        4 => Deed::Open(id),
+        5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
+        6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
+        7 => Deed::RotateKey,
+        8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
+        _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
+    }
+}
+
 /// The same in a storm in which everything that can happen does.
 fn stormy(nature: u64) -> Plan {
     let mut plan = calm(nature, 4);
@@ -119,59 +135,51 @@ fn stormy(nature: u64) -> Plan {
     for _ in 0..120 {
         let at = When::At(Time(1_000 + draws.below(38_000)));
         let device = DeviceId(small(draws.below(4)));
-        let id = meal(u32::from(small(draws.below(12))));
-        let n = i64::from(small(draws.below(1_000)));
-        let deed = match draws.below(10) {
-            0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
-            1 => Deed::Increment(id, PORTIONS, n),
-            2 => Deed::Delete(id),
-            3 => Deed::Undelete(id),
-            4 => Deed::Open(id),
-            5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
-            6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
-            7 => Deed::RotateKey,
-            8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
-            _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
-        };
+        let deed = deed(&mut draws);
         plan.add_step(at, Act::User(device, deed));
     }
     let (phone, other) = (DeviceId(0), DeviceId(2));
     let anna = UserId(0);
     let for_a_while = Lasting::For(Span(3_000));
     let node = Node::Device(phone);
-    let faults = [
-        Fault::SaveImage(other),
-        Fault::Crash(phone, Span(700), 0),
-        Fault::Cut(node, Node::Remote(Remote::Zone), for_a_while),
-        Fault::Offline(other, for_a_while),
-        Fault::SlowLink(phone, Remote::Rows, 5, for_a_while),
-        Fault::LoseReplies(Remote::Zone, for_a_while),
-        Fault::LoseHints(Remote::Rows, Lasting::Storm),
-        Fault::Pause(DeviceId(1), Span(1_500)),
-        Fault::ClockJump(other, -90_000),
-        Fault::DiskFull(DeviceId(1), Lasting::For(Span(300))),
-        Fault::DiskSlow(phone, 20, for_a_while),
-        Fault::HoldKeys(other, for_a_while),
-        Fault::ExpireCredential(phone),
-        Fault::Outage(Remote::Rows, for_a_while),
-        Fault::Throttle(Remote::Zone, Span(900), for_a_while),
-        Fault::ExpireCursors(Remote::Zone),
-        Fault::ExpireCursors(Remote::Rows),
-        Fault::HideRow(anna, meal(1), for_a_while),
-        Fault::CorruptRow(Remote::Zone, anna, meal(2), None, for_a_while),
-        Fault::RejectRow(Remote::Rows, anna, meal(3), for_a_while),
-        Fault::EndZone(anna, Ending::EncryptedDataReset),
-        Fault::DropPolicy(for_a_while),
-        Fault::SlowCommits(Span(1_000), for_a_while),
-        Fault::Intrude(Remote::Rows, anna),
-        Fault::Intrude(Remote::Zone, anna),
-        Fault::RestoreImage(other, Span(400)),
-        Fault::Clone(phone, DeviceId(4)),
-        Fault::Destroy(other),
+    let (zone, rows) = (Remote::Zone, Remote::Rows);
+    let (times, span) = (Times, |ms| Lasting::For(Span(ms)));
+    let crash = Crash { device: phone, effects: Effects(0) };
+    let damage = BreakDecryption { remote: zone, row: meal(2), user: anna, seen_by: None };
+    let at_once = Lasting::AtOnce;
+    let faults: [(Fault, Lasting); 28] = [
+        (SaveImage { device: other }.into(), at_once),
+        (crash.into(), span(700)),
+        (Cut { from: node, to: zone.into() }.into(), for_a_while),
+        (GoOffline { device: other }.into(), for_a_while),
+        (SlowLink { device: phone, to: rows, times: times(5) }.into(), for_a_while),
+        (LoseReplies { remote: zone }.into(), for_a_while),
+        (LoseHints { remote: rows }.into(), Lasting::Storm),
+        (Pause { device: DeviceId(1) }.into(), span(1_500)),
+        (ClockJump { device: other, by: Shift(-90_000) }.into(), at_once),
+        (FillDisk { device: DeviceId(1) }.into(), span(300)),
+        (SlowDisk { device: phone, times: times(20) }.into(), for_a_while),
+        (HoldKeys { device: other }.into(), for_a_while),
+        (ExpireCredential { device: phone }.into(), at_once),
+        (Outage { remote: rows }.into(), for_a_while),
+        (Throttle { remote: zone, wait: Wait(Span(900)) }.into(), for_a_while),
+        (ExpireCursors { remote: zone }.into(), at_once),
+        (ExpireCursors { remote: rows }.into(), at_once),
+        (HideRow { user: anna, row: meal(1) }.into(), for_a_while),
+        (damage.into(), for_a_while),
+        (RejectRow { remote: rows, row: meal(3), user: anna }.into(), for_a_while),
+        (EndZone { user: anna, how: Ending::EncryptedDataReset }.into(), at_once),
+        (DropPolicy {}.into(), for_a_while),
+        (SlowCommits { taking: Wait(Span(1_000)) }.into(), for_a_while),
+        (Intrude { remote: rows, user: anna }.into(), at_once),
+        (Intrude { remote: zone, user: anna }.into(), at_once),
+        (RestoreImage { device: other }.into(), span(400)),
+        (CopyDisk { device: phone, to: Spare(DeviceId(4)) }.into(), at_once),
+        (Destroy { device: other }.into(), at_once),
     ];
-    for (n, fault) in faults.into_iter().enumerate() {
+    for (n, (fault, lasting)) in faults.into_iter().enumerate() {
         let at = Time(3_000 + 1_200 * n as u64 + draws.below(1_000));
-        plan.add_step(When::At(at), Act::Fault(fault));
+        plan.add_step(When::At(at), Act::Fault(fault, lasting));
     }
     let got = Trigger::Got(node, Parcel::Pull, Node::Remote(Remote::Rows));
     plan.add_step(When::On(got, Span(1)), Act::User(phone, Deed::Sync));
@@ -213,8 +221,8 @@ fn every_fault_of_the_storm_begins_and_is_counted_under_its_verb() {
     let plan = stormy(3);
     let coverage = run_with(&plan, Driver::Bare).coverage;
     for step in &plan.steps {
-        if let Act::Fault(fault) = &step.act {
-            let verb = Verb::of_fault(fault).name();
+        if let Act::Fault(fault, _) = &step.act {
+            let verb = fault.word();
             assert!(coverage.contains_key(verb), "{verb} did not happen: {coverage:?}");
         }
     }

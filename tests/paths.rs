@@ -63,7 +63,7 @@ fn a_line_about_many_paths_is_a_deed_for_each_but_a_move_is_one() {
 fn files_leave_what_else_users_do_as_it_was() {
     let others = |plan: &Plan| -> Vec<(When, Act)> {
         let is_other =
-            |step: &&Step| !matches!(step.act, Act::Fault(_) | Act::User(_, Deed::File(_)));
+            |step: &&Step| !matches!(step.act, Act::Fault(..) | Act::User(_, Deed::File(_)));
         let others = plan.steps.iter().filter(is_other);
         others.map(|step| (step.when.clone(), step.act.clone())).collect()
     };

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use engine::flaw::Flaws;
-use sim::plan::{Act, Effect, Fault, PipeFault, Plan, ServerFault};
+use sim::fault::{Effects, Value};
+use sim::plan::{Act, Effect, Plan};
 use sim::run::{Outcome, run};
 use sim::scenario::{self, Group, Verb, Who};
 
@@ -161,15 +162,16 @@ fn plan(verb: Verb, operation: &str, mortal: &str) -> Plan {
 
 /// The same plan with the loss of power after so many effects.
 fn dies_after(mut plan: Plan, effects: u16) -> Plan {
-    let fuses = plan.steps.iter_mut().filter_map(|step| match &mut step.act {
-        Act::Fault(
-            Fault::Crash(_, _, fuse)
-            | Fault::Server(ServerFault::Crash(_, _, fuse))
-            | Fault::Pipe(PipeFault::Crash(_, _, fuse)),
-        ) => Some(fuse),
-        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => None,
+    let crashes = plan.steps.iter_mut().filter_map(|step| match &mut step.act {
+        Act::Fault(fault, _) if fault.effects() > 0 => Some(fault),
+        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => None,
     });
-    *fuses.last().expect("it is in the script") = effects;
+    let crash = crashes.last().expect("it is in the script");
+    let later = |value| {
+        let is_fuse = matches!(value, Value::Effects(_));
+        Some(if is_fuse { Value::Effects(Effects(effects)) } else { value })
+    };
+    *crash = crash.map(later).expect("it is the same fault");
     plan
 }
 
@@ -186,7 +188,7 @@ fn a_machine_may_die_at_any_point_of_any_operation() {
         Group::Device | Group::Account | Group::Conversations | Group::Files => true,
         Group::Wait | Group::Fault | Group::ServerFault => false,
     };
-    let all = Verb::ALL.iter().copied().filter(of_users);
+    let all = Verb::all().filter(of_users);
     assert_eq!(operations, all.collect::<Vec<_>>(), "each has its operation");
     let mut table = String::new();
     let mut kinds: BTreeMap<Effect, u32> = BTreeMap::new();

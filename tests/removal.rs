@@ -9,10 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::flaw::Flaws;
-use engine::id::UserId;
+use engine::id::{DeviceId, UserId};
 use harness::time::Time;
+use sim::fault::{Fault, FaultKind};
 use sim::history::{Entry, Fact};
-use sim::plan::{Act, Fault, Node, Plan, StepId};
+use sim::plan::{Act, Node, Plan, StepId};
 use sim::run::{Driver, Outcome, run_with};
 use sim::scenario::{self, Scenario};
 
@@ -74,24 +75,23 @@ fn run(plan: &Plan) -> Outcome {
     run_with(plan, Driver::Bare)
 }
 
+/// The device that a fault happens to, if nobody else is the worse for it.
+fn alone(fault: &Fault) -> Option<DeviceId> {
+    let device = fault.host().device()?;
+    let is_offline = fault.kind() == FaultKind::GoOffline;
+    let others = [FaultKind::Destroy, FaultKind::CopyDisk, FaultKind::ExpireCredential];
+    let is_own = is_offline || fault.is_of(device) && !others.contains(&fault.kind());
+    is_own.then_some(device)
+}
+
 /// The users whom a step concerns; `None` for all.
 fn concerns(plan: &Plan, act: &Act) -> Option<BTreeSet<UserId>> {
-    let of = |device: engine::id::DeviceId| plan.devices[usize::from(device.0)].user;
+    let of = |device: DeviceId| plan.devices[usize::from(device.0)].user;
     let users = match act {
         Act::User(device, _) => vec![of(*device)],
         Act::Wait => Vec::new(),
-        Act::Fault(
-            Fault::Crash(device, ..)
-            | Fault::Pause(device, _)
-            | Fault::DiskSlow(device, ..)
-            | Fault::DiskFull(device, _)
-            | Fault::ClockJump(device, _)
-            | Fault::Offline(device, _)
-            | Fault::SaveImage(device)
-            | Fault::RestoreImage(device, _)
-            | Fault::HoldKeys(device, _),
-        ) => vec![of(*device)],
-        Act::Order(..) | Act::Fault(_) => return None,
+        Act::Fault(fault, _) => vec![of(alone(fault)?)],
+        Act::Order(..) => return None,
     };
     Some(users.into_iter().collect())
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::flaw::{Flaw, Flaws};
 use engine::record::Value;
+use sim::fault::FaultKind;
 use sim::plan::{Act, Deed, Errand, Plan, When};
 use sim::scenario::{self, Code, Scenario, Verb};
 
@@ -109,16 +110,13 @@ fn every_fault_of_the_language_is_drawn_every_day() {
     let mut seen = std::collections::BTreeSet::new();
     for (scenario, seed) in scenarios.iter().flat_map(|it| (0..100).map(move |seed| (it, seed))) {
         for step in scenario::draw(scenario, seed, Flaws::NONE).steps {
-            if let Act::Fault(fault) = step.act {
-                seen.insert(Verb::of_fault(&fault));
+            if let Act::Fault(fault, _) = step.act {
+                seen.insert(fault.kind());
             }
         }
     }
-    let missing: Vec<&str> = Verb::ALL
-        .iter()
-        .filter(|verb| verb.is_fault() && !seen.contains(verb))
-        .map(|verb| verb.name())
-        .collect();
+    let missing = FaultKind::ALL.iter().filter(|kind| !seen.contains(kind));
+    let missing: Vec<&str> = missing.map(|kind| kind.word()).collect();
     assert_eq!(missing, [] as [&str; 0]);
 }
 
@@ -173,7 +171,7 @@ always = ["no-lost-writes"]
 "#;
 
 fn served(workers: &str, seed: u64) -> Plan {
-    let verbs = Verb::ALL.iter().filter(|verb| verb.needs_server() && verb.ends().is_none());
+    let verbs = Verb::all().filter(|verb| verb.needs_server() && verb.ends().is_none());
     let verbs: Vec<String> = verbs.map(|verb| format!("{},", verb.example())).collect();
     let text = SERVED.replace("WORKERS", workers).replace("VERBS", &verbs.join("\n"));
     let plan = scenario::draw(&read_back(&text), seed, Flaws::NONE);
@@ -187,9 +185,13 @@ fn every_verb_of_the_server_is_read_as_its_example_and_printed() {
     let plan = served("workers = 2", 1);
     let worker =
         |text: &str| plan.steps.iter().filter(|it| format!("{it:?}").contains(text)).count();
-    assert_eq!(worker("Server(Crash(WorkerId(1), Span(1000), 0))"), 1, "all are named");
-    assert_eq!(worker("Slow(5), For(Span(1000))"), 1, "it was healed");
-    assert_eq!(worker("LateList(Span(2000)), For(Span(1000))"), 1, "it was healed");
+    assert_eq!(
+        worker("CrashWorker { worker: WorkerId(1), effects: Effects(0) }), For(Span(1000))"),
+        1,
+        "all are named"
+    );
+    assert_eq!(worker("SlowVolume { times: Times(5) }), For(Span(1000))"), 1, "it was healed");
+    assert_eq!(worker("LateLists { by: Age(Span(2000)) }), For(Span(1000))"), 1, "it was healed");
 }
 
 #[test]

@@ -4,8 +4,9 @@ use engine::flaw::{Flaw, Flaws};
 use harness::pool::{Pool, Stop};
 use harness::random::Chance;
 use harness::time::Span;
+use sim::fault::{CrashWorker, Effects};
 use sim::invariant::Invariant;
-use sim::plan::{Act, Fault, Plan, ServerFault, When, WorkerId};
+use sim::plan::{Act, Lasting, Plan, When, WorkerId};
 use sim::run::run;
 use sim::scenario;
 use sim::shrink::shrink;
@@ -113,8 +114,9 @@ fn workers_who_stay_keep_their_names_and_their_steps() {
     let names: Vec<&str> =
         plan.server.iter().flat_map(|it| &it.workers).map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["worker-1", "worker-3"]);
-    let crash = Fault::Server(ServerFault::Crash(WorkerId(1), Span(1_000), 0));
-    assert_eq!(plan.steps[2].act, Act::Fault(crash), "the third is the second now");
+    let crash = CrashWorker { worker: WorkerId(1), effects: Effects(0) }.into();
+    let crash = Act::Fault(crash, Lasting::For(Span(1_000)));
+    assert_eq!(plan.steps[2].act, crash, "the third is the second now");
     assert_eq!(plan.steps.len(), 6, "the cut of the second is gone");
 }
 

@@ -4,10 +4,13 @@
 //! source. The sources are read with comments and the insides of strings blanked, so a word in a
 //! sentence is no offence. The test that every rule bites keeps this file honest.
 
+mod circles;
 mod documents;
 mod files;
+mod limits;
 mod map;
 mod source;
+mod tree;
 
 use source::{Source, sources};
 
@@ -36,9 +39,8 @@ enum Check {
 
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
-const STAGE: &[&str] = &[
-    "desk", "fault", "keychain", "post", "remote", "shell", "store", "volume", "workload", "world",
-];
+const STAGE: &[&str] =
+    &["desk", "keychain", "post", "remote", "shell", "store", "volume", "workload", "world"];
 
 /// All that takes part in a run. Only `run` itself sleeps, on the runtime's clock.
 const IN_A_RUN: &[&str] = &[
@@ -115,7 +117,7 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["sim/src/invariant"],
         but: &[],
-        check: Check::Only("crate", &["history", "invariant", "plan", "time"]),
+        check: Check::Only("crate", &["fault", "history", "invariant", "plan", "time"]),
         instead: "judge by what the history says; if it does not say it, add a fact",
         bad: ("sim/src/invariant/evidence/writes.rs", "use crate::{history::Fact, world::World};"),
     },
@@ -251,6 +253,13 @@ const RULES: &[Rule] = &[
         instead: "act on links, disks, clocks, remotes and nodes; a bug of the engine is a flaw",
         bad: ("sim/src/fault.rs", "use engine::device::Device;"),
     },
+    Rule {
+        of: &["sim/src/fault", "sim/src/host"],
+        but: &[],
+        check: Check::Only("crate", &["fault", "host"]),
+        instead: "declare what a fault does, and let the stage act on it",
+        bad: ("sim/src/fault/cut.rs", "use crate::world::World;"),
+    },
     // 7. The modules that run many runs know only `run`.
     Rule {
         of: &[
@@ -373,6 +382,13 @@ const RULES: &[Rule] = &[
         ]),
         instead: "name who does what, in the field's terms: again, happens to, the count, at most",
         bad: ("sim/src/world.rs", "// Whoever comes second is sent anew."),
+    },
+    Rule {
+        of: &["sim/src/invariant"],
+        but: &[],
+        check: Check::NoText(&["omebody", "nybody", " is told", " was told", " so many "]),
+        instead: "name the host, user or write; say received, shown or acknowledged",
+        bad: ("sim/src/invariant/wording.rs", "// Somebody is told so."),
     },
     Rule {
         of: EVERYWHERE,

@@ -1,440 +1,375 @@
-//! Faults: how each kind appears in the history, what the weather is while some last, and what a
-//! remote is told. The weather is a pure function of the faults under way, so that overlapping ones
-//! need no book-keeping.
+//! Faults: what goes wrong around the engine. One file of the folder declares one fault and says what
+//! it does; [`faults!`] lists them, in the order in which people see them.
+//!
+//! Reader, printer, drawer, minimiser, story, history and judges handle faults through what their
+//! declarations say. None of them has a list of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod action;
+mod argument;
+mod conditions;
+mod declaration;
 
-use engine::id::{DeviceId, Remote, VaultId};
+use engine::id::{DeviceId, RecordId, Remote, UserId};
 use harness::time::Span;
+use serde::{Serialize, Serializer};
 
-use crate::history::{Lost, PipeTrouble, ServerTrouble, Trouble};
-use crate::plan::{Fault, Lasting, Node, PipeFault, ServerFault, StepId, VolumeFault};
-use crate::post::{Body, Mail};
-use crate::remote::Control;
+pub use self::action::{Action, Control, Loss, Need, Reach};
+pub use self::argument::{Age, Argument, ArgumentKind, Effects, Held, Shift, Spare, Times};
+pub use self::argument::{Value, Wait};
+pub use self::conditions::Conditions;
+use self::declaration::declare;
+pub use self::declaration::{Behaviour, Declaration, Declared, Lasts, Longest, Lot, Names, Near};
+pub use self::end_zone::ending;
+use crate::host::Node;
 
-/// A fault that lasts.
-#[derive(Clone, Debug)]
-pub(crate) struct Ongoing {
-    /// The step that began it.
-    pub(crate) step: StepId,
-    pub(crate) fault: Fault,
-}
+/// The longest time between a user's operation and a fault that is drawn near it.
+pub const SOON: Span = Span::from_millis(1_500);
 
-impl Ongoing {
-    pub(crate) fn new(step: StepId, fault: Fault) -> Self {
-        Self { step, fault }
-    }
+macro_rules! faults {
+    ($($name:ident: mod $module:ident;)+) => {
+        $(mod $module; pub use self::$module::$name;)+
 
-    /// Does it go on after the storm? What happens to a whole remote never does.
-    pub(crate) fn outlasts_the_storm(&self) -> bool {
-        let whole_remote = matches!(
-            self.fault,
-            Fault::Outage(..)
-                | Fault::Throttle(..)
-                | Fault::LoseReplies(..)
-                | Fault::DiskFull(..)
-                | Fault::Server(_)
-                | Fault::Pipe(_)
-        );
-        lasting(&self.fault) == Some(Lasting::Forever) && !whole_remote
-    }
-}
+        /// What goes wrong. Faults happen to the environment, never to the engine.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault { $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)+ }
 
-/// What the lasting faults make of links, disks and keychains.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Weather {
-    cuts: BTreeSet<(Node, Node)>,
-    offline: BTreeSet<DeviceId>,
-    slow_links: BTreeMap<(DeviceId, Remote), u16>,
-    lose_replies: BTreeSet<Remote>,
-    lose_hints: BTreeSet<Remote>,
-    full_disks: BTreeSet<DeviceId>,
-    slow_disks: BTreeMap<DeviceId, u16>,
-    held_keys: BTreeSet<DeviceId>,
-    /// How the volume fares.
-    pub(crate) volume: VolumeWeather,
-    /// How the step of processors fares.
-    pub(crate) step: StepWeather,
-}
+        /// The faults that there are.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum FaultKind { $(#[doc = concat!("See [`", stringify!($name), "`].")] $name,)+ }
 
-/// How the step of processors fares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct StepWeather {
-    /// How many times as long it takes; 0 for once.
-    pub(crate) times: u16,
-    pub(crate) fails: bool,
-}
+        impl FaultKind {
+            /// Every kind, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-/// How a volume fares.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct VolumeWeather {
-    pub(crate) is_out: bool,
-    pub(crate) loses_replies: bool,
-    /// How many times as long a request takes; 0 for once.
-    pub(crate) times: u16,
-    pub(crate) list_lag: Span,
-}
-
-impl Weather {
-    /// The weather while these faults last.
-    pub(crate) fn of(ongoing: &[Ongoing]) -> Self {
-        let mut weather = Self::default();
-        for Ongoing { fault, .. } in ongoing {
-            weather.suffer(fault);
-        }
-        weather
-    }
-
-    fn suffer(&mut self, fault: &Fault) {
-        match fault {
-            Fault::Cut(from, to, _) => drop(self.cuts.insert((*from, *to))),
-            Fault::Offline(device, _) => drop(self.offline.insert(*device)),
-            Fault::SlowLink(device, remote, times, _) => {
-                let slow = self.slow_links.entry((*device, *remote)).or_default();
-                *slow = (*slow).max(*times);
-            }
-            Fault::LoseReplies(remote, _) => drop(self.lose_replies.insert(*remote)),
-            Fault::LoseHints(remote, _) => drop(self.lose_hints.insert(*remote)),
-            Fault::DiskFull(device, _) => drop(self.full_disks.insert(*device)),
-            Fault::DiskSlow(device, times, _) => {
-                let slow = self.slow_disks.entry(*device).or_default();
-                *slow = (*slow).max(*times);
-            }
-            Fault::HoldKeys(device, _) => drop(self.held_keys.insert(*device)),
-            Fault::Crash(..)
-            | Fault::Pause(..)
-            | Fault::Destroy(..)
-            | Fault::SaveImage(..)
-            | Fault::RestoreImage(..)
-            | Fault::Clone(..)
-            | Fault::ClockJump(..)
-            | Fault::ExpireCredential(..)
-            | Fault::Outage(..)
-            | Fault::Throttle(..)
-            | Fault::ExpireCursors(..)
-            | Fault::HideRow(..)
-            | Fault::CorruptRow(..)
-            | Fault::RejectRow(..)
-            | Fault::EndZone(..)
-            | Fault::DropPolicy(..)
-            | Fault::SlowCommits(..)
-            | Fault::Server(
-                ServerFault::Crash(..)
-                | ServerFault::Pause(..)
-                | ServerFault::ClockJump(..)
-                | ServerFault::Restore(..)
-                | ServerFault::Intrude(_),
-            )
-            | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
-            | Fault::Intrude(..) => {}
-            Fault::Pipe(PipeFault::SlowStep(times, _)) => {
-                self.step.times = self.step.times.max(*times);
-            }
-            Fault::Pipe(PipeFault::FailingStep(_)) => self.step.fails = true,
-            Fault::Server(ServerFault::Volume(fault, _)) => {
-                let volume = &mut self.volume;
-                match fault {
-                    VolumeFault::Outage => volume.is_out = true,
-                    VolumeFault::Slow(times) => volume.times = volume.times.max(*times),
-                    VolumeFault::LoseReplies => volume.loses_replies = true,
-                    VolumeFault::LateList(lag) => volume.list_lag = volume.list_lag.max(*lag),
-                }
+            /// What is declared of it.
+            pub const fn declaration(self) -> &'static Declaration {
+                match self { $(Self::$name => const { &$name::DECLARATION },)+ }
             }
         }
-    }
 
-    /// Why a message does not get through, if it does not.
-    pub(crate) fn stops(&self, mail: &Mail) -> Option<Lost> {
-        let cut = self.cuts.contains(&(mail.from, mail.to));
-        if cut || mail.device().is_some_and(|device| self.offline.contains(&device)) {
-            return Some(Lost::Cut);
+        impl Fault {
+            /// Its kind.
+            pub const fn kind(&self) -> FaultKind {
+                match self { $(Self::$name(_) => FaultKind::$name,)+ }
+            }
+
+            /// Its arguments, in the order of its declaration.
+            pub fn values(&self) -> Vec<Value> {
+                match self { $(Self::$name(it) => it.values(),)+ }
+            }
+
+            fn behaviour(&self) -> &dyn Behaviour {
+                match self { $(Self::$name(it) => it,)+ }
+            }
         }
-        let taken = mail.remote().is_some_and(|remote| match mail.body {
-            Body::Call(_) | Body::Request(_) | Body::Response(_) => false,
-            Body::Return(_) => self.lose_replies.contains(&remote),
-            Body::Hint => self.lose_hints.contains(&remote),
-        });
-        taken.then_some(Lost::Fault)
+
+        $(impl From<$name> for Fault {
+            fn from(fault: $name) -> Self {
+                Self::$name(fault)
+            }
+        })+
+    };
+}
+
+faults! {
+    Cut: mod cut;
+    GoOffline: mod go_offline;
+    SlowLink: mod slow_link;
+    LoseReplies: mod lose_replies;
+    LoseHints: mod lose_hints;
+    Crash: mod crash;
+    Pause: mod pause;
+    Destroy: mod destroy;
+    SaveImage: mod save_image;
+    RestoreImage: mod restore_image;
+    CopyDisk: mod copy_disk;
+    ClockJump: mod clock_jump;
+    FillDisk: mod fill_disk;
+    SlowDisk: mod slow_disk;
+    HoldKeys: mod hold_keys;
+    ExpireCredential: mod expire_credential;
+    Outage: mod outage;
+    Throttle: mod throttle;
+    ExpireCursors: mod expire_cursors;
+    HideRow: mod hide_row;
+    BreakDecryption: mod break_decryption;
+    RejectRow: mod reject_row;
+    EndZone: mod end_zone;
+    DropPolicy: mod drop_policy;
+    SlowCommits: mod slow_commits;
+    Intrude: mod intrude;
+    CrashWorker: mod crash_worker;
+    PauseWorker: mod pause_worker;
+    WorkerClockJump: mod worker_clock_jump;
+    VolumeOutage: mod volume_outage;
+    SlowVolume: mod slow_volume;
+    LoseVolumeReplies: mod lose_volume_replies;
+    LateLists: mod late_lists;
+    RestoreVolume: mod restore_volume;
+    IntrudeServer: mod intrude_server;
+    CrashProcessor: mod crash_processor;
+    PauseProcessor: mod pause_processor;
+    ProcessorClockJump: mod processor_clock_jump;
+    SlowAi: mod slow_ai;
+    FailingAi: mod failing_ai;
+}
+
+impl FaultKind {
+    /// The word in scenarios.
+    pub const fn word(self) -> &'static str {
+        self.declaration().word
     }
 
-    /// How many times as long a message takes.
-    pub(crate) fn slowness(&self, mail: &Mail) -> u16 {
-        mail.device()
-            .zip(mail.remote())
-            .and_then(|link| self.slow_links.get(&link))
-            .map_or(1, |times| (*times).max(1))
+    /// The kind of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
     }
 
-    /// How many times as long a commit takes.
-    pub(crate) fn disk_slowness(&self, device: DeviceId) -> u16 {
-        self.slow_disks.get(&device).map_or(1, |times| (*times).max(1))
+    /// One with these values, one for each argument.
+    pub fn make(self, values: &[Value]) -> Option<Fault> {
+        (self.declaration().make)(values)
     }
 
-    pub(crate) fn disk_is_full(&self, device: DeviceId) -> bool {
-        self.full_disks.contains(&device)
+    /// How long it lasts.
+    pub const fn lasts(self) -> Lasts {
+        self.declaration().lasts
     }
 
-    pub(crate) fn holds_keys(&self, device: DeviceId) -> bool {
-        self.held_keys.contains(&device)
-    }
-
-    /// Is this device cut off from a remote, at least one way?
-    pub(crate) fn isolates(&self, device: DeviceId, remote: Remote) -> bool {
-        let (device_node, remote) = (Node::Device(device), Node::Remote(remote));
-        self.offline.contains(&device)
-            || self.cuts.contains(&(device_node, remote))
-            || self.cuts.contains(&(remote, device_node))
+    /// Does it go on when the faults of a plan end, if it lasts for ever?
+    pub fn can_stay(self) -> bool {
+        matches!(self.lasts(), Lasts::Until(_, Longest::Ever | Longest::Incurable))
     }
 }
 
-/// How long a fault lasts; `None` for one that is over at once or ends by a restart.
-pub(crate) fn lasting(fault: &Fault) -> Option<Lasting> {
-    match fault {
-        Fault::Cut(.., lasting)
-        | Fault::Offline(_, lasting)
-        | Fault::SlowLink(.., lasting)
-        | Fault::LoseReplies(_, lasting)
-        | Fault::LoseHints(_, lasting)
-        | Fault::DiskFull(_, lasting)
-        | Fault::DiskSlow(.., lasting)
-        | Fault::HoldKeys(_, lasting)
-        | Fault::Outage(_, lasting)
-        | Fault::Throttle(.., lasting)
-        | Fault::HideRow(.., lasting)
-        | Fault::CorruptRow(.., lasting)
-        | Fault::RejectRow(.., lasting)
-        | Fault::DropPolicy(lasting)
-        | Fault::SlowCommits(_, lasting)
-        | Fault::Server(ServerFault::Volume(_, lasting))
-        | Fault::Pipe(PipeFault::SlowStep(_, lasting) | PipeFault::FailingStep(lasting)) => {
-            Some(*lasting)
-        }
-        Fault::Crash(..)
-        | Fault::Pause(..)
-        | Fault::Destroy(..)
-        | Fault::SaveImage(..)
-        | Fault::RestoreImage(..)
-        | Fault::Clone(..)
-        | Fault::ClockJump(..)
-        | Fault::ExpireCredential(..)
-        | Fault::ExpireCursors(..)
-        | Fault::EndZone(..)
-        | Fault::Server(
-            ServerFault::Crash(..)
-            | ServerFault::Pause(..)
-            | ServerFault::ClockJump(..)
-            | ServerFault::Restore(..)
-            | ServerFault::Intrude(_),
-        )
-        | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
-        | Fault::Intrude(..) => None,
+impl Fault {
+    /// The word in scenarios.
+    pub const fn word(&self) -> &'static str {
+        self.kind().word()
+    }
+
+    /// Its arguments, each with its declaration.
+    pub fn arguments(&self) -> impl Iterator<Item = (&'static Argument, Value)> {
+        self.kind().declaration().arguments.iter().zip(self.values())
+    }
+
+    /// The same fault with other values of the same kinds.
+    pub fn map(&self, change: impl FnMut(Value) -> Option<Value>) -> Option<Self> {
+        let values: Option<Vec<Value>> = self.values().into_iter().map(change).collect();
+        self.kind().make(&values?)
+    }
+
+    /// Would this end the other one? It does if they are about the same, however strong each is; and
+    /// one that names no device ends one that only a device notices.
+    pub fn ends(&self, other: &Self) -> bool {
+        let is_same = |(end, begun): (Value, Value)| match (end, begun) {
+            (Value::SeenBy(None), Value::SeenBy(_)) => true,
+            _ => end == begun,
+        };
+        let named = |fault: &Self| {
+            let named = fault.arguments().filter(|(it, _)| it.kind.strength().is_none());
+            named.map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        self.kind() == other.kind() && named(self).into_iter().zip(named(other)).all(is_same)
+    }
+
+    /// After how many effects of its host it happens; 0 for at once.
+    pub fn effects(&self) -> u16 {
+        self.values().into_iter().find_map(Effects::of).map_or(0, |effects| effects.0)
+    }
+
+    /// How long it makes hosts wait at once.
+    pub fn wait(&self) -> Span {
+        self.values().into_iter().find_map(Wait::of).map_or(Span::ZERO, |wait| wait.0)
+    }
+
+    /// The record that it is about, if it is about one.
+    pub fn record(&self) -> Option<RecordId> {
+        self.values().into_iter().find_map(RecordId::of)
+    }
+
+    /// The host that it happens to.
+    pub fn host(&self) -> Node {
+        self.behaviour().host()
+    }
+
+    /// What has happened, in a sentence that also fits after "over:".
+    pub fn tell(&self, names: &dyn Names) -> String {
+        self.behaviour().tell(names)
+    }
+
+    /// What has to be so for it to happen.
+    pub fn needs(&self) -> Vec<Need> {
+        self.behaviour().needs()
+    }
+
+    /// Why there can be no such fault: the key to blame, and what is wrong.
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        self.behaviour().contradiction()
+    }
+
+    /// What happens when it begins.
+    pub fn action(&self) -> Option<Action> {
+        self.behaviour().action()
+    }
+
+    /// What happens when it ends, beside what then no longer holds.
+    pub fn after(&self) -> Option<Action> {
+        self.behaviour().after()
+    }
+
+    /// What happens to a remote when it begins (`true`) or ends.
+    pub fn control(&self, begins: bool) -> Option<(Remote, Control)> {
+        self.behaviour().control(begins)
+    }
+
+    /// Is it an interval? Others are moments, and what they leave behind heals.
+    pub fn is_interval(&self) -> bool {
+        self.behaviour().is_interval(self.kind().lasts())
+    }
+
+    /// Does it happen to this device itself?
+    pub fn is_of(&self, device: DeviceId) -> bool {
+        self.behaviour().reach() == Reach::Device(device)
+    }
+
+    /// Can it keep a device of this user from getting on?
+    pub fn reaches(&self, device: DeviceId, user: UserId) -> bool {
+        self.behaviour().reach().includes(device, user)
+    }
+
+    /// What is lost with it.
+    pub fn loss(&self) -> Option<Loss> {
+        self.behaviour().loss()
     }
 }
 
-/// What a fault tells a remote when it begins or ends.
-pub(crate) fn control(fault: &Fault, on: bool) -> Option<(Remote, Control)> {
-    let span = |span: Span| on.then_some(span);
-    Some(match fault {
-        Fault::Outage(remote, _) => (*remote, Control::Outage(on)),
-        Fault::Throttle(remote, wait, _) => (*remote, Control::Throttle(span(*wait))),
-        Fault::ExpireCursors(remote) => (*remote, Control::ExpireCursors),
-        Fault::HideRow(user, id, _) => (Remote::Rows, Control::Hide(VaultId::from(*user), *id, on)),
-        Fault::CorruptRow(remote, user, id, seen_by, _) => {
-            (*remote, Control::Corrupt(VaultId::from(*user), *id, *seen_by, on))
+/// The bytes that a fault has had in histories so far.
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fn go<S: Serializer, T: Serialize>(s: S, t: T) -> Result<S::Ok, S::Error> {
+            t.serialize(s)
         }
-        Fault::RejectRow(remote, user, id, _) => {
-            (*remote, Control::Reject(VaultId::from(*user), *id, on))
+        let s = serializer;
+        match *self {
+            Self::Cut(f) => go(s, (0u32, f.from, f.to)),
+            Self::GoOffline(f) => go(s, (1u32, f.device)),
+            Self::SlowLink(f) => go(s, (2u32, f.device, f.to)),
+            Self::LoseReplies(f) => go(s, (3u32, f.remote)),
+            Self::LoseHints(f) => go(s, (4u32, f.remote)),
+            Self::Crash(f) => go(s, (5u32, f.device)),
+            Self::Pause(f) => go(s, (6u32, f.device)),
+            Self::Destroy(f) => go(s, (7u32, f.device)),
+            Self::SaveImage(f) => go(s, (8u32, f.device)),
+            Self::RestoreImage(f) => go(s, (9u32, f.device)),
+            Self::CopyDisk(f) => go(s, (10u32, f.device, f.to)),
+            Self::ClockJump(f) => go(s, (11u32, f.device, f.by)),
+            Self::FillDisk(f) => go(s, (12u32, f.device)),
+            Self::SlowDisk(f) => go(s, (13u32, f.device)),
+            Self::HoldKeys(f) => go(s, (14u32, f.device)),
+            Self::ExpireCredential(f) => go(s, (15u32, f.device)),
+            Self::Outage(f) => go(s, (16u32, f.remote)),
+            Self::Throttle(f) => go(s, (17u32, f.remote, f.wait)),
+            Self::ExpireCursors(f) => go(s, (18u32, f.remote)),
+            Self::HideRow(f) => go(s, (19u32, f.user, f.row)),
+            Self::BreakDecryption(f) => go(s, (20u32, f.remote, f.user, f.row, f.seen_by)),
+            Self::RejectRow(f) => go(s, (21u32, f.remote, f.user, f.row)),
+            Self::EndZone(f) => go(s, (22u32, f.user, f.how)),
+            Self::DropPolicy(_) => go(s, 23u32),
+            Self::SlowCommits(_) => go(s, 24u32),
+            Self::Intrude(f) => go(s, (25u32, f.remote, f.user)),
+            Self::CrashWorker(f) => go(s, (26u32, 0u32, f.worker)),
+            Self::PauseWorker(f) => go(s, (26u32, 1u32, f.worker)),
+            Self::WorkerClockJump(f) => go(s, (26u32, 2u32, f.worker, f.by)),
+            Self::VolumeOutage(_) => go(s, (26u32, 3u32, 0u32)),
+            Self::SlowVolume(f) => go(s, (26u32, 3u32, 1u32, f.times)),
+            Self::LoseVolumeReplies(_) => go(s, (26u32, 3u32, 2u32)),
+            Self::LateLists(f) => go(s, (26u32, 3u32, 3u32, f.by)),
+            Self::RestoreVolume(f) => go(s, (26u32, 4u32, f.by)),
+            Self::IntrudeServer(f) => go(s, (26u32, 5u32, f.user)),
+            Self::CrashProcessor(f) => go(s, (27u32, 0u32, f.processor)),
+            Self::PauseProcessor(f) => go(s, (27u32, 1u32, f.processor)),
+            Self::ProcessorClockJump(f) => go(s, (27u32, 2u32, f.processor, f.by)),
+            Self::SlowAi(_) => go(s, (27u32, 3u32)),
+            Self::FailingAi(_) => go(s, (27u32, 4u32)),
         }
-        Fault::EndZone(user, ending) => {
-            (Remote::Zone, Control::EndZone(VaultId::from(*user), *ending))
-        }
-        Fault::DropPolicy(_) => (Remote::Rows, Control::DropPolicy(on)),
-        Fault::SlowCommits(wait, _) => (Remote::Rows, Control::SlowCommits(span(*wait))),
-        Fault::Cut(..)
-        | Fault::Offline(..)
-        | Fault::SlowLink(..)
-        | Fault::LoseReplies(..)
-        | Fault::LoseHints(..)
-        | Fault::Crash(..)
-        | Fault::Pause(..)
-        | Fault::Destroy(..)
-        | Fault::SaveImage(..)
-        | Fault::RestoreImage(..)
-        | Fault::Clone(..)
-        | Fault::ClockJump(..)
-        | Fault::DiskFull(..)
-        | Fault::DiskSlow(..)
-        | Fault::HoldKeys(..)
-        | Fault::ExpireCredential(..)
-        | Fault::Server(_)
-        | Fault::Pipe(_)
-        | Fault::Intrude(..) => return None,
-    })
+    }
 }
 
-/// What to tell a remote when a fault ends: that of another one of its kind that lasts, else the
-/// end.
-pub(crate) fn ending_control(ended: &Fault, others: &[Ongoing]) -> Option<(Remote, Control)> {
-    let off = control(ended, false)?;
-    let goes_on = others.iter().find(|other| control(&other.fault, false).as_ref() == Some(&off));
+impl Conditions {
+    /// Those while these faults are active.
+    pub fn of<'f>(active: impl IntoIterator<Item = &'f Fault>) -> Self {
+        let mut conditions = Self::default();
+        active.into_iter().for_each(|fault| fault.behaviour().shape(&mut conditions));
+        conditions
+    }
+}
+
+/// What to tell a remote when a fault ends, while others are active: what another one of its kind that
+/// goes on says, else the end.
+pub fn control_at_end(ended: &Fault, others: &[&Fault]) -> Option<(Remote, Control)> {
+    let off = ended.control(false)?;
+    let goes_on = others.iter().find(|other| other.control(false).as_ref() == Some(&off));
     match goes_on {
         None => Some(off),
-        // Damage is done once, when it begins: a row that was stored again meanwhile stays mended.
-        Some(other) if matches!(other.fault, Fault::CorruptRow(..)) => None,
-        Some(other) => control(&other.fault, true),
-    }
-}
-
-/// A fault as the history has it, and the node that it happens to.
-pub(crate) fn trouble(fault: &Fault) -> (Node, Trouble) {
-    let device = |device: &DeviceId| Node::Device(*device);
-    match fault {
-        Fault::Cut(from, to, _) => (*from, Trouble::Cut(*from, *to)),
-        Fault::Offline(d, _) => (device(d), Trouble::Offline(*d)),
-        Fault::SlowLink(d, remote, ..) => (device(d), Trouble::SlowLink(*d, *remote)),
-        Fault::LoseReplies(remote, _) => (Node::Remote(*remote), Trouble::LoseReplies(*remote)),
-        Fault::LoseHints(remote, _) => (Node::Remote(*remote), Trouble::LoseHints(*remote)),
-        Fault::Crash(d, ..) => (device(d), Trouble::Crash(*d)),
-        Fault::Pause(d, _) => (device(d), Trouble::Pause(*d)),
-        Fault::Destroy(d) => (device(d), Trouble::Destroy(*d)),
-        Fault::SaveImage(d) => (device(d), Trouble::SaveImage(*d)),
-        Fault::RestoreImage(d, _) => (device(d), Trouble::RestoreImage(*d)),
-        Fault::Clone(from, to) => (device(from), Trouble::Clone(*from, *to)),
-        Fault::ClockJump(d, ms) => (device(d), Trouble::ClockJump(*d, *ms)),
-        Fault::DiskFull(d, _) => (device(d), Trouble::DiskFull(*d)),
-        Fault::DiskSlow(d, ..) => (device(d), Trouble::DiskSlow(*d)),
-        Fault::HoldKeys(d, _) => (device(d), Trouble::HoldKeys(*d)),
-        Fault::ExpireCredential(d) => (device(d), Trouble::ExpireCredential(*d)),
-        Fault::Outage(remote, _) => (Node::Remote(*remote), Trouble::Outage(*remote)),
-        Fault::Throttle(remote, wait, _) => {
-            (Node::Remote(*remote), Trouble::Throttle(*remote, *wait))
-        }
-        Fault::ExpireCursors(remote) => (Node::Remote(*remote), Trouble::ExpireCursors(*remote)),
-        Fault::HideRow(user, id, _) => {
-            (Node::Remote(Remote::Rows), Trouble::HideRow(VaultId::from(*user), *id))
-        }
-        Fault::CorruptRow(remote, user, id, seen_by, _) => (
-            Node::Remote(*remote),
-            Trouble::CorruptRow(*remote, VaultId::from(*user), *id, *seen_by),
-        ),
-        Fault::RejectRow(remote, user, id, _) => {
-            (Node::Remote(*remote), Trouble::RejectRow(*remote, VaultId::from(*user), *id))
-        }
-        Fault::EndZone(user, ending) => {
-            (Node::Remote(Remote::Zone), Trouble::EndZone(VaultId::from(*user), *ending))
-        }
-        Fault::DropPolicy(_) => (Node::Remote(Remote::Rows), Trouble::DropPolicy),
-        Fault::SlowCommits(..) => (Node::Remote(Remote::Rows), Trouble::SlowCommits),
-        Fault::Intrude(remote, user) => (Node::Remote(*remote), Trouble::Intrude(*remote, *user)),
-        Fault::Server(fault) => {
-            let (node, trouble) = match *fault {
-                ServerFault::Crash(worker, ..) => {
-                    (Node::Worker(worker), ServerTrouble::Crash(worker))
-                }
-                ServerFault::Pause(worker, _) => {
-                    (Node::Worker(worker), ServerTrouble::Pause(worker))
-                }
-                ServerFault::ClockJump(worker, ms) => {
-                    (Node::Worker(worker), ServerTrouble::ClockJump(worker, ms))
-                }
-                ServerFault::Volume(fault, _) => (Node::Volume, ServerTrouble::Volume(fault)),
-                ServerFault::Restore(age, _) => (Node::Volume, ServerTrouble::Restore(age)),
-                ServerFault::Intrude(user) => (Node::Intruder, ServerTrouble::Intrude(user)),
-            };
-            (node, Trouble::Server(trouble))
-        }
-        Fault::Pipe(fault) => {
-            let (node, trouble) = match *fault {
-                PipeFault::Crash(id, ..) => (Node::Processor(id), PipeTrouble::Crash(id)),
-                PipeFault::Pause(id, _) => (Node::Processor(id), PipeTrouble::Pause(id)),
-                PipeFault::ClockJump(id, ms) => {
-                    (Node::Processor(id), PipeTrouble::ClockJump(id, ms))
-                }
-                PipeFault::SlowStep(..) => (Node::World, PipeTrouble::SlowStep),
-                PipeFault::FailingStep(_) => (Node::World, PipeTrouble::FailingStep),
-            };
-            (node, Trouble::Pipe(trouble))
-        }
-    }
-}
-
-/// The name under which a fault is counted: the word for it in scenarios.
-pub(crate) const fn name(trouble: &Trouble) -> &'static str {
-    match trouble {
-        Trouble::Cut(..) => "cut",
-        Trouble::Offline(_) => "go-offline",
-        Trouble::SlowLink(..) => "slow-link",
-        Trouble::LoseReplies(_) => "lose-replies",
-        Trouble::LoseHints(_) => "lose-hints",
-        Trouble::Crash(_) => "crash",
-        Trouble::Pause(_) => "pause",
-        Trouble::Destroy(_) => "destroy",
-        Trouble::SaveImage(_) => "save-image",
-        Trouble::RestoreImage(_) => "restore-image",
-        Trouble::Clone(..) => "clone",
-        Trouble::ClockJump(..) => "clock-jump",
-        Trouble::DiskFull(_) => "fill-disk",
-        Trouble::DiskSlow(_) => "slow-disk",
-        Trouble::HoldKeys(_) => "hold-keys",
-        Trouble::ExpireCredential(_) => "expire-credential",
-        Trouble::Outage(_) => "outage",
-        Trouble::Throttle(..) => "throttle",
-        Trouble::ExpireCursors(_) => "expire-cursors",
-        Trouble::HideRow(..) => "hide-row",
-        Trouble::CorruptRow(..) => "break-decryption",
-        Trouble::RejectRow(..) => "reject-row",
-        Trouble::EndZone(..) => "end-zone",
-        Trouble::DropPolicy => "drop-policy",
-        Trouble::SlowCommits => "slow-commits",
-        Trouble::Intrude(..) => "intrude",
-        Trouble::Server(trouble) => match trouble {
-            ServerTrouble::Crash(_) => "crash-worker",
-            ServerTrouble::Pause(_) => "pause-worker",
-            ServerTrouble::ClockJump(..) => "worker-clock-jump",
-            ServerTrouble::Volume(VolumeFault::Outage) => "volume-outage",
-            ServerTrouble::Volume(VolumeFault::Slow(_)) => "slow-volume",
-            ServerTrouble::Volume(VolumeFault::LoseReplies) => "lose-volume-replies",
-            ServerTrouble::Volume(VolumeFault::LateList(_)) => "late-lists",
-            ServerTrouble::Restore(_) => "restore-volume",
-            ServerTrouble::Intrude(_) => "intrude-server",
-        },
-        Trouble::Pipe(trouble) => match trouble {
-            PipeTrouble::Crash(_) => "crash-processor",
-            PipeTrouble::Pause(_) => "pause-processor",
-            PipeTrouble::ClockJump(..) => "processor-clock-jump",
-            PipeTrouble::SlowStep => "slow-ai",
-            PipeTrouble::FailingStep => "failing-ai",
-        },
+        Some(_) if off.1.is_done_once() => None,
+        Some(other) => other.control(true),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
 
-    fn lasts(fault: Fault) -> Ongoing {
-        Ongoing::new(StepId(0), fault)
-    }
+    use super::*;
 
     #[test]
     fn of_two_outages_that_overlap_the_first_end_does_not_end_the_other() {
-        let outage = Fault::Outage(Remote::Zone, Lasting::Storm);
-        let other = [lasts(outage.clone())];
-        assert_eq!(ending_control(&outage, &other), Some((Remote::Zone, Control::Outage(true))));
-        assert_eq!(ending_control(&outage, &[]), Some((Remote::Zone, Control::Outage(false))));
+        let outage = Fault::from(Outage { remote: Remote::Zone });
+        let on = Some((Remote::Zone, Control::Outage(true)));
+        let off = Some((Remote::Zone, Control::Outage(false)));
+        assert_eq!(control_at_end(&outage, &[&outage]), on);
+        assert_eq!(control_at_end(&outage, &[]), off);
     }
 
     #[test]
     fn the_slower_of_two_slow_links_counts() {
-        let slow = |times| lasts(Fault::SlowLink(DeviceId(1), Remote::Rows, times, Lasting::Storm));
-        let weather = Weather::of(&[slow(3), slow(9), slow(2)]);
-        assert_eq!(weather.slow_links[&(DeviceId(1), Remote::Rows)], 9);
+        let (device, to) = (DeviceId(1), Remote::Rows);
+        let slow = |times| SlowLink { device, to, times: Times(times) }.into();
+        let active: [Fault; 3] = [slow(3), slow(9), slow(2)];
+        assert_eq!(Conditions::of(&active).link_slowness(device, to), 9);
     }
 
     #[test]
-    fn what_happens_to_a_whole_remote_ends_with_the_storm() {
-        assert!(!lasts(Fault::Outage(Remote::Rows, Lasting::Forever)).outlasts_the_storm());
-        assert!(lasts(Fault::HoldKeys(DeviceId(0), Lasting::Forever)).outlasts_the_storm());
-        assert!(!lasts(Fault::HoldKeys(DeviceId(0), Lasting::Storm)).outlasts_the_storm());
+    fn what_happens_to_a_whole_remote_ends_with_the_faults_of_a_plan() {
+        assert!(!FaultKind::Outage.can_stay() && !FaultKind::Crash.can_stay());
+        assert!(FaultKind::HoldKeys.can_stay());
+    }
+
+    #[test]
+    fn a_fault_is_ended_by_one_that_is_about_the_same() {
+        let seen_by = |seen_by| {
+            let (remote, user) = (Remote::Zone, UserId(0));
+            let row = RecordId { kind: engine::id::Kind::Meal, key: 1 };
+            Fault::from(BreakDecryption { remote, row, user, seen_by })
+        };
+        assert!(seen_by(None).ends(&seen_by(Some(DeviceId(1)))));
+        assert!(!seen_by(Some(DeviceId(1))).ends(&seen_by(None)));
+        let slow = |times| SlowDisk { device: DeviceId(0), times: Times(times) }.into();
+        assert!(Fault::ends(&slow(1), &slow(7)));
+    }
+
+    #[test]
+    fn no_word_stands_for_two_things_and_each_fault_is_what_its_values_say() {
+        let words = FaultKind::ALL.iter().flat_map(|kind| {
+            let said = kind.declaration();
+            [said.word].into_iter().chain(said.ended_by()).chain(said.synonyms.iter().copied())
+        });
+        let mut seen = BTreeSet::new();
+        for word in words {
+            assert!(!word.is_empty() && seen.insert(word), "`{word}` is there twice");
+        }
+        let cut = Fault::from(Cut { from: Node::Volume, to: Node::World });
+        assert_eq!(cut.map(Some), Some(cut));
+        assert_eq!(FaultKind::Cut.make(&[]), None);
     }
 }

@@ -12,7 +12,6 @@ mod pipeline;
 pub(crate) mod recorder;
 mod server;
 pub(crate) mod table;
-mod trouble;
 
 use std::sync::Arc;
 
@@ -32,9 +31,9 @@ use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
 pub use self::letter::{Letter, Lost, Refused};
-pub use self::pipeline::{Filed, PipeTrouble, Talk, Worked};
-pub use self::server::{Account, Done, Said, ServerTrouble, Wants};
-pub use self::trouble::Trouble;
+pub use self::pipeline::{Filed, Talk, Worked};
+pub use self::server::{Account, Done, Said, Wants};
+pub use crate::fault::Fault;
 use crate::plan::{self, Custom, Errand, Node, Order as WorkOrder};
 
 /// Counts the lives of a node, from 0: each start begins one.
@@ -394,9 +393,9 @@ pub enum Fact {
 
     // What the world did (node: what it was done to).
     /// A fault began.
-    Faulted(Trouble),
+    Faulted(Fault),
     /// A fault ended.
-    Ended(Trouble),
+    Ended(Fault),
     /// The storm is over: all that can end has ended.
     Healed,
     /// Everything has settled, or the bound has passed with this still pending.

@@ -9,8 +9,9 @@ compile_error!(
 pub mod capsule;
 pub mod cli;
 mod desk;
-mod fault;
+pub mod fault;
 pub mod history;
+mod host;
 pub mod invariant;
 mod keychain;
 pub mod parting;

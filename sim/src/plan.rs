@@ -19,65 +19,18 @@ use engine::device::Timing;
 use engine::flaw::Flaws;
 use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
-use engine::remote::Ending;
 use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
 pub use self::pipeline::{
-    Began, Day, Excerpt, GivenTalk, Order, PipeFault, PipelinePlan, ProcessorId, ProcessorPlan,
-    StepPlan, TalkId, TalkPart,
+    Began, Day, Excerpt, GivenTalk, Order, PipelinePlan, ProcessorPlan, StepPlan, TalkId, TalkPart,
 };
-pub use self::server::{ServerFault, ServerPlan, VolumeFault, VolumePlan, WorkerPlan};
+pub use self::server::{ServerPlan, VolumePlan, WorkerPlan};
 pub use self::surroundings::{Disk, Network, SignIn};
-
-/// A simulated machine, or the world around them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub enum Node {
-    /// The world around the machines: power, cables, the operator.
-    World,
-    /// The device of this index in [`Plan::devices`].
-    Device(DeviceId),
-    /// A remote.
-    Remote(Remote),
-    /// The worker of this index in [`ServerPlan::workers`].
-    Worker(WorkerId),
-    /// The storage that the workers share.
-    Volume,
-    /// Somebody who is not of this house (a fault).
-    Intruder,
-    /// The processor of this index in [`PipelinePlan::processors`].
-    Processor(ProcessorId),
-}
-
-impl Node {
-    /// The device, if it is one.
-    pub fn device(self) -> Option<DeviceId> {
-        if let Self::Device(device) = self { Some(device) } else { None }
-    }
-
-    /// The remote, if it is one.
-    pub fn remote(self) -> Option<Remote> {
-        if let Self::Remote(remote) = self { Some(remote) } else { None }
-    }
-
-    /// The node as a word of a lineage: each has its own.
-    pub fn lineage(self) -> u64 {
-        match self {
-            Self::World => 0,
-            Self::Device(device) => 1 << 32 | u64::from(device.0),
-            Self::Remote(remote) => 2 << 32 | remote.index() as u64,
-            Self::Intruder => 3 << 32,
-            Self::Worker(worker) => 4 << 32 | u64::from(worker.0),
-            Self::Volume => 5 << 32,
-            Self::Processor(processor) => 6 << 32 | u64::from(processor.0),
-        }
-    }
-}
-
-/// One API worker of the sync server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct WorkerId(pub u16);
+pub use crate::fault::Fault;
+use crate::fault::{FaultKind, Lasts, Names};
+pub use crate::host::{Node, ProcessorId, WorkerId};
 
 /// Everything that one run needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +96,7 @@ pub enum Start {
     Prepared(Time),
     /// Empty; nobody is signed in. It signs in at that moment.
     Fresh(Time),
-    /// Not at all, until a [`Fault::Clone`] makes it.
+    /// Not at all, until a [`CopyDisk`](crate::fault::CopyDisk) makes it.
     Cloned,
 }
 
@@ -255,8 +208,8 @@ pub enum Act {
     User(DeviceId, Deed),
     /// A processor is told to do something.
     Order(ProcessorId, Order),
-    /// Something goes wrong.
-    Fault(Fault),
+    /// Something goes wrong, for so long.
+    Fault(Fault, Lasting),
     /// Nothing; other steps can be timed by it.
     Wait,
 }
@@ -324,73 +277,14 @@ pub enum Custom {
 /// How long a fault lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lasting {
-    /// This long, or until the storm ends.
+    /// It is over at once.
+    AtOnce,
+    /// This long, or until the storm ends. A host that is down or stands still is back after it.
     For(Span),
     /// Until the storm ends.
     Storm,
     /// For ever: what it makes incurable is exempt from what it makes impossible.
     Forever,
-}
-
-/// What goes wrong. Faults happen to the environment, never to the engine.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fault {
-    /// Messages from one node to another vanish; the other direction works.
-    Cut(Node, Node, Lasting),
-    /// A device reaches nobody and nobody reaches it.
-    Offline(DeviceId, Lasting),
-    /// Messages between a device and a remote take so many times as long.
-    SlowLink(DeviceId, Remote, u16, Lasting),
-    /// A remote's answers are lost after their requests took effect.
-    LoseReplies(Remote, Lasting),
-    /// A remote's hints are lost.
-    LoseHints(Remote, Lasting),
-    /// A device loses power, once it has done so many things more, and starts again after a while.
-    Crash(DeviceId, Span, u16),
-    /// A device stands still and goes on after a while.
-    Pause(DeviceId, Span),
-    /// A device is gone for ever.
-    Destroy(DeviceId),
-    /// A backup of a device's disk is made.
-    SaveImage(DeviceId),
-    /// A device is set back to its last backup, and starts again after a while.
-    RestoreImage(DeviceId, Span),
-    /// A device's disk is copied to a new device, which starts.
-    Clone(DeviceId, DeviceId),
-    /// A device's wall clock jumps by so many milliseconds.
-    ClockJump(DeviceId, i64),
-    /// Commits of a device fail.
-    DiskFull(DeviceId, Lasting),
-    /// Commits of a device take so many times as long.
-    DiskSlow(DeviceId, u16, Lasting),
-    /// Keys of the keychain do not reach a device.
-    HoldKeys(DeviceId, Lasting),
-    /// The credential that a device has is not accepted any more.
-    ExpireCredential(DeviceId),
-    /// A remote answers nothing but that it is out of order.
-    Outage(Remote, Lasting),
-    /// A remote answers nothing but to come back after a while.
-    Throttle(Remote, Span, Lasting),
-    /// All cursors handed out so far mean nothing.
-    ExpireCursors(Remote),
-    /// The rows are hidden from their user.
-    HideRow(UserId, RecordId, Lasting),
-    /// The stored bytes of a row are damaged, for all or for one device that is served.
-    CorruptRow(Remote, UserId, RecordId, Option<DeviceId>, Lasting),
-    /// Saves of a row are refused.
-    RejectRow(Remote, UserId, RecordId, Lasting),
-    /// A user's zone ends.
-    EndZone(UserId, Ending),
-    /// Row-level security is off: *rows* serves every vault to everybody.
-    DropPolicy(Lasting),
-    /// Some transactions of *rows* take this long from start to commit.
-    SlowCommits(Span, Lasting),
-    /// Something happens to the sync server.
-    Server(ServerFault),
-    /// Something happens to processors, or to the step that they have done.
-    Pipe(PipeFault),
-    /// Somebody asks a remote with forged ids, cursors and credentials for a user's rows.
-    Intrude(Remote, UserId),
 }
 
 /// A value that must be there at the end.
@@ -450,6 +344,39 @@ impl Plan {
                 .map_or("processor", |processor| processor.name.as_str()),
             Node::Intruder => "intruder",
         }
+    }
+}
+
+impl Names for Plan {
+    fn host(&self, host: Node) -> &str {
+        self.name(host)
+    }
+
+    fn user(&self, user: UserId) -> &str {
+        self.users.get(usize::from(user.0)).map_or("somebody", String::as_str)
+    }
+}
+
+impl Lasting {
+    /// How long a fault of this kind lasts where nothing is said.
+    pub fn usual(kind: FaultKind) -> Self {
+        match kind.lasts() {
+            Lasts::AtOnce => Self::AtOnce,
+            Lasts::UntilBack => Self::For(Span::ZERO),
+            Lasts::Until(..) => Self::Storm,
+        }
+    }
+
+    /// Makes it last this long, if it lasts at all.
+    pub fn set(&mut self, span: Span) {
+        if *self != Self::AtOnce {
+            *self = Self::For(span);
+        }
+    }
+
+    /// For how long, as far as it says so.
+    pub fn span(self) -> Span {
+        if let Self::For(span) = self { span } else { Span::ZERO }
     }
 }
 

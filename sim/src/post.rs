@@ -11,7 +11,7 @@ use engine::remote::{Call, Refusal, Reply, Request, Return};
 use harness::random::{Chance, Draw};
 use harness::time::{Span, SpanRange, Time};
 
-use crate::fault::Weather;
+use crate::fault::Conditions;
 use crate::history::{Incarnation, Letter, Lost, Refused, Said, Wants};
 use crate::plan::{Network, Node, Parcel};
 use crate::remote::refused;
@@ -104,16 +104,16 @@ impl Post {
     }
 
     /// Decides about a message that is being sent.
-    pub(crate) fn dispatch(&self, now: Time, weather: &Weather, mail: &Mail) -> Fate {
-        if let Some(why) = weather.stops(mail) {
+    pub(crate) fn dispatch(&self, now: Time, conditions: &Conditions, mail: &Mail) -> Fate {
+        if let Some(why) = mail.stopped_by(conditions) {
             return Fate::Lost(why);
         }
         if self.is_lost(mail) {
             return Fate::Lost(Lost::Chance);
         }
-        let first = self.arrival(now, weather, mail, 0);
+        let first = self.arrival(now, conditions, mail, 0);
         let doubled = strikes(self.draws.duplicate, mail, self.network.duplicate);
-        Fate::Arrives(first, doubled.then(|| self.arrival(now, weather, mail, 1)))
+        Fate::Arrives(first, doubled.then(|| self.arrival(now, conditions, mail, 1)))
     }
 
     /// The place of a message among those of its millisecond.
@@ -133,9 +133,9 @@ impl Post {
         }
     }
 
-    fn arrival(&self, now: Time, weather: &Weather, mail: &Mail, copy: u64) -> Time {
+    fn arrival(&self, now: Time, conditions: &Conditions, mail: &Mail, copy: u64) -> Time {
         let latency = self.latency(about(self.draws.latency, mail).and(copy));
-        let slow = u64::from(weather.slowness(mail));
+        let slow = u64::from(mail.slowness(conditions));
         let grain = self.network.grain.0.max(1);
         let at = now.0 + (latency.0.saturating_mul(slow)).max(1);
         Time(at.next_multiple_of(grain))
@@ -226,6 +226,26 @@ impl Mail {
     /// The remote at one of its ends, if there is one.
     pub(crate) fn remote(&self) -> Option<Remote> {
         self.from.remote().or(self.to.remote())
+    }
+
+    /// Why it does not get through under these conditions, if it does not.
+    pub(crate) fn stopped_by(&self, conditions: &Conditions) -> Option<Lost> {
+        let cut = conditions.is_cut(self.from, self.to);
+        if cut || self.device().is_some_and(|device| conditions.is_offline(device)) {
+            return Some(Lost::Cut);
+        }
+        let taken = self.remote().is_some_and(|remote| match self.body {
+            Body::Call(_) | Body::Request(_) | Body::Response(_) => false,
+            Body::Return(_) => conditions.loses_replies(remote),
+            Body::Hint => conditions.loses_hints(remote),
+        });
+        taken.then_some(Lost::Fault)
+    }
+
+    /// How many times as long it takes under these conditions.
+    fn slowness(&self, conditions: &Conditions) -> u16 {
+        let link = self.device().zip(self.remote());
+        link.map_or(1, |(device, remote)| conditions.link_slowness(device, remote))
     }
 
     /// The rows in it, with their blobs.
@@ -421,9 +441,7 @@ mod tests {
     use engine::remote::CallId;
 
     use super::*;
-    use crate::fault::Ongoing;
-    use crate::plan::StepId;
-    use crate::plan::{Fault, Lasting};
+    use crate::fault::{Cut, GoOffline};
 
     const PHONE: Node = Node::Device(DeviceId(0));
     const ROWS: Node = Node::Remote(Remote::Rows);
@@ -472,7 +490,7 @@ mod tests {
     fn arrivals_are_later_than_now_and_rounded_up_to_the_grain() {
         let post = Post::new(1, network());
         for n in 0..500 {
-            let at = first(post.dispatch(Time(1_003), &Weather::default(), &call(n)));
+            let at = first(post.dispatch(Time(1_003), &Conditions::default(), &call(n)));
             assert!(at > Time(1_003) && at.0.is_multiple_of(10), "{at:?}");
         }
     }
@@ -481,7 +499,7 @@ mod tests {
     fn messages_overtake_each_other_and_their_delays_keep_to_the_quantiles() {
         let post = Post::new(1, Network { grain: Span(1), ..network() });
         let mut delays: Vec<_> = (0..2_000)
-            .map(|n| first(post.dispatch(Time(0), &Weather::default(), &call(n))).0)
+            .map(|n| first(post.dispatch(Time(0), &Conditions::default(), &call(n))).0)
             .collect();
         assert!(delays.windows(2).any(|pair| pair[0] > pair[1]));
         delays.sort_unstable();
@@ -491,30 +509,28 @@ mod tests {
 
     #[test]
     fn the_delay_of_a_message_does_not_depend_on_the_others() {
-        let (post, weather) = (Post::new(1, network()), Weather::default());
-        let alone = post.dispatch(Time(0), &weather, &call(7));
+        let (post, conditions) = (Post::new(1, network()), Conditions::default());
+        let alone = post.dispatch(Time(0), &conditions, &call(7));
         for n in 0..7 {
-            post.dispatch(Time(0), &weather, &call(n));
+            post.dispatch(Time(0), &conditions, &call(n));
         }
-        assert_eq!(post.dispatch(Time(0), &weather, &call(7)), alone);
+        assert_eq!(post.dispatch(Time(0), &conditions, &call(7)), alone);
     }
 
     #[test]
     fn a_cut_takes_one_direction_and_leaves_the_other() {
         let post = Post::new(1, network());
-        let cut = Ongoing::new(StepId(0), Fault::Cut(PHONE, ROWS, Lasting::Storm));
-        let weather = Weather::of(&[cut]);
-        assert_eq!(post.dispatch(Time(0), &weather, &call(1)), Fate::Lost(Lost::Cut));
-        assert!(first(post.dispatch(Time(0), &weather, &answer(1))) > Time(0));
+        let conditions = Conditions::of(&[Cut { from: PHONE, to: ROWS }.into()]);
+        assert_eq!(post.dispatch(Time(0), &conditions, &call(1)), Fate::Lost(Lost::Cut));
+        assert!(first(post.dispatch(Time(0), &conditions, &answer(1))) > Time(0));
     }
 
     #[test]
     fn an_offline_device_neither_sends_nor_gets() {
         let post = Post::new(1, network());
-        let offline = Ongoing::new(StepId(0), Fault::Offline(DeviceId(0), Lasting::Storm));
-        let weather = Weather::of(&[offline]);
+        let conditions = Conditions::of(&[GoOffline { device: DeviceId(0) }.into()]);
         for mail in [call(1), answer(1)] {
-            assert_eq!(post.dispatch(Time(0), &weather, &mail), Fate::Lost(Lost::Cut));
+            assert_eq!(post.dispatch(Time(0), &conditions, &mail), Fate::Lost(Lost::Cut));
         }
     }
 
@@ -522,10 +538,10 @@ mod tests {
     fn after_healing_nothing_is_lost_or_doubled_by_chance() {
         let always = Chance(1_000_000);
         let mut post = Post::new(1, Network { loss: always, duplicate: always, ..network() });
-        let weather = Weather::default();
-        assert_eq!(post.dispatch(Time(0), &weather, &call(1)), Fate::Lost(Lost::Chance));
+        let conditions = Conditions::default();
+        assert_eq!(post.dispatch(Time(0), &conditions, &call(1)), Fate::Lost(Lost::Chance));
         post.heal();
-        assert!(matches!(post.dispatch(Time(0), &weather, &call(1)), Fate::Arrives(_, None)));
+        assert!(matches!(post.dispatch(Time(0), &conditions, &call(1)), Fate::Arrives(_, None)));
     }
 
     #[test]

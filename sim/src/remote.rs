@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
-use engine::remote::{Call, CallId, Ending, Refusal, Reply, Request, Return, Row, Served, Tag};
+use engine::remote::{Call, CallId, Refusal, Reply, Request, Return, Row, Served, Tag};
 use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
+pub use crate::fault::Control;
 use crate::history::Refused;
 use crate::plan::{Node, RemotePlan};
 pub use crate::post::Asker;
@@ -62,31 +63,6 @@ pub enum RemoteFact {
     Served(Box<crate::history::Page>),
     /// Declined a request.
     Declined(Node, CallId, Refused),
-}
-
-/// What happens to a remote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Is it out of order?
-    Outage(bool),
-    /// Does it turn everyone away for this long?
-    Throttle(Option<Span>),
-    /// Cursors handed out so far mean nothing (*zone*: tokens; *rows*: a new epoch).
-    ExpireCursors,
-    /// *rows*: is this row hidden from its user?
-    Hide(VaultId, RecordId, bool),
-    /// Is this row damaged, for everybody or for one device? `false` mends it.
-    Corrupt(VaultId, RecordId, Option<DeviceId>, bool),
-    /// Are saves of this row refused?
-    Reject(VaultId, RecordId, bool),
-    /// *zone*: ends a vault's zone.
-    EndZone(VaultId, Ending),
-    /// *rows*: is row-level security off?
-    DropPolicy(bool),
-    /// *rows*: how long some transactions take from start to commit.
-    SlowCommits(Option<Span>),
-    /// Credentials of this user issued until now are not accepted any more.
-    Revoke(UserId),
 }
 
 /// What every double offers to the stage.

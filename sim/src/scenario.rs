@@ -19,6 +19,7 @@ use engine::record::Value;
 use harness::random::Chance;
 use harness::time::Span;
 
+use crate::fault::FaultKind;
 use crate::invariant::Invariant;
 use crate::plan::{Act, AtEnd, Given, GivenTalk, Node, ProcessorId, Trigger, WorkerId};
 
@@ -73,7 +74,7 @@ pub struct Scenario {
     /// Random use.
     pub mix: Option<Mix>,
     /// Random trouble.
-    pub trouble: Vec<Trouble>,
+    pub trouble: Vec<FaultFamily>,
     /// What happens, in order.
     pub script: Vec<Line>,
     /// How long the storm lasts.
@@ -316,18 +317,18 @@ pub struct FileMix {
 
 /// A family of random faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct FaultFamily {
     /// Which.
-    pub verb: Verb,
+    pub kind: FaultKind,
     /// A seed has this family at all.
     pub chance: Chance,
-    /// One per device, remote, worker or user, as the verb has it, in this time on average.
+    /// One per device, remote, worker or user, as its target is, in this time on average.
     pub every: Span,
     /// How long it lasts.
     pub lasts: Choice,
     /// It lasts for ever.
     pub forever: Chance,
-    /// How strong it is: `times`, `wait`, `by` or `taking`, as the verb has it.
+    /// How strong it is: `times`, `wait`, `by` or `taking`, as its declaration has it.
     pub strength: Choice,
     /// For `end-zone`: how.
     pub how: Vec<engine::remote::Ending>,

@@ -95,7 +95,7 @@ fn workers(plan: &Plan) -> usize {
 
 /// How large a plan is, and its run.
 pub fn size(plan: &Plan, outcome: &Outcome) -> Size {
-    let faults = plan.steps.iter().filter(|step| matches!(step.act, Act::Fault(_))).count();
+    let faults = plan.steps.iter().filter(|step| matches!(step.act, Act::Fault(..))).count();
     Size {
         steps: plan.steps.len() - faults,
         faults,

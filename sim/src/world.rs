@@ -48,9 +48,9 @@ use self::processor::Pipeline;
 use self::script::Script;
 use self::server::Bench;
 use crate::desk::{Arrival, Desk, Emitted};
-use crate::fault::{Ongoing, Weather};
+use crate::fault::{Conditions, Fault};
 use crate::history::recorder::Recorder;
-use crate::history::{Boot, Fact, Incarnation, Trouble};
+use crate::history::{Boot, Fact, Incarnation};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{Effect, Node, Plan, StepId};
 use crate::post::Post;
@@ -68,8 +68,8 @@ pub(crate) struct World {
     queue: Queue<Event>,
     post: Post,
     keychain: Keychain,
-    ongoing: Vec<Ongoing>,
-    weather: Weather,
+    active: Vec<trouble::Active>,
+    conditions: Conditions,
     fuses: Vec<Fuse>,
     /// Moves of several files that have not been answered.
     batches: BTreeSet<(DeviceId, OpId)>,
@@ -167,8 +167,8 @@ struct Site {
     paused: bool,
     /// Names the latest planned start.
     start: u32,
-    /// The troubles that end with the next start.
-    troubles: Vec<Trouble>,
+    /// The faults that end with the next start.
+    faults: Vec<Fault>,
     image: Option<Snapshot>,
     sign_in: SignInDesk,
 }
@@ -435,7 +435,7 @@ impl World {
 
     fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
         let Arrival::Input(input) = arrival else { return false };
-        matches!(**input, Input::KeyArrived(..)) && self.weather.holds_keys(device)
+        matches!(**input, Input::KeyArrived(..)) && self.conditions.holds_keys(device)
     }
 
     fn make_durable(&mut self, device: DeviceId, life: Incarnation, commit: u32) {

@@ -105,11 +105,13 @@ impl<'c> Intake<'c> {
         if merged.is_live() && !(ours.is_live() && theirs.is_live()) {
             self.core.reach(Point::EditBeatDelete);
         }
+        #[cfg(feature = "flaws")]
         if self.core.has(Flaw::Fb01) {
-            crate::flaw::latest_wins(&mut merged);
+            super::wrong::latest_wins(&mut merged);
         }
+        #[cfg(feature = "flaws")]
         if self.core.has(Flaw::Fb11) && !(ours.is_live() && theirs.is_live()) {
-            crate::flaw::delete_wins(&mut merged);
+            merged.cover_all();
         }
         merged
     }

@@ -1,6 +1,8 @@
 //! What known bugs do, where one expression at the decision point is not enough. None of this is in a
 //! build without the feature `flaws`.
 
+use std::collections::BTreeMap;
+
 use super::ask::{Answer, FileAnswer, FileTarget};
 use super::core::Core;
 use super::errand::{Errand, Then, Wanted};
@@ -8,10 +10,12 @@ use super::file::{FileErrand, FileTask, aim, last_place, read_file, save};
 use super::flawed::Private;
 use super::store::Mirror;
 use crate::flaw::Flaw;
-use crate::id::{FieldId, RecordId, Remote};
+use crate::id::{Dot, FieldId, RecordId, Remote};
 use crate::message::{Action, FileRefusal, Refusal, Reply, Shown};
-use crate::record::{Encoded, Record};
+use crate::record::{Cell, Encoded, Record};
 use crate::remote::Served;
+use crate::time::Hlc;
+use crate::view::{View, first_to_arrive};
 
 impl Core {
     pub(super) fn begin_private_snapshots(&mut self) {
@@ -74,6 +78,12 @@ impl Core {
         ids
     }
 
+    /// CV-STRATEGY-ORDER: the view that depends on who looks.
+    pub(super) fn view_by_arrival(&self, cells: &[Cell]) -> Option<View> {
+        let own = self.store.meta().replica;
+        self.has(Flaw::CvStrategyOrder).then(|| first_to_arrive(own, cells))
+    }
+
     /// FB-25: takes over the version vector and the tag, and leaves the content to the next pull.
     pub(super) fn inflate(&mut self, remote: Remote, id: RecordId, served: &Served) -> bool {
         let row = &served.row;
@@ -81,7 +91,7 @@ impl Core {
             return false;
         };
         let mut ours = self.store.state(id);
-        crate::flaw::inflate(&mut ours, theirs.record());
+        ours.see(theirs.record());
         self.store.set_record(id, Encoded::new(ours));
         let mirror = Mirror { tag: served.tag, state: None };
         self.store.side_mut(remote).set_mirror(id, mirror);
@@ -181,4 +191,13 @@ pub(super) fn taken_for_done(errand: &Errand) -> Option<Answer> {
         (_, Then::File(FileTask::Deleted(_))) => Some(Answer::File(FileAnswer::Done)),
         (_, _) => None,
     }
+}
+
+/// FB-01: of the siblings of a field only the latest stays.
+pub(super) fn latest_wins(record: &mut Record) {
+    let latest: BTreeMap<FieldId, (Hlc, Dot)> = record
+        .fields()
+        .filter_map(|(field, cells)| Some((field, cells.iter().map(|c| (c.hlc, c.dot)).max()?)))
+        .collect();
+    record.retain(|field, cell| latest.get(&field) == Some(&(cell.hlc, cell.dot)));
 }

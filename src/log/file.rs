@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Bytes;
 use crate::blob::{Address, Manifest};
-use crate::id::{Dot, NodeId};
-use crate::message::{Intent, Item, JobId, Move, Place};
+use crate::id::NodeId;
+use crate::message::{Intent, Item, JobId, Move};
 use crate::name::NameKey;
 use crate::time::Time;
+use crate::tree::{Node, Version};
 
 /// A key of the state of a space, for files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,48 +57,6 @@ pub enum FileDoc {
     Item(Move, Option<Item>),
     /// At [`FileKey::Changed`] and [`FileKey::Unfinished`].
     Mark,
-}
-
-/// A file or a folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
-    /// Its place, or the place it had when it was deleted.
-    pub place: Place,
-    /// Folder or file.
-    pub kind: NodeKind,
-    /// Whether it is deleted.
-    pub deleted: bool,
-    /// The number of the commit that changed it last.
-    pub changed: u64,
-}
-
-/// The two kinds of nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NodeKind {
-    /// A folder.
-    Folder,
-    /// A file.
-    File {
-        /// The number of the latest version; 0 for none.
-        latest: u32,
-        /// The versions that no other version replaces, in order.
-        heads: Vec<u32>,
-    },
-}
-
-/// A version of a file. It never changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    /// The address of its content.
-    pub blob: Address,
-    /// The write that made it.
-    pub write: Dot,
-    /// Metadata that only devices can read.
-    pub sealed: Bytes,
-    /// The versions that it replaces.
-    pub replaces: Vec<u32>,
-    /// The version whose content it restores, if it does.
-    pub restores: Option<u32>,
 }
 
 /// The pieces of a blob in the volume.

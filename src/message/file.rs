@@ -10,26 +10,9 @@ use super::Client;
 use crate::Bytes;
 use crate::blob::{Address, Manifest};
 use crate::id::{Dot, NodeId, UserId};
-use crate::log::{Node, Position, Version};
 use crate::name::NameKey;
-
-/// A name: a part that the server compares, and a part that only devices can read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name {
-    /// The blind key, unique among siblings.
-    pub key: NameKey,
-    /// The sealed name; not empty.
-    pub sealed: Bytes,
-}
-
-/// The place of a node in the tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// The folder.
-    pub parent: NodeId,
-    /// The name in that folder.
-    pub name: Name,
-}
+use crate::position::Position;
+use crate::tree::{Name, Node, Place, Version};
 
 /// Moves a node, renames it, or both. What is left out stays as it is when the move is decided, so
 /// that a concurrent rename and move both last.

@@ -9,11 +9,11 @@ mod tree;
 mod upload;
 mod version;
 
-use super::prepare::{Known, Stop};
+use super::known::{Known, Stop};
 use super::{Rules, session};
 use crate::blob::Address;
 use crate::id::NodeId;
-use crate::log::{Doc, Draft, FileDoc, FileKey, Key, Position, State};
+use crate::log::{Doc, Draft, FileDoc, FileKey, Key, Position, State, Version};
 use crate::message::{Action, FileAction, FileRefusal, FileReply, JobId, Refusal, Reply, Request};
 use crate::name::NameKey;
 use crate::time::Time;
@@ -113,6 +113,14 @@ fn get<'d>(draft: &'d Draft<'_>, key: FileKey) -> Option<&'d FileDoc> {
         )
         | None => None,
     }
+}
+
+/// A version of a file, by number.
+fn version_of<'d>(draft: &'d Draft<'_>, id: NodeId, n: u32) -> Result<&'d Version, FileRefusal> {
+    let Some(FileDoc::Version(version)) = get(draft, FileKey::Version(id, n)) else {
+        return Err(FileRefusal::NoVersion);
+    };
+    Ok(version)
 }
 
 fn put(draft: &mut Draft<'_>, key: FileKey, doc: FileDoc) {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Rules;
-use super::prepare::{Known, Stop};
+use super::known::{Known, Stop};
 use crate::Bytes;
 use crate::date::DateKey;
 use crate::dedup::DedupKey;

@@ -6,12 +6,11 @@
 //! because the state has changed, the task leaves the queue again. Only a piece of a file's content is
 //! answered without another look at the log: it is named by its hash, so no entry can make the answer wrong.
 
-use std::collections::BTreeSet;
-
+use super::known::Known;
 use super::{Rules, Ticket, Worker};
 use crate::id::UserId;
-use crate::log::{self, Draft, Entry, Position, State};
-use crate::message::{FileRefusal, Refusal, Request, Response};
+use crate::log::Draft;
+use crate::message::{Request, Response};
 use crate::point::Point;
 use crate::time::{Now, Time};
 use crate::volume::{self, CallId, Reply};
@@ -58,89 +57,6 @@ impl Task {
     }
 }
 
-/// Why there is no decision.
-#[derive(Clone, Debug)]
-pub(super) enum Stop {
-    /// The request is refused.
-    Refused(Refusal),
-    /// The volume has to answer these calls first.
-    Needs(Vec<volume::Request>),
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<FileRefusal> for Stop {
-    fn from(refusal: FileRefusal) -> Self {
-        Self::Refused(refusal.into())
-    }
-}
-
-/// The calls that were made for one task, and their answers.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    asked: Vec<volume::Request>,
-    replies: Vec<Reply>,
-    /// Old commits that were found in the log.
-    confirmed: BTreeSet<Position>,
-}
-
-impl Known {
-    /// The first answer, whatever was asked: for BP-PREFIX-READ.
-    #[cfg(feature = "flaws")]
-    pub(super) fn first(&self) -> Option<&Reply> {
-        self.replies.first()
-    }
-
-    /// Is this commit part of the log? If it is too old for the state, the decision reads its
-    /// entry, once.
-    pub(super) fn is_logged(
-        &mut self,
-        at: Position,
-        state: &State,
-        rules: Rules,
-    ) -> Result<bool, Vec<volume::Request>> {
-        if let Some(is_logged) = state.has(at) {
-            return Ok(is_logged);
-        }
-        if self.confirmed.contains(&at) {
-            return Ok(true);
-        }
-        let get = volume::Request::Get(log::entry_key(rules.space, at.seq));
-        // A restored volume may lack the entry, and a damaged one may hold something else there.
-        let [Reply::Found(bytes)] = self.replies(vec![get])? else { return Ok(false) };
-        let is_logged = Entry::decode(bytes).is_some_and(|there| there.id == at.entry);
-        if is_logged {
-            self.confirmed.insert(at);
-        }
-        Ok(is_logged)
-    }
-
-    /// The answers to these calls, if these were made.
-    pub(super) fn replies(
-        &self,
-        requests: Vec<volume::Request>,
-    ) -> Result<&[Reply], Vec<volume::Request>> {
-        if self.asked != requests {
-            return Err(requests);
-        }
-        assert_eq!(self.replies.len(), self.asked.len(), "a task comes back with all its answers");
-        Ok(&self.replies)
-    }
-
-    /// Refuses a task, after deleting the object that was created for it.
-    pub(super) fn undo(&self, refusal: FileRefusal) -> Stop {
-        let created = self.asked.iter().find_map(|asked| {
-            let volume::Request::Create(key, _) = asked else { return None };
-            Some(key.clone())
-        });
-        created.map_or(refusal.into(), |key| Stop::Needs(vec![volume::Request::Delete(key)]))
-    }
-}
-
 /// A task that waits for the volume.
 #[derive(Clone, Debug)]
 pub(super) struct Preparation {
@@ -155,8 +71,7 @@ pub(super) struct Preparation {
 
 impl Preparation {
     pub(super) fn new(task: Task, known: Known, asked: Vec<volume::Request>) -> Self {
-        let known = Known { asked, replies: Vec::new(), ..known };
-        Self { task, known, call: None, rests_until: None, failures: 0 }
+        Self { task, known: known.asking(asked), call: None, rests_until: None, failures: 0 }
     }
 
     pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
@@ -166,8 +81,7 @@ impl Preparation {
 
     /// Asserts what holds between two inputs.
     pub(super) fn check(&self) {
-        let Known { asked, replies, .. } = &self.known;
-        assert!(replies.len() < asked.len(), "a task that needs no more is queued again");
+        assert!(self.known.next().is_some(), "a task that needs no more is queued again");
         assert_ne!(
             self.call.is_some(),
             self.rests_until.is_some(),
@@ -183,11 +97,6 @@ impl Preparation {
     pub(super) fn waits_for(&self, call: CallId) -> bool {
         self.call.is_some_and(|(waited, _)| waited == call)
     }
-
-    /// The next call.
-    fn next(&self) -> Option<&volume::Request> {
-        self.known.asked.get(self.known.replies.len())
-    }
 }
 
 impl Worker {
@@ -198,7 +107,7 @@ impl Worker {
         for mut preparation in std::mem::take(&mut self.space(id).preparing) {
             if preparation.call.is_some() || preparation.rests_until.is_some() {
                 waiting.push(preparation);
-            } else if let Some(request) = preparation.next().cloned() {
+            } else if let Some(request) = preparation.known.next().cloned() {
                 let call = self.ask(id, request);
                 preparation.call = Some((call, now.mono + self.boot.timing.timeout));
                 waiting.push(preparation);
@@ -224,10 +133,8 @@ impl Worker {
         // Whether a snapshot was written or deleted is of no interest: it is written again later.
         let Some(at) = at else { return };
         let waiting = &mut self.space(id).preparing[at];
-        let Known { asked, replies, .. } = &mut waiting.known;
-        assert!(replies.len() < asked.len(), "an answer comes to a question that was asked");
         if reply != Reply::Failed {
-            replies.push(reply);
+            waiting.known.learn(reply);
             (waiting.call, waiting.failures) = (None, 0);
             return self.prepare(now, id);
         }

@@ -6,7 +6,7 @@
 //! every action carries and every decision compares.
 
 use super::Rules;
-use super::prepare::Stop;
+use super::known::Stop;
 use crate::flaw::Flaw;
 #[cfg(feature = "flaws")]
 use crate::log::State;

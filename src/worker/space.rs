@@ -16,7 +16,8 @@ mod snapshot;
 use std::collections::VecDeque;
 
 use super::file::Chore;
-use super::prepare::{Known, Preparation, Task};
+use super::known::Known;
+use super::prepare::{Preparation, Task};
 use super::{Output, Rules, Ticket, Worker, is_untidy};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::UserId;

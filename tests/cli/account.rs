@@ -12,13 +12,10 @@ use engine::record::{Payload, Value};
 use engine::remote::CallId;
 use engine::worker;
 use harness::time::{Span, Time};
-use sim::history::{
-    Answered, Asked, Done, Entry, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
-};
+use sim::fault::{CrashWorker, Effects, SlowVolume, Times};
+use sim::history::{Answered, Asked, Done, Entry, Fact, Letter, Refused, Said, Wants};
 use sim::invariant::{Invariant, Violation};
-use sim::plan::{
-    Errand, Node, Parcel, Plan, ServerPlan, VolumeFault, VolumePlan, WorkerId, WorkerPlan,
-};
+use sim::plan::{Errand, Node, Parcel, Plan, ServerPlan, VolumePlan, WorkerId, WorkerPlan};
 use sim::run::Outcome;
 use sim::time::ToEngine;
 
@@ -130,8 +127,8 @@ fn history() -> Vec<Entry> {
     use AccountField::{Email, Phone};
     let patched = |op| Fact::Answered(OpId(op), Answered::Done(Done::Patched).into());
     let ended = (Key::Session(DeviceKey(7)), None);
-    let slow = Trouble::Server(ServerTrouble::Volume(VolumeFault::Slow(4)));
-    let down = Trouble::Server(ServerTrouble::Crash(WorkerId(1)));
+    let slow = SlowVolume { times: Times(4) }.into();
+    let down = CrashWorker { worker: WorkerId(1), effects: Effects(0) }.into();
     let mut history = vec![
         at(1_000, PHONE, patch(21, FIRST, &[(Email, "old@example.com"), (Phone, "555-0000")])),
         at(1_010, PHONE, asks(7)),

@@ -11,14 +11,15 @@ use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId,
 use engine::record::Value;
 use engine::remote::{CallId, Order, Policy, Tag};
 use harness::time::{Span, Time};
+use sim::fault::GoOffline;
 use sim::history::{
     Answered, Asked, BlobId, Boot, Change, Contents, Entry, Fact, Letter, Lost, Page, Shown,
-    Trouble, WriteKind,
+    WriteKind,
 };
 use sim::invariant::{Invariant, Violation};
 use sim::plan::{
-    Act, Deed, DevicePlan, Disk, Fault, Lasting, Network, Node, Parcel, Plan, RemotePlan, SignIn,
-    Start, Step, StepId, When,
+    Act, Deed, DevicePlan, Disk, Lasting, Network, Node, Parcel, Plan, RemotePlan, SignIn, Start,
+    Step, StepId, When,
 };
 use sim::run::{Counts, Outcome, Verdict};
 use sim::time::ToEngine;
@@ -28,6 +29,7 @@ const TABLET: Node = Node::Device(DeviceId(1));
 const CLOUDKIT: Node = Node::Remote(Remote::Zone);
 pub(super) const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 42 };
 const KCAL: FieldId = FieldId(1);
+const OFFLINE: GoOffline = GoOffline { device: DeviceId(0) };
 const EDIT: Token = Token([1; 16]);
 const OTHER: Token = Token([2; 16]);
 
@@ -96,7 +98,7 @@ pub(super) fn plan() -> Plan {
             Step {
                 id: StepId(1),
                 when: When::At(Time(1_000)),
-                act: Act::Fault(Fault::Offline(DeviceId(0), Lasting::For(Span(9_000)))),
+                act: Act::Fault(OFFLINE.into(), Lasting::For(Span(9_000))),
             },
         ],
         storm: Span(12_000),
@@ -187,13 +189,13 @@ fn history() -> Vec<Entry> {
         at(500, TABLET, Fact::Asked(OpId(1), write(OTHER, 320).into())),
         at(505, TABLET, Fact::Answered(OpId(1), Answered::Saved.into())),
         at(700, CLOUDKIT, stored),
-        at(1_000, PHONE, Fact::Faulted(Trouble::Offline(DeviceId(0)))),
+        at(1_000, PHONE, Fact::Faulted(OFFLINE.into())),
         at(2_000, PHONE, Fact::Asked(OpId(1), write(EDIT, 350).into())),
         at(2_000, PHONE, persisted(1, EDIT)),
         at(2_005, PHONE, Fact::Durable(1)),
         at(2_006, PHONE, Fact::Answered(OpId(1), Answered::Saved.into())),
         at(2_100, PHONE, Fact::Lost { to: CLOUDKIT, letter, why: Lost::Cut }),
-        at(10_000, PHONE, Fact::Ended(Trouble::Offline(DeviceId(0)))),
+        at(10_000, PHONE, Fact::Ended(OFFLINE.into())),
         at(10_231, CLOUDKIT, Fact::Served(served.into())),
         at(10_412, PHONE, persisted(2, OTHER)),
         at(12_000, Node::World, Fact::Healed),

@@ -11,8 +11,9 @@ use engine::device::Presence;
 use engine::flaw::{Flaw, Flaws};
 use engine::id::{DeviceId, FieldId, RecordId, Remote, Token};
 use harness::time::{Span, Time};
+use sim::fault::{SlowLink, Times};
 use sim::history::{Answered, Asked, Entry, Fact};
-use sim::plan::{Act, Fault, Lasting, Node, Parcel, Plan, When};
+use sim::plan::{Act, Lasting, Node, Parcel, Plan, When};
 use sim::run::run;
 use sim::scenario::{self, Scenario};
 
@@ -75,8 +76,9 @@ fn login() -> Scenario {
 fn plan(login: &Scenario, seed: u64, flaws: Flaws, slow: Remote) -> Plan {
     let mut plan = scenario::draw(login, seed, flaws);
     plan.steps.retain(|step| !matches!(step.act, Act::User(device, _) if device >= TABLET));
-    let fault = Fault::SlowLink(TABLET, slow, SLOW, Lasting::For(Span::from_secs(25)));
-    plan.add_step(When::At(Time(19_000)), Act::Fault(fault));
+    let fault = SlowLink { device: TABLET, to: slow, times: Times(SLOW) };
+    let lasting = Lasting::For(Span::from_secs(25));
+    plan.add_step(When::At(Time(19_000)), Act::Fault(fault.into(), lasting));
     plan
 }
 

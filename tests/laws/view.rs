@@ -10,7 +10,7 @@ use engine::id::{Dot, FieldId, Kind, ReplicaId, Token};
 use engine::record::{Cell, Payload, Value};
 use engine::schema::fields;
 use engine::time::Hlc;
-use engine::view::{Registry, Shipped, Shown, Sibling, Strategy, View};
+use engine::view::{Registry, Shipped, Shown, Sibling, Strategy, View, first_to_arrive};
 use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as Draw;
 
@@ -27,7 +27,6 @@ const STRATEGIES: [Shipped; 7] = [
     Shipped::TextMerge3,
 ];
 /// A replica that wrote none of the siblings.
-const READER: ReplicaId = ReplicaId(99);
 const BASE: &str = "one\ntwo\nthree\nfour\nfive\n";
 
 /// A field that the schema shows by this strategy.
@@ -37,13 +36,9 @@ fn place(strategy: Shipped) -> (Kind, FieldId) {
     of_strategy.next().map(|(kind, field)| (kind, field.id)).expect("the schema uses every one")
 }
 
-fn shown_to(own: ReplicaId, strategy: Shipped, cells: &[Cell]) -> View {
-    let (kind, field) = place(strategy);
-    Registry::new(Flaws::NONE).view(own, kind, field, cells)
-}
-
 fn show(strategy: Shipped, cells: &[Cell]) -> View {
-    shown_to(READER, strategy, cells)
+    let (kind, field) = place(strategy);
+    Registry::new(Flaws::NONE).view(kind, field, cells)
 }
 
 fn cell(replica: u64, n: u64, wall: u64, value: Value) -> Cell {
@@ -252,15 +247,14 @@ proptest! {
     #![proptest_config(drawn(512))]
 
     #[test]
-    fn siblings_of_any_values_are_shown_as_promised_in_every_order_and_place(
+    fn siblings_of_any_values_are_shown_as_promised_in_every_order(
         (cells, shuffled) in cells().prop_flat_map(|cells| (Just(cells.clone()), Just(cells).prop_shuffle())),
         strategy in prop::sample::select(&STRATEGIES[..]),
-        own in (0..5u64).prop_map(ReplicaId),
     ) {
         let view = show(strategy, &cells);
         is_whole(&view, &cells);
         prop_assert!(!view.panicked);
-        prop_assert_eq!(&view, &shown_to(own, strategy, &shuffled));
+        prop_assert_eq!(&view, &show(strategy, &shuffled));
         // Line sets tell nothing where lines repeat, as they do in random drafts.
         let unique = |cell: &Cell| drafted(&cell.payload.value).is_none_or(|it| it.0 == BASE);
         if cells.len() > 1 && cells.iter().all(unique) {
@@ -302,7 +296,7 @@ fn two_devices_that_count_the_same_count_twice() {
 #[test]
 fn a_field_that_this_build_does_not_know_keeps_both() {
     let cells = [cell(1, 1, 9, Value::Int(1)), cell(2, 1, 0, Value::Int(2))];
-    let view = Registry::new(Flaws::NONE).view(READER, Kind::Goals, FieldId(200), &cells);
+    let view = Registry::new(Flaws::NONE).view(Kind::Goals, FieldId(200), &cells);
     assert_eq!(view.value, Value::Int(1));
     assert_eq!(view.conflicts, [cells[1].payload.clone()]);
 }
@@ -334,8 +328,8 @@ fn mottos() -> [Cell; 2] {
     [cell(1, 1, 0, text("slow")), cell(2, 1, 0, text("steady"))]
 }
 
-fn view_motto(registry: &Registry, own: ReplicaId) -> View {
-    registry.view(own, MOTTO.0, MOTTO.1, &mottos())
+fn view_motto(registry: &Registry) -> View {
+    registry.view(MOTTO.0, MOTTO.1, &mottos())
 }
 
 fn with(flaws: Flaws, custom: Custom) -> Registry {
@@ -347,24 +341,24 @@ fn with(flaws: Flaws, custom: Custom) -> Registry {
 #[test]
 fn a_strategy_may_be_registered_before_amid_and_after_a_conflict() {
     let mut registry = with(Flaws::NONE, Custom::Last);
-    assert_eq!(view_motto(&registry, READER).value, text("steady"));
+    assert_eq!(view_motto(&registry).value, text("steady"));
     registry.register(MOTTO.0, MOTTO.1, Arc::new(Shipped::KeepBoth));
-    assert_eq!(view_motto(&registry, READER).value, text("slow"));
+    assert_eq!(view_motto(&registry).value, text("slow"));
     registry.register(MOTTO.0, MOTTO.1, Arc::new(Custom::Last));
-    assert_eq!(view_motto(&registry, READER).value, text("steady"));
-    let elsewhere = registry.view(READER, Kind::WeeklySnapshot, FieldId(2), &mottos());
+    assert_eq!(view_motto(&registry).value, text("steady"));
+    let elsewhere = registry.view(Kind::WeeklySnapshot, FieldId(2), &mottos());
     assert_eq!(elsewhere.value, text("slow"), "other fields are shown as before");
 }
 
 #[test]
 fn a_strategy_that_panics_shows_the_field_as_keep_both_would() {
-    let view = view_motto(&with(Flaws::NONE, Custom::Panics), READER);
+    let view = view_motto(&with(Flaws::NONE, Custom::Panics));
     assert_eq!(view, View { panicked: true, ..show(Shipped::KeepBoth, &mottos()) });
 }
 
 #[test]
 fn a_strategy_that_miscounts_hides_nothing() {
-    let view = view_motto(&with(Flaws::NONE, Custom::Miscounts), READER);
+    let view = view_motto(&with(Flaws::NONE, Custom::Miscounts));
     is_whole(&view, &mottos());
     assert_eq!(view.value, text("steady"));
 }
@@ -372,7 +366,7 @@ fn a_strategy_that_miscounts_hides_nothing() {
 #[test]
 fn a_value_without_siblings_is_shown_as_it_is() {
     let registry = with(Flaws::NONE, Custom::Panics);
-    let view = registry.view(READER, MOTTO.0, MOTTO.1, &mottos()[..1]);
+    let view = registry.view(MOTTO.0, MOTTO.1, &mottos()[..1]);
     assert_eq!((view.value, view.panicked), (text("slow"), false));
 }
 
@@ -381,21 +375,20 @@ fn the_flaw_of_the_missing_registry_bites_until_a_conflict_was_shown() {
     let flaws = Flaws::only(Flaw::CvNilmapStrategy);
     assert!(catch_unwind(|| with(flaws, Custom::Last)).is_err());
     let mut registry = Registry::new(flaws);
-    view_motto(&registry, READER);
+    view_motto(&registry);
     registry.register(MOTTO.0, MOTTO.1, Arc::new(Custom::Last));
-    assert_eq!(view_motto(&registry, READER).value, text("steady"));
+    assert_eq!(view_motto(&registry).value, text("steady"));
 }
 
 #[test]
 fn the_flaw_of_the_missing_guard_lets_a_panic_through() {
     let registry = with(Flaws::only(Flaw::CvStrategyPanic), Custom::Panics);
-    assert!(catch_unwind(AssertUnwindSafe(|| view_motto(&registry, READER))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| view_motto(&registry))).is_err());
 }
 
 #[test]
 fn the_flaw_of_the_order_shows_each_writer_their_own() {
-    let registry = Registry::new(Flaws::only(Flaw::CvStrategyOrder));
-    let [one, other] = [1, 2].map(|replica| view_motto(&registry, ReplicaId(replica)));
+    let [one, other] = [1, 2].map(|replica| first_to_arrive(ReplicaId(replica), &mottos()));
     assert_eq!((one.value, other.value), (text("slow"), text("steady")));
     assert_eq!(one.conflicts, []);
 }

@@ -18,7 +18,6 @@ use engine::time::{Now, Span, Time};
 use engine::worker::Ticket;
 
 use super::lab::{ANNA, Fate, Lab, Story};
-use super::restores::filed;
 
 pub(super) const ROOT: NodeId = NodeId::ROOT;
 
@@ -393,7 +392,7 @@ impl Home {
                 if self.lab.restored > self.restored {
                     self.restored = self.lab.restored;
                     self.owed = self.disks[0].uploads();
-                    self.owed.extend(filed(&mut self.lab));
+                    self.owed.extend(self.lab.filed());
                 }
             } else if self.is_at_rest(0, since) && self.is_at_rest(1, since) || !self.wake() {
                 return;

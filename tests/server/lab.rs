@@ -1,11 +1,11 @@
 //! Workers on one volume, driven by hand: what each has asked of the volume waits until somebody
 //! decides what becomes of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use engine::flaw::Flaws;
-use engine::id::{ReplicaId, UserId};
-use engine::log::{Entry, Position, State, entry_key};
+use engine::id::{Dot, ReplicaId, UserId};
+use engine::log::{Doc, Entry, FileDoc, Position, State, entry_key};
 use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request, Response};
 use engine::remote::{CallId, Credential};
 use engine::time::{Now, Span, Time};
@@ -270,6 +270,17 @@ impl Lab {
             panic!("a session is granted, and not {reply:?}");
         };
         fence
+    }
+
+    /// The writes of files that the log has.
+    pub(super) fn filed(&mut self) -> BTreeSet<Dot> {
+        let log = self.log();
+        let puts = log.iter().flat_map(|entry| &entry.ops).flat_map(|op| &op.puts);
+        puts.filter_map(|(_, doc)| match doc {
+            Some(Doc::File(FileDoc::Version(version))) => Some(version.write),
+            _ => None,
+        })
+        .collect()
     }
 
     /// The log as the volume has it.

@@ -5,33 +5,19 @@
 //! Whatever was saved on the device when the volume was set back is in the log in the end, and so is
 //! whatever the backup had. The device then shows what the log has, and nothing else.
 
-use std::collections::BTreeSet;
-
 use engine::device::{Ask, FileTarget, Relocation};
 use engine::flaw::Flaws;
-use engine::id::{AccountField, Dot, NodeId, Token};
+use engine::id::{AccountField, NodeId, Token};
 use engine::ingest::Path;
 use engine::job::Job;
-use engine::log::{Doc, FileDoc};
 use engine::message::Part;
 use engine::processor;
 use engine::record::{Payload, Value};
 use sim::volume::Volume;
 
 use super::home::{Home, ROOT, new, over};
-use super::lab::{Lab, Restore};
+use super::lab::Restore;
 use super::plant::{Plant, origin, part};
-
-/// The writes of files that a log has.
-pub(super) fn filed(lab: &mut Lab) -> BTreeSet<Dot> {
-    let log = lab.log();
-    let puts = log.iter().flat_map(|entry| &entry.ops).flat_map(|op| &op.puts);
-    puts.filter_map(|(_, doc)| match doc {
-        Some(Doc::File(FileDoc::Version(version))) => Some(version.write),
-        _ => None,
-    })
-    .collect()
-}
 
 /// All pairs of a request from this one on, and something else that the volume has held before it.
 fn points(from: usize, was: &[Volume]) -> Vec<Restore> {
@@ -126,7 +112,7 @@ fn plays(story: Story, restores: &[Restore]) -> Result<(usize, Vec<Volume>), Str
         return Err(format!("request {silent} was never answered"));
     }
     let was = std::mem::take(&mut home.lab.was);
-    let there = filed(&mut home.lab);
+    let there = home.lab.filed();
     if let Some(lost) = home.owed.iter().find(|dot| !there.contains(*dot)) {
         return Err(format!("{lost:?} was saved, and is not in the log"));
     }

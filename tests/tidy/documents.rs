@@ -1,5 +1,6 @@
-//! Rules about documents: they name only what exists, and are written in plain words.
+//! Rules about documents: they name only what exists, say what is declared, and are written in plain words.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use sim::scenario::Verb;
@@ -152,11 +153,69 @@ fn a_banned_word_is_found_whole_and_over_a_line_break() {
     assert_eq!(found, [(1, "whoever"), (3, "anew"), (3, "at the most")]);
 }
 
-#[test]
-fn the_page_on_scenarios_has_every_verb() {
-    let page = text_of("docs/scenarios.md");
-    for verb in Verb::ALL {
-        let verb = verb.name();
-        assert!(page.contains(&format!("`{verb}`")), "docs/scenarios.md lacks `{verb}`");
+/// The verbs that are no faults, as rows of a table.
+fn operations() -> String {
+    let mut table = "| `do` | who | keys | what happens |\n|---|---|---|---|\n".to_owned();
+    for verb in Verb::all().filter(|verb| verb.begins().is_none() && verb.ends().is_none()) {
+        let (name, who, meaning) = (verb.name(), who(verb), verb.meaning());
+        let _ = writeln!(table, "| `{name}` | {who} | {} | {meaning} |", keys(verb));
     }
+    table
+}
+
+/// The faults, as rows of a table.
+fn faults() -> String {
+    let mut table =
+        "| `do` | who | keys | ended by | what happens |\n|---|---|---|---|---|\n".to_owned();
+    for verb in Verb::all() {
+        let Some(kind) = verb.begins() else { continue };
+        let ended_by = kind.declaration().ended_by();
+        let ended_by = ended_by.map_or("–".to_owned(), |verb| format!("`{verb}`"));
+        let (name, who, meaning) = (verb.name(), who(verb), verb.meaning());
+        let _ = writeln!(table, "| `{name}` | {who} | {} | {ended_by} | {meaning} |", keys(verb));
+    }
+    table
+}
+
+fn who(verb: Verb) -> &'static str {
+    verb.who().key().unwrap_or("–")
+}
+
+fn keys(verb: Verb) -> String {
+    let needs = verb.needs().into_iter().map(|key| format!("`{key}`"));
+    let takes = verb.takes().into_iter().map(|key| format!("[`{key}`]"));
+    let keys: Vec<String> = needs.chain(takes).collect();
+    if keys.is_empty() { "–".to_owned() } else { keys.join(", ") }
+}
+
+/// A page with this table in the place of the one that begins with the same line.
+fn with_table(page: &str, table: &str) -> String {
+    let head = table.lines().next().expect("a table has a head");
+    let start = page.find(&format!("{head}\n")).expect("the page has this table");
+    let rows = page[start..].lines().take_while(|line| line.starts_with('|'));
+    let end = start + rows.map(|row| row.len() + 1).sum::<usize>();
+    format!("{}{table}{}", &page[..start], &page[end..])
+}
+
+#[test]
+fn the_page_on_scenarios_has_every_verb_as_it_is_declared() {
+    let path = root().join("docs/scenarios.md");
+    let page = text_of("docs/scenarios.md");
+    let declared = with_table(&with_table(&page, &operations()), &faults());
+    if std::env::var_os("SEAWALL_BLESS").is_some_and(|value| value == "1") {
+        fs::write(&path, &declared).expect("it can be written");
+        return;
+    }
+    let row = declared.lines().zip(page.lines()).find(|(declared, row)| declared != row);
+    assert!(
+        declared == page,
+        "docs/scenarios.md differs from what is declared: {row:?}\n\
+         Write it with `SEAWALL_BLESS=1 cargo test tidy`."
+    );
+}
+
+#[test]
+fn a_table_takes_the_place_of_the_one_with_the_same_head() {
+    let page = "text\n| a |\n|---|\n| old |\n\n| b |\n";
+    assert_eq!(with_table(page, "| a |\n|---|\n"), "text\n| a |\n|---|\n\n| b |\n");
 }

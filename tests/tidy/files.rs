@@ -12,7 +12,6 @@ const MOST_LINES: usize = 500;
 const LONG: &[(&str, usize, &str)] = &[
     ("sim/src/report/story.rs", 800, "one sentence for each of a closed list of facts"),
     ("sim/src/scenario/read/sections.rs", 750, "one reader for each section of the language"),
-    ("sim/src/scenario/read/step.rs", 650, "one reader for each verb of the language"),
     ("sim/src/scenario/words.rs", 600, "the vocabulary: a table"),
 ];
 

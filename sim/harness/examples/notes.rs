@@ -8,7 +8,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use harness::disk::Layout;
-use harness::judge::{Allowance, Claims, Concurrent, JUDGES, LINEARIZABILITY};
+use harness::judge::{Allowance, Claims, Concurrent, Deletes, JUDGES, LINEARIZABILITY};
 use harness::observation::{self, HostId, Key, OpId, Promise, Token};
 use harness::observer::disk_of;
 use harness::system::{Boot, Does, Input, Machine, Output, System, Verb, token_of};
@@ -264,7 +264,7 @@ impl System for Notes {
             JUDGES.into_iter().filter(|judge| judge.name != LINEARIZABILITY.name).collect();
         let effects = u64::from(self.clients) + 1;
         let at_rest = Allowance { effects, each: POLL };
-        Claims { judges, concurrent: Concurrent::OneWins, at_rest }
+        Claims { judges, concurrent: Concurrent::OneWins, deletes: Deletes::Remove, at_rest }
     }
 }
 

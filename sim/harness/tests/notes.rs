@@ -89,11 +89,14 @@ fn a_shrunk_plan_needs_each_of_its_steps() {
 fn ten_forks_have_the_digest_of_the_straight_run() {
     let plan = scenario().draw(3);
     let straight = run(&plan);
+    let mut rehearsal = Run::start(&plan);
+    let turns = std::iter::from_fn(|| rehearsal.turn().then_some(())).count();
+    assert!(turns > 100, "{turns} turns");
+    let mut run = Run::start(&plan);
     let mut forks = Vec::new();
-    let (mut run, mut turns) = (Run::start(&plan), 0_u64);
-    while run.turn() {
-        turns += 1;
-        if turns.is_multiple_of(20) && forks.len() < 10 {
+    for turn in 1..=turns {
+        assert!(run.turn());
+        if turn % (turns / 10) == 0 && forks.len() < 10 {
             forks.push(run.clone());
         }
     }

@@ -9,7 +9,7 @@ use engine::processor::{Answer, Reason};
 use engine::record::Payload;
 use serde::Serialize;
 
-use crate::plan::{Day, ProcessorId};
+use crate::plan::Day;
 
 /// A conversation as somebody has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,19 +82,4 @@ impl Worked {
             Answer::Stopped => return None,
         })
     }
-}
-
-/// A fault of the pipeline as it appears in the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum PipeTrouble {
-    /// A processor is down.
-    Crash(ProcessorId),
-    /// A processor stands still.
-    Pause(ProcessorId),
-    /// A processor's clock jumped.
-    ClockJump(ProcessorId, i64),
-    /// The step is slow.
-    SlowStep,
-    /// The step fails.
-    FailingStep,
 }

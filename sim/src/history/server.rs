@@ -1,4 +1,4 @@
-//! What the history says of the sync server, beside its commits: messages, answers and faults.
+//! What the history says of the sync server, beside its commits: messages and answers.
 
 use std::sync::Arc;
 
@@ -6,10 +6,7 @@ use engine::id::{AccountField, Token, UserId};
 use engine::log::Position;
 use engine::message::{Client, DeviceKey, Fence, Refusal};
 use engine::record::Value;
-use harness::time::Span;
 use serde::Serialize;
-
-use crate::plan::{VolumeFault, WorkerId};
 
 /// An account as it was shown: of each field every version, the current one last.
 pub type Account = Vec<(AccountField, Vec<(Token, Value)>)>;
@@ -67,21 +64,4 @@ pub enum Wants {
     Read,
     /// Something under this session, and under this number of its client's life.
     Act(Fence, u32),
-}
-
-/// A fault of the sync server as it appears in the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum ServerTrouble {
-    /// A worker is down.
-    Crash(WorkerId),
-    /// A worker stands still.
-    Pause(WorkerId),
-    /// A worker's clock jumped.
-    ClockJump(WorkerId, i64),
-    /// The volume fares badly.
-    Volume(VolumeFault),
-    /// The volume was set back to what it was so long ago.
-    Restore(Span),
-    /// An intruder asked for another user's account.
-    Intrude(UserId),
 }

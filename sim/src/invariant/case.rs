@@ -1,32 +1,37 @@
 //! Hand-made histories for the judges' tests, told as stories.
 //!
-//! A case has a phone and a tablet of one user, a laptop of another and both remotes. Its own tiny
-//! `model` keeps what is told consistent, so that a story is right until it tells a lie on purpose:
-//! [`Case::holds`] makes a copy hold anything. Here are the users and the end; `deeds` has what
-//! devices and remotes do, `server` what the sync server does, `files` what becomes of files.
+//! A case has a phone and a tablet of one user, a laptop of another and both remotes. Its methods name who
+//! acts, and about what, and theirs what is done: `case.phone().session().opens()`. Its own tiny `model`
+//! keeps a history consistent, so it is right until it contains a bug on purpose:
+//! [`Device::holds`] makes a copy hold anything, and [`Device::wrongly`] has what no device may do.
 
-mod deeds;
+mod account;
+mod device;
 pub(crate) mod files;
-pub(crate) mod filing;
+mod lies;
+mod log;
 mod model;
-mod server;
-pub(crate) mod work;
+mod remote;
+mod session;
+pub(crate) mod talks;
+pub(crate) mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::device::{Presence, Timing};
-use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
-use engine::record::Value;
+use engine::device::Timing;
+use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, ReplicaId, UserId, VaultId};
+use engine::message::{Client, DeviceKey};
 use harness::time::{Span, Time};
 
-use self::files::ToldFiles;
-use self::model::{Copy, Image, StoredRow, Told};
-use self::server::Spaces;
-use self::work::Talks;
-use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Incarnation, Shown, WriteKind};
+use self::device::Device;
+use self::log::{Log, Spaces};
+use self::model::{Image, RecordCopy, StoredRow, ToldWrite};
+use self::talks::{Actor, READER, SCHOLAR, Talks};
+use self::tree::ToldFiles;
+use crate::history::{BlobId, Boot, Change, Entry, Fact, Incarnation};
 use crate::invariant::{HostNames, Invariant, JudgeContext, Violation, judge};
-use crate::plan::{Node, remote_name};
+use crate::plan::{Node, WorkerId, remote_name};
 use crate::time::ToEngine;
 
 pub(crate) const PHONE: DeviceId = DeviceId(0);
@@ -36,7 +41,9 @@ pub(crate) const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
 pub(crate) const GOALS: RecordId = RecordId { kind: Kind::Goals, key: 1 };
 pub(crate) const KCAL: FieldId = FieldId(1);
 pub(crate) const PHOTO: FieldId = FieldId(5);
+const WORKER: Node = Node::Worker(WorkerId(0));
 pub(crate) const VAULT: VaultId = VaultId(0);
+pub(crate) const OWNER: UserId = UserId(0);
 
 /// Numbers a write of a case.
 pub(crate) type W = usize;
@@ -47,8 +54,8 @@ pub(crate) struct Case {
     pub(crate) context: JudgeContext,
     pub(crate) history: Vec<Entry>,
     now: u64,
-    told: Vec<Told>,
-    copies: BTreeMap<(DeviceId, RecordId), Copy>,
+    told: Vec<ToldWrite>,
+    copies: BTreeMap<(DeviceId, RecordId), RecordCopy>,
     rows: BTreeMap<(Remote, VaultId, RecordId), StoredRow>,
     cursors: BTreeMap<(DeviceId, Remote), u64>,
     commits: BTreeMap<DeviceId, u32>,
@@ -56,8 +63,8 @@ pub(crate) struct Case {
     counter: u32,
     images: BTreeMap<DeviceId, Image>,
     spaces: Spaces,
-    talks: Talks,
-    told_files: ToldFiles,
+    pub(crate) talks: Talks,
+    pub(crate) files: ToldFiles,
     /// How often the volume was restored.
     restores: u64,
 }
@@ -103,11 +110,11 @@ impl Case {
             images: BTreeMap::new(),
             spaces: Spaces::default(),
             talks: Talks::default(),
-            told_files: ToldFiles::default(),
+            files: ToldFiles::default(),
             restores: 0,
         };
         for device in [PHONE, TABLET, LAPTOP] {
-            case.starts(device, Boot::First, 0, vec![Change::Key(true), Change::Meta]);
+            case.device(device).starts(Boot::First, 0, vec![Change::Key(true), Change::Meta]);
         }
         case
     }
@@ -138,117 +145,63 @@ impl Case {
         self.counter
     }
 
-    // Users.
+    // Who acts.
 
-    pub(crate) fn asks(&mut self, device: DeviceId, asked: Asked) -> OpId {
-        let op = OpId(self.fresh());
-        self.fact(device, Fact::Asked(op, asked.into()));
-        op
+    pub(crate) fn phone(&mut self) -> Device<'_> {
+        self.device(PHONE)
     }
 
-    pub(crate) fn answers(&mut self, device: DeviceId, op: OpId, answer: Answered) {
-        self.fact(device, Fact::Answered(op, answer.into()));
+    pub(crate) fn tablet(&mut self) -> Device<'_> {
+        self.device(TABLET)
     }
 
-    /// A device is asked for a record and shows its copy.
-    pub(crate) fn reads(&mut self, device: DeviceId, id: RecordId) -> Arc<Shown> {
-        let shown = Arc::new(self.shown(device, id));
-        self.shows(device, shown.clone(), false);
-        shown
+    pub(crate) fn laptop(&mut self) -> Device<'_> {
+        self.device(LAPTOP)
     }
 
-    pub(crate) fn shows(&mut self, device: DeviceId, shown: Arc<Shown>, last: bool) {
-        let op = self.asks(device, Asked::Read { id: shown.id, last });
-        self.answers(device, op, Answered::Read(shown));
+    pub(crate) fn device(&mut self, id: DeviceId) -> Device<'_> {
+        Device { case: self, id }
     }
 
-    pub(crate) fn shown(&self, device: DeviceId, id: RecordId) -> Shown {
-        let copy = self.copies.get(&(device, id)).cloned().unwrap_or_default();
-        let contents = self.contents(&copy);
-        let mut fields: BTreeMap<FieldId, Vec<Token>> = BTreeMap::new();
-        for &(field, token) in &contents.cells {
-            if field != FieldId::HEADSTONE {
-                fields.entry(field).or_default().push(token);
+    pub(crate) fn reader(&mut self) -> Actor<'_> {
+        self.actor(READER)
+    }
+
+    pub(crate) fn scholar(&mut self) -> Actor<'_> {
+        self.actor(SCHOLAR)
+    }
+
+    pub(crate) fn actor(&mut self, who: impl Into<Node>) -> Actor<'_> {
+        Actor { case: self, who: who.into() }
+    }
+
+    /// The log of a user's space.
+    pub(crate) fn log(&mut self, space: UserId) -> Log<'_> {
+        Log { case: self, space }
+    }
+
+    fn user(&self, device: DeviceId) -> UserId {
+        self.context.devices[usize::from(device.0)]
+    }
+
+    fn key(&self, device: DeviceId) -> DeviceKey {
+        DeviceKey(self.spaces.copies.get(&device).unwrap_or(&device).0.into())
+    }
+
+    fn client(&self, device: DeviceId) -> Client {
+        let life = self.incarnations.get(&device).copied().unwrap_or_default() + 1;
+        Client { replica: ReplicaId(u64::from(device.0) + 100), life }
+    }
+
+    /// The blob that was saved last.
+    pub(crate) fn last_blob(&self) -> BlobId {
+        let mut blob = None;
+        for entry in &self.history {
+            if let Fact::Committed { blob: saved, .. } = &entry.fact {
+                blob = Some(*saved);
             }
         }
-        let presence = match (contents.live, contents.cells.is_empty()) {
-            (true, _) => Presence::Live,
-            (false, true) => Presence::Absent,
-            (false, false) => Presence::Deleted,
-        };
-        let fields = fields
-            .into_iter()
-            .map(|(field, mut of)| {
-                let beside = of.split_off(1);
-                (field, Value::Int(1), of, beside)
-            })
-            .collect();
-        Shown { id, presence, fields, sealed: false, partial: false }
-    }
-
-    /// A user reads and writes; the device saves it durably and says so.
-    pub(crate) fn edits(&mut self, device: DeviceId, id: RecordId, fields: &[FieldId]) -> W {
-        let shown = self.reads(device, id);
-        self.writes(device, id, fields, crate::invariant::evidence::tokens(&shown).collect())
-    }
-
-    /// A write without any reading, which wrongly replaces all that the copy holds.
-    pub(crate) fn overwrites(&mut self, device: DeviceId, id: RecordId, fields: &[FieldId]) -> W {
-        let (op, write) = self.asks_to_write(device, id, fields, Vec::new());
-        let lie = self.holds(device, id, &[write]);
-        self.persists(device, vec![lie]);
-        self.answers(device, op, Answered::Saved);
-        write
-    }
-
-    pub(crate) fn deletes(&mut self, device: DeviceId, id: RecordId) -> W {
-        self.edits(device, id, &[])
-    }
-
-    fn writes(
-        &mut self,
-        device: DeviceId,
-        id: RecordId,
-        fields: &[FieldId],
-        seen: Vec<(FieldId, Token)>,
-    ) -> W {
-        let (op, write) = self.asks_to_write(device, id, fields, seen);
-        self.makes(device, id, write);
-        self.answers(device, op, Answered::Saved);
-        write
-    }
-
-    pub(crate) fn asks_to_write(
-        &mut self,
-        device: DeviceId,
-        id: RecordId,
-        fields: &[FieldId],
-        seen: Vec<(FieldId, Token)>,
-    ) -> (OpId, W) {
-        let op = self.fresh() + 1;
-        let token = self.label(device, op);
-        let kind = if fields.is_empty() { WriteKind::Delete } else { WriteKind::Set };
-        let set = fields.iter().map(|&field| (field, Value::Int(1))).collect();
-        let saw_deleted = kind == WriteKind::Set
-            && self.copies.get(&(device, id)).is_some_and(|copy| {
-                let held = self.contents(copy);
-                !held.live && !held.cells.is_empty() && !seen.is_empty()
-            });
-        let asked = Asked::Write { id, token, set, kind, exposed: seen.clone(), saw_deleted };
-        let op = self.asks(device, asked);
-        let delete = kind == WriteKind::Delete;
-        let fields = if delete { vec![FieldId::HEADSTONE] } else { fields.to_vec() };
-        self.told.push(Told { token, fields, seen, clears: saw_deleted });
-        (op, self.told.len() - 1)
-    }
-
-    fn label(&self, device: DeviceId, op: u32) -> Token {
-        let user = self.context.devices[usize::from(device.0)];
-        let mut token = [b'#'; 16];
-        token[8..10].copy_from_slice(&user.0.to_be_bytes());
-        token[10..12].copy_from_slice(&device.0.to_be_bytes());
-        token[12..].copy_from_slice(&op.to_be_bytes());
-        Token(token)
+        blob.expect("something was saved")
     }
 
     // The end.
@@ -266,8 +219,9 @@ impl Case {
         let keys: BTreeSet<_> = self.copies.keys().copied().collect();
         for (device, id) in keys {
             if !gone.contains(&crate::invariant::Incurable::Device(device)) {
-                let shown = Arc::new(self.shown(device, id));
-                self.shows(device, shown, true);
+                let mut device = self.device(device);
+                let shown = Arc::new(device.shown(id));
+                device.shows(shown, true);
             }
         }
         if self.context.server.is_some() {
@@ -276,6 +230,19 @@ impl Case {
         for ((remote, vault, id), row) in self.rows.clone() {
             let contents = Some(Arc::new(self.contents(&row.copy)));
             self.fact(remote, Fact::Found { vault, id, contents, values: Vec::new() });
+        }
+    }
+
+    /// Every device that is there shows the account.
+    fn shows_accounts_at_the_end(&mut self) {
+        for n in 0..self.context.devices.len() {
+            let device = DeviceId(u16::try_from(n).expect("a case is small"));
+            if !self.context.incurable.contains(&crate::invariant::Incurable::Device(device)) {
+                let mut account = self.device(device);
+                let mut account = account.account();
+                let shown = account.contents();
+                account.shows(shown, true);
+            }
         }
     }
 
@@ -310,17 +277,5 @@ impl Case {
     #[track_caller]
     pub(crate) fn passes(&self) {
         assert_eq!(self.violations(), [], "of {} facts", self.history.len());
-    }
-}
-
-impl From<DeviceId> for Node {
-    fn from(device: DeviceId) -> Self {
-        Self::Device(device)
-    }
-}
-
-impl From<Remote> for Node {
-    fn from(remote: Remote) -> Self {
-        Self::Remote(remote)
     }
 }

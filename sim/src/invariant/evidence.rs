@@ -6,7 +6,7 @@
 //! sent. It is never reckoned from version vectors, so a bug that inflates those cannot excuse
 //! itself. It only grows, but for what the world does to a disk.
 //!
-//! Moments are indices into the history. What is durable is told by commit, since every prefix of
+//! Moments are indices into the history. What is durable is known by commit, since every prefix of
 //! the commits is a state that a crash could leave.
 
 pub(crate) mod account;
@@ -27,6 +27,7 @@ mod memory;
 pub(crate) mod naming;
 mod remote;
 pub(crate) mod server;
+pub(crate) mod server_request;
 pub(crate) mod sign_ins;
 mod timeline;
 pub(crate) mod work;
@@ -53,7 +54,7 @@ use self::sign_ins::SignIns;
 use self::work::ConversationWork;
 use self::writes::{Write, Writes};
 use crate::history::table::Table;
-use crate::history::{Boot, Entry, Fact, Shown, Trouble};
+use crate::history::{Boot, Entry, Fact, Fault, Shown};
 use crate::invariant::{Incurable, JudgeContext};
 
 /// A durable cursor.
@@ -130,7 +131,7 @@ pub(crate) fn tokens(shown: &Shown) -> impl Iterator<Item = (FieldId, Token)> + 
 /// A fault and how long it was about.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultInterval {
-    pub(crate) kind: Trouble,
+    pub(crate) kind: Fault,
     pub(crate) from: usize,
     pub(crate) to: Option<usize>,
 }
@@ -343,6 +344,6 @@ pub(crate) enum Held {
     Yes,
     /// It knows of no such state.
     NotMirrored,
-    /// It has booked the row, but its copy lacks this cell.
+    /// It has recorded the row, but its copy lacks this cell.
     NotJoined(u32),
 }

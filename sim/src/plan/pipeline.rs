@@ -9,12 +9,6 @@ use harness::random::Chance;
 use harness::time::{Span, SpanRange};
 use serde::Serialize;
 
-use super::Lasting;
-
-/// One processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ProcessorId(pub u16);
-
 /// Conversations, and those who work on them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelinePlan {
@@ -126,22 +120,6 @@ pub enum TalkPart {
     Version(u32),
     /// What came of the work on it.
     Result,
-}
-
-/// What happens to processors and their step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PipeFault {
-    /// A processor loses power, once it has done so many things more, and starts again after a
-    /// while.
-    Crash(ProcessorId, Span, u16),
-    /// A processor stands still and goes on after a while as if nothing had happened.
-    Pause(ProcessorId, Span),
-    /// A processor's wall clock jumps by so many milliseconds.
-    ClockJump(ProcessorId, i64),
-    /// The step takes so many times as long.
-    SlowStep(u16, Lasting),
-    /// The step ends without a result.
-    FailingStep(Lasting),
 }
 
 impl std::fmt::Display for Day {

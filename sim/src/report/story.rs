@@ -20,15 +20,13 @@ use harness::time::Time;
 
 use crate::history::{
     Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Incarnation, Letter,
-    Page, Refused, Said, Trouble, WriteKind,
+    Page, Refused, Said, WriteKind,
 };
 use crate::plan::{Errand, Node, Plan};
 
 use choice::{is_new_state, record_of};
 pub use words::{count, field_name, time, value};
-use words::{
-    ending_word, fields, is_among, list, lost, parcel, refusal, shift, shown_fields, span,
-};
+use words::{fields, is_among, list, lost, parcel, refusal, shown_fields};
 
 /// A plan with its history, and who wrote what.
 #[derive(Debug)]
@@ -307,8 +305,8 @@ impl<'a> Scene<'a> {
             Fact::StepEnded(_, None) => "hears that the step has failed".to_owned(),
             Fact::Named { node, name, .. } => server::tell_name(*node, name.as_deref()),
             Fact::Kept { key, hash, .. } => server::tell_object(key, hash.as_deref().copied()),
-            Fact::Faulted(trouble) => self.tell_trouble(trouble),
-            Fact::Ended(trouble) => format!("over: {}", self.tell_trouble(trouble)),
+            Fact::Faulted(fault) => fault.tell(self.plan),
+            Fact::Ended(fault) => format!("over: {}", fault.tell(self.plan)),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
             Fact::Settled { pending } if pending.is_empty() => "everything has settled".to_owned(),
             Fact::Settled { pending } => {
@@ -550,59 +548,6 @@ impl<'a> Scene<'a> {
             | Fact::Killed { .. }
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_) => unreachable!("only what remotes did is told here"),
-        }
-    }
-
-    fn tell_trouble(&self, trouble: &Trouble) -> String {
-        let device = |id: &DeviceId| self.plan.name(Node::Device(*id));
-        let remote = |remote: &Remote| self.plan.name(Node::Remote(*remote));
-        let user = |user: usize| self.plan.users.get(user).map_or("somebody", String::as_str);
-        let vault = |vault: &VaultId| user(usize::from(vault.0));
-        match trouble {
-            Trouble::Cut(from, to) => {
-                format!("link cut: {} → {}", self.plan.name(*from), self.plan.name(*to))
-            }
-            Trouble::Offline(id) => format!("{} is offline", device(id)),
-            Trouble::SlowLink(id, at) => format!("slow link: {} ↔ {}", device(id), remote(at)),
-            Trouble::LoseReplies(at) => format!("answers of {} are lost", remote(at)),
-            Trouble::LoseHints(at) => format!("hints of {} are lost", remote(at)),
-            Trouble::Crash(id) => format!("{} is down", device(id)),
-            Trouble::Pause(id) => format!("{} stands still", device(id)),
-            Trouble::Destroy(id) => format!("{} is gone for ever", device(id)),
-            Trouble::SaveImage(id) => format!("a backup of {} is made", device(id)),
-            Trouble::RestoreImage(id) => format!("{} is set back to its backup", device(id)),
-            Trouble::Clone(from, to) => format!("{} is copied to {}", device(from), device(to)),
-            Trouble::ClockJump(id, by) => {
-                format!("clock of {} jumps by {}", device(id), shift(*by))
-            }
-            Trouble::DiskFull(id) => format!("disk of {} is full", device(id)),
-            Trouble::DiskSlow(id) => format!("disk of {} is slow", device(id)),
-            Trouble::HoldKeys(id) => format!("keys do not reach {}", device(id)),
-            Trouble::ExpireCredential(id) => format!("credential of {} is revoked", device(id)),
-            Trouble::Outage(at) => format!("{} is out of order", remote(at)),
-            Trouble::Throttle(at, wait) => {
-                format!("{} asks everyone to wait {}", remote(at), span(*wait))
-            }
-            Trouble::ExpireCursors(at) => format!("all cursors of {} expire", remote(at)),
-            Trouble::HideRow(of, id) => format!("{id} is hidden from {}", vault(of)),
-            Trouble::CorruptRow(at, of, id, seen_by) => {
-                let by = seen_by.map_or(String::new(), |by| format!(" as {} sees it", device(&by)));
-                format!("{id} of {} on {} is damaged{by}", vault(of), remote(at))
-            }
-            Trouble::RejectRow(at, of, id) => {
-                format!("{} refuses {id} of {} for good", remote(at), vault(of))
-            }
-            Trouble::EndZone(of, ending) => {
-                format!("zone of {} ends: {}", vault(of), ending_word(*ending))
-            }
-            Trouble::DropPolicy => "row-level security is off".to_owned(),
-            Trouble::SlowCommits => "some transactions are slow".to_owned(),
-            Trouble::Intrude(at, of) => {
-                let whose = user(usize::from(of.0));
-                format!("an intruder asks {} for rows of {whose}", remote(at))
-            }
-            Trouble::Server(trouble) => self.tell_server_trouble(*trouble),
-            Trouble::Pipe(trouble) => self.tell_pipe_trouble(*trouble),
         }
     }
 }

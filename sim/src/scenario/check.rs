@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use super::problem::{Code, Problem, suggest};
 use super::words::{events, is_of_server};
-use super::{Lasts, Line, Moment, Rows, Scenario, Verb};
-use crate::plan::{Act, Deed, Fault};
+use super::{Lasts, Line, Moment, Rows, Scenario};
+use crate::fault::FaultKind;
+use crate::plan::{Act, Deed};
 
 /// Looks for what makes little sense.
 pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
@@ -80,7 +81,7 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
                     | Deed::Errand(_)
                     | Deed::File(_) => (None, false),
                 },
-                Act::Fault(fault) => (row_of(fault), false),
+                Act::Fault(fault, _) => (fault.record(), false),
                 Act::Order(..) | Act::Wait => (None, false),
             };
             let Some(id) = touched else { continue };
@@ -102,26 +103,17 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-fn row_of(fault: &Fault) -> Option<engine::id::RecordId> {
-    if let Fault::HideRow(_, id, _)
-    | Fault::CorruptRow(_, _, id, _, _)
-    | Fault::RejectRow(_, _, id, _) = fault
-    {
-        Some(*id)
-    } else {
-        None
-    }
-}
-
 fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     let scripted = scenario.script.iter().flat_map(|line| &line.acts).filter_map(|(act, _)| {
-        if let Act::Fault(fault) = act { Some(Verb::of_fault(fault)) } else { None }
+        if let Act::Fault(fault, _) = act { Some(fault.kind()) } else { None }
     });
-    let drawn = scenario.trouble.iter().map(|trouble| trouble.verb);
-    let mut possible: BTreeSet<Verb> = scripted.chain(drawn).collect();
-    if possible.contains(&Verb::RestoreImage) {
-        possible.insert(Verb::SaveImage);
-    }
+    let drawn = scenario.trouble.iter().map(|family| family.kind);
+    let mut possible: BTreeSet<FaultKind> = scripted.chain(drawn).collect();
+    let comes_along = |kind: &&FaultKind| {
+        kind.declaration().drawn_with.is_some_and(|other| possible.contains(&other))
+    };
+    let along: Vec<FaultKind> = FaultKind::ALL.iter().filter(comes_along).copied().collect();
+    possible.extend(along);
     for must in &scenario.must_happen {
         if scenario.server.is_none() && is_of_server(&must.what) {
             let message = format!("`{}` never happens without a sync server", must.what);
@@ -132,8 +124,8 @@ fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
             );
             continue;
         }
-        let Some(verb) = Verb::of_name(&must.what).filter(|verb| verb.is_fault()) else { continue };
-        if !possible.contains(&verb) {
+        let Some(kind) = FaultKind::of_word(&must.what) else { continue };
+        if !possible.contains(&kind) {
             let message = format!("`{}` never happens in this scenario", must.what);
             problems.push(
                 Problem::new(Code::CannotHappen, text, line_span(text, must.line), message)
@@ -141,7 +133,7 @@ fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
                     .help(suggest(
                         &must.what,
                         events().filter(|event| {
-                            Verb::of_name(event).is_some_and(|verb| possible.contains(&verb))
+                            FaultKind::of_word(event).is_some_and(|kind| possible.contains(&kind))
                         }),
                     )),
             );

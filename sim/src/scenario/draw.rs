@@ -17,7 +17,6 @@ use harness::random::{Chance, Stream, Streams};
 use harness::time::{Span, SpanRange, Time};
 
 use super::nominal;
-use super::words::last_for;
 use super::{
     Choice, DeviceSpec, Lasts, Moment, Parameter, Range, RemoteSpec, Scenario, ServerSpec, State,
     Unit, WorkerSpec,
@@ -98,7 +97,7 @@ pub fn is_fault_free(plan: &Plan) -> bool {
     let step = plan.server.as_ref().map(|server| server.pipeline.step);
     let step = step.into_iter().flat_map(|step| [step.failure, step.silence]);
     chances.into_iter().chain(volume).chain(step).all(|chance| chance.0 == 0)
-        && plan.steps.iter().all(|step| !matches!(step.act, Act::Fault(_)))
+        && plan.steps.iter().all(|step| !matches!(step.act, Act::Fault(..)))
 }
 
 /// A clone belongs to the user of its original, and a spare that nothing clones does not exist.
@@ -107,8 +106,8 @@ fn settle_clones(plan: &mut Plan, fixed: bool) {
         .steps
         .iter()
         .filter_map(|step| match step.act {
-            Act::Fault(Fault::Clone(original, copy)) => Some((original, copy)),
-            Act::Fault(_) | Act::User(..) | Act::Order(..) | Act::Wait => None,
+            Act::Fault(Fault::CopyDisk(it), _) => Some((it.device, it.to.0)),
+            Act::Fault(..) | Act::User(..) | Act::Order(..) | Act::Wait => None,
         })
         .collect();
     for (original, copy) in &clones {
@@ -311,8 +310,8 @@ fn script(scenario: &Scenario, streams: Streams) -> Vec<Step> {
             }
             let mut act = act.clone();
             match (lasts, &mut act) {
-                (Lasts::For(choice), Act::Fault(fault)) => {
-                    last_for(fault, to_span(choice.value(&mut stream)));
+                (Lasts::For(choice), Act::Fault(_, lasting)) => {
+                    lasting.set(to_span(choice.value(&mut stream)));
                 }
                 (Lasts::Until(end), _) => open.push((steps.len(), clock.now, *end)),
                 (Lasts::For(_) | Lasts::AsWritten, _) => {}
@@ -321,8 +320,8 @@ fn script(scenario: &Scenario, streams: Streams) -> Vec<Step> {
         }
     }
     for (step, begin, end) in open {
-        if let Act::Fault(fault) = &mut steps[step].act {
-            last_for(fault, begins[end] - begin);
+        if let Act::Fault(_, lasting) = &mut steps[step].act {
+            lasting.set(begins[end] - begin);
         }
     }
     steps

@@ -6,6 +6,7 @@
 
 mod chance;
 mod expect;
+mod fault;
 mod file;
 mod pipeline;
 mod sections;

@@ -7,15 +7,13 @@ mod example;
 mod faults;
 mod synonyms;
 
-pub(super) use faults::{back_after, last_for, lasting};
-pub(super) use synonyms::SYNONYMS;
-
 use engine::id::{FieldId, Kind, Remote};
 use engine::point::Point;
 use engine::remote::Ending;
 use engine::schema::{Field, fields};
 use harness::quantity::Unit;
 
+use crate::fault::FaultKind;
 use crate::plan::{Custom, Effect, Parcel};
 
 /// Headings, and the keys that each takes. Those whose keys are names take any.
@@ -229,43 +227,72 @@ pub enum Group {
 
 macro_rules! verbs {
     ($([$group:ident] $($name:ident = $text:literal, $who:ident, [$($needs:literal),*],
-        [$($takes:literal),*], $ends:expr, $meaning:literal;)+)+) => {
+        [$($takes:literal),*], $meaning:literal;)+)+) => {
         /// What a step does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Verb { $($(#[doc = $meaning] $name,)+)+ }
+        pub enum Verb {
+            $($(#[doc = $meaning] $name,)+)+
+            /// A fault begins.
+            Begin(FaultKind),
+            /// A fault ends.
+            End(FaultKind),
+        }
+
+        /// The verbs that are no faults.
+        const OPERATIONS: &[Verb] = &[$($(Verb::$name,)+)+];
 
         impl Verb {
-            /// Every verb, in order.
-            pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
-
             /// The word.
-            pub const fn name(self) -> &'static str {
-                match self { $($(Self::$name => $text,)+)+ }
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($(Self::$name => $text,)+)+
+                    Self::Begin(kind) => kind.word(),
+                    Self::End(kind) => ending(kind),
+                }
             }
 
             /// Who does it, or whom it happens to.
-            pub const fn who(self) -> Who {
-                match self { $($(Self::$name => Who::$who,)+)+ }
+            pub fn who(self) -> Who {
+                match self {
+                    $($(Self::$name => Who::$who,)+)+
+                    Self::Begin(kind) | Self::End(kind) => faults::who(kind),
+                }
             }
 
             /// The keys that it needs.
-            pub const fn needs(self) -> &'static [&'static str] {
-                match self { $($(Self::$name => &[$($needs),*],)+)+ }
+            pub fn needs(self) -> Vec<&'static str> {
+                match self {
+                    $($(Self::$name => vec![$($needs),*],)+)+
+                    Self::Begin(_) | Self::End(_) => self.keys_of_fault(true),
+                }
             }
 
             /// The keys that it may have.
-            pub const fn takes(self) -> &'static [&'static str] {
-                match self { $($(Self::$name => &[$($takes),*],)+)+ }
+            pub fn takes(self) -> Vec<&'static str> {
+                match self {
+                    $($(Self::$name => vec![$($takes),*],)+)+
+                    Self::Begin(_) | Self::End(_) => self.keys_of_fault(false),
+                }
             }
 
-            /// The verb whose fault it ends.
-            pub const fn ends(self) -> Option<Self> {
-                match self { $($(Self::$name => $ends,)+)+ }
+            /// What happens, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $($(Self::$name => $meaning,)+)+
+                    Self::Begin(kind) => kind.declaration().meaning,
+                    Self::End(_) => "Ends the fault.",
+                }
             }
 
             /// What it is about.
-            pub const fn group(self) -> Group {
-                match self { $($(Self::$name => Group::$group,)+)+ }
+            pub fn group(self) -> Group {
+                match self {
+                    $($(Self::$name => Group::$group,)+)+
+                    Self::Begin(kind) | Self::End(kind) => {
+                        let of_server = kind.declaration().needs_server;
+                        if of_server { Group::ServerFault } else { Group::Fault }
+                    }
+                }
             }
         }
     };
@@ -273,107 +300,44 @@ macro_rules! verbs {
 
 verbs! {
     [Device]
-    Edit = "edit", Device, ["row", "set"], [], None, "Reads a record and at once writes these fields.";
-    Open = "open", Device, ["row"], [], None, "Reads a record and keeps it open.";
-    Save = "save", Device, ["row", "set"], [], None, "Writes these fields on top of what was last opened.";
-    Overwrite = "overwrite", Device, ["row", "set"], [], None, "Writes these fields without having read anything.";
-    Increment = "increment", Device, ["row", "field", "by"], [], None, "Counts a field up or down.";
-    Delete = "delete", Device, ["row"], [], None, "Reads a record and deletes it.";
-    Undelete = "undelete", Device, ["row"], [], None, "Reads a deleted record and writes its fields back.";
-    Read = "read", Device, ["row"], [], None, "Reads a record.";
-    Sync = "sync", Device, [], [], None, "Asks to sync now.";
-    Login = "login", Device, [], [], None, "Signs in, or starts the app again with its saved session.";
-    Logout = "logout", Device, [], [], None, "Signs out.";
-    RotateKey = "rotate-key", Device, [], [], None, "Makes a new key.";
-    RegisterStrategy = "register-strategy", Device, ["kind", "field", "strategy"], [], None, "Shows a field by a custom strategy from now on.";
+    Edit = "edit", Device, ["row", "set"], [], "Reads a record and at once writes these fields.";
+    Open = "open", Device, ["row"], [], "Reads a record and keeps it open.";
+    Save = "save", Device, ["row", "set"], [], "Writes these fields on top of what was last opened.";
+    Overwrite = "overwrite", Device, ["row", "set"], [], "Writes these fields without having read anything.";
+    Increment = "increment", Device, ["row", "field", "by"], [], "Raises or lowers a counter.";
+    Delete = "delete", Device, ["row"], [], "Reads a record and deletes it.";
+    Undelete = "undelete", Device, ["row"], [], "Reads a deleted record and writes its fields back.";
+    Read = "read", Device, ["row"], [], "Reads a record.";
+    Sync = "sync", Device, [], [], "Asks to sync now.";
+    Login = "login", Device, [], [], "Signs in, or starts the app again with its saved session.";
+    Logout = "logout", Device, [], [], "Signs out.";
+    RotateKey = "rotate-key", Device, [], [], "Makes a new key.";
+    RegisterStrategy = "register-strategy", Device, ["kind", "field", "strategy"], [], "Shows a field by a custom strategy from now on.";
     [Account]
-    UpdateAccount = "update-account", Device, ["set"], [], None, "Sets fields of the account on the sync server.";
-    ReadAccount = "read-account", Device, [], [], None, "Asks the sync server for the account.";
-    SessionStatus = "session-status", Device, [], [], None, "Asks the sync server whose the device's session is.";
+    UpdateAccount = "update-account", Device, ["set"], [], "Sets fields of the account on the sync server.";
+    ReadAccount = "read-account", Device, [], [], "Asks the sync server for the account.";
+    SessionStatus = "session-status", Device, [], [], "Asks the sync server who holds the device's session.";
     [Conversations]
-    UploadConversation = "upload-conversation", Device, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "Hands a part of a conversation over.";
-    IngestConversation = "ingest-conversation", Processor, ["conversation", "messages", "began"], ["day", "spelling", "edit"], None, "A processor brings in what a service has of a conversation.";
-    Process = "process", Processor, [], ["began", "day"], None, "A processor works on all there is, of this day or of any.";
-    ResetConversation = "reset-conversation", Processor, ["conversation"], [], None, "A conversation that has failed all its tries is given again.";
-    ReadConversation = "read-conversation", Processor, ["conversation"], ["part", "version"], None, "A processor shows a conversation, or what came of it.";
-    ReadDay = "read-day", Processor, ["began"], ["day"], None, "A processor shows a day.";
+    UploadConversation = "upload-conversation", Device, ["conversation", "messages", "began"], ["day", "spelling", "edit"], "Saves a part of a conversation.";
+    IngestConversation = "ingest-conversation", Processor, ["conversation", "messages", "began"], ["day", "spelling", "edit"], "A processor brings in what a service has of a conversation.";
+    Process = "process", Processor, [], ["began", "day"], "A processor works on all that is waiting, or on that of one day.";
+    ResetConversation = "reset-conversation", Processor, ["conversation"], [], "A conversation whose attempts have all failed may be attempted again.";
+    ReadConversation = "read-conversation", Processor, ["conversation"], ["part", "version"], "A processor shows a conversation, or what came of it.";
+    ReadDay = "read-day", Processor, ["began"], ["day"], "A processor shows a day.";
     [Files]
-    WriteFile = "write-file", Device, ["path"], ["text", "size"], None, "Saves content under a path, in folders that are made if they are missing.";
-    ReadFile = "read-file", Device, ["path"], [], None, "Reads a file: all that it holds at once, if there is a conflict.";
-    MakeFolder = "make-folder", Device, ["path"], [], None, "Makes a folder, and those on the way that are missing.";
-    MoveFiles = "move-files", Device, ["files", "to"], [], None, "Moves files and folders, or all that is in a folder, into a folder at once.";
-    RenameFile = "rename-file", Device, ["path", "name"], [], None, "Gives a file or a folder another name.";
-    DeleteFile = "delete-file", Device, ["path"], [], None, "Deletes a file or an empty folder.";
-    UndeleteFile = "undelete-file", Device, ["path"], [], None, "Brings a deleted file or folder back.";
-    RestoreVersion = "restore-version", Device, ["path", "version"], [], None, "Makes an old version, counted from 1, the current one again.";
-    ListFiles = "list-files", Device, [], [], None, "Lists all files and folders.";
-    ReadVersions = "read-versions", Device, ["path"], [], None, "Lists all versions of a file.";
+    WriteFile = "write-file", Device, ["path"], ["text", "size"], "Saves content under a path, in folders that are made if they are missing.";
+    ReadFile = "read-file", Device, ["path"], [], "Reads a file: all that it holds at once, if there is a conflict.";
+    MakeFolder = "make-folder", Device, ["path"], [], "Makes a folder, and those on the way that are missing.";
+    MoveFiles = "move-files", Device, ["files", "to"], [], "Moves files and folders, or all that is in a folder, into a folder at once.";
+    RenameFile = "rename-file", Device, ["path", "name"], [], "Gives a file or a folder another name.";
+    DeleteFile = "delete-file", Device, ["path"], [], "Deletes a file or an empty folder.";
+    UndeleteFile = "undelete-file", Device, ["path"], [], "Brings a deleted file or folder back.";
+    RestoreVersion = "restore-version", Device, ["path", "version"], [], "Makes an old version, counted from 1, the current one again.";
+    ListFiles = "list-files", Device, [], [], "Lists all files and folders.";
+    ReadVersions = "read-versions", Device, ["path"], [], "Lists all versions of a file.";
     [Wait]
-    Wait = "wait", Nobody, [], [], None, "Does nothing; later steps count from it.";
-    WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], None, "Waits until nothing is unsent, sealed or behind.";
-    [Fault]
-    Cut = "cut", Nobody, ["from", "to"], ["for"], None, "Messages from one to the other vanish.";
-    HealCut = "heal-cut", Nobody, ["from", "to"], [], Some(Self::Cut), "Ends a cut.";
-    GoOffline = "go-offline", Device, [], ["for"], None, "A device reaches nobody and nobody reaches it.";
-    GoOnline = "go-online", Device, [], [], Some(Self::GoOffline), "Ends go-offline.";
-    SlowLink = "slow-link", Device, ["to", "times"], ["for"], None, "Messages to and from a remote take so many times as long.";
-    HealLink = "heal-link", Device, ["to"], [], Some(Self::SlowLink), "Ends slow-link.";
-    LoseReplies = "lose-replies", Remote, [], ["for"], None, "A remote's answers are lost after their requests took effect.";
-    HealReplies = "heal-replies", Remote, [], [], Some(Self::LoseReplies), "Ends lose-replies.";
-    LoseHints = "lose-hints", Remote, [], ["for"], None, "A remote's hints are lost.";
-    HealHints = "heal-hints", Remote, [], [], Some(Self::LoseHints), "Ends lose-hints.";
-    Crash = "crash", Device, ["for"], ["effects"], None, "A device loses power, once it has had so many effects more, and starts again after a while.";
-    Pause = "pause", Device, ["for"], [], None, "A device stands still and goes on after a while.";
-    Destroy = "destroy", Device, [], [], None, "A device is gone for ever.";
-    SaveImage = "save-image", Device, [], [], None, "A backup of a device's disk is made.";
-    RestoreImage = "restore-image", Device, ["for"], [], None, "A device is set back to its last backup and starts again after a while.";
-    Clone = "clone", Device, ["to"], [], None, "A device's disk is copied to another device, which starts.";
-    ClockJump = "clock-jump", Device, ["by"], [], None, "A device's wall clock jumps.";
-    FillDisk = "fill-disk", Device, [], ["for"], None, "Commits of a device fail.";
-    HealFullDisk = "heal-full-disk", Device, [], [], Some(Self::FillDisk), "Ends fill-disk.";
-    SlowDisk = "slow-disk", Device, ["times"], ["for"], None, "Commits of a device take so many times as long.";
-    HealSlowDisk = "heal-slow-disk", Device, [], [], Some(Self::SlowDisk), "Ends slow-disk.";
-    HoldKeys = "hold-keys", Device, [], ["for"], None, "Keys of the keychain do not reach a device.";
-    ReleaseKeys = "release-keys", Device, [], [], Some(Self::HoldKeys), "Ends hold-keys.";
-    ExpireCredential = "expire-credential", Device, [], [], None, "The credential that a device has is not accepted any more.";
-    Outage = "outage", Remote, [], ["for"], None, "A remote answers nothing but that it is out of order.";
-    HealOutage = "heal-outage", Remote, [], [], Some(Self::Outage), "Ends an outage.";
-    Throttle = "throttle", Remote, ["wait"], ["for"], None, "A remote answers nothing but to come back after a while.";
-    HealThrottle = "heal-throttle", Remote, [], [], Some(Self::Throttle), "Ends throttle.";
-    ExpireCursors = "expire-cursors", Remote, [], [], None, "All cursors handed out so far mean nothing.";
-    HideRow = "hide-row", User, ["row"], ["for"], None, "A row is hidden from its user.";
-    ShowRow = "show-row", User, ["row"], [], Some(Self::HideRow), "Ends hide-row.";
-    BreakDecryption = "break-decryption", Remote, ["row"], ["user", "seen-by", "for"], None, "The stored bytes of a row are damaged, for all or as one device is served them.";
-    HealDecryption = "heal-decryption", Remote, ["row"], ["user", "seen-by"], Some(Self::BreakDecryption), "Ends break-decryption.";
-    RejectRow = "reject-row", Remote, ["row"], ["user", "for"], None, "Saves of a row are refused.";
-    AcceptRow = "accept-row", Remote, ["row"], ["user"], Some(Self::RejectRow), "Ends reject-row.";
-    EndZone = "end-zone", User, ["how"], [], None, "A user's zone ends: deleted, purged or reset.";
-    DropPolicy = "drop-policy", Nobody, [], ["for"], None, "Row-level security is off: every vault is served to everybody.";
-    RestorePolicy = "restore-policy", Nobody, [], [], Some(Self::DropPolicy), "Ends drop-policy.";
-    SlowCommits = "slow-commits", Nobody, ["taking"], ["for"], None, "Some transactions take this long from start to commit.";
-    HealCommits = "heal-commits", Nobody, [], [], Some(Self::SlowCommits), "Ends slow-commits.";
-    Intrude = "intrude", Remote, [], ["user"], None, "Somebody asks with forged ids, cursors and credentials for a user's rows.";
-    [ServerFault]
-    CrashWorker = "crash-worker", Worker, ["for"], ["effects"], None, "A worker loses power, once it has had so many effects more, and starts again after a while.";
-    PauseWorker = "pause-worker", Worker, ["for"], [], None, "A worker stands still and goes on after a while as if nothing had happened.";
-    WorkerClockJump = "worker-clock-jump", Worker, ["by"], [], None, "A worker's wall clock jumps.";
-    VolumeOutage = "volume-outage", Nobody, [], ["for"], None, "The volume answers nothing but that it failed.";
-    HealVolume = "heal-volume", Nobody, [], [], Some(Self::VolumeOutage), "Ends volume-outage.";
-    SlowVolume = "slow-volume", Nobody, ["times"], ["for"], None, "The volume takes so many times as long.";
-    HealSlowVolume = "heal-slow-volume", Nobody, [], [], Some(Self::SlowVolume), "Ends slow-volume.";
-    LoseVolumeReplies = "lose-volume-replies", Nobody, [], ["for"], None, "Answers of the volume are lost after their requests took effect.";
-    HealVolumeReplies = "heal-volume-replies", Nobody, [], [], Some(Self::LoseVolumeReplies), "Ends lose-volume-replies.";
-    LateLists = "late-lists", Nobody, ["by"], ["for"], None, "Lists of the volume lack what was created within this time.";
-    HealLists = "heal-lists", Nobody, [], [], Some(Self::LateLists), "Ends late-lists.";
-    RestoreVolume = "restore-volume", Nobody, ["by", "for"], [], None, "The operator stops all workers, sets the volume back by so much, and starts the workers again.";
-    IntrudeServer = "intrude-server", User, [], [], None, "Somebody with an account of their own asks for a user's account, and with a forged cursor for their files.";
-    CrashProcessor = "crash-processor", Processor, ["for"], ["effects"], None, "A processor loses power, once it has had so many effects more, and starts again after a while.";
-    PauseProcessor = "pause-processor", Processor, ["for"], [], None, "A processor stands still and goes on after a while.";
-    ProcessorClockJump = "processor-clock-jump", Processor, ["by"], [], None, "A processor's wall clock jumps.";
-    SlowAi = "slow-ai", Nobody, ["times"], ["for"], None, "The AI step takes so many times as long.";
-    HealSlowAi = "heal-slow-ai", Nobody, [], [], Some(Self::SlowAi), "Ends slow-ai.";
-    FailingAi = "failing-ai", Nobody, [], ["for"], None, "The AI step ends without a result.";
-    HealFailingAi = "heal-failing-ai", Nobody, [], [], Some(Self::FailingAi), "Ends failing-ai.";
+    Wait = "wait", Nobody, [], [], "Does nothing; later steps count from it.";
+    WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], "Waits until nothing is unsent, sealed or behind.";
 }
 
 /// The keys that every step may have.
@@ -515,25 +479,29 @@ pub(super) fn is_of_server(event: &str) -> bool {
 /// their verb.
 pub fn events() -> impl Iterator<Item = &'static str> + Clone {
     let points = Point::ALL.iter().map(|point| point.name());
-    let faults = Verb::ALL.iter().filter(|verb| verb.is_fault()).map(|verb| verb.name());
+    let faults = FaultKind::ALL.iter().map(|kind| kind.word());
     let deaths = Effect::ALL.iter().map(|effect| effect.name());
     points.chain(STAGE_EVENTS.iter().copied()).chain(deaths).chain(faults)
 }
 
 impl Verb {
-    /// The verb of this name.
-    pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|verb| verb.name() == name)
+    /// Every verb, in order; the one that ends a fault comes after the one that begins it.
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        let faults = FaultKind::ALL.iter().flat_map(|kind| {
+            let end = kind.declaration().ended_by().map(|_| Self::End(*kind));
+            [Self::Begin(*kind)].into_iter().chain(end)
+        });
+        OPERATIONS.iter().copied().chain(faults)
     }
 
-    /// Is it the beginning of a fault?
-    pub fn is_fault(self) -> bool {
-        matches!(self.group(), Group::Fault | Group::ServerFault) && self.ends().is_none()
+    /// The verb of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::all().find(|verb| verb.name() == name)
     }
 
     /// What users do with files.
     pub(super) fn of_files() -> impl Iterator<Item = Self> + Clone {
-        Self::ALL.iter().copied().filter(|verb| verb.group() == Group::Files)
+        OPERATIONS.iter().copied().filter(|verb| verb.group() == Group::Files)
     }
 
     /// Does it need a sync server?
@@ -543,6 +511,11 @@ impl Verb {
             Group::Device | Group::Wait | Group::Fault => false,
         }
     }
+}
+
+/// The word that ends faults of a kind.
+fn ending(kind: FaultKind) -> &'static str {
+    kind.declaration().ended_by().expect("only what lasts is ended by a verb")
 }
 
 /// The kind of this name.

@@ -11,10 +11,11 @@ use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
 use self::places::Places;
+use crate::fault;
 use crate::plan::file::parted;
 use crate::plan::{
-    Act, Deed, DevicePlan, Errand, Fault, FileDeed, Lasting, Order, PipeFault, PipelinePlan, Plan,
-    ServerFault, ServerPlan, Start, Step, VolumePlan, When,
+    Act, Deed, DevicePlan, Errand, FileDeed, Lasting, Order, PipelinePlan, Plan, ServerPlan, Start,
+    Step, VolumePlan, When,
 };
 
 /// Only these steps.
@@ -77,7 +78,7 @@ pub fn with_processors(plan: &Plan, kept: &[usize]) -> Plan {
         server.pipeline.given.iter().filter(|it| works(it.user)).cloned().collect();
     let uploads = |step: &Step| match &step.act {
         Act::User(device, Deed::Upload(_)) => works(plan.devices[usize::from(device.0)].user),
-        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => true,
+        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => true,
     };
     plan.steps = plan.steps.iter().filter(|step| uploads(step)).cloned().collect();
     plan
@@ -94,13 +95,13 @@ pub fn with_given_talks(plan: &Plan, kept: &[usize]) -> Plan {
 
 /// Without the sync server and whatever needs it.
 pub fn without_server(plan: &Plan) -> Plan {
-    let needs = |step: &Step| {
-        matches!(
-            step.act,
-            Act::User(_, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_))
-                | Act::Order(..)
-                | Act::Fault(Fault::Server(_) | Fault::Pipe(_))
-        )
+    let needs = |step: &Step| match &step.act {
+        Act::Fault(fault, _) => fault.kind().declaration().needs_server,
+        Act::User(_, deed) => {
+            matches!(deed, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_))
+        }
+        Act::Order(..) => true,
+        Act::Wait => false,
     };
     let mut plan = plan.clone();
     plan.server = None;
@@ -134,15 +135,14 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
     plan.given.retain_mut(|it| map(it.user).map(|user| it.user = user).is_some());
     plan.at_end.retain_mut(|it| map(it.user).map(|user| it.user = user).is_some());
     plan.steps.retain_mut(|step| match &mut step.act {
-        Act::Fault(
-            Fault::HideRow(user, ..)
-            | Fault::CorruptRow(_, user, ..)
-            | Fault::RejectRow(_, user, ..)
-            | Fault::EndZone(user, _)
-            | Fault::Intrude(_, user)
-            | Fault::Server(ServerFault::Intrude(user)),
-        ) => map(*user).map(|kept| *user = kept).is_some(),
-        Act::Fault(_) | Act::User(..) | Act::Order(..) | Act::Wait => true,
+        Act::Fault(fault, _) => {
+            let among = |value| {
+                let fault::Value::User(user) = value else { return Some(value) };
+                map(user).map(fault::Value::User)
+            };
+            fault.map(among).map(|kept| *fault = kept).is_some()
+        }
+        Act::User(..) | Act::Order(..) | Act::Wait => true,
     });
     plan
 }
@@ -275,55 +275,12 @@ fn round(step: &mut Step, to: u64) {
 /// A fault that lasts a second, if it lasts longer but not for ever.
 fn brief(step: &mut Step) {
     const SHORT: Span = Span(1_000);
-    let Act::Fault(fault) = &mut step.act else {
-        return;
-    };
-    let shorter = |lasting: &mut Lasting| match lasting {
-        Lasting::For(span) => *span = SHORT.min(*span),
-        Lasting::Storm => *lasting = Lasting::For(SHORT),
-        Lasting::Forever => {}
-    };
-    match fault {
-        Fault::Cut(.., lasting)
-        | Fault::Offline(_, lasting)
-        | Fault::SlowLink(.., lasting)
-        | Fault::LoseReplies(_, lasting)
-        | Fault::LoseHints(_, lasting)
-        | Fault::DiskFull(_, lasting)
-        | Fault::DiskSlow(.., lasting)
-        | Fault::HoldKeys(_, lasting)
-        | Fault::Outage(_, lasting)
-        | Fault::Throttle(.., lasting)
-        | Fault::HideRow(.., lasting)
-        | Fault::CorruptRow(.., lasting)
-        | Fault::RejectRow(.., lasting)
-        | Fault::DropPolicy(lasting)
-        | Fault::SlowCommits(_, lasting)
-        | Fault::Server(ServerFault::Volume(_, lasting))
-        | Fault::Pipe(PipeFault::SlowStep(_, lasting) | PipeFault::FailingStep(lasting)) => {
-            shorter(lasting);
-        }
-        Fault::Crash(_, down, _)
-        | Fault::Pause(_, down)
-        | Fault::RestoreImage(_, down)
-        | Fault::Server(
-            ServerFault::Crash(_, down, _)
-            | ServerFault::Pause(_, down)
-            | ServerFault::Restore(_, down),
-        )
-        | Fault::Pipe(PipeFault::Crash(_, down, _) | PipeFault::Pause(_, down)) => {
-            *down = SHORT.min(*down);
-        }
-        Fault::Destroy(_)
-        | Fault::SaveImage(_)
-        | Fault::Clone(..)
-        | Fault::ClockJump(..)
-        | Fault::ExpireCredential(_)
-        | Fault::ExpireCursors(_)
-        | Fault::EndZone(..)
-        | Fault::Server(ServerFault::ClockJump(..) | ServerFault::Intrude(_))
-        | Fault::Pipe(PipeFault::ClockJump(..))
-        | Fault::Intrude(..) => {}
+    if let Act::Fault(_, lasting) = &mut step.act {
+        *lasting = match *lasting {
+            Lasting::For(span) => Lasting::For(SHORT.min(span)),
+            Lasting::Storm => Lasting::For(SHORT),
+            other @ (Lasting::AtOnce | Lasting::Forever) => other,
+        };
     }
 }
 
@@ -337,7 +294,7 @@ fn one_field(step: &mut Step) {
             excerpt.last = excerpt.first;
         }
         Act::User(_, Deed::File(FileDeed::Move(paths, _))) => paths.truncate(paths.len() / 2 + 1),
-        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => {}
+        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => {}
     }
 }
 
@@ -359,7 +316,7 @@ fn short_texts(step: &mut Step) {
             set.iter_mut().for_each(|(_, value)| shorten(value));
         }
         Act::User(_, Deed::File(FileDeed::Write(_, content))) => content.size = 0,
-        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => {}
+        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => {}
     }
 }
 

@@ -7,13 +7,14 @@ use harness::time::{Span, Time};
 use super::server::space_of;
 use super::{Event, Station, World};
 use crate::desk::Arrival;
-use crate::history::{Lost, Trouble};
+use crate::fault::Fault;
+use crate::history::Lost;
 use crate::plan::{Node, WorkerId};
 use crate::post::Mail;
 
 impl World {
-    /// Sets the volume back to what it was so long ago. The trouble ends when the workers are back.
-    pub(super) fn restore_volume(&mut self, age: Span, back: Span, trouble: Trouble) {
+    /// Sets the volume back to what it was so long ago. The fault ends when the workers are back.
+    pub(super) fn restore_volume(&mut self, age: Span, back: Span, fault: Fault) {
         let workers: Vec<WorkerId> = self.workers.iter().map(|bench| bench.id).collect();
         for worker in &workers {
             if self.process(*worker).is_up() {
@@ -24,7 +25,7 @@ impl World {
         self.volume.restore(self.now, Time(self.now.0.saturating_sub(age.0.max(1))));
         self.read_logs_again();
         if let Some(first) = workers.first() {
-            self.process_mut(*first).troubles.push(trouble);
+            self.process_mut(*first).faults.push(fault);
         }
         for worker in workers {
             self.plan_process_start(worker, Span(back.0.max(1)));

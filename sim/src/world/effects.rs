@@ -154,7 +154,7 @@ impl World {
 
     fn persist(&mut self, device: DeviceId, batch: &Batch) -> bool {
         let node = Node::Device(device);
-        if self.weather.disk_is_full(device) {
+        if self.conditions.disk_is_full(device) {
             let commit = self.site(device).disk.next_commit();
             self.note(node, Fact::PersistFailed(commit));
             return false;
@@ -168,7 +168,7 @@ impl World {
         self.note(node, Fact::Persisted { commit, sync: batch.sync, hash, changes });
         if batch.sync {
             let draw = self.draw_for("disk", device).and(u64::from(commit));
-            let times = u64::from(self.weather.disk_slowness(device));
+            let times = u64::from(self.conditions.disk_slowness(device));
             let takes = draw.span(self.plan.disk.commit).0.saturating_mul(times).max(1);
             self.file(self.now + Span(takes), draw, Event::Durable(device, life, commit));
         }
@@ -254,7 +254,7 @@ impl World {
 
     /// A message reaches its receiver, or what is left of it.
     pub(super) fn arrive(&mut self, mail: Mail) {
-        if let Some(why) = self.weather.stops(&mail) {
+        if let Some(why) = mail.stopped_by(&self.conditions) {
             return self.lose(&mail, why);
         }
         match mail.to {
@@ -337,7 +337,7 @@ impl World {
         let (rows, server) = (rows.into(), server.map(Box::new));
         let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);
-        match self.post.dispatch(self.now, &self.weather, &mail) {
+        match self.post.dispatch(self.now, &self.conditions, &mail) {
             Fate::Lost(why) => self.lose(&mail, why),
             Fate::Arrives(first, second) => {
                 if let Some(second) = second {

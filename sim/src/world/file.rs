@@ -105,7 +105,7 @@ pub(super) fn asks(plan: &Plan) -> u64 {
             ASKS + 2 * size.div_ceil(piece)
         }
         Act::User(_, Deed::File(_)) => ASKS,
-        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => 0,
+        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => 0,
     };
     plan.steps.iter().map(asks).sum()
 }

@@ -24,11 +24,11 @@ use super::server::Bench;
 use super::trouble::Scars;
 use super::{Event, Site, State, Station, World, vaults};
 use crate::desk::Desk;
-use crate::fault::Weather;
+use crate::fault::Conditions;
 use crate::history::Boot;
 use crate::history::recorder::Recorder;
 use crate::keychain::{Keychain, SignInDesk, founder};
-use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, ServerFault, Start, Step};
+use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, Start, Step};
 use crate::post::Post;
 use crate::remote::{Double, rows::Rows, zone::Zone};
 use crate::shell::report;
@@ -68,8 +68,8 @@ impl World {
             queue: Queue::default(),
             post: Post::new(plan.nature, plan.network),
             keychain,
-            ongoing: Vec::new(),
-            weather: Weather::default(),
+            active: Vec::new(),
+            conditions: Conditions::default(),
             fuses: Vec::new(),
             batches: BTreeSet::new(),
             jobs: BTreeSet::new(),
@@ -214,8 +214,7 @@ fn image(
 
 /// Is the volume set back to what it was?
 fn restores(plan: &Plan) -> bool {
-    let restores =
-        |step: &Step| matches!(step.act, Act::Fault(Fault::Server(ServerFault::Restore(..))));
+    let restores = |step: &Step| matches!(step.act, Act::Fault(Fault::RestoreVolume(_), _));
     plan.steps.iter().any(restores)
 }
 
@@ -233,7 +232,7 @@ fn site(id: engine::id::DeviceId, device: &DevicePlan, install: u64, image: Snap
         installs: 0,
         paused: false,
         start: 0,
-        troubles: Vec::new(),
+        faults: Vec::new(),
         image: None,
         sign_in: SignInDesk::default(),
     }

@@ -2,11 +2,11 @@
 //! numbers is a test of every point at which it can die.
 
 use engine::volume;
-use harness::time::Span;
 
 use super::World;
 use crate::desk::Emitted;
-use crate::plan::{Effect, Fault, Node, PipeFault, ServerFault, StepId};
+use crate::fault::Fault;
+use crate::plan::{Effect, Lasting, Node, StepId};
 
 /// What a node emitted; nothing if it is only for the stage.
 pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
@@ -40,46 +40,30 @@ pub(super) fn effect_of(emitted: &Emitted) -> Option<Effect> {
 #[derive(Clone, Debug)]
 pub(super) struct Fuse {
     step: StepId,
-    node: Node,
-    /// So many more effects.
+    fault: Fault,
+    lasting: Lasting,
+    /// The number of effects that are left until then.
     left: u16,
-    back: Span,
+}
+
+impl Fuse {
+    /// One that waits for as many effects of its host as the fault says.
+    pub(super) fn new(step: StepId, fault: Fault, lasting: Lasting) -> Self {
+        Self { step, fault, lasting, left: fault.effects() }
+    }
 }
 
 impl World {
-    /// Lights a fuse, if this fault is one.
-    pub(super) fn light(&mut self, step: StepId, fault: &Fault) -> bool {
-        let (node, back, left) = if let Fault::Crash(device, back, left) = *fault {
-            (Node::Device(device), back, left)
-        } else if let Fault::Server(ServerFault::Crash(worker, back, left)) = *fault {
-            (Node::Worker(worker), back, left)
-        } else if let Fault::Pipe(PipeFault::Crash(processor, back, left)) = *fault {
-            (Node::Processor(processor), back, left)
-        } else {
-            return false;
-        };
-        if left > 0 {
-            self.fuses.push(Fuse { step, node, left, back });
-        }
-        left > 0
-    }
-
     /// A machine has done something; true if it died of it.
     pub(super) fn burns_down(&mut self, node: Node, effect: Effect) -> bool {
-        for fuse in self.fuses.iter_mut().filter(|fuse| fuse.node == node) {
+        for fuse in self.fuses.iter_mut().filter(|fuse| fuse.fault.host() == node) {
             fuse.left -= 1;
         }
         // Two that end at once are one loss of power.
         let burnt = self.fuses.extract_if(.., |fuse| fuse.left == 0).next();
         self.fuses.retain(|fuse| fuse.left > 0);
-        let Some(Fuse { step, back, .. }) = burnt else { return false };
+        let Some(Fuse { step, fault, lasting, .. }) = burnt else { return false };
         self.cover(effect.name());
-        let crash = match node {
-            Node::Device(device) => Fault::Crash(device, back, 0),
-            Node::Worker(worker) => Fault::Server(ServerFault::Crash(worker, back, 0)),
-            Node::Processor(processor) => Fault::Pipe(PipeFault::Crash(processor, back, 0)),
-            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => return false,
-        };
-        self.begin_fault(step, &crash)
+        self.strike(step, &fault, lasting)
     }
 }

@@ -52,7 +52,7 @@ impl World {
         let user = self.devices[index].user;
         let is_whole = |&index: &usize| {
             let site = &self.devices[index];
-            site.user == user && !self.isolated(site.id) && !self.weather.holds_keys(site.id)
+            site.user == user && !self.isolated(site.id) && !self.conditions.holds_keys(site.id)
         };
         let sharing: Vec<usize> = readers.iter().copied().filter(is_whole).collect();
         let part = sharing.iter().position(|other| *other == index);
@@ -72,7 +72,7 @@ pub(super) fn last_looks(plan: &Plan, user: UserId) -> Vec<Order> {
             let whose = plan.processors()[usize::from(processor.0)].user;
             (whose == user).then(|| excerpt.clone())
         }
-        Act::User(..) | Act::Order(..) | Act::Fault(_) | Act::Wait => None,
+        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => None,
     };
     let given = plan.server.iter().flat_map(|server| &server.pipeline.given);
     let given = given.filter(|given| given.user == user).map(|given| given.excerpt.clone());

@@ -14,9 +14,7 @@ use super::looks::pipeline_bound;
 use super::{Event, State, World, file};
 use crate::history::Fact;
 use crate::invariant::Incurable;
-use crate::plan::{
-    Act, Deed, Fault, Node, Plan, ProcessorId, ServerPlan, Step, WorkerId, WorkerPlan,
-};
+use crate::plan::{Act, Deed, Node, Plan, ProcessorId, ServerPlan, Step, WorkerId, WorkerPlan};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -291,7 +289,7 @@ impl World {
         }
         // What a device has no key for stays sealed; what it has to send does not wait for that.
         // Without any key at all there is nothing that it can send.
-        let keyless = self.weather.holds_keys(device);
+        let keyless = self.conditions.holds_keys(device);
         let mute = keyless && !site.disk.image().keys().any(|key| matches!(key, StoreKey::Key(_)));
         let unsent = standing.files_unsent;
         if unsent > 0 && !mute && report(Pending::FilesUnsent(device, unsent)) {
@@ -355,7 +353,7 @@ impl World {
             if !site.is_up() || !signed_in || self.isolated(site.id) {
                 incurable.push(Incurable::Device(site.id));
             }
-            if self.weather.holds_keys(site.id) {
+            if self.conditions.holds_keys(site.id) {
                 incurable.push(Incurable::Keyless(site.id));
             }
         }
@@ -390,11 +388,9 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let rotations =
         plan.steps.iter().filter(|step| matches!(step.act, Act::User(_, Deed::RotateKey))).count()
             as u64;
-    let imposed = |step: &Step| {
-        let Act::Fault(Fault::Throttle(_, wait, _) | Fault::SlowCommits(wait, _)) = step.act else {
-            return 0;
-        };
-        wait.0
+    let imposed = |step: &Step| match &step.act {
+        Act::Fault(fault, _) => fault.wait().0,
+        Act::User(..) | Act::Order(..) | Act::Wait => 0,
     };
     let throttle = plan.steps.iter().map(imposed).max().unwrap_or(0);
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);

@@ -7,7 +7,8 @@ use harness::time::Span;
 
 use super::{Event, Order, State, World};
 use crate::desk::{Arrival, Start};
-use crate::history::{Boot, Fact, Incarnation, Lost, Trouble};
+use crate::fault::Pause;
+use crate::history::{Boot, Fact, Incarnation, Lost};
 use crate::keychain::{Keychain, SignInDesk};
 use crate::plan::{self, Node};
 
@@ -24,7 +25,7 @@ impl World {
         site.sign_in = SignInDesk::default();
         let boot = std::mem::replace(&mut site.boot, Boot::Restart);
         let (hash, commit) = (site.disk.hash(), std::mem::take(&mut site.kept));
-        let ended = std::mem::take(&mut site.troubles);
+        let ended = std::mem::take(&mut site.faults);
         let snapshot = site.disk.image().clone();
         let holds = match boot {
             Boot::Restart => Vec::new(),
@@ -33,8 +34,8 @@ impl World {
                 entries.map(|(key, stored)| self.recorder.change(key, Some(stored))).collect()
             }
         };
-        for trouble in ended {
-            self.note(Node::Device(device), Fact::Ended(trouble));
+        for fault in ended {
+            self.note(Node::Device(device), Fact::Ended(fault));
         }
         self.note(Node::Device(device), Fact::Started { boot, hash, commit, holds });
         let start = Start {
@@ -131,7 +132,7 @@ impl World {
         let site = self.site_mut(device);
         site.state = State::Off;
         if std::mem::take(&mut site.paused) {
-            self.note(Node::Device(device), Fact::Ended(Trouble::Pause(device)));
+            self.note(Node::Device(device), Fact::Ended(Pause { device }.into()));
         }
         self.orders.push(Order::Kill(index));
     }
@@ -148,7 +149,7 @@ impl World {
     pub(super) fn resume(&mut self, device: DeviceId, life: Incarnation) {
         if self.lives(device, life) && self.site(device).paused {
             self.site_mut(device).paused = false;
-            self.note(Node::Device(device), Fact::Ended(Trouble::Pause(device)));
+            self.note(Node::Device(device), Fact::Ended(Pause { device }.into()));
             self.call(usize::from(device.0), |_| {});
         }
     }

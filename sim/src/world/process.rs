@@ -7,7 +7,8 @@ use harness::time::{Now, Span, Time};
 
 use super::{Event, Order, State, World};
 use crate::desk::{Arrival, ForProcessor};
-use crate::history::{Boot, Fact, Incarnation, Lost, PipeTrouble, ServerTrouble, Trouble};
+use crate::fault::{Fault, PauseProcessor, PauseWorker};
+use crate::history::{Boot, Fact, Incarnation, Lost};
 use crate::plan::{Node, Plan, ProcessorId, StepId, WorkerId};
 
 /// How long a process that died by itself stays away.
@@ -58,10 +59,10 @@ impl ProcessId {
         }
     }
 
-    fn pause(self) -> Trouble {
+    fn pause(self) -> Fault {
         match self {
-            Self::Worker(worker) => Trouble::Server(ServerTrouble::Pause(worker)),
-            Self::Processor(processor) => Trouble::Pipe(PipeTrouble::Pause(processor)),
+            Self::Worker(worker) => PauseWorker { worker }.into(),
+            Self::Processor(processor) => PauseProcessor { processor }.into(),
         }
     }
 }
@@ -76,8 +77,8 @@ pub(super) struct Process {
     pub(super) clock: Clock,
     /// Names the latest planned start.
     start: u32,
-    /// The troubles that end with the next start.
-    pub(super) troubles: Vec<Trouble>,
+    /// The faults that end with the next start.
+    pub(super) faults: Vec<Fault>,
 }
 
 impl Process {
@@ -97,7 +98,7 @@ impl Process {
             paused: false,
             clock,
             start: 0,
-            troubles: Vec::new(),
+            faults: Vec::new(),
         };
         workers.chain(processors).map(process).collect()
     }
@@ -187,8 +188,8 @@ impl World {
             Boot::Restart
         };
         process.state = State::Running;
-        for trouble in std::mem::take(&mut process.troubles) {
-            self.note(id.into(), Fact::Ended(trouble));
+        for fault in std::mem::take(&mut process.faults) {
+            self.note(id.into(), Fact::Ended(fault));
         }
         let fact = Fact::Started { boot, hash: 0, commit: 0, holds: Vec::new() };
         self.note(id.into(), fact);
@@ -229,11 +230,11 @@ impl World {
         self.orders.push(Order::Kill(station));
     }
 
-    /// Power is lost, and back after a while, when the trouble ends.
-    pub(super) fn crash_process(&mut self, id: impl Into<ProcessId>, back: Span, trouble: Trouble) {
+    /// Power is lost, and back after a while, when the fault ends.
+    pub(super) fn crash_process(&mut self, id: impl Into<ProcessId>, back: Span, fault: Fault) {
         let id = id.into();
         self.stop_process(id);
-        self.process_mut(id).troubles.push(trouble);
+        self.process_mut(id).faults.push(fault);
         self.plan_process_start(id, Span(back.0.max(1)));
     }
 

@@ -24,9 +24,9 @@ use super::fuse::effect_of;
 use super::looks::last_looks;
 use super::{Event, World};
 use crate::desk::{Arrival, Emitted, ForProcessor, StartProcessor};
-use crate::history::{Asked, Fact, Incarnation, Talk, Trouble};
+use crate::history::{Asked, Fact, Incarnation, Talk};
 use crate::keychain::{HOME, Keychain, SignInDesk};
-use crate::plan::{self, Node, PipeFault, Plan, ProcessorId};
+use crate::plan::{Node, Plan, ProcessorId};
 use crate::workload::talk;
 
 /// The longest time that a slow step is drawn to take: no processor waits longer.
@@ -117,31 +117,6 @@ impl World {
     pub(super) fn bring_processors_back(&mut self) {
         for n in 0..self.pipeline.seats.len() {
             self.bring_process_back(self.pipeline.seats[n].id);
-        }
-    }
-
-    pub(super) fn can_begin_in_pipeline(&self, fault: &PipeFault) -> bool {
-        let is_there = |it: &ProcessorId| usize::from(it.0) < self.pipeline.seats.len();
-        match fault {
-            PipeFault::Crash(it, ..) | PipeFault::ClockJump(it, _) => {
-                is_there(it) && self.process(*it).is_up()
-            }
-            PipeFault::Pause(it, _) => is_there(it) && !self.process(*it).stands_still(),
-            PipeFault::SlowStep(..) | PipeFault::FailingStep(_) => !self.pipeline.seats.is_empty(),
-        }
-    }
-
-    pub(super) fn begin_in_pipeline(
-        &mut self,
-        step: plan::StepId,
-        fault: &PipeFault,
-        trouble: Trouble,
-    ) {
-        match *fault {
-            PipeFault::Crash(it, back, _) => self.crash_process(it, back, trouble),
-            PipeFault::Pause(it, span) => self.pause_process(it, span, step),
-            PipeFault::ClockJump(it, ms) => self.process_mut(it).clock.jump(ms),
-            PipeFault::SlowStep(..) | PipeFault::FailingStep(_) => {}
         }
     }
 
@@ -270,8 +245,8 @@ impl World {
         let (silent, fails, takes) = (draw("step silent"), draw("step fails"), draw("step takes"));
         let in_storm = self.is_storm();
         let is_silent = in_storm && silent.happens(plan.silence);
-        let has_failed = self.weather.step.fails || in_storm && fails.happens(plan.failure);
-        let times = u64::from(self.weather.step.times.max(1));
+        let has_failed = self.conditions.step.fails || in_storm && fails.happens(plan.failure);
+        let times = u64::from(self.conditions.step.times.max(1));
         let after = takes.span(plan.takes).0.saturating_mul(times).min(LONGEST_STEP.0);
         let result = (!has_failed).then(|| talk::result(self.needle, user, &talk));
         self.note(node, Fact::StepBegan(step, talk.into()));

@@ -74,8 +74,8 @@ impl World {
                 let arrival = Arrival::Deed(*id, deed.clone());
                 self.file(self.now, order, Event::Give(*device, None, arrival));
             }
-            Act::Fault(fault) => {
-                if !self.begin_fault(*id, fault) {
+            Act::Fault(fault, lasting) => {
+                if !self.begin_fault(*id, fault, *lasting) {
                     self.note(Node::World, Fact::Skipped(*id));
                 }
             }
@@ -97,7 +97,7 @@ impl World {
                 let node = match &self.plan.steps[step].act {
                     Act::User(device, _) => Node::Device(*device),
                     Act::Order(processor, _) => Node::Processor(*processor),
-                    Act::Fault(_) | Act::Wait => Node::World,
+                    Act::Fault(..) | Act::Wait => Node::World,
                 };
                 self.note(node, Fact::Skipped(self.plan.steps[step].id));
             }

@@ -18,8 +18,9 @@ use harness::time::Span;
 use super::fuse::effect_of;
 use super::{Event, World};
 use crate::desk::{Arrival, Emitted};
-use crate::history::{Fact, Incarnation, Letter, ServerTrouble, Trouble};
-use crate::plan::{Node, Parcel, ServerFault, ServerPlan, StepId, WorkerId};
+use crate::fault::{Shift, WorkerClockJump};
+use crate::history::{Fact, Incarnation, Letter};
+use crate::plan::{Node, Parcel, ServerPlan, WorkerId};
 use crate::post::{Asker, Body, Mail};
 
 /// A worker as the world keeps it while its machine comes and goes.
@@ -70,41 +71,15 @@ impl World {
         let (clock, jumps) = (*clock, std::mem::take(jumps));
         self.process_mut(worker).clock = clock;
         for ms in jumps {
-            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, ms));
-            self.note(Node::Worker(worker), Fact::Ended(jump));
+            let jump = WorkerClockJump { worker, by: Shift(ms) };
+            self.note(Node::Worker(worker), Fact::Ended(jump.into()));
         }
     }
 
-    fn has_worker(&self, worker: WorkerId) -> bool {
-        usize::from(worker.0) < self.workers.len()
-    }
-
-    pub(super) fn can_begin_at_server(&self, fault: &ServerFault) -> bool {
-        match fault {
-            ServerFault::Crash(worker, ..) | ServerFault::ClockJump(worker, _) => {
-                self.has_worker(*worker) && self.process(*worker).is_up()
-            }
-            ServerFault::Pause(worker, _) => {
-                self.has_worker(*worker) && !self.process(*worker).stands_still()
-            }
-            ServerFault::Volume(..) | ServerFault::Restore(..) | ServerFault::Intrude(_) => {
-                self.plan.server.is_some()
-            }
-        }
-    }
-
-    pub(super) fn begin_at_server(&mut self, step: StepId, fault: &ServerFault, trouble: Trouble) {
-        match *fault {
-            ServerFault::Crash(worker, back, _) => self.crash_process(worker, back, trouble),
-            ServerFault::Pause(worker, span) => self.pause_process(worker, span, step),
-            ServerFault::ClockJump(worker, ms) => {
-                self.process_mut(worker).clock.jump(ms);
-                self.bench_mut(worker).right.1.push(ms);
-            }
-            ServerFault::Restore(age, back) => self.restore_volume(age, back, trouble),
-            ServerFault::Intrude(user) => self.intrude_server(step, user),
-            ServerFault::Volume(..) => {}
-        }
+    /// A worker's clock is set wrong.
+    pub(super) fn set_clock_wrong(&mut self, worker: WorkerId, ms: i64) {
+        self.process_mut(worker).clock.jump(ms);
+        self.bench_mut(worker).right.1.push(ms);
     }
 
     /// Carries out what a worker emitted.
@@ -180,7 +155,7 @@ impl World {
 
     fn volume_delay(&self, draw: Draw) -> Span {
         let plan = self.plan.server.as_ref().expect("somebody works here");
-        let times = u64::from(self.weather.volume.times.max(1));
+        let times = u64::from(self.conditions.volume.times.max(1));
         Span(draw.span(plan.volume.delay).0.saturating_mul(times).max(1))
     }
 
@@ -189,17 +164,17 @@ impl World {
         let plan = self.plan.server.as_ref().expect("somebody works here").volume;
         let nature = self.plan.nature;
         let draw = |root: Draw| root.and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0);
-        let (weather, is_storm) = (self.weather.volume, self.is_storm());
+        let (conditions, is_storm) = (self.conditions.volume, self.is_storm());
         // What cannot happen is not drawn for.
         let happens =
             |root, chance: Chance| is_storm && chance > Chance(0) && draw(root).happens(chance);
         let mut reply =
-            if weather.is_out || happens(Draw::new(nature, "volume fails"), plan.failure) {
+            if conditions.is_out || happens(Draw::new(nature, "volume fails"), plan.failure) {
                 self.cover("volume failed");
                 self.interrupt_batches();
                 volume::Reply::Failed
             } else {
-                let lag = plan.list_lag.max(weather.list_lag);
+                let lag = plan.list_lag.max(conditions.list_lag);
                 let deletes = matches!(call.request, volume::Request::Delete(_));
                 let was_there = deletes && self.volume.has(&call.request);
                 let reply = self.volume.handle(self.now, &call.request, lag);
@@ -207,7 +182,7 @@ impl World {
                 self.note_content(worker, &call.request, &reply, was_there);
                 reply
             };
-        let lost = weather.loses_replies
+        let lost = conditions.loses_replies
             || happens(Draw::new(nature, "volume answer lost"), plan.reply_loss);
         if lost && reply != volume::Reply::Failed {
             self.cover("volume answer lost");

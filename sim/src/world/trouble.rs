@@ -14,14 +14,14 @@ use engine::remote::{
 use harness::disk::Disk;
 use harness::time::{Span, Time};
 
+use super::fuse::Fuse;
 use super::{Event, State, World};
 use crate::desk::Arrival;
-use crate::fault::{self, Ongoing, Weather, lasting};
+use crate::fault::{self, Action, Conditions, Control, Fault, Lasts, Need};
 use crate::history::{Boot, Fact};
 use crate::keychain::stranger;
-use crate::plan::{Fault, Lasting, Node, StepId};
+use crate::plan::{Lasting, Node, StepId};
 use crate::post::Mail;
-use crate::remote::Control;
 use crate::time::ToEngine;
 
 /// What faults leave behind.
@@ -40,91 +40,53 @@ pub(super) struct Scars {
     damaged: BTreeSet<(Remote, VaultId, RecordId)>,
 }
 
+/// A fault that goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Active {
+    /// The step that began it.
+    step: StepId,
+    fault: Fault,
+    lasting: Lasting,
+}
+
+impl Active {
+    /// Does it go on when the faults of the plan end?
+    fn stays(&self) -> bool {
+        self.lasting == Lasting::Forever && self.fault.kind().can_stay()
+    }
+}
+
 impl World {
+    /// A step of the plan has a fault begin, now or after some effects of its host; false if it cannot
+    /// happen as things are.
+    pub(super) fn begin_fault(&mut self, step: StepId, fault: &Fault, lasting: Lasting) -> bool {
+        if fault.effects() == 0 {
+            return self.strike(step, fault, lasting);
+        }
+        let can_happen = self.can_happen(fault);
+        if can_happen {
+            self.fuses.push(Fuse::new(step, *fault, lasting));
+        }
+        can_happen
+    }
+
     /// A fault begins; false if it cannot happen as things are.
-    pub(super) fn begin_fault(&mut self, step: StepId, fault: &Fault) -> bool {
+    pub(super) fn strike(&mut self, step: StepId, fault: &Fault, lasting: Lasting) -> bool {
         if !self.can_happen(fault) {
             return false;
         }
-        if self.light(step, fault) {
-            return true;
+        self.cover(fault.word());
+        self.note(fault.host(), Fact::Faulted(*fault));
+        self.leave_scars(fault, lasting);
+        if let Some(action) = fault.action() {
+            self.act(step, fault, lasting.span(), action);
         }
-        let (node, trouble) = fault::trouble(fault);
-        self.cover(fault::name(&trouble));
-        self.note(node, Fact::Faulted(trouble.clone()));
-        self.leave_scars(fault);
-        match fault {
-            Fault::Crash(device, back, _) => {
-                self.cut_power(*device);
-                self.site_mut(*device).troubles.push(trouble);
-                self.plan_start(*device, *back);
-            }
-            Fault::Pause(device, span) => {
-                let site = self.site_mut(*device);
-                site.paused = true;
-                let life = site.incarnation;
-                let order = self.draw_for_step("resume", step);
-                let at = self.now + Span(span.0.max(1));
-                self.file(at, order, Event::Resume(*device, life));
-            }
-            Fault::Destroy(device) => {
-                if self.site(*device).is_up() {
-                    self.cut_power(*device);
-                }
-                let site = self.site_mut(*device);
-                site.state = State::Gone;
-                site.start += 1;
-            }
-            Fault::SaveImage(device) => {
-                let site = self.site_mut(*device);
-                site.image = Some(site.disk.backup());
-            }
-            Fault::RestoreImage(device, back) => {
-                if self.site(*device).is_up() {
-                    self.cut_power(*device);
-                }
-                self.reinstall(*device, Boot::Restored);
-                self.site_mut(*device).troubles.push(trouble);
-                self.plan_start(*device, *back);
-            }
-            Fault::Clone(from, to) => {
-                let image = self.site(*from).disk.backup();
-                self.site_mut(*to).image = Some(image);
-                self.reinstall(*to, Boot::Cloned(*from));
-                self.plan_start(*to, Span(1));
-            }
-            Fault::ClockJump(device, ms) => self.site_mut(*device).clock.jump(*ms),
-            Fault::ExpireCredential(device) => {
-                let user = self.site(*device).user;
-                self.tell(Remote::Rows, Control::Revoke(user));
-            }
-            Fault::Intrude(remote, user) => self.intrude(step, *remote, *user),
-            Fault::Server(fault) => self.begin_at_server(step, fault, trouble),
-            Fault::Pipe(fault) => self.begin_in_pipeline(step, fault, trouble),
-            Fault::Cut(..)
-            | Fault::Offline(..)
-            | Fault::SlowLink(..)
-            | Fault::LoseReplies(..)
-            | Fault::LoseHints(..)
-            | Fault::DiskFull(..)
-            | Fault::DiskSlow(..)
-            | Fault::HoldKeys(..)
-            | Fault::Outage(..)
-            | Fault::Throttle(..)
-            | Fault::ExpireCursors(_)
-            | Fault::HideRow(..)
-            | Fault::CorruptRow(..)
-            | Fault::RejectRow(..)
-            | Fault::EndZone(..)
-            | Fault::DropPolicy(_)
-            | Fault::SlowCommits(..) => {}
-        }
-        if let Some((remote, control)) = fault::control(fault, true) {
+        if let Some((remote, control)) = fault.control(true) {
             self.tell(remote, control);
         }
-        if let Some(lasting) = lasting(fault) {
-            self.ongoing.push(Ongoing::new(step, fault.clone()));
-            self.weather = Weather::of(&self.ongoing);
+        if matches!(fault.kind().lasts(), Lasts::Until(..)) {
+            self.active.push(Active { step, fault: *fault, lasting });
+            self.update_conditions();
             if let Lasting::For(span) = lasting {
                 let order = self.draw_for_step("fault ends", step);
                 let at = self.now + Span(span.0.max(1));
@@ -134,68 +96,162 @@ impl World {
         true
     }
 
+    fn update_conditions(&mut self) {
+        self.conditions = Conditions::of(self.active.iter().map(|active| &active.fault));
+    }
+
     fn can_happen(&self, fault: &Fault) -> bool {
-        match fault {
-            Fault::Crash(device, ..) => self.site(*device).is_up(),
-            Fault::Pause(device, _) => self.site(*device).is_up() && !self.site(*device).paused,
-            Fault::Destroy(device) => self.site(*device).state != State::Gone,
-            Fault::SaveImage(device) => {
-                matches!(self.site(*device).state, State::Running | State::Off)
+        fault.needs().into_iter().all(|need| self.is_met(need))
+    }
+
+    fn is_met(&self, need: Need) -> bool {
+        match need {
+            Need::Up(host) => self.is_up(host),
+            Need::Awake(host) => self.is_up(host) && !self.is_paused(host),
+            Need::Exists(device) => self.site(device).state != State::Gone,
+            Need::HasDisk(device) => {
+                matches!(self.site(device).state, State::Running | State::Off)
             }
-            Fault::RestoreImage(device, _) => {
-                let site = self.site(*device);
-                site.state != State::Gone && site.image.is_some()
+            Need::HasImage(device) => self.site(device).image.is_some(),
+            Need::CanBeCopyOf(copy, device) => {
+                let (from, to) = (self.site(device), self.site(copy));
+                to.state == State::New && from.user == to.user
             }
-            Fault::Clone(from, to) => {
-                let (from, to) = (self.site(*from), self.site(*to));
-                matches!(from.state, State::Running | State::Off)
-                    && to.state == State::New
-                    && from.user == to.user
+            Need::Remote(remote) => self.place(remote).is_some(),
+            Need::Server => self.plan.server.is_some(),
+            Need::Processors => !self.pipeline.seats.is_empty(),
+        }
+    }
+
+    /// Does this host run? One that is not in the plan does not.
+    fn is_up(&self, host: Node) -> bool {
+        match host {
+            Node::Device(device) => self.site(device).is_up(),
+            Node::Worker(worker) => {
+                usize::from(worker.0) < self.workers.len() && self.process(worker).is_up()
             }
-            Fault::Outage(remote, _)
-            | Fault::Throttle(remote, ..)
-            | Fault::ExpireCursors(remote)
-            | Fault::CorruptRow(remote, ..)
-            | Fault::RejectRow(remote, ..)
-            | Fault::Intrude(remote, _) => self.place(*remote).is_some(),
-            Fault::ExpireCredential(_)
-            | Fault::HideRow(..)
-            | Fault::DropPolicy(_)
-            | Fault::SlowCommits(..) => self.place(Remote::Rows).is_some(),
-            Fault::EndZone(..) => self.place(Remote::Zone).is_some(),
-            Fault::Server(fault) => self.can_begin_at_server(fault),
-            Fault::Pipe(fault) => self.can_begin_in_pipeline(fault),
-            Fault::Cut(..)
-            | Fault::Offline(..)
-            | Fault::SlowLink(..)
-            | Fault::LoseReplies(..)
-            | Fault::LoseHints(..)
-            | Fault::ClockJump(..)
-            | Fault::DiskFull(..)
-            | Fault::DiskSlow(..)
-            | Fault::HoldKeys(..) => true,
+            Node::Processor(it) => {
+                usize::from(it.0) < self.pipeline.seats.len() && self.process(it).is_up()
+            }
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => true,
+        }
+    }
+
+    fn is_paused(&self, host: Node) -> bool {
+        match host {
+            Node::Device(device) => self.site(device).paused,
+            Node::Worker(worker) => self.process(worker).stands_still(),
+            Node::Processor(processor) => self.process(processor).stands_still(),
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => false,
+        }
+    }
+
+    /// Does to the world what a fault does.
+    fn act(&mut self, step: StepId, fault: &Fault, span: Span, action: Action) {
+        match action {
+            Action::Crash(host) => self.crash(host, span, *fault),
+            Action::Pause(host) => self.pause(host, span, step),
+            Action::Destroy(device) => {
+                if self.site(device).is_up() {
+                    self.cut_power(device);
+                }
+                let site = self.site_mut(device);
+                site.state = State::Gone;
+                site.start += 1;
+            }
+            Action::SaveImage(device) => {
+                let site = self.site_mut(device);
+                site.image = Some(site.disk.backup());
+            }
+            Action::RestoreImage(device) => {
+                if self.site(device).is_up() {
+                    self.cut_power(device);
+                }
+                self.reinstall(device, Boot::Restored);
+                self.site_mut(device).faults.push(*fault);
+                self.plan_start(device, span);
+            }
+            Action::CopyDisk(from, to) => {
+                let image = self.site(from).disk.backup();
+                self.site_mut(to).image = Some(image);
+                self.reinstall(to, Boot::Cloned(from));
+                self.plan_start(to, Span(1));
+            }
+            Action::JumpClock(host, ms) => self.jump_clock(host, ms),
+            Action::Revoke(device) => {
+                let user = self.site(device).user;
+                self.tell(Remote::Rows, Control::Revoke(user));
+            }
+            Action::SendKeys(device) => self.send_keys(device),
+            Action::Intrude(remote, user) => self.intrude(step, remote, user),
+            Action::IntrudeServer(user) => self.intrude_server(step, user),
+            Action::RestoreVolume(age) => self.restore_volume(age, span, *fault),
+        }
+    }
+
+    fn crash(&mut self, host: Node, back: Span, fault: Fault) {
+        match host {
+            Node::Device(device) => {
+                self.cut_power(device);
+                self.site_mut(device).faults.push(fault);
+                self.plan_start(device, back);
+            }
+            Node::Worker(worker) => self.crash_process(worker, back, fault),
+            Node::Processor(processor) => self.crash_process(processor, back, fault),
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => {
+                unreachable!("only devices and processes lose power")
+            }
+        }
+    }
+
+    fn pause(&mut self, host: Node, span: Span, step: StepId) {
+        match host {
+            Node::Device(device) => {
+                let site = self.site_mut(device);
+                site.paused = true;
+                let life = site.incarnation;
+                let order = self.draw_for_step("resume", step);
+                let at = self.now + Span(span.0.max(1));
+                self.file(at, order, Event::Resume(device, life));
+            }
+            Node::Worker(worker) => self.pause_process(worker, span, step),
+            Node::Processor(processor) => self.pause_process(processor, span, step),
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => {
+                unreachable!("only devices and processes stand still")
+            }
+        }
+    }
+
+    fn jump_clock(&mut self, host: Node, ms: i64) {
+        match host {
+            Node::Device(device) => self.site_mut(device).clock.jump(ms),
+            Node::Worker(worker) => self.set_clock_wrong(worker, ms),
+            Node::Processor(processor) => self.process_mut(processor).clock.jump(ms),
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => {
+                unreachable!("only devices and processes have a clock that jumps")
+            }
         }
     }
 
     /// The fault that this step began ends, unless it has ended already.
     pub(super) fn end_fault(&mut self, step: StepId) {
-        let Some(at) = self.ongoing.iter().position(|ongoing| ongoing.step == step) else { return };
-        let Ongoing { fault, .. } = self.ongoing.remove(at);
-        self.weather = Weather::of(&self.ongoing);
-        if let Some((remote, control)) = fault::ending_control(&fault, &self.ongoing) {
+        let Some(at) = self.active.iter().position(|active| active.step == step) else { return };
+        let Active { fault, .. } = self.active.remove(at);
+        self.update_conditions();
+        let others: Vec<&Fault> = self.active.iter().map(|active| &active.fault).collect();
+        if let Some((remote, control)) = fault::control_at_end(&fault, &others) {
             self.tell(remote, control);
         }
-        let (node, trouble) = fault::trouble(&fault);
-        self.note(node, Fact::Ended(trouble));
-        if let Fault::HoldKeys(device, _) = fault {
-            self.send_keys(device);
+        self.note(fault.host(), Fact::Ended(fault));
+        if let Some(action) = fault.after() {
+            self.act(step, &fault, Span::ZERO, action);
         }
     }
 
     /// Ends what can end.
     pub(super) fn end_faults(&mut self) {
-        let ends = |ongoing: &&Ongoing| !ongoing.outlasts_the_storm();
-        let steps: Vec<_> = self.ongoing.iter().filter(ends).map(|ongoing| ongoing.step).collect();
+        let ends = |active: &&Active| !active.stays();
+        let steps: Vec<_> = self.active.iter().filter(ends).map(|active| active.step).collect();
         steps.into_iter().for_each(|step| self.end_fault(step));
     }
 
@@ -217,23 +273,21 @@ impl World {
         self.site_mut(device).install = install;
     }
 
-    fn leave_scars(&mut self, fault: &Fault) {
-        let forever = lasting(fault) == Some(Lasting::Forever);
-        let (remote, vault, id) = match fault::control(fault, true) {
+    fn leave_scars(&mut self, fault: &Fault, lasting: Lasting) {
+        let (remote, vault, id, mendable) = match fault.control(true) {
             Some((remote, Control::Hide(vault, id, _) | Control::Reject(vault, id, _))) => {
-                (remote, vault, id)
+                (remote, vault, id, false)
             }
             Some((remote, Control::Corrupt(vault, id, ..))) => {
                 self.scars.damaged.insert((remote, vault, id));
-                (remote, vault, id)
+                (remote, vault, id, true)
             }
             Some(_) | None => return,
         };
         self.scars.unlisted.insert((remote, vault));
-        if !forever {
+        if lasting != Lasting::Forever {
             return;
         }
-        let mendable = matches!(fault, Fault::CorruptRow(..));
         let rows = if mendable { &mut self.scars.mendable } else { &mut self.scars.rows };
         rows.insert((remote, vault, id));
     }
@@ -254,7 +308,7 @@ impl World {
         devices.iter().any(|device| {
             let mirror = self.site(*device).disk.image().get(&StoreKey::Mirror(remote, id));
             mirror.is_some_and(|held| held.tag == row.tag.0)
-                && !self.weather.isolates(*device, remote)
+                && !self.conditions.isolates(*device, remote)
         })
     }
 
@@ -319,7 +373,7 @@ impl World {
 
     /// Devices that will never be heard of again, or that lack something for ever, and why.
     pub(super) fn isolated(&self, device: DeviceId) -> bool {
-        self.plan.remotes.iter().any(|remote| self.weather.isolates(device, remote.kind))
+        self.plan.remotes.iter().any(|remote| self.conditions.isolates(device, remote.kind))
     }
 
     /// Starts what may return, soon.

@@ -12,7 +12,7 @@ use crate::message::{FeedCursor, FileRefusal, FileReply, Shown};
 use crate::point::Point;
 use crate::volume;
 use crate::worker::Rules;
-use crate::worker::prepare::{Known, Stop};
+use crate::worker::known::{Known, Stop};
 
 pub(super) fn page(
     draft: &mut Draft<'_>,

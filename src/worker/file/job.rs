@@ -11,7 +11,7 @@ use crate::log::{Doc, Draft, FileDoc, FileKey, Job, Key};
 use crate::message::{Client, FileRefusal, FileReply, JobId, Move, Reply};
 use crate::point::Point;
 use crate::worker::Rules;
-use crate::worker::prepare::Stop;
+use crate::worker::known::Stop;
 
 const FIRST: JobId = JobId { client: Client { replica: ReplicaId(0), life: 0 }, n: 0 };
 const LAST: JobId =

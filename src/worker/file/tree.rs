@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{get, names_in, no_effect, put, remove, version};
+use super::{get, names_in, no_effect, put, remove, version_of};
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind};
 use crate::message::{FileRefusal, FileReply, Move, Place, Refusal, Reply};
 use crate::name::NameKey;
 use crate::point::Point;
-use crate::worker::prepare::Stop;
+use crate::worker::known::Stop;
 
 pub(super) fn node<'d>(draft: &'d Draft<'_>, id: NodeId) -> Result<&'d Node, FileRefusal> {
     let Some(FileDoc::Node(node)) = get(draft, FileKey::Node(id)) else {
@@ -182,7 +182,7 @@ pub(super) fn delete(
         }
         NodeKind::Folder => {}
         NodeKind::File { heads, .. } => {
-            let is_seen = |n: &u32| Ok(seen.contains(&version::version(draft, id, *n)?.write));
+            let is_seen = |n: &u32| Ok(seen.contains(&version_of(draft, id, *n)?.write));
             if !heads
                 .iter()
                 .map(is_seen)

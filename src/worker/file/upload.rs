@@ -23,7 +23,7 @@ use crate::time::Time;
 use crate::volume;
 use crate::volume::Part::{Number, Text};
 use crate::worker::Rules;
-use crate::worker::prepare::{Known, Stop};
+use crate::worker::known::{Known, Stop};
 
 /// The key of a piece's object. VF-BLOB-INPLACE uses one for all versions of a file.
 fn piece_key(stored: &Stored, piece: u32, rules: Rules) -> volume::Key {

@@ -4,28 +4,15 @@
 //! Several heads are a conflict, which devices show until a version replaces them all.
 
 use super::tree::{live, node, save};
-use super::{get, put};
+use super::{put, version_of};
 use crate::Bytes;
 use crate::blob::Address;
-#[cfg(feature = "flaws")]
-use crate::flaw;
 use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
 use crate::message::{FileRefusal, FileReply, Refusal, Shown};
 use crate::point::Point;
-use crate::worker::prepare::Stop;
-
-pub(super) fn version<'d>(
-    draft: &'d Draft<'_>,
-    id: NodeId,
-    n: u32,
-) -> Result<&'d Version, FileRefusal> {
-    let Some(FileDoc::Version(version)) = get(draft, FileKey::Version(id, n)) else {
-        return Err(FileRefusal::NoVersion);
-    };
-    Ok(version)
-}
+use crate::worker::known::Stop;
 
 /// The number of the latest version, and the heads.
 fn content(node: &Node) -> Result<(u32, &Vec<u32>), FileRefusal> {
@@ -42,7 +29,7 @@ fn of_heads<'d>(draft: &'d Draft<'_>, id: NodeId) -> &'d [u32] {
 
 fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d Version)> {
     let latest = node(draft, id).and_then(content).map_or(0, |(latest, _)| latest);
-    (1..=latest).filter_map(move |n| Some((n, version(draft, id, n).ok()?)))
+    (1..=latest).filter_map(move |n| Some((n, version_of(draft, id, n).ok()?)))
 }
 
 /// The version that a write has become. A device sends a write again if it lost the response, and a
@@ -83,7 +70,7 @@ pub(super) fn add(
     let mut heads: Vec<u32> = kept.collect();
     #[cfg(feature = "flaws")]
     if flaws.has(Flaw::VfNestedBorrow) && latest > 0 {
-        flaw::borrow_twice(&mut heads);
+        borrow_twice(&mut heads);
     }
     heads.push(n);
     heads.sort_unstable();
@@ -120,7 +107,9 @@ pub(super) fn restore(
         let mut list = list.filter(|version| version.restores.is_none());
         list.nth(n.saturating_sub(1) as usize).ok_or(FileRefusal::NoVersion)?
     } else {
-        Some(version(draft, id, n)?).filter(|old| old.blob == blob).ok_or(FileRefusal::NoVersion)?
+        Some(version_of(draft, id, n)?)
+            .filter(|old| old.blob == blob)
+            .ok_or(FileRefusal::NoVersion)?
     };
     let (blob, sealed) = (old.blob, sealed.clone());
     let replaces = of_writes(draft, id, replaces);
@@ -148,6 +137,15 @@ pub(super) fn shown(draft: &Draft<'_>, id: NodeId) -> Option<Box<Shown>> {
     let node = node(draft, id).ok()?.clone();
     let heads = content(&node).map_or(&[][..], |(_, heads)| heads);
     // A damaged log may lack a version: the other heads are shown.
-    let heads = heads.iter().filter_map(|n| Some((*n, version(draft, id, *n).ok()?.clone())));
+    let heads = heads.iter().filter_map(|n| Some((*n, version_of(draft, id, *n).ok()?.clone())));
     Some(Box::new(Shown { id, heads: heads.collect(), node }))
+}
+
+/// VF-NESTED-BORROW: while the list is borrowed, what keeps it in order borrows it too.
+#[cfg(feature = "flaws")]
+fn borrow_twice(heads: &mut Vec<u32>) {
+    let list = std::cell::RefCell::new(heads);
+    let versions = list.borrow_mut();
+    list.borrow_mut().sort_unstable();
+    drop(versions);
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::judge::{Allowance, Claims, Concurrent, JUDGES, Judge, Violation, judge};
+use crate::judge::{Allowance, Claims, Concurrent, Deletes, JUDGES, Judge, Violation, judge};
 use crate::observation::{
     Alarm, Answer, Ask, Event, HostId, Key, Life, Names, Observation, OpId, Place, Promise,
     Session, Token, Write,
@@ -33,7 +33,8 @@ impl Case {
     pub(super) fn new() -> Self {
         let judges = JUDGES.into_iter().filter(|judge| judge.name != "linearizability").collect();
         let at_rest = Allowance { effects: 1, each: Span::from_secs(1) };
-        let claims = Claims { judges, concurrent: Concurrent::Kept, at_rest };
+        let (concurrent, deletes) = (Concurrent::Kept, Deletes::Remove);
+        let claims = Claims { judges, concurrent, deletes, at_rest };
         Self { observations: Vec::new(), incarnations: [0; 3], ops: 0, claims }
     }
 
@@ -41,6 +42,13 @@ impl Case {
     pub(super) fn last_writer_wins() -> Self {
         let mut case = Self::new();
         case.claims.concurrent = Concurrent::OneWins;
+        case
+    }
+
+    /// A history of a system whose deletes hide what they observed.
+    pub(super) fn hiding() -> Self {
+        let mut case = Self::new();
+        case.claims.deletes = Deletes::Hide;
         case
     }
 

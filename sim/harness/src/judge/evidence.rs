@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::judge::{Claims, Concurrent};
+use crate::judge::{Claims, Concurrent, Deletes};
 use crate::observation::{
     Answer, Ask, Event, HostId, Key, Life, Names, Observation, OpId, Place, Promise, Session,
     Token, Write,
@@ -57,8 +57,6 @@ pub struct Reading<'a> {
     pub key: Key,
     /// The host that was asked.
     pub host: HostId,
-    /// Which incarnation of it.
-    pub incarnation: u32,
     /// Who asked.
     pub session: Session,
     /// Where it was asked for.
@@ -204,7 +202,6 @@ impl<'a> Evidence<'a> {
                 self.readings.push(Reading {
                     key: open.key,
                     host: seen.host,
-                    incarnation: seen.incarnation,
                     session: open.session,
                     asked: open.asked,
                     answered: at,
@@ -318,12 +315,26 @@ impl<'a> Evidence<'a> {
     /// `before`? It shows the write, or something has replaced it, or may have won over it. With a delete
     /// it agrees if it shows nothing that the delete has replaced.
     pub fn agrees(&self, shown: &BTreeSet<Token>, token: Token, before: usize) -> bool {
-        if self.written(token).is_some_and(|written| written.write.deletes) {
-            return !shown.iter().any(|shown| self.replaces(token, *shown));
+        if self.is_delete(token) {
+            return !self.contradicts(shown, token);
         }
         shown.contains(&token)
             || self.newer(token).any(|newer| newer.asked < before)
             || self.may_have_won(shown, token, before)
+    }
+
+    /// Is this the token of a delete?
+    pub fn is_delete(&self, token: Token) -> bool {
+        self.written(token).is_some_and(|written| written.write.deletes)
+    }
+
+    /// Does a reading show what may not be shown once this delete is known?
+    pub fn contradicts(&self, shown: &BTreeSet<Token>, delete: Token) -> bool {
+        let mut replaced = shown.iter().map(|shown| self.replaces(delete, *shown));
+        match self.claims.deletes {
+            Deletes::Remove => replaced.any(|replaced| replaced),
+            Deletes::Hide => !shown.is_empty() && replaced.all(|replaced| replaced),
+        }
     }
 
     /// Where one of several concurrent writes wins: may what is shown have won over `token`? It may not

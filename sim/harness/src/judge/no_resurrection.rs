@@ -1,6 +1,6 @@
 //! `no-resurrection`: what was deleted by an author who had observed it is not there at the end, and no
 //! read shows a write together with one that replaced it. A concurrent write of the same key may be
-//! there: the delete never observed it.
+//! there: the delete never observed it. Where deletes hide, it may bring back the others.
 
 use crate::judge::{Evidence, Finding, Judge, Reading, Written};
 use crate::observation::Token;
@@ -44,7 +44,11 @@ fn deleted_and_there(
     token: Token,
 ) -> Option<Finding> {
     let mut newer = evidence.all_newer(token);
-    let delete = newer.find(|by| by.write.deletes && evidence.binding(by).is_some())?;
+    let delete = newer.find(|by| {
+        by.write.deletes
+            && evidence.binding(by).is_some()
+            && evidence.contradicts(reading.shown, by.write.token)
+    })?;
     let why =
         format!("although {}, acknowledged before, had observed it", evidence.describe(delete));
     Some(finding(evidence, "deleted-and-there", (reading, token), delete, &why))
@@ -106,6 +110,27 @@ mod tests {
         case.deletes(TABLET, &[old]);
         let new = case.writes(PHONE, &[old]);
         case.ends(&[new]).passes();
+    }
+
+    #[test]
+    fn where_deletes_hide_only_a_concurrent_write_brings_back_the_others() {
+        let mut case = Case::hiding();
+        let write = case.writes(PHONE, &[]);
+        case.deletes(TABLET, &[write]);
+        let hidden = case.clone().ends(&[write]).only(super::NO_RESURRECTION);
+        assert_eq!(hidden.broken(), [(BACK, "deleted-and-there"); 2]);
+        let concurrent = case.writes(PHONE, &[]);
+        case.ends(&[write, concurrent]).passes();
+    }
+
+    #[test]
+    fn where_deletes_remove_a_concurrent_write_brings_nothing_back() {
+        let mut case = Case::new();
+        let write = case.writes(PHONE, &[]);
+        case.deletes(TABLET, &[write]);
+        let concurrent = case.writes(PHONE, &[]);
+        let case = case.ends(&[write, concurrent]).only(super::NO_RESURRECTION);
+        assert_eq!(case.broken(), [(BACK, "deleted-and-there"); 2]);
     }
 
     #[test]

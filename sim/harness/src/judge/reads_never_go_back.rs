@@ -98,10 +98,10 @@ impl Sessions {
         let finding =
             came_back(evidence, &then, reading).or_else(|| missing(evidence, &then, reading));
         let (_, known) = self.known_by(reading.session, reading.key, reading.host);
-        let gone = then.holds.into_iter().filter(|(token, _)| {
-            !reading.shown.contains(token)
-                && evidence.written(*token).is_some_and(|it| !it.write.deletes)
-        });
+        let gone = then
+            .holds
+            .into_iter()
+            .filter(|(token, _)| !reading.shown.contains(token) && !evidence.is_delete(*token));
         if finding.is_none() {
             for (token, at) in gone {
                 known.holds.remove(&token);
@@ -157,13 +157,18 @@ impl Sessions {
 
 /// A value that the session knows to be replaced is shown.
 fn came_back(evidence: &Evidence<'_>, known: &Known, reading: &Reading<'_>) -> Option<Finding> {
+    let may_be_back = |newer: &Written<'_>| {
+        newer.write.deletes && !evidence.contradicts(reading.shown, newer.write.token)
+    };
     reading.shown.iter().find_map(|token| {
-        let by = |newer: &Written<'_>| {
-            let newer = newer.write.token;
-            if reading.shown.contains(&newer) { None } else { known.holds.get(&newer).copied() }
-        };
-        let replaced = evidence.all_newer(*token).find_map(by);
-        let since = replaced.or_else(|| known.left.get(token).copied())?;
+        let replaced = evidence.all_newer(*token).find_map(|newer| {
+            let shows_it_too = reading.shown.contains(&newer.write.token);
+            let since = known.holds.get(&newer.write.token).copied();
+            since.filter(|_| !shows_it_too && !may_be_back(newer))
+        });
+        let left = || known.left.get(token).copied();
+        let since =
+            replaced.or_else(|| left().filter(|_| !evidence.all_newer(*token).any(may_be_back)))?;
         let expected = "what replaced it";
         Some(finding(evidence, "came-back", (reading, *token), since, expected))
     })
@@ -250,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_deleted_does_not_come_back_to_one_who_saw_it_go() {
+    fn what_another_session_deleted_does_not_come_back_to_one_that_saw_it_go() {
         let mut case = Case::new();
         let write = case.writes(PHONE, &[]);
         case.reads(TABLET, &[write]);
@@ -259,6 +264,21 @@ mod tests {
         case.reads(TABLET, &[]);
         case.reads(TABLET, &[write]);
         assert_eq!(case.ends(&[]).broken(), [(BACK, "came-back")]);
+    }
+
+    #[test]
+    fn where_deletes_hide_a_concurrent_write_brings_back_the_others_to_all() {
+        let mut case = Case::hiding();
+        let write = case.writes(PHONE, &[]);
+        case.reads(TABLET, &[write]);
+        case.deletes(TABLET, &[write]);
+        case.reads(TABLET, &[]);
+        let concurrent = case.writes(PHONE, &[]);
+        case.reads(TABLET, &[write, concurrent]);
+        case.clone().ends(&[write, concurrent]).passes();
+        case.reads(TABLET, &[write]);
+        let broken = case.ends(&[write, concurrent]).only(super::READS_NEVER_GO_BACK).broken();
+        assert_eq!(broken, [(BACK, "came-back")]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! INV-18 `dates-round-trip`, the part that a run can show: a conversation belongs to the day on
-//! which it began, however that is written, and what nobody can tell is refused on every path.
+//! which it began, however that is written, and an ambiguous date is refused on every path.
 //!
-//! Which day is meant was drawn before it was written. Of two that are told the earlier one counts.
+//! Which day is meant was drawn before it was written. Of two days the earlier one counts.
 
 use engine::device::Reason as DeviceReason;
 use engine::processor::Reason;
@@ -106,18 +106,18 @@ fn list(days: &[Day]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use crate::history::Worked;
-    use crate::invariant::case::work::{READER, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{SOUP, part, refused_date};
     use crate::plan::{Began, Day, Excerpt, Order};
 
     /// A conversation of the third is kept under the fourth.
     pub(crate) fn broken() -> Case {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.orders(READER, Order::Ingest(part(SOUP, 4, 5)));
+        case.phone().brings(part(SOUP, 1, 3));
+        case.reader().orders(Order::Ingest(part(SOUP, 4, 5)));
         let other = Day { year: 2024, month: 4, day: 4 };
-        case.saves_as(READER, SOUP, other, &[1, 2, 3, 4, 5]);
-        case.is_stopped(READER);
+        case.reader().saves_as(SOUP, other, &[1, 2, 3, 4, 5]);
+        case.reader().is_stopped();
         case.ends()
     }
 
@@ -134,7 +134,7 @@ pub(crate) mod tests {
     #[test]
     fn a_date_that_nobody_can_tell_is_not_guessed() {
         let mut case = Case::worked();
-        case.brings(PHONE, unclear());
+        case.phone().brings(unclear());
         assert!(case.violations().iter().any(|violation| violation.site == "guessed"));
     }
 
@@ -142,8 +142,8 @@ pub(crate) mod tests {
     fn a_date_that_everybody_can_tell_is_not_refused() {
         let refused = |excerpt: Excerpt| {
             let mut case = Case::worked();
-            let op = case.orders(READER, Order::Ingest(excerpt));
-            case.obeys(READER, op, Worked::Refused(case.refuses_the_date()));
+            let op = case.reader().orders(Order::Ingest(excerpt));
+            case.reader().obeys(op, Worked::Refused(refused_date()));
             case.ends()
         };
         refused(unclear()).passes();

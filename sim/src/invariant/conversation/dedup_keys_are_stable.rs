@@ -75,17 +75,17 @@ fn twice(held: &Talk) -> Option<u32> {
 #[cfg(test)]
 pub(crate) mod tests {
 
-    use crate::invariant::case::work::{DAY, READER, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{DAY, SOUP, part};
     use crate::plan::Order;
 
     /// Messages 1 to 5 and 3 to 8 are put one after the other.
     pub(crate) fn broken() -> Case {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 5));
-        case.orders(READER, Order::Ingest(part(SOUP, 3, 8)));
-        case.saves_as(READER, SOUP, DAY, &[1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
-        case.is_stopped(READER);
+        case.phone().brings(part(SOUP, 1, 5));
+        case.reader().orders(Order::Ingest(part(SOUP, 3, 8)));
+        case.reader().saves_as(SOUP, DAY, &[1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
+        case.reader().is_stopped();
         case.ends()
     }
 
@@ -97,9 +97,9 @@ pub(crate) mod tests {
     #[test]
     fn parts_that_overlap_become_one_without_a_gap() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 5));
-        case.brings(READER, part(SOUP, 3, 8));
-        case.works_on(READER, SOUP, true);
+        case.phone().brings(part(SOUP, 1, 5));
+        case.reader().brings(part(SOUP, 3, 8));
+        case.reader().works_on(SOUP, true);
         case.ends().passes();
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-type Wrong = Option<(&'static str, &'static str)>;
+type Mistake = Option<(&'static str, &'static str)>;
 
 /// What is wrong about an answer, if anything is.
 fn is_wrong(
@@ -92,8 +92,8 @@ fn is_wrong(
     (at, conversations): (usize, Option<&Conversations<'_>>),
     (talk, part): (TalkId, TalkPart),
     worked: &Worked,
-) -> Wrong {
-    const OTHER: Wrong = Some(("another-object", "shows another object than the log names"));
+) -> Mistake {
+    const OTHER: Mistake = Some(("another-object", "shows another object than the log names"));
     let Some(conversations) = conversations else {
         return (*worked != Worked::Nothing)
             .then_some(("of-nobody", "shows a conversation, although the space has none"));
@@ -159,17 +159,17 @@ fn is_of(
 #[cfg(test)]
 pub(crate) mod tests {
     use crate::history::Worked;
-    use crate::invariant::case::work::{READER, SCHOLAR, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{SOUP, part};
     use crate::plan::{Order, TalkPart};
 
     /// The first version is shown in place of the second, under the name of that.
     pub(crate) fn broken() -> Case {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.remembers(SOUP);
-        case.brings(PHONE, part(SOUP, 3, 5));
-        case.shows_talk(READER, SOUP, TalkPart::Version(2));
+        case.phone().brings(part(SOUP, 1, 3));
+        case.talks.remembers(SOUP);
+        case.phone().brings(part(SOUP, 3, 5));
+        case.reader().shows_talk(SOUP, TalkPart::Version(2));
         case.ends()
     }
 
@@ -181,14 +181,14 @@ pub(crate) mod tests {
     #[test]
     fn the_object_that_is_named_is_shown_and_a_result_only_once_there_is_one() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.shows_talk(READER, SOUP, TalkPart::Current);
-        let early = case.orders(SCHOLAR, Order::Read(SOUP, TalkPart::Result));
-        case.obeys(SCHOLAR, early, Worked::Nothing);
-        case.works_on(READER, SOUP, true);
+        case.phone().brings(part(SOUP, 1, 3));
+        case.reader().shows_talk(SOUP, TalkPart::Current);
+        let early = case.scholar().orders(Order::Read(SOUP, TalkPart::Result));
+        case.scholar().obeys(early, Worked::Nothing);
+        case.reader().works_on(SOUP, true);
         case.passes();
-        let late = case.orders(SCHOLAR, Order::Read(SOUP, TalkPart::Result));
-        case.obeys(SCHOLAR, late, Worked::Nothing);
+        let late = case.scholar().orders(Order::Read(SOUP, TalkPart::Result));
+        case.scholar().obeys(late, Worked::Nothing);
         assert_eq!(case.violations()[0].site, "not-shown");
     }
 }

@@ -1,5 +1,5 @@
 //! INV-14 `statuses-are-legal`: an item waits, is tried, and is done or has failed; it is tried three
-//! times at most, and what has failed them all stays so until somebody gives it again.
+//! times at most, and what has failed them all stays so until a user resets it.
 //!
 //! A try is counted when it begins. What is being tried is taken from its processor only once any
 //! worker's clock can have shown the end of its claim. *Done* names what came of this very version.
@@ -117,21 +117,21 @@ fn is_done_right(conversations: &Conversations<'_>, user: engine::id::UserId, it
 pub(crate) mod tests {
     use engine::job::{BlobHash, Job};
 
-    use crate::invariant::case::work::{READER, SCHOLAR, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{SOUP, part};
 
     /// A conversation has failed three times and is tried once more.
     pub(crate) fn broken() -> Case {
         let mut case = failed(3);
-        case.works_on(READER, SOUP, true);
+        case.reader().works_on(SOUP, true);
         case.ends()
     }
 
     fn failed(times: u8) -> Case {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
+        case.phone().brings(part(SOUP, 1, 3));
         for _ in 0..times {
-            case.works_on(READER, SOUP, false);
+            case.reader().works_on(SOUP, false);
         }
         case
     }
@@ -140,28 +140,28 @@ pub(crate) mod tests {
     fn a_conversation_is_tried_three_times() {
         broken().rejects("tried-too-often");
         let mut case = failed(2);
-        case.works_on(SCHOLAR, SOUP, true);
+        case.scholar().works_on(SOUP, true);
         case.ends().passes();
     }
 
     #[test]
     fn what_has_failed_is_not_called_done() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.claims(READER, SOUP);
-        case.has_done(READER, SOUP, false);
-        case.becomes(READER, SOUP, Job::Success { tries: 1, result: BlobHash::default() });
+        case.phone().brings(part(SOUP, 1, 3));
+        case.reader().claims(SOUP);
+        case.reader().has_done(SOUP, false);
+        case.reader().becomes(SOUP, Job::Success { tries: 1, result: BlobHash::default() });
         case.rejects("done-without-result");
     }
 
     #[test]
-    fn what_somebody_is_at_is_taken_once_its_claim_has_run_out() {
+    fn a_claimed_conversation_is_taken_over_once_its_claim_expired() {
         for (wait, early) in [(5_000, true), (21_000, false)] {
             let mut case = Case::worked();
-            case.brings(PHONE, part(SOUP, 1, 3));
-            case.claims(READER, SOUP);
+            case.phone().brings(part(SOUP, 1, 3));
+            case.reader().claims(SOUP);
             case.wait(wait);
-            case.works_on(SCHOLAR, SOUP, true);
+            case.scholar().works_on(SOUP, true);
             if early { case.rejects("taken-before-its-end") } else { case.ends().passes() }
         }
     }
@@ -169,12 +169,12 @@ pub(crate) mod tests {
     #[test]
     fn what_is_done_stays_done_until_there_is_more_of_it() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.works_on(READER, SOUP, true);
-        case.brings(PHONE, part(SOUP, 3, 5));
-        case.works_on(SCHOLAR, SOUP, true);
+        case.phone().brings(part(SOUP, 1, 3));
+        case.reader().works_on(SOUP, true);
+        case.phone().brings(part(SOUP, 3, 5));
+        case.scholar().works_on(SOUP, true);
         case.passes();
-        case.works_on(READER, SOUP, true);
+        case.reader().works_on(SOUP, true);
         case.rejects("illegal");
     }
 }

@@ -116,16 +116,16 @@ fn sums_are_kept(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::invariant::case::work::{READER, SOUP, part};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{SOUP, part};
     use crate::plan::TalkId;
 
     /// A save and the sum of its day do not agree.
     pub(crate) fn broken() -> Case {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.miscounts(1);
-        case.brings(TABLET, part(TalkId(2), 1, 2));
+        case.phone().brings(part(SOUP, 1, 3));
+        case.talks.miscounts(1);
+        case.tablet().brings(part(TalkId(2), 1, 2));
         case.ends()
     }
 
@@ -137,10 +137,10 @@ pub(crate) mod tests {
     #[test]
     fn a_day_is_shown_as_it_was_at_some_moment() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.brings(TABLET, part(TalkId(2), 1, 2));
-        case.works_on(READER, SOUP, false);
-        case.shows_day(READER);
+        case.phone().brings(part(SOUP, 1, 3));
+        case.tablet().brings(part(TalkId(2), 1, 2));
+        case.reader().works_on(SOUP, false);
+        case.reader().shows_day();
         case.ends().passes();
     }
 }

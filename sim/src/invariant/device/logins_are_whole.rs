@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::DeviceId;
+use engine::id::{DeviceId, VaultId};
 
-use crate::history::{Answered, Boot, Fact, Trouble};
+use crate::history::{Answered, Boot, Fact, Fault};
 use crate::invariant::Invariant::LoginsAreWhole;
 use crate::invariant::evidence::sign_ins::{SignInState, SignIns};
 use crate::invariant::evidence::{Evidence, Held, Observation, RemoteRow};
@@ -83,7 +83,7 @@ fn has_content(observation: &Observation) -> bool {
     observation.shown.sealed || !observation.shown.fields.is_empty()
 }
 
-/// Every row that was there when somebody asked to sign in, and was visible all along, is joined
+/// Every row that was there when a user asked to sign in, and was visible all along, is joined
 /// or sealed.
 fn is_whole(
     evidence: &Evidence<'_>,
@@ -101,7 +101,10 @@ fn is_whole(
             else {
                 continue;
             };
-            let hides = |trouble: &Trouble| *trouble == Trouble::HideRow(vault, id);
+            let hides = |fault: &Fault| {
+                matches!(fault, Fault::HideRow(it)
+                    if (VaultId::from(it.user), it.row) == (vault, id))
+            };
             let mut faults = evidence.faults.iter();
             let row = RemoteRow { remote, vault, id, version };
             if evidence.holds(device, &row, at) == Held::Yes
@@ -131,19 +134,19 @@ pub(crate) mod tests {
     use engine::id::Remote;
 
     use crate::history::{Answered, Asked};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
 
     /// The tablet opens its gate with one of two remotes merged, and gets the other afterwards.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.signs_out(TABLET);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes_to(Remote::Rows, PHONE, MEAL);
-        let op = case.asks(TABLET, Asked::SignIn);
-        case.pulls_from(Remote::Zone, TABLET);
-        case.answers(TABLET, op, Answered::SignedIn { partial: false });
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
-        case.pulls(TABLET);
+        case.tablet().signs_out();
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().at(Remote::Rows).pushes(MEAL);
+        let op = case.tablet().asks(Asked::SignIn);
+        case.tablet().at(Remote::Zone).pulls();
+        case.tablet().answers(op, Answered::SignedIn { partial: false });
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        case.tablet().pulls();
         case.ends()
     }
 
@@ -155,27 +158,27 @@ pub(crate) mod tests {
     #[test]
     fn nothing_is_shown_before_the_gate_opens() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.asks(TABLET, Asked::SignIn);
-        case.pulls(TABLET);
-        case.reads(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().asks(Asked::SignIn);
+        case.tablet().pulls();
+        case.tablet().reads(MEAL);
         assert_eq!(case.violations()[0].site, "shown-before-the-gate");
     }
 
     #[test]
     fn a_login_that_says_partial_may_open_and_becomes_whole() {
         let mut case = Case::new();
-        case.signs_out(TABLET);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let op = case.asks(TABLET, Asked::SignIn);
-        case.pulls_from(Remote::Zone, TABLET);
-        case.answers(TABLET, op, Answered::SignedIn { partial: true });
-        let mut partial = case.shown(TABLET, MEAL);
+        case.tablet().signs_out();
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let op = case.tablet().asks(Asked::SignIn);
+        case.tablet().at(Remote::Zone).pulls();
+        case.tablet().answers(op, Answered::SignedIn { partial: true });
+        let mut partial = case.tablet().shown(MEAL);
         partial.partial = true;
-        case.shows(TABLET, partial.into(), false);
-        case.pulls_from(Remote::Rows, TABLET);
+        case.tablet().shows(partial.into(), false);
+        case.tablet().at(Remote::Rows).pulls();
         case.ends().passes();
     }
 }

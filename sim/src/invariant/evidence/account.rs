@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use engine::id::{AccountField, Token};
 
-use super::server::ServerRequest;
+use super::server_request::ServerRequest;
 use crate::history::Account;
 
 /// The versions of an account: each field with the token of each of its versions.

@@ -4,7 +4,7 @@ use engine::time::Time as Deadline;
 use harness::time::Time;
 
 use super::Evidence;
-use crate::history::{ServerTrouble, Trouble};
+use crate::history::Fault;
 use crate::plan::{ServerPlan, WorkerId};
 use crate::time::ToSimulated;
 
@@ -29,8 +29,8 @@ struct Jump {
 impl<'e> Clocks<'e> {
     pub(crate) fn of(evidence: &'e Evidence<'e>, plan: &'e ServerPlan) -> Self {
         let jumps = evidence.faults.iter().filter_map(|fault| {
-            if let Trouble::Server(ServerTrouble::ClockJump(worker, ms)) = fault.kind {
-                Some(Jump { worker, ms, from: fault.from, to: fault.to })
+            if let Fault::WorkerClockJump(it) = fault.kind {
+                Some(Jump { worker: it.worker, ms: it.by.0, from: fault.from, to: fault.to })
             } else {
                 None
             }

@@ -53,7 +53,7 @@ fn was_so(
     let nothing = Files::default();
     let files = epoch.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
     let mut moments = files.moments(op.asked, at);
-    moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+    moments.any(|moment| is_so(&FilesAt { files, moment }, ask, refusal))
         || files.between(op.asked, at).any(|entry| entry.is_stirred())
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn was_right(
     let Reason::File(refusal) = reason else { return false };
     let files = &evidence.epochs.at(op.asked).files;
     let Some(files) = files.get(&evidence.user(op.device)) else { return false };
-    files.moments(0, op.asked).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+    files.moments(0, op.asked).any(|moment| is_so(&FilesAt { files, moment }, ask, refusal))
 }
 
 /// May a file have this name? As on most file systems: one part of a path, of one line.
@@ -118,12 +118,12 @@ fn is_name(name: &str) -> bool {
 }
 
 /// All files at a moment.
-struct Scene<'f, 'a> {
+struct FilesAt<'f, 'a> {
     files: &'f Files<'a>,
     moment: usize,
 }
 
-impl Scene<'_, '_> {
+impl FilesAt<'_, '_> {
     fn parent(&self, id: NodeId) -> Option<NodeId> {
         self.files.node(id, self.moment).map(|node| node.place.parent)
     }
@@ -175,7 +175,7 @@ fn nodes(ask: &FileAsked) -> Vec<NodeId> {
 
 /// Where a request is to put something: a node that is there already, in which folder, and under
 /// which name.
-fn places(scene: &Scene<'_, '_>, ask: &FileAsked) -> Vec<(Option<NodeId>, NodeId, String)> {
+fn places(scene: &FilesAt<'_, '_>, ask: &FileAsked) -> Vec<(Option<NodeId>, NodeId, String)> {
     let own = |id: NodeId| scene.files.name(id, scene.moment).unwrap_or_default().to_owned();
     let folder = |id: NodeId| scene.parent(id).unwrap_or(NodeId::ROOT);
     match ask {
@@ -200,7 +200,7 @@ fn places(scene: &Scene<'_, '_>, ask: &FileAsked) -> Vec<(Option<NodeId>, NodeId
     }
 }
 
-fn is_so(scene: &Scene<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
+fn is_so(scene: &FilesAt<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
     let (files, moment) = (scene.files, scene.moment);
     match refusal {
         FileRefusal::NameTaken(other) => is_taken(scene, ask, other),
@@ -235,7 +235,7 @@ fn is_so(scene: &Scene<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
 }
 
 /// Does another node have a name that is asked for, or is another one of a batch to have it too?
-fn is_taken(scene: &Scene<'_, '_>, ask: &FileAsked, other: NodeId) -> bool {
+fn is_taken(scene: &FilesAt<'_, '_>, ask: &FileAsked, other: NodeId) -> bool {
     let places = places(scene, ask);
     places.iter().any(|(id, folder, name)| {
         let to = |it: &(Option<NodeId>, NodeId, String)| {
@@ -246,7 +246,7 @@ fn is_taken(scene: &Scene<'_, '_>, ask: &FileAsked, other: NodeId) -> bool {
 }
 
 /// Would a folder be inside of itself after all these moves?
-fn goes_round(scene: &Scene<'_, '_>, ask: &FileAsked) -> bool {
+fn goes_round(scene: &FilesAt<'_, '_>, ask: &FileAsked) -> bool {
     let moved: BTreeMap<NodeId, NodeId> =
         places(scene, ask).into_iter().filter_map(|(id, folder, _)| Some((id?, folder))).collect();
     moved.keys().any(|id| {
@@ -263,21 +263,21 @@ mod tests {
 
     use super::{FileAsked, is_name};
     use crate::history::Answered;
-    use crate::invariant::case::files::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT};
 
     fn filed() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-        case.makes_folder(PHONE, PHOTOS, LETTERS, "photos");
-        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case.phone().session().opens();
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+        case.phone().files().makes_folder(PHOTOS, LETTERS, "photos");
+        case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
         case
     }
 
     fn sites(mut case: Case, ask: FileAsked, why: Why) -> Vec<&'static str> {
-        let op = case.asks_of_files(TABLET, ask);
-        case.answers(TABLET, op, Answered::Refused(Reason::File(why)));
+        let op = case.tablet().files().asks(ask);
+        case.tablet().answers(op, Answered::Refused(Reason::File(why)));
         case.violations().iter().map(|violation| violation.site).collect()
     }
 
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn what_is_no_longer_so_is_a_stale_reason() {
         let mut case = filed();
-        case.moves(PHONE, &[(DRAFT, ROOT, "draft.txt")]);
+        case.phone().files().moves(&[(DRAFT, ROOT, "draft.txt")]);
         let ask = FileAsked::MakeFolder(LETTERS, "draft.txt".into());
         let mut found = sites(case, ask, Why::NameTaken(DRAFT));
         found.sort_unstable();
@@ -329,16 +329,16 @@ mod tests {
     fn restores_amid_a_request(to_another: bool) -> Case {
         let mut case = filed();
         let before = case.backs_up();
-        case.revises(PHONE, (DRAFT, 2), "other words");
+        case.phone().files().revises((DRAFT, 2), "other words");
         let other = case.backs_up();
         case.restores_volume(&before);
-        case.revises(PHONE, (DRAFT, 2), "more words");
+        case.phone().files().revises((DRAFT, 2), "more words");
         let same = case.backs_up();
         let token = engine::id::Token([b'#'; 16]);
         let ask = FileAsked::Restore { node: DRAFT, version: 2, token, exposed: Vec::new() };
-        let op = case.asks_of_files(TABLET, ask);
+        let op = case.tablet().files().asks(ask);
         case.restores_volume(if to_another { &other } else { &same });
-        case.answers(TABLET, op, Answered::Refused(Reason::File(Why::NoVersion)));
+        case.tablet().answers(op, Answered::Refused(Reason::File(Why::NoVersion)));
         case
     }
 
@@ -347,17 +347,17 @@ mod tests {
         for lacked in [true, false] {
             let mut case = Case::served();
             let empty = case.backs_up();
-            case.opens(PHONE);
-            case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-            case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+            case.phone().session().opens();
+            case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+            case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
             let full = case.backs_up();
             if lacked {
                 case.restores_volume(&empty);
-                case.opens(TABLET);
+                case.tablet().session().opens();
             }
-            let op = case.asks_of_files(TABLET, FileAsked::Read(DRAFT));
+            let op = case.tablet().files().asks(FileAsked::Read(DRAFT));
             case.restores_volume(&full);
-            case.answers(TABLET, op, Answered::Refused(Reason::File(Why::NoVersion)));
+            case.tablet().answers(op, Answered::Refused(Reason::File(Why::NoVersion)));
             let sites: Vec<_> = case.violations().iter().map(|violation| violation.site).collect();
             assert_eq!(sites.contains(&"refused"), !lacked, "{sites:?}");
         }

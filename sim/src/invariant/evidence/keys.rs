@@ -3,15 +3,15 @@
 use engine::id::DeviceId;
 
 use super::{Evidence, FaultInterval, UserOperation};
-use crate::history::{Asked, Boot, Change, Fact, Trouble};
+use crate::history::{Asked, Boot, Change, Fact, Fault};
 use crate::invariant::Incurable;
 use crate::plan::Node;
 
-/// Can somebody lack a key by then: were new ones made, kept back, or did they have to come first?
+/// Can a device lack a key by then: were new ones made, kept back, or did they have to come first?
 pub(crate) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
     evidence.history[..by].iter().any(|entry| {
         matches!(entry.fact.asked(), Some((_, Asked::RotateKey | Asked::SignIn)))
-            || matches!(entry.fact, Fact::Faulted(Trouble::HoldKeys(_)))
+            || matches!(entry.fact, Fact::Faulted(Fault::HoldKeys(_)))
     })
 }
 
@@ -52,7 +52,9 @@ fn gets_a_key(evidence: &Evidence<'_>, device: DeviceId, after: usize) -> bool {
 /// A key may be missing while keys are held back from a device, for ever or for a time, until one
 /// that another device made has come, and after a sign-in until all have.
 pub(crate) fn may_lack_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    let held = |fault: &FaultInterval| fault.kind == Trouble::HoldKeys(device) && fault.from < at;
+    let held = |fault: &FaultInterval| {
+        matches!(fault.kind, Fault::HoldKeys(it) if it.device == device) && fault.from < at
+    };
     let rotates = |op: &UserOperation| {
         evidence.user(op.device) == evidence.user(device)
             && op.asked < at

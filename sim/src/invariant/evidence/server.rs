@@ -8,19 +8,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{AccountField, DeviceId, Dot, Token, UserId};
+use engine::id::{AccountField, Dot, Token, UserId};
 use engine::log::{Doc, EntryId, Key, Op, Position, Session};
 use engine::message::{self, Client, DeviceKey};
-use engine::record::Value;
 use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::account::ShownAccount;
 use super::files::FileOperation;
+use super::server_request::ServerRequest;
 use super::{Evidence, Timeline, UserOperation};
 use crate::history::file::{FileAsked, Head, Print};
 use crate::history::table::Table;
-use crate::history::{Account, Answered, Asked, Done, Entry, Fact, Letter, Said, Wants};
+use crate::history::{Account, Asked, Entry, Fact, Letter, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
@@ -42,47 +42,9 @@ pub(crate) struct Server<'a> {
     by_token: Table<Token, usize>,
 }
 
-/// A request of a user.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ServerRequest<'a> {
-    pub(crate) device: DeviceId,
-    pub(crate) user: UserId,
-    pub(crate) asked: usize,
-    pub(crate) what: &'a plan::Errand,
-    pub(crate) token: Option<Token>,
-    pub(crate) last: bool,
-    pub(crate) answer: Option<(usize, &'a Answered)>,
-}
-
-impl<'a> ServerRequest<'a> {
-    /// The fields that it sets; none unless it is a patch.
-    pub(crate) fn fields(&self) -> &'a [(AccountField, Value)] {
-        match self.what {
-            plan::Errand::Patch(fields) => fields,
-            plan::Errand::ReadAccount | plan::Errand::SessionStatus => &[],
-        }
-    }
-
-    /// When it was acknowledged, if it is a patch that was.
-    pub(crate) fn patched(&self) -> Option<usize> {
-        match self.answer {
-            Some((at, Answered::Done(Done::Patched))) => Some(at),
-            _ => None,
-        }
-    }
-
-    /// The account that it showed, and when.
-    pub(crate) fn shown(&self) -> Option<(usize, &'a Account)> {
-        match self.answer {
-            Some((at, Answered::Done(Done::Account(shown)))) => Some((at, shown)),
-            _ => None,
-        }
-    }
-}
-
 /// An effect in the log of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct AccountEffect {
     pub(crate) space: UserId,
     /// From 1: the account's state after it has this number.
     pub(crate) effect: usize,
@@ -141,7 +103,7 @@ pub(crate) struct SentRequest {
     pub(crate) wants: Wants,
 }
 
-/// A worker told somebody to come back.
+/// A worker refused a client as busy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BusyAnswer {
     pub(crate) at: usize,
@@ -224,7 +186,7 @@ impl<'a> Server<'a> {
         self.by_token.get(token).map(|at| &self.requests[*at])
     }
 
-    /// The writes that somebody has seen who was shown these: themselves, and what their authors had
+    /// The writes that a user has seen who was shown these: themselves, and what their authors had
     /// been shown.
     pub(crate) fn shown_by(&self, heads: &[Head]) -> BTreeSet<Dot> {
         let mut seen = BTreeSet::new();
@@ -263,13 +225,13 @@ struct RequestTracker<'a> {
     server: Server<'a>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
     /// The requests that a worker has to answer, by name. Copies and lives share names.
-    open: BTreeMap<(WorkerId, Node, CallId, u16), Open>,
+    open: BTreeMap<(WorkerId, Node, CallId, u16), OpenRequest>,
 }
 
 /// Requests of one name that a worker has to answer. Which of them an answer belongs to cannot be told,
 /// so it may be any that arrived since the worker last had none of that name.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenRequest {
     unanswered: u32,
     /// When the first and the last of them arrived.
     arrived: (usize, usize),
@@ -325,7 +287,7 @@ impl RequestTracker<'_> {
             },
             (Fact::Delivered { from, letter, .. }, Node::Worker(worker)) => {
                 let name = (worker, *from, letter.call, letter.attempt);
-                let open = Open { unanswered: 0, arrived: (at, at) };
+                let open = OpenRequest { unanswered: 0, arrived: (at, at) };
                 let open = self.open.entry(name).or_insert(open);
                 open.unanswered += 1;
                 open.arrived.1 = at;
@@ -358,7 +320,7 @@ impl RequestTracker<'_> {
         let name = (by, to, letter.call, letter.attempt);
         let Some(open) = self.open.get_mut(&name) else { return (at, at) };
         open.unanswered -= 1;
-        let Open { unanswered, arrived } = *open;
+        let OpenRequest { unanswered, arrived } = *open;
         if unanswered == 0 {
             self.open.remove(&name);
         }

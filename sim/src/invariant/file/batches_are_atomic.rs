@@ -67,7 +67,7 @@ fn log_is_atomic(evidence: &Evidence<'_>, findings: &mut Findings) {
     let epochs =
         evidence.epochs.iter().flat_map(|epoch| epoch.files.values().map(move |it| (epoch, it)));
     for (epoch, files) in epochs {
-        // What a log that is no more has not done is done by nobody.
+        // No worker does what is left of a job whose log was lost in a restore.
         let rests = epoch.from == evidence.epochs.last().from && evidence.settled.is_some();
         for entry in &files.entries {
             for op in &entry.commit.ops {
@@ -187,7 +187,7 @@ fn moves(op: &Op, one: &Move) -> bool {
     })
 }
 
-/// A job keeps its length, goes forwards only, and so many items as it says are done; in the end all.
+/// A job keeps its length, goes forwards only, and as many items as it says are done; in the end all.
 fn grows(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -291,25 +291,25 @@ pub(crate) mod tests {
     use engine::message::{FileRefusal, FileReply, JobId, Move, Refusal, Reply};
 
     use crate::history::file::{FileAsked, FileDone};
-    use crate::invariant::case::files::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT, name};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT, name};
 
     fn filed() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-        case.makes_folder(PHONE, PHOTOS, ROOT, "photos");
-        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case.phone().session().opens();
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+        case.phone().files().makes_folder(PHOTOS, ROOT, "photos");
+        case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
         case
     }
 
     /// The first of two moves is done, and the batch refused.
     pub(crate) fn broken() -> Case {
         let mut case = filed();
-        let puts = case.moving(DRAFT, PHOTOS, "draft.txt");
+        let puts = case.files.moving(DRAFT, PHOTOS, "draft.txt");
         let refused = Refusal::File(FileRefusal::NoNode);
-        case.does(PHONE, puts, Reply::Refused(refused));
-        case.tells_name(PHONE, DRAFT, Some("draft.txt"));
+        case.phone().files().does(puts, Reply::Refused(refused));
+        case.phone().files().tells_name(DRAFT, Some("draft.txt"));
         case.ends()
     }
 
@@ -317,16 +317,16 @@ pub(crate) mod tests {
     fn what_was_refused_was_not_done_in_part() {
         broken().rejects("refused-in-part");
         let mut case = filed();
-        case.moves(PHONE, &[(DRAFT, PHOTOS, "draft.txt"), (LETTERS, PHOTOS, "letters")]);
+        case.phone().files().moves(&[(DRAFT, PHOTOS, "draft.txt"), (LETTERS, PHOTOS, "letters")]);
         case.ends().passes();
     }
 
     #[test]
     fn what_was_moved_was_moved_then() {
         let mut case = filed();
-        let job = case.accepts(PHONE, moves());
-        let puts = vec![case.so_far(job, 0)];
-        case.does(PHONE, puts, Reply::File(FileReply::Moved));
+        let job = case.phone().files().accepts(moves());
+        let puts = vec![case.files.so_far(job, 0)];
+        case.phone().files().does(puts, Reply::File(FileReply::Moved));
         case.rejects("nothing-moved");
     }
 
@@ -337,18 +337,18 @@ pub(crate) mod tests {
 
     fn accepted() -> (Case, JobId) {
         let mut case = filed();
-        let job = case.accepts(PHONE, moves());
-        case.does_item(PHONE, (job, 0), (DRAFT, PHOTOS, "first.txt"));
+        let job = case.phone().files().accepts(moves());
+        case.phone().files().does_item((job, 0), (DRAFT, PHOTOS, "first.txt"));
         (case, job)
     }
 
     #[test]
     fn a_job_does_each_item_once_and_all_in_the_end() {
         let (mut case, job) = accepted();
-        let refused = case.became(job, 1, Err(FileRefusal::NoNode));
-        let puts = vec![refused, case.so_far(job, 2)];
-        case.works(PHONE, puts);
-        case.does_item(PHONE, (job, 2), (LETTERS, PHOTOS, "third"));
+        let refused = case.files.became(job, 1, Err(FileRefusal::NoNode));
+        let puts = vec![refused, case.files.so_far(job, 2)];
+        case.phone().files().works(puts);
+        case.phone().files().does_item((job, 2), (LETTERS, PHOTOS, "third"));
         case.ends().passes();
     }
 
@@ -361,35 +361,35 @@ pub(crate) mod tests {
     #[test]
     fn a_job_goes_forwards_and_keeps_its_items() {
         let (mut case, job) = accepted();
-        let puts = vec![case.so_far(job, 0)];
-        case.works(PHONE, puts);
+        let puts = vec![case.files.so_far(job, 0)];
+        case.phone().files().works(puts);
         case.rejects("job-shrank");
 
         let (mut case, job) = accepted();
-        let puts = vec![case.so_far(job, 2)];
-        case.works(PHONE, puts);
+        let puts = vec![case.files.so_far(job, 2)];
+        case.phone().files().works(puts);
         case.rejects("item-passed-over");
 
         let (mut case, job) = accepted();
-        let puts = vec![case.became(job, 0, Err(FileRefusal::NoNode))];
-        case.works(PHONE, puts);
+        let puts = vec![case.files.became(job, 0, Err(FileRefusal::NoNode))];
+        case.phone().files().works(puts);
         case.rejects("item-changed");
     }
 
     #[test]
     fn an_item_is_done_where_it_says_so() {
         let (mut case, job) = accepted();
-        let seq = case.next_seq(engine::id::UserId(0));
-        let puts = vec![case.became(job, 1, Ok(seq)), case.so_far(job, 2)];
-        case.works(PHONE, puts);
+        let seq = case.log(engine::id::UserId(0)).next_seq();
+        let puts = vec![case.files.became(job, 1, Ok(seq)), case.files.so_far(job, 2)];
+        case.phone().files().works(puts);
         case.rejects("item-not-done");
 
         let mut case = filed();
-        let job = case.accepts(PHONE, moves());
-        let mut puts = case.moving(DRAFT, PHOTOS, "first.txt");
-        puts.push(case.became(job, 0, Err(FileRefusal::NoNode)));
-        puts.push(case.so_far(job, 1));
-        case.works(PHONE, puts);
+        let job = case.phone().files().accepts(moves());
+        let mut puts = case.files.moving(DRAFT, PHOTOS, "first.txt");
+        puts.push(case.files.became(job, 0, Err(FileRefusal::NoNode)));
+        puts.push(case.files.so_far(job, 1));
+        case.phone().files().works(puts);
         case.rejects("item-done");
     }
 
@@ -401,15 +401,15 @@ pub(crate) mod tests {
                 (LETTERS, None, Some("old letters".to_owned())),
                 (PHOTOS, Some(LETTERS), None),
             ];
-            let op = case.asks_of_files(PHONE, FileAsked::Move(all));
+            let op = case.phone().files().asks(FileAsked::Move(all));
             let (letters, photos) = ((LETTERS, ROOT, "old letters"), (PHOTOS, LETTERS, "photos"));
             if at_once {
-                case.moves(PHONE, &[letters, photos]);
+                case.phone().files().moves(&[letters, photos]);
             } else {
-                case.moves(PHONE, &[letters]);
-                case.moves(PHONE, &[photos]);
+                case.phone().files().moves(&[letters]);
+                case.phone().files().moves(&[photos]);
             }
-            case.answers(PHONE, op, crate::history::Answered::File(FileDone::Moved));
+            case.phone().answers(op, crate::history::Answered::File(FileDone::Moved));
             let sites: Vec<_> = case.violations().iter().map(|it| it.site).collect();
             assert_eq!(sites, if at_once { vec![] } else { vec!["batch-not-whole"] });
         }

@@ -227,23 +227,23 @@ pub(crate) mod tests {
     use engine::log::{FileDoc, FileKey, Node, NodeKind};
     use engine::message::{FileReply, Place, Reply, Target};
 
-    use crate::invariant::case::files::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT, name, put};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT, name, put};
 
     fn filed() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-        case.makes_folder(PHONE, PHOTOS, ROOT, "photos");
-        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case.phone().session().opens();
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+        case.phone().files().makes_folder(PHOTOS, ROOT, "photos");
+        case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
         case
     }
 
     /// Two folders are moved into each other.
     pub(crate) fn broken() -> Case {
         let mut case = filed();
-        case.moves(PHONE, &[(LETTERS, PHOTOS, "letters")]);
-        case.moves(PHONE, &[(PHOTOS, LETTERS, "photos")]);
+        case.phone().files().moves(&[(LETTERS, PHOTOS, "letters")]);
+        case.phone().files().moves(&[(PHOTOS, LETTERS, "photos")]);
         case.ends()
     }
 
@@ -251,8 +251,8 @@ pub(crate) mod tests {
     fn no_folder_is_inside_itself() {
         broken().rejects("cycle");
         let mut case = filed();
-        case.moves(PHONE, &[(LETTERS, PHOTOS, "letters")]);
-        case.moves(PHONE, &[(LETTERS, ROOT, "letters"), (PHOTOS, LETTERS, "photos")]);
+        case.phone().files().moves(&[(LETTERS, PHOTOS, "letters")]);
+        case.phone().files().moves(&[(LETTERS, ROOT, "letters"), (PHOTOS, LETTERS, "photos")]);
         case.ends().passes();
     }
 
@@ -265,53 +265,53 @@ pub(crate) mod tests {
             ("draft.tx\u{308}t", false),
         ] {
             let mut case = filed();
-            case.makes_file(PHONE, (NOTES, LETTERS, other), "other words");
+            case.phone().files().makes_file((NOTES, LETTERS, other), "other words");
             let sites: Vec<_> = case.violations().iter().map(|it| it.site).collect();
             assert_eq!(sites.contains(&"twins"), alike, "{other:?}: {sites:?}");
         }
         let mut case = filed();
-        case.makes_folder(PHONE, NOTES, ROOT, "Caf\u{e9}");
-        case.makes_file(PHONE, (super::NodeId(7), ROOT, "cafe\u{301}"), "other words");
+        case.phone().files().makes_folder(NOTES, ROOT, "Caf\u{e9}");
+        case.phone().files().makes_file((super::NodeId(7), ROOT, "cafe\u{301}"), "other words");
         case.rejects("twins");
     }
 
     #[test]
     fn two_nodes_may_change_names() {
         let mut case = filed();
-        case.moves(PHONE, &[(LETTERS, ROOT, "photos"), (PHOTOS, ROOT, "letters")]);
-        case.moves(PHONE, &[(LETTERS, ROOT, "other")]);
-        case.moves(PHONE, &[(LETTERS, ROOT, "letters"), (PHOTOS, LETTERS, "photos")]);
-        case.moves(PHONE, &[(DRAFT, ROOT, "draft.txt")]);
-        case.makes_folder(PHONE, NOTES, LETTERS, "Draft.txt");
-        case.deletes_node(PHONE, NOTES);
-        case.moves(PHONE, &[(DRAFT, LETTERS, "DRAFT.txt")]);
+        case.phone().files().moves(&[(LETTERS, ROOT, "photos"), (PHOTOS, ROOT, "letters")]);
+        case.phone().files().moves(&[(LETTERS, ROOT, "other")]);
+        case.phone().files().moves(&[(LETTERS, ROOT, "letters"), (PHOTOS, LETTERS, "photos")]);
+        case.phone().files().moves(&[(DRAFT, ROOT, "draft.txt")]);
+        case.phone().files().makes_folder(NOTES, LETTERS, "Draft.txt");
+        case.phone().files().deletes(NOTES);
+        case.phone().files().moves(&[(DRAFT, LETTERS, "DRAFT.txt")]);
         case.ends().passes();
     }
 
     #[test]
     fn what_is_in_a_folder_goes_before_it() {
         let mut case = filed();
-        case.deletes_node(PHONE, LETTERS);
+        case.phone().files().deletes(LETTERS);
         case.rejects("left-inside");
-        case.makes_folder(PHONE, NOTES, LETTERS, "notes");
+        case.phone().files().makes_folder(NOTES, LETTERS, "notes");
         case.rejects("no-folder");
     }
 
     #[test]
     fn no_node_and_no_name_vanishes() {
         let mut case = filed();
-        case.works(PHONE, vec![put(FileKey::Node(DRAFT), None)]);
+        case.phone().files().works(vec![put(FileKey::Node(DRAFT), None)]);
         case.rejects("vanished");
 
         let mut case = filed();
         let place = Place { parent: ROOT, name: name("lost") };
         let node = Node { place, kind: NodeKind::Folder, deleted: false, changed: 0 };
-        case.works(PHONE, vec![put(FileKey::Node(LETTERS), Some(FileDoc::Node(node)))]);
+        case.phone().files().works(vec![put(FileKey::Node(LETTERS), Some(FileDoc::Node(node)))]);
         case.rejects("not-held");
 
         let mut case = filed();
-        case.moves(PHONE, &[(LETTERS, ROOT, "other")]);
-        case.tells_name(PHONE, LETTERS, None);
+        case.phone().files().moves(&[(LETTERS, ROOT, "other")]);
+        case.phone().files().tells_name(LETTERS, None);
         case.rejects("unreadable");
     }
 
@@ -320,13 +320,13 @@ pub(crate) mod tests {
         let mut case = filed();
         let mut place = Place { parent: ROOT, name: name("notes.txt") };
         place.name.sealed = [][..].into();
-        case.begins(PHONE, Target::New(NOTES, place.clone()), "words");
+        case.phone().files().begins_upload(Target::New(NOTES, place.clone()), "words");
         case.rejects("empty");
 
         let mut case = filed();
         let node = Node { place, kind: NodeKind::Folder, deleted: false, changed: 0 };
         let puts = vec![put(FileKey::Node(LETTERS), Some(FileDoc::Node(node)))];
-        case.does(PHONE, puts, Reply::File(FileReply::Moved));
+        case.phone().files().does(puts, Reply::File(FileReply::Moved));
         case.rejects("empty");
     }
 }

@@ -170,22 +170,23 @@ pub(crate) mod tests {
     use engine::log::{FileDoc, FileKey};
     use engine::message::{FileReply, Place, Reply, Target};
 
-    use crate::invariant::case::files::{DRAFT, LETTERS, NOTES, ROOT, manifest, name, put};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::files::manifest;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, ROOT, name, put};
 
     fn begun() -> (Case, engine::blob::Address) {
         let mut case = Case::served();
-        case.opens(PHONE);
+        case.phone().session().opens();
         let place = Place { parent: ROOT, name: name("draft.txt") };
-        let blob = case.begins(PHONE, Target::New(DRAFT, place), "words");
+        let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
         (case, blob)
     }
 
     /// A version is published before its content is on the volume.
     pub(crate) fn broken() -> Case {
         let (mut case, blob) = begun();
-        case.publishes_new(PHONE, (DRAFT, ROOT, "draft.txt"), blob);
-        case.keeps(PHONE, blob);
+        case.phone().files().publishes((DRAFT, ROOT, "draft.txt"), blob);
+        case.phone().files().stores(blob);
         case.ends()
     }
 
@@ -193,16 +194,16 @@ pub(crate) mod tests {
     fn content_comes_before_its_version() {
         broken().rejects("published-in-part");
         let (mut case, blob) = begun();
-        case.keeps(PHONE, blob);
-        case.publishes_new(PHONE, (DRAFT, ROOT, "draft.txt"), blob);
+        case.phone().files().stores(blob);
+        case.phone().files().publishes((DRAFT, ROOT, "draft.txt"), blob);
         case.ends().passes();
     }
 
     #[test]
     fn content_is_what_was_to_be_uploaded() {
         let (mut case, blob) = begun();
-        case.keeps_piece(PHONE, blob, Some(manifest("").pieces[0]));
-        case.publishes_new(PHONE, (DRAFT, ROOT, "draft.txt"), blob);
+        case.phone().files().stores_piece(blob, Some(manifest("").pieces[0]));
+        case.phone().files().publishes((DRAFT, ROOT, "draft.txt"), blob);
         case.rejects("published-in-part");
     }
 
@@ -210,9 +211,9 @@ pub(crate) mod tests {
     fn content_of_a_version_stays() {
         for other in [None, Some(manifest("other words").pieces[0])] {
             let (mut case, blob) = begun();
-            case.keeps(PHONE, blob);
-            case.publishes_new(PHONE, (DRAFT, ROOT, "draft.txt"), blob);
-            case.keeps_piece(PHONE, blob, other);
+            case.phone().files().stores(blob);
+            case.phone().files().publishes((DRAFT, ROOT, "draft.txt"), blob);
+            case.phone().files().stores_piece(blob, other);
             case.rejects("content-gone");
         }
     }
@@ -220,22 +221,22 @@ pub(crate) mod tests {
     #[test]
     fn what_was_given_up_may_go_and_come_again() {
         let (mut case, blob) = begun();
-        case.keeps(PHONE, blob);
-        case.works(PHONE, vec![put(FileKey::Upload(blob), None)]);
-        case.keeps_piece(PHONE, blob, None);
+        case.phone().files().stores(blob);
+        case.phone().files().works(vec![put(FileKey::Upload(blob), None)]);
+        case.phone().files().stores_piece(blob, None);
         let place = Place { parent: ROOT, name: name("draft.txt") };
-        case.begins(PHONE, Target::New(DRAFT, place), "words");
-        case.keeps(PHONE, blob);
-        case.publishes_new(PHONE, (DRAFT, ROOT, "draft.txt"), blob);
+        case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+        case.phone().files().stores(blob);
+        case.phone().files().publishes((DRAFT, ROOT, "draft.txt"), blob);
         case.ends().passes();
     }
 
     #[test]
     fn where_content_is_stays_known() {
         let (mut case, blob) = begun();
-        case.keeps(PHONE, blob);
-        case.publishes_new(PHONE, (DRAFT, ROOT, "draft.txt"), blob);
-        case.works(PHONE, vec![put(FileKey::Blob(blob), None)]);
+        case.phone().files().stores(blob);
+        case.phone().files().publishes((DRAFT, ROOT, "draft.txt"), blob);
+        case.phone().files().works(vec![put(FileKey::Blob(blob), None)]);
         case.rejects("content-forgotten");
     }
 
@@ -243,24 +244,24 @@ pub(crate) mod tests {
     fn no_name_is_taken_by_what_is_not_there() {
         let (mut case, _) = begun();
         let named = FileKey::Named(ROOT, name("draft.txt").key);
-        case.works(PHONE, vec![put(named, Some(FileDoc::Holder(DRAFT)))]);
+        case.phone().files().works(vec![put(named, Some(FileDoc::Holder(DRAFT)))]);
         case.rejects("name-burnt");
     }
 
     #[test]
     fn a_file_is_there_with_content_and_at_one_place() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_file(PHONE, (NOTES, ROOT, "notes.txt"), "words");
-        let puts = case.counts(NOTES, 0, &[]);
-        case.does(PHONE, puts, Reply::File(FileReply::Done));
+        case.phone().session().opens();
+        case.phone().files().makes_file((NOTES, ROOT, "notes.txt"), "words");
+        let puts = case.files.counts(NOTES, 0, &[]);
+        case.phone().files().does(puts, Reply::File(FileReply::Done));
         case.rejects("without-content");
 
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        case.phone().session().opens();
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
         let named = FileKey::Named(ROOT, name("other").key);
-        case.works(PHONE, vec![put(named, Some(FileDoc::Holder(LETTERS)))]);
+        case.phone().files().works(vec![put(named, Some(FileDoc::Holder(LETTERS)))]);
         case.rejects("name-left-behind");
     }
 }

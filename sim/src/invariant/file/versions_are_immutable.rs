@@ -53,7 +53,7 @@ fn content_is_of_its_version(
     operation: &FileOperation<'_>,
 ) {
     let Some((at, FileDone::Content(heads))) = operation.done() else { return };
-    // A device that has not heard of it yet goes by the log that was.
+    // A device that does not know of it yet goes by the log that was.
     let of_any = |head, label, content| {
         let mut epochs = evidence.epochs.iter().filter(|epoch| epoch.from <= at);
         epochs.any(|epoch| is_of(evidence, epoch, operation.user, (head, label), content))
@@ -124,14 +124,14 @@ fn numbers_and_contents_stay(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-type Line<'a> = Timeline<Option<&'a FileDoc>>;
+type DocTimeline<'a> = Timeline<Option<&'a FileDoc>>;
 
 fn version(doc: Option<&FileDoc>) -> Option<&Version> {
     if let Some(FileDoc::Version(version)) = doc { Some(version) } else { None }
 }
 
 /// When a place was first written.
-fn first(line: &Line<'_>) -> Option<usize> {
+fn first(line: &DocTimeline<'_>) -> Option<usize> {
     line.iter().next().map(|(at, _)| at)
 }
 
@@ -140,7 +140,7 @@ fn is_written_once(
     findings: &mut Findings,
     files: &Files<'_>,
     (id, n): (NodeId, u32),
-    line: &Line<'_>,
+    line: &DocTimeline<'_>,
 ) {
     let mut was: Option<(usize, Option<&FileDoc>)> = None;
     for (at, doc) in line.iter() {
@@ -166,7 +166,7 @@ fn comes_next(
     findings: &mut Findings,
     files: &Files<'_>,
     (id, n): (NodeId, u32),
-    line: &Line<'_>,
+    line: &DocTimeline<'_>,
 ) {
     let Some(at) = first(line) else { return };
     let before = n.checked_sub(1).filter(|before| *before > 0);
@@ -188,7 +188,7 @@ fn has_what_it_restores(
     findings: &mut Findings,
     files: &Files<'_>,
     (id, n): (NodeId, u32),
-    line: &Line<'_>,
+    line: &DocTimeline<'_>,
 ) {
     for (at, doc) in line.iter() {
         let Some(made) = version(*doc) else { continue };
@@ -237,14 +237,15 @@ pub(crate) mod tests {
     use engine::message::{FileReply, Reply, Target};
 
     use crate::history::file::{FileAsked, FileDone};
-    use crate::invariant::case::files::{DRAFT, LETTERS, PHOTOS, ROOT, manifest, put};
+    use crate::invariant::case::files::manifest;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, PHOTOS, ROOT, put};
     use crate::invariant::case::{Case, PHONE, TABLET};
 
     fn revised() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_file(PHONE, (DRAFT, ROOT, "draft.txt"), "one");
-        case.revises(PHONE, (DRAFT, 2), "two");
+        case.phone().session().opens();
+        case.phone().files().makes_file((DRAFT, ROOT, "draft.txt"), "one");
+        case.phone().files().revises((DRAFT, 2), "two");
         case
     }
 
@@ -252,7 +253,7 @@ pub(crate) mod tests {
     pub(crate) fn broken() -> Case {
         let mut case = revised();
         let second = crate::invariant::case::files::manifest("two").address;
-        case.restores(PHONE, (DRAFT, 3), (1, second));
+        case.phone().files().restores((DRAFT, 3), (1, second));
         case.ends()
     }
 
@@ -261,60 +262,63 @@ pub(crate) mod tests {
         broken().rejects("restored-another");
         let mut case = revised();
         let first = crate::invariant::case::files::manifest("one").address;
-        case.restores(PHONE, (DRAFT, 3), (1, first));
+        case.phone().files().restores((DRAFT, 3), (1, first));
         case.ends().passes();
     }
 
     #[test]
     fn two_writers_get_two_numbers() {
         let mut case = revised();
-        case.opens(TABLET);
+        case.tablet().session().opens();
         for (device, n, words, heads) in
             [(PHONE, 3, "three", vec![3]), (TABLET, 4, "other", vec![3, 4])]
         {
-            let blob = case.begins(device, Target::Version(DRAFT, Vec::new()), words);
-            case.keeps(device, blob);
-            let mut puts = case.versions(device, (DRAFT, n), blob, &[2], None);
-            puts.extend(case.counts(DRAFT, n, &heads));
-            case.does(device, puts, Reply::File(FileReply::Published(n)));
+            let blob = case
+                .device(device)
+                .files()
+                .begins_upload(Target::Version(DRAFT, Vec::new()), words);
+            case.device(device).files().stores(blob);
+            let mut puts = case.device(device).files().versions((DRAFT, n), blob, &[2], None);
+            puts.extend(case.files.counts(DRAFT, n, &heads));
+            case.device(device).files().does(puts, Reply::File(FileReply::Published(n)));
         }
         case.ends().passes();
 
         let mut case = revised();
-        case.revises(PHONE, (DRAFT, 3), "three");
-        case.revises(TABLET, (DRAFT, 3), "other");
+        case.phone().files().revises((DRAFT, 3), "three");
+        case.tablet().files().revises((DRAFT, 3), "other");
         case.ends().rejects("rewritten");
     }
 
     #[test]
     fn no_number_is_left_out_and_no_version_taken_away() {
         let mut case = revised();
-        case.revises(PHONE, (DRAFT, 4), "four");
+        case.phone().files().revises((DRAFT, 4), "four");
         case.rejects("number-skipped");
 
         let mut case = revised();
         let puts = vec![put(FileKey::Version(DRAFT, 1), None)];
-        case.does(PHONE, puts, Reply::File(FileReply::Done));
+        case.phone().files().does(puts, Reply::File(FileReply::Done));
         case.rejects("removed");
     }
 
     #[test]
     fn a_file_knows_its_last_version() {
         let mut case = revised();
-        let puts = case.counts(DRAFT, 1, &[1]);
+        let puts = case.files.counts(DRAFT, 1, &[1]);
         assert!(matches!(&puts[0].1, Some(engine::log::Doc::File(FileDoc::Node(_)))));
-        case.does(PHONE, puts, Reply::File(FileReply::Done));
+        case.phone().files().does(puts, Reply::File(FileReply::Done));
         case.rejects("miscounted");
     }
 
     fn filed() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
+        case.phone().session().opens();
         for (id, of) in [(LETTERS, "letters"), (PHOTOS, "photos")] {
-            let op = case.asks_of_files(PHONE, FileAsked::MakeFolder(ROOT, of.into()));
-            case.makes_folder(PHONE, id, ROOT, of);
+            let op = case.phone().files().asks(FileAsked::MakeFolder(ROOT, of.into()));
+            case.phone().files().makes_folder(id, ROOT, of);
             let done = crate::history::Answered::File(FileDone::Created(id));
-            case.answers(PHONE, op, done);
+            case.phone().answers(op, done);
         }
         case
     }
@@ -322,13 +326,13 @@ pub(crate) mod tests {
     #[test]
     fn a_restore_has_the_version_that_was_named() {
         let mut case = filed();
-        case.makes_file(PHONE, (DRAFT, LETTERS, "letters"), "one");
-        case.revises(PHONE, (DRAFT, 2), "two");
+        case.phone().files().makes_file((DRAFT, LETTERS, "letters"), "one");
+        case.phone().files().revises((DRAFT, 2), "two");
         let token = engine::id::Token([b'#'; 16]);
         let asked = FileAsked::Restore { node: DRAFT, version: 1, token, exposed: Vec::new() };
-        let op = case.asks_of_files(PHONE, asked);
-        case.restores(PHONE, (DRAFT, 3), (2, manifest("two").address));
-        case.answers(PHONE, op, crate::history::Answered::File(FileDone::Published(3)));
+        let op = case.phone().files().asks(asked);
+        case.phone().files().restores((DRAFT, 3), (2, manifest("two").address));
+        case.phone().answers(op, crate::history::Answered::File(FileDone::Published(3)));
         case.rejects("restored-other-than-asked");
     }
 }

@@ -119,18 +119,18 @@ pub(crate) mod tests {
     use engine::id::AccountField::Email;
 
     use crate::invariant::Invariant;
-    use crate::invariant::case::files::{LETTERS, PHOTOS, ROOT};
-    use crate::invariant::case::work::{READER, SCHOLAR, SOUP, part};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::talks::{SOUP, part};
+    use crate::invariant::case::tree::{LETTERS, PHOTOS, ROOT};
+    use crate::invariant::case::{Case, TABLET};
 
     /// The phone's session expires and is taken over; then the phone makes a change.
     pub(crate) fn broken() -> Case {
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
-        case.opens(PHONE);
+        case.phone().session().is_shared_with(TABLET);
+        case.phone().session().opens();
         case.wait(30_000);
-        case.opens(TABLET);
-        case.patches(PHONE, &[Email]);
+        case.tablet().session().opens();
+        case.phone().account().patches(&[Email]);
         case.ends()
     }
 
@@ -142,41 +142,41 @@ pub(crate) mod tests {
     #[test]
     fn who_lost_a_session_changes_no_files() {
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        case.phone().session().is_shared_with(TABLET);
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
         case.wait(30_000);
-        case.opens(TABLET);
-        case.makes_folder(PHONE, PHOTOS, ROOT, "photos");
+        case.tablet().session().opens();
+        case.phone().files().makes_folder(PHOTOS, ROOT, "photos");
         assert_eq!(case.violations()[0].site, "old-session");
     }
 
     #[test]
     fn who_never_had_a_session_changes_nothing() {
         let mut case = Case::served();
-        case.patches(PHONE, &[Email]);
+        case.phone().account().patches(&[Email]);
         assert_eq!(case.violations()[0].site, "no-session");
     }
 
     #[test]
     fn time_alone_takes_nothing_from_an_owner() {
         let mut case = Case::served();
-        case.opens(PHONE);
+        case.phone().session().opens();
         case.wait(90_000);
-        case.patches(PHONE, &[Email]);
-        case.opens(PHONE);
-        case.patches(PHONE, &[Email]);
+        case.phone().account().patches(&[Email]);
+        case.phone().session().opens();
+        case.phone().account().patches(&[Email]);
         case.ends().passes();
     }
 
     #[test]
     fn a_result_counts_under_the_newest_claim_only() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.claims(READER, SOUP);
+        case.phone().brings(part(SOUP, 1, 3));
+        case.reader().claims(SOUP);
         case.wait(21_000);
-        case.claims(SCHOLAR, SOUP);
-        case.has_done(READER, SOUP, true);
-        case.finishes(READER, SOUP, true);
+        case.scholar().claims(SOUP);
+        case.reader().has_done(SOUP, true);
+        case.reader().finishes(SOUP, true);
         assert_eq!(case.ends().broken(), [Invariant::FencesHold]);
     }
 }

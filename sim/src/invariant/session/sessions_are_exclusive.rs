@@ -127,7 +127,7 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// A session ends when its owner says so. One that has expired stays until somebody wants another.
+/// A session ends when its owner says so. One that has expired stays until another client asks for one.
 fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut ended: BTreeMap<(Client, Fence), usize> = BTreeMap::new();
     for ask in evidence.server.sent.values().flatten() {
@@ -203,7 +203,7 @@ fn names_a_live_holder(
             "refused-by-the-dead",
             format!("although {} was over at {}", session_name(evidence, &held), held.until),
         ),
-        None => ("refused-by-nobody", "although nobody holds its session".to_owned()),
+        None => ("refused-by-nobody", "although no client holds its session".to_owned()),
     };
     let (worker, host) = (evidence.name(Node::Worker(by)), evidence.name(to));
     let message = format!(
@@ -237,17 +237,18 @@ fn others_are_at_it(
 pub(crate) mod tests {
     use engine::device::Reason;
 
-    use crate::history::{Answered, Asked, Fact, Letter, ServerTrouble, Trouble};
-    use crate::invariant::case::work::{READER, SCHOLAR, SOUP, part};
-    use crate::invariant::case::{Case, LAPTOP, PHONE, TABLET};
+    use crate::fault::{Fault, Shift, WorkerClockJump};
+    use crate::history::{Answered, Asked, Fact, Letter};
+    use crate::invariant::case::talks::{SOUP, part};
+    use crate::invariant::case::{Case, TABLET};
     use crate::plan::{Errand, WorkerId};
 
     /// A copy of the phone is granted the session that the phone has.
     pub(crate) fn broken() -> Case {
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
-        case.opens(PHONE);
-        case.opens(TABLET);
+        case.phone().session().is_shared_with(TABLET);
+        case.phone().session().opens();
+        case.tablet().session().opens();
         case.ends()
     }
 
@@ -259,21 +260,21 @@ pub(crate) mod tests {
     #[test]
     fn nobody_else_ends_a_session() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.opens(TABLET);
-        case.loses_its_session(PHONE);
+        case.phone().session().opens();
+        case.tablet().session().opens();
+        case.phone().session().is_lost();
         case.rejects("ended-by-another");
     }
 
     #[test]
     fn a_session_that_was_ended_or_has_expired_is_for_others() {
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
-        case.opens(PHONE);
-        case.closes(PHONE);
-        case.opens(TABLET);
+        case.phone().session().is_shared_with(TABLET);
+        case.phone().session().opens();
+        case.phone().session().closes();
+        case.tablet().session().opens();
         case.wait(20_001);
-        case.opens(PHONE);
+        case.phone().session().opens();
         case.ends().passes();
     }
 
@@ -281,13 +282,13 @@ pub(crate) mod tests {
     fn a_clock_that_runs_ahead_sees_a_session_expire_early() {
         for (jump, early) in [(9_000, true), (11_000, false)] {
             let mut case = Case::served();
-            case.shares_its_session(PHONE, TABLET);
-            case.opens(PHONE);
+            case.phone().session().is_shared_with(TABLET);
+            case.phone().session().opens();
             let worker = WorkerId(1);
-            let jump = Trouble::Server(ServerTrouble::ClockJump(worker, jump));
+            let jump = Fault::from(WorkerClockJump { worker, by: Shift(jump) });
             case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump));
             case.wait(10_000);
-            case.opens(TABLET);
+            case.tablet().session().opens();
             if early { case.rejects("granted-twice") } else { case.ends().passes() }
         }
     }
@@ -295,67 +296,67 @@ pub(crate) mod tests {
     #[test]
     fn a_clock_that_was_set_right_again_sees_sessions_last_as_long_as_others_do() {
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
+        case.phone().session().is_shared_with(TABLET);
         let worker = WorkerId(0);
-        let jump = || Trouble::Server(ServerTrouble::ClockJump(worker, 60_000));
+        let jump = || Fault::from(WorkerClockJump { worker, by: Shift(60_000) });
         case.fact(crate::plan::Node::Worker(worker), Fact::Faulted(jump()));
         case.fact(crate::plan::Node::Worker(worker), Fact::Ended(jump()));
-        case.opens(PHONE);
+        case.phone().session().opens();
         case.wait(10_000);
-        case.is_told_to_come_back(TABLET);
+        case.tablet().session().is_refused_as_busy();
         case.passes();
-        case.opens(TABLET);
+        case.tablet().session().opens();
         case.rejects("granted-twice");
     }
 
     #[test]
     fn only_a_live_session_of_another_owner_keeps_a_device_waiting() {
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
-        case.opens(PHONE);
-        case.is_told_to_come_back(TABLET);
+        case.phone().session().is_shared_with(TABLET);
+        case.phone().session().opens();
+        case.tablet().session().is_refused_as_busy();
         case.passes();
-        case.is_told_to_come_back(LAPTOP);
+        case.laptop().session().is_refused_as_busy();
         case.rejects("refused-by-nobody");
 
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.is_told_to_come_back(PHONE);
+        case.phone().session().opens();
+        case.phone().session().is_refused_as_busy();
         case.rejects("refused-by-its-own");
 
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
-        case.opens(PHONE);
+        case.phone().session().is_shared_with(TABLET);
+        case.phone().session().opens();
         case.wait(25_000);
-        case.is_told_to_come_back(TABLET);
+        case.tablet().session().is_refused_as_busy();
         case.rejects("refused-by-the-dead");
     }
 
     #[test]
-    fn a_queue_that_is_full_keeps_anybody_waiting() {
+    fn a_full_queue_keeps_every_client_waiting() {
         let mut case = Case::served();
-        case.sends_request(PHONE);
-        case.is_told_to_come_back(TABLET);
+        case.phone().session().requests();
+        case.tablet().session().is_refused_as_busy();
         case.rejects("refused-by-nobody");
         let mut case = Case::served();
-        case.sends_request(PHONE);
-        case.sends_request(TABLET);
-        case.is_told_to_come_back(TABLET);
+        case.phone().session().requests();
+        case.tablet().session().requests();
+        case.tablet().session().is_refused_as_busy();
         case.passes();
     }
 
     /// The reader is at the only conversation.
     fn taken() -> Case {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 3));
-        case.claims(READER, SOUP);
+        case.phone().brings(part(SOUP, 1, 3));
+        case.reader().claims(SOUP);
         case
     }
 
     /// The scholar asks for work. Each of its lives begins to number its requests from the start.
     fn asks(case: &mut Case) -> Letter {
-        let letter = case.asks_for_work(SCHOLAR);
-        case.arrives(SCHOLAR, letter);
+        let letter = case.scholar().asks_for_work();
+        case.scholar().arrives(letter);
         letter
     }
 
@@ -363,10 +364,10 @@ pub(crate) mod tests {
     fn an_answer_to_a_life_that_is_over_was_right_when_that_life_asked() {
         let mut case = taken();
         let letter = asks(&mut case);
-        case.finishes(READER, SOUP, true);
-        case.is_stopped(SCHOLAR);
-        case.asks_for_work(SCHOLAR);
-        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.reader().finishes(SOUP, true);
+        case.scholar().is_stopped();
+        case.scholar().asks_for_work();
+        case.scholar().is_refused_as_busy(letter);
         case.passes();
     }
 
@@ -374,22 +375,22 @@ pub(crate) mod tests {
     fn what_was_so_for_a_life_that_was_answered_excuses_nothing_later() {
         let mut case = taken();
         let letter = asks(&mut case);
-        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.scholar().is_refused_as_busy(letter);
         case.passes();
-        case.finishes(READER, SOUP, true);
-        case.is_stopped(SCHOLAR);
+        case.reader().finishes(SOUP, true);
+        case.scholar().is_stopped();
         asks(&mut case);
-        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.scholar().is_refused_as_busy(letter);
         case.rejects("refused-by-nobody");
     }
 
     #[test]
     fn what_was_so_before_a_request_arrived_is_no_reason_to_refuse_it() {
         let mut case = taken();
-        let letter = case.asks_for_work(SCHOLAR);
-        case.finishes(READER, SOUP, true);
-        case.arrives(SCHOLAR, letter);
-        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        let letter = case.scholar().asks_for_work();
+        case.reader().finishes(SOUP, true);
+        case.scholar().arrives(letter);
+        case.scholar().is_refused_as_busy(letter);
         case.rejects("refused-by-nobody");
     }
 
@@ -397,15 +398,15 @@ pub(crate) mod tests {
     fn of_two_lives_that_wait_either_may_be_told_to_come_back() {
         let mut case = taken();
         let letter = asks(&mut case);
-        case.finishes(READER, SOUP, true);
-        case.is_stopped(SCHOLAR);
+        case.reader().finishes(SOUP, true);
+        case.scholar().is_stopped();
         asks(&mut case);
-        case.is_told_of_work(SCHOLAR, letter, None);
-        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.scholar().is_answered(letter, None);
+        case.scholar().is_refused_as_busy(letter);
         case.passes();
-        case.is_stopped(SCHOLAR);
+        case.scholar().is_stopped();
         asks(&mut case);
-        case.is_told_that_all_is_taken(SCHOLAR, letter);
+        case.scholar().is_refused_as_busy(letter);
         case.rejects("refused-by-nobody");
     }
 
@@ -413,8 +414,8 @@ pub(crate) mod tests {
     fn whose_a_session_is_can_always_be_told() {
         let mut case = Case::served();
         let status = Asked::Errand { errand: Errand::SessionStatus, token: None, last: false };
-        let op = case.asks(PHONE, status);
-        case.answers(PHONE, op, Answered::Refused(Reason::Internal));
+        let op = case.phone().asks(status);
+        case.phone().answers(op, Answered::Refused(Reason::Internal));
         assert!(case.violations().iter().any(|violation| violation.site == "status-failed"));
     }
 }

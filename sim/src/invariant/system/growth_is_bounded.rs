@@ -3,14 +3,14 @@
 //!
 //! A save is conditional, so the retry of one whose answer was lost is refused, and so is a second
 //! device with the same. The one reason to save a row as it is already is to mend it: its
-//! stored bytes were damaged since it was last saved. Headstones of nobody are not told apart.
+//! stored bytes were damaged since it was last saved. Headstones without an author are not distinguished.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{RecordId, Remote, Token, VaultId};
 use engine::log::{FileDoc, pieces_of};
 
-use crate::history::{Answered, Change, Fact, Trouble};
+use crate::history::{Answered, Change, Fact, Fault};
 use crate::invariant::Invariant::GrowthIsBounded;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
@@ -118,6 +118,11 @@ fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
+/// Does what happens here happen to the sync server?
+fn is_of_server(host: Node) -> bool {
+    matches!(host, Node::Worker(_) | Node::Volume | Node::Intruder)
+}
+
 fn says_the_same(old: &RowState, new: &RowState) -> bool {
     let nobodys = |version: &RowState| {
         version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
@@ -133,7 +138,10 @@ fn was_damaged(
     old: &RowState,
     new: &RowState,
 ) -> bool {
-    let of_row = |fault: &FaultInterval| matches!(fault.kind, Trouble::CorruptRow(at, vault, id, _) if (at, vault, id) == row);
+    let of_row = |fault: &FaultInterval| {
+        matches!(fault.kind, Fault::BreakDecryption(it)
+            if (it.remote, VaultId::from(it.user), it.row) == row)
+    };
     let between = |fault: &FaultInterval| {
         evidence.time(old.at) <= evidence.time(fault.from) && fault.from < new.at
     };
@@ -173,7 +181,7 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
             let by_accident = evidence
                 .faults
                 .iter()
-                .any(|fault| matches!(fault.kind, Trouble::Server(_)) && fault.from < at);
+                .any(|fault| is_of_server(fault.kind.host()) && fault.from < at);
             if !by_accident && !known.contains(folder) {
                 let message = format!(
                     "Orphaned object {key}, stored at {}: no version or upload references it, and it is not \
@@ -241,22 +249,23 @@ fn siblings_are_concurrent(
 pub(crate) mod tests {
     use engine::id::Remote;
 
-    use crate::history::{Change, Fact, Trouble};
+    use crate::fault::{BreakDecryption, Fault};
+    use crate::history::{Change, Fact};
     use crate::invariant::Incurable;
-    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHONE, TABLET, VAULT};
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, VAULT};
 
     fn settled() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends()
     }
 
     /// The phone saves the row again after everything has settled.
     pub(crate) fn broken() -> Case {
         let mut case = settled();
-        case.pushes(PHONE, MEAL);
+        case.phone().pushes(MEAL);
         case
     }
 
@@ -270,17 +279,17 @@ pub(crate) mod tests {
     fn a_row_beyond_cure_excuses_no_change_of_another_record() {
         let mut case = Case::new();
         for id in [MEAL, GOALS] {
-            case.edits(PHONE, id, &[KCAL]);
-            case.pushes(PHONE, id);
+            case.phone().edits(id, &[KCAL]);
+            case.phone().pushes(id);
         }
-        case.pulls(TABLET);
+        case.tablet().pulls();
         case.context.incurable.push(Incurable::Row(Remote::Rows, VAULT, MEAL));
         let mut case = case.ends();
-        // A listing hides the meal for ever: each one changes what the phone has booked of it.
+        // A listing hides the meal for ever: each one changes what the phone has recorded of it.
         let hidden = Change::Mirror(Remote::Rows, MEAL, None);
-        case.persists(PHONE, vec![hidden.clone()]);
+        case.phone().persists(vec![hidden.clone()]);
         case.passes();
-        case.persists(PHONE, vec![hidden, Change::Mirror(Remote::Rows, GOALS, None)]);
+        case.phone().persists(vec![hidden, Change::Mirror(Remote::Rows, GOALS, None)]);
         let violations = case.violations();
         let found: Vec<_> = violations.iter().map(|it| (it.site, it.record)).collect();
         assert_eq!(found, [("store-written-at-rest", Some(GOALS))]);
@@ -289,21 +298,23 @@ pub(crate) mod tests {
     #[test]
     fn saving_a_row_as_it_was_is_rejected_unless_it_was_damaged() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let damage = Trouble::CorruptRow(Remote::Zone, VAULT, MEAL, None);
-        case.fact(Remote::Zone, Fact::Faulted(damage.clone()));
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let damage =
+            BreakDecryption { remote: Remote::Zone, row: MEAL, user: OWNER, seen_by: None };
+        let damage = Fault::from(damage);
+        case.fact(Remote::Zone, Fact::Faulted(damage));
+        case.phone().at(Remote::Zone).pushes(MEAL);
         case.fact(Remote::Zone, Fact::Ended(damage));
         case.passes();
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.phone().at(Remote::Zone).pushes(MEAL);
         assert_eq!(case.violations()[0].site, "saved-as-it-was");
     }
 
     #[test]
     fn reading_at_rest_is_quiet() {
         let mut case = settled();
-        case.reads(PHONE, MEAL);
+        case.phone().reads(MEAL);
         case.passes();
     }
 
@@ -312,17 +323,17 @@ pub(crate) mod tests {
         use engine::log::FileKey;
         use engine::message::{Place, Target};
 
-        use crate::invariant::case::files::{DRAFT, ROOT, name, put};
+        use crate::invariant::case::tree::{DRAFT, ROOT, name, put};
 
         for (swept, site) in [(true, None), (false, Some("orphan"))] {
             let mut case = Case::served();
-            case.opens(PHONE);
+            case.phone().session().opens();
             let place = Place { parent: ROOT, name: name("draft.txt") };
-            let blob = case.begins(PHONE, Target::New(DRAFT, place), "words");
-            case.keeps(PHONE, blob);
-            case.works(PHONE, vec![put(FileKey::Upload(blob), None)]);
+            let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+            case.phone().files().stores(blob);
+            case.phone().files().works(vec![put(FileKey::Upload(blob), None)]);
             if swept {
-                case.keeps_piece(PHONE, blob, None);
+                case.phone().files().stores_piece(blob, None);
             }
             let sites: Vec<_> = case.ends().violations().iter().map(|it| it.site).collect();
             assert_eq!(sites, Vec::from_iter(site));

@@ -1,4 +1,4 @@
-//! INV-19 `no-plaintext-leaves`: no message carries a byte of a value unsealed. The needle is the
+//! INV-19 `no-plaintext-leaves`: no message carries a byte of a value unsealed. The canary is the
 //! prefix that all tokens of a run share; the stage looks for it in the bytes themselves.
 
 use crate::history::Fact;
@@ -26,7 +26,7 @@ pub(crate) mod tests {
     use engine::id::Remote;
 
     use crate::history::Fact;
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
 
     pub(crate) fn broken() -> Case {
         let mut case = sealed();
@@ -40,9 +40,9 @@ pub(crate) mod tests {
 
     fn sealed() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends()
     }
 

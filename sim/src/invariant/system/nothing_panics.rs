@@ -23,15 +23,16 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 pub(crate) mod tests {
     use engine::remote::Ending;
 
-    use crate::history::{Fact, Trouble};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, VAULT};
+    use crate::fault::EndZone;
+    use crate::history::Fact;
+    use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHONE};
 
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[KCAL]);
         case.fact(PHONE, Fact::Panicked("index out of bounds".to_owned()));
-        case.pushes(PHONE, MEAL);
-        case.pulls(crate::invariant::case::TABLET);
+        case.phone().pushes(MEAL);
+        case.device(crate::invariant::case::TABLET).pulls();
         case.ends()
     }
 
@@ -43,10 +44,10 @@ pub(crate) mod tests {
     #[test]
     fn an_error_that_is_logged_is_reported_with_its_host_and_time() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[KCAL]);
         case.fact(PHONE, Fact::ErrorLogged("the mirror holds a tag twice".to_owned()));
-        case.pushes(PHONE, MEAL);
-        case.pulls(crate::invariant::case::TABLET);
+        case.phone().pushes(MEAL);
+        case.device(crate::invariant::case::TABLET).pulls();
         let violations = case.ends().violations();
         assert_eq!(violations.len(), 1, "{violations:?}");
         assert_eq!(
@@ -61,7 +62,7 @@ pub(crate) mod tests {
         let mut case = Case::new();
         case.fact(
             crate::plan::Node::World,
-            Fact::Faulted(Trouble::EndZone(VAULT, Ending::Deleted)),
+            Fact::Faulted(EndZone { user: OWNER, how: Ending::Deleted }.into()),
         );
         case.ends().passes();
     }

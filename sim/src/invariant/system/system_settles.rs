@@ -3,7 +3,7 @@
 //!
 //! A request that failed is sent again no sooner than half of its full wait, which doubles from
 //! `retry_base` to `retry_cap`, and not long after all of it; and a remote, or a server, that asked
-//! to be left alone is. When a request is known to have failed is told by the refusal delivered, or by the
+//! to be left alone is. A request is known to have failed when the refusal is delivered, or at the
 //! timeout. An expired credential or cursor, a batch too large and a lost zone are not failures in
 //! this sense: what follows is another request.
 
@@ -16,7 +16,6 @@ use crate::history::table::Table;
 use crate::history::{Answered, Asked, Fact, Letter, Refused};
 use crate::invariant::Invariant::SystemSettles;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::fault_paths::is_of_device;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 use crate::time::ToSimulated;
@@ -28,7 +27,7 @@ const PROMPTNESS: Span = Span::from_secs(5);
 const HELD_BACK: Span = Span::from_millis(50);
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut lines: Vec<[Line; 3]> = Vec::new();
+    let mut lines: Vec<[Exchange; 3]> = Vec::new();
     lines.resize_with(evidence.context.devices.len(), Default::default);
     for (at, entry) in evidence.history.iter().enumerate() {
         if let Fact::Settled { pending } = &entry.fact {
@@ -79,8 +78,8 @@ fn peer(node: Node) -> Option<usize> {
 
 /// The conversation of a device with a remote or the server.
 #[derive(Debug, Default)]
-struct Line {
-    tries: Table<CallId, Try>,
+struct Exchange {
+    tries: Table<CallId, Attempt>,
     /// Until when the other wants to be left alone, and where it said so.
     rest: Option<(Time, usize)>,
     /// The latest time that any answer named, also a late one to a request that is over.
@@ -89,7 +88,7 @@ struct Line {
 
 /// The latest try of a request.
 #[derive(Clone, Copy, Debug)]
-struct Try {
+struct Attempt {
     attempt: u16,
     sent: usize,
     /// When it was first and last known to have failed.
@@ -99,7 +98,7 @@ struct Try {
     closed: bool,
 }
 
-impl Line {
+impl Exchange {
     fn answered(
         &mut self,
         evidence: &Evidence<'_>,
@@ -169,18 +168,18 @@ impl Line {
             findings.report(evidence, place, at, About::default(), message, [said]);
         }
         let attempt = letter.attempt;
-        let new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
+        let new = Attempt { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
         let Some(last) = self.tries.get_mut(letter.call) else {
             return self.tries.insert(letter.call, new);
         };
         if last.attempt < attempt {
             last.check(evidence, findings, at, device, self.named);
         }
-        *last = Try { closed: last.closed, ..new };
+        *last = Attempt { closed: last.closed, ..new };
     }
 }
 
-impl Try {
+impl Attempt {
     fn check(
         &self,
         evidence: &Evidence<'_>,
@@ -213,7 +212,7 @@ impl Try {
             && !evidence
                 .faults
                 .iter()
-                .any(|fault| is_of_device(&fault.kind, device) && fault.overlaps(self.sent, at))
+                .any(|fault| fault.kind.is_of(device) && fault.overlaps(self.sent, at))
         {
             let message = format!(
                 "{} retried only after {}, long after its back-off of {}.",
@@ -233,7 +232,7 @@ pub(crate) mod tests {
     use harness::time::Span;
 
     use crate::history::{Fact, Refused};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
     use crate::plan::Node;
 
     /// Something is still unsent when the bound has passed.
@@ -253,7 +252,7 @@ pub(crate) mod tests {
     fn a_retry_at_a_fixed_interval_is_rejected() {
         let mut case = Case::new();
         for attempt in 0..3 {
-            case.sends_try(Remote::Rows, PHONE, attempt);
+            case.phone().at(Remote::Rows).sends_try(attempt);
             case.wait(35_000);
         }
         assert_eq!(case.violations()[0].site, "retry-too-late");
@@ -262,20 +261,20 @@ pub(crate) mod tests {
     #[test]
     fn a_retry_at_once_is_rejected() {
         let mut case = Case::new();
-        let letter = case.sends_try(Remote::Rows, PHONE, 0);
-        case.refuses(Remote::Rows, PHONE, letter, Refused::Unavailable(None));
-        case.sends_try(Remote::Rows, PHONE, 1);
+        let letter = case.phone().at(Remote::Rows).sends_try(0);
+        case.phone().at(Remote::Rows).refuses(letter, Refused::Unavailable(None));
+        case.phone().at(Remote::Rows).sends_try(1);
         assert_eq!(case.violations()[0].site, "retry-too-soon");
     }
 
     #[test]
     fn a_remote_that_asks_to_be_left_alone_is() {
         let mut case = Case::new();
-        let letter = case.sends_try(Remote::Rows, PHONE, 0);
+        let letter = case.phone().at(Remote::Rows).sends_try(0);
         let after = Span::from_secs(9);
-        case.refuses(Remote::Rows, PHONE, letter, Refused::RateLimited(after));
+        case.phone().at(Remote::Rows).refuses(letter, Refused::RateLimited(after));
         case.wait(8_900);
-        case.sends_try(Remote::Rows, PHONE, 1);
+        case.phone().at(Remote::Rows).sends_try(1);
         assert_eq!(case.violations()[0].site, "retry-after-ignored");
     }
 
@@ -283,7 +282,7 @@ pub(crate) mod tests {
     fn waits_that_double_are_right() {
         let mut case = Case::new();
         for attempt in 0..7 {
-            case.sends_try(Remote::Rows, PHONE, attempt);
+            case.phone().at(Remote::Rows).sends_try(attempt);
             case.wait(5_000 + 700 * 2u64.pow(u32::from(attempt)));
         }
         case.passes();

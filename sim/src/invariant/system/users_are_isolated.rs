@@ -1,5 +1,5 @@
 //! INV-31 `users-are-isolated`: nothing that one user wrote is shown on, or stored by, a device of
-//! another, sealed or open; and nobody outside is served anything.
+//! another, sealed or open; and an intruder is served nothing.
 //!
 //! A token carries its owner, a row its vault. A row of another vault may be served (a policy can be
 //! dropped), but a device refuses it.
@@ -198,20 +198,21 @@ pub(crate) mod tests {
 
     use crate::history::{Change, Said};
     use crate::invariant::Invariant;
-    use crate::invariant::case::{Case, GOALS, KCAL, LAPTOP, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL};
     use crate::plan::{Node, WorkerId};
 
     /// Another user's laptop keeps a row of the phone's user, sealed.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        let Change::Mirror(_, _, Some((tag, _))) = case.mirrors(Remote::Rows, PHONE, MEAL) else {
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        let Change::Mirror(_, _, Some((tag, _))) = case.phone().at(Remote::Rows).mirrors(MEAL)
+        else {
             unreachable!("a mirror was asked for");
         };
         let blob = case.last_blob();
-        case.persists(LAPTOP, vec![Change::Sealed(Remote::Rows, MEAL, Some((tag, blob)))]);
+        case.laptop().persists(vec![Change::Sealed(Remote::Rows, MEAL, Some((tag, blob)))]);
         case.ends()
     }
 
@@ -223,39 +224,39 @@ pub(crate) mod tests {
     #[test]
     fn a_value_of_another_user_is_not_shown() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        let shown = case.shown(PHONE, MEAL);
-        case.shows(LAPTOP, shown.into(), false);
+        case.phone().edits(MEAL, &[KCAL]);
+        let shown = case.phone().shown(MEAL);
+        case.laptop().shows(shown.into(), false);
         assert_eq!(case.violations()[0].site, "shown");
     }
 
     #[test]
     fn two_users_may_have_records_of_the_same_name() {
         let mut case = Case::new();
-        case.edits(PHONE, GOALS, &[KCAL]);
-        case.edits(LAPTOP, GOALS, &[KCAL]);
-        case.pushes(PHONE, GOALS);
-        case.pushes(LAPTOP, GOALS);
-        case.pulls(TABLET);
+        case.phone().edits(GOALS, &[KCAL]);
+        case.laptop().edits(GOALS, &[KCAL]);
+        case.phone().pushes(GOALS);
+        case.laptop().pushes(GOALS);
+        case.tablet().pulls();
         case.ends().passes();
     }
 
     fn patched() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.patches(PHONE, &[Email, Phone]);
+        case.phone().session().opens();
+        case.phone().account().patches(&[Email, Phone]);
         case
     }
 
     #[test]
     fn an_account_is_its_owners_alone() {
         let mut case = patched();
-        let account = case.account(PHONE);
-        case.shows_account(LAPTOP, account, false);
+        let account = case.phone().account().contents();
+        case.laptop().account().shows(account, false);
         case.breaks(Invariant::UsersAreIsolated, "account-shown");
 
         let mut case = patched();
-        let letter = case.sends_request(PHONE);
+        let letter = case.phone().session().requests();
         let worker = Node::Worker(WorkerId(0));
         let served = Said::Answers { seq: 1, refused: None };
         case.sends_letter(worker, Node::Intruder, letter, served);

@@ -107,15 +107,15 @@ fn is_uncovered(record_key: &RecordWrites, cell: u32, known: &Set) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     /// The phone keeps the headstone of a delete and goes on showing the record.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        let edit = case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.keeps_a_delete_without_effect(PHONE, MEAL, edit);
+        let edit = case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.phone().wrongly().deletes_without_effect(MEAL, edit);
         case.ends()
     }
 
@@ -127,27 +127,27 @@ pub(crate) mod tests {
     #[test]
     fn a_field_left_out_when_writing_anew_stays_out() {
         let mut case = Case::new();
-        let old = case.edits(PHONE, MEAL, &[PHOTO]);
-        case.deletes(PHONE, MEAL);
-        let new = case.edits(PHONE, MEAL, &[KCAL]);
-        let lie = case.holds(PHONE, MEAL, &[old, new]);
+        let old = case.phone().edits(MEAL, &[PHOTO]);
+        case.phone().deletes(MEAL);
+        let new = case.phone().edits(MEAL, &[KCAL]);
+        let lie = case.phone().holds(MEAL, &[old, new]);
         assert_eq!(case.broken(), []);
-        case.revives(PHONE, lie, old, PHOTO);
+        case.phone().wrongly().revives(lie, old, PHOTO);
         assert!(case.violations().iter().any(|violation| violation.site == "old-field-revived"));
     }
 
     #[test]
     fn an_edit_that_the_delete_had_not_seen_keeps_the_record() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.deletes(PHONE, MEAL);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.phone().deletes(MEAL);
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends().passes();
     }
 }

@@ -62,16 +62,16 @@ fn check(evidence: &Evidence<'_>, findings: &mut Findings, copy_change: &CopyCha
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     /// A pull takes the row as it is over an edit of the phone that no remote has.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(TABLET, MEAL, &[PHOTO]);
-        case.pushes(TABLET, MEAL);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.takes_rows_as_they_are(PHONE, MEAL);
-        case.is_lost(PHONE);
+        case.tablet().edits(MEAL, &[PHOTO]);
+        case.tablet().pushes(MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().wrongly().takes_rows_as_they_are(MEAL);
+        case.phone().is_lost();
         case.ends()
     }
 
@@ -85,35 +85,35 @@ pub(crate) mod tests {
     #[test]
     fn a_delete_that_hides_an_edit_it_never_saw_is_rejected() {
         let mut case = Case::new();
-        case.edits(TABLET, MEAL, &[PHOTO]);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
-        case.deletes(TABLET, MEAL);
-        case.pushes(TABLET, MEAL);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.joins_as_dead(PHONE, MEAL);
+        case.tablet().edits(MEAL, &[PHOTO]);
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
+        case.tablet().deletes(MEAL);
+        case.tablet().pushes(MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().wrongly().joins_as_dead(MEAL);
         assert!(case.violations().iter().any(|violation| violation.site == "edit-hidden"));
     }
 
     #[test]
     fn a_row_that_had_seen_the_unsent_edit_may_replace_it() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends().passes();
     }
 
     #[test]
     fn a_row_joins_an_unsent_edit() {
         let mut case = Case::new();
-        case.edits(TABLET, MEAL, &[PHOTO]);
-        case.pushes(TABLET, MEAL);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pulls(PHONE);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.tablet().edits(MEAL, &[PHOTO]);
+        case.tablet().pushes(MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pulls();
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends().passes();
     }
 }

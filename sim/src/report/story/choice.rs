@@ -4,7 +4,7 @@
 use engine::id::RecordId;
 use engine::log::{Doc, Entry as Commit, FileKey, Key};
 
-use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Trouble, Worked};
+use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Worked};
 use crate::plan::{Errand, Node, Order, Parcel};
 use crate::report::Focus;
 use crate::report::story::Scene;
@@ -40,7 +40,7 @@ impl Scene<'_> {
             Fact::Sent { rows, .. } => rows.iter().any(|(id, _)| *id == row),
             Fact::Delivered { rows_refused, .. } => rows_refused.iter().any(|(id, _)| *id == row),
             Fact::Served(page) => page.rows.iter().any(|(_, id, ..)| *id == row),
-            Fact::Faulted(trouble) | Fact::Ended(trouble) => trouble_record(trouble) == Some(row),
+            Fact::Faulted(fault) | Fact::Ended(fault) => fault.record() == Some(row),
             Fact::Skipped(_)
             | Fact::Durable(_)
             | Fact::PersistFailed(_)
@@ -146,11 +146,8 @@ fn is_news_of_server(commit: &Commit) -> bool {
 /// Did it happen to the sync server? No record is the worse for it.
 fn is_of_server(entry: &Entry) -> bool {
     matches!(entry.node, Node::Worker(_) | Node::Processor(_) | Node::Volume)
-        || matches!(
-            &entry.fact,
-            Fact::Faulted(Trouble::Server(_) | Trouble::Pipe(_))
-                | Fact::Ended(Trouble::Server(_) | Trouble::Pipe(_))
-        )
+        || matches!(&entry.fact, Fact::Faulted(fault) | Fact::Ended(fault)
+            if fault.kind().declaration().needs_server)
 }
 
 /// Is this something that explains much else, whatever a story is about?
@@ -215,38 +212,5 @@ pub(super) fn record_of(change: &Change) -> Option<RecordId> {
         | Change::Feed(_)
         | Change::Key(_)
         | Change::Meta => None,
-    }
-}
-
-pub(super) fn trouble_record(trouble: &Trouble) -> Option<RecordId> {
-    match trouble {
-        Trouble::HideRow(_, id)
-        | Trouble::CorruptRow(_, _, id, _)
-        | Trouble::RejectRow(_, _, id) => Some(*id),
-        Trouble::Cut(..)
-        | Trouble::Offline(_)
-        | Trouble::SlowLink(..)
-        | Trouble::LoseReplies(_)
-        | Trouble::LoseHints(_)
-        | Trouble::Crash(_)
-        | Trouble::Pause(_)
-        | Trouble::Destroy(_)
-        | Trouble::SaveImage(_)
-        | Trouble::RestoreImage(_)
-        | Trouble::Clone(..)
-        | Trouble::ClockJump(..)
-        | Trouble::DiskFull(_)
-        | Trouble::DiskSlow(_)
-        | Trouble::HoldKeys(_)
-        | Trouble::ExpireCredential(_)
-        | Trouble::Outage(_)
-        | Trouble::Throttle(..)
-        | Trouble::ExpireCursors(_)
-        | Trouble::EndZone(..)
-        | Trouble::DropPolicy
-        | Trouble::SlowCommits
-        | Trouble::Server(_)
-        | Trouble::Pipe(_)
-        | Trouble::Intrude(..) => None,
     }
 }

@@ -2,25 +2,9 @@
 
 use engine::job::BlobName;
 
-use super::Scene;
-use super::words::{count, shift};
-use crate::history::{Filed, PipeTrouble, Talk, Worked};
-use crate::plan::{Began, Excerpt, Node, Order, TalkPart};
-
-impl Scene<'_> {
-    pub(super) fn tell_pipe_trouble(&self, trouble: PipeTrouble) -> String {
-        let name = |processor| self.plan.name(Node::Processor(processor));
-        match trouble {
-            PipeTrouble::Crash(processor) => format!("{} is down", name(processor)),
-            PipeTrouble::Pause(processor) => format!("{} stands still", name(processor)),
-            PipeTrouble::ClockJump(processor, by) => {
-                format!("clock of {} jumps by {}", name(processor), shift(by))
-            }
-            PipeTrouble::SlowStep => "the AI step is slow".to_owned(),
-            PipeTrouble::FailingStep => "the AI step fails".to_owned(),
-        }
-    }
-}
+use super::words::count;
+use crate::history::{Filed, Talk, Worked};
+use crate::plan::{Began, Excerpt, Order, TalkPart};
 
 pub(super) fn tell_excerpt(excerpt: &Excerpt) -> String {
     let Excerpt { talk, began, first, last, edit, .. } = excerpt;

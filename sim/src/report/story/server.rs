@@ -1,4 +1,4 @@
-//! What is told of the sync server: errands, commits of its logs, its troubles, and what became of
+//! What is told of the sync server: errands, commits of its logs, and what became of
 //! a write of an account.
 
 use engine::blob::Address;
@@ -7,9 +7,9 @@ use engine::job::{Job, Stored};
 use engine::log::{Doc, Entry as Commit, Key, Op};
 
 use super::{Scene, words};
-use crate::history::{Answered, Asked, Done, Entry, Fact, ServerTrouble};
-use crate::plan::{Errand, Node, VolumeFault};
-use words::{account, list, shift, span};
+use crate::history::{Answered, Asked, Done, Entry, Fact};
+use crate::plan::{Errand, Node};
+use words::{account, list};
 
 impl Scene<'_> {
     pub(super) fn tell_commit(&self, space: UserId, commit: &Commit) -> String {
@@ -101,33 +101,6 @@ impl Scene<'_> {
             Done::Session(None) => "hears that there is no session".to_owned(),
             Done::Session(Some(true)) => "hears that the session is its own".to_owned(),
             Done::Session(Some(false)) => "hears that another has its session".to_owned(),
-        }
-    }
-
-    pub(super) fn tell_server_trouble(&self, trouble: ServerTrouble) -> String {
-        let name = |worker| self.plan.name(Node::Worker(worker));
-        match trouble {
-            ServerTrouble::Crash(worker) => format!("{} is down", name(worker)),
-            ServerTrouble::Pause(worker) => format!("{} stands still", name(worker)),
-            ServerTrouble::ClockJump(worker, by) => {
-                format!("clock of {} jumps by {}", name(worker), shift(by))
-            }
-            ServerTrouble::Volume(VolumeFault::Outage) => "the volume is out of order".to_owned(),
-            ServerTrouble::Volume(VolumeFault::Slow(_)) => "the volume is slow".to_owned(),
-            ServerTrouble::Volume(VolumeFault::LoseReplies) => {
-                "answers of the volume are lost".to_owned()
-            }
-            ServerTrouble::Volume(VolumeFault::LateList(by)) => {
-                format!("lists of the volume are late by {}", span(by))
-            }
-            ServerTrouble::Restore(age) => {
-                format!("the volume is set back to what it was {} ago", span(age))
-            }
-            ServerTrouble::Intrude(user) => {
-                let whose = self.plan.users.get(usize::from(user.0));
-                let whose = whose.map_or("somebody", String::as_str);
-                format!("an intruder asks the sync server for the account and the files of {whose}")
-            }
         }
     }
 

@@ -3,10 +3,10 @@
 use engine::device::Presence;
 use engine::id::{AccountField, FieldId, RecordId, Token};
 use engine::record::Value;
-use engine::remote::Ending;
 use engine::schema;
 use harness::time::{Span, Time};
 
+use crate::fault::ending as ending_words;
 use crate::history::{Letter, Lost, Refused, Shown};
 use crate::time::ToSimulated;
 
@@ -118,7 +118,7 @@ pub(super) fn refusal(refused: Refused) -> String {
         Refused::Unavailable(None) => "out of order".to_owned(),
         Refused::Unavailable(Some(wait)) => format!("out of order, wait {}", span(wait)),
         Refused::CursorExpired => "the cursor has expired".to_owned(),
-        Refused::ZoneNotFound(ending) => format!("no zone: {}", ending_word(ending)),
+        Refused::ZoneNotFound(ending) => format!("no zone: {}", ending_words(ending)),
         Refused::LimitExceeded => "too many rows at once".to_owned(),
         Refused::NotAuthenticated => "no valid credential".to_owned(),
         Refused::Changed => "another version is stored".to_owned(),
@@ -172,14 +172,6 @@ pub(super) fn file_refusal(refusal: engine::message::FileRefusal) -> String {
     }
 }
 
-pub(super) const fn ending_word(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Deleted => "deleted",
-        Ending::Purged => "purged by the user",
-        Ending::EncryptedDataReset => "its keys were reset",
-    }
-}
-
 /// A number of things.
 pub fn count(n: usize, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
@@ -192,10 +184,4 @@ pub fn time(at: Time) -> String {
 
 pub(super) fn span(span: Span) -> String {
     span.to_string()
-}
-
-/// How far a clock jumps, in seconds.
-pub(super) fn shift(by: i64) -> String {
-    let sign = if by < 0 { "-" } else { "+" };
-    format!("{sign}{}", span(Span(by.unsigned_abs())))
 }

@@ -150,7 +150,7 @@ impl Talks {
         if brings && stream.chance(TWICE) {
             let other = match act {
                 Act::User(..) => order(Order::Ingest(held.part(stream))),
-                Act::Order(..) | Act::Fault(_) | Act::Wait => {
+                Act::Order(..) | Act::Fault(..) | Act::Wait => {
                     Act::User(device, Deed::Upload(held.part(stream)))
                 }
             };

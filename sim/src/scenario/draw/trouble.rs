@@ -9,14 +9,13 @@ use harness::random::{Stream, Streams};
 use harness::time::{Span, Time};
 
 use super::mix::{Timed, active, shortly_after, shortly_before};
-use super::{to_span, to_u16};
+use super::to_span;
+use crate::fault::{Argument, ArgumentKind, Effects, Lot, Near, Need, Spare, Value};
 use crate::plan::file::FileDeed;
 use crate::plan::{
-    Act, Deed, Fault, Lasting, Node, PipeFault, Plan, ProcessorId, ProcessorPlan, ServerFault,
-    Start, VolumeFault, WorkerId, WorkerPlan,
+    Act, Deed, Fault, Lasting, Plan, ProcessorId, ProcessorPlan, Start, WorkerId, WorkerPlan,
 };
-use crate::scenario::words::{last_for, lasting};
-use crate::scenario::{Trouble, Verb, Who};
+use crate::scenario::FaultFamily;
 
 /// A fault falls shortly after a deed with this chance, and anywhere otherwise.
 const NEAR: u32 = 650_000;
@@ -29,7 +28,7 @@ const MOST: u64 = 2_000;
 
 /// Draws all faults.
 pub(super) fn draw(
-    families: &[Trouble],
+    families: &[FaultFamily],
     plan: &Plan,
     deeds: &[Timed],
     streams: Streams,
@@ -38,7 +37,7 @@ pub(super) fn draw(
     let mut out = Vec::new();
     let mut left_out = Vec::new();
     for family in families {
-        let mut stream = streams.stream(&format!("faults/{}", family.verb.name()));
+        let mut stream = streams.stream(&format!("faults/{}", family.kind.word()));
         let taken = stream.chance(family.chance.0);
         if taken {
             scene.family(family, &mut stream, &mut out);
@@ -104,168 +103,77 @@ impl<'p> Scene<'p> {
     }
 
     /// All faults of a family.
-    fn family(&self, family: &Trouble, stream: &mut Stream, out: &mut Vec<Timed>) {
-        let targets = match family.verb.who() {
-            Who::Device => self.devices.len(),
-            Who::Remote => self.plan.remotes.len(),
-            Who::Worker => self.workers().len(),
-            Who::Processor => self.plan.processors().len(),
-            Who::User => self.users.len(),
-            Who::Nobody => 1,
+    fn family(&self, family: &FaultFamily, stream: &mut Stream, out: &mut Vec<Timed>) {
+        let declaration = family.kind.declaration();
+        let targets = match declaration.target().map(|target| target.kind) {
+            Some(ArgumentKind::Device) => self.devices.len(),
+            Some(ArgumentKind::Remote) => self.plan.remotes.len(),
+            Some(ArgumentKind::Worker) => self.workers().len(),
+            Some(ArgumentKind::Processor) => self.plan.processors().len(),
+            Some(ArgumentKind::User) => self.users.len(),
+            _ => 1,
         };
         let expected = self.plan.storm.0.saturating_mul(targets as u64) / family.every.0.max(1);
-        let most = if family.verb == Verb::Destroy {
-            1
-        } else if family.verb == Verb::Clone {
-            self.spares.len() as u64
-        } else {
-            MOST
-        };
+        let most = declaration.most.unwrap_or(MOST);
+        let spares = self.spares.len() as u64;
+        let most = if declaration.has(ArgumentKind::Spare) { spares } else { most };
         // Between half and one and a half times as many as expected, but at least one.
         let count = (expected / 2 + stream.below(expected + 1)).clamp(1, MOST).min(most);
         for n in 0..count {
-            let at = usize::try_from(n).unwrap_or(usize::MAX);
-            let _ = self.fault(family, at, stream, out);
+            let nth = usize::try_from(n).unwrap_or(usize::MAX);
+            let _ = if declaration.needs_server {
+                self.server_fault(family, stream, out)
+            } else {
+                self.fault(family, nth, stream, out)
+            };
         }
     }
 
     /// One fault; `None` if nothing is there to be harmed by it.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the reader takes only the verbs of faults for a family"
-    )]
     fn fault(
         &self,
-        family: &Trouble,
+        family: &FaultFamily,
         nth: usize,
         stream: &mut Stream,
         out: &mut Vec<Timed>,
     ) -> Option<()> {
-        if family.verb.needs_server() {
-            return self.server_fault(family, stream, out);
-        }
-        let held = Lasting::Storm;
+        let declaration = family.kind.declaration();
         let (device, user, start) = *pick(stream, &self.devices)?;
         let remote = pick(stream, &self.plan.remotes)?.kind;
         let strength = strength(family, stream);
-        let span = to_span(strength);
-        let times = to_u16(strength);
-        let mut at = self.moment(family.verb, device, start, stream);
-        let mut fault = match family.verb {
-            Verb::Cut => cut(Node::Device(device), Node::Remote(remote), stream),
-            Verb::GoOffline => Fault::Offline(device, held),
-            Verb::SlowLink => Fault::SlowLink(device, remote, times, held),
-            Verb::LoseReplies => Fault::LoseReplies(remote, held),
-            Verb::LoseHints => Fault::LoseHints(remote, held),
-            Verb::Crash => Fault::Crash(device, Span::ZERO, fuse(stream)),
-            Verb::Pause => Fault::Pause(device, Span::ZERO),
-            Verb::Destroy => {
-                let others = self.devices.iter().filter(|(_, other, _)| *other == user);
-                if others.count() < 2 {
-                    return None;
-                }
-                Fault::Destroy(device)
-            }
-            Verb::RestoreImage => {
-                let saved = between(stream, start, at);
-                at = Time(at.0.max(saved.0 + 1));
-                out.push((saved, Act::Fault(Fault::SaveImage(device))));
-                Fault::RestoreImage(device, Span::ZERO)
-            }
-            Verb::Clone => Fault::Clone(device, *self.spares.get(nth)?),
-            Verb::ClockJump => Fault::ClockJump(device, strength),
-            Verb::FillDisk => Fault::DiskFull(device, held),
-            Verb::SlowDisk => Fault::DiskSlow(device, times, held),
-            Verb::HoldKeys => Fault::HoldKeys(device, held),
-            Verb::ExpireCredential => Fault::ExpireCredential(device),
-            Verb::Outage => Fault::Outage(remote, held),
-            Verb::Throttle => Fault::Throttle(remote, span, held),
-            Verb::ExpireCursors => Fault::ExpireCursors(remote),
-            Verb::HideRow | Verb::BreakDecryption | Verb::RejectRow => {
-                let (moment, fault) =
-                    self.row_fault(family.verb, (device, user, remote), stream)?;
-                at = moment;
-                fault
-            }
-            Verb::EndZone => Fault::EndZone(user, *pick(stream, &family.how)?),
-            Verb::DropPolicy => Fault::DropPolicy(held),
-            Verb::SlowCommits => Fault::SlowCommits(span, held),
-            Verb::Intrude => Fault::Intrude(remote, user),
-            _ => unreachable!("the reader takes no other verb for a family"),
-        };
-        set_end(family, &mut fault, stream);
-        at = Time(at.0.min(self.plan.storm.0));
+        let at = self.moment(declaration.near, device, start, stream);
+        let target = Target { device, start, user, remote, ..Target::NONE };
+        let mut draw = FaultDraw { scene: self, family, nth, strength, stream, out, at, target };
+        let fault = (declaration.draw)(&mut draw)?;
+        let at = Time(draw.at.0.min(self.plan.storm.0));
+        let lasting = set_end(family, stream);
         if self.exists(&fault) {
-            out.push((at, Act::Fault(fault)));
+            out.push((at, Act::Fault(fault, lasting)));
         }
         Some(())
     }
 
-    /// One fault of a row, about when that row is written.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only the verbs of rows come here")]
-    fn row_fault(
-        &self,
-        verb: Verb,
-        (device, user, remote): (DeviceId, UserId, Remote),
-        stream: &mut Stream,
-    ) -> Option<(Time, Fault)> {
-        let held = Lasting::Storm;
-        let (when, user, id) = self.row(stream, user)?;
-        Some(match verb {
-            Verb::HideRow => (shortly_after(stream, when, SOON), Fault::HideRow(user, id, held)),
-            Verb::BreakDecryption => {
-                let at = shortly_after(stream, when, 2 * SOON);
-                let seen_by = stream.chance(500_000).then_some(device);
-                let seen_by = seen_by.filter(|_| self.owner(device) == Some(user));
-                (at, Fault::CorruptRow(remote, user, id, seen_by, held))
-            }
-            // The refusal has to be there when the row arrives.
-            Verb::RejectRow => {
-                (shortly_before(stream, when, SOON), Fault::RejectRow(remote, user, id, held))
-            }
-            _ => unreachable!("these are the faults of rows"),
-        })
-    }
-
     /// One fault of the sync server, rather while somebody wants something of it.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "only the verbs of the server's faults come here"
-    )]
     fn server_fault(
         &self,
-        family: &Trouble,
+        family: &FaultFamily,
         stream: &mut Stream,
         out: &mut Vec<Timed>,
     ) -> Option<()> {
-        let worker = pick_worker(stream, self.workers())?;
+        let worker = Some(pick_worker(stream, self.workers())?);
         let processor = pick_processor(stream, self.plan.processors());
         let user = *pick(stream, &self.users)?;
         let strength = strength(family, stream);
-        let volume = |fault| Ok(ServerFault::Volume(fault, Lasting::Storm));
-        let server = match family.verb {
-            Verb::CrashProcessor => Err(PipeFault::Crash(processor?, Span::ZERO, fuse(stream))),
-            Verb::PauseProcessor => Err(PipeFault::Pause(processor?, Span::ZERO)),
-            Verb::ProcessorClockJump => Err(PipeFault::ClockJump(processor?, strength)),
-            Verb::SlowAi => Err(PipeFault::SlowStep(to_u16(strength), Lasting::Storm)),
-            Verb::FailingAi => Err(PipeFault::FailingStep(Lasting::Storm)),
-            Verb::CrashWorker => Ok(ServerFault::Crash(worker, Span::ZERO, fuse(stream))),
-            Verb::PauseWorker => Ok(ServerFault::Pause(worker, Span::ZERO)),
-            Verb::WorkerClockJump => Ok(ServerFault::ClockJump(worker, strength)),
-            Verb::VolumeOutage => volume(VolumeFault::Outage),
-            Verb::SlowVolume => volume(VolumeFault::Slow(to_u16(strength))),
-            Verb::LoseVolumeReplies => volume(VolumeFault::LoseReplies),
-            Verb::LateLists => volume(VolumeFault::LateList(to_span(strength))),
-            Verb::RestoreVolume => Ok(ServerFault::Restore(to_span(strength), Span::ZERO)),
-            Verb::IntrudeServer => Ok(ServerFault::Intrude(user)),
-            _ => unreachable!("no other verb needs a server and is a fault"),
-        };
-        let mut fault = server.map_or_else(Fault::Pipe, Fault::Server);
-        last_for(&mut fault, to_span(family.lasts.value(stream)));
+        let target = Target { user, worker, processor, ..Target::NONE };
+        let (nth, at) = (0, Time(0));
+        let mut draw = FaultDraw { scene: self, family, nth, strength, stream, out, at, target };
+        let fault = (family.kind.declaration().draw)(&mut draw)?;
+        let mut lasting = Lasting::usual(family.kind);
+        lasting.set(to_span(family.lasts.value(stream)));
         let anywhere = between(stream, Time(0), Time(self.plan.storm.0));
         let near = stream.chance(NEAR).then(|| pick(stream, &self.errands)).flatten();
         let at = near.map_or(anywhere, |at| shortly_after(stream, *at, SOON));
-        out.push((Time(at.0.min(self.plan.storm.0)), Act::Fault(fault)));
+        out.push((Time(at.0.min(self.plan.storm.0)), Act::Fault(fault, lasting)));
         Some(())
     }
 
@@ -273,18 +181,20 @@ impl<'p> Scene<'p> {
         self.plan.server.as_ref().map_or(&[], |server| &server.workers)
     }
 
-    /// Faults of one remote's own kind need that remote, and a policy something to protect.
+    /// Faults of one remote's own kind need that remote.
     fn exists(&self, fault: &Fault) -> bool {
         let has = |kind| self.plan.remotes.iter().any(|remote| remote.kind == kind);
-        if matches!(fault, Fault::EndZone(..)) {
-            has(Remote::Zone)
-        } else if matches!(fault, Fault::DropPolicy(_)) {
-            has(Remote::Rows) && self.users.len() > 1
-        } else if matches!(fault, Fault::SlowCommits(..) | Fault::HideRow(..)) {
-            has(Remote::Rows)
-        } else {
-            true
-        }
+        fault.needs().into_iter().all(|need| match need {
+            Need::Remote(remote) => has(remote),
+            Need::Up(_)
+            | Need::Awake(_)
+            | Need::Exists(_)
+            | Need::HasDisk(_)
+            | Need::HasImage(_)
+            | Need::CanBeCopyOf(..)
+            | Need::Server
+            | Need::Processors => true,
+        })
     }
 
     fn owner(&self, device: DeviceId) -> Option<UserId> {
@@ -292,12 +202,12 @@ impl<'p> Scene<'p> {
     }
 
     /// When a fault of a device begins.
-    fn moment(&self, verb: Verb, device: DeviceId, start: Time, stream: &mut Stream) -> Time {
+    fn moment(&self, near: Near, device: DeviceId, start: Time, stream: &mut Stream) -> Time {
         let anywhere = between(stream, start, Time(self.plan.storm.0));
         if !stream.chance(NEAR) {
             return anywhere;
         }
-        if verb == Verb::HoldKeys
+        if near == Near::Rotation
             && let Some(at) = pick(stream, &self.rotations)
         {
             return shortly_before(stream, *at, SOON);
@@ -352,9 +262,9 @@ fn between(stream: &mut Stream, low: Time, high: Time) -> Time {
 }
 
 /// How strong; a jump of a clock is small or large alike.
-fn strength(family: &Trouble, stream: &mut Stream) -> i64 {
+fn strength(family: &FaultFamily, stream: &mut Stream) -> i64 {
     let range = family.strength.range(stream);
-    if matches!(family.verb, Verb::ClockJump | Verb::WorkerClockJump | Verb::ProcessorClockJump) {
+    if family.kind.declaration().has(ArgumentKind::Shift) {
         stream.magnitude(range.low, range.high)
     } else {
         range.draw(stream)
@@ -388,19 +298,118 @@ fn fuse(stream: &mut Stream) -> u16 {
     if stream.chance(500_000) { 1 + u16::try_from(stream.below(MOST)).unwrap_or(0) } else { 0 }
 }
 
-/// A cut of one direction or the other.
-fn cut(one: Node, other: Node, stream: &mut Stream) -> Fault {
-    let (from, to) = if stream.chance(500_000) { (one, other) } else { (other, one) };
-    Fault::Cut(from, to, Lasting::Storm)
+/// Decides how long a fault lasts: for ever, or as long as its family says.
+fn set_end(family: &FaultFamily, stream: &mut Stream) -> Lasting {
+    let mut lasting = Lasting::usual(family.kind);
+    if !stream.chance(family.forever.0) {
+        lasting.set(to_span(family.lasts.value(stream)));
+    } else if lasting == Lasting::Storm {
+        lasting = Lasting::Forever;
+    }
+    lasting
 }
 
-/// Decides how long a fault lasts: for ever, or as long as its family says.
-fn set_end(family: &Trouble, fault: &mut Fault, stream: &mut Stream) {
-    if stream.chance(family.forever.0) {
-        if let Some(lasting) = lasting(fault) {
-            *lasting = Lasting::Forever;
+/// Whom one fault happens to, as it was drawn.
+#[derive(Clone, Copy)]
+struct Target {
+    device: DeviceId,
+    /// When the device starts.
+    start: Time,
+    user: UserId,
+    remote: Remote,
+    worker: Option<WorkerId>,
+    processor: Option<ProcessorId>,
+}
+
+impl Target {
+    const NONE: Self = Self {
+        device: DeviceId(0),
+        start: Time(0),
+        user: UserId(0),
+        remote: Remote::Zone,
+        worker: None,
+        processor: None,
+    };
+}
+
+/// What the arguments of one fault are drawn from.
+struct FaultDraw<'d, 'p> {
+    scene: &'d Scene<'p>,
+    family: &'d FaultFamily,
+    nth: usize,
+    strength: i64,
+    stream: &'d mut Stream,
+    out: &'d mut Vec<Timed>,
+    at: Time,
+    target: Target,
+}
+
+impl FaultDraw<'_, '_> {
+    /// A row where its user works, and the moment of the fault near that.
+    fn row(&mut self) -> Option<RecordId> {
+        let (when, _, id) = self.scene.row(self.stream, self.target.user)?;
+        let most = |span: Span| i64::try_from(span.0).unwrap_or(i64::MAX);
+        match self.family.kind.declaration().near {
+            Near::AfterRow(soon) => self.at = shortly_after(self.stream, when, most(soon)),
+            Near::BeforeRow(soon) => self.at = shortly_before(self.stream, when, most(soon)),
+            Near::Operation | Near::Rotation => {}
         }
-    } else {
-        last_for(fault, to_span(family.lasts.value(stream)));
+        Some(id)
+    }
+
+    /// In half of the cases only the device that was drawn notices, if it is the user's.
+    fn seen_by(&mut self) -> Option<DeviceId> {
+        let Target { device, user, .. } = self.target;
+        let seen_by = self.stream.chance(500_000).then_some(device);
+        seen_by.filter(|_| self.scene.owner(device) == Some(user))
+    }
+}
+
+impl Lot for FaultDraw<'_, '_> {
+    fn value(&mut self, argument: &Argument) -> Option<Value> {
+        let target = self.target;
+        Some(match argument.kind {
+            ArgumentKind::Device => Value::Device(target.device),
+            ArgumentKind::Remote => Value::Remote(target.remote),
+            ArgumentKind::Worker => Value::Worker(target.worker?),
+            ArgumentKind::Processor => Value::Processor(target.processor?),
+            ArgumentKind::User => Value::User(target.user),
+            ArgumentKind::Host => Value::Host(target.device.into()),
+            ArgumentKind::Row => Value::Row(self.row()?),
+            ArgumentKind::SeenBy => Value::SeenBy(self.seen_by()),
+            ArgumentKind::Spare => Value::Spare(Spare(*self.scene.spares.get(self.nth)?)),
+            ArgumentKind::Ending => Value::Ending(*pick(self.stream, &self.family.how)?),
+            ArgumentKind::Times | ArgumentKind::Wait | ArgumentKind::Age | ArgumentKind::Shift => {
+                argument.kind.of_strength(self.strength)?
+            }
+            ArgumentKind::Effects => Value::Effects(Effects(fuse(self.stream))),
+        })
+    }
+
+    fn device(&self) -> DeviceId {
+        self.target.device
+    }
+
+    fn remote(&self) -> Remote {
+        self.target.remote
+    }
+
+    fn flip(&mut self) -> bool {
+        self.stream.chance(500_000)
+    }
+
+    fn has_others(&self) -> bool {
+        let own = self.scene.devices.iter().filter(|(_, user, _)| *user == self.target.user);
+        own.count() > 1
+    }
+
+    fn has_users(&self) -> bool {
+        self.scene.users.len() > 1
+    }
+
+    fn precede(&mut self, first: Fault) {
+        let saved = between(self.stream, self.target.start, self.at);
+        self.at = Time(self.at.0.max(saved.0 + 1));
+        self.out.push((saved, Act::Fault(first, Lasting::AtOnce)));
     }
 }

@@ -6,13 +6,9 @@ use engine::id::RecordId;
 use harness::quantity::Unit;
 
 use super::{Keys, Page, fields, millis, pipeline, quote, row, span, time, value};
-use crate::plan::{
-    Act, Deed, Errand, Fault, Lasting, Node, PipeFault, ServerFault, Step, Trigger, VolumeFault,
-    When, WorkerId,
-};
-use crate::scenario::words::{
-    back_after, ending_word, field_name, lasting, parcel_word, strategy_word,
-};
+use crate::fault::{Age, Effects, Spare, Value, Wait};
+use crate::plan::{Act, Deed, Errand, Fault, Lasting, Node, Step, Trigger, When};
+use crate::scenario::words::{ending_word, field_name, parcel_word, strategy_word};
 use crate::scenario::{Fields, Verb};
 
 impl Page<'_> {
@@ -84,7 +80,7 @@ impl Page<'_> {
                 keys.push(("do", quote(verb.name())));
                 keys.extend(rest);
             }
-            Act::Fault(fault) => self.fault(fault, &mut keys),
+            Act::Fault(fault, lasting) => self.fault(fault, *lasting, &mut keys),
         }
         keys
     }
@@ -106,119 +102,49 @@ impl Page<'_> {
         }
     }
 
-    fn fault(&self, fault: &Fault, keys: &mut Keys) {
-        let verb = Verb::of_fault(fault);
-        let (who, rest): (Option<String>, Keys) = match fault {
-            Fault::Cut(from, to, _) => {
-                (None, vec![("from", self.node(*from)), ("to", self.node(*to))])
-            }
-            Fault::SlowLink(device, remote, times, _) => (
-                Some(self.device(*device)),
-                vec![("to", self.node(Node::Remote(*remote))), ("times", times.to_string())],
-            ),
-            Fault::DiskSlow(device, times, _) => {
-                (Some(self.device(*device)), vec![("times", times.to_string())])
-            }
-            Fault::Clone(device, copy) => {
-                (Some(self.device(*device)), vec![("to", self.device(*copy))])
-            }
-            Fault::ClockJump(device, by) => {
-                (Some(self.device(*device)), vec![("by", quote(&Unit::Shift.show(*by)))])
-            }
-            Fault::Crash(device, _, effects) => (Some(self.device(*device)), fuse(*effects)),
-            Fault::Offline(device, _)
-            | Fault::Pause(device, _)
-            | Fault::Destroy(device)
-            | Fault::SaveImage(device)
-            | Fault::RestoreImage(device, _)
-            | Fault::DiskFull(device, _)
-            | Fault::HoldKeys(device, _)
-            | Fault::ExpireCredential(device) => (Some(self.device(*device)), Vec::new()),
-            Fault::LoseReplies(remote, _)
-            | Fault::LoseHints(remote, _)
-            | Fault::Outage(remote, _)
-            | Fault::ExpireCursors(remote) => (Some(self.node(Node::Remote(*remote))), Vec::new()),
-            Fault::Throttle(remote, wait, _) => {
-                (Some(self.node(Node::Remote(*remote))), vec![("wait", span(*wait))])
-            }
-            Fault::HideRow(user, id, _) => (Some(self.user(*user)), vec![("row", row(*id))]),
-            Fault::CorruptRow(remote, user, id, seen_by, _) => {
-                let mut rest = vec![("row", row(*id)), ("user", self.user(*user))];
-                rest.extend(seen_by.map(|device| ("seen-by", self.device(device))));
-                (Some(self.node(Node::Remote(*remote))), rest)
-            }
-            Fault::RejectRow(remote, user, id, _) => (
-                Some(self.node(Node::Remote(*remote))),
-                vec![("row", row(*id)), ("user", self.user(*user))],
-            ),
-            Fault::EndZone(user, how) => {
-                (Some(self.user(*user)), vec![("how", quote(ending_word(*how)))])
-            }
-            Fault::DropPolicy(_) => (None, Vec::new()),
-            Fault::SlowCommits(taking, _) => (None, vec![("taking", span(*taking))]),
-            Fault::Server(fault) => self.server_fault(fault),
-            Fault::Pipe(fault) => self.pipe_fault(fault),
-            Fault::Intrude(remote, user) => {
-                (Some(self.node(Node::Remote(*remote))), vec![("user", self.user(*user))])
-            }
-        };
-        keys.extend(verb.who().key().zip(who));
-        keys.push(("do", quote(verb.name())));
-        keys.extend(rest);
-        keys.extend(for_how_long(fault).map(|text| ("for", quote(&text))));
-    }
-
-    /// Whom a fault of the pipeline happens to, and its keys.
-    fn pipe_fault(&self, fault: &PipeFault) -> (Option<String>, Keys) {
-        match *fault {
-            PipeFault::Crash(id, _, effects) => (Some(self.processor(id)), fuse(effects)),
-            PipeFault::Pause(id, _) => (Some(self.processor(id)), Vec::new()),
-            PipeFault::ClockJump(id, by) => {
-                (Some(self.processor(id)), vec![("by", quote(&Unit::Shift.show(by)))])
-            }
-            PipeFault::SlowStep(times, _) => (None, vec![("times", times.to_string())]),
-            PipeFault::FailingStep(_) => (None, Vec::new()),
+    /// Whom it happens to, its word, and the rest of what it says.
+    fn fault(&self, fault: &Fault, lasting: Lasting, keys: &mut Keys) {
+        let target = fault.kind().declaration().target();
+        let (mut before, mut after) = (Keys::new(), Keys::new());
+        for (argument, value) in fault.arguments() {
+            let text = self.value_of(value).map(|text| (argument.key, text));
+            if Some(argument) == target { before.extend(text) } else { after.extend(text) }
         }
+        keys.extend(before);
+        keys.push(("do", quote(fault.word())));
+        keys.extend(after);
+        keys.extend(for_how_long(lasting).map(|text| ("for", quote(&text))));
     }
 
-    /// Whom a fault of the sync server happens to, and its keys.
-    fn server_fault(&self, fault: &ServerFault) -> (Option<String>, Keys) {
-        let worker = |worker: WorkerId| Some(self.node(Node::Worker(worker)));
-        match *fault {
-            ServerFault::Crash(id, _, effects) => (worker(id), fuse(effects)),
-            ServerFault::Pause(id, _) => (worker(id), Vec::new()),
-            ServerFault::ClockJump(id, by) => {
-                (worker(id), vec![("by", quote(&Unit::Shift.show(by)))])
-            }
-            ServerFault::Volume(VolumeFault::Outage | VolumeFault::LoseReplies, _) => {
-                (None, Vec::new())
-            }
-            ServerFault::Volume(VolumeFault::Slow(times), _) => {
-                (None, vec![("times", times.to_string())])
-            }
-            ServerFault::Volume(VolumeFault::LateList(by), _) => (None, vec![("by", span(by))]),
-            ServerFault::Restore(by, _) => (None, vec![("by", span(by))]),
-            ServerFault::Intrude(user) => (Some(self.user(user)), Vec::new()),
-        }
+    /// An argument of a fault; nothing if it is left out.
+    fn value_of(&self, value: Value) -> Option<String> {
+        Some(match value {
+            Value::Device(id) | Value::Spare(Spare(id)) => self.device(id),
+            Value::Remote(remote) => self.node(remote.into()),
+            Value::Worker(worker) => self.node(worker.into()),
+            Value::Processor(processor) => self.node(processor.into()),
+            Value::Host(node) => self.node(node),
+            Value::User(user) => self.user(user),
+            Value::Row(id) => row(id),
+            Value::SeenBy(device) => return device.map(|device| self.device(device)),
+            Value::Ending(how) => quote(ending_word(how)),
+            Value::Times(times) => times.0.to_string(),
+            Value::Wait(Wait(time)) | Value::Age(Age(time)) => span(time),
+            Value::Shift(by) => quote(&Unit::Shift.show(by.0)),
+            Value::Effects(Effects(0)) => return None,
+            Value::Effects(effects) => effects.0.to_string(),
+        })
     }
-}
-
-/// How many effects come first, if any.
-fn fuse(effects: u16) -> Keys {
-    if effects == 0 { Vec::new() } else { vec![("effects", effects.to_string())] }
 }
 
 /// What `for` says of a fault; nothing if it cannot last.
-fn for_how_long(fault: &Fault) -> Option<String> {
-    let mut fault = fault.clone();
-    if let Some(back) = back_after(&mut fault) {
-        return Some(Unit::Span.show(millis(back.0)));
+fn for_how_long(lasting: Lasting) -> Option<String> {
+    match lasting {
+        Lasting::AtOnce => None,
+        Lasting::For(span) => Some(Unit::Span.show(millis(span.0))),
+        Lasting::Storm => Some("rest of the storm".to_owned()),
+        Lasting::Forever => Some("ever".to_owned()),
     }
-    lasting(&mut fault).map(|lasting| match lasting {
-        Lasting::For(span) => Unit::Span.show(millis(span.0)),
-        Lasting::Storm => "rest of the storm".to_owned(),
-        Lasting::Forever => "ever".to_owned(),
-    })
 }
 
 /// The verb of a deed, and its keys.

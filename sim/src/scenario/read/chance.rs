@@ -6,9 +6,10 @@ use harness::random::Chance;
 use super::sections::{FOREVER, keys, span};
 use super::table::{Item, Reader, Table};
 use super::values::kind_names;
+use crate::fault::{Argument, ArgumentKind, FaultKind, Lasts, Longest};
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{ENDINGS, INGREDIENTS};
-use crate::scenario::{Choice, Ingredient, Mix, Scenario, Trouble, Unit, Verb};
+use crate::scenario::{Choice, FaultFamily, Ingredient, Mix, Scenario, Unit};
 
 pub(super) fn mix(
     reader: &mut Reader<'_>,
@@ -172,64 +173,67 @@ pub(super) fn weights_of<T>(
 }
 
 pub(super) fn trouble(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
-    let families: Vec<&str> = families().map(Verb::name).collect();
+    let words: Vec<&str> = families().map(FaultKind::word).collect();
     for (name, key, item) in table.rest() {
-        let Some(verb) = Verb::of_name(name).filter(|verb| families.contains(&verb.name())) else {
+        let Some(kind) = families().find(|kind| kind.word() == name) else {
             reader.tell(
                 Code::UnknownVerb,
                 key,
                 format!("there is no trouble called `{name}`"),
                 "unknown",
-                suggest(name, families.iter().copied()),
+                suggest(name, words.iter().copied()),
             );
             continue;
         };
-        if verb.needs_server() {
+        if kind.declaration().needs_server {
             reader.need_server_at(scenario, key, name);
         }
-        let what = format!("the trouble `{name}`");
-        let Some(mut table) = reader.table(item, &what) else { continue };
-        let every = table.need(reader, "every", "\"20s\"").and_then(|item| span(reader, item, 1));
-        let chance = table.take("chance").and_then(|item| chance_of(reader, item));
-        let mut known = vec!["every", "chance"];
-        let takes = |key| verb.needs().contains(&key) || verb.takes().contains(&key);
-        let mut lasts = Choice::only(0);
-        let mut forever = Chance(0);
-        if takes("for") {
-            known.push("for");
-            lasts = table
-                .need(reader, "for", "\"1s..10s\"")
-                .and_then(|item| reader.bounded(Unit::Span, item, 1, FOREVER))
-                .unwrap_or(lasts);
-        }
-        if can_last_forever(verb) {
-            known.push("forever");
-            forever =
-                table.take("forever").and_then(|item| chance_of(reader, item)).unwrap_or(forever);
-        }
-        let mut strength = Choice::only(0);
-        if let Some((key, unit, low, high)) = strength_of(verb) {
-            known.push(key);
-            strength = table
-                .need(reader, key, unit.example())
-                .and_then(|item| reader.bounded(unit, item, low, high))
-                .unwrap_or(strength);
-        }
-        let mut how = Vec::new();
-        if verb == Verb::EndZone {
-            known.push("how");
-            if let Some(item) = table.need(reader, "how", "[\"deleted\", \"purged\"]") {
-                for item in reader.one_or_many(item) {
-                    how.extend(reader.word(item, ENDINGS, Code::UnknownWord));
-                }
-            }
-        }
-        table.finish(reader, &known);
-        if let Some(every) = every {
-            let chance = chance.unwrap_or(Chance(500_000));
-            scenario.trouble.push(Trouble { verb, chance, every, lasts, forever, strength, how });
+        if let Some(table) = reader.table(item, &format!("the trouble `{name}`")) {
+            scenario.trouble.extend(family(reader, table, kind));
         }
     }
+}
+
+/// How often a fault is drawn, for how long and how strong.
+fn family(reader: &mut Reader<'_>, mut table: Table<'_>, kind: FaultKind) -> Option<FaultFamily> {
+    let every = table.need(reader, "every", "\"20s\"").and_then(|item| span(reader, item, 1));
+    let chance = table.take("chance").and_then(|item| chance_of(reader, item));
+    let mut known = vec!["every", "chance"];
+    let mut lasts = Choice::only(0);
+    let mut forever = Chance(0);
+    if kind.lasts() != Lasts::AtOnce {
+        known.push("for");
+        lasts = table
+            .need(reader, "for", "\"1s..10s\"")
+            .and_then(|item| reader.bounded(Unit::Span, item, 1, FOREVER))
+            .unwrap_or(lasts);
+    }
+    if matches!(kind.lasts(), Lasts::Until(_, Longest::Incurable)) {
+        known.push("forever");
+        forever = table.take("forever").and_then(|item| chance_of(reader, item)).unwrap_or(forever);
+    }
+    let mut strength = Choice::only(0);
+    if let Some(Argument { key, kind }) = kind.declaration().strength()
+        && let (Some(unit), Some((low, high))) = (kind.unit(), kind.strength())
+    {
+        known.push(key);
+        strength = table
+            .need(reader, key, unit.example())
+            .and_then(|item| reader.bounded(unit, item, low, high))
+            .unwrap_or(strength);
+    }
+    let mut how = Vec::new();
+    if kind.declaration().has(ArgumentKind::Ending) {
+        known.push("how");
+        if let Some(item) = table.need(reader, "how", "[\"deleted\", \"purged\"]") {
+            for item in reader.one_or_many(item) {
+                how.extend(reader.word(item, ENDINGS, Code::UnknownWord));
+            }
+        }
+    }
+    table.finish(reader, &known);
+    let chance = chance.unwrap_or(Chance(500_000));
+    every.map(|every| FaultFamily { kind, chance, every, lasts, forever, strength, how })
 }
 
 /// One chance.
@@ -238,30 +242,7 @@ fn chance_of(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Chance> {
     u32::try_from(ppm).ok().map(Chance)
 }
 
-/// The faults that can be drawn: all, but that an image is restored includes that it was saved.
-pub(super) fn families() -> impl Iterator<Item = Verb> {
-    Verb::ALL.iter().copied().filter(|verb| verb.is_fault() && *verb != Verb::SaveImage)
-}
-
-/// Can this fault make something incurable?
-pub(super) fn can_last_forever(verb: Verb) -> bool {
-    matches!(verb, Verb::HoldKeys | Verb::BreakDecryption | Verb::RejectRow)
-}
-
-/// The key, the unit and the bounds of a verb's strength.
-pub(super) fn strength_of(verb: Verb) -> Option<(&'static str, Unit, i64, i64)> {
-    let needs = |key| verb.needs().contains(&key);
-    if needs("times") {
-        Some(("times", Unit::Count, 1, 10_000))
-    } else if needs("wait") {
-        Some(("wait", Unit::Span, 1, 86_400_000))
-    } else if needs("taking") {
-        Some(("taking", Unit::Span, 1, 86_400_000))
-    } else if matches!(verb, Verb::LateLists | Verb::RestoreVolume) {
-        Some(("by", Unit::Span, 1, 31_622_400_000))
-    } else if matches!(verb, Verb::ClockJump | Verb::WorkerClockJump | Verb::ProcessorClockJump) {
-        Some(("by", Unit::Shift, -FOREVER, FOREVER))
-    } else {
-        None
-    }
+/// The faults that can be drawn by themselves.
+fn families() -> impl Iterator<Item = FaultKind> {
+    FaultKind::ALL.iter().copied().filter(|kind| kind.declaration().drawn_with.is_none())
 }

@@ -1,23 +1,19 @@
-//! `[script]`: one line, one step. What a healing verb ends is found here.
+//! `[script]`: one line, one step.
 
 use std::ops::Range;
 
 use engine::id::{DeviceId, Remote, UserId};
-use engine::remote::Ending;
 use harness::time::Span;
 
-use super::chance::strength_of;
+use super::fault::heal;
 use super::sections::{FOREVER, keys};
 use super::table::{Item, Reader, Table};
 use super::targets::{Targets, targets};
 use super::when::moment;
-use crate::plan::{
-    Act, Deed, Errand, Fault, FileDeed, Lasting, Node, PipeFault, ProcessorId, ServerFault, StepId,
-    Trigger, VolumeFault, WorkerId,
-};
+use crate::plan::{Act, Deed, Errand, FileDeed, Lasting, ProcessorId, StepId, Trigger, WorkerId};
 use crate::scenario::nominal;
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::words::{ENDINGS, STEP_KEYS, STRATEGIES, SYNONYMS, Verb, last_for, lasting};
+use crate::scenario::words::{STEP_KEYS, STRATEGIES, Verb};
 use crate::scenario::{Choice, Lasts, Line, Moment, Parameter, Scenario, Unit};
 
 const STORM: &str = "rest of the storm";
@@ -107,7 +103,7 @@ fn step(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
     let acts = acts(reader, scenario, &mut table, verb);
     let mut known = STEP_KEYS.to_vec();
     known.extend(verb.who().key());
-    known.extend(verb.needs().iter().chain(verb.takes()));
+    known.extend(verb.needs().into_iter().chain(verb.takes()));
     table.finish(reader, &known);
     let (Some(when), Some(acts)) = (when, acts) else { return };
     let acts = match verb.ends() {
@@ -159,9 +155,9 @@ fn verb(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Verb> {
     let text = reader.text(item)?;
     let found = Verb::of_name(text);
     if found.is_none() {
-        let help = match SYNONYMS.iter().find(|(word, _)| *word == text) {
-            Some((_, verb)) => format!("did you mean \"{}\"?", verb.name()),
-            None => suggest(text, Verb::ALL.iter().map(|verb| verb.name())),
+        let help = match Verb::of_synonym(text) {
+            Some(verb) => format!("did you mean \"{}\"?", verb.name()),
+            None => suggest(text, Verb::all().map(Verb::name)),
         };
         let shown: String = text.chars().take(40).collect();
         let message = format!("there is no verb `{shown}`");
@@ -202,7 +198,7 @@ fn acts(
 
 pub(super) struct Args<'r, 't, 'd> {
     pub(super) reader: &'r mut Reader<'t>,
-    scenario: &'r Scenario,
+    pub(super) scenario: &'r Scenario,
     pub(super) table: &'r mut Table<'d>,
     pub(super) verb: Verb,
 }
@@ -222,13 +218,14 @@ impl<'d> Args<'_, '_, 'd> {
         } else {
             None
         };
-        let Some(item) = item else { return (Lasts::AsWritten, Lasting::Storm) };
+        let usual = self.verb.fault().map_or(Lasting::AtOnce, Lasting::usual);
+        let Some(item) = item else { return (Lasts::AsWritten, usual) };
         match item.get_ref().as_str() {
             Some(STORM) if !needs => (Lasts::AsWritten, Lasting::Storm),
             Some(EVER) if !needs => (Lasts::AsWritten, Lasting::Forever),
             _ => match self.reader.bounded(Unit::Span, item, 0, FOREVER) {
-                Some(choice) => (Lasts::For(choice), Lasting::Storm),
-                None => (Lasts::AsWritten, Lasting::Storm),
+                Some(choice) => (Lasts::For(choice), usual),
+                None => (Lasts::AsWritten, usual),
             },
         }
     }
@@ -245,65 +242,10 @@ impl<'d> Args<'_, '_, 'd> {
         Some((row, self.reader.fields(row.kind, item?)?))
     }
 
-    fn node(&mut self, key: &str) -> Option<Node> {
-        let item = self.need(key)?;
-        self.reader.node(self.scenario, item)
-    }
-
-    fn owner(&mut self) -> Option<UserId> {
-        self.reader.owner(self.scenario, self.table, "user")
-    }
-
-    /// The verb's strength; a healing verb names none.
-    fn strength(&mut self) -> Option<i64> {
-        let Some((key, unit, low, high)) = strength_of(self.verb) else {
-            return Some(low_strength());
-        };
-        let item = self.need(key)?;
-        let value = self.reader.exact(unit, item)?;
-        if !(low..=high).contains(&value) {
-            let bounds = format!("{} and {}", unit.show(low), unit.show(high));
-            self.reader.out_of_bounds(item.span(), &bounds);
-            return None;
-        }
-        Some(value)
-    }
-
-    fn times(&mut self) -> Option<u16> {
-        self.strength().and_then(|times| u16::try_from(times).ok())
-    }
-
-    /// How many effects come before a loss of power, if it says so.
-    fn effects(&mut self) -> Option<u16> {
-        let Some(item) = self.table.take("effects") else { return Some(0) };
-        self.reader.number(item, 1, 10_000).and_then(|count| u16::try_from(count).ok())
-    }
-
-    fn span(&mut self) -> Option<Span> {
-        self.strength().and_then(|span| u64::try_from(span).ok()).map(Span)
-    }
-
     fn build(&mut self, to: &Targets, lasting: Lasting) -> Option<Vec<Act>> {
         let users = |deed: Deed| {
             Some(to.devices.iter().map(|device| Act::User(*device, deed.clone())).collect())
         };
-        let devices = |fault: &dyn Fn(DeviceId) -> Fault| {
-            Some(to.devices.iter().map(|device| Act::Fault(fault(*device))).collect())
-        };
-        let remotes = |fault: &dyn Fn(Remote) -> Fault| {
-            Some(to.remotes.iter().map(|remote| Act::Fault(fault(*remote))).collect())
-        };
-        let workers = |fault: &dyn Fn(WorkerId) -> ServerFault| {
-            let fault = |worker: &WorkerId| Act::Fault(Fault::Server(fault(*worker)));
-            Some(to.workers.iter().map(fault).collect())
-        };
-        let processors = |fault: &dyn Fn(ProcessorId) -> PipeFault| {
-            let fault = |processor: &ProcessorId| Act::Fault(Fault::Pipe(fault(*processor)));
-            Some(to.processors.iter().map(fault).collect())
-        };
-        let once = |fault: Fault| Some(vec![Act::Fault(fault)]);
-        let volume = |fault: VolumeFault| once(Fault::Server(ServerFault::Volume(fault, lasting)));
-        let back = Span::ZERO;
         match self.verb {
             Verb::Edit => self.set().and_then(|(id, set)| users(Deed::Edit(id, set))),
             Verb::Open => self.row().and_then(|id| users(Deed::Open(id))),
@@ -363,146 +305,7 @@ impl<'d> Args<'_, '_, 'd> {
                 }
                 Some(vec![Act::Wait])
             }
-            Verb::Cut | Verb::HealCut => {
-                let (from, to) = (self.node("from"), self.node("to"));
-                let (from, to) = (from?, to?);
-                if from == to {
-                    self.contradiction("to", "from and to are the same");
-                    return None;
-                }
-                once(Fault::Cut(from, to, lasting))
-            }
-            Verb::GoOffline | Verb::GoOnline => devices(&|d| Fault::Offline(d, lasting)),
-            Verb::SlowLink | Verb::HealLink => {
-                let item = self.need("to");
-                let remote = item.and_then(|item| self.reader.remote(self.scenario, item));
-                let times = self.times();
-                let (remote, times) = (remote?, times?);
-                devices(&|d| Fault::SlowLink(d, remote, times, lasting))
-            }
-            Verb::LoseReplies | Verb::HealReplies => remotes(&|r| Fault::LoseReplies(r, lasting)),
-            Verb::LoseHints | Verb::HealHints => remotes(&|r| Fault::LoseHints(r, lasting)),
-            Verb::Crash => {
-                let effects = self.effects()?;
-                devices(&|d| Fault::Crash(d, back, effects))
-            }
-            Verb::Pause => devices(&|d| Fault::Pause(d, back)),
-            Verb::Destroy => devices(&Fault::Destroy),
-            Verb::SaveImage => devices(&Fault::SaveImage),
-            Verb::RestoreImage => devices(&|d| Fault::RestoreImage(d, back)),
-            Verb::Clone => {
-                let item = self.need("to")?;
-                let copy = self.reader.device(self.scenario, item)?;
-                let spec = &self.scenario.devices[usize::from(copy.0)];
-                if !spec.states.contains(&crate::scenario::State::Cloned) || to.devices.len() > 1 {
-                    self.contradiction(
-                        "to",
-                        "a clone is made of one device, to a device with state = \"cloned\"",
-                    );
-                    return None;
-                }
-                devices(&|d| Fault::Clone(d, copy))
-            }
-            Verb::ClockJump => {
-                let by = self.strength()?;
-                devices(&|d| Fault::ClockJump(d, by))
-            }
-            Verb::FillDisk | Verb::HealFullDisk => devices(&|d| Fault::DiskFull(d, lasting)),
-            Verb::SlowDisk | Verb::HealSlowDisk => {
-                let times = self.times()?;
-                devices(&|d| Fault::DiskSlow(d, times, lasting))
-            }
-            Verb::HoldKeys | Verb::ReleaseKeys => devices(&|d| Fault::HoldKeys(d, lasting)),
-            Verb::ExpireCredential => devices(&Fault::ExpireCredential),
-            Verb::Outage | Verb::HealOutage => remotes(&|r| Fault::Outage(r, lasting)),
-            Verb::Throttle | Verb::HealThrottle => {
-                let wait = self.span()?;
-                remotes(&|r| Fault::Throttle(r, wait, lasting))
-            }
-            Verb::ExpireCursors => remotes(&Fault::ExpireCursors),
-            Verb::HideRow | Verb::ShowRow => {
-                let id = self.row()?;
-                once(Fault::HideRow(to.user?, id, lasting))
-            }
-            Verb::BreakDecryption | Verb::HealDecryption => {
-                let id = self.row();
-                let seen_by = match self.table.take("seen-by") {
-                    Some(item) => Some(self.reader.device(self.scenario, item)?),
-                    None => None,
-                };
-                let user = self.owner_seen_by(seen_by);
-                let (id, user) = (id?, user?);
-                remotes(&|r| Fault::CorruptRow(r, user, id, seen_by, lasting))
-            }
-            Verb::RejectRow | Verb::AcceptRow => {
-                let (id, user) = (self.row(), self.owner());
-                let (id, user) = (id?, user?);
-                remotes(&|r| Fault::RejectRow(r, user, id, lasting))
-            }
-            Verb::EndZone => {
-                let item = self.need("how")?;
-                let how: Ending = self.reader.word(item, ENDINGS, Code::UnknownWord)?;
-                once(Fault::EndZone(to.user?, how))
-            }
-            Verb::DropPolicy | Verb::RestorePolicy => once(Fault::DropPolicy(lasting)),
-            Verb::SlowCommits | Verb::HealCommits => {
-                let taking = self.span()?;
-                once(Fault::SlowCommits(taking, lasting))
-            }
-            Verb::Intrude => {
-                let user = self.owner()?;
-                remotes(&|r| Fault::Intrude(r, user))
-            }
-            Verb::CrashWorker => {
-                let effects = self.effects()?;
-                workers(&|w| ServerFault::Crash(w, back, effects))
-            }
-            Verb::PauseWorker => workers(&|w| ServerFault::Pause(w, back)),
-            Verb::WorkerClockJump => {
-                let by = self.strength()?;
-                workers(&|w| ServerFault::ClockJump(w, by))
-            }
-            Verb::VolumeOutage | Verb::HealVolume => volume(VolumeFault::Outage),
-            Verb::SlowVolume | Verb::HealSlowVolume => {
-                let times = self.times()?;
-                volume(VolumeFault::Slow(times))
-            }
-            Verb::LoseVolumeReplies | Verb::HealVolumeReplies => volume(VolumeFault::LoseReplies),
-            Verb::LateLists | Verb::HealLists => {
-                let by = self.span()?;
-                volume(VolumeFault::LateList(by))
-            }
-            Verb::CrashProcessor => {
-                let effects = self.effects()?;
-                processors(&|p| PipeFault::Crash(p, back, effects))
-            }
-            Verb::PauseProcessor => processors(&|p| PipeFault::Pause(p, back)),
-            Verb::ProcessorClockJump => {
-                let by = self.strength()?;
-                processors(&|p| PipeFault::ClockJump(p, by))
-            }
-            Verb::SlowAi | Verb::HealSlowAi => {
-                let times = self.times()?;
-                once(Fault::Pipe(PipeFault::SlowStep(times, lasting)))
-            }
-            Verb::FailingAi | Verb::HealFailingAi => {
-                once(Fault::Pipe(PipeFault::FailingStep(lasting)))
-            }
-            Verb::RestoreVolume => {
-                let by = self.span()?;
-                once(Fault::Server(ServerFault::Restore(by, back)))
-            }
-            Verb::IntrudeServer => once(Fault::Server(ServerFault::Intrude(to.user?))),
-        }
-    }
-
-    /// Whose row is damaged: as it says, or that of the device which sees it so.
-    fn owner_seen_by(&mut self, seen_by: Option<DeviceId>) -> Option<UserId> {
-        match (self.table.key_span("user"), seen_by) {
-            (None, Some(device)) => {
-                self.scenario.devices[usize::from(device.0)].users.first().copied()
-            }
-            _ => self.owner(),
+            Verb::Begin(kind) | Verb::End(kind) => self.faults(kind, to, lasting),
         }
     }
 
@@ -541,75 +344,4 @@ impl<'d> Args<'_, '_, 'd> {
             format!("as in {}", self.verb.example()),
         );
     }
-}
-
-/// What stands where a healing verb has no strength.
-const fn low_strength() -> i64 {
-    1
-}
-
-/// Ends the faults that have begun and not ended before this line.
-fn heal(
-    reader: &mut Reader<'_>,
-    scenario: &mut Scenario,
-    item: Item<'_>,
-    verb: Verb,
-    ends: &[(Act, Lasts)],
-) {
-    let here = scenario.script.len();
-    for (act, _) in ends {
-        let open = scenario.script.iter_mut().rev().find_map(|line| {
-            line.acts
-                .iter_mut()
-                .find(|(begun, lasts)| *lasts == Lasts::AsWritten && is_ended_by(begun, act))
-        });
-        match open {
-            Some((_, lasts)) => *lasts = Lasts::Until(here),
-            None => {
-                let begins = verb.ends().map_or("", Verb::name);
-                reader.tell(
-                    Code::NothingToHeal,
-                    item.span(),
-                    format!("there is nothing that `{}` could end", verb.name()),
-                    format!("no `{begins}` like this goes on here"),
-                    format!("put a `{begins}` without `for` before it, with the same names"),
-                );
-            }
-        }
-    }
-}
-
-fn is_ended_by(begun: &Act, end: &Act) -> bool {
-    let (Act::Fault(begun), Act::Fault(end)) = (begun, end) else { return false };
-    let plain = |fault: &Fault| {
-        let mut fault = fault.clone();
-        if lasting(&mut fault).is_none_or(|lasting| *lasting != Lasting::Storm) {
-            return None;
-        }
-        if let Fault::SlowLink(_, _, times, _) | Fault::DiskSlow(_, times, _) = &mut fault {
-            *times = 1;
-        }
-        if let Fault::Throttle(_, span, _) | Fault::SlowCommits(span, _) = &mut fault {
-            *span = Span::ZERO;
-        }
-        if let Fault::Server(ServerFault::Volume(volume, _)) = &mut fault {
-            *volume = match *volume {
-                VolumeFault::Slow(_) => VolumeFault::Slow(1),
-                VolumeFault::LateList(_) => VolumeFault::LateList(Span::ZERO),
-                VolumeFault::Outage | VolumeFault::LoseReplies => *volume,
-            };
-        }
-        if let Fault::Pipe(PipeFault::SlowStep(times, _)) = &mut fault {
-            *times = 1;
-        }
-        last_for(&mut fault, Span::ZERO);
-        Some(fault)
-    };
-    let (Some(mut begun), Some(end)) = (plain(begun), plain(end)) else { return false };
-    if let (Fault::CorruptRow(_, _, _, seen_by, _), Fault::CorruptRow(_, _, _, None, _)) =
-        (&mut begun, &end)
-    {
-        *seen_by = None;
-    }
-    begun == end
 }

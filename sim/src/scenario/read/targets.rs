@@ -4,6 +4,7 @@ use engine::id::{DeviceId, Remote, UserId};
 
 use super::table::{Reader, Table};
 use super::values::user_id;
+use crate::fault::{ArgumentKind, Value};
 use crate::plan::{ProcessorId, WorkerId};
 use crate::scenario::Scenario;
 use crate::scenario::problem::Code;
@@ -19,6 +20,17 @@ pub(super) struct Targets {
 }
 
 impl Targets {
+    /// Those of a kind, as what faults happen to.
+    pub(super) fn values(&self, kind: ArgumentKind) -> Vec<Value> {
+        let devices = self.devices.iter().map(|it| Value::Device(*it));
+        let remotes = self.remotes.iter().map(|it| Value::Remote(*it));
+        let workers = self.workers.iter().map(|it| Value::Worker(*it));
+        let processors = self.processors.iter().map(|it| Value::Processor(*it));
+        let user = self.user.iter().map(|it| Value::User(*it));
+        let all = devices.chain(remotes).chain(workers).chain(processors).chain(user);
+        all.filter(|value| value.kind() == kind).collect()
+    }
+
     fn none() -> Self {
         Self {
             devices: Vec::new(),

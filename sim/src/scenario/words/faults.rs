@@ -1,128 +1,66 @@
-//! The faults of a plan as the verbs that begin them, and how long each lasts.
+//! The verbs of faults: whom each names and which keys it has, by the declaration of its fault.
 
-use harness::time::Span;
+use super::{Verb, Who};
+use crate::fault::{Argument, ArgumentKind, FaultKind, Lasts};
 
-use super::Verb;
-use crate::plan::{Fault, Lasting, PipeFault, ServerFault, VolumeFault};
+/// Whom a fault happens to.
+pub(super) fn who(kind: FaultKind) -> Who {
+    let Some(target) = kind.declaration().target() else { return Who::Nobody };
+    let named = [Who::Device, Who::Remote, Who::Worker, Who::Processor, Who::User];
+    let named = named.into_iter().find(|who| who.key() == Some(target.key));
+    named.expect("a target is under the key of its kind")
+}
+
+/// May an argument be left out?
+fn is_optional(argument: &Argument) -> bool {
+    match argument.kind {
+        ArgumentKind::User | ArgumentKind::SeenBy | ArgumentKind::Effects => true,
+        ArgumentKind::Device
+        | ArgumentKind::Remote
+        | ArgumentKind::Worker
+        | ArgumentKind::Processor
+        | ArgumentKind::Host
+        | ArgumentKind::Row
+        | ArgumentKind::Spare
+        | ArgumentKind::Ending
+        | ArgumentKind::Times
+        | ArgumentKind::Wait
+        | ArgumentKind::Age
+        | ArgumentKind::Shift => false,
+    }
+}
 
 impl Verb {
-    /// The verb of a fault. Coverage counts faults under its name.
-    pub const fn of_fault(fault: &Fault) -> Self {
-        match fault {
-            Fault::Cut(..) => Self::Cut,
-            Fault::Offline(..) => Self::GoOffline,
-            Fault::SlowLink(..) => Self::SlowLink,
-            Fault::LoseReplies(..) => Self::LoseReplies,
-            Fault::LoseHints(..) => Self::LoseHints,
-            Fault::Crash(..) => Self::Crash,
-            Fault::Pause(..) => Self::Pause,
-            Fault::Destroy(..) => Self::Destroy,
-            Fault::SaveImage(..) => Self::SaveImage,
-            Fault::RestoreImage(..) => Self::RestoreImage,
-            Fault::Clone(..) => Self::Clone,
-            Fault::ClockJump(..) => Self::ClockJump,
-            Fault::DiskFull(..) => Self::FillDisk,
-            Fault::DiskSlow(..) => Self::SlowDisk,
-            Fault::HoldKeys(..) => Self::HoldKeys,
-            Fault::ExpireCredential(..) => Self::ExpireCredential,
-            Fault::Outage(..) => Self::Outage,
-            Fault::Throttle(..) => Self::Throttle,
-            Fault::ExpireCursors(..) => Self::ExpireCursors,
-            Fault::HideRow(..) => Self::HideRow,
-            Fault::CorruptRow(..) => Self::BreakDecryption,
-            Fault::RejectRow(..) => Self::RejectRow,
-            Fault::EndZone(..) => Self::EndZone,
-            Fault::DropPolicy(..) => Self::DropPolicy,
-            Fault::SlowCommits(..) => Self::SlowCommits,
-            Fault::Intrude(..) => Self::Intrude,
-            Fault::Server(fault) => match fault {
-                ServerFault::Crash(..) => Self::CrashWorker,
-                ServerFault::Pause(..) => Self::PauseWorker,
-                ServerFault::ClockJump(..) => Self::WorkerClockJump,
-                ServerFault::Volume(VolumeFault::Outage, _) => Self::VolumeOutage,
-                ServerFault::Volume(VolumeFault::Slow(_), _) => Self::SlowVolume,
-                ServerFault::Volume(VolumeFault::LoseReplies, _) => Self::LoseVolumeReplies,
-                ServerFault::Volume(VolumeFault::LateList(_), _) => Self::LateLists,
-                ServerFault::Restore(..) => Self::RestoreVolume,
-                ServerFault::Intrude(_) => Self::IntrudeServer,
-            },
-            Fault::Pipe(fault) => match fault {
-                PipeFault::Crash(..) => Self::CrashProcessor,
-                PipeFault::Pause(..) => Self::PauseProcessor,
-                PipeFault::ClockJump(..) => Self::ProcessorClockJump,
-                PipeFault::SlowStep(..) => Self::SlowAi,
-                PipeFault::FailingStep(_) => Self::FailingAi,
-            },
-        }
+    /// The fault that it begins.
+    pub fn begins(self) -> Option<FaultKind> {
+        if let Self::Begin(kind) = self { Some(kind) } else { None }
     }
-}
 
-/// How long a fault lasts, where it can end.
-pub(in crate::scenario) fn lasting(fault: &mut Fault) -> Option<&mut Lasting> {
-    match fault {
-        Fault::Cut(_, _, lasting)
-        | Fault::Offline(_, lasting)
-        | Fault::SlowLink(_, _, _, lasting)
-        | Fault::LoseReplies(_, lasting)
-        | Fault::LoseHints(_, lasting)
-        | Fault::DiskFull(_, lasting)
-        | Fault::DiskSlow(_, _, lasting)
-        | Fault::HoldKeys(_, lasting)
-        | Fault::Outage(_, lasting)
-        | Fault::Throttle(_, _, lasting)
-        | Fault::HideRow(_, _, lasting)
-        | Fault::CorruptRow(_, _, _, _, lasting)
-        | Fault::RejectRow(_, _, _, lasting)
-        | Fault::DropPolicy(lasting)
-        | Fault::SlowCommits(_, lasting)
-        | Fault::Server(ServerFault::Volume(_, lasting))
-        | Fault::Pipe(PipeFault::SlowStep(_, lasting) | PipeFault::FailingStep(lasting)) => {
-            Some(lasting)
-        }
-        Fault::Server(
-            ServerFault::Crash(..)
-            | ServerFault::Pause(..)
-            | ServerFault::ClockJump(..)
-            | ServerFault::Restore(..)
-            | ServerFault::Intrude(_),
-        )
-        | Fault::Pipe(PipeFault::Crash(..) | PipeFault::Pause(..) | PipeFault::ClockJump(..))
-        | Fault::Crash(..)
-        | Fault::Pause(..)
-        | Fault::Destroy(..)
-        | Fault::SaveImage(..)
-        | Fault::RestoreImage(..)
-        | Fault::Clone(..)
-        | Fault::ClockJump(..)
-        | Fault::ExpireCredential(..)
-        | Fault::ExpireCursors(..)
-        | Fault::EndZone(..)
-        | Fault::Intrude(..) => None,
+    /// The fault that it ends.
+    pub fn ends(self) -> Option<FaultKind> {
+        if let Self::End(kind) = self { Some(kind) } else { None }
     }
-}
 
-/// After what a machine is back, where a fault stops it.
-pub(in crate::scenario) fn back_after(fault: &mut Fault) -> Option<&mut Span> {
-    if let Fault::Crash(_, back, _)
-    | Fault::Pause(_, back)
-    | Fault::RestoreImage(_, back)
-    | Fault::Server(
-        ServerFault::Crash(_, back, _)
-        | ServerFault::Pause(_, back)
-        | ServerFault::Restore(_, back),
-    )
-    | Fault::Pipe(PipeFault::Crash(_, back, _) | PipeFault::Pause(_, back)) = fault
-    {
-        return Some(back);
+    /// The fault that it begins or ends.
+    pub(in crate::scenario) fn fault(self) -> Option<FaultKind> {
+        self.begins().or(self.ends())
     }
-    None
-}
 
-/// Sets how long a fault lasts, or after what a machine is back.
-pub(in crate::scenario) fn last_for(fault: &mut Fault, span: Span) {
-    if let Some(back) = back_after(fault) {
-        *back = span;
-    } else if let Some(lasting) = lasting(fault) {
-        *lasting = Lasting::For(span);
+    /// The keys of a fault's arguments and of its length: those that are needed, or the others. What
+    /// ends a fault does not say how strong that is.
+    pub(super) fn keys_of_fault(self, needed: bool) -> Vec<&'static str> {
+        let Some(kind) = self.fault() else { return Vec::new() };
+        let ends = self.ends().is_some();
+        let arguments = kind.declaration().rest().iter();
+        let arguments = arguments.filter(|it| !ends || it.kind.strength().is_none());
+        let mut keys: Vec<_> =
+            arguments.filter(|it| is_optional(it) != needed).map(|it| it.key).collect();
+        let says_how_long = match kind.lasts() {
+            Lasts::AtOnce => false,
+            Lasts::UntilBack => needed,
+            Lasts::Until(..) => !needed && !ends,
+        };
+        keys.extend(says_how_long.then_some("for"));
+        keys
     }
 }

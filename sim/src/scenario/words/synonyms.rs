@@ -1,12 +1,11 @@
 //! What people try to write, and what they mean by it.
 
 use super::Verb;
+use crate::fault::FaultKind;
 
-/// Words that people try, and the verb that they mean.
-pub(in crate::scenario) const SYNONYMS: &[(&str, Verb)] = &[
-    ("offline", Verb::GoOffline),
-    ("online", Verb::GoOnline),
-    ("airplane-mode", Verb::GoOffline),
+/// Words that people try, and the verb that they mean; those of faults are declared with them.
+const SYNONYMS: &[(&str, Verb)] = &[
+    ("online", Verb::End(FaultKind::GoOffline)),
     ("sign-in", Verb::Login),
     ("log-in", Verb::Login),
     ("sign-out", Verb::Logout),
@@ -19,20 +18,10 @@ pub(in crate::scenario) const SYNONYMS: &[(&str, Verb)] = &[
     ("remove", Verb::Delete),
     ("restore", Verb::Undelete),
     ("count", Verb::Increment),
-    ("kill", Verb::Crash),
-    ("restart", Verb::Crash),
-    ("power-off", Verb::Crash),
     ("sleep", Verb::Wait),
-    ("partition", Verb::Cut),
-    ("split", Verb::Cut),
-    ("corrupt-row", Verb::BreakDecryption),
-    ("corrupt", Verb::BreakDecryption),
-    ("rate-limit", Verb::Throttle),
     ("rotate-keys", Verb::RotateKey),
     ("background-sync", Verb::Sync),
     ("pull", Verb::Sync),
-    ("disk-full", Verb::FillDisk),
-    ("clone-device", Verb::Clone),
     ("update-profile", Verb::UpdateAccount),
     ("patch-account", Verb::UpdateAccount),
     ("upload", Verb::WriteFile),
@@ -52,7 +41,14 @@ pub(in crate::scenario) const SYNONYMS: &[(&str, Verb)] = &[
     ("revert", Verb::RestoreVersion),
     ("list", Verb::ListFiles),
     ("versions", Verb::ReadVersions),
-    ("kill-worker", Verb::CrashWorker),
-    ("restart-worker", Verb::CrashWorker),
-    ("freeze-worker", Verb::PauseWorker),
 ];
+
+impl Verb {
+    /// The verb that this word is another name of.
+    pub(in crate::scenario) fn of_synonym(word: &str) -> Option<Self> {
+        let operation = SYNONYMS.iter().find(|(other, _)| *other == word).map(|(_, verb)| *verb);
+        let mut kinds = FaultKind::ALL.iter().copied();
+        let fault = kinds.find(|kind| kind.declaration().synonyms.contains(&word));
+        operation.or(fault.map(Self::Begin))
+    }
+}

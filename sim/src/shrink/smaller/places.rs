@@ -2,10 +2,8 @@
 
 use engine::id::DeviceId;
 
-use crate::plan::{
-    Act, AtEnd, Fault, Node, PipeFault, Plan, ProcessorId, ServerFault, Step, Trigger, When,
-    WorkerId,
-};
+use crate::fault::{Spare, Value};
+use crate::plan::{Act, AtEnd, Fault, Node, Plan, ProcessorId, Step, Trigger, When, WorkerId};
 
 /// Where those who stay find themselves: by their place so far. What does not leave keeps it.
 pub(super) struct Places<'k> {
@@ -66,7 +64,7 @@ impl<'k> Places<'k> {
         };
         let act = match &step.act {
             Act::User(device, deed) => Act::User(self.device(*device)?, deed.clone()),
-            Act::Fault(fault) => Act::Fault(self.fault(fault)?),
+            Act::Fault(fault, lasting) => Act::Fault(self.fault(fault)?, *lasting),
             Act::Order(id, order) => Act::Order(self.processor(*id)?, order.clone()),
             Act::Wait => Act::Wait,
         };
@@ -85,62 +83,25 @@ impl<'k> Places<'k> {
     }
 
     fn fault(&self, fault: &Fault) -> Option<Fault> {
-        Some(match fault {
-            Fault::Cut(from, to, lasting) => {
-                Fault::Cut(self.node(*from)?, self.node(*to)?, *lasting)
-            }
-            Fault::Offline(id, lasting) => Fault::Offline(self.device(*id)?, *lasting),
-            Fault::SlowLink(id, at, times, lasting) => {
-                Fault::SlowLink(self.device(*id)?, *at, *times, *lasting)
-            }
-            Fault::Crash(id, down, fuse) => Fault::Crash(self.device(*id)?, *down, *fuse),
-            Fault::Pause(id, span) => Fault::Pause(self.device(*id)?, *span),
-            Fault::Destroy(id) => Fault::Destroy(self.device(*id)?),
-            Fault::SaveImage(id) => Fault::SaveImage(self.device(*id)?),
-            Fault::RestoreImage(id, down) => Fault::RestoreImage(self.device(*id)?, *down),
-            Fault::Clone(from, to) => Fault::Clone(self.device(*from)?, self.device(*to)?),
-            Fault::ClockJump(id, by) => Fault::ClockJump(self.device(*id)?, *by),
-            Fault::DiskFull(id, lasting) => Fault::DiskFull(self.device(*id)?, *lasting),
-            Fault::DiskSlow(id, times, lasting) => {
-                Fault::DiskSlow(self.device(*id)?, *times, *lasting)
-            }
-            Fault::HoldKeys(id, lasting) => Fault::HoldKeys(self.device(*id)?, *lasting),
-            Fault::ExpireCredential(id) => Fault::ExpireCredential(self.device(*id)?),
-            Fault::CorruptRow(at, user, id, Some(seen_by), lasting) => {
-                Fault::CorruptRow(*at, *user, *id, Some(self.device(*seen_by)?), *lasting)
-            }
-            Fault::Server(fault) => Fault::Server(self.server_fault(fault)?),
-            Fault::Pipe(fault) => Fault::Pipe(self.pipe_fault(fault)?),
-            Fault::CorruptRow(_, _, _, None, _)
-            | Fault::LoseReplies(..)
-            | Fault::LoseHints(..)
-            | Fault::Outage(..)
-            | Fault::Throttle(..)
-            | Fault::ExpireCursors(_)
-            | Fault::HideRow(..)
-            | Fault::RejectRow(..)
-            | Fault::EndZone(..)
-            | Fault::DropPolicy(_)
-            | Fault::SlowCommits(..)
-            | Fault::Intrude(..) => fault.clone(),
-        })
-    }
-
-    fn pipe_fault(&self, fault: &PipeFault) -> Option<PipeFault> {
-        Some(match *fault {
-            PipeFault::Crash(id, down, fuse) => PipeFault::Crash(self.processor(id)?, down, fuse),
-            PipeFault::Pause(id, span) => PipeFault::Pause(self.processor(id)?, span),
-            PipeFault::ClockJump(id, by) => PipeFault::ClockJump(self.processor(id)?, by),
-            PipeFault::SlowStep(..) | PipeFault::FailingStep(_) => *fault,
-        })
-    }
-
-    fn server_fault(&self, fault: &ServerFault) -> Option<ServerFault> {
-        Some(match *fault {
-            ServerFault::Crash(id, down, fuse) => ServerFault::Crash(self.worker(id)?, down, fuse),
-            ServerFault::Pause(id, span) => ServerFault::Pause(self.worker(id)?, span),
-            ServerFault::ClockJump(id, by) => ServerFault::ClockJump(self.worker(id)?, by),
-            ServerFault::Volume(..) | ServerFault::Restore(..) | ServerFault::Intrude(_) => *fault,
+        fault.map(|value| {
+            Some(match value {
+                Value::Device(id) => Value::Device(self.device(id)?),
+                Value::Worker(id) => Value::Worker(self.worker(id)?),
+                Value::Processor(id) => Value::Processor(self.processor(id)?),
+                Value::Host(node) => Value::Host(self.node(node)?),
+                Value::Spare(Spare(id)) => Value::Spare(Spare(self.device(id)?)),
+                Value::SeenBy(Some(id)) => Value::SeenBy(Some(self.device(id)?)),
+                Value::SeenBy(None)
+                | Value::Remote(_)
+                | Value::User(_)
+                | Value::Row(_)
+                | Value::Ending(_)
+                | Value::Times(_)
+                | Value::Wait(_)
+                | Value::Age(_)
+                | Value::Shift(_)
+                | Value::Effects(_) => value,
+            })
         })
     }
 

@@ -30,15 +30,15 @@ mod tests {
 
     use crate::history::Answered;
     use crate::invariant::Invariant;
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
 
     #[test]
     fn a_change_that_was_refused_is_never_made() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
-        case.answers(PHONE, op, Answered::Refused(Reason::Internal));
-        case.commits_patch(PHONE, token, &[Email]);
+        case.phone().session().opens();
+        let (op, token) = case.phone().account().asks_to_patch(&[Email]);
+        case.phone().answers(op, Answered::Refused(Reason::Internal));
+        case.phone().account().commits(token, &[Email]);
         case.breaks(Invariant::OutcomesAreHonest, "refused-and-made");
         case.breaks(Invariant::RefusalsHaveReasons, "refused");
     }

@@ -1,7 +1,7 @@
 //! INV-30 `outcomes-are-honest`, about the form of answers: an answer fits its question and comes
 //! once; and a save that was done in part says of each row how it went, and is believed.
 //!
-//! A row that a save does not name as refused is stored. A row that was refused is not booked from
+//! A row that a save does not name as refused is stored. A row that was refused is not recorded from
 //! that answer, unless the answer brought along what the remote holds instead.
 
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ fn is_an_answer(
     let (site, message, with) = match question {
         None => {
             let message =
-                format!("{} answered a request that nobody had sent.", evidence.host_at(at));
+                format!("{} answered a request that no host had sent.", evidence.host_at(at));
             ("never-asked", message, None)
         }
         Some(question @ UserOperation { answered: Some(first), .. }) if *first < at => {
@@ -94,14 +94,14 @@ fn is_an_answer(
     findings.report(evidence, place, at, About::default(), message, with);
 }
 
-type Rows<'e> = (usize, &'e [(RecordId, BlobId)]);
+type SavedRows<'e> = (usize, &'e [(RecordId, BlobId)]);
 
 /// The saves under way.
 #[derive(Debug, Default)]
 struct Saves<'e> {
     /// The blobs that any remote has stored.
     stored: Set,
-    sent: BTreeMap<(DeviceId, Remote, CallId), Rows<'e>>,
+    sent: BTreeMap<(DeviceId, Remote, CallId), SavedRows<'e>>,
     /// What the answer that each device handled last had refused, until it commits.
     refused: Vec<Option<RefusedRows<'e>>>,
 }
@@ -192,7 +192,7 @@ mod tests {
     use engine::id::Remote;
 
     use crate::history::{Answered, Asked, Change, Refused};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     fn sites(case: &Case) -> Vec<&'static str> {
         case.violations().iter().map(|violation| violation.site).collect()
@@ -201,43 +201,43 @@ mod tests {
     #[test]
     fn an_answer_fits_its_question() {
         let mut case = Case::new();
-        let op = case.asks(PHONE, Asked::List);
-        case.answers(PHONE, op, Answered::Syncing);
+        let op = case.phone().asks(Asked::List);
+        case.phone().answers(op, Answered::Syncing);
         assert_eq!(sites(&case), ["answers-another-question"]);
     }
 
     #[test]
     fn an_answer_comes_once() {
         let mut case = Case::new();
-        let op = case.asks(PHONE, Asked::Sync);
-        case.answers(PHONE, op, Answered::Syncing);
-        case.answers(PHONE, op, Answered::Syncing);
+        let op = case.phone().asks(Asked::Sync);
+        case.phone().answers(op, Answered::Syncing);
+        case.phone().answers(op, Answered::Syncing);
         assert_eq!(sites(&case), ["answered-twice"]);
     }
 
     /// The phone wrote twice; of the second save the zone says this.
     fn second_save(refused: &[Refused]) -> (Case, Change) {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let mirrored = case.mirrors(Remote::Zone, PHONE, MEAL);
-        case.edits(PHONE, MEAL, &[PHOTO]);
-        let letter = case.sends_save(Remote::Zone, PHONE, MEAL);
-        case.answers_save(Remote::Zone, PHONE, letter, MEAL, refused);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let mirrored = case.phone().at(Remote::Zone).mirrors(MEAL);
+        case.phone().edits(MEAL, &[PHOTO]);
+        let letter = case.phone().at(Remote::Zone).sends_save(MEAL);
+        case.phone().at(Remote::Zone).answers_save(letter, MEAL, refused);
         (case, mirrored)
     }
 
     #[test]
     fn a_row_that_was_refused_is_not_booked() {
         let (mut case, mirrored) = second_save(&[Refused::Rejected]);
-        case.persists(PHONE, vec![mirrored]);
+        case.phone().persists(vec![mirrored]);
         assert_eq!(sites(&case), ["refused-and-booked"]);
     }
 
     #[test]
     fn a_row_that_had_changed_is_booked_as_the_remote_has_it() {
         let (mut case, mirrored) = second_save(&[Refused::Changed]);
-        case.persists(PHONE, vec![mirrored]);
+        case.phone().persists(vec![mirrored]);
         case.passes();
     }
 

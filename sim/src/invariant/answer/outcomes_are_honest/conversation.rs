@@ -95,24 +95,24 @@ fn unprocessed(
 mod tests {
     use crate::history::Worked;
     use crate::invariant::Invariant;
-    use crate::invariant::case::work::{READER, SCHOLAR, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{SOUP, part};
     use crate::plan::Order;
 
     #[test]
     fn work_that_others_are_at_is_not_called_done() {
         let told = |early: bool| {
             let mut case = Case::worked();
-            case.brings(PHONE, part(SOUP, 1, 3));
-            case.claims(READER, SOUP);
-            let op = case.orders(SCHOLAR, Order::Process(None));
-            case.has_done(READER, SOUP, true);
+            case.phone().brings(part(SOUP, 1, 3));
+            case.reader().claims(SOUP);
+            let op = case.scholar().orders(Order::Process(None));
+            case.reader().has_done(SOUP, true);
             if early {
-                case.obeys(SCHOLAR, op, Worked::Processed);
+                case.scholar().obeys(op, Worked::Processed);
             }
-            case.finishes(READER, SOUP, true);
+            case.reader().finishes(SOUP, true);
             if !early {
-                case.obeys(SCHOLAR, op, Worked::Processed);
+                case.scholar().obeys(op, Worked::Processed);
             }
             case.ends()
         };

@@ -131,17 +131,17 @@ fn saved_is_durable(
 mod tests {
     use crate::history::file::{FileAsked, FileDone, Goal};
     use crate::history::{Answered, Change};
-    use crate::invariant::case::files::{DRAFT, LETTERS, PHOTOS, ROOT};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, PHOTOS, ROOT};
 
     fn filed() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
+        case.phone().session().opens();
         for (id, of) in [(LETTERS, "letters"), (PHOTOS, "photos")] {
-            let op = case.asks_of_files(PHONE, FileAsked::MakeFolder(ROOT, of.into()));
-            case.makes_folder(PHONE, id, ROOT, of);
+            let op = case.phone().files().asks(FileAsked::MakeFolder(ROOT, of.into()));
+            case.phone().files().makes_folder(id, ROOT, of);
             let done = crate::history::Answered::File(FileDone::Created(id));
-            case.answers(PHONE, op, done);
+            case.phone().answers(op, done);
         }
         case
     }
@@ -156,13 +156,13 @@ mod tests {
             (FileAsked::Undelete(DRAFT), FileDone::Done, "not-undeleted"),
         ] {
             let mut case = filed();
-            case.is_told(PHONE, ask, done);
+            case.phone().files().is_answered(ask, done);
             case.rejects(site);
         }
         let mut case = filed();
-        let op = case.asks_of_files(PHONE, delete());
-        case.is_deleted(PHONE, LETTERS);
-        case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
+        let op = case.phone().files().asks(delete());
+        case.phone().files().is_deleted(LETTERS);
+        case.phone().answers(op, crate::history::Answered::File(FileDone::Done));
         case.ends().passes();
     }
 
@@ -170,9 +170,9 @@ mod tests {
     fn a_request_does_not_fail_without_a_cause() {
         let mut case = filed();
         let delete = FileAsked::Delete { node: DRAFT, seen: 0, exposed: Vec::new() };
-        let op = case.asks_of_files(PHONE, delete);
+        let op = case.phone().files().asks(delete);
         let reason = engine::device::Reason::Internal;
-        case.answers(PHONE, op, crate::history::Answered::Refused(reason));
+        case.phone().answers(op, crate::history::Answered::Refused(reason));
         case.rejects("no-cause");
     }
 
@@ -180,11 +180,11 @@ mod tests {
     fn what_was_called_saved_was_durable_by_then() {
         let mut case = filed();
         let goal = Goal::New(ROOT, "draft.txt".into());
-        let filing = case.asks_to_file(PHONE, (DRAFT, goal), "words", Vec::new());
-        case.hands_over(PHONE, vec![Change::Upload(filing.dot, Some((filing.token, DRAFT)))]);
-        case.answers(PHONE, filing.op, Answered::Saved);
+        let filing = case.phone().files().asks_to_save((DRAFT, goal), "words", Vec::new());
+        case.phone().hands_over(vec![Change::Upload(filing.dot, Some((filing.token, DRAFT)))]);
+        case.phone().answers(filing.op, Answered::Saved);
         case.rejects("file-saved-before-durable");
-        case.crashes(PHONE, 0);
+        case.phone().crashes(0);
         case.rejects("file-saved-and-gone");
     }
 }

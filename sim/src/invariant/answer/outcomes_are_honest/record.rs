@@ -1,13 +1,13 @@
 //! INV-30 `outcomes-are-honest`: *refused* has no effect ever, *saved* is durable before it is
-//! said, *signed out* leaves nothing that only this device had, and what a device has booked about
+//! said, *signed out* leaves nothing that only this device had, and what a device has recorded about
 //! a remote is what that remote did.
 
 use std::sync::Arc;
 
-use engine::id::{DeviceId, RecordId, Remote, Token};
+use engine::id::{DeviceId, RecordId, Remote, Token, VaultId};
 use engine::remote::Tag;
 
-use crate::history::{Answered, Change, Contents, Fact, Trouble};
+use crate::history::{Answered, Change, Contents, Fact, Fault};
 use crate::invariant::Invariant::OutcomesAreHonest;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
@@ -72,7 +72,7 @@ fn writes(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// A booked row is one that the remote stored under that tag, as it was stored.
+/// A recorded row is one that the remote stored under that tag, as it was stored.
 fn mirrors_what_was_stored(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -121,7 +121,10 @@ fn signed_out(
             continue;
         }
         let lacking = evidence.context.remotes.iter().find(|remote| {
-            let refuses = |trouble: &Trouble| *trouble == Trouble::RejectRow(**remote, vault, id);
+            let refuses = |fault: &Fault| {
+                matches!(fault, Fault::RejectRow(it)
+                    if (it.remote, VaultId::from(it.user), it.row) == (**remote, vault, id))
+            };
             write.accepted[remote.index()].is_none_or(|taken| taken > at)
                 && !evidence.faults.iter().any(|fault| refuses(&fault.kind))
         });
@@ -146,25 +149,26 @@ pub(crate) mod tests {
     use engine::remote::Tag;
 
     use crate::history::{Answered, Asked, Change};
-    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHOTO};
 
-    /// The phone books a row under a tag that the zone never gave.
+    /// The phone records a row under a tag that the zone never gave.
     pub(crate) fn broken() -> Case {
         let mut case = synced();
-        let Change::Mirror(remote, id, Some((_, row))) = case.mirrors(Remote::Zone, PHONE, MEAL)
+        let Change::Mirror(remote, id, Some((_, row))) =
+            case.phone().at(Remote::Zone).mirrors(MEAL)
         else {
             unreachable!("a mirror was asked for");
         };
         let wrong = Change::Mirror(remote, id, Some((Tag(9_999), row)));
-        case.persists(PHONE, vec![wrong]);
+        case.phone().persists(vec![wrong]);
         case.ends()
     }
 
     fn synced() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case
     }
 
@@ -176,40 +180,40 @@ pub(crate) mod tests {
     #[test]
     fn an_acknowledgement_books_what_was_sent_and_nothing_newer() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        let tag = case.saves(Remote::Zone, PHONE, MEAL);
-        case.edits(PHONE, MEAL, &[PHOTO]);
-        let Change::Record(id, newer) = case.record(PHONE, MEAL) else {
+        case.phone().edits(MEAL, &[KCAL]);
+        let tag = case.phone().at(Remote::Zone).saves(MEAL);
+        case.phone().edits(MEAL, &[PHOTO]);
+        let Change::Record(id, newer) = case.phone().record(MEAL) else {
             unreachable!("a record was asked for");
         };
-        case.persists(PHONE, vec![Change::Mirror(Remote::Zone, id, Some((tag, newer)))]);
+        case.phone().persists(vec![Change::Mirror(Remote::Zone, id, Some((tag, newer)))]);
         case.rejects("booked-other-contents");
     }
 
     #[test]
     fn what_was_refused_has_no_effect() {
         let mut case = Case::new();
-        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
-        case.answers(PHONE, op, Answered::Refused(Reason::WrongField));
-        case.makes(PHONE, MEAL, write);
+        let (op, write) = case.phone().asks_to_write(MEAL, &[KCAL], Vec::new());
+        case.phone().answers(op, Answered::Refused(Reason::WrongField));
+        case.phone().makes(MEAL, write);
         case.rejects("refused-and-stored");
     }
 
     #[test]
     fn saved_is_said_when_it_is_durable() {
         let mut case = Case::new();
-        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
-        case.answers(PHONE, op, Answered::Saved);
-        case.makes(PHONE, MEAL, write);
+        let (op, write) = case.phone().asks_to_write(MEAL, &[KCAL], Vec::new());
+        case.phone().answers(op, Answered::Saved);
+        case.phone().makes(MEAL, write);
         case.rejects("saved-before-durable");
     }
 
     #[test]
     fn a_sign_out_takes_no_edit_along() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
-        case.signs_out(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        case.phone().signs_out();
         case.rejects("signed-out-unsent");
     }
 
@@ -217,20 +221,20 @@ pub(crate) mod tests {
     fn a_sign_out_takes_no_edit_along_that_a_restore_left() {
         // The image has the edit.
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.saves_image(PHONE);
-        case.restores_image(PHONE);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
-        case.signs_out(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().saves_image();
+        case.phone().restores_image();
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        case.phone().signs_out();
         case.rejects("signed-out-unsent");
 
         // The edit was saved after the restore, beside one that the restore destroyed.
         let mut case = Case::new();
-        case.saves_image(PHONE);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.restores_image(PHONE);
-        case.edits(PHONE, GOALS, &[KCAL]);
-        case.signs_out(PHONE);
+        case.phone().saves_image();
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().restores_image();
+        case.phone().edits(GOALS, &[KCAL]);
+        case.phone().signs_out();
         let mut violations = case.violations();
         violations.retain(|violation| violation.site == "signed-out-unsent");
         assert_eq!(violations.len(), 1, "{violations:#?}");
@@ -238,11 +242,11 @@ pub(crate) mod tests {
 
         // The clone has the edit of the device that it was made from.
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        let clone = case.clones(PHONE);
-        case.is_lost(PHONE);
-        case.pushes_to(Remote::Zone, clone, MEAL);
-        case.signs_out(clone);
+        case.phone().edits(MEAL, &[KCAL]);
+        let clone = case.phone().clones();
+        case.phone().is_lost();
+        case.device(clone).at(Remote::Zone).pushes(MEAL);
+        case.device(clone).signs_out();
         case.rejects("signed-out-unsent");
     }
 
@@ -250,45 +254,45 @@ pub(crate) mod tests {
     fn a_sign_out_does_not_answer_for_what_a_restore_destroyed() {
         // Nothing is left to wipe, so no commit of the sign-out removes a record.
         let mut case = Case::new();
-        case.saves_image(PHONE);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.restores_image(PHONE);
-        case.signs_out(PHONE);
+        case.phone().saves_image();
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().restores_image();
+        case.phone().signs_out();
         case.ends().passes();
 
         // The write was asked for before the backup and saved after it.
         let mut case = Case::new();
-        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
-        case.saves_image(PHONE);
-        case.makes(PHONE, MEAL, write);
-        case.answers(PHONE, op, Answered::Saved);
-        case.restores_image(PHONE);
-        case.signs_out(PHONE);
+        let (op, write) = case.phone().asks_to_write(MEAL, &[KCAL], Vec::new());
+        case.phone().saves_image();
+        case.phone().makes(MEAL, write);
+        case.phone().answers(op, Answered::Saved);
+        case.phone().restores_image();
+        case.phone().signs_out();
         case.ends().passes();
 
         // What the image has is sent, again after each of two restores.
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.saves_image(PHONE);
-        case.edits(PHONE, MEAL, &[PHOTO]);
-        case.restores_image(PHONE);
-        case.edits(PHONE, GOALS, &[KCAL]);
-        case.restores_image(PHONE);
-        case.pushes(PHONE, MEAL);
-        case.signs_out(PHONE);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().saves_image();
+        case.phone().edits(MEAL, &[PHOTO]);
+        case.phone().restores_image();
+        case.phone().edits(GOALS, &[KCAL]);
+        case.phone().restores_image();
+        case.phone().pushes(MEAL);
+        case.phone().signs_out();
+        case.tablet().pulls();
         case.ends().passes();
     }
 
     #[test]
     fn a_sign_out_after_everything_is_sent_is_honest() {
         let mut case = synced();
-        case.signs_out(PHONE);
+        case.phone().signs_out();
         case.ends().passes();
         let mut refused = Case::new();
-        refused.edits(PHONE, MEAL, &[KCAL]);
-        let op = refused.asks(PHONE, Asked::SignOut);
-        refused.answers(PHONE, op, Answered::Refused(Reason::Unsent(1)));
+        refused.phone().edits(MEAL, &[KCAL]);
+        let op = refused.phone().asks(Asked::SignOut);
+        refused.phone().answers(op, Answered::Refused(Reason::Unsent(1)));
         refused.passes();
     }
 }

@@ -102,16 +102,16 @@ fn is_right(
 #[cfg(test)]
 mod tests {
     use crate::invariant::case::Case;
-    use crate::invariant::case::work::READER;
+
     use crate::plan::Order;
 
     #[test]
     fn a_processor_answers_unless_it_dies() {
         let silent = |dies: bool| {
             let mut case = Case::worked();
-            case.orders(READER, Order::Process(None));
+            case.reader().orders(Order::Process(None));
             if dies {
-                case.is_stopped(READER);
+                case.reader().is_stopped();
             }
             case.ends()
         };

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use engine::id::DeviceId;
 use harness::time::{Span, Time};
 
-use crate::history::{Answered, Asked, Boot, Change, Fact, Trouble};
+use crate::history::{Answered, Asked, Boot, Change, Fact, Fault};
 use crate::invariant::Invariant::RefusalsHaveReasons;
 use crate::invariant::evidence::fault_paths::{PROMPTNESS, disturbances, signs_in};
 use crate::invariant::evidence::{Evidence, UserOperation};
@@ -50,7 +50,7 @@ fn may_take_longer(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
     }
 }
 
-/// Where a device stands that nobody needs to guess about.
+/// What is certain about a device at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
     /// A login may be under way.
@@ -205,7 +205,8 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
 fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize) -> Span {
     let mut stood = Span::ZERO;
     for fault in &evidence.faults {
-        if fault.kind == Trouble::Pause(device) && fault.overlaps(from, to) {
+        if matches!(fault.kind, Fault::Pause(it) if it.device == device) && fault.overlaps(from, to)
+        {
             let (from, to) = (fault.from.max(from), fault.to.map_or(to, |end| end.min(to)));
             stood = stood + (evidence.time(to) - evidence.time(from));
         }
@@ -259,7 +260,8 @@ fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Us
 mod tests {
     use engine::id::Remote;
 
-    use crate::history::{Answered, Asked, Fact, Trouble};
+    use crate::fault::{Fault, Outage, Pause};
+    use crate::history::{Answered, Asked, Fact};
     use crate::invariant::case::{Case, KCAL, MEAL, PHONE};
 
     fn sites(case: &Case) -> Vec<&'static str> {
@@ -269,45 +271,45 @@ mod tests {
     #[test]
     fn an_outage_is_no_reason_not_to_answer_behind_an_open_gate() {
         let mut case = Case::new();
-        case.fact(Remote::Zone, Fact::Faulted(Trouble::Outage(Remote::Zone)));
-        let op = case.asks(PHONE, Asked::List);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.answers(PHONE, op, Answered::Listed(Vec::new()));
+        case.fact(Remote::Zone, Fact::Faulted(Outage { remote: Remote::Zone }.into()));
+        let op = case.phone().asks(Asked::List);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().answers(op, Answered::Listed(Vec::new()));
         assert_eq!(sites(&case), ["passed-over"]);
     }
 
     #[test]
     fn an_outage_is_no_reason_for_a_login_to_outlast_its_patience() {
         let mut case = Case::new();
-        case.fact(Remote::Zone, Fact::Faulted(Trouble::Outage(Remote::Zone)));
-        let op = case.asks(PHONE, Asked::SignIn);
+        case.fact(Remote::Zone, Fact::Faulted(Outage { remote: Remote::Zone }.into()));
+        let op = case.phone().asks(Asked::SignIn);
         case.wait(30_000);
-        case.answers(PHONE, op, Answered::SignedIn { partial: true });
+        case.phone().answers(op, Answered::SignedIn { partial: true });
         assert_eq!(sites(&case), ["answered-late"]);
     }
 
     #[test]
     fn a_paused_device_answers_when_it_goes_on() {
         let mut case = Case::new();
-        let op = case.asks(PHONE, Asked::SignIn);
-        case.fact(PHONE, Fact::Faulted(Trouble::Pause(PHONE)));
+        let op = case.phone().asks(Asked::SignIn);
+        case.fact(PHONE, Fact::Faulted(Pause { device: PHONE }.into()));
         case.wait(30_000);
-        case.fact(PHONE, Fact::Ended(Trouble::Pause(PHONE)));
-        case.answers(PHONE, op, Answered::SignedIn { partial: true });
+        case.fact(PHONE, Fact::Ended(Pause { device: PHONE }.into()));
+        case.phone().answers(op, Answered::SignedIn { partial: true });
         case.passes();
     }
 
     #[test]
     fn a_new_key_waits_for_an_outage_to_end_and_not_much_longer() {
-        let outage = Trouble::Outage(Remote::Rows);
+        let outage = Fault::from(Outage { remote: Remote::Rows });
         for (millis, late) in [(60_000, false), (900_000, true)] {
             let mut case = Case::new();
-            let op = case.asks(PHONE, Asked::RotateKey);
-            case.fact(Remote::Rows, Fact::Faulted(outage.clone()));
+            let op = case.phone().asks(Asked::RotateKey);
+            case.fact(Remote::Rows, Fact::Faulted(outage));
             case.wait(3_600_000);
-            case.fact(Remote::Rows, Fact::Ended(outage.clone()));
+            case.fact(Remote::Rows, Fact::Ended(outage));
             case.wait(millis);
-            case.answers(PHONE, op, Answered::Rotated);
+            case.phone().answers(op, Answered::Rotated);
             assert_eq!(sites(&case), if late { vec!["answered-late"] } else { vec![] });
         }
     }

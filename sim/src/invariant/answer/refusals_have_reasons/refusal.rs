@@ -2,7 +2,7 @@
 //! is wrong by the rules.
 //!
 //! Wrong by the rules are: a field that does not exist or does not hold such a value; a sign-out
-//! while a remote lacks something; anything but a sign-in where nobody is signed in. An operation
+//! while a remote lacks something; anything but a sign-in where no user is signed in. An operation
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
 use engine::device::Reason;
@@ -14,7 +14,6 @@ use engine::schema::{self, Holds};
 use crate::history::{Answered, Asked, Contents, Fact, WriteKind};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::RefusalsHaveReasons;
-use crate::invariant::evidence::fault_paths::{is_on_path, lasts};
 use crate::invariant::evidence::keys::may_lack_keys;
 use crate::invariant::evidence::{Evidence, UserOperation, file_refusals};
 use crate::invariant::findings::{About, Findings};
@@ -134,7 +133,7 @@ fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
         })
 }
 
-/// Does the device hold anything that it has not booked as held by every remote, a row that a remote
+/// Does the device hold anything that it has not recorded as held by every remote, a row that a remote
 /// has lost and that it cannot open, or a write of a file that the feed has not shown yet? Whether
 /// that was durable does not matter: a sign-out is refused for what the device knows then, and a power
 /// cut may take back what it had only just learned.
@@ -180,8 +179,8 @@ fn may_be_silent(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
         || evidence.faults.iter().any(|fault| {
             fault.to.is_none()
                 && fault.overlaps(op.asked, end)
-                && lasts(&fault.kind)
-                && is_on_path(&fault.kind, op.device, vault)
+                && fault.kind.is_interval()
+                && fault.kind.reaches(op.device, evidence.user(op.device))
         })
 }
 
@@ -192,13 +191,13 @@ pub(crate) mod tests {
     use engine::remote::Tag;
 
     use crate::history::{Answered, Asked, BlobId, Change};
-    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHONE};
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL};
 
     /// A right write is refused as wrong.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        let (op, _) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
-        case.answers(PHONE, op, Answered::Refused(Reason::WrongField));
+        let (op, _) = case.phone().asks_to_write(MEAL, &[KCAL], Vec::new());
+        case.phone().answers(op, Answered::Refused(Reason::WrongField));
         case.ends()
     }
 
@@ -210,67 +209,67 @@ pub(crate) mod tests {
     #[test]
     fn a_request_in_quiet_times_is_answered() {
         let mut case = Case::new();
-        case.asks(PHONE, Asked::Status);
+        case.phone().asks(Asked::Status);
         assert_eq!(case.ends().violations()[0].site, "unanswered");
     }
 
     #[test]
     fn a_sign_out_is_not_refused_once_all_is_sent() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let op = case.asks(PHONE, Asked::SignOut);
-        case.answers(PHONE, op, Answered::Refused(Reason::Unsent(1)));
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let op = case.phone().asks(Asked::SignOut);
+        case.phone().answers(op, Answered::Refused(Reason::Unsent(1)));
         assert_eq!(case.violations()[0].site, "refused");
     }
 
     /// The phone has sent its meal to both remotes and asks to sign out. A commit that changes what it
-    /// has booked is handed to the disk before the phone refuses, or not.
+    /// has recorded is handed to the disk before the phone refuses, or not.
     fn refused_after(changes: &[Change]) -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
         if !changes.is_empty() {
-            case.hands_over(PHONE, changes.to_vec());
+            case.phone().hands_over(changes.to_vec());
         }
         refuses_to_sign_out(&mut case);
         case
     }
 
     fn refuses_to_sign_out(case: &mut Case) {
-        let op = case.asks(PHONE, Asked::SignOut);
-        case.answers(PHONE, op, Answered::Refused(Reason::Unsent(1)));
+        let op = case.phone().asks(Asked::SignOut);
+        case.phone().answers(op, Answered::Refused(Reason::Unsent(1)));
     }
 
     #[test]
     fn a_sign_out_may_be_refused_for_what_a_power_cut_then_takes_back() {
         // The listing hides the meal, and the phone takes Supabase to lack it.
         let mut case = refused_after(&[Change::Mirror(Remote::Rows, MEAL, None)]);
-        case.crashes(PHONE, 3);
+        case.phone().crashes(3);
         case.passes();
-        // After the crash the phone has the meal booked on both remotes again.
+        // After the crash the phone has the meal recorded on both remotes again.
         refuses_to_sign_out(&mut case);
         assert_eq!(case.violations()[0].site, "refused");
         // An own write of a file.
         let dot = Dot { replica: ReplicaId(1), n: 1 };
         let upload = Change::Upload(dot, Some((Token([b'#'; 16]), NodeId(7))));
         let mut case = refused_after(&[upload]);
-        case.crashes(PHONE, 3);
+        case.phone().crashes(3);
         case.passes();
     }
 
     #[test]
     fn a_sign_out_is_not_refused_for_what_only_the_disk_still_lacks() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[KCAL]);
         for remote in Remote::ALL {
-            case.saves(remote, PHONE, MEAL);
-            let mirrored = case.mirrors(remote, PHONE, MEAL);
-            case.hands_over(PHONE, vec![mirrored]);
+            case.phone().at(remote).saves(MEAL);
+            let mirrored = case.phone().at(remote).mirrors(MEAL);
+            case.phone().hands_over(vec![mirrored]);
         }
         refuses_to_sign_out(&mut case);
         // The disk never has the two bookings.
-        case.crashes(PHONE, 1);
+        case.phone().crashes(1);
         assert_eq!(case.violations()[0].site, "refused");
     }
 
@@ -284,21 +283,21 @@ pub(crate) mod tests {
     #[test]
     fn a_signed_in_device_does_not_call_itself_signed_out() {
         let mut case = Case::new();
-        let op = case.asks(PHONE, Asked::List);
-        case.answers(PHONE, op, Answered::Refused(Reason::SignedOut));
+        let op = case.phone().asks(Asked::List);
+        case.phone().answers(op, Answered::Refused(Reason::SignedOut));
         assert_eq!(case.violations()[0].site, "refused");
     }
 
     #[test]
     fn a_wrong_write_is_refused_and_a_dead_device_says_nothing() {
         let mut case = Case::new();
-        let (op, _) = case.asks_to_write(PHONE, MEAL, &[FieldId(77)], Vec::new());
-        case.answers(PHONE, op, Answered::Refused(Reason::WrongField));
-        case.asks(PHONE, Asked::Status);
-        case.crashes(PHONE, 0);
-        case.signs_out(PHONE);
-        let op = case.asks(PHONE, Asked::List);
-        case.answers(PHONE, op, Answered::Refused(Reason::SignedOut));
+        let (op, _) = case.phone().asks_to_write(MEAL, &[FieldId(77)], Vec::new());
+        case.phone().answers(op, Answered::Refused(Reason::WrongField));
+        case.phone().asks(Asked::Status);
+        case.phone().crashes(0);
+        case.phone().signs_out();
+        let op = case.phone().asks(Asked::List);
+        case.phone().answers(op, Answered::Refused(Reason::SignedOut));
         case.ends().passes();
     }
 }

@@ -54,26 +54,26 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use crate::history::Change;
-    use crate::invariant::case::files::DRAFT;
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::DRAFT;
 
     fn served() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.opens(TABLET);
+        case.phone().session().opens();
+        case.tablet().session().opens();
         case
     }
 
     #[test]
     fn a_crash_takes_nothing_that_was_saved() {
         let mut case = served();
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.crashes(PHONE, 1);
-        case.opens(PHONE);
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
-        case.reads_feed(PHONE, &[DRAFT]);
-        case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
-        case.crashes(PHONE, 9);
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().crashes(1);
+        case.phone().session().opens();
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
+        case.phone().files().reads_feed(&[DRAFT]);
+        case.phone().persists(vec![Change::Upload(filing.dot, None)]);
+        case.phone().crashes(9);
         case.ends().passes();
     }
 }

@@ -10,7 +10,7 @@ use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut stores = vec![Store::default(); evidence.context.devices.len()];
+    let mut stores = vec![ReplayedStore::default(); evidence.context.devices.len()];
     for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         let store = &mut stores[usize::from(device.0)];
@@ -29,20 +29,20 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 }
                 acknowledged_writes_are_there(evidence, findings, at, device);
             }
-            *store = Store { base: Some(*hash), commits: Vec::new(), last: Some(at) };
+            *store = ReplayedStore { base: Some(*hash), commits: Vec::new(), last: Some(at) };
         }
     }
 }
 
 /// The digests of a device's store in this life.
 #[derive(Clone, Debug, Default)]
-struct Store {
+struct ReplayedStore {
     base: Option<u64>,
     commits: Vec<(u32, u64)>,
     last: Option<usize>,
 }
 
-impl Store {
+impl ReplayedStore {
     fn hash_of(&self, commit: u32) -> Option<u64> {
         if commit == 0 {
             return self.base;
@@ -94,7 +94,7 @@ fn acknowledged_writes_are_there(
 #[cfg(test)]
 pub(crate) mod tests {
     use crate::history::{Answered, Fact};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
 
     /// The phone starts again on a store that no commit of it had left.
     pub(crate) fn broken() -> Case {
@@ -109,12 +109,12 @@ pub(crate) mod tests {
 
     fn survived() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        let change = case.record(PHONE, MEAL);
-        case.hands_over(PHONE, vec![change]);
-        case.crashes(PHONE, 1);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        let change = case.phone().record(MEAL);
+        case.phone().hands_over(vec![change]);
+        case.phone().crashes(1);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends()
     }
 
@@ -126,33 +126,33 @@ pub(crate) mod tests {
     #[test]
     fn a_write_that_was_saved_before_it_was_durable_is_missed() {
         let mut case = Case::new();
-        let (op, write) = case.asks_to_write(PHONE, MEAL, &[KCAL], Vec::new());
-        let change = case.holds(PHONE, MEAL, &[write]);
-        case.hands_over(PHONE, vec![change]);
-        case.answers(PHONE, op, Answered::Saved);
-        case.crashes(PHONE, 0);
+        let (op, write) = case.phone().asks_to_write(MEAL, &[KCAL], Vec::new());
+        let change = case.phone().holds(MEAL, &[write]);
+        case.phone().hands_over(vec![change]);
+        case.phone().answers(op, Answered::Saved);
+        case.phone().crashes(0);
         assert!(case.violations().iter().any(|violation| violation.site == "saved-and-gone"));
     }
 
     #[test]
     fn a_write_that_an_image_brought_back_is_missed() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.saves_image(PHONE);
-        case.restores_image(PHONE);
-        let lie = case.holds(PHONE, MEAL, &[]);
-        case.persists(PHONE, vec![lie]);
-        case.crashes(PHONE, 1);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().saves_image();
+        case.phone().restores_image();
+        let lie = case.phone().holds(MEAL, &[]);
+        case.phone().persists(vec![lie]);
+        case.phone().crashes(1);
         assert!(case.violations().iter().any(|violation| violation.site == "saved-and-gone"));
     }
 
     #[test]
     fn a_write_that_a_restore_destroyed_is_not_missed() {
         let mut case = Case::new();
-        case.saves_image(PHONE);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.restores_image(PHONE);
-        case.crashes(PHONE, 0);
+        case.phone().saves_image();
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().restores_image();
+        case.phone().crashes(0);
         case.ends().passes();
     }
 

@@ -101,15 +101,16 @@ fn passes(
 
 #[cfg(test)]
 mod tests {
-    use crate::history::{Boot, Change, Fact, Trouble};
-    use crate::invariant::case::files::{DRAFT, LETTERS, NOTES, ROOT};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::fault::RestoreImage;
+    use crate::history::{Boot, Change, Fact};
+    use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, ROOT};
+    use crate::invariant::case::{Case, TABLET};
 
     fn filed() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
+        case.phone().session().opens();
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+        case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
         case
     }
 
@@ -120,12 +121,12 @@ mod tests {
     #[test]
     fn a_cursor_of_the_feed_comes_with_what_it_passes() {
         let mut case = filed();
-        case.reads_feed(TABLET, &[LETTERS, DRAFT]);
-        case.revises(PHONE, (DRAFT, 2), "other words");
-        case.reads_feed(TABLET, &[DRAFT]);
+        case.tablet().files().reads_feed(&[LETTERS, DRAFT]);
+        case.phone().files().revises((DRAFT, 2), "other words");
+        case.tablet().files().reads_feed(&[DRAFT]);
         assert_eq!(sites(&case), [""; 0]);
-        case.revises(PHONE, (DRAFT, 3), "more words");
-        case.reads_feed(TABLET, &[LETTERS]);
+        case.phone().files().revises((DRAFT, 3), "more words");
+        case.tablet().files().reads_feed(&[LETTERS]);
         assert_eq!(sites(&case), ["file-passed-over"]);
     }
 
@@ -133,56 +134,56 @@ mod tests {
     /// another file. With what the tablet had kept.
     fn restored() -> (Case, Vec<Change>) {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
+        case.phone().session().opens();
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
         let backup = case.backs_up();
-        case.makes_file(PHONE, (DRAFT, LETTERS, "draft.txt"), "words");
-        case.reads_feed(TABLET, &[LETTERS, DRAFT]);
-        let feed = Change::Feed(Some(case.feed_cursor(TABLET)));
-        let kept = vec![case.mirrors_node(LETTERS), case.mirrors_node(DRAFT), feed];
+        case.phone().files().makes_file((DRAFT, LETTERS, "draft.txt"), "words");
+        case.tablet().files().reads_feed(&[LETTERS, DRAFT]);
+        let feed = Change::Feed(Some(case.tablet().files().feed_cursor()));
+        let kept = vec![case.files.mirrored(LETTERS), case.files.mirrored(DRAFT), feed];
         case.restores_volume(&backup);
-        case.makes_file(PHONE, (NOTES, LETTERS, "notes.txt"), "words");
+        case.phone().files().makes_file((NOTES, LETTERS, "notes.txt"), "words");
         (case, kept)
     }
 
     #[test]
     fn a_device_that_goes_on_reading_in_a_restored_log_passes_what_it_has_under_those_numbers() {
         let (mut case, _) = restored();
-        let cursor = case.feed_cursor(TABLET);
-        case.persists(TABLET, vec![Change::Feed(Some(cursor))]);
+        let cursor = case.tablet().files().feed_cursor();
+        case.tablet().persists(vec![Change::Feed(Some(cursor))]);
         assert_eq!(sites(&case), ["file-passed-over"]);
         let (mut case, _) = restored();
-        case.reads_feed(TABLET, &[LETTERS, NOTES]);
+        case.tablet().files().reads_feed(&[LETTERS, NOTES]);
         assert_eq!(sites(&case), [""; 0]);
     }
 
     #[test]
     fn a_device_that_is_set_back_has_a_cursor_of_a_log_that_is_no_more() {
         let (mut case, kept) = restored();
-        case.reads_feed(TABLET, &[LETTERS, NOTES]);
-        case.fact(TABLET, Fact::Faulted(Trouble::RestoreImage(TABLET)));
+        case.tablet().files().reads_feed(&[LETTERS, NOTES]);
+        case.fact(TABLET, Fact::Faulted(RestoreImage { device: TABLET }.into()));
         let holds = [Change::Key(true), Change::Meta].into_iter().chain(kept);
-        case.starts(TABLET, Boot::Restored, 0, holds.collect());
+        case.tablet().starts(Boot::Restored, 0, holds.collect());
         assert_eq!(sites(&case), [""; 0]);
     }
 
     #[test]
     fn a_cursor_that_is_kept_before_its_page_is_too_early() {
         let mut case = filed();
-        let cursor = case.feed_cursor(TABLET);
-        case.persists(TABLET, vec![Change::Feed(Some(cursor))]);
-        let page = vec![case.mirrors_node(LETTERS), case.mirrors_node(DRAFT)];
-        case.persists(TABLET, page);
+        let cursor = case.tablet().files().feed_cursor();
+        case.tablet().persists(vec![Change::Feed(Some(cursor))]);
+        let page = vec![case.files.mirrored(LETTERS), case.files.mirrored(DRAFT)];
+        case.tablet().persists(page);
         assert_eq!(sites(&case), ["file-passed-over"; 2]);
     }
 
     #[test]
     fn what_has_changed_again_comes_later() {
         let mut case = filed();
-        let mut cursor = case.feed_cursor(TABLET);
+        let mut cursor = case.tablet().files().feed_cursor();
         cursor.upto = (cursor.at.seq - 1, DRAFT);
-        let page = vec![case.mirrors_node(LETTERS), Change::Feed(Some(cursor))];
-        case.persists(TABLET, page);
+        let page = vec![case.files.mirrored(LETTERS), Change::Feed(Some(cursor))];
+        case.tablet().persists(page);
         assert_eq!(sites(&case), [""; 0]);
     }
 }

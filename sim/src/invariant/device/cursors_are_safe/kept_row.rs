@@ -15,7 +15,7 @@ use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &Reached) {
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
-        let judge = Keeper { evidence, reached, device, disk };
+        let judge = PassedRows { evidence, reached, device, disk };
         for ((remote, id), line) in disk.sealed.sorted() {
             judge.seals(findings, remote, id, line);
         }
@@ -26,14 +26,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &
 }
 
 /// One device and what it must keep.
-struct Keeper<'e> {
+struct PassedRows<'e> {
     evidence: &'e Evidence<'e>,
     reached: &'e Reached,
     device: DeviceId,
     disk: &'e Disk,
 }
 
-impl Keeper<'_> {
+impl PassedRows<'_> {
     /// Whatever leaves the seal is joined, or something else stands there now.
     fn seals(
         &self,
@@ -152,26 +152,27 @@ mod tests {
     use engine::id::{DeviceId, Remote};
     use engine::remote::Ending;
 
-    use crate::history::{Boot, Change, Trouble};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET, VAULT};
+    use crate::fault::{EndZone, RestoreImage};
+    use crate::history::{Boot, Change};
+    use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHOTO, TABLET};
 
     /// The tablet keeps the phone's row of the zone sealed and lets its cursor pass it.
     fn sealed() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().at(Remote::Zone).pushes(MEAL);
         seals(&mut case, TABLET);
         case
     }
 
     fn seals(case: &mut Case, device: DeviceId) {
-        let (_, next) = case.is_served(Remote::Zone, device);
-        let sealed = case.seals(Remote::Zone, device, MEAL);
-        case.persists(device, vec![sealed, Change::Cursor(Remote::Zone, Some(next))]);
+        let (_, next) = case.device(device).at(Remote::Zone).is_served();
+        let sealed = case.device(device).at(Remote::Zone).seals(MEAL);
+        case.device(device).persists(vec![sealed, Change::Cursor(Remote::Zone, Some(next))]);
     }
 
     fn drops(case: &mut Case) {
-        case.persists(TABLET, vec![Change::Sealed(Remote::Zone, MEAL, None)]);
+        case.tablet().persists(vec![Change::Sealed(Remote::Zone, MEAL, None)]);
     }
 
     #[test]
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn a_sealed_row_that_was_passed_is_not_dropped_after_a_crash() {
         let mut case = sealed();
-        case.crashes(TABLET, 1);
+        case.tablet().crashes(1);
         drops(&mut case);
         case.rejects("seal-dropped");
     }
@@ -192,26 +193,26 @@ mod tests {
     #[test]
     fn a_drop_that_a_crash_undoes_is_none() {
         let mut case = sealed();
-        let kept = case.hands_over(TABLET, vec![Change::Sealed(Remote::Zone, MEAL, None)]) - 1;
-        case.crashes(TABLET, kept);
+        let kept = case.tablet().hands_over(vec![Change::Sealed(Remote::Zone, MEAL, None)]) - 1;
+        case.tablet().crashes(kept);
         opens(&mut case);
-        case.pushes_to(Remote::Rows, TABLET, MEAL);
+        case.tablet().at(Remote::Rows).pushes(MEAL);
         case.ends().passes();
     }
 
     /// The key arrives: what was sealed is joined.
     fn opens(case: &mut Case) {
-        let mirror = case.mirrors(Remote::Zone, TABLET, MEAL);
-        let record = case.joins(Remote::Zone, TABLET, MEAL);
+        let mirror = case.tablet().at(Remote::Zone).mirrors(MEAL);
+        let record = case.tablet().at(Remote::Zone).joins(MEAL);
         let sealed = Change::Sealed(Remote::Zone, MEAL, None);
-        case.persists(TABLET, vec![record, mirror, sealed]);
+        case.tablet().persists(vec![record, mirror, sealed]);
     }
 
     #[test]
     fn a_sealed_row_may_give_way_to_a_newer_state_that_is_still_to_come() {
         let mut case = sealed();
-        case.edits(PHONE, MEAL, &[PHOTO]);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.phone().edits(MEAL, &[PHOTO]);
+        case.phone().at(Remote::Zone).pushes(MEAL);
         drops(&mut case);
         assert_eq!(case.violations(), []);
     }
@@ -221,7 +222,7 @@ mod tests {
         let mut case = sealed();
         case.fact(
             Remote::Zone,
-            crate::history::Fact::Faulted(Trouble::EndZone(VAULT, Ending::Purged)),
+            crate::history::Fact::Faulted(EndZone { user: OWNER, how: Ending::Purged }.into()),
         );
         drops(&mut case);
         assert_eq!(case.violations(), []);
@@ -230,19 +231,19 @@ mod tests {
     #[test]
     fn an_image_from_before_the_seal_is_set_back_to_with_its_cursor() {
         let mut case = sealed();
-        case.fact(TABLET, crate::history::Fact::Faulted(Trouble::RestoreImage(TABLET)));
-        case.starts(TABLET, Boot::Restored, 0, vec![Change::Key(true), Change::Meta]);
+        case.fact(TABLET, crate::history::Fact::Faulted(RestoreImage { device: TABLET }.into()));
+        case.tablet().starts(Boot::Restored, 0, vec![Change::Key(true), Change::Meta]);
         assert_eq!(case.violations(), []);
     }
 
     #[test]
     fn a_joined_row_that_was_passed_is_not_forgotten() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        let forgets = case.holds(TABLET, MEAL, &[]);
-        case.persists(TABLET, vec![forgets]);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        let forgets = case.tablet().holds(MEAL, &[]);
+        case.tablet().persists(vec![forgets]);
         case.rejects("row-forgotten");
     }
 }

@@ -15,7 +15,7 @@ use engine::remote::Cursor;
 
 use super::Reached;
 use crate::history::table::Table;
-use crate::history::{Fact, Trouble};
+use crate::history::{Fact, Fault};
 use crate::invariant::Invariant::CursorsAreSafe;
 use crate::invariant::evidence::{CursorAdvance, Evidence, Held, RemoteRow};
 use crate::invariant::findings::{About, Findings};
@@ -174,7 +174,8 @@ fn check(
 
 fn is_hidden(evidence: &Evidence<'_>, vault: VaultId, id: RecordId, page: &Page) -> bool {
     evidence.faults.iter().any(|fault| {
-        fault.kind == Trouble::HideRow(vault, id) && fault.overlaps(page.first, page.at)
+        matches!(fault.kind, Fault::HideRow(it) if (VaultId::from(it.user), it.row) == (vault, id))
+            && fault.overlaps(page.first, page.at)
     })
 }
 
@@ -183,19 +184,21 @@ pub(crate) mod tests {
     use engine::id::Remote;
 
     use crate::history::Change;
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
 
     /// The tablet stores the cursor of a page in a commit before its rows.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let (_, next) = case.is_served(Remote::Zone, TABLET);
-        case.persists(TABLET, vec![Change::Cursor(Remote::Zone, Some(next))]);
-        let row =
-            vec![case.mirrors(Remote::Zone, TABLET, MEAL), case.joins(Remote::Zone, TABLET, MEAL)];
-        case.persists(TABLET, row);
-        case.pulls_from(Remote::Rows, TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let (_, next) = case.tablet().at(Remote::Zone).is_served();
+        case.tablet().persists(vec![Change::Cursor(Remote::Zone, Some(next))]);
+        let row = vec![
+            case.tablet().at(Remote::Zone).mirrors(MEAL),
+            case.tablet().at(Remote::Zone).joins(MEAL),
+        ];
+        case.tablet().persists(row);
+        case.tablet().at(Remote::Rows).pulls();
         case.ends()
     }
 
@@ -207,23 +210,23 @@ pub(crate) mod tests {
     #[test]
     fn a_row_booked_but_not_joined_counts_as_passed() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let (_, next) = case.is_served(Remote::Zone, TABLET);
-        let row = case.mirrors(Remote::Zone, TABLET, MEAL);
-        case.persists(TABLET, vec![row, Change::Cursor(Remote::Zone, Some(next))]);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let (_, next) = case.tablet().at(Remote::Zone).is_served();
+        let row = case.tablet().at(Remote::Zone).mirrors(MEAL);
+        case.tablet().persists(vec![row, Change::Cursor(Remote::Zone, Some(next))]);
         assert!(case.violations().iter().any(|violation| violation.site == "row-not-joined"));
     }
 
     #[test]
     fn a_sealed_row_may_be_passed() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        let (_, next) = case.is_served(Remote::Zone, TABLET);
-        let sealed = case.seals(Remote::Zone, TABLET, MEAL);
-        case.persists(TABLET, vec![sealed, Change::Cursor(Remote::Zone, Some(next))]);
-        case.pulls_from(Remote::Rows, TABLET);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        let (_, next) = case.tablet().at(Remote::Zone).is_served();
+        let sealed = case.tablet().at(Remote::Zone).seals(MEAL);
+        case.tablet().persists(vec![sealed, Change::Cursor(Remote::Zone, Some(next))]);
+        case.tablet().at(Remote::Rows).pulls();
         case.ends().passes();
     }
 }

@@ -7,11 +7,11 @@ use engine::id::DeviceId;
 use crate::invariant::Invariant::ReadsNeverGoBack;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::account::Versions;
-use crate::invariant::evidence::server::ServerRequest;
+use crate::invariant::evidence::server_request::ServerRequest;
 use crate::invariant::findings::{About, Findings};
 
 /// What a device was shown or had acknowledged before it asked, it is shown again; until the disk
-/// of another takes its place, or somebody signs out, or the volume is set back.
+/// of another takes its place, or the user signs out, or the volume is set back.
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let shown = &evidence.server.accounts;
     let mut floors: BTreeMap<DeviceId, Vec<(usize, &ServerRequest<'_>, Versions)>> =
@@ -61,15 +61,15 @@ mod tests {
     use engine::id::AccountField::Email;
 
     use crate::invariant::Invariant;
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
 
     #[test]
     fn a_device_does_not_un_see_a_field() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let before = case.account(PHONE);
-        case.patches(PHONE, &[Email]);
-        case.shows_account(PHONE, before, false);
+        case.phone().session().opens();
+        let before = case.phone().account().contents();
+        case.phone().account().patches(&[Email]);
+        case.phone().account().shows(before, false);
         case.breaks(Invariant::ReadsNeverGoBack, "account-unseen");
     }
 }

@@ -5,64 +5,42 @@ use engine::id::{DeviceId, RecordId, Remote, VaultId};
 
 use super::super::{Copy, FaultInterval, Timeline};
 use super::{EvidenceBuilder, current};
-use crate::history::Trouble;
+use crate::fault::Loss;
+use crate::history::Fault;
 use crate::history::table::Table;
 use crate::invariant::evidence::cell_set::Set;
 
 impl EvidenceBuilder<'_> {
-    pub(super) fn faulted(&mut self, at: usize, trouble: &Trouble) {
-        let from = at;
-        self.evidence.faults.push(FaultInterval { kind: trouble.clone(), from, to: None });
-        match trouble {
-            Trouble::Destroy(device) => {
-                self.destroy_device(at, *device, &Table::default());
+    pub(super) fn faulted(&mut self, at: usize, fault: &Fault) {
+        self.evidence.faults.push(FaultInterval { kind: *fault, from: at, to: None });
+        match fault.loss() {
+            Some(Loss::Device(device)) => {
+                self.destroy_device(at, device, &Table::default());
                 // A commit that the power cut finds on its way survives on no disk.
-                self.state(*device).pending.clear();
+                self.state(device).pending.clear();
                 let disk = &mut self.evidence.disks[usize::from(device.0)];
                 disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
                 disk.uploads.values_mut().for_each(|line| line.push(at, None));
                 disk.replaced.push(at);
             }
-            Trouble::SaveImage(device) => self.save_image(*device, *device),
-            Trouble::Clone(from, to) => self.save_image(*from, *to),
-            Trouble::EndZone(vault, _) => {
+            Some(Loss::Image(from, to)) => self.save_image(from, to),
+            Some(Loss::Zone(user)) => {
+                let vault = VaultId::from(user);
                 let stored = &self.evidence.remotes[Remote::Zone.index()];
-                let rows = stored.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == *vault);
+                let rows = stored.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == vault);
                 for (_, id) in rows.collect::<Vec<_>>() {
-                    self.remove_row(at, Remote::Zone, *vault, id, None, false);
+                    self.remove_row(at, Remote::Zone, vault, id, None, false);
                 }
             }
-            Trouble::CorruptRow(remote, vault, id, None) => {
+            Some(Loss::Row(remote, user, id)) => {
+                let vault = VaultId::from(user);
                 let stored = &self.evidence.remotes[remote.index()];
-                if let Some(row) = stored.versions(*vault, *id).last() {
+                if let Some(row) = stored.versions(vault, id).last() {
                     let made_from = row.made_from.clone();
-                    self.destroy(at, *vault, *id, &made_from);
+                    self.destroy(at, vault, id, &made_from);
                 }
             }
-            Trouble::Cut(..)
-            | Trouble::Offline(_)
-            | Trouble::SlowLink(..)
-            | Trouble::LoseReplies(_)
-            | Trouble::LoseHints(_)
-            | Trouble::Crash(_)
-            | Trouble::Pause(_)
-            | Trouble::RestoreImage(_)
-            | Trouble::ClockJump(..)
-            | Trouble::DiskFull(_)
-            | Trouble::DiskSlow(_)
-            | Trouble::HoldKeys(_)
-            | Trouble::ExpireCredential(_)
-            | Trouble::Outage(_)
-            | Trouble::Throttle(..)
-            | Trouble::ExpireCursors(_)
-            | Trouble::HideRow(..)
-            | Trouble::CorruptRow(..)
-            | Trouble::RejectRow(..)
-            | Trouble::DropPolicy
-            | Trouble::SlowCommits
-            | Trouble::Server(_)
-            | Trouble::Pipe(_)
-            | Trouble::Intrude(..) => {}
+            None => {}
         }
     }
 

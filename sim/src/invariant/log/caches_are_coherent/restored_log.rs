@@ -35,14 +35,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 mod tests {
     use engine::message::Refusal;
 
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
 
     #[test]
     fn a_log_that_has_what_was_heard_of_was_not_restored() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let letter = case.sends_request(PHONE);
-        case.hears(PHONE, letter, Some(Refusal::AnotherLog));
+        case.phone().session().opens();
+        let letter = case.phone().session().requests();
+        case.phone().session().is_answered(letter, Some(Refusal::AnotherLog));
         assert_eq!(case.violations()[0].site, "no-restore");
     }
 
@@ -50,23 +50,23 @@ mod tests {
     fn a_log_that_was_set_back_behind_what_was_heard_of_was_restored() {
         let mut case = Case::served();
         let backup = case.backs_up();
-        case.opens(PHONE);
-        let letter = case.sends_request(PHONE);
+        case.phone().session().opens();
+        let letter = case.phone().session().requests();
         case.restores_volume(&backup);
-        case.opens(PHONE);
-        case.hears(PHONE, letter, Some(Refusal::AnotherLog));
+        case.phone().session().opens();
+        case.phone().session().is_answered(letter, Some(Refusal::AnotherLog));
         case.passes();
     }
 
     #[test]
     fn a_log_that_was_set_back_to_after_what_was_heard_of_was_not_restored_for_its_asker() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let letter = case.sends_request(PHONE);
+        case.phone().session().opens();
+        let letter = case.phone().session().requests();
         let backup = case.backs_up();
-        case.patches(PHONE, &[engine::id::AccountField::Email]);
+        case.phone().account().patches(&[engine::id::AccountField::Email]);
         case.restores_volume(&backup);
-        case.hears(PHONE, letter, Some(Refusal::AnotherLog));
+        case.phone().session().is_answered(letter, Some(Refusal::AnotherLog));
         assert_eq!(case.violations()[0].site, "no-restore");
     }
 }

@@ -31,15 +31,15 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 pub(crate) mod tests {
     use engine::id::AccountField::Email;
 
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
 
     /// A worker shows what it knew before a change was acknowledged.
     pub(crate) fn broken() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let before = case.account(TABLET);
-        case.patches(PHONE, &[Email]);
-        case.shows_account(TABLET, before, false);
+        case.phone().session().opens();
+        let before = case.tablet().account().contents();
+        case.phone().account().patches(&[Email]);
+        case.tablet().account().shows(before, false);
         case.ends()
     }
 

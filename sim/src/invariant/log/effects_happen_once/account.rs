@@ -1,5 +1,6 @@
 //! INV-10 `effects-happen-once`: a patch of an account is in the log once if it was acknowledged,
-//! and once or not at all if nobody knows; however often it was sent, and to however many workers.
+//! and once or not at all if the client got no answer; however often it was sent, and to however
+//! many workers.
 //!
 //! What bears its label is its effect. A number of a client is used for one effect.
 
@@ -9,7 +10,8 @@ use engine::message::Client;
 
 use crate::invariant::Invariant::EffectsHappenOnce;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::server::{LogEffect, ServerRequest};
+use crate::invariant::evidence::server::LogEffect;
+use crate::invariant::evidence::server_request::ServerRequest;
 use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -84,16 +86,16 @@ pub(crate) mod tests {
     use engine::id::AccountField::{Email, Phone};
 
     use crate::history::{Answered, Done};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
 
     /// A change whose answer was lost is sent under a new number and made again.
     pub(crate) fn broken() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
-        case.commits_patch(PHONE, token, &[Email]);
-        case.commits_patch(PHONE, token, &[Email]);
-        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        case.phone().session().opens();
+        let (op, token) = case.phone().account().asks_to_patch(&[Email]);
+        case.phone().account().commits(token, &[Email]);
+        case.phone().account().commits(token, &[Email]);
+        case.phone().answers(op, Answered::Done(Done::Patched));
         case.ends()
     }
 
@@ -105,22 +107,22 @@ pub(crate) mod tests {
     #[test]
     fn what_is_acknowledged_was_made() {
         let mut case = Case::served();
-        let (op, _) = case.asks_to_patch(PHONE, &[Email]);
-        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        let (op, _) = case.phone().account().asks_to_patch(&[Email]);
+        case.phone().answers(op, Answered::Done(Done::Patched));
         assert!(case.violations().iter().any(|violation| violation.site == "never-made"));
     }
 
     #[test]
     fn a_change_that_nobody_answers_for_is_made_once_or_not_at_all() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let (_, token) = case.asks_to_patch(PHONE, &[Email, Phone]);
-        case.commits_patch(PHONE, token, &[Email, Phone]);
-        case.crashes(PHONE, 0);
-        case.asks_to_patch(PHONE, &[Email]);
-        case.crashes(PHONE, 0);
-        case.opens(TABLET);
-        case.patches(TABLET, &[Email]);
+        case.phone().session().opens();
+        let (_, token) = case.phone().account().asks_to_patch(&[Email, Phone]);
+        case.phone().account().commits(token, &[Email, Phone]);
+        case.phone().crashes(0);
+        case.phone().account().asks_to_patch(&[Email]);
+        case.phone().crashes(0);
+        case.tablet().session().opens();
+        case.tablet().account().patches(&[Email]);
         case.ends().passes();
     }
 }

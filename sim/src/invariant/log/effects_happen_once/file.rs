@@ -26,34 +26,34 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use crate::invariant::case::files::DRAFT;
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::tree::DRAFT;
 
     fn served() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.opens(TABLET);
+        case.phone().session().opens();
+        case.tablet().session().opens();
         case
     }
 
     #[test]
     fn a_write_is_one_version_of_one_file() {
         let mut case = served();
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
-        case.uploads_next(PHONE, filing, (2, &[1], &[2]), "words again");
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
+        case.phone().files().uploads_next(filing, (2, &[1], &[2]), "words again");
         case.rejects("version-twice");
 
         let mut case = served();
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
-        let copy = crate::invariant::case::filing::Filing {
-            node: crate::invariant::case::files::NOTES,
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
+        let copy = crate::invariant::case::tree::FileWrite {
+            node: crate::invariant::case::tree::NOTES,
             dot: engine::id::Dot { n: filing.dot.n + 100, ..filing.dot },
             ..filing
         };
-        case.keeps_filing(PHONE, copy);
-        case.uploads(PHONE, copy, ("draft (copy).txt", "words"));
+        case.phone().files().keeps(copy);
+        case.phone().files().uploads(copy, ("draft (copy).txt", "words"));
         case.rejects("copies-of-a-write");
     }
 }

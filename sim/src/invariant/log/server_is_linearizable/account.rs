@@ -100,18 +100,18 @@ pub(crate) mod tests {
     use engine::id::UserId;
 
     use crate::history::{Answered, Done};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
 
-    /// What one device was shown, another is not shown later; nobody had acknowledged it.
+    /// What one device was shown, another is not shown later, although it was acknowledged to none.
     pub(crate) fn broken() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
-        let before = case.account(PHONE);
-        case.commits_patch(PHONE, token, &[Email]);
-        case.reads_account(TABLET);
-        case.shows_account(PHONE, before, false);
-        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        case.phone().session().opens();
+        let (op, token) = case.phone().account().asks_to_patch(&[Email]);
+        let before = case.phone().account().contents();
+        case.phone().account().commits(token, &[Email]);
+        case.tablet().account().reads();
+        case.phone().account().shows(before, false);
+        case.phone().answers(op, Answered::Done(Done::Patched));
         case.ends()
     }
 
@@ -123,55 +123,55 @@ pub(crate) mod tests {
     #[test]
     fn a_log_has_no_gap() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.skips_a_number(UserId(0));
-        case.patches(PHONE, &[Email]);
+        case.phone().session().opens();
+        case.log(UserId(0)).skips_a_number();
+        case.phone().account().patches(&[Email]);
         case.rejects("log-gap");
     }
 
     #[test]
     fn a_commit_takes_no_version_away() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.patches(PHONE, &[Email]);
-        case.patches(PHONE, &[Email]);
-        case.sets_back(UserId(0), Email, 1);
+        case.phone().session().opens();
+        case.phone().account().patches(&[Email]);
+        case.phone().account().patches(&[Email]);
+        case.log(UserId(0)).sets_back(Email, 1);
         case.rejects("history-rewritten");
     }
 
     #[test]
     fn what_is_shown_was_once_so() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let (_, first) = case.asks_to_patch(PHONE, &[Email]);
-        let (_, second) = case.asks_to_patch(PHONE, &[Phone]);
-        case.commits_patch(PHONE, first, &[Email]);
-        case.commits_patch(PHONE, second, &[Phone]);
-        let mut odd = case.account(TABLET);
+        case.phone().session().opens();
+        let (_, first) = case.phone().account().asks_to_patch(&[Email]);
+        let (_, second) = case.phone().account().asks_to_patch(&[Phone]);
+        case.phone().account().commits(first, &[Email]);
+        case.phone().account().commits(second, &[Phone]);
+        let mut odd = case.tablet().account().contents();
         odd.remove(0);
-        case.shows_account(TABLET, odd, false);
+        case.tablet().account().shows(odd, false);
         case.rejects("never-so");
     }
 
     #[test]
     fn nothing_is_shown_or_acknowledged_before_it_is_committed() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
-        case.answers(PHONE, op, Answered::Done(Done::Patched));
-        case.commits_patch(PHONE, token, &[Email]);
+        case.phone().session().opens();
+        let (op, token) = case.phone().account().asks_to_patch(&[Email]);
+        case.phone().answers(op, Answered::Done(Done::Patched));
+        case.phone().account().commits(token, &[Email]);
         case.rejects("acknowledged-too-soon");
     }
 
     #[test]
     fn a_reading_that_overlaps_a_change_shows_it_or_not() {
         let mut case = Case::served();
-        case.opens(PHONE);
-        let (op, token) = case.asks_to_patch(PHONE, &[Email]);
-        case.reads_account(TABLET);
-        case.commits_patch(PHONE, token, &[Email]);
-        case.reads_account(TABLET);
-        case.answers(PHONE, op, Answered::Done(Done::Patched));
+        case.phone().session().opens();
+        let (op, token) = case.phone().account().asks_to_patch(&[Email]);
+        case.tablet().account().reads();
+        case.phone().account().commits(token, &[Email]);
+        case.tablet().account().reads();
+        case.phone().answers(op, Answered::Done(Done::Patched));
         case.ends().passes();
     }
 }

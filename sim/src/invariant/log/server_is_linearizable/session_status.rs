@@ -6,7 +6,7 @@ use engine::log::Session;
 use crate::history::{Answered, Done};
 use crate::invariant::Invariant::ServerIsLinearizable;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::server::ServerRequest;
+use crate::invariant::evidence::server_request::ServerRequest;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 
@@ -15,10 +15,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Some((at, Answered::Done(Done::Session(told)))) = request.answer else { continue };
         if !was_so(evidence, request, at, *told) {
             let message = format!(
-                "{} was told that {}, which was never so since it asked at {}.",
+                "{} received the answer that {}, which was never so since it asked at {}.",
                 evidence.device_name(request.device),
                 match told {
-                    None => "nobody holds its session",
+                    None => "no client holds its session",
                     Some(true) => "it holds its session itself",
                     Some(false) => "another client holds its session",
                 },
@@ -52,20 +52,20 @@ fn was_so(
 #[cfg(test)]
 mod tests {
 
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::{Case, TABLET};
 
     #[test]
     fn a_session_is_told_as_it_is() {
         let mut case = Case::served();
-        case.shares_its_session(PHONE, TABLET);
-        case.asks_whose(PHONE, None);
-        case.opens(PHONE);
-        case.asks_whose(PHONE, Some(true));
-        case.asks_whose(TABLET, Some(false));
-        case.closes(PHONE);
-        case.asks_whose(TABLET, None);
+        case.phone().session().is_shared_with(TABLET);
+        case.phone().session().asks_status(None);
+        case.phone().session().opens();
+        case.phone().session().asks_status(Some(true));
+        case.tablet().session().asks_status(Some(false));
+        case.phone().session().closes();
+        case.tablet().session().asks_status(None);
         case.passes();
-        case.asks_whose(PHONE, Some(true));
+        case.phone().session().asks_status(Some(true));
         assert_eq!(case.violations()[0].site, "status-never-so");
     }
 }

@@ -127,22 +127,22 @@ fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
 
     /// Phone and tablet wrote concurrently; the tablet keeps one of the two where the phone keeps
     /// both, and shows both at the end.
     fn differing() -> Case {
         let mut case = Case::new();
-        let one = case.edits(PHONE, MEAL, &[KCAL]);
-        let other = case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
-        let lie = case.holds(PHONE, MEAL, &[other]);
-        case.persists(PHONE, vec![lie]);
-        let truth = case.holds(PHONE, MEAL, &[one, other]);
-        case.persists(PHONE, vec![truth]);
+        let one = case.phone().edits(MEAL, &[KCAL]);
+        let other = case.tablet().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
+        let lie = case.phone().holds(MEAL, &[other]);
+        case.phone().persists(vec![lie]);
+        let truth = case.phone().holds(MEAL, &[one, other]);
+        case.phone().persists(vec![truth]);
         case.ends()
     }
 
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn devices_that_show_different_siblings_at_the_end_are_rejected() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.edits(TABLET, MEAL, &[KCAL]);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.tablet().edits(MEAL, &[KCAL]);
         let violations = case.ends().violations();
         assert!(violations.iter().any(|violation| violation.site == "devices-differ"));
     }
@@ -163,12 +163,12 @@ mod tests {
     #[test]
     fn siblings_taken_in_another_order_are_the_same() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
         case.ends().passes();
     }
 }

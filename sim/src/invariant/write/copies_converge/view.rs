@@ -18,7 +18,7 @@ use crate::plan::{Custom, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let registered = Registered::of(evidence);
-    let mut known: BTreeMap<Siblings, View<'_>> = BTreeMap::new();
+    let mut known: BTreeMap<ShownSiblings, View<'_>> = BTreeMap::new();
     for observation in &evidence.observations {
         for (field, value, contributors, conflicts) in &observation.shown.fields {
             // One write shows as itself; what is shown of it at the end is compared all the same.
@@ -33,7 +33,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 observation.at,
             );
             let siblings =
-                Siblings { record_key: observation.record_key, field: *field, by, tokens };
+                ShownSiblings { record_key: observation.record_key, field: *field, by, tokens };
             let view = View { observation, value, conflicts: sorted(conflicts) };
             let first = known.entry(siblings).or_insert_with(|| view.clone());
             if (first.value, &first.conflicts) != (view.value, &view.conflicts) {
@@ -45,7 +45,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// What a view may depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Siblings {
+struct ShownSiblings {
     record_key: usize,
     field: FieldId,
     by: Option<Custom>,
@@ -110,24 +110,24 @@ fn report(
 
 /// By which strategy each device showed a field, over time.
 #[derive(Debug, Default)]
-struct Registered(BTreeMap<DeviceId, Vec<(usize, Change)>>);
+struct Registered(BTreeMap<DeviceId, Vec<(usize, StrategyChange)>>);
 
 /// What changed.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+enum StrategyChange {
     Started,
     Registered(Kind, FieldId, Custom),
 }
 
 impl Registered {
     fn of(evidence: &Evidence<'_>) -> Self {
-        let mut changes: Vec<(usize, DeviceId, Change)> = Vec::new();
+        let mut changes: Vec<(usize, DeviceId, StrategyChange)> = Vec::new();
         for op in evidence.operations.iter() {
             if let (Some((_, Asked::Register(kind, field, custom))), Some(at)) =
                 (evidence.history[op.asked].fact.asked(), op.answered)
                 && matches!(evidence.history[at].fact.answered(), Some((_, Answered::Registered)))
             {
-                changes.push((at, op.device, Change::Registered(*kind, *field, *custom)));
+                changes.push((at, op.device, StrategyChange::Registered(*kind, *field, *custom)));
             }
         }
         if changes.is_empty() {
@@ -135,7 +135,7 @@ impl Registered {
         }
         for &(at, entry) in &evidence.off_wire {
             if let (Node::Device(device), Fact::Started { .. }) = (entry.node, &entry.fact) {
-                changes.push((at, device, Change::Started));
+                changes.push((at, device, StrategyChange::Started));
             }
         }
         changes.sort_unstable_by_key(|change| change.0);
@@ -152,11 +152,11 @@ impl Registered {
         let before = line.partition_point(|(at, _)| *at < moment);
         for (_, change) in line[..before].iter().rev() {
             match *change {
-                Change::Started => return None,
-                Change::Registered(kind, field, custom) if (kind, field) == of => {
+                StrategyChange::Started => return None,
+                StrategyChange::Registered(kind, field, custom) if (kind, field) == of => {
                     return Some(custom);
                 }
-                Change::Registered(..) => {}
+                StrategyChange::Registered(..) => {}
             }
         }
         None
@@ -171,29 +171,29 @@ pub(crate) mod tests {
     use engine::record::Value;
 
     use crate::history::{Answered, Asked, Shown};
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL};
     use crate::plan::Custom;
 
     /// Phone and tablet hold the same two siblings.
     fn conflict() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
         case
     }
 
     fn registers(case: &mut Case, custom: Custom) {
-        let op = case.asks(TABLET, Asked::Register(Kind::Meal, KCAL, custom));
-        case.answers(TABLET, op, Answered::Registered);
+        let op = case.tablet().asks(Asked::Register(Kind::Meal, KCAL, custom));
+        case.tablet().answers(op, Answered::Registered);
     }
 
     /// What the tablet shows if the other sibling comes first.
-    fn turned(case: &Case) -> Arc<Shown> {
-        let mut shown = case.shown(TABLET, MEAL);
+    fn turned(case: &mut Case) -> Arc<Shown> {
+        let mut shown = case.tablet().shown(MEAL);
         let (_, value, contributors, conflicts) = &mut shown.fields[0];
         *value = Value::Int(2);
         std::mem::swap(contributors, conflicts);
@@ -207,9 +207,9 @@ pub(crate) mod tests {
     /// Of the same two siblings the tablet shows the one that the phone calls a conflict.
     pub(crate) fn broken() -> Case {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
-        let shown = turned(&case);
-        case.shows(TABLET, shown, false);
+        case.phone().reads(MEAL);
+        let shown = turned(&mut case);
+        case.tablet().shows(shown, false);
         case
     }
 
@@ -221,35 +221,35 @@ pub(crate) mod tests {
     #[test]
     fn a_split_that_depends_on_the_order_of_arrival_is_rejected() {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
-        let mut shown = case.shown(TABLET, MEAL);
+        case.phone().reads(MEAL);
+        let mut shown = case.tablet().shown(MEAL);
         let beside = std::mem::take(&mut shown.fields[0].3);
         shown.fields[0].2.extend(beside);
-        case.shows(TABLET, shown.into(), false);
+        case.tablet().shows(shown.into(), false);
         assert_eq!(sites(&case), ["views-differ"]);
     }
 
     #[test]
     fn devices_with_other_strategies_may_show_other_values() {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
+        case.phone().reads(MEAL);
         registers(&mut case, Custom::First);
-        let shown = turned(&case);
-        case.shows(TABLET, shown, false);
+        let shown = turned(&mut case);
+        case.tablet().shows(shown, false);
         registers(&mut case, Custom::Longest);
-        case.reads(TABLET, MEAL);
+        case.tablet().reads(MEAL);
         case.ends().passes();
     }
 
     #[test]
     fn a_registration_does_not_outlive_a_crash() {
         let mut case = conflict();
-        case.reads(PHONE, MEAL);
+        case.phone().reads(MEAL);
         registers(&mut case, Custom::First);
-        let op = case.asks(TABLET, Asked::Status);
-        case.crashes(TABLET, 4);
-        let shown = turned(&case);
-        case.shows(TABLET, shown, false);
+        let op = case.tablet().asks(Asked::Status);
+        case.tablet().crashes(4);
+        let shown = turned(&mut case);
+        case.tablet().shows(shown, false);
         assert_eq!(sites(&case), ["views-differ"], "{op:?}");
     }
 }

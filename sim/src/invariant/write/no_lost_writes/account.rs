@@ -8,7 +8,7 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
 
 /// Every change that was acknowledged, or is in the log, is in what everybody is shown at the end;
-/// where nobody looks any more, it is in the log.
+/// where no device shows the account any more, it is in the log.
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let shown = &evidence.server.accounts;
     let Some(settled) = evidence.settled else { return };
@@ -18,7 +18,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if patch.patched().is_none() && made.is_none() {
             continue;
         }
-        // Nobody but the volume holds what has been acknowledged.
+        // Only the volume holds what has been acknowledged.
         let end = evidence.history.len();
         let lost = evidence.epochs.lost(end, |epoch| !epoch.places(patch).is_empty());
         if lost.is_some_and(|lost| patch.asked < lost) {
@@ -60,29 +60,29 @@ mod tests {
     use engine::id::UserId;
 
     use crate::invariant::Invariant;
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
 
     fn patched() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.patches(PHONE, &[Email, Phone]);
+        case.phone().session().opens();
+        case.phone().account().patches(&[Email, Phone]);
         case
     }
 
     #[test]
     fn a_change_that_was_acknowledged_is_not_written_over() {
         let mut case = patched();
-        case.patches(PHONE, &[Email]);
-        case.sets_back(UserId(0), Email, 1);
+        case.phone().account().patches(&[Email]);
+        case.log(UserId(0)).sets_back(Email, 1);
         case.ends().breaks(Invariant::NoLostWrites, "account-lost");
     }
 
     #[test]
     fn where_nobody_looks_any_more_the_log_tells_what_is_kept() {
         let mut case = patched();
-        case.patches(PHONE, &[Email]);
-        case.is_lost(PHONE);
-        case.is_lost(TABLET);
+        case.phone().account().patches(&[Email]);
+        case.phone().is_lost();
+        case.tablet().is_lost();
         case.ends().passes();
     }
 }

@@ -11,7 +11,7 @@ use engine::id::{DeviceId, NodeId, Token};
 use engine::log::{NodeKind, Version};
 
 use crate::history::file::FileAsked;
-use crate::history::{FileDone, Trouble};
+use crate::history::{Fault, FileDone};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
@@ -35,7 +35,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     heads_are_what_none_replaced(evidence, findings);
 }
 
-/// A file is deleted by somebody who had seen all that it held, by number or as writes of their own
+/// A file is deleted by a user who had seen all that it held, by number or as writes of their own
 /// that had none yet.
 fn deletes_have_seen(
     evidence: &Evidence<'_>,
@@ -128,7 +128,7 @@ fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usi
     let destroyed = evidence
         .faults
         .iter()
-        .filter(move |fault| matches!(&fault.kind, Trouble::Destroy(gone) if *gone == device));
+        .filter(move |fault| matches!(&fault.kind, Fault::Destroy(gone) if gone.device == device));
     evidence.images(device).chain(destroyed.map(|fault| fault.from))
 }
 
@@ -215,7 +215,7 @@ fn replaces_what_was_shown(
                 evidence.write_name(token),
                 evidence.device_name(operation.device),
                 replaced
-                    .map_or_else(|| "a write of nobody".to_owned(), |it| evidence.write_name(it))
+                    .map_or_else(|| "an unknown write".to_owned(), |it| evidence.write_name(it))
             );
             let about = About { record: None, token: Some(token) };
             let place = (NoLostWrites, "version-replaced-unseen");
@@ -310,57 +310,58 @@ mod tests {
 
     use crate::history::file::{FileAsked, FileDone, Goal};
     use crate::history::{Answered, Boot, Change};
-    use crate::invariant::case::files::{DRAFT, LETTERS, ROOT};
-    use crate::invariant::case::filing::{Filing, head};
+    use crate::invariant::case::files::head;
+    use crate::invariant::case::tree::FileWrite;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, ROOT};
     use crate::invariant::case::{Case, PHONE, TABLET};
 
     fn served() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.opens(TABLET);
+        case.phone().session().opens();
+        case.tablet().session().opens();
         case
     }
 
     #[test]
     fn what_was_saved_is_a_version_in_the_end() {
         let mut case = served();
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
         case.ends().passes();
 
         let mut case = served();
-        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.phone().files().saves((DRAFT, "draft.txt"), "words");
         case.ends().rejects("file-never-published");
 
         let mut case = served();
-        case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.is_lost(PHONE);
+        case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().is_lost();
         case.ends().passes();
     }
 
     /// A device starts on an image that has these own writes.
-    fn starts_on(case: &mut Case, device: DeviceId, boot: Boot, image: &[Filing]) {
+    fn starts_on(case: &mut Case, device: DeviceId, boot: Boot, image: &[FileWrite]) {
         let own = image.iter().map(|it| Change::Upload(it.dot, Some((it.token, it.node))));
         let holds = [Change::Key(true), Change::Meta].into_iter().chain(own).collect();
-        case.starts(device, boot, 0, holds);
+        case.device(device).starts(boot, 0, holds);
     }
 
     #[test]
     fn what_is_in_an_image_is_a_version_in_the_end() {
         // The restore destroys the only copy.
         let mut case = served();
-        case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        case.phone().files().saves((DRAFT, "draft.txt"), "words");
         starts_on(&mut case, PHONE, Boot::Restored, &[]);
-        case.crashes(PHONE, 0);
+        case.phone().crashes(0);
         case.ends().passes();
 
         // The image has it.
         let mut case = served();
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
         starts_on(&mut case, PHONE, Boot::Restored, &[filing]);
         case.clone().ends().rejects("file-never-published");
-        case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
-        case.crashes(PHONE, 1);
+        case.phone().persists(vec![Change::Upload(filing.dot, None)]);
+        case.phone().crashes(1);
         case.rejects("file-saved-and-gone");
         // A later restore is no excuse for what the device had dropped before.
         starts_on(&mut case, PHONE, Boot::Restored, &[]);
@@ -368,11 +369,11 @@ mod tests {
 
         // A clone has it, until the clone is destroyed too.
         let mut case = served();
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
         starts_on(&mut case, TABLET, Boot::Cloned(PHONE), &[filing]);
-        case.is_lost(PHONE);
+        case.phone().is_lost();
         case.clone().ends().rejects("file-never-published");
-        case.is_lost(TABLET);
+        case.tablet().is_lost();
         case.ends().passes();
     }
 
@@ -383,13 +384,13 @@ mod tests {
         for is_cloned in [false, true] {
             let mut case = served();
             let backup = case.backs_up();
-            let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
+            let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
             if is_cloned {
                 starts_on(&mut case, TABLET, Boot::Cloned(PHONE), &[filing]);
             }
-            case.uploads(PHONE, filing, ("draft.txt", "words"));
-            case.reads_feed(PHONE, &[DRAFT]);
-            case.persists(PHONE, vec![Change::Upload(filing.dot, None)]);
+            case.phone().files().uploads(filing, ("draft.txt", "words"));
+            case.phone().files().reads_feed(&[DRAFT]);
+            case.phone().persists(vec![Change::Upload(filing.dot, None)]);
             case.restores_volume(&backup);
             let case = case.ends();
             if is_cloned {
@@ -403,17 +404,22 @@ mod tests {
     /// The phone saves a second version, having seen the first; meanwhile the tablet has, too.
     fn conflict(replaces: &[u32], heads: &[u32]) -> Case {
         let mut case = served();
-        let first = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, first, ("draft.txt", "words"));
+        let first = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(first, ("draft.txt", "words"));
         for (device, n, replaces, heads) in
             [(PHONE, 2, &[1][..], &[2][..]), (TABLET, 3, replaces, heads)]
         {
             let device: DeviceId = device;
             let to = (DRAFT, Goal::Version(DRAFT));
-            let filing = case.asks_to_file(device, to, "other", vec![head(first, Some(1))]);
-            case.keeps_filing(device, filing);
-            case.answers(device, filing.op, Answered::Saved);
-            case.uploads_next(device, filing, (n, replaces, heads), &format!("words of {n}"));
+            let filing =
+                case.device(device).files().asks_to_save(to, "other", vec![head(first, Some(1))]);
+            case.device(device).files().keeps(filing);
+            case.device(device).answers(filing.op, Answered::Saved);
+            case.device(device).files().uploads_next(
+                filing,
+                (n, replaces, heads),
+                &format!("words of {n}"),
+            );
         }
         case.ends()
     }
@@ -428,16 +434,16 @@ mod tests {
     #[test]
     fn at_the_end_every_version_can_be_had() {
         let mut case = served();
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
         let mut case = case.ends();
         for (ask, done) in [
             (FileAsked::Versions(DRAFT), FileDone::Versions(Vec::new())),
             (FileAsked::Read(DRAFT), FileDone::Content(vec![(head(filing, Some(1)), None)])),
         ] {
             let asked = crate::history::Asked::File { ask, path: String::new(), last: true };
-            let op = case.asks(TABLET, asked);
-            case.answers(TABLET, op, Answered::File(done));
+            let op = case.tablet().asks(asked);
+            case.tablet().answers(op, Answered::File(done));
         }
         case.rejects("version-not-listed");
         case.rejects("content-not-read");
@@ -446,13 +452,13 @@ mod tests {
     #[test]
     fn a_delete_removes_what_its_author_had_seen() {
         let mut case = served();
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-        case.makes_file(PHONE, (DRAFT, LETTERS, "letters"), "words");
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+        case.phone().files().makes_file((DRAFT, LETTERS, "letters"), "words");
         let asked = FileAsked::Delete { node: DRAFT, seen: 1, exposed: Vec::new() };
-        let op = case.asks_of_files(PHONE, asked);
-        case.revises(PHONE, (DRAFT, 2), "other words");
-        case.is_deleted(PHONE, DRAFT);
-        case.answers(PHONE, op, crate::history::Answered::File(FileDone::Done));
+        let op = case.phone().files().asks(asked);
+        case.phone().files().revises((DRAFT, 2), "other words");
+        case.phone().files().is_deleted(DRAFT);
+        case.phone().answers(op, crate::history::Answered::File(FileDone::Done));
         case.rejects("deleted-unseen");
     }
 }

@@ -1,9 +1,8 @@
-//! Conversations by the laws that everything else has too: nothing acknowledged is lost (INV-01), a
-//! number has one effect (INV-10), no result counts under a claim that was granted again (INV-13),
-//! what is said is so (INV-30), and what is refused has a reason (INV-32).
+//! No message that was acknowledged is lost: the log has it at the end, and shows it.
 
 use std::collections::BTreeMap;
 
+use engine::dedup::DedupKey;
 use engine::id::UserId;
 
 use crate::history::{Talk, Worked};
@@ -14,7 +13,7 @@ use crate::invariant::evidence::work::{
     ConversationOperation, Conversations, is_in, item_of, missing,
 };
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Order, TalkId, TalkPart};
+use crate::plan::{Excerpt, Order, TalkId, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (user, conversations) in &evidence.epochs.last().conversations {
@@ -22,39 +21,21 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// What is in the log in the end has all that was acknowledged, and so has what is shown.
+/// The log at the end has all messages that were acknowledged, and so has what is shown at the end.
 fn nothing_is_lost(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     user: UserId,
     conversations: &Conversations<'_>,
 ) {
-    let talk_of = |held: &Talk| evidence.work.talk(evidence.context, user, held);
-    let mut kept: BTreeMap<TalkId, Vec<&Talk>> = BTreeMap::new();
-    for stored in conversations.items.values() {
-        let held = item_of(stored).and_then(|item| conversations.thread(&item));
-        if let Some((talk, held)) = held.and_then(|held| Some((talk_of(held)?, held))) {
-            kept.entry(talk).or_default().push(held);
-        }
-    }
-    let shown = |talk: TalkId| shown_at_the_end(evidence, user, talk);
+    let kept = kept_at_the_end(evidence, user, conversations);
     let of_user = |operation: &&ConversationOperation<'_>| operation.user == user;
     for operation in evidence.work.operations.iter().filter(of_user) {
         let (Some(excerpt), Some((saved, key, version))) = (operation.brings(), operation.saved())
         else {
             continue;
         };
-        let had = |epoch: &Epoch<'_>| {
-            let conversations = epoch.conversations.get(&user);
-            conversations.is_some_and(|conversations| {
-                is_in(conversations, key, version, operation, usize::MAX)
-            })
-        };
-        if evidence
-            .epochs
-            .lost(evidence.history.len(), had)
-            .is_some_and(|lost| operation.asked < lost)
-        {
+        if was_in_a_lost_log(evidence, operation, key, version) {
             continue;
         }
         let kept = kept.get(&excerpt.talk).map_or(&[][..], Vec::as_slice);
@@ -76,28 +57,67 @@ fn nothing_is_lost(
             let place = (NoLostWrites, "message-lost");
             let message = message(n, "is not in the log at the end");
             findings.report(evidence, place, saved, About::default(), message, [operation.asked]);
-        } else if let Some((at, worked)) = shown(excerpt.talk) {
-            let unseen = match worked {
-                Worked::Thread(_, held) => missing(held, excerpt),
-                Worked::Nothing => Some(excerpt.first),
-                Worked::Saved(..)
-                | Worked::Processed
-                | Worked::WasReset
-                | Worked::Result(..)
-                | Worked::Day(..)
-                | Worked::Refused(_) => None,
-            };
-            if let Some(n) = unseen.filter(|_| kept.len() == 1) {
-                let host = evidence.host_at(at);
-                let place = (NoLostWrites, "message-not-shown");
-                let message = message(n, &format!("is not shown on {host} at the end"));
-                findings.report(evidence, place, at, About::default(), message, [operation.asked]);
-            }
+        } else if let [_] = kept
+            && let Some((at, worked)) = shown_at_the_end(evidence, user, excerpt.talk)
+            && let Some(n) = not_shown(worked, excerpt)
+        {
+            let host = evidence.host_at(at);
+            let place = (NoLostWrites, "message-not-shown");
+            let message = message(n, &format!("is not shown on {host} at the end"));
+            findings.report(evidence, place, at, About::default(), message, [operation.asked]);
         }
     }
 }
 
-/// What a conversation is shown as at the end, if anybody reads it.
+/// What the log has of each conversation at the end; several if it is under several keys.
+fn kept_at_the_end<'e>(
+    evidence: &Evidence<'_>,
+    user: UserId,
+    conversations: &Conversations<'e>,
+) -> BTreeMap<TalkId, Vec<&'e Talk>> {
+    let mut kept: BTreeMap<TalkId, Vec<&Talk>> = BTreeMap::new();
+    for item in conversations.items.values().filter_map(item_of) {
+        if let Some(held) = conversations.thread(&item)
+            && let Some(talk) = evidence.work.talk(evidence.context, user, held)
+        {
+            kept.entry(talk).or_default().push(held);
+        }
+    }
+    kept
+}
+
+/// Was the volume restored, after the operation was asked for, to a log without what it saved?
+fn was_in_a_lost_log(
+    evidence: &Evidence<'_>,
+    operation: &ConversationOperation<'_>,
+    key: DedupKey,
+    version: u32,
+) -> bool {
+    let had = |epoch: &Epoch<'_>| {
+        epoch
+            .conversations
+            .get(&operation.user)
+            .is_some_and(|conversations| is_in(conversations, key, version, operation, usize::MAX))
+    };
+    let lost = evidence.epochs.lost(evidence.history.len(), had);
+    lost.is_some_and(|lost| operation.asked < lost)
+}
+
+/// The first message of an excerpt that an answer lacks.
+fn not_shown(worked: &Worked, excerpt: &Excerpt) -> Option<u32> {
+    match worked {
+        Worked::Thread(_, held) => missing(held, excerpt),
+        Worked::Nothing => Some(excerpt.first),
+        Worked::Saved(..)
+        | Worked::Processed
+        | Worked::WasReset
+        | Worked::Result(..)
+        | Worked::Day(..)
+        | Worked::Refused(_) => None,
+    }
+}
+
+/// The answer to the last read of a conversation, if there is one.
 fn shown_at_the_end<'e>(
     evidence: &'e Evidence<'_>,
     user: UserId,
@@ -114,17 +134,17 @@ fn shown_at_the_end<'e>(
 #[cfg(test)]
 mod tests {
     use crate::invariant::Invariant;
-    use crate::invariant::case::work::{DAY, READER, SOUP, part};
-    use crate::invariant::case::{Case, PHONE};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::talks::{DAY, SOUP, part};
     use crate::plan::Order;
 
     #[test]
     fn what_was_acknowledged_is_not_written_over() {
         let mut case = Case::worked();
-        case.brings(PHONE, part(SOUP, 1, 5));
-        case.orders(READER, Order::Ingest(part(SOUP, 3, 8)));
-        case.saves_as(READER, SOUP, DAY, &[3, 4, 5, 6, 7, 8]);
-        case.is_stopped(READER);
+        case.phone().brings(part(SOUP, 1, 5));
+        case.reader().orders(Order::Ingest(part(SOUP, 3, 8)));
+        case.reader().saves_as(SOUP, DAY, &[3, 4, 5, 6, 7, 8]);
+        case.reader().is_stopped();
         assert_eq!(case.ends().broken(), [Invariant::NoLostWrites]);
     }
 }

@@ -1,5 +1,5 @@
-//! INV-01 `no-lost-writes`: every write that somebody could rely on is there at the end, or was
-//! replaced by one whose author had been shown it.
+//! INV-01 `no-lost-writes`: every write that was acknowledged, or shown to a user, is there at the end, or
+//! was replaced by one whose author had been shown it.
 //!
 //! Cells are marked backwards from what the final reads show. A record that is deleted at the end
 //! keeps only what the deletes had seen: a delete that never saw an edit must not hide it.
@@ -38,7 +38,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// How a record stands at the end.
 #[derive(Clone, Debug, Default)]
-struct End {
+struct FinalRecord {
     live: bool,
     shown: Vec<(FieldId, Token)>,
     /// The fact that tells.
@@ -49,8 +49,8 @@ struct End {
 /// it, or a row cannot be mended by the plan, also what the remotes hold. What was relied on need be
 /// at one remote only, since a device that comes later merges both: so a delete at one remote
 /// removes from the other what it had observed.
-fn ends(evidence: &Evidence<'_>) -> Vec<End> {
-    let mut ends = vec![End::default(); evidence.writes.records.len()];
+fn ends(evidence: &Evidence<'_>) -> Vec<FinalRecord> {
+    let mut ends = vec![FinalRecord::default(); evidence.writes.records.len()];
     for observation in evidence.final_observations() {
         let end = &mut ends[observation.record_key];
         end.told = Some(observation.at);
@@ -103,7 +103,7 @@ fn survives(
 }
 
 /// All cells that are accounted for.
-fn keep(evidence: &Evidence<'_>, record_key: usize, end: &End) -> Set {
+fn keep(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord) -> Set {
     let writes = &evidence.writes;
     let mut kept = Set::default();
     for &(field, token) in &end.shown {
@@ -160,7 +160,7 @@ fn is_stranded(evidence: &Evidence<'_>, record_key: usize, device: DeviceId) -> 
 
 /// A live record does not show its headstones. A delete has not been lost if something is shown
 /// that no delete had seen; one that never left a stranded device cannot have hidden it elsewhere.
-fn is_beaten(evidence: &Evidence<'_>, record_key: usize, end: &End, delete: u32) -> bool {
+fn is_beaten(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord, delete: u32) -> bool {
     let writes = &evidence.writes;
     let stranded = |by: &Write| by.device.is_some_and(|own| is_stranded(evidence, record_key, own));
     let counts = |cell: &u32| {
@@ -279,17 +279,17 @@ pub(crate) mod tests {
     use engine::id::Remote;
 
     use crate::invariant::Invariant::NoLostWrites;
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     /// The tablet has never been shown the phone's write; yet what it writes replaces it.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.is_lost(PHONE);
-        case.pulls(TABLET);
-        case.overwrites(TABLET, MEAL, &[PHOTO]);
-        case.pushes(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().is_lost();
+        case.tablet().pulls();
+        case.tablet().wrongly().overwrites(MEAL, &[PHOTO]);
+        case.tablet().pushes(MEAL);
         case.ends()
     }
 
@@ -304,31 +304,31 @@ pub(crate) mod tests {
     #[test]
     fn a_write_replaced_by_one_who_saw_it_is_not_lost() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.is_lost(PHONE);
-        case.pulls(TABLET);
-        case.edits(TABLET, MEAL, &[KCAL]);
-        case.pushes(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().is_lost();
+        case.tablet().pulls();
+        case.tablet().edits(MEAL, &[KCAL]);
+        case.tablet().pushes(MEAL);
         case.ends().passes();
     }
 
     #[test]
     fn a_write_that_died_with_its_only_holder_is_not_owed() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.is_lost(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().is_lost();
         case.ends().passes();
     }
 
     #[test]
     fn a_delete_that_is_undone_is_lost() {
         let mut case = Case::new();
-        let edit = case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.deletes(PHONE, MEAL);
-        let lie = case.holds(PHONE, MEAL, &[edit]);
-        case.persists(PHONE, vec![lie]);
+        let edit = case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.phone().deletes(MEAL);
+        let lie = case.phone().holds(MEAL, &[edit]);
+        case.phone().persists(vec![lie]);
         let violations = case.ends().violations();
         assert!(violations.iter().any(|violation| violation.site == "delete-undone"));
     }
@@ -336,42 +336,42 @@ pub(crate) mod tests {
     /// The phone deletes the record at one remote and is lost; the other remote holds it live.
     fn deleted_at_one_remote() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.deletes(PHONE, MEAL);
-        case.pushes_to(Remote::Zone, PHONE, MEAL);
-        case.is_lost(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.phone().deletes(MEAL);
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        case.phone().is_lost();
         case
     }
 
     #[test]
     fn a_delete_that_one_remote_has_is_not_lost() {
         let mut case = deleted_at_one_remote();
-        case.is_lost(TABLET);
+        case.tablet().is_lost();
         case.ends().passes();
     }
 
     #[test]
     fn a_delete_is_lost_when_an_old_copy_replaces_it_at_its_only_remote() {
         let mut case = deleted_at_one_remote();
-        case.saves(Remote::Zone, TABLET, MEAL);
-        case.is_lost(TABLET);
+        case.tablet().at(Remote::Zone).saves(MEAL);
+        case.tablet().is_lost();
         case.ends().breaks(NoLostWrites, "delete-undone");
     }
 
     #[test]
     fn an_edit_that_a_delete_had_not_seen_beats_it() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.deletes(PHONE, MEAL);
-        case.edits(TABLET, MEAL, &[PHOTO]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        case.pushes(TABLET, MEAL);
-        case.pulls(PHONE);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.phone().deletes(MEAL);
+        case.tablet().edits(MEAL, &[PHOTO]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        case.tablet().pushes(MEAL);
+        case.phone().pulls();
         case.ends().passes();
     }
 }

@@ -1,4 +1,4 @@
-//! Accounts: every version of a field is of a change that somebody asked for, as it was asked for, and
+//! Accounts: every version of a field is of a change that a user asked for, as it was asked for, and
 //! the fields of one change show together.
 
 use engine::id::UserId;
@@ -14,20 +14,20 @@ use crate::invariant::wording::value;
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for account in &evidence.server.accounts {
         let user = account.request.user;
-        written_by_somebody(evidence, findings, account.at, user, &account.versions);
+        has_a_write_each(evidence, findings, account.at, user, &account.versions);
         as_written(evidence, findings, account);
     }
     for (user, space) in evidence.epochs.spaces() {
         for effect in &space.effects {
             let LogEffect::Account { at, made, .. } = effect else { continue };
             let versions: Versions = made.iter().copied().collect();
-            written_by_somebody(evidence, findings, *at, *user, &versions);
+            has_a_write_each(evidence, findings, *at, *user, &versions);
         }
     }
 }
 
 /// Every value is of a patch, which shows in all the fields that it set.
-fn written_by_somebody(
+fn has_a_write_each(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     at: usize,
@@ -96,33 +96,33 @@ mod tests {
     use engine::record::Value;
 
     use crate::invariant::Invariant;
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
 
     fn patched() -> Case {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.patches(PHONE, &[Email, Phone]);
+        case.phone().session().opens();
+        case.phone().account().patches(&[Email, Phone]);
         case
     }
 
     #[test]
-    fn an_account_shows_what_somebody_wrote_as_it_was_written_and_whole() {
+    fn an_account_shows_what_was_written_as_it_was_written_and_whole() {
         let mut case = patched();
-        let account = case.account(TABLET);
+        let account = case.tablet().account().contents();
 
         let mut garbled = account.clone();
         garbled[0].1[0].1 = Value::Text("other words".into());
-        case.shows_account(TABLET, garbled, false);
+        case.tablet().account().shows(garbled, false);
         case.breaks(Invariant::NoPhantomValues, "account-garbled");
 
         let mut torn = account.clone();
         torn.pop();
-        case.shows_account(TABLET, torn, false);
+        case.tablet().account().shows(torn, false);
         case.breaks(Invariant::NoPhantomValues, "account-torn");
 
         let mut invented = account;
         invented[0].1[0].0.0[15] ^= 0xff;
-        case.shows_account(TABLET, invented, false);
+        case.tablet().account().shows(invented, false);
         case.breaks(Invariant::NoPhantomValues, "account-never-written");
     }
 }

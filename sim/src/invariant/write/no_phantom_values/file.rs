@@ -18,10 +18,10 @@ use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::{count, visible};
 
 pub(super) fn judge_names(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let nobody = BTreeSet::new();
+    let nothing = BTreeSet::new();
     let given = given(evidence);
     for (user, files) in evidence.epochs.files() {
-        let given = given.get(user).unwrap_or(&nobody);
+        let given = given.get(user).unwrap_or(&nothing);
         names_were_given(evidence, findings, files, (*user, given));
     }
 }
@@ -183,17 +183,18 @@ mod tests {
     use super::is_given;
     use crate::history::Answered;
     use crate::history::file::{FileAsked, FileDone};
-    use crate::invariant::case::files::{DRAFT, LETTERS, NOTES, ROOT};
-    use crate::invariant::case::filing::{Filing, head, print};
-    use crate::invariant::case::{Case, PHONE, TABLET};
+    use crate::invariant::case::Case;
+    use crate::invariant::case::files::{head, print};
+    use crate::invariant::case::tree::FileWrite;
+    use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, ROOT};
 
-    fn filed() -> (Case, Filing) {
+    fn filed() -> (Case, FileWrite) {
         let mut case = Case::served();
-        case.opens(PHONE);
-        case.opens(TABLET);
-        let filing = case.files(PHONE, (DRAFT, "draft.txt"), "words");
-        case.uploads(PHONE, filing, ("draft.txt", "words"));
-        case.reads_feed(PHONE, &[DRAFT]);
+        case.phone().session().opens();
+        case.tablet().session().opens();
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
+        case.phone().files().reads_feed(&[DRAFT]);
         (case, filing)
     }
 
@@ -202,32 +203,32 @@ mod tests {
         let (mut case, filing) = filed();
         let mut invented = filing;
         invented.token.0[15] ^= 0xff;
-        let list = case.list_of(&[DRAFT], &[invented]);
-        case.lists(TABLET, list, false);
+        let list = case.files.list_of(&[DRAFT], &[invented]);
+        case.tablet().files().lists(list, false);
         case.rejects("file-never-written");
 
         let (mut case, filing) = filed();
         let mut strange = filing;
         strange.token.0[9] ^= 1;
-        let list = case.list_of(&[DRAFT], &[strange]);
-        case.lists(TABLET, list, false);
+        let list = case.files.list_of(&[DRAFT], &[strange]);
+        case.tablet().files().lists(list, false);
         case.rejects("file-shown");
     }
 
     #[test]
     fn content_is_shown_as_it_was_written_and_with_its_own_version() {
         let (mut case, filing) = filed();
-        let shown = |words: &str, of: Filing| {
+        let shown = |words: &str, of: FileWrite| {
             let content = Some(print(of.token, words));
             FileDone::Content(vec![(head(filing, Some(1)), content)])
         };
-        case.is_told(TABLET, FileAsked::Read(DRAFT), shown("words", filing));
+        case.tablet().files().is_answered(FileAsked::Read(DRAFT), shown("words", filing));
         case.passes();
-        case.is_told(TABLET, FileAsked::Read(DRAFT), shown("wor", filing));
+        case.tablet().files().is_answered(FileAsked::Read(DRAFT), shown("wor", filing));
         case.rejects("content-garbled");
 
-        let other = case.files(TABLET, (NOTES, "notes.txt"), "other words");
-        case.is_told(TABLET, FileAsked::Read(DRAFT), shown("other words", other));
+        let other = case.tablet().files().saves((NOTES, "notes.txt"), "other words");
+        case.tablet().files().is_answered(FileAsked::Read(DRAFT), shown("other words", other));
         case.rejects("content-of-another");
     }
 
@@ -246,13 +247,13 @@ mod tests {
         assert!(is_given(&given, &format!("{} (1f-3)", "m".repeat(240))));
 
         let mut case = Case::served();
-        case.opens(PHONE);
-        let op = case.asks_of_files(PHONE, FileAsked::MakeFolder(ROOT, "letters".into()));
-        case.makes_folder(PHONE, LETTERS, ROOT, "letters");
-        case.answers(PHONE, op, Answered::File(FileDone::Created(LETTERS)));
-        let puts = case.moving(LETTERS, ROOT, "other");
-        case.does(PHONE, puts, Reply::File(FileReply::Moved));
-        case.tells_name(PHONE, LETTERS, Some("other"));
+        case.phone().session().opens();
+        let op = case.phone().files().asks(FileAsked::MakeFolder(ROOT, "letters".into()));
+        case.phone().files().makes_folder(LETTERS, ROOT, "letters");
+        case.phone().answers(op, Answered::File(FileDone::Created(LETTERS)));
+        let puts = case.files.moving(LETTERS, ROOT, "other");
+        case.phone().files().does(puts, Reply::File(FileReply::Moved));
+        case.phone().files().tells_name(LETTERS, Some("other"));
         case.rejects("name-never-given");
     }
 }

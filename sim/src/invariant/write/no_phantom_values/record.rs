@@ -1,7 +1,7 @@
-//! INV-02 `no-phantom-values`: every value shown or stored was written by somebody, to that record
+//! INV-02 `no-phantom-values`: every value shown or stored has a write that made it, to that record
 //! and field; and a write of several fields shows in all of them or has been replaced there.
 //!
-//! The engine's own headstones (a purge) bear [`Token::NONE`] and nobody wrote them.
+//! The engine's own headstones (a purge) bear [`Token::NONE`] and have no author.
 
 use std::sync::Arc;
 
@@ -137,20 +137,20 @@ fn torn(
 pub(crate) mod tests {
     use engine::id::Token;
 
-    use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
     use crate::invariant::evidence::tokens;
 
-    /// The tablet is shown a value of its user's that nobody wrote.
+    /// The tablet is shown a value of its user's that no write made.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
-        let mut shown = case.shown(TABLET, MEAL);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
+        let mut shown = case.tablet().shown(MEAL);
         let mut token = shown.fields[0].2[0];
         token.0[15] ^= 0x40;
         shown.fields[0].3.push(token);
-        case.shows(TABLET, shown.into(), false);
+        case.tablet().shows(shown.into(), false);
         case.ends()
     }
 
@@ -162,23 +162,23 @@ pub(crate) mod tests {
     #[test]
     fn a_write_shown_in_one_of_its_two_fields_is_torn() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL, PHOTO]);
-        let old = case.shown(PHONE, MEAL);
-        case.edits(PHONE, MEAL, &[KCAL, PHOTO]);
-        let mut mixed = case.shown(PHONE, MEAL);
+        case.phone().edits(MEAL, &[KCAL, PHOTO]);
+        let old = case.phone().shown(MEAL);
+        case.phone().edits(MEAL, &[KCAL, PHOTO]);
+        let mut mixed = case.phone().shown(MEAL);
         mixed.fields[1] = old.fields[1].clone();
         assert_eq!(tokens(&mixed).filter(|cell| cell.1 == Token::NONE).count(), 0);
-        case.shows(PHONE, mixed.into(), false);
+        case.phone().shows(mixed.into(), false);
         assert!(case.violations().iter().any(|violation| violation.site == "torn-write"));
     }
 
     #[test]
     fn a_field_written_anew_since_is_not_torn() {
         let mut case = Case::new();
-        case.edits(PHONE, MEAL, &[KCAL, PHOTO]);
-        case.edits(PHONE, MEAL, &[KCAL]);
-        case.pushes(PHONE, MEAL);
-        case.pulls(TABLET);
+        case.phone().edits(MEAL, &[KCAL, PHOTO]);
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().pushes(MEAL);
+        case.tablet().pulls();
         case.ends().passes();
     }
 }

@@ -1,5 +1,4 @@
-//! Conversations in a case: what is brought, kept, worked on and shown, told right unless a lie is
-//! asked for.
+//! Conversations in a case: what is brought in, kept, worked on and shown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,16 +12,15 @@ use engine::processor::StepId;
 use engine::remote::CallId;
 use harness::time::{Span, Time};
 
-use super::Case;
+use super::{Case, WORKER};
 use crate::history::{Answered, Asked, Fact, Filed, Letter, Said, Talk, Wants, Worked};
 use crate::plan::talk::{message_token, result_token, spelled};
 use crate::plan::{
     Began, Day, Excerpt, Node, Order, Parcel, PipelinePlan, ProcessorId, ProcessorPlan, TalkId,
-    TalkPart, WorkerId,
+    TalkPart,
 };
 use crate::time::ToEngine;
 
-const WORKER: Node = Node::Worker(WorkerId(0));
 const ANNA: UserId = UserId(0);
 pub(crate) const READER: ProcessorId = ProcessorId(0);
 pub(crate) const SCHOLAR: ProcessorId = ProcessorId(1);
@@ -32,7 +30,7 @@ pub(crate) const DAY: Day = Day { year: 2024, month: 4, day: 3 };
 /// What the log has of conversations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Talks {
-    items: BTreeMap<TalkId, (Item, Talk)>,
+    pub(super) items: BTreeMap<TalkId, (Item, Talk)>,
     /// What sums are kept, where that is not what they should be.
     pub(crate) off: u32,
     numbers: BTreeMap<Client, u32>,
@@ -72,6 +70,204 @@ fn content(version: u32, since: u64, held: &Talk) -> Content {
     }
 }
 
+impl Talks {
+    /// From now on the summaries count this many conversations too many.
+    pub(crate) fn miscounts(&mut self, by: u32) {
+        self.off = by;
+    }
+
+    /// Keeps in mind how a conversation is now.
+    pub(crate) fn remembers(&mut self, of: TalkId) {
+        self.last.insert(of, self.items[&of].clone());
+    }
+}
+
+/// One who brings conversations in and works on them: a processor, or the user of a device.
+#[derive(Debug)]
+pub(crate) struct Actor<'a> {
+    pub(super) case: &'a mut Case,
+    pub(super) who: Node,
+}
+
+impl Actor<'_> {
+    /// A command is given.
+    pub(crate) fn orders(&mut self, order: Order) -> OpId {
+        let op = OpId(self.case.fresh());
+        self.case.fact(self.who, Fact::Asked(op, Asked::Work { order, last: false }.into()));
+        op
+    }
+
+    /// A command is answered.
+    pub(crate) fn obeys(&mut self, op: OpId, worked: Worked) {
+        self.case.fact(self.who, Fact::Answered(op, Answered::Worked(worked).into()));
+    }
+
+    /// Brings a part of a conversation in; it is joined, kept and acknowledged.
+    pub(crate) fn brings(&mut self, excerpt: Excerpt) {
+        let op = self.orders(Order::Ingest(excerpt.clone()));
+        let held = self.case.talks.items.get(&excerpt.talk).map(|(_, held)| held.messages.clone());
+        let held = held.unwrap_or_default().into_iter().map(|message| message.0);
+        let mut messages: Vec<u32> = held.chain(excerpt.first..=excerpt.last).collect();
+        messages.sort_unstable();
+        messages.dedup();
+        let version = self.saves_as(excerpt.talk, excerpt.began.day.unwrap_or(DAY), &messages);
+        self.obeys(op, Worked::Saved(key(excerpt.talk), version));
+    }
+
+    /// The next version of a conversation is kept with these messages, whatever was there.
+    pub(crate) fn saves_as(&mut self, of: TalkId, day: Day, messages: &[u32]) -> u32 {
+        let held = talk(of, day, messages);
+        let was = self.case.talks.items.get(&of).map(|(item, _)| *item);
+        let version = was.map_or(1, |was| was.content.version + 1);
+        let content = content(version, u64::from(self.case.fresh()), &held);
+        let name = BlobName { key: key(of), version, hash: content.blob };
+        self.stores(name, Filed::Thread(held.clone()));
+        let item = Item { content, job: Job::Pending { tries: 0 } };
+        self.case.talks.items.insert(of, (item, held));
+        self.puts(&[of], Reply::Work(WorkReply::Saved(version)));
+        version
+    }
+
+    /// The log puts items as they are now, and the sums of their days.
+    fn puts(&mut self, talks: &[TalkId], reply: Reply) {
+        let client = client(self.who);
+        let n = self.case.talks.numbers.entry(client).or_insert(1_000);
+        *n += 1;
+        let receipt = Some((client, *n));
+        let mut puts = Vec::new();
+        for of in talks {
+            let item = self.case.talks.items[of].0;
+            puts.push((Key::Work(Place::Item(key(*of))), Some(Doc::Work(Stored::Item(item)))));
+            let all = self.case.talks.items.values().map(|(item, _)| *item);
+            let mut sum = Summary { items: self.case.talks.off, ..Summary::default() };
+            for other in all.filter(|other| other.content.day == item.content.day) {
+                sum.items += 1;
+                sum.messages += other.content.messages;
+                match other.job {
+                    Job::Pending { .. } => sum.pending += 1,
+                    Job::Processing { .. } => sum.processing += 1,
+                    Job::Success { .. } => sum.success += 1,
+                    Job::Failed { .. } => sum.failed += 1,
+                }
+            }
+            let day = Key::Work(Place::Day(item.content.day));
+            puts.push((day, Some(Doc::Work(Stored::Day(sum)))));
+            // A day that nothing is of any more has no sum.
+            if let Some(old) = self.case.talks.days.insert(*of, day).filter(|old| *old != day) {
+                puts.push((old, None));
+            }
+        }
+        let session = (DeviceKey(client.replica.0), client);
+        self.case.log(ANNA).does(session, Op { receipt, puts, reply });
+    }
+
+    /// A processor is granted a conversation, even if another one is at it.
+    pub(crate) fn claims(&mut self, of: TalkId) -> Claim {
+        let fence = Fence(Position { seq: self.case.fresh().into(), entry: EntryId(0) });
+        let until = Time(self.case.now + 20_000).to_engine();
+        let item = &mut self.case.talks.items.get_mut(&of).expect("it was brought").0;
+        let tries = item.job.tries() + 1;
+        item.job = Job::Processing { tries, fence, until };
+        let claim = Claim { key: key(of), version: item.content.version, fence, tries, until };
+        self.puts(&[of], Reply::Work(WorkReply::Claimed(Some(claim))));
+        claim
+    }
+
+    /// A processor has the step done, which ends with a result or without one.
+    pub(crate) fn has_done(&mut self, of: TalkId, works: bool) {
+        let held = Arc::new(self.case.talks.items[&of].1.clone());
+        self.case.talks.steps += 1;
+        let step = StepId(self.case.talks.steps);
+        let token = works.then(|| what_comes_of(&held));
+        self.case.fact(self.who, Fact::StepBegan(step, held));
+        self.case.fact(self.who, Fact::StepEnded(step, token));
+    }
+
+    /// What came of the step is kept, under whichever claim.
+    pub(crate) fn finishes(&mut self, of: TalkId, works: bool) {
+        let (item, held) = self.case.talks.items[&of].clone();
+        let tries = item.job.tries();
+        let job = if works {
+            let token = what_comes_of(&held);
+            let result = BlobHash::of(&token.0);
+            let version = item.content.version;
+            self.stores(BlobName { key: key(of), version, hash: result }, Filed::Result(token));
+            Job::Success { tries, result }
+        } else {
+            Job::Failed { tries, why: Why::StepFailed }
+        };
+        self.becomes(of, job);
+    }
+
+    /// The log says that a processor has ended its work so.
+    pub(crate) fn becomes(&mut self, of: TalkId, job: Job) {
+        self.case.talks.items.get_mut(&of).expect("it was brought").0.job = job;
+        self.puts(&[of], Reply::Work(WorkReply::Finished));
+    }
+
+    /// A processor takes a conversation up, has it worked on and ends that.
+    pub(crate) fn works_on(&mut self, of: TalkId, works: bool) {
+        self.claims(of);
+        self.has_done(of, works);
+        self.finishes(of, works);
+    }
+
+    /// A processor asks the server for work, under the number with which each of its lives begins.
+    pub(crate) fn asks_for_work(&mut self) -> Letter {
+        let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Work, answer: false };
+        let client = client(self.who);
+        let (device, by) = (DeviceKey(client.replica.0), Some(ANNA));
+        let heard = self.case.log(ANNA).position();
+        let wants = Wants::Act(Fence(Position { seq: 1, entry: EntryId(1) }), 1);
+        let said = Said::Asks { device, client, by, space: ANNA, about: ANNA, heard, wants };
+        self.case.sends_letter(self.who, WORKER, letter, said);
+        letter
+    }
+
+    /// What a processor asked arrives.
+    pub(crate) fn arrives(&mut self, letter: Letter) {
+        let (from, rows_refused) = (self.who, [].into());
+        self.case.fact(WORKER, Fact::Delivered { from, letter, refused: None, rows_refused });
+    }
+
+    /// A worker tells a processor to come back.
+    pub(crate) fn is_refused_as_busy(&mut self, letter: Letter) {
+        self.is_answered(letter, Some(Refusal::Busy(Span(1_000).to_engine())));
+    }
+
+    /// A worker answers what a processor asked.
+    pub(crate) fn is_answered(&mut self, letter: Letter, refused: Option<Refusal>) {
+        let letter = Letter { answer: true, ..letter };
+        self.case.sends_letter(WORKER, self.who, letter, Said::Answers { seq: 0, refused });
+    }
+
+    /// A processor shows a conversation; as it was, if that is kept in mind.
+    pub(crate) fn shows_talk(&mut self, of: TalkId, part: TalkPart) {
+        let op = self.orders(Order::Read(of, part));
+        let (item, held) = self.case.talks.items[&of].clone();
+        let held = self.case.talks.last.get(&of).map_or(held, |(_, old)| old.clone());
+        self.obeys(op, Worked::Thread(item, Arc::new(held)));
+    }
+
+    /// A processor shows the usual day.
+    pub(crate) fn shows_day(&mut self) {
+        let op = self.orders(Order::ReadDay(Began::on(DAY)));
+        let items: Vec<_> =
+            self.case.talks.items.iter().map(|(of, (item, _))| (key(*of), *item)).collect();
+        let sum = Summary::of(items.iter().map(|(_, item)| *item));
+        self.obeys(op, Worked::Day(sum, items));
+    }
+
+    /// A processor loses power.
+    pub(crate) fn is_stopped(&mut self) {
+        self.case.fact(self.who, Fact::Killed { keeps: 0, between: false });
+    }
+
+    fn stores(&mut self, name: BlobName, holds: Filed) {
+        self.case.fact(WORKER, Fact::Filed { space: ANNA, name, holds: Some(Arc::new(holds)) });
+    }
+}
+
 impl Case {
     /// A case with a sync server and two processors of the first user.
     pub(crate) fn worked() -> Self {
@@ -86,198 +282,6 @@ impl Case {
         let server = case.context.server.as_mut().expect("it has one");
         server.pipeline = PipelinePlan { processors, ..PipelinePlan::none() };
         case
-    }
-
-    pub(crate) fn orders(&mut self, who: impl Into<Node>, order: Order) -> OpId {
-        let op = OpId(self.fresh());
-        self.fact(who, Fact::Asked(op, Asked::Work { order, last: false }.into()));
-        op
-    }
-
-    pub(crate) fn obeys(&mut self, who: impl Into<Node>, op: OpId, worked: Worked) {
-        self.fact(who, Fact::Answered(op, Answered::Worked(worked).into()));
-    }
-
-    /// Somebody brings a part of a conversation; it is joined, kept and acknowledged.
-    pub(crate) fn brings(&mut self, who: impl Into<Node>, excerpt: Excerpt) {
-        let who = who.into();
-        let op = self.orders(who, Order::Ingest(excerpt.clone()));
-        let held = self.talks.items.get(&excerpt.talk).map(|(_, held)| held.messages.clone());
-        let held = held.unwrap_or_default().into_iter().map(|message| message.0);
-        let mut messages: Vec<u32> = held.chain(excerpt.first..=excerpt.last).collect();
-        messages.sort_unstable();
-        messages.dedup();
-        let version = self.saves_as(who, excerpt.talk, excerpt.began.day.unwrap_or(DAY), &messages);
-        self.obeys(who, op, Worked::Saved(key(excerpt.talk), version));
-    }
-
-    /// The next version of a conversation is kept with these messages, whatever was there.
-    pub(crate) fn saves_as(
-        &mut self,
-        who: impl Into<Node>,
-        of: TalkId,
-        day: Day,
-        messages: &[u32],
-    ) -> u32 {
-        let held = talk(of, day, messages);
-        let was = self.talks.items.get(&of).map(|(item, _)| *item);
-        let version = was.map_or(1, |was| was.content.version + 1);
-        let content = content(version, u64::from(self.fresh()), &held);
-        let name = BlobName { key: key(of), version, hash: content.blob };
-        self.stores(name, Filed::Thread(held.clone()));
-        let item = Item { content, job: Job::Pending { tries: 0 } };
-        self.talks.items.insert(of, (item, held));
-        self.puts(who, &[of], Reply::Work(WorkReply::Saved(version)));
-        version
-    }
-
-    fn stores(&mut self, name: BlobName, holds: Filed) {
-        self.fact(WORKER, Fact::Filed { space: ANNA, name, holds: Some(Arc::new(holds)) });
-    }
-
-    /// The log puts items as they are now, and the sums of their days.
-    fn puts(&mut self, who: impl Into<Node>, talks: &[TalkId], reply: Reply) {
-        let client = client(who.into());
-        let n = self.talks.numbers.entry(client).or_insert(1_000);
-        *n += 1;
-        let receipt = Some((client, *n));
-        let mut puts = Vec::new();
-        for of in talks {
-            let item = self.talks.items[of].0;
-            puts.push((Key::Work(Place::Item(key(*of))), Some(Doc::Work(Stored::Item(item)))));
-            let all = self.talks.items.values().map(|(item, _)| *item);
-            let mut sum = Summary { items: self.talks.off, ..Summary::default() };
-            for other in all.filter(|other| other.content.day == item.content.day) {
-                sum.items += 1;
-                sum.messages += other.content.messages;
-                match other.job {
-                    Job::Pending { .. } => sum.pending += 1,
-                    Job::Processing { .. } => sum.processing += 1,
-                    Job::Success { .. } => sum.success += 1,
-                    Job::Failed { .. } => sum.failed += 1,
-                }
-            }
-            let day = Key::Work(Place::Day(item.content.day));
-            puts.push((day, Some(Doc::Work(Stored::Day(sum)))));
-            // A day that nothing is of any more has no sum.
-            if let Some(old) = self.talks.days.insert(*of, day).filter(|old| *old != day) {
-                puts.push((old, None));
-            }
-        }
-        let session = (ANNA, DeviceKey(client.replica.0), client);
-        self.acts(session, Op { receipt, puts, reply });
-    }
-
-    /// From now on the sums that are kept count so many conversations too many.
-    pub(crate) fn miscounts(&mut self, by: u32) {
-        self.talks.off = by;
-    }
-
-    /// A processor is granted a conversation, even if another one is at it.
-    pub(crate) fn claims(&mut self, who: ProcessorId, of: TalkId) -> Claim {
-        let fence = Fence(Position { seq: self.fresh().into(), entry: EntryId(0) });
-        let until = Time(self.now + 20_000).to_engine();
-        let item = &mut self.talks.items.get_mut(&of).expect("it was brought").0;
-        let tries = item.job.tries() + 1;
-        item.job = Job::Processing { tries, fence, until };
-        let claim = Claim { key: key(of), version: item.content.version, fence, tries, until };
-        self.puts(Node::Processor(who), &[of], Reply::Work(WorkReply::Claimed(Some(claim))));
-        claim
-    }
-
-    /// A processor has the step done, which ends with a result or without one.
-    pub(crate) fn has_done(&mut self, who: ProcessorId, of: TalkId, works: bool) {
-        let held = Arc::new(self.talks.items[&of].1.clone());
-        self.talks.steps += 1;
-        let step = StepId(self.talks.steps);
-        let token = works.then(|| what_comes_of(&held));
-        self.fact(Node::Processor(who), Fact::StepBegan(step, held));
-        self.fact(Node::Processor(who), Fact::StepEnded(step, token));
-    }
-
-    /// What came of the step is kept, under whichever claim.
-    pub(crate) fn finishes(&mut self, who: ProcessorId, of: TalkId, works: bool) {
-        let (item, held) = self.talks.items[&of].clone();
-        let tries = item.job.tries();
-        let job = if works {
-            let token = what_comes_of(&held);
-            let result = BlobHash::of(&token.0);
-            let version = item.content.version;
-            self.stores(BlobName { key: key(of), version, hash: result }, Filed::Result(token));
-            Job::Success { tries, result }
-        } else {
-            Job::Failed { tries, why: Why::StepFailed }
-        };
-        self.becomes(who, of, job);
-    }
-
-    /// The log says that a processor has ended its work so.
-    pub(crate) fn becomes(&mut self, who: ProcessorId, of: TalkId, job: Job) {
-        self.talks.items.get_mut(&of).expect("it was brought").0.job = job;
-        self.puts(Node::Processor(who), &[of], Reply::Work(WorkReply::Finished));
-    }
-
-    /// A processor takes a conversation up, has it worked on and ends that.
-    pub(crate) fn works_on(&mut self, who: ProcessorId, of: TalkId, works: bool) {
-        self.claims(who, of);
-        self.has_done(who, of, works);
-        self.finishes(who, of, works);
-    }
-
-    /// Keeps in mind how a conversation is now.
-    pub(crate) fn remembers(&mut self, of: TalkId) {
-        self.talks.last.insert(of, self.talks.items[&of].clone());
-    }
-
-    /// A processor asks the server for work, under the number with which each of its lives begins.
-    pub(crate) fn asks_for_work(&mut self, who: ProcessorId) -> Letter {
-        let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Work, answer: false };
-        let client = client(who.into());
-        let (device, by) = (DeviceKey(client.replica.0), Some(ANNA));
-        let heard = self.position(ANNA);
-        let wants = Wants::Act(Fence(Position { seq: 1, entry: EntryId(1) }), 1);
-        let said = Said::Asks { device, client, by, space: ANNA, about: ANNA, heard, wants };
-        self.sends_letter(who.into(), WORKER, letter, said);
-        letter
-    }
-
-    /// What a processor asked arrives.
-    pub(crate) fn arrives(&mut self, who: ProcessorId, letter: Letter) {
-        let (from, rows_refused) = (who.into(), [].into());
-        self.fact(WORKER, Fact::Delivered { from, letter, refused: None, rows_refused });
-    }
-
-    /// A worker tells a processor to come back.
-    pub(crate) fn is_told_that_all_is_taken(&mut self, who: ProcessorId, letter: Letter) {
-        self.is_told_of_work(who, letter, Some(Refusal::Busy(Span(1_000).to_engine())));
-    }
-
-    /// A worker answers what a processor asked.
-    pub(crate) fn is_told_of_work(
-        &mut self,
-        who: ProcessorId,
-        letter: Letter,
-        refused: Option<Refusal>,
-    ) {
-        let letter = Letter { answer: true, ..letter };
-        self.sends_letter(WORKER, who.into(), letter, Said::Answers { seq: 0, refused });
-    }
-
-    /// A processor shows a conversation; as it was, if that is kept in mind.
-    pub(crate) fn shows_talk(&mut self, who: ProcessorId, of: TalkId, part: TalkPart) {
-        let op = self.orders(Node::Processor(who), Order::Read(of, part));
-        let (item, held) = self.talks.items[&of].clone();
-        let held = self.talks.last.get(&of).map_or(held, |(_, old)| old.clone());
-        self.obeys(Node::Processor(who), op, Worked::Thread(item, Arc::new(held)));
-    }
-
-    /// A processor shows the usual day.
-    pub(crate) fn shows_day(&mut self, who: ProcessorId) {
-        let op = self.orders(Node::Processor(who), Order::ReadDay(Began::on(DAY)));
-        let items: Vec<_> =
-            self.talks.items.iter().map(|(of, (item, _))| (key(*of), *item)).collect();
-        let sum = Summary::of(items.iter().map(|(_, item)| *item));
-        self.obeys(Node::Processor(who), op, Worked::Day(sum, items));
     }
 }
 
@@ -294,22 +298,9 @@ fn client(who: Node) -> Client {
     Client { replica: ReplicaId(replica), life: 1 }
 }
 
-impl From<ProcessorId> for Node {
-    fn from(processor: ProcessorId) -> Self {
-        Self::Processor(processor)
-    }
-}
-
-impl Case {
-    /// A processor loses power.
-    pub(crate) fn is_stopped(&mut self, who: ProcessorId) {
-        self.fact(who, Fact::Killed { keeps: 0, between: false });
-    }
-
-    /// Why a date is refused.
-    pub(crate) fn refuses_the_date(&self) -> engine::processor::Reason {
-        // The first variant says that it cannot be read.
-        let error = postcard::from_bytes(&[0]).expect("an error");
-        engine::processor::Reason::Date(error)
-    }
+/// Why a date is refused.
+pub(crate) fn refused_date() -> engine::processor::Reason {
+    // The first variant says that it cannot be read.
+    let error = postcard::from_bytes(&[0]).expect("an error");
+    engine::processor::Reason::Date(error)
 }

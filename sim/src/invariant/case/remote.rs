@@ -1,0 +1,184 @@
+//! What a device and a remote exchange in a case.
+
+use std::sync::Arc;
+
+use engine::id::{DeviceId, RecordId, Remote, VaultId};
+use engine::remote::{CallId, Cursor, Order, Policy, Tag};
+
+use super::Case;
+use super::device::Device;
+use super::model::StoredRow;
+use crate::history::{BlobId, Change, Fact, Letter, Page, Refused};
+use crate::plan::{Node, Parcel};
+
+/// A device of a case and one of its remotes.
+#[derive(Debug)]
+pub(crate) struct AtRemote<'a> {
+    pub(super) case: &'a mut Case,
+    pub(super) device: DeviceId,
+    pub(super) remote: Remote,
+}
+
+impl Device<'_> {
+    /// What it exchanges with one remote.
+    pub(crate) fn at(&mut self, remote: Remote) -> AtRemote<'_> {
+        AtRemote { case: self.case, device: self.id, remote }
+    }
+}
+
+impl AtRemote<'_> {
+    fn device(&mut self) -> Device<'_> {
+        self.case.device(self.device)
+    }
+
+    fn vault(&self) -> VaultId {
+        VaultId::from(self.case.user(self.device))
+    }
+
+    fn letter(&mut self) -> Letter {
+        let call = CallId(self.case.fresh());
+        Letter { call, attempt: 0, parcel: Parcel::Push, answer: false }
+    }
+
+    /// A device sends a request with these rows.
+    pub(super) fn sends(&mut self, letter: Letter, rows: Box<[(RecordId, BlobId)]>) {
+        let to = Node::Remote(self.remote);
+        let sent = Fact::Sent { to, letter, size: 9, rows, plaintext: false, server: None };
+        self.case.fact(self.device, sent);
+    }
+
+    /// A device pushes its copy, and hears that it is stored.
+    pub(crate) fn pushes(&mut self, id: RecordId) {
+        let tag = self.saves(id);
+        let contents = Arc::new(self.case.contents(&self.case.copies[&(self.device, id)]));
+        let mirror = Change::Mirror(self.remote, id, Some((tag, Some(contents))));
+        self.device().persists(vec![mirror]);
+    }
+
+    /// A remote stores a device's copy; the device does not hear of it.
+    pub(crate) fn saves(&mut self, id: RecordId) -> Tag {
+        let vault = self.vault();
+        let blob = BlobId(self.case.fresh());
+        let letter = self.letter();
+        self.sends(letter, [(id, blob)].into());
+        let copy = self.case.copies[&(self.device, id)].clone();
+        let contents = Some(Arc::new(self.case.contents(&copy)));
+        let rows = self.case.rows.keys().filter(|key| key.0 == self.remote).count() as u64;
+        let pos =
+            self.case.rows.iter().filter(|(key, _)| key.0 == self.remote).map(|(_, row)| row.pos);
+        let pos = pos.max().unwrap_or(rows) + 1;
+        let tag = Tag(u64::from(self.case.fresh()));
+        let (by, policy) = (Node::Device(self.device), Policy::IfUnchanged);
+        self.case
+            .fact(self.remote, Fact::Committed { vault, id, pos, tag, blob, by, contents, policy });
+        self.case.rows.insert((self.remote, vault, id), StoredRow { pos, tag, copy });
+        tag
+    }
+
+    /// A device sends its copy; nothing is stored.
+    pub(crate) fn sends_save(&mut self, id: RecordId) -> Letter {
+        let (letter, blob) = (self.letter(), BlobId(self.case.fresh()));
+        self.sends(letter, [(id, blob)].into());
+        letter
+    }
+
+    /// A remote's answer to a save of one record arrives.
+    pub(crate) fn answers_save(&mut self, letter: Letter, id: RecordId, refused: &[Refused]) {
+        let (from, letter) = (Node::Remote(self.remote), Letter { answer: true, ..letter });
+        let rows_refused = refused.iter().map(|why| (id, *why)).collect();
+        self.case.fact(self.device, Fact::Delivered { from, letter, refused: None, rows_refused });
+        self.case.now -= 10; // What the device makes of it happens at once.
+    }
+
+    /// A device pulls to the head.
+    pub(crate) fn pulls(&mut self) {
+        let (ids, next) = self.is_served();
+        let mut changes = Vec::new();
+        for id in ids {
+            changes.push(self.mirrors(id));
+            changes.push(self.joins(id));
+        }
+        changes.push(Change::Cursor(self.remote, Some(next)));
+        self.device().persists(changes);
+    }
+
+    /// A remote serves a page; the device has not kept anything of it yet.
+    pub(crate) fn is_served(&mut self) -> (Vec<RecordId>, Cursor) {
+        let vault = self.vault();
+        let floor = self.case.cursors.get(&(self.device, self.remote)).copied().unwrap_or_default();
+        let news: Vec<_> = self
+            .case
+            .rows
+            .iter()
+            .filter(|((at, whose, _), row)| {
+                *at == self.remote && *whose == vault && row.pos > floor
+            })
+            .map(|((.., id), row)| (vault, *id, row.tag, row.pos))
+            .collect();
+        let head = news.iter().map(|row| row.3).max().unwrap_or(floor);
+        self.case.cursors.insert((self.device, self.remote), head);
+        let next = Cursor::Token(head);
+        let served = Page {
+            to: self.device.into(),
+            call: CallId(self.case.fresh()),
+            vault,
+            order: Order::Token,
+            since: (floor > 0).then_some(Cursor::Token(floor)),
+            rows: news.clone(),
+            next: Some(next),
+            never_again_below: head,
+            end: true,
+        };
+        self.case.fact(self.remote, Fact::Served(served.into()));
+        (news.into_iter().map(|row| row.1).collect(), next)
+    }
+
+    /// The change that records a row.
+    pub(crate) fn mirrors(&self, id: RecordId) -> Change {
+        let vault = self.vault();
+        let row = &self.case.rows[&(self.remote, vault, id)];
+        Change::Mirror(
+            self.remote,
+            id,
+            Some((row.tag, Some(Arc::new(self.case.contents(&row.copy))))),
+        )
+    }
+
+    /// The change that keeps a row sealed.
+    pub(crate) fn seals(&self, id: RecordId) -> Change {
+        let vault = self.vault();
+        Change::Sealed(
+            self.remote,
+            id,
+            Some((self.case.rows[&(self.remote, vault, id)].tag, BlobId(0))),
+        )
+    }
+
+    /// The change that joins a row.
+    pub(crate) fn joins(&mut self, id: RecordId) -> Change {
+        let vault = self.vault();
+        let row = self.case.rows[&(self.remote, vault, id)].copy.clone();
+        let copy = self.case.copies.entry((self.device, id)).or_default();
+        if copy.made != row.made || row.lie.is_some() {
+            copy.lie = row.lie;
+        }
+        copy.made.extend(row.made);
+        self.device().record(id)
+    }
+
+    /// A device sends a try of its one request that never succeeds.
+    pub(crate) fn sends_try(&mut self, attempt: u16) -> Letter {
+        let letter = Letter { call: CallId(1), attempt, parcel: Parcel::Pull, answer: false };
+        self.sends(letter, [].into());
+        letter
+    }
+
+    /// A remote refuses a request.
+    pub(crate) fn refuses(&mut self, letter: Letter, why: Refused) {
+        let letter = Letter { answer: true, ..letter };
+        let refused = Some(why.into());
+        let from = Node::Remote(self.remote);
+        self.case
+            .fact(self.device, Fact::Delivered { from, letter, refused, rows_refused: [].into() });
+    }
+}
