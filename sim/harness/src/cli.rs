@@ -12,16 +12,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::capsule::Folder;
-use crate::judge::Violation;
 use crate::plan::Plan;
 use crate::pool::{Pool, Stop, cores, fresh};
 use crate::problem::render;
 use crate::run::{Outcome, run};
-use crate::scenario::{Head, Scenario, print, read};
+use crate::scenario::{Scenario, capsule, read};
 use crate::shrink::shrink;
-use crate::signature::Signature;
 use crate::story::tell;
-use crate::sweep::{Bug, sweep};
+use crate::sweep::sweep;
 use crate::system::System;
 
 const HELD: u8 = 0;
@@ -187,8 +185,8 @@ fn sweep_and_keep<S: System>(scenario: &Scenario<S>, seeds: Range<u64>, keep: &P
     }
     let folder = Folder::open(keep).map_err(trouble)?;
     for bug in &sweep.bugs {
-        let found = Found::shrunk(&pool, bug)?;
-        let text = found.capsule(&scenario.title);
+        let found = shrink(&pool, &bug.plan, &bug.signature, Some(SHRINK))?;
+        let text = capsule(&scenario.title, &found.plan, &found.outcome, &found.violation);
         let digest = found.outcome.history.digest();
         let path = folder.keep(&bug.signature.invariant, digest, &text).map_err(trouble)?;
         said.push_str(&format!(
@@ -204,37 +202,6 @@ fn sweep_and_keep<S: System>(scenario: &Scenario<S>, seeds: Range<u64>, keep: &P
         ));
     }
     Ok((said, VIOLATED))
-}
-
-/// A bug, as small as it became, with its run.
-#[derive(Debug)]
-pub struct Found<S: System> {
-    /// The plan.
-    pub plan: Plan<S>,
-    /// What comes of it.
-    pub outcome: Outcome<S>,
-    /// The violation that makes it this bug.
-    pub violation: Violation,
-}
-
-impl<S: System> Found<S> {
-    /// Shrinks a bug. `Err` is a panic of the harness.
-    pub fn shrunk(pool: &Pool, bug: &Bug<S>) -> Result<Self, String> {
-        let smaller = shrink(pool, &bug.plan, &bug.signature, Some(SHRINK));
-        let (plan, outcome) = play(smaller.plan)?;
-        let violation = bug.signature.find(&outcome).cloned();
-        let violation =
-            violation.ok_or("two runs of one plan differ: this is a bug of the harness")?;
-        Ok(Self { plan, outcome, violation })
-    }
-
-    /// Its capsule.
-    pub fn capsule(&self, title: &str) -> String {
-        let Signature { invariant, site } = Signature::of(&self.violation);
-        let digest = format!("{:032x}", self.outcome.history.digest());
-        let Plan { seed, nature, .. } = self.plan;
-        print(title, &self.plan, &Head { seed, nature, invariant, site, digest })
-    }
 }
 
 fn replay<S: System>(path: &Path) -> Obeyed {

@@ -82,6 +82,17 @@ pub enum Blow {
     },
 }
 
+impl Blow {
+    /// The host that it strikes.
+    pub const fn host(self) -> HostId {
+        let (Self::Crash { host, .. }
+        | Self::Pause { host, .. }
+        | Self::Destroy { host }
+        | Self::ClockJump { host, .. }) = self;
+        host
+    }
+}
+
 /// The faults that are active.
 #[derive(Clone, Debug, Default)]
 pub struct Active {

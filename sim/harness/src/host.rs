@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use crate::alarm::{quietly, take_log};
 use crate::clock::Clock;
 use crate::disk::{Disk, Put, Wreck};
+use crate::fault::Blow;
+use crate::history::Fact;
 use crate::observation::{HostId, OpId};
 use crate::random::Draw;
 use crate::step::StepId;
@@ -33,7 +35,10 @@ pub struct Host<S: System> {
     id: HostId,
     nature: u64,
     power: Power,
-    incarnation: u32,
+    /// How often it has started.
+    starts: u32,
+    /// How often it has stopped or stood still: names the moment from which it goes on.
+    stops: u32,
     machine: Option<S::Machine>,
     clock: Clock,
     disk: Disk<S::Store>,
@@ -45,7 +50,7 @@ pub struct Host<S: System> {
     /// Everything that was put out is durable, and the machine has not heard of it.
     persisted: Option<Draw>,
     wakes: Option<Time>,
-    crash: Option<Countdown>,
+    countdown: Option<Countdown>,
 }
 
 /// A loss of power after a number of effects.
@@ -54,6 +59,15 @@ struct Countdown {
     step: StepId,
     left: u64,
     back: Span,
+}
+
+/// What came of a fault that struck a host.
+#[derive(Debug)]
+pub struct Struck<S: System> {
+    /// What can be seen of it.
+    pub fact: Option<Fact<S>>,
+    /// After how long the host goes on, and from which stop.
+    pub goes_on: Option<(Span, u32)>,
 }
 
 /// What a host did, in order.
@@ -93,7 +107,8 @@ impl<S: System> Host<S> {
             id,
             nature,
             power: Power::Down,
-            incarnation: 0,
+            starts: 0,
+            stops: 0,
             machine: None,
             clock,
             disk: Disk::default(),
@@ -102,13 +117,13 @@ impl<S: System> Host<S> {
             held: VecDeque::new(),
             persisted: None,
             wakes: None,
-            crash: None,
+            countdown: None,
         }
     }
 
-    /// How often it has started before.
+    /// Its incarnation, from 0: how often it had started before this one.
     pub fn incarnation(&self) -> u32 {
-        self.incarnation
+        self.starts.saturating_sub(1)
     }
 
     /// Can anything reach it?
@@ -118,64 +133,69 @@ impl<S: System> Host<S> {
 
     /// Is this incarnation of it alive?
     pub fn lives(&self, incarnation: u32) -> bool {
-        self.is_up() && self.incarnation == incarnation
+        self.is_up() && self.incarnation() == incarnation
     }
 
-    /// Can it still start?
-    pub fn is_down(&self) -> bool {
-        self.power == Power::Down
+    /// Goes on from the stop of this number: starts, or ends a pause. False if it has done so before, or
+    /// is gone.
+    pub fn go_on(&mut self, stop: u32) -> bool {
+        let goes_on = stop == self.stops && matches!(self.power, Power::Down | Power::Paused);
+        if goes_on {
+            self.starts += u32::from(self.power == Power::Down);
+            self.power = Power::Running;
+        }
+        goes_on
     }
 
-    /// Is it gone for good?
-    pub fn is_gone(&self) -> bool {
-        self.power == Power::Gone
+    /// Ends a pause, if it stands still.
+    pub fn resume(&mut self) -> bool {
+        self.power == Power::Paused && self.go_on(self.stops)
     }
 
-    /// Switches it on.
-    pub fn start(&mut self) {
-        self.power = Power::Running;
+    /// A fault strikes it; `None` if it has nothing to lose.
+    pub fn strike(&mut self, step: StepId, blow: Blow, draw: Draw) -> Option<Struck<S>> {
+        if !self.is_up() && !(self.power == Power::Down && matches!(blow, Blow::Destroy { .. })) {
+            return None;
+        }
+        Some(match blow {
+            Blow::Crash { after: 0, back, .. } => self.crash(draw, back),
+            Blow::Crash { after, back, .. } => {
+                self.countdown = Some(Countdown { step, left: after, back });
+                Struck { fact: None, goes_on: None }
+            }
+            Blow::Pause { lasts, .. } => {
+                self.power = Power::Paused;
+                self.stops += 1;
+                Struck { fact: Some(Fact::Paused), goes_on: Some((lasts, self.stops)) }
+            }
+            Blow::Destroy { .. } => {
+                self.cut_power(draw);
+                self.power = Power::Gone;
+                self.disk = Disk::default();
+                Struck { fact: Some(Fact::Destroyed), goes_on: None }
+            }
+            Blow::ClockJump { by, .. } => {
+                self.clock.jump(by);
+                Struck { fact: Some(Fact::ClockJumped(by)), goes_on: None }
+            }
+        })
+    }
+
+    /// It loses power, and starts again after a while.
+    pub fn crash(&mut self, draw: Draw, back: Span) -> Struck<S> {
+        let keeps = self.cut_power(draw).keeps;
+        Struck { fact: Some(Fact::Crashed { keeps }), goes_on: Some((back, self.stops)) }
     }
 
     /// Power is lost. Of its commits that are not durable, a drawn number of the oldest survive.
-    pub fn cut_power(&mut self, draw: Draw) -> Wreck {
+    fn cut_power(&mut self, draw: Draw) -> Wreck {
         self.power = Power::Down;
-        self.incarnation += 1;
+        self.stops += 1;
         self.machine = None;
         self.mailbox.clear();
         self.held.clear();
-        (self.waits, self.persisted, self.wakes, self.crash) = (false, None, None, None);
+        (self.waits, self.persisted, self.wakes, self.countdown) = (false, None, None, None);
         self.disk.crash(draw)
-    }
-
-    /// It is gone for good.
-    pub fn destroy(&mut self, draw: Draw) {
-        self.cut_power(draw);
-        self.power = Power::Gone;
-        self.disk = Disk::default();
-    }
-
-    /// It loses power once it has had so many more effects.
-    pub fn crash_after(&mut self, step: StepId, effects: u64, back: Span) {
-        self.crash = Some(Countdown { step, left: effects, back });
-    }
-
-    /// It stands still.
-    pub fn pause(&mut self) {
-        self.power = Power::Paused;
-    }
-
-    /// It goes on after a pause; false if it does not stand still.
-    pub fn resume(&mut self) -> bool {
-        let was_paused = self.power == Power::Paused;
-        if was_paused {
-            self.power = Power::Running;
-        }
-        was_paused
-    }
-
-    /// Sets its wall clock.
-    pub fn jump_clock(&mut self, by: i64) {
-        self.clock.jump(by);
     }
 
     /// Something reaches it.
@@ -251,7 +271,7 @@ impl<S: System> Host<S> {
     fn boot(&mut self, system: &S, now: Now, effects: &mut Vec<Effect<S>>) {
         effects.push(Effect::Started);
         let lineage = self.draw("start");
-        let (host, incarnation) = (self.id, self.incarnation);
+        let (host, incarnation) = (self.id, self.incarnation());
         let (image, entropy) = (self.disk.image(), self.draw("entropy").value());
         self.machine = Some(system.boot(Boot { host, incarnation, now, image, entropy }));
         self.drain(lineage, effects);
@@ -287,7 +307,7 @@ impl<S: System> Host<S> {
                 Effect::Commit { lineage, number: self.disk.commit(&puts, sync), puts, sync }
             }
         });
-        let Some(countdown) = &mut self.crash else { return };
+        let Some(countdown) = &mut self.countdown else { return };
         countdown.left = countdown.left.saturating_sub(1);
         if countdown.left == 0 {
             effects.push(Effect::PowerLost(countdown.step, countdown.back));
@@ -297,7 +317,7 @@ impl<S: System> Host<S> {
 
     /// A draw about this incarnation.
     fn draw(&self, concern: &'static str) -> Draw {
-        Draw::new(self.nature, concern).and(u64::from(self.id.0)).and(u64::from(self.incarnation))
+        Draw::new(self.nature, concern).and(u64::from(self.id.0)).and(u64::from(self.incarnation()))
     }
 }
 

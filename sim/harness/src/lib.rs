@@ -12,6 +12,7 @@ pub mod disk;
 pub mod fault;
 pub mod history;
 pub mod host;
+pub mod hosts;
 pub mod judge;
 pub mod network;
 pub mod observation;

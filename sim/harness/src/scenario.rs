@@ -12,11 +12,12 @@ use std::ops::Range as Bytes;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-pub use self::print::print;
+use crate::judge::Violation;
 use crate::network::Links;
 use crate::plan::{Clocks, DiskTimes, Plan, Surroundings};
 use crate::problem::{Mistake, Problem, suggest};
 use crate::quantity::Text;
+use crate::run::Outcome;
 use crate::signature::Signature;
 use crate::step::Step;
 use crate::system::System;
@@ -121,6 +122,19 @@ struct File<S: System> {
     #[serde(default)]
     script: script::Script,
     capsule: Option<Head>,
+}
+
+/// The capsule of a run: its plan as a file. Read back, it draws the same plan.
+pub fn capsule<S: System>(
+    title: &str,
+    plan: &Plan<S>,
+    outcome: &Outcome<S>,
+    found: &Violation,
+) -> String {
+    let Signature { invariant, site } = Signature::of(found);
+    let digest = format!("{:032x}", outcome.history.digest());
+    let Plan { seed, nature, .. } = *plan;
+    print::print(title, plan, &Head { seed, nature, invariant, site, digest })
 }
 
 /// Reads a scenario or a capsule.

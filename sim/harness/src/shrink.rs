@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ddmin;
+use crate::judge::Violation;
 use crate::plan::{Act, Plan, Surroundings};
-use crate::pool::{Event, Pool, Urgency};
-use crate::run::run;
+use crate::pool::{Event, Pool, Urgency, fresh};
+use crate::run::{Outcome, run};
 use crate::signature::Signature;
 use crate::step::Step;
 use crate::system::System;
@@ -162,24 +163,28 @@ impl<'a, P: Clone + PartialEq + Send + 'static> Search<'a, P> {
 
 /// A smaller plan with the same bug.
 #[derive(Clone, Debug)]
-pub struct Smaller<S> {
+pub struct Smaller<S: System> {
     /// The plan.
     pub plan: Plan<S>,
+    /// What comes of it.
+    pub outcome: Outcome<S>,
+    /// The violation that makes it the same bug.
+    pub violation: Violation,
     /// How many plans were run.
     pub tries: u64,
     /// Is it proved that removing any one step passes?
     pub minimal: bool,
 }
 
-/// Shrinks a plan that shows a bug.
+/// Shrinks a plan that shows a bug. `Err` is a panic of the harness, or a plan that does not show it.
 pub fn shrink<S: System>(
     pool: &Pool,
     plan: &Plan<S>,
     bug: &Signature,
     budget: Option<Duration>,
-) -> Smaller<S> {
-    let bug = bug.clone();
-    let shows = move |plan: &Plan<S>| bug.find(&run(plan)).is_some();
+) -> Result<Smaller<S>, String> {
+    let signature = bug.clone();
+    let shows = move |plan: &Plan<S>| signature.find(&run(plan)).is_some();
     let mut search = Search::new(pool, plan, shows, budget, || {});
     let mut minimal = false;
     while !minimal && search.cut_short().is_none() {
@@ -189,7 +194,12 @@ pub fn shrink<S: System>(
         });
         minimal = search.is_minimal(step_count, with_steps);
     }
-    Smaller { plan: search.best().clone(), tries: search.tries(), minimal }
+    let (plan, tries) = (search.best().clone(), search.tries());
+    let best = plan.clone();
+    let outcome = fresh(move || run(&best))?;
+    let violation = bug.find(&outcome).cloned();
+    let violation = violation.ok_or_else(|| format!("the plan does not show {bug}"))?;
+    Ok(Smaller { plan, outcome, violation, tries, minimal })
 }
 
 fn step_count<S>(plan: &Plan<S>) -> usize {

@@ -4,13 +4,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use harness::cli::{Found, Said, run_command};
+use harness::cli::{Said, run_command};
 use harness::plan::Plan;
 use harness::pool::{Pool, Stop, cores};
 use harness::run::{Run, run};
-use harness::scenario::{Scenario, read};
+use harness::scenario::{Scenario, capsule, read};
+use harness::shrink::{Smaller, shrink};
 use harness::signature::Signature;
-use harness::sweep::sweep;
+use harness::sweep::{Bug, sweep};
 
 #[path = "../examples/notes.rs"]
 #[expect(dead_code, reason = "the example is a program of its own")]
@@ -30,6 +31,10 @@ fn with_bug() -> Scenario<Notes> {
 
 fn pool() -> Pool {
     Pool { jobs: cores(), stop: Stop::default() }
+}
+
+fn shrunk(bug: &Bug<Notes>) -> Smaller<Notes> {
+    shrink(&pool(), &bug.plan, &bug.signature, None).expect("the harness is sound")
 }
 
 /// A folder for one test.
@@ -55,11 +60,11 @@ fn the_lost_update_is_found_made_small_and_replayed_to_the_byte() {
     let found = sweep(&with_bug(), 0..100, &pool(), |_, _| {}).expect("the harness is sound");
     let mut shown = Vec::new();
     for bug in &found.bugs {
-        let small = Found::shrunk(&pool(), bug).expect("the harness is sound");
-        assert!(small.plan.steps.len() <= 3, "{} steps", small.plan.steps.len());
+        let small = shrunk(bug);
+        assert!(small.minimal && small.plan.steps.len() <= 3, "{:?}", small.plan.steps);
         shown.extend(small.outcome.violations.iter().map(|it| it.invariant));
 
-        let text = small.capsule("A lost update");
+        let text = capsule("A lost update", &small.plan, &small.outcome, &small.violation);
         let capsule: Scenario<Notes> = read(&text).expect("a capsule is read back");
         let again = capsule.draw(0);
         assert_eq!(again, small.plan);
@@ -72,7 +77,7 @@ fn the_lost_update_is_found_made_small_and_replayed_to_the_byte() {
 fn a_shrunk_plan_needs_each_of_its_steps() {
     let found = sweep(&with_bug(), 0..20, &pool(), |_, _| {}).expect("the harness is sound");
     let bug = found.bugs.first().expect("the bug is found");
-    let small = Found::shrunk(&pool(), bug).expect("the harness is sound");
+    let small = shrunk(bug);
     for gone in 0..small.plan.steps.len() {
         let mut plan = small.plan.clone();
         plan.steps.remove(gone);

@@ -12,7 +12,7 @@ use crate::system::System;
 use crate::word::{HostSpec, Kind};
 
 /// The capsule of a plan. Read back, it is the same plan.
-pub fn print<S: System>(title: &str, plan: &Plan<S>, head: &Head) -> String {
+pub(super) fn print<S: System>(title: &str, plan: &Plan<S>, head: &Head) -> String {
     let times = Times { lasts: plan.lasts, rests_within: plan.rests_within };
     let mut text = format!("title = {}\n", quoted(title));
     section(&mut text, "capsule", head);
