@@ -37,8 +37,8 @@ enum Check {
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
 const STAGE: &[&str] = &[
-    "agenda", "clock", "desk", "disk", "fault", "keychain", "post", "remote", "shell", "volume",
-    "workload", "world",
+    "agenda", "clock", "desk", "disk", "fault", "keychain", "message", "network", "remote",
+    "shell", "volume", "workload", "world",
 ];
 
 /// All that takes part in a run. Only `run` itself sleeps, on the runtime's clock.
@@ -51,8 +51,9 @@ const IN_A_RUN: &[&str] = &[
     "sim/src/history",
     "sim/src/invariant",
     "sim/src/keychain",
+    "sim/src/message",
+    "sim/src/network",
     "sim/src/plan",
-    "sim/src/post",
     "sim/src/random",
     "sim/src/remote",
     "sim/src/scenario",
@@ -151,7 +152,7 @@ const RULES: &[Rule] = &[
         but: &[],
         check: Check::Never("crate", STAGE),
         instead: "a report reads the history, the plan and the outcome",
-        bad: ("sim/src/report/story.rs", "use crate::post::Mail;"),
+        bad: ("sim/src/report/story.rs", "use crate::message::Message;"),
     },
     Rule {
         of: &["sim/src/report"],
@@ -229,7 +230,7 @@ const RULES: &[Rule] = &[
         but: &["sim/src/run", "bench/src/exchange"],
         check: Check::NoWord(&["madsim::"]),
         instead: "only run knows the runtime (and what compares it, in bench)",
-        bad: ("sim/src/post.rs", "let now = madsim::time::Instant::now();"),
+        bad: ("sim/src/network.rs", "let now = madsim::time::Instant::now();"),
     },
     Rule {
         of: &["sim"],
@@ -251,7 +252,7 @@ const RULES: &[Rule] = &[
         but: &["src/entropy", "sim/src/random"],
         check: Check::NoWord(&["rand", "rand_chacha", "rand_core", "ChaCha8Rng", "SeedableRng"]),
         instead: "draw from engine::entropy, or from a stream or a keyed draw of sim::random",
-        bad: ("sim/src/post.rs", "use rand_chacha::ChaCha8Rng;"),
+        bad: ("sim/src/network.rs", "use rand_chacha::ChaCha8Rng;"),
     },
     Rule {
         of: IN_A_RUN,
@@ -268,7 +269,8 @@ const RULES: &[Rule] = &[
             "sim/src/fault",
             "sim/src/invariant",
             "sim/src/keychain",
-            "sim/src/post",
+            "sim/src/message",
+            "sim/src/network",
             "sim/src/remote",
             "sim/src/workload",
         ],
@@ -304,7 +306,7 @@ const RULES: &[Rule] = &[
         but: &["tests/tidy"],
         check: Check::NoText(&["FIXME", "TODO", "XXX", "HACK"]),
         instead: "fix it, or write down the scenario that shows it",
-        bad: ("sim/src/post.rs", "// FIXME: sometimes lost"),
+        bad: ("sim/src/network.rs", "// FIXME: sometimes lost"),
     },
     // The documents have a longer list, in tests/tidy/documents.rs; sources come up to it folder by folder.
     Rule {

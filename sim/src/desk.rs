@@ -15,8 +15,8 @@ use engine::time::{Now, Time};
 
 use crate::alarm::{Logged, take_log};
 use crate::history::Fact;
+use crate::message::{Asker, Message};
 use crate::plan::{Deed, Node, Order, StepId};
-use crate::post::{Asker, Mail};
 use crate::remote::{Control, RemoteFact};
 
 /// What reaches a node.
@@ -33,7 +33,7 @@ pub(crate) enum Arrival {
     /// Something from outside of the network.
     Input(Box<Input>),
     /// A message.
-    Mail(Mail),
+    Message(Message),
     /// A remote is told what happens to it.
     Control(Control),
     /// Switches a worker on.

@@ -8,8 +8,8 @@ use engine::id::{DeviceId, Remote, VaultId};
 use engine::time::Span;
 
 use crate::history::{Lost, PipeTrouble, ServerTrouble, Trouble};
+use crate::message::{Body, Message};
 use crate::plan::{Fault, Lasting, Node, PipeFault, ServerFault, StepId, VolumeFault};
-use crate::post::{Body, Mail};
 use crate::remote::Control;
 
 /// A fault that lasts.
@@ -144,12 +144,12 @@ impl Weather {
     }
 
     /// Why a message does not get through, if it does not.
-    pub(crate) fn stops(&self, mail: &Mail) -> Option<Lost> {
-        let cut = self.cuts.contains(&(mail.from, mail.to));
-        if cut || mail.device().is_some_and(|device| self.offline.contains(&device)) {
+    pub(crate) fn stops(&self, message: &Message) -> Option<Lost> {
+        let cut = self.cuts.contains(&(message.from, message.to));
+        if cut || message.device().is_some_and(|device| self.offline.contains(&device)) {
             return Some(Lost::Cut);
         }
-        let taken = mail.remote().is_some_and(|remote| match mail.body {
+        let taken = message.remote().is_some_and(|remote| match message.body {
             Body::Call(_) | Body::Request(_) | Body::Response(_) => false,
             Body::Return(_) => self.lose_replies.contains(&remote),
             Body::Hint => self.lose_hints.contains(&remote),
@@ -158,9 +158,10 @@ impl Weather {
     }
 
     /// How many times as long a message takes.
-    pub(crate) fn slowness(&self, mail: &Mail) -> u16 {
-        mail.device()
-            .zip(mail.remote())
+    pub(crate) fn slowness(&self, message: &Message) -> u16 {
+        message
+            .device()
+            .zip(message.remote())
             .and_then(|link| self.slow_links.get(&link))
             .map_or(1, |times| (*times).max(1))
     }

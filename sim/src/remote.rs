@@ -12,8 +12,8 @@ use engine::remote::{Call, CallId, Ending, Refusal, Reply, Request, Return, Row,
 use engine::time::{Span, Time};
 
 use crate::history::Refused;
+pub use crate::message::{Asker, refused};
 use crate::plan::{Chance, Node, RemotePlan, SpanRange};
-pub use crate::post::Asker;
 use crate::random::Draw;
 
 pub mod rows;
@@ -141,24 +141,6 @@ const fn vault_of(request: &Request) -> VaultId {
         | Request::Save { vault, .. }
         | Request::Remove { vault, .. }
         | Request::CreateZone { vault } => vault,
-    }
-}
-
-/// The refusal as the history records it: without the row that it may show.
-pub const fn refused(refusal: &Refusal) -> Refused {
-    match *refusal {
-        Refusal::RateLimited(after) => Refused::RateLimited(after),
-        Refusal::Unavailable(after) => Refused::Unavailable(after),
-        Refusal::CursorExpired => Refused::CursorExpired,
-        Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(ending),
-        Refusal::LimitExceeded => Refused::LimitExceeded,
-        Refusal::NotAuthenticated => Refused::NotAuthenticated,
-        Refusal::Changed(_) => Refused::Changed,
-        Refusal::UnknownItem => Refused::UnknownItem,
-        Refusal::Exists => Refused::Exists,
-        Refusal::NoRowMatched => Refused::NoRowMatched,
-        Refusal::BatchFailed => Refused::BatchFailed,
-        Refusal::Rejected => Refused::Rejected,
     }
 }
 

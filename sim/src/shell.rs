@@ -12,16 +12,15 @@ use std::sync::{Arc, Mutex};
 
 use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
-use engine::message;
 use engine::time::{Now, Time};
 use engine::worker::{self, Ticket, Worker};
 
 use self::processor::ProcessorShell;
 use crate::alarm::quietly;
 use crate::desk::{Arrival, Desk, Emitted, Standing, Start};
-use crate::history::{Fact, Letter, Refused};
-use crate::plan::{Node, Parcel};
-use crate::post::{self, Asker, Body, Mail};
+use crate::history::Fact;
+use crate::message::{Asker, Body, Message};
+use crate::plan::Node;
 use crate::remote::{Double, Effect};
 use crate::workload::Agent;
 
@@ -167,7 +166,7 @@ impl Machine {
             Arrival::SignIn => self.agent.signs_in(),
             Arrival::Last(share) => self.agent.reads_all(self.has_server.then_some(share)),
             Arrival::Input(input) => self.give(desk, *input),
-            Arrival::Mail(mail) => self.receive(desk, mail),
+            Arrival::Message(mail) => self.receive(desk, mail),
             Arrival::Start(_) => unreachable!("a device is started once in a life"),
             Arrival::Control(_)
             | Arrival::StartWorker(_)
@@ -178,8 +177,8 @@ impl Machine {
         }
     }
 
-    fn receive(&mut self, desk: &mut Desk, mail: Mail) {
-        desk.emitted.push(Emitted::Fact(delivered(&mail)));
+    fn receive(&mut self, desk: &mut Desk, mail: Message) {
+        desk.emitted.push(Emitted::Fact(mail.delivered()));
         match (mail.body, mail.from) {
             (Body::Hint, Node::Remote(from)) => self.give(desk, Input::Hint(from)),
             (Body::Return(answer), Node::Remote(from)) => {
@@ -289,8 +288,8 @@ impl RemoteShell {
         while let Some(arrival) = desk.arrivals.pop_front() {
             match arrival {
                 Arrival::Control(control) => double.control(now, &control),
-                Arrival::Mail(mail) => {
-                    desk.emitted.push(Emitted::Fact(delivered(&mail)));
+                Arrival::Message(mail) => {
+                    desk.emitted.push(Emitted::Fact(mail.delivered()));
                     let Body::Call(call) = &mail.body else {
                         unreachable!("a remote is only asked")
                     };
@@ -351,8 +350,8 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
                 let shell = WorkerShell { worker: started, tickets, next: 0, wake: None };
                 *worker = Some(Box::new(shell));
             }
-            (Arrival::Mail(mail), Some(worker)) => {
-                desk.emitted.push(Emitted::Fact(delivered(&mail)));
+            (Arrival::Message(mail), Some(worker)) => {
+                desk.emitted.push(Emitted::Fact(mail.delivered()));
                 let asker = mail.asker();
                 let Body::Request(request) = mail.body else {
                     unreachable!("a worker is only asked")
@@ -366,7 +365,7 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
                 worker.give(desk, worker::Input::Volume(answer));
             }
             (
-                Arrival::Mail(_)
+                Arrival::Message(_)
                 | Arrival::Volume(_)
                 | Arrival::Start(_)
                 | Arrival::Deed(..)
@@ -421,34 +420,4 @@ pub(crate) fn report(double: &mut dyn Double, emitted: &mut Vec<Emitted>) {
             Effect::Fact(fact) => Emitted::Remote(fact),
         });
     }
-}
-
-/// The fact that a message arrived and was handled.
-pub(crate) fn delivered(mail: &Mail) -> Fact {
-    let (refused, rows_refused) = match &mail.body {
-        Body::Return(answer) => post::refusals(&answer.reply),
-        Body::Response(response) => match response.reply {
-            message::Reply::Refused(refusal) => (Some(Refused::Server(refusal)), Vec::new()),
-            message::Reply::Opened(_)
-            | message::Reply::Closed
-            | message::Reply::Status(_)
-            | message::Reply::Patched
-            | message::Reply::Account(_)
-            | message::Reply::Work(_)
-            | message::Reply::File(_) => (None, Vec::new()),
-        },
-        Body::Call(_) | Body::Hint | Body::Request(_) => (None, Vec::new()),
-    };
-    Fact::Delivered {
-        from: mail.from,
-        letter: mail.letter,
-        refused: refused.map(Box::new),
-        rows_refused: rows_refused.into(),
-    }
-}
-
-/// The letter of a hint.
-pub(crate) fn letter_of_hint(n: u32) -> Letter {
-    let call = engine::remote::CallId(n);
-    Letter { call, attempt: 0, parcel: Parcel::Hint, answer: false }
 }

@@ -51,10 +51,10 @@ use crate::fault::{Ongoing, Weather};
 use crate::history::recorder::Recorder;
 use crate::history::{Boot, Fact, Incarnation, Trouble};
 use crate::keychain::{Keychain, SignInDesk};
+use crate::network::Network;
+use crate::outcome::LogLine;
 use crate::plan::{Effect, Node, Plan, StepId};
-use crate::post::Post;
 use crate::random::Draw;
-use crate::run::LogLine;
 use crate::shell::{SharedDouble, Shell};
 use crate::volume::Volume;
 use crate::workload;
@@ -65,7 +65,7 @@ pub(crate) struct World {
     plan: Arc<Plan>,
     now: Time,
     agenda: Agenda<Event>,
-    post: Post,
+    network: Network,
     keychain: Keychain,
     ongoing: Vec<Ongoing>,
     weather: Weather,

@@ -6,11 +6,11 @@ use engine::message::Part;
 use engine::processor::{self, Answer, Ask, Output, Processor};
 use engine::time::Time;
 
-use super::{OUTPUTS_PER_INPUT, delivered};
+use super::OUTPUTS_PER_INPUT;
 use crate::desk::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
 use crate::history::{Answered, Asked, Fact, Worked};
+use crate::message::{Body, Message};
 use crate::plan::{Order, TalkId, TalkPart};
-use crate::post::{Body, Mail};
 use crate::workload::talk::{conversation, origin};
 use crate::workload::{ASKS_PER_STEP, first_own_op};
 
@@ -33,10 +33,10 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, desk: &mut Desk) {
                 *shell = Some(Box::new(ProcessorShell::start(*start, desk)));
             }
             (Arrival::ForProcessor(what), Some(shell)) => shell.take(desk, what),
-            (Arrival::Mail(mail), Some(shell)) => shell.receive(desk, mail),
+            (Arrival::Message(mail), Some(shell)) => shell.receive(desk, mail),
             (
                 Arrival::ForProcessor(_)
-                | Arrival::Mail(_)
+                | Arrival::Message(_)
                 | Arrival::Start(_)
                 | Arrival::Deed(..)
                 | Arrival::SignIn
@@ -118,8 +118,8 @@ impl ProcessorShell {
         }
     }
 
-    fn receive(&mut self, desk: &mut Desk, mail: Mail) {
-        desk.emitted.push(Emitted::Fact(delivered(&mail)));
+    fn receive(&mut self, desk: &mut Desk, mail: Message) {
+        desk.emitted.push(Emitted::Fact(mail.delivered()));
         let Body::Response(response) = mail.body else {
             unreachable!("only workers write to a processor, and they answer")
         };

@@ -8,8 +8,8 @@ use super::server::space_of;
 use super::{Event, Station, World};
 use crate::desk::Arrival;
 use crate::history::{Lost, Trouble};
+use crate::message::Message;
 use crate::plan::{Node, WorkerId};
-use crate::post::Mail;
 
 impl World {
     /// Sets the volume back to what it was so long ago. The trouble ends when the workers are back.
@@ -59,7 +59,7 @@ impl World {
         }
         for Station { desk, .. } in &mut self.stations {
             for arrival in std::mem::take(&mut desk.arrivals) {
-                if let Arrival::Mail(mail) = &arrival
+                if let Arrival::Message(mail) = &arrival
                     && is_of_worker(mail)
                 {
                     lost.push(mail.clone());
@@ -89,6 +89,6 @@ impl World {
     }
 }
 
-fn is_of_worker(mail: &Mail) -> bool {
+fn is_of_worker(mail: &Message) -> bool {
     matches!(mail.from, Node::Worker(_)) || matches!(mail.to, Node::Worker(_))
 }

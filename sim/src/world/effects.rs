@@ -14,11 +14,11 @@ use super::{Event, World, skipped};
 use crate::alarm::Logged;
 use crate::desk::{Arrival, Emitted};
 use crate::history::{Asked, Fact, FileAsked, Incarnation, Lost};
+use crate::message::{self, Asker, Body, Message};
+use crate::network::Fate;
+use crate::outcome::LogLine;
 use crate::plan::{Node, SpanRange};
-use crate::post::{self, Asker, Body, Fate, Mail};
 use crate::remote::RemoteFact;
-use crate::run::LogLine;
-use crate::shell::{delivered, letter_of_hint};
 
 /// How long a process that died by itself stays away.
 const RECOVERY: SpanRange = SpanRange { low: Span(100), high: Span(5_000) };
@@ -221,11 +221,11 @@ impl World {
 
     fn send(&mut self, device: DeviceId, remote: Remote, call: Box<Call>) {
         let life = self.site(device).incarnation;
-        self.dispatch(Mail::call((Node::Device(device), life), remote, call));
+        self.dispatch(Message::call((Node::Device(device), life), remote, call));
     }
 
     fn reply(&mut self, remote: Remote, to: Asker, answer: Box<Return>) {
-        self.dispatch(Mail::reply(Node::Remote(remote), to, Body::Return(answer)));
+        self.dispatch(Message::reply(Node::Remote(remote), to, Body::Return(answer)));
     }
 
     /// Hints to all running devices of a vault but the one that saved. A hint's id is the
@@ -243,17 +243,16 @@ impl World {
             | Node::Intruder => 0,
         };
         assert!(*count < 1 << 20, "a run has no room for so many saves of one device");
-        let letter = letter_of_hint(who << 20 | *count);
+        let number = who << 20 | *count;
         for device in self.devices_of(vault) {
-            let (from, to) = (Node::Remote(remote), Node::Device(device));
-            if to != saver && self.site(device).is_up() {
-                self.dispatch(Mail { from, to, letter, life: 0, body: Body::Hint });
+            if Node::Device(device) != saver && self.site(device).is_up() {
+                self.dispatch(Message::hint(remote, device, number));
             }
         }
     }
 
     /// A message reaches its receiver, or what is left of it.
-    pub(super) fn arrive(&mut self, mail: Mail) {
+    pub(super) fn arrive(&mut self, mail: Message) {
         if let Some(why) = self.weather.stops(&mail) {
             return self.lose(&mail, why);
         }
@@ -261,7 +260,7 @@ impl World {
             Node::Device(device) => {
                 let is_hint = matches!(mail.body, Body::Hint);
                 let site = self.site(device);
-                if site.is_up() && (is_hint || site.incarnation == mail.life) {
+                if site.is_up() && (is_hint || site.incarnation == mail.incarnation) {
                     self.deliver(usize::from(device.0), mail);
                 } else {
                     self.lose(&mail, Lost::Dead);
@@ -279,14 +278,14 @@ impl World {
                 }
             }
             Node::Processor(processor) => {
-                if self.process(processor).lives(Some(mail.life)) {
+                if self.process(processor).lives(Some(mail.incarnation)) {
                     self.deliver(self.station_of_process(processor), mail);
                 } else {
                     self.lose(&mail, Lost::Dead);
                 }
             }
             Node::World | Node::Volume | Node::Intruder => {
-                self.note(mail.to, delivered(&mail));
+                self.note(mail.to, mail.delivered());
                 if let Body::Response(response) = &mail.body {
                     self.intruder_hears(response);
                 }
@@ -294,17 +293,17 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, node: usize, mail: Mail) {
+    fn deliver(&mut self, node: usize, mail: Message) {
         self.messages += 1;
-        self.call(node, |desk| desk.arrivals.push_back(Arrival::Mail(mail)));
+        self.call(node, |desk| desk.arrivals.push_back(Arrival::Message(mail)));
     }
 
-    pub(super) fn lose(&mut self, mail: &Mail, why: Lost) {
+    pub(super) fn lose(&mut self, mail: &Message, why: Lost) {
         if why == Lost::Cut {
             self.cover("partition");
         }
         if let Body::Return(answer) = &mail.body
-            && post::had_effect(&answer.reply)
+            && message::had_effect(&answer.reply)
         {
             self.cover("reply lost after effect");
         }
@@ -317,7 +316,7 @@ impl World {
     }
 
     /// Gives a message to the post.
-    pub(super) fn dispatch(&mut self, mail: Mail) {
+    pub(super) fn dispatch(&mut self, mail: Message) {
         let (mut size, mut plaintext) = (32, false);
         let mail_rows = mail.rows();
         let mut rows = Vec::with_capacity(mail_rows.len());
@@ -327,17 +326,17 @@ impl World {
             plaintext |= leaks;
             rows.push((row.id, blob));
         }
-        let (server, more) = post::said(&mail.body);
-        plaintext |= post::sealed(&mail.body).is_some_and(|blob| self.recorder.shows(blob));
+        let (server, more) = message::said(&mail.body);
+        plaintext |= message::sealed(&mail.body).is_some_and(|blob| self.recorder.shows(blob));
         size += more;
         self.scratch.clear();
-        self.scratch = post::sealed_bytes(&mail.body, std::mem::take(&mut self.scratch));
+        self.scratch = message::sealed_bytes(&mail.body, std::mem::take(&mut self.scratch));
         size += u32::try_from(self.scratch.len()).unwrap_or(u32::MAX);
         plaintext |= self.recorder.shows(&self.scratch);
         let (rows, server) = (rows.into(), server.map(Box::new));
         let sent = Fact::Sent { to: mail.to, letter: mail.letter, size, rows, plaintext, server };
         self.note(mail.from, sent);
-        match self.post.dispatch(self.now, &self.weather, &mail) {
+        match self.network.dispatch(self.now, &self.weather, &mail) {
             Fate::Lost(why) => self.lose(&mail, why),
             Fate::Arrives(first, second) => {
                 if let Some(second) = second {
@@ -354,8 +353,8 @@ impl World {
         }
     }
 
-    fn file_mail(&mut self, at: Time, copy: u64, mail: Mail) {
-        let order = self.post.order(&mail, copy);
+    fn file_mail(&mut self, at: Time, copy: u64, mail: Message) {
+        let order = self.network.order(&mail, copy);
         self.file(at, order, Event::Arrive(mail));
     }
 

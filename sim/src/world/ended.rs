@@ -7,7 +7,7 @@ use engine::time::Time;
 use super::World;
 use crate::history::Entry;
 use crate::invariant::{HostNames, JudgeContext};
-use crate::run::{Counts, LogLine};
+use crate::outcome::{Counts, LogLine};
 
 /// What is left when a world has ended.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use super::process::ProcessId;
 use crate::agenda::Class;
 use crate::desk::{Arrival, ForProcessor};
 use crate::history::Incarnation;
+use crate::message::Message;
 use crate::plan::{ProcessorId, StepId, WorkerId};
-use crate::post::Mail;
 
 /// What is due.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) enum Event {
     /// A processor is told something, in any life or in this one only.
     ForProcessor(ProcessorId, Option<Incarnation>, Box<ForProcessor>),
     /// A message arrives.
-    Arrive(Mail),
+    Arrive(Message),
     /// A device is given something, in any life or in this one only.
     Give(DeviceId, Option<Incarnation>, Arrival),
     /// A node is woken, if its deadline has not moved.

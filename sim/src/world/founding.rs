@@ -26,8 +26,8 @@ use crate::fault::Weather;
 use crate::history::Boot;
 use crate::history::recorder::Recorder;
 use crate::keychain::{Keychain, SignInDesk, founder};
+use crate::network::Network;
 use crate::plan::{Act, DevicePlan, Fault, Given, Plan, RemotePlan, ServerFault, Start, Step};
-use crate::post::Post;
 use crate::random::Draw;
 use crate::remote::{Double, rows::Rows, zone::Zone};
 use crate::shell::report;
@@ -65,7 +65,7 @@ impl World {
             plan: shared.clone(),
             now: Time(0),
             agenda: Agenda::new(),
-            post: Post::new(plan.nature, plan.network),
+            network: Network::new(plan.nature, plan.network),
             keychain,
             ongoing: Vec::new(),
             weather: Weather::default(),

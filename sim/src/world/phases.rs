@@ -119,7 +119,7 @@ impl World {
     fn heal(&mut self) {
         self.close_script();
         self.phase = Phase::Settling;
-        self.post.heal();
+        self.network.heal();
         self.end_faults();
         self.fuses.clear();
         self.note(Node::World, Fact::Healed);

@@ -116,7 +116,7 @@ impl World {
         self.stations[index].deadline += 1;
         for arrival in unread {
             match arrival {
-                Arrival::Mail(mail) => self.lose(&mail, Lost::Dead),
+                Arrival::Message(mail) => self.lose(&mail, Lost::Dead),
                 Arrival::Deed(step, _) => self.note(Node::Device(device), Fact::Skipped(step)),
                 Arrival::Start(_)
                 | Arrival::SignIn

@@ -211,7 +211,7 @@ impl World {
         self.stations[station].called = false;
         self.stations[station].deadline += 1;
         for arrival in unread {
-            if let Arrival::Mail(mail) = arrival {
+            if let Arrival::Message(mail) = arrival {
                 self.lose(&mail, Lost::Dead);
             } else if let Arrival::ForProcessor(ForProcessor::Order(step, _)) = arrival {
                 self.note(id.into(), Fact::Skipped(step));

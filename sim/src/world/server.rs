@@ -8,7 +8,7 @@
 use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::message::{Action, Command, FileAction, Request};
+use engine::message::Request;
 use engine::time::Span;
 use engine::volume::{self, Call, Return};
 use engine::worker;
@@ -17,9 +17,9 @@ use super::fuse::effect_of;
 use super::{Event, World};
 use crate::clock::Clock;
 use crate::desk::{Arrival, Emitted};
-use crate::history::{Fact, Incarnation, Letter, ServerTrouble, Trouble};
-use crate::plan::{Chance, Node, Parcel, ServerFault, ServerPlan, StepId, WorkerId};
-use crate::post::{Asker, Body, Mail};
+use crate::history::{Fact, Incarnation, ServerTrouble, Trouble};
+use crate::message::{Asker, Body, Message};
+use crate::plan::{Chance, Node, ServerFault, ServerPlan, StepId, WorkerId};
 use crate::random::Draw;
 
 /// A worker as the world keeps it while its machine comes and goes.
@@ -122,7 +122,7 @@ impl World {
                 Emitted::Volume(call) => self.send_to_volume(worker, life, call),
                 Emitted::Respond(to, response) => {
                     let body = Body::Response(response);
-                    self.dispatch(Mail::reply(Node::Worker(worker), to, body));
+                    self.dispatch(Message::reply(Node::Worker(worker), to, body));
                 }
                 Emitted::Reached(point) => self.reach(point),
                 Emitted::Wake(at) => self.set_deadline(node, at),
@@ -149,14 +149,11 @@ impl World {
         if self.workers.is_empty() {
             return;
         }
-        let letter = Letter {
-            call: request.id,
-            attempt: request.attempt,
-            parcel: parcel_of(&request.command),
-            answer: false,
-        };
-        let to = Node::Worker(self.any_worker(Asker { node: from, life, letter }, 0));
-        self.dispatch(Mail { from, to, letter, life, body: Body::Request(request) });
+        let letter = Message::letter_of(&request);
+        let asker = Asker { node: from, incarnation: life, letter };
+        let to = Node::Worker(self.any_worker(asker, 0));
+        let body = Body::Request(request);
+        self.dispatch(Message { from, to, letter, incarnation: life, body });
     }
 
     /// Where a copy of a request goes.
@@ -270,31 +267,6 @@ impl World {
             let station = self.station_of_process(worker);
             self.call(station, |desk| desk.arrivals.push_back(Arrival::Volume(answer)));
         }
-    }
-}
-
-/// What a request is about.
-fn parcel_of(command: &Command) -> Parcel {
-    match command.action() {
-        None => Parcel::Session,
-        Some(Action::Patch(_) | Action::ReadAccount) => Parcel::Account,
-        Some(Action::Work(_)) => Parcel::Work,
-        Some(Action::File(action)) => match action {
-            FileAction::Begin(..)
-            | FileAction::PutPiece(..)
-            | FileAction::Uploaded(_)
-            | FileAction::Publish(..) => Parcel::Upload,
-            FileAction::Feed(..) => Parcel::Feed,
-            FileAction::CreateFolder(..)
-            | FileAction::Move(_)
-            | FileAction::Delete(..)
-            | FileAction::Undelete(..)
-            | FileAction::Restore { .. }
-            | FileAction::Lookup(..)
-            | FileAction::ReadVersions(_)
-            | FileAction::ReadPiece(..)
-            | FileAction::ReadJob(_) => Parcel::File,
-        },
     }
 }
 

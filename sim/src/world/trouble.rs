@@ -19,8 +19,8 @@ use crate::disk::Disk;
 use crate::fault::{self, Ongoing, Weather, lasting};
 use crate::history::{Boot, Fact};
 use crate::keychain::stranger;
+use crate::message::Message;
 use crate::plan::{Fault, Lasting, Node, StepId};
-use crate::post::Mail;
 use crate::remote::Control;
 
 /// What faults leave behind.
@@ -313,7 +313,7 @@ impl World {
         request: Request,
     ) {
         let call = Call { id: call, attempt: 0, credential, request };
-        self.dispatch(Mail::call((Node::Intruder, 0), remote, call.into()));
+        self.dispatch(Message::call((Node::Intruder, 0), remote, call.into()));
     }
 
     /// Devices that will never be heard of again, or that lack something for ever, and why.
