@@ -37,7 +37,7 @@ enum Check {
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
 const STAGE: &[&str] = &[
-    "agenda", "clock", "desk", "disk", "fault", "keychain", "message", "network", "remote",
+    "agenda", "clock", "disk", "fault", "keychain", "mailbox", "message", "network", "remote",
     "shell", "volume", "workload", "world",
 ];
 
@@ -45,12 +45,12 @@ const STAGE: &[&str] = &[
 const IN_A_RUN: &[&str] = &[
     "sim/src/agenda",
     "sim/src/clock",
-    "sim/src/desk",
     "sim/src/disk",
     "sim/src/fault",
     "sim/src/history",
     "sim/src/invariant",
     "sim/src/keychain",
+    "sim/src/mailbox",
     "sim/src/message",
     "sim/src/network",
     "sim/src/plan",

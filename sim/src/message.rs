@@ -121,6 +121,11 @@ impl Message {
         Asker { node: self.from, incarnation: self.incarnation, letter: self.letter }
     }
 
+    /// Is a worker at one of its ends?
+    pub(crate) fn is_of_worker(&self) -> bool {
+        matches!((self.from, self.to), (Node::Worker(_), _) | (_, Node::Worker(_)))
+    }
+
     /// The device at one of its ends, if there is one.
     pub(crate) fn device(&self) -> Option<DeviceId> {
         self.from.device().or(self.to.device())

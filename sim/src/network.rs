@@ -4,12 +4,15 @@
 //! call and attempt, there or back, which copy. A reply belongs to the connection of its request: a
 //! host that restarted meanwhile does not get it.
 
+use std::collections::BTreeMap;
+
+use engine::message;
 use engine::time::{Span, Time};
 
 use crate::fault::Weather;
-use crate::history::{Letter, Lost};
-use crate::message::{Body, Message};
-use crate::plan::{Chance, Network as Links, SpanRange};
+use crate::history::{Incarnation, Letter, Lost};
+use crate::message::{Asker, Body, Message};
+use crate::plan::{Chance, Network as Links, Node, Plan, SpanRange, WorkerId};
 use crate::random::Draw;
 
 /// What becomes of a message.
@@ -24,6 +27,10 @@ pub(crate) enum Fate {
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     links: Links,
+    /// How many workers the address of the sync server stands for.
+    workers: u16,
+    /// How many hints the saves of each host have caused.
+    hints: BTreeMap<Node, u32>,
     draws: Draws,
 }
 
@@ -36,10 +43,18 @@ struct Draws {
     duplicate: Draw,
     latency: Draw,
     order: Draw,
+    worker: Draw,
 }
 
 impl Network {
-    pub(crate) fn new(nature: u64, links: Links) -> Self {
+    /// The network of a plan.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let workers = plan.server.as_ref().map_or(0, |server| server.workers.len());
+        let workers = u16::try_from(workers).expect("workers are few");
+        Self::with(plan.nature, plan.network, workers)
+    }
+
+    fn with(nature: u64, links: Links, workers: u16) -> Self {
         let root = |concern| Draw::new(nature, concern);
         let draws = Draws {
             loss: root("loss"),
@@ -48,8 +63,9 @@ impl Network {
             duplicate: root("duplicate"),
             latency: root("latency"),
             order: root("order"),
+            worker: root("worker"),
         };
-        Self { links, draws }
+        Self { links, workers, hints: BTreeMap::new(), draws }
     }
 
     /// Nothing is lost or doubled by chance any more.
@@ -60,7 +76,7 @@ impl Network {
     }
 
     /// Decides about a message that is being sent.
-    pub(crate) fn dispatch(&self, now: Time, weather: &Weather, message: &Message) -> Fate {
+    pub(crate) fn decide(&self, now: Time, weather: &Weather, message: &Message) -> Fate {
         if let Some(why) = weather.stops(message) {
             return Fate::Lost(why);
         }
@@ -72,13 +88,48 @@ impl Network {
         Fate::Arrives(first, doubled.then(|| self.arrival(now, weather, message, 1)))
     }
 
+    /// A request to the sync server: its address stands for any worker, drawn again for every try. `None`
+    /// where there is no sync server.
+    pub(crate) fn address(
+        &self,
+        (from, incarnation): (Node, Incarnation),
+        request: Box<message::Request>,
+    ) -> Option<Message> {
+        let letter = Message::letter_of(&request);
+        let to = self.worker(Asker { node: from, incarnation, letter }, 0)?;
+        Some(Message { from, to, letter, incarnation, body: Body::Request(request) })
+    }
+
+    /// A copy of a message. That of a request reaches any worker.
+    pub(crate) fn copy(&self, message: &Message) -> Message {
+        let is_request = matches!(message.body, Body::Request(_));
+        let to = if is_request { self.worker(message.asker(), 1) } else { None };
+        Message { to: to.unwrap_or(message.to), ..message.clone() }
+    }
+
+    fn worker(&self, asker: Asker, copy: u64) -> Option<Node> {
+        if self.workers == 0 {
+            return None;
+        }
+        let n = asker.lineage(self.draws.worker).and(copy).below(u64::from(self.workers));
+        Some(Node::Worker(WorkerId(u16::try_from(n).expect("workers are few"))))
+    }
+
+    /// The number of the hints that a save causes: the saving device and the count of its saves.
+    pub(crate) fn number_hint(&mut self, saver: Node) -> u32 {
+        let count = self.hints.entry(saver).or_default();
+        *count += 1;
+        assert!(*count < 1 << 20, "a run has no room for so many saves of one device");
+        saver.device().map_or(0, |device| u32::from(device.0) + 1) << 20 | *count
+    }
+
     /// The place of a message among those of its millisecond.
     pub(crate) fn order(&self, message: &Message, copy: u64) -> Draw {
         about(self.draws.order, message).and(copy)
     }
 
     fn is_lost(&self, message: &Message) -> bool {
-        let Self { links, draws } = self;
+        let Self { links, draws, .. } = self;
         match message.body {
             Body::Hint => strikes(draws.hint_loss, message, links.hint_loss),
             Body::Call(_) | Body::Request(_) => strikes(draws.loss, message, links.loss),
@@ -145,8 +196,7 @@ mod tests {
 
     use super::*;
     use crate::fault::Ongoing;
-    use crate::history::Incarnation;
-    use crate::plan::{Fault, Lasting, Node, Parcel, StepId};
+    use crate::plan::{Fault, Lasting, Parcel, StepId};
 
     const PHONE: Node = Node::Device(DeviceId(0));
     const ROWS: Node = Node::Remote(Remote::Rows);
@@ -193,18 +243,18 @@ mod tests {
 
     #[test]
     fn arrivals_are_later_than_now_and_rounded_up_to_the_grain() {
-        let network = Network::new(1, links());
+        let network = Network::with(1, links(), 0);
         for n in 0..500 {
-            let at = first(network.dispatch(Time(1_003), &Weather::default(), &call(n)));
+            let at = first(network.decide(Time(1_003), &Weather::default(), &call(n)));
             assert!(at > Time(1_003) && at.0.is_multiple_of(10), "{at:?}");
         }
     }
 
     #[test]
     fn messages_overtake_each_other_and_their_delays_keep_to_the_quantiles() {
-        let network = Network::new(1, Links { grain: Span(1), ..links() });
+        let network = Network::with(1, Links { grain: Span(1), ..links() }, 0);
         let mut delays: Vec<_> = (0..2_000)
-            .map(|n| first(network.dispatch(Time(0), &Weather::default(), &call(n))).0)
+            .map(|n| first(network.decide(Time(0), &Weather::default(), &call(n))).0)
             .collect();
         assert!(delays.windows(2).any(|pair| pair[0] > pair[1]));
         delays.sort_unstable();
@@ -214,41 +264,41 @@ mod tests {
 
     #[test]
     fn the_delay_of_a_message_does_not_depend_on_the_others() {
-        let (network, weather) = (Network::new(1, links()), Weather::default());
-        let alone = network.dispatch(Time(0), &weather, &call(7));
+        let (network, weather) = (Network::with(1, links(), 0), Weather::default());
+        let alone = network.decide(Time(0), &weather, &call(7));
         for n in 0..7 {
-            network.dispatch(Time(0), &weather, &call(n));
+            network.decide(Time(0), &weather, &call(n));
         }
-        assert_eq!(network.dispatch(Time(0), &weather, &call(7)), alone);
+        assert_eq!(network.decide(Time(0), &weather, &call(7)), alone);
     }
 
     #[test]
     fn a_cut_takes_one_direction_and_leaves_the_other() {
-        let network = Network::new(1, links());
+        let network = Network::with(1, links(), 0);
         let cut = Ongoing::new(StepId(0), Fault::Cut(PHONE, ROWS, Lasting::Storm));
         let weather = Weather::of(&[cut]);
-        assert_eq!(network.dispatch(Time(0), &weather, &call(1)), Fate::Lost(Lost::Cut));
-        assert!(first(network.dispatch(Time(0), &weather, &answer(1))) > Time(0));
+        assert_eq!(network.decide(Time(0), &weather, &call(1)), Fate::Lost(Lost::Cut));
+        assert!(first(network.decide(Time(0), &weather, &answer(1))) > Time(0));
     }
 
     #[test]
     fn an_offline_device_neither_sends_nor_gets() {
-        let network = Network::new(1, links());
+        let network = Network::with(1, links(), 0);
         let offline = Ongoing::new(StepId(0), Fault::Offline(DeviceId(0), Lasting::Storm));
         let weather = Weather::of(&[offline]);
         for message in [call(1), answer(1)] {
-            assert_eq!(network.dispatch(Time(0), &weather, &message), Fate::Lost(Lost::Cut));
+            assert_eq!(network.decide(Time(0), &weather, &message), Fate::Lost(Lost::Cut));
         }
     }
 
     #[test]
     fn after_healing_nothing_is_lost_or_doubled_by_chance() {
         let always = Chance(1_000_000);
-        let mut network = Network::new(1, Links { loss: always, duplicate: always, ..links() });
+        let mut network = Network::with(1, Links { loss: always, duplicate: always, ..links() }, 0);
         let weather = Weather::default();
-        assert_eq!(network.dispatch(Time(0), &weather, &call(1)), Fate::Lost(Lost::Chance));
+        assert_eq!(network.decide(Time(0), &weather, &call(1)), Fate::Lost(Lost::Chance));
         network.heal();
-        assert!(matches!(network.dispatch(Time(0), &weather, &call(1)), Fate::Arrives(_, None)));
+        assert!(matches!(network.decide(Time(0), &weather, &call(1)), Fate::Arrives(_, None)));
     }
 
     #[test]

@@ -18,9 +18,9 @@ use crate::history::{Entry, Fact};
 use crate::invariant::{self, Violation};
 pub use crate::outcome::{Counts, LogLine, Outcome, Verdict};
 use crate::plan::{Node, Plan};
-use crate::shell::Shell;
+use crate::shell::{Shell, ShellMaker};
 pub use crate::world::settle_bound;
-use crate::world::{Order, ShellMaker, World};
+use crate::world::{Order, World};
 
 /// Who takes the turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl BareRun {
         }
         for at in 0..world.ready().len() {
             let node = world.ready()[at];
-            shells[node].work(world.desk(node));
+            shells[node].work(world.mailbox(node));
         }
         world.end_turn();
         true
@@ -176,7 +176,7 @@ async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
     poll_fn(|context| -> Poll<()> {
         let mut stage = on(&stage);
         if stage.tasks[node].is_called(context) {
-            shell.work(stage.world.desk(node));
+            shell.work(stage.world.mailbox(node));
             stage.one_has_worked();
         }
         Poll::Pending

@@ -1,495 +1,689 @@
-//! The world: everything that is not a machine. It owns the agenda, the post, the disks, clocks,
-//! keychain and history, and takes a run through its turns.
+//! The world: everything that is not a machine, and the loop that takes a run through its turns.
 //!
 //! One simulated millisecond with something due is a *turn*. [`World::begin_turn`] lets happen what
-//! is due, the world's own events first, and lays what nodes are given on their desks; each node
-//! that was called works by itself; [`World::end_turn`] carries out what they emitted, node by node.
-//! The driver of the turns decides nothing but the order in which the nodes of one turn work, and that
+//! is due, the world's own events first, and puts what hosts are given into their mailboxes; each host
+//! that was called works by itself; [`World::end_turn`] carries out their effects, host by host.
+//! The driver of the turns decides nothing but the order in which the hosts of one turn work, and that
 //! cannot be observed.
+//!
+//! The world has *owners*, and does nothing by itself: it hands events and effects to the owner that they
+//! concern, and what that decides, as [`Action`]s, to the next.
 
-mod backup;
-mod effects;
-mod ended;
+mod accounts;
+mod action;
+mod ai_step;
+mod bounds;
+mod damage;
 mod event;
-mod file;
-mod founding;
-mod fuse;
+mod faults;
+mod host;
+mod hosts;
 mod intruder;
 mod item;
-mod looks;
-mod phases;
-mod power;
-mod process;
-mod processor;
+mod last_reads;
+mod ledger;
+mod owners;
+mod queue;
+mod quiescence;
+mod recorder;
+mod remotes;
 mod script;
+mod seed;
 mod server;
+mod settling;
 mod trouble;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use engine::device::{Input, Snapshot};
-use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
-use engine::message::JobId;
-use engine::point::Point;
-use engine::seal::Memo;
+use engine::id::{UserId, VaultId};
 use engine::time::{Span, Time};
 
+use self::accounts::Accounts;
+use self::action::{Action, Actions};
+use self::ai_step::AiStep;
+use self::bounds::patience;
+pub use self::bounds::settle_bound;
 use self::event::Event;
-use self::fuse::Fuse;
-use self::phases::Phase;
-pub use self::phases::settle_bound;
-use self::process::Process;
-use self::processor::Pipeline;
+use self::faults::Faults;
+use self::hosts::Hosts;
+pub(crate) use self::hosts::Order;
+use self::intruder::Intruder;
+use self::last_reads::LastReads;
+use self::owners::Owners;
+use self::queue::Queue;
+use self::recorder::Recorder;
+use self::remotes::Remotes;
 use self::script::Script;
-use self::server::Bench;
-use crate::agenda::Agenda;
-use crate::clock::Clock;
-use crate::desk::{Arrival, Desk, Emitted};
-use crate::disk::Disk;
-use crate::fault::{Ongoing, Weather};
-use crate::history::recorder::Recorder;
-use crate::history::{Boot, Fact, Incarnation, Trouble};
-use crate::keychain::{Keychain, SignInDesk};
-use crate::network::Network;
-use crate::outcome::LogLine;
-use crate::plan::{Effect, Node, Plan, StepId};
-use crate::random::Draw;
-use crate::shell::{SharedDouble, Shell};
-use crate::volume::Volume;
+use self::server::Server;
+use self::settling::{Phase, Settling, have_read};
+use crate::history::{Asked, Entry, Fact, Incarnation, Lost};
+use crate::invariant::{HostNames, JudgeContext};
+use crate::mailbox::{Effect, Inbound, Mailbox};
+use crate::message::{Body, Message};
+use crate::network::{Fate, Network};
+use crate::outcome::{Counts, LogLine};
+use crate::plan::{Effect as EffectKind, Node, Plan};
+use crate::remote::RemoteFact;
+use crate::shell::{ShellMaker, report};
 use crate::workload;
 
 /// The world of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     plan: Arc<Plan>,
-    now: Time,
-    agenda: Agenda<Event>,
+    queue: Queue,
     network: Network,
-    keychain: Keychain,
-    ongoing: Vec<Ongoing>,
-    weather: Weather,
-    fuses: Vec<Fuse>,
-    /// Moves of several files that have not been answered.
-    batches: BTreeSet<(DeviceId, OpId)>,
-    /// Those that were too long for one commit, and are not done with.
-    jobs: BTreeSet<(UserId, JobId)>,
+    hosts: Hosts,
+    faults: Faults,
     script: Script,
-    phase: Phase,
-    /// A device that kept the run from being settled when that was last asked.
-    holdup: Option<usize>,
-    /// What the scenario or the plan keeps from settling, as far as it is known yet.
-    scars: trouble::Scars,
-    devices: Vec<Site>,
-    doubles: Vec<SharedDouble>,
-    workers: Vec<Bench>,
-    processes: Vec<Process>,
-    pipeline: Pipeline,
-    volume: Volume,
-    /// The last change of each space's files.
-    files: file::Heads,
-    /// The last name of each node.
-    names: file::Names,
-    /// The name of each entry of the logs.
-    entries: file::Entries,
-    /// What somebody who is not of this house waits for.
-    intruder: BTreeMap<engine::remote::CallId, engine::message::Request>,
-    /// All nodes: devices in order, then remotes, then workers, then processors.
-    stations: Vec<Station>,
-    /// The nodes that were called in this turn.
-    ready: Vec<usize>,
-    orders: Vec<Order>,
-    /// The last number of an operation of each user's own.
-    own_ops: BTreeMap<Node, u32>,
-    /// The hints that each device's saves have caused.
-    hints: BTreeMap<Node, u32>,
-    memo: Memo,
-    needle: [u8; 8],
+    accounts: Accounts,
+    remotes: Remotes,
+    server: Server,
+    ai_step: AiStep,
+    intruder: Intruder,
+    settling: Settling,
     recorder: Recorder,
-    log: Vec<LogLine>,
-    coverage: BTreeMap<&'static str, u64>,
-    reached: BTreeMap<Point, u64>,
-    events: u64,
-    /// With more events than this the run is taken for endless.
-    most_events: u64,
-    messages: u64,
-    spare: Vec<Emitted>,
-    /// A message's bytes, while it is looked at.
-    scratch: Vec<u8>,
-}
-
-/// What the driver has to do with the tasks of nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Drop the machine.
-    Kill(usize),
-    /// Make room for a new one.
-    Start(usize),
-}
-
-/// One node's desk, and what is planned for it.
-#[derive(Clone, Debug)]
-struct Station {
-    desk: Desk,
-    /// Called in this turn.
-    called: bool,
-    /// Raised when the deadline moves, so that an older wake-up is recognised.
-    deadline: u32,
-}
-
-/// What a device is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Not switched on yet, or not made yet.
-    New,
-    Running,
-    /// Without power; a start is planned.
-    Off,
-    Gone,
-}
-
-/// A device as the world keeps it while its machine comes and goes.
-#[derive(Clone, Debug)]
-struct Site {
-    id: DeviceId,
-    user: UserId,
-    state: State,
-    incarnation: Incarnation,
-    disk: Disk,
-    clock: Clock,
-    /// How it will start next.
-    boot: Boot,
-    /// The last commit that survived the last crash.
-    kept: u32,
-    install: u64,
-    installs: u64,
-    paused: bool,
-    /// Names the latest planned start.
-    start: u32,
-    /// The troubles that end with the next start.
-    troubles: Vec<Trouble>,
-    image: Option<Snapshot>,
-    sign_in: SignInDesk,
-}
-
-impl Site {
-    fn node(&self) -> Node {
-        Node::Device(self.id)
-    }
-
-    fn is_up(&self) -> bool {
-        self.state == State::Running
-    }
-}
-
-/// Without an end in sight after so many events, and so many more for each device, a run is taken
-/// for endless. A busy device has some hundred a minute, an idle one those of its pulls.
-const EVENTS: u64 = 1_000_000;
-const EVENTS_PER_DEVICE: u64 = 50_000;
-const EVENTS_PER_PULL: u64 = 32;
-
-/// The most events that a run of a plan with so many machines may have.
-fn most_events(plan: &Plan, machines: usize) -> u64 {
-    let pulls = plan.storm.0 / plan.timing.pull_every.0.max(1);
-    let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-    each.saturating_mul(machines as u64).saturating_add(EVENTS)
+    /// How many facts the script has seen.
+    observed: usize,
+    /// Serves again to take what a host has put out.
+    effects: Vec<Effect>,
 }
 
 impl World {
-    /// When something happens next; `None` when the run is over. Most wake-ups have been put off
-    /// before they are due: none of those is worth a turn.
-    pub(crate) fn next_due(&mut self) -> Option<Time> {
-        if self.phase == Phase::Over {
-            return None;
+    /// The world of a plan, before anything has happened.
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let accounts = Accounts::of(&plan);
+        let mut doubles: Vec<_> = plan.remotes.iter().map(|it| seed::double(&plan, it)).collect();
+        let (needle, keychain) = (accounts.needle(), accounts.keychain());
+        let rooted = seed::give(&plan, needle, keychain, &mut doubles);
+        let hosts = Hosts::of(&plan, |device, install| {
+            seed::image(&plan.devices[device], install, keychain, &rooted, &doubles)
+        });
+        let mut stored = Vec::new();
+        for double in &mut doubles {
+            let from = Node::Remote(double.remote());
+            let mut effects = Vec::new();
+            report(double.as_mut(), &mut effects);
+            stored.push((from, effects));
         }
-        let stations = &self.stations;
-        self.agenda.drop_stale(
-            |event| matches!(event, Event::Wake(node, was) if stations[*node].deadline != *was),
-        );
-        self.agenda.next_due()
+        let mut world = Self {
+            queue: Queue::new(&plan),
+            network: Network::new(&plan),
+            hosts,
+            faults: Faults::new(plan.nature),
+            script: Script::of(&plan),
+            remotes: Remotes::new(doubles),
+            server: Server::of(&plan),
+            ai_step: AiStep::of(&plan, needle),
+            intruder: Intruder::of(&plan),
+            settling: Settling::new(plan.nature),
+            recorder: Recorder::new(&plan, needle),
+            observed: 0,
+            effects: Vec::new(),
+            accounts,
+            plan,
+        };
+        for (from, effects) in stored {
+            for effect in effects {
+                world.carry_out(from, effect);
+            }
+        }
+        world.open();
+        world
     }
 
-    /// Lets happen what is due next.
-    pub(crate) fn begin_turn(&mut self) {
-        self.now = self.agenda.next_due().expect("the driver has looked");
-        while let Some(event) = self.agenda.take_due(self.now) {
-            self.events += 1;
-            self.happen(event);
+    /// Everything that is planned becomes due.
+    fn open(&mut self) {
+        let mut out = Actions::new();
+        self.hosts.plan_first_starts(&mut out);
+        self.server.store_seed_data(&self.accounts, &mut out);
+        self.script.open(&mut out);
+        self.settling.enter(Phase::Faults, (Time(0), self.plan.storm), &mut out);
+        self.hand_on(out);
+        if self.script.needs_quiet() {
+            self.watch();
         }
-        if self.events > self.most_events {
-            self.give_up();
-        }
-        // A node may have lost power after it was called.
-        self.ready.retain(|node| self.stations[*node].called);
-        self.ready.sort_unstable();
-    }
-
-    /// The nodes that have something to do in this turn, in order.
-    pub(crate) fn ready(&self) -> &[usize] {
-        &self.ready
-    }
-
-    /// Carries out what the nodes of this turn emitted.
-    pub(crate) fn end_turn(&mut self) {
-        let ready = std::mem::take(&mut self.ready);
-        for &node in &ready {
-            self.stations[node].called = false;
-            let mut emitted = std::mem::take(&mut self.spare);
-            std::mem::swap(&mut emitted, &mut self.desk(node).emitted);
-            self.carry_out(node, &mut emitted);
-            emitted.clear();
-            self.spare = emitted;
-        }
-        self.ready = ready;
-        self.ready.clear();
-        self.advance_phase();
-    }
-
-    /// What the driver has to do before the nodes of a turn work, in order.
-    pub(crate) fn take_orders(&mut self) -> Vec<Order> {
-        std::mem::take(&mut self.orders)
     }
 
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
     /// and the memory of opened blobs, whose contents are a function of their bytes.
     pub(crate) fn fork(&self) -> Self {
-        let mut fork = self.clone();
-        for shared in &mut fork.doubles {
-            let double = shared.lock().expect("no double has panicked").fork();
-            *shared = Arc::new(Mutex::new(double));
+        Self { remotes: self.remotes.fork(), ..self.clone() }
+    }
+
+    /// When something happens next; `None` when the run is over.
+    pub(crate) fn next_due(&mut self) -> Option<Time> {
+        if self.settling.phase() == Phase::Over {
+            return None;
         }
-        fork
+        let hosts = &self.hosts;
+        self.queue.next_due(
+            |event| matches!(event, Event::Wake(place, was) if !hosts.at(*place).is_deadline(*was)),
+        )
     }
 
-    /// The desk of a node.
-    pub(crate) fn desk(&mut self, node: usize) -> &mut Desk {
-        &mut self.stations[node].desk
+    /// Lets happen what is due next.
+    pub(crate) fn begin_turn(&mut self) {
+        self.queue.advance();
+        while let Some(event) = self.queue.take() {
+            self.happen(event);
+        }
+        if self.queue.is_endless() {
+            self.give_up();
+        }
+        self.hosts.gather();
     }
 
-    /// All nodes, with the shells that belong to them.
-    pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
-        let accounts: Arc<[UserId]> = self.devices.iter().map(|site| site.user).collect();
-        let named = |node: Node, maker| (self.plan.name(node).to_owned(), maker);
-        let devices = self.devices.iter().map(|site| named(site.node(), ShellMaker::Device));
-        let remotes = self.doubles.iter().zip(&self.plan.remotes).map(|(double, plan)| {
-            (plan.name.clone(), ShellMaker::Remote(double.clone(), accounts.clone()))
-        });
-        let worker = |id| named(Node::Worker(id), ShellMaker::Worker);
-        let workers = self.workers.iter().map(|bench| worker(bench.id));
-        let processor = |id| named(Node::Processor(id), ShellMaker::Processor);
-        let processors = self.pipeline.seats.iter().map(|seat| processor(seat.id));
-        devices.chain(remotes).chain(workers).chain(processors).collect()
+    /// What the driver has to do before the hosts of a turn work, in order.
+    pub(crate) fn take_orders(&mut self) -> Vec<Order> {
+        self.hosts.take_orders()
     }
 
+    /// The hosts that have something to do in this turn, in order.
+    pub(crate) fn ready(&self) -> &[usize] {
+        self.hosts.ready()
+    }
+
+    /// The mailbox of a host.
+    pub(crate) fn mailbox(&mut self, host: usize) -> &mut Mailbox {
+        self.hosts.mailbox(host)
+    }
+
+    /// Carries out the effects of the hosts of this turn.
+    pub(crate) fn end_turn(&mut self) {
+        let worked = self.hosts.take_ready();
+        for &place in &worked {
+            let mut effects = std::mem::take(&mut self.effects);
+            let from = self.hosts.take_effects(place, &mut effects);
+            self.carry_out_all(from, &mut effects);
+            effects.clear();
+            self.effects = effects;
+        }
+        self.hosts.end_turn(worked);
+        self.show_script();
+        self.advance_phase();
+    }
+
+    /// Hands an event to the owner that it concerns.
     fn happen(&mut self, event: Event) {
+        let now = self.queue.now();
+        let mut out = Actions::new();
         match event {
-            Event::Step(step) => self.take_step(step),
-            Event::Start(device, start) => {
-                if self.site(device).start == start {
-                    self.switch_on(device);
+            Event::Step(step) => return self.take_step(step),
+            Event::Start(node, start) => {
+                if self.hosts.get(node).is_planned(start) {
+                    self.start(node);
                 }
             }
-            Event::Resume(device, life) => self.resume(device, life),
+            Event::Resume(node, incarnation) => {
+                self.hosts.resume((now, node), incarnation, &mut out);
+            }
             Event::EndFault(step) => self.end_fault(step),
-            Event::Durable(device, life, commit) => self.make_durable(device, life, commit),
-            Event::Persisted(device, life, commit) => {
-                if self.lives(device, life) {
-                    self.site_mut(device).disk.answer(commit);
-                    self.call(usize::from(device.0), |desk| desk.persisted = true);
+            Event::Durable(node, incarnation, commit) => {
+                if self.hosts.get_mut(node).make_durable(incarnation, commit) {
+                    self.note(node, Fact::Durable(commit));
+                    if !self.crashes_after(node, EffectKind::Durable) {
+                        self.hosts.get(node).answer_commit_later(now, commit, &mut out);
+                    }
                 }
             }
-            Event::QuietEnough(step) => self.stop_waiting_for_quiet(step),
+            Event::Persisted(node, incarnation, commit) => {
+                if self.hosts.get_mut(node).answer_commit(incarnation, commit) {
+                    self.hosts.call(now, node, Mailbox::tell_persisted);
+                }
+            }
+            Event::QuietEnough(step) => self.script.stop_waiting_for_quiet(now, step, &mut out),
             Event::EndPhase(phase) => self.end_phase(phase),
-            Event::StartProcess(id, start) => self.start_process(id, start),
-            Event::ResumeProcess(id, life) => self.resume_process(id, life),
-            Event::ForProcessor(processor, life, what) => {
-                self.tell_processor(processor, life, *what);
+            Event::AtVolume(worker, incarnation, call) => {
+                let conditions = (self.faults.active().volume, self.settling.has_faults());
+                let from = (worker, incarnation, &call);
+                self.server.handle(now, from, conditions, &self.accounts, &mut out);
             }
-            Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, call),
-            Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, answer),
-            Event::Arrive(mail) => self.arrive(mail),
-            Event::Give(device, life, arrival) => self.give(device, life, arrival),
-            Event::Wake(node, deadline) => {
-                if self.stations[node].deadline == deadline {
-                    self.call(node, |desk| desk.woken = true);
+            Event::Arrive(message) => self.arrive(message),
+            Event::Give(to, incarnation, inbound) => self.give(to, incarnation, inbound),
+            Event::Wake(place, deadline) => self.hosts.wake(now, place, deadline),
+        }
+        self.hand_on(out);
+    }
+
+    /// Hands what an owner decided to those who carry it out, in order. What follows from an action comes
+    /// before the next one.
+    fn hand_on(&mut self, actions: Actions) {
+        for action in actions {
+            match action {
+                Action::Note(node, fact) => self.note(node, fact),
+                Action::Count(name) => self.recorder.count(name),
+                Action::Schedule(at, order, event) => self.queue.schedule(at, order, event),
+                Action::Send(message) => self.send(message),
+                Action::Request(from, incarnation, request) => {
+                    if let Some(message) = self.network.address((from, incarnation), request) {
+                        self.send(message);
+                    }
+                }
+                Action::Lose(message, why) => self.lose(&message, why),
+            }
+        }
+    }
+
+    /// Carries out what a host put out, up to the effect at which its machine crashed or its power was
+    /// lost: nothing that follows took effect.
+    fn carry_out_all(&mut self, from: Node, effects: &mut Vec<Effect>) {
+        let mut effects = effects.drain(..);
+        while let Some(effect) = effects.next() {
+            let kind = effect.kind();
+            let survives = self.carry_out(from, effect);
+            if survives && !kind.is_some_and(|kind| self.crashes_after(from, kind)) {
+                continue;
+            }
+            for effect in effects {
+                if let Effect::Fact(Fact::Asked(op, _)) = effect
+                    && from.device().is_some()
+                    && let Some(step) = workload::step_of(op)
+                {
+                    self.note(from, Fact::Skipped(step));
                 }
             }
+            if !survives {
+                let now = self.queue.now();
+                self.cut(from, |host, out| host.fail(now, out));
+            }
+            return;
         }
     }
 
-    fn site(&self, device: DeviceId) -> &Site {
-        &self.devices[usize::from(device.0)]
+    /// Hands an effect to the owner that it concerns; false if the machine crashed instead.
+    fn carry_out(&mut self, from: Node, effect: Effect) -> bool {
+        let (now, incarnation) = (self.queue.now(), self.hosts.incarnation(from));
+        let mut out = Actions::new();
+        let mut survives = true;
+        match effect {
+            Effect::Fact(fact) => self.note_of_user(from, fact),
+            Effect::Persist(batch) => {
+                let surroundings = (self.faults.active(), self.recorder.facts_mut());
+                survives = self.hosts.get_mut(from).persist(now, &batch, surroundings, &mut out);
+            }
+            Effect::Send(remote, call) => {
+                self.send(Message::call((from, incarnation), remote, call));
+            }
+            Effect::Request(request) => out.push(Action::Request(from, incarnation, request)),
+            Effect::Reply(to, answer) => {
+                self.send(Message::reply(from, to, Body::Return(answer)));
+            }
+            Effect::Respond(to, response) => {
+                self.send(Message::reply(from, to, Body::Response(response)));
+            }
+            Effect::Hint(vault, saver) => self.hint(from, vault, saver),
+            Effect::Volume(call) => {
+                let (worker, weather) = (self.hosts.get(from), self.faults.active().volume);
+                self.server.send((now, worker), weather, call, &mut out);
+            }
+            Effect::StoreKey(name, key) => {
+                self.accounts.store_key(now, (&self.hosts, from), (name, &key), &mut out);
+            }
+            Effect::NeedCredential => {
+                if let Some(user) = self.hosts.user_of(from) {
+                    self.accounts.issue_credential(now, self.hosts.get(from), user, &mut out);
+                }
+            }
+            Effect::Step(step, thread) => {
+                let conditions = (self.faults.active().step, self.settling.has_faults());
+                let processor = (now, self.hosts.get(from));
+                self.ai_step.begin(processor, (step, &thread), conditions, &mut out);
+            }
+            Effect::Remote(fact) => self.note_of_remote(from, fact),
+            Effect::Reached(point) => self.recorder.reach(point),
+            Effect::Wake(at) => out.extend(self.hosts.set_deadline((now, from), at)),
+            Effect::Logged(logged) => self.recorder.log(now, (from, incarnation), logged),
+            Effect::Crashed(message) => {
+                self.note(from, Fact::Panicked(message));
+                // A remote never loses power: it goes on.
+                survives = from.remote().is_some();
+            }
+        }
+        self.hand_on(out);
+        survives
     }
 
-    fn site_mut(&mut self, device: DeviceId) -> &mut Site {
-        &mut self.devices[usize::from(device.0)]
-    }
-
-    /// Is the device up, and in this life?
-    fn lives(&self, device: DeviceId, life: Incarnation) -> bool {
-        let site = self.site(device);
-        site.is_up() && site.incarnation == life
-    }
-
-    /// The place of a remote among the doubles, if there is such a remote.
-    fn place(&self, remote: Remote) -> Option<usize> {
-        self.plan.remotes.iter().position(|plan| plan.kind == remote)
-    }
-
-    fn station_of(&self, remote: Remote) -> Option<usize> {
-        self.place(remote).map(|place| self.devices.len() + place)
-    }
-
-    // This and what is built on it is inlined, so that concerns are hashed when they are compiled.
-    #[inline(always)]
-    fn draw(&self, concern: &'static str) -> Draw {
-        Draw::new(self.plan.nature, concern)
-    }
-
-    #[inline(always)]
-    fn draw_for(&self, concern: &'static str, device: DeviceId) -> Draw {
-        let life = u64::from(self.site(device).incarnation);
-        self.draw(concern).and(u64::from(device.0)).and(life)
-    }
-
-    #[inline(always)]
-    fn draw_for_step(&self, concern: &'static str, step: StepId) -> Draw {
-        self.draw(concern).and(u64::from(step.0))
-    }
-
-    /// Puts an event on the agenda, in the place among those of its millisecond that `order` draws.
-    fn file(&mut self, at: Time, order: Draw, event: Event) {
-        self.agenda.file(at, event.class(), order.value(), event);
-    }
-
-    /// Files something for a device, after a while.
-    fn file_gift(
-        &mut self,
-        device: DeviceId,
-        life: Option<Incarnation>,
-        after: Span,
-        order: Draw,
-        arrival: Arrival,
-    ) {
-        let at = self.now + Span(after.0.max(1));
-        self.file(at, order, Event::Give(device, life, arrival));
-    }
-
-    /// The last number of an operation that no step of the plan names, in any life of this node.
-    fn last_op(&self, node: Node) -> u32 {
-        self.own_ops.get(&node).copied().unwrap_or_default()
-    }
-
-    /// Writes a fact down.
+    /// Adds a fact to the history.
     fn note(&mut self, node: Node, fact: Fact) {
-        let incarnation = self.incarnation_of(node);
-        self.watch_for_triggers(node, &fact);
-        if let Some((OpId(op), _)) = fact.asked()
-            && op >= workload::UNPLANNED
-        {
-            // What follows from an answer has a number after that of what was answered, which may be
-            // less than that of what was asked in the meantime.
-            let last = self.own_ops.entry(node).or_default();
-            *last = op.max(*last);
+        let host = (node, self.hosts.incarnation(node));
+        self.recorder.note(self.queue.now(), host, fact);
+    }
+
+    /// Notes what a user asked or was answered, and what follows from it outside of the host.
+    fn note_of_user(&mut self, from: Node, fact: Fact) {
+        let signs_in = matches!(fact.asked(), Some((_, Asked::SignIn)));
+        if let Fact::Asked(..) | Fact::Answered(..) = fact {
+            self.hosts.get_mut(from).observe(&fact);
+            self.server.observe(from, &fact);
         }
-        self.recorder.note(self.now, node, incarnation, fact);
+        self.note(from, fact);
+        if signs_in {
+            self.send_keys(from);
+        }
     }
 
-    fn cover(&mut self, name: &'static str) {
-        *self.coverage.entry(name).or_default() += 1;
-    }
-
-    fn reach(&mut self, point: Point) {
-        *self.reached.entry(point).or_default() += 1;
-    }
-
-    /// Lays something on a node's desk and calls the node, unless it stands still.
-    fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
-        let (now, stands_still) = if let Some(site) = self.devices.get(node) {
-            (site.clock.show(self.now), site.paused || !site.is_up())
-        } else if let Some(process) = self.process_at(node) {
-            (process.now(self.now), process.stands_still())
-        } else {
-            (engine::time::Now { mono: self.now, wall: self.now }, false)
+    /// Notes what a remote did; the oracle opens what it stored.
+    fn note_of_remote(&mut self, from: Node, fact: RemoteFact) {
+        let fact = match fact {
+            RemoteFact::Committed { served, pos, by, policy } => {
+                let (vault, id) = (served.row.vault, served.row.id);
+                let opened = self.accounts.keychain().open(vault, id, &served.row.blob);
+                let facts = self.recorder.facts_mut();
+                let contents = opened.map(|record| facts.contents(&record));
+                let (blob, _) = facts.blob(&served.row.blob);
+                Fact::Committed { vault, id, pos, tag: served.tag, blob, by, contents, policy }
+            }
+            RemoteFact::Removed { vault, id, pos, by } => Fact::Removed { vault, id, pos, by },
+            RemoteFact::Served(page) => Fact::Served(page),
+            RemoteFact::Declined(who, call, refused) => Fact::Declined(who, call, refused),
         };
-        let station = &mut self.stations[node];
-        station.desk.now = now;
-        lay(&mut station.desk);
-        if !stands_still && !station.called {
-            station.called = true;
-            self.ready.push(node);
+        self.note(from, fact);
+    }
+
+    /// Gives a message to the network.
+    fn send(&mut self, message: Message) {
+        let fact = self.recorder.sent(&message);
+        self.note(message.from, fact);
+        match self.network.decide(self.queue.now(), self.faults.active(), &message) {
+            Fate::Lost(why) => self.lose(&message, why),
+            Fate::Arrives(first, second) => {
+                if let Some(second) = second {
+                    self.recorder.count("message duplicated");
+                    let copy = self.network.copy(&message);
+                    let order = self.network.order(&copy, 1);
+                    self.queue.schedule(second, order, Event::Arrive(copy));
+                }
+                let order = self.network.order(&message, 0);
+                self.queue.schedule(first, order, Event::Arrive(message));
+            }
         }
     }
 
-    /// Gives a device something, if it is up.
-    fn give(&mut self, device: DeviceId, life: Option<Incarnation>, arrival: Arrival) {
-        let site = self.site(device);
-        let right_life = life.is_none_or(|life| life == site.incarnation);
-        if site.is_up() && right_life && !self.is_held_back(device, &arrival) {
-            self.call(usize::from(device.0), |desk| desk.arrivals.push_back(arrival));
-        } else if let Arrival::Deed(step, _) = arrival {
-            self.note(Node::Device(device), Fact::Skipped(step));
+    fn lose(&mut self, message: &Message, why: Lost) {
+        let fact = self.recorder.lost(message, why);
+        self.note(message.from, fact);
+    }
+
+    /// Hints to all running devices of a vault but the one that saved.
+    fn hint(&mut self, from: Node, vault: VaultId, saver: Node) {
+        let (Some(remote), number) = (from.remote(), self.network.number_hint(saver)) else {
+            return;
+        };
+        for device in self.hosts.devices_of(vault) {
+            if Node::Device(device) != saver && self.hosts.get(Node::Device(device)).is_up() {
+                self.send(Message::hint(remote, device, number));
+            }
         }
     }
 
-    fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
-        let Arrival::Input(input) = arrival else { return false };
-        matches!(**input, Input::KeyArrived(..)) && self.weather.holds_keys(device)
+    /// A message reaches its receiver, or what is left of it.
+    fn arrive(&mut self, message: Message) {
+        if let Some(why) = self.faults.active().stops(&message) {
+            return self.lose(&message, why);
+        }
+        let mut out = Actions::new();
+        match message.to {
+            Node::World | Node::Volume | Node::Intruder => {
+                self.note(message.to, message.delivered());
+                if let Body::Response(response) = &message.body {
+                    self.intruder.receive(response, &mut out);
+                }
+            }
+            Node::Device(_) | Node::Remote(_) | Node::Worker(_) | Node::Processor(_) => {
+                self.hosts.receive(self.queue.now(), message, &mut out);
+            }
+        }
+        self.hand_on(out);
     }
 
-    fn make_durable(&mut self, device: DeviceId, life: Incarnation, commit: u32) {
-        if !self.lives(device, life) {
+    /// Gives a host something from outside of the network. A key that is held back does not reach it.
+    fn give(&mut self, to: Node, incarnation: Option<Incarnation>, inbound: Inbound) {
+        if inbound.is_new_key()
+            && to.device().is_some_and(|device| self.faults.active().holds_keys(device))
+        {
             return;
         }
-        self.site_mut(device).disk.make_durable(commit);
-        self.note(Node::Device(device), Fact::Durable(commit));
-        if self.burns_down(Node::Device(device), Effect::Durable) {
+        let mut out = Actions::new();
+        self.hosts.give((self.queue.now(), to), incarnation, inbound, &mut out);
+        self.hand_on(out);
+    }
+
+    /// Starts a host, in a new incarnation.
+    fn start(&mut self, node: Node) {
+        let mut out = Actions::new();
+        let is_first = self.hosts.start(node, self.recorder.facts_mut(), &mut out);
+        self.hand_on(out);
+        let given = self.accounts.start(self.hosts.get(node), is_first);
+        self.hosts.call(self.queue.now(), node, |mailbox| {
+            given.into_iter().for_each(|inbound| mailbox.put(inbound));
+        });
+        self.send_keys(node);
+    }
+
+    /// Brings all keys of its user to a device.
+    fn send_keys(&mut self, node: Node) {
+        let (Some(_), Some(user)) = (node.device(), self.hosts.user_of(node)) else { return };
+        let mut out = Actions::new();
+        self.accounts.send_keys(self.queue.now(), self.hosts.get(node), user, &mut out);
+        self.hand_on(out);
+    }
+
+    /// Does something to a host that costs it its power, if it runs.
+    fn cut(&mut self, node: Node, cut: impl FnOnce(&mut host::Host, &mut Actions)) {
+        let mut out = Actions::new();
+        if self.hosts.get(node).is_up() {
+            self.server.lose(node, &mut out);
+        }
+        self.hosts.change(node, |host| cut(host, &mut out));
+        self.hand_on(out);
+    }
+
+    /// A step happens, unless the faults have ended before.
+    fn take_step(&mut self, step: usize) {
+        if !self.settling.has_faults() {
             return;
         }
-        let draw = self.draw_for("disk answer", device).and(u64::from(commit));
-        let at = self.now + Span(draw.span(self.plan.disk.answer).0.max(1));
-        self.file(at, draw, Event::Persisted(device, life, commit));
+        let now = self.queue.now();
+        let mut out = Actions::new();
+        let fault = self.script.take(now, step, &mut out);
+        self.hand_on(out);
+        if let Some((id, fault)) = fault
+            && !self.begin_fault(id, &fault)
+        {
+            self.note(Node::World, Fact::Skipped(id));
+        }
+        let mut out = Actions::new();
+        self.script.prepare(step + 1, (now, self.recorder.history().len()), &mut out);
+        self.hand_on(out);
     }
 
-    /// The devices of a vault.
-    fn devices_of(&self, vault: VaultId) -> Vec<DeviceId> {
-        let of_vault = |site: &&Site| VaultId::from(site.user) == vault;
-        self.devices.iter().filter(of_vault).map(|site| site.id).collect()
-    }
-}
-
-/// Makes the shell of a node, as often as the node is started.
-#[derive(Clone, Debug)]
-pub(crate) enum ShellMaker {
-    Device,
-    Remote(SharedDouble, Arc<[UserId]>),
-    Worker,
-    Processor,
-}
-
-impl ShellMaker {
-    /// The storage behind a shell, if it is a remote's.
-    pub(crate) fn storage(&self) -> Option<&SharedDouble> {
-        if let Self::Remote(double, _) = self { Some(double) } else { None }
+    /// Shows the script what has happened in this turn.
+    fn show_script(&mut self) {
+        if !self.script.is_unarmed() {
+            let mut out = Actions::new();
+            let facts = &self.recorder.history()[self.observed..];
+            self.script.observe(facts, self.observed, &mut out);
+            self.hand_on(out);
+        }
+        self.observed = self.recorder.history().len();
     }
 
-    pub(crate) fn make(&self) -> Shell {
-        match self {
-            Self::Device => Shell::device(),
-            Self::Worker => Shell::worker(),
-            Self::Processor => Shell::processor(),
-            Self::Remote(double, accounts) => Shell::remote(double.clone(), accounts.clone()),
+    /// Ends a phase early whose aim is reached, at the end of a turn.
+    fn advance_phase(&mut self) {
+        match self.settling.phase() {
+            Phase::Faults => {
+                if self.script.awaits_quiet() && self.has_settled() {
+                    let mut out = Actions::new();
+                    self.script.quiet_has_come(self.queue.now(), &mut out);
+                    self.hand_on(out);
+                }
+            }
+            Phase::Settling => {
+                if self.has_settled() {
+                    self.settle(Vec::new());
+                }
+            }
+            Phase::Reading => {
+                if have_read(self.owners()) {
+                    self.finish();
+                }
+            }
+            Phase::Resting | Phase::Over => {}
         }
     }
+
+    /// The longest that a phase may take has passed.
+    fn end_phase(&mut self, phase: Phase) {
+        if phase != self.settling.phase() {
+            return;
+        }
+        match phase {
+            Phase::Faults => self.end_faults(),
+            Phase::Settling => {
+                let pending = self.settling.pending(self.owners());
+                self.settle(pending);
+            }
+            Phase::Resting => self.read_for_the_last_time(),
+            Phase::Reading | Phase::Over => self.finish(),
+        }
+    }
+
+    /// The faults of the plan end: what can come back does, and the run waits for quiescence.
+    fn end_faults(&mut self) {
+        let now = self.queue.now();
+        let mut out = Actions::new();
+        self.script.close(&mut out);
+        self.settling.enter(Phase::Settling, (now, patience(&self.plan)), &mut out);
+        self.hand_on(out);
+        self.network.heal();
+        self.faults.that_can_end().into_iter().for_each(|step| self.end_fault(step));
+        self.note(Node::World, Fact::Healed);
+        let nodes: Vec<Node> = self.hosts.all().iter().map(host::Host::node).collect();
+        for node in nodes {
+            let mut out = Actions::new();
+            if self.hosts.bring_back((now, node), &mut out) {
+                self.hand_on(out);
+                self.send_keys(node);
+            } else {
+                self.hand_on(out);
+            }
+        }
+        self.watch();
+    }
+
+    /// From now on devices say how they stand whenever they have worked.
+    fn watch(&mut self) {
+        self.hosts.watch(self.queue.now());
+    }
+
+    fn has_settled(&mut self) -> bool {
+        let Self { plan, hosts, remotes, server, accounts, faults, settling, .. } = self;
+        settling.has_settled(Owners { plan, hosts, remotes, server, accounts, faults })
+    }
+
+    fn settle(&mut self, pending: Vec<String>) {
+        self.note(Node::World, Fact::Settled { pending });
+        let rest = Span(self.plan.timing.pull_every.0.saturating_mul(2));
+        let mut out = Actions::new();
+        self.settling.enter(Phase::Resting, (self.queue.now(), rest), &mut out);
+        self.hand_on(out);
+    }
+
+    fn read_for_the_last_time(&mut self) {
+        let LastReads { readers, at_most } = LastReads::of(self.owners());
+        let now = self.queue.now();
+        for (node, inbound) in readers {
+            self.hosts.call(now, node, |mailbox| mailbox.put(inbound));
+        }
+        let mut out = Actions::new();
+        self.settling.enter(Phase::Reading, (now, at_most), &mut out);
+        self.hand_on(out);
+    }
+
+    /// A run that makes no end is ended.
+    fn give_up(&mut self) {
+        let settled = |entry: &Entry| matches!(entry.fact, Fact::Settled { .. });
+        if !self.recorder.history().iter().any(settled) {
+            let mut pending = vec![quiescence::endless(&self.plan)];
+            pending.extend(self.settling.pending(self.owners()));
+            self.note(Node::World, Fact::Settled { pending });
+        }
+        self.finish();
+    }
+
+    /// Notes what the remotes hold, and stops.
+    fn finish(&mut self) {
+        for (remote, row) in self.remotes.rows() {
+            let (vault, id) = (row.row.vault, row.row.id);
+            let opened = self.accounts.keychain().open(vault, id, &row.row.blob);
+            let values = opened.iter().flat_map(|record| record.record().cells());
+            let values = values.map(|(field, cell)| (field, cell.payload.value.clone())).collect();
+            let facts = self.recorder.facts_mut();
+            let contents = opened.as_ref().map(|record| facts.contents(record));
+            self.note(Node::Remote(remote), Fact::Found { vault, id, contents, values });
+        }
+        self.settling.end();
+    }
+
+    /// All owners, to look at.
+    fn owners(&self) -> Owners<'_> {
+        let Self { plan, hosts, remotes, server, accounts, faults, .. } = self;
+        Owners { plan, hosts, remotes, server, accounts, faults }
+    }
+
+    /// All hosts, with the shells that belong to them.
+    pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
+        let accounts: Arc<[UserId]> = self.plan.devices.iter().map(|device| device.user).collect();
+        let shell = |node: Node| match node {
+            Node::Device(_) => Some(ShellMaker::Device),
+            Node::Remote(remote) => {
+                Some(ShellMaker::Remote(self.remotes.shared(remote)?.clone(), accounts.clone()))
+            }
+            Node::Worker(_) => Some(ShellMaker::Worker),
+            Node::Processor(_) => Some(ShellMaker::Processor),
+            Node::World | Node::Volume | Node::Intruder => None,
+        };
+        let named = |host: &host::Host| {
+            let node = host.node();
+            Some((self.plan.name(node).to_owned(), shell(node)?))
+        };
+        self.hosts.all().iter().filter_map(named).collect()
+    }
+
+    /// Ends the world and tells what there is to judge.
+    pub(crate) fn end(self) -> Ended {
+        let plan = &self.plan;
+        let context = JudgeContext {
+            devices: plan.devices.iter().map(|device| device.user).collect(),
+            remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
+            timing: plan.timing,
+            incurable: quiescence::incurable(self.owners()),
+            server: plan.server.clone(),
+            at_end: plan.at_end.clone(),
+            healed_at: Time(plan.storm.0),
+            names: HostNames::of(plan),
+        };
+        let counts = Counts {
+            events: self.queue.taken(),
+            messages: self.hosts.received(),
+            sealed: self.recorder.blobs(),
+            opened: self.accounts.opened(),
+            ..Counts::default()
+        };
+        let (history, log, coverage) = self.recorder.end();
+        Ended { context, history, log, coverage, counts, moments: self.script.into_moments() }
+    }
 }
 
-/// The step that asked for this, if a step did.
-fn skipped(op: OpId) -> Option<Fact> {
-    workload::step_of(op).map(Fact::Skipped)
-}
-
-/// The vaults of a plan.
-fn vaults(plan: &Plan) -> Vec<VaultId> {
-    let users = BTreeSet::from_iter(plan.devices.iter().map(|device| device.user));
-    users.into_iter().map(VaultId::from).collect()
+/// What is left when a world has ended: the history, and what its judges have to know.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) context: JudgeContext,
+    pub(crate) history: Vec<Entry>,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) coverage: BTreeMap<&'static str, u64>,
+    pub(crate) counts: Counts,
+    pub(crate) moments: Vec<Option<Time>>,
 }

@@ -1,106 +1,97 @@
-//! Trouble: the faults of a plan happen to the world, and leave scars where they cannot be undone.
-//!
-//! A damaged row can be repaired as long as a device that is served the damage knows the row's tag and
-//! reaches the remote. Such a device saves the row again, and a run waits for that. Other devices see
-//! nothing to repair.
+//! Trouble: the faults of a plan happen to the owners that they concern.
 
-use std::collections::BTreeSet;
+use engine::id::{DeviceId, Remote};
+use engine::time::Span;
 
-use engine::device::StoreKey;
-use engine::id::{DeviceId, Kind, RecordId, Remote, UserId, VaultId};
-use engine::remote::{
-    Call, CallId, Credential, Cursor, Order as FeedOrder, Policy, Put, Request, Row,
-};
-use engine::time::{Span, Time};
-
-use super::{Event, State, World};
-use crate::desk::Arrival;
-use crate::disk::Disk;
-use crate::fault::{self, Ongoing, Weather, lasting};
-use crate::history::{Boot, Fact};
-use crate::keychain::stranger;
-use crate::message::Message;
-use crate::plan::{Fault, Lasting, Node, StepId};
+use super::World;
+use super::action::{Action, Actions};
+use super::event::Event;
+use super::host::{CrashAfter, Host, Power};
+use super::owners::Owners;
+use crate::fault;
+use crate::history::{Boot, Fact, Lost, Trouble};
+use crate::mailbox::Inbound;
+use crate::plan::{Effect, Fault, Node, PipeFault, ServerFault, StepId};
+use crate::random::Draw;
 use crate::remote::Control;
-
-/// What faults leave behind.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Scars {
-    /// Where rows were hidden, damaged or refused for a time: they do not come back into a feed, so
-    /// a device has to list everything once more.
-    pub(super) unlisted: BTreeSet<(Remote, VaultId)>,
-    /// Rows that nobody can put right.
-    pub(super) rows: BTreeSet<(Remote, VaultId, RecordId)>,
-    /// Rows damaged for good, for all devices or for one. The next save ends the damage, and a device
-    /// that is served it and still knows what the row's tag stands for makes that save.
-    mendable: BTreeSet<(Remote, VaultId, RecordId)>,
-    /// Rows that were damaged, for however long. Somebody who could not open one may have put the
-    /// damaged copy back after the remote had lost it.
-    damaged: BTreeSet<(Remote, VaultId, RecordId)>,
-}
 
 impl World {
     /// A fault begins; false if it cannot happen as things are.
     pub(super) fn begin_fault(&mut self, step: StepId, fault: &Fault) -> bool {
-        if !self.can_happen(fault) {
+        if !can_happen(fault, self.owners()) {
             return false;
         }
-        if self.light(step, fault) {
+        if let Some((node, crash)) = crash_after(step, fault) {
+            self.hosts.get_mut(node).crash_after(crash);
             return true;
         }
         let (node, trouble) = fault::trouble(fault);
-        self.cover(fault::name(&trouble));
+        self.recorder.count(fault::name(&trouble));
         self.note(node, Fact::Faulted(trouble.clone()));
-        self.leave_scars(fault);
+        self.faults.leave_damage(fault);
+        self.do_at_once(step, fault, trouble);
+        if let Some((remote, control)) = fault::control(fault, true) {
+            self.tell(remote, control);
+        }
+        let mut out = Actions::new();
+        self.faults.begin(self.queue.now(), (step, fault), &mut out);
+        self.hand_on(out);
+        true
+    }
+
+    fn do_at_once(&mut self, step: StepId, fault: &Fault, trouble: Trouble) {
+        let now = self.queue.now();
+        let mut out = Actions::new();
         match fault {
-            Fault::Crash(device, back, _) => {
-                self.cut_power(*device);
-                self.site_mut(*device).troubles.push(trouble);
-                self.plan_start(*device, *back);
-            }
-            Fault::Pause(device, span) => {
-                let site = self.site_mut(*device);
-                site.paused = true;
-                let life = site.incarnation;
-                let order = self.draw_for_step("resume", step);
-                let at = self.now + Span(span.0.max(1));
-                self.file(at, order, Event::Resume(*device, life));
-            }
-            Fault::Destroy(device) => {
-                if self.site(*device).is_up() {
-                    self.cut_power(*device);
-                }
-                let site = self.site_mut(*device);
-                site.state = State::Gone;
-                site.start += 1;
-            }
-            Fault::SaveImage(device) => {
-                let site = self.site_mut(*device);
-                site.image = Some(site.disk.backup());
-            }
+            Fault::Crash(device, back, _) => self.crash(Node::Device(*device), *back, trouble),
+            Fault::Pause(device, span) => self.pause(step, Node::Device(*device), *span, trouble),
+            Fault::Destroy(device) => self.cut(Node::Device(*device), Host::destroy),
+            Fault::SaveImage(device) => self.storage_of(*device).save_image(),
             Fault::RestoreImage(device, back) => {
-                if self.site(*device).is_up() {
-                    self.cut_power(*device);
-                }
-                self.reinstall(*device, Boot::Restored);
-                self.site_mut(*device).troubles.push(trouble);
-                self.plan_start(*device, *back);
+                let at = self.queue.after(*back);
+                self.cut(Node::Device(*device), |host, out| host.restore(at, trouble, out));
             }
             Fault::Clone(from, to) => {
-                let image = self.site(*from).disk.backup();
-                self.site_mut(*to).image = Some(image);
-                self.reinstall(*to, Boot::Cloned(*from));
-                self.plan_start(*to, Span(1));
+                let (disk, at) = (self.storage_of(*from).backup(), self.queue.after(Span(1)));
+                let copy = self.hosts.get_mut(Node::Device(*to));
+                copy.start_as_copy(at, Boot::Cloned(*from), disk, &mut out);
             }
-            Fault::ClockJump(device, ms) => self.site_mut(*device).clock.jump(*ms),
+            Fault::ClockJump(device, ms) => self.jump(Node::Device(*device), *ms, trouble),
             Fault::ExpireCredential(device) => {
-                let user = self.site(*device).user;
-                self.tell(Remote::Rows, Control::Revoke(user));
+                if let Some(user) = self.hosts.user_of(Node::Device(*device)) {
+                    self.tell(Remote::Rows, Control::Revoke(user));
+                }
             }
-            Fault::Intrude(remote, user) => self.intrude(step, *remote, *user),
-            Fault::Server(fault) => self.begin_at_server(step, fault, trouble),
-            Fault::Pipe(fault) => self.begin_in_pipeline(step, fault, trouble),
-            Fault::Cut(..)
+            Fault::Intrude(remote, user) => {
+                self.intruder.intrude(now, step, (*remote, *user), &mut out);
+            }
+            Fault::Server(ServerFault::Crash(it, back, _)) => {
+                self.crash(Node::Worker(*it), *back, trouble);
+            }
+            Fault::Server(ServerFault::Pause(it, span)) => {
+                self.pause(step, Node::Worker(*it), *span, trouble);
+            }
+            Fault::Server(ServerFault::ClockJump(it, ms)) => {
+                self.jump(Node::Worker(*it), *ms, trouble);
+            }
+            Fault::Server(ServerFault::Restore(age, back)) => {
+                self.restore_volume(*age, *back, trouble);
+            }
+            Fault::Server(ServerFault::Intrude(user)) => {
+                self.intruder.intrude_server(now, step, *user, &mut out);
+            }
+            Fault::Pipe(PipeFault::Crash(it, back, _)) => {
+                self.crash(Node::Processor(*it), *back, trouble);
+            }
+            Fault::Pipe(PipeFault::Pause(it, span)) => {
+                self.pause(step, Node::Processor(*it), *span, trouble);
+            }
+            Fault::Pipe(PipeFault::ClockJump(it, ms)) => {
+                self.jump(Node::Processor(*it), *ms, trouble);
+            }
+            Fault::Server(ServerFault::Volume(..))
+            | Fault::Pipe(PipeFault::SlowStep(..) | PipeFault::FailingStep(_))
+            | Fault::Cut(..)
             | Fault::Offline(..)
             | Fault::SlowLink(..)
             | Fault::LoseReplies(..)
@@ -118,263 +109,183 @@ impl World {
             | Fault::DropPolicy(_)
             | Fault::SlowCommits(..) => {}
         }
-        if let Some((remote, control)) = fault::control(fault, true) {
-            self.tell(remote, control);
-        }
-        if let Some(lasting) = lasting(fault) {
-            self.ongoing.push(Ongoing::new(step, fault.clone()));
-            self.weather = Weather::of(&self.ongoing);
-            if let Lasting::For(span) = lasting {
-                let order = self.draw_for_step("fault ends", step);
-                let at = self.now + Span(span.0.max(1));
-                self.file(at, order, Event::EndFault(step));
-            }
-        }
-        true
+        self.hand_on(out);
     }
 
-    fn can_happen(&self, fault: &Fault) -> bool {
-        match fault {
-            Fault::Crash(device, ..) => self.site(*device).is_up(),
-            Fault::Pause(device, _) => self.site(*device).is_up() && !self.site(*device).paused,
-            Fault::Destroy(device) => self.site(*device).state != State::Gone,
-            Fault::SaveImage(device) => {
-                matches!(self.site(*device).state, State::Running | State::Off)
+    fn storage_of(&mut self, device: DeviceId) -> &mut super::host::Storage {
+        let host = self.hosts.get_mut(Node::Device(device));
+        host.storage_mut().expect("a device has a disk")
+    }
+
+    fn crash(&mut self, node: Node, back: Span, trouble: Trouble) {
+        let at = self.queue.after(back);
+        self.cut(node, |host, out| host.crash(at, trouble, out));
+    }
+
+    fn pause(&mut self, step: StepId, node: Node, span: Span, trouble: Trouble) {
+        let host = self.hosts.get_mut(node);
+        host.pause(trouble);
+        let nature = self.plan.nature;
+        let order = match node {
+            Node::Worker(_) => Draw::new(nature, "worker resumes"),
+            Node::Processor(_) => Draw::new(nature, "processor resumes"),
+            Node::World | Node::Device(_) | Node::Remote(_) | Node::Volume | Node::Intruder => {
+                Draw::new(nature, "resume")
             }
-            Fault::RestoreImage(device, _) => {
-                let site = self.site(*device);
-                site.state != State::Gone && site.image.is_some()
+        };
+        let (order, event) =
+            (order.and(u64::from(step.0)), Event::Resume(node, host.incarnation()));
+        self.queue.schedule(self.queue.after(span), order, event);
+    }
+
+    fn jump(&mut self, node: Node, ms: i64, trouble: Trouble) {
+        self.hosts.get_mut(node).jump_clock(ms, trouble);
+    }
+
+    /// The operator stops all workers, so that nothing of before is under way any more, sets every object of
+    /// the volume back to what it was so long ago, and starts the workers again.
+    fn restore_volume(&mut self, age: Span, back: Span, trouble: Trouble) {
+        let workers: Vec<Node> = self.hosts.workers().map(Host::node).collect();
+        for worker in &workers {
+            if self.hosts.get(*worker).is_up() {
+                self.cut(*worker, Host::cut_power);
             }
-            Fault::Clone(from, to) => {
-                let (from, to) = (self.site(*from), self.site(*to));
-                matches!(from.state, State::Running | State::Off)
-                    && to.state == State::New
-                    && from.user == to.user
-            }
-            Fault::Outage(remote, _)
-            | Fault::Throttle(remote, ..)
-            | Fault::ExpireCursors(remote)
-            | Fault::CorruptRow(remote, ..)
-            | Fault::RejectRow(remote, ..)
-            | Fault::Intrude(remote, _) => self.place(*remote).is_some(),
-            Fault::ExpireCredential(_)
-            | Fault::HideRow(..)
-            | Fault::DropPolicy(_)
-            | Fault::SlowCommits(..) => self.place(Remote::Rows).is_some(),
-            Fault::EndZone(..) => self.place(Remote::Zone).is_some(),
-            Fault::Server(fault) => self.can_begin_at_server(fault),
-            Fault::Pipe(fault) => self.can_begin_in_pipeline(fault),
-            Fault::Cut(..)
-            | Fault::Offline(..)
-            | Fault::SlowLink(..)
-            | Fault::LoseReplies(..)
-            | Fault::LoseHints(..)
-            | Fault::ClockJump(..)
-            | Fault::DiskFull(..)
-            | Fault::DiskSlow(..)
-            | Fault::HoldKeys(..) => true,
         }
+        self.end_connections();
+        self.server.restore(self.queue.now(), age, &self.accounts);
+        let (at, mut trouble) = (self.queue.after(back), Some(trouble));
+        let mut out = Actions::new();
+        for worker in workers {
+            let host = self.hosts.get_mut(worker);
+            host.end_with_start(trouble.take());
+            host.plan_start(at, &mut out);
+        }
+        self.hand_on(out);
+    }
+
+    /// What is under way between workers and others ends with the workers' connections, also what
+    /// has arrived and nobody has looked at.
+    fn end_connections(&mut self) {
+        let is_out = |inbound: &Inbound| matches!(inbound, Inbound::Message(message) if message.is_of_worker());
+        let under_way = self.queue.take_out(Event::is_on_a_connection_of_a_worker);
+        let arrived = self.hosts.take_out(is_out);
+        let mut out = Actions::new();
+        for event in under_way {
+            if let Event::Arrive(message) = event {
+                out.push(Action::Lose(message, Lost::Dead));
+            }
+        }
+        for inbound in arrived {
+            if let Inbound::Message(message) = inbound {
+                out.push(Action::Lose(message, Lost::Dead));
+            }
+        }
+        self.hand_on(out);
+    }
+
+    /// An effect of a host has reached beyond it; true if the host lost power at it.
+    pub(super) fn crashes_after(&mut self, node: Node, effect: Effect) -> bool {
+        let Some(host) = self.hosts.find_mut(node) else { return false };
+        let Some(CrashAfter { step, back, .. }) = host.count_effect() else { return false };
+        self.recorder.count(effect.name());
+        let crash = match node {
+            Node::Device(device) => Fault::Crash(device, back, 0),
+            Node::Worker(worker) => Fault::Server(ServerFault::Crash(worker, back, 0)),
+            Node::Processor(processor) => Fault::Pipe(PipeFault::Crash(processor, back, 0)),
+            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => return false,
+        };
+        self.begin_fault(step, &crash)
     }
 
     /// The fault that this step began ends, unless it has ended already.
     pub(super) fn end_fault(&mut self, step: StepId) {
-        let Some(at) = self.ongoing.iter().position(|ongoing| ongoing.step == step) else { return };
-        let Ongoing { fault, .. } = self.ongoing.remove(at);
-        self.weather = Weather::of(&self.ongoing);
-        if let Some((remote, control)) = fault::ending_control(&fault, &self.ongoing) {
+        let Some((fault, control)) = self.faults.end(step) else { return };
+        if let Some((remote, control)) = control {
             self.tell(remote, control);
         }
         let (node, trouble) = fault::trouble(&fault);
         self.note(node, Fact::Ended(trouble));
         if let Fault::HoldKeys(device, _) = fault {
-            self.send_keys(device);
+            self.send_keys(Node::Device(device));
         }
     }
 
-    /// Ends what can end.
-    pub(super) fn end_faults(&mut self) {
-        let ends = |ongoing: &&Ongoing| !ongoing.outlasts_the_storm();
-        let steps: Vec<_> = self.ongoing.iter().filter(ends).map(|ongoing| ongoing.step).collect();
-        steps.into_iter().for_each(|step| self.end_fault(step));
-    }
-
-    /// Tells a remote what happens to it, before it hears anything else in this turn.
+    /// Tells a remote what happens to it, before it receives anything else in this turn.
     fn tell(&mut self, remote: Remote, control: Control) {
-        if let Some(station) = self.station_of(remote) {
-            self.call(station, |desk| desk.arrivals.push_back(Arrival::Control(control)));
+        let control = Inbound::Control(control);
+        self.hosts.call(self.queue.now(), Node::Remote(remote), |mailbox| mailbox.put(control));
+    }
+}
+
+/// The loss of power that waits, if this fault is one.
+fn crash_after(step: StepId, fault: &Fault) -> Option<(Node, CrashAfter)> {
+    let (node, back, effects) = if let Fault::Crash(device, back, effects) = *fault {
+        (Node::Device(device), back, effects)
+    } else if let Fault::Server(ServerFault::Crash(worker, back, effects)) = *fault {
+        (Node::Worker(worker), back, effects)
+    } else if let Fault::Pipe(PipeFault::Crash(processor, back, effects)) = *fault {
+        (Node::Processor(processor), back, effects)
+    } else {
+        return None;
+    };
+    (effects > 0).then_some((node, CrashAfter { step, effects, back }))
+}
+
+fn can_happen(fault: &Fault, owners: Owners<'_>) -> bool {
+    let host = |node| owners.hosts.find(node);
+    let device = |device: &DeviceId| owners.hosts.get(Node::Device(*device));
+    let is_up = |node| host(node).is_some_and(Host::is_up);
+    let is_awake = |node| host(node).is_some_and(|host| !host.stands_still());
+    let has_disk = |id: &DeviceId| matches!(device(id).power(), Power::Running | Power::Off);
+    let has = |remote| owners.remotes.shared(remote).is_some();
+    match fault {
+        Fault::Crash(id, ..) => is_up(Node::Device(*id)),
+        Fault::Pause(id, _) => is_awake(Node::Device(*id)),
+        Fault::Destroy(id) => device(id).power() != Power::Gone,
+        Fault::SaveImage(id) => has_disk(id),
+        Fault::RestoreImage(id, _) => {
+            let storage = device(id).storage();
+            device(id).power() != Power::Gone && storage.is_some_and(|it| it.has_image())
         }
-    }
-
-    /// A device gets another disk and so another install.
-    fn reinstall(&mut self, device: DeviceId, boot: Boot) {
-        let site = self.site_mut(device);
-        site.installs += 1;
-        let installs = site.installs;
-        site.disk = Disk::new(site.image.clone().expect("it was looked for before"));
-        (site.kept, site.boot) = (0, boot);
-        let install = self.draw("install").and(u64::from(device.0)).and(installs).value();
-        self.site_mut(device).install = install;
-    }
-
-    fn leave_scars(&mut self, fault: &Fault) {
-        let forever = lasting(fault) == Some(Lasting::Forever);
-        let (remote, vault, id) = match fault::control(fault, true) {
-            Some((remote, Control::Hide(vault, id, _) | Control::Reject(vault, id, _))) => {
-                (remote, vault, id)
-            }
-            Some((remote, Control::Corrupt(vault, id, ..))) => {
-                self.scars.damaged.insert((remote, vault, id));
-                (remote, vault, id)
-            }
-            Some(_) | None => return,
-        };
-        self.scars.unlisted.insert((remote, vault));
-        if !forever {
-            return;
+        Fault::Clone(from, to) => {
+            has_disk(from)
+                && device(to).power() == Power::New
+                && owners.hosts.user_of(Node::Device(*from))
+                    == owners.hosts.user_of(Node::Device(*to))
         }
-        let mendable = matches!(fault, Fault::CorruptRow(..));
-        let rows = if mendable { &mut self.scars.mendable } else { &mut self.scars.rows };
-        rows.insert((remote, vault, id));
-    }
-
-    /// Is there a device among these that puts back what it knows a remote's tag of a record to stand
-    /// for, once it is served damaged bytes under that tag? One that never reaches the remote does not.
-    fn is_mended_by(
-        &self,
-        devices: &[DeviceId],
-        (remote, vault, id): (Remote, VaultId, RecordId),
-    ) -> bool {
-        let Some(place) = self.place(remote) else { return false };
-        let double = self.doubles[place].lock().expect("no double has panicked");
-        let stored = double.stored();
-        let Some(row) = stored.iter().find(|row| row.row.vault == vault && row.row.id == id) else {
-            return false;
-        };
-        devices.iter().any(|device| {
-            let mirror = self.site(*device).disk.image().get(&StoreKey::Mirror(remote, id));
-            mirror.is_some_and(|held| held.tag == row.tag.0)
-                && !self.weather.isolates(*device, remote)
-        })
-    }
-
-    /// The devices of a vault that are not gone for ever.
-    fn devices_left(&self, vault: VaultId) -> Vec<DeviceId> {
-        let mut devices = self.devices_of(vault);
-        devices.retain(|device| self.site(*device).state != State::Gone);
-        devices
-    }
-
-    /// Somebody asks for a user's rows with all that can be forged.
-    fn intrude(&mut self, step: StepId, remote: Remote, user: UserId) {
-        let vault = VaultId::from(user);
-        let other = stranger(user, self.plan.users.len());
-        let far = Time(self.now.0.saturating_add(1 << 40));
-        let credentials = [
-            None,
-            Some(Credential { user, until: Time(0) }),
-            Some(Credential { user: other, until: far }),
-            Some(Credential { user, until: far }),
-        ];
-        let draw = self.draw_for_step("intruder", step);
-        let target = self.plan.given.iter().find(|given| given.user == user);
-        let id = target.map_or(RecordId { kind: Kind::Meal, key: 1 }, |given| given.id);
-        let cursors = [
-            None,
-            Some(Cursor::Token(draw.value())),
-            Some(Cursor::After { epoch: 0, stamp: 0, id: None }),
-        ];
-        let order = match remote {
-            Remote::Zone => FeedOrder::Token,
-            Remote::Rows => FeedOrder::CommitSeq,
-        };
-        let blob = draw.bytes::<96>().as_slice().into();
-        let put = Put { row: Row { id, vault, blob }, expect: None };
-        let mut requests = vec![
-            Request::Fetch { vault, ids: vec![id] },
-            Request::Save { vault, policy: Policy::Overwrite, puts: vec![put] },
-            Request::Remove { vault, ids: vec![id] },
-        ];
-        requests.extend(cursors.map(|since| Request::Changes { vault, since, order, limit: 100 }));
-        // Each forgery with each credential; numbered within the step that it belongs to.
-        let mut number = step.0 << 5;
-        for credential in credentials {
-            for request in &requests {
-                self.forge(remote, CallId(number), credential, request.clone());
-                number += 1;
-            }
+        Fault::Outage(remote, _)
+        | Fault::Throttle(remote, ..)
+        | Fault::ExpireCursors(remote)
+        | Fault::CorruptRow(remote, ..)
+        | Fault::RejectRow(remote, ..)
+        | Fault::Intrude(remote, _) => has(*remote),
+        Fault::ExpireCredential(_)
+        | Fault::HideRow(..)
+        | Fault::DropPolicy(_)
+        | Fault::SlowCommits(..) => has(Remote::Rows),
+        Fault::EndZone(..) => has(Remote::Zone),
+        Fault::Server(ServerFault::Crash(it, ..) | ServerFault::ClockJump(it, _)) => {
+            is_up(Node::Worker(*it))
         }
-    }
-
-    fn forge(
-        &mut self,
-        remote: Remote,
-        call: CallId,
-        credential: Option<Credential>,
-        request: Request,
-    ) {
-        let call = Call { id: call, attempt: 0, credential, request };
-        self.dispatch(Message::call((Node::Intruder, 0), remote, call.into()));
-    }
-
-    /// Devices that will never be heard of again, or that lack something for ever, and why.
-    pub(super) fn isolated(&self, device: DeviceId) -> bool {
-        self.plan.remotes.iter().any(|remote| self.weather.isolates(device, remote.kind))
-    }
-
-    /// Starts what may return, soon.
-    pub(super) fn bring_back(&mut self) {
-        for index in 0..self.devices.len() {
-            let (id, state, life) = {
-                let site = &self.devices[index];
-                (site.id, site.state, site.incarnation)
-            };
-            match state {
-                State::Off => {
-                    let after = self.draw_for("return", id).below(100);
-                    self.plan_start(id, Span(after));
-                }
-                State::Running => {
-                    self.resume(id, life);
-                    self.send_keys(id);
-                }
-                State::New | State::Gone => {}
-            }
+        Fault::Server(ServerFault::Pause(it, _)) => is_awake(Node::Worker(*it)),
+        Fault::Server(
+            ServerFault::Volume(..) | ServerFault::Restore(..) | ServerFault::Intrude(_),
+        ) => owners.plan.server.is_some(),
+        Fault::Pipe(PipeFault::Crash(it, ..) | PipeFault::ClockJump(it, _)) => {
+            is_up(Node::Processor(*it))
         }
-    }
-
-    /// The rows that nobody can put right.
-    pub(super) fn incurable_rows(&self) -> BTreeSet<(Remote, VaultId, RecordId)> {
-        let scars = [&self.scars.rows, &self.scars.damaged, &self.scars.mendable];
-        scars.into_iter().flatten().copied().filter(|row| self.is_incurable(*row)).collect()
-    }
-
-    /// Is this a row that nobody can put right?
-    pub(super) fn is_incurable(&self, row: (Remote, VaultId, RecordId)) -> bool {
-        self.scars.rows.contains(&row)
-            || self.scars.damaged.contains(&row) && self.is_spoilt(row)
-            || self.scars.mendable.contains(&row) && self.stays_damaged(row)
-    }
-
-    /// Are there devices that are served damaged bytes of this row, and none of them mends it? Those
-    /// that are served intact bytes have no reason to save the row.
-    fn stays_damaged(&self, (remote, vault, id): (Remote, VaultId, RecordId)) -> bool {
-        let Some(place) = self.place(remote) else { return false };
-        let mut served = self.devices_left(vault);
-        {
-            let double = self.doubles[place].lock().expect("no double has panicked");
-            served.retain(|device| double.is_damaged_for(vault, id, *device));
+        Fault::Pipe(PipeFault::Pause(it, _)) => is_awake(Node::Processor(*it)),
+        Fault::Pipe(PipeFault::SlowStep(..) | PipeFault::FailingStep(_)) => {
+            owners.hosts.processors().next().is_some()
         }
-        !served.is_empty() && !self.is_mended_by(&served, (remote, vault, id))
-    }
-
-    /// Is what is stored here damaged itself, and under a tag that nobody can put right?
-    fn is_spoilt(&self, (remote, vault, id): (Remote, VaultId, RecordId)) -> bool {
-        let Some(place) = self.place(remote) else { return false };
-        let double = self.doubles[place].lock().expect("no double has panicked");
-        let stored = double.stored();
-        drop(double);
-        let row = stored.iter().find(|row| row.row.vault == vault && row.row.id == id);
-        row.is_some_and(|row| self.keychain.open(vault, id, &row.row.blob).is_none())
-            && !self.is_mended_by(&self.devices_left(vault), (remote, vault, id))
+        Fault::Cut(..)
+        | Fault::Offline(..)
+        | Fault::SlowLink(..)
+        | Fault::LoseReplies(..)
+        | Fault::LoseHints(..)
+        | Fault::ClockJump(..)
+        | Fault::DiskFull(..)
+        | Fault::DiskSlow(..)
+        | Fault::HoldKeys(..) => true,
     }
 }
