@@ -5,15 +5,18 @@ use engine::flaw::Flaws;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::remote::Ending;
-use engine::time::{Span, Time};
+use harness::random::Chance;
+use harness::random::stream;
+use harness::time::SpanRange;
+use harness::time::{Span, Time};
 use sim::history::{Answered, Fact};
 use sim::plan::{
-    Act, Chance, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel,
-    Plan, RemotePlan, SignIn, SpanRange, Start, Trigger, When,
+    Act, Custom, Deed, DevicePlan, Disk, Fault, Given, Lasting, Network, Node, Parcel, Plan,
+    RemotePlan, SignIn, Start, Trigger, When,
 };
-use sim::random::stream;
 use sim::run::{BareRun, Driver, Outcome, run_with};
 use sim::scenario::Verb;
+use sim::time::ToEngine;
 
 const NAME: FieldId = FieldId(0);
 const KCAL: FieldId = FieldId(1);
@@ -69,13 +72,13 @@ fn calm(nature: u64, devices: u16) -> Plan {
             })
             .collect(),
         timing: Timing {
-            pull_every: Span(8_000),
-            relist_every: Span(60_000),
-            feed_every: Span(8_000),
-            login_patience: Span(10_000),
-            timeout: Span(3_000),
-            retry_base: Span(250),
-            retry_cap: Span(8_000),
+            pull_every: Span(8_000).to_engine(),
+            relist_every: Span(60_000).to_engine(),
+            feed_every: Span(8_000).to_engine(),
+            login_patience: Span(10_000).to_engine(),
+            timeout: Span(3_000).to_engine(),
+            retry_base: Span(250).to_engine(),
+            retry_cap: Span(8_000).to_engine(),
             page: 6,
             batch: 5,
         },

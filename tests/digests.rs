@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::flaw::Flaws;
-use sim::pool::{Event, Pool, Stop, cores};
+use harness::pool::{Event, Pool, Stop, cores};
 use sim::run::run;
 use sim::scenario::{self, Scenario};
 

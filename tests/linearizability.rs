@@ -14,11 +14,11 @@ use engine::id::{AccountField, DeviceId, OpId, Remote, ReplicaId, Token, UserId}
 use engine::log::{Doc, Entry as Commit, EntryId, Key, Op};
 use engine::message::{Client, Reply};
 use engine::record::{Payload, Value};
-use engine::time::Time;
+use harness::random::{Stream, stream};
+use harness::time::Time;
 use sim::history::{Account, Answered, Asked, Done, Entry, Fact};
 use sim::invariant::{HostNames, Invariant, JudgeContext, judge};
 use sim::plan::{Errand, Node, ServerPlan, WorkerId};
-use sim::random::{Stream, stream};
 use sim::run::run;
 use sim::scenario::{Scenario, draw, read};
 

@@ -60,6 +60,6 @@ fn the_level_of_the_log_changes_nothing_of_a_run() {
     }
 }
 
-fn outcome_time(history: &[sim::history::Entry], at: usize) -> Option<engine::time::Time> {
+fn outcome_time(history: &[sim::history::Entry], at: usize) -> Option<harness::time::Time> {
     history.get(at).map(|entry| entry.at)
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::flaw::Flaws;
 use engine::id::UserId;
-use engine::time::Time;
+use harness::time::Time;
 use sim::history::{Entry, Fact};
 use sim::plan::{Act, Fault, Node, Plan, StepId};
 use sim::run::{Driver, Outcome, run_with};

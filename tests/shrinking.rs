@@ -1,10 +1,11 @@
 //! The shrinker on whole runs: what it changes on the way to a smaller plan, and how small it gets.
 
 use engine::flaw::{Flaw, Flaws};
-use engine::time::Span;
+use harness::pool::{Pool, Stop};
+use harness::random::Chance;
+use harness::time::Span;
 use sim::invariant::Invariant;
-use sim::plan::{Act, Chance, Fault, Plan, ServerFault, When, WorkerId};
-use sim::pool::{Pool, Stop};
+use sim::plan::{Act, Fault, Plan, ServerFault, When, WorkerId};
 use sim::run::run;
 use sim::scenario;
 use sim::shrink::shrink;

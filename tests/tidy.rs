@@ -37,15 +37,21 @@ enum Check {
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
 const STAGE: &[&str] = &[
-    "agenda", "clock", "disk", "fault", "keychain", "mailbox", "message", "network", "remote",
-    "shell", "volume", "workload", "world",
+    "fault", "keychain", "mailbox", "message", "network", "remote", "shell", "store", "volume",
+    "workload", "world",
 ];
 
 /// All that takes part in a run. Only `run` itself sleeps, on the runtime's clock.
 const IN_A_RUN: &[&str] = &[
-    "sim/src/agenda",
-    "sim/src/clock",
-    "sim/src/disk",
+    "sim/harness/src/alarm",
+    "sim/harness/src/clock",
+    "sim/harness/src/digest",
+    "sim/harness/src/disk",
+    "sim/harness/src/judge",
+    "sim/harness/src/observation",
+    "sim/harness/src/queue",
+    "sim/harness/src/random",
+    "sim/harness/src/time",
     "sim/src/fault",
     "sim/src/history",
     "sim/src/invariant",
@@ -54,10 +60,11 @@ const IN_A_RUN: &[&str] = &[
     "sim/src/message",
     "sim/src/network",
     "sim/src/plan",
-    "sim/src/random",
     "sim/src/remote",
     "sim/src/scenario",
     "sim/src/shell",
+    "sim/src/store",
+    "sim/src/time",
     "sim/src/workload",
     "sim/src/world",
 ];
@@ -96,7 +103,7 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["sim/src/invariant"],
         but: &[],
-        check: Check::Only("crate", &["history", "invariant", "plan"]),
+        check: Check::Only("crate", &["history", "invariant", "plan", "time"]),
         instead: "judge by what the history says; if it does not say it, add a fact",
         bad: ("sim/src/invariant/evidence/writes.rs", "use crate::{history::Fact, world::World};"),
     },
@@ -146,6 +153,14 @@ const RULES: &[Rule] = &[
         instead: "the stage opens what is sealed, and the history says what it holds",
         bad: ("sim/src/invariant.rs", "use engine::seal::Keyring;"),
     },
+    Rule {
+        of: &["sim/src/invariant"],
+        // The histories of the judges' own tests come from plans with chances.
+        but: &["sim/src/invariant/case"],
+        check: Check::Only("harness", &["judge", "observation", "time"]),
+        instead: "judge by what the history says; if it does not say it, add a fact",
+        bad: ("sim/src/invariant/evidence/disk.rs", "use harness::disk::Disk;"),
+    },
     // 3. A report shows what was found and finds nothing.
     Rule {
         of: &["sim/src/report"],
@@ -160,6 +175,24 @@ const RULES: &[Rule] = &[
         check: Check::Never("crate", &["cli", "shrink", "sweep", "trial", "verdict", "zoo"]),
         instead: "the modules that run many runs hand plain data to a report",
         bad: ("sim/src/report.rs", "use crate::trial::Tried;"),
+    },
+    Rule {
+        of: &[
+            "sim/src/capsule",
+            "sim/src/cli",
+            "sim/src/plan",
+            "sim/src/report",
+            "sim/src/scenario",
+            "sim/src/shrink",
+            "sim/src/sweep",
+            "sim/src/trial",
+            "sim/src/verdict",
+            "sim/src/zoo",
+        ],
+        but: &[],
+        check: Check::Never("harness", &["alarm", "clock", "disk", "queue"]),
+        instead: "read what a run has left: its outcome, its history",
+        bad: ("sim/src/report/story.rs", "use harness::{disk::Disk, time::Time};"),
     },
     // 4. A scenario is plain data and does not know its interpreter.
     Rule {
@@ -212,7 +245,6 @@ const RULES: &[Rule] = &[
             "sim/src/capsule",
             "sim/src/cli",
             "sim/src/main",
-            "sim/src/pool",
             "sim/src/shrink",
             "sim/src/sweep",
             "sim/src/trial",
@@ -222,7 +254,7 @@ const RULES: &[Rule] = &[
         but: &[],
         check: Check::Never("crate", STAGE),
         instead: "a run is a function from a plan to an outcome: call run::run",
-        bad: ("sim/src/shrink.rs", "use crate::disk;"),
+        bad: ("sim/src/shrink.rs", "use crate::mailbox;"),
     },
     // 8. One place for the runtime, for threads, for printing, for randomness, for real time.
     Rule {
@@ -234,7 +266,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: &["sim"],
-        but: &["sim/src/pool"],
+        but: &["sim/harness/src/pool"],
         check: Check::NoWord(&["thread::spawn", "thread::Builder", "thread::scope"]),
         instead: "hand the work to the pool",
         bad: ("sim/src/sweep.rs", "std::thread::spawn(work);"),
@@ -249,23 +281,22 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: &["src", "sim"],
-        but: &["src/entropy", "sim/src/random"],
+        but: &["src/entropy", "sim/harness/src/random"],
         check: Check::NoWord(&["rand", "rand_chacha", "rand_core", "ChaCha8Rng", "SeedableRng"]),
-        instead: "draw from engine::entropy, or from a stream or a keyed draw of sim::random",
+        instead: "draw from engine::entropy, or from a stream or a keyed draw of harness::random",
         bad: ("sim/src/network.rs", "use rand_chacha::ChaCha8Rng;"),
     },
     Rule {
         of: IN_A_RUN,
         but: &[],
         check: Check::NoWord(&["Instant", "SystemTime"]),
-        instead: "a run has only simulated time: take engine::time::Time as an argument",
-        bad: ("sim/src/clock.rs", "let now = Instant::now();"),
+        instead: "a run has only simulated time: take harness::time::Time as an argument",
+        bad: ("sim/harness/src/clock.rs", "let now = Instant::now();"),
     },
     // 9. Judges, users, faults and doubles do not know which bug is switched on.
     Rule {
         of: &[
-            "sim/src/clock",
-            "sim/src/disk",
+            "sim/harness",
             "sim/src/fault",
             "sim/src/invariant",
             "sim/src/keychain",
@@ -278,6 +309,14 @@ const RULES: &[Rule] = &[
         check: Check::NoWord(&["Flaw", "Flaws", "flaw", "flaws"]),
         instead: "judge, use, break and serve the product as if it had no switches",
         bad: ("sim/src/invariant/evidence/writes.rs", "if plan.flaws.has(Flaw::Fb01) {}"),
+    },
+    // 10. The harness fits any system.
+    Rule {
+        of: &["sim/harness"],
+        but: &[],
+        check: Check::NoText(&["engine", "Engine"]),
+        instead: "the harness knows no system: take it as a parameter of the traits of a system",
+        bad: ("sim/harness/src/time.rs", "// As the engine has it."),
     },
     // What never lands.
     Rule {

@@ -11,8 +11,8 @@ mod turmoil;
 
 use std::time::Duration;
 
+use harness::random::Draw;
 use serde::{Deserialize, Serialize};
-use sim::random::Draw;
 
 use crate::gauge::{cpu_of, on_a_fresh_thread};
 

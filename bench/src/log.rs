@@ -12,6 +12,7 @@ use engine::remote::{CallId, Credential};
 use engine::time::{Now, Span, Time};
 use engine::volume;
 use engine::worker::{Boot, Input, Output, Ticket, Timing, Worker};
+use sim::time::ToSimulated;
 use sim::volume::Volume;
 
 use crate::gauge::cpu_now;
@@ -58,7 +59,11 @@ impl Server {
         while let Some(output) = self.worker.poll_output() {
             match output {
                 Output::Ask(volume::Call { id, request }) => {
-                    let reply = self.volume.handle(NOW.mono, &request, Span(0));
+                    let reply = self.volume.handle(
+                        NOW.mono.to_simulated(),
+                        &request,
+                        Span(0).to_simulated(),
+                    );
                     self.worker.handle(NOW, Input::Volume(volume::Return { id, reply }));
                 }
                 Output::Answer(_, response) => answer = Some(response.reply),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use engine::flaw::Flaw;
 use engine::id::RecordId;
-use engine::time::Time;
+use harness::time::Time;
 
 use crate::capsule::FOLDER;
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{DeviceId, Remote, VaultId};
-use engine::time::Span;
+use harness::time::Span;
 
 use crate::history::{Lost, PipeTrouble, ServerTrouble, Trouble};
 use crate::message::{Body, Message};

@@ -27,7 +27,7 @@ use engine::message::FeedCursor;
 use engine::processor::StepId;
 use engine::record::Value;
 use engine::remote::{CallId, Cursor, Order, Policy, Tag};
-use engine::time::Time;
+use harness::time::Time;
 use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};

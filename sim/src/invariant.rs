@@ -26,7 +26,7 @@ mod necessity;
 
 use engine::device::Timing;
 use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
-use engine::time::Time;
+use harness::time::Time;
 
 use crate::history::Entry;
 use crate::plan::{AtEnd, Node, Plan, ServerPlan, remote_name};

@@ -11,11 +11,12 @@ use engine::message::Name;
 use engine::record::Encoded;
 use engine::remote::Credential;
 use engine::seal::{Key, KeyName, Keyring, Memo};
-use engine::time::{Span, Time};
+use harness::random::Draw;
+use harness::time::{Span, Time};
 
 use crate::history::Incarnation;
 use crate::plan::SignIn;
-use crate::random::Draw;
+use crate::time::ToEngine;
 
 /// All users' keys. The oracle opens with them what no single device may be able to open.
 #[derive(Clone, Debug)]
@@ -117,13 +118,13 @@ impl SignInDesk {
             Draw::new(nature, concern).and(who).and(u64::from(life)).and(u64::from(self.asked))
         };
         let delay = Span(draw("sign-in").span(rules.delay).0.max(1));
-        let right = Credential { user, until: now + delay + rules.valid };
+        let right = Credential { user, until: (now + delay + rules.valid).to_engine() };
         let wrong = if self.misled {
             None
         } else if draw("foreign credential").happens(rules.foreign_first) {
             Some(Credential { user: stranger(user, users), ..right })
         } else if draw("expired credential").happens(rules.expired_first) {
-            Some(Credential { until: now, ..right })
+            Some(Credential { until: now.to_engine(), ..right })
         } else {
             None
         };
@@ -140,8 +141,11 @@ pub(crate) fn stranger(user: UserId, users: usize) -> UserId {
 
 #[cfg(test)]
 mod tests {
+    use harness::random::Chance;
+    use harness::time::SpanRange;
+
     use super::*;
-    use crate::plan::{Chance, SpanRange};
+    use crate::time::ToSimulated;
 
     const ANNA: UserId = UserId(0);
 
@@ -160,9 +164,9 @@ mod tests {
         for (expired, foreign) in [(1_000_000, 0), (0, 1_000_000)] {
             let mut desk = SignInDesk::default();
             let first = issue(&mut desk, expired, foreign);
-            assert!(first.user != ANNA || first.until <= Time(100));
+            assert!(first.user != ANNA || first.until.to_simulated() <= Time(100));
             let second = issue(&mut desk, expired, foreign);
-            assert!(second.user == ANNA && second.until > Time(1_000));
+            assert!(second.user == ANNA && second.until.to_simulated() > Time(1_000));
         }
     }
 

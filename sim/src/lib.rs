@@ -6,12 +6,8 @@ compile_error!(
      replaces those flags: unset it, and build from inside the workspace."
 );
 
-mod agenda;
-mod alarm;
 pub mod capsule;
 pub mod cli;
-mod clock;
-mod disk;
 mod fault;
 pub mod history;
 pub mod invariant;
@@ -22,8 +18,6 @@ mod network;
 pub mod outcome;
 pub mod parting;
 pub mod plan;
-pub mod pool;
-pub mod random;
 pub mod remote;
 pub mod report;
 pub mod run;
@@ -31,7 +25,9 @@ pub mod scenario;
 mod shell;
 pub mod shrink;
 pub mod signature;
+mod store;
 pub mod sweep;
+pub mod time;
 pub mod trial;
 pub mod verdict;
 pub mod volume;

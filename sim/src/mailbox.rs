@@ -9,13 +9,12 @@ use std::collections::VecDeque;
 use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
 use engine::point::Point;
-use engine::processor;
 use engine::remote::{Call, Cursor, Return};
 use engine::seal::{Key, KeyName};
-use engine::time::{Now, Time};
-use engine::volume;
+use engine::{processor, volume};
+use harness::alarm::{Logged, take_log};
+use harness::time::{Now, Time};
 
-use crate::alarm::{Logged, take_log};
 use crate::history::Fact;
 use crate::message::{Asker, Message};
 use crate::plan::{Deed, Effect as EffectKind, Node, Order, StepId};
@@ -53,6 +52,11 @@ pub(crate) enum Inbound {
 }
 
 impl Inbound {
+    /// The message that it is, if it is one.
+    pub(crate) fn into_message(self) -> Option<Message> {
+        if let Self::Message(message) = self { Some(message) } else { None }
+    }
+
     /// Is it a key that another device has made?
     pub(crate) fn is_new_key(&self) -> bool {
         matches!(self, Self::Input(input) if matches!(**input, Input::KeyArrived(..)))
@@ -133,16 +137,10 @@ pub(crate) enum Effect {
     Send(Remote, Box<Call>),
     /// A request to the sync server.
     Request(Box<engine::message::Request>),
-    /// A worker asks the volume.
-    Volume(engine::volume::Call),
     /// A worker answers.
     Respond(Asker, Box<engine::message::Response>),
-    /// A key for the keychain.
-    StoreKey(KeyName, Key),
-    /// A question to the sign-in service.
-    NeedCredential,
-    /// A processor has a conversation worked on.
-    Step(processor::StepId, Box<engine::dedup::Thread>),
+    /// A call of a service.
+    Call(ServiceCall),
     /// A coverage point.
     Reached(Point),
     /// When to be woken, from now on.
@@ -159,6 +157,35 @@ pub(crate) enum Effect {
     Remote(RemoteFact),
 }
 
+/// What hosts ask of services that are not hosts.
+#[derive(Clone, Debug)]
+pub(crate) enum ServiceCall {
+    /// A worker asks the volume.
+    Volume(volume::Call),
+    /// A key for the keychain.
+    StoreKey(KeyName, Key),
+    /// A question to the sign-in service.
+    NeedCredential,
+    /// A processor has a conversation worked on.
+    Step(processor::StepId, Box<engine::dedup::Thread>),
+}
+
+impl ServiceCall {
+    fn kind(&self) -> EffectKind {
+        match self {
+            Self::StoreKey(..) => EffectKind::NewKey,
+            Self::NeedCredential => EffectKind::Credential,
+            Self::Step(..) => EffectKind::Step,
+            Self::Volume(call) => match call.request {
+                volume::Request::Create(..) | volume::Request::Put(..) => EffectKind::Write,
+                volume::Request::Get(_) => EffectKind::Get,
+                volume::Request::List(_) => EffectKind::List,
+                volume::Request::Delete(_) => EffectKind::Delete,
+            },
+        }
+    }
+}
+
 impl Effect {
     /// As what a loss of power after it is counted, if it reaches beyond the host.
     pub(crate) fn kind(&self) -> Option<EffectKind> {
@@ -167,16 +194,8 @@ impl Effect {
             Self::Send(..) => EffectKind::Call,
             Self::Request(_) => EffectKind::Request,
             Self::Fact(Fact::Answered(..)) => EffectKind::Answer,
-            Self::StoreKey(..) => EffectKind::NewKey,
-            Self::NeedCredential => EffectKind::Credential,
-            Self::Volume(call) => match call.request {
-                volume::Request::Create(..) | volume::Request::Put(..) => EffectKind::Write,
-                volume::Request::Get(_) => EffectKind::Get,
-                volume::Request::List(_) => EffectKind::List,
-                volume::Request::Delete(_) => EffectKind::Delete,
-            },
+            Self::Call(call) => call.kind(),
             Self::Respond(..) => EffectKind::Response,
-            Self::Step(..) => EffectKind::Step,
             Self::Fact(_)
             | Self::Reached(_)
             | Self::Wake(_)
@@ -267,13 +286,9 @@ impl Mailbox {
 
     /// What starts a device, if that comes next.
     pub(crate) fn next_start(&mut self) -> Option<Box<Start>> {
-        match self.inbound.pop_front()? {
-            Inbound::Start(start) => Some(start),
-            other => {
-                self.inbound.push_front(other);
-                None
-            }
-        }
+        let is_start = |inbound: &mut Inbound| matches!(inbound, Inbound::Start(_));
+        let next = self.inbound.pop_front_if(is_start)?;
+        if let Inbound::Start(start) = next { Some(start) } else { None }
     }
 
     /// Has the host not taken all events?

@@ -4,10 +4,11 @@ use engine::id::{DeviceId, RecordId, Remote, UserId};
 use engine::message::{self as server, Action, FileAction, WorkAction, WorkReply};
 use engine::record::Value;
 use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
+use harness::random::Draw;
 
 use crate::history::{Fact, Incarnation, Letter, Refused, Said, Wants};
 use crate::plan::{Node, Parcel};
-use crate::random::Draw;
+use crate::time::ToSimulated;
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl Asker {
     /// Adds a request to the lineage of a draw.
     pub(crate) fn lineage(&self, root: Draw) -> Draw {
         let Letter { call, attempt, .. } = self.letter;
-        root.at(self.node)
+        root.and(self.node.lineage())
             .and(u64::from(self.incarnation))
             .and(u64::from(attempt) << 32 | u64::from(call.0))
     }
@@ -316,10 +317,10 @@ const fn wants(command: &server::Command) -> Wants {
 }
 
 /// The refusal as the history records it: without the row that it may show.
-pub const fn refused(refusal: &Refusal) -> Refused {
+pub fn refused(refusal: &Refusal) -> Refused {
     match *refusal {
-        Refusal::RateLimited(after) => Refused::RateLimited(after),
-        Refusal::Unavailable(after) => Refused::Unavailable(after),
+        Refusal::RateLimited(after) => Refused::RateLimited(after.to_simulated()),
+        Refusal::Unavailable(after) => Refused::Unavailable(after.map(ToSimulated::to_simulated)),
         Refusal::CursorExpired => Refused::CursorExpired,
         Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(ending),
         Refusal::LimitExceeded => Refused::LimitExceeded,

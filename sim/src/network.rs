@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use engine::id::DeviceId;
 use engine::message;
-use engine::time::{Span, Time};
+use harness::random::{Chance, Draw};
+use harness::time::{Span, SpanRange, Time};
 
 use crate::fault::Weather;
 use crate::history::{Incarnation, Letter, Lost};
 use crate::message::{Asker, Body, Message};
-use crate::plan::{Chance, Network as Links, Node, Plan, SpanRange, WorkerId};
-use crate::random::Draw;
+use crate::plan::{Network as Links, Node, Plan, WorkerId};
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,12 +116,15 @@ impl Network {
         Some(Node::Worker(WorkerId(u16::try_from(n).expect("workers are few"))))
     }
 
-    /// The number of the hints that a save causes: the saving device and the count of its saves.
-    pub(crate) fn number_hint(&mut self, saver: Node) -> u32 {
+    /// The hints that a save causes, to each of these devices. Their number is the saving device and the
+    /// count of its saves.
+    pub(crate) fn hints(&mut self, from: Node, saver: Node, to: &[DeviceId]) -> Vec<Message> {
         let count = self.hints.entry(saver).or_default();
         *count += 1;
         assert!(*count < 1 << 20, "a run has no room for so many saves of one device");
-        saver.device().map_or(0, |device| u32::from(device.0) + 1) << 20 | *count
+        let number = saver.device().map_or(0, |device| u32::from(device.0) + 1) << 20 | *count;
+        let hint = |device: &DeviceId| Some(Message::hint(from.remote()?, *device, number));
+        to.iter().filter_map(hint).collect()
     }
 
     /// The place of a message among those of its millisecond.
@@ -177,8 +181,8 @@ fn strikes(root: Draw, message: &Message, chance: Chance) -> bool {
 /// Adds a message to the lineage of a draw.
 fn about(root: Draw, message: &Message) -> Draw {
     let Letter { call, attempt, parcel, answer } = message.letter;
-    root.at(message.from)
-        .at(message.to)
+    root.and(message.from.lineage())
+        .and(message.to.lineage())
         .and(u64::from(message.incarnation))
         .and(u64::from(attempt) << 32 | u64::from(call.0))
         .and((parcel as u64) << 1 | u64::from(answer))

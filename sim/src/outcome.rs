@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use engine::time::{Span, Time};
+use harness::digest::digest;
+use harness::time::{Span, Time};
 use tracing::Level;
 
-use crate::history::recorder::digest;
 use crate::history::{Entry, Incarnation};
 use crate::invariant::Violation;
 use crate::plan::Node;

@@ -1,6 +1,6 @@
 //! Where two histories of one plan part: what must never be, and the first thing to know if it is.
 
-use engine::time::Time;
+use harness::time::Time;
 
 use crate::run::Outcome;
 

@@ -20,7 +20,7 @@ use engine::flaw::Flaws;
 use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::remote::Ending;
-use engine::time::{Span, Time};
+use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
@@ -29,7 +29,7 @@ pub use self::pipeline::{
     StepPlan, TalkId, TalkPart,
 };
 pub use self::server::{ServerFault, ServerPlan, VolumeFault, VolumePlan, WorkerPlan};
-pub use self::surroundings::{Chance, Disk, Network, SignIn, SpanRange};
+pub use self::surroundings::{Disk, Network, SignIn};
 
 /// A simulated machine, or the world around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -59,6 +59,19 @@ impl Node {
     /// The remote, if it is one.
     pub fn remote(self) -> Option<Remote> {
         if let Self::Remote(remote) = self { Some(remote) } else { None }
+    }
+
+    /// The node as a word of a lineage: each has its own.
+    pub fn lineage(self) -> u64 {
+        match self {
+            Self::World => 0,
+            Self::Device(device) => 1 << 32 | u64::from(device.0),
+            Self::Remote(remote) => 2 << 32 | remote.index() as u64,
+            Self::Intruder => 3 << 32,
+            Self::Worker(worker) => 4 << 32 | u64::from(worker.0),
+            Self::Volume => 5 << 32,
+            Self::Processor(processor) => 6 << 32 | u64::from(processor.0),
+        }
     }
 }
 

@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{Call, CallId, Ending, Refusal, Reply, Request, Return, Row, Served, Tag};
-use engine::time::{Span, Time};
+use harness::random::{Chance, Draw};
+use harness::time::{Span, SpanRange, Time};
 
 use crate::history::Refused;
 pub use crate::message::{Asker, refused};
-use crate::plan::{Chance, Node, RemotePlan, SpanRange};
-use crate::random::Draw;
+use crate::plan::{Node, RemotePlan};
+use crate::time::ToEngine;
 
 pub mod rows;
 pub mod zone;
@@ -196,7 +197,7 @@ impl Front {
 
     /// What is decided at random about this asker's answer.
     fn draw(&self, asker: Asker, concern: &str) -> Draw {
-        asker.lineage(Draw::new(self.nature, concern).at(Node::Remote(self.remote)))
+        asker.lineage(Draw::new(self.nature, concern).and(Node::Remote(self.remote).lineage()))
     }
 
     /// Why nobody is let in at the moment.
@@ -204,9 +205,11 @@ impl Front {
         if self.outage {
             let draw = self.draw(asker, "retry after");
             let says = self.remote == Remote::Zone && draw.happens(RETRY_AFTER);
-            return Some(Refusal::Unavailable(says.then(|| draw.and(1).span(OUTAGE_WAIT))));
+            return Some(Refusal::Unavailable(
+                says.then(|| draw.and(1).span(OUTAGE_WAIT).to_engine()),
+            ));
         }
-        self.throttle.map(Refusal::RateLimited)
+        self.throttle.map(|after| Refusal::RateLimited(after.to_engine()))
     }
 
     fn next_pos(&mut self) -> u64 {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use engine::flaw::Flaw;
 use engine::id::RecordId;
-use engine::time::Time;
+use harness::time::Time;
 
 use crate::invariant::{Invariant, Violation};
 use crate::parting::Parting;

@@ -8,12 +8,12 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use engine::time::{Span, Time};
+use harness::alarm::{listen, quietly};
+use harness::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
 use tracing::Level;
 
-use crate::alarm::{listen, quietly};
 use crate::history::{Entry, Fact};
 use crate::invariant::{self, Violation};
 pub use crate::outcome::{Counts, LogLine, Outcome, Verdict};
@@ -143,7 +143,7 @@ fn drive_bare(mut run: BareRun) -> World {
     run.world
 }
 
-/// So much madsim's clock may be behind the agenda.
+/// So much madsim's clock may be behind the event queue.
 const CLOCK_LAG: Span = Span(1_000);
 
 /// madsim: a node and a task for each of ours. The last node of a turn to have worked takes the run to

@@ -9,7 +9,6 @@ mod draw;
 mod nominal;
 mod print;
 mod problem;
-mod quantity;
 mod read;
 mod shared;
 mod words;
@@ -17,15 +16,16 @@ mod words;
 use engine::flaw::Flaw;
 use engine::id::{Kind, RecordId, Remote, UserId};
 use engine::record::Value;
-use engine::time::Span;
+use harness::random::Chance;
+use harness::time::Span;
 
 use crate::invariant::Invariant;
-use crate::plan::{Act, AtEnd, Chance, Given, GivenTalk, Node, ProcessorId, Trigger, WorkerId};
+use crate::plan::{Act, AtEnd, Given, GivenTalk, Node, ProcessorId, Trigger, WorkerId};
 
 pub use draw::{draw, is_fault_free};
+pub use harness::quantity::{Choice, Range, Unit};
 pub use print::print;
 pub use problem::{Code, Problem, render};
-pub use quantity::{Choice, Range, Unit};
 pub use read::{MAX_BYTES, read};
 pub use words::{Group, Ingredient, Parameter, Verb, Who, events};
 

@@ -12,16 +12,17 @@ use std::sync::{Arc, Mutex};
 
 use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
-use engine::time::{Now, Time};
 use engine::worker::{self, Ticket, Worker};
+use harness::alarm::quietly;
+use harness::time::{Now, Time};
 
 use self::processor::ProcessorShell;
-use crate::alarm::quietly;
 use crate::history::Fact;
-use crate::mailbox::{Effect, Inbound, Mailbox, Standing, Start};
+use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, Standing, Start};
 use crate::message::{Asker, Body, Message};
 use crate::plan::Node;
 use crate::remote::{self, Double};
+use crate::time::{ToEngine, ToSimulated};
 use crate::workload::Agent;
 
 /// A double that outlives its machine: the storage of a remote does not lose power.
@@ -129,7 +130,7 @@ impl Machine {
     fn start(start: Start, mailbox: &mut Mailbox) -> Self {
         let agent = Agent::new(start.needle, start.who(), start.last_op);
         let has_server = start.boot.server;
-        let device = Device::recover(start.boot, start.snapshot, mailbox.now());
+        let device = Device::recover(start.boot, start.snapshot, mailbox.now().to_engine());
         mailbox.take_log();
         let held = VecDeque::new();
         let mut machine = Self { device, agent, waits: false, held, wake: None, has_server };
@@ -202,13 +203,14 @@ impl Machine {
     /// The deadline may have moved while the wake-up was waiting behind other inputs.
     fn wake_up(&mut self, mailbox: &mut Mailbox) {
         self.wake = None;
-        if self.device.poll_wakeup().is_some_and(|(at, _)| at <= mailbox.now().mono) {
+        if self.device.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= mailbox.now().mono)
+        {
             self.give(mailbox, Input::Wakeup);
         }
     }
 
     fn give(&mut self, mailbox: &mut Mailbox, input: Input) {
-        self.device.handle(mailbox.now(), input);
+        self.device.handle(mailbox.now().to_engine(), input);
         self.device.check();
         mailbox.take_log();
         self.drain(mailbox);
@@ -245,14 +247,14 @@ impl Machine {
             Output::Answer(op, answer) => {
                 return self.agent.hears(op, answer, mailbox.effects_mut());
             }
-            Output::StoreKey(name, key) => Effect::StoreKey(name, key),
-            Output::NeedCredential => Effect::NeedCredential,
+            Output::StoreKey(name, key) => Effect::Call(ServiceCall::StoreKey(name, key)),
+            Output::NeedCredential => Effect::Call(ServiceCall::NeedCredential),
             Output::Reached(point) => Effect::Reached(point),
         });
     }
 
     fn say_when_to_wake(&mut self, mailbox: &mut Mailbox) {
-        let wake = self.device.poll_wakeup().map(|(at, _)| at);
+        let wake = self.device.poll_wakeup().map(|(at, _)| at.to_simulated());
         if self.wake != wake {
             self.wake = wake;
             mailbox.emit(Effect::Wake(wake));
@@ -273,7 +275,8 @@ impl Machine {
             owed: self.owed(&status),
             status,
             cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
-            listed_at: Remote::ALL.map(|remote| self.device.listed_at(remote)),
+            listed_at: Remote::ALL
+                .map(|remote| self.device.listed_at(remote).map(ToSimulated::to_simulated)),
             unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
             files_unsent: self.device.files_unsent(),
             files_sealed: self.device.files_sealed(),
@@ -397,11 +400,15 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, mailbox: &mut Mailbox) {
     let Some(worker) = worker else { return };
     if mailbox.take_time() {
         worker.wake = None;
-        if worker.worker.poll_wakeup().is_some_and(|(at, _)| at <= mailbox.now().mono) {
+        if worker
+            .worker
+            .poll_wakeup()
+            .is_some_and(|(at, _)| at.to_simulated() <= mailbox.now().mono)
+        {
             worker.give(mailbox, worker::Input::Wakeup);
         }
     }
-    let wake = worker.worker.poll_wakeup().map(|(at, _)| at);
+    let wake = worker.worker.poll_wakeup().map(|(at, _)| at.to_simulated());
     if worker.wake != wake {
         worker.wake = wake;
         mailbox.emit(Effect::Wake(wake));
@@ -410,12 +417,12 @@ fn work_worker(worker: &mut Option<Box<WorkerShell>>, mailbox: &mut Mailbox) {
 
 impl WorkerShell {
     fn give(&mut self, mailbox: &mut Mailbox, input: worker::Input) {
-        self.worker.handle(mailbox.now(), input);
+        self.worker.handle(mailbox.now().to_engine(), input);
         mailbox.take_log();
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.worker.poll_output() else { return self.worker.check() };
             mailbox.emit(match output {
-                worker::Output::Ask(call) => Effect::Volume(call),
+                worker::Output::Ask(call) => Effect::Call(ServiceCall::Volume(call)),
                 worker::Output::Answer(ticket, response) => {
                     let Some(to) = self.tickets.remove(&ticket) else { continue };
                     Effect::Respond(to, response.into())

@@ -7,15 +7,16 @@
 //! Candidates of a round run at the same time, and the first in order is taken: the result does
 //! not depend on the number of workers.
 
-pub mod ddmin;
 pub mod smaller;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use harness::ddmin;
+use harness::pool::{Event, Pool, Urgency};
+
 use crate::invariant::Invariant;
 use crate::plan::{Act, Plan};
-use crate::pool::{Event, Pool, Urgency};
 use crate::report::Size;
 use crate::run::{Outcome, run};
 use crate::signature::Signature;
@@ -56,7 +57,7 @@ pub fn shrink(
     let until = budget.and_then(|budget| Instant::now().checked_add(budget));
     let best = plan.clone();
     let mut search = Search { pool, signature, until, hear, best, tries: 0, cut_short: None };
-    let moments = crate::pool::fresh({
+    let moments = harness::pool::fresh({
         let plan = plan.clone();
         move || run(&plan).moments
     })?;
@@ -68,7 +69,7 @@ pub fn shrink(
     }
     let Search { best, tries, cut_short, .. } = search;
     let plan = best.clone();
-    let outcome = crate::pool::fresh(move || run(&best))?;
+    let outcome = harness::pool::fresh(move || run(&best))?;
     Ok(Smaller { plan, outcome, tries, minimal, cut_short })
 }
 

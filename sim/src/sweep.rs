@@ -9,11 +9,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use engine::flaw::{Flaw, Flaws};
+use harness::pool::{self, Ended, Event, Pool, Urgency};
 
 use crate::capsule::{BUILD, Store};
 use crate::invariant::Violation;
 use crate::plan::Plan;
-use crate::pool::{self, Ended, Event, Pool, Urgency};
 use crate::report::{
     Bug, Demand, Failure, Met, Parted, Reached, Row, Shrunk, Sweep, story, terminal, wilson,
 };
@@ -468,7 +468,7 @@ mod tests {
     fn measured(hit: u64, of: u64) -> Met {
         let mut row = Row { seeds: of, ..Row::default() };
         row.coverage.insert("conflict", Reached { seeds: hit, times: hit, least: 1 });
-        let at_least = AtLeast::Seeds(crate::plan::Chance(500_000));
+        let at_least = AtLeast::Seeds(harness::random::Chance(500_000));
         let must = MustHappen { what: "conflict".into(), at_least, each_seed: false, line: 1 };
         demand(&must, &row).met
     }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::flaw::Flaws;
-use engine::time::Time;
+use harness::pool;
+use harness::time::Time;
 
 use crate::parting::{Parting, parting};
 use crate::plan::Plan;
-use crate::pool;
 use crate::run::{Counts, Outcome, run};
 use crate::scenario::{Scenario, draw, is_fault_free};
 

@@ -6,11 +6,11 @@
 use std::ops::{ControlFlow, Range};
 
 use engine::flaw::Flaws;
+use harness::pool::{Ended, Pool};
 
 use crate::capsule::Store;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
-use crate::pool::{Ended, Pool};
 use crate::report::{Failure, Line, Mark, Met, Row, story};
 use crate::run::Outcome;
 use crate::scenario::{Expect, Scenario};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use engine::Bytes;
-use engine::time::{Span, Time};
 use engine::volume::{Key, Reply, Request};
+use harness::time::{Span, Time};
 
 /// All objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::flaw::{Flaw, Flaws};
+use harness::pool::{Ended, Pool, fresh};
 
 use crate::capsule::BUILD;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
-use crate::pool::{Ended, Pool, fresh};
 use crate::report::{Beast, Catches, Tamed, Zoo};
 use crate::run::run;
 use crate::scenario::Expect;

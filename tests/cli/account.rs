@@ -1,5 +1,7 @@
 //! A run made by hand: of two updates of Anna's account at once, the second writes the first away.
 
+use harness::random::Chance;
+use harness::time::SpanRange;
 use std::sync::Arc;
 
 use engine::flaw::{Flaw, Flaws};
@@ -8,17 +10,17 @@ use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Position, Session};
 use engine::message::{Client, DeviceKey, Fence, Refusal, Reply};
 use engine::record::{Payload, Value};
 use engine::remote::CallId;
-use engine::time::{Span, Time};
 use engine::worker;
+use harness::time::{Span, Time};
 use sim::history::{
     Answered, Asked, Done, Entry, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
 };
 use sim::invariant::{Invariant, Violation};
 use sim::plan::{
-    Chance, Errand, Node, Parcel, Plan, ServerPlan, SpanRange, VolumeFault, VolumePlan, WorkerId,
-    WorkerPlan,
+    Errand, Node, Parcel, Plan, ServerPlan, VolumeFault, VolumePlan, WorkerId, WorkerPlan,
 };
 use sim::run::Outcome;
+use sim::time::ToEngine;
 
 const PHONE: Node = Node::Device(DeviceId(0));
 const TABLET: Node = Node::Device(DeviceId(1));
@@ -34,13 +36,13 @@ pub(super) fn plan() -> Plan {
         workers: vec![worker("worker-1"), worker("worker-2")],
         piece: 1_024,
         timing: worker::Timing {
-            session: Span(5_000),
-            timeout: Span(500),
-            retry_base: Span(50),
-            retry_cap: Span(500),
+            session: Span(5_000).to_engine(),
+            timeout: Span(500).to_engine(),
+            retry_base: Span(50).to_engine(),
+            retry_cap: Span(500).to_engine(),
             queue: 8,
             snapshot_every: 20,
-            upload: Span::from_secs(60),
+            upload: Span::from_secs(60).to_engine(),
             batch: 50,
         },
         pipeline: sim::plan::PipelinePlan::none(),
@@ -86,7 +88,7 @@ fn asks(replica: u64) -> Fact {
 
 fn busy() -> Fact {
     let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: true };
-    let refused = Some(Refused::Server(Refusal::Busy(Span(200))).into());
+    let refused = Some(Refused::Server(Refusal::Busy(Span(200).to_engine())).into());
     Fact::Delivered { from: WORKERS[0], letter, refused, rows_refused: [].into() }
 }
 
@@ -106,7 +108,7 @@ fn set(field: AccountField, version: u32, value: &str, token: Token) -> (Key, Op
 
 fn granted(seq: u64, replica: u64) -> Fact {
     let fence = Fence(Position { seq, entry: EntryId(seq) });
-    let session = Session { client: client(replica), fence, until: Time(9_000) };
+    let session = Session { client: client(replica), fence, until: Time(9_000).to_engine() };
     let session = (Key::Session(DeviceKey(replica)), Some(Doc::Session(session)));
     logged(seq, vec![op(vec![session])])
 }

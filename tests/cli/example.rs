@@ -1,5 +1,7 @@
 //! A run made by hand: Anna's edit on her phone is lost when the phone takes an older row.
 
+use harness::random::Chance;
+use harness::time::SpanRange;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,17 +10,18 @@ use engine::flaw::{Flaw, Flaws};
 use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::record::Value;
 use engine::remote::{CallId, Order, Policy, Tag};
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 use sim::history::{
     Answered, Asked, BlobId, Boot, Change, Contents, Entry, Fact, Letter, Lost, Page, Shown,
     Trouble, WriteKind,
 };
 use sim::invariant::{Invariant, Violation};
 use sim::plan::{
-    Act, Chance, Deed, DevicePlan, Disk, Fault, Lasting, Network, Node, Parcel, Plan, RemotePlan,
-    SignIn, SpanRange, Start, Step, StepId, When,
+    Act, Deed, DevicePlan, Disk, Fault, Lasting, Network, Node, Parcel, Plan, RemotePlan, SignIn,
+    Start, Step, StepId, When,
 };
 use sim::run::{Counts, Outcome, Verdict};
+use sim::time::ToEngine;
 
 pub(super) const PHONE: Node = Node::Device(DeviceId(0));
 const TABLET: Node = Node::Device(DeviceId(1));
@@ -61,13 +64,13 @@ pub(super) fn plan() -> Plan {
         remotes: vec![remote("cloudkit", Remote::Zone), remote("supabase", Remote::Rows)],
         given: Vec::new(),
         timing: Timing {
-            pull_every: Span(5_000),
-            relist_every: Span(40_000),
-            feed_every: Span(10_000),
-            login_patience: Span(10_000),
-            timeout: Span(3_000),
-            retry_base: Span(500),
-            retry_cap: Span(15_000),
+            pull_every: Span(5_000).to_engine(),
+            relist_every: Span(40_000).to_engine(),
+            feed_every: Span(10_000).to_engine(),
+            login_patience: Span(10_000).to_engine(),
+            timeout: Span(3_000).to_engine(),
+            retry_base: Span(500).to_engine(),
+            retry_cap: Span(15_000).to_engine(),
             page: 100,
             batch: 50,
         },

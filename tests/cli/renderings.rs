@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use engine::flaw::{Flaw, Flaws};
-use engine::time::Time;
+use harness::time::Time;
 use sim::invariant::Invariant;
 use sim::parting::Parting;
 use sim::plan::Plan;

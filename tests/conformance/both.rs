@@ -7,11 +7,12 @@ use engine::id::{DeviceId, RecordId, Remote};
 use engine::remote::{
     Call, CallId, Cursor, Order, Policy, Refusal, Reply, Request, Return, Served,
 };
-use engine::time::{Span, Time};
+use harness::time::SpanRange;
+use harness::time::{Span, Time};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use sim::history::Page;
-use sim::plan::{Node, SpanRange};
+use sim::plan::Node;
 use sim::remote::{Asker, Control, Effect, RemoteFact};
 
 use super::client::{Client, HOME, Lab, device, letters, meal, put, text};
@@ -69,7 +70,9 @@ fn a_request_turned_away_has_no_effect() {
             assert!(
                 matches!(
                     reply,
-                    Reply::Refused(Refusal::Unavailable(_) | Refusal::RateLimited(Span(9_000)))
+                    Reply::Refused(
+                        Refusal::Unavailable(_) | Refusal::RateLimited(engine::time::Span(9_000))
+                    )
                 ),
                 "{reply:?}"
             );

@@ -3,6 +3,7 @@
 //! A row's bytes are letters here, and merging is the union of letters: a letter that is nowhere
 //! any more is a lost edit. [`Client`] is careful; the naive ones stand beside what they fall into.
 
+use harness::time::SpanRange;
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::Bytes;
@@ -11,11 +12,12 @@ use engine::remote::{
     Call, CallId, Credential, Cursor, Ending, Order, Policy, Put, Refusal, Reply, Request, Row,
     Served, Tag,
 };
-use engine::time::{Span, Time};
-use sim::plan::{Node, RemotePlan, SpanRange};
+use harness::time::{Span, Time};
+use sim::plan::{Node, RemotePlan};
 use sim::remote::rows::Rows;
 use sim::remote::zone::Zone;
 use sim::remote::{Asker, Control, Double, Effect, RemoteFact};
+use sim::time::ToEngine;
 
 /// The vault of the user that most tests are about.
 pub(super) const HOME: VaultId = VaultId(1);
@@ -62,7 +64,7 @@ pub(super) fn device(n: u16, vault: VaultId) -> Who {
     Who {
         node: Node::Device(DeviceId(n)),
         account: Some(user),
-        credential: Some(Credential { user, until: Time(1_000_000_000) }),
+        credential: Some(Credential { user, until: Time(1_000_000_000).to_engine() }),
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use engine::id::{RecordId, Remote};
 use engine::remote::{CallId, Cursor, Order, Policy, Refusal, Reply, Request, Served};
-use engine::time::Span;
+use harness::time::Span;
+use harness::time::SpanRange;
 use sim::history::Page;
-use sim::plan::SpanRange;
 use sim::remote::{Control, RemoteFact};
 
 use super::client::{BATCH, Client, HOME, Lab, PAGE, Who, device, meal, put, text};

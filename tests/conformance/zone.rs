@@ -4,8 +4,9 @@ use engine::id::{RecordId, Remote, VaultId};
 use engine::record::{Encoded, Record};
 use engine::remote::{Cursor, Ending, Order, Policy, Refusal, Reply, Request, Row};
 use engine::seal::{Key, KeyName, Keyring};
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 use sim::remote::Control;
+use sim::time::ToEngine;
 
 use super::client::{
     BATCH, Client, ELSEWHERE, HOME, Lab, PAGE, Who, device, meal, merge, put, text,
@@ -315,7 +316,7 @@ fn a_client_that_is_throttled_must_wait_as_long_as_the_answer_says() {
     while lab.now < end {
         assert_eq!(
             lab.page(client.who, Order::Token, client.cursor),
-            Reply::Refused(Refusal::RateLimited(wait))
+            Reply::Refused(Refusal::RateLimited(wait.to_engine()))
         );
         naive += 1;
         lab.pass(Span::from_millis(50));

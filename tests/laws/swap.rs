@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::device::Presence;
 use engine::flaw::{Flaw, Flaws};
 use engine::id::{DeviceId, FieldId, RecordId, Remote, Token};
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 use sim::history::{Answered, Asked, Entry, Fact};
 use sim::plan::{Act, Fault, Lasting, Node, Parcel, Plan, When};
 use sim::run::run;

@@ -12,9 +12,9 @@ use engine::message::{
 };
 use engine::name::NameKey;
 use engine::seal;
-use engine::time::{Span, Time};
 use engine::volume;
 use engine::worker::Ticket;
+use harness::time::{Span, Time};
 
 use super::lab::{ANNA, Asker, Lab};
 
@@ -237,7 +237,7 @@ pub(super) fn is_whole(lab: &Lab) -> bool {
         let mut content = Vec::new();
         for piece in 0..stored.manifest.pieces.len() {
             let get = volume::Request::Get(format!("{folder}{piece}").into());
-            let reply = lab.volume.handle(Time(0), &get, Span(0));
+            let reply = lab.volume.handle(Time(0), &get, Span::ZERO);
             let volume::Reply::Found(bytes) = reply else { return false };
             content.extend_from_slice(&bytes);
         }

@@ -11,6 +11,7 @@ use engine::remote::{CallId, Credential};
 use engine::time::{Now, Span, Time};
 use engine::volume::{self, Return};
 use engine::worker::{Boot, Input, Output, Ticket, Timing, Worker};
+use sim::time::ToSimulated;
 use sim::volume::Volume;
 
 pub(super) const ANNA: UserId = UserId(0);
@@ -229,9 +230,11 @@ impl Lab {
         let call = self.asked[worker].pop_front().expect("it has asked something");
         let reply = match fate {
             Fate::Fails => volume::Reply::Failed,
-            Fate::Works | Fate::AnswerLost => {
-                self.volume.handle(Time(self.now), &call.request, Span(0))
-            }
+            Fate::Works | Fate::AnswerLost => self.volume.handle(
+                Time(self.now).to_simulated(),
+                &call.request,
+                Span(0).to_simulated(),
+            ),
         };
         let reply = if fate == Fate::AnswerLost { volume::Reply::Failed } else { reply };
         self.give(worker, Input::Volume(Return { id: call.id, reply }));
@@ -274,7 +277,11 @@ impl Lab {
         let mut log = Vec::new();
         loop {
             let key = entry_key(ANNA, log.len() as u64 + 1);
-            let reply = self.volume.handle(Time(self.now), &volume::Request::Get(key), Span(0));
+            let reply = self.volume.handle(
+                Time(self.now).to_simulated(),
+                &volume::Request::Get(key),
+                Span(0).to_simulated(),
+            );
             let volume::Reply::Found(bytes) = reply else { return log };
             log.push(Entry::decode(&bytes).expect("an entry"));
         }

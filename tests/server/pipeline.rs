@@ -11,8 +11,8 @@ use engine::job::{BlobHash, BlobName, Claim, Content, Item, Job, Place, Stored, 
 use engine::log::{Doc, Entry, EntryId, Key, Op, entry_key};
 use engine::message::{Action, Fence, Part, Refusal, Reply, WorkAction, WorkReply};
 use engine::processor::{Answer, Ask, Reason};
-use engine::time::Span;
 use engine::volume;
+use harness::time::{Span, Time};
 
 use super::lab::{ANNA, Asker, Lab, explore};
 use super::plant::{Plant, Steps, books, origin, part, vault};
@@ -433,9 +433,7 @@ fn given_old(flaws: Flaws) -> Plant {
     let key = source.key("c");
     let blob = BlobName { key, version: 1, hash: content.blob }.object(ANNA);
     let get = volume::Request::Get(blob.clone());
-    let volume::Reply::Found(bytes) =
-        source.lab.volume.handle(engine::time::Time(0), &get, Span(0))
-    else {
+    let volume::Reply::Found(bytes) = source.lab.volume.handle(Time(0), &get, Span::ZERO) else {
         panic!("the blob is there");
     };
     let mut plant = Plant::new(flaws);
@@ -448,7 +446,7 @@ fn given_old(flaws: Flaws) -> Plant {
     let entry = postcard::to_allocvec(&entry).expect("it is small").into();
     for (key, bytes) in [(blob, bytes), (entry_key(ANNA, 1), entry)] {
         let put = volume::Request::Create(key, bytes);
-        plant.lab.volume.handle(engine::time::Time(0), &put, Span(0));
+        plant.lab.volume.handle(Time(0), &put, Span::ZERO);
     }
     plant
 }

@@ -15,6 +15,7 @@ use super::desk::{
 };
 use super::lab::explore;
 use super::lab::{Fate, LEASE};
+use sim::time::ToSimulated;
 
 const TEXT: &[u8] = b"all of it";
 
@@ -242,7 +243,11 @@ fn a_piece_that_arrives_after_the_sweep_does_not_stay() {
             desk.lab.finish();
             assert_eq!(desk.lab.answer(ticket), Some(refused(FileRefusal::NoUpload)));
             let list = volume::Request::List("blob/".into());
-            let listed = desk.lab.volume.handle(Time(u64::MAX), &list, Span(0));
+            let listed = desk.lab.volume.handle(
+                Time(u64::MAX).to_simulated(),
+                &list,
+                Span(0).to_simulated(),
+            );
             assert!(matches!(listed, volume::Reply::Listed(keys) if keys.len() == there));
             assert!(is_whole(&desk.lab));
         }

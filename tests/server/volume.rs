@@ -8,8 +8,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use engine::time::{Span, Time};
 use engine::volume::{Key, Reply, Request};
+use harness::time::{Span, Time};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;

@@ -158,10 +158,13 @@ pub(super) fn root() -> PathBuf {
     sim.parent().expect("sim/ is in the workspace").to_owned()
 }
 
+/// The folders of all Rust sources.
+const FOLDERS: [&str; 5] = ["src", "sim/harness", "sim/src", "tests", "bench/src"];
+
 /// Every Rust source of the workspace, by path.
 pub(super) fn sources() -> Vec<Source> {
     let mut sources = Vec::new();
-    for folder in ["src", "sim/src", "tests", "bench/src"] {
+    for folder in FOLDERS {
         collect(folder, &mut sources);
     }
     sources.sort_by(|one, other| one.path.cmp(&other.path));

@@ -60,6 +60,15 @@ impl std::ops::Add for Span {
     }
 }
 
+/// A span that is drawn between two bounds, both included, each time it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanRange {
+    /// The least.
+    pub low: Span,
+    /// The most.
+    pub high: Span,
+}
+
 /// The readings of a host's clocks at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {

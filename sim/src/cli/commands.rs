@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::flaw::{Flaw, Flaws};
 use engine::id::RecordId;
+use harness::pool::{Pool, Stop, cores, fresh};
 
 use crate::capsule::{self, BUILD, FOLDER, Store};
 use crate::cli::console::Console;
@@ -15,7 +16,6 @@ use crate::cli::{
     ShrinkArgs, SweepArgs, WorkArgs, ZooArgs,
 };
 use crate::plan::{Node, Plan, WorkerId};
-use crate::pool::{Pool, Stop, cores, fresh};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
 use crate::run::{Driver, Outcome, run_logged};
 use crate::scenario::{CapsuleHead, draw};
@@ -178,7 +178,7 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     console.tell(&Told::Sweep(&swept));
     let missed = |row: &crate::report::Row| row.demands.iter().any(|it| it.met == Met::No);
     Ok(match () {
-        () if pool.stop.urgency() > crate::pool::Urgency::None => stopped(&pool),
+        () if pool.stop.urgency() > harness::pool::Urgency::None => stopped(&pool),
         () if swept.parted > 0 => Exit::Nondeterministic,
         () if !swept.bugs.is_empty() => Exit::Violated,
         () if swept.rows.iter().any(missed) => Exit::Inconclusive,
@@ -334,7 +334,7 @@ fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint
     let before = shrink::size(&it.plan, &whole);
     console.tell(&Told::Shrunk(&small.told(&signature, before, sweep::shown(&file))));
     Ok(match small.cut_short {
-        Some(_) if pool.stop.urgency() > crate::pool::Urgency::None => stopped(&pool),
+        Some(_) if pool.stop.urgency() > harness::pool::Urgency::None => stopped(&pool),
         Some(_) => Exit::Inconclusive,
         None => Exit::Met,
     })

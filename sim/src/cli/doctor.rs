@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use engine::flaw::Flaws;
+use harness::pool::{cores, fresh};
 
 use crate::capsule::{BUILD, Store};
-use crate::pool::{cores, fresh};
 use crate::report::{Check, Mark};
 use crate::run::run;
 use crate::scenario::draw;

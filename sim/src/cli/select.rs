@@ -186,7 +186,7 @@ fn read(file: &Path, color: bool) -> Result<(Option<Scenario>, FileCheck), Compl
     } else {
         scenario::render(&problems, &path, &source, color)
     };
-    let errors = problems.iter().filter(|problem| problem.code.is_error()).count();
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = problems.len() - errors;
     Ok((scenario, FileCheck { path, text, errors, warnings }))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::flaw::Flaw;
 use engine::id::{Kind, RecordId};
-use engine::time::Time;
+use harness::time::Time;
 
 use crate::zoo;
 

@@ -3,7 +3,7 @@
 
 use engine::message::Refusal;
 use engine::remote::{CallId, Ending};
-use engine::time::Span;
+use harness::time::Span;
 use serde::Serialize;
 
 use crate::plan::Parcel;

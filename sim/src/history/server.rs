@@ -6,7 +6,7 @@ use engine::id::{AccountField, Token, UserId};
 use engine::log::Position;
 use engine::message::{Client, DeviceKey, Fence, Refusal};
 use engine::record::Value;
-use engine::time::Span;
+use harness::time::Span;
 use serde::Serialize;
 
 use crate::plan::{VolumeFault, WorkerId};

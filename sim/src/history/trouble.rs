@@ -2,7 +2,7 @@
 
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::Ending;
-use engine::time::Span;
+use harness::time::Span;
 use serde::Serialize;
 
 use super::{PipeTrouble, ServerTrouble};

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use engine::device::{Presence, Timing};
 use engine::id::{DeviceId, FieldId, Kind, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::record::Value;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use self::files::ToldFiles;
 use self::model::{Copy, Image, StoredRow, Told};
@@ -27,6 +27,7 @@ use self::work::Talks;
 use crate::history::{Answered, Asked, Boot, Change, Entry, Fact, Incarnation, Shown, WriteKind};
 use crate::invariant::{HostNames, Invariant, JudgeContext, Violation, judge};
 use crate::plan::{Node, remote_name};
+use crate::time::ToEngine;
 
 pub(crate) const PHONE: DeviceId = DeviceId(0);
 pub(crate) const TABLET: DeviceId = DeviceId(1);
@@ -69,13 +70,13 @@ impl Case {
                 remotes: Remote::ALL.to_vec(),
                 server: None,
                 timing: Timing {
-                    pull_every: Span::from_secs(60),
-                    relist_every: Span::from_secs(600),
-                    feed_every: Span::from_secs(60),
-                    login_patience: Span::from_secs(10),
-                    timeout: Span::from_secs(5),
-                    retry_base: Span::from_secs(1),
-                    retry_cap: Span::from_secs(60),
+                    pull_every: Span::from_secs(60).to_engine(),
+                    relist_every: Span::from_secs(600).to_engine(),
+                    feed_every: Span::from_secs(60).to_engine(),
+                    login_patience: Span::from_secs(10).to_engine(),
+                    timeout: Span::from_secs(5).to_engine(),
+                    retry_base: Span::from_secs(1).to_engine(),
+                    retry_cap: Span::from_secs(60).to_engine(),
                     page: 10,
                     batch: 10,
                 },

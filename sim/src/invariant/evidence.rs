@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::remote::{Cursor, Tag};
-use engine::time::Time;
+use harness::time::Time;
 
 pub(crate) use self::disk::{Copy, CopyChange, Disk, MirrorEntry};
 pub(crate) use self::remote::{FoundRow, RemoteRow, RemoteRows, RowState};

@@ -5,10 +5,11 @@
 
 use engine::id::UserId;
 use engine::processor;
-use engine::time::Span;
+use harness::random::Chance;
+use harness::time::{Span, SpanRange};
 use serde::Serialize;
 
-use super::{Chance, Lasting, SpanRange};
+use super::Lasting;
 
 /// One processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -195,14 +196,15 @@ impl Began {
 impl PipelinePlan {
     /// Nobody works, and nothing is there.
     pub const fn none() -> Self {
-        let (short, long) = (Span::from_millis(500), Span::from_secs(10));
+        let long = engine::time::Span::from_secs(10);
         let timing = processor::Timing {
             timeout: long,
-            retry_base: short,
+            retry_base: engine::time::Span::from_millis(500),
             retry_cap: long,
             patience: long,
             poll: long,
         };
+        let short = Span::from_millis(500);
         let takes = SpanRange { low: short, high: short };
         let step = StepPlan { takes, failure: Chance(0), silence: Chance(0) };
         Self { processors: Vec::new(), timing, step, given: Vec::new() }

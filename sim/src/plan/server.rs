@@ -1,10 +1,11 @@
 //! The sync server of a plan: its workers, the storage that they share, and what happens to them.
 
 use engine::id::UserId;
-use engine::time::Span;
 use engine::worker;
+use harness::random::Chance;
+use harness::time::{Span, SpanRange};
 
-use super::{Chance, Lasting, PipelinePlan, SpanRange, WorkerId};
+use super::{Lasting, PipelinePlan, WorkerId};
 
 /// The sync server: workers behind one address, on one volume.
 #[derive(Clone, Debug, PartialEq)]

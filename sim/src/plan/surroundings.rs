@@ -1,19 +1,7 @@
 //! What surrounds devices: links, disks and the sign-in service, in spans and chances.
 
-use engine::time::Span;
-
-/// A span that is drawn between two bounds, both included, each time it is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanRange {
-    /// The least.
-    pub low: Span,
-    /// The most.
-    pub high: Span,
-}
-
-/// A chance, in parts per million.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Chance(pub u32);
+use harness::random::Chance;
+use harness::time::{Span, SpanRange};
 
 /// The links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,18 +14,20 @@ use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{
     Call, Credential, Cursor, Order, Policy, Put, Refusal, Reply, Request, Row, Served, Tag,
 };
-use engine::time::{Span, Time};
+use harness::random::Chance;
+use harness::time::{Span, SpanRange, Time};
 
 use self::table::{Table, Version};
 use super::{Asker, Control, Double, Effect, Front, Key, RemoteFact};
 use crate::history::Page;
-use crate::plan::{Chance, Node, RemotePlan, SpanRange};
+use crate::plan::{Node, RemotePlan};
+use crate::time::ToSimulated;
 
 mod table;
 
 /// What the clock of the database shows at the start, as every clock that is right. No `commit_seq`
 /// comes near it, so a cursor's stamp tells which column it is of.
-const START: u64 = crate::clock::EPOCH_MS;
+const START: u64 = harness::clock::EPOCH_MS;
 
 /// How often a transaction is slow while transactions are slow.
 const SLOW: Chance = Chance(250_000);
@@ -112,6 +114,7 @@ impl Rows {
         credential: Option<Credential>,
     ) -> Option<UserId> {
         let Credential { user, until } = credential.filter(|_| from != Node::Intruder)?;
+        let until = until.to_simulated();
         let revoked = self.revoked.get(&user).is_some_and(|&revoked| until <= revoked);
         if until <= now || revoked {
             return None;

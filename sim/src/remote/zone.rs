@@ -13,12 +13,12 @@ use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{
     Call, Cursor, Ending, Order, Policy, Put, Refusal, Reply, Request, Row, Served, Tag,
 };
-use engine::time::Time;
+use harness::random::{Chance, Draw};
+use harness::time::Time;
 
 use super::{Asker, Control, Double, Effect, Front, RemoteFact, vault_of};
 use crate::history::Page;
-use crate::plan::{Chance, Node, RemotePlan};
-use crate::random::Draw;
+use crate::plan::{Node, RemotePlan};
 
 /// How often a refused new record comes with what is stored.
 const COLLISION_SHOWS: Chance = Chance(500_000);

@@ -16,7 +16,7 @@ use engine::device::Reason;
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, ReplicaId, Token, UserId, VaultId};
 use engine::remote::Policy;
 use engine::schema;
-use engine::time::Time;
+use harness::time::Time;
 
 use crate::history::{
     Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Incarnation, Letter,

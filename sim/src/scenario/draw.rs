@@ -12,8 +12,9 @@ mod trouble;
 use engine::device::Timing;
 use engine::flaw::Flaws;
 use engine::id::{DeviceId, UserId};
-use engine::time::{Span, Time};
 use engine::worker;
+use harness::random::{Chance, Stream, Streams};
+use harness::time::{Span, SpanRange, Time};
 
 use super::nominal;
 use super::words::last_for;
@@ -22,10 +23,10 @@ use super::{
     Unit, WorkerSpec,
 };
 use crate::plan::{
-    Act, Chance, DevicePlan, Disk, Fault, Network, Plan, RemotePlan, ServerPlan, SignIn, SpanRange,
-    Start, Step, StepId, VolumePlan, When, WorkerPlan,
+    Act, DevicePlan, Disk, Fault, Network, Plan, RemotePlan, ServerPlan, SignIn, Start, Step,
+    StepId, VolumePlan, When, WorkerPlan,
 };
-use crate::random::{Stream, Streams};
+use crate::time::ToEngine;
 
 /// This share of the seeds of a scenario with `[trouble]` is free of faults.
 const CALM: u32 = 30_000;
@@ -237,13 +238,13 @@ impl Settings<'_> {
         ServerPlan {
             workers: spec.workers.iter().take(count).map(|it| self.worker(it)).collect(),
             timing: worker::Timing {
-                session: self.span(Parameter::Session),
-                timeout: self.span(Parameter::VolumeTimeout),
-                retry_base: self.span(Parameter::VolumeRetryBase),
-                retry_cap: self.span(Parameter::VolumeRetryCap),
+                session: self.span(Parameter::Session).to_engine(),
+                timeout: self.span(Parameter::VolumeTimeout).to_engine(),
+                retry_base: self.span(Parameter::VolumeRetryBase).to_engine(),
+                retry_cap: self.span(Parameter::VolumeRetryCap).to_engine(),
                 queue: self.count(Parameter::Queue),
                 snapshot_every: wide(Parameter::SnapshotEvery),
-                upload: self.span(Parameter::UploadLease),
+                upload: self.span(Parameter::UploadLease).to_engine(),
                 batch: self.count(Parameter::MoveBatch),
             },
             piece: wide(Parameter::Piece),
@@ -268,13 +269,13 @@ impl Settings<'_> {
 
     fn timing(&self) -> Timing {
         Timing {
-            pull_every: self.span(Parameter::PullEvery),
-            relist_every: self.span(Parameter::RelistEvery),
-            feed_every: self.span(Parameter::FeedEvery),
-            login_patience: self.span(Parameter::LoginPatience),
-            timeout: self.span(Parameter::Timeout),
-            retry_base: self.span(Parameter::RetryBase),
-            retry_cap: self.span(Parameter::RetryCap),
+            pull_every: self.span(Parameter::PullEvery).to_engine(),
+            relist_every: self.span(Parameter::RelistEvery).to_engine(),
+            feed_every: self.span(Parameter::FeedEvery).to_engine(),
+            login_patience: self.span(Parameter::LoginPatience).to_engine(),
+            timeout: self.span(Parameter::Timeout).to_engine(),
+            retry_base: self.span(Parameter::RetryBase).to_engine(),
+            retry_cap: self.span(Parameter::RetryCap).to_engine(),
             page: self.count(Parameter::Page),
             batch: self.count(Parameter::Batch),
         }

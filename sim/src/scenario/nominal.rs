@@ -3,7 +3,7 @@
 //! An event that a step waits for has no known moment. It is put a little after the step before;
 //! only a fault that is healed across such a step depends on the guess, and the lint says so.
 
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use crate::plan::{Trigger, When};
 use crate::scenario::{Lasts, Moment, Scenario};

@@ -11,13 +11,15 @@ use std::fmt::Write as _;
 use engine::flaw::Flaw;
 use engine::id::{DeviceId, Kind, RecordId, UserId};
 use engine::record::Value;
-use engine::time::{Span, Time};
+use harness::quantity::{Range, Unit};
+use harness::random::Chance;
+use harness::time::{Span, SpanRange, Time};
 use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
-use super::quantity::{Range, Unit};
 use super::words::{field_name, kind_word};
 use super::{CapsuleHead, Fields, Parameter};
-use crate::plan::{AtEnd, Chance, Node, Plan, SpanRange, Start};
+use crate::plan::{AtEnd, Node, Plan, Start};
+use crate::time::ToSimulated;
 
 /// Writes a plan as a scenario. Reading and drawing it gives the same plan, whatever the seed.
 pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
@@ -238,13 +240,13 @@ impl Page<'_> {
             Parameter::HintLoss => chance(network.hint_loss),
             Parameter::DiskCommit => span_range(plan.disk.commit),
             Parameter::DiskAnswer => span_range(plan.disk.answer),
-            Parameter::PullEvery => span(timing.pull_every),
-            Parameter::RelistEvery => span(timing.relist_every),
-            Parameter::FeedEvery => span(timing.feed_every),
-            Parameter::LoginPatience => span(timing.login_patience),
-            Parameter::Timeout => span(timing.timeout),
-            Parameter::RetryBase => span(timing.retry_base),
-            Parameter::RetryCap => span(timing.retry_cap),
+            Parameter::PullEvery => span(timing.pull_every.to_simulated()),
+            Parameter::RelistEvery => span(timing.relist_every.to_simulated()),
+            Parameter::FeedEvery => span(timing.feed_every.to_simulated()),
+            Parameter::LoginPatience => span(timing.login_patience.to_simulated()),
+            Parameter::Timeout => span(timing.timeout.to_simulated()),
+            Parameter::RetryBase => span(timing.retry_base.to_simulated()),
+            Parameter::RetryCap => span(timing.retry_cap.to_simulated()),
             Parameter::Page => timing.page.to_string(),
             Parameter::Batch => timing.batch.to_string(),
             Parameter::KeyDelay => span_range(plan.keychain),
@@ -256,17 +258,17 @@ impl Page<'_> {
             Parameter::VolumeFailure => chance(volume()?.failure),
             Parameter::VolumeReplyLoss => chance(volume()?.reply_loss),
             Parameter::VolumeListLag => span(volume()?.list_lag),
-            Parameter::Session => span(workers()?.session),
-            Parameter::VolumeTimeout => span(workers()?.timeout),
-            Parameter::VolumeRetryBase => span(workers()?.retry_base),
-            Parameter::VolumeRetryCap => span(workers()?.retry_cap),
+            Parameter::Session => span(workers()?.session.to_simulated()),
+            Parameter::VolumeTimeout => span(workers()?.timeout.to_simulated()),
+            Parameter::VolumeRetryBase => span(workers()?.retry_base.to_simulated()),
+            Parameter::VolumeRetryCap => span(workers()?.retry_cap.to_simulated()),
             Parameter::Queue => workers()?.queue.to_string(),
             Parameter::SnapshotEvery => workers()?.snapshot_every.to_string(),
-            Parameter::UploadLease => span(workers()?.upload),
+            Parameter::UploadLease => span(workers()?.upload.to_simulated()),
             Parameter::MoveBatch => workers()?.batch.to_string(),
             Parameter::Piece => quote(&Unit::Size.show(i64::from(server()?.piece))),
-            Parameter::Poll => span(pipeline()?.timing.poll),
-            Parameter::Patience => span(pipeline()?.timing.patience),
+            Parameter::Poll => span(pipeline()?.timing.poll.to_simulated()),
+            Parameter::Patience => span(pipeline()?.timing.patience.to_simulated()),
             Parameter::StepTakes => span_range(pipeline()?.step.takes),
             Parameter::StepFailure => chance(pipeline()?.step.failure),
             Parameter::StepSilence => chance(pipeline()?.step.silence),

@@ -16,7 +16,7 @@ mod targets;
 mod values;
 mod when;
 
-use engine::time::Span;
+use harness::time::Span;
 use toml::de::DeTable;
 
 use self::table::{Reader, Table};
@@ -44,11 +44,11 @@ pub fn read(
     sections::read(&mut reader, &mut root, &mut scenario);
     root.finish_headings(&mut reader, HEADINGS);
     let mut problems = reader.problems;
-    if !problems.iter().any(|problem| problem.code.is_error()) {
+    if !problems.iter().any(|problem| problem.is_error()) {
         problems.extend(check::check(&scenario, text));
     }
     problems.sort_by_key(|problem| (problem.span.start, problem.code));
-    if problems.iter().any(|problem| problem.code.is_error()) {
+    if problems.iter().any(|problem| problem.is_error()) {
         Err(problems)
     } else {
         Ok((scenario, problems))

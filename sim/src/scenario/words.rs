@@ -14,8 +14,8 @@ use engine::id::{FieldId, Kind, Remote};
 use engine::point::Point;
 use engine::remote::Ending;
 use engine::schema::{Field, fields};
+use harness::quantity::Unit;
 
-use super::quantity::Unit;
 use crate::plan::{Custom, Effect, Parcel};
 
 /// Headings, and the keys that each takes. Those whose keys are names take any.

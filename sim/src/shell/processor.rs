@@ -4,13 +4,14 @@ use engine::id::{OpId, UserId};
 use engine::ingest::Path;
 use engine::message::Part;
 use engine::processor::{self, Answer, Ask, Output, Processor};
-use engine::time::Time;
+use harness::time::Time;
 
 use super::OUTPUTS_PER_INPUT;
 use crate::history::{Answered, Asked, Fact, Worked};
-use crate::mailbox::{Effect, Inbound, Mailbox, StartProcessor};
+use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, StartProcessor};
 use crate::message::{Body, Message};
 use crate::plan::{Order, TalkId, TalkPart};
+use crate::time::{ToEngine, ToSimulated};
 use crate::workload::talk::{conversation, origin};
 use crate::workload::{ASKS_PER_STEP, first_own_op};
 
@@ -58,11 +59,15 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, mailbox: &mut Mailbo
     let Some(shell) = shell else { return };
     if mailbox.take_time() {
         shell.wake = None;
-        if shell.processor.poll_wakeup().is_some_and(|(at, _)| at <= mailbox.now().mono) {
+        if shell
+            .processor
+            .poll_wakeup()
+            .is_some_and(|(at, _)| at.to_simulated() <= mailbox.now().mono)
+        {
             shell.give(mailbox, processor::Input::Wakeup);
         }
     }
-    let wake = shell.processor.poll_wakeup().map(|(at, _)| at);
+    let wake = shell.processor.poll_wakeup().map(|(at, _)| at.to_simulated());
     if shell.wake != wake {
         shell.wake = wake;
         mailbox.emit(Effect::Wake(wake));
@@ -73,7 +78,7 @@ impl ProcessorShell {
     fn start(start: StartProcessor, mailbox: &mut Mailbox) -> Self {
         let StartProcessor { boot, last_op, needle } = start;
         let user = boot.user;
-        let processor = Processor::start(mailbox.now(), boot);
+        let processor = Processor::start(mailbox.now().to_engine(), boot);
         let own_op = first_own_op(last_op);
         let mut shell = Self { processor, user, needle, own_op, wake: None };
         shell.drain(mailbox);
@@ -124,7 +129,7 @@ impl ProcessorShell {
     }
 
     fn give(&mut self, mailbox: &mut Mailbox, input: processor::Input) {
-        self.processor.handle(mailbox.now(), input);
+        self.processor.handle(mailbox.now().to_engine(), input);
         mailbox.take_log();
         self.drain(mailbox);
     }
@@ -134,8 +139,8 @@ impl ProcessorShell {
             let Some(output) = self.processor.poll_output() else { return self.processor.check() };
             mailbox.emit(match output {
                 Output::Request(request) => Effect::Request(request),
-                Output::NeedCredential => Effect::NeedCredential,
-                Output::Step(step, thread) => Effect::Step(step, thread),
+                Output::NeedCredential => Effect::Call(ServiceCall::NeedCredential),
+                Output::Step(step, thread) => Effect::Call(ServiceCall::Step(step, thread)),
                 Output::Answer(op, answer) => Effect::Fact(answered(op, &answer)),
                 Output::Reached(point) => Effect::Reached(point),
             });

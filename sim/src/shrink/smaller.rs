@@ -7,13 +7,14 @@ mod places;
 
 use engine::id::UserId;
 use engine::record::Value;
-use engine::time::{Span, Time};
+use harness::random::Chance;
+use harness::time::{Span, SpanRange, Time};
 
 use self::places::Places;
 use crate::plan::file::parted;
 use crate::plan::{
-    Act, Chance, Deed, DevicePlan, Errand, Fault, FileDeed, Lasting, Order, PipeFault,
-    PipelinePlan, Plan, ServerFault, ServerPlan, SpanRange, Start, Step, VolumePlan, When,
+    Act, Deed, DevicePlan, Errand, Fault, FileDeed, Lasting, Order, PipeFault, PipelinePlan, Plan,
+    ServerFault, ServerPlan, Start, Step, VolumePlan, When,
 };
 
 /// Only these steps.

@@ -12,8 +12,9 @@ use engine::ingest::Vault;
 use engine::message::{Client, DeviceKey};
 use engine::processor::{Boot as ProcessorBoot, Input as ProcessorInput};
 use engine::seal::{Key, KeyName, Memo};
-use engine::time::{Span, Time};
 use engine::worker::Boot as WorkerBoot;
+use harness::random::Draw;
+use harness::time::{Span, SpanRange, Time};
 
 use super::action::{Action, Actions};
 use super::event::Event;
@@ -21,8 +22,7 @@ use super::host::Host;
 use super::hosts::Hosts;
 use crate::keychain::{HOME, Keychain, SignInDesk};
 use crate::mailbox::{Inbound, Start, StartProcessor};
-use crate::plan::{self, Node, Plan, ProcessorId, SpanRange};
-use crate::random::Draw;
+use crate::plan::{self, Node, Plan, ProcessorId};
 
 /// What users have beside their devices.
 #[derive(Clone, Debug)]

@@ -2,13 +2,13 @@
 //! knows another one that it could call.
 
 use engine::message::Request;
-use engine::time::Time;
+use harness::random::Draw;
+use harness::time::Time;
 
 use super::event::Event;
 use crate::history::{Fact, Incarnation, Lost};
 use crate::message::Message;
 use crate::plan::Node;
-use crate::random::Draw;
 
 /// What an owner decides.
 #[derive(Clone, Debug)]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use engine::dedup::Thread;
 use engine::processor::{Input, StepId};
-use engine::time::{Span, Time};
+use harness::random::Draw;
+use harness::time::{Span, Time};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::action::{Action, Actions};
@@ -19,7 +20,6 @@ use crate::fault::StepWeather;
 use crate::history::{Fact, Talk};
 use crate::mailbox::Inbound;
 use crate::plan::{Node, Plan};
-use crate::random::Draw;
 use crate::workload::talk;
 
 /// The longest time that a slow step is drawn to take: no processor waits longer.
@@ -57,12 +57,14 @@ impl AiStep {
         let tried = self.tried.entry((node, state)).or_default();
         *tried += 1;
         let tried = *tried;
-        let draw = |concern| Draw::new(self.plan.nature, concern).at(node).and(state).and(tried);
+        let draw = |concern| {
+            Draw::new(self.plan.nature, concern).and(node.lineage()).and(state).and(tried)
+        };
         let (silent, fails, takes) = (draw("step silent"), draw("step fails"), draw("step takes"));
         let is_silent = chances && silent.happens(plan.silence);
         let has_failed = weather.fails || chances && fails.happens(plan.failure);
         let times = u64::from(weather.times.max(1));
-        let after = takes.span(plan.takes).0.saturating_mul(times).min(LONGEST_STEP.0).max(1);
+        let after = takes.span(plan.takes).0.saturating_mul(times).clamp(1, LONGEST_STEP.0);
         let result = (!has_failed).then(|| talk::result(self.needle, user, &talk));
         out.push(Action::Note(node, Fact::StepBegan(step, talk.into())));
         if is_silent {

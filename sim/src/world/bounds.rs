@@ -2,11 +2,9 @@
 //! one after the other.
 
 use engine::job::MOST_TRIES;
-use engine::time::Span;
+use harness::time::{Span, SpanRange};
 
-use crate::plan::{
-    Act, Deed, Fault, FileDeed, Order, Plan, ServerPlan, SpanRange, Step, WorkerPlan,
-};
+use crate::plan::{Act, Deed, Fault, FileDeed, Order, Plan, ServerPlan, Step, WorkerPlan};
 
 /// The most bytes that sealing adds to a content.
 const SEAL: u64 = 256;

@@ -77,7 +77,7 @@ impl Damage {
 /// that are served intact bytes have no reason to save the row.
 fn stays_damaged((remote, vault, id): RowName, owners: Owners<'_>) -> bool {
     let mut served = owners.devices_left(vault);
-    let Some(double) = owners.remotes.find(remote) else { return false };
+    let Some(double) = owners.services.remotes.find(remote) else { return false };
     served.retain(|device| double.is_damaged_for(vault, id, *device));
     drop(double);
     !served.is_empty() && !is_mended_by(&served, (remote, vault, id), owners)
@@ -85,8 +85,8 @@ fn stays_damaged((remote, vault, id): RowName, owners: Owners<'_>) -> bool {
 
 /// Is what is stored here damaged itself, and under a tag that nobody can put right?
 fn is_spoilt((remote, vault, id): RowName, owners: Owners<'_>) -> bool {
-    let row = owners.remotes.row(remote, vault, id);
-    let keychain = owners.accounts.keychain();
+    let row = owners.services.remotes.row(remote, vault, id);
+    let keychain = owners.services.accounts.keychain();
     row.is_some_and(|row| keychain.open(vault, id, &row.row.blob).is_none())
         && !is_mended_by(&owners.devices_left(vault), (remote, vault, id), owners)
 }
@@ -94,7 +94,7 @@ fn is_spoilt((remote, vault, id): RowName, owners: Owners<'_>) -> bool {
 /// Is there a device among these that puts back what it knows a remote's tag of a record to stand
 /// for, once it is served damaged bytes under that tag? One that never reaches the remote does not.
 fn is_mended_by(devices: &[DeviceId], (remote, vault, id): RowName, owners: Owners<'_>) -> bool {
-    let Some(row) = owners.remotes.row(remote, vault, id) else { return false };
+    let Some(row) = owners.services.remotes.row(remote, vault, id) else { return false };
     devices.iter().any(|device| {
         let storage = owners.hosts.get(Node::Device(*device)).storage();
         let mirror = storage.and_then(|it| it.contents().get(&StoreKey::Mirror(remote, id)));

@@ -2,9 +2,9 @@
 //! before what reaches a host.
 
 use engine::volume::Call;
+use harness::queue::Class;
 
 use super::settling::Phase;
-use crate::agenda::Class;
 use crate::history::Incarnation;
 use crate::mailbox::Inbound;
 use crate::message::Message;
@@ -52,6 +52,11 @@ impl Event {
             | Self::EndPhase(_) => Class::World,
             Self::Persisted(..) | Self::Arrive(_) | Self::Give(..) | Self::Wake(..) => Class::Input,
         }
+    }
+
+    /// The message that arrives with it, if one does.
+    pub(super) fn into_message(self) -> Option<Message> {
+        if let Self::Arrive(message) = self { Some(message) } else { None }
     }
 
     /// Is it something under way between a worker and others? It ends with the worker's connections.

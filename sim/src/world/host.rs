@@ -8,18 +8,19 @@ use std::collections::BTreeSet;
 
 use engine::device::{Batch, Snapshot};
 use engine::id::OpId;
-use engine::time::{Now, Span, Time};
+use harness::clock::{Clock, EPOCH_MS};
+use harness::disk::Wreck;
+use harness::random::Draw;
+use harness::time::{Now, Span, SpanRange, Time};
 
 use super::action::{Action, Actions};
 use super::event::Event;
-use crate::clock::{Clock, EPOCH_MS};
-use crate::disk::{Disk, Wreck};
+use super::storage::Storage;
 use crate::fault::Weather;
 use crate::history::recorder::Recorder as Facts;
 use crate::history::{Asked, Boot, Fact, Incarnation, Lost, Trouble};
 use crate::mailbox::{Inbound, Mailbox};
-use crate::plan::{self, Node, SpanRange, StepId};
-use crate::random::Draw;
+use crate::plan::{Node, StepId};
 use crate::workload::UNPLANNED;
 
 /// How long a device, and anything else, that crashed by itself stays away.
@@ -48,6 +49,31 @@ pub(super) struct CrashAfter {
     pub(super) effects: u16,
     /// How long the host stays away.
     pub(super) back: Span,
+}
+
+/// The losses of power that wait for their moments.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Crashes(Vec<CrashAfter>);
+
+impl Crashes {
+    /// One more waits.
+    pub(super) fn add(&mut self, crash: CrashAfter) {
+        self.0.push(crash);
+    }
+
+    /// None waits any more.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// An effect has reached beyond the host; the loss of power that waited for it. Two that come at
+    /// once are one.
+    pub(super) fn count_effect(&mut self) -> Option<CrashAfter> {
+        self.0.iter_mut().for_each(|crash| crash.effects -= 1);
+        let crash = self.0.extract_if(.., |crash| crash.effects == 0).next();
+        self.0.retain(|crash| crash.effects > 0);
+        crash
+    }
 }
 
 /// The clocks of a host.
@@ -79,74 +105,6 @@ impl HostClock {
     }
 }
 
-/// What a device keeps over a loss of power, and how it starts next.
-#[derive(Clone, Debug)]
-pub(super) struct Storage {
-    disk: Disk,
-    timing: plan::Disk,
-    /// How it starts next.
-    boot: Boot,
-    /// The last commit that survived the last crash.
-    kept: u32,
-    /// Names this install; another disk makes another one.
-    install: u64,
-    installs: u64,
-    /// The last backup, or another device's disk.
-    image: Option<Snapshot>,
-}
-
-impl Storage {
-    /// A disk before its device's first start.
-    pub(super) fn new(image: Snapshot, timing: plan::Disk, install: u64) -> Self {
-        let (boot, disk) = (Boot::First, Disk::new(image));
-        Self { disk, timing, boot, kept: 0, install, installs: 0, image: None }
-    }
-
-    /// Names this install.
-    pub(super) fn install(&self) -> u64 {
-        self.install
-    }
-
-    /// Everything that is stored, as the device sees it now.
-    pub(super) fn contents(&self) -> &Snapshot {
-        self.disk.image()
-    }
-
-    /// Is a synced commit under way?
-    pub(super) fn is_busy(&self) -> bool {
-        self.disk.is_busy()
-    }
-
-    /// Was a backup made?
-    pub(super) fn has_image(&self) -> bool {
-        self.image.is_some()
-    }
-
-    /// Makes a backup of what is durable.
-    pub(super) fn save_image(&mut self) {
-        self.image = Some(self.disk.backup());
-    }
-
-    /// A copy of what is durable.
-    pub(super) fn backup(&self) -> Snapshot {
-        self.disk.backup()
-    }
-
-    /// The fact of a start, from this disk.
-    fn start(&mut self, facts: &mut Facts) -> Fact {
-        let boot = std::mem::replace(&mut self.boot, Boot::Restart);
-        let (hash, commit) = (self.disk.hash(), std::mem::take(&mut self.kept));
-        let holds = match boot {
-            Boot::Restart => Vec::new(),
-            Boot::First | Boot::Restored | Boot::Cloned(_) => {
-                let entries = self.disk.image().iter();
-                entries.map(|(key, stored)| facts.change(key, Some(stored))).collect()
-            }
-        };
-        Fact::Started { boot, hash, commit, holds }
-    }
-}
-
 /// A host.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
@@ -159,7 +117,7 @@ pub(super) struct Host {
     paused_by: Option<Trouble>,
     /// The faults that end with the next start.
     until_start: Vec<Trouble>,
-    crashes: Vec<CrashAfter>,
+    crashes: Crashes,
     clock: HostClock,
     mailbox: Mailbox,
     /// Does it have something to do in this turn?
@@ -186,7 +144,7 @@ impl Host {
             incarnation: 0,
             paused_by: None,
             until_start: Vec::new(),
-            crashes: Vec::new(),
+            crashes: Crashes::default(),
             clock,
             mailbox: Mailbox::new(),
             is_called: false,
@@ -324,11 +282,7 @@ impl Host {
     /// same; what its user was about to do is not done.
     pub(super) fn cut_power(&mut self, out: &mut Actions) {
         let draw = self.draw("crash");
-        let wreck = self.storage.as_mut().map(|storage| {
-            let wreck = storage.disk.crash(draw);
-            storage.kept = wreck.keeps;
-            wreck
-        });
+        let wreck = self.storage.as_mut().map(|storage| storage.crash(draw));
         let wreck = wreck.unwrap_or(Wreck { keeps: 0, unanswered: false, under_way: false });
         let fact = Fact::Killed { keeps: wreck.keeps, between: wreck.unanswered };
         out.push(Action::Note(self.node, fact));
@@ -381,19 +335,15 @@ impl Host {
         disk: Snapshot,
         out: &mut Actions,
     ) {
-        self.storage_mut().expect("only disks of devices are copied").image = Some(disk);
+        self.storage_mut().expect("only disks of devices are copied").set_image(disk);
         self.reinstall(boot);
         self.plan_start(at, out);
     }
 
     fn reinstall(&mut self, boot: Boot) {
-        let (node, nature) = (self.node, self.nature);
-        let storage = self.storage.as_mut().expect("only devices are set back or copied");
-        storage.installs += 1;
-        storage.disk = Disk::new(storage.image.clone().expect("it was looked for before"));
-        (storage.kept, storage.boot) = (0, boot);
-        let device = node.device().map_or(0, |device| u64::from(device.0));
-        storage.install = Draw::new(nature, "install").and(device).and(storage.installs).value();
+        let device = self.node.device().map_or(0, |device| u64::from(device.0));
+        let root = Draw::new(self.nature, "install").and(device);
+        self.storage.as_mut().expect("only devices are set back or copied").reinstall(root, boot);
     }
 
     /// Is gone for ever.
@@ -413,9 +363,19 @@ impl Host {
         self.plan_start(now + after, out);
     }
 
-    /// Stands still until it is told to go on.
-    pub(super) fn pause(&mut self, trouble: Trouble) {
+    /// Stands still until this time.
+    pub(super) fn pause(&mut self, until: Time, step: StepId, trouble: Trouble, out: &mut Actions) {
         self.paused_by = Some(trouble);
+        let order = match self.node {
+            Node::Worker(_) => Draw::new(self.nature, "worker resumes"),
+            Node::Processor(_) => Draw::new(self.nature, "processor resumes"),
+            Node::World | Node::Device(_) | Node::Remote(_) | Node::Volume | Node::Intruder => {
+                Draw::new(self.nature, "resume")
+            }
+        };
+        let order = order.and(u64::from(step.0));
+        let event = Event::Resume(self.node, self.incarnation);
+        out.push(Action::Schedule(until, order, event));
     }
 
     /// Goes on, if it stands still and this is the same incarnation; true if it does.
@@ -440,23 +400,9 @@ impl Host {
         }
     }
 
-    /// Crashes after so many more effects.
-    pub(super) fn crash_after(&mut self, crash: CrashAfter) {
-        self.crashes.push(crash);
-    }
-
-    /// No loss of power waits any more.
-    pub(super) fn drop_crashes(&mut self) {
-        self.crashes.clear();
-    }
-
-    /// An effect has reached beyond the host; the loss of power that waited for it. Two that come at
-    /// once are one.
-    pub(super) fn count_effect(&mut self) -> Option<CrashAfter> {
-        self.crashes.iter_mut().for_each(|crash| crash.effects -= 1);
-        let crash = self.crashes.extract_if(.., |crash| crash.effects == 0).next();
-        self.crashes.retain(|crash| crash.effects > 0);
-        crash
+    /// The losses of power that wait for their moments.
+    pub(super) fn crashes_mut(&mut self) -> &mut Crashes {
+        &mut self.crashes
     }
 
     /// Takes note of what its user asked and was answered.
@@ -498,20 +444,15 @@ impl Host {
         let device = node.device().expect("only a device has a disk");
         let storage = self.storage.as_mut().expect("only a device has a disk");
         if weather.disk_is_full(device) {
-            out.push(Action::Note(node, Fact::PersistFailed(storage.disk.next_commit())));
+            out.push(Action::Note(node, storage.refuse()));
             return false;
         }
-        let changes = batch.puts.iter().map(|(key, put)| facts.change(key, put.as_ref()));
-        let changes = changes.collect();
-        let (commit, sync) = (storage.disk.commit(batch), batch.sync);
-        let hash = storage.disk.hash();
-        out.push(Action::Note(node, Fact::Persisted { commit, sync, hash, changes }));
-        if sync {
+        let (commit, fact) = storage.commit(batch, facts);
+        out.push(Action::Note(node, fact));
+        if batch.sync {
             let draw = draw.and(u64::from(commit));
-            let times = u64::from(weather.disk_slowness(device));
-            let takes = draw.span(storage.timing.commit).0.saturating_mul(times).max(1);
-            let event = Event::Durable(node, incarnation, commit);
-            out.push(Action::Schedule(now + Span(takes), draw, event));
+            let at = now + storage.commit_takes(draw, weather.disk_slowness(device));
+            out.push(Action::Schedule(at, draw, Event::Durable(node, incarnation, commit)));
         }
         true
     }
@@ -519,9 +460,7 @@ impl Host {
     /// A commit of this incarnation is durable; false if that incarnation is over.
     pub(super) fn make_durable(&mut self, incarnation: Incarnation, commit: u32) -> bool {
         let lives = self.lives(Some(incarnation));
-        if lives && let Some(storage) = &mut self.storage {
-            storage.disk.make_durable(commit);
-        }
+        self.storage.iter_mut().filter(|_| lives).for_each(|storage| storage.make_durable(commit));
         lives
     }
 
@@ -529,17 +468,14 @@ impl Host {
     pub(super) fn answer_commit_later(&self, now: Time, commit: u32, out: &mut Actions) {
         let Some(storage) = &self.storage else { return };
         let draw = self.draw("disk answer").and(u64::from(commit));
-        let at = now + Span(draw.span(storage.timing.answer).0.max(1));
         let event = Event::Persisted(self.node, self.incarnation, commit);
-        out.push(Action::Schedule(at, draw, event));
+        out.push(Action::Schedule(now + storage.answer_takes(draw), draw, event));
     }
 
     /// The disk has said that a commit is durable; false if the incarnation that wanted to know is over.
     pub(super) fn answer_commit(&mut self, incarnation: Incarnation, commit: u32) -> bool {
         let lives = self.lives(Some(incarnation));
-        if lives && let Some(storage) = &mut self.storage {
-            storage.disk.answer(commit);
-        }
+        self.storage.iter_mut().filter(|_| lives).for_each(|storage| storage.answer(commit));
         lives
     }
 }

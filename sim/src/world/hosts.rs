@@ -4,19 +4,21 @@
 use std::sync::Arc;
 
 use engine::device::Snapshot;
-use engine::id::{DeviceId, UserId, VaultId};
-use engine::time::{Span, Time};
+use engine::id::{DeviceId, Remote, UserId, VaultId};
+use harness::clock::Clock;
+use harness::random::Draw;
+use harness::time::{Span, Time};
 
 use super::action::{Action, Actions};
 use super::event::Event;
-use super::host::{Host, HostClock, Power, Storage};
-use crate::clock::Clock;
+use super::host::{Host, HostClock, Power};
+use super::storage::Storage;
 use crate::history::recorder::Recorder as Facts;
-use crate::history::{Fact, Incarnation, Lost};
+use crate::history::{Fact, Incarnation, Lost, Trouble};
 use crate::mailbox::{Effect, Inbound, Mailbox};
 use crate::message::{Body, Message};
 use crate::plan::{Node, Plan, ProcessorId, Start, WorkerId};
-use crate::random::Draw;
+use crate::remote::Control;
 
 /// What the driver has to do with the task of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +42,14 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// The hosts of a plan; `image` makes what is on a device's disk before its first start.
-    pub(super) fn of(plan: &Arc<Plan>, mut image: impl FnMut(usize, u64) -> Snapshot) -> Self {
+    /// The hosts of a plan; `images` are what is on devices' disks before their first start, each with the
+    /// name of the install.
+    pub(super) fn of(plan: &Arc<Plan>, images: Vec<(u64, Snapshot)>) -> Self {
         let mut hosts = Vec::new();
-        for (n, device) in plan.devices.iter().enumerate() {
+        for ((n, device), (install, image)) in plan.devices.iter().enumerate().zip(images) {
             let node = Node::Device(DeviceId(number(n)));
-            let install = Draw::new(plan.nature, "install").and(n as u64).and(0).value();
             let clock = Clock::new(device.clock_offset_ms, device.clock_drift_ppm);
-            let storage = Storage::new(image(n, install), plan.disk, install);
+            let storage = Storage::new(image, plan.disk, install);
             let clock = HostClock::of_device(clock);
             hosts.push(Host::new(node, plan.nature, clock, Some(storage)));
         }
@@ -83,6 +85,22 @@ impl Hosts {
                 host.plan_start(Time(0), out);
             }
         }
+    }
+
+    /// The disk of a device.
+    pub(super) fn storage_mut(&mut self, device: DeviceId) -> &mut Storage {
+        let host = self.get_mut(Node::Device(device));
+        host.storage_mut().expect("a device has a disk")
+    }
+
+    /// The running devices of a vault, but for one.
+    pub(super) fn others_of(&self, vault: VaultId, one: Node) -> Vec<DeviceId> {
+        let mut others = self.devices_of(vault);
+        others.retain(|device| {
+            let node = Node::Device(*device);
+            node != one && self.get(node).is_up()
+        });
+        others
     }
 
     /// The place of a host, if there is such a host.
@@ -274,7 +292,7 @@ impl Hosts {
     /// keep time as soon as nothing disturbs them. True if the host runs.
     pub(super) fn bring_back(&mut self, (now, node): (Time, Node), out: &mut Actions) -> bool {
         let host = self.get_mut(node);
-        host.drop_crashes();
+        host.crashes_mut().clear();
         if matches!(node, Node::Worker(_)) {
             host.set_clock_right(out);
         }
@@ -299,9 +317,29 @@ impl Hosts {
         }
     }
 
-    /// Takes events that will not happen out of all mailboxes.
-    pub(super) fn take_out(&mut self, is_out: impl Fn(&Inbound) -> bool) -> Vec<Inbound> {
-        self.hosts.iter_mut().flat_map(|host| host.mailbox_mut().take_out(&is_out)).collect()
+    /// Takes all messages from and to workers out of all mailboxes.
+    pub(super) fn take_messages_of_workers(&mut self) -> Vec<Message> {
+        let is_of_worker = |inbound: &Inbound| matches!(inbound, Inbound::Message(message) if message.is_of_worker());
+        let hosts = self.hosts.iter_mut();
+        let taken = hosts.flat_map(|host| host.mailbox_mut().take_out(is_of_worker));
+        taken.filter_map(Inbound::into_message).collect()
+    }
+
+    /// All workers start at this time; the fault ends with the start of the first.
+    pub(super) fn start_workers(&mut self, at: Time, trouble: Trouble, out: &mut Actions) {
+        let mut trouble = Some(trouble);
+        for host in &mut self.hosts {
+            if matches!(host.node(), Node::Worker(_)) {
+                host.end_with_start(trouble.take());
+                host.plan_start(at, out);
+            }
+        }
+    }
+
+    /// Tells a remote what happens to it, before it receives anything else in this turn.
+    pub(super) fn tell(&mut self, now: Time, remote: Remote, control: Control) {
+        let control = Inbound::Control(control);
+        self.call(now, Node::Remote(remote), |mailbox| mailbox.put(control));
     }
 
     /// What the driver has to do before the hosts of a turn work, in order.

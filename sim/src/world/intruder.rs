@@ -11,13 +11,14 @@ use engine::message::{
     Request as ServerRequest, Response,
 };
 use engine::remote::{Call, CallId, Credential, Cursor, Order, Policy, Put, Request, Row};
-use engine::time::Time;
+use harness::random::Draw;
+use harness::time::Time;
 
 use super::action::{Action, Actions};
 use crate::keychain::stranger;
 use crate::message::Message;
 use crate::plan::{Node, Plan, StepId};
-use crate::random::Draw;
+use crate::time::ToEngine;
 
 /// An intruder, and what they wait for.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ impl Intruder {
         out: &mut Actions,
     ) {
         let stranger = stranger(user, self.plan.users.len());
-        let until = Time(now.0.saturating_add(1 << 40));
+        let until = Time(now.0.saturating_add(1 << 40)).to_engine();
         let draw = Draw::new(self.plan.nature, "server intruder").and(u64::from(step.0));
         let first = step.0 << 5;
         let forged = FeedCursor { space: user, at: Position::START, upto: (0, NodeId::ROOT) };
@@ -87,10 +88,10 @@ impl Intruder {
         out: &mut Actions,
     ) {
         let other = stranger(user, self.plan.users.len());
-        let far = Time(now.0.saturating_add(1 << 40));
+        let far = Time(now.0.saturating_add(1 << 40)).to_engine();
         let credentials = [
             None,
-            Some(Credential { user, until: Time(0) }),
+            Some(Credential { user, until: Time(0).to_engine() }),
             Some(Credential { user: other, until: far }),
             Some(Credential { user, until: far }),
         ];

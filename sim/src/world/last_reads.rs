@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use engine::id::UserId;
-use engine::time::Span;
+use harness::time::Span;
 
 use super::bounds::last_reads_of_files;
 use super::owners::Owners;
 use crate::mailbox::{Inbound, Share};
 use crate::plan::{Act, Began, Deed, Node, Order, Plan, Step, TalkId, TalkPart};
+use crate::time::ToSimulated;
 
 /// The longest time that the last reads may take, and how many times as long as a session lasts.
 const LAST_READS: Span = Span::from_secs(30);
@@ -45,7 +46,8 @@ impl LastReads {
                 readers.push((first.node(), Inbound::LastCommands(commands)));
             }
         }
-        let session = plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session);
+        let session =
+            plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session.to_simulated());
         let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
         let conversations = Span(reads.saturating_mul(LAST_READ.0));
         let at_most = LAST_READS + sessions + conversations + last_reads_of_files(plan);

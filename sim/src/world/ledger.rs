@@ -12,7 +12,7 @@ use engine::job::{Job, MOST_TRIES, Place, Stored};
 use engine::log::{Doc, Entry, EntryId, FileDoc, FileKey, Key, Position};
 use engine::message::{FeedCursor, JobId};
 
-use super::host::Storage;
+use super::storage::Storage;
 use crate::history::{Asked, Fact, FileAsked};
 use crate::keychain::Keychain;
 use crate::plan::Node;

@@ -3,12 +3,10 @@
 
 use engine::id::{DeviceId, VaultId};
 
-use super::accounts::Accounts;
 use super::faults::Faults;
 use super::host::Power;
 use super::hosts::Hosts;
-use super::remotes::Remotes;
-use super::server::Server;
+use super::services::Services;
 use crate::plan::{Node, Plan};
 
 /// The owners of a run, to look at.
@@ -16,9 +14,7 @@ use crate::plan::{Node, Plan};
 pub(super) struct Owners<'w> {
     pub(super) plan: &'w Plan,
     pub(super) hosts: &'w Hosts,
-    pub(super) remotes: &'w Remotes,
-    pub(super) server: &'w Server,
-    pub(super) accounts: &'w Accounts,
+    pub(super) services: &'w Services,
     pub(super) faults: &'w Faults,
 }
 

@@ -1,11 +1,11 @@
 //! The event queue of a run, and the only source of "now".
 
-use engine::time::{Span, Time};
+use harness::queue::Queue as Events;
+use harness::random::Draw;
+use harness::time::Time;
 
 use super::event::Event;
-use crate::agenda::Agenda;
 use crate::plan::Plan;
-use crate::random::Draw;
 
 /// Without an end in sight after so many events, and so many more for each machine, a run is taken
 /// for endless. A busy device has some hundred a minute, an idle one those of its pulls.
@@ -16,7 +16,7 @@ const EVENTS_PER_PULL: u64 = 32;
 /// What is due, and when.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
-    events: Agenda<Event>,
+    events: Events<Event>,
     now: Time,
     taken: u64,
     /// With more events than this the run is taken for endless.
@@ -29,17 +29,12 @@ impl Queue {
         let pulls = plan.storm.0 / plan.timing.pull_every.0.max(1);
         let each = EVENTS_PER_MACHINE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
         let most = each.saturating_mul(machines as u64).saturating_add(EVENTS);
-        Self { events: Agenda::new(), now: Time(0), taken: 0, most }
+        Self { events: Events::default(), now: Time(0), taken: 0, most }
     }
 
     /// The simulated time.
     pub(super) fn now(&self) -> Time {
         self.now
-    }
-
-    /// The moment after a while: never in this millisecond.
-    pub(super) fn after(&self, span: Span) -> Time {
-        self.now + Span(span.0.max(1))
     }
 
     /// How many events have happened.
@@ -54,7 +49,7 @@ impl Queue {
 
     /// Schedules an event; `order` decides its position among those of its millisecond.
     pub(super) fn schedule(&mut self, at: Time, order: Draw, event: Event) {
-        self.events.file(at, event.class(), order.value(), event);
+        self.events.schedule(at, event.class(), order.value(), event);
     }
 
     /// When something happens next, apart from what means nothing any more: most wake-ups have been put

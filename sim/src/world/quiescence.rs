@@ -7,10 +7,11 @@ use std::fmt;
 
 use engine::device::{StoreKey, Unfinished};
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
-use engine::time::Time;
+use harness::time::Time;
 
-use super::host::{Host, Power, Storage};
+use super::host::{Host, Power};
 use super::owners::Owners;
+use super::storage::Storage;
 use crate::invariant::Incurable;
 use crate::mailbox::Standing;
 use crate::plan::{Node, Plan};
@@ -109,7 +110,7 @@ impl Quiescence<'_> {
                 return true;
             }
         }
-        let open = self.owners.server.ledger().open_conversations();
+        let open = self.owners.services.server.ledger().open_conversations();
         open > 0 && hosts.processors().next().is_some() && report(Pending::Unworked(open))
     }
 
@@ -160,7 +161,7 @@ impl Quiescence<'_> {
         (device, standing, storage): (DeviceId, &Standing, &Storage),
         report: &mut dyn FnMut(Pending) -> bool,
     ) -> bool {
-        let Owners { plan, server, faults, .. } = self.owners;
+        let Owners { plan, services, faults, .. } = self.owners;
         // What a device has no key for stays sealed; what it has to send does not wait for that.
         // Without any key at all there is nothing that it can send.
         let keyless = faults.active().holds_keys(device);
@@ -174,7 +175,7 @@ impl Quiescence<'_> {
             return true;
         }
         let user = plan.devices[usize::from(device.0)].user;
-        let has_read_files = server.ledger().has_read_files(user, storage);
+        let has_read_files = services.server.ledger().has_read_files(user, storage);
         if !has_read_files && report(Pending::FilesUnread(device)) {
             return true;
         }
@@ -195,17 +196,18 @@ impl Quiescence<'_> {
 
     /// How a device stands to the remotes. True if enough was reported.
     fn outside(self, host: &Host, report: &mut dyn FnMut(Pending) -> bool) -> bool {
-        let Owners { plan, hosts, remotes, faults, .. } = self.owners;
+        let Owners { plan, hosts, services, faults } = self.owners;
         let standing = host.mailbox().standing.as_ref().filter(|standing| standing.signed_in);
         let (Some(standing), Node::Device(device)) = (standing, host.node()) else { return false };
         let Some(vault) = hosts.user_of(host.node()).map(VaultId::from) else { return false };
         let faults_ended = Time(plan.storm.0);
         for remote in plan.remotes.iter().map(|remote| remote.kind) {
-            let at_head =
-                remotes.find(remote).is_some_and(|double| match standing.cursors[remote.index()] {
+            let at_head = services.remotes.find(remote).is_some_and(|double| {
+                match standing.cursors[remote.index()] {
                     Some(cursor) => double.is_at_head(vault, cursor),
                     None => !double.stored().iter().any(|row| row.row.vault == vault),
-                });
+                }
+            });
             if !at_head && report(Pending::Behind(device, remote)) {
                 return true;
             }

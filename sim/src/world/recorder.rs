@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use engine::message::Reply;
 use engine::point::Point;
-use engine::time::Time;
+use engine::remote::Served;
+use harness::alarm::Logged;
+use harness::time::Time;
 use tracing::Level;
 
-use crate::alarm::Logged;
 use crate::history::recorder::Recorder as Facts;
 use crate::history::{Entry, Fact, Incarnation, Lost};
+use crate::keychain::Keychain;
 use crate::message::{self, Body, Message};
 use crate::outcome::LogLine;
 use crate::plan::{Node, Plan};
+use crate::remote::RemoteFact;
 
 /// Everything that is kept of a run.
 #[derive(Clone, Debug)]
@@ -100,6 +103,32 @@ impl Recorder {
         let (rows, server) = (rows.into(), server.map(Box::new));
         let (to, letter) = (message.to, message.letter);
         Fact::Sent { to, letter, size, rows, plaintext, server }
+    }
+
+    /// What a remote did, as a fact; the oracle opens what it stored.
+    pub(super) fn done_by_remote(&mut self, done: RemoteFact, keychain: &Keychain) -> Fact {
+        match done {
+            RemoteFact::Committed { served, pos, by, policy } => {
+                let (vault, id) = (served.row.vault, served.row.id);
+                let opened = keychain.open(vault, id, &served.row.blob);
+                let contents = opened.map(|record| self.facts.contents(&record));
+                let (blob, _) = self.facts.blob(&served.row.blob);
+                Fact::Committed { vault, id, pos, tag: served.tag, blob, by, contents, policy }
+            }
+            RemoteFact::Removed { vault, id, pos, by } => Fact::Removed { vault, id, pos, by },
+            RemoteFact::Served(page) => Fact::Served(page),
+            RemoteFact::Declined(who, call, refused) => Fact::Declined(who, call, refused),
+        }
+    }
+
+    /// The fact that a row was found on a remote at the end.
+    pub(super) fn found(&mut self, row: &Served, keychain: &Keychain) -> Fact {
+        let (vault, id) = (row.row.vault, row.row.id);
+        let opened = keychain.open(vault, id, &row.row.blob);
+        let values = opened.iter().flat_map(|record| record.record().cells());
+        let values = values.map(|(field, cell)| (field, cell.payload.value.clone())).collect();
+        let contents = opened.as_ref().map(|record| self.facts.contents(record));
+        Fact::Found { vault, id, contents, values }
     }
 
     /// The fact that a message will not arrive; what is lost with it is counted.

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use engine::time::{Span, Time};
+use harness::random::Draw;
+use harness::time::{Span, Time};
 
 use super::action::{Action, Actions};
 use super::event::Event;
 use crate::history::{Entry, Fact, Letter};
 use crate::mailbox::Inbound;
 use crate::plan::{Act, Fault, Node, Parcel, Plan, Step, StepId, Trigger, When};
-use crate::random::Draw;
 
 /// How far a plan has been played.
 #[derive(Clone, Debug)]

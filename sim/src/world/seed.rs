@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::Bytes;
 use engine::device::{Snapshot, prepared};
 use engine::flaw::Flaws;
 use engine::id::{DeviceId, Dot, FieldId, RecordId, Remote, UserId, VaultId};
@@ -13,15 +12,18 @@ use engine::message::{Reply, WorkAction, WorkReply};
 use engine::record::{Encoded, Handle, Payload, Record, Value};
 use engine::remote::{Cursor, Row, Tag};
 use engine::schema::{Holds, field_of};
-use engine::time::{Hlc, Time};
-use engine::volume;
+use engine::time::Hlc;
+use engine::{Bytes, volume};
+use harness::clock::EPOCH_MS;
+use harness::random::Draw;
+use harness::time::Time;
 
 use super::accounts::Accounts;
-use crate::clock::EPOCH_MS;
 use crate::keychain::{Keychain, founder};
-use crate::plan::{DevicePlan, Given, GivenTalk, Plan, RemotePlan, Start};
-use crate::random::Draw;
+use crate::mailbox::Effect;
+use crate::plan::{DevicePlan, Given, GivenTalk, Node, Plan, RemotePlan, Start};
 use crate::remote::{Double, rows::Rows, zone::Zone};
+use crate::shell::report;
 use crate::workload::talk::conversation;
 use crate::workload::token;
 
@@ -29,10 +31,39 @@ use crate::workload::token;
 const NO_DEVICE: DeviceId = DeviceId(u16::MAX);
 
 /// A given record with its tags, by user.
-pub(super) type Rooted = BTreeMap<UserId, Vec<(RecordId, Encoded, [Option<Tag>; 2])>>;
+type Rooted = BTreeMap<UserId, Vec<(RecordId, Encoded, [Option<Tag>; 2])>>;
+
+/// What is stored before the first turn.
+pub(super) struct Seeds {
+    pub(super) doubles: Vec<Box<dyn Double>>,
+    /// What remotes did to store it.
+    pub(super) stored: Vec<(Node, Effect)>,
+    /// What is on the disk of each device, and the name of its install.
+    pub(super) images: Vec<(u64, Snapshot)>,
+}
+
+impl Seeds {
+    pub(super) fn of(plan: &Plan, accounts: &Accounts) -> Self {
+        let keychain = accounts.keychain();
+        let mut doubles: Vec<_> = plan.remotes.iter().map(|it| double(plan, it)).collect();
+        let rooted = give(plan, accounts.needle(), keychain, &mut doubles);
+        let images = plan.devices.iter().enumerate().map(|(n, device)| {
+            let install = Draw::new(plan.nature, "install").and(n as u64).and(0).value();
+            (install, image(device, install, keychain, &rooted, &doubles))
+        });
+        let images = images.collect();
+        let stored = doubles.iter_mut().flat_map(|double| {
+            let (from, mut effects) = (Node::Remote(double.remote()), Vec::new());
+            report(double.as_mut(), &mut effects);
+            effects.into_iter().map(move |effect| (from, effect))
+        });
+        let stored = stored.collect();
+        Self { doubles, stored, images }
+    }
+}
 
 /// The double of a remote.
-pub(super) fn double(plan: &Plan, remote: &RemotePlan) -> Box<dyn Double> {
+fn double(plan: &Plan, remote: &RemotePlan) -> Box<dyn Double> {
     match remote.kind {
         Remote::Zone => Box::new(Zone::new(remote, plan.nature, &vaults(plan))),
         Remote::Rows => Box::new(Rows::new(remote, plan.nature, &vaults(plan))),
@@ -40,7 +71,7 @@ pub(super) fn double(plan: &Plan, remote: &RemotePlan) -> Box<dyn Double> {
 }
 
 /// Stores the seed data on all remotes.
-pub(super) fn give(
+fn give(
     plan: &Plan,
     needle: [u8; 8],
     keychain: &Keychain,
@@ -84,7 +115,7 @@ fn record(plan: &Plan, needle: [u8; 8], given: &Given, n: u64) -> Encoded {
 }
 
 /// What is on a device's disk before its first start.
-pub(super) fn image(
+fn image(
     device: &DevicePlan,
     install: u64,
     keychain: &Keychain,

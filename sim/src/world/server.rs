@@ -9,8 +9,9 @@ use std::sync::Arc;
 use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::time::{Span, Time};
 use engine::volume::{Call, Reply, Request, Return};
+use harness::random::{Chance, Draw};
+use harness::time::{Span, Time};
 
 use super::accounts::Accounts;
 use super::action::{Action, Actions};
@@ -21,8 +22,7 @@ use super::{item, seed};
 use crate::fault::VolumeWeather;
 use crate::history::{Fact, Incarnation};
 use crate::mailbox::Inbound;
-use crate::plan::{Act, Chance, Fault, Node, Plan, ServerFault, Step, WorkerId};
-use crate::random::Draw;
+use crate::plan::{Act, Fault, Node, Plan, ServerFault, Step, WorkerId};
 use crate::volume::Volume;
 
 /// The volume, and what is known of what is on it.

@@ -1,13 +1,13 @@
 //! The phases of a run: faults, waiting for quiescence, rest, last reads.
 
-use engine::time::{Span, Time};
+use harness::random::Draw;
+use harness::time::{Span, Time};
 
 use super::action::{Action, Actions};
 use super::event::Event;
 use super::owners::Owners;
 use super::quiescence::Quiescence;
 use crate::plan::Node;
-use crate::random::Draw;
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,20 @@ pub(super) enum Phase {
     /// Users look at everything for the last time.
     Reading,
     /// The history is complete.
+    Over,
+}
+
+/// What comes next in a run.
+pub(super) enum Next {
+    /// Quiescence has come that the script waits for.
+    Quiet,
+    /// The faults end.
+    FaultsEnd,
+    /// Everything has settled, or the time for it has passed with this still pending, a line each.
+    Settled(Vec<String>),
+    /// Users look at everything for the last time.
+    LastReads,
+    /// The run is over.
     Over,
 }
 
@@ -61,8 +75,26 @@ impl Settling {
         self.phase = Phase::Over;
     }
 
+    /// What comes next: what this phase waits for has come, or the time that it may take has passed.
+    pub(super) fn next(
+        &mut self,
+        owners: Owners<'_>,
+        awaits_quiet: bool,
+        is_late: bool,
+    ) -> Option<Next> {
+        match self.phase {
+            Phase::Faults if is_late => Some(Next::FaultsEnd),
+            Phase::Faults => (awaits_quiet && self.has_settled(owners)).then_some(Next::Quiet),
+            Phase::Settling if is_late => Some(Next::Settled(self.pending(owners))),
+            Phase::Settling => self.has_settled(owners).then(|| Next::Settled(Vec::new())),
+            Phase::Resting => is_late.then_some(Next::LastReads),
+            Phase::Reading => (is_late || have_read(owners)).then_some(Next::Over),
+            Phase::Over => None,
+        }
+    }
+
     /// Has everything settled?
-    pub(super) fn has_settled(&mut self, owners: Owners<'_>) -> bool {
+    fn has_settled(&mut self, owners: Owners<'_>) -> bool {
         let has_faults = self.has_faults();
         Quiescence { owners, has_faults }.is_reached(&mut self.pending_at)
     }
@@ -74,7 +106,7 @@ impl Settling {
 }
 
 /// Is nothing left of the last reads?
-pub(super) fn have_read(owners: Owners<'_>) -> bool {
+fn have_read(owners: Owners<'_>) -> bool {
     let is_busy = |host: &super::host::Host| {
         let mailbox = host.mailbox();
         let owes = match host.node() {

@@ -2,9 +2,10 @@
 
 use engine::id::{Remote, UserId};
 use engine::remote::{Credential, Order, Policy, Refusal, Reply, Request};
-use engine::time::Time;
+use harness::time::Time;
 use sim::plan::Node;
 use sim::remote::Control;
+use sim::time::ToEngine;
 
 use super::{follow, ids, settled};
 use crate::conformance::client::{Client, ELSEWHERE, HOME, Lab, Who, device, meal, put};
@@ -81,7 +82,7 @@ fn another_users_credential_shows_nothing_and_says_nothing() {
 fn a_credential_must_be_there_and_valid() {
     let (mut lab, client) = settled();
     let user = UserId(HOME.0);
-    let until = |until: u64| Some(Credential { user, until: Time(until) });
+    let until = |until: u64| Some(Credential { user, until: Time(until).to_engine() });
     let ask = |lab: &mut Lab, node: Node, credential: Option<Credential>| {
         let who = Who { node, credential, ..client.who };
         lab.page(who, Order::CommitSeq, None) != Reply::Refused(Refusal::NotAuthenticated)

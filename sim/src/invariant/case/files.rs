@@ -10,12 +10,13 @@ use engine::log::{
     Doc, FileDoc, FileKey, Job, Key, Node as File, NodeKind, Op, Stored, Upload, Version, pieces_of,
 };
 use engine::message::{FileReply, Intent, Item, JobId, Move, Name, Place, Reply, Target};
-use engine::time::Time;
+use harness::time::Time;
 
 use super::Case;
 use super::server::WORKER;
 use crate::history::file::{FileAsked, FileDone};
 use crate::history::{Answered, Fact};
+use crate::time::ToEngine;
 
 pub(crate) const ROOT: NodeId = NodeId::ROOT;
 pub(crate) const LETTERS: NodeId = NodeId(0x1e);
@@ -171,7 +172,7 @@ impl Case {
         let (blob, node) = (manifest.address, target.node());
         let stored = Stored { manifest, upload, node };
         self.told_files.uploads.insert(blob, stored.clone());
-        let (write, until) = (self.dot(device), Time(self.now + 60_000));
+        let (write, until) = (self.dot(device), Time(self.now + 60_000).to_engine());
         let intent = Intent { target, write, sealed: [1][..].into() };
         let doc = FileDoc::Upload(Upload { stored, until, intent }.into());
         let puts = vec![put(FileKey::Upload(blob), Some(doc))];

@@ -8,7 +8,8 @@ use engine::log::{Doc, Entry as Commit, EntryId, Key, Op, Position, Session};
 use engine::message::{Client, DeviceKey, Fence, Refusal, Reply};
 use engine::record::{Payload, Value};
 use engine::remote::CallId;
-use engine::time::{Span, Time};
+use harness::random::Chance;
+use harness::time::{Span, SpanRange, Time};
 
 use super::Case;
 use super::files::ToldFiles;
@@ -17,9 +18,9 @@ use crate::history::{
     Account, Answered, Asked, Done, Fact, Letter, Refused, Said, ServerTrouble, Trouble, Wants,
 };
 use crate::plan::{
-    Chance, Errand, Node, Parcel, PipelinePlan, ServerPlan, SpanRange, VolumePlan, WorkerId,
-    WorkerPlan,
+    Errand, Node, Parcel, PipelinePlan, ServerPlan, VolumePlan, WorkerId, WorkerPlan,
 };
+use crate::time::ToEngine;
 
 pub(crate) const WORKER: Node = Node::Worker(WorkerId(0));
 
@@ -55,13 +56,13 @@ impl Case {
             workers: vec![worker("one"), worker("two")],
             piece: 1_024,
             timing: engine::worker::Timing {
-                session: Span::from_secs(20),
-                timeout: Span::from_secs(1),
-                retry_base: Span::from_millis(100),
-                retry_cap: Span::from_secs(2),
+                session: Span::from_secs(20).to_engine(),
+                timeout: Span::from_secs(1).to_engine(),
+                retry_base: Span::from_millis(100).to_engine(),
+                retry_cap: Span::from_secs(2).to_engine(),
                 queue: 2,
                 snapshot_every: 8,
-                upload: Span::from_secs(60),
+                upload: Span::from_secs(60).to_engine(),
                 batch: 50,
             },
             volume: VolumePlan {
@@ -109,7 +110,7 @@ impl Case {
     fn grant(&mut self, user: UserId, key: DeviceKey, client: Client) -> Op {
         let fence = Fence(self.next_position(user));
         let until = Time(self.now + 20_000);
-        let session = Session { client, fence, until };
+        let session = Session { client, fence, until: until.to_engine() };
         self.spaces.sessions.insert((user, key), session);
         let puts = vec![(Key::Session(key), Some(Doc::Session(session)))];
         Op { receipt: None, puts, reply: Reply::Opened(fence) }
@@ -148,7 +149,7 @@ impl Case {
     /// A device asks for its session and is told to come back.
     pub(crate) fn is_told_to_come_back(&mut self, device: DeviceId) {
         let letter = self.sends_request(device);
-        self.hears(device, letter, Some(Refusal::Busy(Span(1_000))));
+        self.hears(device, letter, Some(Refusal::Busy(Span(1_000).to_engine())));
     }
 
     /// A user asks whose the session is, and is told.

@@ -11,7 +11,7 @@ use engine::log::{Doc, EntryId, Key, Op, Position};
 use engine::message::{Client, DeviceKey, Fence, Refusal, Reply, WorkReply};
 use engine::processor::StepId;
 use engine::remote::CallId;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use super::Case;
 use crate::history::{Answered, Asked, Fact, Filed, Letter, Said, Talk, Wants, Worked};
@@ -20,6 +20,7 @@ use crate::plan::{
     Began, Day, Excerpt, Node, Order, Parcel, PipelinePlan, ProcessorId, ProcessorPlan, TalkId,
     TalkPart, WorkerId,
 };
+use crate::time::ToEngine;
 
 const WORKER: Node = Node::Worker(WorkerId(0));
 const ANNA: UserId = UserId(0);
@@ -175,7 +176,7 @@ impl Case {
     /// A processor is granted a conversation, even if another one is at it.
     pub(crate) fn claims(&mut self, who: ProcessorId, of: TalkId) -> Claim {
         let fence = Fence(Position { seq: self.fresh().into(), entry: EntryId(0) });
-        let until = Time(self.now + 20_000);
+        let until = Time(self.now + 20_000).to_engine();
         let item = &mut self.talks.items.get_mut(&of).expect("it was brought").0;
         let tries = item.job.tries() + 1;
         item.job = Job::Processing { tries, fence, until };
@@ -248,7 +249,7 @@ impl Case {
 
     /// A worker tells a processor to come back.
     pub(crate) fn is_told_that_all_is_taken(&mut self, who: ProcessorId, letter: Letter) {
-        self.is_told_of_work(who, letter, Some(Refusal::Busy(Span(1_000))));
+        self.is_told_of_work(who, letter, Some(Refusal::Busy(Span(1_000).to_engine())));
     }
 
     /// A worker answers what a processor asked.

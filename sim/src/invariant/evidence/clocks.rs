@@ -1,10 +1,12 @@
 //! What the wall clocks of the workers can have shown: each has an offset and a drift, and jumps by faults.
 
-use engine::time::Time;
+use engine::time::Time as Deadline;
+use harness::time::Time;
 
 use super::Evidence;
 use crate::history::{ServerTrouble, Trouble};
 use crate::plan::{ServerPlan, WorkerId};
+use crate::time::ToSimulated;
 
 /// What the wall clocks of the workers can have shown.
 #[derive(Debug)]
@@ -63,7 +65,8 @@ impl<'e> Clocks<'e> {
     }
 
     /// Can any worker have taken something for over?
-    pub(crate) fn may_be_over(&self, until: Time, from: usize, to: usize) -> bool {
+    pub(crate) fn may_be_over(&self, until: Deadline, from: usize, to: usize) -> bool {
+        let until = until.to_simulated();
         let workers = 0..self.plan.workers.len();
         workers.filter_map(|n| u16::try_from(n).ok()).any(|n| {
             let mut shown = self.shown(WorkerId(n), from, to);
@@ -72,7 +75,14 @@ impl<'e> Clocks<'e> {
     }
 
     /// Can this worker have taken something for not yet over?
-    pub(crate) fn may_last(&self, worker: WorkerId, until: Time, from: usize, to: usize) -> bool {
+    pub(crate) fn may_last(
+        &self,
+        worker: WorkerId,
+        until: Deadline,
+        from: usize,
+        to: usize,
+    ) -> bool {
+        let until = until.to_simulated();
         self.shown(worker, from, to).any(|wall| wall < until)
     }
 }

@@ -11,7 +11,7 @@ use engine::id::{Dot, Token, UserId};
 use engine::job::Claim;
 use engine::log::{Doc, Entry as Commit, Key, Position};
 use engine::message::{Client, Reply, WorkReply};
-use engine::time::Time;
+use harness::time::Time;
 
 use super::Evidence;
 use super::files::{Archive, Files};

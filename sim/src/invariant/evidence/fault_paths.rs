@@ -3,11 +3,12 @@
 
 use engine::id::{DeviceId, VaultId};
 use engine::message::Refusal;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use super::Evidence;
 use crate::history::{Asked, Entry, Fact, PipeTrouble, Refused, ServerTrouble, Trouble};
 use crate::plan::{Node, Parcel};
+use crate::time::ToSimulated;
 
 /// Faults that are an interval; the others are moments, and what they leave behind heals.
 pub(crate) fn lasts(trouble: &Trouble) -> bool {
@@ -132,7 +133,8 @@ pub(crate) fn disturbances(
     from: usize,
     to: usize,
 ) -> Vec<(Time, Time)> {
-    let retry = evidence.context.timing.timeout + evidence.context.timing.retry_cap;
+    let retry =
+        (evidence.context.timing.timeout + evidence.context.timing.retry_cap).to_simulated();
     let vault = evidence.vault(device);
     let mut all = Vec::new();
     for fault in evidence.faults.iter().filter(|fault| fault.from <= to) {
@@ -171,7 +173,7 @@ pub(crate) fn disturbances(
 /// For how long a message that was lost, a refusal or a login keeps a device from its remotes.
 fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Option<Span> {
     let timing = &evidence.context.timing;
-    let retry = timing.timeout + timing.retry_cap;
+    let retry = (timing.timeout + timing.retry_cap).to_simulated();
     let here = Node::Device(device);
     if let Fact::Lost { to, letter, .. } = &entry.fact {
         let own = entry.node == here || *to == here;
@@ -182,9 +184,8 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
     }
     if let Fact::Delivered { refused: Some(why), .. } = &entry.fact {
         let after = match &**why {
-            Refused::RateLimited(after)
-            | Refused::Unavailable(Some(after))
-            | Refused::Server(Refusal::Busy(after)) => named(*after),
+            Refused::RateLimited(after) | Refused::Unavailable(Some(after)) => named(*after),
+            Refused::Server(Refusal::Busy(after)) => named(after.to_simulated()),
             Refused::Unavailable(None)
             | Refused::CursorExpired
             | Refused::ZoneNotFound(_)
@@ -200,7 +201,7 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
         };
         return Some(after + retry);
     }
-    signs_in(&entry.fact).then_some(timing.login_patience + retry)
+    signs_in(&entry.fact).then_some(timing.login_patience.to_simulated() + retry)
 }
 
 /// A wait that a remote named, which may be stretched by a quarter.

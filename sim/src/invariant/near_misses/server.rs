@@ -2,12 +2,13 @@
 
 use engine::id::AccountField::{Email, Phone};
 use engine::message::Refusal;
-use engine::time::Span;
+use harness::time::Span;
 
 use crate::history::{Answered, Done, Fact, Letter, ServerTrouble, Trouble};
 use crate::invariant::Invariant;
 use crate::invariant::case::{Case, PHONE, TABLET};
 use crate::plan::{Node, VolumeFault, WorkerId};
+use crate::time::ToEngine;
 
 #[test]
 fn a_change_whose_answer_was_lost_is_acknowledged_by_its_receipt() {
@@ -52,7 +53,7 @@ fn a_late_word_to_come_back_holds_for_another_request_too() {
     case.hears(PHONE, first, None);
     let second = case.sends_request(PHONE);
     case.wait(1_000);
-    case.hears(PHONE, first, Some(Refusal::Busy(Span(15_000))));
+    case.hears(PHONE, first, Some(Refusal::Busy(Span(15_000).to_engine())));
     case.wait(15_000);
     case.sends_again(PHONE, again(second, 1));
     case.passes();
@@ -114,7 +115,7 @@ fn a_server_that_asks_to_be_left_alone_is() {
         case.shares_its_session(PHONE, TABLET);
         case.opens(PHONE);
         let letter = case.sends_request(TABLET);
-        case.hears(TABLET, letter, Some(Refusal::Busy(Span(1_000))));
+        case.hears(TABLET, letter, Some(Refusal::Busy(Span(1_000).to_engine())));
         case.wait(millis);
         case.sends_again(TABLET, again(letter, 1));
         let expected = if early { vec![Invariant::SystemSettles] } else { vec![] };

@@ -10,7 +10,7 @@
 use engine::id::{DeviceId, Remote};
 use engine::message::Refusal;
 use engine::remote::CallId;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use crate::history::table::Table;
 use crate::history::{Answered, Asked, Fact, Letter, Refused};
@@ -19,6 +19,7 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::fault_paths::is_of_device;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
+use crate::time::ToSimulated;
 
 /// A device sends again at once when its wait is over; only its own disk can hold that up.
 const PROMPTNESS: Span = Span::from_secs(5);
@@ -106,7 +107,12 @@ impl Line {
         letter: Letter,
         refused: Option<Refused>,
     ) {
-        if let Some(Refused::RateLimited(after) | Refused::Server(Refusal::Busy(after))) = refused {
+        let must_wait = match refused {
+            Some(Refused::RateLimited(after)) => Some(after),
+            Some(Refused::Server(Refusal::Busy(after))) => Some(after.to_simulated()),
+            Some(_) | None => None,
+        };
+        if let Some(after) = must_wait {
             self.named = self.named.max(evidence.time(at) + after);
         }
         let Some(last) = self.tries.get_mut(letter.call) else { return };
@@ -114,9 +120,8 @@ impl Line {
             return;
         }
         let after = match refused {
-            Some(Refused::RateLimited(after) | Refused::Server(Refusal::Busy(after))) => {
-                Some(after)
-            }
+            Some(Refused::RateLimited(after)) => Some(after),
+            Some(Refused::Server(Refusal::Busy(after))) => Some(after.to_simulated()),
             Some(Refused::Unavailable(after)) => after,
             Some(
                 Refused::CursorExpired
@@ -186,7 +191,7 @@ impl Try {
     ) {
         let timing = &evidence.context.timing;
         let now = evidence.time(at);
-        let timed_out = evidence.time(self.sent) + timing.timeout;
+        let timed_out = evidence.time(self.sent) + timing.timeout.to_simulated();
         let (first, last) = match self.failed {
             Some((first, last)) => (timed_out.min(evidence.time(first)), evidence.time(last)),
             None => (timed_out, timed_out),
@@ -225,7 +230,7 @@ impl Try {
 #[cfg(test)]
 pub(crate) mod tests {
     use engine::id::Remote;
-    use engine::time::Span;
+    use harness::time::Span;
 
     use crate::history::{Fact, Refused};
     use crate::invariant::case::{Case, PHONE};

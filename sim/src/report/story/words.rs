@@ -5,9 +5,10 @@ use engine::id::{AccountField, FieldId, RecordId, Token};
 use engine::record::Value;
 use engine::remote::Ending;
 use engine::schema;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use crate::history::{Letter, Lost, Refused, Shown};
+use crate::time::ToSimulated;
 
 /// The name of a field.
 pub fn field_name(id: RecordId, field: FieldId) -> String {
@@ -133,7 +134,7 @@ pub(super) fn refusal(refused: Refused) -> String {
 fn server_refusal(refusal: engine::message::Refusal) -> String {
     use engine::message::Refusal;
     match refusal {
-        Refusal::Busy(wait) => format!("busy, wait {}", span(wait)),
+        Refusal::Busy(wait) => format!("busy, wait {}", span(wait.to_simulated())),
         Refusal::Fenced => "the session is not its own any more".to_owned(),
         Refusal::AnotherLog => {
             "the log was restored without the commit that it had heard of".to_owned()

@@ -4,8 +4,9 @@
 //! Everybody lives by Central European Time. A day of the civil calendar is counted from 1970-01-01
 //! as in Hinnant, *chrono-Compatible Low-Level Date Algorithms*, 2013.
 
+use harness::random::Stream;
+
 use crate::plan::{Began, Day};
-use crate::random::Stream;
 
 /// A moment, in minutes since 1970-01-01T00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +189,7 @@ mod tests {
     fn what_is_written_is_read_as_what_was_meant() {
         use engine::date::{Calendar, DateError};
         let calendar = Calendar::new("Europe/Berlin").unwrap();
-        let mut stream = crate::random::stream(7, "dates");
+        let mut stream = harness::random::stream(7, "dates");
         for n in 0..20_000 {
             let moment = Moment(days(1999, 1, 1) * DAY + n * 997);
             let began = moment.written(&mut stream);

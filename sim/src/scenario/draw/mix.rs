@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, UserId};
 use engine::record::Value;
 use engine::schema::{Field, Holds, fields};
-use engine::time::Time;
+use harness::random::{Stream, Streams};
+use harness::time::Time;
 
 use super::pipeline::Talks;
 use super::{to_span, to_time};
 use crate::plan::{Act, Custom, Deed, Errand, Given, Plan, Start};
-use crate::random::{Stream, Streams};
 use crate::scenario::shared::stored;
 use crate::scenario::{Fields, Ingredient, Make, Mix, Range};
 

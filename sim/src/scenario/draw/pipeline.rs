@@ -3,7 +3,8 @@
 
 use engine::id::DeviceId;
 use engine::processor;
-use engine::time::Time;
+use harness::random::{Stream, Streams};
+use harness::time::Time;
 
 use super::date::Moment;
 use super::mix::{Timed, shortly_after};
@@ -13,8 +14,8 @@ use crate::plan::{
     Act, Day, Deed, Excerpt, Order, PipelinePlan, Plan, ProcessorId, ProcessorPlan, StepPlan,
     TalkId, TalkPart,
 };
-use crate::random::{Stream, Streams};
 use crate::scenario::{Parameter, ProcessorSpec};
+use crate::time::ToEngine;
 
 /// Days of which conversations are: ordinary ones, those on which clocks change, the turn of a year.
 const DAYS: [&str; 8] = [
@@ -46,11 +47,11 @@ impl Settings<'_> {
     pub(super) fn pipeline(&self) -> PipelinePlan {
         let specs = &self.scenario.processors;
         let timing = processor::Timing {
-            timeout: self.span(Parameter::Timeout),
-            retry_base: self.span(Parameter::RetryBase),
-            retry_cap: self.span(Parameter::RetryCap),
-            patience: self.span(Parameter::Patience),
-            poll: self.span(Parameter::Poll),
+            timeout: self.span(Parameter::Timeout).to_engine(),
+            retry_base: self.span(Parameter::RetryBase).to_engine(),
+            retry_cap: self.span(Parameter::RetryCap).to_engine(),
+            patience: self.span(Parameter::Patience).to_engine(),
+            poll: self.span(Parameter::Poll).to_engine(),
         };
         if specs.is_empty() {
             return PipelinePlan::none();

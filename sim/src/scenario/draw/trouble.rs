@@ -5,7 +5,8 @@
 //! request and its reply. Rows are damaged, hidden and refused where users work.
 
 use engine::id::{DeviceId, RecordId, Remote, UserId};
-use engine::time::{Span, Time};
+use harness::random::{Stream, Streams};
+use harness::time::{Span, Time};
 
 use super::mix::{Timed, active, shortly_after, shortly_before};
 use super::{to_span, to_u16};
@@ -14,7 +15,6 @@ use crate::plan::{
     Act, Deed, Fault, Lasting, Node, PipeFault, Plan, ProcessorId, ProcessorPlan, ServerFault,
     Start, VolumeFault, WorkerId, WorkerPlan,
 };
-use crate::random::{Stream, Streams};
 use crate::scenario::words::{last_for, lasting};
 use crate::scenario::{Trouble, Verb, Who};
 

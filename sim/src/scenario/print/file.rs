@@ -1,9 +1,10 @@
 //! What is done with files, as a line of a script.
 
+use harness::quantity::Unit;
+
 use super::{list, quote};
 use crate::plan::FileDeed;
 use crate::scenario::Verb;
-use crate::scenario::quantity::Unit;
 
 /// The verb of a deed, and its keys.
 pub(super) fn spell(deed: &FileDeed) -> (Verb, Vec<(&'static str, String)>) {

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use harness::quantity::Unit;
+
 use super::{Keys, Page, quote};
 use crate::plan::{Began, Excerpt, Node, Order, ProcessorId, TalkPart};
-use crate::scenario::quantity::Unit;
 use crate::scenario::words::Verb;
 
 impl Page<'_> {

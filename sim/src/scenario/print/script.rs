@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use engine::id::RecordId;
+use harness::quantity::Unit;
 
 use super::{Keys, Page, fields, millis, pipeline, quote, row, span, time, value};
 use crate::plan::{
     Act, Deed, Errand, Fault, Lasting, Node, PipeFault, ServerFault, Step, Trigger, VolumeFault,
     When, WorkerId,
 };
-use crate::scenario::quantity::Unit;
 use crate::scenario::words::{
     back_after, ending_word, field_name, lasting, parcel_word, strategy_word,
 };

@@ -1,11 +1,11 @@
 //! `[mix]` and `[trouble]`: what users do, and what goes wrong, by chance.
 
 use engine::id::Kind;
+use harness::random::Chance;
 
 use super::sections::{FOREVER, keys, span};
 use super::table::{Item, Reader, Table};
 use super::values::kind_names;
-use crate::plan::Chance;
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{ENDINGS, INGREDIENTS};
 use crate::scenario::{Choice, Ingredient, Mix, Scenario, Trouble, Unit, Verb};

@@ -2,12 +2,13 @@
 
 use engine::id::UserId;
 use engine::schema::field_of;
-use engine::time::Span;
+use harness::random::Chance;
+use harness::time::Span;
 
 use super::sections::{invariant, keys};
 use super::table::{Item, Reader, Table};
 use crate::invariant::Invariant;
-use crate::plan::{AtEnd, Chance, Node};
+use crate::plan::{AtEnd, Node};
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::{AtLeast, Expect, MustHappen, Scenario, Unit, events};
 

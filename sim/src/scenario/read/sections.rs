@@ -4,7 +4,7 @@ use engine::flaw::Flaw;
 use engine::id::{FieldId, Kind, Remote, UserId};
 use engine::record::Value;
 use engine::schema::field_of;
-use engine::time::Span;
+use harness::time::Span;
 
 use super::table::{Item, Reader, Table};
 use super::values::user_id;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use engine::id::{DeviceId, Remote, UserId};
 use engine::remote::Ending;
-use engine::time::Span;
+use harness::time::Span;
 
 use super::chance::strength_of;
 use super::sections::{FOREVER, keys};

@@ -7,11 +7,11 @@
 use std::borrow::Cow;
 use std::ops::Range as Bytes;
 
+use harness::quantity::{Choice, Mistake, Range, Unit};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::scenario::problem::{Code, Problem, nearest, suggest};
-use crate::scenario::quantity::{Choice, Mistake, Range, Unit};
 use crate::scenario::words::HEADINGS;
 
 /// A value with its place.

@@ -1,6 +1,6 @@
 //! When a step happens: at a moment, after the step before, or after an event of a fixed grammar.
 
-use engine::time::Span;
+use harness::time::Span;
 
 use super::sections::FOREVER;
 use super::table::{Item, Reader, Table};

@@ -1,6 +1,6 @@
 //! The faults of a plan as the verbs that begin them, and how long each lasts.
 
-use engine::time::Span;
+use harness::time::Span;
 
 use super::Verb;
 use crate::plan::{Fault, Lasting, PipeFault, ServerFault, VolumeFault};

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use engine::id::DeviceId;
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use crate::history::{Answered, Asked, Boot, Change, Fact, Trouble};
 use crate::invariant::Invariant::RefusalsHaveReasons;
@@ -19,6 +19,7 @@ use crate::invariant::evidence::fault_paths::{PROMPTNESS, disturbances, signs_in
 use crate::invariant::evidence::{Evidence, UserOperation};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
+use crate::time::ToSimulated;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     nothing_is_passed_over(evidence, findings);
@@ -177,7 +178,7 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
             began.entry(device).or_default().push(at);
         }
     }
-    let patience = evidence.context.timing.login_patience + PROMPTNESS;
+    let patience = evidence.context.timing.login_patience.to_simulated() + PROMPTNESS;
     for op in evidence.operations.iter() {
         let Some(answered) = op.answered else { continue };
         let is_soon = evidence.time(answered) - evidence.time(op.asked) <= patience;
@@ -226,10 +227,10 @@ fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize
 fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &UserOperation) {
     let Some(answered) = op.answered else { return };
     let timing = &evidence.context.timing;
-    let retry = timing.timeout + timing.retry_cap;
+    let retry = (timing.timeout + timing.retry_cap).to_simulated();
     let rows: usize = evidence.remotes.iter().map(|stored| stored.rows.len()).sum();
     let pages = Span(timing.timeout.0 * (rows as u64 / u64::from(timing.page.max(1)) + 2));
-    let bound = retry + retry + pages + timing.pull_every + PROMPTNESS;
+    let bound = retry + retry + pages + timing.pull_every.to_simulated() + PROMPTNESS;
     let (from, to) = (evidence.time(op.asked), evidence.time(answered));
     if to - from <= bound {
         return;

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use engine::id::{DeviceId, NodeId, Token};
-use engine::time::{Span, Time};
+use harness::time::{Span, Time};
 
 use crate::history::file::FileAsked;
 use crate::invariant::Invariant::RefusalsHaveReasons;
@@ -19,6 +19,7 @@ use crate::invariant::evidence::fault_paths::{PROMPTNESS, disturbances};
 use crate::invariant::evidence::files::{FileOperation, Files};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::ServerPlan;
+use crate::time::ToSimulated;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(plan) = &evidence.context.server else { return };
@@ -144,7 +145,7 @@ fn is_in_time(
     }
     let mut disturbed = disturbances(evidence, request.device, request.asked, answered);
     if plan.volume.failure.0 > 0 || plan.volume.reply_loss.0 > 0 {
-        let after = plan.timing.timeout + plan.timing.retry_cap;
+        let after = (plan.timing.timeout + plan.timing.retry_cap).to_simulated();
         disturbed.push((Time(0), evidence.context.healed_at + after + one));
     }
     disturbed.sort_unstable();

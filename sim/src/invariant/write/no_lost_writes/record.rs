@@ -13,7 +13,7 @@ use crate::history::{Contents, WriteKind};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::cell_set::Set;
-use crate::invariant::evidence::writes::Write;
+use crate::invariant::evidence::writes::{RecordWrites, Write};
 use crate::invariant::evidence::{Evidence, Observation};
 use crate::invariant::findings::{About, Findings};
 
@@ -46,7 +46,9 @@ struct End {
 }
 
 /// The end of every record: what the final reads show together; where no device is left to read
-/// it, or a row cannot be mended by the plan, also what the remotes hold.
+/// it, or a row cannot be mended by the plan, also what the remotes hold. What was relied on need be
+/// at one remote only, since a device that comes later merges both: so a delete at one remote
+/// removes from the other what it had observed.
 fn ends(evidence: &Evidence<'_>) -> Vec<End> {
     let mut ends = vec![End::default(); evidence.writes.records.len()];
     for observation in evidence.final_observations() {
@@ -57,23 +59,47 @@ fn ends(evidence: &Evidence<'_>) -> Vec<End> {
             end.shown.extend(observation.tokens());
         }
     }
-    for (record_key, end) in evidence.writes.records.iter().zip(&mut ends) {
+    for (record_key, end) in ends.iter_mut().enumerate() {
+        let RecordWrites { vault, id, .. } = evidence.writes.records[record_key];
         let was_read = end.told.is_some();
-        if was_read && !evidence.is_incurable(None, record_key.vault, record_key.id) {
+        if was_read && !evidence.is_incurable(None, vault, id) {
             continue;
         }
-        for remote in Remote::ALL {
-            let Some(row) = evidence.found(remote).get(&(record_key.vault, record_key.id)) else {
-                continue;
-            };
+        let stored = Remote::ALL.map(|remote| {
+            let row = evidence.found(remote).get(&(vault, id))?;
             end.told.get_or_insert(row.at);
-            if let Some(contents) = row.contents.filter(|contents| contents.live) {
-                end.live |= !was_read;
-                end.shown.extend(&contents.cells);
-            }
+            row.contents
+        });
+        let (live, deleted): (Vec<_>, Vec<_>) =
+            stored.into_iter().flatten().partition(|contents| contents.live);
+        for contents in live {
+            end.live |= !was_read && survives(evidence, record_key, contents, &deleted);
+            end.shown.extend(&contents.cells);
         }
     }
     ends
+}
+
+/// Is a live copy of a record still live once it is merged with deleted ones?
+fn survives(
+    evidence: &Evidence<'_>,
+    record_key: usize,
+    live: &Contents,
+    deleted: &[&Contents],
+) -> bool {
+    let writes = &evidence.writes;
+    let deletes = &writes.records[record_key].deletes;
+    let headstones: Vec<u32> = deleted
+        .iter()
+        .flat_map(|contents| writes.cells(record_key, contents))
+        .filter(|&cell| deletes.has(cell))
+        .collect();
+    live.cells.iter().any(|&(field, token)| {
+        field != FieldId::HEADSTONE
+            && writes.cell(record_key, field, token).is_none_or(|cell| {
+                !headstones.iter().any(|&delete| writes.replaced(record_key, cell, delete))
+            })
+    })
 }
 
 /// All cells that are accounted for.
@@ -250,6 +276,9 @@ fn trace(evidence: &Evidence<'_>, record_key: usize, cell: u32) -> (Option<usize
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use engine::id::Remote;
+
+    use crate::invariant::Invariant::NoLostWrites;
     use crate::invariant::case::{Case, KCAL, MEAL, PHONE, PHOTO, TABLET};
 
     /// The tablet has never been shown the phone's write; yet what it writes replaces it.
@@ -302,6 +331,33 @@ pub(crate) mod tests {
         case.persists(PHONE, vec![lie]);
         let violations = case.ends().violations();
         assert!(violations.iter().any(|violation| violation.site == "delete-undone"));
+    }
+
+    /// The phone deletes the record at one remote and is lost; the other remote holds it live.
+    fn deleted_at_one_remote() -> Case {
+        let mut case = Case::new();
+        case.edits(PHONE, MEAL, &[KCAL]);
+        case.pushes(PHONE, MEAL);
+        case.pulls(TABLET);
+        case.deletes(PHONE, MEAL);
+        case.pushes_to(Remote::Zone, PHONE, MEAL);
+        case.is_lost(PHONE);
+        case
+    }
+
+    #[test]
+    fn a_delete_that_one_remote_has_is_not_lost() {
+        let mut case = deleted_at_one_remote();
+        case.is_lost(TABLET);
+        case.ends().passes();
+    }
+
+    #[test]
+    fn a_delete_is_lost_when_an_old_copy_replaces_it_at_its_only_remote() {
+        let mut case = deleted_at_one_remote();
+        case.saves(Remote::Zone, TABLET, MEAL);
+        case.is_lost(TABLET);
+        case.ends().breaks(NoLostWrites, "delete-undone");
     }
 
     #[test]

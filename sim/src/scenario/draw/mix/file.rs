@@ -4,12 +4,12 @@
 //! All draws are from streams of their own: a mix without files is drawn as if there were none.
 
 use engine::id::{DeviceId, UserId};
-use engine::time::{Span, Time};
+use harness::random::{Stream, Streams};
+use harness::time::{Span, Time};
 
 use super::{FEATURE, Timed, active, between, few_words};
 use crate::plan::file::{Content, FileDeed, parted};
 use crate::plan::{Act, Deed, Plan};
-use crate::random::{Stream, Streams};
 use crate::scenario::draw::to_span;
 use crate::scenario::shared::OF_A_PATH;
 use crate::scenario::{FileMix, Mix, Range, Verb};

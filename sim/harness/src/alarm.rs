@@ -28,26 +28,27 @@ thread_local! {
 
 /// What was caught.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub struct Heard {
     /// The last panic. It counts only if it was not contained on the way.
-    pub(crate) panic: String,
+    pub panic: String,
     /// What was logged and not taken yet.
-    pub(crate) log: Vec<Logged>,
+    pub log: Vec<Logged>,
 }
 
 /// An event that a machine logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Logged {
-    pub(crate) level: Level,
+pub struct Logged {
+    /// How severe it is.
+    pub level: Level,
     /// The module that logged it.
-    pub(crate) target: &'static str,
+    pub target: &'static str,
     /// Its spans, its message and its fields in one line.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 /// Runs something; if it panics, what it said is the error returned. What it logs is dropped unless
 /// it takes that itself.
-pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Heard> {
+pub fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Heard> {
     install_hook();
     HEARD.set(Some(Heard::default()));
     let outcome = catch_unwind(AssertUnwindSafe(work));
@@ -56,14 +57,14 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Heard> {
 }
 
 /// Takes what was logged on this thread since it was last taken.
-pub(crate) fn take_log() -> Vec<Logged> {
+pub fn take_log() -> Vec<Logged> {
     HEARD.with_borrow_mut(|heard| {
         heard.as_mut().map_or(Vec::new(), |it| std::mem::take(&mut it.log))
     })
 }
 
 /// While this is held, events of this level and above are heard on this thread.
-pub(crate) fn listen(level: Level) -> tracing::subscriber::DefaultGuard {
+pub fn listen(level: Level) -> tracing::subscriber::DefaultGuard {
     /// One for all sweeps: each that is made has `tracing` look at all its callsites again.
     static ERRORS: LazyLock<Dispatch> = LazyLock::new(|| dispatch(Level::ERROR));
     if level == Level::ERROR {
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn a_panic_inside_is_caught_with_its_message_and_place() {
         let caught = quietly(|| -> () { panic!("boom {}", 7) }).expect_err("it panics").panic;
-        assert!(caught.starts_with("boom 7 (sim/src/alarm.rs:"), "{caught}");
+        assert!(caught.starts_with("boom 7 (sim/harness/src/alarm.rs:"), "{caught}");
         assert_eq!(quietly(|| 3), Ok(3));
     }
 
@@ -198,7 +199,7 @@ mod tests {
     #[test]
     fn a_contained_panic_raises_no_alarm() {
         let contained = quietly(|| {
-            // What a strategy of the application does is contained by the engine.
+            // A machine may contain what code of others does inside it.
             let _ = catch_unwind(|| panic!("inside"));
             1
         });

@@ -1,110 +1,163 @@
-//! A device's disk. The contract is that of redb: commits are atomic and ordered, a synced one makes
+//! A host's disk. The contract is that of redb: commits are atomic and ordered, a synced one makes
 //! itself and all earlier ones durable, and a crash loses a suffix of those that are not durable.
 //!
 //! The image always shows every commit, as a reader of the live store would see it; what a crash
 //! takes back is undone, newest commit first.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
 
-use engine::device::{Batch, Snapshot, StoreKey, Stored};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::random::Draw;
 
+/// What a system keeps on its disks: values under keys.
+pub trait Layout {
+    /// Where something is kept.
+    type Key: Clone + Debug + Ord;
+    /// What is kept there.
+    type Value: Clone + Debug;
+
+    /// The digest of an entry: of other keys or values it is another, but for chance.
+    fn digest(key: &Self::Key, value: &Self::Value) -> u64;
+}
+
+/// Text keys and plain bytes: the layout of a system that needs no other.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+impl Layout for Plain {
+    type Key = String;
+    type Value = Vec<u8>;
+
+    fn digest(key: &String, value: &Vec<u8>) -> u64 {
+        xxh3_64_with_seed(value, xxh3_64_with_seed(key.as_bytes(), 0))
+    }
+}
+
+/// Everything that a disk holds.
+pub type Image<L> = BTreeMap<<L as Layout>::Key, <L as Layout>::Value>;
+
+/// What is put under a key, or `None`: what is there is removed.
+pub type Put<L> = (<L as Layout>::Key, Option<<L as Layout>::Value>);
+
 /// One disk.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Disk {
-    image: Snapshot,
+#[derive(Debug)]
+pub struct Disk<L: Layout> {
+    image: Image<L>,
     hash: u64,
     /// The number of the last commit of this incarnation.
     last: u32,
     /// Commits that are not durable yet, oldest first.
-    pending: VecDeque<Pending>,
+    pending: VecDeque<Pending<L>>,
     /// The last commit that is durable.
     durable: u32,
-    /// The synced commit that its device waits for.
+    /// The synced commit that its host waits for.
     awaited: Option<u32>,
 }
 
-#[derive(Clone, Debug)]
-struct Pending {
+#[derive(Debug)]
+struct Pending<L: Layout> {
     commit: u32,
     hash_before: u64,
-    before: Vec<(StoreKey, Option<Stored>)>,
+    /// What stood under the keys of this commit before it.
+    before: Vec<Put<L>>,
+}
+
+impl<L: Layout> Clone for Disk<L> {
+    fn clone(&self) -> Self {
+        Self { image: self.image.clone(), pending: self.pending.clone(), ..*self }
+    }
+}
+
+impl<L: Layout> Clone for Pending<L> {
+    fn clone(&self) -> Self {
+        Self { before: self.before.clone(), ..*self }
+    }
+}
+
+impl<L: Layout> Default for Disk<L> {
+    fn default() -> Self {
+        Self::new(Image::<L>::new())
+    }
 }
 
 /// What is left after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wreck {
+pub struct Wreck {
     /// The last commit that survives.
-    pub(crate) keeps: u32,
+    pub keeps: u32,
     /// Was a commit durable whose answer had not been given?
-    pub(crate) unanswered: bool,
+    pub unanswered: bool,
     /// Was a commit under way while an earlier one of this incarnation was durable?
-    pub(crate) under_way: bool,
+    pub under_way: bool,
 }
 
-impl Disk {
-    pub(crate) fn new(image: Snapshot) -> Self {
-        let hash = image.iter().fold(0, |hash, (key, stored)| hash ^ entry_hash(key, stored));
-        Self { image, hash, ..Self::default() }
+impl<L: Layout> Disk<L> {
+    /// A disk that holds this, and all of it durably.
+    pub fn new(image: Image<L>) -> Self {
+        let hash = image.iter().fold(0, |hash, (key, value)| hash ^ L::digest(key, value));
+        let pending = VecDeque::new();
+        Self { image, hash, last: 0, pending, durable: 0, awaited: None }
     }
 
     /// Everything as a reader sees it now.
-    pub(crate) fn image(&self) -> &Snapshot {
+    pub fn image(&self) -> &Image<L> {
         &self.image
     }
 
-    /// The digest of [`Self::image`], whatever way led there.
-    pub(crate) fn hash(&self) -> u64 {
+    /// The digest of [`Self::image`], whatever way led there: the exclusive or of its entries' digests,
+    /// so that it can be kept up to date.
+    pub fn hash(&self) -> u64 {
         self.hash
     }
 
     /// Is a synced commit under way?
-    pub(crate) fn is_busy(&self) -> bool {
+    pub fn is_busy(&self) -> bool {
         self.awaited.is_some()
     }
 
     /// The number that the next commit gets.
-    pub(crate) fn next_commit(&self) -> u32 {
+    pub fn next_commit(&self) -> u32 {
         self.last + 1
     }
 
-    /// Takes a commit; returns its number.
-    pub(crate) fn commit(&mut self, batch: &Batch) -> u32 {
+    /// Takes a commit, of which each key is put or removed at most once; returns its number. The host
+    /// of a synced commit waits until it is durable.
+    pub fn commit(&mut self, puts: &[Put<L>], sync: bool) -> u32 {
         let hash_before = self.hash;
-        let mut before = Vec::with_capacity(batch.puts.len());
-        for (key, stored) in &batch.puts {
-            let old = match stored {
-                Some(stored) => {
-                    self.hash ^= entry_hash(key, stored);
-                    self.image.insert(*key, stored.clone())
+        let mut before = Vec::with_capacity(puts.len());
+        for (key, value) in puts {
+            let old = match value {
+                Some(value) => {
+                    self.hash ^= L::digest(key, value);
+                    self.image.insert(key.clone(), value.clone())
                 }
                 None => self.image.remove(key),
             };
             if let Some(old) = &old {
-                self.hash ^= entry_hash(key, old);
+                self.hash ^= L::digest(key, old);
             }
-            before.push((*key, old));
+            before.push((key.clone(), old));
         }
         self.last += 1;
         self.pending.push_back(Pending { commit: self.last, hash_before, before });
-        if batch.sync {
+        if sync {
             self.awaited = Some(self.last);
         }
         self.last
     }
 
     /// This commit and all earlier ones are durable from now on.
-    pub(crate) fn make_durable(&mut self, commit: u32) {
+    pub fn make_durable(&mut self, commit: u32) {
         self.durable = commit;
         while self.pending.front().is_some_and(|pending| pending.commit <= commit) {
             self.pending.pop_front();
         }
     }
 
-    /// The device has been told that this commit is durable.
-    pub(crate) fn answer(&mut self, commit: u32) {
+    /// The host has heard that this commit is durable.
+    pub fn answer(&mut self, commit: u32) {
         if self.awaited == Some(commit) {
             self.awaited = None;
         }
@@ -112,7 +165,7 @@ impl Disk {
 
     /// Power is lost: of the commits that are not durable, a drawn number of the oldest survive. The
     /// next incarnation counts its commits from 1 again.
-    pub(crate) fn crash(&mut self, draw: Draw) -> Wreck {
+    pub fn crash(&mut self, draw: Draw) -> Wreck {
         let unanswered = self.awaited.is_some_and(|commit| commit <= self.durable);
         let under_way =
             self.durable > 0 && self.awaited.is_some_and(|commit| commit > self.durable);
@@ -123,7 +176,7 @@ impl Disk {
         };
         while self.pending.len() as u64 > kept {
             let lost = self.pending.pop_back().expect("there are more than are kept");
-            undo(&mut self.image, &lost.before);
+            undo::<L>(&mut self.image, &lost.before);
             self.hash = lost.hash_before;
         }
         self.pending.clear();
@@ -132,45 +185,36 @@ impl Disk {
     }
 
     /// A copy of what is durable now.
-    pub(crate) fn backup(&self) -> Snapshot {
+    pub fn backup(&self) -> Image<L> {
         let mut image = self.image.clone();
         for pending in self.pending.iter().rev() {
-            undo(&mut image, &pending.before);
+            undo::<L>(&mut image, &pending.before);
         }
         image
     }
 }
 
-fn undo(image: &mut Snapshot, before: &[(StoreKey, Option<Stored>)]) {
+fn undo<L: Layout>(image: &mut Image<L>, before: &[Put<L>]) {
     for (key, old) in before {
         match old {
-            Some(old) => image.insert(*key, old.clone()),
+            Some(old) => image.insert(key.clone(), old.clone()),
             None => image.remove(key),
         };
     }
 }
 
-/// The digest of a store is the exclusive or of its entries', so that it can be kept up to date.
-fn entry_hash(key: &StoreKey, stored: &Stored) -> u64 {
-    let mut buffer = [0; 32];
-    let key = postcard::to_slice(key, &mut buffer).expect("the largest key takes 19 bytes");
-    let place = xxh3_64_with_seed(key, stored.tag);
-    xxh3_64_with_seed(&stored.bytes, place)
-}
-
 #[cfg(test)]
 mod tests {
-    use engine::id::{Kind, RecordId, Remote};
-
     use super::*;
 
-    fn key(n: u32) -> StoreKey {
-        StoreKey::Record(RecordId { kind: Kind::Meal, key: n })
+    type Disk = super::Disk<Plain>;
+
+    fn key(n: u32) -> String {
+        n.to_string()
     }
 
-    fn put(n: u32, text: &str, sync: bool) -> Batch {
-        let stored = Stored { tag: 0, bytes: text.as_bytes().into() };
-        Batch { puts: vec![(key(n), Some(stored)), (StoreKey::Meta, None)], sync }
+    fn put(n: u32, text: &str) -> Vec<Put<Plain>> {
+        vec![(key(n), Some(text.as_bytes().to_vec())), (key(0), None)]
     }
 
     fn draw(n: u64) -> Draw {
@@ -181,10 +225,10 @@ mod tests {
     fn a_durable_commit_and_all_before_it_survive_every_crash() {
         for nature in 0..50 {
             let mut disk = Disk::default();
-            disk.commit(&put(1, "one", false));
-            let synced = disk.commit(&put(2, "two", true));
+            disk.commit(&put(1, "one"), false);
+            let synced = disk.commit(&put(2, "two"), true);
             disk.make_durable(synced);
-            disk.commit(&put(3, "three", false));
+            disk.commit(&put(3, "three"), false);
             assert!(disk.crash(draw(nature)).keeps >= synced);
             assert!(disk.image().contains_key(&key(1)) && disk.image().contains_key(&key(2)));
         }
@@ -195,7 +239,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for nature in 0..200 {
             let mut disk = Disk::default();
-            let commits: Vec<_> = (1..=3).map(|n| disk.commit(&put(n, "x", n == 3))).collect();
+            let commits: Vec<_> = (1..=3).map(|n| disk.commit(&put(n, "x"), n == 3)).collect();
             let keeps = disk.crash(draw(nature)).keeps;
             for (n, commit) in (1..=3).zip(commits) {
                 assert_eq!(disk.image().contains_key(&key(n)), commit <= keeps);
@@ -208,11 +252,11 @@ mod tests {
     #[test]
     fn commits_that_are_lost_leave_what_was_there_before() {
         let mut disk = Disk::default();
-        let first = disk.commit(&put(1, "old", true));
+        let first = disk.commit(&put(1, "old"), true);
         disk.make_durable(first);
         let (hash, image) = (disk.hash(), disk.image().clone());
-        disk.commit(&put(1, "new", false));
-        disk.commit(&Batch { puts: vec![(key(1), None)], sync: false });
+        disk.commit(&put(1, "new"), false);
+        disk.commit(&[(key(1), None)], false);
         assert_ne!(disk.hash(), hash);
         let lost_all = (0..).find(|n| draw(*n).below(3) == 0).expect("one in three keeps none");
         disk.crash(draw(lost_all));
@@ -222,36 +266,30 @@ mod tests {
     #[test]
     fn the_digest_tells_the_content_and_not_the_way_to_it() {
         let mut one = Disk::default();
-        one.commit(&put(1, "a", false));
-        one.commit(&put(2, "b", false));
+        one.commit(&put(1, "a"), false);
+        one.commit(&put(2, "b"), false);
         let mut two = Disk::default();
-        two.commit(&put(2, "x", false));
-        two.commit(&put(2, "b", false));
-        two.commit(&put(1, "a", false));
+        two.commit(&put(2, "x"), false);
+        two.commit(&put(2, "b"), false);
+        two.commit(&put(1, "a"), false);
         assert_eq!(one.hash(), two.hash());
         assert_eq!(one.hash(), Disk::new(one.image().clone()).hash());
-        two.commit(&Batch {
-            puts: vec![(
-                StoreKey::Mirror(Remote::Zone, RecordId { kind: Kind::Meal, key: 1 }),
-                Some(Stored { tag: 0, bytes: b"a".as_slice().into() }),
-            )],
-            sync: false,
-        });
+        two.commit(&put(3, "a"), false);
         assert_ne!(one.hash(), two.hash());
     }
 
     #[test]
     fn a_crash_says_whether_it_fell_between_durable_and_answered() {
         let mut disk = Disk::default();
-        let commit = disk.commit(&put(1, "x", true));
+        let commit = disk.commit(&put(1, "x"), true);
         disk.make_durable(commit);
         let wreck = disk.crash(draw(1));
         assert_eq!(wreck, Wreck { keeps: commit, unanswered: true, under_way: false });
 
-        let first = disk.commit(&put(1, "y", true));
+        let first = disk.commit(&put(1, "y"), true);
         disk.make_durable(first);
         disk.answer(first);
-        disk.commit(&put(1, "z", true));
+        disk.commit(&put(1, "z"), true);
         let wreck = disk.crash(draw(1));
         assert!(wreck.under_way && !wreck.unanswered);
     }
@@ -259,10 +297,10 @@ mod tests {
     #[test]
     fn a_backup_holds_what_is_durable_and_no_more() {
         let mut disk = Disk::default();
-        let commit = disk.commit(&put(1, "x", true));
+        let commit = disk.commit(&put(1, "x"), true);
         disk.make_durable(commit);
         let durable = disk.image().clone();
-        disk.commit(&put(2, "y", false));
+        disk.commit(&put(2, "y"), false);
         assert_eq!(disk.backup(), durable);
     }
 }

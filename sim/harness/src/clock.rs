@@ -1,31 +1,32 @@
-//! The clocks of a device: a true monotonic one, and a wall clock that is off, drifts and jumps.
+//! The clocks of a host: a true monotonic one, and a wall clock that is off, drifts and jumps.
 
-use engine::time::{Now, Time};
+use crate::time::{Now, Time};
 
 /// What wall clocks count from, so that one that is behind still shows a date: 2024-01-01.
-pub(crate) const EPOCH_MS: u64 = 1_704_067_200_000;
+pub const EPOCH_MS: u64 = 1_704_067_200_000;
 
-/// One device's clocks.
+/// One host's clocks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     offset_ms: i64,
     drift_ppm: i64,
 }
 
 impl Clock {
-    pub(crate) fn new(offset_ms: i64, drift_ppm: i32) -> Self {
+    /// A wall clock that is off by this much at the start, and drifts by parts per million.
+    pub fn new(offset_ms: i64, drift_ppm: i32) -> Self {
         Self { offset_ms, drift_ppm: i64::from(drift_ppm) }
     }
 
     /// What both clocks show at this moment.
-    pub(crate) fn show(&self, at: Time) -> Now {
+    pub fn show(&self, at: Time) -> Now {
         let drift = i128::from(at.0) * i128::from(self.drift_ppm) / 1_000_000;
         let wall = i128::from(EPOCH_MS) + i128::from(at.0) + i128::from(self.offset_ms) + drift;
         Now { mono: at, wall: Time(u64::try_from(wall.max(0)).unwrap_or(u64::MAX)) }
     }
 
     /// Sets the wall clock forward or back.
-    pub(crate) fn jump(&mut self, ms: i64) {
+    pub fn jump(&mut self, ms: i64) {
         self.offset_ms = self.offset_ms.saturating_add(ms);
     }
 }

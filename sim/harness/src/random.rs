@@ -1,18 +1,21 @@
-//! All randomness of the simulator, in two kinds.
+//! All randomness of a simulation, in two kinds.
 //!
-//! A [`Stream`] is a long sequence under a name (`plan/devices`, `workload/phone`): it draws plans,
-//! and one concern's draws never shift another's. A [`Draw`] is a function of a run's nature and of
-//! a thing's lineage, never of how many draws came before: remove one step of a plan and every other
-//! draw stays the same.
+//! A [`Stream`] is a long sequence under a name (`plan/hosts`, `plan/faults`): it draws plans, and one
+//! concern's draws never shift another's. A [`Draw`] is a function of a run's nature and of a thing's
+//! lineage, never of how many draws came before: remove one step of a plan and every other draw stays
+//! the same.
 
-use engine::time::Span;
 use rand::distr::Distribution as _;
 use rand::distr::weighted::WeightedIndex;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::plan::{Chance, Node, SpanRange};
+use crate::time::{Span, SpanRange};
+
+/// A chance, in parts per million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Chance(pub u32);
 
 /// All streams of one seed.
 #[derive(Clone, Copy, Debug)]
@@ -112,20 +115,6 @@ impl Draw {
     #[must_use]
     pub const fn and(self, word: u64) -> Self {
         Self(mix(self.0.rotate_left(23) ^ mix(word.wrapping_add(GOLDEN))))
-    }
-
-    /// Adds a node to the lineage.
-    #[must_use]
-    pub fn at(self, node: Node) -> Self {
-        self.and(match node {
-            Node::World => 0,
-            Node::Device(device) => 1 << 32 | u64::from(device.0),
-            Node::Remote(remote) => 2 << 32 | remote.index() as u64,
-            Node::Intruder => 3 << 32,
-            Node::Worker(worker) => 4 << 32 | u64::from(worker.0),
-            Node::Volume => 5 << 32,
-            Node::Processor(processor) => 6 << 32 | u64::from(processor.0),
-        })
     }
 
     /// The value.
