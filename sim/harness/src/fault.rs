@@ -40,11 +40,14 @@ pub struct Fault {
     pub does: Does,
 }
 
+/// How a fault makes conditions worse.
+pub type Worsens = fn(&mut Conditions, Values<'_>);
+
 /// What a fault does.
 #[derive(Debug)]
 pub enum Does {
     /// It makes conditions worse for as long as its last parameter says, or until all faults end.
-    While(fn(&mut Conditions, Values<'_>)),
+    While(Worsens),
     /// It strikes a host, once.
     Once(fn(Values<'_>) -> Blow),
 }
@@ -97,7 +100,7 @@ impl Blow {
 #[derive(Clone, Debug, Default)]
 pub struct Active {
     /// Each with the step that began it.
-    faults: Vec<(StepId, fn(&mut Conditions, Values<'_>), Vec<i64>)>,
+    faults: Vec<(StepId, Worsens, Vec<i64>)>,
     conditions: Conditions,
 }
 
@@ -108,12 +111,7 @@ impl Active {
     }
 
     /// A fault begins.
-    pub fn begin(
-        &mut self,
-        step: StepId,
-        worsens: fn(&mut Conditions, Values<'_>),
-        values: Vec<i64>,
-    ) {
+    pub fn begin(&mut self, step: StepId, worsens: Worsens, values: Vec<i64>) {
         self.faults.push((step, worsens, values));
         self.judge_conditions();
     }

@@ -154,7 +154,11 @@ impl<S: System> Host<S> {
 
     /// A fault strikes it; `None` if it has nothing to lose.
     pub fn strike(&mut self, step: StepId, blow: Blow, draw: Draw) -> Option<Struck<S>> {
-        if !self.is_up() && !(self.power == Power::Down && matches!(blow, Blow::Destroy { .. })) {
+        let is_felt = match blow {
+            Blow::Destroy { .. } => self.power != Power::Gone,
+            Blow::Crash { .. } | Blow::Pause { .. } | Blow::ClockJump { .. } => self.is_up(),
+        };
+        if !is_felt {
             return None;
         }
         Some(match blow {

@@ -102,7 +102,7 @@ impl Observer {
                     .push(seen(Event::Alarm { alarm: Alarm::Error, message: message.clone() }));
             }
             Fact::FaultsEnded { within } => {
-                self.seen.push(seen(Event::QuietAsked { within: *within }))
+                self.seen.push(seen(Event::QuietAsked { within: *within }));
             }
             Fact::AtRest => self.seen.push(seen(Event::QuietReached)),
             Fact::Skipped(_)
