@@ -11,6 +11,7 @@ mod declaration;
 
 use engine::id::{DeviceId, RecordId, Remote, UserId};
 use harness::time::Span;
+use serde::ser::SerializeTuple as _;
 use serde::{Serialize, Serializer};
 
 pub use self::action::{Action, Control, Loss, Need, Reach};
@@ -243,55 +244,16 @@ impl Fault {
     }
 }
 
-/// The bytes that a fault has had in histories so far.
+/// In a history a fault is its word and its values, so that one more kind leaves all bytes as they were.
 impl Serialize for Fault {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fn go<S: Serializer, T: Serialize>(s: S, t: T) -> Result<S::Ok, S::Error> {
-            t.serialize(s)
+        let values = self.values();
+        let mut tuple = serializer.serialize_tuple(1 + values.len())?;
+        tuple.serialize_element(self.word())?;
+        for value in &values {
+            tuple.serialize_element(value)?;
         }
-        let s = serializer;
-        match *self {
-            Self::Cut(f) => go(s, (0u32, f.from, f.to)),
-            Self::GoOffline(f) => go(s, (1u32, f.device)),
-            Self::SlowLink(f) => go(s, (2u32, f.device, f.to)),
-            Self::LoseReplies(f) => go(s, (3u32, f.remote)),
-            Self::LoseHints(f) => go(s, (4u32, f.remote)),
-            Self::Crash(f) => go(s, (5u32, f.device)),
-            Self::Pause(f) => go(s, (6u32, f.device)),
-            Self::Destroy(f) => go(s, (7u32, f.device)),
-            Self::SaveImage(f) => go(s, (8u32, f.device)),
-            Self::RestoreImage(f) => go(s, (9u32, f.device)),
-            Self::CopyDisk(f) => go(s, (10u32, f.device, f.to)),
-            Self::ClockJump(f) => go(s, (11u32, f.device, f.by)),
-            Self::FillDisk(f) => go(s, (12u32, f.device)),
-            Self::SlowDisk(f) => go(s, (13u32, f.device)),
-            Self::HoldKeys(f) => go(s, (14u32, f.device)),
-            Self::ExpireCredential(f) => go(s, (15u32, f.device)),
-            Self::Outage(f) => go(s, (16u32, f.remote)),
-            Self::Throttle(f) => go(s, (17u32, f.remote, f.wait)),
-            Self::ExpireCursors(f) => go(s, (18u32, f.remote)),
-            Self::HideRow(f) => go(s, (19u32, f.user, f.row)),
-            Self::BreakDecryption(f) => go(s, (20u32, f.remote, f.user, f.row, f.seen_by)),
-            Self::RejectRow(f) => go(s, (21u32, f.remote, f.user, f.row)),
-            Self::EndZone(f) => go(s, (22u32, f.user, f.how)),
-            Self::DropPolicy(_) => go(s, 23u32),
-            Self::SlowCommits(_) => go(s, 24u32),
-            Self::Intrude(f) => go(s, (25u32, f.remote, f.user)),
-            Self::CrashWorker(f) => go(s, (26u32, 0u32, f.worker)),
-            Self::PauseWorker(f) => go(s, (26u32, 1u32, f.worker)),
-            Self::WorkerClockJump(f) => go(s, (26u32, 2u32, f.worker, f.by)),
-            Self::VolumeOutage(_) => go(s, (26u32, 3u32, 0u32)),
-            Self::SlowVolume(f) => go(s, (26u32, 3u32, 1u32, f.times)),
-            Self::LoseVolumeReplies(_) => go(s, (26u32, 3u32, 2u32)),
-            Self::LateLists(f) => go(s, (26u32, 3u32, 3u32, f.by)),
-            Self::RestoreVolume(f) => go(s, (26u32, 4u32, f.by)),
-            Self::IntrudeServer(f) => go(s, (26u32, 5u32, f.user)),
-            Self::CrashProcessor(f) => go(s, (27u32, 0u32, f.processor)),
-            Self::PauseProcessor(f) => go(s, (27u32, 1u32, f.processor)),
-            Self::ProcessorClockJump(f) => go(s, (27u32, 2u32, f.processor, f.by)),
-            Self::SlowAi(_) => go(s, (27u32, 3u32)),
-            Self::FailingAi(_) => go(s, (27u32, 4u32)),
-        }
+        tuple.end()
     }
 }
 
