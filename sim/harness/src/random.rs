@@ -107,17 +107,21 @@ pub struct Draw(u64);
 
 impl Draw {
     /// The root of all draws about one concern.
+    // Inlined, so that concerns are hashed when they are compiled.
+    #[inline(always)]
     pub const fn new(nature: u64, concern: &str) -> Self {
         Self(mix(nature ^ mix(hash(concern))))
     }
 
     /// Adds a word of lineage.
     #[must_use]
+    #[inline]
     pub const fn and(self, word: u64) -> Self {
         Self(mix(self.0.rotate_left(23) ^ mix(word.wrapping_add(GOLDEN))))
     }
 
     /// The value.
+    #[inline]
     pub const fn value(self) -> u64 {
         self.0
     }

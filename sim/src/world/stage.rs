@@ -63,20 +63,26 @@ impl Stage {
 
     /// Hands what an owner decided to those who carry it out, in order. What follows from an action comes
     /// before the next one.
+    // Most often there is nothing to hand on: that is worth no call.
+    #[inline]
     pub(super) fn hand_on(&mut self, actions: Actions) {
-        for action in actions {
-            match action {
-                Action::Note(node, fact) => self.note(node, fact),
-                Action::Count(name) => self.recorder.count(name),
-                Action::Schedule(at, order, event) => self.queue.schedule(at, order, event),
-                Action::Send(message) => self.send(message),
-                Action::Request(from, incarnation, request) => {
-                    if let Some(message) = self.network.address((from, incarnation), request) {
-                        self.send(message);
-                    }
+        if !actions.is_empty() {
+            actions.into_iter().for_each(|action| self.carry_out(action));
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Note(node, fact) => self.note(node, fact),
+            Action::Count(name) => self.recorder.count(name),
+            Action::Schedule(at, order, event) => self.queue.schedule(at, order, event),
+            Action::Send(message) => self.send(message),
+            Action::Request(from, incarnation, request) => {
+                if let Some(message) = self.network.address((from, incarnation), request) {
+                    self.send(message);
                 }
-                Action::Lose(message, why) => self.lose(&message, why),
             }
+            Action::Lose(message, why) => self.lose(&message, why),
         }
     }
 
