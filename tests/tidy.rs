@@ -39,8 +39,10 @@ enum Check {
 
 const EVERYWHERE: &[&str] = &["src", "sim", "tests", "bench"];
 /// The modules that play a run.
-const STAGE: &[&str] =
-    &["desk", "keychain", "post", "remote", "shell", "store", "volume", "workload", "world"];
+const STAGE: &[&str] = &[
+    "keychain", "mailbox", "message", "network", "remote", "shell", "store", "volume", "workload",
+    "world",
+];
 
 /// All that takes part in a run. Only `run` itself sleeps, on the runtime's clock.
 const IN_A_RUN: &[&str] = &[
@@ -67,13 +69,14 @@ const IN_A_RUN: &[&str] = &[
     "sim/harness/src/time",
     "sim/harness/src/word",
     "sim/harness/src/world",
-    "sim/src/desk",
     "sim/src/fault",
     "sim/src/history",
     "sim/src/invariant",
     "sim/src/keychain",
+    "sim/src/mailbox",
+    "sim/src/message",
+    "sim/src/network",
     "sim/src/plan",
-    "sim/src/post",
     "sim/src/remote",
     "sim/src/scenario",
     "sim/src/shell",
@@ -181,7 +184,7 @@ const RULES: &[Rule] = &[
         but: &[],
         check: Check::Never("crate", STAGE),
         instead: "a report reads the history, the plan and the outcome",
-        bad: ("sim/src/report/story.rs", "use crate::post::Mail;"),
+        bad: ("sim/src/report/story.rs", "use crate::message::Message;"),
     },
     Rule {
         of: &["sim/src/report"],
@@ -275,7 +278,7 @@ const RULES: &[Rule] = &[
         but: &[],
         check: Check::Never("crate", STAGE),
         instead: "a run is a function from a plan to an outcome: call run::run",
-        bad: ("sim/src/shrink.rs", "use crate::desk;"),
+        bad: ("sim/src/shrink.rs", "use crate::mailbox;"),
     },
     // 8. One place for the runtime, for threads, for printing, for randomness, for real time.
     Rule {
@@ -283,7 +286,7 @@ const RULES: &[Rule] = &[
         but: &["sim/src/run", "bench/src/exchange"],
         check: Check::NoWord(&["madsim::"]),
         instead: "only run knows the runtime (and what compares it, in bench)",
-        bad: ("sim/src/post.rs", "let now = madsim::time::Instant::now();"),
+        bad: ("sim/src/network.rs", "let now = madsim::time::Instant::now();"),
     },
     Rule {
         of: &["sim"],
@@ -305,7 +308,7 @@ const RULES: &[Rule] = &[
         but: &["src/entropy", "sim/harness/src/random"],
         check: Check::NoWord(&["rand", "rand_chacha", "rand_core", "ChaCha8Rng", "SeedableRng"]),
         instead: "draw from engine::entropy, or from a stream or a keyed draw of harness::random",
-        bad: ("sim/src/post.rs", "use rand_chacha::ChaCha8Rng;"),
+        bad: ("sim/src/network.rs", "use rand_chacha::ChaCha8Rng;"),
     },
     Rule {
         of: IN_A_RUN,
@@ -321,7 +324,8 @@ const RULES: &[Rule] = &[
             "sim/src/fault",
             "sim/src/invariant",
             "sim/src/keychain",
-            "sim/src/post",
+            "sim/src/message",
+            "sim/src/network",
             "sim/src/remote",
             "sim/src/workload",
         ],
@@ -365,7 +369,7 @@ const RULES: &[Rule] = &[
         but: &["tests/tidy"],
         check: Check::NoText(&["FIXME", "TODO", "XXX", "HACK"]),
         instead: "fix it, or write down the scenario that shows it",
-        bad: ("sim/src/post.rs", "// FIXME: sometimes lost"),
+        bad: ("sim/src/network.rs", "// FIXME: sometimes lost"),
     },
     // The documents have a longer list, in tests/tidy/documents.rs; sources come up to it folder by folder.
     Rule {

@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{Call, CallId, Refusal, Reply, Request, Return, Row, Served, Tag};
-use harness::random::Chance;
+use harness::random::{Chance, Draw};
 use harness::time::{Span, SpanRange, Time};
 
 pub use crate::fault::Control;
 use crate::history::Refused;
+pub use crate::message::{Asker, refused};
 use crate::plan::{Node, RemotePlan};
-pub use crate::post::Asker;
-use crate::time::{ToEngine, ToSimulated};
-use harness::random::Draw;
+use crate::time::ToEngine;
 
 pub mod rows;
 pub mod zone;
@@ -119,24 +118,6 @@ const fn vault_of(request: &Request) -> VaultId {
         | Request::Save { vault, .. }
         | Request::Remove { vault, .. }
         | Request::CreateZone { vault } => vault,
-    }
-}
-
-/// The refusal as the history records it: without the row that it may show.
-pub fn refused(refusal: &Refusal) -> Refused {
-    match *refusal {
-        Refusal::RateLimited(after) => Refused::RateLimited(after.to_simulated()),
-        Refusal::Unavailable(after) => Refused::Unavailable(after.map(ToSimulated::to_simulated)),
-        Refusal::CursorExpired => Refused::CursorExpired,
-        Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(ending),
-        Refusal::LimitExceeded => Refused::LimitExceeded,
-        Refusal::NotAuthenticated => Refused::NotAuthenticated,
-        Refusal::Changed(_) => Refused::Changed,
-        Refusal::UnknownItem => Refused::UnknownItem,
-        Refusal::Exists => Refused::Exists,
-        Refusal::NoRowMatched => Refused::NoRowMatched,
-        Refusal::BatchFailed => Refused::BatchFailed,
-        Refusal::Rejected => Refused::Rejected,
     }
 }
 

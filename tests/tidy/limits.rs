@@ -15,8 +15,6 @@ const TOO_LARGE: &[(&str, &str, &str)] = &[
     ("sim/src/report/story.rs", "Scene", "goes when each verb has one declaration"),
     ("sim/src/scenario.rs", "Scenario", "goes when each section of a scenario is a type"),
     ("sim/src/scenario/read/table.rs", "Reader", "goes when a reader is apart from what it reads"),
-    ("sim/src/world.rs", "World", "goes when hosts, queue, network and faults own their state"),
-    ("sim/src/world/founding.rs", "fn new", "goes with the fields of `World`"),
 ];
 
 /// Where something is, and its name.
