@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 
 const HUB: HostId = HostId(0);
 
+/// How many notes there are.
+const NOTES: u64 = 2;
+
 /// How often a client asks the hub for news, and how long it waits before it tries again.
 const POLL: Span = Span::from_secs(1);
 
@@ -30,7 +33,6 @@ fn main() -> ExitCode {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Notes {
     clients: u8,
-    notes: u8,
     /// The bug: a client stamps a note by its wall clock alone, even if that is behind what it was shown.
     stale_stamps: bool,
 }
@@ -168,7 +170,7 @@ impl Machine<Notes> for Replica {
     }
 }
 
-const NOTE: Parameter = Parameter::count("note", 1, 2);
+const NOTE: Parameter = Parameter::number("note", 1, NOTES as i64);
 const ON: Parameter = Parameter::host_of("on", "client");
 
 static VERBS: [Verb<Notes>; 3] = [
@@ -200,8 +202,8 @@ impl System for Notes {
     const REST: Span = Span::from_secs(5);
 
     fn check(&self) -> Result<(), String> {
-        let is_sane = (1..=50).contains(&self.clients) && (1..=2).contains(&self.notes);
-        is_sane.then_some(()).ok_or_else(|| "there are 1 to 50 clients and 1 or 2 notes".to_owned())
+        let is_sane = (1..=50).contains(&self.clients);
+        is_sane.then_some(()).ok_or_else(|| "there are 1 to 50 clients".to_owned())
     }
 
     fn hosts(&self) -> Vec<HostSpec> {
@@ -231,7 +233,7 @@ impl System for Notes {
     fn final_reads(&self) -> Vec<(HostId, Op)> {
         let clients = 1..=u32::from(self.clients);
         let reads = |number| clients.clone().map(move |client| (HostId(client), Op::Read(number)));
-        (1..=u64::from(self.notes)).flat_map(reads).collect()
+        (1..=NOTES).flat_map(reads).collect()
     }
 
     fn does(op: &Op) -> Does {

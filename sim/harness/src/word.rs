@@ -40,8 +40,12 @@ pub struct Parameter {
 pub enum Kind {
     /// A host, of this role if one is named. It is always written.
     Host(Option<&'static str>),
-    /// A quantity between two bounds. Where it is not written it is the plainest of them.
+    /// A quantity. Seeds draw it between these bounds; a script may go beyond them. Where it is not
+    /// written it is the plainest of them.
     Quantity(Unit, Range),
+    /// Which of some numbered things, as a note or a row: there are those between these bounds and no
+    /// others.
+    Number(Range),
 }
 
 impl Parameter {
@@ -55,12 +59,17 @@ impl Parameter {
         Self { name, kind: Kind::Host(Some(role)) }
     }
 
-    /// A whole number between two bounds, both included.
+    /// Which of the things with these numbers, both bounds included.
+    pub const fn number(name: &'static str, low: i64, high: i64) -> Self {
+        Self { name, kind: Kind::Number(Range { low, high }) }
+    }
+
+    /// How many times something is done or counts, mostly between these bounds.
     pub const fn count(name: &'static str, low: i64, high: i64) -> Self {
         Self { name, kind: Kind::Quantity(Unit::Count, Range { low, high }) }
     }
 
-    /// A span between two bounds in milliseconds, both included.
+    /// A span, mostly between these bounds in milliseconds.
     pub const fn span(name: &'static str, low: i64, high: i64) -> Self {
         Self { name, kind: Kind::Quantity(Unit::Span, Range { low, high }) }
     }
@@ -70,6 +79,7 @@ impl Parameter {
         match self.kind {
             Kind::Host(_) => host_name(hosts, value).to_owned(),
             Kind::Quantity(unit, _) => unit.show(value),
+            Kind::Number(_) => value.to_string(),
         }
     }
 }
@@ -104,7 +114,7 @@ impl Word {
                     }
                     *stream.pick(&free)
                 }
-                Kind::Quantity(Unit::Count, bounds) => bounds.draw(stream),
+                Kind::Quantity(Unit::Count, bounds) | Kind::Number(bounds) => bounds.draw(stream),
                 Kind::Quantity(_, bounds) => stream.magnitude(bounds.low, bounds.high),
             });
         }
@@ -124,7 +134,9 @@ impl Word {
     pub fn simpler(&self, values: &[i64]) -> Vec<Vec<i64>> {
         let parameters = self.parameters.iter().enumerate();
         let simpler = parameters.filter_map(|(at, parameter)| {
-            let Kind::Quantity(_, bounds) = parameter.kind else { return None };
+            let (Kind::Quantity(_, bounds) | Kind::Number(bounds)) = parameter.kind else {
+                return None;
+            };
             let mut simpler = values.to_vec();
             simpler[at] = bounds.plainest();
             (values[at] != simpler[at]).then_some(simpler)

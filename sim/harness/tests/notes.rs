@@ -232,13 +232,15 @@ fn a_wrong_command_or_file_is_code_2_and_says_what_to_do() {
         (step("at = \"1s\", do = \"wirte\""), "did you mean \"write\"?"),
         (step("at = \"1s\", do = \"write\""), "`on` is missing"),
         (step("at = \"1s\", do = \"write\", on = \"hub\""), "there is no client `hub`"),
+        (step("at = \"1s\", do = \"read\", on = \"client-1\""), "`note` is missing"),
+        (step("at = \"1s\", do = \"read\", on = \"client-1\", note = 3"), "from 1 to 2"),
         (
             step("at = \"1s\", do = \"crash\", on = \"hub\", bakc = \"1s\""),
             "did you mean \"back\"?",
         ),
         (step("at = \"1s\", do = \"crash\", on = \"hub\", back = 5"), "a text in quotes"),
         (step("at = \"1s..2s\", do = \"read\", on = \"client-1\""), "one value, not a range"),
-        (step("at = \"99s\", do = \"read\", on = \"client-1\""), "later than the end"),
+        (step("at = \"99s\", do = \"read\", on = \"client-1\", note = 1"), "later than the end"),
         (step("id = -1, at = \"1s\", do = \"read\", on = \"client-1\""), "whole number from 0"),
     ];
     for (said, expected) in wrong {
@@ -253,5 +255,5 @@ fn a_wrong_command_or_file_is_code_2_and_says_what_to_do() {
 #[test]
 fn a_problem_shows_its_line() {
     let problem = read::<Notes>(&SCENARIO.replace("\"3%\"", "\"3\"")).expect_err("it has no unit");
-    assert_eq!((problem.line, problem.column), (11, 8));
+    assert_eq!((problem.line, problem.column), (10, 8));
 }

@@ -41,7 +41,7 @@ fn line<S: System>(step: &Step, hosts: &[HostSpec]) -> String {
     let act = Act::<S>::of(step.word).expect("words are checked when a plan is read or drawn");
     for (parameter, value) in act.word().parameters.iter().zip(&step.values) {
         let shown = match parameter.kind {
-            Kind::Quantity(Unit::Count, _) => value.to_string(),
+            Kind::Quantity(Unit::Count, _) | Kind::Number(_) => value.to_string(),
             Kind::Quantity(..) | Kind::Host(_) => quoted(&parameter.show(*value, hosts)),
         };
         let _ = write!(line, ", {} = {shown}", parameter.name);

@@ -93,6 +93,15 @@ impl Reader<'_> {
                 Some(written) => self.quantity(unit, &written),
                 None => Ok(bounds.plainest()),
             },
+            Kind::Number(bounds) => {
+                let what = format!("which {} it is, from {}", parameter.name, bounds.low);
+                let written = self.needed(parameter.name, &what)?;
+                let number = written.get_ref().as_integer();
+                number.filter(|it| (bounds.low..=bounds.high).contains(it)).ok_or_else(|| {
+                    let bounds = format!("{} to {}", bounds.low, bounds.high);
+                    self.problem(&written, format!("a whole number from {bounds} is needed here"))
+                })
+            }
             Kind::Host(role) => {
                 let written = self.needed(parameter.name, &format!("a host for `{word}`"))?;
                 let name = self.string(&written)?;
