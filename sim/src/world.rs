@@ -45,7 +45,7 @@ use std::sync::Arc;
 use harness::time::{Span, Time};
 
 use self::accounts::Accounts;
-use self::action::{Action, Actions};
+use self::action::Action;
 use self::bounds::patience;
 pub use self::bounds::settle_bound;
 use self::ended::{Ended, shells};
@@ -106,7 +106,7 @@ impl World {
 
     /// Everything that is planned becomes due.
     fn open(&mut self) {
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         self.stage.hosts.plan_first_starts(&mut out);
         self.services.store_seed_data(&mut out);
         self.script.open(&mut out);
@@ -179,7 +179,7 @@ impl World {
     /// Hands an event to the owner that it concerns.
     fn happen(&mut self, event: Event) {
         let now = self.stage.now();
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         match event {
             Event::Step(step) => return self.take_step(step),
             Event::Start(node, start) => {
@@ -251,7 +251,7 @@ impl World {
     /// Hands an effect to the owner that it concerns; false if the machine crashed instead.
     fn carry_out(&mut self, from: Node, effect: Effect) -> bool {
         let (now, incarnation) = (self.stage.now(), self.stage.hosts.incarnation(from));
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         let mut survives = true;
         match effect {
             Effect::Fact(fact) => self.note_of_user(from, fact),
@@ -320,7 +320,7 @@ impl World {
         if let Some(why) = message.stopped_by(self.stage.faults.conditions()) {
             return self.stage.lose(&message, why);
         }
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         match message.to {
             Node::World | Node::Volume | Node::Intruder => {
                 self.stage.note(message.to, message.delivered());
@@ -337,7 +337,7 @@ impl World {
 
     /// Starts a host, in a new incarnation.
     fn start(&mut self, node: Node) {
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         let is_first = self.stage.hosts.start(node, self.stage.recorder.facts_mut(), &mut out);
         self.stage.hand_on(out);
         let given = self.services.accounts.start(self.stage.hosts.get(node), is_first);
@@ -358,7 +358,7 @@ impl World {
             return;
         }
         let now = self.stage.now();
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         let planned = self.script.take(now, step, &mut out);
         self.stage.hand_on(out);
         if let Some(planned) = planned
@@ -366,7 +366,7 @@ impl World {
         {
             self.stage.note(Node::World, Fact::Skipped(planned.step));
         }
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         self.script.prepare(step + 1, (now, self.stage.recorder.history().len()), &mut out);
         self.stage.hand_on(out);
     }
@@ -374,7 +374,7 @@ impl World {
     /// Shows the script what has happened in this turn.
     fn show_script(&mut self) {
         if !self.script.is_unarmed() {
-            let mut out = Actions::new();
+            let mut out = self.stage.actions();
             let facts = &self.stage.recorder.history()[self.observed..];
             self.script.observe(facts, self.observed, &mut out);
             self.stage.hand_on(out);
@@ -385,7 +385,7 @@ impl World {
     /// Begins the next phase, if what this one waits for has come, or the time that it may take has passed.
     fn advance_phase(&mut self, is_late: bool) {
         let now = self.stage.now();
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         let Self { stage, services, settling, script, .. } = self;
         let owners = stage.owners(services);
         match settling.next(owners, script.awaits_quiet(), is_late) {
@@ -412,7 +412,7 @@ impl World {
     /// The faults of the plan end: what can come back does, and the run waits for quiescence.
     fn end_faults(&mut self) {
         let now = self.stage.now();
-        let mut out = Actions::new();
+        let mut out = self.stage.actions();
         self.script.close(&mut out);
         self.settling.enter(Phase::Settling, (now, patience(&self.stage.plan)), &mut out);
         self.stage.hand_on(out);
@@ -423,7 +423,7 @@ impl World {
         self.stage.note(Node::World, Fact::Healed);
         let hosts: Vec<Node> = self.stage.hosts.all().iter().map(Host::node).collect();
         for node in hosts {
-            let mut out = Actions::new();
+            let mut out = self.stage.actions();
             let runs = self.stage.hosts.bring_back((now, node), &mut out);
             self.stage.hand_on(out);
             if runs {

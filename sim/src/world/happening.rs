@@ -3,7 +3,7 @@
 use engine::id::Remote;
 use harness::time::Span;
 
-use super::action::{Action, Actions};
+use super::action::Action;
 use super::event::Event;
 use super::host::{CrashAfter, Host, Power};
 use super::owners::Owners;
@@ -20,7 +20,7 @@ fn act((stage, services): (&mut Stage, &mut Services), planned: Planned, does: f
     let now = stage.now();
     let soon = now + Span(1);
     let after_it = now + Span(lasting.span().0.max(1));
-    let mut out = Actions::new();
+    let mut out = stage.actions();
     let server = &mut services.server;
     match does {
         fault::Action::Crash(host) => {
@@ -89,7 +89,7 @@ fn strike((stage, services): (&mut Stage, &mut Services), planned: Planned) -> b
     if let Some((remote, control)) = fault.control(true) {
         stage.hosts.tell(now, remote, control);
     }
-    let mut out = Actions::new();
+    let mut out = stage.actions();
     stage.faults.begin(now, planned, &mut out);
     stage.hand_on(out);
     true

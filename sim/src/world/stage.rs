@@ -31,6 +31,8 @@ pub(super) struct Stage {
     pub(super) hosts: Hosts,
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
+    /// Empty, with the memory of what was handed on last.
+    spare: Actions,
 }
 
 impl Stage {
@@ -41,6 +43,7 @@ impl Stage {
             hosts,
             faults: Faults::new(plan.nature),
             recorder: Recorder::new(&plan, needle),
+            spare: Actions::new(),
             plan,
         }
     }
@@ -61,14 +64,18 @@ impl Stage {
         Circumstances { now: self.now(), active: self.faults.conditions(), chances }
     }
 
+    /// Where an owner writes down what it decides. It ends in [`Self::hand_on`], which keeps its memory.
+    #[inline]
+    pub(super) fn actions(&mut self) -> Actions {
+        std::mem::take(&mut self.spare)
+    }
+
     /// Hands what an owner decided to those who carry it out, in order. What follows from an action comes
     /// before the next one.
-    // Most often there is nothing to hand on: that is worth no call.
     #[inline]
-    pub(super) fn hand_on(&mut self, actions: Actions) {
-        if !actions.is_empty() {
-            actions.into_iter().for_each(|action| self.carry_out(action));
-        }
+    pub(super) fn hand_on(&mut self, mut actions: Actions) {
+        actions.drain(..).for_each(|action| self.carry_out(action));
+        self.spare = actions;
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -123,7 +130,7 @@ impl Stage {
         {
             return;
         }
-        let mut out = Actions::new();
+        let mut out = self.actions();
         self.hosts.give((self.queue.now(), to), incarnation, inbound, &mut out);
         self.hand_on(out);
     }
@@ -135,7 +142,7 @@ impl Stage {
         node: Node,
         cut: impl FnOnce(&mut Host, &mut Actions),
     ) {
-        let mut out = Actions::new();
+        let mut out = self.actions();
         if self.hosts.get(node).is_up() {
             server.lose(node, &mut out);
         }
@@ -146,7 +153,7 @@ impl Stage {
     /// Brings all keys of its user to a device.
     pub(super) fn send_keys(&mut self, accounts: &Accounts, node: Node) {
         let (Some(_), Some(user)) = (node.device(), self.hosts.user_of(node)) else { return };
-        let mut out = Actions::new();
+        let mut out = self.actions();
         accounts.send_keys(self.now(), self.hosts.get(node), user, &mut out);
         self.hand_on(out);
     }
