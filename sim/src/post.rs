@@ -14,7 +14,6 @@ use harness::time::{Span, SpanRange, Time};
 use crate::fault::Conditions;
 use crate::history::{Incarnation, Letter, Lost, Refused, Said, Wants};
 use crate::plan::{Network, Node, Parcel};
-use crate::remote::refused;
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -412,11 +411,11 @@ pub(crate) fn had_effect(reply: &Reply) -> bool {
 /// What a reply refuses: as a whole, and row by row.
 pub(crate) fn refusals(reply: &Reply) -> (Option<Refused>, Vec<(engine::id::RecordId, Refused)>) {
     match reply {
-        Reply::Refused(refusal) => (Some(refused(refusal)), Vec::new()),
+        Reply::Refused(refusal) => (Some(Refused::of(refusal)), Vec::new()),
         Reply::Saved(results) => {
             let rows = results
                 .iter()
-                .filter_map(|(id, result)| Some((*id, refused(result.as_ref().err()?))))
+                .filter_map(|(id, result)| Some((*id, Refused::of(result.as_ref().err()?))))
                 .collect();
             (None, rows)
         }

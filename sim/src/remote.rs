@@ -16,7 +16,7 @@ pub use crate::fault::Control;
 use crate::history::Refused;
 use crate::plan::{Node, RemotePlan};
 pub use crate::post::Asker;
-use crate::time::{ToEngine, ToSimulated};
+use crate::time::ToEngine;
 use harness::random::Draw;
 
 pub mod rows;
@@ -122,28 +122,11 @@ const fn vault_of(request: &Request) -> VaultId {
     }
 }
 
-/// The refusal as the history records it: without the row that it may show.
-pub fn refused(refusal: &Refusal) -> Refused {
-    match *refusal {
-        Refusal::RateLimited(after) => Refused::RateLimited(after.to_simulated()),
-        Refusal::Unavailable(after) => Refused::Unavailable(after.map(ToSimulated::to_simulated)),
-        Refusal::CursorExpired => Refused::CursorExpired,
-        Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(ending),
-        Refusal::LimitExceeded => Refused::LimitExceeded,
-        Refusal::NotAuthenticated => Refused::NotAuthenticated,
-        Refusal::Changed(_) => Refused::Changed,
-        Refusal::UnknownItem => Refused::UnknownItem,
-        Refusal::Exists => Refused::Exists,
-        Refusal::NoRowMatched => Refused::NoRowMatched,
-        Refusal::BatchFailed => Refused::BatchFailed,
-        Refusal::Rejected => Refused::Rejected,
-    }
-}
-
 /// A row whose stored bytes are damaged.
 #[derive(Clone, Debug)]
 struct Damage {
-    /// The damaged object: the same one every time, so that what it was taken for can be compared.
+    /// The object that is served instead: the same one every time, so that what it was taken for can be
+    /// compared.
     blob: Bytes,
     /// Who is served it; `None` is everybody.
     to: BTreeSet<Option<DeviceId>>,
@@ -223,11 +206,12 @@ impl Front {
         self.damaged.get(&key).is_some_and(|damage| damage.is_served_to(Some(device)))
     }
 
-    /// Damages a row, or takes back what was done to it. What is not stored cannot be damaged.
-    fn damage(&mut self, key: Key, stored: Option<&Bytes>, to: Option<DeviceId>, on: bool) {
+    /// Serves another object in the place of a row's, or takes that back. What is not stored cannot be
+    /// damaged: then there is no such object.
+    fn damage(&mut self, key: Key, instead: Option<Bytes>, to: Option<DeviceId>, on: bool) {
         if on {
-            if let Some(stored) = stored {
-                let fresh = || Damage { blob: damaged(stored), to: BTreeSet::new() };
+            if let Some(blob) = instead {
+                let fresh = || Damage { blob, to: BTreeSet::new() };
                 self.damaged.entry(key).or_insert_with(fresh).to.insert(to);
             }
         } else if let Some(damage) = self.damaged.get_mut(&key) {
@@ -257,7 +241,7 @@ impl Front {
 
     fn reply(&mut self, to: Asker, reply: Reply) {
         if let Reply::Refused(refusal) = &reply {
-            self.fact(RemoteFact::Declined(to.node, to.letter.call, refused(refusal)));
+            self.fact(RemoteFact::Declined(to.node, to.letter.call, Refused::of(refusal)));
         }
         let answer = Return { id: to.letter.call, attempt: to.letter.attempt, reply };
         self.effects.push_back(Effect::Reply(to, answer));

@@ -10,7 +10,6 @@ use crate::tidy::tree::{Package, Path, packages};
 
 /// The circles that there are: the folder of their modules, the modules, and why.
 const CIRCLES: &[(&str, &[&str], &str)] = &[
-    ("sim/src", &["fault", "post", "remote"], "goes when each fault has one declaration"),
     ("sim/src", &["run", "world"], "goes when a recorder owns counts and log lines"),
     ("sim/src/scenario/draw", &["mix", "pipeline"], "goes with the registry of verbs"),
     (

@@ -31,7 +31,7 @@ use self::talks::{Actor, READER, SCHOLAR, Talks};
 use self::tree::ToldFiles;
 use crate::history::{BlobId, Boot, Change, Entry, Fact, Incarnation};
 use crate::invariant::{HostNames, Invariant, JudgeContext, Violation, judge};
-use crate::plan::{Node, ProcessorId, WorkerId, remote_name};
+use crate::plan::{Node, WorkerId, remote_name};
 use crate::time::ToEngine;
 
 pub(crate) const PHONE: DeviceId = DeviceId(0);

@@ -278,7 +278,7 @@ impl World {
             Some((remote, Control::Hide(vault, id, _) | Control::Reject(vault, id, _))) => {
                 (remote, vault, id, false)
             }
-            Some((remote, Control::Corrupt(vault, id, ..))) => {
+            Some((remote, Control::Corrupt(vault, id, ..) | Control::Swap(vault, id, ..))) => {
                 self.scars.damaged.insert((remote, vault, id));
                 (remote, vault, id, true)
             }

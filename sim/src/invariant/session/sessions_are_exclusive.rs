@@ -237,6 +237,7 @@ fn others_are_at_it(
 pub(crate) mod tests {
     use engine::device::Reason;
 
+    use crate::fault::{Fault, Shift, WorkerClockJump};
     use crate::history::{Answered, Asked, Fact, Letter};
     use crate::invariant::case::talks::{SOUP, part};
     use crate::invariant::case::{Case, TABLET};

@@ -152,7 +152,7 @@ mod tests {
     use engine::id::{DeviceId, Remote};
     use engine::remote::Ending;
 
-    use crate::fault::RestoreImage;
+    use crate::fault::{EndZone, RestoreImage};
     use crate::history::{Boot, Change};
     use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHOTO, TABLET};
 
