@@ -94,6 +94,7 @@ faults! {
     ExpireCursors: mod expire_cursors;
     HideRow: mod hide_row;
     BreakDecryption: mod break_decryption;
+    SwapObjects: mod swap_objects;
     RejectRow: mod reject_row;
     EndZone: mod end_zone;
     DropPolicy: mod drop_policy;
