@@ -4,6 +4,7 @@
 mod account;
 mod codes;
 mod complaints;
+mod documents;
 mod example;
 mod folder;
 mod log;

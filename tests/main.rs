@@ -10,6 +10,7 @@ mod laws;
 mod linearizability;
 mod lives;
 mod logging;
+mod observations;
 mod paths;
 mod points;
 mod regressions;

@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 pub use self::action::{Action, Control, Loss, Need, Reach};
 pub use self::argument::{Age, Argument, ArgumentKind, Effects, Held, Shift, Spare, Times};
 pub use self::argument::{Value, Wait};
-pub use self::conditions::Conditions;
+pub use self::conditions::{Conditions, StepConditions, VolumeConditions};
 use self::declaration::declare;
 pub use self::declaration::{Behaviour, Declaration, Declared, Lasts, Longest, Lot, Names, Near};
 pub use self::end_zone::ending;

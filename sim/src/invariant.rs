@@ -64,7 +64,7 @@ macro_rules! invariants {
 // functions, which `tests/laws` checks and no judge of a history can.
 invariants! {
     NoLostWrites = 1, "no-lost-writes", "Every acknowledged write is there at the end, or was replaced by one whose author had observed it.";
-    NoPhantomValues = 2, "no-phantom-values", "Every value shown or stored was written by somebody, and the fields of one write show together.";
+    NoPhantomValues = 2, "no-phantom-values", "Every value shown or stored comes from a write, and the fields of one write show together.";
     NoResurrectedDeletes = 3, "no-resurrected-deletes", "A record is there only by a write that no delete known at that place had seen.";
     CopiesConverge = 4, "copies-converge", "Copies that took the same writes hold the same siblings; at the end all copies do.";
     CursorsAreSafe = 5, "cursors-are-safe", "A durable cursor passes a row only if the row is durably applied or sealed.";

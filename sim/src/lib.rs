@@ -8,15 +8,17 @@ compile_error!(
 
 pub mod capsule;
 pub mod cli;
-mod desk;
 pub mod fault;
 pub mod history;
 mod host;
 pub mod invariant;
 mod keychain;
+mod mailbox;
+mod message;
+mod network;
+pub mod outcome;
 pub mod parting;
 pub mod plan;
-mod post;
 pub mod remote;
 pub mod report;
 pub mod run;

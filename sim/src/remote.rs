@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::{Call, CallId, Refusal, Reply, Request, Return, Row, Served, Tag};
-use harness::random::Chance;
+use harness::random::{Chance, Draw};
 use harness::time::{Span, SpanRange, Time};
 
 pub use crate::fault::Control;
 use crate::history::Refused;
+pub use crate::message::Asker;
 use crate::plan::{Node, RemotePlan};
-pub use crate::post::Asker;
 use crate::time::ToEngine;
-use harness::random::Draw;
 
 pub mod rows;
 pub mod zone;

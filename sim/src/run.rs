@@ -4,103 +4,23 @@
 //! and the order in which the ready ones work is madsim's; the bare loop works them off one by one.
 //! Both give the same history, since that order cannot be observed.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use harness::alarm::{listen, quietly};
-use harness::digest::digest;
 use harness::time::{Span, Time};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
 use tracing::Level;
 
-use crate::history::{Entry, Fact, Incarnation};
+use crate::history::{Entry, Fact};
 use crate::invariant::{self, Violation};
+pub use crate::outcome::{Counts, LogLine, Outcome, Verdict};
 use crate::plan::{Node, Plan};
-use crate::shell::Shell;
+use crate::shell::{Shell, ShellMaker};
 pub use crate::world::settle_bound;
-use crate::world::{Order, ShellMaker, World};
-
-/// What came of a run.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// In a word.
-    pub verdict: Verdict,
-    /// What does not hold, by time; a cause before its effect.
-    pub violations: Vec<Violation>,
-    /// How often each fault, fact and coverage point was reached, by name.
-    pub coverage: BTreeMap<&'static str, u64>,
-    /// Sizes of the run.
-    pub counts: Counts,
-    /// When each step of the plan happened, unless it was skipped.
-    pub moments: Vec<Option<Time>>,
-    /// Everything that happened.
-    pub history: Vec<Entry>,
-    /// What machines logged, down to the level that was asked for. No part of the history.
-    pub log: Vec<LogLine>,
-}
-
-/// An event that a machine logged with `tracing`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// How many facts of the history came before it.
-    pub after: usize,
-    /// The simulated time.
-    pub at: Time,
-    /// The host.
-    pub node: Node,
-    /// The incarnation of the host.
-    pub incarnation: Incarnation,
-    /// The level.
-    pub level: Level,
-    /// The module that logged it.
-    pub target: &'static str,
-    /// Spans, message and fields.
-    pub text: String,
-}
-
-impl Outcome {
-    /// The digest of the canonical bytes of all facts. Most runs are never asked for it, and it costs
-    /// a twentieth of a run.
-    pub fn digest(&self) -> u128 {
-        digest(&self.history).0
-    }
-
-    /// How many canonical bytes all facts have.
-    pub fn fact_bytes(&self) -> u64 {
-        digest(&self.history).1
-    }
-}
-
-/// An outcome in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// Everything holds.
-    Held,
-    /// Something does not.
-    Violated,
-}
-
-/// Sizes of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Simulated time from start to settled.
-    pub simulated: Span,
-    /// Events taken from the event queue.
-    pub events: u64,
-    /// Messages delivered.
-    pub messages: u64,
-    /// Facts.
-    pub facts: u64,
-    /// Rows sealed.
-    pub sealed: u64,
-    /// Blobs really opened.
-    pub opened: u64,
-    /// When everything had settled.
-    pub settled_at: Time,
-}
+use crate::world::{Order, World};
 
 /// Who takes the turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +131,7 @@ impl BareRun {
         }
         for at in 0..world.ready().len() {
             let node = world.ready()[at];
-            shells[node].work(world.desk(node));
+            shells[node].work(world.mailbox(node));
         }
         world.end_turn();
         true
@@ -256,7 +176,7 @@ async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
     poll_fn(|context| -> Poll<()> {
         let mut stage = on(&stage);
         if stage.tasks[node].is_called(context) {
-            shell.work(stage.world.desk(node));
+            shell.work(stage.world.mailbox(node));
             stage.one_has_worked();
         }
         Poll::Pending

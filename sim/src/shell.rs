@@ -1,7 +1,7 @@
-//! The shells: thin loops around machines. A shell works off its desk and turns what the machine
-//! puts out into effects; time, storage and messages are the world's.
+//! The shells: thin loops around machines. A shell takes the events out of its mailbox and turns what the
+//! machine puts out into effects; time, storage and messages are the world's.
 //!
-//! The machine lives in its shell, and the shell in a task of its node, so that a kill drops it.
+//! The machine lives in its shell, and the shell in a task of its host, so that a kill drops it.
 //! A panic ends here: the machine is taken for crashed. A logged error is written down, and the
 //! machine goes on as the product would.
 
@@ -12,24 +12,23 @@ use std::sync::{Arc, Mutex};
 
 use engine::device::{Device, Input, Output, Status};
 use engine::id::{Remote, UserId};
-use engine::message;
 use engine::worker::{self, Ticket, Worker};
 use harness::alarm::quietly;
 use harness::time::{Now, Time};
 
 use self::processor::ProcessorShell;
-use crate::desk::{Arrival, Desk, Emitted, Standing, Start};
-use crate::history::{Fact, Letter, Refused};
-use crate::plan::{Node, Parcel};
-use crate::post::{self, Asker, Body, Mail};
-use crate::remote::{Double, Effect};
+use crate::history::Fact;
+use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, Standing, Start};
+use crate::message::{Asker, Body, Message};
+use crate::plan::Node;
+use crate::remote::{self, Double};
 use crate::time::{ToEngine, ToSimulated};
 use crate::workload::Agent;
 
-/// A double that outlives its node: the storage of a remote does not lose power.
+/// A double that outlives its machine: the storage of a remote does not lose power.
 pub(crate) type SharedDouble = Arc<Mutex<Box<dyn Double>>>;
 
-/// What runs on a node.
+/// What runs on a host.
 #[derive(Clone, Debug)]
 pub(crate) enum Shell {
     Device(Option<Box<Machine>>),
@@ -39,25 +38,10 @@ pub(crate) enum Shell {
 }
 
 impl Shell {
-    /// A device that has not been started.
-    pub(crate) fn device() -> Self {
-        Self::Device(None)
-    }
-
     /// A remote whose askers' accounts are these, by device.
-    pub(crate) fn remote(double: SharedDouble, accounts: Arc<[UserId]>) -> Self {
+    fn remote(double: SharedDouble, accounts: Arc<[UserId]>) -> Self {
         let remote = double.lock().expect("nothing has panicked yet").remote();
         Self::Remote(RemoteShell { remote, double, accounts, wake: None })
-    }
-
-    /// A worker that has not been started.
-    pub(crate) fn worker() -> Self {
-        Self::Worker(None)
-    }
-
-    /// A processor that has not been started.
-    pub(crate) fn processor() -> Self {
-        Self::Processor(None)
     }
 
     /// The same, in a world that has been forked: of a remote, the storage is that world's.
@@ -69,16 +53,16 @@ impl Shell {
         fork
     }
 
-    /// Works off the desk.
-    pub(crate) fn work(&mut self, desk: &mut Desk) {
+    /// Works off the mailbox.
+    pub(crate) fn work(&mut self, mailbox: &mut Mailbox) {
         let outcome = quietly(|| {
             match self {
-                Self::Device(machine) => work_device(machine, desk),
-                Self::Remote(remote) => remote.work(desk),
-                Self::Worker(worker) => work_worker(worker, desk),
-                Self::Processor(processor) => processor::work(processor, desk),
+                Self::Device(machine) => work_device(machine, mailbox),
+                Self::Remote(remote) => remote.work(mailbox),
+                Self::Worker(worker) => work_worker(worker, mailbox),
+                Self::Processor(processor) => processor::work(processor, mailbox),
             }
-            desk.take_log();
+            mailbox.take_log();
         });
         if let Err(heard) = outcome {
             match self {
@@ -87,21 +71,43 @@ impl Shell {
                 Self::Processor(processor) => *processor = None,
                 Self::Remote(_) => {}
             }
-            desk.emitted.extend(heard.log.into_iter().map(Emitted::Logged));
-            desk.emitted.push(Emitted::Crashed(heard.panic));
+            mailbox.effects_mut().extend(heard.log.into_iter().map(Effect::Logged));
+            mailbox.emit(Effect::Crashed(heard.panic));
         }
     }
 }
 
-fn work_device(machine: &mut Option<Box<Machine>>, desk: &mut Desk) {
-    if let Some(Arrival::Start(_)) = desk.arrivals.front() {
-        let Some(Arrival::Start(start)) = desk.arrivals.pop_front() else {
-            unreachable!("it was in front")
-        };
-        *machine = Some(Box::new(Machine::start(*start, desk)));
+/// Makes the shell of a host, as often as the host is started.
+#[derive(Clone, Debug)]
+pub(crate) enum ShellMaker {
+    Device,
+    Remote(SharedDouble, Arc<[UserId]>),
+    Worker,
+    Processor,
+}
+
+impl ShellMaker {
+    /// The storage behind a shell, if it is a remote's.
+    pub(crate) fn storage(&self) -> Option<&SharedDouble> {
+        if let Self::Remote(double, _) = self { Some(double) } else { None }
+    }
+
+    pub(crate) fn make(&self) -> Shell {
+        match self {
+            Self::Device => Shell::Device(None),
+            Self::Worker => Shell::Worker(None),
+            Self::Processor => Shell::Processor(None),
+            Self::Remote(double, accounts) => Shell::remote(double.clone(), accounts.clone()),
+        }
+    }
+}
+
+fn work_device(machine: &mut Option<Box<Machine>>, mailbox: &mut Mailbox) {
+    if let Some(start) = mailbox.next_start() {
+        *machine = Some(Box::new(Machine::start(*start, mailbox)));
     }
     if let Some(machine) = machine {
-        machine.work(desk);
+        machine.work(mailbox);
     }
 }
 
@@ -121,72 +127,73 @@ pub(crate) struct Machine {
 const OUTPUTS_PER_INPUT: u32 = 100_000;
 
 impl Machine {
-    fn start(start: Start, desk: &mut Desk) -> Self {
+    fn start(start: Start, mailbox: &mut Mailbox) -> Self {
         let agent = Agent::new(start.needle, start.who(), start.last_op);
         let has_server = start.boot.server;
-        let device = Device::recover(start.boot, start.snapshot, desk.now.to_engine());
-        desk.take_log();
+        let device = Device::recover(start.boot, start.snapshot, mailbox.now().to_engine());
+        mailbox.take_log();
         let held = VecDeque::new();
         let mut machine = Self { device, agent, waits: false, held, wake: None, has_server };
-        machine.drain(desk);
+        machine.drain(mailbox);
         machine
     }
 
-    fn work(&mut self, desk: &mut Desk) {
-        if std::mem::take(&mut desk.persisted) {
+    fn work(&mut self, mailbox: &mut Mailbox) {
+        if mailbox.take_persisted() {
             self.waits = false;
-            self.release(desk);
+            self.release(mailbox);
             if !self.waits {
-                self.give(desk, Input::Persisted);
+                self.give(mailbox, Input::Persisted);
             }
         }
         while !self.waits {
             if let Some(request) = self.agent.next_request() {
-                desk.emitted.push(Emitted::Fact(Fact::Asked(request.op, request.asked.into())));
-                self.give(desk, Input::User { op: request.op, ask: request.ask });
-            } else if let Some(arrival) = desk.arrivals.pop_front() {
-                self.take(desk, arrival);
-            } else if std::mem::take(&mut desk.woken) {
-                self.wake_up(desk);
+                mailbox.emit(Effect::Fact(Fact::Asked(request.op, request.asked.into())));
+                self.give(mailbox, Input::User { op: request.op, ask: request.ask });
+            } else if let Some(inbound) = mailbox.next() {
+                self.take(mailbox, inbound);
+            } else if mailbox.take_time() {
+                self.wake_up(mailbox);
             } else {
                 break;
             }
         }
-        self.say_when_to_wake(desk);
-        if desk.watched {
-            desk.standing = Some(self.standing());
+        self.say_when_to_wake(mailbox);
+        if mailbox.watched {
+            mailbox.standing = Some(self.standing());
         }
     }
 
-    fn take(&mut self, desk: &mut Desk, arrival: Arrival) {
-        match arrival {
-            Arrival::Deed(step, deed) => {
+    fn take(&mut self, mailbox: &mut Mailbox, inbound: Inbound) {
+        match inbound {
+            Inbound::Operation(step, deed) => {
                 if !self.agent.does(step, deed) {
-                    desk.emitted.push(Emitted::Fact(Fact::Skipped(step)));
+                    mailbox.emit(Effect::Fact(Fact::Skipped(step)));
                 }
             }
-            Arrival::SignIn => self.agent.signs_in(),
-            Arrival::Last(share) => self.agent.reads_all(self.has_server.then_some(share)),
-            Arrival::Input(input) => self.give(desk, *input),
-            Arrival::Mail(mail) => self.receive(desk, mail),
-            Arrival::Start(_) => unreachable!("a device is started once in a life"),
-            Arrival::Control(_)
-            | Arrival::StartWorker(_)
-            | Arrival::Volume(_)
-            | Arrival::ForProcessor(_) => {
-                unreachable!("this is a device")
-            }
+            Inbound::SignIn => self.agent.signs_in(),
+            Inbound::Last(share) => self.agent.reads_all(self.has_server.then_some(share)),
+            Inbound::Input(input) => self.give(mailbox, *input),
+            Inbound::Message(message) => self.receive(mailbox, message),
+            Inbound::Start(_) => unreachable!("a device is started once in a life"),
+            Inbound::StartWorker(_)
+            | Inbound::StartProcessor(_)
+            | Inbound::Command(..)
+            | Inbound::LastCommands(_)
+            | Inbound::ProcessorInput(_)
+            | Inbound::Control(_)
+            | Inbound::Volume(_) => unreachable!("this is a device"),
         }
     }
 
-    fn receive(&mut self, desk: &mut Desk, mail: Mail) {
-        desk.emitted.push(Emitted::Fact(delivered(&mail)));
-        match (mail.body, mail.from) {
-            (Body::Hint, Node::Remote(from)) => self.give(desk, Input::Hint(from)),
+    fn receive(&mut self, mailbox: &mut Mailbox, message: Message) {
+        mailbox.emit(Effect::Fact(message.delivered()));
+        match (message.body, message.from) {
+            (Body::Hint, Node::Remote(from)) => self.give(mailbox, Input::Hint(from)),
             (Body::Return(answer), Node::Remote(from)) => {
-                self.give(desk, Input::Returned { from, answer: *answer });
+                self.give(mailbox, Input::Returned { from, answer: *answer });
             }
-            (Body::Response(response), _) => self.give(desk, Input::Responded(*response)),
+            (Body::Response(response), _) => self.give(mailbox, Input::Responded(*response)),
             (Body::Hint | Body::Return(_) | Body::Call(_) | Body::Request(_), _) => {
                 unreachable!("nobody calls a device, and only remotes hint and return")
             }
@@ -194,60 +201,63 @@ impl Machine {
     }
 
     /// The deadline may have moved while the wake-up was waiting behind other inputs.
-    fn wake_up(&mut self, desk: &mut Desk) {
+    fn wake_up(&mut self, mailbox: &mut Mailbox) {
         self.wake = None;
-        if self.device.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= desk.now.mono) {
-            self.give(desk, Input::Wakeup);
+        if self.device.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= mailbox.now().mono)
+        {
+            self.give(mailbox, Input::Wakeup);
         }
     }
 
-    fn give(&mut self, desk: &mut Desk, input: Input) {
-        self.device.handle(desk.now.to_engine(), input);
+    fn give(&mut self, mailbox: &mut Mailbox, input: Input) {
+        self.device.handle(mailbox.now().to_engine(), input);
         self.device.check();
-        desk.take_log();
-        self.drain(desk);
+        mailbox.take_log();
+        self.drain(mailbox);
     }
 
-    fn drain(&mut self, desk: &mut Desk) {
+    fn drain(&mut self, mailbox: &mut Mailbox) {
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.device.poll_output() else { return };
             if self.waits {
                 self.held.push_back(output);
             } else {
-                self.effect(desk, output);
+                self.effect(mailbox, output);
             }
         }
         panic!("the device put out {OUTPUTS_PER_INPUT} outputs after one input and did not stop");
     }
 
-    fn release(&mut self, desk: &mut Desk) {
+    fn release(&mut self, mailbox: &mut Mailbox) {
         while !self.waits
             && let Some(output) = self.held.pop_front()
         {
-            self.effect(desk, output);
+            self.effect(mailbox, output);
         }
     }
 
-    fn effect(&mut self, desk: &mut Desk, output: Output) {
-        desk.emitted.push(match output {
+    fn effect(&mut self, mailbox: &mut Mailbox, output: Output) {
+        mailbox.emit(match output {
             Output::Persist(batch) => {
                 self.waits = batch.sync;
-                Emitted::Persist(batch)
+                Effect::Persist(batch)
             }
-            Output::Send(remote, call) => Emitted::Send(remote, call.into()),
-            Output::Request(request) => Emitted::Request(request),
-            Output::Answer(op, answer) => return self.agent.hears(op, answer, &mut desk.emitted),
-            Output::StoreKey(name, key) => Emitted::StoreKey(name, key),
-            Output::NeedCredential => Emitted::NeedCredential,
-            Output::Reached(point) => Emitted::Reached(point),
+            Output::Send(remote, call) => Effect::Send(remote, call.into()),
+            Output::Request(request) => Effect::Request(request),
+            Output::Answer(op, answer) => {
+                return self.agent.hears(op, answer, mailbox.effects_mut());
+            }
+            Output::StoreKey(name, key) => Effect::Call(ServiceCall::StoreKey(name, key)),
+            Output::NeedCredential => Effect::Call(ServiceCall::NeedCredential),
+            Output::Reached(point) => Effect::Reached(point),
         });
     }
 
-    fn say_when_to_wake(&mut self, desk: &mut Desk) {
+    fn say_when_to_wake(&mut self, mailbox: &mut Mailbox) {
         let wake = self.device.poll_wakeup().map(|(at, _)| at.to_simulated());
         if self.wake != wake {
             self.wake = wake;
-            desk.emitted.push(Emitted::Wake(wake));
+            mailbox.emit(Effect::Wake(wake));
         }
     }
 
@@ -275,7 +285,7 @@ impl Machine {
     }
 }
 
-/// A remote's node.
+/// A remote's host.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteShell {
     remote: Remote,
@@ -285,39 +295,42 @@ pub(crate) struct RemoteShell {
 }
 
 impl RemoteShell {
-    fn work(&mut self, desk: &mut Desk) {
+    fn work(&mut self, mailbox: &mut Mailbox) {
         let mut double = self.double.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Now { mono: now, .. } = desk.now;
-        while let Some(arrival) = desk.arrivals.pop_front() {
-            match arrival {
-                Arrival::Control(control) => double.control(now, &control),
-                Arrival::Mail(mail) => {
-                    desk.emitted.push(Emitted::Fact(delivered(&mail)));
-                    let Body::Call(call) = &mail.body else {
+        let Now { mono: now, .. } = mailbox.now();
+        while let Some(inbound) = mailbox.next() {
+            match inbound {
+                Inbound::Control(control) => double.control(now, &control),
+                Inbound::Message(message) => {
+                    mailbox.emit(Effect::Fact(message.delivered()));
+                    let Body::Call(call) = &message.body else {
                         unreachable!("a remote is only asked")
                     };
-                    double.handle(now, mail.asker(), self.account(mail.from), call);
+                    double.handle(now, message.asker(), self.account(message.from), call);
                 }
-                Arrival::Start(_)
-                | Arrival::Deed(..)
-                | Arrival::SignIn
-                | Arrival::Last(_)
-                | Arrival::Input(_)
-                | Arrival::StartWorker(_)
-                | Arrival::ForProcessor(_)
-                | Arrival::Volume(_) => unreachable!("{:?} is a remote", self.remote),
+                Inbound::Start(_)
+                | Inbound::StartWorker(_)
+                | Inbound::StartProcessor(_)
+                | Inbound::Operation(..)
+                | Inbound::Command(..)
+                | Inbound::SignIn
+                | Inbound::Last(_)
+                | Inbound::LastCommands(_)
+                | Inbound::Input(_)
+                | Inbound::ProcessorInput(_)
+                | Inbound::Volume(_) => unreachable!("{:?} is a remote", self.remote),
             }
-            report(double.as_mut(), &mut desk.emitted);
+            report(double.as_mut(), mailbox.effects_mut());
         }
-        if std::mem::take(&mut desk.woken) {
+        if mailbox.take_time() {
             self.wake = None;
             double.wake(now);
-            report(double.as_mut(), &mut desk.emitted);
+            report(double.as_mut(), mailbox.effects_mut());
         }
         let wake = double.poll_wakeup();
         if self.wake != wake {
             self.wake = wake;
-            desk.emitted.push(Emitted::Wake(wake));
+            mailbox.emit(Effect::Wake(wake));
         }
     }
 
@@ -334,7 +347,7 @@ impl RemoteShell {
     }
 }
 
-/// A worker's node.
+/// A worker's host.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerShell {
     worker: Worker,
@@ -344,70 +357,77 @@ pub(crate) struct WorkerShell {
     wake: Option<Time>,
 }
 
-fn work_worker(worker: &mut Option<Box<WorkerShell>>, desk: &mut Desk) {
-    while let Some(arrival) = desk.arrivals.pop_front() {
-        match (arrival, worker.as_mut()) {
-            (Arrival::StartWorker(boot), _) => {
+fn work_worker(worker: &mut Option<Box<WorkerShell>>, mailbox: &mut Mailbox) {
+    while let Some(inbound) = mailbox.next() {
+        match (inbound, worker.as_mut()) {
+            (Inbound::StartWorker(boot), _) => {
                 let started = Worker::start(*boot);
                 let tickets = BTreeMap::new();
                 let shell = WorkerShell { worker: started, tickets, next: 0, wake: None };
                 *worker = Some(Box::new(shell));
             }
-            (Arrival::Mail(mail), Some(worker)) => {
-                desk.emitted.push(Emitted::Fact(delivered(&mail)));
-                let asker = mail.asker();
-                let Body::Request(request) = mail.body else {
+            (Inbound::Message(message), Some(worker)) => {
+                mailbox.emit(Effect::Fact(message.delivered()));
+                let asker = message.asker();
+                let Body::Request(request) = message.body else {
                     unreachable!("a worker is only asked")
                 };
                 let ticket = Ticket(worker.next);
                 worker.next += 1;
                 worker.tickets.insert(ticket, asker);
-                worker.give(desk, worker::Input::Asked(ticket, request));
+                worker.give(mailbox, worker::Input::Asked(ticket, request));
             }
-            (Arrival::Volume(answer), Some(worker)) => {
-                worker.give(desk, worker::Input::Volume(answer));
+            (Inbound::Volume(answer), Some(worker)) => {
+                worker.give(mailbox, worker::Input::Volume(answer));
             }
             (
-                Arrival::Mail(_)
-                | Arrival::Volume(_)
-                | Arrival::Start(_)
-                | Arrival::Deed(..)
-                | Arrival::SignIn
-                | Arrival::Last(_)
-                | Arrival::Input(_)
-                | Arrival::ForProcessor(_)
-                | Arrival::Control(_),
+                Inbound::Message(_)
+                | Inbound::Volume(_)
+                | Inbound::Start(_)
+                | Inbound::StartProcessor(_)
+                | Inbound::Operation(..)
+                | Inbound::Command(..)
+                | Inbound::SignIn
+                | Inbound::Last(_)
+                | Inbound::LastCommands(_)
+                | Inbound::Input(_)
+                | Inbound::ProcessorInput(_)
+                | Inbound::Control(_),
                 _,
             ) => unreachable!("a worker is started before it is asked, and is no device"),
         }
     }
     let Some(worker) = worker else { return };
-    if std::mem::take(&mut desk.woken) {
+    if mailbox.take_time() {
         worker.wake = None;
-        if worker.worker.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= desk.now.mono) {
-            worker.give(desk, worker::Input::Wakeup);
+        if worker
+            .worker
+            .poll_wakeup()
+            .is_some_and(|(at, _)| at.to_simulated() <= mailbox.now().mono)
+        {
+            worker.give(mailbox, worker::Input::Wakeup);
         }
     }
     let wake = worker.worker.poll_wakeup().map(|(at, _)| at.to_simulated());
     if worker.wake != wake {
         worker.wake = wake;
-        desk.emitted.push(Emitted::Wake(wake));
+        mailbox.emit(Effect::Wake(wake));
     }
 }
 
 impl WorkerShell {
-    fn give(&mut self, desk: &mut Desk, input: worker::Input) {
-        self.worker.handle(desk.now.to_engine(), input);
-        desk.take_log();
+    fn give(&mut self, mailbox: &mut Mailbox, input: worker::Input) {
+        self.worker.handle(mailbox.now().to_engine(), input);
+        mailbox.take_log();
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.worker.poll_output() else { return self.worker.check() };
-            desk.emitted.push(match output {
-                worker::Output::Ask(call) => Emitted::Volume(call),
+            mailbox.emit(match output {
+                worker::Output::Ask(call) => Effect::Call(ServiceCall::Volume(call)),
                 worker::Output::Answer(ticket, response) => {
                     let Some(to) = self.tickets.remove(&ticket) else { continue };
-                    Emitted::Respond(to, response.into())
+                    Effect::Respond(to, response.into())
                 }
-                worker::Output::Reached(point) => Emitted::Reached(point),
+                worker::Output::Reached(point) => Effect::Reached(point),
             });
         }
         panic!("the worker put out {OUTPUTS_PER_INPUT} outputs after one input and did not stop");
@@ -415,42 +435,12 @@ impl WorkerShell {
 }
 
 /// Takes over what a double did.
-pub(crate) fn report(double: &mut dyn Double, emitted: &mut Vec<Emitted>) {
+pub(crate) fn report(double: &mut dyn Double, emitted: &mut Vec<Effect>) {
     while let Some(effect) = double.poll_effect() {
         emitted.push(match effect {
-            Effect::Reply(to, answer) => Emitted::Reply(to, answer.into()),
-            Effect::Hint(vault, saver) => Emitted::Hint(vault, saver),
-            Effect::Fact(fact) => Emitted::Remote(fact),
+            remote::Effect::Reply(to, answer) => Effect::Reply(to, answer.into()),
+            remote::Effect::Hint(vault, saver) => Effect::Hint(vault, saver),
+            remote::Effect::Fact(fact) => Effect::Remote(fact),
         });
     }
-}
-
-/// The fact that a message arrived and was handled.
-pub(crate) fn delivered(mail: &Mail) -> Fact {
-    let (refused, rows_refused) = match &mail.body {
-        Body::Return(answer) => post::refusals(&answer.reply),
-        Body::Response(response) => match response.reply {
-            message::Reply::Refused(refusal) => (Some(Refused::Server(refusal)), Vec::new()),
-            message::Reply::Opened(_)
-            | message::Reply::Closed
-            | message::Reply::Status(_)
-            | message::Reply::Patched
-            | message::Reply::Account(_)
-            | message::Reply::Work(_)
-            | message::Reply::File(_) => (None, Vec::new()),
-        },
-        Body::Call(_) | Body::Hint | Body::Request(_) => (None, Vec::new()),
-    };
-    Fact::Delivered {
-        from: mail.from,
-        letter: mail.letter,
-        refused: refused.map(Box::new),
-        rows_refused: rows_refused.into(),
-    }
-}
-
-/// The letter of a hint.
-pub(crate) fn letter_of_hint(n: u32) -> Letter {
-    let call = engine::remote::CallId(n);
-    Letter { call, attempt: 0, parcel: Parcel::Hint, answer: false }
 }

@@ -5,7 +5,7 @@ use harness::disk::Layout;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The layout of a device's disk.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Store;
 
 impl Layout for Store {

@@ -15,8 +15,8 @@ use engine::ingest::Path;
 use engine::record::{Handle, Payload, Value};
 use engine::schema::{Holds, field_of};
 
-use crate::desk::{Emitted, Share};
 use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
+use crate::mailbox::{Effect, Share};
 use crate::plan::{Deed, Errand, Order, StepId};
 
 /// An ask with its testimony.
@@ -163,8 +163,8 @@ impl Agent {
     }
 
     /// The device answers; what the user makes of it is asked next.
-    pub(crate) fn hears(&mut self, op: OpId, answer: Answer, emitted: &mut Vec<Emitted>) {
-        emitted.push(Emitted::Fact(Fact::Answered(op, answered(&answer).into())));
+    pub(crate) fn hears(&mut self, op: OpId, answer: Answer, emitted: &mut Vec<Effect>) {
+        emitted.push(Effect::Fact(Fact::Answered(op, answered(&answer).into())));
         let Some(then) = self.awaited.remove(&op) else { return };
         if answer == Answer::SignedOut {
             self.opened.clear();

@@ -1,496 +1,479 @@
-//! The world: everything that is not a machine. It owns the event queue, the post, the disks, clocks,
-//! keychain and history, and takes a run through its turns.
+//! The world: everything that is not a machine, and the loop that takes a run through its turns.
 //!
 //! One simulated millisecond with something due is a *turn*. [`World::begin_turn`] lets happen what
-//! is due, the world's own events first, and lays what nodes are given on their desks; each node
-//! that was called works by itself; [`World::end_turn`] carries out what they emitted, node by node.
-//! The driver of the turns decides nothing but the order in which the nodes of one turn work, and that
+//! is due, the world's own events first, and puts what hosts are given into their mailboxes; each host
+//! that was called works by itself; [`World::end_turn`] carries out their effects, host by host.
+//! The driver of the turns decides nothing but the order in which the hosts of one turn work, and that
 //! cannot be observed.
+//!
+//! The world has *owners*, and does nothing by itself: it hands events and effects to the owner that they
+//! concern, and what that decides, as [`Action`]s, to the next.
 
-mod backup;
-mod effects;
+mod accounts;
+mod action;
+mod ai_step;
+mod bounds;
+mod damage;
 mod ended;
 mod event;
-mod file;
-mod founding;
-mod fuse;
+mod faults;
+mod happening;
+mod host;
+mod hosts;
+mod incurable;
 mod intruder;
 mod item;
-mod looks;
-mod phases;
-mod power;
-mod process;
-mod processor;
+mod last_reads;
+mod ledger;
+mod owners;
+mod phase;
+mod planned;
+mod queue;
+mod quiescence;
+mod recorder;
+mod remotes;
 mod script;
+mod seed;
 mod server;
-mod trouble;
+mod services;
+mod settling;
+mod stage;
+mod storage;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use engine::device::{Input, Snapshot};
-use engine::id::{DeviceId, OpId, Remote, UserId, VaultId};
-use engine::message::JobId;
-use engine::point::Point;
-use engine::seal::Memo;
-use harness::clock::Clock;
-use harness::disk::Disk;
-use harness::queue::Queue;
-use harness::random::Draw;
 use harness::time::{Span, Time};
 
+use self::accounts::Accounts;
+use self::action::{Action, Actions};
+use self::bounds::patience;
+pub use self::bounds::settle_bound;
+use self::ended::{Ended, shells};
 use self::event::Event;
-use self::fuse::Fuse;
-use self::phases::Phase;
-pub use self::phases::settle_bound;
-use self::process::Process;
-use self::processor::Pipeline;
+use self::host::Host;
+use self::hosts::Hosts;
+pub(crate) use self::hosts::Order;
+use self::last_reads::LastReads;
+use self::owners::Owners;
+use self::phase::Phase;
 use self::script::Script;
-use self::server::Bench;
-use crate::desk::{Arrival, Desk, Emitted};
-use crate::fault::{Conditions, Fault};
-use crate::history::recorder::Recorder;
-use crate::history::{Boot, Fact, Incarnation};
-use crate::keychain::{Keychain, SignInDesk};
-use crate::plan::{Effect, Node, Plan, StepId};
-use crate::post::Post;
-use crate::run::LogLine;
-use crate::shell::{SharedDouble, Shell};
-use crate::store::Store;
-use crate::volume::Volume;
+use self::seed::Seeds;
+use self::services::Services;
+use self::settling::{Next, Settling};
+use self::stage::Stage;
+use crate::history::{Asked, Entry, Fact};
+use crate::mailbox::{Effect, Mailbox};
+use crate::message::{Body, Message};
+use crate::outcome::Counts;
+use crate::plan::{Effect as EffectKind, Node, Plan};
+use crate::shell::ShellMaker;
 use crate::workload;
 
 /// The world of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    plan: Arc<Plan>,
-    now: Time,
-    queue: Queue<Event>,
-    post: Post,
-    keychain: Keychain,
-    active: Vec<trouble::Active>,
-    conditions: Conditions,
-    fuses: Vec<Fuse>,
-    /// Moves of several files that have not been answered.
-    batches: BTreeSet<(DeviceId, OpId)>,
-    /// Those that were too long for one commit, and are not done with.
-    jobs: BTreeSet<(UserId, JobId)>,
+    stage: Stage,
     script: Script,
-    phase: Phase,
-    /// A device that kept the run from being settled when that was last asked.
-    holdup: Option<usize>,
-    /// What the scenario or the plan keeps from settling, as far as it is known yet.
-    scars: trouble::Scars,
-    devices: Vec<Site>,
-    doubles: Vec<SharedDouble>,
-    workers: Vec<Bench>,
-    processes: Vec<Process>,
-    pipeline: Pipeline,
-    volume: Volume,
-    /// The last change of each space's files.
-    files: file::Heads,
-    /// The last name of each node.
-    names: file::Names,
-    /// The name of each entry of the logs.
-    entries: file::Entries,
-    /// What somebody who is not of this house waits for.
-    intruder: BTreeMap<engine::remote::CallId, engine::message::Request>,
-    /// All nodes: devices in order, then remotes, then workers, then processors.
-    stations: Vec<Station>,
-    /// The nodes that were called in this turn.
-    ready: Vec<usize>,
-    orders: Vec<Order>,
-    /// The last number of an operation of each user's own.
-    own_ops: BTreeMap<Node, u32>,
-    /// The hints that each device's saves have caused.
-    hints: BTreeMap<Node, u32>,
-    memo: Memo,
-    needle: [u8; 8],
-    recorder: Recorder,
-    log: Vec<LogLine>,
-    coverage: BTreeMap<&'static str, u64>,
-    reached: BTreeMap<Point, u64>,
-    events: u64,
-    /// With more events than this the run is taken for endless.
-    most_events: u64,
-    messages: u64,
-    spare: Vec<Emitted>,
-    /// A message's bytes, while it is looked at.
-    scratch: Vec<u8>,
-}
-
-/// What the driver has to do with the tasks of nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Drop the machine.
-    Kill(usize),
-    /// Make room for a new one.
-    Start(usize),
-}
-
-/// One node's desk, and what is planned for it.
-#[derive(Clone, Debug)]
-struct Station {
-    desk: Desk,
-    /// Called in this turn.
-    called: bool,
-    /// Raised when the deadline moves, so that an older wake-up is recognised.
-    deadline: u32,
-}
-
-/// What a device is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Not switched on yet, or not made yet.
-    New,
-    Running,
-    /// Without power; a start is planned.
-    Off,
-    Gone,
-}
-
-/// A device as the world keeps it while its machine comes and goes.
-#[derive(Clone, Debug)]
-struct Site {
-    id: DeviceId,
-    user: UserId,
-    state: State,
-    incarnation: Incarnation,
-    disk: Disk<Store>,
-    clock: Clock,
-    /// How it will start next.
-    boot: Boot,
-    /// The last commit that survived the last crash.
-    kept: u32,
-    install: u64,
-    installs: u64,
-    paused: bool,
-    /// Names the latest planned start.
-    start: u32,
-    /// The faults that end with the next start.
-    faults: Vec<Fault>,
-    image: Option<Snapshot>,
-    sign_in: SignInDesk,
-}
-
-impl Site {
-    fn node(&self) -> Node {
-        Node::Device(self.id)
-    }
-
-    fn is_up(&self) -> bool {
-        self.state == State::Running
-    }
-}
-
-/// Without an end in sight after so many events, and so many more for each device, a run is taken
-/// for endless. A busy device has some hundred a minute, an idle one those of its pulls.
-const EVENTS: u64 = 1_000_000;
-const EVENTS_PER_DEVICE: u64 = 50_000;
-const EVENTS_PER_PULL: u64 = 32;
-
-/// The most events that a run of a plan with so many machines may have.
-fn most_events(plan: &Plan, machines: usize) -> u64 {
-    let pulls = plan.storm.0 / plan.timing.pull_every.0.max(1);
-    let each = EVENTS_PER_DEVICE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-    each.saturating_mul(machines as u64).saturating_add(EVENTS)
+    services: Services,
+    settling: Settling,
+    /// How many facts the script has seen.
+    observed: usize,
+    /// Serves again to take what a host has put out.
+    effects: Vec<Effect>,
 }
 
 impl World {
-    /// When something happens next; `None` when the run is over. Most wake-ups have been put off
-    /// before they are due: none of those is worth a turn.
-    pub(crate) fn next_due(&mut self) -> Option<Time> {
-        if self.phase == Phase::Over {
-            return None;
+    /// The world of a plan, before anything has happened.
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let accounts = Accounts::of(&plan);
+        let needle = accounts.needle();
+        let Seeds { doubles, stored, images } = Seeds::of(&plan, &accounts);
+        let hosts = Hosts::of(&plan, images);
+        let mut world = Self {
+            stage: Stage::new(plan.clone(), hosts, needle),
+            script: Script::of(&plan),
+            services: Services::new(&plan, accounts, doubles),
+            settling: Settling::new(plan.nature),
+            observed: 0,
+            effects: Vec::new(),
+        };
+        for (from, effect) in stored {
+            world.carry_out(from, effect);
         }
-        let stations = &self.stations;
-        self.queue.drop_stale(
-            |event| matches!(event, Event::Wake(node, was) if stations[*node].deadline != *was),
-        );
-        self.queue.next_due()
+        world.open();
+        world
     }
 
-    /// Lets happen what is due next.
-    pub(crate) fn begin_turn(&mut self) {
-        self.now = self.queue.next_due().expect("the driver has looked");
-        while let Some(event) = self.queue.take_due(self.now) {
-            self.events += 1;
-            self.happen(event);
+    /// Everything that is planned becomes due.
+    fn open(&mut self) {
+        let mut out = Actions::new();
+        self.stage.hosts.plan_first_starts(&mut out);
+        self.services.store_seed_data(&mut out);
+        self.script.open(&mut out);
+        self.settling.enter(Phase::Faults, (Time(0), self.stage.plan.storm), &mut out);
+        self.stage.hand_on(out);
+        if self.script.needs_quiet() {
+            self.stage.hosts.watch(Time(0));
         }
-        if self.events > self.most_events {
-            self.give_up();
-        }
-        // A node may have lost power after it was called.
-        self.ready.retain(|node| self.stations[*node].called);
-        self.ready.sort_unstable();
-    }
-
-    /// The nodes that have something to do in this turn, in order.
-    pub(crate) fn ready(&self) -> &[usize] {
-        &self.ready
-    }
-
-    /// Carries out what the nodes of this turn emitted.
-    pub(crate) fn end_turn(&mut self) {
-        let ready = std::mem::take(&mut self.ready);
-        for &node in &ready {
-            self.stations[node].called = false;
-            let mut emitted = std::mem::take(&mut self.spare);
-            std::mem::swap(&mut emitted, &mut self.desk(node).emitted);
-            self.carry_out(node, &mut emitted);
-            emitted.clear();
-            self.spare = emitted;
-        }
-        self.ready = ready;
-        self.ready.clear();
-        self.advance_phase();
-    }
-
-    /// What the driver has to do before the nodes of a turn work, in order.
-    pub(crate) fn take_orders(&mut self) -> Vec<Order> {
-        std::mem::take(&mut self.orders)
     }
 
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
     /// and the memory of opened blobs, whose contents are a function of their bytes.
     pub(crate) fn fork(&self) -> Self {
-        let mut fork = self.clone();
-        for shared in &mut fork.doubles {
-            let double = shared.lock().expect("no double has panicked").fork();
-            *shared = Arc::new(Mutex::new(double));
+        Self { services: self.services.fork(), ..self.clone() }
+    }
+
+    /// When something happens next; `None` when the run is over.
+    pub(crate) fn next_due(&mut self) -> Option<Time> {
+        if self.settling.phase() == Phase::Over {
+            return None;
         }
-        fork
+        let hosts = &self.stage.hosts;
+        self.stage.queue.next_due(
+            |event| matches!(event, Event::Wake(place, was) if !hosts.at(*place).is_deadline(*was)),
+        )
     }
 
-    /// The desk of a node.
-    pub(crate) fn desk(&mut self, node: usize) -> &mut Desk {
-        &mut self.stations[node].desk
+    /// Lets happen what is due next.
+    pub(crate) fn begin_turn(&mut self) {
+        self.stage.queue.advance();
+        while let Some(event) = self.stage.queue.take() {
+            self.happen(event);
+        }
+        if self.stage.queue.is_endless() {
+            self.give_up();
+        }
+        self.stage.hosts.gather();
     }
 
-    /// All nodes, with the shells that belong to them.
-    pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
-        let accounts: Arc<[UserId]> = self.devices.iter().map(|site| site.user).collect();
-        let named = |node: Node, maker| (self.plan.name(node).to_owned(), maker);
-        let devices = self.devices.iter().map(|site| named(site.node(), ShellMaker::Device));
-        let remotes = self.doubles.iter().zip(&self.plan.remotes).map(|(double, plan)| {
-            (plan.name.clone(), ShellMaker::Remote(double.clone(), accounts.clone()))
-        });
-        let worker = |id| named(Node::Worker(id), ShellMaker::Worker);
-        let workers = self.workers.iter().map(|bench| worker(bench.id));
-        let processor = |id| named(Node::Processor(id), ShellMaker::Processor);
-        let processors = self.pipeline.seats.iter().map(|seat| processor(seat.id));
-        devices.chain(remotes).chain(workers).chain(processors).collect()
+    /// What the driver has to do before the hosts of a turn work, in order.
+    pub(crate) fn take_orders(&mut self) -> Vec<Order> {
+        self.stage.hosts.take_orders()
     }
 
+    /// The hosts that have something to do in this turn, in order.
+    pub(crate) fn ready(&self) -> &[usize] {
+        self.stage.hosts.ready()
+    }
+
+    /// The mailbox of a host.
+    pub(crate) fn mailbox(&mut self, host: usize) -> &mut Mailbox {
+        self.stage.hosts.mailbox(host)
+    }
+
+    /// Carries out the effects of the hosts of this turn.
+    pub(crate) fn end_turn(&mut self) {
+        let worked = self.stage.hosts.take_ready();
+        for &place in &worked {
+            let mut effects = std::mem::take(&mut self.effects);
+            let from = self.stage.hosts.take_effects(place, &mut effects);
+            self.carry_out_all(from, &mut effects);
+            effects.clear();
+            self.effects = effects;
+        }
+        self.stage.hosts.end_turn(worked);
+        self.show_script();
+        self.advance_phase(false);
+    }
+
+    /// Hands an event to the owner that it concerns.
     fn happen(&mut self, event: Event) {
+        let now = self.stage.now();
+        let mut out = Actions::new();
         match event {
-            Event::Step(step) => self.take_step(step),
-            Event::Start(device, start) => {
-                if self.site(device).start == start {
-                    self.switch_on(device);
+            Event::Step(step) => return self.take_step(step),
+            Event::Start(node, start) => {
+                if self.stage.hosts.get(node).is_planned(start) {
+                    self.start(node);
                 }
             }
-            Event::Resume(device, life) => self.resume(device, life),
-            Event::EndFault(step) => self.end_fault(step),
-            Event::Durable(device, life, commit) => self.make_durable(device, life, commit),
-            Event::Persisted(device, life, commit) => {
-                if self.lives(device, life) {
-                    self.site_mut(device).disk.answer(commit);
-                    self.call(usize::from(device.0), |desk| desk.persisted = true);
+            Event::Resume(node, incarnation) => {
+                self.stage.hosts.resume((now, node), incarnation, &mut out);
+            }
+            Event::EndFault(step) => happening::end((&mut self.stage, &mut self.services), step),
+            Event::Durable(node, incarnation, commit) => {
+                if self.stage.hosts.get_mut(node).make_durable(incarnation, commit) {
+                    self.stage.note(node, Fact::Durable(commit));
+                    if !self.crashes_after(node, EffectKind::Durable) {
+                        self.stage.hosts.get(node).answer_commit_later(now, commit, &mut out);
+                    }
                 }
             }
-            Event::QuietEnough(step) => self.stop_waiting_for_quiet(step),
-            Event::EndPhase(phase) => self.end_phase(phase),
-            Event::StartProcess(id, start) => self.start_process(id, start),
-            Event::ResumeProcess(id, life) => self.resume_process(id, life),
-            Event::ForProcessor(processor, life, what) => {
-                self.tell_processor(processor, life, *what);
-            }
-            Event::AtVolume(worker, life, call) => self.ask_volume(worker, life, call),
-            Event::FromVolume(worker, life, answer) => self.hear_volume(worker, life, answer),
-            Event::Arrive(mail) => self.arrive(mail),
-            Event::Give(device, life, arrival) => self.give(device, life, arrival),
-            Event::Wake(node, deadline) => {
-                if self.stations[node].deadline == deadline {
-                    self.call(node, |desk| desk.woken = true);
+            Event::Persisted(node, incarnation, commit) => {
+                if self.stage.hosts.get_mut(node).answer_commit(incarnation, commit) {
+                    self.stage.hosts.call(now, node, Mailbox::tell_persisted);
                 }
             }
+            Event::QuietEnough(step) => self.script.stop_waiting_for_quiet(now, step, &mut out),
+            Event::EndPhase(phase) => {
+                if phase == self.settling.phase() {
+                    self.advance_phase(true);
+                }
+            }
+            Event::AtVolume(worker, incarnation, call) => {
+                let circumstances = self.stage.circumstances(self.settling.has_faults());
+                let request = (worker, incarnation, &call);
+                self.services.reach_volume(request, circumstances, &mut out);
+            }
+            Event::Arrive(message) => self.arrive(message),
+            Event::Give(to, incarnation, inbound) => self.stage.give(to, incarnation, inbound),
+            Event::Wake(place, deadline) => self.stage.hosts.wake(now, place, deadline),
+        }
+        self.stage.hand_on(out);
+    }
+
+    /// Carries out what a host put out, up to the effect at which its machine crashed or its power was
+    /// lost: nothing that follows took effect.
+    fn carry_out_all(&mut self, from: Node, effects: &mut Vec<Effect>) {
+        let mut effects = effects.drain(..);
+        while let Some(effect) = effects.next() {
+            let kind = effect.kind();
+            let survives = self.carry_out(from, effect);
+            if survives && !kind.is_some_and(|kind| self.crashes_after(from, kind)) {
+                continue;
+            }
+            for effect in effects {
+                if let Effect::Fact(Fact::Asked(op, _)) = effect
+                    && from.device().is_some()
+                    && let Some(step) = workload::step_of(op)
+                {
+                    self.stage.note(from, Fact::Skipped(step));
+                }
+            }
+            if !survives {
+                let now = self.stage.now();
+                self.stage.cut(&mut self.services.server, from, |host, out| host.fail(now, out));
+            }
+            return;
         }
     }
 
-    fn site(&self, device: DeviceId) -> &Site {
-        &self.devices[usize::from(device.0)]
+    /// Hands an effect to the owner that it concerns; false if the machine crashed instead.
+    fn carry_out(&mut self, from: Node, effect: Effect) -> bool {
+        let (now, incarnation) = (self.stage.now(), self.stage.hosts.incarnation(from));
+        let mut out = Actions::new();
+        let mut survives = true;
+        match effect {
+            Effect::Fact(fact) => self.note_of_user(from, fact),
+            Effect::Persist(batch) => {
+                let surroundings =
+                    (self.stage.faults.conditions(), self.stage.recorder.facts_mut());
+                survives =
+                    self.stage.hosts.get_mut(from).persist(now, &batch, surroundings, &mut out);
+            }
+            Effect::Send(remote, call) => {
+                self.stage.send(Message::call((from, incarnation), remote, call));
+            }
+            Effect::Request(request) => out.push(Action::Request(from, incarnation, request)),
+            Effect::Reply(to, answer) => {
+                self.stage.send(Message::reply(from, to, Body::Return(answer)));
+            }
+            Effect::Respond(to, response) => {
+                self.stage.send(Message::reply(from, to, Body::Response(response)));
+            }
+            Effect::Hint(vault, saver) => {
+                let others = self.stage.hosts.others_of(vault, saver);
+                self.stage
+                    .network
+                    .hints(from, saver, &others)
+                    .into_iter()
+                    .for_each(|it| self.stage.send(it));
+            }
+            Effect::Call(call) => {
+                let caller = (&self.stage.hosts, from);
+                let circumstances = self.stage.circumstances(self.settling.has_faults());
+                self.services.take_call(caller, call, circumstances, &mut out);
+            }
+            Effect::Remote(fact) => {
+                let fact =
+                    self.stage.recorder.done_by_remote(fact, self.services.accounts.keychain());
+                self.stage.note(from, fact);
+            }
+            Effect::Reached(point) => self.stage.recorder.reach(point),
+            Effect::Wake(at) => out.extend(self.stage.hosts.set_deadline((now, from), at)),
+            Effect::Logged(logged) => self.stage.recorder.log(now, (from, incarnation), logged),
+            Effect::Crashed(message) => {
+                self.stage.note(from, Fact::Panicked(message));
+                // A remote never loses power: it goes on.
+                survives = from.remote().is_some();
+            }
+        }
+        self.stage.hand_on(out);
+        survives
     }
 
-    fn site_mut(&mut self, device: DeviceId) -> &mut Site {
-        &mut self.devices[usize::from(device.0)]
+    /// Notes what a user asked or was answered, and what follows from it outside of the host.
+    fn note_of_user(&mut self, from: Node, fact: Fact) {
+        let signs_in = matches!(fact.asked(), Some((_, Asked::SignIn)));
+        if let Fact::Asked(..) | Fact::Answered(..) = fact {
+            self.stage.hosts.get_mut(from).observe(&fact);
+            self.services.server.observe(from, &fact);
+        }
+        self.stage.note(from, fact);
+        if signs_in {
+            self.stage.send_keys(&self.services.accounts, from);
+        }
     }
 
-    /// Is the device up, and in this life?
-    fn lives(&self, device: DeviceId, life: Incarnation) -> bool {
-        let site = self.site(device);
-        site.is_up() && site.incarnation == life
+    /// A message reaches its receiver, or what is left of it.
+    fn arrive(&mut self, message: Message) {
+        if let Some(why) = message.stopped_by(self.stage.faults.conditions()) {
+            return self.stage.lose(&message, why);
+        }
+        let mut out = Actions::new();
+        match message.to {
+            Node::World | Node::Volume | Node::Intruder => {
+                self.stage.note(message.to, message.delivered());
+                if let Body::Response(response) = &message.body {
+                    self.services.intruder.receive(response, &mut out);
+                }
+            }
+            Node::Device(_) | Node::Remote(_) | Node::Worker(_) | Node::Processor(_) => {
+                self.stage.hosts.receive(self.stage.now(), message, &mut out);
+            }
+        }
+        self.stage.hand_on(out);
     }
 
-    /// The place of a remote among the doubles, if there is such a remote.
-    fn place(&self, remote: Remote) -> Option<usize> {
-        self.plan.remotes.iter().position(|plan| plan.kind == remote)
+    /// Starts a host, in a new incarnation.
+    fn start(&mut self, node: Node) {
+        let mut out = Actions::new();
+        let is_first = self.stage.hosts.start(node, self.stage.recorder.facts_mut(), &mut out);
+        self.stage.hand_on(out);
+        let given = self.services.accounts.start(self.stage.hosts.get(node), is_first);
+        self.stage.hosts.call(self.stage.now(), node, |mailbox| {
+            given.into_iter().for_each(|inbound| mailbox.put(inbound));
+        });
+        self.stage.send_keys(&self.services.accounts, node);
     }
 
-    fn station_of(&self, remote: Remote) -> Option<usize> {
-        self.place(remote).map(|place| self.devices.len() + place)
+    /// An effect of a host has reached beyond it; true if the host lost power at it.
+    fn crashes_after(&mut self, node: Node, effect: EffectKind) -> bool {
+        happening::count_effect((&mut self.stage, &mut self.services), node, effect)
     }
 
-    // This and what is built on it is inlined, so that concerns are hashed when they are compiled.
-    #[inline(always)]
-    fn draw(&self, concern: &'static str) -> Draw {
-        Draw::new(self.plan.nature, concern)
-    }
-
-    #[inline(always)]
-    fn draw_for(&self, concern: &'static str, device: DeviceId) -> Draw {
-        let life = u64::from(self.site(device).incarnation);
-        self.draw(concern).and(u64::from(device.0)).and(life)
-    }
-
-    #[inline(always)]
-    fn draw_for_step(&self, concern: &'static str, step: StepId) -> Draw {
-        self.draw(concern).and(u64::from(step.0))
-    }
-
-    /// Schedules an event; `order` draws its place within its millisecond.
-    fn file(&mut self, at: Time, order: Draw, event: Event) {
-        self.queue.schedule(at, event.class(), order.value(), event);
-    }
-
-    /// Files something for a device, after a while.
-    fn file_gift(
-        &mut self,
-        device: DeviceId,
-        life: Option<Incarnation>,
-        after: Span,
-        order: Draw,
-        arrival: Arrival,
-    ) {
-        let at = self.now + Span(after.0.max(1));
-        self.file(at, order, Event::Give(device, life, arrival));
-    }
-
-    /// The last number of an operation that no step of the plan names, in any life of this node.
-    fn last_op(&self, node: Node) -> u32 {
-        self.own_ops.get(&node).copied().unwrap_or_default()
-    }
-
-    /// Writes a fact down.
-    fn note(&mut self, node: Node, fact: Fact) {
-        let incarnation = self.incarnation_of(node);
-        self.watch_for_triggers(node, &fact);
-        if let Some((OpId(op), _)) = fact.asked()
-            && op >= workload::UNPLANNED
+    /// A step happens, unless the faults have ended before.
+    fn take_step(&mut self, step: usize) {
+        if !self.settling.has_faults() {
+            return;
+        }
+        let now = self.stage.now();
+        let mut out = Actions::new();
+        let planned = self.script.take(now, step, &mut out);
+        self.stage.hand_on(out);
+        if let Some(planned) = planned
+            && !happening::begin((&mut self.stage, &mut self.services), planned)
         {
-            // What follows from an answer has a number after that of what was answered, which may be
-            // less than that of what was asked in the meantime.
-            let last = self.own_ops.entry(node).or_default();
-            *last = op.max(*last);
+            self.stage.note(Node::World, Fact::Skipped(planned.step));
         }
-        self.recorder.note(self.now, node, incarnation, fact);
+        let mut out = Actions::new();
+        self.script.prepare(step + 1, (now, self.stage.recorder.history().len()), &mut out);
+        self.stage.hand_on(out);
     }
 
-    fn cover(&mut self, name: &'static str) {
-        *self.coverage.entry(name).or_default() += 1;
+    /// Shows the script what has happened in this turn.
+    fn show_script(&mut self) {
+        if !self.script.is_unarmed() {
+            let mut out = Actions::new();
+            let facts = &self.stage.recorder.history()[self.observed..];
+            self.script.observe(facts, self.observed, &mut out);
+            self.stage.hand_on(out);
+        }
+        self.observed = self.stage.recorder.history().len();
     }
 
-    fn reach(&mut self, point: Point) {
-        *self.reached.entry(point).or_default() += 1;
+    /// Begins the next phase, if what this one waits for has come, or the time that it may take has passed.
+    fn advance_phase(&mut self, is_late: bool) {
+        let now = self.stage.now();
+        let mut out = Actions::new();
+        let Self { stage, services, settling, script, .. } = self;
+        let owners = stage.owners(services);
+        match settling.next(owners, script.awaits_quiet(), is_late) {
+            None => {}
+            Some(Next::Quiet) => self.script.quiet_has_come(now, &mut out),
+            Some(Next::FaultsEnd) => self.end_faults(),
+            Some(Next::Settled(pending)) => {
+                self.stage.note(Node::World, Fact::Settled { pending });
+                let rest = Span(self.stage.plan.timing.pull_every.0.saturating_mul(2));
+                self.settling.enter(Phase::Resting, (now, rest), &mut out);
+            }
+            Some(Next::LastReads) => {
+                let LastReads { readers, at_most } = LastReads::of(self.owners());
+                for (node, inbound) in readers {
+                    self.stage.hosts.call(now, node, |mailbox| mailbox.put(inbound));
+                }
+                self.settling.enter(Phase::Reading, (now, at_most), &mut out);
+            }
+            Some(Next::Over) => self.finish(),
+        }
+        self.stage.hand_on(out);
     }
 
-    /// Lays something on a node's desk and calls the node, unless it stands still.
-    fn call(&mut self, node: usize, lay: impl FnOnce(&mut Desk)) {
-        let (now, stands_still) = if let Some(site) = self.devices.get(node) {
-            (site.clock.show(self.now), site.paused || !site.is_up())
-        } else if let Some(process) = self.process_at(node) {
-            (process.now(self.now), process.stands_still())
-        } else {
-            (harness::time::Now { mono: self.now, wall: self.now }, false)
+    /// The faults of the plan end: what can come back does, and the run waits for quiescence.
+    fn end_faults(&mut self) {
+        let now = self.stage.now();
+        let mut out = Actions::new();
+        self.script.close(&mut out);
+        self.settling.enter(Phase::Settling, (now, patience(&self.stage.plan)), &mut out);
+        self.stage.hand_on(out);
+        self.stage.network.heal();
+        for step in self.stage.faults.that_can_end() {
+            happening::end((&mut self.stage, &mut self.services), step);
+        }
+        self.stage.note(Node::World, Fact::Healed);
+        let hosts: Vec<Node> = self.stage.hosts.all().iter().map(Host::node).collect();
+        for node in hosts {
+            let mut out = Actions::new();
+            let runs = self.stage.hosts.bring_back((now, node), &mut out);
+            self.stage.hand_on(out);
+            if runs {
+                self.stage.send_keys(&self.services.accounts, node);
+            }
+        }
+        self.stage.hosts.watch(now);
+    }
+
+    /// A run that makes no end is ended.
+    fn give_up(&mut self) {
+        let settled = |entry: &Entry| matches!(entry.fact, Fact::Settled { .. });
+        if !self.stage.recorder.history().iter().any(settled) {
+            let mut pending = vec![quiescence::endless(&self.stage.plan)];
+            pending.extend(self.settling.pending(self.owners()));
+            self.stage.note(Node::World, Fact::Settled { pending });
+        }
+        self.finish();
+    }
+
+    /// Notes what the remotes hold, and stops.
+    fn finish(&mut self) {
+        for (remote, row) in self.services.remotes.rows() {
+            let fact = self.stage.recorder.found(&row, self.services.accounts.keychain());
+            self.stage.note(Node::Remote(remote), fact);
+        }
+        self.settling.end();
+    }
+
+    /// All owners, to look at.
+    fn owners(&self) -> Owners<'_> {
+        self.stage.owners(&self.services)
+    }
+
+    /// All hosts, with the shells that belong to them.
+    pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
+        shells(self.owners())
+    }
+
+    /// Ends the world and tells what there is to judge.
+    pub(crate) fn end(self) -> Ended {
+        let context = ended::context(self.owners());
+        let counts = Counts {
+            events: self.stage.queue.taken(),
+            messages: self.stage.hosts.received(),
+            sealed: self.stage.recorder.blobs(),
+            opened: self.services.accounts.opened(),
+            ..Counts::default()
         };
-        let station = &mut self.stations[node];
-        station.desk.now = now;
-        lay(&mut station.desk);
-        if !stands_still && !station.called {
-            station.called = true;
-            self.ready.push(node);
-        }
+        let (history, log, coverage) = self.stage.recorder.end();
+        Ended { context, history, log, coverage, counts, moments: self.script.into_moments() }
     }
-
-    /// Gives a device something, if it is up.
-    fn give(&mut self, device: DeviceId, life: Option<Incarnation>, arrival: Arrival) {
-        let site = self.site(device);
-        let right_life = life.is_none_or(|life| life == site.incarnation);
-        if site.is_up() && right_life && !self.is_held_back(device, &arrival) {
-            self.call(usize::from(device.0), |desk| desk.arrivals.push_back(arrival));
-        } else if let Arrival::Deed(step, _) = arrival {
-            self.note(Node::Device(device), Fact::Skipped(step));
-        }
-    }
-
-    fn is_held_back(&self, device: DeviceId, arrival: &Arrival) -> bool {
-        let Arrival::Input(input) = arrival else { return false };
-        matches!(**input, Input::KeyArrived(..)) && self.conditions.holds_keys(device)
-    }
-
-    fn make_durable(&mut self, device: DeviceId, life: Incarnation, commit: u32) {
-        if !self.lives(device, life) {
-            return;
-        }
-        self.site_mut(device).disk.make_durable(commit);
-        self.note(Node::Device(device), Fact::Durable(commit));
-        if self.burns_down(Node::Device(device), Effect::Durable) {
-            return;
-        }
-        let draw = self.draw_for("disk answer", device).and(u64::from(commit));
-        let at = self.now + Span(draw.span(self.plan.disk.answer).0.max(1));
-        self.file(at, draw, Event::Persisted(device, life, commit));
-    }
-
-    /// The devices of a vault.
-    fn devices_of(&self, vault: VaultId) -> Vec<DeviceId> {
-        let of_vault = |site: &&Site| VaultId::from(site.user) == vault;
-        self.devices.iter().filter(of_vault).map(|site| site.id).collect()
-    }
-}
-
-/// Makes the shell of a node, as often as the node is started.
-#[derive(Clone, Debug)]
-pub(crate) enum ShellMaker {
-    Device,
-    Remote(SharedDouble, Arc<[UserId]>),
-    Worker,
-    Processor,
-}
-
-impl ShellMaker {
-    /// The storage behind a shell, if it is a remote's.
-    pub(crate) fn storage(&self) -> Option<&SharedDouble> {
-        if let Self::Remote(double, _) = self { Some(double) } else { None }
-    }
-
-    pub(crate) fn make(&self) -> Shell {
-        match self {
-            Self::Device => Shell::device(),
-            Self::Worker => Shell::worker(),
-            Self::Processor => Shell::processor(),
-            Self::Remote(double, accounts) => Shell::remote(double.clone(), accounts.clone()),
-        }
-    }
-}
-
-/// The step that asked for this, if a step did.
-fn skipped(op: OpId) -> Option<Fact> {
-    workload::step_of(op).map(Fact::Skipped)
-}
-
-/// The vaults of a plan.
-fn vaults(plan: &Plan) -> Vec<VaultId> {
-    let users = BTreeSet::from_iter(plan.devices.iter().map(|device| device.user));
-    users.into_iter().map(VaultId::from).collect()
 }

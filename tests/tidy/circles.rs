@@ -10,17 +10,11 @@ use crate::tidy::tree::{Package, Path, packages};
 
 /// The circles that there are: the folder of their modules, the modules, and why.
 const CIRCLES: &[(&str, &[&str], &str)] = &[
-    ("sim/src", &["run", "world"], "goes when a recorder owns counts and log lines"),
     ("sim/src/scenario/draw", &["mix", "pipeline"], "goes with the registry of verbs"),
     (
         "sim/src/scenario/read",
         &["chance", "expect", "file", "pipeline", "sections", "server", "step", "when"],
-        "goes when each fault and verb has one declaration",
-    ),
-    (
-        "sim/src/world",
-        &["event", "file", "looks", "phases", "process"],
-        "goes when hosts, queue, network and faults own their state",
+        "goes when each verb has one declaration",
     ),
 ];
 

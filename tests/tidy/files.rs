@@ -71,9 +71,15 @@ impl Source {
     }
 }
 
+/// Folders in which each file is a program of its own.
+const PROGRAMS: &[&str] = &["sim/harness/examples", "sim/harness/tests"];
+
 fn is_declared(source: &Source, all: &[Source]) -> bool {
     let parents = source.parents();
+    let is_program =
+        PROGRAMS.iter().any(|folder| source.path == format!("{folder}/{}.rs", source.stem()));
     matches!(source.stem(), "lib" | "main")
+        || is_program
         || all.iter().any(|it| parents.contains(&it.path) && it.declares(source.stem()))
 }
 

@@ -11,9 +11,16 @@ use crate::tidy::source::Source;
 /// Names from the root of a package down.
 pub(super) type Path = Vec<String>;
 
-/// The folders of the packages. `tests/` is one binary, and counts as one.
-const PACKAGES: &[&str] =
-    &["sim/harness/src", "sim/harness/examples", "sim/src", "bench/src", "src", "tests"];
+/// The folders of the packages, inner ones first. Each folder of tests or examples counts as one.
+const PACKAGES: &[&str] = &[
+    "sim/harness/src",
+    "sim/harness/examples",
+    "sim/harness/tests",
+    "sim/src",
+    "bench/src",
+    "src",
+    "tests",
+];
 
 /// A struct, enum or union.
 #[derive(Debug)]
@@ -112,7 +119,7 @@ pub(super) fn packages(sources: &[Source]) -> BTreeMap<&'static str, Package> {
         if path.len() == 1 && matches!(path[0].as_str(), "lib" | "main") {
             path.clear();
         }
-        let is_test = *folder != "tests" && path.iter().any(|name| name == "tests");
+        let is_test = !folder.ends_with("tests") && path.iter().any(|name| name == "tests");
         let file = syn::parse_file(&source.text);
         let file = file.unwrap_or_else(|error| panic!("{}: {error}", source.path));
         let package = packages.entry(folder).or_default();
@@ -143,7 +150,7 @@ impl Reader<'_> {
     }
 
     /// A path as it goes from the root of the package, if it goes through the package.
-    fn from_root(&self, path: &[String]) -> Option<Path> {
+    fn rooted(&self, path: &[String]) -> Option<Path> {
         let supers = path.iter().take_while(|name| *name == "super").count();
         let (base, rest) = match path.first()?.as_str() {
             "crate" => (&[][..], &path[1..]),
@@ -155,13 +162,13 @@ impl Reader<'_> {
     }
 
     /// The same; what begins with a name is taken to be below this module.
-    fn from_root_or_here(&self, path: &[String]) -> Path {
+    fn rooted_or_below(&self, path: &[String]) -> Path {
         let here = || self.path.iter().chain(path).cloned().collect();
-        self.from_root(path).unwrap_or_else(here)
+        self.rooted(path).unwrap_or_else(here)
     }
 
     fn uses(&mut self, path: &[String]) {
-        if let Some(path) = self.from_root(path) {
+        if let Some(path) = self.rooted(path) {
             self.module().uses.push(path);
         }
     }
@@ -182,7 +189,7 @@ impl Reader<'_> {
             }
             syn::UseTree::Glob(_) => {
                 self.uses(before);
-                if let Some(path) = self.from_root(before) {
+                if let Some(path) = self.rooted(before) {
                     self.module().globs.push(path);
                 }
                 return;
@@ -198,7 +205,7 @@ impl Reader<'_> {
             path_of.push(path.to_string());
         }
         self.uses(&path_of);
-        let path = self.from_root_or_here(&path_of);
+        let path = self.rooted_or_below(&path_of);
         self.module().imports.insert(name, path);
     }
 
@@ -286,7 +293,7 @@ impl<'a> Visit<'a> for Reader<'_> {
         if let syn::Type::Path(of) = &*item.self_ty {
             let is_method = |item: &&syn::ImplItem| matches!(item, syn::ImplItem::Fn(_));
             let methods = item.items.iter().filter(is_method).count();
-            let of = self.from_root_or_here(&names_of(&of.path));
+            let of = self.rooted_or_below(&names_of(&of.path));
             self.module().impls.push(Impl { of, methods });
         }
         visit::visit_item_impl(self, item);

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::random::Draw;
 
 /// What a system keeps on its disks: values under keys.
-pub trait Layout {
+pub trait Layout: Clone + Debug + PartialEq {
     /// Where something is kept.
     type Key: Clone + Debug + Ord;
     /// What is kept there.
@@ -23,7 +23,7 @@ pub trait Layout {
 }
 
 /// Text keys and plain bytes: the layout of a system that needs no other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plain;
 
 impl Layout for Plain {
@@ -42,7 +42,7 @@ pub type Image<L> = BTreeMap<<L as Layout>::Key, <L as Layout>::Value>;
 pub type Put<L> = (<L as Layout>::Key, Option<<L as Layout>::Value>);
 
 /// One disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Disk<L: Layout> {
     image: Image<L>,
     hash: u64,
@@ -56,24 +56,12 @@ pub struct Disk<L: Layout> {
     awaited: Option<u32>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending<L: Layout> {
     commit: u32,
     hash_before: u64,
     /// What stood under the keys of this commit before it.
     before: Vec<Put<L>>,
-}
-
-impl<L: Layout> Clone for Disk<L> {
-    fn clone(&self) -> Self {
-        Self { image: self.image.clone(), pending: self.pending.clone(), ..*self }
-    }
-}
-
-impl<L: Layout> Clone for Pending<L> {
-    fn clone(&self) -> Self {
-        Self { before: self.before.clone(), ..*self }
-    }
 }
 
 impl<L: Layout> Default for Disk<L> {

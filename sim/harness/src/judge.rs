@@ -152,6 +152,40 @@ pub struct Violation {
 ///
 /// A run without any observation proves nothing and is accused of nothing but that: see
 /// [`SETTLES_IN_TIME`].
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use harness::judge::{Allowance, Claims, Concurrent, Deletes, NO_LOST_WRITES, judge};
+/// use harness::observation::*;
+/// use harness::time::{Span, Time};
+///
+/// // A write is acknowledged, and the final read does not show it.
+/// let (op, session, key) = (OpId(1), Session(0), Key(0));
+/// let write = Write { token: Token(1), deletes: false, replaces: BTreeSet::new() };
+/// let events = [
+///     Event::Asked { op, session, key, ask: Ask::Write(write) },
+///     Event::Answered { op, answer: Answer::Acknowledged(Promise::Copies(1)) },
+///     Event::QuietAsked { within: Span::from_secs(1) },
+///     Event::QuietReached,
+///     Event::Asked { op: OpId(2), session, key, ask: Ask::Read },
+///     Event::Answered { op: OpId(2), answer: Answer::Shown(BTreeSet::new()) },
+/// ];
+/// let observation = |(fact, event)| {
+///     let at = Time(fact as u64);
+///     Observation { at, host: HostId(0), incarnation: 0, fact, event }
+/// };
+/// let observations: Vec<Observation> = events.into_iter().enumerate().map(observation).collect();
+///
+/// let claims = Claims {
+///     judges: vec![NO_LOST_WRITES],
+///     concurrent: Concurrent::Kept,
+///     deletes: Deletes::Remove,
+///     at_rest: Allowance::default(),
+/// };
+/// let violations = judge(&claims, &Names::default(), &observations);
+/// assert_eq!((violations[0].invariant, violations[0].site), ("no-lost-writes", "gone"));
+/// assert_eq!(violations[0].evidence, [0, 1, 5]);
+/// ```
 pub fn judge(claims: &Claims, names: &Names, observations: &[Observation]) -> Vec<Violation> {
     let evidence = Evidence::gather(claims, names, observations);
     let mut violations: Vec<Violation> = Vec::new();

@@ -44,7 +44,7 @@ pub struct Problem<K = Mistake> {
     /// What to write at the caret.
     pub label: String,
     /// Another place that matters, and why.
-    pub beside: Option<(Range<usize>, String)>,
+    pub beside: Option<Box<(Range<usize>, String)>>,
     /// What to do.
     pub help: Option<String>,
 }
@@ -83,7 +83,7 @@ impl<K> Problem<K> {
     /// Shows another place.
     #[must_use]
     pub fn beside(mut self, text: &str, span: Range<usize>, label: impl Into<String>) -> Self {
-        self.beside = Some((within(text, span), label.into()));
+        self.beside = Some(Box::new((within(text, span), label.into())));
         self
     }
 }
@@ -129,7 +129,7 @@ pub fn render<K: Kind>(
             } else {
                 primary.label(&problem.label)
             });
-        if let Some((span, label)) = &problem.beside {
+        if let Some((span, label)) = problem.beside.as_deref() {
             let span = within(text, span.clone());
             snippet = snippet.annotation(AnnotationKind::Context.span(span).label(label));
         }

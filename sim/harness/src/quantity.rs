@@ -7,8 +7,10 @@
 use std::fmt::Write as _;
 
 use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer, Serializer, de};
 
-use crate::random::Stream;
+use crate::random::{Chance, Stream};
+use crate::time::{Span, SpanRange};
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +44,126 @@ impl Range {
         Self { low: value, high: value }
     }
 
+    /// The value that says the least: the one nearest to 0.
+    pub fn plainest(self) -> i64 {
+        0.clamp(self.low, self.high)
+    }
+
     /// A uniform draw.
     pub fn draw(self, stream: &mut Stream) -> i64 {
         stream.between(self.low, self.high)
+    }
+}
+
+/// A difference in milliseconds, of either sign, between two bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift(pub Range);
+
+/// Parts per million, of either sign, between two bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drift(pub Range);
+
+impl Shift {
+    /// No difference.
+    pub const NONE: Self = Self(Range::only(0));
+}
+
+impl Drift {
+    /// No drift.
+    pub const NONE: Self = Self(Range::only(0));
+}
+
+/// A type that people write as a quantity.
+pub trait Quantity: Sized {
+    /// What it counts.
+    const UNIT: Unit;
+
+    /// The value, if one of this type can be in this range.
+    fn of(range: Range) -> Option<Self>;
+
+    /// The value as a range.
+    fn range(&self) -> Range;
+}
+
+impl Quantity for Span {
+    const UNIT: Unit = Unit::Span;
+
+    fn of(range: Range) -> Option<Self> {
+        (range.low == range.high).then(|| Self(range.low.unsigned_abs()))
+    }
+
+    fn range(&self) -> Range {
+        Range::only(i64::try_from(self.0).unwrap_or(i64::MAX))
+    }
+}
+
+impl Quantity for SpanRange {
+    const UNIT: Unit = Unit::Span;
+
+    fn of(range: Range) -> Option<Self> {
+        Some(Self { low: Span(range.low.unsigned_abs()), high: Span(range.high.unsigned_abs()) })
+    }
+
+    fn range(&self) -> Range {
+        Range { low: self.low.range().low, high: self.high.range().low }
+    }
+}
+
+impl Quantity for Chance {
+    const UNIT: Unit = Unit::Chance;
+
+    fn of(range: Range) -> Option<Self> {
+        let ppm = u32::try_from(range.low).ok()?;
+        (range.low == range.high).then_some(Self(ppm))
+    }
+
+    fn range(&self) -> Range {
+        Range::only(self.0.into())
+    }
+}
+
+impl Quantity for Shift {
+    const UNIT: Unit = Unit::Shift;
+
+    fn of(range: Range) -> Option<Self> {
+        Some(Self(range))
+    }
+
+    fn range(&self) -> Range {
+        self.0
+    }
+}
+
+impl Quantity for Drift {
+    const UNIT: Unit = Unit::Drift;
+
+    fn of(range: Range) -> Option<Self> {
+        let is_drift = |ppm| i32::try_from(ppm).is_ok();
+        (is_drift(range.low) && is_drift(range.high)).then_some(Self(range))
+    }
+
+    fn range(&self) -> Range {
+        self.0
+    }
+}
+
+/// For `#[serde(with = "Text")]`: a quantity as people write it.
+#[derive(Debug)]
+pub struct Text;
+
+impl Text {
+    /// Writes it with its unit.
+    pub fn serialize<Q: Quantity, S: Serializer>(value: &Q, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&Q::UNIT.show_range(value.range()))
+    }
+
+    /// Reads it, and says what to write instead of what cannot be read.
+    pub fn deserialize<'d, Q: Quantity, D: Deserializer<'d>>(from: D) -> Result<Q, D::Error> {
+        let text = String::deserialize(from)?;
+        let range = Q::UNIT.parse(&text).map_err(|why| de::Error::custom(why.help(Q::UNIT)))?;
+        Q::of(range).ok_or_else(|| {
+            de::Error::custom(format!("one value is needed here, as {}", Q::UNIT.example()))
+        })
     }
 }
 
@@ -92,6 +211,22 @@ pub enum Mistake {
     Negative,
     /// It is beyond what a simulation can do.
     TooLarge,
+}
+
+impl Mistake {
+    /// What is wrong, and what to write instead.
+    pub fn help(&self, unit: Unit) -> String {
+        let example = unit.example();
+        match self {
+            Self::NoUnit(write) => format!("a quantity needs its unit: {write}"),
+            Self::Unreadable(why) => format!("{why}: write {example}"),
+            Self::Reversed(write) => {
+                format!("a range begins with its lower bound: write \"{write}\"")
+            }
+            Self::Negative => format!("it cannot be below zero: write {example}"),
+            Self::TooLarge => format!("it is beyond what can be simulated: write {example}"),
+        }
+    }
 }
 
 /// Nothing lasts longer than this, in milliseconds (a hundred years).

@@ -127,6 +127,13 @@ impl Draw {
         scale(self.0, n)
     }
 
+    /// A number between two bounds, both included.
+    pub fn between(self, low: i64, high: i64) -> i64 {
+        let width = high.abs_diff(low);
+        let above = if width == u64::MAX { self.0 } else { self.below(width + 1) };
+        low.wrapping_add_unsigned(above)
+    }
+
     /// Does something of this chance happen?
     pub fn happens(self, chance: Chance) -> bool {
         self.below(MILLION) < u64::from(chance.0)
@@ -245,6 +252,7 @@ mod tests {
             let (low, high) = (a.min(b), a.max(b));
             let mut stream = stream(seed, "bounds");
             prop_assert!((low..=high).contains(&stream.between(low, high)));
+            prop_assert!((low..=high).contains(&Draw::new(seed, "bounds").between(low, high)));
             prop_assert!((low..=high).contains(&stream.magnitude(low, high)));
         }
     }

@@ -347,7 +347,7 @@ fn writable(file: &Path, option: &str) -> Result<(), Complaint> {
     let folder = folder.unwrap_or(Path::new("."));
     let what = if file.exists() && !file.is_file() {
         format!("{} is not a file", file.display())
-    } else if let Err(error) = capsule::probe(folder) {
+    } else if let Err(error) = harness::capsule::probe(folder) {
         format!("cannot write into {}: {error}", folder.display())
     } else {
         return Ok(());
@@ -365,8 +365,10 @@ fn keep_small(
         Complaint::internal("the shrunk plan does not violate the same any more".to_owned())
     })?;
     let kept = match output {
-        Some(file) => capsule::write(file, &capsule::text(&small.plan, &small.outcome, found))
-            .map(|()| file.to_owned()),
+        Some(file) => {
+            harness::capsule::write(file, &capsule::text(&small.plan, &small.outcome, found))
+                .map(|()| file.to_owned())
+        }
         None => store.keep(&small.plan, &small.outcome, found),
     };
     kept.map_err(|error| {
@@ -414,7 +416,7 @@ fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
             usize::MAX,
         ))
         .to_string();
-        capsule::write(file, &text).map_err(|error| {
+        harness::capsule::write(file, &text).map_err(|error| {
             Complaint::usage(format!("cannot write {}: {error}", file.display()))
         })?;
     }

@@ -44,7 +44,7 @@ pub(super) fn digests(chosen: &[Chosen]) -> Result<String, String> {
 /// Looks at everything. `arguments` make this program print [`digests`].
 pub(super) fn examine(arguments: &[String], folder: &Path) -> Diagnosis {
     let (compared, parted) = compare(arguments);
-    let checks = vec![build(), profile(), compared, disk(folder), terminal(), workers()];
+    let checks = vec![build(), profile(), compared, disk(folder), terminal(), jobs()];
     Diagnosis { checks, parted }
 }
 
@@ -123,7 +123,7 @@ fn terminal() -> Check {
     check("terminal", Mark::Pass, note)
 }
 
-fn workers() -> Check {
+fn jobs() -> Check {
     let cores = crate::report::story::count(cores(), "core");
-    check("workers", Mark::Pass, format!("{cores} to run seeds on"))
+    check("jobs", Mark::Pass, format!("{cores} to run seeds on"))
 }

@@ -9,7 +9,7 @@ use harness::time::Time;
 
 use crate::zoo;
 
-/// More workers than this are a slip of the finger.
+/// More jobs than this are a slip of the finger.
 const MOST_JOBS: usize = 1024;
 
 /// One seed: a decimal or `0x` number, `_` allowed between digits.
@@ -80,10 +80,10 @@ pub(super) fn moment(text: &str) -> Result<Time, String> {
     u64::try_from(millis).map(Time).map_err(|_| "that late is never".to_owned())
 }
 
-/// A number of workers.
+/// A number of jobs: seeds that run at once.
 pub(super) fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=MOST_JOBS).contains(jobs));
-    jobs.ok_or_else(|| format!("a number of workers from 1 to {MOST_JOBS}"))
+    jobs.ok_or_else(|| format!("a number of jobs from 1 to {MOST_JOBS}"))
 }
 
 /// A flaw, by its id.

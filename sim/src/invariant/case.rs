@@ -2,7 +2,7 @@
 //!
 //! A case has a phone and a tablet of one user, a laptop of another and both remotes. Its methods name who
 //! acts, and about what, and theirs what is done: `case.phone().session().opens()`. Its own tiny `model`
-//! keeps what is told consistent, so a story is right until it tells a lie on purpose:
+//! keeps a history consistent, so it is right until it contains a bug on purpose:
 //! [`Device::holds`] makes a copy hold anything, and [`Device::wrongly`] has what no device may do.
 
 mod account;
@@ -26,7 +26,7 @@ use harness::time::{Span, Time};
 
 use self::device::Device;
 use self::log::{Log, Spaces};
-use self::model::{Copy, Image, StoredRow, ToldWrite};
+use self::model::{Image, RecordCopy, StoredRow, ToldWrite};
 use self::talks::{Actor, READER, SCHOLAR, Talks};
 use self::tree::ToldFiles;
 use crate::history::{BlobId, Boot, Change, Entry, Fact, Incarnation};
@@ -55,7 +55,7 @@ pub(crate) struct Case {
     pub(crate) history: Vec<Entry>,
     now: u64,
     told: Vec<ToldWrite>,
-    copies: BTreeMap<(DeviceId, RecordId), Copy>,
+    copies: BTreeMap<(DeviceId, RecordId), RecordCopy>,
     rows: BTreeMap<(Remote, VaultId, RecordId), StoredRow>,
     cursors: BTreeMap<(DeviceId, Remote), u64>,
     commits: BTreeMap<DeviceId, u32>,

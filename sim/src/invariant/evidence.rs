@@ -6,7 +6,7 @@
 //! sent. It is never reckoned from version vectors, so a bug that inflates those cannot excuse
 //! itself. It only grows, but for what the world does to a disk.
 //!
-//! Moments are indices into the history. What is durable is told by commit, since every prefix of
+//! Moments are indices into the history. What is durable is known by commit, since every prefix of
 //! the commits is a state that a crash could leave.
 
 pub(crate) mod account;
@@ -344,6 +344,6 @@ pub(crate) enum Held {
     Yes,
     /// It knows of no such state.
     NotMirrored,
-    /// It has booked the row, but its copy lacks this cell.
+    /// It has recorded the row, but its copy lacks this cell.
     NotJoined(u32),
 }

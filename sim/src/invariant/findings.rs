@@ -5,7 +5,7 @@ use engine::id::{RecordId, Token};
 use crate::invariant::evidence::Evidence;
 use crate::invariant::{Invariant, Violation};
 
-/// So many violations of one invariant are told in full.
+/// How many violations of one invariant are reported in full.
 const TOLD: usize = 4;
 
 /// All that was reported.
@@ -86,7 +86,7 @@ impl Findings {
     }
 }
 
-/// Sites that are told once for a fact, a record and a write, at however many fields, files or
+/// Sites that are reported once for a fact, a record and a write, at however many fields, files or
 /// conversations they are found: their messages name the first.
 const ONCE: &[&str] = &[
     "another-key",

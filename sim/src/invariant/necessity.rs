@@ -4,9 +4,9 @@ use crate::invariant::Invariant;
 use crate::invariant::case::Case;
 use crate::invariant::{answer, conversation, device, file, log, session, system, write};
 
-type Story = fn() -> Case;
+type BrokenHistory = fn() -> Case;
 
-const TABLE: &[(Invariant, Story)] = &[
+const TABLE: &[(Invariant, BrokenHistory)] = &[
     (Invariant::NoLostWrites, write::no_lost_writes::record::tests::broken),
     (Invariant::NoPhantomValues, write::no_phantom_values::record::tests::broken),
     (Invariant::NoResurrectedDeletes, write::no_resurrected_deletes::tests::broken),

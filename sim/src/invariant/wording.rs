@@ -63,7 +63,7 @@ pub(crate) fn reason_name(why: Reason) -> String {
     match why {
         Reason::WrongField => "the field does not take this value".to_owned(),
         Reason::Unsent(n) => format!("{} not sent", count(n as usize, "change")),
-        Reason::SignedOut => "nobody is signed in".to_owned(),
+        Reason::SignedOut => "no user is signed in".to_owned(),
         Reason::NoServer => "there is no server".to_owned(),
         Reason::Internal => "internal error".to_owned(),
         Reason::File(why) => file_refusal(why).to_owned(),

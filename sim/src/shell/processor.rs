@@ -1,4 +1,4 @@
-//! A processor's node: the machine, and the operator who tells it what to do.
+//! A processor's host: the machine, and the operator who tells it what to do.
 
 use engine::id::{OpId, UserId};
 use engine::ingest::Path;
@@ -6,11 +6,11 @@ use engine::message::Part;
 use engine::processor::{self, Answer, Ask, Output, Processor};
 use harness::time::Time;
 
-use super::{OUTPUTS_PER_INPUT, delivered};
-use crate::desk::{Arrival, Desk, Emitted, ForProcessor, StartProcessor};
+use super::OUTPUTS_PER_INPUT;
 use crate::history::{Answered, Asked, Fact, Worked};
+use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, StartProcessor};
+use crate::message::{Body, Message};
 use crate::plan::{Order, TalkId, TalkPart};
-use crate::post::{Body, Mail};
 use crate::time::{ToEngine, ToSimulated};
 use crate::workload::talk::{conversation, origin};
 use crate::workload::{ASKS_PER_STEP, first_own_op};
@@ -26,75 +26,76 @@ pub(crate) struct ProcessorShell {
     wake: Option<Time>,
 }
 
-/// Works off the desk of a processor.
-pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, desk: &mut Desk) {
-    while let Some(arrival) = desk.arrivals.pop_front() {
+/// Takes the events out of the mailbox of a processor.
+pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, mailbox: &mut Mailbox) {
+    while let Some(arrival) = mailbox.next() {
         match (arrival, shell.as_mut()) {
-            (Arrival::ForProcessor(ForProcessor::Start(start)), _) => {
-                *shell = Some(Box::new(ProcessorShell::start(*start, desk)));
+            (Inbound::StartProcessor(start), _) => {
+                *shell = Some(Box::new(ProcessorShell::start(*start, mailbox)));
             }
-            (Arrival::ForProcessor(what), Some(shell)) => shell.take(desk, what),
-            (Arrival::Mail(mail), Some(shell)) => shell.receive(desk, mail),
+            (Inbound::Message(message), Some(shell)) => shell.receive(mailbox, message),
+            (Inbound::ProcessorInput(input), Some(shell)) => shell.give(mailbox, *input),
+            (Inbound::Command(step, order), Some(shell)) => {
+                shell.ask(mailbox, OpId(step.0 * ASKS_PER_STEP), order, false);
+            }
+            (Inbound::LastCommands(orders), Some(shell)) => shell.ask_last(mailbox, orders),
             (
-                Arrival::ForProcessor(_)
-                | Arrival::Mail(_)
-                | Arrival::Start(_)
-                | Arrival::Deed(..)
-                | Arrival::SignIn
-                | Arrival::Last(_)
-                | Arrival::Input(_)
-                | Arrival::Control(_)
-                | Arrival::StartWorker(_)
-                | Arrival::Volume(_),
+                Inbound::Message(_)
+                | Inbound::ProcessorInput(_)
+                | Inbound::Command(..)
+                | Inbound::LastCommands(_)
+                | Inbound::Start(_)
+                | Inbound::StartWorker(_)
+                | Inbound::Operation(..)
+                | Inbound::SignIn
+                | Inbound::Last(_)
+                | Inbound::Input(_)
+                | Inbound::Control(_)
+                | Inbound::Volume(_),
                 _,
             ) => unreachable!("a processor is started before it is told anything"),
         }
     }
     let Some(shell) = shell else { return };
-    if std::mem::take(&mut desk.woken) {
+    if mailbox.take_time() {
         shell.wake = None;
-        if shell.processor.poll_wakeup().is_some_and(|(at, _)| at.to_simulated() <= desk.now.mono) {
-            shell.give(desk, processor::Input::Wakeup);
+        if shell
+            .processor
+            .poll_wakeup()
+            .is_some_and(|(at, _)| at.to_simulated() <= mailbox.now().mono)
+        {
+            shell.give(mailbox, processor::Input::Wakeup);
         }
     }
     let wake = shell.processor.poll_wakeup().map(|(at, _)| at.to_simulated());
     if shell.wake != wake {
         shell.wake = wake;
-        desk.emitted.push(Emitted::Wake(wake));
+        mailbox.emit(Effect::Wake(wake));
     }
 }
 
 impl ProcessorShell {
-    fn start(start: StartProcessor, desk: &mut Desk) -> Self {
+    fn start(start: StartProcessor, mailbox: &mut Mailbox) -> Self {
         let StartProcessor { boot, last_op, needle } = start;
         let user = boot.user;
-        let processor = Processor::start(desk.now.to_engine(), boot);
+        let processor = Processor::start(mailbox.now().to_engine(), boot);
         let own_op = first_own_op(last_op);
         let mut shell = Self { processor, user, needle, own_op, wake: None };
-        shell.drain(desk);
+        shell.drain(mailbox);
         shell
     }
 
-    fn take(&mut self, desk: &mut Desk, what: ForProcessor) {
-        match what {
-            ForProcessor::Order(step, order) => {
-                self.ask(desk, OpId(step.0 * ASKS_PER_STEP), order, false);
-            }
-            ForProcessor::Last(orders) => {
-                for order in orders {
-                    self.own_op += 1;
-                    self.ask(desk, OpId(self.own_op), order, true);
-                }
-            }
-            ForProcessor::Input(input) => self.give(desk, *input),
-            ForProcessor::Start(_) => unreachable!("it was taken before"),
+    fn ask_last(&mut self, mailbox: &mut Mailbox, orders: Vec<Order>) {
+        for order in orders {
+            self.own_op += 1;
+            self.ask(mailbox, OpId(self.own_op), order, true);
         }
     }
 
-    fn ask(&mut self, desk: &mut Desk, op: OpId, order: Order, last: bool) {
+    fn ask(&mut self, mailbox: &mut Mailbox, op: OpId, order: Order, last: bool) {
         let ask = self.spell(&order);
-        desk.emitted.push(Emitted::Fact(Fact::Asked(op, Asked::Work { order, last }.into())));
-        self.give(desk, processor::Input::Ask(op, ask));
+        mailbox.emit(Effect::Fact(Fact::Asked(op, Asked::Work { order, last }.into())));
+        self.give(mailbox, processor::Input::Ask(op, ask));
     }
 
     /// An order as the engine takes it.
@@ -119,29 +120,29 @@ impl ProcessorShell {
         }
     }
 
-    fn receive(&mut self, desk: &mut Desk, mail: Mail) {
-        desk.emitted.push(Emitted::Fact(delivered(&mail)));
-        let Body::Response(response) = mail.body else {
+    fn receive(&mut self, mailbox: &mut Mailbox, message: Message) {
+        mailbox.emit(Effect::Fact(message.delivered()));
+        let Body::Response(response) = message.body else {
             unreachable!("only workers write to a processor, and they answer")
         };
-        self.give(desk, processor::Input::Response(*response));
+        self.give(mailbox, processor::Input::Response(*response));
     }
 
-    fn give(&mut self, desk: &mut Desk, input: processor::Input) {
-        self.processor.handle(desk.now.to_engine(), input);
-        desk.take_log();
-        self.drain(desk);
+    fn give(&mut self, mailbox: &mut Mailbox, input: processor::Input) {
+        self.processor.handle(mailbox.now().to_engine(), input);
+        mailbox.take_log();
+        self.drain(mailbox);
     }
 
-    fn drain(&mut self, desk: &mut Desk) {
+    fn drain(&mut self, mailbox: &mut Mailbox) {
         for _ in 0..OUTPUTS_PER_INPUT {
             let Some(output) = self.processor.poll_output() else { return self.processor.check() };
-            desk.emitted.push(match output {
-                Output::Request(request) => Emitted::Request(request),
-                Output::NeedCredential => Emitted::NeedCredential,
-                Output::Step(step, thread) => Emitted::Step(step, thread),
-                Output::Answer(op, answer) => Emitted::Fact(answered(op, &answer)),
-                Output::Reached(point) => Emitted::Reached(point),
+            mailbox.emit(match output {
+                Output::Request(request) => Effect::Request(request),
+                Output::NeedCredential => Effect::Call(ServiceCall::NeedCredential),
+                Output::Step(step, thread) => Effect::Call(ServiceCall::Step(step, thread)),
+                Output::Answer(op, answer) => Effect::Fact(answered(op, &answer)),
+                Output::Reached(point) => Effect::Reached(point),
             });
         }
         panic!(

@@ -12,9 +12,9 @@ use engine::record::{Payload, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Agent, Then, step_of};
-use crate::desk::{Emitted, Share};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Fact};
+use crate::mailbox::{Effect, Share};
 use crate::plan::file::{Content, FileDeed, names, parted};
 
 /// What the user does with an answer about files.
@@ -82,7 +82,7 @@ impl Agent {
         op: OpId,
         next: Next,
         answer: Answer,
-        emitted: &mut Vec<Emitted>,
+        emitted: &mut Vec<Effect>,
     ) {
         if let Answer::File(FileAnswer::Accepted(job)) = &answer {
             self.jobs.push(*job);
@@ -125,7 +125,7 @@ impl Agent {
         asked: OpId,
         folder: NodeId,
         guests: Vec<Guest>,
-        emitted: &mut Vec<Emitted>,
+        emitted: &mut Vec<Effect>,
     ) {
         for (n, Guest { op, path, rest, within }) in guests.into_iter().enumerate() {
             let way = Way { op: if n == 0 { asked } else { op }, path: &path };
@@ -330,8 +330,8 @@ impl Agent {
 }
 
 /// A step comes to nothing.
-fn skip(op: OpId, emitted: &mut Vec<Emitted>) {
-    emitted.extend(step_of(op).map(|step| Emitted::Fact(Fact::Skipped(step))));
+fn skip(op: OpId, emitted: &mut Vec<Effect>) {
+    emitted.extend(step_of(op).map(|step| Effect::Fact(Fact::Skipped(step))));
 }
 
 /// Long batches that were accepted in front of this user.
@@ -477,7 +477,7 @@ mod tests {
         let mut emitted = Vec::new();
         agent.hears(list.op, Answer::Files(files), &mut emitted);
         let next = agent.next_request();
-        let skipped = |it: &Emitted| matches!(it, Emitted::Fact(Fact::Skipped(StepId(3))));
+        let skipped = |it: &Effect| matches!(it, Effect::Fact(Fact::Skipped(StepId(3))));
         assert_eq!(next.is_none(), emitted.iter().any(skipped), "it is asked for, or skipped");
         (agent, next)
     }

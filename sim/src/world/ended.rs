@@ -1,13 +1,19 @@
-//! What is left when a world has ended: the history, and what its judges have to know.
+//! What is taken out of a world: the shells of its hosts before its first turn, and what is left when it has
+//! ended: the history, and what its judges have to know.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use engine::id::UserId;
 use harness::time::Time;
 
-use super::World;
+use super::owners::Owners;
+use super::quiescence;
 use crate::history::Entry;
 use crate::invariant::{HostNames, JudgeContext};
-use crate::run::{Counts, LogLine};
+use crate::outcome::{Counts, LogLine};
+use crate::plan::Node;
+use crate::shell::ShellMaker;
 
 /// What is left when a world has ended.
 #[derive(Debug)]
@@ -20,30 +26,35 @@ pub(crate) struct Ended {
     pub(crate) moments: Vec<Option<Time>>,
 }
 
-impl World {
-    /// Ends the world and tells what there is to judge.
-    pub(crate) fn end(self) -> Ended {
-        let plan = &self.plan;
-        let context = JudgeContext {
-            devices: self.devices.iter().map(|site| site.user).collect(),
-            remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
-            timing: plan.timing,
-            incurable: self.incurable(),
-            server: plan.server.clone(),
-            at_end: plan.at_end.clone(),
-            healed_at: Time(plan.storm.0),
-            names: HostNames::of(plan),
-        };
-        let counts = Counts {
-            events: self.events,
-            messages: self.messages,
-            sealed: self.recorder.blobs(),
-            opened: self.memo.opened(),
-            ..Counts::default()
-        };
-        let mut coverage = self.coverage;
-        self.reached.iter().for_each(|(it, n)| *coverage.entry(it.name()).or_default() += n);
-        let (history, moments) = (self.recorder.entries, self.script.moments);
-        Ended { context, history, log: self.log, coverage, counts, moments }
+/// What judges have to know beside the history.
+pub(super) fn context(owners: Owners<'_>) -> JudgeContext {
+    let plan = owners.plan;
+    JudgeContext {
+        devices: plan.devices.iter().map(|device| device.user).collect(),
+        remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
+        timing: plan.timing,
+        incurable: quiescence::incurable(owners),
+        server: plan.server.clone(),
+        at_end: plan.at_end.clone(),
+        healed_at: Time(plan.storm.0),
+        names: HostNames::of(plan),
     }
+}
+
+/// All hosts by the names that people use, with the shells that belong to them.
+pub(super) fn shells(owners: Owners<'_>) -> Vec<(String, ShellMaker)> {
+    let plan = owners.plan;
+    let accounts: Arc<[UserId]> = plan.devices.iter().map(|device| device.user).collect();
+    let shell = |node: Node| match node {
+        Node::Device(_) => Some(ShellMaker::Device),
+        Node::Remote(remote) => {
+            let double = owners.services.remotes.shared(remote)?.clone();
+            Some(ShellMaker::Remote(double, accounts.clone()))
+        }
+        Node::Worker(_) => Some(ShellMaker::Worker),
+        Node::Processor(_) => Some(ShellMaker::Processor),
+        Node::World | Node::Volume | Node::Intruder => None,
+    };
+    let named = |node: Node| Some((plan.name(node).to_owned(), shell(node)?));
+    owners.hosts.all().iter().filter_map(|host| named(host.node())).collect()
 }

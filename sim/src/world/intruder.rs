@@ -1,31 +1,55 @@
-//! Somebody who is not of this house, with an account of their own, asks the sync server for what is
-//! another user's, and goes on as far as they are let in.
+//! An intruder with an account of their own asks remotes and the sync server for what belongs to another
+//! user, with all that can be forged, and goes on as far as they are let in.
 
-use engine::id::{NodeId, ReplicaId, UserId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::id::{Kind, NodeId, RecordId, Remote, ReplicaId, UserId, VaultId};
 use engine::log::Position;
 use engine::message::{
-    Action, Client, Command, DeviceKey, FeedCursor, FileAction, Reply, Request, Response,
+    Action as ServerAction, Client, Command, DeviceKey, FeedCursor, FileAction, Reply,
+    Request as ServerRequest, Response,
 };
-use engine::remote::{CallId, Credential};
+use engine::remote::{Call, CallId, Credential, Cursor, Order, Policy, Put, Request, Row};
+use harness::random::Draw;
 use harness::time::Time;
 
-use super::World;
+use super::action::{Action, Actions};
 use crate::keychain::stranger;
-use crate::plan::{Node, StepId};
+use crate::message::Message;
+use crate::plan::{Node, Plan, StepId};
 use crate::time::ToEngine;
 
-impl World {
-    /// Somebody with an account of their own asks for another user's: once for a session and the
-    /// account itself, once, as what is their own, with a cursor that they made up.
-    pub(super) fn intrude_server(&mut self, step: StepId, user: UserId) {
+/// An intruder, and what they wait for.
+#[derive(Clone, Debug)]
+pub(super) struct Intruder {
+    plan: Arc<Plan>,
+    asked: BTreeMap<CallId, ServerRequest>,
+}
+
+impl Intruder {
+    pub(super) fn of(plan: &Arc<Plan>) -> Self {
+        Self { plan: plan.clone(), asked: BTreeMap::new() }
+    }
+
+    /// Asks the sync server for a user's things: once for a session and the account itself, once, as what
+    /// is the intruder's own, with a cursor that they made up.
+    pub(super) fn intrude_server(
+        &mut self,
+        now: Time,
+        step: StepId,
+        user: UserId,
+        out: &mut Actions,
+    ) {
         let stranger = stranger(user, self.plan.users.len());
-        let until = Time(self.now.0.saturating_add(1 << 40)).to_engine();
-        let draw = self.draw_for_step("server intruder", step);
+        let until = Time(now.0.saturating_add(1 << 40)).to_engine();
+        let draw = Draw::new(self.plan.nature, "server intruder").and(u64::from(step.0));
         let first = step.0 << 5;
         let forged = FeedCursor { space: user, at: Position::START, upto: (0, NodeId::ROOT) };
-        let reads = Command::Read(Action::File(FileAction::Feed(Some(forged), 100)));
+        let feed = FileAction::Feed(Some(forged), 100);
+        let reads = Command::Read(ServerAction::File(feed));
         for (n, space, command) in [(0, user, Command::Open), (1, stranger, reads)] {
-            let request = Request {
+            let request = ServerRequest {
                 id: CallId(first | n << 2),
                 attempt: 0,
                 credential: Some(Credential { user: stranger, until }),
@@ -35,23 +59,78 @@ impl World {
                 heard: Position::START,
                 command,
             };
-            self.intruder_asks(request);
+            self.ask(request, out);
         }
     }
 
-    fn intruder_asks(&mut self, request: Request) {
-        self.intruder.insert(request.id, request.clone());
-        self.request(Node::Intruder, 0, request.into());
+    fn ask(&mut self, request: ServerRequest, out: &mut Actions) {
+        self.asked.insert(request.id, request.clone());
+        out.push(Action::Request(Node::Intruder, 0, request.into()));
     }
 
-    /// The intruder hears an answer, and goes on as far as it was let in.
-    pub(super) fn intruder_hears(&mut self, response: &Response) {
-        let Some(mut request) = self.intruder.remove(&response.id) else { return };
+    /// Receives an answer, and goes on as far as it lets them in.
+    pub(super) fn receive(&mut self, response: &Response, out: &mut Actions) {
+        let Some(mut request) = self.asked.remove(&response.id) else { return };
         if let (Command::Open, Reply::Opened(fence)) = (&request.command, &response.reply) {
-            let (fence, action) = (*fence, Action::ReadAccount);
+            let (fence, action) = (*fence, ServerAction::ReadAccount);
             request.command = Command::Act { fence, n: 1, action };
             request.id.0 += 1;
-            self.intruder_asks(request);
+            self.ask(request, out);
         }
+    }
+
+    /// Asks a remote for a user's rows: each forged request with each forged credential.
+    pub(super) fn intrude(
+        &self,
+        now: Time,
+        step: StepId,
+        (remote, user): (Remote, UserId),
+        out: &mut Actions,
+    ) {
+        let other = stranger(user, self.plan.users.len());
+        let far = Time(now.0.saturating_add(1 << 40)).to_engine();
+        let credentials = [
+            None,
+            Some(Credential { user, until: Time(0).to_engine() }),
+            Some(Credential { user: other, until: far }),
+            Some(Credential { user, until: far }),
+        ];
+        let requests = self.forged(step, remote, user);
+        // Numbered within the step that they belong to.
+        let mut number = step.0 << 5;
+        for credential in credentials {
+            for request in &requests {
+                let id = CallId(number);
+                let call = Call { id, attempt: 0, credential, request: request.clone() };
+                let message = Message::call((Node::Intruder, 0), remote, call.into());
+                out.push(Action::Send(message));
+                number += 1;
+            }
+        }
+    }
+
+    fn forged(&self, step: StepId, remote: Remote, user: UserId) -> Vec<Request> {
+        let vault = VaultId::from(user);
+        let draw = Draw::new(self.plan.nature, "intruder").and(u64::from(step.0));
+        let target = self.plan.given.iter().find(|given| given.user == user);
+        let id = target.map_or(RecordId { kind: Kind::Meal, key: 1 }, |given| given.id);
+        let cursors = [
+            None,
+            Some(Cursor::Token(draw.value())),
+            Some(Cursor::After { epoch: 0, stamp: 0, id: None }),
+        ];
+        let order = match remote {
+            Remote::Zone => Order::Token,
+            Remote::Rows => Order::CommitSeq,
+        };
+        let blob = draw.bytes::<96>().as_slice().into();
+        let put = Put { row: Row { id, vault, blob }, expect: None };
+        let mut requests = vec![
+            Request::Fetch { vault, ids: vec![id] },
+            Request::Save { vault, policy: Policy::Overwrite, puts: vec![put] },
+            Request::Remove { vault, ids: vec![id] },
+        ];
+        requests.extend(cursors.map(|since| Request::Changes { vault, since, order, limit: 100 }));
+        requests
     }
 }

@@ -1,148 +1,170 @@
 //! The script: the steps of a plan and when each happens. A step may wait for the one before it, or
 //! for an event after that one; what it waited for may never come, and then it is skipped.
 
+use std::sync::Arc;
+
+use harness::random::Draw;
 use harness::time::{Span, Time};
 
-use super::{Event, World};
-use crate::desk::{Arrival, ForProcessor};
-use crate::history::{Fact, Letter};
-use crate::plan::{Act, Node, Parcel, Plan, Step, Trigger, When};
+use super::action::{Action, Actions};
+use super::event::Event;
+use super::planned::Planned;
+use crate::history::{Entry, Fact, Letter};
+use crate::mailbox::Inbound;
+use crate::plan::{Act, Node, Parcel, Plan, Step, StepId, Trigger, When};
 
 /// How far a plan has been played.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Script {
+    plan: Arc<Plan>,
     /// When each step has happened.
-    pub(super) moments: Vec<Option<Time>>,
-    /// The steps that wait for an event.
-    armed: Vec<usize>,
-    /// Is quiet waited for in this plan at all?
-    pub(super) needs_quiet: bool,
+    moments: Vec<Option<Time>>,
+    /// The steps that wait for an event, each with the number of facts that were there before it did.
+    armed: Vec<(usize, usize)>,
 }
 
 impl Script {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let needs_quiet =
-            plan.steps.iter().any(|step| matches!(step.when, When::On(Trigger::Quiet(_), _)));
-        Self { moments: vec![None; plan.steps.len()], armed: Vec::new(), needs_quiet }
+    pub(super) fn of(plan: &Arc<Plan>) -> Self {
+        Self { plan: plan.clone(), moments: vec![None; plan.steps.len()], armed: Vec::new() }
     }
-}
 
-impl World {
-    /// Files every step that has a moment of its own, and arms the first one that has none.
-    pub(super) fn file_script(&mut self) {
+    /// Schedules every step that has a moment of its own, and arms the first one that has none.
+    pub(super) fn open(&mut self, out: &mut Actions) {
         let plan = self.plan.clone();
         for (step, Step { when, .. }) in plan.steps.iter().enumerate() {
             if let When::At(at) = when {
-                self.file_step(*at, step);
+                self.schedule(*at, step, out);
             }
         }
-        self.prepare_step(0);
+        self.prepare(0, (Time(0), 0), out);
     }
 
-    fn file_step(&mut self, at: Time, step: usize) {
-        let order = self.draw_for_step("step", self.plan.steps[step].id);
-        self.file(at, order, Event::Step(step));
+    /// A step happens. What it does to users and processors is decided here; a fault is returned.
+    pub(super) fn take(&mut self, now: Time, step: usize, out: &mut Actions) -> Option<Planned> {
+        self.moments[step] = Some(now);
+        let Step { id, act, .. } = &self.plan.steps[step];
+        let (to, order, inbound) = match act {
+            Act::User(device, deed) => (
+                Node::Device(*device),
+                self.draw("deed", *id),
+                Inbound::Operation(*id, deed.clone()),
+            ),
+            Act::Order(processor, order) => (
+                Node::Processor(*processor),
+                self.draw("order", *id),
+                Inbound::Command(*id, order.clone()),
+            ),
+            Act::Fault(fault, lasting) => {
+                return Some(Planned { step: *id, fault: *fault, lasting: *lasting });
+            }
+            Act::Wait => return None,
+        };
+        out.push(Action::Schedule(now, order, Event::Give(to, None, inbound)));
+        None
     }
 
-    /// The step before this one has happened.
-    fn prepare_step(&mut self, step: usize) {
+    /// The step before this one has happened, and this many facts are there.
+    pub(super) fn prepare(&mut self, step: usize, (now, facts): (Time, usize), out: &mut Actions) {
         match self.plan.steps.get(step).map(|step| &step.when) {
-            Some(When::After(span)) => self.file_step(self.now + *span, step),
+            Some(When::After(span)) => self.schedule(now + *span, step, out),
             Some(When::On(trigger, _)) => {
-                self.script.armed.push(step);
+                self.armed.push((step, facts));
                 if let Trigger::Quiet(at_most) = trigger {
-                    let order = self.draw_for_step("quiet", self.plan.steps[step].id);
-                    let at = self.now + Span(at_most.0.max(1));
-                    self.file(at, order, Event::QuietEnough(step));
+                    let order = self.draw("quiet", self.plan.steps[step].id);
+                    let at = now + Span(at_most.0.max(1));
+                    out.push(Action::Schedule(at, order, Event::QuietEnough(step)));
                 }
             }
             Some(When::At(_)) | None => {}
         }
     }
 
-    /// A step happens.
-    pub(super) fn take_step(&mut self, step: usize) {
-        if !self.is_storm() {
-            return;
-        }
-        self.script.moments[step] = Some(self.now);
-        let plan = self.plan.clone();
-        let Step { id, act, .. } = &plan.steps[step];
-        match act {
-            Act::User(device, deed) => {
-                let order = self.draw_for_step("deed", *id);
-                let arrival = Arrival::Deed(*id, deed.clone());
-                self.file(self.now, order, Event::Give(*device, None, arrival));
-            }
-            Act::Fault(fault, lasting) => {
-                if !self.begin_fault(*id, fault, *lasting) {
-                    self.note(Node::World, Fact::Skipped(*id));
-                }
-            }
-            Act::Order(processor, order) => {
-                let draw = self.draw_for_step("order", *id);
-                let what = Box::new(ForProcessor::Order(*id, order.clone()));
-                self.file(self.now, draw, Event::ForProcessor(*processor, None, what));
-            }
-            Act::Wait => {}
-        }
-        self.prepare_step(step + 1);
+    fn schedule(&self, at: Time, step: usize, out: &mut Actions) {
+        let order = self.draw("step", self.plan.steps[step].id);
+        out.push(Action::Schedule(at, order, Event::Step(step)));
     }
 
-    /// The storm is over: what has not happened by now is skipped.
-    pub(super) fn close_script(&mut self) {
-        self.script.armed.clear();
-        for step in 0..self.script.moments.len() {
-            if self.script.moments[step].is_none() {
-                let node = match &self.plan.steps[step].act {
+    #[inline(always)]
+    fn draw(&self, concern: &'static str, step: StepId) -> Draw {
+        Draw::new(self.plan.nature, concern).and(u64::from(step.0))
+    }
+
+    /// The faults have ended: what has not happened by now is skipped.
+    pub(super) fn close(&mut self, out: &mut Actions) {
+        self.armed.clear();
+        for (step, moment) in self.plan.steps.iter().zip(&self.moments) {
+            if moment.is_none() {
+                let node = match &step.act {
                     Act::User(device, _) => Node::Device(*device),
                     Act::Order(processor, _) => Node::Processor(*processor),
                     Act::Fault(..) | Act::Wait => Node::World,
                 };
-                self.note(node, Fact::Skipped(self.plan.steps[step].id));
+                out.push(Action::Note(node, Fact::Skipped(step.id)));
             }
         }
     }
 
-    /// A fact may be what an armed step waits for.
-    pub(super) fn watch_for_triggers(&mut self, node: Node, fact: &Fact) {
-        if self.script.armed.is_empty() {
-            return;
+    /// Does no step wait for an event?
+    pub(super) fn is_unarmed(&self) -> bool {
+        self.armed.is_empty()
+    }
+
+    /// What has happened may be what an armed step waits for. `since` is the number of the first fact.
+    pub(super) fn observe(&mut self, facts: &[Entry], since: usize, out: &mut Actions) {
+        for (fact, number) in facts.iter().zip(since..) {
+            let is_it = |trigger: &Trigger| is_it(trigger, fact.node, &fact.fact);
+            self.fire(fact.at, |_, from, trigger| from <= number && is_it(trigger), out);
         }
-        let mut armed = std::mem::take(&mut self.script.armed);
-        armed.retain(|&step| !self.fires(step, |trigger| is_it(trigger, node, fact)));
-        self.script.armed = armed;
+    }
+
+    /// Does a step wait for quiescence?
+    pub(super) fn awaits_quiet(&self) -> bool {
+        let is_quiet = |(step, _): &(usize, usize)| waits_for_quiet(&self.plan.steps[*step]);
+        self.armed.iter().any(is_quiet)
+    }
+
+    /// Is quiescence waited for in this plan at all?
+    pub(super) fn needs_quiet(&self) -> bool {
+        self.plan.steps.iter().any(waits_for_quiet)
     }
 
     /// Everything is quiet.
-    pub(super) fn quiet_has_come(&mut self) {
-        let mut armed = std::mem::take(&mut self.script.armed);
-        armed.retain(|&step| !self.fires(step, |trigger| matches!(trigger, Trigger::Quiet(_))));
-        self.script.armed = armed;
+    pub(super) fn quiet_has_come(&mut self, now: Time, out: &mut Actions) {
+        self.fire(now, |_, _, trigger| matches!(trigger, Trigger::Quiet(_)), out);
     }
 
-    /// Does a step wait for quiet?
-    pub(super) fn awaits_quiet(&self) -> bool {
-        let quiet =
-            |step: &usize| matches!(self.plan.steps[*step].when, When::On(Trigger::Quiet(_), _));
-        self.script.armed.iter().any(quiet)
+    /// A step has waited for quiescence long enough.
+    pub(super) fn stop_waiting_for_quiet(&mut self, now: Time, step: usize, out: &mut Actions) {
+        self.fire(now, |armed, _, _| armed == step, out);
     }
 
-    pub(super) fn stop_waiting_for_quiet(&mut self, step: usize) {
-        let mut armed = std::mem::take(&mut self.script.armed);
-        armed.retain(|&other| other != step || !self.fires(step, |_| true));
-        self.script.armed = armed;
+    /// Schedules the armed steps whose trigger this is, no sooner than a millisecond after it.
+    fn fire(
+        &mut self,
+        at: Time,
+        is_it: impl Fn(usize, usize, &Trigger) -> bool,
+        out: &mut Actions,
+    ) {
+        let mut armed = std::mem::take(&mut self.armed);
+        armed.retain(|&(step, from)| {
+            let When::On(trigger, after) = &self.plan.steps[step].when else { return false };
+            let fires = is_it(step, from, trigger);
+            if fires {
+                self.schedule(at + Span(after.0.max(1)), step, out);
+            }
+            !fires
+        });
+        self.armed = armed;
     }
 
-    /// Files a step if this is its trigger. It fires no sooner than a millisecond after the event.
-    fn fires(&mut self, step: usize, is_it: impl Fn(&Trigger) -> bool) -> bool {
-        let When::On(trigger, after) = &self.plan.steps[step].when else { return false };
-        let fires = is_it(trigger);
-        if fires {
-            self.file_step(self.now + Span(after.0.max(1)), step);
-        }
-        fires
+    /// When each step has happened.
+    pub(super) fn into_moments(self) -> Vec<Option<Time>> {
+        self.moments
     }
+}
+
+fn waits_for_quiet(step: &Step) -> bool {
+    matches!(step.when, When::On(Trigger::Quiet(_), _))
 }
 
 fn is_it(trigger: &Trigger, node: Node, fact: &Fact) -> bool {

@@ -1,279 +1,226 @@
-//! The sync server: its workers come and go, requests reach any of them, and the volume does what
-//! they ask of it.
+//! The sync server's storage: the volume that its workers share, and what is known of what is on it.
 //!
 //! A worker and the volume exchange no messages in the history: what matters is what the volume then holds,
 //! and the history has that; the messages would be half of all facts. A request takes effect on its way,
 //! whatever becomes of its worker.
 
+use std::sync::Arc;
+
 use engine::blob::Address;
 use engine::id::UserId;
 use engine::log::Entry;
-use engine::message::{Action, Command, FileAction, Request};
-use engine::volume::{self, Call, Return};
-use engine::worker;
-use harness::clock::Clock;
+use engine::volume::{Call, Reply, Request, Return};
 use harness::random::{Chance, Draw};
-use harness::time::Span;
+use harness::time::{Span, Time};
 
-use super::fuse::effect_of;
-use super::{Event, World};
-use crate::desk::{Arrival, Emitted};
-use crate::fault::{Shift, WorkerClockJump};
-use crate::history::{Fact, Incarnation, Letter};
-use crate::plan::{Node, Parcel, ServerPlan, WorkerId};
-use crate::post::{Asker, Body, Mail};
+use super::accounts::Accounts;
+use super::action::{Action, Actions};
+use super::event::Event;
+use super::host::Host;
+use super::ledger::Ledger;
+use super::{item, seed};
+use crate::fault::{Fault, VolumeConditions};
+use crate::history::{Fact, Incarnation};
+use crate::mailbox::Inbound;
+use crate::plan::{Act, Node, Plan, Step, WorkerId};
+use crate::volume::Volume;
 
-/// A worker as the world keeps it while its machine comes and goes.
+/// The volume, and what is known of what is on it.
 #[derive(Clone, Debug)]
-pub(super) struct Bench {
-    pub(super) id: WorkerId,
-    /// What its clock was at the start, and by how much it was set wrong since.
-    right: (Clock, Vec<i64>),
+pub(super) struct Server {
+    plan: Arc<Plan>,
+    volume: Volume,
+    ledger: Ledger,
 }
 
-impl Bench {
-    pub(super) fn of(plan: Option<&ServerPlan>) -> Vec<Self> {
-        let workers = plan.map_or(&[][..], |server| &server.workers);
-        let bench = |(n, worker): (usize, &crate::plan::WorkerPlan)| {
-            let clock = Clock::new(worker.clock_offset_ms, worker.clock_drift_ppm);
-            Self {
-                id: WorkerId(u16::try_from(n).expect("workers are few")),
-                right: (clock, Vec::new()),
+impl Server {
+    pub(super) fn of(plan: &Arc<Plan>) -> Self {
+        let volume = if restores(plan) { Volume::with_backups() } else { Volume::default() };
+        Self { plan: plan.clone(), volume, ledger: Ledger::default() }
+    }
+
+    /// What the logs say.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Stores the conversations that are there before the start.
+    pub(super) fn store_seed_data(&mut self, accounts: &Accounts, out: &mut Actions) {
+        for seed::Conversation { space, objects, entry } in
+            seed::conversations(&self.plan, accounts)
+        {
+            for (key, bytes) in objects {
+                out.extend(item::filed(&self.plan, accounts, (Node::World, &key, &bytes)));
+                self.volume.handle(Time(0), &Request::Create(key, bytes), Span::ZERO);
             }
-        };
-        workers.iter().enumerate().map(bench).collect()
-    }
-}
-
-impl World {
-    fn bench_mut(&mut self, worker: WorkerId) -> &mut Bench {
-        &mut self.workers[usize::from(worker.0)]
-    }
-
-    /// What a worker is started with.
-    pub(super) fn boot_of_worker(&self, worker: WorkerId) -> Arrival {
-        let timing = self.plan.server.as_ref().expect("somebody works here").timing;
-        let entropy = self.draw_for_process("worker entropy", worker).bytes();
-        Arrival::StartWorker(Box::new(worker::Boot { entropy, timing, flaws: self.plan.flaws }))
-    }
-
-    /// Starts the workers that are down, soon, wakes those that stand still, and sets all clocks as
-    /// they were at the start: servers keep time as soon as nothing disturbs them.
-    pub(super) fn bring_workers_back(&mut self) {
-        for n in 0..self.workers.len() {
-            self.set_clock_right(self.workers[n].id);
-            self.bring_process_back(self.workers[n].id);
+            self.ledger.take(space, &entry);
+            out.push(Action::Note(Node::World, Fact::Logged { space, entry: entry.into() }));
         }
     }
 
-    fn set_clock_right(&mut self, worker: WorkerId) {
-        let (clock, jumps) = &mut self.bench_mut(worker).right;
-        let (clock, jumps) = (*clock, std::mem::take(jumps));
-        self.process_mut(worker).clock = clock;
-        for ms in jumps {
-            let jump = WorkerClockJump { worker, by: Shift(ms) };
-            self.note(Node::Worker(worker), Fact::Ended(jump.into()));
-        }
-    }
-
-    /// A worker's clock is set wrong.
-    pub(super) fn set_clock_wrong(&mut self, worker: WorkerId, ms: i64) {
-        self.process_mut(worker).clock.jump(ms);
-        self.bench_mut(worker).right.1.push(ms);
-    }
-
-    /// Carries out what a worker emitted.
-    pub(super) fn carry_out_worker(
-        &mut self,
-        worker: WorkerId,
-        node: usize,
-        effects: &mut Vec<Emitted>,
+    /// A worker asks the volume.
+    pub(super) fn send(
+        &self,
+        (now, worker): (Time, &Host),
+        conditions: VolumeConditions,
+        call: Call,
+        out: &mut Actions,
     ) {
-        let life = self.process(worker).incarnation;
-        for effect in effects.drain(..) {
-            let kind = effect_of(&effect);
-            match effect {
-                Emitted::Fact(fact) => self.note(Node::Worker(worker), fact),
-                Emitted::Volume(call) => self.send_to_volume(worker, life, call),
-                Emitted::Respond(to, response) => {
-                    let body = Body::Response(response);
-                    self.dispatch(Mail::reply(Node::Worker(worker), to, body));
-                }
-                Emitted::Reached(point) => self.reach(point),
-                Emitted::Wake(at) => self.set_deadline(node, at),
-                Emitted::Logged(logged) => self.log(Node::Worker(worker), logged),
-                Emitted::Crashed(message) => return self.lose_process(worker, message),
-                Emitted::Persist(_)
-                | Emitted::Send(..)
-                | Emitted::Request(_)
-                | Emitted::StoreKey(..)
-                | Emitted::NeedCredential
-                | Emitted::Step(..)
-                | Emitted::Reply(..)
-                | Emitted::Hint(..)
-                | Emitted::Remote(_) => unreachable!("workers only commit and answer"),
-            }
-            if kind.is_some_and(|kind| self.burns_down(Node::Worker(worker), kind)) {
-                return;
-            }
-        }
+        let Node::Worker(id) = worker.node() else { unreachable!("only workers ask the volume") };
+        let draw = worker.draw("to the volume").and(call.id.0);
+        let at = now + self.delay(draw, conditions);
+        out.push(Action::Schedule(at, draw, Event::AtVolume(id, worker.incarnation(), call)));
     }
 
-    /// A device asks the server: the address stands for any worker, drawn again for every try.
-    pub(super) fn request(&mut self, from: Node, life: Incarnation, request: Box<Request>) {
-        if self.workers.is_empty() {
-            return;
-        }
-        let letter = Letter {
-            call: request.id,
-            attempt: request.attempt,
-            parcel: parcel_of(&request.command),
-            answer: false,
-        };
-        let to = Node::Worker(self.any_worker(Asker { node: from, life, letter }, 0));
-        self.dispatch(Mail { from, to, letter, life, body: Body::Request(request) });
-    }
-
-    /// Where a copy of a request goes.
-    pub(super) fn any_worker(&self, asker: Asker, copy: u64) -> WorkerId {
-        let n = asker.lineage(self.draw("worker")).and(copy).below(self.workers.len() as u64);
-        WorkerId(u16::try_from(n).expect("workers are few"))
-    }
-
-    fn send_to_volume(&mut self, worker: WorkerId, life: Incarnation, call: Call) {
-        let draw = self.draw_for_process("to the volume", worker).and(call.id.0);
-        let after = self.volume_delay(draw);
-        self.file(self.now + after, draw, Event::AtVolume(worker, life, call));
-    }
-
-    /// Something of the server fails while several files are being moved.
-    pub(super) fn interrupt_batches(&mut self) {
-        if !self.batches.is_empty() || !self.jobs.is_empty() {
-            self.cover("batch interrupted");
-        }
-    }
-
-    fn volume_delay(&self, draw: Draw) -> Span {
-        let plan = self.plan.server.as_ref().expect("somebody works here");
-        let times = u64::from(self.conditions.volume.times.max(1));
+    fn delay(&self, draw: Draw, conditions: VolumeConditions) -> Span {
+        let plan = self.plan.server.as_ref().expect("a worker is of a server");
+        let times = u64::from(conditions.times.max(1));
         Span(draw.span(plan.volume.delay).0.saturating_mul(times).max(1))
     }
 
-    /// A request has reached the volume, whether or not its worker still lives.
-    pub(super) fn ask_volume(&mut self, worker: WorkerId, life: Incarnation, call: Call) {
-        let plan = self.plan.server.as_ref().expect("somebody works here").volume;
+    /// A request has reached the volume, whether or not its worker still lives. By chance it fails only
+    /// while there are faults.
+    pub(super) fn handle(
+        &mut self,
+        now: Time,
+        (worker, incarnation, call): (WorkerId, Incarnation, &Call),
+        (conditions, chances): (VolumeConditions, bool),
+        accounts: &Accounts,
+        out: &mut Actions,
+    ) {
+        let plan = self.plan.server.as_ref().expect("a worker is of a server").volume;
         let nature = self.plan.nature;
-        let draw = |root: Draw| root.and(u64::from(worker.0)).and(u64::from(life)).and(call.id.0);
-        let (conditions, is_storm) = (self.conditions.volume, self.is_storm());
+        let draw =
+            |root: Draw| root.and(u64::from(worker.0)).and(u64::from(incarnation)).and(call.id.0);
         // What cannot happen is not drawn for.
         let happens =
-            |root, chance: Chance| is_storm && chance > Chance(0) && draw(root).happens(chance);
+            |root, chance: Chance| chances && chance > Chance(0) && draw(root).happens(chance);
         let mut reply =
             if conditions.is_out || happens(Draw::new(nature, "volume fails"), plan.failure) {
-                self.cover("volume failed");
-                self.interrupt_batches();
-                volume::Reply::Failed
+                out.push(Action::Count("volume failed"));
+                self.interrupt(out);
+                Reply::Failed
             } else {
                 let lag = plan.list_lag.max(conditions.list_lag);
-                let deletes = matches!(call.request, volume::Request::Delete(_));
+                let deletes = matches!(call.request, Request::Delete(_));
                 let was_there = deletes && self.volume.has(&call.request);
-                let reply = self.volume.handle(self.now, &call.request, lag);
-                self.note_commit(worker, &call.request, &reply);
-                self.note_content(worker, &call.request, &reply, was_there);
+                let reply = self.volume.handle(now, &call.request, lag);
+                if reply == Reply::Done {
+                    self.note_entry(worker, &call.request, accounts, out);
+                    self.note_content(worker, (&call.request, was_there), accounts, out);
+                }
                 reply
             };
         let lost = conditions.loses_replies
             || happens(Draw::new(nature, "volume answer lost"), plan.reply_loss);
-        if lost && reply != volume::Reply::Failed {
-            self.cover("volume answer lost");
-            self.interrupt_batches();
-            reply = volume::Reply::Failed;
+        if lost && reply != Reply::Failed {
+            out.push(Action::Count("volume answer lost"));
+            self.interrupt(out);
+            reply = Reply::Failed;
         }
         let back = draw(Draw::new(nature, "from the volume"));
-        let after = self.volume_delay(back);
-        let answer = Return { id: call.id, reply };
-        self.file(self.now + after, back, Event::FromVolume(worker, life, answer));
+        let at = now + self.delay(back, conditions);
+        let answer = Inbound::Volume(Return { id: call.id, reply });
+        let event = Event::Give(Node::Worker(worker), Some(incarnation), answer);
+        out.push(Action::Schedule(at, back, event));
     }
 
     /// Notes an entry of a log that was created just now.
-    fn note_commit(&mut self, worker: WorkerId, request: &volume::Request, reply: &volume::Reply) {
-        if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply)
-            && let Some(space) = space_of("log/", key)
-            && let Some(entry) = Entry::decode(bytes)
-        {
-            self.keep_book(space, &entry);
-            self.note_files(space, &entry);
-            let names = self.names_in(space, &entry);
-            let fact = Fact::Logged { space, entry: entry.into() };
-            self.note(Node::Worker(worker), fact);
-            for (node, name) in names {
-                self.note(Node::Worker(worker), Fact::Named { space, node, name });
-            }
-        }
-    }
-
-    /// Notes what has become of an object with content of a file just now.
-    fn note_content(
+    fn note_entry(
         &mut self,
         worker: WorkerId,
-        request: &volume::Request,
-        reply: &volume::Reply,
-        was_there: bool,
+        request: &Request,
+        accounts: &Accounts,
+        out: &mut Actions,
     ) {
-        let (key, bytes) = match request {
-            volume::Request::Create(key, bytes) | volume::Request::Put(key, bytes) => {
-                (key, Some(bytes))
-            }
-            volume::Request::Delete(key) if was_there => (key, None),
-            volume::Request::Delete(_) | volume::Request::Get(_) | volume::Request::List(_) => {
-                return;
-            }
-        };
-        if let (Some(space), volume::Reply::Done) = (space_of("blob/", key), reply) {
-            let hash = bytes.map(|bytes| Box::new(Address::of(bytes)));
-            let fact = Fact::Kept { space, key: key.as_str().into(), hash };
-            self.note(Node::Worker(worker), fact);
-        }
-        if let (volume::Request::Create(key, bytes), volume::Reply::Done) = (request, reply) {
-            self.note_item(Node::Worker(worker), key, bytes);
+        let Request::Create(key, bytes) = request else { return };
+        let Some((space, entry)) = entry_of(key, bytes) else { return };
+        self.ledger.take(space, &entry);
+        let names = self.ledger.names_in((space, &entry), accounts.keychain());
+        let worker = Node::Worker(worker);
+        out.push(Action::Note(worker, Fact::Logged { space, entry: entry.into() }));
+        for (node, name) in names {
+            out.push(Action::Note(worker, Fact::Named { space, node, name }));
         }
     }
 
-    /// The volume's answer reaches the worker, if that still lives.
-    pub(super) fn hear_volume(&mut self, worker: WorkerId, life: Incarnation, answer: Return) {
-        if self.process(worker).lives(Some(life)) {
-            let station = self.station_of_process(worker);
-            self.call(station, |desk| desk.arrivals.push_back(Arrival::Volume(answer)));
+    /// Notes what has become of an object with content just now.
+    fn note_content(
+        &self,
+        worker: WorkerId,
+        (request, was_there): (&Request, bool),
+        accounts: &Accounts,
+        out: &mut Actions,
+    ) {
+        let (key, bytes) = match request {
+            Request::Create(key, bytes) | Request::Put(key, bytes) => (key, Some(bytes)),
+            Request::Delete(key) if was_there => (key, None),
+            Request::Delete(_) | Request::Get(_) | Request::List(_) => return,
+        };
+        let worker = Node::Worker(worker);
+        if let Some(space) = space_of("blob/", key) {
+            let hash = bytes.map(|bytes| Box::new(Address::of(bytes)));
+            let fact = Fact::Kept { space, key: key.as_str().into(), hash };
+            out.push(Action::Note(worker, fact));
+        }
+        if let Request::Create(key, bytes) = request {
+            out.extend(item::filed(&self.plan, accounts, (worker, key, bytes)));
+        }
+    }
+
+    /// Takes note of what a user asked and was answered.
+    pub(super) fn observe(&mut self, node: Node, fact: &Fact) {
+        self.ledger.observe(node, fact);
+    }
+
+    /// A host lost power: several files may have been on their way from one folder to another.
+    pub(super) fn lose(&mut self, node: Node, out: &mut Actions) {
+        match node {
+            Node::Device(_) if self.ledger.forget_moves_of(node) => {
+                out.push(Action::Count("batch interrupted"));
+            }
+            Node::Worker(_) => self.interrupt(out),
+            Node::Device(_)
+            | Node::Processor(_)
+            | Node::Remote(_)
+            | Node::World
+            | Node::Volume
+            | Node::Intruder => {}
+        }
+    }
+
+    /// Something of the server fails: it counts if several files are being moved.
+    fn interrupt(&self, out: &mut Actions) {
+        if self.ledger.is_moving() {
+            out.push(Action::Count("batch interrupted"));
+        }
+    }
+
+    /// The volume becomes what it was so long ago, and all that follows from its logs with it.
+    pub(super) fn restore(&mut self, now: Time, age: Span, accounts: &Accounts) {
+        self.volume.restore(now, Time(now.0.saturating_sub(age.0.max(1))));
+        self.ledger.clear();
+        for (key, bytes) in self.volume.named("log/") {
+            if let Some((space, entry)) = entry_of(key, bytes) {
+                self.ledger.take(space, &entry);
+                self.ledger.names_in((space, &entry), accounts.keychain());
+            }
         }
     }
 }
 
-/// What a request is about.
-fn parcel_of(command: &Command) -> Parcel {
-    match command.action() {
-        None => Parcel::Session,
-        Some(Action::Patch(_) | Action::ReadAccount) => Parcel::Account,
-        Some(Action::Work(_)) => Parcel::Work,
-        Some(Action::File(action)) => match action {
-            FileAction::Begin(..)
-            | FileAction::PutPiece(..)
-            | FileAction::Uploaded(_)
-            | FileAction::Publish(..) => Parcel::Upload,
-            FileAction::Feed(..) => Parcel::Feed,
-            FileAction::CreateFolder(..)
-            | FileAction::Move(_)
-            | FileAction::Delete(..)
-            | FileAction::Undelete(..)
-            | FileAction::Restore { .. }
-            | FileAction::Lookup(..)
-            | FileAction::ReadVersions(_)
-            | FileAction::ReadPiece(..)
-            | FileAction::ReadJob(_) => Parcel::File,
-        },
-    }
+/// Is the volume set back to what it was?
+fn restores(plan: &Plan) -> bool {
+    let restores = |step: &Step| matches!(step.act, Act::Fault(Fault::RestoreVolume(_), _));
+    plan.steps.iter().any(restores)
+}
+
+/// The entry of a log that an object is, if it is one.
+fn entry_of(key: &str, bytes: &engine::Bytes) -> Option<(UserId, Entry)> {
+    Some((space_of("log/", key)?, Entry::decode(bytes)?))
 }
 
 /// Whose an object of this kind is, if it is of this kind.
-pub(super) fn space_of(kind: &str, key: &str) -> Option<UserId> {
+fn space_of(kind: &str, key: &str) -> Option<UserId> {
     key.strip_prefix(kind)?.split_once('/')?.0.parse().ok().map(UserId)
 }

@@ -57,8 +57,6 @@ pub struct Reading<'a> {
     pub key: Key,
     /// The host that was asked.
     pub host: HostId,
-    /// Which incarnation of it.
-    pub incarnation: u32,
     /// Who asked.
     pub session: Session,
     /// Where it was asked for.
@@ -204,7 +202,6 @@ impl<'a> Evidence<'a> {
                 self.readings.push(Reading {
                     key: open.key,
                     host: seen.host,
-                    incarnation: seen.incarnation,
                     session: open.session,
                     asked: open.asked,
                     answered: at,

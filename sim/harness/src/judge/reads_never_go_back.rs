@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_deleted_does_not_come_back_to_one_who_saw_it_go() {
+    fn what_another_session_deleted_does_not_come_back_to_one_that_saw_it_go() {
         let mut case = Case::new();
         let write = case.writes(PHONE, &[]);
         case.reads(TABLET, &[write]);

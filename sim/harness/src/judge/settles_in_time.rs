@@ -35,9 +35,9 @@ fn check(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// A run whose last writes are not followed by a time of rest proves nothing about its end.
 fn never_asked(evidence: &Evidence<'_>) -> Option<Finding> {
-    let last_asked = evidence.rests().last().map(|rest| rest.reached.unwrap_or(rest.asked));
     let last_write = evidence.writes().map(|written| written.asked).max();
-    if last_asked.is_some() && last_write <= last_asked {
+    let is_followed = |rest: &Rest| rest.reached.is_none_or(|reached| last_write <= Some(reached));
+    if evidence.rests().last().is_some_and(is_followed) {
         return None;
     }
     let at = evidence.observations.len().saturating_sub(1);
@@ -75,7 +75,7 @@ fn last_effect(evidence: &Evidence<'_>, since: usize) -> Option<(usize, &'static
     })
 }
 
-/// Keys that were acknowledged to somebody, and that no final read shows.
+/// Keys with an acknowledged write that no final read has read.
 fn unread_keys(evidence: &Evidence<'_>) -> Vec<Finding> {
     let read = evidence.final_states();
     let mut unread: BTreeMap<Key, usize> = BTreeMap::new();
@@ -137,6 +137,17 @@ mod tests {
         let write = case.writes(PHONE, &[]);
         assert_eq!(case.broken(), unsettled("no-end"));
         case.ends(&[write]).passes();
+    }
+
+    #[test]
+    fn a_write_while_quiet_is_awaited_is_before_the_end() {
+        let mut case = Case::new();
+        asks_for_quiet(&mut case, 1_000);
+        let write = case.writes(PHONE, &[]);
+        assert_eq!(case.broken(), unsettled("not-quiet"));
+        case.sees(HUB, Event::QuietReached);
+        case.reads(PHONE, &[write]);
+        case.passes();
     }
 
     #[test]

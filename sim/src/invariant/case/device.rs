@@ -8,7 +8,7 @@ use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, Token};
 use engine::record::Value;
 use engine::remote::Cursor;
 
-use super::model::{Copy, Image, ToldWrite};
+use super::model::{Image, RecordCopy, ToldWrite};
 use super::{Case, W};
 use crate::fault::{CopyDisk, Crash, Destroy, Effects, RestoreImage, SaveImage, Spare};
 use crate::history::{Answered, Asked, Boot, Change, Fact, Shown, WriteKind};
@@ -155,7 +155,7 @@ impl Device<'_> {
     /// From now on a device's copy holds these writes, whatever it was made from: the lie.
     pub(crate) fn holds(&mut self, id: RecordId, writes: &[W]) -> Change {
         let made: BTreeSet<W> = writes.iter().copied().collect();
-        let lie = Arc::new(self.case.contents(&Copy { made: made.clone(), lie: None }));
+        let lie = Arc::new(self.case.contents(&RecordCopy { made: made.clone(), lie: None }));
         let copy = self.case.copies.entry((self.id, id)).or_default();
         copy.made.extend(made);
         copy.lie = Some(lie);

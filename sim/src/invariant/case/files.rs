@@ -261,7 +261,7 @@ impl Files<'_> {
         self.gets(op);
     }
 
-    /// A worker does something of its own accord.
+    /// A worker does something without a request.
     pub(crate) fn works(&mut self, puts: Puts) {
         let op = Op { receipt: None, puts, reply: Reply::File(FileReply::Done) };
         self.log().adds(vec![op]);
@@ -272,7 +272,7 @@ impl Files<'_> {
         self.device().asks(Asked::File { ask, path: String::new(), last: false })
     }
 
-    /// A user asks, and is told at once.
+    /// A user asks, and is answered at once.
     pub(crate) fn is_answered(&mut self, ask: FileAsked, done: FileDone) {
         let op = self.asks(ask);
         self.device().answers(op, Answered::File(done));

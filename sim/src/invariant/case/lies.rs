@@ -88,8 +88,8 @@ impl Wrongly<'_> {
         self.device().crashes(commit);
     }
 
-    /// A device is told that the user purged the zone, and deletes what its mirror held of a record
-    /// in nobody's name.
+    /// A device learns that the user purged the zone, and deletes what its mirror held of a record, as
+    /// a delete without an author.
     pub(crate) fn deletes_for_nobody(&mut self, id: RecordId) {
         let call = CallId(self.case.fresh());
         let asks = Letter { call, attempt: 0, parcel: Parcel::Pull, answer: false };

@@ -10,7 +10,7 @@ use engine::remote::Tag;
 use super::{Case, W};
 use crate::history::Contents;
 
-/// A write as it was told.
+/// A write that a user asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct ToldWrite {
     pub(crate) token: Token,
@@ -21,7 +21,7 @@ pub(crate) struct ToldWrite {
 
 /// A copy: what it was made from, and what it holds if that is a lie.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Copy {
+pub(crate) struct RecordCopy {
     pub(crate) made: BTreeSet<W>,
     pub(crate) lie: Option<Arc<Contents>>,
 }
@@ -31,19 +31,19 @@ pub(crate) struct Copy {
 pub(crate) struct StoredRow {
     pub(crate) pos: u64,
     pub(crate) tag: Tag,
-    pub(crate) copy: Copy,
+    pub(crate) copy: RecordCopy,
 }
 
 /// A device's disk, as far as a case keeps it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Image {
-    pub(crate) copies: BTreeMap<RecordId, Copy>,
+    pub(crate) copies: BTreeMap<RecordId, RecordCopy>,
     pub(crate) cursors: BTreeMap<Remote, u64>,
 }
 
 impl Case {
     /// What a copy holds, by the rules: cells that no write in it replaced.
-    pub(crate) fn contents(&self, copy: &Copy) -> Contents {
+    pub(crate) fn contents(&self, copy: &RecordCopy) -> Contents {
         if let Some(lie) = &copy.lie {
             return Contents::clone(lie);
         }

@@ -133,7 +133,7 @@ impl AtRemote<'_> {
         (news.into_iter().map(|row| row.1).collect(), next)
     }
 
-    /// The change that books a row.
+    /// The change that records a row.
     pub(crate) fn mirrors(&self, id: RecordId) -> Change {
         let vault = self.vault();
         let row = &self.case.rows[&(self.remote, vault, id)];

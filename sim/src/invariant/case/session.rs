@@ -69,13 +69,13 @@ impl Session<'_> {
         self.case.log(user).adds(vec![Op { receipt: None, puts, reply: Reply::Closed }]);
     }
 
-    /// A device asks for its session and is told to come back.
+    /// A device asks for its session and is refused as busy.
     pub(crate) fn is_refused_as_busy(&mut self) {
         let letter = self.requests();
         self.is_answered(letter, Some(Refusal::Busy(Span(1_000).to_engine())));
     }
 
-    /// A user asks whose the session is, and is told.
+    /// A user asks who holds the session, and is answered.
     pub(crate) fn asks_status(&mut self, told: Option<bool>) {
         let op = self.device().asks_of_server(Errand::SessionStatus, None, false);
         let letter = self.requests();

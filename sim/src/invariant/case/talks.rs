@@ -71,7 +71,7 @@ fn content(version: u32, since: u64, held: &Talk) -> Content {
 }
 
 impl Talks {
-    /// From now on the sums that are kept count so many conversations too many.
+    /// From now on the summaries count this many conversations too many.
     pub(crate) fn miscounts(&mut self, by: u32) {
         self.off = by;
     }
@@ -102,7 +102,7 @@ impl Actor<'_> {
         self.case.fact(self.who, Fact::Answered(op, Answered::Worked(worked).into()));
     }
 
-    /// Somebody brings a part of a conversation; it is joined, kept and acknowledged.
+    /// Brings a part of a conversation in; it is joined, kept and acknowledged.
     pub(crate) fn brings(&mut self, excerpt: Excerpt) {
         let op = self.orders(Order::Ingest(excerpt.clone()));
         let held = self.case.talks.items.get(&excerpt.talk).map(|(_, held)| held.messages.clone());

@@ -58,7 +58,7 @@ pub(crate) fn name(of: &str) -> Name {
 }
 
 impl ToldFiles {
-    /// A node as it is told to be; the places that it takes.
+    /// Sets a node; what the log has to put for it.
     pub(super) fn settles(&mut self, id: NodeId, file: File, of: &str) -> Puts {
         let mut puts = Vec::new();
         if let Some(was) = self.nodes.get(&id) {

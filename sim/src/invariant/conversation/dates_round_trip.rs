@@ -1,7 +1,7 @@
 //! INV-18 `dates-round-trip`, the part that a run can show: a conversation belongs to the day on
-//! which it began, however that is written, and what nobody can tell is refused on every path.
+//! which it began, however that is written, and an ambiguous date is refused on every path.
 //!
-//! Which day is meant was drawn before it was written. Of two that are told the earlier one counts.
+//! Which day is meant was drawn before it was written. Of two days the earlier one counts.
 
 use engine::device::Reason as DeviceReason;
 use engine::processor::Reason;

@@ -83,7 +83,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-type Wrong = Option<(&'static str, &'static str)>;
+type Mistake = Option<(&'static str, &'static str)>;
 
 /// What is wrong about an answer, if anything is.
 fn is_wrong(
@@ -92,8 +92,8 @@ fn is_wrong(
     (at, conversations): (usize, Option<&Conversations<'_>>),
     (talk, part): (TalkId, TalkPart),
     worked: &Worked,
-) -> Wrong {
-    const OTHER: Wrong = Some(("another-object", "shows another object than the log names"));
+) -> Mistake {
+    const OTHER: Mistake = Some(("another-object", "shows another object than the log names"));
     let Some(conversations) = conversations else {
         return (*worked != Worked::Nothing)
             .then_some(("of-nobody", "shows a conversation, although the space has none"));

@@ -1,5 +1,5 @@
 //! INV-14 `statuses-are-legal`: an item waits, is tried, and is done or has failed; it is tried three
-//! times at most, and what has failed them all stays so until somebody gives it again.
+//! times at most, and what has failed them all stays so until a user resets it.
 //!
 //! A try is counted when it begins. What is being tried is taken from its processor only once any
 //! worker's clock can have shown the end of its claim. *Done* names what came of this very version.
@@ -155,7 +155,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_somebody_is_at_is_taken_once_its_claim_has_run_out() {
+    fn a_claimed_conversation_is_taken_over_once_its_claim_expired() {
         for (wait, early) in [(5_000, true), (21_000, false)] {
             let mut case = Case::worked();
             case.phone().brings(part(SOUP, 1, 3));

@@ -83,7 +83,7 @@ fn has_content(observation: &Observation) -> bool {
     observation.shown.sealed || !observation.shown.fields.is_empty()
 }
 
-/// Every row that was there when somebody asked to sign in, and was visible all along, is joined
+/// Every row that was there when a user asked to sign in, and was visible all along, is joined
 /// or sealed.
 fn is_whole(
     evidence: &Evidence<'_>,

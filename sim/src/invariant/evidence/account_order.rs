@@ -2,7 +2,7 @@
 //!
 //! What was acknowledged stands before all that was asked for later. A reading shows the account as it
 //! was after some commit: none after its answer, and none older than what had been acknowledged, or
-//! shown to anybody, before it was asked for. The log leaves no choice: each reading is of the earliest
+//! shown to any device, before it was asked for. The log leaves no choice: each reading is of the earliest
 //! commit that it can have seen.
 //!
 //! Source: Herlihy and Wing, *Linearizability*, 1990.
@@ -34,7 +34,7 @@ pub(crate) enum AccountFault {
 pub(crate) enum Misread {
     /// The account never was so.
     NeverSo,
-    /// It was so, and somebody had been shown a later state before.
+    /// It was so, and a device had been shown a later state before.
     GoesBack,
     /// It became so only later.
     NotYetSo,
@@ -42,8 +42,8 @@ pub(crate) enum Misread {
 
 /// How far an account is known to be.
 #[derive(Clone, Debug, Default)]
-struct Line {
-    /// So many effects are in the log.
+struct AccountProgress {
+    /// The number of effects in the log.
     logged: usize,
     /// This effect was acknowledged, or shown, since the volume is what it is.
     known: usize,
@@ -53,7 +53,7 @@ struct Line {
 
 /// What a line knew when something was asked.
 #[derive(Clone, Copy, Debug, Default)]
-struct Floor {
+struct AccountFloor {
     known: usize,
     acknowledged: usize,
 }
@@ -62,30 +62,31 @@ struct Floor {
 pub(crate) fn account_faults(evidence: &Evidence<'_>) -> Vec<AccountFault> {
     let mut faults = Vec::new();
     let server = &evidence.server;
-    let mut lines: BTreeMap<UserId, Line> = BTreeMap::new();
-    let mut floors: BTreeMap<usize, Floor> = BTreeMap::new();
+    let mut lines: BTreeMap<UserId, AccountProgress> = BTreeMap::new();
+    let mut floors: BTreeMap<usize, AccountFloor> = BTreeMap::new();
     for (at, event) in events(evidence) {
         match event {
             // What was known of a log that is no more says nothing of this one.
-            Event::Restored => {
+            AccountEvent::Restored => {
                 let epoch = evidence.epochs.at(at);
                 let line = |space: &Space| {
                     let effects = space
                         .effects
                         .iter()
                         .filter(|effect| account_effect_at(effect).is_some_and(|it| it < at));
-                    Line { logged: effects.count(), ..Line::default() }
+                    AccountProgress { logged: effects.count(), ..AccountProgress::default() }
                 };
                 lines = epoch.spaces.iter().map(|(user, space)| (*user, line(space))).collect();
                 floors.clear();
             }
-            Event::Logged(user) => lines.entry(user).or_default().logged += 1,
-            Event::Asked(number) => {
+            AccountEvent::Logged(user) => lines.entry(user).or_default().logged += 1,
+            AccountEvent::Asked(number) => {
                 let line = lines.entry(server.requests[number].user).or_default();
-                let floor = Floor { known: line.known, acknowledged: line.acknowledged.len() };
+                let floor =
+                    AccountFloor { known: line.known, acknowledged: line.acknowledged.len() };
                 floors.insert(number, floor);
             }
-            Event::Answered(number) => {
+            AccountEvent::Answered(number) => {
                 let request = &server.requests[number];
                 let floor = floors.get(&number).copied().unwrap_or_default();
                 let line = lines.entry(request.user).or_default();
@@ -102,7 +103,7 @@ pub(crate) fn account_faults(evidence: &Evidence<'_>) -> Vec<AccountFault> {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum AccountEvent {
     Restored,
     Logged(UserId),
     Asked(usize),
@@ -117,19 +118,19 @@ fn account_effect_at(effect: &LogEffect) -> Option<usize> {
     }
 }
 
-fn events(evidence: &Evidence<'_>) -> Vec<(usize, Event)> {
+fn events(evidence: &Evidence<'_>) -> Vec<(usize, AccountEvent)> {
     let mut events = Vec::new();
     for epoch in evidence.epochs.iter() {
         for (user, space) in &epoch.spaces {
             let effects =
                 space.effects.iter().filter_map(account_effect_at).filter(|at| *at >= epoch.from);
-            events.extend(effects.map(|at| (at, Event::Logged(*user))));
+            events.extend(effects.map(|at| (at, AccountEvent::Logged(*user))));
         }
     }
-    events.extend(evidence.epochs.restores().map(|at| (at, Event::Restored)));
+    events.extend(evidence.epochs.restores().map(|at| (at, AccountEvent::Restored)));
     for (number, request) in evidence.server.requests.iter().enumerate() {
-        events.push((request.asked, Event::Asked(number)));
-        events.extend(request.answer.map(|(at, _)| (at, Event::Answered(number))));
+        events.push((request.asked, AccountEvent::Asked(number)));
+        events.extend(request.answer.map(|(at, _)| (at, AccountEvent::Answered(number))));
     }
     events.sort_by_key(|event| event.0);
     events
@@ -142,16 +143,16 @@ struct Reading<'e> {
     request: &'e ServerRequest<'e>,
     shown: &'e Account,
     at: usize,
-    floor: Floor,
+    floor: AccountFloor,
 }
 
-impl Line {
+impl AccountProgress {
     fn acknowledge(
         &mut self,
         evidence: &Evidence<'_>,
         faults: &mut Vec<AccountFault>,
         number: usize,
-        floor: Floor,
+        floor: AccountFloor,
     ) {
         let request = &evidence.server.requests[number];
         let Some(answered) = request.patched() else { return };

@@ -51,7 +51,7 @@ struct DeviceState {
     pending: VecDeque<Commit>,
     /// The durable copies of the image that this device can be set back to.
     image: Table<RecordId, Copy>,
-    /// How the zone ended, as this device was told.
+    /// How the zone ended, as this device learned.
     zone_ended: Option<Ending>,
     /// Its last request to the zone.
     asked_zone: Option<CallId>,

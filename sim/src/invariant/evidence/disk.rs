@@ -27,7 +27,7 @@ pub(crate) struct Copy {
     pub(crate) certain: bool,
 }
 
-/// What a device has booked about a row of a remote.
+/// What a device has recorded about a row of a remote.
 pub(crate) type MirrorEntry = Option<(Tag, Option<Arc<Contents>>)>;
 
 /// What a device holds durably, over time.

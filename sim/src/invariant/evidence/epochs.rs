@@ -1,9 +1,9 @@
 //! The lives of the volume: one, and another one from each moment at which it was restored from a
 //! backup.
 //!
-//! What a life holds is told by the facts that the backup had, and after them by its own. So each is
+//! What an epoch holds follows from the facts that the backup had, and after them from its own. So each is
 //! a log from its beginning, and who follows a log need know nothing of backups. What two lives
-//! begin with is judged with each, and what is found of it twice is told once.
+//! begin with is judged with each, and what is found of it twice is reported once.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use harness::time::Time;
 
 use super::Evidence;
 use super::files::{Archive, Files};
-use super::server::{LogEffect, Place, Space};
+use super::server::{AccountEffect, LogEffect, Space};
 use super::server_request::ServerRequest;
 use super::work::Conversations;
 use crate::history::{Fact, Fault};
@@ -37,7 +37,7 @@ pub(crate) struct Epoch<'a> {
     /// The conversations of each space.
     pub(crate) conversations: BTreeMap<UserId, Conversations<'a>>,
     /// Where each token was put into an account: whose, and by which effect, in order.
-    places: BTreeMap<Token, Vec<Place>>,
+    places: BTreeMap<Token, Vec<AccountEffect>>,
     /// The claims that each client was granted, in order.
     pub(crate) claims: BTreeMap<Client, Vec<(usize, Claim)>>,
     /// The versions of files.
@@ -52,7 +52,7 @@ impl Default for Epochs<'_> {
 
 impl<'a> Epochs<'a> {
     pub(crate) fn of(evidence: &Evidence<'a>) -> Self {
-        let mut epochs: Vec<Epoch<'a>> = parted(evidence);
+        let mut epochs: Vec<Epoch<'a>> = divided(evidence);
         for epoch in &mut epochs {
             for at in std::mem::take(&mut epoch.facts) {
                 epoch.take(at, &evidence.history[at].fact);
@@ -120,13 +120,16 @@ impl<'a> Epochs<'a> {
     }
 
     /// Where a patch is, or was, in a log.
-    pub(crate) fn places(&self, request: &ServerRequest<'_>) -> impl Iterator<Item = &Place> {
+    pub(crate) fn places(
+        &self,
+        request: &ServerRequest<'_>,
+    ) -> impl Iterator<Item = &AccountEffect> {
         self.0.iter().flat_map(|epoch| epoch.places(request))
     }
 }
 
 /// The lives, and the facts that tell of each.
-fn parted<'a>(evidence: &Evidence<'_>) -> Vec<Epoch<'a>> {
+fn divided<'a>(evidence: &Evidence<'_>) -> Vec<Epoch<'a>> {
     let mut epochs = vec![Epoch::default()];
     for &(at, entry) in &evidence.off_wire {
         if matches!(
@@ -169,7 +172,7 @@ impl<'a> Epoch<'a> {
     }
 
     /// Where a patch is in the log of this life.
-    pub(crate) fn places(&self, request: &ServerRequest<'_>) -> &[Place] {
+    pub(crate) fn places(&self, request: &ServerRequest<'_>) -> &[AccountEffect] {
         let places = request.token.and_then(|token| self.places.get(&token));
         places.map_or(&[], Vec::as_slice)
     }
@@ -215,7 +218,7 @@ impl<'a> Epoch<'a> {
             }
             for (field, token) in space.apply(at, op) {
                 let effect = space.states.len() - 1;
-                let place = Place { space: whose, effect, field, at };
+                let place = AccountEffect { space: whose, effect, field, at };
                 self.places.entry(token).or_default().push(place);
             }
         }

@@ -120,7 +120,7 @@ fn fault_in(
     }
 }
 
-/// A node as it stood, and its name unless nobody opened it.
+/// A node as it stood, and its name if a key opened it.
 #[derive(Clone, Copy, Debug)]
 struct State<'f> {
     node: &'f File,

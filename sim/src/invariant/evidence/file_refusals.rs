@@ -53,7 +53,7 @@ fn was_so(
     let nothing = Files::default();
     let files = epoch.files.get(&evidence.user(op.device)).unwrap_or(&nothing);
     let mut moments = files.moments(op.asked, at);
-    moments.any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+    moments.any(|moment| is_so(&FilesAt { files, moment }, ask, refusal))
         || files.between(op.asked, at).any(|entry| entry.is_stirred())
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn was_right(
     let Reason::File(refusal) = reason else { return false };
     let files = &evidence.epochs.at(op.asked).files;
     let Some(files) = files.get(&evidence.user(op.device)) else { return false };
-    files.moments(0, op.asked).any(|moment| is_so(&Scene { files, moment }, ask, refusal))
+    files.moments(0, op.asked).any(|moment| is_so(&FilesAt { files, moment }, ask, refusal))
 }
 
 /// May a file have this name? As on most file systems: one part of a path, of one line.
@@ -118,12 +118,12 @@ fn is_name(name: &str) -> bool {
 }
 
 /// All files at a moment.
-struct Scene<'f, 'a> {
+struct FilesAt<'f, 'a> {
     files: &'f Files<'a>,
     moment: usize,
 }
 
-impl Scene<'_, '_> {
+impl FilesAt<'_, '_> {
     fn parent(&self, id: NodeId) -> Option<NodeId> {
         self.files.node(id, self.moment).map(|node| node.place.parent)
     }
@@ -175,7 +175,7 @@ fn nodes(ask: &FileAsked) -> Vec<NodeId> {
 
 /// Where a request is to put something: a node that is there already, in which folder, and under
 /// which name.
-fn places(scene: &Scene<'_, '_>, ask: &FileAsked) -> Vec<(Option<NodeId>, NodeId, String)> {
+fn places(scene: &FilesAt<'_, '_>, ask: &FileAsked) -> Vec<(Option<NodeId>, NodeId, String)> {
     let own = |id: NodeId| scene.files.name(id, scene.moment).unwrap_or_default().to_owned();
     let folder = |id: NodeId| scene.parent(id).unwrap_or(NodeId::ROOT);
     match ask {
@@ -200,7 +200,7 @@ fn places(scene: &Scene<'_, '_>, ask: &FileAsked) -> Vec<(Option<NodeId>, NodeId
     }
 }
 
-fn is_so(scene: &Scene<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
+fn is_so(scene: &FilesAt<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
     let (files, moment) = (scene.files, scene.moment);
     match refusal {
         FileRefusal::NameTaken(other) => is_taken(scene, ask, other),
@@ -235,7 +235,7 @@ fn is_so(scene: &Scene<'_, '_>, ask: &FileAsked, refusal: FileRefusal) -> bool {
 }
 
 /// Does another node have a name that is asked for, or is another one of a batch to have it too?
-fn is_taken(scene: &Scene<'_, '_>, ask: &FileAsked, other: NodeId) -> bool {
+fn is_taken(scene: &FilesAt<'_, '_>, ask: &FileAsked, other: NodeId) -> bool {
     let places = places(scene, ask);
     places.iter().any(|(id, folder, name)| {
         let to = |it: &(Option<NodeId>, NodeId, String)| {
@@ -246,7 +246,7 @@ fn is_taken(scene: &Scene<'_, '_>, ask: &FileAsked, other: NodeId) -> bool {
 }
 
 /// Would a folder be inside of itself after all these moves?
-fn goes_round(scene: &Scene<'_, '_>, ask: &FileAsked) -> bool {
+fn goes_round(scene: &FilesAt<'_, '_>, ask: &FileAsked) -> bool {
     let moved: BTreeMap<NodeId, NodeId> =
         places(scene, ask).into_iter().filter_map(|(id, folder, _)| Some((id?, folder))).collect();
     moved.keys().any(|id| {

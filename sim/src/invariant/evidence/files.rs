@@ -2,7 +2,7 @@
 //! with content the volume held: by a model of its own.
 //!
 //! It knows no rules: it puts what the log says where the log says. A commit is one moment; what
-//! stood in the middle of one is told by its entry alone.
+//! stood in the middle of one is known from its entry alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -252,7 +252,7 @@ impl<'a> Files<'a> {
         Some(*job)
     }
 
-    /// What a node was called after a moment, opened; none if no key opens it, or nothing was told.
+    /// What a node was called after a moment, opened; none if no key opens it, or no fact has it.
     pub(crate) fn name(&self, id: NodeId, moment: usize) -> Option<&'a str> {
         self.names.get(id)?.at(moment).copied().flatten()
     }

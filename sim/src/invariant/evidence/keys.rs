@@ -7,7 +7,7 @@ use crate::history::{Asked, Boot, Change, Fact, Fault};
 use crate::invariant::Incurable;
 use crate::plan::Node;
 
-/// Can somebody lack a key by then: were new ones made, kept back, or did they have to come first?
+/// Can a device lack a key by then: were new ones made, kept back, or did they have to come first?
 pub(crate) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
     evidence.history[..by].iter().any(|entry| {
         matches!(entry.fact.asked(), Some((_, Asked::RotateKey | Asked::SignIn)))

@@ -15,7 +15,7 @@ use crate::plan::Node;
 #[derive(Debug, Default)]
 pub(crate) struct Memory<'e> {
     pub(crate) records: BTreeMap<RecordId, &'e Contents>,
-    /// What each remote is booked to hold, where that is known.
+    /// What each remote is recorded to hold, where that is known.
     pub(crate) mirrors: BTreeMap<(Remote, RecordId), &'e Contents>,
     /// The rows that cannot be opened, with their tags.
     pub(crate) sealed: BTreeMap<(Remote, RecordId), Tag>,

@@ -60,7 +60,7 @@ impl Evidence<'_> {
     /// The host that a write was asked of.
     pub(crate) fn author_name(&self, token: Token) -> &str {
         let write = self.writes.find(token).map(|number| &self.writes.all[number]);
-        write.and_then(|write| write.device).map_or("nobody", |device| self.device_name(device))
+        write.and_then(|write| write.device).map_or("no device", |device| self.device_name(device))
     }
 
     /// The writes of these cells that are in a field, as in `w7, w9`.

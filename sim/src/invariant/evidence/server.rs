@@ -44,7 +44,7 @@ pub(crate) struct Server<'a> {
 
 /// An effect in the log of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct AccountEffect {
     pub(crate) space: UserId,
     /// From 1: the account's state after it has this number.
     pub(crate) effect: usize,
@@ -103,7 +103,7 @@ pub(crate) struct SentRequest {
     pub(crate) wants: Wants,
 }
 
-/// A worker told somebody to come back.
+/// A worker refused a client as busy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BusyAnswer {
     pub(crate) at: usize,
@@ -186,7 +186,7 @@ impl<'a> Server<'a> {
         self.by_token.get(token).map(|at| &self.requests[*at])
     }
 
-    /// The writes that somebody has seen who was shown these: themselves, and what their authors had
+    /// The writes that a user has seen who was shown these: themselves, and what their authors had
     /// been shown.
     pub(crate) fn shown_by(&self, heads: &[Head]) -> BTreeSet<Dot> {
         let mut seen = BTreeSet::new();
@@ -225,13 +225,13 @@ struct RequestTracker<'a> {
     server: Server<'a>,
     waiting: BTreeMap<(WorkerId, UserId), u32>,
     /// The requests that a worker has to answer, by name. Copies and lives share names.
-    open: BTreeMap<(WorkerId, Node, CallId, u16), Open>,
+    open: BTreeMap<(WorkerId, Node, CallId, u16), OpenRequest>,
 }
 
 /// Requests of one name that a worker has to answer. Which of them an answer belongs to cannot be told,
 /// so it may be any that arrived since the worker last had none of that name.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenRequest {
     unanswered: u32,
     /// When the first and the last of them arrived.
     arrived: (usize, usize),
@@ -287,7 +287,7 @@ impl RequestTracker<'_> {
             },
             (Fact::Delivered { from, letter, .. }, Node::Worker(worker)) => {
                 let name = (worker, *from, letter.call, letter.attempt);
-                let open = Open { unanswered: 0, arrived: (at, at) };
+                let open = OpenRequest { unanswered: 0, arrived: (at, at) };
                 let open = self.open.entry(name).or_insert(open);
                 open.unanswered += 1;
                 open.arrived.1 = at;
@@ -320,7 +320,7 @@ impl RequestTracker<'_> {
         let name = (by, to, letter.call, letter.attempt);
         let Some(open) = self.open.get_mut(&name) else { return (at, at) };
         open.unanswered -= 1;
-        let Open { unanswered, arrived } = *open;
+        let OpenRequest { unanswered, arrived } = *open;
         if unanswered == 0 {
             self.open.remove(&name);
         }

@@ -1,4 +1,4 @@
-//! When somebody was signed in on a device, as far as its answers tell.
+//! When a user was signed in on a device, as far as its answers show.
 
 use engine::device::Reason;
 use engine::id::DeviceId;
@@ -9,9 +9,9 @@ use crate::plan::Node;
 /// Where a device stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignInState {
-    /// Nobody is signed in.
+    /// No user is signed in.
     Out,
-    /// Somebody asked to sign in, there; the gate is closed until it is answered.
+    /// A user asked to sign in, at that fact; the gate is closed until it is answered.
     SigningIn(usize),
     /// A login was interrupted by a crash: the gate may open without an answer. The login was
     /// asked for there.
@@ -20,7 +20,7 @@ pub(crate) enum SignInState {
     Unclear,
     /// The gate is open.
     In,
-    /// Somebody asked to sign out.
+    /// The user asked to sign out.
     SigningOut,
 }
 
@@ -155,7 +155,7 @@ fn next(now: SignInState, at: usize, fact: &Fact, login: &Login) -> Option<SignI
     }
 }
 
-/// A saved session outlives a crash; what was under way goes on without anybody to answer.
+/// A saved session outlives a crash; what was under way goes on and answers no user.
 fn started(now: SignInState, boot: Boot, holds: &[Change]) -> Option<SignInState> {
     let has_key = holds.iter().any(|change| matches!(change, Change::Key(true)));
     match (boot, now) {

@@ -36,7 +36,7 @@ pub(crate) struct ConversationOperation<'a> {
 }
 
 impl<'a> ConversationOperation<'a> {
-    /// What came of it, if it was answered in so many words.
+    /// The outcome, if it was answered with one.
     pub(crate) fn worked(&self) -> Option<(usize, &'a Worked)> {
         match self.answer {
             Some((at, Answered::Worked(worked))) => Some((at, worked)),
@@ -251,7 +251,7 @@ impl<'a> ConversationWork<'a> {
         work
     }
 
-    /// All parts of conversations of a user that somebody may have brought by some moment.
+    /// All parts of conversations of a user that a host may have brought in by a moment.
     pub(crate) fn brought(
         &self,
         context: &'a JudgeContext,

@@ -2,7 +2,7 @@
 //!
 //! A write puts one *cell* into each field that it sets (a delete puts its headstone). Cells are
 //! numbered within their record in the order in which they were asked for, so what a write had
-//! seen always has smaller numbers, and the transitive closure is built as the writes are heard.
+//! seen always has smaller numbers, and the transitive closure is built as the writes come.
 //!
 //! What a write replaces is what its author was *shown*, never what the product's version vectors
 //! say. An increment replaces only what its own device counted before.
@@ -58,7 +58,7 @@ impl Write {
             && (self.saved.or(self.shown).is_some() || self.is_accepted())
     }
 
-    /// When somebody first had reason to rely on it.
+    /// When a user first had reason to rely on it.
     pub(crate) fn relied_on(&self) -> Option<usize> {
         [self.saved, self.accepted[0], self.accepted[1], self.shown].into_iter().flatten().min()
     }
@@ -138,7 +138,7 @@ impl Writes {
         (write.record_key == record_key).then_some(*cell)
     }
 
-    /// The cells of what a place holds; tokens of nobody are left out.
+    /// The cells of what a place holds; tokens without an author are left out.
     pub(crate) fn cells<'a>(
         &'a self,
         record_key: usize,

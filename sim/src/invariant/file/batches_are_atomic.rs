@@ -67,7 +67,7 @@ fn log_is_atomic(evidence: &Evidence<'_>, findings: &mut Findings) {
     let epochs =
         evidence.epochs.iter().flat_map(|epoch| epoch.files.values().map(move |it| (epoch, it)));
     for (epoch, files) in epochs {
-        // What a log that is no more has not done is done by nobody.
+        // No worker does what is left of a job whose log was lost in a restore.
         let rests = epoch.from == evidence.epochs.last().from && evidence.settled.is_some();
         for entry in &files.entries {
             for op in &entry.commit.ops {
@@ -187,7 +187,7 @@ fn moves(op: &Op, one: &Move) -> bool {
     })
 }
 
-/// A job keeps its length, goes forwards only, and so many items as it says are done; in the end all.
+/// A job keeps its length, goes forwards only, and as many items as it says are done; in the end all.
 fn grows(
     evidence: &Evidence<'_>,
     findings: &mut Findings,

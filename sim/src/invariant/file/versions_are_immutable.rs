@@ -53,7 +53,7 @@ fn content_is_of_its_version(
     operation: &FileOperation<'_>,
 ) {
     let Some((at, FileDone::Content(heads))) = operation.done() else { return };
-    // A device that has not heard of it yet goes by the log that was.
+    // A device that does not know of it yet goes by the log that was.
     let of_any = |head, label, content| {
         let mut epochs = evidence.epochs.iter().filter(|epoch| epoch.from <= at);
         epochs.any(|epoch| is_of(evidence, epoch, operation.user, (head, label), content))
@@ -124,14 +124,14 @@ fn numbers_and_contents_stay(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-type Line<'a> = Timeline<Option<&'a FileDoc>>;
+type DocTimeline<'a> = Timeline<Option<&'a FileDoc>>;
 
 fn version(doc: Option<&FileDoc>) -> Option<&Version> {
     if let Some(FileDoc::Version(version)) = doc { Some(version) } else { None }
 }
 
 /// When a place was first written.
-fn first(line: &Line<'_>) -> Option<usize> {
+fn first(line: &DocTimeline<'_>) -> Option<usize> {
     line.iter().next().map(|(at, _)| at)
 }
 
@@ -140,7 +140,7 @@ fn is_written_once(
     findings: &mut Findings,
     files: &Files<'_>,
     (id, n): (NodeId, u32),
-    line: &Line<'_>,
+    line: &DocTimeline<'_>,
 ) {
     let mut was: Option<(usize, Option<&FileDoc>)> = None;
     for (at, doc) in line.iter() {
@@ -166,7 +166,7 @@ fn comes_next(
     findings: &mut Findings,
     files: &Files<'_>,
     (id, n): (NodeId, u32),
-    line: &Line<'_>,
+    line: &DocTimeline<'_>,
 ) {
     let Some(at) = first(line) else { return };
     let before = n.checked_sub(1).filter(|before| *before > 0);
@@ -188,7 +188,7 @@ fn has_what_it_restores(
     findings: &mut Findings,
     files: &Files<'_>,
     (id, n): (NodeId, u32),
-    line: &Line<'_>,
+    line: &DocTimeline<'_>,
 ) {
     for (at, doc) in line.iter() {
         let Some(made) = version(*doc) else { continue };

@@ -127,7 +127,7 @@ fn keys_are_the_devices_own(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// A session ends when its owner says so. One that has expired stays until somebody wants another.
+/// A session ends when its owner says so. One that has expired stays until another client asks for one.
 fn only_owners_end_sessions(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut ended: BTreeMap<(Client, Fence), usize> = BTreeMap::new();
     for ask in evidence.server.sent.values().flatten() {
@@ -203,7 +203,7 @@ fn names_a_live_holder(
             "refused-by-the-dead",
             format!("although {} was over at {}", session_name(evidence, &held), held.until),
         ),
-        None => ("refused-by-nobody", "although nobody holds its session".to_owned()),
+        None => ("refused-by-nobody", "although no client holds its session".to_owned()),
     };
     let (worker, host) = (evidence.name(Node::Worker(by)), evidence.name(to));
     let message = format!(
@@ -333,7 +333,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_full_keeps_anybody_waiting() {
+    fn a_full_queue_keeps_every_client_waiting() {
         let mut case = Case::served();
         case.phone().session().requests();
         case.tablet().session().is_refused_as_busy();

@@ -3,7 +3,7 @@
 //!
 //! A save is conditional, so the retry of one whose answer was lost is refused, and so is a second
 //! device with the same. The one reason to save a row as it is already is to mend it: its
-//! stored bytes were damaged since it was last saved. Headstones of nobody are not told apart.
+//! stored bytes were damaged since it was last saved. Headstones without an author are not distinguished.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -282,7 +282,7 @@ pub(crate) mod tests {
         case.tablet().pulls();
         case.context.incurable.push(Incurable::Row(Remote::Rows, VAULT, MEAL));
         let mut case = case.ends();
-        // A listing hides the meal for ever: each one changes what the phone has booked of it.
+        // A listing hides the meal for ever: each one changes what the phone has recorded of it.
         let hidden = Change::Mirror(Remote::Rows, MEAL, None);
         case.phone().persists(vec![hidden.clone()]);
         case.passes();

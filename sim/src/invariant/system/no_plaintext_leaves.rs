@@ -1,4 +1,4 @@
-//! INV-19 `no-plaintext-leaves`: no message carries a byte of a value unsealed. The needle is the
+//! INV-19 `no-plaintext-leaves`: no message carries a byte of a value unsealed. The canary is the
 //! prefix that all tokens of a run share; the stage looks for it in the bytes themselves.
 
 use crate::history::Fact;

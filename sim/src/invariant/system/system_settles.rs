@@ -3,7 +3,7 @@
 //!
 //! A request that failed is sent again no sooner than half of its full wait, which doubles from
 //! `retry_base` to `retry_cap`, and not long after all of it; and a remote, or a server, that asked
-//! to be left alone is. When a request is known to have failed is told by the refusal delivered, or by the
+//! to be left alone is. A request is known to have failed when the refusal is delivered, or at the
 //! timeout. An expired credential or cursor, a batch too large and a lost zone are not failures in
 //! this sense: what follows is another request.
 
@@ -27,7 +27,7 @@ const PROMPTNESS: Span = Span::from_secs(5);
 const HELD_BACK: Span = Span::from_millis(50);
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut lines: Vec<[Line; 3]> = Vec::new();
+    let mut lines: Vec<[Exchange; 3]> = Vec::new();
     lines.resize_with(evidence.context.devices.len(), Default::default);
     for (at, entry) in evidence.history.iter().enumerate() {
         if let Fact::Settled { pending } = &entry.fact {
@@ -78,8 +78,8 @@ fn peer(node: Node) -> Option<usize> {
 
 /// The conversation of a device with a remote or the server.
 #[derive(Debug, Default)]
-struct Line {
-    tries: Table<CallId, Try>,
+struct Exchange {
+    tries: Table<CallId, Attempt>,
     /// Until when the other wants to be left alone, and where it said so.
     rest: Option<(Time, usize)>,
     /// The latest time that any answer named, also a late one to a request that is over.
@@ -88,7 +88,7 @@ struct Line {
 
 /// The latest try of a request.
 #[derive(Clone, Copy, Debug)]
-struct Try {
+struct Attempt {
     attempt: u16,
     sent: usize,
     /// When it was first and last known to have failed.
@@ -98,7 +98,7 @@ struct Try {
     closed: bool,
 }
 
-impl Line {
+impl Exchange {
     fn answered(
         &mut self,
         evidence: &Evidence<'_>,
@@ -168,18 +168,18 @@ impl Line {
             findings.report(evidence, place, at, About::default(), message, [said]);
         }
         let attempt = letter.attempt;
-        let new = Try { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
+        let new = Attempt { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
         let Some(last) = self.tries.get_mut(letter.call) else {
             return self.tries.insert(letter.call, new);
         };
         if last.attempt < attempt {
             last.check(evidence, findings, at, device, self.named);
         }
-        *last = Try { closed: last.closed, ..new };
+        *last = Attempt { closed: last.closed, ..new };
     }
 }
 
-impl Try {
+impl Attempt {
     fn check(
         &self,
         evidence: &Evidence<'_>,

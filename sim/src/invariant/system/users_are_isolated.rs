@@ -1,5 +1,5 @@
 //! INV-31 `users-are-isolated`: nothing that one user wrote is shown on, or stored by, a device of
-//! another, sealed or open; and nobody outside is served anything.
+//! another, sealed or open; and an intruder is served nothing.
 //!
 //! A token carries its owner, a row its vault. A row of another vault may be served (a policy can be
 //! dropped), but a device refuses it.

@@ -1,5 +1,5 @@
-//! INV-01 `no-lost-writes`: every write that somebody could rely on is there at the end, or was replaced
-//! by one whose author had been shown it: of records, accounts, conversations and files.
+//! INV-01 `no-lost-writes`: every write that was acknowledged, or shown to a user, is there at the end, or
+//! was replaced by one whose author had been shown it: of records, accounts, conversations and files.
 
 mod account;
 mod file;

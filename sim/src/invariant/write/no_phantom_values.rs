@@ -1,4 +1,4 @@
-//! INV-02 `no-phantom-values`: every value shown or stored was written by somebody, and the fields of one
+//! INV-02 `no-phantom-values`: every value shown or stored has a write that made it, and the fields of one
 //! write show together: of records, accounts, conversations and files.
 
 mod account;

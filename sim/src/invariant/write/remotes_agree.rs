@@ -1,6 +1,6 @@
 //! INV-20 `remotes-agree`: at the end both remotes hold what the devices show.
 //!
-//! Nobody relays where no device with keys is left, and a row that the plan made incurable may
+//! No device relays where none with keys is left, and a row that the plan made incurable may
 //! differ. A headstone is part of a row and never shown.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         evidence.context.remotes.iter().map(|remote| (*remote, evidence.found(*remote))).collect();
     if found.values().all(|rows| rows.is_empty()) && evidence.final_observations().next().is_none()
     {
-        return; // Nobody looked.
+        return; // No remote was read at the end.
     }
     let observations = observations(evidence);
     let rows = found.values().flat_map(|rows| rows.keys());
@@ -29,12 +29,12 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if !has_relay(evidence, vault) || evidence.is_incurable(None, vault, id) {
             continue;
         }
-        let mut ends: Vec<End> = found
+        let mut ends: Vec<FinalRow> = found
             .iter()
-            .map(|(remote, rows)| End::of_row(*remote, rows.get(&(vault, id)), settled))
+            .map(|(remote, rows)| FinalRow::of_row(*remote, rows.get(&(vault, id)), settled))
             .collect();
         ends.extend(
-            observations.get(&(vault, id)).map(|observation| End::of_observation(observation)),
+            observations.get(&(vault, id)).map(|observation| FinalRow::of_observation(observation)),
         );
         for pair in ends.windows(2) {
             if let Some(cell) = pair[0].differs(&pair[1]) {
@@ -53,15 +53,15 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn message(
     evidence: &Evidence<'_>,
     id: RecordId,
-    (one, two): (&End, &End),
+    (one, two): (&FinalRow, &FinalRow),
     cell: Option<(FieldId, Token)>,
 ) -> String {
     let (first, second) = (evidence.name(one.host), evidence.name(two.host));
-    let live = |end: &End| end.holds.as_ref().is_some_and(|(live, _)| *live);
-    let presence = |end: &End| if live(end) { "live" } else { "absent or deleted" };
+    let live = |end: &FinalRow| end.holds.as_ref().is_some_and(|(live, _)| *live);
+    let presence = |end: &FinalRow| if live(end) { "live" } else { "absent or deleted" };
     match cell {
         Some((field, _)) if live(one) == live(two) => {
-            let held = |end: &End| {
+            let held = |end: &FinalRow| {
                 let cells = end.holds.iter().flat_map(|(_, cells)| cells.iter().copied());
                 evidence.write_names(cells, field)
             };
@@ -98,7 +98,7 @@ fn observations<'e>(evidence: &'e Evidence<'_>) -> BTreeMap<(VaultId, RecordId),
 
 /// How one place holds a record at the end.
 #[derive(Debug)]
-struct End {
+struct FinalRow {
     at: usize,
     host: Node,
     is_observation: bool,
@@ -106,7 +106,7 @@ struct End {
     holds: Option<(bool, BTreeSet<(FieldId, Token)>)>,
 }
 
-impl End {
+impl FinalRow {
     fn of_row(remote: Remote, row: Option<&FoundRow<'_>>, settled: usize) -> Self {
         let holds = match row {
             None => Some((false, BTreeSet::new())),
@@ -165,7 +165,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_edit_that_somebody_relayed_is_on_both() {
+    fn an_edit_that_another_device_relayed_is_on_both() {
         let mut case = Case::new();
         case.phone().edits(MEAL, &[KCAL]);
         case.phone().at(Remote::Zone).pushes(MEAL);

@@ -22,17 +22,19 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             let (at, is) = match node {
                 Node::Device(device) => match final_observation(evidence, device, expected) {
                     Some(observation) => (observation.at, shown(observation, expected)),
-                    None => (settled, Is::Unknown),
+                    None => (settled, FoundValue::Unknown),
                 },
                 Node::Remote(remote) => match evidence.found(remote).get(&(vault, expected.id)) {
                     Some(row) => {
                         let live = row.contents.map(|contents| contents.live);
                         (
                             row.at,
-                            live.map_or(Is::Unknown, |live| stored(live, row.values, expected)),
+                            live.map_or(FoundValue::Unknown, |live| {
+                                stored(live, row.values, expected)
+                            }),
                         )
                     }
-                    None => (settled, Is::Nothing),
+                    None => (settled, FoundValue::Nothing),
                 },
                 Node::World
                 | Node::Worker(_)
@@ -62,7 +64,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// What is there.
 #[derive(Debug)]
-enum Is<'a> {
+enum FoundValue<'a> {
     Unknown,
     Nothing,
     Present,
@@ -70,7 +72,7 @@ enum Is<'a> {
     Several(usize),
 }
 
-impl Is<'_> {
+impl FoundValue<'_> {
     fn fits(&self, expected: &AtEnd) -> bool {
         match (self, &expected.is) {
             (Self::Value(value), Some(wanted)) => says(value) == says(wanted),
@@ -82,7 +84,7 @@ impl Is<'_> {
     }
 }
 
-impl std::fmt::Display for Is<'_> {
+impl std::fmt::Display for FoundValue<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unknown => f.write_str("no answer: it could not be read"),
@@ -113,25 +115,29 @@ fn final_observation<'e>(
     })
 }
 
-fn shown<'e>(observation: &'e Observation, expected: &AtEnd) -> Is<'e> {
+fn shown<'e>(observation: &'e Observation, expected: &AtEnd) -> FoundValue<'e> {
     if observation.shown.presence != Presence::Live {
-        return Is::Nothing;
+        return FoundValue::Nothing;
     }
-    let Some(field) = expected.field else { return Is::Present };
+    let Some(field) = expected.field else { return FoundValue::Present };
     let value = observation.shown.fields.iter().find(|shown| shown.0 == field);
-    value.map_or(Is::Nothing, |shown| Is::Value(&shown.1))
+    value.map_or(FoundValue::Nothing, |shown| FoundValue::Value(&shown.1))
 }
 
-fn stored<'v>(live: bool, values: &'v [(engine::id::FieldId, Value)], expected: &AtEnd) -> Is<'v> {
+fn stored<'v>(
+    live: bool,
+    values: &'v [(engine::id::FieldId, Value)],
+    expected: &AtEnd,
+) -> FoundValue<'v> {
     if !live {
-        return Is::Nothing;
+        return FoundValue::Nothing;
     }
-    let Some(field) = expected.field else { return Is::Present };
+    let Some(field) = expected.field else { return FoundValue::Present };
     let mut siblings = values.iter().filter(|cell| cell.0 == field).map(|cell| &cell.1);
     match (siblings.next(), siblings.count()) {
-        (None, _) => Is::Nothing,
-        (Some(value), 0) => Is::Value(value),
-        (Some(_), more) => Is::Several(more + 1),
+        (None, _) => FoundValue::Nothing,
+        (Some(value), 0) => FoundValue::Value(value),
+        (Some(_), more) => FoundValue::Several(more + 1),
     }
 }
 

@@ -1,7 +1,7 @@
 //! INV-30 `outcomes-are-honest`, about the form of answers: an answer fits its question and comes
 //! once; and a save that was done in part says of each row how it went, and is believed.
 //!
-//! A row that a save does not name as refused is stored. A row that was refused is not booked from
+//! A row that a save does not name as refused is stored. A row that was refused is not recorded from
 //! that answer, unless the answer brought along what the remote holds instead.
 
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ fn is_an_answer(
     let (site, message, with) = match question {
         None => {
             let message =
-                format!("{} answered a request that nobody had sent.", evidence.host_at(at));
+                format!("{} answered a request that no host had sent.", evidence.host_at(at));
             ("never-asked", message, None)
         }
         Some(question @ UserOperation { answered: Some(first), .. }) if *first < at => {
@@ -94,14 +94,14 @@ fn is_an_answer(
     findings.report(evidence, place, at, About::default(), message, with);
 }
 
-type Rows<'e> = (usize, &'e [(RecordId, BlobId)]);
+type SavedRows<'e> = (usize, &'e [(RecordId, BlobId)]);
 
 /// The saves under way.
 #[derive(Debug, Default)]
 struct Saves<'e> {
     /// The blobs that any remote has stored.
     stored: Set,
-    sent: BTreeMap<(DeviceId, Remote, CallId), Rows<'e>>,
+    sent: BTreeMap<(DeviceId, Remote, CallId), SavedRows<'e>>,
     /// What the answer that each device handled last had refused, until it commits.
     refused: Vec<Option<RefusedRows<'e>>>,
 }

@@ -1,5 +1,5 @@
 //! INV-30 `outcomes-are-honest`: *refused* has no effect ever, *saved* is durable before it is
-//! said, *signed out* leaves nothing that only this device had, and what a device has booked about
+//! said, *signed out* leaves nothing that only this device had, and what a device has recorded about
 //! a remote is what that remote did.
 
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn writes(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// A booked row is one that the remote stored under that tag, as it was stored.
+/// A recorded row is one that the remote stored under that tag, as it was stored.
 fn mirrors_what_was_stored(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
@@ -151,7 +151,7 @@ pub(crate) mod tests {
     use crate::history::{Answered, Asked, Change};
     use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHOTO};
 
-    /// The phone books a row under a tag that the zone never gave.
+    /// The phone records a row under a tag that the zone never gave.
     pub(crate) fn broken() -> Case {
         let mut case = synced();
         let Change::Mirror(remote, id, Some((_, row))) =

@@ -50,7 +50,7 @@ fn may_take_longer(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
     }
 }
 
-/// Where a device stands that nobody needs to guess about.
+/// What is certain about a device at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
     /// A login may be under way.

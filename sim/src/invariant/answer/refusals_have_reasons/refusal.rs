@@ -2,7 +2,7 @@
 //! is wrong by the rules.
 //!
 //! Wrong by the rules are: a field that does not exist or does not hold such a value; a sign-out
-//! while a remote lacks something; anything but a sign-in where nobody is signed in. An operation
+//! while a remote lacks something; anything but a sign-in where no user is signed in. An operation
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
 use engine::device::Reason;
@@ -133,7 +133,7 @@ fn has_errands(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
         })
 }
 
-/// Does the device hold anything that it has not booked as held by every remote, a row that a remote
+/// Does the device hold anything that it has not recorded as held by every remote, a row that a remote
 /// has lost and that it cannot open, or a write of a file that the feed has not shown yet? Whether
 /// that was durable does not matter: a sign-out is refused for what the device knows then, and a power
 /// cut may take back what it had only just learned.
@@ -224,7 +224,7 @@ pub(crate) mod tests {
     }
 
     /// The phone has sent its meal to both remotes and asks to sign out. A commit that changes what it
-    /// has booked is handed to the disk before the phone refuses, or not.
+    /// has recorded is handed to the disk before the phone refuses, or not.
     fn refused_after(changes: &[Change]) -> Case {
         let mut case = Case::new();
         case.phone().edits(MEAL, &[KCAL]);
@@ -247,7 +247,7 @@ pub(crate) mod tests {
         let mut case = refused_after(&[Change::Mirror(Remote::Rows, MEAL, None)]);
         case.phone().crashes(3);
         case.passes();
-        // After the crash the phone has the meal booked on both remotes again.
+        // After the crash the phone has the meal recorded on both remotes again.
         refuses_to_sign_out(&mut case);
         assert_eq!(case.violations()[0].site, "refused");
         // An own write of a file.

@@ -10,7 +10,7 @@ use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut stores = vec![Store::default(); evidence.context.devices.len()];
+    let mut stores = vec![ReplayedStore::default(); evidence.context.devices.len()];
     for &(at, entry) in &evidence.off_wire {
         let Node::Device(device) = entry.node else { continue };
         let store = &mut stores[usize::from(device.0)];
@@ -29,20 +29,20 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 }
                 acknowledged_writes_are_there(evidence, findings, at, device);
             }
-            *store = Store { base: Some(*hash), commits: Vec::new(), last: Some(at) };
+            *store = ReplayedStore { base: Some(*hash), commits: Vec::new(), last: Some(at) };
         }
     }
 }
 
 /// The digests of a device's store in this life.
 #[derive(Clone, Debug, Default)]
-struct Store {
+struct ReplayedStore {
     base: Option<u64>,
     commits: Vec<(u32, u64)>,
     last: Option<usize>,
 }
 
-impl Store {
+impl ReplayedStore {
     fn hash_of(&self, commit: u32) -> Option<u64> {
         if commit == 0 {
             return self.base;

@@ -15,7 +15,7 @@ use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &Reached) {
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
-        let judge = Keeper { evidence, reached, device, disk };
+        let judge = PassedRows { evidence, reached, device, disk };
         for ((remote, id), line) in disk.sealed.sorted() {
             judge.seals(findings, remote, id, line);
         }
@@ -26,14 +26,14 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings, reached: &
 }
 
 /// One device and what it must keep.
-struct Keeper<'e> {
+struct PassedRows<'e> {
     evidence: &'e Evidence<'e>,
     reached: &'e Reached,
     device: DeviceId,
     disk: &'e Disk,
 }
 
-impl Keeper<'_> {
+impl PassedRows<'_> {
     /// Whatever leaves the seal is joined, or something else stands there now.
     fn seals(
         &self,

@@ -11,7 +11,7 @@ use crate::invariant::evidence::server_request::ServerRequest;
 use crate::invariant::findings::{About, Findings};
 
 /// What a device was shown or had acknowledged before it asked, it is shown again; until the disk
-/// of another takes its place, or somebody signs out, or the volume is set back.
+/// of another takes its place, or the user signs out, or the volume is set back.
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let shown = &evidence.server.accounts;
     let mut floors: BTreeMap<DeviceId, Vec<(usize, &ServerRequest<'_>, Versions)>> =

@@ -1,5 +1,5 @@
 //! Files as lists and answers show them, by the laws that records have too: nothing is shown that
-//! nobody wrote (INV-02), nor to strangers (INV-31), nor with other content (INV-07); a device does
+//! no user wrote (INV-02), nor to strangers (INV-31), nor with other content (INV-07); a device does
 //! not un-see (INV-23); and at the end all devices list the same, which is what the log has (INV-04).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use crate::invariant::findings::{About, Findings};
 
 /// What a device's lists have to show.
 #[derive(Debug, Default)]
-struct Floor {
+struct FileFloor {
     /// Every file that was listed, with its latest version then.
     latest: BTreeMap<NodeId, u32>,
     /// What was saved, and when; until a list shows that it has become a version.
@@ -25,15 +25,15 @@ struct Floor {
 }
 
 /// A file that was listed is listed again, no older; and what was saved there is in the list, until
-/// a version of it is, or somebody who saw it replaced it.
+/// a version of it is, or a user who saw it replaced it.
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut floors: BTreeMap<DeviceId, Floor> = BTreeMap::new();
+    let mut floors: BTreeMap<DeviceId, FileFloor> = BTreeMap::new();
     for (at, event) in events(evidence) {
         match event {
-            Event::Replaced(device) => {
+            FileEvent::Replaced(device) => {
                 floors.remove(&device);
             }
-            Event::Turned(device) => {
+            FileEvent::Turned(device) => {
                 let floor = floors.entry(device).or_default();
                 floor.latest.clear();
                 // What that log lacks may be back in a later one, of which the device has not heard.
@@ -41,16 +41,16 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let went = |token| evidence.went_with_the_volume(at, owing, token);
                 floor.saved.retain(|token, _| !went(*token));
             }
-            Event::Saved(device, token) => {
+            FileEvent::Saved(device, token) => {
                 floors.entry(device).or_default().saved.insert(token, at);
             }
-            Event::Seen(device, exposed) => {
+            FileEvent::Seen(device, exposed) => {
                 let saved = &mut floors.entry(device).or_default().saved;
                 exposed.iter().filter_map(|head| head.token).for_each(|token| {
                     saved.remove(&token);
                 });
             }
-            Event::Listed(operation, list) => {
+            FileEvent::Listed(operation, list) => {
                 let floor = floors.entry(operation.device).or_default();
                 floor.judge(evidence, findings, (at, operation, list));
             }
@@ -59,39 +59,39 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event<'e> {
+enum FileEvent<'e> {
     Replaced(DeviceId),
     /// It has read another log in place of the one that was.
     Turned(DeviceId),
     Saved(DeviceId, Token),
-    /// Somebody who was shown these has written in their place.
+    /// A user who was shown these has written in their place.
     Seen(DeviceId, &'e [Head]),
     Listed(&'e FileOperation<'e>, &'e [Listed]),
 }
 
-fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
+fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, FileEvent<'e>)> {
     let mut events = Vec::new();
     for (device, disk) in (0..).map(DeviceId).zip(&evidence.disks) {
-        events.extend(disk.replaced.iter().map(|at| (*at, Event::Replaced(device))));
+        events.extend(disk.replaced.iter().map(|at| (*at, FileEvent::Replaced(device))));
         let user = evidence.user(device);
         let turned = disk.feed.turns(|at, before| !evidence.epochs.at(at).has(user, before.at));
-        events.extend(turned.map(|at| (at, Event::Turned(device))));
+        events.extend(turned.map(|at| (at, FileEvent::Turned(device))));
     }
     for operation in &evidence.server.file_operations {
         if let FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } = operation.ask
         {
-            events.push((operation.asked, Event::Seen(operation.device, exposed)));
+            events.push((operation.asked, FileEvent::Seen(operation.device, exposed)));
         }
         if let (Some(at), Some(token)) = (operation.saved(), operation.ask.token()) {
-            events.push((at, Event::Saved(operation.device, token)));
+            events.push((at, FileEvent::Saved(operation.device, token)));
         }
-        events.extend(operation.list().map(|(at, list)| (at, Event::Listed(operation, list))));
+        events.extend(operation.list().map(|(at, list)| (at, FileEvent::Listed(operation, list))));
     }
     events.sort_by_key(|event| event.0);
     events
 }
 
-impl Floor {
+impl FileFloor {
     fn judge(
         &mut self,
         evidence: &Evidence<'_>,

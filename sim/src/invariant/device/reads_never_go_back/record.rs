@@ -18,56 +18,56 @@ use crate::invariant::evidence::{Evidence, Observation};
 use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut floors = Floors::default();
+    let mut floors = RecordFloors::default();
     for (at, event) in events(evidence) {
         match event {
-            Event::Asked(write) => floors.carry(evidence, write),
-            Event::Saved(write) => floors.raise(evidence, write),
-            Event::Observed(observation) => floors.check(evidence, findings, at, observation),
-            Event::Replaced(device) => floors.held.retain(|key, _| key.0 != device),
+            RecordEvent::Asked(write) => floors.carry(evidence, write),
+            RecordEvent::Saved(write) => floors.raise(evidence, write),
+            RecordEvent::Observed(observation) => floors.check(evidence, findings, at, observation),
+            RecordEvent::Replaced(device) => floors.held.retain(|key, _| key.0 != device),
         }
     }
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Event<'a> {
+enum RecordEvent<'a> {
     Asked(usize),
     Saved(usize),
     Observed(&'a Observation),
     Replaced(DeviceId),
 }
 
-fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, Event<'e>)> {
+fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, RecordEvent<'e>)> {
     let mut events =
         Vec::with_capacity(2 * evidence.writes.all.len() + evidence.observations.len());
     for (number, write) in evidence.writes.all.iter().enumerate() {
         if write.device.is_some() && write.token != engine::id::Token::NONE {
-            events.push((write.asked, Event::Asked(number)));
-            events.extend(write.saved.map(|at| (at, Event::Saved(number))));
+            events.push((write.asked, RecordEvent::Asked(number)));
+            events.extend(write.saved.map(|at| (at, RecordEvent::Saved(number))));
         }
     }
     events.extend(
         evidence
             .observations
             .iter()
-            .map(|observation| (observation.at, Event::Observed(observation))),
+            .map(|observation| (observation.at, RecordEvent::Observed(observation))),
     );
     for (device, disk) in evidence.disks.iter().enumerate() {
         let device = DeviceId(u16::try_from(device).expect("devices are numbered in 16 bits"));
-        events.extend(disk.replaced.iter().map(|&at| (at, Event::Replaced(device))));
+        events.extend(disk.replaced.iter().map(|&at| (at, RecordEvent::Replaced(device))));
     }
     events.sort_by_key(|event| event.0);
     events
 }
 
 #[derive(Debug, Default)]
-struct Floors {
+struct RecordFloors {
     held: BTreeMap<(DeviceId, usize), Set>,
     /// What the author of a write had to be shown, by write.
     carried: Table<usize, Set>,
 }
 
-impl Floors {
+impl RecordFloors {
     fn carry(&mut self, evidence: &Evidence<'_>, number: usize) {
         let write = &evidence.writes.all[number];
         let floor = write.device.and_then(|device| self.held.get(&(device, write.record_key)));
@@ -139,7 +139,7 @@ impl Floors {
     }
 }
 
-/// Had anybody who saw it, or what replaced it, deleted it by then?
+/// Had a user who saw it, or what replaced it, deleted it by then?
 fn was_deleted(evidence: &Evidence<'_>, record_key: usize, cell: u32, at: usize) -> bool {
     let cells = &evidence.writes.records[record_key];
     cells.deletes.iter().any(|delete| {
@@ -183,7 +183,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_somebody_else_replaced_or_deleted_may_go() {
+    fn what_another_user_replaced_or_deleted_may_go() {
         let mut case = Case::new();
         case.phone().edits(MEAL, &[KCAL]);
         case.phone().pushes(MEAL);

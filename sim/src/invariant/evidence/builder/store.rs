@@ -18,7 +18,7 @@ use crate::invariant::evidence::writes::Draft;
 struct Joins {
     /// What it puts there, if it puts anything.
     put: Option<Option<Arc<Contents>>>,
-    /// What the rows that it books were made from.
+    /// What the rows that it records were made from.
     made_from: Set,
     /// Is that not known for certain?
     is_unclear: bool,
@@ -75,7 +75,7 @@ impl EvidenceBuilder<'_> {
         self.state(device).pending.push_back(commit);
     }
 
-    /// Notes a booked row. It joins the device's copy; a zone mirror dropped because the user
+    /// Notes a recorded row. It joins the device's copy; a zone mirror dropped because the user
     /// purged the zone is a delete of what that mirror held.
     fn mirrored(
         &mut self,

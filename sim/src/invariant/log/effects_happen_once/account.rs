@@ -1,5 +1,6 @@
 //! INV-10 `effects-happen-once`: a patch of an account is in the log once if it was acknowledged,
-//! and once or not at all if nobody knows; however often it was sent, and to however many workers.
+//! and once or not at all if the client got no answer; however often it was sent, and to however
+//! many workers.
 //!
 //! What bears its label is its effect. A number of a client is used for one effect.
 

@@ -102,7 +102,7 @@ pub(crate) mod tests {
     use crate::history::{Answered, Done};
     use crate::invariant::case::Case;
 
-    /// What one device was shown, another is not shown later; nobody had acknowledged it.
+    /// What one device was shown, another is not shown later, although it was acknowledged to none.
     pub(crate) fn broken() -> Case {
         let mut case = Case::served();
         case.phone().session().opens();

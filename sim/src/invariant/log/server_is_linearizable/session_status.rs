@@ -15,10 +15,10 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Some((at, Answered::Done(Done::Session(told)))) = request.answer else { continue };
         if !was_so(evidence, request, at, *told) {
             let message = format!(
-                "{} was told that {}, which was never so since it asked at {}.",
+                "{} received the answer that {}, which was never so since it asked at {}.",
                 evidence.device_name(request.device),
                 match told {
-                    None => "nobody holds its session",
+                    None => "no client holds its session",
                     Some(true) => "it holds its session itself",
                     Some(false) => "another client holds its session",
                 },

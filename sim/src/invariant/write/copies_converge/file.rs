@@ -13,15 +13,15 @@ use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::visible;
 
 /// What a list says of a node, on any device.
-type Row<'e> = (NodeId, &'e str, bool, bool, u32, Vec<(Option<u32>, Dot)>, &'e [String]);
+type ListedNode<'e> = (NodeId, &'e str, bool, bool, u32, Vec<(Option<u32>, Dot)>, &'e [String]);
 
-fn row(it: &Listed) -> Row<'_> {
+fn row(it: &Listed) -> ListedNode<'_> {
     let heads = it.heads.iter().map(|head| (head.version, head.write)).collect();
     (it.parent, &it.name, it.is_folder, it.deleted, it.latest, heads, &it.copies)
 }
 
 /// What a list says of a node, in a few words.
-fn tell(row: Option<&Row<'_>>) -> String {
+fn tell(row: Option<&ListedNode<'_>>) -> String {
     let Some((_, name, _, deleted, _, heads, _)) = row else { return "absent".to_owned() };
     let numbers: Vec<u32> = heads.iter().filter_map(|head| head.0).collect();
     let unsent = heads.len() - numbers.len();
@@ -42,12 +42,13 @@ fn versions(numbers: &[u32]) -> String {
 
 /// The last lists of all devices that must agree show the same, and what the log has.
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut first: BTreeMap<UserId, (usize, BTreeMap<NodeId, Row<'_>>)> = BTreeMap::new();
+    let mut first: BTreeMap<UserId, (usize, BTreeMap<NodeId, ListedNode<'_>>)> = BTreeMap::new();
     let last =
         evidence.server.file_operations.iter().filter(|it| it.last && evidence.is_core(it.device));
     for operation in last {
         let Some((at, list)) = operation.list() else { continue };
-        let rows: BTreeMap<NodeId, Row<'_>> = list.iter().map(|it| (it.node, row(it))).collect();
+        let rows: BTreeMap<NodeId, ListedNode<'_>> =
+            list.iter().map(|it| (it.node, row(it))).collect();
         if let Some(sealed) = list.iter().find(|it| it.sealed) {
             let message = format!(
                 "{} cannot open the name of node {:x} at the end.",
@@ -62,8 +63,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 let odd = rows.iter().find(|(id, row)| expected.get(id) != Some(row));
                 let odd = odd.or_else(|| expected.iter().find(|(id, _)| !rows.contains_key(id)));
                 let odd = odd.map(|(id, _)| *id);
-                let tell =
-                    |rows: &BTreeMap<NodeId, Row<'_>>| tell(odd.and_then(|id| rows.get(&id)));
+                let tell = |rows: &BTreeMap<NodeId, ListedNode<'_>>| {
+                    tell(odd.and_then(|id| rows.get(&id)))
+                };
                 let message = format!(
                     "Replicas diverged on {}: at the end {} lists it as {}, {} as {}.",
                     evidence.node_path(operation.user, odd.unwrap_or(NodeId::ROOT), at),
@@ -89,7 +91,7 @@ fn is_as_logged(
     findings: &mut Findings,
     user: UserId,
     at: usize,
-    rows: &BTreeMap<NodeId, Row<'_>>,
+    rows: &BTreeMap<NodeId, ListedNode<'_>>,
 ) {
     let nothing = Files::default();
     let files = evidence.epochs.at(at).files.get(&user).unwrap_or(&nothing);
@@ -103,7 +105,8 @@ fn is_as_logged(
         };
         logged.insert(id, (node.place.parent, node.deleted, heads));
     }
-    let listed = |row: &Row<'_>| (row.0, row.3, row.5.iter().filter_map(|head| head.0).collect());
+    let listed =
+        |row: &ListedNode<'_>| (row.0, row.3, row.5.iter().filter_map(|head| head.0).collect());
     let listed: BTreeMap<_, _> = rows.iter().map(|(id, row)| (*id, listed(row))).collect();
     if listed != logged {
         let odd = listed.iter().find(|(id, row)| logged.get(id) != Some(row));

@@ -18,7 +18,7 @@ use crate::plan::{Custom, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let registered = Registered::of(evidence);
-    let mut known: BTreeMap<Siblings, View<'_>> = BTreeMap::new();
+    let mut known: BTreeMap<ShownSiblings, View<'_>> = BTreeMap::new();
     for observation in &evidence.observations {
         for (field, value, contributors, conflicts) in &observation.shown.fields {
             // One write shows as itself; what is shown of it at the end is compared all the same.
@@ -33,7 +33,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 observation.at,
             );
             let siblings =
-                Siblings { record_key: observation.record_key, field: *field, by, tokens };
+                ShownSiblings { record_key: observation.record_key, field: *field, by, tokens };
             let view = View { observation, value, conflicts: sorted(conflicts) };
             let first = known.entry(siblings).or_insert_with(|| view.clone());
             if (first.value, &first.conflicts) != (view.value, &view.conflicts) {
@@ -45,7 +45,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// What a view may depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Siblings {
+struct ShownSiblings {
     record_key: usize,
     field: FieldId,
     by: Option<Custom>,
@@ -110,24 +110,24 @@ fn report(
 
 /// By which strategy each device showed a field, over time.
 #[derive(Debug, Default)]
-struct Registered(BTreeMap<DeviceId, Vec<(usize, Change)>>);
+struct Registered(BTreeMap<DeviceId, Vec<(usize, StrategyChange)>>);
 
 /// What changed.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+enum StrategyChange {
     Started,
     Registered(Kind, FieldId, Custom),
 }
 
 impl Registered {
     fn of(evidence: &Evidence<'_>) -> Self {
-        let mut changes: Vec<(usize, DeviceId, Change)> = Vec::new();
+        let mut changes: Vec<(usize, DeviceId, StrategyChange)> = Vec::new();
         for op in evidence.operations.iter() {
             if let (Some((_, Asked::Register(kind, field, custom))), Some(at)) =
                 (evidence.history[op.asked].fact.asked(), op.answered)
                 && matches!(evidence.history[at].fact.answered(), Some((_, Answered::Registered)))
             {
-                changes.push((at, op.device, Change::Registered(*kind, *field, *custom)));
+                changes.push((at, op.device, StrategyChange::Registered(*kind, *field, *custom)));
             }
         }
         if changes.is_empty() {
@@ -135,7 +135,7 @@ impl Registered {
         }
         for &(at, entry) in &evidence.off_wire {
             if let (Node::Device(device), Fact::Started { .. }) = (entry.node, &entry.fact) {
-                changes.push((at, device, Change::Started));
+                changes.push((at, device, StrategyChange::Started));
             }
         }
         changes.sort_unstable_by_key(|change| change.0);
@@ -152,11 +152,11 @@ impl Registered {
         let before = line.partition_point(|(at, _)| *at < moment);
         for (_, change) in line[..before].iter().rev() {
             match *change {
-                Change::Started => return None,
-                Change::Registered(kind, field, custom) if (kind, field) == of => {
+                StrategyChange::Started => return None,
+                StrategyChange::Registered(kind, field, custom) if (kind, field) == of => {
                     return Some(custom);
                 }
-                Change::Registered(..) => {}
+                StrategyChange::Registered(..) => {}
             }
         }
         None

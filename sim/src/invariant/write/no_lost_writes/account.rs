@@ -8,7 +8,7 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
 
 /// Every change that was acknowledged, or is in the log, is in what everybody is shown at the end;
-/// where nobody looks any more, it is in the log.
+/// where no device shows the account any more, it is in the log.
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let shown = &evidence.server.accounts;
     let Some(settled) = evidence.settled else { return };
@@ -18,7 +18,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         if patch.patched().is_none() && made.is_none() {
             continue;
         }
-        // Nobody but the volume holds what has been acknowledged.
+        // Only the volume holds what has been acknowledged.
         let end = evidence.history.len();
         let lost = evidence.epochs.lost(end, |epoch| !epoch.places(patch).is_empty());
         if lost.is_some_and(|lost| patch.asked < lost) {

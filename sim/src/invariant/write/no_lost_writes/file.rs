@@ -35,7 +35,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     heads_are_what_none_replaced(evidence, findings);
 }
 
-/// A file is deleted by somebody who had seen all that it held, by number or as writes of their own
+/// A file is deleted by a user who had seen all that it held, by number or as writes of their own
 /// that had none yet.
 fn deletes_have_seen(
     evidence: &Evidence<'_>,
@@ -215,7 +215,7 @@ fn replaces_what_was_shown(
                 evidence.write_name(token),
                 evidence.device_name(operation.device),
                 replaced
-                    .map_or_else(|| "a write of nobody".to_owned(), |it| evidence.write_name(it))
+                    .map_or_else(|| "an unknown write".to_owned(), |it| evidence.write_name(it))
             );
             let about = About { record: None, token: Some(token) };
             let place = (NoLostWrites, "version-replaced-unseen");

@@ -76,7 +76,7 @@ fn kept_at_the_end<'e>(
     conversations: &Conversations<'e>,
 ) -> BTreeMap<TalkId, Vec<&'e Talk>> {
     let mut kept: BTreeMap<TalkId, Vec<&Talk>> = BTreeMap::new();
-    for item in conversations.items.values().filter_map(|stored| item_of(stored)) {
+    for item in conversations.items.values().filter_map(item_of) {
         if let Some(held) = conversations.thread(&item)
             && let Some(talk) = evidence.work.talk(evidence.context, user, held)
         {

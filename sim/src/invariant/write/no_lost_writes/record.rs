@@ -1,5 +1,5 @@
-//! INV-01 `no-lost-writes`: every write that somebody could rely on is there at the end, or was
-//! replaced by one whose author had been shown it.
+//! INV-01 `no-lost-writes`: every write that was acknowledged, or shown to a user, is there at the end, or
+//! was replaced by one whose author had been shown it.
 //!
 //! Cells are marked backwards from what the final reads show. A record that is deleted at the end
 //! keeps only what the deletes had seen: a delete that never saw an edit must not hide it.
@@ -38,7 +38,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// How a record stands at the end.
 #[derive(Clone, Debug, Default)]
-struct End {
+struct FinalRecord {
     live: bool,
     shown: Vec<(FieldId, Token)>,
     /// The fact that tells.
@@ -49,8 +49,8 @@ struct End {
 /// it, or a row cannot be mended by the plan, also what the remotes hold. What was relied on need be
 /// at one remote only, since a device that comes later merges both: so a delete at one remote
 /// removes from the other what it had observed.
-fn ends(evidence: &Evidence<'_>) -> Vec<End> {
-    let mut ends = vec![End::default(); evidence.writes.records.len()];
+fn ends(evidence: &Evidence<'_>) -> Vec<FinalRecord> {
+    let mut ends = vec![FinalRecord::default(); evidence.writes.records.len()];
     for observation in evidence.final_observations() {
         let end = &mut ends[observation.record_key];
         end.told = Some(observation.at);
@@ -103,7 +103,7 @@ fn survives(
 }
 
 /// All cells that are accounted for.
-fn keep(evidence: &Evidence<'_>, record_key: usize, end: &End) -> Set {
+fn keep(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord) -> Set {
     let writes = &evidence.writes;
     let mut kept = Set::default();
     for &(field, token) in &end.shown {
@@ -160,7 +160,7 @@ fn is_stranded(evidence: &Evidence<'_>, record_key: usize, device: DeviceId) -> 
 
 /// A live record does not show its headstones. A delete has not been lost if something is shown
 /// that no delete had seen; one that never left a stranded device cannot have hidden it elsewhere.
-fn is_beaten(evidence: &Evidence<'_>, record_key: usize, end: &End, delete: u32) -> bool {
+fn is_beaten(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord, delete: u32) -> bool {
     let writes = &evidence.writes;
     let stranded = |by: &Write| by.device.is_some_and(|own| is_stranded(evidence, record_key, own));
     let counts = |cell: &u32| {

@@ -1,4 +1,4 @@
-//! Accounts: every version of a field is of a change that somebody asked for, as it was asked for, and
+//! Accounts: every version of a field is of a change that a user asked for, as it was asked for, and
 //! the fields of one change show together.
 
 use engine::id::UserId;
@@ -14,20 +14,20 @@ use crate::invariant::wording::value;
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for account in &evidence.server.accounts {
         let user = account.request.user;
-        written_by_somebody(evidence, findings, account.at, user, &account.versions);
+        has_a_write_each(evidence, findings, account.at, user, &account.versions);
         as_written(evidence, findings, account);
     }
     for (user, space) in evidence.epochs.spaces() {
         for effect in &space.effects {
             let LogEffect::Account { at, made, .. } = effect else { continue };
             let versions: Versions = made.iter().copied().collect();
-            written_by_somebody(evidence, findings, *at, *user, &versions);
+            has_a_write_each(evidence, findings, *at, *user, &versions);
         }
     }
 }
 
 /// Every value is of a patch, which shows in all the fields that it set.
-fn written_by_somebody(
+fn has_a_write_each(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     at: usize,
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_shows_what_somebody_wrote_as_it_was_written_and_whole() {
+    fn an_account_shows_what_was_written_as_it_was_written_and_whole() {
         let mut case = patched();
         let account = case.tablet().account().contents();
 

@@ -18,10 +18,10 @@ use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::{count, visible};
 
 pub(super) fn judge_names(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let nobody = BTreeSet::new();
+    let nothing = BTreeSet::new();
     let given = given(evidence);
     for (user, files) in evidence.epochs.files() {
-        let given = given.get(user).unwrap_or(&nobody);
+        let given = given.get(user).unwrap_or(&nothing);
         names_were_given(evidence, findings, files, (*user, given));
     }
 }

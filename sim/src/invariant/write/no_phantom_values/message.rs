@@ -1,4 +1,4 @@
-//! Conversations: every conversation that is kept was brought by somebody, and so was each of its messages,
+//! Conversations: every conversation that is kept was brought in by a host, and so was each of its messages,
 //! as it is.
 
 use engine::id::{Token, UserId};
@@ -31,7 +31,7 @@ fn messages_were_brought(
         };
         let Some(talk) = evidence.work.talk(evidence.context, user, held) else {
             let message = format!(
-                "{}'s space holds the conversation \"{}\" of {}, which nobody brought.",
+                "{}'s space holds the conversation \"{}\" of {}, which no host brought in.",
                 evidence.user_name(user),
                 visible(held.id.trim()),
                 visible(held.service.trim())
@@ -41,7 +41,7 @@ fn messages_were_brought(
         };
         if let Some(n) = foreign(evidence, user, talk, held, at) {
             let message = format!(
-                "{}'s space holds message {n} of conversation {} in a state that nobody had brought.",
+                "{}'s space holds message {n} of conversation {} in a state that no host had brought in.",
                 evidence.user_name(user),
                 talk.0
             );
@@ -50,7 +50,7 @@ fn messages_were_brought(
     }
 }
 
-/// A message that nobody had brought by then.
+/// A message that no host had brought in by then.
 fn foreign(
     evidence: &Evidence<'_>,
     user: UserId,

@@ -1,7 +1,7 @@
-//! INV-02 `no-phantom-values`: every value shown or stored was written by somebody, to that record
+//! INV-02 `no-phantom-values`: every value shown or stored has a write that made it, to that record
 //! and field; and a write of several fields shows in all of them or has been replaced there.
 //!
-//! The engine's own headstones (a purge) bear [`Token::NONE`] and nobody wrote them.
+//! The engine's own headstones (a purge) bear [`Token::NONE`] and have no author.
 
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ pub(crate) mod tests {
     use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
     use crate::invariant::evidence::tokens;
 
-    /// The tablet is shown a value of its user's that nobody wrote.
+    /// The tablet is shown a value of its user's that no write made.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
         case.phone().edits(MEAL, &[KCAL]);

@@ -1,0 +1,313 @@
+//! The network: whether, when and how often each message arrives.
+//!
+//! All its draws are keyed by a message's lineage: who sent it in which incarnation, to whom, for which
+//! call and attempt, there or back, which copy. A reply belongs to the connection of its request: a
+//! host that restarted meanwhile does not get it.
+
+use std::collections::BTreeMap;
+
+use engine::id::DeviceId;
+use engine::message;
+use harness::random::{Chance, Draw};
+use harness::time::{Span, SpanRange, Time};
+
+use crate::fault::Conditions;
+use crate::history::{Incarnation, Letter, Lost};
+use crate::message::{Asker, Body, Message};
+use crate::plan::{Network as Links, Node, Plan, WorkerId};
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Lost(Lost),
+    /// Arrives then, and perhaps once more.
+    Arrives(Time, Option<Time>),
+}
+
+/// The rules of delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    links: Links,
+    /// How many workers the address of the sync server stands for.
+    workers: u16,
+    /// How many hints the saves of each host have caused.
+    hints: BTreeMap<Node, u32>,
+    draws: Draws,
+}
+
+/// What is drawn about a message, each from a root of its own.
+#[derive(Clone, Debug)]
+struct Draws {
+    loss: Draw,
+    reply_loss: Draw,
+    hint_loss: Draw,
+    duplicate: Draw,
+    latency: Draw,
+    order: Draw,
+    worker: Draw,
+}
+
+impl Network {
+    /// The network of a plan.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let workers = plan.server.as_ref().map_or(0, |server| server.workers.len());
+        let workers = u16::try_from(workers).expect("workers are few");
+        Self::with(plan.nature, plan.network, workers)
+    }
+
+    fn with(nature: u64, links: Links, workers: u16) -> Self {
+        let root = |concern| Draw::new(nature, concern);
+        let draws = Draws {
+            loss: root("loss"),
+            reply_loss: root("reply loss"),
+            hint_loss: root("hint loss"),
+            duplicate: root("duplicate"),
+            latency: root("latency"),
+            order: root("order"),
+            worker: root("worker"),
+        };
+        Self { links, workers, hints: BTreeMap::new(), draws }
+    }
+
+    /// Nothing is lost or doubled by chance any more.
+    pub(crate) fn heal(&mut self) {
+        let none = Chance(0);
+        self.links =
+            Links { loss: none, duplicate: none, reply_loss: none, hint_loss: none, ..self.links };
+    }
+
+    /// Decides about a message that is being sent.
+    pub(crate) fn decide(&self, now: Time, conditions: &Conditions, message: &Message) -> Fate {
+        if let Some(why) = message.stopped_by(conditions) {
+            return Fate::Lost(why);
+        }
+        if self.is_lost(message) {
+            return Fate::Lost(Lost::Chance);
+        }
+        let first = self.arrival(now, conditions, message, 0);
+        let doubled = strikes(self.draws.duplicate, message, self.links.duplicate);
+        Fate::Arrives(first, doubled.then(|| self.arrival(now, conditions, message, 1)))
+    }
+
+    /// A request to the sync server: its address stands for any worker, drawn again for every try. `None`
+    /// where there is no sync server.
+    pub(crate) fn address(
+        &self,
+        (from, incarnation): (Node, Incarnation),
+        request: Box<message::Request>,
+    ) -> Option<Message> {
+        let letter = Message::letter_of(&request);
+        let to = self.worker(Asker { node: from, incarnation, letter }, 0)?;
+        Some(Message { from, to, letter, incarnation, body: Body::Request(request) })
+    }
+
+    /// A copy of a message. That of a request reaches any worker.
+    pub(crate) fn copy(&self, message: &Message) -> Message {
+        let is_request = matches!(message.body, Body::Request(_));
+        let to = if is_request { self.worker(message.asker(), 1) } else { None };
+        Message { to: to.unwrap_or(message.to), ..message.clone() }
+    }
+
+    fn worker(&self, asker: Asker, copy: u64) -> Option<Node> {
+        if self.workers == 0 {
+            return None;
+        }
+        let n = asker.lineage(self.draws.worker).and(copy).below(u64::from(self.workers));
+        Some(Node::Worker(WorkerId(u16::try_from(n).expect("workers are few"))))
+    }
+
+    /// The hints that a save causes, to each of these devices. Their number is the saving device and the
+    /// count of its saves.
+    pub(crate) fn hints(&mut self, from: Node, saver: Node, to: &[DeviceId]) -> Vec<Message> {
+        let count = self.hints.entry(saver).or_default();
+        *count += 1;
+        assert!(*count < 1 << 20, "a run has no room for so many saves of one device");
+        let number = saver.device().map_or(0, |device| u32::from(device.0) + 1) << 20 | *count;
+        let hint = |device: &DeviceId| Some(Message::hint(from.remote()?, *device, number));
+        to.iter().filter_map(hint).collect()
+    }
+
+    /// The place of a message among those of its millisecond.
+    pub(crate) fn order(&self, message: &Message, copy: u64) -> Draw {
+        about(self.draws.order, message).and(copy)
+    }
+
+    fn is_lost(&self, message: &Message) -> bool {
+        let Self { links, draws, .. } = self;
+        match message.body {
+            Body::Hint => strikes(draws.hint_loss, message, links.hint_loss),
+            Body::Call(_) | Body::Request(_) => strikes(draws.loss, message, links.loss),
+            Body::Return(_) | Body::Response(_) => {
+                strikes(draws.loss, message, links.loss)
+                    || strikes(draws.reply_loss, message, links.reply_loss)
+            }
+        }
+    }
+
+    fn arrival(&self, now: Time, conditions: &Conditions, message: &Message, copy: u64) -> Time {
+        let latency = self.latency(about(self.draws.latency, message).and(copy));
+        let slow = u64::from(message.slowness(conditions));
+        let grain = self.links.grain.0.max(1);
+        let at = now.0 + (latency.0.saturating_mul(slow)).max(1);
+        Time(at.next_multiple_of(grain))
+    }
+
+    /// Shaped like the logarithmic normal distribution of real networks, in whole numbers, so that
+    /// every machine draws the same: half are typical, 49 of 100 rise steeply to `p99`, and the
+    /// last may take three times as long.
+    fn latency(&self, draw: Draw) -> Span {
+        let Links { typical, p99, .. } = self.links;
+        let tail = p99.0.saturating_sub(typical.0);
+        let place = draw.and(1).below(1_000);
+        let percent = draw.below(100);
+        Span(match percent {
+            0..50 => {
+                return draw.and(1).span(SpanRange { low: Span(typical.0 / 4), high: typical });
+            }
+            50..99 => {
+                let part = (percent - 50) * 1_000 + place;
+                typical.0 + cube(tail, part, 49_000)
+            }
+            _ => p99.0 + cube(p99.0 * 2, place, 1_000),
+        })
+    }
+}
+
+/// Does this happen to a message? What cannot happen is not drawn for.
+fn strikes(root: Draw, message: &Message, chance: Chance) -> bool {
+    chance.0 > 0 && about(root, message).happens(chance)
+}
+
+/// Adds a message to the lineage of a draw.
+fn about(root: Draw, message: &Message) -> Draw {
+    let Letter { call, attempt, parcel, answer } = message.letter;
+    root.and(message.from.lineage())
+        .and(message.to.lineage())
+        .and(u64::from(message.incarnation))
+        .and(u64::from(attempt) << 32 | u64::from(call.0))
+        .and((parcel as u64) << 1 | u64::from(answer))
+}
+
+/// `of * (part / whole)³`, in whole numbers.
+fn cube(of: u64, part: u64, whole: u64) -> u64 {
+    let (of, part, whole) = (u128::from(of), u128::from(part), u128::from(whole));
+    u64::try_from(of * part * part * part / (whole * whole * whole)).expect("it is at most `of`")
+}
+#[cfg(test)]
+mod tests {
+    use engine::id::{DeviceId, Remote, VaultId};
+    use engine::remote::{Call, CallId, Reply, Request, Return};
+
+    use super::*;
+    use crate::fault::{Cut, GoOffline};
+    use crate::plan::Parcel;
+
+    const PHONE: Node = Node::Device(DeviceId(0));
+    const ROWS: Node = Node::Remote(Remote::Rows);
+
+    fn links() -> Links {
+        Links {
+            grain: Span(10),
+            typical: Span(40),
+            p99: Span(400),
+            loss: Chance(0),
+            duplicate: Chance(0),
+            reply_loss: Chance(0),
+            hint_loss: Chance(0),
+        }
+    }
+
+    fn call(n: u32) -> Message {
+        let request = Request::Fetch { vault: VaultId(0), ids: Vec::new() };
+        Message {
+            from: PHONE,
+            to: ROWS,
+            letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: false },
+            incarnation: 0,
+            body: Body::Call(Call { id: CallId(n), attempt: 0, credential: None, request }.into()),
+        }
+    }
+
+    fn answer(n: u32) -> Message {
+        Message {
+            from: ROWS,
+            to: PHONE,
+            letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: true },
+            incarnation: 0,
+            body: Body::Return(Return { id: CallId(n), attempt: 0, reply: Reply::Done }.into()),
+        }
+    }
+
+    fn first(fate: Fate) -> Time {
+        match fate {
+            Fate::Arrives(at, _) => at,
+            Fate::Lost(why) => panic!("lost by {why:?}"),
+        }
+    }
+
+    #[test]
+    fn arrivals_are_later_than_now_and_rounded_up_to_the_grain() {
+        let network = Network::with(1, links(), 0);
+        for n in 0..500 {
+            let at = first(network.decide(Time(1_003), &Conditions::default(), &call(n)));
+            assert!(at > Time(1_003) && at.0.is_multiple_of(10), "{at:?}");
+        }
+    }
+
+    #[test]
+    fn messages_overtake_each_other_and_their_delays_keep_to_the_quantiles() {
+        let network = Network::with(1, Links { grain: Span(1), ..links() }, 0);
+        let mut delays: Vec<_> = (0..2_000)
+            .map(|n| first(network.decide(Time(0), &Conditions::default(), &call(n))).0)
+            .collect();
+        assert!(delays.windows(2).any(|pair| pair[0] > pair[1]));
+        delays.sort_unstable();
+        assert!((35..=50).contains(&delays[1_000]), "{}", delays[1_000]);
+        assert!((200..=600).contains(&delays[1_979]), "{}", delays[1_979]);
+    }
+
+    #[test]
+    fn the_delay_of_a_message_does_not_depend_on_the_others() {
+        let (network, conditions) = (Network::with(1, links(), 0), Conditions::default());
+        let alone = network.decide(Time(0), &conditions, &call(7));
+        for n in 0..7 {
+            network.decide(Time(0), &conditions, &call(n));
+        }
+        assert_eq!(network.decide(Time(0), &conditions, &call(7)), alone);
+    }
+
+    #[test]
+    fn a_cut_takes_one_direction_and_leaves_the_other() {
+        let network = Network::with(1, links(), 0);
+        let conditions = Conditions::of(&[Cut { from: PHONE, to: ROWS }.into()]);
+        assert_eq!(network.decide(Time(0), &conditions, &call(1)), Fate::Lost(Lost::Cut));
+        assert!(first(network.decide(Time(0), &conditions, &answer(1))) > Time(0));
+    }
+
+    #[test]
+    fn an_offline_device_neither_sends_nor_gets() {
+        let network = Network::with(1, links(), 0);
+        let conditions = Conditions::of(&[GoOffline { device: DeviceId(0) }.into()]);
+        for message in [call(1), answer(1)] {
+            assert_eq!(network.decide(Time(0), &conditions, &message), Fate::Lost(Lost::Cut));
+        }
+    }
+
+    #[test]
+    fn after_healing_nothing_is_lost_or_doubled_by_chance() {
+        let always = Chance(1_000_000);
+        let mut network = Network::with(1, Links { loss: always, duplicate: always, ..links() }, 0);
+        let conditions = Conditions::default();
+        assert_eq!(network.decide(Time(0), &conditions, &call(1)), Fate::Lost(Lost::Chance));
+        network.heal();
+        assert!(matches!(network.decide(Time(0), &conditions, &call(1)), Fate::Arrives(_, None)));
+    }
+
+    #[test]
+    fn a_reply_goes_back_to_the_incarnation_that_asked() {
+        let asked = Message { incarnation: Incarnation::MAX, ..call(u32::MAX) };
+        let answered = Message::reply(ROWS, asked.asker(), answer(0).body);
+        assert_eq!((answered.to, answered.incarnation), (asked.from, asked.incarnation));
+        assert_eq!(answered.letter, Letter { answer: true, ..asked.letter });
+    }
+}

@@ -1,0 +1,147 @@
+//! The stage: time, hosts, the messages between them, the faults among them, and the record of it all. It
+//! carries out [`Action`]s.
+
+use std::sync::Arc;
+
+use harness::time::Time;
+
+use super::accounts::Accounts;
+use super::action::{Action, Actions};
+use super::event::Event;
+use super::faults::Faults;
+use super::host::Host;
+use super::hosts::Hosts;
+use super::owners::Owners;
+use super::queue::Queue;
+use super::recorder::Recorder;
+use super::server::Server;
+use super::services::{Circumstances, Services};
+use crate::history::{Fact, Incarnation, Lost};
+use crate::mailbox::Inbound;
+use crate::message::Message;
+use crate::network::{Fate, Network};
+use crate::plan::{Node, Plan};
+
+/// Time, hosts, messages, faults, and the record of it all.
+#[derive(Clone, Debug)]
+pub(super) struct Stage {
+    pub(super) plan: Arc<Plan>,
+    pub(super) queue: Queue,
+    pub(super) network: Network,
+    pub(super) hosts: Hosts,
+    pub(super) faults: Faults,
+    pub(super) recorder: Recorder,
+}
+
+impl Stage {
+    pub(super) fn new(plan: Arc<Plan>, hosts: Hosts, needle: [u8; 8]) -> Self {
+        Self {
+            queue: Queue::new(&plan),
+            network: Network::new(&plan),
+            hosts,
+            faults: Faults::new(plan.nature),
+            recorder: Recorder::new(&plan, needle),
+            plan,
+        }
+    }
+
+    /// The simulated time.
+    pub(super) fn now(&self) -> Time {
+        self.queue.now()
+    }
+
+    /// All owners, to look at.
+    pub(super) fn owners<'w>(&'w self, services: &'w Services) -> Owners<'w> {
+        Owners { plan: &self.plan, hosts: &self.hosts, services, faults: &self.faults }
+    }
+
+    /// When something happens now, and what active faults make of it; by chance things fail if there are
+    /// `chances`.
+    pub(super) fn circumstances(&self, chances: bool) -> Circumstances<'_> {
+        Circumstances { now: self.now(), active: self.faults.conditions(), chances }
+    }
+
+    /// Hands what an owner decided to those who carry it out, in order. What follows from an action comes
+    /// before the next one.
+    pub(super) fn hand_on(&mut self, actions: Actions) {
+        for action in actions {
+            match action {
+                Action::Note(node, fact) => self.note(node, fact),
+                Action::Count(name) => self.recorder.count(name),
+                Action::Schedule(at, order, event) => self.queue.schedule(at, order, event),
+                Action::Send(message) => self.send(message),
+                Action::Request(from, incarnation, request) => {
+                    if let Some(message) = self.network.address((from, incarnation), request) {
+                        self.send(message);
+                    }
+                }
+                Action::Lose(message, why) => self.lose(&message, why),
+            }
+        }
+    }
+
+    /// Adds a fact to the history.
+    pub(super) fn note(&mut self, node: Node, fact: Fact) {
+        let host = (node, self.hosts.incarnation(node));
+        self.recorder.note(self.queue.now(), host, fact);
+    }
+
+    /// Gives a message to the network.
+    pub(super) fn send(&mut self, message: Message) {
+        let fact = self.recorder.sent(&message);
+        self.note(message.from, fact);
+        match self.network.decide(self.queue.now(), self.faults.conditions(), &message) {
+            Fate::Lost(why) => self.lose(&message, why),
+            Fate::Arrives(first, second) => {
+                if let Some(second) = second {
+                    self.recorder.count("message duplicated");
+                    let copy = self.network.copy(&message);
+                    let order = self.network.order(&copy, 1);
+                    self.queue.schedule(second, order, Event::Arrive(copy));
+                }
+                let order = self.network.order(&message, 0);
+                self.queue.schedule(first, order, Event::Arrive(message));
+            }
+        }
+    }
+
+    pub(super) fn lose(&mut self, message: &Message, why: Lost) {
+        let fact = self.recorder.lost(message, why);
+        self.note(message.from, fact);
+    }
+
+    /// Gives a host something from outside of the network. A key that is held back does not reach it.
+    pub(super) fn give(&mut self, to: Node, incarnation: Option<Incarnation>, inbound: Inbound) {
+        if inbound.is_new_key()
+            && to.device().is_some_and(|device| self.faults.conditions().holds_keys(device))
+        {
+            return;
+        }
+        let mut out = Actions::new();
+        self.hosts.give((self.queue.now(), to), incarnation, inbound, &mut out);
+        self.hand_on(out);
+    }
+
+    /// Does something to a host that costs it its power, if it runs.
+    pub(super) fn cut(
+        &mut self,
+        server: &mut Server,
+        node: Node,
+        cut: impl FnOnce(&mut Host, &mut Actions),
+    ) {
+        let mut out = Actions::new();
+        if self.hosts.get(node).is_up() {
+            server.lose(node, &mut out);
+        }
+        self.hosts.change(node, |host| cut(host, &mut out));
+        self.hand_on(out);
+    }
+
+    /// Brings all keys of its user to a device.
+    pub(super) fn send_keys(&mut self, accounts: &Accounts, node: Node) {
+        let (Some(_), Some(user)) = (node.device(), self.hosts.user_of(node)) else { return };
+        let mut out = Actions::new();
+        accounts.send_keys(self.now(), self.hosts.get(node), user, &mut out);
+        self.hand_on(out);
+    }
+}

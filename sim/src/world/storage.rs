@@ -1,0 +1,132 @@
+//! What a device keeps over a loss of power.
+
+use engine::device::{Batch, Snapshot};
+use harness::disk::{Disk, Wreck};
+use harness::random::Draw;
+use harness::time::Span;
+
+use crate::history::recorder::Recorder as Facts;
+use crate::history::{Boot, Fact};
+use crate::plan;
+use crate::store::Store;
+
+/// What a device keeps over a loss of power, and how it starts next.
+#[derive(Clone, Debug)]
+pub(super) struct Storage {
+    disk: Disk<Store>,
+    timing: plan::Disk,
+    /// How it starts next.
+    boot: Boot,
+    /// The last commit that survived the last crash.
+    kept: u32,
+    /// Names this install; another disk makes another one.
+    install: u64,
+    installs: u64,
+    /// The last backup, or another device's disk.
+    image: Option<Snapshot>,
+}
+
+impl Storage {
+    /// A disk before its device's first start.
+    pub(super) fn new(image: Snapshot, timing: plan::Disk, install: u64) -> Self {
+        let (boot, disk) = (Boot::First, Disk::new(image));
+        Self { disk, timing, boot, kept: 0, install, installs: 0, image: None }
+    }
+
+    /// Names this install.
+    pub(super) fn install(&self) -> u64 {
+        self.install
+    }
+
+    /// Everything that is stored, as the device sees it now.
+    pub(super) fn contents(&self) -> &Snapshot {
+        self.disk.image()
+    }
+
+    /// Is a synced commit under way?
+    pub(super) fn is_busy(&self) -> bool {
+        self.disk.is_busy()
+    }
+
+    /// Was a backup made?
+    pub(super) fn has_image(&self) -> bool {
+        self.image.is_some()
+    }
+
+    /// Makes a backup of what is durable.
+    pub(super) fn save_image(&mut self) {
+        self.image = Some(self.disk.backup());
+    }
+
+    /// A copy of what is durable.
+    pub(super) fn backup(&self) -> Snapshot {
+        self.disk.backup()
+    }
+
+    /// The fact of a start, from this disk.
+    pub(super) fn start(&mut self, facts: &mut Facts) -> Fact {
+        let boot = std::mem::replace(&mut self.boot, Boot::Restart);
+        let (hash, commit) = (self.disk.hash(), std::mem::take(&mut self.kept));
+        let holds = match boot {
+            Boot::Restart => Vec::new(),
+            Boot::First | Boot::Restored | Boot::Cloned(_) => {
+                let entries = self.disk.image().iter();
+                entries.map(|(key, stored)| facts.change(key, Some(stored))).collect()
+            }
+        };
+        Fact::Started { boot, hash, commit, holds }
+    }
+
+    /// Power is lost: of the commits that are not durable, a drawn number of the oldest survive.
+    pub(super) fn crash(&mut self, draw: Draw) -> Wreck {
+        let wreck = self.disk.crash(draw);
+        self.kept = wreck.keeps;
+        wreck
+    }
+
+    /// The disk is another one: a copy of the image.
+    pub(super) fn reinstall(&mut self, root: Draw, boot: Boot) {
+        self.installs += 1;
+        self.disk = Disk::new(self.image.clone().expect("it was looked for before"));
+        (self.kept, self.boot) = (0, boot);
+        self.install = root.and(self.installs).value();
+    }
+
+    /// The next start is from a copy of another device's disk.
+    pub(super) fn set_image(&mut self, image: Snapshot) {
+        self.image = Some(image);
+    }
+
+    /// The fact that the disk is full: the commit that comes next failed.
+    pub(super) fn refuse(&self) -> Fact {
+        Fact::PersistFailed(self.disk.next_commit())
+    }
+
+    /// Takes a commit. Returns its number and the fact.
+    pub(super) fn commit(&mut self, batch: &Batch, facts: &mut Facts) -> (u32, Fact) {
+        let changes = batch.puts.iter().map(|(key, put)| facts.change(key, put.as_ref()));
+        let changes = changes.collect();
+        let (commit, sync) = (self.disk.commit(&batch.puts, batch.sync), batch.sync);
+        (commit, Fact::Persisted { commit, sync, hash: self.disk.hash(), changes })
+    }
+
+    /// How long a commit takes to become durable.
+    pub(super) fn commit_takes(&self, draw: Draw, times: u16) -> Span {
+        Span(draw.span(self.timing.commit).0.saturating_mul(u64::from(times)).max(1))
+    }
+
+    /// How long after that the device learns of it.
+    pub(super) fn answer_takes(&self, draw: Draw) -> Span {
+        Span(draw.span(self.timing.answer).0.max(1))
+    }
+
+    /// This commit and all earlier ones are durable.
+    pub(super) fn make_durable(&mut self, commit: u32) {
+        self.disk.make_durable(commit);
+    }
+
+    /// The device has been told that this commit is durable.
+    pub(super) fn answer(&mut self, commit: u32) {
+        self.disk.answer(commit);
+    }
+}
