@@ -9,7 +9,7 @@ mod argument;
 mod conditions;
 mod declaration;
 
-use engine::id::{DeviceId, RecordId, Remote, UserId};
+use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use harness::time::Span;
 use serde::ser::SerializeTuple as _;
 use serde::{Serialize, Serializer};
@@ -94,6 +94,7 @@ faults! {
     ExpireCursors: mod expire_cursors;
     HideRow: mod hide_row;
     BreakDecryption: mod break_decryption;
+    SwapObjects: mod swap_objects;
     RejectRow: mod reject_row;
     EndZone: mod end_zone;
     DropPolicy: mod drop_policy;
@@ -221,6 +222,12 @@ impl Fault {
     /// What happens to a remote when it begins (`true`) or ends.
     pub fn control(&self, begins: bool) -> Option<(Remote, Control)> {
         self.behaviour().control(begins)
+    }
+
+    /// The row of which another object is served than the stored one.
+    pub fn damages(&self) -> Option<(Remote, VaultId, RecordId)> {
+        let (remote, control) = self.control(true)?;
+        control.damages().map(|(vault, id)| (remote, vault, id))
     }
 
     /// Is it an interval? Others are moments, and what they leave behind heals.

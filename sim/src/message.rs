@@ -9,7 +9,6 @@ use harness::random::Draw;
 use crate::fault::Conditions;
 use crate::history::{Fact, Incarnation, Letter, Lost, Refused, Said, Wants};
 use crate::plan::{Node, Parcel};
-use crate::time::ToSimulated;
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -315,11 +314,11 @@ pub(crate) fn had_effect(reply: &Reply) -> bool {
 /// What a reply refuses: as a whole, and row by row.
 pub(crate) fn refusals(reply: &Reply) -> (Option<Refused>, Vec<(RecordId, Refused)>) {
     match reply {
-        Reply::Refused(refusal) => (Some(refused(refusal)), Vec::new()),
+        Reply::Refused(refusal) => (Some(Refused::of(refusal)), Vec::new()),
         Reply::Saved(results) => {
             let rows = results
                 .iter()
-                .filter_map(|(id, result)| Some((*id, refused(result.as_ref().err()?))))
+                .filter_map(|(id, result)| Some((*id, Refused::of(result.as_ref().err()?))))
                 .collect();
             (None, rows)
         }
@@ -334,24 +333,6 @@ const fn wants(command: &server::Command) -> Wants {
         server::Command::Status => Wants::Status,
         server::Command::Read(_) => Wants::Read,
         server::Command::Act { fence, n, .. } => Wants::Act(*fence, *n),
-    }
-}
-
-/// The refusal as the history records it: without the row that it may show.
-pub fn refused(refusal: &Refusal) -> Refused {
-    match *refusal {
-        Refusal::RateLimited(after) => Refused::RateLimited(after.to_simulated()),
-        Refusal::Unavailable(after) => Refused::Unavailable(after.map(ToSimulated::to_simulated)),
-        Refusal::CursorExpired => Refused::CursorExpired,
-        Refusal::ZoneNotFound(ending) => Refused::ZoneNotFound(ending),
-        Refusal::LimitExceeded => Refused::LimitExceeded,
-        Refusal::NotAuthenticated => Refused::NotAuthenticated,
-        Refusal::Changed(_) => Refused::Changed,
-        Refusal::UnknownItem => Refused::UnknownItem,
-        Refusal::Exists => Refused::Exists,
-        Refusal::NoRowMatched => Refused::NoRowMatched,
-        Refusal::BatchFailed => Refused::BatchFailed,
-        Refusal::Rejected => Refused::Rejected,
     }
 }
 

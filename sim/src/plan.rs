@@ -174,31 +174,54 @@ pub enum Trigger {
     Quiet(Span),
 }
 
-/// Kinds of messages, as people name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub enum Parcel {
+macro_rules! parcels {
+    ($($(#[doc = $meaning:literal])+ $name:ident = $word:literal,)+) => {
+        /// Kinds of messages, as people name them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+        pub enum Parcel { $($(#[doc = $meaning])+ $name,)+ }
+
+        impl Parcel {
+            /// Every kind, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word in scenarios and stories.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+        }
+    };
+}
+
+parcels! {
     /// A request for a page, or the page.
-    Pull,
+    Pull = "pull",
     /// A request to save, or its result.
-    Push,
+    Push = "push",
     /// A request for single rows, or those.
-    Fetch,
+    Fetch = "fetch",
     /// Anything else that is asked or answered: making a zone, removing rows.
-    Other,
+    Other = "request",
     /// A session with the sync server: its start, its end, and whose it is.
-    Session,
+    Session = "session",
     /// A change of the account, or the account.
-    Account,
+    Account = "account",
     /// A hint that something is new.
-    Hint,
+    Hint = "hint",
     /// A change of the tree of files, or what is asked about it.
-    File,
+    File = "file",
     /// A part of an upload.
-    Upload,
+    Upload = "upload",
     /// A page of what is new about files.
-    Feed,
+    Feed = "feed",
     /// A conversation, or the work on one.
-    Work,
+    Work = "work",
+}
+
+impl Parcel {
+    /// The kind of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
 }
 
 /// What a step does.
@@ -390,18 +413,6 @@ pub const fn remote_name(remote: Remote) -> &'static str {
 
 impl fmt::Display for Parcel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pull => "pull",
-            Self::Push => "push",
-            Self::Fetch => "fetch",
-            Self::Other => "request",
-            Self::Session => "session",
-            Self::Account => "account",
-            Self::Work => "work",
-            Self::File => "file",
-            Self::Upload => "upload",
-            Self::Feed => "feed",
-            Self::Hint => "hint",
-        })
+        f.write_str(self.word())
     }
 }

@@ -14,7 +14,7 @@ use harness::time::{Span, SpanRange, Time};
 
 pub use crate::fault::Control;
 use crate::history::Refused;
-pub use crate::message::{Asker, refused};
+pub use crate::message::Asker;
 use crate::plan::{Node, RemotePlan};
 use crate::time::ToEngine;
 
@@ -124,7 +124,8 @@ const fn vault_of(request: &Request) -> VaultId {
 /// A row whose stored bytes are damaged.
 #[derive(Clone, Debug)]
 struct Damage {
-    /// The damaged object: the same one every time, so that what it was taken for can be compared.
+    /// The object that is served instead: the same one every time, so that what it was taken for can be
+    /// compared.
     blob: Bytes,
     /// Who is served it; `None` is everybody.
     to: BTreeSet<Option<DeviceId>>,
@@ -204,11 +205,12 @@ impl Front {
         self.damaged.get(&key).is_some_and(|damage| damage.is_served_to(Some(device)))
     }
 
-    /// Damages a row, or takes back what was done to it. What is not stored cannot be damaged.
-    fn damage(&mut self, key: Key, stored: Option<&Bytes>, to: Option<DeviceId>, on: bool) {
+    /// Serves another object in the place of a row's, or takes that back. What is not stored cannot be
+    /// damaged: then there is no such object.
+    fn damage(&mut self, key: Key, instead: Option<Bytes>, to: Option<DeviceId>, on: bool) {
         if on {
-            if let Some(stored) = stored {
-                let fresh = || Damage { blob: damaged(stored), to: BTreeSet::new() };
+            if let Some(blob) = instead {
+                let fresh = || Damage { blob, to: BTreeSet::new() };
                 self.damaged.entry(key).or_insert_with(fresh).to.insert(to);
             }
         } else if let Some(damage) = self.damaged.get_mut(&key) {
@@ -238,7 +240,7 @@ impl Front {
 
     fn reply(&mut self, to: Asker, reply: Reply) {
         if let Reply::Refused(refusal) = &reply {
-            self.fact(RemoteFact::Declined(to.node, to.letter.call, refused(refusal)));
+            self.fact(RemoteFact::Declined(to.node, to.letter.call, Refused::of(refusal)));
         }
         let answer = Return { id: to.letter.call, attempt: to.letter.attempt, reply };
         self.effects.push_back(Effect::Reply(to, answer));

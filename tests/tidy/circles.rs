@@ -13,7 +13,7 @@ const CIRCLES: &[(&str, &[&str], &str)] = &[
     ("sim/src/scenario/draw", &["mix", "pipeline"], "goes with the registry of verbs"),
     (
         "sim/src/scenario/read",
-        &["chance", "expect", "fault", "file", "pipeline", "sections", "server", "step", "when"],
+        &["chance", "expect", "file", "pipeline", "sections", "server", "step", "when"],
         "goes when each verb has one declaration",
     ),
 ];

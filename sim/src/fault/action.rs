@@ -48,6 +48,8 @@ pub enum Control {
     Hide(VaultId, RecordId, bool),
     /// Is this row damaged, for everybody or for one device? `false` mends it.
     Corrupt(VaultId, RecordId, Option<DeviceId>, bool),
+    /// Is the object of another row served in the place of this row's?
+    Swap(VaultId, RecordId, RecordId, bool),
     /// Are saves of this row refused?
     Reject(VaultId, RecordId, bool),
     /// *zone*: ends a vault's zone.
@@ -64,7 +66,16 @@ impl Control {
     /// Is it done once, when it begins? A row that was stored again after it was damaged stays intact,
     /// also while another fault of this kind goes on.
     pub(crate) fn is_done_once(&self) -> bool {
-        matches!(self, Self::Corrupt(..))
+        self.damages().is_some()
+    }
+
+    /// The row of which another object is served than the stored one.
+    pub(crate) fn damages(&self) -> Option<(VaultId, RecordId)> {
+        if let Self::Corrupt(vault, id, ..) | Self::Swap(vault, id, ..) = *self {
+            Some((vault, id))
+        } else {
+            None
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 //! server refused what it asked.
 
 use engine::message::Refusal;
-use engine::remote::{CallId, Ending};
+use engine::remote::{self, CallId, Ending};
 use harness::time::Span;
 use serde::Serialize;
 
 use crate::plan::Parcel;
+use crate::time::ToSimulated;
 
 /// Why a message did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,4 +64,26 @@ pub enum Refused {
     Rejected,
     /// By the sync server.
     Server(Refusal),
+}
+
+impl Refused {
+    /// The refusal as the history records it: without the row that it may show.
+    pub fn of(refusal: &remote::Refusal) -> Self {
+        match *refusal {
+            remote::Refusal::RateLimited(after) => Self::RateLimited(after.to_simulated()),
+            remote::Refusal::Unavailable(after) => {
+                Self::Unavailable(after.map(ToSimulated::to_simulated))
+            }
+            remote::Refusal::CursorExpired => Self::CursorExpired,
+            remote::Refusal::ZoneNotFound(ending) => Self::ZoneNotFound(ending),
+            remote::Refusal::LimitExceeded => Self::LimitExceeded,
+            remote::Refusal::NotAuthenticated => Self::NotAuthenticated,
+            remote::Refusal::Changed(_) => Self::Changed,
+            remote::Refusal::UnknownItem => Self::UnknownItem,
+            remote::Refusal::Exists => Self::Exists,
+            remote::Refusal::NoRowMatched => Self::NoRowMatched,
+            remote::Refusal::BatchFailed => Self::BatchFailed,
+            remote::Refusal::Rejected => Self::Rejected,
+        }
+    }
 }

@@ -18,7 +18,7 @@ use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
 use self::table::{Table, Version};
-use super::{Asker, Control, Double, Effect, Front, Key, RemoteFact};
+use super::{Asker, Control, Double, Effect, Front, Key, RemoteFact, damaged};
 use crate::history::Page;
 use crate::plan::{Node, RemotePlan};
 use crate::time::ToSimulated;
@@ -392,7 +392,12 @@ impl Double for Rows {
             Control::Reject(vault, id, on) => self.front.reject((vault, id), on),
             Control::Corrupt(vault, id, to, on) => {
                 let stored = self.vaults.get(&vault).and_then(|table| table.rows.get(&id));
-                self.front.damage((vault, id), stored.map(|row| &row.blob), to, on);
+                self.front.damage((vault, id), stored.map(|row| damaged(&row.blob)), to, on);
+            }
+            Control::Swap(vault, id, with, on) => {
+                let stored = |id| self.vaults.get(&vault).and_then(|table| table.rows.get(&id));
+                let instead = stored(id).and(stored(with)).map(|row| row.blob.clone());
+                self.front.damage((vault, id), instead, None, on);
             }
             Control::ExpireCursors => self.epoch += 1,
             Control::Hide(vault, id, true) => {

@@ -16,7 +16,7 @@ use engine::remote::{
 use harness::random::{Chance, Draw};
 use harness::time::Time;
 
-use super::{Asker, Control, Double, Effect, Front, RemoteFact, vault_of};
+use super::{Asker, Control, Double, Effect, Front, RemoteFact, damaged, vault_of};
 use crate::history::Page;
 use crate::plan::{Node, RemotePlan};
 
@@ -318,7 +318,12 @@ impl Double for Zone {
             Control::Reject(vault, id, on) => front.reject((vault, id), on),
             Control::Corrupt(vault, id, to, on) => {
                 let stored = self.zones.get(&vault).and_then(|zone| zone.stored(id));
-                front.damage((vault, id), stored.map(|(_, blob)| blob), to, on);
+                front.damage((vault, id), stored.map(|(_, blob)| damaged(blob)), to, on);
+            }
+            Control::Swap(vault, id, with, on) => {
+                let stored = |id| self.zones.get(&vault).and_then(|zone| zone.stored(id));
+                let instead = stored(id).and(stored(with)).map(|(_, blob)| blob.clone());
+                front.damage((vault, id), instead, None, on);
             }
             Control::ExpireCursors => self.zones.values_mut().for_each(RecordZone::expire),
             Control::EndZone(vault, ending) => {

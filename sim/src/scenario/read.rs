@@ -8,6 +8,7 @@ mod chance;
 mod expect;
 mod fault;
 mod file;
+mod heal;
 mod pipeline;
 mod sections;
 mod server;

@@ -14,7 +14,7 @@ use engine::schema::{Field, fields};
 use harness::quantity::Unit;
 
 use crate::fault::FaultKind;
-use crate::plan::{Custom, Effect, Parcel};
+use crate::plan::{Custom, Effect};
 
 /// Headings, and the keys that each takes. Those whose keys are names take any.
 pub(super) const HEADINGS: &[(&str, &[&str])] = &[
@@ -364,13 +364,6 @@ words! { /** How a zone ends. */ Ending, ENDINGS, ending_word:
 }
 words! { /** Custom strategies. */ Custom, STRATEGIES, strategy_word:
     "longest" = Custom::Longest, "first" = Custom::First, "panics-on-empty" = Custom::PanicsOnEmpty,
-}
-words! { /** Kinds of messages. */ Parcel, PARCELS, parcel_word:
-    "pull" = Parcel::Pull, "push" = Parcel::Push, "fetch" = Parcel::Fetch,
-    "request" = Parcel::Other, "session" = Parcel::Session, "account" = Parcel::Account,
-    "work" = Parcel::Work,
-    "file" = Parcel::File, "upload" = Parcel::Upload, "feed" = Parcel::Feed,
-    "hint" = Parcel::Hint,
 }
 words! { /** Kinds of remotes; the first name of each is printed. */ Remote, REMOTE_KINDS, kind_word:
     "zone" = Remote::Zone, "rows" = Remote::Rows,

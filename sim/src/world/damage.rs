@@ -33,7 +33,7 @@ impl Damage {
             Some((remote, Control::Hide(vault, id, _) | Control::Reject(vault, id, _))) => {
                 ((remote, vault, id), false)
             }
-            Some((remote, Control::Corrupt(vault, id, ..))) => {
+            Some((remote, Control::Corrupt(vault, id, ..) | Control::Swap(vault, id, ..))) => {
                 self.damaged.insert((remote, vault, id));
                 ((remote, vault, id), true)
             }

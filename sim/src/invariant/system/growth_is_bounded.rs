@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::id::{RecordId, Remote, Token, VaultId};
 use engine::log::{FileDoc, pieces_of};
 
-use crate::history::{Answered, Change, Fact, Fault};
+use crate::history::{Answered, Change, Fact};
 use crate::invariant::Invariant::GrowthIsBounded;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
@@ -138,10 +138,7 @@ fn was_damaged(
     old: &RowState,
     new: &RowState,
 ) -> bool {
-    let of_row = |fault: &FaultInterval| {
-        matches!(fault.kind, Fault::BreakDecryption(it)
-            if (it.remote, VaultId::from(it.user), it.row) == row)
-    };
+    let of_row = |fault: &FaultInterval| fault.kind.damages() == Some(row);
     let between = |fault: &FaultInterval| {
         evidence.time(old.at) <= evidence.time(fault.from) && fault.from < new.at
     };

@@ -8,7 +8,7 @@ use harness::quantity::Unit;
 use super::{Keys, Page, fields, millis, pipeline, quote, row, span, time, value};
 use crate::fault::{Age, Effects, Spare, Value, Wait};
 use crate::plan::{Act, Deed, Errand, Fault, Lasting, Node, Step, Trigger, When};
-use crate::scenario::words::{ending_word, field_name, parcel_word, strategy_word};
+use crate::scenario::words::{ending_word, field_name, strategy_word};
 use crate::scenario::{Fields, Verb};
 
 impl Page<'_> {
@@ -89,13 +89,13 @@ impl Page<'_> {
         let name = |node: &Node| self.plan.name(*node);
         match trigger {
             Trigger::Got(to, parcel, from) => {
-                format!("{} got {} from {}", name(to), parcel_word(*parcel), name(from))
+                format!("{} got {} from {}", name(to), parcel, name(from))
             }
             Trigger::Sent(from, parcel, to) => {
-                format!("{} sent {} to {}", name(from), parcel_word(*parcel), name(to))
+                format!("{} sent {} to {}", name(from), parcel, name(to))
             }
             Trigger::Lost(from, parcel, to) => {
-                format!("{} lost {} to {}", name(from), parcel_word(*parcel), name(to))
+                format!("{} lost {} to {}", name(from), parcel, name(to))
             }
             Trigger::Committed(device) => format!("{} committed", name(&Node::Device(*device))),
             Trigger::Quiet(_) => "quiet".to_owned(),

@@ -1,15 +1,15 @@
-//! The faults of a script: the arguments that a declaration asks for, and what ends what.
+//! The faults of a script: the arguments that a declaration asks for.
 
 use engine::id::{DeviceId, UserId};
 
 use super::step::Args;
-use super::table::{Item, Reader};
+use super::table::Item;
 use super::targets::Targets;
 use crate::fault::{Argument, ArgumentKind, Effects, Fault, FaultKind, Held, Spare, Value};
 use crate::plan::{Act, Lasting};
+use crate::scenario::State;
 use crate::scenario::problem::Code;
-use crate::scenario::words::{ENDINGS, Verb};
-use crate::scenario::{Lasts, Scenario, State};
+use crate::scenario::words::ENDINGS;
 
 impl Args<'_, '_, '_> {
     /// A fault, once for each whom the line names.
@@ -141,40 +141,4 @@ impl Args<'_, '_, '_> {
             _ => self.reader.owner(self.scenario, self.table, "user"),
         }
     }
-}
-
-/// Ends the faults that have begun and not ended before this line.
-pub(super) fn heal(
-    reader: &mut Reader<'_>,
-    scenario: &mut Scenario,
-    item: Item<'_>,
-    verb: Verb,
-    ends: &[(Act, Lasts)],
-) {
-    let here = scenario.script.len();
-    for (act, _) in ends {
-        let open = scenario.script.iter_mut().rev().find_map(|line| {
-            line.acts
-                .iter_mut()
-                .find(|(begun, lasts)| *lasts == Lasts::AsWritten && is_ended_by(begun, act))
-        });
-        match open {
-            Some((_, lasts)) => *lasts = Lasts::Until(here),
-            None => {
-                let begins = verb.ends().map_or("", FaultKind::word);
-                reader.tell(
-                    Code::NothingToHeal,
-                    item.span(),
-                    format!("there is nothing that `{}` could end", verb.name()),
-                    format!("no `{begins}` like this goes on here"),
-                    format!("put a `{begins}` without `for` before it, with the same names"),
-                );
-            }
-        }
-    }
-}
-
-fn is_ended_by(begun: &Act, end: &Act) -> bool {
-    matches!((begun, end), (Act::Fault(begun, Lasting::Storm), Act::Fault(end, _))
-        if end.ends(begun))
 }

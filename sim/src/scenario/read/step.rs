@@ -5,7 +5,7 @@ use std::ops::Range;
 use engine::id::{DeviceId, Remote, UserId};
 use harness::time::Span;
 
-use super::fault::heal;
+use super::heal::heal;
 use super::sections::{FOREVER, keys};
 use super::table::{Item, Reader, Table};
 use super::targets::{Targets, targets};

@@ -7,7 +7,7 @@ use super::table::{Item, Reader, Table};
 use super::values::node_names;
 use crate::plan::{Node, Parcel, Trigger};
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::words::{PARCELS, Verb};
+use crate::scenario::words::Verb;
 use crate::scenario::{Choice, Moment, Scenario, Unit};
 
 /// The moment of a step; `quiet` is its `at-most`.
@@ -72,8 +72,15 @@ pub(super) fn moment(
     moment
 }
 
-const GRAMMAR: &str = "write \"<who> got|sent|lost pull|push|fetch|request|session|account|hint \
-                       from|to <who>\", as \"phone got pull from supabase\", or \"phone committed\", or \"quiet\"";
+/// What can be written, for those who wrote something else.
+fn grammar() -> String {
+    let kinds: Vec<&str> = Parcel::ALL.iter().map(|kind| kind.word()).collect();
+    format!(
+        "write \"<who> got|sent|lost {} from|to <who>\", as \"phone got pull from supabase\", or \
+         \"phone committed\", or \"quiet\"",
+        kinds.join("|")
+    )
+}
 
 fn trigger(
     reader: &mut Reader<'_>,
@@ -93,8 +100,6 @@ fn trigger(
         }
         node
     };
-    let parcel =
-        |name: &str| PARCELS.iter().find(|(word, _)| *word == name).map(|(_, parcel)| *parcel);
     type Make = fn(Node, Parcel, Node) -> Trigger;
     let make = |verb: &str, link: Option<&str>| -> Option<Make> {
         match (verb, link) {
@@ -106,7 +111,7 @@ fn trigger(
     };
     let fail = |reader: &mut Reader<'_>| {
         let message = "this is not an event that a step can wait for";
-        reader.tell(Code::NotAnEvent, item.span(), message, "cannot be read", GRAMMAR);
+        reader.tell(Code::NotAnEvent, item.span(), message, "cannot be read", grammar());
         None
     };
     match words.as_slice() {
@@ -129,13 +134,15 @@ fn trigger(
             | Node::Volume
             | Node::Intruder => fail(reader),
         },
-        [who, verb, what] => match (make(verb, None), parcel(what), scenario.remotes.as_slice()) {
-            (Some(make), Some(parcel), [only]) => {
-                Some(make(node(who)?, parcel, Node::Remote(only.kind)))
+        [who, verb, what] => {
+            match (make(verb, None), Parcel::of_word(what), scenario.remotes.as_slice()) {
+                (Some(make), Some(parcel), [only]) => {
+                    Some(make(node(who)?, parcel, Node::Remote(only.kind)))
+                }
+                _ => fail(reader),
             }
-            _ => fail(reader),
-        },
-        [who, verb, what, link, whom] => match (make(verb, Some(link)), parcel(what)) {
+        }
+        [who, verb, what, link, whom] => match (make(verb, Some(link)), Parcel::of_word(what)) {
             (Some(make), Some(parcel)) => {
                 let (who, whom) = (node(who), node(whom));
                 Some(make(who?, parcel, whom?))

@@ -1,0 +1,59 @@
+//! What faults do, seen in the facts of whole runs.
+
+use std::path::Path;
+
+use engine::flaw::Flaws;
+use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote};
+use engine::record::Value;
+use sim::history::{Answered, Change, Entry, Fact};
+use sim::plan::Node;
+use sim::run::{Outcome, run};
+use sim::scenario;
+
+const PHONE: Node = Node::Device(DeviceId(0));
+const FIRST: RecordId = RecordId { kind: Kind::Meal, key: 1 };
+const KCAL: FieldId = FieldId(1);
+
+fn outcomes(name: &str) -> impl Iterator<Item = Outcome> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/regressions");
+    let bytes = std::fs::read(folder.join(format!("{name}.toml"))).expect("it is shipped");
+    let scenario = scenario::read(name, name, &bytes).expect("shipped files are right").0;
+    (0..scenario.seeds).map(move |seed| run(&scenario::draw(&scenario, seed, Flaws::NONE)))
+}
+
+/// Where a device begins or ceases to keep the first meal of a remote sealed.
+fn kept_sealed(history: &[Entry], remote: Remote, is_kept: bool) -> Option<usize> {
+    history.iter().position(|entry| {
+        let Fact::Persisted { changes, .. } = &entry.fact else { return false };
+        let is_it = |change: &Change| {
+            matches!(change, Change::Sealed(at, id, kept)
+                if (*at, *id) == (remote, FIRST) && kept.is_some() == is_kept)
+        };
+        entry.node == PHONE && changes.iter().any(is_it)
+    })
+}
+
+/// The calories of the first meal as the phone shows them, each time.
+fn shown(history: &[Entry]) -> Vec<Value> {
+    let shows = |entry: &Entry| {
+        let Some((_, Answered::Read(shown))) = entry.fact.answered() else { return None };
+        let field = shown.fields.iter().find(|(field, ..)| *field == KCAL)?;
+        (entry.node == PHONE && shown.id == FIRST).then(|| field.1.clone())
+    };
+    history.iter().filter_map(shows).collect()
+}
+
+#[test]
+fn an_object_in_the_wrong_place_is_kept_sealed_until_the_right_one_is_served() {
+    for outcome in outcomes("an-object-of-another-row-is-kept-sealed") {
+        let history = &outcome.history;
+        let sealed = kept_sealed(history, Remote::Rows, true).expect("the phone notices");
+        let opened = kept_sealed(history, Remote::Rows, false).expect("it asks again");
+        assert!(sealed < opened);
+        let shown = shown(history);
+        assert_eq!(shown.first(), Some(&Value::Int(320)), "what it knew");
+        assert_eq!(shown.last(), Some(&Value::Int(350)), "the change");
+        assert!(!shown.contains(&Value::Int(640)), "never the other meal");
+        assert_eq!(outcome.violations, []);
+    }
+}
