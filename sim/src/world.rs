@@ -106,12 +106,11 @@ impl World {
 
     /// Everything that is planned becomes due.
     fn open(&mut self) {
-        let mut out = self.stage.actions();
-        self.stage.hosts.plan_first_starts(&mut out);
-        self.services.store_seed_data(&mut out);
-        self.script.open(&mut out);
-        self.settling.enter(Phase::Faults, (Time(0), self.stage.plan.storm), &mut out);
-        self.stage.hand_on(out);
+        self.stage.hosts.plan_first_starts(&mut self.stage.out);
+        self.services.store_seed_data(&mut self.stage.out);
+        self.script.open(&mut self.stage.out);
+        self.settling.enter(Phase::Faults, (Time(0), self.stage.plan.storm), &mut self.stage.out);
+        self.stage.hand_on();
         if self.script.needs_quiet() {
             self.stage.hosts.watch(Time(0));
         }
@@ -179,7 +178,6 @@ impl World {
     /// Hands an event to the owner that it concerns.
     fn happen(&mut self, event: Event) {
         let now = self.stage.now();
-        let mut out = self.stage.actions();
         match event {
             Event::Step(step) => return self.take_step(step),
             Event::Start(node, start) => {
@@ -188,14 +186,18 @@ impl World {
                 }
             }
             Event::Resume(node, incarnation) => {
-                self.stage.hosts.resume((now, node), incarnation, &mut out);
+                self.stage.hosts.resume((now, node), incarnation, &mut self.stage.out);
             }
             Event::EndFault(step) => happening::end((&mut self.stage, &mut self.services), step),
             Event::Durable(node, incarnation, commit) => {
                 if self.stage.hosts.get_mut(node).make_durable(incarnation, commit) {
                     self.stage.note(node, Fact::Durable(commit));
                     if !self.crashes_after(node, EffectKind::Durable) {
-                        self.stage.hosts.get(node).answer_commit_later(now, commit, &mut out);
+                        self.stage.hosts.get(node).answer_commit_later(
+                            now,
+                            commit,
+                            &mut self.stage.out,
+                        );
                     }
                 }
             }
@@ -204,22 +206,24 @@ impl World {
                     self.stage.hosts.call(now, node, Mailbox::tell_persisted);
                 }
             }
-            Event::QuietEnough(step) => self.script.stop_waiting_for_quiet(now, step, &mut out),
+            Event::QuietEnough(step) => {
+                self.script.stop_waiting_for_quiet(now, step, &mut self.stage.out)
+            }
             Event::EndPhase(phase) => {
                 if phase == self.settling.phase() {
                     self.advance_phase(true);
                 }
             }
             Event::AtVolume(worker, incarnation, call) => {
-                let circumstances = self.stage.circumstances(self.settling.has_faults());
+                let (circumstances, _, out) = self.stage.circumstances(self.settling.has_faults());
                 let request = (worker, incarnation, &call);
-                self.services.reach_volume(request, circumstances, &mut out);
+                self.services.reach_volume(request, circumstances, out);
             }
             Event::Arrive(message) => self.arrive(message),
             Event::Give(to, incarnation, inbound) => self.stage.give(to, incarnation, inbound),
             Event::Wake(place, deadline) => self.stage.hosts.wake(now, place, deadline),
         }
-        self.stage.hand_on(out);
+        self.stage.hand_on();
     }
 
     /// Carries out what a host put out, up to the effect at which its machine crashed or its power was
@@ -251,20 +255,25 @@ impl World {
     /// Hands an effect to the owner that it concerns; false if the machine crashed instead.
     fn carry_out(&mut self, from: Node, effect: Effect) -> bool {
         let (now, incarnation) = (self.stage.now(), self.stage.hosts.incarnation(from));
-        let mut out = self.stage.actions();
         let mut survives = true;
         match effect {
             Effect::Fact(fact) => self.note_of_user(from, fact),
             Effect::Persist(batch) => {
                 let surroundings =
                     (self.stage.faults.conditions(), self.stage.recorder.facts_mut());
-                survives =
-                    self.stage.hosts.get_mut(from).persist(now, &batch, surroundings, &mut out);
+                survives = self.stage.hosts.get_mut(from).persist(
+                    now,
+                    &batch,
+                    surroundings,
+                    &mut self.stage.out,
+                );
             }
             Effect::Send(remote, call) => {
                 self.stage.send(Message::call((from, incarnation), remote, call));
             }
-            Effect::Request(request) => out.push(Action::Request(from, incarnation, request)),
+            Effect::Request(request) => {
+                self.stage.out.push(Action::Request(from, incarnation, request))
+            }
             Effect::Reply(to, answer) => {
                 self.stage.send(Message::reply(from, to, Body::Return(answer)));
             }
@@ -280,9 +289,9 @@ impl World {
                     .for_each(|it| self.stage.send(it));
             }
             Effect::Call(call) => {
-                let caller = (&self.stage.hosts, from);
-                let circumstances = self.stage.circumstances(self.settling.has_faults());
-                self.services.take_call(caller, call, circumstances, &mut out);
+                let (circumstances, hosts, out) =
+                    self.stage.circumstances(self.settling.has_faults());
+                self.services.take_call((hosts, from), call, circumstances, out);
             }
             Effect::Remote(fact) => {
                 let fact =
@@ -290,7 +299,9 @@ impl World {
                 self.stage.note(from, fact);
             }
             Effect::Reached(point) => self.stage.recorder.reach(point),
-            Effect::Wake(at) => out.extend(self.stage.hosts.set_deadline((now, from), at)),
+            Effect::Wake(at) => {
+                self.stage.out.extend(self.stage.hosts.set_deadline((now, from), at))
+            }
             Effect::Logged(logged) => self.stage.recorder.log(now, (from, incarnation), logged),
             Effect::Crashed(message) => {
                 self.stage.note(from, Fact::Panicked(message));
@@ -298,7 +309,7 @@ impl World {
                 survives = from.remote().is_some();
             }
         }
-        self.stage.hand_on(out);
+        self.stage.hand_on();
         survives
     }
 
@@ -320,26 +331,25 @@ impl World {
         if let Some(why) = message.stopped_by(self.stage.faults.conditions()) {
             return self.stage.lose(&message, why);
         }
-        let mut out = self.stage.actions();
         match message.to {
             Node::World | Node::Volume | Node::Intruder => {
                 self.stage.note(message.to, message.delivered());
                 if let Body::Response(response) = &message.body {
-                    self.services.intruder.receive(response, &mut out);
+                    self.services.intruder.receive(response, &mut self.stage.out);
                 }
             }
             Node::Device(_) | Node::Remote(_) | Node::Worker(_) | Node::Processor(_) => {
-                self.stage.hosts.receive(self.stage.now(), message, &mut out);
+                self.stage.hosts.receive(self.stage.now(), message, &mut self.stage.out);
             }
         }
-        self.stage.hand_on(out);
+        self.stage.hand_on();
     }
 
     /// Starts a host, in a new incarnation.
     fn start(&mut self, node: Node) {
-        let mut out = self.stage.actions();
-        let is_first = self.stage.hosts.start(node, self.stage.recorder.facts_mut(), &mut out);
-        self.stage.hand_on(out);
+        let is_first =
+            self.stage.hosts.start(node, self.stage.recorder.facts_mut(), &mut self.stage.out);
+        self.stage.hand_on();
         let given = self.services.accounts.start(self.stage.hosts.get(node), is_first);
         self.stage.hosts.call(self.stage.now(), node, |mailbox| {
             given.into_iter().for_each(|inbound| mailbox.put(inbound));
@@ -358,26 +368,27 @@ impl World {
             return;
         }
         let now = self.stage.now();
-        let mut out = self.stage.actions();
-        let planned = self.script.take(now, step, &mut out);
-        self.stage.hand_on(out);
+        let planned = self.script.take(now, step, &mut self.stage.out);
+        self.stage.hand_on();
         if let Some(planned) = planned
             && !happening::begin((&mut self.stage, &mut self.services), planned)
         {
             self.stage.note(Node::World, Fact::Skipped(planned.step));
         }
-        let mut out = self.stage.actions();
-        self.script.prepare(step + 1, (now, self.stage.recorder.history().len()), &mut out);
-        self.stage.hand_on(out);
+        self.script.prepare(
+            step + 1,
+            (now, self.stage.recorder.history().len()),
+            &mut self.stage.out,
+        );
+        self.stage.hand_on();
     }
 
     /// Shows the script what has happened in this turn.
     fn show_script(&mut self) {
         if !self.script.is_unarmed() {
-            let mut out = self.stage.actions();
             let facts = &self.stage.recorder.history()[self.observed..];
-            self.script.observe(facts, self.observed, &mut out);
-            self.stage.hand_on(out);
+            self.script.observe(facts, self.observed, &mut self.stage.out);
+            self.stage.hand_on();
         }
         self.observed = self.stage.recorder.history().len();
     }
@@ -385,37 +396,39 @@ impl World {
     /// Begins the next phase, if what this one waits for has come, or the time that it may take has passed.
     fn advance_phase(&mut self, is_late: bool) {
         let now = self.stage.now();
-        let mut out = self.stage.actions();
         let Self { stage, services, settling, script, .. } = self;
         let owners = stage.owners(services);
         match settling.next(owners, script.awaits_quiet(), is_late) {
             None => {}
-            Some(Next::Quiet) => self.script.quiet_has_come(now, &mut out),
+            Some(Next::Quiet) => self.script.quiet_has_come(now, &mut self.stage.out),
             Some(Next::FaultsEnd) => self.end_faults(),
             Some(Next::Settled(pending)) => {
                 self.stage.note(Node::World, Fact::Settled { pending });
                 let rest = Span(self.stage.plan.timing.pull_every.0.saturating_mul(2));
-                self.settling.enter(Phase::Resting, (now, rest), &mut out);
+                self.settling.enter(Phase::Resting, (now, rest), &mut self.stage.out);
             }
             Some(Next::LastReads) => {
                 let LastReads { readers, at_most } = LastReads::of(self.owners());
                 for (node, inbound) in readers {
                     self.stage.hosts.call(now, node, |mailbox| mailbox.put(inbound));
                 }
-                self.settling.enter(Phase::Reading, (now, at_most), &mut out);
+                self.settling.enter(Phase::Reading, (now, at_most), &mut self.stage.out);
             }
             Some(Next::Over) => self.finish(),
         }
-        self.stage.hand_on(out);
+        self.stage.hand_on();
     }
 
     /// The faults of the plan end: what can come back does, and the run waits for quiescence.
     fn end_faults(&mut self) {
         let now = self.stage.now();
-        let mut out = self.stage.actions();
-        self.script.close(&mut out);
-        self.settling.enter(Phase::Settling, (now, patience(&self.stage.plan)), &mut out);
-        self.stage.hand_on(out);
+        self.script.close(&mut self.stage.out);
+        self.settling.enter(
+            Phase::Settling,
+            (now, patience(&self.stage.plan)),
+            &mut self.stage.out,
+        );
+        self.stage.hand_on();
         self.stage.network.heal();
         for step in self.stage.faults.that_can_end() {
             happening::end((&mut self.stage, &mut self.services), step);
@@ -423,9 +436,8 @@ impl World {
         self.stage.note(Node::World, Fact::Healed);
         let hosts: Vec<Node> = self.stage.hosts.all().iter().map(Host::node).collect();
         for node in hosts {
-            let mut out = self.stage.actions();
-            let runs = self.stage.hosts.bring_back((now, node), &mut out);
-            self.stage.hand_on(out);
+            let runs = self.stage.hosts.bring_back((now, node), &mut self.stage.out);
+            self.stage.hand_on();
             if runs {
                 self.stage.send_keys(&self.services.accounts, node);
             }

@@ -20,14 +20,13 @@ fn act((stage, services): (&mut Stage, &mut Services), planned: Planned, does: f
     let now = stage.now();
     let soon = now + Span(1);
     let after_it = now + Span(lasting.span().0.max(1));
-    let mut out = stage.actions();
     let server = &mut services.server;
     match does {
         fault::Action::Crash(host) => {
             stage.cut(server, host, |host, out| host.crash(after_it, fault, out));
         }
         fault::Action::Pause(host) => {
-            stage.hosts.get_mut(host).pause(after_it, step, fault, &mut out);
+            stage.hosts.get_mut(host).pause(after_it, step, fault, &mut stage.out);
         }
         fault::Action::Destroy(device) => stage.cut(server, device.into(), Host::destroy),
         fault::Action::SaveImage(device) => stage.hosts.storage_mut(device).save_image(),
@@ -37,7 +36,7 @@ fn act((stage, services): (&mut Stage, &mut Services), planned: Planned, does: f
         fault::Action::CopyDisk(from, to) => {
             let disk = stage.hosts.storage_mut(from).backup();
             let copy = stage.hosts.get_mut(to.into());
-            copy.start_as_copy(soon, Boot::Cloned(from), disk, &mut out);
+            copy.start_as_copy(soon, Boot::Cloned(from), disk, &mut stage.out);
         }
         fault::Action::JumpClock(host, ms) => stage.hosts.get_mut(host).jump_clock(ms, fault),
         fault::Action::Revoke(device) => {
@@ -46,17 +45,17 @@ fn act((stage, services): (&mut Stage, &mut Services), planned: Planned, does: f
         }
         fault::Action::SendKeys(device) => stage.send_keys(&services.accounts, device.into()),
         fault::Action::Intrude(remote, user) => {
-            services.intruder.intrude(now, step, (remote, user), &mut out);
+            services.intruder.intrude(now, step, (remote, user), &mut stage.out);
         }
         fault::Action::IntrudeServer(user) => {
-            services.intruder.intrude_server(now, step, user, &mut out);
+            services.intruder.intrude_server(now, step, user, &mut stage.out);
         }
         fault::Action::RestoreVolume(age) => {
             restore_volume((stage, services), age);
-            stage.hosts.start_workers(after_it, fault, &mut out);
+            stage.hosts.start_workers(after_it, fault, &mut stage.out);
         }
     }
-    stage.hand_on(out);
+    stage.hand_on();
 }
 
 /// A step of the plan has a fault begin, now or after some effects of its host; false if it cannot happen
@@ -89,9 +88,8 @@ fn strike((stage, services): (&mut Stage, &mut Services), planned: Planned) -> b
     if let Some((remote, control)) = fault.control(true) {
         stage.hosts.tell(now, remote, control);
     }
-    let mut out = stage.actions();
-    stage.faults.begin(now, planned, &mut out);
-    stage.hand_on(out);
+    stage.faults.begin(now, planned, &mut stage.out);
+    stage.hand_on();
     true
 }
 
@@ -159,7 +157,7 @@ fn restore_volume((stage, services): (&mut Stage, &mut Services), age: Span) {
     let under_way = under_way.into_iter().filter_map(Event::into_message);
     let arrived = stage.hosts.take_messages_of_workers();
     let lost = under_way.chain(arrived).map(|message| Action::Lose(message, Lost::Dead));
-    let lost = lost.collect();
-    stage.hand_on(lost);
+    stage.out.extend(lost);
+    stage.hand_on();
     services.restore_volume(stage.now(), age);
 }

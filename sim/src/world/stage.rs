@@ -31,8 +31,8 @@ pub(super) struct Stage {
     pub(super) hosts: Hosts,
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
-    /// Empty, with the memory of what was handed on last.
-    spare: Actions,
+    /// What an owner has just decided, until it is handed on.
+    pub(super) out: Actions,
 }
 
 impl Stage {
@@ -43,7 +43,7 @@ impl Stage {
             hosts,
             faults: Faults::new(plan.nature),
             recorder: Recorder::new(&plan, needle),
-            spare: Actions::new(),
+            out: Actions::new(),
             plan,
         }
     }
@@ -59,23 +59,30 @@ impl Stage {
     }
 
     /// When something happens now, and what active faults make of it; by chance things fail if there are
-    /// `chances`.
-    pub(super) fn circumstances(&self, chances: bool) -> Circumstances<'_> {
-        Circumstances { now: self.now(), active: self.faults.conditions(), chances }
-    }
-
-    /// Where an owner writes down what it decides. It ends in [`Self::hand_on`], which keeps its memory.
-    #[inline]
-    pub(super) fn actions(&mut self) -> Actions {
-        std::mem::take(&mut self.spare)
+    /// `chances`. Also the hosts, and where to write down what is decided.
+    pub(super) fn circumstances(
+        &mut self,
+        chances: bool,
+    ) -> (Circumstances<'_>, &Hosts, &mut Actions) {
+        let Self { queue, faults, hosts, out, .. } = self;
+        (Circumstances { now: queue.now(), active: faults.conditions(), chances }, hosts, out)
     }
 
     /// Hands what an owner decided to those who carry it out, in order. What follows from an action comes
     /// before the next one.
+    // Most often an owner has decided nothing, and that is worth no call.
     #[inline]
-    pub(super) fn hand_on(&mut self, mut actions: Actions) {
+    pub(super) fn hand_on(&mut self) {
+        if !self.out.is_empty() {
+            self.carry_out_all();
+        }
+    }
+
+    fn carry_out_all(&mut self) {
+        let mut actions = std::mem::take(&mut self.out);
         actions.drain(..).for_each(|action| self.carry_out(action));
-        self.spare = actions;
+        // The memory serves again.
+        self.out = actions;
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -130,9 +137,8 @@ impl Stage {
         {
             return;
         }
-        let mut out = self.actions();
-        self.hosts.give((self.queue.now(), to), incarnation, inbound, &mut out);
-        self.hand_on(out);
+        self.hosts.give((self.queue.now(), to), incarnation, inbound, &mut self.out);
+        self.hand_on();
     }
 
     /// Does something to a host that costs it its power, if it runs.
@@ -142,19 +148,18 @@ impl Stage {
         node: Node,
         cut: impl FnOnce(&mut Host, &mut Actions),
     ) {
-        let mut out = self.actions();
-        if self.hosts.get(node).is_up() {
-            server.lose(node, &mut out);
+        let Self { hosts, out, .. } = self;
+        if hosts.get(node).is_up() {
+            server.lose(node, out);
         }
-        self.hosts.change(node, |host| cut(host, &mut out));
-        self.hand_on(out);
+        hosts.change(node, |host| cut(host, out));
+        self.hand_on();
     }
 
     /// Brings all keys of its user to a device.
     pub(super) fn send_keys(&mut self, accounts: &Accounts, node: Node) {
         let (Some(_), Some(user)) = (node.device(), self.hosts.user_of(node)) else { return };
-        let mut out = self.actions();
-        accounts.send_keys(self.now(), self.hosts.get(node), user, &mut out);
-        self.hand_on(out);
+        accounts.send_keys(self.queue.now(), self.hosts.get(node), user, &mut self.out);
+        self.hand_on();
     }
 }
