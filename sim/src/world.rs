@@ -207,7 +207,7 @@ impl World {
                 }
             }
             Event::QuietEnough(step) => {
-                self.script.stop_waiting_for_quiet(now, step, &mut self.stage.out)
+                self.script.stop_waiting_for_quiet(now, step, &mut self.stage.out);
             }
             Event::EndPhase(phase) => {
                 if phase == self.settling.phase() {
@@ -272,7 +272,7 @@ impl World {
                 self.stage.send(Message::call((from, incarnation), remote, call));
             }
             Effect::Request(request) => {
-                self.stage.out.push(Action::Request(from, incarnation, request))
+                self.stage.out.push(Action::Request(from, incarnation, request));
             }
             Effect::Reply(to, answer) => {
                 self.stage.send(Message::reply(from, to, Body::Return(answer)));
@@ -300,7 +300,7 @@ impl World {
             }
             Effect::Reached(point) => self.stage.recorder.reach(point),
             Effect::Wake(at) => {
-                self.stage.out.extend(self.stage.hosts.set_deadline((now, from), at))
+                self.stage.out.extend(self.stage.hosts.set_deadline((now, from), at));
             }
             Effect::Logged(logged) => self.stage.recorder.log(now, (from, incarnation), logged),
             Effect::Crashed(message) => {

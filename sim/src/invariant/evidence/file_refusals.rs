@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::blob::Address;
 use engine::device::Reason;
-use engine::id::{Dot, NodeId};
+use engine::id::NodeId;
 use engine::log::{FileKey, NodeKind};
 use engine::message::FileRefusal;
 use unicode_normalization::UnicodeNormalization;
@@ -82,13 +81,13 @@ fn is_of_another_log(
         }
         (_, _) => return false,
     };
-    // A write that is sent again is sealed again.
-    let versions = |epoch: &Epoch<'_>| -> BTreeSet<(Dot, Address)> {
-        let files = epoch.files.get(&user);
-        let versions = files.into_iter().flat_map(|files| {
-            files.versions(*node).filter_map(|(n, _)| files.version(*node, n, at))
-        });
-        versions.map(|version| (version.write, version.blob)).collect()
+    // A version is named by its number and the entry that made it: the same content that is published
+    // again in another log is another version.
+    let versions = |epoch: &Epoch<'_>| -> BTreeSet<(u32, usize)> {
+        let files = epoch.files.get(&user).into_iter();
+        let versions = files.flat_map(|files| files.versions(*node));
+        let made = versions.flat_map(|(n, line)| line.iter().map(move |(made, _)| (n, made)));
+        made.filter(|(_, made)| *made <= at).collect()
     };
     // Any log that there was meanwhile may have answered.
     evidence.epochs.between(op.asked, at).any(|now| {
@@ -259,6 +258,7 @@ fn goes_round(scene: &FilesAt<'_, '_>, ask: &FileAsked) -> bool {
 #[cfg(test)]
 mod tests {
     use engine::device::Reason;
+    use engine::id::{Dot, ReplicaId};
     use engine::message::FileRefusal as Why;
 
     use super::{FileAsked, is_name};
@@ -360,6 +360,25 @@ mod tests {
             case.tablet().answers(op, Answered::Refused(Reason::File(Why::NoVersion)));
             let sites: Vec<_> = case.violations().iter().map(|violation| violation.site).collect();
             assert_eq!(sites.contains(&"refused"), !lacked, "{sites:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_published_again_in_another_log_is_another_one() {
+        for is_restored in [true, false] {
+            let mut case = filed();
+            let before = case.backs_up();
+            let write = Dot { replica: ReplicaId(7), n: 2 };
+            case.files.next_write_is(write);
+            case.phone().files().revises((DRAFT, 2), "other words");
+            if is_restored {
+                case.restores_volume(&before);
+                case.files.next_write_is(write);
+                case.phone().files().revises((DRAFT, 2), "other words");
+            }
+            let ask = FileAsked::Delete { node: DRAFT, seen: 2, exposed: Vec::new() };
+            let found = sites(case, ask, Why::Outdated);
+            assert_eq!(found.contains(&"refused"), !is_restored, "{found:?}");
         }
     }
 

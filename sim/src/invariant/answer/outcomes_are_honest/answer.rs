@@ -47,7 +47,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             (Fact::Persisted { changes, .. }, Node::Device(device)) => {
                 if let Some(refused) = saves.refused[usize::from(device.0)].take() {
-                    refused.is_believed(evidence, findings, at, changes);
+                    refused.is_believed(evidence, findings, (at, device), changes);
                 }
             }
             _ => {}
@@ -164,16 +164,20 @@ impl RefusedRows<'_> {
         &self,
         evidence: &Evidence<'_>,
         findings: &mut Findings,
-        at: usize,
+        (at, device): (usize, DeviceId),
         changes: &[Change],
     ) {
         if evidence.time(at) != evidence.time(self.at) {
             return;
         }
         for change in changes {
-            let Change::Mirror(remote, id, Some(_)) = change else { continue };
+            let Change::Mirror(remote, id, Some((tag, contents))) = change else { continue };
             let refused = |(row, why): &(RecordId, Refused)| row == id && *why != Refused::Changed;
-            if *remote == self.remote && self.rows.iter().any(refused) {
+            // A key may arrive in the same turn: then the device learns what it had kept sealed.
+            let vault = evidence.vault(device);
+            let stored = evidence.remotes[remote.index()].tagged(vault, *id, *tag);
+            let is_stored = stored.is_some_and(|row| row.contents == *contents);
+            if *remote == self.remote && self.rows.iter().any(refused) && !is_stored {
                 let message = format!(
                     "{} recorded {id} as held by {}, which had refused it at {}.",
                     evidence.host_at(at),
@@ -230,8 +234,17 @@ mod tests {
     #[test]
     fn a_row_that_was_refused_is_not_booked() {
         let (mut case, mirrored) = second_save(&[Refused::Rejected]);
+        let Change::Mirror(remote, id, Some((tag, _))) = mirrored else { panic!("it is stored") };
+        let Change::Record(_, sent) = case.phone().record(MEAL) else { panic!("it was edited") };
+        case.phone().persists(vec![Change::Mirror(remote, id, Some((tag, sent)))]);
+        assert!(sites(&case).contains(&"refused-and-booked"));
+    }
+
+    #[test]
+    fn what_the_remote_stores_is_booked_also_after_a_refusal() {
+        let (mut case, mirrored) = second_save(&[Refused::Rejected]);
         case.phone().persists(vec![mirrored]);
-        assert_eq!(sites(&case), ["refused-and-booked"]);
+        case.passes();
     }
 
     #[test]
