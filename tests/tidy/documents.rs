@@ -8,10 +8,14 @@ use sim::scenario::Verb;
 use crate::tidy::source::root;
 
 /// The documents at the root. Those in [`FOLDER`] are found.
-const DOCUMENTS: &[&str] = &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const DOCUMENTS: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "sim/harness/README.md"];
 
 /// The folder of all other documents, at any depth.
 const FOLDER: &str = "docs";
+
+/// Pages that are read as a whole, and the most lines that they may have.
+const SHORT: &[(&str, usize)] = &[("README.md", 150), ("ARCHITECTURE.md", 150)];
 
 /// Documents that tell of the past in its own words.
 const HISTORY: &[&str] = &["CHANGELOG.md"];
@@ -212,6 +216,14 @@ fn the_page_on_scenarios_has_every_verb_as_it_is_declared() {
         "docs/scenarios.md differs from what is declared: {row:?}\n\
          Write it with `SEAWALL_BLESS=1 cargo test tidy`."
     );
+}
+
+#[test]
+fn pages_that_are_read_as_a_whole_are_short() {
+    for &(document, most) in SHORT {
+        let lines = text_of(document).lines().count();
+        assert!(lines <= most, "{document} has {lines} lines: at most {most} are read");
+    }
 }
 
 #[test]
