@@ -55,7 +55,7 @@ fn shipped() -> Vec<Arc<Scenario>> {
 fn measured() -> Digests {
     let scenarios = shipped();
     let runs = scenarios.iter().flat_map(|it| {
-        let seeds = if it.tags.iter().any(|tag| tag == "scale") { 1 } else { SEEDS };
+        let seeds = if it.about.tags.iter().any(|tag| tag == "scale") { 1 } else { SEEDS };
         (0..seeds).map(move |seed| (Arc::clone(it), seed))
     });
     let mut digests = Digests::new();

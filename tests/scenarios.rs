@@ -65,8 +65,8 @@ pub(crate) fn read_back(text: &str) -> Scenario {
 #[test]
 fn shipped_scenarios_are_read_without_a_warning() {
     for scenario in shipped() {
-        assert!(scenario.verdicts.product.is_some(), "{} has a verdict", scenario.name);
-        assert!(!scenario.tags.is_empty(), "{} has tags", scenario.name);
+        assert!(scenario.expected.verdicts.product.is_some(), "{} has a verdict", scenario.name);
+        assert!(!scenario.about.tags.is_empty(), "{} has tags", scenario.name);
     }
 }
 

@@ -35,20 +35,12 @@ pub use words::{Group, Ingredient, Parameter, Verb, Who, events};
 pub struct Scenario {
     /// The file's stem.
     pub name: String,
-    /// What it is, in a line.
-    pub title: String,
-    /// What happens, in a few sentences.
-    pub story: String,
-    /// Where it was reported.
-    pub ticket: Option<String>,
-    /// By what it can be selected.
-    pub tags: Vec<String>,
+    /// What people read of it.
+    pub about: About,
     /// How many seeds `run` takes.
     pub seeds: u64,
-    /// What is expected of the product, and of the product with a flaw.
-    pub verdicts: Verdicts,
-    /// What must happen often enough for a sweep to mean anything.
-    pub must_happen: Vec<MustHappen>,
+    /// What is expected of its runs.
+    pub expected: Expected,
     /// Where a capsule came from.
     pub capsule: Option<CapsuleHead>,
     /// What a printed plan fixes beside its text: such a file leaves nothing to draw.
@@ -79,7 +71,29 @@ pub struct Scenario {
     pub script: Vec<Line>,
     /// How long the storm lasts.
     pub lasts: Span,
-    /// By when after the storm everything must have settled.
+}
+
+/// What people read of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// What it is, in a line.
+    pub title: String,
+    /// What happens, in a few sentences.
+    pub story: String,
+    /// Where it was reported.
+    pub ticket: Option<String>,
+    /// By what it can be selected.
+    pub tags: Vec<String>,
+}
+
+/// What is expected of the runs of a scenario.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expected {
+    /// Of the product, and of the product with a flaw.
+    pub verdicts: Verdicts,
+    /// What must happen often enough for a sweep to mean anything.
+    pub must_happen: Vec<MustHappen>,
+    /// By when after the faults have ended everything must have settled.
     pub settle_within: Option<Span>,
     /// What the file is about. All invariants are always judged.
     pub always: Vec<Invariant>,
@@ -398,8 +412,8 @@ impl Scenario {
     pub fn summary(&self) -> Summary {
         Summary {
             name: self.name.clone(),
-            title: self.title.clone(),
-            tags: self.tags.clone(),
+            title: self.about.title.clone(),
+            tags: self.about.tags.clone(),
             devices: self.devices.len(),
             lasts: self.lasts,
             seeds: self.seeds,

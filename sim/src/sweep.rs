@@ -135,7 +135,8 @@ pub fn sweep(
         sweeping.shrink_all(pool, &mut hear)?;
     }
     for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
-        row.demands = chosen.scenario.must_happen.iter().map(|must| demand(must, row)).collect();
+        row.demands =
+            chosen.scenario.expected.must_happen.iter().map(|must| demand(must, row)).collect();
     }
     let stopped = match ended {
         Ended::Stopped => "interrupted".to_owned(),

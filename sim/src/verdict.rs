@@ -78,7 +78,7 @@ pub fn verdicts(
 /// The lines of a file that are wished.
 fn lines(chosen: &Chosen, wish: &Wish) -> Vec<Due> {
     let scenario = &chosen.scenario;
-    let verdicts = &scenario.verdicts;
+    let verdicts = &scenario.expected.verdicts;
     let first = |n: u64| match &wish.seeds {
         Some(seeds) => seeds.clone(),
         None if chosen.is_fixed() => 0..1,
@@ -172,6 +172,7 @@ impl Found {
             Some(Expect::Pass) | None => self.row.failed == 0,
         };
         let vacuous = scenario
+            .expected
             .must_happen
             .iter()
             .filter(|must| must.each_seed && due.flaws == Flaws::NONE)

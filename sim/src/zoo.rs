@@ -171,7 +171,13 @@ fn measure_one(
 
 fn names(chosen: &Chosen, flaw: Flaw) -> bool {
     let violates = |expect: &Expect| matches!(expect, Expect::Violates { .. });
-    chosen.scenario.verdicts.with.iter().any(|(of, expect, _)| *of == flaw && violates(expect))
+    chosen
+        .scenario
+        .expected
+        .verdicts
+        .with
+        .iter()
+        .any(|(of, expect, _)| *of == flaw && violates(expect))
 }
 
 /// Takes seeds of the scenarios in turn until there are enough catches; `None` if interrupted.

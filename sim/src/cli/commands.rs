@@ -75,7 +75,7 @@ fn choose(shelf: &Shelf, words: &[String], tag: Option<&str>) -> Result<Vec<Chos
     let (mut chosen, checks) = shelf.read(&files, Console::has_color())?;
     only_good(&checks)?;
     if let Some(tag) = tag {
-        chosen.retain(|it| it.scenario.tags.iter().any(|own| own == tag));
+        chosen.retain(|it| it.scenario.about.tags.iter().any(|own| own == tag));
         if chosen.is_empty() {
             return Err(Complaint::nothing(format!("no scenario has the tag `{tag}`"))
                 .help("`seawall scenario list` shows the tags"));
@@ -467,8 +467,8 @@ fn list(tag: Option<&str>, console: &mut Console) -> Result<Exit, Complaint> {
         .iter()
         .map(|it| Listed {
             name: it.argument.clone(),
-            title: it.scenario.title.clone(),
-            tags: it.scenario.tags.clone(),
+            title: it.scenario.about.title.clone(),
+            tags: it.scenario.about.tags.clone(),
             path: it.path.clone(),
             seeds: it.scenario.seeds,
         })

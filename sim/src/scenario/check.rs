@@ -22,11 +22,11 @@ pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
     estimated(scenario, text, &mut problems);
     let whole =
         |code, message: &str, help: &str| Problem::new(code, text, 0..0, message).help(help);
-    if scenario.title.is_empty() || scenario.story.is_empty() {
+    if scenario.about.title.is_empty() || scenario.about.story.is_empty() {
         let message = "the scenario has no title or no story";
         problems.push(whole(Code::NoStory, message, "say under [scenario] what it is about"));
     }
-    if scenario.always.is_empty() {
+    if scenario.expected.always.is_empty() {
         let message = "the scenario does not say what it is about";
         let help = "add always = [\"no-lost-writes\"] under [expect]; all invariants are judged \
                     anyway";
@@ -114,7 +114,7 @@ fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     };
     let along: Vec<FaultKind> = FaultKind::ALL.iter().filter(comes_along).copied().collect();
     possible.extend(along);
-    for must in &scenario.must_happen {
+    for must in &scenario.expected.must_happen {
         if scenario.server.is_none() && is_of_server(&must.what) {
             let message = format!("`{}` never happens without a sync server", must.what);
             problems.push(

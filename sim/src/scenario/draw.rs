@@ -62,8 +62,8 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
         },
         steps: script(scenario, streams),
         storm: scenario.lasts,
-        at_end: scenario.at_end.clone(),
-        settle_within: scenario.settle_within,
+        at_end: scenario.expected.at_end.clone(),
+        settle_within: scenario.expected.settle_within,
         flaws,
     };
     let mut random = Vec::new();

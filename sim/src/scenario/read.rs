@@ -24,7 +24,7 @@ use toml::de::DeTable;
 use self::table::{Reader, Table};
 use super::problem::{Code, Problem};
 use super::words::{HEADINGS, Parameter};
-use super::{Choice, Scenario, Unit, Verdicts, check};
+use super::{About, Choice, Expected, Scenario, Unit, check};
 
 /// No scenario is larger than this many bytes; a printed plan has some hundred kilobytes.
 pub const MAX_BYTES: usize = 4_000_000;
@@ -96,13 +96,9 @@ fn blank(name: &str) -> Scenario {
         .collect();
     Scenario {
         name: name.to_owned(),
-        title: String::new(),
-        story: String::new(),
-        ticket: None,
-        tags: Vec::new(),
+        about: About::default(),
         seeds: 20,
-        verdicts: Verdicts::default(),
-        must_happen: Vec::new(),
+        expected: Expected::default(),
         capsule: None,
         fixed: None,
         users: Vec::new(),
@@ -118,8 +114,5 @@ fn blank(name: &str) -> Scenario {
         trouble: Vec::new(),
         script: Vec::new(),
         lasts: Span::ZERO,
-        settle_within: None,
-        always: Vec::new(),
-        at_end: Vec::new(),
     }
 }

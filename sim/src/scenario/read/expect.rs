@@ -16,27 +16,28 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
     if let Some(item) = table.take("always") {
         for item in reader.list(item) {
             let Some(found) = invariant(reader, item) else { continue };
-            if scenario.always.contains(&found) {
+            if scenario.expected.always.contains(&found) {
                 let message = format!("`{}` is there twice", found.name());
                 reader.tell(Code::Duplicate, item.span(), message, "the second one", "remove it");
             } else {
-                scenario.always.push(found);
+                scenario.expected.always.push(found);
             }
         }
     }
     if let Some(item) = table.take("settle-within") {
         let millis = reader.exact(Unit::Span, item);
-        scenario.settle_within = millis.and_then(|millis| u64::try_from(millis).ok()).map(Span);
+        scenario.expected.settle_within =
+            millis.and_then(|millis| u64::try_from(millis).ok()).map(Span);
     }
     if let Some(item) = table.take("must-happen") {
         for item in reader.list(item) {
-            scenario.must_happen.extend(must_happen(reader, item));
+            scenario.expected.must_happen.extend(must_happen(reader, item));
         }
     }
     if let Some(item) = table.take("at-end") {
         for item in reader.list(item) {
             if let Some(found) = at_end(reader, scenario, item) {
-                scenario.at_end.push(found);
+                scenario.expected.at_end.push(found);
             }
         }
     }
@@ -178,7 +179,7 @@ fn verdicts(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenar
     for (key, span, item) in table.rest() {
         let expect = expectation(reader, item);
         if key == "product" {
-            scenario.verdicts.product = expect;
+            scenario.expected.verdicts.product = expect;
             continue;
         }
         let Some(id) = key.strip_prefix("with ") else {
@@ -201,12 +202,12 @@ fn verdicts(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenar
             );
             continue;
         };
-        if scenario.verdicts.with.iter().any(|(other, _, _)| *other == flaw) {
+        if scenario.expected.verdicts.with.iter().any(|(other, _, _)| *other == flaw) {
             let message = format!("there are two verdicts with {}", flaw.id());
             reader.tell(Code::Duplicate, span, message, "the second one", "remove one of them");
         } else if let Some(expect) = expect {
             let line = reader.line(&span);
-            scenario.verdicts.with.push((flaw, expect, line));
+            scenario.expected.verdicts.with.push((flaw, expect, line));
         }
     }
 }

@@ -100,11 +100,11 @@ fn about(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario)
     let texts = |reader: &mut Reader<'_>, table: &mut Table<'_>, key: &str| {
         table.take(key).and_then(|item| reader.text(item)).map(str::to_owned)
     };
-    scenario.title = texts(reader, &mut table, "title").unwrap_or_default();
-    scenario.story = texts(reader, &mut table, "story").unwrap_or_default();
-    scenario.ticket = texts(reader, &mut table, "ticket");
+    scenario.about.title = texts(reader, &mut table, "title").unwrap_or_default();
+    scenario.about.story = texts(reader, &mut table, "story").unwrap_or_default();
+    scenario.about.ticket = texts(reader, &mut table, "ticket");
     if let Some(item) = table.take("tags") {
-        scenario.tags = names(reader, item, "tag");
+        scenario.about.tags = names(reader, item, "tag");
     }
     if let Some(item) = table.take("users") {
         scenario.users = names(reader, item, "user");
