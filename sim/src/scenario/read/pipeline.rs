@@ -57,7 +57,7 @@ pub(super) fn given(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item
         }
         let Some(mut table) = reader.table(item, "a given conversation") else { continue };
         let user: Option<UserId> = reader.owner(scenario, &mut table, "owner");
-        let excerpt = reader.excerpt(&mut table);
+        let excerpt = excerpt(reader, &mut table);
         table.finish(reader, KEYS);
         let (Some(user), Some(excerpt)) = (user, excerpt) else { continue };
         if excerpt.began.day.is_none() {
@@ -79,77 +79,81 @@ pub(super) fn given(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item
 /// What `day` says of a date that can be read in two ways.
 const AMBIGUOUS: &str = "ambiguous";
 
-impl Reader<'_> {
-    fn whole(&mut self, table: &mut Table<'_>, key: &str, low: u64, high: u64) -> Option<u64> {
-        let item = table.need(self, key, "7")?;
-        self.number(item, low, high)
-    }
+fn whole(
+    reader: &mut Reader<'_>,
+    table: &mut Table<'_>,
+    key: &str,
+    low: u64,
+    high: u64,
+) -> Option<u64> {
+    let item = table.need(reader, key, "7")?;
+    reader.number(item, low, high)
+}
 
-    fn talk(&mut self, table: &mut Table<'_>) -> Option<TalkId> {
-        let talk = self.whole(table, "conversation", 0, MOST_TALKS.into())?;
-        u16::try_from(talk).ok().map(TalkId)
-    }
+fn talk(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<TalkId> {
+    let talk = whole(reader, table, "conversation", 0, MOST_TALKS.into())?;
+    u16::try_from(talk).ok().map(TalkId)
+}
 
-    /// `began`, and `day` where the former is no plain date.
-    fn began(&mut self, table: &mut Table<'_>) -> Option<Began> {
-        let day = table.take("day");
-        let item = table.need(self, "began", "\"2024-04-03\"")?;
-        let written = self.text(item)?.to_owned();
-        let Some(place) = day else {
-            let plain = Day::of_iso(&written);
-            if plain.is_none() {
-                self.tell(
-                    Code::Missing,
-                    item.span(),
-                    "which day is this, where everybody lives?",
-                    "not a day from 1900 to 2199, written as 2024-04-03",
-                    "add day = \"2024-04-03\", or day = \"ambiguous\" if nobody can tell",
-                );
-            }
-            return plain.map(|day| Began { written, day: Some(day) });
-        };
-        let text = self.text(place)?;
-        if text == AMBIGUOUS {
-            return Some(Began { written, day: None });
+/// `began`, and `day` where the former is no plain date.
+fn began(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Began> {
+    let day = table.take("day");
+    let item = table.need(reader, "began", "\"2024-04-03\"")?;
+    let written = reader.text(item)?.to_owned();
+    let Some(place) = day else {
+        let plain = Day::of_iso(&written);
+        if plain.is_none() {
+            reader.tell(
+                Code::Missing,
+                item.span(),
+                "which day is this, where everybody lives?",
+                "not a day from 1900 to 2199, written as 2024-04-03",
+                "add day = \"2024-04-03\", or day = \"ambiguous\" if nobody can tell",
+            );
         }
-        let day = Day::of_iso(text);
-        if day.is_none() {
-            let help = "write a day from 1900 to 2199 as 2024-04-03, or \"ambiguous\"";
-            self.tell(Code::NotAQuantity, place.span(), "this is no day", "cannot be read", help);
-        }
-        day.map(|day| Began { written, day: Some(day) })
+        return plain.map(|day| Began { written, day: Some(day) });
+    };
+    let text = reader.text(place)?;
+    if text == AMBIGUOUS {
+        return Some(Began { written, day: None });
     }
+    let day = Day::of_iso(text);
+    if day.is_none() {
+        let help = "write a day from 1900 to 2199 as 2024-04-03, or \"ambiguous\"";
+        reader.tell(Code::NotAQuantity, place.span(), "this is no day", "cannot be read", help);
+    }
+    day.map(|day| Began { written, day: Some(day) })
+}
 
-    fn excerpt(&mut self, table: &mut Table<'_>) -> Option<Excerpt> {
-        let talk = self.talk(table);
-        let range = table.need(self, "messages", "\"1..5\"");
-        let most = i64::from(MOST_MESSAGES);
-        let range = range.and_then(|item| self.bounded(Unit::Count, item, 1, most));
-        let range = range.and_then(|choice| choice.0.first().copied());
-        let began = self.began(table);
-        let mut small = |key: &str, most: u8| match table.take(key) {
-            Some(item) => {
-                self.number(item, 0, most.into()).and_then(|number| u8::try_from(number).ok())
-            }
-            None => Some(0),
-        };
-        let spelling = small("spelling", SPELLINGS - 1);
-        let edit = small("edit", MOST_EDITS);
-        let range = range?;
-        Some(Excerpt {
-            talk: talk?,
-            spelling: spelling?,
-            began: began?,
-            first: u32::try_from(range.low).ok()?,
-            last: u32::try_from(range.high).ok()?,
-            edit: edit?,
-        })
-    }
+fn excerpt(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Excerpt> {
+    let talk = talk(reader, table);
+    let range = table.need(reader, "messages", "\"1..5\"");
+    let most = i64::from(MOST_MESSAGES);
+    let range = range.and_then(|item| reader.bounded(Unit::Count, item, 1, most));
+    let range = range.and_then(|choice| choice.0.first().copied());
+    let began = began(reader, table);
+    let mut small = |key: &str, most: u8| match table.take(key) {
+        Some(item) => {
+            reader.number(item, 0, most.into()).and_then(|number| u8::try_from(number).ok())
+        }
+        None => Some(0),
+    };
+    let spelling = small("spelling", SPELLINGS - 1);
+    let edit = small("edit", MOST_EDITS);
+    let range = range?;
+    Some(Excerpt {
+        talk: talk?,
+        spelling: spelling?,
+        began: began?,
+        first: u32::try_from(range.low).ok()?,
+        last: u32::try_from(range.high).ok()?,
+        edit: edit?,
+    })
 }
 
 impl Args<'_, '_, '_> {
     pub(super) fn excerpt(&mut self) -> Option<Excerpt> {
-        self.reader.excerpt(self.table)
+        excerpt(self.reader, self.table)
     }
 
     /// What a processor is told.
@@ -158,11 +162,11 @@ impl Args<'_, '_, '_> {
         Some(match self.verb {
             Verb::IngestConversation => Order::Ingest(self.excerpt()?),
             Verb::Process if self.table.key_span("began").is_none() => Order::Process(None),
-            Verb::Process => Order::Process(Some(self.reader.began(self.table)?)),
-            Verb::ResetConversation => Order::Reset(self.reader.talk(self.table)?),
-            Verb::ReadDay => Order::ReadDay(self.reader.began(self.table)?),
+            Verb::Process => Order::Process(Some(began(self.reader, self.table)?)),
+            Verb::ResetConversation => Order::Reset(talk(self.reader, self.table)?),
+            Verb::ReadDay => Order::ReadDay(began(self.reader, self.table)?),
             Verb::ReadConversation => {
-                let talk = self.reader.talk(self.table);
+                let talk = talk(self.reader, self.table);
                 let part = match (self.table.take("part"), self.table.take("version")) {
                     (Some(item), _) => {
                         const PARTS: &[(&str, TalkPart)] =
