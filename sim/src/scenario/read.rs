@@ -9,6 +9,8 @@ mod expect;
 mod fault;
 mod file;
 mod heal;
+mod names;
+mod parameters;
 mod pipeline;
 mod sections;
 mod server;
@@ -16,6 +18,7 @@ mod step;
 mod table;
 mod targets;
 mod values;
+mod weights;
 mod when;
 
 use harness::time::Span;

@@ -87,6 +87,15 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The keys of a heading.
+pub(super) fn keys(heading: &str) -> &'static [&'static str] {
+    HEADINGS
+        .iter()
+        .find(|(name, _)| *name == heading)
+        .map(|(_, keys)| *keys)
+        .expect("only headings of the registry are read")
+}
+
 /// The keys of `files` in [mix].
 pub(super) const FILE_KEYS: &[&str] = &["every", "weights", "paths", "size", "bursts"];
 pub(super) const REMOTE_KEYS: &[&str] = &["kind", "page", "batch", "commit"];

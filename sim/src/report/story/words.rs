@@ -5,6 +5,7 @@ use engine::id::{AccountField, FieldId, RecordId, Token};
 use engine::record::Value;
 use engine::schema;
 use harness::time::{Span, Time};
+use textwrap::core::display_width;
 
 use crate::fault::ending as ending_words;
 use crate::history::{Letter, Lost, Refused, Shown};
@@ -79,12 +80,15 @@ pub fn value(value: &Value) -> String {
     }
 }
 
+/// A text in quotes, as wide as it is shown: the start of a long one, with its size.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 32;
-    if text.chars().count() <= SHOWN {
+    let fits = |text: &str, columns: usize| display_width(&format!("{text:?}")) <= columns + 2;
+    if fits(text, SHOWN) {
         return format!("{text:?}");
     }
-    let start: String = text.chars().take(SHOWN - 8).collect();
+    let starts = text.char_indices().map(|(end, _)| &text[..end]);
+    let start = starts.take_while(|start| fits(start, SHOWN - 8)).last().unwrap_or_default();
     format!("{start:?}… ({} bytes)", text.len())
 }
 
@@ -184,4 +188,17 @@ pub fn time(at: Time) -> String {
 
 pub(super) fn span(span: Span) -> String {
     span.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_long_text_is_cut_by_the_columns_that_it_takes() {
+        assert_eq!(quoted("soup and more"), "\"soup and more\"");
+        assert_eq!(quoted(&"汤".repeat(16)), format!("\"{}\"", "汤".repeat(16)));
+        let wide = format!("\"{}\"… (60 bytes)", "汤".repeat(12));
+        assert_eq!(quoted(&"汤".repeat(20)), wide);
+    }
 }

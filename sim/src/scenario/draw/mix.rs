@@ -15,13 +15,11 @@ use harness::random::{Stream, Streams};
 use harness::time::Time;
 
 use super::pipeline::Talks;
-use super::{to_span, to_time};
-use crate::plan::{Act, Custom, Deed, Errand, Given, Plan, Start};
+use super::timing::{Timed, active, between};
+use super::to_span;
+use crate::plan::{Act, Custom, Deed, Errand, Given, Plan};
 use crate::scenario::shared::stored;
 use crate::scenario::{Fields, Ingredient, Make, Mix, Range};
-
-/// A deed or fault with its moment.
-pub(super) type Timed = (Time, Act);
 
 /// A feature of the mix is in a seed with this chance.
 const FEATURE: u32 = 750_000;
@@ -91,19 +89,6 @@ fn give(make: &[Make], plan: &mut Plan, sizes: &Range, streams: Streams) {
             }
         }
     }
-}
-
-/// The devices that users use, with their start.
-pub(super) fn active(plan: &Plan) -> impl Iterator<Item = (DeviceId, UserId, Time)> {
-    (0..).map(DeviceId).zip(&plan.devices).filter_map(|(id, device)| match device.start {
-        Start::Prepared(at) | Start::Fresh(at) => Some((id, device.user, at)),
-        Start::Cloned => None,
-    })
-}
-
-fn between(stream: &mut Stream, from: Time, to: u64) -> Time {
-    let low = from.0.min(to.saturating_sub(1));
-    Time(low + stream.below((to - low).max(1)))
 }
 
 /// What a seed leaves in of the mix.
@@ -421,15 +406,4 @@ fn text(stream: &mut Stream, sizes: &Range) -> String {
 
 fn few_words(stream: &mut Stream) -> String {
     format!("{} {}", stream.pick(&MEALS), stream.below(100_000))
-}
-
-/// A moment near another, rather shortly after than long.
-pub(super) fn shortly_after(stream: &mut Stream, at: Time, at_most: i64) -> Time {
-    at + to_span(stream.magnitude(0, at_most))
-}
-
-/// A moment near another, rather shortly before than long.
-pub(super) fn shortly_before(stream: &mut Stream, at: Time, at_most: i64) -> Time {
-    let before = to_span(stream.magnitude(0, at_most));
-    to_time(i64::try_from(at.0.saturating_sub(before.0)).unwrap_or(i64::MAX))
 }

@@ -8,7 +8,7 @@ use engine::id::{DeviceId, RecordId, Remote, UserId};
 use harness::random::{Stream, Streams};
 use harness::time::{Span, Time};
 
-use super::mix::{Timed, active, shortly_after, shortly_before};
+use super::timing::{Timed, active, shortly_after, shortly_before};
 use super::to_span;
 use crate::fault::{Argument, ArgumentKind, Effects, Lot, Near, Need, Spare, Value};
 use crate::plan::file::FileDeed;

@@ -1,9 +1,8 @@
 //! What a scenario says of files: the deeds of a step, whose paths may stand for many, and what the
 //! mix does with them.
 
-use super::chance::weights_of;
-use super::sections::span;
 use super::table::{Item, Reader, Table};
+use super::weights::weights_of;
 use crate::plan::file::{Content, FileDeed, parted};
 use crate::scenario::problem::Code;
 use crate::scenario::shared::OF_A_PATH;
@@ -141,7 +140,7 @@ fn spread(text: &str) -> Option<Vec<String>> {
 /// `files = { every = "5s" }` of the mix.
 pub(super) fn mix(reader: &mut Reader<'_>, item: Item<'_>) -> Option<FileMix> {
     let mut table = reader.table(item, "`files`")?;
-    let every = table.need(reader, "every", "\"5s\"").and_then(|item| span(reader, item, 1));
+    let every = table.need(reader, "every", "\"5s\"").and_then(|item| reader.span(item, 1));
     let names: Vec<&str> = Verb::of_files().map(Verb::name).collect();
     let of_name = |name: &str| Verb::of_files().find(|verb| verb.name() == name);
     let weights = match table.take("weights") {

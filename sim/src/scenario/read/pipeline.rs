@@ -2,9 +2,10 @@
 
 use engine::id::UserId;
 
-use super::sections::{FOREVER, check_node};
+use super::names::check_node;
 use super::step::Args;
 use super::table::{Item, Reader, Table};
+use super::values::FOREVER;
 use crate::plan::talk::{MOST_EDITS, MOST_MESSAGES, MOST_TALKS, SPELLINGS};
 use crate::plan::{Began, Day, Excerpt, GivenTalk, Order, TalkId, TalkPart};
 use crate::scenario::problem::Code;

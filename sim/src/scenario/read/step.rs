@@ -6,14 +6,14 @@ use engine::id::{DeviceId, Remote, UserId};
 use harness::time::Span;
 
 use super::heal::heal;
-use super::sections::{FOREVER, keys};
 use super::table::{Item, Reader, Table};
 use super::targets::{Targets, targets};
+use super::values::FOREVER;
 use super::when::moment;
 use crate::plan::{Act, Deed, Errand, FileDeed, Lasting, ProcessorId, StepId, Trigger, WorkerId};
 use crate::scenario::nominal;
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::words::{STEP_KEYS, STRATEGIES, Verb};
+use crate::scenario::words::{STEP_KEYS, STRATEGIES, Verb, keys};
 use crate::scenario::{Choice, Lasts, Line, Moment, Parameter, Scenario, Unit};
 
 const STORM: &str = "rest of the storm";

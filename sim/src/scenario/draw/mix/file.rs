@@ -7,9 +7,10 @@ use engine::id::{DeviceId, UserId};
 use harness::random::{Stream, Streams};
 use harness::time::{Span, Time};
 
-use super::{FEATURE, Timed, active, between, few_words};
+use super::{FEATURE, few_words};
 use crate::plan::file::{Content, FileDeed, parted};
 use crate::plan::{Act, Deed, Plan};
+use crate::scenario::draw::timing::{Timed, active, between};
 use crate::scenario::draw::to_span;
 use crate::scenario::shared::OF_A_PATH;
 use crate::scenario::{FileMix, Mix, Range, Verb};
