@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use engine::flaw::{Flaw, Flaws};
 use engine::record::Value;
 use sim::fault::FaultKind;
-use sim::plan::{Act, Deed, Errand, Plan, When};
+use sim::plan::{Act, Deed, Errand, Operation, Plan, When};
 use sim::scenario::{self, Code, Scenario, Verb};
 
 fn root() -> PathBuf {
@@ -192,6 +192,18 @@ fn every_verb_of_the_server_is_read_as_its_example_and_printed() {
     );
     assert_eq!(worker("SlowVolume { times: Times(5) }), For(Span(1000))"), 1, "it was healed");
     assert_eq!(worker("LateLists { by: Age(Span(2000)) }), For(Span(1000))"), 1, "it was healed");
+}
+
+#[test]
+fn every_operation_is_read_as_its_example_and_printed() {
+    let lines = Operation::ALL.iter().map(|it| format!("  {},\n", Verb::Do(*it).example()));
+    let (before, _) = SERVED.split_once("[script]").expect("it has a script");
+    let text = format!("{before}[script]\nsteps = [\n{}]\n", lines.collect::<String>());
+    let plan = scenario::draw(&read_back(&text.replace("WORKERS", "")), 0, Flaws::NONE);
+    let read = plan.steps.iter().filter_map(|step| Operation::of(&step.act));
+    assert_eq!(read.map(|(it, _)| it).collect::<Vec<_>>(), Operation::ALL);
+    let again = scenario::draw(&read_back(&scenario::print(&plan, None)), 99, Flaws::NONE);
+    assert_same(&plan, &again);
 }
 
 #[test]

@@ -21,14 +21,14 @@ use harness::time::Span;
 
 use crate::fault::FaultKind;
 use crate::invariant::Invariant;
-use crate::plan::{Act, AtEnd, Given, GivenTalk, Node, ProcessorId, Trigger, WorkerId};
+use crate::plan::{Act, AtEnd, Given, GivenTalk, Node, Operation, ProcessorId, Trigger, WorkerId};
 
 pub use draw::{draw, is_fault_free};
 pub use harness::quantity::{Choice, Range, Unit};
 pub use print::print;
 pub use problem::{Code, Problem, render};
 pub use read::{MAX_BYTES, read};
-pub use words::{Group, Ingredient, Parameter, Verb, Who, events};
+pub use words::{Ingredient, Parameter, Verb, Who, events};
 
 /// A scenario file as data.
 #[derive(Clone, Debug, PartialEq)]
@@ -320,7 +320,7 @@ pub struct FileMix {
     /// About one deed per device in this time.
     pub every: Span,
     /// How often each deed.
-    pub weights: Vec<(Verb, u32)>,
+    pub weights: Vec<(Operation, u32)>,
     /// How many names of files each user has.
     pub paths: Choice,
     /// Bytes of a content.

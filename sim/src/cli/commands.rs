@@ -264,7 +264,7 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
 
 /// Complains about a record that no fact is about.
 fn is_there(row: RecordId, plan: &Plan, outcome: &Outcome) -> Result<(), Complaint> {
-    let records = story::Scene::new(plan, &outcome.history).records();
+    let records = story::Scene::new(plan, &outcome.history).evidence().records();
     if records.contains(&row) {
         return Ok(());
     }

@@ -93,7 +93,7 @@ fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
         "node": plan.name(violation.node),
         "record": violation.record.map(|id| id.to_string()),
         "token": violation.token.map(|token| hex::encode(token.0)),
-        "write": violation.token.and_then(|token| scene.tell_write(token)),
+        "write": violation.token.and_then(|token| scene.evidence().tell_write(token)),
         "message": violation.message,
     })
 }

@@ -90,18 +90,21 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     let name = styled(BOLD, violation.invariant.name());
     writeln!(out, "{head}  {}   seed {}{with}   {name}", plan.scenario, plan.seed)?;
     writeln!(out, "  {}", violation.message)?;
-    if let Some(write) = violation.token.and_then(|token| scene.tell_write(token)) {
+    if let Some(write) = violation.token.and_then(|token| scene.evidence().tell_write(token)) {
         writeln!(out, "  {write}")?;
     }
     writeln!(out)?;
     write_evidence(out, failure, &scene)?;
-    let user = scene.user_of(violation.token, violation.node);
+    let user = scene.evidence().user_of(violation.token, violation.node);
     if let (Some(id), Some(user)) = (violation.record, user) {
-        let copies = scene.copies(user, id, &scene.fields_of(violation.token));
+        let copies =
+            scene.evidence().copies(user, id, &scene.evidence().fields_of(violation.token));
         write_copies(out, &id.to_string(), copies)?;
     }
-    if let Some((user, of)) = violation.token.and_then(|token| scene.account_write(token)) {
-        write_copies(out, "the account", scene.accounts(user, &of))?;
+    if let Some((user, of)) =
+        violation.token.and_then(|token| scene.evidence().account_write(token))
+    {
+        write_copies(out, "the account", scene.evidence().accounts(user, &of))?;
     }
     write_others(out, &outcome.violations, violation)?;
     writeln!(out, "\n  again:   {}", styled(BOLD, &failure.again))?;
@@ -177,18 +180,18 @@ fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
         proof.drain(..proof.len().saturating_sub(EVIDENCE));
     }
     if let Some(token) = violation.token {
-        proof.extend(scene.fate(token));
+        proof.extend(scene.evidence().fate(token));
         proof.sort_unstable();
         proof.dedup();
     }
-    if let Some(write) = violation.token.and_then(|token| scene.write(token))
+    if let Some(write) = violation.token.and_then(|token| scene.evidence().write(token))
         && !proof.contains(&write.index)
     {
         proof.insert(0, write.index);
     }
     // What a device commits may be what it was served.
     if let Some(record) = violation.record {
-        let pages = proof.iter().filter_map(|&index| scene.page_of(index, record));
+        let pages = proof.iter().filter_map(|&index| scene.evidence().page_of(index, record));
         let mut pages: Vec<usize> = pages.filter(|page| !proof.contains(page)).collect();
         proof.append(&mut pages);
         proof.sort_unstable();
@@ -399,7 +402,7 @@ fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> f
         let at = time(violation.at);
         let place = story.plan.name(violation.node);
         writeln!(out, "{} {name} at {at} on {place}: {}", mark(Mark::Fail), violation.message)?;
-        if let Some(write) = violation.token.and_then(|token| scene.tell_write(token)) {
+        if let Some(write) = violation.token.and_then(|token| scene.evidence().tell_write(token)) {
             writeln!(out, "     {write}")?;
         }
     }

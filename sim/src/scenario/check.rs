@@ -61,30 +61,9 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     let mut told = BTreeSet::new();
     for line in &scenario.script {
         for (act, _) in &line.acts {
-            let (touched, makes) = match act {
-                Act::User(_, deed) => match deed {
-                    // A blind write is how a script makes a record.
-                    Deed::Overwrite(id, _) => (Some(*id), true),
-                    Deed::Edit(id, _)
-                    | Deed::Open(id)
-                    | Deed::Save(id, _)
-                    | Deed::Increment(id, _, _)
-                    | Deed::Delete(id)
-                    | Deed::Undelete(id) => (Some(*id), false),
-                    Deed::Read(_)
-                    | Deed::Sync
-                    | Deed::SignIn
-                    | Deed::SignOut
-                    | Deed::RotateKey
-                    | Deed::Register(..)
-                    | Deed::Upload(_)
-                    | Deed::Errand(_)
-                    | Deed::File(_) => (None, false),
-                },
-                Act::Fault(fault, _) => (fault.record(), false),
-                Act::Order(..) | Act::Wait => (None, false),
-            };
-            let Some(id) = touched else { continue };
+            let Some(id) = act.record().filter(|_| !looks(act)) else { continue };
+            // A blind write is how a script makes a record.
+            let makes = matches!(act, Act::User(_, Deed::Overwrite(..)));
             if !known.contains(&id) && !makes && told.insert(id) {
                 let message = format!("{id} is not there when this happens");
                 problems.push(
@@ -101,6 +80,11 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
             }
         }
     }
+}
+
+/// Does it only look at a record, whether that is there or not?
+fn looks(act: &Act) -> bool {
+    matches!(act, Act::User(_, Deed::Read(_)))
 }
 
 fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {

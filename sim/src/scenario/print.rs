@@ -2,7 +2,7 @@
 //!
 //! One step is one line, with its keys aligned, so that a person can read, cut and change it.
 
-mod file;
+mod operation;
 mod pipeline;
 mod script;
 
@@ -78,7 +78,12 @@ fn value(value: &Value) -> String {
 }
 
 fn fields(kind: Kind, set: &Fields) -> String {
-    let cells = set.iter().map(|(id, of)| format!("{} = {}", field_name(kind, *id), value(of)));
+    assigned(set.iter().map(|(id, value)| (field_name(kind, *id), value)))
+}
+
+/// Values by name.
+fn assigned<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>) -> String {
+    let cells = values.map(|(name, of)| format!("{name} = {}", value(of)));
     format!("{{ {} }}", cells.collect::<Vec<_>>().join(", "))
 }
 

@@ -4,13 +4,17 @@
 //! replaced by a harmless one so that reading goes on; a scenario is handed out only if there was
 //! no error at all.
 
+mod arguments;
 mod chance;
+mod conversation;
 mod expect;
 mod fault;
 mod file;
 mod heal;
 mod names;
+mod operation;
 mod parameters;
+mod path;
 mod pipeline;
 mod sections;
 mod server;

@@ -31,8 +31,8 @@ impl Scene<'_> {
                 *id == row
             }
             Fact::Answered(op, _) => {
-                let asked = self.asked.get(&(entry.node, entry.incarnation, *op));
-                asked.is_some_and(|&index| self.is_about(&self.history[index], row))
+                let asked = self.names.asked(entry, *op);
+                asked.is_some_and(|index| self.is_about(&self.names.history()[index], row))
             }
             Fact::Persisted { changes, .. } | Fact::Started { holds: changes, .. } => {
                 changes.iter().any(|change| record_of(change) == Some(row))

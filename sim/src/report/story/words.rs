@@ -8,7 +8,8 @@ use harness::time::{Span, Time};
 use textwrap::core::display_width;
 
 use crate::fault::ending as ending_words;
-use crate::history::{Letter, Lost, Refused, Shown};
+use crate::history::{Asked, Letter, Lost, Refused, Shown, WriteKind};
+use crate::plan::Errand;
 use crate::time::ToSimulated;
 
 /// The name of a field.
@@ -27,10 +28,27 @@ pub(super) fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
     told.join(", ")
 }
 
-pub(super) fn account(set: &[(AccountField, Value)]) -> String {
+fn account(set: &[(AccountField, Value)]) -> String {
     let told: Vec<String> =
         set.iter().map(|(field, it)| format!("{} = {}", field.name(), value(it))).collect();
     told.join(", ")
+}
+
+/// What a write does, without its label; nothing of what is none.
+pub(super) fn write(asked: &Asked) -> Option<String> {
+    if let Asked::Errand { errand: Errand::Patch(set), .. } = asked {
+        return Some(format!("sets {} of the account", account(set)));
+    }
+    let Asked::Write { id, set, kind, saw_deleted, .. } = asked else {
+        return None;
+    };
+    let verb = match kind {
+        WriteKind::Set if *saw_deleted => "writes again",
+        WriteKind::Set => "edits",
+        WriteKind::Increment => "counts",
+        WriteKind::Delete => "deletes",
+    };
+    Some(format!("{verb} {id} {}", fields(*id, set)).trim_end().to_owned())
 }
 
 /// Without a list, every field is named.

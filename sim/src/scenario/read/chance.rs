@@ -8,7 +8,7 @@ use super::values::{FOREVER, kind_names};
 use super::weights::weights_of;
 use crate::fault::{Argument, ArgumentKind, FaultKind, Lasts, Longest};
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::words::{ENDINGS, INGREDIENTS, keys};
+use crate::scenario::words::{ENDINGS, keys};
 use crate::scenario::{Choice, FaultFamily, Ingredient, Mix, Scenario, Unit};
 
 pub(super) fn mix(
@@ -93,13 +93,12 @@ fn ingredients(
     item: Item<'_>,
     scenario: &Scenario,
 ) -> Vec<(Ingredient, u32)> {
-    let names: Vec<&str> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
-    let weights = weights_of(reader, item, &names, |name| {
-        INGREDIENTS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
-    });
-    for (name, of) in INGREDIENTS.iter().filter(|(_, of)| of.needs_server()) {
-        if weights.iter().any(|(one, weight)| one == of && *weight > 0)
-            && !reader.need_server(scenario, item, name)
+    let all = Ingredient::ALL.iter().copied();
+    let names: Vec<&str> = all.clone().map(Ingredient::name).collect();
+    let weights = weights_of(reader, item, &names, |name| all.clone().find(|it| it.name() == name));
+    for of in all.filter(|of| of.needs_server()) {
+        if weights.iter().any(|(one, weight)| *one == of && *weight > 0)
+            && !reader.need_server(scenario, item, of.name())
         {
             break;
         }

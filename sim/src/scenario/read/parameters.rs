@@ -4,7 +4,12 @@ use super::table::{Item, Reader, Table};
 use crate::scenario::{Parameter, Scenario};
 
 /// Sets a parameter, if the value is within its bounds.
-pub(super) fn set(reader: &mut Reader<'_>, parameter: Parameter, item: Item<'_>, scenario: &mut Scenario) {
+pub(super) fn set(
+    reader: &mut Reader<'_>,
+    parameter: Parameter,
+    item: Item<'_>,
+    scenario: &mut Scenario,
+) {
     let (low, high) = parameter.bounds();
     if let Some(choice) = reader.bounded(parameter.unit(), item, low, high) {
         scenario.settings[parameter as usize] = choice;
@@ -35,4 +40,3 @@ pub(super) fn parameters(
     }
     known
 }
-

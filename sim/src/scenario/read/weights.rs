@@ -56,4 +56,3 @@ pub(super) fn weights_of<T>(
     }
     weights
 }
-
