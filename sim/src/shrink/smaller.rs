@@ -13,7 +13,7 @@ use harness::time::{Span, SpanRange, Time};
 use self::places::Places;
 use crate::fault;
 use crate::plan::file::parted;
-use crate::plan::operation::Value as Argument;
+use crate::plan::operation;
 use crate::plan::{
     Act, Deed, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, VolumePlan, When,
 };
@@ -279,13 +279,13 @@ fn brief(step: &mut Step) {
 /// The first of several fields, messages or files; of files half, since some may be needed.
 fn one_field(step: &mut Step) {
     step.act.change(|argument| {
-        if let Argument::Set(set) = argument {
+        if let operation::Value::Set(set) = argument {
             set.truncate(1);
-        } else if let Argument::Account(set) = argument {
+        } else if let operation::Value::Account(set) = argument {
             set.truncate(1);
-        } else if let Argument::Excerpt(excerpt) = argument {
+        } else if let operation::Value::Excerpt(excerpt) = argument {
             excerpt.last = excerpt.first;
-        } else if let Argument::Paths(paths) = argument {
+        } else if let operation::Value::Paths(paths) = argument {
             paths.truncate(paths.len() / 2 + 1);
         }
     });
@@ -302,11 +302,11 @@ fn short_texts(step: &mut Step) {
         }
     };
     step.act.change(|argument| {
-        if let Argument::Set(set) = argument {
+        if let operation::Value::Set(set) = argument {
             set.iter_mut().for_each(|(_, value)| shorten(value));
-        } else if let Argument::Account(set) = argument {
+        } else if let operation::Value::Account(set) = argument {
             set.iter_mut().for_each(|(_, value)| shorten(value));
-        } else if let Argument::Content(content) = argument {
+        } else if let operation::Value::Content(content) = argument {
             content.size = 0;
         }
     });
@@ -315,7 +315,7 @@ fn short_texts(step: &mut Step) {
 /// A file at the root, in which it cannot miss a folder.
 fn short_path(step: &mut Step) {
     step.act.change(|argument| {
-        if let Argument::Path(path) | Argument::NewFolder(path) = argument
+        if let operation::Value::Path(path) | operation::Value::NewFolder(path) = argument
             && let Some((_, name)) = parted(path)
         {
             *path = name.to_owned();

@@ -167,7 +167,7 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// A file or a folder, as somebody was shown it, and as `file 1a2b` before that.
+    /// A file or a folder, as a user was shown it, and as `file 1a2b` before that.
     pub(super) fn node(&self, node: NodeId) -> String {
         match self.files.nodes.get(&node) {
             _ if node == NodeId::ROOT => "the root".to_owned(),

@@ -21,7 +21,9 @@ pub(super) struct Args<'r, 't, 'd> {
 impl<'d> Args<'_, '_, 'd> {
     /// The value of a key that has to be there.
     pub(super) fn need(&mut self, key: &str) -> Option<Item<'d>> {
-        self.table.need(self.reader, key, "…")
+        let mut keys = self.verb.keys(true).into_iter();
+        let example = keys.find(|(known, _)| *known == key).map_or("…", |(_, example)| example);
+        self.table.need(self.reader, key, example)
     }
 
     /// `for`: a span, the rest of the storm, or for ever.

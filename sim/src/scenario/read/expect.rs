@@ -6,6 +6,7 @@ use harness::random::Chance;
 use harness::time::Span;
 
 use super::table::{Item, Reader, Table};
+use super::values::invariant;
 use crate::invariant::Invariant;
 use crate::plan::{AtEnd, Node};
 use crate::scenario::problem::{Code, suggest};
@@ -15,7 +16,7 @@ use crate::scenario::{AtLeast, Expect, MustHappen, Scenario, Unit, events};
 pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
     if let Some(item) = table.take("always") {
         for item in reader.list(item) {
-            let Some(found) = reader.invariant(item) else { continue };
+            let Some(found) = invariant(reader, item) else { continue };
             if scenario.expected.always.contains(&found) {
                 let message = format!("`{}` is there twice", found.name());
                 reader.tell(Code::Duplicate, item.span(), message, "the second one", "remove it");

@@ -112,8 +112,8 @@ impl<'t> Arguments<'_, '_, 't, '_> {
         argument: Argument,
         read: impl FnOnce(&mut Reader<'t>, Item<'_>) -> Option<T>,
     ) -> Option<T> {
-        let (key, example) = argument.needs().first()?;
-        let item = self.args.table.need(self.args.reader, key, example)?;
+        let (key, _) = argument.needs().first()?;
+        let item = self.args.need(key)?;
         read(self.args.reader, item)
     }
 

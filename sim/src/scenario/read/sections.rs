@@ -8,7 +8,7 @@ use harness::time::Span;
 use super::names::{check_name, check_node, names};
 use super::parameters::{parameters, set};
 use super::table::{Item, Reader, Table};
-use super::values::{FOREVER, user_id};
+use super::values::{FOREVER, flaw, invariant, user_id};
 use super::{chance, expect, pipeline, server, step};
 use crate::plan::{Given, remote_name};
 use crate::scenario::problem::Code;
@@ -380,7 +380,7 @@ fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
     let mut flaws = Vec::new();
     if let Some(item) = table.take("flaws") {
         for item in reader.list(item) {
-            flaws.extend(reader.flaw(item));
+            flaws.extend(flaw(reader, item));
         }
     }
     if let (Some(seed), Some(nature), Some(source)) = (seed, nature, source) {
@@ -390,7 +390,7 @@ fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
     if found.iter().any(|key| table.key_span(key).is_some()) {
         let invariant = table
             .need(reader, "invariant", "\"no-lost-writes\"")
-            .and_then(|item| reader.invariant(item));
+            .and_then(|item| invariant(reader, item));
         let mut text = |reader: &mut Reader<'_>, key: &str| {
             table.need(reader, key, "\"…\"").and_then(|item| reader.text(item)).map(str::to_owned)
         };

@@ -31,7 +31,7 @@ impl Targets {
         all.filter(|value| value.kind() == kind).collect()
     }
 
-    /// Somebody of each kind, where a line does not say whom it names.
+    /// One of each kind, where a line does not say whom it names.
     pub(super) fn any() -> Self {
         Self {
             devices: vec![DeviceId(0)],

@@ -244,27 +244,6 @@ impl Reader<'_> {
         u64::try_from(millis).ok().map(Span)
     }
 
-    /// A flaw by its id.
-    pub(super) fn flaw(&mut self, item: Item<'_>) -> Option<Flaw> {
-        let text = self.text(item)?;
-        let flaw = text.parse().ok();
-        if flaw.is_none() {
-            self.unknown(Code::UnknownFlaw, item, text, Flaw::ALL.iter().map(|flaw| flaw.id()));
-        }
-        flaw
-    }
-
-    /// An invariant by its name.
-    pub(super) fn invariant(&mut self, item: Item<'_>) -> Option<Invariant> {
-        let text = self.text(item)?;
-        let found = Invariant::ALL.iter().copied().find(|invariant| invariant.name() == text);
-        if found.is_none() {
-            let names = Invariant::ALL.iter().map(|invariant| invariant.name());
-            self.unknown(Code::UnknownInvariant, item, text, names);
-        }
-        found
-    }
-
     /// A device, a remote or a worker.
     pub(super) fn node(&mut self, scenario: &Scenario, item: Item<'_>) -> Option<Node> {
         let text = self.text(item)?;
@@ -342,6 +321,27 @@ impl Reader<'_> {
             },
         );
     }
+}
+
+/// A flaw by its id.
+pub(super) fn flaw(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Flaw> {
+    let text = reader.text(item)?;
+    let flaw = text.parse().ok();
+    if flaw.is_none() {
+        reader.unknown(Code::UnknownFlaw, item, text, Flaw::ALL.iter().map(|flaw| flaw.id()));
+    }
+    flaw
+}
+
+/// An invariant by its name.
+pub(super) fn invariant(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Invariant> {
+    let text = reader.text(item)?;
+    let found = Invariant::ALL.iter().copied().find(|invariant| invariant.name() == text);
+    if found.is_none() {
+        let names = Invariant::ALL.iter().map(|invariant| invariant.name());
+        reader.unknown(Code::UnknownInvariant, item, text, names);
+    }
+    found
 }
 
 /// The names of the fields of a kind.

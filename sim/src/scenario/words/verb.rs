@@ -133,7 +133,7 @@ impl Verb {
     }
 
     /// The keys of its arguments, with examples: those that it needs, or the others.
-    fn keys(self, needed: bool) -> Vec<Key> {
+    pub(in crate::scenario) fn keys(self, needed: bool) -> Vec<Key> {
         match self {
             Self::Do(operation) => {
                 let keys =
