@@ -147,7 +147,7 @@ fn stormy(nature: u64) -> Plan {
     let crash = Crash { device: phone, effects: Effects(0) };
     let damage = BreakDecryption { remote: zone, row: meal(2), user: anna, seen_by: None };
     let at_once = Lasting::AtOnce;
-    let faults: [(Fault, Lasting); 28] = [
+    let faults: [(Fault, Lasting); 29] = [
         (SaveImage { device: other }.into(), at_once),
         (crash.into(), span(700)),
         (Cut { from: node, to: zone.into() }.into(), for_a_while),
@@ -165,6 +165,7 @@ fn stormy(nature: u64) -> Plan {
         (Throttle { remote: zone, wait: Wait(Span(900)) }.into(), for_a_while),
         (ExpireCursors { remote: zone }.into(), at_once),
         (ExpireCursors { remote: rows }.into(), at_once),
+        (RestoreRemote { remote: rows, by: Age(Span(9_000)) }.into(), at_once),
         (HideRow { user: anna, row: meal(1) }.into(), for_a_while),
         (damage.into(), for_a_while),
         (RejectRow { remote: rows, row: meal(3), user: anna }.into(), for_a_while),

@@ -92,6 +92,7 @@ faults! {
     Outage: mod outage;
     Throttle: mod throttle;
     ExpireCursors: mod expire_cursors;
+    RestoreRemote: mod restore_remote;
     HideRow: mod hide_row;
     BreakDecryption: mod break_decryption;
     SwapObjects: mod swap_objects;

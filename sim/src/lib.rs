@@ -12,6 +12,7 @@ pub mod fault;
 pub mod history;
 mod host;
 pub mod invariant;
+mod journal;
 mod keychain;
 mod mailbox;
 mod message;

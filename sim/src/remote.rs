@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
-use engine::remote::{Call, CallId, Refusal, Reply, Request, Return, Row, Served, Tag};
+use engine::remote::{Call, CallId, Policy, Refusal, Reply, Request, Return, Row, Served, Tag};
 use harness::random::{Chance, Draw};
 use harness::time::{Span, SpanRange, Time};
 
 pub use crate::fault::Control;
 use crate::history::Refused;
+use crate::journal::Journal;
 pub use crate::message::Asker;
 use crate::plan::{Node, RemotePlan};
 use crate::time::ToEngine;
@@ -45,7 +46,7 @@ pub enum RemoteFact {
         /// Who saved it.
         by: Node,
         /// How.
-        policy: engine::remote::Policy,
+        policy: Policy,
     },
     /// Removed a row.
     Removed {
@@ -137,9 +138,10 @@ impl Damage {
     }
 }
 
-/// What both kinds have in common: the commit order, what goes wrong, and what is to be said.
+/// What both kinds have in common: the commit order, what goes wrong, and what is to be said. `S` is a
+/// stored state of a row.
 #[derive(Clone, Debug)]
-struct Front {
+struct Front<S> {
     remote: Remote,
     nature: u64,
     /// The most rows that it serves in one page.
@@ -149,6 +151,8 @@ struct Front {
     /// The last position given in the one commit order of all vaults; also the source of tags, so
     /// that no tag ever names two states, even of a row that was removed and made again.
     pos: u64,
+    now: Time,
+    journal: Journal<Key, S>,
     outage: bool,
     throttle: Option<Span>,
     rejected: BTreeSet<Key>,
@@ -156,14 +160,16 @@ struct Front {
     effects: VecDeque<Effect>,
 }
 
-impl Front {
-    fn new(plan: &RemotePlan, nature: u64) -> Self {
+impl<S: Clone> Front<S> {
+    fn new(plan: &RemotePlan, nature: u64, backups: bool) -> Self {
         Self {
             remote: plan.kind,
             nature,
             page: usize::from(plan.page.max(1)),
             batch: usize::from(plan.batch.max(1)),
             pos: 0,
+            now: Time(0),
+            journal: Journal::new(backups),
             outage: false,
             throttle: None,
             rejected: BTreeSet::new(),
@@ -221,9 +227,27 @@ impl Front {
         }
     }
 
-    /// The row was stored again, or is gone.
+    /// The row was stored again, or is gone; this is what had been stored.
+    fn replaced(&mut self, key: Key, before: Option<S>) {
+        self.journal.note(self.now, key, before);
+        self.mend(key);
+    }
+
     fn mend(&mut self, key: Key) {
         self.damaged.remove(&key);
+    }
+
+    /// The fact that a restore brought back a row as it had been, or took it away.
+    fn restored(&mut self, (vault, id): Key, state: Option<(Tag, u64, &Bytes)>) {
+        let by = Node::Remote(self.remote);
+        self.fact(match state {
+            Some((tag, stamp, blob)) => {
+                let row = Row { id, vault, blob: blob.clone() };
+                let (served, policy) = (Served { row, tag, stamp }, Policy::Overwrite);
+                RemoteFact::Committed { served, pos: tag.0, by, policy }
+            }
+            None => RemoteFact::Removed { vault, id, pos: self.pos, by },
+        });
     }
 
     fn reject(&mut self, key: Key, on: bool) {

@@ -4,6 +4,7 @@ use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::Ending;
 use harness::time::Span;
 
+use super::Age;
 use crate::host::Node;
 
 /// Something that the world does when a fault begins or ends.
@@ -32,7 +33,7 @@ pub enum Action {
     /// An intruder asks the sync server for what belongs to a user.
     IntrudeServer(UserId),
     /// The volume is set back by so long, and the workers start after the time that the fault lasts.
-    RestoreVolume(Span),
+    RestoreVolume(Age),
 }
 
 /// What happens to a remote.
@@ -44,6 +45,8 @@ pub enum Control {
     Throttle(Option<Span>),
     /// Cursors handed out so far mean nothing (*zone*: tokens; *rows*: a new epoch).
     ExpireCursors,
+    /// Every row becomes what it was so long ago. Cursors handed out so far mean nothing.
+    Restore(Age),
     /// *rows*: is this row hidden from its user?
     Hide(VaultId, RecordId, bool),
     /// Is this row damaged, for everybody or for one device? `false` mends it.

@@ -25,6 +25,6 @@ impl Behaviour for RestoreVolume {
     }
 
     fn action(&self) -> Option<Action> {
-        Some(Action::RestoreVolume(self.by.0))
+        Some(Action::RestoreVolume(self.by))
     }
 }

@@ -35,14 +35,14 @@ const SLOW: Chance = Chance(250_000);
 /// A Supabase-like remote.
 #[derive(Clone, Debug)]
 pub struct Rows {
-    front: Front,
+    front: Front<Version>,
     /// How long a transaction takes.
     commit: SpanRange,
     /// How long slow ones take, while there are any.
     slow: Option<Span>,
     /// Is row-level security off?
     open: bool,
-    /// Raised when cursors expire.
+    /// Raised when cursors expire, and by whom the database is restored.
     epoch: u32,
     /// The last `commit_seq` given.
     seq: u64,
@@ -87,10 +87,10 @@ struct Query {
 }
 
 impl Rows {
-    /// A remote with an empty table for these vaults.
-    pub fn new(plan: &RemotePlan, nature: u64, vaults: &[VaultId]) -> Self {
+    /// A remote with an empty table for these vaults. One that is to be set back needs backups.
+    pub fn new(plan: &RemotePlan, nature: u64, vaults: &[VaultId], backups: bool) -> Self {
         Self {
-            front: Front::new(plan, nature),
+            front: Front::new(plan, nature, backups),
             commit: plan.commit,
             slow: None,
             open: false,
@@ -249,6 +249,7 @@ impl Rows {
     }
 
     fn commit_due(&mut self, now: Time) {
+        self.front.now = now;
         while let Some(first) = self.in_flight.first_entry().filter(|first| first.key().0 <= now) {
             let Transaction { asker, user, start, work } = first.remove();
             match work {
@@ -316,11 +317,36 @@ impl Rows {
     fn store(&mut self, row: Row, updated_at: u64, by: Node, policy: Policy) -> Tag {
         let pos = self.front.next_pos();
         let version = Version { blob: row.blob.clone(), pos, commit_seq: self.seq, updated_at };
-        self.vaults.entry(row.vault).or_default().insert(row.id, version);
-        self.front.mend((row.vault, row.id));
+        let before = self.vaults.entry(row.vault).or_default().insert(row.id, version);
+        self.front.replaced((row.vault, row.id), before);
         let served = Served { row, tag: Tag(pos), stamp: self.seq };
         self.front.fact(RemoteFact::Committed { served, pos, by, policy });
         Tag(pos)
+    }
+
+    /// The database becomes what it was then: its rows, and its sequence of `commit_seq`, which gives
+    /// numbers out again. Transactions in flight end with their connections. The restore procedure
+    /// raises the epoch, which is what cursors are told by, and the source of versions goes on, so that
+    /// none names two states.
+    fn restore(&mut self, then: Time) {
+        self.in_flight.clear();
+        for ((vault, id), version) in self.front.journal.at(then) {
+            let table = self.vaults.entry(vault).or_default();
+            let pos = |version: &Version| version.pos;
+            if table.rows.get(&id).map(pos) == version.as_ref().map(pos) {
+                continue;
+            }
+            let before = match version.clone() {
+                Some(version) => table.insert(id, version),
+                None => table.remove(id),
+            };
+            self.front.replaced((vault, id), before);
+            let state = version.as_ref().map(|it| (Tag(it.pos), it.commit_seq, &it.blob));
+            self.front.restored((vault, id), state);
+        }
+        let last = |table: &Table| table.by_seq.last().map_or(0, |(seq, _)| *seq);
+        self.seq = self.vaults.values().map(last).max().unwrap_or_default();
+        self.epoch += 1;
     }
 
     fn commit_remove(&mut self, asker: Asker, user: UserId, vault: VaultId, ids: &[RecordId]) {
@@ -331,9 +357,9 @@ impl Rows {
                 continue;
             }
             let table = self.vaults.get_mut(&vault);
-            if table.and_then(|table| table.remove(id)).is_some() {
+            if let Some(before) = table.and_then(|table| table.remove(id)) {
                 let pos = self.front.next_pos();
-                self.front.mend((vault, id));
+                self.front.replaced((vault, id), Some(before));
                 self.front.fact(RemoteFact::Removed { vault, id, pos, by: asker.node });
             }
         }
@@ -400,6 +426,7 @@ impl Double for Rows {
                 self.front.damage((vault, id), instead, None, on);
             }
             Control::ExpireCursors => self.epoch += 1,
+            Control::Restore(age) => self.restore(age.before(now)),
             Control::Hide(vault, id, true) => {
                 self.hidden.insert((vault, id));
             }

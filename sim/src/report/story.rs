@@ -493,8 +493,8 @@ impl<'a> Scene<'a> {
                 };
                 match by {
                     Node::World => format!("holds {id} = {held} from the start"),
+                    Node::Remote(_) => format!("has {id} = {held} again"),
                     Node::Device(_)
-                    | Node::Remote(_)
                     | Node::Worker(_)
                     | Node::Processor(_)
                     | Node::Volume
@@ -503,6 +503,7 @@ impl<'a> Scene<'a> {
                     }
                 }
             }
+            Fact::Removed { id, by: Node::Remote(_), .. } => format!("has {id} no more"),
             Fact::Removed { id, by, .. } => format!("removes {id} for {}", self.plan.name(*by)),
             Fact::Served(page) => {
                 let Page { to, rows, since, end, .. } = &**page;

@@ -10,7 +10,7 @@ use super::owners::Owners;
 use super::planned::Planned;
 use super::services::Services;
 use super::stage::Stage;
-use crate::fault::{self, Control, Fault, Need};
+use crate::fault::{self, Age, Control, Fault, Need};
 use crate::history::{Boot, Fact, Lost};
 use crate::plan::{Effect, Node, StepId};
 
@@ -147,7 +147,7 @@ fn is_met(need: Need, owners: Owners<'_>) -> bool {
 /// The operator stops all workers, so that nothing of before is under way any more, and sets every object
 /// of the volume back to what it was so long ago. What is under way between workers and others ends with
 /// the workers' connections, also what has arrived and nobody has looked at.
-fn restore_volume((stage, services): (&mut Stage, &mut Services), age: Span) {
+fn restore_volume((stage, services): (&mut Stage, &mut Services), age: Age) {
     let workers: Vec<Node> =
         stage.hosts.workers().filter(|it| it.is_up()).map(Host::node).collect();
     for worker in workers {

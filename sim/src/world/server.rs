@@ -19,7 +19,7 @@ use super::event::Event;
 use super::host::Host;
 use super::ledger::Ledger;
 use super::{item, seed};
-use crate::fault::{Fault, VolumeConditions};
+use crate::fault::{Age, Fault, VolumeConditions};
 use crate::history::{Fact, Incarnation};
 use crate::mailbox::Inbound;
 use crate::plan::{Act, Node, Plan, Step, WorkerId};
@@ -35,7 +35,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn of(plan: &Arc<Plan>) -> Self {
-        let volume = if restores(plan) { Volume::with_backups() } else { Volume::default() };
+        let volume = Volume::new(restores(plan));
         Self { plan: plan.clone(), volume, ledger: Ledger::default() }
     }
 
@@ -197,8 +197,8 @@ impl Server {
     }
 
     /// The volume becomes what it was so long ago, and all that follows from its logs with it.
-    pub(super) fn restore(&mut self, now: Time, age: Span, accounts: &Accounts) {
-        self.volume.restore(now, Time(now.0.saturating_sub(age.0.max(1))));
+    pub(super) fn restore(&mut self, now: Time, age: Age, accounts: &Accounts) {
+        self.volume.restore(now, age.before(now));
         self.ledger.clear();
         for (key, bytes) in self.volume.named("log/") {
             if let Some((space, entry)) = entry_of(key, bytes) {

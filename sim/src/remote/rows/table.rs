@@ -40,11 +40,13 @@ impl Version {
 }
 
 impl Table {
-    pub(super) fn insert(&mut self, id: RecordId, version: Version) {
-        self.remove(id);
+    /// Stores a row, and returns what had been stored of it.
+    pub(super) fn insert(&mut self, id: RecordId, version: Version) -> Option<Version> {
+        let before = self.remove(id);
         self.by_seq.insert((version.commit_seq, id));
         self.by_start.insert((version.updated_at, id));
         self.rows.insert(id, version);
+        before
     }
 
     pub(super) fn remove(&mut self, id: RecordId) -> Option<Version> {
