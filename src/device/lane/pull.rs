@@ -208,7 +208,11 @@ fn cursor_after(core: &Core, remote: Remote, page: &Page) -> Option<Cursor> {
         (Remote::Rows, None) if core.has(Flaw::CvSinceClock) => {
             Some(Cursor::After { epoch: page.epoch, stamp: core.now.wall.0, id: None })
         }
-        (Remote::Rows, None) => own,
+        // A feed without rows has an epoch too. A device that noted none would pull from the start without
+        // knowing that the database was set back, and never save again what it had saved meanwhile.
+        (Remote::Rows, None) => {
+            own.or(Some(Cursor::After { epoch: page.epoch, stamp: 0, id: None }))
+        }
         (Remote::Rows, Some(last)) => {
             let id = (!core.has(Flaw::Fb07)).then_some(last.row.id);
             Some(Cursor::After { epoch: page.epoch, stamp: last.stamp, id })
