@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use engine::device::Reason;
 use engine::flaw::Flaws;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote};
 use engine::record::Value;
-use sim::history::{Answered, Change, Entry, Fact, Refused};
+use sim::history::{Answered, Asked, Change, Entry, Fact, Refused};
 use sim::plan::Node;
 use sim::run::{Outcome, run};
 use sim::scenario;
@@ -102,6 +103,46 @@ fn a_remote_that_is_set_back_is_what_it_was_until_devices_fill_it_again() {
         assert!(history[at..].iter().filter(expired).count() >= 2, "each device is told");
         let filled = saved_after(history, Remote::Rows, at);
         assert_eq!(filled, BTreeSet::from([1, 2, 3, 4].map(meal)));
+        assert_eq!(outcome.violations, []);
+    }
+}
+
+#[test]
+fn an_older_build_keeps_and_saves_a_field_that_it_does_not_write() {
+    const TABLET: Node = Node::Device(DeviceId(0));
+    const PHOTO: FieldId = FieldId(5);
+    for outcome in outcomes("a-field-that-an-older-build-lacks-is-kept") {
+        let history = &outcome.history;
+        let writes = history.iter().filter(|entry| entry.node == TABLET).filter_map(|entry| {
+            let Asked::Write { set, token, .. } = entry.fact.asked()?.1 else { return None };
+            Some((set.iter().any(|(field, _)| *field == PHOTO), *token))
+        });
+        let writes: Vec<_> = writes.collect();
+        let refused: Vec<bool> = history
+            .iter()
+            .filter(|entry| entry.node == TABLET)
+            .filter_map(|entry| {
+                let answered = entry.fact.answered()?.1;
+                let is_refused = *answered == Answered::Refused(Reason::WrongField);
+                (is_refused || *answered == Answered::Saved).then_some(is_refused)
+            })
+            .collect();
+        let of_photo: Vec<bool> = writes.iter().map(|(photo, _)| *photo).collect();
+        assert_eq!(of_photo, [false, true, false, true]);
+        assert_eq!(refused, [false, true, false, false], "until the tablet is updated");
+
+        // The tablet saved its own change of the calories together with the photo of the phone.
+        let calories = writes[2].1;
+        let photo = |entry: &Entry| {
+            let Fact::Committed { by, contents: Some(contents), .. } = &entry.fact else {
+                return None;
+            };
+            let has = |token| contents.cells.iter().any(|cell| cell.1 == token);
+            let photo = contents.cells.iter().any(|cell| cell.0 == PHOTO);
+            (*by == TABLET && has(calories)).then_some(photo)
+        };
+        let saved: Vec<bool> = history.iter().filter_map(photo).collect();
+        assert!(!saved.is_empty() && saved.iter().all(|photo| *photo), "{saved:?}");
         assert_eq!(outcome.violations, []);
     }
 }

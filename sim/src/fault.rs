@@ -84,6 +84,7 @@ faults! {
     SaveImage: mod save_image;
     RestoreImage: mod restore_image;
     CopyDisk: mod copy_disk;
+    OldBuild: mod old_build;
     ClockJump: mod clock_jump;
     FillDisk: mod fill_disk;
     SlowDisk: mod slow_disk;

@@ -350,7 +350,8 @@ impl World {
         let is_first =
             self.stage.hosts.start(node, self.stage.recorder.facts_mut(), &mut self.stage.out);
         self.stage.hand_on();
-        let given = self.services.accounts.start(self.stage.hosts.get(node), is_first);
+        let Stage { hosts, faults, .. } = &self.stage;
+        let given = self.services.accounts.start(hosts.get(node), is_first, faults.conditions());
         self.stage.hosts.call(self.stage.now(), node, |mailbox| {
             given.into_iter().for_each(|inbound| mailbox.put(inbound));
         });

@@ -15,6 +15,7 @@ use crate::id::{DeviceId, Dot, FieldId, Kind, UserId, VaultId};
 use crate::message::{self, Command, Response};
 use crate::record::{Encoded, Payload, Record, Value};
 use crate::remote::{Call, CallId, Credential, Reply, Request, Return, Row, Served, Tag};
+use crate::schema::Build;
 use crate::seal::Keyring;
 use crate::time::{Hlc, Span};
 
@@ -128,6 +129,7 @@ impl Pair {
             user: ANNA,
             install: 1,
             entropy: [5; 32],
+            build: Build::Current,
             remotes: remotes.to_vec(),
             server,
             secret: Key([6; 32]),

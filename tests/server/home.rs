@@ -13,6 +13,7 @@ use engine::id::{DeviceId, Dot, NodeId, OpId, Token};
 use engine::message::Request;
 use engine::record::{Payload, Value};
 use engine::remote::Credential;
+use engine::schema::Build;
 use engine::seal::{self, KeyName};
 use engine::time::{Now, Span, Time};
 use engine::worker::Ticket;
@@ -158,6 +159,7 @@ impl Home {
             user: ANNA,
             install: self.installs[who],
             entropy: [100 * u8::try_from(who).expect("two") + self.lives[who]; 32],
+            build: Build::Current,
             remotes: Vec::new(),
             server: true,
             secret: seal::Key([9; 32]),

@@ -12,6 +12,8 @@ use crate::host::Node;
 pub enum Action {
     /// A host loses power, and starts again after the time that the fault lasts.
     Crash(Node),
+    /// A device that runs is started again at once.
+    Restart(DeviceId),
     /// A host stands still, and goes on after the time that the fault lasts.
     Pause(Node),
     /// A device is gone for ever.

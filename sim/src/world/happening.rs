@@ -25,6 +25,14 @@ fn act((stage, services): (&mut Stage, &mut Services), planned: Planned, does: f
         fault::Action::Crash(host) => {
             stage.cut(server, host, |host, out| host.crash(after_it, fault, out));
         }
+        fault::Action::Restart(device) => {
+            if stage.hosts.get(device.into()).is_up() {
+                stage.cut(server, device.into(), |host, out| {
+                    host.cut_power(out);
+                    host.plan_start(soon, out);
+                });
+            }
+        }
         fault::Action::Pause(host) => {
             stage.hosts.get_mut(host).pause(after_it, step, fault, &mut stage.out);
         }
