@@ -51,7 +51,7 @@ use self::login::Gate;
 use self::records::{Edit, Records};
 use self::server::Server;
 use self::store::{Meta, Store};
-pub use self::store::{OwnWrite, prepared};
+pub use self::store::{OwnWrite, prepared, signed_in};
 use crate::entropy::Entropy;
 use crate::exchange::Due;
 use crate::id::{OpId, RecordId, Remote, ReplicaId, Token};

@@ -8,6 +8,7 @@
 
 pub mod file;
 mod letter;
+mod pending;
 mod pipeline;
 pub(crate) mod recorder;
 mod server;
@@ -31,6 +32,7 @@ use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
 pub use self::letter::{Letter, Lost, Refused};
+pub use self::pending::Pending;
 pub use self::pipeline::{Filed, Talk, Worked};
 pub use self::server::{Account, Done, Said, Wants};
 pub use crate::fault::Fault;
@@ -400,8 +402,8 @@ pub enum Fact {
     Healed,
     /// Everything has settled, or the bound has passed with this still pending.
     Settled {
-        /// What is still pending and why, a line each.
-        pending: Vec<String>,
+        /// What is still pending.
+        pending: Vec<Pending>,
     },
     /// A node lost power; commits after this one are gone.
     Killed {

@@ -14,7 +14,7 @@ mod findings;
 mod log;
 mod session;
 mod system;
-mod wording;
+pub(crate) mod wording;
 mod write;
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 
-use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
-use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
+use engine::device::{self, Batch, Input, Snapshot};
+use engine::id::{DeviceId, Remote, Token, UserId, VaultId};
 use engine::point::Point;
-use engine::remote::{Call, Cursor, Return};
+use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
 use engine::{processor, volume};
 use harness::alarm::{Logged, take_log};
@@ -208,25 +208,6 @@ impl Effect {
     }
 }
 
-/// How a device stands, as far as settling is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) signed_in: bool,
-    pub(crate) status: Status,
-    pub(crate) cursors: [Option<Cursor>; 2],
-    pub(crate) listed_at: [Option<Time>; 2],
-    /// The records with which the device and a remote are not done.
-    pub(crate) unfinished: [Vec<(RecordId, Unfinished)>; 2],
-    /// Own contents of files that the sync server lacks.
-    pub(crate) files_unsent: usize,
-    /// Files and folders whose key it lacks.
-    pub(crate) files_sealed: usize,
-    /// Has it nothing more to do with the sync server?
-    pub(crate) done_with_server: bool,
-    /// Requests of the user that should have been answered.
-    pub(crate) owed: usize,
-}
-
 /// The mailbox of a host.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
@@ -235,9 +216,6 @@ pub(crate) struct Mailbox {
     is_persisted: bool,
     is_woken: bool,
     effects: Vec<Effect>,
-    /// Does the world want to know how the device stands?
-    pub(crate) watched: bool,
-    pub(crate) standing: Option<Standing>,
 }
 
 impl Mailbox {
@@ -249,8 +227,6 @@ impl Mailbox {
             is_persisted: false,
             is_woken: false,
             effects: Vec::new(),
-            watched: false,
-            standing: None,
         }
     }
 
@@ -332,7 +308,7 @@ impl Mailbox {
 
     /// Clears what a host that lost power had not taken; returns it.
     pub(crate) fn clear(&mut self) -> VecDeque<Inbound> {
-        (self.is_persisted, self.is_woken, self.standing) = (false, false, None);
+        (self.is_persisted, self.is_woken) = (false, false);
         self.effects.clear();
         std::mem::take(&mut self.inbound)
     }

@@ -88,6 +88,10 @@ pub trait Double: std::fmt::Debug + Send {
     fn is_at_head(&self, vault: VaultId, cursor: engine::remote::Cursor) -> bool;
     /// What is stored, in order of vault and record, damaged for nobody.
     fn stored(&self) -> Vec<Served>;
+    /// What is stored of a vault, in order of records, damaged for nobody.
+    fn stored_of(&self, vault: VaultId) -> Vec<Served>;
+    /// What is stored of a record, damaged for nobody.
+    fn row(&self, vault: VaultId, id: RecordId) -> Option<Served>;
     /// Is this device served damaged bytes of this row?
     fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool;
 }

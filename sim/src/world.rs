@@ -13,6 +13,7 @@ mod accounts;
 mod action;
 mod ai_step;
 mod bounds;
+mod comparison;
 mod damage;
 mod ended;
 mod event;
@@ -30,6 +31,7 @@ mod phase;
 mod planned;
 mod queue;
 mod quiescence;
+mod readings;
 mod recorder;
 mod remotes;
 mod script;
@@ -61,7 +63,7 @@ use self::seed::Seeds;
 use self::services::Services;
 use self::settling::{Next, Settling};
 use self::stage::Stage;
-use crate::history::{Asked, Entry, Fact};
+use crate::history::{Asked, Entry, Fact, Pending};
 use crate::mailbox::{Effect, Mailbox};
 use crate::message::{Body, Message};
 use crate::outcome::Counts;
@@ -111,9 +113,6 @@ impl World {
         self.script.open(&mut self.stage.out);
         self.settling.enter(Phase::Faults, (Time(0), self.stage.plan.storm), &mut self.stage.out);
         self.stage.hand_on();
-        if self.script.needs_quiet() {
-            self.stage.hosts.watch(Time(0));
-        }
     }
 
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
@@ -442,14 +441,13 @@ impl World {
                 self.stage.send_keys(&self.services.accounts, node);
             }
         }
-        self.stage.hosts.watch(now);
     }
 
     /// A run that makes no end is ended.
     fn give_up(&mut self) {
         let settled = |entry: &Entry| matches!(entry.fact, Fact::Settled { .. });
         if !self.stage.recorder.history().iter().any(settled) {
-            let mut pending = vec![quiescence::endless(&self.stage.plan)];
+            let mut pending = vec![Pending::Endless];
             pending.extend(self.settling.pending(self.owners()));
             self.stage.note(Node::World, Fact::Settled { pending });
         }

@@ -313,6 +313,12 @@ impl Store {
     }
 }
 
+/// Who is signed in on the device with this disk.
+pub fn signed_in(disk: &Snapshot) -> Option<UserId> {
+    let meta: Meta = postcard::from_bytes(&disk.get(&StoreKey::Meta)?.bytes).ok()?;
+    meta.session.map(|session| session.user)
+}
+
 /// The disk of a device on which `user` is signed in and which holds these records, each as every
 /// remote holds it under the tag given.
 pub fn prepared(

@@ -457,13 +457,16 @@ impl Double for Rows {
     }
 
     fn stored(&self) -> Vec<Served> {
-        let all = self.vaults.iter().flat_map(|(&vault, table)| {
-            table.rows.iter().map(move |(&id, version)| {
-                let row = Row { id, vault, blob: version.blob.clone() };
-                Served { row, tag: Tag(version.pos), stamp: version.commit_seq }
-            })
-        });
-        all.collect()
+        self.vaults.keys().flat_map(|vault| self.stored_of(*vault)).collect()
+    }
+
+    fn stored_of(&self, vault: VaultId) -> Vec<Served> {
+        let rows = self.vaults.get(&vault).into_iter().flat_map(|table| &table.rows);
+        rows.map(|(id, version)| version.stored_as((vault, *id))).collect()
+    }
+
+    fn row(&self, vault: VaultId, id: RecordId) -> Option<Served> {
+        Some(self.vaults.get(&vault)?.rows.get(&id)?.stored_as((vault, id)))
     }
 
     fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool {

@@ -164,10 +164,15 @@ impl RecordZone {
         record.blob.as_ref().map(|blob| (Tag(record.pos), blob))
     }
 
-    fn served(&self, front: &Front, id: RecordId, to: Node) -> Option<Served> {
+    fn row(&self, id: RecordId) -> Option<Served> {
         let (tag, blob) = self.stored(id)?;
-        let blob = front.bytes((self.vault, id), blob, to);
-        Some(Served { row: Row { id, vault: self.vault, blob }, tag, stamp: 0 })
+        Some(Served { row: Row { id, vault: self.vault, blob: blob.clone() }, tag, stamp: 0 })
+    }
+
+    fn served(&self, front: &Front, id: RecordId, to: Node) -> Option<Served> {
+        let mut served = self.row(id)?;
+        served.row.blob = front.bytes((self.vault, id), &served.row.blob, to);
+        Some(served)
     }
 
     fn changes(
@@ -373,13 +378,18 @@ impl Double for Zone {
     }
 
     fn stored(&self) -> Vec<Served> {
-        let all = self.zones.values().flat_map(|zone| {
-            zone.records.iter().filter_map(|(&id, record)| {
-                let row = Row { id, vault: zone.vault, blob: record.blob.clone()? };
-                Some(Served { row, tag: Tag(record.pos), stamp: 0 })
-            })
-        });
-        all.collect()
+        self.zones.keys().flat_map(|vault| self.stored_of(*vault)).collect()
+    }
+
+    fn stored_of(&self, vault: VaultId) -> Vec<Served> {
+        let zone = self.zones.get(&vault);
+        zone.into_iter()
+            .flat_map(|zone| zone.records.keys().filter_map(|id| zone.row(*id)))
+            .collect()
+    }
+
+    fn row(&self, vault: VaultId, id: RecordId) -> Option<Served> {
+        self.zones.get(&vault)?.row(id)
     }
 
     fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool {

@@ -22,6 +22,7 @@ use crate::history::{
     Answered, Asked, Boot, Change, Contents, Done, Entry, Fact, FileDone, Incarnation, Letter,
     Page, Refused, Said, WriteKind,
 };
+use crate::invariant::wording;
 use crate::plan::{Errand, Node, Plan};
 
 use choice::{is_new_state, record_of};
@@ -310,7 +311,9 @@ impl<'a> Scene<'a> {
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
             Fact::Settled { pending } if pending.is_empty() => "everything has settled".to_owned(),
             Fact::Settled { pending } => {
-                format!("not settled within the bound: {}", pending.join("; "))
+                let lines =
+                    pending.iter().map(|it| wording::pending(*it, |host| self.plan.name(host)));
+                format!("not settled within the bound: {}", lines.collect::<Vec<_>>().join("; "))
             }
             Fact::Killed { keeps, between } => {
                 let between = if *between { ", one of them not yet answered" } else { "" };

@@ -308,16 +308,6 @@ impl Hosts {
         is_up
     }
 
-    /// From now on devices say how they stand whenever they have worked.
-    pub(super) fn watch(&mut self, now: Time) {
-        for place in 0..self.plan.devices.len() {
-            self.hosts[place].mailbox_mut().watched = true;
-            if self.hosts[place].is_up() {
-                self.call_at(now, place, |_| {});
-            }
-        }
-    }
-
     /// Takes all messages from and to workers out of all mailboxes.
     pub(super) fn take_messages_of_workers(&mut self) -> Vec<Message> {
         let is_of_worker = |inbound: &Inbound| matches!(inbound, Inbound::Message(message) if message.is_of_worker());

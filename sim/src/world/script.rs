@@ -119,13 +119,8 @@ impl Script {
 
     /// Does a step wait for quiescence?
     pub(super) fn awaits_quiet(&self) -> bool {
-        let is_quiet = |(step, _): &(usize, usize)| waits_for_quiet(&self.plan.steps[*step]);
-        self.armed.iter().any(is_quiet)
-    }
-
-    /// Is quiescence waited for in this plan at all?
-    pub(super) fn needs_quiet(&self) -> bool {
-        self.plan.steps.iter().any(waits_for_quiet)
+        let when = |(step, _): &(usize, usize)| &self.plan.steps[*step].when;
+        self.armed.iter().any(|it| matches!(when(it), When::On(Trigger::Quiet(_), _)))
     }
 
     /// Everything is quiet.
@@ -161,10 +156,6 @@ impl Script {
     pub(super) fn into_moments(self) -> Vec<Option<Time>> {
         self.moments
     }
-}
-
-fn waits_for_quiet(step: &Step) -> bool {
-    matches!(step.when, When::On(Trigger::Quiet(_), _))
 }
 
 fn is_it(trigger: &Trigger, node: Node, fact: &Fact) -> bool {

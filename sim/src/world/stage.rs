@@ -13,6 +13,7 @@ use super::host::Host;
 use super::hosts::Hosts;
 use super::owners::Owners;
 use super::queue::Queue;
+use super::readings::Readings;
 use super::recorder::Recorder;
 use super::server::Server;
 use super::services::{Circumstances, Services};
@@ -31,6 +32,7 @@ pub(super) struct Stage {
     pub(super) hosts: Hosts,
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
+    readings: Readings,
     /// What an owner has just decided, until it is handed on.
     pub(super) out: Actions,
 }
@@ -43,6 +45,7 @@ impl Stage {
             hosts,
             faults: Faults::new(plan.nature),
             recorder: Recorder::new(&plan, needle),
+            readings: Readings::new(plan.devices.len()),
             out: Actions::new(),
             plan,
         }
@@ -55,7 +58,8 @@ impl Stage {
 
     /// All owners, to look at.
     pub(super) fn owners<'w>(&'w self, services: &'w Services) -> Owners<'w> {
-        Owners { plan: &self.plan, hosts: &self.hosts, services, faults: &self.faults }
+        let Self { plan, hosts, faults, readings, .. } = self;
+        Owners { plan, hosts, services, faults, readings }
     }
 
     /// When something happens now, and what active faults make of it; by chance things fail if there are
@@ -102,8 +106,9 @@ impl Stage {
 
     /// Adds a fact to the history.
     pub(super) fn note(&mut self, node: Node, fact: Fact) {
-        let host = (node, self.hosts.incarnation(node));
-        self.recorder.note(self.queue.now(), host, fact);
+        let (now, host) = (self.queue.now(), (node, self.hosts.incarnation(node)));
+        self.readings.observe(now, node, &fact);
+        self.recorder.note(now, host, fact);
     }
 
     /// Gives a message to the network.

@@ -7,7 +7,9 @@ use std::ops::Bound;
 
 use engine::Bytes;
 use engine::id::{Kind, RecordId};
-use engine::remote::Order;
+use engine::remote::{Order, Row, Served, Tag};
+
+use super::super::Key;
 
 /// The rows of one vault, and an index for each order.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,12 @@ pub(super) struct Version {
 pub(super) type After = Option<(u64, Option<RecordId>)>;
 
 impl Version {
+    /// The row as it is stored, which may not be as it is served.
+    pub(super) fn stored_as(&self, (vault, id): Key) -> Served {
+        let row = Row { id, vault, blob: self.blob.clone() };
+        Served { row, tag: Tag(self.pos), stamp: self.commit_seq }
+    }
+
     pub(super) const fn stamp(&self, order: Order) -> u64 {
         match order {
             Order::UpdatedAt => self.updated_at,
