@@ -315,17 +315,6 @@ pub struct Status {
     pub parked: [u32; 2],
 }
 
-/// Why a device and a remote are not done with a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unfinished {
-    /// The remote lacks what is here.
-    Unsent,
-    /// The remote's row cannot be opened yet.
-    Sealed,
-    /// The remote refuses it for good.
-    Parked,
-}
-
 /// A record as shown to the user: every sibling of every field, and a handle on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {

@@ -101,11 +101,6 @@ impl Lane {
         self.remote
     }
 
-    /// When the last listing that has ended began.
-    pub(super) fn listed_at(&self) -> Option<Time> {
-        self.pull.listed_at()
-    }
-
     /// When the last pull that reached the head was asked for.
     pub(super) fn head_at(&self) -> Option<Time> {
         self.pull.head_at()

@@ -77,13 +77,13 @@ fn writes_made_offline_are_sent_in_their_order_as_one_line_of_versions() {
         home.writes(0, target, content);
         assert_eq!(home.reads_here(0, node), [token(content)]);
     }
-    assert_eq!(home.device(0).files_unsent(), 3);
+    assert_eq!(home.uploads(0), 3);
     home.offline[0] = false;
     home.rest();
     let tokens = home.versions(1, node).into_iter().map(|head| head.token);
     assert_eq!(tokens.collect::<Vec<_>>(), [1, 2, 3, 4].map(|n| Some(token(n))));
     assert_eq!(home.reads(1, node), [token(4)]);
-    assert_eq!(home.device(0).files_unsent(), 0);
+    assert_eq!(home.uploads(0), 0);
 }
 
 /// A device writes a new file and a version of another, and crashes after so many effects. What it
@@ -338,7 +338,7 @@ fn a_copy_of_a_device_sends_its_writes_once_with_it() {
     assert_eq!(home.versions(0, node).len(), 2);
     let other = home.file(0, "other.txt").node;
     assert_eq!(home.versions(0, other).len(), 1);
-    assert_eq!(home.device(0).files_unsent(), 0);
+    assert_eq!(home.uploads(0), 0);
 }
 
 #[test]

@@ -227,7 +227,7 @@ impl Upload {
             }
             // It has the file already, of which the feed has not told here yet.
             FileRefusal::NodeExists if core.store.files().node(node).is_none() => {
-                let feed = feed::ask(core, core.now.mono);
+                let feed = feed::ask(core);
                 files.rest(core, Some(feed))
             }
             // It has lost those versions, or it has the file already.

@@ -38,8 +38,6 @@ pub(super) struct Pull {
     relist_due: Time,
     /// A listing under way.
     listing: Option<Listing>,
-    /// When the last listing that has ended began.
-    listed_at: Option<Time>,
     /// When the last pull that reached the head was asked for.
     head_at: Option<Time>,
 }
@@ -52,10 +50,6 @@ struct Listing {
 }
 
 impl Pull {
-    pub(super) fn listed_at(&self) -> Option<Time> {
-        self.listed_at
-    }
-
     pub(super) fn head_at(&self) -> Option<Time> {
         self.head_at
     }
@@ -156,7 +150,6 @@ impl Pull {
             return false;
         };
         assert!(listing.began <= asked_at, "a listing begins before its last page is asked for");
-        self.listed_at = Some(listing.began);
         self.end_listing(core, remote, &listing.seen);
         true
     }

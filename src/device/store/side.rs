@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::ask::Unfinished;
 use super::super::io::{StoreKey, Stored};
 use super::staged::{Staged, encode};
 use crate::Bytes;
@@ -78,14 +77,6 @@ impl Side {
     /// The records that the remote lacks, as far as is known, and that can be sent now.
     pub(in crate::device) fn unsent(&self) -> &BTreeSet<RecordId> {
         &self.unsent
-    }
-
-    /// The records with which the device and this remote are not done, and why.
-    pub(in crate::device) fn unfinished(&self) -> impl Iterator<Item = (RecordId, Unfinished)> {
-        let unsent = self.unsent.iter().map(|id| (*id, Unfinished::Unsent));
-        let sealed = self.sealed.keys().map(|id| (*id, Unfinished::Sealed));
-        let parked = self.parked.keys().map(|id| (*id, Unfinished::Parked));
-        unsent.chain(sealed).chain(parked)
     }
 
     /// Takes over a stored entry at start. The caller derives the index afterwards.
