@@ -137,7 +137,7 @@ flaws! {
     BpLockTtl = "BP-LOCK-TTL", "blob-to-AI pipeline",
         "A lease is shorter than the work, and a result is taken without asking for it.";
     Bp409Done = "BP-409-DONE", "blob-to-AI pipeline",
-        "A processor that is told that others are at it takes the work for done.";
+        "A processor that learns that others are at it takes the work for done.";
     BpFailedProcessed = "BP-FAILED-PROCESSED", "blob-to-AI pipeline",
         "An item that failed is marked as processed.";
     BpStuckProcessing = "BP-STUCK-PROCESSING", "blob-to-AI pipeline",

@@ -179,7 +179,7 @@ pub enum Refusal {
     /// The client does not hold the session, or not any more. It may open a new one.
     Fenced,
     /// The commit that the client has heard of is not in the log: the volume was restored from an
-    /// older backup, and what the client was told may be gone.
+    /// older backup, and what the client received may be gone.
     AnotherLog,
     /// The number was used for another action, or a later one was used since.
     Misnumbered,

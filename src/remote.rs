@@ -83,7 +83,7 @@ pub enum Request {
         since: Option<Cursor>,
         /// The order of the feed.
         order: Order,
-        /// At most so many rows; the remote may serve fewer.
+        /// At most that number of rows; the remote may serve fewer.
         limit: u16,
     },
     /// The current state of these rows.

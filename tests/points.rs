@@ -89,7 +89,7 @@ const MORTALS: &[&str] = &[
     r#"processor = "reader", do = "crash-processor""#,
 ];
 
-/// No operation has so many effects.
+/// No operation has more effects.
 const MANY: u16 = 400;
 
 fn text(verb: Verb, operation: &str, mortal: &str) -> String {
@@ -160,7 +160,7 @@ fn plan(verb: Verb, operation: &str, mortal: &str) -> Plan {
     }
 }
 
-/// The same plan with the loss of power after so many effects.
+/// The same plan with the loss of power after that number of effects.
 fn dies_after(mut plan: Plan, effects: u16) -> Plan {
     let crashes = plan.steps.iter_mut().filter_map(|step| match &mut step.act {
         Act::Fault(fault, _) if fault.effects() > 0 => Some(fault),

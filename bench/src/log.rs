@@ -22,7 +22,7 @@ pub(crate) const COMMITS: u32 = 100_000;
 pub(crate) const PART: u32 = 10_000;
 
 /// A part takes a thirtieth of a second: a neighbour can make one of them look twice as dear. The
-/// median of so many logs does not notice.
+/// median of all these logs does not notice.
 const LOGS: usize = 7;
 
 /// What they cost.

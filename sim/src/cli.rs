@@ -177,7 +177,7 @@ struct SweepArgs {
     /// With this known bug switched on; can be given more than once.
     #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
     flaws: Vec<Flaw>,
-    /// Stop after so many distinct bugs.
+    /// Stop after this number of distinct bugs.
     #[arg(long, value_name = "BUGS", value_parser = clap::value_parser!(u32).range(1..))]
     stop_after: Option<u32>,
     /// Do not shrink what is found.
@@ -268,7 +268,7 @@ struct ZooArgs {
     /// Which flaws; all by default.
     #[arg(value_name = "FLAW", value_parser = words::flaw)]
     flaws: Vec<Flaw>,
-    /// At most so many seeds for each flaw, over all scenarios.
+    /// At most this number of seeds for each flaw, over all scenarios.
     #[arg(long, value_name = "N", default_value = "2000", value_parser = words::how_many)]
     #[arg(allow_hyphen_values = true)]
     seeds: u64,

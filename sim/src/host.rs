@@ -18,7 +18,7 @@ pub enum Node {
     Worker(WorkerId),
     /// The storage that the workers share.
     Volume,
-    /// Somebody who is not of this house (a fault).
+    /// An outsider, who is no user (a fault).
     Intruder,
     /// The processor of this index in
     /// [`PipelinePlan::processors`](crate::plan::PipelinePlan::processors).

@@ -59,7 +59,7 @@ macro_rules! invariants {
     };
 }
 
-// By number, which is also the order in which violations of one moment are told: so what a scenario
+// By number, which is also the order in which violations of one moment are reported: so what a scenario
 // itself expects (0) comes last, after whatever explains it. 24 is `merges-are-algebraic`: a law of pure
 // functions, which `tests/laws` checks and no judge of a history can.
 invariants! {

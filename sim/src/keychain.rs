@@ -26,7 +26,7 @@ pub(crate) struct Keychain {
 }
 
 impl Keychain {
-    /// Every user has a first key, made by somebody before the start.
+    /// Every user has a first key, made before the start.
     pub(crate) fn new(nature: u64, users: usize, memo: &Memo) -> Self {
         let mut keychain = Self {
             keys: vec![BTreeMap::new(); users],

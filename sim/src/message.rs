@@ -264,7 +264,7 @@ pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
     }
 }
 
-/// Whose things a request is about. A cursor names somebody too.
+/// Whose things a request is about. A cursor names a user too.
 fn named(request: &server::Request) -> UserId {
     match request.command.action() {
         Some(Action::File(FileAction::Feed(Some(since), _))) => since.space,

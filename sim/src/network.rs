@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use engine::id::DeviceId;
 use engine::message;
+use harness::network::delay;
 use harness::random::{Chance, Draw};
-use harness::time::{Span, SpanRange, Time};
+use harness::time::Time;
 
 use crate::fault::Conditions;
 use crate::history::{Incarnation, Letter, Lost};
@@ -121,7 +122,7 @@ impl Network {
     pub(crate) fn hints(&mut self, from: Node, saver: Node, to: &[DeviceId]) -> Vec<Message> {
         let count = self.hints.entry(saver).or_default();
         *count += 1;
-        assert!(*count < 1 << 20, "a run has no room for so many saves of one device");
+        assert!(*count < 1 << 20, "a run has no room for more saves of one device");
         let number = saver.device().map_or(0, |device| u32::from(device.0) + 1) << 20 | *count;
         let hint = |device: &DeviceId| Some(Message::hint(from.remote()?, *device, number));
         to.iter().filter_map(hint).collect()
@@ -145,31 +146,12 @@ impl Network {
     }
 
     fn arrival(&self, now: Time, conditions: &Conditions, message: &Message, copy: u64) -> Time {
-        let latency = self.latency(about(self.draws.latency, message).and(copy));
+        let draw = about(self.draws.latency, message).and(copy);
+        let latency = delay(self.links.typical, self.links.p99, draw);
         let slow = u64::from(message.slowness(conditions));
         let grain = self.links.grain.0.max(1);
         let at = now.0 + (latency.0.saturating_mul(slow)).max(1);
         Time(at.next_multiple_of(grain))
-    }
-
-    /// Shaped like the logarithmic normal distribution of real networks, in whole numbers, so that
-    /// every machine draws the same: half are typical, 49 of 100 rise steeply to `p99`, and the
-    /// last may take three times as long.
-    fn latency(&self, draw: Draw) -> Span {
-        let Links { typical, p99, .. } = self.links;
-        let tail = p99.0.saturating_sub(typical.0);
-        let place = draw.and(1).below(1_000);
-        let percent = draw.below(100);
-        Span(match percent {
-            0..50 => {
-                return draw.and(1).span(SpanRange { low: Span(typical.0 / 4), high: typical });
-            }
-            50..99 => {
-                let part = (percent - 50) * 1_000 + place;
-                typical.0 + cube(tail, part, 49_000)
-            }
-            _ => p99.0 + cube(p99.0 * 2, place, 1_000),
-        })
     }
 }
 
@@ -188,15 +170,11 @@ fn about(root: Draw, message: &Message) -> Draw {
         .and((parcel as u64) << 1 | u64::from(answer))
 }
 
-/// `of * (part / whole)³`, in whole numbers.
-fn cube(of: u64, part: u64, whole: u64) -> u64 {
-    let (of, part, whole) = (u128::from(of), u128::from(part), u128::from(whole));
-    u64::try_from(of * part * part * part / (whole * whole * whole)).expect("it is at most `of`")
-}
 #[cfg(test)]
 mod tests {
     use engine::id::{DeviceId, Remote, VaultId};
     use engine::remote::{Call, CallId, Reply, Request, Return};
+    use harness::time::Span;
 
     use super::*;
     use crate::fault::{Cut, GoOffline};

@@ -80,7 +80,7 @@ pub trait Double: std::fmt::Debug + Send {
     fn poll_wakeup(&self) -> Option<Time>;
     /// What it does; drain to `None`.
     fn poll_effect(&mut self) -> Option<Effect>;
-    /// Stores a row before the start, or as if by somebody else; returns its tag.
+    /// Stores a row before the start, or as if by another client; returns its tag.
     fn give(&mut self, now: Time, row: Row) -> Tag;
     /// A cursor at the head of this vault's feed, as a device would hold it.
     fn head(&self, vault: VaultId) -> engine::remote::Cursor;

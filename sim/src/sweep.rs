@@ -86,7 +86,7 @@ pub enum News<'a> {
 pub enum Goal {
     /// That is not known yet.
     Unknown,
-    /// After so many seeds.
+    /// After that number of seeds.
     Seeds(u64),
     /// After this long.
     Time(Duration),
@@ -367,7 +367,7 @@ pub fn tell_parting(
 }
 
 impl shrink::Smaller {
-    /// As it is told.
+    /// As it is reported.
     pub fn told(&self, signature: &Signature, before: crate::report::Size, file: String) -> Shrunk {
         Shrunk {
             signature: signature.clone(),

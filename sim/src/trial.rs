@@ -46,7 +46,7 @@ impl Chosen {
     }
 }
 
-/// One seed in so many is run twice.
+/// One seed in this number is run twice.
 const ONE_IN: u64 = 100;
 
 /// An argument that a shell takes as one word.

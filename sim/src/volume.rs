@@ -13,7 +13,7 @@ use harness::time::{Span, Time};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     objects: BTreeMap<Key, Object>,
-    /// What stood there before each change, in order; only where somebody may want it back.
+    /// What stood there before each change, in order; only where a fault may bring it back.
     journal: Option<Vec<(Time, Key, Option<Object>)>>,
 }
 

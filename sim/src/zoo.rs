@@ -21,7 +21,7 @@ use crate::signature::Signature;
 use crate::sweep::{News, each_seed};
 use crate::trial::{Chosen, Trial};
 
-/// After so many catches a flaw is measured well enough.
+/// After that number of catches a flaw is measured well enough.
 const ENOUGH: u64 = 60;
 
 /// Most seeds of a scenario that names a flaw.

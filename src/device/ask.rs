@@ -201,7 +201,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What the server said, as the user is told.
+    /// What the server answered, as the user is shown it.
     pub(super) fn told(answer: Result<Reply, Refusal>) -> Self {
         match answer {
             Ok(Reply::Patched) => Self::Patched,

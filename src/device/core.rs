@@ -107,7 +107,7 @@ impl Core {
         self.now.mono + self.boot.timing.timeout
     }
 
-    /// The wait after so many failed tries, and at least as long as the other side asked for.
+    /// The wait after that number of failed tries, and at least as long as the other side asked for.
     pub(super) fn wait_after(&mut self, failures: u16, asked: Option<Span>) -> Span {
         let timing = self.boot.timing;
         let bounds = (timing.retry_base, timing.retry_cap);

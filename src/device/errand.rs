@@ -26,7 +26,7 @@ pub(super) enum Wanted {
 /// What an answer is for.
 #[derive(Clone, Debug)]
 pub(super) enum Then {
-    /// The user is told it.
+    /// The user is shown it.
     Tell,
     /// A task about files goes on.
     File(FileTask),

@@ -47,7 +47,7 @@ pub(super) struct FileErrand {
 /// What an answer about files is for.
 #[derive(Clone, Debug)]
 pub(super) enum FileTask {
-    /// The user is told it.
+    /// The user is shown it.
     Tell,
     /// The tree has changed; this is the folder that was made.
     Tree(Option<NodeId>),

@@ -18,7 +18,7 @@ use crate::remote::{Call, Credential, Return};
 use crate::seal::{Key, KeyName, Memo};
 use crate::time::Span;
 
-/// What a device is told when it starts.
+/// What a device is given when it starts.
 #[derive(Clone, Debug)]
 pub struct Boot {
     /// The device's name among the devices of its user.

@@ -27,7 +27,7 @@ pub(super) struct Sealings {
 }
 
 impl Sealings {
-    /// For a device with so many remotes.
+    /// For a device with that number of remotes.
     pub(super) fn new(remotes: usize) -> Self {
         Self { kept: (remotes > 1).then(BTreeMap::new) }
     }

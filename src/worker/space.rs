@@ -63,7 +63,7 @@ enum Phase {
     /// Whether there is another entry, and whether it is that of this round: the outcome of its create
     /// is unknown.
     Unclear(Round),
-    /// Nothing, until a request arrives. The first tasks of the queue, so many, arrived before the
+    /// Nothing, until a request arrives. That many of the first tasks of the queue arrived before the
     /// worker saw that there is no other entry.
     Ready(usize),
     /// Whether there is still no other entry: then this round, which changes nothing, holds.
@@ -404,7 +404,7 @@ impl Worker {
         space.phase = Phase::Ready(0);
         let next = space.state.seq + 1;
         // An object that is no entry of that number was never written by this build: the volume is
-        // damaged, and somebody may repair it.
+        // damaged, and an operator may repair it.
         let Some(entry) = Entry::decode(bytes).filter(|entry| entry.seq == next) else {
             tracing::warn!(seq = next, "the object of an entry holds no entry of that number");
             return self.rest(now, id);
@@ -469,7 +469,7 @@ impl Worker {
         self.space(id).rests_until = Some(until);
     }
 
-    /// How long to wait after so many failures in a row.
+    /// How long to wait after that number of failures in a row.
     pub(super) fn backoff(&mut self, failures: u32) -> Span {
         let timing = self.boot.timing;
         self.entropy.backoff(timing.retry_base, timing.retry_cap, failures)

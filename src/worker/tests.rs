@@ -46,9 +46,9 @@ fn timing() -> Timing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Works,
-    /// It takes effect, and the worker is told that it failed.
+    /// It takes effect, and the worker receives an error.
     Unknown,
-    /// It has no effect, and the worker is told that it failed.
+    /// It has no effect, and the worker receives an error.
     Fails,
     /// It takes effect, and no answer comes.
     Silent,

@@ -92,7 +92,7 @@ fn two_processes_that_disagree_are_not_deterministic() {
     std::thread::spawn(move || {
         for text in texts {
             for pipe in &pipes {
-                fs::write(pipe, &text).expect("somebody reads");
+                fs::write(pipe, &text).expect("the other end is read");
             }
         }
     });

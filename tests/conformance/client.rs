@@ -21,7 +21,7 @@ use sim::time::ToEngine;
 
 /// The vault of the user that most tests are about.
 pub(super) const HOME: VaultId = VaultId(1);
-/// Somebody else's.
+/// Another client's.
 pub(super) const ELSEWHERE: VaultId = VaultId(2);
 
 /// Rows in one page.
@@ -166,7 +166,7 @@ impl Lab {
         self.drain();
     }
 
-    /// Stores a row as if by somebody else.
+    /// Stores a row as if by another client.
     pub(super) fn give(&mut self, vault: VaultId, id: RecordId, content: &str) -> Tag {
         let tag = self.double.give(self.now, Row { id, vault, blob: letters(content) });
         self.drain();

@@ -396,7 +396,7 @@ fn a_lost_answer_leaves_a_row_that_exists() {
     client.edit(meal(4), "d");
     assert!(lab.save(client.who, meal(4), "d", None).is_ok()); // The answer is lost.
 
-    // Takes "exists" for somebody else's row and gives up on it; its later edits never arrive.
+    // Takes "exists" for another client's row and gives up on it; its later edits never arrive.
     let mut naive = client.clone();
     assert_eq!(lab.save(naive.who, meal(4), "d", None), Err(Refusal::Exists));
     naive.parked.insert(meal(4));

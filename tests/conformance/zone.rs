@@ -49,14 +49,14 @@ fn a_record_that_is_gone_is_for_the_client_to_drop_or_to_create_again() {
     let mut bystander = editor.clone();
     lab.ask(device(2, HOME), Request::Remove { vault: HOME, ids: vec![meal(1), meal(2)] });
 
-    // Creates again whatever it is told is gone: what nobody edited lives again.
+    // Creates again whatever the zone says is gone: what nobody edited lives again.
     let tag = bystander.tags.get(&meal(1)).copied();
     assert_eq!(lab.save(bystander.who, meal(1), "a", tag), Err(Refusal::UnknownItem));
     assert!(lab.save(bystander.who, meal(1), "a", None).is_ok());
     assert!(lab.stored().contains_key(&meal(1)), "the deleted meal is back");
     lab.ask(device(2, HOME), Request::Remove { vault: HOME, ids: vec![meal(1)] });
 
-    // Drops whatever it is told is gone: an edit that the deleter never saw is lost.
+    // Drops whatever the zone says is gone: an edit that the deleter never saw is lost.
     editor.edit(meal(2), "x");
     let tag = editor.tags.get(&meal(2)).copied();
     assert_eq!(lab.save(editor.who, meal(2), "bx", tag), Err(Refusal::UnknownItem));
@@ -210,7 +210,7 @@ fn an_expired_token_is_thrown_away_and_nothing_else() {
     let reply = lab.page(client.who, Order::Token, client.cursor);
     assert_eq!(reply, Reply::Refused(Refusal::CursorExpired));
 
-    // Starts over from nothing, as one is told to; what was never sent is part of "everything".
+    // Starts over from nothing, as the zone demands; what was never sent is part of "everything".
     let mut naive = Client::new(1);
     naive.sync(&mut lab);
     assert_eq!(naive.shows(meal(1)).as_deref(), Some("a"), "the edit is nowhere");
@@ -259,7 +259,7 @@ fn the_feed_tells_the_latest_state_and_lists_deletions_apart() {
     assert_eq!(rows, [(meal(1), "axy".to_owned()), (meal(2), "again".to_owned())]);
     assert_eq!(deleted, [meal(4)]);
     let everything = lab.rows(client.who, Order::Token, None);
-    assert_eq!(everything.deleted, [], "who asks for everything is told what there is");
+    assert_eq!(everything.deleted, [], "who asks for everything receives what there is");
     // Removing what is gone succeeds, and is no change.
     let ids = vec![meal(4)];
     assert_eq!(lab.ask(client.who, Request::Remove { vault: HOME, ids }), Reply::Done);

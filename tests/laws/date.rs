@@ -43,7 +43,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, doy - (153 * mp + 2) / 5 + 1)
 }
 
-/// A moment as it is written by somebody whose clock is so many minutes ahead of UTC.
+/// A moment as it is written by a person whose clock is that number of minutes ahead of UTC.
 fn written_at(second: i64, ahead: i64) -> [String; 5] {
     let local = second + 60 * ahead;
     let (year, month, day) = civil(local.div_euclid(86_400));

@@ -86,7 +86,7 @@ fn writes_made_offline_are_sent_in_their_order_as_one_line_of_versions() {
     assert_eq!(home.uploads(0), 0);
 }
 
-/// A device writes a new file and a version of another, and crashes after so many effects. What it
+/// A device writes a new file and a version of another, and crashes after that number of effects. What it
 /// said that it had saved must be there afterwards, once.
 fn writes_and_crashes(after: Option<usize>, flaws: Flaws) -> Result<usize, String> {
     let (mut home, node) = home_with_a_file(flaws);
@@ -139,7 +139,7 @@ fn without_a_sync_a_crash_loses_saved_writes() {
     assert!((1..6).any(|after| writes_and_crashes(Some(after), flaw).is_err()));
 }
 
-/// A device reads the feed and crashes after so many effects; afterwards it has all of it.
+/// A device reads the feed and crashes after that number of effects; afterwards it has all of it.
 fn reads_and_crashes(after: usize, flaws: Flaws) -> bool {
     let mut home = Home::new(flaws);
     home.rest();
@@ -259,7 +259,7 @@ fn a_delete_covers_what_the_same_user_has_written_before() {
 }
 
 #[test]
-fn a_delete_is_refused_where_somebody_else_has_written() {
+fn a_delete_is_refused_where_another_device_has_written() {
     let (mut home, node) = home_with_a_file(Flaws::NONE);
     home.offline[1] = true;
     let target = over(&home.file(0, "list.txt"));

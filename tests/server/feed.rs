@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::desk::{Desk, done, folder, name, node, refused};
 use super::lab::Lab;
 
-/// Somebody who follows the feed.
+/// A client that follows the feed.
 #[derive(Clone, Debug, Default)]
 struct Reader {
     cursor: Option<FeedCursor>,

@@ -139,7 +139,7 @@ fn two_nodes_change_places_in_one_batch() {
     assert_eq!(desk.does(0, twice), Reply::Refused(Refusal::Invalid));
 }
 
-/// Three nodes are moved while somebody takes the name of one of them.
+/// Three nodes are moved while another device takes the name of one of them.
 fn batch(flaws: Flaws) -> (u64, u64) {
     let mut desk = furnished(flaws);
     assert_eq!(desk.does(0, folder(4, "four")), done());

@@ -16,7 +16,7 @@ fn patch(label: u8) -> Action {
     Action::Patch(vec![(AccountField::Email, Payload { token: Token([label; 16]), value })])
 }
 
-/// What a worker that knows the first commit asks of the volume for somebody who wants the fourth made
+/// What a worker that knows the first commit asks of the volume for a client that wants the fourth made
 /// and has heard of a commit of this number: the commits that it reads or creates, in order, and what
 /// it answers. The commit is one of the log if there is one of that number, and `named` so.
 fn asked(heard: u64, named: bool) -> (Vec<(&'static str, u64)>, Reply) {

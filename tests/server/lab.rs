@@ -51,7 +51,7 @@ impl Asker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Works,
-    /// It takes effect, and nobody is told.
+    /// It takes effect, and no worker learns of it.
     AnswerLost,
     Fails,
 }
@@ -83,7 +83,7 @@ pub(super) struct Restore {
     pub(super) to: usize,
 }
 
-/// A server in somebody's hands.
+/// A server that a test drives.
 #[derive(Clone, Debug)]
 pub(super) struct Lab {
     pub(super) workers: Vec<Worker>,
@@ -120,7 +120,7 @@ impl Story for Lab {
     }
 }
 
-/// Every order of events from here on, with at most so many mishaps; returns how many there
+/// Every order of events from here on, with at most that number of mishaps; returns how many there
 /// are, and how many of those end well.
 pub(super) fn explore<S: Story>(
     story: &S,

@@ -1,7 +1,7 @@
 //! Small stories of the work on conversations: claims that race, claims that run out, steps that
 //! fail or are late, copies that come by two paths at once, and a crash after every effect.
 //!
-//! Each is told of the product, and of the flaws that it must show.
+//! Each case is run on the product, and on the flaws that it must show.
 
 use engine::dedup::DedupKey;
 use engine::flaw::{Flaw, Flaws};
@@ -111,7 +111,7 @@ fn two_claims_of_two_items_take_one_each() {
     assert_eq!(well, all);
 }
 
-/// A claim runs out under its holder, somebody else is granted the item, and both save.
+/// A claim runs out under its holder, another processor is granted the item, and both save.
 fn zombie(flaws: Flaws, wait: u64) -> Lab {
     let (mut lab, askers, fences) = two(flaws, 1);
     for n in [0, 1] {
@@ -394,7 +394,7 @@ fn a_processor_that_is_refused_as_busy_does_not_take_the_work_for_done() {
     let Job::Processing { until, .. } = plant.item("c").expect("there").job else {
         panic!("the first is at it");
     };
-    assert!(plant.wakes_at(1) > until, "it asks no sooner than it was told");
+    assert!(plant.wakes_at(1) > until, "it asks no sooner than the answer allowed");
     plant.ends_step(0, true);
     plant.run(true);
     assert_eq!(plant.answer(second), Some(Answer::Processed));

@@ -25,7 +25,7 @@ use super::lab::{ANNA, Fate, Lab, Story};
 pub(super) enum Steps {
     Work,
     Fail,
-    /// They end when somebody says so.
+    /// They end when the test says so.
     Hang,
 }
 

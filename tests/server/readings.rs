@@ -11,7 +11,7 @@ use super::lab::{Asker, Fate};
 
 const TEXT: &[u8] = b"soup";
 
-/// Two devices that have sessions, a file of theirs, and somebody who has none.
+/// Two devices that have sessions, a file of theirs, and one that has none.
 fn story() -> (Desk, Asker) {
     let mut desk = Desk::new(Flaws::NONE);
     desk.publishes(0, TEXT, intent(new_file(3, "three"), 1));

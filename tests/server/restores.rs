@@ -26,10 +26,10 @@ fn points(from: usize, was: &[Volume]) -> Vec<Restore> {
     (from..was.len()).flat_map(to).collect()
 }
 
-/// With this set to 1, all pairs of restores are played, and not one in so many: that takes an hour.
+/// With this set to 1, all pairs of restores are played, and not a sample: that takes an hour.
 const EXHAUSTIVE: &str = "SEAWALL_EXHAUSTIVE";
 
-/// Each single restore, and one in so many of the pairs.
+/// Each single restore, and a sample of the pairs.
 fn every(
     run: impl Fn(&[Restore]) -> Result<(usize, Vec<Volume>), String>,
     one_in: usize,

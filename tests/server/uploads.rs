@@ -101,7 +101,7 @@ fn an_upload_is_resumed_wherever_its_worker_died() {
     }
 }
 
-/// An upload is begun and never ended; then somebody else wants the name.
+/// An upload is begun and never ended; then another device wants the name.
 fn name_after_a_failure(flaws: Flaws) -> Reply {
     let mut desk = Desk::new(flaws);
     desk.begins(0, TEXT, intent(new_file(3, "three"), 1));

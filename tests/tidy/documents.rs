@@ -14,6 +14,9 @@ const DOCUMENTS: &[&str] =
 /// The folder of all other documents, at any depth.
 const FOLDER: &str = "docs";
 
+/// The folder of all scenarios, whose stories and comments are read like documents.
+const SCENARIOS: &str = "scenarios";
+
 /// Pages that are read as a whole, and the most lines that they may have.
 const SHORT: &[(&str, usize)] = &[("README.md", 150), ("ARCHITECTURE.md", 150)];
 
@@ -38,21 +41,29 @@ const BANNED: &[(&str, &str)] = &[
     ("so many", "the number, or a count"),
 ];
 
-/// The documents, by path.
-fn documents() -> Vec<String> {
-    let mut found: Vec<String> = DOCUMENTS.iter().map(|&path| path.to_owned()).collect();
-    let mut folders = vec![FOLDER.to_owned()];
+/// The files of a folder with this ending, at any depth.
+fn files_of(folder: &str, ending: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root().join(&folder)).expect("the folder exists") {
             let entry = entry.expect("it can be listed");
             let path = format!("{folder}/{}", entry.file_name().to_str().expect("names are ASCII"));
             if entry.path().is_dir() {
                 folders.push(path);
-            } else if path.ends_with(".md") {
+            } else if path.ends_with(ending) {
                 found.push(path);
             }
         }
     }
+    found.sort();
+    found
+}
+
+/// The documents, by path.
+fn documents() -> Vec<String> {
+    let mut found: Vec<String> = DOCUMENTS.iter().map(|&path| path.to_owned()).collect();
+    found.extend(files_of(FOLDER, ".md"));
     found.sort();
     found
 }
@@ -139,9 +150,10 @@ fn documents_name_only_paths_that_exist() {
 }
 
 #[test]
-fn documents_are_written_in_plain_words() {
+fn documents_and_scenarios_are_written_in_plain_words() {
     let mut complaints = Vec::new();
-    for document in documents().iter().filter(|it| !HISTORY.contains(&it.as_str())) {
+    let read = documents().into_iter().chain(files_of(SCENARIOS, ".toml"));
+    for document in &read.filter(|it| !HISTORY.contains(&it.as_str())).collect::<Vec<_>>() {
         for (line, word, instead) in banned_words(&text_of(document)) {
             complaints.push(format!("{document}:{line}: \"{word}\": write {instead}"));
         }

@@ -9,7 +9,7 @@
 //! Panics outside of [`quietly`] are left to the hook that was there before; events outside of it
 //! are dropped.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{LazyLock, Once};
 
@@ -24,6 +24,8 @@ use tracing_subscriber::registry::LookupSpan;
 thread_local! {
     /// What was caught on this thread since it is quiet; `None`: it is not.
     static HEARD: RefCell<Option<Heard>> = const { RefCell::new(None) };
+    /// Is there anything in the log? It is asked after each input of a machine.
+    static HAS_LOG: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What was caught.
@@ -56,8 +58,13 @@ pub fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Heard> {
     outcome.map_err(|_| heard)
 }
 
-/// Takes what was logged on this thread since it was last taken.
+/// Takes what was logged on this thread since it was last taken; most often that is nothing.
+#[inline]
 pub fn take_log() -> Vec<Logged> {
+    if !HAS_LOG.get() {
+        return Vec::new();
+    }
+    HAS_LOG.set(false);
     HEARD.with_borrow_mut(|heard| {
         heard.as_mut().map_or(Vec::new(), |it| std::mem::take(&mut it.log))
     })
@@ -140,6 +147,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Alarm {
             let _ = DefaultFields::new().format_fields(Writer::new(&mut text), event);
             let (level, target) = (*event.metadata().level(), event.metadata().target());
             heard.log.push(Logged { level, target, text });
+            HAS_LOG.set(true);
         });
     }
 }

@@ -97,7 +97,7 @@ pub enum Fact<S: System> {
     Durable(u32),
     /// The host started.
     Started,
-    /// The host lost power; of the commits of its incarnation, the first so many survive.
+    /// The host lost power; of the commits of its incarnation, only the first survive, by their count.
     Crashed {
         /// The last commit that survives.
         keeps: u32,
@@ -108,7 +108,7 @@ pub enum Fact<S: System> {
     Resumed,
     /// The host and its disk are gone for good.
     Destroyed,
-    /// The wall clock of the host jumped by so many milliseconds.
+    /// The wall clock of the host jumped by this number of milliseconds.
     ClockJumped(i64),
     /// A fault that lasts began.
     FaultBegan(StepId),

@@ -62,7 +62,7 @@ impl Stream {
         self.0.random_range(low..=high)
     }
 
-    /// True in so many of a million cases.
+    /// True in this number of a million cases.
     pub fn chance(&mut self, ppm: u32) -> bool {
         self.0.random_ratio(ppm, 1_000_000)
     }

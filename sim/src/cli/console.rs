@@ -23,7 +23,7 @@ pub(super) struct Console {
     format: Format,
     /// The reader of the results has left.
     deaf: bool,
-    /// Results were lost that somebody waits for.
+    /// Results were lost that a reader waits for.
     unwritten: bool,
     progress: Option<Progress>,
 }

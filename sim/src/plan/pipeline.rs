@@ -35,7 +35,7 @@ pub struct ProcessorPlan {
     pub clock_drift_ppm: i32,
 }
 
-/// The expensive step that a processor has done by somebody else.
+/// The expensive step that a processor has done by an outside service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepPlan {
     /// How long it takes.
@@ -96,7 +96,7 @@ pub struct Excerpt {
     pub edit: u8,
 }
 
-/// What a processor is told to do.
+/// What a processor is commanded to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Order {
     /// To bring in what the service of a conversation has.
@@ -158,7 +158,7 @@ impl Day {
     }
 }
 
-/// A number written in exactly so many digits.
+/// A number written in exactly that number of digits.
 fn digits(text: &str, count: usize) -> Option<u16> {
     let is_plain = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_plain { text.parse().ok() } else { None }

@@ -13,7 +13,7 @@ pub struct ServerPlan {
     pub workers: Vec<WorkerPlan>,
     /// How patient they are.
     pub timing: worker::Timing,
-    /// Devices bring content in pieces of so many bytes.
+    /// Devices bring content in pieces of that number of bytes.
     pub piece: u32,
     /// The storage that they share.
     pub volume: VolumePlan,

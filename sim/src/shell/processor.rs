@@ -53,7 +53,7 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, mailbox: &mut Mailbo
                 | Inbound::Control(_)
                 | Inbound::Volume(_),
                 _,
-            ) => unreachable!("a processor is started before it is told anything"),
+            ) => unreachable!("a processor is started before it receives anything"),
         }
     }
     let Some(shell) = shell else { return };

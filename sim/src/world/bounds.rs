@@ -53,7 +53,7 @@ pub fn settle_bound(plan: &Plan) -> Span {
     Span(talk + throttle + retries + keys + sign_in + waits + server + pipeline)
 }
 
-/// The longest time that all errands may take: a session that somebody else holds has to expire, by
+/// The longest time that all errands may take: a session that another device holds has to expire, by
 /// clocks that differ, and every commit may be raced for by every worker.
 fn server_bound(server: &ServerPlan, errands: u64, exchange: u64) -> u64 {
     let offset = |worker: &WorkerPlan| worker.clock_offset_ms.unsigned_abs();

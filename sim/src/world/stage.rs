@@ -75,13 +75,14 @@ impl Stage {
     /// Hands what an owner decided to those who carry it out, in order. What follows from an action comes
     /// before the next one.
     // Most often an owner has decided nothing, and that is worth no call.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hand_on(&mut self) {
         if !self.out.is_empty() {
             self.carry_out_all();
         }
     }
 
+    #[inline(never)]
     fn carry_out_all(&mut self) {
         let mut actions = std::mem::take(&mut self.out);
         actions.drain(..).for_each(|action| self.carry_out(action));

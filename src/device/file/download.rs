@@ -107,7 +107,7 @@ impl Download {
 /// What a list of versions is wanted for.
 #[derive(Clone, Debug)]
 pub(in crate::device) enum Purpose {
-    /// The user is told it.
+    /// The user is shown it.
     Tell,
     /// This version is read.
     Read(u32),

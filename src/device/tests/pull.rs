@@ -126,7 +126,7 @@ fn a_row_without_its_key_is_kept_sealed_and_opens_when_that_arrives() {
     assert_eq!(pair.cursor(Remote::Zone), Some(Cursor::Token(5)), "it blocks nothing");
     let kept = pair.disk.get(&StoreKey::Sealed(Remote::Zone, SOUP)).expect("it is durable");
     assert_eq!((kept.tag, &kept.bytes), (4, &sealed.blob));
-    assert!(pair.reads(SOUP).sealed, "the user is told");
+    assert!(pair.reads(SOUP).sealed, "the user is shown that it is sealed");
     pair.gives(Input::KeyArrived(LATE_KEY, key(LATE_KEY)));
     assert_eq!(pair.says(SOUP), ["soup"]);
     assert!(!pair.disk.contains_key(&StoreKey::Sealed(Remote::Zone, SOUP)));

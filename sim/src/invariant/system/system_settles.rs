@@ -248,7 +248,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_pending_at_the_bound_is_named() {
         let message =
-            "Not settled within the bound: phone and cloudkit hold different states of meal/1.";
+            "Not settled within the bound: phone and zone hold different states of meal/1.";
         assert_eq!(broken().violations()[0].message, message);
     }
 
