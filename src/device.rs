@@ -296,8 +296,8 @@ impl Device {
                 return self.run(op, Ok(file::delete_file(&self.core, node, seen)));
             }
             Ask::UndeleteFile(node) => return self.run(op, Ok(file::undelete_file(node))),
-            Ask::RestoreVersion { node, version, replaces, token } => {
-                return self.run(op, Ok(file::restore_version(node, version, replaces, token)));
+            Ask::RestoreVersion { node, version, seen, token } => {
+                return self.run(op, Ok(file::restore_version(node, version, seen, token)));
             }
             Ask::ReadJob(id) => return self.run(op, Ok(file::read_job(id))),
         };

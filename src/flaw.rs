@@ -244,6 +244,8 @@ flaws! {
         "Remotes are pulled on a hint only.";
     Fb28 = "FB-28", "field",
         "A reset of the zone's keys is handled like a purge.";
+    Fb29 = "FB-29", "field",
+        "A version takes the place of the last write of each author that it was built on, and of none before.";
 }
 
 impl std::str::FromStr for Flaw {

@@ -89,7 +89,7 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::BpDateLocale => &[I::DatesRoundTrip],
         Flaw::BpSummaryBefore => &[I::SummariesMatch],
         Flaw::BpPrefixRead => &[I::ReadsAreExact],
-        Flaw::BpSilentOverwrite => &[I::NoLostWrites],
+        Flaw::BpSilentOverwrite | Flaw::Fb29 => &[I::NoLostWrites],
         Flaw::ForgedId | Flaw::CursorOfOther => &[I::UsersAreIsolated],
         Flaw::Fb23 => &[I::CursorsAreSafe, I::SystemSettles],
         Flaw::Fb05 => &[I::EffectsHappenOnce],

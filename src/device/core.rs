@@ -68,7 +68,7 @@ impl Core {
         let (install, replica) = (self.boot.install, ReplicaId(self.entropy.next_u64()));
         self.store.change_meta(|meta| {
             meta.install = install;
-            meta.replica = replica;
+            (meta.replica, meta.author) = (replica, replica);
             meta.next_n = 1;
         });
         self.reach(Point::ImageReplaced);
@@ -192,7 +192,7 @@ impl Core {
         let replica = ReplicaId(self.entropy.next_u64());
         self.store.change_meta(|meta| {
             meta.session = None;
-            meta.replica = replica;
+            (meta.replica, meta.author) = (replica, replica);
             meta.next_n = 1;
         });
     }

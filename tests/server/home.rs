@@ -110,8 +110,7 @@ pub(super) fn new(name: &str) -> FileTarget {
 
 /// What a user writes who has looked.
 pub(super) fn over(listed: &Listed) -> FileTarget {
-    let replaces = listed.heads.iter().map(|head| head.write).collect();
-    FileTarget::Version { node: listed.node, replaces }
+    FileTarget::Version { node: listed.node, seen: listed.seen.clone() }
 }
 
 impl Home {

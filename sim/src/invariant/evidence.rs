@@ -23,6 +23,7 @@ pub(crate) mod file_names;
 pub(crate) mod file_refusals;
 pub(crate) mod files;
 pub(crate) mod keys;
+pub(crate) mod lineage;
 mod memory;
 pub(crate) mod naming;
 mod remote;

@@ -10,12 +10,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ask::FileTarget;
 use super::super::core::Core;
 use super::super::next::Next;
 use super::super::store::OwnWrite;
 use super::listing::last_place;
-use super::write::keep;
+use super::write::{change_author, keep};
 use super::{FileErrand, FileTask, Files};
 use crate::id::{Dot, NodeId};
 use crate::message::{FeedCursor, FileAction, FileRefusal, FileReply, Refusal, Reply, Shown};
@@ -120,6 +119,8 @@ impl Files {
         gone.into_iter().for_each(|id| core.store.files_mut().drop_node(id));
         all.into_iter().for_each(|shown| self.take_node(core, shown));
         core.store.files_mut().set_feed(Some(next));
+        // What was written here may be gone, so that nothing tells what a later write was not built on.
+        change_author(core);
         assert_eq!(core.store.files().nodes().len(), there.len(), "the mirror is what was read");
     }
 
@@ -172,9 +173,8 @@ fn aim_at_new_files(core: &mut Core, there: &BTreeSet<NodeId>) {
         let node = write.node;
         let is_first = made.insert(node);
         if is_first && !there.contains(&node) {
-            let (parent, name) = last_place(core, node);
-            let target = FileTarget::New { parent, name };
-            keep(core, dot, OwnWrite { target, ..write });
+            let place = Some(last_place(core, node));
+            keep(core, dot, OwnWrite { place, ..write });
         }
     }
 }

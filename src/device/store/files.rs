@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::ask::FileTarget;
 use super::super::io::StoreKey;
 use super::staged::{Staged, encode};
 use crate::Bytes;
 use crate::id::{Dot, NodeId};
 use crate::log::Position;
 use crate::message::{FeedCursor, Shown};
-use crate::record::Payload;
+use crate::record::{Payload, Vv};
 
 /// An own write of a file, kept until the feed shows a version of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +20,10 @@ pub struct OwnWrite {
     pub order: u64,
     /// The file that is written; the id of a new file was drawn here.
     pub node: NodeId,
-    /// What it is for, as far as that is known by now.
-    pub target: FileTarget,
+    /// Where it is put, if it is the first of its file, as far as that is known by now.
+    pub place: Option<(NodeId, String)>,
+    /// The writes that it was built on. They are kept for as long as it is, whatever the log has of them.
+    pub seen: Vv,
     /// The content.
     pub content: Payload,
     /// The content, sealed: once an upload has begun it is this blob that is uploaded.

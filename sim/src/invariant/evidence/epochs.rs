@@ -66,6 +66,11 @@ impl<'a> Epochs<'a> {
         self.0.iter()
     }
 
+    /// Every write of a file that a device kept durably, with its label.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (Dot, Token)> + '_ {
+        self.0.iter().flat_map(|epoch| epoch.archive.labels())
+    }
+
     /// The label of a write of a file, if a device kept it durably.
     pub(crate) fn label(&self, write: Dot) -> Option<Token> {
         self.0.iter().find_map(|epoch| epoch.archive.label(write))
