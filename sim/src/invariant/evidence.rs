@@ -50,6 +50,7 @@ use self::account_order::{AccountFault, account_faults};
 use self::builder::EvidenceBuilder;
 use self::epochs::{Epoch, Epochs};
 use self::files::{FileOperation, Published};
+use self::lineage::Lineage;
 use self::server::Server;
 use self::sign_ins::SignIns;
 use self::work::ConversationWork;
@@ -170,9 +171,15 @@ pub(crate) struct Evidence<'a> {
     account_faults: OnceCell<Vec<AccountFault>>,
     /// The number of each write, by token: only messages need it.
     write_numbers: OnceCell<Table<Token, usize>>,
+    lineage: OnceCell<Lineage>,
 }
 
 impl<'a> Evidence<'a> {
+    /// What each write of a file was built on.
+    pub(crate) fn lineage(&self) -> &Lineage {
+        self.lineage.get_or_init(|| Lineage::of(self))
+    }
+
     /// Hears the whole history.
     pub(crate) fn gather(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
         let mut builder = EvidenceBuilder::new(context, history);

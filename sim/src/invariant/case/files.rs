@@ -9,7 +9,6 @@ use engine::log::{
     Doc, FileDoc, FileKey, Key, Node as File, NodeKind, Op, Stored, Upload, Version, pieces_of,
 };
 use engine::message::{FeedCursor, FileReply, Intent, JobId, Move, Place, Reply, Target};
-use engine::record::Vv;
 use harness::time::Time;
 
 use super::device::Device;
@@ -137,7 +136,7 @@ impl Files<'_> {
         let stored = Stored { manifest, upload, node };
         self.case.files.uploads.insert(blob, stored.clone());
         let (write, until) = (self.dot(), Time(self.case.now + 60_000).to_engine());
-        let intent = Intent { target, write, seen: Vv::default(), sealed: [1][..].into() };
+        let intent = Intent { target, write, seen: Default::default(), sealed: [1][..].into() };
         let doc = FileDoc::Upload(Upload { stored, until, intent }.into());
         let puts = vec![put(FileKey::Upload(blob), Some(doc))];
         self.does(puts, Reply::File(FileReply::Begun(upload, until)));
@@ -187,12 +186,12 @@ impl Files<'_> {
         restores: Option<u32>,
     ) -> Puts {
         let (write, sealed) = (self.dot(), [1][..].into());
-        let mut seen = Vv::default();
+        let seen = Default::default();
+        let mut version = Version { blob, write, sealed, seen, restores };
         for old in replaces.iter().filter_map(|n| self.case.files.versions.get(&(id, *n))) {
-            seen.join(&old.seen);
-            seen.add(old.write);
+            version.seen.join(&old.seen);
+            version.seen.add(old.write);
         }
-        let version = Version { blob, write, sealed, seen, restores };
         self.case.files.versions.insert((id, n), version.clone());
         let mut puts = vec![put(FileKey::Version(id, n), Some(FileDoc::Version(version)))];
         if restores.is_none() {

@@ -93,6 +93,7 @@ impl<'a> EvidenceBuilder<'a> {
                 settled: None,
                 account_faults: OnceCell::new(),
                 write_numbers: OnceCell::new(),
+                lineage: OnceCell::new(),
             },
             states: vec![DeviceState::default(); context.devices.len()],
             sent: Table::default(),

@@ -17,19 +17,19 @@ use crate::invariant::evidence::lineage::Lineage;
 use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let lineage = Lineage::of(evidence);
+    let lineage = evidence.lineage();
     for epoch in evidence.epochs.iter() {
         for files in epoch.files.values() {
-            replaces_what_was_shown(evidence, findings, (epoch, files), &lineage);
+            replaces_what_was_shown(evidence, findings, (epoch, files), lineage);
             for entry in &files.entries {
                 for id in entry.nodes() {
-                    heads_are_what_none_replaced(evidence, findings, (files, *entry), id, &lineage);
+                    heads_are_what_none_replaced(evidence, findings, (files, *entry), id, lineage);
                 }
             }
         }
     }
     for operation in &evidence.server.file_operations {
-        shows_no_replaced_head(evidence, findings, operation, &lineage);
+        shows_no_replaced_head(evidence, findings, operation, lineage);
     }
 }
 
@@ -146,8 +146,8 @@ fn shows_no_replaced_head(
 mod tests {
     use engine::id::DeviceId;
 
-    use crate::history::Answered;
     use crate::history::file::Goal;
+    use crate::history::{Answered, Change};
     use crate::invariant::case::files::head;
     use crate::invariant::case::tree::{DRAFT, FileWrite};
     use crate::invariant::case::{Case, PHONE, TABLET};
@@ -199,6 +199,8 @@ mod tests {
         let backup = case.backs_up();
         let second = saves_on(&mut case, PHONE, first, 1);
         case.phone().files().uploads_next(second, (2, &[1], &[2]), "words of 2");
+        case.phone().files().reads_feed(&[DRAFT]);
+        case.phone().persists(vec![Change::Upload(second.dot, None)]);
         let third = saves_on(&mut case, PHONE, second, 2);
         case.restores_volume(&backup);
         case.phone().files().uploads_next(third, (2, replaces, heads), "words of 3");
