@@ -107,7 +107,7 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CvDeleteNilErr => &[I::OutcomesAreHonest, I::NoLostWrites],
         Flaw::Fb08 => &[I::NamesAreSane, I::NoLostWrites],
         Flaw::Fb09 => &[I::GrowthIsBounded],
-        Flaw::Fb10 => &[I::NamesAreSane],
+        Flaw::Fb10 | Flaw::Fb30 => &[I::NamesAreSane],
     }
 }
 

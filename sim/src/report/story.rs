@@ -14,6 +14,7 @@ use std::fmt::Write;
 
 use engine::device::Reason;
 use engine::id::{DeviceId, FieldId, OpId, RecordId, Remote, ReplicaId, Token, UserId, VaultId};
+use engine::name::{BadName, instead};
 use engine::remote::Policy;
 use engine::schema;
 use harness::time::Time;
@@ -384,7 +385,7 @@ impl<'a> Scene<'a> {
                     Reason::NoServer => "there is no sync server".to_owned(),
                     Reason::Internal => "the sync server failed inside".to_owned(),
                     Reason::File(refusal) => words::file_refusal(*refusal),
-                    Reason::BadName(why) => why.to_string(),
+                    Reason::BadName(why) => self.tell_bad_name(entry, op, *why),
                     Reason::Date(why) => why.to_string(),
                     Reason::Sealed(why) => why.to_string(),
                     Reason::Keyless => "there is no key yet".to_owned(),
@@ -392,6 +393,15 @@ impl<'a> Scene<'a> {
                 format!("refuses {}: {why}", subject.as_deref().unwrap_or("it"))
             }
         }
+    }
+
+    /// Why a name was refused, and what to write instead.
+    fn tell_bad_name(&self, entry: &Entry, op: OpId, why: BadName) -> String {
+        let asked = self.asked.get(&(entry.node, entry.incarnation, op));
+        let asked = asked.and_then(|at| self.history[*at].fact.asked());
+        let Some((_, Asked::File { ask, .. })) = asked else { return why.to_string() };
+        let proposed = ask.names().map(|name| (name, instead(name))).find(|(name, it)| it != name);
+        proposed.map_or_else(|| why.to_string(), |(_, it)| format!("{why}, as \"{it}\""))
     }
 
     fn tell_changes(&self, changes: &[Change], about: Option<RecordId>) -> String {

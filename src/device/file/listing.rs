@@ -13,7 +13,7 @@ use crate::name;
 use crate::record::Vv;
 
 /// The name of a file whose own one is not known.
-pub(super) const RECOVERED: &str = "recovered";
+const RECOVERED: &str = "recovered";
 
 /// All files and folders, by their ids.
 pub(in crate::device) fn list(core: &Core) -> Vec<Listed> {
@@ -38,7 +38,10 @@ fn list_some<'s>(
     let own = core.store.files().writes_in_order();
     for (dot, write) in own.filter(|(_, write)| is_meant(write.node)) {
         if let Some((parent, name)) = &write.place {
-            let new = || unsent(write.node, *parent, name.clone());
+            let new = || {
+                let name = name::shown(name.clone(), write.node, core.boot.flaws);
+                unsent(write.node, *parent, name)
+            };
             all.entry(write.node).or_insert_with(new);
         }
         // A version of a file that a restored log has lost is shown once it is aimed at a new file.

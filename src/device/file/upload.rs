@@ -10,7 +10,7 @@
 use super::super::core::Core;
 use super::super::next::Next;
 use super::super::store::{OwnWrite, Published};
-use super::listing::{RECOVERED, last_place};
+use super::listing::last_place;
 use super::sealed::{label, seal_content, seal_label, seal_name};
 use super::write::keep;
 use super::{FileErrand, FileTask, Files, feed};
@@ -83,9 +83,8 @@ fn begin(core: &mut Core, dot: Dot, again: bool) -> Option<FileErrand> {
     };
     let target = match &write.place {
         Some((parent, name)) => {
-            let sealed = seal_name(core, node, name);
-            let copy = || name::of_copy(RECOVERED, dot);
-            let name = sealed.or_else(|_| seal_name(core, node, &copy())).ok()?;
+            let name = name::shown(name.clone(), node, core.boot.flaws);
+            let name = seal_name(core, node, &name).ok()?;
             Target::New(node, Place { parent: *parent, name })
         }
         None => Target::Version(node),

@@ -86,7 +86,7 @@ pub(in crate::device) fn aim(core: &mut Core, target: &FileTarget) -> Result<Nod
     let files = core.store.files();
     match target {
         FileTarget::New { parent, name } => {
-            name::check(name).map_err(Reason::BadName)?;
+            name::check(name, core.boot.flaws).map_err(Reason::BadName)?;
             // A folder that is not known yet may have been made a moment ago.
             let closed = |it: &Shown| it.node.deleted || it.node.kind != NodeKind::Folder;
             if files.node(*parent).is_some_and(closed) {

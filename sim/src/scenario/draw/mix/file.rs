@@ -20,6 +20,11 @@ const WITHOUT: u32 = 80_000;
 const HOT: u32 = 700_000;
 /// A name is spelled otherwise with this chance.
 const OTHERWISE: u32 = 80_000;
+/// Such a spelling is an odd one with this chance.
+const ODD: u32 = 300_000;
+/// Odd spellings of a name, which stands where the star is: some file systems drop their ends, ignore what shows
+/// nothing, open a device, or take a part for something else.
+const ODDITIES: [&str; 6] = ["*.", "* ", "\u{200d}*", "aux.*", "Com1", "a:*"];
 /// A move is one of a folder with this chance.
 const FOLDER: u32 = 200_000;
 /// A move takes all of a folder with this chance.
@@ -228,7 +233,7 @@ impl Mixer {
         verb: Verb,
         (tree, path): (&Tree, String),
     ) {
-        let path = if stream.chance(OTHERWISE) { spelled_otherwise(&path) } else { path };
+        let path = if stream.chance(OTHERWISE) { otherwise(stream, &path) } else { path };
         let of_path = OF_A_PATH.iter().find(|(of, _)| *of == verb);
         let deed = if verb == Verb::WriteFile {
             FileDeed::Write(path, content(stream, &self.sizes))
@@ -270,6 +275,17 @@ fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
         path
     };
     FileDeed::Move(vec![from], to)
+}
+
+/// A name that some people or file systems may take for this one, or cannot have.
+fn otherwise(stream: &mut Stream, path: &str) -> String {
+    if !stream.chance(ODD) {
+        return spelled_otherwise(path);
+    }
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    let odd = *stream.pick(&ODDITIES);
+    format!("{folder}{slash}{}", odd.replace('*', name))
 }
 
 /// The same name to people and to some file systems: in capitals, or with its accents apart.
