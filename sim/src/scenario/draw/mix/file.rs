@@ -319,4 +319,13 @@ mod tests {
             assert_eq!(engine::name::fold(name), engine::name::fold(&other));
         }
     }
+
+    #[test]
+    fn odd_spellings_are_no_names_or_are_taken_for_the_same() {
+        for odd in ODDITIES {
+            let name = odd.replace('*', "menu.txt");
+            let is_same = engine::name::fold(&name) == engine::name::fold("menu.txt");
+            assert_eq!(engine::name::instead(&name) == name, is_same, "{name:?}");
+        }
+    }
 }
