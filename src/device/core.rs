@@ -68,9 +68,10 @@ impl Core {
         let (install, replica) = (self.boot.install, ReplicaId(self.entropy.next_u64()));
         self.store.change_meta(|meta| {
             meta.install = install;
-            (meta.replica, meta.author) = (replica, replica);
+            meta.replica = replica;
             meta.next_n = 1;
         });
+        self.store.files_mut().set_author(None);
         self.reach(Point::ImageReplaced);
         true
     }
@@ -192,7 +193,7 @@ impl Core {
         let replica = ReplicaId(self.entropy.next_u64());
         self.store.change_meta(|meta| {
             meta.session = None;
-            (meta.replica, meta.author) = (replica, replica);
+            meta.replica = replica;
             meta.next_n = 1;
         });
     }

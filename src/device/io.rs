@@ -98,6 +98,8 @@ pub enum StoreKey {
     Upload(Dot),
     /// How far the sync server's feed has been taken.
     Feed,
+    /// Under which name files are written, if it is not that of the replica.
+    Author,
 }
 
 /// What is stored at a place.

@@ -30,8 +30,6 @@ pub(super) struct Meta {
     pub(super) install: u64,
     /// The name under which this store writes.
     pub(super) replica: ReplicaId,
-    /// The name under which it writes files: in each file it has built each write on all before it.
-    pub(super) author: ReplicaId,
     /// The number of the next write, from 1.
     pub(super) next_n: u64,
     /// The clock of the last write, or the furthest that was heard of.
@@ -50,7 +48,6 @@ impl Meta {
         Self {
             install,
             replica,
-            author: replica,
             next_n: 1,
             hlc: Hlc::default(),
             session: None,
@@ -148,6 +145,7 @@ impl Store {
                 }
             }
             StoreKey::Feed => self.files.load_feed(postcard::from_bytes(&stored.bytes).ok()),
+            StoreKey::Author => self.files.load_author(postcard::from_bytes(&stored.bytes).ok()),
         }
     }
 

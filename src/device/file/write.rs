@@ -48,8 +48,8 @@ pub(in crate::device) fn save(core: &mut Core, node: NodeId, target: FileTarget,
 /// tablet:                   reads 3 without 2, writes 4: built on 1 and 3, and not on 2
 /// ```
 fn author(core: &mut Core, node: NodeId, seen: &Vv) -> ReplicaId {
-    let author = core.store.meta().author;
     let files = core.store.files();
+    let author = files.author().unwrap_or(core.store.meta().replica);
     let own = files.writes().iter().filter(|(_, write)| write.node == node).map(|(dot, _)| *dot);
     let own = own.filter(|dot| dot.replica == author).map(|dot| dot.n);
     let heads = files.node(node).into_iter().flat_map(|shown| &shown.heads);
@@ -58,16 +58,14 @@ fn author(core: &mut Core, node: NodeId, seen: &Vv) -> ReplicaId {
         version.seen.count_of(author).max(made.unwrap_or(0))
     });
     let written = own.chain(there).max().unwrap_or(0);
-    if written > seen.count_of(author) {
-        change_author(core);
-    }
-    core.store.meta().author
+    if written > seen.count_of(author) { change_author(core) } else { author }
 }
 
 /// What is written from now on has another author.
-pub(super) fn change_author(core: &mut Core) {
+pub(super) fn change_author(core: &mut Core) -> ReplicaId {
     let author = ReplicaId(core.entropy.next_u64());
-    core.store.change_meta(|meta| meta.author = author);
+    core.store.files_mut().set_author(Some(author));
+    author
 }
 
 /// Keeps what is known of an own write.

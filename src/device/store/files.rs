@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::io::StoreKey;
 use super::staged::{Staged, encode};
 use crate::Bytes;
-use crate::id::{Dot, NodeId};
+use crate::id::{Dot, NodeId, ReplicaId};
 use crate::log::Position;
 use crate::message::{FeedCursor, Shown};
 use crate::record::{Payload, Vv};
@@ -47,6 +47,7 @@ pub(in crate::device) struct FileTables {
     nodes: BTreeMap<NodeId, Shown>,
     writes: BTreeMap<Dot, OwnWrite>,
     feed: Option<FeedCursor>,
+    author: Option<ReplicaId>,
 }
 
 impl FileTables {
@@ -93,6 +94,12 @@ impl FileTables {
         self.feed
     }
 
+    /// Under which name files are written, if it is not that of the replica: in each file it has built each
+    /// write on all before it.
+    pub(in crate::device) fn author(&self) -> Option<ReplicaId> {
+        self.author
+    }
+
     pub(super) fn load_node(&mut self, id: NodeId, shown: Shown) {
         self.nodes.insert(id, shown);
     }
@@ -103,6 +110,10 @@ impl FileTables {
 
     pub(super) fn load_feed(&mut self, cursor: Option<FeedCursor>) {
         self.feed = cursor;
+    }
+
+    pub(super) fn load_author(&mut self, author: Option<ReplicaId>) {
+        self.author = author;
     }
 }
 
@@ -158,6 +169,18 @@ impl FilesMut<'_> {
         }
     }
 
+    /// Sets under which name files are written; `None` for that of the replica.
+    pub(in crate::device) fn set_author(&mut self, author: Option<ReplicaId>) {
+        if self.tables.author != author {
+            match &author {
+                Some(author) => self.staged.put(StoreKey::Author, encode(author)),
+                None => self.staged.remove(StoreKey::Author),
+            }
+            self.staged.require_sync();
+            self.tables.author = author;
+        }
+    }
+
     /// Forgets all of it.
     pub(super) fn wipe(&mut self) {
         for id in std::mem::take(&mut self.tables.nodes).into_keys() {
@@ -167,5 +190,6 @@ impl FilesMut<'_> {
             self.staged.remove(StoreKey::Upload(dot));
         }
         self.set_feed(None);
+        self.set_author(None);
     }
 }

@@ -1,14 +1,9 @@
 //! Versions of files: numbered from 1 in each file, never changed, and no number is used twice.
 //!
-//! Each names the writes that it was built on, and replaces the versions of those. The versions that no
-//! other replaces are the heads. Several heads are a conflict, which devices show until a version replaces
-//! them all. A log that was set back gets versions a second time, in whatever order their devices send them:
-//!
-//! ```text
-//! log:     1 (anna), 2 (ben, built on 1), 3 (anna, built on 2) | set back to 1
-//! phone:   sends its write of version 3: it replaces 1
-//! tablet:  sends its write of version 2: version 3 was built on it, so it is no head
-//! ```
+//! Each names the writes that it was built on, and replaces the versions of those. The versions that no other
+//! replaces are the heads. Several heads are a conflict, which devices show until a version replaces them all.
+//! A log that was set back gets versions again, in any order: one that comes after what was built on it is no
+//! head.
 
 use super::tree::{live, node, save};
 use super::{put, version_of};
