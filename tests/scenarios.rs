@@ -106,7 +106,8 @@ fn every_storm_has_a_fault_but_a_counted_few() {
 
 #[test]
 fn every_fault_of_the_language_is_drawn_every_day() {
-    let scenarios = [everyday("everyday"), everyday("volume-restored")];
+    let scenarios = ["everyday", "volume-restored", "remote-restored", "mixed-builds"];
+    let scenarios = scenarios.map(everyday);
     let mut seen = std::collections::BTreeSet::new();
     for (scenario, seed) in scenarios.iter().flat_map(|it| (0..100).map(move |seed| (it, seed))) {
         for step in scenario::draw(scenario, seed, Flaws::NONE).steps {

@@ -51,7 +51,7 @@ pub fn text(plan: &Plan, outcome: &Outcome, found: &Violation) -> String {
         invariant: found.invariant,
         site: signature.site,
         record_kind: signature.kind,
-        lost: found.token.and_then(|token| scene.tell_write(token)),
+        lost: found.token.and_then(|token| scene.evidence().tell_write(token)),
         digest: format!("{:032x}", outcome.digest()),
         scenario: plan.scenario.clone(),
     };

@@ -6,15 +6,16 @@
 
 use std::collections::VecDeque;
 
-use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
-use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
+use engine::device::{self, Batch, Input, Snapshot};
+use engine::id::{DeviceId, Remote, Token, UserId, VaultId};
 use engine::point::Point;
-use engine::remote::{Call, Cursor, Return};
+use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
 use engine::{processor, volume};
 use harness::alarm::{Logged, take_log};
 use harness::time::{Now, Time};
 
+use crate::fault::Hit;
 use crate::history::Fact;
 use crate::message::{Asker, Message};
 use crate::plan::{Deed, Effect as EffectKind, Node, Order, StepId};
@@ -155,6 +156,8 @@ pub(crate) enum Effect {
     Hint(VaultId, Node),
     /// A remote did something.
     Remote(RemoteFact),
+    /// A remote did otherwise than it would without an active fault.
+    Hit(Hit),
 }
 
 /// What hosts ask of services that are not hosts.
@@ -203,28 +206,10 @@ impl Effect {
             | Self::Crashed(_)
             | Self::Reply(..)
             | Self::Hint(..)
-            | Self::Remote(_) => return None,
+            | Self::Remote(_)
+            | Self::Hit(_) => return None,
         })
     }
-}
-
-/// How a device stands, as far as settling is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) signed_in: bool,
-    pub(crate) status: Status,
-    pub(crate) cursors: [Option<Cursor>; 2],
-    pub(crate) listed_at: [Option<Time>; 2],
-    /// The records with which the device and a remote are not done.
-    pub(crate) unfinished: [Vec<(RecordId, Unfinished)>; 2],
-    /// Own contents of files that the sync server lacks.
-    pub(crate) files_unsent: usize,
-    /// Files and folders whose key it lacks.
-    pub(crate) files_sealed: usize,
-    /// Has it nothing more to do with the sync server?
-    pub(crate) done_with_server: bool,
-    /// Requests of the user that should have been answered.
-    pub(crate) owed: usize,
 }
 
 /// The mailbox of a host.
@@ -235,9 +220,6 @@ pub(crate) struct Mailbox {
     is_persisted: bool,
     is_woken: bool,
     effects: Vec<Effect>,
-    /// Does the world want to know how the device stands?
-    pub(crate) watched: bool,
-    pub(crate) standing: Option<Standing>,
 }
 
 impl Mailbox {
@@ -249,8 +231,6 @@ impl Mailbox {
             is_persisted: false,
             is_woken: false,
             effects: Vec::new(),
-            watched: false,
-            standing: None,
         }
     }
 
@@ -296,6 +276,11 @@ impl Mailbox {
         !self.inbound.is_empty()
     }
 
+    /// Has anything reached the host that it has not taken?
+    pub(crate) fn has_any(&self) -> bool {
+        self.has_events() || self.is_persisted || self.is_woken
+    }
+
     /// Has the synced commit become durable since this was last asked?
     pub(crate) fn take_persisted(&mut self) -> bool {
         std::mem::take(&mut self.is_persisted)
@@ -332,7 +317,7 @@ impl Mailbox {
 
     /// Clears what a host that lost power had not taken; returns it.
     pub(crate) fn clear(&mut self) -> VecDeque<Inbound> {
-        (self.is_persisted, self.is_woken, self.standing) = (false, false, None);
+        (self.is_persisted, self.is_woken) = (false, false);
         self.effects.clear();
         std::mem::take(&mut self.inbound)
     }

@@ -8,6 +8,7 @@
 
 mod effect;
 pub mod file;
+pub mod operation;
 mod pipeline;
 mod server;
 mod surroundings;
@@ -23,6 +24,7 @@ use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
+pub use self::operation::Operation;
 pub use self::pipeline::{
     Began, Day, Excerpt, GivenTalk, Order, PipelinePlan, ProcessorPlan, StepPlan, TalkId, TalkPart,
 };

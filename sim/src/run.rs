@@ -20,7 +20,7 @@ pub use crate::outcome::{Counts, LogLine, Outcome, Verdict};
 use crate::plan::{Node, Plan};
 use crate::shell::{Shell, ShellMaker};
 pub use crate::world::settle_bound;
-use crate::world::{Order, World};
+use crate::world::{Ended, Order, World};
 
 /// Who takes the turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,8 +298,8 @@ fn judge(world: World) -> Outcome {
         ..ended.counts
     };
     let verdict = if violations.is_empty() { Verdict::Held } else { Verdict::Violated };
-    let (coverage, history, log) = (ended.coverage, ended.history, ended.log);
-    Outcome { verdict, violations, coverage, counts, moments: ended.moments, history, log }
+    let Ended { coverage, history, log, moments, struck, .. } = ended;
+    Outcome { verdict, violations, coverage, counts, moments, struck, history, log }
 }
 
 /// A judge that panics has judged nothing: that must not look like innocence.

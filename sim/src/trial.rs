@@ -9,8 +9,9 @@ use engine::flaw::Flaws;
 use harness::pool;
 use harness::time::Time;
 
+use crate::outcome::{Missed, missed};
 use crate::parting::{Parting, parting};
-use crate::plan::Plan;
+use crate::plan::{Plan, StepId};
 use crate::run::{Counts, Outcome, run};
 use crate::scenario::{Scenario, draw, is_fault_free};
 
@@ -82,6 +83,8 @@ pub struct Tried {
     pub coverage: BTreeMap<&'static str, u64>,
     /// Sizes.
     pub counts: Counts,
+    /// The steps of its script that came to nothing.
+    pub missed: Vec<(StepId, Missed)>,
     /// Plan and outcome, if something is violated.
     pub failed: Option<Box<(Plan, Outcome)>>,
     /// Was it run a second time, to compare?
@@ -100,9 +103,17 @@ impl Trial {
         let parting = other.and_then(|other| parted(&plan, other, &outcome));
         let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
+        let missed = self.missed(&plan, &outcome);
         let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        Tried { seed, calm, coverage, counts, failed, twice, parting }
+        Tried { seed, calm, coverage, counts, missed, failed, twice, parting }
+    }
+
+    /// The steps of the script that came to nothing; those that were drawn demand nothing.
+    fn missed(&self, plan: &Plan, outcome: &Outcome) -> Vec<(StepId, Missed)> {
+        let Some(last) = self.scenario.script.last() else { return Vec::new() };
+        let of_script = |(step, _): &(StepId, Missed)| step.0 < last.next_id();
+        missed(plan, outcome).into_iter().filter(of_script).collect()
     }
 
     /// What to call it on the way.

@@ -13,11 +13,13 @@ mod accounts;
 mod action;
 mod ai_step;
 mod bounds;
+mod comparison;
 mod damage;
 mod ended;
 mod event;
 mod faults;
 mod happening;
+mod hit;
 mod host;
 mod hosts;
 mod incurable;
@@ -30,6 +32,7 @@ mod phase;
 mod planned;
 mod queue;
 mod quiescence;
+mod readings;
 mod recorder;
 mod remotes;
 mod script;
@@ -48,7 +51,8 @@ use self::accounts::Accounts;
 use self::action::Action;
 use self::bounds::patience;
 pub use self::bounds::settle_bound;
-use self::ended::{Ended, shells};
+pub(crate) use self::ended::Ended;
+use self::ended::shells;
 use self::event::Event;
 use self::host::Host;
 use self::hosts::Hosts;
@@ -61,7 +65,7 @@ use self::seed::Seeds;
 use self::services::Services;
 use self::settling::{Next, Settling};
 use self::stage::Stage;
-use crate::history::{Asked, Entry, Fact};
+use crate::history::{Asked, Entry, Fact, Pending, Skip};
 use crate::mailbox::{Effect, Mailbox};
 use crate::message::{Body, Message};
 use crate::outcome::Counts;
@@ -111,9 +115,6 @@ impl World {
         self.script.open(&mut self.stage.out);
         self.settling.enter(Phase::Faults, (Time(0), self.stage.plan.storm), &mut self.stage.out);
         self.stage.hand_on();
-        if self.script.needs_quiet() {
-            self.stage.hosts.watch(Time(0));
-        }
     }
 
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
@@ -241,7 +242,7 @@ impl World {
                     && from.device().is_some()
                     && let Some(step) = workload::step_of(op)
                 {
-                    self.stage.note(from, Fact::Skipped(step));
+                    self.stage.note(from, Fact::Skipped(step, Skip::Interrupted));
                 }
             }
             if !survives {
@@ -298,6 +299,7 @@ impl World {
                     self.stage.recorder.done_by_remote(fact, self.services.accounts.keychain());
                 self.stage.note(from, fact);
             }
+            Effect::Hit(hit) => self.stage.strike(hit),
             Effect::Reached(point) => self.stage.recorder.reach(point),
             Effect::Wake(at) => {
                 self.stage.out.extend(self.stage.hosts.set_deadline((now, from), at));
@@ -350,7 +352,8 @@ impl World {
         let is_first =
             self.stage.hosts.start(node, self.stage.recorder.facts_mut(), &mut self.stage.out);
         self.stage.hand_on();
-        let given = self.services.accounts.start(self.stage.hosts.get(node), is_first);
+        let Stage { hosts, faults, .. } = &self.stage;
+        let given = self.services.accounts.start(hosts.get(node), is_first, faults.conditions());
         self.stage.hosts.call(self.stage.now(), node, |mailbox| {
             given.into_iter().for_each(|inbound| mailbox.put(inbound));
         });
@@ -371,9 +374,9 @@ impl World {
         let planned = self.script.take(now, step, &mut self.stage.out);
         self.stage.hand_on();
         if let Some(planned) = planned
-            && !happening::begin((&mut self.stage, &mut self.services), planned)
+            && let Err(need) = happening::begin((&mut self.stage, &mut self.services), planned)
         {
-            self.stage.note(Node::World, Fact::Skipped(planned.step));
+            self.stage.note(Node::World, Fact::Skipped(planned.step, Skip::Needs(need)));
         }
         self.script.prepare(
             step + 1,
@@ -442,14 +445,13 @@ impl World {
                 self.stage.send_keys(&self.services.accounts, node);
             }
         }
-        self.stage.hosts.watch(now);
     }
 
     /// A run that makes no end is ended.
     fn give_up(&mut self) {
         let settled = |entry: &Entry| matches!(entry.fact, Fact::Settled { .. });
         if !self.stage.recorder.history().iter().any(settled) {
-            let mut pending = vec![quiescence::endless(&self.stage.plan)];
+            let mut pending = vec![Pending::Endless];
             pending.extend(self.settling.pending(self.owners()));
             self.stage.note(Node::World, Fact::Settled { pending });
         }
@@ -486,6 +488,8 @@ impl World {
             ..Counts::default()
         };
         let (history, log, coverage) = self.stage.recorder.end();
-        Ended { context, history, log, coverage, counts, moments: self.script.into_moments() }
+        let moments = self.script.into_moments();
+        let struck = self.stage.faults.into_struck();
+        Ended { context, history, log, coverage, counts, moments, struck }
     }
 }

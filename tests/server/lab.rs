@@ -150,7 +150,7 @@ impl Lab {
         Self {
             workers: (0..workers).map(|n| Worker::start(boot(n, flaws))).collect(),
             asked: vec![VecDeque::new(); workers],
-            volume: Volume::default(),
+            volume: Volume::new(false),
             answers: Vec::new(),
             now: 1,
             was: Vec::new(),

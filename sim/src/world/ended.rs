@@ -1,7 +1,7 @@
 //! What is taken out of a world: the shells of its hosts before its first turn, and what is left when it has
 //! ended: the history, and what its judges have to know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::id::UserId;
@@ -12,7 +12,7 @@ use super::quiescence;
 use crate::history::Entry;
 use crate::invariant::{HostNames, JudgeContext};
 use crate::outcome::{Counts, LogLine};
-use crate::plan::Node;
+use crate::plan::{Node, StepId};
 use crate::shell::ShellMaker;
 
 /// What is left when a world has ended.
@@ -24,6 +24,7 @@ pub(crate) struct Ended {
     pub(crate) coverage: BTreeMap<&'static str, u64>,
     pub(crate) counts: Counts,
     pub(crate) moments: Vec<Option<Time>>,
+    pub(crate) struck: BTreeSet<StepId>,
 }
 
 /// What judges have to know beside the history.

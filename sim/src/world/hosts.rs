@@ -15,7 +15,7 @@ use super::host::{Host, HostClock, Power};
 use super::storage::Storage;
 use crate::fault::Fault;
 use crate::history::recorder::Recorder as Facts;
-use crate::history::{Fact, Incarnation, Lost};
+use crate::history::{Fact, Incarnation, Lost, Skip};
 use crate::mailbox::{Effect, Inbound, Mailbox};
 use crate::message::{Body, Message};
 use crate::plan::{Node, Plan, ProcessorId, Start, WorkerId};
@@ -241,7 +241,7 @@ impl Hosts {
             }
             self.call(now, to, |mailbox| mailbox.put(inbound));
         } else if let Some(step) = inbound.step() {
-            out.push(Action::Note(to, Fact::Skipped(step)));
+            out.push(Action::Note(to, Fact::Skipped(step, Skip::Off)));
         }
     }
 
@@ -306,16 +306,6 @@ impl Hosts {
             self.resume((now, node), incarnation, out);
         }
         is_up
-    }
-
-    /// From now on devices say how they stand whenever they have worked.
-    pub(super) fn watch(&mut self, now: Time) {
-        for place in 0..self.plan.devices.len() {
-            self.hosts[place].mailbox_mut().watched = true;
-            if self.hosts[place].is_up() {
-                self.call_at(now, place, |_| {});
-            }
-        }
     }
 
     /// Takes all messages from and to workers out of all mailboxes.

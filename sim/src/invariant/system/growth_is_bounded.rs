@@ -127,7 +127,8 @@ fn says_the_same(old: &RowState, new: &RowState) -> bool {
     let nobodys = |version: &RowState| {
         version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
     };
-    new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
+    let is_saved = new.tag.is_some() && !new.set_back;
+    is_saved && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
 }
 
 /// Was a row damaged between two saves of it? It is done once, when it begins, and told a
@@ -306,6 +307,14 @@ pub(crate) mod tests {
         case.passes();
         case.phone().at(Remote::Zone).pushes(MEAL);
         assert_eq!(case.violations()[0].site, "saved-as-it-was");
+    }
+
+    #[test]
+    fn a_row_that_a_backup_brought_back_was_saved_by_nobody() {
+        let mut case = settled();
+        let stored = case.phone().at(Remote::Zone).stored(MEAL);
+        case.phone().at(Remote::Zone).is_set_back(MEAL, Some(stored));
+        case.passes();
     }
 
     #[test]

@@ -7,7 +7,7 @@ use harness::random::{Stream, Streams};
 use harness::time::Time;
 
 use super::date::Moment;
-use super::mix::{Timed, shortly_after};
+use super::timing::{Timed, shortly_after};
 use super::{Settings, drift, skew};
 use crate::plan::talk::{MOST_EDITS, SPELLINGS};
 use crate::plan::{
