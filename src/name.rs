@@ -115,6 +115,10 @@ impl NameKey {
 /// A name without the differences that people and file systems may overlook: case, how accents are
 /// composed, and characters that show nothing.
 pub fn fold(name: &str) -> String {
+    // Most names are ASCII, of which every character shows something and none is composed.
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     visible(name).nfd().default_case_fold().nfc().collect()
 }
 
@@ -130,6 +134,9 @@ fn visible(name: &str) -> impl Iterator<Item = char> {
 /// The length of a name where it is longest: as it is written or composed in bytes, or decomposed in units
 /// of UTF-16. Composed it is no longer in units than in bytes.
 fn length(name: &str) -> usize {
+    if name.is_ascii() {
+        return name.len();
+    }
     let composed = name.nfc().map(char::len_utf8).sum();
     let decomposed = name.nfd().map(char::len_utf16).sum();
     name.len().max(composed).max(decomposed)
@@ -147,11 +154,15 @@ fn is_device(name: &str) -> bool {
 
 /// Is it a name?
 pub(crate) fn check(name: &str, flaws: Flaws) -> Result<(), BadName> {
-    let shown: String = visible(name).nfd().collect();
+    let shown = if name.is_ascii() {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(visible(name).nfd().collect())
+    };
     let last = shown.chars().next_back();
     let dropped = last.filter(|c| [' ', '.'].contains(c) && !flaws.has(Flaw::Fb30));
     let forbidden = shown.chars().find(|c| FORBIDDEN.contains(c) || c.is_control());
-    match (shown.as_str(), forbidden, dropped) {
+    match (&*shown, forbidden, dropped) {
         ("", _, _) => Err(BadName::Empty),
         ("." | "..", _, _) => Err(BadName::Dots),
         (_, Some(c), _) => Err(BadName::Character(c)),

@@ -26,6 +26,12 @@ fn any_name() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(drawn(512))]
 
+    /// What is ASCII is folded by a shorter way, to the same.
+    #[test]
+    fn ascii_is_folded_as_all_else_is(name in "[ -~]{0,40}") {
+        prop_assert_eq!(fold(&name) + "é", fold(&format!("{name}é")));
+    }
+
     #[test]
     fn folding_twice_is_folding_once(name in any_name()) {
         prop_assert_eq!(fold(&fold(&name)), fold(&name));

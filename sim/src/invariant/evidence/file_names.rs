@@ -59,12 +59,16 @@ fn shows_nothing(c: char) -> bool {
 
 /// Why no file can have this name everywhere, if so.
 pub(crate) fn unfit(name: &str) -> Option<&'static str> {
-    let shown: String = name.chars().filter(|c| !shows_nothing(*c)).nfd().collect();
+    let shown: String = match name.is_ascii() {
+        true => name.to_owned(),
+        false => name.chars().filter(|c| !shows_nothing(*c)).nfd().collect(),
+    };
     let device =
         shown.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_lowercase();
     let too_long = name.len() > LONGEST
-        || name.nfc().collect::<String>().len() > LONGEST
-        || name.nfd().collect::<String>().encode_utf16().count() > LONGEST;
+        || !name.is_ascii()
+            && (name.nfc().collect::<String>().len() > LONGEST
+                || name.nfd().collect::<String>().encode_utf16().count() > LONGEST);
     if shown.is_empty() {
         Some("shows nothing")
     } else if shown.chars().all(|c| c == '.') && shown.len() < 3 {
