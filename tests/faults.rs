@@ -100,7 +100,7 @@ fn a_remote_that_is_set_back_is_what_it_was_until_devices_fill_it_again() {
         let expired = |entry: &&Entry| {
             matches!(&entry.fact, Fact::Declined(Node::Device(_), _, Refused::CursorExpired))
         };
-        assert!(history[at..].iter().filter(expired).count() >= 2, "each device is told");
+        assert!(history[at..].iter().filter(expired).count() >= 2, "each device is refused");
         let filled = saved_after(history, Remote::Rows, at);
         assert_eq!(filled, BTreeSet::from([1, 2, 3, 4].map(meal)));
         assert_eq!(outcome.violations, []);

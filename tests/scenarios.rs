@@ -208,7 +208,7 @@ fn workers_are_counted_or_named() {
     let clocks = plan.server.iter().flat_map(|server| &server.workers);
     assert_eq!(clocks.map(|it| it.clock_offset_ms).collect::<Vec<_>>(), [3_000, -1_000]);
     assert_eq!(names(plan), ["worker-1", "north"]);
-    assert_eq!(names(served("", 0)).len(), 4, "as many as anybody has");
+    assert_eq!(names(served("", 0)).len(), 4, "as many as any user has");
 }
 
 #[test]

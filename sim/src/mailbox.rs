@@ -32,7 +32,7 @@ pub(crate) enum Inbound {
     StartProcessor(Box<StartProcessor>),
     /// A step of the plan: the user does something.
     Operation(StepId, Deed),
-    /// A step of the plan: a processor is told to do something.
+    /// A step of the plan: a processor is commanded to do something.
     Command(StepId, Order),
     /// The user signs in on a device that is new.
     SignIn,
@@ -89,7 +89,7 @@ impl Inbound {
     }
 }
 
-/// Which of so many equal parts.
+/// Which of this number of equal parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     pub(crate) part: u64,

@@ -231,7 +231,7 @@ impl Parcel {
 pub enum Act {
     /// A user does something on a device.
     User(DeviceId, Deed),
-    /// A processor is told to do something.
+    /// A processor is commanded to do something.
     Order(ProcessorId, Order),
     /// Something goes wrong, for so long.
     Fault(Fault, Lasting),
@@ -378,7 +378,7 @@ impl Names for Plan {
     }
 
     fn user(&self, user: UserId) -> &str {
-        self.users.get(usize::from(user.0)).map_or("somebody", String::as_str)
+        self.users.get(usize::from(user.0)).map_or("an unknown user", String::as_str)
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Failure<'a> {
     pub plan: &'a Plan,
     /// What came of it.
     pub outcome: &'a Outcome,
-    /// The violation that is told.
+    /// The violation that is shown.
     pub violation: &'a Violation,
     /// The command that runs it again.
     pub again: String,
@@ -247,7 +247,7 @@ pub struct Story<'a> {
     pub plan: &'a Plan,
     /// What came of it.
     pub outcome: &'a Outcome,
-    /// What is told of it.
+    /// What is shown of it.
     pub focus: Focus,
     /// Is what machines logged told too?
     pub log: bool,
@@ -259,7 +259,7 @@ pub struct Story<'a> {
     pub again: String,
 }
 
-/// What of a run is told.
+/// What of a run is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Focus {
     /// Only what is about this record, and what went wrong meanwhile.

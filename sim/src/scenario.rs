@@ -126,7 +126,7 @@ pub enum Expect {
     Violates {
         /// Which.
         invariant: Invariant,
-        /// Within so many seeds.
+        /// Within this number of seeds.
         within: u32,
     },
 }
@@ -228,7 +228,7 @@ pub struct DeviceSpec {
 /// The workers of the sync server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
-    /// How many of them there are; the first so many.
+    /// How many of them there are; it is the first of them that count.
     pub count: Choice,
     /// All that there can be.
     pub workers: Vec<WorkerSpec>,

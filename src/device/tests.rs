@@ -248,7 +248,7 @@ impl Pair {
         says.collect()
     }
 
-    /// How things stand, as the user is told.
+    /// How things stand, as the user is shown it.
     fn status(&mut self) -> Status {
         let Answer::Status(status) = self.is_answered(Ask::Status) else { panic!("a status") };
         status

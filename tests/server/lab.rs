@@ -1,4 +1,4 @@
-//! Workers on one volume, driven by hand: what each has asked of the volume waits until somebody
+//! Workers on one volume, driven by hand: what each has asked of the volume waits until the test
 //! decides what becomes of it.
 
 use std::collections::{BTreeSet, VecDeque};

@@ -170,8 +170,8 @@ parameters! {
     VolumeTimeout = "server" "timeout", Span, 1..=31_622_400_000, "300ms..2s", "A request to the volume without an answer is given up after this long.";
     VolumeRetryBase = "server" "retry-base", Span, 1..=31_622_400_000, "20ms..100ms", "A worker's wait after the first failure.";
     VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "No wait of a worker is longer.";
-    Queue = "server" "queue", Count, 1..=10_000, "4..64", "So many requests may wait in one space; others are told to come back.";
-    SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after so many commits at the least.";
+    Queue = "server" "queue", Count, 1..=10_000, "4..64", "This number of requests may wait in one space; others are sent away for a while.";
+    SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after at least this number of commits.";
     UploadLease = "server" "upload", Span, 1..=31_622_400_000, "10m", "The pieces of an upload are kept this long after it was begun or renewed.";
     MoveBatch = "server" "batch", Count, 1..=10_000, "50", "So many files are moved in one commit; more become a job.";
     Piece = "server" "piece", Size, 64..=1_048_576, "1KB", "Devices bring content in pieces of this size.";

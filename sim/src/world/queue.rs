@@ -7,7 +7,7 @@ use harness::time::Time;
 use super::event::Event;
 use crate::plan::Plan;
 
-/// Without an end in sight after so many events, and so many more for each machine, a run is taken
+/// Without an end in sight after this number of events, and that for each machine, a run is taken
 /// for endless. A busy device has some hundred a minute, an idle one those of its pulls.
 const EVENTS: u64 = 1_000_000;
 const EVENTS_PER_MACHINE: u64 = 50_000;

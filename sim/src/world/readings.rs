@@ -52,7 +52,7 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    /// Nothing was shown to any of so many devices.
+    /// Nothing was shown to any of this number of devices.
     pub(super) fn new(devices: usize) -> Self {
         Self { by_device: vec![<[Reading; 2]>::default(); devices] }
     }

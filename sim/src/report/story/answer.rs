@@ -1,4 +1,4 @@
-//! What is told of what was asked and answered. A write is told with its values and its label, any other
+//! What a story says of requests and answers. A write comes with its values and its label, any other
 //! operation by the sentence of its declaration.
 
 use engine::device::Reason;

@@ -1,4 +1,4 @@
-//! What is told of devices: what they keep, and how they start.
+//! What a story says of devices: what they keep, and how they start.
 
 use engine::id::{RecordId, Remote};
 

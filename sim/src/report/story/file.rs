@@ -1,4 +1,4 @@
-//! What is told of files: what was asked and answered, what a device keeps, and what commits of the
+//! What a story says of files: what was asked and answered, what a device keeps, and what commits of the
 //! server do.
 
 use engine::log::{FileDoc, FileKey, NodeKind};

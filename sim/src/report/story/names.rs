@@ -108,7 +108,7 @@ impl<'a> Names<'a> {
         Act::User(DeviceId(0), deed).tell(self.plan)
     }
 
-    /// What a processor was told, in the sentence of its declaration.
+    /// What a processor was commanded, in the sentence of its declaration.
     pub(super) fn order(&self, order: Order) -> String {
         Act::Order(ProcessorId(0), order).tell(self.plan)
     }
@@ -125,7 +125,7 @@ impl<'a> Names<'a> {
 
     /// Who asks the sync server under this replica.
     pub(super) fn client(&self, replica: ReplicaId) -> &'a str {
-        self.clients.get(&replica).map_or("somebody", |node| self.host(*node))
+        self.clients.get(&replica).map_or("an unknown user", |node| self.host(*node))
     }
 
     /// The place of the fact that asks for an operation.
@@ -161,7 +161,7 @@ impl<'a> Names<'a> {
 
     /// What the user of a device is called.
     pub(super) fn owner(&self, device: DeviceId) -> &'a str {
-        self.user(device).map_or("somebody", |user| self.user_name(user))
+        self.user(device).map_or("an unknown user", |user| self.user_name(user))
     }
 
     /// Whose device it is.
@@ -196,7 +196,10 @@ impl<'a> Names<'a> {
 
     /// The write of a file that was uploaded.
     pub(super) fn upload(&self, write: Dot) -> String {
-        self.files.labels.get(&write).map_or_else(|| "somebody's".to_owned(), |it| self.label(*it))
+        self.files
+            .labels
+            .get(&write)
+            .map_or_else(|| "an unknown write".to_owned(), |it| self.label(*it))
     }
 
     /// A version of a file, or one that is not sent yet.

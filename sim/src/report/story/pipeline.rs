@@ -1,4 +1,4 @@
-//! What is told of conversations and of the work on them.
+//! What a story says of conversations and of the work on them.
 
 use engine::job::BlobName;
 

@@ -1,4 +1,4 @@
-//! What is told of remotes, and of messages.
+//! What a story says of remotes, and of messages.
 
 use std::fmt::Write as _;
 
@@ -98,6 +98,6 @@ pub(super) fn did(names: &Names<'_>, fact: &Fact, about: Option<RecordId>) -> St
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)
-        | Fact::ErrorLogged(_) => unreachable!("only what remotes did is told here"),
+        | Fact::ErrorLogged(_) => unreachable!("only what remotes did comes here"),
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of the sync server: commits of its logs, objects of its volume, and answers about
+//! What a story says of the sync server: commits of its logs, objects of its volume, and answers about
 //! accounts and sessions.
 
 use engine::blob::Address;

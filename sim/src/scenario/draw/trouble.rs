@@ -150,7 +150,7 @@ impl<'p> Scene<'p> {
         Some(())
     }
 
-    /// One fault of the sync server, rather while somebody wants something of it.
+    /// One fault of the sync server, rather while a request to it is open.
     fn server_fault(
         &self,
         family: &FaultFamily,
@@ -221,7 +221,7 @@ impl<'p> Scene<'p> {
         }
     }
 
-    /// A record, whose it is, and when somebody does something with it.
+    /// A record, whose it is, and when a user does something with it.
     fn row(&self, stream: &mut Stream, user: UserId) -> Option<(Time, UserId, RecordId)> {
         let touched: Vec<(Time, DeviceId, RecordId)> = self
             .deeds
