@@ -16,7 +16,7 @@ use serde::ser::SerializeTuple as _;
 use serde::{Serialize, Serializer};
 
 pub use self::action::{Action, Control, Loss, Need, Reach};
-pub use self::argument::{Age, Argument, ArgumentKind, Effects, Held, Shift, Spare, Times};
+pub use self::argument::{Age, Argument, ArgumentKind, Effects, Held, Scale, Shift, Spare, Times};
 pub use self::argument::{Value, Wait};
 pub use self::conditions::{Conditions, StepConditions, VolumeConditions};
 use self::declaration::declare;
@@ -172,7 +172,7 @@ impl Fault {
             _ => end == begun,
         };
         let named = |fault: &Self| {
-            let named = fault.arguments().filter(|(it, _)| it.kind.strength().is_none());
+            let named = fault.arguments().filter(|(it, _)| it.kind.scale().is_none());
             named.map(|(_, value)| value).collect::<Vec<_>>()
         };
         self.kind() == other.kind() && named(self).into_iter().zip(named(other)).all(is_same)

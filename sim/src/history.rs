@@ -6,6 +6,7 @@
 //!
 //! The digest covers the canonical bytes of every fact in order; the readable line is a rendering.
 
+mod asked;
 pub mod file;
 mod letter;
 mod pending;
@@ -19,9 +20,7 @@ use std::sync::Arc;
 
 use engine::blob::Address;
 use engine::device::{Presence, Reason, Status};
-use engine::id::{
-    DeviceId, Dot, FieldId, Kind, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId,
-};
+use engine::id::{DeviceId, Dot, FieldId, NodeId, OpId, RecordId, Remote, Token, UserId, VaultId};
 use engine::job::BlobName;
 use engine::log::Entry as Commit;
 use engine::message::FeedCursor;
@@ -31,6 +30,7 @@ use engine::remote::{CallId, Cursor, Order, Policy, Tag};
 use harness::time::Time;
 use serde::Serialize;
 
+pub use self::asked::{Asked, WriteKind};
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
 pub use self::letter::{Letter, Lost, Refused};
 pub use self::pending::Pending;
@@ -38,7 +38,7 @@ pub use self::pipeline::{Filed, Talk, Worked};
 pub use self::server::{Account, Done, Said, Wants};
 pub use self::skip::Skip;
 pub use crate::fault::{Fault, Need};
-use crate::plan::{self, Custom, Errand, Node, Order as WorkOrder};
+use crate::plan::{self, Node};
 
 /// Counts the lives of a node, from 0: each start begins one.
 pub type Incarnation = u32;
@@ -83,92 +83,6 @@ pub struct Shown {
     pub sealed: bool,
     /// Is one remote not merged since the login?
     pub partial: bool,
-}
-
-/// What was asked of a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Asked {
-    /// To show a record. `last` marks the reads after everything has settled.
-    Read {
-        /// Which record.
-        id: RecordId,
-        /// Is it one of the final reads?
-        last: bool,
-    },
-    /// To name all records.
-    List,
-    /// A write of several fields, an increment or a delete.
-    Write {
-        /// Which record.
-        id: RecordId,
-        /// The unique label of this write.
-        token: Token,
-        /// What it sets; empty for a delete.
-        set: Vec<(FieldId, Value)>,
-        /// How it builds on what was read.
-        kind: WriteKind,
-        /// What the user API had shown to the writer: each token with its field. What a write
-        /// replaces is what it was shown of the same field; a delete, and a write by someone who
-        /// saw the record deleted, replace all of it.
-        exposed: Vec<(FieldId, Token)>,
-        /// Was the writer shown that the record is deleted?
-        saw_deleted: bool,
-    },
-    /// To sign in.
-    SignIn,
-    /// To sign out.
-    SignOut,
-    /// To make a new key.
-    RotateKey,
-    /// To show a field by a custom strategy from now on.
-    Register(Kind, FieldId, Custom),
-    /// Something of the sync server.
-    Errand {
-        /// What.
-        errand: Errand,
-        /// The unique label of this write, if it is one.
-        token: Option<Token>,
-        /// Is it one of the final reads?
-        last: bool,
-    },
-    /// To sync.
-    Sync,
-    /// To tell how things stand.
-    Status,
-    /// Something about files.
-    File {
-        /// What.
-        ask: FileAsked,
-        /// The path that its user had in mind; empty for none.
-        path: String,
-        /// Is it one of the final reads?
-        last: bool,
-    },
-    /// Something about conversations, of a processor or a device.
-    Work {
-        /// What.
-        order: WorkOrder,
-        /// Is it one of the final reads?
-        last: bool,
-    },
-}
-
-impl Asked {
-    /// The record that it is about, if it is about one.
-    pub fn record(&self) -> Option<RecordId> {
-        if let Self::Read { id, .. } | Self::Write { id, .. } = self { Some(*id) } else { None }
-    }
-}
-
-/// Kinds of writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum WriteKind {
-    /// Sets fields.
-    Set,
-    /// Counts; exposes only the device's own previous cell.
-    Increment,
-    /// Deletes.
-    Delete,
 }
 
 /// What a device answered.

@@ -141,14 +141,14 @@ impl Value {
 }
 
 impl ArgumentKind {
-    /// The least and the most, if it says how strong a fault is. Two faults that differ only in
-    /// their strength are ended by the same verb.
-    pub const fn strength(self) -> Option<(i64, i64)> {
-        match self {
-            Self::Times => Some((1, 10_000)),
-            Self::Wait => Some((1, DAY)),
-            Self::Age => Some((1, LONGEST)),
-            Self::Shift => Some((-LONGEST, LONGEST)),
+    /// In which numbers it says how strong a fault is, if it does. Two faults that differ only in their
+    /// strength are ended by the same verb.
+    pub const fn scale(self) -> Option<Scale> {
+        let (unit, low, high) = match self {
+            Self::Times => (Unit::Count, 1, 10_000),
+            Self::Wait => (Unit::Span, 1, DAY),
+            Self::Age => (Unit::Span, 1, LONGEST),
+            Self::Shift => (Unit::Shift, -LONGEST, LONGEST),
             Self::Device
             | Self::Remote
             | Self::Worker
@@ -159,33 +159,14 @@ impl ArgumentKind {
             | Self::SeenBy
             | Self::Spare
             | Self::Ending
-            | Self::Effects => None,
-        }
-    }
-
-    /// What its strength is counted in.
-    pub const fn unit(self) -> Option<Unit> {
-        match self {
-            Self::Times => Some(Unit::Count),
-            Self::Wait | Self::Age => Some(Unit::Span),
-            Self::Shift => Some(Unit::Shift),
-            Self::Device
-            | Self::Remote
-            | Self::Worker
-            | Self::Processor
-            | Self::User
-            | Self::Host
-            | Self::Row
-            | Self::SeenBy
-            | Self::Spare
-            | Self::Ending
-            | Self::Effects => None,
-        }
+            | Self::Effects => return None,
+        };
+        Some(Scale { unit, low, high })
     }
 
     /// The value of this number, within the bounds of the strength.
     pub fn of_strength(self, number: i64) -> Option<Value> {
-        let (low, high) = self.strength()?;
+        let Scale { low, high, .. } = self.scale()?;
         let number = number.clamp(low, high);
         let span = Span(number.unsigned_abs());
         Some(match self {
@@ -206,6 +187,17 @@ impl ArgumentKind {
             | Self::Effects => return None,
         })
     }
+}
+
+/// The numbers that say how strong a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// What they count.
+    pub unit: Unit,
+    /// The least.
+    pub low: i64,
+    /// The most.
+    pub high: i64,
 }
 
 /// An argument as a declaration has it.

@@ -228,7 +228,7 @@ impl Declaration {
 
     /// The argument that says how strong it is.
     pub fn strength(&self) -> Option<&'static Argument> {
-        self.arguments.iter().find(|argument| argument.kind.strength().is_some())
+        self.arguments.iter().find(|argument| argument.kind.scale().is_some())
     }
 
     /// Does it have an argument of this kind?

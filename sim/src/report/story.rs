@@ -20,7 +20,7 @@ pub use self::evidence::Evidence;
 use self::names::Names;
 pub use self::names::Written;
 pub use self::words::{count, field_name, time, value};
-use self::words::{list, lost, parcel};
+use self::words::{list, lost, parcel, refusal};
 use crate::history::{Entry, Fact, Skip};
 use crate::invariant::wording;
 use crate::outcome::Missed;
@@ -77,11 +77,17 @@ impl<'a> Scene<'a> {
             Fact::Lost { to, letter, why } => {
                 format!("→ {}   {} lost: {}", names.host(*to), parcel(letter), lost(*why))
             }
-            Fact::Committed { .. }
-            | Fact::Removed { .. }
-            | Fact::Served(_)
-            | Fact::Declined(..)
-            | Fact::Found { .. } => remote::did(names, &entry.fact, about),
+            Fact::Committed { id, by, contents, policy, .. } => {
+                remote::committed(names, (*id, *by), contents.as_deref(), *policy)
+            }
+            Fact::Removed { id, by, .. } => remote::removed(names, *id, *by),
+            Fact::Served(page) => remote::served(names, page, about),
+            Fact::Declined(to, _, why) => {
+                format!("refuses {}: {}", names.host(*to), refusal(*why))
+            }
+            Fact::Found { id, contents, values, .. } => {
+                remote::found(*id, contents.as_deref(), values)
+            }
             Fact::Logged { space, entry } => server::commit(names, *space, entry),
             Fact::Filed { name, holds, .. } => pipeline::filed(*name, holds.as_deref()),
             Fact::StepBegan(_, talk) => {

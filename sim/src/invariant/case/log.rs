@@ -11,7 +11,7 @@ use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
 use super::talks::Talks;
-use super::tree::ToldFiles;
+use super::tree::{DRAFT, FileWrite, ToldFiles};
 use super::{Case, WORKER};
 use crate::fault::{Age, RestoreVolume};
 use crate::history::{Fact, Letter, Said};
@@ -142,6 +142,17 @@ impl Case {
             pipeline: PipelinePlan::none(),
         });
         case
+    }
+
+    /// The same, and the phone has made a file and knows it from the feed. Returns that write.
+    pub(crate) fn filed() -> (Self, FileWrite) {
+        let mut case = Self::served();
+        case.phone().session().opens();
+        case.tablet().session().opens();
+        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
+        case.phone().files().uploads(filing, ("draft.txt", "words"));
+        case.phone().files().reads_feed(&[DRAFT]);
+        (case, filing)
     }
 
     /// The next number of a client's actions.

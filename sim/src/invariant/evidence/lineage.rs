@@ -58,15 +58,10 @@ impl Ancestors {
 
 /// The heads that the author of a write had been shown.
 fn exposed<'e>(evidence: &'e Evidence<'_>, label: Token) -> Option<&'e [Head]> {
-    match evidence.server.file_write(label)?.ask {
-        FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } => Some(exposed),
-        FileAsked::List
-        | FileAsked::Read(_)
-        | FileAsked::Versions(_)
-        | FileAsked::MakeFolder(..)
-        | FileAsked::Move(_)
-        | FileAsked::Delete { .. }
-        | FileAsked::Undelete(_)
-        | FileAsked::Job(_) => None,
+    let ask = evidence.server.file_write(label)?.ask;
+    if let FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. } = ask {
+        Some(exposed)
+    } else {
+        None
     }
 }

@@ -217,21 +217,7 @@ pub(crate) fn order_name(order: &Order) -> String {
 pub(super) fn number_writes(history: &[Entry]) -> Table<Token, usize> {
     let mut numbers = Table::default();
     for (_, asked) in history.iter().filter_map(|entry| entry.fact.asked()) {
-        let token = match asked {
-            Asked::Write { token, .. } => Some(*token),
-            Asked::Errand { token, .. } => *token,
-            Asked::File { ask, .. } => ask.token(),
-            Asked::Read { .. }
-            | Asked::List
-            | Asked::SignIn
-            | Asked::SignOut
-            | Asked::RotateKey
-            | Asked::Register(..)
-            | Asked::Work { .. }
-            | Asked::Sync
-            | Asked::Status => None,
-        };
-        if let Some(token) = token {
+        if let Some(token) = asked.token() {
             let number = numbers.len() + 1;
             numbers.insert(token, number);
         }

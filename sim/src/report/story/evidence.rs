@@ -88,18 +88,9 @@ impl<'a> Evidence<'a> {
         if !changes.iter().any(|it| matches!(it, Change::Record(changed, _) if *changed == id)) {
             return None;
         }
-        let from = changes.iter().find_map(|it| match it {
-            Change::Mirror(from, changed, _) if *changed == id => Some(Node::Remote(*from)),
-            Change::Mirror(..)
-            | Change::Record(..)
-            | Change::Sealed(..)
-            | Change::Parked(..)
-            | Change::Cursor(..)
-            | Change::Node(..)
-            | Change::Upload(..)
-            | Change::Feed(_)
-            | Change::Key(_)
-            | Change::Meta => None,
+        let from = changes.iter().find_map(|it| {
+            let Change::Mirror(from, changed, _) = it else { return None };
+            (*changed == id).then_some(Node::Remote(*from))
         })?;
         (0..commit).rev().find(|&index| {
             let entry = &self.names.history()[index];

@@ -54,7 +54,7 @@ impl<'a> Names<'a> {
             names.files.learn(&entry.fact);
             if let Some((op, asked)) = entry.fact.asked() {
                 names.asked.insert((entry.node, entry.incarnation, op), index);
-                if let Some(token) = token_of(asked) {
+                if let Some(token) = asked.token() {
                     let number = names.writes.len() + 1;
                     names.writes.insert(token, Written { number, index, saved: None });
                 }
@@ -142,7 +142,7 @@ impl<'a> Names<'a> {
     /// Which write this answer belongs to, if to one.
     pub(super) fn token_of(&self, entry: &Entry, op: OpId) -> Option<Token> {
         let asked = self.asked(entry, op)?;
-        if let Fact::Asked(_, asked) = &self.history[asked].fact { token_of(asked) } else { None }
+        if let Fact::Asked(_, asked) = &self.history[asked].fact { asked.token() } else { None }
     }
 
     /// The write of this label, if a user made it in this run.
@@ -243,23 +243,5 @@ impl Files {
     fn learn_heads(&mut self, heads: &[Head]) {
         let known = heads.iter().filter_map(|head| Some((head.write, head.token?)));
         self.labels.extend(known);
-    }
-}
-
-/// The label of a write, if it is one.
-fn token_of(asked: &Asked) -> Option<Token> {
-    match asked {
-        Asked::Write { token, .. } => Some(*token),
-        Asked::Errand { token, .. } => *token,
-        Asked::File { ask, .. } => ask.token(),
-        Asked::Read { .. }
-        | Asked::List
-        | Asked::SignIn
-        | Asked::SignOut
-        | Asked::RotateKey
-        | Asked::Register(..)
-        | Asked::Work { .. }
-        | Asked::Sync
-        | Asked::Status => None,
     }
 }

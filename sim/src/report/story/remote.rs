@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use engine::id::RecordId;
+use engine::id::{FieldId, RecordId};
+use engine::record::Value;
 use engine::remote::Policy;
 
 use super::device::labels;
 use super::names::Names;
 use super::words::{fields, list, parcel, refusal};
-use crate::history::{Fact, Letter, Page, Refused};
+use crate::history::{Contents, Letter, Page, Refused};
 use crate::plan::Node;
 
 /// A message that arrived.
@@ -31,73 +32,58 @@ pub(super) fn delivered(
     line
 }
 
-/// What a remote did; if asked about one record, what it did to that.
-pub(super) fn did(names: &Names<'_>, fact: &Fact, about: Option<RecordId>) -> String {
-    match fact {
-        Fact::Committed { id, by, contents, policy, .. } => {
-            let held = contents.as_deref();
-            let held = held.map_or("sealed bytes".to_owned(), |it| labels(names, it));
-            let how = match policy {
-                Policy::IfUnchanged => "",
-                Policy::Overwrite => ", whatever was there",
-            };
-            match by {
-                Node::World => format!("holds {id} = {held} from the start"),
-                Node::Remote(_) => format!("has {id} = {held} again"),
-                Node::Device(_)
-                | Node::Worker(_)
-                | Node::Processor(_)
-                | Node::Volume
-                | Node::Intruder => {
-                    format!("stores {id} = {held} from {}{how}", names.host(*by))
-                }
-            }
+/// A row was stored.
+pub(super) fn committed(
+    names: &Names<'_>,
+    (id, by): (RecordId, Node),
+    contents: Option<&Contents>,
+    policy: Policy,
+) -> String {
+    let held = contents.map_or("sealed bytes".to_owned(), |it| labels(names, it));
+    let how = match policy {
+        Policy::IfUnchanged => "",
+        Policy::Overwrite => ", whatever was there",
+    };
+    match by {
+        Node::World => format!("holds {id} = {held} from the start"),
+        Node::Remote(_) => format!("has {id} = {held} again"),
+        Node::Device(_) | Node::Worker(_) | Node::Processor(_) | Node::Volume | Node::Intruder => {
+            format!("stores {id} = {held} from {}{how}", names.host(by))
         }
-        Fact::Removed { id, by: Node::Remote(_), .. } => format!("has {id} no more"),
-        Fact::Removed { id, by, .. } => format!("removes {id} for {}", names.host(*by)),
-        Fact::Served(page) => {
-            let Page { to, rows, since, end, .. } = &**page;
-            let named = |id: &&RecordId| about.is_none_or(|row| row == **id);
-            let ids = rows.iter().map(|(_, id, ..)| id).filter(named);
-            let ids: Vec<String> = ids.map(ToString::to_string).collect();
-            let others = rows.len() - ids.len();
-            let others = if others == 0 { String::new() } else { format!(" and {others} more") };
-            let what = if rows.is_empty() { "nothing new".to_owned() } else { list(&ids) };
-            let from = if since.is_none() { " from the start" } else { "" };
-            let end = if *end { " (the end)" } else { "" };
-            format!("serves {} a page{from}: {what}{others}{end}", names.host(*to))
-        }
-        Fact::Declined(to, _, why) => {
-            format!("refuses {}: {}", names.host(*to), refusal(*why))
-        }
-        Fact::Found { id, contents, values, .. } => match contents {
-            None => format!("holds {id} at the end, sealed"),
-            Some(contents) if !contents.live => format!("holds {id} at the end, deleted"),
-            Some(_) => format!("holds {id} at the end: {}", fields(*id, values)),
-        },
-        Fact::Asked(..)
-        | Fact::Answered(..)
-        | Fact::Skipped(..)
-        | Fact::Struck(_)
-        | Fact::Persisted { .. }
-        | Fact::Durable(_)
-        | Fact::PersistFailed(_)
-        | Fact::Started { .. }
-        | Fact::Sent { .. }
-        | Fact::Delivered { .. }
-        | Fact::Lost { .. }
-        | Fact::Logged { .. }
-        | Fact::Filed { .. }
-        | Fact::StepBegan(..)
-        | Fact::StepEnded(..)
-        | Fact::Named { .. }
-        | Fact::Kept { .. }
-        | Fact::Faulted(_)
-        | Fact::Ended(_)
-        | Fact::Healed
-        | Fact::Settled { .. }
-        | Fact::Killed { .. }
-        | Fact::Panicked(_)
-        | Fact::ErrorLogged(_) => unreachable!("only what remotes did comes here"),
+    }
+}
+
+/// A row was removed.
+pub(super) fn removed(names: &Names<'_>, id: RecordId, by: Node) -> String {
+    match by.remote() {
+        Some(_) => format!("has {id} no more"),
+        None => format!("removes {id} for {}", names.host(by)),
+    }
+}
+
+/// A page was served; if asked about one record, what it has of that.
+pub(super) fn served(names: &Names<'_>, page: &Page, about: Option<RecordId>) -> String {
+    let Page { to, rows, since, end, .. } = page;
+    let named = |id: &&RecordId| about.is_none_or(|row| row == **id);
+    let ids = rows.iter().map(|(_, id, ..)| id).filter(named);
+    let ids: Vec<String> = ids.map(ToString::to_string).collect();
+    let others = rows.len() - ids.len();
+    let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+    let what = if rows.is_empty() { "nothing new".to_owned() } else { list(&ids) };
+    let from = if since.is_none() { " from the start" } else { "" };
+    let end = if *end { " (the end)" } else { "" };
+    format!("serves {} a page{from}: {what}{others}{end}", names.host(*to))
+}
+
+/// A row as it was found at the end.
+pub(super) fn found(
+    id: RecordId,
+    contents: Option<&Contents>,
+    values: &[(FieldId, Value)],
+) -> String {
+    match contents {
+        None => format!("holds {id} at the end, sealed"),
+        Some(contents) if !contents.live => format!("holds {id} at the end, deleted"),
+        Some(_) => format!("holds {id} at the end: {}", fields(id, values)),
     }
 }

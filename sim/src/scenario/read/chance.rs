@@ -6,7 +6,7 @@ use harness::random::Chance;
 use super::table::{Item, Reader, Table};
 use super::values::{FOREVER, kind_names};
 use super::weights::weights_of;
-use crate::fault::{Argument, ArgumentKind, FaultKind, Lasts, Longest};
+use crate::fault::{Argument, ArgumentKind, FaultKind, Lasts, Longest, Scale};
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::{ENDINGS, keys};
 use crate::scenario::{Choice, FaultFamily, Ingredient, Mix, Scenario, Unit};
@@ -159,7 +159,7 @@ fn family(reader: &mut Reader<'_>, mut table: Table<'_>, kind: FaultKind) -> Opt
     }
     let mut strength = Choice::only(0);
     if let Some(Argument { key, kind }) = kind.declaration().strength()
-        && let (Some(unit), Some((low, high))) = (kind.unit(), kind.strength())
+        && let Some(Scale { unit, low, high }) = kind.scale()
     {
         known.push(key);
         strength = table

@@ -5,7 +5,7 @@ use engine::id::{DeviceId, UserId};
 use super::arguments::Args;
 use super::table::Item;
 use super::targets::Targets;
-use crate::fault::{Argument, ArgumentKind, Effects, Fault, FaultKind, Held, Spare, Value};
+use crate::fault::{Argument, ArgumentKind, Effects, Fault, FaultKind, Held, Scale, Spare, Value};
 use crate::plan::{Act, Lasting};
 use crate::scenario::State;
 use crate::scenario::problem::Code;
@@ -40,7 +40,7 @@ pub(super) fn faults(
 
 impl Args<'_, '_, '_> {
     fn argument(&mut self, argument: &Argument, to: &Targets) -> Option<Value> {
-        if argument.kind.strength().is_some() {
+        if argument.kind.scale().is_some() {
             return self.strength(argument);
         }
         match argument.kind {
@@ -108,7 +108,7 @@ impl Args<'_, '_, '_> {
 
     /// How strong it is. A verb that ends a fault does not say so, and any strength stands for it.
     fn strength(&mut self, argument: &Argument) -> Option<Value> {
-        let (unit, (low, high)) = (argument.kind.unit()?, argument.kind.strength()?);
+        let Scale { unit, low, high } = argument.kind.scale()?;
         if self.verb.ends().is_some() {
             return argument.kind.of_strength(low);
         }

@@ -152,7 +152,7 @@ impl Verb {
 /// fault does not say how strong that is.
 fn keys_of_fault(kind: FaultKind, ends: bool, needed: bool) -> Vec<Key> {
     let arguments = kind.declaration().rest().iter();
-    let arguments = arguments.filter(|it| !ends || it.kind.strength().is_none());
+    let arguments = arguments.filter(|it| !ends || it.kind.scale().is_none());
     let arguments = arguments.filter(|it| is_optional(it) != needed);
     let mut keys: Vec<Key> = arguments.map(|it| (it.key, example_of(it))).collect();
     let says_how_long = match kind.lasts() {

@@ -161,16 +161,6 @@ mod tests {
     use crate::invariant::case::tree::{DRAFT, NOTES};
     use crate::invariant::case::{Case, PHONE, TABLET};
 
-    fn filed() -> (Case, FileWrite) {
-        let mut case = Case::served();
-        case.phone().session().opens();
-        case.tablet().session().opens();
-        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-        case.phone().files().uploads(filing, ("draft.txt", "words"));
-        case.phone().files().reads_feed(&[DRAFT]);
-        (case, filing)
-    }
-
     /// A device saves a version of the file, whose author was shown this one.
     fn saves_on(case: &mut Case, device: DeviceId, shown: Head) -> FileWrite {
         let to = (DRAFT, Goal::Version(DRAFT));
@@ -184,7 +174,7 @@ mod tests {
     #[test]
     fn what_was_saved_is_listed_or_what_was_built_on_it() {
         for is_built_on_it in [true, false] {
-            let (mut case, first) = filed();
+            let (mut case, first) = Case::filed();
             let backup = case.backs_up();
             let second = saves_on(&mut case, PHONE, head(first, Some(1)));
             case.phone().files().uploads_next(second, (2, &[1], &[2]), "words of 2");
@@ -202,13 +192,13 @@ mod tests {
 
     #[test]
     fn what_was_listed_or_saved_is_listed_again() {
-        let (mut case, filing) = filed();
+        let (mut case, filing) = Case::filed();
         let list = case.files.list_of(&[DRAFT], &[filing]);
         case.phone().files().lists(list.clone(), false);
         case.phone().files().lists(Vec::new(), false);
         case.rejects("file-unseen");
 
-        let (mut case, filing) = filed();
+        let (mut case, filing) = Case::filed();
         let list = case.files.list_of(&[DRAFT], &[filing]);
         case.phone().files().saves((NOTES, "notes.txt"), "other words");
         case.phone().files().lists(list, false);

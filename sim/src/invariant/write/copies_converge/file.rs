@@ -131,21 +131,10 @@ fn is_as_logged(
 mod tests {
     use crate::invariant::case::Case;
     use crate::invariant::case::tree::DRAFT;
-    use crate::invariant::case::tree::FileWrite;
-
-    fn filed() -> (Case, FileWrite) {
-        let mut case = Case::served();
-        case.phone().session().opens();
-        case.tablet().session().opens();
-        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-        case.phone().files().uploads(filing, ("draft.txt", "words"));
-        case.phone().files().reads_feed(&[DRAFT]);
-        (case, filing)
-    }
 
     #[test]
     fn all_devices_list_what_the_log_has() {
-        let (mut case, filing) = filed();
+        let (mut case, filing) = Case::filed();
         let list = case.files.list_of(&[DRAFT], &[filing]);
         case.phone().files().lists(list.clone(), false);
         let mut case = case.ends();
@@ -158,12 +147,12 @@ mod tests {
         case.tablet().files().lists(odd, true);
         case.rejects("files-differ");
 
-        let (case, _) = filed();
+        let (case, _) = Case::filed();
         let mut case = case.ends();
         case.tablet().files().lists(Vec::new(), true);
         case.rejects("listed-otherwise");
 
-        let (case, _) = filed();
+        let (case, _) = Case::filed();
         let mut case = case.ends();
         let mut sealed = list;
         sealed[0].sealed = true;

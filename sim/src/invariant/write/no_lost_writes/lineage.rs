@@ -152,16 +152,6 @@ mod tests {
     use crate::invariant::case::tree::{DRAFT, FileWrite};
     use crate::invariant::case::{Case, PHONE, TABLET};
 
-    /// The phone has made a file.
-    fn filed() -> (Case, FileWrite) {
-        let mut case = Case::served();
-        case.phone().session().opens();
-        case.tablet().session().opens();
-        let first = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-        case.phone().files().uploads(first, ("draft.txt", "words"));
-        (case, first)
-    }
-
     /// A device saves another version of it, whose author was shown this one.
     fn saves_on(case: &mut Case, device: DeviceId, shown: FileWrite, n: u32) -> FileWrite {
         let to = (DRAFT, Goal::Version(DRAFT));
@@ -174,7 +164,7 @@ mod tests {
 
     /// The phone saves a second version, having seen the first; meanwhile the tablet has, too.
     fn conflict(replaces: &[u32], heads: &[u32]) -> Case {
-        let (mut case, first) = filed();
+        let (mut case, first) = Case::filed();
         for (device, n, replaces, heads) in
             [(PHONE, 2, &[1][..], &[2][..]), (TABLET, 3, replaces, heads)]
         {
@@ -195,7 +185,7 @@ mod tests {
     /// The phone writes three versions, each on the one before. The volume is set back to the first, and
     /// the third is published there, in place of these.
     fn set_back(replaces: &[u32], heads: &[u32]) -> Case {
-        let (mut case, first) = filed();
+        let (mut case, first) = Case::filed();
         let backup = case.backs_up();
         let second = saves_on(&mut case, PHONE, first, 1);
         case.phone().files().uploads_next(second, (2, &[1], &[2]), "words of 2");
@@ -218,7 +208,7 @@ mod tests {
     #[test]
     fn no_device_lists_what_it_has_replaced() {
         for is_shown in [true, false] {
-            let (mut case, first) = filed();
+            let (mut case, first) = Case::filed();
             let second = saves_on(&mut case, PHONE, first, 1);
             let shown = if is_shown { second } else { first };
             let third = saves_on(&mut case, TABLET, shown, 1);

@@ -188,26 +188,16 @@ mod tests {
     use crate::invariant::case::tree::FileWrite;
     use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, ROOT};
 
-    fn filed() -> (Case, FileWrite) {
-        let mut case = Case::served();
-        case.phone().session().opens();
-        case.tablet().session().opens();
-        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-        case.phone().files().uploads(filing, ("draft.txt", "words"));
-        case.phone().files().reads_feed(&[DRAFT]);
-        (case, filing)
-    }
-
     #[test]
     fn what_is_shown_was_written_by_its_user() {
-        let (mut case, filing) = filed();
+        let (mut case, filing) = Case::filed();
         let mut invented = filing;
         invented.token.0[15] ^= 0xff;
         let list = case.files.list_of(&[DRAFT], &[invented]);
         case.tablet().files().lists(list, false);
         case.rejects("file-never-written");
 
-        let (mut case, filing) = filed();
+        let (mut case, filing) = Case::filed();
         let mut strange = filing;
         strange.token.0[9] ^= 1;
         let list = case.files.list_of(&[DRAFT], &[strange]);
@@ -217,7 +207,7 @@ mod tests {
 
     #[test]
     fn content_is_shown_as_it_was_written_and_with_its_own_version() {
-        let (mut case, filing) = filed();
+        let (mut case, filing) = Case::filed();
         let shown = |words: &str, of: FileWrite| {
             let content = Some(print(of.token, words));
             FileDone::Content(vec![(head(filing, Some(1)), content)])
