@@ -31,7 +31,7 @@ pub enum Exit {
     Violated = 1,
     /// The command line or a scenario file is wrong.
     Usage = 2,
-    /// Too little happened, or time ran out: it cannot be said.
+    /// Too little happened, or a shrink ran out of its budget: it cannot be said.
     Inconclusive = 3,
     /// Nothing was selected.
     Nothing = 4,
@@ -112,7 +112,7 @@ fn version() -> &'static str {
 enum Command {
     /// Run scenarios on their few default seeds and check every verdict line of their files.
     Run(RunArgs),
-    /// Run many seeds of scenarios on all cores; without arguments a few hundred of all.
+    /// Run many seeds of scenarios on all cores; without arguments some thousand of all.
     Sweep(SweepArgs),
     /// Run one seed, or a capsule, again and tell it as a story.
     Replay(ReplayArgs),

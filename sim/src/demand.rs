@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use engine::flaw::Flaws;
 
 use crate::plan::StepId;
+use crate::report::terminal::percent;
 use crate::report::{Demand, Met, Miss, Reached, Row, story, wilson};
 use crate::scenario::{self, Bound, Line, Occurrence, draw};
 use crate::trial::Chosen;
@@ -96,11 +97,6 @@ fn of_line(chosen: &Chosen, line: &Line, row: &Row, place: &str) -> Option<Deman
         why: Some(why.tell(&plan)),
         place: place.to_owned(),
     })
-}
-
-/// A share in percent.
-fn percent(share: f64) -> String {
-    crate::report::terminal::percent(share)
 }
 
 #[cfg(test)]

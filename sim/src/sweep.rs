@@ -24,6 +24,10 @@ use crate::trial::{Chosen, Trial, Tried, quoted};
 /// Seeds of a sweep that was not told how many, over all scenarios.
 const DEFAULT_SEEDS: u64 = 400;
 
+/// Each scenario gets at least this number then, if they are not costly: with fewer, whether something rare
+/// happened at all is left to chance.
+const LEAST_SEEDS: u64 = 20;
+
 /// Events that all of those may take: about a CPU-minute. A costly scenario gets fewer seeds.
 const DEFAULT_EVENTS: u64 = 40_000_000;
 
@@ -425,7 +429,8 @@ pub fn tally(row: &mut Row, tried: &Tried, took: Duration) {
 /// How many seeds each scenario gets: the same for all, unless that takes too many events.
 fn shares(costs: &[u64]) -> Vec<u64> {
     let count = costs.len().max(1) as u64;
-    let (seeds, events) = (DEFAULT_SEEDS.div_ceil(count), DEFAULT_EVENTS / count);
+    let seeds = DEFAULT_SEEDS.div_ceil(count).max(LEAST_SEEDS);
+    let events = DEFAULT_EVENTS / count;
     costs.iter().map(|cost| (events / cost).clamp(1, seeds)).collect()
 }
 
@@ -438,5 +443,6 @@ mod tests {
         assert_eq!(shares(&[1_000, 20_000]), [200, 200]);
         assert_eq!(shares(&[1_000, 2_000_000]), [200, 10]);
         assert_eq!(shares(&[u64::MAX]), [1]);
+        assert_eq!(shares(&[1_000; 100]), [20; 100]);
     }
 }

@@ -110,7 +110,7 @@ fn verdict(line: &Line) -> Value {
     let fields = json!({
         "scenario": line.scenario, "of": line.of, "expected": line.expected, "found": line.found,
         "seeds": line.seeds, "mark": line.mark.word(), "again": line.again,
-        "demands": line.demands.iter().map(demand).collect::<Vec<_>>(),
+        "must_happen": demands(&line.demands, false), "steps": demands(&line.demands, true),
     });
     object("verdict", fields)
 }
@@ -142,8 +142,13 @@ fn swept_row(row: &Row) -> Value {
         "bugs": row.bugs.len(), "fault_free": row.calm, "rate_low": low, "rate_high": high,
         "slowest": row.slowest.map(|(seed, took)| json!({"seed": seed, "ms": took.as_millis() as u64})),
         "coverage": coverage,
-        "demands": row.demands.iter().map(demand).collect::<Vec<_>>(),
+        "must_happen": demands(&row.demands, false), "steps": demands(&row.demands, true),
     })
+}
+
+/// The demands on events, or those on the steps of the script.
+fn demands(all: &[Demand], of_steps: bool) -> Vec<Value> {
+    all.iter().filter(|it| it.why.is_some() == of_steps).map(demand).collect()
 }
 
 fn demand(it: &Demand) -> Value {

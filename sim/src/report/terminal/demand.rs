@@ -8,11 +8,12 @@ use super::{BAD, UNSURE, styled};
 use crate::report::{Demand, Met};
 
 /// Whether a demand is met, in words.
-pub(super) fn met(met: Met) -> (Style, &'static str) {
-    match met {
+pub(super) fn met(demand: &Demand) -> (Style, &'static str) {
+    match demand.met {
         Met::Yes => (Style::new(), "reached"),
         Met::Sometimes => (UNSURE, "NOT IN EVERY SEED"),
         Met::TooFewSeeds => (UNSURE, "below, but too few seeds to tell"),
+        Met::No if demand.why.is_some() => (BAD, "NEVER"),
         Met::No => (BAD, "NOT REACHED"),
         Met::Exceeded(_) => (BAD, "TOO OFTEN"),
     }
@@ -25,7 +26,7 @@ pub(super) fn write_unmet<'a>(
 ) -> fmt::Result {
     for demand in demands.into_iter().filter(|it| it.met != Met::Yes) {
         let Demand { what, measured, demanded, why, place, .. } = demand;
-        let (style, word) = met(demand.met);
+        let (style, word) = met(demand);
         writeln!(out, "\n{}  {place}  {what}", styled(style, word))?;
         match why {
             Some(why) => writeln!(out, "  did something {measured}: {why}")?,

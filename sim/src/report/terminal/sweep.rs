@@ -81,7 +81,7 @@ fn occurrences(row: &Row) -> impl Iterator<Item = &Demand> {
 }
 
 fn demand(row: &Row, demand: &Demand) -> (Style, Vec<String>) {
-    let (style, met) = met(demand.met);
+    let (style, met) = met(demand);
     let Demand { what, measured, demanded, .. } = demand;
     let cells = [row.scenario.as_str(), what, measured, demanded, met];
     (style, cells.map(str::to_owned).to_vec())
