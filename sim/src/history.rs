@@ -12,6 +12,7 @@ mod pipeline;
 pub(crate) mod recorder;
 mod server;
 pub(crate) mod table;
+mod weight;
 
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ pub use self::letter::{Letter, Lost, Refused};
 pub use self::pipeline::{Filed, Talk, Worked};
 pub use self::server::{Account, Done, Said, Wants};
 pub use crate::fault::Fault;
-use crate::plan::{self, Custom, Errand, Node, Order as WorkOrder};
+use crate::plan::{self, Custom, Errand, Excess, Node, Order as WorkOrder};
 
 /// Counts the lives of a node, from 0: each start begins one.
 pub type Incarnation = u32;
@@ -461,6 +462,13 @@ pub enum Fact {
     },
     /// A machine logged an error, and went on.
     ErrorLogged(String),
+    /// The run was ended before it was over (node: the host that it hangs in, or the world).
+    CutOff {
+        /// What it has exceeded.
+        excess: Excess,
+        /// What that host was given last, a line each.
+        given: Vec<String>,
+    },
 }
 
 impl Fact {

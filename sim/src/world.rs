@@ -13,6 +13,7 @@ mod accounts;
 mod action;
 mod ai_step;
 mod bounds;
+mod budget;
 mod damage;
 mod ended;
 mod event;
@@ -43,11 +44,13 @@ mod storage;
 use std::sync::Arc;
 
 use harness::time::{Span, Time};
+use harness::watch::{Call, Watch};
 
 use self::accounts::Accounts;
 use self::action::Action;
 use self::bounds::patience;
 pub use self::bounds::settle_bound;
+use self::budget::{Budget, Used};
 use self::ended::{Ended, shells};
 use self::event::Event;
 use self::host::Host;
@@ -61,11 +64,11 @@ use self::seed::Seeds;
 use self::services::Services;
 use self::settling::{Next, Settling};
 use self::stage::Stage;
-use crate::history::{Asked, Entry, Fact};
+use crate::history::{Asked, Fact};
 use crate::mailbox::{Effect, Mailbox};
 use crate::message::{Body, Message};
 use crate::outcome::Counts;
-use crate::plan::{Effect as EffectKind, Node, Plan};
+use crate::plan::{Effect as EffectKind, Excess, Node, Plan};
 use crate::shell::ShellMaker;
 use crate::workload;
 
@@ -80,11 +83,13 @@ pub(crate) struct World {
     observed: usize,
     /// Serves again to take what a host has put out.
     effects: Vec<Effect>,
+    budget: Budget,
+    watch: Watch,
 }
 
 impl World {
     /// The world of a plan, before anything has happened.
-    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let accounts = Accounts::of(&plan);
         let needle = accounts.needle();
         let Seeds { doubles, stored, images } = Seeds::of(&plan, &accounts);
@@ -96,7 +101,10 @@ impl World {
             settling: Settling::new(plan.nature),
             observed: 0,
             effects: Vec::new(),
+            budget: Budget::of(&plan),
+            watch,
         };
+        world.watch.begin_run();
         for (from, effect) in stored {
             world.carry_out(from, effect);
         }
@@ -119,28 +127,28 @@ impl World {
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
     /// and the memory of opened blobs, whose contents are a function of their bytes.
     pub(crate) fn fork(&self) -> Self {
-        Self { services: self.services.fork(), ..self.clone() }
+        Self { services: self.services.fork(), watch: Watch::default(), ..self.clone() }
     }
 
-    /// When something happens next; `None` when the run is over.
+    /// When something happens next; `None` when the run is over, or ends here.
     pub(crate) fn next_due(&mut self) -> Option<Time> {
         if self.settling.phase() == Phase::Over {
             return None;
         }
         let hosts = &self.stage.hosts;
-        self.stage.queue.next_due(
+        let due = self.stage.queue.next_due(
             |event| matches!(event, Event::Wake(place, was) if !hosts.at(*place).is_deadline(*was)),
-        )
+        );
+        self.end_if_it_must();
+        due.filter(|_| self.settling.phase() != Phase::Over)
     }
 
     /// Lets happen what is due next.
     pub(crate) fn begin_turn(&mut self) {
         self.stage.queue.advance();
+        self.watch.begin_turn(self.stage.now());
         while let Some(event) = self.stage.queue.take() {
             self.happen(event);
-        }
-        if self.stage.queue.is_endless() {
-            self.give_up();
         }
         self.stage.hosts.gather();
     }
@@ -155,13 +163,15 @@ impl World {
         self.stage.hosts.ready()
     }
 
-    /// The mailbox of a host.
+    /// The mailbox of a host, which goes to work on it.
     pub(crate) fn mailbox(&mut self, host: usize) -> &mut Mailbox {
+        self.watch.begin_work(host);
         self.stage.hosts.mailbox(host)
     }
 
     /// Carries out the effects of the hosts of this turn.
     pub(crate) fn end_turn(&mut self) {
+        self.watch.end_work();
         let worked = self.stage.hosts.take_ready();
         for &place in &worked {
             let mut effects = std::mem::take(&mut self.effects);
@@ -445,15 +455,43 @@ impl World {
         self.stage.hosts.watch(now);
     }
 
-    /// A run that makes no end is ended.
-    fn give_up(&mut self) {
-        let settled = |entry: &Entry| matches!(entry.fact, Fact::Settled { .. });
-        if !self.stage.recorder.history().iter().any(settled) {
-            let mut pending = vec![quiescence::endless(&self.stage.plan)];
-            pending.extend(self.settling.pending(self.owners()));
-            self.stage.note(Node::World, Fact::Settled { pending });
+    /// What the run has used so far.
+    fn used(&self) -> Used {
+        let Stage { queue, recorder, .. } = &self.stage;
+        Used {
+            events: queue.taken(),
+            facts: recorder.history().len() as u64,
+            bytes: recorder.bytes(),
+            now: queue.now(),
         }
-        self.finish();
+    }
+
+    /// Ends the run if it has used too much, or if those who wait for it say so.
+    fn end_if_it_must(&mut self) {
+        match (self.watch.call(), self.watch.hangs_at()) {
+            (Call::GoOn, _) => {
+                if let Some(excess) = self.budget.excess(self.used()) {
+                    self.cut_off(Node::World, excess, Vec::new());
+                }
+            }
+            (Call::End, None) => self.cut_off(Node::World, Excess::Time, Vec::new()),
+            (Call::End, Some(host)) => self.hang(host),
+            (Call::Leave, _) => self.settling.end(),
+        }
+    }
+
+    /// The run is known to hang in the work of this host in the next turn: it ends with what that is given.
+    fn hang(&mut self, host: usize) {
+        self.begin_turn();
+        let plan = self.stage.plan.clone();
+        let given = self.stage.hosts.mailbox(host).tell(|node| plan.name(node).to_owned());
+        self.cut_off(self.stage.hosts.at(host).node(), Excess::Turn, given);
+    }
+
+    /// Ends the run before it is over. Nothing is noted of how it would have ended.
+    fn cut_off(&mut self, node: Node, excess: Excess, given: Vec<String>) {
+        self.stage.note(node, Fact::CutOff { excess, given });
+        self.settling.end();
     }
 
     /// Notes what the remotes hold, and stops.
@@ -480,6 +518,7 @@ impl World {
         let context = ended::context(self.owners());
         let counts = Counts {
             events: self.stage.queue.taken(),
+            bytes: self.stage.recorder.bytes(),
             messages: self.stage.hosts.received(),
             sealed: self.stage.recorder.blobs(),
             opened: self.services.accounts.opened(),

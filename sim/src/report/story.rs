@@ -318,6 +318,12 @@ impl<'a> Scene<'a> {
             }
             Fact::Panicked(text) => format!("panics: {text}"),
             Fact::ErrorLogged(text) => format!("logs an error: {text}"),
+            Fact::CutOff { excess, given } if given.is_empty() => {
+                format!("the run is ended here: it exceeds {excess}")
+            }
+            Fact::CutOff { excess, given } => {
+                format!("the run is ended here: given {}, it exceeds {excess}", given.join(" and "))
+            }
         }
     }
 
@@ -547,7 +553,8 @@ impl<'a> Scene<'a> {
             | Fact::Settled { .. }
             | Fact::Killed { .. }
             | Fact::Panicked(_)
-            | Fact::ErrorLogged(_) => unreachable!("only what remotes did is told here"),
+            | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. } => unreachable!("only what remotes did is told here"),
         }
     }
 }

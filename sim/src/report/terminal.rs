@@ -460,9 +460,16 @@ fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {
     writeln!(out, "\nThe doctor is {}.", styled(if content { GOOD } else { BAD }, verdict))
 }
 
+/// A text of a file on one line.
+fn shown(text: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
 fn write_catalogue(out: &mut String, listed: &[Listed], width: usize) -> fmt::Result {
     let cells = |it: &Listed| {
-        vec![it.name.clone(), it.seeds.to_string(), it.tags.join(" "), it.title.clone()]
+        vec![it.name.clone(), it.seeds.to_string(), it.tags.join(" "), shown(&it.title)]
     };
     let rows: Vec<(Style, Vec<String>)> =
         listed.iter().map(|it| (Style::new(), cells(it))).collect();

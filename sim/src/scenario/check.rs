@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::problem::{Code, Problem, suggest};
+use super::estimate;
+use super::problem::{Code, MOST_TOLD, Problem, suggest};
 use super::words::{events, is_of_server};
 use super::{Lasts, Line, Moment, Rows, Scenario};
 use crate::fault::FaultKind;
@@ -20,6 +21,7 @@ pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
     not_given(scenario, text, &mut problems);
     cannot_happen(scenario, text, &mut problems);
     estimated(scenario, text, &mut problems);
+    problems.extend(estimate::check(scenario, text));
     let whole =
         |code, message: &str, help: &str| Problem::new(code, text, 0..0, message).help(help);
     if scenario.about.title.is_empty() || scenario.about.story.is_empty() {
@@ -85,7 +87,7 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
                 Act::Order(..) | Act::Wait => (None, false),
             };
             let Some(id) = touched else { continue };
-            if !known.contains(&id) && !makes && told.insert(id) {
+            if !known.contains(&id) && !makes && told.len() < MOST_TOLD && told.insert(id) {
                 let message = format!("{id} is not there when this happens");
                 problems.push(
                     Problem::new(Code::NotGiven, text, line_span(text, line.line), message)
@@ -114,7 +116,7 @@ fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     };
     let along: Vec<FaultKind> = FaultKind::ALL.iter().filter(comes_along).copied().collect();
     possible.extend(along);
-    for must in &scenario.expected.must_happen {
+    for must in scenario.expected.must_happen.iter().take(MOST_TOLD) {
         if scenario.server.is_none() && is_of_server(&must.what) {
             let message = format!("`{}` never happens without a sync server", must.what);
             problems.push(
@@ -160,7 +162,7 @@ fn estimated(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     for (at, line) in scenario.script.iter().enumerate() {
         for (_, lasts) in &line.acts {
             let Lasts::Until(end) = lasts else { continue };
-            if eras[at] != eras[*end] {
+            if eras[at] != eras[*end] && problems.len() < MOST_TOLD {
                 let end: &Line = &scenario.script[*end];
                 problems.push(
                     Problem::new(

@@ -6,6 +6,9 @@ pub(super) use harness::problem::{nearest, suggest};
 /// A problem of a scenario file.
 pub type Problem = harness::problem::Problem<Code>;
 
+/// No more problems are told: who has so many has made one mistake many times.
+pub(super) const MOST_TOLD: usize = 100;
+
 macro_rules! codes {
     ($($name:ident = $text:literal, $meaning:literal;)+) => {
         /// The stable name of a kind of problem.
@@ -59,12 +62,15 @@ codes! {
     TwoTimes = "E027", "A step has one moment.";
     OutOfBounds = "E028", "The number is beyond what is possible.";
     Contradiction = "E029", "Two things in this file exclude each other.";
+    TooMany = "E030", "There are more problems than are told.";
+    TooMuch = "E031", "The scenario asks for more than can be run.";
     NotGiven = "W101", "A step touches a record that nobody has made.";
     NothingClaimed = "W102", "The scenario does not say what it is about.";
     CannotHappen = "W103", "What must happen cannot happen here.";
     Estimated = "W104", "The moment at which a fault ends is estimated.";
     NothingHappens = "W105", "Nobody does anything and nothing goes wrong.";
     NoStory = "W106", "The scenario has no title or story.";
+    TooLate = "W107", "Answers come after they have been given up.";
 }
 
 impl harness::problem::Kind for Code {

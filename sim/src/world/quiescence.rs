@@ -33,8 +33,6 @@ pub(super) enum Pending {
     Unpersisted(DeviceId),
     Behind(DeviceId, Remote),
     Unlisted(DeviceId, Remote),
-    /// The run made no end.
-    Endless,
 }
 
 /// A look at the owners of a run, to find out whether anything is pending. As long as there are faults,
@@ -241,11 +239,6 @@ pub(super) fn incurable(owners: Owners<'_>) -> Vec<Incurable> {
     incurable
 }
 
-/// What is pending in a run that makes no end.
-pub(super) fn endless(plan: &Plan) -> String {
-    named(Pending::Endless, plan)
-}
-
 fn named(pending: Pending, plan: &Plan) -> String {
     Named { pending, plan }.to_string()
 }
@@ -293,7 +286,6 @@ impl fmt::Display for Named<'_> {
             Pending::Unlisted(d, r) => {
                 write!(f, "{} has not listed {} since the faults ended", name(d), of(r))
             }
-            Pending::Endless => f.write_str("the run makes no end: too many events"),
         }
     }
 }

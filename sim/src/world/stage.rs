@@ -38,7 +38,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(plan: Arc<Plan>, hosts: Hosts, needle: [u8; 8]) -> Self {
         Self {
-            queue: Queue::new(&plan),
+            queue: Queue::default(),
             network: Network::new(&plan),
             hosts,
             faults: Faults::new(plan.nature),

@@ -190,6 +190,7 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Healed
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. }
             | Fact::Found { .. } => {}
         }
     }
@@ -242,6 +243,7 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Settled { .. }
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. }
             | Fact::Found { .. } => {}
         }
     }

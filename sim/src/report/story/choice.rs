@@ -56,7 +56,8 @@ impl Scene<'_> {
             | Fact::Settled { .. }
             | Fact::Killed { .. }
             | Fact::Panicked(_)
-            | Fact::ErrorLogged(_) => false,
+            | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. } => false,
         }
     }
 }
@@ -121,7 +122,8 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)
-        | Fact::ErrorLogged(_) => is_trouble(fact),
+        | Fact::ErrorLogged(_)
+        | Fact::CutOff { .. } => is_trouble(fact),
     }
 }
 
@@ -161,7 +163,8 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)
-        | Fact::ErrorLogged(_) => true,
+        | Fact::ErrorLogged(_)
+        | Fact::CutOff { .. } => true,
         Fact::Asked(..)
         | Fact::Answered(..)
         | Fact::Skipped(_)
