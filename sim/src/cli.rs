@@ -7,6 +7,7 @@ mod commands;
 mod console;
 mod doctor;
 mod select;
+mod setup;
 mod words;
 
 use std::io::Write as _;

@@ -40,34 +40,33 @@ mod services;
 mod settling;
 mod stage;
 mod storage;
+mod supervision;
 
 use std::sync::Arc;
 
 use harness::time::{Span, Time};
-use harness::watch::{Call, Watch};
+use harness::watch::Watch;
 
 use self::accounts::Accounts;
 use self::action::Action;
 use self::bounds::patience;
 pub use self::bounds::settle_bound;
-use self::budget::{Budget, Used};
 use self::ended::{Ended, shells};
 use self::event::Event;
 use self::host::Host;
 use self::hosts::Hosts;
 pub(crate) use self::hosts::Order;
 use self::last_reads::LastReads;
-use self::owners::Owners;
 use self::phase::Phase;
 use self::script::Script;
 use self::seed::Seeds;
 use self::services::Services;
 use self::settling::{Next, Settling};
 use self::stage::Stage;
+use self::supervision::{Early, Supervision};
 use crate::history::{Asked, Fact};
 use crate::mailbox::{Effect, Mailbox};
 use crate::message::{Body, Message};
-use crate::outcome::Counts;
 use crate::plan::{Effect as EffectKind, Excess, Node, Plan};
 use crate::shell::ShellMaker;
 use crate::workload;
@@ -83,8 +82,7 @@ pub(crate) struct World {
     observed: usize,
     /// Serves again to take what a host has put out.
     effects: Vec<Effect>,
-    budget: Budget,
-    watch: Watch,
+    supervision: Supervision,
 }
 
 impl World {
@@ -101,10 +99,8 @@ impl World {
             settling: Settling::new(plan.nature),
             observed: 0,
             effects: Vec::new(),
-            budget: Budget::of(&plan),
-            watch,
+            supervision: Supervision::begin(&plan, watch),
         };
-        world.watch.begin_run();
         for (from, effect) in stored {
             world.carry_out(from, effect);
         }
@@ -127,7 +123,8 @@ impl World {
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
     /// and the memory of opened blobs, whose contents are a function of their bytes.
     pub(crate) fn fork(&self) -> Self {
-        Self { services: self.services.fork(), watch: Watch::default(), ..self.clone() }
+        let (services, supervision) = (self.services.fork(), self.supervision.fork());
+        Self { services, supervision, ..self.clone() }
     }
 
     /// When something happens next; `None` when the run is over, or ends here.
@@ -146,7 +143,7 @@ impl World {
     /// Lets happen what is due next.
     pub(crate) fn begin_turn(&mut self) {
         self.stage.queue.advance();
-        self.watch.begin_turn(self.stage.now());
+        self.supervision.begin_turn(self.stage.now());
         while let Some(event) = self.stage.queue.take() {
             self.happen(event);
         }
@@ -165,13 +162,13 @@ impl World {
 
     /// The mailbox of a host, which goes to work on it.
     pub(crate) fn mailbox(&mut self, host: usize) -> &mut Mailbox {
-        self.watch.begin_work(host);
+        self.supervision.begin_work(host);
         self.stage.hosts.mailbox(host)
     }
 
     /// Carries out the effects of the hosts of this turn.
     pub(crate) fn end_turn(&mut self) {
-        self.watch.end_work();
+        self.supervision.end_work();
         let worked = self.stage.hosts.take_ready();
         for &place in &worked {
             let mut effects = std::mem::take(&mut self.effects);
@@ -304,8 +301,8 @@ impl World {
                 self.services.take_call((hosts, from), call, circumstances, out);
             }
             Effect::Remote(fact) => {
-                let fact =
-                    self.stage.recorder.done_by_remote(fact, self.services.accounts.keychain());
+                let keychain = self.services.accounts.keychain();
+                let fact = self.stage.recorder.done_by_remote(fact, keychain);
                 self.stage.note(from, fact);
             }
             Effect::Reached(point) => self.stage.recorder.reach(point),
@@ -418,7 +415,8 @@ impl World {
                 self.settling.enter(Phase::Resting, (now, rest), &mut self.stage.out);
             }
             Some(Next::LastReads) => {
-                let LastReads { readers, at_most } = LastReads::of(self.owners());
+                let LastReads { readers, at_most } =
+                    LastReads::of(self.stage.owners(&self.services));
                 for (node, inbound) in readers {
                     self.stage.hosts.call(now, node, |mailbox| mailbox.put(inbound));
                 }
@@ -455,37 +453,21 @@ impl World {
         self.stage.hosts.watch(now);
     }
 
-    /// What the run has used so far.
-    fn used(&self) -> Used {
-        let Stage { queue, recorder, .. } = &self.stage;
-        Used {
-            events: queue.taken(),
-            facts: recorder.history().len() as u64,
-            bytes: recorder.bytes(),
-            now: queue.now(),
-        }
-    }
-
-    /// Ends the run if it has used too much, or if those who wait for it say so.
+    /// Ends the run if it must end before it is over.
     fn end_if_it_must(&mut self) {
-        match (self.watch.call(), self.watch.hangs_at()) {
-            (Call::GoOn, _) => {
-                if let Some(excess) = self.budget.excess(self.used()) {
-                    self.cut_off(Node::World, excess, Vec::new());
-                }
-            }
-            (Call::End, None) => self.cut_off(Node::World, Excess::Time, Vec::new()),
-            (Call::End, Some(host)) => self.hang(host),
-            (Call::Leave, _) => self.settling.end(),
+        match self.supervision.ends(self.stage.used()) {
+            None => {}
+            Some(Early::Excess(excess)) => self.cut_off(Node::World, excess, Vec::new()),
+            Some(Early::Hangs(host)) => self.hang(host),
+            Some(Early::Left) => self.settling.end(),
         }
     }
 
-    /// The run is known to hang in the work of this host in the next turn: it ends with what that is given.
+    /// The run is known to hang in the work of this host in the next turn.
     fn hang(&mut self, host: usize) {
         self.begin_turn();
-        let plan = self.stage.plan.clone();
-        let given = self.stage.hosts.mailbox(host).tell(|node| plan.name(node).to_owned());
-        self.cut_off(self.stage.hosts.at(host).node(), Excess::Turn, given);
+        let (node, given) = self.stage.hosts.given_to(host);
+        self.cut_off(node, Excess::Turn, given);
     }
 
     /// Ends the run before it is over. Nothing is noted of how it would have ended.
@@ -503,28 +485,13 @@ impl World {
         self.settling.end();
     }
 
-    /// All owners, to look at.
-    fn owners(&self) -> Owners<'_> {
-        self.stage.owners(&self.services)
-    }
-
     /// All hosts, with the shells that belong to them.
     pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
-        shells(self.owners())
+        shells(self.stage.owners(&self.services))
     }
 
     /// Ends the world and tells what there is to judge.
     pub(crate) fn end(self) -> Ended {
-        let context = ended::context(self.owners());
-        let counts = Counts {
-            events: self.stage.queue.taken(),
-            bytes: self.stage.recorder.bytes(),
-            messages: self.stage.hosts.received(),
-            sealed: self.stage.recorder.blobs(),
-            opened: self.services.accounts.opened(),
-            ..Counts::default()
-        };
-        let (history, log, coverage) = self.stage.recorder.end();
-        Ended { context, history, log, coverage, counts, moments: self.script.into_moments() }
+        Ended::of(self.stage, &self.services, self.script)
     }
 }

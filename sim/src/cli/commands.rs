@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use engine::flaw::{Flaw, Flaws};
 use engine::id::RecordId;
-use harness::pool::{Failure, Pool, Signal, Stop, Urgency, cores, fresh};
+use harness::pool::{Failure, Pool, Urgency, fresh};
 
 use crate::capsule::{self, BUILD, FOLDER, Store};
 use crate::cli::console::Console;
 use crate::cli::doctor;
 use crate::cli::select::{Shelf, only_good};
+use crate::cli::setup::{pool, stopped, store, store_if_possible};
 use crate::cli::words::closest;
 use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, Level, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
-    ShrinkArgs, SweepArgs, TimeArgs, WorkArgs, ZooArgs,
+    ShrinkArgs, SweepArgs, WorkArgs, ZooArgs,
 };
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
@@ -49,47 +50,6 @@ impl SeedArgs {
                 .help("`seawall replay` runs it")),
             Some(seed) => Ok(Some(seed..seed + 1)),
         }
-    }
-}
-
-/// Workers that signals stop, and a console that nobody listens to any more.
-fn pool(jobs: Option<usize>, time: TimeArgs, console: &mut Console) -> Result<Pool, Complaint> {
-    let stop = Stop::on_signals()
-        .map_err(|error| Complaint::internal(format!("cannot listen to Ctrl-C: {error}")))?;
-    console.stops(stop.clone());
-    let mut pool = Pool::new(jobs.unwrap_or_else(cores), stop);
-    pool.patience = time.seed_timeout;
-    Ok(pool)
-}
-
-fn store(folder: &Path) -> Result<Store, Complaint> {
-    Store::open(folder).map_err(|error| {
-        Complaint::usage(format!("cannot keep anything in {}: {error}", folder.display()))
-            .help("`--out DIR` names another folder")
-    })
-}
-
-/// Where capsules are kept. A folder that was asked for must take them; where nothing fails, the usual one
-/// need not.
-fn store_if_possible(work: &WorkArgs, console: &Console) -> Result<Store, Complaint> {
-    if work.out != Path::new(FOLDER) {
-        return store(&work.out);
-    }
-    let store = Store::open_if_possible(&work.out);
-    if let Some(trouble) = store.trouble() {
-        console.say(&format!("warning: no capsule will be kept: {trouble}"));
-        console.say("  help: `--out DIR` names another folder");
-    }
-    Ok(store)
-}
-
-/// The exit code after an interrupt; without a signal it was the console that had enough.
-fn stopped(pool: &Pool) -> Exit {
-    match pool.stop.signal() {
-        Some(Signal::Terminate) => Exit::Terminated,
-        Some(Signal::HangUp) => Exit::HungUp,
-        Some(Signal::Interrupt) => Exit::Interrupted,
-        None => Exit::Internal,
     }
 }
 

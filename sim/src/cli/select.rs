@@ -217,15 +217,15 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, Complaint> {
     })
 }
 
-/// The bytes of a file, but for those beyond the size that no such file has.
+/// The bytes of a file, but for those beyond the size that no such file has. How large it may be is said by its
+/// beginning.
 fn read_some(file: &Path) -> io::Result<Vec<u8>> {
     let (mut file, mut bytes) = (File::open(file)?, Vec::new());
     loop {
-        let most = scenario::most_bytes(&bytes) + 1;
-        let rest = (most - bytes.len()) as u64;
-        if file.by_ref().take(rest).read_to_end(&mut bytes)? < rest as usize
-            || bytes.len() >= scenario::most_bytes(&bytes) + 1
-        {
+        let most = scenario::most_bytes(&bytes);
+        let wanted = (most + 1 - bytes.len()) as u64;
+        let read = file.by_ref().take(wanted).read_to_end(&mut bytes)? as u64;
+        if read < wanted || scenario::most_bytes(&bytes) == most {
             return Ok(bytes);
         }
     }

@@ -57,8 +57,8 @@ pub fn read(
     let mut root = Table::new(&mut reader, &document, "this file");
     sections::read(&mut reader, &mut root, &mut scenario);
     root.finish_headings(&mut reader, HEADINGS);
-    let is_right = !reader.has_errors();
-    let mut problems = reader.into_problems();
+    let is_right = !reader.problems.has_errors();
+    let mut problems = reader.problems.into_vec(text);
     if is_right {
         problems.extend(check::check(&scenario, text));
     }

@@ -9,6 +9,9 @@ use harness::time::Time;
 
 use super::owners::Owners;
 use super::quiescence;
+use super::script::Script;
+use super::services::Services;
+use super::stage::Stage;
 use crate::history::Entry;
 use crate::invariant::{HostNames, JudgeContext};
 use crate::outcome::{Counts, LogLine};
@@ -26,8 +29,25 @@ pub(crate) struct Ended {
     pub(crate) moments: Vec<Option<Time>>,
 }
 
+impl Ended {
+    /// What is left of a world.
+    pub(super) fn of(stage: Stage, services: &Services, script: Script) -> Self {
+        let context = context(stage.owners(services));
+        let counts = Counts {
+            events: stage.queue.taken(),
+            bytes: stage.recorder.bytes(),
+            messages: stage.hosts.received(),
+            sealed: stage.recorder.blobs(),
+            opened: services.accounts.opened(),
+            ..Counts::default()
+        };
+        let (history, log, coverage) = stage.recorder.end();
+        Self { context, history, log, coverage, counts, moments: script.into_moments() }
+    }
+}
+
 /// What judges have to know beside the history.
-pub(super) fn context(owners: Owners<'_>) -> JudgeContext {
+fn context(owners: Owners<'_>) -> JudgeContext {
     let plan = owners.plan;
     JudgeContext {
         devices: plan.devices.iter().map(|device| device.user).collect(),

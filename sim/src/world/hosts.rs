@@ -155,6 +155,12 @@ impl Hosts {
         self.hosts[place].mailbox_mut()
     }
 
+    /// The host at a place, and what it has been given and not taken yet, a line each.
+    pub(super) fn given_to(&self, place: usize) -> (Node, Vec<String>) {
+        let host = &self.hosts[place];
+        (host.node(), host.mailbox().tell(|node| self.plan.name(node).to_owned()))
+    }
+
     /// All hosts, in order.
     pub(super) fn all(&self) -> &[Host] {
         &self.hosts

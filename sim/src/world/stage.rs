@@ -7,6 +7,7 @@ use harness::time::Time;
 
 use super::accounts::Accounts;
 use super::action::{Action, Actions};
+use super::budget::Used;
 use super::event::Event;
 use super::faults::Faults;
 use super::host::Host;
@@ -51,6 +52,13 @@ impl Stage {
     /// The simulated time.
     pub(super) fn now(&self) -> Time {
         self.queue.now()
+    }
+
+    /// What the run has used so far.
+    pub(super) fn used(&self) -> Used {
+        let Self { queue, recorder, .. } = self;
+        let facts = recorder.history().len() as u64;
+        Used { events: queue.taken(), facts, bytes: recorder.bytes(), now: queue.now() }
     }
 
     /// All owners, to look at.

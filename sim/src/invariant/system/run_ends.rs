@@ -11,10 +11,10 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::{Excess, Node, Parcel, grouped};
 
-/// The last stretch of a history in which it is counted who kept whom busy: at most so many facts.
+/// The most facts at the end of a history in which it is counted who kept whom busy.
 const STRETCH: usize = 100_000;
 
-/// So many remotes and workers are named, each with those that it talks to.
+/// The number of remotes and workers that are named, each with those that it talks to.
 const NAMED: usize = 3;
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -175,7 +175,7 @@ pub(crate) mod tests {
             message.starts_with("The run comes to no end: it exceeds 4,000 facts."),
             "{message}"
         );
-        let pair = "phone and zone: 1,000 × push, 1,001 × push answered with refused rows.";
+        let pair = "phone and zone: 1,001 × push, 1,001 × push answered with refused rows.";
         assert!(message.contains(pair), "{message}");
     }
 

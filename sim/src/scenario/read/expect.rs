@@ -117,7 +117,7 @@ fn at_end(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) -> Optio
                 found => on.extend(found),
             }
         }
-        if on.is_empty() && reader.told() == 0 {
+        if on.is_empty() && reader.problems.is_empty() {
             reader.tell(Code::Missing, item.span(), "on what?", "empty", "write [\"phone\"]");
         }
     }

@@ -88,7 +88,7 @@ fn too_long(reader: &mut Reader<'_>, scenario: &Scenario) {
 }
 
 fn step(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
-    let before = reader.told();
+    let before = reader.problems.len();
     let Some(mut table) = reader.table(item, "a step") else { return };
     let line = reader.line(&item.span());
     let quiet = table.take("at-most");
@@ -107,7 +107,7 @@ fn step(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
     table.finish(reader, &known);
     let (Some(when), Some(acts)) = (when, acts) else { return };
     let acts = match verb.ends() {
-        Some(_) if reader.told() == before => {
+        Some(_) if reader.problems.len() == before => {
             heal(reader, scenario, item, verb, &acts);
             vec![(Act::Wait, Lasts::AsWritten)]
         }
@@ -173,7 +173,7 @@ fn acts(
     table: &mut Table<'_>,
     verb: Verb,
 ) -> Option<Vec<(Act, Lasts)>> {
-    let before = reader.told();
+    let before = reader.problems.len();
     let targets = targets(reader, scenario, table, verb.who());
     let mut args = Args { reader, scenario, table, verb };
     let lasts = args.lasts();
@@ -192,7 +192,8 @@ fn acts(
         ),
     };
     let acts = acts?;
-    (reader.told() == before).then(|| acts.into_iter().map(|act| (act, lasts.0.clone())).collect())
+    (reader.problems.len() == before)
+        .then(|| acts.into_iter().map(|act| (act, lasts.0.clone())).collect())
 }
 
 pub(super) struct Args<'r, 't, 'd> {

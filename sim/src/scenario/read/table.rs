@@ -11,7 +11,7 @@ use harness::quantity::{Choice, Mistake, Range, Unit};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::scenario::problem::{Code, MOST_TOLD, Problem, nearest, suggest};
+use crate::scenario::problem::{Code, Problem, Problems, nearest, suggest};
 use crate::scenario::words::HEADINGS;
 
 /// A value with its place.
@@ -21,11 +21,7 @@ pub(super) type Item<'d> = &'d Spanned<DeValue<'d>>;
 #[derive(Debug)]
 pub(super) struct Reader<'t> {
     pub(super) text: &'t str,
-    problems: Vec<Problem>,
-    /// Problems that are not kept.
-    more: usize,
-    /// What is said of the last of those.
-    unkept: Problem,
+    pub(super) problems: Problems,
     /// Where the lines of the text end.
     line_ends: Vec<usize>,
 }
@@ -34,30 +30,7 @@ impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let line_ends = line_ends.map(|(at, _)| at).collect();
-        let unkept = Problem::new(Code::TooMany, "", 0..0, "");
-        Self { text, problems: Vec::new(), more: 0, unkept, line_ends }
-    }
-
-    /// How many problems there are so far.
-    pub(super) fn told(&self) -> usize {
-        self.problems.len() + self.more
-    }
-
-    /// Is any problem an error?
-    pub(super) fn has_errors(&self) -> bool {
-        self.more > 0 || self.problems.iter().any(Problem::is_error)
-    }
-
-    /// All that was told, the last of it how many more there are.
-    pub(super) fn into_problems(mut self) -> Vec<Problem> {
-        if self.more > 0 {
-            let end = self.text.len();
-            let message = format!("and {} more problems", self.more);
-            let problem = Problem::new(Code::TooMany, self.text, end..end, message);
-            let help = "mend what is told here; most of the others will be gone with it";
-            self.problems.push(problem.help(help));
-        }
-        self.problems
+        Self { text, problems: Problems::default(), line_ends }
     }
 
     /// Notes a problem; the caller may add to it.
@@ -67,12 +40,7 @@ impl<'t> Reader<'t> {
         span: Bytes<usize>,
         message: impl Into<String>,
     ) -> &mut Problem {
-        if self.problems.len() == MOST_TOLD {
-            self.more += 1;
-            return &mut self.unkept;
-        }
-        self.problems.push(Problem::new(code, self.text, span, message));
-        self.problems.last_mut().expect("one was just put there")
+        self.problems.add(|| Problem::new(code, self.text, span, message))
     }
 
     /// Notes a problem with what the caret shows and what to do.
@@ -471,7 +439,7 @@ impl<'d> Table<'d> {
                     .label("… and so does this")
                     .help(format!("put the line [{heading}] above it"));
                     let heading = reader.text.find(what.as_str());
-                    reader.problems.push(match heading {
+                    reader.problems.add(|| match heading {
                         Some(at) => problem.beside(
                             text,
                             at..at + what.len(),

@@ -68,7 +68,7 @@ pub(super) fn targets(
         let message = format!("no {key} is named");
         reader.tell(Code::Missing, item.span(), message, "an empty list", "write a name");
     }
-    let before = reader.told();
+    let before = reader.problems.len();
     // Without a server it is said already that there are no workers.
     let items =
         if all || who == Who::Worker && scenario.server.is_none() { Vec::new() } else { items };
@@ -105,5 +105,5 @@ pub(super) fn targets(
         || !found.remotes.is_empty()
         || !found.workers.is_empty()
         || !found.processors.is_empty();
-    (named && reader.told() == before).then_some(found)
+    (named && reader.problems.len() == before).then_some(found)
 }
