@@ -276,6 +276,43 @@ fn bad_files_are_explained() {
     assert_eq!(missing, [] as [&str; 0], "every code has a file");
 }
 
+/// A printed plan may be as large as its run was long; what people write may not.
+#[test]
+fn only_a_printed_plan_may_be_large() {
+    let small = load(&root().join("scenarios/everyday/small-world.toml"));
+    let printed = scenario::print(&scenario::draw(&small, 0, Flaws::NONE), None);
+    let filled = |text: &str| text.to_owned() + &"# much more\n".repeat(400_000);
+    assert_eq!(read_back(&filled(&printed)), read_back(&printed));
+    let written = filled(&printed.replace("[capsule]", "[other]"));
+    let problems = scenario::read("large", "large.toml", written.as_bytes());
+    assert_eq!(problems.expect_err("it is too large")[0].code, Code::TooLarge);
+}
+
+#[test]
+fn more_people_than_there_can_be_are_refused() {
+    let crowd = |n: u32| format!("c{n} = {{ count = 1, users = 500 }}\n");
+    let devices: String = (0..132).map(crowd).collect();
+    let text = format!("[remotes]\na = {{ kind = \"zone\" }}\n[devices]\n{devices}");
+    let problems = scenario::read("crowd", "crowd.toml", text.as_bytes());
+    let problems = problems.expect_err("nobody has so many people");
+    assert!(problems.iter().any(|it| it.code == Code::OutOfBounds), "{problems:?}");
+}
+
+/// The same slip over and over, in the text itself and in what it says.
+#[test]
+fn a_slip_that_is_made_many_times_is_told_a_hundred_times() {
+    let line = "  { at = \"1s\", device = \"nobody\", do = \"read\", row = \"meal/1\" },\n";
+    let head = "[remotes]\na = { kind = \"zone\" }\n[devices]\nb = { user = \"c\" }\n[script]\n";
+    let steps = format!("{head}steps = [\n{}]\n", line.repeat(20_000));
+    let pieces = format!("[{}", "/a".repeat(20_000));
+    for text in [steps, pieces] {
+        let problems =
+            scenario::read("slip", "slip.toml", text.as_bytes()).expect_err("it is wrong");
+        assert!(problems.len() <= 101, "{}", problems.len());
+        assert_eq!(problems.last().map(|it| it.code), Some(Code::TooMany), "{problems:?}");
+    }
+}
+
 #[test]
 fn a_file_of_ten_megabytes_is_refused_at_once() {
     let bytes = vec![b'#'; 10_000_000];
