@@ -110,13 +110,13 @@ struct Sweeping<'a> {
     simulated_ms: u128,
 }
 
-/// Runs a sweep. `Err` is an internal error: a panic of the harness, or a lost disk.
+/// Runs a sweep. Beside what came of it there is the panic of the harness that ended it, if one did.
 pub fn sweep(
     wish: &Wish,
     pool: &Pool,
     store: &Store,
     mut hear: impl FnMut(News<'_>),
-) -> Result<Sweep, String> {
+) -> (Sweep, Option<String>) {
     let (started, cpu) = (Instant::now(), pool::cpu_time());
     let rows = wish.chosen.iter().map(row).collect();
     let mut sweeping = Sweeping {
@@ -132,10 +132,10 @@ pub fn sweep(
         simulated_ms: 0,
     };
     let until = started.checked_add(wish.budget());
-    let ended = sweeping.run_all(pool, until, &mut hear)?;
+    let ended = sweeping.run_all(pool, until, &mut hear);
     let took = started.elapsed();
     let cpu = pool::cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
-    if wish.shrink {
+    if wish.shrink && ended.is_ok() {
         sweeping.shrink_all(pool, &mut hear);
     }
     for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
@@ -143,15 +143,13 @@ pub fn sweep(
             chosen.scenario.expected.must_happen.iter().map(|must| demand(must, row)).collect();
     }
     let stopped = match ended {
-        Ended::Stopped => "interrupted".to_owned(),
-        Ended::Enough => story::count(sweeping.bugs.len(), "distinct bug"),
-        Ended::Late => format!("time budget ({} s)", wish.budget().as_secs()),
-        Ended::Hung => "too many seeds hang".to_owned(),
-        Ended::Exhausted => "all seeds done".to_owned(),
+        Err(_) => "the harness panicked".to_owned(),
+        Ok(ended) => wish.why(ended, sweeping.bugs.len()),
     };
     let Sweeping { rows, bugs, twice, parted, simulated_ms, .. } = sweeping;
     let build = BUILD.to_owned();
-    Ok(Sweep { build, stopped, rows, bugs, twice, parted, took, cpu, simulated_ms })
+    let swept = Sweep { build, stopped, rows, bugs, twice, parted, took, cpu, simulated_ms };
+    (swept, ended.err())
 }
 
 fn row(chosen: &Chosen) -> Row {
@@ -162,6 +160,17 @@ impl Wish {
     fn budget(&self) -> Duration {
         let unbounded = Duration::MAX;
         self.time.unwrap_or(if self.seeds.is_none() { DEFAULT_TIME } else { unbounded })
+    }
+
+    /// Why a sweep ended, in words.
+    fn why(&self, ended: Ended, bugs: usize) -> String {
+        match ended {
+            Ended::Stopped => "interrupted".to_owned(),
+            Ended::Enough => story::count(bugs, "distinct bug"),
+            Ended::Late => format!("time budget ({} s)", self.budget().as_secs()),
+            Ended::Hung => "too many seeds hang".to_owned(),
+            Ended::Exhausted => "all seeds done".to_owned(),
+        }
     }
 
     /// How long all bugs may be shrunk: a sweep with a time does not take much more.

@@ -158,10 +158,12 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     };
     banner(console, &wish.chosen, wish.flaws, &pool);
     console.start_progress("seeds");
-    let swept = sweep::sweep(&wish, &pool, &store, |news| hear(console, &news));
+    let (swept, panic) = sweep::sweep(&wish, &pool, &store, |news| hear(console, &news));
     console.end_progress();
-    let swept = swept.map_err(Complaint::internal)?;
     console.tell(&Told::Sweep(&swept));
+    if let Some(panic) = panic {
+        return Err(Complaint::internal(panic));
+    }
     let missed = |row: &crate::report::Row| row.demands.iter().any(|it| it.met == Met::No);
     Ok(match () {
         () if pool.stop.urgency() > Urgency::None => stopped(&pool),
