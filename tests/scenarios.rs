@@ -298,6 +298,36 @@ fn more_people_than_there_can_be_are_refused() {
     assert!(problems.iter().any(|it| it.code == Code::OutOfBounds), "{problems:?}");
 }
 
+/// A shipped file with one line changed, and what is said of it.
+const TOO_MUCH: &[(&str, &str, &str, Option<Code>)] = &[
+    ("everyday/small-world", "every", "\"1ms\"", Some(Code::TooMuch)),
+    ("scale/one-vault", "every", "\"1ms\"", Some(Code::TooMuch)),
+    ("scale/one-vault", "make", "[{ rows = \"meal/1..60000\" }]", Some(Code::TooMuch)),
+    ("everyday/everyday", "lasts", "\"36600d\"", Some(Code::OutOfBounds)),
+    ("everyday/everyday", "latency", "\"1d\"", Some(Code::TooLate)),
+    ("everyday/everyday", "latency", "\"5s\"", Some(Code::TooLate)),
+    ("everyday/everyday", "lasts", "\"2h\"", None),
+];
+
+#[test]
+fn what_cannot_be_run_is_said_before_it_is_drawn() {
+    for (file, key, value, expected) in TOO_MUCH {
+        let path = root().join(format!("scenarios/{file}.toml"));
+        let text = std::fs::read_to_string(path).expect("it is shipped");
+        let changed = |line: &str| match line.split_once('=') {
+            Some((name, _)) if name.trim() == *key => format!("{key} = {value}"),
+            Some(_) | None => line.to_owned(),
+        };
+        let text: Vec<String> = text.lines().map(changed).collect();
+        let problems = match scenario::read("much", "much.toml", text.join("\n").as_bytes()) {
+            Ok((_, warnings)) => warnings,
+            Err(problems) => problems,
+        };
+        let codes: Vec<Code> = problems.iter().map(|it| it.code).collect();
+        assert_eq!(codes.first(), expected.as_ref(), "{file} with {key} = {value}: {problems:?}");
+    }
+}
+
 /// The same slip over and over, in the text itself and in what it says.
 #[test]
 fn a_slip_that_is_made_many_times_is_told_a_hundred_times() {

@@ -24,7 +24,7 @@ use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
-pub use self::limits::{Excess, Limits, grouped};
+pub use self::limits::{Excess, Limits, MOST_FACTS, grouped};
 pub use self::pipeline::{
     Began, Day, Excerpt, GivenTalk, Order, PipelinePlan, ProcessorPlan, StepPlan, TalkId, TalkPart,
 };

@@ -24,6 +24,9 @@ use crate::report::Size;
 use crate::run::{Driver, Outcome, run_watched};
 use crate::signature::Signature;
 
+/// The most bytes of all histories that are compared at a time.
+const MEMORY: u64 = 256 << 20;
+
 /// A failing plan, and what is left of its run.
 #[derive(Clone, Debug)]
 pub struct Failing {
@@ -35,6 +38,8 @@ pub struct Failing {
     pub size: Size,
     /// When each step of the plan happened, unless it was skipped.
     moments: Vec<Option<Time>>,
+    /// About how many bytes the history of its run keeps.
+    bytes: u64,
 }
 
 impl Failing {
@@ -45,12 +50,21 @@ impl Failing {
             found: Found::of(plan, outcome, violation),
             size: size(plan, outcome),
             moments: outcome.moments.clone(),
+            bytes: outcome.counts.bytes,
         }
     }
 
     /// The bug.
     pub fn signature(&self) -> Signature {
         Signature::of(&self.found.violation)
+    }
+
+    /// As many workers as there is memory for, each with a run of this size.
+    fn workers(&self, pool: &Pool) -> Pool {
+        let fit = usize::try_from(MEMORY / self.bytes.max(1)).unwrap_or(usize::MAX);
+        let mut pool = pool.clone();
+        pool.jobs = pool.jobs.min(fit).max(1);
+        pool
     }
 
     /// Can its run be repeated in little time? One that hangs can not.
@@ -86,7 +100,8 @@ pub fn shrink(
     budget: Option<Duration>,
     hear: impl FnMut(),
 ) -> Smaller {
-    let Failing { plan, found, size: before, moments } = failing;
+    let Failing { plan, found, size: before, moments, .. } = failing;
+    let pool = failing.workers(pool);
     let signature = failing.signature();
     let bug = signature.clone();
     let shows = move |plan: &Plan, watch: &Watch| {
@@ -95,7 +110,7 @@ pub fn shrink(
         Some((Found::of(plan, &outcome, violation), size(plan, &outcome)))
     };
     let shown = (found.clone(), *before);
-    let mut search = Search::new(pool, (plan, shown), shows, budget, hear);
+    let mut search = Search::new(&pool, (plan, shown), shows, budget, hear);
     search.take_first(vec![smaller::with_moments(plan, moments)]);
     let mut minimal = false;
     while search.cut_short().is_none() && !minimal {

@@ -5,6 +5,9 @@ use std::fmt;
 use harness::time::Span;
 use serde::Serialize;
 
+/// The most facts of a run that sets no other limit: about a gigabyte.
+pub const MOST_FACTS: u64 = 5_000_000;
+
 /// What a scenario sets of that. What it leaves open follows from the rest of the plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {

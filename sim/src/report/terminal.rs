@@ -110,7 +110,9 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     }
     if let Some(capsule) = &failure.capsule {
         writeln!(out, "  kept:    {capsule}")?;
-        writeln!(out, "  smaller: seawall shrink {capsule}")?;
+        if !violation.is_of_time() {
+            writeln!(out, "  smaller: seawall shrink {capsule}")?;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! How much a scenario asks for, as far as that can be said before it is drawn: what cannot be run is refused
 //! with its numbers, and with the line to change.
 //!
-//! The estimate is rough and low: it counts what surely happens in a seed that takes the smallest numbers.
+//! The estimate is rough: it counts the facts that operations and pulls make in a usual seed.
 
 use std::ops::Range as Bytes;
 
@@ -9,11 +9,8 @@ use harness::time::Span;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Code, Problem};
-use super::{Mix, Parameter, Scenario};
-use crate::plan::grouped;
-
-/// The most facts of a run: about a gigabyte. `[limits]` may ask for more.
-const MOST_FACTS: u64 = 5_000_000;
+use super::{Choice, Mix, Parameter, Scenario, Unit};
+use crate::plan::{MOST_FACTS, grouped};
 
 /// The most rows, over all devices that have them.
 const MOST_COPIES: u64 = 5_000_000;
@@ -75,11 +72,13 @@ fn largest(scenario: &Scenario) -> (u64, String, &'static str, &'static str) {
     let each = PER_OPERATION + PER_DEVICE * devices_of_a_user(scenario);
     let operations = |lasts: Span, every: Span| devices.saturating_mul(lasts.0 / every.0.max(1));
     let told = |n: u64, every: Span| {
-        let (devices, n) = (grouped(devices), grouped(n));
+        let (devices, n, every) = (grouped(devices), grouped(n), shown(every));
         format!("an operation every {every} on each of {devices} devices is {n} operations")
     };
     let of_mix = |mix: &Mix| {
         let n = operations(mix.lasts, mix.every);
+        let in_bursts = n.saturating_mul(usual(&mix.burst_share)) / 1_000_000;
+        let n = n.saturating_add(in_bursts.saturating_mul(usual(&mix.burst_devices)));
         (n.saturating_mul(each), told(n, mix.every), "mix", "every")
     };
     let of_files = |mix: &Mix| {
@@ -97,13 +96,23 @@ fn largest(scenario: &Scenario) -> (u64, String, &'static str, &'static str) {
         let n = devices.saturating_mul(asked).saturating_mul(scenario.lasts.0 / every.0 + 1);
         let n = n.saturating_mul(pages);
         let (heading, key) = parameter.place();
-        let (all, lasts) = (grouped(n), scenario.lasts);
+        let (all, every, lasts) = (grouped(n), shown(every), shown(scenario.lasts));
         let of = format!("{devices} devices with {key} = {every} for {lasts} make {all} requests");
         (n.saturating_mul(PER_REQUEST), of, heading, key)
     });
     let mix = scenario.mix.iter();
     let all = mix.clone().map(of_mix).chain(mix.filter_map(of_files)).chain(by_itself);
     all.max_by_key(|(facts, ..)| *facts).expect("devices pull")
+}
+
+/// What a seed usually picks.
+fn usual(choice: &Choice) -> u64 {
+    choice.low().midpoint(choice.high()).unsigned_abs()
+}
+
+/// A span as it is written in a file.
+fn shown(span: Span) -> String {
+    Unit::Span.show(i64::try_from(span.0).unwrap_or(i64::MAX))
 }
 
 /// Devices of the user who has the most, if they are spread evenly.
@@ -133,8 +142,7 @@ fn too_late(scenario: &Scenario, text: &str) -> Option<Problem> {
     if latency.saturating_mul(2) <= timeout {
         return None;
     }
-    let span = |millis: i64| Span(millis.unsigned_abs());
-    let (latency, timeout) = (span(latency), span(timeout));
+    let (latency, timeout) = (Unit::Span.show(latency), Unit::Span.show(timeout));
     let message = format!(
         "an answer takes two messages of {latency} and is given up after {timeout}: most come too late"
     );

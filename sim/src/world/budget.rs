@@ -1,7 +1,8 @@
 //! What a run may use until it is taken for one that never ends.
 //!
-//! The bounds follow from the plan, and are several times what any sound run of a shipped scenario has used
-//! for so many hosts, steps and pulls: `docs/scenarios.md` has the figures. A plan can set others.
+//! The bounds follow from the plan, and a plan can set others. Of 300 seeds of every shipped scenario none has
+//! used more than 53 % of its facts: `one-vault` and `growth`, which have 400 devices of one user; no other more
+//! than 10 %, and none more than 15 % of its events.
 
 use engine::id::UserId;
 #[cfg(test)]
@@ -9,7 +10,7 @@ use harness::time::Span;
 use harness::time::Time;
 
 use super::bounds::{file_requests, last_reads_of_files, patience};
-use crate::plan::{Act, Excess, Plan};
+use crate::plan::{Act, Excess, MOST_FACTS, Plan};
 
 /// What a run has used.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +58,14 @@ impl Budget {
 
 /// Facts of any run, and more for each host: its starts, its clocks, its last reads.
 const FACTS: u64 = 200_000;
-const FACTS_PER_HOST: u64 = 500;
+const FACTS_PER_HOST: u64 = 2_000;
 
 /// Facts of a step where it is taken, and at each other device of the vault, which hears of it.
 const FACTS_PER_STEP: u64 = 100;
 const FACTS_PER_STEP_AND_DEVICE: u64 = 3;
 
 /// A device that hears of very many steps takes them together: it has no more facts in a second.
-const FACTS_PER_SECOND: u64 = 80;
+const FACTS_PER_SECOND: u64 = 50;
 
 /// Facts of a request: sent, delivered, served or committed, its answer, and a commit of the asker.
 const FACTS_PER_REQUEST: u64 = 12;
@@ -95,7 +96,8 @@ fn usual(plan: &Plan) -> Used {
         .saturating_add(hosts * FACTS_PER_HOST)
         .saturating_add(plan.steps.len() as u64 * FACTS_PER_STEP)
         .saturating_add(heard.min(busy))
-        .saturating_add(requests(plan, &vaults).saturating_mul(FACTS_PER_REQUEST));
+        .saturating_add(requests(plan, &vaults).saturating_mul(FACTS_PER_REQUEST))
+        .min(MOST_FACTS);
     Used {
         events: facts.saturating_mul(EVENTS_PER_FACT),
         facts,
@@ -114,7 +116,7 @@ fn requests(plan: &Plan, vaults: &[u64]) -> u64 {
     let page = plan.remotes.iter().map(|it| it.page).min().unwrap_or(1).min(timing.page).max(1);
     let rows = |user: usize| {
         let given = plan.given.iter().filter(|it| usize::from(it.user.0) == user).count();
-        (given + plan.steps.len()) as u64 / u64::from(page) + 1
+        given as u64 / u64::from(page) + 1
     };
     let listed: u64 = vaults.iter().enumerate().map(|(user, devices)| rows(user) * devices).sum();
     let lists = times(timing.relist_every.0).saturating_mul(listed * remotes);
