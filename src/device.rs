@@ -36,7 +36,7 @@ use std::collections::BTreeSet;
 
 pub use self::ask::{
     Answer, Ask, FieldReading, FileAnswer, FileTarget, Head, Listed, Presence, Reading, Reason,
-    Relocation, Status, Unfinished,
+    Relocation, Status,
 };
 use self::core::Core;
 use self::credential::Credentials;
@@ -51,14 +51,14 @@ use self::login::Gate;
 use self::records::{Edit, Records};
 use self::server::Server;
 use self::store::{Meta, Store};
-pub use self::store::{OwnWrite, prepared};
+pub use self::store::{OwnWrite, prepared, signed_in};
 use crate::entropy::Entropy;
 use crate::exchange::Due;
 use crate::id::{OpId, RecordId, Remote, ReplicaId, Token};
 use crate::message::{Action, Response};
 use crate::point::Point;
 use crate::record::Handle;
-use crate::remote::{Credential, Cursor, Return};
+use crate::remote::{Credential, Return};
 use crate::seal::{Key, KeyName};
 use crate::time::{Now, Time};
 
@@ -151,48 +151,8 @@ impl Device {
         [lanes, login, credential, server].into_iter().flatten().min()
     }
 
-    /// How things stand.
-    pub fn status(&self) -> Status {
-        self.lanes.status(&self.core)
-    }
-
-    /// The records with which this device and a remote are not done, and why.
-    pub fn unfinished(&self, remote: Remote) -> impl Iterator<Item = (RecordId, Unfinished)> {
-        self.core.store.side(remote).unfinished()
-    }
-
-    /// How far a remote's feed was read.
-    pub fn cursor(&self, remote: Remote) -> Option<Cursor> {
-        self.core.store.side(remote).cursor()
-    }
-
-    /// When the last listing of a remote that has ended began.
-    pub fn listed_at(&self, remote: Remote) -> Option<Time> {
-        self.lanes.get(remote)?.listed_at()
-    }
-
-    /// How many own writes of files the sync server does not have.
-    pub fn files_unsent(&self) -> usize {
-        self.core.store.files().unsent().count()
-    }
-
-    /// How many files and folders have a name or a version whose key is not here.
-    pub fn files_sealed(&self) -> usize {
-        Files::sealed(&self.core)
-    }
-
-    /// When the last pull of the sync server's feed that reached the head was asked for.
-    pub fn fed_at(&self) -> Option<Time> {
-        self.files.fed_at()
-    }
-
-    /// Is nothing going on between it and the sync server, but for looking what is new?
-    pub fn is_done_with_server(&self) -> bool {
-        self.server.is_done() && Files::are_sent(&self.core)
-    }
-
     /// Is a user signed in?
-    pub fn signed_in(&self) -> bool {
+    fn signed_in(&self) -> bool {
         self.core.store.session().is_some()
     }
 
@@ -274,7 +234,7 @@ impl Device {
             Ask::ListFiles => Answer::Files(file::list(core)),
             Ask::WriteFile { target, content } => file::write_file(core, target, content),
             Ask::Sync => self.pull_all(),
-            Ask::Status => Answer::Status(self.status()),
+            Ask::Status => Answer::Status(self.lanes.status(core)),
             Ask::Patch(fields) => return self.run(op, Ok(Errand::act(Action::Patch(fields)))),
             Ask::ReadAccount => return self.run(op, Ok(Errand::act(Action::ReadAccount))),
             Ask::SessionStatus => return self.run(op, Ok(Errand::status())),
@@ -296,8 +256,8 @@ impl Device {
                 return self.run(op, Ok(file::delete_file(&self.core, node, seen)));
             }
             Ask::UndeleteFile(node) => return self.run(op, Ok(file::undelete_file(node))),
-            Ask::RestoreVersion { node, version, replaces, token } => {
-                return self.run(op, Ok(file::restore_version(node, version, replaces, token)));
+            Ask::RestoreVersion { node, version, seen, token } => {
+                return self.run(op, Ok(file::restore_version(node, version, seen, token)));
             }
             Ask::ReadJob(id) => return self.run(op, Ok(file::read_job(id))),
         };
@@ -310,7 +270,7 @@ impl Device {
     }
 
     fn read(&mut self, id: RecordId) -> Reading {
-        let partial = self.status().partial;
+        let partial = self.lanes.status(&self.core).partial;
         self.records.read(&mut self.core, id, partial)
     }
 

@@ -244,6 +244,10 @@ flaws! {
         "Remotes are pulled on a hint only.";
     Fb28 = "FB-28", "field",
         "A reset of the zone's keys is handled like a purge.";
+    Fb29 = "FB-29", "field",
+        "A version takes the place of the last write of each author that it was built on, and of none before.";
+    Fb30 = "FB-30", "field",
+        "Nobody looks whether a name ends with a dot or a blank, which some file systems drop.";
 }
 
 impl std::str::FromStr for Flaw {

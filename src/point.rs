@@ -170,6 +170,8 @@ points! {
     VersionRestored = "version restored",
     /// A file had several heads.
     HeadsApart = "versions in conflict",
+    /// A version came into a log that had one built on it: the log had been set back.
+    ReplacedBefore = "version replaced before it came",
     /// A version replaced several heads.
     HeadsJoined = "versions resolved",
     /// Several nodes were moved in one commit.

@@ -38,6 +38,24 @@ pub enum Shipped {
     TextMerge3,
 }
 
+/// A build of the product. While devices are updated one after the other, several are in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Build {
+    /// The one before this.
+    Previous,
+    /// This one.
+    #[default]
+    Current,
+}
+
+impl Build {
+    /// The field of this number, if this build knows it. A build merges, keeps and shows fields that it does
+    /// not know; it does not write them.
+    pub fn field_of(self, kind: Kind, id: FieldId) -> Option<&'static Field> {
+        field_of(kind, id).filter(|field| field.since <= self)
+    }
+}
+
 /// One field of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -49,6 +67,8 @@ pub struct Field {
     pub holds: Holds,
     /// How its siblings are shown unless a strategy is registered.
     pub strategy: Shipped,
+    /// The first build that knows it.
+    pub since: Build,
 }
 
 impl Field {
@@ -65,7 +85,7 @@ impl Field {
 }
 
 const fn field(id: u8, name: &'static str, holds: Holds, strategy: Shipped) -> Field {
-    Field { id: FieldId(id), name, holds, strategy }
+    Field { id: FieldId(id), name, holds, strategy, since: Build::Previous }
 }
 
 const GOALS: [Field; 4] = [
@@ -91,7 +111,7 @@ const MEAL: [Field; 6] = [
     field(2, "tags", Holds::Set, Shipped::SetUnion),
     field(3, "portions", Holds::Count, Shipped::Counter),
     field(4, "note", Holds::Draft, Shipped::TextMerge3),
-    field(5, "photo", Holds::Text, Shipped::KeepBoth),
+    Field { since: Build::Current, ..field(5, "photo", Holds::Text, Shipped::KeepBoth) },
 ];
 
 /// [`Registry`](crate::view::Registry) and the stores look fields up by number.
@@ -101,7 +121,7 @@ const _: () = {
         let fields = fields(Kind::ALL[kind]);
         let mut at = 0;
         while at < fields.len() {
-            let Field { id, holds, strategy, .. } = fields[at];
+            let Field { id, holds, strategy, since, .. } = fields[at];
             assert!(id.0 as usize == at, "a field's number is its place in the table");
             assert!(id.0 != FieldId::HEADSTONE.0, "no field of a schema is the headstone");
             assert!(
@@ -111,6 +131,10 @@ const _: () = {
             assert!(
                 matches!(holds, Holds::Set) == matches!(strategy, Shipped::SetUnion),
                 "sets, and nothing else, are united"
+            );
+            assert!(
+                matches!(since, Build::Previous) || matches!(strategy, Shipped::KeepBoth),
+                "an older build shows a field that it does not know as it shows all such fields"
             );
             at += 1;
         }
@@ -128,7 +152,7 @@ pub const fn fields(kind: Kind) -> &'static [Field] {
     }
 }
 
-/// The field of this number, if this build knows it.
+/// The field of this number, if there is one.
 pub fn field_of(kind: Kind, id: FieldId) -> Option<&'static Field> {
     fields(kind).iter().find(|field| field.id == id)
 }

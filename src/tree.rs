@@ -7,6 +7,7 @@ use crate::Bytes;
 use crate::blob::Address;
 use crate::id::{Dot, NodeId};
 use crate::name::NameKey;
+use crate::record::Vv;
 
 /// A name: a part that the server compares, and a part that only devices can read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +49,7 @@ pub enum NodeKind {
     File {
         /// The number of the latest version; 0 for none.
         latest: u32,
-        /// The versions that no other version replaces, in order.
+        /// The versions that none was built on, in order.
         heads: Vec<u32>,
     },
 }
@@ -62,8 +63,10 @@ pub struct Version {
     pub write: Dot,
     /// Metadata that only devices can read.
     pub sealed: Bytes,
-    /// The versions that it replaces.
-    pub replaces: Vec<u32>,
+    /// The writes that it was built on: all that its author had been shown, and what those were built on.
+    /// It takes the place of them, also of one that the log gets later. They are named as writes and all of
+    /// them, because a restored log lacks some versions and has others under the same numbers.
+    pub seen: Vv,
     /// The version whose content it restores, if it does.
     pub restores: Option<u32>,
 }

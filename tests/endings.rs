@@ -67,7 +67,7 @@ fn a_run_over_its_limits_is_told_and_its_capsule_shows_it_again() {
     }
 }
 
-/// A machine that loops in one turn is known by the place at which it hangs. The run before is told, with what
+/// A machine that loops in one turn is known by the place at which it hangs. The run before is reported, with what
 /// the machine was given.
 #[test]
 fn a_run_that_hangs_is_told_up_to_there_with_the_host_and_what_it_was_given() {

@@ -10,53 +10,57 @@ use std::fmt::Write as _;
 
 use engine::flaw::Flaws;
 use sim::fault::{Effects, Value};
-use sim::plan::{Act, Effect, Plan};
+use sim::plan::operation::Group;
+use sim::plan::{Act, Effect, Operation, Plan};
 use sim::run::{Outcome, run};
-use sim::scenario::{self, Group, Verb, Who};
+use sim::scenario::{self, Verb, Who};
 
 /// How each thing that a user can do is done, on the phone, four seconds after the start.
-const OPERATIONS: &[(Verb, &str)] = &[
-    (Verb::Edit, r#"do = "edit", row = "meal/1", set = { name = "Soup", kcal = 90 }"#),
-    (Verb::Open, r#"do = "open", row = "meal/1""#),
-    (Verb::Save, r#"do = "save", row = "meal/2", set = { kcal = 91 }"#),
-    (Verb::Overwrite, r#"do = "overwrite", row = "meal/1", set = { kcal = 92 }"#),
-    (Verb::Increment, r#"do = "increment", row = "meal/1", field = "portions", by = 1"#),
-    (Verb::Delete, r#"do = "delete", row = "meal/1""#),
-    (Verb::Undelete, r#"do = "undelete", row = "meal/3""#),
-    (Verb::Read, r#"do = "read", row = "meal/1""#),
-    (Verb::Sync, r#"do = "sync""#),
-    (Verb::Login, r#"do = "login""#),
-    (Verb::Logout, r#"do = "logout""#),
-    (Verb::RotateKey, r#"do = "rotate-key""#),
+const OPERATIONS: &[(Operation, &str)] = &[
+    (Operation::Edit, r#"do = "edit", row = "meal/1", set = { name = "Soup", kcal = 90 }"#),
+    (Operation::Open, r#"do = "open", row = "meal/1""#),
+    (Operation::Save, r#"do = "save", row = "meal/2", set = { kcal = 91 }"#),
+    (Operation::Overwrite, r#"do = "overwrite", row = "meal/1", set = { kcal = 92 }"#),
+    (Operation::Increment, r#"do = "increment", row = "meal/1", field = "portions", by = 1"#),
+    (Operation::Delete, r#"do = "delete", row = "meal/1""#),
+    (Operation::Undelete, r#"do = "undelete", row = "meal/3""#),
+    (Operation::Read, r#"do = "read", row = "meal/1""#),
+    (Operation::Sync, r#"do = "sync""#),
+    (Operation::Login, r#"do = "login""#),
+    (Operation::Logout, r#"do = "logout""#),
+    (Operation::RotateKey, r#"do = "rotate-key""#),
     (
-        Verb::RegisterStrategy,
+        Operation::RegisterStrategy,
         r#"do = "register-strategy", kind = "meal", field = "name", strategy = "longest""#,
     ),
-    (Verb::UpdateAccount, r#"do = "update-account", set = { email = "anna@example.org" }"#),
-    (Verb::ReadAccount, r#"do = "read-account""#),
-    (Verb::SessionStatus, r#"do = "session-status""#),
-    (Verb::WriteFile, r#"do = "write-file", path = "new/plan.txt", text = "Plan", size = "3KB""#),
-    (Verb::ReadFile, r#"do = "read-file", path = "notes/one.txt""#),
-    (Verb::MakeFolder, r#"do = "make-folder", path = "photos""#),
-    (Verb::MoveFiles, r#"do = "move-files", files = "notes/*", to = "archive""#),
-    (Verb::RenameFile, r#"do = "rename-file", path = "notes/one.txt", name = "1.txt""#),
-    (Verb::DeleteFile, r#"do = "delete-file", path = "notes/one.txt""#),
-    (Verb::UndeleteFile, r#"do = "undelete-file", path = "old.txt""#),
-    (Verb::RestoreVersion, r#"do = "restore-version", path = "notes/one.txt", version = 1"#),
-    (Verb::ListFiles, r#"do = "list-files""#),
-    (Verb::ReadVersions, r#"do = "read-versions", path = "notes/one.txt""#),
+    (Operation::UpdateAccount, r#"do = "update-account", set = { email = "anna@example.org" }"#),
+    (Operation::ReadAccount, r#"do = "read-account""#),
+    (Operation::SessionStatus, r#"do = "session-status""#),
     (
-        Verb::UploadConversation,
+        Operation::WriteFile,
+        r#"do = "write-file", path = "new/plan.txt", text = "Plan", size = "3KB""#,
+    ),
+    (Operation::ReadFile, r#"do = "read-file", path = "notes/one.txt""#),
+    (Operation::MakeFolder, r#"do = "make-folder", path = "photos""#),
+    (Operation::MoveFiles, r#"do = "move-files", files = "notes/*", to = "archive""#),
+    (Operation::RenameFile, r#"do = "rename-file", path = "notes/one.txt", name = "1.txt""#),
+    (Operation::DeleteFile, r#"do = "delete-file", path = "notes/one.txt""#),
+    (Operation::UndeleteFile, r#"do = "undelete-file", path = "old.txt""#),
+    (Operation::RestoreVersion, r#"do = "restore-version", path = "notes/one.txt", version = 1"#),
+    (Operation::ListFiles, r#"do = "list-files""#),
+    (Operation::ReadVersions, r#"do = "read-versions", path = "notes/one.txt""#),
+    (
+        Operation::UploadConversation,
         r#"do = "upload-conversation", conversation = 1, messages = "3..8", began = "2024-04-03""#,
     ),
     (
-        Verb::IngestConversation,
+        Operation::IngestConversation,
         r#"do = "ingest-conversation", conversation = 1, messages = "3..8", began = "2024-04-03""#,
     ),
-    (Verb::Process, r#"do = "process""#),
-    (Verb::ResetConversation, r#"do = "reset-conversation", conversation = 1"#),
-    (Verb::ReadConversation, r#"do = "read-conversation", conversation = 1"#),
-    (Verb::ReadDay, r#"do = "read-day", began = "2024-04-03""#),
+    (Operation::Process, r#"do = "process""#),
+    (Operation::ResetConversation, r#"do = "reset-conversation", conversation = 1"#),
+    (Operation::ReadConversation, r#"do = "read-conversation", conversation = 1"#),
+    (Operation::ReadDay, r#"do = "read-day", began = "2024-04-03""#),
 ];
 
 /// A user who signs in has signed out before.
@@ -92,18 +96,18 @@ const MORTALS: &[&str] = &[
 /// No operation has more effects.
 const MANY: u16 = 400;
 
-fn text(verb: Verb, operation: &str, mortal: &str) -> String {
-    let first = match verb.group() {
+fn text(operation: Operation, line: &str, mortal: &str) -> String {
+    let first = match operation.declaration().group {
         Group::Conversations => CONVERSATIONS,
         Group::Files => FILES,
-        Group::Device if verb == Verb::Login => LOGOUT,
-        Group::Device | Group::Account | Group::Wait | Group::Fault | Group::ServerFault => "",
+        Group::Device if operation == Operation::Login => LOGOUT,
+        Group::Device | Group::Account | Group::Wait => "",
     };
-    let who =
-        if verb.who() == Who::Processor { "processor = \"reader\"" } else { "device = \"phone\"" };
-    let step = format!("  {{ at = \"4001ms\", {who}, {operation} }},\n");
+    let is_command = Verb::Do(operation).who() == Who::Processor;
+    let who = if is_command { "processor = \"reader\"" } else { "device = \"phone\"" };
+    let step = format!("  {{ at = \"4001ms\", {who}, {line} }},\n");
     // So many changes that old snapshots are removed.
-    let steps = step.repeat(if verb == Verb::UpdateAccount { 32 } else { 1 });
+    let steps = step.repeat(if operation == Operation::UpdateAccount { 32 } else { 1 });
     format!(
         r#"
 [scenario]
@@ -152,8 +156,8 @@ steps = [
     )
 }
 
-fn plan(verb: Verb, operation: &str, mortal: &str) -> Plan {
-    let text = text(verb, operation, mortal);
+fn plan(operation: Operation, line: &str, mortal: &str) -> Plan {
+    let text = text(operation, line, mortal);
     match scenario::read("point", "point.toml", text.as_bytes()) {
         Ok((scenario, _)) => scenario::draw(&scenario, 0, Flaws::NONE),
         Err(problems) => panic!("{}", scenario::render(&problems, "point.toml", &text, false)),
@@ -182,38 +186,34 @@ fn died_after(outcome: &Outcome) -> Option<Effect> {
 
 #[test]
 fn a_machine_may_die_at_any_point_of_any_operation() {
-    let mut operations: Vec<Verb> = OPERATIONS.iter().map(|(verb, _)| *verb).collect();
+    let mut operations: Vec<Operation> = OPERATIONS.iter().map(|(it, _)| *it).collect();
     operations.sort_unstable();
-    let of_users = |verb: &Verb| match verb.group() {
-        Group::Device | Group::Account | Group::Conversations | Group::Files => true,
-        Group::Wait | Group::Fault | Group::ServerFault => false,
-    };
-    let all = Verb::all().filter(of_users);
-    assert_eq!(operations, all.collect::<Vec<_>>(), "each has its operation");
+    let all = Operation::ALL.iter().copied().filter(|it| *it != Operation::Wait);
+    assert_eq!(operations, all.collect::<Vec<_>>(), "each has its line");
     let mut table = String::new();
     let mut kinds: BTreeMap<Effect, u32> = BTreeMap::new();
-    for (verb, operation) in OPERATIONS {
+    for (operation, line) in OPERATIONS {
         let mut counts = Vec::new();
         for mortal in MORTALS {
-            let plan = plan(*verb, operation, mortal);
+            let plan = plan(*operation, line, mortal);
             let mut points = 0;
             loop {
                 let outcome = run(&dies_after(plan.clone(), points + 1));
                 assert_eq!(
                     outcome.violations,
                     [],
-                    "{verb:?}, with {mortal} after {} effects",
+                    "{operation:?}, with {mortal} after {} effects",
                     points + 1
                 );
                 let Some(effect) = died_after(&outcome) else { break };
                 *kinds.entry(effect).or_default() += 1;
                 points += 1;
-                assert!(points < MANY, "{verb:?} does not end");
+                assert!(points < MANY, "{operation:?} does not end");
             }
             counts.push(points);
         }
         let counts: String = counts.iter().map(|count| format!(" {count:>4}")).collect();
-        writeln!(table, "{:<20}{counts}", verb.name()).expect("it is a string");
+        writeln!(table, "{:<20}{counts}", operation.word()).expect("it is a string");
     }
     for effect in Effect::ALL {
         let count = kinds.get(effect).copied().unwrap_or_default();

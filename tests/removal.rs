@@ -139,7 +139,7 @@ fn unconcerned(
             concerns(plan, &plan.steps[place].act).is_none_or(|of| !of.is_disjoint(users))
         };
         let theirs = theirs.iter().any(|device| text.contains(device))
-            || matches!(entry.fact, Fact::Skipped(step) if skips(step));
+            || matches!(entry.fact, Fact::Skipped(step, _) | Fact::Struck(step) if skips(step));
         let descends = entry.at >= from && theirs;
         (!descends).then(|| renumbered(&text, &mut numbers))
     });

@@ -106,7 +106,8 @@ fn every_storm_has_a_fault_but_a_counted_few() {
 
 #[test]
 fn every_fault_of_the_language_is_drawn_every_day() {
-    let scenarios = [everyday("everyday"), everyday("volume-restored")];
+    let scenarios = ["everyday", "volume-restored", "remote-restored", "mixed-builds"];
+    let scenarios = scenarios.map(everyday);
     let mut seen = std::collections::BTreeSet::new();
     for (scenario, seed) in scenarios.iter().flat_map(|it| (0..100).map(move |seed| (it, seed))) {
         for step in scenario::draw(scenario, seed, Flaws::NONE).steps {
@@ -207,7 +208,7 @@ fn workers_are_counted_or_named() {
     let clocks = plan.server.iter().flat_map(|server| &server.workers);
     assert_eq!(clocks.map(|it| it.clock_offset_ms).collect::<Vec<_>>(), [3_000, -1_000]);
     assert_eq!(names(plan), ["worker-1", "north"]);
-    assert_eq!(names(served("", 0)).len(), 4, "as many as anybody has");
+    assert_eq!(names(served("", 0)).len(), 4, "as many as any user has");
 }
 
 #[test]
@@ -294,7 +295,7 @@ fn more_people_than_there_can_be_are_refused() {
     let devices: String = (0..132).map(crowd).collect();
     let text = format!("[remotes]\na = {{ kind = \"zone\" }}\n[devices]\n{devices}");
     let problems = scenario::read("crowd", "crowd.toml", text.as_bytes());
-    let problems = problems.expect_err("nobody has so many people");
+    let problems = problems.expect_err("no scenario has that number of people");
     assert!(problems.iter().any(|it| it.code == Code::OutOfBounds), "{problems:?}");
 }
 

@@ -105,7 +105,7 @@ fn measure_one() -> Costs {
         batch: 50,
     };
     let boot = Boot { entropy: [0; 32], timing, flaws: Flaws::NONE };
-    let mut server = Server { worker: Worker::start(boot), volume: Volume::default() };
+    let mut server = Server { worker: Worker::start(boot), volume: Volume::new(false) };
     let Reply::Opened(fence) = server.ask(Command::Open) else {
         unreachable!("nobody else has the session")
     };

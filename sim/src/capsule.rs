@@ -68,7 +68,7 @@ impl Found {
     /// What was found in a run.
     pub fn of(plan: &Plan, outcome: &Outcome, violation: &Violation) -> Self {
         let scene = Scene::new(plan, &outcome.history);
-        let lost = violation.token.and_then(|token| scene.tell_write(token));
+        let lost = violation.token.and_then(|token| scene.evidence().tell_write(token));
         Self { violation: violation.clone(), lost, digest: outcome.digest() }
     }
 }

@@ -8,6 +8,7 @@ mod action;
 mod argument;
 mod conditions;
 mod declaration;
+mod hit;
 
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use harness::time::Span;
@@ -21,6 +22,7 @@ pub use self::conditions::{Conditions, StepConditions, VolumeConditions};
 use self::declaration::declare;
 pub use self::declaration::{Behaviour, Declaration, Declared, Lasts, Longest, Lot, Names, Near};
 pub use self::end_zone::ending;
+pub use self::hit::Hit;
 use crate::host::Node;
 
 /// The longest time between a user's operation and a fault that is drawn near it.
@@ -84,6 +86,7 @@ faults! {
     SaveImage: mod save_image;
     RestoreImage: mod restore_image;
     CopyDisk: mod copy_disk;
+    OldBuild: mod old_build;
     ClockJump: mod clock_jump;
     FillDisk: mod fill_disk;
     SlowDisk: mod slow_disk;
@@ -92,6 +95,7 @@ faults! {
     Outage: mod outage;
     Throttle: mod throttle;
     ExpireCursors: mod expire_cursors;
+    RestoreRemote: mod restore_remote;
     HideRow: mod hide_row;
     BreakDecryption: mod break_decryption;
     SwapObjects: mod swap_objects;
@@ -243,6 +247,11 @@ impl Fault {
     /// Can it keep a device of this user from getting on?
     pub fn reaches(&self, device: DeviceId, user: UserId) -> bool {
         self.behaviour().reach().includes(device, user)
+    }
+
+    /// Does this show that it struck?
+    pub fn strikes(&self, hit: Hit) -> bool {
+        self.behaviour().strikes(hit)
     }
 
     /// What is lost with it.

@@ -8,9 +8,11 @@
 
 pub mod file;
 mod letter;
+mod pending;
 mod pipeline;
 pub(crate) mod recorder;
 mod server;
+mod skip;
 pub(crate) mod table;
 mod weight;
 
@@ -32,9 +34,11 @@ use serde::Serialize;
 
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
 pub use self::letter::{Letter, Lost, Refused};
+pub use self::pending::Pending;
 pub use self::pipeline::{Filed, Talk, Worked};
 pub use self::server::{Account, Done, Said, Wants};
-pub use crate::fault::Fault;
+pub use self::skip::Skip;
+pub use crate::fault::{Fault, Need};
 use crate::plan::{self, Custom, Errand, Excess, Node, Order as WorkOrder};
 
 /// Counts the lives of a node, from 0: each start begins one.
@@ -279,8 +283,8 @@ pub enum Fact {
     Asked(OpId, Box<Asked>),
     /// The device answered.
     Answered(OpId, Box<Answered>),
-    /// A step could not be done: the device was off, or the record not open.
-    Skipped(plan::StepId),
+    /// A step could not be done.
+    Skipped(plan::StepId, Skip),
 
     // What a device persisted (node: the device).
     /// A commit was handed to the disk.
@@ -395,14 +399,16 @@ pub enum Fact {
     // What the world did (node: what it was done to).
     /// A fault began.
     Faulted(Fault),
+    /// The fault of this step, which goes on, did something for the first time.
+    Struck(plan::StepId),
     /// A fault ended.
     Ended(Fault),
     /// The storm is over: all that can end has ended.
     Healed,
     /// Everything has settled, or the bound has passed with this still pending.
     Settled {
-        /// What is still pending and why, a line each.
-        pending: Vec<String>,
+        /// What is still pending.
+        pending: Vec<Pending>,
     },
     /// A node lost power; commits after this one are gone.
     Killed {

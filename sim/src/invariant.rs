@@ -14,7 +14,7 @@ mod findings;
 mod log;
 mod session;
 mod system;
-mod wording;
+pub(crate) mod wording;
 mod write;
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ invariants! {
     CrashesLoseNothing = 25, "crashes-lose-nothing", "After a restart all acknowledged commits are there, whole.";
     CachesAreCoherent = 26, "caches-are-coherent", "A read after an acknowledged write shows it, at whichever worker.";
     GrowthIsBounded = 27, "growth-is-bounded", "At rest nothing is queued, and syncing writes nothing.";
-    NamesAreSane = 28, "names-are-sane", "Folders form a tree, and no two names in a folder normalise to the same name.";
+    NamesAreSane = 28, "names-are-sane", "Folders form a tree, every file system can store each name, and none takes two in a folder for one.";
     RunsAreDeterministic = 29, "runs-are-deterministic", "One plan has one history.";
     OutcomesAreHonest = 30, "outcomes-are-honest", "Refused has no effect, saved has one, and what a device has recorded about a remote is what the remote did.";
     UsersAreIsolated = 31, "users-are-isolated", "Nothing that one user wrote reaches another's device.";

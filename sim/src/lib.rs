@@ -8,10 +8,12 @@ compile_error!(
 
 pub mod capsule;
 pub mod cli;
+pub mod demand;
 pub mod fault;
 pub mod history;
 mod host;
 pub mod invariant;
+mod journal;
 mod keychain;
 mod mailbox;
 mod message;

@@ -6,15 +6,16 @@
 
 use std::collections::VecDeque;
 
-use engine::device::{self, Batch, Input, Snapshot, Status, Unfinished};
-use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
+use engine::device::{self, Batch, Input, Snapshot};
+use engine::id::{DeviceId, Remote, Token, UserId, VaultId};
 use engine::point::Point;
-use engine::remote::{Call, Cursor, Return};
+use engine::remote::{Call, Return};
 use engine::seal::{Key, KeyName};
 use engine::{processor, volume};
 use harness::alarm::{Logged, take_log};
 use harness::time::{Now, Time};
 
+use crate::fault::Hit;
 use crate::history::Fact;
 use crate::message::{Asker, Message};
 use crate::plan::{Deed, Effect as EffectKind, Node, Order, StepId};
@@ -31,7 +32,7 @@ pub(crate) enum Inbound {
     StartProcessor(Box<StartProcessor>),
     /// A step of the plan: the user does something.
     Operation(StepId, Deed),
-    /// A step of the plan: a processor is told to do something.
+    /// A step of the plan: a processor is commanded to do something.
     Command(StepId, Order),
     /// The user signs in on a device that is new.
     SignIn,
@@ -107,7 +108,7 @@ impl Inbound {
     }
 }
 
-/// Which of so many equal parts.
+/// Which of this number of equal parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     pub(crate) part: u64,
@@ -174,6 +175,8 @@ pub(crate) enum Effect {
     Hint(VaultId, Node),
     /// A remote did something.
     Remote(RemoteFact),
+    /// A remote did otherwise than it would without an active fault.
+    Hit(Hit),
 }
 
 /// What hosts ask of services that are not hosts.
@@ -222,28 +225,10 @@ impl Effect {
             | Self::Crashed(_)
             | Self::Reply(..)
             | Self::Hint(..)
-            | Self::Remote(_) => return None,
+            | Self::Remote(_)
+            | Self::Hit(_) => return None,
         })
     }
-}
-
-/// How a device stands, as far as settling is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) signed_in: bool,
-    pub(crate) status: Status,
-    pub(crate) cursors: [Option<Cursor>; 2],
-    pub(crate) listed_at: [Option<Time>; 2],
-    /// The records with which the device and a remote are not done.
-    pub(crate) unfinished: [Vec<(RecordId, Unfinished)>; 2],
-    /// Own contents of files that the sync server lacks.
-    pub(crate) files_unsent: usize,
-    /// Files and folders whose key it lacks.
-    pub(crate) files_sealed: usize,
-    /// Has it nothing more to do with the sync server?
-    pub(crate) done_with_server: bool,
-    /// Requests of the user that should have been answered.
-    pub(crate) owed: usize,
 }
 
 /// The mailbox of a host.
@@ -254,9 +239,6 @@ pub(crate) struct Mailbox {
     is_persisted: bool,
     is_woken: bool,
     effects: Vec<Effect>,
-    /// Does the world want to know how the device stands?
-    pub(crate) watched: bool,
-    pub(crate) standing: Option<Standing>,
 }
 
 impl Mailbox {
@@ -268,8 +250,6 @@ impl Mailbox {
             is_persisted: false,
             is_woken: false,
             effects: Vec::new(),
-            watched: false,
-            standing: None,
         }
     }
 
@@ -323,6 +303,11 @@ impl Mailbox {
         !self.inbound.is_empty()
     }
 
+    /// Has anything reached the host that it has not taken?
+    pub(crate) fn has_any(&self) -> bool {
+        self.has_events() || self.is_persisted || self.is_woken
+    }
+
     /// Has the synced commit become durable since this was last asked?
     pub(crate) fn take_persisted(&mut self) -> bool {
         std::mem::take(&mut self.is_persisted)
@@ -359,7 +344,7 @@ impl Mailbox {
 
     /// Clears what a host that lost power had not taken; returns it.
     pub(crate) fn clear(&mut self) -> VecDeque<Inbound> {
-        (self.is_persisted, self.is_woken, self.standing) = (false, false, None);
+        (self.is_persisted, self.is_woken) = (false, false);
         self.effects.clear();
         std::mem::take(&mut self.inbound)
     }

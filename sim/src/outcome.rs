@@ -1,14 +1,17 @@
 //! What came of a run, as plain data.
 
-use std::collections::BTreeMap;
+mod missed;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use harness::digest::digest;
 use harness::time::{Span, Time};
 use tracing::Level;
 
+pub use self::missed::{Missed, missed};
 use crate::history::{Entry, Incarnation};
 use crate::invariant::Violation;
-use crate::plan::Node;
+use crate::plan::{Node, StepId};
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// When each step of the plan happened, unless it was skipped.
     pub moments: Vec<Option<Time>>,
+    /// The steps whose faults did something to something.
+    pub struck: BTreeSet<StepId>,
     /// Everything that happened.
     pub history: Vec<Entry>,
     /// What machines logged, down to the level that was asked for. No part of the history.

@@ -9,6 +9,7 @@
 mod effect;
 pub mod file;
 mod limits;
+pub mod operation;
 mod pipeline;
 mod server;
 mod surroundings;
@@ -25,6 +26,7 @@ use harness::time::{Span, SpanRange, Time};
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
 pub use self::limits::{Excess, Limits, MOST_FACTS, grouped};
+pub use self::operation::Operation;
 pub use self::pipeline::{
     Began, Day, Excerpt, GivenTalk, Order, PipelinePlan, ProcessorPlan, StepPlan, TalkId, TalkPart,
 };
@@ -233,7 +235,7 @@ impl Parcel {
 pub enum Act {
     /// A user does something on a device.
     User(DeviceId, Deed),
-    /// A processor is told to do something.
+    /// A processor is commanded to do something.
     Order(ProcessorId, Order),
     /// Something goes wrong, for so long.
     Fault(Fault, Lasting),
@@ -380,7 +382,7 @@ impl Names for Plan {
     }
 
     fn user(&self, user: UserId) -> &str {
-        self.users.get(usize::from(user.0)).map_or("somebody", String::as_str)
+        self.users.get(usize::from(user.0)).map_or("an unknown user", String::as_str)
     }
 }
 

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::Bytes;
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
-use engine::remote::{Call, CallId, Refusal, Reply, Request, Return, Row, Served, Tag};
+use engine::remote::{Call, CallId, Policy, Refusal, Reply, Request, Return, Row, Served, Tag};
 use harness::random::{Chance, Draw};
 use harness::time::{Span, SpanRange, Time};
 
 pub use crate::fault::Control;
+use crate::fault::Hit;
 use crate::history::Refused;
+use crate::journal::Journal;
 pub use crate::message::Asker;
 use crate::plan::{Node, RemotePlan};
 use crate::time::ToEngine;
@@ -30,6 +32,8 @@ pub enum Effect {
     Hint(VaultId, Node),
     /// Did something that the history records.
     Fact(RemoteFact),
+    /// Did otherwise than it would without an active fault.
+    Hit(Hit),
 }
 
 /// What a remote did. The stage turns it into a [`Fact`](crate::history::Fact), numbering and
@@ -45,7 +49,7 @@ pub enum RemoteFact {
         /// Who saved it.
         by: Node,
         /// How.
-        policy: engine::remote::Policy,
+        policy: Policy,
     },
     /// Removed a row.
     Removed {
@@ -88,6 +92,10 @@ pub trait Double: std::fmt::Debug + Send {
     fn is_at_head(&self, vault: VaultId, cursor: engine::remote::Cursor) -> bool;
     /// What is stored, in order of vault and record, damaged for nobody.
     fn stored(&self) -> Vec<Served>;
+    /// What is stored of a vault, in order of records, damaged for nobody.
+    fn stored_of(&self, vault: VaultId) -> Vec<Served>;
+    /// What is stored of a record, damaged for nobody.
+    fn row(&self, vault: VaultId, id: RecordId) -> Option<Served>;
     /// Is this device served damaged bytes of this row?
     fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool;
 }
@@ -137,9 +145,10 @@ impl Damage {
     }
 }
 
-/// What both kinds have in common: the commit order, what goes wrong, and what is to be said.
+/// What both kinds have in common: the commit order, what goes wrong, and what is to be said. `S` is a
+/// stored state of a row.
 #[derive(Clone, Debug)]
-struct Front {
+struct Front<S> {
     remote: Remote,
     nature: u64,
     /// The most rows that it serves in one page.
@@ -149,6 +158,8 @@ struct Front {
     /// The last position given in the one commit order of all vaults; also the source of tags, so
     /// that no tag ever names two states, even of a row that was removed and made again.
     pos: u64,
+    now: Time,
+    journal: Journal<Key, S>,
     outage: bool,
     throttle: Option<Span>,
     rejected: BTreeSet<Key>,
@@ -156,14 +167,16 @@ struct Front {
     effects: VecDeque<Effect>,
 }
 
-impl Front {
-    fn new(plan: &RemotePlan, nature: u64) -> Self {
+impl<S: Clone> Front<S> {
+    fn new(plan: &RemotePlan, nature: u64, backups: bool) -> Self {
         Self {
             remote: plan.kind,
             nature,
             page: usize::from(plan.page.max(1)),
             batch: usize::from(plan.batch.max(1)),
             pos: 0,
+            now: Time(0),
+            journal: Journal::new(backups),
             outage: false,
             throttle: None,
             rejected: BTreeSet::new(),
@@ -221,9 +234,27 @@ impl Front {
         }
     }
 
-    /// The row was stored again, or is gone.
+    /// The row was stored again, or is gone; this is what had been stored.
+    fn replaced(&mut self, key: Key, before: Option<S>) {
+        self.journal.note(self.now, key, before);
+        self.mend(key);
+    }
+
     fn mend(&mut self, key: Key) {
         self.damaged.remove(&key);
+    }
+
+    /// The fact that a restore brought back a row as it had been, or took it away.
+    fn restored(&mut self, (vault, id): Key, state: Option<(Tag, u64, &Bytes)>) {
+        let by = Node::Remote(self.remote);
+        self.fact(match state {
+            Some((tag, stamp, blob)) => {
+                let row = Row { id, vault, blob: blob.clone() };
+                let (served, policy) = (Served { row, tag, stamp }, Policy::Overwrite);
+                RemoteFact::Committed { served, pos: tag.0, by, policy }
+            }
+            None => RemoteFact::Removed { vault, id, pos: self.pos, by },
+        });
     }
 
     fn reject(&mut self, key: Key, on: bool) {
@@ -238,7 +269,35 @@ impl Front {
         self.effects.push_back(Effect::Fact(fact));
     }
 
-    fn reply(&mut self, to: Asker, reply: Reply) {
+    fn hit(&mut self, hit: Hit) {
+        self.effects.push_back(Effect::Hit(hit));
+    }
+
+    /// Tells which rows of an answer are damaged, and which it refuses for good.
+    fn tell_hits(&mut self, vault: VaultId, to: Node, reply: &Reply) {
+        let remote = self.remote;
+        if let (Reply::Page { rows, .. } | Reply::Found(rows), Some(device)) = (reply, to.device())
+        {
+            for row in rows.iter().map(|it| &it.row) {
+                if self.is_damaged_for((row.vault, row.id), device) {
+                    self.hit(Hit::RowDamaged(remote, row.vault, row.id));
+                }
+            }
+        }
+        if let Reply::Saved(results) = reply {
+            for (id, result) in results {
+                if result.is_err() && self.rejected.contains(&(vault, *id)) {
+                    self.hit(Hit::RowRefused(remote, vault, *id));
+                }
+            }
+        }
+    }
+
+    /// Answers a request about the rows of a vault.
+    fn reply(&mut self, to: Asker, vault: VaultId, reply: Reply) {
+        if !self.damaged.is_empty() || !self.rejected.is_empty() {
+            self.tell_hits(vault, to.node, &reply);
+        }
         if let Reply::Refused(refusal) = &reply {
             self.fact(RemoteFact::Declined(to.node, to.letter.call, Refused::of(refusal)));
         }

@@ -15,8 +15,9 @@ use engine::id::RecordId;
 use harness::time::Time;
 
 use crate::invariant::{Invariant, Violation};
+use crate::outcome::Missed;
 use crate::parting::Parting;
-use crate::plan::{Node, Plan};
+use crate::plan::{Node, Plan, StepId};
 use crate::run::{LogLine, Outcome};
 use crate::signature::Signature;
 
@@ -52,7 +53,7 @@ pub struct Failure<'a> {
     pub plan: &'a Plan,
     /// What came of it.
     pub outcome: &'a Outcome,
-    /// The violation that is told.
+    /// The violation that is shown.
     pub violation: &'a Violation,
     /// The command that runs it again.
     pub again: String,
@@ -114,6 +115,8 @@ pub struct Line {
     pub mark: Mark,
     /// The command that shows what was found, if something was.
     pub again: Option<String>,
+    /// What the file demands of all seeds together.
+    pub demands: Vec<Demand>,
 }
 
 /// A sweep.
@@ -163,7 +166,9 @@ pub struct Row {
     pub slowest: Option<(u64, Duration)>,
     /// What was reached, by name.
     pub coverage: BTreeMap<&'static str, Reached>,
-    /// What the file says must happen.
+    /// The steps of the script that came to nothing.
+    pub missed: BTreeMap<StepId, Miss>,
+    /// What the file demands of all seeds together.
     pub demands: Vec<Demand>,
 }
 
@@ -176,30 +181,51 @@ pub struct Reached {
     pub times: u64,
     /// How often in that seed of those where it was rarest.
     pub least: u64,
+    /// How often in the seed where it was most frequent.
+    pub most: u64,
+    /// The first such seed.
+    pub most_at: u64,
 }
 
-/// Something that must happen, and how often it did.
+/// A step that came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// In how many seeds.
+    pub seeds: u64,
+    /// Why, in the first of them.
+    pub why: Missed,
+}
+
+/// What a scenario demands of all its seeds together, and what they gave.
 #[derive(Clone, Debug)]
 pub struct Demand {
-    /// What.
+    /// What must happen or must not: an event, or a step.
     pub what: String,
     /// How often it did.
     pub measured: String,
-    /// How often it must.
+    /// How often it should.
     pub demanded: String,
-    /// Enough?
+    /// Whether that is enough.
     pub met: Met,
+    /// Why it did not, if that is known.
+    pub why: Option<String>,
+    /// Where that is demanded, as `file:line`.
+    pub place: String,
 }
 
-/// Whether enough of something happened.
+/// Whether a demand is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Met {
     /// Yes.
     Yes,
-    /// Less often than demanded, but too few seeds to be sure.
+    /// The step came to nothing in some seeds, but not in all.
+    Sometimes,
+    /// Not as often as demanded, but too few seeds to be sure.
     TooFewSeeds,
     /// No.
     No,
+    /// What must not happen did, as in this seed.
+    Exceeded(u64),
 }
 
 /// A distinct bug.
@@ -228,7 +254,7 @@ pub struct Story<'a> {
     pub plan: &'a Plan,
     /// What came of it.
     pub outcome: &'a Outcome,
-    /// What is told of it.
+    /// What is shown of it.
     pub focus: Focus,
     /// Is what machines logged told too?
     pub log: bool,
@@ -240,7 +266,7 @@ pub struct Story<'a> {
     pub again: String,
 }
 
-/// What of a run is told.
+/// What of a run is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Focus {
     /// Only what is about this record, and what went wrong meanwhile.

@@ -21,7 +21,7 @@ pub use crate::outcome::{Counts, LogLine, Outcome, Verdict};
 use crate::plan::{Node, Plan};
 use crate::shell::{Shell, ShellMaker};
 pub use crate::world::settle_bound;
-use crate::world::{Order, World};
+use crate::world::{Ended, Order, World};
 
 /// Who takes the turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn run_logged(plan: &Plan, driver: Driver, level: Level) -> Outcome {
     run_watched(plan, driver, level, &Watch::default()).expect("nobody tells it to leave")
 }
 
-/// The same while somebody watches; `None` if the run was told to leave.
+/// The same under a watch; `None` if the run was asked to leave.
 pub fn run_watched(plan: &Plan, driver: Driver, level: Level, watch: &Watch) -> Option<Outcome> {
     let _listening = listen(level);
     let world = match driver {
@@ -316,8 +316,8 @@ fn judge(world: World) -> Outcome {
         ..ended.counts
     };
     let verdict = if violations.is_empty() { Verdict::Held } else { Verdict::Violated };
-    let (coverage, history, log) = (ended.coverage, ended.history, ended.log);
-    Outcome { verdict, violations, coverage, counts, moments: ended.moments, history, log }
+    let Ended { coverage, history, log, moments, struck, .. } = ended;
+    Outcome { verdict, violations, coverage, counts, moments, struck, history, log }
 }
 
 /// A judge that panics has judged nothing: that must not look like innocence.

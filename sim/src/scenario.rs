@@ -22,14 +22,16 @@ use harness::time::Span;
 
 use crate::fault::FaultKind;
 use crate::invariant::Invariant;
-use crate::plan::{Act, AtEnd, Given, GivenTalk, Limits, Node, ProcessorId, Trigger, WorkerId};
+use crate::plan::{
+    Act, AtEnd, Given, GivenTalk, Limits, Node, Operation, ProcessorId, Trigger, WorkerId,
+};
 
 pub use draw::{draw, is_fault_free};
 pub use harness::quantity::{Choice, Range, Unit};
-pub use print::print;
+pub use print::{print, print_step};
 pub use problem::{Code, Problem, render};
 pub use read::{MAX_PRINTED_BYTES, most_bytes, read};
-pub use words::{Group, Ingredient, Parameter, Verb, Who, events};
+pub use words::{Ingredient, Parameter, Verb, Who, events};
 
 /// A scenario file as data.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,8 +96,8 @@ pub struct About {
 pub struct Expected {
     /// Of the product, and of the product with a flaw.
     pub verdicts: Verdicts,
-    /// What must happen often enough for a sweep to mean anything.
-    pub must_happen: Vec<MustHappen>,
+    /// What must happen often enough for a green line to mean anything, and what must not.
+    pub occurrences: Vec<Occurrence>,
     /// By when after the faults have ended everything must have settled.
     pub settle_within: Option<Span>,
     /// What the file is about. All invariants are always judged.
@@ -129,31 +131,35 @@ pub enum Expect {
     Violates {
         /// Which.
         invariant: Invariant,
-        /// Within so many seeds.
+        /// Within this number of seeds.
         within: u32,
     },
 }
 
-/// Something that must happen.
+/// Something that must happen, or must not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MustHappen {
-    /// The name of a coverage point, of a stage event or of a fault's verb.
+pub struct Occurrence {
+    /// The name of a coverage point, of an event of the world, or of a fault.
     pub what: String,
     /// How often.
-    pub at_least: AtLeast,
-    /// In each seed by itself?
-    pub each_seed: bool,
+    pub bound: Bound,
     /// The line that says so.
     pub line: u32,
 }
 
-/// How often something must happen.
+/// How often something must happen, or may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtLeast {
-    /// So many times in a sweep, or in each seed.
-    Times(u64),
+pub enum Bound {
+    /// At least this number of times over all seeds.
+    AtLeast(u64),
+    /// At least this number of times in each seed.
+    AtLeastInEach(u64),
     /// At least once in this share of the seeds.
-    Seeds(Chance),
+    AtLeastInShare(Chance),
+    /// At most this number of times in each seed.
+    AtMostInEach(u64),
+    /// In at most this share of the seeds.
+    AtMostInShare(Chance),
 }
 
 /// Where a capsule came from.
@@ -227,7 +233,7 @@ pub struct DeviceSpec {
 /// The workers of the sync server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
-    /// How many of them there are; the first so many.
+    /// How many of them there are; it is the first of them that count.
     pub count: Choice,
     /// All that there can be.
     pub workers: Vec<WorkerSpec>,
@@ -323,7 +329,7 @@ pub struct FileMix {
     /// About one deed per device in this time.
     pub every: Span,
     /// How often each deed.
-    pub weights: Vec<(Verb, u32)>,
+    pub weights: Vec<(Operation, u32)>,
     /// How many names of files each user has.
     pub paths: Choice,
     /// Bytes of a content.
@@ -360,6 +366,8 @@ pub struct Line {
     pub when: Moment,
     /// What, and how long that lasts, once for each that the line names.
     pub acts: Vec<(Act, Lasts)>,
+    /// Is nothing wrong if its steps come to nothing?
+    pub optional: bool,
     /// The line of the file, from 1.
     pub line: u32,
 }

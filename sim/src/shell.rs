@@ -10,15 +10,15 @@ mod processor;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use engine::device::{Device, Input, Output, Status};
+use engine::device::{Device, Input, Output};
 use engine::id::{Remote, UserId};
 use engine::worker::{self, Ticket, Worker};
 use harness::alarm::quietly;
 use harness::time::{Now, Time};
 
 use self::processor::ProcessorShell;
-use crate::history::Fact;
-use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, Standing, Start};
+use crate::history::{Fact, Skip};
+use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, Start};
 use crate::message::{Asker, Body, Message};
 use crate::plan::Node;
 use crate::remote::{self, Double};
@@ -159,16 +159,13 @@ impl Machine {
             }
         }
         self.say_when_to_wake(mailbox);
-        if mailbox.watched {
-            mailbox.standing = Some(self.standing());
-        }
     }
 
     fn take(&mut self, mailbox: &mut Mailbox, inbound: Inbound) {
         match inbound {
             Inbound::Operation(step, deed) => {
                 if !self.agent.does(step, deed) {
-                    mailbox.emit(Effect::Fact(Fact::Skipped(step)));
+                    mailbox.emit(Effect::Fact(Fact::Skipped(step, Skip::Nothing)));
                 }
             }
             Inbound::SignIn => self.agent.signs_in(),
@@ -258,29 +255,6 @@ impl Machine {
         if self.wake != wake {
             self.wake = wake;
             mailbox.emit(Effect::Wake(wake));
-        }
-    }
-
-    /// The answers that are due. A new key is not made while rows are sealed, and some may be for
-    /// ever.
-    fn owed(&self, status: &Status) -> usize {
-        let (all, new_keys) = self.agent.owed();
-        if status.sealed == [0, 0] { all } else { all - new_keys }
-    }
-
-    fn standing(&self) -> Standing {
-        let status = self.device.status();
-        Standing {
-            signed_in: self.device.signed_in(),
-            owed: self.owed(&status),
-            status,
-            cursors: Remote::ALL.map(|remote| self.device.cursor(remote)),
-            listed_at: Remote::ALL
-                .map(|remote| self.device.listed_at(remote).map(ToSimulated::to_simulated)),
-            unfinished: Remote::ALL.map(|remote| self.device.unfinished(remote).collect()),
-            files_unsent: self.device.files_unsent(),
-            files_sealed: self.device.files_sealed(),
-            done_with_server: self.device.is_done_with_server(),
         }
     }
 }
@@ -441,6 +415,7 @@ pub(crate) fn report(double: &mut dyn Double, emitted: &mut Vec<Effect>) {
             remote::Effect::Reply(to, answer) => Effect::Reply(to, answer.into()),
             remote::Effect::Hint(vault, saver) => Effect::Hint(vault, saver),
             remote::Effect::Fact(fact) => Effect::Remote(fact),
+            remote::Effect::Hit(hit) => Effect::Hit(hit),
         });
     }
 }

@@ -12,12 +12,10 @@ use engine::flaw::{Flaw, Flaws};
 use harness::pool::{self, Ended, Event, Failure as Failed, Pool, Urgency};
 
 use crate::capsule::{BUILD, Found, Store};
+use crate::demand::demands;
 use crate::plan::Plan;
-use crate::report::{
-    Bug, Demand, Failure, Met, Parted, Reached, Row, Shrunk, Sweep, story, terminal, wilson,
-};
+use crate::report::{Bug, Failure, Miss, Parted, Row, Shrunk, Sweep, story};
 use crate::run::Outcome;
-use crate::scenario::{AtLeast, MustHappen};
 use crate::shrink::{self, Failing};
 use crate::signature::Signature;
 use crate::trial::{Chosen, Trial, Tried, quoted};
@@ -37,7 +35,7 @@ const EXAMPLES: usize = 3;
 /// How long one bug is shrunk after a sweep.
 const SHRINK: Duration = Duration::from_secs(15);
 
-/// The time of a sweep that was told how long is followed by this share of it for shrinking.
+/// A sweep with a time limit is followed by this share of it for shrinking.
 const SHRINK_SHARE: u32 = 4;
 
 /// What to sweep.
@@ -139,8 +137,7 @@ pub fn sweep(
         sweeping.shrink_all(pool, &mut hear);
     }
     for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
-        row.demands =
-            chosen.scenario.expected.must_happen.iter().map(|must| demand(must, row)).collect();
+        row.demands = demands(chosen, row);
     }
     let stopped = match ended {
         Err(_) => "the harness panicked".to_owned(),
@@ -447,6 +444,12 @@ pub fn tally(row: &mut Row, tried: &Tried, took: Duration) {
         reached.least = if reached.seeds == 0 { times } else { reached.least.min(times) };
         reached.seeds += 1;
         reached.times += times;
+        if times > reached.most {
+            (reached.most, reached.most_at) = (times, tried.seed);
+        }
+    }
+    for &(step, why) in &tried.missed {
+        row.missed.entry(step).or_insert(Miss { seeds: 0, why }).seeds += 1;
     }
 }
 
@@ -455,35 +458,6 @@ fn shares(costs: &[u64]) -> Vec<u64> {
     let count = costs.len().max(1) as u64;
     let (seeds, events) = (DEFAULT_SEEDS.div_ceil(count), DEFAULT_EVENTS / count);
     costs.iter().map(|cost| (events / cost).clamp(1, seeds)).collect()
-}
-
-/// How often something happened that must.
-pub fn demand(must: &MustHappen, row: &Row) -> Demand {
-    let reached = row.coverage.get(must.what.as_str()).copied().unwrap_or_default();
-    let Reached { seeds, times, least } = reached;
-    let least = if seeds == row.seeds { least } else { 0 };
-    let (measured, demanded, met) = match must.at_least {
-        AtLeast::Times(n) if must.each_seed => {
-            (format!("at least {least} in each seed"), format!("{n} in each seed"), yes(least >= n))
-        }
-        AtLeast::Times(n) => (times.to_string(), n.to_string(), yes(times >= n)),
-        AtLeast::Seeds(chance) => {
-            let (wanted, measured) =
-                (f64::from(chance.0) / 1e6, seeds as f64 / row.seeds.max(1) as f64);
-            let met = match measured >= wanted {
-                true => Met::Yes,
-                false if seeds > 0 && wilson(seeds, row.seeds).1 >= wanted => Met::TooFewSeeds,
-                false => Met::No,
-            };
-            let share = format!("{} of seeds", terminal::percent(measured));
-            (share, terminal::percent(wanted), met)
-        }
-    };
-    Demand { what: must.what.clone(), measured, demanded, met }
-}
-
-const fn yes(met: bool) -> Met {
-    if met { Met::Yes } else { Met::No }
 }
 
 #[cfg(test)]
@@ -495,21 +469,5 @@ mod tests {
         assert_eq!(shares(&[1_000, 20_000]), [200, 200]);
         assert_eq!(shares(&[1_000, 2_000_000]), [200, 10]);
         assert_eq!(shares(&[u64::MAX]), [1]);
-    }
-
-    fn measured(hit: u64, of: u64) -> Met {
-        let mut row = Row { seeds: of, ..Row::default() };
-        row.coverage.insert("conflict", Reached { seeds: hit, times: hit, least: 1 });
-        let at_least = AtLeast::Seeds(harness::random::Chance(500_000));
-        let must = MustHappen { what: "conflict".into(), at_least, each_seed: false, line: 1 };
-        demand(&must, &row).met
-    }
-
-    #[test]
-    fn a_share_is_missed_only_if_chance_cannot_explain_it() {
-        assert_eq!(measured(50, 100), Met::Yes);
-        assert_eq!(measured(4, 10), Met::TooFewSeeds);
-        assert_eq!(measured(400, 1_000), Met::No);
-        assert_eq!(measured(0, 2), Met::No);
     }
 }

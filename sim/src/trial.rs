@@ -11,8 +11,9 @@ use harness::time::Time;
 use harness::watch::{Call, Watch};
 use tracing::Level;
 
+use crate::outcome::{Missed, missed};
 use crate::parting::{Parting, parting};
-use crate::plan::Plan;
+use crate::plan::{Plan, StepId};
 use crate::run::{Counts, Driver, Outcome, run_before, run_watched};
 use crate::scenario::{Scenario, draw, is_fault_free};
 
@@ -84,6 +85,8 @@ pub struct Tried {
     pub coverage: BTreeMap<&'static str, u64>,
     /// Sizes.
     pub counts: Counts,
+    /// The steps of its script that came to nothing.
+    pub missed: Vec<(StepId, Missed)>,
     /// Plan and outcome, if something is violated.
     pub failed: Option<Box<(Plan, Outcome)>>,
     /// Was it run a second time, to compare?
@@ -93,7 +96,7 @@ pub struct Tried {
 }
 
 impl Trial {
-    /// Draws the plan and runs it, on this thread; `None` if it is told to leave, or had no time left.
+    /// Draws the plan and runs it, on this thread; `None` if it is asked to leave, or had no time left.
     pub fn run(&self, watch: &Watch) -> Option<Tried> {
         let plan = draw(&self.scenario, self.seed, self.flaws);
         let other = Elsewhere { plan: &plan, label: &self.label(), watch };
@@ -122,9 +125,17 @@ impl Trial {
     fn tried(&self, plan: Plan, outcome: Outcome, parting: Option<Parting>) -> Tried {
         let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
+        let missed = self.missed(&plan, &outcome);
         let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        Tried { seed, calm, coverage, counts, failed, twice, parting }
+        Tried { seed, calm, coverage, counts, missed, failed, twice, parting }
+    }
+
+    /// The steps of the script that came to nothing; those that were drawn demand nothing.
+    fn missed(&self, plan: &Plan, outcome: &Outcome) -> Vec<(StepId, Missed)> {
+        let Some(last) = self.scenario.script.last() else { return Vec::new() };
+        let of_script = |(step, _): &(StepId, Missed)| step.0 < last.next_id();
+        missed(plan, outcome).into_iter().filter(of_script).collect()
     }
 
     /// What to call it on the way.
@@ -141,7 +152,7 @@ struct Elsewhere<'a> {
 }
 
 impl Elsewhere<'_> {
-    /// Runs the plan. `Err` is a panic of the harness; it has no outcome if it is told to leave.
+    /// Runs the plan. `Err` is a panic of the harness; it has no outcome if it is asked to leave.
     fn run<T: Send + 'static>(
         &self,
         tell: impl FnOnce(Outcome) -> T + Send + 'static,

@@ -9,12 +9,13 @@ use engine::flaw::Flaws;
 use harness::pool::{Ended, Pool};
 
 use crate::capsule::{self, Store};
+use crate::demand::demands;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
-use crate::report::{Failure, Line, Mark, Met, Row, story};
+use crate::report::{Demand, Failure, Line, Mark, Met, Row, story};
 use crate::run::Outcome;
-use crate::scenario::{Expect, Scenario};
-use crate::sweep::{News, demand, each_seed, kept, tally, tell_parting};
+use crate::scenario::Expect;
+use crate::sweep::{News, each_seed, kept, tally, tell_parting};
 use crate::trial::{Chosen, Tried};
 
 /// What to run.
@@ -125,6 +126,10 @@ impl Verdicts {
         if self.stopped && found.row.seeds == 0 {
             return Ok(None);
         }
+        // With a flaw on, a run may end before most of its script.
+        if due.flaws == Flaws::NONE {
+            found.row.demands = demands(chosen, &found.row);
+        }
         line(chosen, due, &found, wish, store, hear).map(Some)
     }
 }
@@ -166,21 +171,16 @@ impl Found {
         if caught { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn mark(&self, due: &Due, scenario: &Scenario) -> Mark {
+    fn mark(&self, due: &Due) -> Mark {
         let as_expected = match due.expect {
             Some(Expect::Violates { .. }) => self.caught,
             Some(Expect::Pass) | None => self.row.failed == 0,
         };
-        let vacuous = scenario
-            .expected
-            .must_happen
-            .iter()
-            .filter(|must| must.each_seed && due.flaws == Flaws::NONE)
-            .any(|must| demand(must, &self.row).met == Met::No);
-        match (as_expected, vacuous) {
-            (false, _) => Mark::Fail,
-            (true, true) => Mark::Inconclusive,
-            (true, false) => Mark::Pass,
+        let has = |is: fn(Met) -> bool| self.row.demands.iter().any(|it| is(it.met));
+        match () {
+            () if !as_expected || has(|met| matches!(met, Met::Exceeded(_))) => Mark::Fail,
+            () if has(|met| met == Met::No) => Mark::Inconclusive,
+            () => Mark::Pass,
         }
     }
 }
@@ -194,8 +194,9 @@ fn line(
     store: &Store,
     hear: &mut impl FnMut(News<'_>),
 ) -> Result<Line, String> {
-    let mark = found.mark(due, &chosen.scenario);
-    let again = found.first.as_ref().map(|(plan, _)| chosen.again(plan.seed, due.flaws));
+    let mark = found.mark(due);
+    let seed = found.first.as_ref().map(|(plan, _)| plan.seed).or(found.exceeded());
+    let again = seed.map(|seed| chosen.again(seed, due.flaws));
     let shown_one = mark == Mark::Fail || wish.flaws != Flaws::NONE;
     if let (Some((plan, outcome)), true) = (&found.first, shown_one) {
         let wanted = |it: &&crate::invariant::Violation| Some(it.invariant) == due.invariant();
@@ -214,15 +215,23 @@ fn line(
         seeds: found.row.seeds,
         mark,
         again,
+        demands: found.row.demands.clone(),
     })
 }
 
 impl Found {
+    /// A seed in which something happened that must not.
+    fn exceeded(&self) -> Option<u64> {
+        let seed = |it: &Demand| if let Met::Exceeded(seed) = it.met { Some(seed) } else { None };
+        self.row.demands.iter().find_map(seed)
+    }
+
     fn text(&self, due: &Due, mark: Mark) -> String {
         let Some((plan, outcome)) = &self.first else {
             return match mark {
-                Mark::Inconclusive => "pass, but something that must happen did not".to_owned(),
-                Mark::Pass | Mark::Fail => "pass".to_owned(),
+                Mark::Inconclusive => "pass, but what the file demands did not happen".to_owned(),
+                Mark::Fail => "what must not happen did".to_owned(),
+                Mark::Pass => "pass".to_owned(),
             };
         };
         if self.caught {

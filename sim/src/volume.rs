@@ -9,12 +9,13 @@ use engine::Bytes;
 use engine::volume::{Key, Reply, Request};
 use harness::time::{Span, Time};
 
+use crate::journal::Journal;
+
 /// All objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
     objects: BTreeMap<Key, Object>,
-    /// What stood there before each change, in order; only where a fault may bring it back.
-    journal: Option<Vec<(Time, Key, Option<Object>)>>,
+    journal: Journal<Key, Object>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +25,9 @@ struct Object {
 }
 
 impl Volume {
-    /// A volume that can be set back.
-    pub fn with_backups() -> Self {
-        Self { objects: BTreeMap::new(), journal: Some(Vec::new()) }
+    /// An empty volume. One that is to be set back needs backups.
+    pub fn new(backups: bool) -> Self {
+        Self { objects: BTreeMap::new(), journal: Journal::new(backups) }
     }
 
     fn set(&mut self, now: Time, key: &Key, object: Option<Object>) {
@@ -34,24 +35,20 @@ impl Volume {
             Some(object) => self.objects.insert(key.clone(), object),
             None => self.objects.remove(key),
         };
-        if let Some(journal) = &mut self.journal {
-            journal.push((now, key.clone(), before));
-        }
+        self.journal.note(now, key.clone(), before);
     }
 
     /// Sets all objects back to what they were after all that had happened by then. A later backup
     /// may be older or younger than this one.
-    pub fn restore(&mut self, now: Time, then: Time) {
-        let journal = self.journal.as_deref().unwrap_or_default();
-        let since = journal.partition_point(|change| change.0 <= then);
-        // Of what changed several times it counts how it was first.
-        let mut old: BTreeMap<Key, Option<Object>> = BTreeMap::new();
-        for (_, key, object) in journal[since..].iter().rev() {
-            old.insert(key.clone(), object.clone());
-        }
+    /// Returns how many become what they were not.
+    pub fn restore(&mut self, now: Time, then: Time) -> usize {
+        let old = self.journal.at(then);
+        let changed = old.iter().filter(|(key, object)| self.objects.get(*key) != object.as_ref());
+        let changed = changed.count();
         for (key, object) in old {
             self.set(now, &key, object);
         }
+        changed
     }
 
     /// What an object holds.
@@ -112,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_restored_volume_is_what_it_was() {
-        let mut volume = Volume::with_backups();
+        let mut volume = Volume::new(true);
         let mut does = |at, request: Request| volume.handle(Time(at), &request, Span(0));
         does(1, Request::Create("kept".into(), [1][..].into()));
         does(2, Request::Put("changed".into(), [1][..].into()));
@@ -135,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_list_is_exact_about_its_prefix_and_may_be_late() {
-        let mut volume = Volume::default();
+        let mut volume = Volume::new(false);
         let mut put = |key: &str, at| {
             let request = Request::Create(key.into(), [1][..].into());
             volume.handle(Time(at), &request, Span(0))

@@ -47,8 +47,6 @@ pub(crate) struct Agent {
 #[derive(Clone, Debug)]
 enum Then {
     Nothing,
-    /// Waits for as long as rows are sealed.
-    NewKey,
     Open,
     Write(Vec<(FieldId, Value)>),
     Increment(FieldId, i64),
@@ -63,7 +61,7 @@ impl Then {
     fn writes(&self) -> bool {
         match self {
             Self::Write(_) | Self::Increment(..) | Self::Delete | Self::Undelete => true,
-            Self::Nothing | Self::NewKey | Self::Open | Self::ReadAll | Self::File(..) => false,
+            Self::Nothing | Self::Open | Self::ReadAll | Self::File(..) => false,
         }
     }
 }
@@ -103,12 +101,6 @@ impl Agent {
         self.requests.pop_front()
     }
 
-    /// How many asks have no answer yet: all, and those for a new key.
-    pub(crate) fn owed(&self) -> (usize, usize) {
-        let new_keys = self.awaited.values().filter(|then| matches!(then, Then::NewKey));
-        (self.awaited.len(), new_keys.count())
-    }
-
     /// The user does a step of the plan; false if it cannot be done.
     pub(crate) fn does(&mut self, step: StepId, deed: Deed) -> bool {
         let op = OpId(step.0 * ASKS_PER_STEP);
@@ -127,7 +119,7 @@ impl Agent {
             Deed::Sync => self.ask(op, Ask::Sync, Asked::Sync, Then::Nothing),
             Deed::SignIn => self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing),
             Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
-            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::NewKey),
+            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::Nothing),
             Deed::Errand(errand) => self.errand(op, errand, false),
             Deed::Upload(excerpt) => {
                 let conversation = talk::conversation(self.needle, self.user, &excerpt).into();

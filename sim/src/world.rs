@@ -14,11 +14,13 @@ mod action;
 mod ai_step;
 mod bounds;
 mod budget;
+mod comparison;
 mod damage;
 mod ended;
 mod event;
 mod faults;
 mod happening;
+mod hit;
 mod host;
 mod hosts;
 mod incurable;
@@ -31,6 +33,7 @@ mod phase;
 mod planned;
 mod queue;
 mod quiescence;
+mod readings;
 mod recorder;
 mod remotes;
 mod script;
@@ -51,7 +54,8 @@ use self::accounts::Accounts;
 use self::action::Action;
 use self::bounds::patience;
 pub use self::bounds::settle_bound;
-use self::ended::{Ended, shells};
+pub(crate) use self::ended::Ended;
+use self::ended::shells;
 use self::event::Event;
 use self::host::Host;
 use self::hosts::Hosts;
@@ -64,7 +68,7 @@ use self::services::Services;
 use self::settling::{Next, Settling};
 use self::stage::Stage;
 use self::supervision::{Early, Supervision};
-use crate::history::{Asked, Fact};
+use crate::history::{Asked, Fact, Skip};
 use crate::mailbox::{Effect, Mailbox};
 use crate::message::{Body, Message};
 use crate::plan::{Effect as EffectKind, Excess, Node, Plan};
@@ -115,9 +119,6 @@ impl World {
         self.script.open(&mut self.stage.out);
         self.settling.enter(Phase::Faults, (Time(0), self.stage.plan.storm), &mut self.stage.out);
         self.stage.hand_on();
-        if self.script.needs_quiet() {
-            self.stage.hosts.watch(Time(0));
-        }
     }
 
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
@@ -248,7 +249,7 @@ impl World {
                     && from.device().is_some()
                     && let Some(step) = workload::step_of(op)
                 {
-                    self.stage.note(from, Fact::Skipped(step));
+                    self.stage.note(from, Fact::Skipped(step, Skip::Interrupted));
                 }
             }
             if !survives {
@@ -305,6 +306,7 @@ impl World {
                 let fact = self.stage.recorder.done_by_remote(fact, keychain);
                 self.stage.note(from, fact);
             }
+            Effect::Hit(hit) => self.stage.strike(hit),
             Effect::Reached(point) => self.stage.recorder.reach(point),
             Effect::Wake(at) => {
                 self.stage.out.extend(self.stage.hosts.set_deadline((now, from), at));
@@ -357,7 +359,8 @@ impl World {
         let is_first =
             self.stage.hosts.start(node, self.stage.recorder.facts_mut(), &mut self.stage.out);
         self.stage.hand_on();
-        let given = self.services.accounts.start(self.stage.hosts.get(node), is_first);
+        let Stage { hosts, faults, .. } = &self.stage;
+        let given = self.services.accounts.start(hosts.get(node), is_first, faults.conditions());
         self.stage.hosts.call(self.stage.now(), node, |mailbox| {
             given.into_iter().for_each(|inbound| mailbox.put(inbound));
         });
@@ -378,9 +381,9 @@ impl World {
         let planned = self.script.take(now, step, &mut self.stage.out);
         self.stage.hand_on();
         if let Some(planned) = planned
-            && !happening::begin((&mut self.stage, &mut self.services), planned)
+            && let Err(need) = happening::begin((&mut self.stage, &mut self.services), planned)
         {
-            self.stage.note(Node::World, Fact::Skipped(planned.step));
+            self.stage.note(Node::World, Fact::Skipped(planned.step, Skip::Needs(need)));
         }
         self.script.prepare(
             step + 1,
@@ -450,7 +453,6 @@ impl World {
                 self.stage.send_keys(&self.services.accounts, node);
             }
         }
-        self.stage.hosts.watch(now);
     }
 
     /// Ends the run if it must end before it is over.

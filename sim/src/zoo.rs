@@ -88,7 +88,7 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::BpDateLocale => &[I::DatesRoundTrip],
         Flaw::BpSummaryBefore => &[I::SummariesMatch],
         Flaw::BpPrefixRead => &[I::ReadsAreExact],
-        Flaw::BpSilentOverwrite => &[I::NoLostWrites],
+        Flaw::BpSilentOverwrite | Flaw::Fb29 => &[I::NoLostWrites],
         Flaw::ForgedId | Flaw::CursorOfOther => &[I::UsersAreIsolated],
         Flaw::Fb23 => &[I::CursorsAreSafe, I::SystemSettles],
         Flaw::Fb05 => &[I::EffectsHappenOnce],
@@ -106,7 +106,7 @@ pub const fn expected(flaw: Flaw) -> &'static [Invariant] {
         Flaw::CvDeleteNilErr => &[I::OutcomesAreHonest, I::NoLostWrites],
         Flaw::Fb08 => &[I::NamesAreSane, I::NoLostWrites],
         Flaw::Fb09 => &[I::GrowthIsBounded],
-        Flaw::Fb10 => &[I::NamesAreSane],
+        Flaw::Fb10 | Flaw::Fb30 => &[I::NamesAreSane],
     }
 }
 

@@ -10,7 +10,7 @@ use crate::id::{AccountField, Dot, FieldId, Kind, NodeId, RecordId, Token};
 use crate::ingest::{Conversation, Path};
 use crate::message::{FileRefusal, FileReply, Item, JobId, Refusal, Reply, Versions};
 use crate::name::BadName;
-use crate::record::{Handle, Payload, Value};
+use crate::record::{Handle, Payload, Value, Vv};
 use crate::seal::{KeyName, OpenError};
 use crate::view::Strategy;
 
@@ -109,8 +109,8 @@ pub enum Ask {
         node: NodeId,
         /// The old one.
         version: u32,
-        /// The heads that the new one takes the place of, by the writes that made them.
-        replaces: Vec<Dot>,
+        /// What the user was shown of the file, which the new one takes the place of: [`Listed::seen`].
+        seen: Vv,
         /// The application's label of the new one.
         token: Token,
     },
@@ -143,9 +143,8 @@ pub enum FileTarget {
     Version {
         /// The file.
         node: NodeId,
-        /// The heads that it takes the place of, by the writes that made them: some have no number
-        /// yet, and a restored volume gives numbers again. All of them resolve a conflict.
-        replaces: Vec<Dot>,
+        /// What the user was shown of the file, which it takes the place of: [`Listed::seen`].
+        seen: Vv,
     },
 }
 
@@ -263,6 +262,9 @@ pub struct Listed {
     pub heads: Vec<Head>,
     /// The names of the virtual copies: of all heads but the first.
     pub copies: Vec<String>,
+    /// The writes that are shown here, and all that they were built on: names this listing in a write
+    /// that builds on it. Such a write resolves a conflict.
+    pub seen: Vv,
     /// Can the name not be opened yet?
     pub sealed: bool,
 }
@@ -313,17 +315,6 @@ pub struct Status {
     pub sealed: [u32; 2],
     /// Rows refused for good, by remote.
     pub parked: [u32; 2],
-}
-
-/// Why a device and a remote are not done with a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unfinished {
-    /// The remote lacks what is here.
-    Unsent,
-    /// The remote's row cannot be opened yet.
-    Sealed,
-    /// The remote refuses it for good.
-    Parked,
 }
 
 /// A record as shown to the user: every sibling of every field, and a handle on them.

@@ -71,6 +71,7 @@ impl Core {
             meta.replica = replica;
             meta.next_n = 1;
         });
+        self.store.files_mut().set_author(None);
         self.reach(Point::ImageReplaced);
         true
     }

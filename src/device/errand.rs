@@ -44,11 +44,6 @@ impl Errand {
     pub(super) fn status() -> Self {
         Self { wanted: Wanted::Status, then: Then::Tell }
     }
-
-    /// Does it read the feed? That goes on for ever.
-    pub(super) fn reads_feed(&self) -> bool {
-        matches!(self.then, Then::File(FileTask::Feed(_)))
-    }
 }
 
 impl From<FileErrand> for Errand {

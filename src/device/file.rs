@@ -30,11 +30,9 @@ pub(super) use self::{
 use super::ask::Answer;
 use super::core::Core;
 use super::next::Next;
-use crate::Bytes;
 use crate::id::{Dot, NodeId};
 use crate::log::Position;
-use crate::message::{FileAction, FileReply, Refusal, Reply, Shown};
-use crate::seal::KeyName;
+use crate::message::{FileAction, FileReply, Refusal, Reply};
 use crate::time::Time;
 
 /// A request about files.
@@ -70,18 +68,11 @@ pub(super) enum FileTask {
 pub(super) struct Files {
     /// When the feed is read next; `None` without a sync server, and before the gate has opened.
     feed_due: Option<Time>,
-    /// When the last pull of the feed that reached its head was asked for.
-    fed_at: Option<Time>,
     /// How often in a row a task of the device's own failed inside.
     failures: u16,
 }
 
 impl Files {
-    /// When the last pull of the feed that reached its head was asked for.
-    pub(super) fn fed_at(&self) -> Option<Time> {
-        self.fed_at
-    }
-
     /// When to be woken, and why.
     pub(super) fn wakeup(&self) -> Option<(Time, &'static str)> {
         self.feed_due.map(|due| (due, "feed"))
@@ -144,25 +135,8 @@ impl Files {
         self.failures = 0;
     }
 
-    /// Has the server all that was written here? What cannot be sealed yet is another matter.
-    pub(super) fn are_sent(core: &Core) -> bool {
-        core.store.files().writes().is_empty() || core.store.keyring().current().is_none()
-    }
-
-    /// How many files and folders have a name or a version whose key is not here.
-    pub(super) fn sealed(core: &Core) -> usize {
-        let ring = core.store.keyring();
-        let sealed = |blob: &Bytes| !KeyName::of_blob(blob).is_some_and(|key| ring.has(key));
-        let is_sealed = |shown: &&Shown| {
-            sealed(&shown.node.place.name.sealed)
-                || shown.heads.iter().any(|(_, version)| sealed(&version.sealed))
-        };
-        core.store.files().nodes().values().filter(is_sealed).count()
-    }
-
     /// Asserts what must hold between two inputs.
     pub(super) fn check(&self, core: &Core) {
-        assert!(self.fed_at <= Some(core.now.mono), "nothing is asked for in the future");
         assert!(
             self.feed_due.is_none() || core.boot.server,
             "the feed is read only where there is a sync server"

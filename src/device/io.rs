@@ -15,6 +15,7 @@ use crate::message::Shown;
 use crate::message::{Request, Response};
 use crate::point::Point;
 use crate::remote::{Call, Credential, Return};
+use crate::schema::Build;
 use crate::seal::{Key, KeyName, Memo};
 use crate::time::Span;
 
@@ -29,6 +30,8 @@ pub struct Boot {
     pub install: u64,
     /// Fresh in every incarnation.
     pub entropy: [u8; 32],
+    /// The build that is installed.
+    pub build: Build,
     /// The remotes that the device uses.
     pub remotes: Vec<Remote>,
     /// Is there a sync server?
@@ -98,6 +101,8 @@ pub enum StoreKey {
     Upload(Dot),
     /// How far the sync server's feed has been taken.
     Feed,
+    /// Under which name files are written, if it is not that of the replica.
+    Author,
 }
 
 /// What is stored at a place.

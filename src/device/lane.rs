@@ -101,11 +101,6 @@ impl Lane {
         self.remote
     }
 
-    /// When the last listing that has ended began.
-    pub(super) fn listed_at(&self) -> Option<Time> {
-        self.pull.listed_at()
-    }
-
     /// When the last pull that reached the head was asked for.
     pub(super) fn head_at(&self) -> Option<Time> {
         self.pull.head_at()
@@ -143,9 +138,16 @@ impl Lane {
         self.pull.pull_at(at);
     }
 
-    /// The device starts with an open vault: pull at once, and list at some moment of the usual span.
+    /// The device starts with an open vault: pull at once, and list at some moment of the usual span. A
+    /// remote that was not merged when a crash came is listed at once: what was listed of it until then does
+    /// not say what it lacks, and the view is partial as long as that is not known.
     pub(super) fn resume(&mut self, core: &mut Core) {
+        let session = core.store.session().expect("a user is signed in where the vault is open");
+        let is_merged = session.merged[self.remote.index()];
         self.pull.resume(core);
+        if !is_merged {
+            self.list(core);
+        }
     }
 
     /// Lists from the start. What is in flight goes on.

@@ -21,11 +21,6 @@ impl Lanes {
     }
 
     /// The lane of a remote, if the device uses that remote.
-    pub(super) fn get(&self, remote: Remote) -> Option<&Lane> {
-        self.0.iter().find(|lane| lane.remote() == remote)
-    }
-
-    /// The same, to be changed.
     pub(super) fn get_mut(&mut self, remote: Remote) -> Option<&mut Lane> {
         self.0.iter_mut().find(|lane| lane.remote() == remote)
     }

@@ -10,7 +10,7 @@ use crate::flaw::{Flaw, Flaws};
 use crate::id::{Dot, FieldId, Kind, RecordId, Remote, Token};
 use crate::point::Point;
 use crate::record::{Encoded, Handle, Payload, Record, Value};
-use crate::schema::{self, Holds};
+use crate::schema::Holds;
 use crate::time::Hlc;
 use crate::view::{Registry, Strategy};
 
@@ -77,7 +77,8 @@ impl Records {
             }
             let contributors = view.contributors.iter().map(|payload| payload.token).collect();
             let (value, conflicts) = (view.value, view.conflicts);
-            let counts = schema::field_of(id.kind, field).is_some_and(|f| f.holds == Holds::Count);
+            let known = core.boot.build.field_of(id.kind, field);
+            let counts = known.is_some_and(|known| known.holds == Holds::Count);
             let here = cells.iter().rfind(|cell| counts && cell.dot.replica == own);
             let counted = here.map(|cell| cell.payload.token);
             fields.push(FieldReading { field, value, contributors, conflicts, counted });
@@ -104,7 +105,8 @@ impl Edit {
     /// Sets fields.
     pub(super) fn write(self, core: &mut Core, changes: Vec<(FieldId, Value)>) -> Answer {
         let fits = |(field, value): &(FieldId, Value)| {
-            schema::field_of(self.id.kind, *field).is_some_and(|field| field.takes(value))
+            let known = core.boot.build.field_of(self.id.kind, *field);
+            known.is_some_and(|field| field.takes(value))
         };
         if changes.is_empty() || !changes.iter().all(fits) {
             return Answer::Refused(Reason::WrongField);
@@ -117,7 +119,8 @@ impl Edit {
     /// Counts up or down, in place of what this replica has counted before.
     pub(super) fn increment(self, core: &mut Core, field: FieldId, by: i64) -> Answer {
         let Self { id, token, .. } = self;
-        if schema::field_of(id.kind, field).is_none_or(|field| field.holds != Holds::Count) {
+        let known = core.boot.build.field_of(id.kind, field);
+        if known.is_none_or(|field| field.holds != Holds::Count) {
             return Answer::Refused(Reason::WrongField);
         }
         self.make(core, |record, handle, dot, hlc| {

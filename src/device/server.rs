@@ -97,11 +97,6 @@ impl Server {
         self.errands.len()
     }
 
-    /// Is nothing wanted but what is new? Reading the feed, and the end of a session, go on for ever.
-    pub(super) fn is_done(&self) -> bool {
-        self.errands.is_empty() && self.own.as_ref().is_none_or(Errand::reads_feed)
-    }
-
     /// When the conversation needs to be woken.
     pub(super) fn due(&self) -> Due {
         self.exchange.due()

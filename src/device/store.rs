@@ -145,6 +145,7 @@ impl Store {
                 }
             }
             StoreKey::Feed => self.files.load_feed(postcard::from_bytes(&stored.bytes).ok()),
+            StoreKey::Author => self.files.load_author(postcard::from_bytes(&stored.bytes).ok()),
         }
     }
 
@@ -311,6 +312,12 @@ impl Store {
     pub(super) fn check_thoroughly(&self) {
         self.sides.iter().for_each(|side| side.check_thoroughly(&self.records));
     }
+}
+
+/// Who is signed in on the device with this disk.
+pub fn signed_in(disk: &Snapshot) -> Option<UserId> {
+    let meta: Meta = postcard::from_bytes(&disk.get(&StoreKey::Meta)?.bytes).ok()?;
+    meta.session.map(|session| session.user)
 }
 
 /// The disk of a device on which `user` is signed in and which holds these records, each as every

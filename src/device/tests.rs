@@ -14,7 +14,8 @@ use crate::flaw::Flaws;
 use crate::id::{DeviceId, Dot, FieldId, Kind, UserId, VaultId};
 use crate::message::{self, Command, Response};
 use crate::record::{Encoded, Payload, Record, Value};
-use crate::remote::{Call, CallId, Credential, Reply, Request, Return, Row, Served, Tag};
+use crate::remote::{Call, CallId, Credential, Cursor, Reply, Request, Return, Row, Served, Tag};
+use crate::schema::Build;
 use crate::seal::Keyring;
 use crate::time::{Hlc, Span};
 
@@ -128,6 +129,7 @@ impl Pair {
             user: ANNA,
             install: 1,
             entropy: [5; 32],
+            build: Build::Current,
             remotes: remotes.to_vec(),
             server,
             secret: Key([6; 32]),
@@ -244,6 +246,24 @@ impl Pair {
             Value::Int(_) | Value::Set(_) | Value::Draft { .. } => panic!("it is a text"),
         });
         says.collect()
+    }
+
+    /// How things stand, as the user is shown it.
+    fn status(&mut self) -> Status {
+        let Answer::Status(status) = self.is_answered(Ask::Status) else { panic!("a status") };
+        status
+    }
+
+    /// How far the feed of a remote was read, by the disk.
+    fn cursor(&self, remote: Remote) -> Option<Cursor> {
+        postcard::from_bytes(&self.disk.get(&StoreKey::Cursor(remote))?.bytes).ok()
+    }
+
+    /// How many own writes of files are on the disk and not known to be published.
+    fn unsent_files(&self) -> usize {
+        let writes = self.disk.iter().filter(|(key, _)| matches!(key, StoreKey::Upload(_)));
+        let write = |bytes: &[u8]| postcard::from_bytes::<OwnWrite>(bytes).expect("an own write");
+        writes.filter(|(_, stored)| write(&stored.bytes).published.is_none()).count()
     }
 
     /// The next request to a remote.

@@ -165,7 +165,8 @@ impl Core {
         for content in heads.into_iter().skip(1).filter_map(|(_, content)| content.ok()) {
             let (device, wall) = (self.boot.device.0, self.now.wall.0);
             let name = format!("{name} (conflict {device}-{wall})");
-            if let Ok((new, target)) = aim(self, FileTarget::New { parent, name }) {
+            let target = FileTarget::New { parent, name };
+            if let Ok(new) = aim(self, &target) {
                 save(self, new, target, content);
             }
         }

@@ -197,9 +197,10 @@ impl State {
             version
         };
         let all: Vec<&Version> = (1..=latest).map(version).collect();
-        let replaced: BTreeSet<u32> = all.iter().flat_map(|it| it.replaces.clone()).collect();
-        let open: Vec<u32> = (1..=latest).filter(|n| !replaced.contains(n)).collect();
-        assert_eq!(heads, open, "the heads of a file are the versions that none replaces");
+        let is_open = |version: &Version| !all.iter().any(|it| it.seen.covers(version.write));
+        let open = (1..).zip(&all).filter(|(_, version)| is_open(version)).map(|(n, _)| n);
+        let open: Vec<u32> = open.collect();
+        assert_eq!(heads, open, "the heads of a file are the versions that none was built on");
         let writes: BTreeSet<_> = all.iter().map(|version| version.write).collect();
         assert_eq!(writes.len(), all.len(), "a write becomes one version");
     }

@@ -12,6 +12,7 @@ use crate::blob::{Address, Manifest};
 use crate::id::{Dot, NodeId, UserId};
 use crate::name::NameKey;
 use crate::position::Position;
+use crate::record::Vv;
 use crate::tree::{Name, Node, Place, Version};
 
 /// Moves a node, renames it, or both. What is left out stays as it is when the move is decided, so
@@ -31,17 +32,15 @@ pub struct Move {
 pub enum Target {
     /// A new file: its first version.
     New(NodeId, Place),
-    /// Another version of a file, which replaces the versions that these writes became. Replacing
-    /// all heads resolves a conflict. It names writes and not version numbers, because a restored
-    /// log has other versions under the same numbers.
-    Version(NodeId, Vec<Dot>),
+    /// Another version of a file.
+    Version(NodeId),
 }
 
 impl Target {
     /// The file.
     pub const fn node(&self) -> NodeId {
         match self {
-            Self::New(node, _) | Self::Version(node, _) => *node,
+            Self::New(node, _) | Self::Version(node) => *node,
         }
     }
 }
@@ -53,6 +52,8 @@ pub struct Intent {
     pub target: Target,
     /// The write that the version is.
     pub write: Dot,
+    /// The writes that it was built on. If these are all heads, it resolves a conflict.
+    pub seen: Vv,
     /// What only devices can read: the key of the content, its hash, and the like.
     pub sealed: Bytes,
 }
@@ -118,8 +119,8 @@ pub enum FileAction {
         version: u32,
         /// The content of the old version.
         blob: Address,
-        /// The writes whose versions the new one replaces.
-        replaces: Vec<Dot>,
+        /// The writes that the new version was built on.
+        seen: Vv,
         /// The write that the new version is.
         write: Dot,
         /// The metadata of the new version, which only devices can read.

@@ -89,9 +89,9 @@ fn change(
         FileAction::Publish(blob, last) => {
             upload::publish(draft, *blob, last.as_ref(), known, rules)?
         }
-        FileAction::Restore { node, version, blob, replaces, write, sealed } => {
+        FileAction::Restore { node, version, blob, seen, write, sealed } => {
             let old = (*version, *blob);
-            version::restore(draft, *node, old, (replaces, *write, sealed), rules.flaws)?
+            version::restore(draft, *node, old, (seen, *write, sealed), rules.flaws)?
         }
         FileAction::PutPiece(..)
         | FileAction::Uploaded(_)

@@ -2,7 +2,7 @@
 
 use harness::random::Chance;
 use harness::time::SpanRange;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::device::{Presence, Timing};
@@ -228,6 +228,7 @@ pub(super) fn outcome() -> Outcome {
         violations: vec![lost, unsent],
         coverage: BTreeMap::from([("conflict", 2)]),
         moments: Vec::new(),
+        struck: BTreeSet::new(),
         counts: Counts { messages: 9, facts: history.len() as u64, ..Counts::default() },
         history,
         log: Vec::new(),

@@ -70,7 +70,7 @@ fn where_nothing_fails_nothing_need_be_kept() {
     }
     folder.put("scenarios/wrong.toml", wrong());
     let said = folder.seawall(&["run", "wrong", "--seeds", "1"]);
-    assert_eq!(said.code, Some(1), "what is found is told all the same: {said:?}");
+    assert_eq!(said.code, Some(1), "what is found is reported all the same: {said:?}");
     assert!(said.err.contains("a capsule could not be written"), "{}", said.err);
 }
 

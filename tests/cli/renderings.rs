@@ -149,6 +149,7 @@ fn verdict_lines_are_a_table() {
         seeds: 20,
         mark,
         again: (found != "pass").then(|| "seawall replay lunch --seed 3".to_owned()),
+        demands: Vec::new(),
     };
     let violates = "violates no-lost-writes";
     let lines = [
@@ -165,20 +166,31 @@ fn row(scenario: &str, seeds: u64, failed: u64) -> Row {
         measured: measured.to_owned(),
         demanded: "50 %".to_owned(),
         met,
+        why: None,
+        place: format!("{scenario}.toml:20"),
     };
-    let reached = Reached { seeds, times: 3 * seeds, least: 1 };
+    let step = |met| Demand {
+        why: Some("what it waits for had not come when the faults ended".to_owned()),
+        demanded: "in a seed".to_owned(),
+        ..demand(r#"{ device = "phone", do = "crash" }"#, "in 0 of 20 seeds", met)
+    };
+    let reached = Reached { seeds, times: 3 * seeds, least: 1, most: 9, most_at: 4 };
     Row {
         scenario: scenario.to_owned(),
         seeds,
         failed,
         bugs: (0..failed.min(1) as usize).collect::<BTreeSet<_>>(),
         calm: seeds / 10,
+        missed: BTreeMap::new(),
         slowest: Some((17, Duration::from_millis(212))),
         coverage: engine::point::Point::ALL[2..].iter().map(|it| (it.name(), reached)).collect(),
         demands: vec![
             demand("conflict", "61 % of seeds", Met::Yes),
             demand("token expired", "43 % of seeds", Met::TooFewSeeds),
             demand("batch failed in part", "0 % of seeds", Met::No),
+            demand("versions in conflict", "at most 2 in each seed", Met::Exceeded(4)),
+            step(Met::No),
+            step(Met::Sometimes),
         ],
     }
 }

@@ -11,6 +11,7 @@ use harness::time::SpanRange;
 use harness::time::{Span, Time};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use sim::fault::Age;
 use sim::history::Page;
 use sim::plan::Node;
 use sim::remote::{Asker, Control, Effect, RemoteFact};
@@ -325,6 +326,54 @@ proptest! {
     #[test]
     fn what_is_claimed_of_a_cursor_stays_true_while_rows_are_hidden_and_shown(steps in steps(true)) {
         play(Remote::Rows, &steps, true);
+    }
+}
+
+#[test]
+fn a_restored_remote_has_what_it_had_and_knows_no_cursor_of_before() {
+    for remote in Remote::ALL {
+        let (mut lab, mut client) = Client::settled(remote);
+        let who = device(2, HOME);
+        let (tag, before) = (client.tags[&meal(1)], lab.stored());
+        lab.pass(Span::from_secs(10));
+        let newer = lab.save(who, meal(1), "ax", Some(tag)).expect("the tag is right");
+        assert!(lab.save(who, meal(4), "d", None).is_ok());
+        lab.ask(who, Request::Remove { vault: HOME, ids: vec![meal(2)] });
+        client.pull(&mut lab);
+        lab.facts.clear();
+        lab.control(Control::Restore(Age(Span::from_secs(5))));
+        assert_eq!(lab.stored(), before);
+        let restored = |fact: &RemoteFact| {
+            matches!(
+                fact,
+                RemoteFact::Committed { by: Node::Remote(_), .. }
+                    | RemoteFact::Removed { by: Node::Remote(_), .. }
+            )
+        };
+        assert_eq!(lab.facts.len(), 3, "each row that changed");
+        assert!(lab.facts.iter().all(restored));
+
+        let page = lab.page(client.who, lab.order(), client.cursor);
+        assert_eq!(page, Reply::Refused(Refusal::CursorExpired));
+        assert!(lab.save(who, meal(1), "axy", Some(newer)).is_err(), "nobody knows that state");
+        let next = lab.save(who, meal(1), "ay", Some(tag)).expect("this one is there again");
+        assert!(next > newer, "a tag never names two states");
+    }
+}
+
+#[test]
+fn a_restore_can_be_taken_back() {
+    for remote in Remote::ALL {
+        let (mut lab, _) = Client::settled(remote);
+        lab.pass(Span::from_secs(10));
+        lab.give(HOME, meal(4), "d");
+        let latest = lab.stored();
+        lab.pass(Span::from_secs(10));
+        lab.control(Control::Restore(Age(Span::from_secs(15))));
+        assert_ne!(lab.stored(), latest);
+        lab.pass(Span::from_secs(10));
+        lab.control(Control::Restore(Age(Span::from_secs(12))));
+        assert_eq!(lab.stored(), latest, "the backup of before the first restore");
     }
 }
 

@@ -90,8 +90,8 @@ impl Lab {
         let name = sim::plan::remote_name(remote).to_owned();
         let plan = RemotePlan { name, kind: remote, page: PAGE, batch: BATCH, commit };
         let double: Box<dyn Double> = match remote {
-            Remote::Zone => Box::new(Zone::new(&plan, 7, &[HOME, ELSEWHERE])),
-            Remote::Rows => Box::new(Rows::new(&plan, 7, &[HOME, ELSEWHERE])),
+            Remote::Zone => Box::new(Zone::new(&plan, 7, &[HOME, ELSEWHERE], true)),
+            Remote::Rows => Box::new(Rows::new(&plan, 7, &[HOME, ELSEWHERE], true)),
         };
         Self {
             double,
@@ -119,6 +119,7 @@ impl Lab {
                 }
                 Effect::Hint(vault, saver) => self.hints.push((vault, saver)),
                 Effect::Fact(fact) => self.facts.push(fact),
+                Effect::Hit(_) => {}
             }
         }
     }

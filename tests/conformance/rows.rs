@@ -6,6 +6,7 @@ use engine::id::{RecordId, Remote};
 use engine::remote::{CallId, Cursor, Order, Policy, Refusal, Reply, Request, Served};
 use harness::time::Span;
 use harness::time::SpanRange;
+use sim::fault::Age;
 use sim::history::Page;
 use sim::remote::{Control, RemoteFact};
 
@@ -341,6 +342,34 @@ fn a_row_made_again_does_not_bear_an_old_tag() {
     lab.ask(device(2, HOME), Request::Remove { vault: HOME, ids: vec![meal(1)] });
     assert!(lab.save(device(2, HOME), meal(1), "new", None).is_ok());
     assert_eq!(lab.save(client.who, meal(1), "ax", old), Err(Refusal::NoRowMatched));
+}
+
+#[test]
+fn a_restored_database_gives_out_the_numbers_of_its_feed_again() {
+    let (mut lab, client) = settled();
+    lab.pass(Span::from_secs(10));
+    let stamp = |lab: &mut Lab| {
+        let page = lab.rows(client.who, Order::CommitSeq, None);
+        page.rows.iter().map(|row| row.stamp).max()
+    };
+    lab.give(HOME, meal(1), "ax");
+    let passed = stamp(&mut lab);
+    lab.control(Control::Restore(Age(Span::from_secs(5))));
+    lab.give(HOME, meal(2), "bx");
+    assert_eq!(stamp(&mut lab), passed, "only the epoch tells one from the other");
+    assert_eq!(lab.rows(client.who, Order::CommitSeq, None).epoch, 1);
+}
+
+#[test]
+fn a_transaction_ends_when_the_database_is_restored() {
+    let takes = Span::from_secs(2);
+    let mut lab = Lab::with(Remote::Rows, SpanRange { low: takes, high: takes });
+    let (who, puts) = (device(1, HOME), vec![put(meal(1), "a", None)]);
+    let save = Request::Save { vault: HOME, policy: Policy::IfUnchanged, puts };
+    let call = lab.send(who, save);
+    lab.control(Control::Restore(Age(Span::from_secs(1))));
+    lab.pass(Span::from_secs(5));
+    assert_eq!((lab.answer(call), lab.stored().len()), (None, 0));
 }
 
 #[test]

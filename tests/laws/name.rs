@@ -2,7 +2,7 @@
 
 use engine::flaw::{Flaw, Flaws};
 use engine::id::{Dot, ReplicaId};
-use engine::name::{BadName, MOST_BYTES, NameKey, fold, of_copy};
+use engine::name::{BadName, LONGEST, NameKey, fold, instead, of_copy};
 use engine::seal::Key;
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -17,7 +17,7 @@ fn key(name: &str) -> Result<NameKey, BadName> {
 
 /// Names of letters that fold in interesting ways, among others.
 fn any_name() -> impl Strategy<Value = String> {
-    let odd = "aAäÄßẞſKÅåΣςσİıǅﬁ\u{345}\u{301}\u{308}\u{323}ᾳΆ가각ꭰᏰ.- 1ё";
+    let odd = "aAäÄßẞſKÅåΣςσİıǅﬁ\u{345}\u{301}\u{308}\u{323}\u{34f}\u{200d}ᾳΆ가각ꭰᏰ.- 1ё:auxAUX";
     let odd: Vec<char> = odd.chars().collect();
     let letter = prop_oneof![3 => prop::sample::select(odd), 1 => any::<char>()];
     prop::collection::vec(letter, 1..8).prop_map(String::from_iter)
@@ -25,6 +25,12 @@ fn any_name() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(drawn(512))]
+
+    /// What is ASCII is folded by a shorter way, to the same.
+    #[test]
+    fn ascii_is_folded_as_all_else_is(name in "[ -~]{0,40}") {
+        prop_assert_eq!(fold(&name) + "é", fold(&format!("{name}é")));
+    }
 
     #[test]
     fn folding_twice_is_folding_once(name in any_name()) {
@@ -45,6 +51,15 @@ proptest! {
     fn names_that_fold_apart_have_keys_apart(one in any_name(), other in any_name()) {
         if let (Ok(a), Ok(b)) = (key(&one), key(&other)) {
             prop_assert_eq!(a == b, fold(&one) == fold(&other));
+        }
+    }
+
+    #[test]
+    fn what_is_proposed_is_a_name_and_a_name_is_left_as_it_is(name in any_name(), times in 1_usize..99) {
+        for name in [name.clone(), name.repeat(times), format!("{}{name}", ".".repeat(4 * times))] {
+            let proposed = instead(&name);
+            prop_assert!(key(&proposed).is_ok(), "{name:?}: {proposed:?}");
+            prop_assert!(key(&name).is_err() || proposed == name.as_str(), "{name:?}: {proposed:?}");
         }
     }
 
@@ -70,22 +85,58 @@ fn what_a_file_system_takes_for_one_is_one() {
         ("\u{e9}", "e\u{301}"),
         ("\u{212b}", "å"),
         ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ("soft\u{ad}ware.txt", "software.txt"),
+        ("\u{feff}a.txt", "a.txt"),
     ] {
         assert_eq!(key(one), key(other), "{one} {other}");
     }
-    assert_ne!(key("a.txt"), key("a.txt "));
-    assert_ne!(key("i"), key("\u{131}"));
+    for (one, other) in [("a.txt", " a.txt"), ("i", "\u{131}"), ("2", "²"), ("a.txt", "a_txt")] {
+        assert_ne!(key(one), key(other), "{one} {other}");
+    }
 }
 
 #[test]
 fn what_is_no_name_is_refused_with_the_reason() {
     let told = |name: &str| key(name).expect_err("no name").to_string();
-    assert_eq!(told(""), "a name cannot be empty");
-    assert_eq!(told(".."), "`.` and `..` cannot be names");
-    assert_eq!(told("a/b"), "a name cannot contain '/'");
-    assert_eq!(told("a\0"), "a name cannot contain '\\0'");
-    assert_eq!(key(&"x".repeat(MOST_BYTES + 1)), Err(BadName::TooLong(MOST_BYTES + 1)));
-    assert!(key(&"x".repeat(MOST_BYTES)).is_ok() && key("...").is_ok());
+    assert_eq!(told(""), "a name cannot be empty: write at least one letter");
+    assert_eq!(told(".."), "`.` and `..` cannot be names: write a letter");
+    let stored = "which some systems cannot store: write `_`";
+    assert_eq!(told("a/b"), format!("a name cannot contain '/', {stored}"));
+    assert_eq!(told("a\0"), format!("a name cannot contain '\\0', {stored}"));
+    assert_eq!(told("a."), "a name cannot end with '.', which Windows drops: leave it out");
+    assert!(told("aux.txt").starts_with("a name cannot be that of a device of Windows"));
+    assert!(told(&"x".repeat(LONGEST + 1)).ends_with("at most, not 256: shorten it"));
+}
+
+/// No name that some common file system cannot have, or has under another one.
+#[test]
+fn a_name_fits_on_every_common_file_system() {
+    for (name, why, proposed) in [
+        ("\u{200d}", BadName::Empty, "_"),
+        ("...", BadName::Ending('.'), "_"),
+        ("plan.txt.", BadName::Ending('.'), "plan.txt"),
+        ("plan.txt. ", BadName::Ending(' '), "plan.txt"),
+        ("plan.txt.\u{200b}", BadName::Ending('.'), "plan.txt"),
+        ("a:b.txt", BadName::Character(':'), "a_b.txt"),
+        ("a\\b?.txt", BadName::Character('\\'), "a_b_.txt"),
+        ("a\u{7f}", BadName::Character('\u{7f}'), "a_"),
+        ("aux", BadName::Device, "_aux"),
+        ("Aux.tar.gz", BadName::Device, "_Aux.tar.gz"),
+        ("NUL .txt", BadName::Device, "_NUL .txt"),
+        ("com1", BadName::Device, "_com1"),
+        ("LPT\u{b3}.txt", BadName::Device, "_LPT\u{b3}.txt"),
+        ("conout$", BadName::Device, "_conout$"),
+    ] {
+        assert_eq!((key(name), &*instead(name)), (Err(why), proposed), "{name:?}");
+    }
+    for name in
+        [".profile", "auxiliary", "com", "com10", "lpt", "a.con", "x".repeat(LONGEST).as_str()]
+    {
+        assert!(key(name).is_ok() && instead(name) == name, "{name:?}");
+    }
+    // 172 bytes, and more than 255 units of UTF-16 where it is decomposed.
+    assert!(key(&"ΐ".repeat(85)).is_ok());
+    assert_eq!(key(&"ΐ".repeat(86)), Err(BadName::TooLong(258)));
 }
 
 #[test]
@@ -99,6 +150,8 @@ fn another_secret_gives_another_key() {
 fn names_by_their_bytes_are_two_where_there_is_one() {
     let flawed = |name| NameKey::new(&SECRET, name, Flaws::only(Flaw::Fb08));
     assert_ne!(flawed("A.txt"), flawed("a.txt"));
+    let flawed = |name| NameKey::new(&SECRET, name, Flaws::only(Flaw::Fb30));
+    assert_ne!(flawed("a.txt.").expect("it is taken"), flawed("a.txt").expect("so is this"));
 }
 
 #[test]
@@ -108,7 +161,7 @@ fn a_copy_is_named_from_its_write() {
     assert_eq!(of_copy(".profile", write), ".profile (2f-3)");
     for letters in 240..=253 {
         let copy = of_copy(&format!("a.{}", "x".repeat(letters)), write);
-        assert!(copy.len() <= MOST_BYTES && copy.contains(" (2f-3)"), "{copy}");
+        assert!(copy.len() <= LONGEST && copy.contains(" (2f-3)"), "{copy}");
     }
-    assert_eq!(of_copy(&"ä".repeat(127), write).len(), MOST_BYTES);
+    assert_eq!(of_copy(&"ä".repeat(127), write).len(), LONGEST);
 }

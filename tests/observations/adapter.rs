@@ -265,6 +265,11 @@ impl Adapter<'_> {
                 {
                     self.sees(Event::Effect { kind: "save of a row" });
                 }
+                if let Node::Remote(_) = by {
+                    self.undo(|holder, record| {
+                        holder == Holder::Remote(remote) && record == (*vault, *id)
+                    });
+                }
                 if let Some(contents) = contents {
                     self.store(Holder::Remote(remote), (*vault, *id), contents);
                 }

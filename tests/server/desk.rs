@@ -11,6 +11,7 @@ use engine::message::{
     Place, Refusal, Reply, Request, Target,
 };
 use engine::name::NameKey;
+use engine::record::Vv;
 use engine::seal;
 use engine::volume;
 use engine::worker::Ticket;
@@ -40,8 +41,9 @@ pub(super) fn folder(id: u64, text: &str) -> FileAction {
     FileAction::CreateFolder(NodeId(id), at(ROOT, text))
 }
 
-pub(super) fn new_file(id: u64, text: &str) -> Target {
-    Target::New(NodeId(id), at(ROOT, text))
+/// A new file, which is built on nothing.
+pub(super) fn new_file(id: u64, text: &str) -> (Target, Vv) {
+    (Target::New(NodeId(id), at(ROOT, text)), Vv::default())
 }
 
 /// The write that a version is, where writes are counted like versions.
@@ -49,13 +51,21 @@ pub(super) fn write(n: u32) -> Dot {
     Dot { replica: ReplicaId(1), n: n.into() }
 }
 
-pub(super) fn version(id: u64, replaces: &[u32]) -> Target {
-    Target::Version(NodeId(id), replaces.iter().map(|n| write(*n)).collect())
+/// All that these writes cover.
+pub(super) fn seen(writes: &[u32]) -> Vv {
+    let mut seen = Vv::default();
+    writes.iter().for_each(|n| seen.add(write(*n)));
+    seen
 }
 
-pub(super) fn intent(target: Target, write: u64) -> Intent {
+/// A version of a file that is built on these.
+pub(super) fn version(id: u64, on: &[u32]) -> (Target, Vv) {
+    (Target::Version(NodeId(id)), seen(on))
+}
+
+pub(super) fn intent((target, seen): (Target, Vv), write: u64) -> Intent {
     let write = Dot { replica: ReplicaId(1), n: write };
-    Intent { target, write, sealed: [9][..].into() }
+    Intent { target, write, seen, sealed: [9][..].into() }
 }
 
 pub(super) const fn refused(refusal: FileRefusal) -> Reply {

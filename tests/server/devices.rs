@@ -6,6 +6,7 @@ use engine::id::{NodeId, Token};
 use engine::ingest::Path;
 use engine::message::FileRefusal;
 use engine::name::of_copy;
+use engine::record::Vv;
 
 use super::home::{Home, Mishap, ROOT, new, over, says};
 use super::plant::part;
@@ -77,13 +78,13 @@ fn writes_made_offline_are_sent_in_their_order_as_one_line_of_versions() {
         home.writes(0, target, content);
         assert_eq!(home.reads_here(0, node), [token(content)]);
     }
-    assert_eq!(home.device(0).files_unsent(), 3);
+    assert_eq!(home.uploads(0), 3);
     home.offline[0] = false;
     home.rest();
     let tokens = home.versions(1, node).into_iter().map(|head| head.token);
     assert_eq!(tokens.collect::<Vec<_>>(), [1, 2, 3, 4].map(|n| Some(token(n))));
     assert_eq!(home.reads(1, node), [token(4)]);
-    assert_eq!(home.device(0).files_unsent(), 0);
+    assert_eq!(home.uploads(0), 0);
 }
 
 /// A device writes a new file and a version of another, and crashes after that number of effects. What it
@@ -338,7 +339,7 @@ fn a_copy_of_a_device_sends_its_writes_once_with_it() {
     assert_eq!(home.versions(0, node).len(), 2);
     let other = home.file(0, "other.txt").node;
     assert_eq!(home.versions(0, other).len(), 1);
-    assert_eq!(home.device(0).files_unsent(), 0);
+    assert_eq!(home.uploads(0), 0);
 }
 
 #[test]
@@ -364,9 +365,9 @@ fn an_old_version_is_restored_under_a_label_of_its_own() {
     home.writes(0, target, 2);
     home.rest();
     for (version, latest) in [(1, 2), (3, 3)] {
-        let last = home.versions(0, node).pop().expect("there are some");
+        let seen = home.file(1, "list.txt").seen;
         let token = token(10 + u8::try_from(latest).expect("few"));
-        let ask = Ask::RestoreVersion { node, version, replaces: vec![last.write], token };
+        let ask = Ask::RestoreVersion { node, version, seen, token };
         assert_eq!(home.does(1, ask), Answer::File(FileAnswer::Published(latest + 1)));
     }
     let tokens: Vec<_> = home.versions(0, node).into_iter().map(|head| head.token).collect();
@@ -462,7 +463,7 @@ fn what_cannot_be_is_refused_at_once() {
     let (mut home, node) = home_with_a_file(Flaws::NONE);
     let write = |target| Ask::WriteFile { target, content: says(2) };
     assert!(matches!(home.is_refused(0, write(new("a/b"))), Reason::BadName(_)));
-    let unknown = FileTarget::Version { node: NodeId(5), replaces: vec![] };
+    let unknown = FileTarget::Version { node: NodeId(5), seen: Vv::default() };
     assert_eq!(home.is_refused(0, write(unknown)), Reason::File(FileRefusal::NoNode));
     let inside = FileTarget::New { parent: node, name: "x".to_owned() };
     assert_eq!(home.is_refused(0, write(inside)), Reason::File(FileRefusal::NoFolder));

@@ -12,7 +12,7 @@ use engine::worker::Ticket;
 
 use super::desk::{
     Desk, ROOT, at, done, folder, intent, is_sane, is_whole, moved, name, new_file, node, publish,
-    published, refused, version, write,
+    published, refused, seen, version, write,
 };
 use super::lab::{Fate, Lab, explore};
 
@@ -182,13 +182,13 @@ fn two_versions_at_once_have_two_numbers_and_both_are_shown() {
     assert_eq!(two_versions(Flaws::only(Flaw::VfVersionRace)).1, 0);
 }
 
-fn restores(n: u32, replaces: &[u32], write: u64) -> FileAction {
+fn restores(n: u32, on: &[u32], write: u64) -> FileAction {
     let content: &[u8] = if n == 1 { b"first content" } else { b"third content" };
     FileAction::Restore {
         node: NodeId(3),
         version: n,
         blob: Address::of(content),
-        replaces: replaces.iter().map(|n| self::write(*n)).collect(),
+        seen: seen(on),
         write: Dot { replica: ReplicaId(1), n: write },
         sealed: [9][..].into(),
     }

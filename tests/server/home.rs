@@ -13,6 +13,7 @@ use engine::id::{DeviceId, Dot, NodeId, OpId, Token};
 use engine::message::Request;
 use engine::record::{Payload, Value};
 use engine::remote::Credential;
+use engine::schema::Build;
 use engine::seal::{self, KeyName};
 use engine::time::{Now, Span, Time};
 use engine::worker::Ticket;
@@ -110,8 +111,7 @@ pub(super) fn new(name: &str) -> FileTarget {
 
 /// What a user writes who has looked.
 pub(super) fn over(listed: &Listed) -> FileTarget {
-    let replaces = listed.heads.iter().map(|head| head.write).collect();
-    FileTarget::Version { node: listed.node, replaces }
+    FileTarget::Version { node: listed.node, seen: listed.seen.clone() }
 }
 
 impl Home {
@@ -158,6 +158,7 @@ impl Home {
             user: ANNA,
             install: self.installs[who],
             entropy: [100 * u8::try_from(who).expect("two") + self.lives[who]; 32],
+            build: Build::Current,
             remotes: Vec::new(),
             server: true,
             secret: seal::Key([9; 32]),
@@ -208,8 +209,9 @@ impl Home {
         self.devices[who] = None;
     }
 
-    pub(super) fn device(&self, who: usize) -> &Device {
-        self.devices[who].as_ref().expect("it runs")
+    /// How many own writes of files a device keeps, since the feed has not shown them.
+    pub(super) fn uploads(&self, who: usize) -> usize {
+        self.disks[who].uploads().len()
     }
 
     fn give(&mut self, who: usize, input: Input) {
@@ -366,10 +368,11 @@ impl Home {
         true
     }
 
-    fn is_at_rest(&self, who: usize, since: Time) -> bool {
-        let fed = |device: &Device| device.fed_at().is_some_and(|at| at >= since);
-        let done = |device: &Device| device.is_done_with_server() && fed(device);
-        self.offline[who] || self.devices[who].as_ref().is_none_or(done)
+    /// Has a device nothing to do but to look at the feed at some later time?
+    fn is_at_rest(&self, who: usize) -> bool {
+        let next = |device: &Device| device.poll_wakeup();
+        let waits = |(at, why): (Time, &str)| why == "feed" && at.0 > self.lab.now;
+        self.offline[who] || self.devices[who].as_ref().and_then(next).is_none_or(waits)
     }
 
     /// Goes on until each device has sent what it has, and read what the others have sent.
@@ -383,7 +386,6 @@ impl Home {
         for who in [0, 1] {
             self.ask(who, Ask::Sync);
         }
-        let since = Time(self.lab.now);
         // What waits for ever is a finding, and not a test that hangs.
         for _ in 0..20_000 {
             self.deliver();
@@ -394,7 +396,7 @@ impl Home {
                     self.owed = self.disks[0].uploads();
                     self.owed.extend(self.lab.filed());
                 }
-            } else if self.is_at_rest(0, since) && self.is_at_rest(1, since) || !self.wake() {
+            } else if self.is_at_rest(0) && self.is_at_rest(1) || !self.wake() {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! Workers on one volume, driven by hand: what each has asked of the volume waits until somebody
+//! Workers on one volume, driven by hand: what each has asked of the volume waits until the test
 //! decides what becomes of it.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -150,7 +150,7 @@ impl Lab {
         Self {
             workers: (0..workers).map(|n| Worker::start(boot(n, flaws))).collect(),
             asked: vec![VecDeque::new(); workers],
-            volume: Volume::default(),
+            volume: Volume::new(false),
             answers: Vec::new(),
             now: 1,
             was: Vec::new(),

@@ -1,4 +1,4 @@
-//! Processors in front of a lab's workers, in somebody's hands: when a step ends, and who crashes
+//! Processors in front of a lab's workers, in the hands of a test: when a step ends, and who crashes
 //! after which of its effects. And the books that must be right whatever happens.
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use engine::ingest::Path;
 use engine::job::Job;
 use engine::message::Part;
 use engine::processor;
-use engine::record::{Payload, Value};
+use engine::record::{Payload, Value, Vv};
 use sim::volume::Volume;
 
 use super::home::{Home, ROOT, new, over};
@@ -68,9 +68,8 @@ const STORIES: &[(&str, Story)] = &[
         }
     }),
     ("an old version restored", |home, node| {
-        let last = home.file(0, "list.txt").heads[0];
-        let (token, replaces) = (Token([5; 16]), vec![last.write]);
-        home.ask(0, Ask::RestoreVersion { node, version: 1, replaces, token });
+        let (token, seen) = (Token([5; 16]), home.file(0, "list.txt").seen);
+        home.ask(0, Ask::RestoreVersion { node, version: 1, seen, token });
     }),
     ("a file moved into a new folder", |home, node| {
         home.ask(0, Ask::CreateFolder(ROOT, "things".to_owned()));
@@ -80,7 +79,7 @@ const STORIES: &[(&str, Story)] = &[
     ("a file deleted, brought back and written", |home, node| {
         home.ask(0, Ask::DeleteFile { node, seen: 2 });
         home.ask(0, Ask::UndeleteFile(node));
-        home.writes(0, FileTarget::Version { node, replaces: Vec::new() }, 3);
+        home.writes(0, FileTarget::Version { node, seen: Vv::default() }, 3);
     }),
     ("a conversation and an account", |home, _| {
         let conversation = part("soup", 2..=4);

@@ -1,5 +1,5 @@
 //! Small stories of content: uploads that fail anywhere, are resumed, given up and swept, while
-//! somebody else wants their names or their bytes.
+//! another device wants their names or their bytes.
 
 use engine::blob::{Address, Manifest};
 use engine::flaw::{Flaw, Flaws};
@@ -198,7 +198,7 @@ fn an_upload_that_is_tried_again_keeps_its_name() {
     assert_ne!(sealed(Flaws::only(Flaw::VfPartialMove)), Some(kept));
 }
 
-/// All pieces are there and the time is over: one device publishes, at another worker somebody
+/// All pieces are there and the time is over: one device publishes, at another worker a device
 /// comes by.
 fn lapse(flaws: Flaws) -> (u64, u64) {
     let mut desk = Desk::new(flaws);

@@ -111,7 +111,7 @@ fn answers(requests: &[Request]) -> BTreeMap<&'static str, Vec<Reply>> {
     let folder = Folder::new();
     let local = LocalFileSystem::new_with_prefix(&folder.0).expect("the folder is there");
     let stores = [
-        ("model", Store::Model(Volume::default())),
+        ("model", Store::Model(Volume::new(false))),
         ("in memory", Store::Real(Box::new(InMemory::new()))),
         ("local folder", Store::Real(Box::new(local))),
     ];

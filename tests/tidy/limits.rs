@@ -10,9 +10,8 @@ const MOST_FIELDS: usize = 20;
 const MOST_METHODS: usize = 40;
 const MOST_LINES: usize = 70;
 
-/// What is too large and why it still is: the file, the type or function, and the reason.
-const TOO_LARGE: &[(&str, &str, &str)] =
-    &[("sim/src/report/story.rs", "Scene", "goes when each verb has one declaration")];
+/// What may be too large: the file, the type or function, and the reason.
+const TOO_LARGE: &[(&str, &str, &str)] = &[];
 
 /// Where something is, and its name.
 type Named = (String, String);

@@ -50,7 +50,7 @@ impl<S: System> Hosts<S> {
         is_reached
     }
 
-    /// Has the hosts that were called work; what each has done, in order. `watch` is told which one works.
+    /// Has the hosts that were called work; what each has done, in order. `watch` learns which one works.
     pub fn work(&mut self, system: &S, now: Time, watch: &Watch) -> Vec<(HostId, Vec<Effect<S>>)> {
         let called = std::mem::take(&mut self.called).into_iter();
         let work = |id: HostId| {

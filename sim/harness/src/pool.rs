@@ -4,7 +4,7 @@
 //! left in a thread-local. Results are handed over in the order of the items, whichever finishes
 //! first: what a command prints and keeps must not depend on how many workers there are.
 //!
-//! Each piece is watched. One that takes too long is told to end, and so is all that runs when the time is
+//! Each piece is watched. One that takes too long is asked to end, and so is all that runs when the time is
 //! over or the user asks to stop. What does not listen cannot be killed: its thread is left behind, it is
 //! reported, and another takes its place. A thread that was left goes on until the process ends, so there can
 //! only be a few.
@@ -29,16 +29,16 @@ const BEAT: Duration = Duration::from_millis(100);
 /// Work that runs longer than this is named, then again after each doubling.
 const SLOW: Duration = Duration::from_secs(10);
 
-/// The processor time that one piece of work may take, unless a pool is told otherwise.
+/// The processor time that one piece of work may take, unless a pool has another limit.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The processor time that a machine may take for one turn; usual are some microseconds.
 const TRANSITION: Duration = Duration::from_secs(10);
 
-/// How soon work ends that is told to.
+/// How soon work ends that was asked to.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Work that was told to end, and has been in one turn of a machine for so much processor time, hangs in it.
+/// Work that was asked to end, and has been in one turn of a machine for so much processor time, hangs in it.
 const STUCK: Duration = Duration::from_millis(500);
 
 /// After this number of threads that were left behind, a pool does no more.
@@ -213,7 +213,7 @@ impl Pool {
     }
 
     /// Works on the items and reports, until they are exhausted, the listener breaks off, the time is over or
-    /// the user stops it. Items are taken from the iterator only when a worker is free. Work that was told to
+    /// the user stops it. Items are taken from the iterator only when a worker is free. Work that was asked to
     /// leave, and then has no result, is passed over.
     pub fn each<I, T>(
         &self,
@@ -307,7 +307,7 @@ struct Running<I> {
     leaving: Option<Instant>,
 }
 
-/// What became of an item, and how long that took. Nothing, if it was told to leave.
+/// What became of an item, and how long that took. Nothing, if it was asked to leave.
 type Finished<I, T> = (I, Duration, Option<Result<T, Failure>>);
 
 /// What a thread says at its end.
@@ -564,7 +564,7 @@ mod tests {
         assert_eq!(ended, Ended::Stopped);
     }
 
-    /// Work that goes on until it is told otherwise, as a run does.
+    /// Work that goes on until it is asked to end, as a run does.
     fn go_on(watch: &Watch) {
         while watch.call() == Call::GoOn {
             watch.begin_turn(watch.place().at + crate::time::Span(1));

@@ -29,7 +29,7 @@ pub fn run<S: System>(plan: &Plan<S>) -> Outcome<S> {
     run.end()
 }
 
-/// The same while somebody watches; `None` if the run was told to end before it was over.
+/// The same under a watch; `None` if the run was asked to end before it was over.
 pub fn run_watched<S: System>(plan: &Plan<S>, watch: &Watch) -> Option<Outcome<S>> {
     let mut run = Run::watched(plan, watch);
     while run.turn() {}

@@ -18,7 +18,7 @@ use crate::step::Step;
 use crate::system::System;
 use crate::watch::{Call, Watch};
 
-/// What a plan shows of the bug, if it does; `None` also if its run was told to end.
+/// What a plan shows of the bug, if it does; `None` also if its run was asked to end.
 type Shows<P, R> = dyn Fn(&P, &Watch) -> Option<R> + Send + Sync;
 
 /// A search for a smaller plan that shows the same bug.

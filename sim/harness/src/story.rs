@@ -48,7 +48,7 @@ struct Teller<'a, S> {
 }
 
 impl<S: System> Teller<'_, S> {
-    /// What a fact says, and whether facts like it are so frequent that it is told only as evidence.
+    /// What a fact says, and whether facts like it are so frequent that it is shown only as evidence.
     fn sentence(&self, entry: &Entry<S>) -> (String, bool) {
         let host = |host: HostId| self.names.host(host);
         let told = match &entry.fact {

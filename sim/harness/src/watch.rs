@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::time::Time;
 
-/// What a run is told.
+/// What a run is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
     /// To go on.
@@ -92,7 +92,7 @@ impl Watch {
         self.0.call.fetch_max(call as u8, Ordering::Relaxed);
     }
 
-    /// What the run is told. It asks between two turns.
+    /// What the run is asked to do. It looks between two turns.
     pub fn call(&self) -> Call {
         match self.0.call.load(Ordering::Relaxed) {
             0 if !self.is_before_its_end() => Call::GoOn,

@@ -164,12 +164,14 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     if let Some(panic) = panic {
         return Err(Complaint::internal(panic));
     }
-    let missed = |row: &crate::report::Row| row.demands.iter().any(|it| it.met == Met::No);
+    let has =
+        |is: fn(Met) -> bool| swept.rows.iter().flat_map(|row| &row.demands).any(|it| is(it.met));
     Ok(match () {
         () if pool.stop.urgency() > Urgency::None => stopped(&pool),
         () if swept.parted > 0 => Exit::Nondeterministic,
         () if !swept.bugs.is_empty() => Exit::Violated,
-        () if swept.rows.iter().any(missed) || swept.seeds() == 0 => Exit::Inconclusive,
+        () if has(|met| matches!(met, Met::Exceeded(_))) => Exit::Violated,
+        () if has(|met| met == Met::No) || swept.seeds() == 0 => Exit::Inconclusive,
         () => Exit::Met,
     })
 }
@@ -266,7 +268,7 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
 
 /// Complains about a record that no fact is about.
 fn is_there(row: RecordId, plan: &Plan, outcome: &Outcome) -> Result<(), Complaint> {
-    let records = story::Scene::new(plan, &outcome.history).records();
+    let records = story::Scene::new(plan, &outcome.history).evidence().records();
     if records.contains(&row) {
         return Ok(());
     }

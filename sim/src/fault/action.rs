@@ -3,7 +3,9 @@
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::Ending;
 use harness::time::Span;
+use serde::Serialize;
 
+use super::Age;
 use crate::host::Node;
 
 /// Something that the world does when a fault begins or ends.
@@ -11,6 +13,8 @@ use crate::host::Node;
 pub enum Action {
     /// A host loses power, and starts again after the time that the fault lasts.
     Crash(Node),
+    /// A device that runs is started again at once.
+    Restart(DeviceId),
     /// A host stands still, and goes on after the time that the fault lasts.
     Pause(Node),
     /// A device is gone for ever.
@@ -32,7 +36,7 @@ pub enum Action {
     /// An intruder asks the sync server for what belongs to a user.
     IntrudeServer(UserId),
     /// The volume is set back by so long, and the workers start after the time that the fault lasts.
-    RestoreVolume(Span),
+    RestoreVolume(Age),
 }
 
 /// What happens to a remote.
@@ -44,6 +48,8 @@ pub enum Control {
     Throttle(Option<Span>),
     /// Cursors handed out so far mean nothing (*zone*: tokens; *rows*: a new epoch).
     ExpireCursors,
+    /// Every row becomes what it was so long ago. Cursors handed out so far mean nothing.
+    Restore(Age),
     /// *rows*: is this row hidden from its user?
     Hide(VaultId, RecordId, bool),
     /// Is this row damaged, for everybody or for one device? `false` mends it.
@@ -80,7 +86,7 @@ impl Control {
 }
 
 /// What has to be so for a fault to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Need {
     /// The host runs.
     Up(Node),

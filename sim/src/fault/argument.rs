@@ -4,7 +4,7 @@
 use engine::id::{DeviceId, RecordId, Remote, UserId};
 use engine::remote::Ending;
 use harness::quantity::Unit;
-use harness::time::Span;
+use harness::time::{Span, Time};
 use serde::Serialize;
 
 use crate::host::{Node, ProcessorId, WorkerId};
@@ -28,6 +28,13 @@ pub struct Wait(pub Span);
 /// How far back in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Age(pub Span);
+
+impl Age {
+    /// The moment so long ago; never the present one.
+    pub fn before(self, now: Time) -> Time {
+        Time(now.0.saturating_sub(self.0.0.max(1)))
+    }
+}
 
 /// By how many milliseconds a clock is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

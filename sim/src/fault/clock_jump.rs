@@ -2,7 +2,7 @@
 
 use engine::id::DeviceId;
 
-use super::{Action, Behaviour, Names, Shift, declare};
+use super::{Action, Behaviour, Names, Need, Shift, declare};
 use crate::host::Node;
 
 declare! {
@@ -18,6 +18,10 @@ impl Behaviour for ClockJump {
 
     fn tell(&self, names: &dyn Names) -> String {
         format!("clock of {} jumps by {}", names.host(self.device.into()), self.by)
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        vec![Need::Exists(self.device)]
     }
 
     fn action(&self) -> Option<Action> {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{DeviceId, Remote};
+use engine::schema::Build;
 use harness::time::Span;
 
 use super::Times;
@@ -20,6 +21,7 @@ pub struct Conditions {
     full_disks: BTreeSet<DeviceId>,
     slow_disks: BTreeMap<DeviceId, Times>,
     held_keys: BTreeSet<DeviceId>,
+    old_builds: BTreeSet<DeviceId>,
     /// Those of the volume.
     pub volume: VolumeConditions,
     /// Those of the AI step.
@@ -89,6 +91,16 @@ impl Conditions {
     /// Keys do not reach a device.
     pub fn hold_keys(&mut self, device: DeviceId) {
         self.held_keys.insert(device);
+    }
+
+    /// The previous build is installed on a device.
+    pub fn install_previous(&mut self, device: DeviceId) {
+        self.old_builds.insert(device);
+    }
+
+    /// The build that a device starts with.
+    pub(crate) fn build_of(&self, device: DeviceId) -> Build {
+        if self.old_builds.contains(&device) { Build::Previous } else { Build::Current }
     }
 
     /// Is this direction of a link cut?

@@ -1,6 +1,6 @@
 //! The fault `cut`.
 
-use super::{Behaviour, Conditions, Fault, Lasts, Longest, Lot, Names, Reach, declare};
+use super::{Behaviour, Conditions, Fault, Hit, Lasts, Longest, Lot, Names, Reach, declare};
 use crate::host::Node;
 
 declare! {
@@ -31,6 +31,10 @@ impl Behaviour for Cut {
 
     fn reach(&self) -> Reach {
         Reach::Link(self.from, self.to)
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::MessageLost(self.from, self.to)
     }
 }
 

@@ -4,8 +4,8 @@
 use engine::id::{DeviceId, Remote, UserId};
 use harness::time::Span;
 
-use super::{Action, Argument, ArgumentKind, Conditions, Control, Fault, FaultKind, Loss, Need};
-use super::{Reach, Value};
+use super::{Action, Argument, ArgumentKind, Conditions, Control, Fault, FaultKind, Hit, Loss};
+use super::{Need, Reach, Value};
 use crate::host::Node;
 
 /// What is declared of a kind of fault.
@@ -162,6 +162,12 @@ pub trait Behaviour {
     /// Is it an interval for judges? Others are moments, and what they leave behind heals.
     fn is_interval(&self, lasts: Lasts) -> bool {
         lasts != Lasts::AtOnce
+    }
+
+    /// Does this show that it struck? What is asked about comes after its beginning and before its end;
+    /// that of a fault without an end is the end of the run.
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::Happened
     }
 
     /// What is lost with it.

@@ -2,7 +2,7 @@
 
 use engine::id::Remote;
 
-use super::{Behaviour, Control, Fault, Lasts, Longest, Lot, Names, Need, declare};
+use super::{Behaviour, Control, Fault, Hit, Lasts, Longest, Lot, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -28,6 +28,10 @@ impl Behaviour for DropPolicy {
 
     fn control(&self, begins: bool) -> Option<(Remote, Control)> {
         Some((Remote::Rows, Control::DropPolicy(begins)))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::PolicyMissed
     }
 }
 

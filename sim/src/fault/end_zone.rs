@@ -3,7 +3,7 @@
 use engine::id::{Remote, UserId};
 use engine::remote::Ending;
 
-use super::{Behaviour, Control, Loss, Names, Need, Reach, declare};
+use super::{Behaviour, Control, Hit, Loss, Names, Need, Reach, declare};
 use crate::host::Node;
 
 declare! {
@@ -35,6 +35,10 @@ impl Behaviour for EndZone {
 
     fn loss(&self) -> Option<Loss> {
         Some(Loss::Zone(self.user))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::ZoneEnded(self.user.into())
     }
 }
 

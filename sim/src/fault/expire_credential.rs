@@ -2,7 +2,7 @@
 
 use engine::id::{DeviceId, Remote};
 
-use super::{Action, Behaviour, Names, Need, declare};
+use super::{Action, Behaviour, Hit, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -26,5 +26,9 @@ impl Behaviour for ExpireCredential {
 
     fn action(&self) -> Option<Action> {
         Some(Action::Revoke(self.device))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::CredentialRefused(self.device)
     }
 }

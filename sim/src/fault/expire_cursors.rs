@@ -2,7 +2,7 @@
 
 use engine::id::Remote;
 
-use super::{Behaviour, Control, Names, Need, declare};
+use super::{Behaviour, Control, Hit, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -26,5 +26,9 @@ impl Behaviour for ExpireCursors {
 
     fn control(&self, begins: bool) -> Option<(Remote, Control)> {
         begins.then_some((self.remote, Control::ExpireCursors))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::CursorRefused(self.remote)
     }
 }

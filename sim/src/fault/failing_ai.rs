@@ -1,6 +1,6 @@
 //! The fault `failing-ai`.
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, Need, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -26,5 +26,9 @@ impl Behaviour for FailingAi {
 
     fn shape(&self, conditions: &mut Conditions) {
         conditions.step.fails = true;
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::StepFailed
     }
 }

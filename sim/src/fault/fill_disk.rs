@@ -2,7 +2,7 @@
 
 use engine::id::DeviceId;
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, declare};
 use crate::host::Node;
 
 declare! {
@@ -24,5 +24,9 @@ impl Behaviour for FillDisk {
 
     fn shape(&self, conditions: &mut Conditions) {
         conditions.fill_disk(self.device);
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::CommitFailed(self.device)
     }
 }

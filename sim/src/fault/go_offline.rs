@@ -2,7 +2,7 @@
 
 use engine::id::DeviceId;
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, Reach, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, Reach, declare};
 use crate::host::Node;
 
 declare! {
@@ -28,5 +28,9 @@ impl Behaviour for GoOffline {
 
     fn reach(&self) -> Reach {
         Reach::Link(self.device.into(), self.device.into())
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        matches!(hit, Hit::MessageLost(from, to) if [from, to].contains(&self.device.into()))
     }
 }

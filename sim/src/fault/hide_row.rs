@@ -2,7 +2,7 @@
 
 use engine::id::{RecordId, Remote, UserId};
 
-use super::{Behaviour, Control, Lasts, Longest, Names, Near, Need, Reach, SOON, declare};
+use super::{Behaviour, Control, Hit, Lasts, Longest, Names, Near, Need, Reach, SOON, declare};
 use crate::host::Node;
 
 declare! {
@@ -32,5 +32,9 @@ impl Behaviour for HideRow {
 
     fn reach(&self) -> Reach {
         Reach::User(self.user)
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::RowHidden(self.user.into(), self.row)
     }
 }

@@ -2,7 +2,7 @@
 
 use engine::id::DeviceId;
 
-use super::{Action, Behaviour, Conditions, Lasts, Longest, Names, Near, declare};
+use super::{Action, Behaviour, Conditions, Hit, Lasts, Longest, Names, Near, declare};
 use crate::host::Node;
 
 declare! {
@@ -28,5 +28,9 @@ impl Behaviour for HoldKeys {
 
     fn after(&self) -> Option<Action> {
         Some(Action::SendKeys(self.device))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::KeyHeld(self.device)
     }
 }

@@ -1,6 +1,6 @@
 //! The fault `late-lists`.
 
-use super::{Age, Behaviour, Conditions, Lasts, Longest, Names, Need, declare};
+use super::{Age, Behaviour, Conditions, Hit, Lasts, Longest, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -27,5 +27,9 @@ impl Behaviour for LateLists {
     fn shape(&self, conditions: &mut Conditions) {
         let lag = &mut conditions.volume.list_lag;
         *lag = (*lag).max(self.by.0);
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::ListLagged
     }
 }

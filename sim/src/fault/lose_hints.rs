@@ -2,7 +2,7 @@
 
 use engine::id::Remote;
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, declare};
 use crate::host::Node;
 
 declare! {
@@ -23,5 +23,9 @@ impl Behaviour for LoseHints {
 
     fn shape(&self, conditions: &mut Conditions) {
         conditions.lose_hints(self.remote);
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::HintLost(self.remote)
     }
 }

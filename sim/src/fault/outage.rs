@@ -2,7 +2,7 @@
 
 use engine::id::Remote;
 
-use super::{Behaviour, Control, Lasts, Longest, Names, Need, declare};
+use super::{Behaviour, Control, Hit, Lasts, Longest, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -27,5 +27,9 @@ impl Behaviour for Outage {
 
     fn control(&self, begins: bool) -> Option<(Remote, Control)> {
         Some((self.remote, Control::Outage(begins)))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::Unavailable(self.remote)
     }
 }

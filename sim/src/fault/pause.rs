@@ -2,7 +2,7 @@
 
 use engine::id::DeviceId;
 
-use super::{Action, Behaviour, Lasts, Names, Need, declare};
+use super::{Action, Behaviour, Hit, Lasts, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -27,5 +27,9 @@ impl Behaviour for Pause {
 
     fn action(&self) -> Option<Action> {
         Some(Action::Pause(self.device.into()))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::Stalled(self.device.into())
     }
 }

@@ -1,6 +1,6 @@
 //! The fault `pause-processor`.
 
-use super::{Action, Behaviour, Lasts, Names, Need, declare};
+use super::{Action, Behaviour, Hit, Lasts, Names, Need, declare};
 use crate::host::{Node, ProcessorId};
 
 declare! {
@@ -26,5 +26,9 @@ impl Behaviour for PauseProcessor {
 
     fn action(&self) -> Option<Action> {
         Some(Action::Pause(self.processor.into()))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::Stalled(self.processor.into())
     }
 }

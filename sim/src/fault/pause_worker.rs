@@ -1,6 +1,6 @@
 //! The fault `pause-worker`.
 
-use super::{Action, Behaviour, Lasts, Names, Need, declare};
+use super::{Action, Behaviour, Hit, Lasts, Names, Need, declare};
 use crate::host::{Node, WorkerId};
 
 declare! {
@@ -27,5 +27,9 @@ impl Behaviour for PauseWorker {
 
     fn action(&self) -> Option<Action> {
         Some(Action::Pause(self.worker.into()))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::Stalled(self.worker.into())
     }
 }

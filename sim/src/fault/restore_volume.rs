@@ -1,6 +1,6 @@
 //! The fault `restore-volume`.
 
-use super::{Action, Age, Behaviour, Lasts, Names, Need, declare};
+use super::{Action, Age, Behaviour, Hit, Lasts, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -25,6 +25,10 @@ impl Behaviour for RestoreVolume {
     }
 
     fn action(&self) -> Option<Action> {
-        Some(Action::RestoreVolume(self.by.0))
+        Some(Action::RestoreVolume(self.by))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::VolumeSetBack
     }
 }

@@ -1,6 +1,6 @@
 //! The fault `slow-ai`.
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, Need, Times, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, Need, Times, declare};
 use crate::host::Node;
 
 declare! {
@@ -27,5 +27,9 @@ impl Behaviour for SlowAi {
     fn shape(&self, conditions: &mut Conditions) {
         let times = &mut conditions.step.times;
         *times = (*times).max(self.times.0);
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::StepBegan
     }
 }

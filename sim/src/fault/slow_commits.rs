@@ -2,7 +2,7 @@
 
 use engine::id::Remote;
 
-use super::{Behaviour, Control, Lasts, Longest, Names, Need, Wait, declare};
+use super::{Behaviour, Control, Hit, Lasts, Longest, Names, Need, Wait, declare};
 use crate::host::Node;
 
 declare! {
@@ -27,5 +27,9 @@ impl Behaviour for SlowCommits {
 
     fn control(&self, begins: bool) -> Option<(Remote, Control)> {
         Some((Remote::Rows, Control::SlowCommits(begins.then_some(self.taking.0))))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::TransactionSlowed
     }
 }

@@ -2,7 +2,7 @@
 
 use engine::id::DeviceId;
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, Times, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, Times, declare};
 use crate::host::Node;
 
 declare! {
@@ -23,5 +23,9 @@ impl Behaviour for SlowDisk {
 
     fn shape(&self, conditions: &mut Conditions) {
         conditions.slow_disk(self.device, self.times);
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::CommitMade(self.device)
     }
 }

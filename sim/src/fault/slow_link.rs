@@ -2,7 +2,7 @@
 
 use engine::id::{DeviceId, Remote};
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, Reach, Times, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, Reach, Times, declare};
 use crate::host::Node;
 
 declare! {
@@ -27,5 +27,10 @@ impl Behaviour for SlowLink {
 
     fn reach(&self) -> Reach {
         Reach::Link(self.device.into(), self.device.into())
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        let link = [self.device.into(), self.to.into()];
+        matches!(hit, Hit::MessageSent(from, to) if from != to && link.contains(&from) && link.contains(&to))
     }
 }

@@ -1,6 +1,6 @@
 //! The fault `slow-volume`.
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, Need, Times, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, Need, Times, declare};
 use crate::host::Node;
 
 declare! {
@@ -27,5 +27,9 @@ impl Behaviour for SlowVolume {
     fn shape(&self, conditions: &mut Conditions) {
         let times = &mut conditions.volume.times;
         *times = (*times).max(self.times.0);
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::VolumeSlowed
     }
 }

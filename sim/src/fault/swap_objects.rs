@@ -3,7 +3,7 @@
 
 use engine::id::{RecordId, Remote, UserId};
 
-use super::{Behaviour, Control, Lasts, Longest, Names, Near, Need, Reach, SOON, declare};
+use super::{Behaviour, Control, Hit, Lasts, Longest, Names, Near, Need, Reach, SOON, declare};
 use crate::host::Node;
 
 declare! {
@@ -44,5 +44,9 @@ impl Behaviour for SwapObjects {
 
     fn reach(&self) -> Reach {
         Reach::User(self.user)
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::RowDamaged(self.remote, self.user.into(), self.row)
     }
 }

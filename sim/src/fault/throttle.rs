@@ -2,7 +2,7 @@
 
 use engine::id::Remote;
 
-use super::{Behaviour, Control, Lasts, Longest, Names, Need, Wait, declare};
+use super::{Behaviour, Control, Hit, Lasts, Longest, Names, Need, Wait, declare};
 use crate::host::Node;
 
 declare! {
@@ -28,5 +28,9 @@ impl Behaviour for Throttle {
 
     fn control(&self, begins: bool) -> Option<(Remote, Control)> {
         Some((self.remote, Control::Throttle(begins.then_some(self.wait.0))))
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::Throttled(self.remote)
     }
 }

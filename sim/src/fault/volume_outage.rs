@@ -1,6 +1,6 @@
 //! The fault `volume-outage`.
 
-use super::{Behaviour, Conditions, Lasts, Longest, Names, Need, declare};
+use super::{Behaviour, Conditions, Hit, Lasts, Longest, Names, Need, declare};
 use crate::host::Node;
 
 declare! {
@@ -26,5 +26,9 @@ impl Behaviour for VolumeOutage {
 
     fn shape(&self, conditions: &mut Conditions) {
         conditions.volume.is_out = true;
+    }
+
+    fn strikes(&self, hit: Hit) -> bool {
+        hit == Hit::VolumeFailed
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::plan::Day;
 
-/// A conversation as somebody has it.
+/// A conversation as one copy has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Talk {
     /// Its service.

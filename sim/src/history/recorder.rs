@@ -112,7 +112,7 @@ impl Recorder {
     /// One entry of a store, or its removal, as the history has it.
     pub(crate) fn change(&mut self, key: &StoreKey, stored: Option<&Stored>) -> Change {
         match *key {
-            StoreKey::Meta => Change::Meta,
+            StoreKey::Meta | StoreKey::Author => Change::Meta,
             StoreKey::Key(_) => Change::Key(stored.is_some()),
             StoreKey::Record(id) => {
                 Change::Record(id, stored.map(|stored| self.decode(&stored.bytes)))

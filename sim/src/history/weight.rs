@@ -4,7 +4,7 @@ use std::mem::size_of;
 
 use engine::id::RecordId;
 
-use super::{Answered, Asked, BlobId, Change, Entry, Fact, Page, Refused, Said};
+use super::{Answered, Asked, BlobId, Change, Entry, Fact, Page, Pending, Refused, Said};
 
 impl Entry {
     /// About how many bytes it keeps. What it shares with others is counted where it comes from.
@@ -34,14 +34,14 @@ impl Fact {
             }
             Self::Asked(..) => size_of::<Asked>(),
             Self::Answered(..) => size_of::<Answered>(),
-            Self::Settled { pending } | Self::CutOff { given: pending, .. } => {
-                pending.iter().map(String::len).sum()
-            }
+            Self::Settled { pending } => pending.len() * size_of::<Pending>(),
+            Self::CutOff { given, .. } => given.iter().map(String::len).sum(),
             Self::Found { values, .. } => {
                 values.first().map_or(0, |value| values.len() * size_of_val(value))
             }
             Self::Panicked(text) | Self::ErrorLogged(text) => text.len(),
-            Self::Skipped(_)
+            Self::Skipped(..)
+            | Self::Struck(_)
             | Self::Durable(_)
             | Self::PersistFailed(_)
             | Self::Lost { .. }

@@ -23,9 +23,11 @@ pub(crate) mod file_names;
 pub(crate) mod file_refusals;
 pub(crate) mod files;
 pub(crate) mod keys;
+pub(crate) mod lineage;
 mod memory;
 pub(crate) mod naming;
 mod remote;
+mod served;
 pub(crate) mod server;
 pub(crate) mod server_request;
 pub(crate) mod sign_ins;
@@ -49,6 +51,7 @@ use self::account_order::{AccountFault, account_faults};
 use self::builder::EvidenceBuilder;
 use self::epochs::{Epoch, Epochs};
 use self::files::{FileOperation, Published};
+use self::lineage::Lineage;
 use self::server::Server;
 use self::sign_ins::SignIns;
 use self::work::ConversationWork;
@@ -169,9 +172,15 @@ pub(crate) struct Evidence<'a> {
     account_faults: OnceCell<Vec<AccountFault>>,
     /// The number of each write, by token: only messages need it.
     write_numbers: OnceCell<Table<Token, usize>>,
+    lineage: OnceCell<Lineage>,
 }
 
 impl<'a> Evidence<'a> {
+    /// What each write of a file was built on.
+    pub(crate) fn lineage(&self) -> &Lineage {
+        self.lineage.get_or_init(|| Lineage::of(self))
+    }
+
     /// Hears the whole history.
     pub(crate) fn gather(context: &'a JudgeContext, history: &'a [Entry]) -> Self {
         let mut builder = EvidenceBuilder::new(context, history);

@@ -7,10 +7,10 @@ use engine::device::Reason;
 use engine::id::Remote;
 use engine::remote::Ending;
 
-use crate::fault::{EndZone, HoldKeys};
+use crate::fault::{Destroy, EndZone, HoldKeys};
 use crate::history::{Answered, Asked, Change, Fact};
 use crate::invariant::Invariant;
-use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHOTO, TABLET};
+use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHONE, PHOTO, TABLET};
 
 /// Phone and tablet hold the same meal, as both remotes do.
 fn synced() -> Case {
@@ -85,6 +85,26 @@ fn a_device_lost_in_the_middle_of_a_commit_owes_nothing_of_it() {
     case.tablet().is_lost();
     case.fact(TABLET, Fact::Killed { keeps: commit, between: true });
     case.ends().passes();
+}
+
+#[test]
+fn what_a_remote_alone_held_may_be_lost_when_it_is_set_back_and_nothing_else() {
+    let mut case = synced();
+    let backup = case.phone().at(Remote::Zone).stored(MEAL);
+    case.phone().edits(MEAL, &[PHOTO]);
+    case.phone().at(Remote::Zone).pushes(MEAL);
+    let mut kept = case.clone();
+    case.fact(PHONE, Fact::Faulted(Destroy { device: PHONE }.into()));
+    case.context.incurable.push(crate::invariant::Incurable::Device(PHONE));
+    case.tablet().at(Remote::Zone).is_set_back(MEAL, Some(backup.clone()));
+    case.ends().passes();
+    // The phone still has it, and has to save it again.
+    kept.tablet().at(Remote::Zone).is_set_back(MEAL, Some(backup));
+    let without = kept.clone().ends().violations();
+    assert!(without.iter().any(|it| it.invariant == Invariant::RemotesAgree), "{without:?}");
+    kept.phone().pushes(MEAL);
+    kept.tablet().pulls();
+    kept.ends().passes();
 }
 
 #[test]

@@ -8,6 +8,9 @@ use engine::message::{FileRefusal, Refusal};
 use engine::record::Value;
 use engine::schema;
 
+use crate::history::Pending;
+use crate::plan::Node;
+
 /// A number of things, in the right plural.
 pub(crate) fn count(n: usize, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
@@ -55,6 +58,36 @@ pub(crate) fn job_state(job: Job) -> String {
         }
         Job::Success { .. } => "processed".to_owned(),
         Job::Failed { tries, .. } => format!("failed after {}", count(tries.into(), "attempt")),
+    }
+}
+
+/// What keeps a run from being settled; `name` is what a host is called.
+pub(crate) fn pending<'n>(pending: Pending, name: impl Fn(Node) -> &'n str) -> String {
+    let of = |device| name(Node::Device(device));
+    let at = |remote| name(Node::Remote(remote));
+    match pending {
+        Pending::Down(host) => format!("{} is down", name(host)),
+        Pending::Unanswered(host, n) => {
+            format!("{} has not answered {}", name(host), count(n as usize, "request"))
+        }
+        Pending::NotDurable(device) => format!("{} has a commit that is not durable", of(device)),
+        Pending::FilesSealed(device) => format!("{} lacks a key of files", of(device)),
+        Pending::FilesUnsent(device, n) => {
+            format!("{} has {} of files to send", of(device), count(n as usize, "write"))
+        }
+        Pending::FilesUnread(device) => format!("{} is behind the feed of files", of(device)),
+        Pending::Unprocessed(n) => {
+            format!("{} not worked on to the end", count(n as usize, "conversation"))
+        }
+        Pending::Behind(device, remote) => {
+            format!("{} is behind the feed of {}", of(device), at(remote))
+        }
+        Pending::Unlisted(device, remote) => {
+            format!("{} has not listed {} since the faults ended", of(device), at(remote))
+        }
+        Pending::Differs(device, remote, id) => {
+            format!("{} and {} hold different states of {id}", of(device), at(remote))
+        }
     }
 }
 

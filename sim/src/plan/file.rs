@@ -79,23 +79,6 @@ impl FileDeed {
     }
 }
 
-impl FileDeed {
-    /// The path of a deed that is about one.
-    pub fn path_mut(&mut self) -> Option<&mut String> {
-        match self {
-            Self::Write(path, _)
-            | Self::Read(path)
-            | Self::MakeFolder(path)
-            | Self::Rename(path, _)
-            | Self::Delete(path)
-            | Self::Undelete(path)
-            | Self::Restore(path, _)
-            | Self::Versions(path) => Some(path),
-            Self::Move(..) | Self::List => None,
-        }
-    }
-}
-
 /// The names of a path, from the outside in.
 pub fn names(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.split('/').filter(|name| !name.is_empty())

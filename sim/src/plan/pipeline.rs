@@ -3,6 +3,8 @@
 //! A conversation is a number here. How a service spells its name, and in which form a date is
 //! written, is drawn with the plan, and so what they stand for is known without asking the engine.
 
+use std::fmt;
+
 use engine::id::UserId;
 use engine::processor;
 use harness::random::Chance;
@@ -122,9 +124,40 @@ pub enum TalkPart {
     Result,
 }
 
-impl std::fmt::Display for Day {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.iso())
+    }
+}
+
+impl fmt::Display for TalkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "conversation {}", self.0)
+    }
+}
+
+impl fmt::Display for Began {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the day \"{}\"", self.written)
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { talk, began, first, last, edit, .. } = self;
+        let edited = if *edit == 0 { String::new() } else { format!(" as changed {edit} times") };
+        write!(f, "messages {first} to {last}{edited} of {talk}, of \"{}\"", began.written)
+    }
+}
+
+impl TalkPart {
+    /// This of a conversation, in words.
+    pub fn of(self, talk: TalkId) -> String {
+        match self {
+            Self::Current => talk.to_string(),
+            Self::Version(n) => format!("version {n} of {talk}"),
+            Self::Result => format!("what came of {talk}"),
+        }
     }
 }
 

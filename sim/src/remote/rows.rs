@@ -10,19 +10,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
-use engine::remote::{
-    Call, Credential, Cursor, Order, Policy, Put, Refusal, Reply, Request, Row, Served, Tag,
-};
+use engine::id::{RecordId, UserId, VaultId};
+use engine::remote::{Credential, Cursor, Order, Policy, Put, Refusal, Reply, Row, Served, Tag};
 use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
 use self::table::{Table, Version};
-use super::{Asker, Control, Double, Effect, Front, Key, RemoteFact, damaged};
+use super::{Asker, Front, Key, RemoteFact};
+use crate::fault::Hit;
 use crate::history::Page;
 use crate::plan::{Node, RemotePlan};
 use crate::time::ToSimulated;
 
+mod double;
 mod table;
 
 /// What the clock of the database shows at the start, as every clock that is right. No `commit_seq`
@@ -35,14 +35,14 @@ const SLOW: Chance = Chance(250_000);
 /// A Supabase-like remote.
 #[derive(Clone, Debug)]
 pub struct Rows {
-    front: Front,
+    front: Front<Version>,
     /// How long a transaction takes.
     commit: SpanRange,
     /// How long slow ones take, while there are any.
     slow: Option<Span>,
     /// Is row-level security off?
     open: bool,
-    /// Raised when cursors expire.
+    /// Raised when cursors expire, and by whom the database is restored.
     epoch: u32,
     /// The last `commit_seq` given.
     seq: u64,
@@ -87,10 +87,10 @@ struct Query {
 }
 
 impl Rows {
-    /// A remote with an empty table for these vaults.
-    pub fn new(plan: &RemotePlan, nature: u64, vaults: &[VaultId]) -> Self {
+    /// A remote with an empty table for these vaults. One that is to be set back needs backups.
+    pub fn new(plan: &RemotePlan, nature: u64, vaults: &[VaultId], backups: bool) -> Self {
         Self {
-            front: Front::new(plan, nature),
+            front: Front::new(plan, nature, backups),
             commit: plan.commit,
             slow: None,
             open: false,
@@ -134,6 +134,23 @@ impl Rows {
         self.open || !self.hidden.contains(&key)
     }
 
+    /// Tells which of the hidden rows that are stored a request would have met.
+    fn tell_hidden(&mut self, vault: VaultId, meets: impl Fn(&Table, RecordId) -> bool) {
+        let Some(table) = self.vaults.get(&vault) else { return };
+        let met = |(of, id): &&Key| {
+            *of == vault && table.rows.contains_key(id) && !self.open && meets(table, *id)
+        };
+        let left_out: Vec<Key> = self.hidden.iter().filter(met).copied().collect();
+        left_out.into_iter().for_each(|(vault, id)| self.front.hit(Hit::RowHidden(vault, id)));
+    }
+
+    /// Tells that a request met rows of other users.
+    fn tell_foreign(&mut self, met: bool) {
+        if met {
+            self.front.hit(Hit::PolicyMissed);
+        }
+    }
+
     /// The tables that a query for this vault's rows reads. Queries name no vault: it is row-level
     /// security alone that leaves other vaults out.
     fn tables(&self, user: UserId, vault: VaultId) -> btree_map::Range<'_, VaultId, Table> {
@@ -164,6 +181,7 @@ impl Rows {
         if order == Order::Token {
             return Reply::Refused(Refusal::Rejected); // There is no such column: HTTP 400.
         }
+        self.tell_hidden(vault, |table, id| table.after(order, after).any(|(it, _)| it == id));
         let room = limit.min(self.front.page);
         let mut found: Vec<(Key, &Version)> = Vec::new();
         for (&vault, table) in self.tables(user, vault) {
@@ -191,8 +209,10 @@ impl Rows {
             never_again_below: self.never_again_below(vault, order, next),
             end,
         };
+        let foreign = found.iter().any(|((vault, _), _)| *vault != VaultId::from(user));
         let serve = |&(key, version): &(Key, &Version)| self.serve(key, version, order, asker.node);
         let rows: Vec<_> = found.iter().map(serve).collect();
+        self.tell_foreign(foreign);
         self.front.fact(RemoteFact::Served(Box::new(page)));
         // Nobody counts what lies behind a page: only an empty one says that nothing does.
         let more = !rows.is_empty();
@@ -226,7 +246,8 @@ impl Rows {
         first.map_or(self.front.pos, |pos| pos - 1)
     }
 
-    fn fetch(&self, asker: Asker, user: UserId, vault: VaultId, ids: &[RecordId]) -> Reply {
+    fn fetch(&mut self, asker: Asker, user: UserId, vault: VaultId, ids: &[RecordId]) -> Reply {
+        self.tell_hidden(vault, |_, id| ids.contains(&id));
         let mut found = Vec::new();
         for (&vault, table) in self.tables(user, vault) {
             for &id in ids.iter().filter(|&&id| self.shows((vault, id))) {
@@ -236,11 +257,15 @@ impl Rows {
             }
         }
         found.truncate(self.front.page); // The cap is on every query, and as silent.
+        self.tell_foreign(found.iter().any(|it| it.row.vault != VaultId::from(user)));
         Reply::Found(found)
     }
 
     fn begin(&mut self, now: Time, asker: Asker, user: UserId, work: Work) {
         let slow = self.slow.filter(|_| self.front.draw(asker, "slow").happens(SLOW));
+        if slow.is_some() {
+            self.front.hit(Hit::TransactionSlowed);
+        }
         let takes = slow.unwrap_or_else(|| self.front.draw(asker, "commit").span(self.commit));
         self.started += 1;
         let transaction = Transaction { asker, user, start: now, work };
@@ -249,6 +274,7 @@ impl Rows {
     }
 
     fn commit_due(&mut self, now: Time) {
+        self.front.now = now;
         while let Some(first) = self.in_flight.first_entry().filter(|first| first.key().0 <= now) {
             let Transaction { asker, user, start, work } = first.remove();
             match work {
@@ -273,6 +299,9 @@ impl Rows {
         puts.sort_by_key(|(_, put)| (put.row.vault, put.row.id));
         let mut touched = BTreeSet::new();
         for (n, put) in puts {
+            let (vault, id) = (put.row.vault, put.row.id);
+            self.tell_hidden(vault, |_, hidden| hidden == id);
+            self.tell_foreign(self.open && vault != VaultId::from(user));
             results[n].1 = match self.objection(user, policy, &put) {
                 Some(refusal) => Err(refusal),
                 None => {
@@ -282,7 +311,7 @@ impl Rows {
                 }
             };
         }
-        self.front.reply(asker, Reply::Saved(results));
+        self.front.reply(asker, user.into(), Reply::Saved(results));
         for vault in touched {
             self.front.hint(vault, asker.node);
         }
@@ -316,11 +345,36 @@ impl Rows {
     fn store(&mut self, row: Row, updated_at: u64, by: Node, policy: Policy) -> Tag {
         let pos = self.front.next_pos();
         let version = Version { blob: row.blob.clone(), pos, commit_seq: self.seq, updated_at };
-        self.vaults.entry(row.vault).or_default().insert(row.id, version);
-        self.front.mend((row.vault, row.id));
+        let before = self.vaults.entry(row.vault).or_default().insert(row.id, version);
+        self.front.replaced((row.vault, row.id), before);
         let served = Served { row, tag: Tag(pos), stamp: self.seq };
         self.front.fact(RemoteFact::Committed { served, pos, by, policy });
         Tag(pos)
+    }
+
+    /// The database becomes what it was then: its rows, and its sequence of `commit_seq`, which gives
+    /// numbers out again. Transactions in flight end with their connections. The restore procedure
+    /// raises the epoch, which is what cursors are told by, and the source of versions goes on, so that
+    /// none names two states.
+    fn restore(&mut self, then: Time) {
+        self.in_flight.clear();
+        for ((vault, id), version) in self.front.journal.at(then) {
+            let table = self.vaults.entry(vault).or_default();
+            let pos = |version: &Version| version.pos;
+            if table.rows.get(&id).map(pos) == version.as_ref().map(pos) {
+                continue;
+            }
+            let before = match version.clone() {
+                Some(version) => table.insert(id, version),
+                None => table.remove(id),
+            };
+            self.front.replaced((vault, id), before);
+            let state = version.as_ref().map(|it| (Tag(it.pos), it.commit_seq, &it.blob));
+            self.front.restored((vault, id), state);
+        }
+        let last = |table: &Table| table.by_seq.last().map_or(0, |(seq, _)| *seq);
+        self.seq = self.vaults.values().map(last).max().unwrap_or_default();
+        self.epoch += 1;
     }
 
     fn commit_remove(&mut self, asker: Asker, user: UserId, vault: VaultId, ids: &[RecordId]) {
@@ -331,142 +385,15 @@ impl Rows {
                 continue;
             }
             let table = self.vaults.get_mut(&vault);
-            if table.and_then(|table| table.remove(id)).is_some() {
+            if let Some(before) = table.and_then(|table| table.remove(id)) {
                 let pos = self.front.next_pos();
-                self.front.mend((vault, id));
+                self.front.replaced((vault, id), Some(before));
                 self.front.fact(RemoteFact::Removed { vault, id, pos, by: asker.node });
             }
         }
-        self.front.reply(asker, Reply::Done);
+        self.front.reply(asker, vault, Reply::Done);
         if self.front.pos > before {
             self.front.hint(vault, asker.node);
         }
-    }
-}
-
-impl Double for Rows {
-    fn fork(&self) -> Box<dyn Double> {
-        Box::new(self.clone())
-    }
-
-    fn remote(&self) -> Remote {
-        Remote::Rows
-    }
-
-    fn handle(&mut self, now: Time, asker: Asker, _account: Option<UserId>, call: &Call) {
-        self.commit_due(now);
-        let reply = if let Some(refusal) = self.front.turns_away(asker) {
-            Reply::Refused(refusal)
-        } else if let Some(user) = self.authenticate(now, asker.node, call.credential) {
-            match &call.request {
-                Request::Changes { vault, since, order, limit } => {
-                    let limit = usize::from(*limit);
-                    let query = Query { vault: *vault, since: *since, order: *order, limit };
-                    self.changes(asker, user, query)
-                }
-                Request::Fetch { vault, ids } => self.fetch(asker, user, *vault, ids),
-                Request::Save { puts, .. } if puts.len() > self.front.batch => {
-                    Reply::Refused(Refusal::LimitExceeded)
-                }
-                Request::Save { policy, puts, .. } => {
-                    return self.begin(now, asker, user, Work::Save(*policy, puts.clone()));
-                }
-                Request::Remove { vault, ids } => {
-                    return self.begin(now, asker, user, Work::Remove(*vault, ids.clone()));
-                }
-                // There is no such endpoint: HTTP 404.
-                Request::CreateZone { .. } => Reply::Refused(Refusal::Rejected),
-            }
-        } else {
-            Reply::Refused(Refusal::NotAuthenticated)
-        };
-        self.front.reply(asker, reply);
-    }
-
-    fn control(&mut self, now: Time, control: &Control) {
-        // What happens to the world happens before all else of its millisecond.
-        self.commit_due(Time(now.0.saturating_sub(1)));
-        match *control {
-            Control::Outage(on) => self.front.outage = on,
-            Control::Throttle(after) => self.front.throttle = after,
-            Control::Reject(vault, id, on) => self.front.reject((vault, id), on),
-            Control::Corrupt(vault, id, to, on) => {
-                let stored = self.vaults.get(&vault).and_then(|table| table.rows.get(&id));
-                self.front.damage((vault, id), stored.map(|row| damaged(&row.blob)), to, on);
-            }
-            Control::Swap(vault, id, with, on) => {
-                let stored = |id| self.vaults.get(&vault).and_then(|table| table.rows.get(&id));
-                let instead = stored(id).and(stored(with)).map(|row| row.blob.clone());
-                self.front.damage((vault, id), instead, None, on);
-            }
-            Control::ExpireCursors => self.epoch += 1,
-            Control::Hide(vault, id, true) => {
-                self.hidden.insert((vault, id));
-            }
-            Control::Hide(vault, id, false) => {
-                self.hidden.remove(&(vault, id));
-            }
-            Control::DropPolicy(on) => self.open = on,
-            Control::SlowCommits(span) => self.slow = span,
-            Control::Revoke(user) => {
-                if let Some(&last) = self.shown.get(&user) {
-                    self.revoked.insert(user, last);
-                }
-            }
-            Control::EndZone(..) => {} // A table has no zones.
-        }
-    }
-
-    fn wake(&mut self, now: Time) {
-        self.commit_due(now);
-    }
-
-    fn poll_wakeup(&self) -> Option<Time> {
-        self.in_flight.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        self.front.effects.pop_front()
-    }
-
-    fn give(&mut self, now: Time, row: Row) -> Tag {
-        self.commit_due(now);
-        let table = self.vaults.entry(row.vault).or_default();
-        let known = table.rows.contains_key(&row.id);
-        let policy = if known { Policy::Overwrite } else { Policy::IfUnchanged };
-        self.seq += 1;
-        self.store(row, START + now.0, Node::World, policy)
-    }
-
-    fn head(&self, vault: VaultId) -> Cursor {
-        let last = self
-            .vaults
-            .get(&vault)
-            .and_then(|table| table.by_seq.iter().rev().find(|(_, id)| self.shows((vault, *id))));
-        // Before the first `commit_seq` there is nothing.
-        let (stamp, id) = last.map_or((0, None), |&(seq, id)| (seq, Some(id)));
-        Cursor::After { epoch: self.epoch, stamp, id }
-    }
-
-    fn is_at_head(&self, vault: VaultId, cursor: Cursor) -> bool {
-        let Cursor::After { epoch, stamp, id } = cursor else { return false };
-        let order = if stamp < START { Order::CommitSeq } else { Order::UpdatedAt };
-        let Some(table) = self.vaults.get(&vault) else { return true };
-        let mut beyond = table.after(order, Some((stamp, id)));
-        epoch == self.epoch && !beyond.any(|(id, _)| self.shows((vault, id)))
-    }
-
-    fn stored(&self) -> Vec<Served> {
-        let all = self.vaults.iter().flat_map(|(&vault, table)| {
-            table.rows.iter().map(move |(&id, version)| {
-                let row = Row { id, vault, blob: version.blob.clone() };
-                Served { row, tag: Tag(version.pos), stamp: version.commit_seq }
-            })
-        });
-        all.collect()
-    }
-
-    fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool {
-        self.front.is_damaged_for((vault, id), device)
     }
 }

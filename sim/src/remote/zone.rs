@@ -16,8 +16,10 @@ use engine::remote::{
 use harness::random::{Chance, Draw};
 use harness::time::Time;
 
-use super::{Asker, Control, Double, Effect, Front, RemoteFact, damaged, vault_of};
+use super::{Asker, Control, Double, Effect, RemoteFact, damaged, vault_of};
+use crate::fault::{Age, Hit};
 use crate::history::Page;
+use crate::journal::Journal;
 use crate::plan::{Node, RemotePlan};
 
 /// How often a refused new record comes with what is stored.
@@ -26,10 +28,14 @@ const COLLISION_SHOWS: Chance = Chance(500_000);
 /// How often a page is shorter than it might be.
 const SHORT_PAGE: Chance = Chance(125_000);
 
+type Front = super::Front<Record>;
+
 /// A CloudKit-like remote.
 #[derive(Clone, Debug)]
 pub struct Zone {
     front: Front,
+    /// Why each zone was gone, or that it was there, before that changed.
+    endings: Journal<VaultId, Option<Ending>>,
     zones: BTreeMap<VaultId, RecordZone>,
 }
 
@@ -56,10 +62,46 @@ struct RecordZone {
 }
 
 impl Zone {
-    /// A remote with an empty zone for each of these vaults.
-    pub fn new(plan: &RemotePlan, nature: u64, vaults: &[VaultId]) -> Self {
+    /// A remote with an empty zone for each of these vaults. One that is to be set back needs backups.
+    pub fn new(plan: &RemotePlan, nature: u64, vaults: &[VaultId], backups: bool) -> Self {
         let zones = vaults.iter().map(|&vault| (vault, RecordZone::new(vault))).collect();
-        Self { front: Front::new(plan, nature), zones }
+        let (front, endings) = (Front::new(plan, nature, backups), Journal::new(backups));
+        Self { front, endings, zones }
+    }
+
+    /// Starts an empty zone, unless there is one.
+    fn create(&mut self, vault: VaultId) {
+        let zone = self.zones.entry(vault).or_insert_with(|| RecordZone::new(vault));
+        if let Some(ended) = zone.ended.take() {
+            self.endings.note(self.front.now, vault, Some(Some(ended)));
+            zone.generation += 1;
+        }
+    }
+
+    fn end(&mut self, vault: VaultId, ending: Ending) {
+        if let Some(zone) = self.zones.get_mut(&vault) {
+            if zone.ended.is_none() {
+                self.front.hit(Hit::ZoneEnded(vault));
+            }
+            self.endings.note(self.front.now, vault, Some(zone.ended));
+            zone.end(&mut self.front, ending);
+        }
+    }
+
+    /// Zones and records become what they were so long ago. No token outlives that: the service asks
+    /// every client to list from the start. It makes up new change tags as before.
+    fn restore(&mut self, age: Age) {
+        let then = age.before(self.front.now);
+        for (vault, ended) in self.endings.at(then) {
+            let zone = self.zones.get_mut(&vault).expect("no zone is forgotten");
+            self.endings.note(self.front.now, vault, Some(zone.ended));
+            zone.ended = ended.flatten();
+        }
+        for ((vault, id), record) in self.front.journal.at(then) {
+            let zone = self.zones.get_mut(&vault).expect("no zone is forgotten");
+            zone.restore(&mut self.front, id, record.filter(|record| record.blob.is_some()));
+        }
+        self.zones.values_mut().for_each(RecordZone::expire);
     }
 
     fn answer(&mut self, asker: Asker, account: Option<UserId>, request: &Request) -> Reply {
@@ -72,7 +114,7 @@ impl Zone {
             return Reply::Refused(Refusal::ZoneNotFound(Ending::Deleted));
         }
         if let Request::CreateZone { .. } = request {
-            self.zones.entry(vault).or_insert_with(|| RecordZone::new(vault)).create();
+            self.create(vault);
             return Reply::Done;
         }
         let Some(zone) = self.zones.get_mut(&vault) else {
@@ -115,20 +157,35 @@ impl RecordZone {
         Self { vault, ended: None, generation: 0, records: BTreeMap::new(), feed: BTreeMap::new() }
     }
 
-    /// Starts an empty zone, unless there is one.
-    fn create(&mut self) {
-        if self.ended.take().is_some() {
-            self.generation += 1;
+    fn end(&mut self, front: &mut Front, ending: Ending) {
+        self.ended = Some(ending);
+        for (id, record) in std::mem::take(&mut self.records) {
+            front.replaced((self.vault, id), Some(record));
+        }
+        self.feed.clear();
+    }
+
+    /// Puts a record of another state, or none, in the place of what stands there.
+    fn replace(&mut self, front: &mut Front, id: RecordId, record: Option<Record>) {
+        let before = self.records.remove(&id);
+        if let Some(before) = &before {
+            self.feed.remove(&before.pos);
+        }
+        front.replaced((self.vault, id), before);
+        if let Some(record) = record {
+            self.feed.insert(record.pos, id);
+            self.records.insert(id, record);
         }
     }
 
-    fn end(&mut self, front: &mut Front, ending: Ending) {
-        self.ended = Some(ending);
-        for &id in self.records.keys() {
-            front.mend((self.vault, id));
+    /// A record becomes what it was, unless that is what it is.
+    fn restore(&mut self, front: &mut Front, id: RecordId, record: Option<Record>) {
+        let state = record.clone().and_then(|it| Some((Tag(it.pos), it.blob?)));
+        if self.stored(id).map(|(tag, _)| tag) != state.as_ref().map(|(tag, _)| *tag) {
+            self.replace(front, id, record);
+            let state = state.as_ref().map(|(tag, blob)| (*tag, 0, blob));
+            front.restored((self.vault, id), state);
         }
-        self.records.clear();
-        self.feed.clear();
     }
 
     /// Lets go of what tokens refer to: the deletions, of which a listing from the start says
@@ -164,10 +221,15 @@ impl RecordZone {
         record.blob.as_ref().map(|blob| (Tag(record.pos), blob))
     }
 
-    fn served(&self, front: &Front, id: RecordId, to: Node) -> Option<Served> {
+    fn row(&self, id: RecordId) -> Option<Served> {
         let (tag, blob) = self.stored(id)?;
-        let blob = front.bytes((self.vault, id), blob, to);
-        Some(Served { row: Row { id, vault: self.vault, blob }, tag, stamp: 0 })
+        Some(Served { row: Row { id, vault: self.vault, blob: blob.clone() }, tag, stamp: 0 })
+    }
+
+    fn served(&self, front: &Front, id: RecordId, to: Node) -> Option<Served> {
+        let mut served = self.row(id)?;
+        served.row.blob = front.bytes((self.vault, id), &served.row.blob, to);
+        Some(served)
     }
 
     fn changes(
@@ -260,26 +322,18 @@ impl RecordZone {
     /// Stores a row whatever is there.
     fn put(&mut self, front: &mut Front, row: Row, by: Node, policy: Policy) -> Tag {
         let pos = front.next_pos();
-        let record = Record { pos, blob: Some(row.blob.clone()) };
-        if let Some(earlier) = self.records.insert(row.id, record) {
-            self.feed.remove(&earlier.pos);
-        }
-        self.feed.insert(pos, row.id);
-        front.mend((row.vault, row.id));
+        self.replace(front, row.id, Some(Record { pos, blob: Some(row.blob.clone()) }));
         let served = Served { row, tag: Tag(pos), stamp: 0 };
         front.fact(RemoteFact::Committed { served, pos, by, policy });
         Tag(pos)
     }
 
     fn remove(&mut self, front: &mut Front, id: RecordId, by: Node) {
-        let Some(record) = self.records.get_mut(&id).filter(|record| record.blob.is_some()) else {
+        if self.stored(id).is_none() {
             return;
-        };
+        }
         let pos = front.next_pos();
-        self.feed.remove(&record.pos);
-        self.feed.insert(pos, id);
-        *record = Record { pos, blob: None };
-        front.mend((self.vault, id));
+        self.replace(front, id, Some(Record { pos, blob: None }));
         front.fact(RemoteFact::Removed { vault: self.vault, id, pos, by });
     }
 }
@@ -301,16 +355,18 @@ impl Double for Zone {
         Remote::Zone
     }
 
-    fn handle(&mut self, _now: Time, asker: Asker, account: Option<UserId>, call: &Call) {
+    fn handle(&mut self, now: Time, asker: Asker, account: Option<UserId>, call: &Call) {
+        self.front.now = now;
         let before = self.front.pos;
         let reply = self.answer(asker, account, &call.request);
-        self.front.reply(asker, reply);
+        self.front.reply(asker, vault_of(&call.request), reply);
         if self.front.pos > before {
             self.front.hint(vault_of(&call.request), asker.node);
         }
     }
 
-    fn control(&mut self, _now: Time, control: &Control) {
+    fn control(&mut self, now: Time, control: &Control) {
+        self.front.now = now;
         let front = &mut self.front;
         match *control {
             Control::Outage(on) => front.outage = on,
@@ -326,11 +382,8 @@ impl Double for Zone {
                 front.damage((vault, id), instead, None, on);
             }
             Control::ExpireCursors => self.zones.values_mut().for_each(RecordZone::expire),
-            Control::EndZone(vault, ending) => {
-                if let Some(zone) = self.zones.get_mut(&vault) {
-                    zone.end(front, ending);
-                }
-            }
+            Control::Restore(age) => self.restore(age),
+            Control::EndZone(vault, ending) => self.end(vault, ending),
             // A zone has no rows of the database to hide, no policies, no transactions that take
             // their time, and no credentials.
             Control::Hide(..)
@@ -350,10 +403,10 @@ impl Double for Zone {
         self.front.effects.pop_front()
     }
 
-    fn give(&mut self, _now: Time, row: Row) -> Tag {
-        let vault = row.vault;
-        let zone = self.zones.entry(vault).or_insert_with(|| RecordZone::new(vault));
-        zone.create();
+    fn give(&mut self, now: Time, row: Row) -> Tag {
+        self.front.now = now;
+        self.create(row.vault);
+        let zone = self.zones.get_mut(&row.vault).expect("it was created");
         let known = zone.stored(row.id).is_some();
         let policy = if known { Policy::Overwrite } else { Policy::IfUnchanged };
         zone.put(&mut self.front, row, Node::World, policy)
@@ -373,13 +426,18 @@ impl Double for Zone {
     }
 
     fn stored(&self) -> Vec<Served> {
-        let all = self.zones.values().flat_map(|zone| {
-            zone.records.iter().filter_map(|(&id, record)| {
-                let row = Row { id, vault: zone.vault, blob: record.blob.clone()? };
-                Some(Served { row, tag: Tag(record.pos), stamp: 0 })
-            })
-        });
-        all.collect()
+        self.zones.keys().flat_map(|vault| self.stored_of(*vault)).collect()
+    }
+
+    fn stored_of(&self, vault: VaultId) -> Vec<Served> {
+        let zone = self.zones.get(&vault);
+        zone.into_iter()
+            .flat_map(|zone| zone.records.keys().filter_map(|id| zone.row(*id)))
+            .collect()
+    }
+
+    fn row(&self, vault: VaultId, id: RecordId) -> Option<Served> {
+        self.zones.get(&vault)?.row(id)
     }
 
     fn is_damaged_for(&self, vault: VaultId, id: RecordId, device: DeviceId) -> bool {

@@ -93,7 +93,7 @@ fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
         "node": plan.name(violation.node),
         "record": violation.record.map(|id| id.to_string()),
         "token": violation.token.map(|token| hex::encode(token.0)),
-        "write": violation.token.and_then(|token| scene.tell_write(token)),
+        "write": violation.token.and_then(|token| scene.evidence().tell_write(token)),
         "message": violation.message,
     })
 }
@@ -110,6 +110,7 @@ fn verdict(line: &Line) -> Value {
     let fields = json!({
         "scenario": line.scenario, "of": line.of, "expected": line.expected, "found": line.found,
         "seeds": line.seeds, "mark": line.mark.word(), "again": line.again,
+        "demands": line.demands.iter().map(demand).collect::<Vec<_>>(),
     });
     object("verdict", fields)
 }
@@ -135,21 +136,27 @@ fn swept_row(row: &Row) -> Value {
         .iter()
         .map(|(name, it)| ((*name).to_owned(), json!({"seeds": it.seeds, "times": it.times})))
         .collect();
-    let demand = |it: &Demand| {
-        let met = match it.met {
-            Met::Yes => "reached",
-            Met::TooFewSeeds => "too-few-seeds",
-            Met::No => "not-reached",
-        };
-        json!({"what": it.what, "measured": it.measured, "demanded": it.demanded, "met": met})
-    };
     let (low, high) = wilson(row.failed, row.seeds);
     json!({
         "scenario": row.scenario, "seeds": row.seeds, "failed": row.failed,
         "bugs": row.bugs.len(), "fault_free": row.calm, "rate_low": low, "rate_high": high,
         "slowest": row.slowest.map(|(seed, took)| json!({"seed": seed, "ms": took.as_millis() as u64})),
         "coverage": coverage,
-        "must_happen": row.demands.iter().map(demand).collect::<Vec<_>>(),
+        "demands": row.demands.iter().map(demand).collect::<Vec<_>>(),
+    })
+}
+
+fn demand(it: &Demand) -> Value {
+    let (met, seed) = match it.met {
+        Met::Yes => ("reached", None),
+        Met::Sometimes => ("not-in-every-seed", None),
+        Met::TooFewSeeds => ("too-few-seeds", None),
+        Met::No => ("not-reached", None),
+        Met::Exceeded(seed) => ("too-often", Some(seed)),
+    };
+    json!({
+        "what": it.what, "measured": it.measured, "demanded": it.demanded, "met": met,
+        "why": it.why, "place": it.place, "seed": seed,
     })
 }
 

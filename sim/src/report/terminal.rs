@@ -1,6 +1,7 @@
 //! For people at a terminal. Colours are always written and are taken out again on the way to
 //! anything that does not show them; so nothing is said by colour alone.
 
+mod demand;
 mod fold;
 mod sweep;
 mod zoo;
@@ -12,6 +13,7 @@ use engine::id::{RecordId, Token};
 use textwrap::core::display_width;
 use tracing::Level;
 
+use self::demand::write_unmet;
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
@@ -90,18 +92,21 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     let name = styled(BOLD, violation.invariant.name());
     writeln!(out, "{head}  {}   seed {}{with}   {name}", plan.scenario, plan.seed)?;
     writeln!(out, "  {}", violation.message)?;
-    if let Some(write) = violation.token.and_then(|token| scene.tell_write(token)) {
+    if let Some(write) = violation.token.and_then(|token| scene.evidence().tell_write(token)) {
         writeln!(out, "  {write}")?;
     }
     writeln!(out)?;
     write_evidence(out, failure, &scene)?;
-    let user = scene.user_of(violation.token, violation.node);
+    let user = scene.evidence().user_of(violation.token, violation.node);
     if let (Some(id), Some(user)) = (violation.record, user) {
-        let copies = scene.copies(user, id, &scene.fields_of(violation.token));
+        let copies =
+            scene.evidence().copies(user, id, &scene.evidence().fields_of(violation.token));
         write_copies(out, &id.to_string(), copies)?;
     }
-    if let Some((user, of)) = violation.token.and_then(|token| scene.account_write(token)) {
-        write_copies(out, "the account", scene.accounts(user, &of))?;
+    if let Some((user, of)) =
+        violation.token.and_then(|token| scene.evidence().account_write(token))
+    {
+        write_copies(out, "the account", scene.evidence().accounts(user, &of))?;
     }
     write_others(out, &outcome.violations, violation)?;
     writeln!(out, "\n  again:   {}", styled(BOLD, &failure.again))?;
@@ -179,18 +184,18 @@ fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
         proof.drain(..proof.len().saturating_sub(EVIDENCE));
     }
     if let Some(token) = violation.token {
-        proof.extend(scene.fate(token));
+        proof.extend(scene.evidence().fate(token));
         proof.sort_unstable();
         proof.dedup();
     }
-    if let Some(write) = violation.token.and_then(|token| scene.write(token))
+    if let Some(write) = violation.token.and_then(|token| scene.evidence().write(token))
         && !proof.contains(&write.index)
     {
         proof.insert(0, write.index);
     }
     // What a device commits may be what it was served.
     if let Some(record) = violation.record {
-        let pages = proof.iter().filter_map(|&index| scene.page_of(index, record));
+        let pages = proof.iter().filter_map(|&index| scene.evidence().page_of(index, record));
         let mut pages: Vec<usize> = pages.filter(|page| !proof.contains(page)).collect();
         proof.append(&mut pages);
         proof.sort_unstable();
@@ -314,6 +319,7 @@ fn write_lines(out: &mut String, lines: &[Line], width: usize) -> fmt::Result {
         })
         .collect();
     table(out, width, &["verdict", "scenario", "of", "expected", "found", "seeds"], &rows)?;
+    write_unmet(out, lines.iter().flat_map(|line| &line.demands))?;
     let failed = lines.iter().filter(|line| line.mark == Mark::Fail).count();
     let unsure = lines.iter().filter(|line| line.mark == Mark::Inconclusive).count();
     let as_expected = lines.len() - failed - unsure;
@@ -401,7 +407,7 @@ fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> f
         let at = time(violation.at);
         let place = story.plan.name(violation.node);
         writeln!(out, "{} {name} at {at} on {place}: {}", mark(Mark::Fail), violation.message)?;
-        if let Some(write) = violation.token.and_then(|token| scene.tell_write(token)) {
+        if let Some(write) = violation.token.and_then(|token| scene.evidence().tell_write(token)) {
             writeln!(out, "     {write}")?;
         }
     }
@@ -462,16 +468,14 @@ fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {
     writeln!(out, "\nThe doctor is {}.", styled(if content { GOOD } else { BAD }, verdict))
 }
 
-/// A text of a file on one line.
-fn shown(text: &str) -> String {
-    let shown =
-        |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(shown).collect()
-}
-
 fn write_catalogue(out: &mut String, listed: &[Listed], width: usize) -> fmt::Result {
     let cells = |it: &Listed| {
-        vec![it.name.clone(), it.seeds.to_string(), it.tags.join(" "), shown(&it.title)]
+        vec![
+            it.name.clone(),
+            it.seeds.to_string(),
+            it.tags.join(" "),
+            it.title.replace(char::is_control, "\u{fffd}"),
+        ]
     };
     let rows: Vec<(Style, Vec<String>)> =
         listed.iter().map(|it| (Style::new(), cells(it))).collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::estimate;
 use super::problem::{Code, MOST_TOLD, Problem, suggest};
 use super::words::{events, is_of_server};
-use super::{Lasts, Line, Moment, Rows, Scenario};
+use super::{Bound, Lasts, Line, Moment, Occurrence, Rows, Scenario};
 use crate::fault::FaultKind;
 use crate::plan::{Act, Deed};
 
@@ -63,30 +63,9 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     let mut told = BTreeSet::new();
     for line in &scenario.script {
         for (act, _) in &line.acts {
-            let (touched, makes) = match act {
-                Act::User(_, deed) => match deed {
-                    // A blind write is how a script makes a record.
-                    Deed::Overwrite(id, _) => (Some(*id), true),
-                    Deed::Edit(id, _)
-                    | Deed::Open(id)
-                    | Deed::Save(id, _)
-                    | Deed::Increment(id, _, _)
-                    | Deed::Delete(id)
-                    | Deed::Undelete(id) => (Some(*id), false),
-                    Deed::Read(_)
-                    | Deed::Sync
-                    | Deed::SignIn
-                    | Deed::SignOut
-                    | Deed::RotateKey
-                    | Deed::Register(..)
-                    | Deed::Upload(_)
-                    | Deed::Errand(_)
-                    | Deed::File(_) => (None, false),
-                },
-                Act::Fault(fault, _) => (fault.record(), false),
-                Act::Order(..) | Act::Wait => (None, false),
-            };
-            let Some(id) = touched else { continue };
+            let Some(id) = act.record().filter(|_| !looks(act)) else { continue };
+            // A blind write is how a script makes a record.
+            let makes = matches!(act, Act::User(_, Deed::Overwrite(..)));
             if !known.contains(&id) && !makes && told.len() < MOST_TOLD && told.insert(id) {
                 let message = format!("{id} is not there when this happens");
                 problems.push(
@@ -105,6 +84,11 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Does it only look at a record, whether that is there or not?
+fn looks(act: &Act) -> bool {
+    matches!(act, Act::User(_, Deed::Read(_)))
+}
+
 fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     let scripted = scenario.script.iter().flat_map(|line| &line.acts).filter_map(|(act, _)| {
         if let Act::Fault(fault, _) = act { Some(fault.kind()) } else { None }
@@ -116,7 +100,9 @@ fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     };
     let along: Vec<FaultKind> = FaultKind::ALL.iter().filter(comes_along).copied().collect();
     possible.extend(along);
-    for must in scenario.expected.must_happen.iter().take(MOST_TOLD) {
+    let demanded =
+        |it: &&Occurrence| !matches!(it.bound, Bound::AtMostInEach(_) | Bound::AtMostInShare(_));
+    for must in scenario.expected.occurrences.iter().filter(demanded).take(MOST_TOLD) {
         if scenario.server.is_none() && is_of_server(&must.what) {
             let message = format!("`{}` never happens without a sync server", must.what);
             problems.push(

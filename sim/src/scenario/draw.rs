@@ -7,6 +7,7 @@
 mod date;
 mod mix;
 mod pipeline;
+mod timing;
 mod trouble;
 
 use engine::device::Timing;

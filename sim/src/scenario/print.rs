@@ -2,7 +2,7 @@
 //!
 //! One step is one line, with its keys aligned, so that a person can read, cut and change it.
 
-mod file;
+mod operation;
 mod pipeline;
 mod script;
 
@@ -18,7 +18,7 @@ use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
 use super::words::{field_name, kind_word};
 use super::{CapsuleHead, Fields, Parameter};
-use crate::plan::{AtEnd, Node, Plan, Start};
+use crate::plan::{AtEnd, Node, Plan, Start, Step};
 use crate::time::ToSimulated;
 
 /// Writes a plan as a scenario. Reading and drawing it gives the same plan, whatever the seed.
@@ -35,6 +35,11 @@ pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
     page.limits(&mut out);
     page.expect(&mut out);
     out
+}
+
+/// Writes what one step of a plan does as the line of a script, without its moment.
+pub fn print_step(plan: &Plan, step: &Step) -> String {
+    Page { plan }.line(step)
 }
 
 /// The keys of a step, in the order of the columns.
@@ -79,7 +84,12 @@ fn value(value: &Value) -> String {
 }
 
 fn fields(kind: Kind, set: &Fields) -> String {
-    let cells = set.iter().map(|(id, of)| format!("{} = {}", field_name(kind, *id), value(of)));
+    assigned(set.iter().map(|(id, value)| (field_name(kind, *id), value)))
+}
+
+/// Values by name.
+fn assigned<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>) -> String {
+    let cells = values.map(|(name, of)| format!("{name} = {}", value(of)));
     format!("{{ {} }}", cells.collect::<Vec<_>>().join(", "))
 }
 

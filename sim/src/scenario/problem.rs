@@ -6,7 +6,7 @@ pub(super) use harness::problem::{nearest, suggest};
 /// A problem of a scenario file.
 pub type Problem = harness::problem::Problem<Code>;
 
-/// No more problems are told: who has so many has made one mistake many times.
+/// No more problems are listed: a file with that many has one mistake many times.
 pub(super) const MOST_TOLD: usize = 100;
 
 macro_rules! codes {
@@ -62,7 +62,7 @@ codes! {
     TwoTimes = "E027", "A step has one moment.";
     OutOfBounds = "E028", "The number is beyond what is possible.";
     Contradiction = "E029", "Two things in this file exclude each other.";
-    TooMany = "E030", "There are more problems than are told.";
+    TooMany = "E030", "There are more problems than are listed.";
     TooMuch = "E031", "The scenario asks for more than can be run.";
     NotGiven = "W101", "A step touches a record that nobody has made.";
     NothingClaimed = "W102", "The scenario does not say what it is about.";

@@ -4,11 +4,17 @@
 //! replaced by a harmless one so that reading goes on; a scenario is handed out only if there was
 //! no error at all.
 
+mod arguments;
 mod chance;
+mod conversation;
 mod expect;
 mod fault;
 mod file;
 mod heal;
+mod names;
+mod operation;
+mod parameters;
+mod path;
 mod pipeline;
 mod sections;
 mod server;
@@ -16,6 +22,7 @@ mod step;
 mod table;
 mod targets;
 mod values;
+mod weights;
 mod when;
 
 use harness::time::Span;

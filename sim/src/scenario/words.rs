@@ -1,11 +1,9 @@
-//! The closed vocabulary of scenarios: headings, parameters, verbs, deeds of the mix, events.
+//! The closed vocabulary of scenarios: headings, parameters, verbs, ingredients of the mix, events.
 //!
-//! One registry for the reader, the printer and the lint. A verb of the script and a family of
-//! `[trouble]` are the same word.
+//! One registry for the reader, the printer and the lint. What a verb says is declared with its
+//! operation or fault.
 
-mod example;
-mod faults;
-mod synonyms;
+mod verb;
 
 use engine::id::{FieldId, Kind, Remote};
 use engine::point::Point;
@@ -14,7 +12,7 @@ use engine::schema::{Field, fields};
 use harness::quantity::Unit;
 
 use crate::fault::FaultKind;
-use crate::plan::{Custom, Effect};
+use crate::plan::{Custom, Effect, Operation};
 
 /// Headings, and the keys that each takes. Those whose keys are names take any.
 pub(super) const HEADINGS: &[(&str, &[&str])] = &[
@@ -70,7 +68,7 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
     ("trouble", &[]),
     ("script", &["steps"]),
     ("limits", &["events", "facts", "bytes", "simulated"]),
-    ("expect", &["always", "at-end", "settle-within", "must-happen", "verdict"]),
+    ("expect", &["always", "at-end", "settle-within", "must-happen", "must-not-happen", "verdict"]),
     (
         "capsule",
         &[
@@ -87,6 +85,15 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// The keys of a heading.
+pub(super) fn keys(heading: &str) -> &'static [&'static str] {
+    HEADINGS
+        .iter()
+        .find(|(name, _)| *name == heading)
+        .map(|(_, keys)| *keys)
+        .expect("only headings of the registry are read")
+}
 
 /// The keys of `files` in [mix].
 pub(super) const FILE_KEYS: &[&str] = &["every", "weights", "paths", "size", "bursts"];
@@ -164,8 +171,8 @@ parameters! {
     VolumeTimeout = "server" "timeout", Span, 1..=31_622_400_000, "300ms..2s", "A request to the volume without an answer is given up after this long.";
     VolumeRetryBase = "server" "retry-base", Span, 1..=31_622_400_000, "20ms..100ms", "A worker's wait after the first failure.";
     VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "No wait of a worker is longer.";
-    Queue = "server" "queue", Count, 1..=10_000, "4..64", "So many requests may wait in one space; others are told to come back.";
-    SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after so many commits at the least.";
+    Queue = "server" "queue", Count, 1..=10_000, "4..64", "This number of requests may wait in one space; others are sent away for a while.";
+    SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after at least this number of commits.";
     UploadLease = "server" "upload", Span, 1..=31_622_400_000, "10m", "The pieces of an upload are kept this long after it was begun or renewed.";
     MoveBatch = "server" "batch", Count, 1..=10_000, "50", "So many files are moved in one commit; more become a job.";
     Piece = "server" "piece", Size, 64..=1_048_576, "1KB", "Devices bring content in pieces of this size.";
@@ -207,142 +214,21 @@ impl Who {
     }
 }
 
-/// What a verb is about. Faults and operations of users are the same list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// What a user does with records, keys and sessions of a device.
-    Device,
-    /// The account on the sync server.
-    Account,
-    /// Conversations, and what processors do with them.
-    Conversations,
-    /// Files.
-    Files,
-    /// Nothing happens.
-    Wait,
-    /// Something goes wrong with devices, remotes or what is between them.
-    Fault,
-    /// Something goes wrong with the sync server.
-    ServerFault,
-}
-
-macro_rules! verbs {
-    ($([$group:ident] $($name:ident = $text:literal, $who:ident, [$($needs:literal),*],
-        [$($takes:literal),*], $meaning:literal;)+)+) => {
-        /// What a step does.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Verb {
-            $($(#[doc = $meaning] $name,)+)+
-            /// A fault begins.
-            Begin(FaultKind),
-            /// A fault ends.
-            End(FaultKind),
-        }
-
-        /// The verbs that are no faults.
-        const OPERATIONS: &[Verb] = &[$($(Verb::$name,)+)+];
-
-        impl Verb {
-            /// The word.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $($(Self::$name => $text,)+)+
-                    Self::Begin(kind) => kind.word(),
-                    Self::End(kind) => ending(kind),
-                }
-            }
-
-            /// Who does it, or whom it happens to.
-            pub fn who(self) -> Who {
-                match self {
-                    $($(Self::$name => Who::$who,)+)+
-                    Self::Begin(kind) | Self::End(kind) => faults::who(kind),
-                }
-            }
-
-            /// The keys that it needs.
-            pub fn needs(self) -> Vec<&'static str> {
-                match self {
-                    $($(Self::$name => vec![$($needs),*],)+)+
-                    Self::Begin(_) | Self::End(_) => self.keys_of_fault(true),
-                }
-            }
-
-            /// The keys that it may have.
-            pub fn takes(self) -> Vec<&'static str> {
-                match self {
-                    $($(Self::$name => vec![$($takes),*],)+)+
-                    Self::Begin(_) | Self::End(_) => self.keys_of_fault(false),
-                }
-            }
-
-            /// What happens, in a sentence.
-            pub fn meaning(self) -> &'static str {
-                match self {
-                    $($(Self::$name => $meaning,)+)+
-                    Self::Begin(kind) => kind.declaration().meaning,
-                    Self::End(_) => "Ends the fault.",
-                }
-            }
-
-            /// What it is about.
-            pub fn group(self) -> Group {
-                match self {
-                    $($(Self::$name => Group::$group,)+)+
-                    Self::Begin(kind) | Self::End(kind) => {
-                        let of_server = kind.declaration().needs_server;
-                        if of_server { Group::ServerFault } else { Group::Fault }
-                    }
-                }
-            }
-        }
-    };
-}
-
-verbs! {
-    [Device]
-    Edit = "edit", Device, ["row", "set"], [], "Reads a record and at once writes these fields.";
-    Open = "open", Device, ["row"], [], "Reads a record and keeps it open.";
-    Save = "save", Device, ["row", "set"], [], "Writes these fields on top of what was last opened.";
-    Overwrite = "overwrite", Device, ["row", "set"], [], "Writes these fields without having read anything.";
-    Increment = "increment", Device, ["row", "field", "by"], [], "Raises or lowers a counter.";
-    Delete = "delete", Device, ["row"], [], "Reads a record and deletes it.";
-    Undelete = "undelete", Device, ["row"], [], "Reads a deleted record and writes its fields back.";
-    Read = "read", Device, ["row"], [], "Reads a record.";
-    Sync = "sync", Device, [], [], "Asks to sync now.";
-    Login = "login", Device, [], [], "Signs in, or starts the app again with its saved session.";
-    Logout = "logout", Device, [], [], "Signs out.";
-    RotateKey = "rotate-key", Device, [], [], "Makes a new key.";
-    RegisterStrategy = "register-strategy", Device, ["kind", "field", "strategy"], [], "Shows a field by a custom strategy from now on.";
-    [Account]
-    UpdateAccount = "update-account", Device, ["set"], [], "Sets fields of the account on the sync server.";
-    ReadAccount = "read-account", Device, [], [], "Asks the sync server for the account.";
-    SessionStatus = "session-status", Device, [], [], "Asks the sync server who holds the device's session.";
-    [Conversations]
-    UploadConversation = "upload-conversation", Device, ["conversation", "messages", "began"], ["day", "spelling", "edit"], "Saves a part of a conversation.";
-    IngestConversation = "ingest-conversation", Processor, ["conversation", "messages", "began"], ["day", "spelling", "edit"], "A processor brings in what a service has of a conversation.";
-    Process = "process", Processor, [], ["began", "day"], "A processor works on all that is waiting, or on that of one day.";
-    ResetConversation = "reset-conversation", Processor, ["conversation"], [], "A conversation whose attempts have all failed may be attempted again.";
-    ReadConversation = "read-conversation", Processor, ["conversation"], ["part", "version"], "A processor shows a conversation, or what came of it.";
-    ReadDay = "read-day", Processor, ["began"], ["day"], "A processor shows a day.";
-    [Files]
-    WriteFile = "write-file", Device, ["path"], ["text", "size"], "Saves content under a path, in folders that are made if they are missing.";
-    ReadFile = "read-file", Device, ["path"], [], "Reads a file: all that it holds at once, if there is a conflict.";
-    MakeFolder = "make-folder", Device, ["path"], [], "Makes a folder, and those on the way that are missing.";
-    MoveFiles = "move-files", Device, ["files", "to"], [], "Moves files and folders, or all that is in a folder, into a folder at once.";
-    RenameFile = "rename-file", Device, ["path", "name"], [], "Gives a file or a folder another name.";
-    DeleteFile = "delete-file", Device, ["path"], [], "Deletes a file or an empty folder.";
-    UndeleteFile = "undelete-file", Device, ["path"], [], "Brings a deleted file or folder back.";
-    RestoreVersion = "restore-version", Device, ["path", "version"], [], "Makes an old version, counted from 1, the current one again.";
-    ListFiles = "list-files", Device, [], [], "Lists all files and folders.";
-    ReadVersions = "read-versions", Device, ["path"], [], "Lists all versions of a file.";
-    [Wait]
-    Wait = "wait", Nobody, [], [], "Does nothing; later steps count from it.";
-    WaitUntilQuiet = "wait-until-quiet", Nobody, ["at-most"], [], "Waits until nothing is unsent, sealed or behind.";
+/// What a step does. A fault of the script and a family of `[trouble]` are the same word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// A user or a processor does something, or nobody does.
+    Do(Operation),
+    /// Nothing happens until everything is quiet: the word says when, and not what.
+    WaitUntilQuiet,
+    /// A fault begins.
+    Begin(FaultKind),
+    /// A fault ends.
+    End(FaultKind),
 }
 
 /// The keys that every step may have.
-pub(super) const STEP_KEYS: &[&str] = &["at", "after", "when", "at-most", "do", "id"];
+pub(super) const STEP_KEYS: &[&str] = &["at", "after", "when", "at-most", "do", "id", "optional"];
 
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident, $name:ident, $from:ident: $($text:literal = $value:expr,)+) => {
@@ -374,47 +260,55 @@ words! { /** Kinds of remotes; the first name of each is printed. */ Remote, REM
 /// What the mix is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ingredient {
-    /// [`Verb::Edit`].
-    Edit,
-    /// [`Verb::Open`], and [`Verb::Save`] after a pause.
+    /// An operation of a user.
+    One(Operation),
+    /// [`Operation::Open`], and [`Operation::Save`] after a pause.
     OpenSave,
-    /// [`Verb::Overwrite`].
-    Overwrite,
-    /// [`Verb::Increment`].
-    Increment,
-    /// [`Verb::Delete`].
-    Delete,
-    /// [`Verb::Undelete`].
-    Undelete,
-    /// [`Verb::Read`].
-    Read,
-    /// [`Verb::Sync`].
-    Sync,
-    /// [`Verb::Login`]: the app is started again.
-    Login,
-    /// [`Verb::Logout`], and [`Verb::Login`] after a pause.
+    /// [`Operation::Logout`], and [`Operation::Login`] after a pause.
     LogoutLogin,
-    /// [`Verb::RotateKey`].
-    RotateKey,
-    /// [`Verb::RegisterStrategy`].
-    RegisterStrategy,
-    /// [`Verb::UpdateAccount`].
-    UpdateAccount,
-    /// [`Verb::ReadAccount`].
-    ReadAccount,
-    /// [`Verb::SessionStatus`].
-    SessionStatus,
-    /// [`Verb::UploadConversation`], [`Verb::IngestConversation`], and what is then done with it.
+    /// [`Operation::UploadConversation`], [`Operation::IngestConversation`], and what is then done
+    /// with it.
     Conversations,
 }
 
 impl Ingredient {
+    /// Every ingredient, in order.
+    pub const ALL: &'static [Self] = &[
+        Self::One(Operation::Edit),
+        Self::OpenSave,
+        Self::One(Operation::Overwrite),
+        Self::One(Operation::Increment),
+        Self::One(Operation::Delete),
+        Self::One(Operation::Undelete),
+        Self::One(Operation::Read),
+        Self::One(Operation::Sync),
+        Self::One(Operation::Login),
+        Self::LogoutLogin,
+        Self::One(Operation::RotateKey),
+        Self::One(Operation::RegisterStrategy),
+        Self::One(Operation::UpdateAccount),
+        Self::One(Operation::ReadAccount),
+        Self::One(Operation::SessionStatus),
+        Self::Conversations,
+    ];
+
+    /// The word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One(operation) => operation.word(),
+            Self::OpenSave => "open-save",
+            Self::LogoutLogin => "logout-login",
+            Self::Conversations => "conversations",
+        }
+    }
+
     /// Does it need a sync server?
     pub const fn needs_server(self) -> bool {
-        matches!(
-            self,
-            Self::UpdateAccount | Self::ReadAccount | Self::SessionStatus | Self::Conversations
-        )
+        match self {
+            Self::One(operation) => operation.declaration().needs_server(),
+            Self::OpenSave | Self::LogoutLogin => false,
+            Self::Conversations => true,
+        }
     }
 
     /// Does it need processors?
@@ -422,26 +316,6 @@ impl Ingredient {
         matches!(self, Self::Conversations)
     }
 }
-
-/// The ingredients by name.
-pub(super) const INGREDIENTS: &[(&str, Ingredient)] = &[
-    ("edit", Ingredient::Edit),
-    ("open-save", Ingredient::OpenSave),
-    ("overwrite", Ingredient::Overwrite),
-    ("increment", Ingredient::Increment),
-    ("delete", Ingredient::Delete),
-    ("undelete", Ingredient::Undelete),
-    ("read", Ingredient::Read),
-    ("sync", Ingredient::Sync),
-    ("login", Ingredient::Login),
-    ("logout-login", Ingredient::LogoutLogin),
-    ("rotate-key", Ingredient::RotateKey),
-    ("register-strategy", Ingredient::RegisterStrategy),
-    ("update-account", Ingredient::UpdateAccount),
-    ("read-account", Ingredient::ReadAccount),
-    ("session-status", Ingredient::SessionStatus),
-    ("conversations", Ingredient::Conversations),
-];
 
 /// What the stage counts beside the engine's coverage points and the faults.
 pub(super) const STAGE_EVENTS: &[&str] = &[
@@ -476,40 +350,6 @@ pub fn events() -> impl Iterator<Item = &'static str> + Clone {
     let faults = FaultKind::ALL.iter().map(|kind| kind.word());
     let deaths = Effect::ALL.iter().map(|effect| effect.name());
     points.chain(STAGE_EVENTS.iter().copied()).chain(deaths).chain(faults)
-}
-
-impl Verb {
-    /// Every verb, in order; the one that ends a fault comes after the one that begins it.
-    pub fn all() -> impl Iterator<Item = Self> + Clone {
-        let faults = FaultKind::ALL.iter().flat_map(|kind| {
-            let end = kind.declaration().ended_by().map(|_| Self::End(*kind));
-            [Self::Begin(*kind)].into_iter().chain(end)
-        });
-        OPERATIONS.iter().copied().chain(faults)
-    }
-
-    /// The verb of this name.
-    pub fn of_name(name: &str) -> Option<Self> {
-        Self::all().find(|verb| verb.name() == name)
-    }
-
-    /// What users do with files.
-    pub(super) fn of_files() -> impl Iterator<Item = Self> + Clone {
-        OPERATIONS.iter().copied().filter(|verb| verb.group() == Group::Files)
-    }
-
-    /// Does it need a sync server?
-    pub fn needs_server(self) -> bool {
-        match self.group() {
-            Group::Account | Group::Conversations | Group::Files | Group::ServerFault => true,
-            Group::Device | Group::Wait | Group::Fault => false,
-        }
-    }
-}
-
-/// The word that ends faults of a kind.
-fn ending(kind: FaultKind) -> &'static str {
-    kind.declaration().ended_by().expect("only what lasts is ended by a verb")
 }
 
 /// The kind of this name.

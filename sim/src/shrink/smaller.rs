@@ -13,9 +13,9 @@ use harness::time::{Span, SpanRange, Time};
 use self::places::Places;
 use crate::fault;
 use crate::plan::file::parted;
+use crate::plan::operation;
 use crate::plan::{
-    Act, Deed, DevicePlan, Errand, FileDeed, Lasting, Order, PipelinePlan, Plan, ServerPlan, Start,
-    Step, VolumePlan, When,
+    Act, Deed, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, VolumePlan, When,
 };
 
 /// Only these steps.
@@ -95,18 +95,10 @@ pub fn with_given_talks(plan: &Plan, kept: &[usize]) -> Plan {
 
 /// Without the sync server and whatever needs it.
 pub fn without_server(plan: &Plan) -> Plan {
-    let needs = |step: &Step| match &step.act {
-        Act::Fault(fault, _) => fault.kind().declaration().needs_server,
-        Act::User(_, deed) => {
-            matches!(deed, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_))
-        }
-        Act::Order(..) => true,
-        Act::Wait => false,
-    };
     let mut plan = plan.clone();
     plan.server = None;
     plan.steps = Places::workers(&[]).steps(&plan);
-    plan.steps.retain(|step| !needs(step));
+    plan.steps.retain(|step| !step.act.needs_server());
     plan
 }
 
@@ -284,18 +276,19 @@ fn brief(step: &mut Step) {
     }
 }
 
+/// The first of several fields, messages or files; of files half, since some may be needed.
 fn one_field(step: &mut Step) {
-    match &mut step.act {
-        Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) => {
+    step.act.change(|argument| {
+        if let operation::Value::Set(set) = argument {
             set.truncate(1);
-        }
-        Act::User(_, Deed::Errand(Errand::Patch(set))) => set.truncate(1),
-        Act::User(_, Deed::Upload(excerpt)) | Act::Order(_, Order::Ingest(excerpt)) => {
+        } else if let operation::Value::Account(set) = argument {
+            set.truncate(1);
+        } else if let operation::Value::Excerpt(excerpt) = argument {
             excerpt.last = excerpt.first;
+        } else if let operation::Value::Paths(paths) = argument {
+            paths.truncate(paths.len() / 2 + 1);
         }
-        Act::User(_, Deed::File(FileDeed::Move(paths, _))) => paths.truncate(paths.len() / 2 + 1),
-        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => {}
-    }
+    });
 }
 
 /// Long texts are cut to a few words; the last may be cut too.
@@ -308,24 +301,24 @@ fn short_texts(step: &mut Step) {
             text.truncate(end);
         }
     };
-    match &mut step.act {
-        Act::User(_, Deed::Edit(_, set) | Deed::Save(_, set) | Deed::Overwrite(_, set)) => {
+    step.act.change(|argument| {
+        if let operation::Value::Set(set) = argument {
             set.iter_mut().for_each(|(_, value)| shorten(value));
-        }
-        Act::User(_, Deed::Errand(Errand::Patch(set))) => {
+        } else if let operation::Value::Account(set) = argument {
             set.iter_mut().for_each(|(_, value)| shorten(value));
+        } else if let operation::Value::Content(content) = argument {
+            content.size = 0;
         }
-        Act::User(_, Deed::File(FileDeed::Write(_, content))) => content.size = 0,
-        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => {}
-    }
+    });
 }
 
 /// A file at the root, in which it cannot miss a folder.
 fn short_path(step: &mut Step) {
-    if let Act::User(_, Deed::File(deed)) = &mut step.act
-        && let Some(path) = deed.path_mut()
-        && let Some((_, name)) = parted(path)
-    {
-        *path = name.to_owned();
-    }
+    step.act.change(|argument| {
+        if let operation::Value::Path(path) | operation::Value::NewFolder(path) = argument
+            && let Some((_, name)) = parted(path)
+        {
+            *path = name.to_owned();
+        }
+    });
 }

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Agent, Then, step_of};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
-use crate::history::{Answered, Asked, Fact};
+use crate::history::{Answered, Asked, Fact, Skip};
 use crate::mailbox::{Effect, Share};
 use crate::plan::file::{Content, FileDeed, names, parted};
 
@@ -250,8 +250,8 @@ impl Agent {
         let (target, goal) = match file {
             Some(file) => {
                 let node = file.node;
-                let replaces = file.heads.iter().map(|head| head.write).collect();
-                (FileTarget::Version { node, replaces }, Goal::Version(node))
+                let seen = file.seen.clone();
+                (FileTarget::Version { node, seen }, Goal::Version(node))
             }
             None => {
                 let goal = Goal::New(folder, name.clone());
@@ -267,8 +267,8 @@ impl Agent {
     fn restores(&mut self, way: &Way<'_>, file: &device::Listed, version: u32) -> bool {
         let op = self.next_op(way.op);
         let (node, token) = (file.node, self.token(op));
-        let replaces = file.heads.iter().map(|head| head.write).collect();
-        let ask = Ask::RestoreVersion { node, version, replaces, token };
+        let seen = file.seen.clone();
+        let ask = Ask::RestoreVersion { node, version, seen, token };
         let asked = FileAsked::Restore { node, version, token, exposed: exposed(file) };
         self.ask_of_files(op, ask, asked, way.path, Next::Nothing);
         true
@@ -331,7 +331,7 @@ impl Agent {
 
 /// A step comes to nothing.
 fn skip(op: OpId, emitted: &mut Vec<Effect>) {
-    emitted.extend(step_of(op).map(|step| Effect::Fact(Fact::Skipped(step))));
+    emitted.extend(step_of(op).map(|step| Effect::Fact(Fact::Skipped(step, Skip::Nothing))));
 }
 
 /// Long batches that were accepted in front of this user.
@@ -444,6 +444,7 @@ pub(super) fn answered(answer: &FileAnswer) -> Answered {
 #[cfg(test)]
 mod tests {
     use engine::id::{DeviceId, Dot, ReplicaId, Token, UserId};
+    use engine::record::Vv;
 
     use super::*;
     use crate::plan::{Deed, StepId};
@@ -455,7 +456,10 @@ mod tests {
             write: Dot { replica: ReplicaId(7), n },
             token: Some(Token([7; 16])),
         };
+        let mut seen = Vv::default();
+        (1..).zip(heads).for_each(|(n, _)| seen.add(Dot { replica: ReplicaId(7), n }));
         device::Listed {
+            seen,
             node: NodeId(node),
             parent: NodeId(parent),
             name: name.to_owned(),
@@ -477,7 +481,7 @@ mod tests {
         let mut emitted = Vec::new();
         agent.hears(list.op, Answer::Files(files), &mut emitted);
         let next = agent.next_request();
-        let skipped = |it: &Effect| matches!(it, Effect::Fact(Fact::Skipped(StepId(3))));
+        let skipped = |it: &Effect| matches!(it, Effect::Fact(Fact::Skipped(StepId(3), _)));
         assert_eq!(next.is_none(), emitted.iter().any(skipped), "it is asked for, or skipped");
         (agent, next)
     }
@@ -493,8 +497,8 @@ mod tests {
         let Request { ask: Ask::WriteFile { target, .. }, asked, .. } = next.unwrap() else {
             panic!("it writes")
         };
-        let replaces = [1, 2, 3].map(|n| Dot { replica: ReplicaId(7), n }).into();
-        assert_eq!(target, FileTarget::Version { node: NodeId(5), replaces });
+        let FileTarget::Version { node: NodeId(5), seen } = target else { panic!("{target:?}") };
+        assert!([1, 2, 3].iter().all(|n| seen.covers(Dot { replica: ReplicaId(7), n: *n })));
         let Asked::File { ask: FileAsked::Write { exposed, .. }, .. } = asked else { panic!() };
         assert_eq!(exposed.len(), 3);
     }

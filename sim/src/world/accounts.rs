@@ -20,6 +20,7 @@ use super::action::{Action, Actions};
 use super::event::Event;
 use super::host::Host;
 use super::hosts::Hosts;
+use crate::fault::Conditions;
 use crate::keychain::{HOME, Keychain, SignInDesk};
 use crate::mailbox::{Inbound, Start, StartProcessor};
 use crate::plan::{self, Node, Plan, ProcessorId};
@@ -79,11 +80,16 @@ impl Accounts {
 
     /// What a host that has just begun an incarnation is started with. The sign-in service has not met it.
     /// On a device that is new a user signs in.
-    pub(super) fn start(&mut self, host: &Host, is_first: bool) -> Vec<Inbound> {
+    pub(super) fn start(
+        &mut self,
+        host: &Host,
+        is_first: bool,
+        active: &Conditions,
+    ) -> Vec<Inbound> {
         self.sign_ins.remove(&host.node());
         match host.node() {
             Node::Device(device) => {
-                let start = Inbound::Start(Box::new(self.device_start(device, host)));
+                let start = Inbound::Start(Box::new(self.device_start(device, host, active)));
                 let planned = &self.plan.devices[usize::from(device.0)].start;
                 let signs_in = is_first && matches!(planned, plan::Start::Fresh(_));
                 [start].into_iter().chain(signs_in.then_some(Inbound::SignIn)).collect()
@@ -96,7 +102,7 @@ impl Accounts {
         }
     }
 
-    fn device_start(&self, device: DeviceId, host: &Host) -> Start {
+    fn device_start(&self, device: DeviceId, host: &Host, active: &Conditions) -> Start {
         let plan = &self.plan;
         let user = plan.devices[usize::from(device.0)].user;
         let storage = host.storage().expect("a device has a disk");
@@ -105,6 +111,7 @@ impl Accounts {
             user,
             install: storage.install(),
             entropy: host.draw("entropy").bytes(),
+            build: active.build_of(device),
             remotes: plan.remotes.iter().map(|remote| remote.kind).collect(),
             server: plan.server.is_some(),
             secret: Keychain::secret(plan.nature, user),

@@ -6,6 +6,7 @@ use harness::random::Draw;
 use harness::time::Time;
 
 use super::event::Event;
+use crate::fault::Hit;
 use crate::history::{Fact, Incarnation, Lost};
 use crate::message::Message;
 use crate::plan::Node;
@@ -15,6 +16,8 @@ use crate::plan::Node;
 pub(super) enum Action {
     /// A fact becomes part of the history.
     Note(Node, Fact),
+    /// An active fault has done this to something.
+    Hit(Hit),
     /// Something rare has happened: it is counted under this name.
     Count(&'static str),
     /// An event becomes due; the draw decides its position within its millisecond.

@@ -1,7 +1,7 @@
 //! What is taken out of a world: the shells of its hosts before its first turn, and what is left when it has
 //! ended: the history, and what its judges have to know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::id::UserId;
@@ -15,7 +15,7 @@ use super::stage::Stage;
 use crate::history::Entry;
 use crate::invariant::{HostNames, JudgeContext};
 use crate::outcome::{Counts, LogLine};
-use crate::plan::Node;
+use crate::plan::{Node, StepId};
 use crate::shell::ShellMaker;
 
 /// What is left when a world has ended.
@@ -27,6 +27,7 @@ pub(crate) struct Ended {
     pub(crate) coverage: BTreeMap<&'static str, u64>,
     pub(crate) counts: Counts,
     pub(crate) moments: Vec<Option<Time>>,
+    pub(crate) struck: BTreeSet<StepId>,
 }
 
 impl Ended {
@@ -42,7 +43,8 @@ impl Ended {
             ..Counts::default()
         };
         let (history, log, coverage) = stage.recorder.end();
-        Self { context, history, log, coverage, counts, moments: script.into_moments() }
+        let (moments, struck) = (script.into_moments(), stage.faults.into_struck());
+        Self { context, history, log, coverage, counts, moments, struck }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The faults of a run: which are active, what they make of the environment, and what they leave behind.
 
+use std::collections::BTreeSet;
+
 use engine::id::Remote;
 use harness::random::Draw;
 use harness::time::{Span, Time};
@@ -8,7 +10,7 @@ use super::action::{Action, Actions};
 use super::damage::Damage;
 use super::event::Event;
 use super::planned::Planned;
-use crate::fault::{self, Conditions, Control, Fault, Lasts};
+use crate::fault::{self, Conditions, Control, Fault, Hit, Lasts};
 use crate::plan::{Lasting, StepId};
 
 /// The faults of a run.
@@ -18,6 +20,10 @@ pub(super) struct Faults {
     active: Vec<Planned>,
     conditions: Conditions,
     damage: Damage,
+    /// Those that have hit nothing so far, by the steps that began them.
+    unstruck: Vec<(StepId, Fault)>,
+    /// The steps whose faults have hit something.
+    struck: BTreeSet<StepId>,
 }
 
 impl Faults {
@@ -48,6 +54,41 @@ impl Faults {
             let at = now + Span(span.0.max(1));
             out.push(Action::Schedule(at, order, Event::EndFault(planned.step)));
         }
+    }
+
+    /// A fault is about to begin: from now on it may hit something.
+    pub(super) fn await_hit(&mut self, step: StepId, fault: Fault) {
+        self.unstruck.push((step, fault));
+    }
+
+    /// Is there a fault that has hit nothing so far?
+    pub(super) fn awaits_hit(&self) -> bool {
+        !self.unstruck.is_empty()
+    }
+
+    /// Something was hit: returns the faults that have hit nothing before.
+    pub(super) fn strike(&mut self, hit: Hit) -> Vec<(StepId, Fault)> {
+        // Most of what happens is nothing to any of them.
+        if !self.unstruck.iter().any(|(_, fault)| fault.strikes(hit)) {
+            return Vec::new();
+        }
+        let (struck, unstruck): (Vec<_>, Vec<_>) =
+            self.unstruck.drain(..).partition(|(_, fault)| fault.strikes(hit));
+        self.unstruck = unstruck;
+        self.struck.extend(struck.iter().map(|(step, _)| *step));
+        struck
+    }
+
+    /// A fault has ended: it will hit nothing any more.
+    pub(super) fn has_ended(&mut self, fault: &Fault) {
+        if let Some(at) = self.unstruck.iter().position(|(_, unstruck)| unstruck == fault) {
+            self.unstruck.remove(at);
+        }
+    }
+
+    /// The steps whose faults have hit something.
+    pub(super) fn into_struck(self) -> BTreeSet<StepId> {
+        self.struck
     }
 
     /// The fault that this step began ends, unless it has ended already. Returns it, with what a remote is

@@ -10,7 +10,7 @@ use super::owners::Owners;
 use super::planned::Planned;
 use super::services::Services;
 use super::stage::Stage;
-use crate::fault::{self, Control, Fault, Need};
+use crate::fault::{self, Age, Control, Fault, Hit, Need};
 use crate::history::{Boot, Fact, Lost};
 use crate::plan::{Effect, Node, StepId};
 
@@ -24,6 +24,14 @@ fn act((stage, services): (&mut Stage, &mut Services), planned: Planned, does: f
     match does {
         fault::Action::Crash(host) => {
             stage.cut(server, host, |host, out| host.crash(after_it, fault, out));
+        }
+        fault::Action::Restart(device) => {
+            if stage.hosts.get(device.into()).is_up() {
+                stage.cut(server, device.into(), |host, out| {
+                    host.cut_power(out);
+                    host.plan_start(soon, out);
+                });
+            }
         }
         fault::Action::Pause(host) => {
             stage.hosts.get_mut(host).pause(after_it, step, fault, &mut stage.out);
@@ -58,29 +66,29 @@ fn act((stage, services): (&mut Stage, &mut Services), planned: Planned, does: f
     stage.hand_on();
 }
 
-/// A step of the plan has a fault begin, now or after some effects of its host; false if it cannot happen
-/// as things are.
-pub(super) fn begin((stage, services): (&mut Stage, &mut Services), planned: Planned) -> bool {
+/// A step of the plan has a fault begin, now or after some effects of its host. The error is what the fault
+/// needs and is not so.
+pub(super) fn begin(
+    (stage, services): (&mut Stage, &mut Services),
+    planned: Planned,
+) -> Result<(), Need> {
     let effects = planned.fault.effects();
     if effects == 0 {
-        return strike((stage, services), planned);
+        return begin_now((stage, services), planned);
     }
-    let can_happen = can_happen(&planned.fault, stage.owners(services));
-    if can_happen {
-        let host = stage.hosts.get_mut(planned.fault.host());
-        host.crashes_mut().add(CrashAfter { planned, effects });
-    }
-    can_happen
+    has_needs(&planned.fault, stage.owners(services))?;
+    let host = stage.hosts.get_mut(planned.fault.host());
+    host.crashes_mut().add(CrashAfter { planned, effects });
+    Ok(())
 }
 
-/// A fault begins; false if it cannot happen as things are.
-fn strike((stage, services): (&mut Stage, &mut Services), planned: Planned) -> bool {
-    let Planned { fault, .. } = planned;
-    if !can_happen(&fault, stage.owners(services)) {
-        return false;
-    }
-    stage.recorder.count(fault.word());
+/// A fault begins.
+fn begin_now((stage, services): (&mut Stage, &mut Services), planned: Planned) -> Result<(), Need> {
+    let Planned { step, fault, .. } = planned;
+    has_needs(&fault, stage.owners(services))?;
     stage.note(fault.host(), Fact::Faulted(fault));
+    stage.faults.await_hit(step, fault);
+    stage.strike(Hit::Happened);
     if let Some(does) = fault.action() {
         act((stage, services), planned, does);
     }
@@ -90,7 +98,7 @@ fn strike((stage, services): (&mut Stage, &mut Services), planned: Planned) -> b
     }
     stage.faults.begin(now, planned, &mut stage.out);
     stage.hand_on();
-    true
+    Ok(())
 }
 
 /// The fault that this step began ends, unless it has ended already.
@@ -117,12 +125,12 @@ pub(super) fn count_effect(
         return false;
     };
     stage.recorder.count(effect.name());
-    strike((stage, services), planned)
+    begin_now((stage, services), planned).is_ok()
 }
 
-/// Can a fault happen as things are?
-fn can_happen(fault: &Fault, owners: Owners<'_>) -> bool {
-    fault.needs().into_iter().all(|need| is_met(need, owners))
+/// Can a fault happen as things are? The error is what is not so.
+fn has_needs(fault: &Fault, owners: Owners<'_>) -> Result<(), Need> {
+    fault.needs().into_iter().find(|need| !is_met(*need, owners)).map_or(Ok(()), Err)
 }
 
 fn is_met(need: Need, owners: Owners<'_>) -> bool {
@@ -147,7 +155,7 @@ fn is_met(need: Need, owners: Owners<'_>) -> bool {
 /// The operator stops all workers, so that nothing of before is under way any more, and sets every object
 /// of the volume back to what it was so long ago. What is under way between workers and others ends with
 /// the workers' connections, also what has arrived and nobody has looked at.
-fn restore_volume((stage, services): (&mut Stage, &mut Services), age: Span) {
+fn restore_volume((stage, services): (&mut Stage, &mut Services), age: Age) {
     let workers: Vec<Node> =
         stage.hosts.workers().filter(|it| it.is_up()).map(Host::node).collect();
     for worker in workers {
@@ -159,5 +167,6 @@ fn restore_volume((stage, services): (&mut Stage, &mut Services), age: Span) {
     let lost = under_way.chain(arrived).map(|message| Action::Lose(message, Lost::Dead));
     stage.out.extend(lost);
     stage.hand_on();
-    services.restore_volume(stage.now(), age);
+    services.restore_volume(stage.now(), age, &mut stage.out);
+    stage.hand_on();
 }

@@ -17,9 +17,9 @@ use super::action::{Action, Actions};
 use super::event::Event;
 use super::planned::Planned;
 use super::storage::Storage;
-use crate::fault::{Conditions, Fault};
+use crate::fault::{Conditions, Fault, Hit};
 use crate::history::recorder::Recorder as Facts;
-use crate::history::{Asked, Boot, Fact, Incarnation, Lost};
+use crate::history::{Asked, Boot, Fact, Incarnation, Lost, Skip};
 use crate::mailbox::{Inbound, Mailbox};
 use crate::plan::{Node, StepId};
 use crate::workload::UNPLANNED;
@@ -125,8 +125,10 @@ pub(super) struct Host {
     deadline: u32,
     /// Names the latest planned start.
     start: u32,
-    /// What its user asked in this incarnation and was not answered.
+    /// What it was asked for in this incarnation and did not answer.
     unanswered: BTreeSet<OpId>,
+    /// Which of that is a new key.
+    new_keys: BTreeSet<OpId>,
     /// The last number of an operation that no step of the plan names, in any incarnation.
     last_op: u32,
     storage: Option<Storage>,
@@ -150,6 +152,7 @@ impl Host {
             deadline: 0,
             start: 0,
             unanswered: BTreeSet::new(),
+            new_keys: BTreeSet::new(),
             last_op: 0,
             storage,
         }
@@ -181,10 +184,6 @@ impl Host {
         self.paused_by.is_some() || !self.is_up()
     }
 
-    pub(super) fn mailbox(&self) -> &Mailbox {
-        &self.mailbox
-    }
-
     pub(super) fn mailbox_mut(&mut self) -> &mut Mailbox {
         &mut self.mailbox
     }
@@ -203,9 +202,15 @@ impl Host {
         self.last_op
     }
 
-    /// How many operations its user asked for in this incarnation and were not answered.
-    pub(super) fn unanswered(&self) -> usize {
-        self.unanswered.len()
+    /// How many operations it was asked for in this incarnation and did not answer: all, and those for a new
+    /// key.
+    pub(super) fn unanswered(&self) -> (usize, usize) {
+        (self.unanswered.len(), self.new_keys.len())
+    }
+
+    /// Is it about to be asked for something, or about to answer?
+    pub(super) fn is_working(&self) -> bool {
+        self.mailbox.has_events() || self.storage.as_ref().is_some_and(Storage::is_busy)
     }
 
     /// What is drawn about this incarnation.
@@ -288,9 +293,10 @@ impl Host {
         if wreck.unanswered || wreck.under_way {
             out.push(Action::Count("crash between two durable steps"));
         }
+        end_pause(self, out);
         for inbound in self.mailbox.clear() {
             if let Some(step) = inbound.step() {
-                out.push(Action::Note(self.node, Fact::Skipped(step)));
+                out.push(Action::Note(self.node, Fact::Skipped(step, Skip::Interrupted)));
             } else if let Inbound::Message(message) = inbound {
                 out.push(Action::Lose(message, Lost::Dead));
             }
@@ -299,9 +305,7 @@ impl Host {
         self.is_called = false;
         self.deadline += 1;
         self.unanswered.clear();
-        if let Some(fault) = self.paused_by.take() {
-            out.push(Action::Note(self.node, Fact::Ended(fault)));
-        }
+        self.new_keys.clear();
     }
 
     /// Loses power; the fault ends with the next start.
@@ -379,9 +383,10 @@ impl Host {
 
     /// Goes on, if it stands still and this is the same incarnation; true if it does.
     pub(super) fn resume(&mut self, incarnation: Incarnation, out: &mut Actions) -> bool {
-        let fault = if self.lives(Some(incarnation)) { self.paused_by.take() } else { None };
-        let goes_on = fault.is_some();
-        out.extend(fault.map(|fault| Action::Note(self.node, Fact::Ended(fault))));
+        let goes_on = self.lives(Some(incarnation)) && self.paused_by.is_some();
+        if goes_on {
+            end_pause(self, out);
+        }
         goes_on
     }
 
@@ -404,7 +409,7 @@ impl Host {
         &mut self.crashes
     }
 
-    /// Takes note of what its user asked and was answered.
+    /// Takes note of what it was asked for and what it answered.
     pub(super) fn observe(&mut self, fact: &Fact) {
         if let Some((op, asked)) = fact.asked() {
             if op.0 >= UNPLANNED {
@@ -412,11 +417,13 @@ impl Host {
                 // be less than that of what was asked in the meantime.
                 self.last_op = self.last_op.max(op.0);
             }
-            if self.node.device().is_none() && matches!(asked, Asked::Work { .. }) {
-                self.unanswered.insert(op);
+            self.unanswered.insert(op);
+            if matches!(asked, Asked::RotateKey) {
+                self.new_keys.insert(op);
             }
         } else if let Fact::Answered(op, _) = fact {
             self.unanswered.remove(op);
+            self.new_keys.remove(op);
         }
     }
 
@@ -477,4 +484,13 @@ impl Host {
         self.storage.iter_mut().filter(|_| lives).for_each(|storage| storage.answer(commit));
         lives
     }
+}
+
+/// A host that stands still does so no more.
+fn end_pause(host: &mut Host, out: &mut Actions) {
+    let Some(fault) = host.paused_by.take() else { return };
+    if host.mailbox.has_any() {
+        out.push(Action::Hit(Hit::Stalled(host.node)));
+    }
+    out.push(Action::Note(host.node, Fact::Ended(fault)));
 }

@@ -15,7 +15,7 @@ use super::host::{Host, HostClock, Power};
 use super::storage::Storage;
 use crate::fault::Fault;
 use crate::history::recorder::Recorder as Facts;
-use crate::history::{Fact, Incarnation, Lost};
+use crate::history::{Fact, Incarnation, Lost, Skip};
 use crate::mailbox::{Effect, Inbound, Mailbox};
 use crate::message::{Body, Message};
 use crate::plan::{Node, Plan, ProcessorId, Start, WorkerId};
@@ -156,9 +156,10 @@ impl Hosts {
     }
 
     /// The host at a place, and what it has been given and not taken yet, a line each.
-    pub(super) fn given_to(&self, place: usize) -> (Node, Vec<String>) {
-        let host = &self.hosts[place];
-        (host.node(), host.mailbox().tell(|node| self.plan.name(node).to_owned()))
+    pub(super) fn given_to(&mut self, place: usize) -> (Node, Vec<String>) {
+        let Self { plan, hosts, .. } = self;
+        let host = &mut hosts[place];
+        (host.node(), host.mailbox_mut().tell(|node| plan.name(node).to_owned()))
     }
 
     /// All hosts, in order.
@@ -247,7 +248,7 @@ impl Hosts {
             }
             self.call(now, to, |mailbox| mailbox.put(inbound));
         } else if let Some(step) = inbound.step() {
-            out.push(Action::Note(to, Fact::Skipped(step)));
+            out.push(Action::Note(to, Fact::Skipped(step, Skip::Off)));
         }
     }
 
@@ -312,16 +313,6 @@ impl Hosts {
             self.resume((now, node), incarnation, out);
         }
         is_up
-    }
-
-    /// From now on devices say how they stand whenever they have worked.
-    pub(super) fn watch(&mut self, now: Time) {
-        for place in 0..self.plan.devices.len() {
-            self.hosts[place].mailbox_mut().watched = true;
-            if self.hosts[place].is_up() {
-                self.call_at(now, place, |_| {});
-            }
-        }
     }
 
     /// Takes all messages from and to workers out of all mailboxes.

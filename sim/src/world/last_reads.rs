@@ -58,8 +58,7 @@ impl LastReads {
 /// The devices that run and on which a user is signed in.
 fn readers(owners: Owners<'_>) -> Vec<Node> {
     let reads = |host: &&super::host::Host| {
-        let standing = &host.mailbox().standing;
-        host.is_up() && standing.as_ref().is_some_and(|standing| standing.signed_in)
+        host.is_up() && host.storage().is_some_and(|storage| storage.signed_in().is_some())
     };
     owners.hosts.devices().iter().filter(reads).map(|host| host.node()).collect()
 }

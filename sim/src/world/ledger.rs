@@ -7,10 +7,11 @@ use std::sync::Arc;
 use engine::Bytes;
 use engine::dedup::DedupKey;
 use engine::device::StoreKey;
-use engine::id::{NodeId, OpId, UserId};
+use engine::id::{Dot, NodeId, OpId, UserId};
 use engine::job::{Job, MOST_TRIES, Place, Stored};
 use engine::log::{Doc, Entry, EntryId, FileDoc, FileKey, Key, Position};
 use engine::message::{FeedCursor, JobId};
+use engine::seal::KeyName;
 
 use super::storage::Storage;
 use crate::history::{Asked, Fact, FileAsked};
@@ -24,6 +25,10 @@ pub(super) struct Ledger {
     heads: BTreeMap<UserId, (u64, NodeId)>,
     /// The name of each entry of each space's log.
     entries: BTreeMap<(UserId, u64), EntryId>,
+    /// The writes of files that became versions.
+    published: BTreeSet<(UserId, Dot)>,
+    /// The keys under which names and contents of files are sealed.
+    keys: BTreeMap<UserId, BTreeSet<KeyName>>,
     /// The name of each node as it was last sealed.
     names: BTreeMap<(UserId, NodeId), Bytes>,
     /// The conversations on which there is work left to be done.
@@ -55,12 +60,23 @@ impl Ledger {
                 (Key::File(FileKey::Unfinished(job)), None) => {
                     self.long_moves.remove(&(space, *job));
                 }
+                (Key::File(FileKey::Version(..)), Some(Doc::File(FileDoc::Version(version)))) => {
+                    self.published.insert((space, version.write));
+                    self.take_key(space, &version.sealed);
+                }
+                (Key::File(FileKey::Node(_)), Some(Doc::File(FileDoc::Node(node)))) => {
+                    self.take_key(space, &node.place.name.sealed);
+                }
                 (Key::Work(Place::Item(key)), doc) => self.take_work((space, *key), doc.as_ref()),
                 (Key::File(_) | Key::Session(_) | Key::Receipt(_) | Key::Account(_), _)
                 | (Key::Was(..) | Key::Work(_), _) => {}
             }
         }
         self.heads.extend(last.map(|last| (space, last)));
+    }
+
+    fn take_key(&mut self, space: UserId, sealed: &Bytes) {
+        self.keys.entry(space).or_default().extend(KeyName::of_blob(sealed));
     }
 
     fn take_work(&mut self, about: (UserId, DedupKey), doc: Option<&Doc>) {
@@ -100,6 +116,16 @@ impl Ledger {
             }
         }
         names
+    }
+
+    /// Does a device have all keys under which names and contents of files are sealed?
+    pub(super) fn can_open_files(&self, user: UserId, storage: &Storage) -> bool {
+        self.keys.get(&user).is_none_or(|keys| keys.iter().all(|key| storage.has_key(*key)))
+    }
+
+    /// Did this write of a file become a version?
+    pub(super) fn is_published(&self, user: UserId, write: Dot) -> bool {
+        self.published.contains(&(user, write))
     }
 
     /// How many conversations have work left to be done.

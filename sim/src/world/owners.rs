@@ -6,6 +6,7 @@ use engine::id::{DeviceId, VaultId};
 use super::faults::Faults;
 use super::host::Power;
 use super::hosts::Hosts;
+use super::readings::Readings;
 use super::services::Services;
 use crate::plan::{Node, Plan};
 
@@ -16,6 +17,7 @@ pub(super) struct Owners<'w> {
     pub(super) hosts: &'w Hosts,
     pub(super) services: &'w Services,
     pub(super) faults: &'w Faults,
+    pub(super) readings: &'w Readings,
 }
 
 impl Owners<'_> {

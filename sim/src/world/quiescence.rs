@@ -1,39 +1,24 @@
-//! Quiescence: what keeps a run from being settled, and what a plan made incurable.
+//! Quiescence: what keeps a run from being settled, and what a plan made incurable. Both follow from facts:
+//! what hosts were asked and answered, what is on disks, what remotes and the server's logs hold, and which
+//! pages were shown. No machine is asked how it stands: one that is wrong about itself would decide when it is
+//! judged.
 //!
 //! Reading the feed of files keeps no device busy: each device reads it again and again, and among many
 //! there is always one that does. Whether all have read all is decided by when each last reached the head.
 
-use std::fmt;
+use std::iter;
 
-use engine::device::{StoreKey, Unfinished};
-use engine::id::{DeviceId, RecordId, Remote, VaultId};
+use engine::id::{DeviceId, Remote, UserId, VaultId};
 use harness::time::Time;
 
+use super::comparison::Comparison;
 use super::host::{Host, Power};
+use super::incurable;
 use super::owners::Owners;
 use super::storage::Storage;
+use crate::history::Pending;
 use crate::invariant::Incurable;
-use crate::mailbox::Standing;
-use crate::plan::{Node, Plan};
-
-/// What keeps a run from being settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pending {
-    Away(Node),
-    Unheard(DeviceId),
-    Owes(Node, usize),
-    AtServer(DeviceId),
-    FilesUnsent(DeviceId, usize),
-    FilesUnread(DeviceId),
-    FilesSealed(DeviceId, usize),
-    Unworked(usize),
-    GateClosed(DeviceId),
-    Partial(DeviceId),
-    Unfinished(DeviceId, Remote, RecordId, Unfinished),
-    Unpersisted(DeviceId),
-    Behind(DeviceId, Remote),
-    Unlisted(DeviceId, Remote),
-}
+use crate::plan::Node;
 
 /// A look at the owners of a run, to find out whether anything is pending. As long as there are faults,
 /// what is down may stay so.
@@ -43,249 +28,315 @@ pub(super) struct Quiescence<'w> {
     pub(super) has_faults: bool,
 }
 
-impl Quiescence<'_> {
-    /// What is pending, a line each.
-    pub(super) fn pending(self) -> Vec<String> {
-        let mut lines = Vec::new();
-        self.report(&mut |pending| {
-            lines.push(named(pending, self.owners.plan));
-            false
+impl<'w> Quiescence<'w> {
+    /// What is pending; of a device and a remote that differ, the first record.
+    pub(super) fn pending(self) -> Vec<Pending> {
+        self.all().collect()
+    }
+
+    /// Is nothing pending? What kept the run from being settled when this was last asked is looked at first:
+    /// mostly it still does.
+    pub(super) fn is_reached(self, last: &mut Option<Pending>) -> bool {
+        *last = last.and_then(|pending| self.look(pending)).or_else(|| self.all().next());
+        last.is_none()
+    }
+
+    /// All that is pending. What costs little to look at comes first.
+    fn all(self) -> impl Iterator<Item = Pending> + use<'w> {
+        let Owners { plan, hosts, .. } = self.owners;
+        let servers = hosts.workers().chain(hosts.processors()).map(Host::node);
+        let at_work = servers.flat_map(|host| [Pending::Down(host), Pending::Unanswered(host, 0)]);
+        let devices = || hosts.devices().iter().filter_map(|host| host.node().device());
+        let on_devices = devices().flat_map(|device| {
+            [
+                Pending::Down(device.into()),
+                Pending::Unanswered(device.into(), 0),
+                Pending::NotDurable(device),
+                Pending::FilesSealed(device),
+                Pending::FilesUnsent(device, 0),
+                Pending::FilesUnread(device),
+            ]
         });
-        lines
+        let pairs = devices().flat_map(|it| plan.remotes.iter().map(move |other| (it, other.kind)));
+        let between = pairs.flat_map(move |(device, remote)| {
+            let fed = [Pending::Behind(device, remote), Pending::Unlisted(device, remote)];
+            let differs = iter::once_with(move || self.difference(device, remote)).flatten();
+            fed.into_iter().filter_map(move |it| self.look(it)).chain(differs)
+        });
+        let all = at_work.chain([Pending::Unprocessed(0)]).chain(on_devices);
+        all.filter_map(move |it| self.look(it)).chain(between)
     }
 
-    /// Is nothing pending? The device that kept the run from being settled when this was last asked is
-    /// looked at first: mostly it still does.
-    pub(super) fn is_reached(self, last: &mut Option<usize>) -> bool {
-        if last.is_some_and(|place| self.is_pending_at(place)) {
-            return false;
-        }
-        let devices = 0..self.owners.hosts.devices().len();
-        *last = devices.into_iter().find(|place| self.is_pending_at(*place));
-        last.is_none() && self.report(&mut |_| true)
-    }
-
-    fn is_pending_at(self, place: usize) -> bool {
-        let host = self.owners.hosts.at(place);
-        !self.is_left_out(host)
-            && (self.inside(host, &mut |_| true) || self.outside(host, &mut |_| true))
-    }
-
-    /// Hands over what keeps the run from being settled until `enough`; true if nothing does.
-    fn report(self, enough: &mut dyn FnMut(Pending) -> bool) -> bool {
-        let mut is_reached = true;
-        let mut report = |pending| {
-            is_reached = false;
-            enough(pending)
+    /// Is this pending? With the numbers of now.
+    fn look(self, pending: Pending) -> Option<Pending> {
+        let Owners { hosts, services, faults, readings, plan } = self.owners;
+        let (is_pending, now) = match pending {
+            Pending::Down(host) => (self.is_missed(hosts.get(host)), pending),
+            Pending::Unanswered(host, _) => {
+                let owed = owed_by(self.waited_for(host)?, self.owners);
+                (owed > 0, Pending::Unanswered(host, number(owed)))
+            }
+            Pending::Unprocessed(_) => {
+                let open = services.server.ledger().open_conversations();
+                let are_processed = hosts.processors().next().is_some();
+                (open > 0 && are_processed, Pending::Unprocessed(number(open)))
+            }
+            Pending::NotDurable(device) => {
+                (self.waited_for(device.into())?.storage()?.is_busy(), pending)
+            }
+            Pending::FilesSealed(device) => {
+                let (storage, user) = self.signed_in(device)?;
+                let keyless = faults.conditions().holds_keys(device);
+                let can_open = services.server.ledger().can_open_files(user, storage);
+                (!keyless && !can_open, pending)
+            }
+            Pending::FilesUnsent(device, _) => {
+                let (storage, user) = self.signed_in(device)?;
+                let ledger = services.server.ledger();
+                let unsent = storage.uploads().filter(|it| !ledger.is_published(user, *it)).count();
+                // Without any key there is nothing that it can send.
+                let mute = faults.conditions().holds_keys(device) && !storage.has_any_key();
+                (unsent > 0 && !mute, Pending::FilesUnsent(device, number(unsent)))
+            }
+            Pending::FilesUnread(device) => {
+                let (storage, user) = self.signed_in(device)?;
+                (!services.server.ledger().has_read_files(user, storage), pending)
+            }
+            Pending::Behind(device, remote) => (!self.is_at_head(device, remote)?, pending),
+            Pending::Unlisted(device, remote) => {
+                let (_, user) = self.signed_in(device)?;
+                let must_list =
+                    !self.has_faults && faults.damage().is_unlisted(remote, user.into());
+                let listed = readings.listed(device, remote) >= Some(Time(plan.storm.0));
+                (must_list && !listed, pending)
+            }
+            Pending::Differs(device, remote, id) => {
+                (self.compared(device, remote)?.differs(id), pending)
+            }
         };
-        if self.at_work(&mut report) {
-            return is_reached;
-        }
-        let looked_at =
-            || self.owners.hosts.devices().iter().filter(|host| !self.is_left_out(host));
-        // What costs little to look at first.
-        if looked_at().any(|host| self.inside(host, &mut report)) {
-            return is_reached;
-        }
-        looked_at().any(|host| self.outside(host, &mut report));
-        is_reached
+        is_pending.then_some(now)
     }
 
-    /// What is left to be done by workers and on conversations. True if enough was reported.
-    fn at_work(self, report: &mut dyn FnMut(Pending) -> bool) -> bool {
-        let hosts = self.owners.hosts;
-        for host in hosts.workers().filter(|host| !self.has_faults && !host.is_up()) {
-            if report(Pending::Away(host.node())) {
-                return true;
-            }
-        }
-        for host in hosts.processors() {
-            if !host.is_up() && !self.has_faults && report(Pending::Away(host.node())) {
-                return true;
-            }
-            let owed = host.unanswered();
-            if owed > 0 && report(Pending::Owes(host.node(), owed)) {
-                return true;
-            }
-        }
-        let open = self.owners.services.server.ledger().open_conversations();
-        open > 0 && hosts.processors().next().is_some() && report(Pending::Unworked(open))
-    }
-
-    /// Does the run not wait for this device?
-    fn is_left_out(self, host: &Host) -> bool {
+    /// Does the run wait for a host, and that is down?
+    fn is_missed(self, host: &Host) -> bool {
         match host.power() {
-            Power::New | Power::Gone => true,
-            Power::Off => self.has_faults,
-            Power::Running => host.node().device().is_some_and(|it| self.owners.is_isolated(it)),
+            Power::Off => !self.has_faults,
+            // A device may be switched on later, or never; all else is on its way from the beginning.
+            Power::New => host.node().device().is_none() && !self.has_faults,
+            Power::Gone | Power::Running => false,
         }
     }
 
-    /// What a device knows of itself. True if enough was reported.
-    fn inside(self, host: &Host, report: &mut dyn FnMut(Pending) -> bool) -> bool {
-        let Node::Device(device) = host.node() else { return false };
-        let Some(storage) = host.storage() else { return false };
-        if !host.is_up() {
-            return report(Pending::Away(host.node()));
-        }
-        let Some(standing) = &host.mailbox().standing else {
-            return report(Pending::Unheard(device));
+    /// A host, if it runs and the run waits for what it does.
+    fn waited_for(self, host: Node) -> Option<&'w Host> {
+        let is_isolated = host.device().is_some_and(|device| self.owners.is_isolated(device));
+        Some(self.owners.hosts.get(host)).filter(|host| host.is_up() && !is_isolated)
+    }
+
+    /// A device that the run waits for, if a user is signed in on it: its disk, and the user.
+    fn signed_in(self, device: DeviceId) -> Option<(&'w Storage, UserId)> {
+        let storage = self.waited_for(device.into())?.storage()?;
+        Some((storage, storage.signed_in()?))
+    }
+
+    /// A device that the run waits for and a remote, to be compared.
+    fn compared(self, device: DeviceId, remote: Remote) -> Option<Comparison<'w>> {
+        let (storage, user) = self.signed_in(device)?;
+        Some(Comparison::of(self.owners, (device, storage), (remote, user.into())))
+    }
+
+    /// The first record that keeps a device and a remote apart.
+    fn difference(self, device: DeviceId, remote: Remote) -> Option<Pending> {
+        let id = self.compared(device, remote)?.first_difference()?;
+        Some(Pending::Differs(device, remote, id))
+    }
+
+    /// Was a device shown a remote's feed to its head, and does it know? Of an empty feed there is no cursor:
+    /// then it must have been shown that there is nothing.
+    fn is_at_head(self, device: DeviceId, remote: Remote) -> Option<bool> {
+        let (storage, user) = self.signed_in(device)?;
+        let Owners { services, readings, .. } = self.owners;
+        let double = services.remotes.find(remote)?;
+        let at_head = match storage.cursor(remote) {
+            Some(cursor) => double.is_at_head(user.into(), cursor),
+            None => {
+                double.stored_of(user.into()).is_empty()
+                    && readings.listed(device, remote).is_some()
+            }
         };
-        if standing.owed > 0 && report(Pending::Owes(host.node(), standing.owed)) {
-            return true;
-        }
-        let with_server = !standing.done_with_server && standing.signed_in;
-        if with_server && report(Pending::AtServer(device)) {
-            return true;
-        }
-        if storage.is_busy() && report(Pending::Unpersisted(device)) {
-            return true;
-        }
-        if !standing.signed_in {
-            return false;
-        }
-        if !standing.status.open && report(Pending::GateClosed(device)) {
-            return true;
-        }
-        if standing.status.partial && report(Pending::Partial(device)) {
-            return true;
-        }
-        self.unfinished((device, standing, storage), report)
+        Some(at_head && !readings.has_more(device, remote))
     }
+}
 
-    /// What a device, on which a user is signed in, has not finished. True if enough was reported.
-    fn unfinished(
-        self,
-        (device, standing, storage): (DeviceId, &Standing, &Storage),
-        report: &mut dyn FnMut(Pending) -> bool,
-    ) -> bool {
-        let Owners { plan, services, faults, .. } = self.owners;
-        // What a device has no key for stays sealed; what it has to send does not wait for that.
-        // Without any key at all there is nothing that it can send.
-        let keyless = faults.conditions().holds_keys(device);
-        let mute = keyless && !storage.contents().keys().any(|key| matches!(key, StoreKey::Key(_)));
-        let unsent = standing.files_unsent;
-        if unsent > 0 && !mute && report(Pending::FilesUnsent(device, unsent)) {
-            return true;
-        }
-        let sealed = standing.files_sealed;
-        if sealed > 0 && !keyless && report(Pending::FilesSealed(device, sealed)) {
-            return true;
-        }
-        let user = plan.devices[usize::from(device.0)].user;
-        let has_read_files = services.server.ledger().has_read_files(user, storage);
-        if !has_read_files && report(Pending::FilesUnread(device)) {
-            return true;
-        }
-        for remote in plan.remotes.iter().map(|remote| remote.kind) {
-            for &(id, why) in &standing.unfinished[remote.index()] {
-                let pending = Pending::Unfinished(device, remote, id, why);
-                let row = (remote, user.into(), id);
-                let spared = mute
-                    || keyless && why == Unfinished::Sealed
-                    || super::incurable::contains(row, self.owners);
-                if !spared && report(pending) {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// How a device stands to the remotes. True if enough was reported.
-    fn outside(self, host: &Host, report: &mut dyn FnMut(Pending) -> bool) -> bool {
-        let Owners { plan, hosts, services, faults } = self.owners;
-        let standing = host.mailbox().standing.as_ref().filter(|standing| standing.signed_in);
-        let (Some(standing), Node::Device(device)) = (standing, host.node()) else { return false };
-        let Some(vault) = hosts.user_of(host.node()).map(VaultId::from) else { return false };
-        let faults_ended = Time(plan.storm.0);
-        for remote in plan.remotes.iter().map(|remote| remote.kind) {
-            let at_head = services.remotes.find(remote).is_some_and(|double| {
-                match standing.cursors[remote.index()] {
-                    Some(cursor) => double.is_at_head(vault, cursor),
-                    None => !double.stored().iter().any(|row| row.row.vault == vault),
-                }
-            });
-            if !at_head && report(Pending::Behind(device, remote)) {
-                return true;
-            }
-            let listed = standing.listed_at[remote.index()].is_some_and(|at| at >= faults_ended);
-            let must_list = !self.has_faults && faults.damage().is_unlisted(remote, vault);
-            if must_list && !listed && report(Pending::Unlisted(device, remote)) {
-                return true;
-            }
-        }
-        false
-    }
+/// How many answers a host owes. A device makes no new key before it has opened every row, and there may be
+/// some that it never can.
+pub(super) fn owed_by(host: &Host, owners: Owners<'_>) -> usize {
+    let (all, new_keys) = host.unanswered();
+    let waits_for_ever = || {
+        let vault = owners.hosts.user_of(host.node()).map(VaultId::from);
+        let keyless =
+            host.node().device().is_some_and(|it| owners.faults.conditions().holds_keys(it));
+        keyless || incurable::rows(owners).iter().any(|(_, whose, _)| Some(*whose) == vault)
+    };
+    if new_keys > 0 && waits_for_ever() { all - new_keys } else { all }
 }
 
 /// What the plan made incurable, as the run ended.
 pub(super) fn incurable(owners: Owners<'_>) -> Vec<Incurable> {
-    let mut incurable = Vec::new();
+    let mut all = Vec::new();
     for host in owners.hosts.devices() {
         let Node::Device(device) = host.node() else { continue };
-        let standing = &host.mailbox().standing;
-        let signed_in = standing.as_ref().is_some_and(|standing| standing.signed_in);
+        let signed_in = host.storage().is_some_and(|storage| storage.signed_in().is_some());
         if !host.is_up() || !signed_in || owners.is_isolated(device) {
-            incurable.push(Incurable::Device(device));
+            all.push(Incurable::Device(device));
         }
         if owners.faults.conditions().holds_keys(device) {
-            incurable.push(Incurable::Keyless(device));
+            all.push(Incurable::Keyless(device));
         }
     }
-    let rows = super::incurable::rows(owners).into_iter();
-    incurable.extend(rows.map(|(remote, vault, id)| Incurable::Row(remote, vault, id)));
-    incurable.sort_unstable();
-    incurable
+    let rows = incurable::rows(owners).into_iter();
+    all.extend(rows.map(|(remote, vault, id)| Incurable::Row(remote, vault, id)));
+    all.sort_unstable();
+    all
 }
 
-fn named(pending: Pending, plan: &Plan) -> String {
-    Named { pending, plan }.to_string()
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// A pending thing with the names that people use.
-struct Named<'a> {
-    pending: Pending,
-    plan: &'a Plan,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |device: DeviceId| self.plan.name(Node::Device(device));
-        let of = |remote: Remote| self.plan.name(Node::Remote(remote));
-        match self.pending {
-            Pending::Away(host) if matches!(host, Node::Worker(_)) => {
-                write!(f, "{} is down", self.plan.name(host))
-            }
-            Pending::Away(host) => write!(f, "{} has not come back", self.plan.name(host)),
-            Pending::Unheard(d) => write!(f, "{} has not said how it stands", name(d)),
-            Pending::Owes(host, n) => {
-                let user = if host.device().is_some() { "its user " } else { "" };
-                write!(f, "{} owes {user}{n} answers", self.plan.name(host))
-            }
-            Pending::AtServer(d) => write!(f, "{} is not done with the sync server", name(d)),
-            Pending::FilesUnsent(d, n) => write!(f, "{} has {n} contents to upload", name(d)),
-            Pending::FilesSealed(d, n) => write!(f, "{} cannot open {n} files", name(d)),
-            Pending::FilesUnread(d) => write!(f, "{} is behind the feed of files", name(d)),
-            Pending::Unworked(n) => write!(f, "work is left to be done on {n} conversations"),
-            Pending::GateClosed(d) => write!(f, "{}: the login gate is closed", name(d)),
-            Pending::Partial(d) => {
-                write!(f, "{}: one remote is not merged since the login", name(d))
-            }
-            Pending::Unfinished(d, r, id, Unfinished::Unsent) => {
-                write!(f, "{} has not sent {id} to {}", name(d), of(r))
-            }
-            Pending::Unfinished(d, r, id, Unfinished::Sealed) => {
-                write!(f, "{} cannot open {id} of {}", name(d), of(r))
-            }
-            Pending::Unfinished(d, r, id, Unfinished::Parked) => {
-                write!(f, "{} has parked {id} for {}", name(d), of(r))
-            }
-            Pending::Unpersisted(d) => write!(f, "{} waits for its disk", name(d)),
-            Pending::Behind(d, r) => write!(f, "{} is behind the head of {}", name(d), of(r)),
-            Pending::Unlisted(d, r) => {
-                write!(f, "{} has not listed {} since the faults ended", name(d), of(r))
-            }
+    use engine::device::{Batch, StoreKey, Stored};
+    use engine::flaw::Flaws;
+    use engine::id::{Dot, Kind, RecordId, ReplicaId};
+    use harness::watch::Watch;
+
+    use super::super::{Order, World};
+    use super::*;
+    use crate::history::Fact;
+    use crate::scenario;
+    use crate::shell::{Shell, ShellMaker};
+
+    const PHONE: DeviceId = DeviceId(0);
+    const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
+
+    const TEXT: &[u8] = br#"
+        [scenario]
+        title = "Nothing happens"
+        [remotes]
+        cloudkit = { kind = "cloudkit" }
+        supabase = { kind = "supabase" }
+        [devices]
+        phone = { user = "anna" }
+        [given]
+        make = [{ rows = "meal/1" }]
+    "#;
+
+    /// A phone has just been switched on, with the rows of both remotes on its disk. Its machine reads the
+    /// disk as it is now, and will not see what is put there afterwards.
+    fn world() -> World {
+        let scenario = scenario::read("rest", "rest", TEXT).expect("it is right").0;
+        let mut world =
+            World::new(Arc::new(scenario::draw(&scenario, 0, Flaws::NONE)), Watch::default());
+        while !world.stage.hosts.get(PHONE.into()).is_up() {
+            assert!(world.next_due().is_some(), "the phone is switched on");
+            world.begin_turn();
         }
+        world
+    }
+
+    fn pending(world: &World) -> Vec<Pending> {
+        Quiescence { owners: world.stage.owners(&world.services), has_faults: false }.pending()
+    }
+
+    fn put(world: &mut World, places: &[StoreKey], stored: &Stored) {
+        let puts = places.iter().map(|place| (*place, Some(stored.clone()))).collect();
+        let facts = world.stage.recorder.facts_mut();
+        world.stage.hosts.storage_mut(PHONE).commit(&Batch { puts, sync: false }, facts);
+    }
+
+    fn other() -> Stored {
+        Stored { tag: 1, bytes: [7][..].into() }
+    }
+
+    #[test]
+    fn a_device_that_holds_what_the_remotes_hold_keeps_no_run_waiting() {
+        assert_eq!(pending(&world()), []);
+    }
+
+    #[test]
+    fn a_record_is_at_a_remote_when_it_is_there_and_not_when_the_device_says_so() {
+        let mut world = world();
+        let mirrors = Remote::ALL.map(|remote| StoreKey::Mirror(remote, MEAL));
+        put(&mut world, &[StoreKey::Record(MEAL), mirrors[0], mirrors[1]], &other());
+        let differs = Remote::ALL.map(|remote| Pending::Differs(PHONE, remote, MEAL));
+        assert_eq!(pending(&world), differs);
+    }
+
+    /// Plays the turn that has begun, and all that follow.
+    fn play(world: &mut World) {
+        let makers: Vec<ShellMaker> = world.nodes().into_iter().map(|(_, maker)| maker).collect();
+        let mut shells: Vec<Shell> = makers.iter().map(ShellMaker::make).collect();
+        loop {
+            for order in world.take_orders() {
+                let (Order::Kill(host) | Order::Start(host)) = order;
+                shells[host] = makers[host].make();
+            }
+            for at in 0..world.ready().len() {
+                let host = world.ready()[at];
+                shells[host].work(world.mailbox(host));
+            }
+            world.end_turn();
+            if world.next_due().is_none() {
+                return;
+            }
+            world.begin_turn();
+        }
+    }
+
+    /// What was pending when the wait for quiescence ended.
+    fn pending_at_the_end(mut world: World) -> Vec<Pending> {
+        play(&mut world);
+        let settled = world.end().history.into_iter().find_map(|entry| {
+            let Fact::Settled { pending } = entry.fact else { return None };
+            Some(pending)
+        });
+        settled.expect("every run comes to that")
+    }
+
+    #[test]
+    fn a_device_that_believes_to_be_done_and_is_not_lets_no_run_settle() {
+        assert_eq!(pending_at_the_end(world()), []);
+        let mut world = world();
+        put(&mut world, &[StoreKey::Record(MEAL)], &other());
+        let differs = Remote::ALL.map(|remote| Pending::Differs(PHONE, remote, MEAL));
+        assert_eq!(pending_at_the_end(world), differs);
+    }
+
+    #[test]
+    fn what_keeps_a_run_from_being_settled_is_remembered_for_as_long_as_it_does() {
+        let mut world = world();
+        let is_reached = |world: &World, last: &mut Option<Pending>| {
+            Quiescence { owners: world.stage.owners(&world.services), has_faults: false }
+                .is_reached(last)
+        };
+        let place = StoreKey::Record(MEAL);
+        let before = world.stage.hosts.storage_mut(PHONE).contents()[&place].clone();
+        put(&mut world, &[place], &other());
+        let mut last = None;
+        assert!(!is_reached(&world, &mut last) && !is_reached(&world, &mut last));
+        assert_eq!(last, Some(Pending::Differs(PHONE, Remote::Zone, MEAL)));
+        put(&mut world, &[place], &before);
+        assert!(is_reached(&world, &mut last) && last.is_none());
+    }
+
+    #[test]
+    fn a_file_is_sent_when_the_servers_log_has_it() {
+        let mut world = world();
+        let write = Dot { replica: ReplicaId(5), n: 1 };
+        put(&mut world, &[StoreKey::Upload(write)], &other());
+        assert_eq!(pending(&world), [Pending::FilesUnsent(PHONE, 1)]);
     }
 }

@@ -38,8 +38,7 @@ impl Remotes {
 
     /// The row of a record as it is stored.
     pub(super) fn row(&self, remote: Remote, vault: VaultId, id: RecordId) -> Option<Served> {
-        let stored = self.find(remote)?.stored();
-        stored.into_iter().find(|row| row.row.vault == vault && row.row.id == id)
+        self.find(remote)?.row(vault, id)
     }
 
     /// All rows as they are stored.

@@ -9,7 +9,7 @@ use harness::time::{Span, Time};
 use super::action::{Action, Actions};
 use super::event::Event;
 use super::planned::Planned;
-use crate::history::{Entry, Fact, Letter};
+use crate::history::{Entry, Fact, Letter, Skip};
 use crate::mailbox::Inbound;
 use crate::plan::{Act, Node, Parcel, Plan, Step, StepId, Trigger, When};
 
@@ -99,7 +99,7 @@ impl Script {
                     Act::Order(processor, _) => Node::Processor(*processor),
                     Act::Fault(..) | Act::Wait => Node::World,
                 };
-                out.push(Action::Note(node, Fact::Skipped(step.id)));
+                out.push(Action::Note(node, Fact::Skipped(step.id, Skip::NotDue)));
             }
         }
     }
@@ -119,13 +119,8 @@ impl Script {
 
     /// Does a step wait for quiescence?
     pub(super) fn awaits_quiet(&self) -> bool {
-        let is_quiet = |(step, _): &(usize, usize)| waits_for_quiet(&self.plan.steps[*step]);
-        self.armed.iter().any(is_quiet)
-    }
-
-    /// Is quiescence waited for in this plan at all?
-    pub(super) fn needs_quiet(&self) -> bool {
-        self.plan.steps.iter().any(waits_for_quiet)
+        let when = |(step, _): &(usize, usize)| &self.plan.steps[*step].when;
+        self.armed.iter().any(|it| matches!(when(it), When::On(Trigger::Quiet(_), _)))
     }
 
     /// Everything is quiet.
@@ -161,10 +156,6 @@ impl Script {
     pub(super) fn into_moments(self) -> Vec<Option<Time>> {
         self.moments
     }
-}
-
-fn waits_for_quiet(step: &Step) -> bool {
-    matches!(step.when, When::On(Trigger::Quiet(_), _))
 }
 
 fn is_it(trigger: &Trigger, node: Node, fact: &Fact) -> bool {

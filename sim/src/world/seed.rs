@@ -19,9 +19,10 @@ use harness::random::Draw;
 use harness::time::Time;
 
 use super::accounts::Accounts;
+use crate::fault::Fault;
 use crate::keychain::{Keychain, founder};
 use crate::mailbox::Effect;
-use crate::plan::{DevicePlan, Given, GivenTalk, Node, Plan, RemotePlan, Start};
+use crate::plan::{Act, DevicePlan, Given, GivenTalk, Node, Plan, RemotePlan, Start, Step};
 use crate::remote::{Double, rows::Rows, zone::Zone};
 use crate::shell::report;
 use crate::workload::talk::conversation;
@@ -64,9 +65,11 @@ impl Seeds {
 
 /// The double of a remote.
 fn double(plan: &Plan, remote: &RemotePlan) -> Box<dyn Double> {
+    let restores = |step: &Step| matches!(step.act, Act::Fault(Fault::RestoreRemote(it), _) if it.remote == remote.kind);
+    let (vaults, backups) = (vaults(plan), plan.steps.iter().any(restores));
     match remote.kind {
-        Remote::Zone => Box::new(Zone::new(remote, plan.nature, &vaults(plan))),
-        Remote::Rows => Box::new(Rows::new(remote, plan.nature, &vaults(plan))),
+        Remote::Zone => Box::new(Zone::new(remote, plan.nature, &vaults, backups)),
+        Remote::Rows => Box::new(Rows::new(remote, plan.nature, &vaults, backups)),
     }
 }
 

@@ -19,7 +19,7 @@ use super::event::Event;
 use super::host::Host;
 use super::ledger::Ledger;
 use super::{item, seed};
-use crate::fault::{Fault, VolumeConditions};
+use crate::fault::{Age, Fault, Hit, VolumeConditions};
 use crate::history::{Fact, Incarnation};
 use crate::mailbox::Inbound;
 use crate::plan::{Act, Node, Plan, Step, WorkerId};
@@ -35,7 +35,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn of(plan: &Arc<Plan>) -> Self {
-        let volume = if restores(plan) { Volume::with_backups() } else { Volume::default() };
+        let volume = Volume::new(restores(plan));
         Self { plan: plan.clone(), volume, ledger: Ledger::default() }
     }
 
@@ -95,9 +95,13 @@ impl Server {
         // What cannot happen is not drawn for.
         let happens =
             |root, chance: Chance| chances && chance > Chance(0) && draw(root).happens(chance);
+        if conditions.times > 1 {
+            out.push(Action::Hit(Hit::VolumeSlowed));
+        }
         let mut reply =
             if conditions.is_out || happens(Draw::new(nature, "volume fails"), plan.failure) {
                 out.push(Action::Count("volume failed"));
+                out.extend(conditions.is_out.then_some(Action::Hit(Hit::VolumeFailed)));
                 self.interrupt(out);
                 Reply::Failed
             } else {
@@ -105,6 +109,11 @@ impl Server {
                 let deletes = matches!(call.request, Request::Delete(_));
                 let was_there = deletes && self.volume.has(&call.request);
                 let reply = self.volume.handle(now, &call.request, lag);
+                let is_list = matches!(call.request, Request::List(_));
+                if is_list && lag > plan.list_lag {
+                    let sooner = self.volume.handle(now, &call.request, plan.list_lag);
+                    out.extend((reply != sooner).then_some(Action::Hit(Hit::ListLagged)));
+                }
                 if reply == Reply::Done {
                     self.note_entry(worker, &call.request, accounts, out);
                     self.note_content(worker, (&call.request, was_there), accounts, out);
@@ -115,6 +124,7 @@ impl Server {
             || happens(Draw::new(nature, "volume answer lost"), plan.reply_loss);
         if lost && reply != Reply::Failed {
             out.push(Action::Count("volume answer lost"));
+            out.extend(conditions.loses_replies.then_some(Action::Hit(Hit::VolumeAnswerLost)));
             self.interrupt(out);
             reply = Reply::Failed;
         }
@@ -197,8 +207,10 @@ impl Server {
     }
 
     /// The volume becomes what it was so long ago, and all that follows from its logs with it.
-    pub(super) fn restore(&mut self, now: Time, age: Span, accounts: &Accounts) {
-        self.volume.restore(now, Time(now.0.saturating_sub(age.0.max(1))));
+    pub(super) fn restore(&mut self, now: Time, age: Age, accounts: &Accounts, out: &mut Actions) {
+        if self.volume.restore(now, age.before(now)) > 0 {
+            out.push(Action::Hit(Hit::VolumeSetBack));
+        }
         self.ledger.clear();
         for (key, bytes) in self.volume.named("log/") {
             if let Some((space, entry)) = entry_of(key, bytes) {

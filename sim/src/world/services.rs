@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use engine::volume::Call;
-use harness::time::{Span, Time};
+use harness::time::Time;
 
 use super::accounts::Accounts;
 use super::action::Actions;
@@ -13,7 +13,7 @@ use super::hosts::Hosts;
 use super::intruder::Intruder;
 use super::remotes::Remotes;
 use super::server::Server;
-use crate::fault::Conditions;
+use crate::fault::{Age, Conditions};
 use crate::history::Incarnation;
 use crate::mailbox::ServiceCall;
 use crate::plan::{Node, Plan, WorkerId};
@@ -86,8 +86,8 @@ impl Services {
     }
 
     /// The volume becomes what it was so long ago.
-    pub(super) fn restore_volume(&mut self, now: Time, age: Span) {
-        self.server.restore(now, age, &self.accounts);
+    pub(super) fn restore_volume(&mut self, now: Time, age: Age, out: &mut Actions) {
+        self.server.restore(now, age, &self.accounts, out);
     }
 
     /// A request has reached the volume.

@@ -5,9 +5,11 @@ use harness::time::{Span, Time};
 
 use super::action::{Action, Actions};
 use super::event::Event;
+use super::host::Host;
 use super::owners::Owners;
 use super::phase::Phase;
-use super::quiescence::Quiescence;
+use super::quiescence::{Quiescence, owed_by};
+use crate::history::Pending;
 use crate::plan::Node;
 
 /// What comes next in a run.
@@ -16,8 +18,8 @@ pub(super) enum Next {
     Quiet,
     /// The faults end.
     FaultsEnd,
-    /// Everything has settled, or the time for it has passed with this still pending, a line each.
-    Settled(Vec<String>),
+    /// Everything has settled, or the time for it has passed with this still pending.
+    Settled(Vec<Pending>),
     /// Users look at everything for the last time.
     LastReads,
     /// The run is over.
@@ -29,14 +31,14 @@ pub(super) enum Next {
 pub(super) struct Settling {
     nature: u64,
     phase: Phase,
-    /// A device that kept the run from being settled when that was last asked.
-    pending_at: Option<usize>,
+    /// What kept the run from being settled when that was last asked.
+    pending: Option<Pending>,
 }
 
 impl Settling {
     /// A run begins with its faults.
     pub(super) fn new(nature: u64) -> Self {
-        Self { nature, phase: Phase::Faults, pending_at: None }
+        Self { nature, phase: Phase::Faults, pending: None }
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -82,27 +84,18 @@ impl Settling {
     /// Has everything settled?
     fn has_settled(&mut self, owners: Owners<'_>) -> bool {
         let has_faults = self.has_faults();
-        Quiescence { owners, has_faults }.is_reached(&mut self.pending_at)
+        Quiescence { owners, has_faults }.is_reached(&mut self.pending)
     }
 
-    /// What has not settled, a line each.
-    pub(super) fn pending(&self, owners: Owners<'_>) -> Vec<String> {
+    /// What has not settled.
+    pub(super) fn pending(&self, owners: Owners<'_>) -> Vec<Pending> {
         Quiescence { owners, has_faults: self.has_faults() }.pending()
     }
 }
 
 /// Is nothing left of the last reads?
 fn have_read(owners: Owners<'_>) -> bool {
-    let is_busy = |host: &super::host::Host| {
-        let mailbox = host.mailbox();
-        let owes = match host.node() {
-            Node::Device(_) => mailbox.standing.as_ref().is_some_and(|standing| standing.owed > 0),
-            Node::Processor(_) => host.unanswered() > 0,
-            Node::Remote(_) | Node::Worker(_) | Node::World | Node::Volume | Node::Intruder => {
-                return false;
-            }
-        };
-        host.is_up() && (owes || mailbox.has_events())
-    };
-    !owners.hosts.all().iter().any(is_busy)
+    let reads = |host: &&Host| matches!(host.node(), Node::Device(_) | Node::Processor(_));
+    let is_busy = |host: &Host| host.is_up() && (owed_by(host, owners) > 0 || host.is_working());
+    !owners.hosts.all().iter().filter(reads).any(is_busy)
 }

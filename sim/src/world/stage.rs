@@ -10,13 +10,16 @@ use super::action::{Action, Actions};
 use super::budget::Used;
 use super::event::Event;
 use super::faults::Faults;
+use super::hit::hit_of;
 use super::host::Host;
 use super::hosts::Hosts;
 use super::owners::Owners;
 use super::queue::Queue;
+use super::readings::Readings;
 use super::recorder::Recorder;
 use super::server::Server;
 use super::services::{Circumstances, Services};
+use crate::fault::Hit;
 use crate::history::{Fact, Incarnation, Lost};
 use crate::mailbox::Inbound;
 use crate::message::Message;
@@ -32,6 +35,7 @@ pub(super) struct Stage {
     pub(super) hosts: Hosts,
     pub(super) faults: Faults,
     pub(super) recorder: Recorder,
+    readings: Readings,
     /// What an owner has just decided, until it is handed on.
     pub(super) out: Actions,
 }
@@ -44,6 +48,7 @@ impl Stage {
             hosts,
             faults: Faults::new(plan.nature),
             recorder: Recorder::new(&plan, needle),
+            readings: Readings::new(plan.devices.len()),
             out: Actions::new(),
             plan,
         }
@@ -63,7 +68,8 @@ impl Stage {
 
     /// All owners, to look at.
     pub(super) fn owners<'w>(&'w self, services: &'w Services) -> Owners<'w> {
-        Owners { plan: &self.plan, hosts: &self.hosts, services, faults: &self.faults }
+        let Self { plan, hosts, faults, readings, .. } = self;
+        Owners { plan, hosts, services, faults, readings }
     }
 
     /// When something happens now, and what active faults make of it; by chance things fail if there are
@@ -97,6 +103,7 @@ impl Stage {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Note(node, fact) => self.note(node, fact),
+            Action::Hit(hit) => self.strike(hit),
             Action::Count(name) => self.recorder.count(name),
             Action::Schedule(at, order, event) => self.queue.schedule(at, order, event),
             Action::Send(message) => self.send(message),
@@ -111,8 +118,32 @@ impl Stage {
 
     /// Adds a fact to the history.
     pub(super) fn note(&mut self, node: Node, fact: Fact) {
-        let host = (node, self.hosts.incarnation(node));
-        self.recorder.note(self.queue.now(), host, fact);
+        let hit = self.faults.awaits_hit().then(|| self.observe(node, &fact)).flatten();
+        let (now, host) = (self.queue.now(), (node, self.hosts.incarnation(node)));
+        self.readings.observe(now, node, &fact);
+        self.recorder.note(now, host, fact);
+        if let Some(hit) = hit {
+            self.strike(hit);
+        }
+    }
+
+    /// Shows a fact to the faults that have hit nothing so far; returns what it shows.
+    #[inline(never)]
+    fn observe(&mut self, node: Node, fact: &Fact) -> Option<Hit> {
+        if let Fact::Ended(fault) = fact {
+            self.faults.has_ended(fault);
+        }
+        hit_of(node, fact)
+    }
+
+    /// Something was hit. A fault counts with the first thing that it hits.
+    pub(super) fn strike(&mut self, hit: Hit) {
+        for (step, fault) in self.faults.strike(hit) {
+            self.recorder.count(fault.word());
+            if hit != Hit::Happened {
+                self.note(Node::World, Fact::Struck(step));
+            }
+        }
     }
 
     /// Gives a message to the network.
@@ -142,9 +173,10 @@ impl Stage {
     /// Gives a host something from outside of the network. A key that is held back does not reach it.
     pub(super) fn give(&mut self, to: Node, incarnation: Option<Incarnation>, inbound: Inbound) {
         if inbound.is_new_key()
-            && to.device().is_some_and(|device| self.faults.conditions().holds_keys(device))
+            && let Some(device) = to.device()
+            && self.faults.conditions().holds_keys(device)
         {
-            return;
+            return self.strike(Hit::KeyHeld(device));
         }
         self.hosts.give((self.queue.now(), to), incarnation, inbound, &mut self.out);
         self.hand_on();

@@ -1,6 +1,10 @@
 //! What a device keeps over a loss of power.
 
-use engine::device::{Batch, Snapshot};
+use engine::Bytes;
+use engine::device::{Batch, Snapshot, StoreKey, signed_in};
+use engine::id::{Dot, Kind, RecordId, Remote, ReplicaId, UserId};
+use engine::remote::Cursor;
+use engine::seal::KeyName;
 use harness::disk::{Disk, Wreck};
 use harness::random::Draw;
 use harness::time::Span;
@@ -9,6 +13,9 @@ use crate::history::recorder::Recorder as Facts;
 use crate::history::{Boot, Fact};
 use crate::plan;
 use crate::store::Store;
+
+/// The record whose id is before all others.
+const FIRST: RecordId = RecordId { kind: Kind::ALL[0], key: 0 };
 
 /// What a device keeps over a loss of power, and how it starts next.
 #[derive(Clone, Debug)]
@@ -41,6 +48,46 @@ impl Storage {
     /// Everything that is stored, as the device sees it now.
     pub(super) fn contents(&self) -> &Snapshot {
         self.disk.image()
+    }
+
+    /// Who is signed in.
+    pub(super) fn signed_in(&self) -> Option<UserId> {
+        signed_in(self.disk.image())
+    }
+
+    /// How far a remote's feed was read.
+    pub(super) fn cursor(&self, remote: Remote) -> Option<Cursor> {
+        postcard::from_bytes(&self.disk.image().get(&StoreKey::Cursor(remote))?.bytes).ok()
+    }
+
+    /// The local state of a record.
+    pub(super) fn record(&self, id: RecordId) -> Option<&Bytes> {
+        self.disk.image().get(&StoreKey::Record(id)).map(|stored| &stored.bytes)
+    }
+
+    /// The records that have a local state, in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = RecordId> {
+        let places = StoreKey::Record(FIRST)..StoreKey::Mirror(Remote::Zone, FIRST);
+        let keys = self.disk.image().range(places).map(|(key, _)| key);
+        keys.filter_map(|key| if let StoreKey::Record(id) = key { Some(*id) } else { None })
+    }
+
+    /// The own writes of files that the feed has not shown yet.
+    pub(super) fn uploads(&self) -> impl Iterator<Item = Dot> {
+        let first = StoreKey::Upload(Dot { replica: ReplicaId(0), n: 0 });
+        let keys = self.disk.image().range(first..StoreKey::Feed).map(|(key, _)| key);
+        keys.filter_map(|key| if let StoreKey::Upload(dot) = key { Some(*dot) } else { None })
+    }
+
+    /// Is this key there?
+    pub(super) fn has_key(&self, name: KeyName) -> bool {
+        self.disk.image().contains_key(&StoreKey::Key(name))
+    }
+
+    /// Is any key there?
+    pub(super) fn has_any_key(&self) -> bool {
+        let first = StoreKey::Key(KeyName { generation: 0, draw: 0 });
+        self.disk.image().range(first..StoreKey::Record(FIRST)).next().is_some()
     }
 
     /// Is a synced commit under way?

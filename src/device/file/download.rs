@@ -12,10 +12,10 @@ use super::listing;
 use super::sealed::{Label, open_content, open_label, seal_label};
 use super::{FileErrand, FileTask, file_reply};
 use crate::Bytes;
-use crate::id::{Dot, NodeId, Token};
+use crate::id::{Dot, NodeId, ReplicaId, Token};
 use crate::log::Version;
 use crate::message::{FileAction, FileRefusal, FileReply, Refusal, Reply};
-use crate::record::Payload;
+use crate::record::{Payload, Vv};
 use crate::seal::OpenError;
 
 /// What a version says, or why it cannot be opened.
@@ -112,7 +112,7 @@ pub(in crate::device) enum Purpose {
     /// This version is read.
     Read(u32),
     /// A new version is made with the content of this one.
-    Restore { version: u32, replaces: Vec<Dot>, token: Token },
+    Restore { version: u32, seen: Vv, token: Token },
 }
 
 impl Purpose {
@@ -147,8 +147,8 @@ impl Purpose {
                 }
                 None => none(),
             },
-            Self::Restore { version: n, replaces, token } => match find(n) {
-                Some((version, old)) => restore(core, node, (version, old), replaces, token),
+            Self::Restore { version: n, seen, token } => match find(n) {
+                Some((version, old)) => restore(core, node, (version, old), seen, token),
                 None => none(),
             },
         }
@@ -160,17 +160,19 @@ fn restore(
     core: &mut Core,
     node: NodeId,
     (version, old): (u32, &Version),
-    replaces: Vec<Dot>,
+    seen: Vv,
     token: Token,
 ) -> Next<FileErrand> {
     let label = match open_label(core, node, old) {
         Ok(label) => Label { token, ..label },
         Err(why) => return Next::Answer(Answer::Refused(Reason::Sealed(why))),
     };
-    let (write, _) = core.next_write();
+    // Nothing is kept of it here, so it has an author of its own: no later write could tell whether it was
+    // built on it.
+    let write = Dot { replica: ReplicaId(core.entropy.next_u64()), ..core.next_write().0 };
     let sealed = seal_label(core, node, write, label);
     let sealed = sealed.expect("the old label was opened, so there is a key");
     let blob = old.blob;
-    let action = FileAction::Restore { node, version, blob, replaces, write, sealed };
+    let action = FileAction::Restore { node, version, blob, seen, write, sealed };
     Next::Ask(FileErrand { action, task: FileTask::Tree(None) })
 }

@@ -10,12 +10,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ask::FileTarget;
 use super::super::core::Core;
 use super::super::next::Next;
 use super::super::store::OwnWrite;
 use super::listing::last_place;
-use super::write::keep;
+use super::write::{change_author, keep};
 use super::{FileErrand, FileTask, Files};
 use crate::id::{Dot, NodeId};
 use crate::message::{FeedCursor, FileAction, FileRefusal, FileReply, Refusal, Reply, Shown};
@@ -24,21 +23,18 @@ use crate::time::Time;
 /// A pull of the feed under way.
 #[derive(Clone, Debug)]
 pub(in crate::device) struct FeedPull {
-    /// When it was first asked for.
-    asked_at: Time,
     /// Where everything is read again, from another log: what has been read of that so far.
     again: Option<Vec<Shown>>,
 }
 
 /// Asks for what is new, if it is time to.
 pub(super) fn next(core: &Core, due: Option<Time>) -> Option<FileErrand> {
-    let now = core.now.mono;
-    due.is_some_and(|due| due <= now).then(|| ask(core, now))
+    due.is_some_and(|due| due <= core.now.mono).then(|| ask(core))
 }
 
 /// Asks for what is new.
-pub(super) fn ask(core: &Core, asked_at: Time) -> FileErrand {
-    ask_since(core, core.store.files().feed(), FeedPull { asked_at, again: None })
+pub(super) fn ask(core: &Core) -> FileErrand {
+    ask_since(core, core.store.files().feed(), FeedPull { again: None })
 }
 
 fn ask_since(core: &Core, since: Option<FeedCursor>, pull: FeedPull) -> FileErrand {
@@ -51,15 +47,14 @@ impl Files {
     pub(super) fn take_feed(
         &mut self,
         core: &mut Core,
-        FeedPull { asked_at, again }: FeedPull,
+        FeedPull { again }: FeedPull,
         answer: Result<Reply, Refusal>,
     ) -> Next<FileErrand> {
-        assert!(asked_at <= core.now.mono, "a page is asked for before it comes");
         let (changed, next, more) = match answer {
             Ok(Reply::File(FileReply::Page { changed, next, more })) => (changed, next, more),
             Err(Refusal::File(FileRefusal::CursorExpired)) => {
                 tracing::debug!("the feed is of another log, and read from its start");
-                let pull = FeedPull { asked_at, again: Some(Vec::new()) };
+                let pull = FeedPull { again: Some(Vec::new()) };
                 return Next::Ask(ask_since(core, None, pull));
             }
             // It failed inside. Hostile, or broken: an answer to another question.
@@ -70,34 +65,29 @@ impl Files {
             None => {
                 self.take_changes(core, changed, next);
                 if more {
-                    return Next::Ask(ask(core, asked_at));
+                    return Next::Ask(ask(core));
                 }
             }
             Some(mut read) => {
                 read.extend(changed);
                 if more {
-                    let pull = FeedPull { asked_at, again: Some(read) };
+                    let pull = FeedPull { again: Some(read) };
                     return Next::Ask(ask_since(core, Some(next), pull));
                 }
                 self.replace_nodes(core, read, next);
             }
         }
-        self.end_feed(core, asked_at);
+        self.end_feed(core);
         Next::End
     }
 
     /// The feed has been read to its head, of a log that has all that was heard of. So an own write that
     /// was published before is in the mirror, as a head or under what replaced it, and is done with.
-    fn end_feed(&mut self, core: &mut Core, asked_at: Time) {
+    fn end_feed(&mut self, core: &mut Core) {
         published(core).into_iter().for_each(|(dot, _)| core.store.files_mut().drop_write(dot));
         self.succeed();
         let every = core.boot.timing.feed_every;
-        let due = core.now.mono + core.shortened(every);
-        assert!(
-            self.fed_at <= Some(asked_at),
-            "pulls of the feed are asked for one after the other"
-        );
-        (self.fed_at, self.feed_due) = (Some(asked_at), Some(due));
+        self.feed_due = Some(core.now.mono + core.shortened(every));
     }
 
     /// The log is not the one that was heard of. It may lack what that one had published, which is sent
@@ -120,6 +110,8 @@ impl Files {
         gone.into_iter().for_each(|id| core.store.files_mut().drop_node(id));
         all.into_iter().for_each(|shown| self.take_node(core, shown));
         core.store.files_mut().set_feed(Some(next));
+        // What was written here may be gone, so that nothing tells what a later write was not built on.
+        change_author(core);
         assert_eq!(core.store.files().nodes().len(), there.len(), "the mirror is what was read");
     }
 
@@ -172,9 +164,8 @@ fn aim_at_new_files(core: &mut Core, there: &BTreeSet<NodeId>) {
         let node = write.node;
         let is_first = made.insert(node);
         if is_first && !there.contains(&node) {
-            let (parent, name) = last_place(core, node);
-            let target = FileTarget::New { parent, name };
-            keep(core, dot, OwnWrite { target, ..write });
+            let place = Some(last_place(core, node));
+            keep(core, dot, OwnWrite { place, ..write });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::ask::{FileTarget, Head, Listed};
+use super::super::ask::{Head, Listed};
 use super::super::core::Core;
 use super::super::store::OwnWrite;
 use super::sealed::{open_label, open_own_name};
@@ -10,9 +10,10 @@ use crate::id::{Dot, NodeId};
 use crate::log::{NodeKind, Version};
 use crate::message::Shown;
 use crate::name;
+use crate::record::Vv;
 
 /// The name of a file whose own one is not known.
-pub(super) const RECOVERED: &str = "recovered";
+const RECOVERED: &str = "recovered";
 
 /// All files and folders, by their ids.
 pub(in crate::device) fn list(core: &Core) -> Vec<Listed> {
@@ -36,8 +37,11 @@ fn list_some<'s>(
     let mut all: BTreeMap<NodeId, Listed> = mirror.collect();
     let own = core.store.files().writes_in_order();
     for (dot, write) in own.filter(|(_, write)| is_meant(write.node)) {
-        if let FileTarget::New { parent, name } = &write.target {
-            let new = || unsent(write.node, *parent, name.clone());
+        if let Some((parent, name)) = &write.place {
+            let new = || {
+                let name = name::shown(name.clone(), write.node, core.boot.flaws);
+                unsent(write.node, *parent, name)
+            };
             all.entry(write.node).or_insert_with(new);
         }
         // A version of a file that a restored log has lost is shown once it is aimed at a new file.
@@ -73,7 +77,18 @@ fn listed(core: &Core, shown: &Shown) -> Listed {
         },
         heads: shown.heads.iter().map(head).collect(),
         copies: Vec::new(),
+        seen: seen(&shown.heads),
     }
+}
+
+/// The writes that made these versions, and all that they were built on.
+fn seen(heads: &[(u32, Version)]) -> Vv {
+    let mut seen = Vv::default();
+    for (_, version) in heads {
+        seen.join(&version.seen);
+        seen.add(version.write);
+    }
+    seen
 }
 
 /// A file that only this device knows.
@@ -87,16 +102,21 @@ fn unsent(node: NodeId, parent: NodeId, name: String) -> Listed {
         latest: 0,
         heads: Vec::new(),
         copies: Vec::new(),
+        seen: Vv::default(),
         sealed: false,
     }
 }
 
-/// Shows an own write: it beats a delete, and stands in the place of what it names.
+/// Shows an own write: it beats a delete, and stands in the place of what it was built on. A log that was
+/// set back may have what was built on this one, before it has this one again.
 fn overlay(listed: &mut Listed, write: Dot, own: &OwnWrite) {
     assert_eq!(listed.node, own.node, "a write is shown at its own file");
-    if let FileTarget::Version { replaces, .. } = &own.target {
-        listed.heads.retain(|head| !replaces.contains(&head.write));
+    if listed.seen.covers(write) {
+        return;
     }
+    listed.heads.retain(|head| !own.seen.covers(head.write));
+    listed.seen.join(&own.seen);
+    listed.seen.add(write);
     listed.deleted = false;
     let version = own.published.map(|published| published.version);
     let token = Some(own.content.token);
@@ -112,9 +132,6 @@ pub(in crate::device) fn last_place(core: &Core, node: NodeId) -> (NodeId, Strin
         return (shown.node.place.parent, name.unwrap_or_else(|_| RECOVERED.to_owned()));
     }
     let made = files.writes_in_order().filter(|(_, write)| write.node == node);
-    let place = made.filter_map(|(_, write)| match &write.target {
-        FileTarget::New { parent, name } => Some((*parent, name.clone())),
-        FileTarget::Version { .. } => None,
-    });
-    place.last().unwrap_or((NodeId::ROOT, RECOVERED.to_owned()))
+    let place = made.filter_map(|(_, write)| write.place.clone()).last();
+    place.unwrap_or((NodeId::ROOT, RECOVERED.to_owned()))
 }

@@ -10,7 +10,7 @@ use crate::blob::{Address, Manifest};
 use crate::id::{Dot, NodeId, Token, VaultId};
 use crate::log::Version;
 use crate::message::Name;
-use crate::name::NameKey;
+use crate::name::{self, NameKey};
 use crate::record::Payload;
 use crate::seal::{Keyring, OpenError};
 
@@ -50,9 +50,10 @@ pub fn open_name(
     std::str::from_utf8(&plain).map(str::to_owned).map_err(|_| OpenError::Corrupt)
 }
 
-/// Opens the name of a node with the keys of this device.
+/// The name of a node as it is shown, opened with the keys of this device.
 pub(super) fn open_own_name(core: &Core, node: NodeId, name: &Name) -> Result<String, OpenError> {
-    open_name(core.store.keyring(), core.vault(), node, name)
+    let opened = open_name(core.store.keyring(), core.vault(), node, name)?;
+    Ok(name::shown(opened, node, core.boot.flaws))
 }
 
 fn seal(core: &mut Core, binding: &[u8], plain: &[u8]) -> Option<Bytes> {

@@ -10,6 +10,7 @@ use super::write::new_node;
 use super::{Download, FileErrand, FileTask, Files, Purpose, sealed};
 use crate::id::{Dot, NodeId, Token};
 use crate::message::{FileAction, FileReply, JobId, Move, Place, Refusal, Reply};
+use crate::record::Vv;
 
 /// Makes a folder.
 pub(in crate::device) fn create_folder(
@@ -83,10 +84,10 @@ pub(in crate::device) fn read_versions(node: NodeId) -> FileErrand {
 pub(in crate::device) fn restore_version(
     node: NodeId,
     version: u32,
-    replaces: Vec<Dot>,
+    seen: Vv,
     token: Token,
 ) -> FileErrand {
-    list_versions(node, Purpose::Restore { version, replaces, token })
+    list_versions(node, Purpose::Restore { version, seen, token })
 }
 
 fn list_versions(node: NodeId, purpose: Purpose) -> FileErrand {

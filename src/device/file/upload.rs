@@ -7,11 +7,10 @@
 //! not only a blob by its address: a device that lost its seal, or a copy of it that seals the same write
 //! again, would otherwise make a version twice.
 
-use super::super::ask::FileTarget;
 use super::super::core::Core;
 use super::super::next::Next;
 use super::super::store::{OwnWrite, Published};
-use super::listing::{RECOVERED, last_place};
+use super::listing::last_place;
 use super::sealed::{label, seal_content, seal_label, seal_name};
 use super::write::keep;
 use super::{FileErrand, FileTask, Files, feed};
@@ -82,18 +81,17 @@ fn begin(core: &mut Core, dot: Dot, again: bool) -> Option<FileErrand> {
             blob
         }
     };
-    let target = match &write.target {
-        FileTarget::New { parent, name } => {
-            let sealed = seal_name(core, node, name);
-            let copy = || name::of_copy(RECOVERED, dot);
-            let name = sealed.or_else(|_| seal_name(core, node, &copy())).ok()?;
+    let target = match &write.place {
+        Some((parent, name)) => {
+            let name = name::shown(name.clone(), node, core.boot.flaws);
+            let name = seal_name(core, node, &name).ok()?;
             Target::New(node, Place { parent: *parent, name })
         }
-        FileTarget::Version { replaces, .. } => Target::Version(node, replaces.clone()),
+        None => Target::Version(node),
     };
     let manifest = Manifest::of(&blob, core.boot.piece);
     let sealed = seal_label(core, node, dot, label(&write.content, &manifest, dot))?;
-    let intent = Intent { target, write: dot, sealed };
+    let intent = Intent { target, write: dot, seen: write.seen, sealed };
     let upload = Upload { write: dot, node, blob, step: Step::Begin { again } };
     tracing::debug!(pieces = manifest.pieces.len(), again, "an upload begins");
     Some(upload.asks(FileAction::Begin(manifest, intent)))
@@ -118,9 +116,9 @@ fn seal_again(core: &mut Core, dot: Dot) -> Next<FileErrand> {
     begin_with(core, dot, false, |write| write.blob = None)
 }
 
-/// Changes what a write is for, and begins again.
-fn aim_at(core: &mut Core, dot: Dot, target: FileTarget) -> Next<FileErrand> {
-    begin_with(core, dot, true, |write| write.target = target)
+/// Puts a write somewhere else, and begins again.
+fn put_at(core: &mut Core, dot: Dot, place: Option<(NodeId, String)>) -> Next<FileErrand> {
+    begin_with(core, dot, true, |write| write.place = place)
 }
 
 impl Upload {
@@ -211,29 +209,25 @@ impl Upload {
         let (dot, node) = (self.write, self.node);
         match refusal {
             FileRefusal::NameTaken(_) | FileRefusal::NoFolder => {
-                let FileTarget::New { parent, name } = own_write(core, dot).target else {
+                let Some(place) = own_write(core, dot).place else {
                     // Hostile, or broken: only a new file takes a name and a folder.
                     return files.rest(core, None);
                 };
-                let (parent, name) = elsewhere((parent, name), refusal, dot);
                 core.reach(Point::NameClashed);
-                aim_at(core, dot, FileTarget::New { parent, name })
+                put_at(core, dot, Some(elsewhere(place, refusal, dot)))
             }
             FileRefusal::Deleted => self.revive(core, None),
             // The server has lost the file, or never had it.
             FileRefusal::NoNode => {
-                let (parent, name) = last_place(core, node);
-                aim_at(core, dot, FileTarget::New { parent, name })
+                let place = last_place(core, node);
+                put_at(core, dot, Some(place))
             }
             // It has the file already, of which the feed has not told here yet.
             FileRefusal::NodeExists if core.store.files().node(node).is_none() => {
-                let feed = feed::ask(core, core.now.mono);
+                let feed = feed::ask(core);
                 files.rest(core, Some(feed))
             }
-            // It has lost those versions, or it has the file already.
-            FileRefusal::NoVersion | FileRefusal::NodeExists => {
-                aim_at(core, dot, FileTarget::Version { node, replaces: Vec::new() })
-            }
+            FileRefusal::NodeExists => put_at(core, dot, None),
             FileRefusal::NoUpload | FileRefusal::Incomplete(_) => Next::ask(begin(core, dot, true)),
             FileRefusal::Damaged => seal_again(core, dot),
             // Hostile, or broken: nothing that an upload is refused for.
@@ -241,6 +235,7 @@ impl Upload {
             | FileRefusal::NotEmpty
             | FileRefusal::Cycle
             | FileRefusal::Outdated
+            | FileRefusal::NoVersion
             | FileRefusal::NoPiece
             | FileRefusal::CursorExpired
             | FileRefusal::NoJob => files.rest(core, None),

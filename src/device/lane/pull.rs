@@ -38,8 +38,6 @@ pub(super) struct Pull {
     relist_due: Time,
     /// A listing under way.
     listing: Option<Listing>,
-    /// When the last listing that has ended began.
-    listed_at: Option<Time>,
     /// When the last pull that reached the head was asked for.
     head_at: Option<Time>,
 }
@@ -52,10 +50,6 @@ struct Listing {
 }
 
 impl Pull {
-    pub(super) fn listed_at(&self) -> Option<Time> {
-        self.listed_at
-    }
-
     pub(super) fn head_at(&self) -> Option<Time> {
         self.head_at
     }
@@ -156,7 +150,6 @@ impl Pull {
             return false;
         };
         assert!(listing.began <= asked_at, "a listing begins before its last page is asked for");
-        self.listed_at = Some(listing.began);
         self.end_listing(core, remote, &listing.seen);
         true
     }
@@ -208,7 +201,11 @@ fn cursor_after(core: &Core, remote: Remote, page: &Page) -> Option<Cursor> {
         (Remote::Rows, None) if core.has(Flaw::CvSinceClock) => {
             Some(Cursor::After { epoch: page.epoch, stamp: core.now.wall.0, id: None })
         }
-        (Remote::Rows, None) => own,
+        // A feed without rows has an epoch too. A device that noted none would pull from the start without
+        // knowing that the database was set back, and never save again what it had saved meanwhile.
+        (Remote::Rows, None) => {
+            own.or(Some(Cursor::After { epoch: page.epoch, stamp: 0, id: None }))
+        }
         (Remote::Rows, Some(last)) => {
             let id = (!core.has(Flaw::Fb07)).then_some(last.row.id);
             Some(Cursor::After { epoch: page.epoch, stamp: last.stamp, id })

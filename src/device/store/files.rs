@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::ask::FileTarget;
 use super::super::io::StoreKey;
 use super::staged::{Staged, encode};
 use crate::Bytes;
-use crate::id::{Dot, NodeId};
+use crate::id::{Dot, NodeId, ReplicaId};
 use crate::log::Position;
 use crate::message::{FeedCursor, Shown};
-use crate::record::Payload;
+use crate::record::{Payload, Vv};
 
 /// An own write of a file, kept until the feed shows a version of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +20,10 @@ pub struct OwnWrite {
     pub order: u64,
     /// The file that is written; the id of a new file was drawn here.
     pub node: NodeId,
-    /// What it is for, as far as that is known by now.
-    pub target: FileTarget,
+    /// Where it is put, if it is the first of its file, as far as that is known by now.
+    pub place: Option<(NodeId, String)>,
+    /// The writes that it was built on. They are kept for as long as it is, whatever the log has of them.
+    pub seen: Vv,
     /// The content.
     pub content: Payload,
     /// The content, sealed: once an upload has begun it is this blob that is uploaded.
@@ -46,6 +47,7 @@ pub(in crate::device) struct FileTables {
     nodes: BTreeMap<NodeId, Shown>,
     writes: BTreeMap<Dot, OwnWrite>,
     feed: Option<FeedCursor>,
+    author: Option<ReplicaId>,
 }
 
 impl FileTables {
@@ -92,6 +94,12 @@ impl FileTables {
         self.feed
     }
 
+    /// Under which name files are written, if it is not that of the replica: in each file it has built each
+    /// write on all before it.
+    pub(in crate::device) fn author(&self) -> Option<ReplicaId> {
+        self.author
+    }
+
     pub(super) fn load_node(&mut self, id: NodeId, shown: Shown) {
         self.nodes.insert(id, shown);
     }
@@ -102,6 +110,10 @@ impl FileTables {
 
     pub(super) fn load_feed(&mut self, cursor: Option<FeedCursor>) {
         self.feed = cursor;
+    }
+
+    pub(super) fn load_author(&mut self, author: Option<ReplicaId>) {
+        self.author = author;
     }
 }
 
@@ -157,6 +169,18 @@ impl FilesMut<'_> {
         }
     }
 
+    /// Sets under which name files are written; `None` for that of the replica.
+    pub(in crate::device) fn set_author(&mut self, author: Option<ReplicaId>) {
+        if self.tables.author != author {
+            match &author {
+                Some(author) => self.staged.put(StoreKey::Author, encode(author)),
+                None => self.staged.remove(StoreKey::Author),
+            }
+            self.staged.require_sync();
+            self.tables.author = author;
+        }
+    }
+
     /// Forgets all of it.
     pub(super) fn wipe(&mut self) {
         for id in std::mem::take(&mut self.tables.nodes).into_keys() {
@@ -166,5 +190,6 @@ impl FilesMut<'_> {
             self.staged.remove(StoreKey::Upload(dot));
         }
         self.set_feed(None);
+        self.set_author(None);
     }
 }

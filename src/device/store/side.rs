@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::ask::Unfinished;
 use super::super::io::{StoreKey, Stored};
 use super::staged::{Staged, encode};
 use crate::Bytes;
@@ -80,14 +79,6 @@ impl Side {
         &self.unsent
     }
 
-    /// The records with which the device and this remote are not done, and why.
-    pub(in crate::device) fn unfinished(&self) -> impl Iterator<Item = (RecordId, Unfinished)> {
-        let unsent = self.unsent.iter().map(|id| (*id, Unfinished::Unsent));
-        let sealed = self.sealed.keys().map(|id| (*id, Unfinished::Sealed));
-        let parked = self.parked.keys().map(|id| (*id, Unfinished::Parked));
-        unsent.chain(sealed).chain(parked)
-    }
-
     /// Takes over a stored entry at start. The caller derives the index afterwards.
     pub(super) fn load_mirror(&mut self, id: RecordId, mirror: Mirror) {
         self.mirrors.insert(id, mirror);
@@ -108,7 +99,7 @@ impl Side {
     /// Is this record to be sent, given its local state?
     fn is_unsent(&self, id: RecordId, local: Option<&Encoded>) -> bool {
         match (self.sealed.get(&id), local) {
-            (Some(sealed), _) => sealed.tag.is_none(),
+            (Some(sealed), _) => sealed.tag.is_none() && self.parked.get(&id) != Some(&sealed.blob),
             (None, None) => false,
             (None, Some(local)) => {
                 self.mirrored(id) != Some(local) && self.parked.get(&id) != Some(local.bytes())
@@ -205,11 +196,13 @@ impl SideMut<'_> {
         }
     }
 
-    /// Notes that the remote refuses the present state of a record. Without a local state there is
-    /// nothing to park: what was refused then is a sealed row that was put back.
+    /// Notes that the remote refuses what is sent of a record: a sealed row that is put back as it is, or
+    /// the present state.
     pub(in crate::device) fn park(&mut self, id: RecordId) {
-        if let Some(state) = self.records.get(&id) {
-            let bytes = state.bytes().clone();
+        let lost = self.side.sealed.get(&id).filter(|row| row.tag.is_none());
+        let refused = lost.map(|row| &row.blob);
+        let refused = refused.or_else(|| self.records.get(&id).map(Encoded::bytes));
+        if let Some(bytes) = refused.cloned() {
             let stored = Stored { tag: 0, bytes: bytes.clone() };
             self.staged.put(StoreKey::Parked(self.remote, id), stored);
             self.side.parked.insert(id, bytes);

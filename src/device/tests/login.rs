@@ -52,6 +52,23 @@ fn a_login_that_a_crash_interrupts_goes_on() {
 }
 
 #[test]
+fn a_remote_that_was_not_merged_before_a_crash_is_listed_again() {
+    let mut pair = new_device(&[Remote::Zone]);
+    pair.asks(Ask::SignIn);
+    while pair.answers.is_empty() {
+        pair.wakes();
+    }
+    let listing = pair.call();
+    let (rows, token) = (vec![served(row(SOUP, &written("soup")), 4)], Some(Cursor::Token(4)));
+    let first = Reply::Page { rows, deleted: Vec::new(), token, more: true, epoch: 0 };
+    pair.returns(&listing, first);
+    pair.crashes();
+    assert!(pair.reads(SOUP).partial, "the rest was not listed");
+    let Request::Changes { since, .. } = pair.call().1.request else { panic!("it lists") };
+    assert_eq!(since, None, "a listing that goes on behind its first page shows less than all");
+}
+
+#[test]
 fn a_second_sign_in_lists_again_and_both_are_answered() {
     let mut pair = new_device(&[Remote::Zone]);
     let first = pair.asks(Ask::SignIn);

@@ -9,7 +9,7 @@ fn a_page_is_applied_with_its_cursor_in_one_commit() {
     let mut pair = Pair::new(&[Remote::Zone], false);
     pair.is_pulled(vec![served(row(SOUP, &written("soup")), 4)], 5);
     assert_eq!(pair.says(SOUP), ["soup"]);
-    assert_eq!(pair.device.cursor(Remote::Zone), Some(Cursor::Token(5)));
+    assert_eq!(pair.cursor(Remote::Zone), Some(Cursor::Token(5)));
     let [commit] = &pair.commits[..] else { panic!("one commit, not {}", pair.commits.len()) };
     let keys: Vec<_> = commit.puts.iter().map(|(key, _)| *key).collect();
     for key in [
@@ -45,7 +45,7 @@ fn of_rows_the_cursor_names_the_last_row_that_was_served() {
     let reply = Reply::Page { rows, deleted: Vec::new(), token: None, more: true, epoch: 3 };
     pair.returns(&call, reply);
     let after = Cursor::After { epoch: 3, stamp: 6, id: Some(CAKE) };
-    assert_eq!(pair.device.cursor(Remote::Rows), Some(after));
+    assert_eq!(pair.cursor(Remote::Rows), Some(after));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_stale_answer_counts_for_nothing() {
     call.id = CallId(77);
     pair.returns(&(remote, call), page(vec![served(row(SOUP, &written("soup")), 4)], 5));
     assert_eq!(pair.says(SOUP), [""; 0]);
-    assert_eq!(pair.device.cursor(Remote::Zone), None);
+    assert_eq!(pair.cursor(Remote::Zone), None);
     assert!(pair.commits.is_empty() && pair.outputs.is_empty(), "{:?}", pair.outputs);
 }
 
@@ -67,7 +67,7 @@ fn an_answer_that_comes_twice_is_taken_once() {
     let call = pair.call();
     pair.returns(&call, page(Vec::new(), 5));
     pair.returns(&call, page(vec![served(row(SOUP, &written("soup")), 4)], 9));
-    assert_eq!(pair.device.cursor(Remote::Zone), Some(Cursor::Token(5)));
+    assert_eq!(pair.cursor(Remote::Zone), Some(Cursor::Token(5)));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn an_answer_to_the_first_try_ends_the_second_one() {
     let first = pair.call();
     pair.wakes();
     pair.returns(&first, page(Vec::new(), 5));
-    assert_eq!(pair.device.cursor(Remote::Zone), Some(Cursor::Token(5)));
+    assert_eq!(pair.cursor(Remote::Zone), Some(Cursor::Token(5)));
     assert_ne!(pair.wakes(), "retry", "what was answered is not sent again");
 }
 
@@ -123,14 +123,14 @@ fn a_row_without_its_key_is_kept_sealed_and_opens_when_that_arrives() {
     let mut pair = Pair::new(&[Remote::Zone], false);
     let sealed = row_under(LATE_KEY, SOUP, &written("soup"));
     pair.is_pulled(vec![served(sealed.clone(), 4)], 5);
-    assert_eq!(pair.device.cursor(Remote::Zone), Some(Cursor::Token(5)), "it blocks nothing");
+    assert_eq!(pair.cursor(Remote::Zone), Some(Cursor::Token(5)), "it blocks nothing");
     let kept = pair.disk.get(&StoreKey::Sealed(Remote::Zone, SOUP)).expect("it is durable");
     assert_eq!((kept.tag, &kept.bytes), (4, &sealed.blob));
     assert!(pair.reads(SOUP).sealed, "the user is shown that it is sealed");
     pair.gives(Input::KeyArrived(LATE_KEY, key(LATE_KEY)));
     assert_eq!(pair.says(SOUP), ["soup"]);
     assert!(!pair.disk.contains_key(&StoreKey::Sealed(Remote::Zone, SOUP)));
-    assert!(pair.device.unfinished(Remote::Zone).next().is_none(), "the zone has it");
+    assert_eq!(pair.status().unsent, [0, 0], "the zone has it");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn an_acknowledged_save_leaves_nothing_unsent() {
     let (save, puts) = saving(&mut pair);
     assert_eq!(puts.len(), 2);
     pair.returns(&save, Reply::Saved(vec![(SOUP, Ok(Tag(7))), (CAKE, Ok(Tag(8)))]));
-    assert!(pair.device.unfinished(Remote::Zone).next().is_none());
+    assert_eq!(pair.status().unsent, [0, 0]);
     assert!(pair.calls.is_empty(), "nothing is sent again");
 }
 
@@ -97,8 +97,8 @@ fn a_row_refused_for_good_is_parked_and_blocks_no_other() {
     let (save, puts) = saving(&mut pair);
     assert_eq!(puts.iter().map(|put| put.row.id).collect::<Vec<_>>(), [CAKE]);
     pair.returns(&save, Reply::Saved(vec![(CAKE, Ok(Tag(8)))]));
-    let unfinished: Vec<_> = pair.device.unfinished(Remote::Zone).collect();
-    assert_eq!(unfinished, [(SOUP, Unfinished::Parked)]);
+    let status = pair.status();
+    assert_eq!((status.unsent, status.parked), ([0, 0], [1, 0]));
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn a_hidden_row_is_left_alone_until_the_next_listing() {
     pair.returns(&save, Reply::Saved(vec![(SOUP, Err(Refusal::Exists))]));
     let look = pair.call();
     pair.returns(&look, Reply::Found(Vec::new()));
-    let unfinished: Vec<_> = pair.device.unfinished(Remote::Zone).collect();
-    assert_eq!(unfinished, [(SOUP, Unfinished::Parked)]);
+    let status = pair.status();
+    assert_eq!((status.unsent, status.parked), ([0, 0], [1, 0]));
     assert!(pair.calls.is_empty());
 }
 

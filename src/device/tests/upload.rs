@@ -63,12 +63,13 @@ fn a_file_of_one_piece_is_there_after_two_requests() {
     let publish = pair.request();
     assert!(matches!(action(&publish), FileAction::Publish(_, Some(_))));
     pair.responds_at(&publish, 3, Reply::File(FileReply::Published(1)));
-    assert_eq!(pair.device.files_unsent(), 0);
+    assert_eq!(pair.unsent_files(), 0);
     assert_eq!((number(&begin), number(&publish)), (1, 2), "numbers have no gaps");
     // The feed shows it, and the write is done with.
     let feed = pair.request();
     pair.responds_at(&feed, 3, head(3));
-    assert!(pair.device.is_done_with_server());
+    assert!(!pair.disk.keys().any(|key| matches!(key, StoreKey::Upload(_))));
+    assert!(matches!(pair.request().command, Command::Close(_)), "nothing else is to do");
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn a_write_is_durable_before_the_user_is_answered() {
     let kept = |key: &&StoreKey| matches!(key, StoreKey::Upload(_));
     assert_eq!(pair.disk.keys().filter(kept).count(), 1);
     pair.crashes();
-    assert_eq!(pair.device.files_unsent(), 1, "and survives a crash");
+    assert_eq!(pair.unsent_files(), 1, "and survives a crash");
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_stale_answer_of_the_server_counts_for_nothing() {
     let mut begin = uploads(&mut pair, "plan.txt");
     begin.id = CallId(77);
     pair.responds_at(&begin, 9, Reply::File(FileReply::Published(1)));
-    assert_eq!(pair.device.files_unsent(), 1);
+    assert_eq!(pair.unsent_files(), 1);
     assert!(pair.outputs.is_empty(), "{:?}", pair.outputs);
 }
 
@@ -186,7 +187,7 @@ fn another_log_is_sent_again_what_the_old_one_had_published() {
     pair.responds_at(&publish, 3, Reply::File(FileReply::Published(1)));
     let feed = pair.request();
     pair.responds_at(&feed, 1, Reply::Refused(Refusal::AnotherLog));
-    assert_eq!(pair.device.files_unsent(), 1);
+    assert_eq!(pair.unsent_files(), 1);
 }
 
 #[test]
@@ -202,7 +203,7 @@ fn a_failure_inside_is_tried_again_later_and_later() {
         begin = pair.request();
     }
     assert!(waits[3] > waits[0], "{waits:?}");
-    assert_eq!(pair.device.files_unsent(), 1, "and is never given up");
+    assert_eq!(pair.unsent_files(), 1, "and is never given up");
 }
 
 #[test]

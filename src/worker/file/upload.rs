@@ -53,7 +53,7 @@ fn published(draft: &Draft<'_>, blob: Address) -> Option<(NodeId, u32)> {
 }
 
 /// Could this be published if the blob were there?
-fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
+fn check(draft: &Draft<'_>, intent: &Intent, rules: Rules) -> Result<(), Stop> {
     match &intent.target {
         Target::New(id, place) => {
             tree::is_named(place)?;
@@ -62,7 +62,7 @@ fn check(draft: &Draft<'_>, intent: &Intent) -> Result<(), Stop> {
             }
             Ok(tree::check(draft, *id, place)?)
         }
-        Target::Version(id, _) => Ok(version::check(draft, *id, &[])?),
+        Target::Version(id) => Ok(version::check(draft, *id, intent.write, rules.flaws)?),
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn begin(
     if let Some(n) = version::of_write(draft, intent.target.node(), intent.write) {
         return Ok(FileReply::Published(n));
     }
-    check(draft, intent)?;
+    check(draft, intent, rules)?;
     let mut intent = intent.clone();
     let node = intent.target.node();
     let stored = match under_way(draft, blob) {
@@ -239,20 +239,16 @@ pub(super) fn publish(
     if let Some(n) = version::of_write(draft, intent.target.node(), intent.write) {
         return Ok(FileReply::Published(n));
     }
-    check(draft, &intent)?;
+    check(draft, &intent, rules)?;
     verify(&stored, last, known, rules)?;
-    let Intent { target, write, sealed } = intent;
+    let Intent { target, write, seen, sealed } = intent;
     let id = target.node();
-    let replaces = match target {
-        Target::Version(_, writes) => version::of_writes(draft, id, &writes),
-        Target::New(_, place) => {
-            assert_ne!(id, NodeId::ROOT, "the root is no node");
-            let kind = NodeKind::File { latest: 0, heads: Vec::new() };
-            tree::settle(draft, id, Node { place, kind, deleted: false, changed: 0 })?;
-            Vec::new()
-        }
-    };
-    let made = Version { blob, write, sealed, replaces, restores: None };
+    if let Target::New(_, place) = target {
+        assert_ne!(id, NodeId::ROOT, "the root is no node");
+        let kind = NodeKind::File { latest: 0, heads: Vec::new() };
+        tree::settle(draft, id, Node { place, kind, deleted: false, changed: 0 })?;
+    }
+    let made = Version { blob, write, sealed, seen, restores: None };
     let n = version::add(draft, id, made, rules.flaws)?;
     remove(draft, FileKey::Upload(blob));
     put(draft, FileKey::Blob(blob), FileDoc::Blob(stored, n));

@@ -1,7 +1,9 @@
 //! Versions of files: numbered from 1 in each file, never changed, and no number is used twice.
 //!
-//! Each names the versions that it replaces. The versions that no other replaces are the heads.
-//! Several heads are a conflict, which devices show until a version replaces them all.
+//! Each names the writes that it was built on, and replaces the versions of those. The versions that no other
+//! replaces are the heads. Several heads are a conflict, which devices show until a version replaces them all.
+//! A log that was set back gets versions again, in any order: one that comes after what was built on it is no
+//! head.
 
 use super::tree::{live, node, save};
 use super::{put, version_of};
@@ -12,6 +14,7 @@ use crate::id::{Dot, NodeId};
 use crate::log::{Draft, FileDoc, FileKey, Node, NodeKind, Version};
 use crate::message::{FileRefusal, FileReply, Refusal, Shown};
 use crate::point::Point;
+use crate::record::Vv;
 use crate::worker::known::Stop;
 
 /// The number of the latest version, and the heads.
@@ -20,11 +23,6 @@ fn content(node: &Node) -> Result<(u32, &Vec<u32>), FileRefusal> {
         NodeKind::File { latest, heads } => Ok((*latest, heads)),
         NodeKind::Folder => Err(FileRefusal::NoFile),
     }
-}
-
-/// The heads of a file; of all else there are none.
-fn of_heads<'d>(draft: &'d Draft<'_>, id: NodeId) -> &'d [u32] {
-    node(draft, id).and_then(content).map_or(&[], |(_, heads)| heads)
 }
 
 fn all<'d>(draft: &'d Draft<'_>, id: NodeId) -> impl Iterator<Item = (u32, &'d Version)> {
@@ -38,17 +36,30 @@ pub(super) fn of_write(draft: &Draft<'_>, id: NodeId, write: Dot) -> Option<u32>
     all(draft, id).find(|(_, version)| version.write == write).map(|(n, _)| n)
 }
 
-/// The versions that these writes have become. A write that is not in the log has no version to
-/// replace.
-pub(super) fn of_writes(draft: &Draft<'_>, id: NodeId, writes: &[Dot]) -> Vec<u32> {
-    all(draft, id).filter(|(_, it)| writes.contains(&it.write)).map(|(n, _)| n).collect()
+/// Does a version take the place of that of this write? FB-29 counts the last write of each author alone.
+fn replaces(version: &Version, write: Dot, flaws: Flaws) -> bool {
+    let seen = &version.seen;
+    if flaws.has(Flaw::Fb29) {
+        return seen.count_of(write.replica) == write.n;
+    }
+    seen.covers(write)
 }
 
-/// May a version of this file replace these?
-pub(super) fn check(draft: &Draft<'_>, id: NodeId, replaces: &[u32]) -> Result<(), FileRefusal> {
-    let (latest, _) = content(live(draft, id)?)?;
-    let there = replaces.iter().all(|n| (1..=latest).contains(n));
-    if there { Ok(()) } else { Err(FileRefusal::NoVersion) }
+/// Was a version of this file built on this write?
+fn is_replaced(draft: &Draft<'_>, id: NodeId, write: Dot, flaws: Flaws) -> bool {
+    all(draft, id).any(|(_, version)| replaces(version, write, flaws))
+}
+
+/// May this write become a version of this file? A deleted file has to be brought back first, since an
+/// edit beats a delete; but not for a write that was replaced before the delete.
+pub(super) fn check(
+    draft: &Draft<'_>,
+    id: NodeId,
+    write: Dot,
+    flaws: Flaws,
+) -> Result<(), FileRefusal> {
+    content(node(draft, id)?)?;
+    if is_replaced(draft, id, write, flaws) { Ok(()) } else { live(draft, id).map(|_| ()) }
 }
 
 /// Adds a version to a file; returns its number.
@@ -58,34 +69,40 @@ pub(super) fn add(
     version: Version,
     flaws: Flaws,
 ) -> Result<u32, FileRefusal> {
-    check(draft, id, &version.replaces)?;
-    let mut node = live(draft, id)?.clone();
+    check(draft, id, version.write, flaws)?;
+    let mut node = node(draft, id)?.clone();
     let (latest, heads) = content(&node)?;
+    let replaced = |(_, it): &(u32, &Version)| replaces(&version, it.write, flaws);
+    let replaced: Vec<u32> = all(draft, id).filter(replaced).map(|(n, _)| n).collect();
     let n = if flaws.has(Flaw::VfVersionRace) {
-        version.replaces.iter().max().map_or(1, |known| known + 1)
+        replaced.iter().max().map_or(1, |known| known + 1)
     } else {
         latest + 1
     };
-    let kept = heads.iter().copied().filter(|head| !version.replaces.contains(head) && *head != n);
+    let before = heads.len();
+    let kept = heads.iter().copied().filter(|head| !replaced.contains(head) && *head != n);
     let mut heads: Vec<u32> = kept.collect();
+    let joined = before - heads.len() > 1;
     #[cfg(feature = "flaws")]
     if flaws.has(Flaw::VfNestedBorrow) && latest > 0 {
         borrow_twice(&mut heads);
     }
-    heads.push(n);
+    if is_replaced(draft, id, version.write, flaws) {
+        draft.reach(Point::ReplacedBefore);
+    } else {
+        heads.push(n);
+    }
     heads.sort_unstable();
     assert!(n > latest || flaws.has(Flaw::VfVersionRace), "a version's number is never used again");
-    let times = heads.iter().filter(|head| **head == n).count();
-    assert_eq!(times, 1, "a new version is a head once");
+    assert!(heads.is_sorted_by(|one, next| one < next), "a version is a head once");
     if heads.len() > 1 {
         draft.reach(Point::HeadsApart);
-    } else if version.replaces.len() > 1 {
+    } else if joined {
         draft.reach(Point::HeadsJoined);
     }
     node.kind = NodeKind::File { latest: latest.max(n), heads };
     save(draft, id, node);
     put(draft, FileKey::Version(id, n), FileDoc::Version(version));
-    assert!(of_heads(draft, id).contains(&n), "a new version is a head: none replaces it yet");
     tracing::debug!(node = id.0, version = n, "added a version");
     Ok(n)
 }
@@ -95,7 +112,7 @@ pub(super) fn restore(
     draft: &mut Draft<'_>,
     id: NodeId,
     (n, blob): (u32, Address),
-    (replaces, write, sealed): (&[Dot], Dot, &Bytes),
+    (seen, write, sealed): (&Vv, Dot, &Bytes),
     flaws: Flaws,
 ) -> Result<FileReply, Stop> {
     if let Some(there) = of_write(draft, id, write) {
@@ -111,9 +128,8 @@ pub(super) fn restore(
             .filter(|old| old.blob == blob)
             .ok_or(FileRefusal::NoVersion)?
     };
-    let (blob, sealed) = (old.blob, sealed.clone());
-    let replaces = of_writes(draft, id, replaces);
-    let restored = Version { blob, write, sealed, replaces, restores: Some(n) };
+    let (blob, seen, sealed) = (old.blob, seen.clone(), sealed.clone());
+    let restored = Version { blob, write, sealed, seen, restores: Some(n) };
     let n = add(draft, id, restored, flaws)?;
     draft.reach(Point::VersionRestored);
     Ok(FileReply::Published(n))

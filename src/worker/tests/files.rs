@@ -7,6 +7,7 @@ use crate::id::{Dot, NodeId};
 use crate::log::{Version, pieces_of};
 use crate::message::{Intent, Name, Piece, Place, Target};
 use crate::name::NameKey;
+use crate::record::Vv;
 
 const PIECE: usize = 4;
 
@@ -25,9 +26,15 @@ impl Upload {
         Self {
             manifest: Manifest::of(content.as_bytes(), PIECE),
             pieces: cut(content.as_bytes(), PIECE).into_iter().map(Bytes::from).collect(),
-            intent: Intent { target, write: Dot { replica: ReplicaId(1), n }, sealed },
+            intent: Intent { target, write: written(n), seen: Vv::default(), sealed },
             number: 0,
         }
+    }
+
+    /// Built on these writes.
+    fn on(mut self, writes: &[u64]) -> Self {
+        writes.iter().for_each(|n| self.intent.seen.add(written(*n)));
+        self
     }
 
     fn begins(&self) -> FileAction {
@@ -52,6 +59,11 @@ impl Upload {
     fn object(&self, n: u32) -> String {
         format!("{}{n}", pieces_of(ANNA, self.manifest.address, self.number))
     }
+}
+
+/// The write of this number.
+fn written(n: u64) -> Dot {
+    Dot { replica: ReplicaId(1), n }
 }
 
 /// The file of this number, of that name.
@@ -238,18 +250,65 @@ fn a_write_that_is_sealed_again_and_sent_again_makes_one_version() {
 fn versions_that_do_not_replace_each_other_are_both_heads_until_one_replaces_both() {
     let mut pair = Pair::new();
     let act = pair.open(Device(1));
-    let write = |n| Dot { replica: ReplicaId(1), n };
-    let on =
-        |writes: &[u64]| Target::Version(NodeId(1), writes.iter().copied().map(write).collect());
+    let version = || Target::Version(NodeId(1));
+    let steps = [
+        Upload::of("1", file(1, "a"), 1),
+        Upload::of("2", version(), 2).on(&[1]),
+        Upload::of("3", version(), 3).on(&[1]),
+        Upload::of("4", version(), 4).on(&[2, 3]),
+    ];
     let mut heads = Vec::new();
-    let steps = [(file(1, "a"), "1"), (on(&[1]), "2"), (on(&[1]), "3"), (on(&[2, 3]), "4")];
-    for (n, (target, content)) in (1..).zip(steps) {
-        publish(&mut pair, act, 2 * n as u32 - 1, Upload::of(content, target, n));
-        let feed = pair.done(Device(1).reads(Action::File(FileAction::Feed(None, 9)))).reply;
-        let Reply::File(FileReply::Page { changed, .. }) = feed else { panic!("a page: {feed:?}") };
-        heads.push(changed[0].heads.iter().map(|(n, _)| *n).collect::<Vec<u32>>());
+    for (n, upload) in (0..).zip(steps) {
+        publish(&mut pair, act, 2 * n + 1, upload);
+        heads.push(heads_of(&mut pair));
     }
     assert_eq!(heads, [vec![1], vec![2], vec![2, 3], vec![4]]);
+}
+
+/// The heads of the only file.
+fn heads_of(pair: &mut Pair) -> Vec<u32> {
+    let feed = pair.done(Device(1).reads(Action::File(FileAction::Feed(None, 9)))).reply;
+    let Reply::File(FileReply::Page { changed, .. }) = feed else { panic!("a page: {feed:?}") };
+    changed[0].heads.iter().map(|(n, _)| *n).collect()
+}
+
+/// A log that was set back gets the writes of its files again: the third, which was built on the two
+/// before, then the second. And a fourth, which was built on the first alone.
+#[test]
+fn what_a_version_was_built_on_is_no_head_in_whatever_order_the_log_gets_them() {
+    let mut pair = Pair::new();
+    let act = pair.open(Device(1));
+    let version = || Target::Version(NodeId(1));
+    let other = |n| Dot { replica: ReplicaId(2), n };
+    let mut by_other = Upload::of("4", version(), 4).on(&[1]);
+    by_other.intent.write = other(1);
+    let steps = [
+        Upload::of("1", file(1, "a"), 1),
+        Upload::of("3", version(), 3).on(&[1, 2]),
+        Upload::of("2", version(), 2).on(&[1]),
+        by_other,
+    ];
+    let mut heads = Vec::new();
+    for (n, upload) in (0..).zip(steps) {
+        publish(&mut pair, act, 2 * n + 1, upload);
+        heads.push(heads_of(&mut pair));
+    }
+    assert_eq!(heads, [vec![1], vec![2], vec![2], vec![2, 4]]);
+    assert_eq!(versions(&mut pair).len(), 4, "every one of them can be read");
+}
+
+/// An edit beats a delete; but not one that was replaced before the delete, and comes again.
+#[test]
+fn a_delete_stands_against_what_was_replaced_before_it() {
+    let mut pair = Pair::new();
+    let act = pair.open(Device(1));
+    let version = || Target::Version(NodeId(1));
+    publish(&mut pair, act, 1, Upload::of("1", file(1, "a"), 1));
+    publish(&mut pair, act, 3, Upload::of("3", version(), 3).on(&[1, 2]));
+    pair.done(act.files(5, FileAction::Delete(NodeId(1), vec![written(3)])));
+    assert_eq!(publish(&mut pair, act, 6, Upload::of("2", version(), 2).on(&[1])), 3);
+    let reply = pair.done(act.files(8, Upload::of("4", version(), 4).on(&[1]).begins())).reply;
+    assert_eq!(reply, refused(FileRefusal::Deleted));
 }
 
 #[test]
@@ -273,8 +332,8 @@ fn a_version_is_restored_by_its_number_and_content() {
         node: NodeId(1),
         version: 1,
         blob,
-        replaces: vec![Dot { replica: ReplicaId(1), n: 1 }],
-        write: Dot { replica: ReplicaId(1), n: 2 },
+        seen: Upload::of("", file(1, "a"), 2).on(&[1]).intent.seen,
+        write: written(2),
         sealed: Bytes::default(),
     };
     let reply = pair.done(act.files(3, restore(Address::of(b"two")))).reply;

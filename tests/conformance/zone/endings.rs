@@ -2,6 +2,8 @@
 
 use engine::id::UserId;
 use engine::remote::{Ending, Order, Policy, Refusal, Reply, Request};
+use harness::time::Span;
+use sim::fault::Age;
 use sim::remote::Control;
 
 use super::settled;
@@ -118,4 +120,19 @@ fn another_account_sees_no_zone() {
         naive.local.clear();
     }
     assert!(naive.local.is_empty() && lab.stored().len() == 3);
+}
+
+#[test]
+fn a_restore_brings_back_a_zone_that_had_ended() {
+    let (mut lab, client) = settled();
+    let before = lab.stored();
+    lab.pass(Span::from_secs(10));
+    lab.control(Control::EndZone(HOME, Ending::Deleted));
+    assert_eq!(lab.stored().len(), 0);
+    lab.pass(Span::from_secs(10));
+    lab.control(Control::Restore(Age(Span::from_secs(15))));
+    assert_eq!(lab.stored(), before);
+    let page = lab.page(client.who, Order::Token, client.cursor);
+    assert_eq!(page, Reply::Refused(Refusal::CursorExpired));
+    assert_eq!(lab.rows(client.who, Order::Token, None).rows.len(), before.len());
 }

@@ -136,7 +136,7 @@ impl Files<'_> {
         let stored = Stored { manifest, upload, node };
         self.case.files.uploads.insert(blob, stored.clone());
         let (write, until) = (self.dot(), Time(self.case.now + 60_000).to_engine());
-        let intent = Intent { target, write, sealed: [1][..].into() };
+        let intent = Intent { target, write, seen: Default::default(), sealed: [1][..].into() };
         let doc = FileDoc::Upload(Upload { stored, until, intent }.into());
         let puts = vec![put(FileKey::Upload(blob), Some(doc))];
         self.does(puts, Reply::File(FileReply::Begun(upload, until)));
@@ -186,7 +186,12 @@ impl Files<'_> {
         restores: Option<u32>,
     ) -> Puts {
         let (write, sealed) = (self.dot(), [1][..].into());
-        let version = Version { blob, write, sealed, replaces: replaces.to_vec(), restores };
+        let seen = Default::default();
+        let mut version = Version { blob, write, sealed, seen, restores };
+        for old in replaces.iter().filter_map(|n| self.case.files.versions.get(&(id, *n))) {
+            version.seen.join(&old.seen);
+            version.seen.add(old.write);
+        }
         self.case.files.versions.insert((id, n), version.clone());
         let mut puts = vec![put(FileKey::Version(id, n), Some(FileDoc::Version(version)))];
         if restores.is_none() {
@@ -212,7 +217,7 @@ impl Files<'_> {
 
     /// A new version with these words in place of the last one, uploaded and published.
     pub(crate) fn revises(&mut self, (id, n): (NodeId, u32), words: &str) -> Address {
-        let blob = self.begins_upload(Target::Version(id, Vec::new()), words);
+        let blob = self.begins_upload(Target::Version(id), words);
         self.stores(blob);
         let mut puts = self.versions((id, n), blob, &[n - 1], None);
         puts.extend(self.case.files.counts(id, n, &[n]));
@@ -325,7 +330,7 @@ impl Files<'_> {
         (n, replaces, heads): (u32, &[u32], &[u32]),
         words: &str,
     ) {
-        let target = Target::Version(write.node, Vec::new());
+        let target = Target::Version(write.node);
         self.case.files.next_write_is(write.dot);
         let blob = self.begins_upload(target, words);
         self.stores(blob);

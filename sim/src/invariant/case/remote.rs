@@ -75,6 +75,28 @@ impl AtRemote<'_> {
         tag
     }
 
+    /// The row as it is stored.
+    pub(crate) fn stored(&self, id: RecordId) -> StoredRow {
+        self.case.rows[&(self.remote, self.vault(), id)].clone()
+    }
+
+    /// The remote is set back to a backup: it has the row again as it was, or no more.
+    pub(crate) fn is_set_back(&mut self, id: RecordId, backup: Option<StoredRow>) {
+        let (key, by) = ((self.remote, self.vault(), id), Node::Remote(self.remote));
+        let vault = key.1;
+        let Some(row) = backup else {
+            let pos = self.stored(id).pos;
+            self.case.rows.remove(&key);
+            self.case.fact(self.remote, Fact::Removed { vault, id, pos, by });
+            return;
+        };
+        let (contents, policy) = (Some(Arc::new(self.case.contents(&row.copy))), Policy::Overwrite);
+        let (pos, tag, blob) = (row.pos, row.tag, BlobId(self.case.fresh()));
+        self.case
+            .fact(self.remote, Fact::Committed { vault, id, pos, tag, blob, by, contents, policy });
+        self.case.rows.insert(key, row);
+    }
+
     /// A device sends its copy; nothing is stored.
     pub(crate) fn sends_save(&mut self, id: RecordId) -> Letter {
         let (letter, blob) = (self.letter(), BlobId(self.case.fresh()));

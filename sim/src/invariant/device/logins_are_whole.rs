@@ -134,7 +134,7 @@ pub(crate) mod tests {
     use engine::id::Remote;
 
     use crate::history::{Answered, Asked};
-    use crate::invariant::case::{Case, KCAL, MEAL};
+    use crate::invariant::case::{Case, KCAL, MEAL, PHOTO};
 
     /// The tablet opens its gate with one of two remotes merged, and gets the other afterwards.
     pub(crate) fn broken() -> Case {
@@ -180,5 +180,27 @@ pub(crate) mod tests {
         case.tablet().shows(partial.into(), false);
         case.tablet().at(Remote::Rows).pulls();
         case.ends().passes();
+    }
+
+    #[test]
+    fn a_login_need_not_bring_what_a_remote_lost_meanwhile() {
+        for is_set_back in [true, false] {
+            let mut case = Case::new();
+            case.tablet().signs_out();
+            case.phone().edits(MEAL, &[KCAL]);
+            case.phone().pushes(MEAL);
+            let backup = case.phone().at(Remote::Zone).stored(MEAL);
+            case.phone().edits(MEAL, &[PHOTO]);
+            case.phone().at(Remote::Zone).pushes(MEAL);
+            let op = case.tablet().asks(Asked::SignIn);
+            if is_set_back {
+                case.tablet().at(Remote::Zone).is_set_back(MEAL, Some(backup));
+            }
+            case.tablet().at(Remote::Rows).pulls();
+            case.tablet().answers(op, Answered::SignedIn { partial: false });
+            let violations = case.violations();
+            let without = |site| violations.iter().any(|violation| violation.site == site);
+            assert_eq!(without("opened-without-a-row"), !is_set_back);
+        }
     }
 }

@@ -93,6 +93,7 @@ impl<'a> EvidenceBuilder<'a> {
                 settled: None,
                 account_faults: OnceCell::new(),
                 write_numbers: OnceCell::new(),
+                lineage: OnceCell::new(),
             },
             states: vec![DeviceState::default(); context.devices.len()],
             sent: Table::default(),
@@ -132,6 +133,9 @@ impl<'a> EvidenceBuilder<'a> {
     pub(crate) fn take(&mut self, at: usize, entry: &'a Entry) {
         match (&entry.fact, entry.node) {
             (fact, Node::Device(device)) => self.take_of_device(at, device, fact),
+            (Fact::Committed { vault, id, tag, by: Node::Remote(_), .. }, Node::Remote(remote)) => {
+                self.restored(at, remote, (*vault, *id), *tag);
+            }
             (Fact::Committed { vault, id, pos, tag, blob, contents, .. }, Node::Remote(remote)) => {
                 let version = self.version(at, *pos, *tag, *blob, *vault, *id, contents.as_ref());
                 self.committed(remote, *vault, *id, version);
@@ -168,7 +172,8 @@ impl<'a> EvidenceBuilder<'a> {
             Fact::Settled { .. } => self.evidence.settled = Some(at),
             Fact::Asked(..)
             | Fact::Answered(..)
-            | Fact::Skipped(_)
+            | Fact::Struck(_)
+            | Fact::Skipped(..)
             | Fact::Persisted { .. }
             | Fact::Durable(_)
             | Fact::PersistFailed(_)
@@ -225,7 +230,7 @@ impl<'a> EvidenceBuilder<'a> {
                 };
             }
             Fact::Delivered { .. }
-            | Fact::Skipped(_)
+            | Fact::Skipped(..)
             | Fact::Lost { .. }
             | Fact::Committed { .. }
             | Fact::Removed { .. }
@@ -238,6 +243,7 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Named { .. }
             | Fact::Kept { .. }
             | Fact::Faulted(_)
+            | Fact::Struck(_)
             | Fact::Ended(_)
             | Fact::Healed
             | Fact::Settled { .. }
@@ -382,7 +388,15 @@ impl<'a> EvidenceBuilder<'a> {
             }
             Arc::new(shown)
         });
-        RowState { at, pos, tag: Some(tag), contents: contents.cloned(), made_from, certain }
+        RowState {
+            at,
+            pos,
+            tag: Some(tag),
+            contents: contents.cloned(),
+            made_from,
+            certain,
+            set_back: false,
+        }
     }
 
     fn committed(&mut self, remote: Remote, vault: VaultId, id: RecordId, version: RowState) {
@@ -396,9 +410,22 @@ impl<'a> EvidenceBuilder<'a> {
             writes.all[write].accepted[remote.index()].get_or_insert(version.at);
             writes.all[write].stored.get_or_insert(version.at);
         }
-        let place = stored.log.partition_point(|entry| entry.0 <= version.pos);
-        stored.log.insert(place, (version.pos, vault, id));
+        let (place, entry) =
+            (stored.log.partition_point(|it| it.0 < version.pos), (version.pos, vault, id));
+        if stored.log.get(place) != Some(&entry) {
+            stored.log.insert(place, entry);
+        }
         stored.rows.or_default((vault, id)).push(version);
+    }
+
+    /// A remote was set back: a row is there again as it was under this tag, and what had been stored
+    /// since is gone from there.
+    fn restored(&mut self, at: usize, remote: Remote, (vault, id): (VaultId, RecordId), tag: Tag) {
+        let stored = &self.evidence.remotes[remote.index()];
+        let Some(state) = stored.tagged(vault, id, tag).cloned() else { return };
+        let last = stored.versions(vault, id).last().map(|last| last.made_from.clone());
+        self.committed(remote, vault, id, RowState { at, set_back: true, ..state });
+        self.destroy(at, vault, id, &last.unwrap_or_default());
     }
 
     fn remove_row(
@@ -415,7 +442,15 @@ impl<'a> EvidenceBuilder<'a> {
         let Some(last) = last.cloned() else { return };
         let pos = pos.unwrap_or(last.pos);
         let made_from = if by_device { last.made_from.clone() } else { Arc::default() };
-        let gone = RowState { at, pos, tag: None, contents: None, made_from, certain: true };
+        let gone = RowState {
+            at,
+            pos,
+            tag: None,
+            contents: None,
+            made_from,
+            certain: true,
+            set_back: false,
+        };
         stored.rows.or_default((vault, id)).push(gone);
         if !by_device {
             self.destroy(at, vault, id, &last.made_from);

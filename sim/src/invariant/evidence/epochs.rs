@@ -11,7 +11,6 @@ use engine::id::{Dot, Token, UserId};
 use engine::job::Claim;
 use engine::log::{Doc, Entry as Commit, Key, Position};
 use engine::message::{Client, Reply, WorkReply};
-use harness::time::Time;
 
 use super::Evidence;
 use super::files::{Archive, Files};
@@ -64,6 +63,11 @@ impl<'a> Epochs<'a> {
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Epoch<'a>> {
         self.0.iter()
+    }
+
+    /// Every write of a file that a device kept durably, with its label.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (Dot, Token)> + '_ {
+        self.0.iter().flat_map(|epoch| epoch.archive.labels())
     }
 
     /// The label of a write of a file, if a device kept it durably.
@@ -138,7 +142,7 @@ fn divided<'a>(evidence: &Evidence<'_>) -> Vec<Epoch<'a>> {
         ) {
             epochs.last_mut().expect("there is one").facts.push(at);
         } else if let Fact::Faulted(Fault::RestoreVolume(it)) = &entry.fact {
-            let then = Time(entry.at.0.saturating_sub(it.by.0.0.max(1)));
+            let then = it.by.before(entry.at);
             let upto = evidence.history.partition_point(|entry| entry.at <= then);
             let epoch = epochs.iter().rfind(|epoch| epoch.from < upto).unwrap_or(&epochs[0]);
             let facts = epoch.facts.iter().copied().filter(|fact| *fact < upto).collect();

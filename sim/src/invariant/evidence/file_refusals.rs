@@ -7,10 +7,9 @@ use engine::device::Reason;
 use engine::id::NodeId;
 use engine::log::{FileKey, NodeKind};
 use engine::message::FileRefusal;
-use unicode_normalization::UnicodeNormalization;
 
 use super::epochs::Epoch;
-use super::file_names::fold;
+use super::file_names::{fold, unfit};
 use super::files::Files;
 use super::keys::{has_a_key, may_lack_a_key};
 use super::{Evidence, UserOperation};
@@ -30,7 +29,7 @@ pub(crate) fn is_right(
             epochs.any(|epoch| was_so(evidence, epoch, (op, at), (ask, refusal)))
                 || is_of_another_log(evidence, op, at, (ask, refusal))
         }
-        Reason::BadName(_) => ask.names().any(|name| !is_name(name)),
+        Reason::BadName(_) => ask.names().any(|name| unfit(name).is_some()),
         Reason::Keyless => !has_a_key(evidence, op.device, at),
         Reason::Sealed(_) => may_lack_a_key(evidence, op.device, at),
         Reason::NoServer => evidence.context.server.is_none(),
@@ -107,13 +106,6 @@ pub(crate) fn was_right(
     let files = &evidence.epochs.at(op.asked).files;
     let Some(files) = files.get(&evidence.user(op.device)) else { return false };
     files.moments(0, op.asked).any(|moment| is_so(&FilesAt { files, moment }, ask, refusal))
-}
-
-/// May a file have this name? As on most file systems: one part of a path, of one line.
-fn is_name(name: &str) -> bool {
-    let name: String = name.nfc().collect();
-    let is_path = matches!(name.as_str(), "" | "." | "..") || name.contains('/');
-    !is_path && name.len() <= 255 && !name.chars().any(char::is_control)
 }
 
 /// All files at a moment.
@@ -261,7 +253,7 @@ mod tests {
     use engine::id::{Dot, ReplicaId};
     use engine::message::FileRefusal as Why;
 
-    use super::{FileAsked, is_name};
+    use super::FileAsked;
     use crate::history::Answered;
     use crate::invariant::case::Case;
     use crate::invariant::case::tree::{DRAFT, LETTERS, NOTES, PHOTOS, ROOT};
@@ -391,20 +383,5 @@ mod tests {
         assert_eq!(sites(restores_amid_a_request(true)), [""; 0]);
         let found = sites(restores_amid_a_request(false));
         assert!(found.contains(&"refused"), "{found:?}");
-    }
-
-    #[test]
-    fn a_name_is_one_part_of_a_path_and_of_one_line() {
-        for (name, is_one) in [
-            ("draft.txt", true),
-            ("...", true),
-            ("", false),
-            ("..", false),
-            ("a/b", false),
-            ("a\nb", false),
-        ] {
-            assert_eq!(is_name(name), is_one, "{name:?}");
-        }
-        assert!(is_name(&"m".repeat(255)) && !is_name(&"m".repeat(256)));
     }
 }

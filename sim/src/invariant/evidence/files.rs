@@ -344,6 +344,11 @@ impl<'a> Archive<'a> {
         archive
     }
 
+    /// Every write that a device kept durably, with its label.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (Dot, Token)> + '_ {
+        self.labels.iter().map(|(dot, token)| (*dot, *token))
+    }
+
     /// The label of a write, if a device kept it durably.
     pub(crate) fn label(&self, write: Dot) -> Option<Token> {
         self.labels.get(&write).copied()

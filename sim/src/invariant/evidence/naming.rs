@@ -1,6 +1,6 @@
 //! What messages call hosts, users, writes, fields, files and conversations: as reports do.
 
-use engine::id::{DeviceId, FieldId, NodeId, Remote, Token, UserId};
+use engine::id::{DeviceId, Dot, FieldId, NodeId, Remote, Token, UserId};
 use engine::job::Item;
 use engine::message::Client;
 
@@ -40,6 +40,12 @@ impl Evidence<'_> {
         }
         let numbers = self.write_numbers.get_or_init(|| number_writes(self.history));
         numbers.get(token).map_or_else(|| "seed data".to_owned(), |number| format!("w{number}"))
+    }
+
+    /// What the write of a version is called, if a device kept it.
+    pub(crate) fn file_write_name(&self, write: Dot) -> String {
+        let label = self.epochs.label(write);
+        label.map_or_else(|| "an unknown write".to_owned(), |label| self.write_name(label))
     }
 
     /// The host that a fact is about.

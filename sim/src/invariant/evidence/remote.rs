@@ -20,6 +20,8 @@ pub(crate) struct RowState {
     pub(crate) contents: Option<Arc<Contents>>,
     pub(crate) made_from: Arc<Set>,
     pub(crate) certain: bool,
+    /// Did the remote itself put it there again, when it was set back to a backup?
+    pub(crate) set_back: bool,
 }
 
 /// All states of all rows of a remote.
@@ -42,13 +44,15 @@ impl RemoteRows {
         after.checked_sub(1).map(|at| &versions[at]).filter(|version| version.tag.is_some())
     }
 
-    /// Was the row there all the time between two moments, whatever its state?
+    /// Was the row there all the time between two moments, whatever its state, and never set back to one
+    /// that lacks what it had at first?
     pub(crate) fn stood(&self, vault: VaultId, id: RecordId, from: usize, to: usize) -> bool {
-        self.row(vault, id, from).is_some()
-            && self
-                .versions(vault, id)
-                .iter()
-                .all(|version| version.tag.is_some() || !(from..=to).contains(&version.at))
+        let Some(first) = self.row(vault, id, from) else { return false };
+        let has_it =
+            |version: &RowState| first.made_from.beyond(&version.made_from).next().is_none();
+        let mut between =
+            self.versions(vault, id).iter().filter(|version| (from..=to).contains(&version.at));
+        between.all(|version| version.tag.is_some() && (!version.set_back || has_it(version)))
     }
 
     /// The latest state under a tag.

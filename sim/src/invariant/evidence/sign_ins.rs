@@ -127,7 +127,7 @@ fn next(now: SignInState, at: usize, fact: &Fact, login: &Login) -> Option<SignI
             (Answered::Refused(_), SignInState::SigningOut) => Some(SignInState::In),
             _ => None,
         },
-        Fact::Skipped(_)
+        Fact::Skipped(..)
         | Fact::Persisted { .. }
         | Fact::Durable(_)
         | Fact::PersistFailed(_)
@@ -145,6 +145,7 @@ fn next(now: SignInState, at: usize, fact: &Fact, login: &Login) -> Option<SignI
         | Fact::Named { .. }
         | Fact::Kept { .. }
         | Fact::Faulted(_)
+        | Fact::Struck(_)
         | Fact::Ended(_)
         | Fact::Healed
         | Fact::Settled { .. }

@@ -1,11 +1,9 @@
 //! INV-28 `names-are-sane`: after every commit folders form a tree, each node that is not deleted is
-//! in one folder that is there, no two names in a folder can be taken for each other, and no node
-//! and no name vanishes by itself.
+//! in one folder that is there, every name can be stored by every common file system and no two in a folder
+//! can be taken for each other, and no node and no name vanishes by itself.
 //!
-//! Names are compared as they are when they are opened, by a folding of our own; that the server
+//! Names are compared as they are when they are opened, by a table of our own; that the server
 //! tells them apart by some key counts for nothing.
-//!
-//! Source: The Unicode Standard, 3.13, D145 (canonical caseless matching).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +13,7 @@ use engine::message::{Name, Target};
 
 use crate::invariant::Invariant::NamesAreSane;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::file_names::fold;
+use crate::invariant::evidence::file_names::{fold, unfit};
 use crate::invariant::evidence::files::{Files, Logged, puts};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::visible;
@@ -27,6 +25,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             nothing_vanishes(evidence, findings, files, *entry);
             tree.take(files, *entry);
             is_a_tree(evidence, findings, files, (&tree, *entry));
+            names_fit(evidence, findings, files, *entry);
             names_are_told_apart(evidence, findings, files, (&tree, *entry));
         }
     }
@@ -111,6 +110,28 @@ fn is_a_tree(
                 files.path(left, at)
             );
             let place = (NamesAreSane, "left-inside");
+            findings.report(evidence, place, at, About::default(), message, []);
+        }
+    }
+}
+
+/// No name is given that some file system cannot store.
+fn names_fit(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    files: &Files<'_>,
+    entry: Logged<'_>,
+) {
+    let at = entry.at;
+    for id in entry.nodes().into_iter().filter(|id| files.live(*id, at).is_some()) {
+        let why = files.name(id, at).and_then(unfit);
+        if let Some(why) = why {
+            let message = format!(
+                "{} is named in commit {}, and the name {why}: not every file system can store it.",
+                files.path(id, at),
+                entry.commit.seq
+            );
+            let place = (NamesAreSane, "unfit");
             findings.report(evidence, place, at, About::default(), message, []);
         }
     }
@@ -260,7 +281,10 @@ pub(crate) mod tests {
     fn names_that_look_alike_are_one() {
         for (other, alike) in [
             ("DRAFT.TXT", true),
-            ("draft.txt ", false),
+            ("draft.txt.", true),
+            ("draft.txt ", true),
+            ("dr\u{ad}aft.txt", true),
+            (" draft.txt", false),
             ("dra\u{66}t.txt", true),
             ("draft.tx\u{308}t", false),
         ] {
@@ -273,6 +297,16 @@ pub(crate) mod tests {
         case.phone().files().makes_folder(NOTES, ROOT, "Caf\u{e9}");
         case.phone().files().makes_file((super::NodeId(7), ROOT, "cafe\u{301}"), "other words");
         case.rejects("twins");
+    }
+
+    #[test]
+    fn names_can_be_stored_everywhere() {
+        for (name, fits) in [("auxiliary.txt", true), ("aux.txt", false), ("a:b.txt", false)] {
+            let mut case = filed();
+            case.phone().files().makes_file((NOTES, LETTERS, name), "other words");
+            let sites: Vec<_> = case.violations().iter().map(|it| it.site).collect();
+            assert_eq!(sites.contains(&"unfit"), !fits, "{name:?}: {sites:?}");
+        }
     }
 
     #[test]

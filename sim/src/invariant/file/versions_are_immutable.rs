@@ -273,10 +273,7 @@ pub(crate) mod tests {
         for (device, n, words, heads) in
             [(PHONE, 3, "three", vec![3]), (TABLET, 4, "other", vec![3, 4])]
         {
-            let blob = case
-                .device(device)
-                .files()
-                .begins_upload(Target::Version(DRAFT, Vec::new()), words);
+            let blob = case.device(device).files().begins_upload(Target::Version(DRAFT), words);
             case.device(device).files().stores(blob);
             let mut puts = case.device(device).files().versions((DRAFT, n), blob, &[2], None);
             puts.extend(case.files.counts(DRAFT, n, &heads));

@@ -100,9 +100,12 @@ fn writes_are_in_one_file(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
     for &remote in &evidence.context.remotes {
         for ((vault, id), versions) in evidence.stored_on(remote).rows.sorted() {
-            for pair in versions.windows(2) {
+            for (at, pair) in versions.windows(2).enumerate() {
                 let (old, new) = (&pair[0], &pair[1]);
-                if !says_the_same(old, new) || was_damaged(evidence, (remote, vault, id), old, new)
+                // A device may mend damage that it was served before a backup put the row back.
+                let saved = versions[..=at].iter().rfind(|version| !version.set_back);
+                let row = (remote, vault, id);
+                if !says_the_same(old, new) || was_damaged(evidence, row, saved.unwrap_or(old), new)
                 {
                     continue;
                 }
@@ -127,7 +130,8 @@ fn says_the_same(old: &RowState, new: &RowState) -> bool {
     let nobodys = |version: &RowState| {
         version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
     };
-    new.tag.is_some() && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
+    let is_saved = new.tag.is_some() && !new.set_back;
+    is_saved && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
 }
 
 /// Was a row damaged between two saves of it? It is done once, when it begins, and told a
@@ -306,6 +310,40 @@ pub(crate) mod tests {
         case.passes();
         case.phone().at(Remote::Zone).pushes(MEAL);
         assert_eq!(case.violations()[0].site, "saved-as-it-was");
+    }
+
+    #[test]
+    fn a_row_that_a_backup_brought_back_was_saved_by_nobody() {
+        let mut case = settled();
+        let stored = case.phone().at(Remote::Zone).stored(MEAL);
+        case.phone().at(Remote::Zone).is_set_back(MEAL, Some(stored));
+        case.passes();
+    }
+
+    #[test]
+    fn damage_is_mended_also_after_a_backup_put_the_row_back() {
+        for is_damaged in [true, false] {
+            let mut case = Case::new();
+            case.phone().edits(MEAL, &[KCAL]);
+            case.phone().pushes(MEAL);
+            let stored = case.phone().at(Remote::Zone).stored(MEAL);
+            let (remote, row, user) = (Remote::Zone, MEAL, OWNER);
+            let damage = Fault::from(BreakDecryption { remote, row, user, seen_by: None });
+            if is_damaged {
+                case.fact(Remote::Zone, Fact::Faulted(damage));
+            }
+            case.wait(1_000);
+            case.phone().at(Remote::Zone).is_set_back(MEAL, Some(stored));
+            if is_damaged {
+                case.fact(Remote::Zone, Fact::Ended(damage));
+            }
+            case.phone().at(Remote::Zone).pushes(MEAL);
+            let sites = case.violations().into_iter().map(|it| it.site);
+            assert_eq!(
+                sites.filter(|site| *site == "saved-as-it-was").count(),
+                usize::from(!is_damaged)
+            );
+        }
     }
 
     #[test]

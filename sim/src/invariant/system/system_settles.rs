@@ -13,10 +13,11 @@ use engine::remote::CallId;
 use harness::time::{Span, Time};
 
 use crate::history::table::Table;
-use crate::history::{Answered, Asked, Fact, Letter, Refused};
+use crate::history::{Answered, Asked, Fact, Letter, Pending, Refused};
 use crate::invariant::Invariant::SystemSettles;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
+use crate::invariant::wording;
 use crate::plan::Node;
 use crate::time::ToSimulated;
 
@@ -50,12 +51,13 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-fn is_settled(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, pending: &[String]) {
+fn is_settled(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, pending: &[Pending]) {
     let Some(first) = pending.first() else { return };
     let more = match pending.len() {
         1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
+    let first = wording::pending(*first, |host| evidence.name(host));
     let message = format!("Not settled within the bound: {first}{more}.");
     findings.report(evidence, (SystemSettles, "pending"), at, About::default(), message, []);
 }
@@ -231,21 +233,23 @@ pub(crate) mod tests {
     use engine::id::Remote;
     use harness::time::Span;
 
-    use crate::history::{Fact, Refused};
-    use crate::invariant::case::Case;
+    use crate::history::{Fact, Pending, Refused};
+    use crate::invariant::case::{Case, MEAL, PHONE};
     use crate::plan::Node;
 
     /// Something is still unsent when the bound has passed.
     pub(crate) fn broken() -> Case {
         let mut case = Case::new();
-        let pending = vec!["phone has 1 unsent record for zone".to_owned()];
+        let pending = vec![Pending::Differs(PHONE, Remote::Zone, MEAL)];
         case.fact(Node::World, Fact::Settled { pending });
         case
     }
 
     #[test]
     fn what_is_pending_at_the_bound_is_named() {
-        assert!(broken().violations()[0].message.contains("unsent"));
+        let message =
+            "Not settled within the bound: phone and zone hold different states of meal/1.";
+        assert_eq!(broken().violations()[0].message, message);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod account;
 mod file;
+mod lineage;
 mod message;
 pub(crate) mod record;
 
@@ -16,4 +17,5 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     message::judge(evidence, findings);
     file::judge(evidence, findings);
+    lineage::judge(evidence, findings);
 }

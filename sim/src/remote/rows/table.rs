@@ -7,7 +7,9 @@ use std::ops::Bound;
 
 use engine::Bytes;
 use engine::id::{Kind, RecordId};
-use engine::remote::Order;
+use engine::remote::{Order, Row, Served, Tag};
+
+use super::super::Key;
 
 /// The rows of one vault, and an index for each order.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,12 @@ pub(super) struct Version {
 pub(super) type After = Option<(u64, Option<RecordId>)>;
 
 impl Version {
+    /// The row as it is stored, which may not be as it is served.
+    pub(super) fn stored_as(&self, (vault, id): Key) -> Served {
+        let row = Row { id, vault, blob: self.blob.clone() };
+        Served { row, tag: Tag(self.pos), stamp: self.commit_seq }
+    }
+
     pub(super) const fn stamp(&self, order: Order) -> u64 {
         match order {
             Order::UpdatedAt => self.updated_at,
@@ -40,11 +48,13 @@ impl Version {
 }
 
 impl Table {
-    pub(super) fn insert(&mut self, id: RecordId, version: Version) {
-        self.remove(id);
+    /// Stores a row, and returns what had been stored of it.
+    pub(super) fn insert(&mut self, id: RecordId, version: Version) -> Option<Version> {
+        let before = self.remove(id);
         self.by_seq.insert((version.commit_seq, id));
         self.by_start.insert((version.updated_at, id));
         self.rows.insert(id, version);
+        before
     }
 
     pub(super) fn remove(&mut self, id: RecordId) -> Option<Version> {

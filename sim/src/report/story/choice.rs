@@ -31,8 +31,8 @@ impl Scene<'_> {
                 *id == row
             }
             Fact::Answered(op, _) => {
-                let asked = self.asked.get(&(entry.node, entry.incarnation, *op));
-                asked.is_some_and(|&index| self.is_about(&self.history[index], row))
+                let asked = self.names.asked(entry, *op);
+                asked.is_some_and(|index| self.is_about(&self.names.history()[index], row))
             }
             Fact::Persisted { changes, .. } | Fact::Started { holds: changes, .. } => {
                 changes.iter().any(|change| record_of(change) == Some(row))
@@ -41,7 +41,8 @@ impl Scene<'_> {
             Fact::Delivered { rows_refused, .. } => rows_refused.iter().any(|(id, _)| *id == row),
             Fact::Served(page) => page.rows.iter().any(|(_, id, ..)| *id == row),
             Fact::Faulted(fault) | Fact::Ended(fault) => fault.record() == Some(row),
-            Fact::Skipped(_)
+            Fact::Struck(_)
+            | Fact::Skipped(..)
             | Fact::Durable(_)
             | Fact::PersistFailed(_)
             | Fact::Lost { .. }
@@ -111,12 +112,13 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         Fact::Logged { entry, .. } => is_news_of_server(entry),
         Fact::StepBegan(..) | Fact::StepEnded(..) => true,
         Fact::Filed { .. } => false,
-        Fact::Skipped(_) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
+        Fact::Skipped(..) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
             true
         }
         Fact::PersistFailed(_)
         | Fact::Started { .. }
         | Fact::Faulted(_)
+        | Fact::Struck(_)
         | Fact::Ended(_)
         | Fact::Healed
         | Fact::Settled { .. }
@@ -158,6 +160,7 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         Fact::PersistFailed(_)
         | Fact::Started { .. }
         | Fact::Faulted(_)
+        | Fact::Struck(_)
         | Fact::Ended(_)
         | Fact::Healed
         | Fact::Settled { .. }
@@ -167,7 +170,7 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::CutOff { .. } => true,
         Fact::Asked(..)
         | Fact::Answered(..)
-        | Fact::Skipped(_)
+        | Fact::Skipped(..)
         | Fact::Persisted { .. }
         | Fact::Durable(_)
         | Fact::Sent { .. }

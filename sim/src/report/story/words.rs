@@ -5,9 +5,11 @@ use engine::id::{AccountField, FieldId, RecordId, Token};
 use engine::record::Value;
 use engine::schema;
 use harness::time::{Span, Time};
+use textwrap::core::display_width;
 
 use crate::fault::ending as ending_words;
-use crate::history::{Letter, Lost, Refused, Shown};
+use crate::history::{Asked, Letter, Lost, Refused, Shown, WriteKind};
+use crate::plan::Errand;
 use crate::time::ToSimulated;
 
 /// The name of a field.
@@ -26,10 +28,27 @@ pub(super) fn fields(id: RecordId, set: &[(FieldId, Value)]) -> String {
     told.join(", ")
 }
 
-pub(super) fn account(set: &[(AccountField, Value)]) -> String {
+fn account(set: &[(AccountField, Value)]) -> String {
     let told: Vec<String> =
         set.iter().map(|(field, it)| format!("{} = {}", field.name(), value(it))).collect();
     told.join(", ")
+}
+
+/// What a write does, without its label; nothing of what is none.
+pub(super) fn write(asked: &Asked) -> Option<String> {
+    if let Asked::Errand { errand: Errand::Patch(set), .. } = asked {
+        return Some(format!("sets {} of the account", account(set)));
+    }
+    let Asked::Write { id, set, kind, saw_deleted, .. } = asked else {
+        return None;
+    };
+    let verb = match kind {
+        WriteKind::Set if *saw_deleted => "writes again",
+        WriteKind::Set => "edits",
+        WriteKind::Increment => "counts",
+        WriteKind::Delete => "deletes",
+    };
+    Some(format!("{verb} {id} {}", fields(*id, set)).trim_end().to_owned())
 }
 
 /// Without a list, every field is named.
@@ -79,12 +98,15 @@ pub fn value(value: &Value) -> String {
     }
 }
 
+/// A text in quotes, as wide as it is shown: the start of a long one, with its size.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 32;
-    if text.chars().count() <= SHOWN {
+    let fits = |text: &str, columns: usize| display_width(&format!("{text:?}")) <= columns + 2;
+    if fits(text, SHOWN) {
         return format!("{text:?}");
     }
-    let start: String = text.chars().take(SHOWN - 8).collect();
+    let starts = text.char_indices().map(|(end, _)| &text[..end]);
+    let start = starts.take_while(|start| fits(start, SHOWN - 8)).last().unwrap_or_default();
     format!("{start:?}… ({} bytes)", text.len())
 }
 
@@ -184,4 +206,17 @@ pub fn time(at: Time) -> String {
 
 pub(super) fn span(span: Span) -> String {
     span.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_long_text_is_cut_by_the_columns_that_it_takes() {
+        assert_eq!(quoted("soup and more"), "\"soup and more\"");
+        assert_eq!(quoted(&"汤".repeat(16)), format!("\"{}\"", "汤".repeat(16)));
+        let wide = format!("\"{}\"… (60 bytes)", "汤".repeat(12));
+        assert_eq!(quoted(&"汤".repeat(20)), wide);
+    }
 }

@@ -58,7 +58,7 @@ pub(super) fn words(cell: &str, width: usize) -> Vec<String> {
     textwrap::wrap(cell, between_words(width)).into_iter().map(Into::into).collect()
 }
 
-/// A text with so many spaces after it that it takes this width.
+/// A text with spaces after it, so that it takes this width.
 pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
 }

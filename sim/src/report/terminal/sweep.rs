@@ -6,8 +6,9 @@ use std::time::Duration;
 use anstyle::Style;
 
 use crate::report::story::count;
-use crate::report::terminal::{BAD, BOLD, UNSURE, change, percent, styled, table};
-use crate::report::{Bug, Demand, Met, Row, Sweep, wilson};
+use crate::report::terminal::demand::{met, write_unmet};
+use crate::report::terminal::{BAD, BOLD, change, percent, styled, table};
+use crate::report::{Bug, Demand, Row, Sweep, wilson};
 
 pub(super) fn write_sweep(out: &mut String, sweep: &Sweep, width: usize) -> fmt::Result {
     writeln!(out, "SWEEP   stopped: {}   build {}\n", sweep.stopped, sweep.build)?;
@@ -66,20 +67,21 @@ fn ms(took: Duration) -> String {
 
 fn write_demands(out: &mut String, rows: &[Row], width: usize) -> fmt::Result {
     let demands: Vec<(Style, Vec<String>)> =
-        rows.iter().flat_map(|row| row.demands.iter().map(|it| demand(row, it))).collect();
-    if demands.is_empty() {
-        return Ok(());
+        rows.iter().flat_map(|row| occurrences(row).map(|it| demand(row, it))).collect();
+    if !demands.is_empty() {
+        writeln!(out)?;
+        table(out, width, &["scenario", "must happen", "measured", "demanded", ""], &demands)?;
     }
-    writeln!(out)?;
-    table(out, width, &["scenario", "must happen", "measured", "demanded", ""], &demands)
+    write_unmet(out, rows.iter().flat_map(|row| &row.demands).filter(|it| it.why.is_some()))
+}
+
+/// What must happen or must not, without the steps of the script.
+fn occurrences(row: &Row) -> impl Iterator<Item = &Demand> {
+    row.demands.iter().filter(|it| it.why.is_none())
 }
 
 fn demand(row: &Row, demand: &Demand) -> (Style, Vec<String>) {
-    let (style, met) = match demand.met {
-        Met::Yes => (Style::new(), "reached"),
-        Met::TooFewSeeds => (UNSURE, "below, but too few seeds to tell"),
-        Met::No => (BAD, "NOT REACHED"),
-    };
+    let (style, met) = met(demand.met);
     let Demand { what, measured, demanded, .. } = demand;
     let cells = [row.scenario.as_str(), what, measured, demanded, met];
     (style, cells.map(str::to_owned).to_vec())

@@ -1,5 +1,5 @@
 //! Dates as people and services write them, by a reckoning of its own: what each stands for is known
-//! without asking anybody who reads dates.
+//! without asking the code that reads dates.
 //!
 //! Everybody lives by Central European Time. A day of the civil calendar is counted from 1970-01-01
 //! as in Hinnant, *chrono-Compatible Low-Level Date Algorithms*, 2013.

@@ -15,13 +15,12 @@ use harness::random::{Stream, Streams};
 use harness::time::Time;
 
 use super::pipeline::Talks;
-use super::{to_span, to_time};
-use crate::plan::{Act, Custom, Deed, Errand, Given, Plan, Start};
+use super::timing::{Timed, active, between};
+use super::to_span;
+use crate::plan::operation::{self, Argument};
+use crate::plan::{Act, Custom, Deed, Given, Operation, Plan};
 use crate::scenario::shared::stored;
 use crate::scenario::{Fields, Ingredient, Make, Mix, Range};
-
-/// A deed or fault with its moment.
-pub(super) type Timed = (Time, Act);
 
 /// A feature of the mix is in a seed with this chance.
 const FEATURE: u32 = 750_000;
@@ -54,11 +53,7 @@ pub(super) fn draw(mix: &Mix, make: &[Make], plan: &mut Plan, streams: Streams) 
             let at = between(&mut stream, *start, mix.lasts.0);
             let ingredient = mixer.features.ingredient(&mut stream);
             let row = worlds[usize::from(user.0)].row(&mut stream);
-            if ingredient == Ingredient::Conversations {
-                mixer.talks[usize::from(user.0)].deed(&mut stream, at, *device, &mut mixer.out);
-            } else {
-                mixer.deed(&mut stream, at, *device, ingredient, row);
-            }
+            mixer.deed(&mut stream, at, (*device, *user), ingredient, row);
         }
     }
     bursts(&mut mixer, &worlds, &active, in_bursts * active.len() as u64, streams);
@@ -91,19 +86,6 @@ fn give(make: &[Make], plan: &mut Plan, sizes: &Range, streams: Streams) {
             }
         }
     }
-}
-
-/// The devices that users use, with their start.
-pub(super) fn active(plan: &Plan) -> impl Iterator<Item = (DeviceId, UserId, Time)> {
-    (0..).map(DeviceId).zip(&plan.devices).filter_map(|(id, device)| match device.start {
-        Start::Prepared(at) | Start::Fresh(at) => Some((id, device.user, at)),
-        Start::Cloned => None,
-    })
-}
-
-fn between(stream: &mut Stream, from: Time, to: u64) -> Time {
-    let low = from.0.min(to.saturating_sub(1));
-    Time(low + stream.below((to - low).max(1)))
 }
 
 /// What a seed leaves in of the mix.
@@ -163,23 +145,15 @@ fn few<T>(stream: &mut Stream, mut all: Vec<T>) -> Vec<T> {
 }
 
 const fn writes(ingredient: Ingredient) -> bool {
-    match ingredient {
-        Ingredient::Edit | Ingredient::OpenSave | Ingredient::Overwrite | Ingredient::Increment => {
-            true
-        }
-        Ingredient::Delete
-        | Ingredient::Undelete
-        | Ingredient::Read
-        | Ingredient::Sync
-        | Ingredient::Login
-        | Ingredient::LogoutLogin
-        | Ingredient::RotateKey
-        | Ingredient::RegisterStrategy
-        | Ingredient::UpdateAccount
-        | Ingredient::ReadAccount
-        | Ingredient::SessionStatus
-        | Ingredient::Conversations => false,
-    }
+    matches!(
+        ingredient,
+        Ingredient::OpenSave
+            | Ingredient::One(Operation::Edit | Operation::Overwrite | Operation::Increment)
+    )
+}
+
+const fn is_deletion(ingredient: Ingredient) -> bool {
+    matches!(ingredient, Ingredient::One(Operation::Delete | Operation::Undelete))
 }
 
 /// The records of one user, the hot ones first.
@@ -231,61 +205,85 @@ impl Mixer<'_> {
         self.out.push((at, Act::User(device, deed)));
     }
 
+    /// A user does something, or a user or a processor about a conversation.
     fn deed(
         &mut self,
         stream: &mut Stream,
         at: Time,
-        device: DeviceId,
+        (device, user): (DeviceId, UserId),
         ingredient: Ingredient,
         row: RecordId,
     ) {
         match ingredient {
-            Ingredient::Edit => {
-                let set = self.set(stream, row.kind);
-                self.push(at, device, Deed::Edit(row, set));
+            Ingredient::One(Operation::Increment) => self.increment(stream, at, device, row),
+            Ingredient::One(operation) => {
+                let rest = operation.declaration().rest().iter();
+                let rest: Vec<operation::Value> =
+                    rest.filter_map(|it| self.argument(stream, *it, row)).collect();
+                let act =
+                    operation.make([operation::Value::Device(device)].into_iter().chain(rest));
+                self.out.push((at, act.expect("an ingredient is asked of a device")));
             }
             Ingredient::OpenSave => self.open_save(stream, at, device, row),
-            Ingredient::Overwrite => {
-                let set = self.set(stream, row.kind);
-                self.push(at, device, Deed::Overwrite(row, set));
-            }
-            Ingredient::Increment => {
-                let set = self.set(stream, row.kind);
-                let by = *stream.pick(&[1, 1, 2, 5, -1]);
-                let counted = fields(row.kind).iter().find(|field| field.holds == Holds::Count);
-                let deed = match counted {
-                    Some(field) => Deed::Increment(row, field.id, by),
-                    None => Deed::Edit(row, set),
-                };
-                self.push(at, device, deed);
-            }
-            Ingredient::Delete => self.push(at, device, Deed::Delete(row)),
-            Ingredient::Undelete => self.push(at, device, Deed::Undelete(row)),
-            Ingredient::Read => self.push(at, device, Deed::Read(row)),
-            Ingredient::Sync => self.push(at, device, Deed::Sync),
-            Ingredient::Login => self.push(at, device, Deed::SignIn),
             Ingredient::LogoutLogin => {
                 let pause = to_span(self.mix.pause.value(stream));
                 self.push(at, device, Deed::SignOut);
                 self.push(at + pause, device, Deed::SignIn);
             }
-            Ingredient::RotateKey => self.push(at, device, Deed::RotateKey),
-            Ingredient::RegisterStrategy => {
-                let field = stream.pick(&self.features.focus[&row.kind]).id;
-                let strategies = [Custom::Longest, Custom::First, Custom::PanicsOnEmpty];
-                let strategy = *stream.pick(&strategies);
-                self.push(at, device, Deed::Register(row.kind, field, strategy));
-            }
-            Ingredient::UpdateAccount => {
-                let patch = Errand::Patch(self.patch(stream));
-                self.push(at, device, Deed::Errand(patch));
-            }
-            Ingredient::Conversations => unreachable!("they are no user's alone"),
-            Ingredient::ReadAccount => self.push(at, device, Deed::Errand(Errand::ReadAccount)),
-            Ingredient::SessionStatus => {
-                self.push(at, device, Deed::Errand(Errand::SessionStatus));
+            Ingredient::Conversations => {
+                self.talks[usize::from(user.0)].deed(stream, at, device, &mut self.out);
             }
         }
+    }
+
+    /// An argument of an operation with a record; none if the mix has nothing to choose it from.
+    fn argument(
+        &self,
+        stream: &mut Stream,
+        argument: Argument,
+        row: RecordId,
+    ) -> Option<operation::Value> {
+        Some(match argument {
+            Argument::Row => operation::Value::Row(row),
+            Argument::Set => operation::Value::Set(self.set(stream, row.kind)),
+            Argument::Kind => operation::Value::Kind(row.kind),
+            Argument::Field => {
+                operation::Value::Field(stream.pick(&self.features.focus[&row.kind]).id)
+            }
+            Argument::Strategy => {
+                let strategies = [Custom::Longest, Custom::First, Custom::PanicsOnEmpty];
+                operation::Value::Strategy(*stream.pick(&strategies))
+            }
+            Argument::Account => operation::Value::Account(self.patch(stream)),
+            Argument::Device
+            | Argument::Processor
+            | Argument::Counter
+            | Argument::By
+            | Argument::Talk
+            | Argument::Part
+            | Argument::Excerpt
+            | Argument::Day
+            | Argument::AnyDay
+            | Argument::Path
+            | Argument::NewFolder
+            | Argument::Content
+            | Argument::Paths
+            | Argument::Folder
+            | Argument::Name
+            | Argument::Version => return None,
+        })
+    }
+
+    /// A record without a counter is edited instead.
+    fn increment(&mut self, stream: &mut Stream, at: Time, device: DeviceId, row: RecordId) {
+        let set = self.set(stream, row.kind);
+        let by = *stream.pick(&[1, 1, 2, 5, -1]);
+        let counted = fields(row.kind).iter().find(|field| field.holds == Holds::Count);
+        let deed = match counted {
+            Some(field) => Deed::Increment(row, field.id, by),
+            None => Deed::Edit(row, set),
+        };
+        self.push(at, device, deed);
     }
 
     fn open_save(&mut self, stream: &mut Stream, at: Time, device: DeviceId, row: RecordId) {
@@ -341,11 +339,11 @@ fn bursts(
         .weights
         .iter()
         .copied()
-        .filter(|(one, _)| writes(*one) || matches!(one, Ingredient::Delete | Ingredient::Undelete))
+        .filter(|(one, _)| writes(*one) || is_deletion(*one))
         .collect();
     let account = mixer.features.weights.iter().copied();
     let account: Vec<(Ingredient, u32)> =
-        account.filter(|(one, _)| *one == Ingredient::UpdateAccount).collect();
+        account.filter(|(one, _)| *one == Ingredient::One(Operation::UpdateAccount)).collect();
     if active.is_empty() || writing.is_empty() && account.is_empty() {
         return;
     }
@@ -372,7 +370,7 @@ fn bursts(
         for (device, _) in devices {
             let at = at + to_span(stream.magnitude(0, within));
             let which = stream.weighted(writing.iter().map(|(_, weight)| *weight));
-            mixer.deed(&mut stream, at, device, writing[which].0, row);
+            mixer.deed(&mut stream, at, (device, user), writing[which].0, row);
             if stream.chance(SYNC_AFTER) {
                 let soon = to_span(stream.magnitude(1, 500));
                 mixer.push(at + soon, device, Deed::Sync);
@@ -421,15 +419,4 @@ fn text(stream: &mut Stream, sizes: &Range) -> String {
 
 fn few_words(stream: &mut Stream) -> String {
     format!("{} {}", stream.pick(&MEALS), stream.below(100_000))
-}
-
-/// A moment near another, rather shortly after than long.
-pub(super) fn shortly_after(stream: &mut Stream, at: Time, at_most: i64) -> Time {
-    at + to_span(stream.magnitude(0, at_most))
-}
-
-/// A moment near another, rather shortly before than long.
-pub(super) fn shortly_before(stream: &mut Stream, at: Time, at_most: i64) -> Time {
-    let before = to_span(stream.magnitude(0, at_most));
-    to_time(i64::try_from(at.0.saturating_sub(before.0)).unwrap_or(i64::MAX))
 }

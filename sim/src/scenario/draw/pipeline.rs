@@ -7,7 +7,7 @@ use harness::random::{Stream, Streams};
 use harness::time::Time;
 
 use super::date::Moment;
-use super::mix::{Timed, shortly_after};
+use super::timing::{Timed, shortly_after};
 use super::{Settings, drift, skew};
 use crate::plan::talk::{MOST_EDITS, SPELLINGS};
 use crate::plan::{
@@ -35,7 +35,7 @@ const HOT_SHARE: u32 = 650_000;
 /// The most messages that a conversation has, and the most that come at once.
 const MOST_MESSAGES: i64 = 14;
 const MOST_AT_ONCE: i64 = 6;
-/// Messages come as somebody has changed them with this chance.
+/// Messages come changed with this chance.
 const EDITED: u32 = 150_000;
 /// A conversation comes by the other path too, at about the same time, with this chance.
 const TWICE: u32 = 400_000;

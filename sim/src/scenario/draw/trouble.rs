@@ -8,7 +8,7 @@ use engine::id::{DeviceId, RecordId, Remote, UserId};
 use harness::random::{Stream, Streams};
 use harness::time::{Span, Time};
 
-use super::mix::{Timed, active, shortly_after, shortly_before};
+use super::timing::{Timed, active, shortly_after, shortly_before};
 use super::to_span;
 use crate::fault::{Argument, ArgumentKind, Effects, Lot, Near, Need, Spare, Value};
 use crate::plan::file::FileDeed;
@@ -82,14 +82,11 @@ impl<'p> Scene<'p> {
         let mut done = Vec::new();
         let (mut rotations, mut errands) = (Vec::new(), Vec::new());
         for (at, act) in deeds {
-            if let Act::Order(..) = act {
+            if act.needs_server() {
                 errands.push(*at);
             }
             if let Act::User(device, deed) = act {
-                done.push((*at, *device, record_of(deed)));
-                if matches!(deed, Deed::Errand(_) | Deed::Upload(_) | Deed::File(_)) {
-                    errands.push(*at);
-                }
+                done.push((*at, *device, act.record()));
                 // Few things are as long as a batch, and few are done less often.
                 if matches!(deed, Deed::File(FileDeed::Move(..))) {
                     errands.extend([*at; 20]);
@@ -153,7 +150,7 @@ impl<'p> Scene<'p> {
         Some(())
     }
 
-    /// One fault of the sync server, rather while somebody wants something of it.
+    /// One fault of the sync server, rather while a request to it is open.
     fn server_fault(
         &self,
         family: &FaultFamily,
@@ -224,7 +221,7 @@ impl<'p> Scene<'p> {
         }
     }
 
-    /// A record, whose it is, and when somebody does something with it.
+    /// A record, whose it is, and when a user does something with it.
     fn row(&self, stream: &mut Stream, user: UserId) -> Option<(Time, UserId, RecordId)> {
         let touched: Vec<(Time, DeviceId, RecordId)> = self
             .deeds
@@ -268,27 +265,6 @@ fn strength(family: &FaultFamily, stream: &mut Stream) -> i64 {
         stream.magnitude(range.low, range.high)
     } else {
         range.draw(stream)
-    }
-}
-
-fn record_of(deed: &Deed) -> Option<RecordId> {
-    match deed {
-        Deed::Edit(id, _)
-        | Deed::Open(id)
-        | Deed::Save(id, _)
-        | Deed::Overwrite(id, _)
-        | Deed::Increment(id, _, _)
-        | Deed::Delete(id)
-        | Deed::Undelete(id)
-        | Deed::Read(id) => Some(*id),
-        Deed::Sync
-        | Deed::SignIn
-        | Deed::SignOut
-        | Deed::RotateKey
-        | Deed::Register(..)
-        | Deed::Upload(_)
-        | Deed::Errand(_)
-        | Deed::File(_) => None,
     }
 }
 

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use harness::quantity::Unit;
 
 use super::{Keys, Page, quote};
-use crate::plan::{Began, Excerpt, Node, Order, ProcessorId, TalkPart};
-use crate::scenario::words::Verb;
+use crate::plan::{Began, Excerpt};
 
 impl Page<'_> {
     pub(super) fn processors(&self, out: &mut String) {
@@ -42,13 +41,9 @@ impl Page<'_> {
         }
         format!("conversations = [\n{}]\n", lines.concat())
     }
-
-    pub(super) fn processor(&self, processor: ProcessorId) -> String {
-        self.node(Node::Processor(processor))
-    }
 }
 
-fn began(of: &Began) -> Keys {
+pub(super) fn began(of: &Began) -> Keys {
     let day = of.day.map_or_else(|| "ambiguous".to_owned(), |day| day.iso());
     vec![("began", quote(&of.written)), ("day", quote(&day))]
 }
@@ -63,24 +58,4 @@ pub(super) fn excerpt(of: &Excerpt) -> Keys {
     keys.push(("spelling", spelling.to_string()));
     keys.push(("edit", edit.to_string()));
     keys
-}
-
-/// The verb of an order, and its keys.
-pub(super) fn spell(order: &Order) -> (Verb, Keys) {
-    let talk = |talk: &crate::plan::TalkId| ("conversation", talk.0.to_string());
-    match order {
-        Order::Ingest(of) => (Verb::IngestConversation, excerpt(of)),
-        Order::Process(None) => (Verb::Process, Vec::new()),
-        Order::Process(Some(day)) => (Verb::Process, began(day)),
-        Order::Reset(of) => (Verb::ResetConversation, vec![talk(of)]),
-        Order::ReadDay(day) => (Verb::ReadDay, began(day)),
-        Order::Read(of, part) => {
-            let part = match part {
-                TalkPart::Current => ("part", quote("current")),
-                TalkPart::Result => ("part", quote("result")),
-                TalkPart::Version(n) => ("version", n.to_string()),
-            };
-            (Verb::ReadConversation, vec![talk(of), part])
-        }
-    }
 }

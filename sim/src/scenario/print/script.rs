@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use engine::id::RecordId;
 use harness::quantity::Unit;
 
-use super::{Keys, Page, fields, millis, pipeline, quote, row, span, time, value};
+use super::{Keys, Page, millis, quote, row, span, time};
 use crate::fault::{Age, Effects, Spare, Value, Wait};
-use crate::plan::{Act, Deed, Errand, Fault, Lasting, Node, Step, Trigger, When};
-use crate::scenario::words::{ending_word, field_name, strategy_word};
-use crate::scenario::{Fields, Verb};
+use crate::plan::{Act, Fault, Lasting, Node, Operation, Step, Trigger, When};
+use crate::scenario::words::ending_word;
 
 impl Page<'_> {
     pub(super) fn script(&self, out: &mut String) {
@@ -45,6 +43,14 @@ impl Page<'_> {
         out.push_str("]\n");
     }
 
+    /// What a step does, and what it waits for, on a line of its own.
+    pub(super) fn line(&self, step: &Step) -> String {
+        let keys = self.saying(step).into_iter();
+        let keys = keys.filter(|(key, _)| !["at", "after"].contains(key));
+        let keys = keys.map(|(key, value)| format!("{key} = {value}"));
+        format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
+    }
+
     fn step(&self, step: &Step) -> Keys {
         let mut keys = self.saying(step);
         // Last, so that the first columns say what people look for.
@@ -66,21 +72,13 @@ impl Page<'_> {
                 keys.push(("after", span(*after)));
             }
         }
-        match &step.act {
-            Act::Wait => keys.push(("do", quote(Verb::Wait.name()))),
-            Act::User(device, deed) => {
-                let (verb, rest) = spell(deed);
-                keys.push(("device", self.device(*device)));
-                keys.push(("do", quote(verb.name())));
-                keys.extend(rest);
+        match Operation::of(&step.act) {
+            Some((operation, values)) => self.operation(operation, values, &mut keys),
+            None => {
+                if let Act::Fault(fault, lasting) = &step.act {
+                    self.fault(fault, *lasting, &mut keys);
+                }
             }
-            Act::Order(processor, order) => {
-                let (verb, rest) = pipeline::spell(order);
-                keys.push(("processor", self.processor(*processor)));
-                keys.push(("do", quote(verb.name())));
-                keys.extend(rest);
-            }
-            Act::Fault(fault, lasting) => self.fault(fault, *lasting, &mut keys),
         }
         keys
     }
@@ -144,44 +142,5 @@ fn for_how_long(lasting: Lasting) -> Option<String> {
         Lasting::For(span) => Some(Unit::Span.show(millis(span.0))),
         Lasting::Storm => Some("rest of the storm".to_owned()),
         Lasting::Forever => Some("ever".to_owned()),
-    }
-}
-
-/// The verb of a deed, and its keys.
-fn spell(deed: &Deed) -> (Verb, Keys) {
-    let with = |id: &RecordId, set: &Fields| vec![("row", row(*id)), ("set", fields(id.kind, set))];
-    match deed {
-        Deed::Edit(id, set) => (Verb::Edit, with(id, set)),
-        Deed::Open(id) => (Verb::Open, vec![("row", row(*id))]),
-        Deed::Save(id, set) => (Verb::Save, with(id, set)),
-        Deed::Overwrite(id, set) => (Verb::Overwrite, with(id, set)),
-        Deed::Increment(id, field, by) => {
-            let field = quote(field_name(id.kind, *field));
-            (Verb::Increment, vec![("row", row(*id)), ("field", field), ("by", by.to_string())])
-        }
-        Deed::Delete(id) => (Verb::Delete, vec![("row", row(*id))]),
-        Deed::Undelete(id) => (Verb::Undelete, vec![("row", row(*id))]),
-        Deed::Read(id) => (Verb::Read, vec![("row", row(*id))]),
-        Deed::Sync => (Verb::Sync, Vec::new()),
-        Deed::SignIn => (Verb::Login, Vec::new()),
-        Deed::SignOut => (Verb::Logout, Vec::new()),
-        Deed::RotateKey => (Verb::RotateKey, Vec::new()),
-        Deed::Errand(Errand::Patch(set)) => {
-            let cells = set.iter().map(|(field, to)| format!("{} = {}", field.name(), value(to)));
-            let set = format!("{{ {} }}", cells.collect::<Vec<_>>().join(", "));
-            (Verb::UpdateAccount, vec![("set", set)])
-        }
-        Deed::Upload(excerpt) => (Verb::UploadConversation, pipeline::excerpt(excerpt)),
-        Deed::Errand(Errand::ReadAccount) => (Verb::ReadAccount, Vec::new()),
-        Deed::Errand(Errand::SessionStatus) => (Verb::SessionStatus, Vec::new()),
-        Deed::File(deed) => super::file::spell(deed),
-        Deed::Register(kind, field, strategy) => (
-            Verb::RegisterStrategy,
-            vec![
-                ("kind", quote(kind.name())),
-                ("field", quote(field_name(*kind, *field))),
-                ("strategy", quote(strategy_word(*strategy))),
-            ],
-        ),
     }
 }

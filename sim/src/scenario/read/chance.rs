@@ -3,12 +3,12 @@
 use engine::id::Kind;
 use harness::random::Chance;
 
-use super::sections::{FOREVER, keys, span};
 use super::table::{Item, Reader, Table};
-use super::values::kind_names;
+use super::values::{FOREVER, kind_names};
+use super::weights::weights_of;
 use crate::fault::{Argument, ArgumentKind, FaultKind, Lasts, Longest};
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::words::{ENDINGS, INGREDIENTS};
+use crate::scenario::words::{ENDINGS, keys};
 use crate::scenario::{Choice, FaultFamily, Ingredient, Mix, Scenario, Unit};
 
 pub(super) fn mix(
@@ -16,8 +16,8 @@ pub(super) fn mix(
     mut table: Table<'_>,
     scenario: &Scenario,
 ) -> Option<Mix> {
-    let lasts = table.need(reader, "for", "\"60s\"").and_then(|item| span(reader, item, 1));
-    let every = table.need(reader, "every", "\"2s\"").and_then(|item| span(reader, item, 1));
+    let lasts = table.need(reader, "for", "\"60s\"").and_then(|item| reader.span(item, 1));
+    let every = table.need(reader, "every", "\"2s\"").and_then(|item| reader.span(item, 1));
     let weights = table.need(reader, "weights", "{ edit = 6, read = 2, delete = 1 }");
     let weights = weights.map(|item| ingredients(reader, item, scenario));
     let kinds = match table.take("kinds") {
@@ -93,13 +93,12 @@ fn ingredients(
     item: Item<'_>,
     scenario: &Scenario,
 ) -> Vec<(Ingredient, u32)> {
-    let names: Vec<&str> = INGREDIENTS.iter().map(|(name, _)| *name).collect();
-    let weights = weights_of(reader, item, &names, |name| {
-        INGREDIENTS.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
-    });
-    for (name, of) in INGREDIENTS.iter().filter(|(_, of)| of.needs_server()) {
-        if weights.iter().any(|(one, weight)| one == of && *weight > 0)
-            && !reader.need_server(scenario, item, name)
+    let all = Ingredient::ALL.iter().copied();
+    let names: Vec<&str> = all.clone().map(Ingredient::name).collect();
+    let weights = weights_of(reader, item, &names, |name| all.clone().find(|it| it.name() == name));
+    for of in all.filter(|of| of.needs_server()) {
+        if weights.iter().any(|(one, weight)| *one == of && *weight > 0)
+            && !reader.need_server(scenario, item, of.name())
         {
             break;
         }
@@ -113,60 +112,6 @@ fn ingredients(
             "conversations need processors, and this scenario has none",
             "nobody would ever work on them",
             "add the heading [processors] with a line as reader = { user = \"anna\" }",
-        );
-    }
-    weights
-}
-
-/// Weights by word: whole numbers, not all zero.
-pub(super) fn weights_of<T>(
-    reader: &mut Reader<'_>,
-    item: Item<'_>,
-    names: &[&str],
-    of_name: impl Fn(&str) -> Option<T>,
-) -> Vec<(T, u32)> {
-    let Some(mut table) = reader.table(item, "`weights`") else { return Vec::new() };
-    let mut weights = Vec::new();
-    let mut bad = false;
-    for (name, key, item) in table.rest() {
-        let weight = match reader.integer(item) {
-            Some(weight) => u32::try_from(weight).ok().filter(|weight| *weight <= 1_000_000),
-            None => {
-                bad = true;
-                continue;
-            }
-        };
-        match (of_name(name), weight) {
-            (Some(value), Some(weight)) => weights.push((value, weight)),
-            (None, _) => {
-                bad = true;
-                reader.tell(
-                    Code::UnknownWord,
-                    key,
-                    format!("`{name}` is not known here"),
-                    "unknown",
-                    suggest(name, names.iter().copied()),
-                );
-            }
-            (Some(_), None) => {
-                bad = true;
-                reader.tell(
-                    Code::BadWeights,
-                    item.span(),
-                    "this cannot be a weight",
-                    "below zero or too large",
-                    "write a whole number between 0 and 1000000",
-                );
-            }
-        }
-    }
-    if !bad && weights.iter().all(|(_, weight)| *weight == 0) {
-        reader.tell(
-            Code::BadWeights,
-            item.span(),
-            "all weights are zero",
-            "nothing would ever be chosen",
-            "give at least one a weight of 1",
         );
     }
     weights
@@ -196,7 +141,7 @@ pub(super) fn trouble(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &
 
 /// How often a fault is drawn, for how long and how strong.
 fn family(reader: &mut Reader<'_>, mut table: Table<'_>, kind: FaultKind) -> Option<FaultFamily> {
-    let every = table.need(reader, "every", "\"20s\"").and_then(|item| span(reader, item, 1));
+    let every = table.need(reader, "every", "\"20s\"").and_then(|item| reader.span(item, 1));
     let chance = table.take("chance").and_then(|item| chance_of(reader, item));
     let mut known = vec!["every", "chance"];
     let mut lasts = Choice::only(0);

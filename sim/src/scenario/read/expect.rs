@@ -5,12 +5,13 @@ use engine::schema::field_of;
 use harness::random::Chance;
 use harness::time::Span;
 
-use super::sections::{invariant, keys};
 use super::table::{Item, Reader, Table};
+use super::values::invariant;
 use crate::invariant::Invariant;
 use crate::plan::{AtEnd, Node};
 use crate::scenario::problem::{Code, suggest};
-use crate::scenario::{AtLeast, Expect, MustHappen, Scenario, Unit, events};
+use crate::scenario::words::keys;
+use crate::scenario::{Bound, Expect, Occurrence, Scenario, Unit, events};
 
 pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
     if let Some(item) = table.take("always") {
@@ -31,7 +32,12 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
     }
     if let Some(item) = table.take("must-happen") {
         for item in reader.list(item) {
-            scenario.expected.must_happen.extend(must_happen(reader, item));
+            scenario.expected.occurrences.extend(must_happen(reader, item));
+        }
+    }
+    if let Some(item) = table.take("must-not-happen") {
+        for item in reader.list(item) {
+            scenario.expected.occurrences.extend(must_not_happen(reader, item));
         }
     }
     if let Some(item) = table.take("at-end") {
@@ -49,23 +55,16 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
     table.finish(reader, keys("expect"));
 }
 
-fn must_happen(reader: &mut Reader<'_>, item: Item<'_>) -> Option<MustHappen> {
+fn must_happen(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Occurrence> {
     let mut table = reader.table(item, "a line of `must-happen`")?;
     let line = reader.line(&item.span());
-    let what = table.need(reader, "what", "\"conflict\"").and_then(|item| {
-        let text = reader.text(item)?;
-        if !events().any(|event| event == text) {
-            reader.unknown(Code::UnknownEvent, item, text, events());
-            return None;
-        }
-        Some(text.to_owned())
-    });
-    let at_least = match table.take("at-least") {
-        Some(item) => at_least(reader, item),
-        None => Some(AtLeast::Times(1)),
+    let what = event(reader, &mut table);
+    let often = match table.take("at-least") {
+        Some(item) => how_often(reader, item, 1),
+        None => Some(Often::Times(1)),
     };
     let each_seed = table.take("each-seed").and_then(|item| reader.flag(item)).unwrap_or(false);
-    if each_seed && matches!(at_least, Some(AtLeast::Seeds(_))) {
+    if each_seed && matches!(often, Some(Often::Share(_))) {
         reader.tell(
             Code::Contradiction,
             item.span(),
@@ -75,20 +74,58 @@ fn must_happen(reader: &mut Reader<'_>, item: Item<'_>) -> Option<MustHappen> {
         );
     }
     table.finish(reader, &["what", "at-least", "each-seed"]);
-    Some(MustHappen { what: what?, at_least: at_least?, each_seed, line })
+    let bound = match often? {
+        Often::Times(times) if each_seed => Bound::AtLeastInEach(times),
+        Often::Times(times) => Bound::AtLeast(times),
+        Often::Share(share) => Bound::AtLeastInShare(share),
+    };
+    Some(Occurrence { what: what?, bound, line })
+}
+
+fn must_not_happen(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Occurrence> {
+    let mut table = reader.table(item, "a line of `must-not-happen`")?;
+    let line = reader.line(&item.span());
+    let what = event(reader, &mut table);
+    let often = match table.take("at-most") {
+        Some(item) => how_often(reader, item, 0),
+        None => Some(Often::Times(0)),
+    };
+    table.finish(reader, &["what", "at-most"]);
+    let bound = match often? {
+        Often::Times(times) => Bound::AtMostInEach(times),
+        Often::Share(share) => Bound::AtMostInShare(share),
+    };
+    Some(Occurrence { what: what?, bound, line })
+}
+
+/// `what`: an event, by its name.
+fn event(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<String> {
+    let item = table.need(reader, "what", "\"conflict\"")?;
+    let text = reader.text(item)?;
+    if !events().any(|event| event == text) {
+        reader.unknown(Code::UnknownEvent, item, text, events());
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// How often something happens.
+enum Often {
+    Times(u64),
+    Share(Chance),
 }
 
 /// `50`, or `"20% of seeds"`.
-fn at_least(reader: &mut Reader<'_>, item: Item<'_>) -> Option<AtLeast> {
+fn how_often(reader: &mut Reader<'_>, item: Item<'_>, least: u64) -> Option<Often> {
     let Some(text) = item.get_ref().as_str() else {
-        return reader.number(item, 1, u64::MAX >> 1).map(AtLeast::Times);
+        return reader.number(item, least, u64::MAX >> 1).map(Often::Times);
     };
     let share = text.strip_suffix("of seeds").map(|share| Unit::Chance.parse(share));
     if let Some(Ok(range)) = share
         && range.low == range.high
         && let Ok(ppm) = u32::try_from(range.low)
     {
-        return Some(AtLeast::Seeds(Chance(ppm)));
+        return Some(Often::Share(Chance(ppm)));
     }
     reader.tell(
         Code::NotAQuantity,

@@ -2,7 +2,7 @@
 
 use engine::id::{DeviceId, UserId};
 
-use super::step::Args;
+use super::arguments::Args;
 use super::table::Item;
 use super::targets::Targets;
 use crate::fault::{Argument, ArgumentKind, Effects, Fault, FaultKind, Held, Spare, Value};
@@ -11,34 +11,34 @@ use crate::scenario::State;
 use crate::scenario::problem::Code;
 use crate::scenario::words::ENDINGS;
 
-impl Args<'_, '_, '_> {
-    /// A fault, once for each whom the line names.
-    pub(super) fn faults(
-        &mut self,
-        kind: FaultKind,
-        to: &Targets,
-        lasting: Lasting,
-    ) -> Option<Vec<Act>> {
-        let rest = kind.declaration().rest().iter();
-        let rest: Vec<Option<Value>> = rest.map(|it| self.argument(it, to)).collect();
-        let rest: Vec<Value> = rest.into_iter().collect::<Option<_>>()?;
-        let targets: Vec<Option<Value>> = match kind.declaration().target() {
-            Some(target) => to.values(target.kind).into_iter().map(Some).collect(),
-            None => vec![None],
-        };
-        let fault = |target: Option<Value>| {
-            let values: Vec<Value> = target.into_iter().chain(rest.iter().copied()).collect();
-            kind.make(&values)
-        };
-        let faults: Option<Vec<Fault>> = targets.into_iter().map(fault).collect();
-        let faults = faults?;
-        if let Some((key, message)) = faults.iter().find_map(Fault::contradiction) {
-            self.contradiction(key, message);
-            return None;
-        }
-        Some(faults.into_iter().map(|fault| Act::Fault(fault, lasting)).collect())
+/// A fault, once for each whom the line names.
+pub(super) fn faults(
+    args: &mut Args<'_, '_, '_>,
+    kind: FaultKind,
+    to: &Targets,
+    lasting: Lasting,
+) -> Option<Vec<Act>> {
+    let rest = kind.declaration().rest().iter();
+    let rest: Vec<Option<Value>> = rest.map(|it| args.argument(it, to)).collect();
+    let rest: Vec<Value> = rest.into_iter().collect::<Option<_>>()?;
+    let targets: Vec<Option<Value>> = match kind.declaration().target() {
+        Some(target) => to.values(target.kind).into_iter().map(Some).collect(),
+        None => vec![None],
+    };
+    let fault = |target: Option<Value>| {
+        let values: Vec<Value> = target.into_iter().chain(rest.iter().copied()).collect();
+        kind.make(&values)
+    };
+    let faults: Option<Vec<Fault>> = targets.into_iter().map(fault).collect();
+    let faults = faults?;
+    if let Some((key, message)) = faults.iter().find_map(Fault::contradiction) {
+        args.contradiction(key, message);
+        return None;
     }
+    Some(faults.into_iter().map(|fault| Act::Fault(fault, lasting)).collect())
+}
 
+impl Args<'_, '_, '_> {
     fn argument(&mut self, argument: &Argument, to: &Targets) -> Option<Value> {
         if argument.kind.strength().is_some() {
             return self.strength(argument);

@@ -1,14 +1,14 @@
-//! `[processors]`, the conversations of `[given]`, and what is told to processors.
+//! `[processors]`, and the conversations of `[given]`.
 
 use engine::id::UserId;
 
-use super::sections::{FOREVER, check_node};
-use super::step::Args;
+use super::conversation::excerpt;
+use super::names::check_node;
 use super::table::{Item, Reader, Table};
-use crate::plan::talk::{MOST_EDITS, MOST_MESSAGES, MOST_TALKS, SPELLINGS};
-use crate::plan::{Began, Day, Excerpt, GivenTalk, Order, TalkId, TalkPart};
+use super::values::FOREVER;
+use crate::plan::GivenTalk;
 use crate::scenario::problem::Code;
-use crate::scenario::words::{PROCESSOR_KEYS, Verb};
+use crate::scenario::words::PROCESSOR_KEYS;
 use crate::scenario::{Choice, ProcessorSpec, Range, Scenario, Unit};
 
 /// No scenario has more of them.
@@ -73,115 +73,5 @@ pub(super) fn given(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item
         } else {
             scenario.given_talks.push(GivenTalk { user, excerpt });
         }
-    }
-}
-
-/// What `day` says of a date that can be read in two ways.
-const AMBIGUOUS: &str = "ambiguous";
-
-fn whole(
-    reader: &mut Reader<'_>,
-    table: &mut Table<'_>,
-    key: &str,
-    low: u64,
-    high: u64,
-) -> Option<u64> {
-    let item = table.need(reader, key, "7")?;
-    reader.number(item, low, high)
-}
-
-fn talk(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<TalkId> {
-    let talk = whole(reader, table, "conversation", 0, MOST_TALKS.into())?;
-    u16::try_from(talk).ok().map(TalkId)
-}
-
-/// `began`, and `day` where the former is no plain date.
-fn began(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Began> {
-    let day = table.take("day");
-    let item = table.need(reader, "began", "\"2024-04-03\"")?;
-    let written = reader.text(item)?.to_owned();
-    let Some(place) = day else {
-        let plain = Day::of_iso(&written);
-        if plain.is_none() {
-            reader.tell(
-                Code::Missing,
-                item.span(),
-                "which day is this, where everybody lives?",
-                "not a day from 1900 to 2199, written as 2024-04-03",
-                "add day = \"2024-04-03\", or day = \"ambiguous\" if nobody can tell",
-            );
-        }
-        return plain.map(|day| Began { written, day: Some(day) });
-    };
-    let text = reader.text(place)?;
-    if text == AMBIGUOUS {
-        return Some(Began { written, day: None });
-    }
-    let day = Day::of_iso(text);
-    if day.is_none() {
-        let help = "write a day from 1900 to 2199 as 2024-04-03, or \"ambiguous\"";
-        reader.tell(Code::NotAQuantity, place.span(), "this is no day", "cannot be read", help);
-    }
-    day.map(|day| Began { written, day: Some(day) })
-}
-
-fn excerpt(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Excerpt> {
-    let talk = talk(reader, table);
-    let range = table.need(reader, "messages", "\"1..5\"");
-    let most = i64::from(MOST_MESSAGES);
-    let range = range.and_then(|item| reader.bounded(Unit::Count, item, 1, most));
-    let range = range.and_then(|choice| choice.0.first().copied());
-    let began = began(reader, table);
-    let mut small = |key: &str, most: u8| match table.take(key) {
-        Some(item) => {
-            reader.number(item, 0, most.into()).and_then(|number| u8::try_from(number).ok())
-        }
-        None => Some(0),
-    };
-    let spelling = small("spelling", SPELLINGS - 1);
-    let edit = small("edit", MOST_EDITS);
-    let range = range?;
-    Some(Excerpt {
-        talk: talk?,
-        spelling: spelling?,
-        began: began?,
-        first: u32::try_from(range.low).ok()?,
-        last: u32::try_from(range.high).ok()?,
-        edit: edit?,
-    })
-}
-
-impl Args<'_, '_, '_> {
-    pub(super) fn excerpt(&mut self) -> Option<Excerpt> {
-        excerpt(self.reader, self.table)
-    }
-
-    /// What a processor is told.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only the verbs of orders come here")]
-    pub(super) fn order(&mut self) -> Option<Order> {
-        Some(match self.verb {
-            Verb::IngestConversation => Order::Ingest(self.excerpt()?),
-            Verb::Process if self.table.key_span("began").is_none() => Order::Process(None),
-            Verb::Process => Order::Process(Some(began(self.reader, self.table)?)),
-            Verb::ResetConversation => Order::Reset(talk(self.reader, self.table)?),
-            Verb::ReadDay => Order::ReadDay(began(self.reader, self.table)?),
-            Verb::ReadConversation => {
-                let talk = talk(self.reader, self.table);
-                let part = match (self.table.take("part"), self.table.take("version")) {
-                    (Some(item), _) => {
-                        const PARTS: &[(&str, TalkPart)] =
-                            &[("current", TalkPart::Current), ("result", TalkPart::Result)];
-                        self.reader.word(item, PARTS, Code::UnknownWord)?
-                    }
-                    (None, Some(item)) => {
-                        let version = self.reader.number(item, 1, u32::MAX.into())?;
-                        TalkPart::Version(u32::try_from(version).ok()?)
-                    }
-                    (None, None) => TalkPart::Current,
-                };
-                Order::Read(talk?, part)
-            }
-            _ => unreachable!("no other verb is an order"),
-        })
     }
 }

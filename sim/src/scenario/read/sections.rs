@@ -1,19 +1,19 @@
 //! The headings, read in an order in which each finds the names that it refers to.
 
-use engine::flaw::Flaw;
 use engine::id::{FieldId, Kind, Remote, UserId};
 use engine::record::Value;
 use engine::schema::field_of;
 use harness::time::Span;
 
+use super::names::{check_name, check_node, names};
+use super::parameters::{parameters, set};
 use super::table::{Item, Reader, Table};
-use super::values::user_id;
+use super::values::{FOREVER, flaw, invariant, user_id};
 use super::{chance, expect, pipeline, server, step};
-use crate::invariant::Invariant;
 use crate::plan::{Given, Limits, remote_name};
 use crate::scenario::problem::Code;
 use crate::scenario::shared::stored;
-use crate::scenario::words::{DEVICE_KEYS, HEADINGS, REMOTE_KEYS, REMOTE_KINDS};
+use crate::scenario::words::{DEVICE_KEYS, REMOTE_KEYS, REMOTE_KINDS, keys};
 use crate::scenario::{
     CapsuleHead, Choice, DeviceSpec, Fixed, Make, Parameter, Range, RemoteSpec, Scenario, State,
     Unit,
@@ -22,20 +22,11 @@ use crate::scenario::{
 const STATES: &[(&str, State)] =
     &[("prepared", State::Prepared), ("fresh", State::Fresh), ("cloned", State::Cloned)];
 
-/// No file names more people, tags or the like than this.
-const MOST: usize = 20_000;
+/// No file names more people.
+const MOST_USERS: usize = 20_000;
 
 /// Every device hears of every other: time and memory grow with the square of their number.
 const MOST_DEVICES: usize = 500;
-pub(super) const FOREVER: i64 = 100 * 366 * 24 * 60 * 60 * 1_000;
-
-pub(super) fn keys(heading: &str) -> &'static [&'static str] {
-    HEADINGS
-        .iter()
-        .find(|(name, _)| *name == heading)
-        .map(|(_, keys)| *keys)
-        .expect("only headings of the registry are read")
-}
 
 /// Reads every heading that there is.
 pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut Scenario) {
@@ -118,90 +109,9 @@ fn about(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario)
     if let Some(item) = table.take("format") {
         reader.number(item, 1, 1);
     }
-    let lasts = table.take("lasts").and_then(|item| span(reader, item, 1));
+    let lasts = table.take("lasts").and_then(|item| reader.span(item, 1));
     table.finish(reader, keys("scenario"));
     lasts
-}
-
-/// A list of names without doubles.
-fn names(reader: &mut Reader<'_>, item: Item<'_>, what: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for item in reader.list(item) {
-        let Some(name) = reader.text(item) else { continue };
-        if !check_name(reader, name, item.span(), what) {
-            continue;
-        }
-        if names.iter().any(|other| other == name) {
-            reader.tell(
-                Code::Duplicate,
-                item.span(),
-                format!("`{name}` is there twice"),
-                "the second one",
-                "remove it",
-            );
-        } else if names.len() < MOST {
-            names.push(name.to_owned());
-        }
-    }
-    names
-}
-
-fn check_name(
-    reader: &mut Reader<'_>,
-    name: &str,
-    span: std::ops::Range<usize>,
-    what: &str,
-) -> bool {
-    let plain = !name.is_empty()
-        && name.len() <= 64
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if !plain {
-        reader.tell(
-            Code::BadName,
-            span,
-            format!("this cannot be the name of a {what}"),
-            "letters, digits, `-` and `_` only",
-            "write a name as phone-2",
-        );
-    }
-    plain
-}
-
-/// Words that cannot be a device, a remote or a worker.
-const RESERVED: &[&str] =
-    &["world", "intruder", "volume", "all", "everywhere", "quiet", "from", "to"];
-
-pub(super) fn check_node(
-    reader: &mut Reader<'_>,
-    scenario: &Scenario,
-    name: &str,
-    span: std::ops::Range<usize>,
-    what: &str,
-) -> bool {
-    if !check_name(reader, name, span.clone(), what) {
-        return false;
-    }
-    if RESERVED.contains(&name) {
-        reader.tell(
-            Code::BadName,
-            span,
-            format!("no {what} can be called `{name}`"),
-            "this word has another meaning",
-            format!("call it {name}-1"),
-        );
-        return false;
-    }
-    if scenario.node(name).is_some() {
-        reader.tell(
-            Code::Duplicate,
-            span,
-            format!("a {what} and something else are both called `{name}`"),
-            "the second one",
-            "rename one of them: devices, remotes and workers share their names",
-        );
-        return false;
-    }
-    true
 }
 
 fn remotes(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
@@ -323,8 +233,11 @@ fn owners(
     if let (true, Some(item)) = (is_crowd, table.take("users")) {
         let most = MOST_DEVICES as u64;
         let wanted = reader.number(item, 1, most).unwrap_or_default();
-        if scenario.users.len() as u64 + wanted > MOST as u64 {
-            reader.out_of_bounds(item.span(), &format!("1 and {MOST}, together with all others"));
+        if scenario.users.len() as u64 + wanted > MOST_USERS as u64 {
+            reader.out_of_bounds(
+                item.span(),
+                &format!("1 and {MOST_USERS}, together with all others"),
+            );
             return users;
         }
         for n in 1..=wanted {
@@ -397,38 +310,6 @@ fn syncs_with(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) {
             format!("write [{}], or remove the line", all.join(", ")),
         );
     }
-}
-
-fn set(reader: &mut Reader<'_>, parameter: Parameter, item: Item<'_>, scenario: &mut Scenario) {
-    let (low, high) = parameter.bounds();
-    if let Some(choice) = reader.bounded(parameter.unit(), item, low, high) {
-        scenario.settings[parameter as usize] = choice;
-    }
-}
-
-/// The parameters right below a heading or, as `server.volume`, below a table of it.
-pub(super) fn parameters(
-    reader: &mut Reader<'_>,
-    place: &str,
-    table: &mut Table<'_>,
-    scenario: &mut Scenario,
-) -> Vec<&'static str> {
-    let mut known = Vec::new();
-    for parameter in Parameter::ALL.iter().copied() {
-        let (heading, key) = parameter.place();
-        let (inner, key) = key.rsplit_once('.').map_or(("", key), |(inner, key)| (inner, key));
-        let here = match place.split_once('.') {
-            Some((home, table)) => (home, table) == (heading, inner),
-            None => (place, "") == (heading, inner),
-        };
-        if here {
-            known.push(key);
-            if let Some(item) = table.take(key) {
-                set(reader, parameter, item, scenario);
-            }
-        }
-    }
-    known
 }
 
 fn settings(reader: &mut Reader<'_>, heading: &str, mut table: Table<'_>, scenario: &mut Scenario) {
@@ -506,15 +387,6 @@ fn given_value(kind: Kind, field: FieldId, value: Value) -> Value {
     stored(field, value)
 }
 
-pub(super) fn span(reader: &mut Reader<'_>, item: Item<'_>, low: i64) -> Option<Span> {
-    let millis = reader.exact(Unit::Span, item)?;
-    if millis < low {
-        reader.out_of_bounds(item.span(), "1ms and a hundred years");
-        return None;
-    }
-    u64::try_from(millis).ok().map(Span)
-}
-
 /// How much a run may take. No run is as large as the most that can be written.
 fn limits(reader: &mut Reader<'_>, mut table: Table<'_>) -> Limits {
     const MOST: u64 = 1_000_000_000_000;
@@ -524,7 +396,7 @@ fn limits(reader: &mut Reader<'_>, mut table: Table<'_>) -> Limits {
     let (events, facts) = (count(reader, "events"), count(reader, "facts"));
     let bytes = table.take("bytes").and_then(|item| reader.exact(Unit::Size, item));
     let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
-    let simulated = table.take("simulated").and_then(|item| span(reader, item, 1));
+    let simulated = table.take("simulated").and_then(|item| reader.span(item, 1));
     table.finish(reader, keys("limits"));
     Limits { events, facts, bytes, simulated }
 }
@@ -584,25 +456,4 @@ fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenari
         );
     }
     table.finish(reader, keys("capsule"));
-}
-
-/// A flaw by its id.
-pub(super) fn flaw(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Flaw> {
-    let text = reader.text(item)?;
-    let flaw = text.parse().ok();
-    if flaw.is_none() {
-        reader.unknown(Code::UnknownFlaw, item, text, Flaw::ALL.iter().map(|flaw| flaw.id()));
-    }
-    flaw
-}
-
-/// An invariant by its name.
-pub(super) fn invariant(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Invariant> {
-    let text = reader.text(item)?;
-    let found = Invariant::ALL.iter().copied().find(|invariant| invariant.name() == text);
-    if found.is_none() {
-        let names = Invariant::ALL.iter().map(|invariant| invariant.name());
-        reader.unknown(Code::UnknownInvariant, item, text, names);
-    }
-    found
 }

@@ -1,10 +1,12 @@
 //! `[server]`: how many workers there are or which, how their clocks go, and whatever else needs a
 //! server.
 
-use super::sections::{FOREVER, check_node, keys, parameters};
+use super::names::check_node;
+use super::parameters::parameters;
 use super::table::{Item, Reader, Table};
+use super::values::FOREVER;
 use crate::scenario::problem::Code;
-use crate::scenario::words::WORKER_KEYS;
+use crate::scenario::words::{WORKER_KEYS, keys};
 use crate::scenario::{Choice, Parameter, Range, Scenario, ServerSpec, Unit, WorkerSpec};
 use toml::de::DeValue;
 
@@ -129,30 +131,4 @@ fn named(
         return None;
     }
     Some(ServerSpec { count: Choice::only(count), workers })
-}
-
-impl Reader<'_> {
-    /// What needs a server is a problem where there is none.
-    pub(super) fn need_server(&mut self, scenario: &Scenario, place: Item<'_>, what: &str) -> bool {
-        self.need_server_at(scenario, place.span(), what)
-    }
-
-    /// What needs a server is a problem where there is none.
-    pub(super) fn need_server_at(
-        &mut self,
-        scenario: &Scenario,
-        place: std::ops::Range<usize>,
-        what: &str,
-    ) -> bool {
-        if scenario.server.is_none() {
-            self.tell(
-                Code::Missing,
-                place,
-                format!("`{what}` needs the sync server, and this scenario has none"),
-                "nobody is there to be asked",
-                "add the heading [server] with the line workers = 4",
-            );
-        }
-        scenario.server.is_some()
-    }
 }

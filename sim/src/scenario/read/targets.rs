@@ -31,6 +31,17 @@ impl Targets {
         all.filter(|value| value.kind() == kind).collect()
     }
 
+    /// One of each kind, where a line does not say whom it names.
+    pub(super) fn any() -> Self {
+        Self {
+            devices: vec![DeviceId(0)],
+            remotes: vec![Remote::Zone],
+            workers: vec![WorkerId(0)],
+            processors: vec![ProcessorId(0)],
+            user: Some(UserId(0)),
+        }
+    }
+
     fn none() -> Self {
         Self {
             devices: Vec::new(),

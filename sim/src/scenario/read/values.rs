@@ -1,17 +1,23 @@
-//! Rows, their fields, and the names of people and nodes.
+//! Rows, their fields, lengths of time, and the names of people and nodes.
 
 use std::collections::BTreeSet;
 
+use engine::flaw::Flaw;
 use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
 use engine::record::Value;
 use engine::schema::{Holds, fields};
+use harness::time::Span;
 use toml::de::DeValue;
 
 use super::table::{Item, Reader, Table};
+use crate::invariant::Invariant;
 use crate::plan::{Node, ProcessorId, WorkerId};
 use crate::scenario::problem::Code;
 use crate::scenario::words::{field_named, kind_of};
-use crate::scenario::{Fields, Scenario};
+use crate::scenario::{Fields, Scenario, Unit};
+
+/// The longest time that a file can name: a hundred years, in milliseconds.
+pub(super) const FOREVER: i64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 
 /// The names of all kinds.
 pub(super) fn kind_names() -> Vec<&'static str> {
@@ -228,6 +234,16 @@ impl Reader<'_> {
         }
     }
 
+    /// A length of time of at least `low` milliseconds.
+    pub(super) fn span(&mut self, item: Item<'_>, low: i64) -> Option<Span> {
+        let millis = self.exact(Unit::Span, item)?;
+        if millis < low {
+            self.out_of_bounds(item.span(), "1ms and a hundred years");
+            return None;
+        }
+        u64::try_from(millis).ok().map(Span)
+    }
+
     /// A device, a remote or a worker.
     pub(super) fn node(&mut self, scenario: &Scenario, item: Item<'_>) -> Option<Node> {
         let text = self.text(item)?;
@@ -305,6 +321,27 @@ impl Reader<'_> {
             },
         );
     }
+}
+
+/// A flaw by its id.
+pub(super) fn flaw(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Flaw> {
+    let text = reader.text(item)?;
+    let flaw = text.parse().ok();
+    if flaw.is_none() {
+        reader.unknown(Code::UnknownFlaw, item, text, Flaw::ALL.iter().map(|flaw| flaw.id()));
+    }
+    flaw
+}
+
+/// An invariant by its name.
+pub(super) fn invariant(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Invariant> {
+    let text = reader.text(item)?;
+    let found = Invariant::ALL.iter().copied().find(|invariant| invariant.name() == text);
+    if found.is_none() {
+        let names = Invariant::ALL.iter().map(|invariant| invariant.name());
+        reader.unknown(Code::UnknownInvariant, item, text, names);
+    }
+    found
 }
 
 /// The names of the fields of a kind.

@@ -2,9 +2,8 @@
 
 use harness::time::Span;
 
-use super::sections::FOREVER;
 use super::table::{Item, Reader, Table};
-use super::values::node_names;
+use super::values::{FOREVER, node_names};
 use crate::plan::{Node, Parcel, Trigger};
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::Verb;

@@ -9,7 +9,7 @@ use engine::remote::Tag;
 
 use crate::history::{Answered, Change, Contents, Fact, Fault};
 use crate::invariant::Invariant::OutcomesAreHonest;
-use crate::invariant::evidence::Evidence;
+use crate::invariant::evidence::{Evidence, RowState};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 
@@ -84,10 +84,15 @@ fn mirrors_what_was_stored(
     let versions = evidence.stored_on(remote).versions(evidence.vault(device), id);
     let mut same_tag = versions.iter().filter(|version| version.tag == Some(tag));
     let known = same_tag.clone().map(|version| version.at);
+    let holds = |version: &RowState, mirrored: &Arc<Contents>| {
+        version.contents.as_ref().is_none_or(|held| held == mirrored)
+    };
     let (site, what) = if same_tag.clone().next().is_none() {
         ("booked-unknown-tag", "under a tag that the remote never gave")
     } else if contents.is_some_and(|mirrored| {
-        !same_tag.any(|version| version.contents.as_ref().is_none_or(|held| held == mirrored))
+        let is_known = || versions.iter().any(|version| holds(version, mirrored));
+        let is_served = || is_known() && evidence.was_served_another(at, device, (remote, id));
+        !same_tag.any(|version| holds(version, mirrored)) && !is_served()
     }) {
         ("booked-other-contents", "with other writes than the remote holds under that tag")
     } else {
@@ -146,10 +151,12 @@ fn signed_out(
 pub(crate) mod tests {
     use engine::device::Reason;
     use engine::id::Remote;
-    use engine::remote::Tag;
+    use engine::remote::{CallId, Tag};
 
-    use crate::history::{Answered, Asked, Change};
-    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, PHOTO};
+    use crate::fault::SwapObjects;
+    use crate::history::{Answered, Asked, Change, Fact, Letter};
+    use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHOTO, TABLET};
+    use crate::plan::Parcel;
 
     /// The phone records a row under a tag that the zone never gave.
     pub(crate) fn broken() -> Case {
@@ -188,6 +195,45 @@ pub(crate) mod tests {
         };
         case.phone().persists(vec![Change::Mirror(Remote::Zone, id, Some((tag, newer)))]);
         case.rejects("booked-other-contents");
+    }
+
+    /// The tablet records the tag of the latest version with the contents of the one before, after the zone
+    /// has sent it the row. A fault serves another object than the row's, or not.
+    fn records_an_older_version(is_damaged: bool) -> Case {
+        let mut case = Case::new();
+        let mut versions = [KCAL, PHOTO].into_iter().map(|field| {
+            case.phone().edits(MEAL, &[field]);
+            case.phone().at(Remote::Zone).pushes(MEAL);
+            let mirror = case.phone().at(Remote::Zone).mirrors(MEAL);
+            let Change::Mirror(_, _, Some(version)) = mirror else { unreachable!("it is there") };
+            version
+        });
+        let (Some((_, older)), Some((tag, _))) = (versions.next(), versions.next()) else {
+            unreachable!("there are two");
+        };
+        drop(versions);
+        if is_damaged {
+            let (remote, user) = (Remote::Zone, OWNER);
+            let swap = SwapObjects { remote, row: MEAL, with: GOALS, user };
+            case.fact(Remote::Zone, Fact::Faulted(swap.into()));
+        }
+        let (call, rows) = (CallId(case.fresh()), [(MEAL, case.last_blob())].into());
+        let letter = Letter { call, attempt: 0, parcel: Parcel::Pull, answer: true };
+        let to = TABLET.into();
+        let (size, plaintext, server) = (64, false, None);
+        case.fact(Remote::Zone, Fact::Sent { to, letter, size, rows, plaintext, server });
+        case.tablet().persists(vec![Change::Mirror(Remote::Zone, MEAL, Some((tag, older)))]);
+        case
+    }
+
+    #[test]
+    fn an_older_version_is_recorded_only_if_it_was_served() {
+        let sites = |case: Case| {
+            let violations = case.violations().into_iter().map(|it| it.site);
+            violations.filter(|site| *site == "booked-other-contents").count()
+        };
+        assert_eq!(sites(records_an_older_version(true)), 0);
+        assert_eq!(sites(records_an_older_version(false)), 1);
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
                 }
             }
             Fact::Killed { .. } | Fact::PersistFailed(_) | Fact::Panicked(_) => open.clear(),
-            Fact::Skipped(_)
+            Fact::Skipped(..)
             | Fact::Persisted { .. }
             | Fact::Durable(_)
             | Fact::Sent { .. }
@@ -115,6 +115,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Named { .. }
             | Fact::Kept { .. }
             | Fact::Faulted(_)
+            | Fact::Struck(_)
             | Fact::Ended(_)
             | Fact::Healed
             | Fact::Settled { .. }

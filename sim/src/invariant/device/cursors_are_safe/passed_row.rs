@@ -147,7 +147,9 @@ fn check(
         Held::NotMirrored => ("row-passed", None),
         Held::NotJoined(cell) => ("row-not-joined", Some(cell)),
     };
-    if is_hidden(evidence, vault, id, page) {
+    let other = lost.is_some()
+        && evidence.was_served_another(advance.at, advance.device, (advance.remote, id));
+    if other || is_hidden(evidence, vault, id, page) {
         return;
     }
     let record_key = evidence.writes.record_key(vault, id);

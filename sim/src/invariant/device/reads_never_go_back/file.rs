@@ -129,7 +129,11 @@ impl FileFloor {
         let mut missing = missing.filter(|(token, _)| {
             let dots =
                 evidence.epochs.last().archive.dots.get(**token).map_or(&[][..], Vec::as_slice);
-            !dots.iter().any(|dot| writes.contains(dot))
+            // It is shown, or what was built on it: a log that was set back may have that before it.
+            let is_shown = |dot: &Dot, shown: &Dot| {
+                dot == shown || evidence.lineage().is_on(*shown, *dot) == Some(true)
+            };
+            !dots.iter().any(|dot| writes.iter().any(|shown| is_shown(dot, shown)))
         });
         if let Some((token, saved)) = missing.next() {
             let message = format!(
@@ -148,10 +152,14 @@ impl FileFloor {
 
 #[cfg(test)]
 mod tests {
-    use crate::history::Change;
-    use crate::invariant::case::Case;
+    use engine::id::DeviceId;
+
+    use crate::history::file::{Goal, Head};
+    use crate::history::{Answered, Change};
+    use crate::invariant::case::files::head;
     use crate::invariant::case::tree::FileWrite;
     use crate::invariant::case::tree::{DRAFT, NOTES};
+    use crate::invariant::case::{Case, PHONE, TABLET};
 
     fn filed() -> (Case, FileWrite) {
         let mut case = Case::served();
@@ -161,6 +169,35 @@ mod tests {
         case.phone().files().uploads(filing, ("draft.txt", "words"));
         case.phone().files().reads_feed(&[DRAFT]);
         (case, filing)
+    }
+
+    /// A device saves a version of the file, whose author was shown this one.
+    fn saves_on(case: &mut Case, device: DeviceId, shown: Head) -> FileWrite {
+        let to = (DRAFT, Goal::Version(DRAFT));
+        let write = case.device(device).files().asks_to_save(to, "other", vec![shown]);
+        case.device(device).files().keeps(write);
+        case.device(device).answers(write.op, Answered::Saved);
+        write
+    }
+
+    /// The volume is set back to before the phone's version, and the log gets the tablet's first.
+    #[test]
+    fn what_was_saved_is_listed_or_what_was_built_on_it() {
+        for is_built_on_it in [true, false] {
+            let (mut case, first) = filed();
+            let backup = case.backs_up();
+            let second = saves_on(&mut case, PHONE, head(first, Some(1)));
+            case.phone().files().uploads_next(second, (2, &[1], &[2]), "words of 2");
+            let shown = if is_built_on_it { head(second, Some(2)) } else { head(first, Some(1)) };
+            let third = saves_on(&mut case, TABLET, shown);
+            case.restores_volume(&backup);
+            case.tablet().files().uploads_next(third, (2, &[1], &[2]), "words of 3");
+            case.phone().files().reads_feed(&[DRAFT]);
+            let list = case.files.list_of(&[DRAFT], &[third]);
+            case.phone().files().lists(list, false);
+            let sites: Vec<_> = case.violations().iter().map(|it| it.site).collect();
+            assert_eq!(sites.contains(&"file-not-listed"), !is_built_on_it, "{sites:?}");
+        }
     }
 
     #[test]

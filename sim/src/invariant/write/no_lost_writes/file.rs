@@ -5,10 +5,10 @@
 //! A write of content is a version in the end, whatever became of its name. A version that a newer
 //! one replaced is kept as long as the list of versions shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use engine::id::{DeviceId, NodeId, Token};
-use engine::log::{NodeKind, Version};
+use engine::log::NodeKind;
 
 use crate::history::file::FileAsked;
 use crate::history::{Fault, FileDone};
@@ -27,12 +27,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for operation in &evidence.server.file_operations {
         is_a_version_in_the_end(evidence, findings, operation);
-        for epoch in evidence.epochs.iter() {
-            replaces_what_was_shown(evidence, findings, epoch, operation);
-        }
     }
     what_is_read_at_the_end_is_all(evidence, findings);
-    heads_are_what_none_replaced(evidence, findings);
 }
 
 /// A file is deleted by a user who had seen all that it held, by number or as writes of their own
@@ -186,44 +182,6 @@ fn is_a_version_in_the_end(
     findings.report(evidence, place, settled, about, message, [operation.asked, saved]);
 }
 
-/// A version takes the place of those that its author was shown, and of no others.
-fn replaces_what_was_shown(
-    evidence: &Evidence<'_>,
-    findings: &mut Findings,
-    epoch: &Epoch<'_>,
-    operation: &FileOperation<'_>,
-) {
-    let (FileAsked::Write { exposed, .. } | FileAsked::Restore { exposed, .. }) = operation.ask
-    else {
-        return;
-    };
-    let Some(token) = operation.ask.token() else { return };
-    let Some(files) = epoch.files.get(&operation.user) else { return };
-    for made in epoch.archive.published(token) {
-        let unseen = made.version.replaces.iter().find(|n| {
-            let old = files.version(made.node, **n, made.at).map(|old| old.write);
-            !exposed.iter().any(|head| head.version == Some(**n) || Some(head.write) == old)
-        });
-        if let Some(unseen) = unseen {
-            let replaced = files.version(made.node, *unseen, made.at).map(|old| old.write);
-            let replaced = replaced.and_then(|write| epoch.archive.label(write));
-            let message = format!(
-                "Lost update: version {} of {} ({} of {}) replaces version {unseen} ({}), which its author \
-                 had not been shown.",
-                made.n,
-                files.path(made.node, made.at),
-                evidence.write_name(token),
-                evidence.device_name(operation.device),
-                replaced
-                    .map_or_else(|| "an unknown write".to_owned(), |it| evidence.write_name(it))
-            );
-            let about = About { record: None, token: Some(token) };
-            let place = (NoLostWrites, "version-replaced-unseen");
-            findings.report(evidence, place, made.at, about, message, [operation.asked]);
-        }
-    }
-}
-
 /// At the end every version is listed, and the content of every head is there.
 fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findings) {
     let last =
@@ -277,38 +235,11 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
     }
 }
 
-/// A version that none replaced is a head: of two that were made at once, both are shown.
-fn heads_are_what_none_replaced(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (_, files) in evidence.epochs.files() {
-        for entry in &files.entries {
-            for id in entry.nodes() {
-                let Some(node) = files.node(id, entry.at) else { continue };
-                let NodeKind::File { heads, latest } = &node.kind else { continue };
-                let there = |n: &u32| files.version(id, *n, entry.at);
-                let versions: Vec<&Version> = (1..=*latest).filter_map(|n| there(&n)).collect();
-                let replaced: BTreeSet<u32> =
-                    versions.iter().flat_map(|it| it.replaces.iter().copied()).collect();
-                let hidden = (1..=*latest).find(|n| !replaced.contains(n) && !heads.contains(n));
-                if let Some(hidden) = hidden {
-                    let message = format!(
-                        "Version {hidden} of {} is not a head after commit {}, although no version \
-                         replaces it.",
-                        files.path(id, entry.at),
-                        entry.commit.seq
-                    );
-                    let place = (NoLostWrites, "head-hidden");
-                    findings.report(evidence, place, entry.at, About::default(), message, []);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use engine::id::DeviceId;
 
-    use crate::history::file::{FileAsked, FileDone, Goal};
+    use crate::history::file::{FileAsked, FileDone};
     use crate::history::{Answered, Boot, Change};
     use crate::invariant::case::files::head;
     use crate::invariant::case::tree::FileWrite;
@@ -399,36 +330,6 @@ mod tests {
                 case.passes();
             }
         }
-    }
-
-    /// The phone saves a second version, having seen the first; meanwhile the tablet has, too.
-    fn conflict(replaces: &[u32], heads: &[u32]) -> Case {
-        let mut case = served();
-        let first = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-        case.phone().files().uploads(first, ("draft.txt", "words"));
-        for (device, n, replaces, heads) in
-            [(PHONE, 2, &[1][..], &[2][..]), (TABLET, 3, replaces, heads)]
-        {
-            let device: DeviceId = device;
-            let to = (DRAFT, Goal::Version(DRAFT));
-            let filing =
-                case.device(device).files().asks_to_save(to, "other", vec![head(first, Some(1))]);
-            case.device(device).files().keeps(filing);
-            case.device(device).answers(filing.op, Answered::Saved);
-            case.device(device).files().uploads_next(
-                filing,
-                (n, replaces, heads),
-                &format!("words of {n}"),
-            );
-        }
-        case.ends()
-    }
-
-    #[test]
-    fn a_version_replaces_what_its_author_was_shown() {
-        conflict(&[1], &[2, 3]).passes();
-        conflict(&[1, 2], &[3]).rejects("version-replaced-unseen");
-        conflict(&[1], &[3]).rejects("head-hidden");
     }
 
     #[test]

@@ -7,12 +7,13 @@ use engine::id::{DeviceId, UserId};
 use harness::random::{Stream, Streams};
 use harness::time::{Span, Time};
 
-use super::{FEATURE, Timed, active, between, few_words};
+use super::{FEATURE, few_words};
 use crate::plan::file::{Content, FileDeed, parted};
-use crate::plan::{Act, Deed, Plan};
+use crate::plan::operation::{Argument, Value};
+use crate::plan::{Act, Deed, Operation, Plan};
+use crate::scenario::draw::timing::{Timed, active, between};
 use crate::scenario::draw::to_span;
-use crate::scenario::shared::OF_A_PATH;
-use crate::scenario::{FileMix, Mix, Range, Verb};
+use crate::scenario::{FileMix, Mix, Range};
 
 /// A seed does without files with this chance.
 const WITHOUT: u32 = 80_000;
@@ -20,6 +21,11 @@ const WITHOUT: u32 = 80_000;
 const HOT: u32 = 700_000;
 /// A name is spelled otherwise with this chance.
 const OTHERWISE: u32 = 80_000;
+/// Such a spelling is an odd one with this chance.
+const ODD: u32 = 300_000;
+/// Odd spellings of a name, which stands where the star is: some file systems drop their ends, ignore what shows
+/// nothing, open a device, or take a part for something else.
+const ODDITIES: [&str; 6] = ["*.", "* ", "\u{200d}*", "aux.*", "Com1", "a:*"];
 /// A move is one of a folder with this chance.
 const FOLDER: u32 = 200_000;
 /// A move takes all of a folder with this chance.
@@ -47,11 +53,11 @@ pub(super) fn draw(mix: &Mix, files: &FileMix, plan: &Plan, streams: Streams) ->
     if stream.chance(WITHOUT) {
         return Vec::new();
     }
-    let kept = |(verb, weight): &(Verb, u32)| {
-        let kept = stream.chance(FEATURE) || *verb == Verb::WriteFile;
+    let kept = |(operation, weight): &(Operation, u32)| {
+        let kept = stream.chance(FEATURE) || *operation == Operation::WriteFile;
         kept && *weight > 0
     };
-    let weights: Vec<(Verb, u32)> = files.weights.iter().copied().filter(kept).collect();
+    let weights: Vec<(Operation, u32)> = files.weights.iter().copied().filter(kept).collect();
     if weights.is_empty() {
         return Vec::new();
     }
@@ -69,12 +75,12 @@ pub(super) fn draw(mix: &Mix, files: &FileMix, plan: &Plan, streams: Streams) ->
             let at = between(&mut stream, *start, mix.lasts.0);
             let tree = &trees[usize::from(user.0)];
             let path = tree.path(&mut stream);
-            let verb = mixer.verb(&mut stream);
-            mixer.deed(&mut stream, (at, *device), verb, (tree, path));
+            let operation = mixer.operation(&mut stream);
+            mixer.deed(&mut stream, (at, *device), operation, (tree, path));
         }
     }
     bursts(&mut mixer, mix, &trees, &active, in_bursts * active.len() as u64, streams);
-    if files.weights.iter().any(|(verb, weight)| *verb == Verb::MoveFiles && *weight > 0) {
+    if files.weights.iter().any(|(it, weight)| *it == Operation::MoveFiles && *weight > 0) {
         tidy_up(&mut mixer, mix, &trees, &active, streams);
     }
     mixer.out.retain(|(at, _)| at.0 <= plan.storm.0);
@@ -109,8 +115,8 @@ fn bursts(
         let path = tree.hot_path(&mut stream);
         for (device, _) in devices {
             let at = at + to_span(stream.magnitude(0, within));
-            let verb = mixer.verb(&mut stream);
-            mixer.deed(&mut stream, (at, device), verb, (tree, path.clone()));
+            let operation = mixer.operation(&mut stream);
+            mixer.deed(&mut stream, (at, device), operation, (tree, path.clone()));
             left = left.saturating_sub(1);
         }
     }
@@ -211,13 +217,13 @@ impl Tree {
 
 /// Makes deeds.
 struct Mixer {
-    weights: Vec<(Verb, u32)>,
+    weights: Vec<(Operation, u32)>,
     sizes: Range,
     out: Vec<Timed>,
 }
 
 impl Mixer {
-    fn verb(&self, stream: &mut Stream) -> Verb {
+    fn operation(&self, stream: &mut Stream) -> Operation {
         self.weights[stream.weighted(self.weights.iter().map(|(_, weight)| *weight))].0
     }
 
@@ -225,31 +231,59 @@ impl Mixer {
         &mut self,
         stream: &mut Stream,
         (at, device): (Time, DeviceId),
-        verb: Verb,
+        operation: Operation,
         (tree, path): (&Tree, String),
     ) {
-        let path = if stream.chance(OTHERWISE) { spelled_otherwise(&path) } else { path };
-        let of_path = OF_A_PATH.iter().find(|(of, _)| *of == verb);
-        let deed = if verb == Verb::WriteFile {
-            FileDeed::Write(path, content(stream, &self.sizes))
-        } else if verb == Verb::MakeFolder {
-            match tree.folder(stream) {
-                "" => FileDeed::MakeFolder("new folder".to_owned()),
-                folder => FileDeed::MakeFolder(folder.to_owned()),
-            }
-        } else if verb == Verb::MoveFiles {
-            moved(stream, tree, path)
-        } else if verb == Verb::RenameFile {
-            FileDeed::Rename(path, (*stream.pick(&tree.names)).to_owned())
-        } else if verb == Verb::RestoreVersion {
-            let version = u32::try_from(stream.between(1, 3)).expect("one to three");
-            FileDeed::Restore(path, version)
-        } else if let Some((_, make)) = of_path {
-            make(path)
+        let path = if stream.chance(OTHERWISE) { otherwise(stream, &path) } else { path };
+        let act = if operation == Operation::MoveFiles {
+            Some(Act::User(device, Deed::File(moved(stream, tree, path))))
         } else {
-            FileDeed::List
+            let rest = operation.declaration().rest().iter();
+            let rest: Vec<Value> =
+                rest.filter_map(|it| self.value(stream, *it, (tree, &path))).collect();
+            operation.make([Value::Device(device)].into_iter().chain(rest))
         };
-        self.out.push((at, Act::User(device, Deed::File(deed))));
+        self.out.push((at, act.expect("the mix has all that an operation with files is about")));
+    }
+
+    /// An argument of an operation with the file at this path; none if it is not about files.
+    fn value(
+        &self,
+        stream: &mut Stream,
+        argument: Argument,
+        (tree, path): (&Tree, &str),
+    ) -> Option<Value> {
+        Some(match argument {
+            Argument::Path => Value::Path(path.to_owned()),
+            Argument::NewFolder => {
+                let folder = tree.folder(stream);
+                let folder = if folder.is_empty() { "new folder" } else { folder };
+                Value::NewFolder(folder.to_owned())
+            }
+            Argument::Content => Value::Content(content(stream, &self.sizes)),
+            Argument::Name => Value::Name((*stream.pick(&tree.names)).to_owned()),
+            Argument::Version => {
+                Value::Version(u32::try_from(stream.between(1, 3)).expect("one to three"))
+            }
+            // A move chooses together what it moves and where to.
+            Argument::Paths
+            | Argument::Folder
+            | Argument::Device
+            | Argument::Processor
+            | Argument::Row
+            | Argument::Set
+            | Argument::Counter
+            | Argument::By
+            | Argument::Kind
+            | Argument::Field
+            | Argument::Strategy
+            | Argument::Account
+            | Argument::Talk
+            | Argument::Part
+            | Argument::Excerpt
+            | Argument::Day
+            | Argument::AnyDay => return None,
+        })
     }
 }
 
@@ -270,6 +304,17 @@ fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
         path
     };
     FileDeed::Move(vec![from], to)
+}
+
+/// A name that some people or file systems may take for this one, or cannot have.
+fn otherwise(stream: &mut Stream, path: &str) -> String {
+    if !stream.chance(ODD) {
+        return spelled_otherwise(path);
+    }
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    let odd = *stream.pick(&ODDITIES);
+    format!("{folder}{slash}{}", odd.replace('*', name))
 }
 
 /// The same name to people and to some file systems: in capitals, or with its accents apart.
@@ -301,6 +346,15 @@ mod tests {
             let other = spelled_otherwise(name);
             assert_ne!(name, other);
             assert_eq!(engine::name::fold(name), engine::name::fold(&other));
+        }
+    }
+
+    #[test]
+    fn odd_spellings_are_no_names_or_are_taken_for_the_same() {
+        for odd in ODDITIES {
+            let name = odd.replace('*', "menu.txt");
+            let is_same = engine::name::fold(&name) == engine::name::fold("menu.txt");
+            assert_eq!(engine::name::instead(&name) == name, is_same, "{name:?}");
         }
     }
 }

@@ -1,0 +1,218 @@
+//! Readings: how far each device was shown each remote's feed, from facts alone: requests sent, pages served
+//! and answers delivered.
+//!
+//! A *listing* is a feed that was shown from the start to the end within one incarnation. A device that goes
+//! on behind a page of an earlier incarnation is shown less than everything, wherever it ends.
+
+use engine::id::{DeviceId, Remote};
+use engine::remote::CallId;
+use harness::time::Time;
+
+use crate::history::Fact;
+use crate::plan::Node;
+
+/// A page that was served and may be delivered.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    /// When it was served, if it begins at the start of the feed.
+    from_start: Option<Time>,
+    /// Does it reach the end?
+    end: bool,
+}
+
+/// How far one device was shown one feed, in its present incarnation.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    /// The latest request. The answer to an earlier one counts for nothing.
+    asked: Option<CallId>,
+    page: Option<Page>,
+    /// When the first page of a listing under way was served.
+    began: Option<Time>,
+    /// Has the last page that was shown another one behind it?
+    has_more: bool,
+    /// When the first page of the last listing that was shown to its end was served.
+    listed: Option<Time>,
+}
+
+impl Reading {
+    /// A page that begins at the start, or does not, is shown.
+    fn show(&mut self, Page { from_start, end }: Page) {
+        self.began = from_start.or(self.began);
+        self.has_more = !end;
+        if end {
+            self.listed = self.began.take().or(self.listed);
+        }
+    }
+}
+
+/// How far all devices were shown all feeds.
+#[derive(Clone, Debug)]
+pub(super) struct Readings {
+    by_device: Vec<[Reading; 2]>,
+}
+
+impl Readings {
+    /// Nothing was shown to any of this number of devices.
+    pub(super) fn new(devices: usize) -> Self {
+        Self { by_device: vec![<[Reading; 2]>::default(); devices] }
+    }
+
+    /// Takes a fact of the history.
+    pub(super) fn observe(&mut self, at: Time, node: Node, fact: &Fact) {
+        match (node, fact) {
+            (Node::Device(device), Fact::Sent { to: Node::Remote(remote), letter, .. }) => {
+                let reading = self.get_mut(device, *remote);
+                if reading.asked != Some(letter.call) {
+                    (reading.asked, reading.page) = (Some(letter.call), None);
+                }
+            }
+            (Node::Remote(remote), Fact::Served(page)) => {
+                let Some(device) = page.to.device() else { return };
+                let reading = self.get_mut(device, remote);
+                if reading.asked == Some(page.call) && reading.page.is_none() {
+                    let from_start = page.since.is_none().then_some(at);
+                    reading.page = Some(Page { from_start, end: page.end });
+                }
+            }
+            (Node::Device(device), Fact::Delivered { from: Node::Remote(remote), letter, .. }) => {
+                let reading = self.get_mut(device, *remote);
+                if letter.answer
+                    && reading.asked == Some(letter.call)
+                    && let Some(page) = reading.page.take()
+                {
+                    reading.show(page);
+                }
+            }
+            (Node::Device(device), Fact::Started { .. }) => {
+                self.by_device[usize::from(device.0)] = <[Reading; 2]>::default();
+            }
+            (_, _) => {}
+        }
+    }
+
+    /// Has the last page that a device was shown another one behind it?
+    pub(super) fn has_more(&self, device: DeviceId, remote: Remote) -> bool {
+        self.get(device, remote).has_more
+    }
+
+    /// When the first page of the last listing that a device was shown to its end was served.
+    pub(super) fn listed(&self, device: DeviceId, remote: Remote) -> Option<Time> {
+        self.get(device, remote).listed
+    }
+
+    fn get(&self, device: DeviceId, remote: Remote) -> &Reading {
+        &self.by_device[usize::from(device.0)][remote.index()]
+    }
+
+    fn get_mut(&mut self, device: DeviceId, remote: Remote) -> &mut Reading {
+        &mut self.by_device[usize::from(device.0)][remote.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::id::VaultId;
+    use engine::remote::{Cursor, Order};
+
+    use super::*;
+    use crate::history::{Boot, Letter, Page as Served};
+    use crate::plan::Parcel;
+
+    const PHONE: DeviceId = DeviceId(0);
+    const ZONE: Remote = Remote::Zone;
+
+    /// Facts about the phone and the zone, a second apart.
+    struct Facts {
+        readings: Readings,
+        at: Time,
+    }
+
+    impl Facts {
+        fn new() -> Self {
+            Self { readings: Readings::new(1), at: Time(0) }
+        }
+
+        fn note(&mut self, node: Node, fact: &Fact) {
+            self.at = Time(self.at.0 + 1_000);
+            self.readings.observe(self.at, node, fact);
+        }
+
+        fn asks(&mut self, call: u32) {
+            let (to, letter) = (ZONE.into(), letter(call, false));
+            let (rows, server) = (Box::default(), None);
+            let fact = Fact::Sent { to, letter, size: 0, rows, plaintext: false, server };
+            self.note(PHONE.into(), &fact);
+        }
+
+        fn is_served(&mut self, call: u32, since: Option<u64>, end: bool) {
+            let page = Served {
+                to: PHONE.into(),
+                call: CallId(call),
+                vault: VaultId(0),
+                order: Order::Token,
+                since: since.map(Cursor::Token),
+                rows: Vec::new(),
+                next: None,
+                never_again_below: 0,
+                end,
+            };
+            self.note(ZONE.into(), &Fact::Served(page.into()));
+        }
+
+        fn is_shown(&mut self, call: u32) {
+            let (from, letter) = (ZONE.into(), letter(call, true));
+            let fact =
+                Fact::Delivered { from, letter, refused: None, rows_refused: Box::default() };
+            self.note(PHONE.into(), &fact);
+        }
+
+        fn reads(&mut self, call: u32, since: Option<u64>, end: bool) {
+            self.asks(call);
+            self.is_served(call, since, end);
+            self.is_shown(call);
+        }
+
+        fn listed(&self) -> Option<Time> {
+            self.readings.listed(PHONE, ZONE)
+        }
+    }
+
+    fn letter(call: u32, answer: bool) -> Letter {
+        Letter { call: CallId(call), attempt: 0, parcel: Parcel::Pull, answer }
+    }
+
+    #[test]
+    fn a_listing_is_a_feed_from_its_first_page_to_its_last() {
+        let mut facts = Facts::new();
+        facts.reads(1, None, false);
+        assert!(facts.readings.has_more(PHONE, ZONE) && facts.listed().is_none());
+        facts.reads(2, Some(5), true);
+        assert_eq!(facts.listed(), Some(Time(2_000)), "since its first page was served");
+        facts.reads(3, Some(9), true);
+        assert_eq!(facts.listed(), Some(Time(2_000)), "a pull from a cursor is none");
+    }
+
+    #[test]
+    fn what_goes_on_after_a_crash_is_no_listing() {
+        let mut facts = Facts::new();
+        facts.reads(1, None, false);
+        let (boot, holds) = (Boot::Restart, Vec::new());
+        facts.note(PHONE.into(), &Fact::Started { boot, hash: 0, commit: 0, holds });
+        facts.reads(1, Some(5), true);
+        assert_eq!(facts.listed(), None);
+    }
+
+    #[test]
+    fn a_page_that_does_not_arrive_or_is_not_waited_for_counts_for_nothing() {
+        let mut facts = Facts::new();
+        facts.asks(1);
+        facts.is_served(1, None, true);
+        assert_eq!(facts.listed(), None, "it is on its way");
+        facts.asks(2);
+        facts.is_shown(1);
+        assert_eq!(facts.listed(), None, "by now it waits for another one");
+        facts.is_served(1, None, true);
+        facts.is_shown(2);
+        assert_eq!(facts.listed(), None, "a copy of the first request was served late");
+    }
+}
