@@ -303,7 +303,9 @@ struct Running<I> {
     warn_at: Duration,
     /// The turn in which it was last seen, and the processor time that it had used when it began.
     seen: (u64, Duration),
-    /// Since when it has been told to leave.
+    /// The processor time that it had used when it was first asked to end.
+    ending: Option<Duration>,
+    /// Since when it has been asked to leave.
     leaving: Option<Instant>,
 }
 
@@ -347,7 +349,8 @@ impl<I: Clone + Send + 'static, T: Send + 'static> Floor<I, T> {
             let _ = sender.send((index, done.transpose()));
         });
         let (since, seen) = (Instant::now(), (0, Duration::ZERO));
-        let running = Running { item, label, watch, since, warn_at: SLOW, seen, leaving: None };
+        let running =
+            Running { item, label, watch, since, warn_at: SLOW, seen, ending: None, leaving: None };
         self.running.insert(index, running);
     }
 
@@ -423,7 +426,9 @@ impl<I> Running<I> {
         if spent >= patience {
             self.watch.tell(Call::End);
         }
-        let hangs = in_turn >= TRANSITION.min(patience) || spent >= patience.saturating_mul(2);
+        let ending = (spent >= patience).then(|| *self.ending.get_or_insert(spent));
+        let ends_late = ending.is_some_and(|asked| spent.saturating_sub(asked) >= patience);
+        let hangs = in_turn >= TRANSITION.min(patience) || ends_late;
         hangs.then(|| Some(self.hung()))
     }
 
@@ -587,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_too_long_is_told_to_end_and_reports_what_it_has() {
+    fn what_takes_too_long_is_asked_to_end_and_reports_what_it_has() {
         let mut pool = pool(2);
         pool.patience = Duration::from_millis(50);
         let work = |n: i32, watch: &Watch| {
