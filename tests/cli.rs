@@ -7,5 +7,6 @@ mod complaints;
 mod documents;
 mod example;
 mod folder;
+mod hostile;
 mod log;
 mod renderings;

@@ -103,6 +103,7 @@ fn calm(nature: u64, devices: u16) -> Plan {
         storm: Span(40_000),
         at_end: Vec::new(),
         settle_within: None,
+        limits: sim::plan::Limits::default(),
         flaws: Flaws::NONE,
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::flaw::Flaws;
 use harness::pool::{Event, Pool, Stop, cores};
@@ -59,12 +60,16 @@ fn measured() -> Digests {
         (0..seeds).map(move |seed| (Arc::clone(it), seed))
     });
     let mut digests = Digests::new();
-    Pool { jobs: cores(), stop: Stop::default() }.each(
+    let mut pool = Pool::new(cores(), Stop::default());
+    // Without optimisation a large run takes long.
+    pool.patience = Duration::from_secs(3_600);
+    pool.each(
         runs,
+        None,
         |(it, seed)| format!("{} seed {seed}", it.name),
-        |(it, seed)| {
+        |(it, seed), _| {
             let digest = run(&scenario::draw(&it, seed, Flaws::NONE)).digest();
-            ((it.name.clone(), seed), format!("{digest:032x}"))
+            Some(((it.name.clone(), seed), format!("{digest:032x}")))
         },
         |event| {
             if let Event::Done { result, .. } = event {

@@ -4,6 +4,7 @@ mod cli;
 mod conformance;
 mod determinism;
 mod digests;
+mod endings;
 mod faults;
 mod incidents;
 mod laws;

@@ -277,6 +277,73 @@ fn bad_files_are_explained() {
     assert_eq!(missing, [] as [&str; 0], "every code has a file");
 }
 
+/// A printed plan may be as large as its run was long; what people write may not.
+#[test]
+fn only_a_printed_plan_may_be_large() {
+    let small = load(&root().join("scenarios/everyday/small-world.toml"));
+    let printed = scenario::print(&scenario::draw(&small, 0, Flaws::NONE), None);
+    let filled = |text: &str| text.to_owned() + &"# much more\n".repeat(400_000);
+    assert_eq!(read_back(&filled(&printed)), read_back(&printed));
+    let written = filled(&printed.replace("[capsule]", "[other]"));
+    let problems = scenario::read("large", "large.toml", written.as_bytes());
+    assert_eq!(problems.expect_err("it is too large")[0].code, Code::TooLarge);
+}
+
+#[test]
+fn more_people_than_there_can_be_are_refused() {
+    let crowd = |n: u32| format!("c{n} = {{ count = 1, users = 500 }}\n");
+    let devices: String = (0..132).map(crowd).collect();
+    let text = format!("[remotes]\na = {{ kind = \"zone\" }}\n[devices]\n{devices}");
+    let problems = scenario::read("crowd", "crowd.toml", text.as_bytes());
+    let problems = problems.expect_err("no scenario has that number of people");
+    assert!(problems.iter().any(|it| it.code == Code::OutOfBounds), "{problems:?}");
+}
+
+/// A shipped file with one line changed, and what is said of it.
+const TOO_MUCH: &[(&str, &str, &str, Option<Code>)] = &[
+    ("everyday/small-world", "every", "\"1ms\"", Some(Code::TooMuch)),
+    ("scale/one-vault", "every", "\"1ms\"", Some(Code::TooMuch)),
+    ("scale/one-vault", "make", "[{ rows = \"meal/1..60000\" }]", Some(Code::TooMuch)),
+    ("everyday/everyday", "lasts", "\"36600d\"", Some(Code::OutOfBounds)),
+    ("everyday/everyday", "latency", "\"1d\"", Some(Code::TooLate)),
+    ("everyday/everyday", "latency", "\"5s\"", Some(Code::TooLate)),
+    ("everyday/everyday", "lasts", "\"2h\"", None),
+];
+
+#[test]
+fn what_cannot_be_run_is_said_before_it_is_drawn() {
+    for (file, key, value, expected) in TOO_MUCH {
+        let path = root().join(format!("scenarios/{file}.toml"));
+        let text = std::fs::read_to_string(path).expect("it is shipped");
+        let changed = |line: &str| match line.split_once('=') {
+            Some((name, _)) if name.trim() == *key => format!("{key} = {value}"),
+            Some(_) | None => line.to_owned(),
+        };
+        let text: Vec<String> = text.lines().map(changed).collect();
+        let problems = match scenario::read("much", "much.toml", text.join("\n").as_bytes()) {
+            Ok((_, warnings)) => warnings,
+            Err(problems) => problems,
+        };
+        let codes: Vec<Code> = problems.iter().map(|it| it.code).collect();
+        assert_eq!(codes.first(), expected.as_ref(), "{file} with {key} = {value}: {problems:?}");
+    }
+}
+
+/// The same slip over and over, in the text itself and in what it says.
+#[test]
+fn a_slip_that_is_made_many_times_is_told_a_hundred_times() {
+    let line = "  { at = \"1s\", device = \"nobody\", do = \"read\", row = \"meal/1\" },\n";
+    let head = "[remotes]\na = { kind = \"zone\" }\n[devices]\nb = { user = \"c\" }\n[script]\n";
+    let steps = format!("{head}steps = [\n{}]\n", line.repeat(20_000));
+    let pieces = format!("[{}", "/a".repeat(20_000));
+    for text in [steps, pieces] {
+        let problems =
+            scenario::read("slip", "slip.toml", text.as_bytes()).expect_err("it is wrong");
+        assert!(problems.len() <= 101, "{}", problems.len());
+        assert_eq!(problems.last().map(|it| it.code), Some(Code::TooMany), "{problems:?}");
+    }
+}
+
 #[test]
 fn a_file_of_ten_megabytes_is_refused_at_once() {
     let bytes = vec![b'#'; 10_000_000];

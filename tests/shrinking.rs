@@ -9,9 +9,8 @@ use sim::invariant::Invariant;
 use sim::plan::{Act, Lasting, Plan, When, WorkerId};
 use sim::run::run;
 use sim::scenario;
-use sim::shrink::shrink;
 use sim::shrink::smaller::{plainer, with_moments, with_workers, without_server};
-use sim::signature::Signature;
+use sim::shrink::{Failing, shrink};
 
 /// Anna's tablet loses an edit in a crash; that it waited for her phone has nothing to do with it.
 const WAITING: &str = r#"
@@ -58,11 +57,11 @@ fn steps_that_are_given_their_moments_happen_as_before() {
 #[test]
 fn a_step_is_kept_without_those_that_it_waited_for() {
     let plan = waiting();
-    let violations = run(&plan).violations;
-    let lost = violations.iter().find(|it| it.invariant == Invariant::CrashesLoseNothing);
+    let outcome = run(&plan);
+    let lost = outcome.violations.iter().find(|it| it.invariant == Invariant::CrashesLoseNothing);
     let lost = lost.expect("the edit is lost");
-    let pool = Pool { jobs: 2, stop: Stop::default() };
-    let small = shrink(&pool, &plan, &Signature::of(lost), None, || {}).unwrap();
+    let pool = Pool::new(2, Stop::default());
+    let small = shrink(&pool, &Failing::of(&plan, &outcome, lost), None, || {});
     assert!(small.minimal);
     assert_eq!(small.plan.steps.len(), 2, "{:?}", small.plan.steps);
 }

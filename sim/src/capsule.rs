@@ -13,7 +13,7 @@ use crate::invariant::{Invariant, Violation};
 use crate::plan::Plan;
 use crate::report::story::Scene;
 use crate::run::Outcome;
-use crate::scenario::{CapsuleHead, print};
+use crate::scenario::{CapsuleHead, MAX_PRINTED_BYTES, print};
 use crate::signature::Signature;
 
 /// Where capsules go unless told otherwise.
@@ -22,37 +22,82 @@ pub const FOLDER: &str = ".seawall/capsules";
 /// The commit that this binary was built from, or the version where that is not known.
 pub const BUILD: &str = env!("SEAWALL_BUILD");
 
-/// A folder that takes capsules.
+/// A folder that takes capsules, or why it takes none.
 #[derive(Clone, Debug)]
-pub struct Store(Folder);
+pub struct Store(Result<Folder, String>);
 
 impl Store {
     /// Makes the folder and proves that it takes files, before anything is worth keeping.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        Folder::open(folder).map(Self)
+        Folder::open(folder).map(|folder| Self(Ok(folder)))
+    }
+
+    /// The same for work that has a result also if nothing can be kept: whatever is to be kept will say why
+    /// it is not.
+    pub fn open_if_possible(folder: &Path) -> Self {
+        let folder_shown = folder.display();
+        Self(
+            Folder::open(folder).map_err(|error| format!("{folder_shown} takes no files: {error}")),
+        )
+    }
+
+    /// Why nothing can be kept, if nothing can.
+    pub fn trouble(&self) -> Option<&str> {
+        self.0.as_ref().err().map(String::as_str)
     }
 
     /// Keeps a failure. The same failure always gets the same name.
-    pub fn keep(&self, plan: &Plan, outcome: &Outcome, found: &Violation) -> io::Result<PathBuf> {
-        let text = text(plan, outcome, found);
-        self.0.keep(short(found.invariant), outcome.digest(), &text)
+    pub fn keep(&self, plan: &Plan, found: &Found) -> io::Result<PathBuf> {
+        let folder = self.0.as_ref().map_err(|trouble| io::Error::other(trouble.clone()))?;
+        folder.keep(short(found.violation.invariant), found.digest, &readable(plan, found)?)
     }
 }
 
+/// What a capsule says of a failure, beside its plan: all that is left of a history that is not kept.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What was violated.
+    pub violation: Violation,
+    /// The write that was lost, in words.
+    lost: Option<String>,
+    /// The digest of the failing run.
+    digest: u128,
+}
+
+impl Found {
+    /// What was found in a run.
+    pub fn of(plan: &Plan, outcome: &Outcome, violation: &Violation) -> Self {
+        let scene = Scene::new(plan, &outcome.history);
+        let lost = violation.token.and_then(|token| scene.evidence().tell_write(token));
+        Self { violation: violation.clone(), lost, digest: outcome.digest() }
+    }
+}
+
+/// The capsule of a failure, unless it is too large to be read again.
+pub fn readable(plan: &Plan, found: &Found) -> io::Result<String> {
+    let text = text(plan, found);
+    if text.len() <= MAX_PRINTED_BYTES {
+        return Ok(text);
+    }
+    let (has, most) = (text.len(), MAX_PRINTED_BYTES);
+    Err(io::Error::other(format!(
+        "the plan has {has} bytes, and no file of more than {most} is read"
+    )))
+}
+
 /// The capsule of a failure.
-pub fn text(plan: &Plan, outcome: &Outcome, found: &Violation) -> String {
-    let signature = Signature::of(found);
-    let scene = Scene::new(plan, &outcome.history);
+pub fn text(plan: &Plan, found: &Found) -> String {
+    let signature = Signature::of(&found.violation);
     let head = CapsuleHead {
         seed: plan.seed,
         nature: plan.nature,
         flaws: plan.flaws.iter().collect(),
         build: BUILD.to_owned(),
-        invariant: found.invariant,
+        invariant: found.violation.invariant,
         site: signature.site,
         record_kind: signature.kind,
-        lost: found.token.and_then(|token| scene.evidence().tell_write(token)),
-        digest: format!("{:032x}", outcome.digest()),
+        lost: found.lost.clone(),
+        digest: format!("{:032x}", found.digest),
         scenario: plan.scenario.clone(),
     };
     print(plan, Some(&head))
@@ -89,6 +134,7 @@ const fn short(invariant: Invariant) -> &'static str {
         Invariant::NoPlaintextLeaves => "plaintext",
         Invariant::RemotesAgree => "remotes",
         Invariant::SystemSettles => "unsettled",
+        Invariant::RunEnds => "endless",
         Invariant::NothingPanics => "panic",
         Invariant::ReadsNeverGoBack => "unseen",
         Invariant::CrashesLoseNothing => "crash",

@@ -7,8 +7,10 @@ mod commands;
 mod console;
 mod doctor;
 mod select;
+mod setup;
 mod words;
 
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use harness::time::Time;
 use crate::capsule::FOLDER;
 
 /// What an exit code says. All stay below 126, where shells have meanings of their own, but for
-/// the two that shells themselves use after a signal.
+/// those that shells themselves use after a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Every expectation is met.
@@ -43,6 +45,8 @@ pub enum Exit {
     Interrupted = 130,
     /// Asked to terminate; what was done is kept.
     Terminated = 143,
+    /// The terminal was closed; what was done is kept.
+    HungUp = 129,
 }
 
 /// Why a command did not do its work: for people, with what to do about it.
@@ -82,7 +86,7 @@ impl Complaint {
 #[command(
     after_help = "Exit codes: 0 as expected · 1 something is violated, or was expected to be \
     and is not · 2 wrong usage or a wrong file · 3 inconclusive · 4 nothing selected · 5 not \
-    deterministic · 70 internal error · 130, 143 interrupted"
+    deterministic · 70 internal error · 129, 130, 143 interrupted"
 )]
 struct Seawall {
     #[command(subcommand)]
@@ -139,6 +143,14 @@ struct SeedArgs {
     seeds: Option<Range<u64>>,
 }
 
+/// How long a seed may take.
+#[derive(Args, Clone, Copy, Debug)]
+struct TimeArgs {
+    /// The processor time that one seed may take before it is reported as one that never ends.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = words::duration)]
+    seed_timeout: Duration,
+}
+
 /// How to work.
 #[derive(Args, Clone, Debug)]
 struct WorkArgs {
@@ -148,6 +160,8 @@ struct WorkArgs {
     /// Where capsules of failures are kept.
     #[arg(long, value_name = "DIR", default_value = FOLDER)]
     out: PathBuf,
+    #[command(flatten)]
+    time: TimeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -216,6 +230,8 @@ struct ReplayArgs {
     /// Tell also what machines log, down to this level. The run is the same.
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
+    #[command(flatten)]
+    time: TimeArgs,
 }
 
 /// How much machines log.
@@ -281,6 +297,8 @@ struct ZooArgs {
     /// How many seeds run at the same time; all cores by default.
     #[arg(long, short, value_name = "N", value_parser = words::jobs)]
     jobs: Option<usize>,
+    #[command(flatten)]
+    time: TimeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -312,6 +330,19 @@ enum ScenarioCommand {
     },
 }
 
+/// Does something as this program does. A panic outside of a run is a fault of Seawall, and said to be one.
+pub fn panics_told(work: fn() -> ExitCode) -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        let said = info.payload_as_str().unwrap_or("a panic without a message");
+        let place =
+            info.location().map_or(String::new(), |it| format!(" ({}:{})", it.file(), it.line()));
+        console::say(&format!(
+            "Seawall itself failed: {said}{place}. Please report this, with the command and its files."
+        ));
+    }));
+    std::panic::catch_unwind(work).unwrap_or(ExitCode::from(Exit::Internal as u8))
+}
+
 /// Does what the command line asks for.
 pub fn main() -> ExitCode {
     let asked = match Seawall::try_parse() {
@@ -335,7 +366,13 @@ pub fn main() -> ExitCode {
 
 /// Help, the version, or what is wrong with the command line.
 fn answered(answer: &clap::Error) -> ExitCode {
-    let printed = answer.print();
+    let rendered = answer.render().ansi().to_string();
+    let text = console::plain(&rendered);
+    let printed = if answer.use_stderr() {
+        write!(anstream::stderr(), "{text}")
+    } else {
+        write!(anstream::stdout(), "{text}").and_then(|()| anstream::stdout().flush())
+    };
     let lost = printed.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
     ExitCode::from(match () {
         () if answer.use_stderr() => Exit::Usage,

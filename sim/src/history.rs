@@ -15,6 +15,7 @@ pub(crate) mod recorder;
 mod server;
 mod skip;
 pub(crate) mod table;
+mod weight;
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub use self::pipeline::{Filed, Talk, Worked};
 pub use self::server::{Account, Done, Said, Wants};
 pub use self::skip::Skip;
 pub use crate::fault::{Fault, Need};
-use crate::plan::{self, Node};
+use crate::plan::{self, Excess, Node};
 
 /// Counts the lives of a node, from 0: each start begins one.
 pub type Incarnation = u32;
@@ -381,6 +382,13 @@ pub enum Fact {
     },
     /// A machine logged an error, and went on.
     ErrorLogged(String),
+    /// The run was ended before it was over (node: the host that it hangs in, or the world).
+    CutOff {
+        /// What it has exceeded.
+        excess: Excess,
+        /// What that host was given last, a line each.
+        given: Vec<String>,
+    },
 }
 
 impl Fact {

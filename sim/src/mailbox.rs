@@ -70,6 +70,25 @@ impl Inbound {
         Some((*step, result.as_ref().map(|result| result.token)))
     }
 
+    /// What it is, for people.
+    fn tell(&self, name: &impl Fn(Node) -> String) -> String {
+        match self {
+            Self::Start(_) | Self::StartWorker(_) | Self::StartProcessor(_) => {
+                "its start".to_owned()
+            }
+            Self::Operation(step, _) | Self::Command(step, _) => format!("step {}", step.0),
+            Self::SignIn => "the sign-in of its user".to_owned(),
+            Self::Last(_) | Self::LastCommands(_) => "the last reads".to_owned(),
+            Self::Input(_) | Self::ProcessorInput(_) => "something from its system".to_owned(),
+            Self::Message(message) => {
+                let what = if message.letter.answer { "answer to a " } else { "" };
+                format!("the {what}{} of {}", message.letter.parcel, name(message.from))
+            }
+            Self::Control(_) => "a fault".to_owned(),
+            Self::Volume(_) => "an answer of the volume".to_owned(),
+        }
+    }
+
     /// The step of the plan that this is, if it is one: it is skipped where it cannot be done.
     pub(crate) fn step(&self) -> Option<StepId> {
         match self {
@@ -269,6 +288,14 @@ impl Mailbox {
         let is_start = |inbound: &mut Inbound| matches!(inbound, Inbound::Start(_));
         let next = self.inbound.pop_front_if(is_start)?;
         if let Inbound::Start(start) = next { Some(start) } else { None }
+    }
+
+    /// What the host has been given and not taken yet, a line each.
+    pub(crate) fn tell(&self, name: impl Fn(Node) -> String) -> Vec<String> {
+        let inbound = self.inbound.iter().map(|inbound| inbound.tell(&name));
+        let persisted = self.is_persisted.then(|| "the answer of its disk".to_owned());
+        let woken = self.is_woken.then(|| "its deadline".to_owned());
+        inbound.chain(persisted).chain(woken).collect()
     }
 
     /// Has the host not taken all events?

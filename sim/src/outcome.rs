@@ -86,6 +86,8 @@ pub struct Counts {
     pub messages: u64,
     /// Facts.
     pub facts: u64,
+    /// About how many bytes they keep.
+    pub bytes: u64,
     /// Rows sealed.
     pub sealed: u64,
     /// Blobs really opened.

@@ -8,6 +8,7 @@
 
 mod effect;
 pub mod file;
+mod limits;
 pub mod operation;
 mod pipeline;
 mod server;
@@ -24,6 +25,7 @@ use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
 pub use self::file::FileDeed;
+pub use self::limits::{Excess, Limits, MOST_FACTS, grouped};
 pub use self::operation::Operation;
 pub use self::pipeline::{
     Began, Day, Excerpt, GivenTalk, Order, PipelinePlan, ProcessorPlan, StepPlan, TalkId, TalkPart,
@@ -72,6 +74,8 @@ pub struct Plan {
     /// By when after the storm everything must have settled, if the scenario says so; never more
     /// than the computed bound.
     pub settle_within: Option<Span>,
+    /// How much the run may take.
+    pub limits: Limits,
     /// Known bugs that are switched on.
     pub flaws: Flaws,
 }

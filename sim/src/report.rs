@@ -142,6 +142,13 @@ pub struct Sweep {
     pub simulated_ms: u128,
 }
 
+impl Sweep {
+    /// How many seeds were run.
+    pub fn seeds(&self) -> u64 {
+        self.rows.iter().map(|row| row.seeds).sum()
+    }
+}
+
 /// What became of one scenario in a sweep.
 #[derive(Clone, Debug, Default)]
 pub struct Row {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use harness::alarm::{listen, quietly};
 use harness::time::{Span, Time};
+use harness::watch::{Call, Place, Watch};
 use madsim::runtime::{Handle, Runtime};
 use madsim::task::NodeId;
 use tracing::Level;
@@ -53,12 +54,25 @@ pub fn run_with(plan: &Plan, driver: Driver) -> Outcome {
 
 /// Runs a plan and collects what machines log, down to a level. The history is the same at all levels.
 pub fn run_logged(plan: &Plan, driver: Driver, level: Level) -> Outcome {
+    run_watched(plan, driver, level, &Watch::default()).expect("nobody tells it to leave")
+}
+
+/// The same under a watch; `None` if the run was asked to leave.
+pub fn run_watched(plan: &Plan, driver: Driver, level: Level, watch: &Watch) -> Option<Outcome> {
     let _listening = listen(level);
     let world = match driver {
-        Driver::Madsim { seed } => drive_madsim(World::new(Arc::new(plan.clone())), seed),
-        Driver::Bare => drive_bare(BareRun::start(plan)),
+        Driver::Madsim { seed } => {
+            drive_madsim(World::new(Arc::new(plan.clone()), watch.clone()), seed)
+        }
+        Driver::Bare => drive_bare(BareRun::watched(plan, watch)),
     };
-    judge(world)
+    (watch.call() < Call::Leave).then(|| judge(world))
+}
+
+/// The outcome of a run that is known to hang at a place: its history up to there.
+pub fn run_before(plan: &Plan, place: Place) -> Outcome {
+    let watch = Watch::before(place);
+    run_watched(plan, Driver::of(plan), Level::ERROR, &watch).expect("nobody tells it to leave")
 }
 
 /// A run under the bare driver, turn by turn. A clone is a *fork*: it goes on from the same moment by
@@ -100,7 +114,11 @@ impl Clone for BareRun {
 impl BareRun {
     /// A run of a plan before its first turn.
     pub fn start(plan: &Plan) -> Self {
-        let world = World::new(Arc::new(plan.clone()));
+        Self::watched(plan, &Watch::default())
+    }
+
+    fn watched(plan: &Plan, watch: &Watch) -> Self {
+        let world = World::new(Arc::new(plan.clone()), watch.clone());
         let makers: Vec<ShellMaker> = world.nodes().into_iter().map(|(_, maker)| maker).collect();
         let shells = makers.iter().map(ShellMaker::make).collect();
         Self { world, makers, shells }
@@ -289,7 +307,7 @@ fn judge(world: World) -> Outcome {
     let ended = world.end();
     let violations = quietly(|| invariant::judge(&ended.context, &ended.history))
         .unwrap_or_else(|heard| vec![broken_judge(&ended.history, &heard.panic)]);
-    let settled = |entry: &&Entry| matches!(entry.fact, Fact::Settled { .. });
+    let settled = |entry: &&Entry| matches!(entry.fact, Fact::Settled { .. } | Fact::CutOff { .. });
     let settled_at = ended.history.iter().find(settled).map_or(Time(0), |entry| entry.at);
     let counts = Counts {
         simulated: settled_at - Time(0),

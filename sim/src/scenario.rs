@@ -6,6 +6,7 @@
 
 mod check;
 mod draw;
+mod estimate;
 mod nominal;
 mod print;
 mod problem;
@@ -21,13 +22,15 @@ use harness::time::Span;
 
 use crate::fault::FaultKind;
 use crate::invariant::Invariant;
-use crate::plan::{Act, AtEnd, Given, GivenTalk, Node, Operation, ProcessorId, Trigger, WorkerId};
+use crate::plan::{
+    Act, AtEnd, Given, GivenTalk, Limits, Node, Operation, ProcessorId, Trigger, WorkerId,
+};
 
 pub use draw::{draw, is_fault_free};
 pub use harness::quantity::{Choice, Range, Unit};
 pub use print::{print, print_step};
 pub use problem::{Code, Problem, render};
-pub use read::{MAX_BYTES, read};
+pub use read::{MAX_PRINTED_BYTES, most_bytes, read};
 pub use words::{Ingredient, Parameter, Verb, Who, events};
 
 /// A scenario file as data.
@@ -71,6 +74,8 @@ pub struct Scenario {
     pub script: Vec<Line>,
     /// How long the storm lasts.
     pub lasts: Span,
+    /// How much a run may take.
+    pub limits: Limits,
 }
 
 /// What people read of a scenario.

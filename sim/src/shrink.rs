@@ -13,20 +13,75 @@ use std::time::Duration;
 
 use harness::pool::Pool;
 use harness::shrink::Search;
+use harness::time::Time;
+use harness::watch::Watch;
+use tracing::Level;
 
-use crate::invariant::Invariant;
+use crate::capsule::Found;
+use crate::invariant::{Invariant, Violation};
 use crate::plan::{Act, Plan};
 use crate::report::Size;
-use crate::run::{Outcome, run};
+use crate::run::{Driver, Outcome, run_watched};
 use crate::signature::Signature;
+
+/// The most bytes of all histories that are compared at a time.
+const MEMORY: u64 = 256 << 20;
+
+/// A failing plan, and what is left of its run.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// The plan.
+    pub plan: Plan,
+    /// What was found.
+    pub found: Found,
+    /// How large plan and run are.
+    pub size: Size,
+    /// When each step of the plan happened, unless it was skipped.
+    moments: Vec<Option<Time>>,
+    /// About how many bytes the history of its run keeps.
+    bytes: u64,
+}
+
+impl Failing {
+    /// A plan, and what was found in its run.
+    pub fn of(plan: &Plan, outcome: &Outcome, violation: &Violation) -> Self {
+        Self {
+            plan: plan.clone(),
+            found: Found::of(plan, outcome, violation),
+            size: size(plan, outcome),
+            moments: outcome.moments.clone(),
+            bytes: outcome.counts.bytes,
+        }
+    }
+
+    /// The bug.
+    pub fn signature(&self) -> Signature {
+        Signature::of(&self.found.violation)
+    }
+
+    /// As many workers as there is memory for, each with a run of this size.
+    fn workers(&self, pool: &Pool) -> Pool {
+        let fit = usize::try_from(MEMORY / self.bytes.max(1)).unwrap_or(usize::MAX);
+        let mut pool = pool.clone();
+        pool.jobs = pool.jobs.min(fit).max(1);
+        pool
+    }
+
+    /// Can its run be repeated in little time? One that hangs can not.
+    pub fn can_be_shrunk(&self) -> bool {
+        !self.found.violation.is_of_time()
+    }
+}
 
 /// A smaller plan with the same bug.
 #[derive(Debug)]
 pub struct Smaller {
     /// The plan.
     pub plan: Plan,
-    /// What comes of it.
-    pub outcome: Outcome,
+    /// What was found in its run.
+    pub found: Found,
+    /// How large plan and run are.
+    pub size: Size,
     /// How many plans were run.
     pub tries: u64,
     /// Is it proved that removing any one step passes?
@@ -35,35 +90,40 @@ pub struct Smaller {
     pub cut_short: Option<&'static str>,
 }
 
-/// Shrinks a plan that shows the bug. `hear` is called on the way. `Err` is a panic of the harness.
+/// What a candidate shows: what was found, and how large its run is.
+type Shown = (Found, Size);
+
+/// Shrinks a failing plan. `hear` is called on the way.
 pub fn shrink(
     pool: &Pool,
-    plan: &Plan,
-    signature: &Signature,
+    failing: &Failing,
     budget: Option<Duration>,
     hear: impl FnMut(),
-) -> Result<Smaller, String> {
+) -> Smaller {
+    let Failing { plan, found, size: before, moments, .. } = failing;
+    let pool = failing.workers(pool);
+    let signature = failing.signature();
     let bug = signature.clone();
-    let shows = move |plan: &Plan| bug.is_in(&run(plan));
-    let mut search = Search::new(pool, plan, shows, budget, hear);
-    let moments = harness::pool::fresh({
-        let plan = plan.clone();
-        move || run(&plan).moments
-    })?;
-    search.take_first(vec![smaller::with_moments(plan, &moments)]);
+    let shows = move |plan: &Plan, watch: &Watch| {
+        let outcome = run_watched(plan, Driver::of(plan), Level::ERROR, watch)?;
+        let violation = bug.find(&outcome)?;
+        Some((Found::of(plan, &outcome, violation), size(plan, &outcome)))
+    };
+    let shown = (found.clone(), *before);
+    let mut search = Search::new(&pool, (plan, shown), shows, budget, hear);
+    search.take_first(vec![smaller::with_moments(plan, moments)]);
     let mut minimal = false;
     while search.cut_short().is_none() && !minimal {
-        search.settle(|search| make_smaller(search, signature));
+        search.settle(|search| make_smaller(search, &signature));
         minimal = search.is_minimal(steps, smaller::with_steps);
     }
-    let (plan, tries, cut_short) = (search.best().clone(), search.tries(), search.cut_short());
-    let best = plan.clone();
-    let outcome = harness::pool::fresh(move || run(&best))?;
-    Ok(Smaller { plan, outcome, tries, minimal, cut_short })
+    let (tries, cut_short) = (search.tries(), search.cut_short());
+    let (plan, (found, size)) = search.into_best();
+    Smaller { plan, found, size, tries, minimal, cut_short }
 }
 
 /// Runs every way of making the plan smaller, once.
-fn make_smaller(search: &mut Search<'_, Plan>, signature: &Signature) {
+fn make_smaller(search: &mut Search<'_, Plan, Shown>, signature: &Signature) {
     search.drop_some(|plan| plan.devices.len(), smaller::with_devices);
     search.drop_some(workers, smaller::with_workers);
     search.drop_some(|plan| plan.processors().len(), smaller::with_processors);

@@ -9,15 +9,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use engine::flaw::{Flaw, Flaws};
-use harness::pool::{self, Ended, Event, Pool, Urgency};
+use harness::pool::{self, Ended, Event, Failure as Failed, Pool, Urgency};
 
-use crate::capsule::{BUILD, Store};
+use crate::capsule::{BUILD, Found, Store};
 use crate::demand::demands;
-use crate::invariant::Violation;
 use crate::plan::Plan;
 use crate::report::{Bug, Failure, Miss, Parted, Row, Shrunk, Sweep, story};
 use crate::run::Outcome;
-use crate::shrink;
+use crate::shrink::{self, Failing};
 use crate::signature::Signature;
 use crate::trial::{Chosen, Trial, Tried, quoted};
 
@@ -39,6 +38,9 @@ const EXAMPLES: usize = 3;
 
 /// How long one bug is shrunk after a sweep.
 const SHRINK: Duration = Duration::from_secs(15);
+
+/// A sweep with a time limit is followed by this share of it for shrinking.
+const SHRINK_SHARE: u32 = 4;
 
 /// What to sweep.
 #[derive(Debug)]
@@ -103,19 +105,20 @@ struct Sweeping<'a> {
     costs: Vec<u64>,
     bugs: Vec<Bug>,
     known: BTreeMap<Signature, usize>,
-    plans: Vec<(Plan, Outcome)>,
+    /// The first of each bug.
+    failing: Vec<Failing>,
     twice: u64,
     parted: u64,
     simulated_ms: u128,
 }
 
-/// Runs a sweep. `Err` is an internal error: a panic of the harness, or a lost disk.
+/// Runs a sweep. Beside what came of it there is the panic of the harness that ended it, if one did.
 pub fn sweep(
     wish: &Wish,
     pool: &Pool,
     store: &Store,
     mut hear: impl FnMut(News<'_>),
-) -> Result<Sweep, String> {
+) -> (Sweep, Option<String>) {
     let (started, cpu) = (Instant::now(), pool::cpu_time());
     let rows = wish.chosen.iter().map(row).collect();
     let mut sweeping = Sweeping {
@@ -125,29 +128,29 @@ pub fn sweep(
         costs: vec![1; wish.chosen.len()],
         bugs: Vec::new(),
         known: BTreeMap::new(),
-        plans: Vec::new(),
+        failing: Vec::new(),
         twice: 0,
         parted: 0,
         simulated_ms: 0,
     };
-    let (ended, late) = sweeping.run_all(pool, started, &mut hear)?;
+    let until = started.checked_add(wish.budget());
+    let ended = sweeping.run_all(pool, until, &mut hear);
     let took = started.elapsed();
     let cpu = pool::cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
-    if wish.shrink {
-        sweeping.shrink_all(pool, &mut hear)?;
+    if wish.shrink && ended.is_ok() {
+        sweeping.shrink_all(pool, &mut hear);
     }
     for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
         row.demands = demands(chosen, row);
     }
     let stopped = match ended {
-        Ended::Stopped => "interrupted".to_owned(),
-        Ended::Enough => story::count(sweeping.bugs.len(), "distinct bug"),
-        Ended::Exhausted if late => format!("time budget ({} s)", wish.budget().as_secs()),
-        Ended::Exhausted => "all seeds done".to_owned(),
+        Err(_) => "the harness panicked".to_owned(),
+        Ok(ended) => wish.why(ended, sweeping.bugs.len()),
     };
     let Sweeping { rows, bugs, twice, parted, simulated_ms, .. } = sweeping;
     let build = BUILD.to_owned();
-    Ok(Sweep { build, stopped, rows, bugs, twice, parted, took, cpu, simulated_ms })
+    let swept = Sweep { build, stopped, rows, bugs, twice, parted, took, cpu, simulated_ms };
+    (swept, ended.err())
 }
 
 fn row(chosen: &Chosen) -> Row {
@@ -159,20 +162,38 @@ impl Wish {
         let unbounded = Duration::MAX;
         self.time.unwrap_or(if self.seeds.is_none() { DEFAULT_TIME } else { unbounded })
     }
+
+    /// Why a sweep ended, in words.
+    fn why(&self, ended: Ended, bugs: usize) -> String {
+        match ended {
+            Ended::Stopped => "interrupted".to_owned(),
+            Ended::Enough => story::count(bugs, "distinct bug"),
+            Ended::Late => format!("time budget ({} s)", self.budget().as_secs()),
+            Ended::Hung => "too many seeds hang".to_owned(),
+            Ended::Exhausted => "all seeds done".to_owned(),
+        }
+    }
+
+    /// How long all bugs may be shrunk: a sweep with a time does not take much more.
+    fn shrinking(&self) -> Duration {
+        self.time.map_or(Duration::MAX, |time| time / SHRINK_SHARE)
+    }
 }
 
-/// Runs seeds until `take` has enough of them. `Err` is a panic of the harness.
-pub fn each_seed<K: Send + 'static, H: FnMut(News<'_>)>(
+/// Runs seeds until `take` has enough of them, or the time is over. `Err` is a panic of the harness.
+pub fn each_seed<K: Clone + Send + 'static, H: FnMut(News<'_>)>(
     pool: &Pool,
     trials: impl IntoIterator<Item = (K, Trial)>,
+    until: Option<Instant>,
     hear: &mut H,
     mut take: impl FnMut(K, Tried, Duration, &mut H) -> ControlFlow<()>,
 ) -> Result<Ended, String> {
     let mut trouble = None;
     let ended = pool.each(
         trials,
+        until,
         |(_, trial)| trial.label(),
-        |(key, trial)| (key, trial.run()),
+        |(_, trial), watch| trial.run(watch),
         |event| match event {
             Event::Idle => {
                 hear(News::Idle);
@@ -182,30 +203,44 @@ pub fn each_seed<K: Send + 'static, H: FnMut(News<'_>)>(
                 hear(News::Slow(label, running));
                 ControlFlow::Continue(())
             }
-            Event::Done { result: Err(panic), .. } => {
-                trouble = Some(format!("the harness panicked: {panic}"));
-                ControlFlow::Break(())
-            }
-            Event::Done { result: Ok((key, tried)), took, .. } => {
-                hear(News::Done { failed: tried.failed.is_some() });
-                take(key, tried, took, hear)
+            Event::Done { item: (key, trial), took, result, .. } => {
+                let tried = match result {
+                    Ok(tried) => Ok(tried),
+                    Err(Failed::Hung(hung)) => trial.hung(hung),
+                    Err(Failed::Panic(panic)) => Err(panic),
+                };
+                match tried {
+                    Ok(tried) => {
+                        hear(News::Done { failed: tried.failed.is_some() });
+                        take(key, tried, took, hear)
+                    }
+                    Err(panic) => {
+                        trouble = Some(format!("the harness panicked: {panic}"));
+                        ControlFlow::Break(())
+                    }
+                }
             }
         },
     );
     trouble.map_or(Ok(ended), Err)
 }
 
-/// Why seeds ended, and whether time ran out.
-type End = Result<(Ended, bool), String>;
+/// Why seeds ended.
+type End = Result<Ended, String>;
 
 impl Sweeping<'_> {
     /// Runs what is wished.
-    fn run_all<H: FnMut(News<'_>)>(&mut self, pool: &Pool, started: Instant, hear: &mut H) -> End {
+    fn run_all<H: FnMut(News<'_>)>(
+        &mut self,
+        pool: &Pool,
+        until: Option<Instant>,
+        hear: &mut H,
+    ) -> End {
         let count = self.wish.chosen.len();
         let range = match (&self.wish.seeds, self.wish.time) {
             (Some(range), _) => range.clone(),
             (None, Some(_)) => 0..u64::MAX,
-            (None, None) => return self.run_shares(pool, started, hear),
+            (None, None) => return self.run_shares(pool, until, hear),
         };
         let total = (range.end - range.start).checked_mul(count as u64);
         let goal = match (self.wish.time, total.filter(|_| self.wish.seeds.is_some())) {
@@ -218,21 +253,21 @@ impl Sweeping<'_> {
         let first = range.start;
         let is_new = move |&(at, seed): &(usize, u64)| seed == first || !chosen[at].is_fixed();
         let turns = range.flat_map(|seed| (0..count).map(move |at| (at, seed))).filter(is_new);
-        self.run(pool, started, turns, hear)
+        self.run(pool, until, turns, hear)
     }
 
     /// The default: the first seed of each scenario tells its cost, and that its share.
     fn run_shares<H: FnMut(News<'_>)>(
         &mut self,
         pool: &Pool,
-        started: Instant,
+        until: Option<Instant>,
         hear: &mut H,
     ) -> End {
         let count = self.wish.chosen.len();
         hear(News::Expect(Goal::Unknown));
-        let (ended, late) = self.run(pool, started, (0..count).map(|at| (at, 0)), hear)?;
-        if ended != Ended::Exhausted || late {
-            return Ok((ended, late));
+        let ended = self.run(pool, until, (0..count).map(|at| (at, 0)), hear)?;
+        if ended != Ended::Exhausted {
+            return Ok(ended);
         }
         let mut shares = shares(&self.costs);
         let fixed = self.wish.chosen.iter().map(Chosen::is_fixed);
@@ -241,29 +276,22 @@ impl Sweeping<'_> {
         hear(News::Expect(Goal::Seeds(shares.iter().sum())));
         let turns = (1..longest).flat_map(|seed| (0..count).map(move |at| (at, seed)));
         let turns: Vec<_> = turns.filter(|&(at, seed)| seed < shares[at]).collect();
-        self.run(pool, started, turns, hear)
+        self.run(pool, until, turns, hear)
     }
 
     fn run<H: FnMut(News<'_>)>(
         &mut self,
         pool: &Pool,
-        started: Instant,
+        until: Option<Instant>,
         turns: impl IntoIterator<Item = (usize, u64)>,
         hear: &mut H,
     ) -> End {
-        let (wish, budget) = (self.wish, self.wish.budget());
-        let mut late = false;
-        let trials = turns
-            .into_iter()
-            .take_while(|_| {
-                late = started.elapsed() >= budget;
-                !late
-            })
-            .map(|(at, seed)| (at, wish.chosen[at].trial(seed, wish.flaws)));
-        let ended = each_seed(pool, trials, hear, |at, tried, took, hear| {
+        let wish = self.wish;
+        let turns = turns.into_iter();
+        let trials = turns.map(|(at, seed)| (at, wish.chosen[at].trial(seed, wish.flaws)));
+        each_seed(pool, trials, until, hear, |at, tried, took, hear| {
             self.take(at, tried, took, hear)
-        })?;
-        Ok((ended, late))
+        })
     }
 
     fn take(
@@ -307,7 +335,8 @@ impl Sweeping<'_> {
             }
             return;
         }
-        let capsule = kept(self.store, &plan, &outcome, violation, hear);
+        let failing = Failing::of(&plan, &outcome, violation);
+        let capsule = kept(self.store, &plan, &failing.found, hear);
         let number = self.bugs.len();
         let failure = Failure {
             plan: &plan,
@@ -329,25 +358,28 @@ impl Sweeping<'_> {
             capsule,
             shrunk: None,
         });
-        self.plans.push((plan, outcome));
+        self.failing.push(failing);
     }
 
-    fn shrink_all(&mut self, pool: &Pool, hear: &mut impl FnMut(News<'_>)) -> Result<(), String> {
-        for (bug, (plan, outcome)) in self.bugs.iter_mut().zip(&self.plans) {
-            if pool.stop.urgency() > Urgency::None {
+    /// Shrinks the first of each bug, unless it would take long to see it again.
+    fn shrink_all(&mut self, pool: &Pool, hear: &mut impl FnMut(News<'_>)) {
+        let (started, budget) = (Instant::now(), self.wish.shrinking());
+        let shrinkable = self.bugs.iter_mut().zip(&self.failing);
+        let shrinkable = shrinkable.filter(|(_, failing)| failing.can_be_shrunk());
+        let mut left: Vec<_> = shrinkable.collect();
+        left.reverse();
+        while let Some((bug, failing)) = left.pop() {
+            let rest = budget.saturating_sub(started.elapsed());
+            let share = rest / u32::try_from(left.len() + 1).unwrap_or(u32::MAX);
+            if pool.stop.urgency() > Urgency::None || share.is_zero() {
                 break;
             }
             hear(News::Shrinking(&bug.signature));
             let idle = || hear(News::Idle);
-            let small = shrink::shrink(pool, plan, &bug.signature, Some(SHRINK), idle)?;
-            let found = bug.signature.find(&small.outcome).expect("shrinking keeps the signature");
-            let Some(path) = kept(self.store, &small.plan, &small.outcome, found, hear) else {
-                continue;
-            };
-            let before = shrink::size(plan, outcome);
-            bug.shrunk = Some(small.told(&bug.signature, before, path));
+            let small = shrink::shrink(pool, failing, Some(SHRINK.min(share)), idle);
+            let Some(path) = kept(self.store, &small.plan, &small.found, hear) else { continue };
+            bug.shrunk = Some(small.told(failing.size, path));
         }
-        Ok(())
     }
 }
 
@@ -369,11 +401,11 @@ pub fn tell_parting(
 
 impl shrink::Smaller {
     /// As it is reported.
-    pub fn told(&self, signature: &Signature, before: crate::report::Size, file: String) -> Shrunk {
+    pub fn told(&self, before: crate::report::Size, file: String) -> Shrunk {
         Shrunk {
-            signature: signature.clone(),
+            signature: Signature::of(&self.found.violation),
             before,
-            after: shrink::size(&self.plan, &self.outcome),
+            after: self.size,
             tries: self.tries,
             minimal: self.minimal,
             cut_short: self.cut_short,
@@ -386,11 +418,10 @@ impl shrink::Smaller {
 pub fn kept(
     store: &Store,
     plan: &Plan,
-    outcome: &Outcome,
-    violation: &Violation,
+    found: &Found,
     hear: &mut impl FnMut(News<'_>),
 ) -> Option<String> {
-    match store.keep(plan, outcome, violation) {
+    match store.keep(plan, found) {
         Ok(path) => Some(shown(&path)),
         Err(error) => {
             hear(News::Unkept(&error));

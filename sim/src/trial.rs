@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::flaw::Flaws;
-use harness::pool;
+use harness::pool::{self, Hung};
 use harness::time::Time;
+use harness::watch::{Call, Watch};
+use tracing::Level;
 
 use crate::outcome::{Missed, missed};
 use crate::parting::{Parting, parting};
 use crate::plan::{Plan, StepId};
-use crate::run::{Counts, Outcome, run};
+use crate::run::{Counts, Driver, Outcome, run_before, run_watched};
 use crate::scenario::{Scenario, draw, is_fault_free};
 
 /// A scenario, and what to call it on a command line.
@@ -94,13 +96,33 @@ pub struct Tried {
 }
 
 impl Trial {
-    /// Draws the plan and runs it, on this thread.
-    pub fn run(&self) -> Tried {
+    /// Draws the plan and runs it, on this thread; `None` if it is asked to leave, or had no time left.
+    pub fn run(&self, watch: &Watch) -> Option<Tried> {
         let plan = draw(&self.scenario, self.seed, self.flaws);
+        let other = Elsewhere { plan: &plan, label: &self.label(), watch };
         // All that the other run took is given back, with its thread, before this one takes as much.
-        let other = self.twice.then(|| elsewhere(&plan, |outcome| outcome.digest()));
-        let outcome = run(&plan);
-        let parting = other.and_then(|other| parted(&plan, other, &outcome));
+        let digest = self.twice.then(|| other.run(|outcome| outcome.digest()));
+        if watch.call() > Call::GoOn {
+            return None;
+        }
+        let outcome = run_watched(&plan, Driver::of(&plan), Level::ERROR, watch)?;
+        let was_whole = watch.call() == Call::GoOn;
+        let parting = digest.filter(|_| was_whole);
+        let parting = parting.and_then(|digest| other.parted(digest, &outcome));
+        Some(self.tried(plan, outcome, parting))
+    }
+
+    /// What there is of a run that came to no end: its history up to where it was.
+    pub fn hung(&self, hung: Hung) -> Result<Tried, String> {
+        let trial = self.clone();
+        pool::fresh(move || {
+            let plan = draw(&trial.scenario, trial.seed, trial.flaws);
+            let outcome = run_before(&plan, hung.place);
+            trial.tried(plan, outcome, None)
+        })
+    }
+
+    fn tried(&self, plan: Plan, outcome: Outcome, parting: Option<Parting>) -> Tried {
         let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
         let missed = self.missed(&plan, &outcome);
@@ -122,29 +144,42 @@ impl Trial {
     }
 }
 
-/// Runs a plan on a thread of its own.
-fn elsewhere<T: Send + 'static>(
-    plan: &Plan,
-    tell: impl FnOnce(Outcome) -> T + Send + 'static,
-) -> Result<T, String> {
-    let plan = plan.clone();
-    pool::fresh(move || tell(run(&plan)))
+/// Other runs of a plan, each on a thread of its own that bears the name of the seed.
+struct Elsewhere<'a> {
+    plan: &'a Plan,
+    label: &'a str,
+    watch: &'a Watch,
 }
 
-/// Where a run parts from another one, of which there is the digest. Only if it does are two histories
-/// needed at a time: a third run makes the second of them.
-fn parted(plan: &Plan, other: Result<u128, String>, outcome: &Outcome) -> Option<Parting> {
-    let other = match other {
-        Ok(other) if other == outcome.digest() => return None,
-        Ok(other) => other,
-        Err(panic) => return Some(untold(format!("another run panicked: {panic}"))),
-    };
-    Some(match elsewhere(plan, |third| third) {
-        Ok(third) => parting(outcome, &third).unwrap_or_else(|| {
-            untold(format!("another run had the digest {other:032x}, and a third one has not"))
-        }),
-        Err(panic) => untold(format!("a third run panicked: {panic}")),
-    })
+impl Elsewhere<'_> {
+    /// Runs the plan. `Err` is a panic of the harness; it has no outcome if it is asked to leave.
+    fn run<T: Send + 'static>(
+        &self,
+        tell: impl FnOnce(Outcome) -> T + Send + 'static,
+    ) -> Result<Option<T>, String> {
+        let (plan, watch) = (self.plan.clone(), self.watch.clone());
+        pool::fresh_for(self.watch, self.label, move || {
+            run_watched(&plan, Driver::of(&plan), Level::ERROR, &watch).map(tell)
+        })
+    }
+
+    /// Where a run parts from another one, of which there is the digest. Only if it does are two histories
+    /// needed at a time: a third run makes the second of them.
+    fn parted(&self, other: Result<Option<u128>, String>, outcome: &Outcome) -> Option<Parting> {
+        let other = match other {
+            Ok(None) => return None,
+            Ok(Some(other)) if other == outcome.digest() => return None,
+            Ok(Some(other)) => other,
+            Err(panic) => return Some(untold(format!("another run panicked: {panic}"))),
+        };
+        match self.run(|third| third) {
+            Ok(Some(third)) => Some(parting(outcome, &third).unwrap_or_else(|| {
+                untold(format!("another run had the digest {other:032x}, and a third one has not"))
+            })),
+            Ok(None) => None,
+            Err(panic) => Some(untold(format!("a third run panicked: {panic}"))),
+        }
+    }
 }
 
 /// Two runs went two ways, and there is no telling where.

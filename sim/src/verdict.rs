@@ -8,7 +8,7 @@ use std::ops::{ControlFlow, Range};
 use engine::flaw::Flaws;
 use harness::pool::{Ended, Pool};
 
-use crate::capsule::Store;
+use crate::capsule::{self, Store};
 use crate::demand::demands;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
@@ -117,12 +117,12 @@ impl Verdicts {
         let mut found = Found::default();
         let wanted = due.invariant();
         let trials = due.seeds.clone().map(|seed| ((), chosen.trial(seed, due.flaws)));
-        let ended = each_seed(pool, trials, hear, |(), tried, took, hear| {
+        let ended = each_seed(pool, trials, None, hear, |(), tried, took, hear| {
             self.parted |= tell_parting(chosen, due.flaws, &tried, hear);
             tally(&mut found.row, &tried, took);
             found.take(tried, wanted)
         })?;
-        self.stopped = ended == Ended::Stopped;
+        self.stopped = matches!(ended, Ended::Stopped | Ended::Hung);
         if self.stopped && found.row.seeds == 0 {
             return Ok(None);
         }
@@ -202,7 +202,7 @@ fn line(
         let wanted = |it: &&crate::invariant::Violation| Some(it.invariant) == due.invariant();
         let violation = outcome.violations.iter().find(wanted).or(outcome.violations.first());
         let violation = violation.expect("a failed run violates something");
-        let capsule = kept(store, plan, outcome, violation, hear);
+        let capsule = kept(store, plan, &capsule::Found::of(plan, outcome, violation), hear);
         let again = chosen.again(plan.seed, due.flaws);
         let expected = mark != Mark::Fail;
         hear(News::Bug(0, &Failure { plan, outcome, violation, again, capsule, expected }));

@@ -13,6 +13,7 @@ mod accounts;
 mod action;
 mod ai_step;
 mod bounds;
+mod budget;
 mod comparison;
 mod damage;
 mod ended;
@@ -42,10 +43,12 @@ mod services;
 mod settling;
 mod stage;
 mod storage;
+mod supervision;
 
 use std::sync::Arc;
 
 use harness::time::{Span, Time};
+use harness::watch::Watch;
 
 use self::accounts::Accounts;
 use self::action::Action;
@@ -58,18 +61,17 @@ use self::host::Host;
 use self::hosts::Hosts;
 pub(crate) use self::hosts::Order;
 use self::last_reads::LastReads;
-use self::owners::Owners;
 use self::phase::Phase;
 use self::script::Script;
 use self::seed::Seeds;
 use self::services::Services;
 use self::settling::{Next, Settling};
 use self::stage::Stage;
-use crate::history::{Asked, Entry, Fact, Pending, Skip};
+use self::supervision::{Early, Supervision};
+use crate::history::{Asked, Fact, Skip};
 use crate::mailbox::{Effect, Mailbox};
 use crate::message::{Body, Message};
-use crate::outcome::Counts;
-use crate::plan::{Effect as EffectKind, Node, Plan};
+use crate::plan::{Effect as EffectKind, Excess, Node, Plan};
 use crate::shell::ShellMaker;
 use crate::workload;
 
@@ -84,11 +86,12 @@ pub(crate) struct World {
     observed: usize,
     /// Serves again to take what a host has put out.
     effects: Vec<Effect>,
+    supervision: Supervision,
 }
 
 impl World {
     /// The world of a plan, before anything has happened.
-    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let accounts = Accounts::of(&plan);
         let needle = accounts.needle();
         let Seeds { doubles, stored, images } = Seeds::of(&plan, &accounts);
@@ -100,6 +103,7 @@ impl World {
             settling: Settling::new(plan.nature),
             observed: 0,
             effects: Vec::new(),
+            supervision: Supervision::begin(&plan, watch),
         };
         for (from, effect) in stored {
             world.carry_out(from, effect);
@@ -120,28 +124,29 @@ impl World {
     /// A world that is as this one, and goes on by itself. Nothing is shared but what is never changed,
     /// and the memory of opened blobs, whose contents are a function of their bytes.
     pub(crate) fn fork(&self) -> Self {
-        Self { services: self.services.fork(), ..self.clone() }
+        let (services, supervision) = (self.services.fork(), self.supervision.fork());
+        Self { services, supervision, ..self.clone() }
     }
 
-    /// When something happens next; `None` when the run is over.
+    /// When something happens next; `None` when the run is over, or ends here.
     pub(crate) fn next_due(&mut self) -> Option<Time> {
         if self.settling.phase() == Phase::Over {
             return None;
         }
         let hosts = &self.stage.hosts;
-        self.stage.queue.next_due(
+        let due = self.stage.queue.next_due(
             |event| matches!(event, Event::Wake(place, was) if !hosts.at(*place).is_deadline(*was)),
-        )
+        );
+        self.end_if_it_must();
+        due.filter(|_| self.settling.phase() != Phase::Over)
     }
 
     /// Lets happen what is due next.
     pub(crate) fn begin_turn(&mut self) {
         self.stage.queue.advance();
+        self.supervision.begin_turn(self.stage.now());
         while let Some(event) = self.stage.queue.take() {
             self.happen(event);
-        }
-        if self.stage.queue.is_endless() {
-            self.give_up();
         }
         self.stage.hosts.gather();
     }
@@ -156,13 +161,15 @@ impl World {
         self.stage.hosts.ready()
     }
 
-    /// The mailbox of a host.
+    /// The mailbox of a host, which goes to work on it.
     pub(crate) fn mailbox(&mut self, host: usize) -> &mut Mailbox {
+        self.supervision.begin_work(host);
         self.stage.hosts.mailbox(host)
     }
 
     /// Carries out the effects of the hosts of this turn.
     pub(crate) fn end_turn(&mut self) {
+        self.supervision.end_work();
         let worked = self.stage.hosts.take_ready();
         for &place in &worked {
             let mut effects = std::mem::take(&mut self.effects);
@@ -295,8 +302,8 @@ impl World {
                 self.services.take_call((hosts, from), call, circumstances, out);
             }
             Effect::Remote(fact) => {
-                let fact =
-                    self.stage.recorder.done_by_remote(fact, self.services.accounts.keychain());
+                let keychain = self.services.accounts.keychain();
+                let fact = self.stage.recorder.done_by_remote(fact, keychain);
                 self.stage.note(from, fact);
             }
             Effect::Hit(hit) => self.stage.strike(hit),
@@ -411,7 +418,8 @@ impl World {
                 self.settling.enter(Phase::Resting, (now, rest), &mut self.stage.out);
             }
             Some(Next::LastReads) => {
-                let LastReads { readers, at_most } = LastReads::of(self.owners());
+                let LastReads { readers, at_most } =
+                    LastReads::of(self.stage.owners(&self.services));
                 for (node, inbound) in readers {
                     self.stage.hosts.call(now, node, |mailbox| mailbox.put(inbound));
                 }
@@ -447,15 +455,27 @@ impl World {
         }
     }
 
-    /// A run that makes no end is ended.
-    fn give_up(&mut self) {
-        let settled = |entry: &Entry| matches!(entry.fact, Fact::Settled { .. });
-        if !self.stage.recorder.history().iter().any(settled) {
-            let mut pending = vec![Pending::Endless];
-            pending.extend(self.settling.pending(self.owners()));
-            self.stage.note(Node::World, Fact::Settled { pending });
+    /// Ends the run if it must end before it is over.
+    fn end_if_it_must(&mut self) {
+        match self.supervision.ends(self.stage.used()) {
+            None => {}
+            Some(Early::Excess(excess)) => self.cut_off(Node::World, excess, Vec::new()),
+            Some(Early::Hangs(host)) => self.hang(host),
+            Some(Early::Left) => self.settling.end(),
         }
-        self.finish();
+    }
+
+    /// The run is known to hang in the work of this host in the next turn.
+    fn hang(&mut self, host: usize) {
+        self.begin_turn();
+        let (node, given) = self.stage.hosts.given_to(host);
+        self.cut_off(node, Excess::Turn, given);
+    }
+
+    /// Ends the run before it is over. Nothing is noted of how it would have ended.
+    fn cut_off(&mut self, node: Node, excess: Excess, given: Vec<String>) {
+        self.stage.note(node, Fact::CutOff { excess, given });
+        self.settling.end();
     }
 
     /// Notes what the remotes hold, and stops.
@@ -467,29 +487,13 @@ impl World {
         self.settling.end();
     }
 
-    /// All owners, to look at.
-    fn owners(&self) -> Owners<'_> {
-        self.stage.owners(&self.services)
-    }
-
     /// All hosts, with the shells that belong to them.
     pub(crate) fn nodes(&self) -> Vec<(String, ShellMaker)> {
-        shells(self.owners())
+        shells(self.stage.owners(&self.services))
     }
 
     /// Ends the world and tells what there is to judge.
     pub(crate) fn end(self) -> Ended {
-        let context = ended::context(self.owners());
-        let counts = Counts {
-            events: self.stage.queue.taken(),
-            messages: self.stage.hosts.received(),
-            sealed: self.stage.recorder.blobs(),
-            opened: self.services.accounts.opened(),
-            ..Counts::default()
-        };
-        let (history, log, coverage) = self.stage.recorder.end();
-        let moments = self.script.into_moments();
-        let struck = self.stage.faults.into_struck();
-        Ended { context, history, log, coverage, counts, moments, struck }
+        Ended::of(self.stage, &self.services, self.script)
     }
 }

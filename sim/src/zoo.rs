@@ -16,8 +16,7 @@ use crate::plan::Plan;
 use crate::report::{Beast, Catches, Tamed, Zoo};
 use crate::run::run;
 use crate::scenario::Expect;
-use crate::shrink;
-use crate::signature::Signature;
+use crate::shrink::{self, Failing};
 use crate::sweep::{News, each_seed};
 use crate::trial::{Chosen, Trial};
 
@@ -117,7 +116,7 @@ pub fn flaws() -> impl Iterator<Item = Flaw> {
 }
 
 /// A failing plan and the violation that its flaw is known by.
-type Caught = Option<(Plan, Signature)>;
+type Caught = Option<Failing>;
 
 /// Measures what is wished. The flag says whether it was interrupted; then the flaw that was being
 /// measured and those after it have no row: too few seeds would look like an escape.
@@ -163,7 +162,7 @@ fn measure_one(
         caught = caught.or(first);
     }
     let shrunk = match caught {
-        Some((plan, signature)) => Some(tame(&plan, &signature, pool, hear)?),
+        Some(failing) => Some(tame(&failing, pool, hear)?),
         None => None,
     };
     Ok(Some(Beast { flaw, expected: expected(flaw), general, named, shrunk }))
@@ -197,14 +196,15 @@ fn catches(
         let flaws = Flaws::only(flaw);
         ((), Trial { scenario, seed: turn / count, flaws, twice: false })
     });
-    let ended = each_seed(pool, trials, hear, |(), tried, _, _| {
+    let ended = each_seed(pool, trials, None, hear, |(), tried, _, _| {
         if let Some(caught) = found.take(flaw, tried.failed) {
             first.get_or_insert(caught);
         }
         let enough = found.at.len() as u64 >= ENOUGH;
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    Ok((ended != Ended::Stopped).then_some((found, first)))
+    let is_whole = !matches!(ended, Ended::Stopped | Ended::Hung);
+    Ok(is_whole.then_some((found, first)))
 }
 
 impl Catches {
@@ -218,22 +218,16 @@ impl Catches {
         let mut named = outcome.violations.iter();
         let named = named.find(|it| expected(flaw).contains(&it.invariant))?;
         self.at.push(self.seeds);
-        Some((plan, Signature::of(named)))
+        Some(Failing::of(&plan, &outcome, named))
     }
 }
 
 /// Shrinks a caught plan and runs it with the flaw off.
-fn tame(
-    plan: &Plan,
-    signature: &Signature,
-    pool: &Pool,
-    hear: &mut impl FnMut(News<'_>),
-) -> Result<Tamed, String> {
-    hear(News::Shrinking(signature));
+fn tame(failing: &Failing, pool: &Pool, hear: &mut impl FnMut(News<'_>)) -> Result<Tamed, String> {
+    hear(News::Shrinking(&failing.signature()));
     let heard = || hear(News::Idle);
-    let small = shrink::shrink(pool, plan, signature, Some(SHRINK), heard)?;
+    let small = shrink::shrink(pool, failing, Some(SHRINK), heard);
     let sound = Plan { flaws: Flaws::NONE, ..small.plan.clone() };
     let passes_without = fresh(move || run(&sound).violations.is_empty())?;
-    let size = shrink::size(&small.plan, &small.outcome);
-    Ok(Tamed { size, minimal: small.minimal, passes_without })
+    Ok(Tamed { size: small.size, minimal: small.minimal, passes_without })
 }

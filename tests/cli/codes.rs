@@ -156,7 +156,7 @@ fn interrupted(folder: &Folder, signal: &str, arguments: &[&str]) -> Said {
 #[test]
 fn a_signal_ends_a_sweep_and_keeps_what_is_done() {
     let folder = Folder::with_scenario("interrupt");
-    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
         let said = interrupted(&folder, signal, &["sweep", "lunch", "--for", "10m"]);
         assert_eq!(said.code, Some(code), "{said:?}");
         assert!(said.out.contains("stopped: interrupted"), "{}", said.out);

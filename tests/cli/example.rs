@@ -104,6 +104,7 @@ pub(super) fn plan() -> Plan {
         storm: Span(12_000),
         at_end: Vec::new(),
         settle_within: None,
+        limits: sim::plan::Limits::default(),
         flaws: Flaws::only(Flaw::DeepSync003),
     }
 }

@@ -170,7 +170,7 @@ fn sweep_and_keep<S: System>(scenario: &Scenario<S>, seeds: Range<u64>, keep: &P
     let trouble =
         |why: std::io::Error| format!("cannot keep capsules in {}: {why}", keep.display());
     let stop = Stop::on_signals().map_err(|why| format!("cannot listen to signals: {why}"))?;
-    let pool = Pool { jobs: cores(), stop };
+    let pool = Pool::new(cores(), stop);
     let sweep = sweep(scenario, seeds, &pool, |_, _| {})?;
     let mut said = format!(
         "{}: {} seeds, {} facts, {} distinct bugs{}\n",
@@ -180,8 +180,14 @@ fn sweep_and_keep<S: System>(scenario: &Scenario<S>, seeds: Range<u64>, keep: &P
         sweep.bugs.len(),
         if sweep.interrupted { ", interrupted" } else { "" }
     );
+    for (seed, place) in &sweep.endless {
+        let hosts = scenario.system.hosts();
+        let host = place.host.and_then(|host| hosts.get(host)).map(|host| host.name.as_str());
+        let host = host.unwrap_or("the run");
+        said.push_str(&format!("\nseed {seed} comes to no end: at {} in {host}\n", place.at));
+    }
     if sweep.bugs.is_empty() {
-        return Ok((said, HELD));
+        return Ok((said, if sweep.endless.is_empty() { HELD } else { VIOLATED }));
     }
     let folder = Folder::open(keep).map_err(trouble)?;
     for bug in &sweep.bugs {

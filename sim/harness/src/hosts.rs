@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::random::Draw;
 use crate::system::System;
 use crate::time::Time;
+use crate::watch::Watch;
 
 /// The hosts of a run.
 #[derive(Clone, Debug)]
@@ -49,10 +50,16 @@ impl<S: System> Hosts<S> {
         is_reached
     }
 
-    /// Has the hosts that were called work; what each has done, in order.
-    pub fn work(&mut self, system: &S, now: Time) -> Vec<(HostId, Vec<Effect<S>>)> {
+    /// Has the hosts that were called work; what each has done, in order. `watch` learns which one works.
+    pub fn work(&mut self, system: &S, now: Time, watch: &Watch) -> Vec<(HostId, Vec<Effect<S>>)> {
         let called = std::mem::take(&mut self.called).into_iter();
-        called.map(|id| (id, self.get_mut(id).work(system, now))).collect()
+        let work = |id: HostId| {
+            watch.begin_work(id.0 as usize);
+            let effects = self.get_mut(id).work(system, now);
+            watch.end_work();
+            (id, effects)
+        };
+        called.map(work).collect()
     }
 }
 

@@ -33,5 +33,6 @@ pub mod story;
 pub mod sweep;
 pub mod system;
 pub mod time;
+pub mod watch;
 pub mod word;
 pub mod world;

@@ -3,6 +3,11 @@
 //! Every piece of work gets a fresh thread, since a simulation must not find what an earlier one
 //! left in a thread-local. Results are handed over in the order of the items, whichever finishes
 //! first: what a command prints and keeps must not depend on how many workers there are.
+//!
+//! Each piece is watched. One that takes too long is asked to end, and so is all that runs when the time is
+//! over or the user asks to stop. What does not listen cannot be killed: its thread is left behind, it is
+//! reported, and another takes its place. A thread that was left goes on until the process ends, so there can
+//! only be a few.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,8 +17,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
+
+pub use crate::watch::cpu_time;
+use crate::watch::{Call, Place, Watch};
 
 /// How long to wait for a result before looking at signals and at slow work.
 const BEAT: Duration = Duration::from_millis(100);
@@ -21,20 +29,62 @@ const BEAT: Duration = Duration::from_millis(100);
 /// Work that runs longer than this is named, then again after each doubling.
 const SLOW: Duration = Duration::from_secs(10);
 
+/// The processor time that one piece of work may take, unless a pool has another limit.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The processor time that a machine may take for one turn; usual are some microseconds.
+const TRANSITION: Duration = Duration::from_secs(10);
+
+/// How soon work ends that was asked to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Work that was asked to end, and has been in one turn of a machine for so much processor time, hangs in it.
+const STUCK: Duration = Duration::from_millis(500);
+
+/// After this number of threads that were left behind, a pool does no more.
+const MOST_LEFT: usize = 4;
+
 /// How many finished results may wait for an earlier one, per worker.
 const AHEAD: usize = 256;
 
 /// Simulated machines nest deeper than the default stack of a thread.
 const STACK: usize = 16 << 20;
 
-/// What the user asked for by signals: at first to finish what is running, then to leave it.
-#[derive(Clone, Debug, Default)]
+/// The signals by which a user asks to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The terminal was closed.
+    HangUp,
+    /// Ctrl-C.
+    Interrupt,
+    /// The request to terminate.
+    Terminate,
+}
+
+/// What the user asked for by signals: at first to end soon, then at once.
+#[derive(Clone, Debug)]
 pub struct Stop {
-    interrupt: Arc<AtomicBool>,
-    terminate: Arc<AtomicBool>,
-    terminated: Arc<AtomicBool>,
+    signals: [Heard; 3],
     asked: Arc<AtomicUsize>,
     impatient: Arc<AtomicBool>,
+}
+
+/// What was heard of a signal.
+#[derive(Clone, Debug)]
+struct Heard {
+    signal: Signal,
+    /// Since it was last looked at.
+    flag: Arc<AtomicBool>,
+    /// At any time.
+    said: Arc<AtomicBool>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        let signals = [Signal::HangUp, Signal::Interrupt, Signal::Terminate];
+        let heard = |signal| Heard { signal, flag: Arc::default(), said: Arc::default() };
+        Self { signals: signals.map(heard), asked: Arc::default(), impatient: Arc::default() }
+    }
 }
 
 /// How urgently to stop.
@@ -42,30 +92,31 @@ pub struct Stop {
 pub enum Urgency {
     /// Not at all.
     None,
-    /// Start nothing new; what runs may finish.
+    /// Start nothing new, end what runs between two of its events, and keep what is done.
     Finish,
-    /// Leave what runs and keep what is done.
+    /// Leave what runs as it is.
     Abandon,
 }
 
 impl Stop {
-    /// Listens to Ctrl-C and to the request to terminate. A third Ctrl-C ends the process.
+    /// Listens to Ctrl-C, to the request to terminate, and to a terminal that closes. A third Ctrl-C ends the
+    /// process.
     pub fn on_signals() -> std::io::Result<Self> {
         let stop = Self::default();
         flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop.impatient))?;
-        flag::register(SIGINT, Arc::clone(&stop.interrupt))?;
-        flag::register(SIGTERM, Arc::clone(&stop.terminate))?;
+        for (heard, number) in stop.signals.iter().zip([SIGHUP, SIGINT, SIGTERM]) {
+            flag::register(number, Arc::clone(&heard.flag))?;
+        }
         Ok(stop)
     }
 
     /// How urgently to stop, as of now.
     pub fn urgency(&self) -> Urgency {
-        if self.terminate.swap(false, Ordering::SeqCst) {
-            self.terminated.store(true, Ordering::SeqCst);
-            self.asked.fetch_add(1, Ordering::SeqCst);
-        }
-        if self.interrupt.swap(false, Ordering::SeqCst) {
-            self.asked.fetch_add(1, Ordering::SeqCst);
+        for heard in &self.signals {
+            if heard.flag.swap(false, Ordering::SeqCst) {
+                heard.said.store(true, Ordering::SeqCst);
+                self.asked.fetch_add(1, Ordering::SeqCst);
+            }
         }
         match self.asked.load(Ordering::SeqCst) {
             0 => Urgency::None,
@@ -77,28 +128,54 @@ impl Stop {
         }
     }
 
-    /// Was it the request to terminate rather than Ctrl-C?
-    pub fn is_terminated(&self) -> bool {
-        self.terminated.load(Ordering::SeqCst)
+    /// The signal by which the user asked, if it was one; of several, the last in their order.
+    pub fn signal(&self) -> Option<Signal> {
+        let said = self.signals.iter().rev().find(|it| it.said.load(Ordering::SeqCst));
+        said.map(|it| it.signal)
+    }
+
+    /// Asks to stop at once: nobody is left to hear of what is still to be done.
+    pub fn abandon(&self) {
+        self.asked.fetch_add(2, Ordering::SeqCst);
     }
 }
 
 /// What a pool reports while it works.
 #[derive(Debug)]
-pub enum Event<'a, T> {
+pub enum Event<'a, I, T> {
     /// The next item in order is done.
     Done {
         /// Its place among the items, from 0.
         index: usize,
+        /// The item.
+        item: I,
         /// How long it took.
         took: Duration,
-        /// Its result, or its label and what it panicked with.
-        result: Result<T, String>,
+        /// Its result.
+        result: Result<T, Failure>,
     },
     /// An item has been running for long.
     Slow(&'a str, Duration),
     /// Nothing happened for a moment.
     Idle,
+}
+
+/// Why an item has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It panicked: its label, and what it said.
+    Panic(String),
+    /// It came to no end in its time, and has been left behind where it was.
+    Hung(Hung),
+}
+
+/// Where work was that came to no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hung {
+    /// How far it had come.
+    pub place: Place,
+    /// The processor time that it had used.
+    pub spent: Duration,
 }
 
 /// Why a pool ended.
@@ -108,8 +185,12 @@ pub enum Ended {
     Exhausted,
     /// The listener had enough.
     Enough,
+    /// The time is over.
+    Late,
     /// The user asked to stop.
     Stopped,
+    /// Too many threads had to be left behind.
+    Hung,
 }
 
 /// Workers.
@@ -119,96 +200,273 @@ pub struct Pool {
     pub jobs: usize,
     /// What can stop them.
     pub stop: Stop,
+    /// The processor time that an item may take.
+    pub patience: Duration,
+    /// How many threads were left behind.
+    left: Arc<AtomicUsize>,
 }
-
-struct Running {
-    label: String,
-    since: Instant,
-    warn_at: Duration,
-}
-
-type Results<T> = BTreeMap<usize, (Duration, Result<T, String>)>;
 
 impl Pool {
-    /// Works on the items and reports, until they are exhausted, the listener breaks off or the
-    /// user stops it. Items are taken from the iterator only when a worker is free.
+    /// So many workers, that work until they are done or stopped.
+    pub fn new(jobs: usize, stop: Stop) -> Self {
+        Self { jobs, stop, patience: PATIENCE, left: Arc::default() }
+    }
+
+    /// Works on the items and reports, until they are exhausted, the listener breaks off, the time is over or
+    /// the user stops it. Items are taken from the iterator only when a worker is free. Work that was asked to
+    /// leave, and then has no result, is passed over.
     pub fn each<I, T>(
         &self,
         items: impl IntoIterator<Item = I>,
+        until: Option<Instant>,
         label: impl Fn(&I) -> String,
-        work: impl Fn(I) -> T + Send + Sync + 'static,
-        mut hear: impl FnMut(Event<'_, T>) -> ControlFlow<()>,
+        work: impl Fn(I, &Watch) -> Option<T> + Send + Sync + 'static,
+        mut hear: impl FnMut(Event<'_, I, T>) -> ControlFlow<()>,
     ) -> Ended
     where
-        I: Send + 'static,
+        I: Clone + Send + 'static,
         T: Send + 'static,
     {
         let work = Arc::new(work);
-        let (sender, receiver) = mpsc::channel();
         let mut items = items.into_iter().enumerate().fuse();
-        let mut running = BTreeMap::<usize, Running>::new();
-        let mut waiting = Results::new();
-        let mut next = 0;
+        let mut floor = Floor::new();
         loop {
-            let urgency = self.stop.urgency();
-            if urgency == Urgency::Abandon {
+            let closing = self.closing(until);
+            if closing == Some(Ended::Stopped) && self.stop.urgency() == Urgency::Abandon {
                 return Ended::Stopped;
             }
-            while urgency == Urgency::None
-                && running.len() < self.jobs
-                && waiting.len() < self.jobs * AHEAD
+            while closing.is_none()
+                && floor.running.len() < self.jobs
+                && floor.waiting.len() < self.jobs * AHEAD
                 && let Some((index, item)) = items.next()
             {
-                let label = label(&item);
-                running.insert(
-                    index,
-                    Running { label: label.clone(), since: Instant::now(), warn_at: SLOW },
-                );
-                let (work, sender, name) = (Arc::clone(&work), sender.clone(), label.clone());
-                spawn(label, move || {
-                    let started = Instant::now();
-                    let result = caught(|| work(item)).map_err(|panic| format!("{name}: {panic}"));
-                    // Nobody listens any more if the listener had enough.
-                    let _ = sender.send((index, started.elapsed(), result));
-                });
+                floor.begin(index, item.clone(), label(&item), &work);
             }
-            if running.is_empty() {
-                return if urgency == Urgency::None { Ended::Exhausted } else { Ended::Stopped };
+            if floor.running.is_empty() {
+                return closing.unwrap_or(Ended::Exhausted);
             }
-            match receiver.recv_timeout(BEAT) {
-                Ok((index, took, result)) => {
-                    running.remove(&index);
-                    waiting.insert(index, (took, result));
-                }
-                Err(_) => {
-                    if hear(Event::Idle).is_break() {
-                        return Ended::Enough;
-                    }
-                }
+            if !floor.wait() && hear(Event::Idle).is_break() {
+                return Ended::Enough;
             }
-            while let Some((took, result)) = waiting.remove(&next) {
-                if hear(Event::Done { index: next, took, result }).is_break() {
-                    return Ended::Enough;
-                }
-                next += 1;
-            }
-            for slow in running.values_mut().filter(|it| it.since.elapsed() >= it.warn_at) {
-                slow.warn_at *= 2;
-                if hear(Event::Slow(&slow.label, slow.since.elapsed())).is_break() {
-                    return Ended::Enough;
-                }
+            let hung = floor.look_at_all(self.patience, closing.is_some());
+            self.left.fetch_add(hung, Ordering::SeqCst);
+            if floor.hand_over(&mut hear).is_break() {
+                return Ended::Enough;
             }
         }
+    }
+
+    /// Does one piece of work and waits for it.
+    pub fn one<I, T>(
+        &self,
+        item: I,
+        label: &str,
+        work: impl Fn(I, &Watch) -> Option<T> + Send + Sync + 'static,
+    ) -> Option<Result<T, Failure>>
+    where
+        I: Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        let mut done = None;
+        self.each(
+            [item],
+            None,
+            |_| label.to_owned(),
+            work,
+            |event| {
+                if let Event::Done { result, .. } = event {
+                    done = Some(result);
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        done
+    }
+
+    /// Why nothing new begins, if nothing does.
+    fn closing(&self, until: Option<Instant>) -> Option<Ended> {
+        match () {
+            () if self.stop.urgency() > Urgency::None => Some(Ended::Stopped),
+            () if self.left.load(Ordering::SeqCst) >= MOST_LEFT => Some(Ended::Hung),
+            () if until.is_some_and(|until| Instant::now() >= until) => Some(Ended::Late),
+            () => None,
+        }
+    }
+}
+
+/// An item that is being worked on.
+struct Running<I> {
+    item: I,
+    label: String,
+    watch: Watch,
+    since: Instant,
+    warn_at: Duration,
+    /// The turn in which it was last seen, and the processor time that it had used when it began.
+    seen: (u64, Duration),
+    /// The processor time that it had used when it was first asked to end.
+    ending: Option<Duration>,
+    /// Since when it has been asked to leave.
+    leaving: Option<Instant>,
+}
+
+/// What became of an item, and how long that took. Nothing, if it was asked to leave.
+type Finished<I, T> = (I, Duration, Option<Result<T, Failure>>);
+
+/// What a thread says at its end.
+type Word<T> = (usize, Option<Result<T, Failure>>);
+
+/// What runs, and what has finished before an earlier one.
+struct Floor<I, T> {
+    running: BTreeMap<usize, Running<I>>,
+    waiting: BTreeMap<usize, Finished<I, T>>,
+    next: usize,
+    sender: mpsc::Sender<Word<T>>,
+    receiver: mpsc::Receiver<Word<T>>,
+    looked: Instant,
+}
+
+impl<I: Clone + Send + 'static, T: Send + 'static> Floor<I, T> {
+    fn new() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let (running, waiting) = (BTreeMap::new(), BTreeMap::new());
+        Self { running, waiting, next: 0, sender, receiver, looked: Instant::now() }
+    }
+
+    fn begin(
+        &mut self,
+        index: usize,
+        item: I,
+        label: String,
+        work: &Arc<impl Fn(I, &Watch) -> Option<T> + Send + Sync + 'static>,
+    ) {
+        let watch = Watch::default();
+        let (own, sender, name) = (watch.clone(), self.sender.clone(), label.clone());
+        let (work, given) = (Arc::clone(work), item.clone());
+        spawn(label.clone(), move || {
+            let done = caught(|| own.work(|| work(given, &own)));
+            let done = done.map_err(|panic| Failure::Panic(format!("{name}: {panic}")));
+            // Nobody listens any more if the listener had enough.
+            let _ = sender.send((index, done.transpose()));
+        });
+        let (since, seen) = (Instant::now(), (0, Duration::ZERO));
+        let running =
+            Running { item, label, watch, since, warn_at: SLOW, seen, ending: None, leaving: None };
+        self.running.insert(index, running);
+    }
+
+    /// Waits for a result; false if none came for a moment.
+    fn wait(&mut self) -> bool {
+        let Ok((index, result)) = self.receiver.recv_timeout(BEAT) else { return false };
+        // What was left behind and comes to an end after all is not waited for any more.
+        if let Some(running) = self.running.remove(&index) {
+            let told = running.watch.call();
+            let result =
+                result.or_else(|| (told == Call::End).then(|| Err(Failure::Hung(running.hung()))));
+            self.waiting.insert(index, (running.item, running.since.elapsed(), result));
+        }
+        true
+    }
+
+    /// Looks how far everything has come, now and then, and leaves behind what hangs. Says how many did.
+    fn look_at_all(&mut self, patience: Duration, closing: bool) -> usize {
+        if self.looked.elapsed() < BEAT {
+            return 0;
+        }
+        self.looked = Instant::now();
+        let mut over = Vec::new();
+        for (&index, running) in &mut self.running {
+            if let Some(ends) = running.look(patience, closing) {
+                over.push((index, ends));
+            }
+        }
+        let hung = over.len();
+        for (index, result) in over {
+            let running = self.running.remove(&index).expect("it was just looked at");
+            running.watch.tell(Call::Leave);
+            let result = result.map(|hung| Err(Failure::Hung(hung)));
+            self.waiting.insert(index, (running.item, running.since.elapsed(), result));
+        }
+        hung
+    }
+
+    /// Reports what is done, in order, and what takes long.
+    fn hand_over(
+        &mut self,
+        hear: &mut impl FnMut(Event<'_, I, T>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        while let Some((item, took, result)) = self.waiting.remove(&self.next) {
+            let index = self.next;
+            self.next += 1;
+            if let Some(result) = result {
+                hear(Event::Done { index, item, took, result })?;
+            }
+        }
+        for slow in self.running.values_mut().filter(|it| it.since.elapsed() >= it.warn_at) {
+            slow.warn_at *= 2;
+            hear(Event::Slow(&slow.label, slow.since.elapsed()))?;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl<I> Running<I> {
+    /// Looks how far it has come. `Some` if it is to be left behind: with where it hangs, if it does.
+    fn look(&mut self, patience: Duration, closing: bool) -> Option<Option<Hung>> {
+        let (place, spent) = (self.watch.place(), self.watch.spent());
+        if place.turn != self.seen.0 || place.host.is_none() {
+            self.seen = (place.turn, spent);
+        }
+        let in_turn = spent.saturating_sub(self.seen.1);
+        if closing {
+            self.watch.tell(Call::Leave);
+            let since = *self.leaving.get_or_insert_with(Instant::now);
+            let hangs = in_turn >= STUCK;
+            return (since.elapsed() >= GRACE).then(|| hangs.then(|| self.hung()));
+        }
+        if spent >= patience {
+            self.watch.tell(Call::End);
+        }
+        let ending = (spent >= patience).then(|| *self.ending.get_or_insert(spent));
+        let ends_late = ending.is_some_and(|asked| spent.saturating_sub(asked) >= patience);
+        let hangs = in_turn >= TRANSITION.min(patience) || ends_late;
+        hangs.then(|| Some(self.hung()))
+    }
+
+    fn hung(&self) -> Hung {
+        Hung { place: self.watch.place(), spent: self.watch.spent() }
     }
 }
 
 /// Runs one piece of work on a fresh thread and waits for it.
 pub fn fresh<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    fresh_for(&Watch::default(), "fresh", work)
+}
+
+/// The same for a run that is watched; the thread bears this name.
+pub fn fresh_for<T: Send + 'static>(
+    watch: &Watch,
+    label: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let (sender, receiver) = mpsc::channel();
+    let watch = watch.clone();
+    spawn(label.to_owned(), move || {
+        let _ = sender.send(caught(|| watch.work(work)));
+    });
+    receiver.recv().unwrap_or_else(|_| Err("the thread ended without a word".to_owned()))
+}
+
+/// Does something on a fresh thread and waits for it for so long. If that is too short, the thread is left to
+/// itself. `None` also if it panics.
+pub fn fresh_within<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     spawn("fresh".to_owned(), move || {
         let _ = sender.send(caught(work));
     });
-    receiver.recv().unwrap_or_else(|_| Err("the thread ended without a word".to_owned()))
+    receiver.recv_timeout(patience).ok()?.ok()
 }
 
 fn spawn(label: String, work: impl FnOnce() + Send + 'static) {
@@ -231,30 +489,26 @@ pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// The processor time that this process has used, where the system tells.
-pub fn cpu_time() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the program's name in parentheses and may hold anything.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at)?.parse::<u64>().ok();
-    // Linux shows times in hundredths of a second to every program.
-    Some(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn pool(jobs: usize) -> Pool {
-        Pool { jobs, stop: Stop::default() }
+        Pool::new(jobs, Stop::default())
+    }
+
+    fn send(stop: &Stop, signal: Signal) {
+        let heard = stop.signals.iter().find(|heard| heard.signal == signal);
+        heard.expect("it is heard").flag.store(true, Ordering::SeqCst);
     }
 
     fn squares(jobs: usize) -> Vec<usize> {
         let mut heard = Vec::new();
         let ended = pool(jobs).each(
             0..50_usize,
+            None,
             usize::to_string,
-            |n| n * n,
+            |n, _| Some(n * n),
             |event| {
                 if let Event::Done { result, .. } = event {
                     heard.push(result.expect("squaring does not panic"));
@@ -278,10 +532,14 @@ mod tests {
         let mut failed = Vec::new();
         pool(2).each(
             0..5,
+            None,
             i32::to_string,
-            |n| assert_ne!(n, 3, "three"),
+            |n, _| {
+                assert_ne!(n, 3, "three");
+                Some(())
+            },
             |event| {
-                if let Event::Done { index, result: Err(text), .. } = event {
+                if let Event::Done { index, result: Err(Failure::Panic(text)), .. } = event {
                     failed.push((index, text.contains("three")));
                 }
                 ControlFlow::Continue(())
@@ -294,19 +552,102 @@ mod tests {
     fn asked_once_it_finishes_and_asked_twice_it_abandons() {
         let stop = Stop::default();
         assert_eq!(stop.urgency(), Urgency::None);
-        stop.interrupt.store(true, Ordering::SeqCst);
+        send(&stop, Signal::Interrupt);
         assert_eq!(stop.urgency(), Urgency::Finish);
         assert_eq!(stop.urgency(), Urgency::Finish);
-        stop.terminate.store(true, Ordering::SeqCst);
+        send(&stop, Signal::Terminate);
         assert_eq!(stop.urgency(), Urgency::Abandon);
-        assert!(stop.is_terminated());
+        assert_eq!(stop.signal(), Some(Signal::Terminate));
     }
 
     #[test]
     fn a_stopped_pool_takes_no_more_items() {
         let pool = pool(2);
-        pool.stop.interrupt.store(true, Ordering::SeqCst);
-        let ended = pool.each(0.., i32::to_string, |n| n, |_| ControlFlow::Continue(()));
+        send(&pool.stop, Signal::Interrupt);
+        let work = |n: i32, _: &Watch| Some(n);
+        let ended = pool.each(0.., None, i32::to_string, work, |_| ControlFlow::Continue(()));
         assert_eq!(ended, Ended::Stopped);
+    }
+
+    /// Work that goes on until it is asked to end, as a run does.
+    fn go_on(watch: &Watch) {
+        while watch.call() == Call::GoOn {
+            watch.begin_turn(watch.place().at + crate::time::Span(1));
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_runs_ends_when_the_time_is_over_and_has_no_result() {
+        let work = |_: i32, watch: &Watch| {
+            go_on(watch);
+            None::<()>
+        };
+        let mut done = 0;
+        let ended = pool(2).each(0.., Some(Instant::now()), i32::to_string, work, |event| {
+            done += u32::from(matches!(event, Event::Done { .. }));
+            ControlFlow::Continue(())
+        });
+        assert_eq!((ended, done), (Ended::Late, 0));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_asked_to_end_and_reports_what_it_has() {
+        let mut pool = pool(2);
+        pool.patience = Duration::from_millis(50);
+        let work = |n: i32, watch: &Watch| {
+            go_on(watch);
+            (n == 0).then_some(watch.call())
+        };
+        let mut done = Vec::new();
+        let ended = pool.each(0..2, None, i32::to_string, work, |event| {
+            if let Event::Done { item, result, .. } = event {
+                done.push((item, result.is_ok_and(|call| call == Call::End)));
+            }
+            ControlFlow::Continue(())
+        });
+        assert_eq!((ended, done), (Ended::Exhausted, vec![(0, true), (1, false)]));
+    }
+
+    /// Two of ten never come to an end. They are named, each by the machine in which it hangs, and the other
+    /// eight are done, by as many workers as there were.
+    #[test]
+    fn what_hangs_is_left_behind_and_named_and_all_else_is_done() {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut pool = pool(2);
+        pool.patience = Duration::from_millis(50);
+        let hang = over.clone();
+        let work = move |n: usize, watch: &Watch| {
+            watch.begin_turn(crate::time::Time(n as u64));
+            watch.begin_work(n);
+            while (n == 2 || n == 5) && !hang.load(Ordering::SeqCst) {}
+            watch.end_work();
+            Some(n)
+        };
+        let (mut done, mut hung) = (Vec::new(), Vec::new());
+        let ended = pool.each(0..10, None, usize::to_string, work, |event| {
+            match event {
+                Event::Done { result: Ok(n), .. } => done.push(n),
+                Event::Done { item, result: Err(Failure::Hung(it)), .. } => {
+                    hung.push((item, it.place.host));
+                }
+                Event::Done { result: Err(Failure::Panic(_)), .. } => unreachable!("none panics"),
+                Event::Slow(..) | Event::Idle => {}
+            }
+            ControlFlow::Continue(())
+        });
+        over.store(true, Ordering::SeqCst);
+        assert_eq!(ended, Ended::Exhausted);
+        assert_eq!(done, [0, 1, 3, 4, 6, 7, 8, 9]);
+        assert_eq!(hung, [(2, Some(2)), (5, Some(5))]);
+    }
+
+    #[test]
+    fn a_pool_that_has_left_too_many_behind_takes_no_more() {
+        let pool = pool(1);
+        pool.left.store(MOST_LEFT, Ordering::SeqCst);
+        let work = |n: i32, _: &Watch| Some(n);
+        let ended = pool.each(0.., None, i32::to_string, work, |_| ControlFlow::Continue(()));
+        assert_eq!(ended, Ended::Hung);
     }
 }

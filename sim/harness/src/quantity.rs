@@ -373,6 +373,10 @@ fn duration(text: &str) -> Result<i64, Mistake> {
             return Err(unreadable());
         }
         let exact: SignedDuration = rest.trim_start().parse().map_err(|_| unreadable())?;
+        // The sign stands in front; `5s ago` would be another one.
+        if exact.is_negative() {
+            return Err(unreadable());
+        }
         if exact.subsec_nanos() % 1_000_000 != 0 {
             return Err(Mistake::Unreadable("finer than a millisecond".to_owned()));
         }
@@ -380,7 +384,7 @@ fn duration(text: &str) -> Result<i64, Mistake> {
     };
     let total = days.checked_mul(DAY).and_then(|days| days.checked_add(millis));
     match total {
-        Some(total) if total.abs() <= LONGEST => Ok(sign * total),
+        Some(total) if total <= LONGEST => Ok(sign * total),
         _ => Err(Mistake::TooLarge),
     }
 }
@@ -435,7 +439,9 @@ mod tests {
 
     #[test]
     fn quantities_without_a_unit_or_a_meaning_are_refused() {
-        for text in ["250", "1M", "0", "", "..", "s", "d", "1s..", "--1s", "1e9999s", "P1D"] {
+        let longest_of_all = "9223372036854775808ms ago";
+        let texts = ["250", "1M", "0", "", "..", "s", "d", "1s..", "--1s", "1e9999s", "P1D"];
+        for text in texts.into_iter().chain(["5s ago", "-5s ago", "1d 2h ago", longest_of_all]) {
             assert!(Unit::Span.parse(text).is_err(), "{text}");
         }
         for text in ["0.3", "30", "-1%", "101%", "%", "0.00001%"] {

@@ -10,6 +10,7 @@ use crate::judge::{self, Violation};
 use crate::observer::{names, observe};
 use crate::plan::Plan;
 use crate::system::System;
+use crate::watch::{Call, Watch};
 use crate::world::World;
 
 /// What came of a run.
@@ -28,6 +29,13 @@ pub fn run<S: System>(plan: &Plan<S>) -> Outcome<S> {
     run.end()
 }
 
+/// The same under a watch; `None` if the run was asked to end before it was over.
+pub fn run_watched<S: System>(plan: &Plan<S>, watch: &Watch) -> Option<Outcome<S>> {
+    let mut run = Run::watched(plan, watch);
+    while run.turn() {}
+    (watch.call() == Call::GoOn).then(|| run.end())
+}
+
 /// A run, turn by turn. A clone is a *fork*: it goes on from the same moment by itself, and, since nothing
 /// is left to chance, in the same way.
 #[derive(Clone, Debug)]
@@ -39,8 +47,12 @@ pub struct Run<S: System> {
 impl<S: System> Run<S> {
     /// A run of a plan before its first turn.
     pub fn start(plan: &Plan<S>) -> Self {
+        Self::watched(plan, &Watch::default())
+    }
+
+    fn watched(plan: &Plan<S>, watch: &Watch) -> Self {
         let plan = Arc::new(plan.clone());
-        Self { world: World::new(plan.clone()), plan }
+        Self { world: World::new(plan.clone(), watch.clone()), plan }
     }
 
     /// Takes the next turn: one simulated millisecond in which something is due. False once the run is

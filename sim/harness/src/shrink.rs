@@ -11,41 +11,52 @@ use std::time::{Duration, Instant};
 use crate::ddmin;
 use crate::judge::Violation;
 use crate::plan::{Act, Plan, Surroundings};
-use crate::pool::{Event, Pool, Urgency, fresh};
-use crate::run::{Outcome, run};
+use crate::pool::{Ended, Event, Pool, Urgency, fresh};
+use crate::run::{Outcome, run, run_watched};
 use crate::signature::Signature;
 use crate::step::Step;
 use crate::system::System;
+use crate::watch::{Call, Watch};
+
+/// What a plan shows of the bug, if it does; `None` also if its run was asked to end.
+type Shows<P, R> = dyn Fn(&P, &Watch) -> Option<R> + Send + Sync;
 
 /// A search for a smaller plan that shows the same bug.
-pub struct Search<'a, P> {
+pub struct Search<'a, P, R> {
     pool: &'a Pool,
-    shows: Arc<dyn Fn(&P) -> bool + Send + Sync>,
+    shows: Arc<Shows<P, R>>,
     until: Option<Instant>,
     hear: Box<dyn FnMut() + 'a>,
     best: P,
+    /// What the best plan shows.
+    shown: R,
     tries: u64,
     cut_short: Option<&'static str>,
 }
 
-impl<P> std::fmt::Debug for Search<'_, P> {
+impl<P, R> std::fmt::Debug for Search<'_, P, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "a search after {} tries", self.tries)
     }
 }
 
-impl<'a, P: Clone + PartialEq + Send + 'static> Search<'a, P> {
-    /// Begins with a plan that shows the bug. `hear` is called on the way.
+impl<'a, P: Clone + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P, R> {
+    /// Begins with a plan that shows the bug, and what it shows. `hear` is called on the way.
     pub fn new(
         pool: &'a Pool,
-        plan: &P,
-        shows: impl Fn(&P) -> bool + Send + Sync + 'static,
+        (plan, shown): (&P, R),
+        shows: impl Fn(&P, &Watch) -> Option<R> + Send + Sync + 'static,
         budget: Option<Duration>,
         hear: impl FnMut() + 'a,
     ) -> Self {
         let until = budget.and_then(|budget| Instant::now().checked_add(budget));
         let (best, shows, hear) = (plan.clone(), Arc::new(shows), Box::new(hear));
-        Self { pool, shows, until, hear, best, tries: 0, cut_short: None }
+        Self { pool, shows, until, hear, best, shown, tries: 0, cut_short: None }
+    }
+
+    /// The smallest plan, and what it shows.
+    pub fn into_best(self) -> (P, R) {
+        (self.best, self.shown)
     }
 
     /// The smallest plan so far.
@@ -78,12 +89,9 @@ impl<'a, P: Clone + PartialEq + Send + 'static> Search<'a, P> {
     pub fn drop_some(&mut self, len: fn(&P) -> usize, keep: fn(&P, &[usize]) -> P) {
         let whole = self.best.clone();
         let parts: Vec<usize> = (0..len(&whole)).collect();
-        let kept = ddmin::minimise(parts, |subsets| {
+        ddmin::minimise(parts, |subsets| {
             self.first(subsets.iter().map(|kept| keep(&whole, kept)).collect())
         });
-        if kept.len() < len(&whole) {
-            self.best = keep(&whole, &kept);
-        }
     }
 
     /// Tries plainer plans, each by itself, as long as one of them shows the bug.
@@ -91,11 +99,8 @@ impl<'a, P: Clone + PartialEq + Send + 'static> Search<'a, P> {
         let mut from = 0;
         loop {
             let rest: Vec<P> = plainer(&self.best).into_iter().skip(from).collect();
-            match self.first(rest.clone()) {
-                Some(at) => {
-                    self.best.clone_from(&rest[at]);
-                    from += at;
-                }
+            match self.first(rest) {
+                Some(at) => from += at,
                 None => return,
             }
         }
@@ -114,14 +119,10 @@ impl<'a, P: Clone + PartialEq + Send + 'static> Search<'a, P> {
 
     /// Takes the first of these plans that shows the bug; false if none does.
     pub fn take_first(&mut self, candidates: Vec<P>) -> bool {
-        let Some(at) = self.first(candidates.clone()) else {
-            return false;
-        };
-        self.best.clone_from(&candidates[at]);
-        true
+        self.first(candidates).is_some()
     }
 
-    /// The first of these plans that still shows the bug. Plans like the best are passed over.
+    /// Takes the first of these plans that still shows the bug. Plans like the best are passed over.
     fn first(&mut self, candidates: Vec<P>) -> Option<usize> {
         let candidates = candidates.into_iter().enumerate();
         let candidates: Vec<(usize, P)> = candidates.filter(|(_, it)| *it != self.best).collect();
@@ -130,15 +131,20 @@ impl<'a, P: Clone + PartialEq + Send + 'static> Search<'a, P> {
         if self.is_over() {
             return None;
         }
-        self.pool.each(
+        let ended = self.pool.each(
             candidates,
+            self.until,
             |(at, _)| format!("shrinking, candidate {at}"),
-            move |(_, plan)| shows(&plan),
+            move |(_, plan), watch| {
+                let shown = shows(&plan, watch);
+                (shown.is_some() || watch.call() == Call::GoOn).then_some(shown)
+            },
             |event| {
                 (self.hear)();
-                if let Event::Done { index, result, .. } = event {
+                if let Event::Done { index, item: (_, plan), result, .. } = event {
                     self.tries += 1;
-                    if result == Ok(true) {
+                    if let Ok(Some(shown)) = result {
+                        (self.best, self.shown) = (plan, shown);
                         found = Some(places[index]);
                     }
                 }
@@ -148,6 +154,9 @@ impl<'a, P: Clone + PartialEq + Send + 'static> Search<'a, P> {
                 ControlFlow::Continue(())
             },
         );
+        if ended == Ended::Hung {
+            self.cut_short = Some("runs that hang");
+        }
         found
     }
 
@@ -183,9 +192,17 @@ pub fn shrink<S: System>(
     bug: &Signature,
     budget: Option<Duration>,
 ) -> Result<Smaller<S>, String> {
+    let first = plan.clone();
+    let outcome = fresh(move || run(&first))?;
+    let violation = bug.find(&outcome).cloned();
+    let violation = violation.ok_or_else(|| format!("the plan does not show {bug}"))?;
     let signature = bug.clone();
-    let shows = move |plan: &Plan<S>| signature.find(&run(plan)).is_some();
-    let mut search = Search::new(pool, plan, shows, budget, || {});
+    let shows = move |plan: &Plan<S>, watch: &Watch| {
+        let outcome = run_watched(plan, watch)?;
+        let violation = signature.find(&outcome).cloned()?;
+        Some((outcome, violation))
+    };
+    let mut search = Search::new(pool, (plan, (outcome, violation)), shows, budget, || {});
     let mut minimal = false;
     while !minimal && search.cut_short().is_none() {
         search.settle(|search| {
@@ -194,11 +211,8 @@ pub fn shrink<S: System>(
         });
         minimal = search.is_minimal(step_count, with_steps);
     }
-    let (plan, tries) = (search.best().clone(), search.tries());
-    let best = plan.clone();
-    let outcome = fresh(move || run(&best))?;
-    let violation = bug.find(&outcome).cloned();
-    let violation = violation.ok_or_else(|| format!("the plan does not show {bug}"))?;
+    let tries = search.tries();
+    let (plan, (outcome, violation)) = search.into_best();
     Ok(Smaller { plan, outcome, violation, tries, minimal })
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use crate::plan::Plan;
-use crate::pool::{Ended, Event, Pool};
-use crate::run::run;
+use crate::pool::{Ended, Event, Failure, Pool};
+use crate::run::run_watched;
 use crate::scenario::Scenario;
 use crate::signature::Signature;
 use crate::system::System;
+use crate::watch::{Place, Watch};
 
 /// A bug that a sweep has found.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Sweep<S> {
     pub facts: u64,
     /// The distinct bugs, in the order in which they were found.
     pub bugs: Vec<Bug<S>>,
+    /// The seeds that came to no end, each with where it was.
+    pub endless: Vec<(u64, Place)>,
     /// Did the user stop it?
     pub interrupted: bool,
 }
@@ -42,26 +45,34 @@ pub fn sweep<S: System>(
     pool: &Pool,
     mut hear: impl FnMut(u64, usize),
 ) -> Result<Sweep<S>, String> {
-    let mut sweep = Sweep { seeds: 0, facts: 0, bugs: Vec::new(), interrupted: false };
+    let mut sweep =
+        Sweep { seeds: 0, facts: 0, bugs: Vec::new(), endless: Vec::new(), interrupted: false };
     let mut known = BTreeMap::new();
     let mut trouble = None;
     let plans = seeds.map(|seed| scenario.draw(seed));
-    let work = |plan: Plan<S>| {
-        let outcome = run(&plan);
+    let work = |plan: Plan<S>, watch: &Watch| {
+        let outcome = run_watched(&plan, watch)?;
         let facts = outcome.history.entries().len() as u64;
-        (plan, facts, outcome.violations.first().map(Signature::of))
+        Some((facts, outcome.violations.first().map(Signature::of)))
     };
     let ended = pool.each(
         plans,
+        None,
         |plan| format!("seed {}", plan.seed),
         work,
         |event| match event {
             Event::Idle | Event::Slow(..) => ControlFlow::Continue(()),
-            Event::Done { result: Err(panic), .. } => {
+            Event::Done { result: Err(Failure::Panic(panic)), .. } => {
                 trouble = Some(format!("the harness panicked: {panic}"));
                 ControlFlow::Break(())
             }
-            Event::Done { result: Ok((plan, facts, found)), .. } => {
+            Event::Done { item: plan, result: Err(Failure::Hung(hung)), .. } => {
+                sweep.seeds += 1;
+                sweep.endless.push((plan.seed, hung.place));
+                hear(sweep.seeds, sweep.bugs.len());
+                ControlFlow::Continue(())
+            }
+            Event::Done { item: plan, result: Ok((facts, found)), .. } => {
                 sweep.seeds += 1;
                 sweep.facts += facts;
                 if let Some(signature) = found {

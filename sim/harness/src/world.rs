@@ -21,6 +21,7 @@ use crate::settling::Settling;
 use crate::step::{StepId, last_read};
 use crate::system::{Input, System};
 use crate::time::{Span, Time};
+use crate::watch::{Call, Watch};
 use crate::word::Values;
 
 /// How long a host stays down after a panic.
@@ -75,11 +76,12 @@ pub struct World<S: System> {
     faults: Active,
     settling: Settling,
     history: History<S>,
+    watch: Watch,
 }
 
 impl<S: System> World<S> {
     /// A run of a plan before its first turn.
-    pub fn new(plan: Arc<Plan<S>>) -> Self {
+    pub fn new(plan: Arc<Plan<S>>, watch: Watch) -> Self {
         let mut world = Self {
             now: Time(0),
             phase: Phase::Going,
@@ -89,8 +91,10 @@ impl<S: System> World<S> {
             faults: Active::default(),
             settling: Settling::default(),
             history: History::default(),
+            watch,
             plan: plan.clone(),
         };
+        world.watch.begin_run();
         for id in world.hosts.ids() {
             let order = world.draw("start").and(id.0.into());
             world.schedule(Span(1), Class::World, order, Event::GoOn(id, 0));
@@ -108,17 +112,18 @@ impl<S: System> World<S> {
         &self.history
     }
 
-    /// Takes the next turn; false once the run is over.
+    /// Takes the next turn; false once the run is over, or has been told to end.
     pub fn turn(&mut self) -> bool {
-        if self.phase == Phase::Over {
+        if self.phase == Phase::Over || self.watch.call() > Call::GoOn {
             return false;
         }
         let Some(due) = self.queue.next_due() else { return false };
         self.now = due;
+        self.watch.begin_turn(due);
         while let Some(event) = self.queue.take_due(due) {
             self.dispatch(event);
         }
-        for (id, effects) in self.hosts.work(&self.plan.system, due) {
+        for (id, effects) in self.hosts.work(&self.plan.system, due, &self.watch) {
             effects.into_iter().for_each(|effect| self.carry_out(id, effect));
         }
         if self.phase == Phase::LastReads && self.settling.owes_no_answer() {

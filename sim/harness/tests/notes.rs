@@ -30,7 +30,7 @@ fn with_bug() -> Scenario<Notes> {
 }
 
 fn pool() -> Pool {
-    Pool { jobs: cores(), stop: Stop::default() }
+    Pool::new(cores(), Stop::default())
 }
 
 fn shrunk(bug: &Bug<Notes>) -> Smaller<Notes> {

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use engine::flaw::{Flaw, Flaws};
 use engine::id::RecordId;
-use harness::pool::{Pool, Stop, cores, fresh};
+use harness::pool::{Failure, Pool, Urgency, fresh};
 
 use crate::capsule::{self, BUILD, FOLDER, Store};
 use crate::cli::console::Console;
 use crate::cli::doctor;
 use crate::cli::select::{Shelf, only_good};
+use crate::cli::setup::{pool, stopped, store, store_if_possible};
 use crate::cli::words::closest;
 use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, Level, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
@@ -17,11 +18,12 @@ use crate::cli::{
 };
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
-use crate::run::{Driver, Outcome, run_logged};
+use crate::run::{Driver, Outcome, run_before, run_watched};
 use crate::scenario::{CapsuleHead, draw};
+use crate::shrink::{self, Failing};
 use crate::signature::Signature;
 use crate::trial::Chosen;
-use crate::{shrink, sweep, verdict, zoo};
+use crate::{sweep, verdict, zoo};
 
 pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Complaint> {
     match command {
@@ -51,24 +53,6 @@ impl SeedArgs {
     }
 }
 
-fn pool(jobs: Option<usize>) -> Result<Pool, Complaint> {
-    let stop = Stop::on_signals()
-        .map_err(|error| Complaint::internal(format!("cannot listen to Ctrl-C: {error}")))?;
-    Ok(Pool { jobs: jobs.unwrap_or_else(cores), stop })
-}
-
-fn store(folder: &Path) -> Result<Store, Complaint> {
-    Store::open(folder).map_err(|error| {
-        Complaint::usage(format!("cannot keep anything in {}: {error}", folder.display()))
-            .help("`--out DIR` names another folder")
-    })
-}
-
-/// The exit code after an interrupt.
-fn stopped(pool: &Pool) -> Exit {
-    if pool.stop.is_terminated() { Exit::Terminated } else { Exit::Interrupted }
-}
-
 /// Reads what the words name; all of it must be right.
 fn choose(shelf: &Shelf, words: &[String], tag: Option<&str>) -> Result<Vec<Chosen>, Complaint> {
     let files = shelf.find(words)?;
@@ -89,9 +73,10 @@ fn prepare(
     work: &WorkArgs,
     scenarios: &[String],
     tag: Option<&str>,
+    console: &mut Console,
 ) -> Result<(Vec<Chosen>, Store, Pool), Complaint> {
     let chosen = choose(&Shelf::look(&work.out)?, scenarios, tag)?;
-    Ok((chosen, store(&work.out)?, pool(work.jobs)?))
+    Ok((chosen, store_if_possible(work, console)?, pool(work.jobs, work.time, console)?))
 }
 
 fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
@@ -138,7 +123,7 @@ fn hear(console: &mut Console, news: &sweep::News<'_>) {
 
 fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let seeds = args.seeds.range()?;
-    let (chosen, store, pool) = prepare(&args.work, &args.scenarios, None)?;
+    let (chosen, store, pool) = prepare(&args.work, &args.scenarios, None, console)?;
     let wish = verdict::Wish { chosen, flaws: flaws(&args.flaws), seeds };
     banner(console, &wish.chosen, wish.flaws, &pool);
     console.start_progress("seeds");
@@ -161,7 +146,8 @@ fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
 
 fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let seeds = args.seeds.range()?;
-    let (chosen, store, pool) = prepare(&args.work, &args.scenarios, args.tag.as_deref())?;
+    let tag = args.tag.as_deref();
+    let (chosen, store, pool) = prepare(&args.work, &args.scenarios, tag, console)?;
     let wish = sweep::Wish {
         chosen,
         flaws: flaws(&args.flaws),
@@ -172,18 +158,20 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     };
     banner(console, &wish.chosen, wish.flaws, &pool);
     console.start_progress("seeds");
-    let swept = sweep::sweep(&wish, &pool, &store, |news| hear(console, &news));
+    let (swept, panic) = sweep::sweep(&wish, &pool, &store, |news| hear(console, &news));
     console.end_progress();
-    let swept = swept.map_err(Complaint::internal)?;
     console.tell(&Told::Sweep(&swept));
+    if let Some(panic) = panic {
+        return Err(Complaint::internal(panic));
+    }
     let has =
         |is: fn(Met) -> bool| swept.rows.iter().flat_map(|row| &row.demands).any(|it| is(it.met));
     Ok(match () {
-        () if pool.stop.urgency() > harness::pool::Urgency::None => stopped(&pool),
+        () if pool.stop.urgency() > Urgency::None => stopped(&pool),
         () if swept.parted > 0 => Exit::Nondeterministic,
         () if !swept.bugs.is_empty() => Exit::Violated,
         () if has(|met| matches!(met, Met::Exceeded(_))) => Exit::Violated,
-        () if has(|met| met == Met::No) => Exit::Inconclusive,
+        () if has(|met| met == Met::No) || swept.seeds() == 0 => Exit::Inconclusive,
         () => Exit::Met,
     })
 }
@@ -236,17 +224,31 @@ fn again(it: &Chosen, seed: u64, given: Option<Flaws>) -> String {
     it.again(seed, given.unwrap_or(Flaws::NONE)) + no_flaws
 }
 
-fn outcome_of(plan: &Plan, log: Option<Level>) -> Result<Outcome, Complaint> {
-    let (plan, level) = (plan.clone(), log.map_or(tracing::Level::ERROR, Into::into));
-    fresh(move || run_logged(&plan, Driver::of(&plan), level))
-        .map_err(|panic| Complaint::internal(format!("the harness panicked: {panic}")))
+fn outcome_of(pool: &Pool, plan: &Plan, log: Option<Level>) -> Result<Outcome, Complaint> {
+    let level = log.map_or(tracing::Level::ERROR, Into::into);
+    let ran = pool.one(plan.clone(), "replay", move |plan, watch| {
+        run_watched(&plan, Driver::of(&plan), level, watch)
+    });
+    let outcome = match ran {
+        Some(Ok(outcome)) => Ok(outcome),
+        Some(Err(Failure::Hung(hung))) => {
+            let plan = plan.clone();
+            fresh(move || run_before(&plan, hung.place))
+        }
+        Some(Err(Failure::Panic(panic))) => Err(panic),
+        None => {
+            let what = "interrupted before the run was over".to_owned();
+            return Err(Complaint { exit: stopped(pool), what, help: None });
+        }
+    };
+    outcome.map_err(|panic| Complaint::internal(format!("the harness panicked: {panic}")))
 }
 
 fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let given = (args.no_flaws || !args.flaws.is_empty()).then(|| flaws(&args.flaws));
     let it = drawn(&one(&args.target, Path::new(FOLDER))?, args.seed, given)?;
     let only = lanes(&it.plan, &args.only)?;
-    let outcome = outcome_of(&it.plan, args.log)?;
+    let outcome = outcome_of(&pool(Some(1), args.time, console)?, &it.plan, args.log)?;
     if let Some(row) = args.row {
         is_there(row, &it.plan, &outcome)?;
     }
@@ -316,27 +318,35 @@ fn run_shrink(args: ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint
             .help("`seawall sweep` keeps a capsule of every bug that it finds"));
     };
     let it = drawn(&chosen, None, given)?;
-    let (store, pool) = (store(&args.work.out)?, pool(args.work.jobs)?);
+    let store = store(&args.work.out)?;
+    let pool = pool(args.work.jobs, args.work.time, console)?;
     if let Some(file) = &args.output {
         writable(file, "-o FILE")?;
     }
     let signature = Signature::from(head);
-    let whole = outcome_of(&it.plan, None)?;
-    if !signature.is_in(&whole) {
+    let whole = outcome_of(&pool, &it.plan, None)?;
+    let Some(violation) = signature.find(&whole) else {
         console.say(&format!("{} does not violate {signature} in build {BUILD}", args.capsule));
         console.say(&format!("  it was recorded by build {}; nothing was written", head.build));
         return Ok(Exit::Violated);
+    };
+    let failing = Failing::of(&it.plan, &whole, violation);
+    drop(whole);
+    if !failing.can_be_shrunk() {
+        return Err(Complaint::usage(format!(
+            "{} hangs: each try would take as long",
+            args.capsule
+        ))
+        .help("leave steps out by hand, and run what is left"));
     }
     console.start_progress("plans tried");
     let hear = || console.tick();
-    let small = shrink::shrink(&pool, &it.plan, &signature, Some(args.budget), hear);
+    let small = shrink::shrink(&pool, &failing, Some(args.budget), hear);
     console.end_progress();
-    let small = small.map_err(Complaint::internal)?;
-    let file = keep_small(&small, &signature, &store, args.output.as_deref())?;
-    let before = shrink::size(&it.plan, &whole);
-    console.tell(&Told::Shrunk(&small.told(&signature, before, sweep::shown(&file))));
+    let file = keep_small(&small, &store, args.output.as_deref())?;
+    console.tell(&Told::Shrunk(&small.told(failing.size, sweep::shown(&file))));
     Ok(match small.cut_short {
-        Some(_) if pool.stop.urgency() > harness::pool::Urgency::None => stopped(&pool),
+        Some(_) if pool.stop.urgency() > Urgency::None => stopped(&pool),
         Some(_) => Exit::Inconclusive,
         None => Exit::Met,
     })
@@ -359,19 +369,14 @@ fn writable(file: &Path, option: &str) -> Result<(), Complaint> {
 
 fn keep_small(
     small: &shrink::Smaller,
-    signature: &Signature,
     store: &Store,
     output: Option<&Path>,
 ) -> Result<PathBuf, Complaint> {
-    let found = signature.find(&small.outcome).ok_or_else(|| {
-        Complaint::internal("the shrunk plan does not violate the same any more".to_owned())
-    })?;
     let kept = match output {
-        Some(file) => {
-            harness::capsule::write(file, &capsule::text(&small.plan, &small.outcome, found))
-                .map(|()| file.to_owned())
-        }
-        None => store.keep(&small.plan, &small.outcome, found),
+        Some(file) => capsule::readable(&small.plan, &small.found)
+            .and_then(|text| harness::capsule::write(file, &text))
+            .map(|()| file.to_owned()),
+        None => store.keep(&small.plan, &small.found),
     };
     kept.map_err(|error| {
         Complaint::usage(format!("the capsule could not be written: {error}"))
@@ -397,7 +402,7 @@ fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
     }
     let (all, _) = shelf.read(shelf.all(), Console::has_color())?;
     let flaws = if args.flaws.is_empty() { zoo::flaws().collect() } else { args.flaws };
-    let pool = pool(args.jobs)?;
+    let pool = pool(args.jobs, args.time, console)?;
     let all_but_general = |it: &Chosen| !general.iter().any(|other| other.path == it.path);
     let all = all.into_iter().filter(all_but_general).collect();
     let wish = zoo::Wish { flaws, general, all, seeds: args.seeds };

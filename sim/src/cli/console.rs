@@ -2,11 +2,13 @@
 //!
 //! Results go to standard output and nothing else does. Progress is a bar if standard error is a
 //! terminal, and a line now and then if it is not. A reader that has left is not an error: what was
-//! found is still kept, and still in the exit code.
+//! found is still kept, and still in the exit code; but what is still to be done is left undone.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use harness::pool::Stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Format;
@@ -26,6 +28,8 @@ pub(super) struct Console {
     /// Results were lost that a reader waits for.
     unwritten: bool,
     progress: Option<Progress>,
+    /// What ends the work whose results nobody hears.
+    stop: Option<Stop>,
 }
 
 #[derive(Debug)]
@@ -42,7 +46,12 @@ struct Progress {
 
 impl Console {
     pub(super) const fn new(format: Format) -> Self {
-        Self { format, deaf: false, unwritten: false, progress: None }
+        Self { format, deaf: false, unwritten: false, progress: None, stop: None }
+    }
+
+    /// Ends this work as soon as its results cannot be written.
+    pub(super) fn stops(&mut self, stop: Stop) {
+        self.stop = Some(stop);
     }
 
     pub(super) fn is_human(&self) -> bool {
@@ -73,6 +82,7 @@ impl Console {
         if self.deaf {
             return;
         }
+        let text = if self.is_human() { plain(text) } else { Cow::Borrowed(text) };
         let write = || {
             let mut out = anstream::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())
@@ -83,6 +93,11 @@ impl Console {
         };
         if let Err(error) = written {
             self.deaf = true;
+            let stop = self.stop.as_ref().filter(|_| self.progress.is_some());
+            let is_over = stop.inspect(|stop| stop.abandon()).is_none();
+            if error.kind() == io::ErrorKind::BrokenPipe && !is_over {
+                self.complain_on("the reader of the results has left: nothing more is run");
+            }
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.unwritten = true;
                 self.complain_on(&format!("results could not be written: {error}"));
@@ -92,11 +107,7 @@ impl Console {
 
     /// Says something that is not a result.
     pub(super) fn say(&self, line: &str) {
-        let write = || {
-            let mut out = anstream::stderr().lock();
-            // Nobody is left to tell that nobody listens.
-            let _ = writeln!(out, "{line}");
-        };
+        let write = || say(line);
         match self.progress.as_ref().and_then(|progress| progress.bar.as_ref()) {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -183,6 +194,49 @@ impl Console {
     }
 }
 
+/// Says something on standard error.
+pub(super) fn say(line: &str) {
+    // Nobody is left to tell that nobody listens.
+    let _ = writeln!(anstream::stderr().lock(), "{}", plain(line));
+}
+
+/// A text without anything that a terminal obeys, other than colours: what files and arguments bring along is
+/// shown as it is written.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = if c == ESCAPE { color(rest) } else { 0 };
+        let length = length.max(c.len_utf8());
+        if length == c.len_utf8() && is_obeyed(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push_str(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    Cow::Owned(out)
+}
+
+const ESCAPE: char = '\u{1b}';
+
+/// How many bytes the change of colour has with which a text begins; 0 if it begins with none.
+fn color(text: &str) -> usize {
+    let Some(numbers) = text.strip_prefix("\u{1b}[") else { return 0 };
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';');
+    end.filter(|end| numbers[*end..].starts_with('m')).map_or(0, |end| end + 3)
+}
+
+/// Does a terminal do something else with it than to show it?
+fn is_obeyed(c: char) -> bool {
+    let turns_the_line =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    (c.is_control() && c != '\n' && c != '\t') || turns_the_line
+}
+
 /// How wide results are: as the terminal, as COLUMNS says, or as a page.
 fn width() -> usize {
     const PAGE: usize = 100;
@@ -214,4 +268,20 @@ impl Progress {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates above are right")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_but_for_colours() {
+        assert_eq!(
+            plain("two\nlines\tand \u{1b}[1;31mred\u{1b}[0m"),
+            "two\nlines\tand \u{1b}[1;31mred\u{1b}[0m"
+        );
+        assert_eq!(plain("\u{1b}]0;pwned\u{7}"), "\\u{1b}]0;pwned\\u{7}");
+        assert_eq!(plain("\u{1b}[2J\u{202e}live"), "\\u{1b}[2J\\u{202e}live");
+        assert_eq!(plain("\u{1b}"), "\\u{1b}");
+    }
 }

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use harness::pool::fresh_within;
 
 use crate::cli::words::closest;
 use crate::cli::{Complaint, Exit};
@@ -13,6 +16,9 @@ use crate::trial::{Chosen, quoted};
 
 /// The folder of scenarios, looked for from the current one upwards.
 const FOLDER: &str = "scenarios";
+
+/// How long to wait for what comes out of a pipe.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where scenarios are looked for.
 #[derive(Debug)]
@@ -165,7 +171,11 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Complaint> {
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if path.is_dir() && !hidden && !path.is_symlink() {
             files.extend(files_in(&path)?);
-        } else if path.extension().is_some_and(|ending| ending == "toml") && !hidden {
+        } else if path.extension().is_some_and(|ending| ending == "toml")
+            && !hidden
+            && path.exists()
+        {
+            // A link to nothing is no scenario.
             files.push(path);
         }
     }
@@ -191,15 +201,33 @@ fn read(file: &Path, color: bool) -> Result<(Option<Scenario>, FileCheck), Compl
     Ok((scenario, FileCheck { path, text, errors, warnings }))
 }
 
-/// The file's bytes, but for those beyond the size that no scenario has.
+/// The file's bytes. What is no plain file may never end, or never begin.
 fn bytes_of(file: &Path) -> Result<Vec<u8>, Complaint> {
-    let mut bytes = Vec::new();
-    let most = scenario::MAX_BYTES as u64 + 1;
-    let read = File::open(file).and_then(|it| it.take(most).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Complaint::usage(format!("cannot read {}: {error}", file.display()))
-            .help("a scenario is a TOML file; `seawall scenario list` tells which there are")),
+    let path = file.to_owned();
+    let read = if file.is_file() {
+        read_some(&path)
+    } else {
+        let never =
+            || io::Error::other(format!("nothing has come from it for {} s", PATIENCE.as_secs()));
+        fresh_within(PATIENCE, move || read_some(&path)).unwrap_or_else(|| Err(never()))
+    };
+    read.map_err(|error| {
+        Complaint::usage(format!("cannot read {}: {error}", file.display()))
+            .help("a scenario is a TOML file; `seawall scenario list` tells which there are")
+    })
+}
+
+/// The bytes of a file, but for those beyond the size that no such file has. How large it may be is said by its
+/// beginning.
+fn read_some(file: &Path) -> io::Result<Vec<u8>> {
+    let (mut file, mut bytes) = (File::open(file)?, Vec::new());
+    loop {
+        let most = scenario::most_bytes(&bytes);
+        let wanted = (most + 1 - bytes.len()) as u64;
+        let read = file.by_ref().take(wanted).read_to_end(&mut bytes)? as u64;
+        if read < wanted || scenario::most_bytes(&bytes) == most {
+            return Ok(bytes);
+        }
     }
 }
 

@@ -28,6 +28,4 @@ pub enum Pending {
     Unlisted(DeviceId, Remote),
     /// A device and a remote hold different states of a record.
     Differs(DeviceId, Remote, RecordId),
-    /// The run makes no end: there are too many events.
-    Endless,
 }

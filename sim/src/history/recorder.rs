@@ -22,6 +22,8 @@ use crate::plan::Node;
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     pub(crate) entries: Vec<Entry>,
+    /// About how many bytes they and the blobs keep.
+    bytes: u64,
     needle: [u8; 8],
     blobs: Table<usize, Blob>,
     records: Table<usize, (Bytes, Arc<Contents>)>,
@@ -43,6 +45,7 @@ impl Recorder {
     pub(crate) fn new(needle: [u8; 8], devices: usize) -> Self {
         Self {
             entries: Vec::with_capacity(FACTS.max(devices * FACTS_OF_DEVICE)),
+            bytes: 0,
             needle,
             blobs: Table::default(),
             records: Table::default(),
@@ -50,7 +53,14 @@ impl Recorder {
     }
 
     pub(crate) fn note(&mut self, at: Time, node: Node, incarnation: Incarnation, fact: Fact) {
-        self.entries.push(Entry { at, node, incarnation, fact });
+        let entry = Entry { at, node, incarnation, fact };
+        self.bytes += entry.weight();
+        self.entries.push(entry);
+    }
+
+    /// About how many bytes the history keeps.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// How many different blobs have been seen.
@@ -62,7 +72,9 @@ impl Recorder {
     pub(crate) fn blob(&mut self, blob: &Bytes) -> (BlobId, bool) {
         let id = BlobId(u32::try_from(self.blobs.len()).expect("a run has fewer blobs"));
         let needle = self.needle;
+        let bytes = &mut self.bytes;
         let entry = self.blobs.or_insert_with(address(blob), || {
+            *bytes += blob.len() as u64;
             let has_plaintext = holds(blob, needle);
             Blob { id, has_plaintext, _object: blob.clone() }
         });
@@ -77,7 +89,11 @@ impl Recorder {
     /// What an opened record holds.
     pub(crate) fn contents(&mut self, record: &Encoded) -> Arc<Contents> {
         let bytes = record.bytes();
-        let known = || (bytes.clone(), Arc::new(contents(record.record())));
+        let kept = &mut self.bytes;
+        let known = || {
+            *kept += bytes.len() as u64;
+            (bytes.clone(), Arc::new(contents(record.record())))
+        };
         self.records.or_insert_with(address(bytes), known).1.clone()
     }
 

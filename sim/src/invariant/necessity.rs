@@ -28,6 +28,7 @@ const TABLE: &[(Invariant, BrokenHistory)] = &[
     (Invariant::NoPlaintextLeaves, system::no_plaintext_leaves::tests::broken),
     (Invariant::RemotesAgree, write::remotes_agree::tests::broken),
     (Invariant::SystemSettles, system::system_settles::tests::broken),
+    (Invariant::RunEnds, system::run_ends::tests::broken),
     (Invariant::NothingPanics, system::nothing_panics::tests::broken),
     (Invariant::ReadsNeverGoBack, device::reads_never_go_back::record::tests::broken),
     (Invariant::CrashesLoseNothing, device::crashes_lose_nothing::record::tests::broken),

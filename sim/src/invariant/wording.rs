@@ -88,7 +88,6 @@ pub(crate) fn pending<'n>(pending: Pending, name: impl Fn(Node) -> &'n str) -> S
         Pending::Differs(device, remote, id) => {
             format!("{} and {} hold different states of {id}", of(device), at(remote))
         }
-        Pending::Endless => "the run makes no end: too many events".to_owned(),
     }
 }
 

@@ -21,10 +21,10 @@ use self::names::Names;
 pub use self::names::Written;
 pub use self::words::{count, field_name, time, value};
 use self::words::{list, lost, parcel, refusal};
-use crate::history::{Entry, Fact, Skip};
+use crate::history::{Entry, Fact, Pending, Skip};
 use crate::invariant::wording;
 use crate::outcome::Missed;
-use crate::plan::{Plan, StepId};
+use crate::plan::{Excess, Plan, StepId};
 
 /// A plan with its history, which can be told.
 #[derive(Debug)]
@@ -102,20 +102,33 @@ impl<'a> Scene<'a> {
             Fact::Struck(step) => struck(names.plan(), *step),
             Fact::Ended(fault) => format!("over: {}", fault.tell(names.plan())),
             Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
-            Fact::Settled { pending } if pending.is_empty() => "everything has settled".to_owned(),
-            Fact::Settled { pending } => {
-                let host = |host| names.plan().name(host);
-                let lines = pending.iter().map(|it| wording::pending(*it, host));
-                format!("not settled within the bound: {}", lines.collect::<Vec<_>>().join("; "))
-            }
+            Fact::Settled { pending } => settled(names.plan(), pending),
             Fact::Killed { keeps, between } => {
                 let between = if *between { ", one of them not yet answered" } else { "" };
                 format!("loses power; commits up to no. {keeps} survive{between}")
             }
             Fact::Panicked(text) => format!("panics: {text}"),
             Fact::ErrorLogged(text) => format!("logs an error: {text}"),
+            Fact::CutOff { excess, given } => cut_off(*excess, given),
         }
     }
+}
+
+/// The wait for quiescence is over.
+fn settled(plan: &Plan, pending: &[Pending]) -> String {
+    if pending.is_empty() {
+        return "everything has settled".to_owned();
+    }
+    let lines = pending.iter().map(|it| wording::pending(*it, |host| plan.name(host)));
+    format!("not settled within the bound: {}", lines.collect::<Vec<_>>().join("; "))
+}
+
+/// The run was ended before it was over.
+fn cut_off(excess: Excess, given: &[String]) -> String {
+    if given.is_empty() {
+        return format!("the run is ended here: it exceeds {excess}");
+    }
+    format!("the run is ended here: given {}, it exceeds {excess}", given.join(" and "))
 }
 
 /// A step that did not happen.

@@ -115,7 +115,9 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
     }
     if let Some(capsule) = &failure.capsule {
         writeln!(out, "  kept:    {capsule}")?;
-        writeln!(out, "  smaller: seawall shrink {capsule}")?;
+        if !violation.is_of_time() {
+            writeln!(out, "  smaller: seawall shrink {capsule}")?;
+        }
     }
     Ok(())
 }
@@ -468,7 +470,12 @@ fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {
 
 fn write_catalogue(out: &mut String, listed: &[Listed], width: usize) -> fmt::Result {
     let cells = |it: &Listed| {
-        vec![it.name.clone(), it.seeds.to_string(), it.tags.join(" "), it.title.clone()]
+        vec![
+            it.name.clone(),
+            it.seeds.to_string(),
+            it.tags.join(" "),
+            it.title.replace(char::is_control, "\u{fffd}"),
+        ]
     };
     let rows: Vec<(Style, Vec<String>)> =
         listed.iter().map(|it| (Style::new(), cells(it))).collect();

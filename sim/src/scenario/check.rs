@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::problem::{Code, Problem, suggest};
+use super::estimate;
+use super::problem::{Code, MOST_TOLD, Problem, suggest};
 use super::words::{events, is_of_server};
 use super::{Bound, Lasts, Line, Moment, Occurrence, Rows, Scenario};
 use crate::fault::FaultKind;
@@ -20,6 +21,7 @@ pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
     not_given(scenario, text, &mut problems);
     cannot_happen(scenario, text, &mut problems);
     estimated(scenario, text, &mut problems);
+    problems.extend(estimate::check(scenario, text));
     let whole =
         |code, message: &str, help: &str| Problem::new(code, text, 0..0, message).help(help);
     if scenario.about.title.is_empty() || scenario.about.story.is_empty() {
@@ -64,7 +66,7 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
             let Some(id) = act.record().filter(|_| !looks(act)) else { continue };
             // A blind write is how a script makes a record.
             let makes = matches!(act, Act::User(_, Deed::Overwrite(..)));
-            if !known.contains(&id) && !makes && told.insert(id) {
+            if !known.contains(&id) && !makes && told.len() < MOST_TOLD && told.insert(id) {
                 let message = format!("{id} is not there when this happens");
                 problems.push(
                     Problem::new(Code::NotGiven, text, line_span(text, line.line), message)
@@ -100,7 +102,7 @@ fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     possible.extend(along);
     let demanded =
         |it: &&Occurrence| !matches!(it.bound, Bound::AtMostInEach(_) | Bound::AtMostInShare(_));
-    for must in scenario.expected.occurrences.iter().filter(demanded) {
+    for must in scenario.expected.occurrences.iter().filter(demanded).take(MOST_TOLD) {
         if scenario.server.is_none() && is_of_server(&must.what) {
             let message = format!("`{}` never happens without a sync server", must.what);
             problems.push(
@@ -146,7 +148,7 @@ fn estimated(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
     for (at, line) in scenario.script.iter().enumerate() {
         for (_, lasts) in &line.acts {
             let Lasts::Until(end) = lasts else { continue };
-            if eras[at] != eras[*end] {
+            if eras[at] != eras[*end] && problems.len() < MOST_TOLD {
                 let end: &Line = &scenario.script[*end];
                 problems.push(
                     Problem::new(

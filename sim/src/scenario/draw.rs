@@ -65,6 +65,7 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
         storm: scenario.lasts,
         at_end: scenario.expected.at_end.clone(),
         settle_within: scenario.expected.settle_within,
+        limits: scenario.limits,
         flaws,
     };
     let mut random = Vec::new();

@@ -32,6 +32,7 @@ pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
     page.given(&mut out);
     page.settings(&mut out);
     page.script(&mut out);
+    page.limits(&mut out);
     page.expect(&mut out);
     out
 }
@@ -283,6 +284,25 @@ impl Page<'_> {
             Parameter::StepFailure => chance(pipeline()?.step.failure),
             Parameter::StepSilence => chance(pipeline()?.step.silence),
         })
+    }
+
+    fn limits(&self, out: &mut String) {
+        let limits = self.plan.limits;
+        let bytes = limits.bytes.map(|bytes| quote(&Unit::Size.show(millis(bytes))));
+        let set = [
+            ("events", limits.events.map(|events| events.to_string())),
+            ("facts", limits.facts.map(|facts| facts.to_string())),
+            ("bytes", bytes),
+            ("simulated", limits.simulated.map(span)),
+        ];
+        if set.iter().any(|(_, value)| value.is_some()) {
+            out.push_str("\n[limits]\n");
+        }
+        for (key, value) in set {
+            if let Some(value) = value {
+                let _ = writeln!(out, "{key} = {value}");
+            }
+        }
     }
 
     fn expect(&self, out: &mut String) {

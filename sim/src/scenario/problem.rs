@@ -6,6 +6,9 @@ pub(super) use harness::problem::{nearest, suggest};
 /// A problem of a scenario file.
 pub type Problem = harness::problem::Problem<Code>;
 
+/// No more problems are listed: a file with that many has one mistake many times.
+pub(super) const MOST_TOLD: usize = 100;
+
 macro_rules! codes {
     ($($name:ident = $text:literal, $meaning:literal;)+) => {
         /// The stable name of a kind of problem.
@@ -59,12 +62,15 @@ codes! {
     TwoTimes = "E027", "A step has one moment.";
     OutOfBounds = "E028", "The number is beyond what is possible.";
     Contradiction = "E029", "Two things in this file exclude each other.";
+    TooMany = "E030", "There are more problems than are listed.";
+    TooMuch = "E031", "The scenario asks for more than can be run.";
     NotGiven = "W101", "A step touches a record that nobody has made.";
     NothingClaimed = "W102", "The scenario does not say what it is about.";
     CannotHappen = "W103", "What must happen cannot happen here.";
     Estimated = "W104", "The moment at which a fault ends is estimated.";
     NothingHappens = "W105", "Nobody does anything and nothing goes wrong.";
     NoStory = "W106", "The scenario has no title or story.";
+    TooLate = "W107", "Answers come after they have been given up.";
 }
 
 impl harness::problem::Kind for Code {
@@ -74,5 +80,79 @@ impl harness::problem::Kind for Code {
 
     fn is_error(self) -> bool {
         self.text().starts_with('E')
+    }
+}
+
+/// All that is wrong with a file: the first of it in full, and how much more there is.
+#[derive(Debug)]
+pub(super) struct Problems {
+    kept: Vec<Problem>,
+    /// How many are not kept.
+    more: usize,
+    /// The last of those, to which its finder may add.
+    unkept: Problem,
+}
+
+impl Default for Problems {
+    fn default() -> Self {
+        Self { kept: Vec::new(), more: 0, unkept: Problem::new(Code::TooMany, "", 0..0, "") }
+    }
+}
+
+impl Problems {
+    /// Adds a problem. One that is not kept is not even made: to find its line takes time.
+    pub(super) fn add(&mut self, problem: impl FnOnce() -> Problem) -> &mut Problem {
+        if self.kept.len() == MOST_TOLD {
+            self.more += 1;
+            return &mut self.unkept;
+        }
+        self.kept.push(problem());
+        self.kept.last_mut().expect("one was just put there")
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len() + self.more
+    }
+
+    /// Is there none?
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Is any of them an error?
+    pub(super) fn has_errors(&self) -> bool {
+        self.more > 0 || self.kept.iter().any(Problem::is_error)
+    }
+
+    /// Those that are kept, and how many more there are.
+    pub(super) fn into_vec(mut self, text: &str) -> Vec<Problem> {
+        if self.more > 0 {
+            let message = format!("and {} more problems", self.more);
+            let problem = Problem::new(Code::TooMany, text, text.len()..text.len(), message);
+            let help = "mend what stands above; most of the others will be gone with it";
+            self.kept.push(problem.help(help));
+        }
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, MOST_TOLD, Problem, Problems};
+
+    #[test]
+    fn of_many_problems_a_hundred_are_kept_and_the_rest_is_counted() {
+        let mut problems = Problems::default();
+        for n in 0..20_000 {
+            problems.add(|| {
+                assert!(n < MOST_TOLD, "no more are made");
+                Problem::new(Code::Syntax, "text", 0..1, n.to_string())
+            });
+        }
+        assert_eq!(problems.len(), 20_000);
+        let kept = problems.into_vec("text");
+        assert_eq!(kept.len(), MOST_TOLD + 1);
+        assert_eq!(kept[MOST_TOLD].message, "and 19900 more problems");
     }
 }

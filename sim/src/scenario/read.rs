@@ -32,9 +32,21 @@ use self::table::{Reader, Table};
 use super::problem::{Code, Problem};
 use super::words::{HEADINGS, Parameter};
 use super::{About, Choice, Expected, Scenario, Unit, check};
+use crate::plan::Limits;
 
-/// No scenario is larger than this many bytes; a printed plan has some hundred kilobytes.
-pub const MAX_BYTES: usize = 4_000_000;
+/// No scenario that people write is larger than this many bytes.
+const MAX_BYTES: usize = 4_000_000;
+
+/// No printed plan is larger than this many bytes: an hour of `everyday` has some three million.
+pub const MAX_PRINTED_BYTES: usize = 64_000_000;
+
+/// How many bytes a file may have that begins like this: a printed plan says what it is in its first lines.
+pub fn most_bytes(beginning: &[u8]) -> usize {
+    const HEADING: &[u8] = b"\n[capsule]\n";
+    let first = &beginning[..beginning.len().min(MAX_BYTES)];
+    let is_printed = first.windows(HEADING.len()).any(|window| window == HEADING);
+    if is_printed { MAX_PRINTED_BYTES } else { MAX_BYTES }
+}
 
 /// Reads a scenario and its warnings, or all that is wrong with it, sorted by place.
 pub fn read(
@@ -52,8 +64,9 @@ pub fn read(
     let mut root = Table::new(&mut reader, &document, "this file");
     sections::read(&mut reader, &mut root, &mut scenario);
     root.finish_headings(&mut reader, HEADINGS);
-    let mut problems = reader.problems;
-    if !problems.iter().any(|problem| problem.is_error()) {
+    let is_right = !reader.problems.has_errors();
+    let mut problems = reader.problems.into_vec(text);
+    if is_right {
         problems.extend(check::check(&scenario, text));
     }
     problems.sort_by_key(|problem| (problem.span.start, problem.code));
@@ -68,9 +81,11 @@ fn text_of<'t>(path_shown: &str, bytes: &'t [u8]) -> Result<&'t str, Box<Problem
     let fail = |code, message: String, help: &str| {
         Err(Box::new(Problem::new(code, "", 0..0, message).help(help)))
     };
-    if bytes.len() > MAX_BYTES {
+    let most = most_bytes(bytes);
+    if bytes.len() > most {
+        let has = bytes.len();
         let message =
-            format!("{path_shown} has {} bytes, and a scenario at most {MAX_BYTES}", bytes.len());
+            format!("{path_shown} has at least {has} bytes, and such a file {most} at most");
         return fail(Code::TooLarge, message, "is this really a scenario file?");
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -121,5 +136,6 @@ fn blank(name: &str) -> Scenario {
         trouble: Vec::new(),
         script: Vec::new(),
         lasts: Span::ZERO,
+        limits: Limits::default(),
     }
 }

@@ -67,6 +67,7 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
     ),
     ("trouble", &[]),
     ("script", &["steps"]),
+    ("limits", &["events", "facts", "bytes", "simulated"]),
     ("expect", &["always", "at-end", "settle-within", "must-happen", "must-not-happen", "verdict"]),
     (
         "capsule",

@@ -94,7 +94,7 @@ fn pipeline_bound(plan: &Plan, exchange: u64) -> u64 {
 }
 
 /// The most requests about files that a plan leads to.
-fn file_requests(plan: &Plan) -> u64 {
+pub(super) fn file_requests(plan: &Plan) -> u64 {
     let piece = plan.server.as_ref().map_or(1, |server| u64::from(server.piece.max(1)));
     let asks = |step: &Step| match &step.act {
         Act::User(_, Deed::File(FileDeed::Write(_, content))) => {

@@ -9,6 +9,9 @@ use harness::time::Time;
 
 use super::owners::Owners;
 use super::quiescence;
+use super::script::Script;
+use super::services::Services;
+use super::stage::Stage;
 use crate::history::Entry;
 use crate::invariant::{HostNames, JudgeContext};
 use crate::outcome::{Counts, LogLine};
@@ -27,8 +30,26 @@ pub(crate) struct Ended {
     pub(crate) struck: BTreeSet<StepId>,
 }
 
+impl Ended {
+    /// What is left of a world.
+    pub(super) fn of(stage: Stage, services: &Services, script: Script) -> Self {
+        let context = context(stage.owners(services));
+        let counts = Counts {
+            events: stage.queue.taken(),
+            bytes: stage.recorder.bytes(),
+            messages: stage.hosts.received(),
+            sealed: stage.recorder.blobs(),
+            opened: services.accounts.opened(),
+            ..Counts::default()
+        };
+        let (history, log, coverage) = stage.recorder.end();
+        let (moments, struck) = (script.into_moments(), stage.faults.into_struck());
+        Self { context, history, log, coverage, counts, moments, struck }
+    }
+}
+
 /// What judges have to know beside the history.
-pub(super) fn context(owners: Owners<'_>) -> JudgeContext {
+fn context(owners: Owners<'_>) -> JudgeContext {
     let plan = owners.plan;
     JudgeContext {
         devices: plan.devices.iter().map(|device| device.user).collect(),

@@ -155,6 +155,13 @@ impl Hosts {
         self.hosts[place].mailbox_mut()
     }
 
+    /// The host at a place, and what it has been given and not taken yet, a line each.
+    pub(super) fn given_to(&mut self, place: usize) -> (Node, Vec<String>) {
+        let Self { plan, hosts, .. } = self;
+        let host = &mut hosts[place];
+        (host.node(), host.mailbox_mut().tell(|node| plan.name(node).to_owned()))
+    }
+
     /// All hosts, in order.
     pub(super) fn all(&self) -> &[Host] {
         &self.hosts

@@ -5,33 +5,16 @@ use harness::random::Draw;
 use harness::time::Time;
 
 use super::event::Event;
-use crate::plan::Plan;
-
-/// Without an end in sight after this number of events, and that for each machine, a run is taken
-/// for endless. A busy device has some hundred a minute, an idle one those of its pulls.
-const EVENTS: u64 = 1_000_000;
-const EVENTS_PER_MACHINE: u64 = 50_000;
-const EVENTS_PER_PULL: u64 = 32;
 
 /// What is due, and when.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
     events: Events<Event>,
     now: Time,
     taken: u64,
-    /// With more events than this the run is taken for endless.
-    most: u64,
 }
 
 impl Queue {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let machines = plan.devices.len() + plan.processors().len();
-        let pulls = plan.storm.0 / plan.timing.pull_every.0.max(1);
-        let each = EVENTS_PER_MACHINE.saturating_add(EVENTS_PER_PULL.saturating_mul(pulls));
-        let most = each.saturating_mul(machines as u64).saturating_add(EVENTS);
-        Self { events: Events::default(), now: Time(0), taken: 0, most }
-    }
-
     /// The simulated time.
     pub(super) fn now(&self) -> Time {
         self.now
@@ -40,11 +23,6 @@ impl Queue {
     /// How many events have happened.
     pub(super) fn taken(&self) -> u64 {
         self.taken
-    }
-
-    /// Have more events happened than in any run that comes to an end?
-    pub(super) fn is_endless(&self) -> bool {
-        self.taken > self.most
     }
 
     /// Schedules an event; `order` decides its position among those of its millisecond.

@@ -113,7 +113,6 @@ impl<'w> Quiescence<'w> {
             Pending::Differs(device, remote, id) => {
                 (self.compared(device, remote)?.differs(id), pending)
             }
-            Pending::Endless => (true, pending),
         };
         is_pending.then_some(now)
     }
@@ -212,6 +211,7 @@ mod tests {
     use engine::device::{Batch, StoreKey, Stored};
     use engine::flaw::Flaws;
     use engine::id::{Dot, Kind, RecordId, ReplicaId};
+    use harness::watch::Watch;
 
     use super::super::{Order, World};
     use super::*;
@@ -238,7 +238,8 @@ mod tests {
     /// disk as it is now, and will not see what is put there afterwards.
     fn world() -> World {
         let scenario = scenario::read("rest", "rest", TEXT).expect("it is right").0;
-        let mut world = World::new(Arc::new(scenario::draw(&scenario, 0, Flaws::NONE)));
+        let mut world =
+            World::new(Arc::new(scenario::draw(&scenario, 0, Flaws::NONE)), Watch::default());
         while !world.stage.hosts.get(PHONE.into()).is_up() {
             assert!(world.next_due().is_some(), "the phone is switched on");
             world.begin_turn();
@@ -247,7 +248,7 @@ mod tests {
     }
 
     fn pending(world: &World) -> Vec<Pending> {
-        Quiescence { owners: world.owners(), has_faults: false }.pending()
+        Quiescence { owners: world.stage.owners(&world.services), has_faults: false }.pending()
     }
 
     fn put(world: &mut World, places: &[StoreKey], stored: &Stored) {
@@ -318,7 +319,8 @@ mod tests {
     fn what_keeps_a_run_from_being_settled_is_remembered_for_as_long_as_it_does() {
         let mut world = world();
         let is_reached = |world: &World, last: &mut Option<Pending>| {
-            Quiescence { owners: world.owners(), has_faults: false }.is_reached(last)
+            Quiescence { owners: world.stage.owners(&world.services), has_faults: false }
+                .is_reached(last)
         };
         let place = StoreKey::Record(MEAL);
         let before = world.stage.hosts.storage_mut(PHONE).contents()[&place].clone();

@@ -52,6 +52,11 @@ impl Recorder {
         &self.facts.entries
     }
 
+    /// About how many bytes the history keeps.
+    pub(super) fn bytes(&self) -> u64 {
+        self.facts.bytes()
+    }
+
     /// How many different blobs have been seen.
     pub(super) fn blobs(&self) -> u64 {
         self.facts.blobs()

@@ -7,6 +7,7 @@ use harness::time::Time;
 
 use super::accounts::Accounts;
 use super::action::{Action, Actions};
+use super::budget::Used;
 use super::event::Event;
 use super::faults::Faults;
 use super::hit::hit_of;
@@ -42,7 +43,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(plan: Arc<Plan>, hosts: Hosts, needle: [u8; 8]) -> Self {
         Self {
-            queue: Queue::new(&plan),
+            queue: Queue::default(),
             network: Network::new(&plan),
             hosts,
             faults: Faults::new(plan.nature),
@@ -56,6 +57,13 @@ impl Stage {
     /// The simulated time.
     pub(super) fn now(&self) -> Time {
         self.queue.now()
+    }
+
+    /// What the run has used so far.
+    pub(super) fn used(&self) -> Used {
+        let Self { queue, recorder, .. } = self;
+        let facts = recorder.history().len() as u64;
+        Used { events: queue.taken(), facts, bytes: recorder.bytes(), now: queue.now() }
     }
 
     /// All owners, to look at.

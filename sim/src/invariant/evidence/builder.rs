@@ -195,6 +195,7 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Healed
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. }
             | Fact::Found { .. } => {}
         }
     }
@@ -248,6 +249,7 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Settled { .. }
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. }
             | Fact::Found { .. } => {}
         }
     }

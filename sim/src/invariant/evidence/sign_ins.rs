@@ -152,6 +152,7 @@ fn next(now: SignInState, at: usize, fact: &Fact, login: &Login) -> Option<SignI
         | Fact::Killed { .. }
         | Fact::Panicked(_)
         | Fact::ErrorLogged(_)
+        | Fact::CutOff { .. }
         | Fact::Found { .. } => None,
     }
 }

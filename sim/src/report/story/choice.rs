@@ -57,7 +57,8 @@ impl Scene<'_> {
             | Fact::Settled { .. }
             | Fact::Killed { .. }
             | Fact::Panicked(_)
-            | Fact::ErrorLogged(_) => false,
+            | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. } => false,
         }
     }
 }
@@ -123,7 +124,8 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)
-        | Fact::ErrorLogged(_) => is_trouble(fact),
+        | Fact::ErrorLogged(_)
+        | Fact::CutOff { .. } => is_trouble(fact),
     }
 }
 
@@ -164,7 +166,8 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)
-        | Fact::ErrorLogged(_) => true,
+        | Fact::ErrorLogged(_)
+        | Fact::CutOff { .. } => true,
         Fact::Asked(..)
         | Fact::Answered(..)
         | Fact::Skipped(..)

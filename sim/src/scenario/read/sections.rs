@@ -10,7 +10,7 @@ use super::parameters::{parameters, set};
 use super::table::{Item, Reader, Table};
 use super::values::{FOREVER, flaw, invariant, user_id};
 use super::{chance, expect, pipeline, server, step};
-use crate::plan::{Given, remote_name};
+use crate::plan::{Given, Limits, remote_name};
 use crate::scenario::problem::Code;
 use crate::scenario::shared::stored;
 use crate::scenario::words::{DEVICE_KEYS, REMOTE_KEYS, REMOTE_KINDS, keys};
@@ -21,6 +21,9 @@ use crate::scenario::{
 
 const STATES: &[(&str, State)] =
     &[("prepared", State::Prepared), ("fresh", State::Fresh), ("cloned", State::Cloned)];
+
+/// No file names more people.
+const MOST_USERS: usize = 20_000;
 
 /// Every device hears of every other: time and memory grow with the square of their number.
 const MOST_DEVICES: usize = 500;
@@ -68,6 +71,9 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
     step::read(reader, script, scenario, lasts, (mix_lasts, place_of_mix));
     if let Some(table) = heading(reader, "expect") {
         expect::read(reader, table, scenario);
+    }
+    if let Some(table) = heading(reader, "limits") {
+        scenario.limits = limits(reader, table);
     }
     if let Some(table) = heading(reader, "capsule") {
         capsule(reader, table, scenario);
@@ -226,7 +232,15 @@ fn owners(
     let mut users = Vec::new();
     if let (true, Some(item)) = (is_crowd, table.take("users")) {
         let most = MOST_DEVICES as u64;
-        for n in 1..=reader.number(item, 1, most).unwrap_or_default() {
+        let wanted = reader.number(item, 1, most).unwrap_or_default();
+        if scenario.users.len() as u64 + wanted > MOST_USERS as u64 {
+            reader.out_of_bounds(
+                item.span(),
+                &format!("1 and {MOST_USERS}, together with all others"),
+            );
+            return users;
+        }
+        for n in 1..=wanted {
             users.push(user_id(scenario.users.len()));
             scenario.users.push(format!("{device}-user-{n:03}"));
         }
@@ -371,6 +385,20 @@ fn given(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario)
 fn given_value(kind: Kind, field: FieldId, value: Value) -> Value {
     let field = field_of(kind, field).expect("the reader names fields of the schema only");
     stored(field, value)
+}
+
+/// How much a run may take. No run is as large as the most that can be written.
+fn limits(reader: &mut Reader<'_>, mut table: Table<'_>) -> Limits {
+    const MOST: u64 = 1_000_000_000_000;
+    let mut count = |reader: &mut Reader<'_>, key: &str| {
+        table.take(key).and_then(|item| reader.number(item, 1, MOST))
+    };
+    let (events, facts) = (count(reader, "events"), count(reader, "facts"));
+    let bytes = table.take("bytes").and_then(|item| reader.exact(Unit::Size, item));
+    let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    let simulated = table.take("simulated").and_then(|item| reader.span(item, 1));
+    table.finish(reader, keys("limits"));
+    Limits { events, facts, bytes, simulated }
 }
 
 fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {

@@ -11,7 +11,7 @@ use harness::quantity::{Choice, Mistake, Range, Unit};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::scenario::problem::{Code, Problem, nearest, suggest};
+use crate::scenario::problem::{Code, Problem, Problems, nearest, suggest};
 use crate::scenario::words::HEADINGS;
 
 /// A value with its place.
@@ -21,12 +21,16 @@ pub(super) type Item<'d> = &'d Spanned<DeValue<'d>>;
 #[derive(Debug)]
 pub(super) struct Reader<'t> {
     pub(super) text: &'t str,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Problems,
+    /// Where the lines of the text end.
+    line_ends: Vec<usize>,
 }
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, problems: Vec::new() }
+        let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_ends = line_ends.map(|(at, _)| at).collect();
+        Self { text, problems: Problems::default(), line_ends }
     }
 
     /// Notes a problem; the caller may add to it.
@@ -36,8 +40,7 @@ impl<'t> Reader<'t> {
         span: Bytes<usize>,
         message: impl Into<String>,
     ) -> &mut Problem {
-        self.problems.push(Problem::new(code, self.text, span, message));
-        self.problems.last_mut().expect("one was just put there")
+        self.problems.add(|| Problem::new(code, self.text, span, message))
     }
 
     /// Notes a problem with what the caret shows and what to do.
@@ -55,7 +58,8 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn line(&self, span: &Bytes<usize>) -> u32 {
-        Problem::new(Code::Syntax, self.text, span.clone(), "").line
+        let before = self.line_ends.partition_point(|end| *end < span.start);
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
     }
 
     pub(super) fn syntax(&mut self, error: &toml::de::Error) {
@@ -435,7 +439,7 @@ impl<'d> Table<'d> {
                     .label("… and so does this")
                     .help(format!("put the line [{heading}] above it"));
                     let heading = reader.text.find(what.as_str());
-                    reader.problems.push(match heading {
+                    reader.problems.add(|| match heading {
                         Some(at) => problem.beside(
                             text,
                             at..at + what.len(),

@@ -120,7 +120,8 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Found { .. }
-            | Fact::ErrorLogged(_) => {}
+            | Fact::ErrorLogged(_)
+            | Fact::CutOff { .. } => {}
         }
     }
 }

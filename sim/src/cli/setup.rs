@@ -1,0 +1,55 @@
+//! What work needs before it begins: workers that can be stopped, and a place for capsules.
+
+use std::path::Path;
+
+use harness::pool::{Pool, Signal, Stop, cores};
+
+use crate::capsule::{FOLDER, Store};
+use crate::cli::console::Console;
+use crate::cli::{Complaint, Exit, TimeArgs, WorkArgs};
+
+/// Workers that signals stop, and a console that nobody listens to any more.
+pub(super) fn pool(
+    jobs: Option<usize>,
+    time: TimeArgs,
+    console: &mut Console,
+) -> Result<Pool, Complaint> {
+    let stop = Stop::on_signals()
+        .map_err(|error| Complaint::internal(format!("cannot listen to Ctrl-C: {error}")))?;
+    console.stops(stop.clone());
+    let mut pool = Pool::new(jobs.unwrap_or_else(cores), stop);
+    pool.patience = time.seed_timeout;
+    Ok(pool)
+}
+
+/// A folder that takes capsules.
+pub(super) fn store(folder: &Path) -> Result<Store, Complaint> {
+    Store::open(folder).map_err(|error| {
+        Complaint::usage(format!("cannot keep anything in {}: {error}", folder.display()))
+            .help("`--out DIR` names another folder")
+    })
+}
+
+/// Where capsules are kept. A folder that was asked for must take them; where nothing fails, the usual one
+/// need not.
+pub(super) fn store_if_possible(work: &WorkArgs, console: &Console) -> Result<Store, Complaint> {
+    if work.out != Path::new(FOLDER) {
+        return store(&work.out);
+    }
+    let store = Store::open_if_possible(&work.out);
+    if let Some(trouble) = store.trouble() {
+        console.say(&format!("warning: no capsule will be kept: {trouble}"));
+        console.say("  help: `--out DIR` names another folder");
+    }
+    Ok(store)
+}
+
+/// The exit code after an interrupt; without a signal it was the console that had enough.
+pub(super) fn stopped(pool: &Pool) -> Exit {
+    match pool.stop.signal() {
+        Some(Signal::Terminate) => Exit::Terminated,
+        Some(Signal::HangUp) => Exit::HungUp,
+        Some(Signal::Interrupt) => Exit::Interrupted,
+        None => Exit::Internal,
+    }
+}
