@@ -203,6 +203,14 @@ impl<'a> Evidence<'a> {
         lost.is_some_and(|lost| !owing.iter().any(|disk| disk.has_upload(token, lost)))
     }
 
+    /// Was a remote set back to a backup between these two facts?
+    pub(crate) fn is_set_back(&self, remote: Remote, from: usize, to: usize) -> bool {
+        self.faults.iter().any(|fault| {
+            matches!(fault.kind, Fault::RestoreRemote(it) if it.remote == remote)
+                && (from..=to).contains(&fault.from)
+        })
+    }
+
     /// Did a device run the previous build at some moment between these two facts?
     pub(crate) fn ran_previous_build(&self, device: DeviceId, from: usize, to: usize) -> bool {
         self.faults.iter().any(|fault| {

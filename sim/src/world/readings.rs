@@ -8,7 +8,7 @@ use engine::id::{DeviceId, Remote};
 use engine::remote::CallId;
 use harness::time::Time;
 
-use crate::history::Fact;
+use crate::history::{self, Fact};
 use crate::plan::Node;
 
 /// A page that was served and may be delivered.
@@ -16,8 +16,17 @@ use crate::plan::Node;
 struct Page {
     /// When it was served, if it begins at the start of the feed.
     from_start: Option<Time>,
-    /// Does it reach the end?
+    /// Does it tell that nothing is behind it?
     end: bool,
+}
+
+/// Does a page tell its reader that nothing is behind it? A zone says so. A table does not count what is
+/// behind a page: only an empty page is known to be the last.
+fn tells_the_end(remote: Remote, page: &history::Page) -> bool {
+    match remote {
+        Remote::Zone => page.end,
+        Remote::Rows => page.rows.is_empty(),
+    }
 }
 
 /// How far one device was shown one feed, in its present incarnation.
@@ -71,7 +80,7 @@ impl Readings {
                 let reading = self.get_mut(device, remote);
                 if reading.asked == Some(page.call) && reading.page.is_none() {
                     let from_start = page.since.is_none().then_some(at);
-                    reading.page = Some(Page { from_start, end: page.end });
+                    reading.page = Some(Page { from_start, end: tells_the_end(remote, page) });
                 }
             }
             (Node::Device(device), Fact::Delivered { from: Node::Remote(remote), letter, .. }) => {
@@ -111,8 +120,8 @@ impl Readings {
 
 #[cfg(test)]
 mod tests {
-    use engine::id::VaultId;
-    use engine::remote::{Cursor, Order};
+    use engine::id::{Kind, RecordId, VaultId};
+    use engine::remote::{Cursor, Order, Tag};
 
     use super::*;
     use crate::history::{Boot, Letter, Page as Served};
@@ -190,6 +199,27 @@ mod tests {
         assert_eq!(facts.listed(), Some(Time(2_000)), "since its first page was served");
         facts.reads(3, Some(9), true);
         assert_eq!(facts.listed(), Some(Time(2_000)), "a pull from a cursor is none");
+    }
+
+    #[test]
+    fn a_table_tells_its_end_by_an_empty_page() {
+        let (vault, id) = (VaultId(0), RecordId { kind: Kind::Meal, key: 1 });
+        let row = (vault, id, Tag(1), 1);
+        for (rows, is_last) in [(vec![row], false), (Vec::new(), true)] {
+            let page = Served {
+                to: PHONE.into(),
+                call: CallId(1),
+                vault,
+                order: Order::CommitSeq,
+                since: None,
+                rows,
+                next: None,
+                never_again_below: 1,
+                end: true,
+            };
+            assert!(tells_the_end(ZONE, &page), "a zone says so");
+            assert_eq!(tells_the_end(Remote::Rows, &page), is_last);
+        }
     }
 
     #[test]

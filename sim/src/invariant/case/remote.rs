@@ -57,10 +57,21 @@ impl AtRemote<'_> {
 
     /// A remote stores a device's copy; the device does not hear of it.
     pub(crate) fn saves(&mut self, id: RecordId) -> Tag {
-        let vault = self.vault();
+        let blob = self.sends_copy(id);
+        self.stores(id, blob)
+    }
+
+    /// A device sends its copy.
+    pub(crate) fn sends_copy(&mut self, id: RecordId) -> BlobId {
         let blob = BlobId(self.case.fresh());
         let letter = self.letter();
         self.sends(letter, [(id, blob)].into());
+        blob
+    }
+
+    /// The remote stores what a device has sent.
+    pub(crate) fn stores(&mut self, id: RecordId, blob: BlobId) -> Tag {
+        let vault = self.vault();
         let copy = self.case.copies[&(self.device, id)].clone();
         let contents = Some(Arc::new(self.case.contents(&copy)));
         let rows = self.case.rows.keys().filter(|key| key.0 == self.remote).count() as u64;

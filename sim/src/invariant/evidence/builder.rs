@@ -17,6 +17,7 @@ use super::{
     Copy, Disk, Evidence, FaultInterval, FoundRow, MirrorEntry, Observation, RemoteRows, RowState,
     Timeline, UserOperations, tokens,
 };
+use crate::fault::Fault;
 use crate::history::table::{Key, Table};
 use crate::history::{
     Answered, Asked, BlobId, Change, Contents, Entry, Fact, Refused, Shown, WriteKind,
@@ -421,11 +422,25 @@ impl<'a> EvidenceBuilder<'a> {
     /// A remote was set back: a row is there again as it was under this tag, and what had been stored
     /// since is gone from there.
     fn restored(&mut self, at: usize, remote: Remote, (vault, id): (VaultId, RecordId), tag: Tag) {
+        if self.has_ended_since(remote, vault) {
+            return;
+        }
         let stored = &self.evidence.remotes[remote.index()];
         let Some(state) = stored.tagged(vault, id, tag).cloned() else { return };
         let last = stored.versions(vault, id).last().map(|last| last.made_from.clone());
         self.committed(remote, vault, id, RowState { at, set_back: true, ..state });
         self.destroy(at, vault, id, &last.unwrap_or_default());
+    }
+
+    /// Did the zone end after the remote was set back? Both may happen in one millisecond, and the fault is
+    /// recorded before the remote tells which rows it has put back.
+    fn has_ended_since(&self, remote: Remote, vault: VaultId) -> bool {
+        let faults = self.evidence.faults.iter().rev().map(|fault| &fault.kind);
+        let is_restore =
+            |kind: &&Fault| matches!(kind, Fault::RestoreRemote(it) if it.remote == remote);
+        let ends =
+            |kind: &Fault| matches!(kind, Fault::EndZone(it) if VaultId::from(it.user) == vault);
+        remote == Remote::Zone && faults.take_while(|kind| !is_restore(kind)).any(ends)
     }
 
     fn remove_row(

@@ -13,8 +13,13 @@ impl<T> Default for Timeline<T> {
 impl<T> Timeline<T> {
     /// What held right after a moment.
     pub(crate) fn at(&self, moment: usize) -> Option<&T> {
+        self.since(moment).map(|(_, value)| value)
+    }
+
+    /// What held right after a moment, and from which moment on.
+    pub(crate) fn since(&self, moment: usize) -> Option<(usize, &T)> {
         let after = self.0.partition_point(|(from, _)| *from <= moment);
-        after.checked_sub(1).map(|at| &self.0[at].1)
+        after.checked_sub(1).map(|at| (self.0[at].0, &self.0[at].1))
     }
 
     pub(crate) fn last(&self) -> Option<&T> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::id::{RecordId, Remote, Token, VaultId};
 use engine::log::{FileDoc, pieces_of};
 
-use crate::history::{Answered, Change, Fact};
+use crate::history::{Answered, Change, Entry, Fact};
 use crate::invariant::Invariant::GrowthIsBounded;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
@@ -105,7 +105,9 @@ fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
                 // A device may mend damage that it was served before a backup put the row back.
                 let saved = versions[..=at].iter().rfind(|version| !version.set_back);
                 let row = (remote, vault, id);
-                if !says_the_same(old, new) || was_damaged(evidence, row, saved.unwrap_or(old), new)
+                if !says_the_same(old, new)
+                    || was_damaged(evidence, row, saved.unwrap_or(old), new)
+                    || was_under_way(evidence, old, new)
                 {
                     continue;
                 }
@@ -132,6 +134,13 @@ fn says_the_same(old: &RowState, new: &RowState) -> bool {
     };
     let is_saved = new.tag.is_some() && !new.set_back;
     is_saved && old.contents.is_some() && old.contents == new.contents && !nobodys(new)
+}
+
+/// Was a save under way when a backup put the row back as the save has it?
+fn was_under_way(evidence: &Evidence<'_>, old: &RowState, new: &RowState) -> bool {
+    let Fact::Committed { id, blob, .. } = &evidence.history[new.at].fact else { return false };
+    let sends = |entry: &Entry| matches!(&entry.fact, Fact::Sent { rows, .. } if rows.contains(&(*id, *blob)));
+    old.set_back && evidence.history[..old.at].iter().any(sends)
 }
 
 /// Was a row damaged between two saves of it? It is done once, when it begins, and told a
@@ -249,8 +258,10 @@ fn siblings_are_concurrent(
 #[cfg(test)]
 pub(crate) mod tests {
     use engine::id::Remote;
+    use engine::remote::Ending;
+    use harness::time::Span;
 
-    use crate::fault::{BreakDecryption, Fault};
+    use crate::fault::{Age, BreakDecryption, EndZone, Fault, RestoreRemote};
     use crate::history::{Change, Fact};
     use crate::invariant::Incurable;
     use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, VAULT};
@@ -318,6 +329,43 @@ pub(crate) mod tests {
         let stored = case.phone().at(Remote::Zone).stored(MEAL);
         case.phone().at(Remote::Zone).is_set_back(MEAL, Some(stored));
         case.passes();
+    }
+
+    #[test]
+    fn a_save_may_cross_a_backup_that_puts_back_what_it_brings() {
+        for is_under_way in [true, false] {
+            let mut case = Case::new();
+            case.phone().edits(MEAL, &[KCAL]);
+            case.phone().pushes(MEAL);
+            let mut phone = case.phone();
+            let mut zone = phone.at(Remote::Zone);
+            let (backup, early) = (zone.stored(MEAL), zone.sends_copy(MEAL));
+            zone.is_set_back(MEAL, Some(backup));
+            let sent = if is_under_way { early } else { zone.sends_copy(MEAL) };
+            zone.stores(MEAL, sent);
+            let found = case.violations();
+            assert_eq!(found.iter().any(|it| it.site == "saved-as-it-was"), !is_under_way);
+        }
+    }
+
+    /// The zone tells which rows a backup brought back only after both faults.
+    #[test]
+    fn what_a_backup_brought_back_goes_with_a_zone_that_ends_after_it() {
+        let restore = Fault::from(RestoreRemote { remote: Remote::Zone, by: Age(Span(1_000)) });
+        let end = Fault::from(EndZone { user: OWNER, how: Ending::Deleted });
+        for (faults, is_gone) in [([restore, end], true), ([end, restore], false)] {
+            let mut case = Case::new();
+            case.phone().edits(MEAL, &[KCAL]);
+            case.phone().pushes(MEAL);
+            let backup = case.phone().at(Remote::Zone).stored(MEAL);
+            for fault in faults {
+                case.fact(Remote::Zone, Fact::Faulted(fault));
+            }
+            case.phone().at(Remote::Zone).is_set_back(MEAL, Some(backup));
+            case.phone().at(Remote::Zone).saves(MEAL);
+            let found = case.violations();
+            assert_eq!(found.iter().any(|it| it.site == "saved-as-it-was"), !is_gone);
+        }
     }
 
     #[test]

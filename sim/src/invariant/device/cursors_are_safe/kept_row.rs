@@ -112,15 +112,17 @@ impl PassedRows<'_> {
         }
     }
 
-    /// The row as it stands, if the device's cursor has passed it and its store is still the same.
+    /// The row as it stands, if the device's cursor has passed it and its store is still the same. A remote
+    /// that is set back refuses all its cursors, and lists all rows again.
     fn passed(&self, remote: Remote, id: RecordId, moment: usize) -> Option<&RowState> {
         if self.disk.replaced.contains(&moment) {
             return None;
         }
         let vault = self.evidence.vault(self.device);
         let row = self.evidence.stored_on(remote).row(vault, id, moment)?;
-        let upto = self.reached.get(&(self.device, remote))?.at(moment)?;
-        (row.pos <= *upto).then_some(row)
+        let (since, upto) = self.reached.get(&(self.device, remote))?.since(moment)?;
+        let is_refused = self.evidence.is_set_back(remote, since, moment);
+        (row.pos <= *upto && !is_refused).then_some(row)
     }
 
     fn has_joined(&self, remote: Remote, id: RecordId, version: &RowState, moment: usize) -> bool {
@@ -151,9 +153,10 @@ impl PassedRows<'_> {
 mod tests {
     use engine::id::{DeviceId, Remote};
     use engine::remote::Ending;
+    use harness::time::Span;
 
-    use crate::fault::{EndZone, RestoreImage};
-    use crate::history::{Boot, Change};
+    use crate::fault::{Age, EndZone, RestoreImage, RestoreRemote};
+    use crate::history::{Boot, Change, Fact};
     use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHOTO, TABLET};
 
     /// The tablet keeps the phone's row of the zone sealed and lets its cursor pass it.
@@ -226,6 +229,23 @@ mod tests {
         );
         drops(&mut case);
         assert_eq!(case.violations(), []);
+    }
+
+    /// The zone has another state of the row for a moment, which makes the tablet let go of what it kept.
+    #[test]
+    fn a_row_that_a_backup_took_away_and_another_brought_back_is_served_again() {
+        for is_restored in [true, false] {
+            let mut case = sealed();
+            let row = case.phone().at(Remote::Zone).stored(MEAL);
+            let restore = RestoreRemote { remote: Remote::Zone, by: Age(Span(1_000)) };
+            if is_restored {
+                case.fact(Remote::Zone, Fact::Faulted(restore.into()));
+            }
+            case.phone().at(Remote::Zone).is_set_back(MEAL, Some(row));
+            drops(&mut case);
+            let found = case.violations();
+            assert_eq!(found.iter().any(|it| it.site == "seal-dropped"), !is_restored);
+        }
     }
 
     #[test]

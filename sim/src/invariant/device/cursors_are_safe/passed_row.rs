@@ -36,6 +36,8 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) -> Reached
             &CursorAdvance { at: page.map_or(0, |page| page.at).max(advance.at), ..*advance };
         let now = match (advance.cursor, page) {
             (None, _) => 0,
+            // The remote refuses what comes from before, and lists all rows again.
+            (Some(_), Some(page)) if evidence.is_set_back(advance.remote, page.at, advance.at) => 0,
             (Some(_), Some(page)) => page.never_again_below,
             // What an image holds was judged where it was made; a prepared one is at the head.
             (Some(_), None) if started => head(evidence, advance),
@@ -184,8 +186,10 @@ fn is_hidden(evidence: &Evidence<'_>, vault: VaultId, id: RecordId, page: &Page)
 #[cfg(test)]
 pub(crate) mod tests {
     use engine::id::Remote;
+    use harness::time::Span;
 
-    use crate::history::Change;
+    use crate::fault::{Age, RestoreRemote};
+    use crate::history::{Change, Fact};
     use crate::invariant::case::{Case, KCAL, MEAL};
 
     /// The tablet stores the cursor of a page in a commit before its rows.
@@ -218,6 +222,24 @@ pub(crate) mod tests {
         let row = case.tablet().at(Remote::Zone).mirrors(MEAL);
         case.tablet().persists(vec![row, Change::Cursor(Remote::Zone, Some(next))]);
         assert!(case.violations().iter().any(|violation| violation.site == "row-not-joined"));
+    }
+
+    /// The zone refuses that cursor, and lists the row again.
+    #[test]
+    fn a_cursor_from_before_a_backup_passes_nothing() {
+        for is_restored in [true, false] {
+            let mut case = Case::new();
+            case.phone().edits(MEAL, &[KCAL]);
+            case.phone().pushes(MEAL);
+            let (_, next) = case.tablet().at(Remote::Zone).is_served();
+            if is_restored {
+                let restore = RestoreRemote { remote: Remote::Zone, by: Age(Span(1_000)) };
+                case.fact(Remote::Zone, Fact::Faulted(restore.into()));
+            }
+            case.tablet().persists(vec![Change::Cursor(Remote::Zone, Some(next))]);
+            let found = case.violations();
+            assert_eq!(found.iter().any(|it| it.site == "row-passed"), !is_restored);
+        }
     }
 
     #[test]

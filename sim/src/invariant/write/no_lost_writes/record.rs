@@ -68,11 +68,13 @@ fn ends(evidence: &Evidence<'_>) -> Vec<FinalRecord> {
         let stored = Remote::ALL.map(|remote| {
             let row = evidence.found(remote).get(&(vault, id))?;
             end.told.get_or_insert(row.at);
-            row.contents
+            let made_from = &evidence.stored_on(remote).versions(vault, id).last()?.made_from;
+            Some((row.contents?, &**made_from))
         });
         let (live, deleted): (Vec<_>, Vec<_>) =
-            stored.into_iter().flatten().partition(|contents| contents.live);
-        for contents in live {
+            stored.into_iter().flatten().partition(|(contents, _)| contents.live);
+        let deleted: Vec<&Set> = deleted.into_iter().map(|(_, made_from)| made_from).collect();
+        for (contents, _) in live {
             end.live |= !was_read && survives(evidence, record_key, contents, &deleted);
             end.shown.extend(&contents.cells);
         }
@@ -80,25 +82,15 @@ fn ends(evidence: &Evidence<'_>) -> Vec<FinalRecord> {
     ends
 }
 
-/// Is a live copy of a record still live once it is merged with deleted ones?
-fn survives(
-    evidence: &Evidence<'_>,
-    record_key: usize,
-    live: &Contents,
-    deleted: &[&Contents],
-) -> bool {
+/// Is a live copy of a record still live once it is merged with deleted ones, by what these were made from?
+/// The headstone of a purge has no token by which the contents would show it.
+fn survives(evidence: &Evidence<'_>, record_key: usize, live: &Contents, deleted: &[&Set]) -> bool {
     let writes = &evidence.writes;
-    let deletes = &writes.records[record_key].deletes;
-    let headstones: Vec<u32> = deleted
-        .iter()
-        .flat_map(|contents| writes.cells(record_key, contents))
-        .filter(|&cell| deletes.has(cell))
-        .collect();
+    let is_deleted =
+        |cell| deleted.iter().any(|made_from| writes.deleted_in(record_key, cell, made_from));
     live.cells.iter().any(|&(field, token)| {
         field != FieldId::HEADSTONE
-            && writes.cell(record_key, field, token).is_none_or(|cell| {
-                !headstones.iter().any(|&delete| writes.replaced(record_key, cell, delete))
-            })
+            && writes.cell(record_key, field, token).is_none_or(|cell| !is_deleted(cell))
     })
 }
 
