@@ -48,9 +48,8 @@ pub fn with_expectations(plan: &Plan, kept: &[usize]) -> Plan {
 /// Only these devices, and only what does not need the others.
 pub fn with_devices(plan: &Plan, kept: &[usize]) -> Plan {
     let devices = kept.iter().map(|&at| plan.devices[at].clone()).collect();
-    let at_end = plan.at_end.iter().filter_map(|it| Places::devices(kept).expectation(it));
-    let at_end = at_end.collect();
-    Plan { devices, at_end, steps: Places::devices(kept).steps(plan), ..plan.clone() }
+    let places = Places::devices(kept);
+    Plan { devices, at_end: places.expectations(plan), steps: places.steps(plan), ..plan.clone() }
 }
 
 /// Only these workers, and only what does not need the others; without any, no server at all.
@@ -66,7 +65,8 @@ pub fn with_workers(plan: &Plan, kept: &[usize]) -> Plan {
 /// Only these processors, and only what does not need the others; without any, no conversations.
 pub fn with_processors(plan: &Plan, kept: &[usize]) -> Plan {
     let mut plan = plan.clone();
-    plan.steps = Places::processors(kept).steps(&plan);
+    let places = Places::processors(kept);
+    (plan.steps, plan.at_end) = (places.steps(&plan), places.expectations(&plan));
     let Some(server) = &mut plan.server else { return plan };
     let all = &server.pipeline.processors;
     server.pipeline.processors = kept.iter().map(|&at| all[at].clone()).collect();
@@ -99,6 +99,7 @@ pub fn without_server(plan: &Plan) -> Plan {
     plan.server = None;
     plan.steps = Places::workers(&[]).steps(&plan);
     plan.steps.retain(|step| !step.act.needs_server());
+    plan.at_end.retain(|it| !it.subject.kind().needs_server());
     plan
 }
 

@@ -45,12 +45,18 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
     let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
     let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
-    let asks = deeds as u64 + file_requests(plan);
+    let asks = deeds as u64 + looks(plan) + file_requests(plan);
     let server = plan.server.as_ref().map_or(0, |server| server_bound(server, asks, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
     let waits = waits + 2 * timing.feed_every.0;
     let pipeline = pipeline_bound(plan, exchange);
     Span(talk + throttle + retries + keys + sign_in + waits + server + pipeline)
+}
+
+/// How often the server is asked for what is expected before the end.
+fn looks(plan: &Plan) -> u64 {
+    let asked = plan.at_end.iter().filter(|it| it.at.is_some());
+    asked.map(|it| if it.subject.kind().needs_server() { it.on.len() as u64 } else { 0 }).sum()
 }
 
 /// The longest time that all errands may take: a session that another device holds has to expire, by

@@ -196,7 +196,8 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
             | Fact::CutOff { .. }
-            | Fact::Found { .. } => {}
+            | Fact::Found { .. }
+            | Fact::Looked { .. } => {}
         }
     }
 
@@ -250,7 +251,8 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
             | Fact::CutOff { .. }
-            | Fact::Found { .. } => {}
+            | Fact::Found { .. }
+            | Fact::Looked { .. } => {}
         }
     }
 

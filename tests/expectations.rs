@@ -1,0 +1,219 @@
+//! What a scenario can expect to be shown: a line that holds and one that fails for each kind.
+
+use std::collections::BTreeSet;
+
+use engine::flaw::Flaws;
+use harness::pool::{Pool, Stop};
+use sim::capsule::readable;
+use sim::invariant::Invariant;
+use sim::plan::Plan;
+use sim::plan::expectation::{Aspect, SubjectKind};
+use sim::run::run;
+use sim::scenario;
+use sim::shrink::{Failing, shrink};
+
+use crate::scenarios::{assert_same, read_back};
+
+const WORLD: &str = include_str!("expectations/world.toml");
+
+/// Lines of which each holds.
+const HOLD: &[&str] = &[
+    // Records.
+    r#"on = "all", user = "anna", row = "meal/1", field = "kcal", is = 320"#,
+    r#"on = ["phone", "cloudkit", "supabase"], row = "meal/1", field = "kcal", is = 320"#,
+    r#"on = ["phone", "tablet", "cloudkit", "supabase"], row = "meal/1", field = "portions", is = 5, conflicts = 0"#,
+    r#"on = ["fleet", "cloudkit"], row = "meal/1", field = "name", conflicts = 1"#,
+    r#"on = "fleet-{001..003}", row = "meal/1", field = "note", empty = true"#,
+    r#"on = ["phone", "cloudkit"], row = "meal/2", gone = true"#,
+    r#"on = ["phone", "cloudkit"], row = "meal/1", exists = true"#,
+    r#"on = ["phone", "supabase"], row = "meal/99", gone = true"#,
+    r#"on = ["phone", "supabase"], row = "meal/99", exists = false"#,
+    r#"on = "watch", row = "meal/2", gone = true"#,
+    r#"on = ["phone", "watch"], row = "meal/1", exists = true"#,
+    // Files.
+    r#"on = ["phone", "tablet", "fleet"], path = "plans/may.txt", is = "tea", size = "2000B..2100B", versions = 2, conflicts = 0"#,
+    r#"on = "tablet", path = ["plans/may.txt", "plans/june.txt", "plans"], exists = true"#,
+    r#"on = "tablet", path = "plans/july.txt", text = "two", size = "3B", versions = "1..2""#,
+    r#"on = "all", user = "anna", path = "old.txt", gone = true"#,
+    r#"on = "phone", path = "never.txt", exists = false"#,
+    r#"on = "phone", path = "never.txt", empty = true"#,
+    r#"on = ["phone", "fleet"], path = "shared/list.txt", conflicts = 1, versions = 3"#,
+    r#"on = "tablet", folder = "plans", files = 3"#,
+    r#"on = "tablet", folder = "shared", files = 1"#,
+    r#"on = "tablet", folder = "", files = 0"#,
+    r#"on = "watch", folder = "", files = 0"#,
+    // The account, sessions and conversations.
+    r#"on = "all", user = "anna", account = "email", is = "anna@example.org""#,
+    r#"on = ["phone", "watch"], account = "name", empty = true"#,
+    r#"on = "phone", session = "none""#,
+    r#"on = "reader", conversation = 7, state = "processed", messages = 5, versions = 1"#,
+    r#"on = "all", conversation = 8, gone = true"#,
+    // Moments within the run.
+    r#"on = ["phone", "tablet", "cloudkit"], at = "500ms", row = "meal/2", exists = true"#,
+    r#"on = ["tablet"], at = "27s", row = "meal/1", field = "name", is = "Broth\nhot", conflicts = 0"#,
+    r#"on = ["phone"], at = "27s", row = "meal/1", field = "name", is = "Stew", conflicts = 0"#,
+    r#"on = ["cloudkit"], user = "anna", at = "27s", row = "meal/1", field = "name", is = "Soup""#,
+    r#"on = ["cloudkit"], user = "anna", at = "27s", row = "meal/2", gone = true"#,
+    r#"on = "phone", at = "10s", path = "plans/may.txt", is = "milk", versions = 1"#,
+    r#"on = "phone", at = "10s", folder = "", files = 1"#,
+    r#"on = "phone", at = "1s", account = "email", empty = true"#,
+    r#"on = "phone", at = "3s", session = "own""#,
+    r#"on = "reader", at = "2s", conversation = 7, exists = false"#,
+];
+
+/// Lines of which each fails on its first host.
+const FAIL: &[&str] = &[
+    r#"on = "phone", row = "meal/1", field = "kcal", is = 350"#,
+    r#"on = "phone", row = "meal/1", field = "name", is = "Soup""#,
+    r#"on = "phone", row = "meal/1", field = "name", conflicts = "2..3""#,
+    r#"on = "cloudkit", user = "anna", row = "meal/1", field = "name", is = "Stew""#,
+    r#"on = "cloudkit", user = "anna", row = "meal/1", field = "name", conflicts = 0"#,
+    r#"on = "cloudkit", user = "anna", row = "meal/1", field = "portions", is = 4"#,
+    r#"on = "phone", row = "meal/1", field = "note", is = "x""#,
+    r#"on = "phone", row = "meal/1", field = "kcal", empty = true"#,
+    r#"on = "phone", row = "meal/1", gone = true"#,
+    r#"on = "phone", row = "meal/2", exists = true"#,
+    r#"on = "cloudkit", user = "anna", row = "meal/2", exists = true"#,
+    r#"on = "phone", row = "meal/2", field = "name", is = "Rice""#,
+    r#"on = "phone", row = "meal/99", exists = true"#,
+    r#"on = "phone", row = "meal/99", field = "name", is = "Rice""#,
+    r#"on = "phone", path = "plans/may.txt", is = "milk""#,
+    r#"on = "phone", path = "plans/may.txt", is = "Tea ""#,
+    r#"on = "phone", path = "plans/may.txt", size = "2KB""#,
+    r#"on = "phone", path = "plans/may.txt", versions = 1"#,
+    r#"on = "phone", path = "plans/may.txt", conflicts = 1"#,
+    r#"on = "phone", path = "shared/list.txt", is = "eggs""#,
+    r#"on = "phone", path = "plans/may.txt", gone = true"#,
+    r#"on = "phone", path = "old.txt", exists = true"#,
+    r#"on = "phone", path = "old.txt", is = "old""#,
+    r#"on = "phone", path = "never.txt", versions = 1"#,
+    r#"on = "phone", path = "plans", is = "milk""#,
+    r#"on = "phone", folder = "plans", files = 2"#,
+    r#"on = "phone", folder = "none", files = 0"#,
+    r#"on = "phone", account = "email", is = "ben@example.org""#,
+    r#"on = "phone", account = "email", empty = true"#,
+    r#"on = "phone", account = "name", is = "Anna""#,
+    r#"on = "phone", session = "own""#,
+    r#"on = "reader", conversation = 7, state = "failed""#,
+    r#"on = "reader", conversation = 7, messages = 6"#,
+    r#"on = "reader", conversation = 7, versions = 2"#,
+    r#"on = "reader", conversation = 7, gone = true"#,
+    r#"on = "reader", conversation = 8, state = "pending""#,
+    r#"on = "phone", at = "27s", row = "meal/1", field = "name", is = "Broth\nhot""#,
+    r#"on = "cloudkit", user = "anna", at = "27s", row = "meal/1", field = "name", is = "Stew""#,
+    r#"on = "fleet-001", at = "42s", row = "meal/1", field = "kcal", is = 320"#,
+    r#"on = "phone", at = "27s", account = "email", empty = true"#,
+];
+
+pub(crate) fn world(lines: &[&str]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("  {{ {line} }},\n")).collect();
+    format!("{WORLD}at-end = [\n{}]\n", lines.concat())
+}
+
+fn plan(lines: &[&str], seed: u64) -> Plan {
+    let text = world(lines);
+    let (read, warnings) = match scenario::read("world", "world.toml", text.as_bytes()) {
+        Ok(read) => read,
+        Err(problems) => panic!("{}", scenario::render(&problems, "world.toml", &text, false)),
+    };
+    assert_eq!(warnings, []);
+    scenario::draw(&read, seed, Flaws::NONE)
+}
+
+#[test]
+fn what_is_shown_is_as_expected() {
+    for seed in 0..3 {
+        let outcome = run(&plan(HOLD, seed));
+        let messages: Vec<&str> = outcome.violations.iter().map(|it| &*it.message).collect();
+        assert_eq!(messages, [] as [&str; 0], "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_shown_otherwise_is_told_with_what_makes_the_difference() {
+    let mut told = String::new();
+    // A report has four violations of an invariant at most.
+    for lines in FAIL.chunks(4) {
+        let outcome = run(&plan(lines, 0));
+        for (line, number) in lines.iter().zip(WORLD.lines().count() + 2..) {
+            let place = format!("world.toml:{number}: ");
+            let found = outcome.violations.iter().find(|it| it.message.starts_with(&place));
+            let found = found.map_or("NOTHING", |it| &*it.message);
+            told.push_str(&format!("{line}\n  {found}\n"));
+        }
+        let others = outcome.violations.iter();
+        let others: Vec<_> =
+            others.filter(|it| it.invariant != Invariant::ValuesAreAsExpected).collect();
+        assert_eq!(others, [] as [&sim::invariant::Violation; 0]);
+    }
+    insta::with_settings!({
+        snapshot_path => "../snapshots",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!("expectations", told);
+    });
+}
+
+#[test]
+fn everything_that_can_be_expected_is_tried_and_printed_as_it_was_read() {
+    let mut tried = BTreeSet::new();
+    for lines in [HOLD, FAIL] {
+        let plan = plan(lines, 5);
+        for it in &plan.at_end {
+            tried.extend(
+                it.claims.iter().map(|claim| {
+                    (format!("{:?}", it.subject.kind()), format!("{:?}", claim.aspect))
+                }),
+            );
+        }
+        let text = scenario::print(&plan, None);
+        let again = scenario::draw(&read_back(&text), 99, Flaws::NONE);
+        assert_same(&plan, &again);
+        assert_eq!(run(&plan).digest(), run(&again).digest());
+    }
+    for kind in SubjectKind::ALL {
+        let aspects =
+            kind.aspects().map(|aspect: Aspect| (format!("{kind:?}"), format!("{aspect:?}")));
+        aspects.for_each(|it| assert!(tried.contains(&it), "{it:?}"));
+    }
+}
+
+#[test]
+fn looking_changes_nothing_but_what_is_looked_at() {
+    let silent = run(&plan(&[r#"on = "phone", row = "meal/1", exists = true"#], 1));
+    let looked = run(&plan(
+        &[r#"on = "cloudkit", user = "anna", at = "27s", row = "meal/1", exists = true"#],
+        1,
+    ));
+    assert_eq!(silent.history.len() + 1, looked.history.len());
+}
+
+/// What is left of the world when a line fails, as `devices, steps, expectations`.
+fn shrunk(line: &str) -> (usize, usize, usize) {
+    let plan = plan(&[HOLD[0], line, HOLD[1]], 0);
+    let outcome = run(&plan);
+    let [violation] = &outcome.violations[..] else { panic!("{:?}", outcome.violations) };
+    let pool = Pool::new(1, Stop::default());
+    let failing = Failing::of(&plan, &outcome, violation);
+    let small = shrink(&pool, &failing, None, || {});
+    assert!(small.minimal);
+    let text = readable(&small.plan, &small.found).expect("it is read back");
+    let again = scenario::draw(&read_back(&text), 99, Flaws::NONE);
+    let outcome = run(&again);
+    assert!(failing.signature().is_in(&outcome), "{text}");
+    assert_eq!(outcome.digest(), run(&small.plan).digest());
+    (again.devices.len(), again.steps.len(), again.at_end.len())
+}
+
+#[test]
+fn a_line_that_fails_is_kept_as_a_small_capsule() {
+    let content = r#"on = "phone", path = "plans/may.txt", is = "milk""#;
+    assert_eq!(shrunk(content), (1, 0, 1), "without a write it is not there either");
+    let conflict = r#"on = "fleet-001", path = "shared/list.txt", conflicts = "2..3""#;
+    assert_eq!(shrunk(conflict).2, 1);
+    let moment = r#"on = "phone", at = "27s", row = "meal/1", field = "name", is = "Soup""#;
+    assert_eq!(shrunk(moment), (1, 0, 1), "without the given row it shows nothing");
+    let account = r#"on = "phone", account = "email", is = "ben@example.org""#;
+    assert_eq!(shrunk(account), (1, 0, 1));
+}
