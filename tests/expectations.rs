@@ -6,10 +6,10 @@ use engine::flaw::Flaws;
 use harness::pool::{Pool, Stop};
 use sim::capsule::readable;
 use sim::invariant::Invariant;
-use sim::plan::Plan;
 use sim::plan::expectation::{Aspect, SubjectKind};
+use sim::plan::{Expectation, Plan};
 use sim::run::run;
-use sim::scenario;
+use sim::scenario::{self, Code};
 use sim::shrink::{Failing, shrink};
 
 use crate::scenarios::{assert_same, read_back};
@@ -177,6 +177,47 @@ fn everything_that_can_be_expected_is_tried_and_printed_as_it_was_read() {
             kind.aspects().map(|aspect: Aspect| (format!("{kind:?}"), format!("{aspect:?}")));
         aspects.for_each(|it| assert!(tried.contains(&it), "{it:?}"));
     }
+}
+
+/// The names of the hosts of each expectation of a plan.
+fn hosts(plan: &Plan) -> Vec<Vec<&str>> {
+    let names = |it: &Expectation| it.on.iter().map(|node| plan.name(*node)).collect();
+    plan.at_end.iter().map(names).collect()
+}
+
+#[test]
+fn a_host_that_is_named_twice_is_asked_once() {
+    let line = r#"on = ["tablet", "tablet", "all", "fleet", "fleet-{001..003}"], user = "anna", folder = "", files = 0"#;
+    let plan = plan(&[line], 0);
+    let all = ["tablet", "phone", "fleet-001", "fleet-002", "fleet-003"];
+    assert_eq!(hosts(&plan), [all.to_vec()]);
+}
+
+#[test]
+fn each_device_shows_what_is_its_own_users() {
+    let plan_of = plan(&[r#"on = "all", account = "name", empty = true"#], 0);
+    let anna = ["phone", "tablet", "fleet-001", "fleet-002", "fleet-003"];
+    assert_eq!(hosts(&plan_of), [anna.to_vec(), vec!["watch"]]);
+    // A device that may be of several users is asked in the seeds in which it is the one's.
+    let text = world(&[r#"on = "watch", user = "anna", row = "meal/2", gone = true"#]);
+    let text =
+        text.replace("watch  = { user = \"ben\" }", "watch  = { user = [\"anna\", \"ben\"] }");
+    let scenario = read_back(&text);
+    let owned = (0..20).map(|seed| scenario::draw(&scenario, seed, Flaws::NONE)).map(|plan| {
+        let watch = plan.devices.last().expect("it has devices");
+        assert_eq!(plan.at_end.len(), usize::from(plan.users[usize::from(watch.user.0)] == "anna"));
+        plan.at_end.len()
+    });
+    assert!((1..20).contains(&owned.sum::<usize>()), "some of both");
+}
+
+#[test]
+fn more_than_can_be_asked_is_refused() {
+    let line = r#"on = ["phone", "tablet"], path = "photo-{1..1000}.jpg", exists = true"#;
+    let text = world(&[line; 60]);
+    let problems =
+        scenario::read("much", "much.toml", text.as_bytes()).expect_err("it is too much");
+    assert!(problems.iter().all(|it| it.code == Code::TooMuch), "{problems:?}");
 }
 
 #[test]

@@ -371,6 +371,11 @@ impl Expectation {
         Some(Act::User(host.device()?, deed))
     }
 
+    /// How many hosts are asked.
+    pub fn looks(&self) -> u64 {
+        self.on.iter().filter(|host| self.asks(**host).is_some()).count() as u64
+    }
+
     fn is_about_content(&self) -> bool {
         self.claims.iter().any(|claim| matches!(claim.aspect, Aspect::Is | Aspect::Size))
     }

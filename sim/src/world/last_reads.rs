@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use engine::id::UserId;
 use harness::time::Span;
 
-use super::bounds::last_reads_of_files;
+use super::bounds::{last_reads_of_files, requests_of_a_file};
 use super::looks;
 use super::owners::Owners;
 use crate::mailbox::{Inbound, Share};
@@ -50,7 +50,7 @@ impl LastReads {
         }
         let looks = plan.at_end.iter().filter(|it| it.at.is_none()).flat_map(looks::questions);
         for (node, question) in looks.filter(|(node, _)| owners.hosts.get(*node).is_up()) {
-            reads += 1;
+            reads += 1 + requests_of_a_file(plan);
             readers.push((node, question));
         }
         let session =

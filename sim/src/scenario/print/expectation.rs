@@ -50,7 +50,8 @@ fn claim(claim: &Claim) -> (&'static str, String) {
         Wanted::Exists(exists) => exists.to_string(),
         Wanted::Number(range) => {
             let unit = declared.form.unit().unwrap_or(Unit::Count);
-            quote(&unit.show_range(*range))
+            let shown = unit.show_range(*range);
+            if shown.bytes().all(|byte| byte.is_ascii_digit()) { shown } else { quote(&shown) }
         }
         Wanted::Word(word) => quote(word),
     };

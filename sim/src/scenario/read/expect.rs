@@ -39,9 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
         }
     }
     if let Some(item) = table.take("at-end") {
-        for item in reader.list(item) {
-            expectation::read(reader, scenario, item);
-        }
+        expectation::read_all(reader, scenario, item);
     }
     if let Some(item) = table.take("verdict")
         && let Some(table) = reader.table(item, "[expect.verdict]")

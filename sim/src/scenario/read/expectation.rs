@@ -19,11 +19,19 @@ use crate::scenario::{Scenario, Unit};
 /// The keys of every line.
 const KEYS: &[&str] = &["on", "user", "at", "id", "line"];
 
-/// No line stands for more than this number of things on hosts.
+/// A scenario expects no more than this number of things, each on one host.
 const MOST: usize = 100_000;
 
+/// Reads the lines.
+pub(super) fn read_all(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
+    let mut left = MOST;
+    for item in reader.list(item) {
+        read(reader, scenario, item, &mut left);
+    }
+}
+
 /// Reads a line, which stands for an expectation for each of its paths and of its hosts' users.
-pub(super) fn read(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>) {
+fn read(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<'_>, left: &mut usize) {
     let before = reader.problems.len();
     let Some(mut table) = reader.table(item, "a line of `at-end`") else { return };
     let Some(kind) = kind(reader, &table) else { return };
@@ -46,8 +54,15 @@ pub(super) fn read(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<
         reader.tell(Code::Missing, item.span(), message, "what is it to be?", help);
     }
     let hosts = on.iter().map(|(_, on)| on.len()).sum::<usize>();
-    if subjects.len().saturating_mul(hosts) > MOST {
-        reader.out_of_bounds(item.span(), &format!("1 and {MOST} things on hosts"));
+    match left.checked_sub(subjects.len().saturating_mul(hosts)) {
+        Some(now) => *left = now,
+        None => reader.tell(
+            Code::TooMuch,
+            item.span(),
+            format!("with this line the file expects more than {MOST} things, each on one host"),
+            "too much to be asked",
+            "name fewer hosts, or fewer paths",
+        ),
     }
     if reader.problems.len() > before {
         return;
@@ -64,12 +79,12 @@ pub(super) fn read(reader: &mut Reader<'_>, scenario: &mut Scenario, item: Item<
 /// What a line is about, by its keys.
 fn kind(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<SubjectKind> {
     let has = |key: &str| table.key_span(key);
-    let named = |kind: &SubjectKind| key_of(*kind).and_then(|(key, _)| has(key));
+    let named = |kind: &SubjectKind| has(key_of(*kind)?);
     let others = SubjectKind::ALL.iter().filter(|kind| **kind != SubjectKind::Field);
     let mut found = others.filter_map(|kind| Some((*kind, named(kind)?)));
     let Some((kind, _)) = found.next() else {
         let keys: BTreeSet<&str> =
-            SubjectKind::ALL.iter().filter_map(|kind| Some(key_of(*kind)?.0)).collect();
+            SubjectKind::ALL.iter().filter_map(|kind| key_of(*kind)).collect();
         reader.tell(
             Code::Missing,
             table.span.clone(),
@@ -95,10 +110,10 @@ fn kind(reader: &mut Reader<'_>, table: &Table<'_>) -> Option<SubjectKind> {
     Some(if is_field { SubjectKind::Field } else { kind })
 }
 
-/// The key by which a line is known to be about something, with an example.
-fn key_of(kind: SubjectKind) -> Option<(&'static str, &'static str)> {
-    let declared = kind.declaration().keys.first().copied();
-    declared.or_else(|| Some((kind.aspects().next()?.declaration().key, "\"none\"")))
+/// The key by which a line is known to be about something.
+fn key_of(kind: SubjectKind) -> Option<&'static str> {
+    let names = kind.declaration().keys.iter().map(|(key, _)| *key);
+    names.chain(kind.aspects().map(|aspect| aspect.declaration().key)).next()
 }
 
 /// `id`: the ids of expectations rise.
@@ -217,11 +232,12 @@ fn named<'d>(
     kind: SubjectKind,
 ) -> Vec<Named<'d>> {
     let (before, about) = (reader.problems.len(), kind.declaration());
-    let mut named = Vec::new();
+    let (mut named, mut seen) = (Vec::new(), BTreeSet::new());
     for item in reader.one_or_many(item) {
         let found = showers(reader, scenario, item, about.shown_by);
         let alone = found.len() == 1;
-        named.extend(found.into_iter().map(|node| Named { node, item, alone }));
+        let news = found.into_iter().filter(|node| seen.insert(*node));
+        named.extend(news.map(|node| Named { node, item, alone }));
     }
     for Named { node, item, .. } in &named {
         if !Shower::of(*node).is_some_and(|shower| about.shown_by.contains(&shower)) {

@@ -74,7 +74,7 @@ pub(super) fn name_of(scenario: &Scenario, host: Node) -> &str {
             let remote = scenario.remotes.iter().find(|remote| remote.kind == kind);
             remote.map_or(remote_name(kind), |remote| &remote.name)
         }
-        Node::World | Node::Volume | Node::Intruder => "what has no name",
+        Node::World | Node::Volume | Node::Intruder => unreachable!("no file can name them"),
     }
 }
 

@@ -146,10 +146,11 @@ impl<'e, 'a> Looks<'e, 'a> {
     }
 
     /// The content of the first head of a file, if the host had to read it.
-    fn content(&self, it: &Expectation, node: Node, op: OpId) -> Result<Option<Print>, String> {
+    fn content(&self, it: &Expectation, node: Node, op: OpId) -> Result<Print, String> {
         match self.answers.get(&(node, op)) {
             Some((_, Answered::File(FileDone::Content(heads)))) => {
-                Ok(heads.first().and_then(|(_, content)| *content))
+                let content = heads.first().and_then(|(_, content)| *content);
+                content.ok_or_else(|| "a content that it cannot open".to_owned())
             }
             Some((_, Answered::Refused(why))) => Err(reason_name(*why)),
             Some(_) | None => Err(self.why_unanswered(it, node, op).to_owned()),

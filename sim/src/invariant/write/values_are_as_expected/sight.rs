@@ -167,7 +167,7 @@ impl Names<'_, '_> {
         &self,
         files: &[Listed],
         path: &str,
-        content: Result<Option<Print>, String>,
+        content: Result<Print, String>,
     ) -> Sight {
         let Some(file) = at_path(files, path) else {
             let is_deleted = files.iter().any(|it| it.deleted && has_name(it, path));
@@ -185,10 +185,11 @@ impl Names<'_, '_> {
         let tokens: Vec<Token> = file.heads.iter().filter_map(|head| head.token).collect();
         let (first, others) = tokens.split_at(tokens.len().min(1));
         let told = self.origin(first, others).join(", ");
-        let content = content
-            .and_then(|content| content.ok_or_else(|| "a content that it cannot open".to_owned()));
         let (text, size) = match content {
-            Ok(print) => (self.text(print, &told), Found::number(print.size as usize, &told)),
+            Ok(print) => {
+                let by = self.origin(&[print.token], others).join(", ");
+                (self.text(print, &by), Found::number(print.size as usize, by))
+            }
             Err(why) => (Found::unknown(why.clone()), Found::unknown(why)),
         };
         let conflicts = file.heads.len().saturating_sub(1);
