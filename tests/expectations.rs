@@ -230,7 +230,7 @@ fn looking_changes_nothing_but_what_is_looked_at() {
     assert_eq!(silent.history.len() + 1, looked.history.len());
 }
 
-/// What is left of the world when a line fails, as `devices, steps, expectations`.
+/// What is left of the world when a line fails: devices, steps, and expectations.
 fn shrunk(line: &str) -> (usize, usize, usize) {
     let plan = plan(&[HOLD[0], line, HOLD[1]], 0);
     let outcome = run(&plan);
@@ -249,12 +249,15 @@ fn shrunk(line: &str) -> (usize, usize, usize) {
 
 #[test]
 fn a_line_that_fails_is_kept_as_a_small_capsule() {
+    // Another value stays one: nothing in its place would be another mistake.
     let content = r#"on = "phone", path = "plans/may.txt", is = "milk""#;
-    assert_eq!(shrunk(content), (1, 0, 1), "without a write it is not there either");
+    assert_eq!(shrunk(content), (1, 1, 1), "the write that it shows");
+    let absent = r#"on = "phone", path = "old.txt", is = "old""#;
+    assert_eq!(shrunk(absent), (1, 0, 1));
     let conflict = r#"on = "fleet-001", path = "shared/list.txt", conflicts = "2..3""#;
     assert_eq!(shrunk(conflict).2, 1);
     let moment = r#"on = "phone", at = "27s", row = "meal/1", field = "name", is = "Soup""#;
-    assert_eq!(shrunk(moment), (1, 0, 1), "without the given row it shows nothing");
+    assert_eq!(shrunk(moment), (1, 1, 1), "the edit, and the moment after it");
     let account = r#"on = "phone", account = "email", is = "ben@example.org""#;
-    assert_eq!(shrunk(account), (1, 0, 1));
+    assert_eq!(shrunk(account), (1, 1, 1));
 }

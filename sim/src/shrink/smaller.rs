@@ -12,7 +12,7 @@ use harness::time::{Span, SpanRange, Time};
 
 use self::places::Places;
 use crate::fault;
-use crate::plan::file::parted;
+use crate::plan::file::split_path;
 use crate::plan::operation;
 use crate::plan::{
     Act, Deed, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, VolumePlan, When,
@@ -230,7 +230,7 @@ fn even_spans(plan: &Plan) -> Plan {
     plan
 }
 
-/// Ends a second after the last step that has a moment, if all have one.
+/// Ends a second after the last step, start or expectation that has a moment, if all steps have one.
 fn short_storm(plan: &Plan) -> Plan {
     let moment = |step: &Step| match step.when {
         When::At(at) => Some(at.0),
@@ -241,7 +241,9 @@ fn short_storm(plan: &Plan) -> Plan {
         Start::Prepared(at) | Start::Fresh(at) => at.0,
         Start::Cloned => 0,
     });
-    let end = moments.into_iter().flatten().chain(starts).max().unwrap_or(plan.storm.0);
+    let looks = plan.at_end.iter().filter_map(|it| it.at).map(|at| at.0);
+    let ends = moments.into_iter().flatten().chain(starts).chain(looks);
+    let end = ends.max().unwrap_or(plan.storm.0);
     let storm = Span((end + 1_000).min(plan.storm.0));
     Plan { storm, ..plan.clone() }
 }
@@ -317,7 +319,7 @@ fn short_texts(step: &mut Step) {
 fn short_path(step: &mut Step) {
     step.act.change(|argument| {
         if let operation::Value::Path(path) | operation::Value::NewFolder(path) = argument
-            && let Some((_, name)) = parted(path)
+            && let Some((_, name)) = split_path(path)
         {
             *path = name.to_owned();
         }

@@ -27,12 +27,12 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             if found.is.as_ref().is_ok_and(|is| claim.wanted.fits(is)) {
                 continue;
             }
-            let place = (ValuesAreAsExpected, it.subject.kind().declaration().site);
+            let site = found.site(it.subject.kind().declaration().site);
             let about = it.subject.record().map_or_else(About::default, About::record);
             let message = message(evidence, (it, node), claim, &found);
             findings.report(
                 evidence,
-                place,
+                (ValuesAreAsExpected, site),
                 sight.at.unwrap_or(settled),
                 about,
                 message,
@@ -51,7 +51,7 @@ fn message(
 ) -> String {
     let is = match &found.is {
         Ok(is) => tell(claim.aspect, is),
-        Err(why) => why.clone(),
+        Err(instead) => instead.tell(),
     };
     let beside =
         if found.beside.is_empty() { String::new() } else { format!(" ({})", found.beside) };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::id::{DeviceId, OpId, RecordId, Remote, VaultId};
 use harness::time::Time;
 
-use super::sight::{Names, Sight};
+use super::sight::{Instead, Names, Sight};
 use crate::history::file::Print;
 use crate::history::{Answered, Done, Fact, FileDone, Skip, Worked};
 use crate::invariant::evidence::{Evidence, FoundRow, Observation};
@@ -146,14 +146,14 @@ impl<'e, 'a> Looks<'e, 'a> {
     }
 
     /// The content of the first head of a file, if the host had to read it.
-    fn content(&self, it: &Expectation, node: Node, op: OpId) -> Result<Print, String> {
+    fn content(&self, it: &Expectation, node: Node, op: OpId) -> Result<Print, Instead> {
         match self.answers.get(&(node, op)) {
             Some((_, Answered::File(FileDone::Content(heads)))) => {
                 let content = heads.first().and_then(|(_, content)| *content);
-                content.ok_or_else(|| "a content that it cannot open".to_owned())
+                content.ok_or_else(|| Instead::Other("a content that it cannot open".to_owned()))
             }
-            Some((_, Answered::Refused(why))) => Err(reason_name(*why)),
-            Some(_) | None => Err(self.why_unanswered(it, node, op).to_owned()),
+            Some((_, Answered::Refused(why))) => Err(Instead::Silence(reason_name(*why))),
+            Some(_) | None => Err(Instead::Silence(self.why_unanswered(it, node, op).to_owned())),
         }
     }
 

@@ -11,15 +11,35 @@ use crate::history::{Account, Shown, Talk};
 use crate::invariant::evidence::{Evidence, FoundRow};
 use crate::invariant::wording::{count, value, visible};
 use crate::plan::expectation::{Aspect, Subject, Wanted};
-use crate::plan::file::{names, parted};
+use crate::plan::file::{names, split_path};
 
 /// What was found of one aspect.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    /// What it is; otherwise why that is not known.
-    pub(super) is: Result<Wanted, String>,
+    /// What it is; otherwise what was found in its place.
+    pub(super) is: Result<Wanted, Instead>,
     /// The writes behind it, and whatever else explains it.
     pub(super) beside: String,
+}
+
+/// What was found where nothing can be compared.
+#[derive(Clone, Debug)]
+pub(super) enum Instead {
+    /// Nobody answered, and why.
+    Silence(String),
+    /// What it would be said of is not there.
+    Absence(String),
+    /// Something else.
+    Other(String),
+}
+
+impl Instead {
+    pub(super) fn tell(&self) -> String {
+        match self {
+            Self::Silence(why) => format!("no answer: {why}"),
+            Self::Absence(found) | Self::Other(found) => found.clone(),
+        }
+    }
 }
 
 impl Found {
@@ -31,8 +51,21 @@ impl Found {
         Self::of(Wanted::number(n), beside)
     }
 
-    fn unknown(why: impl Into<String>) -> Self {
-        Self { is: Err(why.into()), beside: String::new() }
+    fn other(found: impl Into<String>) -> Self {
+        Self { is: Err(Instead::Other(found.into())), beside: String::new() }
+    }
+
+    /// The place in the judge at which it is found to be otherwise than expected. That nobody answers, and that
+    /// nothing is there, are other mistakes than that something else is shown.
+    pub(super) fn site(&self, of_subject: &'static str) -> &'static str {
+        match &self.is {
+            Err(Instead::Silence(_)) => "unanswered",
+            Err(Instead::Absence(_)) | Ok(Wanted::Nothing | Wanted::Exists(false)) => "absent",
+            Err(Instead::Other(_))
+            | Ok(Wanted::Value(_) | Wanted::Exists(true) | Wanted::Number(_) | Wanted::Word(_)) => {
+                of_subject
+            }
+        }
     }
 }
 
@@ -43,17 +76,28 @@ pub(super) struct Sight {
     pub(super) at: Option<usize>,
     aspects: Vec<(Aspect, Found)>,
     /// What is found of all other aspects.
-    other: Found,
+    other: Instead,
 }
 
 impl Sight {
-    fn of(aspects: Vec<(Aspect, Found)>, other: impl Into<String>) -> Self {
-        Self { at: None, aspects, other: Found::unknown(other) }
+    /// Something, of which all that can be said of it is known.
+    fn of(aspects: Vec<(Aspect, Found)>) -> Self {
+        Self { at: None, aspects, other: Instead::Other("something else".to_owned()) }
+    }
+
+    /// Something of another kind: of it nothing else can be said.
+    fn another(aspects: Vec<(Aspect, Found)>, found: &str) -> Self {
+        Self { other: Instead::Other(found.to_owned()), ..Self::of(aspects) }
+    }
+
+    /// Nothing is there.
+    fn absent(aspects: Vec<(Aspect, Found)>, found: impl Into<String>) -> Self {
+        Self { other: Instead::Absence(found.into()), ..Self::of(aspects) }
     }
 
     /// Nothing was shown.
     pub(super) fn unknown(why: String) -> Self {
-        Self::of(Vec::new(), format!("no answer: {why}"))
+        Self { other: Instead::Silence(why), ..Self::of(Vec::new()) }
     }
 
     pub(super) fn seen_at(self, at: usize) -> Self {
@@ -62,7 +106,10 @@ impl Sight {
 
     pub(super) fn found(&self, aspect: Aspect) -> Found {
         let known = self.aspects.iter().find(|(it, _)| *it == aspect);
-        known.map_or(&self.other, |(_, found)| found).clone()
+        known.map_or_else(
+            || Found { is: Err(self.other.clone()), beside: String::new() },
+            |(_, found)| found.clone(),
+        )
     }
 
     /// Whose the session lease is: the device's own, another's, or nobody's.
@@ -72,14 +119,14 @@ impl Sight {
             Some(false) => "other",
             None => "none",
         };
-        Self::of(vec![(Aspect::Session, Found::of(Wanted::Word(holder), ""))], "no session")
+        Self::of(vec![(Aspect::Session, Found::of(Wanted::Word(holder), ""))])
     }
 
     /// A conversation, if there is one.
     pub(super) fn conversation(shown: Option<(&Item, &Talk)>) -> Self {
         let exists = (Aspect::Exists, Found::of(Wanted::Exists(shown.is_some()), ""));
         let Some((item, talk)) = shown else {
-            return Self::of(vec![exists], "no such conversation");
+            return Self::absent(vec![exists], "no such conversation");
         };
         let (state, tries) = match item.job {
             Job::Pending { tries } => ("pending", tries),
@@ -95,7 +142,7 @@ impl Sight {
             (Aspect::Versions, Found::number(version, "")),
             (Aspect::Messages, Found::number(talk.messages.len(), "")),
         ];
-        Self::of(aspects, "nothing of that")
+        Self::of(aspects)
     }
 }
 
@@ -123,7 +170,7 @@ impl Names<'_, '_> {
             (Aspect::Is, Found::of(value, told.clone())),
             (Aspect::Conflicts, Found::number(beside.len(), told)),
         ];
-        Sight::of(aspects, "nothing of that")
+        Sight::of(aspects)
     }
 
     /// A record that a remote held, if it held it. Of a field it is the only value that counts; of a counter
@@ -136,7 +183,7 @@ impl Names<'_, '_> {
     fn row_shown(&self, subject: &Subject, row: Option<&FoundRow<'_>>) -> Sight {
         let is_sealed = row.is_some_and(|row| row.contents.is_none());
         if is_sealed {
-            return Sight::of(Vec::new(), "a sealed row that no key opens");
+            return Sight::another(Vec::new(), "a sealed row that no key opens");
         }
         let contents = row.and_then(|row| Some((row, row.contents?)));
         let live = contents.filter(|(_, contents)| contents.live);
@@ -153,13 +200,13 @@ impl Names<'_, '_> {
             [] => (Found::of(Wanted::Nothing, ""), 0),
             all => match together(all, holds) {
                 Some(value) => (Found::of(Wanted::Value(value), told), 0),
-                None => (Found::unknown(self.siblings(all)), all.len() - 1),
+                None => (Found::other(self.siblings(all)), all.len() - 1),
             },
         };
         let beside = if conflicts > 0 { self.siblings(&siblings) } else { String::new() };
         let aspects =
             vec![(Aspect::Is, found), (Aspect::Conflicts, Found::number(conflicts, beside))];
-        Sight::of(aspects, "nothing of that")
+        Sight::of(aspects)
     }
 
     /// What a device listed under a path, and the content that it read of it.
@@ -167,7 +214,7 @@ impl Names<'_, '_> {
         &self,
         files: &[Listed],
         path: &str,
-        content: Result<Print, String>,
+        content: Result<Print, Instead>,
     ) -> Sight {
         let Some(file) = at_path(files, path) else {
             let is_deleted = files.iter().any(|it| it.deleted && has_name(it, path));
@@ -176,11 +223,11 @@ impl Names<'_, '_> {
                 (Aspect::Exists, Found::of(Wanted::Exists(false), beside)),
                 (Aspect::Is, Found::of(Wanted::Nothing, "there is no such file")),
             ];
-            return Sight::of(aspects, "no such file");
+            return Sight::absent(aspects, "no such file");
         };
         let exists = (Aspect::Exists, Found::of(Wanted::Exists(true), ""));
         if file.is_folder {
-            return Sight::of(vec![exists], "a folder");
+            return Sight::another(vec![exists], "a folder");
         }
         let tokens: Vec<Token> = file.heads.iter().filter_map(|head| head.token).collect();
         let (first, others) = tokens.split_at(tokens.len().min(1));
@@ -190,7 +237,10 @@ impl Names<'_, '_> {
                 let by = self.origin(&[print.token], others).join(", ");
                 (self.text(print, &by), Found::number(print.size as usize, by))
             }
-            Err(why) => (Found::unknown(why.clone()), Found::unknown(why)),
+            Err(found) => {
+                let found = Found { is: Err(found), beside: String::new() };
+                (found.clone(), found)
+            }
         };
         let conflicts = file.heads.len().saturating_sub(1);
         let aspects = vec![
@@ -200,26 +250,26 @@ impl Names<'_, '_> {
             (Aspect::Versions, Found::number(file.latest as usize, &told)),
             (Aspect::Conflicts, Found::number(conflicts, told)),
         ];
-        Sight::of(aspects, "nothing of that")
+        Sight::of(aspects)
     }
 
     /// The text that a step wrote with this content.
     fn text(&self, print: Print, told: &str) -> Found {
         match self.0.context.texts.get(&print.hash) {
             Some(text) => Found::of(Wanted::Value(Value::Text(text.clone())), told),
-            None => Found::unknown(format!("a content of {}B that no step writes", print.size)),
+            None => Found::other(format!("a content of {}B that no step writes", print.size)),
         }
     }
 
     /// What a device listed in a folder.
     pub(super) fn folder(&self, files: &[Listed], path: &str) -> Sight {
         let Some(folder) = folder_at(files, path) else {
-            return Sight::of(Vec::new(), "no such folder");
+            return Sight::absent(Vec::new(), "no such folder");
         };
         let inside = files.iter().filter(|it| is_file_in(it, folder));
         let inside: Vec<String> = inside.map(|file| visible(&file.name)).collect();
         let told = shortened(&inside);
-        Sight::of(vec![(Aspect::Files, Found::number(inside.len(), told))], "nothing of that")
+        Sight::of(vec![(Aspect::Files, Found::number(inside.len(), told))])
     }
 
     /// A field of an account: its last version counts.
@@ -231,7 +281,7 @@ impl Names<'_, '_> {
             }
             None => Found::of(Wanted::Nothing, ""),
         };
-        Sight::of(vec![(Aspect::Is, found)], "nothing of that")
+        Sight::of(vec![(Aspect::Is, found)])
     }
 
     /// The writes that are shown, and those beside them.
@@ -260,14 +310,14 @@ impl Names<'_, '_> {
 
 fn exists(is_live: bool, is_deleted: bool) -> Sight {
     let beside = if is_deleted { "it was deleted" } else { "" };
-    Sight::of(vec![(Aspect::Exists, Found::of(Wanted::Exists(is_live), beside))], "nothing of that")
+    Sight::of(vec![(Aspect::Exists, Found::of(Wanted::Exists(is_live), beside))])
 }
 
 /// A field of a record that is not there shows nothing.
 fn no_record(id: RecordId, is_deleted: bool) -> Sight {
     let why = if is_deleted { "was deleted" } else { "is not there" };
     let beside = format!("{id} {why}");
-    Sight::of(vec![(Aspect::Is, Found::of(Wanted::Nothing, beside.clone()))], beside)
+    Sight::absent(vec![(Aspect::Is, Found::of(Wanted::Nothing, beside.clone()))], beside)
 }
 
 /// What the siblings of a field are together, if they do not conflict: counts add up, and sets are united.
@@ -308,12 +358,12 @@ fn folder_at(files: &[Listed], path: &str) -> Option<NodeId> {
 }
 
 fn at_path<'f>(files: &'f [Listed], path: &str) -> Option<&'f Listed> {
-    let (folder, name) = parted(path)?;
+    let (folder, name) = split_path(path)?;
     live_in(files, folder_at(files, folder)?, name)
 }
 
 fn has_name(file: &Listed, path: &str) -> bool {
-    parted(path).is_some_and(|(_, name)| file.name == name)
+    split_path(path).is_some_and(|(_, name)| file.name == name)
 }
 
 fn is_file_in(file: &Listed, folder: NodeId) -> bool {
