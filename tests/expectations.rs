@@ -14,52 +14,11 @@ use sim::shrink::{Failing, shrink};
 
 use crate::scenarios::{assert_same, read_back};
 
-const WORLD: &str = include_str!("expectations/world.toml");
+/// A world, and lines of which each holds.
+const EVERYTHING: &str = include_str!("expectations/everything.toml");
 
-/// Lines of which each holds.
-const HOLD: &[&str] = &[
-    // Records.
-    r#"on = "all", user = "anna", row = "meal/1", field = "kcal", is = 320"#,
-    r#"on = ["phone", "cloudkit", "supabase"], row = "meal/1", field = "kcal", is = 320"#,
-    r#"on = ["phone", "tablet", "cloudkit", "supabase"], row = "meal/1", field = "portions", is = 5, conflicts = 0"#,
-    r#"on = ["fleet", "cloudkit"], row = "meal/1", field = "name", conflicts = 1"#,
-    r#"on = "fleet-{001..003}", row = "meal/1", field = "note", empty = true"#,
-    r#"on = ["phone", "cloudkit"], row = "meal/2", gone = true"#,
-    r#"on = ["phone", "cloudkit"], row = "meal/1", exists = true"#,
-    r#"on = ["phone", "supabase"], row = "meal/99", gone = true"#,
-    r#"on = ["phone", "supabase"], row = "meal/99", exists = false"#,
-    r#"on = "watch", row = "meal/2", gone = true"#,
-    r#"on = ["phone", "watch"], row = "meal/1", exists = true"#,
-    // Files.
-    r#"on = ["phone", "tablet", "fleet"], path = "plans/may.txt", is = "tea", size = "2000B..2100B", versions = 2, conflicts = 0"#,
-    r#"on = "tablet", path = ["plans/may.txt", "plans/june.txt", "plans"], exists = true"#,
-    r#"on = "tablet", path = "plans/july.txt", text = "two", size = "3B", versions = "1..2""#,
-    r#"on = "all", user = "anna", path = "old.txt", gone = true"#,
-    r#"on = "phone", path = "never.txt", exists = false"#,
-    r#"on = "phone", path = "never.txt", empty = true"#,
-    r#"on = ["phone", "fleet"], path = "shared/list.txt", conflicts = 1, versions = 3"#,
-    r#"on = "tablet", folder = "plans", files = 3"#,
-    r#"on = "tablet", folder = "shared", files = 1"#,
-    r#"on = "tablet", folder = "", files = 0"#,
-    r#"on = "watch", folder = "", files = 0"#,
-    // The account, sessions and conversations.
-    r#"on = "all", user = "anna", account = "email", is = "anna@example.org""#,
-    r#"on = ["phone", "watch"], account = "name", empty = true"#,
-    r#"on = "phone", session = "none""#,
-    r#"on = "reader", conversation = 7, state = "processed", messages = 5, versions = 1"#,
-    r#"on = "all", conversation = 8, gone = true"#,
-    // Moments within the run.
-    r#"on = ["phone", "tablet", "cloudkit"], at = "500ms", row = "meal/2", exists = true"#,
-    r#"on = ["tablet"], at = "27s", row = "meal/1", field = "name", is = "Broth\nhot", conflicts = 0"#,
-    r#"on = ["phone"], at = "27s", row = "meal/1", field = "name", is = "Stew", conflicts = 0"#,
-    r#"on = ["cloudkit"], user = "anna", at = "27s", row = "meal/1", field = "name", is = "Soup""#,
-    r#"on = ["cloudkit"], user = "anna", at = "27s", row = "meal/2", gone = true"#,
-    r#"on = "phone", at = "10s", path = "plans/may.txt", is = "milk", versions = 1"#,
-    r#"on = "phone", at = "10s", folder = "", files = 1"#,
-    r#"on = "phone", at = "1s", account = "email", empty = true"#,
-    r#"on = "phone", at = "3s", session = "own""#,
-    r#"on = "reader", at = "2s", conversation = 7, exists = false"#,
-];
+/// What comes before the lines.
+const LINES: &str = "at-end = [\n";
 
 /// Lines of which each fails on its first host.
 const FAIL: &[&str] = &[
@@ -105,25 +64,30 @@ const FAIL: &[&str] = &[
     r#"on = "phone", at = "27s", account = "email", empty = true"#,
 ];
 
+/// The world, with these lines in the place of those that hold.
 pub(crate) fn world(lines: &[&str]) -> String {
+    let (before, _) = EVERYTHING.split_once(LINES).expect("it has lines");
     let lines: Vec<String> = lines.iter().map(|line| format!("  {{ {line} }},\n")).collect();
-    format!("{WORLD}at-end = [\n{}]\n", lines.concat())
+    format!("{before}{LINES}{}]\n", lines.concat())
 }
 
-fn plan(lines: &[&str], seed: u64) -> Plan {
-    let text = world(lines);
+fn plan_of(text: &str, seed: u64) -> Plan {
     let (read, warnings) = match scenario::read("world", "world.toml", text.as_bytes()) {
         Ok(read) => read,
-        Err(problems) => panic!("{}", scenario::render(&problems, "world.toml", &text, false)),
+        Err(problems) => panic!("{}", scenario::render(&problems, "world.toml", text, false)),
     };
     assert_eq!(warnings, []);
     scenario::draw(&read, seed, Flaws::NONE)
 }
 
+fn plan(lines: &[&str], seed: u64) -> Plan {
+    plan_of(&world(lines), seed)
+}
+
 #[test]
 fn what_is_shown_is_as_expected() {
     for seed in 0..3 {
-        let outcome = run(&plan(HOLD, seed));
+        let outcome = run(&plan_of(EVERYTHING, seed));
         let messages: Vec<&str> = outcome.violations.iter().map(|it| &*it.message).collect();
         assert_eq!(messages, [] as [&str; 0], "seed {seed}");
     }
@@ -132,10 +96,11 @@ fn what_is_shown_is_as_expected() {
 #[test]
 fn what_is_shown_otherwise_is_told_with_what_makes_the_difference() {
     let mut told = String::new();
+    let first = world(&[]).lines().count();
     // A report has four violations of an invariant at most.
     for lines in FAIL.chunks(4) {
         let outcome = run(&plan(lines, 0));
-        for (line, number) in lines.iter().zip(WORLD.lines().count() + 2..) {
+        for (line, number) in lines.iter().zip(first..) {
             let place = format!("world.toml:{number}: ");
             let found = outcome.violations.iter().find(|it| it.message.starts_with(&place));
             let found = found.map_or("NOTHING", |it| &*it.message);
@@ -158,8 +123,7 @@ fn what_is_shown_otherwise_is_told_with_what_makes_the_difference() {
 #[test]
 fn everything_that_can_be_expected_is_tried_and_printed_as_it_was_read() {
     let mut tried = BTreeSet::new();
-    for lines in [HOLD, FAIL] {
-        let plan = plan(lines, 5);
+    for plan in [plan_of(EVERYTHING, 5), plan(FAIL, 5)] {
         for it in &plan.at_end {
             tried.extend(
                 it.claims.iter().map(|claim| {
@@ -195,9 +159,9 @@ fn a_host_that_is_named_twice_is_asked_once() {
 
 #[test]
 fn each_device_shows_what_is_its_own_users() {
-    let plan_of = plan(&[r#"on = "all", account = "name", empty = true"#], 0);
+    let plan = plan(&[r#"on = "all", account = "name", empty = true"#], 0);
     let anna = ["phone", "tablet", "fleet-001", "fleet-002", "fleet-003"];
-    assert_eq!(hosts(&plan_of), [anna.to_vec(), vec!["watch"]]);
+    assert_eq!(hosts(&plan), [anna.to_vec(), vec!["watch"]]);
     // A device that may be of several users is asked in the seeds in which it is the one's.
     let text = world(&[r#"on = "watch", user = "anna", row = "meal/2", gone = true"#]);
     let text =
@@ -232,7 +196,11 @@ fn looking_changes_nothing_but_what_is_looked_at() {
 
 /// What is left of the world when a line fails: devices, steps, and expectations.
 fn shrunk(line: &str) -> (usize, usize, usize) {
-    let plan = plan(&[HOLD[0], line, HOLD[1]], 0);
+    let others = [
+        r#"on = "phone", row = "meal/1", exists = true"#,
+        r#"on = "tablet", folder = "plans", files = 3"#,
+    ];
+    let plan = plan(&[others[0], line, others[1]], 0);
     let outcome = run(&plan);
     let [violation] = &outcome.violations[..] else { panic!("{:?}", outcome.violations) };
     let pool = Pool::new(1, Stop::default());

@@ -98,7 +98,7 @@ invariants! {
     RefusalsHaveReasons = 32, "refusals-have-reasons", "Every refused, late or unanswered operation is explained by a fault on its path or by a rule.";
     LoginsAreWhole = 33, "logins-are-whole", "What a login first shows joins both remotes, or says that it is partial.";
     RunEnds = 34, "run-ends", "A run comes to its end within what it may use.";
-    ValuesAreAsExpected = 0, "values-are-as-expected", "At the end the values are those that the scenario names.";
+    ValuesAreAsExpected = 0, "values-are-as-expected", "What the scenario names is shown, at the end or at its moment.";
 }
 
 /// What a judge may know beside the history.
