@@ -292,6 +292,7 @@ fn context(devices: Vec<UserId>, server: Option<ServerPlan>, timing: Timing) -> 
         timing,
         incurable: Vec::new(),
         at_end: Vec::new(),
+        texts: std::collections::BTreeMap::new(),
         healed_at: Time(0),
         names: HostNames::default(),
     }

@@ -388,13 +388,16 @@ mod hostile {
 
         #[test]
         fn mutated_files_never_panic_and_problems_lie_inside(
-            which in 0usize..10,
+            which in 0usize..11,
             changes in proptest::collection::vec(
                 (any::<usize>(), any::<usize>(), any::<u8>(), "[a-z0-9\"={}\\[\\].,#%\n äß-]{0,12}"),
                 1..6,
             ),
         ) {
-            let path = &files("scenarios")[which];
+            let mut paths = files("scenarios");
+            paths.truncate(10);
+            paths.extend(files("tests/expectations"));
+            let path = &paths[which];
             let text = mutate(&std::fs::read_to_string(path).expect("it can be read"), &changes);
             let problems = match scenario::read("mutant", "mutant.toml", text.as_bytes()) {
                 Ok((scenario, warnings)) => {

@@ -389,6 +389,18 @@ pub enum Fact {
         /// What that host was given last, a line each.
         given: Vec<String>,
     },
+    /// A row as it was stored at a moment of an expectation (node: the remote). Of a row that was not there,
+    /// there is no such fact.
+    Looked {
+        /// Whose row.
+        vault: VaultId,
+        /// Which record.
+        id: RecordId,
+        /// What it holds; `None` if no key of the keychain opens it.
+        contents: Option<Arc<Contents>>,
+        /// Its cells' values.
+        values: Vec<(FieldId, Value)>,
+    },
 }
 
 impl Fact {

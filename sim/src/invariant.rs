@@ -24,12 +24,14 @@ mod near_misses;
 #[cfg(test)]
 mod necessity;
 
+use std::collections::BTreeMap;
+
 use engine::device::Timing;
 use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
 use harness::time::Time;
 
 use crate::history::{Entry, Fact};
-use crate::plan::{AtEnd, Node, Plan, ServerPlan, remote_name};
+use crate::plan::{Expectation, Node, Plan, ServerPlan, remote_name};
 
 macro_rules! invariants {
     ($($name:ident = $number:literal, $text:literal, $doc:literal;)+) => {
@@ -96,7 +98,7 @@ invariants! {
     RefusalsHaveReasons = 32, "refusals-have-reasons", "Every refused, late or unanswered operation is explained by a fault on its path or by a rule.";
     LoginsAreWhole = 33, "logins-are-whole", "What a login first shows joins both remotes, or says that it is partial.";
     RunEnds = 34, "run-ends", "A run comes to its end within what it may use.";
-    ValuesAreAsExpected = 0, "values-are-as-expected", "At the end the values are those that the scenario names.";
+    ValuesAreAsExpected = 0, "values-are-as-expected", "What the scenario names is shown, at the end or at its moment.";
 }
 
 /// What a judge may know beside the history.
@@ -112,17 +114,22 @@ pub struct JudgeContext {
     pub timing: Timing,
     /// What the plan made incurable: records at places that need not settle or agree.
     pub incurable: Vec<Incurable>,
-    /// Values that the scenario expects.
-    pub at_end: Vec<AtEnd>,
+    /// What the scenario expects to be shown.
+    pub at_end: Vec<Expectation>,
+    /// The texts that the plan has written to files, by the hashes of the contents made of them; of plans that
+    /// expect anything of texts.
+    pub texts: BTreeMap<u64, String>,
     /// When the storm ended.
     pub healed_at: Time,
     /// What people call users and hosts, for messages.
     pub names: HostNames,
 }
 
-/// What people call users, devices and remotes. Workers and processors are named in their plans.
+/// What people call the scenario, users, devices and remotes. Workers and processors are named in their plans.
 #[derive(Clone, Debug, Default)]
 pub struct HostNames {
+    /// The scenario, which is the name of its file.
+    pub scenario: String,
     /// By [`UserId`].
     pub users: Vec<String>,
     /// By [`DeviceId`].
@@ -135,6 +142,7 @@ impl HostNames {
     /// The names that a plan gives.
     pub fn of(plan: &Plan) -> Self {
         Self {
+            scenario: plan.scenario.clone(),
             users: plan.users.clone(),
             devices: plan.devices.iter().map(|device| device.name.clone()).collect(),
             remotes: plan.remotes.iter().map(|remote| (remote.kind, remote.name.clone())).collect(),

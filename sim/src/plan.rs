@@ -7,6 +7,7 @@
 //! that removing one step leaves the others as they were.
 
 mod effect;
+pub mod expectation;
 pub mod file;
 mod limits;
 pub mod operation;
@@ -19,11 +20,12 @@ use std::fmt;
 
 use engine::device::Timing;
 use engine::flaw::Flaws;
-use engine::id::{AccountField, DeviceId, FieldId, Kind, RecordId, Remote, UserId};
+use engine::id::{AccountField, DeviceId, FieldId, Kind, OpId, RecordId, Remote, UserId};
 use engine::record::Value;
 use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
+pub use self::expectation::Expectation;
 pub use self::file::FileDeed;
 pub use self::limits::{Excess, Limits, MOST_FACTS, grouped};
 pub use self::operation::Operation;
@@ -69,8 +71,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// When the storm ends: no step is later, and all faults that can end have ended.
     pub storm: Span,
-    /// What must be true of values at the end.
-    pub at_end: Vec<AtEnd>,
+    /// What must be shown, at the end or at a moment.
+    pub at_end: Vec<Expectation>,
     /// By when after the storm everything must have settled, if the scenario says so; never more
     /// than the computed bound.
     pub settle_within: Option<Span>,
@@ -141,7 +143,25 @@ pub struct StepId(pub u32);
 impl StepId {
     /// Ids are below this: what a step asks for is numbered in 32 bits, within the step in five.
     pub const END: u32 = 1 << 27;
+
+    /// Is it no step of a plan, but what is asked for an expectation? Those come next.
+    pub fn is_look(self) -> bool {
+        (Self::END..2 * Self::END).contains(&self.0)
+    }
+
+    /// The step, or the look, in which this was asked for.
+    pub(crate) fn of(op: OpId) -> Self {
+        Self(op.0 / ASKS_PER_STEP)
+    }
+
+    /// The number of the first thing that is asked for in a step; the others follow.
+    pub(crate) fn first_op(self) -> OpId {
+        OpId(self.0 * ASKS_PER_STEP)
+    }
 }
+
+/// A step has four numbers for what is asked for in it.
+pub(crate) const ASKS_PER_STEP: u32 = 4;
 
 /// One line of the script.
 #[derive(Clone, Debug, PartialEq)]
@@ -314,23 +334,6 @@ pub enum Lasting {
     Storm,
     /// For ever: what it makes incurable is exempt from what it makes impossible.
     Forever,
-}
-
-/// A value that must be there at the end.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AtEnd {
-    /// Where: devices and remotes. On a remote it is the sole sibling of the decrypted row.
-    pub on: Vec<Node>,
-    /// Whose.
-    pub user: UserId,
-    /// Which record.
-    pub id: RecordId,
-    /// Which field; `None` asks for the record not to be there.
-    pub field: Option<FieldId>,
-    /// What it shows; `None` for nothing.
-    pub is: Option<Value>,
-    /// The line of the scenario, from 1.
-    pub line: u32,
 }
 
 impl Plan {

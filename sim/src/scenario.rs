@@ -23,7 +23,7 @@ use harness::time::Span;
 use crate::fault::FaultKind;
 use crate::invariant::Invariant;
 use crate::plan::{
-    Act, AtEnd, Given, GivenTalk, Limits, Node, Operation, ProcessorId, Trigger, WorkerId,
+    Act, Expectation, Given, GivenTalk, Limits, Node, Operation, ProcessorId, Trigger, WorkerId,
 };
 
 pub use draw::{draw, is_fault_free};
@@ -102,8 +102,8 @@ pub struct Expected {
     pub settle_within: Option<Span>,
     /// What the file is about. All invariants are always judged.
     pub always: Vec<Invariant>,
-    /// Values at the end.
-    pub at_end: Vec<AtEnd>,
+    /// What must be shown, at the end or at a moment.
+    pub at_end: Vec<Expectation>,
 }
 
 impl Scenario {

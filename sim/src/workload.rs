@@ -17,7 +17,7 @@ use engine::schema::{Holds, field_of};
 
 use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
 use crate::mailbox::{Effect, Share};
-use crate::plan::{Deed, Errand, Order, StepId};
+use crate::plan::{ASKS_PER_STEP, Deed, Errand, Order, StepId};
 
 /// An ask with its testimony.
 #[derive(Clone, Debug)]
@@ -66,13 +66,12 @@ impl Then {
     }
 }
 
-/// A step of a plan has four numbers for asks; those that no step names come after all of them.
-pub(crate) const ASKS_PER_STEP: u32 = 4;
+/// The numbers of what no step of a plan names come after all others.
 pub(crate) const UNPLANNED: u32 = 1 << 31;
 
 /// The step that an ask belongs to, if it belongs to one.
 pub(crate) fn step_of(op: OpId) -> Option<StepId> {
-    (op.0 < UNPLANNED).then_some(StepId(op.0 / ASKS_PER_STEP))
+    (op.0 < UNPLANNED).then_some(StepId::of(op))
 }
 
 /// The numbers of a user's own operations go on from the last one of all lives before.
@@ -103,7 +102,7 @@ impl Agent {
 
     /// The user does a step of the plan; false if it cannot be done.
     pub(crate) fn does(&mut self, step: StepId, deed: Deed) -> bool {
-        let op = OpId(step.0 * ASKS_PER_STEP);
+        let op = step.first_op();
         match deed {
             Deed::Edit(id, changes) => self.read(op, id, Then::Write(changes)),
             Deed::Open(id) => self.read(op, id, Then::Open),

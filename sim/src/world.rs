@@ -28,6 +28,7 @@ mod intruder;
 mod item;
 mod last_reads;
 mod ledger;
+mod looks;
 mod owners;
 mod phase;
 mod planned;
@@ -117,6 +118,7 @@ impl World {
         self.stage.hosts.plan_first_starts(&mut self.stage.out);
         self.services.store_seed_data(&mut self.stage.out);
         self.script.open(&mut self.stage.out);
+        looks::open(&self.stage.plan, &mut self.stage.out);
         self.settling.enter(Phase::Faults, (Time(0), self.stage.plan.storm), &mut self.stage.out);
         self.stage.hand_on();
     }
@@ -188,6 +190,7 @@ impl World {
         let now = self.stage.now();
         match event {
             Event::Step(step) => return self.take_step(step),
+            Event::Look(place) => looks::look((&mut self.stage, &self.services), place),
             Event::Start(node, start) => {
                 if self.stage.hosts.get(node).is_planned(start) {
                     self.start(node);
@@ -480,10 +483,7 @@ impl World {
 
     /// Notes what the remotes hold, and stops.
     fn finish(&mut self) {
-        for (remote, row) in self.services.remotes.rows() {
-            let fact = self.stage.recorder.found(&row, self.services.accounts.keychain());
-            self.stage.note(Node::Remote(remote), fact);
-        }
+        looks::look_into_all((&mut self.stage, &self.services));
         self.settling.end();
     }
 

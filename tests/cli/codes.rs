@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use super::folder::{Folder, LUNCH, Said};
+use crate::expectations::world;
 
 /// Lunch, with one line more about what is expected.
 fn expecting(line: &str) -> String {
@@ -30,6 +31,24 @@ fn a_violation_is_told_with_its_seed_and_the_command_that_repeats_it() {
         }
     }
     assert_eq!(folder.seawall(&["replay", "wrong", "--seed", "0"]).code, Some(1));
+}
+
+/// The message names the file and its line, the host, the object, what was expected and what was found.
+#[test]
+fn what_is_not_shown_as_expected_is_a_violation() {
+    let folder = Folder::new("expectations");
+    let holds = world(&[r#"on = "phone", path = "plans/may.txt", is = "tea""#]);
+    let fails = world(&[r#"on = "phone", path = "plans/may.txt", is = "milk""#]);
+    folder.put("scenarios/holds.toml", &holds);
+    folder.put("scenarios/fails.toml", &fails);
+    assert_eq!(folder.seawall(&["run", "holds", "--seeds", "1"]).code, Some(0));
+    let said = folder.seawall(&["run", "fails", "--seeds", "1"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let line = fails.lines().position(|line| line.contains("is = \"milk\"")).expect("it is there");
+    let place =
+        format!("fails.toml:{}: on phone, plans/may.txt: expected \"milk\", found", line + 1);
+    let told = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains(&place), "{}", said.out);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use sim::plan::expectation::{Aspect, Form, SubjectKind};
 use sim::scenario::Verb;
 
 use crate::tidy::source::root;
@@ -193,6 +194,44 @@ fn faults() -> String {
     table
 }
 
+/// What a line of `at-end` can be about, and what it can say of that, as rows of a table.
+fn expectations() -> String {
+    let mut table = "| about | says | on | what it is |\n|---|---|---|---|\n".to_owned();
+    for kind in SubjectKind::ALL {
+        let about = kind.declaration();
+        let quoted = |keys: Vec<&str>| {
+            let keys: Vec<String> = keys.into_iter().map(|key| format!("`{key}`")).collect();
+            if keys.is_empty() { "–".to_owned() } else { keys.join(", ") }
+        };
+        let named = quoted(about.keys.iter().map(|(key, _)| *key).collect());
+        let said = quoted(kind.aspects().flat_map(Aspect::keys).collect());
+        let on: Vec<&str> = about.shown_by.iter().map(|it| it.plural()).collect();
+        let (on, meaning) = (on.join(", "), about.meaning);
+        let _ = writeln!(table, "| {named} | {said} | {on} | {meaning} |");
+    }
+    table
+}
+
+/// What can be said of it, as rows of a table.
+fn aspects() -> String {
+    let mut table = "| key | value | what it says |\n|---|---|---|\n".to_owned();
+    for aspect in Aspect::ALL {
+        let declared = aspect.declaration();
+        let keys: Vec<String> = aspect.keys().map(|key| format!("`{key}`")).collect();
+        let value = match declared.form {
+            Form::Value => "a value, or `empty = true`".to_owned(),
+            Form::Flag => "`true` or `false`, or `gone = true`".to_owned(),
+            Form::Count(_) => "a number, or a range as `\"1..3\"`".to_owned(),
+            Form::Size => "a size, or a range as `\"2KB..3KB\"`".to_owned(),
+            Form::Word(words) => {
+                words.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let _ = writeln!(table, "| {} | {value} | {} |", keys.join(", "), declared.meaning);
+    }
+    table
+}
+
 fn who(verb: Verb) -> &'static str {
     verb.who().key().unwrap_or("–")
 }
@@ -214,10 +253,11 @@ fn with_table(page: &str, table: &str) -> String {
 }
 
 #[test]
-fn the_page_on_scenarios_has_every_verb_as_it_is_declared() {
+fn the_page_on_scenarios_has_every_verb_and_expectation_as_it_is_declared() {
     let path = root().join("docs/scenarios.md");
     let page = text_of("docs/scenarios.md");
-    let declared = with_table(&with_table(&page, &operations()), &faults());
+    let tables = [operations(), faults(), expectations(), aspects()];
+    let declared = tables.iter().fold(page.clone(), |page, table| with_table(&page, table));
     if std::env::var_os("SEAWALL_BLESS").is_some_and(|value| value == "1") {
         fs::write(&path, &declared).expect("it can be written");
         return;

@@ -36,7 +36,7 @@ impl Fact {
             Self::Answered(..) => size_of::<Answered>(),
             Self::Settled { pending } => pending.len() * size_of::<Pending>(),
             Self::CutOff { given, .. } => given.iter().map(String::len).sum(),
-            Self::Found { values, .. } => {
+            Self::Found { values, .. } | Self::Looked { values, .. } => {
                 values.first().map_or(0, |value| values.len() * size_of_val(value))
             }
             Self::Panicked(text) | Self::ErrorLogged(text) => text.len(),

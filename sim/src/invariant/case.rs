@@ -89,8 +89,10 @@ impl Case {
                 },
                 incurable: Vec::new(),
                 at_end: Vec::new(),
+                texts: BTreeMap::new(),
                 healed_at: Time(0),
                 names: HostNames {
+                    scenario: "case".to_owned(),
                     users: ["anna", "ben"].map(str::to_owned).to_vec(),
                     devices: ["phone", "tablet", "laptop"].map(str::to_owned).to_vec(),
                     remotes: Remote::ALL

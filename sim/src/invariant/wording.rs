@@ -5,6 +5,7 @@ use engine::device::Reason;
 use engine::id::{FieldId, RecordId};
 use engine::job::Job;
 use engine::message::{FileRefusal, Refusal};
+use engine::processor;
 use engine::record::Value;
 use engine::schema;
 
@@ -104,6 +105,16 @@ pub(crate) fn reason_name(why: Reason) -> String {
         Reason::Date(why) => why.to_string(),
         Reason::Sealed(why) => why.to_string(),
         Reason::Keyless => "the device has no key".to_owned(),
+    }
+}
+
+/// Why a processor refused an order.
+pub(crate) fn order_refusal(why: processor::Reason) -> String {
+    match why {
+        processor::Reason::Date(_) => "the date cannot be read".to_owned(),
+        processor::Reason::Sealed(why) => why.to_string(),
+        processor::Reason::Keyless => "it has no key".to_owned(),
+        processor::Reason::Server(why) => server_refusal(why).to_owned(),
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 /// What a user does with files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileDeed {
@@ -77,6 +79,11 @@ impl FileDeed {
             Self::List => None,
         }
     }
+}
+
+/// What stands for a content in the history.
+pub fn hash(content: &str) -> u64 {
+    xxh3_64(content.as_bytes())
 }
 
 /// The names of a path, from the outside in.

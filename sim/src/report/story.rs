@@ -86,7 +86,10 @@ impl<'a> Scene<'a> {
                 format!("refuses {}: {}", names.host(*to), refusal(*why))
             }
             Fact::Found { id, contents, values, .. } => {
-                remote::found(*id, contents.as_deref(), values)
+                remote::found(*id, contents.as_deref(), values, " at the end")
+            }
+            Fact::Looked { id, contents, values, .. } => {
+                remote::found(*id, contents.as_deref(), values, " now")
             }
             Fact::Logged { space, entry } => server::commit(names, *space, entry),
             Fact::Filed { name, holds, .. } => pipeline::filed(*name, holds.as_deref()),
@@ -134,6 +137,9 @@ fn cut_off(excess: Excess, given: &[String]) -> String {
 /// A step that did not happen.
 fn skipped(plan: &Plan, step: StepId, why: Skip) -> String {
     let why = Missed::Skipped(why).tell(plan);
+    if step.is_look() {
+        return format!("cannot show what is expected: {why}");
+    }
     let Some(place) = plan.place_of(step) else { return format!("a step is not done: {why}") };
     format!("step {} is not done: {}: {why}", place + 1, plan.steps[place].act.tell(plan))
 }

@@ -23,8 +23,8 @@ use super::{
     Unit, WorkerSpec,
 };
 use crate::plan::{
-    Act, DevicePlan, Disk, Fault, Network, Plan, RemotePlan, ServerPlan, SignIn, Start, Step,
-    StepId, VolumePlan, When, WorkerPlan,
+    Act, DevicePlan, Disk, Expectation, Fault, Network, Node, Plan, RemotePlan, ServerPlan, SignIn,
+    Start, Step, StepId, VolumePlan, When, WorkerPlan,
 };
 use crate::time::ToEngine;
 
@@ -63,7 +63,7 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
         },
         steps: script(scenario, streams),
         storm: scenario.lasts,
-        at_end: scenario.expected.at_end.clone(),
+        at_end: Vec::new(),
         settle_within: scenario.expected.settle_within,
         limits: scenario.limits,
         flaws,
@@ -80,7 +80,25 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
     random.sort_by_key(|(at, _)| *at);
     random.into_iter().for_each(|(at, act)| plan.add_step(When::At(at), act));
     settle_clones(&mut plan, fixed.is_some());
+    plan.at_end = scenario.expected.at_end.iter().filter_map(|it| expected_in(it, &plan)).collect();
     plan
+}
+
+/// What is expected of those hosts that the plan has and that are the user's.
+fn expected_in(it: &Expectation, plan: &Plan) -> Option<Expectation> {
+    let shows = |node: &Node| match node {
+        Node::Device(device) => {
+            plan.devices.get(usize::from(device.0)).is_some_and(|found| found.user == it.user)
+        }
+        Node::Remote(_)
+        | Node::Processor(_)
+        | Node::World
+        | Node::Worker(_)
+        | Node::Volume
+        | Node::Intruder => true,
+    };
+    let on: Vec<Node> = it.on.iter().copied().filter(shows).collect();
+    (!on.is_empty()).then(|| Expectation { on, ..it.clone() })
 }
 
 /// Is nothing wrong in this plan's world? Such seeds are a separate kind, to be counted apart.

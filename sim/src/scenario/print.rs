@@ -2,6 +2,7 @@
 //!
 //! One step is one line, with its keys aligned, so that a person can read, cut and change it.
 
+mod expectation;
 mod operation;
 mod pipeline;
 mod script;
@@ -18,7 +19,7 @@ use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
 use super::words::{field_name, kind_word};
 use super::{CapsuleHead, Fields, Parameter};
-use crate::plan::{AtEnd, Node, Plan, Start, Step};
+use crate::plan::{Node, Plan, Start, Step};
 use crate::time::ToSimulated;
 
 /// Writes a plan as a scenario. Reading and drawing it gives the same plan, whatever the seed.
@@ -317,30 +318,10 @@ impl Page<'_> {
         if !plan.at_end.is_empty() {
             out.push_str("at-end = [\n");
             for line in &plan.at_end {
-                let _ = writeln!(out, "  {{ {} }},", self.at_end(line));
+                let _ = writeln!(out, "  {{ {} }},", self.expectation(line));
             }
             out.push_str("]\n");
         }
-    }
-
-    fn at_end(&self, line: &AtEnd) -> String {
-        let on = list(line.on.iter().map(|node| self.node(*node)));
-        let mut text =
-            format!("on = {on}, user = {}, row = {}", self.user(line.user), row(line.id));
-        match (line.field, &line.is) {
-            (None, _) => text.push_str(", gone = true"),
-            (Some(field), is) => {
-                let _ = write!(text, ", field = {}", quote(field_name(line.id.kind, field)));
-                match is {
-                    Some(is) => {
-                        let _ = write!(text, ", is = {}", value(is));
-                    }
-                    None => text.push_str(", empty = true"),
-                }
-            }
-        }
-        let _ = write!(text, ", line = {}", line.line);
-        text
     }
 }
 

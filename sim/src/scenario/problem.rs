@@ -115,11 +115,6 @@ impl Problems {
         self.kept.len() + self.more
     }
 
-    /// Is there none?
-    pub(super) fn is_empty(&self) -> bool {
-        self.kept.is_empty()
-    }
-
     /// Is any of them an error?
     pub(super) fn has_errors(&self) -> bool {
         self.more > 0 || self.kept.iter().any(Problem::is_error)

@@ -12,8 +12,8 @@ use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, StartProcessor};
 use crate::message::{Body, Message};
 use crate::plan::{Order, TalkId, TalkPart};
 use crate::time::{ToEngine, ToSimulated};
+use crate::workload::first_own_op;
 use crate::workload::talk::{conversation, origin};
-use crate::workload::{ASKS_PER_STEP, first_own_op};
 
 /// A running processor.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, mailbox: &mut Mailbo
             (Inbound::Message(message), Some(shell)) => shell.receive(mailbox, message),
             (Inbound::ProcessorInput(input), Some(shell)) => shell.give(mailbox, *input),
             (Inbound::Command(step, order), Some(shell)) => {
-                shell.ask(mailbox, OpId(step.0 * ASKS_PER_STEP), order, false);
+                shell.ask(mailbox, step.first_op(), order, false);
             }
             (Inbound::LastCommands(orders), Some(shell)) => shell.ask_last(mailbox, orders),
             (

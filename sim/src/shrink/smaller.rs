@@ -48,9 +48,8 @@ pub fn with_expectations(plan: &Plan, kept: &[usize]) -> Plan {
 /// Only these devices, and only what does not need the others.
 pub fn with_devices(plan: &Plan, kept: &[usize]) -> Plan {
     let devices = kept.iter().map(|&at| plan.devices[at].clone()).collect();
-    let at_end = plan.at_end.iter().filter_map(|it| Places::devices(kept).expectation(it));
-    let at_end = at_end.collect();
-    Plan { devices, at_end, steps: Places::devices(kept).steps(plan), ..plan.clone() }
+    let places = Places::devices(kept);
+    Plan { devices, at_end: places.expectations(plan), steps: places.steps(plan), ..plan.clone() }
 }
 
 /// Only these workers, and only what does not need the others; without any, no server at all.
@@ -66,7 +65,8 @@ pub fn with_workers(plan: &Plan, kept: &[usize]) -> Plan {
 /// Only these processors, and only what does not need the others; without any, no conversations.
 pub fn with_processors(plan: &Plan, kept: &[usize]) -> Plan {
     let mut plan = plan.clone();
-    plan.steps = Places::processors(kept).steps(&plan);
+    let places = Places::processors(kept);
+    (plan.steps, plan.at_end) = (places.steps(&plan), places.expectations(&plan));
     let Some(server) = &mut plan.server else { return plan };
     let all = &server.pipeline.processors;
     server.pipeline.processors = kept.iter().map(|&at| all[at].clone()).collect();
@@ -99,6 +99,7 @@ pub fn without_server(plan: &Plan) -> Plan {
     plan.server = None;
     plan.steps = Places::workers(&[]).steps(&plan);
     plan.steps.retain(|step| !step.act.needs_server());
+    plan.at_end.retain(|it| !it.subject.kind().needs_server());
     plan
 }
 
@@ -229,7 +230,7 @@ fn even_spans(plan: &Plan) -> Plan {
     plan
 }
 
-/// Ends a second after the last step that has a moment, if all have one.
+/// Ends a second after the last step, start or expectation that has a moment, if all steps have one.
 fn short_storm(plan: &Plan) -> Plan {
     let moment = |step: &Step| match step.when {
         When::At(at) => Some(at.0),
@@ -240,7 +241,9 @@ fn short_storm(plan: &Plan) -> Plan {
         Start::Prepared(at) | Start::Fresh(at) => at.0,
         Start::Cloned => 0,
     });
-    let end = moments.into_iter().flatten().chain(starts).max().unwrap_or(plan.storm.0);
+    let looks = plan.at_end.iter().filter_map(|it| it.at).map(|at| at.0);
+    let ends = moments.into_iter().flatten().chain(starts).chain(looks);
+    let end = ends.max().unwrap_or(plan.storm.0);
     let storm = Span((end + 1_000).min(plan.storm.0));
     Plan { storm, ..plan.clone() }
 }

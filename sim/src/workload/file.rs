@@ -9,13 +9,13 @@ use engine::device::{self, Answer, Ask, FileAnswer, FileTarget, Reason, Relocati
 use engine::id::{NodeId, OpId};
 use engine::message::{FileRefusal, JobId};
 use engine::record::{Payload, Value};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Agent, Then, step_of};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Fact, Skip};
 use crate::mailbox::{Effect, Share};
-use crate::plan::file::{Content, FileDeed, names, split_path};
+use crate::plan::StepId;
+use crate::plan::file::{Content, FileDeed, hash, names, split_path};
 
 /// What the user does with an answer about files.
 #[derive(Clone, Debug)]
@@ -90,8 +90,9 @@ impl Agent {
         let done = match (next, answer) {
             (Next::Find(deed), Answer::Files(files)) => {
                 let path = deed.path().unwrap_or_default().to_owned();
-                // A user who asked for something there since knows that this list is out of date.
-                if self.is_changing(&path) {
+                // A user who asked for something there since knows that this list is out of date. What is
+                // expected is to be in the list as it is.
+                if !step_of(op).is_some_and(StepId::is_look) && self.is_changing(&path) {
                     let again = self.own_op();
                     self.does_with_files(again, deed);
                     return;
@@ -405,7 +406,7 @@ fn print(content: &Payload) -> Print {
         Value::Int(_) | Value::Set(_) => "",
     };
     let size = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    Print { token: content.token, hash: xxh3_64(text.as_bytes()), size }
+    Print { token: content.token, hash: hash(text), size }
 }
 
 /// A list of files as the history has it.
@@ -447,7 +448,7 @@ mod tests {
     use engine::record::Vv;
 
     use super::*;
-    use crate::plan::{Deed, StepId};
+    use crate::plan::Deed;
     use crate::workload::Request;
 
     fn listed(node: u64, parent: u64, name: &str, heads: &[Option<u32>]) -> device::Listed {

@@ -4,7 +4,7 @@
 use engine::job::MOST_TRIES;
 use harness::time::{Span, SpanRange};
 
-use crate::plan::{Act, Deed, FileDeed, Order, Plan, ServerPlan, Step, WorkerPlan};
+use crate::plan::{Act, Deed, Expectation, FileDeed, Order, Plan, ServerPlan, Step, WorkerPlan};
 
 /// The most bytes that sealing adds to a content.
 const SEAL: u64 = 256;
@@ -45,12 +45,18 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
     let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
     let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
-    let asks = deeds as u64 + file_requests(plan);
+    let asks = deeds as u64 + looks(plan) + file_requests(plan);
     let server = plan.server.as_ref().map_or(0, |server| server_bound(server, asks, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
     let waits = waits + 2 * timing.feed_every.0;
     let pipeline = pipeline_bound(plan, exchange);
     Span(talk + throttle + retries + keys + sign_in + waits + server + pipeline)
+}
+
+/// How often the server is asked for what is expected before the end.
+fn looks(plan: &Plan) -> u64 {
+    let early = plan.at_end.iter().filter(|it| it.at.is_some());
+    early.filter(|it| it.subject.kind().needs_server()).map(Expectation::looks).sum()
 }
 
 /// The longest time that all errands may take: a session that another device holds has to expire, by
@@ -95,8 +101,18 @@ fn pipeline_bound(plan: &Plan, exchange: u64) -> u64 {
 
 /// The most requests about files that a plan leads to.
 pub(super) fn file_requests(plan: &Plan) -> u64 {
+    requests_of_steps(plan).sum()
+}
+
+/// The most requests that the content of one file takes.
+pub(super) fn requests_of_a_file(plan: &Plan) -> u64 {
+    requests_of_steps(plan).max().unwrap_or(0)
+}
+
+/// The most requests about files that each step leads to.
+fn requests_of_steps(plan: &Plan) -> impl Iterator<Item = u64> {
     let piece = plan.server.as_ref().map_or(1, |server| u64::from(server.piece.max(1)));
-    let asks = |step: &Step| match &step.act {
+    let asks = move |step: &Step| match &step.act {
         Act::User(_, Deed::File(FileDeed::Write(_, content))) => {
             let size = u64::from(content.size).max(content.text.len() as u64) + SEAL;
             ASKS + 2 * size.div_ceil(piece)
@@ -104,7 +120,7 @@ pub(super) fn file_requests(plan: &Plan) -> u64 {
         Act::User(_, Deed::File(_)) => ASKS,
         Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => 0,
     };
-    plan.steps.iter().map(asks).sum()
+    plan.steps.iter().map(asks)
 }
 
 /// How long it may take to read all contents at the end.

@@ -9,8 +9,8 @@ use engine::id::UserId;
 use harness::time::Span;
 use harness::time::Time;
 
-use super::bounds::{file_requests, last_reads_of_files, patience};
-use crate::plan::{Act, Excess, MOST_FACTS, Plan};
+use super::bounds::{file_requests, last_reads_of_files, patience, requests_of_a_file};
+use crate::plan::{Act, Excess, Expectation, MOST_FACTS, Plan};
 
 /// What a run has used.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +90,8 @@ fn usual(plan: &Plan) -> Used {
         Act::User(device, _) => vaults[usize::from(plan.devices[usize::from(device.0)].user.0)],
         Act::Order(..) | Act::Fault(..) | Act::Wait => devices,
     });
+    let looks = plan.at_end.iter().map(Expectation::looks).sum::<u64>();
+    let looks = looks.saturating_mul(1 + requests_of_a_file(plan));
     let heard = heard.sum::<u64>().saturating_mul(FACTS_PER_STEP_AND_DEVICE);
     let busy = (plan.storm.0 / 1_000 + 1).saturating_mul(devices).saturating_mul(FACTS_PER_SECOND);
     let facts = FACTS
@@ -97,6 +99,7 @@ fn usual(plan: &Plan) -> Used {
         .saturating_add(plan.steps.len() as u64 * FACTS_PER_STEP)
         .saturating_add(heard.min(busy))
         .saturating_add(requests(plan, &vaults).saturating_mul(FACTS_PER_REQUEST))
+        .saturating_add(looks.saturating_mul(FACTS_PER_REQUEST))
         .min(MOST_FACTS);
     Used {
         events: facts.saturating_mul(EVENTS_PER_FACT),

@@ -58,6 +58,7 @@ fn context(owners: Owners<'_>) -> JudgeContext {
         incurable: quiescence::incurable(owners),
         server: plan.server.clone(),
         at_end: plan.at_end.clone(),
+        texts: plan.expected_texts(),
         healed_at: Time(plan.storm.0),
         names: HostNames::of(plan),
     }

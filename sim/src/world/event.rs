@@ -15,6 +15,8 @@ use crate::plan::{Node, StepId, WorkerId};
 pub(super) enum Event {
     /// The step at this place of the plan.
     Step(usize),
+    /// The expectation at this place of the plan is to be shown.
+    Look(usize),
     /// A host starts, if this is still the latest plan for it.
     Start(Node, u32),
     /// A host that stood still goes on, if it is the same incarnation.
@@ -43,6 +45,7 @@ impl Event {
     pub(super) fn class(&self) -> Class {
         match self {
             Self::Step(_)
+            | Self::Look(_)
             | Self::Start(..)
             | Self::Resume(..)
             | Self::EndFault(_)
@@ -66,6 +69,7 @@ impl Event {
             Self::Arrive(message) => message.is_of_worker(),
             Self::Give(_, _, inbound) => matches!(inbound, Inbound::Volume(_)),
             Self::Step(_)
+            | Self::Look(_)
             | Self::Start(..)
             | Self::Resume(..)
             | Self::EndFault(_)

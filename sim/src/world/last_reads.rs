@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use engine::id::UserId;
 use harness::time::Span;
 
-use super::bounds::last_reads_of_files;
+use super::bounds::{last_reads_of_files, requests_of_a_file};
+use super::looks;
 use super::owners::Owners;
 use crate::mailbox::{Inbound, Share};
 use crate::plan::{Act, Began, Deed, Node, Order, Plan, Step, TalkId, TalkPart};
@@ -17,7 +18,7 @@ use crate::time::ToSimulated;
 /// The longest time that the last reads may take, and how many times as long as a session lasts.
 const LAST_READS: Span = Span::from_secs(30);
 const LAST_SESSIONS: u64 = 4;
-/// How long one read of a conversation may take more.
+/// How long one read of a conversation may take more, and one of what is expected.
 const LAST_READ: Span = Span::from_secs(3);
 
 /// What is read in the end, who reads it, and how long that may take.
@@ -27,7 +28,8 @@ pub(super) struct LastReads {
 }
 
 impl LastReads {
-    /// Users read everything; one processor of each user shows all that its user ever had.
+    /// Users read everything; one processor of each user shows all that its user ever had. Then comes what is
+    /// expected at the end, where those reads do not show it.
     pub(super) fn of(owners: Owners<'_>) -> Self {
         let plan = owners.plan;
         let devices = readers(owners);
@@ -46,11 +48,16 @@ impl LastReads {
                 readers.push((first.node(), Inbound::LastCommands(commands)));
             }
         }
+        let looks = plan.at_end.iter().filter(|it| it.at.is_none()).flat_map(looks::questions);
+        for (node, question) in looks.filter(|(node, _)| owners.hosts.get(*node).is_up()) {
+            reads += 1 + requests_of_a_file(plan);
+            readers.push((node, question));
+        }
         let session =
             plan.server.as_ref().map_or(Span::ZERO, |server| server.timing.session.to_simulated());
         let sessions = Span(session.0.saturating_mul(LAST_SESSIONS));
-        let conversations = Span(reads.saturating_mul(LAST_READ.0));
-        let at_most = LAST_READS + sessions + conversations + last_reads_of_files(plan);
+        let single = Span(reads.saturating_mul(LAST_READ.0));
+        let at_most = LAST_READS + sessions + single + last_reads_of_files(plan);
         Self { readers, at_most }
     }
 }

@@ -126,14 +126,18 @@ impl Recorder {
         }
     }
 
-    /// The fact that a row was found on a remote at the end.
-    pub(super) fn found(&mut self, row: &Served, keychain: &Keychain) -> Fact {
+    /// The fact that a row was found on a remote, at the end or before.
+    pub(super) fn found(&mut self, row: &Served, keychain: &Keychain, at_end: bool) -> Fact {
         let (vault, id) = (row.row.vault, row.row.id);
         let opened = keychain.open(vault, id, &row.row.blob);
         let values = opened.iter().flat_map(|record| record.record().cells());
         let values = values.map(|(field, cell)| (field, cell.payload.value.clone())).collect();
         let contents = opened.as_ref().map(|record| self.facts.contents(record));
-        Fact::Found { vault, id, contents, values }
+        if at_end {
+            Fact::Found { vault, id, contents, values }
+        } else {
+            Fact::Looked { vault, id, contents, values }
+        }
     }
 
     /// The fact that a message will not arrive; what is lost with it is counted.

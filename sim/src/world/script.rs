@@ -43,23 +43,12 @@ impl Script {
     pub(super) fn take(&mut self, now: Time, step: usize, out: &mut Actions) -> Option<Planned> {
         self.moments[step] = Some(now);
         let Step { id, act, .. } = &self.plan.steps[step];
-        let (to, order, inbound) = match act {
-            Act::User(device, deed) => (
-                Node::Device(*device),
-                self.draw("deed", *id),
-                Inbound::Operation(*id, deed.clone()),
-            ),
-            Act::Order(processor, order) => (
-                Node::Processor(*processor),
-                self.draw("order", *id),
-                Inbound::Command(*id, order.clone()),
-            ),
-            Act::Fault(fault, lasting) => {
-                return Some(Planned { step: *id, fault: *fault, lasting: *lasting });
-            }
-            Act::Wait => return None,
-        };
-        out.push(Action::Schedule(now, order, Event::Give(to, None, inbound)));
+        if let Act::Fault(fault, lasting) = act {
+            return Some(Planned { step: *id, fault: *fault, lasting: *lasting });
+        }
+        let (to, inbound) = given(*id, act)?;
+        let concern = if to.device().is_some() { "deed" } else { "order" };
+        out.push(Action::Schedule(now, self.draw(concern, *id), Event::Give(to, None, inbound)));
         None
     }
 
@@ -155,6 +144,17 @@ impl Script {
     /// When each step has happened.
     pub(super) fn into_moments(self) -> Vec<Option<Time>> {
         self.moments
+    }
+}
+
+/// What a host is given so that it does something, and which host that is; nothing of a fault.
+pub(super) fn given(id: StepId, act: &Act) -> Option<(Node, Inbound)> {
+    match act {
+        Act::User(device, deed) => Some(((*device).into(), Inbound::Operation(id, deed.clone()))),
+        Act::Order(processor, order) => {
+            Some((Node::Processor(*processor), Inbound::Command(id, order.clone())))
+        }
+        Act::Fault(..) | Act::Wait => None,
     }
 }
 

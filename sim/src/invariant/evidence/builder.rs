@@ -197,7 +197,8 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
             | Fact::CutOff { .. }
-            | Fact::Found { .. } => {}
+            | Fact::Found { .. }
+            | Fact::Looked { .. } => {}
         }
     }
 
@@ -251,7 +252,8 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
             | Fact::CutOff { .. }
-            | Fact::Found { .. } => {}
+            | Fact::Found { .. }
+            | Fact::Looked { .. } => {}
         }
     }
 

@@ -153,7 +153,8 @@ fn next(now: SignInState, at: usize, fact: &Fact, login: &Login) -> Option<SignI
         | Fact::Panicked(_)
         | Fact::ErrorLogged(_)
         | Fact::CutOff { .. }
-        | Fact::Found { .. } => None,
+        | Fact::Found { .. }
+        | Fact::Looked { .. } => None,
     }
 }
 

@@ -27,9 +27,10 @@ impl Scene<'_> {
     pub fn is_about(&self, entry: &Entry, row: RecordId) -> bool {
         match &entry.fact {
             Fact::Asked(_, asked) => asked.record() == Some(row),
-            Fact::Committed { id, .. } | Fact::Removed { id, .. } | Fact::Found { id, .. } => {
-                *id == row
-            }
+            Fact::Committed { id, .. }
+            | Fact::Removed { id, .. }
+            | Fact::Found { id, .. }
+            | Fact::Looked { id, .. } => *id == row,
             Fact::Answered(op, _) => {
                 let asked = self.names.asked(entry, *op);
                 asked.is_some_and(|index| self.is_about(&self.names.history()[index], row))
@@ -112,9 +113,11 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         Fact::Logged { entry, .. } => is_news_of_server(entry),
         Fact::StepBegan(..) | Fact::StepEnded(..) => true,
         Fact::Filed { .. } => false,
-        Fact::Skipped(..) | Fact::Committed { .. } | Fact::Removed { .. } | Fact::Found { .. } => {
-            true
-        }
+        Fact::Skipped(..)
+        | Fact::Committed { .. }
+        | Fact::Removed { .. }
+        | Fact::Found { .. }
+        | Fact::Looked { .. } => true,
         Fact::PersistFailed(_)
         | Fact::Started { .. }
         | Fact::Faulted(_)
@@ -186,7 +189,8 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::StepEnded(..)
         | Fact::Named { .. }
         | Fact::Kept { .. }
-        | Fact::Found { .. } => false,
+        | Fact::Found { .. }
+        | Fact::Looked { .. } => false,
     }
 }
 

@@ -75,15 +75,16 @@ pub(super) fn served(names: &Names<'_>, page: &Page, about: Option<RecordId>) ->
     format!("serves {} a page{from}: {what}{others}{end}", names.host(*to))
 }
 
-/// A row as it was found at the end.
+/// A row as it was found at some time.
 pub(super) fn found(
     id: RecordId,
     contents: Option<&Contents>,
     values: &[(FieldId, Value)],
+    when: &str,
 ) -> String {
     match contents {
-        None => format!("holds {id} at the end, sealed"),
-        Some(contents) if !contents.live => format!("holds {id} at the end, deleted"),
-        Some(_) => format!("holds {id} at the end: {}", fields(id, values)),
+        None => format!("holds {id}{when}, sealed"),
+        Some(contents) if !contents.live => format!("holds {id}{when}, deleted"),
+        Some(_) => format!("holds {id}{when}: {}", fields(id, values)),
     }
 }

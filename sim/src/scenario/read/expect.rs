@@ -1,14 +1,12 @@
-//! `[expect]`: invariants, values at the end, what must happen, and verdicts.
+//! `[expect]`: invariants, what must be shown, what must happen, and verdicts.
 
-use engine::id::UserId;
-use engine::schema::field_of;
 use harness::random::Chance;
 use harness::time::Span;
 
+use super::expectation;
 use super::table::{Item, Reader, Table};
 use super::values::invariant;
 use crate::invariant::Invariant;
-use crate::plan::{AtEnd, Node};
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::keys;
 use crate::scenario::{Bound, Expect, Occurrence, Scenario, Unit, events};
@@ -41,11 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
         }
     }
     if let Some(item) = table.take("at-end") {
-        for item in reader.list(item) {
-            if let Some(found) = at_end(reader, scenario, item) {
-                scenario.expected.at_end.push(found);
-            }
-        }
+        expectation::read_all(reader, scenario, item);
     }
     if let Some(item) = table.take("verdict")
         && let Some(table) = reader.table(item, "[expect.verdict]")
@@ -135,81 +129,6 @@ fn how_often(reader: &mut Reader<'_>, item: Item<'_>, least: u64) -> Option<Ofte
         "write 50 or \"20% of seeds\"",
     );
     None
-}
-
-fn at_end(reader: &mut Reader<'_>, scenario: &Scenario, item: Item<'_>) -> Option<AtEnd> {
-    const KEYS: &[&str] = &["on", "user", "row", "field", "is", "empty", "gone", "line"];
-    let mut table = reader.table(item, "a line of `at-end`")?;
-    let mut on = Vec::new();
-    if let Some(item) = table.need(reader, "on", "[\"phone\"]") {
-        for item in reader.one_or_many(item) {
-            match reader.node(scenario, item) {
-                Some(Node::Worker(_) | Node::Processor(_)) => reader.tell(
-                    Code::Contradiction,
-                    item.span(),
-                    "workers and processors hold no rows",
-                    "rows are on devices and remotes",
-                    "name a device or a remote",
-                ),
-                found => on.extend(found),
-            }
-        }
-        if on.is_empty() && reader.problems.is_empty() {
-            reader.tell(Code::Missing, item.span(), "on what?", "empty", "write [\"phone\"]");
-        }
-    }
-    let id = table.need(reader, "row", "\"meal/42\"").and_then(|item| reader.row(item));
-    let user = whose(reader, scenario, &mut table, &on);
-    let line = match table.take("line") {
-        Some(item) => {
-            reader.number(item, 0, u64::from(u32::MAX)).and_then(|line| u32::try_from(line).ok())
-        }
-        None => Some(reader.line(&item.span())),
-    };
-    let mut flag = |reader: &mut Reader<'_>, key: &str| {
-        table.take(key).and_then(|item| reader.flag(item)).unwrap_or(false)
-    };
-    let gone = flag(reader, "gone");
-    let empty = flag(reader, "empty");
-    let (mut field, mut is) = (None, None);
-    let mut whole = true;
-    if !gone {
-        let item = table.need(reader, "field", "\"kcal\"");
-        field = item.zip(id).and_then(|(item, id)| reader.field(id.kind, item));
-        whole = field.is_some();
-        if !empty {
-            let item = table.need(reader, "is", "350");
-            let holds = id.zip(field).and_then(|(id, field)| field_of(id.kind, field));
-            is = item.zip(holds).and_then(|(item, field)| reader.value(field.holds, item));
-            whole &= is.is_some();
-        }
-    }
-    table.finish(reader, KEYS);
-    whole.then_some(())?;
-    Some(AtEnd { on, user: user?, id: id?, field, is, line: line? })
-}
-
-/// Whose row: as it says, the only user's, or that of the devices it is looked up on.
-fn whose(
-    reader: &mut Reader<'_>,
-    scenario: &Scenario,
-    table: &mut Table<'_>,
-    on: &[Node],
-) -> Option<UserId> {
-    let mut owners = on.iter().filter_map(|node| match node {
-        Node::Device(device) => scenario.devices[usize::from(device.0)].users.first().copied(),
-        Node::Remote(_)
-        | Node::World
-        | Node::Worker(_)
-        | Node::Processor(_)
-        | Node::Volume
-        | Node::Intruder => None,
-    });
-    let first = owners.next();
-    match (table.key_span("user"), first) {
-        (None, Some(user)) if owners.all(|other| other == user) => Some(user),
-        _ => reader.owner(scenario, table, "user"),
-    }
 }
 
 fn verdicts(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {

@@ -1,4 +1,4 @@
-//! Paths of files, of which one may stand for many, and contents.
+//! Paths of files, of which one may stand for many, and contents. A range in braces is one for all names.
 
 use super::table::{Item, Reader, Table};
 use crate::plan::file::{Content, split_path};
@@ -72,16 +72,20 @@ pub(super) fn paths(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Strin
     whole.then_some(paths)
 }
 
-/// The paths that a path stands for; none if its range makes no sense.
-fn spread(text: &str) -> Option<Vec<String>> {
+/// The names that a name with a range in braces stands for; none if the range makes no sense. Numbers have as
+/// many digits as the first one is written with.
+pub(super) fn spread(text: &str) -> Option<Vec<String>> {
     let range = text.split_once('{').and_then(|(before, rest)| {
         let (range, after) = rest.split_once('}')?;
         let (low, high) = range.split_once("..")?;
-        Some((before, low.trim().parse::<u32>().ok()?, high.trim().parse::<u32>().ok()?, after))
+        let (low, digits) = (low.trim(), low.trim().len());
+        Some((before, low.parse::<u32>().ok()?, high.trim().parse::<u32>().ok()?, digits, after))
     });
-    let Some((before, low, high, after)) = range else { return Some(vec![text.to_owned()]) };
+    let Some((before, low, high, digits, after)) = range else {
+        return Some(vec![text.to_owned()]);
+    };
     let sane = low <= high && high - low < MOST_PATHS;
-    sane.then(|| (low..=high).map(|n| format!("{before}{n}{after}")).collect())
+    sane.then(|| (low..=high).map(|n| format!("{before}{n:0digits$}{after}")).collect())
 }
 
 #[cfg(test)]
@@ -91,6 +95,7 @@ mod tests {
     #[test]
     fn a_range_in_a_path_stands_for_each_of_its_numbers() {
         assert_eq!(spread("a/{1..3}.txt").unwrap(), ["a/1.txt", "a/2.txt", "a/3.txt"]);
+        assert_eq!(spread("fleet-{009..010}").unwrap(), ["fleet-009", "fleet-010"]);
         assert_eq!(spread("a/{b}.txt").unwrap(), ["a/{b}.txt"]);
         assert_eq!((spread("{3..1}"), spread("{1..9999}")), (None, None));
     }

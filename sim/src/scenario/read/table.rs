@@ -249,7 +249,8 @@ impl<'t> Reader<'t> {
         Some(range.low)
     }
 
-    fn range(&mut self, unit: Unit, item: Item<'_>) -> Option<Range> {
+    /// One value, or a range.
+    pub(super) fn range(&mut self, unit: Unit, item: Item<'_>) -> Option<Range> {
         let text: Cow<'_, str> = match item.get_ref() {
             DeValue::String(text) => text.clone(),
             DeValue::Integer(number) => Cow::Borrowed(number.as_str()),

@@ -2,6 +2,7 @@
 
 use engine::id::{DeviceId, Remote, UserId};
 
+use super::hosts::devices;
 use super::table::{Reader, Table};
 use super::values::user_id;
 use crate::fault::{ArgumentKind, Value};
@@ -85,7 +86,7 @@ pub(super) fn targets(
         if all || who == Who::Worker && scenario.server.is_none() { Vec::new() } else { items };
     for item in items {
         match who {
-            Who::Device => found.devices.extend(reader.device(scenario, item)),
+            Who::Device => found.devices.extend(devices(reader, scenario, item)),
             Who::Worker => found.workers.extend(reader.worker(scenario, item)),
             Who::Processor => found.processors.extend(reader.processor(scenario, item)),
             Who::Remote | Who::User | Who::Nobody => {

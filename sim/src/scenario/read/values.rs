@@ -306,7 +306,13 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown_name(&mut self, item: Item<'_>, what: &str, text: &str, names: Vec<&str>) {
+    pub(super) fn unknown_name(
+        &mut self,
+        item: Item<'_>,
+        what: &str,
+        text: &str,
+        names: Vec<&str>,
+    ) {
         let shown: String = text.chars().take(40).collect();
         let near = super::super::problem::nearest(text, names.iter().copied());
         let all = names.join(", ");
@@ -354,13 +360,15 @@ pub(super) fn node_names(scenario: &Scenario) -> Vec<&str> {
     let devices = scenario.devices.iter().map(|device| device.name.as_str());
     let remotes = scenario.remotes.iter().map(|remote| remote.name.as_str());
     let workers = scenario.workers().iter().map(|worker| worker.name.as_str());
-    devices.chain(remotes).chain(workers).collect()
+    let processors = scenario.processors.iter().map(|processor| processor.name.as_str());
+    devices.chain(remotes).chain(workers).chain(processors).collect()
 }
 
 /// What a node can be.
-fn what_nodes_are(scenario: &Scenario) -> &'static str {
+pub(super) fn what_nodes_are(scenario: &Scenario) -> &'static str {
     match scenario.server {
-        Some(_) => "device, remote or worker",
+        Some(_) if scenario.processors.is_empty() => "device, remote or worker",
+        Some(_) => "device, remote, worker or processor",
         None => "device or remote",
     }
 }

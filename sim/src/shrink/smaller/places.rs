@@ -3,7 +3,9 @@
 use engine::id::DeviceId;
 
 use crate::fault::{Spare, Value};
-use crate::plan::{Act, AtEnd, Fault, Node, Plan, ProcessorId, Step, Trigger, When, WorkerId};
+use crate::plan::{
+    Act, Expectation, Fault, Node, Plan, ProcessorId, Step, Trigger, When, WorkerId,
+};
 
 /// Where those who stay find themselves: by their place so far. What does not leave keeps it.
 pub(super) struct Places<'k> {
@@ -105,8 +107,13 @@ impl<'k> Places<'k> {
         })
     }
 
-    pub(super) fn expectation(&self, it: &AtEnd) -> Option<AtEnd> {
+    /// What can still be expected.
+    pub(super) fn expectations(&self, plan: &Plan) -> Vec<Expectation> {
+        plan.at_end.iter().filter_map(|it| self.expectation(it)).collect()
+    }
+
+    fn expectation(&self, it: &Expectation) -> Option<Expectation> {
         let on: Vec<Node> = it.on.iter().filter_map(|node| self.node(*node)).collect();
-        (!on.is_empty()).then(|| AtEnd { on, ..it.clone() })
+        (!on.is_empty()).then(|| Expectation { on, ..it.clone() })
     }
 }

@@ -12,7 +12,7 @@ use crate::invariant::evidence::keys::may_lack_keys;
 use crate::invariant::evidence::naming::order_name;
 use crate::invariant::evidence::work::{ConversationOperation, Conversations, item_of};
 use crate::invariant::findings::{About, Findings};
-use crate::invariant::wording::server_refusal;
+use crate::invariant::wording::order_refusal;
 use crate::plan::{Node, Order};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -40,7 +40,7 @@ fn refusal_has_a_reason(
             report(
                 "order-refused",
                 at,
-                &format!("was refused without a reason: {}", reason_name(*reason)),
+                &format!("was refused without a reason: {}", order_refusal(*reason)),
             );
         }
         Some(_) => {}
@@ -53,16 +53,6 @@ fn refusal_has_a_reason(
                 report("order-unanswered", operation.asked, "was never answered");
             }
         }
-    }
-}
-
-/// The reason that a processor gave.
-fn reason_name(reason: Reason) -> String {
-    match reason {
-        Reason::Date(_) => "the date cannot be read".to_owned(),
-        Reason::Sealed(why) => why.to_string(),
-        Reason::Keyless => "it has no key".to_owned(),
-        Reason::Server(why) => server_refusal(why).to_owned(),
     }
 }
 

@@ -120,6 +120,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Healed
             | Fact::Settled { .. }
             | Fact::Found { .. }
+            | Fact::Looked { .. }
             | Fact::ErrorLogged(_)
             | Fact::CutOff { .. } => {}
         }
