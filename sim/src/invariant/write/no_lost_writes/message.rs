@@ -8,6 +8,7 @@ use engine::id::UserId;
 use crate::history::{Talk, Worked};
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
+use crate::invariant::evidence::causes::was_told_before;
 use crate::invariant::evidence::epochs::Epoch;
 use crate::invariant::evidence::work::{
     ConversationOperation, Conversations, is_in, item_of, missing,
@@ -35,7 +36,10 @@ fn nothing_is_lost(
         else {
             continue;
         };
-        if was_in_a_lost_log(evidence, operation, key, version) {
+        if let Some(by) = lost_with_its_log(evidence, operation, key, version) {
+            let what = format!("messages {} to {}", excerpt.first, excerpt.last);
+            let object = format!("conversation {}", excerpt.talk.0);
+            findings.excuse(evidence, (what, object), operation.asked, by);
             continue;
         }
         let kept = kept.get(&excerpt.talk).map_or(&[][..], Vec::as_slice);
@@ -86,13 +90,14 @@ fn kept_at_the_end<'e>(
     kept
 }
 
-/// Was the volume restored, after the operation was asked for, to a log without what it saved?
-fn was_in_a_lost_log(
+/// When the volume was set back to a log without what an operation saved, if the host knew that before.
+fn lost_with_its_log(
     evidence: &Evidence<'_>,
     operation: &ConversationOperation<'_>,
     key: DedupKey,
     version: u32,
-) -> bool {
+) -> Option<usize> {
+    let (saved, ..) = operation.saved()?;
     let had = |epoch: &Epoch<'_>| {
         epoch
             .conversations
@@ -100,7 +105,7 @@ fn was_in_a_lost_log(
             .is_some_and(|conversations| is_in(conversations, key, version, operation, usize::MAX))
     };
     let lost = evidence.epochs.lost(evidence.history.len(), had);
-    lost.is_some_and(|lost| operation.asked < lost)
+    lost.filter(|lost| was_told_before(evidence, operation.node, (*lost, saved)))
 }
 
 /// The first message of an excerpt that an answer lacks.
