@@ -3,9 +3,7 @@
 use engine::id::{DeviceId, RecordId, Remote, UserId};
 use harness::time::Span;
 
-use super::{
-    Behaviour, Control, Hit, Lasts, Longest, Names, Near, Need, Reach, SOON, declare,
-};
+use super::{Behaviour, Control, Hit, Lasts, Longest, Names, Near, Need, Reach, SOON, declare};
 use crate::host::Node;
 
 declare! {
