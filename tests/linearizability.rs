@@ -165,6 +165,7 @@ fn agree(context: &JudgeContext, history: &[Entry]) -> bool {
     let by_search = operations(history, &context.devices).values().all(Told::is_linearizable);
     let order = [Invariant::ServerIsLinearizable, Invariant::CachesAreCoherent];
     let against: Vec<_> = judge(context, history)
+        .violations
         .into_iter()
         .filter(|it| order.contains(&it.invariant) && it.site != "status-never-so")
         .collect();

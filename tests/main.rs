@@ -5,6 +5,7 @@ mod conformance;
 mod determinism;
 mod digests;
 mod endings;
+mod excused;
 mod expectations;
 mod faults;
 mod incidents;

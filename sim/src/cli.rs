@@ -174,6 +174,9 @@ struct RunArgs {
     /// Only with this known bug switched on; can be given more than once.
     #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
     flaws: Vec<Flaw>,
+    /// Tell more: all writes that are excused, and in which share of the seeds.
+    #[arg(long, short)]
+    verbose: bool,
     #[command(flatten)]
     work: WorkArgs,
 }
@@ -200,6 +203,9 @@ struct SweepArgs {
     /// Only scenarios with this tag.
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    /// Tell more: in which share of the seeds writes are excused, and why.
+    #[arg(long, short)]
+    verbose: bool,
     #[command(flatten)]
     work: WorkArgs,
 }

@@ -258,6 +258,17 @@ impl Fault {
     pub fn loss(&self) -> Option<Loss> {
         self.behaviour().loss()
     }
+
+    /// In two words, why a write is gone whose loss it justifies; none if it justifies no loss.
+    pub fn excuse(&self) -> Option<&'static str> {
+        self.behaviour().excuse()
+    }
+
+    /// The row that it hides, damages or refuses.
+    pub fn row(&self) -> Option<(Remote, VaultId, RecordId)> {
+        let (remote, control) = self.control(true)?;
+        control.row().map(|(vault, id)| (remote, vault, id))
+    }
 }
 
 /// In a history a fault is its word and its values, so that one more kind leaves all bytes as they were.

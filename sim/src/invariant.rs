@@ -30,7 +30,7 @@ use engine::device::Timing;
 use engine::id::{DeviceId, RecordId, Remote, Token, UserId, VaultId};
 use harness::time::Time;
 
-use crate::history::{Entry, Fact};
+use crate::history::{Entry, Fact, Fault};
 use crate::plan::{Expectation, Node, Plan, ServerPlan, remote_name};
 
 macro_rules! invariants {
@@ -192,6 +192,39 @@ pub enum Incurable {
     Row(Remote, VaultId, RecordId),
 }
 
+/// What the judges say of a history.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// What does not hold: that a run comes to no end first, then by time, a cause before its effect.
+    pub violations: Vec<Violation>,
+    /// The writes that are gone and are nobody's fault, by the time at which they were asked for.
+    pub excused: Vec<Excused>,
+}
+
+/// A write that is gone, or is where nobody sees it, as the plan will have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excused {
+    /// What stories call it, such as `w3`.
+    pub write: String,
+    /// What it was about: a record, the path of a file, an account, a conversation.
+    pub object: String,
+    /// The host that it was asked of, or the remote that had it before the start.
+    pub node: Node,
+    /// When it was asked for.
+    pub asked: Time,
+    /// The fault that took it.
+    pub fault: Fault,
+    /// When the fault began.
+    pub at: Time,
+}
+
+impl Excused {
+    /// Why it is gone, in two words.
+    pub fn cause(&self) -> &'static str {
+        self.fault.excuse().expect("only a fault that justifies a loss excuses one")
+    }
+}
+
 /// A property that does not hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
@@ -268,9 +301,8 @@ const OF_WHOLE_RUNS: &[Judge] = &[
     write::values_are_as_expected::judge,
 ];
 
-/// Judges a history by every invariant. Violations are sorted by time, a cause before its effect; that a run
-/// comes to no end is said first.
-pub fn judge(context: &JudgeContext, history: &[Entry]) -> Vec<Violation> {
+/// Judges a history by every invariant.
+pub fn judge(context: &JudgeContext, history: &[Entry]) -> Judgement {
     let evidence = evidence::Evidence::gather(context, history);
     let is_cut_off = history.iter().rev().any(|entry| matches!(entry.fact, Fact::CutOff { .. }));
     let of_whole_runs = if is_cut_off { &[] } else { OF_WHOLE_RUNS };
@@ -278,7 +310,7 @@ pub fn judge(context: &JudgeContext, history: &[Entry]) -> Vec<Violation> {
     for judge in OF_MOMENTS.iter().chain(of_whole_runs) {
         judge(&evidence, &mut findings);
     }
-    let mut violations = findings.into_violations();
-    violations.sort_by_key(|violation| violation.invariant != Invariant::RunEnds);
-    violations
+    let mut judgement = findings.into_judgement();
+    judgement.violations.sort_by_key(|violation| violation.invariant != Invariant::RunEnds);
+    judgement
 }

@@ -1,5 +1,6 @@
 //! What came of a run, as plain data.
 
+mod excused;
 mod missed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use tracing::Level;
 
 pub use self::missed::{Missed, missed};
 use crate::history::{Entry, Incarnation};
-use crate::invariant::Violation;
+use crate::invariant::{Excused, Violation};
 use crate::plan::{Node, StepId};
 
 /// What came of a run.
@@ -20,6 +21,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// What does not hold, by time; a cause before its effect.
     pub violations: Vec<Violation>,
+    /// The writes that are gone as the plan will have it.
+    pub excused: Vec<Excused>,
     /// How often each fault, fact and coverage point was reached, by name.
     pub coverage: BTreeMap<&'static str, u64>,
     /// Sizes of the run.

@@ -3,6 +3,7 @@
 //! Commands build a [`Told`]; [`terminal`] and [`json`] render it. Nothing here decides anything,
 //! and no text depends on a clock, a terminal or the number of workers unless the data says so.
 
+pub mod excused;
 pub mod json;
 pub mod story;
 pub mod terminal;
@@ -14,6 +15,7 @@ use engine::flaw::Flaw;
 use engine::id::RecordId;
 use harness::time::Time;
 
+use self::excused::{Causes, Excused};
 use crate::difference::Difference;
 use crate::invariant::{Invariant, Violation};
 use crate::outcome::Missed;
@@ -29,7 +31,7 @@ pub enum Told<'a> {
     /// One plan had two histories.
     Nondeterministic(&'a Nondeterminism<'a>),
     /// The verdict lines of scenarios.
-    Lines(&'a [Line]),
+    Lines(&'a [Line], Detail),
     /// A sweep.
     Sweep(&'a Sweep),
     /// A run, told as a story.
@@ -117,6 +119,19 @@ pub struct Line {
     pub again: Option<String>,
     /// What the file demands of all seeds together.
     pub demands: Vec<Demand>,
+    /// The writes that are gone as the plans of these seeds will have it.
+    pub excused: Vec<Excused>,
+    /// The file of the scenario.
+    pub path: String,
+}
+
+/// How much of a summary to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What most readers want to know.
+    Brief,
+    /// All of it.
+    Full,
 }
 
 /// A sweep.
@@ -140,6 +155,8 @@ pub struct Sweep {
     pub cpu: Option<Duration>,
     /// Simulated milliseconds in all.
     pub simulated_ms: u128,
+    /// How much of it to tell.
+    pub detail: Detail,
 }
 
 impl Sweep {
@@ -170,6 +187,8 @@ pub struct Row {
     pub missed: BTreeMap<StepId, Miss>,
     /// What the file demands of all seeds together.
     pub demands: Vec<Demand>,
+    /// How many writes are gone as the plan will have it.
+    pub excused: Causes,
 }
 
 /// How often something was reached.
@@ -264,6 +283,10 @@ pub struct Story<'a> {
     pub promised: Option<(Signature, String)>,
     /// The command that tells it again.
     pub again: String,
+    /// The writes that are gone as the plan will have it.
+    pub excused: Vec<Excused>,
+    /// The file that the plan came from.
+    pub path: String,
 }
 
 /// What of a run is shown.

@@ -16,7 +16,7 @@ use madsim::task::NodeId;
 use tracing::Level;
 
 use crate::history::{Entry, Fact};
-use crate::invariant::{self, Violation};
+use crate::invariant::{self, Judgement, Violation};
 pub use crate::outcome::{Counts, LogLine, Outcome, Verdict};
 use crate::plan::{Node, Plan};
 use crate::shell::{Shell, ShellMaker};
@@ -305,8 +305,9 @@ impl Stage {
 /// Judges what happened.
 fn judge(world: World) -> Outcome {
     let ended = world.end();
-    let violations = quietly(|| invariant::judge(&ended.context, &ended.history))
-        .unwrap_or_else(|heard| vec![broken_judge(&ended.history, &heard.panic)]);
+    let Judgement { violations, excused } =
+        quietly(|| invariant::judge(&ended.context, &ended.history))
+            .unwrap_or_else(|heard| broken_judge(&ended.history, &heard.panic));
     let settled = |entry: &&Entry| matches!(entry.fact, Fact::Settled { .. } | Fact::CutOff { .. });
     let settled_at = ended.history.iter().find(settled).map_or(Time(0), |entry| entry.at);
     let counts = Counts {
@@ -317,12 +318,12 @@ fn judge(world: World) -> Outcome {
     };
     let verdict = if violations.is_empty() { Verdict::Held } else { Verdict::Violated };
     let Ended { coverage, history, log, moments, struck, .. } = ended;
-    Outcome { verdict, violations, coverage, counts, moments, struck, history, log }
+    Outcome { verdict, violations, excused, coverage, counts, moments, struck, history, log }
 }
 
 /// A judge that panics has judged nothing: that must not look like innocence.
-fn broken_judge(history: &[Entry], message: &str) -> Violation {
-    Violation {
+fn broken_judge(history: &[Entry], message: &str) -> Judgement {
+    let violation = Violation {
         invariant: invariant::Invariant::NothingPanics,
         at: history.last().map_or(Time(0), |entry| entry.at),
         node: Node::World,
@@ -331,5 +332,6 @@ fn broken_judge(history: &[Entry], message: &str) -> Violation {
         site: "judge",
         message: format!("a judge panicked: {message}"),
         evidence: Vec::new(),
-    }
+    };
+    Judgement { violations: vec![violation], excused: Vec::new() }
 }

@@ -23,7 +23,8 @@ use harness::time::Span;
 use crate::fault::FaultKind;
 use crate::invariant::Invariant;
 use crate::plan::{
-    Act, Expectation, Given, GivenTalk, Limits, Node, Operation, ProcessorId, Trigger, WorkerId,
+    Act, Expectation, Given, GivenTalk, Limits, Node, Operation, ProcessorId, StepId, Trigger,
+    WorkerId,
 };
 
 pub use draw::{draw, is_fault_free};
@@ -376,6 +377,14 @@ impl Line {
     /// The id after those of its steps.
     pub fn next_id(&self) -> u32 {
         self.id.saturating_add(u32::try_from(self.acts.len()).unwrap_or(u32::MAX))
+    }
+}
+
+impl Scenario {
+    /// The line of the file that a step comes from; none if it was drawn.
+    pub fn line_of(&self, step: StepId) -> Option<u32> {
+        let line = self.script.iter().find(|it| (it.id..it.next_id()).contains(&step.0))?;
+        Some(line.line)
     }
 }
 

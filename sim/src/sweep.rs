@@ -14,7 +14,8 @@ use harness::pool::{self, Ended, Event, Failure as Failed, Pool, Urgency};
 use crate::capsule::{BUILD, Found, Store};
 use crate::demand::demands;
 use crate::plan::Plan;
-use crate::report::{Bug, Failure, Miss, Nondeterminism, Row, Shrunk, Sweep, story};
+use crate::report::excused::{add, causes};
+use crate::report::{Bug, Detail, Failure, Miss, Nondeterminism, Row, Shrunk, Sweep, story};
 use crate::run::Outcome;
 use crate::shrink::{self, Failing};
 use crate::signature::Signature;
@@ -57,6 +58,8 @@ pub struct Wish {
     pub stop_after: Option<usize>,
     /// Are bugs shrunk at the end?
     pub shrink: bool,
+    /// How much of its summary to tell.
+    pub detail: Detail,
 }
 
 /// What is reported while seeds run.
@@ -149,8 +152,19 @@ pub fn sweep(
     };
     let Sweeping { rows, bugs, twice, nondeterministic, simulated_ms, .. } = sweeping;
     let build = BUILD.to_owned();
-    let swept =
-        Sweep { build, stopped, rows, bugs, twice, nondeterministic, took, cpu, simulated_ms };
+    let detail = wish.detail;
+    let swept = Sweep {
+        build,
+        stopped,
+        rows,
+        bugs,
+        twice,
+        nondeterministic,
+        took,
+        cpu,
+        simulated_ms,
+        detail,
+    };
     (swept, ended.err())
 }
 
@@ -453,6 +467,7 @@ pub fn tally(row: &mut Row, tried: &Tried, took: Duration) {
             (reached.most, reached.most_at) = (times, tried.seed);
         }
     }
+    add(&mut row.excused, &causes(&tried.excused));
     for &(step, why) in &tried.missed {
         row.missed.entry(step).or_insert(Miss { seeds: 0, why }).seeds += 1;
     }

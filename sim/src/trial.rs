@@ -14,6 +14,7 @@ use tracing::Level;
 use crate::difference::{Difference, difference};
 use crate::outcome::{Missed, missed};
 use crate::plan::{Plan, StepId};
+use crate::report::excused::{Excused, excused};
 use crate::run::{Counts, Driver, Outcome, run_before, run_watched};
 use crate::scenario::{Scenario, draw, is_fault_free};
 
@@ -87,6 +88,8 @@ pub struct Tried {
     pub counts: Counts,
     /// The steps of its script that came to nothing.
     pub missed: Vec<(StepId, Missed)>,
+    /// The writes that are gone as the plan will have it.
+    pub excused: Vec<Excused>,
     /// Plan and outcome, if something is violated.
     pub failed: Option<Box<(Plan, Outcome)>>,
     /// Was it run a second time, to compare?
@@ -126,9 +129,10 @@ impl Trial {
         let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
         let missed = self.missed(&plan, &outcome);
+        let excused = excused(&plan, &outcome, |step| self.scenario.line_of(step));
         let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        Tried { seed, calm, coverage, counts, missed, failed, twice, difference }
+        Tried { seed, calm, coverage, counts, missed, excused, failed, twice, difference }
     }
 
     /// The steps of the script that came to nothing; those that were drawn demand nothing.

@@ -12,6 +12,7 @@ use crate::capsule::{self, Store};
 use crate::demand::demands;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
+use crate::report::excused::Excused;
 use crate::report::{Demand, Failure, Line, Mark, Met, Row, story};
 use crate::run::Outcome;
 use crate::scenario::Expect;
@@ -54,6 +55,7 @@ struct Found {
     row: Row,
     first: Option<(Plan, Outcome)>,
     caught: bool,
+    excused: Vec<Excused>,
 }
 
 /// Runs what is wished.
@@ -158,7 +160,8 @@ impl Due {
 
 impl Found {
     /// Keeps the first failure, or the first that is as wanted, and then has enough.
-    fn take(&mut self, tried: Tried, wanted: Option<Invariant>) -> ControlFlow<()> {
+    fn take(&mut self, mut tried: Tried, wanted: Option<Invariant>) -> ControlFlow<()> {
+        self.excused.append(&mut tried.excused);
         let Some(failed) = tried.failed else {
             return ControlFlow::Continue(());
         };
@@ -207,6 +210,8 @@ fn line(
         let expected = mark != Mark::Fail;
         hear(News::Bug(0, &Failure { plan, outcome, violation, again, capsule, expected }));
     }
+    let mut excused = found.excused.clone();
+    excused.sort_by_key(|it| it.seed);
     Ok(Line {
         scenario: chosen.scenario.name.clone(),
         of: due.of(),
@@ -216,6 +221,8 @@ fn line(
         mark,
         again,
         demands: found.row.demands.clone(),
+        excused,
+        path: chosen.path.clone(),
     })
 }
 

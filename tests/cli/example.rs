@@ -226,6 +226,7 @@ pub(super) fn outcome() -> Outcome {
     Outcome {
         verdict: Verdict::Violated,
         violations: vec![lost, unsent],
+        excused: Vec::new(),
         coverage: BTreeMap::from([("conflict", 2)]),
         moments: Vec::new(),
         struck: BTreeSet::new(),

@@ -8,9 +8,10 @@ use harness::time::Time;
 use sim::difference::Difference;
 use sim::invariant::Invariant;
 use sim::plan::Plan;
+use sim::report::excused::{Excused, causes};
 use sim::report::{
-    Beast, Bug, Catches, Check, Demand, Failure, Focus, Line, Mark, Met, Nondeterminism, Reached,
-    Row, Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
+    Beast, Bug, Catches, Check, Demand, Detail, Failure, Focus, Line, Mark, Met, Nondeterminism,
+    Reached, Row, Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
 };
 use sim::run::Outcome;
 use sim::signature::Signature;
@@ -82,6 +83,8 @@ fn told((plan, outcome): (Plan, Outcome), name: &str, focus: Focus) {
         source: "replayed by plan (1 step, 1 fault) · build 7c1e9f2".to_owned(),
         promised: Some((promised, format!("{:032x}", outcome.digest()))),
         again: "seawall replay .seawall/capsules/lost-k7q2.toml".to_owned(),
+        excused: excused()[..2].to_vec(),
+        path: ".seawall/capsules/lost-k7q2.toml".to_owned(),
     };
     check(name, &Told::Story(&story));
 }
@@ -150,6 +153,8 @@ fn verdict_lines_are_a_table() {
         mark,
         again: (found != "pass").then(|| "seawall replay lunch --seed 3".to_owned()),
         demands: Vec::new(),
+        excused: Vec::new(),
+        path: "scenarios/lunch.toml".to_owned(),
     };
     let violates = "violates no-lost-writes";
     let lines = [
@@ -157,7 +162,46 @@ fn verdict_lines_are_a_table() {
         line("with DEEP-SYNC-003", violates, "violates no-lost-writes at seed 3", Mark::Pass),
         line("with FB-01", violates, "pass", Mark::Fail),
     ];
-    check("report_lines", &Told::Lines(&lines));
+    check("report_lines", &Told::Lines(&lines, Detail::Brief));
+}
+
+/// Six writes that are gone in three seeds: five with the volume, and one with the phone.
+fn excused() -> Vec<Excused> {
+    let one = |seed: u64, n: u64| Excused {
+        seed,
+        write: format!("w{n}"),
+        object: "plans/menu.txt".to_owned(),
+        host: "phone".to_owned(),
+        asked: Time(1_000 * n),
+        cause: "restored volume",
+        fault: "the volume is set back to what it was 20h ago".to_owned(),
+        at: Time(90_000),
+        line: Some(36),
+    };
+    let mut all: Vec<Excused> =
+        [(3, 2), (3, 4), (3, 5), (8, 2), (8, 3)].map(|(seed, n)| one(seed, n)).into();
+    let device = ("destroyed device", "phone is gone for ever".to_owned());
+    all.push(Excused { cause: device.0, fault: device.1, line: None, ..one(9, 1) });
+    all
+}
+
+#[test]
+fn a_verdict_names_the_writes_that_are_excused_and_what_took_them() {
+    let line = |excused: Vec<Excused>, seeds| Line {
+        scenario: "lunch".to_owned(),
+        of: "product".to_owned(),
+        expected: "pass".to_owned(),
+        found: "pass".to_owned(),
+        seeds,
+        mark: Mark::Pass,
+        again: None,
+        demands: Vec::new(),
+        excused,
+        path: "scenarios/lunch.toml".to_owned(),
+    };
+    let lines = [line(excused(), 20), line(excused()[..2].to_vec(), 1)];
+    check("report_excused", &Told::Lines(&lines, Detail::Brief));
+    check("report_excused_in_full", &Told::Lines(&lines, Detail::Full));
 }
 
 fn row(scenario: &str, seeds: u64, failed: u64) -> Row {
@@ -192,6 +236,7 @@ fn row(scenario: &str, seeds: u64, failed: u64) -> Row {
             step(Met::No),
             step(Met::Sometimes),
         ],
+        excused: if failed > 0 { causes(&excused()) } else { BTreeMap::new() },
     }
 }
 
@@ -215,13 +260,14 @@ fn sweep(failed: u64) -> Sweep {
         took: Duration::from_millis(2_500),
         cpu: Some(Duration::from_secs(4)),
         simulated_ms: 24_000_000,
+        detail: Detail::Brief,
     }
 }
 
 #[test]
 fn a_sweep_says_what_it_means_and_no_more() {
     check("report_sweep", &Told::Sweep(&sweep(0)));
-    check("report_sweep_with_a_bug", &Told::Sweep(&sweep(12)));
+    check("report_sweep_with_a_bug", &Told::Sweep(&Sweep { detail: Detail::Full, ..sweep(12) }));
 }
 
 #[test]

@@ -17,7 +17,8 @@ use crate::cli::{
     ShrinkArgs, SweepArgs, WorkArgs, ZooArgs,
 };
 use crate::plan::{Node, Plan, WorkerId};
-use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
+use crate::report::excused::excused;
+use crate::report::{Detail, Focus, Listed, Mark, Met, Size, Story, Told, story};
 use crate::run::{Driver, Outcome, run_before, run_watched};
 use crate::scenario::{CapsuleHead, draw};
 use crate::shrink::{self, Failing};
@@ -40,6 +41,10 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
 
 fn flaws(ids: &[Flaw]) -> Flaws {
     ids.iter().fold(Flaws::NONE, |flaws, flaw| flaws.with(*flaw))
+}
+
+fn detail(is_verbose: bool) -> Detail {
+    if is_verbose { Detail::Full } else { Detail::Brief }
 }
 
 impl SeedArgs {
@@ -130,7 +135,7 @@ fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let found = verdict::verdicts(&wish, &pool, &store, |news| hear(console, &news));
     console.end_progress();
     let found = found.map_err(Complaint::internal)?;
-    console.tell(&Told::Lines(&found.lines));
+    console.tell(&Told::Lines(&found.lines, detail(args.verbose)));
     if found.stopped {
         console.say("interrupted: the last line above saw fewer seeds, and those after it none");
     }
@@ -155,6 +160,7 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
         time: args.time,
         stop_after: args.stop_after.map(|bugs| bugs as usize),
         shrink: !args.no_shrink,
+        detail: detail(args.verbose),
     };
     banner(console, &wish.chosen, wish.flaws, &pool);
     console.start_progress("seeds");
@@ -246,7 +252,8 @@ fn outcome_of(pool: &Pool, plan: &Plan, log: Option<Level>) -> Result<Outcome, C
 
 fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let given = (args.no_flaws || !args.flaws.is_empty()).then(|| flaws(&args.flaws));
-    let it = drawn(&one(&args.target, Path::new(FOLDER))?, args.seed, given)?;
+    let chosen = one(&args.target, Path::new(FOLDER))?;
+    let it = drawn(&chosen, args.seed, given)?;
     let only = lanes(&it.plan, &args.only)?;
     let outcome = outcome_of(&pool(Some(1), args.time, console)?, &it.plan, args.log)?;
     if let Some(row) = args.row {
@@ -261,6 +268,8 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
         source: source(it.head.as_ref(), size),
         promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
         again: it.again.clone(),
+        excused: excused(&it.plan, &outcome, |step| chosen.scenario.line_of(step)),
+        path: chosen.path,
     };
     console.tell(&Told::Story(&story));
     Ok(if outcome.violations.is_empty() { Exit::Met } else { Exit::Violated })

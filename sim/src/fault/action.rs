@@ -75,6 +75,14 @@ impl Control {
         self.damages().is_some()
     }
 
+    /// The row that it hides, damages or refuses.
+    pub(crate) fn row(&self) -> Option<(VaultId, RecordId)> {
+        if let Self::Hide(vault, id, _) | Self::Reject(vault, id, _) = *self {
+            return Some((vault, id));
+        }
+        self.damages()
+    }
+
     /// The row of which another object is served than the stored one.
     pub(crate) fn damages(&self) -> Option<(VaultId, RecordId)> {
         if let Self::Corrupt(vault, id, ..) | Self::Swap(vault, id, ..) = *self {
@@ -146,6 +154,4 @@ pub enum Loss {
     Image(DeviceId, DeviceId),
     /// All rows of a user in the *zone*.
     Zone(UserId),
-    /// The stored copy of a row.
-    Row(Remote, UserId, RecordId),
 }

@@ -3,9 +3,7 @@
 use engine::id::{DeviceId, RecordId, Remote, UserId};
 use harness::time::Span;
 
-use super::{
-    Behaviour, Control, Hit, Lasts, Longest, Loss, Names, Near, Need, Reach, SOON, declare,
-};
+use super::{Behaviour, Control, Hit, Lasts, Longest, Names, Near, Need, Reach, SOON, declare};
 use crate::host::Node;
 
 declare! {
@@ -41,11 +39,11 @@ impl Behaviour for BreakDecryption {
         Reach::User(self.user)
     }
 
-    fn loss(&self) -> Option<Loss> {
-        self.seen_by.is_none().then_some(Loss::Row(self.remote, self.user, self.row))
-    }
-
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::RowDamaged(self.remote, self.user.into(), self.row)
+    }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("damaged row")
     }
 }

@@ -36,6 +36,10 @@ impl Behaviour for Cut {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::MessageLost(self.from, self.to)
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("cut-off device")
+    }
 }
 
 /// One direction of a link, or the other.

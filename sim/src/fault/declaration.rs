@@ -174,6 +174,11 @@ pub trait Behaviour {
     fn loss(&self) -> Option<Loss> {
         None
     }
+
+    /// In two words, why a write is gone whose loss it justifies; none if it justifies no loss.
+    fn excuse(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl Declaration {

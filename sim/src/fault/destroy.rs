@@ -37,6 +37,10 @@ impl Behaviour for Destroy {
     fn loss(&self) -> Option<Loss> {
         Some(Loss::Device(self.device))
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("destroyed device")
+    }
 }
 
 /// A user keeps one device at least.

@@ -40,6 +40,14 @@ impl Behaviour for EndZone {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::ZoneEnded(self.user.into())
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some(match self.how {
+            Ending::Deleted => "deleted zone",
+            Ending::Purged => "purged zone",
+            Ending::EncryptedDataReset => "reset zone",
+        })
+    }
 }
 
 /// How a zone ended, in a sentence.

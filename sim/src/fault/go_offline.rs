@@ -33,4 +33,8 @@ impl Behaviour for GoOffline {
     fn strikes(&self, hit: Hit) -> bool {
         matches!(hit, Hit::MessageLost(from, to) if [from, to].contains(&self.device.into()))
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("cut-off device")
+    }
 }

@@ -37,4 +37,8 @@ impl Behaviour for HideRow {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::RowHidden(self.user.into(), self.row)
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("hidden row")
+    }
 }

@@ -33,4 +33,8 @@ impl Behaviour for HoldKeys {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::KeyHeld(self.device)
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("withheld key")
+    }
 }

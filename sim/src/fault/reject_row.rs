@@ -42,4 +42,8 @@ impl Behaviour for RejectRow {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::RowRefused(self.remote, self.user.into(), self.row)
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("refused row")
+    }
 }

@@ -33,6 +33,10 @@ impl Behaviour for RestoreImage {
     fn is_interval(&self, _lasts: Lasts) -> bool {
         false
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("restored device")
+    }
 }
 
 /// The backup is made some time before.

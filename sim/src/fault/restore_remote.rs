@@ -31,4 +31,8 @@ impl Behaviour for RestoreRemote {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::RemoteSetBack(self.remote)
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("restored remote")
+    }
 }

@@ -31,4 +31,8 @@ impl Behaviour for RestoreVolume {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::VolumeSetBack
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("restored volume")
+    }
 }

@@ -49,4 +49,8 @@ impl Behaviour for SwapObjects {
     fn strikes(&self, hit: Hit) -> bool {
         hit == Hit::RowDamaged(self.remote, self.user.into(), self.row)
     }
+
+    fn excuse(&self) -> Option<&'static str> {
+        Some("damaged row")
+    }
 }

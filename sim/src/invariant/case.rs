@@ -251,7 +251,15 @@ impl Case {
     // Judgement.
 
     pub(crate) fn violations(&self) -> Vec<Violation> {
-        judge(&self.context, &self.history)
+        judge(&self.context, &self.history).violations
+    }
+
+    /// What is excused, as in `w3 of meal/1: destroyed device`.
+    pub(crate) fn excused(&self) -> Vec<String> {
+        let excused = judge(&self.context, &self.history).excused;
+        let told =
+            excused.iter().map(|it| format!("{} of {}: {}", it.write, it.object, it.cause()));
+        told.collect()
     }
 
     /// The invariants that reject this history, each once.

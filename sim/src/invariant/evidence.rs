@@ -13,6 +13,7 @@ pub(crate) mod account;
 pub(crate) mod account_order;
 pub(crate) mod answers;
 mod builder;
+pub(crate) mod causes;
 pub(crate) mod cell_set;
 pub(crate) mod clocks;
 mod disk;
@@ -194,13 +195,18 @@ impl<'a> Evidence<'a> {
         builder.evidence
     }
 
-    /// Did a write of a file go with a volume that was set back: is it not in what came after, nor did
-    /// one of `owing`, the disks of those who would have to publish it again, still have it?
-    pub(crate) fn went_with_the_volume(&self, by: usize, owing: &[Disk], token: Token) -> bool {
+    /// When a write of a file went with a volume that was set back: it is not in what came after, and none
+    /// of `owing`, the disks of those who would have to publish it again, has had it since.
+    pub(crate) fn went_with_the_volume(
+        &self,
+        by: usize,
+        owing: &[Disk],
+        token: Token,
+    ) -> Option<usize> {
         // A device that is set back later on may publish it once more, in the same life.
         let had = |epoch: &Epoch<'_>| epoch.archive.published(token).any(|it| it.at <= by);
-        let lost = self.epochs.lost(by, had);
-        lost.is_some_and(|lost| !owing.iter().any(|disk| disk.has_upload(token, lost)))
+        let lost = self.epochs.lost(by, had)?;
+        (!owing.iter().any(|disk| disk.has_upload_since(token, (lost, by)))).then_some(lost)
     }
 
     /// Was a remote set back to a backup between these two facts?

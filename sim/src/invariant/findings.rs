@@ -1,16 +1,21 @@
-//! What the judges report, kept short: the earliest few of each invariant and how many more.
+//! What the judges report. Violations are kept short: the earliest few of each invariant and how many more.
+//! Of what a plan justifies everything is kept, each write once.
 
 use engine::id::{RecordId, Token};
 
+use crate::history::Fact;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::{Invariant, Violation};
+use crate::invariant::{Excused, Invariant, Judgement, Violation};
 
 /// How many violations of one invariant are reported in full.
 const TOLD: usize = 4;
 
 /// All that was reported.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Vec<Violation>);
+pub(crate) struct Findings {
+    violations: Vec<Violation>,
+    excused: Vec<Excused>,
+}
 
 /// What a violation is about, beside its place and sentence.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +49,7 @@ impl Findings {
         let mut facts: Vec<usize> = with.into_iter().chain([at]).collect();
         facts.sort_unstable();
         facts.dedup();
-        self.0.push(Violation {
+        self.violations.push(Violation {
             invariant,
             at: entry.at,
             node: entry.node,
@@ -56,12 +61,42 @@ impl Findings {
         });
     }
 
+    /// Notes that a write is gone, or is where nobody sees it, because of the fault that began at `by`.
+    /// Where the write was asked for the history says.
+    pub(crate) fn excuse(
+        &mut self,
+        evidence: &Evidence<'_>,
+        (write, object): (String, String),
+        asked: usize,
+        by: usize,
+    ) {
+        let (asked, began) = (&evidence.history[asked], &evidence.history[by]);
+        let Fact::Faulted(fault) = began.fact else {
+            panic!("what excuses a loss is a fault, and not fact {by}: {:?}", began.fact);
+        };
+        let (node, asked, at) = (asked.node, asked.at, began.at);
+        let excused = Excused { write, object, node, asked, fault, at };
+        let is_known =
+            |known: &Excused| (&known.write, &known.object) == (&excused.write, &excused.object);
+        if !self.excused.iter().any(is_known) {
+            self.excused.push(excused);
+        }
+    }
+
+    /// The earliest violations of each invariant, by time, and all excuses by the time of the write.
+    pub(crate) fn into_judgement(mut self) -> Judgement {
+        let mut excused = std::mem::take(&mut self.excused);
+        excused.sort_by_key(|excused| excused.asked);
+        Judgement { violations: self.into_violations(), excused }
+    }
+
     /// The earliest of each invariant, by time.
-    pub(crate) fn into_violations(mut self) -> Vec<Violation> {
-        self.0.sort_by_key(|violation| (violation.invariant, violation.at));
+    fn into_violations(self) -> Vec<Violation> {
+        let mut violations = self.violations;
+        violations.sort_by_key(|violation| (violation.invariant, violation.at));
         // What two logs begin with is judged with each.
-        let mut told: Vec<Violation> = Vec::with_capacity(self.0.len());
-        for violation in std::mem::take(&mut self.0) {
+        let mut told: Vec<Violation> = Vec::with_capacity(violations.len());
+        for violation in violations {
             let same = told
                 .iter()
                 .rev()
@@ -70,9 +105,9 @@ impl Findings {
                 told.push(violation);
             }
         }
-        self.0 = told;
-        let mut told = Vec::with_capacity(self.0.len().min(TOLD));
-        for group in self.0.chunk_by(|one, next| one.invariant == next.invariant) {
+        let violations = told;
+        let mut told = Vec::with_capacity(violations.len().min(TOLD));
+        for group in violations.chunk_by(|one, next| one.invariant == next.invariant) {
             let from = told.len();
             told.extend_from_slice(&group[..group.len().min(TOLD)]);
             if let (Some(first), true) = (told.get_mut(from), group.len() > TOLD) {

@@ -1,6 +1,7 @@
 //! Stories in which everything nearly goes wrong, and just so: no judge may cry wolf. Where one
 //! step more does go wrong, the same story says so.
 
+mod excuses;
 mod server;
 
 use engine::device::Reason;

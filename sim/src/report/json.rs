@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::plan::Plan;
+use crate::report::excused::{Causes, Excused, add};
 use crate::report::story::Scene;
 use crate::report::{
     Beast, Bug, Catches, Demand, Failure, Line, Met, Nondeterminism, Row, Shrunk, Size, Story,
@@ -22,7 +23,7 @@ pub fn render(told: &Told<'_>) -> String {
     let lines = match told {
         Told::Failure(failure) => vec![failed(failure)],
         Told::Nondeterministic(found) => vec![nondeterminism(found)],
-        Told::Lines(lines) => lines.iter().map(verdict).collect(),
+        Told::Lines(lines, _) => lines.iter().map(verdict).collect(),
         Told::Sweep(sweep) => swept(sweep),
         Told::Story(story) => told_story(story),
         Told::Shrunk(it) => vec![object("shrunk", shrunk(it))],
@@ -111,6 +112,7 @@ fn verdict(line: &Line) -> Value {
         "scenario": line.scenario, "of": line.of, "expected": line.expected, "found": line.found,
         "seeds": line.seeds, "mark": line.mark.word(), "again": line.again,
         "must_happen": demands(&line.demands, false), "steps": demands(&line.demands, true),
+        "excused": excused(&line.excused, &line.path),
     });
     object("verdict", fields)
 }
@@ -119,6 +121,8 @@ fn swept(sweep: &Sweep) -> Vec<Value> {
     let rows = sweep.rows.iter().map(|row| object("scenario-swept", swept_row(row)));
     let bugs = sweep.bugs.iter().map(|bug| object("bug", known_bug(bug)));
     let seeds: u64 = sweep.rows.iter().map(|row| row.seeds).sum();
+    let mut all = Causes::new();
+    sweep.rows.iter().for_each(|row| add(&mut all, &row.excused));
     let summary = json!({
         "build": sweep.build, "stopped": sweep.stopped, "seeds": seeds,
         "failed": sweep.rows.iter().map(|row| row.failed).sum::<u64>(),
@@ -126,6 +130,7 @@ fn swept(sweep: &Sweep) -> Vec<Value> {
         "wall_ms": sweep.took.as_millis() as u64,
         "cpu_ms": sweep.cpu.map(|cpu| cpu.as_millis() as u64),
         "simulated_ms": u64::try_from(sweep.simulated_ms).unwrap_or(u64::MAX),
+        "excused": causes(&all),
     });
     rows.chain(bugs).chain([object("sweep", summary)]).collect()
 }
@@ -143,7 +148,28 @@ fn swept_row(row: &Row) -> Value {
         "slowest": row.slowest.map(|(seed, took)| json!({"seed": seed, "ms": took.as_millis() as u64})),
         "coverage": coverage,
         "must_happen": demands(&row.demands, false), "steps": demands(&row.demands, true),
+        "excused": causes(&row.excused),
     })
+}
+
+/// How often each cause excused a write.
+fn causes(causes: &Causes) -> serde_json::Map<String, Value> {
+    let told = causes
+        .iter()
+        .map(|(cause, it)| ((*cause).to_owned(), json!({"seeds": it.seeds, "writes": it.writes})));
+    told.collect()
+}
+
+/// The writes that are excused, each with its cause.
+fn excused(all: &[Excused], path: &str) -> Vec<Value> {
+    let told = all.iter().map(|it| {
+        json!({
+            "seed": it.seed, "write": it.write, "object": it.object, "host": it.host,
+            "asked_ms": it.asked.0, "cause": it.cause, "fault": it.fault, "at_ms": it.at.0,
+            "place": it.line.map(|line| format!("{path}:{line}")),
+        })
+    });
+    told.collect()
 }
 
 /// The demands on events, or those on the steps of the script.
@@ -224,6 +250,7 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
         "source": story.source, "digest": format!("{:032x}", outcome.digest()),
         "facts": outcome.history.len(), "violations": outcome.violations.len(),
         "reproduced": reproduced, "again": story.again,
+        "excused": excused(&story.excused, &story.path),
     });
     facts.into_iter().chain(violations).chain([object("replayed", end)]).collect()
 }

@@ -2,9 +2,11 @@
 //! anything that does not show them; so nothing is said by colour alone.
 
 mod demand;
+mod excused;
 mod fold;
 mod nondeterminism;
 mod sweep;
+mod verdicts;
 mod zoo;
 
 use std::fmt::{self, Display, Write};
@@ -14,12 +16,11 @@ use engine::id::{RecordId, Token};
 use textwrap::core::display_width;
 use tracing::Level;
 
-use self::demand::write_unmet;
 use self::nondeterminism::write_nondeterminism;
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
-use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Shrunk, Story, Told};
+use crate::report::{Check, Failure, FileCheck, Listed, Mark, Shrunk, Story, Told};
 use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
@@ -43,7 +44,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
     let written = match told {
         Told::Failure(failure) => write_failure(&mut text, failure),
         Told::Nondeterministic(found) => write_nondeterminism(&mut text, found),
-        Told::Lines(lines) => write_lines(&mut text, lines, width),
+        Told::Lines(lines, detail) => verdicts::write_lines(&mut text, lines, (*detail, width)),
         Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep, width),
         Told::Story(story) => write_story(&mut text, story),
         Told::Shrunk(shrunk) => write_shrunk(&mut text, shrunk),
@@ -58,7 +59,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         Told::Checked(_) | Told::Zoo(_) => text,
         Told::Failure(_)
         | Told::Nondeterministic(_)
-        | Told::Lines(_)
+        | Told::Lines(..)
         | Told::Sweep(_)
         | Told::Story(_)
         | Told::Shrunk(_)
@@ -297,38 +298,6 @@ fn stack(out: &mut String, head: &[&str], rows: &[(Style, Vec<String>)]) -> fmt:
     Ok(())
 }
 
-fn write_lines(out: &mut String, lines: &[Line], width: usize) -> fmt::Result {
-    let rows: Vec<(Style, Vec<String>)> = lines
-        .iter()
-        .map(|line| {
-            let Line { scenario, of, expected, found, seeds, mark, .. } = line;
-            let seeds = seeds.to_string();
-            let cells = [mark.word(), scenario, of, expected, found, &seeds];
-            let style = if *mark == Mark::Pass { Style::new() } else { style_of(*mark) };
-            (style, cells.map(str::to_owned).to_vec())
-        })
-        .collect();
-    table(out, width, &["verdict", "scenario", "of", "expected", "found", "seeds"], &rows)?;
-    write_unmet(out, lines.iter().flat_map(|line| &line.demands))?;
-    let failed = lines.iter().filter(|line| line.mark == Mark::Fail).count();
-    let unsure = lines.iter().filter(|line| line.mark == Mark::Inconclusive).count();
-    let as_expected = lines.len() - failed - unsure;
-    let all = if failed + unsure == 0 {
-        Mark::Pass
-    } else if failed > 0 {
-        Mark::Fail
-    } else {
-        Mark::Inconclusive
-    };
-    writeln!(out, "\n{} {as_expected} of {} as expected", mark(all), count(lines.len(), "line"))?;
-    for line in lines.iter().filter(|line| line.mark == Mark::Pass) {
-        if let Some(again) = &line.again {
-            writeln!(out, "  {}, {}: {again}", line.scenario, line.of)?;
-        }
-    }
-    Ok(())
-}
-
 /// A share of one, short.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -371,6 +340,7 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
     writeln!(out, "\n{told} of {} facts told, {left_out} left out.", outcome.history.len())?;
     writeln!(out, "digest {:032x}", outcome.digest())?;
     write_violations(out, &scene, story)?;
+    excused::write_of_story(out, &story.excused, &story.path)?;
     write_promise(out, story)?;
     writeln!(out, "again:   {}", styled(BOLD, &story.again))
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
 use engine::remote::{CallId, Cursor, Order, Policy, Tag};
+use harness::time::Span;
 
 use super::Case;
 use super::device::Device;
 use super::model::StoredRow;
+use crate::fault::{Age, RestoreRemote};
 use crate::history::{BlobId, Change, Fact, Letter, Page, Refused};
 use crate::plan::{Node, Parcel};
 
@@ -93,6 +95,13 @@ impl AtRemote<'_> {
 
     /// The remote is set back to a backup: it has the row again as it was, or no more.
     pub(crate) fn is_set_back(&mut self, id: RecordId, backup: Option<StoredRow>) {
+        let fault = RestoreRemote { remote: self.remote, by: Age(Span::from_secs(1)) };
+        self.case.fact(self.remote, Fact::Faulted(fault.into()));
+        self.falls_back(id, backup);
+    }
+
+    /// It has the row again as it was, or no more, and no fault is known.
+    pub(crate) fn falls_back(&mut self, id: RecordId, backup: Option<StoredRow>) {
         let (key, by) = ((self.remote, self.vault(), id), Node::Remote(self.remote));
         let vault = key.1;
         let Some(row) = backup else {
@@ -106,6 +115,11 @@ impl AtRemote<'_> {
         self.case
             .fact(self.remote, Fact::Committed { vault, id, pos, tag, blob, by, contents, policy });
         self.case.rows.insert(key, row);
+    }
+
+    /// The row is gone with its zone, of which there is no other fact.
+    pub(crate) fn is_taken_away(&mut self, id: RecordId) {
+        self.case.rows.remove(&(self.remote, self.vault(), id));
     }
 
     /// A device sends its copy; nothing is stored.

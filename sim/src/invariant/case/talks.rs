@@ -45,7 +45,7 @@ pub(crate) fn part(talk: TalkId, first: u32, last: u32) -> Excerpt {
     Excerpt { talk, spelling: 0, began: Began::on(DAY), first, last, edit: 0 }
 }
 
-fn key(talk: TalkId) -> DedupKey {
+pub(crate) fn key(talk: TalkId) -> DedupKey {
     let n = u8::try_from(talk.0).expect("a case is small");
     postcard::from_bytes(&[n; 16]).expect("sixteen bytes")
 }

@@ -8,6 +8,7 @@ use engine::id::{DeviceId, VaultId};
 
 use crate::history::{Answered, Boot, Fact, Fault};
 use crate::invariant::Invariant::LoginsAreWhole;
+use crate::invariant::evidence::causes::was_beyond_cure;
 use crate::invariant::evidence::sign_ins::{SignInState, SignIns};
 use crate::invariant::evidence::{Evidence, Held, Observation, RemoteRow};
 use crate::invariant::findings::{About, Findings};
@@ -111,7 +112,7 @@ fn is_whole(
                 // What a device believes of a remote may not be durable yet; what it shows is.
                 || evidence.joined(device, &row, at) == Held::Yes
                 || faults.any(|fault| hides(&fault.kind) && fault.overlaps(asked, at))
-                || evidence.is_incurable(Some(remote), vault, id)
+                || was_beyond_cure(evidence, (remote, vault, id), at)
             {
                 continue;
             }

@@ -63,6 +63,8 @@ struct DeviceState {
 pub(crate) struct EvidenceBuilder<'a> {
     pub(crate) evidence: Evidence<'a>,
     states: Vec<DeviceState>,
+    /// Has any write been destroyed?
+    has_destroyed: bool,
     /// What the sender of a blob had made it from.
     sent: Table<BlobId, Copy>,
 }
@@ -97,6 +99,7 @@ impl<'a> EvidenceBuilder<'a> {
                 lineage: OnceCell::new(),
             },
             states: vec![DeviceState::default(); context.devices.len()],
+            has_destroyed: false,
             sent: Table::default(),
         }
     }
@@ -413,6 +416,8 @@ impl<'a> EvidenceBuilder<'a> {
             writes.all[write].accepted[remote.index()].get_or_insert(version.at);
             writes.all[write].stored.get_or_insert(version.at);
         }
+        self.is_there(record_key, &version.made_from);
+        let stored = &mut self.evidence.remotes[remote.index()];
         let (place, entry) =
             (stored.log.partition_point(|it| it.0 < version.pos), (version.pos, vault, id));
         if stored.log.get(place) != Some(&entry) {

@@ -63,8 +63,16 @@ impl Disk {
 
     /// Did it hold this own write of a file at a moment, and was that not in the feed yet?
     pub(crate) fn has_upload(&self, token: Token, moment: usize) -> bool {
-        let mut lines = self.uploads.values();
-        lines.any(|line| line.at(moment).copied().flatten().is_some_and(|own| own.0 == token))
+        self.has_upload_since(token, (moment, moment))
+    }
+
+    /// The same of some moment of an interval.
+    pub(crate) fn has_upload_since(&self, token: Token, (from, to): (usize, usize)) -> bool {
+        let is_it = |own: &Option<(Token, NodeId)>| own.is_some_and(|own| own.0 == token);
+        self.uploads.values().any(|line| {
+            let mut later = line.iter().filter(|(at, _)| (from..=to).contains(at));
+            line.at(from).is_some_and(is_it) || later.any(|(_, own)| is_it(own))
+        })
     }
 }
 

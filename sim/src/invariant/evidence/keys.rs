@@ -1,17 +1,20 @@
 //! Which devices can lack a key at which moment.
 
-use engine::id::DeviceId;
+use engine::id::{DeviceId, UserId};
 
 use super::{Evidence, FaultInterval, UserOperation};
 use crate::history::{Asked, Boot, Change, Fact, Fault};
 use crate::invariant::Incurable;
 use crate::plan::Node;
 
-/// Can a device lack a key by then: were new ones made, kept back, or did they have to come first?
-pub(crate) fn may_lack_keys(evidence: &Evidence<'_>, by: usize) -> bool {
+/// Can a host of a user lack a key by then: were new ones of that user made or kept back, or did they have to
+/// come first?
+pub(crate) fn may_lack_keys(evidence: &Evidence<'_>, user: UserId, by: usize) -> bool {
     evidence.history[..by].iter().any(|entry| {
-        matches!(entry.fact.asked(), Some((_, Asked::RotateKey | Asked::SignIn)))
-            || matches!(entry.fact, Fact::Faulted(Fault::HoldKeys(_)))
+        let moves_keys = matches!(entry.fact.asked(), Some((_, Asked::RotateKey | Asked::SignIn)))
+            || matches!(entry.fact, Fact::Faulted(Fault::HoldKeys(_)));
+        let device = entry.node.device().filter(|_| moves_keys);
+        device.is_some_and(|device| evidence.user(device) == user)
     })
 }
 

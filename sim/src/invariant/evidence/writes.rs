@@ -35,7 +35,7 @@ pub(crate) struct Write {
     pub(crate) accepted: [Option<usize>; 2],
     /// When it was first shown to a user.
     pub(crate) shown: Option<usize>,
-    /// When the last place that held it was destroyed.
+    /// The fault by which the last place that held it lost it, if none has had it since.
     pub(crate) destroyed: Option<usize>,
 }
 
@@ -50,12 +50,15 @@ impl Write {
         self.accepted.iter().any(Option::is_some)
     }
 
-    /// Must it be there at the end? A write whose end is unknown is owed from when a user or a
-    /// remote has had it.
+    /// Must it be there at the end? No longer once a fault has destroyed the last place that held it.
     pub(crate) fn is_owed(&self) -> bool {
-        self.refused.is_none()
-            && self.destroyed.is_none()
-            && (self.saved.or(self.shown).is_some() || self.is_accepted())
+        self.counts() && self.destroyed.is_none()
+    }
+
+    /// Did a user have reason to rely on it? A write whose end is unknown counts from when a user or a
+    /// remote has had it.
+    pub(crate) fn counts(&self) -> bool {
+        self.refused.is_none() && (self.saved.or(self.shown).is_some() || self.is_accepted())
     }
 
     /// When a user first had reason to rely on it.

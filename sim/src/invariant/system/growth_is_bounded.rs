@@ -7,11 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{RecordId, Remote, Token, VaultId};
-use engine::log::{FileDoc, pieces_of};
+use engine::id::{RecordId, Remote, Token, UserId, VaultId};
+use engine::log::{FileDoc, Stored, pieces_of};
 
-use crate::history::{Answered, Change, Entry, Fact};
+use crate::history::{Answered, Change, Entry, Fact, Fault};
 use crate::invariant::Invariant::GrowthIsBounded;
+use crate::invariant::evidence::causes::last_fault;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
 use crate::invariant::findings::{About, Findings};
@@ -123,11 +124,6 @@ fn saves_say_something(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// Does what happens here happen to the sync server?
-fn is_of_server(host: Node) -> bool {
-    matches!(host, Node::Worker(_) | Node::Volume | Node::Intruder)
-}
-
 fn says_the_same(old: &RowState, new: &RowState) -> bool {
     let nobodys = |version: &RowState| {
         version.contents.iter().any(|held| held.cells.iter().any(|cell| cell.1 == Token::NONE))
@@ -160,23 +156,14 @@ fn was_damaged(
 
 /// What the volume holds at the end is content of a version, or the log knows that it is to come or
 /// to go. A worker that pauses or dies between the log and the volume may leave a piece behind that
-/// came after everything else of its upload was gone.
+/// came after everything else of its upload was gone; so may a volume that is slow, and a clock that makes
+/// a worker give an upload up.
 fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
     let end = evidence.history.len();
     for (user, files) in &evidence.epochs.last().files {
         let known: BTreeSet<_> = files
             .docs()
-            .filter_map(|(_, line)| line.at(end).copied().flatten())
-            .filter_map(|doc| match doc {
-                FileDoc::Upload(upload) => Some(&upload.stored),
-                FileDoc::Blob(stored, _) | FileDoc::Doomed(stored) => Some(stored),
-                FileDoc::Node(_)
-                | FileDoc::Holder(_)
-                | FileDoc::Version(_)
-                | FileDoc::Job(_)
-                | FileDoc::Item(..)
-                | FileDoc::Mark => None,
-            })
+            .filter_map(|(_, line)| line.at(end).copied().flatten().and_then(stored_of))
             .map(|stored| pieces_of(*user, stored.manifest.address, stored.upload))
             .collect();
         let mut objects = BTreeMap::new();
@@ -188,11 +175,7 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
         for (key, at) in objects {
             let folder = key.rfind('/').map_or("", |end| &key[..=end]);
-            let by_accident = evidence
-                .faults
-                .iter()
-                .any(|fault| is_of_server(fault.kind.host()) && fault.from < at);
-            if !by_accident && !known.contains(folder) {
+            if !known.contains(folder) && !is_late_by_accident(evidence, (*user, folder), at) {
                 let message = format!(
                     "Orphaned object {key}, stored at {}: no version or upload references it, and it is not \
                      queued for deletion.",
@@ -202,6 +185,36 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
                 findings.report(evidence, place, at, About::default(), message, []);
             }
         }
+    }
+}
+
+/// Was there a fault of the worker that stored a piece, of the volume or of a worker's clock since the log
+/// first knew of its upload?
+fn is_late_by_accident(evidence: &Evidence<'_>, (user, folder): (UserId, &str), at: usize) -> bool {
+    let known = |stored: &Stored| pieces_of(user, stored.manifest.address, stored.upload) == folder;
+    let lines = evidence.epochs.files().filter(|(whose, _)| **whose == user);
+    let lines = lines.flat_map(|(_, files)| files.docs()).flat_map(|(_, line)| line.iter());
+    let begun = lines.filter(|(_, doc)| doc.and_then(stored_of).is_some_and(known));
+    let Some(begun) = begun.map(|(begun, _)| begun).min() else { return false };
+    let by = evidence.history[at].node;
+    let delays = |fault: &Fault| {
+        let host = fault.host();
+        host == by || host == Node::Volume || matches!(fault, Fault::WorkerClockJump(_))
+    };
+    last_fault(&evidence.faults, (begun, at), delays).is_some()
+}
+
+/// Where the log has content that is to come, is there or is to go.
+fn stored_of(doc: &FileDoc) -> Option<&Stored> {
+    match doc {
+        FileDoc::Upload(upload) => Some(&upload.stored),
+        FileDoc::Blob(stored, _) | FileDoc::Doomed(stored) => Some(stored),
+        FileDoc::Node(_)
+        | FileDoc::Holder(_)
+        | FileDoc::Version(_)
+        | FileDoc::Job(_)
+        | FileDoc::Item(..)
+        | FileDoc::Mark => None,
     }
 }
 

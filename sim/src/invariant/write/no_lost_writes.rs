@@ -6,6 +6,7 @@ mod file;
 mod lineage;
 mod message;
 pub(crate) mod record;
+mod spared;
 
 use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::Findings;

@@ -1,7 +1,7 @@
 //! INV-20 `remotes-agree`: at the end both remotes hold what the devices show.
 //!
 //! No device relays where none with keys is left, and a row that the plan made incurable may
-//! differ. A headstone is part of a row and never shown.
+//! differ, at that remote alone. A headstone is part of a row and never shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,7 @@ use engine::device::Presence;
 use engine::id::{DeviceId, FieldId, RecordId, Remote, Token, VaultId};
 
 use crate::invariant::Invariant::RemotesAgree;
+use crate::invariant::evidence::causes::is_beyond_reach;
 use crate::invariant::evidence::{Evidence, FoundRow, Observation};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::field_name;
@@ -26,11 +27,12 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let rows = found.values().flat_map(|rows| rows.keys());
     let shown = observations.keys();
     for &(vault, id) in rows.chain(shown).collect::<BTreeSet<_>>() {
-        if !has_relay(evidence, vault) || evidence.is_incurable(None, vault, id) {
+        if !has_relay(evidence, vault) || is_beyond_reach(evidence, vault, id) {
             continue;
         }
         let mut ends: Vec<FinalRow> = found
             .iter()
+            .filter(|(remote, _)| !evidence.is_incurable(Some(**remote), vault, id))
             .map(|(remote, rows)| FinalRow::of_row(*remote, rows.get(&(vault, id)), settled))
             .collect();
         ends.extend(

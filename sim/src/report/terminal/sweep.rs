@@ -7,6 +7,7 @@ use anstyle::Style;
 
 use crate::report::story::count;
 use crate::report::terminal::demand::{met, write_unmet};
+use crate::report::terminal::excused::write_of_sweep;
 use crate::report::terminal::{BAD, BOLD, change, percent, styled, table};
 use crate::report::{Bug, Demand, Row, Sweep, wilson};
 
@@ -17,6 +18,7 @@ pub(super) fn write_sweep(out: &mut String, sweep: &Sweep, width: usize) -> fmt:
         ["scenario", "seeds", "pass", "fail", "bugs", "fault-free", "fails in", "slowest seed"];
     table(out, width, &head, &rows)?;
     write_demands(out, &sweep.rows, width)?;
+    write_of_sweep(out, &sweep.rows, (sweep.detail, width))?;
     write_unreached(out, &sweep.rows)?;
     for (number, bug) in sweep.bugs.iter().enumerate() {
         write_bug(out, number + 1, bug)?;

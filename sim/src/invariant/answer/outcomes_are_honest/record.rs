@@ -9,6 +9,7 @@ use engine::remote::Tag;
 
 use crate::history::{Answered, Change, Contents, Fact, Fault};
 use crate::invariant::Invariant::OutcomesAreHonest;
+use crate::invariant::evidence::causes::last_fault;
 use crate::invariant::evidence::{Evidence, RowState};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
@@ -131,7 +132,7 @@ fn signed_out(
                     if (it.remote, VaultId::from(it.user), it.row) == (**remote, vault, id))
             };
             write.accepted[remote.index()].is_none_or(|taken| taken > at)
-                && !evidence.faults.iter().any(|fault| refuses(&fault.kind))
+                && last_fault(&evidence.faults, (write.asked, at), refuses).is_none()
         });
         if let Some(lacking) = lacking {
             let message = format!(

@@ -81,9 +81,9 @@ fn is_right(
                 })
             })
         }
-        (Reason::Keyless, Order::Ingest(_)) => may_lack_keys(evidence, at),
+        (Reason::Keyless, Order::Ingest(_)) => may_lack_keys(evidence, operation.user, at),
         (Reason::Sealed(engine::seal::OpenError::NoKey(_)), Order::Ingest(_) | Order::Read(..)) => {
-            may_lack_keys(evidence, at)
+            may_lack_keys(evidence, operation.user, at)
         }
         (Reason::Date(_) | Reason::Sealed(_) | Reason::Keyless | Reason::Server(_), _) => false,
     }
@@ -91,9 +91,26 @@ fn is_right(
 
 #[cfg(test)]
 mod tests {
-    use crate::invariant::case::Case;
+    use engine::processor::Reason;
 
+    use crate::fault::HoldKeys;
+    use crate::history::{Fact, Worked};
+    use crate::invariant::Invariant::RefusalsHaveReasons;
+    use crate::invariant::case::talks::{SOUP, part};
+    use crate::invariant::case::{Case, LAPTOP, TABLET};
     use crate::plan::Order;
+
+    #[test]
+    fn a_key_that_is_withheld_from_another_user_is_no_reason() {
+        for (device, is_right) in [(TABLET, true), (LAPTOP, false)] {
+            let mut case = Case::worked();
+            case.fact(device, Fact::Faulted(HoldKeys { device }.into()));
+            let op = case.reader().orders(Order::Ingest(part(SOUP, 1, 2)));
+            case.reader().obeys(op, Worked::Refused(Reason::Keyless));
+            let broken = case.ends().broken();
+            assert_eq!(broken.contains(&RefusalsHaveReasons), !is_right, "{broken:?}");
+        }
+    }
 
     #[test]
     fn a_processor_answers_unless_it_dies() {

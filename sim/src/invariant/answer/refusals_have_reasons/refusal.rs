@@ -74,7 +74,7 @@ fn is_right(
         (
             Reason::Keyless | Reason::Sealed(engine::seal::OpenError::NoKey(_)),
             Asked::Work { .. },
-        ) => may_lack_keys(evidence, at),
+        ) => may_lack_keys(evidence, evidence.user(op.device), at),
         (Reason::NoServer, Asked::Work { .. }) => evidence.context.server.is_none(),
         (_, Asked::File { ask, .. }) => file_refusals::is_right(evidence, op, at, ask, reason),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.context.server.is_none(),

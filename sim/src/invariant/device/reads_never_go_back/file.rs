@@ -38,7 +38,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 floor.latest.clear();
                 // What that log lacks may be back in a later one, of which the device has not heard.
                 let owing = slice::from_ref(evidence.disk(device));
-                let went = |token| evidence.went_with_the_volume(at, owing, token);
+                let went = |token| evidence.went_with_the_volume(at, owing, token).is_some();
                 floor.saved.retain(|token, _| !went(*token));
             }
             FileEvent::Saved(device, token) => {
@@ -121,7 +121,8 @@ impl FileFloor {
         let owing = slice::from_ref(evidence.disk(operation.device));
         self.saved.retain(|token, _| {
             let is_there = |epoch: &Epoch<'_>| epoch.archive.published(*token).any(has);
-            !read.is_some_and(is_there) && !evidence.went_with_the_volume(at, owing, *token)
+            !read.is_some_and(is_there)
+                && evidence.went_with_the_volume(at, owing, *token).is_none()
         });
         let writes: BTreeSet<Dot> =
             list.iter().flat_map(|it| &it.heads).map(|head| head.write).collect();

@@ -1,14 +1,17 @@
-//! What faults destroy: stores of devices, zones and rows, and the writes of which no other place has a
-//! copy.
+//! What faults destroy: stores of devices, and rows of remotes; and the writes of which no other place has
+//! a copy. A write that turns up again, as in a message that was under way, is destroyed no more.
 
 use engine::id::{DeviceId, RecordId, Remote, VaultId};
 
 use super::super::{Copy, FaultInterval, Timeline};
 use super::{EvidenceBuilder, current};
 use crate::fault::Loss;
-use crate::history::Fault;
 use crate::history::table::Table;
+use crate::history::{Boot, Entry, Fact, Fault};
+use crate::invariant::evidence::causes::last_fault;
 use crate::invariant::evidence::cell_set::Set;
+use crate::invariant::evidence::writes::Write;
+use crate::plan::Node;
 
 impl EvidenceBuilder<'_> {
     pub(super) fn faulted(&mut self, at: usize, fault: &Fault) {
@@ -30,14 +33,6 @@ impl EvidenceBuilder<'_> {
                 let rows = stored.rows.sorted().map(|(row, _)| row).filter(|row| row.0 == vault);
                 for (_, id) in rows.collect::<Vec<_>>() {
                     self.remove_row(at, Remote::Zone, vault, id, None, false);
-                }
-            }
-            Some(Loss::Row(remote, user, id)) => {
-                let vault = VaultId::from(user);
-                let stored = &self.evidence.remotes[remote.index()];
-                if let Some(row) = stored.versions(vault, id).last() {
-                    let made_from = row.made_from.clone();
-                    self.destroy(at, vault, id, &made_from);
                 }
             }
             None => {}
@@ -84,7 +79,43 @@ impl EvidenceBuilder<'_> {
         let gone: Vec<u32> = lost.beyond(&rest).collect();
         for cell in gone {
             let write = self.evidence.writes.records[record_key].cells[cell as usize].write;
-            self.evidence.writes.all[write].destroyed.get_or_insert(at);
+            let Write { asked, destroyed, .. } = self.evidence.writes.all[write];
+            let destroys = |fault: &Fault| destroys(&self.evidence.history[at], vault, fault);
+            let cause = || last_fault(&self.evidence.faults, (asked, at), destroys);
+            self.evidence.writes.all[write].destroyed = destroyed.or_else(cause);
+            self.has_destroyed = true;
+        }
+    }
+
+    /// A place has these cells, for the first time or again.
+    pub(super) fn is_there(&mut self, record_key: usize, cells: &Set) {
+        if !self.has_destroyed {
+            return; // As in most runs.
+        }
+        for cell in cells.iter() {
+            let write = self.evidence.writes.records[record_key].cells[cell as usize].write;
+            self.evidence.writes.all[write].destroyed = None;
+        }
+    }
+}
+
+/// Can a place have lost what is a user's by this fault, when this fact says that it has it no more? A sign-out
+/// destroys nothing, but for what a remote has lost meanwhile.
+fn destroys(told: &Entry, vault: VaultId, fault: &Fault) -> bool {
+    match (&told.fact, told.node) {
+        (Fact::Faulted(it), _) => it == fault,
+        (Fact::Started { boot: Boot::Restored, .. }, Node::Device(device)) => {
+            matches!(fault, Fault::RestoreImage(it) if it.device == device)
+        }
+        (_, Node::Remote(remote)) => {
+            matches!(fault, Fault::RestoreRemote(it) if it.remote == remote)
+        }
+        (_, Node::Device(_)) => {
+            matches!(fault, Fault::EndZone(it) if VaultId::from(it.user) == vault)
+                || matches!(fault, Fault::RestoreRemote(_))
+        }
+        (_, Node::World | Node::Worker(_) | Node::Processor(_) | Node::Volume | Node::Intruder) => {
+            false
         }
     }
 }

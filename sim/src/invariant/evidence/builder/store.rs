@@ -218,10 +218,13 @@ impl EvidenceBuilder<'_> {
         for write in commit.wrote {
             self.evidence.writes.all[write].durable.get_or_insert(at);
         }
-        let disk = &mut self.evidence.disks[usize::from(device.0)];
         for (id, copy) in commit.records {
+            let record_key = self.evidence.writes.record_key(self.evidence.vault(device), id);
+            record_key.into_iter().for_each(|key| self.is_there(key, &copy.made_from));
+            let disk = &mut self.evidence.disks[usize::from(device.0)];
             disk.records.or_default(id).push(moment, copy);
         }
+        let disk = &mut self.evidence.disks[usize::from(device.0)];
         for (key, mirrored) in commit.mirrors {
             disk.mirrors.or_default(key).push(moment, mirrored);
         }

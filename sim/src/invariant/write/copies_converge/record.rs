@@ -12,6 +12,7 @@ use engine::id::{FieldId, Token};
 
 use crate::history::Contents;
 use crate::invariant::Invariant::CopiesConverge;
+use crate::invariant::evidence::causes::is_beyond_reach;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, Observation};
 use crate::invariant::findings::{About, Findings};
@@ -88,7 +89,7 @@ fn all_agree_at_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut first: BTreeMap<usize, (&Observation, Siblings)> = BTreeMap::new();
     for observation in evidence.final_observations() {
         let record_key = &evidence.writes.records[observation.record_key];
-        if evidence.is_incurable(None, record_key.vault, record_key.id) {
+        if is_beyond_reach(evidence, record_key.vault, record_key.id) {
             continue;
         }
         let mut shown: Vec<_> = observation.tokens().collect();

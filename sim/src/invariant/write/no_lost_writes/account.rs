@@ -5,6 +5,7 @@
 
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
+use crate::invariant::evidence::causes::was_told_before;
 use crate::invariant::findings::{About, Findings};
 
 /// Every change that was acknowledged, or is in the log, is in what everybody is shown at the end;
@@ -21,7 +22,13 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         // Only the volume holds what has been acknowledged.
         let end = evidence.history.len();
         let lost = evidence.epochs.lost(end, |epoch| !epoch.places(patch).is_empty());
-        if lost.is_some_and(|lost| patch.asked < lost) {
+        let was_told = |lost: usize| {
+            let says = patch.patched();
+            says.is_none_or(|says| was_told_before(evidence, patch.device.into(), (lost, says)))
+        };
+        if let Some(lost) = lost.filter(|lost| was_told(*lost)) {
+            let object = format!("account of {}", evidence.user_name(patch.user));
+            findings.excuse(evidence, (evidence.write_name(token), object), patch.asked, lost);
             continue;
         }
         let space = evidence.epochs.last().spaces.get(&patch.user);

@@ -10,12 +10,11 @@ use std::collections::BTreeMap;
 use engine::id::{DeviceId, NodeId, Token};
 use engine::log::NodeKind;
 
+use crate::history::FileDone;
 use crate::history::file::FileAsked;
-use crate::history::{Fault, FileDone};
-use crate::invariant::Incurable;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::epochs::Epoch;
+use crate::invariant::evidence::causes::{Stranded, losses, stranded};
 use crate::invariant::evidence::files::{FileOperation, Files, Logged};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::count;
@@ -25,8 +24,9 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (_, files) in evidence.epochs.files() {
         deletes_have_seen(evidence, findings, files, &seen);
     }
+    let stranded = stranded(evidence);
     for operation in &evidence.server.file_operations {
-        is_a_version_in_the_end(evidence, findings, operation);
+        is_a_version_in_the_end(evidence, findings, operation, &stranded);
     }
     what_is_read_at_the_end_is_all(evidence, findings);
 }
@@ -119,26 +119,20 @@ fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
     all
 }
 
-/// When a device, or its store, was destroyed.
-fn losses(evidence: &Evidence<'_>, device: DeviceId) -> impl Iterator<Item = usize> {
-    let destroyed = evidence
-        .faults
-        .iter()
-        .filter(move |fault| matches!(&fault.kind, Fault::Destroy(gone) if gone.device == device));
-    evidence.images(device).chain(destroyed.map(|fault| fault.from))
-}
-
-/// Did a destroyed store have the only copy of a write that had been saved: is the write not in the
-/// image that took its place, on no other device and not on the server?
-fn is_gone(evidence: &Evidence<'_>, token: Token, saved: usize) -> bool {
+/// The fault that destroyed the last store that had a write which was no version yet: the write is not in the
+/// image that took the place of that store, on no other device and not on the server.
+fn destroyed_by(evidence: &Evidence<'_>, token: Token, saved: usize) -> Option<usize> {
     let is_elsewhere = |at: usize| {
         evidence.disks.iter().any(|disk| disk.has_upload(token, at))
             || evidence.epochs.at(at).archive.published(token).any(|version| version.at < at)
     };
-    devices(evidence).any(|device| {
+    devices(evidence).find_map(|device| {
         let disk = evidence.disk(device);
-        losses(evidence, device)
-            .any(|at| at > saved && disk.has_upload(token, at - 1) && !is_elsewhere(at))
+        let took = |(at, by): (usize, usize)| {
+            let took = at > saved && disk.has_upload(token, at - 1) && !is_elsewhere(at);
+            took.then_some(by)
+        };
+        losses(evidence, device).find_map(took)
     })
 }
 
@@ -147,28 +141,31 @@ fn devices(evidence: &Evidence<'_>) -> impl Iterator<Item = DeviceId> + use<> {
     (0..count).map(DeviceId)
 }
 
-/// Is the write on a device that never gets a key, and so cannot send it?
-fn is_stranded(evidence: &Evidence<'_>, token: Token) -> bool {
-    devices(evidence).any(|device| {
-        evidence.context.incurable.contains(&Incurable::Keyless(device))
-            && evidence.disk(device).has_upload(token, evidence.history.len())
-    })
+/// The fault that keeps a write on a device which can send nothing.
+fn withheld_by(evidence: &Evidence<'_>, stranded: &[Stranded], token: Token) -> Option<usize> {
+    let end = evidence.history.len();
+    let has = |it: &&Stranded| it.is_mute && evidence.disk(it.device).has_upload(token, end);
+    stranded.iter().find(has).map(|it| it.by)
 }
 
 fn is_a_version_in_the_end(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     operation: &FileOperation<'_>,
+    stranded: &[Stranded],
 ) {
     let (Some(settled), Some(token)) = (evidence.settled, operation.ask.token()) else { return };
     let about = About { record: None, token: Some(token) };
     let Some(saved) = operation.saved() else { return };
-    let published = |epoch: &Epoch<'_>| epoch.archive.published(token).next().is_some();
-    if published(evidence.epochs.last())
-        || evidence.went_with_the_volume(evidence.history.len(), &evidence.disks, token)
-        || is_gone(evidence, token, saved)
-        || is_stranded(evidence, token)
-    {
+    if evidence.epochs.last().archive.published(token).next().is_some() {
+        return;
+    }
+    let end = evidence.history.len();
+    let cause = evidence.went_with_the_volume(end, &evidence.disks, token);
+    let cause = cause.or_else(|| destroyed_by(evidence, token, saved));
+    if let Some(by) = cause.or_else(|| withheld_by(evidence, stranded, token)) {
+        let path = evidence.operation_path(operation, saved);
+        findings.excuse(evidence, (evidence.write_name(token), path), operation.asked, by);
         return;
     }
     let message = format!(
@@ -239,8 +236,9 @@ fn what_is_read_at_the_end_is_all(evidence: &Evidence<'_>, findings: &mut Findin
 mod tests {
     use engine::id::DeviceId;
 
+    use crate::fault::RestoreImage;
     use crate::history::file::{FileAsked, FileDone};
-    use crate::history::{Answered, Boot, Change};
+    use crate::history::{Answered, Boot, Change, Fact};
     use crate::invariant::case::files::head;
     use crate::invariant::case::tree::FileWrite;
     use crate::invariant::case::tree::{DRAFT, LETTERS, ROOT};
@@ -272,6 +270,9 @@ mod tests {
 
     /// A device starts on an image that has these own writes.
     fn starts_on(case: &mut Case, device: DeviceId, boot: Boot, image: &[FileWrite]) {
+        if boot == Boot::Restored {
+            case.fact(device, Fact::Faulted(RestoreImage { device }.into()));
+        }
         let own = image.iter().map(|it| Change::Upload(it.dot, Some((it.token, it.node))));
         let holds = [Change::Key(true), Change::Meta].into_iter().chain(own).collect();
         case.device(device).starts(boot, 0, holds);

@@ -1,6 +1,6 @@
 //! No message that was acknowledged is lost: the log has it at the end, and shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::dedup::DedupKey;
 use engine::id::UserId;
@@ -8,6 +8,7 @@ use engine::id::UserId;
 use crate::history::{Talk, Worked};
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
+use crate::invariant::evidence::causes::was_told_before;
 use crate::invariant::evidence::epochs::Epoch;
 use crate::invariant::evidence::work::{
     ConversationOperation, Conversations, is_in, item_of, missing,
@@ -16,8 +17,12 @@ use crate::invariant::findings::{About, Findings};
 use crate::plan::{Excerpt, Order, TalkId, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (user, conversations) in &evidence.epochs.last().conversations {
-        nothing_is_lost(evidence, findings, *user, conversations);
+    let users: BTreeSet<UserId> =
+        evidence.work.operations.iter().map(|operation| operation.user).collect();
+    for user in users {
+        // A log that was set back may have none.
+        let conversations = evidence.epochs.last().conversations.get(&user);
+        nothing_is_lost(evidence, findings, user, conversations);
     }
 }
 
@@ -26,16 +31,19 @@ fn nothing_is_lost(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     user: UserId,
-    conversations: &Conversations<'_>,
+    conversations: Option<&Conversations<'_>>,
 ) {
-    let kept = kept_at_the_end(evidence, user, conversations);
+    let kept = conversations.map(|it| kept_at_the_end(evidence, user, it)).unwrap_or_default();
     let of_user = |operation: &&ConversationOperation<'_>| operation.user == user;
     for operation in evidence.work.operations.iter().filter(of_user) {
         let (Some(excerpt), Some((saved, key, version))) = (operation.brings(), operation.saved())
         else {
             continue;
         };
-        if was_in_a_lost_log(evidence, operation, key, version) {
+        if let Some(by) = lost_with_its_log(evidence, operation, key, version) {
+            let what = format!("messages {} to {}", excerpt.first, excerpt.last);
+            let object = format!("conversation {}", excerpt.talk.0);
+            findings.excuse(evidence, (what, object), operation.asked, by);
             continue;
         }
         let kept = kept.get(&excerpt.talk).map_or(&[][..], Vec::as_slice);
@@ -86,13 +94,14 @@ fn kept_at_the_end<'e>(
     kept
 }
 
-/// Was the volume restored, after the operation was asked for, to a log without what it saved?
-fn was_in_a_lost_log(
+/// When the volume was set back to a log without what an operation saved, if the host knew that before.
+fn lost_with_its_log(
     evidence: &Evidence<'_>,
     operation: &ConversationOperation<'_>,
     key: DedupKey,
     version: u32,
-) -> bool {
+) -> Option<usize> {
+    let (saved, ..) = operation.saved()?;
     let had = |epoch: &Epoch<'_>| {
         epoch
             .conversations
@@ -100,7 +109,7 @@ fn was_in_a_lost_log(
             .is_some_and(|conversations| is_in(conversations, key, version, operation, usize::MAX))
     };
     let lost = evidence.epochs.lost(evidence.history.len(), had);
-    lost.is_some_and(|lost| operation.asked < lost)
+    lost.filter(|lost| was_told_before(evidence, operation.node, (*lost, saved)))
 }
 
 /// The first message of an excerpt that an answer lacks.

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use engine::device::Presence;
-use engine::id::{DeviceId, FieldId, Remote, Token};
+use engine::id::{FieldId, Remote, Token};
 
+use super::spared::Spared;
 use crate::history::{Contents, WriteKind};
-use crate::invariant::Incurable;
 use crate::invariant::Invariant::NoLostWrites;
+use crate::invariant::evidence::causes::stranded;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::writes::{RecordWrites, Write};
 use crate::invariant::evidence::{Evidence, Observation};
@@ -19,19 +20,30 @@ use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(settled) = evidence.settled else { return };
-    let ends = ends(evidence);
+    let (ends, stranded) = (ends(evidence), stranded(evidence));
     for (record_key, end) in ends.iter().enumerate() {
-        let kept = keep(evidence, record_key, end);
+        let spared = Spared::of(evidence, &stranded, record_key);
+        let kept = keep(evidence, record_key, end, Some(&spared));
         for cell in 0..evidence.writes.records[record_key].cells.len() {
             let cell = u32::try_from(cell).expect("cells are numbered in 32 bits");
             let write = evidence.writes.author(record_key, cell);
             let field = evidence.writes.records[record_key].cells[cell as usize].field;
             let first = write.cells.iter().find(|(_, cell)| !kept.has(*cell));
-            if !write.is_owed() || first.is_none_or(|(lost, _)| *lost != field) {
+            if !write.counts() || first.is_none_or(|(lost, _)| *lost != field) {
                 continue;
             }
-            let fact = end.told.unwrap_or(settled);
-            report(evidence, findings, fact, (record_key, cell), write);
+            if let Some(by) = write.destroyed {
+                let gone = write.cells.iter().map(|(_, cell)| *cell).filter(|it| !kept.has(*it));
+                excuse(evidence, findings, record_key, gone.map(|cell| (cell, by)));
+            } else {
+                let fact = end.told.unwrap_or(settled);
+                report(evidence, findings, fact, (record_key, cell), write);
+            }
+        }
+        if !spared.is_empty() {
+            let kept = keep(evidence, record_key, end, None);
+            let gone = spared.kept.iter().chain(&spared.purged).filter(|it| !kept.has(it.0));
+            excuse(evidence, findings, record_key, gone.copied());
         }
     }
 }
@@ -46,9 +58,8 @@ struct FinalRecord {
 }
 
 /// The end of every record: what the final reads show together; where no device is left to read
-/// it, or a row cannot be mended by the plan, also what the remotes hold. What was relied on need be
-/// at one remote only, since a device that comes later merges both: so a delete at one remote
-/// removes from the other what it had observed.
+/// it, what the remotes hold. What was relied on need be at one remote only, since a device that comes
+/// later merges both: so a delete at one remote removes from the other what it had observed.
 fn ends(evidence: &Evidence<'_>) -> Vec<FinalRecord> {
     let mut ends = vec![FinalRecord::default(); evidence.writes.records.len()];
     for observation in evidence.final_observations() {
@@ -61,8 +72,7 @@ fn ends(evidence: &Evidence<'_>) -> Vec<FinalRecord> {
     }
     for (record_key, end) in ends.iter_mut().enumerate() {
         let RecordWrites { vault, id, .. } = evidence.writes.records[record_key];
-        let was_read = end.told.is_some();
-        if was_read && !evidence.is_incurable(None, vault, id) {
+        if end.told.is_some() {
             continue;
         }
         let stored = Remote::ALL.map(|remote| {
@@ -75,7 +85,7 @@ fn ends(evidence: &Evidence<'_>) -> Vec<FinalRecord> {
             stored.into_iter().flatten().partition(|(contents, _)| contents.live);
         let deleted: Vec<&Set> = deleted.into_iter().map(|(_, made_from)| made_from).collect();
         for (contents, _) in live {
-            end.live |= !was_read && survives(evidence, record_key, contents, &deleted);
+            end.live |= survives(evidence, record_key, contents, &deleted);
             end.shown.extend(&contents.cells);
         }
     }
@@ -94,8 +104,13 @@ fn survives(evidence: &Evidence<'_>, record_key: usize, live: &Contents, deleted
     })
 }
 
-/// All cells that are accounted for.
-fn keep(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord) -> Set {
+/// All cells that are accounted for, with what is spared or without.
+fn keep(
+    evidence: &Evidence<'_>,
+    record_key: usize,
+    end: &FinalRecord,
+    spared: Option<&Spared>,
+) -> Set {
     let writes = &evidence.writes;
     let mut kept = Set::default();
     for &(field, token) in &end.shown {
@@ -103,23 +118,22 @@ fn keep(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord) -> Set {
             kept.insert(cell);
         }
     }
-    for held in stranded_copies(evidence, record_key) {
-        for cell in writes.cells(record_key, held) {
-            kept.insert(cell);
-        }
-    }
+    spared.iter().flat_map(|it| &it.kept).for_each(|(cell, _)| kept.insert(*cell));
     let cells = &writes.records[record_key].cells;
     for cell in writes.records[record_key].deletes.iter() {
         let delete = writes.author(record_key, cell);
-        if !end.live && delete.took_effect() || is_beaten(evidence, record_key, end, cell) {
+        let is_kept = !end.live && delete.took_effect();
+        if is_kept || is_beaten(evidence, record_key, (end, spared), cell) {
             kept.insert(cell);
         }
     }
     for cell in (0..cells.len()).rev() {
         let number = u32::try_from(cell).expect("cells are numbered in 32 bits");
+        // What went with its only place had replaced nothing elsewhere.
         let replaced = cells[cell].newer.iter().any(|&newer| {
             let by = writes.author(record_key, newer);
-            by.took_effect() && (kept.has(newer) || !by.is_owed())
+            let counts = spared.is_some() || by.token != Token::NONE;
+            counts && by.took_effect() && kept.has(newer)
         });
         if replaced {
             kept.insert(number);
@@ -128,43 +142,52 @@ fn keep(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord) -> Set {
     kept
 }
 
-/// What stranded devices hold of a record.
-fn stranded_copies<'e>(
-    evidence: &'e Evidence<'_>,
-    record_key: usize,
-) -> impl Iterator<Item = &'e Contents> {
-    let id = evidence.writes.records[record_key].id;
-    let devices = (0..evidence.context.devices.len()).map(|n| DeviceId(n as u16));
-    devices.filter(move |&device| is_stranded(evidence, record_key, device)).filter_map(
-        move |device| evidence.disk(device).records.get(id)?.last()?.contents.as_deref(),
-    )
-}
-
-/// Will this device never get a key, or is a row of the record beyond cure? Then it need not agree
-/// with the others, and what it holds is not lost.
-fn is_stranded(evidence: &Evidence<'_>, record_key: usize, device: DeviceId) -> bool {
-    let record_key = &evidence.writes.records[record_key];
-    evidence.vault(device) == record_key.vault
-        && (evidence.context.incurable.contains(&Incurable::Keyless(device))
-            || evidence.is_incurable(None, record_key.vault, record_key.id)
-                && evidence.is_core(device))
-}
-
 /// A live record does not show its headstones. A delete has not been lost if something is shown
 /// that no delete had seen; one that never left a stranded device cannot have hidden it elsewhere.
-fn is_beaten(evidence: &Evidence<'_>, record_key: usize, end: &FinalRecord, delete: u32) -> bool {
+fn is_beaten(
+    evidence: &Evidence<'_>,
+    record_key: usize,
+    (end, spared): (&FinalRecord, Option<&Spared>),
+    delete: u32,
+) -> bool {
     let writes = &evidence.writes;
-    let stranded = |by: &Write| by.device.is_some_and(|own| is_stranded(evidence, record_key, own));
+    let stranded =
+        |by: &Write| by.device.is_some_and(|own| spared.is_some_and(|spared| spared.has(own)));
     let counts = |cell: &u32| {
         let by = writes.author(record_key, *cell);
         *cell == delete || by.is_owed() && (by.is_accepted() || !stranded(by))
     };
     let deletes: Vec<u32> = writes.records[record_key].deletes.iter().filter(counts).collect();
     let seen = |cell| deletes.iter().any(|&delete| writes.replaced(record_key, cell, delete));
+    let unread = spared.iter().flat_map(|spared| &spared.unread);
     end.live
-        && end.shown.iter().any(|&(field, token)| {
+        && end.shown.iter().chain(unread).any(|&(field, token)| {
             writes.cell(record_key, field, token).is_none_or(|cell| !seen(cell))
         })
+}
+
+/// Notes the writes of cells that are gone, each with the fault that took it. One that a user replaced is
+/// missed by nobody.
+fn excuse(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    record_key: usize,
+    gone: impl Iterator<Item = (u32, usize)>,
+) {
+    let writes = &evidence.writes;
+    let record = &writes.records[record_key];
+    for (cell, by) in gone {
+        let write = writes.author(record_key, cell);
+        let replaces = |newer: &u32| {
+            let newer = writes.author(record_key, *newer);
+            newer.took_effect() && newer.token != Token::NONE
+        };
+        let is_replaced = record.cells[cell as usize].newer.iter().any(replaces);
+        if write.counts() && write.token != Token::NONE && !is_replaced {
+            let name = evidence.write_name(write.token);
+            findings.excuse(evidence, (name, record.id.to_string()), write.asked, by);
+        }
+    }
 }
 
 fn report(
