@@ -358,6 +358,10 @@ pub struct Catches {
     pub at: Vec<u64>,
     /// In how many seeds each judge found something.
     pub by: BTreeMap<Invariant, u64>,
+    /// In how many seeds the history differs from the one without the flaw, and no judge found anything.
+    pub not_seen: u64,
+    /// In how many seeds the history is the one without the flaw.
+    pub not_reached: u64,
 }
 
 /// A caught plan, shrunk.

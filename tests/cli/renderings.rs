@@ -238,6 +238,8 @@ fn the_zoo_is_a_table_in_markdown() {
     let catches = |at: Vec<u64>, seeds| Catches {
         seeds,
         by: BTreeMap::from([(Invariant::NoLostWrites, at.len() as u64)]),
+        not_seen: seeds / 10,
+        not_reached: seeds / 2,
         at,
     };
     let size = Size { steps: 2, faults: 1, ..Size::default() };
@@ -255,7 +257,11 @@ fn the_zoo_is_a_table_in_markdown() {
         enough: 60,
         rows: vec![
             beast(Flaw::DeepSync003, catches(vec![3, 10, 11, 40], 100), true),
-            beast(Flaw::Fb01, Catches { seeds: 2_000, ..Catches::default() }, false),
+            beast(
+                Flaw::Fb01,
+                Catches { seeds: 2_000, not_reached: 2_000, ..Catches::default() },
+                false,
+            ),
         ],
     };
     check("report_zoo", &Told::Zoo(&zoo));

@@ -281,7 +281,8 @@ fn catches(it: &Catches) -> Value {
     let (low, high) = wilson(it.at.len() as u64, it.seeds);
     let [first, median, p95] = it.seeds_to_catch();
     json!({
-        "seeds": it.seeds, "caught": it.at.len(), "rate_low": low, "rate_high": high,
-        "first": first, "median": median, "p95": p95, "by": by,
+        "seeds": it.seeds, "caught": it.at.len(), "not_seen": it.not_seen,
+        "not_reached": it.not_reached, "rate_low": low, "rate_high": high, "first": first,
+        "median": median, "p95": p95, "by": by,
     })
 }
