@@ -47,7 +47,7 @@ fn load(path: &Path) -> Scenario {
     }
 }
 
-fn shipped() -> Vec<Scenario> {
+pub(crate) fn shipped() -> Vec<Scenario> {
     let all = files("scenarios");
     assert!(all.len() >= 8, "the shipped scenarios are there");
     all.iter().map(|path| load(path)).collect()

@@ -6,8 +6,10 @@
 mod commands;
 mod console;
 mod doctor;
+mod drawn;
 mod select;
 mod setup;
+mod smaller;
 mod words;
 
 use std::io::Write as _;

@@ -3,6 +3,7 @@
 
 mod demand;
 mod fold;
+mod shrunk;
 mod sweep;
 mod zoo;
 
@@ -17,7 +18,7 @@ use self::demand::write_unmet;
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
-use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Parted, Shrunk, Story, Told};
+use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Parted, Story, Told};
 use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
@@ -44,7 +45,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         Told::Lines(lines) => write_lines(&mut text, lines, width),
         Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep, width),
         Told::Story(story) => write_story(&mut text, story),
-        Told::Shrunk(shrunk) => write_shrunk(&mut text, shrunk),
+        Told::Shrunk(shrunk) => shrunk::write_shrunk(&mut text, shrunk),
         Told::Zoo(zoo) => zoo::write_zoo(&mut text, zoo),
         Told::Health(checks) => write_health(&mut text, checks),
         Told::Catalogue(listed) => write_catalogue(&mut text, listed, width),
@@ -426,35 +427,6 @@ fn write_promise(out: &mut String, story: &Story<'_>) -> fmt::Result {
     let same = format!("{:032x}", story.outcome.digest()) == *digest;
     let same = if same { "the history is the recorded one" } else { "the history is another one" };
     writeln!(out, "{word}: {signature}; {same}")
-}
-
-fn write_shrunk(out: &mut String, shrunk: &Shrunk) -> fmt::Result {
-    writeln!(out, "{}   {}", styled(BOLD, "SHRUNK"), shrunk.signature)?;
-    writeln!(out, "  {}", change(shrunk))?;
-    let proof = match (shrunk.minimal, shrunk.cut_short) {
-        (true, _) => "1-minimal: removing any one of its steps passes (each was tried)".to_owned(),
-        (false, Some(why)) => format!("not minimal yet: stopped by {why}; run it again to go on"),
-        (false, None) => "not minimal".to_owned(),
-    };
-    writeln!(out, "  {proof}; {} run", count(shrunk.tries as usize, "plan"))?;
-    writeln!(out, "  again:   {}", styled(BOLD, format_args!("seawall replay {}", shrunk.file)))
-}
-
-fn change(shrunk: &Shrunk) -> String {
-    let Shrunk { before, after, .. } = shrunk;
-    format!(
-        "{} → {} steps, {} → {} faults, {} → {} devices, {} → {} given records, {} → {} messages",
-        before.steps,
-        after.steps,
-        before.faults,
-        after.faults,
-        before.devices,
-        after.devices,
-        before.given,
-        after.given,
-        before.messages,
-        after.messages,
-    )
 }
 
 fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {

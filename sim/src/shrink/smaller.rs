@@ -240,7 +240,8 @@ fn short_storm(plan: &Plan) -> Plan {
         Start::Prepared(at) | Start::Fresh(at) => at.0,
         Start::Cloned => 0,
     });
-    let end = moments.into_iter().flatten().chain(starts).max().unwrap_or(plan.storm.0);
+    let Some(moments) = moments else { return plan.clone() };
+    let end = moments.into_iter().chain(starts).max().unwrap_or(plan.storm.0);
     let storm = Span((end + 1_000).min(plan.storm.0));
     Plan { storm, ..plan.clone() }
 }
