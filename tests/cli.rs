@@ -6,6 +6,7 @@ mod codes;
 mod complaints;
 mod documents;
 mod example;
+mod fields;
 mod folder;
 mod hostile;
 mod log;

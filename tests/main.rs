@@ -11,6 +11,7 @@ mod laws;
 mod linearizability;
 mod lives;
 mod logging;
+mod mutations;
 mod observations;
 mod paths;
 mod points;

@@ -3,6 +3,8 @@
 //! Which judge must catch which flaw stands here, and nowhere else: the engine knows no judge, and
 //! a judge knows no flaw.
 
+mod replays;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use engine::flaw::{Flaw, Flaws};
 use harness::pool::{Ended, Pool, fresh};
 
+pub use self::replays::{Replayer, replays};
 use crate::capsule::BUILD;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
@@ -169,7 +172,7 @@ impl Measuring<'_> {
         else {
             return Ok(None);
         };
-        let naming: Vec<Chosen> = wish.all.iter().filter(|it| names(it, flaw)).cloned().collect();
+        let naming = wish.naming(flaw);
         let mut named = None;
         if !naming.is_empty() {
             let seeds = NAMED_SEEDS * naming.len() as u64;
@@ -196,9 +199,7 @@ impl Measuring<'_> {
     ) -> Result<Option<(Catches, Caught)>, String> {
         let mut found = Catches::default();
         let mut first = None;
-        let count = scenarios.len() as u64;
-        let turns = 0..if count == 0 { 0 } else { seeds };
-        let runs = turns.map(|turn| (scenarios[(turn % count) as usize].clone(), turn / count));
+        let runs = in_turn(scenarios, seeds);
         let mut silent = Vec::new();
         let ended = each_digest(self.pool, runs, Flaws::only(flaw), hear, |chosen, tried| {
             if tried.failed.is_none() {
@@ -239,6 +240,13 @@ impl Measuring<'_> {
     }
 }
 
+/// Seeds of the scenarios, one of each in turn.
+fn in_turn(scenarios: &[Chosen], seeds: u64) -> impl Iterator<Item = (Chosen, u64)> + '_ {
+    let count = scenarios.len() as u64;
+    let turns = 0..if count == 0 { 0 } else { seeds };
+    turns.map(move |turn| (scenarios[(turn % count) as usize].clone(), turn / count))
+}
+
 /// Runs seeds for their digests until `take` has enough of them.
 fn each_digest(
     pool: &Pool,
@@ -257,6 +265,13 @@ fn each_digest(
 /// Was nothing left out?
 fn is_whole(ended: Ended) -> bool {
     !matches!(ended, Ended::Stopped | Ended::Hung)
+}
+
+impl Wish {
+    /// The scenarios that name a flaw.
+    fn naming(&self, flaw: Flaw) -> Vec<Chosen> {
+        self.all.iter().filter(|it| names(it, flaw)).cloned().collect()
+    }
 }
 
 fn names(chosen: &Chosen, flaw: Flaw) -> bool {

@@ -87,12 +87,37 @@ fn a_smaller_plan_is_not_replaced_by_a_larger_one() {
     assert!(said.err.contains("it goes on from there"), "{}", said.err);
 }
 
+/// Lunch that is noted on two devices at the same time.
+fn noted_twice() -> String {
+    let (before, after) = LUNCH.split_once("steps = [").expect("it has steps");
+    let (step, after) = after.split_once("]\n").expect("they end");
+    let other = step.replace("phone", "tablet").replace("350", "370");
+    format!("{before}steps = [{step}, {other}]\n{after}")
+}
+
+#[test]
+fn a_flaw_is_caught_shrunk_and_replayed_by_another_process() {
+    let folder = Folder::new("replays");
+    folder.put("scenarios/noted.toml", noted_twice());
+    let zoo = ["zoo", "--replay", "FB-01", "--scenario", "noted", "--out", "kept"];
+    let said = folder.seawall(&[&zoo[..], &["--write", "replays.md"]].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("| exact |") && said.out.contains("1 of 1 flaw reproduced"),
+        "{said:?}"
+    );
+    let kept = fs::read_to_string(folder.0.join("replays.md")).expect("it is written");
+    assert_eq!(kept, said.out);
+    let said = folder.seawall(&[&zoo[..], &["--format", "jsonl"]].concat());
+    assert!(said.out.contains("\"replayed\":\"exact\""), "{said:?}");
+    let said =
+        folder.seawall(&["zoo", "--replay", "BP-NOLOCK", "--scenario", "noted", "--seeds", "2"]);
+    assert_eq!(said.code, Some(1), "there is nothing to catch: {said:?}");
+}
+
 #[test]
 fn a_capsule_that_passes_says_which_flaws_are_missing() {
-    let steps = "{ at = \"2s\", device = \"phone\", do = \"edit\", row = \"meal/42\", set = { kcal = 350 } }";
-    let both = format!("{steps}, {}", steps.replace("phone", "tablet").replace("350", "370"));
-    let lunch = LUNCH.replace(steps, &both);
-    let (folder, capsule) = with_capsule("missing", &lunch, &["--flaw", "FB-01"]);
+    let (folder, capsule) = with_capsule("missing", &noted_twice(), &["--flaw", "FB-01"]);
     let said = folder.seawall(&["run", &capsule]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let note = "without FB-01, with which it was recorded;";

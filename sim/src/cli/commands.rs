@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use engine::flaw::Flaws;
 use engine::id::RecordId;
 use harness::pool::{Pool, Urgency};
 
@@ -10,14 +9,15 @@ use crate::capsule::{BUILD, FOLDER, Store};
 use crate::cli::console::Console;
 use crate::cli::doctor;
 use crate::cli::drawn::{choose, drawn, flaws, one, outcome_of};
+use crate::cli::news::{banner, hear};
 use crate::cli::select::{Shelf, only_good};
-use crate::cli::setup::{pool, stopped, store_if_possible, writable};
-use crate::cli::smaller;
+use crate::cli::setup::{pool, stopped, store_if_possible};
 use crate::cli::words::closest;
 use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
-    SweepArgs, WorkArgs, ZooArgs,
+    SweepArgs, WorkArgs,
 };
+use crate::cli::{smaller, zoo};
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::{Focus, Listed, Mark, Met, Size, Story, Told, story};
 use crate::run::Outcome;
@@ -25,7 +25,7 @@ use crate::scenario::CapsuleHead;
 use crate::shrink;
 use crate::signature::Signature;
 use crate::trial::Chosen;
-use crate::{sweep, verdict, zoo};
+use crate::{sweep, verdict};
 
 pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, Complaint> {
     match command {
@@ -33,7 +33,7 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
         Command::Sweep(args) => run_sweep(args, console),
         Command::Replay(args) => replay(&args, console),
         Command::Shrink(args) => smaller::shrink(&args, console),
-        Command::Zoo(args) => run_zoo(args, console),
+        Command::Zoo(args) => zoo::zoo(args, console),
         Command::Doctor(args) => run_doctor(&args, console),
         Command::Scenario(ScenarioCommand::Check { files }) => check(&files, console),
         Command::Scenario(ScenarioCommand::List { tag }) => list(tag.as_deref(), console),
@@ -60,48 +60,6 @@ fn prepare(
 ) -> Result<(Vec<Chosen>, Store, Pool), Complaint> {
     let chosen = choose(&Shelf::look(&work.out)?, scenarios, tag)?;
     Ok((chosen, store_if_possible(work, console)?, pool(work.jobs, work.time, console)?))
-}
-
-fn banner(console: &Console, chosen: &[Chosen], flaws: Flaws, pool: &Pool) {
-    let with: String = flaws.iter().map(|flaw| format!(" · with {}", flaw.id())).collect();
-    console.say(&format!(
-        "seawall {} · build {BUILD} · {} · {}{with}",
-        env!("CARGO_PKG_VERSION"),
-        story::count(chosen.len(), "scenario"),
-        story::count(pool.jobs, "job"),
-    ));
-    if std::env::var_os("CARGO").is_some() {
-        console.say("(below, `seawall` stands for `cargo run --release --`)");
-    }
-}
-
-fn hear(console: &mut Console, news: &sweep::News<'_>) {
-    match news {
-        sweep::News::Measuring(flaw) => {
-            console.start_progress("seeds");
-            console.say(&format!("{}: {}", flaw.id(), flaw.wrong()));
-        }
-        sweep::News::Expect(goal) => console.expect(*goal),
-        sweep::News::Done { failed } => console.done(*failed),
-        sweep::News::Slow(label, running) => {
-            console.say(&format!("slow: {label} has been running for {} s", running.as_secs()));
-        }
-        sweep::News::Idle => console.tick(),
-        sweep::News::Bug(_, failure) => {
-            console.tell(&Told::Failure(failure));
-            if console.is_human() {
-                console.print("\n");
-            }
-        }
-        sweep::News::Unkept(error) => {
-            console.complain_on(&format!("a capsule could not be written: {error}"));
-        }
-        sweep::News::Parted(parted) => console.tell(&Told::Parted(parted)),
-        sweep::News::Shrinking(signature) => {
-            console.start_progress("plans tried");
-            console.say(&format!("shrinking {signature}"));
-        }
-    }
 }
 
 fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
@@ -223,53 +181,6 @@ fn lanes(plan: &Plan, names: &[String]) -> Result<Vec<Node>, Complaint> {
         })
     };
     names.iter().map(find).collect()
-}
-
-fn run_zoo(args: ZooArgs, console: &mut Console) -> Result<Exit, Complaint> {
-    if let Some(file) = &args.write {
-        writable(file, "--write FILE")?;
-    }
-    let shelf = Shelf::look(Path::new(FOLDER))?;
-    let general = if args.scenarios.is_empty() {
-        let (chosen, checks) = shelf.read(&shelf.part("everyday"), Console::has_color())?;
-        only_good(&checks)?;
-        chosen
-    } else {
-        choose(&shelf, &args.scenarios, None)?
-    };
-    if general.is_empty() {
-        return Err(Complaint::nothing("there is no folder `everyday` of scenarios here")
-            .help("`--scenario` names others"));
-    }
-    let (all, _) = shelf.read(shelf.all(), Console::has_color())?;
-    let flaws = if args.flaws.is_empty() { zoo::flaws().collect() } else { args.flaws };
-    let pool = pool(args.jobs, args.time, console)?;
-    let all_but_general = |it: &Chosen| !general.iter().any(|other| other.path == it.path);
-    let all = all.into_iter().filter(all_but_general).collect();
-    let wish = zoo::Wish { flaws, general, all, seeds: args.seeds };
-    banner(console, &wish.general, Flaws::NONE, &pool);
-    let measured = zoo::measure(&wish, &pool, |news| hear(console, &news));
-    console.end_progress();
-    let (zoo, interrupted) = measured.map_err(Complaint::internal)?;
-    console.tell(&Told::Zoo(&zoo));
-    if interrupted {
-        let (done, all) = (zoo.rows.len(), wish.flaws.len());
-        console
-            .say(&format!("interrupted: {done} of {all} flaws are measured, nothing is written"));
-        return Ok(stopped(&pool));
-    }
-    if let Some(file) = &args.write {
-        let text = anstream::adapter::strip_str(&crate::report::terminal::render(
-            &Told::Zoo(&zoo),
-            usize::MAX,
-        ))
-        .to_string();
-        harness::capsule::write(file, &text).map_err(|error| {
-            Complaint::usage(format!("cannot write {}: {error}", file.display()))
-        })?;
-    }
-    let caught = zoo.rows.iter().all(crate::report::Beast::is_caught);
-    Ok(if caught { Exit::Met } else { Exit::Violated })
 }
 
 fn run_doctor(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Complaint> {

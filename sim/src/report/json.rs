@@ -8,8 +8,8 @@ use crate::invariant::Violation;
 use crate::plan::Plan;
 use crate::report::story::Scene;
 use crate::report::{
-    Beast, Bug, Catches, Demand, Failure, Line, Met, Parted, Row, Shrunk, Size, Story, Sweep, Told,
-    Zoo, wilson,
+    Beast, Bug, Catches, Demand, Failure, Likeness, Line, Met, Parted, Replays, Row, Shrunk, Size,
+    Story, Sweep, Told, Zoo, wilson,
 };
 use crate::run::LogLine;
 use crate::signature::Signature;
@@ -27,6 +27,7 @@ pub fn render(told: &Told<'_>) -> String {
         Told::Story(story) => told_story(story),
         Told::Shrunk(it) => vec![object("shrunk", shrunk(it))],
         Told::Zoo(zoo) => measured(zoo),
+        Told::Replays(replays) => replayed(replays),
         Told::Health(checks) => checks
             .iter()
             .map(|it| {
@@ -77,7 +78,7 @@ fn failed(failure: &Failure<'_>) -> Value {
     fields["scenario"] = json!(plan.scenario);
     fields["seed"] = json!(plan.seed);
     fields["flaws"] = json!(flaws(plan));
-    fields["expected"] = json!(failure.expected);
+    fields["is_expected"] = json!(failure.expected);
     fields["digest"] = json!(format!("{:032x}", outcome.digest()));
     fields["again"] = json!(failure.again);
     fields["capsule"] = json!(failure.capsule);
@@ -101,7 +102,7 @@ fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
 fn non_determinism(parted: &Parted<'_>) -> Value {
     let fields = json!({
         "scenario": parted.scenario, "seed": parted.seed, "fact": parted.parting.index,
-        "at_ms": parted.parting.at.0, "facts": parted.parting.facts, "again": parted.again,
+        "at_ms": parted.parting.at.0, "differing": parted.parting.facts, "again": parted.again,
     });
     object("non-determinism", fields)
 }
@@ -110,7 +111,7 @@ fn verdict(line: &Line) -> Value {
     let fields = json!({
         "scenario": line.scenario, "of": line.of, "expected": line.expected, "found": line.found,
         "seeds": line.seeds, "mark": line.mark.word(), "again": line.again,
-        "must_happen": demands(&line.demands, false), "steps": demands(&line.demands, true),
+        "must_happen": demands(&line.demands, false), "idle_steps": demands(&line.demands, true),
     });
     object("verdict", fields)
 }
@@ -142,7 +143,7 @@ fn swept_row(row: &Row) -> Value {
         "bugs": row.bugs.len(), "fault_free": row.calm, "rate_low": low, "rate_high": high,
         "slowest": row.slowest.map(|(seed, took)| json!({"seed": seed, "ms": took.as_millis() as u64})),
         "coverage": coverage,
-        "must_happen": demands(&row.demands, false), "steps": demands(&row.demands, true),
+        "must_happen": demands(&row.demands, false), "idle_steps": demands(&row.demands, true),
     })
 }
 
@@ -176,7 +177,8 @@ fn signature(signature: &Signature) -> Value {
 fn known_bug(bug: &Bug) -> Value {
     json!({
         "signature": signature(&bug.signature), "scenario": bug.scenario, "seeds": bug.seeds,
-        "message": bug.message, "again": bug.examples, "capsule": bug.capsule,
+        "message": bug.message, "again": bug.examples.first(), "examples": bug.examples,
+        "capsule": bug.capsule,
         "shrunk": bug.shrunk.as_ref().map(shrunk),
     })
 }
@@ -218,12 +220,13 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
         fields["again"] = json!(story.again);
         object("violation", fields)
     });
-    let reproduced = story.promised.as_ref().map(|(signature, _)| signature.is_in(outcome));
+    let likeness = story.likeness();
     let end = json!({
         "scenario": plan.scenario, "seed": plan.seed, "flaws": flaws(plan),
         "source": story.source, "digest": format!("{:032x}", outcome.digest()),
         "facts": outcome.history.len(), "violations": outcome.violations.len(),
-        "reproduced": reproduced, "again": story.again,
+        "reproduced": likeness.map(|it| it != Likeness::Different),
+        "replayed": likeness.map(Likeness::word), "again": story.again,
     });
     facts.into_iter().chain(violations).chain([object("replayed", end)]).collect()
 }
@@ -255,7 +258,7 @@ fn measured(zoo: &Zoo) -> Vec<Value> {
     let beasts = zoo.rows.iter().map(|it| object("flaw", beast(it)));
     let caught = zoo.rows.iter().filter(|it| it.is_caught()).count();
     let end = json!({
-        "build": zoo.build, "on": zoo.on, "seeds": zoo.seeds, "flaws": zoo.rows.len(),
+        "build": zoo.build, "on": zoo.on, "seeds": zoo.seeds, "flaw_count": zoo.rows.len(),
         "caught": caught,
     });
     beasts.chain([object("zoo", end)]).collect()
@@ -264,15 +267,33 @@ fn measured(zoo: &Zoo) -> Vec<Value> {
 fn beast(it: &Beast) -> Value {
     json!({
         "flaw": it.flaw.id(),
-        "expected": it.expected.iter().map(|it| it.name()).collect::<Vec<_>>(),
+        "judges": it.expected.iter().map(|it| it.name()).collect::<Vec<_>>(),
         "general": catches(&it.general),
         "named": it.named.as_ref().map(catches),
-        "shrunk": it.shrunk.as_ref().map(|tamed| json!({
+        "smallest": it.shrunk.as_ref().map(|tamed| json!({
             "size": size(&tamed.size), "minimal": tamed.minimal,
             "passes_without": tamed.passes_without,
         })),
-        "caught": it.is_caught(),
+        "is_caught": it.is_caught(),
     })
+}
+
+fn replayed(replays: &Replays) -> Vec<Value> {
+    let rows = replays.rows.iter().map(|it| {
+        let kept = it.caught.as_ref();
+        let answer = kept.map(|kept| &kept.replayed);
+        let fields = json!({
+            "flaw": it.flaw.id(), "reproduced": it.is_reproduced(),
+            "scenario": kept.map(|kept| &kept.scenario), "seed": kept.map(|kept| kept.seed),
+            "shrunk": kept.map(|kept| shrunk(&kept.shrunk)),
+            "replayed": answer.and_then(|it| it.as_ref().ok()).map(|it| it.word()),
+            "why": answer.and_then(|it| it.as_ref().err()),
+        });
+        object("flaw-replayed", fields)
+    });
+    let count = replays.rows.iter().filter(|it| it.is_reproduced()).count();
+    let end = json!({"build": replays.build, "flaw_count": replays.rows.len(), "reproduced_count": count});
+    rows.chain([object("zoo-replayed", end)]).collect()
 }
 
 fn catches(it: &Catches) -> Value {

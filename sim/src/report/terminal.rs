@@ -18,7 +18,7 @@ use self::demand::write_unmet;
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
-use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Parted, Story, Told};
+use crate::report::{Check, Failure, FileCheck, Likeness, Line, Listed, Mark, Parted, Story, Told};
 use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
@@ -47,6 +47,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         Told::Story(story) => write_story(&mut text, story),
         Told::Shrunk(shrunk) => shrunk::write_shrunk(&mut text, shrunk),
         Told::Zoo(zoo) => zoo::write_zoo(&mut text, zoo),
+        Told::Replays(replays) => zoo::write_replays(&mut text, replays),
         Told::Health(checks) => write_health(&mut text, checks),
         Told::Catalogue(listed) => write_catalogue(&mut text, listed, width),
         Told::Checked(files) => write_checked(&mut text, files),
@@ -54,7 +55,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
     written.expect("a string takes whatever is written to it");
     match told {
         // Their lines are not ours to break: the source of a file, and Markdown.
-        Told::Checked(_) | Told::Zoo(_) => text,
+        Told::Checked(_) | Told::Zoo(_) | Told::Replays(_) => text,
         Told::Failure(_)
         | Told::Parted(_)
         | Told::Lines(_)
@@ -420,13 +421,15 @@ fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> f
 
 /// Whether a capsule shows what it was kept for.
 fn write_promise(out: &mut String, story: &Story<'_>) -> fmt::Result {
-    let Some((signature, digest)) = &story.promised else {
+    let (Some((signature, _)), Some(likeness)) = (&story.promised, story.likeness()) else {
         return Ok(());
     };
-    let word = if signature.is_in(story.outcome) { "reproduced" } else { "not reproduced" };
-    let same = format!("{:032x}", story.outcome.digest()) == *digest;
-    let same = if same { "the history is the recorded one" } else { "the history is another one" };
-    writeln!(out, "{word}: {signature}; {same}")
+    let (word, history) = match likeness {
+        Likeness::Exact => ("reproduced", "the history is the recorded one"),
+        Likeness::Similar => ("reproduced", "the history is another one"),
+        Likeness::Different => ("not reproduced", "the history is another one"),
+    };
+    writeln!(out, "{word}: {signature}; {history}")
 }
 
 fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::report::story::count;
 use crate::report::terminal::percent;
-use crate::report::{Beast, Catches, Size, Zoo, wilson};
+use crate::report::{Beast, Catches, Kept, Likeness, Replay, Replays, Size, Zoo, wilson};
 
 /// The columns of the matrix.
 const COLUMNS: [&str; 11] = [
@@ -90,4 +90,39 @@ fn caught(catches: &Catches) -> String {
     let (hits, of) = (catches.at.len() as u64, catches.seeds);
     let (low, high) = wilson(hits, of);
     format!("{hits} of {of} ({}–{})", percent(low), percent(high))
+}
+
+/// What another process made of the shrunk file of each flaw, as the Markdown that the repository keeps.
+pub(super) fn write_replays(out: &mut String, replays: &Replays) -> fmt::Result {
+    writeln!(out, "# Known bugs, found, shrunk and replayed\n")?;
+    writeln!(
+        out,
+        "The first catch of each flaw was shrunk and kept, and another process replayed the file."
+    )?;
+    writeln!(out, "Build {}. *exact*: the history is the recorded one.\n", replays.build)?;
+    writeln!(out, "| flaw | caught in | shows | before | smallest | replayed |")?;
+    writeln!(out, "|---|---|---|---|---|---|")?;
+    for Replay { flaw, caught } in &replays.rows {
+        match caught {
+            Some(kept) => writeln!(out, "| {} | {} |", flaw.id(), kept_cells(kept).join(" | "))?,
+            None => writeln!(out, "| {} | not caught | – | – | – | – |", flaw.id())?,
+        }
+    }
+    let reproduced = replays.rows.iter().filter(|it| it.is_reproduced()).count();
+    writeln!(out, "\n{reproduced} of {} reproduced.", count(replays.rows.len(), "flaw"))
+}
+
+fn kept_cells(kept: &Kept) -> [String; 5] {
+    let Kept { scenario, seed, shrunk, replayed } = kept;
+    let parts =
+        |size: Size| format!("{}, {}", count(size.steps, "step"), count(size.faults, "fault"));
+    [
+        format!("{scenario}, seed {seed}"),
+        shrunk.signature.to_string(),
+        parts(shrunk.before),
+        parts(shrunk.after),
+        replayed
+            .clone()
+            .map_or_else(|why| format!("FAILED: {why}"), |it| Likeness::word(it).to_owned()),
+    ]
 }
