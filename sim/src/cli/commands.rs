@@ -78,7 +78,7 @@ fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let has = |mark| found.lines.iter().any(|line| line.mark == mark);
     Ok(match () {
         () if found.stopped => stopped(&pool),
-        () if found.parted => Exit::Nondeterministic,
+        () if found.nondeterministic => Exit::Nondeterministic,
         () if has(Mark::Fail) => Exit::Violated,
         () if has(Mark::Inconclusive) => Exit::Inconclusive,
         () => Exit::Met,
@@ -109,7 +109,7 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
         |is: fn(Met) -> bool| swept.rows.iter().flat_map(|row| &row.demands).any(|it| is(it.met));
     Ok(match () {
         () if pool.stop.urgency() > Urgency::None => stopped(&pool),
-        () if swept.parted > 0 => Exit::Nondeterministic,
+        () if swept.nondeterministic > 0 => Exit::Nondeterministic,
         () if !swept.bugs.is_empty() => Exit::Violated,
         () if has(|met| matches!(met, Met::Exceeded(_))) => Exit::Violated,
         () if has(|met| met == Met::No) || swept.seeds() == 0 => Exit::Inconclusive,
@@ -204,7 +204,7 @@ fn run_doctor(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Complain
     let diagnosis = doctor::examine(&arguments, &args.out);
     console.tell(&Told::Health(&diagnosis.checks));
     Ok(match () {
-        () if diagnosis.parted => Exit::Nondeterministic,
+        () if diagnosis.nondeterministic => Exit::Nondeterministic,
         () if diagnosis.checks.iter().any(|check| check.mark == Mark::Fail) => Exit::Violated,
         () => Exit::Met,
     })

@@ -43,7 +43,7 @@ pub(super) fn hear(console: &mut Console, news: &News<'_>) {
         News::Unkept(error) => {
             console.complain_on(&format!("a capsule could not be written: {error}"));
         }
-        News::Parted(parted) => console.tell(&Told::Parted(parted)),
+        News::Nondeterministic(found) => console.tell(&Told::Nondeterministic(found)),
         News::Shrinking(signature) => {
             console.start_progress("plans tried");
             console.say(&format!("shrinking {signature}"));
