@@ -98,7 +98,7 @@ impl Sources {
             5 => lines[at] = word_replaced(&lines[at], &self.word(draws), draws),
             6 => lines[at] = key_renamed(&lines[at], &lines[to]),
             7 => lines[at] = nested(&lines[at], draws),
-            8 => lines[at] = value_replaced(&lines[at], *draws.pick::<&str>(VALUES)),
+            8 => lines[at] = value_replaced(&lines[at], draws.pick::<&str>(VALUES)),
             _ => return number_replaced(text, draws),
         }
         lines.join("\n")
@@ -149,7 +149,7 @@ fn number_replaced(text: &str, draws: &mut Stream) -> String {
     let mut text = text.to_owned();
     let numbers = runs(&text, |c| c.is_ascii_digit());
     if !numbers.is_empty() {
-        text.replace_range(draws.pick(&numbers).clone(), *draws.pick::<&str>(NUMBERS));
+        text.replace_range(draws.pick(&numbers).clone(), draws.pick::<&str>(NUMBERS));
     }
     text
 }
