@@ -7,6 +7,7 @@ mod complaints;
 mod documents;
 mod example;
 mod excused;
+mod fields;
 mod folder;
 mod hostile;
 mod log;

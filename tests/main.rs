@@ -13,6 +13,7 @@ mod laws;
 mod linearizability;
 mod lives;
 mod logging;
+mod mutations;
 mod observations;
 mod paths;
 mod points;

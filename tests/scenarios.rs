@@ -12,7 +12,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn files(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -47,7 +47,7 @@ fn load(path: &Path) -> Scenario {
     }
 }
 
-fn shipped() -> Vec<Scenario> {
+pub(crate) fn shipped() -> Vec<Scenario> {
     let all = files("scenarios");
     assert!(all.len() >= 8, "the shipped scenarios are there");
     all.iter().map(|path| load(path)).collect()

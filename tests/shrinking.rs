@@ -9,8 +9,13 @@ use sim::invariant::Invariant;
 use sim::plan::{Act, Lasting, Plan, When, WorkerId};
 use sim::run::run;
 use sim::scenario;
-use sim::shrink::smaller::{plainer, with_moments, with_workers, without_server};
+use sim::shrink::smaller::{
+    plainer, with_devices, with_given, with_given_talks, with_moments, with_processors, with_steps,
+    with_workers, without_idle_users, without_server,
+};
 use sim::shrink::{Failing, shrink};
+
+use super::scenarios::{read_back, shipped};
 
 /// Anna's tablet loses an edit in a crash; that it waited for her phone has nothing to do with it.
 const WAITING: &str = r#"
@@ -142,4 +147,40 @@ fn a_plainer_plan_has_short_contents_few_moves_and_files_at_the_root() {
     assert!(any("path = \"a/b.txt\", text = \"milk\", id ="), "it is not filled up");
     assert!(any("path = \"b.txt\", text = \"milk\", size ="), "it is in no folder");
     assert!(any("files = [\"x\", \"y\"]"), "fewer are moved");
+}
+
+/// Smaller plans of all kinds, one after another until nothing is left.
+fn smaller(plan: &Plan) -> Vec<Plan> {
+    let without: [fn(&Plan) -> Plan; 7] = [
+        |plan| with_processors(plan, &[]),
+        |plan| with_devices(plan, &[]),
+        |plan| with_steps(plan, &[]),
+        |plan| with_given(plan, &[]),
+        |plan| with_given_talks(plan, &[]),
+        without_idle_users,
+        without_server,
+    ];
+    let mut plans: Vec<Plan> = without.iter().map(|without| without(plan)).collect();
+    let steps: Vec<usize> = (0..plan.steps.len()).step_by(3).collect();
+    plans.push(with_steps(plan, &steps));
+    let mut left = plan.clone();
+    for without in without {
+        left = without(&left);
+        plans.push(left.clone());
+    }
+    let plainer = plainer(plan);
+    plans.extend(plainer.iter().step_by(plainer.len() / 5 + 1).cloned());
+    plans
+}
+
+#[test]
+fn whatever_is_left_of_a_plan_can_be_written_and_read() {
+    // Those of `scale/` have nothing that others have not.
+    for scenario in shipped().into_iter().filter(|it| it.devices.len() < 20) {
+        let plan = scenario::draw(&scenario, 3, Flaws::NONE);
+        for small in smaller(&plan) {
+            let again = scenario::draw(&read_back(&scenario::print(&small, None)), 0, Flaws::NONE);
+            assert!(again == small, "{}: {small:#?}", scenario.name);
+        }
+    }
 }

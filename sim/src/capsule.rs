@@ -8,12 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use harness::capsule::Folder;
+use harness::pool::fresh;
 
 use crate::invariant::{Invariant, Violation};
 use crate::plan::Plan;
 use crate::report::story::Scene;
 use crate::run::Outcome;
-use crate::scenario::{CapsuleHead, MAX_PRINTED_BYTES, print};
+use crate::scenario::{CapsuleHead, MAX_PRINTED_BYTES, draw, print, read};
 use crate::signature::Signature;
 
 /// Where capsules go unless told otherwise.
@@ -48,8 +49,13 @@ impl Store {
 
     /// Keeps a failure. The same failure always gets the same name.
     pub fn keep(&self, plan: &Plan, found: &Found) -> io::Result<PathBuf> {
+        self.keep_text(found, &readable(plan, found)?)
+    }
+
+    /// Keeps the capsule of a failure.
+    pub fn keep_text(&self, found: &Found, text: &str) -> io::Result<PathBuf> {
         let folder = self.0.as_ref().map_err(|trouble| io::Error::other(trouble.clone()))?;
-        folder.keep(short(found.violation.invariant), found.digest, &readable(plan, found)?)
+        folder.keep(short(found.violation.invariant), found.digest, text)
     }
 }
 
@@ -73,16 +79,24 @@ impl Found {
     }
 }
 
-/// The capsule of a failure, unless it is too large to be read again.
+/// The capsule of a failure, once it has been read back: what is read is this plan.
 pub fn readable(plan: &Plan, found: &Found) -> io::Result<String> {
     let text = text(plan, found);
-    if text.len() <= MAX_PRINTED_BYTES {
-        return Ok(text);
+    if text.len() > MAX_PRINTED_BYTES {
+        let (has, most) = (text.len(), MAX_PRINTED_BYTES);
+        let message = format!("the plan has {has} bytes, and no file of more than {most} is read");
+        return Err(io::Error::other(message));
     }
-    let (has, most) = (text.len(), MAX_PRINTED_BYTES);
-    Err(io::Error::other(format!(
-        "the plan has {has} bytes, and no file of more than {most} is read"
-    )))
+    let plan = plan.clone();
+    let read = fresh(move || match read("capsule", "capsule.toml", text.as_bytes()) {
+        Ok((scenario, _)) if draw(&scenario, plan.seed, plan.flaws) == plan => Ok(text),
+        Ok(_) => Err("it is read back as another plan".to_owned()),
+        Err(problems) => {
+            let messages: Vec<&str> = problems.iter().map(|it| it.message.as_str()).collect();
+            Err(format!("it cannot be read back: {}", messages.join("; ")))
+        }
+    });
+    read.and_then(|read| read).map_err(io::Error::other)
 }
 
 /// The capsule of a failure.

@@ -6,9 +6,13 @@
 mod commands;
 mod console;
 mod doctor;
+mod drawn;
+mod news;
 mod select;
 mod setup;
+mod smaller;
 mod words;
+mod zoo;
 
 use std::io::Write as _;
 use std::ops::Range;
@@ -297,6 +301,12 @@ struct ZooArgs {
     /// The scenarios that flaws are to be caught on; those of `everyday` by default.
     #[arg(long = "scenario", value_name = "SCENARIO")]
     scenarios: Vec<String>,
+    /// Instead of measuring: find each flaw once, shrink it, keep the capsule, and replay that in another process.
+    #[arg(long)]
+    replay: bool,
+    /// Where the capsules of --replay are kept.
+    #[arg(long, value_name = "DIR", default_value = FOLDER, requires = "replay")]
+    out: PathBuf,
     /// Write the table to this file too.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,

@@ -7,17 +7,18 @@ pub mod excused;
 pub mod json;
 pub mod story;
 pub mod terminal;
+mod zoo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::flaw::Flaw;
 use engine::id::RecordId;
 use harness::time::Time;
 
 use self::excused::{Causes, Excused};
+pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Tamed, Zoo};
 use crate::difference::Difference;
-use crate::invariant::{Invariant, Violation};
+use crate::invariant::Violation;
 use crate::outcome::Missed;
 use crate::plan::{Node, Plan, StepId};
 use crate::run::{LogLine, Outcome};
@@ -40,6 +41,8 @@ pub enum Told<'a> {
     Shrunk(&'a Shrunk),
     /// The zoo.
     Zoo(&'a Zoo),
+    /// Known bugs, each found, shrunk and replayed.
+    Replays(&'a Replays),
     /// What the doctor looked at.
     Health(&'a [Check]),
     /// The scenarios that there are.
@@ -289,6 +292,18 @@ pub struct Story<'a> {
     pub path: String,
 }
 
+impl Story<'_> {
+    /// How like the run is to the one that a capsule was made of.
+    pub fn likeness(&self) -> Option<Likeness> {
+        let (signature, digest) = self.promised.as_ref()?;
+        Some(match () {
+            () if !signature.is_in(self.outcome) => Likeness::Different,
+            () if format!("{:032x}", self.outcome.digest()) == *digest => Likeness::Exact,
+            () => Likeness::Similar,
+        })
+    }
+}
+
 /// What of a run is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Focus {
@@ -342,58 +357,6 @@ pub struct Size {
     pub messages: u64,
 }
 
-/// The kill matrix.
-#[derive(Debug)]
-pub struct Zoo {
-    /// What measured it.
-    pub build: String,
-    /// Which scenarios the first columns were measured on.
-    pub on: Vec<String>,
-    /// Most seeds per flaw.
-    pub seeds: u64,
-    /// After how many catches a flaw was left.
-    pub enough: u64,
-    /// By flaw.
-    pub rows: Vec<Beast>,
-}
-
-/// What was measured of one flaw.
-#[derive(Clone, Debug)]
-pub struct Beast {
-    /// Which.
-    pub flaw: Flaw,
-    /// Who must catch it.
-    pub expected: &'static [Invariant],
-    /// On the general scenarios.
-    pub general: Catches,
-    /// On scenarios that name the flaw, if there are any.
-    pub named: Option<Catches>,
-    /// What became of one caught plan.
-    pub shrunk: Option<Tamed>,
-}
-
-/// How often something was caught.
-#[derive(Clone, Debug, Default)]
-pub struct Catches {
-    /// Seeds run.
-    pub seeds: u64,
-    /// The places, from 1, of the seeds in which a named judge caught it, ascending.
-    pub at: Vec<u64>,
-    /// In how many seeds each judge found something.
-    pub by: BTreeMap<Invariant, u64>,
-}
-
-/// A caught plan, shrunk.
-#[derive(Clone, Debug)]
-pub struct Tamed {
-    /// Its sizes.
-    pub size: Size,
-    /// Is it proved that no step can go?
-    pub minimal: bool,
-    /// Does the same plan pass with the flaw off?
-    pub passes_without: bool,
-}
-
 /// One thing that the doctor looked at.
 #[derive(Clone, Debug)]
 pub struct Check {
@@ -433,30 +396,6 @@ pub struct FileCheck {
     pub warnings: usize,
 }
 
-impl Catches {
-    /// Seeds to the first catch, and the median and the 95th percentile over the disjoint windows
-    /// that each end in a catch.
-    pub fn seeds_to_catch(&self) -> [Option<u64>; 3] {
-        let before = std::iter::once(&0).chain(&self.at);
-        let mut windows: Vec<u64> =
-            self.at.iter().zip(before).map(|(at, last)| at - last).collect();
-        windows.sort_unstable();
-        // The nearest rank.
-        let rank = |percent: usize| (windows.len() * percent).div_ceil(100).saturating_sub(1);
-        let at = |percent| windows.get(rank(percent)).copied();
-        [self.at.first().copied(), at(50), at(95)]
-    }
-}
-
-impl Beast {
-    /// Did a judge that is named for the flaw catch it, and only because of the flaw?
-    pub fn is_caught(&self) -> bool {
-        let somewhere = !self.general.at.is_empty()
-            || self.named.as_ref().is_some_and(|named| !named.at.is_empty());
-        somewhere && self.shrunk.as_ref().is_some_and(|tamed| tamed.passes_without)
-    }
-}
-
 /// The Wilson interval of a rate, at 95 % confidence (Wilson, *Probable Inference*, 1927).
 pub fn wilson(hits: u64, of: u64) -> (f64, f64) {
     const Z: f64 = 1.959_964;
@@ -475,13 +414,6 @@ pub fn wilson(hits: u64, of: u64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn windows_end_in_catches() {
-        let catches = Catches { seeds: 100, at: vec![2, 3, 13, 14, 40], ..Catches::default() };
-        assert_eq!(catches.seeds_to_catch(), [Some(2), Some(2), Some(26)]);
-        assert_eq!(Catches::default().seeds_to_catch(), [None, None, None]);
-    }
 
     #[test]
     fn the_wilson_interval_is_that_of_the_books() {

@@ -9,6 +9,8 @@
 
 pub mod smaller;
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::pool::Pool;
@@ -17,7 +19,7 @@ use harness::time::Time;
 use harness::watch::Watch;
 use tracing::Level;
 
-use crate::capsule::Found;
+use crate::capsule::{self, Found, Store};
 use crate::invariant::{Invariant, Violation};
 use crate::plan::{Act, Plan};
 use crate::report::Size;
@@ -88,6 +90,43 @@ pub struct Smaller {
     pub minimal: bool,
     /// Why it ended early, if it did.
     pub cut_short: Option<&'static str>,
+}
+
+impl Smaller {
+    /// Keeps it, once it has been read back and run again, and has shown the bug.
+    pub fn keep(&self, pool: &Pool, place: Place<'_>) -> io::Result<PathBuf> {
+        let text = capsule::readable(&self.plan, &self.found)?;
+        let signature = Signature::of(&self.found.violation);
+        let (bug, wanted) = (signature.clone(), self.plan.clone());
+        let again = pool.one(wanted, "the smaller plan", move |plan, watch| {
+            run_watched(&plan, Driver::of(&plan), Level::ERROR, watch).map(|it| bug.is_in(&it))
+        });
+        match again {
+            // Nothing is known of a run that was interrupted, and the search has run this plan before.
+            None | Some(Ok(true)) => {}
+            Some(Ok(false)) => {
+                return Err(io::Error::other(format!(
+                    "run again, it does not violate {signature}"
+                )));
+            }
+            Some(Err(failure)) => {
+                return Err(io::Error::other(format!("run again, it failed: {failure:?}")));
+            }
+        }
+        match place {
+            Place::File(file) => harness::capsule::write(file, &text).map(|()| file.to_owned()),
+            Place::Folder(store) => store.keep_text(&self.found, &text),
+        }
+    }
+}
+
+/// Where a smaller plan is kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// In this file.
+    File(&'a Path),
+    /// Beside other capsules, under a name of its own.
+    Folder(&'a Store),
 }
 
 /// What a candidate shows: what was found, and how large its run is.

@@ -4,8 +4,9 @@
 //! them all. What a bug is, is decided by the signature of a seed's first violation.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::{ControlFlow, Range};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use engine::flaw::{Flaw, Flaws};
@@ -17,7 +18,7 @@ use crate::plan::Plan;
 use crate::report::excused::{add, causes};
 use crate::report::{Bug, Detail, Failure, Miss, Nondeterminism, Row, Shrunk, Sweep, story};
 use crate::run::Outcome;
-use crate::shrink::{self, Failing};
+use crate::shrink::{self, Failing, Place};
 use crate::signature::Signature;
 use crate::trial::{Chosen, Trial, Tried, quoted};
 
@@ -392,7 +393,8 @@ impl Sweeping<'_> {
             hear(News::Shrinking(&bug.signature));
             let idle = || hear(News::Idle);
             let small = shrink::shrink(pool, failing, Some(SHRINK.min(share)), idle);
-            let Some(path) = kept(self.store, &small.plan, &small.found, hear) else { continue };
+            let path = small.keep(pool, Place::Folder(self.store));
+            let Some(path) = argument_of(path, hear) else { continue };
             bug.shrunk = Some(small.told(failing.size, path));
         }
     }
@@ -436,7 +438,12 @@ pub fn kept(
     found: &Found,
     hear: &mut impl FnMut(News<'_>),
 ) -> Option<String> {
-    match store.keep(plan, found) {
+    argument_of(store.keep(plan, found), hear)
+}
+
+/// The argument for a file that was kept, if it was.
+fn argument_of(kept: io::Result<PathBuf>, hear: &mut impl FnMut(News<'_>)) -> Option<String> {
+    match kept {
         Ok(path) => Some(shown(&path)),
         Err(error) => {
             hear(News::Unkept(&error));

@@ -46,7 +46,7 @@ impl Chosen {
     /// One seed of it.
     pub fn trial(&self, seed: u64, flaws: Flaws) -> Trial {
         let scenario = Arc::clone(&self.scenario);
-        Trial { scenario, seed, flaws, twice: seed.is_multiple_of(ONE_IN) }
+        Trial { scenario, seed, flaws, twice: seed.is_multiple_of(ONE_IN), digest: false }
     }
 }
 
@@ -73,6 +73,8 @@ pub struct Trial {
     pub flaws: Flaws,
     /// Is it run a second time, to compare?
     pub twice: bool,
+    /// Is the digest of its history asked for, if nothing is violated?
+    pub digest: bool,
 }
 
 /// What came of it.
@@ -92,6 +94,8 @@ pub struct Tried {
     pub excused: Vec<Excused>,
     /// Plan and outcome, if something is violated.
     pub failed: Option<Box<(Plan, Outcome)>>,
+    /// The digest of its history, if that was asked for and nothing is violated.
+    pub digest: Option<u128>,
     /// Was it run a second time, to compare?
     pub twice: bool,
     /// Where the two runs went different ways.
@@ -130,9 +134,11 @@ impl Trial {
         let coverage = outcome.coverage.clone();
         let missed = self.missed(&plan, &outcome);
         let excused = excused(&plan, &outcome, |step| self.scenario.line_of(step));
-        let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
+        let holds = outcome.violations.is_empty();
+        let digest = (self.digest && holds).then(|| outcome.digest());
+        let failed = (!holds).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        Tried { seed, calm, coverage, counts, missed, excused, failed, twice, difference }
+        Tried { seed, calm, coverage, counts, missed, excused, failed, digest, twice, difference }
     }
 
     /// The steps of the script that came to nothing; those that were drawn demand nothing.

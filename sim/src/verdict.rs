@@ -216,7 +216,7 @@ fn line(
         scenario: chosen.scenario.name.clone(),
         of: due.of(),
         expected: due.expected(),
-        found: found.text(due, mark),
+        found: found.text(chosen, due, mark),
         seeds: found.row.seeds,
         mark,
         again,
@@ -226,6 +226,16 @@ fn line(
     })
 }
 
+/// What is to be said of a capsule that passes because the flaws that it was recorded with are off.
+fn missing(chosen: &Chosen, flaws: Flaws) -> Option<String> {
+    let head = chosen.scenario.capsule.as_ref()?;
+    let off: Vec<&str> =
+        head.flaws.iter().filter(|flaw| !flaws.has(**flaw)).map(|flaw| flaw.id()).collect();
+    let off = (!off.is_empty()).then(|| off.join(", "))?;
+    let again = chosen.again(head.seed, Flaws::NONE);
+    Some(format!("pass without {off}, with which it was recorded; `{again}` reproduces it"))
+}
+
 impl Found {
     /// A seed in which something happened that must not.
     fn exceeded(&self) -> Option<u64> {
@@ -233,12 +243,12 @@ impl Found {
         self.row.demands.iter().find_map(seed)
     }
 
-    fn text(&self, due: &Due, mark: Mark) -> String {
+    fn text(&self, chosen: &Chosen, due: &Due, mark: Mark) -> String {
         let Some((plan, outcome)) = &self.first else {
             return match mark {
                 Mark::Inconclusive => "pass, but what the file demands did not happen".to_owned(),
                 Mark::Fail => "what must not happen did".to_owned(),
-                Mark::Pass => "pass".to_owned(),
+                Mark::Pass => missing(chosen, due.flaws).unwrap_or_else(|| "pass".to_owned()),
             };
         };
         if self.caught {

@@ -3,13 +3,16 @@
 //! Which judge must catch which flaw stands here, and nowhere else: the engine knows no judge, and
 //! a judge knows no flaw.
 
+mod replays;
+
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::flaw::{Flaw, Flaws};
 use harness::pool::{Ended, Pool, fresh};
 
+pub use self::replays::{Replayer, replays};
 use crate::capsule::BUILD;
 use crate::invariant::Invariant;
 use crate::plan::Plan;
@@ -18,7 +21,7 @@ use crate::run::run;
 use crate::scenario::Expect;
 use crate::shrink::{self, Failing};
 use crate::sweep::{News, each_seed};
-use crate::trial::{Chosen, Trial};
+use crate::trial::{Chosen, Trial, Tried};
 
 /// After that number of catches a flaw is measured well enough.
 const ENOUGH: u64 = 60;
@@ -127,9 +130,10 @@ pub fn measure(
 ) -> Result<(Zoo, bool), String> {
     let mut rows = Vec::new();
     let mut stopped = false;
+    let mut measuring = Measuring { wish, pool, healthy: BTreeMap::new() };
     for &flaw in &wish.flaws {
         hear(News::Measuring(flaw));
-        match measure_one(wish, flaw, pool, &mut hear)? {
+        match measuring.one(flaw, &mut hear)? {
             Some(beast) => rows.push(beast),
             None => {
                 stopped = true;
@@ -141,31 +145,133 @@ pub fn measure(
     Ok((Zoo { build: BUILD.to_owned(), on, seeds: wish.seeds, enough: ENOUGH, rows }, stopped))
 }
 
-/// `None` if it was interrupted.
-fn measure_one(
-    wish: &Wish,
-    flaw: Flaw,
-    pool: &Pool,
-    hear: &mut impl FnMut(News<'_>),
-) -> Result<Option<Beast>, String> {
-    let Some((general, mut caught)) = catches(&wish.general, flaw, wish.seeds, pool, hear)? else {
-        return Ok(None);
-    };
-    let naming: Vec<Chosen> = wish.all.iter().filter(|it| names(it, flaw)).cloned().collect();
-    let mut named = None;
-    if !naming.is_empty() {
-        let seeds = NAMED_SEEDS * naming.len() as u64;
-        let Some((found, first)) = catches(&naming, flaw, seeds, pool, hear)? else {
+/// The path of a scenario, and a seed.
+type Run = (String, u64);
+
+/// A run in which nothing is violated, and its digest.
+type Silent = (Chosen, u64, Option<u128>);
+
+/// The zoo as it goes on.
+struct Measuring<'a> {
+    wish: &'a Wish,
+    pool: &'a Pool,
+    /// The digests of runs without a flaw, by scenario and seed: all flaws are compared with the same. One in
+    /// which something is violated has none.
+    healthy: BTreeMap<Run, Option<u128>>,
+}
+
+impl Measuring<'_> {
+    /// `None` if it was interrupted.
+    fn one(
+        &mut self,
+        flaw: Flaw,
+        hear: &mut impl FnMut(News<'_>),
+    ) -> Result<Option<Beast>, String> {
+        let wish = self.wish;
+        let Some((general, mut caught)) = self.catches(&wish.general, flaw, wish.seeds, hear)?
+        else {
             return Ok(None);
         };
-        named = Some(found);
-        caught = caught.or(first);
+        let naming = wish.naming(flaw);
+        let mut named = None;
+        if !naming.is_empty() {
+            let seeds = NAMED_SEEDS * naming.len() as u64;
+            let Some((found, first)) = self.catches(&naming, flaw, seeds, hear)? else {
+                return Ok(None);
+            };
+            named = Some(found);
+            caught = caught.or(first);
+        }
+        let shrunk = match caught {
+            Some(failing) => Some(tame(&failing, self.pool, hear)?),
+            None => None,
+        };
+        Ok(Some(Beast { flaw, expected: expected(flaw), general, named, shrunk }))
     }
-    let shrunk = match caught {
-        Some(failing) => Some(tame(&failing, pool, hear)?),
-        None => None,
-    };
-    Ok(Some(Beast { flaw, expected: expected(flaw), general, named, shrunk }))
+
+    /// Takes seeds of the scenarios in turn until there are enough catches; `None` if interrupted.
+    fn catches(
+        &mut self,
+        scenarios: &[Chosen],
+        flaw: Flaw,
+        seeds: u64,
+        hear: &mut impl FnMut(News<'_>),
+    ) -> Result<Option<(Catches, Caught)>, String> {
+        let mut found = Catches::default();
+        let mut first = None;
+        let runs = in_turn(scenarios, seeds);
+        let mut silent = Vec::new();
+        let ended = each_digest(self.pool, runs, Flaws::only(flaw), hear, |chosen, tried| {
+            if tried.failed.is_none() {
+                silent.push((chosen, tried.seed, tried.digest));
+            }
+            if let Some(caught) = found.take(flaw, tried.failed) {
+                first.get_or_insert(caught);
+            }
+            let enough = found.at.len() as u64 >= ENOUGH;
+            if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if !is_whole(ended) || !self.run_healthy(&silent, hear)? {
+            return Ok(None);
+        }
+        for (chosen, seed, digest) in silent {
+            let reached = self.healthy[&(chosen.path, seed)] != digest;
+            *if reached { &mut found.not_seen } else { &mut found.not_reached } += 1;
+        }
+        Ok(Some((found, first)))
+    }
+
+    /// Runs those seeds without a flaw that have not been; false if it was interrupted.
+    fn run_healthy(
+        &mut self,
+        silent: &[Silent],
+        hear: &mut impl FnMut(News<'_>),
+    ) -> Result<bool, String> {
+        let Self { pool, healthy, .. } = self;
+        let runs = silent.iter().map(|(chosen, seed, _)| (chosen.clone(), *seed));
+        let missing =
+            runs.filter(|(chosen, seed)| !healthy.contains_key(&(chosen.path.clone(), *seed)));
+        let missing: Vec<_> = missing.collect();
+        let ended = each_digest(pool, missing, Flaws::NONE, hear, |chosen, tried| {
+            healthy.insert((chosen.path, tried.seed), tried.digest);
+            ControlFlow::Continue(())
+        })?;
+        Ok(is_whole(ended))
+    }
+}
+
+/// Seeds of the scenarios, one of each in turn.
+fn in_turn(scenarios: &[Chosen], seeds: u64) -> impl Iterator<Item = (Chosen, u64)> + '_ {
+    let count = scenarios.len() as u64;
+    let turns = 0..if count == 0 { 0 } else { seeds };
+    turns.map(move |turn| (scenarios[(turn % count) as usize].clone(), turn / count))
+}
+
+/// Runs seeds for their digests until `take` has enough of them.
+fn each_digest(
+    pool: &Pool,
+    runs: impl IntoIterator<Item = (Chosen, u64)>,
+    flaws: Flaws,
+    hear: &mut impl FnMut(News<'_>),
+    mut take: impl FnMut(Chosen, Tried) -> ControlFlow<()>,
+) -> Result<Ended, String> {
+    let trials = runs.into_iter().map(|(chosen, seed)| {
+        let trial = Trial { twice: false, digest: true, ..chosen.trial(seed, flaws) };
+        (chosen, trial)
+    });
+    each_seed(pool, trials, None, hear, |chosen, tried, _, _| take(chosen, tried))
+}
+
+/// Was nothing left out?
+fn is_whole(ended: Ended) -> bool {
+    !matches!(ended, Ended::Stopped | Ended::Hung)
+}
+
+impl Wish {
+    /// The scenarios that name a flaw.
+    fn naming(&self, flaw: Flaw) -> Vec<Chosen> {
+        self.all.iter().filter(|it| names(it, flaw)).cloned().collect()
+    }
 }
 
 fn names(chosen: &Chosen, flaw: Flaw) -> bool {
@@ -177,34 +283,6 @@ fn names(chosen: &Chosen, flaw: Flaw) -> bool {
         .with
         .iter()
         .any(|(of, expect, _)| *of == flaw && violates(expect))
-}
-
-/// Takes seeds of the scenarios in turn until there are enough catches; `None` if interrupted.
-fn catches(
-    scenarios: &[Chosen],
-    flaw: Flaw,
-    seeds: u64,
-    pool: &Pool,
-    hear: &mut impl FnMut(News<'_>),
-) -> Result<Option<(Catches, Caught)>, String> {
-    let mut found = Catches::default();
-    let mut first = None;
-    let count = scenarios.len() as u64;
-    let trials = (0..if count == 0 { 0 } else { seeds }).map(|turn| {
-        let chosen = &scenarios[(turn % count) as usize];
-        let scenario = Arc::clone(&chosen.scenario);
-        let flaws = Flaws::only(flaw);
-        ((), Trial { scenario, seed: turn / count, flaws, twice: false })
-    });
-    let ended = each_seed(pool, trials, None, hear, |(), tried, _, _| {
-        if let Some(caught) = found.take(flaw, tried.failed) {
-            first.get_or_insert(caught);
-        }
-        let enough = found.at.len() as u64 >= ENOUGH;
-        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    let is_whole = !matches!(ended, Ended::Stopped | Ended::Hung);
-    Ok(is_whole.then_some((found, first)))
 }
 
 impl Catches {
@@ -230,4 +308,63 @@ fn tame(failing: &Failing, pool: &Pool, hear: &mut impl FnMut(News<'_>)) -> Resu
     let sound = Plan { flaws: Flaws::NONE, ..small.plan.clone() };
     let passes_without = fresh(move || run(&sound).violations.is_empty())?;
     Ok(Tamed { size: small.size, minimal: small.minimal, passes_without })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use harness::pool::Stop;
+
+    use super::*;
+    use crate::scenario;
+
+    /// Two devices that write one meal at the same time.
+    const MEALS: &[u8] = br#"
+        [scenario]
+        title = "Two devices write one meal"
+        [remotes]
+        cloudkit = { kind = "zone" }
+        supabase = { kind = "rows" }
+        [devices]
+        phone = { user = "anna" }
+        tablet = { user = "anna" }
+        [given]
+        rows = [{ row = "meal/42", everywhere = { kcal = 320 } }]
+        [script]
+        steps = [
+            { at = "2s", device = "phone", do = "edit", row = "meal/42", set = { kcal = 350 } },
+            { at = "2s", device = "tablet", do = "edit", row = "meal/42", set = { kcal = 370 } },
+        ]
+    "#;
+
+    fn measured(flaw: Flaw) -> Beast {
+        let (scenario, _) = scenario::read("meals", "meals", MEALS).expect("it is right");
+        let (argument, path) = ("meals".to_owned(), "meals".to_owned());
+        let chosen = Chosen { scenario: Arc::new(scenario), argument, path };
+        let wish = Wish { flaws: vec![flaw], general: vec![chosen], all: Vec::new(), seeds: 4 };
+        let pool = Pool::new(1, Stop::default());
+        let (zoo, stopped) = measure(&wish, &pool, |_| ()).expect("the harness does not panic");
+        assert!(!stopped);
+        zoo.rows.into_iter().next().expect("it has a row")
+    }
+
+    /// In how many of 4 seeds a flaw is caught, not seen and not reached.
+    fn columns(flaw: Flaw) -> (usize, u64, u64) {
+        let general = measured(flaw).general;
+        assert_eq!(general.seeds, 4);
+        (general.at.len(), general.not_seen, general.not_reached)
+    }
+
+    #[test]
+    fn a_seed_is_caught_or_not_seen_or_not_reached_or_another_judge_spoke() {
+        assert_eq!(columns(Flaw::CvStrategyOrder), (4, 0, 0));
+        assert_eq!(
+            columns(Flaw::CvSinceClock),
+            (0, 4, 0),
+            "it changes cursors, and nothing is lost"
+        );
+        assert_eq!(columns(Flaw::BpNolock), (0, 0, 4), "there are no processors");
+        assert_eq!(columns(Flaw::WriteUnsynced), (0, 0, 0), "only outcomes-are-honest speaks");
+    }
 }

@@ -71,21 +71,79 @@ fn what_must_happen_and_does_not_is_inconclusive() {
     }
 }
 
-#[test]
-fn a_shrink_without_time_keeps_the_plan_as_it_is_and_is_inconclusive() {
-    let folder = Folder::new("hasty");
-    folder.put("scenarios/wrong.toml", wrong());
-    folder.seawall(&["run", "wrong", "--seeds", "1"]);
+/// A folder with a capsule of [`wrong`], and the capsule's name.
+fn with_capsule(name: &str, scenario: &str, flaws: &[&str]) -> (Folder, String) {
+    let folder = Folder::new(name);
+    folder.put("scenarios/wrong.toml", scenario);
+    folder.seawall(&[&["run", "wrong", "--seeds", "1"], flaws].concat());
     let capsules = fs::read_dir(folder.0.join(".seawall/capsules")).expect("one is kept");
     let names = capsules.map(|file| file.expect("it can be read").file_name());
-    let names = names.map(|name| name.into_string().expect("it is ASCII"));
-    let capsule = names.into_iter().find(|name| name.ends_with(".toml")).expect("one is kept");
-    let capsule = capsule.trim_end_matches(".toml");
-    let said = folder.seawall(&["shrink", capsule, "--budget", "1ns", "-o", "small.toml"]);
+    let mut names = names.map(|name| name.into_string().expect("it is ASCII"));
+    let capsule = names.find(|name| name.ends_with(".toml")).expect("one is kept");
+    let capsule = capsule.trim_end_matches(".toml").to_owned();
+    (folder, capsule)
+}
+
+#[test]
+fn a_shrink_without_time_keeps_the_plan_as_it_is_and_is_inconclusive() {
+    let (folder, capsule) = with_capsule("hasty", &wrong(), &[]);
+    let said = folder.seawall(&["shrink", &capsule, "--budget", "1ns", "-o", "small.toml"]);
     assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.out.contains("`seawall shrink small.toml` goes on"), "{}", said.out);
     assert_eq!(folder.seawall(&["replay", "small.toml"]).code, Some(1));
-    let said = folder.seawall(&["shrink", capsule, "-o", "small.toml"]);
+    let said = folder.seawall(&["shrink", &capsule, "-o", "small.toml"]);
     assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn a_smaller_plan_is_not_replaced_by_a_larger_one() {
+    let (folder, capsule) = with_capsule("smallest", &wrong(), &[]);
+    let read = || fs::read_to_string(folder.0.join("small.toml")).expect("it is written");
+    folder.seawall(&["shrink", &capsule, "-o", "small.toml"]);
+    let small = read();
+    let said = folder.seawall(&["shrink", &capsule, "--budget", "1ns", "-o", "small.toml"]);
+    assert_eq!((said.code, read()), (Some(3), small), "{said:?}");
+    assert!(said.err.contains("it goes on from there"), "{}", said.err);
+}
+
+/// Lunch that is noted on two devices at the same time.
+fn noted_twice() -> String {
+    let (before, after) = LUNCH.split_once("steps = [").expect("it has steps");
+    let (step, after) = after.split_once("]\n").expect("they end");
+    let other = step.replace("phone", "tablet").replace("350", "370");
+    format!("{before}steps = [{step}, {other}]\n{after}")
+}
+
+#[test]
+fn a_flaw_is_caught_shrunk_and_replayed_by_another_process() {
+    let folder = Folder::new("replays");
+    folder.put("scenarios/noted.toml", noted_twice());
+    let zoo = ["zoo", "--replay", "FB-01", "--scenario", "noted", "--out", "kept"];
+    let said = folder.seawall(&[&zoo[..], &["--write", "replays.md"]].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("| exact |") && said.out.contains("1 of 1 flaw reproduced"),
+        "{said:?}"
+    );
+    let kept = fs::read_to_string(folder.0.join("replays.md")).expect("it is written");
+    assert_eq!(kept, said.out);
+    let said = folder.seawall(&[&zoo[..], &["--format", "jsonl"]].concat());
+    assert!(said.out.contains("\"replayed\":\"exact\""), "{said:?}");
+    let said =
+        folder.seawall(&["zoo", "--replay", "BP-NOLOCK", "--scenario", "noted", "--seeds", "2"]);
+    assert_eq!(said.code, Some(1), "there is nothing to catch: {said:?}");
+}
+
+#[test]
+fn a_capsule_that_passes_says_which_flaws_are_missing() {
+    let (folder, capsule) = with_capsule("missing", &noted_twice(), &["--flaw", "FB-01"]);
+    let said = folder.seawall(&["run", &capsule]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let note = "without FB-01, with which it was recorded;";
+    assert!(said.out.contains(note), "{}", said.out);
+    assert_eq!(folder.seawall(&["replay", &capsule]).code, Some(1));
+    let said = folder.seawall(&["run", &capsule, "--flaw", "FB-01"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
 }
 
 #[test]

@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use engine::flaw::Flaw;
+use sim::report::{Told, Zoo, terminal};
+use sim::zoo;
+
 use super::folder::Folder;
 
 /// The documents that show output.
@@ -80,4 +84,30 @@ not of the zoo
 ```
 ";
     assert_eq!(examples(document), [("run lunch", "PASS\n")]);
+}
+
+#[test]
+fn the_matrix_that_is_kept_has_all_flaws_all_columns_and_the_figures_of_the_documents() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path| fs::read_to_string(root.join(path)).expect("it is UTF-8");
+    let kept = read("snapshots/zoo.md");
+    let zoo = Zoo { build: String::new(), on: vec![], seeds: 0, enough: 0, rows: vec![] };
+    let today = terminal::render(&Told::Zoo(&zoo), usize::MAX);
+    let rows = |text: &str| -> Vec<Vec<String>> {
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+        rows.map(|row| row.split(" | ").map(str::to_owned).collect()).collect()
+    };
+    let (kept_rows, columns) = (rows(&kept), rows(&today).remove(0));
+    assert_eq!(kept_rows[0], columns, "`seawall zoo --write snapshots/zoo.md` measures again");
+    let flaws: Vec<&str> = kept_rows[1..].iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(flaws, zoo::flaws().map(Flaw::id).collect::<Vec<_>>());
+    for row in &kept_rows {
+        assert_eq!(row.len(), columns.len(), "{row:?}");
+    }
+
+    let last = kept.lines().last().expect("it is not empty");
+    let (caught, rest) = last.split_once(" of ").expect("the last line sums up");
+    let (all, _) = rest.split_once(" flaws caught").expect("the last line sums up");
+    assert!(read("docs/known-bugs.md").contains(&format!("{caught} of {all} flaws are caught")));
+    assert!(read("README.md").contains(&format!("Of {all} known bugs, {caught} are caught")));
 }

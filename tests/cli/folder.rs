@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::fields::{check_lines, is_promised};
+
 /// A folder of its own for each test, gone afterwards.
 pub(super) struct Folder(pub(super) PathBuf);
 
@@ -56,11 +58,14 @@ pub(super) struct Said {
 
 impl From<Output> for Said {
     fn from(output: Output) -> Self {
-        Self {
+        let said = Self {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).expect("results are text"),
             err: String::from_utf8(output.stderr).expect("complaints are text"),
-        }
+        };
+        assert!(is_promised(said.code), "exit code {:?}: {}", said.code, said.err);
+        check_lines(&said.out);
+        said
     }
 }
 

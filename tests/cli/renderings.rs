@@ -10,25 +10,24 @@ use sim::invariant::Invariant;
 use sim::plan::Plan;
 use sim::report::excused::{Excused, causes};
 use sim::report::{
-    Beast, Bug, Catches, Check, Demand, Detail, Failure, Focus, Line, Mark, Met, Nondeterminism,
-    Reached, Row, Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
+    Beast, Bug, Catches, Check, Demand, Detail, Failure, Focus, Kept, Likeness, Line, Mark, Met,
+    Nondeterminism, Reached, Replay, Replays, Row, Shrunk, Size, Story, Sweep, Tamed, Told, Zoo,
+    json, terminal,
 };
 use sim::run::Outcome;
 use sim::signature::Signature;
 
 use super::account;
 use super::example::{MEAL, PHONE, outcome, plan};
+use super::fields::check_lines;
 
 /// Compares both renderings with those that are kept.
 #[track_caller]
 fn check(name: &str, told: &Told<'_>) {
     let text = anstream::adapter::strip_str(&terminal::render(told, 100)).to_string();
     let lines = json::render(told);
-    for line in lines.lines() {
-        let object: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
-        assert_eq!(object["v"], 1);
-        assert!(object["type"].is_string());
-    }
+    assert!(lines.lines().all(|line| line.starts_with("{\"")), "each line is JSON: {lines}");
+    check_lines(&lines);
     insta::with_settings!({
         snapshot_path => "../../snapshots", prepend_module_to_snapshot => false, omit_expression => true,
     }, {
@@ -285,6 +284,8 @@ fn the_zoo_is_a_table_in_markdown() {
     let catches = |at: Vec<u64>, seeds| Catches {
         seeds,
         by: BTreeMap::from([(Invariant::NoLostWrites, at.len() as u64)]),
+        not_seen: seeds / 10,
+        not_reached: seeds / 2,
         at,
     };
     let size = Size { steps: 2, faults: 1, ..Size::default() };
@@ -302,10 +303,34 @@ fn the_zoo_is_a_table_in_markdown() {
         enough: 60,
         rows: vec![
             beast(Flaw::DeepSync003, catches(vec![3, 10, 11, 40], 100), true),
-            beast(Flaw::Fb01, Catches { seeds: 2_000, ..Catches::default() }, false),
+            beast(
+                Flaw::Fb01,
+                Catches { seeds: 2_000, not_reached: 2_000, ..Catches::default() },
+                false,
+            ),
         ],
     };
     check("report_zoo", &Told::Zoo(&zoo));
+}
+
+#[test]
+fn replays_of_all_flaws_are_a_table_in_markdown() {
+    let kept = |minimal, replayed: Result<Likeness, &str>| Kept {
+        scenario: "everyday".to_owned(),
+        seed: 7,
+        shrunk: shrunk(minimal),
+        replayed: replayed.map_err(str::to_owned),
+    };
+    let replays = Replays {
+        build: "7c1e9f2".to_owned(),
+        rows: vec![
+            Replay { flaw: Flaw::DeepSync003, caught: Some(kept(true, Ok(Likeness::Exact))) },
+            Replay { flaw: Flaw::Fb01, caught: Some(kept(false, Ok(Likeness::Different))) },
+            Replay { flaw: Flaw::Fb02, caught: Some(kept(true, Err("it cannot be read"))) },
+            Replay { flaw: Flaw::Fb03, caught: None },
+        ],
+    };
+    check("report_replays", &Told::Replays(&replays));
 }
 
 #[test]

@@ -53,3 +53,18 @@ pub(super) fn stopped(pool: &Pool) -> Exit {
         None => Exit::Internal,
     }
 }
+
+/// Complains, before any work is done, if a file cannot be written. Only a file may be replaced:
+/// who may do everything would replace a device too.
+pub(super) fn writable(file: &Path, option: &str) -> Result<(), Complaint> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let what = if file.exists() && !file.is_file() {
+        format!("{} is not a file", file.display())
+    } else if let Err(error) = harness::capsule::probe(folder) {
+        format!("cannot write into {}: {error}", folder.display())
+    } else {
+        return Ok(());
+    };
+    Err(Complaint::usage(what).help(format!("`{option}` names another file")))
+}

@@ -9,8 +9,8 @@ use crate::plan::Plan;
 use crate::report::excused::{Causes, Excused, add};
 use crate::report::story::Scene;
 use crate::report::{
-    Beast, Bug, Catches, Demand, Failure, Line, Met, Nondeterminism, Row, Shrunk, Size, Story,
-    Sweep, Told, Zoo, wilson,
+    Beast, Bug, Catches, Demand, Failure, Likeness, Line, Met, Nondeterminism, Replays, Row,
+    Shrunk, Size, Story, Sweep, Told, Zoo, wilson,
 };
 use crate::run::LogLine;
 use crate::signature::Signature;
@@ -28,6 +28,7 @@ pub fn render(told: &Told<'_>) -> String {
         Told::Story(story) => told_story(story),
         Told::Shrunk(it) => vec![object("shrunk", shrunk(it))],
         Told::Zoo(zoo) => measured(zoo),
+        Told::Replays(replays) => replayed(replays),
         Told::Health(checks) => checks
             .iter()
             .map(|it| {
@@ -78,7 +79,7 @@ fn failed(failure: &Failure<'_>) -> Value {
     fields["scenario"] = json!(plan.scenario);
     fields["seed"] = json!(plan.seed);
     fields["flaws"] = json!(flaws(plan));
-    fields["expected"] = json!(failure.expected);
+    fields["is_expected"] = json!(failure.expected);
     fields["digest"] = json!(format!("{:032x}", outcome.digest()));
     fields["again"] = json!(failure.again);
     fields["capsule"] = json!(failure.capsule);
@@ -102,7 +103,7 @@ fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
 fn nondeterminism(found: &Nondeterminism<'_>) -> Value {
     let fields = json!({
         "scenario": found.scenario, "seed": found.seed, "fact": found.difference.index,
-        "at_ms": found.difference.at.0, "facts": found.difference.facts, "again": found.again,
+        "at_ms": found.difference.at.0, "differing": found.difference.facts, "again": found.again,
     });
     object("non-determinism", fields)
 }
@@ -111,7 +112,7 @@ fn verdict(line: &Line) -> Value {
     let fields = json!({
         "scenario": line.scenario, "of": line.of, "expected": line.expected, "found": line.found,
         "seeds": line.seeds, "mark": line.mark.word(), "again": line.again,
-        "must_happen": demands(&line.demands, false), "steps": demands(&line.demands, true),
+        "must_happen": demands(&line.demands, false), "idle_steps": demands(&line.demands, true),
         "excused": excused(&line.excused, &line.path),
     });
     object("verdict", fields)
@@ -130,7 +131,7 @@ fn swept(sweep: &Sweep) -> Vec<Value> {
         "wall_ms": sweep.took.as_millis() as u64,
         "cpu_ms": sweep.cpu.map(|cpu| cpu.as_millis() as u64),
         "simulated_ms": u64::try_from(sweep.simulated_ms).unwrap_or(u64::MAX),
-        "excused": causes(&all),
+        "excused_causes": causes(&all),
     });
     rows.chain(bugs).chain([object("sweep", summary)]).collect()
 }
@@ -147,8 +148,8 @@ fn swept_row(row: &Row) -> Value {
         "bugs": row.bugs.len(), "fault_free": row.calm, "rate_low": low, "rate_high": high,
         "slowest": row.slowest.map(|(seed, took)| json!({"seed": seed, "ms": took.as_millis() as u64})),
         "coverage": coverage,
-        "must_happen": demands(&row.demands, false), "steps": demands(&row.demands, true),
-        "excused": causes(&row.excused),
+        "must_happen": demands(&row.demands, false), "idle_steps": demands(&row.demands, true),
+        "excused_causes": causes(&row.excused),
     })
 }
 
@@ -202,7 +203,8 @@ fn signature(signature: &Signature) -> Value {
 fn known_bug(bug: &Bug) -> Value {
     json!({
         "signature": signature(&bug.signature), "scenario": bug.scenario, "seeds": bug.seeds,
-        "message": bug.message, "again": bug.examples, "capsule": bug.capsule,
+        "message": bug.message, "again": bug.examples.first(), "examples": bug.examples,
+        "capsule": bug.capsule,
         "shrunk": bug.shrunk.as_ref().map(shrunk),
     })
 }
@@ -244,12 +246,13 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
         fields["again"] = json!(story.again);
         object("violation", fields)
     });
-    let reproduced = story.promised.as_ref().map(|(signature, _)| signature.is_in(outcome));
+    let likeness = story.likeness();
     let end = json!({
         "scenario": plan.scenario, "seed": plan.seed, "flaws": flaws(plan),
         "source": story.source, "digest": format!("{:032x}", outcome.digest()),
         "facts": outcome.history.len(), "violations": outcome.violations.len(),
-        "reproduced": reproduced, "again": story.again,
+        "reproduced": likeness.map(|it| it != Likeness::Different),
+        "replayed": likeness.map(Likeness::word), "again": story.again,
         "excused": excused(&story.excused, &story.path),
     });
     facts.into_iter().chain(violations).chain([object("replayed", end)]).collect()
@@ -282,7 +285,7 @@ fn measured(zoo: &Zoo) -> Vec<Value> {
     let beasts = zoo.rows.iter().map(|it| object("flaw", beast(it)));
     let caught = zoo.rows.iter().filter(|it| it.is_caught()).count();
     let end = json!({
-        "build": zoo.build, "on": zoo.on, "seeds": zoo.seeds, "flaws": zoo.rows.len(),
+        "build": zoo.build, "on": zoo.on, "seeds": zoo.seeds, "flaw_count": zoo.rows.len(),
         "caught": caught,
     });
     beasts.chain([object("zoo", end)]).collect()
@@ -291,15 +294,33 @@ fn measured(zoo: &Zoo) -> Vec<Value> {
 fn beast(it: &Beast) -> Value {
     json!({
         "flaw": it.flaw.id(),
-        "expected": it.expected.iter().map(|it| it.name()).collect::<Vec<_>>(),
+        "judges": it.expected.iter().map(|it| it.name()).collect::<Vec<_>>(),
         "general": catches(&it.general),
         "named": it.named.as_ref().map(catches),
-        "shrunk": it.shrunk.as_ref().map(|tamed| json!({
+        "smallest": it.shrunk.as_ref().map(|tamed| json!({
             "size": size(&tamed.size), "minimal": tamed.minimal,
             "passes_without": tamed.passes_without,
         })),
-        "caught": it.is_caught(),
+        "is_caught": it.is_caught(),
     })
+}
+
+fn replayed(replays: &Replays) -> Vec<Value> {
+    let rows = replays.rows.iter().map(|it| {
+        let kept = it.caught.as_ref();
+        let answer = kept.map(|kept| &kept.replayed);
+        let fields = json!({
+            "flaw": it.flaw.id(), "reproduced": it.is_reproduced(),
+            "scenario": kept.map(|kept| &kept.scenario), "seed": kept.map(|kept| kept.seed),
+            "shrunk": kept.map(|kept| shrunk(&kept.shrunk)),
+            "replayed": answer.and_then(|it| it.as_ref().ok()).map(|it| it.word()),
+            "why": answer.and_then(|it| it.as_ref().err()),
+        });
+        object("flaw-replayed", fields)
+    });
+    let count = replays.rows.iter().filter(|it| it.is_reproduced()).count();
+    let end = json!({"build": replays.build, "flaw_count": replays.rows.len(), "reproduced_count": count});
+    rows.chain([object("zoo-replayed", end)]).collect()
 }
 
 fn catches(it: &Catches) -> Value {
@@ -308,7 +329,8 @@ fn catches(it: &Catches) -> Value {
     let (low, high) = wilson(it.at.len() as u64, it.seeds);
     let [first, median, p95] = it.seeds_to_catch();
     json!({
-        "seeds": it.seeds, "caught": it.at.len(), "rate_low": low, "rate_high": high,
-        "first": first, "median": median, "p95": p95, "by": by,
+        "seeds": it.seeds, "caught": it.at.len(), "not_seen": it.not_seen,
+        "not_reached": it.not_reached, "rate_low": low, "rate_high": high, "first": first,
+        "median": median, "p95": p95, "by": by,
     })
 }

@@ -5,6 +5,7 @@ mod demand;
 mod excused;
 mod fold;
 mod nondeterminism;
+mod shrunk;
 mod sweep;
 mod verdicts;
 mod zoo;
@@ -20,7 +21,7 @@ use self::nondeterminism::write_nondeterminism;
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
-use crate::report::{Check, Failure, FileCheck, Listed, Mark, Shrunk, Story, Told};
+use crate::report::{Check, Failure, FileCheck, Likeness, Listed, Mark, Story, Told};
 use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
@@ -47,8 +48,9 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         Told::Lines(lines, detail) => verdicts::write_lines(&mut text, lines, (*detail, width)),
         Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep, width),
         Told::Story(story) => write_story(&mut text, story),
-        Told::Shrunk(shrunk) => write_shrunk(&mut text, shrunk),
+        Told::Shrunk(shrunk) => shrunk::write_shrunk(&mut text, shrunk),
         Told::Zoo(zoo) => zoo::write_zoo(&mut text, zoo),
+        Told::Replays(replays) => zoo::write_replays(&mut text, replays),
         Told::Health(checks) => write_health(&mut text, checks),
         Told::Catalogue(listed) => write_catalogue(&mut text, listed, width),
         Told::Checked(files) => write_checked(&mut text, files),
@@ -56,7 +58,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
     written.expect("a string takes whatever is written to it");
     match told {
         // Their lines are not ours to break: the source of a file, and Markdown.
-        Told::Checked(_) | Told::Zoo(_) => text,
+        Told::Checked(_) | Told::Zoo(_) | Told::Replays(_) => text,
         Told::Failure(_)
         | Told::Nondeterministic(_)
         | Told::Lines(..)
@@ -379,42 +381,15 @@ fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> f
 
 /// Whether a capsule shows what it was kept for.
 fn write_promise(out: &mut String, story: &Story<'_>) -> fmt::Result {
-    let Some((signature, digest)) = &story.promised else {
+    let (Some((signature, _)), Some(likeness)) = (&story.promised, story.likeness()) else {
         return Ok(());
     };
-    let word = if signature.is_in(story.outcome) { "reproduced" } else { "not reproduced" };
-    let same = format!("{:032x}", story.outcome.digest()) == *digest;
-    let same = if same { "the history is the recorded one" } else { "the history is another one" };
-    writeln!(out, "{word}: {signature}; {same}")
-}
-
-fn write_shrunk(out: &mut String, shrunk: &Shrunk) -> fmt::Result {
-    writeln!(out, "{}   {}", styled(BOLD, "SHRUNK"), shrunk.signature)?;
-    writeln!(out, "  {}", change(shrunk))?;
-    let proof = match (shrunk.minimal, shrunk.cut_short) {
-        (true, _) => "1-minimal: removing any one of its steps passes (each was tried)".to_owned(),
-        (false, Some(why)) => format!("not minimal yet: stopped by {why}; run it again to go on"),
-        (false, None) => "not minimal".to_owned(),
+    let (word, history) = match likeness {
+        Likeness::Exact => ("reproduced", "the history is the recorded one"),
+        Likeness::Similar => ("reproduced", "the history is another one"),
+        Likeness::Different => ("not reproduced", "the history is another one"),
     };
-    writeln!(out, "  {proof}; {} run", count(shrunk.tries as usize, "plan"))?;
-    writeln!(out, "  again:   {}", styled(BOLD, format_args!("seawall replay {}", shrunk.file)))
-}
-
-fn change(shrunk: &Shrunk) -> String {
-    let Shrunk { before, after, .. } = shrunk;
-    format!(
-        "{} → {} steps, {} → {} faults, {} → {} devices, {} → {} given records, {} → {} messages",
-        before.steps,
-        after.steps,
-        before.faults,
-        after.faults,
-        before.devices,
-        after.devices,
-        before.given,
-        after.given,
-        before.messages,
-        after.messages,
-    )
+    writeln!(out, "{word}: {signature}; {history}")
 }
 
 fn write_health(out: &mut String, checks: &[Check]) -> fmt::Result {

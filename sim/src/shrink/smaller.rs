@@ -241,8 +241,9 @@ fn short_storm(plan: &Plan) -> Plan {
         Start::Prepared(at) | Start::Fresh(at) => at.0,
         Start::Cloned => 0,
     });
+    let Some(moments) = moments else { return plan.clone() };
     let looks = plan.at_end.iter().filter_map(|it| it.at).map(|at| at.0);
-    let ends = moments.into_iter().flatten().chain(starts).chain(looks);
+    let ends = moments.into_iter().chain(starts).chain(looks);
     let end = ends.max().unwrap_or(plan.storm.0);
     let storm = Span((end + 1_000).min(plan.storm.0));
     Plan { storm, ..plan.clone() }

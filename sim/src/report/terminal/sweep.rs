@@ -8,7 +8,8 @@ use anstyle::Style;
 use crate::report::story::count;
 use crate::report::terminal::demand::{met, write_unmet};
 use crate::report::terminal::excused::write_of_sweep;
-use crate::report::terminal::{BAD, BOLD, change, percent, styled, table};
+use crate::report::terminal::shrunk::change;
+use crate::report::terminal::{BAD, BOLD, percent, styled, table};
 use crate::report::{Bug, Demand, Row, Sweep, wilson};
 
 pub(super) fn write_sweep(out: &mut String, sweep: &Sweep, width: usize) -> fmt::Result {

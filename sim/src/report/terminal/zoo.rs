@@ -4,7 +4,22 @@ use std::fmt::{self, Write};
 
 use crate::report::story::count;
 use crate::report::terminal::percent;
-use crate::report::{Beast, Catches, Size, Zoo, wilson};
+use crate::report::{Beast, Catches, Kept, Likeness, Replay, Replays, Size, Zoo, wilson};
+
+/// The columns of the matrix.
+const COLUMNS: [&str; 11] = [
+    "flaw",
+    "named judges",
+    "caught",
+    "not seen",
+    "not reached",
+    "first",
+    "median",
+    "p95",
+    "by",
+    "scenarios that name it",
+    "smallest",
+];
 
 pub(super) fn write_zoo(out: &mut String, zoo: &Zoo) -> fmt::Result {
     writeln!(out, "# The zoo, measured\n")?;
@@ -19,17 +34,17 @@ pub(super) fn write_zoo(out: &mut String, zoo: &Zoo) -> fmt::Result {
         out,
         "\n- *caught*: seeds in which a judge that is named for the flaw found something, with the \
          Wilson interval at 95 %. A flaw is left after {} catches.\n\
+         - *not seen*: seeds whose history differs from the one without the flaw, and no judge found anything.\n\
+         - *not reached*: seeds whose history is the one without the flaw. Seeds in which only other judges \
+         found something are in none of the three.\n\
          - *first, median, p95*: seeds to a catch. The seeds between one catch and the next are \
          disjoint windows; median and 95th percentile are taken over them.\n\
          - *by*: in how many seeds each judge found something, named for it or not.\n\
          - *smallest*: one caught plan, shrunk; it must pass with the flaw off.\n",
         zoo.enough,
     )?;
-    writeln!(
-        out,
-        "| flaw | named judges | caught | first | median | p95 | by | scenarios that name it | smallest |"
-    )?;
-    writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
+    writeln!(out, "| {} |", COLUMNS.join(" | "))?;
+    writeln!(out, "|{}", "---|".repeat(COLUMNS.len()))?;
     for beast in &zoo.rows {
         writeln!(out, "{}", beast_row(beast))?;
     }
@@ -60,10 +75,12 @@ fn beast_row(beast: &Beast) -> String {
     let [first, median, p95] =
         beast.general.seeds_to_catch().map(|n| n.map_or("–".to_owned(), |n| n.to_string()));
     format!(
-        "| {} | {} | {} | {first} | {median} | {p95} | {} | {} | {smallest} |",
+        "| {} | {} | {} | {} | {} | {first} | {median} | {p95} | {} | {} | {smallest} |",
         beast.flaw.id(),
         named.join(", "),
         caught(&beast.general),
+        beast.general.not_seen,
+        beast.general.not_reached,
         if by.is_empty() { "nobody".to_owned() } else { by.join(", ") },
         beast.named.as_ref().map_or("–".to_owned(), caught),
     )
@@ -73,4 +90,39 @@ fn caught(catches: &Catches) -> String {
     let (hits, of) = (catches.at.len() as u64, catches.seeds);
     let (low, high) = wilson(hits, of);
     format!("{hits} of {of} ({}–{})", percent(low), percent(high))
+}
+
+/// What another process made of the shrunk file of each flaw, as the Markdown that the repository keeps.
+pub(super) fn write_replays(out: &mut String, replays: &Replays) -> fmt::Result {
+    writeln!(out, "# Known bugs, found, shrunk and replayed\n")?;
+    writeln!(
+        out,
+        "The first catch of each flaw was shrunk and kept, and another process replayed the file."
+    )?;
+    writeln!(out, "Build {}. *exact*: the history is the recorded one.\n", replays.build)?;
+    writeln!(out, "| flaw | caught in | shows | before | smallest | replayed |")?;
+    writeln!(out, "|---|---|---|---|---|---|")?;
+    for Replay { flaw, caught } in &replays.rows {
+        match caught {
+            Some(kept) => writeln!(out, "| {} | {} |", flaw.id(), kept_cells(kept).join(" | "))?,
+            None => writeln!(out, "| {} | not caught | – | – | – | – |", flaw.id())?,
+        }
+    }
+    let reproduced = replays.rows.iter().filter(|it| it.is_reproduced()).count();
+    writeln!(out, "\n{reproduced} of {} reproduced.", count(replays.rows.len(), "flaw"))
+}
+
+fn kept_cells(kept: &Kept) -> [String; 5] {
+    let Kept { scenario, seed, shrunk, replayed } = kept;
+    let parts =
+        |size: Size| format!("{}, {}", count(size.steps, "step"), count(size.faults, "fault"));
+    [
+        format!("{scenario}, seed {seed}"),
+        shrunk.signature.to_string(),
+        parts(shrunk.before),
+        parts(shrunk.after),
+        replayed
+            .clone()
+            .map_or_else(|why| format!("FAILED: {why}"), |it| Likeness::word(it).to_owned()),
+    ]
 }
