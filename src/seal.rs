@@ -153,7 +153,11 @@ impl Memo {
     }
 
     /// Decodes a state, or finds it by its bytes.
-    fn decode<B: AsRef<[u8]> + Into<Bytes>>(&self, bytes: B) -> Result<Encoded, DecodeError> {
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not those of a record.
+    pub fn decode<B: AsRef<[u8]> + Into<Bytes>>(&self, bytes: B) -> Result<Encoded, DecodeError> {
         let mut memory = self.memory();
         if let Some(known) = memory.states.get(bytes.as_ref()) {
             return Ok(known.clone());

@@ -93,11 +93,10 @@ impl World {
     /// The world of a plan, before anything has happened.
     pub(crate) fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let accounts = Accounts::of(&plan);
-        let needle = accounts.needle();
         let Seeds { doubles, stored, images } = Seeds::of(&plan, &accounts);
         let hosts = Hosts::of(&plan, images);
         let mut world = Self {
-            stage: Stage::new(plan.clone(), hosts, needle),
+            stage: Stage::new(plan.clone(), hosts, &accounts),
             script: Script::of(&plan),
             services: Services::new(&plan, accounts, doubles),
             settling: Settling::new(plan.nature),

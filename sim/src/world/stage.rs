@@ -41,13 +41,13 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(plan: Arc<Plan>, hosts: Hosts, needle: [u8; 8]) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, hosts: Hosts, accounts: &Accounts) -> Self {
         Self {
             queue: Queue::default(),
             network: Network::new(&plan),
             hosts,
             faults: Faults::new(plan.nature),
-            recorder: Recorder::new(&plan, needle),
+            recorder: Recorder::new(&plan, accounts),
             readings: Readings::new(plan.devices.len()),
             out: Actions::new(),
             plan,
