@@ -132,10 +132,7 @@ impl World {
         if self.settling.phase() == Phase::Over {
             return None;
         }
-        let hosts = &self.stage.hosts;
-        let due = self.stage.queue.next_due(
-            |event| matches!(event, Event::Wake(place, was) if !hosts.at(*place).is_deadline(*was)),
-        );
+        let due = self.stage.queue.next_due();
         self.end_if_it_must();
         due.filter(|_| self.settling.phase() != Phase::Over)
     }
@@ -228,7 +225,7 @@ impl World {
             }
             Event::Arrive(message) => self.arrive(message),
             Event::Give(to, incarnation, inbound) => self.stage.give(to, incarnation, inbound),
-            Event::Wake(place, deadline) => self.stage.hosts.wake(now, place, deadline),
+            Event::Wake(place) => self.stage.hosts.wake(now, place),
         }
         self.stage.hand_on();
     }
@@ -307,9 +304,7 @@ impl World {
             }
             Effect::Hit(hit) => self.stage.strike(hit),
             Effect::Reached(point) => self.stage.recorder.reach(point),
-            Effect::Wake(at) => {
-                self.stage.out.extend(self.stage.hosts.set_deadline((now, from), at));
-            }
+            Effect::Wake(at) => self.stage.set_alarm(from, at),
             Effect::Logged(logged) => self.stage.recorder.log(now, (from, incarnation), logged),
             Effect::Crashed(message) => {
                 self.stage.note(from, Fact::Panicked(message));
