@@ -258,7 +258,7 @@ impl World {
 
     /// Hands an effect to the owner that it concerns; false if the machine crashed instead.
     fn carry_out(&mut self, from: Node, effect: Effect) -> bool {
-        let (now, incarnation) = (self.stage.now(), self.stage.hosts.incarnation(from));
+        let now = self.stage.now();
         let mut survives = true;
         match effect {
             Effect::Fact(fact) => self.note_of_user(from, fact),
@@ -273,9 +273,11 @@ impl World {
                 );
             }
             Effect::Send(remote, call) => {
-                self.stage.send(Message::call((from, incarnation), remote, call));
+                let asker = (from, self.stage.hosts.incarnation(from));
+                self.stage.send(Message::call(asker, remote, call));
             }
             Effect::Request(request) => {
+                let incarnation = self.stage.hosts.incarnation(from);
                 self.stage.out.push(Action::Request(from, incarnation, request));
             }
             Effect::Reply(to, answer) => {
@@ -305,7 +307,10 @@ impl World {
             Effect::Hit(hit) => self.stage.strike(hit),
             Effect::Reached(point) => self.stage.recorder.reach(point),
             Effect::Wake(at) => self.stage.set_alarm(from, at),
-            Effect::Logged(logged) => self.stage.recorder.log(now, (from, incarnation), logged),
+            Effect::Logged(logged) => {
+                let host = (from, self.stage.hosts.incarnation(from));
+                self.stage.recorder.log(now, host, logged);
+            }
             Effect::Crashed(message) => {
                 self.stage.note(from, Fact::Panicked(message));
                 // A remote never loses power: it goes on.
