@@ -248,6 +248,10 @@ flaws! {
         "A version takes the place of the last write of each author that it was built on, and of none before.";
     Fb30 = "FB-30", "field",
         "Nobody looks whether a name ends with a dot or a blank, which some file systems drop.";
+    Fb31 = "FB-31", "field",
+        "An answer has the form of the newest build, whichever build has asked.";
+    Fb32 = "FB-32", "field",
+        "An edit saves the fields that the build knows, and drops the others.";
 }
 
 impl std::str::FromStr for Flaw {

@@ -175,3 +175,15 @@ impl AccountField {
         }
     }
 }
+
+/// A build of the product. While devices are updated one after the other, several are in use. The previous one
+/// lacks a field ([`Field::since`](crate::schema::Field::since)) and two refusals of the server
+/// ([`FileRefusal::for_build`](crate::message::FileRefusal::for_build)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Build {
+    /// The one before this.
+    Previous,
+    /// This one.
+    #[default]
+    Current,
+}

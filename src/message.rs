@@ -4,6 +4,9 @@
 //! that changes something carries its client and a number, and takes effect once. A client has one request
 //! in flight, so the server keeps one receipt for each replica; a request of an earlier incarnation is
 //! refused, since its receipt may be gone.
+//!
+//! Devices are updated one after the other, so a worker hears from clients of the build before its own as well.
+//! A request names its build, and the answer is [in the form that this build reads](Reply::for_build).
 
 mod file;
 mod work;
@@ -14,7 +17,7 @@ pub use self::file::{
     FeedCursor, FileAction, FileRefusal, FileReply, Intent, Item, JobId, Move, Piece, Shown, Target,
 };
 pub use self::work::{Found, Part, WorkAction, WorkReply};
-use crate::id::{AccountField, ReplicaId, UserId};
+use crate::id::{AccountField, Build, ReplicaId, UserId};
 pub use crate::position::Fence;
 use crate::position::Position;
 use crate::record::{Payload, Value};
@@ -132,6 +135,8 @@ pub struct Request {
     pub device: DeviceKey,
     /// The client that sent it.
     pub client: Client,
+    /// The build of the client.
+    pub build: Build,
     /// The newest commit that the client has heard of. A worker that knows less reads on before it
     /// decides, and refuses with [`Refusal::AnotherLog`] if that commit is not in its log.
     pub heard: Position,
@@ -164,6 +169,26 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// The reply in the form that a client of this build reads.
+    #[must_use]
+    pub fn for_build(self, build: Build) -> Self {
+        match (self, build) {
+            (Self::Refused(Refusal::File(refusal)), Build::Previous) => {
+                Self::Refused(refusal.for_build(build).into())
+            }
+            (Self::File(FileReply::Job(items, total)), Build::Previous) => {
+                let told = |item: Item| item.map_err(|refusal| refusal.for_build(build));
+                Self::File(FileReply::Job(items.into_iter().map(told).collect(), total))
+            }
+            (reply, Build::Previous | Build::Current) => reply,
+        }
+    }
+
+    /// Can a client of this build read the reply?
+    pub(crate) fn is_for_build(&self, build: Build) -> bool {
+        build == Build::Current || *self == self.clone().for_build(build)
+    }
+
     /// Can no later commit make this reply wrong? A piece is addressed by its content.
     pub(crate) const fn lasts(&self) -> bool {
         matches!(self, Self::File(FileReply::Piece(_)))

@@ -1,7 +1,7 @@
 //! The fields of each kind of record: their names, the values they hold, and how siblings are shown
 //! by default.
 
-use crate::id::{FieldId, Kind};
+use crate::id::{Build, FieldId, Kind};
 use crate::record::Value;
 
 /// The kind of value that a field holds.
@@ -36,16 +36,6 @@ pub enum Shipped {
     Counter,
     /// A three-way merge of two texts edited from the same one.
     TextMerge3,
-}
-
-/// A build of the product. While devices are updated one after the other, several are in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Build {
-    /// The one before this.
-    Previous,
-    /// This one.
-    #[default]
-    Current,
 }
 
 impl Build {

@@ -197,7 +197,7 @@ fn madsim(plan: &Plan, seed: u64) -> Outcome {
 }
 
 /// Where two histories part, for a failure that someone has to read.
-fn parting(one: &Outcome, two: &Outcome) -> String {
+fn difference(one: &Outcome, two: &Outcome) -> String {
     let lines = |outcome: &Outcome| -> Vec<String> {
         outcome.history.iter().map(|entry| format!("{entry:?}")).collect()
     };
@@ -214,7 +214,7 @@ fn one_plan_has_one_history_under_every_madsim_seed_and_under_the_bare_loop() {
         let bare = run_with(&plan, Driver::Bare);
         for seed in [0, 1, 77] {
             let other = madsim(&plan, seed);
-            assert!(bare.digest() == other.digest(), "{}", parting(&bare, &other));
+            assert!(bare.digest() == other.digest(), "{}", difference(&bare, &other));
             assert_eq!(bare.coverage, other.coverage);
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use engine::device::Reason;
 use engine::flaw::Flaws;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote};
+use engine::message::{FileRefusal, Refusal};
 use engine::record::Value;
 use sim::history::{Answered, Asked, Change, Entry, Fact, Refused};
 use sim::plan::Node;
@@ -143,6 +144,30 @@ fn an_older_build_keeps_and_saves_a_field_that_it_does_not_write() {
         };
         let saved: Vec<bool> = history.iter().filter_map(photo).collect();
         assert!(!saved.is_empty() && saved.iter().all(|photo| *photo), "{saved:?}");
+        assert_eq!(outcome.violations, []);
+    }
+}
+
+/// How the server refused what devices asked about files, in the order of its answers.
+fn refused_by_the_server(history: &[Entry]) -> Vec<(Node, FileRefusal)> {
+    let refused = history.iter().filter_map(|entry| {
+        let Fact::Delivered { refused: Some(why), .. } = &entry.fact else { return None };
+        let Refused::Server(Refusal::File(why)) = **why else { return None };
+        Some((entry.node, why))
+    });
+    refused.collect()
+}
+
+#[test]
+fn an_older_build_is_told_what_it_can_read_and_the_reason_once_it_is_updated() {
+    const TABLET: Node = Node::Device(DeviceId(1));
+    for outcome in outcomes("an-older-build-is-told-what-it-can-read") {
+        let refused = refused_by_the_server(&outcome.history);
+        let of = |node| refused.iter().filter(move |it| it.0 == node).map(|it| it.1);
+        let reason = [FileRefusal::Cycle, FileRefusal::NotEmpty];
+        let told = [FileRefusal::NoFolder, FileRefusal::Outdated];
+        assert!(of(PHONE).eq(reason), "{refused:?}");
+        assert!(of(TABLET).eq(told.into_iter().chain(reason)), "{refused:?}");
         assert_eq!(outcome.violations, []);
     }
 }

@@ -391,6 +391,8 @@ const RULES: &[Rule] = &[
             " is told",
             " was told",
             " so many ",
+            "parted",
+            "bookkeeping",
         ]),
         instead: "name who does what, in the field's terms: again, happens to, the count, at most",
         bad: ("sim/src/world.rs", "// Whoever comes second is sent anew."),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use engine::flaw::Flaws;
-use engine::id::{AccountField, ReplicaId, Token, UserId};
+use engine::id::{AccountField, Build, ReplicaId, Token, UserId};
 use engine::log::Position;
 use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request};
 use engine::record::{Payload, Value};
@@ -51,6 +51,7 @@ impl Server {
             space: USER,
             device: DeviceKey(1),
             client: Client { replica: ReplicaId(1), life: 1 },
+            build: Build::Current,
             heard: Position::START,
             command,
         };

@@ -9,6 +9,7 @@ compile_error!(
 pub mod capsule;
 pub mod cli;
 pub mod demand;
+pub mod difference;
 pub mod fault;
 pub mod history;
 mod host;
@@ -19,7 +20,6 @@ mod mailbox;
 mod message;
 mod network;
 pub mod outcome;
-pub mod parting;
 pub mod plan;
 pub mod remote;
 pub mod report;

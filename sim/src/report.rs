@@ -14,9 +14,9 @@ use engine::flaw::Flaw;
 use engine::id::RecordId;
 use harness::time::Time;
 
+use crate::difference::Difference;
 use crate::invariant::{Invariant, Violation};
 use crate::outcome::Missed;
-use crate::parting::Parting;
 use crate::plan::{Node, Plan, StepId};
 use crate::run::{LogLine, Outcome};
 use crate::signature::Signature;
@@ -27,7 +27,7 @@ pub enum Told<'a> {
     /// Something is violated in one run.
     Failure(&'a Failure<'a>),
     /// One plan had two histories.
-    Parted(&'a Parted<'a>),
+    Nondeterministic(&'a Nondeterminism<'a>),
     /// The verdict lines of scenarios.
     Lines(&'a [Line]),
     /// A sweep.
@@ -63,15 +63,15 @@ pub struct Failure<'a> {
     pub expected: bool,
 }
 
-/// Where two runs of one plan parted.
+/// Where two runs of one plan differ.
 #[derive(Debug)]
-pub struct Parted<'a> {
+pub struct Nondeterminism<'a> {
     /// Which scenario.
     pub scenario: &'a str,
     /// Which seed.
     pub seed: u64,
     /// Where.
-    pub parting: &'a Parting,
+    pub difference: &'a Difference,
     /// The command that runs it again.
     pub again: String,
 }
@@ -132,8 +132,8 @@ pub struct Sweep {
     pub bugs: Vec<Bug>,
     /// How many seeds were run twice and compared.
     pub twice: u64,
-    /// In how many of those the runs parted.
-    pub parted: u64,
+    /// In how many of those the runs differed.
+    pub nondeterministic: u64,
     /// How long it took.
     pub took: Duration,
     /// The processor time that it took, where the system tells.

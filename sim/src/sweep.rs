@@ -14,7 +14,7 @@ use harness::pool::{self, Ended, Event, Failure as Failed, Pool, Urgency};
 use crate::capsule::{BUILD, Found, Store};
 use crate::demand::demands;
 use crate::plan::Plan;
-use crate::report::{Bug, Failure, Miss, Parted, Row, Shrunk, Sweep, story};
+use crate::report::{Bug, Failure, Miss, Nondeterminism, Row, Shrunk, Sweep, story};
 use crate::run::Outcome;
 use crate::shrink::{self, Failing};
 use crate::signature::Signature;
@@ -79,8 +79,8 @@ pub enum News<'a> {
     Bug(usize, &'a Failure<'a>),
     /// A capsule could not be kept; what is found is still told.
     Unkept(&'a std::io::Error),
-    /// Two runs of one plan parted.
-    Parted(&'a Parted<'a>),
+    /// Two runs of one plan differ.
+    Nondeterministic(&'a Nondeterminism<'a>),
     /// A bug is being shrunk.
     Shrinking(&'a Signature),
 }
@@ -108,7 +108,7 @@ struct Sweeping<'a> {
     /// The first of each bug.
     failing: Vec<Failing>,
     twice: u64,
-    parted: u64,
+    nondeterministic: u64,
     simulated_ms: u128,
 }
 
@@ -130,7 +130,7 @@ pub fn sweep(
         known: BTreeMap::new(),
         failing: Vec::new(),
         twice: 0,
-        parted: 0,
+        nondeterministic: 0,
         simulated_ms: 0,
     };
     let until = started.checked_add(wish.budget());
@@ -147,9 +147,10 @@ pub fn sweep(
         Err(_) => "the harness panicked".to_owned(),
         Ok(ended) => wish.why(ended, sweeping.bugs.len()),
     };
-    let Sweeping { rows, bugs, twice, parted, simulated_ms, .. } = sweeping;
+    let Sweeping { rows, bugs, twice, nondeterministic, simulated_ms, .. } = sweeping;
     let build = BUILD.to_owned();
-    let swept = Sweep { build, stopped, rows, bugs, twice, parted, took, cpu, simulated_ms };
+    let swept =
+        Sweep { build, stopped, rows, bugs, twice, nondeterministic, took, cpu, simulated_ms };
     (swept, ended.err())
 }
 
@@ -305,8 +306,8 @@ impl Sweeping<'_> {
         self.twice += u64::from(tried.twice);
         self.simulated_ms += u128::from(tried.counts.simulated.0);
         tally(&mut self.rows[at], &tried, took);
-        let told = tell_parting(&self.wish.chosen[at], self.wish.flaws, &tried, hear);
-        self.parted += u64::from(told);
+        let told = tell_difference(&self.wish.chosen[at], self.wish.flaws, &tried, hear);
+        self.nondeterministic += u64::from(told);
         if let Some(failed) = tried.failed {
             self.book(at, tried.seed, *failed, hear);
         }
@@ -383,19 +384,19 @@ impl Sweeping<'_> {
     }
 }
 
-/// Tells that two runs of one plan parted, if they did.
-pub fn tell_parting(
+/// Tells that two runs of one plan differ, if they do.
+pub fn tell_difference(
     chosen: &Chosen,
     flaws: Flaws,
     tried: &Tried,
     hear: &mut impl FnMut(News<'_>),
 ) -> bool {
-    let Some(parting) = &tried.parting else {
+    let Some(difference) = &tried.difference else {
         return false;
     };
     let again = chosen.again(tried.seed, flaws);
     let scenario = &chosen.scenario.name;
-    hear(News::Parted(&Parted { scenario, seed: tried.seed, parting, again }));
+    hear(News::Nondeterministic(&Nondeterminism { scenario, seed: tried.seed, difference, again }));
     true
 }
 

@@ -11,8 +11,8 @@ use harness::time::Time;
 use harness::watch::{Call, Watch};
 use tracing::Level;
 
+use crate::difference::{Difference, difference};
 use crate::outcome::{Missed, missed};
-use crate::parting::{Parting, parting};
 use crate::plan::{Plan, StepId};
 use crate::run::{Counts, Driver, Outcome, run_before, run_watched};
 use crate::scenario::{Scenario, draw, is_fault_free};
@@ -92,7 +92,7 @@ pub struct Tried {
     /// Was it run a second time, to compare?
     pub twice: bool,
     /// Where the two runs went different ways.
-    pub parting: Option<Parting>,
+    pub difference: Option<Difference>,
 }
 
 impl Trial {
@@ -107,9 +107,9 @@ impl Trial {
         }
         let outcome = run_watched(&plan, Driver::of(&plan), Level::ERROR, watch)?;
         let was_whole = watch.call() == Call::GoOn;
-        let parting = digest.filter(|_| was_whole);
-        let parting = parting.and_then(|digest| other.parted(digest, &outcome));
-        Some(self.tried(plan, outcome, parting))
+        let difference = digest.filter(|_| was_whole);
+        let difference = difference.and_then(|digest| other.difference_to(digest, &outcome));
+        Some(self.tried(plan, outcome, difference))
     }
 
     /// What there is of a run that came to no end: its history up to where it was.
@@ -122,13 +122,13 @@ impl Trial {
         })
     }
 
-    fn tried(&self, plan: Plan, outcome: Outcome, parting: Option<Parting>) -> Tried {
+    fn tried(&self, plan: Plan, outcome: Outcome, difference: Option<Difference>) -> Tried {
         let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
         let missed = self.missed(&plan, &outcome);
         let failed = (!outcome.violations.is_empty()).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        Tried { seed, calm, coverage, counts, missed, failed, twice, parting }
+        Tried { seed, calm, coverage, counts, missed, failed, twice, difference }
     }
 
     /// The steps of the script that came to nothing; those that were drawn demand nothing.
@@ -165,7 +165,11 @@ impl Elsewhere<'_> {
 
     /// Where a run parts from another one, of which there is the digest. Only if it does are two histories
     /// needed at a time: a third run makes the second of them.
-    fn parted(&self, other: Result<Option<u128>, String>, outcome: &Outcome) -> Option<Parting> {
+    fn difference_to(
+        &self,
+        other: Result<Option<u128>, String>,
+        outcome: &Outcome,
+    ) -> Option<Difference> {
         let other = match other {
             Ok(None) => return None,
             Ok(Some(other)) if other == outcome.digest() => return None,
@@ -173,7 +177,7 @@ impl Elsewhere<'_> {
             Err(panic) => return Some(untold(format!("another run panicked: {panic}"))),
         };
         match self.run(|third| third) {
-            Ok(Some(third)) => Some(parting(outcome, &third).unwrap_or_else(|| {
+            Ok(Some(third)) => Some(difference(outcome, &third).unwrap_or_else(|| {
                 untold(format!("another run had the digest {other:032x}, and a third one has not"))
             })),
             Ok(None) => None,
@@ -183,6 +187,6 @@ impl Elsewhere<'_> {
 }
 
 /// Two runs went two ways, and there is no telling where.
-fn untold(what: String) -> Parting {
-    Parting { index: 0, at: Time(0), facts: [None, Some(what)] }
+fn untold(what: String) -> Difference {
+    Difference { index: 0, at: Time(0), facts: [None, Some(what)] }
 }

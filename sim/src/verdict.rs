@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::report::{Demand, Failure, Line, Mark, Met, Row, story};
 use crate::run::Outcome;
 use crate::scenario::Expect;
-use crate::sweep::{News, each_seed, kept, tally, tell_parting};
+use crate::sweep::{News, each_seed, kept, tally, tell_difference};
 use crate::trial::{Chosen, Tried};
 
 /// What to run.
@@ -35,7 +35,7 @@ pub struct Verdicts {
     /// Every line.
     pub lines: Vec<Line>,
     /// Did two runs of one plan part?
-    pub parted: bool,
+    pub nondeterministic: bool,
     /// Was it interrupted?
     pub stopped: bool,
 }
@@ -63,7 +63,7 @@ pub fn verdicts(
     store: &Store,
     mut hear: impl FnMut(News<'_>),
 ) -> Result<Verdicts, String> {
-    let mut verdicts = Verdicts { lines: Vec::new(), parted: false, stopped: false };
+    let mut verdicts = Verdicts { lines: Vec::new(), nondeterministic: false, stopped: false };
     for chosen in &wish.chosen {
         for due in lines(chosen, wish) {
             let line = verdicts.run(chosen, &due, wish, (pool, store), &mut hear)?;
@@ -118,7 +118,7 @@ impl Verdicts {
         let wanted = due.invariant();
         let trials = due.seeds.clone().map(|seed| ((), chosen.trial(seed, due.flaws)));
         let ended = each_seed(pool, trials, None, hear, |(), tried, took, hear| {
-            self.parted |= tell_parting(chosen, due.flaws, &tried, hear);
+            self.nondeterministic |= tell_difference(chosen, due.flaws, &tried, hear);
             tally(&mut found.row, &tried, took);
             found.take(tried, wanted)
         })?;

@@ -9,13 +9,12 @@ use super::ask::{Answer, Ask};
 use crate::Bytes;
 use crate::date::Calendar;
 use crate::flaw::Flaws;
-use crate::id::{DeviceId, Dot, NodeId, OpId, RecordId, Remote, UserId};
+use crate::id::{Build, DeviceId, Dot, NodeId, OpId, RecordId, Remote, UserId};
 #[cfg(doc)]
 use crate::message::Shown;
 use crate::message::{Request, Response};
 use crate::point::Point;
 use crate::remote::{Call, Credential, Return};
-use crate::schema::Build;
 use crate::seal::{Key, KeyName, Memo};
 use crate::time::Span;
 

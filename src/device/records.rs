@@ -152,6 +152,12 @@ impl Edit {
         let (dot, hlc) = core.next_write();
         assert!(!record.context().covers(dot), "no copy has seen a write that is made only now");
         change(&mut record, &handle, dot, hlc);
+        if core.has(Flaw::Fb32) {
+            let build = core.boot.build;
+            record.retain(|field, _| {
+                field == FieldId::HEADSTONE || build.field_of(id.kind, field).is_some()
+            });
+        }
         assert!(record.context().covers(dot), "a record has seen the writes that it is made of");
         if was_deleted && record.is_live() {
             core.reach(Point::Recreated);

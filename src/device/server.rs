@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use tracing::{debug, debug_span};
+use tracing::{debug, debug_span, error};
 
 use super::ask::{Answer, Reason};
 use super::conversation;
@@ -245,6 +245,7 @@ impl Server {
             space: core.store.session().map_or(core.boot.user, |session| session.user),
             device: DeviceKey(meta.device),
             client: Client { replica: meta.replica, life: meta.life },
+            build: core.boot.build,
             heard: self.heard,
             command: question.command.clone(),
         };
@@ -264,6 +265,15 @@ impl Server {
         }
         if !self.exchange.expects(id) {
             debug!(call = id.0, "a stale answer of the server");
+            return Outcome::Nothing;
+        }
+        if !reply.is_for_build(core.boot.build) {
+            error!(
+                call = id.0,
+                ?reply,
+                "an answer of the server is of a later build than this one"
+            );
+            self.back_off(core, Span::ZERO);
             return Outcome::Nothing;
         }
         let response = Response { id, attempt, at, reply };

@@ -11,11 +11,10 @@ use std::collections::{BTreeMap, VecDeque};
 use super::*;
 use crate::date::Calendar;
 use crate::flaw::Flaws;
-use crate::id::{DeviceId, Dot, FieldId, Kind, UserId, VaultId};
+use crate::id::{Build, DeviceId, Dot, FieldId, Kind, UserId, VaultId};
 use crate::message::{self, Command, Response};
 use crate::record::{Encoded, Payload, Record, Value};
 use crate::remote::{Call, CallId, Credential, Cursor, Reply, Request, Return, Row, Served, Tag};
-use crate::schema::Build;
 use crate::seal::Keyring;
 use crate::time::{Hlc, Span};
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Client;
 use crate::Bytes;
 use crate::blob::{Address, Manifest};
-use crate::id::{Dot, NodeId, UserId};
+use crate::id::{Build, Dot, NodeId, UserId};
 use crate::name::NameKey;
 use crate::position::Position;
 use crate::record::Vv;
@@ -226,4 +226,17 @@ pub enum FileRefusal {
     CursorExpired,
     /// There is no such job.
     NoJob,
+}
+
+impl FileRefusal {
+    /// The refusal as this build knows it. The previous one lacks two, and knows others in their place: a
+    /// folder inside itself is in no folder, and one that is not empty has what the client may not have seen.
+    #[must_use]
+    pub const fn for_build(self, build: Build) -> Self {
+        match (self, build) {
+            (Self::Cycle, Build::Previous) => Self::NoFolder,
+            (Self::NotEmpty, Build::Previous) => Self::Outdated,
+            (refusal, Build::Previous | Build::Current) => refusal,
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use super::Timing;
 use crate::entropy::Entropy;
 use crate::exchange::{Due, Exchange, Wake};
-use crate::id::UserId;
+use crate::id::{Build, UserId};
 use crate::log::Position;
 use crate::message::{
     Action, Client, Command, DeviceKey, Fence, Refusal, Reply, Request, Response, WorkAction,
@@ -149,7 +149,8 @@ impl Line {
         assert!(credential.is_some(), "nothing is sent without a credential");
         // A processor stores nothing, so no commit ever holds a request back.
         self.exchange.settle(false);
-        Request { id, attempt, credential, space: user, device, client, heard: self.heard, command }
+        let (space, heard, build) = (user, self.heard, Build::Current);
+        Request { id, attempt, credential, space, device, client, build, heard, command }
     }
 
     /// Sends again later: no sooner than asked, and later with each failure.

@@ -8,7 +8,8 @@
 
 use super::known::Known;
 use super::{Rules, Ticket, Worker};
-use crate::id::UserId;
+use crate::flaw::Flaw;
+use crate::id::{Build, UserId};
 use crate::log::Draft;
 use crate::message::{Request, Response};
 use crate::point::Point;
@@ -47,6 +48,10 @@ impl Task {
                 let _request = tracing::debug_span!("request", replica, call).entered();
                 let (reply, at) = super::decide(draft, request, known, rules)?;
                 let (id, attempt) = (request.id, request.attempt);
+                // A receipt keeps the reply as it is: a client that was updated meanwhile reads all of it.
+                let in_newest_form = rules.flaws.has(Flaw::Fb31);
+                let build = if in_newest_form { Build::Current } else { request.build };
+                let reply = reply.for_build(build);
                 Ok(Some((*ticket, Response { id, attempt, at, reply })))
             }
             Self::Own(chore) => {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Boot, Input, Output, Ticket, Timing, Worker};
 use crate::Bytes;
 use crate::flaw::Flaws;
-use crate::id::{AccountField, ReplicaId, Token, UserId};
+use crate::id::{AccountField, Build, ReplicaId, Token, UserId};
 use crate::log::{Entry, EntryId, Position, encode, entry_key};
 use crate::message::{
     Action, Client, Command, DeviceKey, FileAction, FileRefusal, FileReply, Refusal, Reply,
@@ -244,6 +244,7 @@ impl Device {
             space: ANNA,
             device: DeviceKey(self.0),
             client: Client { replica: ReplicaId(self.0), life: 1 },
+            build: Build::Current,
             heard: Position::START,
             command,
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use engine::flaw::{Flaw, Flaws};
 use harness::time::Time;
+use sim::difference::Difference;
 use sim::invariant::Invariant;
-use sim::parting::Parting;
 use sim::plan::Plan;
 use sim::report::{
-    Beast, Bug, Catches, Check, Demand, Failure, Focus, Line, Mark, Met, Parted, Reached, Row,
-    Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
+    Beast, Bug, Catches, Check, Demand, Failure, Focus, Line, Mark, Met, Nondeterminism, Reached,
+    Row, Shrunk, Size, Story, Sweep, Tamed, Told, Zoo, json, terminal,
 };
 use sim::run::Outcome;
 use sim::signature::Signature;
@@ -211,7 +211,7 @@ fn sweep(failed: u64) -> Sweep {
         rows: vec![row("everyday", 300, 0), row("lunch", 100, failed)],
         bugs: if failed > 0 { vec![bug] } else { Vec::new() },
         twice: 4,
-        parted: 0,
+        nondeterministic: 0,
         took: Duration::from_millis(2_500),
         cpu: Some(Duration::from_secs(4)),
         simulated_ms: 24_000_000,
@@ -226,11 +226,12 @@ fn a_sweep_says_what_it_means_and_no_more() {
 
 #[test]
 fn two_histories_of_one_plan_are_shown_side_by_side() {
-    let parting =
-        Parting { index: 118, at: Time(10_412), facts: [Some("Durable(3)".to_owned()), None] };
+    let difference =
+        Difference { index: 118, at: Time(10_412), facts: [Some("Durable(3)".to_owned()), None] };
     let again = "seawall replay lunch --seed 7".to_owned();
-    let parted = Parted { scenario: "lunch", seed: 7, parting: &parting, again };
-    check("report_parted", &Told::Parted(&parted));
+    let nondeterministic =
+        Nondeterminism { scenario: "lunch", seed: 7, difference: &difference, again };
+    check("report_nondeterministic", &Told::Nondeterministic(&nondeterministic));
 }
 
 #[test]

@@ -9,11 +9,10 @@ use engine::device::{
     Snapshot, StoreKey, Timing, prepared,
 };
 use engine::flaw::Flaws;
-use engine::id::{DeviceId, Dot, NodeId, OpId, Token};
+use engine::id::{Build, DeviceId, Dot, NodeId, OpId, Token};
 use engine::message::Request;
 use engine::record::{Payload, Value};
 use engine::remote::Credential;
-use engine::schema::Build;
 use engine::seal::{self, KeyName};
 use engine::time::{Now, Span, Time};
 use engine::worker::Ticket;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use engine::flaw::Flaws;
-use engine::id::{Dot, ReplicaId, UserId};
+use engine::id::{Build, Dot, ReplicaId, UserId};
 use engine::log::{Doc, Entry, FileDoc, Position, State, entry_key};
 use engine::message::{Action, Client, Command, DeviceKey, Fence, Reply, Request, Response};
 use engine::remote::{CallId, Credential};
@@ -37,6 +37,7 @@ impl Asker {
             space: ANNA,
             device: self.device,
             client: self.client,
+            build: Build::Current,
             heard: Position::START,
             command,
         }

@@ -113,7 +113,7 @@ fn hear(console: &mut Console, news: &sweep::News<'_>) {
         sweep::News::Unkept(error) => {
             console.complain_on(&format!("a capsule could not be written: {error}"));
         }
-        sweep::News::Parted(parted) => console.tell(&Told::Parted(parted)),
+        sweep::News::Nondeterministic(found) => console.tell(&Told::Nondeterministic(found)),
         sweep::News::Shrinking(signature) => {
             console.start_progress("plans tried");
             console.say(&format!("shrinking {signature}"));
@@ -137,7 +137,7 @@ fn run_lines(args: RunArgs, console: &mut Console) -> Result<Exit, Complaint> {
     let has = |mark| found.lines.iter().any(|line| line.mark == mark);
     Ok(match () {
         () if found.stopped => stopped(&pool),
-        () if found.parted => Exit::Nondeterministic,
+        () if found.nondeterministic => Exit::Nondeterministic,
         () if has(Mark::Fail) => Exit::Violated,
         () if has(Mark::Inconclusive) => Exit::Inconclusive,
         () => Exit::Met,
@@ -168,7 +168,7 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
         |is: fn(Met) -> bool| swept.rows.iter().flat_map(|row| &row.demands).any(|it| is(it.met));
     Ok(match () {
         () if pool.stop.urgency() > Urgency::None => stopped(&pool),
-        () if swept.parted > 0 => Exit::Nondeterministic,
+        () if swept.nondeterministic > 0 => Exit::Nondeterministic,
         () if !swept.bugs.is_empty() => Exit::Violated,
         () if has(|met| matches!(met, Met::Exceeded(_))) => Exit::Violated,
         () if has(|met| met == Met::No) || swept.seeds() == 0 => Exit::Inconclusive,
@@ -452,7 +452,7 @@ fn run_doctor(args: &DoctorArgs, console: &mut Console) -> Result<Exit, Complain
     let diagnosis = doctor::examine(&arguments, &args.out);
     console.tell(&Told::Health(&diagnosis.checks));
     Ok(match () {
-        () if diagnosis.parted => Exit::Nondeterministic,
+        () if diagnosis.nondeterministic => Exit::Nondeterministic,
         () if diagnosis.checks.iter().any(|check| check.mark == Mark::Fail) => Exit::Violated,
         () => Exit::Met,
     })

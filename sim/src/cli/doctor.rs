@@ -25,7 +25,7 @@ pub(super) struct Diagnosis {
     /// Everything that was looked at.
     pub(super) checks: Vec<Check>,
     /// Did two processes disagree?
-    pub(super) parted: bool,
+    pub(super) nondeterministic: bool,
 }
 
 /// The digests of some seeds, a line each: what each process of the comparison prints.
@@ -43,9 +43,9 @@ pub(super) fn digests(chosen: &[Chosen]) -> Result<String, String> {
 
 /// Looks at everything. `arguments` make this program print [`digests`].
 pub(super) fn examine(arguments: &[String], folder: &Path) -> Diagnosis {
-    let (compared, parted) = compare(arguments);
+    let (compared, nondeterministic) = compare(arguments);
     let checks = vec![build(), profile(), compared, disk(folder), terminal(), jobs()];
-    Diagnosis { checks, parted }
+    Diagnosis { checks, nondeterministic }
 }
 
 const fn check(what: &'static str, mark: Mark, note: String) -> Check {

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{DeviceId, Remote};
-use engine::schema::Build;
+use engine::id::{Build, DeviceId, Remote};
 use harness::time::Span;
 
 use super::Times;

@@ -1,5 +1,6 @@
 //! The fault `old-build`: users update their devices one after the other, so that several builds work on
-//! the same records. An older build must keep what only newer ones know.
+//! the same records. An older build must keep what only newer ones know, and the server must answer it in a form
+//! that it can read.
 
 use engine::id::DeviceId;
 
@@ -7,7 +8,7 @@ use super::{Action, Behaviour, Conditions, Lasts, Longest, Names, Need, declare}
 use crate::host::Node;
 
 declare! {
-    /// A device runs the build before this one, whose schema lacks the newest fields.
+    /// A device runs the build before this one, which lacks the newest field and the server's newest refusals.
     OldBuild { device: DeviceId = "device", }
     word: "old-build",
     lasts: Lasts::Until("upgrade", Longest::Storm),

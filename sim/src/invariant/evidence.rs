@@ -203,6 +203,14 @@ impl<'a> Evidence<'a> {
         lost.is_some_and(|lost| !owing.iter().any(|disk| disk.has_upload(token, lost)))
     }
 
+    /// Did a device run the previous build at some moment between these two facts?
+    pub(crate) fn ran_previous_build(&self, device: DeviceId, from: usize, to: usize) -> bool {
+        self.faults.iter().any(|fault| {
+            matches!(fault.kind, Fault::OldBuild(it) if it.device == device)
+                && fault.overlaps(from, to)
+        })
+    }
+
     /// Does a device answer for a saved write, whose store was last replaced at `since`? It does if
     /// it saved the write after that, or if the write is in what took the place of its store, by any
     /// device. What a replacement destroyed is not in either.

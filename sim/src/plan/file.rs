@@ -85,7 +85,7 @@ pub fn names(path: &str) -> impl DoubleEndedIterator<Item = &str> {
 }
 
 /// A path as the folder that it is in, and its last name; nothing for the folder of everything.
-pub fn parted(path: &str) -> Option<(&str, &str)> {
+pub fn split_path(path: &str) -> Option<(&str, &str)> {
     let path = path.trim_end_matches('/');
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     (!name.is_empty()).then_some((folder, name))
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn a_path_is_its_folder_and_its_last_name() {
-        assert_eq!(parted("a/b/c.txt"), Some(("a/b", "c.txt")));
-        assert_eq!(parted("c.txt"), Some(("", "c.txt")));
-        assert_eq!(parted("a/"), Some(("", "a")));
-        assert_eq!((parted(""), parted("/")), (None, None));
+        assert_eq!(split_path("a/b/c.txt"), Some(("a/b", "c.txt")));
+        assert_eq!(split_path("c.txt"), Some(("", "c.txt")));
+        assert_eq!(split_path("a/"), Some(("", "a")));
+        assert_eq!((split_path(""), split_path("/")), (None, None));
         assert_eq!(names("/a//b/").collect::<Vec<_>>(), ["a", "b"]);
     }
 }

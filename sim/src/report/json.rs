@@ -8,8 +8,8 @@ use crate::invariant::Violation;
 use crate::plan::Plan;
 use crate::report::story::Scene;
 use crate::report::{
-    Beast, Bug, Catches, Demand, Failure, Line, Met, Parted, Row, Shrunk, Size, Story, Sweep, Told,
-    Zoo, wilson,
+    Beast, Bug, Catches, Demand, Failure, Line, Met, Nondeterminism, Row, Shrunk, Size, Story,
+    Sweep, Told, Zoo, wilson,
 };
 use crate::run::LogLine;
 use crate::signature::Signature;
@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 pub fn render(told: &Told<'_>) -> String {
     let lines = match told {
         Told::Failure(failure) => vec![failed(failure)],
-        Told::Parted(parted) => vec![non_determinism(parted)],
+        Told::Nondeterministic(found) => vec![nondeterminism(found)],
         Told::Lines(lines) => lines.iter().map(verdict).collect(),
         Told::Sweep(sweep) => swept(sweep),
         Told::Story(story) => told_story(story),
@@ -98,10 +98,10 @@ fn violated(plan: &Plan, scene: &Scene<'_>, violation: &Violation) -> Value {
     })
 }
 
-fn non_determinism(parted: &Parted<'_>) -> Value {
+fn nondeterminism(found: &Nondeterminism<'_>) -> Value {
     let fields = json!({
-        "scenario": parted.scenario, "seed": parted.seed, "fact": parted.parting.index,
-        "at_ms": parted.parting.at.0, "facts": parted.parting.facts, "again": parted.again,
+        "scenario": found.scenario, "seed": found.seed, "fact": found.difference.index,
+        "at_ms": found.difference.at.0, "facts": found.difference.facts, "again": found.again,
     });
     object("non-determinism", fields)
 }
@@ -122,7 +122,7 @@ fn swept(sweep: &Sweep) -> Vec<Value> {
     let summary = json!({
         "build": sweep.build, "stopped": sweep.stopped, "seeds": seeds,
         "failed": sweep.rows.iter().map(|row| row.failed).sum::<u64>(),
-        "bugs": sweep.bugs.len(), "twice": sweep.twice, "parted": sweep.parted,
+        "bugs": sweep.bugs.len(), "twice": sweep.twice, "nondeterministic": sweep.nondeterministic,
         "wall_ms": sweep.took.as_millis() as u64,
         "cpu_ms": sweep.cpu.map(|cpu| cpu.as_millis() as u64),
         "simulated_ms": u64::try_from(sweep.simulated_ms).unwrap_or(u64::MAX),

@@ -3,6 +3,7 @@
 
 mod demand;
 mod fold;
+mod nondeterminism;
 mod sweep;
 mod zoo;
 
@@ -14,10 +15,11 @@ use textwrap::core::display_width;
 use tracing::Level;
 
 use self::demand::write_unmet;
+use self::nondeterminism::write_nondeterminism;
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
-use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Parted, Shrunk, Story, Told};
+use crate::report::{Check, Failure, FileCheck, Line, Listed, Mark, Shrunk, Story, Told};
 use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
@@ -40,7 +42,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
     let mut text = String::new();
     let written = match told {
         Told::Failure(failure) => write_failure(&mut text, failure),
-        Told::Parted(parted) => write_parted(&mut text, parted),
+        Told::Nondeterministic(found) => write_nondeterminism(&mut text, found),
         Told::Lines(lines) => write_lines(&mut text, lines, width),
         Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep, width),
         Told::Story(story) => write_story(&mut text, story),
@@ -55,7 +57,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         // Their lines are not ours to break: the source of a file, and Markdown.
         Told::Checked(_) | Told::Zoo(_) => text,
         Told::Failure(_)
-        | Told::Parted(_)
+        | Told::Nondeterministic(_)
         | Told::Lines(_)
         | Told::Sweep(_)
         | Told::Story(_)
@@ -237,18 +239,6 @@ fn write_others(out: &mut String, all: &[Violation], told: &Violation) -> fmt::R
     }
     let names: Vec<String> = names.iter().map(|(name, n)| format!("{name} × {n}")).collect();
     writeln!(out, "  also violated   {}", names.join(" · "))
-}
-
-fn write_parted(out: &mut String, parted: &Parted<'_>) -> fmt::Result {
-    let Parted { scenario, seed, parting, again } = parted;
-    let head = styled(BAD, "✘ NOT DETERMINISTIC");
-    writeln!(out, "{head}  {scenario}   seed {seed}   runs-are-deterministic")?;
-    let at = time(parting.at);
-    writeln!(out, "  Two runs of one plan part at fact {}, at {at}:", parting.index)?;
-    for (run, fact) in ["first", "second"].iter().zip(&parting.facts) {
-        writeln!(out, "    {run:<6}  {}", fact.as_deref().unwrap_or("(its history has ended)"))?;
-    }
-    writeln!(out, "\n  again:   {}", styled(BOLD, again))
 }
 
 /// Pads cells to the widest of their column, and folds them where the table is too wide. Cells must

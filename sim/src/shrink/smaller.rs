@@ -12,7 +12,7 @@ use harness::time::{Span, SpanRange, Time};
 
 use self::places::Places;
 use crate::fault;
-use crate::plan::file::parted;
+use crate::plan::file::split_path;
 use crate::plan::operation;
 use crate::plan::{
     Act, Deed, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, VolumePlan, When,
@@ -316,7 +316,7 @@ fn short_texts(step: &mut Step) {
 fn short_path(step: &mut Step) {
     step.act.change(|argument| {
         if let operation::Value::Path(path) | operation::Value::NewFolder(path) = argument
-            && let Some((_, name)) = parted(path)
+            && let Some((_, name)) = split_path(path)
         {
             *path = name.to_owned();
         }

@@ -15,7 +15,7 @@ use super::{Agent, Then, step_of};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Fact, Skip};
 use crate::mailbox::{Effect, Share};
-use crate::plan::file::{Content, FileDeed, names, parted};
+use crate::plan::file::{Content, FileDeed, names, split_path};
 
 /// What the user does with an answer about files.
 #[derive(Clone, Debug)]
@@ -145,7 +145,7 @@ impl Agent {
     fn finds(&mut self, way: &Way<'_>, deed: FileDeed, tree: &Tree<'_>) -> bool {
         match deed {
             FileDeed::Write(path, content) => {
-                let Some((folder, name)) = parted(&path) else { return false };
+                let Some((folder, name)) = split_path(&path) else { return false };
                 let rest = names(folder).map(str::to_owned).collect();
                 let within = Within::Write(name.to_owned(), content);
                 self.enters(way, (NodeId::ROOT, rest), within, tree)
@@ -359,7 +359,7 @@ impl<'f> Tree<'f> {
     }
 
     fn at(&self, path: &str) -> Option<&'f device::Listed> {
-        let (folder, name) = parted(path)?;
+        let (folder, name) = split_path(path)?;
         self.live_in(self.folder_at(folder)?, name)
     }
 
@@ -369,7 +369,7 @@ impl<'f> Tree<'f> {
 
     /// What was deleted there, also if its folder was.
     fn deleted_at(&self, path: &str) -> Option<&'f device::Listed> {
-        let (folder, name) = parted(path)?;
+        let (folder, name) = split_path(path)?;
         let any = |folder, name: &str| {
             let live = self.folder_in(folder, name);
             live.or_else(|| self.named(folder, name).find(|it| it.is_folder)).map(|it| it.node)

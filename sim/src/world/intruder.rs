@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::id::{Kind, NodeId, RecordId, Remote, ReplicaId, UserId, VaultId};
+use engine::id::{Build, Kind, NodeId, RecordId, Remote, ReplicaId, UserId, VaultId};
 use engine::log::Position;
 use engine::message::{
     Action as ServerAction, Client, Command, DeviceKey, FeedCursor, FileAction, Reply,
@@ -56,6 +56,7 @@ impl Intruder {
                 space,
                 device: DeviceKey(draw.value()),
                 client: Client { replica: ReplicaId(draw.and(u64::from(n) + 1).value()), life: 1 },
+                build: Build::Current,
                 heard: Position::START,
                 command,
             };

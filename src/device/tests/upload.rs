@@ -220,3 +220,16 @@ fn nothing_is_uploaded_without_a_key() {
     pair.gives(Input::KeyArrived(KEY, key(KEY)));
     assert_eq!(pair.request().command, Command::Open);
 }
+
+#[test]
+fn an_answer_of_a_later_build_counts_for_nothing_and_the_server_is_asked_again() {
+    let mut pair = pair();
+    pair.boot.build = Build::Previous;
+    pair.crashes();
+    pair.gives(Input::Credential(credential(ANNA)));
+    let feed = pair.request();
+    assert_eq!(feed.build, Build::Previous);
+    pair.responds(&feed, Reply::Refused(Refusal::File(FileRefusal::Cycle)));
+    assert_eq!(pair.wakes(), "server retry");
+    assert_eq!(pair.request().command, feed.command);
+}

@@ -369,3 +369,26 @@ fn a_long_batch_is_worked_off_by_whichever_worker_is_awake() {
     assert_eq!((items.len(), total), (4, 4));
     assert!(items.iter().all(Result::is_ok));
 }
+
+/// A client that is updated while it waits for an answer gets all of it, from the receipt.
+#[test]
+fn a_client_of_the_previous_build_is_told_what_it_can_read() {
+    let mut pair = Pair::new();
+    let act = pair.open(Device(1));
+    let folder = |n, parent, name| {
+        let Target::New(node, place) = file(n, name) else { unreachable!("a new file") };
+        FileAction::CreateFolder(node, Place { parent, ..place })
+    };
+    pair.done(act.files(1, folder(1, NodeId::ROOT, "outer")));
+    pair.done(act.files(2, folder(2, NodeId(1), "inner")));
+    let into_itself = crate::message::Move { node: NodeId(1), parent: Some(NodeId(2)), name: None };
+    let delete = FileAction::Delete(NodeId(1), Vec::new());
+    for (n, action, then, now) in [
+        (3, FileAction::Move(vec![into_itself]), FileRefusal::NoFolder, FileRefusal::Cycle),
+        (4, delete, FileRefusal::Outdated, FileRefusal::NotEmpty),
+    ] {
+        let asks = |build| Request { build, ..act.files(n, action.clone()) };
+        assert_eq!(pair.done(asks(Build::Previous)).reply, refused(then));
+        assert_eq!(pair.done(asks(Build::Current)).reply, refused(now));
+    }
+}

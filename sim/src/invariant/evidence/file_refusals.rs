@@ -2,6 +2,7 @@
 //! question and answer, by the log and by the names as they are when they are opened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use engine::device::Reason;
 use engine::id::NodeId;
@@ -15,6 +16,10 @@ use super::keys::{has_a_key, may_lack_a_key};
 use super::{Evidence, UserOperation};
 use crate::history::file::{FileAsked, Goal};
 
+/// Refusals that the previous build does not know, each with the one that it hears in its place.
+const TOLD_AS: [(FileRefusal, FileRefusal); 2] =
+    [(FileRefusal::Cycle, FileRefusal::NoFolder), (FileRefusal::NotEmpty, FileRefusal::Outdated)];
+
 /// Is it right to refuse this about files for that reason?
 pub(crate) fn is_right(
     evidence: &Evidence<'_>,
@@ -25,9 +30,14 @@ pub(crate) fn is_right(
 ) -> bool {
     match reason {
         Reason::File(refusal) => {
-            let mut epochs = evidence.epochs.between(op.asked, at);
-            epochs.any(|epoch| was_so(evidence, epoch, (op, at), (ask, refusal)))
-                || is_of_another_log(evidence, op, at, (ask, refusal))
+            let told_as =
+                TOLD_AS.iter().find(|(_, told)| *told == refusal).map(|(meant, _)| *meant);
+            let meant = told_as.filter(|_| evidence.ran_previous_build(op.device, op.asked, at));
+            iter::once(refusal).chain(meant).any(|refusal| {
+                let mut epochs = evidence.epochs.between(op.asked, at);
+                epochs.any(|epoch| was_so(evidence, epoch, (op, at), (ask, refusal)))
+                    || is_of_another_log(evidence, op, at, (ask, refusal))
+            })
         }
         Reason::BadName(_) => ask.names().any(|name| unfit(name).is_some()),
         Reason::Keyless => !has_a_key(evidence, op.device, at),

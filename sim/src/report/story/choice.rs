@@ -1,4 +1,4 @@
-//! What of a history is worth a line: a story of everything leaves the bookkeeping out, a story of
+//! What of a history is worth a line: a story of everything leaves out what no user sees, a story of
 //! one record tells all that touches it and whatever went wrong meanwhile.
 
 use engine::id::RecordId;

@@ -5,7 +5,7 @@ use engine::id::{RecordId, Remote};
 use super::choice::{is_new_state, record_of};
 use super::file;
 use super::names::Names;
-use super::words::count;
+use super::words::{NOTHING_SHOWN, count};
 use crate::history::{Boot, Change, Contents};
 use crate::plan::Node;
 
@@ -17,11 +17,14 @@ pub(super) fn changes(names: &Names<'_>, changes: &[Change], about: Option<Recor
     };
     let mut told: Vec<String> =
         changes.iter().filter(counts).filter_map(|it| change(names, it)).collect();
+    if told.is_empty() {
+        told = changes.iter().filter_map(|it| change(names, it)).collect();
+    }
     let others = changes.len() - told.len();
     if about.is_some() && others > 0 && !told.is_empty() {
         told.push(format!("{} more", count(others, "change")));
     }
-    if told.is_empty() { "bookkeeping".to_owned() } else { told.join("; ") }
+    if told.is_empty() { NOTHING_SHOWN.to_owned() } else { told.join("; ") }
 }
 
 fn change(names: &Names<'_>, change: &Change) -> Option<String> {

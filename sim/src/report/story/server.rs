@@ -8,7 +8,7 @@ use engine::log::{Doc, Entry as Commit, Key, Op};
 
 use super::file;
 use super::names::Names;
-use super::words::{self, list};
+use super::words::{self, NOTHING_SHOWN, list};
 use crate::history::Done;
 
 /// A commit of a user's log.
@@ -18,7 +18,7 @@ pub(super) fn commit(names: &Names<'_>, space: UserId, entry: &Commit) -> String
     let mut told: Vec<String> =
         entry.ops.iter().filter_map(|op| operation(names, op, entry.seq)).collect();
     told.dedup();
-    let told = if told.is_empty() { "bookkeeping".to_owned() } else { told.join("; ") };
+    let told = if told.is_empty() { NOTHING_SHOWN.to_owned() } else { told.join("; ") };
     format!("commits no. {} of {whose}: {told}", entry.seq)
 }
 

@@ -12,6 +12,9 @@ use crate::history::{Asked, Letter, Lost, Refused, Shown, WriteKind};
 use crate::plan::Errand;
 use crate::time::ToSimulated;
 
+/// Said of a commit that changes nothing of what users see.
+pub(super) const NOTHING_SHOWN: &str = "nothing that a user sees";
+
 /// The name of a field.
 pub fn field_name(id: RecordId, field: FieldId) -> String {
     if field == FieldId::HEADSTONE {

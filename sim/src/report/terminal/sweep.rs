@@ -123,11 +123,11 @@ fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
 }
 
 fn write_twice(out: &mut String, sweep: &Sweep) -> fmt::Result {
-    let Sweep { twice, parted, .. } = sweep;
-    match parted {
+    let Sweep { twice, nondeterministic, .. } = sweep;
+    match nondeterministic {
         0 if *twice == 0 => Ok(()),
         0 => writeln!(out, " {} run twice: the same digests.", count(*twice as usize, "seed")),
-        _ => writeln!(out, " {twice} seeds run twice: in {parted} the runs parted."),
+        _ => writeln!(out, " {twice} seeds run twice: in {nondeterministic} the runs differed."),
     }
 }
 

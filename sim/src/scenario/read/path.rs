@@ -1,7 +1,7 @@
 //! Paths of files, of which one may stand for many, and contents.
 
 use super::table::{Item, Reader, Table};
-use crate::plan::file::{Content, parted};
+use crate::plan::file::{Content, split_path};
 use crate::scenario::Unit;
 use crate::scenario::problem::Code;
 
@@ -49,7 +49,7 @@ pub(super) fn paths(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Strin
             continue;
         };
         match spread(text) {
-            Some(spread) if parted(text).is_some() => paths.extend(spread),
+            Some(spread) if split_path(text).is_some() => paths.extend(spread),
             Some(_) => {
                 whole = false;
                 let message = "this path has no name in it";

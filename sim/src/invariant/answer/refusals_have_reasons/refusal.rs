@@ -6,12 +6,11 @@
 //! before the gate of a login opens waits for it. Answers in time are judged in `late`.
 
 use engine::device::Reason;
-use engine::id::{AccountField, DeviceId, FieldId, RecordId, Remote};
+use engine::id::{AccountField, Build, DeviceId, FieldId, RecordId, Remote};
 use engine::record::Value;
 use engine::remote::Tag;
-use engine::schema::{self, Build, Holds};
+use engine::schema::{self, Holds};
 
-use crate::fault::Fault;
 use crate::history::{Answered, Asked, Contents, Fact, WriteKind};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::RefusalsHaveReasons;
@@ -60,7 +59,8 @@ fn is_right(
 ) -> bool {
     match (reason, asked) {
         (Reason::WrongField, Asked::Write { id, set, kind, .. }) => {
-            !fits(*id, set, *kind) || has_new_field(*id, set) && ran_old_build(evidence, op, at)
+            !fits(*id, set, *kind)
+                || has_new_field(*id, set) && evidence.ran_previous_build(op.device, op.asked, at)
         }
         (Reason::WrongField, Asked::Errand { errand: Errand::Patch(fields), .. }) => {
             !is_patch(fields)
@@ -115,14 +115,6 @@ fn fits(id: RecordId, set: &[(FieldId, Value)], kind: WriteKind) -> bool {
 /// Does it set a field that the previous build lacks?
 fn has_new_field(id: RecordId, set: &[(FieldId, Value)]) -> bool {
     set.iter().any(|(field, _)| Build::Previous.field_of(id.kind, *field).is_none())
-}
-
-/// Did the device run the previous build at some moment between question and answer?
-fn ran_old_build(evidence: &Evidence<'_>, op: &UserOperation, at: usize) -> bool {
-    evidence.faults.iter().any(|fault| {
-        matches!(fault.kind, Fault::OldBuild(it) if it.device == op.device)
-            && fault.overlaps(op.asked, at)
-    })
 }
 
 /// Does it set one field at least, each once, to a text?

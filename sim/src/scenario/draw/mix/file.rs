@@ -8,7 +8,7 @@ use harness::random::{Stream, Streams};
 use harness::time::{Span, Time};
 
 use super::{FEATURE, few_words};
-use crate::plan::file::{Content, FileDeed, parted};
+use crate::plan::file::{Content, FileDeed, split_path};
 use crate::plan::operation::{Argument, Value};
 use crate::plan::{Act, Deed, Operation, Plan};
 use crate::scenario::draw::timing::{Timed, active, between};
@@ -297,7 +297,7 @@ fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
         return FileDeed::Move(vec![from], to);
     }
     let whole = stream.chance(WHOLE_FOLDER);
-    let folder = parted(&path).map_or("", |(folder, _)| folder);
+    let folder = split_path(&path).map_or("", |(folder, _)| folder);
     let from = if whole && folder != to {
         format!("{folder}/*").trim_start_matches('/').to_owned()
     } else {
@@ -319,7 +319,7 @@ fn otherwise(stream: &mut Stream, path: &str) -> String {
 
 /// The same name to people and to some file systems: in capitals, or with its accents apart.
 fn spelled_otherwise(path: &str) -> String {
-    match parted(path) {
+    match split_path(path) {
         Some((folder, name)) => {
             let apart = name.replace('é', "e\u{301}").replace('Ü', "U\u{308}");
             let name = if apart == name { name.to_uppercase() } else { apart };

@@ -6,7 +6,7 @@ use crate::run::Outcome;
 
 /// Where two histories of one plan part: the most serious failure there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parting {
+pub struct Difference {
     /// The number of the first fact that differs.
     pub index: usize,
     /// When that was.
@@ -16,7 +16,7 @@ pub struct Parting {
 }
 
 /// Where two outcomes of the same plan part, if they do.
-pub fn parting(one: &Outcome, two: &Outcome) -> Option<Parting> {
+pub fn difference(one: &Outcome, two: &Outcome) -> Option<Difference> {
     if one.digest() == two.digest() {
         return None;
     }
@@ -25,5 +25,5 @@ pub fn parting(one: &Outcome, two: &Outcome) -> Option<Parting> {
     let index = (0..longest).find(|&at| shown(one, at) != shown(two, at)).unwrap_or(longest);
     let entry = one.history.get(index).or(two.history.get(index)).or(one.history.last());
     let at = entry.map_or(Time(0), |entry| entry.at);
-    Some(Parting { index, at, facts: [shown(one, index), shown(two, index)] })
+    Some(Difference { index, at, facts: [shown(one, index), shown(two, index)] })
 }
