@@ -44,7 +44,7 @@ pub struct Queue<E> {
     slots: Vec<Option<E>>,
     free: Vec<usize>,
     scheduled: u64,
-    /// What each sleeper is woken by. An alarm that is set anew leaves nothing behind.
+    /// What each sleeper is woken by. An alarm that is moved leaves nothing behind.
     alarms: Vec<Option<(Due, E)>>,
     /// The first of them, and whose it is.
     first_alarm: Option<(Due, usize)>,
