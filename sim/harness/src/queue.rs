@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn an_alarm_comes_among_events_and_only_when_it_was_last_set_for() {
         let mut queue = Queue::default();
-        let mut set = |queue: &mut Queue<_>, sleeper, at, order, event| {
+        let set = |queue: &mut Queue<_>, sleeper, at, order, event| {
             queue.set_alarm(sleeper, Some((Time(at), Class::Input, order, event)));
         };
         set(&mut queue, 3, 1, 0, "moved");
