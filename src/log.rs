@@ -30,6 +30,7 @@ use crate::record::Payload;
 use crate::time::Time;
 pub use crate::tree::{Node, NodeKind, Version};
 use crate::volume;
+use crate::volume::Part;
 use crate::volume::Part::{Hex, Number, Ordered, Text};
 
 /// One commit: the effects of several requests, in this order and as one.
@@ -359,6 +360,15 @@ pub fn snapshot_key(space: UserId, seq: u64) -> volume::Key {
 /// The prefix of the pieces of a blob. The number of the upload sets them apart from the pieces of
 /// an earlier upload of the same bytes, which another worker may still be about to delete.
 pub fn pieces_of(space: UserId, blob: Address, upload: u64) -> volume::Key {
+    name_of_piece(space, blob, upload, Text(""))
+}
+
+/// The key of a piece's object.
+pub(crate) fn piece_key(space: UserId, blob: Address, upload: u64, n: u32) -> volume::Key {
+    name_of_piece(space, blob, upload, Number(n.into()))
+}
+
+fn name_of_piece(space: UserId, blob: Address, upload: u64, piece: Part<'_>) -> volume::Key {
     let (space, blob) = (Number(space.0.into()), blob.to_bytes());
     volume::name(&[
         Text("blob/"),
@@ -368,6 +378,7 @@ pub fn pieces_of(space: UserId, blob: Address, upload: u64) -> volume::Key {
         Text("/"),
         Number(upload),
         Text("/"),
+        piece,
     ])
 }
 

@@ -25,6 +25,9 @@ pub struct NameKey([u8; 16]);
 /// The greatest length of a name: in bytes, and in units of UTF-16.
 pub const LONGEST: usize = 255;
 
+/// How many times as many bytes as it is written with a name takes at most, however it is composed.
+const GROWTH: usize = 3;
+
 /// The characters that no name has, beside control characters: they mean something in paths.
 const FORBIDDEN: [char; 9] = ['<', '>', ':', '"', '/', '\\', '|', '?', '*'];
 
@@ -123,7 +126,8 @@ pub fn fold(name: &str) -> String {
 }
 
 fn is_invisible(c: char) -> bool {
-    INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+    // Most characters come before the first range.
+    INVISIBLE.iter().take_while(|(first, _)| *first <= c).any(|(_, last)| c <= *last)
 }
 
 /// The characters of a name that show something.
@@ -140,6 +144,11 @@ fn length(name: &str) -> usize {
     let composed = name.nfc().map(char::len_utf8).sum();
     let decomposed = name.nfd().map(char::len_utf16).sum();
     name.len().max(composed).max(decomposed)
+}
+
+/// Is a name no longer than it may be? A short one is, however it is composed.
+fn fits(name: &str) -> bool {
+    name.len() * GROWTH <= LONGEST || length(name) <= LONGEST
 }
 
 /// Is it the name of a device on Windows, which drops blanks before an extension?
@@ -168,7 +177,7 @@ pub(crate) fn check(name: &str, flaws: Flaws) -> Result<(), BadName> {
         (_, Some(c), _) => Err(BadName::Character(c)),
         (_, None, Some(c)) => Err(BadName::Ending(c)),
         (_, None, None) if is_device(&shown) => Err(BadName::Device),
-        (_, None, None) if length(name) > LONGEST => Err(BadName::TooLong(length(name))),
+        (_, None, None) if !fits(name) => Err(BadName::TooLong(length(name))),
         (_, None, None) => Ok(()),
     }
 }
@@ -204,13 +213,13 @@ pub(crate) fn shown(name: String, node: NodeId, flaws: Flaws) -> String {
 /// A name with something before it and a mark before its extension. Its stem is cut where it is too long.
 fn marked(name: &str, before: &str, mark: &str) -> String {
     // What leaves no room for a stem is no extension.
-    let fits = |at: &usize| *at > 0 && mark.len() + length(&name[*at..]) < LONGEST;
-    let at = name.rfind('.').filter(fits).unwrap_or(name.len());
+    let has_room = |at: &usize| *at > 0 && mark.len() + length(&name[*at..]) < LONGEST;
+    let at = name.rfind('.').filter(has_room).unwrap_or(name.len());
     let (stem, extension) = name.split_at(at);
     let mut stem = format!("{before}{stem}");
     loop {
         let whole = format!("{stem}{mark}{extension}");
-        if length(&whole) <= LONGEST || stem.pop().is_none() {
+        if fits(&whole) || stem.pop().is_none() {
             return whole;
         }
     }
@@ -219,6 +228,14 @@ fn marked(name: &str, before: &str, mark: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_character_grows_by_more_than_is_said() {
+        for c in '\0'..=char::MAX {
+            let decomposed: usize = [c].into_iter().nfd().map(char::len_utf8).sum();
+            assert!(decomposed <= GROWTH * c.len_utf8(), "{c:?}");
+        }
+    }
 
     #[test]
     fn a_file_of_another_build_is_shown_under_a_name_of_its_own() {

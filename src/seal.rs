@@ -89,7 +89,7 @@ fn binding(vault: VaultId, id: RecordId) -> [u8; 7] {
 }
 
 /// A memory of blobs that were opened before, shared by many devices in one process. Production
-/// uses none. It is keyed by the blob object itself: a damaged blob is another object, and is
+/// uses none. Rows are keyed by the blob object itself: a damaged blob is another object, and is
 /// really opened.
 #[derive(Clone, Debug, Default)]
 pub struct Memo(Arc<Mutex<Memory>>);
@@ -99,7 +99,8 @@ struct Memory {
     opened: BTreeMap<usize, Opened>,
     /// The decoded states by their bytes: both remotes hold the same ones.
     states: BTreeMap<Bytes, Encoded>,
-    plains: BTreeMap<usize, Plain>,
+    /// What blobs without a record hold, by their bytes: each reader of an entry of the log has other objects.
+    plains: BTreeMap<Bytes, Plain>,
 }
 
 /// A blob that was opened. It holds the blob, so that no other object gets its address.
@@ -114,7 +115,6 @@ struct Opened {
 /// A blob without a record that was opened.
 #[derive(Clone, Debug)]
 struct Plain {
-    blob: Bytes,
     key: Key,
     binding: Box<[u8]>,
     bytes: Bytes,
@@ -141,19 +141,21 @@ impl Memo {
 
     fn find_plain(&self, blob: &Bytes, key: &Key, binding: &[u8]) -> Option<Bytes> {
         let memory = self.memory();
-        let entry = memory.plains.get(&(blob.as_ptr() as usize))?;
-        assert_eq!(entry.blob.len(), blob.len(), "a blob that is held keeps its address to itself");
+        let entry = memory.plains.get(blob)?;
         (entry.key == *key && *entry.binding == *binding).then(|| entry.bytes.clone())
     }
 
     fn keep_plain(&self, blob: &Bytes, key: &Key, binding: &[u8], bytes: &Bytes) {
         let (key, binding, bytes) = (key.clone(), binding.into(), bytes.clone());
-        let entry = Plain { blob: blob.clone(), key, binding, bytes };
-        self.memory().plains.insert(blob.as_ptr() as usize, entry);
+        self.memory().plains.insert(blob.clone(), Plain { key, binding, bytes });
     }
 
     /// Decodes a state, or finds it by its bytes.
-    fn decode<B: AsRef<[u8]> + Into<Bytes>>(&self, bytes: B) -> Result<Encoded, DecodeError> {
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not those of a record.
+    pub fn decode<B: AsRef<[u8]> + Into<Bytes>>(&self, bytes: B) -> Result<Encoded, DecodeError> {
         let mut memory = self.memory();
         if let Some(known) = memory.states.get(bytes.as_ref()) {
             return Ok(known.clone());

@@ -331,7 +331,10 @@ impl Mailbox {
     /// Takes over what the machine has logged until now, so that it stands among its effects where
     /// it was logged.
     pub(crate) fn take_log(&mut self) {
-        self.effects.extend(take_log().into_iter().map(Effect::Logged));
+        let log = take_log();
+        if !log.is_empty() {
+            self.effects.extend(log.into_iter().map(Effect::Logged));
+        }
     }
 
     /// Takes out events that will not happen.

@@ -178,7 +178,7 @@ fn drive_madsim(world: World, seed: u64) -> World {
             let id = handle.create_node().name(name).init(init).build().id();
             on(stage).tasks.push(HostTask { id, called: false, waker: Waker::noop().clone() });
         }
-        on(&stage).go_on();
+        on(&stage).go_on(None);
         poll_fn(|context| on(&stage).poll_over(context)).await;
         // A task that is pending when the runtime is dropped is never freed.
         on(&stage).tasks.iter().for_each(|task| handle.kill(task.id));
@@ -189,13 +189,15 @@ fn drive_madsim(world: World, seed: u64) -> World {
     stage.into_inner().expect(UNHURT).world
 }
 
-/// The task of a node. It works while it is polled: to wait for the call first would be another poll.
+/// The task of a node. It works while it is polled, as long as there is work for it: to wait for the call
+/// first would be another poll.
 async fn serve(node: usize, mut shell: Shell, stage: Arc<Mutex<Stage>>) {
     poll_fn(|context| -> Poll<()> {
         let mut stage = on(&stage);
-        if stage.tasks[node].is_called(context) {
+        let mut has_work = stage.tasks[node].is_called(context);
+        while has_work {
             shell.work(stage.world.mailbox(node));
-            stage.one_has_worked();
+            has_work = stage.one_has_worked(node);
         }
         Poll::Pending
     })
@@ -247,29 +249,38 @@ impl Stage {
         Self { world, tasks: Vec::new(), at_work: 0, clock: Time(0), over: false, audience }
     }
 
-    /// A node has worked; the last one of a turn ends it.
-    fn one_has_worked(&mut self) {
+    /// A node has worked; the last one of a turn ends it. True if the same node has more to do at once.
+    fn one_has_worked(&mut self, node: usize) -> bool {
         self.at_work = self.at_work.checked_sub(1).expect("only nodes that were called work");
-        if self.at_work == 0 {
-            self.world.end_turn();
-            self.go_on();
+        if self.at_work > 0 {
+            return false;
         }
+        self.world.end_turn();
+        self.go_on(Some(node))
     }
 
-    /// Takes turns until nodes have something to do, or nothing is left.
-    fn go_on(&mut self) {
+    /// Takes turns until nodes have something to do, or nothing is left. Their tasks are called, but for the
+    /// one that is running: true if its node has something to do. If any task was killed or started, that one
+    /// is called too, since it may not be the node's any more.
+    fn go_on(&mut self, mut running: Option<usize>) -> bool {
         while let Some(due) = self.world.next_due() {
             self.set_clock(due);
             self.world.begin_turn();
-            self.obey();
+            if self.obey() {
+                running = None;
+            }
             self.at_work = self.world.ready().len();
             if self.at_work > 0 {
-                return self.world.ready().iter().for_each(|&node| self.tasks[node].call());
+                let ready = self.world.ready();
+                let others = ready.iter().filter(|node| running != Some(**node));
+                others.for_each(|&node| self.tasks[node].call());
+                return running.is_some_and(|node| ready.contains(&node));
             }
             self.world.end_turn();
         }
         self.over = true;
         self.audience.wake_by_ref();
+        false
     }
 
     /// Nobody waits for madsim's clock, so it may be a little late: to sleep until each event, or to
@@ -281,8 +292,11 @@ impl Stage {
         }
     }
 
-    fn obey(&mut self) {
-        for order in self.world.take_orders() {
+    /// Kills and starts tasks; true if there were any to be.
+    fn obey(&mut self) -> bool {
+        let orders = self.world.take_orders();
+        let are_some = !orders.is_empty();
+        for order in orders {
             let handle = Handle::current();
             match order {
                 Order::Kill(node) => handle.kill(self.tasks[node].id),
@@ -294,6 +308,7 @@ impl Stage {
                 }
             }
         }
+        are_some
     }
 
     fn poll_over(&mut self, context: &Context<'_>) -> Poll<()> {

@@ -77,9 +77,12 @@ impl Volume {
     /// Does what is asked, at once and durably. A list leaves out what is younger than `list_lag`.
     pub fn handle(&mut self, now: Time, request: &Request, list_lag: Span) -> Reply {
         match request {
-            Request::Create(key, _) if self.objects.contains_key(key) => Reply::Exists,
             Request::Create(key, bytes) | Request::Put(key, bytes) => {
-                let created = self.objects.get(key).map_or(now, |object| object.created);
+                let there = self.objects.get(key);
+                if there.is_some() && matches!(request, Request::Create(..)) {
+                    return Reply::Exists;
+                }
+                let created = there.map_or(now, |object| object.created);
                 self.set(now, key, Some(Object { bytes: bytes.clone(), created }));
                 Reply::Done
             }

@@ -94,11 +94,10 @@ impl World {
     /// The world of a plan, before anything has happened.
     pub(crate) fn new(plan: Arc<Plan>, watch: Watch) -> Self {
         let accounts = Accounts::of(&plan);
-        let needle = accounts.needle();
         let Seeds { doubles, stored, images } = Seeds::of(&plan, &accounts);
         let hosts = Hosts::of(&plan, images);
         let mut world = Self {
-            stage: Stage::new(plan.clone(), hosts, needle),
+            stage: Stage::new(plan.clone(), hosts, &accounts),
             script: Script::of(&plan),
             services: Services::new(&plan, accounts, doubles),
             settling: Settling::new(plan.nature),
@@ -135,10 +134,7 @@ impl World {
         if self.settling.phase() == Phase::Over {
             return None;
         }
-        let hosts = &self.stage.hosts;
-        let due = self.stage.queue.next_due(
-            |event| matches!(event, Event::Wake(place, was) if !hosts.at(*place).is_deadline(*was)),
-        );
+        let due = self.stage.queue.next_due();
         self.end_if_it_must();
         due.filter(|_| self.settling.phase() != Phase::Over)
     }
@@ -232,7 +228,7 @@ impl World {
             }
             Event::Arrive(message) => self.arrive(message),
             Event::Give(to, incarnation, inbound) => self.stage.give(to, incarnation, inbound),
-            Event::Wake(place, deadline) => self.stage.hosts.wake(now, place, deadline),
+            Event::Wake(place) => self.stage.hosts.wake(now, place),
         }
         self.stage.hand_on();
     }
@@ -265,7 +261,7 @@ impl World {
 
     /// Hands an effect to the owner that it concerns; false if the machine crashed instead.
     fn carry_out(&mut self, from: Node, effect: Effect) -> bool {
-        let (now, incarnation) = (self.stage.now(), self.stage.hosts.incarnation(from));
+        let now = self.stage.now();
         let mut survives = true;
         match effect {
             Effect::Fact(fact) => self.note_of_user(from, fact),
@@ -280,9 +276,11 @@ impl World {
                 );
             }
             Effect::Send(remote, call) => {
-                self.stage.send(Message::call((from, incarnation), remote, call));
+                let asker = (from, self.stage.hosts.incarnation(from));
+                self.stage.send(Message::call(asker, remote, call));
             }
             Effect::Request(request) => {
+                let incarnation = self.stage.hosts.incarnation(from);
                 self.stage.out.push(Action::Request(from, incarnation, request));
             }
             Effect::Reply(to, answer) => {
@@ -311,10 +309,11 @@ impl World {
             }
             Effect::Hit(hit) => self.stage.strike(hit),
             Effect::Reached(point) => self.stage.recorder.reach(point),
-            Effect::Wake(at) => {
-                self.stage.out.extend(self.stage.hosts.set_deadline((now, from), at));
+            Effect::Wake(at) => self.stage.set_alarm(from, at),
+            Effect::Logged(logged) => {
+                let host = (from, self.stage.hosts.incarnation(from));
+                self.stage.recorder.log(now, host, logged);
             }
-            Effect::Logged(logged) => self.stage.recorder.log(now, (from, incarnation), logged),
             Effect::Crashed(message) => {
                 self.stage.note(from, Fact::Panicked(message));
                 // A remote never loses power: it goes on.

@@ -52,7 +52,7 @@ pub struct Logged {
 /// it takes that itself.
 pub fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Heard> {
     install_hook();
-    HEARD.set(Some(Heard::default()));
+    HEARD.replace(Some(Heard::default()));
     let outcome = catch_unwind(AssertUnwindSafe(work));
     let heard = HEARD.take().unwrap_or_default();
     outcome.map_err(|_| heard)

@@ -5,6 +5,8 @@ use crate::time::{Now, Time};
 /// What wall clocks count from, so that one that is behind still shows a date: 2024-01-01.
 pub const EPOCH_MS: u64 = 1_704_067_200_000;
 
+const MILLION: u64 = 1_000_000;
+
 /// One host's clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -20,7 +22,10 @@ impl Clock {
 
     /// What both clocks show at this moment.
     pub fn show(&self, at: Time) -> Now {
-        let drift = i128::from(at.0) * i128::from(self.drift_ppm) / 1_000_000;
+        // Whole multiples of a million drift exactly: what is left to divide is small.
+        let (millions, rest) = (at.0 / MILLION, (at.0 % MILLION) as i64);
+        let drift = i128::from(millions) * i128::from(self.drift_ppm)
+            + i128::from(rest * self.drift_ppm / MILLION as i64);
         let wall = i128::from(EPOCH_MS) + i128::from(at.0) + i128::from(self.offset_ms) + drift;
         Now { mono: at, wall: Time(u64::try_from(wall.max(0)).unwrap_or(u64::MAX)) }
     }

@@ -44,11 +44,22 @@ pub struct Queue<E> {
     slots: Vec<Option<E>>,
     free: Vec<usize>,
     scheduled: u64,
+    /// What each sleeper is woken by. An alarm that is moved leaves nothing behind.
+    alarms: Vec<Option<(Due, E)>>,
+    /// The first of them, and whose it is.
+    first_alarm: Option<(Due, usize)>,
 }
 
 impl<E> Default for Queue<E> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), scheduled: 0 }
+        Self {
+            heap: BinaryHeap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            scheduled: 0,
+            alarms: Vec::new(),
+            first_alarm: None,
+        }
     }
 }
 
@@ -69,23 +80,42 @@ impl<E> Queue<E> {
         self.heap.push(Reverse((Due::new(at, class, order), self.scheduled, slot)));
     }
 
-    /// When the next event is due.
-    pub fn next_due(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse((due, ..))| due.time())
-    }
-
-    /// Drops what is at the front and means nothing any more.
-    pub fn drop_stale(&mut self, is_stale: impl Fn(&E) -> bool) {
-        while let Some(&Reverse((_, _, slot))) = self.heap.peek()
-            && self.slots[slot].as_ref().is_some_and(&is_stale)
-        {
-            self.heap.pop();
-            self.free.push(slot);
-            self.slots[slot] = None;
+    /// Sets the alarm of a sleeper in the place of the one that it has: an event that is scheduled in the
+    /// same way, or none.
+    pub fn set_alarm(&mut self, sleeper: usize, alarm: Option<(Time, Class, u64, E)>) {
+        if self.alarms.len() <= sleeper {
+            self.alarms.resize_with(sleeper + 1, || None);
+        }
+        let alarm = alarm.map(|(at, class, order, event)| (Due::new(at, class, order), event));
+        let due = alarm.as_ref().map(|(due, _)| (*due, sleeper));
+        self.alarms[sleeper] = alarm;
+        if self.first_alarm.is_some_and(|(_, first)| first == sleeper) {
+            self.find_first_alarm();
+        } else {
+            self.first_alarm = self.first_alarm.into_iter().chain(due).min();
         }
     }
 
-    /// Takes out the events that are not to happen any more, in order.
+    fn find_first_alarm(&mut self) {
+        let alarms = self.alarms.iter().enumerate();
+        let due = alarms.filter_map(|(sleeper, alarm)| Some((alarm.as_ref()?.0, sleeper)));
+        self.first_alarm = due.min();
+    }
+
+    fn first(&self) -> Option<Due> {
+        let event = self.heap.peek().map(|Reverse((due, ..))| *due);
+        match (event, self.first_alarm) {
+            (Some(event), Some((alarm, _))) => Some(event.min(alarm)),
+            (event, alarm) => event.or(alarm.map(|(alarm, _)| alarm)),
+        }
+    }
+
+    /// When the next event is due.
+    pub fn next_due(&self) -> Option<Time> {
+        self.first().map(Due::time)
+    }
+
+    /// Takes out the events that are not to happen any more, in order; alarms stay.
     pub fn take_out(&mut self, is_out: impl Fn(&E) -> bool) -> Vec<E> {
         let (out, heap): (Vec<_>, Vec<_>) = std::mem::take(&mut self.heap)
             .into_sorted_vec()
@@ -99,8 +129,13 @@ impl<E> Queue<E> {
 
     /// Takes the next event that is due at `now`.
     pub fn take_due(&mut self, now: Time) -> Option<E> {
-        if self.next_due()? > now {
-            return None;
+        let due = self.first().filter(|due| due.time() <= now)?;
+        if let Some((alarm, sleeper)) = self.first_alarm
+            && alarm == due
+        {
+            let (_, event) = self.alarms[sleeper].take().expect("the first alarm is set");
+            self.find_first_alarm();
+            return Some(event);
         }
         let Reverse((_, _, slot)) = self.heap.pop()?;
         self.free.push(slot);
@@ -130,14 +165,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stale_makes_nothing_due() {
+    fn an_alarm_comes_among_events_and_only_when_it_was_last_set_for() {
         let mut queue = Queue::default();
-        queue.schedule(Time(1), Class::Input, 0, "stale");
-        queue.schedule(Time(2), Class::Input, 0, "fresh");
-        queue.schedule(Time(3), Class::Input, 0, "stale");
-        queue.drop_stale(|event| *event == "stale");
-        assert_eq!(queue.next_due(), Some(Time(2)));
-        assert_eq!(drain(&mut queue, 9), ["fresh", "stale"]);
+        let set = |queue: &mut Queue<_>, sleeper, at, order, event| {
+            queue.set_alarm(sleeper, Some((Time(at), Class::Input, order, event)));
+        };
+        set(&mut queue, 3, 1, 0, "moved");
+        set(&mut queue, 0, 4, 5, "phone");
+        set(&mut queue, 1, 2, 0, "off");
+        set(&mut queue, 3, 4, 1, "tablet");
+        queue.set_alarm(1, None);
+        queue.schedule(Time(4), Class::Input, 3, "input");
+        queue.schedule(Time(5), Class::Input, 0, "after");
+        assert_eq!(queue.next_due(), Some(Time(4)));
+        assert_eq!(drain(&mut queue, 4), ["tablet", "input", "phone"]);
+        assert_eq!(drain(&mut queue, 9), ["after"]);
+        assert_eq!(queue.next_due(), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use engine::log::NodeKind;
 use engine::message;
 use engine::record::{Encoded, Record};
 use engine::remote::{Cursor, Tag};
+use engine::seal::Memo;
 use harness::time::Time;
 
 use super::table::Table;
@@ -25,6 +26,8 @@ pub(crate) struct Recorder {
     /// About how many bytes they and the blobs keep.
     bytes: u64,
     needle: [u8; 8],
+    /// What devices store is what they seal, and the oracle opens.
+    memo: Memo,
     blobs: Table<usize, Blob>,
     records: Table<usize, (Bytes, Arc<Contents>)>,
 }
@@ -42,11 +45,12 @@ const FACTS: usize = 8_192;
 const FACTS_OF_DEVICE: usize = 512;
 
 impl Recorder {
-    pub(crate) fn new(needle: [u8; 8], devices: usize) -> Self {
+    pub(crate) fn new(needle: [u8; 8], memo: Memo, devices: usize) -> Self {
         Self {
             entries: Vec::with_capacity(FACTS.max(devices * FACTS_OF_DEVICE)),
             bytes: 0,
             needle,
+            memo,
             blobs: Table::default(),
             records: Table::default(),
         }
@@ -102,7 +106,7 @@ impl Recorder {
         if let Some((_, known)) = self.records.get(address(bytes)) {
             return known.clone();
         }
-        match Encoded::from_bytes(bytes) {
+        match self.memo.decode(bytes.clone()) {
             Ok(record) => self.contents(&record),
             // Bytes that are no record hold nothing; the judges then miss what should be there.
             Err(_) => Arc::new(Contents { live: false, cells: Vec::new() }),
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_blob_keeps_its_number_and_is_searched_for_plaintext() {
-        let mut recorder = Recorder::new(*b"needle!!", 1);
+        let mut recorder = Recorder::new(*b"needle!!", Memo::default(), 1);
         let sealed: Bytes = b"nothing to see".as_slice().into();
         let leaked: Bytes = b"here is needle!! in clear".as_slice().into();
         assert_eq!(recorder.blob(&sealed), (BlobId(0), false));
@@ -221,7 +225,7 @@ mod tests {
 
     #[test]
     fn an_empty_mirror_is_a_damaged_row() {
-        let mut recorder = Recorder::new(*b"needle!!", 1);
+        let mut recorder = Recorder::new(*b"needle!!", Memo::default(), 1);
         let id = engine::id::RecordId { kind: engine::id::Kind::Meal, key: 1 };
         let stored = Stored { tag: 9, bytes: [].into() };
         let change = recorder.change(&StoreKey::Mirror(Remote::Zone, id), Some(&stored));

@@ -62,6 +62,11 @@ impl Accounts {
         self.needle
     }
 
+    /// What was opened and decoded in this run.
+    pub(super) fn memo(&self) -> Memo {
+        self.memo.clone()
+    }
+
     /// How many blobs were really opened.
     pub(super) fn opened(&self) -> u64 {
         self.memo.opened()

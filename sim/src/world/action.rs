@@ -20,6 +20,8 @@ pub(super) enum Action {
     Hit(Hit),
     /// Something rare has happened: it is counted under this name.
     Count(&'static str),
+    /// A host is woken at this time and no other.
+    Wake(Node, Option<Time>),
     /// An event becomes due; the draw decides its position within its millisecond.
     Schedule(Time, Draw, Event),
     /// A message is sent.

@@ -37,8 +37,8 @@ pub(super) enum Event {
     Arrive(Message),
     /// A host is given something, in any incarnation or in this one only.
     Give(Node, Option<Incarnation>, Inbound),
-    /// The host at this place is woken, if its deadline has not moved.
-    Wake(usize, u32),
+    /// The host at this place is woken.
+    Wake(usize),
 }
 
 impl Event {
@@ -53,7 +53,7 @@ impl Event {
             | Self::QuietEnough(_)
             | Self::AtVolume(..)
             | Self::EndPhase(_) => Class::World,
-            Self::Persisted(..) | Self::Arrive(_) | Self::Give(..) | Self::Wake(..) => Class::Input,
+            Self::Persisted(..) | Self::Arrive(_) | Self::Give(..) | Self::Wake(_) => Class::Input,
         }
     }
 
@@ -77,7 +77,7 @@ impl Event {
             | Self::Persisted(..)
             | Self::QuietEnough(_)
             | Self::EndPhase(_)
-            | Self::Wake(..) => false,
+            | Self::Wake(_) => false,
         }
     }
 }

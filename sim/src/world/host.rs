@@ -121,8 +121,6 @@ pub(super) struct Host {
     mailbox: Mailbox,
     /// Does it have something to do in this turn?
     is_called: bool,
-    /// Raised when the deadline moves, so that an older wake-up is recognised.
-    deadline: u32,
     /// Names the latest planned start.
     start: u32,
     /// What it was asked for in this incarnation and did not answer.
@@ -149,7 +147,6 @@ impl Host {
             clock,
             mailbox: Mailbox::new(),
             is_called: false,
-            deadline: 0,
             start: 0,
             unanswered: BTreeSet::new(),
             new_keys: BTreeSet::new(),
@@ -303,7 +300,7 @@ impl Host {
         }
         self.power = Power::Off;
         self.is_called = false;
-        self.deadline += 1;
+        out.push(Action::Wake(self.node, None));
         self.unanswered.clear();
         self.new_keys.clear();
     }
@@ -425,17 +422,6 @@ impl Host {
             self.unanswered.remove(op);
             self.new_keys.remove(op);
         }
-    }
-
-    /// When to wake it from now on.
-    pub(super) fn set_deadline(&mut self) -> u32 {
-        self.deadline += 1;
-        self.deadline
-    }
-
-    /// Is this still the deadline?
-    pub(super) fn is_deadline(&self, deadline: u32) -> bool {
-        self.deadline == deadline
     }
 
     /// Hands a commit to the disk; false if it failed, and the process with it.

@@ -145,11 +145,6 @@ impl Hosts {
         self.find_mut(node).expect("it is a host of the plan")
     }
 
-    /// The host at a place.
-    pub(super) fn at(&self, place: usize) -> &Host {
-        &self.hosts[place]
-    }
-
     /// The mailbox of the host at a place.
     pub(super) fn mailbox(&mut self, place: usize) -> &mut Mailbox {
         self.hosts[place].mailbox_mut()
@@ -214,24 +209,9 @@ impl Hosts {
         }
     }
 
-    /// Wakes the host at a place, if its deadline has not moved.
-    pub(super) fn wake(&mut self, now: Time, place: usize, deadline: u32) {
-        if self.hosts[place].is_deadline(deadline) {
-            self.call_at(now, place, Mailbox::tell_time);
-        }
-    }
-
-    /// A host is to be woken at this time and no other.
-    pub(super) fn set_deadline(
-        &mut self,
-        (now, node): (Time, Node),
-        at: Option<Time>,
-    ) -> Option<Action> {
-        let place = self.place(node)?;
-        let deadline = self.hosts[place].set_deadline();
-        let at = at?;
-        let order = Draw::new(self.plan.nature, "wake").and(place as u64).and(at.0);
-        Some(Action::Schedule(at.max(now + Span(1)), order, Event::Wake(place, deadline)))
+    /// Wakes the host at a place.
+    pub(super) fn wake(&mut self, now: Time, place: usize) {
+        self.call_at(now, place, Mailbox::tell_time);
     }
 
     /// Gives a host something, if it runs, and in this incarnation, if it has to be a certain one.

@@ -30,10 +30,15 @@ impl Queue {
         self.events.schedule(at, event.class(), order.value(), event);
     }
 
-    /// When something happens next, apart from what means nothing any more: most wake-ups have been put
-    /// off before they are due, and none of those is worth a turn.
-    pub(super) fn next_due(&mut self, is_stale: impl Fn(&Event) -> bool) -> Option<Time> {
-        self.events.drop_stale(is_stale);
+    /// The host at this place is woken at this time and no other.
+    pub(super) fn set_alarm(&mut self, place: usize, alarm: Option<(Time, Draw)>) {
+        let event = Event::Wake(place);
+        let alarm = alarm.map(|(at, order)| (at, event.class(), order.value(), event));
+        self.events.set_alarm(place, alarm);
+    }
+
+    /// When something happens next.
+    pub(super) fn next_due(&self) -> Option<Time> {
         self.events.next_due()
     }
 

@@ -9,6 +9,7 @@ use harness::alarm::Logged;
 use harness::time::Time;
 use tracing::Level;
 
+use super::accounts::Accounts;
 use crate::history::recorder::Recorder as Facts;
 use crate::history::{Entry, Fact, Incarnation, Lost};
 use crate::keychain::Keychain;
@@ -32,9 +33,10 @@ pub(super) struct Recorder {
 pub(super) type Records = (Vec<Entry>, Vec<LogLine>, BTreeMap<&'static str, u64>);
 
 impl Recorder {
-    pub(super) fn new(plan: &Plan, needle: [u8; 8]) -> Self {
+    pub(super) fn new(plan: &Plan, accounts: &Accounts) -> Self {
+        let (needle, memo) = (accounts.needle(), accounts.memo());
         Self {
-            facts: Facts::new(needle, plan.devices.len()),
+            facts: Facts::new(needle, memo, plan.devices.len()),
             log: Vec::new(),
             counted: BTreeMap::new(),
             reached: BTreeMap::new(),

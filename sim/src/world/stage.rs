@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use harness::time::Time;
+use harness::random::Draw;
+use harness::time::{Span, Time};
 
 use super::accounts::Accounts;
 use super::action::{Action, Actions};
@@ -41,13 +42,13 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(plan: Arc<Plan>, hosts: Hosts, needle: [u8; 8]) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, hosts: Hosts, accounts: &Accounts) -> Self {
         Self {
             queue: Queue::default(),
             network: Network::new(&plan),
             hosts,
             faults: Faults::new(plan.nature),
-            recorder: Recorder::new(&plan, needle),
+            recorder: Recorder::new(&plan, accounts),
             readings: Readings::new(plan.devices.len()),
             out: Actions::new(),
             plan,
@@ -105,6 +106,7 @@ impl Stage {
             Action::Note(node, fact) => self.note(node, fact),
             Action::Hit(hit) => self.strike(hit),
             Action::Count(name) => self.recorder.count(name),
+            Action::Wake(node, at) => self.set_alarm(node, at),
             Action::Schedule(at, order, event) => self.queue.schedule(at, order, event),
             Action::Send(message) => self.send(message),
             Action::Request(from, incarnation, request) => {
@@ -114,6 +116,14 @@ impl Stage {
             }
             Action::Lose(message, why) => self.lose(&message, why),
         }
+    }
+
+    /// A host is woken at this time and no other.
+    pub(super) fn set_alarm(&mut self, node: Node, at: Option<Time>) {
+        let Some(place) = self.hosts.place(node) else { return };
+        let soonest = self.queue.now() + Span(1);
+        let order = |at: Time| Draw::new(self.plan.nature, "wake").and(place as u64).and(at.0);
+        self.queue.set_alarm(place, at.map(|at| (at.max(soonest), order(at))));
     }
 
     /// Adds a fact to the history.

@@ -21,7 +21,6 @@ use crate::message::{FileRefusal, FileReply, Intent, Piece, Refusal, Reply, Targ
 use crate::point::Point;
 use crate::time::Time;
 use crate::volume;
-use crate::volume::Part::{Number, Text};
 use crate::worker::Rules;
 use crate::worker::known::{Known, Stop};
 
@@ -30,8 +29,7 @@ fn piece_key(stored: &Stored, piece: u32, rules: Rules) -> volume::Key {
     if rules.flaws.has(Flaw::VfBlobInplace) {
         return smol_str::format_smolstr!("blob/{}/{}/{piece}", rules.space.0, stored.node.0);
     }
-    let folder = log::pieces_of(rules.space, stored.manifest.address, stored.upload);
-    volume::name(&[Text(&folder), Number(piece.into())])
+    log::piece_key(rules.space, stored.manifest.address, stored.upload, piece)
 }
 
 fn keys(stored: &Stored, rules: Rules) -> impl Iterator<Item = volume::Key> {
