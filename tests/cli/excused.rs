@@ -62,7 +62,7 @@ fn a_sweep_counts_what_is_excused_and_tells_its_share_if_asked() {
     says(&folder.seawall(&[&sweep[..], &["-v"]].concat()), &[share]);
     let said = folder.seawall(&[&sweep[..], &["--format", "jsonl"]].concat());
     for kind in ["scenario-swept", "sweep"] {
-        let counted = &line(&said, kind)["excused"]["restored volume"];
+        let counted = &line(&said, kind)["excused_causes"]["restored volume"];
         assert_eq!((&counted["seeds"], &counted["writes"]), (&2.into(), &6.into()));
     }
 }

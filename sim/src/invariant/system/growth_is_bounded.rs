@@ -374,7 +374,7 @@ pub(crate) mod tests {
             for fault in faults {
                 case.fact(Remote::Zone, Fact::Faulted(fault));
             }
-            case.phone().at(Remote::Zone).is_set_back(MEAL, Some(backup));
+            case.phone().at(Remote::Zone).falls_back(MEAL, Some(backup));
             case.phone().at(Remote::Zone).saves(MEAL);
             let found = case.violations();
             assert_eq!(found.iter().any(|it| it.site == "saved-as-it-was"), !is_gone);

@@ -153,10 +153,9 @@ impl PassedRows<'_> {
 mod tests {
     use engine::id::{DeviceId, Remote};
     use engine::remote::Ending;
-    use harness::time::Span;
 
-    use crate::fault::{Age, EndZone, RestoreImage, RestoreRemote};
-    use crate::history::{Boot, Change, Fact};
+    use crate::fault::{EndZone, RestoreImage};
+    use crate::history::{Boot, Change};
     use crate::invariant::case::{Case, KCAL, MEAL, OWNER, PHOTO, TABLET};
 
     /// The tablet keeps the phone's row of the zone sealed and lets its cursor pass it.
@@ -237,11 +236,13 @@ mod tests {
         for is_restored in [true, false] {
             let mut case = sealed();
             let row = case.phone().at(Remote::Zone).stored(MEAL);
-            let restore = RestoreRemote { remote: Remote::Zone, by: Age(Span(1_000)) };
+            let mut phone = case.phone();
+            let mut zone = phone.at(Remote::Zone);
             if is_restored {
-                case.fact(Remote::Zone, Fact::Faulted(restore.into()));
+                zone.is_set_back(MEAL, Some(row));
+            } else {
+                zone.falls_back(MEAL, Some(row));
             }
-            case.phone().at(Remote::Zone).is_set_back(MEAL, Some(row));
             drops(&mut case);
             let found = case.violations();
             assert_eq!(found.iter().any(|it| it.site == "seal-dropped"), !is_restored);
