@@ -280,6 +280,23 @@ fn a_row_beyond_cure_hides_what_it_alone_has() {
     case.excuses(&["w1 of meal/1: damaged row"]);
 }
 
+/// The tablet can open all that the remotes have, and could send its edit to a remote that takes it.
+#[test]
+fn a_device_without_a_key_keeps_what_no_remote_takes() {
+    for refusing in [&Remote::ALL[..], &[Remote::Rows]] {
+        let mut case = keyless(false);
+        for &remote in refusing {
+            case.begins(RejectRow { remote, row: MEAL, user: OWNER });
+            case.cannot_be_cured(Incurable::Row(remote, VAULT, MEAL));
+        }
+        if refusing.len() == Remote::ALL.len() {
+            case.ends().excuses(&["w2 of meal/1: refused row"]);
+        } else {
+            case.ends().loses("not-at-the-end");
+        }
+    }
+}
+
 #[test]
 fn a_row_beyond_cure_hides_nothing_that_the_other_remote_has() {
     let (remote, row, user) = (Remote::Rows, MEAL, OWNER);

@@ -30,7 +30,7 @@ impl Spared {
     pub(super) fn of(evidence: &Evidence<'_>, stranded: &[Stranded], record_key: usize) -> Self {
         let RecordWrites { vault, id, .. } = evidence.writes.records[record_key];
         let mut spared = Self::default();
-        spared.take_rows(evidence, record_key, (vault, id));
+        spared.take_rows(evidence, stranded, record_key);
         for it in stranded.iter().filter(|it| evidence.vault(it.device) == vault) {
             if it.is_mute || is_sealed(evidence, it.device, id) {
                 spared.take_device(evidence, record_key, (it.device, it.by));
@@ -51,13 +51,9 @@ impl Spared {
     }
 
     /// Takes what is stored in rows beyond cure. Where there is no other row, no device hears of what
-    /// another one holds.
-    fn take_rows(
-        &mut self,
-        evidence: &Evidence<'_>,
-        record_key: usize,
-        (vault, id): (VaultId, RecordId),
-    ) {
+    /// another one holds, whether that one has its keys or not.
+    fn take_rows(&mut self, evidence: &Evidence<'_>, stranded: &[Stranded], record_key: usize) {
+        let RecordWrites { vault, id, .. } = evidence.writes.records[record_key];
         let remotes = &evidence.context.remotes;
         let beyond_cure = |remote: &Remote| beyond_cure(evidence, (*remote, vault, id));
         let mut last = None;
@@ -72,7 +68,9 @@ impl Spared {
         let Some(by) = last.filter(|_| is_beyond_reach(evidence, vault, id)) else { return };
         for n in 0..evidence.context.devices.len() {
             let device = DeviceId(u16::try_from(n).expect("devices are numbered in 16 bits"));
-            if evidence.vault(device) == vault && evidence.is_core(device) {
+            let is_there =
+                evidence.is_core(device) || stranded.iter().any(|it| it.device == device);
+            if evidence.vault(device) == vault && is_there {
                 self.take_device(evidence, record_key, (device, by));
             }
         }
