@@ -7,6 +7,7 @@
 mod check;
 mod draw;
 mod estimate;
+mod idle;
 mod nominal;
 mod print;
 mod problem;

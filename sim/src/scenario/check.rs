@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::estimate;
-use super::problem::{Code, MOST_TOLD, Problem, suggest};
+use super::problem::{Code, MOST_TOLD, Problem, line_span, suggest};
 use super::words::{events, is_of_server};
 use super::{Bound, Lasts, Line, Moment, Occurrence, Rows, Scenario};
+use super::{estimate, idle};
 use crate::fault::FaultKind;
 use crate::plan::{Act, Deed};
 
@@ -22,6 +22,7 @@ pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
     cannot_happen(scenario, text, &mut problems);
     estimated(scenario, text, &mut problems);
     problems.extend(estimate::check(scenario, text));
+    problems.extend(idle::check(scenario, text).into_iter().take(MOST_TOLD));
     let whole =
         |code, message: &str, help: &str| Problem::new(code, text, 0..0, message).help(help);
     if scenario.about.title.is_empty() || scenario.about.story.is_empty() {
@@ -39,16 +40,6 @@ pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
         problems.push(whole(Code::NothingHappens, message, "add a [script] or a [mix]"));
     }
     problems
-}
-
-/// The bytes of a line, without the spaces around it.
-fn line_span(text: &str, line: u32) -> std::ops::Range<usize> {
-    let lines = text.split_inclusive('\n');
-    let start: usize = lines.take((line.max(1) - 1) as usize).map(str::len).sum();
-    let rest = &text[start..];
-    let content = rest.lines().next().unwrap_or_default();
-    let indent = content.len() - content.trim_start().len();
-    start + indent..start + content.trim_end().len().max(indent)
 }
 
 fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {

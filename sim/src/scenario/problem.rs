@@ -71,6 +71,7 @@ codes! {
     NothingHappens = "W105", "Nobody does anything and nothing goes wrong.";
     NoStory = "W106", "The scenario has no title or story.";
     TooLate = "W107", "Answers come after they have been given up.";
+    CannotCome = "W108", "A step can do nothing here.";
 }
 
 impl harness::problem::Kind for Code {
@@ -130,6 +131,16 @@ impl Problems {
         }
         self.kept
     }
+}
+
+/// The bytes of a line, without the spaces around it.
+pub(super) fn line_span(text: &str, line: u32) -> std::ops::Range<usize> {
+    let lines = text.split_inclusive('\n');
+    let start: usize = lines.take((line.max(1) - 1) as usize).map(str::len).sum();
+    let rest = &text[start..];
+    let content = rest.lines().next().unwrap_or_default();
+    let indent = content.len() - content.trim_start().len();
+    start + indent..start + content.trim_end().len().max(indent)
 }
 
 #[cfg(test)]

@@ -3,21 +3,18 @@
 
 use engine::id::AccountField::Email;
 use engine::id::{DeviceId, Remote};
-use engine::log::FileKey;
-use engine::message::{Place, Target};
 use engine::remote::{CallId, Ending};
 use harness::time::Span;
 
 use super::synced;
 use crate::fault::{
-    Age, BreakDecryption, Cut, EndZone, Fault, GoOffline, HoldKeys, PauseWorker, RejectRow,
-    RestoreRemote, VolumeOutage,
+    Age, BreakDecryption, Cut, EndZone, Fault, GoOffline, HoldKeys, RejectRow, RestoreRemote,
 };
 use crate::history::{Answered, Asked, Boot, Change, Done, Fact, Letter, Worked};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::{NoLostWrites, RemotesAgree};
 use crate::invariant::case::talks::{DAY, READER, SOUP, key, part};
-use crate::invariant::case::tree::{DRAFT, ROOT, name, put};
+use crate::invariant::case::tree::DRAFT;
 use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHONE, PHOTO, TABLET, VAULT};
 use crate::plan::{Node, Order, Parcel, WorkerId};
 
@@ -36,7 +33,7 @@ impl Case {
         assert_eq!(self.excused(), [] as [&str; 0]);
     }
 
-    fn begins(&mut self, fault: impl Into<Fault>) -> Fault {
+    pub(super) fn begins(&mut self, fault: impl Into<Fault>) -> Fault {
         let fault = fault.into();
         self.fact(fault.host(), Fact::Faulted(fault));
         fault
@@ -472,35 +469,5 @@ fn a_login_may_lack_a_row_that_is_damaged_and_not_one_that_will_be() {
         } else {
             case.rejects("opened-without-a-row");
         }
-    }
-}
-
-/// A piece comes after everything else of its upload is gone. The worker that stored it may have been slow.
-#[test]
-fn a_piece_is_left_behind_by_a_fault_that_its_upload_met_and_by_no_other() {
-    let pause = |n: u16| PauseWorker { worker: WorkerId(n) };
-    let faults: [(Option<Fault>, bool, bool); 5] = [
-        (Some(pause(0).into()), false, true),
-        (Some(pause(0).into()), true, false),
-        (Some(pause(1).into()), false, false),
-        (Some(VolumeOutage {}.into()), false, true),
-        (None, false, false),
-    ];
-    for (fault, is_over, excuses) in faults {
-        let mut case = Case::served();
-        case.phone().session().opens();
-        let begun = fault.map(|fault| case.begins(fault));
-        if let (Some(fault), true) = (begun, is_over) {
-            case.fact(fault.host(), Fact::Ended(fault));
-        }
-        let place = Place { parent: ROOT, name: name("draft.txt") };
-        let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
-        case.phone().files().works(vec![put(FileKey::Upload(blob), None)]);
-        case.phone().files().stores(blob);
-        if let (Some(fault), false) = (begun, is_over) {
-            case.fact(fault.host(), Fact::Ended(fault));
-        }
-        let sites: Vec<_> = case.ends().violations().iter().map(|it| it.site).collect();
-        assert_eq!(sites.contains(&"orphan"), !excuses, "{fault:?}, over: {is_over}");
     }
 }

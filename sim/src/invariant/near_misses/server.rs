@@ -1,12 +1,14 @@
 //! The same at the sync server.
 
 use engine::id::AccountField::{Email, Phone};
-use engine::message::Refusal;
+use engine::log::FileKey;
+use engine::message::{Place, Refusal, Target};
 use harness::time::Span;
 
-use crate::fault::{Fault, VolumeOutage};
+use crate::fault::{Fault, PauseWorker, VolumeOutage};
 use crate::history::{Answered, Done, Fact, Letter};
 use crate::invariant::Invariant;
+use crate::invariant::case::tree::{DRAFT, ROOT, name, put};
 use crate::invariant::case::{Case, TABLET};
 use crate::plan::{Node, WorkerId};
 use crate::time::ToEngine;
@@ -139,4 +141,34 @@ fn a_worker_that_dies_owes_nobody_an_answer_and_its_queue_is_empty() {
 /// A later try of a request.
 fn again(letter: Letter, attempt: u16) -> Letter {
     Letter { attempt, ..letter }
+}
+
+/// A piece comes after everything else of its upload is gone. The worker that stored it may have been slow.
+#[test]
+fn a_piece_is_left_behind_by_a_fault_that_its_upload_met_and_by_no_other() {
+    let pause = |n: u16| PauseWorker { worker: WorkerId(n) };
+    let faults: [(Option<Fault>, bool, bool); 5] = [
+        (Some(pause(0).into()), false, true),
+        (Some(pause(0).into()), true, false),
+        (Some(pause(1).into()), false, false),
+        (Some(VolumeOutage {}.into()), false, true),
+        (None, false, false),
+    ];
+    for (fault, is_over, excuses) in faults {
+        let mut case = Case::served();
+        case.phone().session().opens();
+        let begun = fault.map(|fault| case.begins(fault));
+        if let (Some(fault), true) = (begun, is_over) {
+            case.fact(fault.host(), Fact::Ended(fault));
+        }
+        let place = Place { parent: ROOT, name: name("draft.txt") };
+        let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+        case.phone().files().works(vec![put(FileKey::Upload(blob), None)]);
+        case.phone().files().stores(blob);
+        if let (Some(fault), false) = (begun, is_over) {
+            case.fact(fault.host(), Fact::Ended(fault));
+        }
+        let sites: Vec<_> = case.ends().violations().iter().map(|it| it.site).collect();
+        assert_eq!(sites.contains(&"orphan"), !excuses, "{fault:?}, over: {is_over}");
+    }
 }
