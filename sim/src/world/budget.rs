@@ -70,6 +70,10 @@ const FACTS_PER_SECOND: u64 = 50;
 /// Facts of a request: sent, delivered, served or committed, its answer, and a commit of the asker.
 const FACTS_PER_REQUEST: u64 = 12;
 
+/// The facts up to which a run may wait for quiescence, however long that is: a run in which one request stays
+/// unanswered while everything else goes its way is over when the patience is, and all judges speak about it.
+const MOST_WAITING: u64 = 1_500_000;
+
 /// Events to a fact: some wake a host that has nothing to say.
 const EVENTS_PER_FACT: u64 = 2;
 
@@ -94,13 +98,15 @@ fn usual(plan: &Plan) -> Used {
     let looks = looks.saturating_mul(1 + requests_of_a_file(plan));
     let heard = heard.sum::<u64>().saturating_mul(FACTS_PER_STEP_AND_DEVICE);
     let busy = (plan.storm.0 / 1_000 + 1).saturating_mul(devices).saturating_mul(FACTS_PER_SECOND);
+    let requests = |lasts| requests(plan, &vaults, lasts).saturating_mul(FACTS_PER_REQUEST);
     let facts = FACTS
         .saturating_add(hosts * FACTS_PER_HOST)
         .saturating_add(plan.steps.len() as u64 * FACTS_PER_STEP)
         .saturating_add(heard.min(busy))
-        .saturating_add(requests(plan, &vaults).saturating_mul(FACTS_PER_REQUEST))
+        .saturating_add(requests(plan.storm.0))
         .saturating_add(looks.saturating_mul(FACTS_PER_REQUEST))
         .min(MOST_FACTS);
+    let facts = facts.saturating_add(requests(patience)).min(facts.max(MOST_WAITING));
     Used {
         events: facts.saturating_mul(EVENTS_PER_FACT),
         facts,
@@ -109,10 +115,10 @@ fn usual(plan: &Plan) -> Used {
     }
 }
 
-/// Requests that come by themselves: pulls, listings, looks at the feed; and those about files.
-fn requests(plan: &Plan, vaults: &[u64]) -> u64 {
-    let (storm, timing, devices) = (plan.storm.0, &plan.timing, plan.devices.len() as u64);
-    let times = |every: u64| storm / every.max(1) + 1;
+/// Requests that come by themselves in so long: pulls, listings, looks at the feed; and those about files.
+fn requests(plan: &Plan, vaults: &[u64], lasts: u64) -> u64 {
+    let (timing, devices) = (&plan.timing, plan.devices.len() as u64);
+    let times = |every: u64| lasts / every.max(1) + 1;
     let remotes = plan.remotes.len() as u64;
     let pulls = times(timing.pull_every.0).saturating_mul(devices * remotes);
     let feeds = times(timing.feed_every.0).saturating_mul(devices);
