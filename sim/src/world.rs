@@ -376,6 +376,8 @@ impl World {
 
     /// A step happens, unless the faults have ended before.
     fn take_step(&mut self, step: usize) {
+        self.script.schedule_next(&mut self.stage.out);
+        self.stage.hand_on();
         if !self.settling.has_faults() {
             return;
         }

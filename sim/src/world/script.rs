@@ -17,6 +17,8 @@ use crate::plan::{Act, Node, Parcel, Plan, Step, StepId, Trigger, When};
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     plan: Arc<Plan>,
+    /// The steps that have a moment of their own and are not scheduled yet, the last one first.
+    upcoming: Vec<(Time, usize)>,
     /// When each step has happened.
     moments: Vec<Option<Time>>,
     /// The steps that wait for an event, each with the number of facts that were there before it did.
@@ -25,18 +27,29 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn of(plan: &Arc<Plan>) -> Self {
-        Self { plan: plan.clone(), moments: vec![None; plan.steps.len()], armed: Vec::new() }
+        let moment = |(step, it): (usize, &Step)| match it.when {
+            When::At(at) => Some((at, step)),
+            When::After(_) | When::On(..) => None,
+        };
+        let mut upcoming: Vec<_> = plan.steps.iter().enumerate().filter_map(moment).collect();
+        upcoming.sort_unstable_by(|one, other| other.cmp(one));
+        let moments = vec![None; plan.steps.len()];
+        Self { plan: plan.clone(), upcoming, moments, armed: Vec::new() }
     }
 
-    /// Schedules every step that has a moment of its own, and arms the first one that has none.
+    /// Schedules the first steps that have a moment of their own, and arms the first step if it has none.
     pub(super) fn open(&mut self, out: &mut Actions) {
-        let plan = self.plan.clone();
-        for (step, Step { when, .. }) in plan.steps.iter().enumerate() {
-            if let When::At(at) = when {
-                self.schedule(*at, step, out);
-            }
-        }
+        self.schedule_next(out);
         self.prepare(0, (Time(0), 0), out);
+    }
+
+    /// Schedules the steps of the next moment that has any. It is called as each step comes, so that the
+    /// event queue always knows the next moment of the plan, and stays short.
+    pub(super) fn schedule_next(&mut self, out: &mut Actions) {
+        let Some(&(at, _)) = self.upcoming.last() else { return };
+        while let Some((_, step)) = self.upcoming.pop_if(|(next, _)| *next == at) {
+            self.schedule(at, step, out);
+        }
     }
 
     /// A step happens. What it does to users and processors is decided here; a fault is returned.
