@@ -21,17 +21,27 @@ pub enum Class {
 /// When an entry is due: its time, class and draw, as the digits of one number that is compared at
 /// once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Due(u128);
+pub struct Due(u128);
 
 impl Due {
-    fn new(at: Time, class: Class, order: u64) -> Self {
+    /// After everything that is due.
+    pub const NEVER: Self = Self(u128::MAX);
+
+    /// At a time; `order` decides the position within its millisecond and class.
+    pub fn new(at: Time, class: Class, order: u64) -> Self {
         // What is further away than half of all time is never due.
         let at = at.0.min(u64::MAX >> 1);
         Self(u128::from(at) << 65 | (class as u128) << 64 | u128::from(order))
     }
 
-    fn time(self) -> Time {
-        Time((self.0 >> 65) as u64)
+    /// Its time, if it has one.
+    pub fn time(self) -> Option<Time> {
+        (self != Self::NEVER).then_some(Time((self.0 >> 65) as u64))
+    }
+
+    /// Is it due at this time?
+    pub fn is_by(self, now: Time) -> bool {
+        self.time().is_some_and(|at| at <= now)
     }
 }
 
@@ -44,22 +54,11 @@ pub struct Queue<E> {
     slots: Vec<Option<E>>,
     free: Vec<usize>,
     scheduled: u64,
-    /// What each sleeper is woken by. An alarm that is moved leaves nothing behind.
-    alarms: Vec<Option<(Due, E)>>,
-    /// The first of them, and whose it is.
-    first_alarm: Option<(Due, usize)>,
 }
 
 impl<E> Default for Queue<E> {
     fn default() -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            scheduled: 0,
-            alarms: Vec::new(),
-            first_alarm: None,
-        }
+        Self { heap: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), scheduled: 0 }
     }
 }
 
@@ -80,42 +79,17 @@ impl<E> Queue<E> {
         self.heap.push(Reverse((Due::new(at, class, order), self.scheduled, slot)));
     }
 
-    /// Sets the alarm of a sleeper in the place of the one that it has: an event that is scheduled in the
-    /// same way, or none.
-    pub fn set_alarm(&mut self, sleeper: usize, alarm: Option<(Time, Class, u64, E)>) {
-        if self.alarms.len() <= sleeper {
-            self.alarms.resize_with(sleeper + 1, || None);
-        }
-        let alarm = alarm.map(|(at, class, order, event)| (Due::new(at, class, order), event));
-        let due = alarm.as_ref().map(|(due, _)| (*due, sleeper));
-        self.alarms[sleeper] = alarm;
-        if self.first_alarm.is_some_and(|(_, first)| first == sleeper) {
-            self.find_first_alarm();
-        } else {
-            self.first_alarm = self.first_alarm.into_iter().chain(due).min();
-        }
-    }
-
-    fn find_first_alarm(&mut self) {
-        let alarms = self.alarms.iter().enumerate();
-        let due = alarms.filter_map(|(sleeper, alarm)| Some((alarm.as_ref()?.0, sleeper)));
-        self.first_alarm = due.min();
-    }
-
-    fn first(&self) -> Option<Due> {
-        let event = self.heap.peek().map(|Reverse((due, ..))| *due);
-        match (event, self.first_alarm) {
-            (Some(event), Some((alarm, _))) => Some(event.min(alarm)),
-            (event, alarm) => event.or(alarm.map(|(alarm, _)| alarm)),
-        }
+    /// The time, class and draw of the next event.
+    pub fn first(&self) -> Due {
+        self.heap.peek().map_or(Due::NEVER, |Reverse((due, ..))| *due)
     }
 
     /// When the next event is due.
     pub fn next_due(&self) -> Option<Time> {
-        self.first().map(Due::time)
+        self.first().time()
     }
 
-    /// Takes out the events that are not to happen any more, in order; alarms stay.
+    /// Takes out the events that are not to happen any more, in order.
     pub fn take_out(&mut self, is_out: impl Fn(&E) -> bool) -> Vec<E> {
         let (out, heap): (Vec<_>, Vec<_>) = std::mem::take(&mut self.heap)
             .into_sorted_vec()
@@ -129,17 +103,56 @@ impl<E> Queue<E> {
 
     /// Takes the next event that is due at `now`.
     pub fn take_due(&mut self, now: Time) -> Option<E> {
-        let due = self.first().filter(|due| due.time() <= now)?;
-        if let Some((alarm, sleeper)) = self.first_alarm
-            && alarm == due
-        {
-            let (_, event) = self.alarms[sleeper].take().expect("the first alarm is set");
-            self.find_first_alarm();
-            return Some(event);
+        if !self.first().is_by(now) {
+            return None;
         }
         let Reverse((_, _, slot)) = self.heap.pop()?;
         self.free.push(slot);
         Some(self.slots[slot].take().expect("a slot in the heap is filled"))
+    }
+}
+
+/// What each sleeper is woken by. An alarm that is moved leaves nothing behind.
+#[derive(Clone, Debug)]
+pub struct Alarms {
+    alarms: Vec<Due>,
+    /// The first of them, and whose it is.
+    first: (Due, usize),
+}
+
+impl Default for Alarms {
+    fn default() -> Self {
+        Self { alarms: Vec::new(), first: (Due::NEVER, 0) }
+    }
+}
+
+impl Alarms {
+    /// Sets the alarm of a sleeper in the place of the one that it has.
+    pub fn set(&mut self, sleeper: usize, alarm: Due) {
+        if self.alarms.len() <= sleeper {
+            self.alarms.resize(sleeper + 1, Due::NEVER);
+        }
+        self.alarms[sleeper] = alarm;
+        if self.first.1 == sleeper {
+            let alarms = self.alarms.iter().copied().zip(0..);
+            self.first = alarms.min_by_key(|(alarm, _)| *alarm).expect("there is one at least");
+        } else if alarm < self.first.0 {
+            self.first = (alarm, sleeper);
+        }
+    }
+
+    /// The first alarm.
+    pub fn first(&self) -> Due {
+        self.first.0
+    }
+
+    /// Takes the first alarm if it is due at `now`; whose it is.
+    pub fn take_due(&mut self, now: Time) -> Option<usize> {
+        let (alarm, sleeper) = self.first;
+        alarm.is_by(now).then(|| {
+            self.set(sleeper, Due::NEVER);
+            sleeper
+        })
     }
 }
 
@@ -165,22 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_comes_among_events_and_only_when_it_was_last_set_for() {
-        let mut queue = Queue::default();
-        let set = |queue: &mut Queue<_>, sleeper, at, order, event| {
-            queue.set_alarm(sleeper, Some((Time(at), Class::Input, order, event)));
-        };
-        set(&mut queue, 3, 1, 0, "moved");
-        set(&mut queue, 0, 4, 5, "phone");
-        set(&mut queue, 1, 2, 0, "off");
-        set(&mut queue, 3, 4, 1, "tablet");
-        queue.set_alarm(1, None);
-        queue.schedule(Time(4), Class::Input, 3, "input");
-        queue.schedule(Time(5), Class::Input, 0, "after");
-        assert_eq!(queue.next_due(), Some(Time(4)));
-        assert_eq!(drain(&mut queue, 4), ["tablet", "input", "phone"]);
-        assert_eq!(drain(&mut queue, 9), ["after"]);
-        assert_eq!(queue.next_due(), None);
+    fn an_alarm_comes_once_and_only_when_it_was_last_set_for() {
+        let mut alarms = Alarms::default();
+        assert_eq!((alarms.first(), alarms.take_due(Time(9))), (Due::NEVER, None));
+        let due = |at, order| Due::new(Time(at), Class::Input, order);
+        for (sleeper, alarm) in [(3, due(1, 0)), (0, due(4, 5)), (1, due(2, 0)), (3, due(4, 1))] {
+            alarms.set(sleeper, alarm);
+        }
+        alarms.set(1, Due::NEVER);
+        assert_eq!((alarms.first(), alarms.take_due(Time(3))), (due(4, 1), None));
+        let taken: Vec<_> = std::iter::from_fn(|| alarms.take_due(Time(4))).collect();
+        assert_eq!((taken, alarms.first()), (vec![3, 0], Due::NEVER));
     }
 
     #[test]
