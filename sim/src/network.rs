@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use engine::id::DeviceId;
 use engine::message;
 use harness::network::delay;
-use harness::random::{Chance, Draw};
+use harness::random::{Chance, Draw, Lineage};
 use harness::time::Time;
 
 use crate::fault::Conditions;
@@ -21,8 +21,8 @@ use crate::plan::{Network as Links, Node, Plan, WorkerId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Lost(Lost),
-    /// Arrives then, and perhaps once more.
-    Arrives(Time, Option<Time>),
+    /// Arrives then, in this place among the messages of its millisecond, and perhaps once more.
+    Arrives((Time, Draw), Option<Time>),
 }
 
 /// The rules of delivery.
@@ -82,12 +82,16 @@ impl Network {
         if let Some(why) = message.stopped_by(conditions) {
             return Fate::Lost(why);
         }
-        if self.is_lost(message) {
+        let lineage = lineage(message);
+        if self.is_lost(message, &lineage) {
             return Fate::Lost(Lost::Chance);
         }
-        let first = self.arrival(now, conditions, message, 0);
-        let doubled = strikes(self.draws.duplicate, message, self.links.duplicate);
-        Fate::Arrives(first, doubled.then(|| self.arrival(now, conditions, message, 1)))
+        let slow = u64::from(message.slowness(conditions));
+        let arrival =
+            |copy| self.arrival(now, slow, self.draws.latency.and_all(&lineage).and(copy));
+        let first = (arrival(0), self.draws.order.and_all(&lineage).and(0));
+        let doubled = strikes(self.draws.duplicate, &lineage, self.links.duplicate);
+        Fate::Arrives(first, doubled.then(|| arrival(1)))
     }
 
     /// A request to the sync server: its address stands for any worker, drawn again for every try. `None`
@@ -102,11 +106,14 @@ impl Network {
         Some(Message { from, to, letter, incarnation, body: Body::Request(request) })
     }
 
-    /// A copy of a message. That of a request reaches any worker.
-    pub(crate) fn copy(&self, message: &Message) -> Message {
+    /// A copy of a message, and its place among the messages of its millisecond. That of a request reaches
+    /// any worker.
+    pub(crate) fn copy(&self, message: &Message) -> (Message, Draw) {
         let is_request = matches!(message.body, Body::Request(_));
         let to = if is_request { self.worker(message.asker(), 1) } else { None };
-        Message { to: to.unwrap_or(message.to), ..message.clone() }
+        let copy = Message { to: to.unwrap_or(message.to), ..message.clone() };
+        let order = self.draws.order.and_all(&lineage(&copy)).and(1);
+        (copy, order)
     }
 
     fn worker(&self, asker: Asker, copy: u64) -> Option<Node> {
@@ -128,27 +135,20 @@ impl Network {
         to.iter().filter_map(hint).collect()
     }
 
-    /// The place of a message among those of its millisecond.
-    pub(crate) fn order(&self, message: &Message, copy: u64) -> Draw {
-        about(self.draws.order, message).and(copy)
-    }
-
-    fn is_lost(&self, message: &Message) -> bool {
+    fn is_lost(&self, message: &Message, lineage: &Lineage<5>) -> bool {
         let Self { links, draws, .. } = self;
         match message.body {
-            Body::Hint => strikes(draws.hint_loss, message, links.hint_loss),
-            Body::Call(_) | Body::Request(_) => strikes(draws.loss, message, links.loss),
+            Body::Hint => strikes(draws.hint_loss, lineage, links.hint_loss),
+            Body::Call(_) | Body::Request(_) => strikes(draws.loss, lineage, links.loss),
             Body::Return(_) | Body::Response(_) => {
-                strikes(draws.loss, message, links.loss)
-                    || strikes(draws.reply_loss, message, links.reply_loss)
+                strikes(draws.loss, lineage, links.loss)
+                    || strikes(draws.reply_loss, lineage, links.reply_loss)
             }
         }
     }
 
-    fn arrival(&self, now: Time, conditions: &Conditions, message: &Message, copy: u64) -> Time {
-        let draw = about(self.draws.latency, message).and(copy);
+    fn arrival(&self, now: Time, slow: u64, draw: Draw) -> Time {
         let latency = delay(self.links.typical, self.links.p99, draw);
-        let slow = u64::from(message.slowness(conditions));
         let grain = self.links.grain.0.max(1);
         let at = now.0 + (latency.0.saturating_mul(slow)).max(1);
         Time(at.next_multiple_of(grain))
@@ -156,18 +156,20 @@ impl Network {
 }
 
 /// Does this happen to a message? What cannot happen is not drawn for.
-fn strikes(root: Draw, message: &Message, chance: Chance) -> bool {
-    chance.0 > 0 && about(root, message).happens(chance)
+fn strikes(root: Draw, lineage: &Lineage<5>, chance: Chance) -> bool {
+    chance.0 > 0 && root.and_all(lineage).happens(chance)
 }
 
-/// Adds a message to the lineage of a draw.
-fn about(root: Draw, message: &Message) -> Draw {
+/// The lineage of a message, which several draws share.
+fn lineage(message: &Message) -> Lineage<5> {
     let Letter { call, attempt, parcel, answer } = message.letter;
-    root.and(message.from.lineage())
-        .and(message.to.lineage())
-        .and(u64::from(message.incarnation))
-        .and(u64::from(attempt) << 32 | u64::from(call.0))
-        .and((parcel as u64) << 1 | u64::from(answer))
+    Lineage::of([
+        message.from.lineage(),
+        message.to.lineage(),
+        u64::from(message.incarnation),
+        u64::from(attempt) << 32 | u64::from(call.0),
+        (parcel as u64) << 1 | u64::from(answer),
+    ])
 }
 
 #[cfg(test)]
@@ -218,7 +220,7 @@ mod tests {
 
     fn first(fate: Fate) -> Time {
         match fate {
-            Fate::Arrives(at, _) => at,
+            Fate::Arrives((at, _), _) => at,
             Fate::Lost(why) => panic!("lost by {why:?}"),
         }
     }

@@ -101,6 +101,23 @@ impl Stream {
     }
 }
 
+/// Words of lineage, to be added to the roots of several concerns.
+#[derive(Clone, Copy, Debug)]
+pub struct Lineage<const N: usize>([u64; N]);
+
+impl<const N: usize> Lineage<N> {
+    /// These words, in order.
+    #[inline]
+    pub const fn of(mut words: [u64; N]) -> Self {
+        let mut nth = 0;
+        while nth < N {
+            words[nth] = mix(words[nth].wrapping_add(GOLDEN));
+            nth += 1;
+        }
+        Self(words)
+    }
+}
+
 /// A random value that is a function of a lineage. Build it up with [`Draw::and`], then read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw(u64);
@@ -117,7 +134,19 @@ impl Draw {
     #[must_use]
     #[inline]
     pub const fn and(self, word: u64) -> Self {
-        Self(mix(self.0.rotate_left(23) ^ mix(word.wrapping_add(GOLDEN))))
+        self.and_all(&Lineage::of([word]))
+    }
+
+    /// Adds words of lineage, in order.
+    #[must_use]
+    #[inline]
+    pub const fn and_all<const N: usize>(self, lineage: &Lineage<N>) -> Self {
+        let (mut value, mut nth) = (self.0, 0);
+        while nth < N {
+            value = mix(value.rotate_left(23) ^ lineage.0[nth]);
+            nth += 1;
+        }
+        Self(value)
     }
 
     /// The value.

@@ -162,14 +162,12 @@ impl Stage {
         self.note(message.from, fact);
         match self.network.decide(self.queue.now(), self.faults.conditions(), &message) {
             Fate::Lost(why) => self.lose(&message, why),
-            Fate::Arrives(first, second) => {
+            Fate::Arrives((first, order), second) => {
                 if let Some(second) = second {
                     self.recorder.count("message duplicated");
-                    let copy = self.network.copy(&message);
-                    let order = self.network.order(&copy, 1);
+                    let (copy, order) = self.network.copy(&message);
                     self.queue.schedule(second, order, Event::Arrive(copy));
                 }
-                let order = self.network.order(&message, 0);
                 self.queue.schedule(first, order, Event::Arrive(message));
             }
         }
