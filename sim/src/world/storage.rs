@@ -22,6 +22,8 @@ const FIRST: RecordId = RecordId { kind: Kind::ALL[0], key: 0 };
 pub(super) struct Storage {
     disk: Disk<Store>,
     timing: plan::Disk,
+    /// Who is signed in, as the disk says. That is asked in every turn, and changes rarely.
+    user: Option<UserId>,
     /// How it starts next.
     boot: Boot,
     /// The last commit that survived the last crash.
@@ -37,7 +39,8 @@ impl Storage {
     /// A disk before its device's first start.
     pub(super) fn new(image: Snapshot, timing: plan::Disk, install: u64) -> Self {
         let (boot, disk) = (Boot::First, Disk::new(image));
-        Self { disk, timing, boot, kept: 0, install, installs: 0, image: None }
+        let user = signed_in(disk.image());
+        Self { disk, timing, user, boot, kept: 0, install, installs: 0, image: None }
     }
 
     /// Names this install.
@@ -52,7 +55,7 @@ impl Storage {
 
     /// Who is signed in.
     pub(super) fn signed_in(&self) -> Option<UserId> {
-        signed_in(self.disk.image())
+        self.user
     }
 
     /// How far a remote's feed was read.
@@ -127,7 +130,7 @@ impl Storage {
     /// Power is lost: of the commits that are not durable, a drawn number of the oldest survive.
     pub(super) fn crash(&mut self, draw: Draw) -> Wreck {
         let wreck = self.disk.crash(draw);
-        self.kept = wreck.keeps;
+        (self.kept, self.user) = (wreck.keeps, signed_in(self.disk.image()));
         wreck
     }
 
@@ -136,6 +139,7 @@ impl Storage {
         self.installs += 1;
         self.disk = Disk::new(self.image.clone().expect("it was looked for before"));
         (self.kept, self.boot) = (0, boot);
+        self.user = signed_in(self.disk.image());
         self.install = root.and(self.installs).value();
     }
 
@@ -154,6 +158,9 @@ impl Storage {
         let changes = batch.puts.iter().map(|(key, put)| facts.change(key, put.as_ref()));
         let changes = changes.collect();
         let (commit, sync) = (self.disk.commit(&batch.puts, batch.sync), batch.sync);
+        if batch.puts.iter().any(|(key, _)| *key == StoreKey::Meta) {
+            self.user = signed_in(self.disk.image());
+        }
         (commit, Fact::Persisted { commit, sync, hash: self.disk.hash(), changes })
     }
 
