@@ -41,7 +41,7 @@ struct Blob {
 
 /// Most runs of a few devices, and most of many devices for each of these, make no more facts. Room that
 /// is never written to costs nothing; a history that moves to a larger one leaves as much behind.
-const FACTS: usize = 8_192;
+const FACTS: usize = 16_384;
 const FACTS_OF_DEVICE: usize = 512;
 
 impl Recorder {
