@@ -148,7 +148,7 @@ impl Device {
             };
         }
         let (login, credential) = (self.gate.wakeup(), self.credentials.wakeup());
-        [lanes, login, credential, server].into_iter().flatten().min()
+        lanes.into_iter().chain(login).chain(credential).chain(server).min()
     }
 
     /// Is a user signed in?

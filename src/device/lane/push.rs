@@ -53,6 +53,9 @@ impl Push {
         #[cfg(feature = "flaws")]
         let ids = core.choose_rows(remote, unsent.copied().collect(), limit);
         assert!(ids.len() <= limit, "a save has at most as many rows as the remote allows");
+        if ids.is_empty() {
+            return None;
+        }
         let (mut puts, mut sent) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for id in ids {
             if let Some((put, state)) = put_of(core, remote, id) {
