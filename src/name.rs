@@ -28,9 +28,6 @@ pub const LONGEST: usize = 255;
 /// How many times as many bytes as it is written with a name takes at most, however it is composed.
 const GROWTH: usize = 3;
 
-/// The characters that no name has, beside control characters: they mean something in paths.
-const FORBIDDEN: [char; 9] = ['<', '>', ':', '"', '/', '\\', '|', '?', '*'];
-
 /// The names of devices on Windows, with any extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 /// The names of those that are numbered by one digit, which may be a superscript one.
@@ -151,13 +148,20 @@ fn fits(name: &str) -> bool {
     name.len() * GROWTH <= LONGEST || length(name) <= LONGEST
 }
 
+/// Is this a character that no name has: one that means something in paths, or a control character?
+fn is_forbidden(c: char) -> bool {
+    matches!(c, '<' | '>' | ':' | '"' | '/' | '\\' | '|' | '?' | '*') || c.is_control()
+}
+
 /// Is it the name of a device on Windows, which drops blanks before an extension?
 fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or(name).trim_end_matches(' ').to_ascii_uppercase();
-    let port = PORTS.iter().find_map(|port| stem.strip_prefix(port));
-    let mut number = port.unwrap_or_default().chars();
+    let stem = name.split('.').next().unwrap_or(name).trim_end_matches(' ');
+    let is_one_of =
+        |words: &[&str], text: &str| words.iter().any(|it| it.eq_ignore_ascii_case(text));
+    let port = stem.split_at_checked(3).filter(|(word, _)| is_one_of(&PORTS, word));
+    let mut number = port.map_or("", |(_, number)| number).chars();
     let digits = (number.next(), number.next());
-    DEVICES.contains(&stem.as_str())
+    is_one_of(&DEVICES, stem)
         || matches!(digits, (Some('0'..='9' | '\u{b9}' | '\u{b2}' | '\u{b3}'), None))
 }
 
@@ -170,7 +174,7 @@ pub(crate) fn check(name: &str, flaws: Flaws) -> Result<(), BadName> {
     };
     let last = shown.chars().next_back();
     let dropped = last.filter(|c| [' ', '.'].contains(c) && !flaws.has(Flaw::Fb30));
-    let forbidden = shown.chars().find(|c| FORBIDDEN.contains(c) || c.is_control());
+    let forbidden = shown.chars().find(|c| is_forbidden(*c));
     match (&*shown, forbidden, dropped) {
         ("", _, _) => Err(BadName::Empty),
         ("." | "..", _, _) => Err(BadName::Dots),
@@ -187,7 +191,7 @@ pub fn instead(text: &str) -> Cow<'_, str> {
     if check(text, Flaws::NONE).is_ok() {
         return Cow::Borrowed(text);
     }
-    let stored = |c: char| if FORBIDDEN.contains(&c) || c.is_control() { '_' } else { c };
+    let stored = |c: char| if is_forbidden(c) { '_' } else { c };
     let name: String = visible(text).nfd().map(stored).nfc().collect();
     let name = name.trim_end_matches([' ', '.']);
     let before = if name.is_empty() || is_device(name) { "_" } else { "" };

@@ -67,8 +67,8 @@ pub(crate) fn unfit(name: &str) -> Option<&'static str> {
         shown.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_lowercase();
     let too_long = name.len() > LONGEST
         || !name.is_ascii()
-            && (name.nfc().collect::<String>().len() > LONGEST
-                || name.nfd().collect::<String>().encode_utf16().count() > LONGEST);
+            && (name.nfc().map(char::len_utf8).sum::<usize>() > LONGEST
+                || name.nfd().map(char::len_utf16).sum::<usize>() > LONGEST);
     if shown.is_empty() {
         Some("shows nothing")
     } else if shown.chars().all(|c| c == '.') && shown.len() < 3 {
