@@ -68,6 +68,9 @@ impl Crashes {
     /// An effect has reached beyond the host; the loss of power that waited for it. Two that come at
     /// once are one.
     pub(super) fn count_effect(&mut self) -> Option<CrashAfter> {
+        if self.0.is_empty() {
+            return None;
+        }
         self.0.iter_mut().for_each(|crash| crash.effects -= 1);
         let crash = self.0.extract_if(.., |crash| crash.effects == 0).next();
         self.0.retain(|crash| crash.effects > 0);
