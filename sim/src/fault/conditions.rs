@@ -139,7 +139,8 @@ impl Conditions {
 
     /// Is this device cut off from a remote, at least in one direction?
     pub(crate) fn isolates(&self, device: DeviceId, remote: Remote) -> bool {
-        let (node, remote) = (Node::Device(device), Node::Remote(remote));
-        self.is_offline(device) || self.is_cut(node, remote) || self.is_cut(remote, node)
+        let ends = [Node::Device(device), Node::Remote(remote)];
+        let is_between = |(from, to): &(Node, Node)| ends.contains(from) && ends.contains(to);
+        self.is_offline(device) || self.cuts.iter().any(is_between)
     }
 }
