@@ -294,7 +294,7 @@ impl Act {
             return fault.record();
         }
         let (_, values) = Operation::of(self)?;
-        values.iter().find_map(|it| if let Value::Row(id) = it { Some(*id) } else { None })
+        record_in(&values)
     }
 
     /// Does it need the sync server?
@@ -314,6 +314,11 @@ impl Act {
             *self = operation.make(values).expect("they are of the same kinds");
         }
     }
+}
+
+/// The record among the arguments of an operation, if it is about one.
+pub(crate) fn record_in(values: &[Value]) -> Option<RecordId> {
+    values.iter().find_map(|it| if let Value::Row(id) = it { Some(*id) } else { None })
 }
 
 #[cfg(test)]

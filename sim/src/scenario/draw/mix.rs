@@ -410,9 +410,8 @@ fn text(stream: &mut Stream, sizes: &Range) -> String {
     let size = usize::try_from(size).expect("a size is not negative");
     let mut text = few_words(stream);
     // What follows costs no draws: long texts only have to be long.
-    while text.len() < size {
-        text.push_str(" and more");
-    }
+    let more = " and more";
+    text.push_str(&more.repeat(size.saturating_sub(text.len()).div_ceil(more.len())));
     text.truncate(size);
     text
 }

@@ -12,6 +12,7 @@ use super::timing::{Timed, active, shortly_after, shortly_before};
 use super::to_span;
 use crate::fault::{Argument, ArgumentKind, Effects, Lot, Near, Need, Spare, Value};
 use crate::plan::file::FileDeed;
+use crate::plan::operation::{Operation, record_in};
 use crate::plan::{
     Act, Deed, Fault, Lasting, Plan, ProcessorId, ProcessorPlan, Start, WorkerId, WorkerPlan,
 };
@@ -82,11 +83,12 @@ impl<'p> Scene<'p> {
         let mut done = Vec::new();
         let (mut rotations, mut errands) = (Vec::new(), Vec::new());
         for (at, act) in deeds {
-            if act.needs_server() {
+            let Some((operation, values)) = Operation::of(act) else { continue };
+            if operation.declaration().needs_server() {
                 errands.push(*at);
             }
             if let Act::User(device, deed) = act {
-                done.push((*at, *device, act.record()));
+                done.push((*at, *device, record_in(&values)));
                 // Few things are as long as a batch, and few are done less often.
                 if matches!(deed, Deed::File(FileDeed::Move(..))) {
                     errands.extend([*at; 20]);
