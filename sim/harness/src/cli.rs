@@ -12,12 +12,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::capsule::Folder;
+use crate::fresh::{cores, fresh};
 use crate::plan::Plan;
-use crate::pool::{Pool, Stop, cores, fresh};
+use crate::pool::Pool;
 use crate::problem::render;
 use crate::run::{Outcome, run};
 use crate::scenario::{Scenario, capsule, read};
 use crate::shrink::shrink;
+use crate::stop::Stop;
 use crate::story::tell;
 use crate::sweep::sweep;
 use crate::system::System;
