@@ -22,6 +22,7 @@ use std::sync::Arc;
 use engine::device::Timing;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, ReplicaId, UserId, VaultId};
 use engine::message::{Client, DeviceKey};
+use engine::seal::OpenError;
 use harness::time::{Span, Time};
 
 use self::device::Device;
@@ -47,6 +48,13 @@ pub(crate) const OWNER: UserId = UserId(0);
 
 /// Numbers a write of a case.
 pub(crate) type W = usize;
+
+/// What a host says that lacks a key of this generation.
+pub(crate) fn no_key(generation: u32) -> OpenError {
+    let bytes = postcard::to_allocvec(&(0_u32, generation, 7_u64));
+    let bytes = bytes.expect("memory is the only limit");
+    postcard::from_bytes(&bytes).expect("that is how it is written down")
+}
 
 /// A history in the making.
 #[derive(Clone, Debug)]

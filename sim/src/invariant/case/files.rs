@@ -13,7 +13,7 @@ use harness::time::Time;
 
 use super::device::Device;
 use super::log::Log;
-use super::tree::{FileWrite, Puts, ROOT, name, put};
+use super::tree::{DRAFT, FileWrite, Puts, ROOT, name, put};
 use super::{Case, WORKER};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Change, Fact};
@@ -334,6 +334,14 @@ impl Files<'_> {
         self.case.files.next_write_is(write.dot);
         self.publishes((write.node, ROOT, of), blob);
         blob
+    }
+
+    /// A user saves a draft, which is published and read in the feed.
+    pub(super) fn makes_draft(&mut self) -> FileWrite {
+        let write = self.saves((DRAFT, "draft.txt"), "words");
+        self.uploads(write, ("draft.txt", "words"));
+        self.reads_feed(&[DRAFT]);
+        write
     }
 
     /// A device uploads words that it kept as the next version, which replaces these.
