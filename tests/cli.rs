@@ -11,4 +11,5 @@ mod fields;
 mod folder;
 mod hostile;
 mod log;
+mod panics;
 mod renderings;

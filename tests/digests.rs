@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::flaw::Flaws;
-use harness::pool::{Event, Pool, Stop, cores};
+use harness::fresh::cores;
+use harness::pool::{Event, Pool};
+use harness::stop::Stop;
 use sim::run::run;
 use sim::scenario::{self, Scenario};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use engine::flaw::Flaws;
-use harness::pool::{Pool, Stop};
+use harness::pool::Pool;
+use harness::stop::Stop;
 use sim::capsule::readable;
 use sim::invariant::Invariant;
 use sim::plan::expectation::{Aspect, SubjectKind};

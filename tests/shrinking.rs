@@ -1,8 +1,9 @@
 //! The shrinker on whole runs: what it changes on the way to a smaller plan, and how small it gets.
 
 use engine::flaw::{Flaw, Flaws};
-use harness::pool::{Pool, Stop};
+use harness::pool::Pool;
 use harness::random::Chance;
+use harness::stop::Stop;
 use harness::time::Span;
 use sim::fault::{CrashWorker, Effects};
 use sim::invariant::Invariant;

@@ -293,7 +293,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: &["sim"],
-        but: &["sim/harness/src/pool"],
+        but: &["sim/harness/src/fresh"],
         check: Check::NoWord(&["thread::spawn", "thread::Builder", "thread::scope"]),
         instead: "hand the work to the pool",
         bad: ("sim/src/sweep.rs", "std::thread::spawn(work);"),

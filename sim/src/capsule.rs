@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use harness::capsule::Folder;
-use harness::pool::fresh;
+use harness::fresh::fresh;
 
 use crate::invariant::{Invariant, Violation};
 use crate::plan::Plan;

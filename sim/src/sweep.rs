@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use engine::flaw::{Flaw, Flaws};
-use harness::pool::{self, Ended, Event, Failure as Failed, Pool, Urgency};
+use harness::pool::{Ended, Event, Failure as Failed, Pool};
+use harness::stop::Urgency;
+use harness::watch::cpu_time;
 
 use crate::capsule::{BUILD, Found, Store};
 use crate::demand::demands;
@@ -123,7 +125,7 @@ pub fn sweep(
     store: &Store,
     mut hear: impl FnMut(News<'_>),
 ) -> (Sweep, Option<String>) {
-    let (started, cpu) = (Instant::now(), pool::cpu_time());
+    let (started, cpu) = (Instant::now(), cpu_time());
     let rows = wish.chosen.iter().map(row).collect();
     let mut sweeping = Sweeping {
         wish,
@@ -140,7 +142,7 @@ pub fn sweep(
     let until = started.checked_add(wish.budget());
     let ended = sweeping.run_all(pool, until, &mut hear);
     let took = started.elapsed();
-    let cpu = pool::cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
+    let cpu = cpu_time().zip(cpu).map(|(after, before)| after.saturating_sub(before));
     if wish.shrink && ended.is_ok() {
         sweeping.shrink_all(pool, &mut hear);
     }

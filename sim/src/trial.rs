@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::flaw::Flaws;
-use harness::pool::{self, Hung};
+use harness::fresh::{fresh, fresh_for};
+use harness::pool::Hung;
 use harness::time::Time;
 use harness::watch::{Call, Watch};
 use tracing::Level;
@@ -122,7 +123,7 @@ impl Trial {
     /// What there is of a run that came to no end: its history up to where it was.
     pub fn hung(&self, hung: Hung) -> Result<Tried, String> {
         let trial = self.clone();
-        pool::fresh(move || {
+        fresh(move || {
             let plan = draw(&trial.scenario, trial.seed, trial.flaws);
             let outcome = run_before(&plan, hung.place);
             trial.tried(plan, outcome, None)
@@ -168,7 +169,7 @@ impl Elsewhere<'_> {
         tell: impl FnOnce(Outcome) -> T + Send + 'static,
     ) -> Result<Option<T>, String> {
         let (plan, watch) = (self.plan.clone(), self.watch.clone());
-        pool::fresh_for(self.watch, self.label, move || {
+        fresh_for(self.watch, self.label, move || {
             run_watched(&plan, Driver::of(&plan), Level::ERROR, &watch).map(tell)
         })
     }

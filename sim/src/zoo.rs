@@ -10,7 +10,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use engine::flaw::{Flaw, Flaws};
-use harness::pool::{Ended, Pool, fresh};
+use harness::fresh::fresh;
+use harness::pool::{Ended, Pool};
 
 pub use self::replays::{Replayer, replays};
 use crate::capsule::BUILD;
@@ -314,7 +315,7 @@ fn tame(failing: &Failing, pool: &Pool, hear: &mut impl FnMut(News<'_>)) -> Resu
 mod tests {
     use std::sync::Arc;
 
-    use harness::pool::Stop;
+    use harness::stop::Stop;
 
     use super::*;
     use crate::scenario;

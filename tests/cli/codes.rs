@@ -95,6 +95,29 @@ fn a_shrink_without_time_keeps_the_plan_as_it_is_and_is_inconclusive() {
     assert_eq!(said.code, Some(0), "{said:?}");
 }
 
+/// A program reads in one word how like a replay is to what was recorded.
+#[test]
+fn a_replay_is_exact_similar_or_different() {
+    let (folder, capsule) = with_capsule("likeness", &wrong(), &[]);
+    let place = format!(".seawall/capsules/{capsule}.toml");
+    let text = fs::read_to_string(folder.0.join(&place)).expect("it is kept");
+    let digest = text.lines().find(|line| line.starts_with("digest = ")).expect("it has one");
+    let zeros = format!("digest = \"{}\"", "0".repeat(32));
+    let calmed = text.replacen("is = 1,", "is = 350,", 1);
+    assert_ne!(calmed, text, "{text}");
+    for (text, word, reproduced, code) in [
+        (text.clone(), "exact", true, 1),
+        (text.replace(digest, &zeros), "similar", true, 1),
+        (calmed, "different", false, 0),
+    ] {
+        folder.put("again.toml", text);
+        let said = folder.seawall(&["replay", "again.toml", "--format", "jsonl"]);
+        let fields = format!("\"replayed\":\"{word}\",\"reproduced\":{reproduced}");
+        assert!(said.out.contains(&fields), "{word}: {}", said.out);
+        assert_eq!(said.code, Some(code), "{word}: {}", said.out);
+    }
+}
+
 #[test]
 fn a_smaller_plan_is_not_replaced_by_a_larger_one() {
     let (folder, capsule) = with_capsule("smallest", &wrong(), &[]);

@@ -158,14 +158,30 @@ fn a_capsule_that_lacks_a_line_says_which() {
     assert!(!said.err.contains("E007"), "{}", said.err);
 }
 
+/// But for what is there to be copied: a command in a line of its own, or a path.
 #[test]
 fn results_fit_the_columns_that_there_are() {
     let folder = Folder::with_scenario("columns");
-    let mut command = folder.command(&["replay", "lunch", "--seed", "0"]);
-    let said = Said::from(command.env("COLUMNS", "60").output().expect("the command starts"));
-    let long: Vec<&str> = said.out.lines().filter(|line| line.chars().count() > 60).collect();
-    let is_command = |line: &&str| line.contains("seawall ");
-    assert!(long.iter().all(is_command), "{long:?}");
+    let end = r#"at-end = [{ on = ["phone"], row = "meal/42", field = "kcal", is = 1 }]"#;
+    folder.put("scenarios/wrong.toml", LUNCH.replace("[expect]", &format!("[expect]\n{end}")));
+    let commands: [&[&str]; 4] = [
+        &["replay", "lunch", "--seed", "0"],
+        &["replay", "wrong", "--seed", "0"],
+        &["run", "wrong", "--seeds", "1"],
+        &["sweep", "lunch", "wrong", "--seeds", "2"],
+    ];
+    for (columns, arguments) in [40, 60].into_iter().flat_map(|n| commands.map(|it| (n, it))) {
+        let mut command = folder.command(arguments);
+        let output = command.env("COLUMNS", columns.to_string()).output();
+        let said = Said::from(output.expect("the command starts"));
+        let long = said.out.lines().filter(|line| line.chars().count() > columns);
+        for line in long {
+            let before = line.split_once("seawall ").map(|(before, _)| before.trim());
+            let is_command = before.is_some_and(|it| it.is_empty() || it.ends_with(':'));
+            let is_path = line.split_whitespace().count() == 1 && line.contains('/');
+            assert!(is_command || is_path, "{arguments:?} in {columns} columns: {line:?}");
+        }
+    }
 }
 
 #[test]

@@ -12,15 +12,19 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::capsule::Folder;
+use crate::fresh::{cores, fresh};
 use crate::plan::Plan;
-use crate::pool::{Pool, Stop, cores, fresh};
+use crate::pool::Pool;
 use crate::problem::render;
+use crate::quantity::{Quantity as _, Unit};
 use crate::run::{Outcome, run};
 use crate::scenario::{Scenario, capsule, read};
 use crate::shrink::shrink;
+use crate::stop::Stop;
 use crate::story::tell;
 use crate::sweep::sweep;
 use crate::system::System;
+use crate::time::Span;
 
 const HELD: u8 = 0;
 const VIOLATED: u8 = 1;
@@ -47,6 +51,9 @@ enum Does {
         /// Where capsules are kept
         #[arg(long, default_value = ".seawall/capsules")]
         keep: PathBuf,
+        /// The processor time that one seed may take before it is reported as one that never ends
+        #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+        seed_timeout: Duration,
         #[command(flatten)]
         on: On,
     },
@@ -118,8 +125,9 @@ pub fn run_command<S: System>(
 impl Does {
     fn obey<S: System>(self, built_in: &str) -> Obeyed {
         match self {
-            Self::Sweep { seeds, keep, on } => {
-                sweep_and_keep(&on.scenario::<S>(built_in)?, 0..seeds, &keep)
+            Self::Sweep { seeds, keep, seed_timeout, on } => {
+                let scenario = on.scenario::<S>(built_in)?;
+                sweep_and_keep(&scenario, 0..seeds, (&keep, seed_timeout))
             }
             Self::Run { seed, on } => {
                 let plan = on.scenario::<S>(built_in)?.draw(seed);
@@ -150,6 +158,13 @@ impl On {
     }
 }
 
+/// A time as `90s` or `250ms`.
+fn time(text: &str) -> Result<Duration, String> {
+    let range = Unit::Span.parse(text).map_err(|mistake| mistake.help(Unit::Span))?;
+    let span = Span::of(range).ok_or("one value is needed here, not a range")?;
+    Ok(Duration::from_millis(span.0))
+}
+
 fn read_file<S: System>(path: &Path) -> Result<Scenario<S>, String> {
     let shown = path.display().to_string();
     let text =
@@ -166,11 +181,16 @@ fn play<S: System>(plan: Plan<S>) -> Result<(Plan<S>, Outcome<S>), String> {
     outcome.map_err(|panic| format!("the harness panicked: {panic}"))
 }
 
-fn sweep_and_keep<S: System>(scenario: &Scenario<S>, seeds: Range<u64>, keep: &Path) -> Obeyed {
+fn sweep_and_keep<S: System>(
+    scenario: &Scenario<S>,
+    seeds: Range<u64>,
+    (keep, patience): (&Path, Duration),
+) -> Obeyed {
     let trouble =
         |why: std::io::Error| format!("cannot keep capsules in {}: {why}", keep.display());
     let stop = Stop::on_signals().map_err(|why| format!("cannot listen to signals: {why}"))?;
-    let pool = Pool::new(cores(), stop);
+    let mut pool = Pool::new(cores(), stop);
+    pool.patience = patience;
     let sweep = sweep(scenario, seeds, &pool, |_, _| {})?;
     let mut said = format!(
         "{}: {} seeds, {} facts, {} distinct bugs{}\n",

@@ -1,8 +1,5 @@
-//! The only module with threads, and with signals to stop them.
-//!
-//! Every piece of work gets a fresh thread, since a simulation must not find what an earlier one
-//! left in a thread-local. Results are handed over in the order of the items, whichever finishes
-//! first: what a command prints and keeps must not depend on how many workers there are.
+//! Workers, each piece of work on a fresh thread. Results are handed over in the order of the items, whichever
+//! finishes first: what a command prints and keeps must not depend on how many workers there are.
 //!
 //! Each piece is watched. One that takes too long is asked to end, and so is all that runs when the time is
 //! over or the user asks to stop. What does not listen cannot be killed: its thread is left behind, it is
@@ -11,16 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
-
-pub use crate::watch::cpu_time;
+use crate::fresh::{caught, spawn};
+use crate::stop::{Stop, Urgency};
 use crate::watch::{Call, Place, Watch};
 
 /// How long to wait for a result before looking at signals and at slow work.
@@ -46,99 +39,6 @@ const MOST_LEFT: usize = 4;
 
 /// How many finished results may wait for an earlier one, per worker.
 const AHEAD: usize = 256;
-
-/// Simulated machines nest deeper than the default stack of a thread.
-const STACK: usize = 16 << 20;
-
-/// The signals by which a user asks to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// The terminal was closed.
-    HangUp,
-    /// Ctrl-C.
-    Interrupt,
-    /// The request to terminate.
-    Terminate,
-}
-
-/// What the user asked for by signals: at first to end soon, then at once.
-#[derive(Clone, Debug)]
-pub struct Stop {
-    signals: [Heard; 3],
-    asked: Arc<AtomicUsize>,
-    impatient: Arc<AtomicBool>,
-}
-
-/// What was heard of a signal.
-#[derive(Clone, Debug)]
-struct Heard {
-    signal: Signal,
-    /// Since it was last looked at.
-    flag: Arc<AtomicBool>,
-    /// At any time.
-    said: Arc<AtomicBool>,
-}
-
-impl Default for Stop {
-    fn default() -> Self {
-        let signals = [Signal::HangUp, Signal::Interrupt, Signal::Terminate];
-        let heard = |signal| Heard { signal, flag: Arc::default(), said: Arc::default() };
-        Self { signals: signals.map(heard), asked: Arc::default(), impatient: Arc::default() }
-    }
-}
-
-/// How urgently to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// Not at all.
-    None,
-    /// Start nothing new, end what runs between two of its events, and keep what is done.
-    Finish,
-    /// Leave what runs as it is.
-    Abandon,
-}
-
-impl Stop {
-    /// Listens to Ctrl-C, to the request to terminate, and to a terminal that closes. A third Ctrl-C ends the
-    /// process.
-    pub fn on_signals() -> std::io::Result<Self> {
-        let stop = Self::default();
-        flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop.impatient))?;
-        for (heard, number) in stop.signals.iter().zip([SIGHUP, SIGINT, SIGTERM]) {
-            flag::register(number, Arc::clone(&heard.flag))?;
-        }
-        Ok(stop)
-    }
-
-    /// How urgently to stop, as of now.
-    pub fn urgency(&self) -> Urgency {
-        for heard in &self.signals {
-            if heard.flag.swap(false, Ordering::SeqCst) {
-                heard.said.store(true, Ordering::SeqCst);
-                self.asked.fetch_add(1, Ordering::SeqCst);
-            }
-        }
-        match self.asked.load(Ordering::SeqCst) {
-            0 => Urgency::None,
-            1 => Urgency::Finish,
-            _ => {
-                self.impatient.store(true, Ordering::SeqCst);
-                Urgency::Abandon
-            }
-        }
-    }
-
-    /// The signal by which the user asked, if it was one; of several, the last in their order.
-    pub fn signal(&self) -> Option<Signal> {
-        let said = self.signals.iter().rev().find(|it| it.said.load(Ordering::SeqCst));
-        said.map(|it| it.signal)
-    }
-
-    /// Asks to stop at once: nobody is left to hear of what is still to be done.
-    pub fn abandon(&self) {
-        self.asked.fetch_add(2, Ordering::SeqCst);
-    }
-}
 
 /// What a pool reports while it works.
 #[derive(Debug)]
@@ -437,69 +337,16 @@ impl<I> Running<I> {
     }
 }
 
-/// Runs one piece of work on a fresh thread and waits for it.
-pub fn fresh<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    fresh_for(&Watch::default(), "fresh", work)
-}
-
-/// The same for a run that is watched; the thread bears this name.
-pub fn fresh_for<T: Send + 'static>(
-    watch: &Watch,
-    label: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, String> {
-    let (sender, receiver) = mpsc::channel();
-    let watch = watch.clone();
-    spawn(label.to_owned(), move || {
-        let _ = sender.send(caught(|| watch.work(work)));
-    });
-    receiver.recv().unwrap_or_else(|_| Err("the thread ended without a word".to_owned()))
-}
-
-/// Does something on a fresh thread and waits for it for so long. If that is too short, the thread is left to
-/// itself. `None` also if it panics.
-pub fn fresh_within<T: Send + 'static>(
-    patience: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, receiver) = mpsc::channel();
-    spawn("fresh".to_owned(), move || {
-        let _ = sender.send(caught(work));
-    });
-    receiver.recv_timeout(patience).ok()?.ok()
-}
-
-fn spawn(label: String, work: impl FnOnce() + Send + 'static) {
-    thread::Builder::new()
-        .name(label)
-        .stack_size(STACK)
-        .spawn(work)
-        .expect("the system grants as many threads as there are workers");
-}
-
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
-    })
-}
-
-/// As many workers as the machine has cores for us.
-pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
     use super::*;
+    use crate::stop::Signal;
 
     fn pool(jobs: usize) -> Pool {
         Pool::new(jobs, Stop::default())
-    }
-
-    fn send(stop: &Stop, signal: Signal) {
-        let heard = stop.signals.iter().find(|heard| heard.signal == signal);
-        heard.expect("it is heard").flag.store(true, Ordering::SeqCst);
     }
 
     fn squares(jobs: usize) -> Vec<usize> {
@@ -549,21 +396,9 @@ mod tests {
     }
 
     #[test]
-    fn asked_once_it_finishes_and_asked_twice_it_abandons() {
-        let stop = Stop::default();
-        assert_eq!(stop.urgency(), Urgency::None);
-        send(&stop, Signal::Interrupt);
-        assert_eq!(stop.urgency(), Urgency::Finish);
-        assert_eq!(stop.urgency(), Urgency::Finish);
-        send(&stop, Signal::Terminate);
-        assert_eq!(stop.urgency(), Urgency::Abandon);
-        assert_eq!(stop.signal(), Some(Signal::Terminate));
-    }
-
-    #[test]
     fn a_stopped_pool_takes_no_more_items() {
         let pool = pool(2);
-        send(&pool.stop, Signal::Interrupt);
+        pool.stop.hears(Signal::Interrupt);
         let work = |n: i32, _: &Watch| Some(n);
         let ended = pool.each(0.., None, i32::to_string, work, |_| ControlFlow::Continue(()));
         assert_eq!(ended, Ended::Stopped);

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ddmin;
+use crate::fresh::fresh;
 use crate::judge::Violation;
 use crate::plan::{Act, Plan, Surroundings};
-use crate::pool::{Ended, Event, Pool, Urgency, fresh};
+use crate::pool::{Ended, Event, Pool};
 use crate::run::{Outcome, run, run_watched};
 use crate::signature::Signature;
 use crate::step::Step;
+use crate::stop::Urgency;
 use crate::system::System;
 use crate::watch::{Call, Watch};
 

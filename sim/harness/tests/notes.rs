@@ -5,12 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use harness::cli::{Said, run_command};
+use harness::fresh::cores;
 use harness::plan::Plan;
-use harness::pool::{Pool, Stop, cores};
+use harness::pool::Pool;
 use harness::run::{Run, run};
 use harness::scenario::{Scenario, capsule, read};
 use harness::shrink::{Smaller, shrink};
 use harness::signature::Signature;
+use harness::stop::Stop;
 use harness::sweep::{Bug, sweep};
 
 #[path = "../examples/notes.rs"]

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use engine::id::RecordId;
-use harness::pool::{Pool, Urgency};
+use harness::pool::Pool;
+use harness::stop::Urgency;
 
 use crate::capsule::{BUILD, FOLDER, Store};
 use crate::cli::console::Console;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use engine::flaw::Flaws;
-use harness::pool::{cores, fresh};
+use harness::fresh::{cores, fresh};
 
 use crate::capsule::{BUILD, Store};
 use crate::report::{Check, Mark};

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use engine::flaw::{Flaw, Flaws};
-use harness::pool::{Failure, Pool, fresh};
+use harness::fresh::fresh;
+use harness::pool::{Failure, Pool};
 
 use super::console::Console;
 use super::select::{Shelf, only_good};

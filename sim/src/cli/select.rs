@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::pool::fresh_within;
+use harness::fresh::fresh_within;
 
 use crate::cli::words::closest;
 use crate::cli::{Complaint, Exit};

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use harness::pool::{Pool, Signal, Stop, cores};
+use harness::fresh::cores;
+use harness::pool::Pool;
+use harness::stop::{Signal, Stop};
 
 use crate::capsule::{FOLDER, Store};
 use crate::cli::console::Console;

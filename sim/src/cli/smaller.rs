@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use harness::pool::{Pool, Urgency};
+use harness::pool::Pool;
+use harness::stop::Urgency;
 
 use super::console::Console;
 use super::drawn::{drawn, flaws, one, outcome_of};

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use engine::device::Timing;
 use engine::id::{DeviceId, FieldId, Kind, RecordId, Remote, ReplicaId, UserId, VaultId};
 use engine::message::{Client, DeviceKey};
+use engine::seal::OpenError;
 use harness::time::{Span, Time};
 
 use self::device::Device;
@@ -41,12 +42,19 @@ pub(crate) const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
 pub(crate) const GOALS: RecordId = RecordId { kind: Kind::Goals, key: 1 };
 pub(crate) const KCAL: FieldId = FieldId(1);
 pub(crate) const PHOTO: FieldId = FieldId(5);
-const WORKER: Node = Node::Worker(WorkerId(0));
+pub(crate) const WORKER: Node = Node::Worker(WorkerId(0));
 pub(crate) const VAULT: VaultId = VaultId(0);
 pub(crate) const OWNER: UserId = UserId(0);
 
 /// Numbers a write of a case.
 pub(crate) type W = usize;
+
+/// What a host says that lacks a key of this generation.
+pub(crate) fn no_key(generation: u32) -> OpenError {
+    let bytes = postcard::to_allocvec(&(0_u32, generation, 7_u64));
+    let bytes = bytes.expect("memory is the only limit");
+    postcard::from_bytes(&bytes).expect("that is how it is written down")
+}
 
 /// A history in the making.
 #[derive(Clone, Debug)]

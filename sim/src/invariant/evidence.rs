@@ -27,6 +27,7 @@ pub(crate) mod keys;
 pub(crate) mod lineage;
 mod memory;
 pub(crate) mod naming;
+mod over;
 mod remote;
 mod served;
 pub(crate) mod server;
@@ -71,7 +72,7 @@ pub(crate) struct CursorAdvance {
 }
 
 /// One request of a user.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct UserOperation {
     pub(crate) device: DeviceId,
     pub(crate) asked: usize,

@@ -3,6 +3,7 @@
 
 mod excuses;
 mod server;
+mod silence;
 
 use engine::device::Reason;
 use engine::id::Remote;

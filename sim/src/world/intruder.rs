@@ -135,3 +135,48 @@ impl Intruder {
         requests
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use engine::flaw::Flaws;
+
+    use super::*;
+    use crate::message::Body;
+    use crate::scenario;
+
+    const TEXT: &[u8] = br#"
+        [scenario]
+        title = "An intruder is curious"
+        [remotes]
+        cloudkit = { kind = "cloudkit" }
+        [devices]
+        phone = { user = "anna" }
+    "#;
+
+    /// What an intruder's requests of these steps are named.
+    fn names(intruder: &mut Intruder, steps: &[u32]) -> Vec<CallId> {
+        let mut out = Actions::new();
+        for step in steps.iter().map(|step| StepId(*step)) {
+            intruder.intrude(Time(0), step, (Remote::Zone, UserId(0)), &mut out);
+            intruder.intrude_server(Time(0), StepId(step.0 + 1), UserId(0), &mut out);
+        }
+        let name = |action| {
+            if let Action::Send(Message { body: Body::Call(call), .. }) = action {
+                return Some(call.id);
+            }
+            if let Action::Request(_, _, request) = action { Some(request.id) } else { None }
+        };
+        out.into_iter().filter_map(name).collect()
+    }
+
+    #[test]
+    fn requests_of_different_steps_have_different_names_however_many_there_are() {
+        let scenario = scenario::read("curious", "curious", TEXT).expect("it is right").0;
+        let plan = Arc::new(scenario::draw(&scenario, 0, Flaws::NONE));
+        let names = names(&mut Intruder::of(&plan), &[1, 3, 1 + (1 << 15), 1 + (1 << 20)]);
+        let different: BTreeSet<CallId> = names.iter().copied().collect();
+        assert_eq!((names.len(), different.len()), (4 * 26, 4 * 26));
+    }
+}

@@ -127,7 +127,7 @@ impl Device<'_> {
     }
 
     /// The label of what its user asks to write next.
-    pub(super) fn next_label(&self) -> Token {
+    pub(crate) fn next_label(&self) -> Token {
         self.label(self.case.counter + 1)
     }
 

@@ -13,7 +13,7 @@ use harness::time::Time;
 
 use super::device::Device;
 use super::log::Log;
-use super::tree::{FileWrite, Puts, ROOT, name, put};
+use super::tree::{DRAFT, FileWrite, Puts, ROOT, name, put};
 use super::{Case, WORKER};
 use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Change, Fact};
@@ -272,6 +272,19 @@ impl Files<'_> {
         self.log().adds(vec![op]);
     }
 
+    /// A worker gives an upload up.
+    pub(crate) fn gives_up(&mut self, blob: Address) {
+        let stored = self.case.files.uploads[&blob].clone();
+        let doomed = put(FileKey::Doomed(blob, stored.upload), Some(FileDoc::Doomed(stored)));
+        self.works(vec![put(FileKey::Upload(blob), None), doomed]);
+    }
+
+    /// A worker has deleted all objects of an upload that was given up.
+    pub(crate) fn sweeps(&mut self, blob: Address) {
+        let upload = self.case.files.uploads[&blob].upload;
+        self.works(vec![put(FileKey::Doomed(blob, upload), None)]);
+    }
+
     /// A user asks something about files.
     pub(crate) fn asks(&mut self, ask: FileAsked) -> OpId {
         self.device().asks(Asked::File { ask, path: String::new(), last: false })
@@ -321,6 +334,14 @@ impl Files<'_> {
         self.case.files.next_write_is(write.dot);
         self.publishes((write.node, ROOT, of), blob);
         blob
+    }
+
+    /// A user saves a draft, which is published and read in the feed.
+    pub(super) fn makes_draft(&mut self) -> FileWrite {
+        let write = self.saves((DRAFT, "draft.txt"), "words");
+        self.uploads(write, ("draft.txt", "words"));
+        self.reads_feed(&[DRAFT]);
+        write
     }
 
     /// A device uploads words that it kept as the next version, which replaces these.

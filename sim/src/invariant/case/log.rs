@@ -11,7 +11,7 @@ use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
 use super::talks::Talks;
-use super::tree::{DRAFT, FileWrite, ToldFiles};
+use super::tree::{FileWrite, ToldFiles};
 use super::{Case, WORKER};
 use crate::fault::{Age, RestoreVolume};
 use crate::history::{Fact, Letter, Said};
@@ -149,10 +149,17 @@ impl Case {
         let mut case = Self::served();
         case.phone().session().opens();
         case.tablet().session().opens();
-        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-        case.phone().files().uploads(filing, ("draft.txt", "words"));
-        case.phone().files().reads_feed(&[DRAFT]);
+        let filing = case.phone().files().makes_draft();
         (case, filing)
+    }
+
+    /// The same, and the volume has a backup from before the file.
+    pub(crate) fn filed_since_backup() -> (Self, Backup, FileWrite) {
+        let mut case = Self::served();
+        case.phone().session().opens();
+        let backup = case.backs_up();
+        let filing = case.phone().files().makes_draft();
+        (case, backup, filing)
     }
 
     /// The next number of a client's actions.

@@ -13,7 +13,7 @@ use engine::remote::CallId;
 use harness::time::{Span, Time};
 
 use super::{Case, WORKER};
-use crate::history::{Answered, Asked, Fact, Filed, Letter, Said, Talk, Wants, Worked};
+use crate::history::{Answered, Asked, Boot, Fact, Filed, Letter, Said, Talk, Wants, Worked};
 use crate::plan::talk::{message_token, result_token, spelled};
 use crate::plan::{
     Began, Day, Excerpt, Node, Order, Parcel, PipelinePlan, ProcessorId, ProcessorPlan, TalkId,
@@ -261,6 +261,12 @@ impl Actor<'_> {
     /// A processor loses power.
     pub(crate) fn is_stopped(&mut self) {
         self.case.fact(self.who, Fact::Killed { keeps: 0, between: false });
+    }
+
+    /// It starts again.
+    pub(crate) fn starts(&mut self) {
+        let boot = Boot::Restart;
+        self.case.fact(self.who, Fact::Started { boot, hash: 0, commit: 0, holds: Vec::new() });
     }
 
     fn stores(&mut self, name: BlobName, holds: Filed) {

@@ -6,6 +6,7 @@ use engine::message::Refusal;
 use harness::time::{Span, Time};
 
 use super::Evidence;
+use super::keys::has_a_key;
 use crate::history::{Asked, Entry, Fact, Fault, Refused};
 use crate::plan::{Node, Parcel};
 use crate::time::ToSimulated;
@@ -23,9 +24,12 @@ pub(crate) fn disturbances(
     let retry =
         (evidence.context.timing.timeout + evidence.context.timing.retry_cap).to_simulated();
     let user = evidence.user(device);
+    // Keys that are held back are not in the way of a device that has one, but for what stays sealed.
+    let has_keys = || [from, to].iter().all(|at| has_a_key(evidence, device, *at));
+    let is_harmless = |fault: &Fault| matches!(fault, Fault::HoldKeys(_)) && has_keys();
     let mut all = Vec::new();
     for fault in evidence.faults.iter().filter(|fault| fault.from <= to) {
-        if fault.kind.reaches(device, user) {
+        if fault.kind.reaches(device, user) && !is_harmless(&fault.kind) {
             let named =
                 if let Fault::Throttle(it) = fault.kind { named(it.wait.0) } else { Span::ZERO };
             let end = evidence.time(fault.to.unwrap_or(to));

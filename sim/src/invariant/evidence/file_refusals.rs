@@ -8,11 +8,12 @@ use engine::device::Reason;
 use engine::id::NodeId;
 use engine::log::{FileKey, NodeKind};
 use engine::message::FileRefusal;
+use engine::seal::OpenError;
 
 use super::epochs::Epoch;
 use super::file_names::{fold, unfit};
 use super::files::Files;
-use super::keys::{has_a_key, may_lack_a_key};
+use super::keys::{has_a_key, may_lack};
 use super::{Evidence, UserOperation};
 use crate::history::file::{FileAsked, Goal};
 
@@ -41,9 +42,10 @@ pub(crate) fn is_right(
         }
         Reason::BadName(_) => ask.names().any(|name| unfit(name).is_some()),
         Reason::Keyless => !has_a_key(evidence, op.device, at),
-        Reason::Sealed(_) => may_lack_a_key(evidence, op.device, at),
+        Reason::Sealed(OpenError::NoKey(key)) => may_lack(evidence, op.device, key.generation, at),
         Reason::NoServer => evidence.context.server.is_none(),
-        Reason::WrongField
+        Reason::Sealed(OpenError::Corrupt)
+        | Reason::WrongField
         | Reason::Unsent(_)
         | Reason::SignedOut
         | Reason::Internal

@@ -1,71 +1,154 @@
-//! Which devices can lack a key at which moment.
+//! Which devices and processors can lack a key at which moment.
+//!
+//! Keys have no names in the facts, so they are counted: how many a device holds, and how many its user can have
+//! by then, one from the beginning and one for each rotation. A device that holds as many as there can be lacks
+//! none, whatever was kept back from it.
+
+use std::iter;
 
 use engine::id::{DeviceId, UserId};
 
-use super::{Evidence, FaultInterval, UserOperation};
-use crate::history::{Asked, Boot, Change, Fact, Fault};
-use crate::invariant::Incurable;
+use super::{Evidence, UserOperation};
+use crate::history::{Boot, Change, Entry, Fact};
 use crate::plan::Node;
 
-/// Can a host of a user lack a key by then: were new ones of that user made or kept back, or did they have to
-/// come first?
-pub(crate) fn may_lack_keys(evidence: &Evidence<'_>, user: UserId, by: usize) -> bool {
-    evidence.history[..by].iter().any(|entry| {
-        let moves_keys = matches!(entry.fact.asked(), Some((_, Asked::RotateKey | Asked::SignIn)))
-            || matches!(entry.fact, Fact::Faulted(Fault::HoldKeys(_)));
-        let device = entry.node.device().filter(|_| moves_keys);
-        device.is_some_and(|device| evidence.user(device) == user)
-    })
-}
-
-/// Has a device handed any key to its disk, and not thrown it away since?
+/// Has a device any key at a moment?
 pub(crate) fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    let facts = evidence.history[..at].iter().rev();
-    let mut own = facts.filter(|entry| entry.node == Node::Device(device));
-    // What had not become durable went with the power.
-    let mut survives = u32::MAX;
-    let told = own.find_map(|entry| {
-        if let Fact::Killed { keeps, .. } = &entry.fact {
-            survives = *keeps;
-        }
-        if let Fact::Persisted { changes, commit, .. } = &entry.fact {
-            if *commit > survives {
-                return None;
+    DeviceKeys::of(evidence, device).held_at(at) > 0
+}
+
+/// Can a device lack a key of this generation at a moment?
+pub(crate) fn may_lack(
+    evidence: &Evidence<'_>,
+    device: DeviceId,
+    generation: u32,
+    at: usize,
+) -> bool {
+    let keys = DeviceKeys::of(evidence, device);
+    // Each generation needs a rotation after the one before.
+    generation as usize <= keys.made_by(at) && keys.may_lack_one(at)
+}
+
+/// Can a processor of a user lack a key of this generation at a moment? It starts with all keys that there are, and
+/// nothing tells when another one has come.
+pub(crate) fn processor_may_lack(
+    evidence: &Evidence<'_>,
+    (processor, user): (Node, UserId),
+    generation: u32,
+    at: usize,
+) -> bool {
+    let is_start =
+        |entry: &Entry| entry.node == processor && matches!(entry.fact, Fact::Started { .. });
+    let started = evidence.history[..at].iter().rposition(is_start).unwrap_or(0);
+    let asked = || rotations(evidence, user).filter(|op| op.asked < at);
+    generation as usize <= 1 + asked().count()
+        && asked().any(|op| op.over(evidence).is_none_or(|over| over >= started))
+}
+
+/// The requests of a user for a new key.
+fn rotations<'e>(
+    evidence: &'e Evidence<'_>,
+    user: UserId,
+) -> impl Iterator<Item = &'e UserOperation> {
+    let of_user = move |op: &&UserOperation| evidence.user(op.device) == user;
+    evidence.operations.iter().filter(of_user).filter(|op| op.rotates(evidence))
+}
+
+/// Can a device lack any key at some moment of an interval?
+pub(crate) fn may_lack_one_within(
+    evidence: &Evidence<'_>,
+    device: DeviceId,
+    (from, to): (usize, usize),
+) -> bool {
+    let keys = DeviceKeys::of(evidence, device);
+    let changes = keys.held.iter().map(|(at, _)| *at).chain(keys.rotations.iter().copied());
+    let mut moments = iter::once(from).chain(changes.filter(|at| (from..=to).contains(at)));
+    moments.any(|at| keys.may_lack_one(at))
+}
+
+/// The keys that a device holds over time, and those that its user can have.
+#[derive(Debug)]
+struct DeviceKeys {
+    /// How many it holds from which moment on, and which of its stores that is.
+    held: Vec<(usize, Store)>,
+    /// When its user asked for new ones.
+    rotations: Vec<usize>,
+    /// Is the store that it has in the end one to which every key had come that anything is sealed under?
+    is_complete: bool,
+}
+
+/// What a device's store has at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Store {
+    keys: usize,
+    /// Counts the stores that a device has had: a sign-out, an installation and a backup each begin one.
+    number: usize,
+}
+
+impl DeviceKeys {
+    fn of(evidence: &Evidence<'_>, device: DeviceId) -> Self {
+        let rotations = rotations(evidence, evidence.user(device)).map(|op| op.asked).collect();
+        let is_complete = evidence.has_settled() && evidence.is_core(device);
+        Self { held: held(evidence, device), rotations, is_complete }
+    }
+
+    fn store_at(&self, at: usize) -> Store {
+        let after = self.held.partition_point(|(from, _)| *from <= at);
+        after.checked_sub(1).map_or_else(Store::default, |place| self.held[place].1)
+    }
+
+    fn held_at(&self, at: usize) -> usize {
+        self.store_at(at).keys
+    }
+
+    /// How many keys can have been made by then?
+    fn made_by(&self, at: usize) -> usize {
+        1 + self.rotations.iter().filter(|asked| **asked < at).count()
+    }
+
+    /// A rotation that a crash has ended may have made a key, or not: if the store gets no other key, it
+    /// lacked none.
+    fn may_lack_one(&self, at: usize) -> bool {
+        let now = self.store_at(at);
+        let mut later =
+            self.held.iter().skip_while(|(from, _)| *from <= at).map(|(_, store)| store);
+        let is_last = later.clone().all(|store| store.number == now.number);
+        let gets_one = later.any(|store| store.number == now.number && store.keys > now.keys);
+        now.keys == 0 || now.keys < self.made_by(at) && (gets_one || !is_last || !self.is_complete)
+    }
+}
+
+/// How many keys a device holds, in memory or on its disk, from which moment on.
+fn held(evidence: &Evidence<'_>, device: DeviceId) -> Vec<(usize, Store)> {
+    let mut held = Vec::new();
+    let mut now = Store::default();
+    // What each commit of this incarnation made of it: 0 is what it started with.
+    let mut commits = vec![(0, now)];
+    for &(at, entry) in evidence.off_wire.iter().filter(|it| it.1.node == Node::Device(device)) {
+        let before = now;
+        if let Fact::Started { boot, holds, .. } = &entry.fact {
+            if *boot != Boot::Restart {
+                now = Store { keys: count(holds, true), number: now.number + 1 };
             }
-            let mut keys = changes.iter().rev().filter(|it| matches!(it, Change::Key(_)));
-            return keys.next().map(|key| *key == Change::Key(true));
+            commits = vec![(0, now)];
+        } else if let Fact::Persisted { commit, changes, .. } = &entry.fact {
+            let gone = count(changes, false);
+            now.keys = now.keys.saturating_sub(gone) + count(changes, true);
+            now.number += usize::from(gone > 0);
+            commits.push((*commit, now));
+        } else if let Fact::Killed { keeps, .. } = &entry.fact {
+            // What had not become durable goes with the power.
+            commits.retain(|(commit, _)| commit <= keeps);
+            now = commits.last().map_or(now, |(_, store)| *store);
         }
-        let Fact::Started { boot, holds, .. } = &entry.fact else { return None };
-        survives = u32::MAX;
-        (*boot != Boot::Restart).then(|| holds.contains(&Change::Key(true)))
-    });
-    told.unwrap_or(false)
+        if now != before {
+            held.push((at, now));
+        }
+    }
+    held
 }
 
-/// Does a device get a key after this? Then it lacked that one.
-fn gets_a_key(evidence: &Evidence<'_>, device: DeviceId, after: usize) -> bool {
-    let mut facts = evidence.history[after..].iter();
-    facts.any(|entry| {
-        entry.node == Node::Device(device)
-            && matches!(&entry.fact, Fact::Persisted { changes, .. }
-                if changes.contains(&Change::Key(true)))
-    })
-}
-
-/// A key may be missing while keys are held back from a device, for ever or for a time, until one
-/// that another device made has come, and after a sign-in until all have.
-pub(crate) fn may_lack_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    let held = |fault: &FaultInterval| {
-        matches!(fault.kind, Fault::HoldKeys(it) if it.device == device) && fault.from < at
-    };
-    let rotates = |op: &UserOperation| {
-        evidence.user(op.device) == evidence.user(device)
-            && op.asked < at
-            && matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey)))
-    };
-    evidence.context.incurable.contains(&Incurable::Keyless(device))
-        || evidence.faults.iter().any(held)
-        || evidence.operations.iter().any(rotates)
-        || !has_a_key(evidence, device, at)
-        || gets_a_key(evidence, device, at)
+/// How many keys are put, or taken away.
+fn count(changes: &[Change], is_put: bool) -> usize {
+    changes.iter().filter(|it| **it == Change::Key(is_put)).count()
 }

@@ -418,12 +418,7 @@ fn messages_that_went_with_the_volume_are_excused_if_their_host_knew_them_from_b
 #[test]
 fn a_file_that_went_with_the_volume_is_owed_by_a_device_that_is_set_back_to_it() {
     for comes_back in [false, true] {
-        let mut case = Case::served();
-        case.phone().session().opens();
-        let backup = case.backs_up();
-        let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-        case.phone().files().uploads(filing, ("draft.txt", "words"));
-        case.phone().files().reads_feed(&[DRAFT]);
+        let (mut case, backup, filing) = Case::filed_since_backup();
         case.phone().persists(vec![Change::Upload(filing.dot, None)]);
         case.restores_volume(&backup);
         if comes_back {

@@ -4,11 +4,12 @@
 use engine::job::{Job, Stored};
 use engine::message::Refusal;
 use engine::processor::Reason;
+use engine::seal::OpenError;
 
 use crate::history::{Fact, Worked};
 use crate::invariant::Invariant::RefusalsHaveReasons;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::keys::may_lack_keys;
+use crate::invariant::evidence::keys::processor_may_lack;
 use crate::invariant::evidence::naming::order_name;
 use crate::invariant::evidence::work::{ConversationOperation, Conversations, item_of};
 use crate::invariant::findings::{About, Findings};
@@ -81,9 +82,8 @@ fn is_right(
                 })
             })
         }
-        (Reason::Keyless, Order::Ingest(_)) => may_lack_keys(evidence, operation.user, at),
-        (Reason::Sealed(engine::seal::OpenError::NoKey(_)), Order::Ingest(_) | Order::Read(..)) => {
-            may_lack_keys(evidence, operation.user, at)
+        (Reason::Sealed(OpenError::NoKey(key)), Order::Ingest(_) | Order::Read(..)) => {
+            processor_may_lack(evidence, (operation.node, operation.user), key.generation, at)
         }
         (Reason::Date(_) | Reason::Sealed(_) | Reason::Keyless | Reason::Server(_), _) => false,
     }
@@ -91,25 +91,55 @@ fn is_right(
 
 #[cfg(test)]
 mod tests {
+    use engine::id::DeviceId;
     use engine::processor::Reason;
 
     use crate::fault::HoldKeys;
-    use crate::history::{Fact, Worked};
+    use crate::history::{Answered, Asked, Change, Fact, Worked};
     use crate::invariant::Invariant::RefusalsHaveReasons;
     use crate::invariant::case::talks::{SOUP, part};
-    use crate::invariant::case::{Case, LAPTOP, TABLET};
+    use crate::invariant::case::{Case, LAPTOP, TABLET, no_key};
     use crate::plan::Order;
 
+    /// The reader is refused for want of a key of the second generation, or of any.
+    fn refused(case: &mut Case, reason: Reason) {
+        let op = case.reader().orders(Order::Ingest(part(SOUP, 1, 2)));
+        case.reader().obeys(op, Worked::Refused(reason));
+    }
+
+    fn rotates(case: &mut Case, device: DeviceId) {
+        let op = case.device(device).asks(Asked::RotateKey);
+        case.device(device).persists(vec![Change::Key(true)]);
+        case.device(device).answers(op, Answered::Rotated);
+    }
+
     #[test]
-    fn a_key_that_is_withheld_from_another_user_is_no_reason() {
-        for (device, is_right) in [(TABLET, true), (LAPTOP, false)] {
+    fn a_processor_lacks_no_key_but_one_that_its_user_made_since_it_started() {
+        let new = Reason::Sealed(no_key(2));
+        for (by, starts_since, reason, is_right) in [
+            (TABLET, false, new, true),
+            (TABLET, true, new, false),
+            (LAPTOP, false, new, false),
+            (TABLET, false, Reason::Keyless, false),
+        ] {
             let mut case = Case::worked();
-            case.fact(device, Fact::Faulted(HoldKeys { device }.into()));
-            let op = case.reader().orders(Order::Ingest(part(SOUP, 1, 2)));
-            case.reader().obeys(op, Worked::Refused(Reason::Keyless));
+            rotates(&mut case, by);
+            if starts_since {
+                case.reader().is_stopped();
+                case.reader().starts();
+            }
+            refused(&mut case, reason);
             let broken = case.ends().broken();
             assert_eq!(broken.contains(&RefusalsHaveReasons), !is_right, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn keys_that_are_held_back_from_devices_are_not_held_back_from_processors() {
+        let mut case = Case::worked();
+        case.fact(TABLET, Fact::Faulted(HoldKeys { device: TABLET }.into()));
+        refused(&mut case, Reason::Sealed(no_key(1)));
+        assert!(case.ends().broken().contains(&RefusalsHaveReasons));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! patience at the latest. A new key needs both remotes; it may take as long as anything on the way
 //! to them is amiss, and what that leaves behind: a wait that a remote named, a retry at its cap,
 //! a credential to be asked for again.
-//! A device's disk and pauses count for as long as they are seen to last. Who died need not answer.
+//! A device's disk and pauses count for as long as they are seen to last. Who died need not answer what was
+//! not due by then.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +25,9 @@ use crate::time::ToSimulated;
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     nothing_is_passed_over(evidence, findings);
     logins_end_with_their_patience(evidence, findings);
-    for op in evidence.operations.iter().filter(|op| is_rotation(evidence, op)) {
+    for op in evidence.operations.iter().filter(|op| op.rotates(evidence)) {
         rotation_is_in_time(evidence, findings, op);
     }
-}
-
-fn is_rotation(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
-    matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey)))
 }
 
 /// Does it need more than the device itself?
@@ -183,23 +180,27 @@ fn logins_end_with_their_patience(evidence: &Evidence<'_>, findings: &mut Findin
     }
     let patience = evidence.context.timing.login_patience.to_simulated() + PROMPTNESS;
     for op in evidence.operations.iter() {
-        let Some(answered) = op.answered else { continue };
-        let is_soon = evidence.time(answered) - evidence.time(op.asked) <= patience;
-        if is_soon || may_take_longer(evidence, op) {
+        if may_take_longer(evidence, op) {
+            continue;
+        }
+        let Some(over) = op.over(evidence) else { continue };
+        if evidence.time(over) - evidence.time(op.asked) <= patience {
             continue;
         }
         let logins = began.get(&op.device).map_or(&[][..], Vec::as_slice);
-        let login = logins[..logins.partition_point(|at| *at < answered)].last();
+        let login = logins[..logins.partition_point(|at| *at < over)].last();
         let from = login.map_or(op.asked, |login| op.asked.max(*login));
-        let took = evidence.time(answered) - evidence.time(from);
-        if took > patience + stood_still(evidence, op.device, from, answered) {
-            let message = format!(
-                "{} answered {} only after {took}, with no fault in its way.",
-                evidence.device_name(op.device),
-                evidence.operation_name(op)
-            );
+        let took = evidence.time(over) - evidence.time(from);
+        if took > patience + stood_still(evidence, op.device, from, over) {
+            let (device, what) = (evidence.device_name(op.device), evidence.operation_name(op));
+            let message = match op.answered {
+                Some(_) => {
+                    format!("{device} answered {what} only after {took}, with no fault in its way.")
+                }
+                None => format!("{device} had {took} to answer {what}, with no fault in its way."),
+            };
             let place = (RefusalsHaveReasons, "answered-late");
-            findings.report(evidence, place, answered, About::default(), message, [from]);
+            findings.report(evidence, place, over, About::default(), message, [from]);
         }
     }
 }
@@ -224,22 +225,22 @@ fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize
             waits = None;
         }
     }
-    stood
+    waits.map_or(stood, |since| stood + (evidence.time(to) - since))
 }
 
 /// A new key is made within its bound of undisturbed time.
 fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &UserOperation) {
-    let Some(answered) = op.answered else { return };
+    let Some(over) = op.over(evidence) else { return };
     let timing = &evidence.context.timing;
     let retry = (timing.timeout + timing.retry_cap).to_simulated();
     let rows: usize = evidence.remotes.iter().map(|stored| stored.rows.len()).sum();
     let pages = Span(timing.timeout.0 * (rows as u64 / u64::from(timing.page.max(1)) + 2));
     let bound = retry + retry + pages + timing.pull_every.to_simulated() + PROMPTNESS;
-    let (from, to) = (evidence.time(op.asked), evidence.time(answered));
+    let (from, to) = (evidence.time(op.asked), evidence.time(over));
     if to - from <= bound {
         return;
     }
-    let mut disturbed = disturbances(evidence, op.device, op.asked, answered);
+    let mut disturbed = disturbances(evidence, op.device, op.asked, over);
     disturbed.sort_unstable();
     let mut quiet_from = from;
     for (start, end) in disturbed {
@@ -249,13 +250,13 @@ fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &Us
         quiet_from = quiet_from.max(end);
     }
     if quiet_from < to && to - quiet_from > bound {
+        let (device, took) = (evidence.device_name(op.device), to - from);
+        let what = if op.answered.is_some() { "took" } else { "had not ended after" };
         let message = format!(
-            "{}: the rotation of the key took {}, with no fault in its way for longer than {bound}.",
-            evidence.device_name(op.device),
-            to - from
+            "{device}: the rotation of the key {what} {took}, with no fault in its way for longer than {bound}."
         );
         let place = (RefusalsHaveReasons, "answered-late");
-        findings.report(evidence, place, answered, About::default(), message, [op.asked]);
+        findings.report(evidence, place, over, About::default(), message, [op.asked]);
     }
 }
 

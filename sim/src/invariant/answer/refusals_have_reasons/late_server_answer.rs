@@ -14,9 +14,9 @@ use harness::time::{Span, Time};
 
 use crate::history::file::FileAsked;
 use crate::invariant::Invariant::RefusalsHaveReasons;
-use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::fault_paths::{PROMPTNESS, disturbances};
 use crate::invariant::evidence::files::{FileOperation, Files};
+use crate::invariant::evidence::{Evidence, UserOperation};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::ServerPlan;
 use crate::time::ToSimulated;
@@ -32,9 +32,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// Something that a user wants of the server.
 #[derive(Clone, Copy, Debug)]
 struct PendingRequest {
-    device: DeviceId,
-    asked: usize,
-    answered: Option<usize>,
+    op: UserOperation,
     token: Option<Token>,
     /// How many requests it takes, beside that for a session.
     requests: u64,
@@ -47,8 +45,8 @@ fn pending(evidence: &Evidence<'_>) -> PendingRequests {
     for request in &evidence.server.requests {
         let (device, asked, token) = (request.device, request.asked, request.token);
         let answered = request.answer.map(|(at, _)| at);
-        let request = PendingRequest { device, asked, answered, token, requests: 1 };
-        pending.entry(device).or_default().push(request);
+        let op = UserOperation { device, asked, answered };
+        pending.entry(device).or_default().push(PendingRequest { op, token, requests: 1 });
     }
     for operation in
         evidence.server.file_operations.iter().filter(|operation| !operation.ask.is_local())
@@ -57,13 +55,8 @@ fn pending(evidence: &Evidence<'_>) -> PendingRequests {
         let answered = operation.answer.map(|(at, _)| at);
         let requests =
             1 + pieces_read(evidence, operation, answered) + sent_before(evidence, operation);
-        pending.entry(device).or_default().push(PendingRequest {
-            device,
-            asked,
-            answered,
-            token,
-            requests,
-        });
+        let op = UserOperation { device, asked, answered };
+        pending.entry(device).or_default().push(PendingRequest { op, token, requests });
     }
     pending
 }
@@ -131,8 +124,9 @@ fn is_in_time(
     plan: &ServerPlan,
     (pending, request): (&PendingRequests, &PendingRequest),
 ) {
-    let Some(answered) = request.answered else { return };
-    let (from, to) = (evidence.time(request.asked), evidence.time(answered));
+    let op = request.op;
+    let Some(over) = op.over(evidence) else { return };
+    let (from, to) = (evidence.time(op.asked), evidence.time(over));
     let timing = &evidence.context.timing;
     // A session and the request itself, each asked for twice; before it what was still to be done.
     let one = Span(2 * (timing.timeout.0 + timing.retry_cap.0));
@@ -143,7 +137,7 @@ fn is_in_time(
     if to - from <= bound {
         return;
     }
-    let mut disturbed = disturbances(evidence, request.device, request.asked, answered);
+    let mut disturbed = disturbances(evidence, op.device, op.asked, over);
     if plan.volume.failure.0 > 0 || plan.volume.reply_loss.0 > 0 {
         let after = (plan.timing.timeout + plan.timing.retry_cap).to_simulated();
         disturbed.push((Time(0), evidence.context.healed_at + after + one));
@@ -157,24 +151,26 @@ fn is_in_time(
     }
     longest = longest.max(to - quiet_from);
     if longest > bound {
-        let asked = evidence.history[request.asked].fact.asked();
+        let asked = evidence.history[op.asked].fact.asked();
+        let became = if op.answered.is_some() { "was answered" } else { "still had no answer" };
         let message = format!(
-            "{}: {} was answered after {}, with no fault in its way for {longest}; the bound is {bound}.",
-            evidence.device_name(request.device),
+            "{}: {} {became} after {}, with no fault in its way for {longest}; the bound is {bound}.",
+            evidence.device_name(op.device),
             asked.map_or("a request".to_owned(), |(_, asked)| evidence.request_name(asked)),
             to - from
         );
         let place = (RefusalsHaveReasons, "served-late");
         let about = About { record: None, token: request.token };
-        findings.report(evidence, place, answered, about, message, [request.asked]);
+        findings.report(evidence, place, over, about, message, [op.asked]);
     }
 }
 
 /// How many requests of the same device were still to be made when this was asked.
 fn ahead(pending: &PendingRequests, request: &PendingRequest) -> u64 {
     let open = |other: &&PendingRequest| {
-        other.asked < request.asked && other.answered.is_none_or(|at| at > request.asked)
+        let (other, asked) = (other.op, request.op.asked);
+        other.asked < asked && other.answered.is_none_or(|at| at > asked)
     };
-    let own = pending.get(&request.device).map_or(&[][..], Vec::as_slice);
+    let own = pending.get(&request.op.device).map_or(&[][..], Vec::as_slice);
     own.iter().filter(open).map(|other| other.requests).sum()
 }

@@ -3,18 +3,19 @@
 //!
 //! Wrong by the rules are: a field that does not exist or does not hold such a value; a sign-out
 //! while a remote lacks something; anything but a sign-in where no user is signed in. An operation
-//! before the gate of a login opens waits for it. Answers in time are judged in `late`.
+//! before the gate of a login opens waits for it. Whether an answer came in time, and whether one that was
+//! never given was due before its device died, is judged in `late_answer`.
 
 use engine::device::Reason;
 use engine::id::{AccountField, Build, DeviceId, FieldId, RecordId, Remote};
 use engine::record::Value;
 use engine::remote::Tag;
 use engine::schema::{self, Holds};
+use engine::seal::OpenError;
 
-use crate::history::{Answered, Asked, Contents, Fact, WriteKind};
-use crate::invariant::Incurable;
+use crate::history::{Answered, Asked, Contents, WriteKind};
 use crate::invariant::Invariant::RefusalsHaveReasons;
-use crate::invariant::evidence::keys::may_lack_keys;
+use crate::invariant::evidence::keys::{has_a_key, may_lack};
 use crate::invariant::evidence::{Evidence, UserOperation, file_refusals};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::reason_name;
@@ -33,7 +34,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             Some(_) => continue,
             None => {
-                if !evidence.has_settled() || may_be_silent(evidence, op) {
+                if !evidence.has_settled() || op.over(evidence).is_some() {
                     continue;
                 }
                 (op.asked, "unanswered", "was never answered, with no fault in its way".to_owned())
@@ -71,10 +72,10 @@ fn is_right(
         (Reason::SignedOut, _) => evidence.sign_ins.may_be_out(op.device, op.asked, at),
         // Which dates can be told is judged with dates.
         (Reason::Date(_), Asked::Work { order: Order::Ingest(_), .. }) => true,
-        (
-            Reason::Keyless | Reason::Sealed(engine::seal::OpenError::NoKey(_)),
-            Asked::Work { .. },
-        ) => may_lack_keys(evidence, evidence.user(op.device), at),
+        (Reason::Keyless, Asked::Work { .. }) => !has_a_key(evidence, op.device, at),
+        (Reason::Sealed(OpenError::NoKey(key)), Asked::Work { .. }) => {
+            may_lack(evidence, op.device, key.generation, at)
+        }
         (Reason::NoServer, Asked::Work { .. }) => evidence.context.server.is_none(),
         (_, Asked::File { ask, .. }) => file_refusals::is_right(evidence, op, at, ask, reason),
         (Reason::NoServer, Asked::Errand { .. }) => evidence.context.server.is_none(),
@@ -154,42 +155,6 @@ fn has_unsent(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
     held.records.iter().any(|(id, local)| !remotes.iter().all(|it| is_mirrored(*it, *id, local)))
         || held.sealed.values().any(|tag| *tag == Tag(0))
         || !held.uploads.is_empty()
-}
-
-/// A device that died, or is gone, need not answer. A new key needs the remotes, and everything to
-/// be open: whatever is in the way of that to the end excuses it. Nothing else waits for a remote
-/// longer than the patience of a login.
-fn may_be_silent(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
-    let end = evidence.history.len();
-    let vault = evidence.vault(op.device);
-    let died = evidence.history[op.asked..].iter().any(|entry| {
-        entry.node == Node::Device(op.device)
-            && matches!(
-                entry.fact,
-                Fact::Killed { .. }
-                    | Fact::PersistFailed(_)
-                    | Fact::Started { .. }
-                    | Fact::Panicked(_)
-            )
-    });
-    if died || evidence.context.incurable.contains(&Incurable::Device(op.device)) {
-        return true;
-    }
-    if !matches!(evidence.history[op.asked].fact.asked(), Some((_, Asked::RotateKey))) {
-        return false;
-    }
-    !evidence.is_core(op.device)
-        || evidence
-            .context
-            .incurable
-            .iter()
-            .any(|incurable| matches!(incurable, Incurable::Row(_, whose, _) if *whose == vault))
-        || evidence.faults.iter().any(|fault| {
-            fault.to.is_none()
-                && fault.overlaps(op.asked, end)
-                && fault.kind.is_interval()
-                && fault.kind.reaches(op.device, evidence.user(op.device))
-        })
 }
 
 #[cfg(test)]

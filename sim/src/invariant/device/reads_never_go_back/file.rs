@@ -211,12 +211,7 @@ mod tests {
     #[test]
     fn what_went_with_the_volume_is_listed_only_by_who_still_has_it() {
         for still_has_it in [false, true] {
-            let mut case = Case::served();
-            case.phone().session().opens();
-            let backup = case.backs_up();
-            let filing = case.phone().files().saves((DRAFT, "draft.txt"), "words");
-            case.phone().files().uploads(filing, ("draft.txt", "words"));
-            case.phone().files().reads_feed(&[DRAFT]);
+            let (mut case, backup, filing) = Case::filed_since_backup();
             if !still_has_it {
                 case.phone().persists(vec![Change::Upload(filing.dot, None)]);
             }

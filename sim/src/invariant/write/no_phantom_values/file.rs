@@ -9,11 +9,11 @@ use engine::log::FileKey;
 use crate::history::FileDone;
 use crate::history::file::{FileAsked, Goal};
 use crate::invariant::Invariant::NoPhantomValues;
-use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::file_names::composed;
 use crate::invariant::evidence::files::{FileOperation, Files};
-use crate::invariant::evidence::keys::may_lack_a_key;
+use crate::invariant::evidence::keys::may_lack_one_within;
 use crate::invariant::evidence::writes::owner;
+use crate::invariant::evidence::{Evidence, Timeline};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::{count, visible};
 
@@ -111,9 +111,8 @@ fn names_were_given(
         let FileKey::Node(id) = key else { continue };
         for (at, name) in files.names(id) {
             let Some(name) = name else { continue };
-            let lacks = |device| may_lack_a_key(evidence, device, at);
             let is_nameless =
-                || name.starts_with(NAMELESS) && devices_of(evidence, user).any(lacks);
+                || name.starts_with(NAMELESS) && may_be_nameless(evidence, user, (id, at));
             if !is_given(given, name) && !is_nameless() {
                 let message = format!(
                     "A node of {} is named \"{}\" from commit {} on, a name that no user gave.",
@@ -168,6 +167,17 @@ fn given(evidence: &Evidence<'_>) -> BTreeMap<UserId, BTreeSet<String>> {
 
 /// What a device calls a file that it has to name and whose name it cannot open.
 const NAMELESS: &str = "recovered";
+
+/// Did a device have to name a file whose name it could not open? Then it had an own write of that file, and
+/// lacked a key since.
+fn may_be_nameless(evidence: &Evidence<'_>, user: UserId, (node, at): (NodeId, usize)) -> bool {
+    devices_of(evidence, user).any(|device| {
+        let own = evidence.disk(device).uploads.values().flat_map(Timeline::iter);
+        let own = own.filter(|(_, own)| own.is_some_and(|(_, of)| of == node));
+        let since = own.map(|(from, _)| from).filter(|from| *from <= at).min();
+        since.is_some_and(|since| may_lack_one_within(evidence, device, (since, at)))
+    })
+}
 
 fn devices_of(evidence: &Evidence<'_>, user: UserId) -> impl Iterator<Item = DeviceId> {
     let devices = (0..).map(DeviceId).zip(&evidence.context.devices);
