@@ -283,6 +283,12 @@ fn decide(
             .map_err(Stop::Refused)
             .and_then(|()| act(draft, request, *n, action, known, rules)),
     };
+    // Whatever the answer is: it is given once the object is gone.
+    let stray = file::stray(draft, request, known).cloned().map(volume::Request::Delete);
+    let decided = match (decided, stray) {
+        (Ok(_) | Err(Stop::Refused(_)), Some(delete)) => Err(Stop::Needs(vec![delete])),
+        (decided, _) => decided,
+    };
     match decided {
         Ok((reply, at)) => {
             let receipt = match request.command {

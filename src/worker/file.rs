@@ -14,7 +14,9 @@ use super::{Rules, session};
 use crate::blob::Address;
 use crate::id::NodeId;
 use crate::log::{Doc, Draft, FileDoc, FileKey, Key, Position, State, Version};
-use crate::message::{Action, FileAction, FileRefusal, FileReply, JobId, Refusal, Reply, Request};
+use crate::message::{
+    Action, Command, FileAction, FileRefusal, FileReply, JobId, Refusal, Reply, Request,
+};
 use crate::name::NameKey;
 use crate::time::Time;
 use crate::volume;
@@ -141,6 +143,20 @@ pub(super) fn is_untidy(state: &State, wall: Time) -> bool {
 pub(super) fn tidy(draft: &mut Draft<'_>, rules: Rules) {
     job::go_on(draft, rules);
     upload::doom(draft, rules);
+}
+
+/// The object that was created for a request and has no use any more.
+pub(super) fn stray<'k>(
+    draft: &Draft<'_>,
+    request: &Request,
+    known: &'k Known,
+) -> Option<&'k volume::Key> {
+    let (Command::Read(Action::File(action)) | Command::Act { action: Action::File(action), .. }) =
+        &request.command
+    else {
+        return None;
+    };
+    upload::stray(draft, action, known)
 }
 
 /// The work that needs calls to the volume.

@@ -35,12 +35,26 @@ pub(super) struct Known {
     replies: Vec<Reply>,
     /// Old commits that were found in the log.
     confirmed: BTreeSet<Position>,
+    /// The object that the volume was asked to create, unless it was asked to delete it since.
+    created: Option<volume::Key>,
 }
 
 impl Known {
     /// The same, before these calls are made.
     pub(super) fn asking(self, asked: Vec<volume::Request>) -> Self {
-        Self { asked, replies: Vec::new(), ..self }
+        let created = asked.iter().fold(self.created, |created, request| match request {
+            volume::Request::Create(key, _) => Some(key.clone()),
+            volume::Request::Delete(_) => None,
+            volume::Request::Get(_) | volume::Request::List(_) | volume::Request::Put(..) => {
+                created
+            }
+        });
+        Self { asked, replies: Vec::new(), created, ..self }
+    }
+
+    /// The object that was created for the task.
+    pub(super) fn created(&self) -> Option<&volume::Key> {
+        self.created.as_ref()
     }
 
     /// The next call to make.
@@ -94,14 +108,5 @@ impl Known {
         }
         assert_eq!(self.replies.len(), self.asked.len(), "a task comes back with all its answers");
         Ok(&self.replies)
-    }
-
-    /// Refuses a task, after deleting the object that was created for it.
-    pub(super) fn undo(&self, refusal: FileRefusal) -> Stop {
-        let created = self.asked.iter().find_map(|asked| {
-            let volume::Request::Create(key, _) = asked else { return None };
-            Some(key.clone())
-        });
-        created.map_or(refusal.into(), |key| Stop::Needs(vec![volume::Request::Delete(key)]))
     }
 }

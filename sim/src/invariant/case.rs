@@ -42,7 +42,7 @@ pub(crate) const MEAL: RecordId = RecordId { kind: Kind::Meal, key: 1 };
 pub(crate) const GOALS: RecordId = RecordId { kind: Kind::Goals, key: 1 };
 pub(crate) const KCAL: FieldId = FieldId(1);
 pub(crate) const PHOTO: FieldId = FieldId(5);
-const WORKER: Node = Node::Worker(WorkerId(0));
+pub(crate) const WORKER: Node = Node::Worker(WorkerId(0));
 pub(crate) const VAULT: VaultId = VaultId(0);
 pub(crate) const OWNER: UserId = UserId(0);
 

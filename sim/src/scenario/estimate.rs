@@ -135,20 +135,29 @@ fn pages(scenario: &Scenario) -> u64 {
     rows(scenario) / page.unsigned_abs().max(1) + 1
 }
 
-/// Half of all answers come later than they are waited for, in every seed.
-fn too_late(scenario: &Scenario, text: &str) -> Option<Problem> {
-    let latency = scenario.setting(Parameter::Typical).low();
-    let timeout = scenario.setting(Parameter::Timeout).high();
-    if latency.saturating_mul(2) <= timeout {
-        return None;
-    }
-    let (latency, timeout) = (Unit::Span.show(latency), Unit::Span.show(timeout));
-    let message = format!(
-        "an answer takes two messages of {latency} and is given up after {timeout}: most come too late"
-    );
-    let help = "shorten latency under [network], or lengthen timeout under [timing]";
-    let place = place(text, "network", "latency");
-    Some(Problem::new(Code::TooLate, text, place, message).label("so slow").help(help))
+/// Half of all answers come later than they are waited for, in every seed: how long those of a device take, and
+/// those of the volume.
+fn too_late(scenario: &Scenario, text: &str) -> impl Iterator<Item = Problem> {
+    let of = |parameter| scenario.setting(parameter);
+    let (latency, delay) = (of(Parameter::Typical), of(Parameter::VolumeDelay));
+    let volume = scenario.server.is_some().then_some((
+        delay.low().saturating_add(delay.high()),
+        Parameter::VolumeDelay,
+        Parameter::VolumeTimeout,
+    ));
+    let network = (latency.low().saturating_mul(2), Parameter::Typical, Parameter::Timeout);
+    let late = move |&(takes, _, timeout): &(i64, _, _)| takes > of(timeout).high();
+    [Some(network), volume].into_iter().flatten().filter(late).map(move |(takes, slow, timeout)| {
+        let ((heading, key), (over, until)) = (slow.place(), timeout.place());
+        let takes = Unit::Span.show(takes);
+        let waits = Unit::Span.show(of(timeout).high());
+        let message = format!(
+            "a request and its answer take {takes}, and the sender waits {waits}: most answers come too late"
+        );
+        let help = format!("shorten {key} under [{heading}], or lengthen {until} under [{over}]");
+        let place = place(text, heading, key);
+        Problem::new(Code::TooLate, text, place, message).label("so slow").help(help)
+    })
 }
 
 /// Where a key stands under a heading; the heading, or the beginning, where it does not.

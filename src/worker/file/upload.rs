@@ -17,7 +17,7 @@ use crate::id::NodeId;
 use crate::log::{
     self, Doc, Draft, FileDoc, FileKey, Key, Node, NodeKind, State, Stored, Upload, Version,
 };
-use crate::message::{FileRefusal, FileReply, Intent, Piece, Refusal, Reply, Target};
+use crate::message::{FileAction, FileRefusal, FileReply, Intent, Piece, Refusal, Reply, Target};
 use crate::point::Point;
 use crate::time::Time;
 use crate::volume;
@@ -128,18 +128,29 @@ fn stage<'d>(
     draft: &'d Draft<'_>,
     blob: Address,
     piece: Option<&Piece>,
-    known: &Known,
-) -> Result<Stage<'d>, Stop> {
+) -> Result<Stage<'d>, FileRefusal> {
     let is_meant = |stored: &Stored| piece.is_none_or(|piece| piece.upload == stored.upload);
     match (get(draft, FileKey::Upload(blob)), get(draft, FileKey::Blob(blob))) {
         (Some(FileDoc::Upload(upload)), _) if is_meant(&upload.stored) => {
             Ok(Stage::UnderWay(upload))
         }
         (_, Some(FileDoc::Blob(stored, n))) if is_meant(stored) => Ok(Stage::Published(*n)),
-        // The upload was given up while the piece was on its way, and its number is never used
-        // again: an object that was created after the sweep would stay for ever.
-        (Some(_) | None, Some(_) | None) => Err(known.undo(FileRefusal::NoUpload)),
+        (Some(_) | None, Some(_) | None) => Err(FileRefusal::NoUpload),
     }
+}
+
+/// The object that was created for a request, if its upload was given up meanwhile. The number of an upload is never
+/// used again, so an object that was created after the sweep, or in the middle of it, would stay for ever.
+pub(super) fn stray<'k>(
+    draft: &Draft<'_>,
+    action: &FileAction,
+    known: &'k Known,
+) -> Option<&'k volume::Key> {
+    let (FileAction::PutPiece(blob, piece) | FileAction::Publish(blob, Some(piece))) = action
+    else {
+        return None;
+    };
+    known.created().filter(|_| stage(draft, *blob, Some(piece)).is_err())
 }
 
 /// The call that stores a piece, if the piece is what the manifest says.
@@ -166,7 +177,7 @@ pub(super) fn put_piece(
     known: &Known,
     rules: Rules,
 ) -> Result<FileReply, Stop> {
-    if let Stage::UnderWay(upload) = stage(draft, blob, Some(piece), known)? {
+    if let Stage::UnderWay(upload) = stage(draft, blob, Some(piece))? {
         known.replies(vec![keep(&upload.stored, piece, rules)?])?;
     }
     Ok(FileReply::PieceKept)
@@ -229,7 +240,7 @@ pub(super) fn publish(
     known: &Known,
     rules: Rules,
 ) -> Result<FileReply, Stop> {
-    let Upload { stored, intent, .. } = match stage(draft, blob, last, known)? {
+    let Upload { stored, intent, .. } = match stage(draft, blob, last)? {
         Stage::UnderWay(upload) => upload.clone(),
         Stage::Published(n) => return Ok(FileReply::Published(n)),
     };

@@ -227,6 +227,23 @@ fn a_piece_that_arrives_after_its_upload_was_given_up_is_deleted_again() {
     assert!(!pair.volume.0.contains_key(upload.object(0).as_str()));
 }
 
+/// ```text
+/// worker:  ............................... creates the last piece, refuses the number: deletes the piece
+/// another: gives the upload up, sweeps, takes the number for another action
+/// ```
+#[test]
+fn a_piece_is_deleted_again_for_whatever_reason_its_request_is_refused() {
+    let (mut pair, act, upload) = begun(Upload::of("one", file(1, "a"), 1));
+    let ticket = pair.ask(act.files(2, upload.publishes()));
+    let mut other = Pair::new();
+    (other.volume, other.now) = (pair.volume.clone(), pair.now + LEASE);
+    other.done(act.does(3, phone("1")));
+    pair.volume = other.volume;
+    pair.finish();
+    assert_eq!(pair.reply(ticket), Reply::Refused(Refusal::Misnumbered));
+    assert!(!pair.volume.0.contains_key(upload.object(0).as_str()));
+}
+
 #[test]
 fn a_publication_that_is_sent_twice_makes_one_version() {
     let (mut pair, act, upload) = begun(Upload::of("one", file(1, "a"), 1));

@@ -272,6 +272,19 @@ impl Files<'_> {
         self.log().adds(vec![op]);
     }
 
+    /// A worker gives an upload up.
+    pub(crate) fn gives_up(&mut self, blob: Address) {
+        let stored = self.case.files.uploads[&blob].clone();
+        let doomed = put(FileKey::Doomed(blob, stored.upload), Some(FileDoc::Doomed(stored)));
+        self.works(vec![put(FileKey::Upload(blob), None), doomed]);
+    }
+
+    /// A worker has deleted all objects of an upload that was given up.
+    pub(crate) fn sweeps(&mut self, blob: Address) {
+        let upload = self.case.files.uploads[&blob].upload;
+        self.works(vec![put(FileKey::Doomed(blob, upload), None)]);
+    }
+
     /// A user asks something about files.
     pub(crate) fn asks(&mut self, ask: FileAsked) -> OpId {
         self.device().asks(Asked::File { ask, path: String::new(), last: false })

@@ -16,7 +16,8 @@ use crate::invariant::evidence::causes::last_fault;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
 use crate::invariant::findings::{About, Findings};
-use crate::plan::Node;
+use crate::plan::{Node, Parcel, ServerPlan};
+use crate::time::ToSimulated;
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     rest_is_quiet(evidence, findings);
@@ -155,9 +156,8 @@ fn was_damaged(
 }
 
 /// What the volume holds at the end is content of a version, or the log knows that it is to come or
-/// to go. A worker that pauses or dies between the log and the volume may leave a piece behind that
-/// came after everything else of its upload was gone; so may a volume that is slow, and a clock that makes
-/// a worker give an upload up.
+/// to go. A worker that has stored a piece of an upload that was given up meanwhile deletes the piece before it
+/// answers; one that dies in between cannot, and nor can any if its call takes effect after it was given up.
 fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
     let end = evidence.history.len();
     for (user, files) in &evidence.epochs.last().files {
@@ -188,20 +188,34 @@ fn content_is_wanted(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// Was there a fault of the worker that stored a piece, of the volume or of a worker's clock since the log
-/// first knew of its upload?
+/// Could the worker that stored a piece not delete it?
 fn is_late_by_accident(evidence: &Evidence<'_>, (user, folder): (UserId, &str), at: usize) -> bool {
     let known = |stored: &Stored| pieces_of(user, stored.manifest.address, stored.upload) == folder;
     let lines = evidence.epochs.files().filter(|(whose, _)| **whose == user);
     let lines = lines.flat_map(|(_, files)| files.docs()).flat_map(|(_, line)| line.iter());
     let begun = lines.filter(|(_, doc)| doc.and_then(stored_of).is_some_and(known));
     let Some(begun) = begun.map(|(begun, _)| begun).min() else { return false };
-    let by = evidence.history[at].node;
-    let delays = |fault: &Fault| {
-        let host = fault.host();
-        host == by || host == Node::Volume || matches!(fault, Fault::WorkerClockJump(_))
-    };
+    let delays = |fault: &Fault| fault.host() == Node::Volume;
     last_fault(&evidence.faults, (begun, at), delays).is_some()
+        || died_before_its_answer(evidence, at)
+        || outlives_its_caller(evidence)
+}
+
+/// Did the worker that stored a piece die before it answered any request about an upload?
+fn died_before_its_answer(evidence: &Evidence<'_>, at: usize) -> bool {
+    let by = evidence.history[at].node;
+    let is_answer = |fact: &Fact| matches!(fact, Fact::Sent { letter, .. } if letter.answer && letter.parcel == Parcel::Upload);
+    let is_death = |fact: &Fact| matches!(fact, Fact::Killed { .. });
+    let mut next = evidence.history[at..].iter().filter(|entry| entry.node == by);
+    next.find(|entry| is_death(&entry.fact) || is_answer(&entry.fact))
+        .is_some_and(|entry| is_death(&entry.fact))
+}
+
+/// Can a call to the volume take effect after the worker that made it has given it up?
+fn outlives_its_caller(evidence: &Evidence<'_>) -> bool {
+    let takes_longer =
+        |server: &ServerPlan| server.volume.delay.high > server.timing.timeout.to_simulated();
+    evidence.context.server.as_ref().is_some_and(takes_longer)
 }
 
 /// Where the log has content that is to come, is there or is to go.
@@ -433,6 +447,36 @@ pub(crate) mod tests {
             }
             let sites: Vec<_> = case.ends().violations().iter().map(|it| it.site).collect();
             assert_eq!(sites, Vec::from_iter(site));
+        }
+    }
+
+    #[test]
+    fn a_late_piece_is_an_orphan_unless_its_worker_died_before_its_answer() {
+        use engine::message::{Place, Target};
+        use engine::remote::CallId;
+
+        use crate::history::{Letter, Said};
+        use crate::invariant::case::tree::{DRAFT, ROOT, name};
+        use crate::invariant::case::{PHONE, WORKER};
+        use crate::plan::Parcel;
+
+        for (answers, site) in [(false, None), (true, Some("orphan"))] {
+            let mut case = Case::served();
+            case.phone().session().opens();
+            let place = Place { parent: ROOT, name: name("draft.txt") };
+            let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+            case.phone().files().gives_up(blob);
+            case.phone().files().sweeps(blob);
+            case.phone().files().stores(blob);
+            if answers {
+                let parcel = Parcel::Upload;
+                let letter = Letter { call: CallId(1), attempt: 0, parcel, answer: true };
+                let said = Said::Answers { seq: 0, refused: None };
+                case.sends_letter(WORKER, PHONE.into(), letter, said);
+            }
+            case.fact(WORKER, Fact::Killed { keeps: 0, between: false });
+            let sites = case.ends().violations().into_iter().map(|it| it.site);
+            assert_eq!(sites.filter(|site| *site == "orphan").next(), site);
         }
     }
 }
