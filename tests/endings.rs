@@ -1,15 +1,23 @@
 //! How runs end that do not end by themselves: what is said of them, and what is not.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use engine::flaw::Flaws;
+use harness::pool::Pool;
+use harness::stop::Stop;
 use harness::time::{Span, Time};
 use harness::watch::{Call, Place, Watch};
-use sim::capsule::{Found, readable};
+use sim::capsule::{Found, Store, readable};
 use sim::history::Fact;
 use sim::invariant::Invariant;
 use sim::plan::{Excess, Limits, Node, Plan};
+use sim::report::Detail;
 use sim::run::{Driver, run, run_before, run_watched};
-use sim::scenario;
+use sim::scenario::{self, Scenario};
 use sim::signature::Signature;
+use sim::sweep::{Wish, sweep};
+use sim::trial::Chosen;
 use tracing::Level;
 
 fn plan(name: &str, seed: u64) -> Plan {
@@ -97,4 +105,34 @@ fn a_run_that_is_told_to_leave_has_no_outcome_and_one_over_its_time_has() {
     assert_eq!(outcome.violations[0].site, "time");
     watch.tell(Call::Leave);
     assert!(run_watched(&plan, Driver::of(&plan), Level::ERROR, &watch).is_none());
+}
+
+/// A scenario that no reader lets through: its devices have no users. What was done before it stays, with the seed
+/// that the harness panicked in.
+#[test]
+fn a_panic_of_the_harness_ends_a_sweep_and_leaves_its_table() {
+    let chosen = |breaks: fn(&mut Scenario)| {
+        let path = format!("{}/../scenarios/everyday/small-world.toml", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(&path).expect("it is shipped");
+        let mut scenario =
+            scenario::read("small-world", "small-world", &bytes).expect("it is right").0;
+        breaks(&mut scenario);
+        Chosen { scenario: Arc::new(scenario), argument: "small-world".to_owned(), path }
+    };
+    let wish = Wish {
+        chosen: vec![chosen(|_| {}), chosen(|scenario| scenario.users.clear())],
+        flaws: Flaws::NONE,
+        seeds: Some(7..9),
+        time: None,
+        stop_after: None,
+        shrink: true,
+        detail: Detail::Brief,
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("panics");
+    let store = Store::open_if_possible(&folder);
+    let (swept, panic) = sweep(&wish, &Pool::new(1, Stop::default()), &store, |_| {});
+    let panic = panic.expect("every device has a user");
+    assert!(panic.starts_with("the harness panicked: small-world seed 7: "), "{panic}");
+    assert_eq!(swept.stopped, "the harness panicked");
+    assert_eq!(swept.rows.iter().map(|row| row.seeds).collect::<Vec<_>>(), [1, 0]);
 }

@@ -58,6 +58,19 @@ fn a_link_to_nothing_costs_a_folder_nothing_else() {
     assert!(said.out.contains("1 file: 1 good"), "{}", said.out);
 }
 
+/// No command could run again what is found in it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_no_command_can_name_is_to_be_renamed() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::with_scenario("unnameable");
+    let odd = std::ffi::OsStr::from_bytes(b"scenarios/l\xfcnch.toml");
+    fs::write(folder.0.join(odd), LUNCH).expect("Linux takes any bytes");
+    for command in [&["scenario", "check"][..], &["run"], &["sweep", "--seeds", "1"]] {
+        folder.seawall(command).is_wrong_usage("rename the file");
+    }
+}
+
 #[test]
 fn where_nothing_fails_nothing_need_be_kept() {
     let folder = Folder::with_scenario("nowhere-to-keep");

@@ -160,6 +160,13 @@ fn is_named(file: &Path, word: &str) -> bool {
     stem(file) == word || (word.contains('/') && file.with_extension("").ends_with(word))
 }
 
+/// A file that a command can name. What is found in any other could not be run again.
+fn nameable(file: PathBuf) -> Result<PathBuf, Complaint> {
+    let shown = file.display().to_string();
+    let complaint = || Complaint::usage(format!("the name of {shown} is no UTF-8"));
+    file.to_str().is_some().then_some(file).ok_or_else(|| complaint().help("rename the file"))
+}
+
 /// All scenario files in a folder and below it, in order. Hidden folders are passed over.
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Complaint> {
     let failed = |error: io::Error| {
@@ -176,7 +183,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Complaint> {
             && path.exists()
         {
             // A link to nothing is no scenario.
-            files.push(path);
+            files.push(nameable(path)?);
         }
     }
     files.sort();

@@ -475,8 +475,8 @@ pub(crate) mod tests {
                 case.sends_letter(WORKER, PHONE.into(), letter, said);
             }
             case.fact(WORKER, Fact::Killed { keeps: 0, between: false });
-            let sites = case.ends().violations().into_iter().map(|it| it.site);
-            assert_eq!(sites.filter(|site| *site == "orphan").next(), site);
+            let mut sites = case.ends().violations().into_iter().map(|it| it.site);
+            assert_eq!(sites.find(|site| *site == "orphan"), site);
         }
     }
 }
