@@ -12,8 +12,8 @@ use harness::time::{Span, SpanRange, Time};
 use sim::fault::*;
 use sim::history::{Answered, Entry, Fact};
 use sim::plan::{
-    Act, Custom, Deed, DevicePlan, Disk, Given, Lasting, Network, Node, Parcel, Plan, RemotePlan,
-    SignIn, Start, Trigger, When,
+    Act, Custom, DevicePlan, Disk, Given, Lasting, MessageKind, Network, Node, Plan, RemotePlan,
+    SignIn, Start, Trigger, UserOperation, When,
 };
 use sim::run::{BareRun, Driver, Outcome, run_with};
 use sim::time::ToEngine;
@@ -109,20 +109,20 @@ fn calm(nature: u64, devices: u16) -> Plan {
 }
 
 /// Something that a user does to a meal or a device.
-fn deed(draws: &mut Stream) -> Deed {
+fn operation(draws: &mut Stream) -> UserOperation {
     let id = meal(u32::from(small(draws.below(12))));
     let n = i64::from(small(draws.below(1_000)));
     match draws.below(10) {
-        0 => Deed::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
-        1 => Deed::Increment(id, PORTIONS, n),
-        2 => Deed::Delete(id),
-        3 => Deed::Undelete(id),
-        4 => Deed::Open(id),
-        5 => Deed::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
-        6 => Deed::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
-        7 => Deed::RotateKey,
-        8 => Deed::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
-        _ => Deed::Edit(id, vec![(KCAL, Value::Int(n))]),
+        0 => UserOperation::Edit(id, vec![(NOTE, Value::Text(format!("noted {n}")))]),
+        1 => UserOperation::Increment(id, PORTIONS, n),
+        2 => UserOperation::Delete(id),
+        3 => UserOperation::Undelete(id),
+        4 => UserOperation::Open(id),
+        5 => UserOperation::Save(id, vec![(NAME, Value::Text(format!("saved {n}")))]),
+        6 => UserOperation::Overwrite(id, vec![(TAGS, Value::Set([format!("tag {n}")].into()))]),
+        7 => UserOperation::RotateKey,
+        8 => UserOperation::Register(Kind::Meal, NAME, Custom::PanicsOnEmpty),
+        _ => UserOperation::Edit(id, vec![(KCAL, Value::Int(n))]),
     }
 }
 
@@ -138,8 +138,8 @@ fn stormy(nature: u64) -> Plan {
     for _ in 0..120 {
         let at = When::At(Time(1_000 + draws.below(38_000)));
         let device = DeviceId(small(draws.below(4)));
-        let deed = deed(&mut draws);
-        plan.add_step(at, Act::User(device, deed));
+        let operation = operation(&mut draws);
+        plan.add_step(at, Act::User(device, operation));
     }
     let (phone, other) = (DeviceId(0), DeviceId(2));
     let anna = UserId(0);
@@ -185,10 +185,10 @@ fn stormy(nature: u64) -> Plan {
         let at = Time(3_000 + 1_200 * n as u64 + draws.below(1_000));
         plan.add_step(When::At(at), Act::Fault(fault, lasting));
     }
-    let got = Trigger::Got(node, Parcel::Pull, Node::Remote(Remote::Rows));
-    plan.add_step(When::On(got, Span(1)), Act::User(phone, Deed::Sync));
+    let got = Trigger::Got(node, MessageKind::Pull, Node::Remote(Remote::Rows));
+    plan.add_step(When::On(got, Span(1)), Act::User(phone, UserOperation::Sync));
     let quiet = When::On(Trigger::Quiet(Span(500)), Span(0));
-    plan.add_step(quiet, Act::User(phone, Deed::Read(meal(0))));
+    plan.add_step(quiet, Act::User(phone, UserOperation::Read(meal(0))));
     plan
 }
 

@@ -1,10 +1,10 @@
-//! What scenarios say of files: paths that stand for many, and deeds that meet.
+//! What scenarios say of files: paths that stand for many, and operations that meet.
 
 use std::collections::BTreeSet;
 
 use engine::flaw::Flaws;
 use engine::id::DeviceId;
-use sim::plan::{Act, Deed, FileDeed, Plan, Step, When};
+use sim::plan::{Act, FileOperation, Plan, Step, UserOperation, When};
 use sim::scenario;
 
 use crate::scenarios::{assert_same, everyday, read_back};
@@ -38,22 +38,28 @@ steps = [
 always = ["no-lost-writes"]
 "#;
 
-fn deeds(plan: &Plan) -> impl Iterator<Item = (&When, DeviceId, &FileDeed)> {
+fn operations(plan: &Plan) -> impl Iterator<Item = (&When, DeviceId, &FileOperation)> {
     plan.steps.iter().filter_map(|step| match step {
-        Step { when, act: Act::User(device, Deed::File(deed)), .. } => Some((when, *device, deed)),
+        Step { when, act: Act::User(device, UserOperation::File(operation)), .. } => {
+            Some((when, *device, operation))
+        }
         Step { .. } => None,
     })
 }
 
 #[test]
-fn a_line_about_many_paths_is_a_deed_for_each_but_a_move_is_one() {
+fn a_line_about_many_paths_is_an_operation_for_each_but_a_move_is_one() {
     let plan = scenario::draw(&read_back(FILES), 0, Flaws::NONE);
-    let deeds: Vec<&FileDeed> = deeds(&plan).map(|(_, _, deed)| deed).collect();
-    let writes = deeds.iter().filter(|deed| matches!(deed, FileDeed::Write(..))).count();
+    let operations: Vec<&FileOperation> =
+        operations(&plan).map(|(_, _, operation)| operation).collect();
+    let writes =
+        operations.iter().filter(|operation| matches!(operation, FileOperation::Write(..))).count();
     assert_eq!(writes, 3 * 2, "three paths on two devices");
-    let [.., FileDeed::Move(paths, to)] = deeds.as_slice() else { panic!("{deeds:?}") };
+    let [.., FileOperation::Move(paths, to)] = operations.as_slice() else {
+        panic!("{operations:?}")
+    };
     assert_eq!((paths.len(), to.as_str()), (5, ""));
-    let FileDeed::Write(path, content) = deeds[0] else { panic!("{:?}", deeds[0]) };
+    let FileOperation::Write(path, content) = operations[0] else { panic!("{:?}", operations[0]) };
     assert_eq!((path, &content.text), (&"inbox/1.txt".to_owned(), path), "it says its own name");
     let again = scenario::draw(&read_back(&scenario::print(&plan, None)), 7, Flaws::NONE);
     assert_same(&plan, &again);
@@ -62,8 +68,9 @@ fn a_line_about_many_paths_is_a_deed_for_each_but_a_move_is_one() {
 #[test]
 fn files_leave_what_else_users_do_as_it_was() {
     let others = |plan: &Plan| -> Vec<(When, Act)> {
-        let is_other =
-            |step: &&Step| !matches!(step.act, Act::Fault(..) | Act::User(_, Deed::File(_)));
+        let is_other = |step: &&Step| {
+            !matches!(step.act, Act::Fault(..) | Act::User(_, UserOperation::File(_)))
+        };
         let others = plan.steps.iter().filter(is_other);
         others.map(|step| (step.when.clone(), step.act.clone())).collect()
     };
@@ -73,7 +80,7 @@ fn files_leave_what_else_users_do_as_it_was() {
     let mut many = 0;
     for seed in 0..10 {
         let [with, without] = [&with, &without].map(|it| scenario::draw(it, seed, Flaws::NONE));
-        many += usize::from(deeds(&with).count() > 10);
+        many += usize::from(operations(&with).count() > 10);
         assert_eq!(others(&with), others(&without));
     }
     assert!(many >= 8, "only {many} of ten plans do more than a little with files");
@@ -87,9 +94,11 @@ fn writes_of_files_differ_in_size_and_meet() {
         let plan = scenario::draw(&scenario, seed, Flaws::NONE);
         let piece = plan.server.as_ref().expect("it has one").piece;
         let mut last: Option<(u64, DeviceId, &str)> = None;
-        for (when, device, deed) in deeds(&plan) {
-            kinds.insert(format!("{deed:?}").split('(').next().map(str::to_owned));
-            let (When::At(at), FileDeed::Write(path, content)) = (when, deed) else { continue };
+        for (when, device, operation) in operations(&plan) {
+            kinds.insert(format!("{operation:?}").split('(').next().map(str::to_owned));
+            let (When::At(at), FileOperation::Write(path, content)) = (when, operation) else {
+                continue;
+            };
             pieces.insert((content.whole().len() as u32).div_ceil(piece).min(3));
             let meets = |(was, by, there): (u64, DeviceId, &str)| {
                 by != device && there == path && at.0 - was < 1_000

@@ -168,7 +168,7 @@ fn plan(operation: Operation, line: &str, mortal: &str) -> Plan {
 fn dies_after(mut plan: Plan, effects: u16) -> Plan {
     let crashes = plan.steps.iter_mut().filter_map(|step| match &mut step.act {
         Act::Fault(fault, _) if fault.effects() > 0 => Some(fault),
-        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => None,
+        Act::User(..) | Act::Processor(..) | Act::Fault(..) | Act::Wait => None,
     });
     let crash = crashes.last().expect("it is in the script");
     let later = |value| {

@@ -91,7 +91,7 @@ fn concerns(plan: &Plan, act: &Act) -> Option<BTreeSet<UserId>> {
         Act::User(device, _) => vec![of(*device)],
         Act::Wait => Vec::new(),
         Act::Fault(fault, _) => vec![of(alone(fault)?)],
-        Act::Order(..) => return None,
+        Act::Processor(..) => return None,
     };
     Some(users.into_iter().collect())
 }

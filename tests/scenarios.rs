@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use engine::flaw::{Flaw, Flaws};
 use engine::record::Value;
 use sim::fault::FaultKind;
-use sim::plan::{Act, Deed, Errand, Plan, When};
+use sim::plan::{Act, Errand, Plan, UserOperation, When};
 use sim::scenario::{self, Code, Scenario, Verb};
 
 fn root() -> PathBuf {
@@ -225,7 +225,7 @@ fn updates_of_accounts_differ_in_size_and_meet() {
         let plan = scenario::draw(&scenario, seed, Flaws::NONE);
         let mut last: Option<(u64, engine::id::DeviceId)> = None;
         for step in &plan.steps {
-            let (When::At(at), Act::User(device, Deed::Errand(Errand::Patch(set)))) =
+            let (When::At(at), Act::User(device, UserOperation::Errand(Errand::Patch(set)))) =
                 (&step.when, &step.act)
             else {
                 continue;

@@ -8,7 +8,7 @@
 
 mod asked;
 pub mod file;
-mod letter;
+mod message_id;
 mod pending;
 mod pipeline;
 pub(crate) mod recorder;
@@ -33,7 +33,7 @@ use serde::Serialize;
 
 pub use self::asked::{Asked, WriteKind};
 pub use self::file::{FileAsked, FileDone, Listed, NodeSeen};
-pub use self::letter::{Letter, Lost, Refused};
+pub use self::message_id::{Lost, MessageId, Refused};
 pub use self::pending::Pending;
 pub use self::pipeline::{Filed, Talk, Worked};
 pub use self::server::{Account, Done, Said, Wants};
@@ -234,7 +234,7 @@ pub enum Fact {
         /// To whom.
         to: Node,
         /// Which.
-        letter: Letter,
+        message_id: MessageId,
         /// Bytes on the wire, about.
         size: u32,
         /// The sealed rows in it.
@@ -249,7 +249,7 @@ pub enum Fact {
         /// From whom.
         from: Node,
         /// Which.
-        letter: Letter,
+        message_id: MessageId,
         /// Refused as a whole, if it is an answer and says so.
         refused: Option<Box<Refused>>,
         /// The rows refused, if it answers a save.
@@ -260,7 +260,7 @@ pub enum Fact {
         /// To whom.
         to: Node,
         /// Which.
-        letter: Letter,
+        message_id: MessageId,
         /// Why.
         why: Lost,
     },
@@ -317,8 +317,8 @@ pub enum Fact {
     Struck(plan::StepId),
     /// A fault ended.
     Ended(Fault),
-    /// The storm is over: all that can end has ended.
-    Healed,
+    /// The faults of the plan end, but for those that last for ever; the world waits for quiescence.
+    FaultsEnded,
     /// Everything has settled, or the bound has passed with this still pending.
     Settled {
         /// What is still pending.

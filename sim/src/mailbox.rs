@@ -18,7 +18,7 @@ use harness::time::{Now, Time};
 use crate::fault::Hit;
 use crate::history::Fact;
 use crate::message::{Asker, Message};
-use crate::plan::{Deed, Effect as EffectKind, Node, Order, StepId};
+use crate::plan::{Effect as EffectKind, Node, ProcessorCommand, StepId, UserOperation};
 use crate::remote::{Control, RemoteFact};
 
 /// What reaches a host.
@@ -31,15 +31,15 @@ pub(crate) enum Inbound {
     /// Starts a processor.
     StartProcessor(Box<StartProcessor>),
     /// A step of the plan: the user does something.
-    Operation(StepId, Deed),
+    Operation(StepId, UserOperation),
     /// A step of the plan: a processor is commanded to do something.
-    Command(StepId, Order),
+    Command(StepId, ProcessorCommand),
     /// The user signs in on a device that is new.
     SignIn,
     /// The user reads everything for the last time; of what is the same on all devices, this part.
     Last(Share),
     /// The last commands to a processor: it shows everything.
-    LastCommands(Vec<Order>),
+    LastCommands(Vec<ProcessorCommand>),
     /// Something for a device from outside of the network.
     Input(Box<Input>),
     /// Something for a processor from outside of the network.
@@ -81,8 +81,8 @@ impl Inbound {
             Self::Last(_) | Self::LastCommands(_) => "the last reads".to_owned(),
             Self::Input(_) | Self::ProcessorInput(_) => "something from its system".to_owned(),
             Self::Message(message) => {
-                let what = if message.letter.answer { "answer to a " } else { "" };
-                format!("the {what}{} of {}", message.letter.parcel, name(message.from))
+                let what = if message.message_id.answer { "answer to a " } else { "" };
+                format!("the {what}{} of {}", message.message_id.message_kind, name(message.from))
             }
             Self::Control(_) => "a fault".to_owned(),
             Self::Volume(_) => "an answer of the volume".to_owned(),
@@ -132,7 +132,7 @@ pub(crate) struct StartProcessor {
     /// The last number of an operation that no step of the plan names, in any life.
     pub(crate) last_op: u32,
     /// The prefix of all tokens of the run.
-    pub(crate) needle: [u8; 8],
+    pub(crate) canary: [u8; 8],
 }
 
 /// All that a device needs to start.
@@ -143,7 +143,7 @@ pub(crate) struct Start {
     pub(crate) last_op: u32,
     pub(crate) snapshot: Snapshot,
     /// The prefix of all tokens of the run.
-    pub(crate) needle: [u8; 8],
+    pub(crate) canary: [u8; 8],
 }
 
 /// What a host put out, in order.

@@ -7,15 +7,15 @@ use engine::remote::{Call, CallId, Refusal, Reply, Request, Return};
 use harness::random::Draw;
 
 use crate::fault::Conditions;
-use crate::history::{Fact, Incarnation, Letter, Lost, Refused, Said, Wants};
-use crate::plan::{Node, Parcel};
+use crate::history::{Fact, Incarnation, Lost, MessageId, Refused, Said, Wants};
+use crate::plan::{MessageKind, Node};
 
 /// A message on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) from: Node,
     pub(crate) to: Node,
-    pub(crate) letter: Letter,
+    pub(crate) message_id: MessageId,
     /// The incarnation of the device or processor that asked.
     pub(crate) incarnation: Incarnation,
     pub(crate) body: Body,
@@ -30,7 +30,7 @@ pub struct Asker {
     /// The incarnation of it that hears the reply.
     pub incarnation: Incarnation,
     /// The request.
-    pub letter: Letter,
+    pub message_id: MessageId,
 }
 
 /// What a message says: as large as it may be, it goes from hand to hand as a pointer.
@@ -48,14 +48,15 @@ pub(crate) enum Body {
 impl Asker {
     /// A machine that calls a remote in this incarnation.
     pub fn new(node: Node, incarnation: Incarnation, call: &Call) -> Self {
-        let parcel = parcel_of(&call.request);
-        let letter = Letter { call: call.id, attempt: call.attempt, parcel, answer: false };
-        Self { node, incarnation, letter }
+        let message_kind = kind_of_request(&call.request);
+        let message_id =
+            MessageId { call: call.id, attempt: call.attempt, message_kind, answer: false };
+        Self { node, incarnation, message_id }
     }
 
     /// Adds a request to the lineage of a draw.
     pub(crate) fn lineage(&self, root: Draw) -> Draw {
-        let Letter { call, attempt, .. } = self.letter;
+        let MessageId { call, attempt, .. } = self.message_id;
         root.and(self.node.lineage())
             .and(u64::from(self.incarnation))
             .and(u64::from(attempt) << 32 | u64::from(call.0))
@@ -69,28 +70,29 @@ impl Message {
         to: Remote,
         call: Box<Call>,
     ) -> Self {
-        let Asker { letter, .. } = Asker::new(node, incarnation, &call);
-        Self { from: node, to: Node::Remote(to), letter, incarnation, body: Body::Call(call) }
+        let Asker { message_id, .. } = Asker::new(node, incarnation, &call);
+        Self { from: node, to: Node::Remote(to), message_id, incarnation, body: Body::Call(call) }
     }
 
     /// A reply to a request.
     pub(crate) fn reply(from: Node, to: Asker, body: Body) -> Self {
-        let letter = Letter { answer: true, ..to.letter };
-        Self { from, to: to.node, letter, incarnation: to.incarnation, body }
+        let message_id = MessageId { answer: true, ..to.message_id };
+        Self { from, to: to.node, message_id, incarnation: to.incarnation, body }
     }
 
     /// A hint that something is new. Its number tells it from all others of a run.
     pub(crate) fn hint(from: Remote, to: DeviceId, number: u32) -> Self {
         let call = CallId(number);
-        let letter = Letter { call, attempt: 0, parcel: Parcel::Hint, answer: false };
+        let message_id =
+            MessageId { call, attempt: 0, message_kind: MessageKind::Hint, answer: false };
         let (from, to) = (Node::Remote(from), Node::Device(to));
-        Self { from, to, letter, incarnation: 0, body: Body::Hint }
+        Self { from, to, message_id, incarnation: 0, body: Body::Hint }
     }
 
     /// Which of a host's requests to the sync server this is.
-    pub(crate) fn letter_of(request: &server::Request) -> Letter {
+    pub(crate) fn message_id_of(request: &server::Request) -> MessageId {
         let server::Request { id: call, attempt, .. } = *request;
-        Letter { call, attempt, parcel: kind_of(&request.command), answer: false }
+        MessageId { call, attempt, message_kind: kind_of_command(&request.command), answer: false }
     }
 
     /// The fact that it arrived and was handled.
@@ -111,7 +113,7 @@ impl Message {
         };
         Fact::Delivered {
             from: self.from,
-            letter: self.letter,
+            message_id: self.message_id,
             refused: refused.map(Box::new),
             rows_refused: rows_refused.into(),
         }
@@ -119,7 +121,7 @@ impl Message {
 
     /// Who asks, if this is a request.
     pub(crate) fn asker(&self) -> Asker {
-        Asker { node: self.from, incarnation: self.incarnation, letter: self.letter }
+        Asker { node: self.from, incarnation: self.incarnation, message_id: self.message_id }
     }
 
     /// Is a worker at one of its ends?
@@ -186,12 +188,12 @@ impl Message {
 }
 
 /// What a request is about.
-fn parcel_of(request: &Request) -> Parcel {
+fn kind_of_request(request: &Request) -> MessageKind {
     match request {
-        Request::Changes { .. } => Parcel::Pull,
-        Request::Save { .. } => Parcel::Push,
-        Request::Fetch { .. } => Parcel::Fetch,
-        Request::Remove { .. } | Request::CreateZone { .. } => Parcel::Other,
+        Request::Changes { .. } => MessageKind::Pull,
+        Request::Save { .. } => MessageKind::Push,
+        Request::Fetch { .. } => MessageKind::Fetch,
+        Request::Remove { .. } | Request::CreateZone { .. } => MessageKind::Other,
     }
 }
 
@@ -337,17 +339,17 @@ const fn wants(command: &server::Command) -> Wants {
 }
 
 /// What a request is about.
-fn kind_of(command: &server::Command) -> Parcel {
+fn kind_of_command(command: &server::Command) -> MessageKind {
     match command.action() {
-        None => Parcel::Session,
-        Some(Action::Patch(_) | Action::ReadAccount) => Parcel::Account,
-        Some(Action::Work(_)) => Parcel::Work,
+        None => MessageKind::Session,
+        Some(Action::Patch(_) | Action::ReadAccount) => MessageKind::Account,
+        Some(Action::Work(_)) => MessageKind::Work,
         Some(Action::File(action)) => match action {
             FileAction::Begin(..)
             | FileAction::PutPiece(..)
             | FileAction::Uploaded(_)
-            | FileAction::Publish(..) => Parcel::Upload,
-            FileAction::Feed(..) => Parcel::Feed,
+            | FileAction::Publish(..) => MessageKind::Upload,
+            FileAction::Feed(..) => MessageKind::Feed,
             FileAction::CreateFolder(..)
             | FileAction::Move(_)
             | FileAction::Delete(..)
@@ -356,7 +358,7 @@ fn kind_of(command: &server::Command) -> Parcel {
             | FileAction::Lookup(..)
             | FileAction::ReadVersions(_)
             | FileAction::ReadPiece(..)
-            | FileAction::ReadJob(_) => Parcel::File,
+            | FileAction::ReadJob(_) => MessageKind::File,
         },
     }
 }

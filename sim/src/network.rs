@@ -13,7 +13,7 @@ use harness::random::{Chance, Draw, Lineage};
 use harness::time::Time;
 
 use crate::fault::Conditions;
-use crate::history::{Incarnation, Letter, Lost};
+use crate::history::{Incarnation, Lost, MessageId};
 use crate::message::{Asker, Body, Message};
 use crate::plan::{Network as Links, Node, Plan, WorkerId};
 
@@ -101,9 +101,9 @@ impl Network {
         (from, incarnation): (Node, Incarnation),
         request: Box<message::Request>,
     ) -> Option<Message> {
-        let letter = Message::letter_of(&request);
-        let to = self.worker(Asker { node: from, incarnation, letter }, 0)?;
-        Some(Message { from, to, letter, incarnation, body: Body::Request(request) })
+        let message_id = Message::message_id_of(&request);
+        let to = self.worker(Asker { node: from, incarnation, message_id }, 0)?;
+        Some(Message { from, to, message_id, incarnation, body: Body::Request(request) })
     }
 
     /// A copy of a message, and its place among the messages of its millisecond. That of a request reaches
@@ -162,13 +162,13 @@ fn strikes(root: Draw, lineage: &Lineage<5>, chance: Chance) -> bool {
 
 /// The lineage of a message, which several draws share.
 fn lineage(message: &Message) -> Lineage<5> {
-    let Letter { call, attempt, parcel, answer } = message.letter;
+    let MessageId { call, attempt, message_kind, answer } = message.message_id;
     Lineage::of([
         message.from.lineage(),
         message.to.lineage(),
         u64::from(message.incarnation),
         u64::from(attempt) << 32 | u64::from(call.0),
-        (parcel as u64) << 1 | u64::from(answer),
+        (message_kind as u64) << 1 | u64::from(answer),
     ])
 }
 
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
     use crate::fault::{Cut, GoOffline};
-    use crate::plan::Parcel;
+    use crate::plan::MessageKind;
 
     const PHONE: Node = Node::Device(DeviceId(0));
     const ROWS: Node = Node::Remote(Remote::Rows);
@@ -202,7 +202,12 @@ mod tests {
         Message {
             from: PHONE,
             to: ROWS,
-            letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: false },
+            message_id: MessageId {
+                call: CallId(n),
+                attempt: 0,
+                message_kind: MessageKind::Fetch,
+                answer: false,
+            },
             incarnation: 0,
             body: Body::Call(Call { id: CallId(n), attempt: 0, credential: None, request }.into()),
         }
@@ -212,7 +217,12 @@ mod tests {
         Message {
             from: ROWS,
             to: PHONE,
-            letter: Letter { call: CallId(n), attempt: 0, parcel: Parcel::Fetch, answer: true },
+            message_id: MessageId {
+                call: CallId(n),
+                attempt: 0,
+                message_kind: MessageKind::Fetch,
+                answer: true,
+            },
             incarnation: 0,
             body: Body::Return(Return { id: CallId(n), attempt: 0, reply: Reply::Done }.into()),
         }
@@ -288,6 +298,6 @@ mod tests {
         let asked = Message { incarnation: Incarnation::MAX, ..call(u32::MAX) };
         let answered = Message::reply(ROWS, asked.asker(), answer(0).body);
         assert_eq!((answered.to, answered.incarnation), (asked.from, asked.incarnation));
-        assert_eq!(answered.letter, Letter { answer: true, ..asked.letter });
+        assert_eq!(answered.message_id, MessageId { answer: true, ..asked.message_id });
     }
 }

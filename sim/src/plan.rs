@@ -26,11 +26,12 @@ use harness::time::{Span, SpanRange, Time};
 
 pub use self::effect::Effect;
 pub use self::expectation::Expectation;
-pub use self::file::FileDeed;
+pub use self::file::FileOperation;
 pub use self::limits::{Excess, Limits, MOST_FACTS, grouped};
 pub use self::operation::Operation;
 pub use self::pipeline::{
-    Began, Day, Excerpt, GivenTalk, Order, PipelinePlan, ProcessorPlan, StepPlan, TalkId, TalkPart,
+    Began, Day, Excerpt, GivenTalk, PipelinePlan, ProcessorCommand, ProcessorPlan, StepPlan,
+    TalkId, TalkPart,
 };
 pub use self::server::{ServerPlan, VolumePlan, WorkerPlan};
 pub use self::surroundings::{Disk, Network, SignIn};
@@ -189,24 +190,24 @@ pub enum When {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// A message of this kind was delivered to `to` from `from`.
-    Got(Node, Parcel, Node),
+    Got(Node, MessageKind, Node),
     /// A message of this kind was sent by `from` to `to`.
-    Sent(Node, Parcel, Node),
+    Sent(Node, MessageKind, Node),
     /// A message of this kind from `from` to `to` was lost.
-    Lost(Node, Parcel, Node),
+    Lost(Node, MessageKind, Node),
     /// A commit of this device became durable.
     Committed(DeviceId),
     /// Nothing is unsent, sealed or behind, or this long has passed.
     Quiet(Span),
 }
 
-macro_rules! parcels {
+macro_rules! message_kinds {
     ($($(#[doc = $meaning:literal])+ $name:ident = $word:literal,)+) => {
         /// Kinds of messages, as people name them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-        pub enum Parcel { $($(#[doc = $meaning])+ $name,)+ }
+        pub enum MessageKind { $($(#[doc = $meaning])+ $name,)+ }
 
-        impl Parcel {
+        impl MessageKind {
             /// Every kind, in order.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
@@ -218,7 +219,7 @@ macro_rules! parcels {
     };
 }
 
-parcels! {
+message_kinds! {
     /// A request for a page, or the page.
     Pull = "pull",
     /// A request to save, or its result.
@@ -243,7 +244,7 @@ parcels! {
     Work = "work",
 }
 
-impl Parcel {
+impl MessageKind {
     /// The kind of this word.
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.word() == word)
@@ -254,9 +255,9 @@ impl Parcel {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
     /// A user does something on a device.
-    User(DeviceId, Deed),
+    User(DeviceId, UserOperation),
     /// A processor is commanded to do something.
-    Order(ProcessorId, Order),
+    Processor(ProcessorId, ProcessorCommand),
     /// Something goes wrong, for so long.
     Fault(Fault, Lasting),
     /// Nothing; other steps can be timed by it.
@@ -266,7 +267,7 @@ pub enum Act {
 /// What a user does. The texts of drafts are given as [`Value::Text`]: what they were edited from
 /// is what the user read.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Deed {
+pub enum UserOperation {
     /// Reads a record and at once writes these fields.
     Edit(RecordId, Vec<(FieldId, Value)>),
     /// Reads a record and keeps it open.
@@ -298,7 +299,7 @@ pub enum Deed {
     /// Hands a conversation over, as far as it is known.
     Upload(Excerpt),
     /// Does something with files.
-    File(FileDeed),
+    File(FileOperation),
 }
 
 /// What a user wants of the sync server.
@@ -420,7 +421,7 @@ pub const fn remote_name(remote: Remote) -> &'static str {
     }
 }
 
-impl fmt::Display for Parcel {
+impl fmt::Display for MessageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }

@@ -299,9 +299,9 @@ impl<S: Clone> Front<S> {
             self.tell_hits(vault, to.node, &reply);
         }
         if let Reply::Refused(refusal) = &reply {
-            self.fact(RemoteFact::Declined(to.node, to.letter.call, Refused::of(refusal)));
+            self.fact(RemoteFact::Declined(to.node, to.message_id.call, Refused::of(refusal)));
         }
-        let answer = Return { id: to.letter.call, attempt: to.letter.attempt, reply };
+        let answer = Return { id: to.message_id.call, attempt: to.message_id.attempt, reply };
         self.effects.push_back(Effect::Reply(to, answer));
     }
 

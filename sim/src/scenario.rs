@@ -299,21 +299,21 @@ pub struct Make {
 pub struct Mix {
     /// From the start for so long.
     pub lasts: Span,
-    /// About one deed per device in this time.
+    /// About one operation per device in this time.
     pub every: Span,
-    /// How often each deed.
+    /// How often each operation.
     pub weights: Vec<(Ingredient, u32)>,
     /// How often each kind of record.
     pub kinds: Vec<(Kind, u32)>,
     /// How many records each user has, over all kinds.
     pub rows: Choice,
-    /// This share of deeds falls on the hot rows.
+    /// This share of operations falls on the hot rows.
     pub hot_share: Choice,
     /// How many rows are hot.
     pub hot_rows: Choice,
     /// Bytes of a text.
     pub size: Choice,
-    /// This share of deeds starts a burst.
+    /// This share of operations starts a burst.
     pub burst_share: Choice,
     /// So many devices take part in it, each once or twice.
     pub burst_devices: Choice,
@@ -328,15 +328,15 @@ pub struct Mix {
 /// Random use of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileMix {
-    /// About one deed per device in this time.
+    /// About one operation per device in this time.
     pub every: Span,
-    /// How often each deed.
+    /// How often each operation.
     pub weights: Vec<(Operation, u32)>,
     /// How many names of files each user has.
     pub paths: Choice,
     /// Bytes of a content.
     pub size: Choice,
-    /// This share of deeds happens in bursts on one file.
+    /// This share of operations happens in bursts on one file.
     pub bursts: Choice,
 }
 

@@ -128,7 +128,7 @@ const OUTPUTS_PER_INPUT: u32 = 100_000;
 
 impl Machine {
     fn start(start: Start, mailbox: &mut Mailbox) -> Self {
-        let agent = Agent::new(start.needle, start.who(), start.last_op);
+        let agent = Agent::new(start.canary, start.who(), start.last_op);
         let has_server = start.boot.server;
         let device = Device::recover(start.boot, start.snapshot, mailbox.now().to_engine());
         mailbox.take_log();
@@ -163,8 +163,8 @@ impl Machine {
 
     fn take(&mut self, mailbox: &mut Mailbox, inbound: Inbound) {
         match inbound {
-            Inbound::Operation(step, deed) => {
-                if !self.agent.does(step, deed) {
+            Inbound::Operation(step, operation) => {
+                if !self.agent.does(step, operation) {
                     mailbox.emit(Effect::Fact(Fact::Skipped(step, Skip::Nothing)));
                 }
             }

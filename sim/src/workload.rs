@@ -17,7 +17,7 @@ use engine::schema::{Holds, field_of};
 
 use crate::history::{Answered, Asked, Done, Fact, Shown, Worked, WriteKind};
 use crate::mailbox::{Effect, Share};
-use crate::plan::{ASKS_PER_STEP, Deed, Errand, Order, StepId};
+use crate::plan::{ASKS_PER_STEP, Errand, ProcessorCommand, StepId, UserOperation};
 
 /// An ask with its testimony.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Request {
 /// The user in front of one device, for one life of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Agent {
-    needle: [u8; 8],
+    canary: [u8; 8],
     device: DeviceId,
     user: UserId,
     /// What to say next, before anything else happens to the device.
@@ -81,9 +81,9 @@ pub(crate) fn first_own_op(last: u32) -> u32 {
 
 impl Agent {
     /// The user of a device whose last own operation had this number, in any life; 0 for none.
-    pub(crate) fn new(needle: [u8; 8], (device, user): (DeviceId, UserId), last_op: u32) -> Self {
+    pub(crate) fn new(canary: [u8; 8], (device, user): (DeviceId, UserId), last_op: u32) -> Self {
         Self {
-            needle,
+            canary,
             device,
             user,
             requests: VecDeque::new(),
@@ -101,33 +101,37 @@ impl Agent {
     }
 
     /// The user does a step of the plan; false if it cannot be done.
-    pub(crate) fn does(&mut self, step: StepId, deed: Deed) -> bool {
+    pub(crate) fn does(&mut self, step: StepId, operation: UserOperation) -> bool {
         let op = step.first_op();
-        match deed {
-            Deed::Edit(id, changes) => self.read(op, id, Then::Write(changes)),
-            Deed::Open(id) => self.read(op, id, Then::Open),
-            Deed::Save(id, changes) => {
+        match operation {
+            UserOperation::Edit(id, changes) => self.read(op, id, Then::Write(changes)),
+            UserOperation::Open(id) => self.read(op, id, Then::Open),
+            UserOperation::Save(id, changes) => {
                 let Some(reading) = self.opened.get(&id).cloned() else { return false };
                 self.write(op, &reading, changes);
             }
-            Deed::Overwrite(id, changes) => self.write(op, &unread(id), changes),
-            Deed::Increment(id, field, by) => self.read(op, id, Then::Increment(field, by)),
-            Deed::Delete(id) => self.read(op, id, Then::Delete),
-            Deed::Undelete(id) => self.read(op, id, Then::Undelete),
-            Deed::Read(id) => self.read(op, id, Then::Nothing),
-            Deed::Sync => self.ask(op, Ask::Sync, Asked::Sync, Then::Nothing),
-            Deed::SignIn => self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing),
-            Deed::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
-            Deed::RotateKey => self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::Nothing),
-            Deed::Errand(errand) => self.errand(op, errand, false),
-            Deed::Upload(excerpt) => {
-                let conversation = talk::conversation(self.needle, self.user, &excerpt).into();
+            UserOperation::Overwrite(id, changes) => self.write(op, &unread(id), changes),
+            UserOperation::Increment(id, field, by) => {
+                self.read(op, id, Then::Increment(field, by));
+            }
+            UserOperation::Delete(id) => self.read(op, id, Then::Delete),
+            UserOperation::Undelete(id) => self.read(op, id, Then::Undelete),
+            UserOperation::Read(id) => self.read(op, id, Then::Nothing),
+            UserOperation::Sync => self.ask(op, Ask::Sync, Asked::Sync, Then::Nothing),
+            UserOperation::SignIn => self.ask(op, Ask::SignIn, Asked::SignIn, Then::Nothing),
+            UserOperation::SignOut => self.ask(op, Ask::SignOut, Asked::SignOut, Then::Nothing),
+            UserOperation::RotateKey => {
+                self.ask(op, Ask::RotateKey, Asked::RotateKey, Then::Nothing);
+            }
+            UserOperation::Errand(errand) => self.errand(op, errand, false),
+            UserOperation::Upload(excerpt) => {
+                let conversation = talk::conversation(self.canary, self.user, &excerpt).into();
                 let ask = Ask::Ingest { path: Path::Upload, conversation };
-                let asked = Asked::Work { order: Order::Ingest(excerpt), last: false };
+                let asked = Asked::Work { command: ProcessorCommand::Ingest(excerpt), last: false };
                 self.ask(op, ask, asked, Then::Nothing);
             }
-            Deed::File(deed) => self.does_with_files(op, deed),
-            Deed::Register(kind, field, custom) => {
+            UserOperation::File(operation) => self.does_with_files(op, operation),
+            UserOperation::Register(kind, field, custom) => {
                 let ask = Ask::Register { kind, field, strategy: Arc::new(custom) };
                 self.ask(op, ask, Asked::Register(kind, field, custom), Then::Nothing);
             }
@@ -198,7 +202,7 @@ impl Agent {
         self.requests.iter().any(writes)
     }
 
-    /// The number of what is asked next in a deed: its step's, or else one of the user's own.
+    /// The number of what is asked next in an operation: its step's, or else one of the user's own.
     fn next_op(&mut self, op: OpId) -> OpId {
         let next = OpId(op.0 + 1);
         if next.0.is_multiple_of(ASKS_PER_STEP) { self.own_op() } else { next }
@@ -299,14 +303,14 @@ impl Agent {
     }
 
     fn token(&self, op: OpId) -> Token {
-        token(self.needle, self.user, self.device, op.0)
+        token(self.canary, self.user, self.device, op.0)
     }
 }
 
-/// A token: the needle of the run, then who wrote, on which device, by which ask.
-pub(crate) fn token(needle: [u8; 8], user: UserId, device: DeviceId, op: u32) -> Token {
+/// A token: the canary of the run, then who wrote, on which device, by which ask.
+pub(crate) fn token(canary: [u8; 8], user: UserId, device: DeviceId, op: u32) -> Token {
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&needle);
+    bytes[..8].copy_from_slice(&canary);
     bytes[8..10].copy_from_slice(&user.0.to_be_bytes());
     bytes[10..12].copy_from_slice(&device.0.to_be_bytes());
     bytes[12..].copy_from_slice(&op.to_be_bytes());
@@ -422,11 +426,11 @@ mod tests {
     const NOTE: FieldId = FieldId(4);
 
     fn agent() -> Agent {
-        Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0)
+        Agent::new(*b"canary!!", (DeviceId(1), UserId(0)), 0)
     }
 
     fn other(n: u32) -> Token {
-        token(*b"needle!!", UserId(0), DeviceId(9), n)
+        token(*b"canary!!", UserId(0), DeviceId(9), n)
     }
 
     fn reading(presence: Presence, fields: Vec<(FieldId, Value, Token, Vec<Token>)>) -> Reading {
@@ -446,9 +450,9 @@ mod tests {
         Reading { presence, fields, ..unread(MEAL) }
     }
 
-    /// Does a deed, answers its read, and returns the testimony of the write.
-    fn written(agent: &mut Agent, step: u32, deed: Deed, reading: Reading) -> Asked {
-        assert!(agent.does(StepId(step), deed));
+    /// Does an operation, answers its read, and returns the testimony of the write.
+    fn written(agent: &mut Agent, step: u32, operation: UserOperation, reading: Reading) -> Asked {
+        assert!(agent.does(StepId(step), operation));
         let read = agent.next_request().expect("it reads first");
         assert_eq!(read.asked, Asked::Read { id: MEAL, last: false });
         agent.hears(read.op, Answer::Read(reading), &mut Vec::new());
@@ -473,8 +477,8 @@ mod tests {
                 (PORTIONS, Value::Int(1), other(3), vec![]),
             ],
         );
-        let deed = Deed::Edit(MEAL, vec![(NAME, text("Porridge"))]);
-        let asked = written(&mut agent(), 5, deed, shown);
+        let operation = UserOperation::Edit(MEAL, vec![(NAME, text("Porridge"))]);
+        let asked = written(&mut agent(), 5, operation, shown);
         assert_eq!(exposed_of(&asked), [(NAME, other(1)), (NAME, other(2))]);
     }
 
@@ -487,11 +491,11 @@ mod tests {
             reading.fields[0].counted = Some(token);
             reading
         };
-        let deed = Deed::Increment(MEAL, PORTIONS, 1);
-        let first = written(&mut agent, 1, deed.clone(), count(other(4)));
+        let operation = UserOperation::Increment(MEAL, PORTIONS, 1);
+        let first = written(&mut agent, 1, operation.clone(), count(other(4)));
         assert_eq!(exposed_of(&first), []);
         let own = agent.token(OpId(5));
-        let second = written(&mut agent, 2, deed, count(own));
+        let second = written(&mut agent, 2, operation, count(own));
         assert_eq!(exposed_of(&second), [(PORTIONS, own)]);
     }
 
@@ -503,10 +507,10 @@ mod tests {
         ];
         let all = [(NAME, other(1)), (PORTIONS, other(3))];
         let live = reading(Presence::Live, fields.clone());
-        assert_eq!(exposed_of(&written(&mut agent(), 1, Deed::Delete(MEAL), live)), all);
-        let deed = Deed::Edit(MEAL, vec![(NAME, text("New"))]);
+        assert_eq!(exposed_of(&written(&mut agent(), 1, UserOperation::Delete(MEAL), live)), all);
+        let operation = UserOperation::Edit(MEAL, vec![(NAME, text("New"))]);
         let dead = reading(Presence::Deleted, fields);
-        let asked = written(&mut agent(), 2, deed, dead);
+        let asked = written(&mut agent(), 2, operation, dead);
         assert_eq!(exposed_of(&asked), all);
         assert!(matches!(asked, Asked::Write { saw_deleted: true, .. }));
     }
@@ -515,8 +519,8 @@ mod tests {
     fn a_text_for_a_draft_becomes_an_edit_of_what_was_shown() {
         let old = Value::Draft { base: String::new(), text: "milk".into() };
         let shown = reading(Presence::Live, vec![(NOTE, old, other(1), vec![])]);
-        let deed = Deed::Edit(MEAL, vec![(NOTE, text("milk, nuts"))]);
-        let Asked::Write { set, .. } = written(&mut agent(), 1, deed, shown) else {
+        let operation = UserOperation::Edit(MEAL, vec![(NOTE, text("milk, nuts"))]);
+        let Asked::Write { set, .. } = written(&mut agent(), 1, operation, shown) else {
             panic!("not a write");
         };
         let draft = Value::Draft { base: "milk".into(), text: "milk, nuts".into() };
@@ -525,14 +529,14 @@ mod tests {
 
     #[test]
     fn a_record_that_is_not_open_cannot_be_saved() {
-        assert!(!agent().does(StepId(1), Deed::Save(MEAL, vec![(NAME, text("x"))])));
+        assert!(!agent().does(StepId(1), UserOperation::Save(MEAL, vec![(NAME, text("x"))])));
     }
 
     #[test]
     fn of_two_reads_answered_at_once_the_second_is_taken_again() {
         let mut agent = agent();
-        let deed = Deed::Increment(MEAL, PORTIONS, 1);
-        assert!(agent.does(StepId(1), deed.clone()) && agent.does(StepId(2), deed));
+        let operation = UserOperation::Increment(MEAL, PORTIONS, 1);
+        assert!(agent.does(StepId(1), operation.clone()) && agent.does(StepId(2), operation));
         let reads: Vec<_> = std::iter::from_fn(|| agent.next_request()).collect();
         for read in reads {
             let nothing = reading(Presence::Live, Vec::new());
@@ -554,13 +558,18 @@ mod tests {
         let mut agent = agent();
         let mut tokens: Vec<_> = (0..3)
             .map(|step| {
-                assert!(agent.does(StepId(step), Deed::Overwrite(MEAL, vec![(NAME, text("x"))])));
+                assert!(
+                    agent.does(
+                        StepId(step),
+                        UserOperation::Overwrite(MEAL, vec![(NAME, text("x"))])
+                    )
+                );
                 let asked = agent.next_request().expect("it writes at once").asked;
                 let Asked::Write { token, .. } = asked else { panic!("not a write: {asked:?}") };
                 token
             })
             .collect();
-        assert!(tokens.iter().all(|token| token.0.starts_with(b"needle!!")));
+        assert!(tokens.iter().all(|token| token.0.starts_with(b"canary!!")));
         tokens.dedup();
         assert_eq!(tokens.len(), 3);
     }

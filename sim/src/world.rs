@@ -448,7 +448,7 @@ impl World {
         for step in self.stage.faults.that_can_end() {
             happening::end((&mut self.stage, &mut self.services), step);
         }
-        self.stage.note(Node::World, Fact::Healed);
+        self.stage.note(Node::World, Fact::FaultsEnded);
         let hosts: Vec<Node> = self.stage.hosts.all().iter().map(Host::node).collect();
         for node in hosts {
             let runs = self.stage.hosts.bring_back((now, node), &mut self.stage.out);

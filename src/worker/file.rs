@@ -1,4 +1,4 @@
-//! Files: the requests of devices, and the chores of a worker.
+//! Files: the requests of devices, and the background tasks of a worker.
 //!
 //! Names and versions become visible in one commit, after the content. A batch that is too long for
 //! one commit is written into the log first, and whichever worker is awake works it off.
@@ -23,7 +23,7 @@ use crate::volume;
 
 /// A task that a worker takes up without a request, and that needs calls to the volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chore {
+pub(super) enum BackgroundTask {
     /// Deletes the objects of this doomed blob with this upload number, and then its document.
     Sweep(Address, u64),
 }
@@ -160,18 +160,21 @@ pub(super) fn stray<'k>(
 }
 
 /// The work that needs calls to the volume.
-pub(super) fn chores(state: &State, rules: Rules) -> impl Iterator<Item = Chore> {
-    upload::garbage(state, rules).map(|(blob, upload)| Chore::Sweep(blob, upload))
+pub(super) fn background_tasks(
+    state: &State,
+    rules: Rules,
+) -> impl Iterator<Item = BackgroundTask> {
+    upload::garbage(state, rules).map(|(blob, upload)| BackgroundTask::Sweep(blob, upload))
 }
 
-/// Does one chore, once the volume has answered.
-pub(super) fn do_chore(
+/// Does one background task, once the volume has answered.
+pub(super) fn do_background_task(
     draft: &mut Draft<'_>,
-    chore: Chore,
+    background_task: BackgroundTask,
     known: &Known,
     rules: Rules,
 ) -> Result<(), Vec<volume::Request>> {
-    let Chore::Sweep(blob, upload) = chore;
+    let BackgroundTask::Sweep(blob, upload) = background_task;
     upload::forget(draft, (blob, upload), known, rules)
 }
 

@@ -21,8 +21,8 @@ use crate::volume::{self, CallId, Reply};
 pub(super) enum Task {
     /// The request of a device.
     Asked(Ticket, Box<Request>),
-    /// A chore of the worker.
-    Own(super::file::Chore),
+    /// A background task of the worker.
+    Own(super::file::BackgroundTask),
 }
 
 impl Task {
@@ -54,9 +54,10 @@ impl Task {
                 let reply = reply.for_build(build);
                 Ok(Some((*ticket, Response { id, attempt, at, reply })))
             }
-            Self::Own(chore) => {
-                let _chore = tracing::debug_span!("chore").entered();
-                super::file::do_chore(draft, *chore, known, rules).map(|()| None)
+            Self::Own(background_task) => {
+                let _task = tracing::debug_span!("background_task").entered();
+                super::file::do_background_task(draft, *background_task, known, rules)
+                    .map(|()| None)
             }
         }
     }

@@ -15,7 +15,7 @@ mod snapshot;
 
 use std::collections::VecDeque;
 
-use super::file::Chore;
+use super::file::BackgroundTask;
 use super::known::Known;
 use super::prepare::{Preparation, Task};
 use super::{Output, Rules, Ticket, Worker, is_untidy};
@@ -108,7 +108,7 @@ impl Space {
         }
     }
 
-    /// The number of requests that wait. The worker's own chores do not count against the limit.
+    /// The number of requests that wait. The worker's own background tasks do not count against the limit.
     pub(super) fn waiting(&self) -> usize {
         let tasks = self.queue.iter().map(|(task, _)| task);
         let tasks = tasks.chain(self.preparing.iter().map(|it| &it.task));
@@ -140,17 +140,19 @@ impl Space {
         self.call.is_some_and(|(waited, _)| waited == call)
     }
 
-    /// Queues the chores of the space that this worker has not taken up yet.
-    fn take_up_chores(&mut self, rules: Rules) {
-        let under_way = |chore: &Chore| {
-            let is = |task: &Task| matches!(task, Task::Own(own) if own == chore);
+    /// Queues the background tasks of the space that this worker has not taken up yet.
+    fn take_up_background_tasks(&mut self, rules: Rules) {
+        let under_way = |background_task: &BackgroundTask| {
+            let is = |task: &Task| matches!(task, Task::Own(own) if own == background_task);
             self.preparing.iter().any(|it| is(&it.task)) || self.queue.iter().any(|it| is(&it.0))
         };
-        let chores: Vec<Chore> =
-            super::file::chores(&self.state, rules).filter(|chore| !under_way(chore)).collect();
-        chores
-            .into_iter()
-            .for_each(|chore| self.queue.push_back((Task::Own(chore), Known::default())));
+        let background_tasks: Vec<BackgroundTask> =
+            super::file::background_tasks(&self.state, rules)
+                .filter(|background_task| !under_way(background_task))
+                .collect();
+        background_tasks.into_iter().for_each(|background_task| {
+            self.queue.push_back((Task::Own(background_task), Known::default()));
+        });
     }
 
     /// Another worker created the entry first: that entry is read, and the round is decided again.
@@ -242,7 +244,7 @@ impl Worker {
         if let Phase::Ready(proven) = space.phase {
             assert!(proven <= space.queue.len(), "tasks stay until they are decided");
             let is_proven = space.queue.len() <= proven;
-            space.take_up_chores(rules);
+            space.take_up_background_tasks(rules);
             if space.queue.is_empty() && !is_untidy(&space.state, now.wall) {
                 return;
             }

@@ -13,9 +13,9 @@ use engine::remote::CallId;
 use engine::worker;
 use harness::time::{Span, Time};
 use sim::fault::{CrashWorker, Effects, SlowVolume, Times};
-use sim::history::{Answered, Asked, Done, Entry, Fact, Letter, Refused, Said, Wants};
+use sim::history::{Answered, Asked, Done, Entry, Fact, MessageId, Refused, Said, Wants};
 use sim::invariant::{Invariant, Violation};
-use sim::plan::{Errand, Node, Parcel, Plan, ServerPlan, VolumePlan, WorkerId, WorkerPlan};
+use sim::plan::{Errand, MessageKind, Node, Plan, ServerPlan, VolumePlan, WorkerId, WorkerPlan};
 use sim::run::Outcome;
 use sim::time::ToEngine;
 
@@ -74,19 +74,25 @@ fn client(replica: u64) -> Client {
 }
 
 fn asks(replica: u64) -> Fact {
-    let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: false };
+    let message_id = MessageId {
+        call: CallId(1),
+        attempt: 0,
+        message_kind: MessageKind::Session,
+        answer: false,
+    };
     let (device, client) = (DeviceKey(replica), client(replica));
     let (by, space, about) = (Some(UserId(0)), UserId(0), UserId(0));
     let heard = Position::START;
     let said = Said::Asks { device, client, by, space, about, heard, wants: Wants::Session };
     let (rows, server) = ([].into(), Some(said.into()));
-    Fact::Sent { to: WORKERS[0], letter, size: 32, rows, plaintext: false, server }
+    Fact::Sent { to: WORKERS[0], message_id, size: 32, rows, plaintext: false, server }
 }
 
 fn busy() -> Fact {
-    let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Session, answer: true };
+    let message_id =
+        MessageId { call: CallId(1), attempt: 0, message_kind: MessageKind::Session, answer: true };
     let refused = Some(Refused::Server(Refusal::Busy(Span(200).to_engine())).into());
-    Fact::Delivered { from: WORKERS[0], letter, refused, rows_refused: [].into() }
+    Fact::Delivered { from: WORKERS[0], message_id, refused, rows_refused: [].into() }
 }
 
 fn logged(seq: u64, ops: Vec<Op>) -> Fact {
@@ -167,7 +173,7 @@ fn history() -> Vec<Entry> {
         at(4_170, TABLET, patched(21)),
         at(4_300, WORKERS[0], logged(6, vec![op(vec![ended])])),
         at(6_000, WORKERS[1], Fact::Faulted(down)),
-        at(12_000, Node::World, Fact::Healed),
+        at(12_000, Node::World, Fact::FaultsEnded),
     ];
     history.extend(last_reads(PHONE));
     history.extend(last_reads(TABLET));

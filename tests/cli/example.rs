@@ -13,13 +13,13 @@ use engine::remote::{CallId, Order, Policy, Tag};
 use harness::time::{Span, Time};
 use sim::fault::GoOffline;
 use sim::history::{
-    Answered, Asked, BlobId, Boot, Change, Contents, Entry, Fact, Letter, Lost, Page, Shown,
+    Answered, Asked, BlobId, Boot, Change, Contents, Entry, Fact, Lost, MessageId, Page, Shown,
     WriteKind,
 };
 use sim::invariant::{Invariant, Violation};
 use sim::plan::{
-    Act, Deed, DevicePlan, Disk, Lasting, Network, Node, Parcel, Plan, RemotePlan, SignIn, Start,
-    Step, StepId, When,
+    Act, DevicePlan, Disk, Lasting, MessageKind, Network, Node, Plan, RemotePlan, SignIn, Start,
+    Step, StepId, UserOperation, When,
 };
 use sim::run::{Counts, Outcome, Verdict};
 use sim::time::ToEngine;
@@ -55,7 +55,7 @@ pub(super) fn plan() -> Plan {
         batch: 50,
         commit: span(1),
     };
-    let edit = Deed::Edit(MEAL, vec![(KCAL, Value::Int(350))]);
+    let edit = UserOperation::Edit(MEAL, vec![(KCAL, Value::Int(350))]);
     Plan {
         server: None,
         scenario: "lunch".to_owned(),
@@ -156,7 +156,8 @@ fn last_reads(node: Node) -> [Entry; 2] {
 }
 
 fn history() -> Vec<Entry> {
-    let letter = Letter { call: CallId(4), attempt: 1, parcel: Parcel::Push, answer: false };
+    let message_id =
+        MessageId { call: CallId(4), attempt: 1, message_kind: MessageKind::Push, answer: false };
     let started = Fact::Started { boot: Boot::First, hash: 0, commit: 0, holds: Vec::new() };
     let served = Page {
         to: PHONE,
@@ -195,11 +196,11 @@ fn history() -> Vec<Entry> {
         at(2_000, PHONE, persisted(1, EDIT)),
         at(2_005, PHONE, Fact::Durable(1)),
         at(2_006, PHONE, Fact::Answered(OpId(1), Answered::Saved.into())),
-        at(2_100, PHONE, Fact::Lost { to: CLOUDKIT, letter, why: Lost::Cut }),
+        at(2_100, PHONE, Fact::Lost { to: CLOUDKIT, message_id, why: Lost::Cut }),
         at(10_000, PHONE, Fact::Ended(OFFLINE.into())),
         at(10_231, CLOUDKIT, Fact::Served(served.into())),
         at(10_412, PHONE, persisted(2, OTHER)),
-        at(12_000, Node::World, Fact::Healed),
+        at(12_000, Node::World, Fact::FaultsEnded),
         at(15_000, Node::World, Fact::Settled { pending: Vec::new() }),
     ];
     history.extend(last_reads(PHONE));

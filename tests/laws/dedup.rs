@@ -175,11 +175,11 @@ fn the_server_is_shown_nothing_that_can_be_read() {
     for save in saves(Flaws::NONE, "3 Apr 2024") {
         let WorkAction::Save { blob, .. } = &save else { panic!("a save") };
         let shown = format!("{save:?}").to_lowercase();
-        for needle in ["soup", "c-1", "chat"] {
-            assert!(!shown.contains(needle), "{needle} in {shown}");
+        for canary in ["soup", "c-1", "chat"] {
+            assert!(!shown.contains(canary), "{canary} in {shown}");
         }
-        for needle in [&b"message"[..], b"chat", b"C-1", &[1; 16]] {
-            assert!(!blob.windows(needle.len()).any(|window| window == needle));
+        for canary in [&b"message"[..], b"chat", b"C-1", &[1; 16]] {
+            assert!(!blob.windows(canary.len()).any(|window| window == canary));
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::laws::drawn;
 type Set = u64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
+enum UserOperation {
     Set(&'static [FieldId]),
     Count(FieldId),
     Delete,
@@ -24,12 +24,17 @@ enum Deed {
 
 const A: FieldId = FieldId(0);
 const B: FieldId = FieldId(1);
-const DEEDS: [Deed; 4] = [Deed::Set(&[A]), Deed::Set(&[A, B]), Deed::Count(A), Deed::Delete];
+const DEEDS: [UserOperation; 4] = [
+    UserOperation::Set(&[A]),
+    UserOperation::Set(&[A, B]),
+    UserOperation::Count(A),
+    UserOperation::Delete,
+];
 
 #[derive(Clone, Copy, Debug)]
 struct Op {
     dot: Dot,
-    deed: Deed,
+    operation: UserOperation,
     /// What the writer's copy held.
     seen: Set,
     /// What the writer's handle covers; a closed part of `seen`.
@@ -38,10 +43,10 @@ struct Op {
 
 impl Op {
     fn writes(&self, field: FieldId) -> bool {
-        match self.deed {
-            Deed::Set(fields) => fields.contains(&field),
-            Deed::Count(one) => one == field,
-            Deed::Delete => field == FieldId::HEADSTONE,
+        match self.operation {
+            UserOperation::Set(fields) => fields.contains(&field),
+            UserOperation::Count(one) => one == field,
+            UserOperation::Delete => field == FieldId::HEADSTONE,
         }
     }
 }
@@ -69,11 +74,13 @@ impl History {
     fn removes(&self, by: usize, of: usize, field: FieldId) -> bool {
         let (op, old) = (&self.0[by], &self.0[of]);
         let read = op.read & 1 << of != 0;
-        let buried = read && op.deed != Deed::Delete && self.saw_dead(op);
+        let buried = read && op.operation != UserOperation::Delete && self.saw_dead(op);
         let replaced = op.writes(field)
-            && match op.deed {
-                Deed::Set(_) | Deed::Delete => read,
-                Deed::Count(_) => op.seen & 1 << of != 0 && old.dot.replica == op.dot.replica,
+            && match op.operation {
+                UserOperation::Set(_) | UserOperation::Delete => read,
+                UserOperation::Count(_) => {
+                    op.seen & 1 << of != 0 && old.dot.replica == op.dot.replica
+                }
             };
         buried || replaced
     }
@@ -93,11 +100,11 @@ impl History {
 
     /// Is there a cell that no known delete has read?
     fn is_live(&self, known: Set) -> bool {
-        let deletes = members(known).filter(|at| self.0[*at].deed == Deed::Delete);
+        let deletes = members(known).filter(|at| self.0[*at].operation == UserOperation::Delete);
         let deleted = deletes.fold(0, |all, at| all | self.0[at].read);
         let cells = self.cells(known);
         members(known & !deleted)
-            .filter(|at| self.0[*at].deed != Deed::Delete)
+            .filter(|at| self.0[*at].operation != UserOperation::Delete)
             .any(|at| cells.iter().any(|(_, dot)| *dot == self.0[at].dot))
     }
 
@@ -118,14 +125,14 @@ impl History {
     /// What `op` makes of the copy that it is done on.
     fn perform(op: &Op, record: &mut Record, handle: &Handle) {
         let (dot, hlc) = (op.dot, Hlc { wall: op.dot.n, count: 0 });
-        match op.deed {
-            Deed::Set(fields) => {
+        match op.operation {
+            UserOperation::Set(fields) => {
                 record.write(handle, dot, hlc, fields.iter().map(|field| (*field, payload(dot))));
             }
-            Deed::Count(field) => {
+            UserOperation::Count(field) => {
                 record.write_own(handle, dot, hlc, field, |_| payload(dot));
             }
-            Deed::Delete => record.delete(handle, dot, hlc, payload(dot).token),
+            UserOperation::Delete => record.delete(handle, dot, hlc, payload(dot).token),
         }
     }
 
@@ -153,7 +160,7 @@ impl History {
     }
 
     /// Every history of `length` operations by at most three replicas.
-    fn each(length: usize, deeds: &[Deed], mut test: impl FnMut(&Self)) -> usize {
+    fn each(length: usize, operations: &[UserOperation], mut test: impl FnMut(&Self)) -> usize {
         Choices::each(|choices| {
             let mut history = Self::default();
             for at in 0..length {
@@ -168,7 +175,7 @@ impl History {
                 let read: Vec<_> = closed.into_iter().filter(|set| set & !seen == 0).collect();
                 let read = *choices.one_of(&read);
                 let dot = history.next_dot(replica);
-                history.0.push(Op { dot, deed: *choices.one_of(deeds), seen, read });
+                history.0.push(Op { dot, operation: *choices.one_of(operations), seen, read });
             }
             test(&history);
         })
@@ -212,7 +219,7 @@ fn small_histories_end_alike_whatever_the_order_of_deliveries() {
 
 #[test]
 fn histories_of_four_writes_and_deletes_agree_with_the_model() {
-    History::each(4, &[Deed::Set(&[A]), Deed::Delete], |history| {
+    History::each(4, &[UserOperation::Set(&[A]), UserOperation::Delete], |history| {
         let copies = history.copies();
         let (there, back) = (joined(&copies, 0..4), joined(&copies, (0..4).rev()));
         history.agrees(0b1111, &there);
@@ -224,7 +231,7 @@ fn histories_of_four_writes_and_deletes_agree_with_the_model() {
 fn an_edit_that_nobody_has_read_keeps_its_record_alive() {
     History::each(3, &DEEDS, |history| {
         let unread = |at: usize| history.0.iter().all(|op| (op.seen | op.read) & 1 << at == 0);
-        let edits = |at: &usize| history.0[*at].deed != Deed::Delete;
+        let edits = |at: &usize| history.0[*at].operation != UserOperation::Delete;
         if (0..3).filter(edits).any(unread) {
             assert!(joined(&history.copies(), 0..3).is_live(), "{history:#?}");
         }
@@ -236,7 +243,7 @@ fn writing_anew_after_a_delete_revives_nothing_that_was_seen_deleted() {
     History::each(3, &DEEDS, |history| {
         let copies = history.copies();
         let all = joined(&copies, 0..3);
-        for op in history.0.iter().filter(|op| op.deed != Deed::Delete) {
+        for op in history.0.iter().filter(|op| op.operation != UserOperation::Delete) {
             let shown = joined(&copies, members(op.read));
             if !shown.is_empty() && !shown.is_live() {
                 for (_, cell) in shown.cells() {
@@ -251,7 +258,9 @@ fn writing_anew_after_a_delete_revives_nothing_that_was_seen_deleted() {
 #[test]
 fn a_write_takes_away_what_its_handle_covers_and_leaves_all_else() {
     History::each(3, &DEEDS, |history| {
-        let Op { dot, deed: Deed::Set(fields), seen, read } = history.0[2] else { return };
+        let Op { dot, operation: UserOperation::Set(fields), seen, read } = history.0[2] else {
+            return;
+        };
         let copies = history.copies();
         let (before, shown) = (joined(&copies, members(seen)), joined(&copies, members(read)));
         if !shown.is_live() && !shown.is_empty() {
@@ -311,7 +320,7 @@ fn bytes_of_a_record_that_no_copy_can_have_got_to_are_refused() {
 #[derive(Clone, Debug)]
 enum Line {
     /// This replica does this; its handle is that of one of its earlier states.
-    Do(usize, Deed, prop::sample::Index),
+    Do(usize, UserOperation, prop::sample::Index),
     /// The first replica hears of all that the second knows.
     Hear(usize, usize),
 }
@@ -319,10 +328,10 @@ enum Line {
 const REPLICAS: usize = 4;
 
 fn line() -> impl Strategy<Value = Line> {
-    let deed = prop::sample::select(&DEEDS[..]);
+    let operation = prop::sample::select(&DEEDS[..]);
     prop_oneof![
-        (0..REPLICAS, deed, any::<prop::sample::Index>())
-            .prop_map(|(replica, deed, read)| Line::Do(replica, deed, read)),
+        (0..REPLICAS, operation, any::<prop::sample::Index>())
+            .prop_map(|(replica, operation, read)| Line::Do(replica, operation, read)),
         (0..REPLICAS, 0..REPLICAS).prop_map(|(to, from)| Line::Hear(to, from)),
     ]
 }
@@ -333,11 +342,11 @@ fn play(lines: &[Line]) -> (History, Vec<(Set, Record)>) {
     let mut states = vec![vec![(0, Record::default())]; REPLICAS];
     for line in lines {
         match line {
-            Line::Do(replica, deed, read) => {
+            Line::Do(replica, operation, read) => {
                 let (seen, mut record) = states[*replica].last().expect("starts with one").clone();
                 let (read, shown) = read.get(&states[*replica]);
                 let dot = history.next_dot(*replica as u64);
-                let op = Op { dot, deed: *deed, seen, read: *read };
+                let op = Op { dot, operation: *operation, seen, read: *read };
                 History::perform(&op, &mut record, &shown.handle());
                 states[*replica].push((seen | 1 << history.0.len(), record));
                 history.0.push(op);

@@ -13,7 +13,7 @@ use engine::id::{DeviceId, FieldId, RecordId, Remote, Token};
 use harness::time::{Span, Time};
 use sim::fault::{SlowLink, Times};
 use sim::history::{Answered, Asked, Entry, Fact};
-use sim::plan::{Act, Lasting, Node, Parcel, Plan, When};
+use sim::plan::{Act, Lasting, MessageKind, Node, Plan, When};
 use sim::run::run;
 use sim::scenario::{self, Scenario};
 
@@ -113,11 +113,13 @@ fn ending(history: &[Entry]) -> BTreeMap<(Node, RecordId), Visible> {
 /// Whose first page did the tablet get first?
 fn faster(history: &[Entry]) -> Option<Remote> {
     history.iter().find_map(|entry| {
-        let Fact::Delivered { from: Node::Remote(remote), letter, refused: None, .. } = &entry.fact
+        let Fact::Delivered { from: Node::Remote(remote), message_id, refused: None, .. } =
+            &entry.fact
         else {
             return None;
         };
-        let pulled = entry.node == Node::Device(TABLET) && letter.parcel == Parcel::Pull;
+        let pulled =
+            entry.node == Node::Device(TABLET) && message_id.message_kind == MessageKind::Pull;
         pulled.then_some(*remote)
     })
 }

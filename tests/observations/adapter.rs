@@ -282,7 +282,7 @@ impl Adapter<'_> {
                 });
             }
             (Fact::Faulted(trouble), _) => self.faulted(trouble),
-            (Fact::Healed, _) => {
+            (Fact::FaultsEnded, _) => {
                 let bound = settle_bound(self.plan);
                 let within = self.plan.settle_within.map_or(bound, |within| within.min(bound));
                 let within = Span(within.0);

@@ -5,7 +5,7 @@ use engine::record::Value;
 use serde::Serialize;
 
 use super::FileAsked;
-use crate::plan::{Custom, Errand, Order as WorkOrder};
+use crate::plan::{Custom, Errand, ProcessorCommand};
 
 /// What was asked of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,7 +69,7 @@ pub enum Asked {
     /// Something about conversations, of a processor or a device.
     Work {
         /// What.
-        order: WorkOrder,
+        command: ProcessorCommand,
         /// Is it one of the final reads?
         last: bool,
     },

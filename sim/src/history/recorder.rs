@@ -25,7 +25,7 @@ pub(crate) struct Recorder {
     pub(crate) entries: Vec<Entry>,
     /// About how many bytes they and the blobs keep.
     bytes: u64,
-    needle: [u8; 8],
+    canary: [u8; 8],
     /// What devices store is what they seal, and the oracle opens.
     memo: Memo,
     blobs: Table<usize, Blob>,
@@ -45,11 +45,11 @@ const FACTS: usize = 16_384;
 const FACTS_OF_DEVICE: usize = 512;
 
 impl Recorder {
-    pub(crate) fn new(needle: [u8; 8], memo: Memo, devices: usize) -> Self {
+    pub(crate) fn new(canary: [u8; 8], memo: Memo, devices: usize) -> Self {
         Self {
             entries: Vec::with_capacity(FACTS.max(devices * FACTS_OF_DEVICE)),
             bytes: 0,
-            needle,
+            canary,
             memo,
             blobs: Table::default(),
             records: Table::default(),
@@ -75,11 +75,11 @@ impl Recorder {
     /// The number of a blob, and whether a token's prefix stands in it in clear.
     pub(crate) fn blob(&mut self, blob: &Bytes) -> (BlobId, bool) {
         let id = BlobId(u32::try_from(self.blobs.len()).expect("a run has fewer blobs"));
-        let needle = self.needle;
+        let canary = self.canary;
         let bytes = &mut self.bytes;
         let entry = self.blobs.or_insert_with(address(blob), || {
             *bytes += blob.len() as u64;
-            let has_plaintext = holds(blob, needle);
+            let has_plaintext = holds(blob, canary);
             Blob { id, has_plaintext, _object: blob.clone() }
         });
         (entry.id, entry.has_plaintext)
@@ -87,7 +87,7 @@ impl Recorder {
 
     /// Does a token's prefix stand in these bytes in clear?
     pub(crate) fn shows(&self, bytes: &[u8]) -> bool {
-        holds(bytes, self.needle)
+        holds(bytes, self.canary)
     }
 
     /// What an opened record holds.
@@ -171,13 +171,13 @@ fn contents(record: &Record) -> Contents {
     }
 }
 
-fn holds(bytes: &[u8], needle: [u8; 8]) -> bool {
-    let [head, .., tail] = needle;
-    let Some(tails) = bytes.get(needle.len() - 1..) else { return false };
+fn holds(bytes: &[u8], canary: [u8; 8]) -> bool {
+    let [head, .., tail] = canary;
+    let Some(tails) = bytes.get(canary.len() - 1..) else { return false };
     // A pass without branches, many bytes at a time, rules out nearly all that is sealed.
     let fits = |found, (first, last): (&u8, &u8)| found | (*first == head) & (*last == tail);
     bytes.iter().zip(tails).fold(false, fits)
-        && bytes.windows(needle.len()).any(|window| window == needle)
+        && bytes.windows(canary.len()).any(|window| window == canary)
 }
 
 fn address(bytes: &Bytes) -> usize {
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn a_blob_keeps_its_number_and_is_searched_for_plaintext() {
-        let mut recorder = Recorder::new(*b"needle!!", Memo::default(), 1);
+        let mut recorder = Recorder::new(*b"canary!!", Memo::default(), 1);
         let sealed: Bytes = b"nothing to see".as_slice().into();
-        let leaked: Bytes = b"here is needle!! in clear".as_slice().into();
+        let leaked: Bytes = b"here is canary!! in clear".as_slice().into();
         assert_eq!(recorder.blob(&sealed), (BlobId(0), false));
         assert_eq!(recorder.blob(&leaked), (BlobId(1), true));
         assert_eq!(recorder.blob(&sealed.clone()), (BlobId(0), false));
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn an_empty_mirror_is_a_damaged_row() {
-        let mut recorder = Recorder::new(*b"needle!!", Memo::default(), 1);
+        let mut recorder = Recorder::new(*b"canary!!", Memo::default(), 1);
         let id = engine::id::RecordId { kind: engine::id::Kind::Meal, key: 1 };
         let stored = Stored { tag: 9, bytes: [].into() };
         let change = recorder.change(&StoreKey::Mirror(Remote::Zone, id), Some(&stored));

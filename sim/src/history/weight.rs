@@ -51,7 +51,7 @@ impl Fact {
             | Self::Logged { .. }
             | Self::Faulted(_)
             | Self::Ended(_)
-            | Self::Healed
+            | Self::FaultsEnded
             | Self::Killed { .. }
             | Self::Filed { .. }
             | Self::StepBegan(..)

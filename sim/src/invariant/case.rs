@@ -218,7 +218,7 @@ impl Case {
 
     /// Everything settles; every device shows every record and the remotes are opened.
     pub(crate) fn ends(mut self) -> Self {
-        self.fact(Node::World, Fact::Healed);
+        self.fact(Node::World, Fact::FaultsEnded);
         self.fact(Node::World, Fact::Settled { pending: Vec::new() });
         self.is_read_at_the_end();
         self

@@ -52,7 +52,7 @@ pub(crate) use self::timeline::Timeline;
 use self::account_order::{AccountFault, account_faults};
 use self::builder::EvidenceBuilder;
 use self::epochs::{Epoch, Epochs};
-use self::files::{FileOperation, Published};
+use self::files::{ObservedFileOperation, Published};
 use self::lineage::Lineage;
 use self::server::Server;
 use self::sign_ins::SignIns;
@@ -73,7 +73,7 @@ pub(crate) struct CursorAdvance {
 
 /// One request of a user.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UserOperation {
+pub(crate) struct ObservedOperation {
     pub(crate) device: DeviceId,
     pub(crate) asked: usize,
     pub(crate) answered: Option<usize>,
@@ -82,29 +82,29 @@ pub(crate) struct UserOperation {
 /// Every request of every user to a device, in order.
 #[derive(Debug, Default)]
 pub(crate) struct UserOperations {
-    all: Vec<UserOperation>,
+    all: Vec<ObservedOperation>,
     by_name: Table<(DeviceId, OpId), usize>,
 }
 
 impl UserOperations {
     fn ask(&mut self, device: DeviceId, op: OpId, asked: usize) {
         self.by_name.insert((device, op), self.all.len());
-        self.all.push(UserOperation { device, asked, answered: None });
+        self.all.push(ObservedOperation { device, asked, answered: None });
     }
 
     /// Notes an answer, of which the first one counts.
-    fn answer(&mut self, device: DeviceId, op: OpId, at: usize) -> Option<&UserOperation> {
+    fn answer(&mut self, device: DeviceId, op: OpId, at: usize) -> Option<&ObservedOperation> {
         let op = &mut self.all[*self.by_name.get((device, op))?];
         op.answered.get_or_insert(at);
         Some(op)
     }
 
     /// The request that an answer names.
-    pub(crate) fn named(&self, device: DeviceId, op: OpId) -> Option<&UserOperation> {
+    pub(crate) fn named(&self, device: DeviceId, op: OpId) -> Option<&ObservedOperation> {
         self.by_name.get((device, op)).map(|number| &self.all[*number])
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, UserOperation> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, ObservedOperation> {
         self.all.iter()
     }
 }
@@ -259,7 +259,7 @@ impl<'a> Evidence<'a> {
     /// and one of the others.
     pub(crate) fn repeated_versions(
         &self,
-    ) -> impl Iterator<Item = (&FileOperation<'a>, Published<'a>, Published<'a>)> {
+    ) -> impl Iterator<Item = (&ObservedFileOperation<'a>, Published<'a>, Published<'a>)> {
         self.server.file_operations.iter().flat_map(|operation| {
             self.epochs.iter().flat_map(move |epoch| {
                 let token = operation.ask.token();

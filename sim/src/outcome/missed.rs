@@ -34,7 +34,7 @@ pub fn missed(plan: &Plan, outcome: &Outcome) -> Vec<(StepId, Missed)> {
                     effects => Missed::TooFewEffects(effects),
                 }
             }
-            (None, Act::Fault(..) | Act::User(..) | Act::Order(..) | Act::Wait) => return None,
+            (None, Act::Fault(..) | Act::User(..) | Act::Processor(..) | Act::Wait) => return None,
         };
         Some((step.id, why))
     });

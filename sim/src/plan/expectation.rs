@@ -11,9 +11,11 @@ use engine::record::Value;
 use harness::quantity::{Range, Unit};
 use harness::time::Time;
 
-use super::file::{self, FileDeed};
+use super::file::{self, FileOperation};
 use super::operation::Key;
-use super::{Act, Deed, Errand, Node, Order, Plan, Step, StepId, TalkId, TalkPart};
+use super::{
+    Act, Errand, Node, Plan, ProcessorCommand, Step, StepId, TalkId, TalkPart, UserOperation,
+};
 
 /// What some hosts are to show.
 #[derive(Clone, Debug, PartialEq)]
@@ -352,23 +354,26 @@ impl Expectation {
     /// What a host is asked at the moment of the expectation, if anything: the last reads show all records
     /// without being asked, and a remote is looked into.
     pub fn asks(&self, host: Node) -> Option<Act> {
-        let deed = match (&self.subject, host) {
+        let operation = match (&self.subject, host) {
             (Subject::Conversation(talk), Node::Processor(processor)) => {
-                return Some(Act::Order(processor, Order::Read(*talk, TalkPart::Current)));
+                return Some(Act::Processor(
+                    processor,
+                    ProcessorCommand::Read(*talk, TalkPart::Current),
+                ));
             }
             (Subject::Conversation(_), _) => return None,
             (Subject::Record(id) | Subject::Field(id, _), _) => {
                 self.at?;
-                Deed::Read(*id)
+                UserOperation::Read(*id)
             }
             (Subject::File(path), _) if self.is_about_content() => {
-                Deed::File(FileDeed::Read(path.clone()))
+                UserOperation::File(FileOperation::Read(path.clone()))
             }
-            (Subject::File(_) | Subject::Folder(_), _) => Deed::File(FileDeed::List),
-            (Subject::Account(_), _) => Deed::Errand(Errand::ReadAccount),
-            (Subject::Session, _) => Deed::Errand(Errand::SessionStatus),
+            (Subject::File(_) | Subject::Folder(_), _) => UserOperation::File(FileOperation::List),
+            (Subject::Account(_), _) => UserOperation::Errand(Errand::ReadAccount),
+            (Subject::Session, _) => UserOperation::Errand(Errand::SessionStatus),
         };
-        Some(Act::User(host.device()?, deed))
+        Some(Act::User(host.device()?, operation))
     }
 
     /// How many hosts are asked.
@@ -393,10 +398,10 @@ impl Plan {
             return BTreeMap::new();
         }
         let text = |step: &Step| match &step.act {
-            Act::User(_, Deed::File(FileDeed::Write(_, content))) => {
+            Act::User(_, UserOperation::File(FileOperation::Write(_, content))) => {
                 Some((file::hash(&content.whole()), content.text.clone()))
             }
-            Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => None,
+            Act::User(..) | Act::Processor(..) | Act::Fault(..) | Act::Wait => None,
         };
         self.steps.iter().filter_map(text).collect()
     }

@@ -1,7 +1,7 @@
 //! What users do with files, by path. A path is names with `/` between them; the folder that holds
 //! everything has the empty path.
 //!
-//! A path means whatever a device shows under it at that moment: who does a deed looks first.
+//! A path means whatever a device shows under it at that moment: who does an operation looks first.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// What a user does with files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileDeed {
+pub enum FileOperation {
     /// Saves content under a path, after making the folders on the way that are missing.
     Write(String, Content),
     /// Reads a file: all that it holds at once, if there is a conflict.
@@ -63,7 +63,7 @@ impl Content {
     }
 }
 
-impl FileDeed {
+impl FileOperation {
     /// The first path that it names.
     pub fn path(&self) -> Option<&str> {
         match self {

@@ -11,7 +11,7 @@ use engine::id::RecordId;
 use engine::schema::field_of;
 
 pub use self::argument::{Argument, Key, Value};
-use super::{Act, Deed, Errand, FileDeed, Order};
+use super::{Act, Errand, FileOperation, ProcessorCommand, UserOperation};
 use crate::fault::Names;
 
 /// What is declared of an operation.
@@ -109,137 +109,137 @@ operations! {
     [Device]
     /// Reads a record and at once writes these fields.
     Edit = "edit" or "write" or "set" or "change" or "update" or "add";
-        (device: Device, row: Row, set: Set) => { Act::User(device, Deed::Edit(row, set)) },
+        (device: Device, row: Row, set: Set) => { Act::User(device, UserOperation::Edit(row, set)) },
         "edits {row}";
     /// Reads a record and keeps it open.
     Open = "open";
-        (device: Device, row: Row) => { Act::User(device, Deed::Open(row)) },
+        (device: Device, row: Row) => { Act::User(device, UserOperation::Open(row)) },
         "opens {row}";
     /// Writes these fields on top of what was last opened.
     Save = "save";
-        (device: Device, row: Row, set: Set) => { Act::User(device, Deed::Save(row, set)) },
+        (device: Device, row: Row, set: Set) => { Act::User(device, UserOperation::Save(row, set)) },
         "saves {row} over what it was when opened";
     /// Writes these fields without having read anything.
     Overwrite = "overwrite";
-        (device: Device, row: Row, set: Set) => { Act::User(device, Deed::Overwrite(row, set)) },
+        (device: Device, row: Row, set: Set) => { Act::User(device, UserOperation::Overwrite(row, set)) },
         "overwrites {row}";
     /// Raises or lowers a counter.
     Increment = "increment" or "count";
-        (device: Device, row: Row, field: Counter, by: By) => { Act::User(device, Deed::Increment(row, field, by)) },
+        (device: Device, row: Row, field: Counter, by: By) => { Act::User(device, UserOperation::Increment(row, field, by)) },
         "counts {} of {row} by {by:+}", field_of(row.kind, *field).map_or("?", |field| field.name);
     /// Reads a record and deletes it.
     Delete = "delete" or "remove";
-        (device: Device, row: Row) => { Act::User(device, Deed::Delete(row)) },
+        (device: Device, row: Row) => { Act::User(device, UserOperation::Delete(row)) },
         "deletes {row}";
     /// Reads a deleted record and writes its fields back.
     Undelete = "undelete" or "restore";
-        (device: Device, row: Row) => { Act::User(device, Deed::Undelete(row)) },
+        (device: Device, row: Row) => { Act::User(device, UserOperation::Undelete(row)) },
         "undeletes {row}";
     /// Reads a record.
     Read = "read";
-        (device: Device, row: Row) => { Act::User(device, Deed::Read(row)) },
+        (device: Device, row: Row) => { Act::User(device, UserOperation::Read(row)) },
         "reads {row}";
     /// Asks to sync now.
     Sync = "sync" or "background-sync" or "pull";
-        (device: Device) => { Act::User(device, Deed::Sync) },
+        (device: Device) => { Act::User(device, UserOperation::Sync) },
         "asks to sync";
     /// Signs in, or starts the app again with its saved session.
     Login = "login" or "sign-in" or "log-in";
-        (device: Device) => { Act::User(device, Deed::SignIn) },
+        (device: Device) => { Act::User(device, UserOperation::SignIn) },
         "signs in";
     /// Signs out.
     Logout = "logout" or "sign-out" or "log-out";
-        (device: Device) => { Act::User(device, Deed::SignOut) },
+        (device: Device) => { Act::User(device, UserOperation::SignOut) },
         "signs out";
     /// Makes a new key.
     RotateKey = "rotate-key" or "rotate-keys";
-        (device: Device) => { Act::User(device, Deed::RotateKey) },
+        (device: Device) => { Act::User(device, UserOperation::RotateKey) },
         "makes a new key";
     /// Shows a field by a custom strategy from now on.
     RegisterStrategy = "register-strategy";
-        (device: Device, kind: Kind, field: Field, strategy: Strategy) => { Act::User(device, Deed::Register(kind, field, strategy)) },
+        (device: Device, kind: Kind, field: Field, strategy: Strategy) => { Act::User(device, UserOperation::Register(kind, field, strategy)) },
         "shows {} of {} by {strategy:?} from now on", field_of(*kind, *field).map_or("?", |field| field.name), kind.name();
 
     [Account]
     /// Sets fields of the account on the sync server.
     UpdateAccount = "update-account" or "update-profile" or "patch-account";
-        (device: Device, set: Account) => { Act::User(device, Deed::Errand(Errand::Patch(set))) },
+        (device: Device, set: Account) => { Act::User(device, UserOperation::Errand(Errand::Patch(set))) },
         "updates the account";
     /// Asks the sync server for the account.
     ReadAccount = "read-account";
-        (device: Device) => { Act::User(device, Deed::Errand(Errand::ReadAccount)) },
+        (device: Device) => { Act::User(device, UserOperation::Errand(Errand::ReadAccount)) },
         "reads the account";
     /// Asks the sync server who holds the device's session.
     SessionStatus = "session-status";
-        (device: Device) => { Act::User(device, Deed::Errand(Errand::SessionStatus)) },
+        (device: Device) => { Act::User(device, UserOperation::Errand(Errand::SessionStatus)) },
         "asks whose the session is";
 
     [Conversations]
     /// Saves a part of a conversation.
     UploadConversation = "upload-conversation";
-        (device: Device, excerpt: Excerpt) => { Act::User(device, Deed::Upload(excerpt)) },
+        (device: Device, excerpt: Excerpt) => { Act::User(device, UserOperation::Upload(excerpt)) },
         "brings in {excerpt}";
     /// A processor brings in what a service has of a conversation.
     IngestConversation = "ingest-conversation";
-        (processor: Processor, excerpt: Excerpt) => { Act::Order(processor, Order::Ingest(excerpt)) },
+        (processor: Processor, excerpt: Excerpt) => { Act::Processor(processor, ProcessorCommand::Ingest(excerpt)) },
         "brings in {excerpt}";
     /// A processor works on all that is waiting, or on that of one day.
     Process = "process";
-        (processor: Processor, day: AnyDay) => { Act::Order(processor, Order::Process(day)) },
+        (processor: Processor, day: AnyDay) => { Act::Processor(processor, ProcessorCommand::Process(day)) },
         "works on {}", day.as_ref().map_or("all there is".to_owned(), ToString::to_string);
     /// A conversation whose attempts have all failed may be attempted again.
     ResetConversation = "reset-conversation";
-        (processor: Processor, talk: Talk) => { Act::Order(processor, Order::Reset(talk)) },
+        (processor: Processor, talk: Talk) => { Act::Processor(processor, ProcessorCommand::Reset(talk)) },
         "gives {talk} again";
     /// A processor shows a conversation, or what came of it.
     ReadConversation = "read-conversation";
-        (processor: Processor, talk: Talk, part: Part) => { Act::Order(processor, Order::Read(talk, part)) },
+        (processor: Processor, talk: Talk, part: Part) => { Act::Processor(processor, ProcessorCommand::Read(talk, part)) },
         "reads {}", part.of(*talk);
     /// A processor shows a day.
     ReadDay = "read-day";
-        (processor: Processor, day: Day) => { Act::Order(processor, Order::ReadDay(day)) },
+        (processor: Processor, day: Day) => { Act::Processor(processor, ProcessorCommand::ReadDay(day)) },
         "reads {day}";
 
     [Files]
     /// Saves content under a path, in folders that are made if they are missing.
     WriteFile = "write-file" or "upload" or "upload-file" or "save-file" or "edit-file";
-        (device: Device, path: Path, content: Content) => { Act::User(device, Deed::File(FileDeed::Write(path, content))) },
+        (device: Device, path: Path, content: Content) => { Act::User(device, UserOperation::File(FileOperation::Write(path, content))) },
         "writes {path}";
     /// Reads a file: all that it holds at once, if there is a conflict.
     ReadFile = "read-file" or "open-file" or "download";
-        (device: Device, path: Path) => { Act::User(device, Deed::File(FileDeed::Read(path))) },
+        (device: Device, path: Path) => { Act::User(device, UserOperation::File(FileOperation::Read(path))) },
         "reads {path}";
     /// Makes a folder, and those on the way that are missing.
     MakeFolder = "make-folder" or "mkdir" or "create-folder";
-        (device: Device, path: NewFolder) => { Act::User(device, Deed::File(FileDeed::MakeFolder(path))) },
+        (device: Device, path: NewFolder) => { Act::User(device, UserOperation::File(FileOperation::MakeFolder(path))) },
         "makes the folder {path}";
     /// Moves files and folders, or all that is in a folder, into a folder at once.
     MoveFiles = "move-files" or "move-file" or "move";
-        (device: Device, paths: Paths, to: Folder) => { Act::User(device, Deed::File(FileDeed::Move(paths, to))) },
+        (device: Device, paths: Paths, to: Folder) => { Act::User(device, UserOperation::File(FileOperation::Move(paths, to))) },
         "moves {} to {}", paths.join(", "), if to.is_empty() { "the root" } else { to };
     /// Gives a file or a folder another name.
     RenameFile = "rename-file" or "rename";
-        (device: Device, path: Path, name: Name) => { Act::User(device, Deed::File(FileDeed::Rename(path, name))) },
+        (device: Device, path: Path, name: Name) => { Act::User(device, UserOperation::File(FileOperation::Rename(path, name))) },
         "renames {path} to `{name}`";
     /// Deletes a file or an empty folder.
     DeleteFile = "delete-file" or "remove-file" or "delete-folder";
-        (device: Device, path: Path) => { Act::User(device, Deed::File(FileDeed::Delete(path))) },
+        (device: Device, path: Path) => { Act::User(device, UserOperation::File(FileOperation::Delete(path))) },
         "deletes {path}";
     /// Brings a deleted file or folder back.
     UndeleteFile = "undelete-file" or "restore-file";
-        (device: Device, path: Path) => { Act::User(device, Deed::File(FileDeed::Undelete(path))) },
+        (device: Device, path: Path) => { Act::User(device, UserOperation::File(FileOperation::Undelete(path))) },
         "undeletes {path}";
     /// Makes an old version, counted from 1, the current one again.
     RestoreVersion = "restore-version" or "revert";
-        (device: Device, path: Path, version: Version) => { Act::User(device, Deed::File(FileDeed::Restore(path, version))) },
+        (device: Device, path: Path, version: Version) => { Act::User(device, UserOperation::File(FileOperation::Restore(path, version))) },
         "restores version {version} of {path}";
     /// Lists all files and folders.
     ListFiles = "list-files" or "list";
-        (device: Device) => { Act::User(device, Deed::File(FileDeed::List)) },
+        (device: Device) => { Act::User(device, UserOperation::File(FileOperation::List)) },
         "lists all files";
     /// Lists all versions of a file.
     ReadVersions = "read-versions" or "versions";
-        (device: Device, path: Path) => { Act::User(device, Deed::File(FileDeed::Versions(path))) },
+        (device: Device, path: Path) => { Act::User(device, UserOperation::File(FileOperation::Versions(path))) },
         "lists the versions of {path}";
 
     [Wait]
@@ -347,14 +347,14 @@ mod tests {
     #[test]
     fn an_operation_is_what_its_arguments_say() {
         let row = |key| RecordId { kind: Kind::Meal, key };
-        let mut act = Act::User(DeviceId(1), Deed::Delete(row(7)));
+        let mut act = Act::User(DeviceId(1), UserOperation::Delete(row(7)));
         assert_eq!((act.record(), act.needs_server()), (Some(row(7)), false));
         act.change(|it| {
             if let Value::Row(id) = it {
                 *id = row(8);
             }
         });
-        assert_eq!(act, Act::User(DeviceId(1), Deed::Delete(row(8))));
+        assert_eq!(act, Act::User(DeviceId(1), UserOperation::Delete(row(8))));
         let other = [Value::Device(DeviceId(1)), Value::By(1)];
         assert_eq!(Operation::Delete.make(other), None, "it is about a record");
         assert_eq!(Operation::Delete.make([]), None);
@@ -365,10 +365,13 @@ mod tests {
         let row = RecordId { kind: Kind::Meal, key: 7 };
         let portions = engine::schema::fields(Kind::Meal).iter().find(|it| it.name == "portions");
         let portions = portions.expect("meals have portions").id;
-        let act = Act::User(DeviceId(0), Deed::Increment(row, portions, -2));
+        let act = Act::User(DeviceId(0), UserOperation::Increment(row, portions, -2));
         let names = |act: &Act| act.tell(&Nameless);
         assert_eq!(names(&act), "counts portions of meal/7 by -2");
-        let act = Act::User(DeviceId(0), Deed::File(FileDeed::Move(vec!["a".into()], "".into())));
+        let act = Act::User(
+            DeviceId(0),
+            UserOperation::File(FileOperation::Move(vec!["a".into()], "".into())),
+        );
         assert_eq!(names(&act), "moves a to the root");
     }
 

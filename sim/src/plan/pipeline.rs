@@ -100,7 +100,7 @@ pub struct Excerpt {
 
 /// What a processor is commanded to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Order {
+pub enum ProcessorCommand {
     /// To bring in what the service of a conversation has.
     Ingest(Excerpt),
     /// To work on all there is, of this day or of any.

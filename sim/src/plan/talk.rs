@@ -61,8 +61,8 @@ pub(crate) fn talk_of(
 }
 
 /// The label of a message in a state.
-pub(crate) fn message_token(needle: [u8; 8], user: UserId, (talk, n, edit): Message) -> Token {
-    label(needle, user, MESSAGE, u32::from(talk.0) << 20 | (edit & 0xf) << 16 | n & 0xffff)
+pub(crate) fn message_token(canary: [u8; 8], user: UserId, (talk, n, edit): Message) -> Token {
+    label(canary, user, MESSAGE, u32::from(talk.0) << 20 | (edit & 0xf) << 16 | n & 0xffff)
 }
 
 /// What a label is of; `None` if of no message.
@@ -75,19 +75,19 @@ pub(crate) fn message_of(token: Token) -> Option<Message> {
 
 /// The label of what comes of the work on messages with these labels.
 pub(crate) fn result_token(
-    needle: [u8; 8],
+    canary: [u8; 8],
     user: UserId,
     messages: impl Iterator<Item = Token>,
 ) -> Token {
     let mut hasher = Xxh3::new();
     messages.for_each(|token| hasher.update(&token.0[8..]));
     let [.., a, b, c, d] = hasher.digest().to_be_bytes();
-    label(needle, user, RESULT, u32::from_be_bytes([a, b, c, d]))
+    label(canary, user, RESULT, u32::from_be_bytes([a, b, c, d]))
 }
 
-fn label(needle: [u8; 8], user: UserId, kind: u16, about: u32) -> Token {
+fn label(canary: [u8; 8], user: UserId, kind: u16, about: u32) -> Token {
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&needle);
+    bytes[..8].copy_from_slice(&canary);
     bytes[8..10].copy_from_slice(&user.0.to_be_bytes());
     bytes[10..12].copy_from_slice(&kind.to_be_bytes());
     bytes[12..].copy_from_slice(&about.to_be_bytes());
@@ -124,10 +124,10 @@ mod tests {
     #[test]
     fn a_label_tells_its_message() {
         let about = (TalkId(77), 1_234, 3);
-        let token = message_token(*b"needle!!", UserId(2), about);
+        let token = message_token(*b"canary!!", UserId(2), about);
         assert_eq!(message_of(token), Some(about));
         let result =
-            |messages: &[Token]| result_token(*b"needle!!", UserId(2), messages.iter().copied());
+            |messages: &[Token]| result_token(*b"canary!!", UserId(2), messages.iter().copied());
         assert_eq!(message_of(result(&[token])), None);
         assert_ne!(result(&[token]), result(&[]));
     }

@@ -200,7 +200,7 @@ impl Rows {
         let positions = found.iter().map(|((vault, id), row)| (*vault, *id, Tag(row.pos), row.pos));
         let page = Page {
             to: asker.node,
-            call: asker.letter.call,
+            call: asker.message_id.call,
             vault,
             order,
             since,

@@ -262,7 +262,7 @@ impl RecordZone {
         let (token, rest) = (self.token(front, last), self.change_after(last));
         front.fact(RemoteFact::Served(Box::new(Page {
             to: asker.node,
-            call: asker.letter.call,
+            call: asker.message_id.call,
             vault: self.vault,
             order,
             since,

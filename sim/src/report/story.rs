@@ -20,7 +20,7 @@ pub use self::evidence::Evidence;
 use self::names::Names;
 pub use self::names::Written;
 pub use self::words::{count, field_name, time, value};
-use self::words::{list, lost, parcel, refusal};
+use self::words::{list, lost, message_kind, refusal};
 use crate::history::{Entry, Fact, Pending, Skip};
 use crate::invariant::wording;
 use crate::outcome::Missed;
@@ -64,18 +64,22 @@ impl<'a> Scene<'a> {
             Fact::Started { boot, commit, holds, .. } => {
                 device::started(names, *boot, *commit, holds)
             }
-            Fact::Sent { to, letter, size, rows, plaintext, server: _ } => {
+            Fact::Sent { to, message_id, size, rows, plaintext, server: _ } => {
                 let to = names.host(*to);
                 let ids: Vec<String> = rows.iter().map(|(id, _)| id.to_string()).collect();
                 let rows = if ids.is_empty() { String::new() } else { format!(": {}", list(&ids)) };
                 let bare = if *plaintext { ", with plaintext in it" } else { "" };
-                format!("→ {to}   {} ({size} bytes){rows}{bare}", parcel(letter))
+                format!("→ {to}   {} ({size} bytes){rows}{bare}", message_kind(message_id))
             }
-            Fact::Delivered { from, letter, refused, rows_refused } => {
-                remote::delivered(names, *from, letter, refused.as_deref().copied(), rows_refused)
-            }
-            Fact::Lost { to, letter, why } => {
-                format!("→ {}   {} lost: {}", names.host(*to), parcel(letter), lost(*why))
+            Fact::Delivered { from, message_id, refused, rows_refused } => remote::delivered(
+                names,
+                *from,
+                message_id,
+                refused.as_deref().copied(),
+                rows_refused,
+            ),
+            Fact::Lost { to, message_id, why } => {
+                format!("→ {}   {} lost: {}", names.host(*to), message_kind(message_id), lost(*why))
             }
             Fact::Committed { id, by, contents, policy, .. } => {
                 remote::committed(names, (*id, *by), contents.as_deref(), *policy)
@@ -104,7 +108,7 @@ impl<'a> Scene<'a> {
             Fact::Faulted(fault) => format!("{}; it hits nothing", fault.tell(names.plan())),
             Fact::Struck(step) => struck(names.plan(), *step),
             Fact::Ended(fault) => format!("over: {}", fault.tell(names.plan())),
-            Fact::Healed => "the storm is over: all that can end has ended".to_owned(),
+            Fact::FaultsEnded => "faults end; waiting for quiescence".to_owned(),
             Fact::Settled { pending } => settled(names.plan(), pending),
             Fact::Killed { keeps, between } => {
                 let between = if *between { ", one of them not yet answered" } else { "" };

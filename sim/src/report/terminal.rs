@@ -114,14 +114,14 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
         write_copies(out, "the account", scene.evidence().accounts(user, &of))?;
     }
     write_others(out, &outcome.violations, violation)?;
-    writeln!(out, "\n  again:   {}", styled(BOLD, &failure.again))?;
+    writeln!(out, "\n  reproduce: {}", styled(BOLD, &failure.again))?;
     if let Some(id) = violation.record {
-        writeln!(out, "  closer:  {} --row {id}", failure.again)?;
+        writeln!(out, "  focus:     {} --row {id}", failure.again)?;
     }
     if let Some(capsule) = &failure.capsule {
-        writeln!(out, "  kept:    {capsule}")?;
+        writeln!(out, "  capsule:   {capsule}")?;
         if !violation.is_of_time() {
-            writeln!(out, "  smaller: seawall shrink {capsule}")?;
+            writeln!(out, "  minimise:  seawall shrink {capsule}")?;
         }
     }
     Ok(())
@@ -344,7 +344,7 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
     write_violations(out, &scene, story)?;
     excused::write_of_story(out, &story.excused, &story.path)?;
     write_promise(out, story)?;
-    writeln!(out, "again:   {}", styled(BOLD, &story.again))
+    writeln!(out, "reproduce: {}", styled(BOLD, &story.again))
 }
 
 /// An event that a machine logged. An error is a fact, and told as one.

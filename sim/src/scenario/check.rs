@@ -9,7 +9,7 @@ use super::words::{events, is_of_server};
 use super::{Bound, Lasts, Line, Moment, Occurrence, Rows, Scenario};
 use super::{estimate, idle};
 use crate::fault::FaultKind;
-use crate::plan::{Act, Deed};
+use crate::plan::{Act, UserOperation};
 
 /// Looks for what makes little sense.
 pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
@@ -56,7 +56,7 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
         for (act, _) in &line.acts {
             let Some(id) = act.record().filter(|_| !looks(act)) else { continue };
             // A blind write is how a script makes a record.
-            let makes = matches!(act, Act::User(_, Deed::Overwrite(..)));
+            let makes = matches!(act, Act::User(_, UserOperation::Overwrite(..)));
             if !known.contains(&id) && !makes && told.len() < MOST_TOLD && told.insert(id) {
                 let message = format!("{id} is not there when this happens");
                 problems.push(
@@ -77,7 +77,7 @@ fn not_given(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {
 
 /// Does it only look at a record, whether that is there or not?
 fn looks(act: &Act) -> bool {
-    matches!(act, Act::User(_, Deed::Read(_)))
+    matches!(act, Act::User(_, UserOperation::Read(_)))
 }
 
 fn cannot_happen(scenario: &Scenario, text: &str, problems: &mut Vec<Problem>) {

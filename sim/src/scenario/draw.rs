@@ -127,7 +127,7 @@ fn settle_clones(plan: &mut Plan, fixed: bool) {
         .iter()
         .filter_map(|step| match step.act {
             Act::Fault(Fault::CopyDisk(it), _) => Some((it.device, it.to.0)),
-            Act::Fault(..) | Act::User(..) | Act::Order(..) | Act::Wait => None,
+            Act::Fault(..) | Act::User(..) | Act::Processor(..) | Act::Wait => None,
         })
         .collect();
     for (original, copy) in &clones {

@@ -7,8 +7,8 @@ use std::mem;
 use super::problem::{Code, Problem, line_span};
 use super::{Line, Moment, Scenario};
 use crate::fault::Fault;
-use crate::plan::file::{FileDeed, split_path};
-use crate::plan::{Act, Deed, Node, Parcel, Trigger};
+use crate::plan::file::{FileOperation, split_path};
+use crate::plan::{Act, MessageKind, Node, Trigger, UserOperation};
 
 /// The steps that can do nothing.
 pub(super) fn check(scenario: &Scenario, text: &str) -> Vec<Problem> {
@@ -59,13 +59,13 @@ impl Tree {
     }
 
     /// Takes what a user does; the path that it needs and does not find.
-    fn take<'d>(&mut self, deed: &'d FileDeed) -> Option<&'d str> {
-        match deed {
-            FileDeed::Write(path, _) | FileDeed::MakeFolder(path) => {
+    fn take<'d>(&mut self, operation: &'d FileOperation) -> Option<&'d str> {
+        match operation {
+            FileOperation::Write(path, _) | FileOperation::MakeFolder(path) => {
                 self.add(path);
                 None
             }
-            FileDeed::Move(paths, to) => {
+            FileOperation::Move(paths, to) => {
                 let missing = paths.iter().find(|path| !self.has(path));
                 self.add(to);
                 for path in paths {
@@ -76,18 +76,18 @@ impl Tree {
                 }
                 missing.map(String::as_str)
             }
-            FileDeed::Rename(path, new) => {
+            FileOperation::Rename(path, new) => {
                 let missing = !self.has(path);
                 let folder = split_path(path).map_or("", |(folder, _)| folder);
                 self.copy(path, &child(folder, new));
                 missing.then_some(path)
             }
-            FileDeed::Read(path)
-            | FileDeed::Delete(path)
-            | FileDeed::Undelete(path)
-            | FileDeed::Restore(path, _)
-            | FileDeed::Versions(path) => (!self.has(path)).then_some(path),
-            FileDeed::List => None,
+            FileOperation::Read(path)
+            | FileOperation::Delete(path)
+            | FileOperation::Undelete(path)
+            | FileOperation::Restore(path, _)
+            | FileOperation::Versions(path) => (!self.has(path)).then_some(path),
+            FileOperation::List => None,
         }
     }
 }
@@ -105,11 +105,11 @@ fn paths_that_nobody_made(scenario: &Scenario) -> Vec<Idle<'_>> {
     let mut tree = Tree::default();
     let mut found = Vec::new();
     for line in scenario.script.iter().filter(|_| scenario.mix.is_none()) {
-        let deeds = line.acts.iter().filter_map(|(act, _)| match act {
-            Act::User(_, Deed::File(deed)) => Some(deed),
-            Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => None,
+        let operations = line.acts.iter().filter_map(|(act, _)| match act {
+            Act::User(_, UserOperation::File(operation)) => Some(operation),
+            Act::User(..) | Act::Processor(..) | Act::Fault(..) | Act::Wait => None,
         });
-        let missing: Vec<&str> = deeds.filter_map(|deed| tree.take(deed)).collect();
+        let missing: Vec<&str> = operations.filter_map(|operation| tree.take(operation)).collect();
         let Some(path) = missing.first() else { continue };
         let message = format!("no step before this one makes `{path}`");
         found.push((line, message, "make it first with `write-file` or `make-folder`"));
@@ -123,7 +123,7 @@ fn destroyed_by_then(scenario: &Scenario) -> Vec<Idle<'_>> {
     for (at, end) in scenario.script.iter().enumerate() {
         let destroyed = end.acts.iter().filter_map(|(act, _)| match act {
             Act::Fault(Fault::Destroy(it), _) => Some(it.device),
-            Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => None,
+            Act::User(..) | Act::Processor(..) | Act::Fault(..) | Act::Wait => None,
         });
         for device in destroyed {
             let is_its = |line: &&Line| line.acts.iter().all(|(act, _)| host(act) == device.into());
@@ -154,7 +154,7 @@ fn is_after(script: &[Line], one: usize, other: usize) -> bool {
 fn host(act: &Act) -> Node {
     match act {
         Act::User(device, _) => (*device).into(),
-        Act::Order(processor, _) => (*processor).into(),
+        Act::Processor(processor, _) => (*processor).into(),
         Act::Fault(fault, _) => fault.host(),
         Act::Wait => Node::World,
     }
@@ -165,13 +165,15 @@ fn never_exchanged(scenario: &Scenario) -> Vec<Idle<'_>> {
     let mut found = Vec::new();
     for line in &scenario.script {
         let Moment::On(trigger, _) = &line.when else { continue };
-        let (one, parcel, other) = match *trigger {
-            Trigger::Got(to, parcel, from) => (from, parcel, to),
-            Trigger::Sent(from, parcel, to) | Trigger::Lost(from, parcel, to) => (from, parcel, to),
+        let (one, message_kind, other) = match *trigger {
+            Trigger::Got(to, message_kind, from) => (from, message_kind, to),
+            Trigger::Sent(from, message_kind, to) | Trigger::Lost(from, message_kind, to) => {
+                (from, message_kind, to)
+            }
             Trigger::Committed(_) | Trigger::Quiet(_) => continue,
         };
-        if !exchange(one, parcel, other) {
-            let what = parcel.word();
+        if !exchange(one, message_kind, other) {
+            let what = message_kind.word();
             let message = format!("no message of the kind `{what}` goes from the one to the other");
             found.push((line, message, "name another kind, or two hosts that exchange it"));
         }
@@ -180,20 +182,20 @@ fn never_exchanged(scenario: &Scenario) -> Vec<Idle<'_>> {
 }
 
 /// Do these two exchange such messages? An answer has the kind of its request.
-fn exchange(mut one: Node, parcel: Parcel, mut other: Node) -> bool {
+fn exchange(mut one: Node, message_kind: MessageKind, mut other: Node) -> bool {
     let asks = |node: Node| matches!(node, Node::Device(_) | Node::Processor(_));
-    if parcel != Parcel::Hint && !asks(one) {
+    if message_kind != MessageKind::Hint && !asks(one) {
         mem::swap(&mut one, &mut other);
     }
-    match parcel {
-        Parcel::Pull | Parcel::Push | Parcel::Fetch | Parcel::Other => {
+    match message_kind {
+        MessageKind::Pull | MessageKind::Push | MessageKind::Fetch | MessageKind::Other => {
             matches!((one, other), (Node::Device(_), Node::Remote(_)))
         }
-        Parcel::Hint => matches!((one, other), (Node::Remote(_), Node::Device(_))),
-        Parcel::Account | Parcel::File | Parcel::Upload | Parcel::Feed => {
+        MessageKind::Hint => matches!((one, other), (Node::Remote(_), Node::Device(_))),
+        MessageKind::Account | MessageKind::File | MessageKind::Upload | MessageKind::Feed => {
             matches!((one, other), (Node::Device(_), Node::Worker(_)))
         }
-        Parcel::Session | Parcel::Work => asks(one) && matches!(other, Node::Worker(_)),
+        MessageKind::Session | MessageKind::Work => asks(one) && matches!(other, Node::Worker(_)),
     }
 }
 
@@ -208,18 +210,18 @@ mod tests {
     #[test]
     fn a_path_is_there_once_a_step_has_made_it_or_brought_something_there() {
         let mut tree = Tree::default();
-        let write = |path: &str| FileDeed::Write(path.to_owned(), Content::of("x"));
-        let read = |path: &str| FileDeed::Read(path.to_owned());
-        let mut misses = |deed: FileDeed| tree.take(&deed).is_some();
+        let write = |path: &str| FileOperation::Write(path.to_owned(), Content::of("x"));
+        let read = |path: &str| FileOperation::Read(path.to_owned());
+        let mut misses = |operation: FileOperation| tree.take(&operation).is_some();
         assert!(misses(read("a/b.txt")));
         assert!(!misses(write("a/b.txt")));
         assert!(!misses(read("a/B.txt")));
-        assert!(!misses(FileDeed::Delete("a".into())), "folders on the way are made");
-        assert!(!misses(FileDeed::Rename("a".into(), "c".into())));
+        assert!(!misses(FileOperation::Delete("a".into())), "folders on the way are made");
+        assert!(!misses(FileOperation::Rename("a".into(), "c".into())));
         assert!(!misses(read("c/b.txt")));
-        assert!(!misses(FileDeed::Move(vec!["c/*".into()], "d/e".into())));
+        assert!(!misses(FileOperation::Move(vec!["c/*".into()], "d/e".into())));
         assert!(!misses(read("d/e/b.txt")));
-        assert!(misses(FileDeed::Move(vec!["x/*".into()], "d".into())));
+        assert!(misses(FileOperation::Move(vec!["x/*".into()], "d".into())));
         assert!(misses(read("d/b.txt")));
     }
 
@@ -227,18 +229,22 @@ mod tests {
     fn messages_go_between_those_who_exchange_them() {
         let (phone, tablet) = (Node::Device(DeviceId(0)), Node::Device(DeviceId(1)));
         let (zone, worker) = (Node::Remote(Remote::Zone), Node::Worker(WorkerId(0)));
-        for (one, parcel, other, may) in [
-            (phone, Parcel::Push, zone, true),
-            (zone, Parcel::Push, phone, true),
-            (phone, Parcel::Push, tablet, false),
-            (phone, Parcel::Push, worker, false),
-            (zone, Parcel::Hint, phone, true),
-            (phone, Parcel::Hint, zone, false),
-            (phone, Parcel::Upload, worker, true),
-            (worker, Parcel::Session, phone, true),
-            (zone, Parcel::Session, phone, false),
+        for (one, message_kind, other, may) in [
+            (phone, MessageKind::Push, zone, true),
+            (zone, MessageKind::Push, phone, true),
+            (phone, MessageKind::Push, tablet, false),
+            (phone, MessageKind::Push, worker, false),
+            (zone, MessageKind::Hint, phone, true),
+            (phone, MessageKind::Hint, zone, false),
+            (phone, MessageKind::Upload, worker, true),
+            (worker, MessageKind::Session, phone, true),
+            (zone, MessageKind::Session, phone, false),
         ] {
-            assert_eq!(exchange(one, parcel, other), may, "{one:?} {parcel:?} {other:?}");
+            assert_eq!(
+                exchange(one, message_kind, other),
+                may,
+                "{one:?} {message_kind:?} {other:?}"
+            );
         }
     }
 }

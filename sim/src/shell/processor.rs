@@ -10,7 +10,7 @@ use super::OUTPUTS_PER_INPUT;
 use crate::history::{Answered, Asked, Fact, Worked};
 use crate::mailbox::{Effect, Inbound, Mailbox, ServiceCall, StartProcessor};
 use crate::message::{Body, Message};
-use crate::plan::{Order, TalkId, TalkPart};
+use crate::plan::{ProcessorCommand, TalkId, TalkPart};
 use crate::time::{ToEngine, ToSimulated};
 use crate::workload::first_own_op;
 use crate::workload::talk::{conversation, origin};
@@ -20,7 +20,7 @@ use crate::workload::talk::{conversation, origin};
 pub(crate) struct ProcessorShell {
     processor: Processor,
     user: UserId,
-    needle: [u8; 8],
+    canary: [u8; 8],
     /// The last number of an ask that no step of the plan names: no two lives use one.
     own_op: u32,
     wake: Option<Time>,
@@ -35,10 +35,10 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, mailbox: &mut Mailbo
             }
             (Inbound::Message(message), Some(shell)) => shell.receive(mailbox, message),
             (Inbound::ProcessorInput(input), Some(shell)) => shell.give(mailbox, *input),
-            (Inbound::Command(step, order), Some(shell)) => {
-                shell.ask(mailbox, step.first_op(), order, false);
+            (Inbound::Command(step, command), Some(shell)) => {
+                shell.ask(mailbox, step.first_op(), command, false);
             }
-            (Inbound::LastCommands(orders), Some(shell)) => shell.ask_last(mailbox, orders),
+            (Inbound::LastCommands(commands), Some(shell)) => shell.ask_last(mailbox, commands),
             (
                 Inbound::Message(_)
                 | Inbound::ProcessorInput(_)
@@ -76,39 +76,41 @@ pub(super) fn work(shell: &mut Option<Box<ProcessorShell>>, mailbox: &mut Mailbo
 
 impl ProcessorShell {
     fn start(start: StartProcessor, mailbox: &mut Mailbox) -> Self {
-        let StartProcessor { boot, last_op, needle } = start;
+        let StartProcessor { boot, last_op, canary } = start;
         let user = boot.user;
         let processor = Processor::start(mailbox.now().to_engine(), boot);
         let own_op = first_own_op(last_op);
-        let mut shell = Self { processor, user, needle, own_op, wake: None };
+        let mut shell = Self { processor, user, canary, own_op, wake: None };
         shell.drain(mailbox);
         shell
     }
 
-    fn ask_last(&mut self, mailbox: &mut Mailbox, orders: Vec<Order>) {
-        for order in orders {
+    fn ask_last(&mut self, mailbox: &mut Mailbox, commands: Vec<ProcessorCommand>) {
+        for command in commands {
             self.own_op += 1;
-            self.ask(mailbox, OpId(self.own_op), order, true);
+            self.ask(mailbox, OpId(self.own_op), command, true);
         }
     }
 
-    fn ask(&mut self, mailbox: &mut Mailbox, op: OpId, order: Order, last: bool) {
-        let ask = self.spell(&order);
-        mailbox.emit(Effect::Fact(Fact::Asked(op, Asked::Work { order, last }.into())));
+    fn ask(&mut self, mailbox: &mut Mailbox, op: OpId, command: ProcessorCommand, last: bool) {
+        let ask = self.spell(&command);
+        mailbox.emit(Effect::Fact(Fact::Asked(op, Asked::Work { command, last }.into())));
         self.give(mailbox, processor::Input::Ask(op, ask));
     }
 
-    /// An order as the engine takes it.
-    fn spell(&self, order: &Order) -> Ask {
+    /// A command as the engine takes it.
+    fn spell(&self, command: &ProcessorCommand) -> Ask {
         let origin = |talk: &TalkId| origin(*talk, 0);
-        match order {
-            Order::Ingest(excerpt) => {
-                let comes = conversation(self.needle, self.user, excerpt);
+        match command {
+            ProcessorCommand::Ingest(excerpt) => {
+                let comes = conversation(self.canary, self.user, excerpt);
                 Ask::Ingest(Path::Daily, Box::new(comes))
             }
-            Order::Process(day) => Ask::Process(day.as_ref().map(|day| day.written.clone())),
-            Order::Reset(talk) => Ask::Reset(origin(talk)),
-            Order::Read(talk, part) => Ask::Read(
+            ProcessorCommand::Process(day) => {
+                Ask::Process(day.as_ref().map(|day| day.written.clone()))
+            }
+            ProcessorCommand::Reset(talk) => Ask::Reset(origin(talk)),
+            ProcessorCommand::Read(talk, part) => Ask::Read(
                 origin(talk),
                 match part {
                     TalkPart::Current => Part::Current,
@@ -116,7 +118,7 @@ impl ProcessorShell {
                     TalkPart::Result => Part::Result,
                 },
             ),
-            Order::ReadDay(day) => Ask::ReadDay(day.written.clone()),
+            ProcessorCommand::ReadDay(day) => Ask::ReadDay(day.written.clone()),
         }
     }
 

@@ -15,7 +15,8 @@ use crate::fault;
 use crate::plan::file::split_path;
 use crate::plan::operation;
 use crate::plan::{
-    Act, Deed, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, VolumePlan, When,
+    Act, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, UserOperation,
+    VolumePlan, When,
 };
 
 /// Only these steps.
@@ -33,7 +34,7 @@ pub fn with_moments(plan: &Plan, moments: &[Option<Time>]) -> Plan {
     Plan { steps: plan.steps.iter().zip(moments).map(at).collect(), ..plan.clone() }
 }
 
-/// Only these given records.
+/// Only these records of the seed data.
 pub fn with_given(plan: &Plan, kept: &[usize]) -> Plan {
     let given = kept.iter().map(|&at| plan.given[at].clone()).collect();
     Plan { given, ..plan.clone() }
@@ -77,8 +78,10 @@ pub fn with_processors(plan: &Plan, kept: &[usize]) -> Plan {
     server.pipeline.given =
         server.pipeline.given.iter().filter(|it| works(it.user)).cloned().collect();
     let uploads = |step: &Step| match &step.act {
-        Act::User(device, Deed::Upload(_)) => works(plan.devices[usize::from(device.0)].user),
-        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => true,
+        Act::User(device, UserOperation::Upload(_)) => {
+            works(plan.devices[usize::from(device.0)].user)
+        }
+        Act::User(..) | Act::Processor(..) | Act::Fault(..) | Act::Wait => true,
     };
     plan.steps = plan.steps.iter().filter(|step| uploads(step)).cloned().collect();
     plan
@@ -135,7 +138,7 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
             };
             fault.map(among).map(|kept| *fault = kept).is_some()
         }
-        Act::User(..) | Act::Order(..) | Act::Wait => true,
+        Act::User(..) | Act::Processor(..) | Act::Wait => true,
     });
     plan
 }

@@ -15,15 +15,15 @@ use crate::history::file::{FileAsked, FileDone, Goal, Head, Listed, Print};
 use crate::history::{Answered, Asked, Fact, Skip};
 use crate::mailbox::{Effect, Share};
 use crate::plan::StepId;
-use crate::plan::file::{Content, FileDeed, hash, names, split_path};
+use crate::plan::file::{Content, FileOperation, hash, names, split_path};
 
 /// What the user does with an answer about files.
 #[derive(Clone, Debug)]
 pub(super) enum Next {
     /// Notes a long batch, to ask for it at the end.
     Nothing,
-    /// Finds what the deed is about, and does it.
-    Find(FileDeed),
+    /// Finds what the operation is about, and does it.
+    Find(FileOperation),
     /// Lets everybody go on who waits for the folder of this name in that one.
     Enter(NodeId, String),
     /// Reads all that is listed, and a share of the versions.
@@ -44,7 +44,7 @@ pub(super) enum Within {
 /// The folders that were asked for, each with who goes on in it, and through which others.
 pub(super) type Doors = BTreeMap<(NodeId, String), Vec<Guest>>;
 
-/// A deed that waits for a folder.
+/// An operation that waits for a folder.
 #[derive(Clone, Debug)]
 pub(super) struct Guest {
     op: OpId,
@@ -53,7 +53,7 @@ pub(super) struct Guest {
     within: Within,
 }
 
-/// A deed under way: its last ask, and the path that its user has in mind.
+/// An operation under way: its last ask, and the path that its user has in mind.
 struct Way<'p> {
     op: OpId,
     path: &'p str,
@@ -61,8 +61,9 @@ struct Way<'p> {
 
 impl Agent {
     /// The user does something with files: first of all, looks.
-    pub(super) fn does_with_files(&mut self, op: OpId, deed: FileDeed) {
-        let next = if deed == FileDeed::List { Next::Nothing } else { Next::Find(deed) };
+    pub(super) fn does_with_files(&mut self, op: OpId, operation: FileOperation) {
+        let next =
+            if operation == FileOperation::List { Next::Nothing } else { Next::Find(operation) };
         self.ask_of_files(op, Ask::ListFiles, FileAsked::List, "", next);
     }
 
@@ -88,16 +89,16 @@ impl Agent {
             self.jobs.push(*job);
         }
         let done = match (next, answer) {
-            (Next::Find(deed), Answer::Files(files)) => {
-                let path = deed.path().unwrap_or_default().to_owned();
+            (Next::Find(operation), Answer::Files(files)) => {
+                let path = operation.path().unwrap_or_default().to_owned();
                 // A user who asked for something there since knows that this list is out of date. What is
                 // expected is to be in the list as it is.
                 if !step_of(op).is_some_and(StepId::is_look) && self.is_changing(&path) {
                     let again = self.own_op();
-                    self.does_with_files(again, deed);
+                    self.does_with_files(again, operation);
                     return;
                 }
-                self.finds(&Way { op, path: &path }, deed, &Tree(&files))
+                self.finds(&Way { op, path: &path }, operation, &Tree(&files))
             }
             (Next::Enter(parent, name), answer) => {
                 let guests = self.doors.remove(&(parent, name)).unwrap_or_default();
@@ -142,52 +143,52 @@ impl Agent {
         self.requests.iter().any(|request| is_at(&request.asked))
     }
 
-    /// Does a deed on what its path means; false if that is nothing.
-    fn finds(&mut self, way: &Way<'_>, deed: FileDeed, tree: &Tree<'_>) -> bool {
-        match deed {
-            FileDeed::Write(path, content) => {
+    /// Does an operation on what its path means; false if that is nothing.
+    fn finds(&mut self, way: &Way<'_>, operation: FileOperation, tree: &Tree<'_>) -> bool {
+        match operation {
+            FileOperation::Write(path, content) => {
                 let Some((folder, name)) = split_path(&path) else { return false };
                 let rest = names(folder).map(str::to_owned).collect();
                 let within = Within::Write(name.to_owned(), content);
                 self.enters(way, (NodeId::ROOT, rest), within, tree)
             }
-            FileDeed::MakeFolder(path) => {
+            FileOperation::MakeFolder(path) => {
                 let rest = names(&path).map(str::to_owned).collect();
                 self.enters(way, (NodeId::ROOT, rest), Within::Nothing, tree)
             }
-            FileDeed::Move(paths, to) => {
+            FileOperation::Move(paths, to) => {
                 let nodes = paths.iter().flat_map(|path| tree.all_at(path)).collect();
                 let rest = names(&to).map(str::to_owned).collect();
                 self.enters(way, (NodeId::ROOT, rest), Within::Move(nodes), tree)
             }
-            FileDeed::Read(path) => {
+            FileOperation::Read(path) => {
                 let Some(file) = tree.file_at(&path) else { return false };
                 self.goes_on(way, Ask::ReadFile(file.node), FileAsked::Read(file.node))
             }
-            FileDeed::Versions(path) => {
+            FileOperation::Versions(path) => {
                 let Some(file) = tree.file_at(&path) else { return false };
                 self.goes_on(way, Ask::ReadVersions(file.node), FileAsked::Versions(file.node))
             }
-            FileDeed::Rename(path, name) => {
+            FileOperation::Rename(path, name) => {
                 let Some(node) = tree.at(&path) else { return false };
                 self.moves(way, vec![(node.node, None, Some(name))])
             }
-            FileDeed::Delete(path) => {
+            FileOperation::Delete(path) => {
                 let Some(node) = tree.at(&path) else { return false };
                 let (node, seen, exposed) = (node.node, node.latest, exposed(node));
                 let asked = FileAsked::Delete { node, seen, exposed };
                 self.goes_on(way, Ask::DeleteFile { node, seen }, asked)
             }
-            FileDeed::Undelete(path) => {
+            FileOperation::Undelete(path) => {
                 let Some(node) = tree.deleted_at(&path).map(|node| node.node) else { return false };
                 self.goes_on(way, Ask::UndeleteFile(node), FileAsked::Undelete(node))
             }
-            FileDeed::Restore(path, version) => {
+            FileOperation::Restore(path, version) => {
                 let file = tree.file_at(&path).filter(|file| version <= file.latest);
                 let Some(file) = file else { return false };
                 self.restores(way, file, version)
             }
-            FileDeed::List => true,
+            FileOperation::List => true,
         }
     }
 
@@ -448,7 +449,7 @@ mod tests {
     use engine::record::Vv;
 
     use super::*;
-    use crate::plan::Deed;
+    use crate::plan::UserOperation;
     use crate::workload::Request;
 
     fn listed(node: u64, parent: u64, name: &str, heads: &[Option<u32>]) -> device::Listed {
@@ -473,10 +474,10 @@ mod tests {
         }
     }
 
-    /// Does a deed, answers its list, and returns what is asked next.
-    fn asked(deed: FileDeed, files: Vec<device::Listed>) -> (Agent, Option<Request>) {
-        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0);
-        assert!(agent.does(StepId(3), Deed::File(deed)));
+    /// Does an operation, answers its list, and returns what is asked next.
+    fn asked(operation: FileOperation, files: Vec<device::Listed>) -> (Agent, Option<Request>) {
+        let mut agent = Agent::new(*b"canary!!", (DeviceId(1), UserId(0)), 0);
+        assert!(agent.does(StepId(3), UserOperation::File(operation)));
         let list = agent.next_request().expect("it looks first");
         assert!(matches!(list.ask, Ask::ListFiles));
         let mut emitted = Vec::new();
@@ -487,8 +488,8 @@ mod tests {
         (agent, next)
     }
 
-    fn write(path: &str) -> FileDeed {
-        FileDeed::Write(path.to_owned(), Content::of("milk"))
+    fn write(path: &str) -> FileOperation {
+        FileOperation::Write(path.to_owned(), Content::of("milk"))
     }
 
     #[test]
@@ -519,9 +520,9 @@ mod tests {
 
     #[test]
     fn a_folder_is_asked_for_once_however_many_wait_for_it() {
-        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0);
+        let mut agent = Agent::new(*b"canary!!", (DeviceId(1), UserId(0)), 0);
         for (step, path) in [(1, "a/one"), (2, "a/two")] {
-            assert!(agent.does(StepId(step), Deed::File(write(path))));
+            assert!(agent.does(StepId(step), UserOperation::File(write(path))));
         }
         let lists: Vec<Request> = std::iter::from_fn(|| agent.next_request()).collect();
         for list in lists {
@@ -552,8 +553,8 @@ mod tests {
             listed(5, 0, "z", &[Some(1)]),
         ];
         let moved = |files: &[device::Listed], from: &str| {
-            let deed = FileDeed::Move(vec![from.to_owned()], "out".into());
-            let (_, next) = asked(deed, files.to_vec());
+            let operation = FileOperation::Move(vec![from.to_owned()], "out".into());
+            let (_, next) = asked(operation, files.to_vec());
             let Ask::MoveFiles(moves) = next.expect("it moves").ask else { panic!() };
             assert!(moves.iter().all(|it| it.parent == Some(NodeId(2))));
             moves.iter().map(|it| it.node.0).collect::<Vec<_>>()
@@ -566,25 +567,25 @@ mod tests {
     fn what_is_not_there_is_not_asked_for() {
         let mut gone = listed(5, 0, "a.txt", &[Some(1)]);
         gone.deleted = true;
-        for deed in [
-            FileDeed::Read("a.txt".into()),
-            FileDeed::Delete("a.txt".into()),
-            FileDeed::Restore("a.txt".into(), 1),
-            FileDeed::Move(vec!["a.txt".into()], String::new()),
+        for operation in [
+            FileOperation::Read("a.txt".into()),
+            FileOperation::Delete("a.txt".into()),
+            FileOperation::Restore("a.txt".into(), 1),
+            FileOperation::Move(vec!["a.txt".into()], String::new()),
         ] {
-            assert!(asked(deed, vec![gone.clone()]).1.is_none());
+            assert!(asked(operation, vec![gone.clone()]).1.is_none());
         }
-        let (_, next) = asked(FileDeed::Undelete("a.txt".into()), vec![gone.clone()]);
+        let (_, next) = asked(FileOperation::Undelete("a.txt".into()), vec![gone.clone()]);
         assert!(matches!(next.expect("it is").ask, Ask::UndeleteFile(NodeId(5))));
         let (_, next) = asked(write("a.txt"), vec![gone]);
         assert!(matches!(next.expect("it is").ask, Ask::WriteFile { .. }), "another file");
     }
 
     #[test]
-    fn of_two_deeds_on_one_path_the_second_looks_again() {
-        let mut agent = Agent::new(*b"needle!!", (DeviceId(1), UserId(0)), 0);
+    fn of_two_operations_on_one_path_the_second_looks_again() {
+        let mut agent = Agent::new(*b"canary!!", (DeviceId(1), UserId(0)), 0);
         for step in [1, 2] {
-            assert!(agent.does(StepId(step), Deed::File(write("a.txt"))));
+            assert!(agent.does(StepId(step), UserOperation::File(write("a.txt"))));
         }
         let lists: Vec<Request> = std::iter::from_fn(|| agent.next_request()).collect();
         for list in lists {

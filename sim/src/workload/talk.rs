@@ -16,11 +16,11 @@ pub(crate) fn origin(talk: TalkId, spelling: u8) -> Origin {
 }
 
 /// A conversation as it comes.
-pub(crate) fn conversation(needle: [u8; 8], user: UserId, excerpt: &Excerpt) -> Conversation {
+pub(crate) fn conversation(canary: [u8; 8], user: UserId, excerpt: &Excerpt) -> Conversation {
     let Excerpt { talk, spelling, began, first, last, edit } = excerpt;
     let message = |n: u32| {
         let edit = u32::from(*edit);
-        let token = message_token(needle, user, (*talk, n, edit));
+        let token = message_token(canary, user, (*talk, n, edit));
         let value = Value::Text(format!("message {n} of conversation {}, state {edit}", talk.0));
         Message { n, edit, payload: Payload { token, value } }
     };
@@ -34,8 +34,8 @@ pub(crate) fn conversation(needle: [u8; 8], user: UserId, excerpt: &Excerpt) -> 
 }
 
 /// What the step makes of a conversation.
-pub(crate) fn result(needle: [u8; 8], user: UserId, talk: &Talk) -> Payload {
-    let token = result_token(needle, user, talk.messages.iter().map(|message| message.2));
+pub(crate) fn result(canary: [u8; 8], user: UserId, talk: &Talk) -> Payload {
+    let token = result_token(canary, user, talk.messages.iter().map(|message| message.2));
     let value = Value::Text(format!("a summary of {} messages", talk.messages.len()));
     Payload { token, value }
 }

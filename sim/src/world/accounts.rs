@@ -36,7 +36,7 @@ pub(super) struct Accounts {
     /// What was opened, of all hosts: a function of the bytes.
     memo: Memo,
     /// The prefix of all tokens of the run.
-    needle: [u8; 8],
+    canary: [u8; 8],
 }
 
 impl Accounts {
@@ -48,7 +48,7 @@ impl Accounts {
             sign_ins: BTreeMap::new(),
             calendar: Calendar::new(HOME).expect("the engine knows this zone"),
             memo,
-            needle: Draw::new(plan.nature, "needle").bytes(),
+            canary: Draw::new(plan.nature, "needle").bytes(),
         }
     }
 
@@ -58,8 +58,8 @@ impl Accounts {
     }
 
     /// The prefix of all tokens of the run.
-    pub(super) fn needle(&self) -> [u8; 8] {
-        self.needle
+    pub(super) fn canary(&self) -> [u8; 8] {
+        self.canary
     }
 
     /// What was opened and decoded in this run.
@@ -127,7 +127,7 @@ impl Accounts {
             memo: Some(self.memo.clone()),
         };
         let snapshot = storage.contents().clone();
-        Start { boot, last_op: host.last_op(), snapshot, needle: self.needle }
+        Start { boot, last_op: host.last_op(), snapshot, canary: self.canary }
     }
 
     fn worker_boot(&self, host: &Host) -> WorkerBoot {
@@ -150,7 +150,7 @@ impl Accounts {
             vault: self.vault_of(user, plan.flaws),
             timing: plan.server.as_ref().expect("a processor has a server").pipeline.timing,
         };
-        StartProcessor { boot, last_op: host.last_op(), needle: self.needle }
+        StartProcessor { boot, last_op: host.last_op(), canary: self.canary }
     }
 
     /// The sign-in service issues a credential to a host.

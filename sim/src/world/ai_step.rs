@@ -29,14 +29,14 @@ const LONGEST_STEP: Span = Span::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub(super) struct AiStep {
     plan: Arc<Plan>,
-    needle: [u8; 8],
+    canary: [u8; 8],
     /// How often each processor has had each state of a conversation worked on.
     tried: BTreeMap<(Node, u64), u64>,
 }
 
 impl AiStep {
-    pub(super) fn of(plan: &Arc<Plan>, needle: [u8; 8]) -> Self {
-        Self { plan: plan.clone(), needle, tried: BTreeMap::new() }
+    pub(super) fn of(plan: &Arc<Plan>, canary: [u8; 8]) -> Self {
+        Self { plan: plan.clone(), canary, tried: BTreeMap::new() }
     }
 
     /// The step is begun for a processor. By chance it fails only while there are faults.
@@ -65,7 +65,7 @@ impl AiStep {
         let has_failed = conditions.fails || chances && fails.happens(plan.failure);
         let times = u64::from(conditions.times.max(1));
         let after = takes.span(plan.takes).0.saturating_mul(times).clamp(1, LONGEST_STEP.0);
-        let result = (!has_failed).then(|| talk::result(self.needle, user, &talk));
+        let result = (!has_failed).then(|| talk::result(self.canary, user, &talk));
         out.push(Action::Note(node, Fact::StepBegan(step, talk.into())));
         if is_silent {
             return out.push(Action::Count("step never ended"));

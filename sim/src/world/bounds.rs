@@ -4,12 +4,15 @@
 use engine::job::MOST_TRIES;
 use harness::time::{Span, SpanRange};
 
-use crate::plan::{Act, Deed, Expectation, FileDeed, Order, Plan, ServerPlan, Step, WorkerPlan};
+use crate::plan::{
+    Act, Expectation, FileOperation, Plan, ProcessorCommand, ServerPlan, Step, UserOperation,
+    WorkerPlan,
+};
 
 /// The most bytes that sealing adds to a content.
 const SEAL: u64 = 256;
 
-/// Requests that one deed needs beside the pieces: folders, a beginning, an end, and again after a
+/// Requests that one operation needs beside the pieces: folders, a beginning, an end, and again after a
 /// clash.
 const ASKS: u64 = 10;
 
@@ -28,24 +31,26 @@ pub fn settle_bound(plan: &Plan) -> Span {
     let exchange = 2 * (network.p99.0 + network.grain.0) + commit + 2 * disk;
     let page = plan.remotes.iter().map(|r| r.page).min().unwrap_or(1).min(timing.page).max(1);
     let batch = plan.remotes.iter().map(|r| r.batch).min().unwrap_or(1).min(timing.batch).max(1);
-    let deeds = plan.steps.iter().filter(|step| matches!(step.act, Act::User(..))).count();
-    let rows = (plan.given.len() + deeds) as u64;
+    let operations = plan.steps.iter().filter(|step| matches!(step.act, Act::User(..))).count();
+    let rows = (plan.given.len() + operations) as u64;
     // Short pages happen, and saves that meet newer rows are tried again.
     let pages = 4 + 2 * rows / u64::from(page);
     let batches = 4 + 4 * rows / u64::from(batch);
     let talk = (pages + batches) * exchange;
-    let rotations =
-        plan.steps.iter().filter(|step| matches!(step.act, Act::User(_, Deed::RotateKey))).count()
-            as u64;
+    let rotations = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.act, Act::User(_, UserOperation::RotateKey)))
+        .count() as u64;
     let imposed = |step: &Step| match &step.act {
         Act::Fault(fault, _) => fault.wait().0,
-        Act::User(..) | Act::Order(..) | Act::Wait => 0,
+        Act::User(..) | Act::Processor(..) | Act::Wait => 0,
     };
     let throttle = plan.steps.iter().map(imposed).max().unwrap_or(0);
     let retries = 3 * (timing.retry_cap.0 + timing.timeout.0);
     let keys = (2 + rotations) * (plan.keychain.high.0 + timing.pull_every.0);
     let sign_in = 3 * (plan.sign_in.delay.high.0 + timing.retry_cap.0);
-    let asks = deeds as u64 + looks(plan) + file_requests(plan);
+    let asks = operations as u64 + looks(plan) + file_requests(plan);
     let server = plan.server.as_ref().map_or(0, |server| server_bound(server, asks, exchange));
     let waits = timing.login_patience.0 + 3 * timing.pull_every.0 + timing.relist_every.0;
     let waits = waits + 2 * timing.feed_every.0;
@@ -83,10 +88,13 @@ fn pipeline_bound(plan: &Plan, exchange: u64) -> u64 {
         return 0;
     }
     let brings = |step: &&Step| {
-        matches!(step.act, Act::User(_, Deed::Upload(_)) | Act::Order(_, Order::Ingest(_)))
+        matches!(
+            step.act,
+            Act::User(_, UserOperation::Upload(_)) | Act::Processor(_, ProcessorCommand::Ingest(_))
+        )
     };
     let items = plan.steps.iter().filter(brings).count() + pipeline.given.len();
-    let orders = plan.steps.iter().filter(|step| matches!(step.act, Act::Order(..))).count();
+    let commands = plan.steps.iter().filter(|step| matches!(step.act, Act::Processor(..))).count();
     let timing = &pipeline.timing;
     let SpanRange { high: takes, .. } = pipeline.step.takes;
     let volume =
@@ -96,7 +104,7 @@ fn pipeline_bound(plan: &Plan, exchange: u64) -> u64 {
     let step = takes.0.min(timing.patience.0);
     let each = u64::from(MOST_TRIES) * (step + timing.retry_cap.0 + 4 * commit);
     let sessions = u64::from(MOST_TRIES) * (server.timing.session.0 + timing.poll.0);
-    (items as u64 + 1) * each + orders as u64 * 4 * commit + sessions
+    (items as u64 + 1) * each + commands as u64 * 4 * commit + sessions
 }
 
 /// The most requests about files that a plan leads to.
@@ -113,12 +121,12 @@ pub(super) fn requests_of_a_file(plan: &Plan) -> u64 {
 fn requests_of_steps(plan: &Plan) -> impl Iterator<Item = u64> {
     let piece = plan.server.as_ref().map_or(1, |server| u64::from(server.piece.max(1)));
     let asks = move |step: &Step| match &step.act {
-        Act::User(_, Deed::File(FileDeed::Write(_, content))) => {
+        Act::User(_, UserOperation::File(FileOperation::Write(_, content))) => {
             let size = u64::from(content.size).max(content.text.len() as u64) + SEAL;
             ASKS + 2 * size.div_ceil(piece)
         }
-        Act::User(_, Deed::File(_)) => ASKS,
-        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => 0,
+        Act::User(_, UserOperation::File(_)) => ASKS,
+        Act::User(..) | Act::Processor(..) | Act::Fault(..) | Act::Wait => 0,
     };
     plan.steps.iter().map(asks)
 }

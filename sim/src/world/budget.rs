@@ -92,7 +92,7 @@ fn usual(plan: &Plan) -> Used {
     let hosts = devices + (workers + plan.processors().len()) as u64;
     let heard = plan.steps.iter().map(|step| match &step.act {
         Act::User(device, _) => vaults[usize::from(plan.devices[usize::from(device.0)].user.0)],
-        Act::Order(..) | Act::Fault(..) | Act::Wait => devices,
+        Act::Processor(..) | Act::Fault(..) | Act::Wait => devices,
     });
     let looks = plan.at_end.iter().map(Expectation::looks).sum::<u64>();
     let looks = looks.saturating_mul(1 + requests_of_a_file(plan));

@@ -2,15 +2,15 @@
 
 use crate::fault::Hit;
 use crate::history::{Fact, Lost, Refused};
-use crate::plan::{Node, Parcel};
+use crate::plan::{MessageKind, Node};
 
 /// What an active fault may have done to whom this fact is about.
 pub(super) fn hit_of(node: Node, fact: &Fact) -> Option<Hit> {
     match (fact, node) {
         (Fact::Sent { to, .. }, from) => Some(Hit::MessageSent(from, *to)),
         (Fact::Lost { to, why: Lost::Cut, .. }, from) => Some(Hit::MessageLost(from, *to)),
-        (Fact::Lost { letter, why: Lost::Fault, .. }, Node::Remote(remote)) => {
-            let is_hint = letter.parcel == Parcel::Hint;
+        (Fact::Lost { message_id, why: Lost::Fault, .. }, Node::Remote(remote)) => {
+            let is_hint = message_id.message_kind == MessageKind::Hint;
             Some(if is_hint { Hit::HintLost(remote) } else { Hit::AnswerLost(remote) })
         }
         (Fact::PersistFailed(_), Node::Device(device)) => Some(Hit::CommitFailed(device)),

@@ -12,7 +12,9 @@ use super::bounds::{last_reads_of_files, requests_of_a_file};
 use super::looks;
 use super::owners::Owners;
 use crate::mailbox::{Inbound, Share};
-use crate::plan::{Act, Began, Deed, Node, Order, Plan, Step, TalkId, TalkPart};
+use crate::plan::{
+    Act, Began, Node, Plan, ProcessorCommand, Step, TalkId, TalkPart, UserOperation,
+};
 use crate::time::ToSimulated;
 
 /// The longest time that the last reads may take, and how many times as long as a session lasts.
@@ -86,17 +88,17 @@ fn share(of: Node, readers: &[Node], owners: Owners<'_>) -> Share {
 
 /// What is read in the end: all conversations that a plan names, with what came of them, and
 /// all of their days.
-fn conversations(plan: &Plan, user: UserId) -> Vec<Order> {
+fn conversations(plan: &Plan, user: UserId) -> Vec<ProcessorCommand> {
     let named = |step: &Step| match &step.act {
-        Act::User(device, Deed::Upload(excerpt)) => {
+        Act::User(device, UserOperation::Upload(excerpt)) => {
             let whose = plan.devices[usize::from(device.0)].user;
             (whose == user).then(|| excerpt.clone())
         }
-        Act::Order(processor, Order::Ingest(excerpt)) => {
+        Act::Processor(processor, ProcessorCommand::Ingest(excerpt)) => {
             let whose = plan.processors()[usize::from(processor.0)].user;
             (whose == user).then(|| excerpt.clone())
         }
-        Act::User(..) | Act::Order(..) | Act::Fault(..) | Act::Wait => None,
+        Act::User(..) | Act::Processor(..) | Act::Fault(..) | Act::Wait => None,
     };
     let given = plan.server.iter().flat_map(|server| &server.pipeline.given);
     let given = given.filter(|given| given.user == user).map(|given| given.excerpt.clone());
@@ -104,6 +106,7 @@ fn conversations(plan: &Plan, user: UserId) -> Vec<Order> {
     let talks: BTreeSet<TalkId> = all.iter().map(|excerpt| excerpt.talk).collect();
     let days: BTreeSet<_> = all.iter().filter_map(|excerpt| excerpt.began.day).collect();
     let parts = [TalkPart::Current, TalkPart::Version(1), TalkPart::Result];
-    let reads = talks.into_iter().flat_map(|talk| parts.map(|part| Order::Read(talk, part)));
-    reads.chain(days.into_iter().map(|day| Order::ReadDay(Began::on(day)))).collect()
+    let reads =
+        talks.into_iter().flat_map(|talk| parts.map(|part| ProcessorCommand::Read(talk, part)));
+    reads.chain(days.into_iter().map(|day| ProcessorCommand::ReadDay(Began::on(day)))).collect()
 }

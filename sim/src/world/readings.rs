@@ -69,10 +69,10 @@ impl Readings {
     /// Takes a fact of the history.
     pub(super) fn observe(&mut self, at: Time, node: Node, fact: &Fact) {
         match (node, fact) {
-            (Node::Device(device), Fact::Sent { to: Node::Remote(remote), letter, .. }) => {
+            (Node::Device(device), Fact::Sent { to: Node::Remote(remote), message_id, .. }) => {
                 let reading = self.get_mut(device, *remote);
-                if reading.asked != Some(letter.call) {
-                    (reading.asked, reading.page) = (Some(letter.call), None);
+                if reading.asked != Some(message_id.call) {
+                    (reading.asked, reading.page) = (Some(message_id.call), None);
                 }
             }
             (Node::Remote(remote), Fact::Served(page)) => {
@@ -83,10 +83,13 @@ impl Readings {
                     reading.page = Some(Page { from_start, end: tells_the_end(remote, page) });
                 }
             }
-            (Node::Device(device), Fact::Delivered { from: Node::Remote(remote), letter, .. }) => {
+            (
+                Node::Device(device),
+                Fact::Delivered { from: Node::Remote(remote), message_id, .. },
+            ) => {
                 let reading = self.get_mut(device, *remote);
-                if letter.answer
-                    && reading.asked == Some(letter.call)
+                if message_id.answer
+                    && reading.asked == Some(message_id.call)
                     && let Some(page) = reading.page.take()
                 {
                     reading.show(page);
@@ -124,8 +127,8 @@ mod tests {
     use engine::remote::{Cursor, Order, Tag};
 
     use super::*;
-    use crate::history::{Boot, Letter, Page as Served};
-    use crate::plan::Parcel;
+    use crate::history::{Boot, MessageId, Page as Served};
+    use crate::plan::MessageKind;
 
     const PHONE: DeviceId = DeviceId(0);
     const ZONE: Remote = Remote::Zone;
@@ -147,9 +150,9 @@ mod tests {
         }
 
         fn asks(&mut self, call: u32) {
-            let (to, letter) = (ZONE.into(), letter(call, false));
+            let (to, message_id) = (ZONE.into(), message_id(call, false));
             let (rows, server) = (Box::default(), None);
-            let fact = Fact::Sent { to, letter, size: 0, rows, plaintext: false, server };
+            let fact = Fact::Sent { to, message_id, size: 0, rows, plaintext: false, server };
             self.note(PHONE.into(), &fact);
         }
 
@@ -169,9 +172,9 @@ mod tests {
         }
 
         fn is_shown(&mut self, call: u32) {
-            let (from, letter) = (ZONE.into(), letter(call, true));
+            let (from, message_id) = (ZONE.into(), message_id(call, true));
             let fact =
-                Fact::Delivered { from, letter, refused: None, rows_refused: Box::default() };
+                Fact::Delivered { from, message_id, refused: None, rows_refused: Box::default() };
             self.note(PHONE.into(), &fact);
         }
 
@@ -186,8 +189,8 @@ mod tests {
         }
     }
 
-    fn letter(call: u32, answer: bool) -> Letter {
-        Letter { call: CallId(call), attempt: 0, parcel: Parcel::Pull, answer }
+    fn message_id(call: u32, answer: bool) -> MessageId {
+        MessageId { call: CallId(call), attempt: 0, message_kind: MessageKind::Pull, answer }
     }
 
     #[test]

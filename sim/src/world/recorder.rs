@@ -34,9 +34,9 @@ pub(super) type Records = (Vec<Entry>, Vec<LogLine>, BTreeMap<&'static str, u64>
 
 impl Recorder {
     pub(super) fn new(plan: &Plan, accounts: &Accounts) -> Self {
-        let (needle, memo) = (accounts.needle(), accounts.memo());
+        let (canary, memo) = (accounts.canary(), accounts.memo());
         Self {
-            facts: Facts::new(needle, memo, plan.devices.len()),
+            facts: Facts::new(canary, memo, plan.devices.len()),
             log: Vec::new(),
             counted: BTreeMap::new(),
             reached: BTreeMap::new(),
@@ -108,8 +108,8 @@ impl Recorder {
         size += u32::try_from(self.scratch.len()).unwrap_or(u32::MAX);
         plaintext |= self.facts.shows(&self.scratch);
         let (rows, server) = (rows.into(), server.map(Box::new));
-        let (to, letter) = (message.to, message.letter);
-        Fact::Sent { to, letter, size, rows, plaintext, server }
+        let (to, message_id) = (message.to, message.message_id);
+        Fact::Sent { to, message_id, size, rows, plaintext, server }
     }
 
     /// What a remote did, as a fact; the oracle opens what it stored.
@@ -157,7 +157,7 @@ impl Recorder {
             Body::Return(_) | Body::Response(_) | Body::Call(_) | Body::Request(_) | Body::Hint => {
             }
         }
-        Fact::Lost { to: message.to, letter: message.letter, why }
+        Fact::Lost { to: message.to, message_id: message.message_id, why }
     }
 
     /// What is left when the run is over.

@@ -9,9 +9,9 @@ use harness::time::{Span, Time};
 use super::action::{Action, Actions};
 use super::event::Event;
 use super::planned::Planned;
-use crate::history::{Entry, Fact, Letter, Skip};
+use crate::history::{Entry, Fact, MessageId, Skip};
 use crate::mailbox::Inbound;
-use crate::plan::{Act, Node, Parcel, Plan, Step, StepId, Trigger, When};
+use crate::plan::{Act, MessageKind, Node, Plan, Step, StepId, Trigger, When};
 
 /// How far a plan has been played.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Script {
             if moment.is_none() {
                 let node = match &step.act {
                     Act::User(device, _) => Node::Device(*device),
-                    Act::Order(processor, _) => Node::Processor(*processor),
+                    Act::Processor(processor, _) => Node::Processor(*processor),
                     Act::Fault(..) | Act::Wait => Node::World,
                 };
                 out.push(Action::Note(node, Fact::Skipped(step.id, Skip::NotDue)));
@@ -163,8 +163,10 @@ impl Script {
 /// What a host is given so that it does something, and which host that is; nothing of a fault.
 pub(super) fn given(id: StepId, act: &Act) -> Option<(Node, Inbound)> {
     match act {
-        Act::User(device, deed) => Some(((*device).into(), Inbound::Operation(id, deed.clone()))),
-        Act::Order(processor, order) => {
+        Act::User(device, operation) => {
+            Some(((*device).into(), Inbound::Operation(id, operation.clone())))
+        }
+        Act::Processor(processor, order) => {
             Some((Node::Processor(*processor), Inbound::Command(id, order.clone())))
         }
         Act::Fault(..) | Act::Wait => None,
@@ -172,16 +174,17 @@ pub(super) fn given(id: StepId, act: &Act) -> Option<(Node, Inbound)> {
 }
 
 fn is_it(trigger: &Trigger, node: Node, fact: &Fact) -> bool {
-    let matches = |wanted: (Node, Parcel, Node), from, letter: &Letter, to| {
-        wanted == (from, letter.parcel, to)
+    let matches = |wanted: (Node, MessageKind, Node), from, message_id: &MessageId, to| {
+        wanted == (from, message_id.message_kind, to)
     };
     match (trigger, fact) {
-        (Trigger::Got(to, parcel, from), Fact::Delivered { from: sender, letter, .. }) => {
-            matches((*from, *parcel, *to), *sender, letter, node)
-        }
-        (Trigger::Sent(from, parcel, to), Fact::Sent { to: receiver, letter, .. })
-        | (Trigger::Lost(from, parcel, to), Fact::Lost { to: receiver, letter, .. }) => {
-            matches((*from, *parcel, *to), node, letter, *receiver)
+        (
+            Trigger::Got(to, message_kind, from),
+            Fact::Delivered { from: sender, message_id, .. },
+        ) => matches((*from, *message_kind, *to), *sender, message_id, node),
+        (Trigger::Sent(from, message_kind, to), Fact::Sent { to: receiver, message_id, .. })
+        | (Trigger::Lost(from, message_kind, to), Fact::Lost { to: receiver, message_id, .. }) => {
+            matches((*from, *message_kind, *to), node, message_id, *receiver)
         }
         (Trigger::Committed(device), Fact::Durable(_)) => node == Node::Device(*device),
         (

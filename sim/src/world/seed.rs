@@ -31,7 +31,7 @@ use crate::workload::token;
 /// Nobody's device: it wrote the seed data.
 const NO_DEVICE: DeviceId = DeviceId(u16::MAX);
 
-/// A given record with its tags, by user.
+/// A record of the seed data with its tags, by user.
 type Rooted = BTreeMap<UserId, Vec<(RecordId, Encoded, [Option<Tag>; 2])>>;
 
 /// What is stored before the first turn.
@@ -47,7 +47,7 @@ impl Seeds {
     pub(super) fn of(plan: &Plan, accounts: &Accounts) -> Self {
         let keychain = accounts.keychain();
         let mut doubles: Vec<_> = plan.remotes.iter().map(|it| double(plan, it)).collect();
-        let rooted = give(plan, accounts.needle(), keychain, &mut doubles);
+        let rooted = give(plan, accounts.canary(), keychain, &mut doubles);
         let images = plan.devices.iter().enumerate().map(|(n, device)| {
             let install = Draw::new(plan.nature, "install").and(n as u64).and(0).value();
             (install, image(device, install, keychain, &rooted, &doubles))
@@ -76,7 +76,7 @@ fn double(plan: &Plan, remote: &RemotePlan) -> Box<dyn Double> {
 /// Stores the seed data on all remotes.
 fn give(
     plan: &Plan,
-    needle: [u8; 8],
+    canary: [u8; 8],
     keychain: &Keychain,
     doubles: &mut [Box<dyn Double>],
 ) -> Rooted {
@@ -84,7 +84,7 @@ fn give(
     for (index, given) in plan.given.iter().enumerate() {
         let rows = rooted.entry(given.user).or_default();
         let n = rows.len() as u64 + 1;
-        let record = record(plan, needle, given, n);
+        let record = record(plan, canary, given, n);
         let vault = VaultId::from(given.user);
         let nonce = Draw::new(plan.nature, "given nonce").and(index as u64).bytes();
         let blob = keychain.seal(vault, given.id, &record, nonce);
@@ -98,10 +98,10 @@ fn give(
     rooted
 }
 
-/// A given record: the `n`-th write of its vault's founder.
-fn record(plan: &Plan, needle: [u8; 8], given: &Given, n: u64) -> Encoded {
+/// A record of the seed data: the `n`-th write of its vault's founder.
+fn record(plan: &Plan, canary: [u8; 8], given: &Given, n: u64) -> Encoded {
     let dot = Dot { replica: founder(plan.nature, given.user), n };
-    let token = token(needle, given.user, NO_DEVICE, u32::try_from(n).expect("rows are few"));
+    let token = token(canary, given.user, NO_DEVICE, u32::try_from(n).expect("rows are few"));
     let value = |field: FieldId, value: &Value| match (field_of(given.id.kind, field), value) {
         (Some(known), Value::Text(text)) if known.holds == Holds::Draft => {
             Value::Draft { base: String::new(), text: text.clone() }
@@ -163,7 +163,7 @@ pub(super) fn conversations(plan: &Plan, accounts: &Accounts) -> Vec<Conversatio
 fn stored(accounts: &Accounts, given: &GivenTalk, seq: u64, nonce: [u8; 24]) -> Conversation {
     let GivenTalk { user, excerpt } = given;
     let vault = accounts.vault_of(*user, Flaws::NONE);
-    let comes = conversation(accounts.needle(), *user, excerpt);
+    let comes = conversation(accounts.canary(), *user, excerpt);
     let ingest = Ingest::new(&vault, ingest::Path::Upload, comes);
     let ingest = ingest.expect("the reader lets no other date be given");
     let save = ingest.take(&vault, Ok(WorkReply::Item(None)), nonce);

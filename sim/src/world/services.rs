@@ -44,7 +44,7 @@ impl Services {
             remotes: Remotes::new(doubles),
             server: Server::of(plan),
             intruder: Intruder::of(plan),
-            ai_step: AiStep::of(plan, accounts.needle()),
+            ai_step: AiStep::of(plan, accounts.canary()),
             accounts,
         }
     }

@@ -344,7 +344,7 @@ pub(super) fn forget(
             Ok(Upload { stored, .. }) if rules.flaws.has(Flaw::Fb14) => {
                 (FileKey::Upload(blob), stored)
             }
-            // Another worker has swept it since this one took the chore up.
+            // Another worker has swept it since this one took the background task up.
             Ok(_) | Err(_) => return Ok(()),
         },
     };

@@ -7,8 +7,8 @@ use engine::remote::{CallId, Ending};
 
 use super::device::Device;
 use super::{Case, W};
-use crate::history::{Answered, Change, Contents, Letter, Refused};
-use crate::plan::Parcel;
+use crate::history::{Answered, Change, Contents, MessageId, Refused};
+use crate::plan::MessageKind;
 
 /// A device of a case that does wrong.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Wrongly<'_> {
     /// a delete without an author.
     pub(crate) fn deletes_for_nobody(&mut self, id: RecordId) {
         let call = CallId(self.case.fresh());
-        let asks = Letter { call, attempt: 0, parcel: Parcel::Pull, answer: false };
+        let asks = MessageId { call, attempt: 0, message_kind: MessageKind::Pull, answer: false };
         let mut device = self.device();
         let mut zone = device.at(Remote::Zone);
         zone.sends(asks, [].into());

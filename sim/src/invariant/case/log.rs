@@ -14,7 +14,7 @@ use super::talks::Talks;
 use super::tree::{FileWrite, ToldFiles};
 use super::{Case, WORKER};
 use crate::fault::{Age, RestoreVolume};
-use crate::history::{Fact, Letter, Said};
+use crate::history::{Fact, MessageId, Said};
 use crate::plan::{Node, PipelinePlan, ServerPlan, VolumePlan, WorkerPlan};
 use crate::time::ToEngine;
 
@@ -187,9 +187,15 @@ impl Case {
     }
 
     /// A host sends what is part of a conversation with the server.
-    pub(crate) fn sends_letter(&mut self, from: Node, to: Node, letter: Letter, said: Said) {
+    pub(crate) fn sends_message(
+        &mut self,
+        from: Node,
+        to: Node,
+        message_id: MessageId,
+        said: Said,
+    ) {
         let (rows, server) = ([].into(), Some(said.into()));
-        self.fact(from, Fact::Sent { to, letter, size: 9, rows, plaintext: false, server });
+        self.fact(from, Fact::Sent { to, message_id, size: 9, rows, plaintext: false, server });
     }
 }
 

@@ -10,8 +10,8 @@ use super::Case;
 use super::device::Device;
 use super::model::StoredRow;
 use crate::fault::{Age, RestoreRemote};
-use crate::history::{BlobId, Change, Fact, Letter, Page, Refused};
-use crate::plan::{Node, Parcel};
+use crate::history::{BlobId, Change, Fact, MessageId, Page, Refused};
+use crate::plan::{MessageKind, Node};
 
 /// A device of a case and one of its remotes.
 #[derive(Debug)]
@@ -37,15 +37,15 @@ impl AtRemote<'_> {
         VaultId::from(self.case.user(self.device))
     }
 
-    fn letter(&mut self) -> Letter {
+    fn message_id(&mut self) -> MessageId {
         let call = CallId(self.case.fresh());
-        Letter { call, attempt: 0, parcel: Parcel::Push, answer: false }
+        MessageId { call, attempt: 0, message_kind: MessageKind::Push, answer: false }
     }
 
     /// A device sends a request with these rows.
-    pub(super) fn sends(&mut self, letter: Letter, rows: Box<[(RecordId, BlobId)]>) {
+    pub(super) fn sends(&mut self, message_id: MessageId, rows: Box<[(RecordId, BlobId)]>) {
         let to = Node::Remote(self.remote);
-        let sent = Fact::Sent { to, letter, size: 9, rows, plaintext: false, server: None };
+        let sent = Fact::Sent { to, message_id, size: 9, rows, plaintext: false, server: None };
         self.case.fact(self.device, sent);
     }
 
@@ -66,8 +66,8 @@ impl AtRemote<'_> {
     /// A device sends its copy.
     pub(crate) fn sends_copy(&mut self, id: RecordId) -> BlobId {
         let blob = BlobId(self.case.fresh());
-        let letter = self.letter();
-        self.sends(letter, [(id, blob)].into());
+        let message_id = self.message_id();
+        self.sends(message_id, [(id, blob)].into());
         blob
     }
 
@@ -123,17 +123,24 @@ impl AtRemote<'_> {
     }
 
     /// A device sends its copy; nothing is stored.
-    pub(crate) fn sends_save(&mut self, id: RecordId) -> Letter {
-        let (letter, blob) = (self.letter(), BlobId(self.case.fresh()));
-        self.sends(letter, [(id, blob)].into());
-        letter
+    pub(crate) fn sends_save(&mut self, id: RecordId) -> MessageId {
+        let (message_id, blob) = (self.message_id(), BlobId(self.case.fresh()));
+        self.sends(message_id, [(id, blob)].into());
+        message_id
     }
 
     /// A remote's answer to a save of one record arrives.
-    pub(crate) fn answers_save(&mut self, letter: Letter, id: RecordId, refused: &[Refused]) {
-        let (from, letter) = (Node::Remote(self.remote), Letter { answer: true, ..letter });
+    pub(crate) fn answers_save(
+        &mut self,
+        message_id: MessageId,
+        id: RecordId,
+        refused: &[Refused],
+    ) {
+        let (from, message_id) =
+            (Node::Remote(self.remote), MessageId { answer: true, ..message_id });
         let rows_refused = refused.iter().map(|why| (id, *why)).collect();
-        self.case.fact(self.device, Fact::Delivered { from, letter, refused: None, rows_refused });
+        self.case
+            .fact(self.device, Fact::Delivered { from, message_id, refused: None, rows_refused });
         self.case.now -= 10; // What the device makes of it happens at once.
     }
 
@@ -214,18 +221,21 @@ impl AtRemote<'_> {
     }
 
     /// A device sends a try of its one request that never succeeds.
-    pub(crate) fn sends_try(&mut self, attempt: u16) -> Letter {
-        let letter = Letter { call: CallId(1), attempt, parcel: Parcel::Pull, answer: false };
-        self.sends(letter, [].into());
-        letter
+    pub(crate) fn sends_try(&mut self, attempt: u16) -> MessageId {
+        let message_id =
+            MessageId { call: CallId(1), attempt, message_kind: MessageKind::Pull, answer: false };
+        self.sends(message_id, [].into());
+        message_id
     }
 
     /// A remote refuses a request.
-    pub(crate) fn refuses(&mut self, letter: Letter, why: Refused) {
-        let letter = Letter { answer: true, ..letter };
+    pub(crate) fn refuses(&mut self, message_id: MessageId, why: Refused) {
+        let message_id = MessageId { answer: true, ..message_id };
         let refused = Some(why.into());
         let from = Node::Remote(self.remote);
-        self.case
-            .fact(self.device, Fact::Delivered { from, letter, refused, rows_refused: [].into() });
+        self.case.fact(
+            self.device,
+            Fact::Delivered { from, message_id, refused, rows_refused: [].into() },
+        );
     }
 }

@@ -8,8 +8,8 @@ use harness::time::Span;
 
 use super::device::Device;
 use super::{Case, WORKER};
-use crate::history::{Answered, Done, Fact, Letter, Refused, Said, Wants};
-use crate::plan::{Errand, Parcel};
+use crate::history::{Answered, Done, Fact, MessageId, Refused, Said, Wants};
+use crate::plan::{Errand, MessageKind};
 use crate::time::ToEngine;
 
 /// The session of a device of a case.
@@ -38,9 +38,9 @@ impl Session<'_> {
 
     /// A device asks for its session and is granted it.
     pub(crate) fn opens(&mut self) {
-        let letter = self.requests();
+        let message_id = self.requests();
         self.is_granted();
-        self.is_answered(letter, None);
+        self.is_answered(message_id, None);
     }
 
     /// The log grants a device its session, even if another client has it.
@@ -53,12 +53,12 @@ impl Session<'_> {
     /// A device ends its session.
     pub(crate) fn closes(&mut self) {
         let (user, key) = (self.case.user(self.device), self.case.key(self.device));
-        let (call, parcel) = (CallId(self.case.fresh()), Parcel::Session);
-        let letter = Letter { call, attempt: 0, parcel, answer: false };
+        let (call, message_kind) = (CallId(self.case.fresh()), MessageKind::Session);
+        let message_id = MessageId { call, attempt: 0, message_kind, answer: false };
         let session = self.case.spaces.sessions.get(&(user, key)).expect("it was opened");
-        self.sends(letter, Wants::End(session.fence));
+        self.sends(message_id, Wants::End(session.fence));
         self.is_lost();
-        self.is_answered(letter, None);
+        self.is_answered(message_id, None);
     }
 
     /// The log ends a device's session, for whatever reason.
@@ -71,32 +71,32 @@ impl Session<'_> {
 
     /// A device asks for its session and is refused as busy.
     pub(crate) fn is_refused_as_busy(&mut self) {
-        let letter = self.requests();
-        self.is_answered(letter, Some(Refusal::Busy(Span(1_000).to_engine())));
+        let message_id = self.requests();
+        self.is_answered(message_id, Some(Refusal::Busy(Span(1_000).to_engine())));
     }
 
     /// A user asks who holds the session, and is answered.
     pub(crate) fn asks_status(&mut self, told: Option<bool>) {
         let op = self.device().asks_of_server(Errand::SessionStatus, None, false);
-        let letter = self.requests();
-        self.is_answered(letter, None);
+        let message_id = self.requests();
+        self.is_answered(message_id, None);
         self.device().answers(op, Answered::Done(Done::Session(told)));
     }
 
     /// A device sends a request, which arrives.
-    pub(crate) fn requests(&mut self) -> Letter {
-        let (call, parcel) = (CallId(self.case.fresh()), Parcel::Session);
-        let letter = Letter { call, attempt: 0, parcel, answer: false };
-        self.requests_again(letter);
-        letter
+    pub(crate) fn requests(&mut self) -> MessageId {
+        let (call, message_kind) = (CallId(self.case.fresh()), MessageKind::Session);
+        let message_id = MessageId { call, attempt: 0, message_kind, answer: false };
+        self.requests_again(message_id);
+        message_id
     }
 
     /// A device sends a request again, which arrives.
-    pub(crate) fn requests_again(&mut self, letter: Letter) {
-        self.sends(letter, Wants::Session);
+    pub(crate) fn requests_again(&mut self, message_id: MessageId) {
+        self.sends(message_id, Wants::Session);
     }
 
-    fn sends(&mut self, letter: Letter, wants: Wants) {
+    fn sends(&mut self, message_id: MessageId, wants: Wants) {
         let (key, client, space) = (
             self.case.key(self.device),
             self.case.client(self.device),
@@ -105,10 +105,10 @@ impl Session<'_> {
         let by = Some(space);
         let (about, heard) = (space, self.case.log(space).position());
         let said = Said::Asks { device: key, client, by, space, about, heard, wants };
-        self.case.sends_letter(self.device.into(), WORKER, letter, said);
+        self.case.sends_message(self.device.into(), WORKER, message_id, said);
         let arrives = Fact::Delivered {
             from: self.device.into(),
-            letter,
+            message_id,
             refused: None,
             rows_refused: [].into(),
         };
@@ -116,16 +116,16 @@ impl Session<'_> {
     }
 
     /// A worker answers, and the device hears it.
-    pub(crate) fn is_answered(&mut self, letter: Letter, refused: Option<Refusal>) {
-        let letter = Letter { answer: true, ..letter };
-        self.case.sends_letter(
+    pub(crate) fn is_answered(&mut self, message_id: MessageId, refused: Option<Refusal>) {
+        let message_id = MessageId { answer: true, ..message_id };
+        self.case.sends_message(
             WORKER,
             self.device.into(),
-            letter,
+            message_id,
             Said::Answers { seq: 0, refused },
         );
         let (refused, rows_refused) = (refused.map(|why| Refused::Server(why).into()), [].into());
         self.case
-            .fact(self.device, Fact::Delivered { from: WORKER, letter, refused, rows_refused });
+            .fact(self.device, Fact::Delivered { from: WORKER, message_id, refused, rows_refused });
     }
 }

@@ -13,11 +13,11 @@ use engine::remote::CallId;
 use harness::time::{Span, Time};
 
 use super::{Case, WORKER};
-use crate::history::{Answered, Asked, Boot, Fact, Filed, Letter, Said, Talk, Wants, Worked};
+use crate::history::{Answered, Asked, Boot, Fact, Filed, MessageId, Said, Talk, Wants, Worked};
 use crate::plan::talk::{message_token, result_token, spelled};
 use crate::plan::{
-    Began, Day, Excerpt, Node, Order, Parcel, PipelinePlan, ProcessorId, ProcessorPlan, TalkId,
-    TalkPart,
+    Began, Day, Excerpt, MessageKind, Node, PipelinePlan, ProcessorCommand, ProcessorId,
+    ProcessorPlan, TalkId, TalkPart,
 };
 use crate::time::ToEngine;
 
@@ -91,9 +91,9 @@ pub(crate) struct Actor<'a> {
 
 impl Actor<'_> {
     /// A command is given.
-    pub(crate) fn orders(&mut self, order: Order) -> OpId {
+    pub(crate) fn commands(&mut self, command: ProcessorCommand) -> OpId {
         let op = OpId(self.case.fresh());
-        self.case.fact(self.who, Fact::Asked(op, Asked::Work { order, last: false }.into()));
+        self.case.fact(self.who, Fact::Asked(op, Asked::Work { command, last: false }.into()));
         op
     }
 
@@ -104,7 +104,7 @@ impl Actor<'_> {
 
     /// Brings a part of a conversation in; it is joined, kept and acknowledged.
     pub(crate) fn brings(&mut self, excerpt: Excerpt) {
-        let op = self.orders(Order::Ingest(excerpt.clone()));
+        let op = self.commands(ProcessorCommand::Ingest(excerpt.clone()));
         let held = self.case.talks.items.get(&excerpt.talk).map(|(_, held)| held.messages.clone());
         let held = held.unwrap_or_default().into_iter().map(|message| message.0);
         let mut messages: Vec<u32> = held.chain(excerpt.first..=excerpt.last).collect();
@@ -213,37 +213,42 @@ impl Actor<'_> {
     }
 
     /// A processor asks the server for work, under the number with which each of its lives begins.
-    pub(crate) fn asks_for_work(&mut self) -> Letter {
-        let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Work, answer: false };
+    pub(crate) fn asks_for_work(&mut self) -> MessageId {
+        let message_id = MessageId {
+            call: CallId(1),
+            attempt: 0,
+            message_kind: MessageKind::Work,
+            answer: false,
+        };
         let client = client(self.who);
         let (device, by) = (DeviceKey(client.replica.0), Some(ANNA));
         let heard = self.case.log(ANNA).position();
         let wants = Wants::Act(Fence(Position { seq: 1, entry: EntryId(1) }), 1);
         let said = Said::Asks { device, client, by, space: ANNA, about: ANNA, heard, wants };
-        self.case.sends_letter(self.who, WORKER, letter, said);
-        letter
+        self.case.sends_message(self.who, WORKER, message_id, said);
+        message_id
     }
 
     /// What a processor asked arrives.
-    pub(crate) fn arrives(&mut self, letter: Letter) {
+    pub(crate) fn arrives(&mut self, message_id: MessageId) {
         let (from, rows_refused) = (self.who, [].into());
-        self.case.fact(WORKER, Fact::Delivered { from, letter, refused: None, rows_refused });
+        self.case.fact(WORKER, Fact::Delivered { from, message_id, refused: None, rows_refused });
     }
 
     /// A worker tells a processor to come back.
-    pub(crate) fn is_refused_as_busy(&mut self, letter: Letter) {
-        self.is_answered(letter, Some(Refusal::Busy(Span(1_000).to_engine())));
+    pub(crate) fn is_refused_as_busy(&mut self, message_id: MessageId) {
+        self.is_answered(message_id, Some(Refusal::Busy(Span(1_000).to_engine())));
     }
 
     /// A worker answers what a processor asked.
-    pub(crate) fn is_answered(&mut self, letter: Letter, refused: Option<Refusal>) {
-        let letter = Letter { answer: true, ..letter };
-        self.case.sends_letter(WORKER, self.who, letter, Said::Answers { seq: 0, refused });
+    pub(crate) fn is_answered(&mut self, message_id: MessageId, refused: Option<Refusal>) {
+        let message_id = MessageId { answer: true, ..message_id };
+        self.case.sends_message(WORKER, self.who, message_id, Said::Answers { seq: 0, refused });
     }
 
     /// A processor shows a conversation; as it was, if that is kept in mind.
     pub(crate) fn shows_talk(&mut self, of: TalkId, part: TalkPart) {
-        let op = self.orders(Order::Read(of, part));
+        let op = self.commands(ProcessorCommand::Read(of, part));
         let (item, held) = self.case.talks.items[&of].clone();
         let held = self.case.talks.last.get(&of).map_or(held, |(_, old)| old.clone());
         self.obeys(op, Worked::Thread(item, Arc::new(held)));
@@ -251,7 +256,7 @@ impl Actor<'_> {
 
     /// A processor shows the usual day.
     pub(crate) fn shows_day(&mut self) {
-        let op = self.orders(Order::ReadDay(Began::on(DAY)));
+        let op = self.commands(ProcessorCommand::ReadDay(Began::on(DAY)));
         let items: Vec<_> =
             self.case.talks.items.iter().map(|(of, (item, _))| (key(*of), *item)).collect();
         let sum = Summary::of(items.iter().map(|(_, item)| *item));

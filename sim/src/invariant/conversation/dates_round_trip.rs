@@ -12,7 +12,7 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::work::{ConversationOperation, day_of, item_of};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::visible;
-use crate::plan::{Began, Day, Order};
+use crate::plan::{Began, Day, ProcessorCommand};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for operation in &evidence.work.operations {
@@ -21,13 +21,13 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     items_are_of_their_days(evidence, findings);
 }
 
-/// The date that an order names.
-fn began(order: &Order) -> Option<&Began> {
-    match order {
-        Order::Ingest(excerpt) => Some(&excerpt.began),
-        Order::Process(began) => began.as_ref(),
-        Order::ReadDay(began) => Some(began),
-        Order::Reset(_) | Order::Read(..) => None,
+/// The date that a command names.
+fn began(command: &ProcessorCommand) -> Option<&Began> {
+    match command {
+        ProcessorCommand::Ingest(excerpt) => Some(&excerpt.began),
+        ProcessorCommand::Process(began) => began.as_ref(),
+        ProcessorCommand::ReadDay(began) => Some(began),
+        ProcessorCommand::Reset(_) | ProcessorCommand::Read(..) => None,
     }
 }
 
@@ -36,7 +36,7 @@ fn refused_if_unclear(
     findings: &mut Findings,
     operation: &ConversationOperation<'_>,
 ) {
-    let (Some(began), Some((at, answer))) = (began(operation.order), operation.answer) else {
+    let (Some(began), Some((at, answer))) = (began(operation.command), operation.answer) else {
         return;
     };
     let is_refused = matches!(
@@ -108,13 +108,13 @@ pub(crate) mod tests {
     use crate::history::Worked;
     use crate::invariant::case::Case;
     use crate::invariant::case::talks::{SOUP, part, refused_date};
-    use crate::plan::{Began, Day, Excerpt, Order};
+    use crate::plan::{Began, Day, Excerpt, ProcessorCommand};
 
     /// A conversation of the third is kept under the fourth.
     pub(crate) fn broken() -> Case {
         let mut case = Case::worked();
         case.phone().brings(part(SOUP, 1, 3));
-        case.reader().orders(Order::Ingest(part(SOUP, 4, 5)));
+        case.reader().commands(ProcessorCommand::Ingest(part(SOUP, 4, 5)));
         let other = Day { year: 2024, month: 4, day: 4 };
         case.reader().saves_as(SOUP, other, &[1, 2, 3, 4, 5]);
         case.reader().is_stopped();
@@ -142,7 +142,7 @@ pub(crate) mod tests {
     fn a_date_that_everybody_can_tell_is_not_refused() {
         let refused = |excerpt: Excerpt| {
             let mut case = Case::worked();
-            let op = case.reader().orders(Order::Ingest(excerpt));
+            let op = case.reader().commands(ProcessorCommand::Ingest(excerpt));
             case.reader().obeys(op, Worked::Refused(refused_date()));
             case.ends()
         };

@@ -77,13 +77,13 @@ pub(crate) mod tests {
 
     use crate::invariant::case::Case;
     use crate::invariant::case::talks::{DAY, SOUP, part};
-    use crate::plan::Order;
+    use crate::plan::ProcessorCommand;
 
     /// Messages 1 to 5 and 3 to 8 are put one after the other.
     pub(crate) fn broken() -> Case {
         let mut case = Case::worked();
         case.phone().brings(part(SOUP, 1, 5));
-        case.reader().orders(Order::Ingest(part(SOUP, 3, 8)));
+        case.reader().commands(ProcessorCommand::Ingest(part(SOUP, 3, 8)));
         case.reader().saves_as(SOUP, DAY, &[1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8]);
         case.reader().is_stopped();
         case.ends()

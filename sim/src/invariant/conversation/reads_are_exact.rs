@@ -11,10 +11,10 @@ use engine::seal::OpenError;
 use crate::history::{Answered, Filed, Worked};
 use crate::invariant::Invariant::ReadsAreExact;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::naming::order_name;
+use crate::invariant::evidence::naming::command_name;
 use crate::invariant::evidence::work::{ConversationOperation, Conversations, item_of};
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Order, TalkId, TalkPart};
+use crate::plan::{ProcessorCommand, TalkId, TalkPart};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (user, conversations) in evidence.epochs.conversations() {
@@ -54,7 +54,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for operation in &evidence.work.operations {
         let Some((at, answer)) = operation.answer else { continue };
-        let wrong = match (answer, operation.order) {
+        let wrong = match (answer, operation.command) {
             (Answered::Refused(DeviceReason::Sealed(OpenError::Corrupt)), _)
             | (Answered::Worked(Worked::Refused(Reason::Sealed(OpenError::Corrupt))), _) => Some((
                 "not-opened",
@@ -63,7 +63,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             (Answered::Worked(Worked::Refused(Reason::Server(Refusal::Internal))), _) => {
                 Some(("not-there", "failed because an object that the log names was not found"))
             }
-            (Answered::Worked(worked), Order::Read(talk, part)) => {
+            (Answered::Worked(worked), ProcessorCommand::Read(talk, part)) => {
                 let epochs = evidence.epochs.between(operation.asked, at);
                 let conversations = epochs.map(|epoch| epoch.conversations.get(&operation.user));
                 let wrong = conversations.map(|conversations| {
@@ -76,7 +76,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         if let Some((site, what)) = wrong {
             let host = evidence.name(operation.node);
-            let message = format!("{host}: {} {what}.", order_name(operation.order));
+            let message = format!("{host}: {} {what}.", command_name(operation.command));
             let place = (ReadsAreExact, site);
             findings.report(evidence, place, at, About::default(), message, [operation.asked]);
         }
@@ -161,7 +161,7 @@ pub(crate) mod tests {
     use crate::history::Worked;
     use crate::invariant::case::Case;
     use crate::invariant::case::talks::{SOUP, part};
-    use crate::plan::{Order, TalkPart};
+    use crate::plan::{ProcessorCommand, TalkPart};
 
     /// The first version is shown in place of the second, under the name of that.
     pub(crate) fn broken() -> Case {
@@ -183,11 +183,11 @@ pub(crate) mod tests {
         let mut case = Case::worked();
         case.phone().brings(part(SOUP, 1, 3));
         case.reader().shows_talk(SOUP, TalkPart::Current);
-        let early = case.scholar().orders(Order::Read(SOUP, TalkPart::Result));
+        let early = case.scholar().commands(ProcessorCommand::Read(SOUP, TalkPart::Result));
         case.scholar().obeys(early, Worked::Nothing);
         case.reader().works_on(SOUP, true);
         case.passes();
-        let late = case.scholar().orders(Order::Read(SOUP, TalkPart::Result));
+        let late = case.scholar().commands(ProcessorCommand::Read(SOUP, TalkPart::Result));
         case.scholar().obeys(late, Worked::Nothing);
         assert_eq!(case.violations()[0].site, "not-shown");
     }

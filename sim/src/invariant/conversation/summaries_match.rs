@@ -13,15 +13,15 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::work::{Conversations, day_of, item_of, of_day};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::count;
-use crate::plan::{Day, Order};
+use crate::plan::{Day, ProcessorCommand};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (user, conversations) in evidence.epochs.conversations() {
         sums_are_kept(evidence, findings, *user, conversations);
     }
     for operation in &evidence.work.operations {
-        if let (Order::ReadDay(began), Some((at, Worked::Day(sum, items)))) =
-            (operation.order, operation.worked())
+        if let (ProcessorCommand::ReadDay(began), Some((at, Worked::Day(sum, items)))) =
+            (operation.command, operation.worked())
         {
             let fold = fold(items.iter().map(|(_, item)| *item));
             if *sum != fold {

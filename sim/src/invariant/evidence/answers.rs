@@ -2,7 +2,7 @@
 
 use crate::history::file::FileAsked;
 use crate::history::{Answered, Asked, Done, Worked};
-use crate::plan::{Errand, Order, TalkPart};
+use crate::plan::{Errand, ProcessorCommand, TalkPart};
 
 /// A refusal fits every question but those that cannot fail.
 pub(crate) fn fits(asked: &Asked, answer: &Answered) -> bool {
@@ -21,7 +21,7 @@ pub(crate) fn fits(asked: &Asked, answer: &Answered) -> bool {
         | (Asked::File { ask: FileAsked::List, .. }, Answered::Files(_))
         | (Asked::File { ask: FileAsked::Write { .. }, .. }, Answered::Saved)
         | (Asked::Status, Answered::Status(_)) => true,
-        (Asked::Work { order, .. }, Answered::Worked(worked)) => fits_order(order, worked),
+        (Asked::Work { command, .. }, Answered::Worked(worked)) => fits_command(command, worked),
         (Asked::File { ask, .. }, Answered::File(done)) => ask.is_answered_by(done),
         (asked, Answered::Refused(_)) => !matches!(asked, Asked::Register(..) | Asked::Status),
         (
@@ -43,17 +43,20 @@ pub(crate) fn fits(asked: &Asked, answer: &Answered) -> bool {
     }
 }
 
-/// What answers an order about conversations.
-fn fits_order(order: &Order, worked: &Worked) -> bool {
-    match (order, worked) {
+/// What answers a command about conversations.
+fn fits_command(command: &ProcessorCommand, worked: &Worked) -> bool {
+    match (command, worked) {
         (_, Worked::Refused(_))
-        | (Order::Ingest(_), Worked::Saved(..))
-        | (Order::Process(_), Worked::Processed)
-        | (Order::Reset(_), Worked::WasReset)
-        | (Order::Read(..), Worked::Nothing)
-        | (Order::Read(_, TalkPart::Current | TalkPart::Version(_)), Worked::Thread(..))
-        | (Order::Read(_, TalkPart::Result), Worked::Result(..))
-        | (Order::ReadDay(_), Worked::Day(..)) => true,
+        | (ProcessorCommand::Ingest(_), Worked::Saved(..))
+        | (ProcessorCommand::Process(_), Worked::Processed)
+        | (ProcessorCommand::Reset(_), Worked::WasReset)
+        | (ProcessorCommand::Read(..), Worked::Nothing)
+        | (
+            ProcessorCommand::Read(_, TalkPart::Current | TalkPart::Version(_)),
+            Worked::Thread(..),
+        )
+        | (ProcessorCommand::Read(_, TalkPart::Result), Worked::Result(..))
+        | (ProcessorCommand::ReadDay(_), Worked::Day(..)) => true,
         (
             _,
             Worked::Saved(..)

@@ -196,7 +196,7 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::StepEnded(..)
             | Fact::Named { .. }
             | Fact::Kept { .. }
-            | Fact::Healed
+            | Fact::FaultsEnded
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
             | Fact::CutOff { .. }
@@ -219,15 +219,15 @@ impl<'a> EvidenceBuilder<'a> {
                 self.started(at, device, *boot, *commit, holds);
             }
             Fact::Killed { keeps, .. } => self.cut(at, device, *keeps),
-            Fact::Sent { rows, to, letter, .. } => {
+            Fact::Sent { rows, to, message_id, .. } => {
                 if *to == Node::Remote(Remote::Zone) {
-                    self.state(device).asked_zone = Some(letter.call);
+                    self.state(device).asked_zone = Some(message_id.call);
                 }
                 self.sent(device, rows);
             }
             // An answer to a request that the device has given up is no answer.
-            Fact::Delivered { refused, from: Node::Remote(Remote::Zone), letter, .. }
-                if self.state(device).asked_zone == Some(letter.call) =>
+            Fact::Delivered { refused, from: Node::Remote(Remote::Zone), message_id, .. }
+                if self.state(device).asked_zone == Some(message_id.call) =>
             {
                 self.state(device).zone_ended = match refused.as_deref() {
                     Some(Refused::ZoneNotFound(ending)) => Some(*ending),
@@ -250,7 +250,7 @@ impl<'a> EvidenceBuilder<'a> {
             | Fact::Faulted(_)
             | Fact::Struck(_)
             | Fact::Ended(_)
-            | Fact::Healed
+            | Fact::FaultsEnded
             | Fact::Settled { .. }
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)

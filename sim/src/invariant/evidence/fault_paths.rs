@@ -8,7 +8,7 @@ use harness::time::{Span, Time};
 use super::Evidence;
 use super::keys::has_a_key;
 use crate::history::{Asked, Entry, Fact, Fault, Refused};
-use crate::plan::{Node, Parcel};
+use crate::plan::{MessageKind, Node};
 use crate::time::ToSimulated;
 
 /// What a disk and a grain of time may add to any answer.
@@ -63,9 +63,9 @@ fn leaves_behind(evidence: &Evidence<'_>, device: DeviceId, entry: &Entry) -> Op
     let timing = &evidence.context.timing;
     let retry = (timing.timeout + timing.retry_cap).to_simulated();
     let here = Node::Device(device);
-    if let Fact::Lost { to, letter, .. } = &entry.fact {
+    if let Fact::Lost { to, message_id, .. } = &entry.fact {
         let own = entry.node == here || *to == here;
-        return (own && letter.parcel != Parcel::Hint).then_some(retry);
+        return (own && message_id.message_kind != MessageKind::Hint).then_some(retry);
     }
     if entry.node != here {
         return None;

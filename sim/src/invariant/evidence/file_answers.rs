@@ -8,7 +8,7 @@ use engine::message::JobId;
 use super::Evidence;
 use super::epochs::Epoch;
 use super::file_names::fold;
-use super::files::{FileOperation, Files, Logged, puts};
+use super::files::{Files, Logged, ObservedFileOperation, puts};
 use crate::history::FileDone;
 use crate::history::file::FileAsked;
 
@@ -37,7 +37,7 @@ pub(crate) enum AnswerFault {
 /// the volume was restored meanwhile, the answer has to be wrong by every log that there was.
 pub(crate) fn answer_fault(
     evidence: &Evidence<'_>,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
 ) -> Option<(usize, AnswerFault)> {
     let (at, done) = operation.done()?;
     let nothing = Files::default();
@@ -52,7 +52,7 @@ pub(crate) fn answer_fault(
 
 fn fault_in(
     files: &Files<'_>,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
     at: usize,
     done: &FileDone,
 ) -> Option<AnswerFault> {

@@ -14,7 +14,7 @@ use super::epochs::Epoch;
 use super::file_names::{fold, unfit};
 use super::files::Files;
 use super::keys::{has_a_key, may_lack};
-use super::{Evidence, UserOperation};
+use super::{Evidence, ObservedOperation};
 use crate::history::file::{FileAsked, Goal};
 
 /// Refusals that the previous build does not know, each with the one that it hears in its place.
@@ -24,7 +24,7 @@ const TOLD_AS: [(FileRefusal, FileRefusal); 2] =
 /// Is it right to refuse this about files for that reason?
 pub(crate) fn is_right(
     evidence: &Evidence<'_>,
-    op: &UserOperation,
+    op: &ObservedOperation,
     at: usize,
     ask: &FileAsked,
     reason: Reason,
@@ -57,7 +57,7 @@ pub(crate) fn is_right(
 fn was_so(
     evidence: &Evidence<'_>,
     epoch: &Epoch<'_>,
-    (op, at): (&UserOperation, usize),
+    (op, at): (&ObservedOperation, usize),
     (ask, refusal): (&FileAsked, FileRefusal),
 ) -> bool {
     let nothing = Files::default();
@@ -72,7 +72,7 @@ fn was_so(
 /// device looks it up first: it may have found it in any log that there was since it was asked.
 fn is_of_another_log(
     evidence: &Evidence<'_>,
-    op: &UserOperation,
+    op: &ObservedOperation,
     at: usize,
     (ask, refusal): (&FileAsked, FileRefusal),
 ) -> bool {
@@ -110,7 +110,7 @@ fn is_of_another_log(
 /// Was it so before it was asked?
 pub(crate) fn was_right(
     evidence: &Evidence<'_>,
-    op: &UserOperation,
+    op: &ObservedOperation,
     ask: &FileAsked,
     reason: Reason,
 ) -> bool {

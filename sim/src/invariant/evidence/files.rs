@@ -49,7 +49,7 @@ pub(crate) struct Object<'a> {
 
 /// A request of a user that is about files.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FileOperation<'a> {
+pub(crate) struct ObservedFileOperation<'a> {
     pub(crate) device: DeviceId,
     pub(crate) user: UserId,
     pub(crate) asked: usize,
@@ -58,7 +58,7 @@ pub(crate) struct FileOperation<'a> {
     pub(crate) answer: Option<(usize, &'a Answered)>,
 }
 
-impl<'a> FileOperation<'a> {
+impl<'a> ObservedFileOperation<'a> {
     /// When a write of content was called saved.
     pub(crate) fn saved(&self) -> Option<usize> {
         match self.answer {
@@ -84,7 +84,7 @@ impl<'a> FileOperation<'a> {
     }
 }
 
-impl<'a> FileOperation<'a> {
+impl<'a> ObservedFileOperation<'a> {
     /// Every head that its answer shows, with its file.
     pub(crate) fn shown_heads(&self) -> impl Iterator<Item = (NodeId, &'a Head)> + use<'a> {
         let mut list: &'a [Listed] = &[];

@@ -8,7 +8,7 @@ use std::iter;
 
 use engine::id::{DeviceId, UserId};
 
-use super::{Evidence, UserOperation};
+use super::{Evidence, ObservedOperation};
 use crate::history::{Boot, Change, Entry, Fact};
 use crate::plan::Node;
 
@@ -49,8 +49,8 @@ pub(crate) fn processor_may_lack(
 fn rotations<'e>(
     evidence: &'e Evidence<'_>,
     user: UserId,
-) -> impl Iterator<Item = &'e UserOperation> {
-    let of_user = move |op: &&UserOperation| evidence.user(op.device) == user;
+) -> impl Iterator<Item = &'e ObservedOperation> {
+    let of_user = move |op: &&ObservedOperation| evidence.user(op.device) == user;
     evidence.operations.iter().filter(of_user).filter(|op| op.rotates(evidence))
 }
 

@@ -4,13 +4,13 @@ use engine::id::{DeviceId, Dot, FieldId, NodeId, Remote, Token, UserId};
 use engine::job::Item;
 use engine::message::Client;
 
-use super::files::FileOperation;
+use super::files::ObservedFileOperation;
 use super::work::Conversations;
-use super::{Evidence, Table, UserOperation};
+use super::{Evidence, ObservedOperation, Table};
 use crate::history::file::{FileAsked, Goal};
 use crate::history::{Asked, Contents, Entry, WriteKind};
 use crate::invariant::wording::{field_name, visible};
-use crate::plan::{Errand, Node, Order, TalkPart};
+use crate::plan::{Errand, Node, ProcessorCommand, TalkPart};
 
 impl Evidence<'_> {
     /// What a host is called.
@@ -86,7 +86,11 @@ impl Evidence<'_> {
     }
 
     /// The path of the file that an operation is about, after a moment.
-    pub(crate) fn operation_path(&self, operation: &FileOperation<'_>, moment: usize) -> String {
+    pub(crate) fn operation_path(
+        &self,
+        operation: &ObservedFileOperation<'_>,
+        moment: usize,
+    ) -> String {
         let files = self.epochs.at(moment).files.get(&operation.user);
         let path = |id| files.map_or_else(|| "a file".to_owned(), |files| files.path(id, moment));
         match operation.ask {
@@ -156,12 +160,12 @@ impl Evidence<'_> {
                 };
                 format!("{verb} {}{}", visible(path), label(ask.token()))
             }
-            Asked::Work { order, .. } => order_name(order),
+            Asked::Work { command, .. } => command_name(command),
         }
     }
 
     /// What was asked by an operation of a user.
-    pub(crate) fn operation_name(&self, operation: &UserOperation) -> String {
+    pub(crate) fn operation_name(&self, operation: &ObservedOperation) -> String {
         let asked = self.history[operation.asked].fact.asked();
         asked.map_or("a request".to_owned(), |(_, asked)| self.request_name(asked))
     }
@@ -191,25 +195,29 @@ impl Evidence<'_> {
 }
 
 /// What was asked about conversations, as in `the save of conversation 3`.
-pub(crate) fn order_name(order: &Order) -> String {
-    match order {
-        Order::Ingest(part) => {
+pub(crate) fn command_name(command: &ProcessorCommand) -> String {
+    match command {
+        ProcessorCommand::Ingest(part) => {
             let (first, last, talk) = (part.first, part.last, part.talk.0);
             format!("the save of messages {first} to {last} of conversation {talk}")
         }
-        Order::Process(None) => "the request to process all conversations".to_owned(),
-        Order::Process(Some(began)) => {
+        ProcessorCommand::Process(None) => "the request to process all conversations".to_owned(),
+        ProcessorCommand::Process(Some(began)) => {
             format!("the request to process the day \"{}\"", visible(&began.written))
         }
-        Order::Reset(talk) => format!("the reset of conversation {}", talk.0),
-        Order::Read(talk, TalkPart::Current) => format!("the read of conversation {}", talk.0),
-        Order::Read(talk, TalkPart::Version(n)) => {
+        ProcessorCommand::Reset(talk) => format!("the reset of conversation {}", talk.0),
+        ProcessorCommand::Read(talk, TalkPart::Current) => {
+            format!("the read of conversation {}", talk.0)
+        }
+        ProcessorCommand::Read(talk, TalkPart::Version(n)) => {
             format!("the read of conversation {} v{n}", talk.0)
         }
-        Order::Read(talk, TalkPart::Result) => {
+        ProcessorCommand::Read(talk, TalkPart::Result) => {
             format!("the read of the result of conversation {}", talk.0)
         }
-        Order::ReadDay(began) => format!("the read of the day \"{}\"", visible(&began.written)),
+        ProcessorCommand::ReadDay(began) => {
+            format!("the read of the day \"{}\"", visible(&began.written))
+        }
     }
 }
 

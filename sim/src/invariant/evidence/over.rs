@@ -3,12 +3,12 @@
 
 use engine::id::DeviceId;
 
-use super::{Evidence, UserOperation};
+use super::{Evidence, ObservedOperation};
 use crate::history::{Asked, Entry, Fact, Fault};
 use crate::invariant::Incurable;
 use crate::plan::Node;
 
-impl UserOperation {
+impl ObservedOperation {
     /// Is a new key asked for?
     pub(crate) fn rotates(&self, evidence: &Evidence<'_>) -> bool {
         matches!(evidence.history[self.asked].fact.asked(), Some((_, Asked::RotateKey)))
@@ -39,7 +39,7 @@ fn dies(evidence: &Evidence<'_>, device: DeviceId, after: usize) -> Option<usize
 
 /// Does a run end only when this is answered? It does not wait for a device that is cut off, nor for a new key
 /// that a device never makes, as there is something that it can never open.
-fn is_waited_for(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
+fn is_waited_for(evidence: &Evidence<'_>, op: &ObservedOperation) -> bool {
     let vault = evidence.vault(op.device);
     let opens_all = || {
         let rows = |it: &Incurable| matches!(it, Incurable::Row(_, whose, _) if *whose == vault);

@@ -15,12 +15,12 @@ use engine::remote::CallId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::account::ShownAccount;
-use super::files::FileOperation;
+use super::files::ObservedFileOperation;
 use super::server_request::ServerRequest;
-use super::{Evidence, Timeline, UserOperation};
+use super::{Evidence, ObservedOperation, Timeline};
 use crate::history::file::{FileAsked, Head, Print};
 use crate::history::table::Table;
-use crate::history::{Account, Asked, Entry, Fact, Letter, Said, Wants};
+use crate::history::{Account, Asked, Entry, Fact, MessageId, Said, Wants};
 use crate::plan::{self, Node, WorkerId};
 
 /// Everything about the sync server.
@@ -30,9 +30,9 @@ pub(crate) struct Server<'a> {
     pub(crate) requests: Vec<ServerRequest<'a>>,
     pub(crate) busy_answers: Vec<BusyAnswer>,
     /// Requests that were refused since the log was restored: when, whose, and which.
-    pub(crate) other_log_answers: Vec<(usize, Node, Letter)>,
+    pub(crate) other_log_answers: Vec<(usize, Node, MessageId)>,
     /// What users asked about files, in order.
-    pub(crate) file_operations: Vec<FileOperation<'a>>,
+    pub(crate) file_operations: Vec<ObservedFileOperation<'a>>,
     /// The writes of files by label.
     file_writes: Table<Token, usize>,
     /// The accounts that were shown, in the order of the requests for them.
@@ -109,7 +109,7 @@ pub(crate) struct BusyAnswer {
     pub(crate) at: usize,
     pub(crate) by: WorkerId,
     pub(crate) to: Node,
-    pub(crate) letter: Letter,
+    pub(crate) message_id: MessageId,
     /// When the request arrived, at the earliest and at the latest. No decision about it is older, and
     /// it was sent before.
     pub(crate) arrived: (usize, usize),
@@ -134,7 +134,7 @@ impl<'a> Server<'a> {
         server
     }
 
-    fn asked_for(&mut self, evidence: &Evidence<'a>, op: &UserOperation) {
+    fn asked_for(&mut self, evidence: &Evidence<'a>, op: &ObservedOperation) {
         let (device, user, asked) = (op.device, evidence.user(op.device), op.asked);
         let answer = || {
             let at = op.answered?;
@@ -159,7 +159,14 @@ impl<'a> Server<'a> {
                 ask.token()
                     .into_iter()
                     .for_each(|it| self.file_writes.insert(it, self.file_operations.len()));
-                self.file_operations.push(FileOperation { device, user, asked, ask, last, answer });
+                self.file_operations.push(ObservedFileOperation {
+                    device,
+                    user,
+                    asked,
+                    ask,
+                    last,
+                    answer,
+                });
             }
             Some(_) | None => {}
         }
@@ -171,7 +178,7 @@ impl<'a> Server<'a> {
     }
 
     /// The write of a file that bears a label.
-    pub(crate) fn file_write(&self, token: Token) -> Option<&FileOperation<'a>> {
+    pub(crate) fn file_write(&self, token: Token) -> Option<&ObservedFileOperation<'a>> {
         self.file_writes.get(token).map(|number| &self.file_operations[*number])
     }
 
@@ -209,12 +216,12 @@ impl<'a> Server<'a> {
     pub(crate) fn requests_of(
         &self,
         who: Node,
-        letter: Letter,
+        message_id: MessageId,
         before: usize,
     ) -> impl Iterator<Item = &SentRequest> {
         let asks = self.sent.get(&who).map_or(&[][..], Vec::as_slice);
         asks.iter().rev().filter(move |ask| {
-            ask.at < before && ask.call == letter.call && ask.attempt == letter.attempt
+            ask.at < before && ask.call == message_id.call && ask.attempt == message_id.attempt
         })
     }
 }
@@ -240,58 +247,61 @@ struct OpenRequest {
 impl RequestTracker<'_> {
     fn take(&mut self, at: usize, entry: &Entry) {
         match (&entry.fact, entry.node) {
-            (Fact::Sent { letter, server: Some(said), to, .. }, from) => match (&**said, from) {
-                (&Said::Asks { device, client, by, space, about, heard, wants }, _) => {
-                    let (call, attempt) = (letter.call, letter.attempt);
-                    let ask = SentRequest {
-                        at,
-                        call,
-                        attempt,
-                        device,
-                        client,
-                        by,
-                        space,
-                        about,
-                        heard,
-                        wants,
-                    };
-                    self.server.sent.entry(from).or_default().push(ask);
-                }
-                (Said::Answers { refused, .. }, Node::Worker(by)) => {
-                    let waiting = self.answers(at, by, *to, *letter);
-                    let arrived = self.arrived(at, by, *to, *letter);
-                    let (to, letter) = (*to, *letter);
-                    match refused {
-                        Some(message::Refusal::Busy(_)) => {
-                            let refusal = BusyAnswer { at, by, to, letter, arrived, waiting };
-                            self.server.busy_answers.push(refusal);
-                        }
-                        Some(message::Refusal::AnotherLog) => {
-                            self.server.other_log_answers.push((at, to, letter));
-                        }
-                        Some(
-                            message::Refusal::Fenced
-                            | message::Refusal::Misnumbered
-                            | message::Refusal::NotAuthenticated
-                            | message::Refusal::Forbidden
-                            | message::Refusal::Invalid
-                            | message::Refusal::Internal
-                            | message::Refusal::Changed(_)
-                            | message::Refusal::LeaseLost
-                            | message::Refusal::File(_),
-                        )
-                        | None => {}
+            (Fact::Sent { message_id, server: Some(said), to, .. }, from) => {
+                match (&**said, from) {
+                    (&Said::Asks { device, client, by, space, about, heard, wants }, _) => {
+                        let (call, attempt) = (message_id.call, message_id.attempt);
+                        let ask = SentRequest {
+                            at,
+                            call,
+                            attempt,
+                            device,
+                            client,
+                            by,
+                            space,
+                            about,
+                            heard,
+                            wants,
+                        };
+                        self.server.sent.entry(from).or_default().push(ask);
                     }
+                    (Said::Answers { refused, .. }, Node::Worker(by)) => {
+                        let waiting = self.answers(at, by, *to, *message_id);
+                        let arrived = self.arrived(at, by, *to, *message_id);
+                        let (to, message_id) = (*to, *message_id);
+                        match refused {
+                            Some(message::Refusal::Busy(_)) => {
+                                let refusal =
+                                    BusyAnswer { at, by, to, message_id, arrived, waiting };
+                                self.server.busy_answers.push(refusal);
+                            }
+                            Some(message::Refusal::AnotherLog) => {
+                                self.server.other_log_answers.push((at, to, message_id));
+                            }
+                            Some(
+                                message::Refusal::Fenced
+                                | message::Refusal::Misnumbered
+                                | message::Refusal::NotAuthenticated
+                                | message::Refusal::Forbidden
+                                | message::Refusal::Invalid
+                                | message::Refusal::Internal
+                                | message::Refusal::Changed(_)
+                                | message::Refusal::LeaseLost
+                                | message::Refusal::File(_),
+                            )
+                            | None => {}
+                        }
+                    }
+                    (Said::Answers { .. }, _) => {}
                 }
-                (Said::Answers { .. }, _) => {}
-            },
-            (Fact::Delivered { from, letter, .. }, Node::Worker(worker)) => {
-                let name = (worker, *from, letter.call, letter.attempt);
+            }
+            (Fact::Delivered { from, message_id, .. }, Node::Worker(worker)) => {
+                let name = (worker, *from, message_id.call, message_id.attempt);
                 let open = OpenRequest { unanswered: 0, arrived: (at, at) };
                 let open = self.open.entry(name).or_insert(open);
                 open.unanswered += 1;
                 open.arrived.1 = at;
-                if let Some(space) = self.space_of(at, *from, *letter) {
+                if let Some(space) = self.space_of(at, *from, *message_id) {
                     *self.waiting.entry((worker, space)).or_default() += 1;
                 }
             }
@@ -303,21 +313,27 @@ impl RequestTracker<'_> {
         }
     }
 
-    fn space_of(&self, at: usize, who: Node, letter: Letter) -> Option<UserId> {
-        self.server.requests_of(who, letter, at).next().map(|ask| ask.space)
+    fn space_of(&self, at: usize, who: Node, message_id: MessageId) -> Option<UserId> {
+        self.server.requests_of(who, message_id, at).next().map(|ask| ask.space)
     }
 
     /// How many others wait when a request is answered.
-    fn answers(&mut self, at: usize, by: WorkerId, to: Node, letter: Letter) -> u32 {
-        let Some(space) = self.space_of(at, to, letter) else { return 0 };
+    fn answers(&mut self, at: usize, by: WorkerId, to: Node, message_id: MessageId) -> u32 {
+        let Some(space) = self.space_of(at, to, message_id) else { return 0 };
         let waiting = self.waiting.entry((by, space)).or_default();
         *waiting = waiting.saturating_sub(1);
         *waiting
     }
 
     /// When a request that is answered arrived, at the earliest and at the latest.
-    fn arrived(&mut self, at: usize, by: WorkerId, to: Node, letter: Letter) -> (usize, usize) {
-        let name = (by, to, letter.call, letter.attempt);
+    fn arrived(
+        &mut self,
+        at: usize,
+        by: WorkerId,
+        to: Node,
+        message_id: MessageId,
+    ) -> (usize, usize) {
+        let name = (by, to, message_id.call, message_id.attempt);
         let Some(open) = self.open.get_mut(&name) else { return (at, at) };
         open.unanswered -= 1;
         let OpenRequest { unanswered, arrived } = *open;

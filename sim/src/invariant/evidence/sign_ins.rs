@@ -147,7 +147,7 @@ fn next(now: SignInState, at: usize, fact: &Fact, login: &Login) -> Option<SignI
         | Fact::Faulted(_)
         | Fact::Struck(_)
         | Fact::Ended(_)
-        | Fact::Healed
+        | Fact::FaultsEnded
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)

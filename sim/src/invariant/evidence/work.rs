@@ -15,7 +15,7 @@ use super::Evidence;
 use crate::history::{Answered, Asked, Filed, Incarnation, Talk, Worked};
 use crate::invariant::JudgeContext;
 use crate::plan::talk::talk_of;
-use crate::plan::{Day, Excerpt, Node, Order, TalkId};
+use crate::plan::{Day, Excerpt, Node, ProcessorCommand, TalkId};
 
 /// Everything about conversations.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) struct ConversationOperation<'a> {
     pub(crate) node: Node,
     pub(crate) user: UserId,
     pub(crate) asked: usize,
-    pub(crate) order: &'a Order,
+    pub(crate) command: &'a ProcessorCommand,
     pub(crate) last: bool,
     pub(crate) answer: Option<(usize, &'a Answered)>,
 }
@@ -46,9 +46,12 @@ impl<'a> ConversationOperation<'a> {
 
     /// The part of a conversation that it brings.
     pub(crate) fn brings(&self) -> Option<&'a Excerpt> {
-        match self.order {
-            Order::Ingest(excerpt) => Some(excerpt),
-            Order::Process(_) | Order::Reset(_) | Order::Read(..) | Order::ReadDay(_) => None,
+        match self.command {
+            ProcessorCommand::Ingest(excerpt) => Some(excerpt),
+            ProcessorCommand::Process(_)
+            | ProcessorCommand::Reset(_)
+            | ProcessorCommand::Read(..)
+            | ProcessorCommand::ReadDay(_) => None,
         }
     }
 
@@ -229,7 +232,7 @@ impl<'a> ConversationWork<'a> {
         let mut open: BTreeMap<(Node, Incarnation, OpId), usize> = BTreeMap::new();
         for &(at, entry) in &evidence.off_wire {
             let node = entry.node;
-            if let Some((op, Asked::Work { order, last })) = entry.fact.asked()
+            if let Some((op, Asked::Work { command, last })) = entry.fact.asked()
                 && let Some(user) = user_of(node)
             {
                 let (last, answer) = (*last, None);
@@ -238,7 +241,7 @@ impl<'a> ConversationWork<'a> {
                     node,
                     user,
                     asked: at,
-                    order,
+                    command,
                     last,
                     answer,
                 });

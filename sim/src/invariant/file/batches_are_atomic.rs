@@ -9,7 +9,7 @@ use crate::history::file::FileAsked;
 use crate::invariant::Invariant::BatchesAreAtomic;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::file_answers::{AnswerFault, answer_fault};
-use crate::invariant::evidence::files::{FileOperation, Files, Logged, puts};
+use crate::invariant::evidence::files::{Files, Logged, ObservedFileOperation, puts};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::count;
 
@@ -23,7 +23,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// What a device answered about a batch or a job is in the log.
-fn answer_is_so(evidence: &Evidence<'_>, findings: &mut Findings, operation: &FileOperation<'_>) {
+fn answer_is_so(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    operation: &ObservedFileOperation<'_>,
+) {
     let Some((at, fault)) = answer_fault(evidence, operation) else { return };
     let (site, what) = match fault {
         AnswerFault::BatchNotWhole { nodes } => (

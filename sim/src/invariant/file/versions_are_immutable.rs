@@ -10,7 +10,7 @@ use crate::history::file::{FileAsked, Head};
 use crate::invariant::Invariant::VersionsAreImmutable;
 use crate::invariant::evidence::epochs::Epoch;
 use crate::invariant::evidence::file_answers::{AnswerFault, answer_fault};
-use crate::invariant::evidence::files::{FileOperation, Files, Logged};
+use crate::invariant::evidence::files::{Files, Logged, ObservedFileOperation};
 use crate::invariant::evidence::{Evidence, Timeline};
 use crate::invariant::findings::{About, Findings};
 
@@ -31,7 +31,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn restored_is_what_was_asked(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
 ) {
     let fault = answer_fault(evidence, operation);
     if let Some((at, AnswerFault::RestoredAnother { path, version, made })) = fault {
@@ -50,7 +50,7 @@ fn restored_is_what_was_asked(
 fn content_is_of_its_version(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
 ) {
     let Some((at, FileDone::Content(heads))) = operation.done() else { return };
     // A device that does not know of it yet goes by the log that was.

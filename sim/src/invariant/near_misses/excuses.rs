@@ -10,13 +10,13 @@ use super::synced;
 use crate::fault::{
     Age, BreakDecryption, Cut, EndZone, Fault, GoOffline, HoldKeys, RejectRow, RestoreRemote,
 };
-use crate::history::{Answered, Asked, Boot, Change, Done, Fact, Letter, Worked};
+use crate::history::{Answered, Asked, Boot, Change, Done, Fact, MessageId, Worked};
 use crate::invariant::Incurable;
 use crate::invariant::Invariant::{NoLostWrites, RemotesAgree};
 use crate::invariant::case::talks::{DAY, READER, SOUP, key, part};
 use crate::invariant::case::tree::DRAFT;
 use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHONE, PHOTO, TABLET, VAULT};
-use crate::plan::{Node, Order, Parcel, WorkerId};
+use crate::plan::{MessageKind, Node, ProcessorCommand, WorkerId};
 
 impl Case {
     /// Nothing is wrong, and just this is excused.
@@ -46,9 +46,14 @@ impl Case {
 
     /// A worker's answer arrives.
     fn hears_of_a_worker(&mut self, host: Node) {
-        let letter = Letter { call: CallId(1), attempt: 0, parcel: Parcel::Other, answer: true };
+        let message_id = MessageId {
+            call: CallId(1),
+            attempt: 0,
+            message_kind: MessageKind::Other,
+            answer: true,
+        };
         let (from, refused, rows_refused) = (Node::Worker(WorkerId(0)), None, [].into());
-        self.fact(host, Fact::Delivered { from, letter, refused, rows_refused });
+        self.fact(host, Fact::Delivered { from, message_id, refused, rows_refused });
     }
 
     /// The zone has it no more, whatever the reason.
@@ -393,7 +398,7 @@ fn messages_that_went_with_the_volume_are_excused_if_their_host_knew_them_from_b
             case.phone().brings(part(SOUP, 1, 2));
         }
         let backup = case.backs_up();
-        let op = case.reader().orders(Order::Ingest(part(SOUP, 3, 5)));
+        let op = case.reader().commands(ProcessorCommand::Ingest(part(SOUP, 3, 5)));
         let version = case.reader().saves_as(SOUP, DAY, &[1, 2, 3, 4, 5]);
         if !is_late {
             case.reader().obeys(op, Worked::Saved(key(SOUP), version));

@@ -6,7 +6,7 @@ use engine::message::{Place, Refusal, Target};
 use harness::time::Span;
 
 use crate::fault::{Fault, PauseWorker, VolumeOutage};
-use crate::history::{Answered, Done, Fact, Letter};
+use crate::history::{Answered, Done, Fact, MessageId};
 use crate::invariant::Invariant;
 use crate::invariant::case::tree::{DRAFT, ROOT, name, put};
 use crate::invariant::case::{Case, TABLET};
@@ -18,13 +18,13 @@ fn a_change_whose_answer_was_lost_is_acknowledged_by_its_receipt() {
     let mut case = Case::served();
     case.phone().session().opens();
     let (op, token) = case.phone().account().asks_to_patch(&[Email]);
-    let letter = case.phone().session().requests();
+    let message_id = case.phone().session().requests();
     case.phone().account().commits(token, &[Email]);
     case.wait(6_000);
     case.tablet().account().reads();
-    let letter = again(letter, 1);
-    case.phone().session().requests_again(letter);
-    case.phone().session().is_answered(letter, None);
+    let message_id = again(message_id, 1);
+    case.phone().session().requests_again(message_id);
+    case.phone().session().is_answered(message_id, None);
     case.phone().answers(op, Answered::Done(Done::Patched));
     case.ends().passes();
 }
@@ -117,10 +117,12 @@ fn a_server_that_asks_to_be_left_alone_is() {
         let mut case = Case::served();
         case.phone().session().is_shared_with(TABLET);
         case.phone().session().opens();
-        let letter = case.tablet().session().requests();
-        case.tablet().session().is_answered(letter, Some(Refusal::Busy(Span(1_000).to_engine())));
+        let message_id = case.tablet().session().requests();
+        case.tablet()
+            .session()
+            .is_answered(message_id, Some(Refusal::Busy(Span(1_000).to_engine())));
         case.wait(millis);
-        case.tablet().session().requests_again(again(letter, 1));
+        case.tablet().session().requests_again(again(message_id, 1));
         let expected = if early { vec![Invariant::SystemSettles] } else { vec![] };
         assert_eq!(case.broken(), expected, "{:#?}", case.violations());
     }
@@ -139,8 +141,8 @@ fn a_worker_that_dies_owes_nobody_an_answer_and_its_queue_is_empty() {
 }
 
 /// A later try of a request.
-fn again(letter: Letter, attempt: u16) -> Letter {
-    Letter { attempt, ..letter }
+fn again(message_id: MessageId, attempt: u16) -> MessageId {
+    MessageId { attempt, ..message_id }
 }
 
 /// A piece comes after everything else of its upload is gone. A worker that was slow deletes it before it answers.

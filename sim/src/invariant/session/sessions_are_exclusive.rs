@@ -23,7 +23,7 @@ use crate::invariant::evidence::server::{BusyAnswer, LogEffect, SentRequest, Spa
 use crate::invariant::evidence::work::item_of;
 use crate::invariant::evidence::{Evidence, Timeline};
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Node, Parcel};
+use crate::plan::{MessageKind, Node};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let Some(plan) = &evidence.context.server else { return };
@@ -172,7 +172,7 @@ fn names_a_live_holder(
     clocks: &Clocks<'_>,
     refusal: &BusyAnswer,
 ) {
-    let BusyAnswer { at, by, to, letter, arrived: (since, upto), .. } = *refusal;
+    let BusyAnswer { at, by, to, message_id, arrived: (since, upto), .. } = *refusal;
     let holders = |ask: &SentRequest| {
         let (key, whose) = (ask.device, ask.space);
         let epochs = evidence.epochs.between(since, at);
@@ -188,7 +188,7 @@ fn names_a_live_holder(
     };
     let is_others =
         |ask: &SentRequest| contends(ask) || others_are_at_it(evidence, clocks, refusal, ask);
-    let mut asks = evidence.server.requests_of(to, letter, upto);
+    let mut asks = evidence.server.requests_of(to, message_id, upto);
     let Some(latest) = asks.next() else { return };
     if is_others(latest) || asks.any(is_others) {
         return;
@@ -221,8 +221,9 @@ fn others_are_at_it(
     refusal: &BusyAnswer,
     ask: &SentRequest,
 ) -> bool {
-    let BusyAnswer { at, by, letter, arrived: (since, _), .. } = *refusal;
-    let epochs = evidence.epochs.between(since, at).filter(|_| letter.parcel == Parcel::Work);
+    let BusyAnswer { at, by, message_id, arrived: (since, _), .. } = *refusal;
+    let epochs =
+        evidence.epochs.between(since, at).filter(|_| message_id.message_kind == MessageKind::Work);
     epochs.filter_map(|epoch| epoch.conversations.get(&ask.space)).any(|conversations| {
         conversations.was_ever((since, at), |items| {
             items.values().filter_map(item_of).any(|item| match item.job {
@@ -238,7 +239,7 @@ pub(crate) mod tests {
     use engine::device::Reason;
 
     use crate::fault::{Fault, Shift, WorkerClockJump};
-    use crate::history::{Answered, Asked, Fact, Letter};
+    use crate::history::{Answered, Asked, Fact, MessageId};
     use crate::invariant::case::talks::{SOUP, part};
     use crate::invariant::case::{Case, TABLET};
     use crate::plan::{Errand, WorkerId};
@@ -354,59 +355,59 @@ pub(crate) mod tests {
     }
 
     /// The scholar asks for work. Each of its lives begins to number its requests from the start.
-    fn asks(case: &mut Case) -> Letter {
-        let letter = case.scholar().asks_for_work();
-        case.scholar().arrives(letter);
-        letter
+    fn asks(case: &mut Case) -> MessageId {
+        let message_id = case.scholar().asks_for_work();
+        case.scholar().arrives(message_id);
+        message_id
     }
 
     #[test]
     fn an_answer_to_a_life_that_is_over_was_right_when_that_life_asked() {
         let mut case = taken();
-        let letter = asks(&mut case);
+        let message_id = asks(&mut case);
         case.reader().finishes(SOUP, true);
         case.scholar().is_stopped();
         case.scholar().asks_for_work();
-        case.scholar().is_refused_as_busy(letter);
+        case.scholar().is_refused_as_busy(message_id);
         case.passes();
     }
 
     #[test]
     fn what_was_so_for_a_life_that_was_answered_excuses_nothing_later() {
         let mut case = taken();
-        let letter = asks(&mut case);
-        case.scholar().is_refused_as_busy(letter);
+        let message_id = asks(&mut case);
+        case.scholar().is_refused_as_busy(message_id);
         case.passes();
         case.reader().finishes(SOUP, true);
         case.scholar().is_stopped();
         asks(&mut case);
-        case.scholar().is_refused_as_busy(letter);
+        case.scholar().is_refused_as_busy(message_id);
         case.rejects("refused-by-nobody");
     }
 
     #[test]
     fn what_was_so_before_a_request_arrived_is_no_reason_to_refuse_it() {
         let mut case = taken();
-        let letter = case.scholar().asks_for_work();
+        let message_id = case.scholar().asks_for_work();
         case.reader().finishes(SOUP, true);
-        case.scholar().arrives(letter);
-        case.scholar().is_refused_as_busy(letter);
+        case.scholar().arrives(message_id);
+        case.scholar().is_refused_as_busy(message_id);
         case.rejects("refused-by-nobody");
     }
 
     #[test]
     fn of_two_lives_that_wait_either_may_be_told_to_come_back() {
         let mut case = taken();
-        let letter = asks(&mut case);
+        let message_id = asks(&mut case);
         case.reader().finishes(SOUP, true);
         case.scholar().is_stopped();
         asks(&mut case);
-        case.scholar().is_answered(letter, None);
-        case.scholar().is_refused_as_busy(letter);
+        case.scholar().is_answered(message_id, None);
+        case.scholar().is_refused_as_busy(message_id);
         case.passes();
         case.scholar().is_stopped();
         asks(&mut case);
-        case.scholar().is_refused_as_busy(letter);
+        case.scholar().is_refused_as_busy(message_id);
         case.rejects("refused-by-nobody");
     }
 

@@ -16,7 +16,7 @@ use crate::invariant::evidence::causes::last_fault;
 use crate::invariant::evidence::cell_set::Set;
 use crate::invariant::evidence::{Evidence, FaultInterval, Observation, RowState};
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Node, Parcel, ServerPlan};
+use crate::plan::{MessageKind, Node, ServerPlan};
 use crate::time::ToSimulated;
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -204,7 +204,7 @@ fn is_late_by_accident(evidence: &Evidence<'_>, (user, folder): (UserId, &str), 
 /// Did the worker that stored a piece die before it answered any request about an upload?
 fn died_before_its_answer(evidence: &Evidence<'_>, at: usize) -> bool {
     let by = evidence.history[at].node;
-    let is_answer = |fact: &Fact| matches!(fact, Fact::Sent { letter, .. } if letter.answer && letter.parcel == Parcel::Upload);
+    let is_answer = |fact: &Fact| matches!(fact, Fact::Sent { message_id, .. } if message_id.answer && message_id.message_kind == MessageKind::Upload);
     let is_death = |fact: &Fact| matches!(fact, Fact::Killed { .. });
     let mut next = evidence.history[at..].iter().filter(|entry| entry.node == by);
     next.find(|entry| is_death(&entry.fact) || is_answer(&entry.fact))
@@ -455,10 +455,10 @@ pub(crate) mod tests {
         use engine::message::{Place, Target};
         use engine::remote::CallId;
 
-        use crate::history::{Letter, Said};
+        use crate::history::{MessageId, Said};
         use crate::invariant::case::tree::{DRAFT, ROOT, name};
         use crate::invariant::case::{PHONE, WORKER};
-        use crate::plan::Parcel;
+        use crate::plan::MessageKind;
 
         for (answers, site) in [(false, None), (true, Some("orphan"))] {
             let mut case = Case::served();
@@ -469,10 +469,11 @@ pub(crate) mod tests {
             case.phone().files().sweeps(blob);
             case.phone().files().stores(blob);
             if answers {
-                let parcel = Parcel::Upload;
-                let letter = Letter { call: CallId(1), attempt: 0, parcel, answer: true };
+                let message_kind = MessageKind::Upload;
+                let message_id =
+                    MessageId { call: CallId(1), attempt: 0, message_kind, answer: true };
                 let said = Said::Answers { seq: 0, refused: None };
-                case.sends_letter(WORKER, PHONE.into(), letter, said);
+                case.sends_message(WORKER, PHONE.into(), message_id, said);
             }
             case.fact(WORKER, Fact::Killed { keeps: 0, between: false });
             let mut sites = case.ends().violations().into_iter().map(|it| it.site);

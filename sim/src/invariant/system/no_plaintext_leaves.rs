@@ -8,13 +8,13 @@ use crate::invariant::findings::{About, Findings};
 
 pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let Fact::Sent { letter, to, rows, plaintext: true, .. } = &entry.fact {
+        if let Fact::Sent { message_id, to, rows, plaintext: true, .. } = &entry.fact {
             let about = About { record: rows.first().map(|row| row.0), token: None };
             let message = format!(
                 "{} sent {} a {} message with a value in plaintext.",
                 evidence.host_at(at),
                 evidence.name(*to),
-                letter.parcel
+                message_id.message_kind
             );
             findings.report(evidence, (NoPlaintextLeaves, "sent"), at, about, message, []);
         }

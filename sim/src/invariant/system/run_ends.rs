@@ -9,7 +9,7 @@ use crate::history::{Entry, Fact};
 use crate::invariant::Invariant::RunEnds;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Excess, Node, Parcel, grouped};
+use crate::plan::{Excess, MessageKind, Node, grouped};
 
 /// The most facts at the end of a history in which it is counted who kept whom busy.
 const STRETCH: usize = 100_000;
@@ -65,7 +65,7 @@ impl Became {
 struct Exchange {
     count: u64,
     hosts: BTreeMap<Node, u64>,
-    by: BTreeMap<(Parcel, Became), u64>,
+    by: BTreeMap<(MessageKind, Became), u64>,
 }
 
 impl Exchange {
@@ -77,10 +77,9 @@ impl Exchange {
             0 => String::new(),
             others => format!(" (with {others} more)"),
         };
-        let by = self
-            .by
-            .iter()
-            .map(|((parcel, became), n)| format!("{} × {parcel}{}", grouped(*n), became.text()));
+        let by = self.by.iter().map(|((message_kind, became), n)| {
+            format!("{} × {message_kind}{}", grouped(*n), became.text())
+        });
         let by = by.collect::<Vec<_>>().join(", ");
         format!("{busiest}{others} and {}: {by}", name(service))
     }
@@ -116,17 +115,23 @@ fn is_service(host: Node) -> bool {
 }
 
 /// Who asks whom for what, and what became of it, if this fact tells of that.
-fn exchanged(entry: &Entry) -> Option<(Node, Node, (Parcel, Became))> {
-    if let Fact::Sent { to, letter, .. } = &entry.fact {
-        return (!letter.answer).then_some((entry.node, *to, (letter.parcel, Became::Sent)));
+fn exchanged(entry: &Entry) -> Option<(Node, Node, (MessageKind, Became))> {
+    if let Fact::Sent { to, message_id, .. } = &entry.fact {
+        return (!message_id.answer).then_some((
+            entry.node,
+            *to,
+            (message_id.message_kind, Became::Sent),
+        ));
     }
-    let Fact::Delivered { from, letter, refused, rows_refused } = &entry.fact else { return None };
+    let Fact::Delivered { from, message_id, refused, rows_refused } = &entry.fact else {
+        return None;
+    };
     let became = match (refused, rows_refused.is_empty()) {
         (Some(_), _) => Became::Refused,
         (None, false) => Became::PartlyRefused,
         (None, true) => Became::Answered,
     };
-    letter.answer.then_some((entry.node, *from, (letter.parcel, became)))
+    message_id.answer.then_some((entry.node, *from, (message_id.message_kind, became)))
 }
 
 #[cfg(test)]
@@ -135,7 +140,7 @@ pub(crate) mod tests {
     use engine::remote::CallId;
 
     use super::*;
-    use crate::history::{Letter, Refused};
+    use crate::history::{MessageId, Refused};
     use crate::invariant::case::{Case, KCAL, MEAL, PHONE};
 
     const ZONE: Node = Node::Remote(Remote::Zone);
@@ -145,16 +150,17 @@ pub(crate) mod tests {
         let mut case = Case::new();
         for n in 0..times {
             let call = CallId(1_000 + n);
-            let ask = Letter { call, attempt: 0, parcel: Parcel::Push, answer: false };
-            let answer = Letter { answer: true, ..ask };
+            let ask =
+                MessageId { call, attempt: 0, message_kind: MessageKind::Push, answer: false };
+            let answer = MessageId { answer: true, ..ask };
             let (rows, plaintext, server) = ([].into(), false, None);
             case.fact(
                 PHONE,
-                Fact::Sent { to: ZONE, letter: ask, size: 40, rows, plaintext, server },
+                Fact::Sent { to: ZONE, message_id: ask, size: 40, rows, plaintext, server },
             );
             let rows_refused = [(MEAL, Refused::Changed)].into();
             let (from, refused) = (ZONE, None);
-            case.fact(PHONE, Fact::Delivered { from, letter: answer, refused, rows_refused });
+            case.fact(PHONE, Fact::Delivered { from, message_id: answer, refused, rows_refused });
             case.wait(1_000);
         }
         case

@@ -13,7 +13,7 @@ use engine::remote::CallId;
 use harness::time::{Span, Time};
 
 use crate::history::table::Table;
-use crate::history::{Answered, Asked, Fact, Letter, Pending, Refused};
+use crate::history::{Answered, Asked, Fact, MessageId, Pending, Refused};
 use crate::invariant::Invariant::SystemSettles;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
@@ -36,15 +36,15 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
         let Node::Device(device) = entry.node else { continue };
         let lines = &mut lines[usize::from(device.0)];
-        if let Fact::Sent { to, letter, .. } = &entry.fact
+        if let Fact::Sent { to, message_id, .. } = &entry.fact
             && let Some(peer) = peer(*to)
         {
-            lines[peer].sent(evidence, findings, at, device, *letter);
-        } else if let Fact::Delivered { from, letter, refused, .. } = &entry.fact
-            && letter.answer
+            lines[peer].sent(evidence, findings, at, device, *message_id);
+        } else if let Fact::Delivered { from, message_id, refused, .. } = &entry.fact
+            && message_id.answer
             && let Some(peer) = peer(*from)
         {
-            lines[peer].answered(evidence, at, *letter, refused.as_deref().copied());
+            lines[peer].answered(evidence, at, *message_id, refused.as_deref().copied());
         } else if begins_anew(&entry.fact) {
             *lines = Default::default();
         }
@@ -105,7 +105,7 @@ impl Exchange {
         &mut self,
         evidence: &Evidence<'_>,
         at: usize,
-        letter: Letter,
+        message_id: MessageId,
         refused: Option<Refused>,
     ) {
         let must_wait = match refused {
@@ -116,7 +116,7 @@ impl Exchange {
         if let Some(after) = must_wait {
             self.named = self.named.max(evidence.time(at) + after);
         }
-        let Some(last) = self.tries.get_mut(letter.call) else { return };
+        let Some(last) = self.tries.get_mut(message_id.call) else { return };
         if last.closed {
             return;
         }
@@ -156,23 +156,23 @@ impl Exchange {
         findings: &mut Findings,
         at: usize,
         device: DeviceId,
-        letter: Letter,
+        message_id: MessageId,
     ) {
         let now = evidence.time(at);
         if let Some((until, said)) = self.rest.filter(|rest| rest.0 > now) {
             let message = format!(
                 "{} sent a {} request {} before the retry time that the other side had named.",
                 evidence.device_name(device),
-                letter.parcel,
+                message_id.message_kind,
                 until - now
             );
             let place = (SystemSettles, "retry-after-ignored");
             findings.report(evidence, place, at, About::default(), message, [said]);
         }
-        let attempt = letter.attempt;
+        let attempt = message_id.attempt;
         let new = Attempt { attempt, sent: at, failed: None, asked_to_wait: false, closed: false };
-        let Some(last) = self.tries.get_mut(letter.call) else {
-            return self.tries.insert(letter.call, new);
+        let Some(last) = self.tries.get_mut(message_id.call) else {
+            return self.tries.insert(message_id.call, new);
         };
         if last.attempt < attempt {
             last.check(evidence, findings, at, device, self.named);
@@ -265,8 +265,8 @@ pub(crate) mod tests {
     #[test]
     fn a_retry_at_once_is_rejected() {
         let mut case = Case::new();
-        let letter = case.phone().at(Remote::Rows).sends_try(0);
-        case.phone().at(Remote::Rows).refuses(letter, Refused::Unavailable(None));
+        let message_id = case.phone().at(Remote::Rows).sends_try(0);
+        case.phone().at(Remote::Rows).refuses(message_id, Refused::Unavailable(None));
         case.phone().at(Remote::Rows).sends_try(1);
         assert_eq!(case.violations()[0].site, "retry-too-soon");
     }
@@ -274,9 +274,9 @@ pub(crate) mod tests {
     #[test]
     fn a_remote_that_asks_to_be_left_alone_is() {
         let mut case = Case::new();
-        let letter = case.phone().at(Remote::Rows).sends_try(0);
+        let message_id = case.phone().at(Remote::Rows).sends_try(0);
         let after = Span::from_secs(9);
-        case.phone().at(Remote::Rows).refuses(letter, Refused::RateLimited(after));
+        case.phone().at(Remote::Rows).refuses(message_id, Refused::RateLimited(after));
         case.wait(8_900);
         case.phone().at(Remote::Rows).sends_try(1);
         assert_eq!(case.violations()[0].site, "retry-after-ignored");

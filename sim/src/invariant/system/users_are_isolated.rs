@@ -154,10 +154,10 @@ fn shown_to_its_owner(evidence: &Evidence<'_>, findings: &mut Findings, shown: &
 /// A user who asks for what is another user's receives nothing.
 fn strangers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (at, entry) in evidence.history.iter().enumerate() {
-        if let Fact::Sent { to: Node::Intruder, server: Some(said), letter, .. } = &entry.fact
+        if let Fact::Sent { to: Node::Intruder, server: Some(said), message_id, .. } = &entry.fact
             && let Said::Answers { refused: None, .. } = **said
         {
-            let mut asks = evidence.server.requests_of(Node::Intruder, *letter, at);
+            let mut asks = evidence.server.requests_of(Node::Intruder, *message_id, at);
             if asks.any(|ask| ask.by == Some(ask.space) && ask.about == ask.space) {
                 continue;
             }
@@ -256,10 +256,10 @@ pub(crate) mod tests {
         case.breaks(Invariant::UsersAreIsolated, "account-shown");
 
         let mut case = patched();
-        let letter = case.phone().session().requests();
+        let message_id = case.phone().session().requests();
         let worker = Node::Worker(WorkerId(0));
         let served = Said::Answers { seq: 1, refused: None };
-        case.sends_letter(worker, Node::Intruder, letter, served);
+        case.sends_message(worker, Node::Intruder, message_id, served);
         case.breaks(Invariant::UsersAreIsolated, "served-an-intruder");
     }
 }

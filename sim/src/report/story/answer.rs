@@ -9,28 +9,34 @@ use super::names::Names;
 use super::words::{self, count, shown_fields, write};
 use super::{file, pipeline, server};
 use crate::history::{Answered, Asked, Entry};
-use crate::plan::Deed;
+use crate::plan::UserOperation;
 
 /// What was asked.
 pub(super) fn asked(names: &Names<'_>, asked: &Asked) -> String {
     let at_end = |last: bool| if last { " at the end" } else { "" };
     match asked {
-        Asked::Read { id, last } => format!("{}{}", names.deed(Deed::Read(*id)), at_end(*last)),
+        Asked::Read { id, last } => {
+            format!("{}{}", names.operation(UserOperation::Read(*id)), at_end(*last))
+        }
         Asked::List => "lists all records".to_owned(),
         Asked::Write { token, .. } | Asked::Errand { token: Some(token), .. } => {
             let write = write(asked).expect("what has a label is a write");
             format!("{write}   ({})", names.label(*token))
         }
-        Asked::SignIn => names.deed(Deed::SignIn),
-        Asked::SignOut => names.deed(Deed::SignOut),
-        Asked::RotateKey => names.deed(Deed::RotateKey),
-        Asked::Register(kind, field, custom) => names.deed(Deed::Register(*kind, *field, *custom)),
-        Asked::Errand { errand, last, .. } => {
-            format!("{}{}", names.deed(Deed::Errand(errand.clone())), at_end(*last))
+        Asked::SignIn => names.operation(UserOperation::SignIn),
+        Asked::SignOut => names.operation(UserOperation::SignOut),
+        Asked::RotateKey => names.operation(UserOperation::RotateKey),
+        Asked::Register(kind, field, custom) => {
+            names.operation(UserOperation::Register(*kind, *field, *custom))
         }
-        Asked::Work { order, last } => format!("{}{}", names.order(order.clone()), at_end(*last)),
+        Asked::Errand { errand, last, .. } => {
+            format!("{}{}", names.operation(UserOperation::Errand(errand.clone())), at_end(*last))
+        }
+        Asked::Work { command, last } => {
+            format!("{}{}", names.command(command.clone()), at_end(*last))
+        }
         Asked::File { ask, path, last } => file::asked(names, ask, path, *last),
-        Asked::Sync => names.deed(Deed::Sync),
+        Asked::Sync => names.operation(UserOperation::Sync),
         Asked::Status => "asks how things stand".to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use engine::id::RecordId;
 use engine::log::{Doc, Entry as Commit, FileKey, Key};
 
 use crate::history::{Answered, Asked, Change, Done, Entry, Fact, Worked};
-use crate::plan::{Errand, Node, Order, Parcel};
+use crate::plan::{Errand, MessageKind, Node, ProcessorCommand};
 use crate::report::Focus;
 use crate::report::story::Scene;
 
@@ -54,7 +54,7 @@ impl Scene<'_> {
             | Fact::StepEnded(..)
             | Fact::Named { .. }
             | Fact::Kept { .. }
-            | Fact::Healed
+            | Fact::FaultsEnded
             | Fact::Settled { .. }
             | Fact::Killed { .. }
             | Fact::Panicked(_)
@@ -74,7 +74,9 @@ pub(super) fn is_news(fact: &Fact) -> bool {
             | Asked::RotateKey
             | Asked::Errand { errand: Errand::Patch(_), .. }
             | Asked::Register(..) => true,
-            Asked::Work { order, .. } => matches!(order, Order::Ingest(_) | Order::Reset(_)),
+            Asked::Work { command, .. } => {
+                matches!(command, ProcessorCommand::Ingest(_) | ProcessorCommand::Reset(_))
+            }
             Asked::File { ask, .. } => ask.changes(),
             Asked::Read { .. }
             | Asked::List
@@ -108,7 +110,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         Fact::Delivered { refused, rows_refused, .. } => {
             refused.is_some() || !rows_refused.is_empty()
         }
-        Fact::Lost { letter, .. } => letter.parcel != Parcel::Hint,
+        Fact::Lost { message_id, .. } => message_id.message_kind != MessageKind::Hint,
         Fact::Durable(_) | Fact::Declined(..) | Fact::Named { .. } | Fact::Kept { .. } => false,
         Fact::Logged { entry, .. } => is_news_of_server(entry),
         Fact::StepBegan(..) | Fact::StepEnded(..) => true,
@@ -123,7 +125,7 @@ pub(super) fn is_news(fact: &Fact) -> bool {
         | Fact::Faulted(_)
         | Fact::Struck(_)
         | Fact::Ended(_)
-        | Fact::Healed
+        | Fact::FaultsEnded
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)
@@ -165,7 +167,7 @@ pub(super) fn is_trouble(fact: &Fact) -> bool {
         | Fact::Faulted(_)
         | Fact::Struck(_)
         | Fact::Ended(_)
-        | Fact::Healed
+        | Fact::FaultsEnded
         | Fact::Settled { .. }
         | Fact::Killed { .. }
         | Fact::Panicked(_)

@@ -7,7 +7,7 @@ use super::names::Names;
 use super::words::{count, list};
 use crate::history::Change;
 use crate::history::file::{FileAsked, FileDone, Goal, Listed};
-use crate::plan::{Deed, FileDeed};
+use crate::plan::{FileOperation, UserOperation};
 
 /// Is this answer worth a line in a story of everything?
 pub(super) fn is_news(done: &FileDone) -> bool {
@@ -24,10 +24,10 @@ pub(super) fn is_news(done: &FileDone) -> bool {
 /// What was asked.
 pub(super) fn asked(names: &Names<'_>, ask: &FileAsked, path: &str, last: bool) -> String {
     let end = if last { " at the end" } else { "" };
-    let deed = |deed: FileDeed| names.deed(Deed::File(deed));
-    let of_path = |make: fn(String) -> FileDeed| deed(make(path.to_owned()));
+    let operation = |operation: FileOperation| names.operation(UserOperation::File(operation));
+    let of_path = |make: fn(String) -> FileOperation| operation(make(path.to_owned()));
     match ask {
-        FileAsked::List => format!("{}{end}", deed(FileDeed::List)),
+        FileAsked::List => format!("{}{end}", operation(FileOperation::List)),
         FileAsked::Write { goal, content, exposed } => {
             let what = match goal {
                 Goal::New(..) => "writes the new file".to_owned(),
@@ -35,26 +35,30 @@ pub(super) fn asked(names: &Names<'_>, ask: &FileAsked, path: &str, last: bool) 
             };
             format!("{what} {path}, {} bytes   ({})", content.size, names.label(content.token))
         }
-        FileAsked::Read(_) => format!("{}{end}", of_path(FileDeed::Read)),
-        FileAsked::Versions(_) => format!("{}{end}", of_path(FileDeed::Versions)),
-        FileAsked::MakeFolder(_, name) => format!("{} (`{name}`)", of_path(FileDeed::MakeFolder)),
+        FileAsked::Read(_) => format!("{}{end}", of_path(FileOperation::Read)),
+        FileAsked::Versions(_) => format!("{}{end}", of_path(FileOperation::Versions)),
+        FileAsked::MakeFolder(_, name) => {
+            format!("{} (`{name}`)", of_path(FileOperation::MakeFolder))
+        }
         FileAsked::Move(moves) => match moves.as_slice() {
-            [(_, None, Some(name))] => deed(FileDeed::Rename(path.to_owned(), name.clone())),
+            [(_, None, Some(name))] => {
+                operation(FileOperation::Rename(path.to_owned(), name.clone()))
+            }
             [(_, Some(folder), None)] => {
                 format!("moves {path} to {}", names.node(*folder))
             }
             _ => format!("moves {} at once, {path} first", count(moves.len(), "file")),
         },
         FileAsked::Delete { exposed, .. } => {
-            let deletes = of_path(FileDeed::Delete);
+            let deletes = of_path(FileOperation::Delete);
             if exposed.is_empty() {
                 return deletes;
             }
             format!("{deletes}, having seen {}", names.heads(exposed))
         }
-        FileAsked::Undelete(_) => of_path(FileDeed::Undelete),
+        FileAsked::Undelete(_) => of_path(FileOperation::Undelete),
         FileAsked::Restore { version, token, .. } => {
-            let restores = deed(FileDeed::Restore(path.to_owned(), *version));
+            let restores = operation(FileOperation::Restore(path.to_owned(), *version));
             format!("{restores}   ({})", names.label(*token))
         }
         FileAsked::Job(_) => format!("asks how far a long batch is{end}"),

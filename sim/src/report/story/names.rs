@@ -9,7 +9,7 @@ use super::words::list;
 use crate::fault::{Fault, Hit, Names as _};
 use crate::history::file::Head;
 use crate::history::{Answered, Asked, Change, Done, Entry, Fact, FileDone, Incarnation, Said};
-use crate::plan::{Act, Deed, Node, Order, Plan, ProcessorId, StepId};
+use crate::plan::{Act, Node, Plan, ProcessorCommand, ProcessorId, StepId, UserOperation};
 
 /// A plan with its history, who wrote what, and what everything is called.
 #[derive(Debug)]
@@ -103,14 +103,14 @@ impl<'a> Names<'a> {
     }
 
     /// What a user asked for, in the sentence of its declaration.
-    pub(super) fn deed(&self, deed: Deed) -> String {
+    pub(super) fn operation(&self, operation: UserOperation) -> String {
         // The sentence leaves its subject out, so anyone will do.
-        Act::User(DeviceId(0), deed).tell(self.plan)
+        Act::User(DeviceId(0), operation).tell(self.plan)
     }
 
     /// What a processor was commanded, in the sentence of its declaration.
-    pub(super) fn order(&self, order: Order) -> String {
-        Act::Order(ProcessorId(0), order).tell(self.plan)
+    pub(super) fn command(&self, command: ProcessorCommand) -> String {
+        Act::Processor(ProcessorId(0), command).tell(self.plan)
     }
 
     /// What people call a host.

@@ -8,19 +8,19 @@ use engine::remote::Policy;
 
 use super::device::labels;
 use super::names::Names;
-use super::words::{fields, list, parcel, refusal};
-use crate::history::{Contents, Letter, Page, Refused};
+use super::words::{fields, list, message_kind, refusal};
+use crate::history::{Contents, MessageId, Page, Refused};
 use crate::plan::Node;
 
 /// A message that arrived.
 pub(super) fn delivered(
     names: &Names<'_>,
     from: Node,
-    letter: &Letter,
+    message_id: &MessageId,
     refused: Option<Refused>,
     rows_refused: &[(RecordId, Refused)],
 ) -> String {
-    let mut line = format!("← {}   {}", names.host(from), parcel(letter));
+    let mut line = format!("← {}   {}", names.host(from), message_kind(message_id));
     if let Some(refused) = refused {
         let _ = write!(line, ": refused, {}", refusal(refused));
     }

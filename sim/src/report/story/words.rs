@@ -8,7 +8,7 @@ use harness::time::{Span, Time};
 use textwrap::core::display_width;
 
 use crate::fault::ending as ending_words;
-use crate::history::{Asked, Letter, Lost, Refused, Shown, WriteKind};
+use crate::history::{Asked, Lost, MessageId, Refused, Shown, WriteKind};
 use crate::plan::Errand;
 use crate::time::ToSimulated;
 
@@ -121,11 +121,14 @@ pub(super) fn list(words: &[String]) -> String {
     }
 }
 
-pub(super) fn parcel(letter: &Letter) -> String {
-    let answer = if letter.answer { " answer" } else { "" };
-    let again =
-        if letter.attempt == 0 { String::new() } else { format!(", try {}", letter.attempt + 1) };
-    format!("{}{answer}{again}", letter.parcel)
+pub(super) fn message_kind(message_id: &MessageId) -> String {
+    let answer = if message_id.answer { " answer" } else { "" };
+    let again = if message_id.attempt == 0 {
+        String::new()
+    } else {
+        format!(", try {}", message_id.attempt + 1)
+    };
+    format!("{}{answer}{again}", message_id.message_kind)
 }
 
 pub(super) const fn lost(why: Lost) -> &'static str {

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_command_stays_in_one_line() {
-        let line = "  again:   seawall replay everyday --seed 7 --flaw DEEP-SYNC-003";
+        let line = "  reproduce: seawall replay everyday --seed 7 --flaw DEEP-SYNC-003";
         assert_eq!(fold(line, 40), format!("{line}\n"));
     }
 

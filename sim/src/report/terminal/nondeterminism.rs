@@ -15,5 +15,5 @@ pub(super) fn write_nondeterminism(out: &mut String, found: &Nondeterminism<'_>)
     for (run, fact) in ["first", "second"].iter().zip(&difference.facts) {
         writeln!(out, "    {run:<6}  {}", fact.as_deref().unwrap_or("(its history has ended)"))?;
     }
-    writeln!(out, "\n  again:   {}", styled(BOLD, again))
+    writeln!(out, "\n  reproduce: {}", styled(BOLD, again))
 }

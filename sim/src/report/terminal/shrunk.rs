@@ -7,7 +7,7 @@ use crate::report::story::count;
 use crate::report::terminal::{BOLD, styled};
 
 pub(super) fn write_shrunk(out: &mut String, shrunk: &Shrunk) -> fmt::Result {
-    writeln!(out, "{}   {}", styled(BOLD, "SHRUNK"), shrunk.signature)?;
+    writeln!(out, "{}   {}", styled(BOLD, "MINIMISED"), shrunk.signature)?;
     writeln!(out, "  {}", change(shrunk))?;
     let proof = match (shrunk.minimal, shrunk.cut_short) {
         (true, _) => "1-minimal: removing any one of its steps passes (each was tried)".to_owned(),
@@ -17,13 +17,13 @@ pub(super) fn write_shrunk(out: &mut String, shrunk: &Shrunk) -> fmt::Result {
         (false, None) => "not minimal".to_owned(),
     };
     writeln!(out, "  {proof}; {} run", count(shrunk.tries as usize, "plan"))?;
-    writeln!(out, "  again:   {}", styled(BOLD, format_args!("seawall replay {}", shrunk.file)))
+    writeln!(out, "  reproduce: {}", styled(BOLD, format_args!("seawall replay {}", shrunk.file)))
 }
 
 pub(super) fn change(shrunk: &Shrunk) -> String {
     let Shrunk { before, after, .. } = shrunk;
     format!(
-        "{} → {} steps, {} → {} faults, {} → {} devices, {} → {} given records, {} → {} messages",
+        "{} → {} steps, {} → {} faults, {} → {} devices, {} → {} seed records, {} → {} messages",
         before.steps,
         after.steps,
         before.faults,

@@ -113,10 +113,10 @@ fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
     )?;
     writeln!(out, "   {}", bug.message)?;
     for example in &bug.examples {
-        writeln!(out, "   again:   {}", styled(BOLD, example))?;
+        writeln!(out, "   reproduce: {}", styled(BOLD, example))?;
     }
     if let Some(capsule) = &bug.capsule {
-        writeln!(out, "   kept:    {capsule}")?;
+        writeln!(out, "   capsule:   {capsule}")?;
     }
     if let Some(shrunk) = &bug.shrunk {
         writeln!(out, "   shrunk:  seawall replay {}", shrunk.file)?;

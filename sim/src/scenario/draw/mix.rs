@@ -18,7 +18,7 @@ use super::pipeline::Talks;
 use super::timing::{Timed, active, between};
 use super::to_span;
 use crate::plan::operation::{self, Argument};
-use crate::plan::{Act, Custom, Deed, Given, Operation, Plan};
+use crate::plan::{Act, Custom, Given, Operation, Plan, UserOperation};
 use crate::scenario::shared::stored;
 use crate::scenario::{Fields, Ingredient, Make, Mix, Range};
 
@@ -30,10 +30,10 @@ const EMPTY: u32 = 80_000;
 const SYNC_AFTER: u32 = 500_000;
 /// Bytes of a field of an account: a word, or several pages.
 const ACCOUNT_SIZES: Range = Range { low: 1, high: 6_000 };
-/// No mix has more deeds.
+/// No mix has more operations.
 const MOST: u64 = 1_000_000;
 
-/// Draws the deeds of all users, and makes the given records.
+/// Draws the operations of all users, and makes the seed data.
 pub(super) fn draw(mix: &Mix, make: &[Make], plan: &mut Plan, streams: Streams) -> Vec<Timed> {
     let features = Features::draw(mix, streams);
     give(make, plan, &features.sizes, streams);
@@ -53,7 +53,7 @@ pub(super) fn draw(mix: &Mix, make: &[Make], plan: &mut Plan, streams: Streams) 
             let at = between(&mut stream, *start, mix.lasts.0);
             let ingredient = mixer.features.ingredient(&mut stream);
             let row = worlds[usize::from(user.0)].row(&mut stream);
-            mixer.deed(&mut stream, at, (*device, *user), ingredient, row);
+            mixer.add(&mut stream, at, (*device, *user), ingredient, row);
         }
     }
     bursts(&mut mixer, &worlds, &active, in_bursts * active.len() as u64, streams);
@@ -62,7 +62,7 @@ pub(super) fn draw(mix: &Mix, make: &[Make], plan: &mut Plan, streams: Streams) 
     mixer.out
 }
 
-/// Makes the given records where there is no mix.
+/// Makes the seed data where there is no mix.
 pub(super) fn make(make: &[Make], plan: &mut Plan, streams: Streams) {
     give(make, plan, &Range { low: 1, high: 32 }, streams);
 }
@@ -189,7 +189,7 @@ impl World {
     }
 }
 
-/// Makes deeds.
+/// Makes operations.
 struct Mixer<'m> {
     mix: &'m Mix,
     features: Features,
@@ -201,12 +201,12 @@ struct Mixer<'m> {
 }
 
 impl Mixer<'_> {
-    fn push(&mut self, at: Time, device: DeviceId, deed: Deed) {
-        self.out.push((at, Act::User(device, deed)));
+    fn push(&mut self, at: Time, device: DeviceId, operation: UserOperation) {
+        self.out.push((at, Act::User(device, operation)));
     }
 
     /// A user does something, or a user or a processor about a conversation.
-    fn deed(
+    fn add(
         &mut self,
         stream: &mut Stream,
         at: Time,
@@ -227,11 +227,11 @@ impl Mixer<'_> {
             Ingredient::OpenSave => self.open_save(stream, at, device, row),
             Ingredient::LogoutLogin => {
                 let pause = to_span(self.mix.pause.value(stream));
-                self.push(at, device, Deed::SignOut);
-                self.push(at + pause, device, Deed::SignIn);
+                self.push(at, device, UserOperation::SignOut);
+                self.push(at + pause, device, UserOperation::SignIn);
             }
             Ingredient::Conversations => {
-                self.talks[usize::from(user.0)].deed(stream, at, device, &mut self.out);
+                self.talks[usize::from(user.0)].add(stream, at, device, &mut self.out);
             }
         }
     }
@@ -279,11 +279,11 @@ impl Mixer<'_> {
         let set = self.set(stream, row.kind);
         let by = *stream.pick(&[1, 1, 2, 5, -1]);
         let counted = fields(row.kind).iter().find(|field| field.holds == Holds::Count);
-        let deed = match counted {
-            Some(field) => Deed::Increment(row, field.id, by),
-            None => Deed::Edit(row, set),
+        let operation = match counted {
+            Some(field) => UserOperation::Increment(row, field.id, by),
+            None => UserOperation::Edit(row, set),
         };
-        self.push(at, device, deed);
+        self.push(at, device, operation);
     }
 
     fn open_save(&mut self, stream: &mut Stream, at: Time, device: DeviceId, row: RecordId) {
@@ -291,12 +291,12 @@ impl Mixer<'_> {
         let end = at + to_span(self.mix.pause.value(stream));
         let open = self.opens.entry((device, row)).or_default();
         if open.iter().any(|(from, to)| at <= *to && *from <= end) {
-            self.push(at, device, Deed::Edit(row, set));
+            self.push(at, device, UserOperation::Edit(row, set));
             return;
         }
         open.push((at, end));
-        self.push(at, device, Deed::Open(row));
-        self.push(end, device, Deed::Save(row, set));
+        self.push(at, device, UserOperation::Open(row));
+        self.push(end, device, UserOperation::Save(row, set));
     }
 
     /// New values, of very different sizes, for one or two fields of the account.
@@ -330,7 +330,7 @@ fn bursts(
     mixer: &mut Mixer<'_>,
     worlds: &[World],
     active: &[(DeviceId, UserId, Time)],
-    deeds: u64,
+    operations: u64,
     streams: Streams,
 ) {
     let mut stream = streams.stream("workload/bursts");
@@ -349,7 +349,7 @@ fn bursts(
     }
     let weight = |of: &[(Ingredient, u32)]| of.iter().map(|(_, weight)| weight).sum::<u32>();
     let choices = [weight(&writing), weight(&account)];
-    let mut left = deeds;
+    let mut left = operations;
     while left > 0 {
         let (_, user, _) = *stream.pick(active);
         let mut devices: Vec<(DeviceId, Time)> = active
@@ -370,10 +370,10 @@ fn bursts(
         for (device, _) in devices {
             let at = at + to_span(stream.magnitude(0, within));
             let which = stream.weighted(writing.iter().map(|(_, weight)| *weight));
-            mixer.deed(&mut stream, at, (device, user), writing[which].0, row);
+            mixer.add(&mut stream, at, (device, user), writing[which].0, row);
             if stream.chance(SYNC_AFTER) {
                 let soon = to_span(stream.magnitude(1, 500));
-                mixer.push(at + soon, device, Deed::Sync);
+                mixer.push(at + soon, device, UserOperation::Sync);
             }
             left = left.saturating_sub(1);
         }

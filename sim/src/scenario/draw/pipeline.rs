@@ -11,8 +11,8 @@ use super::timing::{Timed, shortly_after};
 use super::{Settings, drift, skew};
 use crate::plan::talk::{MOST_EDITS, SPELLINGS};
 use crate::plan::{
-    Act, Day, Deed, Excerpt, Order, PipelinePlan, Plan, ProcessorId, ProcessorPlan, StepPlan,
-    TalkId, TalkPart,
+    Act, Day, Excerpt, PipelinePlan, Plan, ProcessorCommand, ProcessorId, ProcessorPlan, StepPlan,
+    TalkId, TalkPart, UserOperation,
 };
 use crate::scenario::{Parameter, ProcessorSpec};
 use crate::time::ToEngine;
@@ -124,7 +124,7 @@ impl Talks {
     }
 
     /// A user or a processor does something about a conversation.
-    pub(super) fn deed(
+    pub(super) fn add(
         &self,
         stream: &mut Stream,
         at: Time,
@@ -136,22 +136,22 @@ impl Talks {
         }
         let held = self.pick(stream);
         let processor = *stream.pick(&self.processors);
-        let order = |order| Act::Order(processor, order);
+        let command = |command| Act::Processor(processor, command);
         let act = match stream.weighted([36, 36, 8, 7, 6, 4, 3].into_iter()) {
-            0 => Act::User(device, Deed::Upload(held.part(stream))),
-            1 => order(Order::Ingest(held.part(stream))),
-            2 => order(Order::Process(None)),
-            3 => order(Order::Process(Some(held.began.written(stream)))),
-            4 => order(Order::Read(held.talk, held.some_part(stream))),
-            5 => order(Order::ReadDay(held.began.written(stream))),
-            _ => order(Order::Reset(held.talk)),
+            0 => Act::User(device, UserOperation::Upload(held.part(stream))),
+            1 => command(ProcessorCommand::Ingest(held.part(stream))),
+            2 => command(ProcessorCommand::Process(None)),
+            3 => command(ProcessorCommand::Process(Some(held.began.written(stream)))),
+            4 => command(ProcessorCommand::Read(held.talk, held.some_part(stream))),
+            5 => command(ProcessorCommand::ReadDay(held.began.written(stream))),
+            _ => command(ProcessorCommand::Reset(held.talk)),
         };
-        let brings = matches!(act, Act::User(..) | Act::Order(_, Order::Ingest(_)));
+        let brings = matches!(act, Act::User(..) | Act::Processor(_, ProcessorCommand::Ingest(_)));
         if brings && stream.chance(TWICE) {
             let other = match act {
-                Act::User(..) => order(Order::Ingest(held.part(stream))),
-                Act::Order(..) | Act::Fault(..) | Act::Wait => {
-                    Act::User(device, Deed::Upload(held.part(stream)))
+                Act::User(..) => command(ProcessorCommand::Ingest(held.part(stream))),
+                Act::Processor(..) | Act::Fault(..) | Act::Wait => {
+                    Act::User(device, UserOperation::Upload(held.part(stream)))
                 }
             };
             out.push((shortly_after(stream, at, AT_ONCE), other));

@@ -7,7 +7,7 @@ use harness::time::Time;
 use super::{to_span, to_time};
 use crate::plan::{Act, Plan, Start};
 
-/// A deed or fault with its moment.
+/// An operation or fault with its moment.
 pub(super) type Timed = (Time, Act);
 
 /// The devices that users use, with their start.

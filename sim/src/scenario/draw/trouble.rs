@@ -1,7 +1,7 @@
 //! `[trouble]`: what goes wrong by chance. Each family of faults draws from its own stream and is
 //! in a seed or out of it; if all are out, one is taken in.
 //!
-//! Faults are more likely shortly after a deed: between an edit and its durable commit, between a
+//! Faults are more likely shortly after an operation: between an edit and its durable commit, between a
 //! request and its reply. Rows are damaged, hidden and refused where users work.
 
 use engine::id::{DeviceId, RecordId, Remote, UserId};
@@ -11,14 +11,15 @@ use harness::time::{Span, Time};
 use super::timing::{Timed, active, shortly_after, shortly_before};
 use super::to_span;
 use crate::fault::{Argument, ArgumentKind, Effects, Lot, Near, Need, Spare, Value};
-use crate::plan::file::FileDeed;
+use crate::plan::file::FileOperation;
 use crate::plan::operation::{Operation, record_in};
 use crate::plan::{
-    Act, Deed, Fault, Lasting, Plan, ProcessorId, ProcessorPlan, Start, WorkerId, WorkerPlan,
+    Act, Fault, Lasting, Plan, ProcessorId, ProcessorPlan, Start, UserOperation, WorkerId,
+    WorkerPlan,
 };
 use crate::scenario::FaultFamily;
 
-/// A fault falls shortly after a deed with this chance, and anywhere otherwise.
+/// A fault falls shortly after an operation with this chance, and anywhere otherwise.
 const NEAR: u32 = 650_000;
 /// The longest time after a user's operation, in milliseconds.
 const SOON: i64 = 1_500;
@@ -31,10 +32,10 @@ const MOST: u64 = 2_000;
 pub(super) fn draw(
     families: &[FaultFamily],
     plan: &Plan,
-    deeds: &[Timed],
+    operations: &[Timed],
     streams: Streams,
 ) -> Vec<Timed> {
-    let scene = Scene::new(plan, deeds);
+    let scene = Scene::new(plan, operations);
     let mut out = Vec::new();
     let mut left_out = Vec::new();
     for family in families {
@@ -65,14 +66,14 @@ struct Scene<'p> {
     users: Vec<UserId>,
     spares: Vec<DeviceId>,
     /// When a user did something, where, and to which record.
-    deeds: Vec<(Time, DeviceId, Option<RecordId>)>,
+    operations: Vec<(Time, DeviceId, Option<RecordId>)>,
     rotations: Vec<Time>,
     /// When a user wants something of the sync server.
     errands: Vec<Time>,
 }
 
 impl<'p> Scene<'p> {
-    fn new(plan: &'p Plan, deeds: &[Timed]) -> Self {
+    fn new(plan: &'p Plan, operations: &[Timed]) -> Self {
         let devices: Vec<_> = active(plan).collect();
         let mut users: Vec<UserId> = devices.iter().map(|(_, user, _)| *user).collect();
         users.sort();
@@ -82,23 +83,23 @@ impl<'p> Scene<'p> {
         let spares = spares.map(|(id, _)| id).collect();
         let mut done = Vec::new();
         let (mut rotations, mut errands) = (Vec::new(), Vec::new());
-        for (at, act) in deeds {
+        for (at, act) in operations {
             let Some((operation, values)) = Operation::of(act) else { continue };
             if operation.declaration().needs_server() {
                 errands.push(*at);
             }
-            if let Act::User(device, deed) = act {
+            if let Act::User(device, operation) = act {
                 done.push((*at, *device, record_in(&values)));
                 // Few things are as long as a batch, and few are done less often.
-                if matches!(deed, Deed::File(FileDeed::Move(..))) {
+                if matches!(operation, UserOperation::File(FileOperation::Move(..))) {
                     errands.extend([*at; 20]);
                 }
-                if *deed == Deed::RotateKey {
+                if *operation == UserOperation::RotateKey {
                     rotations.push(*at);
                 }
             }
         }
-        Self { plan, devices, users, spares, deeds: done, rotations, errands }
+        Self { plan, devices, users, spares, operations: done, rotations, errands }
     }
 
     /// All faults of a family.
@@ -212,7 +213,7 @@ impl<'p> Scene<'p> {
             return shortly_before(stream, *at, SOON);
         }
         let own: Vec<Time> = self
-            .deeds
+            .operations
             .iter()
             .filter(|(_, other, _)| *other == device)
             .map(|(at, _, _)| *at)
@@ -226,7 +227,7 @@ impl<'p> Scene<'p> {
     /// A record, whose it is, and when a user does something with it.
     fn row(&self, stream: &mut Stream, user: UserId) -> Option<(Time, UserId, RecordId)> {
         let touched: Vec<(Time, DeviceId, RecordId)> = self
-            .deeds
+            .operations
             .iter()
             .filter_map(|(at, device, row)| row.map(|row| (*at, *device, row)))
             .filter(|(_, device, _)| self.owner(*device) == Some(user))

@@ -86,14 +86,14 @@ impl Page<'_> {
     fn trigger(&self, trigger: &Trigger) -> String {
         let name = |node: &Node| self.plan.name(*node);
         match trigger {
-            Trigger::Got(to, parcel, from) => {
-                format!("{} got {} from {}", name(to), parcel, name(from))
+            Trigger::Got(to, message_kind, from) => {
+                format!("{} got {} from {}", name(to), message_kind, name(from))
             }
-            Trigger::Sent(from, parcel, to) => {
-                format!("{} sent {} to {}", name(from), parcel, name(to))
+            Trigger::Sent(from, message_kind, to) => {
+                format!("{} sent {} to {}", name(from), message_kind, name(to))
             }
-            Trigger::Lost(from, parcel, to) => {
-                format!("{} lost {} to {}", name(from), parcel, name(to))
+            Trigger::Lost(from, message_kind, to) => {
+                format!("{} lost {} to {}", name(from), message_kind, name(to))
             }
             Trigger::Committed(device) => format!("{} committed", name(&Node::Device(*device))),
             Trigger::Quiet(_) => "quiet".to_owned(),

@@ -4,7 +4,7 @@ use harness::time::Span;
 
 use super::table::{Item, Reader, Table};
 use super::values::{FOREVER, node_names};
-use crate::plan::{Node, Parcel, Trigger};
+use crate::plan::{MessageKind, Node, Trigger};
 use crate::scenario::problem::{Code, suggest};
 use crate::scenario::words::Verb;
 use crate::scenario::{Choice, Moment, Scenario, Unit};
@@ -73,7 +73,7 @@ pub(super) fn moment(
 
 /// What can be written, for those who wrote something else.
 fn grammar() -> String {
-    let kinds: Vec<&str> = Parcel::ALL.iter().map(|kind| kind.word()).collect();
+    let kinds: Vec<&str> = MessageKind::ALL.iter().map(|kind| kind.word()).collect();
     format!(
         "write \"<who> got|sent|lost {} from|to <who>\", as \"phone got pull from supabase\", or \
          \"phone committed\", or \"quiet\"",
@@ -99,7 +99,7 @@ fn trigger(
         }
         node
     };
-    type Make = fn(Node, Parcel, Node) -> Trigger;
+    type Make = fn(Node, MessageKind, Node) -> Trigger;
     let make = |verb: &str, link: Option<&str>| -> Option<Make> {
         match (verb, link) {
             ("got", None | Some("from")) => Some(Trigger::Got),
@@ -134,17 +134,18 @@ fn trigger(
             | Node::Intruder => fail(reader),
         },
         [who, verb, what] => {
-            match (make(verb, None), Parcel::of_word(what), scenario.remotes.as_slice()) {
-                (Some(make), Some(parcel), [only]) => {
-                    Some(make(node(who)?, parcel, Node::Remote(only.kind)))
+            match (make(verb, None), MessageKind::of_word(what), scenario.remotes.as_slice()) {
+                (Some(make), Some(kind), [only]) => {
+                    Some(make(node(who)?, kind, Node::Remote(only.kind)))
                 }
                 _ => fail(reader),
             }
         }
-        [who, verb, what, link, whom] => match (make(verb, Some(link)), Parcel::of_word(what)) {
-            (Some(make), Some(parcel)) => {
+        [who, verb, what, link, whom] => match (make(verb, Some(link)), MessageKind::of_word(what))
+        {
+            (Some(make), Some(kind)) => {
                 let (who, whom) = (node(who), node(whom));
-                Some(make(who?, parcel, whom?))
+                Some(make(who?, kind, whom?))
             }
             _ => fail(reader),
         },

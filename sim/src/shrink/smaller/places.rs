@@ -65,9 +65,9 @@ impl<'k> Places<'k> {
             when @ (When::At(_) | When::After(_)) => when.clone(),
         };
         let act = match &step.act {
-            Act::User(device, deed) => Act::User(self.device(*device)?, deed.clone()),
+            Act::User(device, operation) => Act::User(self.device(*device)?, operation.clone()),
             Act::Fault(fault, lasting) => Act::Fault(self.fault(fault)?, *lasting),
-            Act::Order(id, order) => Act::Order(self.processor(*id)?, order.clone()),
+            Act::Processor(id, order) => Act::Processor(self.processor(*id)?, order.clone()),
             Act::Wait => Act::Wait,
         };
         Some(Step { id: step.id, when, act })
@@ -76,9 +76,15 @@ impl<'k> Places<'k> {
     fn trigger(&self, trigger: &Trigger) -> Option<Trigger> {
         let node = |it: &Node| self.node(*it);
         Some(match trigger {
-            Trigger::Got(to, parcel, from) => Trigger::Got(node(to)?, *parcel, node(from)?),
-            Trigger::Sent(from, parcel, to) => Trigger::Sent(node(from)?, *parcel, node(to)?),
-            Trigger::Lost(from, parcel, to) => Trigger::Lost(node(from)?, *parcel, node(to)?),
+            Trigger::Got(to, message_kind, from) => {
+                Trigger::Got(node(to)?, *message_kind, node(from)?)
+            }
+            Trigger::Sent(from, message_kind, to) => {
+                Trigger::Sent(node(from)?, *message_kind, node(to)?)
+            }
+            Trigger::Lost(from, message_kind, to) => {
+                Trigger::Lost(node(from)?, *message_kind, node(to)?)
+            }
             Trigger::Committed(device) => Trigger::Committed(self.device(*device)?),
             Trigger::Quiet(most) => Trigger::Quiet(*most),
         })

@@ -13,9 +13,9 @@ use crate::history::{Answered, BlobId, Change, Fact, Refused};
 use crate::invariant::Invariant::OutcomesAreHonest;
 use crate::invariant::evidence::answers::fits;
 use crate::invariant::evidence::cell_set::Set;
-use crate::invariant::evidence::{Evidence, UserOperation};
+use crate::invariant::evidence::{Evidence, ObservedOperation};
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Node, Parcel};
+use crate::plan::{MessageKind, Node};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let refused = vec![None; evidence.context.devices.len()];
@@ -30,18 +30,22 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
                 is_an_answer(evidence, findings, at, question, answer);
             }
             (Fact::Started { .. }, Node::Device(device)) => saves.forget(device),
-            (Fact::Sent { to: Node::Remote(remote), letter, rows, .. }, Node::Device(device))
-                if letter.parcel == Parcel::Push && !letter.answer =>
-            {
-                saves.sent.insert((device, *remote, letter.call), (at, rows));
+            (
+                Fact::Sent { to: Node::Remote(remote), message_id, rows, .. },
+                Node::Device(device),
+            ) if message_id.message_kind == MessageKind::Push && !message_id.answer => {
+                saves.sent.insert((device, *remote, message_id.call), (at, rows));
             }
             (
-                Fact::Delivered { from: Node::Remote(remote), letter, refused, rows_refused },
+                Fact::Delivered { from: Node::Remote(remote), message_id, refused, rows_refused },
                 Node::Device(device),
             ) => {
                 saves.refused[usize::from(device.0)] = None;
-                if letter.parcel == Parcel::Push && letter.answer && refused.is_none() {
-                    let save = (device, *remote, letter.call);
+                if message_id.message_kind == MessageKind::Push
+                    && message_id.answer
+                    && refused.is_none()
+                {
+                    let save = (device, *remote, message_id.call);
                     saves.answered(evidence, findings, at, save, rows_refused);
                 }
             }
@@ -59,7 +63,7 @@ fn is_an_answer(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
     at: usize,
-    question: Option<&UserOperation>,
+    question: Option<&ObservedOperation>,
     answer: &Answered,
 ) {
     let (site, message, with) = match question {
@@ -68,7 +72,7 @@ fn is_an_answer(
                 format!("{} answered a request that no host had sent.", evidence.host_at(at));
             ("never-asked", message, None)
         }
-        Some(question @ UserOperation { answered: Some(first), .. }) if *first < at => {
+        Some(question @ ObservedOperation { answered: Some(first), .. }) if *first < at => {
             let message = format!(
                 "{} answered {} a second time; the first answer was at {}.",
                 evidence.host_at(at),
@@ -226,8 +230,8 @@ mod tests {
         case.phone().pushes(MEAL);
         let mirrored = case.phone().at(Remote::Zone).mirrors(MEAL);
         case.phone().edits(MEAL, &[PHOTO]);
-        let letter = case.phone().at(Remote::Zone).sends_save(MEAL);
-        case.phone().at(Remote::Zone).answers_save(letter, MEAL, refused);
+        let message_id = case.phone().at(Remote::Zone).sends_save(MEAL);
+        case.phone().at(Remote::Zone).answers_save(message_id, MEAL, refused);
         (case, mirrored)
     }
 

@@ -9,11 +9,11 @@ use crate::history::{Answered, Asked, Worked};
 use crate::invariant::Invariant::OutcomesAreHonest;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::answers::fits;
-use crate::invariant::evidence::naming::order_name;
+use crate::invariant::evidence::naming::command_name;
 use crate::invariant::evidence::work::{ConversationOperation, day_of, is_in, is_open, item_of};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::job_state;
-use crate::plan::Order;
+use crate::plan::ProcessorCommand;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for operation in &evidence.work.operations {
@@ -27,13 +27,13 @@ fn answer_is_honest(
     operation: &ConversationOperation<'_>,
 ) {
     let Some((at, answer)) = operation.answer else { return };
-    let (order, last) = (operation.order.clone(), operation.last);
+    let (command, last) = (operation.command.clone(), operation.last);
     let epochs = evidence.epochs.between(operation.asked, at);
     let mut conversations =
         epochs.filter_map(|epoch| epoch.conversations.get(&operation.user)).peekable();
-    let (site, what) = if !fits(&Asked::Work { order, last }, answer) {
+    let (site, what) = if !fits(&Asked::Work { command, last }, answer) {
         (
-            "answers-another-order",
+            "answers-another-command",
             "was answered with an answer to another kind of request".to_owned(),
         )
     } else if let Some((_, key, version)) = operation.saved()
@@ -43,8 +43,8 @@ fn answer_is_honest(
             "saved-and-not-there",
             format!("was acknowledged as saved in v{version}, which lacks a part of it"),
         )
-    } else if let (Order::Process(began), Answered::Worked(Worked::Processed)) =
-        (operation.order, answer)
+    } else if let (ProcessorCommand::Process(began), Answered::Worked(Worked::Processed)) =
+        (operation.command, answer)
         && conversations.peek().is_some()
     {
         let wanted = began.as_ref().and_then(|began| began.day);
@@ -62,7 +62,7 @@ fn answer_is_honest(
         return;
     };
     let host = evidence.name(operation.node);
-    let message = format!("{host}: {} {what}.", order_name(operation.order));
+    let message = format!("{host}: {} {what}.", command_name(operation.command));
     let place = (OutcomesAreHonest, site);
     findings.report(evidence, place, at, About::default(), message, [operation.asked]);
 }
@@ -97,7 +97,7 @@ mod tests {
     use crate::invariant::Invariant;
     use crate::invariant::case::Case;
     use crate::invariant::case::talks::{SOUP, part};
-    use crate::plan::Order;
+    use crate::plan::ProcessorCommand;
 
     #[test]
     fn work_that_others_are_at_is_not_called_done() {
@@ -105,7 +105,7 @@ mod tests {
             let mut case = Case::worked();
             case.phone().brings(part(SOUP, 1, 3));
             case.reader().claims(SOUP);
-            let op = case.scholar().orders(Order::Process(None));
+            let op = case.scholar().commands(ProcessorCommand::Process(None));
             case.reader().has_done(SOUP, true);
             if early {
                 case.scholar().obeys(op, Worked::Processed);

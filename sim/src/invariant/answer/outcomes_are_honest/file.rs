@@ -9,7 +9,7 @@ use crate::history::{Answered, Entry, Fact, Refused};
 use crate::invariant::Invariant::OutcomesAreHonest;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::file_answers::{AnswerFault, answer_fault};
-use crate::invariant::evidence::files::FileOperation;
+use crate::invariant::evidence::files::ObservedFileOperation;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 
@@ -29,7 +29,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn acknowledged_is_in_the_log(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
 ) {
     let Some((at, fault)) = answer_fault(evidence, operation) else { return };
     let (site, what) = match fault {
@@ -90,7 +90,7 @@ fn refusals_are_passed_on(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn saved_is_durable(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
 ) {
     let Some(token) = operation.ask.token() else { return };
     let about = About { record: None, token: Some(token) };

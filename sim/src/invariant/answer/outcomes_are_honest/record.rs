@@ -155,9 +155,9 @@ pub(crate) mod tests {
     use engine::remote::{CallId, Tag};
 
     use crate::fault::SwapObjects;
-    use crate::history::{Answered, Asked, Change, Fact, Letter};
+    use crate::history::{Answered, Asked, Change, Fact, MessageId};
     use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, PHOTO, TABLET};
-    use crate::plan::Parcel;
+    use crate::plan::MessageKind;
 
     /// The phone records a row under a tag that the zone never gave.
     pub(crate) fn broken() -> Case {
@@ -219,10 +219,11 @@ pub(crate) mod tests {
             case.fact(Remote::Zone, Fact::Faulted(swap.into()));
         }
         let (call, rows) = (CallId(case.fresh()), [(MEAL, case.last_blob())].into());
-        let letter = Letter { call, attempt: 0, parcel: Parcel::Pull, answer: true };
+        let message_id =
+            MessageId { call, attempt: 0, message_kind: MessageKind::Pull, answer: true };
         let to = TABLET.into();
         let (size, plaintext, server) = (64, false, None);
-        case.fact(Remote::Zone, Fact::Sent { to, letter, size, rows, plaintext, server });
+        case.fact(Remote::Zone, Fact::Sent { to, message_id, size, rows, plaintext, server });
         case.tablet().persists(vec![Change::Mirror(Remote::Zone, MEAL, Some((tag, older)))]);
         case
     }

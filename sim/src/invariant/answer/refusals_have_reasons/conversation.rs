@@ -10,11 +10,11 @@ use crate::history::{Fact, Worked};
 use crate::invariant::Invariant::RefusalsHaveReasons;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::keys::processor_may_lack;
-use crate::invariant::evidence::naming::order_name;
+use crate::invariant::evidence::naming::command_name;
 use crate::invariant::evidence::work::{ConversationOperation, Conversations, item_of};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::order_refusal;
-use crate::plan::{Node, Order};
+use crate::plan::{Node, ProcessorCommand};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for operation in &evidence.work.operations {
@@ -32,14 +32,14 @@ fn refusal_has_a_reason(
     let Node::Processor(_) = operation.node else { return };
     let mut report = |site, at: usize, what: &str| {
         let host = evidence.name(operation.node);
-        let message = format!("{host}: {} {what}.", order_name(operation.order));
+        let message = format!("{host}: {} {what}.", command_name(operation.command));
         let place = (RefusalsHaveReasons, site);
         findings.report(evidence, place, at, About::default(), message, [operation.asked]);
     };
     match operation.worked() {
         Some((at, Worked::Refused(reason))) if !is_right(evidence, operation, at, *reason) => {
             report(
-                "order-refused",
+                "command-refused",
                 at,
                 &format!("was refused without a reason: {}", order_refusal(*reason)),
             );
@@ -51,7 +51,7 @@ fn refusal_has_a_reason(
                     && matches!(entry.fact, Fact::Killed { .. } | Fact::Panicked(_))
             });
             if !died && evidence.has_settled() {
-                report("order-unanswered", operation.asked, "was never answered");
+                report("command-unanswered", operation.asked, "was never answered");
             }
         }
     }
@@ -63,10 +63,15 @@ fn is_right(
     at: usize,
     reason: Reason,
 ) -> bool {
-    match (reason, operation.order) {
+    match (reason, operation.command) {
         // Which dates can be told is judged with dates.
-        (Reason::Date(_), Order::Ingest(_) | Order::Process(Some(_)) | Order::ReadDay(_)) => true,
-        (Reason::Server(Refusal::Invalid), Order::Reset(talk)) => {
+        (
+            Reason::Date(_),
+            ProcessorCommand::Ingest(_)
+            | ProcessorCommand::Process(Some(_))
+            | ProcessorCommand::ReadDay(_),
+        ) => true,
+        (Reason::Server(Refusal::Invalid), ProcessorCommand::Reset(talk)) => {
             let has_failed = |conversations: &Conversations<'_>, stored: &Stored| {
                 let item = item_of(stored).filter(|it| matches!(it.job, Job::Failed { .. }));
                 let held = item.and_then(|item| conversations.thread(&item));
@@ -82,9 +87,10 @@ fn is_right(
                 })
             })
         }
-        (Reason::Sealed(OpenError::NoKey(key)), Order::Ingest(_) | Order::Read(..)) => {
-            processor_may_lack(evidence, (operation.node, operation.user), key.generation, at)
-        }
+        (
+            Reason::Sealed(OpenError::NoKey(key)),
+            ProcessorCommand::Ingest(_) | ProcessorCommand::Read(..),
+        ) => processor_may_lack(evidence, (operation.node, operation.user), key.generation, at),
         (Reason::Date(_) | Reason::Sealed(_) | Reason::Keyless | Reason::Server(_), _) => false,
     }
 }
@@ -99,11 +105,11 @@ mod tests {
     use crate::invariant::Invariant::RefusalsHaveReasons;
     use crate::invariant::case::talks::{SOUP, part};
     use crate::invariant::case::{Case, LAPTOP, TABLET, no_key};
-    use crate::plan::Order;
+    use crate::plan::ProcessorCommand;
 
     /// The reader is refused for want of a key of the second generation, or of any.
     fn refused(case: &mut Case, reason: Reason) {
-        let op = case.reader().orders(Order::Ingest(part(SOUP, 1, 2)));
+        let op = case.reader().commands(ProcessorCommand::Ingest(part(SOUP, 1, 2)));
         case.reader().obeys(op, Worked::Refused(reason));
     }
 
@@ -146,13 +152,13 @@ mod tests {
     fn a_processor_answers_unless_it_dies() {
         let silent = |dies: bool| {
             let mut case = Case::worked();
-            case.reader().orders(Order::Process(None));
+            case.reader().commands(ProcessorCommand::Process(None));
             if dies {
                 case.reader().is_stopped();
             }
             case.ends()
         };
-        assert_eq!(silent(false).violations()[0].site, "order-unanswered");
+        assert_eq!(silent(false).violations()[0].site, "command-unanswered");
         silent(true).passes();
     }
 }

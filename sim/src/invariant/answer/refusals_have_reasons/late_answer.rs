@@ -17,7 +17,7 @@ use harness::time::{Span, Time};
 use crate::history::{Answered, Asked, Boot, Change, Fact, Fault};
 use crate::invariant::Invariant::RefusalsHaveReasons;
 use crate::invariant::evidence::fault_paths::{PROMPTNESS, disturbances, signs_in};
-use crate::invariant::evidence::{Evidence, UserOperation};
+use crate::invariant::evidence::{Evidence, ObservedOperation};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 use crate::time::ToSimulated;
@@ -31,7 +31,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// Does it need more than the device itself?
-fn may_take_longer(evidence: &Evidence<'_>, op: &UserOperation) -> bool {
+fn may_take_longer(evidence: &Evidence<'_>, op: &ObservedOperation) -> bool {
     let Some((_, asked)) = evidence.history[op.asked].fact.asked() else { return false };
     match asked {
         Asked::Errand { .. } | Asked::Work { .. } | Asked::RotateKey => true,
@@ -58,7 +58,7 @@ enum Gate {
 /// A device does one thing after the other.
 fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut gates =
-        vec![(Gate::Unclear, Vec::<&UserOperation>::new()); evidence.context.devices.len()];
+        vec![(Gate::Unclear, Vec::<&ObservedOperation>::new()); evidence.context.devices.len()];
     let mut ops = evidence.operations.iter().peekable();
     for (at, entry) in evidence.history.iter().enumerate() {
         let Node::Device(device) = entry.node else { continue };
@@ -114,7 +114,7 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
             | Fact::Faulted(_)
             | Fact::Struck(_)
             | Fact::Ended(_)
-            | Fact::Healed
+            | Fact::FaultsEnded
             | Fact::Settled { .. }
             | Fact::Found { .. }
             | Fact::Looked { .. }
@@ -125,7 +125,12 @@ fn nothing_is_passed_over(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// Has a device that turns to something else answered this by then?
-fn is_answered_by(evidence: &Evidence<'_>, findings: &mut Findings, at: usize, op: &UserOperation) {
+fn is_answered_by(
+    evidence: &Evidence<'_>,
+    findings: &mut Findings,
+    at: usize,
+    op: &ObservedOperation,
+) {
     if op.answered.is_none_or(|answered| answered > at) {
         let message = format!(
             "{} turned to another request before it answered {}.",
@@ -229,7 +234,7 @@ fn stood_still(evidence: &Evidence<'_>, device: DeviceId, from: usize, to: usize
 }
 
 /// A new key is made within its bound of undisturbed time.
-fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &UserOperation) {
+fn rotation_is_in_time(evidence: &Evidence<'_>, findings: &mut Findings, op: &ObservedOperation) {
     let Some(over) = op.over(evidence) else { return };
     let timing = &evidence.context.timing;
     let retry = (timing.timeout + timing.retry_cap).to_simulated();

@@ -15,8 +15,8 @@ use harness::time::{Span, Time};
 use crate::history::file::FileAsked;
 use crate::invariant::Invariant::RefusalsHaveReasons;
 use crate::invariant::evidence::fault_paths::{PROMPTNESS, disturbances};
-use crate::invariant::evidence::files::{FileOperation, Files};
-use crate::invariant::evidence::{Evidence, UserOperation};
+use crate::invariant::evidence::files::{Files, ObservedFileOperation};
+use crate::invariant::evidence::{Evidence, ObservedOperation};
 use crate::invariant::findings::{About, Findings};
 use crate::plan::ServerPlan;
 use crate::time::ToSimulated;
@@ -32,7 +32,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// Something that a user wants of the server.
 #[derive(Clone, Copy, Debug)]
 struct PendingRequest {
-    op: UserOperation,
+    op: ObservedOperation,
     token: Option<Token>,
     /// How many requests it takes, beside that for a session.
     requests: u64,
@@ -45,7 +45,7 @@ fn pending(evidence: &Evidence<'_>) -> PendingRequests {
     for request in &evidence.server.requests {
         let (device, asked, token) = (request.device, request.asked, request.token);
         let answered = request.answer.map(|(at, _)| at);
-        let op = UserOperation { device, asked, answered };
+        let op = ObservedOperation { device, asked, answered };
         pending.entry(device).or_default().push(PendingRequest { op, token, requests: 1 });
     }
     for operation in
@@ -55,7 +55,7 @@ fn pending(evidence: &Evidence<'_>) -> PendingRequests {
         let answered = operation.answer.map(|(at, _)| at);
         let requests =
             1 + pieces_read(evidence, operation, answered) + sent_before(evidence, operation);
-        let op = UserOperation { device, asked, answered };
+        let op = ObservedOperation { device, asked, answered };
         pending.entry(device).or_default().push(PendingRequest { op, token, requests });
     }
     pending
@@ -64,7 +64,7 @@ fn pending(evidence: &Evidence<'_>) -> PendingRequests {
 /// How many pieces there are to bring.
 fn pieces_read(
     evidence: &Evidence<'_>,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
     answered: Option<usize>,
 ) -> u64 {
     let at = answered.unwrap_or(evidence.history.len());
@@ -82,7 +82,7 @@ fn pieces(files: &Files<'_>, node: NodeId, n: u32, at: usize) -> u64 {
 
 /// How many requests bring what its user had saved in the files that it moves or deletes and the
 /// server still lacked, and the one upload that may have begun. They go first.
-fn sent_before(evidence: &Evidence<'_>, operation: &FileOperation<'_>) -> u64 {
+fn sent_before(evidence: &Evidence<'_>, operation: &ObservedFileOperation<'_>) -> u64 {
     let nodes: Vec<NodeId> = match operation.ask {
         FileAsked::Move(items) => items.iter().map(|(node, ..)| *node).collect(),
         FileAsked::Delete { node, .. } => vec![*node],

@@ -16,10 +16,10 @@ use engine::seal::OpenError;
 use crate::history::{Answered, Asked, Contents, WriteKind};
 use crate::invariant::Invariant::RefusalsHaveReasons;
 use crate::invariant::evidence::keys::{has_a_key, may_lack};
-use crate::invariant::evidence::{Evidence, UserOperation, file_refusals};
+use crate::invariant::evidence::{Evidence, ObservedOperation, file_refusals};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::reason_name;
-use crate::plan::{Errand, Node, Order};
+use crate::plan::{Errand, Node, ProcessorCommand};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for op in evidence.operations.iter() {
@@ -53,7 +53,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn is_right(
     evidence: &Evidence<'_>,
-    op: &UserOperation,
+    op: &ObservedOperation,
     at: usize,
     asked: &Asked,
     reason: Reason,
@@ -71,7 +71,7 @@ fn is_right(
         }
         (Reason::SignedOut, _) => evidence.sign_ins.may_be_out(op.device, op.asked, at),
         // Which dates can be told is judged with dates.
-        (Reason::Date(_), Asked::Work { order: Order::Ingest(_), .. }) => true,
+        (Reason::Date(_), Asked::Work { command: ProcessorCommand::Ingest(_), .. }) => true,
         (Reason::Keyless, Asked::Work { .. }) => !has_a_key(evidence, op.device, at),
         (Reason::Sealed(OpenError::NoKey(key)), Asked::Work { .. }) => {
             may_lack(evidence, op.device, key.generation, at)

@@ -5,14 +5,14 @@ use engine::id::{DeviceId, Token};
 use crate::history::{Boot, Fact};
 use crate::invariant::Invariant::CrashesLoseNothing;
 use crate::invariant::evidence::Evidence;
-use crate::invariant::evidence::files::FileOperation;
+use crate::invariant::evidence::files::ObservedFileOperation;
 use crate::invariant::findings::{About, Findings};
 use crate::plan::Node;
 
 /// What was saved before a crash is on the disk after it, or a version by then.
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let operations = evidence.server.file_operations.iter();
-    let saved: Vec<(usize, &FileOperation<'_>, Token)> = operations
+    let saved: Vec<(usize, &ObservedFileOperation<'_>, Token)> = operations
         .filter_map(|operation| Some((operation.saved()?, operation, operation.ask.token()?)))
         .collect();
     for &(at, entry) in &evidence.off_wire {

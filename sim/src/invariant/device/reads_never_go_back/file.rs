@@ -12,7 +12,7 @@ use crate::history::file::{FileAsked, Head};
 use crate::invariant::Invariant::ReadsNeverGoBack;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::epochs::Epoch;
-use crate::invariant::evidence::files::{FileOperation, Published};
+use crate::invariant::evidence::files::{ObservedFileOperation, Published};
 use crate::invariant::findings::{About, Findings};
 
 /// What a device's lists have to show.
@@ -66,7 +66,7 @@ enum FileEvent<'e> {
     Saved(DeviceId, Token),
     /// A user who was shown these has written in their place.
     Seen(DeviceId, &'e [Head]),
-    Listed(&'e FileOperation<'e>, &'e [Listed]),
+    Listed(&'e ObservedFileOperation<'e>, &'e [Listed]),
 }
 
 fn events<'e>(evidence: &'e Evidence<'_>) -> Vec<(usize, FileEvent<'e>)> {
@@ -96,7 +96,7 @@ impl FileFloor {
         &mut self,
         evidence: &Evidence<'_>,
         findings: &mut Findings,
-        (at, operation, list): (usize, &FileOperation<'_>, &[Listed]),
+        (at, operation, list): (usize, &ObservedFileOperation<'_>, &[Listed]),
     ) {
         // The log that the device has read: not always the one that there is.
         let cursor = evidence.disk(operation.device).feed.at(at).copied().flatten();

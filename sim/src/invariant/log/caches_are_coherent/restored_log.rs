@@ -9,8 +9,8 @@ use crate::invariant::evidence::Evidence;
 use crate::invariant::findings::{About, Findings};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for &(at, to, letter) in &evidence.server.other_log_answers {
-        let mut asks = evidence.server.requests_of(to, letter, at).peekable();
+    for &(at, to, message_id) in &evidence.server.other_log_answers {
+        let mut asks = evidence.server.requests_of(to, message_id, at).peekable();
         let Some((asked, heard)) = asks.peek().map(|ask| (ask.at, ask.heard)) else { continue };
         let lacks = asks.any(|ask| {
             let mut epochs = evidence.epochs.between(ask.at, at);
@@ -41,8 +41,8 @@ mod tests {
     fn a_log_that_has_what_was_heard_of_was_not_restored() {
         let mut case = Case::served();
         case.phone().session().opens();
-        let letter = case.phone().session().requests();
-        case.phone().session().is_answered(letter, Some(Refusal::AnotherLog));
+        let message_id = case.phone().session().requests();
+        case.phone().session().is_answered(message_id, Some(Refusal::AnotherLog));
         assert_eq!(case.violations()[0].site, "no-restore");
     }
 
@@ -51,10 +51,10 @@ mod tests {
         let mut case = Case::served();
         let backup = case.backs_up();
         case.phone().session().opens();
-        let letter = case.phone().session().requests();
+        let message_id = case.phone().session().requests();
         case.restores_volume(&backup);
         case.phone().session().opens();
-        case.phone().session().is_answered(letter, Some(Refusal::AnotherLog));
+        case.phone().session().is_answered(message_id, Some(Refusal::AnotherLog));
         case.passes();
     }
 
@@ -62,11 +62,11 @@ mod tests {
     fn a_log_that_was_set_back_to_after_what_was_heard_of_was_not_restored_for_its_asker() {
         let mut case = Case::served();
         case.phone().session().opens();
-        let letter = case.phone().session().requests();
+        let message_id = case.phone().session().requests();
         let backup = case.backs_up();
         case.phone().account().patches(&[engine::id::AccountField::Email]);
         case.restores_volume(&backup);
-        case.phone().session().is_answered(letter, Some(Refusal::AnotherLog));
+        case.phone().session().is_answered(message_id, Some(Refusal::AnotherLog));
         assert_eq!(case.violations()[0].site, "no-restore");
     }
 }

@@ -9,16 +9,16 @@ use crate::history::Worked;
 use crate::invariant::Invariant::ServerIsLinearizable;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::epochs::Epoch;
-use crate::invariant::evidence::naming::order_name;
+use crate::invariant::evidence::naming::command_name;
 use crate::invariant::evidence::work::of_day;
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::count;
-use crate::plan::Order;
+use crate::plan::ProcessorCommand;
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     for operation in &evidence.work.operations {
-        let (Order::ReadDay(began), Some((at, Worked::Day(_, items)))) =
-            (operation.order, operation.worked())
+        let (ProcessorCommand::ReadDay(began), Some((at, Worked::Day(_, items)))) =
+            (operation.command, operation.worked())
         else {
             continue;
         };
@@ -32,7 +32,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
             let message = format!(
                 "{}: {} shows {}, which the day never had since it was asked for at {}.",
                 evidence.name(operation.node),
-                order_name(operation.order),
+                command_name(operation.command),
                 count(items.len(), "conversation"),
                 evidence.time(operation.asked)
             );

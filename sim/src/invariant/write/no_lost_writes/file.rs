@@ -15,7 +15,7 @@ use crate::history::file::FileAsked;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::causes::{Stranded, losses, stranded};
-use crate::invariant::evidence::files::{FileOperation, Files, Logged};
+use crate::invariant::evidence::files::{Files, Logged, ObservedFileOperation};
 use crate::invariant::findings::{About, Findings};
 use crate::invariant::wording::count;
 
@@ -49,7 +49,7 @@ fn deletes_have_seen(
                 NodeKind::File { heads, .. } => heads.as_slice(),
                 NodeKind::Folder => &[],
             };
-            let has_seen = |operation: &&FileOperation<'_>| {
+            let has_seen = |operation: &&ObservedFileOperation<'_>| {
                 let FileAsked::Delete { seen, exposed, .. } = operation.ask else { return false };
                 let shown = evidence.server.shown_by(exposed);
                 let was_shown = |n: u32| {
@@ -79,7 +79,7 @@ fn unseen_delete(
     files: &Files<'_>,
     entry: Logged<'_>,
     (id, heads): (NodeId, &[u32]),
-    asked: &[&FileOperation<'_>],
+    asked: &[&ObservedFileOperation<'_>],
 ) -> String {
     let heads: Vec<String> = heads
         .iter()
@@ -107,7 +107,7 @@ fn unseen_delete(
 }
 
 /// The deletes that were asked for, by node.
-type Seen<'e> = BTreeMap<NodeId, Vec<&'e FileOperation<'e>>>;
+type Seen<'e> = BTreeMap<NodeId, Vec<&'e ObservedFileOperation<'e>>>;
 
 fn seen<'e>(evidence: &'e Evidence<'_>) -> Seen<'e> {
     let mut all = Seen::new();
@@ -151,7 +151,7 @@ fn withheld_by(evidence: &Evidence<'_>, stranded: &[Stranded], token: Token) -> 
 fn is_a_version_in_the_end(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
     stranded: &[Stranded],
 ) {
     let (Some(settled), Some(token)) = (evidence.settled, operation.ask.token()) else { return };

@@ -12,7 +12,7 @@ use crate::history::file::Head;
 use crate::invariant::Invariant::NoLostWrites;
 use crate::invariant::evidence::Evidence;
 use crate::invariant::evidence::epochs::Epoch;
-use crate::invariant::evidence::files::{FileOperation, Files, Logged};
+use crate::invariant::evidence::files::{Files, Logged, ObservedFileOperation};
 use crate::invariant::evidence::lineage::Lineage;
 use crate::invariant::findings::{About, Findings};
 
@@ -117,7 +117,7 @@ fn heads_are_what_none_replaced(
 fn shows_no_replaced_head(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
     lineage: &Lineage,
 ) {
     let Some((at, list)) = operation.list() else { return };

@@ -14,7 +14,7 @@ use crate::invariant::evidence::work::{
     ConversationOperation, Conversations, is_in, item_of, missing,
 };
 use crate::invariant::findings::{About, Findings};
-use crate::plan::{Excerpt, Order, TalkId, TalkPart};
+use crate::plan::{Excerpt, ProcessorCommand, TalkId, TalkPart};
 
 pub(super) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
     let users: BTreeSet<UserId> =
@@ -135,7 +135,7 @@ fn shown_at_the_end<'e>(
     let last = |operation: &&ConversationOperation<'_>| {
         operation.last
             && operation.user == user
-            && matches!(operation.order, Order::Read(of, TalkPart::Current) if *of == talk)
+            && matches!(operation.command, ProcessorCommand::Read(of, TalkPart::Current) if *of == talk)
     };
     evidence.work.operations.iter().filter(last).find_map(ConversationOperation::worked)
 }
@@ -145,13 +145,13 @@ mod tests {
     use crate::invariant::Invariant;
     use crate::invariant::case::Case;
     use crate::invariant::case::talks::{DAY, SOUP, part};
-    use crate::plan::Order;
+    use crate::plan::ProcessorCommand;
 
     #[test]
     fn what_was_acknowledged_is_not_written_over() {
         let mut case = Case::worked();
         case.phone().brings(part(SOUP, 1, 5));
-        case.reader().orders(Order::Ingest(part(SOUP, 3, 8)));
+        case.reader().commands(ProcessorCommand::Ingest(part(SOUP, 3, 8)));
         case.reader().saves_as(SOUP, DAY, &[3, 4, 5, 6, 7, 8]);
         case.reader().is_stopped();
         assert_eq!(case.ends().broken(), [Invariant::NoLostWrites]);

@@ -10,7 +10,7 @@ use crate::history::FileDone;
 use crate::history::file::{FileAsked, Goal};
 use crate::invariant::Invariant::NoPhantomValues;
 use crate::invariant::evidence::file_names::composed;
-use crate::invariant::evidence::files::{FileOperation, Files};
+use crate::invariant::evidence::files::{Files, ObservedFileOperation};
 use crate::invariant::evidence::keys::may_lack_one_within;
 use crate::invariant::evidence::writes::owner;
 use crate::invariant::evidence::{Evidence, Timeline};
@@ -37,7 +37,7 @@ pub(super) fn judge_content(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn heads_were_written(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
 ) {
     let Some((at, _)) = operation.answer else { return };
     for (node, head) in operation.shown_heads() {
@@ -63,7 +63,7 @@ fn heads_were_written(
 fn content_is_as_written(
     evidence: &Evidence<'_>,
     findings: &mut Findings,
-    operation: &FileOperation<'_>,
+    operation: &ObservedFileOperation<'_>,
 ) {
     let Some((at, FileDone::Content(heads))) = operation.done() else { return };
     for (head, print) in heads {

@@ -8,16 +8,16 @@ use harness::random::{Stream, Streams};
 use harness::time::{Span, Time};
 
 use super::{FEATURE, few_words};
-use crate::plan::file::{Content, FileDeed, split_path};
+use crate::plan::file::{Content, FileOperation, split_path};
 use crate::plan::operation::{Argument, Value};
-use crate::plan::{Act, Deed, Operation, Plan};
+use crate::plan::{Act, Operation, Plan, UserOperation};
 use crate::scenario::draw::timing::{Timed, active, between};
 use crate::scenario::draw::to_span;
 use crate::scenario::{FileMix, Mix, Range};
 
 /// A seed does without files with this chance.
 const WITHOUT: u32 = 80_000;
-/// A deed is about a hot path with this chance.
+/// An operation is about a hot path with this chance.
 const HOT: u32 = 700_000;
 /// A name is spelled otherwise with this chance.
 const OTHERWISE: u32 = 80_000;
@@ -75,8 +75,8 @@ pub(super) fn draw(mix: &Mix, files: &FileMix, plan: &Plan, streams: Streams) ->
             let at = between(&mut stream, *start, mix.lasts.0);
             let tree = &trees[usize::from(user.0)];
             let path = tree.path(&mut stream);
-            let operation = mixer.operation(&mut stream);
-            mixer.deed(&mut stream, (at, *device), operation, (tree, path));
+            let operation = mixer.pick(&mut stream);
+            mixer.add(&mut stream, (at, *device), operation, (tree, path));
         }
     }
     bursts(&mut mixer, mix, &trees, &active, in_bursts * active.len() as u64, streams);
@@ -93,11 +93,11 @@ fn bursts(
     mix: &Mix,
     trees: &[Tree],
     active: &[(DeviceId, UserId, Time)],
-    deeds: u64,
+    operations: u64,
     streams: Streams,
 ) {
     let mut stream = streams.stream("workload/bursts of files");
-    let mut left = if active.is_empty() { 0 } else { deeds };
+    let mut left = if active.is_empty() { 0 } else { operations };
     while left > 0 {
         let (_, user, _) = *stream.pick(active);
         let mut devices: Vec<(DeviceId, Time)> = active
@@ -115,8 +115,8 @@ fn bursts(
         let path = tree.hot_path(&mut stream);
         for (device, _) in devices {
             let at = at + to_span(stream.magnitude(0, within));
-            let operation = mixer.operation(&mut stream);
-            mixer.deed(&mut stream, (at, device), operation, (tree, path.clone()));
+            let operation = mixer.pick(&mut stream);
+            mixer.add(&mut stream, (at, device), operation, (tree, path.clone()));
             left = left.saturating_sub(1);
         }
     }
@@ -140,26 +140,27 @@ fn tidy_up(
         let [from, to, _] = folders;
         // There is time left for all of it.
         let at = between(&mut stream, start, mix.lasts.0 / 2);
-        let mut does = |at: Time, device, deed| {
-            mixer.out.push((at, Act::User(device, Deed::File(deed))));
+        let mut does = |at: Time, device, operation| {
+            mixer.out.push((at, Act::User(device, UserOperation::File(operation))));
         };
-        does(at, device, FileDeed::MakeFolder(from.to_owned()));
-        does(at, device, FileDeed::MakeFolder(to.to_owned()));
+        does(at, device, FileOperation::MakeFolder(from.to_owned()));
+        does(at, device, FileOperation::MakeFolder(to.to_owned()));
         for (n, name) in (1..).zip(&trees[usize::from(user.0)].names) {
             let text = few_words(&mut stream);
-            let write = FileDeed::Write(format!("{from}/{name}"), Content { size: 0, text });
+            let write = FileOperation::Write(format!("{from}/{name}"), Content { size: 0, text });
             does(at + Span(n * 500), device, write);
         }
         let moves = at + Span(4_000 + stream.below(12_000));
-        does(moves, device, FileDeed::Move(vec![format!("{from}/*")], to.to_owned()));
+        does(moves, device, FileOperation::Move(vec![format!("{from}/*")], to.to_owned()));
         let others = active.iter().filter(|(_, other, _)| *other == user);
         let others: Vec<DeviceId> = others.map(|(device, ..)| *device).collect();
         let other = *stream.pick(&others);
         let within = mix.burst_within.value(&mut stream);
         let meets = moves + to_span(stream.magnitude(0, within));
-        let is_folder = |inner: &str, outer: &str| FileDeed::Move(vec![inner.into()], outer.into());
+        let is_folder =
+            |inner: &str, outer: &str| FileOperation::Move(vec![inner.into()], outer.into());
         match stream.below(3) {
-            0 => does(meets, other, FileDeed::Move(vec![format!("{to}/*")], from.to_owned())),
+            0 => does(meets, other, FileOperation::Move(vec![format!("{to}/*")], from.to_owned())),
             1 => {
                 does(meets, other, is_folder(from, to));
                 does(meets, device, is_folder(to, from));
@@ -215,7 +216,7 @@ impl Tree {
     }
 }
 
-/// Makes deeds.
+/// Makes operations.
 struct Mixer {
     weights: Vec<(Operation, u32)>,
     sizes: Range,
@@ -223,11 +224,11 @@ struct Mixer {
 }
 
 impl Mixer {
-    fn operation(&self, stream: &mut Stream) -> Operation {
+    fn pick(&self, stream: &mut Stream) -> Operation {
         self.weights[stream.weighted(self.weights.iter().map(|(_, weight)| *weight))].0
     }
 
-    fn deed(
+    fn add(
         &mut self,
         stream: &mut Stream,
         (at, device): (Time, DeviceId),
@@ -236,7 +237,7 @@ impl Mixer {
     ) {
         let path = if stream.chance(OTHERWISE) { otherwise(stream, &path) } else { path };
         let act = if operation == Operation::MoveFiles {
-            Some(Act::User(device, Deed::File(moved(stream, tree, path))))
+            Some(Act::User(device, UserOperation::File(moved(stream, tree, path))))
         } else {
             let rest = operation.declaration().rest().iter();
             let rest: Vec<Value> =
@@ -289,12 +290,12 @@ impl Mixer {
 
 /// One file, or all that is in its folder, to another folder; now and then a folder, into another or
 /// into one that is in it.
-fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
+fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileOperation {
     let to = tree.folder(stream).to_owned();
     if !tree.folders.is_empty() && stream.chance(FOLDER) {
         let from = (*stream.pick(&tree.folders)).to_owned();
         let to = if to == from { format!("{from}/{}", stream.pick(&FOLDERS)) } else { to };
-        return FileDeed::Move(vec![from], to);
+        return FileOperation::Move(vec![from], to);
     }
     let whole = stream.chance(WHOLE_FOLDER);
     let folder = split_path(&path).map_or("", |(folder, _)| folder);
@@ -303,7 +304,7 @@ fn moved(stream: &mut Stream, tree: &Tree, path: String) -> FileDeed {
     } else {
         path
     };
-    FileDeed::Move(vec![from], to)
+    FileOperation::Move(vec![from], to)
 }
 
 /// A name that some people or file systems may take for this one, or cannot have.

@@ -6,7 +6,7 @@ use engine::remote::{self, CallId, Ending};
 use harness::time::Span;
 use serde::Serialize;
 
-use crate::plan::Parcel;
+use crate::plan::MessageKind;
 use crate::time::ToSimulated;
 
 /// Why a message did not arrive.
@@ -24,13 +24,13 @@ pub enum Lost {
 
 /// Names a message: two copies of one are the same message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Letter {
+pub struct MessageId {
     /// The request that it belongs to; counts hints for a hint.
     pub call: CallId,
     /// Which try.
     pub attempt: u16,
     /// What it is about.
-    pub parcel: Parcel,
+    pub message_kind: MessageKind,
     /// Is it the answer?
     pub answer: bool,
 }
