@@ -43,7 +43,7 @@ pub(crate) fn name(parts: &[Part<'_>]) -> Key {
                 put(digits);
             }
             Part::Hex(bytes) => {
-                let mut buffer = [0; MOST];
+                let mut buffer = [0; MOST / 2];
                 let digits = &mut buffer[..2 * bytes.len()];
                 hex::encode_to_slice(bytes, digits).expect("a byte has two digits");
                 put(digits);

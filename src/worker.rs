@@ -283,12 +283,13 @@ fn decide(
             .map_err(Stop::Refused)
             .and_then(|()| act(draft, request, *n, action, known, rules)),
     };
-    // Whatever the answer is: it is given once the object is gone.
-    let stray = file::stray(draft, request, known).cloned().map(volume::Request::Delete);
-    let decided = match (decided, stray) {
-        (Ok(_) | Err(Stop::Refused(_)), Some(delete)) => Err(Stop::Needs(vec![delete])),
-        (decided, _) => decided,
-    };
+    if let Some(stray) = file::stray(draft, request, known)
+        && !matches!(decided, Err(Stop::Needs(_)))
+    {
+        // Whatever the answer is, it is given once the object is gone.
+        draft.abandon_op();
+        return Err(vec![volume::Request::Delete(stray.clone())]);
+    }
     match decided {
         Ok((reply, at)) => {
             let receipt = match request.command {

@@ -53,6 +53,7 @@ use self::account_order::{AccountFault, account_faults};
 use self::builder::EvidenceBuilder;
 use self::epochs::{Epoch, Epochs};
 use self::files::{ObservedFileOperation, Published};
+use self::keys::DeviceKeys;
 use self::lineage::Lineage;
 use self::server::Server;
 use self::sign_ins::SignIns;
@@ -175,9 +176,15 @@ pub(crate) struct Evidence<'a> {
     /// The number of each write, by token: only messages need it.
     write_numbers: OnceCell<Table<Token, usize>>,
     lineage: OnceCell<Lineage>,
+    /// By device: few histories need it.
+    keys: Vec<OnceCell<DeviceKeys>>,
 }
 
 impl<'a> Evidence<'a> {
+    fn keys(&self, device: DeviceId) -> &DeviceKeys {
+        self.keys[usize::from(device.0)].get_or_init(|| DeviceKeys::of(self, device))
+    }
+
     /// What each write of a file was built on.
     pub(crate) fn lineage(&self) -> &Lineage {
         self.lineage.get_or_init(|| Lineage::of(self))

@@ -97,6 +97,7 @@ impl<'a> EvidenceBuilder<'a> {
                 account_faults: OnceCell::new(),
                 write_numbers: OnceCell::new(),
                 lineage: OnceCell::new(),
+                keys: vec![OnceCell::new(); context.devices.len()],
             },
             states: vec![DeviceState::default(); context.devices.len()],
             has_destroyed: false,

@@ -14,7 +14,7 @@ use crate::plan::Node;
 
 /// Has a device any key at a moment?
 pub(crate) fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    DeviceKeys::of(evidence, device).held_at(at) > 0
+    evidence.keys(device).held_at(at) > 0
 }
 
 /// Can a device lack a key of this generation at a moment?
@@ -24,7 +24,7 @@ pub(crate) fn may_lack(
     generation: u32,
     at: usize,
 ) -> bool {
-    let keys = DeviceKeys::of(evidence, device);
+    let keys = evidence.keys(device);
     // Each generation needs a rotation after the one before.
     generation as usize <= keys.made_by(at) && keys.may_lack_one(at)
 }
@@ -60,15 +60,15 @@ pub(crate) fn may_lack_one_within(
     device: DeviceId,
     (from, to): (usize, usize),
 ) -> bool {
-    let keys = DeviceKeys::of(evidence, device);
+    let keys = evidence.keys(device);
     let changes = keys.held.iter().map(|(at, _)| *at).chain(keys.rotations.iter().copied());
     let mut moments = iter::once(from).chain(changes.filter(|at| (from..=to).contains(at)));
     moments.any(|at| keys.may_lack_one(at))
 }
 
 /// The keys that a device holds over time, and those that its user can have.
-#[derive(Debug)]
-struct DeviceKeys {
+#[derive(Clone, Debug)]
+pub(super) struct DeviceKeys {
     /// How many it holds from which moment on, and which of its stores that is.
     held: Vec<(usize, Store)>,
     /// When its user asked for new ones.
@@ -86,7 +86,7 @@ struct Store {
 }
 
 impl DeviceKeys {
-    fn of(evidence: &Evidence<'_>, device: DeviceId) -> Self {
+    pub(super) fn of(evidence: &Evidence<'_>, device: DeviceId) -> Self {
         let rotations = rotations(evidence, evidence.user(device)).map(|op| op.asked).collect();
         let is_complete = evidence.has_settled() && evidence.is_core(device);
         Self { held: held(evidence, device), rotations, is_complete }

@@ -34,7 +34,8 @@ fn dies(evidence: &Evidence<'_>, device: DeviceId, after: usize) -> Option<usize
                     | Fact::Faulted(Fault::Destroy(_))
             )
     };
-    evidence.history[after..].iter().position(ends).map(|place| after + place)
+    let from = evidence.off_wire.partition_point(|(at, _)| *at < after);
+    evidence.off_wire[from..].iter().find(|(_, entry)| ends(entry)).map(|(at, _)| *at)
 }
 
 /// Does a run end only when this is answered? It does not wait for a device that is cut off, nor for a new key

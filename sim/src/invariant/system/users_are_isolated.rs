@@ -4,10 +4,9 @@
 //! A token carries its owner, a row its vault. A row of another vault may be served (a policy can be
 //! dropped), but a device refuses it.
 
-use std::collections::BTreeMap;
-
 use engine::id::{AccountField, FieldId, RecordId, Token, UserId, VaultId};
 
+use crate::history::table::Table;
 use crate::history::{Answered, BlobId, Change, Fact, Said};
 use crate::invariant::Invariant::UsersAreIsolated;
 use crate::invariant::evidence::account::ShownAccount;
@@ -26,11 +25,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn records_are(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut vaults: BTreeMap<BlobId, VaultId> = BTreeMap::new();
+    let mut vaults: Table<BlobId, VaultId> = Table::default();
     for &(at, entry) in &evidence.off_wire {
         match (&entry.fact, entry.node) {
             (Fact::Committed { vault, blob, .. }, _) => {
-                vaults.entry(*blob).or_insert(*vault);
+                vaults.or_insert_with(*blob, || *vault);
             }
             (Fact::Persisted { changes, .. }, Node::Device(device)) => {
                 let user = evidence.user(device);
@@ -59,7 +58,7 @@ fn stored(
     at: usize,
     user: UserId,
     change: &Change,
-    vaults: &BTreeMap<BlobId, VaultId>,
+    vaults: &Table<BlobId, VaultId>,
 ) {
     let (site, about) = match change {
         Change::Record(id, Some(held)) | Change::Mirror(_, id, Some((_, Some(held)))) => {
@@ -67,7 +66,7 @@ fn stored(
             ("stored", token.map(|token| About::write(*id, token)))
         }
         Change::Sealed(_, id, Some((_, blob))) => {
-            let other = vaults.get(blob).is_some_and(|vault| *vault != VaultId::from(user));
+            let other = vaults.get(*blob).is_some_and(|vault| *vault != VaultId::from(user));
             ("sealed", other.then(|| About::record(*id)))
         }
         Change::Record(_, None)

@@ -134,12 +134,11 @@ fn trigger(
             | Node::Intruder => fail(reader),
         },
         [who, verb, what] => {
-            match (make(verb, None), MessageKind::of_word(what), scenario.remotes.as_slice()) {
-                (Some(make), Some(kind), [only]) => {
-                    Some(make(node(who)?, kind, Node::Remote(only.kind)))
-                }
-                _ => fail(reader),
-            }
+            let link = (make(verb, None), MessageKind::of_word(what));
+            let ((Some(make), Some(kind)), [only]) = (link, scenario.remotes.as_slice()) else {
+                return fail(reader);
+            };
+            Some(make(node(who)?, kind, Node::Remote(only.kind)))
         }
         [who, verb, what, link, whom] => match (make(verb, Some(link)), MessageKind::of_word(what))
         {

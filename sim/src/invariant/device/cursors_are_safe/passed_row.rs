@@ -72,13 +72,12 @@ type Pages = BTreeMap<(DeviceId, Remote), Vec<Page>>;
 
 fn pages(evidence: &Evidence<'_>) -> Pages {
     let mut pages = Pages::new();
-    let mut first = BTreeMap::new();
+    let mut first: Table<_, usize> = Table::default();
     for &(at, entry) in &evidence.off_wire {
         if let (Node::Remote(remote), Fact::Served(page)) = (entry.node, &entry.fact)
             && let (Node::Device(device), Some(next)) = (page.to, page.next)
         {
-            let first: &mut Table<_, usize> = first.entry((device, remote)).or_default();
-            let first = *first.or_insert_with(page.call, || at);
+            let first = *first.or_insert_with((device, remote, page.call), || at);
             let page = Page { at, next, first, never_again_below: page.never_again_below };
             pages.entry((device, remote)).or_default().push(page);
         }
