@@ -172,22 +172,24 @@ pub(crate) struct Evidence<'a> {
     found: [BTreeMap<(VaultId, RecordId), FoundRow<'a>>; 2],
     /// When everything had settled, or was given up.
     pub(crate) settled: Option<usize>,
+    on_demand: OnDemand,
+}
+
+/// What few histories need: it is read when it is first asked for.
+#[derive(Debug, Default)]
+struct OnDemand {
     account_faults: OnceCell<Vec<AccountFault>>,
     /// The number of each write, by token: only messages need it.
     write_numbers: OnceCell<Table<Token, usize>>,
     lineage: OnceCell<Lineage>,
-    /// By device: few histories need it.
+    /// By device.
     keys: Vec<OnceCell<DeviceKeys>>,
 }
 
 impl<'a> Evidence<'a> {
-    fn keys(&self, device: DeviceId) -> &DeviceKeys {
-        self.keys[usize::from(device.0)].get_or_init(|| DeviceKeys::of(self, device))
-    }
-
     /// What each write of a file was built on.
     pub(crate) fn lineage(&self) -> &Lineage {
-        self.lineage.get_or_init(|| Lineage::of(self))
+        self.on_demand.lineage.get_or_init(|| Lineage::of(self))
     }
 
     /// Hears the whole history.
@@ -245,7 +247,7 @@ impl<'a> Evidence<'a> {
 
     /// What is wrong about the order of the changes and readings of accounts.
     pub(crate) fn account_faults(&self) -> &[AccountFault] {
-        self.account_faults.get_or_init(|| account_faults(self))
+        self.on_demand.account_faults.get_or_init(|| account_faults(self))
     }
 
     /// Did everything come to rest? If not, what is still open is a matter of INV-21.

@@ -14,8 +14,8 @@ use engine::remote::{CallId, Cursor, Ending, Tag};
 use super::epochs::Epochs;
 use super::server::Server;
 use super::{
-    Copy, Disk, Evidence, FaultInterval, FoundRow, MirrorEntry, Observation, RemoteRows, RowState,
-    Timeline, UserOperations, tokens,
+    Copy, Disk, Evidence, FaultInterval, FoundRow, MirrorEntry, Observation, OnDemand, RemoteRows,
+    RowState, Timeline, UserOperations, tokens,
 };
 use crate::fault::Fault;
 use crate::history::table::{Key, Table};
@@ -94,10 +94,10 @@ impl<'a> EvidenceBuilder<'a> {
                 sign_ins,
                 found: [BTreeMap::new(), BTreeMap::new()],
                 settled: None,
-                account_faults: OnceCell::new(),
-                write_numbers: OnceCell::new(),
-                lineage: OnceCell::new(),
-                keys: vec![OnceCell::new(); context.devices.len()],
+                on_demand: OnDemand {
+                    keys: vec![OnceCell::new(); context.devices.len()],
+                    ..OnDemand::default()
+                },
             },
             states: vec![DeviceState::default(); context.devices.len()],
             has_destroyed: false,

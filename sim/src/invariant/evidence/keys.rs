@@ -14,7 +14,12 @@ use crate::plan::Node;
 
 /// Has a device any key at a moment?
 pub(crate) fn has_a_key(evidence: &Evidence<'_>, device: DeviceId, at: usize) -> bool {
-    evidence.keys(device).held_at(at) > 0
+    keys_of(evidence, device).held_at(at) > 0
+}
+
+fn keys_of<'e>(evidence: &'e Evidence<'_>, device: DeviceId) -> &'e DeviceKeys {
+    let keys = &evidence.on_demand.keys[usize::from(device.0)];
+    keys.get_or_init(|| DeviceKeys::of(evidence, device))
 }
 
 /// Can a device lack a key of this generation at a moment?
@@ -24,7 +29,7 @@ pub(crate) fn may_lack(
     generation: u32,
     at: usize,
 ) -> bool {
-    let keys = evidence.keys(device);
+    let keys = keys_of(evidence, device);
     // Each generation needs a rotation after the one before.
     generation as usize <= keys.made_by(at) && keys.may_lack_one(at)
 }
@@ -60,7 +65,7 @@ pub(crate) fn may_lack_one_within(
     device: DeviceId,
     (from, to): (usize, usize),
 ) -> bool {
-    let keys = evidence.keys(device);
+    let keys = keys_of(evidence, device);
     let changes = keys.held.iter().map(|(at, _)| *at).chain(keys.rotations.iter().copied());
     let mut moments = iter::once(from).chain(changes.filter(|at| (from..=to).contains(at)));
     moments.any(|at| keys.may_lack_one(at))
@@ -86,7 +91,7 @@ struct Store {
 }
 
 impl DeviceKeys {
-    pub(super) fn of(evidence: &Evidence<'_>, device: DeviceId) -> Self {
+    fn of(evidence: &Evidence<'_>, device: DeviceId) -> Self {
         let rotations = rotations(evidence, evidence.user(device)).map(|op| op.asked).collect();
         let is_complete = evidence.has_settled() && evidence.is_core(device);
         Self { held: held(evidence, device), rotations, is_complete }

@@ -38,7 +38,7 @@ impl Evidence<'_> {
         if token == Token::NONE {
             return "a purge".to_owned();
         }
-        let numbers = self.write_numbers.get_or_init(|| number_writes(self.history));
+        let numbers = self.on_demand.write_numbers.get_or_init(|| number_writes(self.history));
         numbers.get(token).map_or_else(|| "seed data".to_owned(), |number| format!("w{number}"))
     }
 
