@@ -273,6 +273,12 @@ impl Device<'_> {
 
     /// A device signs out and is empty.
     pub(crate) fn signs_out(&mut self) {
+        let wiping = self.begins_to_sign_out();
+        self.is_signed_out(wiping);
+    }
+
+    /// It signs out, and its wipe is on its way to the disk.
+    pub(crate) fn begins_to_sign_out(&mut self) -> (OpId, u32) {
         let op = self.asks(Asked::SignOut);
         let keys: Vec<_> =
             self.case.copies.keys().filter(|key| key.0 == self.id).copied().collect();
@@ -286,7 +292,12 @@ impl Device<'_> {
             self.case.cursors.remove(&(self.id, remote));
             changes.push(Change::Cursor(remote, None));
         }
-        self.persists(changes);
+        (op, self.hands_over(changes))
+    }
+
+    /// The wipe is durable.
+    pub(crate) fn is_signed_out(&mut self, (op, commit): (OpId, u32)) {
+        self.case.fact(self.id, Fact::Durable(commit));
         self.answers(op, Answered::SignedOut);
     }
 }

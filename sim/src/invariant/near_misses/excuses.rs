@@ -152,6 +152,31 @@ fn a_remote_that_was_set_back_before_a_write_does_not_excuse_it() {
 }
 
 #[test]
+fn a_remote_may_be_set_back_while_a_sign_out_is_on_its_way_to_the_disk() {
+    let fault = RestoreRemote { remote: Remote::Zone, by: Age(Span::from_secs(1)) };
+    for is_before in [true, false] {
+        let mut case = Case::new();
+        case.context.remotes = vec![Remote::Zone];
+        if is_before {
+            case.begins(fault);
+        }
+        case.phone().edits(MEAL, &[KCAL]);
+        case.phone().at(Remote::Zone).pushes(MEAL);
+        let wiping = case.phone().begins_to_sign_out();
+        if !is_before {
+            case.begins(fault);
+        }
+        case.zone_forgets();
+        case.phone().is_signed_out(wiping);
+        if is_before {
+            case.ends().loses("not-at-the-end");
+        } else {
+            case.ends().excuses(&["w1 of meal/1: restored remote"]);
+        }
+    }
+}
+
+#[test]
 fn another_remote_that_was_set_back_does_not_excuse_it_either() {
     let mut case = Case::new();
     case.phone().edits(MEAL, &[KCAL]);

@@ -18,7 +18,7 @@ impl EvidenceBuilder<'_> {
         self.evidence.faults.push(FaultInterval { kind: *fault, from: at, to: None });
         match fault.loss() {
             Some(Loss::Device(device)) => {
-                self.destroy_device(at, device, &Table::default());
+                self.destroy_device((at, at), device, &Table::default());
                 // A commit that the power cut finds on its way survives on no disk.
                 self.state(device).pending.clear();
                 let disk = &mut self.evidence.disks[usize::from(device.0)];
@@ -44,10 +44,11 @@ impl EvidenceBuilder<'_> {
         self.state(to).image = current(&self.evidence.disk(from).records);
     }
 
-    /// All that a device held, but for what it holds from now on, is gone from there.
+    /// All that a device held, but for what it holds from a moment on, is gone from there. That is certain at a later
+    /// one: a remote may lose the same while a wipe is on its way to the disk.
     pub(super) fn destroy_device(
         &mut self,
-        at: usize,
+        (moment, at): (usize, usize),
         device: DeviceId,
         keeps: &Table<RecordId, Copy>,
     ) {
@@ -56,7 +57,7 @@ impl EvidenceBuilder<'_> {
         for (id, copy) in held.sorted() {
             let rest = keeps.get(id).cloned().unwrap_or_default();
             let disk = &mut self.evidence.disks[usize::from(device.0)];
-            disk.records.or_default(id).push(at, rest);
+            disk.records.or_default(id).push(moment, rest);
             self.destroy(at, vault, id, &copy.made_from);
         }
     }

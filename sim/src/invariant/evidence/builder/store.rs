@@ -212,7 +212,7 @@ impl EvidenceBuilder<'_> {
     fn settle(&mut self, at: usize, device: DeviceId, commit: Commit) {
         let moment = commit.at;
         if commit.wipe {
-            self.destroy_device(moment, device, &Table::default());
+            self.destroy_device((moment, at), device, &Table::default());
             self.evidence.disks[usize::from(device.0)].replaced.push(moment);
         }
         for write in commit.wrote {
@@ -305,7 +305,7 @@ impl EvidenceBuilder<'_> {
                 Change::Parked(..) | Change::Key(_) | Change::Meta => {}
             }
         }
-        self.destroy_device(at, device, &commit.records.iter().cloned().collect());
+        self.destroy_device((at, at), device, &commit.records.iter().cloned().collect());
         let disk = &mut self.evidence.disks[usize::from(device.0)];
         disk.replaced.push(at);
         disk.records.values_mut().for_each(|line| line.push(at, Copy::default()));
