@@ -28,4 +28,6 @@ pub enum Pending {
     Unlisted(DeviceId, Remote),
     /// A device and a remote hold different states of a record.
     Differs(DeviceId, Remote, RecordId),
+    /// A device has sent a remote a save that is not answered.
+    Saving(DeviceId, Remote),
 }

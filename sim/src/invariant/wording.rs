@@ -89,6 +89,9 @@ pub(crate) fn pending<'n>(pending: Pending, name: impl Fn(Node) -> &'n str) -> S
         Pending::Differs(device, remote, id) => {
             format!("{} and {} hold different states of {id}", of(device), at(remote))
         }
+        Pending::Saving(device, remote) => {
+            format!("{} has sent {} a save that is not answered", of(device), at(remote))
+        }
     }
 }
 

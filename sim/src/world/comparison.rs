@@ -54,8 +54,9 @@ impl<'w> Comparison<'w> {
         !agrees && !self.is_spared(id)
     }
 
-    /// What a device cannot open it does not have, even if it holds the same state from elsewhere. A row that
-    /// is served to the device in another form than it is stored in has to be mended.
+    /// What a device cannot open it does not have, even if it holds the same state from elsewhere; nor what it keeps
+    /// sealed as it was served while the row was damaged. A row that is served to the device in another form than
+    /// it is stored in has to be mended.
     fn agrees(self, double: &dyn Double, id: RecordId, row: Option<&Served>) -> bool {
         match (row, self.storage.record(id)) {
             (Some(row), Some(record)) => {
@@ -63,6 +64,7 @@ impl<'w> Comparison<'w> {
                 let state = keychain.open(self.vault, id, &row.row.blob);
                 state.is_some_and(|state| state.bytes() == record)
                     && !self.is_sealed(row)
+                    && !self.storage.keeps_sealed(self.remote, id)
                     && !double.is_damaged_for(self.vault, id, self.device)
             }
             (None, None) => true,

@@ -59,9 +59,10 @@ impl<'w> Quiescence<'w> {
         });
         let pairs = devices().flat_map(|it| plan.remotes.iter().map(move |other| (it, other.kind)));
         let between = pairs.flat_map(move |(device, remote)| {
-            let fed = [Pending::Behind(device, remote), Pending::Unlisted(device, remote)];
+            let exchange: [fn(DeviceId, Remote) -> Pending; 3] =
+                [Pending::Behind, Pending::Unlisted, Pending::Saving];
             let differs = iter::once_with(move || self.difference(device, remote)).flatten();
-            fed.into_iter().filter_map(move |it| self.look(it)).chain(differs)
+            exchange.into_iter().filter_map(move |it| self.look(it(device, remote))).chain(differs)
         });
         let all = at_work.chain([Pending::Unprocessed(0)]).chain(on_devices);
         all.filter_map(move |it| self.look(it)).chain(between)
@@ -109,6 +110,10 @@ impl<'w> Quiescence<'w> {
                     !self.has_faults && faults.damage().is_unlisted(remote, user.into());
                 let listed = readings.listed(device, remote) >= Some(Time(plan.storm.0));
                 (must_list && !listed, pending)
+            }
+            Pending::Saving(device, remote) => {
+                self.signed_in(device)?;
+                (readings.saves(device, remote), pending)
             }
             Pending::Differs(device, remote, id) => {
                 (self.compared(device, remote)?.differs(id), pending)
@@ -211,11 +216,13 @@ mod tests {
     use engine::device::{Batch, StoreKey, Stored};
     use engine::flaw::Flaws;
     use engine::id::{Dot, Kind, RecordId, ReplicaId};
+    use engine::remote::CallId;
     use harness::watch::Watch;
 
     use super::super::{Order, World};
     use super::*;
-    use crate::history::Fact;
+    use crate::history::{Fact, MessageId};
+    use crate::plan::MessageKind;
     use crate::scenario;
     use crate::shell::{Shell, ShellMaker};
 
@@ -273,6 +280,24 @@ mod tests {
         put(&mut world, &[StoreKey::Record(MEAL), mirrors[0], mirrors[1]], &other());
         let differs = Remote::ALL.map(|remote| Pending::Differs(PHONE, remote, MEAL));
         assert_eq!(pending(&world), differs);
+    }
+
+    #[test]
+    fn what_a_device_keeps_sealed_it_does_not_have() {
+        let mut world = world();
+        put(&mut world, &[StoreKey::Sealed(Remote::Zone, MEAL)], &other());
+        assert_eq!(pending(&world), [Pending::Differs(PHONE, Remote::Zone, MEAL)]);
+    }
+
+    #[test]
+    fn a_save_under_way_keeps_a_run_waiting_though_both_hold_the_same() {
+        let mut world = world();
+        let message_kind = MessageKind::Push;
+        let message_id = MessageId { call: CallId(9), attempt: 0, message_kind, answer: false };
+        let (to, rows) = (Remote::Rows.into(), [].into());
+        let sent = Fact::Sent { to, message_id, size: 9, rows, plaintext: false, server: None };
+        world.stage.note(PHONE.into(), sent);
+        assert_eq!(pending(&world), [Pending::Saving(PHONE, Remote::Rows)]);
     }
 
     /// Plays the turn that has begun, and all that follow.

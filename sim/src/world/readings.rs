@@ -3,13 +3,16 @@
 //!
 //! A *listing* is a feed that was shown from the start to the end within one incarnation. A device that goes
 //! on behind a page of an earlier incarnation is shown less than everything, wherever it ends.
+//!
+//! A save that is under way may yet change what the remote holds, even where both hold the same by now: a row that
+//! was damaged may be whole again while the device still mends it.
 
 use engine::id::{DeviceId, Remote};
 use engine::remote::CallId;
 use harness::time::Time;
 
 use crate::history::{self, Fact};
-use crate::plan::Node;
+use crate::plan::{MessageKind, Node};
 
 /// A page that was served and may be delivered.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,8 @@ fn tells_the_end(remote: Remote, page: &history::Page) -> bool {
 struct Reading {
     /// The latest request. The answer to an earlier one counts for nothing.
     asked: Option<CallId>,
+    /// Is that a save, and not answered?
+    saves: bool,
     page: Option<Page>,
     /// When the first page of a listing under way was served.
     began: Option<Time>,
@@ -73,6 +78,7 @@ impl Readings {
                 let reading = self.get_mut(device, *remote);
                 if reading.asked != Some(message_id.call) {
                     (reading.asked, reading.page) = (Some(message_id.call), None);
+                    reading.saves = message_id.message_kind == MessageKind::Push;
                 }
             }
             (Node::Remote(remote), Fact::Served(page)) => {
@@ -88,11 +94,11 @@ impl Readings {
                 Fact::Delivered { from: Node::Remote(remote), message_id, .. },
             ) => {
                 let reading = self.get_mut(device, *remote);
-                if message_id.answer
-                    && reading.asked == Some(message_id.call)
-                    && let Some(page) = reading.page.take()
-                {
-                    reading.show(page);
+                if message_id.answer && reading.asked == Some(message_id.call) {
+                    reading.saves = false;
+                    if let Some(page) = reading.page.take() {
+                        reading.show(page);
+                    }
                 }
             }
             (Node::Device(device), Fact::Started { .. }) => {
@@ -105,6 +111,11 @@ impl Readings {
     /// Has the last page that a device was shown another one behind it?
     pub(super) fn has_more(&self, device: DeviceId, remote: Remote) -> bool {
         self.get(device, remote).has_more
+    }
+
+    /// Has a device sent a save that is not answered?
+    pub(super) fn saves(&self, device: DeviceId, remote: Remote) -> bool {
+        self.get(device, remote).saves
     }
 
     /// When the first page of the last listing that a device was shown to its end was served.
@@ -128,7 +139,6 @@ mod tests {
 
     use super::*;
     use crate::history::{Boot, MessageId, Page as Served};
-    use crate::plan::MessageKind;
 
     const PHONE: DeviceId = DeviceId(0);
     const ZONE: Remote = Remote::Zone;
@@ -150,7 +160,11 @@ mod tests {
         }
 
         fn asks(&mut self, call: u32) {
-            let (to, message_id) = (ZONE.into(), message_id(call, false));
+            self.sends(message_id(call, false));
+        }
+
+        fn sends(&mut self, message_id: MessageId) {
+            let to = ZONE.into();
             let (rows, server) = (Box::default(), None);
             let fact = Fact::Sent { to, message_id, size: 0, rows, plaintext: false, server };
             self.note(PHONE.into(), &fact);
@@ -191,6 +205,21 @@ mod tests {
 
     fn message_id(call: u32, answer: bool) -> MessageId {
         MessageId { call: CallId(call), attempt: 0, message_kind: MessageKind::Pull, answer }
+    }
+
+    #[test]
+    fn a_save_is_under_way_until_it_is_answered_or_another_request_is_made() {
+        let save = MessageId { message_kind: MessageKind::Push, ..message_id(1, false) };
+        let saves = |facts: &Facts| facts.readings.saves(PHONE, ZONE);
+        let mut facts = Facts::new();
+        facts.sends(save);
+        facts.sends(MessageId { attempt: 1, ..save });
+        assert!(saves(&facts));
+        let mut restarted = Facts { readings: facts.readings.clone(), ..facts };
+        facts.is_shown(1);
+        assert!(!saves(&facts));
+        restarted.asks(2);
+        assert!(!saves(&restarted));
     }
 
     #[test]

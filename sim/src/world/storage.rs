@@ -75,6 +75,11 @@ impl Storage {
         keys.filter_map(|key| if let StoreKey::Record(id) = key { Some(*id) } else { None })
     }
 
+    /// Is a remote's row of this record kept sealed?
+    pub(super) fn keeps_sealed(&self, remote: Remote, id: RecordId) -> bool {
+        self.disk.image().contains_key(&StoreKey::Sealed(remote, id))
+    }
+
     /// The own writes of files that the feed has not shown yet.
     pub(super) fn uploads(&self) -> impl Iterator<Item = Dot> {
         let first = StoreKey::Upload(Dot { replica: ReplicaId(0), n: 0 });
