@@ -30,7 +30,7 @@ impl<'w> Comparison<'w> {
     }
 
     /// The first record of which the two hold different states, though one of them could get that of the
-    /// other.
+    /// other. A row that the device keeps sealed, as it was served while it was damaged, the device does not have.
     pub(super) fn first_difference(self) -> Option<RecordId> {
         let mut differing = {
             let double = self.owners.services.remotes.find(self.remote)?;
@@ -39,7 +39,8 @@ impl<'w> Comparison<'w> {
             let differing = rows.iter().filter(|row| !agrees(row)).map(|row| row.row.id);
             let has_row = |id: &RecordId| rows.binary_search_by_key(id, |row| row.row.id).is_ok();
             let without_row = self.storage.records().filter(|id| !has_row(id));
-            differing.chain(without_row).collect::<Vec<_>>()
+            let sealed = self.storage.sealed(self.remote).filter(has_row);
+            differing.chain(without_row).chain(sealed).collect::<Vec<_>>()
         };
         differing.sort_unstable();
         differing.into_iter().find(|id| !self.is_spared(*id))
@@ -49,14 +50,14 @@ impl<'w> Comparison<'w> {
     pub(super) fn differs(self, id: RecordId) -> bool {
         let agrees = self.owners.services.remotes.find(self.remote).is_some_and(|double| {
             let row = double.row(self.vault, id);
-            self.agrees(&**double, id, row.as_ref())
+            let is_sealed = row.is_some() && self.storage.sealed(self.remote).any(|it| it == id);
+            !is_sealed && self.agrees(&**double, id, row.as_ref())
         });
         !agrees && !self.is_spared(id)
     }
 
-    /// What a device cannot open it does not have, even if it holds the same state from elsewhere; nor what it keeps
-    /// sealed as it was served while the row was damaged. A row that is served to the device in another form than
-    /// it is stored in has to be mended.
+    /// What a device cannot open it does not have, even if it holds the same state from elsewhere. A row that
+    /// is served to the device in another form than it is stored in has to be mended.
     fn agrees(self, double: &dyn Double, id: RecordId, row: Option<&Served>) -> bool {
         match (row, self.storage.record(id)) {
             (Some(row), Some(record)) => {
@@ -64,7 +65,6 @@ impl<'w> Comparison<'w> {
                 let state = keychain.open(self.vault, id, &row.row.blob);
                 state.is_some_and(|state| state.bytes() == record)
                     && !self.is_sealed(row)
-                    && !self.storage.keeps_sealed(self.remote, id)
                     && !double.is_damaged_for(self.vault, id, self.device)
             }
             (None, None) => true,

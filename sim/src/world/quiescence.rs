@@ -112,8 +112,8 @@ impl<'w> Quiescence<'w> {
                 (must_list && !listed, pending)
             }
             Pending::Saving(device, remote) => {
-                self.signed_in(device)?;
-                (readings.saves(device, remote), pending)
+                let is_saving = readings.saves(device, remote);
+                (is_saving && self.signed_in(device).is_some(), pending)
             }
             Pending::Differs(device, remote, id) => {
                 (self.compared(device, remote)?.differs(id), pending)

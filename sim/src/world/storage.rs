@@ -75,9 +75,13 @@ impl Storage {
         keys.filter_map(|key| if let StoreKey::Record(id) = key { Some(*id) } else { None })
     }
 
-    /// Is a remote's row of this record kept sealed?
-    pub(super) fn keeps_sealed(&self, remote: Remote, id: RecordId) -> bool {
-        self.disk.image().contains_key(&StoreKey::Sealed(remote, id))
+    /// The records of which a remote's row is kept sealed, in order.
+    pub(super) fn sealed(&self, remote: Remote) -> impl Iterator<Item = RecordId> {
+        let of_remote = move |key: &StoreKey| {
+            if let StoreKey::Sealed(of, id) = key { (*of == remote).then_some(*id) } else { None }
+        };
+        let keys = self.disk.image().range(StoreKey::Sealed(remote, FIRST)..);
+        keys.map_while(move |(key, _)| of_remote(key))
     }
 
     /// The own writes of files that the feed has not shown yet.
