@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::id::{RecordId, Remote, Token, UserId, VaultId};
 use engine::log::{FileDoc, Stored, pieces_of};
+use harness::time::Span;
 
 use crate::history::{Answered, Change, Entry, Fact, Fault};
 use crate::invariant::Invariant::GrowthIsBounded;
@@ -201,11 +202,19 @@ fn is_late_by_accident(evidence: &Evidence<'_>, (user, folder): (UserId, &str), 
         || outlives_its_caller(evidence)
 }
 
-/// Did the worker that stored a piece die before it answered any request about an upload?
+/// Did the worker that stored a piece die before it answered any request about an upload, or while the piece was on
+/// its way to the volume?
 fn died_before_its_answer(evidence: &Evidence<'_>, at: usize) -> bool {
     let by = evidence.history[at].node;
     let is_answer = |fact: &Fact| matches!(fact, Fact::Sent { message_id, .. } if message_id.answer && message_id.message_kind == MessageKind::Upload);
     let is_death = |fact: &Fact| matches!(fact, Fact::Killed { .. });
+    let way =
+        evidence.context.server.as_ref().map_or(Span::ZERO, |server| server.volume.delay.high);
+    let is_recent = |entry: &&Entry| evidence.time(at) - entry.at <= way;
+    let mut before = evidence.history[..at].iter().rev().take_while(is_recent);
+    if before.any(|entry| entry.node == by && is_death(&entry.fact)) {
+        return true;
+    }
     let mut next = evidence.history[at..].iter().filter(|entry| entry.node == by);
     next.find(|entry| is_death(&entry.fact) || is_answer(&entry.fact))
         .is_some_and(|entry| is_death(&entry.fact))
@@ -476,6 +485,30 @@ pub(crate) mod tests {
                 case.sends_message(WORKER, PHONE.into(), message_id, said);
             }
             case.fact(WORKER, Fact::Killed { keeps: 0, between: false });
+            let mut sites = case.ends().violations().into_iter().map(|it| it.site);
+            assert_eq!(sites.find(|site| *site == "orphan"), site);
+        }
+    }
+
+    #[test]
+    fn a_piece_may_reach_the_volume_after_its_worker_died_but_not_long_after() {
+        use engine::message::{Place, Target};
+
+        use crate::invariant::case::WORKER;
+        use crate::invariant::case::tree::{DRAFT, ROOT, name};
+
+        for (later, site) in [(0, None), (60_000, Some("orphan"))] {
+            let mut case = Case::served();
+            let volume = &mut case.context.server.as_mut().expect("it is served").volume;
+            volume.delay.high = Span(1_000);
+            case.phone().session().opens();
+            let place = Place { parent: ROOT, name: name("draft.txt") };
+            let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+            case.phone().files().gives_up(blob);
+            case.phone().files().sweeps(blob);
+            case.fact(WORKER, Fact::Killed { keeps: 0, between: false });
+            case.wait(later);
+            case.phone().files().stores(blob);
             let mut sites = case.ends().violations().into_iter().map(|it| it.site);
             assert_eq!(sites.find(|site| *site == "orphan"), site);
         }
