@@ -293,13 +293,16 @@ fn siblings_are_concurrent(
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use engine::blob::Address;
     use engine::id::Remote;
+    use engine::message::{Place, Target};
     use engine::remote::Ending;
     use harness::time::Span;
 
     use crate::fault::{Age, BreakDecryption, EndZone, Fault, RestoreRemote};
     use crate::history::{Change, Fact};
     use crate::invariant::Incurable;
+    use crate::invariant::case::tree::{DRAFT, ROOT, name};
     use crate::invariant::case::{Case, GOALS, KCAL, MEAL, OWNER, VAULT};
 
     fn settled() -> Case {
@@ -437,18 +440,27 @@ pub(crate) mod tests {
         case.passes();
     }
 
+    /// The phone begins to upload a draft.
+    fn begins_upload(case: &mut Case) -> Address {
+        case.phone().session().opens();
+        let place = Place { parent: ROOT, name: name("draft.txt") };
+        case.phone().files().begins_upload(Target::New(DRAFT, place), "words")
+    }
+
+    fn uploading() -> (Case, Address) {
+        let mut case = Case::served();
+        let blob = begins_upload(&mut case);
+        (case, blob)
+    }
+
     #[test]
     fn content_that_nobody_wants_is_swept() {
         use engine::log::FileKey;
-        use engine::message::{Place, Target};
 
-        use crate::invariant::case::tree::{DRAFT, ROOT, name, put};
+        use crate::invariant::case::tree::put;
 
         for (swept, site) in [(true, None), (false, Some("orphan"))] {
-            let mut case = Case::served();
-            case.phone().session().opens();
-            let place = Place { parent: ROOT, name: name("draft.txt") };
-            let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+            let (mut case, blob) = uploading();
             case.phone().files().stores(blob);
             case.phone().files().works(vec![put(FileKey::Upload(blob), None)]);
             if swept {
@@ -461,19 +473,14 @@ pub(crate) mod tests {
 
     #[test]
     fn a_late_piece_is_an_orphan_unless_its_worker_died_before_its_answer() {
-        use engine::message::{Place, Target};
         use engine::remote::CallId;
 
         use crate::history::{MessageId, Said};
-        use crate::invariant::case::tree::{DRAFT, ROOT, name};
         use crate::invariant::case::{PHONE, WORKER};
         use crate::plan::MessageKind;
 
         for (answers, site) in [(false, None), (true, Some("orphan"))] {
-            let mut case = Case::served();
-            case.phone().session().opens();
-            let place = Place { parent: ROOT, name: name("draft.txt") };
-            let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+            let (mut case, blob) = uploading();
             case.phone().files().gives_up(blob);
             case.phone().files().sweeps(blob);
             case.phone().files().stores(blob);
@@ -492,18 +499,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_piece_may_reach_the_volume_after_its_worker_died_but_not_long_after() {
-        use engine::message::{Place, Target};
-
         use crate::invariant::case::WORKER;
-        use crate::invariant::case::tree::{DRAFT, ROOT, name};
 
         for (later, site) in [(0, None), (60_000, Some("orphan"))] {
             let mut case = Case::served();
             let volume = &mut case.context.server.as_mut().expect("it is served").volume;
             volume.delay.high = Span(1_000);
-            case.phone().session().opens();
-            let place = Place { parent: ROOT, name: name("draft.txt") };
-            let blob = case.phone().files().begins_upload(Target::New(DRAFT, place), "words");
+            let blob = begins_upload(&mut case);
             case.phone().files().gives_up(blob);
             case.phone().files().sweeps(blob);
             case.fact(WORKER, Fact::Killed { keeps: 0, between: false });
