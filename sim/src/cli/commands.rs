@@ -18,7 +18,7 @@ use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
     SweepArgs, WorkArgs,
 };
-use crate::cli::{smaller, zoo};
+use crate::cli::{page, smaller, zoo};
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::excused::excused;
 use crate::report::{Detail, Focus, Listed, Mark, Met, Size, Story, Told, story};
@@ -34,6 +34,7 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
         Command::Run(args) => run_lines(args, console),
         Command::Sweep(args) => run_sweep(args, console),
         Command::Replay(args) => replay(&args, console),
+        Command::Report(args) => page::report(&args, console),
         Command::Shrink(args) => smaller::shrink(&args, console),
         Command::Zoo(args) => zoo::zoo(args, console),
         Command::Doctor(args) => run_doctor(&args, console),
@@ -160,7 +161,7 @@ fn is_there(row: RecordId, plan: &Plan, outcome: &Outcome) -> Result<(), Complai
         .help(format!("there are: {}", names.join(", "))))
 }
 
-fn source(head: Option<&CapsuleHead>, size: Size) -> String {
+pub(super) fn source(head: Option<&CapsuleHead>, size: Size) -> String {
     let Size { steps, faults, .. } = size;
     let plan = format!("{}, {}", story::count(steps, "step"), story::count(faults, "fault"));
     match head {

@@ -10,6 +10,7 @@ mod evidence;
 mod file;
 mod names;
 mod pipeline;
+mod proof;
 mod remote;
 mod server;
 mod words;
@@ -19,9 +20,10 @@ use engine::id::{RecordId, Token};
 pub use self::evidence::Evidence;
 use self::names::Names;
 pub use self::names::Written;
+pub use self::proof::EVIDENCE;
 pub use self::words::{count, field_name, time, value};
 use self::words::{list, lost, message_kind, refusal};
-use crate::history::{Entry, Fact, Pending, Skip};
+use crate::history::{Entry, Fact, Fault, Pending, Skip};
 use crate::invariant::wording;
 use crate::outcome::Missed;
 use crate::plan::{Excess, Plan, StepId};
@@ -41,6 +43,11 @@ impl<'a> Scene<'a> {
     /// What is shown beside violations.
     pub const fn evidence(&self) -> Evidence<'_> {
         Evidence::of(&self.names)
+    }
+
+    /// Did a fault do something to something?
+    pub fn has_struck(&self, fault: &Fault) -> bool {
+        self.names.struck(fault)
     }
 
     /// What a write is called.

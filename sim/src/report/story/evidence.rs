@@ -37,6 +37,13 @@ impl<'a> Evidence<'a> {
         Vec::new()
     }
 
+    /// What a write sets a field of a record to, if a user made it in this run.
+    pub fn value_of(&self, token: Token, of: FieldId) -> Option<String> {
+        let asked = self.names.history()[self.write(token)?.index].fact.asked();
+        let Some((_, Asked::Write { set, .. })) = asked else { return None };
+        set.iter().find(|(field, _)| *field == of).map(|(_, it)| words::value(it))
+    }
+
     /// A write in a sentence: who wrote what, when, and when it was acknowledged.
     pub fn tell_write(&self, token: Token) -> Option<String> {
         let write = self.write(token)?;

@@ -1,0 +1,89 @@
+//! The command `report`.
+
+use std::path::{Path, PathBuf};
+
+use engine::flaw::Flaws;
+
+use super::commands::source;
+use super::console::Console;
+use super::drawn::{drawn, flaws, one, outcome_of};
+use super::setup::{pool, writable};
+use super::{Complaint, Exit, ReportArgs};
+use crate::capsule::FOLDER;
+use crate::invariant::{Invariant, Violation};
+use crate::plan::Plan;
+use crate::report::excused::excused;
+use crate::report::html::{self, Cause, Page};
+use crate::report::{Focus, Paged, Story, Told};
+use crate::run::Outcome;
+use crate::scenario::{Expect, Scenario};
+use crate::shrink;
+use crate::signature::Signature;
+use crate::sweep::shown;
+use crate::trial::Chosen;
+
+pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, Complaint> {
+    let given = (args.no_flaws || !args.flaws.is_empty()).then(|| flaws(&args.flaws));
+    let chosen = one(&args.target, Path::new(FOLDER))?;
+    let it = drawn(&chosen, args.seed, given)?;
+    let file = match &args.output {
+        Some(file) => file.clone(),
+        None => usual_file(&chosen, &it.plan)?,
+    };
+    writable(&file, "-o FILE")?;
+    let outcome = outcome_of(&pool(Some(1), args.time, console)?, &it.plan, None)?;
+    let size = shrink::size(&it.plan, &outcome);
+    let story = Story {
+        plan: &it.plan,
+        outcome: &outcome,
+        focus: Focus::default(),
+        log: false,
+        source: source(it.head.as_ref(), size),
+        promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
+        again: it.again.clone(),
+        excused: excused(&it.plan, &outcome, |step| chosen.scenario.line_of(step)),
+        path: chosen.path.clone(),
+    };
+    let violation = told(&chosen.scenario, it.plan.flaws, &outcome);
+    let capsule = it.head.is_some().then_some(&*chosen.path);
+    let title = &chosen.scenario.about.title;
+    let page = Page { story: &story, title, violation, capsule, cause: Cause::default() };
+    let text = html::render(&page);
+    harness::capsule::write(&file, &text).map_err(|error| {
+        Complaint::usage(format!("cannot write {}: {error}", file.display()))
+            .help("`-o FILE` names another file")
+    })?;
+    let bytes = text.len();
+    console.tell(&Told::Page(&Paged { story: &story, violation, file: shown(&file), bytes }));
+    Ok(if violation.is_none() { Exit::Met } else { Exit::Violated })
+}
+
+/// Beside a capsule, under its name; of a seed, in the folder of capsules.
+fn usual_file(chosen: &Chosen, plan: &Plan) -> Result<PathBuf, Complaint> {
+    if chosen.scenario.capsule.is_some() {
+        return Ok(Path::new(&chosen.path).with_extension("html"));
+    }
+    std::fs::create_dir_all(FOLDER).map_err(|error| {
+        Complaint::usage(format!("cannot make {FOLDER}: {error}"))
+            .help("`-o FILE` names another file")
+    })?;
+    let flaws: String = plan.flaws.iter().map(|flaw| format!("-{}", flaw.id())).collect();
+    Ok(Path::new(FOLDER).join(format!("{}-{}{flaws}.html", plan.scenario, plan.seed)))
+}
+
+/// The violation that a page opens on: what a capsule was kept for, what the file of a scenario expects with these
+/// flaws, or else the first.
+fn told<'a>(scenario: &Scenario, flaws: Flaws, outcome: &'a Outcome) -> Option<&'a Violation> {
+    let kept = scenario.capsule.as_ref().map(Signature::from);
+    let kept = kept.and_then(|signature| signature.find(outcome));
+    let expected = expected(scenario, flaws);
+    let expected = outcome.violations.iter().find(|it| Some(it.invariant) == expected);
+    kept.or(expected).or(outcome.violations.first())
+}
+
+/// What a file expects to be violated with these flaws.
+fn expected(scenario: &Scenario, flaws: Flaws) -> Option<Invariant> {
+    let mut lines = scenario.expected.verdicts.with.iter();
+    let (_, expect, _) = lines.find(|(flaw, ..)| Flaws::only(*flaw) == flaws)?;
+    if let Expect::Violates { invariant, .. } = expect { Some(*invariant) } else { None }
+}
