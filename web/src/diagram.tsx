@@ -134,7 +134,7 @@ function opening(model: Model, positions: Positions, room: number): ZoomTransfor
   if (positions.axis === "clock" || fit >= 0.8) return zoomIdentity.translate(MARGIN, 0).scale(Math.min(fit, 1.7));
   const stops = model.data.lineage.map((event) => positions.of(event));
   const [low, high] = [Math.min(...stops, positions.width), Math.max(...stops, 0)];
-  const scale = Math.min(1.2, Math.max(0.8, room / Math.max(1, high - low + 90)));
+  const scale = Math.min(1.2, Math.max(0.62, room / Math.max(1, high - low + 190)));
   return zoomIdentity.translate(MARGIN - Math.max(0, low - 20) * scale, 0).scale(scale);
 }
 
@@ -303,7 +303,7 @@ function Bands({ model, window, gutter }: Part & { gutter: number }) {
         const free = rows.findIndex((until) => until <= from);
         const row = Math.min(1, free < 0 ? rows.length : free);
         rows[row] = Math.max(rows[row] ?? -Infinity, to);
-        const [high, at] = isTall ? [13, y - 33 + row * 14] : [4, y - lanes.height * 0.42 + row * 5];
+        const [high, at] = isTall ? [13, y - 41 + row * 15] : [4, y - lanes.height * 0.42 + row * 5];
         const left = Math.max(from, gutter);
         const label = isTall ? cut(text, (lasts ? Math.min(to, window.width) - left : 170) - 10, 10) : "";
         return (
@@ -321,11 +321,12 @@ function Bands({ model, window, gutter }: Part & { gutter: number }) {
 
 /** Marks as elements of the SVG. */
 function Elements({ marks, choose, model }: { marks: Marks; choose: (event: number) => void; model: Model }) {
-  const stops = marks.dots.filter((dot) => !model.stop.has(dot.event));
+  // A stop has its number, and a fault its band.
+  const dots = marks.dots.filter(({ event, kind }) => !model.stop.has(event) && kind !== "fault");
   return (
     <>
       {marks.arrows.map((arrow, place) => <ArrowMark key={place} arrow={arrow} model={model} choose={choose} />)}
-      {stops.map((dot) => <DotMark key={dot.event} dot={dot} model={model} choose={choose} />)}
+      {dots.map((dot) => <DotMark key={dot.event} dot={dot} model={model} choose={choose} />)}
     </>
   );
 }
@@ -376,7 +377,6 @@ function Shape({ kind, x, y }: { kind: string; x: number; y: number }) {
     case "page served":
     case "row found":
       return <rect x={x - 3} y={y - 3} width={6} height={6} rx={1} class="hollow" />;
-    case "fault":
     case "phase":
       return <path d={`M${x} ${y - 5}l4 5l-4 5l-4-5z`} />;
     case "crash":
@@ -416,7 +416,7 @@ function Stops({ model, window, chosen, choose }: Part & { chosen: number | null
         const next = stops.slice(place + 1).find((other) => model.lane(other) === model.lane(event));
         const room = (next === undefined ? Infinity : xOf(window, positions.of(next)) - x) - 14;
         const isLoss = event === model.loss;
-        const width = Math.min(room, 190);
+        const width = Math.min(room, 190, Math.max(100, window.width - x));
         const lines = isTall && width > 50 ? wrap(caption(model, event), width, 11, 3) : [];
         return (
           <g key={event} class={`stop ${isLoss ? "loss" : ""} ${event === chosen ? "chosen" : ""}`} data-stop={model.stop.get(event)} onClick={() => choose(event)}>
@@ -434,8 +434,8 @@ function Stops({ model, window, chosen, choose }: Part & { chosen: number | null
 
 /** The sentence of a stop, without what the diagram says already. */
 function caption(model: Model, event: number): string {
-  const text = model.text(event).replace(/\s+/g, " ").replace(/; cursor of \S+ moves/, "").replace(/; \d+ changes? more$/, "");
-  const short = text.replace(/^commits no\. \d+(, without waiting for the disk)?: /, "").replace(/ from the start/, "");
+  const text = model.text(event).replace(/\s+/g, " ");
+  const short = text.replace(/^commits no\. \d+(, without waiting for the disk)?: /, "").replace(/ from the start/, "").split("; ")[0];
   return event === model.loss ? `lost: ${short}` : short;
 }
 
@@ -488,7 +488,8 @@ function Ticks({ model, window, gutter }: Part & { gutter: number }) {
   const isStop = ({ event }: { event: number }) => model.stop.has(event);
   const ticks: { event: number; x: number }[] = [];
   for (const tick of [...seen.filter(isStop), ...seen.filter((it) => !isStop(it))]) {
-    if (tick.x + 52 < width && ticks.every(({ x }) => Math.abs(x - tick.x) > 62)) ticks.push(tick);
+    const isClear = ticks.every(({ event, x }) => Math.abs(x - tick.x) > 62 && model.at(event) !== model.at(tick.event));
+    if (tick.x + 52 < width && isClear) ticks.push(tick);
   }
   ticks.sort((one, other) => one.x - other.x);
   return (
@@ -502,7 +503,7 @@ function Ticks({ model, window, gutter }: Part & { gutter: number }) {
           <g key={event}>
             <line x1={x} x2={x} y1={0} y2={6} class="tick" />
             <text x={x - 4} y={19} class="tick-name">{time(model.at(event))}</text>
-            {pause >= 1000 && widthOf(text, 10) < room && <text x={x + 56 + room / 2} y={18} class="pause">{text}</text>}
+            {pause >= 1000 && widthOf(text, 10) < room && <text x={(x + next.x) / 2 + 21} y={18} class="pause">{text}</text>}
           </g>
         );
       })}

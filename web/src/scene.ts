@@ -14,7 +14,7 @@ export interface Lanes {
 }
 
 /** A lane with this height or more has room for captions and for the names of faults. */
-export const TALL = 84;
+export const TALL = 98;
 const MIDDLE = 40;
 const LOW = 20;
 
@@ -52,7 +52,7 @@ export function xOf(window: Window, position: number): number {
 
 /** The height of a lane's line. Faults are above it, captions below. */
 export function yOf({ lanes, top }: Window, lane: number): number {
-  const inLane = lanes.height === TALL ? 36 : lanes.height * 0.6;
+  const inLane = lanes.height === TALL ? 44 : lanes.height * 0.6;
   return lanes.row[lane] * lanes.height + inLane - top;
 }
 

@@ -19,6 +19,7 @@ export function Header({ model }: { model: Model }) {
         <b>Seawall</b> <span>{run.scenario}</span> <span>seed {run.seed}</span>
         {run.flaws.map((flaw) => <span key={flaw} class="flaw">with {flaw}</span>)}
       </p>
+      <p class="title">{run.title}</p>
       {verdict ? (
         <>
           <h1><span class="sign" aria-hidden="true">✕</span> <span id="invariant">{verdict.invariant}</span> is violated</h1>
@@ -140,7 +141,7 @@ export function Versions({ model, view, change }: Props) {
               <tr key={row.event} class={`${row.loses ? "loses" : ""} ${row.event === view.event ? "chosen" : ""}`} onClick={() => change({ event: row.event })}>
                 <td class="mono at"><button type="button" class="link">{time(model.at(row.event))}</button></td>
                 <td>{model.laneName(row.lane)}</td>
-                <td class="soft">{row.with === null ? "" : model.laneName(row.with)}</td>
+                <td class="soft">{row.with === null ? "" : model.laneName(row.with) === "world" ? "the start" : model.laneName(row.with)}</td>
                 {state(row.base)}{state(row.local)}{state(row.remote)}{state(row.result)}
               </tr>
             ))}
@@ -227,7 +228,7 @@ export function Script({ model }: { model: Model }) {
       <p class="soft"><b class="gutter-mark strong">●</b> steps on the way of the write <b class="gutter-mark">○</b> other steps and faults in its past. <Copy text={lines.join("\n")} what="the whole plan" /> {begin >= 0 && <button type="button" class="copy" aria-pressed={whole} onClick={() => setWhole(!whole)}>{whole ? "only the script" : "the whole file"}</button>}</p>
       <pre tabIndex={0} aria-label="The plan">
         {shown.map(({ line, at }) => (
-          <span key={at} class={`line ${mark(at)}`}><span class="gutter-mark" aria-hidden="true">{mark(at) === "strong" ? "●" : mark(at) === "marked" ? "○" : " "}</span><span class="number" aria-hidden="true">{at + 1}</span>{line}{"\n"}</span>
+          <span key={at} class={`line ${mark(at)}`}><span class="gutter-mark" aria-hidden="true">{mark(at) === "strong" ? "●" : mark(at) === "marked" ? "○" : " "}</span><span class="number" aria-hidden="true">{at + 1}</span>{line}</span>
         ))}
       </pre>
     </section>
@@ -238,7 +239,7 @@ export function About({ model }: { model: Model }) {
   const { run } = model.data;
   return (
     <section class="about">
-      <p>{run.title}. {run.source}. {model.size.toLocaleString("en")} facts in {time(run.simulated_ms)} of simulated time. Digest <code>{run.digest}</code>{run.replayed && `, ${run.replayed} as recorded`}.</p>
+      <p>{run.source}. {model.size.toLocaleString("en")} facts in {time(run.simulated_ms)} of simulated time. Digest <code>{run.digest}</code>{run.replayed && `, ${run.replayed} as recorded`}.</p>
     </section>
   );
 }

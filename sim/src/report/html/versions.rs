@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use engine::id::{RecordId, Remote, Token, UserId, VaultId};
+use engine::id::{FieldId, RecordId, Remote, Token, UserId, VaultId};
 use serde::Serialize;
 
 use super::events::Lanes;
 use crate::history::{Change, Contents, Entry, Fact};
 use crate::invariant::Violation;
-use crate::plan::{Node, Plan};
+use crate::plan::{Given, Node, Plan};
 use crate::report::Story;
-use crate::report::story::{Scene, field_name};
+use crate::report::story::{Scene, field_name, value};
 
 /// The versions of a record at all places, in the order of the history.
 #[derive(Default, Serialize)]
@@ -172,13 +172,27 @@ impl<'a> Book<'a> {
         let Some(contents) = held else {
             return State { word: Some("nothing"), cells: Vec::new() };
         };
-        let cell = |(field, token): &(engine::id::FieldId, Token)| Cell {
+        let cell = |(field, token): &(FieldId, Token)| Cell {
             field: field_name(self.record, *field),
             label: self.scene.label(*token),
-            value: self.scene.evidence().value_of(*token, *field),
+            value: self
+                .scene
+                .evidence()
+                .value_of(*token, *field)
+                .or_else(|| self.given(*token, *field)),
         };
         let word = (!contents.live).then_some("deleted");
         State { word, cells: contents.cells.iter().map(cell).collect() }
+    }
+
+    /// What the seed data set a field to. Its writes are those that no user made.
+    fn given(&self, token: Token, field: FieldId) -> Option<String> {
+        let is_it = |given: &&Given| (given.user, given.id) == (self.user, self.record);
+        let given = self.plan.given.iter().find(is_it).filter(|_| token != Token::NONE)?;
+        if self.scene.evidence().write(token).is_some() {
+            return None;
+        }
+        given.set.iter().find(|(of, _)| *of == field).map(|(_, it)| value(it))
     }
 
     fn note(
