@@ -23,7 +23,9 @@ export class Positions {
     private readonly x: Float64Array,
     readonly axis: Axis,
   ) {
-    this.width = x.length > 0 ? x[x.length - 1] : 0;
+    const last = events.length - 1;
+    const hasCaption = axis === "order" && model.stop.has(events[last]);
+    this.width = last < 0 ? 0 : x[last] + (hasCaption ? CAPTION : 0);
   }
 
   static of(model: Model, events: number[], axis: Axis, room: number): Positions {

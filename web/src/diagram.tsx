@@ -131,7 +131,7 @@ export function Diagram({ model, view, change }: Props) {
 /** What is seen at first: all of it if that is legible, else the way of the write. */
 function opening(model: Model, positions: Positions, room: number): ZoomTransform {
   const fit = room / Math.max(1, positions.width);
-  if (positions.axis === "clock" || fit >= 0.8) return zoomIdentity.translate(MARGIN, 0).scale(Math.min(fit, 1.7));
+  if (positions.axis === "clock" || fit >= 0.8) return zoomIdentity.translate(MARGIN, 0).scale(Math.min(fit, 2));
   const stops = model.data.lineage.map((event) => positions.of(event));
   const [low, high] = [Math.min(...stops, positions.width), Math.max(...stops, 0)];
   const scale = Math.min(1.2, Math.max(0.62, room / Math.max(1, high - low + 190)));
@@ -249,7 +249,7 @@ function Lines({ model, window }: Part) {
           <g key={lane}>
             {row > 0 && <line x1={0} x2={window.width} y1={edge} y2={edge} class={group ? "group-edge" : "lane-edge"} />}
             {start !== undefined && <line x1={0} x2={x} y1={y} y2={y} class="lane-before" />}
-            <line x1={x} x2={window.width} y1={y} y2={y} class="lane" />
+            <line x1={x} x2={window.width} y1={y} y2={y} class={window.lanes.height >= 40 ? "lane" : "lane thin"} />
           </g>
         );
       })}
@@ -285,7 +285,8 @@ function Bands({ model, window, gutter }: Part & { gutter: number }) {
   const { positions, lanes } = window;
   const isTall = lanes.height === TALL;
   const ends = new Map<number, number[]>();
-  const shown = model.data.bands.filter(({ lane }) => lanes.row[lane] >= 0);
+  const last = positions.events[positions.events.length - 1] ?? -1;
+  const shown = model.data.bands.filter(({ lane, begin }) => lanes.row[lane] >= 0 && begin <= last);
   return (
     <>
       {shown.map(({ lane, begin, end, word, lasts }) => {
@@ -305,7 +306,8 @@ function Bands({ model, window, gutter }: Part & { gutter: number }) {
         rows[row] = Math.max(rows[row] ?? -Infinity, to);
         const [high, at] = isTall ? [13, y - 41 + row * 15] : [4, y - lanes.height * 0.42 + row * 5];
         const left = Math.max(from, gutter);
-        const label = isTall ? cut(text, (lasts ? Math.min(to, window.width) - left : 170) - 10, 10) : "";
+        const room = (lasts ? Math.min(to, window.width) - left : 170) - 10;
+        const label = !isTall ? "" : room > 70 || widthOf(text, 10) <= room ? cut(text, room, 10) : widthOf(word, 10) <= room ? word : "";
         return (
           <g key={`${begin}`}>
             {lasts
@@ -501,7 +503,7 @@ function Ticks({ model, window, gutter }: Part & { gutter: number }) {
         const text = `+ ${span(pause)}`;
         return (
           <g key={event}>
-            <line x1={x} x2={x} y1={0} y2={6} class="tick" />
+            <line x1={x} x2={x} y1={0} y2={6} class="notch" />
             <text x={x - 4} y={19} class="tick-name">{time(model.at(event))}</text>
             {pause >= 1000 && widthOf(text, 10) < room && <text x={(x + next.x) / 2 + 21} y={18} class="pause">{text}</text>}
           </g>

@@ -188,7 +188,8 @@ impl<'a> Data<'a> {
             Some(_) | None => cause.lineage.clone(),
         };
         let record = violation.and_then(|it| it.record);
-        let cone = cone::events(scene, history, (record, &lineage), &messages);
+        let user = violation.and_then(|it| scene.evidence().user_of(it.token, it.node));
+        let cone = cone::events(scene, history, (user.zip(record), &lineage), &messages);
         let told = events::About { record, core: &lineage };
         Self {
             run: Run::of(page),
@@ -229,7 +230,9 @@ impl<'a> Run<'a> {
 
 impl Verdict {
     fn of(story: &Story<'_>, violation: &Violation, scene: &Scene<'_>, lanes: &Lanes) -> Self {
-        let token = violation.token.filter(|token| *token != Token::NONE);
+        // Of seed data and of purges there is no way to show.
+        let is_write = |token: &Token| scene.evidence().write(*token).is_some();
+        let token = violation.token.filter(is_write);
         let mut also: Vec<(&'static str, usize)> = Vec::new();
         for other in story.outcome.violations.iter().filter(|it| *it != violation) {
             let name = other.invariant.name();

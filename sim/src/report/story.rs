@@ -15,7 +15,7 @@ mod remote;
 mod server;
 mod words;
 
-use engine::id::{RecordId, Token};
+use engine::id::{DeviceId, RecordId, Token, UserId};
 
 pub use self::evidence::Evidence;
 use self::names::Names;
@@ -48,6 +48,11 @@ impl<'a> Scene<'a> {
     /// Did a fault do something to something?
     pub fn has_struck(&self, fault: &Fault) -> bool {
         self.names.struck(fault)
+    }
+
+    /// Whose device it is.
+    pub fn user_of(&self, device: DeviceId) -> Option<UserId> {
+        self.names.user(device)
     }
 
     /// What a write is called.

@@ -1,4 +1,5 @@
-//! The causal cone of a violation: what happened before its proof, and touches what it is about.
+//! The causal cone of a violation: what happened before its proof and touches what it is about, with the messages of
+//! both up to their arrival.
 //!
 //! A fact happened before another on the same host, and a message was sent before it arrived (Lamport, *Time,
 //! Clocks, and the Ordering of Events in a Distributed System*, 1978). The workers count as one host, since they
@@ -6,34 +7,42 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::id::{OpId, RecordId};
+use engine::id::{OpId, RecordId, UserId, VaultId};
+use engine::message::Client;
 
 use super::messages::Message;
-use crate::history::{Boot, Entry, Fact, Fault};
+use crate::history::{Boot, Entry, Fact, Fault, Incarnation, Said, Wants};
 use crate::plan::{Node, WorkerId};
 use crate::report::story::Scene;
+
+/// A record of a user.
+pub(super) type Object = (UserId, RecordId);
 
 /// The cone of a core of facts, in order. What touches the record is told; without one, the core's own requests
 /// with their messages.
 pub(super) fn events(
     scene: &Scene<'_>,
     history: &[Entry],
-    (record, core): (Option<RecordId>, &[usize]),
+    (object, core): (Option<Object>, &[usize]),
     messages: &[Message],
 ) -> Vec<usize> {
     let past = past(history, core, messages);
     let mut cone: BTreeSet<usize> = core.iter().copied().collect();
-    match record {
-        Some(record) => {
-            let touches = |index: &usize| past[*index] && scene.is_about(&history[*index], record);
+    match object {
+        Some((user, record)) => {
+            let touches = |index: &usize| {
+                let entry = &history[*index];
+                past[*index] && scene.is_about(entry, record) && is_of(scene, entry, user)
+            };
             cone.extend((0..past.len()).filter(touches));
         }
-        None => cone.extend(exchanges(history, core, messages).filter(|index| past[*index])),
+        // Their answers come after the proof.
+        None => cone.extend(exchanges(history, core, messages)),
     }
     for message in messages {
         let ends = || [Some(message.sent), message.end].into_iter().flatten();
         if ends().any(|index| cone.contains(&index)) {
-            cone.extend(ends().filter(|index| *index < past.len()));
+            cone.extend(ends());
         }
     }
     let hosts: BTreeSet<Node> = cone.iter().map(|&index| history[index].node).collect();
@@ -45,8 +54,47 @@ pub(super) fn events(
         };
         is_trouble && hosts.contains(&entry.node)
     };
-    cone.extend((0..past.len()).filter(explains));
+    let last = cone.last().map_or(0, |last| last + 1);
+    cone.extend((0..last).filter(explains));
     cone.into_iter().collect()
+}
+
+/// Does it happen to this user's copies? Records of several users may have one name.
+fn is_of(scene: &Scene<'_>, entry: &Entry, user: UserId) -> bool {
+    let has = |node: Node| node.device().and_then(|device| scene.user_of(device)) == Some(user);
+    let vault = match &entry.fact {
+        Fact::Committed { vault, .. }
+        | Fact::Removed { vault, .. }
+        | Fact::Found { vault, .. }
+        | Fact::Looked { vault, .. } => *vault,
+        Fact::Served(page) => page.vault,
+        Fact::Sent { to, .. } => return has(entry.node) || has(*to),
+        Fact::Delivered { from, .. } => return has(entry.node) || has(*from),
+        Fact::Faulted(_) | Fact::Ended(_) => return true,
+        Fact::Asked(..)
+        | Fact::Answered(..)
+        | Fact::Skipped(..)
+        | Fact::Persisted { .. }
+        | Fact::Durable(_)
+        | Fact::PersistFailed(_)
+        | Fact::Started { .. }
+        | Fact::Lost { .. }
+        | Fact::Declined(..)
+        | Fact::Logged { .. }
+        | Fact::Struck(_)
+        | Fact::FaultsEnded
+        | Fact::Settled { .. }
+        | Fact::Killed { .. }
+        | Fact::Panicked(_)
+        | Fact::Filed { .. }
+        | Fact::StepBegan(..)
+        | Fact::StepEnded(..)
+        | Fact::Named { .. }
+        | Fact::Kept { .. }
+        | Fact::ErrorLogged(_)
+        | Fact::CutOff { .. } => return has(entry.node),
+    };
+    vault == VaultId::from(user)
 }
 
 /// The fault that begins or ends.
@@ -93,16 +141,16 @@ fn host(node: Node) -> Node {
     if matches!(node, Node::Worker(_)) { Node::Worker(WorkerId(0)) } else { node }
 }
 
-/// The messages to and from the sync server while what the core asks for was being answered, and what the
-/// workers did in between.
+/// The messages to and from the sync server while what the core asks for was being answered, or what its commits
+/// did was being asked for; and what the workers did in between.
 fn exchanges(
     history: &[Entry],
     core: &[usize],
     messages: &[Message],
 ) -> impl Iterator<Item = usize> {
-    let ops: BTreeSet<(Node, u32, OpId)> =
-        core.iter().filter_map(|&index| op(&history[index])).collect();
-    let mut open: BTreeSet<(Node, u32, OpId)> = BTreeSet::new();
+    let mut ops: BTreeSet<Op> = core.iter().filter_map(|&index| op(&history[index])).collect();
+    ops.extend(ops_of_commits(history, core));
+    let mut open: BTreeSet<Op> = BTreeSet::new();
     let mut found: BTreeSet<usize> = BTreeSet::new();
     for (index, entry) in history.iter().enumerate() {
         if let Some(op) = op(entry).filter(|op| ops.contains(op)) {
@@ -115,7 +163,7 @@ fn exchanges(
             };
         }
         let waits = open.iter().any(|(node, ..)| *node == entry.node);
-        if waits && matches!(entry.fact, Fact::Sent { server: Some(_), .. } | Fact::Lost { .. }) {
+        if waits && matches!(entry.fact, Fact::Sent { server: Some(_), .. }) {
             found.insert(index);
         }
     }
@@ -127,8 +175,40 @@ fn exchanges(
     found.into_iter()
 }
 
+/// Names what was asked of a host.
+type Op = (Node, Incarnation, OpId);
+
+/// What users were waiting for when they sent the requests that these commits carry out.
+fn ops_of_commits(history: &[Entry], core: &[usize]) -> BTreeSet<Op> {
+    let commits = core.iter().filter_map(|&index| {
+        if let Fact::Logged { entry, .. } = &history[index].fact { Some(entry) } else { None }
+    });
+    let receipts = commits.flat_map(|commit| commit.ops.iter().filter_map(|op| op.receipt));
+    let receipts: Vec<(Client, u32)> = receipts.collect();
+    let (mut open, mut found): (BTreeSet<Op>, BTreeSet<Op>) = (BTreeSet::new(), BTreeSet::new());
+    for entry in history {
+        if let Some(op) = op(entry) {
+            let is_answered = entry.fact.answered().is_some();
+            if is_answered {
+                open.remove(&op)
+            } else {
+                open.insert(op)
+            };
+        }
+        let asks = |receipt: &(Client, u32)| {
+            matches!(&entry.fact, Fact::Sent { server: Some(said), .. }
+                if matches!(**said, Said::Asks { client, wants: Wants::Act(_, number), .. }
+                    if (client, number) == *receipt))
+        };
+        if receipts.iter().any(asks) {
+            found.extend(open.iter().filter(|(node, ..)| *node == entry.node));
+        }
+    }
+    found
+}
+
 /// What a user asked or was answered.
-fn op(entry: &Entry) -> Option<(Node, u32, OpId)> {
+fn op(entry: &Entry) -> Option<Op> {
     let op = entry.fact.asked().map(|(op, _)| op).or(entry.fact.answered().map(|(op, _)| op))?;
     Some((entry.node, entry.incarnation, op))
 }
