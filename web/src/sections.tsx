@@ -42,13 +42,14 @@ export function Header({ model }: { model: Model }) {
 }
 
 function Copy({ text, what }: { text: string; what: string }) {
-  const [done, setDone] = useState(false);
+  const [done, setDone] = useState("copy");
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setDone(true);
-    setTimeout(() => setDone(false), 1500);
+    // A browser that keeps the clipboard from files lets nothing be copied by a program.
+    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    setDone(copied ? "copied" : "select and copy it by hand");
+    setTimeout(() => setDone("copy"), 1500);
   };
-  return <button type="button" class="copy" aria-label={`Copy: ${what}`} onClick={copy}>{done ? "copied" : "copy"}</button>;
+  return <button type="button" class="copy" aria-label={`Copy: ${what}`} onClick={copy}>{done}</button>;
 }
 
 /** The chosen event in words. */
