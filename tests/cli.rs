@@ -11,5 +11,6 @@ mod fields;
 mod folder;
 mod hostile;
 mod log;
+mod page;
 mod panics;
 mod renderings;

@@ -79,7 +79,7 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
   return (
     <figure class="curve" id="curve">
       <figcaption>
-        How often the run fails if all that comes after a moment is drawn anew ({curve[0].of} runs a point; at most {most.failing} of {most.of}, from {time(most.at_ms)} on)
+        How often the run fails if all that comes after a moment is drawn again ({curve[0].of} runs a point; at most {most.failing} of {most.of}, from {time(most.at_ms)} on)
       </figcaption>
       <div ref={box} role="img" aria-label={jumps.map(({ at_ms, text }) => `jump at ${time(at_ms)}: ${text}`).join("; ") || "a curve without jumps"} />
     </figure>

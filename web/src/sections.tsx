@@ -19,7 +19,7 @@ export function Header({ model }: { model: Model }) {
         <b>Seawall</b> <span>{run.scenario}</span> <span>seed {run.seed}</span>
         {run.flaws.map((flaw) => <span key={flaw} class="flaw">with {flaw}</span>)}
       </p>
-      <p class="title">{run.title}</p>
+      {run.title && <p class="title">{run.title}</p>}
       {verdict ? (
         <>
           <h1><span class="sign" aria-hidden="true">✕</span> <span id="invariant">{verdict.invariant}</span> is violated</h1>

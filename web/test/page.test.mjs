@@ -267,7 +267,7 @@ test("texts of a scenario are no markup", async () => {
 test("from a sweep to its capsule to the write that is lost", async () => {
   const capsules = join(folder, "capsules");
   seawall("sweep", "deep-sync-003", "--seed", "0", "--flaw", "DEEP-SYNC-003", "--no-shrink", "--out", capsules);
-  const capsule = readdirSync(capsules).find((name) => name.startsWith("unsent-"));
+  const capsule = readdirSync(capsules).find((name) => name.startsWith("lost-"));
   seawall("report", join(capsules, capsule));
   await open(join(capsules, capsule.replace(".toml", ".html")), {}, async (page) => {
     assert.match(await textOf(page, "#lineage .loss"), /tablet .* lost here$/);

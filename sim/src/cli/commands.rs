@@ -6,7 +6,7 @@ use engine::id::RecordId;
 use harness::pool::Pool;
 use harness::stop::Urgency;
 
-use crate::capsule::{BUILD, FOLDER, Store};
+use crate::capsule::{FOLDER, Store};
 use crate::cli::console::Console;
 use crate::cli::doctor;
 use crate::cli::drawn::{choose, drawn, flaws, one, outcome_of};
@@ -21,9 +21,8 @@ use crate::cli::{
 use crate::cli::{page, smaller, zoo};
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::excused::excused;
-use crate::report::{Detail, Focus, Listed, Mark, Met, Size, Story, Told, story};
+use crate::report::{Detail, Focus, Listed, Mark, Met, Story, Told, story};
 use crate::run::Outcome;
-use crate::scenario::CapsuleHead;
 use crate::shrink;
 use crate::signature::Signature;
 use crate::trial::Chosen;
@@ -140,7 +139,7 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
         outcome: &outcome,
         focus: Focus { row: args.row, only, until: args.until },
         log: args.log.is_some(),
-        source: source(it.head.as_ref(), size),
+        source: it.source(size),
         promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
         again: it.again.clone(),
         excused: excused(&it.plan, &outcome, |step| chosen.scenario.line_of(step)),
@@ -159,19 +158,6 @@ fn is_there(row: RecordId, plan: &Plan, outcome: &Outcome) -> Result<(), Complai
     let names: Vec<String> = records.iter().map(ToString::to_string).collect();
     Err(Complaint::usage(format!("nothing in this run is about {row}"))
         .help(format!("there are: {}", names.join(", "))))
-}
-
-pub(super) fn source(head: Option<&CapsuleHead>, size: Size) -> String {
-    let Size { steps, faults, .. } = size;
-    let plan = format!("{}, {}", story::count(steps, "step"), story::count(faults, "fault"));
-    match head {
-        None => format!("replayed by seed: the plan ({plan}) is drawn by build {BUILD}"),
-        Some(head) if head.build == BUILD => format!("replayed by plan ({plan}) · build {BUILD}"),
-        Some(head) => format!(
-            "replayed by plan ({plan}) · recorded by build {}, run by {BUILD}: they differ",
-            head.build
-        ),
-    }
 }
 
 fn lanes(plan: &Plan, names: &[String]) -> Result<Vec<Node>, Complaint> {

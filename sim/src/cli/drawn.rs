@@ -10,7 +10,9 @@ use super::console::Console;
 use super::select::{Shelf, only_good};
 use super::setup::stopped;
 use super::{Complaint, Level};
+use crate::capsule::BUILD;
 use crate::plan::Plan;
+use crate::report::{Size, story};
 use crate::run::{Driver, Outcome, run_before, run_watched};
 use crate::scenario::{CapsuleHead, draw};
 use crate::trial::Chosen;
@@ -44,6 +46,24 @@ pub(super) struct Drawn {
     pub(super) plan: Plan,
     pub(super) head: Option<CapsuleHead>,
     pub(super) again: String,
+}
+
+impl Drawn {
+    /// Where the plan comes from, and how large it is.
+    pub(super) fn source(&self, size: Size) -> String {
+        let Size { steps, faults, .. } = size;
+        let plan = format!("{}, {}", story::count(steps, "step"), story::count(faults, "fault"));
+        match &self.head {
+            None => format!("replayed by seed: the plan ({plan}) is drawn by build {BUILD}"),
+            Some(head) if head.build == BUILD => {
+                format!("replayed by plan ({plan}) · build {BUILD}")
+            }
+            Some(head) => format!(
+                "replayed by plan ({plan}) · recorded by build {}, run by {BUILD}: they differ",
+                head.build
+            ),
+        }
+    }
 }
 
 /// The one scenario or capsule that is named.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use engine::flaw::Flaws;
 
-use super::commands::source;
 use super::console::Console;
 use super::drawn::{drawn, flaws, one, outcome_of};
 use super::setup::{pool, writable};
@@ -38,7 +37,7 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
         outcome: &outcome,
         focus: Focus::default(),
         log: false,
-        source: source(it.head.as_ref(), size),
+        source: it.source(size),
         promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
         again: it.again.clone(),
         excused: excused(&it.plan, &outcome, |step| chosen.scenario.line_of(step)),
@@ -46,7 +45,8 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
     };
     let violation = told(&chosen.scenario, it.plan.flaws, &outcome);
     let capsule = it.head.is_some().then_some(&*chosen.path);
-    let title = &chosen.scenario.about.title;
+    // A capsule's own title says no more than where it comes from.
+    let title = if capsule.is_some() { "" } else { &chosen.scenario.about.title };
     let page = Page { story: &story, title, violation, capsule, cause: Cause::default() };
     let text = html::render(&page);
     harness::capsule::write(&file, &text).map_err(|error| {

@@ -45,7 +45,7 @@ const PLAIN: usize = 1_000_000;
 pub struct Page<'a> {
     /// The run.
     pub story: &'a Story<'a>,
-    /// The title of its scenario.
+    /// The title of its scenario; empty if that is not known.
     pub title: &'a str,
     /// The violation that it opens on; none of a run in which everything holds.
     pub violation: Option<&'a Violation>,
@@ -62,7 +62,7 @@ pub struct Cause {
     pub sentence: Option<String>,
     /// The way of the lost write, as indices of facts in order; the evidence stands in for it.
     pub lineage: Vec<usize>,
-    /// How often the run fails if all that comes after a moment is drawn anew.
+    /// How often the run fails if all that comes after a moment is drawn again.
     pub curve: Vec<Point>,
     /// Where the curve jumps, and what happened there.
     pub jumps: Vec<Jump>,
@@ -72,7 +72,7 @@ pub struct Cause {
     pub not_needed: Vec<String>,
 }
 
-/// A point of the curve: of so many runs that share all up to this moment, so many fail.
+/// A point of the curve: of the runs that share all up to this moment, this number fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Point {
     /// Simulated milliseconds.

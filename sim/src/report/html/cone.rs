@@ -18,7 +18,7 @@ use crate::report::story::Scene;
 /// A record of a user.
 pub(super) type Object = (UserId, RecordId);
 
-/// The cone of a core of facts, in order. What touches the record is told; without one, the core's own requests
+/// The cone of a core of facts, in order. It has what touches the object; without one, the core's own requests
 /// with their messages.
 pub(super) fn events(
     scene: &Scene<'_>,

@@ -46,7 +46,7 @@ impl Serialize for Message {
 /// All messages, by when they were sent.
 pub(super) fn messages(history: &[Entry]) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
-    // A device that starts again counts its requests anew: an end belongs to the newest message of that name.
+    // A device that starts again counts its requests from the first: an end belongs to the newest message of that name.
     let mut newest: BTreeMap<(Node, Node, MessageId), usize> = BTreeMap::new();
     for (index, entry) in history.iter().enumerate() {
         if let Fact::Sent { to, message_id, .. } = &entry.fact {
