@@ -84,6 +84,40 @@ export const enum Fate {
   UnderWay = 3,
 }
 
+/** A place holds the lost write from one event to another, or to the end. */
+export interface Holding {
+  lane: number;
+  from: number;
+  to: number | null;
+}
+
+/** Where the lost write is, and for how long: until a change without it, or until its host is gone. */
+function holdings({ verdict, versions, bands, lineage, events }: Data): Holding[] {
+  const found: Holding[] = [];
+  if (!verdict?.label) return found;
+  const open = new Map<number, Holding>();
+  for (const { event, lane, result } of versions.rows) {
+    const holds = versions.states[result].cells.some((cell) => cell.label === verdict.label);
+    const now = open.get(lane);
+    if (holds && !now) {
+      const holding = { lane, from: event, to: null };
+      found.push(holding);
+      open.set(lane, holding);
+    } else if (!holds && now) {
+      now.to = event;
+      open.delete(lane);
+    }
+  }
+  for (const holding of open.values()) {
+    const gone = bands.find(({ lane, begin, end, word }) => lane === holding.lane && word === "down" && end === null && begin > holding.from);
+    holding.to = gone ? gone.begin : null;
+  }
+  // It begins where the write is asked for.
+  const [first] = found;
+  if (first) first.from = lineage.find((event) => event < first.from && events.lane[event] === first.lane) ?? first.from;
+  return found;
+}
+
 /** How much of the run the diagram shows. */
 export type Level = "record" | "device" | "all";
 
@@ -93,6 +127,7 @@ export class Model {
   readonly stop = new Map<number, number>();
   /** The first change that loses the write. */
   readonly loss: number | null;
+  readonly holdings: Holding[];
   /** The lane to which each message goes. */
   readonly receivers: Int32Array;
   /** By the lane: the event with which its host first runs; none of hosts that run from before the start. */
@@ -106,6 +141,7 @@ export class Model {
     this.coneLanes = new Set(data.cone.map((event) => data.events.lane[event]));
     const loss = data.versions.rows.find((row) => row.loses);
     this.loss = loss ? loss.event : null;
+    this.holdings = holdings(data);
     const lanes = new Map(data.lanes.map(({ name }, lane) => [name, lane]));
     this.receivers = Int32Array.from(data.messages, ([sent, end, fate]) => {
       if (end !== null && fate !== Fate.Lost) return this.lane(end);
@@ -149,6 +185,12 @@ export class Model {
 
   records(event: number): string[] {
     return this.data.events.records[event].map((name) => this.data.events.names[name]);
+  }
+
+  /** Does the host of an event hold the lost write just after it? */
+  holds(event: number): boolean {
+    const lane = this.lane(event);
+    return this.holdings.some((it) => it.lane === lane && it.from <= event && (it.to === null || event < it.to));
   }
 
   /** Is the event part of the diagram at this level? */

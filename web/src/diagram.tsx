@@ -395,12 +395,15 @@ function Shape({ kind, x, y }: { kind: string; x: number; y: number }) {
 function Way({ model, window }: Part) {
   return (
     <g class="way">
-      {legsOf(model, window).map(({ points, message, isAfterLoss }, place) => (
-        <g key={place} class={isAfterLoss ? "after" : ""}>
-          <polyline points={points.map((point) => point.join(",")).join(" ")} class={message === null && points[0][1] !== points[1][1] ? "jump" : ""} />
-          {message !== null && <polygon points={head(points[1], points[2], 9)} />}
-        </g>
-      ))}
+      {legsOf(model, window).map(({ points, isMessage, isHeld }, place) => {
+        const isJump = !isMessage && points[0][1] !== points[1][1];
+        return (
+          <g key={place} class={isJump ? "jump" : isHeld ? "held" : "other"}>
+            <polyline points={points.map((point) => point.join(",")).join(" ")} />
+            {isMessage && <polygon points={head(points[1], points[2], 9)} />}
+          </g>
+        );
+      })}
     </g>
   );
 }
@@ -436,8 +439,14 @@ function Stops({ model, window, chosen, choose }: Part & { chosen: number | null
 
 /** The sentence of a stop, without what the diagram says already. */
 function caption(model: Model, event: number): string {
-  const text = model.text(event).replace(/\s+/g, " ");
-  const short = text.replace(/^commits no\. \d+(, without waiting for the disk)?: /, "").replace(/ from the start/, "").split("; ")[0];
+  const object = model.data.verdict?.object ?? "";
+  const text = model.text(event).replace(/\s+/g, " ").split("; ")[0].replace(/ from the start/, "");
+  const isCommit = text.startsWith("commits no. ") && model.kind(event) === "commit";
+  let short = text.replace(/^commits no\. \d+(, without waiting for the disk)?: /, "");
+  if (object !== "") {
+    if (isCommit && short.startsWith(`${object} = `)) short = `holds ${short.slice(object.length + 3)}`;
+    short = short.replace(`${object} = `, "").replace(`sees ${object}: `, "sees ").replace(new RegExp(`^(\\w+) ${object} `), "$1 ");
+  }
   return event === model.loss ? `lost: ${short}` : short;
 }
 

@@ -54,7 +54,7 @@ function Page({ model }: { model: Model }) {
       <main>
         <section aria-label="Diagram">
           <Diagram model={model} view={view} change={change} />
-          <Legend />
+          <Legend model={model} />
           <Detail model={model} view={view} />
           <Table model={model} change={change} />
         </section>

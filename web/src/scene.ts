@@ -118,39 +118,55 @@ function isShown(positions: Positions, event: number): boolean {
   return positions.events[positions.placeOf(event)] === event;
 }
 
-/** A part of the way of the write, from one stop to the next. */
+/** A line through the diagram: where the lost write is or goes, or else from one stop to the next. */
 export interface Leg {
   points: [number, number][];
-  /** The message that carries it from one host to another, if one does. */
-  message: number | null;
-  isAfterLoss: boolean;
+  /** Does a message carry it? */
+  isMessage: boolean;
+  /** Is the write there? Without a write that can be followed, all of the evidence is. */
+  isHeld: boolean;
 }
 
-/** The way of the write through the diagram. */
+/** The way of the write: the places that hold it, and the lines between its stops. */
 export function legsOf(model: Model, window: Window): Leg[] {
-  const { positions } = window;
-  const stops = model.data.lineage.filter((event) => isShown(positions, event));
+  const { positions, lanes } = window;
   const point = (event: number): [number, number] => [
     xOf(window, positions.of(event)),
     yOf(window, model.lane(event)),
   ];
-  return stops.slice(1).map((to, place) => {
-    const from = stops[place];
-    const isAfterLoss = model.loss !== null && from >= model.loss;
-    const [start, goal] = [point(from), point(to)];
-    if (model.lane(from) === model.lane(to)) return { points: [start, goal], message: null, isAfterLoss };
-    const carrier = model.data.messages.findLast(
-      ([sent, end, fate]) =>
-        end !== null &&
-        fate === Fate.Delivered &&
-        end <= to &&
-        sent >= from &&
-        model.lane(sent) === model.lane(from) &&
-        model.lane(end) === model.lane(to) &&
-        isShown(positions, sent),
-    );
-    if (!carrier) return { points: [start, goal], message: null, isAfterLoss };
-    const [sent, end] = carrier;
-    return { points: [start, point(sent), point(end as number), goal], message: sent, isAfterLoss };
+  const held = model.holdings.filter(({ lane }) => lanes.row[lane] >= 0);
+  const places = held.map(({ from, to, lane }): Leg => {
+    const end = to === null ? window.width : xOf(window, positions.of(to));
+    return { points: [point(from), [end, yOf(window, lane)]], isMessage: false, isHeld: true };
   });
+  const stops = model.data.lineage.filter((event) => isShown(positions, event));
+  const between = stops.slice(1).flatMap((to, place): Leg[] => {
+    const from = stops[place];
+    const carrier = carrierOf(model, positions, from, to);
+    if (carrier) {
+      const [sent, end] = carrier;
+      const points = [point(from), point(sent), point(end), point(to)];
+      return [{ points, isMessage: true, isHeld: held.length === 0 || model.holds(sent) }];
+    }
+    // Where the write is known to be, lines that nothing goes along would only distract.
+    if (held.length > 0 && (model.lane(from) !== model.lane(to) || model.holds(from))) return [];
+    return [{ points: [point(from), point(to)], isMessage: false, isHeld: held.length === 0 }];
+  });
+  return [...between, ...places];
+}
+
+/** The message that leads from one stop to the next on another host, if one does. */
+function carrierOf(model: Model, positions: Positions, from: number, to: number): [number, number] | null {
+  if (model.lane(from) === model.lane(to)) return null;
+  const found = model.data.messages.findLast(
+    ([sent, end, fate]) =>
+      end !== null &&
+      fate === Fate.Delivered &&
+      end <= to &&
+      sent >= from &&
+      model.lane(sent) === model.lane(from) &&
+      model.lane(end) === model.lane(to) &&
+      isShown(positions, sent),
+  );
+  return found ? [found[0], found[1] as number] : null;
 }

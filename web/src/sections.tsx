@@ -249,13 +249,15 @@ const KINDS: [string, string][] = [
   ["push", "push"], ["pull", "pull, fetch"], ["server", "sync server"], ["hint", "hint"],
 ];
 
-export function Legend() {
+export function Legend({ model }: { model: Model }) {
+  const label = model.holdings.length > 0 ? model.data.verdict?.label : null;
   const line = (name: string, extra: string) => <svg width="26" height="10" aria-hidden="true" class={`arrow ${name}`}><line x1="1" y1="5" x2="25" y2="5" class={`shaft ${extra}`} /></svg>;
   return (
     <ul class="legend" aria-label="Legend">
       {KINDS.map(([name, text]) => <li key={name}>{line(name, "")} {text}</li>)}
       <li><svg width="26" height="10" aria-hidden="true" class="arrow push"><line x1="1" y1="5" x2="18" y2="5" class="shaft cut-short" /><path d="M15 1l8 8m0-8l-8 8" class="lost" /></svg> lost message</li>
-      <li><svg width="26" height="10" aria-hidden="true" class="way"><polyline points="1,5 25,5" /></svg> way of the write</li>
+      <li><svg width="26" height="10" aria-hidden="true" class="way"><polyline points="1,5 25,5" /></svg> {label ? `${label} is here` : "the evidence, in order"}</li>
+      {label && <li><svg width="26" height="10" aria-hidden="true" class="way"><g class="other"><polyline points="1,5 25,5" /></g></svg> what comes without {label}</li>}
       <li><i class="swatch fault" /> fault</li>
       <li><i class="swatch down" /> not running</li>
     </ul>

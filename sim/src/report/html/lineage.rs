@@ -29,9 +29,10 @@ pub(super) fn lineage(
             let mut way = Way { record, token, holders: BTreeSet::new() };
             let moves = told.filter(|(_, entry)| way.moves(entry)).map(|(index, _)| index);
             let moves: Vec<usize> = moves.take(STOPS).collect();
-            let page = |index: &usize| scene.evidence().page_of(*index, record);
-            stops.extend(moves.iter().filter_map(page).filter(|page| *page > write.index));
             stops.extend(moves);
+            let page = |index: &usize| scene.evidence().page_before(*index, record);
+            let pages: Vec<usize> = stops.iter().filter_map(page).collect();
+            stops.extend(pages.into_iter().filter(|page| *page > write.index));
         }
     }
     stops.sort_unstable();

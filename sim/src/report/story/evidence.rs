@@ -87,14 +87,20 @@ impl<'a> Evidence<'a> {
 
     /// The page that a commit of this record came from, if it came from one.
     pub fn page_of(&self, commit: usize, id: RecordId) -> Option<usize> {
+        let is_of_record = |it: &Change| matches!(it, Change::Record(changed, _) if *changed == id);
+        let fact = &self.names.history()[commit].fact;
+        let changes =
+            matches!(fact, Fact::Persisted { changes, .. } if changes.iter().any(is_of_record));
+        if changes { self.page_before(commit, id) } else { None }
+    }
+
+    /// The page that a commit has what it believes of a remote's row from, if it says anything of that.
+    pub fn page_before(&self, commit: usize, id: RecordId) -> Option<usize> {
         let Entry { node, fact: Fact::Persisted { changes, .. }, .. } =
             &self.names.history()[commit]
         else {
             return None;
         };
-        if !changes.iter().any(|it| matches!(it, Change::Record(changed, _) if *changed == id)) {
-            return None;
-        }
         let from = changes.iter().find_map(|it| {
             let Change::Mirror(from, changed, _) = it else { return None };
             (*changed == id).then_some(Node::Remote(*from))
