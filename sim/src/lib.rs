@@ -10,6 +10,7 @@ pub mod capsule;
 pub mod cli;
 pub mod demand;
 pub mod difference;
+pub mod explain;
 pub mod fault;
 pub mod history;
 mod host;

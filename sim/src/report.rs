@@ -4,6 +4,7 @@
 //! and no text depends on a clock, a terminal or the number of workers unless the data says so.
 
 pub mod excused;
+pub mod explanation;
 pub mod json;
 pub mod story;
 pub mod terminal;
@@ -16,6 +17,7 @@ use engine::id::RecordId;
 use harness::time::Time;
 
 use self::excused::{Causes, Excused};
+use self::explanation::Explanation;
 pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Tamed, Zoo};
 use crate::difference::Difference;
 use crate::invariant::Violation;
@@ -39,6 +41,10 @@ pub enum Told<'a> {
     Story(&'a Story<'a>),
     /// A plan was shrunk.
     Shrunk(&'a Shrunk),
+    /// Why a run fails: the sentence and the path of the write.
+    Sentence(&'a Explanation),
+    /// Why a run fails: what was found by running again.
+    Reasons(&'a Explanation),
     /// The zoo.
     Zoo(&'a Zoo),
     /// Known bugs, each found, shrunk and replayed.

@@ -87,7 +87,8 @@ impl Core {
     }
 
     /// Is this flaw switched on?
-    pub(super) const fn has(&self, flaw: Flaw) -> bool {
+    #[cfg_attr(feature = "flaws", track_caller)]
+    pub(super) fn has(&self, flaw: Flaw) -> bool {
         self.boot.flaws.has(flaw)
     }
 

@@ -67,6 +67,7 @@ impl<'c> Intake<'c> {
         let ours = ours.filter(|_| !self.remote_wins(id));
         let Some(ours) = ours else {
             // The first state of this record that is seen here.
+            tracing::debug!(remote = ?self.remote, ?id, "takes the first state of a record");
             self.core.store.set_record(id, theirs.clone());
             return;
         };
@@ -75,6 +76,7 @@ impl<'c> Intake<'c> {
         }
         if theirs.record().includes(ours.record()) {
             // A record taken unchanged shares its bytes with the mirror.
+            tracing::debug!(remote = ?self.remote, ?id, "takes a newer state of a record");
             self.core.store.set_record(id, theirs.clone());
             return;
         }
@@ -90,6 +92,7 @@ impl<'c> Intake<'c> {
     }
 
     fn merge(&mut self, ours: &Record, theirs: &Record) -> Record {
+        tracing::debug!(remote = ?self.remote, "joins concurrent states of a record");
         let mut merged = ours.clone();
         merged.join(theirs);
         assert!(
@@ -121,6 +124,7 @@ impl<'c> Intake<'c> {
     fn keep_sealed(&mut self, served: &Served, error: OpenError) {
         let (id, remote) = (served.row.id, self.remote);
         let lost_key = error != OpenError::Corrupt;
+        tracing::debug!(?remote, ?id, %error, "a row does not open");
         if self.core.has(Flaw::DeepSync002) || (self.core.has(Flaw::Fb19) && lost_key) {
             return;
         }
@@ -136,7 +140,6 @@ impl<'c> Intake<'c> {
             }
         }
         self.core.reach(Point::RowSealed);
-        tracing::debug!(?remote, ?id, %error, "a row is kept sealed");
         let row = SealedRow { tag: Some(served.tag), blob: served.row.blob.clone() };
         #[cfg(feature = "flaws")]
         if self.core.has(Flaw::DeepSync002e) {

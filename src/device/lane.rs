@@ -9,7 +9,7 @@
 mod pull;
 mod push;
 
-use tracing::{debug, debug_span};
+use tracing::{debug, debug_span, trace};
 
 use self::pull::{Page, Pull};
 use self::push::{Push, Sent};
@@ -239,7 +239,7 @@ impl Lane {
         // A zone knows its user by the account of the device.
         let credential = credentials.current().filter(|_| self.remote == Remote::Rows);
         let (id, attempt, question) = self.exchange.outgoing();
-        debug!(remote = ?self.remote, call = id.0, attempt, "request");
+        trace!(remote = ?self.remote, call = id.0, attempt, "request");
         let call = Call { id, attempt, credential, request: question.request.clone() };
         core.out.send(Output::Send(self.remote, call));
     }

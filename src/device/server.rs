@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use tracing::{debug, debug_span, error};
+use tracing::{debug, debug_span, error, trace};
 
 use super::ask::{Answer, Reason};
 use super::conversation;
@@ -237,7 +237,7 @@ impl Server {
         assert!(meta.session.is_some(), "the server is asked only while a user is signed in");
         assert_eq!(self.life, Some(meta.life), "a request names a life that is counted durably");
         let (id, attempt, question) = self.exchange.outgoing();
-        debug!(call = id.0, attempt, "request to the server");
+        trace!(call = id.0, attempt, "request to the server");
         let request = Request {
             id,
             attempt,

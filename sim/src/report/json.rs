@@ -1,6 +1,8 @@
 //! For programs: one object per line, each with its `type` and `"v": 1`. Readers must ignore
 //! fields that they do not know; fields are added and never change their meaning.
 
+mod explained;
+
 use serde_json::{Value, json};
 
 use crate::history::Entry;
@@ -27,6 +29,8 @@ pub fn render(told: &Told<'_>) -> String {
         Told::Sweep(sweep) => swept(sweep),
         Told::Story(story) => told_story(story),
         Told::Shrunk(it) => vec![object("shrunk", shrunk(it))],
+        Told::Sentence(it) => vec![object("explained", explained::sentence(it))],
+        Told::Reasons(it) => vec![object("reasons", explained::reasons(it))],
         Told::Zoo(zoo) => measured(zoo),
         Told::Replays(replays) => replayed(replays),
         Told::Health(checks) => checks

@@ -90,6 +90,7 @@ impl Recorder {
     }
 
     /// The fact that a message is sent: its blobs get their numbers, and its bytes are searched.
+    #[inline]
     pub(super) fn sent(&mut self, message: &Message) -> Fact {
         let (mut size, mut plaintext) = (32, false);
         let stored = message.rows();
