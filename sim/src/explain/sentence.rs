@@ -24,6 +24,7 @@ pub(super) fn decision(case: &Case, path: &[Stop]) -> Option<Decision> {
         host: plan.name(line.node).to_owned(),
         at: line.at,
         module: line.target.to_owned(),
+        line: line.line,
         text: line.text.clone(),
     })
 }
@@ -60,8 +61,8 @@ pub(super) fn sentence(
             format!("{}, on {host} at {at}", stem(&violation.message))
         }
     };
-    if let Some(Decision { host, at, module, text }) = decision {
-        sentence += &format!("; {host} decides that at {} in {module}: {text}", time(*at));
+    if let Some(Decision { host, at, module, line, text }) = decision {
+        sentence += &format!("; {host} decides that at {} in {module}:{line}: {text}", time(*at));
     }
     sentence + "."
 }

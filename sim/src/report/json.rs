@@ -199,7 +199,6 @@ fn demand(it: &Demand) -> Value {
 fn signature(signature: &Signature) -> Value {
     json!({
         "invariant": signature.invariant.name(),
-        "kind": signature.kind.map(|kind| kind.name()),
         "site": signature.site,
     })
 }
@@ -208,6 +207,8 @@ fn known_bug(bug: &Bug) -> Value {
     json!({
         "signature": signature(&bug.signature), "scenario": bug.scenario, "seeds": bug.seeds,
         "message": bug.message, "again": bug.examples.first(), "examples": bug.examples,
+        "also_seen_as": bug.also.iter().map(signature).collect::<Vec<_>>(),
+        "rate_low": bug.rate().0, "rate_high": bug.rate().1, "cheapest": bug.cheapest,
         "capsule": bug.capsule,
         "shrunk": bug.shrunk.as_ref().map(shrunk),
     })
