@@ -109,7 +109,7 @@ pub fn text(plan: &Plan, found: &Found) -> String {
         build: BUILD.to_owned(),
         invariant: found.violation.invariant,
         site: signature.site,
-        record_kind: signature.kind,
+        record_kind: found.violation.record.map(|record| record.kind),
         lost: found.lost.clone(),
         digest: format!("{:032x}", found.digest),
         scenario: plan.scenario.clone(),
@@ -119,7 +119,7 @@ pub fn text(plan: &Plan, found: &Found) -> String {
 
 impl From<&CapsuleHead> for Signature {
     fn from(head: &CapsuleHead) -> Self {
-        Self { invariant: head.invariant, kind: head.record_kind, site: head.site.clone() }
+        Self { invariant: head.invariant, site: head.site.clone() }
     }
 }
 

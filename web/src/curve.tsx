@@ -10,7 +10,10 @@ import { cut } from "./text";
 const HEIGHT = 130;
 
 export function Curve({ model, window, gutter }: { model: Model; window: Window; gutter: number }) {
-  const { curve, jumps } = model.data.cause;
+  const curve = model.data.cause?.curve ?? [];
+  const jumps = [...(model.data.cause?.jumps ?? [])];
+  const end = model.data.cause?.no_return;
+  if (end && jumps.every(({ at_ms }) => at_ms !== end.at_ms)) jumps.push({ at_ms: end.at_ms, text: `nothing prevents it after this: ${end.text}` });
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(window);
@@ -29,16 +32,16 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
       ctx.fillStyle = colour("--ink");
       ctx.strokeStyle = colour("--way");
       ctx.setLineDash([4 * ratio, 3 * ratio]);
-      for (const { at_ms, text } of jumps) {
+      jumps.forEach(({ at_ms, text }, place) => {
         const x = xOf(latest.current, latest.current.positions.ofTime(at_ms)) * ratio;
-        if (x < drawn.bbox.left || x > drawn.bbox.left + drawn.bbox.width) continue;
+        if (x < drawn.bbox.left || x > drawn.bbox.left + drawn.bbox.width) return;
         ctx.beginPath();
         ctx.moveTo(x, drawn.bbox.top);
         ctx.lineTo(x, drawn.bbox.top + drawn.bbox.height);
         ctx.stroke();
         const room = (drawn.bbox.left + drawn.bbox.width - x) / ratio - 12;
-        ctx.fillText(cut(text, Math.min(260, room), 11), x + 6 * ratio, drawn.bbox.top + 12 * ratio);
-      }
+        ctx.fillText(cut(text, Math.min(260, room), 11), x + 6 * ratio, drawn.bbox.top + (12 + 14 * (place % 4)) * ratio);
+      });
       ctx.restore();
     };
     const grid = { stroke: colour("--edge"), width: 1 };
@@ -46,7 +49,7 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
       {
         width: latest.current.width,
         height: HEIGHT,
-        padding: [8, 0, 4, 0],
+        padding: [10, 0, 10, 0],
         legend: { show: false },
         cursor: { show: false },
         scales: { x: { time: false, auto: false }, y: { range: [0, 100] } },
@@ -75,11 +78,14 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
   });
 
   if (curve.length === 0) return null;
+  const isDecided = curve.every(({ failing, of }) => failing === of);
   const most = curve.reduce((high, point) => (point.failing / point.of > high.failing / high.of ? point : high));
   return (
     <figure class="curve" id="curve">
       <figcaption>
-        How often the run fails if all that comes after a moment is drawn again ({curve[0].of} runs a point; at most {most.failing} of {most.of}, from {time(most.at_ms)} on)
+        How often it happens if all that comes after a moment is drawn again ({curve[0].of} runs a point): {isDecided
+          ? "the script alone decides it, it happens whatever is drawn"
+          : `most often from ${time(most.at_ms)} on, in ${most.failing} of ${most.of}`}
       </figcaption>
       <div ref={box} role="img" aria-label={jumps.map(({ at_ms, text }) => `jump at ${time(at_ms)}: ${text}`).join("; ") || "a curve without jumps"} />
     </figure>

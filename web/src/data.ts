@@ -27,18 +27,29 @@ export interface Data {
   bands: Band[];
   proof: number[];
   lineage: number[];
+  loss: number | null;
   cone: number[];
   versions: { rows: Version[]; states: State[] };
   copies: { of: string; held: [place: string, value: string][] }[];
   script: { lines: string[]; lineage: number[]; cone: number[] };
   commands: [label: string, command: string][];
-  cause: {
-    sentence: string | null;
-    curve: { at_ms: number; failing: number; of: number }[];
-    jumps: { at_ms: number; text: string }[];
-    needed: string[];
-    not_needed: string[];
-  };
+  cause: Cause | null;
+}
+
+export interface Moment {
+  at_ms: number;
+  text: string;
+}
+
+/** Why the run fails. */
+export interface Cause {
+  sentence: string;
+  curve: { at_ms: number; failing: number; of: number }[];
+  jumps: Moment[];
+  no_return: Moment | null;
+  needed: string[];
+  matters: string[];
+  not_needed: string[];
 }
 
 export interface Verdict {
@@ -125,8 +136,6 @@ export type Level = "record" | "device" | "all";
 export class Model {
   /** The number of a stop on the way of the write, from 1. */
   readonly stop = new Map<number, number>();
-  /** The first change that loses the write. */
-  readonly loss: number | null;
   readonly holdings: Holding[];
   /** The lane to which each message goes. */
   readonly receivers: Int32Array;
@@ -139,8 +148,6 @@ export class Model {
     data.lineage.forEach((event, place) => this.stop.set(event, place + 1));
     this.inCone = new Set(data.cone);
     this.coneLanes = new Set(data.cone.map((event) => data.events.lane[event]));
-    const loss = data.versions.rows.find((row) => row.loses);
-    this.loss = loss ? loss.event : null;
     this.holdings = holdings(data);
     const lanes = new Map(data.lanes.map(({ name }, lane) => [name, lane]));
     this.receivers = Int32Array.from(data.messages, ([sent, end, fate]) => {
@@ -153,6 +160,11 @@ export class Model {
     data.events.kind.forEach((kind, event) => {
       if (kind === start && !this.firstStart.has(this.lane(event))) this.firstStart.set(this.lane(event), event);
     });
+  }
+
+  /** The stop at which the write is lost. */
+  get loss(): number | null {
+    return this.data.loss;
   }
 
   get size(): number {

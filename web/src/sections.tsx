@@ -23,9 +23,8 @@ export function Header({ model }: { model: Model }) {
       {verdict ? (
         <>
           <h1><span class="sign" aria-hidden="true">✕</span> <span id="invariant">{verdict.invariant}</span> is violated</h1>
-          {cause.sentence && <p id="sentence">{cause.sentence}</p>}
           <p id="verdict">{verdict.message}</p>
-          {verdict.write && <p id="write">{verdict.write}</p>}
+          {cause ? <p id="sentence">{cause.sentence}</p> : verdict.write && <p id="write">{verdict.write}</p>}
           <p id="expected"><b>Expected</b> {verdict.meaning}</p>
           {verdict.also.length > 0 && (
             <p id="also"><b>Also violated</b> {verdict.also.map(([name, times]) => `${name} × ${times}`).join(" · ")}</p>
@@ -99,14 +98,15 @@ export function Story({ model, view, change }: Props) {
             </tbody></table>
           </div>
         ))}
-        <Reasons title="Needed" note="change it, and the violation goes" all={cause.needed} />
-        <Reasons title="Not needed" note="any other value still fails" all={cause.not_needed} />
+        <Reasons title="Needed" note="without any one of these it does not happen" all={cause?.needed} />
+        <Reasons title="Matters" note="otherwise it happens in some runs only" all={cause?.matters} />
+        <Reasons title="Not needed" note="without it, or with it otherwise, it still happens" all={cause?.not_needed} />
       </div>
     </section>
   );
 }
 
-function Reasons({ title, note, all }: { title: string; note: string; all: string[] }) {
+function Reasons({ title, note, all = [] }: { title: string; note: string; all?: string[] }) {
   if (all.length === 0) return null;
   return <div><h2>{title} <small>{note}</small></h2><ul>{all.map((it) => <li key={it}>{it}</li>)}</ul></div>;
 }

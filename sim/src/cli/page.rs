@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use engine::flaw::Flaws;
+use harness::pool::Pool;
+use harness::stop::Urgency;
 
 use super::console::Console;
 use super::drawn::{drawn, flaws, one, outcome_of};
-use super::setup::{pool, writable};
-use super::{Complaint, Exit, ReportArgs};
+use super::setup::{pool, stopped, writable};
+use super::{Complaint, Exit, Level, ReportArgs};
 use crate::capsule::FOLDER;
+use crate::explain::{Case, complete, sentence};
 use crate::invariant::{Invariant, Violation};
 use crate::plan::Plan;
 use crate::report::excused::excused;
-use crate::report::html::{self, Cause, Page};
+use crate::report::explanation::Explanation;
+use crate::report::html::{self, Page};
 use crate::report::{Focus, Paged, Story, Told};
 use crate::run::Outcome;
 use crate::scenario::{Expect, Scenario};
@@ -30,7 +34,8 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
         None => usual_file(&chosen, &it.plan)?,
     };
     writable(&file, "-o FILE")?;
-    let outcome = outcome_of(&pool(Some(1), args.time, console)?, &it.plan, None)?;
+    let pool = pool(args.jobs, args.time, console)?;
+    let outcome = outcome_of(&pool, &it.plan, Some(Level::Debug))?;
     let size = shrink::size(&it.plan, &outcome);
     let story = Story {
         plan: &it.plan,
@@ -47,7 +52,12 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
     let capsule = it.head.is_some().then_some(&*chosen.path);
     // A capsule's own title says no more than where it comes from.
     let title = if capsule.is_some() { "" } else { &chosen.scenario.about.title };
-    let page = Page { story: &story, title, violation, capsule, cause: Cause::default() };
+    let explanation = match violation {
+        Some(violation) => Some(explained(args, &pool, (&story, violation), console)?),
+        None => None,
+    };
+    let explanation = explanation.as_ref();
+    let page = Page { story: &story, title, violation, capsule, explanation };
     let text = html::render(&page);
     harness::capsule::write(&file, &text).map_err(|error| {
         Complaint::usage(format!("cannot write {}: {error}", file.display()))
@@ -56,6 +66,30 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
     let bytes = text.len();
     console.tell(&Told::Page(&Paged { story: &story, violation, file: shown(&file), bytes }));
     Ok(if violation.is_none() { Exit::Met } else { Exit::Violated })
+}
+
+/// Why the run fails. Unless it is to be quick, that is found by running again.
+fn explained(
+    args: &ReportArgs,
+    pool: &Pool,
+    (story, violation): (&Story<'_>, &Violation),
+    console: &mut Console,
+) -> Result<Explanation, Complaint> {
+    let (plan, outcome) = (story.plan.clone(), story.outcome.clone());
+    let case = Case { plan, outcome, violation: violation.clone() };
+    let mut explanation = sentence(&case);
+    if !args.quick && !violation.is_of_time() {
+        console.start_progress("runs");
+        complete(pool, &case, &mut explanation, || console.tick());
+        console.end_progress();
+    }
+    match pool.stop.urgency() {
+        Urgency::None => Ok(explanation),
+        Urgency::Finish | Urgency::Abandon => {
+            let what = "interrupted before the page was written".to_owned();
+            Err(Complaint { exit: stopped(pool), what, help: None })
+        }
+    }
 }
 
 /// Beside a capsule, under its name; of a seed, in the folder of capsules.

@@ -4,6 +4,7 @@
 //! `web/`, from whose sources the file of the page is built. The same run gives the same bytes.
 
 mod bands;
+mod cause;
 mod cone;
 mod events;
 mod lineage;
@@ -20,12 +21,14 @@ use flate2::{Compression, GzBuilder};
 use serde::Serialize;
 
 use self::bands::Band;
+use self::cause::Cause;
 use self::events::{Events, Lanes};
 use self::messages::Message;
 use self::script::Script;
 use self::versions::Versions;
 use super::Story;
-use super::story::Scene;
+use super::explanation::Explanation;
+use super::story::{Scene, loss};
 use crate::invariant::Violation;
 
 /// The page without a run: markup, style and program, built from `web/` and compared with it in CI.
@@ -51,45 +54,8 @@ pub struct Page<'a> {
     pub violation: Option<&'a Violation>,
     /// The file of the capsule, if it is one.
     pub capsule: Option<&'a str>,
-    /// What is known of the cause, beside the evidence.
-    pub cause: Cause,
-}
-
-/// What re-runs tell of the cause of a violation. All of it may be unknown.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Cause {
-    /// What happened, in one sentence.
-    pub sentence: Option<String>,
-    /// The way of the lost write, as indices of facts in order; the evidence stands in for it.
-    pub lineage: Vec<usize>,
-    /// How often the run fails if all that comes after a moment is drawn again.
-    pub curve: Vec<Point>,
-    /// Where the curve jumps, and what happened there.
-    pub jumps: Vec<Jump>,
-    /// What the violation goes away without.
-    pub needed: Vec<String>,
-    /// What it stays without.
-    pub not_needed: Vec<String>,
-}
-
-/// A point of the curve: of the runs that share all up to this moment, this number fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Point {
-    /// Simulated milliseconds.
-    pub at_ms: u64,
-    /// How many fail.
-    pub failing: u32,
-    /// How many there are.
-    pub of: u32,
-}
-
-/// A jump of the curve.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Jump {
-    /// Simulated milliseconds.
-    pub at_ms: u64,
-    /// What happened.
-    pub text: String,
+    /// Why the run fails, as far as that was tried.
+    pub explanation: Option<&'a Explanation>,
 }
 
 /// All that a page shows.
@@ -103,12 +69,14 @@ struct Data<'a> {
     bands: Vec<Band>,
     proof: Vec<usize>,
     lineage: Vec<usize>,
+    /// The stop at which the write is lost.
+    loss: Option<usize>,
     cone: Vec<usize>,
     versions: Versions,
     copies: Vec<Copies>,
     script: Script,
     commands: Vec<(&'static str, String)>,
-    cause: &'a Cause,
+    cause: Option<Cause<'a>>,
 }
 
 /// Which run it is.
@@ -176,17 +144,15 @@ fn escaped(text: &str) -> String {
 
 impl<'a> Data<'a> {
     fn of(page: &'a Page<'_>, scene: &Scene<'_>) -> Self {
-        let Page { story, violation, cause, .. } = page;
+        let Page { story, violation, .. } = page;
         let (plan, history) = (story.plan, &story.outcome.history[..]);
         let lanes = Lanes::of(plan, history);
         let messages = messages::messages(history);
         let proof = violation.map_or_else(Vec::new, |it| scene.proof(it));
-        let lineage = match violation {
-            Some(violation) if cause.lineage.is_empty() => {
-                lineage::lineage(scene, history, violation, &proof)
-            }
-            Some(_) | None => cause.lineage.clone(),
-        };
+        let path = violation.map_or_else(Vec::new, |it| scene.path(it));
+        let loss = violation.and_then(|it| loss(&path, history, it)).map(|stop| stop.fact);
+        let lineage =
+            violation.map_or_else(Vec::new, |it| lineage::lineage(scene, it, &proof, &path));
         let record = violation.and_then(|it| it.record);
         let user = violation.and_then(|it| scene.evidence().user_of(it.token, it.node));
         let cone = cone::events(scene, history, (user.zip(record), &lineage), &messages);
@@ -205,8 +171,9 @@ impl<'a> Data<'a> {
             messages,
             proof,
             lineage,
+            loss,
             cone,
-            cause,
+            cause: page.explanation.map(Cause::of),
         }
     }
 }

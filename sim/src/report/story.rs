@@ -9,6 +9,7 @@ mod device;
 mod evidence;
 mod file;
 mod names;
+mod path;
 mod pipeline;
 mod proof;
 mod remote;
@@ -20,11 +21,12 @@ use engine::id::{DeviceId, RecordId, Token, UserId};
 pub use self::evidence::Evidence;
 use self::names::Names;
 pub use self::names::Written;
+pub use self::path::{Station, Stop, loss};
 pub use self::proof::EVIDENCE;
 pub use self::words::{count, field_name, time, value};
 use self::words::{list, lost, message_kind, refusal};
 use crate::history::{Entry, Fact, Fault, Pending, Skip};
-use crate::invariant::wording;
+use crate::invariant::{Violation, wording};
 use crate::outcome::Missed;
 use crate::plan::{Excess, Plan, StepId};
 
@@ -53,6 +55,11 @@ impl<'a> Scene<'a> {
     /// Whose device it is.
     pub fn user_of(&self, device: DeviceId) -> Option<UserId> {
         self.names.user(device)
+    }
+
+    /// The path of the write that a violation is about, with what proves the violation; in order.
+    pub fn path(&self, violation: &Violation) -> Vec<Stop> {
+        path::path(self, violation)
     }
 
     /// What a write is called.

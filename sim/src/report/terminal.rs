@@ -3,6 +3,7 @@
 
 mod demand;
 mod excused;
+mod explained;
 mod fold;
 mod nondeterminism;
 mod shrunk;
@@ -47,6 +48,8 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         Told::Story(story) => write_story(&mut text, story),
         Told::Page(paged) => write_paged(&mut text, paged),
         Told::Shrunk(shrunk) => shrunk::write_shrunk(&mut text, shrunk),
+        Told::Sentence(it) => explained::write_sentence(&mut text, it),
+        Told::Reasons(it) => explained::write_reasons(&mut text, it),
         Told::Zoo(zoo) => zoo::write_zoo(&mut text, zoo),
         Told::Replays(replays) => zoo::write_replays(&mut text, replays),
         Told::Health(checks) => write_health(&mut text, checks),
@@ -64,6 +67,8 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         | Told::Story(_)
         | Told::Page(_)
         | Told::Shrunk(_)
+        | Told::Sentence(_)
+        | Told::Reasons(_)
         | Told::Health(_)
         | Told::Catalogue(_) => fold::fold(&text, width),
     }

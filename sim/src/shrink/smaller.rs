@@ -182,7 +182,7 @@ fn with_all_steps(plan: &Plan, change: impl Fn(&mut Step)) -> Plan {
 }
 
 /// No message is lost or doubled by chance, and all take about the same time.
-fn calm_network(plan: &Plan) -> Plan {
+pub(crate) fn calm_network(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let none = Chance(0);
     let net = &mut plan.network;
@@ -193,7 +193,7 @@ fn calm_network(plan: &Plan) -> Plan {
 }
 
 /// The volume does what it is asked, and always takes the same time.
-fn calm_volume(plan: &Plan) -> Plan {
+pub(crate) fn calm_volume(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     if let Some(ServerPlan { volume, .. }) = &mut plan.server {
         let low = volume.delay.low;
@@ -204,7 +204,7 @@ fn calm_volume(plan: &Plan) -> Plan {
     plan
 }
 
-fn true_clocks(plan: &Plan) -> Plan {
+pub(crate) fn true_clocks(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for device in &mut plan.devices {
         (device.clock_offset_ms, device.clock_drift_ppm) = (0, 0);
