@@ -56,7 +56,6 @@ export interface Verdict {
   invariant: string;
   meaning: string;
   message: string;
-  write: string | null;
   label: string | null;
   object: string | null;
   at_ms: number;

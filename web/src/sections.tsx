@@ -24,7 +24,7 @@ export function Header({ model }: { model: Model }) {
         <>
           <h1><span class="sign" aria-hidden="true">✕</span> <span id="invariant">{verdict.invariant}</span> is violated</h1>
           <p id="verdict">{verdict.message}</p>
-          {cause ? <p id="sentence">{cause.sentence}</p> : verdict.write && <p id="write">{verdict.write}</p>}
+          {cause && <p id="sentence">{cause.sentence}</p>}
           <p id="expected"><b>Expected</b> {verdict.meaning}</p>
           {verdict.also.length > 0 && (
             <p id="also"><b>Also violated</b> {verdict.also.map(([name, times]) => `${name} × ${times}`).join(" · ")}</p>

@@ -98,7 +98,6 @@ struct Verdict {
     invariant: &'static str,
     meaning: &'static str,
     message: String,
-    write: Option<String>,
     /// What the write is called.
     label: Option<String>,
     object: Option<String>,
@@ -212,7 +211,6 @@ impl Verdict {
             invariant: violation.invariant.name(),
             meaning: violation.invariant.meaning(),
             message: violation.message.clone(),
-            write: token.and_then(|token| scene.evidence().tell_write(token)),
             label: token.map(|token| scene.label(token)),
             object: violation.record.map(|id| id.to_string()),
             at_ms: violation.at.0,

@@ -35,7 +35,7 @@ struct Version {
 }
 
 /// A record as one copy has it.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct State {
     /// What it is in a word, if it has no cells to show.
     word: Option<&'static str>,
@@ -43,7 +43,7 @@ struct State {
 }
 
 /// A field as one write has set it.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Cell {
     field: String,
     label: String,
@@ -63,7 +63,8 @@ pub(super) fn versions(
     let found = Versions::default();
     let (held, mirrors) = (BTreeMap::new(), BTreeMap::new());
     let plan = story.plan;
-    let mut book = Book { scene, plan, lanes, record, user, token, held, mirrors, found };
+    let places = BTreeMap::new();
+    let mut book = Book { scene, plan, lanes, record, user, token, held, mirrors, found, places };
     let history = &story.outcome.history;
     history.iter().enumerate().for_each(|(index, entry)| book.read(index, entry));
     book.found
@@ -87,6 +88,8 @@ struct Book<'a> {
     /// What each device believes that a remote holds.
     mirrors: BTreeMap<(Node, Remote), Held<'a>>,
     found: Versions,
+    /// Where each state is in them.
+    places: BTreeMap<State, usize>,
 }
 
 impl<'a> Book<'a> {
@@ -210,8 +213,8 @@ impl<'a> Book<'a> {
 
     fn place_of(&mut self, state: State) -> usize {
         let states = &mut self.found.states;
-        states.iter().position(|it| *it == state).unwrap_or_else(|| {
-            states.push(state);
+        *self.places.entry(state).or_insert_with_key(|state| {
+            states.push(state.clone());
             states.len() - 1
         })
     }
