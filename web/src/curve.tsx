@@ -29,6 +29,8 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
       const ratio = uPlot.pxRatio;
       ctx.save();
       ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+      ctx.textAlign = "left";
+      ctx.textBaseline = "alphabetic";
       ctx.fillStyle = colour("--ink");
       ctx.strokeStyle = colour("--way");
       ctx.setLineDash([4 * ratio, 3 * ratio]);

@@ -293,7 +293,7 @@ function Bands({ model, window, gutter }: Part & { gutter: number }) {
         const from = xOf(window, positions.of(begin));
         const to = end === null ? window.width + 10 : Math.max(from + 3, xOf(window, positions.of(end)));
         const y = yOf(window, lane);
-        if (to < gutter || from > window.width || y < -lanes.height || y > window.height + lanes.height) return null;
+        if ((lasts ? to : from) < gutter || from > window.width || y < -lanes.height || y > window.height + lanes.height) return null;
         const text = model.text(begin);
         if (word === "down") {
           const half = Math.min(9, lanes.height * 0.3);
