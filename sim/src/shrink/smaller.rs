@@ -3,11 +3,12 @@
 //! Names of devices, workers and users in a plan are places in a list, so one that is removed is taken
 //! out of every step that names it, and the rest are renumbered.
 
+pub mod groups;
 mod places;
+pub mod times;
 
 use engine::id::UserId;
 use engine::record::Value;
-use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
 use self::places::Places;
@@ -15,9 +16,9 @@ use crate::fault;
 use crate::plan::file::split_path;
 use crate::plan::operation;
 use crate::plan::{
-    Act, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, UserOperation,
-    VolumePlan, When,
+    Act, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, UserOperation, When,
 };
+use crate::scenario::with_plainer_settings;
 
 /// Only these steps.
 pub fn with_steps(plan: &Plan, kept: &[usize]) -> Plan {
@@ -146,9 +147,8 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
 /// Plans with one number made plainer each, the most worthwhile first. A number that is plain
 /// already gives the same plan again.
 pub fn plainer(plan: &Plan) -> Vec<Plan> {
-    let mut plans =
-        vec![calm_network(plan), calm_volume(plan), true_clocks(plan), even_spans(plan)];
-    plans.push(short_storm(plan));
+    let mut plans = with_plainer_settings(plan);
+    plans.extend([true_clocks(plan), plain_remotes(plan), times::short_storm(plan)]);
     plans.extend((0..plan.devices.len()).map(|at| early_start(plan, at)));
     plans.extend((0..plan.given.len()).map(|at| {
         let mut plan = plan.clone();
@@ -181,29 +181,6 @@ fn with_all_steps(plan: &Plan, change: impl Fn(&mut Step)) -> Plan {
     plan
 }
 
-/// No message is lost or doubled by chance, and all take about the same time.
-fn calm_network(plan: &Plan) -> Plan {
-    let mut plan = plan.clone();
-    let none = Chance(0);
-    let net = &mut plan.network;
-    (net.loss, net.duplicate, net.reply_loss, net.hint_loss) = (none, none, none, none);
-    net.p99 = net.typical;
-    (plan.sign_in.expired_first, plan.sign_in.foreign_first) = (none, none);
-    plan
-}
-
-/// The volume does what it is asked, and always takes the same time.
-fn calm_volume(plan: &Plan) -> Plan {
-    let mut plan = plan.clone();
-    if let Some(ServerPlan { volume, .. }) = &mut plan.server {
-        let low = volume.delay.low;
-        let delay = SpanRange { low, high: low };
-        let (failure, reply_loss) = (Chance(0), Chance(0));
-        *volume = VolumePlan { delay, failure, reply_loss, list_lag: Span::ZERO };
-    }
-    plan
-}
-
 fn true_clocks(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for device in &mut plan.devices {
@@ -218,38 +195,15 @@ fn true_clocks(plan: &Plan) -> Plan {
     plan
 }
 
-/// What takes a drawn time takes the least of it.
-fn even_spans(plan: &Plan) -> Plan {
-    let even = |range: SpanRange| SpanRange { low: range.low, high: range.low };
+/// Remotes that serve and take as much as they usually do, without delay.
+fn plain_remotes(plan: &Plan) -> Plan {
+    const ROWS: u16 = 200;
+    let commit = SpanRange { low: Span(1), high: Span(1) };
     let mut plan = plan.clone();
-    plan.disk.commit = even(plan.disk.commit);
-    plan.disk.answer = even(plan.disk.answer);
-    plan.keychain = even(plan.keychain);
-    plan.sign_in.delay = even(plan.sign_in.delay);
-    if let Some(server) = &mut plan.server {
-        server.pipeline.step.takes = even(server.pipeline.step.takes);
+    for remote in &mut plan.remotes {
+        (remote.page, remote.batch, remote.commit) = (ROWS, ROWS, commit);
     }
-    plan.remotes.iter_mut().for_each(|remote| remote.commit = even(remote.commit));
     plan
-}
-
-/// Ends a second after the last step, start or expectation that has a moment, if all steps have one.
-fn short_storm(plan: &Plan) -> Plan {
-    let moment = |step: &Step| match step.when {
-        When::At(at) => Some(at.0),
-        When::After(_) | When::On(..) => None,
-    };
-    let moments: Option<Vec<u64>> = plan.steps.iter().map(moment).collect();
-    let starts = plan.devices.iter().map(|device| match device.start {
-        Start::Prepared(at) | Start::Fresh(at) => at.0,
-        Start::Cloned => 0,
-    });
-    let Some(moments) = moments else { return plan.clone() };
-    let looks = plan.at_end.iter().filter_map(|it| it.at).map(|at| at.0);
-    let ends = moments.into_iter().chain(starts).chain(looks);
-    let end = ends.max().unwrap_or(plan.storm.0);
-    let storm = Span((end + 1_000).min(plan.storm.0));
-    Plan { storm, ..plan.clone() }
 }
 
 fn early_start(plan: &Plan, at: usize) -> Plan {
