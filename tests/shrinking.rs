@@ -10,13 +10,15 @@ use sim::invariant::Invariant;
 use sim::plan::{Act, Lasting, Plan, When, WorkerId};
 use sim::run::run;
 use sim::scenario;
+use sim::shrink::smaller::groups::{TRAITS, count, with_groups};
+use sim::shrink::smaller::times::{sooner, squeezed};
 use sim::shrink::smaller::{
     plainer, with_devices, with_given, with_given_talks, with_moments, with_processors, with_steps,
     with_workers, without_idle_users, without_server,
 };
 use sim::shrink::{Failing, shrink};
 
-use super::scenarios::{read_back, shipped};
+use super::scenarios::{everyday, read_back, shipped};
 
 /// Anna's tablet loses an edit in a crash; that it waited for her phone has nothing to do with it.
 const WAITING: &str = r#"
@@ -70,6 +72,7 @@ fn a_step_is_kept_without_those_that_it_waited_for() {
     let small = shrink(&pool, &Failing::of(&plan, &outcome, lost), None, || {});
     assert!(small.minimal);
     assert_eq!(small.plan.steps.len(), 2, "{:?}", small.plan.steps);
+    assert!(small.plan.storm < Span(5_000), "nothing is waited for: {:?}", small.plan.storm);
 }
 
 /// Four workers, of which the second and the third are named.
@@ -169,8 +172,13 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         left = without(&left);
         plans.push(left.clone());
     }
-    let plainer = plainer(plan);
-    plans.extend(plainer.iter().step_by(plainer.len() / 5 + 1).cloned());
+    for of in TRAITS {
+        let half: Vec<usize> = (0..count(plan, of)).step_by(2).collect();
+        plans.push(with_groups(plan, of, &half));
+    }
+    for (all, tried) in [(squeezed(plan), 2), (sooner(plan), 3), (plainer(plan), 7)] {
+        plans.extend(all.iter().step_by(all.len() / tried + 1).cloned());
+    }
     plans
 }
 
@@ -184,4 +192,46 @@ fn whatever_is_left_of_a_plan_can_be_written_and_read() {
             assert!(again == small, "{}: {small:#?}", scenario.name);
         }
     }
+}
+
+/// When each step begins and ends, if that is known.
+fn moments(plan: &Plan) -> Vec<(u64, u64)> {
+    let moments = plan.steps.iter().filter_map(|step| {
+        let When::At(at) = step.when else { return None };
+        let lasts = if let Act::Fault(_, lasting) = &step.act { lasting.span() } else { Span(0) };
+        Some((at.0, (at + lasts).0))
+    });
+    moments.collect()
+}
+
+#[test]
+fn moments_that_move_together_keep_their_order_and_what_overlaps() {
+    for name in ["everyday", "offline-for-days"] {
+        let plan = scenario::draw(&everyday(name), 1, Flaws::NONE);
+        let before = moments(&plan);
+        let squeezed = squeezed(&plan);
+        let sooner = sooner(&plan);
+        assert!(squeezed[0].storm < plan.storm, "{name} is shorter");
+        for shorter in squeezed.iter().chain(sooner.iter().step_by(20)) {
+            let after = moments(shorter);
+            assert_eq!(before.len(), after.len());
+            for (n, (begins, ends)) in before.iter().enumerate().step_by(3) {
+                assert!(after[n].0 <= *begins && after[n].1 <= *ends, "none is later");
+                for (m, (other, _)) in before.iter().enumerate() {
+                    assert_eq!(begins.cmp(other), after[n].0.cmp(&after[m].0));
+                    assert_eq!(ends.cmp(other), after[n].1.cmp(&after[m].0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_that_are_alike_go_together() {
+    let plan = served();
+    let words: Vec<usize> = TRAITS.iter().map(|of| count(&plan, *of)).collect();
+    assert_eq!(words, [3, 3, 4, 3], "faults, their hosts, operations and objects");
+    let [faults, ..] = TRAITS;
+    let without = with_groups(&plan, faults, &[]);
+    assert_eq!(without.steps.len(), 4, "what is no fault stays: {:?}", without.steps);
 }

@@ -16,7 +16,7 @@ use engine::id::RecordId;
 use harness::time::Time;
 
 use self::excused::{Causes, Excused};
-pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Tamed, Zoo};
+pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Retold, Tamed, Zoo};
 use crate::difference::Difference;
 use crate::invariant::Violation;
 use crate::outcome::Missed;

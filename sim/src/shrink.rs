@@ -183,7 +183,6 @@ pub fn shrink(
 
 /// Leaves out what can be: large parts first, and steps that are alike before single ones.
 fn drop_parts(search: &mut Search<'_, Plan, Seen>, signature: &Signature) {
-    search.take_first(times::squeezed(search.best()));
     for of in groups::TRAITS {
         search.drop_some(
             |plan| groups::count(plan, of),
@@ -193,6 +192,7 @@ fn drop_parts(search: &mut Search<'_, Plan, Seen>, signature: &Signature) {
     search.drop_some(|plan| plan.devices.len(), smaller::with_devices);
     search.drop_some(workers, smaller::with_workers);
     search.drop_some(|plan| plan.processors().len(), smaller::with_processors);
+    search.simplify(smaller::calmer);
     search.drop_some(steps, smaller::with_steps);
     search.drop_some(|plan| plan.given.len(), smaller::with_given);
     search.drop_some(given_talks, smaller::with_given_talks);

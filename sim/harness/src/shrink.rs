@@ -115,11 +115,7 @@ impl<'a, P: Clone + Debug + PartialEq + Send + 'static, R: Send + 'static> Searc
     }
 
     /// Delta debugging over one kind of part: `len` of them, of which `keep` keeps some.
-    pub fn drop_some(
-        &mut self,
-        len: impl Fn(&P) -> usize,
-        keep: impl Fn(&P, &[usize]) -> P,
-    ) {
+    pub fn drop_some(&mut self, len: impl Fn(&P) -> usize, keep: impl Fn(&P, &[usize]) -> P) {
         let whole = self.best.plan.clone();
         let parts: Vec<usize> = (0..len(&whole)).collect();
         ddmin::minimise(parts, |cuts: &Cuts<'_, usize>| {

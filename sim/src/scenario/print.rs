@@ -200,20 +200,27 @@ impl Page<'_> {
         for parameter in Parameter::ALL.iter().copied() {
             let (home, key) = parameter.place();
             let Some(range) = setting(self.plan, parameter) else { continue };
-            let is_plain = range == plain(parameter);
-            if home != heading && (!is_plain || home == "server") {
+            let is_said = self.must_say(parameter);
+            if home != heading && (is_said || home == "server") {
                 heading = home;
                 let _ = write!(out, "\n[{heading}]\n");
                 if heading == "server" {
                     self.workers(out);
                 }
             }
-            if !is_plain {
+            if is_said {
                 let value = parameter.unit().show_range(range);
                 let is_bare = parameter.unit() == Unit::Count;
                 let _ = writeln!(out, "{key} = {}", if is_bare { value } else { quote(&value) });
             }
         }
+    }
+
+    /// Is it not plain? Of a latency both keys are there or none.
+    fn must_say(&self, parameter: Parameter) -> bool {
+        const LATENCY: [Parameter; 2] = [Parameter::Typical, Parameter::P99];
+        let differs = |it: &Parameter| setting(self.plan, *it) != Some(plain(*it));
+        differs(&parameter) || (LATENCY.contains(&parameter) && LATENCY.iter().any(differs))
     }
 
     /// The workers, each with its clock.

@@ -18,7 +18,7 @@ use crate::plan::operation;
 use crate::plan::{
     Act, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, UserOperation, When,
 };
-use crate::scenario::with_plainer_settings;
+use crate::scenario::{with_a_plain_setting, with_plain_settings};
 
 /// Only these steps.
 pub fn with_steps(plan: &Plan, kept: &[usize]) -> Plan {
@@ -144,11 +144,20 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
     plan
 }
 
+/// Plans in which much is plainer at once: with less left to chance, fewer parts are needed.
+pub fn calmer(plan: &Plan) -> Vec<Plan> {
+    let mut plans = times::squeezed(plan);
+    plans.push(times::short_storm(plan));
+    plans.extend(with_plain_settings(plan));
+    plans.extend([true_clocks(plan), early_starts(plan), plain_remotes(plan)]);
+    plans
+}
+
 /// Plans with one number made plainer each, the most worthwhile first. A number that is plain
 /// already gives the same plan again.
 pub fn plainer(plan: &Plan) -> Vec<Plan> {
-    let mut plans = with_plainer_settings(plan);
-    plans.extend([true_clocks(plan), plain_remotes(plan), times::short_storm(plan)]);
+    let mut plans = calmer(plan);
+    plans.extend(with_a_plain_setting(plan));
     plans.extend((0..plan.devices.len()).map(|at| early_start(plan, at)));
     plans.extend((0..plan.given.len()).map(|at| {
         let mut plan = plan.clone();
@@ -204,6 +213,10 @@ fn plain_remotes(plan: &Plan) -> Plan {
         (remote.page, remote.batch, remote.commit) = (ROWS, ROWS, commit);
     }
     plan
+}
+
+fn early_starts(plan: &Plan) -> Plan {
+    (0..plan.devices.len()).fold(plan.clone(), |plan, at| early_start(&plan, at))
 }
 
 fn early_start(plan: &Plan, at: usize) -> Plan {

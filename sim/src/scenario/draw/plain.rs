@@ -6,17 +6,19 @@ use crate::scenario::setting::{MOST_PULLS, answers_in_time, plain, setting};
 use crate::scenario::{Choice, Parameter};
 use crate::time::ToSimulated;
 
-/// The plan with plain settings: all of them, those under each heading, and each by itself. None that the
-/// reader would refuse is among them.
-pub fn with_plainer_settings(plan: &Plan) -> Vec<Plan> {
-    let is_in = |heading: &'static str| move |it: Parameter| it.place().0 == heading;
+/// The plan with plain settings: all of them, and those under each heading. None that the reader would refuse
+/// is among them.
+pub fn with_plain_settings(plan: &Plan) -> Vec<Plan> {
     let mut headings: Vec<&str> = Parameter::ALL.iter().map(|it| it.place().0).collect();
     headings.dedup();
-    let mut plans = vec![with_plain(plan, |_| true)];
-    plans.extend(headings.into_iter().map(|heading| with_plain(plan, is_in(heading))));
-    plans.extend(Parameter::ALL.iter().map(|only| with_plain(plan, |it| it == *only)));
-    plans.retain(can_be_read);
-    plans
+    let under = headings.into_iter().map(|heading| with_plain(plan, |it| it.place().0 == heading));
+    [with_plain(plan, |_| true)].into_iter().chain(under).filter(can_be_read).collect()
+}
+
+/// The plan with one plain setting, each in turn. None that the reader would refuse is among them.
+pub fn with_a_plain_setting(plan: &Plan) -> Vec<Plan> {
+    let each = Parameter::ALL.iter().map(|only| with_plain(plan, |it| it == *only));
+    each.filter(can_be_read).collect()
 }
 
 fn with_plain(plan: &Plan, is_chosen: impl Fn(Parameter) -> bool) -> Plan {

@@ -74,9 +74,8 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
 fn origin(reader: &mut Reader<'_>, item: Item<'_>, table: &mut Table<'_>) -> Option<Origin> {
     let mut from = reader.table(item, "`shrunk-from`")?;
     let digest = from.need(reader, "digest", "\"…\"").and_then(|item| reader.text(item));
-    let mut count = |key: &str| {
-        from.need(reader, key, "1").and_then(|item| reader.number(item, 0, u64::MAX))
-    };
+    let mut count =
+        |key: &str| from.need(reader, key, "1").and_then(|item| reader.number(item, 0, u64::MAX));
     let (steps, faults, messages) = (count("steps"), count("faults"), count("messages"));
     from.finish(reader, &["digest", "steps", "faults", "messages"]);
     let mut writes = Vec::new();

@@ -18,8 +18,7 @@ use crate::scenario::setting::{PLAIN, all_plain};
 use crate::scenario::shared::stored;
 use crate::scenario::words::{DEVICE_KEYS, REMOTE_KEYS, REMOTE_KINDS, keys};
 use crate::scenario::{
-    Choice, DeviceSpec, Make, Parameter, Range, RemoteSpec, Scenario, State,
-    Unit,
+    Choice, DeviceSpec, Make, Parameter, Range, RemoteSpec, Scenario, State, Unit,
 };
 
 const STATES: &[(&str, State)] =

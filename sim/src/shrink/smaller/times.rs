@@ -24,9 +24,8 @@ pub fn sooner(plan: &Plan) -> Vec<Plan> {
     let shorter: [fn(u64) -> u64; 2] = [|gap| gap.min(SHORT), |gap| gap.min(SHORT.max(gap / 2))];
     let gaps = 0..moments(plan).len();
     let of = |chosen| {
-        shorter.map(|shorter| {
-            with_gaps(plan, |n, gap| if n == chosen { shorter(gap) } else { gap })
-        })
+        shorter
+            .map(|shorter| with_gaps(plan, |n, gap| if n == chosen { shorter(gap) } else { gap }))
     };
     gaps.flat_map(of).collect()
 }
@@ -61,7 +60,8 @@ fn looks(plan: &Plan) -> impl Iterator<Item = u64> {
 
 /// When something begins, ends or is looked at, and to what stores are set back; each once and in order.
 fn moments(plan: &Plan) -> BTreeSet<u64> {
-    let mut moments: BTreeSet<u64> = starts(plan).chain(looks(plan)).chain([plan.storm.0]).collect();
+    let mut moments: BTreeSet<u64> =
+        starts(plan).chain(looks(plan)).chain([plan.storm.0]).collect();
     for step in &plan.steps {
         let Some(at) = moment(step) else { continue };
         moments.insert(at);
@@ -75,7 +75,10 @@ fn moments(plan: &Plan) -> BTreeSet<u64> {
 
 /// How far a fault sets something back.
 fn ages(fault: &Fault) -> impl Iterator<Item = Span> {
-    fault.values().into_iter().filter_map(|it| if let Value::Age(Age(age)) = it { Some(age) } else { None })
+    fault
+        .values()
+        .into_iter()
+        .filter_map(|it| if let Value::Age(Age(age)) = it { Some(age) } else { None })
 }
 
 /// The plan with another gap before each of its moments, by its number and what it was.
