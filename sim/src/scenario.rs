@@ -29,7 +29,7 @@ use crate::plan::{
     WorkerId,
 };
 
-pub use draw::{draw, is_fault_free, with_a_plain_setting, with_plain_settings};
+pub use draw::{count_odd_settings, draw, is_fault_free, with_plain_settings};
 pub use harness::quantity::{Choice, Range, Unit};
 pub use print::{print, print_step};
 pub use problem::{Code, Problem, render};

@@ -25,7 +25,7 @@ use crate::invariant::{Invariant, Violation};
 use crate::plan::{Act, Plan};
 use crate::report::Size;
 use crate::run::{Driver, Outcome, run_watched};
-use crate::scenario::Origin;
+use crate::scenario::{Origin, count_odd_settings, with_plain_settings};
 use crate::signature::Signature;
 
 /// The most bytes of all histories that are compared at a time.
@@ -190,6 +190,7 @@ fn drop_parts(search: &mut Search<'_, Plan, Seen>, signature: &Signature) {
         );
     }
     search.drop_some(|plan| plan.devices.len(), smaller::with_devices);
+    search.drop_some(|plan| plan.remotes.len(), smaller::with_remotes);
     search.drop_some(workers, smaller::with_workers);
     search.drop_some(|plan| plan.processors().len(), smaller::with_processors);
     search.simplify(smaller::calmer);
@@ -206,8 +207,17 @@ fn drop_parts(search: &mut Search<'_, Plan, Seen>, signature: &Signature) {
 
 /// Makes plain what is left.
 fn make_plainer(search: &mut Search<'_, Plan, Seen>) {
+    search.simplify(smaller::calmer);
     search.simplify(times::sooner);
-    search.simplify(smaller::plainer);
+    search.drop_some(count_odd_settings, with_plain_settings);
+    search.drop_some(|plan| plan.devices.len(), smaller::with_early_starts);
+    search.drop_some(|plan| plan.given.len(), smaller::with_short_given);
+    for plainer in smaller::PLAINER {
+        search.drop_some(
+            |plan| smaller::count_odd(plan, plainer),
+            |plan, kept| smaller::with_plainer_steps(plan, plainer, kept),
+        );
+    }
 }
 
 fn steps(plan: &Plan) -> usize {

@@ -143,7 +143,10 @@ fn a_smaller_capsule_says_what_it_was_shrunk_from() {
     let digest = line(&whole, "digest").expect("it has one");
     folder.seawall(&["shrink", &capsule, "-o", "small.toml"]);
     let from = line("small.toml", "shrunk-from").expect("it was shrunk");
-    assert!(from.starts_with(&format!("shrunk-from = {{ {digest}, steps = 2, faults = 0, ")), "{from}");
+    assert!(
+        from.starts_with(&format!("shrunk-from = {{ {digest}, steps = 2, faults = 0, ")),
+        "{from}"
+    );
     let writes = line("small.toml", "writes").expect("some are left");
     assert!(writes.contains("w1 = \"w"), "{writes}");
     folder.seawall(&["shrink", "small.toml", "-o", "again.toml"]);

@@ -301,3 +301,82 @@ fn plainer<S: System>(plan: &Plan<S>) -> Vec<Plan<S>> {
     });
     surroundings.chain(steps).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::stop::Stop;
+
+    type Parts = Vec<u64>;
+
+    fn kept(parts: &Parts, places: &[usize]) -> Parts {
+        places.iter().map(|at| parts[*at]).collect()
+    }
+
+    fn search<'a>(
+        pool: &'a Pool,
+        shows: impl Fn(&Parts, &Watch) -> Option<u64> + Send + Sync + 'static,
+        budget: Option<Duration>,
+    ) -> Search<'a, Parts, u64> {
+        let best = Shown { plan: (0..10).collect(), shown: 1_000 };
+        Search::new(pool, best, shows, |length| *length, budget, || {})
+    }
+
+    /// The bug is in 3. Without 7, and only then, the run is twice as long.
+    fn long_without_seven(parts: &Parts, _: &Watch) -> Option<u64> {
+        parts.contains(&3).then(|| if parts.contains(&7) { 1_000 } else { 2_000 })
+    }
+
+    #[test]
+    fn a_part_is_not_left_out_for_a_much_longer_run_but_by_the_last_check() {
+        let pool = Pool::new(2, Stop::default());
+        let mut search = search(&pool, long_without_seven, None);
+        search.drop_some(Vec::len, kept);
+        assert_eq!(*search.best(), [3, 7]);
+        assert!(!search.is_minimal(Vec::len, kept));
+        assert_eq!(*search.best(), [3]);
+        assert!(search.is_minimal(Vec::len, kept));
+    }
+
+    #[test]
+    fn no_plan_is_run_twice_if_it_passed() {
+        let pool = Pool::new(2, Stop::default());
+        let shows = |parts: &Parts, _: &Watch| parts.contains(&3).then_some(1_000);
+        let mut search = search(&pool, shows, None);
+        search.drop_some(Vec::len, kept);
+        let tries = search.tries();
+        search.settle(|search| search.drop_some(Vec::len, kept));
+        assert!(search.is_minimal(Vec::len, kept));
+        assert_eq!(search.tries(), tries);
+    }
+
+    #[test]
+    fn the_result_does_not_depend_on_the_number_of_workers() {
+        let results = [1, 2, 7].map(|jobs| {
+            let pool = Pool::new(jobs, Stop::default());
+            let shows = |parts: &Parts, _: &Watch| (parts.iter().sum::<u64>() > 20).then_some(1);
+            let mut search = search(&pool, shows, None);
+            search.drop_some(Vec::len, kept);
+            search.into_best().plan
+        });
+        assert!(results.iter().all(|it| *it == results[0]), "{results:?}");
+    }
+
+    #[test]
+    fn a_run_that_takes_longer_than_the_budget_is_not_waited_for() {
+        let pool = Pool::new(2, Stop::default());
+        let shows = |_: &Parts, watch: &Watch| {
+            while watch.call() == Call::GoOn {
+                thread::yield_now();
+            }
+            None
+        };
+        let began = Instant::now();
+        let mut search = search(&pool, shows, Some(Duration::from_millis(200)));
+        search.drop_some(Vec::len, kept);
+        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+        assert_eq!((search.cut_short(), search.best().len()), (Some("its time budget"), 10));
+    }
+}

@@ -18,7 +18,7 @@ use engine::worker;
 use harness::random::{Chance, Stream, Streams};
 use harness::time::{Span, SpanRange, Time};
 
-pub use self::plain::{with_a_plain_setting, with_plain_settings};
+pub use self::plain::{count_odd_settings, with_plain_settings};
 use super::nominal;
 use super::{
     Choice, DeviceSpec, Lasts, Moment, Parameter, Range, RemoteSpec, Scenario, ServerSpec, State,

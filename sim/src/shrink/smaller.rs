@@ -7,7 +7,7 @@ pub mod groups;
 mod places;
 pub mod times;
 
-use engine::id::UserId;
+use engine::id::{Remote, UserId};
 use engine::record::Value;
 use harness::time::{Span, SpanRange, Time};
 
@@ -16,9 +16,9 @@ use crate::fault;
 use crate::plan::file::split_path;
 use crate::plan::operation;
 use crate::plan::{
-    Act, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, UserOperation, When,
+    Act, Lasting, PipelinePlan, Plan, RemotePlan, ServerPlan, Start, Step, UserOperation, When,
 };
-use crate::scenario::{with_a_plain_setting, with_plain_settings};
+use crate::scenario::with_plain_settings;
 
 /// Only these steps.
 pub fn with_steps(plan: &Plan, kept: &[usize]) -> Plan {
@@ -52,6 +52,18 @@ pub fn with_devices(plan: &Plan, kept: &[usize]) -> Plan {
     let devices = kept.iter().map(|&at| plan.devices[at].clone()).collect();
     let places = Places::devices(kept);
     Plan { devices, at_end: places.expectations(plan), steps: places.steps(plan), ..plan.clone() }
+}
+
+/// Only these remotes, and only what does not need the others. No plan is without any.
+pub fn with_remotes(plan: &Plan, kept: &[usize]) -> Plan {
+    if kept.is_empty() {
+        return plan.clone();
+    }
+    let remotes: Vec<RemotePlan> = kept.iter().map(|&at| plan.remotes[at].clone()).collect();
+    let kinds: Vec<Remote> = remotes.iter().map(|remote| remote.kind).collect();
+    let places = Places::remotes(&kinds);
+    let (steps, at_end) = (places.steps(plan), places.expectations(plan));
+    Plan { remotes, steps, at_end, ..plan.clone() }
 }
 
 /// Only these workers, and only what does not need the others; without any, no server at all.
@@ -148,45 +160,61 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
 pub fn calmer(plan: &Plan) -> Vec<Plan> {
     let mut plans = times::squeezed(plan);
     plans.push(times::short_storm(plan));
-    plans.extend(with_plain_settings(plan));
-    plans.extend([true_clocks(plan), early_starts(plan), plain_remotes(plan)]);
+    plans.push(with_plain_settings(plan, &[]));
+    plans.extend([true_clocks(plan), with_early_starts(plan, &[]), plain_remotes(plan)]);
     plans
 }
 
-/// Plans with one number made plainer each, the most worthwhile first. A number that is plain
-/// already gives the same plan again.
-pub fn plainer(plan: &Plan) -> Vec<Plan> {
-    let mut plans = calmer(plan);
-    plans.extend(with_a_plain_setting(plan));
-    plans.extend((0..plan.devices.len()).map(|at| early_start(plan, at)));
-    plans.extend((0..plan.given.len()).map(|at| {
-        let mut plan = plan.clone();
-        plan.given[at].set.truncate(1);
-        plan
-    }));
-    plans.push(with_all_steps(plan, |step| round(step, 1_000)));
-    plans.push(with_all_steps(plan, short_texts));
-    plans.push(with_all_steps(plan, short_path));
-    for at in 0..plan.steps.len() {
-        plans.push(with_step(plan, at, |step| round(step, 1_000)));
-        plans.push(with_step(plan, at, |step| round(step, 100)));
-        plans.push(with_step(plan, at, brief));
-        plans.push(with_step(plan, at, one_field));
-        plans.push(with_step(plan, at, short_texts));
-        plans.push(with_step(plan, at, short_path));
-    }
-    plans
+/// Makes a step plainer, if it is not plain already.
+pub type Plainer = fn(&mut Step);
+
+/// What can be plainer about a step, the most worthwhile first.
+pub const PLAINER: [Plainer; 6] =
+    [brief, |step| round(step, 1_000), |step| round(step, 100), one_field, short_texts, short_path];
+
+/// The places of the steps that this changes.
+fn odd(plan: &Plan, plainer: Plainer) -> Vec<usize> {
+    let is_odd = |step: &Step| {
+        let mut plain = step.clone();
+        plainer(&mut plain);
+        plain != *step
+    };
+    (0..plan.steps.len()).filter(|&at| is_odd(&plan.steps[at])).collect()
 }
 
-fn with_step(plan: &Plan, at: usize, change: impl Fn(&mut Step)) -> Plan {
+/// How many steps this makes plainer.
+pub fn count_odd(plan: &Plan, plainer: Plainer) -> usize {
+    odd(plan, plainer).len()
+}
+
+/// The plan with all those steps plainer, but for some of them.
+pub fn with_plainer_steps(plan: &Plan, plainer: Plainer, kept: &[usize]) -> Plan {
     let mut plan = plan.clone();
-    change(&mut plan.steps[at]);
+    for (n, at) in odd(&plan, plainer).into_iter().enumerate() {
+        if !kept.contains(&n) {
+            plainer(&mut plan.steps[at]);
+        }
+    }
     plan
 }
 
-fn with_all_steps(plan: &Plan, change: impl Fn(&mut Step)) -> Plan {
+/// The plan with all devices on from the start, but for some of them; clones are made when they are.
+pub fn with_early_starts(plan: &Plan, kept: &[usize]) -> Plan {
     let mut plan = plan.clone();
-    plan.steps.iter_mut().for_each(change);
+    let early = plan.devices.iter_mut().enumerate().filter(|(at, _)| !kept.contains(at));
+    early.for_each(|(_, device)| {
+        if let Start::Prepared(at) | Start::Fresh(at) = &mut device.start {
+            *at = Time(0);
+        }
+    });
+    plan
+}
+
+/// The plan with one field in each record of the seed data, but for some of them.
+pub fn with_short_given(plan: &Plan, kept: &[usize]) -> Plan {
+    let mut plan = plan.clone();
+    let short = plan.given.iter_mut().enumerate().filter(|(at, _)| !kept.contains(at));
+    short.for_each(|(_, given)| given.set.truncate(1));
     plan
 }
 
@@ -212,21 +240,6 @@ fn plain_remotes(plan: &Plan) -> Plan {
     for remote in &mut plan.remotes {
         (remote.page, remote.batch, remote.commit) = (ROWS, ROWS, commit);
     }
-    plan
-}
-
-fn early_starts(plan: &Plan) -> Plan {
-    (0..plan.devices.len()).fold(plan.clone(), |plan, at| early_start(&plan, at))
-}
-
-fn early_start(plan: &Plan, at: usize) -> Plan {
-    let mut plan = plan.clone();
-    let DevicePlan { start, .. } = &mut plan.devices[at];
-    *start = match *start {
-        Start::Prepared(_) => Start::Prepared(Time(0)),
-        Start::Fresh(_) => Start::Fresh(Time(0)),
-        Start::Cloned => Start::Cloned,
-    };
     plan
 }
 

@@ -6,27 +6,28 @@ use crate::scenario::setting::{MOST_PULLS, answers_in_time, plain, setting};
 use crate::scenario::{Choice, Parameter};
 use crate::time::ToSimulated;
 
-/// The plan with plain settings: all of them, and those under each heading. None that the reader would refuse
-/// is among them.
-pub fn with_plain_settings(plan: &Plan) -> Vec<Plan> {
-    let mut headings: Vec<&str> = Parameter::ALL.iter().map(|it| it.place().0).collect();
-    headings.dedup();
-    let under = headings.into_iter().map(|heading| with_plain(plan, |it| it.place().0 == heading));
-    [with_plain(plan, |_| true)].into_iter().chain(under).filter(can_be_read).collect()
+/// The parameters whose settings are not plain.
+fn odd(plan: &Plan) -> Vec<Parameter> {
+    let is_odd = |it: &Parameter| setting(plan, *it).is_some_and(|now| now != plain(*it));
+    Parameter::ALL.iter().copied().filter(is_odd).collect()
 }
 
-/// The plan with one plain setting, each in turn. None that the reader would refuse is among them.
-pub fn with_a_plain_setting(plan: &Plan) -> Vec<Plan> {
-    let each = Parameter::ALL.iter().map(|only| with_plain(plan, |it| it == *only));
-    each.filter(can_be_read).collect()
+/// How many settings are not plain.
+pub fn count_odd_settings(plan: &Plan) -> usize {
+    odd(plan).len()
 }
 
-fn with_plain(plan: &Plan, is_chosen: impl Fn(Parameter) -> bool) -> Plan {
-    let choice = |parameter: &Parameter| {
-        let now = setting(plan, *parameter).filter(|_| !is_chosen(*parameter));
-        Choice(vec![now.unwrap_or_else(|| plain(*parameter))])
+/// The plan with plain settings, but for some of those that are not; the plan as it is, if the reader would
+/// refuse the other.
+pub fn with_plain_settings(plan: &Plan, kept: &[usize]) -> Plan {
+    let odd = odd(plan);
+    let stays = |it: &Parameter| kept.iter().any(|&at| odd[at] == *it);
+    let choice = |it: &Parameter| {
+        let now = setting(plan, *it).filter(|_| stays(it));
+        Choice(vec![now.unwrap_or_else(|| plain(*it))])
     };
-    with_settings(plan, &Parameter::ALL.iter().map(choice).collect::<Vec<_>>())
+    let choices: Vec<Choice> = Parameter::ALL.iter().map(choice).collect();
+    Some(with_settings(plan, &choices)).filter(can_be_read).unwrap_or_else(|| plan.clone())
 }
 
 fn can_be_read(plan: &Plan) -> bool {
