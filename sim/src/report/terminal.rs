@@ -336,7 +336,10 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
         if late || (proves.is_empty() && !scene.is_told(entry, focus)) {
             continue;
         }
-        if repeats.takes(out, entry, !proves.is_empty())? {
+        let sentence = scene.tell(entry, focus.row);
+        if !proves.is_empty() {
+            repeats.end(out)?;
+        } else if repeats.takes(out, (entry.at, entry.node, &sentence))? {
             continue;
         }
         told += 1;

@@ -1,4 +1,4 @@
-//! Messages that are lost again and again: a story tells the first of them, and how many more there are.
+//! What a host does again and again: a story tells it a few times, and then how often it was.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -6,52 +6,100 @@ use std::fmt::{self, Write};
 use harness::time::Time;
 
 use super::{DIM, styled};
-use crate::history::{Entry, Fact};
 use crate::plan::Node;
-use crate::report::story::{count, time};
+use crate::report::story::time;
 
-/// So many are told of one link.
+/// So often the same is told, as long as nothing else happens.
 const TOLD: usize = 3;
 
-/// The messages that were lost since anything else was told.
+/// What was told since something new happened.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    lost: BTreeMap<(Node, Node), usize>,
+    told: BTreeMap<(Node, String), usize>,
     untold: usize,
     last: Time,
 }
 
 impl Repeats {
-    /// Is this fact one more message that is lost as those before it, and proves nothing? Otherwise the fact is to
-    /// be told, and how many were not stands before it.
+    /// Is this once more what was told before? If it is not, how much was left out is written first.
     pub(super) fn takes(
         &mut self,
         out: &mut String,
-        entry: &Entry,
-        is_proof: bool,
+        (at, host, sentence): (Time, Node, &str),
     ) -> Result<bool, fmt::Error> {
-        let lost_to = if let Fact::Lost { to, .. } = entry.fact { Some(to) } else { None };
-        let Some(to) = lost_to.filter(|_| !is_proof) else {
+        let key = (host, without_try(sentence));
+        if !self.told.contains_key(&key) {
             self.end(out)?;
-            return Ok(false);
-        };
-        let lost = self.lost.entry((entry.node, to)).or_default();
-        *lost += 1;
-        let takes = *lost > TOLD;
+        }
+        let told = self.told.entry(key).or_default();
+        *told += 1;
+        let takes = *told > TOLD;
         if takes {
-            self.untold += 1;
-            self.last = entry.at;
+            (self.untold, self.last) = (self.untold + 1, at);
         }
         Ok(takes)
     }
 
-    /// Writes how many were not told, if any were.
+    /// Writes how much was left out, if anything was; whatever comes is told again.
     pub(super) fn end(&mut self, out: &mut String) -> fmt::Result {
-        let Self { untold, last, .. } = std::mem::take(self);
-        if untold == 0 {
+        if self.untold == 0 {
             return Ok(());
         }
-        let more = format!("{} like these, until {}", count(untold, "more message"), time(last));
-        writeln!(out, "{:>11}  {}", "", styled(DIM, format_args!("… {more}")))
+        let Self { untold, last, .. } = std::mem::take(self);
+        let more = format!("… {untold} more as above, until {}", time(last));
+        writeln!(out, "{:>11}  {}", "", styled(DIM, more))
+    }
+}
+
+/// The sentence without its `, try 7`: the next try is nothing new.
+fn without_try(sentence: &str) -> String {
+    let Some((before, after)) = sentence.split_once(", try ") else { return sentence.to_owned() };
+    format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use harness::time::Time;
+
+    use super::*;
+
+    #[test]
+    fn what_happens_again_and_again_is_told_three_times() {
+        let mut out = String::new();
+        let mut repeats = Repeats::default();
+        let tries = (2..30).map(|n| format!("→ zone   push, try {n} lost: the link is cut"));
+        let more = ["edits meal/1".to_owned(), "→ zone   push lost: the link is cut".to_owned()];
+        for (at, sentence) in (0..).zip(tries.chain(more)) {
+            if !repeats.takes(&mut out, (Time(at), Node::World, &sentence)).expect("it is a text") {
+                writeln!(out, "{sentence}").expect("it is a text");
+            }
+        }
+        repeats.end(&mut out).expect("it is a text");
+        let lines = strip_str(&out).to_string();
+        let lines: Vec<&str> = lines.lines().map(str::trim).collect();
+        let told = |n: u8| format!("→ zone   push, try {n} lost: the link is cut");
+        assert_eq!(
+            lines,
+            [
+                &told(2),
+                &told(3),
+                &told(4),
+                "… 25 more as above, until 0.027s",
+                "edits meal/1",
+                "→ zone   push lost: the link is cut"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_differs_in_more_than_the_try_is_told() {
+        let mut out = String::new();
+        let mut repeats = Repeats::default();
+        for n in 0..10 {
+            let sentence = format!("commits no. {n}");
+            assert!(!repeats.takes(&mut out, (Time(n), Node::World, &sentence)).expect("a text"));
+        }
+        assert_eq!(out, "");
     }
 }

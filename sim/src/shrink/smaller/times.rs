@@ -9,7 +9,7 @@ use crate::fault::{Age, Value};
 use crate::plan::{Act, Fault, Lasting, Plan, Start, Step, When};
 
 /// What may be between two moments, from little to much.
-const GAPS: [u64; 5] = [200, SHORT, 5_000, 30_000, 300_000];
+const GAPS: [u64; 6] = [20, 200, SHORT, 5_000, 30_000, 300_000];
 
 /// A shorter gap is not worth a try.
 const SHORT: u64 = 1_000;
