@@ -173,6 +173,7 @@ pub fn shrink(
         search.settle(|search| {
             search.settle(|search| drop_parts(search, &signature));
             make_plainer(search);
+            search.take_first(smaller::redrawn(search.best()));
         });
         minimal = search.is_minimal(steps, smaller::with_steps);
     }
@@ -194,6 +195,7 @@ fn drop_parts(search: &mut Search<'_, Plan, Seen>, signature: &Signature) {
     search.drop_some(workers, smaller::with_workers);
     search.drop_some(|plan| plan.processors().len(), smaller::with_processors);
     search.simplify(smaller::calmer);
+    search.drop_some(count_odd_settings, with_plain_settings);
     search.drop_some(steps, smaller::with_steps);
     search.drop_some(|plan| plan.given.len(), smaller::with_given);
     search.drop_some(given_talks, smaller::with_given_talks);
@@ -207,9 +209,7 @@ fn drop_parts(search: &mut Search<'_, Plan, Seen>, signature: &Signature) {
 
 /// Makes plain what is left.
 fn make_plainer(search: &mut Search<'_, Plan, Seen>) {
-    search.simplify(smaller::calmer);
     search.simplify(times::sooner);
-    search.drop_some(count_odd_settings, with_plain_settings);
     search.drop_some(|plan| plan.devices.len(), smaller::with_early_starts);
     search.drop_some(|plan| plan.given.len(), smaller::with_short_given);
     for plainer in smaller::PLAINER {

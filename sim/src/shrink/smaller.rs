@@ -165,6 +165,28 @@ pub fn calmer(plan: &Plan) -> Vec<Plan> {
     plans
 }
 
+/// So many other draws are tried.
+const NATURES: u64 = 8;
+
+/// Plans that are smaller in one respect, under other draws: what is needed may depend on how long each message took.
+pub fn redrawn(plan: &Plan) -> Vec<Plan> {
+    let without = |len: usize, keep: fn(&Plan, &[usize]) -> Plan| {
+        let each = (0..len).map(move |gone| {
+            let kept: Vec<usize> = (0..len).filter(|&at| at != gone).collect();
+            keep(plan, &kept)
+        });
+        each.collect::<Vec<_>>()
+    };
+    let mut smaller = without(plan.steps.len(), with_steps);
+    smaller.extend(without(plan.devices.len(), with_devices));
+    smaller.extend(without(plan.remotes.len(), with_remotes));
+    smaller.push(with_plain_settings(plan, &[]));
+    smaller.extend(times::squeezed(plan));
+    smaller.retain(|it| it != plan);
+    let under = |nature| smaller.iter().map(move |it| Plan { nature, ..it.clone() });
+    (1..=NATURES).flat_map(under).collect()
+}
+
 /// Makes a step plainer, if it is not plain already.
 pub type Plainer = fn(&mut Step);
 
