@@ -297,6 +297,7 @@ impl Device {
         // An own write that is published may still go with a log that is set back, until the feed has
         // shown it: so long only this device has it.
         let unsent = lacking + self.server.waiting() + core.store.files().writes().len();
+        tracing::debug!(unsent, "decides about a sign-out");
         if unsent > 0 {
             let count = u32::try_from(unsent).unwrap_or(u32::MAX);
             core.reach(Point::SignOutRefused);
@@ -339,6 +340,7 @@ impl Device {
     /// A remote does not accept the credential, or not any more.
     fn lose_credential(&mut self, remote: Remote) {
         self.core.reach(Point::CredentialExpired);
+        tracing::debug!(?remote, "the credential is not accepted");
         #[cfg(feature = "flaws")]
         if self.core.has(crate::flaw::Flaw::AuthRestoreRace) && self.core.is_at_login() {
             let lane = self.lanes.get_mut(remote);
@@ -346,7 +348,6 @@ impl Device {
                 self.end_pull(remote, listed);
             }
         }
-        tracing::debug!(?remote, "the credential is not accepted");
         self.credentials.lose();
     }
 
@@ -380,6 +381,7 @@ impl Device {
     /// A key of the keychain: rows that were sealed under it can be opened now.
     fn handle_key(&mut self, name: KeyName, key: Key) {
         let core = &mut self.core;
+        tracing::debug!(generation = name.generation, "a key comes");
         if core.store.session().is_none() || !core.store.add_key(name, key) {
             // Stale: it came after a sign-out, which wipes the keys, or it came twice.
             return;

@@ -46,7 +46,7 @@ impl Entropy {
         let full = Span(base.0.saturating_mul(factor).min(cap.0));
         assert!(full <= cap, "no wait is longer than its limit");
         let wait = self.span(Span(full.0.div_ceil(2)), full);
-        tracing::debug!(failures, ms = wait.0, "waits before it tries again");
+        tracing::trace!(failures, ms = wait.0, "waits before it tries again");
         wait
     }
 }

@@ -24,8 +24,14 @@ impl Flaws {
 
     /// Is this flaw switched on?
     #[cfg(feature = "flaws")]
-    pub const fn has(self, flaw: Flaw) -> bool {
-        self.0 & (1 << flaw as u128) != 0
+    #[inline]
+    #[track_caller]
+    pub fn has(self, flaw: Flaw) -> bool {
+        let is_on = self.0 & (1 << flaw as u128) != 0;
+        if is_on {
+            mark(flaw);
+        }
+        is_on
     }
 
     /// Is this flaw switched on? Never, in a build without the feature `flaws`.
@@ -39,6 +45,20 @@ impl Flaws {
         Flaw::ALL.iter().copied().filter(move |flaw| self.0 & (1 << *flaw as u128) != 0)
     }
 }
+
+/// Logs that a flaw decided something, and where: a mark for those who look for its place.
+#[cfg(feature = "flaws")]
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn mark(flaw: Flaw) {
+    let place = std::panic::Location::caller();
+    tracing::trace!(target: MARK, flaw = flaw.id(), file = place.file(), line = place.line());
+}
+
+/// The target under which marks are logged.
+#[cfg(feature = "flaws")]
+pub const MARK: &str = "flaw";
 
 /// Checked by every build of the product.
 #[cfg(not(feature = "flaws"))]

@@ -159,6 +159,7 @@ impl Ingest {
         let key = vault.key_of(&conversation, path);
         let day = vault.day_of(&conversation, path)?;
         let Conversation { origin, messages, .. } = conversation;
+        tracing::debug!(%key, %day, ?path, messages = messages.len(), "takes a conversation");
         Ok(Self { key, thread: Thread::new(origin, day, messages) })
     }
 
@@ -183,6 +184,8 @@ impl Ingest {
             Ok(WorkReply::Item(None)) => self.save(vault, None, &self.thread, nonce),
             Ok(WorkReply::Item(Some(found))) => {
                 let theirs = vault.open_thread(&found).map_err(Trouble::Sealed)?;
+                let (key, version) = (self.key, found.name.version);
+                tracing::debug!(%key, version, "joins a conversation with the stored version");
                 let mut merged = theirs.clone();
                 merged.join(&self.thread);
                 #[cfg(feature = "flaws")]
@@ -225,6 +228,7 @@ impl Ingest {
     ) -> Result<Step, Trouble> {
         let version = expected.map_or(1, |(version, _)| version.saturating_add(1));
         assert!(version > 0, "versions are numbered from 1");
+        tracing::debug!(key = %self.key, version, "saves a version of a conversation");
         let binding = vault.binding(self.key, version, Holds::Thread);
         let blob = vault.keyring.seal_bytes(&binding, &thread.encode(), nonce);
         Ok(Step::Ask(WorkAction::Save {

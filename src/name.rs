@@ -103,6 +103,8 @@ impl NameKey {
 
     /// The key of a name, in the vault with this secret.
     pub fn new(secret: &Key, name: &str, flaws: Flaws) -> Result<Self, BadName> {
+        // The name itself is for devices alone.
+        tracing::debug!(bytes = name.len(), ascii = name.is_ascii(), "checks and folds a name");
         check(name, flaws)?;
         let folded = if flaws.has(Flaw::Fb08) { name.nfc().collect() } else { fold(name) };
         let hash = blake3::keyed_hash(&secret.0, folded.as_bytes());

@@ -85,6 +85,7 @@ impl Registry {
 
     /// From now on shows this field with this strategy.
     pub fn register(&mut self, kind: Kind, field: FieldId, strategy: Arc<dyn Strategy>) {
+        tracing::debug!(?kind, ?field, "registers a strategy");
         #[cfg(feature = "flaws")]
         if self.flaws.has(Flaw::CvNilmapStrategy) {
             self.shown.get().expect("made with the registry");
@@ -113,7 +114,9 @@ impl Registry {
         let siblings: Vec<Sibling<'_>> = cells.iter().map(|cell| Sibling::from(*cell)).collect();
         #[cfg(feature = "flaws")]
         self.shown.get_or_init(|| ());
-        match self.custom.get(&(kind, field)) {
+        let custom = self.custom.get(&(kind, field));
+        tracing::debug!(?kind, ?field, custom = custom.is_some(), "chooses a strategy");
+        match custom {
             None => View::of(shipped(kind, field).show(&siblings), &cells, false),
             Some(strategy) => match self.guarded(strategy.as_ref(), &siblings) {
                 Some(shown) => View::of(shown, &cells, false),

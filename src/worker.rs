@@ -211,6 +211,7 @@ impl Worker {
         if !self.boot.flaws.has(Flaw::Fb15) {
             space.hear_of(request.heard.seq);
         }
+        tracing::debug!(user = credential.user.0, waiting = space.waiting(), "admits a request");
         space.enqueue(Task::Asked(ticket, request), Known::default(), self.boot.flaws);
         self.proceed(now, id);
     }

@@ -297,3 +297,32 @@ fn a_fork_goes_on_as_the_run_that_it_was_taken_from() {
         assert_eq!(forks, straight, "{name}");
     }
 }
+
+/// The histories of forks taken in the middle of a run, each redrawn with a nature, and how many facts there were.
+fn redrawn(plan: &Plan, natures: &[u64]) -> (usize, Vec<Outcome>) {
+    let mut run = BareRun::start(plan);
+    while run.next_due().is_some_and(|due| due.0 < plan.storm.0 / 2) {
+        run.turn();
+    }
+    let facts = run.clone().end().history.len();
+    let ends = natures.iter().map(|&nature| {
+        let mut fork = run.clone();
+        fork.redraw(nature);
+        while fork.turn() {}
+        fork.end()
+    });
+    (facts, ends.collect())
+}
+
+#[test]
+fn a_redrawn_fork_keeps_what_has_happened_and_draws_the_rest_anew() {
+    let plan = stormy(1);
+    let straight = run_with(&plan, Driver::Bare).digest();
+    let (facts, ends) = redrawn(&plan, &[plan.nature, 11, 12, 11]);
+    let digests: Vec<u128> = ends.iter().map(Outcome::digest).collect();
+    assert_eq!(digests[0], straight, "with its own nature it goes on as it would have");
+    assert_eq!(digests[1], digests[3], "one nature has one continuation");
+    assert!(digests[1] != straight && digests[2] != straight && digests[1] != digests[2]);
+    let beginning = |end: &Outcome| harness::digest::digest(&end.history[..facts]);
+    assert!(ends.iter().all(|end| beginning(end) == beginning(&ends[0])), "the past stays");
+}

@@ -154,7 +154,7 @@ pub fn text(plan: &Plan, found: &Found) -> String {
         machine: Some(machine()),
         invariant: found.violation.invariant,
         site: signature.site,
-        record_kind: signature.kind,
+        record_kind: found.violation.record.map(|record| record.kind),
         lost: found.lost.clone(),
         digest: hex(found.digest),
         scenario: plan.scenario.clone(),
@@ -165,7 +165,7 @@ pub fn text(plan: &Plan, found: &Found) -> String {
 
 impl From<&CapsuleHead> for Signature {
     fn from(head: &CapsuleHead) -> Self {
-        Self { invariant: head.invariant, kind: head.record_kind, site: head.site.clone() }
+        Self { invariant: head.invariant, site: head.site.clone() }
     }
 }
 

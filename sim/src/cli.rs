@@ -7,6 +7,7 @@ mod commands;
 mod console;
 mod doctor;
 mod drawn;
+mod explain;
 mod news;
 mod select;
 mod setup;
@@ -126,6 +127,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Make a capsule smaller while it violates the same.
     Shrink(ShrinkArgs),
+    /// Say why a run fails: which write, lost where and by what, what was needed, and when it became certain.
+    Explain(ExplainArgs),
     /// Switch each known bug on alone and measure how well it is caught.
     Zoo(ZooArgs),
     /// Can this machine and this build reproduce a run?
@@ -287,6 +290,30 @@ struct ShrinkArgs {
     flaws: Vec<Flaw>,
     #[command(flatten)]
     work: WorkArgs,
+}
+
+#[derive(Args, Debug)]
+struct ExplainArgs {
+    /// A capsule, or a scenario together with --seed.
+    #[arg(value_name = "CAPSULE|SCENARIO")]
+    target: String,
+    /// The seed.
+    #[arg(long, value_name = "N", value_parser = words::seed, allow_hyphen_values = true)]
+    seed: Option<u64>,
+    /// With this known bug switched on; can be given more than once.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    /// Only what the history tells: run nothing again.
+    #[arg(long)]
+    quick: bool,
+    /// The path of the write as a sequence diagram in Mermaid, and nothing else.
+    #[arg(long, conflicts_with = "quick")]
+    mermaid: bool,
+    /// How many runs at the same time; all cores by default.
+    #[arg(long, short, value_name = "N", value_parser = words::jobs)]
+    jobs: Option<usize>,
+    #[command(flatten)]
+    time: TimeArgs,
 }
 
 #[derive(Args, Debug)]

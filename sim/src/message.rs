@@ -160,6 +160,7 @@ impl Message {
     }
 
     /// The rows in it, with their blobs.
+    #[inline]
     pub(crate) fn rows(&self) -> Vec<&engine::remote::Row> {
         match &self.body {
             Body::Hint | Body::Request(_) | Body::Response(_) => Vec::new(),
@@ -226,6 +227,7 @@ pub(crate) fn sealed(body: &Body) -> Option<&engine::Bytes> {
 }
 
 /// What a message between a device and a worker says, and about how many bytes it has.
+#[inline]
 pub(crate) fn said(body: &Body) -> (Option<Said>, u32) {
     let size = |values: &mut dyn Iterator<Item = &Value>| {
         values.map(|value| text_size(value).saturating_add(24)).fold(0, u32::saturating_add)
@@ -275,6 +277,7 @@ fn named(request: &server::Request) -> UserId {
 }
 
 /// The bytes of a message about files or conversations: all that people know of them is sealed.
+#[inline]
 pub(crate) fn sealed_bytes(body: &Body, buffer: Vec<u8>) -> Vec<u8> {
     let bytes = match body {
         Body::Request(request) => match request.command.action() {

@@ -48,6 +48,21 @@ struct Draws {
     worker: Draw,
 }
 
+impl Draws {
+    fn of(nature: u64) -> Self {
+        let root = |concern| Draw::new(nature, concern);
+        Self {
+            loss: root("loss"),
+            reply_loss: root("reply loss"),
+            hint_loss: root("hint loss"),
+            duplicate: root("duplicate"),
+            latency: root("latency"),
+            order: root("order"),
+            worker: root("worker"),
+        }
+    }
+}
+
 impl Network {
     /// The network of a plan.
     pub(crate) fn new(plan: &Plan) -> Self {
@@ -57,17 +72,12 @@ impl Network {
     }
 
     fn with(nature: u64, links: Links, workers: u16) -> Self {
-        let root = |concern| Draw::new(nature, concern);
-        let draws = Draws {
-            loss: root("loss"),
-            reply_loss: root("reply loss"),
-            hint_loss: root("hint loss"),
-            duplicate: root("duplicate"),
-            latency: root("latency"),
-            order: root("order"),
-            worker: root("worker"),
-        };
-        Self { links, workers, hints: BTreeMap::new(), draws }
+        Self { links, workers, hints: BTreeMap::new(), draws: Draws::of(nature) }
+    }
+
+    /// From now on everything is drawn from this nature.
+    pub(crate) fn redraw(&mut self, nature: u64) {
+        self.draws = Draws::of(nature);
     }
 
     /// Nothing is lost or doubled by chance any more.

@@ -72,6 +72,8 @@ pub enum RemoteFact {
 pub trait Double: std::fmt::Debug + Send {
     /// The same remote, which goes on by itself.
     fn fork(&self) -> Box<dyn Double>;
+    /// From now on it draws from this nature what its real counterpart decides at random.
+    fn redraw(&mut self, nature: u64);
     /// Which remote it stands for.
     fn remote(&self) -> Remote;
     /// Handles a call. `account` is the user whose account the asking device is set up with.
@@ -150,7 +152,10 @@ impl Damage {
 #[derive(Clone, Debug)]
 struct Front<S> {
     remote: Remote,
+    /// What its answers are drawn from.
     nature: u64,
+    /// What its cursors are made of, for ever.
+    seal: u64,
     /// The most rows that it serves in one page.
     page: usize,
     /// The most rows that it takes in one save.
@@ -172,6 +177,7 @@ impl<S: Clone> Front<S> {
         Self {
             remote: plan.kind,
             nature,
+            seal: nature,
             page: usize::from(plan.page.max(1)),
             batch: usize::from(plan.batch.max(1)),
             pos: 0,

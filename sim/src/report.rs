@@ -4,6 +4,7 @@
 //! and no text depends on a clock, a terminal or the number of workers unless the data says so.
 
 pub mod excused;
+pub mod explanation;
 pub mod json;
 pub mod story;
 pub mod terminal;
@@ -16,6 +17,7 @@ use engine::id::RecordId;
 use harness::time::Time;
 
 use self::excused::{Causes, Excused};
+use self::explanation::Explanation;
 pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Retold, Tamed, Zoo};
 use crate::difference::Difference;
 use crate::invariant::Violation;
@@ -39,6 +41,10 @@ pub enum Told<'a> {
     Story(&'a Story<'a>),
     /// A plan was shrunk.
     Shrunk(&'a Shrunk),
+    /// Why a run fails: the sentence and the path of the write.
+    Sentence(&'a Explanation),
+    /// Why a run fails: what was found by running again.
+    Reasons(&'a Explanation),
     /// The zoo.
     Zoo(&'a Zoo),
     /// Known bugs, each found, shrunk and replayed.
@@ -257,8 +263,14 @@ pub struct Bug {
     pub signature: Signature,
     /// In which scenario it was found first.
     pub scenario: String,
+    /// What else it was seen as: other signatures with the same cause.
+    pub also: Vec<Signature>,
     /// In how many seeds it was seen, of that scenario and of others.
     pub seeds: u64,
+    /// How many seeds were run.
+    pub of: u64,
+    /// The seed that takes the fewest events, as a command.
+    pub cheapest: String,
     /// The first few, as commands.
     pub examples: Vec<String>,
     /// The first failure as text.
@@ -267,6 +279,13 @@ pub struct Bug {
     pub capsule: Option<String>,
     /// What is left of the first, and where that is kept.
     pub shrunk: Option<Shrunk>,
+}
+
+impl Bug {
+    /// In which share of all seeds it is seen: the interval at 95 % confidence.
+    pub fn rate(&self) -> (f64, f64) {
+        wilson(self.seeds, self.of)
+    }
 }
 
 /// A run, told as a story.

@@ -117,7 +117,8 @@ impl BareRun {
         Self::watched(plan, &Watch::default())
     }
 
-    fn watched(plan: &Plan, watch: &Watch) -> Self {
+    /// The same under a watch; it is over when that asks it to leave.
+    pub fn watched(plan: &Plan, watch: &Watch) -> Self {
         let world = World::new(Arc::new(plan.clone()), watch.clone());
         let makers: Vec<ShellMaker> = world.nodes().into_iter().map(|(_, maker)| maker).collect();
         let shells = makers.iter().map(ShellMaker::make).collect();
@@ -129,6 +130,17 @@ impl BareRun {
     pub fn turn(&mut self) -> bool {
         let _listening = listen(Level::ERROR);
         self.step()
+    }
+
+    /// When the next turn is; none once the run is over.
+    pub fn next_due(&mut self) -> Option<Time> {
+        self.world.next_due()
+    }
+
+    /// From now on what is left to chance (delays, losses, failures) is drawn from this nature. With the
+    /// nature of its plan a run goes on as it would have.
+    pub fn redraw(&mut self, nature: u64) {
+        self.world.redraw(nature);
     }
 
     /// Judges what has happened.

@@ -129,6 +129,12 @@ impl World {
         Self { services, supervision, ..self.clone() }
     }
 
+    /// From now on what is left to chance is drawn from this nature. What names or opens things stays.
+    pub(crate) fn redraw(&mut self, nature: u64) {
+        self.stage.redraw(nature);
+        self.services.redraw(nature);
+    }
+
     /// When something happens next; `None` when the run is over, or ends here.
     pub(crate) fn next_due(&mut self) -> Option<Time> {
         if self.settling.phase() == Phase::Over {
@@ -389,11 +395,8 @@ impl World {
         {
             self.stage.note(Node::World, Fact::Skipped(planned.step, Skip::Needs(need)));
         }
-        self.script.prepare(
-            step + 1,
-            (now, self.stage.recorder.history().len()),
-            &mut self.stage.out,
-        );
+        let facts = self.stage.recorder.history().len();
+        self.script.prepare(step + 1, (now, facts), &mut self.stage.out);
         self.stage.hand_on();
     }
 
@@ -422,8 +425,8 @@ impl World {
                 self.settling.enter(Phase::Resting, (now, rest), &mut self.stage.out);
             }
             Some(Next::LastReads) => {
-                let LastReads { readers, at_most } =
-                    LastReads::of(self.stage.owners(&self.services));
+                let owners = self.stage.owners(&self.services);
+                let LastReads { readers, at_most } = LastReads::of(owners);
                 for (node, inbound) in readers {
                     self.stage.hosts.call(now, node, |mailbox| mailbox.put(inbound));
                 }
@@ -438,11 +441,8 @@ impl World {
     fn end_faults(&mut self) {
         let now = self.stage.now();
         self.script.close(&mut self.stage.out);
-        self.settling.enter(
-            Phase::Settling,
-            (now, patience(&self.stage.plan)),
-            &mut self.stage.out,
-        );
+        let at_most = patience(&self.stage.plan);
+        self.settling.enter(Phase::Settling, (now, at_most), &mut self.stage.out);
         self.stage.hand_on();
         self.stage.network.heal();
         for step in self.stage.faults.that_can_end() {

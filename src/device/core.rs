@@ -62,7 +62,12 @@ impl Core {
     /// A restored or cloned image must not go on counting under its original's name: the two would
     /// give one dot to two writes. Returns whether it is one, and writes under another name now.
     pub(super) fn adopt_image(&mut self) -> bool {
-        if self.store.meta().install == self.boot.install || self.has(Flaw::Fb24) {
+        if self.store.meta().install == self.boot.install {
+            return false;
+        }
+        let replica = self.store.meta().replica;
+        tracing::debug!(replica = replica.0, "starts from an image of another installation");
+        if self.has(Flaw::Fb24) {
             return false;
         }
         let (install, replica) = (self.boot.install, ReplicaId(self.entropy.next_u64()));
@@ -87,7 +92,8 @@ impl Core {
     }
 
     /// Is this flaw switched on?
-    pub(super) const fn has(&self, flaw: Flaw) -> bool {
+    #[cfg_attr(feature = "flaws", track_caller)]
+    pub(super) fn has(&self, flaw: Flaw) -> bool {
         self.boot.flaws.has(flaw)
     }
 
@@ -113,6 +119,7 @@ impl Core {
         let timing = self.boot.timing;
         let bounds = (timing.retry_base, timing.retry_cap);
         let wait = wait_after(&mut self.entropy, bounds, failures, asked);
+        tracing::debug!(failures, ms = wait.0, "waits before it tries again");
         if self.has(Flaw::FixedRetry) { Span::from_secs(30) } else { wait }
     }
 
@@ -164,6 +171,7 @@ impl Core {
     /// Deletes what is here of a record, as far as this handle covers it, without a user's token.
     pub(super) fn erase(&mut self, id: RecordId, handle: &Handle) {
         let mut record = self.store.state(id);
+        tracing::debug!(%id, live = record.is_live(), "deletes a record that no user deleted");
         if record.is_live() {
             let (dot, hlc) = self.next_write();
             record.delete(handle, dot, hlc, Token::NONE);

@@ -61,6 +61,7 @@ impl Credentials {
             return false;
         };
         self.asked_until = None;
+        tracing::debug!(user = credential.user.0, signed_in = session.user.0, "a credential comes");
         if credential.user != session.user && !core.has(Flaw::AuthRestoreRace) {
             tracing::warn!("a credential of another user is not used");
             core.reach(Point::CredentialForeign);

@@ -33,7 +33,7 @@ impl<'c> Intake<'c> {
         if row.vault != self.core.vault() && !self.core.has(Flaw::RlsOff) {
             // Hostile or misconfigured: row-level security is off at the remote.
             self.core.reach(Point::ForeignRow);
-            tracing::warn!(?remote, id = ?row.id, "a row of another vault was served");
+            tracing::warn!(?remote, id = %row.id, "a row of another vault was served");
             return;
         }
         match self.core.store.keyring().open(row.vault, row.id, &row.blob) {
@@ -67,6 +67,7 @@ impl<'c> Intake<'c> {
         let ours = ours.filter(|_| !self.remote_wins(id));
         let Some(ours) = ours else {
             // The first state of this record that is seen here.
+            tracing::debug!(remote = ?self.remote, %id, "takes the first state of a record");
             self.core.store.set_record(id, theirs.clone());
             return;
         };
@@ -75,9 +76,11 @@ impl<'c> Intake<'c> {
         }
         if theirs.record().includes(ours.record()) {
             // A record taken unchanged shares its bytes with the mirror.
+            tracing::debug!(remote = ?self.remote, %id, "takes a newer state of a record");
             self.core.store.set_record(id, theirs.clone());
             return;
         }
+        tracing::debug!(remote = ?self.remote, %id, "joins concurrent states of a record");
         let merged = self.merge(ours.record(), theirs.record());
         self.core.store.set_record(id, Encoded::new(merged));
     }
@@ -85,8 +88,9 @@ impl<'c> Intake<'c> {
     /// The flaws DEEP-SYNC-003 and -003b: is the local state replaced instead of joined?
     #[cfg(feature = "flaws")]
     fn remote_wins(&self, id: RecordId) -> bool {
-        let looked_before = self.core.flawed.page_overwrites(self.remote, id);
-        looked_before || (self.core.has(Flaw::DeepSync003) && id.kind == Kind::DailyLog)
+        let looked_before = || self.core.flawed.page_overwrites(self.remote, id);
+        (self.core.has(Flaw::DeepSync003b) && looked_before())
+            || (self.core.has(Flaw::DeepSync003) && id.kind == Kind::DailyLog)
     }
 
     fn merge(&mut self, ours: &Record, theirs: &Record) -> Record {
@@ -121,6 +125,7 @@ impl<'c> Intake<'c> {
     fn keep_sealed(&mut self, served: &Served, error: OpenError) {
         let (id, remote) = (served.row.id, self.remote);
         let lost_key = error != OpenError::Corrupt;
+        tracing::debug!(?remote, %id, %error, "a row does not open");
         if self.core.has(Flaw::DeepSync002) || (self.core.has(Flaw::Fb19) && lost_key) {
             return;
         }
@@ -129,14 +134,13 @@ impl<'c> Intake<'c> {
             let mirror = self.core.store.side(remote).mirror(id);
             if mirror.is_some_and(|mirror| mirror.tag == served.tag) {
                 self.core.reach(Point::RowHealed);
-                tracing::warn!(?remote, ?id, "a row is damaged, and what it held is put back");
+                tracing::warn!(?remote, %id, "a row is damaged, and what it held is put back");
                 let mirror = Mirror { tag: served.tag, state: None };
                 self.core.store.side_mut(remote).set_mirror(id, mirror);
                 return;
             }
         }
         self.core.reach(Point::RowSealed);
-        tracing::debug!(?remote, ?id, %error, "a row is kept sealed");
         let row = SealedRow { tag: Some(served.tag), blob: served.row.blob.clone() };
         #[cfg(feature = "flaws")]
         if self.core.has(Flaw::DeepSync002e) {
@@ -153,6 +157,7 @@ impl<'c> Intake<'c> {
         let remote = self.remote;
         let side = self.core.store.side(remote);
         let (sealed, mirrored) = (side.sealed().get(&id).cloned(), side.mirror(id).is_some());
+        tracing::debug!(?remote, %id, sealed = sealed.is_some(), mirrored, "a row is missing");
         let mut side = self.core.store.side_mut(remote);
         if let Some(row) = sealed {
             side.set_sealed(id, SealedRow { tag: None, ..row });
@@ -169,6 +174,7 @@ impl<'c> Intake<'c> {
         let side = self.core.store.side(remote);
         let rows: Vec<_> = side.sealed().iter().map(|(id, row)| (*id, row.clone())).collect();
         for (id, row) in rows {
+            tracing::debug!(?remote, %id, "tries a sealed row again");
             match self.core.store.keyring().open(vault, id, &row.blob) {
                 Ok(theirs) => {
                     self.core.reach(Point::RowOpened);

@@ -51,6 +51,7 @@ impl Keys {
         let at_head = lanes.were_at_head(rotation.asked_at);
         if sealed || !at_head {
             if !rotation.waited {
+                tracing::debug!(sealed, at_head, "a rotation waits");
                 rotation.waited = true;
                 core.reach(Point::RotationWaited);
                 lanes.pull_at(rotation.asked_at);

@@ -9,7 +9,7 @@
 mod pull;
 mod push;
 
-use tracing::{debug, debug_span};
+use tracing::{debug, debug_span, trace};
 
 use self::pull::{Page, Pull};
 use self::push::{Push, Sent};
@@ -239,7 +239,7 @@ impl Lane {
         // A zone knows its user by the account of the device.
         let credential = credentials.current().filter(|_| self.remote == Remote::Rows);
         let (id, attempt, question) = self.exchange.outgoing();
-        debug!(remote = ?self.remote, call = id.0, attempt, "request");
+        trace!(remote = ?self.remote, call = id.0, attempt, "request");
         let call = Call { id, attempt, credential, request: question.request.clone() };
         core.out.send(Output::Send(self.remote, call));
     }
@@ -343,6 +343,7 @@ impl Lane {
 
     /// The remote names a time, before which it gets no request, whichever comes next.
     fn leave_alone(&mut self, core: &mut Core, after: Span) {
+        debug!(remote = ?self.remote, %after, "leaves a remote alone");
         self.exchange.rest(core.now.mono + after);
         self.back_off(core, Some(after));
     }
@@ -350,6 +351,7 @@ impl Lane {
     /// The cursor means nothing any more: list from the start. Local edits are not touched.
     fn lose_cursor(&mut self, core: &mut Core) {
         core.reach(Point::TokenExpired);
+        debug!(remote = ?self.remote, "the cursor is lost");
         #[cfg(feature = "flaws")]
         if core.has(Flaw::Fb06) {
             core.forget_records();
@@ -372,6 +374,7 @@ impl Lane {
             self.back_off(core, None);
             return;
         }
+        debug!(remote = ?self.remote, rows, "halves the rows of a save");
         self.push.limit_batch(rows / 2);
         self.exchange.abandon();
     }
@@ -385,6 +388,7 @@ impl Lane {
             Ending::EncryptedDataReset => (Point::ZoneReset, core.has(Flaw::Fb28)),
         };
         core.reach(point);
+        debug!(remote = ?self.remote, ?ending, purged, "the zone is lost");
         let side = core.store.side(self.remote);
         if purged {
             let mirrored: Vec<_> = side.mirrors().keys().copied().collect();

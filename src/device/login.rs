@@ -89,7 +89,7 @@ impl Gate {
             session.merged = merged;
         });
         let whole = core.boot.remotes.iter().all(|remote| merged[remote.index()]);
-        debug!(?remote, whole, "a remote is merged");
+        debug!(?remote, whole, closed = self.is_closed(), "a remote is merged");
         if self.login.is_none() {
             // The gate opened when patience ended.
             if whole {

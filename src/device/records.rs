@@ -68,6 +68,9 @@ impl Records {
         let own = core.store.meta().replica;
         let mut fields = Vec::new();
         for (field, cells) in record.fields().filter(|(field, _)| *field != FieldId::HEADSTONE) {
+            if cells.len() > 1 {
+                tracing::debug!(%id, ?field, siblings = cells.len(), "shows siblings");
+            }
             let view = || self.registry.view(id.kind, field, cells);
             #[cfg(feature = "flaws")]
             let view = || core.view_by_arrival(cells).unwrap_or_else(view);
@@ -150,6 +153,7 @@ impl Edit {
         let mut record = core.store.state(id);
         let was_deleted = !record.is_empty() && !record.is_live();
         let (dot, hlc) = core.next_write();
+        tracing::debug!(%id, ?dot, during_save, was_deleted, "makes a write");
         assert!(!record.context().covers(dot), "no copy has seen a write that is made only now");
         change(&mut record, &handle, dot, hlc);
         if core.has(Flaw::Fb32) {

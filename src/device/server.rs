@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use tracing::{debug, debug_span, error};
+use tracing::{debug, debug_span, error, trace};
 
 use super::ask::{Answer, Reason};
 use super::conversation;
@@ -133,6 +133,7 @@ impl Server {
             return;
         }
         self.exchange.send_again(core.deadline());
+        debug!(attempt = self.exchange.attempt(), "asks the server again");
         if core.has(Flaw::Fb05)
             && let Some(Command::Act { n, .. }) =
                 self.exchange.question_mut().map(|question| &mut question.command)
@@ -237,7 +238,7 @@ impl Server {
         assert!(meta.session.is_some(), "the server is asked only while a user is signed in");
         assert_eq!(self.life, Some(meta.life), "a request names a life that is counted durably");
         let (id, attempt, question) = self.exchange.outgoing();
-        debug!(call = id.0, attempt, "request to the server");
+        trace!(call = id.0, attempt, "request to the server");
         let request = Request {
             id,
             attempt,
@@ -285,6 +286,7 @@ impl Server {
                 self.exchange.finish();
                 assert!(self.session.is_none(), "a session is asked for only where there is none");
                 self.session = Some(fence);
+                debug!(fence = fence.0.seq, errands = self.errands.len(), "has a session");
                 #[cfg(feature = "flaws")]
                 if core.has(Flaw::CvNilmapPending) {
                     self.forget_changes(core, 1);
@@ -316,7 +318,7 @@ impl Server {
     }
 
     fn take_refusal(&mut self, core: &mut Core, files: &mut Files, refusal: Refusal) -> Outcome {
-        debug!(?refusal, "refused by the server");
+        debug!(?refusal, errands = self.errands.len(), "refused by the server");
         match refusal {
             Refusal::Busy(after) => {
                 core.reach(Point::Throttled);
@@ -379,6 +381,7 @@ impl Server {
             assert!(core.boot.flaws != Flaws::NONE, "an errand is answered after its request");
             return;
         };
+        debug!(op = op.0, refusal = ?answer.as_ref().err(), "takes the answer to an errand");
         #[cfg(feature = "flaws")]
         if core.has(Flaw::CvDeleteNilErr) && super::wrong::has_no_cause(&errand, &answer) {
             self.forget_errands(core);
@@ -396,6 +399,7 @@ impl Server {
     fn end_own_step(&mut self, core: &mut Core, files: &mut Files, answer: Result<Reply, Refusal>) {
         let _span = debug_span!("errand", party = "own").entered();
         let errand = self.own.take().expect("it is kept until its request is answered");
+        debug!(refusal = ?answer.as_ref().err(), "takes the answer to an errand");
         match self.go_on(core, files, errand, answer) {
             Next::Ask(errand) => self.own = Some(errand),
             Next::Rest(until, errand) => {

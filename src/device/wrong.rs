@@ -18,6 +18,7 @@ use crate::time::Hlc;
 use crate::view::{View, first_to_arrive};
 
 impl Core {
+    #[track_caller]
     pub(super) fn begin_private_snapshots(&mut self) {
         let snapshot = |replace| Private { records: self.store.records().clone(), replace };
         self.flawed.private = if self.has(Flaw::DeepSync001) {
@@ -29,7 +30,11 @@ impl Core {
         };
     }
 
+    #[track_caller]
     pub(super) fn write_back_snapshot(&mut self, remote: Remote) {
+        if !self.has(Flaw::DeepSync001) && !self.has(Flaw::DeepSync001b) {
+            return;
+        }
         let Some(private) = self.flawed.private[remote.index()].take() else { return };
         let records = self.store.records().keys();
         let gone: Vec<_> =
@@ -41,6 +46,7 @@ impl Core {
     }
 
     /// DEEP-SYNC-002c: does the row count as failed for good?
+    #[track_caller]
     pub(super) fn flawed_gives_up(&mut self, remote: Remote, id: RecordId) -> bool {
         if !self.has(Flaw::DeepSync002c) {
             return false;
@@ -50,12 +56,14 @@ impl Core {
         *tries >= 3
     }
 
+    #[track_caller]
     pub(super) fn look_for_unsent(&mut self, remote: Remote) {
         let unsent = self.has(Flaw::DeepSync003b).then(|| self.store.side(remote).unsent().clone());
         self.flawed.unsent_before[remote.index()] = unsent;
     }
 
     /// SEAL-OVERWRITE and FB-12: which rows are saved.
+    #[track_caller]
     pub(super) fn choose_rows(
         &self,
         remote: Remote,
@@ -79,6 +87,7 @@ impl Core {
     }
 
     /// CV-STRATEGY-ORDER: the view that depends on who looks.
+    #[track_caller]
     pub(super) fn view_by_arrival(&self, cells: &[Cell]) -> Option<View> {
         let own = self.store.meta().replica;
         self.has(Flaw::CvStrategyOrder).then(|| first_to_arrive(own, cells))
@@ -110,6 +119,7 @@ impl Core {
     }
 
     /// FB-21 and AUTH-RESTORE-RACE: what a listing lacks is taken for deleted.
+    #[track_caller]
     pub(super) fn believe_missing(&mut self, id: RecordId) {
         if self.has(Flaw::Fb21) {
             let handle = self.store.state(id).handle();
@@ -140,6 +150,7 @@ impl Core {
     }
 
     /// FB-09: notes a conflict that was not there before.
+    #[track_caller]
     pub(super) fn note_conflict(&mut self, shown: &Shown) {
         let before = self.store.files().node(shown.id).map_or(0, |before| before.heads.len());
         if self.has(Flaw::Fb09) && shown.heads.len() > before.max(1) {

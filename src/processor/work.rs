@@ -143,6 +143,7 @@ impl Processor {
             return tracing::debug!(step = ended.0, "a late result of a step that was given up");
         };
         let _claim = tracing::debug_span!("claim", key = %claim.key, tries = claim.tries).entered();
+        tracing::debug!(failure = ?result.as_ref().err(), until = %claim.until, "a step ended");
         // FB-16: the processor's own clock decides whether the claim still holds.
         if self.vault.flaws.has(Flaw::Fb16) && claim.until <= now.wall {
             return self.claim(op, day);

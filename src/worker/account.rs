@@ -31,6 +31,7 @@ pub(super) fn patch(
             | None => 1,
         };
         assert!(version > 0, "versions of a field are numbered from 1");
+        tracing::debug!(?field, version, "sets a field of the account");
         draft.put(Key::Account(*field), Some(Doc::Field(version, payload.clone())));
     }
     assert!(draft.has_effect(), "a patch sets at least one field");

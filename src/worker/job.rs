@@ -66,6 +66,7 @@ pub(super) fn act(
 /// Reads a blob by its exact name.
 fn fetch(name: BlobName, known: &Known, rules: Rules) -> Result<Bytes, Stop> {
     let asked = vec![volume::Request::Get(name.object(rules.space))];
+    tracing::debug!(key = %name.key, version = name.version, "reads the object of a version");
     #[cfg(feature = "flaws")]
     let asked =
         if rules.flaws.has(Flaw::BpPrefixRead) { by_prefix(name, known, rules) } else { asked };
@@ -96,6 +97,7 @@ fn check_version(
     rules: Rules,
 ) -> Result<(), Refusal> {
     let current = item(draft, key, rules.flaws).map(|was| (was.content.version, was.content.blob));
+    tracing::debug!(%key, ?expected, ?current, "compares the version that is saved over");
     if current == expected || rules.flaws.has(Flaw::BpSilentOverwrite) {
         return Ok(());
     }
@@ -169,6 +171,10 @@ fn claim(draft: &mut Draft<'_>, day: Option<DateKey>, rules: Rules) -> Result<Wo
     let oldest = items.iter().filter(|(_, item)| open(item.job));
     let oldest = oldest.min_by_key(|(key, item)| (item.content.since, *key)).copied();
     let until: Option<Time> = items.iter().filter_map(|(_, item)| taken(item.job)).min();
+    if !items.is_empty() {
+        let open = oldest.as_ref().map(|(key, _)| tracing::field::display(key));
+        tracing::debug!(items = items.len(), open, ?until, "looks for the oldest open work");
+    }
     if let (None, Some(until)) = (oldest, until) {
         assert!(
             until > rules.wall || flaws.has(Flaw::BpStuckProcessing),
@@ -231,9 +237,11 @@ fn held(
         Job::Processing { fence: held, .. } => held == fence && item.content.version == version,
         Job::Pending { .. } | Job::Success { .. } | Job::Failed { .. } => false,
     };
-    let held = item(draft, key, rules.flaws).filter(|item| holds(item) || unfenced);
+    let current = item(draft, key, rules.flaws);
+    let (fence, job) = (fence.0.seq, current.map(|item| item.job));
+    tracing::debug!(%key, version, fence, ?job, "compares the claim of a result");
+    let held = current.filter(|item| holds(item) || unfenced);
     if held.is_none() {
-        tracing::debug!(%key, fence = fence.0.seq, "the claim is not the requester's any more");
         draft.reach(Point::LeaseLost);
     }
     held.ok_or(Refusal::LeaseLost)
@@ -263,7 +271,7 @@ fn finish(
     };
     assert_eq!(job.tries(), tries, "a try is counted when it begins, and once");
     put(draft, key, Item { job, ..held }, flaws);
-    tracing::debug!(%key, tries, "finished a claim");
+    tracing::debug!(%key, tries, failure = ?outcome.err(), "finished a claim");
     WorkReply::Finished
 }
 
@@ -271,6 +279,7 @@ fn finish(
 fn reset(draft: &mut Draft<'_>, key: DedupKey, rules: Rules) -> Result<WorkReply, Refusal> {
     match item(draft, key, rules.flaws) {
         Some(item @ Item { job: Job::Failed { .. }, .. }) => {
+            tracing::debug!(%key, "gives work new tries");
             put(draft, key, Item { job: Job::NEW, ..item }, rules.flaws);
             Ok(WorkReply::WasReset)
         }
@@ -301,6 +310,7 @@ fn put(draft: &mut Draft<'_>, key: DedupKey, new: Item, flaws: Flaws) {
         let now =
             if flaws.has(Flaw::BpSummaryBefore) { before(draft, (key, new), flaws) } else { now };
         let summary = Summary::of(of_day(now, day));
+        tracing::debug!(%key, %day, ?summary, "sums up a day");
         let doc = (summary != Summary::default()).then_some(Doc::Work(Stored::Day(summary)));
         draft.put(Key::Work(Place::Day(day)), doc);
     }

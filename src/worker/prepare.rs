@@ -51,6 +51,9 @@ impl Task {
                 // A receipt keeps the reply as it is: a client that was updated meanwhile reads all of it.
                 let in_newest_form = rules.flaws.has(Flaw::Fb31);
                 let build = if in_newest_form { Build::Current } else { request.build };
+                if request.build != Build::Current {
+                    tracing::debug!(call, asked = ?request.build, given = ?build, "answers another build");
+                }
                 let reply = reply.for_build(build);
                 Ok(Some((*ticket, Response { id, attempt, at, reply })))
             }

@@ -24,6 +24,7 @@ pub(super) fn open(
 ) -> Result<(Reply, Position), Refusal> {
     let (key, client) = (key_of(request, rules), request.client);
     let held = held(draft, key);
+    tracing::debug!(device = key.0, ?client, ?held, "decides whether to grant a session");
     let stuck = rules.flaws.has(Flaw::CvSessionStuck);
     let fence = match held {
         Some(held) if held.client == client && !rules.flaws.has(Flaw::CvSessionSelf) => held.fence,
@@ -83,6 +84,7 @@ pub(super) fn close(
     rules: Rules,
 ) -> (Reply, Position) {
     let key = key_of(request, rules);
+    tracing::debug!(device = key.0, fence = fence.0.seq, held = ?held(draft, key), "ends a session");
     if held(draft, key).is_some_and(|held| held.fence == fence && held.client == request.client) {
         draft.put(Key::Session(key), None);
         assert!(held(draft, key).is_none(), "a session that was ended is held by nobody");
@@ -113,10 +115,12 @@ pub(super) fn guard(
     fence: Fence,
     rules: Rules,
 ) -> Result<(), Refusal> {
+    let held = held(draft, key_of(request, rules));
+    tracing::debug!(fence = fence.0.seq, ?held, "compares the session of an action");
     if rules.flaws.has(Flaw::CvSessionDouble) {
         return Ok(());
     }
-    match held(draft, key_of(request, rules)) {
+    match held {
         Some(held) if held.fence == fence && held.client == request.client => Ok(()),
         Some(_) | None => Err(Refusal::Fenced),
     }
@@ -140,6 +144,11 @@ pub(super) fn once(
     if let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(replica)) {
         if (receipt.life, receipt.n, receipt.asked) == (life, n, asked) {
             let shown = (receipt.reply.clone(), receipt.at);
+            tracing::debug!(
+                n,
+                seq = receipt.at.seq,
+                "repeats the reply to an action that was done"
+            );
             draft.reach(Point::ReceiptShown);
             return Ok(shown);
         }

@@ -424,6 +424,7 @@ impl Worker {
                 self.give_answers(id, round);
             }
         }
+        tracing::debug!(seq = next, ops = entry.ops.len(), "takes an entry of the log");
         let space = self.space(id);
         #[cfg(feature = "flaws")]
         let entry = space.without_cached(entry, flaws);

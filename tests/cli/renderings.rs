@@ -243,7 +243,13 @@ fn sweep(failed: u64) -> Sweep {
     let bug = Bug {
         signature: signature(),
         scenario: "lunch".to_owned(),
+        also: vec![Signature {
+            invariant: Invariant::CopiesConverge,
+            site: "states-differ".to_owned(),
+        }],
         seeds: failed,
+        of: 400,
+        cheapest: "seawall replay lunch --seed 41".to_owned(),
         examples: vec!["seawall replay lunch --seed 7".to_owned()],
         message: "An acknowledged write is nowhere.".to_owned(),
         capsule: Some(".seawall/capsules/lost-k7q2.toml".to_owned()),

@@ -112,6 +112,7 @@ impl<L: Layout> Disk<L> {
 
     /// Takes a commit, of which each key is put or removed at most once; returns its number. The host
     /// of a synced commit waits until it is durable.
+    #[inline]
     pub fn commit(&mut self, puts: &[Put<L>], sync: bool) -> u32 {
         let hash_before = self.hash;
         let mut before = Vec::with_capacity(puts.len());

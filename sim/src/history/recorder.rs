@@ -56,6 +56,7 @@ impl Recorder {
         }
     }
 
+    #[inline]
     pub(crate) fn note(&mut self, at: Time, node: Node, incarnation: Incarnation, fact: Fact) {
         let entry = Entry { at, node, incarnation, fact };
         self.bytes += entry.weight();

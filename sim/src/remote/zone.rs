@@ -200,7 +200,7 @@ impl RecordZone {
     /// The token for a position. Its upper half can only be made by the remote, and differs between
     /// zones and between generations.
     fn token(&self, front: &Front, pos: u64) -> Cursor {
-        let seal = Draw::new(front.nature, "token").and(u64::from(self.vault.0));
+        let seal = Draw::new(front.seal, "token").and(u64::from(self.vault.0));
         Cursor::Token(seal.and(self.generation).and(pos).value() << 32 | pos)
     }
 
@@ -349,6 +349,10 @@ fn room(front: &Front, asker: Asker, limit: usize) -> usize {
 impl Double for Zone {
     fn fork(&self) -> Box<dyn Double> {
         Box::new(self.clone())
+    }
+
+    fn redraw(&mut self, nature: u64) {
+        self.front.nature = nature;
     }
 
     fn remote(&self) -> Remote {

@@ -1,6 +1,8 @@
 //! For programs: one object per line, each with its `type` and `"v": 1`. Readers must ignore
 //! fields that they do not know; fields are added and never change their meaning.
 
+mod explained;
+
 use serde_json::{Value, json};
 
 use crate::history::Entry;
@@ -27,6 +29,8 @@ pub fn render(told: &Told<'_>) -> String {
         Told::Sweep(sweep) => swept(sweep),
         Told::Story(story) => told_story(story),
         Told::Shrunk(it) => vec![object("shrunk", shrunk(it))],
+        Told::Sentence(it) => vec![object("explained", explained::sentence(it))],
+        Told::Reasons(it) => vec![object("reasons", explained::reasons(it))],
         Told::Zoo(zoo) => measured(zoo),
         Told::Replays(replays) => replayed(replays),
         Told::Health(checks) => checks
@@ -195,7 +199,6 @@ fn demand(it: &Demand) -> Value {
 fn signature(signature: &Signature) -> Value {
     json!({
         "invariant": signature.invariant.name(),
-        "kind": signature.kind.map(|kind| kind.name()),
         "site": signature.site,
     })
 }
@@ -204,6 +207,8 @@ fn known_bug(bug: &Bug) -> Value {
     json!({
         "signature": signature(&bug.signature), "scenario": bug.scenario, "seeds": bug.seeds,
         "message": bug.message, "again": bug.examples.first(), "examples": bug.examples,
+        "also_seen_as": bug.also.iter().map(signature).collect::<Vec<_>>(),
+        "rate_low": bug.rate().0, "rate_high": bug.rate().1, "cheapest": bug.cheapest,
         "capsule": bug.capsule,
         "shrunk": bug.shrunk.as_ref().map(shrunk),
     })

@@ -9,6 +9,7 @@ mod device;
 mod evidence;
 mod file;
 mod names;
+mod path;
 mod pipeline;
 mod remote;
 mod server;
@@ -21,10 +22,11 @@ use engine::id::{OpId, RecordId, Token};
 pub use self::evidence::Evidence;
 use self::names::Names;
 pub use self::names::Written;
+pub use self::path::{Station, Stop, loss};
 pub use self::words::{count, field_name, time, value};
 use self::words::{list, lost, message_kind, refusal};
 use crate::history::{Entry, Fact, Pending, Skip};
-use crate::invariant::wording;
+use crate::invariant::{Violation, wording};
 use crate::outcome::Missed;
 use crate::plan::{Excess, Plan, StepId};
 
@@ -43,6 +45,11 @@ impl<'a> Scene<'a> {
     /// What is shown beside violations.
     pub const fn evidence(&self) -> Evidence<'_> {
         Evidence::of(&self.names)
+    }
+
+    /// The path of the write that a violation is about, with what proves the violation; in order.
+    pub fn path(&self, violation: &Violation) -> Vec<Stop> {
+        path::path(self, violation)
     }
 
     /// What a write is called.

@@ -3,6 +3,7 @@
 
 mod demand;
 mod excused;
+mod explained;
 mod fold;
 mod nondeterminism;
 mod repeats;
@@ -52,6 +53,8 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep, width),
         Told::Story(story) => write_story(&mut text, story),
         Told::Shrunk(shrunk) => shrunk::write_shrunk(&mut text, shrunk),
+        Told::Sentence(it) => explained::write_sentence(&mut text, it),
+        Told::Reasons(it) => explained::write_reasons(&mut text, it),
         Told::Zoo(zoo) => zoo::write_zoo(&mut text, zoo),
         Told::Replays(replays) => zoo::write_replays(&mut text, replays),
         Told::Health(checks) => write_health(&mut text, checks),
@@ -68,6 +71,8 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         | Told::Sweep(_)
         | Told::Story(_)
         | Told::Shrunk(_)
+        | Told::Sentence(_)
+        | Told::Reasons(_)
         | Told::Health(_)
         | Told::Catalogue(_) => fold::fold(&text, width),
     }

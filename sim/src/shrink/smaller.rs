@@ -9,6 +9,7 @@ pub mod times;
 
 use engine::id::{Remote, UserId};
 use engine::record::Value;
+use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 
 use self::places::Places;
@@ -16,7 +17,8 @@ use crate::fault;
 use crate::plan::file::split_path;
 use crate::plan::operation;
 use crate::plan::{
-    Act, Lasting, PipelinePlan, Plan, RemotePlan, ServerPlan, Start, Step, UserOperation, When,
+    Act, Lasting, PipelinePlan, Plan, RemotePlan, ServerPlan, Start, Step, UserOperation,
+    VolumePlan, When,
 };
 use crate::scenario::with_plain_settings;
 
@@ -240,7 +242,30 @@ pub fn with_short_given(plan: &Plan, kept: &[usize]) -> Plan {
     plan
 }
 
-fn true_clocks(plan: &Plan) -> Plan {
+/// No message is lost or doubled by chance, and all take about the same time.
+pub(crate) fn calm_network(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let none = Chance(0);
+    let net = &mut plan.network;
+    (net.loss, net.duplicate, net.reply_loss, net.hint_loss) = (none, none, none, none);
+    net.p99 = net.typical;
+    (plan.sign_in.expired_first, plan.sign_in.foreign_first) = (none, none);
+    plan
+}
+
+/// The volume does what it is asked, and always takes the same time.
+pub(crate) fn calm_volume(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    if let Some(ServerPlan { volume, .. }) = &mut plan.server {
+        let low = volume.delay.low;
+        let delay = SpanRange { low, high: low };
+        let (failure, reply_loss) = (Chance(0), Chance(0));
+        *volume = VolumePlan { delay, failure, reply_loss, list_lag: Span::ZERO };
+    }
+    plan
+}
+
+pub(crate) fn true_clocks(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for device in &mut plan.devices {
         (device.clock_offset_ms, device.clock_drift_ppm) = (0, 0);

@@ -29,6 +29,8 @@ use crate::plan::{self, Node, Plan, ProcessorId};
 #[derive(Clone, Debug)]
 pub(super) struct Accounts {
     plan: Arc<Plan>,
+    /// What the sign-in service does is drawn from it.
+    nature: u64,
     keychain: Keychain,
     /// The sign-in service, as each host has met it in its incarnation.
     sign_ins: BTreeMap<Node, SignInDesk>,
@@ -44,12 +46,18 @@ impl Accounts {
         let memo = Memo::default();
         Self {
             plan: plan.clone(),
+            nature: plan.nature,
             keychain: Keychain::new(plan.nature, plan.users.len(), &memo),
             sign_ins: BTreeMap::new(),
             calendar: Calendar::new(HOME).expect("the engine knows this zone"),
             memo,
             canary: Draw::new(plan.nature, "needle").bytes(),
         }
+    }
+
+    /// From now on what the sign-in service does is drawn from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.nature = nature;
     }
 
     /// All keys. The oracle opens with them what no single device may be able to open.
@@ -161,7 +169,7 @@ impl Accounts {
         user: UserId,
         out: &mut Actions,
     ) {
-        let (nature, users) = (self.plan.nature, self.plan.users.len());
+        let (nature, users) = (self.nature, self.plan.users.len());
         let node = host.node();
         let (who, order) = match node {
             Node::Processor(it) => (1 << 32 | u64::from(it.0), host.draw("processor sign-in")),

@@ -29,6 +29,7 @@ const LONGEST_STEP: Span = Span::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub(super) struct AiStep {
     plan: Arc<Plan>,
+    nature: u64,
     canary: [u8; 8],
     /// How often each processor has had each state of a conversation worked on.
     tried: BTreeMap<(Node, u64), u64>,
@@ -36,7 +37,12 @@ pub(super) struct AiStep {
 
 impl AiStep {
     pub(super) fn of(plan: &Arc<Plan>, canary: [u8; 8]) -> Self {
-        Self { plan: plan.clone(), canary, tried: BTreeMap::new() }
+        Self { plan: plan.clone(), nature: plan.nature, canary, tried: BTreeMap::new() }
+    }
+
+    /// From now on what becomes of a step is drawn from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.nature = nature;
     }
 
     /// The step is begun for a processor. By chance it fails only while there are faults.
@@ -56,10 +62,8 @@ impl AiStep {
         let state = xxh3_64(&bytes);
         let tried = self.tried.entry((node, state)).or_default();
         *tried += 1;
-        let tried = *tried;
-        let draw = |concern| {
-            Draw::new(self.plan.nature, concern).and(node.lineage()).and(state).and(tried)
-        };
+        let (nature, tried) = (self.nature, *tried);
+        let draw = |concern| Draw::new(nature, concern).and(node.lineage()).and(state).and(tried);
         let (silent, fails, takes) = (draw("step silent"), draw("step fails"), draw("step takes"));
         let is_silent = chances && silent.happens(plan.silence);
         let has_failed = conditions.fails || chances && fails.happens(plan.failure);

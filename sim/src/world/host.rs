@@ -162,6 +162,11 @@ impl Host {
         self.node
     }
 
+    /// From now on everything about it is drawn from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.nature = nature;
+    }
+
     pub(super) fn incarnation(&self) -> Incarnation {
         self.incarnation
     }

@@ -88,6 +88,11 @@ impl Hosts {
         }
     }
 
+    /// From now on everything about hosts is drawn from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.hosts.iter_mut().for_each(|host| host.redraw(nature));
+    }
+
     /// The disk of a device.
     pub(super) fn storage_mut(&mut self, device: DeviceId) -> &mut Storage {
         let host = self.get_mut(Node::Device(device));

@@ -26,6 +26,11 @@ impl Remotes {
         Self::new(self.doubles.iter().map(|(_, shared)| locked(shared).fork()).collect())
     }
 
+    /// From now on the remotes draw from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.doubles.iter().for_each(|(_, shared)| locked(shared).redraw(nature));
+    }
+
     /// The double of a remote, if there is such a remote.
     pub(super) fn find(&self, remote: Remote) -> Option<MutexGuard<'_, Box<dyn Double>>> {
         self.shared(remote).map(locked)

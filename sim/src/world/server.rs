@@ -29,6 +29,7 @@ use crate::volume::Volume;
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     plan: Arc<Plan>,
+    nature: u64,
     volume: Volume,
     ledger: Ledger,
 }
@@ -36,7 +37,12 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn of(plan: &Arc<Plan>) -> Self {
         let volume = Volume::new(restores(plan));
-        Self { plan: plan.clone(), volume, ledger: Ledger::default() }
+        Self { plan: plan.clone(), nature: plan.nature, volume, ledger: Ledger::default() }
+    }
+
+    /// From now on what the volume does is drawn from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.nature = nature;
     }
 
     /// What the logs say.
@@ -89,7 +95,7 @@ impl Server {
         out: &mut Actions,
     ) {
         let plan = self.plan.server.as_ref().expect("a worker is of a server").volume;
-        let nature = self.plan.nature;
+        let nature = self.nature;
         let draw =
             |root: Draw| root.and(u64::from(worker.0)).and(u64::from(incarnation)).and(call.id.0);
         // What cannot happen is not drawn for.

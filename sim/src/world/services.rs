@@ -54,6 +54,14 @@ impl Services {
         Self { remotes: self.remotes.fork(), ..self.clone() }
     }
 
+    /// From now on what is left to chance is drawn from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.accounts.redraw(nature);
+        self.remotes.redraw(nature);
+        self.server.redraw(nature);
+        self.ai_step.redraw(nature);
+    }
+
     /// A host calls one of the services.
     pub(super) fn take_call(
         &mut self,

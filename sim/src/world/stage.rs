@@ -55,6 +55,12 @@ impl Stage {
         }
     }
 
+    /// From now on what is left to chance is drawn from this nature.
+    pub(super) fn redraw(&mut self, nature: u64) {
+        self.network.redraw(nature);
+        self.hosts.redraw(nature);
+    }
+
     /// The simulated time.
     pub(super) fn now(&self) -> Time {
         self.queue.now()

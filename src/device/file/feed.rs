@@ -120,6 +120,7 @@ impl Files {
         if changed.is_empty() {
             return;
         }
+        tracing::debug!(seq = next.at.seq, "moves the cursor of the feed");
         #[cfg(feature = "flaws")]
         if core.has(crate::flaw::Flaw::VfStateTwoFiles) {
             core.store.files_mut().set_feed(Some(next));
@@ -133,6 +134,7 @@ impl Files {
 
     /// Takes what the server has of a node. Own writes that are heads of it are done with.
     fn take_node(&mut self, core: &mut Core, shown: Shown) {
+        tracing::debug!(node = shown.id.0, heads = shown.heads.len(), "takes a node");
         #[cfg(feature = "flaws")]
         core.note_conflict(&shown);
         let own = core.store.files().writes_in_order();

@@ -52,6 +52,7 @@ pub(in crate::device) fn delete_file(core: &Core, node: NodeId, upto: u32) -> Fi
         }
     }
     assert!(unsent.len() <= seen.len(), "an own write that is unsent counts as seen");
+    tracing::debug!(node = node.0, upto, ?seen, unsent = unsent.len(), "asks for a delete");
     FileErrand { action: FileAction::Delete(node, seen), task: FileTask::Deleted(unsent) }
 }
 

@@ -93,7 +93,7 @@ fn begin(core: &mut Core, dot: Dot, again: bool) -> Option<FileErrand> {
     let sealed = seal_label(core, node, dot, label(&write.content, &manifest, dot))?;
     let intent = Intent { target, write: dot, seen: write.seen, sealed };
     let upload = Upload { write: dot, node, blob, step: Step::Begin { again } };
-    tracing::debug!(pieces = manifest.pieces.len(), again, "an upload begins");
+    tracing::debug!(node = node.0, pieces = manifest.pieces.len(), again, "an upload begins");
     Some(upload.asks(FileAction::Begin(manifest, intent)))
 }
 

@@ -70,6 +70,8 @@ pub(super) fn change_author(core: &mut Core) -> ReplicaId {
 
 /// Keeps what is known of an own write.
 pub(super) fn keep(core: &mut Core, dot: Dot, write: OwnWrite) {
+    let published = write.published.map(|it| it.version);
+    tracing::debug!(node = write.node.0, ?dot, published, "keeps an own write");
     core.store.files_mut().set_write(dot, write);
     if core.has(Flaw::VfNoFsync) {
         core.store.without_sync();

@@ -114,6 +114,10 @@ impl Pull {
         asked_at: Time,
     ) -> Option<bool> {
         let next = cursor_after(core, remote, &page);
+        if next != core.store.side(remote).cursor() {
+            // A page that moves no cursor is no decision.
+            tracing::debug!(?remote, rows = page.rows.len(), ?next, "moves the cursor");
+        }
         #[cfg(feature = "flaws")]
         if core.has(Flaw::Fb13) && next != core.store.side(remote).cursor() {
             core.store.side_mut(remote).set_cursor(next);

@@ -97,6 +97,8 @@ impl Push {
                 // Hostile, or broken: the result of a row that was not sent.
                 continue;
             };
+            let refusal = result.as_ref().err();
+            tracing::debug!(?remote, %id, ?refusal, "takes the result of a save");
             match result {
                 Ok(tag) => book(core, remote, sent, tag),
                 Err(_) if core.has(Flaw::Fb04) => {
@@ -111,7 +113,6 @@ impl Push {
 
     fn take_row_refusal(&mut self, core: &mut Core, remote: Remote, sent: &Sent, refusal: Refusal) {
         let id = sent.id;
-        tracing::debug!(?remote, ?id, ?refusal, "a row is refused");
         match refusal {
             Refusal::Changed(served) => take_newer(core, remote, sent, &served),
             // Gone: whether it is put back is decided by what is here, as for any other row.
@@ -151,6 +152,7 @@ impl Push {
     ) {
         let answered_in_full = rows.is_empty();
         for id in ids {
+            tracing::debug!(?remote, %id, rows = rows.len(), "takes the answer of a look-up");
             match rows.iter().find(|served| served.row.id == *id) {
                 Some(served) => Intake::new(core, remote).take_row(served),
                 None if !answered_in_full => {
@@ -173,6 +175,7 @@ fn put_of(core: &mut Core, remote: Remote, id: RecordId) -> Option<(Put, Option<
     let vault = core.vault();
     let side = core.store.side(remote);
     let sealed = side.sealed().get(&id);
+    tracing::debug!(?remote, %id, sealed = sealed.is_some(), "saves a row");
     let overwrites = core.has(Flaw::SealOverwrite);
     if let Some(row) = sealed.filter(|row| row.tag.is_none() || !overwrites) {
         assert!(

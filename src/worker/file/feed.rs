@@ -23,6 +23,10 @@ pub(super) fn page(
 ) -> Result<FileReply, Stop> {
     let at = draft.base().position();
     let before = Draft::new(draft.base(), at.entry);
+    if since.is_none_or(|since| since.at != at) {
+        // A page that brings nothing is no decision.
+        tracing::debug!(since = since.map(|it| it.at.seq), upto = at.seq, "reads the feed");
+    }
     if let Some(since) = since
         && !is_known(since, draft.base(), known, rules)?
     {

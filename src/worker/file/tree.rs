@@ -39,7 +39,9 @@ pub(super) fn check(draft: &Draft<'_>, id: NodeId, place: &Place) -> Result<(), 
     if place.parent != NodeId::ROOT && !node(draft, place.parent).is_ok_and(is_folder) {
         return Err(FileRefusal::NoFolder);
     }
-    match holder(draft, place.parent, place.name.key) {
+    let holder = holder(draft, place.parent, place.name.key);
+    tracing::debug!(node = id.0, parent = place.parent.0, ?holder, "checks that a name is free");
+    match holder {
         Some(other) if other != id => Err(FileRefusal::NameTaken(other)),
         Some(_) | None => Ok(()),
     }
@@ -84,6 +86,7 @@ pub(super) fn create_folder(
     place: &Place,
 ) -> Result<FileReply, Stop> {
     is_named(place)?;
+    tracing::debug!(node = id.0, parent = place.parent.0, "makes a folder");
     if let Ok(there) = node(draft, id) {
         no_effect(!there.deleted && there.kind == NodeKind::Folder && there.place == *place)?;
     } else if id == NodeId::ROOT {
@@ -141,6 +144,7 @@ pub(super) fn relocate(
     for one in moves {
         let mut node = live(draft, one.node)?.clone();
         node.place.parent = one.parent.unwrap_or(node.place.parent);
+        tracing::debug!(node = one.node.0, parent = node.place.parent.0, "moves a node");
         if let Some(name) = &one.name {
             node.place.name = name.clone();
         }
@@ -170,6 +174,7 @@ pub(super) fn delete(
     flaws: Flaws,
 ) -> Result<FileReply, Stop> {
     let mut node = node(draft, id)?.clone();
+    tracing::debug!(node = id.0, ?seen, deleted = node.deleted, "deletes a node");
     if node.deleted && flaws.has(Flaw::CvDeleteNilErr) {
         return Err(Refusal::Internal.into());
     }
@@ -209,6 +214,7 @@ pub(super) fn undelete(
     place: Option<&Place>,
 ) -> Result<FileReply, Stop> {
     let mut node = node(draft, id)?.clone();
+    tracing::debug!(node = id.0, deleted = node.deleted, "brings a node back");
     if node.deleted {
         if let Some(place) = place {
             is_named(place)?;

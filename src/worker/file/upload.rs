@@ -156,6 +156,7 @@ pub(super) fn stray<'k>(
 /// The call that stores a piece, if the piece is what the manifest says.
 fn keep(stored: &Stored, piece: &Piece, rules: Rules) -> Result<volume::Request, FileRefusal> {
     let expected = stored.manifest.pieces.get(piece.n as usize).ok_or(FileRefusal::NoPiece)?;
+    tracing::debug!(node = stored.node.0, upload = stored.upload, piece = piece.n, "takes a piece");
     if Address::of(&piece.bytes) != *expected {
         return Err(FileRefusal::Damaged);
     }
@@ -223,6 +224,7 @@ fn verify(stored: &Stored, last: Option<&Piece>, known: &Known, rules: Rules) ->
         }
     }
     assert_eq!(pieces.len(), stored.manifest.pieces.len(), "no piece is missing here");
+    tracing::debug!(node = stored.node.0, pieces = pieces.len(), "compares content and manifest");
     if stored.manifest.is(&pieces) || rules.flaws.has(Flaw::VfTakeThenValidate) {
         Ok(())
     } else {
@@ -281,6 +283,7 @@ pub(super) fn read_piece(
     if piece as usize >= stored.manifest.pieces.len() {
         return Err(FileRefusal::NoPiece.into());
     }
+    tracing::debug!(node = stored.node.0, upload = stored.upload, piece, "reads a piece");
     let key = piece_key(stored, piece, rules);
     let replies = known.replies(vec![volume::Request::Get(key)])?;
     // A restored volume may lack the object of a version that its log has.
@@ -308,9 +311,10 @@ pub(super) fn doom(draft: &mut Draft<'_>, rules: Rules) {
         assert!(!draft.has_effect(), "each upload is given up by an operation of its own");
         if until <= rules.wall && !rules.flaws.has(Flaw::Fb14) {
             remove(draft, FileKey::Upload(blob));
-            put(draft, FileKey::Doomed(blob, stored.upload), FileDoc::Doomed(stored));
+            let upload = stored.upload;
+            put(draft, FileKey::Doomed(blob, upload), FileDoc::Doomed(stored));
             assert!(under_way(draft, blob).is_err(), "an upload that was given up is not renewed");
-            tracing::debug!(%until, "gave up an upload that nobody renewed");
+            tracing::debug!(upload, %until, "gave up an upload that nobody renewed");
             draft.reach(Point::UploadLapsed);
             draft.end_op(None, &Reply::File(FileReply::Done));
         }
@@ -348,6 +352,8 @@ pub(super) fn forget(
             Ok(_) | Err(_) => return Ok(()),
         },
     };
+    let node = stored.node.0;
+    tracing::debug!(node, upload = number, "deletes the objects of an upload");
     known.replies(keys(stored, rules).map(volume::Request::Delete).collect())?;
     remove(draft, key);
     assert!(get(draft, key).is_none(), "what was swept is forgotten");

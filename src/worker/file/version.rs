@@ -59,6 +59,7 @@ pub(super) fn check(
     flaws: Flaws,
 ) -> Result<(), FileRefusal> {
     content(node(draft, id)?)?;
+    tracing::debug!(node = id.0, ?write, "checks that a write may become a version");
     if is_replaced(draft, id, write, flaws) { Ok(()) } else { live(draft, id).map(|_| ()) }
 }
 
@@ -103,7 +104,7 @@ pub(super) fn add(
     node.kind = NodeKind::File { latest: latest.max(n), heads };
     save(draft, id, node);
     put(draft, FileKey::Version(id, n), FileDoc::Version(version));
-    tracing::debug!(node = id.0, version = n, "added a version");
+    tracing::debug!(node = id.0, version = n, ?replaced, "added a version");
     Ok(n)
 }
 
@@ -118,6 +119,7 @@ pub(super) fn restore(
     if let Some(there) = of_write(draft, id, write) {
         return Ok(FileReply::Published(there));
     }
+    tracing::debug!(node = id.0, version = n, ?write, "restores a version");
     let old = if flaws.has(Flaw::VfRestoreIndex) {
         // By its index in the list without the versions that are restorations.
         let list = all(draft, id).map(|(_, version)| version);

@@ -39,6 +39,7 @@ impl Flawed {
 
 impl Space {
     /// I42-RETRY-STALE, BP-NOLOCK and CV-SESSION-DOUBLE: the round that lost the race is sent again.
+    #[track_caller]
     pub(super) fn keep_stale(&mut self, round: Round, flaws: Flaws) {
         let mut tasks = self.queue.iter().take(round.covers).map(|(task, _)| task);
         if flaws.has(Flaw::I42RetryStale)
@@ -61,16 +62,21 @@ impl Space {
 
     /// VF-CACHE-STALE and I42-WORKER-CACHE: an entry without the changes that the worker's caches hide
     /// from it.
+    #[track_caller]
     pub(super) fn without_cached(&self, mut entry: Entry, flaws: Flaws) -> Entry {
-        let cached = |key: &Key| match key {
-            Key::Account(_) | Key::Was(..) => flaws.has(Flaw::I42WorkerCache),
-            Key::File(FileKey::Named(..)) => {
-                flaws.has(Flaw::VfCacheStale) && self.state.get(*key).is_some()
-            }
-            Key::Session(_) | Key::Receipt(_) | Key::Work(_) | Key::File(_) => false,
-        };
         for op in &mut entry.ops {
-            op.puts.retain(|(key, _)| !cached(key));
+            for (key, doc) in std::mem::take(&mut op.puts) {
+                let is_cached = match key {
+                    Key::Account(_) | Key::Was(..) => flaws.has(Flaw::I42WorkerCache),
+                    Key::File(FileKey::Named(..)) => {
+                        self.state.get(key).is_some() && flaws.has(Flaw::VfCacheStale)
+                    }
+                    Key::Session(_) | Key::Receipt(_) | Key::Work(_) | Key::File(_) => false,
+                };
+                if !is_cached {
+                    op.puts.push((key, doc));
+                }
+            }
         }
         entry
     }

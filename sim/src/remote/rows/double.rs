@@ -13,6 +13,10 @@ impl Double for Rows {
         Box::new(self.clone())
     }
 
+    fn redraw(&mut self, nature: u64) {
+        self.front.nature = nature;
+    }
+
     fn remote(&self) -> Remote {
         Remote::Rows
     }

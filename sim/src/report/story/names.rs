@@ -202,6 +202,11 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// The write of a file that bears this label.
+    pub(super) fn dot_of(&self, token: Token) -> Option<Dot> {
+        self.files.labels.iter().find(|(_, it)| **it == token).map(|(dot, _)| *dot)
+    }
+
     /// The write of a file that was uploaded.
     pub(super) fn upload(&self, write: Dot) -> String {
         self.files
