@@ -107,7 +107,8 @@ impl Found {
             first.map(|(_, before)| before.clone())
         };
         let writes = self.writes.iter().filter_map(|(op, now)| Some((now.clone(), before(op)?)));
-        let writes = writes.collect();
+        let mut writes: Vec<(String, String)> = writes.collect();
+        writes.sort_by_key(|(now, _)| (now.len(), now.clone()));
         let origin = match whole.origin.clone() {
             Some(origin) => Origin { writes, ..origin },
             None => {

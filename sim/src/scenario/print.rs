@@ -290,9 +290,10 @@ fn found(head: &CapsuleHead, out: &mut String) {
             "{{ digest = {}, steps = {steps}, faults = {faults}, messages = {messages} }}",
             quote(digest)
         );
+        keys.push(("shrunk-from", from));
         let writes = writes.iter().map(|(now, before)| format!("{now} = {}", quote(before)));
         let writes = writes.collect::<Vec<_>>().join(", ");
-        keys.extend([("shrunk-from", from), ("writes", format!("{{ {writes} }}"))]);
+        keys.extend((!writes.is_empty()).then(|| ("writes", format!("{{ {writes} }}"))));
     }
     for (key, value) in keys {
         let _ = writeln!(out, "{key} = {value}");
