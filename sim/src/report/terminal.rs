@@ -385,7 +385,7 @@ fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> f
         let at = time(violation.at);
         let place = story.plan.name(violation.node);
         writeln!(out, "{} {name} at {at} on {place}: {}", mark(Mark::Fail), violation.message)?;
-        // A write is told once, however much is wrong about it.
+        // Once is enough, however much is wrong about a write.
         let token = violation.token.filter(|token| told.insert(*token));
         if let Some(write) = token.and_then(|token| scene.evidence().tell_write(token)) {
             writeln!(out, "     {write}")?;

@@ -1,4 +1,4 @@
-//! What a host does again and again: a story tells it a few times, and then how often it was.
+//! What a host does again and again: a story says it a few times, and then how often it was.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -9,10 +9,10 @@ use super::{DIM, styled};
 use crate::plan::Node;
 use crate::report::story::time;
 
-/// So often the same is told, as long as nothing else happens.
+/// So often a story says the same, as long as nothing else happens.
 const TOLD: usize = 3;
 
-/// What was told since something new happened.
+/// What the story has said since something new happened.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     told: BTreeMap<(Node, String), usize>,
@@ -21,7 +21,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Is this once more what was told before? If it is not, how much was left out is written first.
+    /// Does the story leave this out, since it has said the same before? If not, writes first how much it left out.
     pub(super) fn takes(
         &mut self,
         out: &mut String,
@@ -40,7 +40,7 @@ impl Repeats {
         Ok(takes)
     }
 
-    /// Writes how much was left out, if anything was; whatever comes is told again.
+    /// Writes how much the story left out, if anything; it says again what comes next.
     pub(super) fn end(&mut self, out: &mut String) -> fmt::Result {
         if self.untold == 0 {
             return Ok(());
