@@ -7,7 +7,7 @@ mod complaints;
 mod documents;
 mod example;
 mod excused;
-mod fields;
+pub(crate) mod fields;
 mod folder;
 mod hostile;
 mod log;

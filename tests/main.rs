@@ -1,5 +1,6 @@
 //! Every test of the workspace.
 
+mod capsules;
 mod cli;
 mod conformance;
 mod determinism;
@@ -7,6 +8,7 @@ mod digests;
 mod endings;
 mod excused;
 mod expectations;
+mod explaining;
 mod faults;
 mod incidents;
 mod laws;

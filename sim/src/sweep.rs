@@ -354,7 +354,8 @@ impl Sweeping<'_> {
     /// Shrinks runs until the bug of each symptom is known. A run that takes long is not shrunk.
     fn shrink_all(&mut self, pool: &Pool, hear: &mut impl FnMut(News<'_>)) {
         let (started, budget) = (Instant::now(), self.wish.shrinking());
-        while let Some(place) = self.triage.next() {
+        let seeds = self.seeds();
+        while let Some(place) = self.triage.next(seeds) {
             let share = budget.saturating_sub(started.elapsed()) / 2;
             if pool.stop.urgency() > Urgency::None || share.is_zero() {
                 break;
@@ -367,10 +368,15 @@ impl Sweeping<'_> {
         }
     }
 
+    /// How many seeds were run.
+    fn seeds(&self) -> u64 {
+        self.rows.iter().map(|row| row.seeds).sum()
+    }
+
     /// The bugs, as they are told.
     fn bugs(&mut self, pool: &Pool, hear: &mut impl FnMut(News<'_>)) -> Vec<Bug> {
-        self.triage.close();
-        let of = self.rows.iter().map(|row| row.seeds).sum();
+        let of = self.seeds();
+        self.triage.close(of);
         let mut told = Vec::new();
         for (number, bug) in self.triage.bugs().into_iter().enumerate() {
             let triage::Bug { symptom, also, seeds, small } = bug;

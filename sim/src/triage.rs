@@ -6,6 +6,7 @@
 //! is left beside the cause. Where nothing is minimised, a symptom counts as part of the bug whose symptom came
 //! first in the first seed that shows both.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -22,6 +23,9 @@ use crate::signature::Signature;
 
 /// How many steps of a small plan are left out in turn to see what goes with a bug.
 const NEIGHBOURS: usize = 24;
+
+/// A symptom belongs to another one if its seeds lie among those of the other with less than this chance.
+const CHANCE: f64 = 0.02;
 
 /// A way in which runs go wrong.
 #[derive(Debug)]
@@ -167,14 +171,32 @@ impl Triage {
         self.symptoms.iter().filter(|it| it.first_in > 0).count()
     }
 
-    /// The next symptom whose bug is not known: those that came first before those that never did.
-    pub fn next(&self) -> Option<usize> {
+    /// The next symptom whose bug is not known, of a sweep of this number of seeds: those that came first before
+    /// those that never did. One that comes only with another one is not asked for.
+    pub fn next(&self, seeds: u64) -> Option<usize> {
         let is_open = |place: &usize| {
-            self.bugs[*place].is_none() && self.symptoms[*place].failing.can_be_shrunk()
+            self.bugs[*place].is_none()
+                && self.symptoms[*place].failing.can_be_shrunk()
+                && self.leader(*place, seeds).is_none()
         };
         let open: Vec<usize> = (0..self.symptoms.len()).filter(is_open).collect();
         let first = open.iter().find(|place| self.symptoms[**place].first_in > 0);
         first.or(open.first()).copied()
+    }
+
+    /// The symptom without which this one never comes, if that is no chance: if the two had nothing to do with each
+    /// other, all seeds of the one would lie among those of the other in one of fifty sweeps at most.
+    fn leader(&self, place: usize, seeds: u64) -> Option<usize> {
+        let shows = |place: usize| self.seeds.iter().map(move |it| it.symptoms.contains(&place));
+        let own = shows(place).filter(|shown| *shown).count();
+        (0..self.symptoms.len()).find(|&other| {
+            let lies_within = shows(place).zip(shows(other)).all(|(one, other)| other || !one);
+            let all = shows(other).filter(|shown| *shown).count();
+            let is_larger = (all, Reverse(other)) > (own, Reverse(place));
+            let share = all as f64 / seeds.max(1) as f64;
+            let by_chance = share.powi(i32::try_from(own).unwrap_or(i32::MAX));
+            other != place && lies_within && is_larger && by_chance < CHANCE
+        })
     }
 
     /// What is left of a symptom's run, and what goes with it, tell whether it is a bug of its own.
@@ -196,13 +218,22 @@ impl Triage {
         self.small.push(Small { of: bug, stands: bug == place, decision, plan: small });
     }
 
-    /// Gives each symptom that is left the bug of the symptom that came first with it; one that came first
-    /// itself is a bug of its own.
-    pub fn close(&mut self) {
+    /// Gives each symptom that is left, of a sweep of this number of seeds, the bug of the symptom that it comes with.
+    /// One that came first, and not only with another one, is a bug of its own.
+    pub fn close(&mut self, seeds: u64) {
+        let leaders: Vec<Option<usize>> =
+            (0..self.symptoms.len()).map(|place| self.leader(place, seeds)).collect();
         for (place, symptom) in self.symptoms.iter().enumerate() {
-            if symptom.first_in > 0 {
+            if symptom.first_in > 0 && leaders[place].is_none() {
                 self.bugs[place].get_or_insert(place);
             }
+        }
+        for place in 0..self.symptoms.len() {
+            let mut leader = leaders[place];
+            while let Some(it) = leader.filter(|it| self.bugs[*it].is_none()) {
+                leader = leaders[it];
+            }
+            self.bugs[place] = self.bugs[place].or(leader.and_then(|it| self.bugs[it]));
         }
         for place in 0..self.symptoms.len() {
             let with_it = self.seeds.iter().find(|seed| seed.symptoms.contains(&place));

@@ -2,24 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::flaw::Flaws;
 use harness::pool::Pool;
 use harness::stop::Urgency;
 
 use super::console::Console;
-use super::drawn::{drawn, flaws, one, outcome_of};
+use super::drawn::{drawn, flaws, one, outcome_of, told};
 use super::setup::{pool, stopped, writable};
 use super::{Complaint, Exit, Level, ReportArgs};
 use crate::capsule::FOLDER;
 use crate::explain::{Case, complete, sentence};
-use crate::invariant::{Invariant, Violation};
+use crate::invariant::Violation;
 use crate::plan::Plan;
 use crate::report::excused::excused;
 use crate::report::explanation::Explanation;
 use crate::report::html::{self, Page};
 use crate::report::{Focus, Paged, Story, Told};
-use crate::run::Outcome;
-use crate::scenario::{Expect, Scenario};
 use crate::shrink;
 use crate::signature::Signature;
 use crate::sweep::shown;
@@ -103,21 +100,4 @@ fn usual_file(chosen: &Chosen, plan: &Plan) -> Result<PathBuf, Complaint> {
     })?;
     let flaws: String = plan.flaws.iter().map(|flaw| format!("-{}", flaw.id())).collect();
     Ok(Path::new(FOLDER).join(format!("{}-{}{flaws}.html", plan.scenario, plan.seed)))
-}
-
-/// The violation that a page opens on: what a capsule was kept for, what the file of a scenario expects with these
-/// flaws, or else the first.
-fn told<'a>(scenario: &Scenario, flaws: Flaws, outcome: &'a Outcome) -> Option<&'a Violation> {
-    let kept = scenario.capsule.as_ref().map(Signature::from);
-    let kept = kept.and_then(|signature| signature.find(outcome));
-    let expected = expected(scenario, flaws);
-    let expected = outcome.violations.iter().find(|it| Some(it.invariant) == expected);
-    kept.or(expected).or(outcome.violations.first())
-}
-
-/// What a file expects to be violated with these flaws.
-fn expected(scenario: &Scenario, flaws: Flaws) -> Option<Invariant> {
-    let mut lines = scenario.expected.verdicts.with.iter();
-    let (_, expect, _) = lines.find(|(flaw, ..)| Flaws::only(*flaw) == flaws)?;
-    if let Expect::Violates { invariant, .. } = expect { Some(*invariant) } else { None }
 }

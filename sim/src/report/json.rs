@@ -330,7 +330,9 @@ fn replayed(replays: &Replays) -> Vec<Value> {
             "flaw": it.flaw.id(), "reproduced": it.is_reproduced(),
             "scenario": kept.map(|kept| &kept.scenario), "seed": kept.map(|kept| kept.seed),
             "shrunk": kept.map(|kept| shrunk(&kept.shrunk)),
-            "replayed": answer.and_then(|it| it.as_ref().ok()).map(|it| it.word()),
+            "wall_ms": kept.map(|kept| kept.took.as_millis()),
+            "story_lines": answer.and_then(|it| it.as_ref().ok()).map(|it| it.lines),
+            "replayed": answer.and_then(|it| it.as_ref().ok()).map(|it| it.likeness.word()),
             "why": answer.and_then(|it| it.as_ref().err()),
         });
         object("flaw-replayed", fields)

@@ -16,7 +16,9 @@ mod remote;
 mod server;
 mod words;
 
-use engine::id::{DeviceId, RecordId, Token, UserId};
+use std::collections::BTreeMap;
+
+use engine::id::{DeviceId, OpId, RecordId, Token, UserId};
 
 pub use self::evidence::Evidence;
 use self::names::Names;
@@ -65,6 +67,11 @@ impl<'a> Scene<'a> {
     /// What a write is called.
     pub fn label(&self, token: Token) -> String {
         self.names.label(token)
+    }
+
+    /// What each write is called, by the operation that asked for it.
+    pub fn labels(&self) -> BTreeMap<OpId, String> {
+        self.names.labels()
     }
 
     /// What a fact says; if asked about one record, what it says of that.
