@@ -133,6 +133,7 @@ impl Pull {
             intake.take_row(served);
         }
         for id in page.deleted {
+            tracing::debug!(?remote, %id, "a row was removed");
             intake.note_missing(id);
         }
         #[cfg(feature = "flaws")]
@@ -168,6 +169,7 @@ impl Pull {
         let missing: BTreeSet<_> = known.filter(|id| !seen.contains(id)).copied().collect();
         tracing::debug!(?remote, seen = seen.len(), missing = missing.len(), "a listing ends");
         for id in missing {
+            tracing::debug!(?remote, %id, "a listing lacks a row");
             Intake::new(core, remote).note_missing(id);
             #[cfg(feature = "flaws")]
             core.believe_missing(id);
