@@ -147,7 +147,11 @@ pub(super) fn once(
     if let Some(Doc::Receipt(receipt)) = draft.get(Key::Receipt(replica)) {
         if (receipt.life, receipt.n, receipt.asked) == (life, n, asked) {
             let shown = (receipt.reply.clone(), receipt.at);
-            tracing::debug!(n, seq = receipt.at.seq, "repeats the reply to an action that was done");
+            tracing::debug!(
+                n,
+                seq = receipt.at.seq,
+                "repeats the reply to an action that was done"
+            );
             draft.reach(Point::ReceiptShown);
             return Ok(shown);
         }

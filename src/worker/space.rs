@@ -165,7 +165,7 @@ impl Space {
     /// Decides all that is queued, on the state that was read.
     fn decide(&mut self, rules: Rules, name: EntryId) -> Round {
         #[cfg(feature = "flaws")]
-        if let Some(round) = self.take_stale(name) {
+        if let Some(round) = self.take_stale(name, rules.flaws) {
             return round;
         }
         let mut draft = Draft::new(&self.state, name);

@@ -42,12 +42,34 @@ fn lost_at(case: &Case, path: &[Stop]) -> Option<usize> {
         let (acknowledged, held) = (Station::Acknowledged, Station::Held);
         let is_held = path.iter().any(|stop| stop.what == held && !is_answer(stop));
         let answers = |stop: &&Stop| [acknowledged, held].contains(&stop.what) && is_answer(stop);
-        return path.iter().find(answers).filter(|_| !is_held).map(|stop| stop.fact);
+        let answer = path.iter().find(answers).filter(|_| !is_held)?;
+        // What becomes of a conversation is told by the version that an answer names.
+        let answered = case.outcome.history[answer.fact].fact.answered();
+        return answered
+            .is_none_or(|(_, it)| !matches!(it, Answered::Worked(_)))
+            .then_some(answer.fact);
     };
-    let before = path.iter().filter(|stop| stop.fact <= lost.fact);
-    let held = before.clone().rfind(|stop| stop.what == Station::Held).map_or(0, |stop| stop.fact);
-    let mut dropped = before.filter(|stop| stop.what == Station::Dropped && stop.fact > held);
-    dropped.next().map(|stop| stop.fact)
+    let history = &case.outcome.history;
+    let before = path.iter().rev().filter(|stop| stop.fact < lost.fact);
+    let dropped = before.take_while(|stop| stop.what != Station::Held);
+    let dropped = dropped.filter(|stop| stop.what == Station::Dropped);
+    let first = dropped.fold(lost.fact, |first, stop| {
+        if follows(&history[first], &history[stop.fact]) { stop.fact } else { first }
+    });
+    Some(first)
+}
+
+/// Can a host have dropped a write because an earlier one had? A device follows a remote, and a remote the device
+/// that saves; what one device saves at two remotes was decided once.
+fn follows(later: &Entry, earlier: &Entry) -> bool {
+    let author = |entry: &Entry| {
+        if let Fact::Committed { by, .. } | Fact::Removed { by, .. } = entry.fact {
+            return by;
+        }
+        entry.node
+    };
+    let is_remote = |entry: &Entry| matches!(entry.node, Node::Remote(_));
+    author(later) == author(earlier) || !is_remote(later) && is_remote(earlier)
 }
 
 /// Where a fact was decided.

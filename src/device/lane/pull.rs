@@ -145,6 +145,9 @@ impl Pull {
 
     /// The end of the feed. Returns whether it is the end of a listing too.
     fn reach_head(&mut self, core: &mut Core, remote: Remote, asked_at: Time) -> bool {
+        if self.head_at.is_none() {
+            tracing::debug!(?remote, "has read the feed to its head for the first time");
+        }
         let every = core.boot.timing.pull_every;
         let due = core.now.mono + core.shortened(every);
         self.due = (!core.has(Flaw::Fb27)).then_some(due);
