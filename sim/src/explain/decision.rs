@@ -12,7 +12,7 @@ use harness::time::Time;
 use tracing::Level;
 
 use super::Case;
-use crate::history::{Answered, Change, Entry, Fact, MessageId, Pending, Said};
+use crate::history::{Answered, Change, Entry, Fact, MessageId, Page, Pending, Said};
 use crate::outcome::LogLine;
 use crate::plan::{MessageKind, Node};
 use crate::report::explanation::Decision;
@@ -90,16 +90,8 @@ fn source(case: &Case, fact: usize) -> Option<Source> {
     let entry = &history[fact];
     let host = entry.node;
     let of = |about| Some(Source { host, since: Time(0), before: fact, about });
-    let record = case.violation.record;
     match &entry.fact {
-        Fact::Persisted { changes, .. } => {
-            let is_of_record = record.is_some_and(|id| changes_record(entry, id));
-            let cursor = changes.iter().any(|it| matches!(it, Change::Cursor(..)));
-            let cursor = (cursor && !is_of_record).then(|| "cursor".to_owned());
-            let about = record.map(|id| id.to_string()).into_iter().chain(cursor).collect();
-            // A device commits what it has decided in the same turn.
-            of(about).map(|source| Source { since: entry.at, ..source })
-        }
+        Fact::Persisted { changes, .. } => Some(persisted(case, fact, changes)),
         // A crash decides nothing: what it took away had not been made durable.
         Fact::Started { commit: keeps, .. } | Fact::Killed { keeps, .. } => {
             source(case, taken_away(case, fact, *keeps)?)
@@ -116,14 +108,7 @@ fn source(case: &Case, fact: usize) -> Option<Source> {
             };
             source(case, history[..fact].iter().rposition(stored)?)
         }
-        // What a page means is decided by the device that takes it.
-        Fact::Served(page) => {
-            let arrives = |it: &Entry| it.node == page.to && is_answer(it, host, page.call);
-            let taken = fact + history[fact..].iter().position(arrives)?;
-            let before = end_of(history, taken);
-            let about = record.map(|id| id.to_string()).into_iter().chain(["cursor".to_owned()]);
-            Some(Source { host: page.to, since: Time(0), before, about: about.collect() })
-        }
+        Fact::Served(page) => served(case, fact, page),
         Fact::Answered(op, answered) => answer(case, fact, op.0, answered),
         Fact::Sent { message_id: MessageId { call, answer: true, .. }, .. } => {
             of(vec![format!("call={}", call.0)])
@@ -160,6 +145,29 @@ fn source(case: &Case, fact: usize) -> Option<Source> {
         | Fact::ErrorLogged(_)
         | Fact::CutOff { .. } => of(Vec::new()),
     }
+}
+
+/// A device commits what it has decided in the same turn: about the record, or else that its cursor passes it.
+fn persisted(case: &Case, fact: usize, changes: &[Change]) -> Source {
+    let entry = &case.outcome.history[fact];
+    let record = case.violation.record;
+    let is_of_record = record.is_some_and(|id| changes_record(entry, id));
+    let cursor = changes.iter().any(|it| matches!(it, Change::Cursor(..)));
+    let cursor = (cursor && !is_of_record).then(|| "cursor".to_owned());
+    let about = record.map(|id| id.to_string()).into_iter().chain(cursor).collect();
+    Source { host: entry.node, since: entry.at, before: fact, about }
+}
+
+/// What a page means is decided by the device that takes it.
+fn served(case: &Case, fact: usize, page: &Page) -> Option<Source> {
+    let history = &case.outcome.history;
+    let remote = history[fact].node;
+    let arrives = |it: &Entry| it.node == page.to && is_answer(it, remote, page.call);
+    let taken = fact + history[fact..].iter().position(arrives)?;
+    let before = end_of(history, taken);
+    let record = case.violation.record.map(|id| id.to_string());
+    let about = record.into_iter().chain(["cursor".to_owned()]).collect();
+    Some(Source { host: page.to, since: Time(0), before, about })
 }
 
 /// What a user was answered. A record is as the last commit left it, unless showing it was a decision too. What
@@ -337,4 +345,31 @@ fn is_answer(entry: &Entry, of: Node, to: engine::remote::CallId) -> bool {
 fn end_of(history: &[Entry], fact: usize) -> usize {
     let at: Time = history[fact].at;
     history.partition_point(|it| it.at <= at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_no_part_of_a_longer_one() {
+        assert!(mentions("saves a row id=meal/1 sealed=false", "meal/1"));
+        assert!(mentions("request{call=4}: refused", "call=4"));
+        assert!(!mentions("saves a row id=meal/12", "meal/1"));
+        assert!(!mentions("recall=4", "call=4"));
+    }
+
+    #[test]
+    fn a_module_is_part_of_those_around_it() {
+        assert!(is_part_of("engine::worker::session", "engine::worker"));
+        assert!(!is_part_of("engine::worker", "engine::worker"));
+        assert!(!is_part_of("engine::workers", "engine::worker"));
+    }
+
+    #[test]
+    fn a_file_of_the_engine_is_a_module() {
+        let module = module_of("src/worker/file/tree.rs");
+        assert_eq!(module.as_deref(), Some("engine::worker::file::tree"));
+        assert_eq!(module_of("sim/src/world.rs"), None);
+    }
 }
