@@ -43,7 +43,7 @@ fn lost_at(case: &Case, path: &[Stop]) -> Option<usize> {
         let is_held = path.iter().any(|stop| stop.what == held && !is_answer(stop));
         let answers = |stop: &&Stop| [acknowledged, held].contains(&stop.what) && is_answer(stop);
         let answer = path.iter().find(answers).filter(|_| !is_held)?;
-        // What becomes of a conversation is told by the version that an answer names.
+        // What becomes of a conversation is in the version that an answer names.
         let answered = case.outcome.history[answer.fact].fact.answered();
         return answered
             .is_none_or(|(_, it)| !matches!(it, Answered::Worked(_)))
