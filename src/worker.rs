@@ -123,7 +123,7 @@ impl Worker {
             Input::Volume(answer) => match self.calls.remove(&answer.id) {
                 Some(space) => self.take_answer(now, space, answer),
                 // The call was given up before its answer came, or its answer came twice.
-                None => tracing::debug!(call = answer.id.0, "a late answer of the volume"),
+                None => tracing::debug!(asked = answer.id.0, "a late answer of the volume"),
             },
             Input::Wakeup => self.wake_up(now),
         }

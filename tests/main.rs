@@ -16,6 +16,7 @@ mod linearizability;
 mod lives;
 mod logging;
 mod mutations;
+mod named;
 mod observations;
 mod paths;
 mod points;

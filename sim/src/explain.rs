@@ -5,8 +5,11 @@
 //! otherwise, and forks of the run whose remainder is drawn again.
 
 mod chances;
+mod decision;
 mod needs;
 mod sentence;
+
+pub(crate) use self::decision::module_of;
 
 use harness::pool::Pool;
 use harness::stop::Urgency;
@@ -54,7 +57,7 @@ impl Bug {
 /// What a machine decided where a run went wrong, if it logged anything there.
 pub fn decision(case: &Case) -> Option<Decision> {
     let path = Scene::new(&case.plan, &case.outcome.history).path(&case.violation);
-    sentence::decision(case, &path)
+    decision::find(case, &path)
 }
 
 /// What a history alone tells: the sentence and the path. It takes no further run.
@@ -62,7 +65,7 @@ pub fn sentence(case: &Case) -> Explanation {
     let Case { plan, outcome, violation } = case;
     let scene = Scene::new(plan, &outcome.history);
     let path = scene.path(violation);
-    let decision = sentence::decision(case, &path);
+    let decision = decision::find(case, &path);
     let passage = |stop: &crate::report::story::Stop| {
         let entry = &outcome.history[stop.fact];
         Passage {

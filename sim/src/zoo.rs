@@ -3,6 +3,7 @@
 //! Which judge must catch which flaw stands here, and nowhere else: the engine knows no judge, and
 //! a judge knows no flaw.
 
+mod named;
 mod replays;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use engine::flaw::{Flaw, Flaws};
 use harness::fresh::fresh;
 use harness::pool::{Ended, Pool};
 
+pub use self::named::{Named, named};
 pub use self::replays::{Replayer, replays};
 use crate::capsule::BUILD;
 use crate::invariant::Invariant;

@@ -171,7 +171,6 @@ impl Core {
     /// Deletes what is here of a record, as far as this handle covers it, without a user's token.
     pub(super) fn erase(&mut self, id: RecordId, handle: &Handle) {
         let mut record = self.store.state(id);
-        tracing::debug!(%id, live = record.is_live(), "deletes a record that no user deleted");
         if record.is_live() {
             let (dot, hlc) = self.next_write();
             record.delete(handle, dot, hlc, Token::NONE);

@@ -157,7 +157,6 @@ impl<'c> Intake<'c> {
         let remote = self.remote;
         let side = self.core.store.side(remote);
         let (sealed, mirrored) = (side.sealed().get(&id).cloned(), side.mirror(id).is_some());
-        tracing::debug!(?remote, %id, sealed = sealed.is_some(), mirrored, "a row is missing");
         let mut side = self.core.store.side_mut(remote);
         if let Some(row) = sealed {
             side.set_sealed(id, SealedRow { tag: None, ..row });

@@ -231,6 +231,7 @@ impl Lane {
             let request = Request::Remove { vault, ids };
             return Some(Question { request, purpose: Purpose::Remove });
         }
+        let _asks = debug_span!("asks").entered();
         let (request, sent) = self.push.request(core, self.remote)?;
         Some(Question { request, purpose: Purpose::Save(sent) })
     }
@@ -351,12 +352,12 @@ impl Lane {
     /// The cursor means nothing any more: list from the start. Local edits are not touched.
     fn lose_cursor(&mut self, core: &mut Core) {
         core.reach(Point::TokenExpired);
-        debug!(remote = ?self.remote, "the cursor is lost");
         #[cfg(feature = "flaws")]
         if core.has(Flaw::Fb06) {
             core.forget_records();
         }
         self.start_over(core);
+        debug!(remote = ?self.remote, "lists from the start, since the cursor is lost");
     }
 
     /// Too many rows in one save.
@@ -392,12 +393,18 @@ impl Lane {
         let side = core.store.side(self.remote);
         if purged {
             let mirrored: Vec<_> = side.mirrors().keys().copied().collect();
-            mirrored.into_iter().for_each(|id| core.erase_mirrored(self.remote, id));
+            for id in mirrored {
+                debug!(remote = ?self.remote, %id, "deletes what the zone held");
+                core.erase_mirrored(self.remote, id);
+            }
             core.store.side_mut(self.remote).drop_all_sealed();
         } else {
             let sealed: Vec<_> = side.sealed().keys().copied().collect();
             let mut intake = Intake::new(core, self.remote);
-            sealed.into_iter().for_each(|id| intake.note_missing(id));
+            for id in sealed {
+                debug!(remote = ?self.remote, %id, "keeps a sealed row that the zone held");
+                intake.note_missing(id);
+            }
         }
         core.store.side_mut(self.remote).forget();
         self.zone_missing = true;

@@ -112,7 +112,8 @@ impl Gate {
     /// Opens the gate. Returns what the user asked for while it was closed.
     pub(super) fn open(&mut self, core: &mut Core, partial: bool) -> VecDeque<(OpId, Ask)> {
         let login = self.login.take().expect("only a closed gate is opened");
-        debug!(partial, waiting = self.waiting.len(), "the gate opens");
+        let op = login.ops.last().map(|op| op.0);
+        debug!(partial, op, waiting = self.waiting.len(), "the gate opens");
         #[cfg(feature = "flaws")]
         core.flawed.drop_private_snapshots();
         core.store.change_meta(|meta| {

@@ -92,6 +92,11 @@ impl Server {
         }
     }
 
+    /// What the user has waited for the longest.
+    fn first_op(&self) -> Option<u32> {
+        self.errands.front().map(|(op, _)| op.0)
+    }
+
     /// Errands of the user that have not been answered.
     pub(super) fn waiting(&self) -> usize {
         self.errands.len()
@@ -286,7 +291,7 @@ impl Server {
                 self.exchange.finish();
                 assert!(self.session.is_none(), "a session is asked for only where there is none");
                 self.session = Some(fence);
-                debug!(fence = fence.0.seq, errands = self.errands.len(), "has a session");
+                debug!(fence = fence.0.seq, op = self.first_op(), "has a session");
                 #[cfg(feature = "flaws")]
                 if core.has(Flaw::CvNilmapPending) {
                     self.forget_changes(core, 1);
@@ -318,7 +323,7 @@ impl Server {
     }
 
     fn take_refusal(&mut self, core: &mut Core, files: &mut Files, refusal: Refusal) -> Outcome {
-        debug!(?refusal, errands = self.errands.len(), "refused by the server");
+        debug!(?refusal, op = self.first_op(), "refused by the server");
         match refusal {
             Refusal::Busy(after) => {
                 core.reach(Point::Throttled);

@@ -157,6 +157,7 @@ impl Line {
     fn wait(&mut self, now: Now, after: Span, entropy: &mut Entropy) {
         let failures = u32::from(self.exchange.attempt());
         let wait = self.speaker.timing.backoff(failures, entropy);
+        tracing::debug!(failures, %after, ms = wait.0, "waits before it tries again");
         self.exchange.back_off(now.mono + after + wait);
     }
 

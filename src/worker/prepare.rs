@@ -171,7 +171,7 @@ impl Worker {
         for call in overdue {
             let space = self.calls.remove(&call);
             assert_eq!(space, Some(id), "a call in flight is known until it is given up");
-            tracing::debug!(call = call.0, "the volume gave a task no answer in time");
+            tracing::debug!(asked = call.0, "the volume gave a task no answer in time");
             self.take_knowledge(now, id, call, Reply::Failed);
         }
         if rested {

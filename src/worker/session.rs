@@ -24,7 +24,8 @@ pub(super) fn open(
 ) -> Result<(Reply, Position), Refusal> {
     let (key, client) = (key_of(request, rules), request.client);
     let held = held(draft, key);
-    tracing::debug!(device = key.0, ?client, ?held, "decides whether to grant a session");
+    let fence = held.map(|held| held.fence.0.seq);
+    tracing::debug!(device = key.0, held = fence, "decides whether to grant a session");
     let stuck = rules.flaws.has(Flaw::CvSessionStuck);
     let fence = match held {
         Some(held) if held.client == client && !rules.flaws.has(Flaw::CvSessionSelf) => held.fence,
@@ -84,7 +85,7 @@ pub(super) fn close(
     rules: Rules,
 ) -> (Reply, Position) {
     let key = key_of(request, rules);
-    tracing::debug!(device = key.0, fence = fence.0.seq, held = ?held(draft, key), "ends a session");
+    tracing::debug!(device = key.0, fence = fence.0.seq, "ends a session");
     if held(draft, key).is_some_and(|held| held.fence == fence && held.client == request.client) {
         draft.put(Key::Session(key), None);
         assert!(held(draft, key).is_none(), "a session that was ended is held by nobody");
@@ -99,6 +100,7 @@ pub(super) fn status(
     rules: Rules,
 ) -> Result<(Reply, Position), Refusal> {
     let held = held(draft, key_of(request, rules));
+    tracing::debug!(held = held.map(|held| held.fence.0.seq), "shows who holds a session");
     #[cfg(feature = "flaws")]
     if let Some(seen) = draft.arrival().filter(|_| rules.flaws.has(Flaw::CvStateTorn))
         && fence(seen, request.device) != held.map(|held| held.fence)
@@ -116,7 +118,8 @@ pub(super) fn guard(
     rules: Rules,
 ) -> Result<(), Refusal> {
     let held = held(draft, key_of(request, rules));
-    tracing::debug!(fence = fence.0.seq, ?held, "compares the session of an action");
+    let holder = held.map(|held| held.fence.0.seq);
+    tracing::debug!(fence = fence.0.seq, held = holder, "compares the session of an action");
     if rules.flaws.has(Flaw::CvSessionDouble) {
         return Ok(());
     }

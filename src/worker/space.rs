@@ -165,7 +165,7 @@ impl Space {
     /// Decides all that is queued, on the state that was read.
     fn decide(&mut self, rules: Rules, name: EntryId) -> Round {
         #[cfg(feature = "flaws")]
-        if let Some(round) = self.take_stale(name) {
+        if let Some(round) = self.take_stale(name, rules.flaws) {
             return round;
         }
         let mut draft = Draft::new(&self.state, name);
@@ -252,14 +252,9 @@ impl Worker {
                 space.phase = Phase::Following;
                 return self.ask_for_phase(now, id);
             }
+            tracing::debug!(tasks = space.queue.len(), is_proven, "decides a round");
             let name = EntryId(self.entropy.next_u64());
             let round = self.space(id).decide(rules, name);
-            tracing::debug!(
-                tasks = round.covers,
-                seq = round.entry.as_ref().map(|entry| entry.seq),
-                is_proven,
-                "decided a round"
-            );
             let idle = round.covers == 0 && round.entry.is_none();
             self.space(id).phase = match round.entry {
                 Some(_) => Phase::Committing(round),
@@ -316,7 +311,7 @@ impl Worker {
             {
                 let space = self.calls.remove(&call);
                 assert_eq!(space, Some(id), "a call in flight is known until it is given up");
-                tracing::debug!(call = call.0, "the volume gave no answer in time");
+                tracing::debug!(asked = call.0, "the volume gave no answer in time");
                 self.take_reply(now, id, Reply::Failed);
             } else if space.rests_until.is_some_and(|at| at <= now.mono) {
                 space.rests_until = None;
@@ -328,7 +323,7 @@ impl Worker {
 
     /// The volume answered something that was asked for a space.
     pub(super) fn take_answer(&mut self, now: Now, id: UserId, answer: volume::Return) {
-        let _space = tracing::debug_span!("volume", space = id.0, call = answer.id.0).entered();
+        let _space = tracing::debug_span!("volume", space = id.0, asked = answer.id.0).entered();
         if self.space(id).waits_for(answer.id) {
             self.take_reply(now, id, answer.reply);
         } else {

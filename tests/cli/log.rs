@@ -41,7 +41,7 @@ fn programs_get_what_machines_log_as_records() {
     assert!(timed.is_sorted_by_key(|it| it["at_ms"].as_u64()), "{}", said.out);
     let log: Vec<_> = records.iter().filter(|it| it["type"] == "log").collect();
     assert!(log.iter().all(|it| it["lane"] == "phone" && it["life"] == 0), "{log:?}");
-    let waits = |it: &&&serde_json::Value| it["target"] == "engine::entropy";
+    let waits = |it: &&&serde_json::Value| it["target"] == "engine::device::core";
     let waits = log.iter().find(waits).expect("the phone waits for the remote");
     assert_eq!((&waits["level"], &waits["v"]), (&"DEBUG".into(), &1.into()));
 }

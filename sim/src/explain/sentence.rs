@@ -9,26 +9,6 @@ use crate::history::{Asked, Change, Contents, Entry, Fact};
 use crate::report::explanation::Decision;
 use crate::report::story::{Scene, Station, Stop, loss, time};
 
-/// What a machine decided where it went wrong: where the write was dropped, or else at the last fact of the proof
-/// before which its host logged something in that moment.
-pub(super) fn decision(case: &Case, path: &[Stop]) -> Option<Decision> {
-    let Case { plan, outcome, violation } = case;
-    let lost = loss(path, &outcome.history, violation).map(|stop| stop.fact);
-    let proof = violation.evidence.iter().rev().copied();
-    let decided = lost.into_iter().chain(proof).find_map(|fact| {
-        let entry = &outcome.history[fact];
-        let mut log = outcome.log.iter().rev();
-        log.find(|line| line.at == entry.at && line.node == entry.node && line.after <= fact)
-    });
-    decided.map(|line| Decision {
-        host: plan.name(line.node).to_owned(),
-        at: line.at,
-        module: line.target.to_owned(),
-        line: line.line,
-        text: line.text.clone(),
-    })
-}
-
 /// Until when every place that held the write held it, if one of them dropped it.
 pub(super) fn whole_until(case: &Case, path: &[Stop]) -> Option<Time> {
     let first = path.iter().find(|stop| stop.what == Station::Dropped)?;

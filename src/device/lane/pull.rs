@@ -133,6 +133,7 @@ impl Pull {
             intake.take_row(served);
         }
         for id in page.deleted {
+            tracing::debug!(?remote, %id, "a row was removed");
             intake.note_missing(id);
         }
         #[cfg(feature = "flaws")]
@@ -144,6 +145,9 @@ impl Pull {
 
     /// The end of the feed. Returns whether it is the end of a listing too.
     fn reach_head(&mut self, core: &mut Core, remote: Remote, asked_at: Time) -> bool {
+        if self.head_at.is_none() {
+            tracing::debug!(?remote, "has read the feed to its head for the first time");
+        }
         let every = core.boot.timing.pull_every;
         let due = core.now.mono + core.shortened(every);
         self.due = (!core.has(Flaw::Fb27)).then_some(due);
@@ -168,6 +172,7 @@ impl Pull {
         let missing: BTreeSet<_> = known.filter(|id| !seen.contains(id)).copied().collect();
         tracing::debug!(?remote, seen = seen.len(), missing = missing.len(), "a listing ends");
         for id in missing {
+            tracing::debug!(?remote, %id, "a listing lacks a row");
             Intake::new(core, remote).note_missing(id);
             #[cfg(feature = "flaws")]
             core.believe_missing(id);

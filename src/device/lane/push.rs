@@ -97,8 +97,7 @@ impl Push {
                 // Hostile, or broken: the result of a row that was not sent.
                 continue;
             };
-            let refusal = result.as_ref().err();
-            tracing::debug!(?remote, %id, ?refusal, "takes the result of a save");
+            tracing::debug!(?remote, %id, saved = result.is_ok(), "takes the result of a save");
             match result {
                 Ok(tag) => book(core, remote, sent, tag),
                 Err(_) if core.has(Flaw::Fb04) => {

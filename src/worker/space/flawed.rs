@@ -51,8 +51,15 @@ impl Space {
     }
 
     /// The round that is sent again, under the next number.
-    pub(super) fn take_stale(&mut self, name: EntryId) -> Option<Round> {
+    #[track_caller]
+    pub(super) fn take_stale(&mut self, name: EntryId, flaws: Flaws) -> Option<Round> {
         let mut round = self.flawed.stale.take()?;
+        assert!(
+            flaws.has(Flaw::I42RetryStale)
+                || flaws.has(Flaw::BpNolock)
+                || flaws.has(Flaw::CvSessionDouble),
+            "a round is kept by one of these flaws"
+        );
         let seq = self.state.seq + 1;
         let at = Position { seq, entry: name };
         round.answers.iter_mut().for_each(|(_, response)| response.at = at);
