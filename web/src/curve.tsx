@@ -18,7 +18,9 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(window);
   latest.current = window;
-  const isThere = curve.length > 0 && window.width > 0;
+  // A line along the top says no more than its sentence.
+  const isDecided = curve.every(({ failing, of }) => failing === of);
+  const isThere = !isDecided && window.width > 0;
 
   useEffect(() => {
     if (!isThere || !box.current) return;
@@ -80,7 +82,6 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
   });
 
   if (curve.length === 0) return null;
-  const isDecided = curve.every(({ failing, of }) => failing === of);
   const most = curve.reduce((high, point) => (point.failing / point.of > high.failing / high.of ? point : high));
   return (
     <figure class="curve" id="curve">
@@ -89,7 +90,7 @@ export function Curve({ model, window, gutter }: { model: Model; window: Window;
           ? "the script alone decides it, it happens whatever is drawn"
           : `most often from ${time(most.at_ms)} on, in ${most.failing} of ${most.of}`}
       </figcaption>
-      <div ref={box} role="img" aria-label={jumps.map(({ at_ms, text }) => `jump at ${time(at_ms)}: ${text}`).join("; ") || "a curve without jumps"} />
+      {!isDecided && <div ref={box} role="img" aria-label={jumps.map(({ at_ms, text }) => `jump at ${time(at_ms)}: ${text}`).join("; ") || "a curve without jumps"} />}
     </figure>
   );
 }

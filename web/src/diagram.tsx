@@ -421,7 +421,7 @@ function Stops({ model, window, chosen, choose }: Part & { chosen: number | null
         const next = stops.slice(place + 1).find((other) => model.lane(other) === model.lane(event));
         const room = (next === undefined ? Infinity : xOf(window, positions.of(next)) - x) - 14;
         const isLoss = event === model.loss;
-        const width = Math.min(room, 190, Math.max(100, window.width - x));
+        const width = Math.min(room, 190, Math.max(60, window.width - x));
         const lines = isTall && width > 50 ? wrap(caption(model, event), width, 11, 3) : [];
         return (
           <g key={event} class={`stop ${isLoss ? "loss" : ""} ${event === chosen ? "chosen" : ""}`} data-stop={model.stop.get(event)} onClick={() => choose(event)}>

@@ -272,7 +272,7 @@ test("from a sweep to its capsule to the write that is lost", async () => {
   await open(join(capsules, capsule.replace(".toml", ".html")), {}, async (page) => {
     assert.match(await textOf(page, "#lineage .loss"), /tablet .* lost here$/);
     assert.ok(why.includes(await textOf(page, "#sentence")), why);
-    assert.ok(await page.locator("#curve canvas").isVisible());
+    assert.ok(await page.locator("#curve figcaption").isVisible());
     assert.match(await textOf(page, ".aside"), /Needed .*DEEP-SYNC-003/);
     assert.match(await textOf(page, ".about"), /exact as recorded/);
     assert.match(await textOf(page, ".commands"), /seawall shrink /);
