@@ -1,5 +1,6 @@
 //! Every test of the workspace.
 
+mod capsules;
 mod cli;
 mod conformance;
 mod determinism;

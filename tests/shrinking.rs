@@ -2,21 +2,23 @@
 
 use engine::flaw::{Flaw, Flaws};
 use harness::pool::Pool;
-use harness::random::Chance;
 use harness::stop::Stop;
 use harness::time::Span;
 use sim::fault::{CrashWorker, Effects};
 use sim::invariant::Invariant;
 use sim::plan::{Act, Lasting, Plan, When, WorkerId};
 use sim::run::run;
-use sim::scenario;
+use sim::scenario::{self, with_plain_settings};
+use sim::shrink::smaller::groups::{TRAITS, count, with_groups};
+use sim::shrink::smaller::times::{sooner, squeezed};
 use sim::shrink::smaller::{
-    plainer, with_devices, with_given, with_given_talks, with_moments, with_processors, with_steps,
-    with_workers, without_idle_users, without_server,
+    PLAINER, calmer, with_devices, with_early_starts, with_given, with_given_talks, with_moments,
+    with_plainer_steps, with_processors, with_remotes, with_short_given, with_steps, with_workers,
+    without_idle_users, without_server,
 };
 use sim::shrink::{Failing, shrink};
 
-use super::scenarios::{read_back, shipped};
+use super::scenarios::{everyday, read_back, shipped};
 
 /// Anna's tablet loses an edit in a crash; that it waited for her phone has nothing to do with it.
 const WAITING: &str = r#"
@@ -70,6 +72,7 @@ fn a_step_is_kept_without_those_that_it_waited_for() {
     let small = shrink(&pool, &Failing::of(&plan, &outcome, lost), None, || {});
     assert!(small.minimal);
     assert_eq!(small.plan.steps.len(), 2, "{:?}", small.plan.steps);
+    assert!(small.plan.storm < Span(5_000), "nothing is waited for: {:?}", small.plan.storm);
 }
 
 /// Four workers, of which the second and the third are named.
@@ -125,34 +128,38 @@ fn workers_who_stay_keep_their_names_and_their_steps() {
     assert_eq!(plan.steps.len(), 6, "the cut of the second is gone");
 }
 
-#[test]
-fn a_plainer_plan_has_a_calm_volume_true_clocks_and_short_texts() {
-    let plainer = plainer(&served());
-    let calm = |plan: &Plan| {
-        let volume = plan.server.as_ref().expect("nothing plainer has none").volume;
-        (volume.failure, volume.reply_loss) == (Chance(0), Chance(0))
-            && volume.delay.low == volume.delay.high
-    };
-    let on_time = |plan: &Plan| {
-        plan.server.iter().flat_map(|it| &it.workers).all(|it| it.clock_offset_ms == 0)
-    };
-    let short = |plan: &Plan| scenario::print(plan, None).contains("\"Anna, and a long name it\"");
-    assert!(plainer.iter().any(calm) && plainer.iter().any(on_time) && plainer.iter().any(short));
+/// Everything about it that can be plainer is, but for a part of each kind.
+fn plainer(plan: &Plan, kept: &[usize]) -> Plan {
+    let plan = with_plain_settings(plan, kept);
+    let plan = with_short_given(&with_early_starts(&plan, kept), kept);
+    PLAINER.iter().fold(plan, |plan, change| with_plainer_steps(&plan, *change, kept))
 }
 
 #[test]
-fn a_plainer_plan_has_short_contents_few_moves_and_files_at_the_root() {
-    let printed: Vec<String> =
-        plainer(&served()).iter().map(|plan| scenario::print(plan, None)).collect();
-    let any = |text: &str| printed.iter().any(|plan| plan.contains(text));
-    assert!(any("path = \"a/b.txt\", text = \"milk\", id ="), "it is not filled up");
-    assert!(any("path = \"b.txt\", text = \"milk\", size ="), "it is in no folder");
-    assert!(any("files = [\"x\", \"y\"]"), "fewer are moved");
+fn a_plainer_plan_says_less() {
+    let printed = scenario::print(&plainer(&served(), &[]), None);
+    for text in [
+        "set = { name = \"Anna, and a long name it\" }",
+        "path = \"b.txt\", text = \"milk\", id = ",
+        "files = [\"x\", \"y\"]",
+    ] {
+        assert!(printed.contains(text), "{text}: {printed}");
+    }
+    for heading in ["[network]", "[disk]", "[timing]", "[keychain]", "[sign-in]", "volume."] {
+        assert!(!printed.contains(heading), "{heading}: {printed}");
+    }
+    let clocks = calmer(&served());
+    let on_time = |plan: &Plan| {
+        plan.server.iter().flat_map(|it| &it.workers).all(|it| it.clock_offset_ms == 0)
+    };
+    assert!(clocks.iter().any(on_time));
 }
 
 /// Smaller plans of all kinds, one after another until nothing is left.
 fn smaller(plan: &Plan) -> Vec<Plan> {
-    let without: [fn(&Plan) -> Plan; 7] = [
+    let without: [fn(&Plan) -> Plan; 9] = [
+        |plan| with_remotes(plan, &[0]),
+        |plan| with_remotes(plan, &[plan.remotes.len() - 1]),
         |plan| with_processors(plan, &[]),
         |plan| with_devices(plan, &[]),
         |plan| with_steps(plan, &[]),
@@ -169,8 +176,14 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         left = without(&left);
         plans.push(left.clone());
     }
-    let plainer = plainer(plan);
-    plans.extend(plainer.iter().step_by(plainer.len() / 5 + 1).cloned());
+    for of in TRAITS {
+        let half: Vec<usize> = (0..count(plan, of)).step_by(2).collect();
+        plans.push(with_groups(plan, of, &half));
+    }
+    plans.extend(calmer(plan));
+    let sooner = sooner(plan);
+    plans.extend(sooner.iter().step_by(sooner.len() / 3 + 1).cloned());
+    plans.extend([plainer(plan, &[]), plainer(plan, &[0, 2])]);
     plans
 }
 
@@ -184,4 +197,46 @@ fn whatever_is_left_of_a_plan_can_be_written_and_read() {
             assert!(again == small, "{}: {small:#?}", scenario.name);
         }
     }
+}
+
+/// When each step begins and ends, if that is known.
+fn moments(plan: &Plan) -> Vec<(u64, u64)> {
+    let moments = plan.steps.iter().filter_map(|step| {
+        let When::At(at) = step.when else { return None };
+        let lasts = if let Act::Fault(_, lasting) = &step.act { lasting.span() } else { Span(0) };
+        Some((at.0, (at + lasts).0))
+    });
+    moments.collect()
+}
+
+#[test]
+fn moments_that_move_together_keep_their_order_and_what_overlaps() {
+    for name in ["everyday", "offline-for-days"] {
+        let plan = scenario::draw(&everyday(name), 1, Flaws::NONE);
+        let before = moments(&plan);
+        let squeezed = squeezed(&plan);
+        let sooner = sooner(&plan);
+        assert!(squeezed[0].storm < plan.storm, "{name} is shorter");
+        for shorter in squeezed.iter().chain(sooner.iter().step_by(20)) {
+            let after = moments(shorter);
+            assert_eq!(before.len(), after.len());
+            for (n, (begins, ends)) in before.iter().enumerate().step_by(3) {
+                assert!(after[n].0 <= *begins && after[n].1 <= *ends, "none is later");
+                for (m, (other, _)) in before.iter().enumerate() {
+                    assert_eq!(begins.cmp(other), after[n].0.cmp(&after[m].0));
+                    assert_eq!(ends.cmp(other), after[n].1.cmp(&after[m].0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_that_are_alike_go_together() {
+    let plan = served();
+    let words: Vec<usize> = TRAITS.iter().map(|of| count(&plan, *of)).collect();
+    assert_eq!(words, [3, 3, 4, 3], "faults, their hosts, operations and objects");
+    let [faults, ..] = TRAITS;
+    let without = with_groups(&plan, faults, &[]);
+    assert_eq!(without.steps.len(), 4, "what is no fault stays: {:?}", without.steps);
 }

@@ -4,17 +4,21 @@
 //! where it comes from. It is replayed by that plan and never by the generator, which dies with
 //! the build.
 
+use std::collections::BTreeMap;
+use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use engine::id::OpId;
 use harness::capsule::Folder;
 use harness::fresh::fresh;
 
 use crate::invariant::{Invariant, Violation};
 use crate::plan::Plan;
+use crate::report::Size;
 use crate::report::story::Scene;
 use crate::run::Outcome;
-use crate::scenario::{CapsuleHead, MAX_PRINTED_BYTES, draw, print, read};
+use crate::scenario::{CapsuleHead, MAX_PRINTED_BYTES, Origin, draw, print, read};
 use crate::signature::Signature;
 
 /// Where capsules go unless told otherwise.
@@ -22,6 +26,11 @@ pub const FOLDER: &str = ".seawall/capsules";
 
 /// The commit that this binary was built from, or the version where that is not known.
 pub const BUILD: &str = env!("SEAWALL_BUILD");
+
+/// For which machines this binary was built.
+pub fn machine() -> String {
+    format!("{}-{}", env::consts::ARCH, env::consts::OS)
+}
 
 /// A folder that takes capsules, or why it takes none.
 #[derive(Clone, Debug)]
@@ -68,6 +77,10 @@ pub struct Found {
     lost: Option<String>,
     /// The digest of the failing run.
     digest: u128,
+    /// What each write is called, by what it was asked for in.
+    writes: BTreeMap<OpId, String>,
+    /// What the plan was before it was shrunk, if it was.
+    origin: Option<Origin>,
 }
 
 impl Found {
@@ -75,8 +88,40 @@ impl Found {
     pub fn of(plan: &Plan, outcome: &Outcome, violation: &Violation) -> Self {
         let scene = Scene::new(plan, &outcome.history);
         let lost = violation.token.and_then(|token| scene.evidence().tell_write(token));
-        Self { violation: violation.clone(), lost, digest: outcome.digest() }
+        let writes = scene.labels();
+        Self { violation: violation.clone(), lost, digest: outcome.digest(), writes, origin: None }
     }
+
+    /// The same, of a plan that was itself shrunk from another.
+    pub fn with_origin(self, origin: Option<Origin>) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// The same, of a plan that was shrunk from that of `whole`: which of its writes are left, and what they are
+    /// called now. What that one was shrunk from counts, if it was.
+    pub fn shrunk_from(self, whole: &Self, size: Size) -> Self {
+        let before = |op: &OpId| {
+            let label = whole.writes.get(op)?;
+            let Some(origin) = &whole.origin else { return Some(label.clone()) };
+            let first = origin.writes.iter().find(|(now, _)| now == label);
+            first.map(|(_, before)| before.clone())
+        };
+        let writes = self.writes.iter().filter_map(|(op, now)| Some((now.clone(), before(op)?)));
+        let mut writes: Vec<(String, String)> = writes.collect();
+        writes.sort_by_key(|(now, _)| (now.len(), now.clone()));
+        let origin = match whole.origin.clone() {
+            Some(origin) => Origin { writes, ..origin },
+            None => {
+                let (digest, Size { steps, faults, messages, .. }) = (hex(whole.digest), size);
+                Origin { digest, steps, faults, messages, writes }
+            }
+        };
+        self.with_origin(Some(origin))
+    }
+}
+
+fn hex(digest: u128) -> String {
+    format!("{digest:032x}")
 }
 
 /// The capsule of a failure, once it has been read back: what is read is this plan.
@@ -107,19 +152,21 @@ pub fn text(plan: &Plan, found: &Found) -> String {
         nature: plan.nature,
         flaws: plan.flaws.iter().collect(),
         build: BUILD.to_owned(),
+        machine: Some(machine()),
         invariant: found.violation.invariant,
         site: signature.site,
-        record_kind: signature.kind,
+        record_kind: found.violation.record.map(|record| record.kind),
         lost: found.lost.clone(),
-        digest: format!("{:032x}", found.digest),
+        digest: hex(found.digest),
         scenario: plan.scenario.clone(),
+        origin: found.origin.clone(),
     };
     print(plan, Some(&head))
 }
 
 impl From<&CapsuleHead> for Signature {
     fn from(head: &CapsuleHead) -> Self {
-        Self { invariant: head.invariant, kind: head.record_kind, site: head.site.clone() }
+        Self { invariant: head.invariant, site: head.site.clone() }
     }
 }
 

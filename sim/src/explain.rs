@@ -9,15 +9,14 @@ mod decision;
 mod needs;
 mod sentence;
 
-pub(crate) use self::decision::module_of;
-
 use harness::pool::Pool;
 use harness::stop::Urgency;
 
+pub(crate) use self::decision::module_of;
 use crate::invariant::Violation;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::report::explanation::{Explanation, Passage};
+use crate::report::explanation::{Decision, Explanation, Passage};
 use crate::report::story::Scene;
 use crate::signature::Signature;
 
@@ -52,6 +51,12 @@ impl Bug {
         let mut violations = outcome.violations.iter();
         violations.any(|it| Signature::of(it) == self.signature && (it.token, it.record) == self.of)
     }
+}
+
+/// What a machine decided where a run went wrong, if it logged anything there.
+pub fn decision(case: &Case) -> Option<Decision> {
+    let path = Scene::new(&case.plan, &case.outcome.history).path(&case.violation);
+    decision::find(case, &path)
 }
 
 /// What a history alone tells: the sentence and the path. It takes no further run.

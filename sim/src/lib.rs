@@ -32,6 +32,7 @@ pub mod signature;
 mod store;
 pub mod sweep;
 pub mod time;
+pub mod triage;
 pub mod trial;
 pub mod verdict;
 pub mod volume;

@@ -52,6 +52,8 @@ pub struct LogLine {
     pub level: Level,
     /// The module that logged it.
     pub target: &'static str,
+    /// The line of its source.
+    pub line: u32,
     /// Spans, message and fields.
     pub text: String,
 }

@@ -18,7 +18,7 @@ use harness::time::Time;
 
 use self::excused::{Causes, Excused};
 use self::explanation::Explanation;
-pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Tamed, Zoo};
+pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Retold, Tamed, Zoo};
 use crate::difference::Difference;
 use crate::invariant::Violation;
 use crate::outcome::Missed;
@@ -263,8 +263,14 @@ pub struct Bug {
     pub signature: Signature,
     /// In which scenario it was found first.
     pub scenario: String,
+    /// What else it was seen as: other signatures with the same cause.
+    pub also: Vec<Signature>,
     /// In how many seeds it was seen, of that scenario and of others.
     pub seeds: u64,
+    /// How many seeds were run.
+    pub of: u64,
+    /// The seed that takes the fewest events, as a command.
+    pub cheapest: String,
     /// The first few, as commands.
     pub examples: Vec<String>,
     /// The first failure as text.
@@ -273,6 +279,13 @@ pub struct Bug {
     pub capsule: Option<String>,
     /// What is left of the first, and where that is kept.
     pub shrunk: Option<Shrunk>,
+}
+
+impl Bug {
+    /// In which share of all seeds it is seen: the interval at 95 % confidence.
+    pub fn rate(&self) -> (f64, f64) {
+        wilson(self.seeds, self.of)
+    }
 }
 
 /// A run, told as a story.

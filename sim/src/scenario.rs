@@ -12,6 +12,7 @@ mod nominal;
 mod print;
 mod problem;
 mod read;
+mod setting;
 mod shared;
 mod words;
 
@@ -28,7 +29,7 @@ use crate::plan::{
     WorkerId,
 };
 
-pub use draw::{draw, is_fault_free};
+pub use draw::{count_odd_settings, draw, is_fault_free, with_plain_settings};
 pub use harness::quantity::{Choice, Range, Unit};
 pub use print::{print, print_step};
 pub use problem::{Code, Problem, render};
@@ -175,6 +176,8 @@ pub struct CapsuleHead {
     pub flaws: Vec<Flaw>,
     /// The build that failed.
     pub build: String,
+    /// For which machines it was built, if it says so.
+    pub machine: Option<String>,
     /// What was violated.
     pub invariant: Invariant,
     /// Where in the judge.
@@ -187,6 +190,23 @@ pub struct CapsuleHead {
     pub digest: String,
     /// The scenario that it was drawn from.
     pub scenario: String,
+    /// What it was shrunk from, if it was.
+    pub origin: Option<Origin>,
+}
+
+/// What the plan of a capsule was before it was shrunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The digest of its run.
+    pub digest: String,
+    /// What users did in it.
+    pub steps: usize,
+    /// What went wrong in it.
+    pub faults: usize,
+    /// How many messages were delivered.
+    pub messages: u64,
+    /// What the writes that are left are called, and what they were called there.
+    pub writes: Vec<(String, String)>,
 }
 
 /// What a printed plan fixes.

@@ -14,16 +14,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::pool::Pool;
-use harness::shrink::Search;
+use harness::shrink::{Search, Shown};
 use harness::time::Time;
 use harness::watch::Watch;
 use tracing::Level;
 
+use self::smaller::{groups, times};
 use crate::capsule::{self, Found, Store};
 use crate::invariant::{Invariant, Violation};
 use crate::plan::{Act, Plan};
 use crate::report::Size;
 use crate::run::{Driver, Outcome, run_watched};
+use crate::scenario::{Origin, count_odd_settings, with_plain_settings};
 use crate::signature::Signature;
 
 /// The most bytes of all histories that are compared at a time.
@@ -54,6 +56,11 @@ impl Failing {
             moments: outcome.moments.clone(),
             bytes: outcome.counts.bytes,
         }
+    }
+
+    /// The same, of a plan that was itself shrunk from another.
+    pub fn with_origin(self, origin: Option<Origin>) -> Self {
+        Self { found: self.found.with_origin(origin), ..self }
     }
 
     /// The bug.
@@ -93,29 +100,39 @@ pub struct Smaller {
 }
 
 impl Smaller {
+    /// The same, as shrunk from this plan.
+    pub fn since(self, whole: &Failing) -> Self {
+        Self { found: self.found.shrunk_from(&whole.found, whole.size), ..self }
+    }
+
     /// Keeps it, once it has been read back and run again, and has shown the bug.
     pub fn keep(&self, pool: &Pool, place: Place<'_>) -> io::Result<PathBuf> {
         let text = capsule::readable(&self.plan, &self.found)?;
+        // Whose time is over has none for one more run; the search has run this plan before.
+        if self.cut_short.is_none() {
+            self.run_again(pool)?;
+        }
+        match place {
+            Place::File(file) => harness::capsule::write(file, &text).map(|()| file.to_owned()),
+            Place::Folder(store) => store.keep_text(&self.found, &text),
+        }
+    }
+
+    fn run_again(&self, pool: &Pool) -> io::Result<()> {
         let signature = Signature::of(&self.found.violation);
         let (bug, wanted) = (signature.clone(), self.plan.clone());
         let again = pool.one(wanted, "the smaller plan", move |plan, watch| {
             run_watched(&plan, Driver::of(&plan), Level::ERROR, watch).map(|it| bug.is_in(&it))
         });
         match again {
-            // Nothing is known of a run that was interrupted, and the search has run this plan before.
-            None | Some(Ok(true)) => {}
+            // Nothing is known of a run that was interrupted.
+            None | Some(Ok(true)) => Ok(()),
             Some(Ok(false)) => {
-                return Err(io::Error::other(format!(
-                    "run again, it does not violate {signature}"
-                )));
+                Err(io::Error::other(format!("run again, it does not violate {signature}")))
             }
             Some(Err(failure)) => {
-                return Err(io::Error::other(format!("run again, it failed: {failure:?}")));
+                Err(io::Error::other(format!("run again, it failed: {failure:?}")))
             }
-        }
-        match place {
-            Place::File(file) => harness::capsule::write(file, &text).map(|()| file.to_owned()),
-            Place::Folder(store) => store.keep_text(&self.found, &text),
         }
     }
 }
@@ -130,9 +147,9 @@ pub enum Place<'a> {
 }
 
 /// What a candidate shows: what was found, and how large its run is.
-type Shown = (Found, Size);
+type Seen = (Found, Size);
 
-/// Shrinks a failing plan. `hear` is called on the way.
+/// Shrinks a failing plan, for this long at most. `hear` is called on the way.
 pub fn shrink(
     pool: &Pool,
     failing: &Failing,
@@ -148,24 +165,37 @@ pub fn shrink(
         let violation = bug.find(&outcome)?;
         Some((Found::of(plan, &outcome, violation), size(plan, &outcome)))
     };
-    let shown = (found.clone(), *before);
-    let mut search = Search::new(&pool, (plan, shown), shows, budget, hear);
+    let best = Shown { plan: plan.clone(), shown: (found.clone(), *before) };
+    let mut search = Search::new(&pool, best, shows, |(_, size)| size.messages, budget, hear);
     search.take_first(vec![smaller::with_moments(plan, moments)]);
     let mut minimal = false;
     while search.cut_short().is_none() && !minimal {
-        search.settle(|search| make_smaller(search, &signature));
+        search.settle(|search| {
+            search.settle(|search| drop_parts(search, &signature));
+            make_plainer(search);
+            search.take_first(smaller::redrawn(search.best()));
+        });
         minimal = search.is_minimal(steps, smaller::with_steps);
     }
     let (tries, cut_short) = (search.tries(), search.cut_short());
-    let (plan, (found, size)) = search.into_best();
-    Smaller { plan, found, size, tries, minimal, cut_short }
+    let Shown { plan, shown: (small, size) } = search.into_best();
+    Smaller { plan, found: small, size, tries, minimal, cut_short }.since(failing)
 }
 
-/// Runs every way of making the plan smaller, once.
-fn make_smaller(search: &mut Search<'_, Plan, Shown>, signature: &Signature) {
+/// Leaves out what can be: large parts first, and steps that are alike before single ones.
+fn drop_parts(search: &mut Search<'_, Plan, Seen>, signature: &Signature) {
+    for of in groups::TRAITS {
+        search.drop_some(
+            |plan| groups::count(plan, of),
+            |plan, kept| groups::with_groups(plan, of, kept),
+        );
+    }
     search.drop_some(|plan| plan.devices.len(), smaller::with_devices);
+    search.drop_some(|plan| plan.remotes.len(), smaller::with_remotes);
     search.drop_some(workers, smaller::with_workers);
     search.drop_some(|plan| plan.processors().len(), smaller::with_processors);
+    search.simplify(smaller::calmer);
+    search.drop_some(count_odd_settings, with_plain_settings);
     search.drop_some(steps, smaller::with_steps);
     search.drop_some(|plan| plan.given.len(), smaller::with_given);
     search.drop_some(given_talks, smaller::with_given_talks);
@@ -174,8 +204,20 @@ fn make_smaller(search: &mut Search<'_, Plan, Shown>, signature: &Signature) {
     } else if !search.best().at_end.is_empty() {
         search.take_first(vec![smaller::with_expectations(search.best(), &[])]);
     }
-    search.simplify(smaller::plainer);
     search.take_first(vec![smaller::without_idle_users(search.best())]);
+}
+
+/// Makes plain what is left.
+fn make_plainer(search: &mut Search<'_, Plan, Seen>) {
+    search.simplify(times::sooner);
+    search.drop_some(|plan| plan.devices.len(), smaller::with_early_starts);
+    search.drop_some(|plan| plan.given.len(), smaller::with_short_given);
+    for plainer in smaller::PLAINER {
+        search.drop_some(
+            |plan| smaller::count_odd(plan, plainer),
+            |plan, kept| smaller::with_plainer_steps(plan, plainer, kept),
+        );
+    }
 }
 
 fn steps(plan: &Plan) -> usize {

@@ -1,8 +1,7 @@
-//! What makes two violations the same bug, over all seeds, shrunk plans and builds.
+//! What makes two violations look like the same bug, over all seeds, shrunk plans and builds. Whether they are is
+//! for `triage` to say.
 
 use std::fmt;
-
-use engine::id::Kind;
 
 use crate::invariant::{Invariant, Violation};
 use crate::run::Outcome;
@@ -12,8 +11,6 @@ use crate::run::Outcome;
 pub struct Signature {
     /// What is violated.
     pub invariant: Invariant,
-    /// For which kind of record.
-    pub kind: Option<Kind>,
     /// The place in the judge that found it.
     pub site: String,
 }
@@ -21,11 +18,7 @@ pub struct Signature {
 impl Signature {
     /// The signature of a violation.
     pub fn of(violation: &Violation) -> Self {
-        Self {
-            invariant: violation.invariant,
-            kind: violation.record.map(|record| record.kind),
-            site: violation.site.to_owned(),
-        }
+        Self { invariant: violation.invariant, site: violation.site.to_owned() }
     }
 
     /// Does this run show the same bug?
@@ -41,10 +34,6 @@ impl Signature {
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.invariant.name())?;
-        if let Some(kind) = self.kind {
-            write!(f, " · {}", kind.name())?;
-        }
-        write!(f, " · {}", self.site)
+        write!(f, "{} · {}", self.invariant.name(), self.site)
     }
 }

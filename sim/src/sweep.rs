@@ -1,9 +1,8 @@
 //! A sweep: many seeds of many scenarios, and what they say together.
 //!
 //! Seeds are taken in turn, one of each scenario, so that a sweep that ends early has still seen
-//! them all. What a bug is, is decided by the signature of a seed's first violation.
+//! them all. Which violations are one bug is decided by `triage`.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -20,8 +19,9 @@ use crate::plan::Plan;
 use crate::report::excused::{add, causes};
 use crate::report::{Bug, Detail, Failure, Miss, Nondeterminism, Row, Shrunk, Sweep, story};
 use crate::run::Outcome;
-use crate::shrink::{self, Failing, Place};
+use crate::shrink::{self, Place};
 use crate::signature::Signature;
+use crate::triage::{self, Triage};
 use crate::trial::{Chosen, Trial, Tried, quoted};
 
 /// Seeds of a sweep that was not told how many, over all scenarios.
@@ -82,7 +82,7 @@ pub enum News<'a> {
     /// Nothing, for a moment.
     Idle,
     /// A bug that was not seen before.
-    Bug(usize, &'a Failure<'a>),
+    Bug(&'a Failure<'a>),
     /// A capsule could not be kept; what is found is still told.
     Unkept(&'a std::io::Error),
     /// Two runs of one plan differ.
@@ -109,10 +109,7 @@ struct Sweeping<'a> {
     rows: Vec<Row>,
     /// Events of the last seed of each scenario.
     costs: Vec<u64>,
-    bugs: Vec<Bug>,
-    known: BTreeMap<Signature, usize>,
-    /// The first of each bug.
-    failing: Vec<Failing>,
+    triage: Triage,
     twice: u64,
     nondeterministic: u64,
     simulated_ms: u128,
@@ -132,9 +129,7 @@ pub fn sweep(
         store,
         rows,
         costs: vec![1; wish.chosen.len()],
-        bugs: Vec::new(),
-        known: BTreeMap::new(),
-        failing: Vec::new(),
+        triage: Triage::default(),
         twice: 0,
         nondeterministic: 0,
         simulated_ms: 0,
@@ -151,9 +146,10 @@ pub fn sweep(
     }
     let stopped = match ended {
         Err(_) => "the harness panicked".to_owned(),
-        Ok(ended) => wish.why(ended, sweeping.bugs.len()),
+        Ok(ended) => wish.why(ended, sweeping.triage.firsts()),
     };
-    let Sweeping { rows, bugs, twice, nondeterministic, simulated_ms, .. } = sweeping;
+    let bugs = sweeping.bugs(pool, &mut hear);
+    let Sweeping { rows, twice, nondeterministic, simulated_ms, .. } = sweeping;
     let build = BUILD.to_owned();
     let detail = wish.detail;
     let swept = Sweep {
@@ -328,11 +324,11 @@ impl Sweeping<'_> {
         if let Some(failed) = tried.failed {
             self.book(at, tried.seed, *failed, hear);
         }
-        let enough = self.wish.stop_after.is_some_and(|enough| self.bugs.len() >= enough);
+        let enough = self.wish.stop_after.is_some_and(|enough| self.triage.firsts() >= enough);
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Books a failed seed under its bug; the first of each is kept and told.
+    /// Books the symptoms of a failed seed; a first symptom that never came first before is kept and told.
     fn book(
         &mut self,
         at: usize,
@@ -340,65 +336,72 @@ impl Sweeping<'_> {
         (plan, outcome): (Plan, Outcome),
         hear: &mut impl FnMut(News<'_>),
     ) {
-        let violation = outcome.violations.first().expect("a failed seed violates something");
-        let signature = Signature::of(violation);
-        let chosen = &self.wish.chosen[at];
-        let again = chosen.again(seed, self.wish.flaws);
-        if let Some(&number) = self.known.get(&signature) {
-            self.rows[at].bugs.insert(number);
-            let bug = &mut self.bugs[number];
-            bug.seeds += 1;
-            if bug.examples.len() < EXAMPLES {
-                bug.examples.push(again);
-            }
-            return;
-        }
-        let failing = Failing::of(&plan, &outcome, violation);
-        let capsule = kept(self.store, &plan, &failing.found, hear);
-        let number = self.bugs.len();
+        let again = self.wish.chosen[at].again(seed, self.wish.flaws);
+        let Some(place) = self.triage.take((at, again.clone()), (&plan, &outcome)) else { return };
+        let capsule = kept(self.store, &plan, &self.triage.symptom(place).failing.found, hear);
         let failure = Failure {
             plan: &plan,
             outcome: &outcome,
-            violation,
-            again: again.clone(),
+            violation: &outcome.violations[0],
+            again,
             capsule: capsule.clone(),
             expected: false,
         };
-        hear(News::Bug(number + 1, &failure));
-        self.known.insert(signature.clone(), number);
-        self.rows[at].bugs.insert(number);
-        self.bugs.push(Bug {
-            signature,
-            scenario: chosen.scenario.name.clone(),
-            seeds: 1,
-            examples: vec![again],
-            message: violation.message.clone(),
-            capsule,
-            shrunk: None,
-        });
-        self.failing.push(failing);
+        hear(News::Bug(&failure));
+        self.triage.keep(place, capsule);
     }
 
-    /// Shrinks the first of each bug, unless it would take long to see it again.
+    /// Shrinks runs until the bug of each symptom is known. A run that takes long is not shrunk.
     fn shrink_all(&mut self, pool: &Pool, hear: &mut impl FnMut(News<'_>)) {
         let (started, budget) = (Instant::now(), self.wish.shrinking());
-        let shrinkable = self.bugs.iter_mut().zip(&self.failing);
-        let shrinkable = shrinkable.filter(|(_, failing)| failing.can_be_shrunk());
-        let mut left: Vec<_> = shrinkable.collect();
-        left.reverse();
-        while let Some((bug, failing)) = left.pop() {
-            let rest = budget.saturating_sub(started.elapsed());
-            let share = rest / u32::try_from(left.len() + 1).unwrap_or(u32::MAX);
+        let seeds = self.seeds();
+        while let Some(place) = self.triage.next(seeds) {
+            let share = budget.saturating_sub(started.elapsed()) / 2;
             if pool.stop.urgency() > Urgency::None || share.is_zero() {
                 break;
             }
-            hear(News::Shrinking(&bug.signature));
+            let symptom = self.triage.symptom(place);
+            hear(News::Shrinking(&symptom.signature));
             let idle = || hear(News::Idle);
-            let small = shrink::shrink(pool, failing, Some(SHRINK.min(share)), idle);
-            let path = small.keep(pool, Place::Folder(self.store));
-            let Some(path) = argument_of(path, hear) else { continue };
-            bug.shrunk = Some(small.told(failing.size, path));
+            let small = shrink::shrink(pool, &symptom.failing, Some(SHRINK.min(share)), idle);
+            self.triage.settle(pool, place, small);
         }
+    }
+
+    /// How many seeds were run.
+    fn seeds(&self) -> u64 {
+        self.rows.iter().map(|row| row.seeds).sum()
+    }
+
+    /// The bugs, as they are told.
+    fn bugs(&mut self, pool: &Pool, hear: &mut impl FnMut(News<'_>)) -> Vec<Bug> {
+        let of = self.seeds();
+        self.triage.close(of);
+        let mut told = Vec::new();
+        for (number, bug) in self.triage.bugs().into_iter().enumerate() {
+            let triage::Bug { symptom, also, seeds, small } = bug;
+            for seed in &seeds {
+                self.rows[seed.scenario].bugs.insert(number);
+            }
+            let path = small.map(|small| small.keep(pool, Place::Folder(self.store)));
+            let path = path.and_then(|path| argument_of(path, hear));
+            let cheapest = seeds.iter().min_by_key(|seed| seed.events);
+            let examples = seeds.iter().filter(|seed| seed.again != symptom.again);
+            let examples = examples.map(|seed| seed.again.clone()).take(EXAMPLES - 1);
+            told.push(Bug {
+                signature: symptom.signature.clone(),
+                also,
+                scenario: symptom.failing.plan.scenario.clone(),
+                seeds: seeds.len() as u64,
+                of,
+                cheapest: cheapest.map_or_else(String::new, |seed| seed.again.clone()),
+                examples: std::iter::once(symptom.again.clone()).chain(examples).collect(),
+                message: symptom.message.clone(),
+                capsule: symptom.capsule.clone(),
+                shrunk: small.zip(path).map(|(it, path)| it.told(symptom.failing.size, path)),
+            });
+        }
+        told
     }
 }
 

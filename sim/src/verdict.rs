@@ -208,7 +208,7 @@ fn line(
         let capsule = kept(store, plan, &capsule::Found::of(plan, outcome, violation), hear);
         let again = chosen.again(plan.seed, due.flaws);
         let expected = mark != Mark::Fail;
-        hear(News::Bug(0, &Failure { plan, outcome, violation, again, capsule, expected }));
+        hear(News::Bug(&Failure { plan, outcome, violation, again, capsule, expected }));
     }
     let mut excused = found.excused.clone();
     excused.sort_by_key(|it| it.seed);

@@ -129,6 +129,44 @@ fn a_smaller_plan_is_not_replaced_by_a_larger_one() {
     assert!(said.err.contains("it goes on from there"), "{}", said.err);
 }
 
+/// A smaller capsule leads back to the plan that was found first, also if it was made in two steps.
+#[test]
+fn a_smaller_capsule_says_what_it_was_shrunk_from() {
+    let (folder, capsule) = with_capsule("origin", &noted_twice(), &["--flaw", "FB-01"]);
+    let line = |file: &str, key: &str| {
+        let text = fs::read_to_string(folder.0.join(file)).expect("it is written");
+        let line = text.lines().find(|line| line.starts_with(&format!("{key} = ")));
+        line.map(str::to_owned)
+    };
+    let whole = format!(".seawall/capsules/{capsule}.toml");
+    assert_eq!(line(&whole, "shrunk-from"), None);
+    let digest = line(&whole, "digest").expect("it has one");
+    folder.seawall(&["shrink", &capsule, "-o", "small.toml"]);
+    let from = line("small.toml", "shrunk-from").expect("it was shrunk");
+    assert!(
+        from.starts_with(&format!("shrunk-from = {{ {digest}, steps = 2, faults = 0, ")),
+        "{from}"
+    );
+    let writes = line("small.toml", "writes").expect("some are left");
+    assert!(writes.contains("w1 = \"w"), "{writes}");
+    folder.seawall(&["shrink", "small.toml", "-o", "again.toml"]);
+    assert_eq!(line("again.toml", "shrunk-from"), Some(from));
+    assert_eq!(line("again.toml", "writes"), Some(writes));
+}
+
+#[test]
+fn a_replay_says_if_the_capsule_is_of_another_machine() {
+    let (folder, capsule) = with_capsule("machine", &wrong(), &[]);
+    let text = fs::read_to_string(folder.0.join(format!(".seawall/capsules/{capsule}.toml")));
+    let text = text.expect("it is kept");
+    let machine = text.lines().find(|line| line.starts_with("machine = ")).expect("it says so");
+    folder.put("moved.toml", text.replace(machine, "machine = \"vax-vms\""));
+    let here = folder.seawall(&["replay", &capsule]).out;
+    assert!(here.contains("replayed by plan") && !here.contains("they differ"), "{here}");
+    let moved = folder.seawall(&["replay", "moved.toml"]).out;
+    assert!(moved.contains(" on vax-vms, ") && moved.contains("they differ"), "{moved}");
+}
+
 /// Lunch that is noted on two devices at the same time.
 fn noted_twice() -> String {
     let (before, after) = LUNCH.split_once("steps = [").expect("it has steps");

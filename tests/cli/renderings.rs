@@ -11,8 +11,8 @@ use sim::plan::Plan;
 use sim::report::excused::{Excused, causes};
 use sim::report::{
     Beast, Bug, Catches, Check, Demand, Detail, Failure, Focus, Kept, Likeness, Line, Mark, Met,
-    Nondeterminism, Reached, Replay, Replays, Row, Shrunk, Size, Story, Sweep, Tamed, Told, Zoo,
-    json, terminal,
+    Nondeterminism, Reached, Replay, Replays, Retold, Row, Shrunk, Size, Story, Sweep, Tamed, Told,
+    Zoo, json, terminal,
 };
 use sim::run::Outcome;
 use sim::signature::Signature;
@@ -243,7 +243,13 @@ fn sweep(failed: u64) -> Sweep {
     let bug = Bug {
         signature: signature(),
         scenario: "lunch".to_owned(),
+        also: vec![Signature {
+            invariant: Invariant::CopiesConverge,
+            site: "states-differ".to_owned(),
+        }],
         seeds: failed,
+        of: 400,
+        cheapest: "seawall replay lunch --seed 41".to_owned(),
         examples: vec!["seawall replay lunch --seed 7".to_owned()],
         message: "An acknowledged write is nowhere.".to_owned(),
         capsule: Some(".seawall/capsules/lost-k7q2.toml".to_owned()),
@@ -319,7 +325,8 @@ fn replays_of_all_flaws_are_a_table_in_markdown() {
         scenario: "everyday".to_owned(),
         seed: 7,
         shrunk: shrunk(minimal),
-        replayed: replayed.map_err(str::to_owned),
+        took: Duration::from_millis(1_200),
+        replayed: replayed.map(|likeness| Retold { likeness, lines: 31 }).map_err(str::to_owned),
     };
     let replays = Replays {
         build: "7c1e9f2".to_owned(),

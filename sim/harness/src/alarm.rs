@@ -44,6 +44,8 @@ pub struct Logged {
     pub level: Level,
     /// The module that logged it.
     pub target: &'static str,
+    /// The line of its source.
+    pub line: u32,
     /// Its spans, its message and its fields in one line.
     pub text: String,
 }
@@ -145,8 +147,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Alarm {
             }
             // A string takes whatever is written to it.
             let _ = DefaultFields::new().format_fields(Writer::new(&mut text), event);
-            let (level, target) = (*event.metadata().level(), event.metadata().target());
-            heard.log.push(Logged { level, target, text });
+            let about = event.metadata();
+            let (level, target) = (*about.level(), about.target());
+            heard.log.push(Logged { level, target, line: about.line().unwrap_or(0), text });
             HAS_LOG.set(true);
         });
     }

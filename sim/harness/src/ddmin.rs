@@ -4,48 +4,62 @@
 //! what "fails" means is the caller's business, and so is how a round of candidates is tested.
 
 /// A part of the items that still fails and is 1-minimal: without any one of its items it does
-/// not. `first_failing` is given the candidates of a round and names the first of them that fails.
+/// not. `first_failing` is given what a round may try, and names the first that fails.
 ///
 /// The whole must fail. If `first_failing` gives up and answers `None` from some moment on, the
 /// smallest part known to fail is returned soon after.
+///
+/// Large pieces are cut out first, and what follows a piece that went is tried next: most of what was
+/// needed a moment ago still is.
 pub fn minimise<T: Clone>(
     items: Vec<T>,
-    mut first_failing: impl FnMut(&[Vec<T>]) -> Option<usize>,
+    mut first_failing: impl FnMut(&Cuts<'_, T>) -> Option<usize>,
 ) -> Vec<T> {
-    if items.is_empty() || first_failing(&[Vec::new()]).is_some() {
-        return Vec::new();
-    }
     let mut best = items;
-    let mut pieces = 2;
-    while best.len() > 1 {
-        let parts = split(&best, pieces);
-        let mut candidates = parts.clone();
-        // In two pieces, the complement of one is the other.
-        if pieces > 2 {
-            candidates.extend((0..parts.len()).map(|gone| without(&parts, gone)));
+    let mut size = best.len();
+    while size > 0 {
+        let (before, mut from) = (best.len(), 0);
+        while from < best.len() {
+            let cuts = Cuts { items: &best, from, size };
+            let Some(cut) = first_failing(&cuts) else { break };
+            (best, from) = (cuts.without(cut), from + cut * size);
         }
-        match first_failing(&candidates) {
-            Some(at) => {
-                best = candidates.swap_remove(at);
-                pieces = if at < parts.len() { 2 } else { (pieces - 1).max(2) };
-            }
-            None if pieces >= best.len() => break,
-            None => pieces = (pieces * 2).min(best.len()),
-        }
+        let settled = size > 1 || best.len() == before;
+        size = if settled { size / 2 } else { 1 };
     }
     best
 }
 
-/// So many pieces, as equal as can be.
-fn split<T: Clone>(items: &[T], pieces: usize) -> Vec<Vec<T>> {
-    let pieces = pieces.min(items.len());
-    let edge = |piece: usize| piece * items.len() / pieces;
-    (0..pieces).map(|piece| items[edge(piece)..edge(piece + 1)].to_vec()).collect()
+/// What a round may try: the items without one piece of them, for each piece from some place on.
+#[derive(Debug)]
+pub struct Cuts<'i, T> {
+    items: &'i [T],
+    from: usize,
+    size: usize,
 }
 
-fn without<T: Clone>(parts: &[Vec<T>], gone: usize) -> Vec<T> {
-    let kept = parts.iter().enumerate().filter(|(at, _)| *at != gone);
-    kept.flat_map(|(_, part)| part.iter().cloned()).collect()
+impl<T: Clone> Cuts<'_, T> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        (self.items.len() - self.from).div_ceil(self.size)
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The items without this piece.
+    pub fn without(&self, piece: usize) -> Vec<T> {
+        let begin = self.from + piece * self.size;
+        let end = (begin + self.size).min(self.items.len());
+        [&self.items[..begin], &self.items[end..]].concat()
+    }
+
+    /// The items without each of the pieces, in order.
+    pub fn each(&self) -> impl Iterator<Item = Vec<T>> {
+        (0..self.len()).map(|piece| self.without(piece))
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +77,7 @@ mod tests {
     }
 
     fn minimised(groups: &[BTreeSet<u8>], len: u8) -> Vec<u8> {
-        minimise((0..len).collect(), |parts| parts.iter().position(|part| fails(groups, part)))
+        minimise((0..len).collect(), |cuts| cuts.each().position(|part| fails(groups, &part)))
     }
 
     proptest! {
@@ -85,9 +99,9 @@ mod tests {
         ) {
             let groups = [group];
             let mut rounds = 0;
-            let left = minimise((0..40).collect(), |parts: &[Vec<u8>]| {
+            let left = minimise((0..40).collect(), |cuts: &Cuts<'_, u8>| {
                 rounds += 1;
-                let tested = parts.iter().position(|part| fails(&groups, part));
+                let tested = cuts.each().position(|part| fails(&groups, &part));
                 tested.filter(|_| rounds <= patience)
             });
             prop_assert!(fails(&groups, &left));

@@ -225,6 +225,13 @@ struct Floor<I, T> {
     looked: Instant,
 }
 
+/// Nobody waits any more for what still runs.
+impl<I, T> Drop for Floor<I, T> {
+    fn drop(&mut self) {
+        self.running.values().for_each(|it| it.watch.tell(Call::Leave));
+    }
+}
+
 impl<I: Clone + Send + 'static, T: Send + 'static> Floor<I, T> {
     fn new() -> Self {
         let (sender, receiver) = mpsc::channel();

@@ -4,11 +4,15 @@
 //! if it shows the same bug: another one on the way is not chased. Candidates of a round run at the same
 //! time, and the first in order is taken: the result does not depend on the number of workers.
 
+use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ddmin;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::ddmin::{self, Cuts};
 use crate::fresh::fresh;
 use crate::judge::Violation;
 use crate::plan::{Act, Plan, Surroundings};
@@ -20,50 +24,73 @@ use crate::stop::Urgency;
 use crate::system::System;
 use crate::watch::{Call, Watch};
 
+/// A run is never so short that it matters whether it is half as long again with this more.
+const SLACK: u64 = 100;
+
 /// What a plan shows of the bug, if it does; `None` also if its run was asked to end.
 type Shows<P, R> = dyn Fn(&P, &Watch) -> Option<R> + Send + Sync;
 
+/// A plan, and what it shows of the bug.
+#[derive(Clone, Debug)]
+pub struct Shown<P, R> {
+    /// The plan.
+    pub plan: P,
+    /// What it shows.
+    pub shown: R,
+}
+
 /// A search for a smaller plan that shows the same bug.
+///
+/// Fewer parts come first, and then plainer numbers; both must not make the run long. A plan is taken only
+/// if its run is at most half as long again as the shortest that was taken before.
 pub struct Search<'a, P, R> {
     pool: &'a Pool,
     shows: Arc<Shows<P, R>>,
+    /// How long a run is.
+    length: fn(&R) -> u64,
     until: Option<Instant>,
     hear: Box<dyn FnMut() + 'a>,
-    best: P,
-    /// What the best plan shows.
-    shown: R,
+    best: Shown<P, R>,
+    /// The length of the shortest run of all that were the best.
+    shortest: u64,
+    /// Plans that do not show the bug, by their digest: none is run twice.
+    passed: BTreeSet<u128>,
     tries: u64,
     cut_short: Option<&'static str>,
 }
 
-impl<P, R> std::fmt::Debug for Search<'_, P, R> {
+impl<P, R> Debug for Search<'_, P, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "a search after {} tries", self.tries)
     }
 }
 
-impl<'a, P: Clone + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P, R> {
-    /// Begins with a plan that shows the bug, and what it shows. `hear` is called on the way.
+impl<'a, P: Clone + Debug + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P, R> {
+    /// Begins with a plan that shows the bug, and ends after this time. `length` says how long the run was that
+    /// showed something; `hear` is called on the way.
     pub fn new(
         pool: &'a Pool,
-        (plan, shown): (&P, R),
+        best: Shown<P, R>,
         shows: impl Fn(&P, &Watch) -> Option<R> + Send + Sync + 'static,
+        length: fn(&R) -> u64,
         budget: Option<Duration>,
         hear: impl FnMut() + 'a,
     ) -> Self {
         let until = budget.and_then(|budget| Instant::now().checked_add(budget));
-        let (best, shows, hear) = (plan.clone(), Arc::new(shows), Box::new(hear));
-        Self { pool, shows, until, hear, best, shown, tries: 0, cut_short: None }
+        let (shortest, passed) = (length(&best.shown), BTreeSet::new());
+        let (shows, hear) = (Arc::new(shows), Box::new(hear));
+        let (tries, cut_short) = (0, None);
+        Self { pool, shows, length, until, hear, best, shortest, passed, tries, cut_short }
     }
 
     /// The smallest plan, and what it shows.
-    pub fn into_best(self) -> (P, R) {
-        (self.best, self.shown)
+    pub fn into_best(self) -> Shown<P, R> {
+        self.best
     }
 
     /// The smallest plan so far.
     pub fn best(&self) -> &P {
-        &self.best
+        &self.best.plan
     }
 
     /// How many plans were run.
@@ -79,20 +106,20 @@ impl<'a, P: Clone + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P,
     /// Repeats a round until it finds nothing smaller any more.
     pub fn settle(&mut self, mut round: impl FnMut(&mut Self)) {
         loop {
-            let before = self.best.clone();
+            let before = self.best.plan.clone();
             round(self);
-            if self.best == before || self.cut_short.is_some() {
+            if self.best.plan == before || self.cut_short.is_some() {
                 return;
             }
         }
     }
 
     /// Delta debugging over one kind of part: `len` of them, of which `keep` keeps some.
-    pub fn drop_some(&mut self, len: fn(&P) -> usize, keep: fn(&P, &[usize]) -> P) {
-        let whole = self.best.clone();
+    pub fn drop_some(&mut self, len: impl Fn(&P) -> usize, keep: impl Fn(&P, &[usize]) -> P) {
+        let whole = self.best.plan.clone();
         let parts: Vec<usize> = (0..len(&whole)).collect();
-        ddmin::minimise(parts, |subsets| {
-            self.first(subsets.iter().map(|kept| keep(&whole, kept)).collect())
+        ddmin::minimise(parts, |cuts: &Cuts<'_, usize>| {
+            self.first(cuts.each().map(|kept| keep(&whole, &kept)), self.longest())
         });
     }
 
@@ -100,42 +127,53 @@ impl<'a, P: Clone + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P,
     pub fn simplify(&mut self, plainer: fn(&P) -> Vec<P>) {
         let mut from = 0;
         loop {
-            let rest: Vec<P> = plainer(&self.best).into_iter().skip(from).collect();
-            match self.first(rest) {
+            let rest = plainer(&self.best.plan).into_iter().skip(from);
+            match self.first(rest, self.longest()) {
                 Some(at) => from += at,
                 None => return,
             }
         }
     }
 
-    /// Does removing any one part pass? If not, takes the first that does not.
+    /// Does removing any one part pass? If not, takes the first that does not, however long its run is.
     pub fn is_minimal(&mut self, len: fn(&P) -> usize, keep: fn(&P, &[usize]) -> P) -> bool {
-        let whole = 0..len(&self.best);
-        let candidates = whole.clone().map(|gone| {
-            let kept: Vec<usize> = whole.clone().filter(|&at| at != gone).collect();
-            keep(&self.best, &kept)
+        let whole = self.best.plan.clone();
+        let parts: Vec<usize> = (0..len(&whole)).collect();
+        let each = (0..parts.len()).map(|gone| {
+            let kept: Vec<usize> = parts.iter().copied().filter(|&at| at != gone).collect();
+            keep(&whole, &kept)
         });
-        let candidates = candidates.collect();
-        !self.take_first(candidates) && self.cut_short.is_none()
+        let can_go = self.first(each, u64::MAX).is_some();
+        if can_go {
+            self.shortest = (self.length)(&self.best.shown);
+        }
+        !can_go && self.cut_short.is_none()
     }
 
     /// Takes the first of these plans that shows the bug; false if none does.
     pub fn take_first(&mut self, candidates: Vec<P>) -> bool {
-        self.first(candidates).is_some()
+        self.first(candidates, self.longest()).is_some()
     }
 
-    /// Takes the first of these plans that still shows the bug. Plans like the best are passed over.
-    fn first(&mut self, candidates: Vec<P>) -> Option<usize> {
-        let candidates = candidates.into_iter().enumerate();
-        let candidates: Vec<(usize, P)> = candidates.filter(|(_, it)| *it != self.best).collect();
-        let places: Vec<usize> = candidates.iter().map(|(at, _)| *at).collect();
-        let (shows, mut found) = (self.shows.clone(), None);
+    /// How long a run may be.
+    fn longest(&self) -> u64 {
+        self.shortest.saturating_add(self.shortest / 2).saturating_add(SLACK)
+    }
+
+    /// Takes the first of these plans that still shows the bug in a run of at most this length, and says which
+    /// it is. The best is passed over, and so is what is known to pass.
+    fn first(&mut self, candidates: impl IntoIterator<Item = P>, longest: u64) -> Option<usize> {
         if self.is_over() {
             return None;
         }
-        let ended = self.pool.each(
-            candidates,
-            self.until,
+        let Self { pool, until, length, .. } = *self;
+        let (best, mut passed) = (self.best.plan.clone(), std::mem::take(&mut self.passed));
+        let mut pass = Vec::new();
+        let is_new = |(_, plan): &(usize, P)| *plan != best && !passed.contains(&digest(plan));
+        let (shows, mut found) = (self.shows.clone(), None);
+        let ended = pool.each(
+            candidates.into_iter().enumerate().filter(is_new),
+            until,
             |(at, _)| format!("shrinking, candidate {at}"),
             move |(_, plan), watch| {
                 let shown = shows(&plan, watch);
@@ -143,11 +181,14 @@ impl<'a, P: Clone + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P,
             },
             |event| {
                 (self.hear)();
-                if let Event::Done { index, item: (_, plan), result, .. } = event {
+                if let Event::Done { item: (at, plan), result, .. } = event {
                     self.tries += 1;
                     if let Ok(Some(shown)) = result {
-                        (self.best, self.shown) = (plan, shown);
-                        found = Some(places[index]);
+                        if length(&shown) <= longest {
+                            found = Some((at, Shown { plan, shown }));
+                        }
+                    } else {
+                        pass.push(digest(&plan));
                     }
                 }
                 if found.is_some() || self.is_over() {
@@ -156,10 +197,15 @@ impl<'a, P: Clone + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P,
                 ControlFlow::Continue(())
             },
         );
+        passed.extend(pass);
+        self.passed = passed;
         if ended == Ended::Hung {
             self.cut_short = Some("runs that hang");
         }
-        found
+        let (at, smaller) = found?;
+        self.shortest = self.shortest.min(length(&smaller.shown));
+        self.best = smaller;
+        Some(at)
     }
 
     fn is_over(&mut self) -> bool {
@@ -170,6 +216,10 @@ impl<'a, P: Clone + PartialEq + Send + 'static, R: Send + 'static> Search<'a, P,
         }
         self.cut_short.is_some()
     }
+}
+
+fn digest(plan: &impl Debug) -> u128 {
+    xxh3_128(format!("{plan:?}").as_bytes())
 }
 
 /// A smaller plan with the same bug.
@@ -204,7 +254,9 @@ pub fn shrink<S: System>(
         let violation = signature.find(&outcome).cloned()?;
         Some((outcome, violation))
     };
-    let mut search = Search::new(pool, (plan, (outcome, violation)), shows, budget, || {});
+    let length = |(outcome, _): &(Outcome<S>, Violation)| outcome.history.entries().len() as u64;
+    let best = Shown { plan: plan.clone(), shown: (outcome, violation) };
+    let mut search = Search::new(pool, best, shows, length, budget, || {});
     let mut minimal = false;
     while !minimal && search.cut_short().is_none() {
         search.settle(|search| {
@@ -214,7 +266,7 @@ pub fn shrink<S: System>(
         minimal = search.is_minimal(step_count, with_steps);
     }
     let tries = search.tries();
-    let (plan, (outcome, violation)) = search.into_best();
+    let Shown { plan, shown: (outcome, violation) } = search.into_best();
     Ok(Smaller { plan, outcome, violation, tries, minimal })
 }
 
@@ -248,4 +300,83 @@ fn plainer<S: System>(plan: &Plan<S>) -> Vec<Plan<S>> {
         })
     });
     surroundings.chain(steps).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::stop::Stop;
+
+    type Parts = Vec<u64>;
+
+    fn kept(parts: &Parts, places: &[usize]) -> Parts {
+        places.iter().map(|at| parts[*at]).collect()
+    }
+
+    fn search<'a>(
+        pool: &'a Pool,
+        shows: impl Fn(&Parts, &Watch) -> Option<u64> + Send + Sync + 'static,
+        budget: Option<Duration>,
+    ) -> Search<'a, Parts, u64> {
+        let best = Shown { plan: (0..10).collect(), shown: 1_000 };
+        Search::new(pool, best, shows, |length| *length, budget, || {})
+    }
+
+    /// The bug is in 3. Without 7, and only then, the run is twice as long.
+    fn long_without_seven(parts: &Parts, _: &Watch) -> Option<u64> {
+        parts.contains(&3).then(|| if parts.contains(&7) { 1_000 } else { 2_000 })
+    }
+
+    #[test]
+    fn a_part_is_not_left_out_for_a_much_longer_run_but_by_the_last_check() {
+        let pool = Pool::new(2, Stop::default());
+        let mut search = search(&pool, long_without_seven, None);
+        search.drop_some(Vec::len, kept);
+        assert_eq!(*search.best(), [3, 7]);
+        assert!(!search.is_minimal(Vec::len, kept));
+        assert_eq!(*search.best(), [3]);
+        assert!(search.is_minimal(Vec::len, kept));
+    }
+
+    #[test]
+    fn no_plan_is_run_twice_if_it_passed() {
+        let pool = Pool::new(2, Stop::default());
+        let shows = |parts: &Parts, _: &Watch| parts.contains(&3).then_some(1_000);
+        let mut search = search(&pool, shows, None);
+        search.drop_some(Vec::len, kept);
+        let tries = search.tries();
+        search.settle(|search| search.drop_some(Vec::len, kept));
+        assert!(search.is_minimal(Vec::len, kept));
+        assert_eq!(search.tries(), tries);
+    }
+
+    #[test]
+    fn the_result_does_not_depend_on_the_number_of_workers() {
+        let results = [1, 2, 7].map(|jobs| {
+            let pool = Pool::new(jobs, Stop::default());
+            let shows = |parts: &Parts, _: &Watch| (parts.iter().sum::<u64>() > 20).then_some(1);
+            let mut search = search(&pool, shows, None);
+            search.drop_some(Vec::len, kept);
+            search.into_best().plan
+        });
+        assert!(results.iter().all(|it| *it == results[0]), "{results:?}");
+    }
+
+    #[test]
+    fn a_run_that_takes_longer_than_the_budget_is_not_waited_for() {
+        let pool = Pool::new(2, Stop::default());
+        let shows = |_: &Parts, watch: &Watch| {
+            while watch.call() == Call::GoOn {
+                thread::yield_now();
+            }
+            None
+        };
+        let began = Instant::now();
+        let mut search = search(&pool, shows, Some(Duration::from_millis(200)));
+        search.drop_some(Vec::len, kept);
+        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+        assert_eq!((search.cut_short(), search.best().len()), (Some("its time budget"), 10));
+    }
 }

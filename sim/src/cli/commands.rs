@@ -6,7 +6,7 @@ use engine::id::RecordId;
 use harness::pool::Pool;
 use harness::stop::Urgency;
 
-use crate::capsule::{BUILD, FOLDER, Store};
+use crate::capsule::{BUILD, FOLDER, Store, machine};
 use crate::cli::console::Console;
 use crate::cli::doctor;
 use crate::cli::drawn::{choose, drawn, flaws, one, outcome_of};
@@ -164,11 +164,19 @@ fn is_there(row: RecordId, plan: &Plan, outcome: &Outcome) -> Result<(), Complai
 fn source(head: Option<&CapsuleHead>, size: Size) -> String {
     let Size { steps, faults, .. } = size;
     let plan = format!("{}, {}", story::count(steps, "step"), story::count(faults, "fault"));
-    match head {
-        None => format!("replayed by seed: the plan ({plan}) is drawn by build {BUILD}"),
-        Some(head) if head.build == BUILD => format!("replayed by plan ({plan}) · build {BUILD}"),
-        Some(head) => format!(
+    let Some(head) = head else {
+        return format!("replayed by seed: the plan ({plan}) is drawn by build {BUILD}");
+    };
+    let here = machine();
+    let there = head.machine.as_ref().filter(|there| **there != here);
+    match (head.build == BUILD, there) {
+        (true, None) => format!("replayed by plan ({plan}) · build {BUILD}"),
+        (false, None) => format!(
             "replayed by plan ({plan}) · recorded by build {}, run by {BUILD}: they differ",
+            head.build
+        ),
+        (_, Some(there)) => format!(
+            "replayed by plan ({plan}) · recorded by build {} on {there}, run by {BUILD} on {here}: they differ",
             head.build
         ),
     }

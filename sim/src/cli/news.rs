@@ -34,7 +34,7 @@ pub(super) fn hear(console: &mut Console, news: &News<'_>) {
             console.say(&format!("slow: {label} has been running for {} s", running.as_secs()));
         }
         News::Idle => console.tick(),
-        News::Bug(_, failure) => {
+        News::Bug(failure) => {
             console.tell(&Told::Failure(failure));
             if console.is_human() {
                 console.print("\n");

@@ -1,6 +1,7 @@
 //! The command `shrink`.
 
 use std::path::Path;
+use std::time::Instant;
 
 use harness::pool::Pool;
 use harness::stop::Urgency;
@@ -16,6 +17,7 @@ use crate::signature::Signature;
 use crate::sweep::shown;
 
 pub(super) fn shrink(args: &ShrinkArgs, console: &mut Console) -> Result<Exit, Complaint> {
+    let began = Instant::now();
     let store = store(&args.work.out)?;
     let pool = pool(args.work.jobs, args.work.time, console)?;
     let output = args.output.as_deref();
@@ -35,22 +37,22 @@ pub(super) fn shrink(args: &ShrinkArgs, console: &mut Console) -> Result<Exit, C
         ))
         .help("leave steps out by hand, and run what is left"));
     }
-    let before = given.size;
     let earlier = output.and_then(|file| smaller(file, &given, args, &pool));
     if let (Some(it), Some(file)) = (&earlier, output) {
         let has = story::count(parts(it.size), "part");
         console.say(&format!("{} shows the same with {has}: it goes on from there", shown(file)));
     }
     console.start_progress("plans tried");
-    let hear = || console.tick();
-    let small = smallest(&pool, &earlier.unwrap_or(given), Some(args.budget), hear);
+    let left = args.budget.saturating_sub(began.elapsed());
+    let small = smallest(&pool, earlier.as_ref().unwrap_or(&given), Some(left), || console.tick());
+    let small = small.since(&given);
     console.end_progress();
     let file = small.keep(&pool, output.map_or(Place::Folder(&store), Place::File));
     let file = file.map_err(|error| {
         Complaint::usage(format!("the capsule could not be written: {error}"))
             .help("`-o FILE` and `--out DIR` name other places")
     })?;
-    console.tell(&Told::Shrunk(&small.told(before, shown(&file))));
+    console.tell(&Told::Shrunk(&small.told(given.size, shown(&file))));
     Ok(match small.cut_short {
         Some(_) if pool.stop.urgency() > Urgency::None => stopped(&pool),
         Some(_) => Exit::Inconclusive,
@@ -74,6 +76,7 @@ fn failing(
     let signature = Signature::from(head);
     let whole = outcome_of(pool, &it.plan, None)?;
     let failing = signature.find(&whole).map(|found| Failing::of(&it.plan, &whole, found));
+    let failing = failing.map(|it| it.with_origin(head.origin.clone()));
     Ok((signature, head.build.clone(), failing))
 }
 

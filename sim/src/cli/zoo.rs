@@ -1,7 +1,7 @@
 //! The command `zoo`.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use engine::flaw::Flaws;
 
@@ -12,7 +12,7 @@ use super::select::{Shelf, only_good};
 use super::setup::{pool, stopped, store, writable};
 use super::{Complaint, Exit, ZooArgs};
 use crate::capsule::FOLDER;
-use crate::report::{Beast, Likeness, Replay, Told, terminal};
+use crate::report::{Beast, Likeness, Replay, Retold, Told, terminal};
 use crate::sweep::News;
 use crate::zoo;
 
@@ -95,19 +95,25 @@ fn finish(
     Ok(if is_good { Exit::Met } else { Exit::Violated })
 }
 
-/// What another process makes of a capsule.
-fn in_another_process(file: &Path) -> Result<Likeness, String> {
-    let failed = |error: std::io::Error| format!("this program could not start itself: {error}");
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut command = Command::new(program);
-    command.arg("replay").arg(file).args(["--format", "jsonl"]).stdin(Stdio::null());
-    let output = command.stderr(Stdio::piped()).output().map_err(failed)?;
+/// What other processes make of a capsule.
+fn in_another_process(file: &Path) -> Result<Retold, String> {
+    let output = replay(file, &["--format", "jsonl"])?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
     let last: serde_json::Value = last.unwrap_or_default();
     let word = last["replayed"].as_str();
-    word.and_then(|word| Likeness::ALL.into_iter().find(|it| it.word() == word)).ok_or_else(|| {
+    let likeness = word.and_then(|word| Likeness::ALL.into_iter().find(|it| it.word() == word));
+    let likeness = likeness.ok_or_else(|| {
         let words = String::from_utf8_lossy(&output.stderr);
         format!("the replay ended with {}: {}", output.status, words.trim().replace('\n', " "))
-    })
+    })?;
+    let lines = String::from_utf8_lossy(&replay(file, &[])?.stdout).lines().count();
+    Ok(Retold { likeness, lines })
+}
+
+fn replay(file: &Path, options: &[&str]) -> Result<Output, String> {
+    let failed = |error: std::io::Error| format!("this program could not start itself: {error}");
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.arg("replay").arg(file).args(options).stdin(Stdio::null());
+    command.stderr(Stdio::piped()).output().map_err(failed)
 }

@@ -302,10 +302,10 @@ fn is_part_of(inner: &str, outer: &str) -> bool {
 fn panicked(case: &Case, entry: &Entry) -> Option<Decision> {
     let Fact::Panicked(message) = &entry.fact else { return None };
     let (_, place) = message.rsplit_once('(')?;
-    let (file, _) = place.split_once(':')?;
-    let module = module_of(file)?;
+    let (file, line) = place.trim_end_matches(')').split_once(':')?;
+    let (module, line) = (module_of(file)?, line.parse().ok()?);
     let host = case.plan.name(entry.node).to_owned();
-    Some(Decision { host, at: entry.at, module, text: message.clone() })
+    Some(Decision { host, at: entry.at, module, line, text: message.clone() })
 }
 
 /// The module in a file of the engine.
@@ -321,6 +321,7 @@ fn of_line(case: &Case, line: &LogLine) -> Decision {
         host: case.plan.name(line.node).to_owned(),
         at: line.at,
         module: line.target.to_owned(),
+        line: line.line,
         text: text.to_owned(),
     }
 }

@@ -41,8 +41,8 @@ pub(super) fn sentence(
             format!("{}, on {host} at {at}", stem(&violation.message))
         }
     };
-    if let Some(Decision { host, at, module, text }) = decision {
-        sentence += &format!("; {host} decides that at {} in {module}: {text}", time(*at));
+    if let Some(Decision { host, at, module, line, text }) = decision {
+        sentence += &format!("; {host} decides that at {} in {module}:{line}: {text}", time(*at));
     }
     sentence + "."
 }

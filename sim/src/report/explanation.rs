@@ -56,6 +56,8 @@ pub struct Decision {
     pub at: Time,
     /// The module that decided it.
     pub module: String,
+    /// The line of its source.
+    pub line: u32,
     /// What it logged.
     pub text: String,
 }

@@ -199,7 +199,6 @@ fn demand(it: &Demand) -> Value {
 fn signature(signature: &Signature) -> Value {
     json!({
         "invariant": signature.invariant.name(),
-        "kind": signature.kind.map(|kind| kind.name()),
         "site": signature.site,
     })
 }
@@ -208,6 +207,8 @@ fn known_bug(bug: &Bug) -> Value {
     json!({
         "signature": signature(&bug.signature), "scenario": bug.scenario, "seeds": bug.seeds,
         "message": bug.message, "again": bug.examples.first(), "examples": bug.examples,
+        "also_seen_as": bug.also.iter().map(signature).collect::<Vec<_>>(),
+        "rate_low": bug.rate().0, "rate_high": bug.rate().1, "cheapest": bug.cheapest,
         "capsule": bug.capsule,
         "shrunk": bug.shrunk.as_ref().map(shrunk),
     })
@@ -317,7 +318,9 @@ fn replayed(replays: &Replays) -> Vec<Value> {
             "flaw": it.flaw.id(), "reproduced": it.is_reproduced(),
             "scenario": kept.map(|kept| &kept.scenario), "seed": kept.map(|kept| kept.seed),
             "shrunk": kept.map(|kept| shrunk(&kept.shrunk)),
-            "replayed": answer.and_then(|it| it.as_ref().ok()).map(|it| it.word()),
+            "wall_ms": kept.map(|kept| kept.took.as_millis()),
+            "story_lines": answer.and_then(|it| it.as_ref().ok()).map(|it| it.lines),
+            "replayed": answer.and_then(|it| it.as_ref().ok()).map(|it| it.likeness.word()),
             "why": answer.and_then(|it| it.as_ref().err()),
         });
         object("flaw-replayed", fields)

@@ -15,7 +15,9 @@ mod remote;
 mod server;
 mod words;
 
-use engine::id::{RecordId, Token};
+use std::collections::BTreeMap;
+
+use engine::id::{OpId, RecordId, Token};
 
 pub use self::evidence::Evidence;
 use self::names::Names;
@@ -53,6 +55,11 @@ impl<'a> Scene<'a> {
     /// What a write is called.
     pub fn label(&self, token: Token) -> String {
         self.names.label(token)
+    }
+
+    /// What each write is called, by the operation that asked for it.
+    pub fn labels(&self) -> BTreeMap<OpId, String> {
+        self.names.labels()
     }
 
     /// What a fact says; if asked about one record, what it says of that.

@@ -6,11 +6,13 @@ mod excused;
 mod explained;
 mod fold;
 mod nondeterminism;
+mod repeats;
 mod shrunk;
 mod sweep;
 mod verdicts;
 mod zoo;
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -19,6 +21,7 @@ use textwrap::core::display_width;
 use tracing::Level;
 
 use self::nondeterminism::write_nondeterminism;
+use self::repeats::Repeats;
 use crate::history::Entry;
 use crate::invariant::Violation;
 use crate::report::story::{Scene, count, time};
@@ -325,7 +328,7 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
         if flaws.is_empty() { String::new() } else { format!(" · with {}", flaws.join(", ")) };
     writeln!(out, "{} · seed {}{with}", styled(BOLD, &plan.scenario), plan.seed)?;
     writeln!(out, "{}\n", story.source)?;
-    let mut told = 0;
+    let (mut told, mut repeats) = (0, Repeats::default());
     let log = if story.log { &outcome.log[..] } else { &[] };
     let mut log = log.iter().filter(|line| focus.has_line(line)).peekable();
     for (index, entry) in outcome.history.iter().enumerate() {
@@ -338,10 +341,17 @@ fn write_story(out: &mut String, story: &Story<'_>) -> fmt::Result {
         if late || (proves.is_empty() && !scene.is_told(entry, focus)) {
             continue;
         }
+        let sentence = scene.tell(entry, focus.row);
+        if !proves.is_empty() {
+            repeats.end(out)?;
+        } else if repeats.takes(out, (entry.at, entry.node, &sentence))? {
+            continue;
+        }
         told += 1;
         let note: String = proves.iter().map(|violation| note(violation, &scene)).collect();
         write_fact(out, plan.name(entry.node), entry, &scene, (focus.row, &note))?;
     }
+    repeats.end(out)?;
     log.try_for_each(|line| write_line_of_log(out, plan.name(line.node), line))?;
     let left_out = outcome.history.len() - told;
     writeln!(out, "\n{told} of {} facts told, {left_out} left out.", outcome.history.len())?;
@@ -369,12 +379,15 @@ fn write_violations(out: &mut String, scene: &Scene<'_>, story: &Story<'_>) -> f
         return writeln!(out, "{} all invariants hold", mark(Mark::Pass));
     }
     const SHOWN: usize = 8;
+    let mut told = BTreeSet::new();
     for violation in violations.iter().take(SHOWN) {
         let name = violation.invariant.name();
         let at = time(violation.at);
         let place = story.plan.name(violation.node);
         writeln!(out, "{} {name} at {at} on {place}: {}", mark(Mark::Fail), violation.message)?;
-        if let Some(write) = violation.token.and_then(|token| scene.evidence().tell_write(token)) {
+        // Once is enough, however much is wrong about a write.
+        let token = violation.token.filter(|token| told.insert(*token));
+        if let Some(write) = token.and_then(|token| scene.evidence().tell_write(token)) {
             writeln!(out, "     {write}")?;
         }
     }

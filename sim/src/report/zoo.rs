@@ -1,6 +1,7 @@
 //! What was measured of known bugs, and what became of their capsules.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use engine::flaw::Flaw;
 
@@ -90,15 +91,45 @@ pub struct Kept {
     pub seed: u64,
     /// What shrinking did, and the file.
     pub shrunk: Shrunk,
+    /// How long that took.
+    pub took: Duration,
     /// What another process made of the file; `Err` says why nothing.
-    pub replayed: Result<Likeness, String>,
+    pub replayed: Result<Retold, String>,
+}
+
+/// What another process made of a capsule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retold {
+    /// How like its run is to the recorded one.
+    pub likeness: Likeness,
+    /// How many lines its story has.
+    pub lines: usize,
+}
+
+impl Replays {
+    /// What became of each flaw that was caught.
+    pub fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.rows.iter().filter_map(|row| row.caught.as_ref())
+    }
+
+    /// The median and the 90th percentile of something, over the flaws that were caught.
+    pub fn usual(&self, of: impl Fn(&Kept) -> usize) -> [usize; 2] {
+        let mut all: Vec<usize> = self.kept().map(of).collect();
+        all.sort_unstable();
+        [50, 90].map(|percent| at_rank(&all, percent).copied().unwrap_or_default())
+    }
+}
+
+/// The value at the nearest rank.
+fn at_rank<T>(sorted: &[T], percent: usize) -> Option<&T> {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1))
 }
 
 impl Replay {
     /// Was it caught, and did another process see it again in the file?
     pub fn is_reproduced(&self) -> bool {
-        let replayed = self.caught.as_ref().map(|kept| &kept.replayed);
-        matches!(replayed, Some(Ok(Likeness::Exact | Likeness::Similar)))
+        let retold = self.caught.as_ref().and_then(|kept| kept.replayed.as_ref().ok());
+        retold.is_some_and(|it| it.likeness != Likeness::Different)
     }
 }
 
@@ -135,9 +166,7 @@ impl Catches {
         let mut windows: Vec<u64> =
             self.at.iter().zip(before).map(|(at, last)| at - last).collect();
         windows.sort_unstable();
-        // The nearest rank.
-        let rank = |percent: usize| (windows.len() * percent).div_ceil(100).saturating_sub(1);
-        let at = |percent| windows.get(rank(percent)).copied();
+        let at = |percent| at_rank(&windows, percent).copied();
         [self.at.first().copied(), at(50), at(95)]
     }
 }

@@ -7,6 +7,7 @@
 mod date;
 mod mix;
 mod pipeline;
+mod plain;
 mod timing;
 mod trouble;
 
@@ -17,6 +18,7 @@ use engine::worker;
 use harness::random::{Chance, Stream, Streams};
 use harness::time::{Span, SpanRange, Time};
 
+pub use self::plain::{count_odd_settings, with_plain_settings};
 use super::nominal;
 use super::{
     Choice, DeviceSpec, Lasts, Moment, Parameter, Range, RemoteSpec, Scenario, ServerSpec, State,
@@ -38,7 +40,7 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
     let streams = Streams::new(seed);
     let calm =
         fixed.is_none() && !scenario.trouble.is_empty() && streams.stream("plan/calm").chance(CALM);
-    let settings = Settings { scenario, streams, calm };
+    let settings = Settings { choices: &scenario.settings, streams, calm };
     let mut plan = Plan {
         scenario: fixed.map_or(&scenario.name, |fixed| &fixed.scenario).clone(),
         seed,
@@ -46,21 +48,13 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
         users: scenario.users.clone(),
         devices: scenario.devices.iter().map(|device| device_plan(device, streams)).collect(),
         remotes: scenario.remotes.iter().map(|remote| remote_plan(remote, streams)).collect(),
-        server: scenario.server.as_ref().map(|server| settings.server(server)),
+        server: scenario.server.as_ref().map(|server| settings.server(server, scenario)),
         given: scenario.given.clone(),
         timing: settings.timing(),
         network: settings.network(),
-        disk: Disk {
-            commit: settings.span_range(Parameter::DiskCommit),
-            answer: settings.span_range(Parameter::DiskAnswer),
-        },
+        disk: settings.disk(),
         keychain: settings.span_range(Parameter::KeyDelay),
-        sign_in: SignIn {
-            delay: settings.span_range(Parameter::SignInDelay),
-            valid: settings.span(Parameter::Valid),
-            expired_first: settings.chance(Parameter::ExpiredFirst),
-            foreign_first: settings.chance(Parameter::ForeignFirst),
-        },
+        sign_in: settings.sign_in(),
         steps: script(scenario, streams),
         storm: scenario.lasts,
         at_end: Vec::new(),
@@ -81,6 +75,24 @@ pub fn draw(scenario: &Scenario, seed: u64, flaws: Flaws) -> Plan {
     random.into_iter().for_each(|(at, act)| plan.add_step(When::At(at), act));
     settle_clones(&mut plan, fixed.is_some());
     plan.at_end = scenario.expected.at_end.iter().filter_map(|it| expected_in(it, &plan)).collect();
+    plan
+}
+
+/// The plan with other settings, one for each parameter.
+fn with_settings(plan: &Plan, choices: &[Choice]) -> Plan {
+    let settings = Settings { choices, streams: Streams::new(plan.seed), calm: false };
+    let (network, timing) = (settings.network(), settings.timing());
+    let (disk, sign_in) = (settings.disk(), settings.sign_in());
+    let keychain = settings.span_range(Parameter::KeyDelay);
+    let mut plan = Plan { network, timing, disk, keychain, sign_in, ..plan.clone() };
+    if let Some(server) = &mut plan.server {
+        (server.timing, server.volume) = (settings.worker_timing(), settings.volume());
+        server.piece = settings.wide(Parameter::Piece);
+        if !server.pipeline.processors.is_empty() {
+            server.pipeline.timing = settings.processor_timing();
+            server.pipeline.step = settings.step();
+        }
+    }
     plan
 }
 
@@ -203,7 +215,8 @@ fn remote_plan(spec: &RemoteSpec, streams: Streams) -> RemotePlan {
 
 /// The world's parameters as one seed has them.
 struct Settings<'s> {
-    scenario: &'s Scenario,
+    /// What each parameter is picked from.
+    choices: &'s [Choice],
     streams: Streams,
     calm: bool,
 }
@@ -218,7 +231,7 @@ impl Settings<'_> {
         if self.calm && parameter.unit() == Unit::Chance {
             return 0;
         }
-        self.scenario.setting(parameter).value(&mut self.stream(parameter))
+        self.choices[parameter as usize].value(&mut self.stream(parameter))
     }
 
     fn span(&self, parameter: Parameter) -> Span {
@@ -233,8 +246,12 @@ impl Settings<'_> {
         to_u16(self.value(parameter))
     }
 
+    fn wide(&self, parameter: Parameter) -> u32 {
+        u32::try_from(self.value(parameter)).unwrap_or(u32::MAX)
+    }
+
     fn span_range(&self, parameter: Parameter) -> SpanRange {
-        to_range(self.scenario.setting(parameter).range(&mut self.stream(parameter)))
+        to_range(self.choices[parameter as usize].range(&mut self.stream(parameter)))
     }
 
     fn network(&self) -> Network {
@@ -250,30 +267,53 @@ impl Settings<'_> {
         }
     }
 
-    fn server(&self, spec: &ServerSpec) -> ServerPlan {
+    fn disk(&self) -> Disk {
+        Disk {
+            commit: self.span_range(Parameter::DiskCommit),
+            answer: self.span_range(Parameter::DiskAnswer),
+        }
+    }
+
+    fn sign_in(&self) -> SignIn {
+        SignIn {
+            delay: self.span_range(Parameter::SignInDelay),
+            valid: self.span(Parameter::Valid),
+            expired_first: self.chance(Parameter::ExpiredFirst),
+            foreign_first: self.chance(Parameter::ForeignFirst),
+        }
+    }
+
+    fn server(&self, spec: &ServerSpec, scenario: &Scenario) -> ServerPlan {
         let count = spec.count.value(&mut self.streams.stream("plan/server/workers"));
         let count = usize::try_from(count).unwrap_or(0);
-        let wide = |parameter| u32::try_from(self.value(parameter)).unwrap_or(u32::MAX);
         ServerPlan {
             workers: spec.workers.iter().take(count).map(|it| self.worker(it)).collect(),
-            timing: worker::Timing {
-                session: self.span(Parameter::Session).to_engine(),
-                timeout: self.span(Parameter::VolumeTimeout).to_engine(),
-                retry_base: self.span(Parameter::VolumeRetryBase).to_engine(),
-                retry_cap: self.span(Parameter::VolumeRetryCap).to_engine(),
-                queue: self.count(Parameter::Queue),
-                snapshot_every: wide(Parameter::SnapshotEvery),
-                upload: self.span(Parameter::UploadLease).to_engine(),
-                batch: self.count(Parameter::MoveBatch),
-            },
-            piece: wide(Parameter::Piece),
-            volume: VolumePlan {
-                delay: self.span_range(Parameter::VolumeDelay),
-                failure: self.chance(Parameter::VolumeFailure),
-                reply_loss: self.chance(Parameter::VolumeReplyLoss),
-                list_lag: self.span(Parameter::VolumeListLag),
-            },
-            pipeline: self.pipeline(),
+            timing: self.worker_timing(),
+            piece: self.wide(Parameter::Piece),
+            volume: self.volume(),
+            pipeline: self.pipeline(scenario),
+        }
+    }
+
+    fn worker_timing(&self) -> worker::Timing {
+        worker::Timing {
+            session: self.span(Parameter::Session).to_engine(),
+            timeout: self.span(Parameter::VolumeTimeout).to_engine(),
+            retry_base: self.span(Parameter::VolumeRetryBase).to_engine(),
+            retry_cap: self.span(Parameter::VolumeRetryCap).to_engine(),
+            queue: self.count(Parameter::Queue),
+            snapshot_every: self.wide(Parameter::SnapshotEvery),
+            upload: self.span(Parameter::UploadLease).to_engine(),
+            batch: self.count(Parameter::MoveBatch),
+        }
+    }
+
+    fn volume(&self) -> VolumePlan {
+        VolumePlan {
+            delay: self.span_range(Parameter::VolumeDelay),
+            failure: self.chance(Parameter::VolumeFailure),
+            reply_loss: self.chance(Parameter::VolumeReplyLoss),
+            list_lag: self.span(Parameter::VolumeListLag),
         }
     }
 

@@ -13,14 +13,13 @@ use engine::flaw::Flaw;
 use engine::id::{DeviceId, Kind, RecordId, UserId};
 use engine::record::Value;
 use harness::quantity::{Range, Unit};
-use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
 use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
+use super::setting::{PLAIN, plain, setting};
 use super::words::{field_name, kind_word};
-use super::{CapsuleHead, Fields, Parameter};
-use crate::plan::{Node, Plan, Start, Step};
-use crate::time::ToSimulated;
+use super::{CapsuleHead, Fields, Origin, Parameter};
+use crate::plan::{DevicePlan, Node, Plan, Start, Step};
 
 /// Writes a plan as a scenario. Reading and drawing it gives the same plan, whatever the seed.
 pub fn print(plan: &Plan, head: Option<&CapsuleHead>) -> String {
@@ -66,10 +65,6 @@ fn time(time: Time) -> String {
 fn span_range(range: SpanRange) -> String {
     let range = Range { low: millis(range.low.0), high: millis(range.high.0) };
     quote(&Unit::Span.show_range(range))
-}
-
-fn chance(chance: Chance) -> String {
-    quote(&Unit::Chance.show(i64::from(chance.0)))
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
@@ -132,27 +127,16 @@ impl Page<'_> {
         let flaws = list(flaws.into_iter().map(|flaw| quote(flaw.id())));
         let _ = write!(
             out,
-            "\n[capsule]\nscenario = {}\nseed = {}\nnature = \"{:#x}\"\nflaws = {flaws}\n",
+            "\n[capsule]\nscenario = {}\nseed = {}\nnature = \"{:#x}\"\nflaws = {flaws}\nsettings = \"{PLAIN}\"\n",
             quote(&plan.scenario),
             // Numbers beyond those of TOML are written as texts.
             i64::try_from(plan.seed)
                 .map_or_else(|_| quote(&plan.seed.to_string()), |seed| seed.to_string()),
             plan.nature,
         );
-        let Some(head) = head else { return };
-        let _ = write!(
-            out,
-            "invariant = {}\nsite = {}\n",
-            quote(head.invariant.name()),
-            quote(&head.site)
-        );
-        if let Some(kind) = head.record_kind {
-            let _ = writeln!(out, "record-kind = {}", quote(kind.name()));
+        if let Some(head) = head {
+            found(head, out);
         }
-        if let Some(lost) = &head.lost {
-            let _ = writeln!(out, "lost = {}", quote(lost));
-        }
-        let _ = write!(out, "build = {}\ndigest = {}\n", quote(&head.build), quote(&head.digest));
     }
 
     fn cast(&self, out: &mut String) {
@@ -170,21 +154,26 @@ impl Page<'_> {
         }
         out.push_str("\n[devices]\n");
         for device in &self.plan.devices {
-            let (state, start) = match device.start {
-                Start::Prepared(at) => ("prepared", at),
-                Start::Fresh(at) => ("fresh", at),
-                Start::Cloned => ("cloned", Time(0)),
-            };
-            let _ = writeln!(
-                out,
-                "{} = {{ user = {}, state = \"{state}\", start = {}, clock = {}, drift = {} }}",
-                device.name,
-                self.user(device.user),
-                time(start),
-                quote(&Unit::Shift.show(device.clock_offset_ms)),
-                quote(&Unit::Drift.show(i64::from(device.clock_drift_ppm))),
-            );
+            let _ = writeln!(out, "{} = {{ {} }}", device.name, self.beginning(device).join(", "));
         }
+    }
+
+    /// Whose a device is, and what else is not as usual when it begins.
+    fn beginning(&self, device: &DevicePlan) -> Vec<String> {
+        let (state, start) = match device.start {
+            Start::Prepared(at) => (None, at),
+            Start::Fresh(at) => (Some("fresh"), at),
+            Start::Cloned => (Some("cloned"), Time(0)),
+        };
+        let (clock, drift) = (device.clock_offset_ms, device.clock_drift_ppm);
+        let mut keys = vec![format!("user = {}", self.user(device.user))];
+        keys.extend(state.map(|state| format!("state = \"{state}\"")));
+        keys.extend((start != Time(0)).then(|| format!("start = {}", time(start))));
+        let clock = (clock != 0).then(|| quote(&Unit::Shift.show(clock)));
+        keys.extend(clock.map(|clock| format!("clock = {clock}")));
+        let drift = (drift != 0).then(|| quote(&Unit::Drift.show(drift.into())));
+        keys.extend(drift.map(|drift| format!("drift = {drift}")));
+        keys
     }
 
     fn given(&self, out: &mut String) {
@@ -205,20 +194,33 @@ impl Page<'_> {
         out.push_str("]\n");
     }
 
+    /// The settings that are not plain, below their headings. A server is there also if all of its are.
     fn settings(&self, out: &mut String) {
         let mut heading = "";
         for parameter in Parameter::ALL.iter().copied() {
             let (home, key) = parameter.place();
-            let Some(value) = self.setting(parameter) else { continue };
-            if home != heading {
+            let Some(range) = setting(self.plan, parameter) else { continue };
+            let is_said = self.must_say(parameter);
+            if home != heading && (is_said || home == "server") {
                 heading = home;
                 let _ = write!(out, "\n[{heading}]\n");
                 if heading == "server" {
                     self.workers(out);
                 }
             }
-            let _ = writeln!(out, "{key} = {value}");
+            if is_said {
+                let value = parameter.unit().show_range(range);
+                let is_bare = parameter.unit() == Unit::Count;
+                let _ = writeln!(out, "{key} = {}", if is_bare { value } else { quote(&value) });
+            }
         }
+    }
+
+    /// Is it not plain? Of a latency both keys are there or none.
+    fn must_say(&self, parameter: Parameter) -> bool {
+        const LATENCY: [Parameter; 2] = [Parameter::Typical, Parameter::P99];
+        let differs = |it: &Parameter| setting(self.plan, *it) != Some(plain(*it));
+        differs(&parameter) || (LATENCY.contains(&parameter) && LATENCY.iter().any(differs))
     }
 
     /// The workers, each with its clock.
@@ -232,59 +234,6 @@ impl Page<'_> {
                 quote(&Unit::Drift.show(i64::from(worker.clock_drift_ppm))),
             );
         }
-    }
-
-    /// The value of a parameter; nothing of a server that is not there.
-    fn setting(&self, parameter: Parameter) -> Option<String> {
-        let plan = self.plan;
-        let (network, timing, sign_in) = (&plan.network, &plan.timing, &plan.sign_in);
-        let server = || plan.server.as_ref();
-        let pipeline = || server().map(|it| &it.pipeline).filter(|it| !it.processors.is_empty());
-        let volume = || server().map(|server| server.volume);
-        let workers = || server().map(|server| server.timing);
-        Some(match parameter {
-            Parameter::Grain => span(network.grain),
-            Parameter::Typical => span(network.typical),
-            Parameter::P99 => span(network.p99),
-            Parameter::Loss => chance(network.loss),
-            Parameter::Duplicates => chance(network.duplicate),
-            Parameter::ReplyLoss => chance(network.reply_loss),
-            Parameter::HintLoss => chance(network.hint_loss),
-            Parameter::DiskCommit => span_range(plan.disk.commit),
-            Parameter::DiskAnswer => span_range(plan.disk.answer),
-            Parameter::PullEvery => span(timing.pull_every.to_simulated()),
-            Parameter::RelistEvery => span(timing.relist_every.to_simulated()),
-            Parameter::FeedEvery => span(timing.feed_every.to_simulated()),
-            Parameter::LoginPatience => span(timing.login_patience.to_simulated()),
-            Parameter::Timeout => span(timing.timeout.to_simulated()),
-            Parameter::RetryBase => span(timing.retry_base.to_simulated()),
-            Parameter::RetryCap => span(timing.retry_cap.to_simulated()),
-            Parameter::Page => timing.page.to_string(),
-            Parameter::Batch => timing.batch.to_string(),
-            Parameter::KeyDelay => span_range(plan.keychain),
-            Parameter::SignInDelay => span_range(sign_in.delay),
-            Parameter::Valid => span(sign_in.valid),
-            Parameter::ExpiredFirst => chance(sign_in.expired_first),
-            Parameter::ForeignFirst => chance(sign_in.foreign_first),
-            Parameter::VolumeDelay => span_range(volume()?.delay),
-            Parameter::VolumeFailure => chance(volume()?.failure),
-            Parameter::VolumeReplyLoss => chance(volume()?.reply_loss),
-            Parameter::VolumeListLag => span(volume()?.list_lag),
-            Parameter::Session => span(workers()?.session.to_simulated()),
-            Parameter::VolumeTimeout => span(workers()?.timeout.to_simulated()),
-            Parameter::VolumeRetryBase => span(workers()?.retry_base.to_simulated()),
-            Parameter::VolumeRetryCap => span(workers()?.retry_cap.to_simulated()),
-            Parameter::Queue => workers()?.queue.to_string(),
-            Parameter::SnapshotEvery => workers()?.snapshot_every.to_string(),
-            Parameter::UploadLease => span(workers()?.upload.to_simulated()),
-            Parameter::MoveBatch => workers()?.batch.to_string(),
-            Parameter::Piece => quote(&Unit::Size.show(i64::from(server()?.piece))),
-            Parameter::Poll => span(pipeline()?.timing.poll.to_simulated()),
-            Parameter::Patience => span(pipeline()?.timing.patience.to_simulated()),
-            Parameter::StepTakes => span_range(pipeline()?.step.takes),
-            Parameter::StepFailure => chance(pipeline()?.step.failure),
-            Parameter::StepSilence => chance(pipeline()?.step.silence),
-        })
     }
 
     fn limits(&self, out: &mut String) {
@@ -322,6 +271,32 @@ impl Page<'_> {
             }
             out.push_str("]\n");
         }
+    }
+}
+
+/// What was found, by what, and what the plan was before it was shrunk.
+fn found(head: &CapsuleHead, out: &mut String) {
+    let mut keys = vec![
+        ("invariant", quote(head.invariant.name())),
+        ("site", quote(&head.site)),
+        ("build", quote(&head.build)),
+        ("digest", quote(&head.digest)),
+    ];
+    keys.extend(head.record_kind.map(|kind| ("record-kind", quote(kind.name()))));
+    keys.extend(head.lost.as_ref().map(|lost| ("lost", quote(lost))));
+    keys.extend(head.machine.as_ref().map(|machine| ("machine", quote(machine))));
+    if let Some(Origin { digest, steps, faults, messages, writes }) = &head.origin {
+        let from = format!(
+            "{{ digest = {}, steps = {steps}, faults = {faults}, messages = {messages} }}",
+            quote(digest)
+        );
+        keys.push(("shrunk-from", from));
+        let writes = writes.iter().map(|(now, before)| format!("{now} = {}", quote(before)));
+        let writes = writes.collect::<Vec<_>>().join(", ");
+        keys.extend((!writes.is_empty()).then(|| ("writes", format!("{{ {writes} }}"))));
+    }
+    for (key, value) in keys {
+        let _ = writeln!(out, "{key} = {value}");
     }
 }
 

@@ -5,6 +5,7 @@
 //! no error at all.
 
 mod arguments;
+mod capsule;
 mod chance;
 mod conversation;
 mod expect;

@@ -82,6 +82,10 @@ pub(super) const HEADINGS: &[(&str, &[&str])] = &[
             "record-kind",
             "lost",
             "digest",
+            "settings",
+            "machine",
+            "shrunk-from",
+            "writes",
         ],
     ),
 ];
@@ -105,7 +109,7 @@ pub(super) const DEVICE_KEYS: &[&str] =
 
 macro_rules! parameters {
     ($($name:ident = $heading:literal $key:literal, $unit:ident, $least:literal..=$most:literal,
-        $default:literal, $meaning:literal;)+) => {
+        $default:literal, $plain:literal, $meaning:literal;)+) => {
         /// A parameter of the world, which has a value in every plan; those of the server in every
         /// plan with a server.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,52 +139,57 @@ macro_rules! parameters {
                 match self { $(Self::$name => $default,)+ }
             }
 
+            /// What it is where a printed plan says nothing. It never changes: capsules of older builds
+            /// count on it.
+            pub const fn plain(self) -> &'static str {
+                match self { $(Self::$name => $plain,)+ }
+            }
         }
     };
 }
 
 parameters! {
-    Grain = "network" "grain", Span, 1..=60_000, "1ms", "Arrivals are rounded up to multiples of it.";
-    Typical = "network" "latency.typical", Span, 1..=86_400_000, "40ms", "Half of all messages take at most this long.";
-    P99 = "network" "latency.p99", Span, 1..=86_400_000, "400ms", "99 of 100 messages take at most this long.";
-    Loss = "network" "loss", Chance, 0..=1_000_000, "0%", "A message is lost.";
-    Duplicates = "network" "duplicates", Chance, 0..=1_000_000, "0%", "A message arrives twice.";
-    ReplyLoss = "network" "reply-loss", Chance, 0..=1_000_000, "0%", "A remote's answer is lost after its request took effect.";
-    HintLoss = "network" "hint-loss", Chance, 0..=1_000_000, "0%", "A hint is lost.";
-    DiskCommit = "disk" "commit", Span, 1..=86_400_000, "1ms..5ms", "A synced commit takes this long to become durable, drawn each time.";
-    DiskAnswer = "disk" "answer", Span, 1..=86_400_000, "1ms..3ms", "After that the device learns of it, drawn each time; a crash fits in between.";
-    PullEvery = "timing" "pull-every", Span, 1..=31_622_400_000, "5s", "A device pulls a remote this long after the last pull.";
-    RelistEvery = "timing" "relist-every", Span, 1..=31_622_400_000, "40s", "A device lists a remote from the start this long after the last listing.";
-    FeedEvery = "timing" "feed-every", Span, 1..=31_622_400_000, "10s", "A device asks the sync server what has changed in files this long after the last time.";
-    LoginPatience = "timing" "login-patience", Span, 1..=31_622_400_000, "10s", "A login opens its gate after this long even if a remote is silent.";
-    Timeout = "timing" "timeout", Span, 1..=31_622_400_000, "3s", "A request without an answer is given up after this long.";
-    RetryBase = "timing" "retry-base", Span, 1..=31_622_400_000, "500ms", "The wait after the first failure.";
-    RetryCap = "timing" "retry-cap", Span, 1..=31_622_400_000, "15s", "No wait is longer.";
-    Page = "timing" "page", Count, 1..=10_000, "100", "Rows that a device asks for in one page.";
-    Batch = "timing" "batch", Count, 1..=10_000, "50", "Rows that a device saves in one batch.";
-    KeyDelay = "keychain" "delay", Span, 1..=31_622_400_000, "50ms..500ms", "A key takes this long to the user's other devices, drawn each time.";
-    SignInDelay = "sign-in" "delay", Span, 1..=31_622_400_000, "20ms..200ms", "A credential takes this long, drawn each time.";
-    Valid = "sign-in" "valid", Span, 1..=31_622_400_000, "1h", "A credential is valid this long.";
-    ExpiredFirst = "sign-in" "expired-first", Chance, 0..=1_000_000, "0%", "An expired credential is handed out first.";
-    ForeignFirst = "sign-in" "foreign-first", Chance, 0..=1_000_000, "0%", "A credential of another user is handed out first.";
-    VolumeDelay = "server" "volume.delay", Span, 0..=86_400_000, "2ms..30ms", "A request takes this long to the volume, and again its answer, drawn each time.";
-    VolumeFailure = "server" "volume.failure", Chance, 0..=1_000_000, "0%..5%", "A request to the volume fails without an effect.";
-    VolumeReplyLoss = "server" "volume.reply-loss", Chance, 0..=1_000_000, "0%..5%", "An answer of the volume is lost after its request took effect.";
-    VolumeListLag = "server" "volume.list-lag", Span, 0..=31_622_400_000, "0s..500ms", "A list lacks what was created within this time.";
-    Session = "server" "session", Span, 1..=31_622_400_000, "2s..30s", "So long nobody else may try to take a session over.";
-    VolumeTimeout = "server" "timeout", Span, 1..=31_622_400_000, "300ms..2s", "A request to the volume without an answer is given up after this long.";
-    VolumeRetryBase = "server" "retry-base", Span, 1..=31_622_400_000, "20ms..100ms", "A worker's wait after the first failure.";
-    VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "No wait of a worker is longer.";
-    Queue = "server" "queue", Count, 1..=10_000, "4..64", "This number of requests may wait in one space; others are sent away for a while.";
-    SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "A snapshot is written after at least this number of commits.";
-    UploadLease = "server" "upload", Span, 1..=31_622_400_000, "10m", "The pieces of an upload are kept this long after it was begun or renewed.";
-    MoveBatch = "server" "batch", Count, 1..=10_000, "50", "So many files are moved in one commit; more become a job.";
-    Piece = "server" "piece", Size, 64..=1_048_576, "1KB", "Devices bring content in pieces of this size.";
-    Poll = "pipeline" "poll", Span, 1..=31_622_400_000, "2s..8s", "A processor looks for work after half of this to all of it.";
-    Patience = "pipeline" "patience", Span, 1..=31_622_400_000, "1s..10s", "A processor gives the step up after this long.";
-    StepTakes = "pipeline" "step-takes", Span, 1..=86_400_000, "100ms..3s", "The step takes this long, drawn each time.";
-    StepFailure = "pipeline" "step-failure", Chance, 0..=1_000_000, "0%..20%", "The step ends without a result.";
-    StepSilence = "pipeline" "step-silence", Chance, 0..=1_000_000, "0%..5%", "The step never ends.";
+    Grain = "network" "grain", Span, 1..=60_000, "1ms", "1ms", "Arrivals are rounded up to multiples of it.";
+    Typical = "network" "latency.typical", Span, 1..=86_400_000, "40ms", "40ms", "Half of all messages take at most this long.";
+    P99 = "network" "latency.p99", Span, 1..=86_400_000, "400ms", "40ms", "99 of 100 messages take at most this long.";
+    Loss = "network" "loss", Chance, 0..=1_000_000, "0%", "0%", "A message is lost.";
+    Duplicates = "network" "duplicates", Chance, 0..=1_000_000, "0%", "0%", "A message arrives twice.";
+    ReplyLoss = "network" "reply-loss", Chance, 0..=1_000_000, "0%", "0%", "A remote's answer is lost after its request took effect.";
+    HintLoss = "network" "hint-loss", Chance, 0..=1_000_000, "0%", "0%", "A hint is lost.";
+    DiskCommit = "disk" "commit", Span, 1..=86_400_000, "1ms..5ms", "1ms", "A synced commit takes this long to become durable, drawn each time.";
+    DiskAnswer = "disk" "answer", Span, 1..=86_400_000, "1ms..3ms", "1ms", "After that the device learns of it, drawn each time; a crash fits in between.";
+    PullEvery = "timing" "pull-every", Span, 1..=31_622_400_000, "5s", "5s", "A device pulls a remote this long after the last pull.";
+    RelistEvery = "timing" "relist-every", Span, 1..=31_622_400_000, "40s", "40s", "A device lists a remote from the start this long after the last listing.";
+    FeedEvery = "timing" "feed-every", Span, 1..=31_622_400_000, "10s", "10s", "A device asks the sync server what has changed in files this long after the last time.";
+    LoginPatience = "timing" "login-patience", Span, 1..=31_622_400_000, "10s", "10s", "A login opens its gate after this long even if a remote is silent.";
+    Timeout = "timing" "timeout", Span, 1..=31_622_400_000, "3s", "3s", "A request without an answer is given up after this long.";
+    RetryBase = "timing" "retry-base", Span, 1..=31_622_400_000, "500ms", "500ms", "The wait after the first failure.";
+    RetryCap = "timing" "retry-cap", Span, 1..=31_622_400_000, "15s", "15s", "No wait is longer.";
+    Page = "timing" "page", Count, 1..=10_000, "100", "100", "Rows that a device asks for in one page.";
+    Batch = "timing" "batch", Count, 1..=10_000, "50", "50", "Rows that a device saves in one batch.";
+    KeyDelay = "keychain" "delay", Span, 1..=31_622_400_000, "50ms..500ms", "50ms", "A key takes this long to the user's other devices, drawn each time.";
+    SignInDelay = "sign-in" "delay", Span, 1..=31_622_400_000, "20ms..200ms", "20ms", "A credential takes this long, drawn each time.";
+    Valid = "sign-in" "valid", Span, 1..=31_622_400_000, "1h", "1h", "A credential is valid this long.";
+    ExpiredFirst = "sign-in" "expired-first", Chance, 0..=1_000_000, "0%", "0%", "An expired credential is handed out first.";
+    ForeignFirst = "sign-in" "foreign-first", Chance, 0..=1_000_000, "0%", "0%", "A credential of another user is handed out first.";
+    VolumeDelay = "server" "volume.delay", Span, 0..=86_400_000, "2ms..30ms", "2ms", "A request takes this long to the volume, and again its answer, drawn each time.";
+    VolumeFailure = "server" "volume.failure", Chance, 0..=1_000_000, "0%..5%", "0%", "A request to the volume fails without an effect.";
+    VolumeReplyLoss = "server" "volume.reply-loss", Chance, 0..=1_000_000, "0%..5%", "0%", "An answer of the volume is lost after its request took effect.";
+    VolumeListLag = "server" "volume.list-lag", Span, 0..=31_622_400_000, "0s..500ms", "0s", "A list lacks what was created within this time.";
+    Session = "server" "session", Span, 1..=31_622_400_000, "2s..30s", "2s", "So long nobody else may try to take a session over.";
+    VolumeTimeout = "server" "timeout", Span, 1..=31_622_400_000, "300ms..2s", "300ms", "A request to the volume without an answer is given up after this long.";
+    VolumeRetryBase = "server" "retry-base", Span, 1..=31_622_400_000, "20ms..100ms", "20ms", "A worker's wait after the first failure.";
+    VolumeRetryCap = "server" "retry-cap", Span, 1..=31_622_400_000, "500ms..3s", "500ms", "No wait of a worker is longer.";
+    Queue = "server" "queue", Count, 1..=10_000, "4..64", "4", "This number of requests may wait in one space; others are sent away for a while.";
+    SnapshotEvery = "server" "snapshot-every", Count, 1..=1_000_000, "2..40", "2", "A snapshot is written after at least this number of commits.";
+    UploadLease = "server" "upload", Span, 1..=31_622_400_000, "10m", "10m", "The pieces of an upload are kept this long after it was begun or renewed.";
+    MoveBatch = "server" "batch", Count, 1..=10_000, "50", "50", "So many files are moved in one commit; more become a job.";
+    Piece = "server" "piece", Size, 64..=1_048_576, "1KB", "1KB", "Devices bring content in pieces of this size.";
+    Poll = "pipeline" "poll", Span, 1..=31_622_400_000, "2s..8s", "2s", "A processor looks for work after half of this to all of it.";
+    Patience = "pipeline" "patience", Span, 1..=31_622_400_000, "1s..10s", "1s", "A processor gives the step up after this long.";
+    StepTakes = "pipeline" "step-takes", Span, 1..=86_400_000, "100ms..3s", "100ms", "The step takes this long, drawn each time.";
+    StepFailure = "pipeline" "step-failure", Chance, 0..=1_000_000, "0%..20%", "0%", "The step ends without a result.";
+    StepSilence = "pipeline" "step-silence", Chance, 0..=1_000_000, "0%..5%", "0%", "The step never ends.";
 }
 
 /// What a verb's line begins with, beside its moment.

@@ -3,9 +3,11 @@
 //! Names of devices, workers and users in a plan are places in a list, so one that is removed is taken
 //! out of every step that names it, and the rest are renumbered.
 
+pub mod groups;
 mod places;
+pub mod times;
 
-use engine::id::UserId;
+use engine::id::{Remote, UserId};
 use engine::record::Value;
 use harness::random::Chance;
 use harness::time::{Span, SpanRange, Time};
@@ -15,9 +17,10 @@ use crate::fault;
 use crate::plan::file::split_path;
 use crate::plan::operation;
 use crate::plan::{
-    Act, DevicePlan, Lasting, PipelinePlan, Plan, ServerPlan, Start, Step, UserOperation,
+    Act, Lasting, PipelinePlan, Plan, RemotePlan, ServerPlan, Start, Step, UserOperation,
     VolumePlan, When,
 };
+use crate::scenario::with_plain_settings;
 
 /// Only these steps.
 pub fn with_steps(plan: &Plan, kept: &[usize]) -> Plan {
@@ -51,6 +54,18 @@ pub fn with_devices(plan: &Plan, kept: &[usize]) -> Plan {
     let devices = kept.iter().map(|&at| plan.devices[at].clone()).collect();
     let places = Places::devices(kept);
     Plan { devices, at_end: places.expectations(plan), steps: places.steps(plan), ..plan.clone() }
+}
+
+/// Only these remotes, and only what does not need the others. No plan is without any.
+pub fn with_remotes(plan: &Plan, kept: &[usize]) -> Plan {
+    if kept.is_empty() {
+        return plan.clone();
+    }
+    let remotes: Vec<RemotePlan> = kept.iter().map(|&at| plan.remotes[at].clone()).collect();
+    let kinds: Vec<Remote> = remotes.iter().map(|remote| remote.kind).collect();
+    let places = Places::remotes(&kinds);
+    let (steps, at_end) = (places.steps(plan), places.expectations(plan));
+    Plan { remotes, steps, at_end, ..plan.clone() }
 }
 
 /// Only these workers, and only what does not need the others; without any, no server at all.
@@ -143,41 +158,87 @@ pub fn without_idle_users(plan: &Plan) -> Plan {
     plan
 }
 
-/// Plans with one number made plainer each, the most worthwhile first. A number that is plain
-/// already gives the same plan again.
-pub fn plainer(plan: &Plan) -> Vec<Plan> {
-    let mut plans =
-        vec![calm_network(plan), calm_volume(plan), true_clocks(plan), even_spans(plan)];
-    plans.push(short_storm(plan));
-    plans.extend((0..plan.devices.len()).map(|at| early_start(plan, at)));
-    plans.extend((0..plan.given.len()).map(|at| {
-        let mut plan = plan.clone();
-        plan.given[at].set.truncate(1);
-        plan
-    }));
-    plans.push(with_all_steps(plan, |step| round(step, 1_000)));
-    plans.push(with_all_steps(plan, short_texts));
-    plans.push(with_all_steps(plan, short_path));
-    for at in 0..plan.steps.len() {
-        plans.push(with_step(plan, at, |step| round(step, 1_000)));
-        plans.push(with_step(plan, at, |step| round(step, 100)));
-        plans.push(with_step(plan, at, brief));
-        plans.push(with_step(plan, at, one_field));
-        plans.push(with_step(plan, at, short_texts));
-        plans.push(with_step(plan, at, short_path));
-    }
+/// Plans in which much is plainer at once: with less left to chance, fewer parts are needed.
+pub fn calmer(plan: &Plan) -> Vec<Plan> {
+    let mut plans = times::squeezed(plan);
+    plans.push(times::short_storm(plan));
+    plans.push(with_plain_settings(plan, &[]));
+    plans.extend([true_clocks(plan), with_early_starts(plan, &[]), plain_remotes(plan)]);
     plans
 }
 
-fn with_step(plan: &Plan, at: usize, change: impl Fn(&mut Step)) -> Plan {
+/// So many other draws are tried.
+const NATURES: u64 = 8;
+
+/// Plans that are smaller in one respect, under other draws: what is needed may depend on how long each message took.
+pub fn redrawn(plan: &Plan) -> Vec<Plan> {
+    let without = |len: usize, keep: fn(&Plan, &[usize]) -> Plan| {
+        let each = (0..len).map(move |gone| {
+            let kept: Vec<usize> = (0..len).filter(|&at| at != gone).collect();
+            keep(plan, &kept)
+        });
+        each.collect::<Vec<_>>()
+    };
+    let mut smaller = without(plan.steps.len(), with_steps);
+    smaller.extend(without(plan.devices.len(), with_devices));
+    smaller.extend(without(plan.remotes.len(), with_remotes));
+    smaller.push(with_plain_settings(plan, &[]));
+    smaller.extend(times::squeezed(plan));
+    smaller.retain(|it| it != plan);
+    let under = |nature| smaller.iter().map(move |it| Plan { nature, ..it.clone() });
+    (1..=NATURES).flat_map(under).collect()
+}
+
+/// Makes a step plainer, if it is not plain already.
+pub type Plainer = fn(&mut Step);
+
+/// What can be plainer about a step, the most worthwhile first.
+pub const PLAINER: [Plainer; 6] =
+    [brief, |step| round(step, 1_000), |step| round(step, 100), one_field, short_texts, short_path];
+
+/// The places of the steps that this changes.
+fn odd(plan: &Plan, plainer: Plainer) -> Vec<usize> {
+    let is_odd = |step: &Step| {
+        let mut plain = step.clone();
+        plainer(&mut plain);
+        plain != *step
+    };
+    (0..plan.steps.len()).filter(|&at| is_odd(&plan.steps[at])).collect()
+}
+
+/// How many steps this makes plainer.
+pub fn count_odd(plan: &Plan, plainer: Plainer) -> usize {
+    odd(plan, plainer).len()
+}
+
+/// The plan with all those steps plainer, but for some of them.
+pub fn with_plainer_steps(plan: &Plan, plainer: Plainer, kept: &[usize]) -> Plan {
     let mut plan = plan.clone();
-    change(&mut plan.steps[at]);
+    for (n, at) in odd(&plan, plainer).into_iter().enumerate() {
+        if !kept.contains(&n) {
+            plainer(&mut plan.steps[at]);
+        }
+    }
     plan
 }
 
-fn with_all_steps(plan: &Plan, change: impl Fn(&mut Step)) -> Plan {
+/// The plan with all devices on from the start, but for some of them; clones are made when they are.
+pub fn with_early_starts(plan: &Plan, kept: &[usize]) -> Plan {
     let mut plan = plan.clone();
-    plan.steps.iter_mut().for_each(change);
+    let early = plan.devices.iter_mut().enumerate().filter(|(at, _)| !kept.contains(at));
+    early.for_each(|(_, device)| {
+        if let Start::Prepared(at) | Start::Fresh(at) = &mut device.start {
+            *at = Time(0);
+        }
+    });
+    plan
+}
+
+/// The plan with one field in each record of the seed data, but for some of them.
+pub fn with_short_given(plan: &Plan, kept: &[usize]) -> Plan {
+    let mut plan = plan.clone();
+    let short = plan.given.iter_mut().enumerate().filter(|(at, _)| !kept.contains(at));
+    short.for_each(|(_, given)| given.set.truncate(1));
     plan
 }
 
@@ -218,48 +279,14 @@ pub(crate) fn true_clocks(plan: &Plan) -> Plan {
     plan
 }
 
-/// What takes a drawn time takes the least of it.
-fn even_spans(plan: &Plan) -> Plan {
-    let even = |range: SpanRange| SpanRange { low: range.low, high: range.low };
+/// Remotes that serve and take as much as they usually do, without delay.
+fn plain_remotes(plan: &Plan) -> Plan {
+    const ROWS: u16 = 200;
+    let commit = SpanRange { low: Span(1), high: Span(1) };
     let mut plan = plan.clone();
-    plan.disk.commit = even(plan.disk.commit);
-    plan.disk.answer = even(plan.disk.answer);
-    plan.keychain = even(plan.keychain);
-    plan.sign_in.delay = even(plan.sign_in.delay);
-    if let Some(server) = &mut plan.server {
-        server.pipeline.step.takes = even(server.pipeline.step.takes);
+    for remote in &mut plan.remotes {
+        (remote.page, remote.batch, remote.commit) = (ROWS, ROWS, commit);
     }
-    plan.remotes.iter_mut().for_each(|remote| remote.commit = even(remote.commit));
-    plan
-}
-
-/// Ends a second after the last step, start or expectation that has a moment, if all steps have one.
-fn short_storm(plan: &Plan) -> Plan {
-    let moment = |step: &Step| match step.when {
-        When::At(at) => Some(at.0),
-        When::After(_) | When::On(..) => None,
-    };
-    let moments: Option<Vec<u64>> = plan.steps.iter().map(moment).collect();
-    let starts = plan.devices.iter().map(|device| match device.start {
-        Start::Prepared(at) | Start::Fresh(at) => at.0,
-        Start::Cloned => 0,
-    });
-    let Some(moments) = moments else { return plan.clone() };
-    let looks = plan.at_end.iter().filter_map(|it| it.at).map(|at| at.0);
-    let ends = moments.into_iter().chain(starts).chain(looks);
-    let end = ends.max().unwrap_or(plan.storm.0);
-    let storm = Span((end + 1_000).min(plan.storm.0));
-    Plan { storm, ..plan.clone() }
-}
-
-fn early_start(plan: &Plan, at: usize) -> Plan {
-    let mut plan = plan.clone();
-    let DevicePlan { start, .. } = &mut plan.devices[at];
-    *start = match *start {
-        Start::Prepared(_) => Start::Prepared(Time(0)),
-        Start::Fresh(_) => Start::Fresh(Time(0)),
-        Start::Cloned => Start::Cloned,
-    };
     plan
 }
 

@@ -81,12 +81,12 @@ impl Recorder {
 
     /// Keeps what a machine logged beside the history, in which only errors appear.
     pub(super) fn log(&mut self, at: Time, host: (Node, Incarnation), logged: Logged) {
-        let (Logged { level, target, text }, (node, incarnation)) = (logged, host);
+        let (Logged { level, target, line, text }, (node, incarnation)) = (logged, host);
         let after = self.facts.entries.len();
         if level == Level::ERROR {
             self.note(at, host, Fact::ErrorLogged(text.clone()));
         }
-        self.log.push(LogLine { after, at, node, incarnation, level, target, text });
+        self.log.push(LogLine { after, at, node, incarnation, level, target, line, text });
     }
 
     /// The fact that a message is sent: its blobs get their numbers, and its bytes are searched.

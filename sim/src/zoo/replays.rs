@@ -3,18 +3,19 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Instant;
 
 use engine::flaw::{Flaw, Flaws};
 use harness::pool::Pool;
 
 use super::{Caught, SHRINK, Wish, in_turn, is_whole};
 use crate::capsule::{BUILD, Store};
-use crate::report::{Catches, Kept, Likeness, Replay, Replays};
+use crate::report::{Catches, Kept, Replay, Replays, Retold};
 use crate::shrink::{self, Failing, Place};
 use crate::sweep::{News, each_seed, shown};
 
-/// What is made of a file: how like its run is to the recorded one, or why that is not known.
-pub type Replayer = fn(&Path) -> Result<Likeness, String>;
+/// What is made of a file, or why nothing is.
+pub type Replayer = fn(&Path) -> Result<Retold, String>;
 
 /// Finds, shrinks, keeps and replays each flaw. The flag says whether it was interrupted; then the flaw that it
 /// was about and those after it have no row.
@@ -79,7 +80,9 @@ fn kept(
     hear: &mut impl FnMut(News<'_>),
 ) -> Kept {
     hear(News::Shrinking(&failing.signature()));
+    let began = Instant::now();
     let small = shrink::shrink(pool, failing, Some(SHRINK), || hear(News::Idle));
+    let took = began.elapsed();
     let file = small.keep(pool, Place::Folder(store));
     let (file, replayed) = match file {
         Ok(file) => (shown(&file), replayer(&file)),
@@ -89,6 +92,7 @@ fn kept(
         scenario: failing.plan.scenario.clone(),
         seed: failing.plan.seed,
         shrunk: small.told(failing.size, file),
+        took,
         replayed,
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn sentence(it: &Explanation) -> Value {
     let decision = it
         .decision
         .as_ref()
-        .map(|it| json!({"host": it.host, "at_ms": it.at.0, "module": it.module, "text": it.text}));
+        .map(|it| json!({"host": it.host, "at_ms": it.at.0, "module": it.module, "line": it.line, "text": it.text}));
     json!({
         "scenario": it.scenario, "seed": it.seed, "flaws": it.flaws,
         "invariant": it.invariant.name(), "at_ms": it.at.0, "message": it.sentence,

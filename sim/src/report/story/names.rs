@@ -159,6 +159,14 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// What each write is called, by the operation that asked for it: it has the same number in every plan that
+    /// is left of this one.
+    pub(super) fn labels(&self) -> BTreeMap<OpId, String> {
+        let asked = |write: &Written| self.history[write.index].fact.asked().map(|(op, _)| op);
+        let label = |write: &Written| Some((asked(write)?, format!("w{}", write.number)));
+        self.writes.values().filter_map(label).collect()
+    }
+
     /// What the user of a device is called.
     pub(super) fn owner(&self, device: DeviceId) -> &'a str {
         self.user(device).map_or("an unknown user", |user| self.user_name(user))

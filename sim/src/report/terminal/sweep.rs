@@ -104,16 +104,27 @@ fn write_unreached(out: &mut String, rows: &[Row]) -> fmt::Result {
 
 fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
     let head = styled(BAD, format_args!("BUG {number}"));
+    let (low, high) = bug.rate();
     writeln!(
         out,
-        "\n {head}  {}   first in {}, seen in {}",
+        "\n {head}  {}   first in {}, seen in {} of {} ({}–{})",
         bug.signature,
         bug.scenario,
-        count(bug.seeds as usize, "seed")
+        bug.seeds,
+        count(bug.of as usize, "seed"),
+        percent(low),
+        percent(high),
     )?;
     writeln!(out, "   {}", bug.message)?;
+    if !bug.also.is_empty() {
+        let also: Vec<String> = bug.also.iter().map(ToString::to_string).collect();
+        writeln!(out, "   also seen as {}", also.join(", "))?;
+    }
     for example in &bug.examples {
         writeln!(out, "   reproduce: {}", styled(BOLD, example))?;
+    }
+    if !bug.examples.contains(&bug.cheapest) {
+        writeln!(out, "   cheapest:  {}", bug.cheapest)?;
     }
     if let Some(capsule) = &bug.capsule {
         writeln!(out, "   capsule:   {capsule}")?;

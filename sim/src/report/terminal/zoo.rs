@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::report::story::count;
 use crate::report::terminal::percent;
-use crate::report::{Beast, Catches, Kept, Likeness, Replay, Replays, Size, Zoo, wilson};
+use crate::report::{Beast, Catches, Kept, Replay, Replays, Size, Zoo, wilson};
 
 /// The columns of the matrix.
 const COLUMNS: [&str; 11] = [
@@ -20,6 +20,10 @@ const COLUMNS: [&str; 11] = [
     "scenarios that name it",
     "smallest",
 ];
+
+/// The columns of the table of replays.
+const REPLAYED: [&str; 9] =
+    ["flaw", "caught in", "shows", "before", "smallest", "messages", "time", "story", "replayed"];
 
 pub(super) fn write_zoo(out: &mut String, zoo: &Zoo) -> fmt::Result {
     writeln!(out, "# The zoo, measured\n")?;
@@ -100,29 +104,67 @@ pub(super) fn write_replays(out: &mut String, replays: &Replays) -> fmt::Result 
         "The first catch of each flaw was shrunk and kept, and another process replayed the file."
     )?;
     writeln!(out, "Build {}. *exact*: the history is the recorded one.\n", replays.build)?;
-    writeln!(out, "| flaw | caught in | shows | before | smallest | replayed |")?;
-    writeln!(out, "|---|---|---|---|---|---|")?;
+    writeln!(out, "| {} |", REPLAYED.join(" | "))?;
+    writeln!(out, "|{}", "---|".repeat(REPLAYED.len()))?;
     for Replay { flaw, caught } in &replays.rows {
         match caught {
             Some(kept) => writeln!(out, "| {} | {} |", flaw.id(), kept_cells(kept).join(" | "))?,
-            None => writeln!(out, "| {} | not caught | – | – | – | – |", flaw.id())?,
+            None => {
+                let rest = " – |".repeat(REPLAYED.len() - 2);
+                writeln!(out, "| {} | not caught |{rest}", flaw.id())?;
+            }
         }
     }
     let reproduced = replays.rows.iter().filter(|it| it.is_reproduced()).count();
-    writeln!(out, "\n{reproduced} of {} reproduced.", count(replays.rows.len(), "flaw"))
+    writeln!(out, "\n{reproduced} of {} reproduced.", count(replays.rows.len(), "flaw"))?;
+    write_usual(out, replays)
 }
 
-fn kept_cells(kept: &Kept) -> [String; 5] {
-    let Kept { scenario, seed, shrunk, replayed } = kept;
+/// How small the plans are, and how soon they were.
+fn write_usual(out: &mut String, replays: &Replays) -> fmt::Result {
+    let [steps, most_steps] = replays.usual(|it| it.shrunk.after.steps);
+    let [faults, most_faults] = replays.usual(|it| it.shrunk.after.faults);
+    let lines = |it: &Kept| it.replayed.as_ref().map_or(0, |it| it.lines);
+    let ([_, most_lines], [_, most_seconds]) = (replays.usual(lines), replays.usual(seconds));
+    let longest = replays.kept().map(seconds).max().unwrap_or_default();
+    let minimal = replays.kept().filter(|it| it.shrunk.minimal).count();
+    writeln!(
+        out,
+        "Half of them have at most {} and {}, nine of ten at most {} and {}. {minimal} of {} are 1-minimal.",
+        count(steps, "step"),
+        count(faults, "fault"),
+        count(most_steps, "step"),
+        count(most_faults, "fault"),
+        replays.kept().count(),
+    )?;
+    writeln!(
+        out,
+        "Nine of ten stories have at most {}. Nine of ten took at most {most_seconds} s, and the longest took {longest} s.",
+        count(most_lines, "line"),
+    )
+}
+
+/// How long it took to shrink, in whole seconds: begun ones count.
+fn seconds(kept: &Kept) -> usize {
+    usize::try_from(kept.took.as_millis().div_ceil(1_000)).unwrap_or(usize::MAX)
+}
+
+fn kept_cells(kept: &Kept) -> [String; 8] {
+    let Kept { scenario, seed, shrunk, replayed, .. } = kept;
     let parts =
         |size: Size| format!("{}, {}", count(size.steps, "step"), count(size.faults, "fault"));
+    let minimal = if shrunk.minimal { "" } else { ", not minimal" };
+    let lines = replayed.as_ref().map_or("–".to_owned(), |it| count(it.lines, "line"));
     [
         format!("{scenario}, seed {seed}"),
         shrunk.signature.to_string(),
         parts(shrunk.before),
-        parts(shrunk.after),
+        format!("{}{minimal}", parts(shrunk.after)),
+        shrunk.after.messages.to_string(),
+        format!("{} s", seconds(kept)),
+        lines,
         replayed
             .clone()
-            .map_or_else(|why| format!("FAILED: {why}"), |it| Likeness::word(it).to_owned()),
+            .map_or_else(|why| format!("FAILED: {why}"), |it| it.likeness.word().to_owned()),
     ]
 }

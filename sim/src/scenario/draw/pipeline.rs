@@ -14,7 +14,7 @@ use crate::plan::{
     Act, Day, Excerpt, PipelinePlan, Plan, ProcessorCommand, ProcessorId, ProcessorPlan, StepPlan,
     TalkId, TalkPart, UserOperation,
 };
-use crate::scenario::{Parameter, ProcessorSpec};
+use crate::scenario::{Parameter, ProcessorSpec, Scenario};
 use crate::time::ToEngine;
 
 /// Days of which conversations are: ordinary ones, those on which clocks change, the turn of a year.
@@ -44,27 +44,34 @@ const AT_ONCE: i64 = 400;
 
 impl Settings<'_> {
     /// Conversations, and those who work on them; without any, nothing is drawn.
-    pub(super) fn pipeline(&self) -> PipelinePlan {
-        let specs = &self.scenario.processors;
-        let timing = processor::Timing {
-            timeout: self.span(Parameter::Timeout).to_engine(),
-            retry_base: self.span(Parameter::RetryBase).to_engine(),
-            retry_cap: self.span(Parameter::RetryCap).to_engine(),
-            patience: self.span(Parameter::Patience).to_engine(),
-            poll: self.span(Parameter::Poll).to_engine(),
-        };
+    pub(super) fn pipeline(&self, scenario: &Scenario) -> PipelinePlan {
+        let specs = &scenario.processors;
         if specs.is_empty() {
             return PipelinePlan::none();
         }
         PipelinePlan {
             processors: specs.iter().map(|spec| processor_plan(spec, self.streams)).collect(),
-            timing,
-            step: StepPlan {
-                takes: self.span_range(Parameter::StepTakes),
-                failure: self.chance(Parameter::StepFailure),
-                silence: self.chance(Parameter::StepSilence),
-            },
-            given: self.scenario.given_talks.clone(),
+            timing: self.processor_timing(),
+            step: self.step(),
+            given: scenario.given_talks.clone(),
+        }
+    }
+
+    pub(super) fn processor_timing(&self) -> processor::Timing {
+        processor::Timing {
+            timeout: self.span(Parameter::Timeout).to_engine(),
+            retry_base: self.span(Parameter::RetryBase).to_engine(),
+            retry_cap: self.span(Parameter::RetryCap).to_engine(),
+            patience: self.span(Parameter::Patience).to_engine(),
+            poll: self.span(Parameter::Poll).to_engine(),
+        }
+    }
+
+    pub(super) fn step(&self) -> StepPlan {
+        StepPlan {
+            takes: self.span_range(Parameter::StepTakes),
+            failure: self.chance(Parameter::StepFailure),
+            silence: self.chance(Parameter::StepSilence),
         }
     }
 }

@@ -10,15 +10,15 @@ use harness::time::Span;
 use super::names::{check_name, check_node, names};
 use super::parameters::{parameters, set};
 use super::table::{Item, Reader, Table};
-use super::values::{FOREVER, flaw, invariant, user_id};
-use super::{chance, expect, pipeline, server, step};
+use super::values::{FOREVER, user_id};
+use super::{capsule, chance, expect, pipeline, server, step};
 use crate::plan::{Given, Limits, remote_name};
 use crate::scenario::problem::Code;
+use crate::scenario::setting::{PLAIN, all_plain};
 use crate::scenario::shared::stored;
 use crate::scenario::words::{DEVICE_KEYS, REMOTE_KEYS, REMOTE_KINDS, keys};
 use crate::scenario::{
-    CapsuleHead, Choice, DeviceSpec, Fixed, Make, Parameter, Range, RemoteSpec, Scenario, State,
-    Unit,
+    Choice, DeviceSpec, Make, Parameter, Range, RemoteSpec, Scenario, State, Unit,
 };
 
 const STATES: &[(&str, State)] =
@@ -36,6 +36,11 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
     let mut heading = |reader: &mut Reader<'_>, name: &str| {
         root.take(name).and_then(|item| reader.table(item, &format!("[{name}]")))
     };
+    let mut provenance = heading(reader, "capsule");
+    if let Some(item) = provenance.as_mut().and_then(|table| table.take("settings")) {
+        let plain = reader.word(item, &[(PLAIN, ())], Code::UnknownWord);
+        scenario.settings = plain.map_or_else(|| scenario.settings.clone(), |()| all_plain());
+    }
     let mut lasts = None;
     if let Some(table) = heading(reader, "scenario") {
         lasts = about(reader, table, scenario);
@@ -78,8 +83,8 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &mut Table<'_>, scenario: &mut
     if let Some(table) = heading(reader, "limits") {
         scenario.limits = limits(reader, table);
     }
-    if let Some(table) = heading(reader, "capsule") {
-        capsule(reader, table, scenario);
+    if let Some(table) = provenance {
+        capsule::read(reader, table, scenario);
     }
     // The smallest plan that shows a bug of the server may have none left.
     if let Some(span) = deserted.filter(|_| scenario.fixed.is_none()) {
@@ -404,61 +409,4 @@ fn limits(reader: &mut Reader<'_>, mut table: Table<'_>) -> Limits {
     let simulated = table.take("simulated").and_then(|item| reader.span(item, 1));
     table.finish(reader, keys("limits"));
     Limits { events, facts, bytes, simulated }
-}
-
-fn capsule(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut Scenario) {
-    let seed = table.need(reader, "seed", "42").and_then(|item| reader.wide(item));
-    let nature = table.need(reader, "nature", "\"0x2a\"").and_then(|item| reader.wide(item));
-    let source = table.need(reader, "scenario", "\"everyday\"").and_then(|item| reader.text(item));
-    let mut flaws = Vec::new();
-    if let Some(item) = table.take("flaws") {
-        for item in reader.list(item) {
-            flaws.extend(flaw(reader, item));
-        }
-    }
-    if let (Some(seed), Some(nature), Some(source)) = (seed, nature, source) {
-        scenario.fixed = Some(Fixed { scenario: source.to_owned(), seed, nature });
-    }
-    let found = ["invariant", "build", "site", "digest"];
-    if found.iter().any(|key| table.key_span(key).is_some()) {
-        let invariant = table
-            .need(reader, "invariant", "\"no-lost-writes\"")
-            .and_then(|item| invariant(reader, item));
-        let mut text = |reader: &mut Reader<'_>, key: &str| {
-            table.need(reader, key, "\"…\"").and_then(|item| reader.text(item)).map(str::to_owned)
-        };
-        let build = text(reader, "build");
-        let site = text(reader, "site");
-        let digest = text(reader, "digest");
-        let record_kind = table.take("record-kind").and_then(|item| reader.kind(item));
-        let lost = table.take("lost").and_then(|item| reader.text(item)).map(str::to_owned);
-        if let (Some(fixed), Some(invariant), Some(build), Some(site), Some(digest)) =
-            (&scenario.fixed, invariant, build, site, digest)
-        {
-            scenario.capsule = Some(CapsuleHead {
-                seed: fixed.seed,
-                nature: fixed.nature,
-                flaws,
-                build,
-                invariant,
-                site,
-                record_kind,
-                lost,
-                digest,
-                scenario: fixed.scenario.clone(),
-            });
-        }
-    }
-    if (scenario.mix.is_some() || !scenario.trouble.is_empty())
-        && let Some(span) = table.key_span("seed")
-    {
-        reader.tell(
-            Code::Contradiction,
-            span,
-            "a file with [capsule] leaves nothing to draw, but there is a [mix] or [trouble]",
-            "this fixes the seed",
-            "remove [capsule], or [mix] and [trouble]",
-        );
-    }
-    table.finish(reader, keys("capsule"));
 }

@@ -6,6 +6,7 @@ use super::parameters::parameters;
 use super::table::{Item, Reader, Table};
 use super::values::FOREVER;
 use crate::scenario::problem::Code;
+use crate::scenario::setting::answers_in_time;
 use crate::scenario::words::{WORKER_KEYS, keys};
 use crate::scenario::{Choice, Parameter, Range, Scenario, ServerSpec, Unit, WorkerSpec};
 use toml::de::DeValue;
@@ -39,7 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
         let known = parameters(reader, "server.volume", &mut volume, scenario);
         volume.finish(reader, &known);
     }
-    answers_in_time(reader, &table, scenario);
+    is_in_time(reader, &table, scenario);
     table.finish(reader, keys("server"));
     // A server whose workers cannot be read has its own problem already.
     let usual = || ServerSpec { count: Choice::only(1), workers: vec![clocks.worker("worker-1")] };
@@ -47,16 +48,16 @@ pub(super) fn read(reader: &mut Reader<'_>, mut table: Table<'_>, scenario: &mut
 }
 
 /// A volume that is never as fast as the workers are patient would never be of use.
-fn answers_in_time(reader: &mut Reader<'_>, table: &Table<'_>, scenario: &Scenario) {
-    let fastest = 2 * scenario.setting(Parameter::VolumeDelay).low();
+fn is_in_time(reader: &mut Reader<'_>, table: &Table<'_>, scenario: &Scenario) {
+    let delay = scenario.setting(Parameter::VolumeDelay).low();
     let patience = scenario.setting(Parameter::VolumeTimeout).high();
-    if fastest >= patience {
+    if !answers_in_time(delay, patience) {
         let place = table.key_span("volume").unwrap_or(table.span.clone());
         reader.tell(
             Code::Contradiction,
             place,
             "no answer of the volume comes before the workers have given it up",
-            format!("there and back takes {} at the least", Unit::Span.show(fastest)),
+            format!("there and back takes {} at the least", Unit::Span.show(2 * delay)),
             "make `delay` of `volume` shorter, or `timeout` of [server] longer",
         );
     }

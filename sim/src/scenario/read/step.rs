@@ -14,6 +14,7 @@ use super::when::moment;
 use crate::plan::{Act, StepId, Trigger};
 use crate::scenario::nominal;
 use crate::scenario::problem::{Code, suggest};
+use crate::scenario::setting::MOST_PULLS;
 use crate::scenario::words::{STEP_KEYS, Verb, keys};
 use crate::scenario::{Choice, Lasts, Line, Moment, Parameter, Scenario, Unit};
 
@@ -68,7 +69,6 @@ pub(super) fn read(
 
 /// A quiet century is no harder to write than a quiet minute, but each pull of it is run.
 fn too_long(reader: &mut Reader<'_>, scenario: &Scenario) {
-    const MOST_PULLS: u64 = 100_000;
     let every = u64::try_from(scenario.setting(Parameter::PullEvery).low()).unwrap_or(1).max(1);
     let pulls = scenario.lasts.0 / every;
     if pulls > MOST_PULLS {

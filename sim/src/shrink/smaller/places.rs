@@ -1,6 +1,6 @@
 //! The places of those who stay in a smaller plan, and what each sentence of the plan becomes.
 
-use engine::id::DeviceId;
+use engine::id::{DeviceId, Remote};
 
 use crate::fault::{Spare, Value};
 use crate::plan::{
@@ -12,19 +12,27 @@ pub(super) struct Places<'k> {
     devices: Option<&'k [usize]>,
     workers: Option<&'k [usize]>,
     processors: Option<&'k [usize]>,
+    /// Remotes are named by their kind, and keep that name.
+    remotes: Option<&'k [Remote]>,
 }
 
 impl<'k> Places<'k> {
+    const ALL: Self = Self { devices: None, workers: None, processors: None, remotes: None };
+
     pub(super) const fn devices(kept: &'k [usize]) -> Self {
-        Self { devices: Some(kept), workers: None, processors: None }
+        Self { devices: Some(kept), ..Self::ALL }
     }
 
     pub(super) const fn workers(kept: &'k [usize]) -> Self {
-        Self { devices: None, workers: Some(kept), processors: None }
+        Self { workers: Some(kept), ..Self::ALL }
     }
 
     pub(super) const fn processors(kept: &'k [usize]) -> Self {
-        Self { devices: None, workers: None, processors: Some(kept) }
+        Self { processors: Some(kept), ..Self::ALL }
+    }
+
+    pub(super) const fn remotes(kept: &'k [Remote]) -> Self {
+        Self { remotes: Some(kept), ..Self::ALL }
     }
 
     /// The new place, if there still is one.
@@ -45,12 +53,17 @@ impl<'k> Places<'k> {
         Self::place(self.processors, id.0).map(ProcessorId)
     }
 
+    fn remote(&self, remote: Remote) -> Option<Remote> {
+        self.remotes.is_none_or(|kept| kept.contains(&remote)).then_some(remote)
+    }
+
     fn node(&self, node: Node) -> Option<Node> {
         match node {
             Node::Device(device) => self.device(device).map(Node::Device),
             Node::Worker(worker) => self.worker(worker).map(Node::Worker),
             Node::Processor(processor) => self.processor(processor).map(Node::Processor),
-            Node::World | Node::Remote(_) | Node::Volume | Node::Intruder => Some(node),
+            Node::Remote(remote) => self.remote(remote).map(Node::Remote),
+            Node::World | Node::Volume | Node::Intruder => Some(node),
         }
     }
 
@@ -99,8 +112,8 @@ impl<'k> Places<'k> {
                 Value::Host(node) => Value::Host(self.node(node)?),
                 Value::Spare(Spare(id)) => Value::Spare(Spare(self.device(id)?)),
                 Value::SeenBy(Some(id)) => Value::SeenBy(Some(self.device(id)?)),
+                Value::Remote(remote) => Value::Remote(self.remote(remote)?),
                 Value::SeenBy(None)
-                | Value::Remote(_)
                 | Value::User(_)
                 | Value::Row(_)
                 | Value::Ending(_)
