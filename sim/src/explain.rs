@@ -9,11 +9,10 @@ mod decision;
 mod needs;
 mod sentence;
 
-pub(crate) use self::decision::module_of;
-
 use harness::pool::Pool;
 use harness::stop::Urgency;
 
+pub(crate) use self::decision::module_of;
 use crate::invariant::Violation;
 use crate::outcome::Outcome;
 use crate::plan::Plan;

@@ -6,7 +6,7 @@
 use engine::flaw::MARK;
 use tracing::Level;
 
-use crate::explain::{Case, module_of, sentence};
+use crate::explain::{self, Case, module_of};
 use crate::outcome::{LogLine, Outcome};
 use crate::plan::Plan;
 use crate::report::explanation::Decision;
@@ -27,7 +27,7 @@ pub fn named(plan: &Plan, signature: &Signature) -> Option<Named> {
     let outcome = run_logged(plan, Driver::of(plan), Level::TRACE);
     let violation = signature.find(&outcome)?.clone();
     let case = Case { plan: plan.clone(), outcome, violation };
-    let decision = sentence(&case).decision;
+    let decision = explain::decision(&case);
     let is_marked = decision.as_ref().is_some_and(|it| marks(plan, &case.outcome, it));
     Some(Named { decision, is_marked })
 }
