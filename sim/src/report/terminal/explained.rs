@@ -95,6 +95,13 @@ fn write_chances(out: &mut String, chances: &Chances) -> fmt::Result {
     };
     let head = styled(BOLD, "CHANCE");
     let runs = count(first.of as usize, "run");
+    if chances.points.iter().all(|point| point.fails == point.of) {
+        return writeln!(
+            out,
+            "{head}  it happens whatever is drawn: the script alone decides it ({runs} from each of {})",
+            count(chances.points.len(), "moment"),
+        );
+    }
     writeln!(
         out,
         "{head} that it happens, if all that comes before a moment stays and the rest is drawn again \
@@ -106,7 +113,8 @@ fn write_chances(out: &mut String, chances: &Chances) -> fmt::Result {
     }
     let width = chances.points.len() * 2;
     let (from, to) = (time(first.at), time(last.at));
-    writeln!(out, "         {from}{}", pad_left(&to, width.saturating_sub(from.len())))?;
+    let room = width.saturating_sub(from.len()).max(to.len() + 1);
+    writeln!(out, "         {from}{}", pad_left(&to, room))?;
     for (nth, Jump { from, to }) in chances.jumps().iter().enumerate() {
         let (rise, at) =
             (format!("{} → {}", percent(from.share()), percent(to.share())), time(from.at));
@@ -115,9 +123,6 @@ fn write_chances(out: &mut String, chances: &Chances) -> fmt::Result {
     match chances.no_return() {
         Some(point) => {
             writeln!(out, "  from {} on nothing prevents it: {}", time(point.at), point.event)
-        }
-        None if chances.points.iter().all(|point| point.fails == point.of) => {
-            writeln!(out, "  the script alone decides it: it happens whatever is drawn")
         }
         None if chances.jumps().is_empty() => {
             writeln!(out, "  it rises nowhere by a quarter: no single moment decides it")
