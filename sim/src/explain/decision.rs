@@ -18,8 +18,8 @@ use crate::plan::{MessageKind, Node};
 use crate::report::explanation::Decision;
 use crate::report::story::{Station, Stop, loss};
 
-/// The span in which a device chooses what it asks next. The changes of a turn are decided before that.
-const ASKS: &str = "asks: ";
+/// How a device says what it asks next. The changes of a turn are decided before that.
+const ASKS: &str = "asks to ";
 
 /// Finds it: where the write was lost, or else at the last fact of the proof that a machine has decided.
 pub(super) fn find(case: &Case, path: &[Stop]) -> Option<Decision> {
