@@ -9,12 +9,13 @@ use sim::report::{Told, json, terminal};
 use sim::run::{Driver, run_logged};
 use sim::scenario::draw;
 
-use super::cli::check_lines;
+use super::cli::fields::check_lines;
 use super::scenarios::shipped;
 
 fn case(incident: &str, flaw: Flaw) -> Case {
-    let scenario = shipped(&format!("incidents/{incident}.toml"));
-    let plan = draw(&scenario, 0, Flaws::only(flaw));
+    let all = shipped();
+    let scenario = all.iter().find(|it| it.name == incident).expect("it is shipped");
+    let plan = draw(scenario, 0, Flaws::only(flaw));
     let outcome = run_logged(&plan, Driver::of(&plan), tracing::Level::DEBUG);
     let violation = outcome.violations.first().expect("the incident happens again").clone();
     Case { plan, outcome, violation }

@@ -8,6 +8,7 @@ mod digests;
 mod endings;
 mod excused;
 mod expectations;
+mod explaining;
 mod faults;
 mod incidents;
 mod laws;

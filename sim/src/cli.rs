@@ -9,6 +9,7 @@ mod doctor;
 mod drawn;
 mod explain;
 mod news;
+mod page;
 mod select;
 mod setup;
 mod smaller;
@@ -125,6 +126,8 @@ enum Command {
     Sweep(SweepArgs),
     /// Run one seed, or a capsule, again and tell it as a story.
     Replay(ReplayArgs),
+    /// Write one seed, or a capsule, as a page for a browser: how a write was lost, in a diagram.
+    Report(ReportArgs),
     /// Make a capsule smaller while it violates the same.
     Shrink(ShrinkArgs),
     /// Say why a run fails: which write, lost where and by what, what was needed, and when it became certain.
@@ -272,6 +275,33 @@ impl From<Level> for tracing::Level {
             Level::Trace => Self::TRACE,
         }
     }
+}
+
+#[derive(Args, Debug)]
+struct ReportArgs {
+    /// A capsule, or a scenario together with --seed.
+    #[arg(value_name = "CAPSULE|SCENARIO")]
+    target: String,
+    /// The seed.
+    #[arg(long, value_name = "N", value_parser = words::seed, allow_hyphen_values = true)]
+    seed: Option<u64>,
+    /// With this known bug switched on; can be given more than once.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    /// Without the known bugs that a capsule was recorded with.
+    #[arg(long, conflicts_with = "flaws")]
+    no_flaws: bool,
+    /// The file to write; by default one beside the capsule, or in the folder of capsules.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Only what the history tells: run nothing again.
+    #[arg(long)]
+    quick: bool,
+    /// How many runs at the same time; all cores by default.
+    #[arg(long, short, value_name = "N", value_parser = words::jobs)]
+    jobs: Option<usize>,
+    #[command(flatten)]
+    time: TimeArgs,
 }
 
 #[derive(Args, Debug)]

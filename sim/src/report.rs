@@ -5,6 +5,7 @@
 
 pub mod excused;
 pub mod explanation;
+pub mod html;
 pub mod json;
 pub mod story;
 pub mod terminal;
@@ -39,6 +40,8 @@ pub enum Told<'a> {
     Sweep(&'a Sweep),
     /// A run, told as a story.
     Story(&'a Story<'a>),
+    /// A run was written as a page.
+    Page(&'a Paged<'a>),
     /// A plan was shrunk.
     Shrunk(&'a Shrunk),
     /// Why a run fails: the sentence and the path of the write.
@@ -321,6 +324,19 @@ impl Story<'_> {
             () => Likeness::Similar,
         })
     }
+}
+
+/// A run that was written as a page.
+#[derive(Debug)]
+pub struct Paged<'a> {
+    /// The run.
+    pub story: &'a Story<'a>,
+    /// The violation that the page opens on, if there is one.
+    pub violation: Option<&'a Violation>,
+    /// The file written.
+    pub file: String,
+    /// How large it is.
+    pub bytes: usize,
 }
 
 /// What of a run is shown.

@@ -66,7 +66,7 @@ fn broken(value: &Value, is_map: bool) -> Option<String> {
 
 /// Each line that is JSON has its version and its type, and nothing but the fields that are promised.
 #[track_caller]
-pub(super) fn check_lines(text: &str) {
+pub(crate) fn check_lines(text: &str) {
     for line in text.lines().filter(|line| line.starts_with("{\"")) {
         let object: Value = serde_json::from_str(line).expect("each line is JSON");
         assert_eq!(object["v"], 1, "{line}");

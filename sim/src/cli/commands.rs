@@ -6,7 +6,7 @@ use engine::id::RecordId;
 use harness::pool::Pool;
 use harness::stop::Urgency;
 
-use crate::capsule::{BUILD, FOLDER, Store, machine};
+use crate::capsule::{FOLDER, Store};
 use crate::cli::console::Console;
 use crate::cli::doctor;
 use crate::cli::drawn::{choose, drawn, flaws, one, outcome_of};
@@ -18,12 +18,11 @@ use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
     SweepArgs, WorkArgs,
 };
-use crate::cli::{explain, smaller, zoo};
+use crate::cli::{explain, page, smaller, zoo};
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::excused::excused;
-use crate::report::{Detail, Focus, Listed, Mark, Met, Size, Story, Told, story};
+use crate::report::{Detail, Focus, Listed, Mark, Met, Story, Told, story};
 use crate::run::Outcome;
-use crate::scenario::CapsuleHead;
 use crate::shrink;
 use crate::signature::Signature;
 use crate::trial::Chosen;
@@ -34,6 +33,7 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
         Command::Run(args) => run_lines(args, console),
         Command::Sweep(args) => run_sweep(args, console),
         Command::Replay(args) => replay(&args, console),
+        Command::Report(args) => page::report(&args, console),
         Command::Shrink(args) => smaller::shrink(&args, console),
         Command::Explain(args) => explain::explain(&args, console),
         Command::Zoo(args) => zoo::zoo(args, console),
@@ -140,7 +140,7 @@ fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {
         outcome: &outcome,
         focus: Focus { row: args.row, only, until: args.until },
         log: args.log.is_some(),
-        source: source(it.head.as_ref(), size),
+        source: it.source(size),
         promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
         again: it.again.clone(),
         excused: excused(&it.plan, &outcome, |step| chosen.scenario.line_of(step)),
@@ -159,27 +159,6 @@ fn is_there(row: RecordId, plan: &Plan, outcome: &Outcome) -> Result<(), Complai
     let names: Vec<String> = records.iter().map(ToString::to_string).collect();
     Err(Complaint::usage(format!("nothing in this run is about {row}"))
         .help(format!("there are: {}", names.join(", "))))
-}
-
-fn source(head: Option<&CapsuleHead>, size: Size) -> String {
-    let Size { steps, faults, .. } = size;
-    let plan = format!("{}, {}", story::count(steps, "step"), story::count(faults, "fault"));
-    let Some(head) = head else {
-        return format!("replayed by seed: the plan ({plan}) is drawn by build {BUILD}");
-    };
-    let here = machine();
-    let there = head.machine.as_ref().filter(|there| **there != here);
-    match (head.build == BUILD, there) {
-        (true, None) => format!("replayed by plan ({plan}) · build {BUILD}"),
-        (false, None) => format!(
-            "replayed by plan ({plan}) · recorded by build {}, run by {BUILD}: they differ",
-            head.build
-        ),
-        (_, Some(there)) => format!(
-            "replayed by plan ({plan}) · recorded by build {} on {there}, run by {BUILD} on {here}: they differ",
-            head.build
-        ),
-    }
 }
 
 fn lanes(plan: &Plan, names: &[String]) -> Result<Vec<Node>, Complaint> {

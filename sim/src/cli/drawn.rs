@@ -10,9 +10,13 @@ use super::console::Console;
 use super::select::{Shelf, only_good};
 use super::setup::stopped;
 use super::{Complaint, Level};
+use crate::capsule::{BUILD, machine};
+use crate::invariant::{Invariant, Violation};
 use crate::plan::Plan;
+use crate::report::{Size, story};
 use crate::run::{Driver, Outcome, run_before, run_watched};
-use crate::scenario::{CapsuleHead, draw};
+use crate::scenario::{CapsuleHead, Expect, Scenario, draw};
+use crate::signature::Signature;
 use crate::trial::Chosen;
 
 /// These flaws together.
@@ -44,6 +48,30 @@ pub(super) struct Drawn {
     pub(super) plan: Plan,
     pub(super) head: Option<CapsuleHead>,
     pub(super) again: String,
+}
+
+impl Drawn {
+    /// Where the plan comes from, and how large it is.
+    pub(super) fn source(&self, size: Size) -> String {
+        let Size { steps, faults, .. } = size;
+        let plan = format!("{}, {}", story::count(steps, "step"), story::count(faults, "fault"));
+        let Some(head) = &self.head else {
+            return format!("replayed by seed: the plan ({plan}) is drawn by build {BUILD}");
+        };
+        let here = machine();
+        let there = head.machine.as_ref().filter(|there| **there != here);
+        match (head.build == BUILD, there) {
+            (true, None) => format!("replayed by plan ({plan}) · build {BUILD}"),
+            (false, None) => format!(
+                "replayed by plan ({plan}) · recorded by build {}, run by {BUILD}: they differ",
+                head.build
+            ),
+            (_, Some(there)) => format!(
+                "replayed by plan ({plan}) · recorded by build {} on {there}, run by {BUILD} on {here}: they differ",
+                head.build
+            ),
+        }
+    }
 }
 
 /// The one scenario or capsule that is named.
@@ -113,4 +141,25 @@ pub(super) fn outcome_of(
         }
     };
     outcome.map_err(|panic| Complaint::internal(format!("the harness panicked: {panic}")))
+}
+
+/// The violation that a command speaks of: what a capsule was kept for, what the file of a scenario expects with these
+/// flaws, or else the first.
+pub(super) fn told<'a>(
+    scenario: &Scenario,
+    flaws: Flaws,
+    outcome: &'a Outcome,
+) -> Option<&'a Violation> {
+    let kept = scenario.capsule.as_ref().map(Signature::from);
+    let kept = kept.and_then(|signature| signature.find(outcome));
+    let expected = expected(scenario, flaws);
+    let expected = outcome.violations.iter().find(|it| Some(it.invariant) == expected);
+    kept.or(expected).or(outcome.violations.first())
+}
+
+/// What a file expects to be violated with these flaws.
+fn expected(scenario: &Scenario, flaws: Flaws) -> Option<Invariant> {
+    let mut lines = scenario.expected.verdicts.with.iter();
+    let (_, expect, _) = lines.find(|(flaw, ..)| Flaws::only(*flaw) == flaws)?;
+    if let Expect::Violates { invariant, .. } = expect { Some(*invariant) } else { None }
 }

@@ -5,11 +5,12 @@ use std::path::Path;
 use harness::stop::Urgency;
 
 use super::console::Console;
-use super::drawn::{drawn, flaws, one, outcome_of};
+use super::drawn::{drawn, flaws, one, outcome_of, told};
 use super::setup::{pool, stopped};
 use super::{Complaint, Exit, ExplainArgs, Level};
 use crate::capsule::{BUILD, FOLDER};
 use crate::explain::{Case, complete, sentence};
+use crate::invariant::Violation;
 use crate::report::{Told, explanation};
 use crate::signature::Signature;
 
@@ -20,10 +21,9 @@ pub(super) fn explain(args: &ExplainArgs, console: &mut Console) -> Result<Exit,
     let pool = pool(args.jobs, args.time, console)?;
     let outcome = outcome_of(&pool, &it.plan, Some(Level::Debug))?;
     let promised = it.head.as_ref().map(Signature::from);
-    let found = match &promised {
-        Some(signature) => signature.find(&outcome),
-        None => outcome.violations.first(),
-    };
+    let is_it =
+        |violation: &&Violation| promised.as_ref().is_none_or(|it| *it == Signature::of(violation));
+    let found = told(&chosen.scenario, it.plan.flaws, &outcome).filter(is_it);
     let Some(violation) = found.cloned() else {
         let what =
             promised.map_or("violates nothing".to_owned(), |it| format!("does not violate {it}"));

@@ -302,8 +302,8 @@ fn is_part_of(inner: &str, outer: &str) -> bool {
 fn panicked(case: &Case, entry: &Entry) -> Option<Decision> {
     let Fact::Panicked(message) = &entry.fact else { return None };
     let (_, place) = message.rsplit_once('(')?;
-    let (file, line) = place.trim_end_matches(')').split_once(':')?;
-    let (module, line) = (module_of(file)?, line.parse().ok()?);
+    let (file, line) = place.split_once(':')?;
+    let (module, line) = (module_of(file)?, line.trim_end_matches(')').parse().ok()?);
     let host = case.plan.name(entry.node).to_owned();
     Some(Decision { host, at: entry.at, module, line, text: message.clone() })
 }

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::report::excused::{Causes, Excused, add};
 use crate::report::story::Scene;
 use crate::report::{
-    Beast, Bug, Catches, Demand, Failure, Likeness, Line, Met, Nondeterminism, Replays, Row,
+    Beast, Bug, Catches, Demand, Failure, Likeness, Line, Met, Nondeterminism, Paged, Replays, Row,
     Shrunk, Size, Story, Sweep, Told, Zoo, wilson,
 };
 use crate::run::LogLine;
@@ -28,6 +28,7 @@ pub fn render(told: &Told<'_>) -> String {
         Told::Lines(lines, _) => lines.iter().map(verdict).collect(),
         Told::Sweep(sweep) => swept(sweep),
         Told::Story(story) => told_story(story),
+        Told::Page(it) => vec![paged(it)],
         Told::Shrunk(it) => vec![object("shrunk", shrunk(it))],
         Told::Sentence(it) => vec![object("explained", explained::sentence(it))],
         Told::Reasons(it) => vec![object("reasons", explained::reasons(it))],
@@ -261,6 +262,17 @@ fn told_story(story: &Story<'_>) -> Vec<Value> {
         "excused": excused(&story.excused, &story.path),
     });
     facts.into_iter().chain(violations).chain([object("replayed", end)]).collect()
+}
+
+fn paged(it: &Paged<'_>) -> Value {
+    let Story { plan, outcome, again, .. } = it.story;
+    let fields = json!({
+        "scenario": plan.scenario, "seed": plan.seed, "flaws": flaws(plan), "file": it.file,
+        "bytes": it.bytes, "again": again, "violations": outcome.violations.len(),
+        "invariant": it.violation.map(|it| it.invariant.name()),
+        "message": it.violation.map(|it| &it.message),
+    });
+    object("report", fields)
 }
 
 fn log_line(plan: &Plan, line: &LogLine) -> Value {

@@ -11,21 +11,23 @@ mod file;
 mod names;
 mod path;
 mod pipeline;
+mod proof;
 mod remote;
 mod server;
 mod words;
 
 use std::collections::BTreeMap;
 
-use engine::id::{OpId, RecordId, Token};
+use engine::id::{DeviceId, OpId, RecordId, Token, UserId};
 
 pub use self::evidence::Evidence;
 use self::names::Names;
 pub use self::names::Written;
 pub use self::path::{Station, Stop, loss};
+pub use self::proof::EVIDENCE;
 pub use self::words::{count, field_name, time, value};
 use self::words::{list, lost, message_kind, refusal};
-use crate::history::{Entry, Fact, Pending, Skip};
+use crate::history::{Entry, Fact, Fault, Pending, Skip};
 use crate::invariant::{Violation, wording};
 use crate::outcome::Missed;
 use crate::plan::{Excess, Plan, StepId};
@@ -45,6 +47,16 @@ impl<'a> Scene<'a> {
     /// What is shown beside violations.
     pub const fn evidence(&self) -> Evidence<'_> {
         Evidence::of(&self.names)
+    }
+
+    /// Did a fault do something to something?
+    pub fn has_struck(&self, fault: &Fault) -> bool {
+        self.names.struck(fault)
+    }
+
+    /// Whose device it is.
+    pub fn user_of(&self, device: DeviceId) -> Option<UserId> {
+        self.names.user(device)
     }
 
     /// The path of the write that a violation is about, with what proves the violation; in order.

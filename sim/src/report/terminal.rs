@@ -24,8 +24,8 @@ use self::nondeterminism::write_nondeterminism;
 use self::repeats::Repeats;
 use crate::history::Entry;
 use crate::invariant::Violation;
-use crate::report::story::{Scene, count, time};
-use crate::report::{Check, Failure, FileCheck, Likeness, Listed, Mark, Story, Told};
+use crate::report::story::{EVIDENCE, Scene, count, time};
+use crate::report::{Check, Failure, FileCheck, Likeness, Listed, Mark, Paged, Story, Told};
 use crate::run::LogLine;
 
 const BOLD: Style = Style::new().bold();
@@ -40,9 +40,6 @@ const WIDE: usize = 32;
 /// How wide the names of hosts are, as a rule.
 const LANE: usize = 9;
 
-/// How many facts of its evidence a failure shows.
-const EVIDENCE: usize = 14;
-
 /// Renders what there is to tell in lines of this width, where that can be.
 pub fn render(told: &Told<'_>, width: usize) -> String {
     let mut text = String::new();
@@ -52,6 +49,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         Told::Lines(lines, detail) => verdicts::write_lines(&mut text, lines, (*detail, width)),
         Told::Sweep(sweep) => sweep::write_sweep(&mut text, sweep, width),
         Told::Story(story) => write_story(&mut text, story),
+        Told::Page(paged) => write_paged(&mut text, paged),
         Told::Shrunk(shrunk) => shrunk::write_shrunk(&mut text, shrunk),
         Told::Sentence(it) => explained::write_sentence(&mut text, it),
         Told::Reasons(it) => explained::write_reasons(&mut text, it),
@@ -70,6 +68,7 @@ pub fn render(told: &Told<'_>, width: usize) -> String {
         | Told::Lines(..)
         | Told::Sweep(_)
         | Told::Story(_)
+        | Told::Page(_)
         | Told::Shrunk(_)
         | Told::Sentence(_)
         | Told::Reasons(_)
@@ -158,7 +157,7 @@ fn write_copies(out: &mut String, what: &str, copies: Vec<(String, String)>) -> 
 /// The facts that prove it; in the middle some are left out if there are many.
 fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) -> fmt::Result {
     let history = &failure.outcome.history;
-    let (proof, about) = (evidence(failure, scene), failure.violation.record);
+    let (proof, about) = (scene.proof(failure.violation), failure.violation.record);
     let cut = proof.len().saturating_sub(EVIDENCE);
     for (place, &index) in proof.iter().enumerate() {
         if cut > 0 && place == EVIDENCE / 2 {
@@ -180,41 +179,15 @@ fn write_evidence(out: &mut String, failure: &Failure<'_>, scene: &Scene<'_>) ->
     Ok(())
 }
 
-/// What proves a violation. A judge that names nothing leaves the last facts about the record. What
-/// became of a write of an account is always told.
-fn evidence(failure: &Failure<'_>, scene: &Scene<'_>) -> Vec<usize> {
-    let Failure { outcome, violation, .. } = failure;
-    let history = &outcome.history;
-    let mut proof: Vec<usize> =
-        violation.evidence.iter().copied().filter(|&index| index < history.len()).collect();
-    if proof.is_empty()
-        && let Some(record) = violation.record
-    {
-        let about = |index: &usize| {
-            history[*index].at <= violation.at && scene.is_about(&history[*index], record)
-        };
-        proof = (0..history.len()).filter(about).collect();
-        proof.drain(..proof.len().saturating_sub(EVIDENCE));
+/// A run was written as a page: what it shows, and where it is.
+fn write_paged(out: &mut String, paged: &Paged<'_>) -> fmt::Result {
+    let plan = paged.story.plan;
+    writeln!(out, "{} · seed {}", styled(BOLD, &plan.scenario), plan.seed)?;
+    match paged.violation {
+        None => writeln!(out, "{} all invariants hold", mark(Mark::Pass))?,
+        Some(it) => writeln!(out, "{} {}: {}", mark(Mark::Fail), it.invariant.name(), it.message)?,
     }
-    if let Some(token) = violation.token {
-        proof.extend(scene.evidence().fate(token));
-        proof.sort_unstable();
-        proof.dedup();
-    }
-    if let Some(write) = violation.token.and_then(|token| scene.evidence().write(token))
-        && !proof.contains(&write.index)
-    {
-        proof.insert(0, write.index);
-    }
-    // What a device commits may be what it was served.
-    if let Some(record) = violation.record {
-        let pages = proof.iter().filter_map(|&index| scene.evidence().page_of(index, record));
-        let mut pages: Vec<usize> = pages.filter(|page| !proof.contains(page)).collect();
-        proof.append(&mut pages);
-        proof.sort_unstable();
-        proof.dedup();
-    }
-    proof
+    writeln!(out, "\n  page:      {} ({} kB)", paged.file, paged.bytes.div_ceil(1000))
 }
 
 fn note(violation: &Violation, scene: &Scene<'_>) -> String {

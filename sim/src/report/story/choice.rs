@@ -25,23 +25,29 @@ impl Scene<'_> {
 
     /// Is this fact about that record?
     pub fn is_about(&self, entry: &Entry, row: RecordId) -> bool {
+        self.records_of(entry).contains(&row)
+    }
+
+    /// The records that this fact is about.
+    pub fn records_of(&self, entry: &Entry) -> Vec<RecordId> {
         match &entry.fact {
-            Fact::Asked(_, asked) => asked.record() == Some(row),
+            Fact::Asked(_, asked) => Vec::from_iter(asked.record()),
             Fact::Committed { id, .. }
             | Fact::Removed { id, .. }
             | Fact::Found { id, .. }
-            | Fact::Looked { id, .. } => *id == row,
+            | Fact::Looked { id, .. } => vec![*id],
             Fact::Answered(op, _) => {
-                let asked = self.names.asked(entry, *op);
-                asked.is_some_and(|index| self.is_about(&self.names.history()[index], row))
+                Vec::from_iter(self.names.request(entry, *op).and_then(Asked::record))
             }
             Fact::Persisted { changes, .. } | Fact::Started { holds: changes, .. } => {
-                changes.iter().any(|change| record_of(change) == Some(row))
+                changes.iter().filter_map(record_of).collect()
             }
-            Fact::Sent { rows, .. } => rows.iter().any(|(id, _)| *id == row),
-            Fact::Delivered { rows_refused, .. } => rows_refused.iter().any(|(id, _)| *id == row),
-            Fact::Served(page) => page.rows.iter().any(|(_, id, ..)| *id == row),
-            Fact::Faulted(fault) | Fact::Ended(fault) => fault.record() == Some(row),
+            Fact::Sent { rows, .. } => rows.iter().map(|(id, _)| *id).collect(),
+            Fact::Delivered { rows_refused, .. } => {
+                rows_refused.iter().map(|(id, _)| *id).collect()
+            }
+            Fact::Served(page) => page.rows.iter().map(|(_, id, ..)| *id).collect(),
+            Fact::Faulted(fault) | Fact::Ended(fault) => Vec::from_iter(fault.record()),
             Fact::Struck(_)
             | Fact::Skipped(..)
             | Fact::Durable(_)
@@ -59,7 +65,7 @@ impl Scene<'_> {
             | Fact::Killed { .. }
             | Fact::Panicked(_)
             | Fact::ErrorLogged(_)
-            | Fact::CutOff { .. } => false,
+            | Fact::CutOff { .. } => Vec::new(),
         }
     }
 }

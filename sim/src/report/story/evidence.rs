@@ -37,6 +37,13 @@ impl<'a> Evidence<'a> {
         Vec::new()
     }
 
+    /// What a write sets a field of a record to, if a user made it in this run.
+    pub fn value_of(&self, token: Token, of: FieldId) -> Option<String> {
+        let asked = self.names.history()[self.write(token)?.index].fact.asked();
+        let Some((_, Asked::Write { set, .. })) = asked else { return None };
+        set.iter().find(|(field, _)| *field == of).map(|(_, it)| words::value(it))
+    }
+
     /// A write in a sentence: who wrote what, when, and when it was acknowledged.
     pub fn tell_write(&self, token: Token) -> Option<String> {
         let write = self.write(token)?;
@@ -80,14 +87,20 @@ impl<'a> Evidence<'a> {
 
     /// The page that a commit of this record came from, if it came from one.
     pub fn page_of(&self, commit: usize, id: RecordId) -> Option<usize> {
+        let is_of_record = |it: &Change| matches!(it, Change::Record(changed, _) if *changed == id);
+        let fact = &self.names.history()[commit].fact;
+        let changes =
+            matches!(fact, Fact::Persisted { changes, .. } if changes.iter().any(is_of_record));
+        if changes { self.page_before(commit, id) } else { None }
+    }
+
+    /// The page that a commit has what it believes of a remote's row from, if it says anything of that.
+    pub fn page_before(&self, commit: usize, id: RecordId) -> Option<usize> {
         let Entry { node, fact: Fact::Persisted { changes, .. }, .. } =
             &self.names.history()[commit]
         else {
             return None;
         };
-        if !changes.iter().any(|it| matches!(it, Change::Record(changed, _) if *changed == id)) {
-            return None;
-        }
         let from = changes.iter().find_map(|it| {
             let Change::Mirror(from, changed, _) = it else { return None };
             (*changed == id).then_some(Node::Remote(*from))
