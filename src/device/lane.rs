@@ -231,7 +231,6 @@ impl Lane {
             let request = Request::Remove { vault, ids };
             return Some(Question { request, purpose: Purpose::Remove });
         }
-        let _asks = debug_span!("asks").entered();
         let (request, sent) = self.push.request(core, self.remote)?;
         Some(Question { request, purpose: Purpose::Save(sent) })
     }

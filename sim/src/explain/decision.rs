@@ -18,8 +18,8 @@ use crate::plan::{MessageKind, Node};
 use crate::report::explanation::Decision;
 use crate::report::story::{Station, Stop, loss};
 
-/// The span in which a device chooses what it asks next. The changes of a turn are decided before that.
-const ASKS: &str = "asks: ";
+/// How a device says what it asks next. The changes of a turn are decided before that.
+const ASKS: &str = "asks to ";
 
 /// Finds it: where the write was lost, or else at the last fact of the proof that a machine has decided.
 pub(super) fn find(case: &Case, path: &[Stop]) -> Option<Decision> {
@@ -302,8 +302,8 @@ fn is_part_of(inner: &str, outer: &str) -> bool {
 fn panicked(case: &Case, entry: &Entry) -> Option<Decision> {
     let Fact::Panicked(message) = &entry.fact else { return None };
     let (_, place) = message.rsplit_once('(')?;
-    let (file, line) = place.trim_end_matches(')').split_once(':')?;
-    let (module, line) = (module_of(file)?, line.parse().ok()?);
+    let (file, line) = place.split_once(':')?;
+    let (module, line) = (module_of(file)?, line.trim_end_matches(')').parse().ok()?);
     let host = case.plan.name(entry.node).to_owned();
     Some(Decision { host, at: entry.at, module, line, text: message.clone() })
 }

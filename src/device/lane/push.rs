@@ -174,7 +174,7 @@ fn put_of(core: &mut Core, remote: Remote, id: RecordId) -> Option<(Put, Option<
     let vault = core.vault();
     let side = core.store.side(remote);
     let sealed = side.sealed().get(&id);
-    tracing::debug!(?remote, %id, sealed = sealed.is_some(), "saves a row");
+    tracing::debug!(?remote, %id, sealed = sealed.is_some(), "asks to save a row");
     let overwrites = core.has(Flaw::SealOverwrite);
     if let Some(row) = sealed.filter(|row| row.tag.is_none() || !overwrites) {
         assert!(
