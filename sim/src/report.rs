@@ -19,7 +19,7 @@ use harness::time::Time;
 
 use self::excused::{Causes, Excused};
 use self::explanation::Explanation;
-pub use self::zoo::{Beast, Catches, Kept, Likeness, Replay, Replays, Retold, Tamed, Zoo};
+pub use self::zoo::{Beast, Catches, Counted, Kept, Likeness, Replay, Replays, Retold, Tamed, Zoo};
 use crate::difference::Difference;
 use crate::invariant::Violation;
 use crate::outcome::Missed;

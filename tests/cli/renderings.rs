@@ -10,9 +10,9 @@ use sim::invariant::Invariant;
 use sim::plan::Plan;
 use sim::report::excused::{Excused, causes};
 use sim::report::{
-    Beast, Bug, Catches, Check, Demand, Detail, Failure, Focus, Kept, Likeness, Line, Mark, Met,
-    Nondeterminism, Reached, Replay, Replays, Retold, Row, Shrunk, Size, Story, Sweep, Tamed, Told,
-    Zoo, json, terminal,
+    Beast, Bug, Catches, Check, Counted, Demand, Detail, Failure, Focus, Kept, Likeness, Line,
+    Mark, Met, Nondeterminism, Reached, Replay, Replays, Retold, Row, Shrunk, Size, Story, Sweep,
+    Tamed, Told, Zoo, json, terminal,
 };
 use sim::run::Outcome;
 use sim::signature::Signature;
@@ -327,14 +327,20 @@ fn replays_of_all_flaws_are_a_table_in_markdown() {
         shrunk: shrunk(minimal),
         took: Duration::from_millis(1_200),
         replayed: replayed.map(|likeness| Retold { likeness, lines: 31 }).map_err(str::to_owned),
+        named: minimal,
+    };
+    let replay = |flaw, kept, bugs| Replay {
+        flaw,
+        caught: Some(kept),
+        counted: Some(Counted { seeds: 40, failed: 3, bugs }),
     };
     let replays = Replays {
         build: "7c1e9f2".to_owned(),
         rows: vec![
-            Replay { flaw: Flaw::DeepSync003, caught: Some(kept(true, Ok(Likeness::Exact))) },
-            Replay { flaw: Flaw::Fb01, caught: Some(kept(false, Ok(Likeness::Different))) },
-            Replay { flaw: Flaw::Fb02, caught: Some(kept(true, Err("it cannot be read"))) },
-            Replay { flaw: Flaw::Fb03, caught: None },
+            replay(Flaw::DeepSync003, kept(true, Ok(Likeness::Exact)), 1),
+            replay(Flaw::Fb01, kept(false, Ok(Likeness::Different)), 2),
+            replay(Flaw::Fb02, kept(true, Err("it cannot be read")), 1),
+            Replay { flaw: Flaw::Fb03, caught: None, counted: None },
         ],
     };
     check("report_replays", &Told::Replays(&replays));

@@ -334,6 +334,10 @@ fn replayed(replays: &Replays) -> Vec<Value> {
             "story_lines": answer.and_then(|it| it.as_ref().ok()).map(|it| it.lines),
             "replayed": answer.and_then(|it| it.as_ref().ok()).map(|it| it.likeness.word()),
             "why": answer.and_then(|it| it.as_ref().err()),
+            "is_named": kept.map(|kept| kept.named),
+            "bugs": it.counted.map(|it| it.bugs),
+            "seeds": it.counted.map(|it| it.seeds),
+            "failed": it.counted.map(|it| it.failed),
         });
         object("flaw-replayed", fields)
     });

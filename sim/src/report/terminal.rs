@@ -130,6 +130,8 @@ fn write_failure(out: &mut String, failure: &Failure<'_>) -> fmt::Result {
         if !violation.is_of_time() {
             writeln!(out, "  minimise:  seawall shrink {capsule}")?;
         }
+        writeln!(out, "  why:       seawall explain {capsule}")?;
+        writeln!(out, "  page:      seawall report {capsule}")?;
     }
     Ok(())
 }

@@ -80,6 +80,19 @@ pub struct Replay {
     pub flaw: Flaw,
     /// Its first catch; nothing, if there was none.
     pub caught: Option<Kept>,
+    /// As how many bugs it is counted; nothing, if it was not caught.
+    pub counted: Option<Counted>,
+}
+
+/// As how many bugs a short sweep with one known bug counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Seeds run.
+    pub seeds: u64,
+    /// In how many something was violated.
+    pub failed: u64,
+    /// How many bugs that was counted as: one, if all went well; none, if no seed failed.
+    pub bugs: usize,
 }
 
 /// A catch, shrunk and kept.
@@ -95,6 +108,8 @@ pub struct Kept {
     pub took: Duration,
     /// What another process made of the file; `Err` says why nothing.
     pub replayed: Result<Retold, String>,
+    /// Does the sentence of `explain` name the place in the engine where the bug is?
+    pub named: bool,
 }
 
 /// What another process made of a capsule.

@@ -17,7 +17,8 @@ pub(super) fn write_shrunk(out: &mut String, shrunk: &Shrunk) -> fmt::Result {
         (false, None) => "not minimal".to_owned(),
     };
     writeln!(out, "  {proof}; {} run", count(shrunk.tries as usize, "plan"))?;
-    writeln!(out, "  reproduce: {}", styled(BOLD, format_args!("seawall replay {}", shrunk.file)))
+    writeln!(out, "  reproduce: {}", styled(BOLD, format_args!("seawall replay {}", shrunk.file)))?;
+    writeln!(out, "  why:       seawall explain {}", shrunk.file)
 }
 
 pub(super) fn change(shrunk: &Shrunk) -> String {

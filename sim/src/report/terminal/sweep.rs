@@ -130,8 +130,13 @@ fn write_bug(out: &mut String, number: usize, bug: &Bug) -> fmt::Result {
         writeln!(out, "   capsule:   {capsule}")?;
     }
     if let Some(shrunk) = &bug.shrunk {
-        writeln!(out, "   shrunk:  seawall replay {}", shrunk.file)?;
-        writeln!(out, "            {}", change(shrunk))?;
+        writeln!(out, "   shrunk:    seawall replay {}", shrunk.file)?;
+        writeln!(out, "              {}", change(shrunk))?;
+    }
+    let smallest = bug.shrunk.as_ref().map(|it| &it.file).or(bug.capsule.as_ref());
+    if let Some(file) = smallest {
+        writeln!(out, "   why:       seawall explain {file}")?;
+        writeln!(out, "   page:      seawall report {file}")?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::report::story::count;
 use crate::report::terminal::percent;
-use crate::report::{Beast, Catches, Kept, Replay, Replays, Size, Zoo, wilson};
+use crate::report::{Beast, Catches, Counted, Kept, Replay, Replays, Size, Zoo, wilson};
 
 /// The columns of the matrix.
 const COLUMNS: [&str; 11] = [
@@ -22,8 +22,19 @@ const COLUMNS: [&str; 11] = [
 ];
 
 /// The columns of the table of replays.
-const REPLAYED: [&str; 9] =
-    ["flaw", "caught in", "shows", "before", "smallest", "messages", "time", "story", "replayed"];
+const REPLAYED: [&str; 11] = [
+    "flaw",
+    "caught in",
+    "shows",
+    "before",
+    "smallest",
+    "messages",
+    "time",
+    "story",
+    "replayed",
+    "named",
+    "bugs",
+];
 
 pub(super) fn write_zoo(out: &mut String, zoo: &Zoo) -> fmt::Result {
     writeln!(out, "# The zoo, measured\n")?;
@@ -103,12 +114,22 @@ pub(super) fn write_replays(out: &mut String, replays: &Replays) -> fmt::Result 
         out,
         "The first catch of each flaw was shrunk and kept, and another process replayed the file."
     )?;
-    writeln!(out, "Build {}. *exact*: the history is the recorded one.\n", replays.build)?;
+    writeln!(
+        out,
+        "Build {}.\n\n\
+         - *replayed*: exact, if the history is the recorded one.\n\
+         - *named*: the sentence of `explain` names the place in the engine where the bug is.\n\
+         - *bugs*: as how many a short sweep counts it, and in how many of its seeds something was violated.\n",
+        replays.build
+    )?;
     writeln!(out, "| {} |", REPLAYED.join(" | "))?;
     writeln!(out, "|{}", "---|".repeat(REPLAYED.len()))?;
-    for Replay { flaw, caught } in &replays.rows {
+    for Replay { flaw, caught, counted } in &replays.rows {
         match caught {
-            Some(kept) => writeln!(out, "| {} | {} |", flaw.id(), kept_cells(kept).join(" | "))?,
+            Some(kept) => {
+                let cells = kept_cells(kept).join(" | ");
+                writeln!(out, "| {} | {cells} | {} |", flaw.id(), counted_cell(*counted))?;
+            }
             None => {
                 let rest = " – |".repeat(REPLAYED.len() - 2);
                 writeln!(out, "| {} | not caught |{rest}", flaw.id())?;
@@ -117,7 +138,23 @@ pub(super) fn write_replays(out: &mut String, replays: &Replays) -> fmt::Result 
     }
     let reproduced = replays.rows.iter().filter(|it| it.is_reproduced()).count();
     writeln!(out, "\n{reproduced} of {} reproduced.", count(replays.rows.len(), "flaw"))?;
-    write_usual(out, replays)
+    write_usual(out, replays)?;
+    let named = replays.kept().filter(|it| it.named).count();
+    let bugs = replays.rows.iter().filter_map(|it| it.counted).map(|it| it.bugs);
+    let most = bugs.clone().max().unwrap_or_default();
+    writeln!(
+        out,
+        "The place of {named} of {} is named. {} of {} are counted as one bug, none as more than {most}.",
+        count(replays.rows.len(), "flaw"),
+        bugs.clone().filter(|it| *it == 1).count(),
+        bugs.filter(|it| *it > 0).count(),
+    )
+}
+
+fn counted_cell(counted: Option<Counted>) -> String {
+    counted.map_or("–".to_owned(), |Counted { seeds, failed, bugs }| {
+        format!("{bugs} ({failed} of {seeds} seeds failed)")
+    })
 }
 
 /// How small the plans are, and how soon they were.
@@ -149,8 +186,8 @@ fn seconds(kept: &Kept) -> usize {
     usize::try_from(kept.took.as_millis().div_ceil(1_000)).unwrap_or(usize::MAX)
 }
 
-fn kept_cells(kept: &Kept) -> [String; 8] {
-    let Kept { scenario, seed, shrunk, replayed, .. } = kept;
+fn kept_cells(kept: &Kept) -> [String; 9] {
+    let Kept { scenario, seed, shrunk, replayed, named, .. } = kept;
     let parts =
         |size: Size| format!("{}, {}", count(size.steps, "step"), count(size.faults, "fault"));
     let minimal = if shrunk.minimal { "" } else { ", not minimal" };
@@ -166,5 +203,6 @@ fn kept_cells(kept: &Kept) -> [String; 8] {
         replayed
             .clone()
             .map_or_else(|why| format!("FAILED: {why}"), |it| it.likeness.word().to_owned()),
+        if *named { "yes" } else { "no" }.to_owned(),
     ]
 }
