@@ -3,6 +3,7 @@
 
 mod account;
 mod codes;
+mod commands;
 mod complaints;
 mod documents;
 mod example;

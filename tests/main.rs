@@ -26,3 +26,4 @@ mod scenarios;
 mod server;
 mod shrinking;
 mod tidy;
+mod triaging;

@@ -76,9 +76,15 @@ impl Failing {
         pool
     }
 
-    /// Can its run be repeated in little time? One that hangs can not.
+    /// Can its run be repeated? One that hangs can not.
     pub fn can_be_shrunk(&self) -> bool {
         !self.found.violation.is_of_time()
+    }
+
+    /// Does its run take a few seconds, rather than some milliseconds? What repeats it a hundred times has to be
+    /// asked for.
+    pub fn is_long(&self) -> bool {
+        self.bytes > MEMORY / 4
     }
 }
 

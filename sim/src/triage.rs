@@ -172,11 +172,12 @@ impl Triage {
     }
 
     /// The next symptom whose bug is not known, of a sweep of this number of seeds: those that came first before
-    /// those that never did. One that comes only with another one is not asked for.
+    /// those that never did. One that comes only with another one is not asked for, nor one whose run is long.
     pub fn next(&self, seeds: u64) -> Option<usize> {
+        let is_quick = |it: &Failing| it.can_be_shrunk() && !it.is_long();
         let is_open = |place: &usize| {
             self.bugs[*place].is_none()
-                && self.symptoms[*place].failing.can_be_shrunk()
+                && is_quick(&self.symptoms[*place].failing)
                 && self.leader(*place, seeds).is_none()
         };
         let open: Vec<usize> = (0..self.symptoms.len()).filter(is_open).collect();

@@ -122,12 +122,7 @@ pub(super) fn change(names: &Names<'_>, change: &Change) -> Option<String> {
                 .iter()
                 .map(|(version, write)| format!("{version} ({})", names.upload(*write)))
                 .collect();
-            let heads = if heads.is_empty() {
-                String::new()
-            } else {
-                format!(" = version {}", list(&heads))
-            };
-            format!("{name} in {}{heads}{deleted}", names.node(state.parent))
+            format!("{name} in {}{}{deleted}", names.node(state.parent), versions(&heads))
         }
         Change::Upload(_, Some((token, node))) => {
             format!("{} of {} is to be sent", names.label(*token), names.node(*node))
@@ -145,6 +140,11 @@ pub(super) fn change(names: &Names<'_>, change: &Change) -> Option<String> {
     })
 }
 
+/// What a file holds; nothing, before its first version.
+fn versions(heads: &[String]) -> String {
+    if heads.is_empty() { String::new() } else { format!(" = version {}", list(heads)) }
+}
+
 /// What a commit of the server does to files.
 pub(super) fn put(names: &Names<'_>, key: FileKey, doc: Option<&FileDoc>) -> Option<String> {
     Some(match (key, doc) {
@@ -156,7 +156,7 @@ pub(super) fn put(names: &Names<'_>, key: FileKey, doc: Option<&FileDoc>) -> Opt
                 NodeKind::Folder => format!("folder {name} in {place}{deleted}"),
                 NodeKind::File { heads, .. } => {
                     let heads: Vec<String> = heads.iter().map(ToString::to_string).collect();
-                    format!("{name} in {place} = version {}{deleted}", list(&heads))
+                    format!("{name} in {place}{}{deleted}", versions(&heads))
                 }
             }
         }
