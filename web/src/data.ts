@@ -34,6 +34,14 @@ export interface Data {
   script: { lines: string[]; lineage: number[]; cone: number[] };
   commands: [label: string, command: string][];
   cause: Cause | null;
+  origin: Origin | null;
+}
+
+/** What the plan was before it was shrunk. */
+export interface Origin {
+  sizes: [what: string, before: number, after: number][];
+  writes: [here: string, there: string][];
+  digest: string;
 }
 
 export interface Moment {

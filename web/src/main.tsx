@@ -6,7 +6,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { Model, load } from "./data";
 import { Diagram, step } from "./diagram";
 import { EventList } from "./list";
-import { About, Detail, Header, Legend, Script, Story, Table, Versions } from "./sections";
+import { About, Detail, Header, Legend, Script, Shrunk, Story, Table, Versions } from "./sections";
 import { type View, read, write } from "./view";
 
 function Page({ model }: { model: Model }) {
@@ -62,6 +62,7 @@ function Page({ model }: { model: Model }) {
         <Versions model={model} view={view} change={change} />
         <EventList model={model} view={view} change={change} />
         <Script model={model} />
+        <Shrunk model={model} />
         <About model={model} />
       </main>
     </>

@@ -236,6 +236,28 @@ export function Script({ model }: { model: Model }) {
   );
 }
 
+/** The plan beside what it was shrunk from. */
+export function Shrunk({ model }: { model: Model }) {
+  const { origin } = model.data;
+  if (!origin) return null;
+  const renamed = origin.writes.filter(([here, there]) => here !== there);
+  return (
+    <section id="shrunk" aria-labelledby="shrunk-title">
+      <h2 id="shrunk-title">Shrunk from a larger plan</h2>
+      <table>
+        <thead><tr><th scope="col">Of it</th><th scope="col">were</th><th scope="col">are left</th></tr></thead>
+        <tbody>
+          {origin.sizes.map(([what, before, after]) => (
+            <tr key={what}><th scope="row">{what}</th><td class="mono">{before.toLocaleString("en")}</td><td class="mono">{after.toLocaleString("en")}</td></tr>
+          ))}
+        </tbody>
+      </table>
+      {renamed.length > 0 && <p>Writes had other names there: {renamed.map(([here, there]) => `${here} was ${there}`).join(", ")}.</p>}
+      <p class="soft">The digest of that run is <code>{origin.digest}</code>.</p>
+    </section>
+  );
+}
+
 export function About({ model }: { model: Model }) {
   const { run } = model.data;
   return (

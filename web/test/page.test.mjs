@@ -239,6 +239,8 @@ test("no rule of accessibility is seriously broken, in light and dark, and print
   for (const colorScheme of ["light", "dark"]) {
     await open(deepSync(), { colorScheme, hash: "#event=143" }, async (page) => {
       await page.click("#table summary");
+      // A browser tells that an element was opened only after it has answered the click.
+      await page.locator("#table tbody tr").first().waitFor();
       assert.equal(await page.locator("#table tbody tr").count(), dataOf(deepSync()).cone.length);
       await page.click("#licences summary");
       await page.evaluate(AXE);
@@ -276,6 +278,21 @@ test("from a sweep to its capsule to the write that is lost", async () => {
     assert.match(await textOf(page, ".aside"), /Needed .*DEEP-SYNC-003/);
     assert.match(await textOf(page, ".about"), /exact as recorded/);
     assert.match(await textOf(page, ".commands"), /seawall shrink /);
+  });
+});
+
+test("a shrunk plan stands beside what it was shrunk from", async () => {
+  const capsules = join(folder, "whole");
+  seawall("sweep", "deep-sync-003", "--seed", "0", "--flaw", "DEEP-SYNC-003", "--no-shrink", "--out", capsules);
+  const whole = join(capsules, readdirSync(capsules).find((name) => name.startsWith("lost-")));
+  const [, small] = seawall("shrink", whole).match(/seawall replay (\S+)/);
+  await open(pageOf(whole), {}, async (page) => assert.equal(await page.locator("#shrunk").count(), 0));
+  await open(pageOf(small), {}, async (page) => {
+    const rows = await page.locator("#shrunk tbody tr").allInnerTexts();
+    const [before, after] = rows[0].match(/\d+/g).map(Number);
+    assert.match(rows[0], /^steps/);
+    assert.ok(after < before, rows[0]);
+    assert.match(await textOf(page, "#shrunk"), /The digest of that run is [0-9a-f]{32}\./);
   });
 });
 

@@ -54,7 +54,8 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
         None => None,
     };
     let explanation = explanation.as_ref();
-    let page = Page { story: &story, title, violation, capsule, explanation };
+    let origin = it.head.as_ref().and_then(|head| head.origin.as_ref()).map(|from| (from, size));
+    let page = Page { story: &story, title, violation, capsule, explanation, origin };
     let text = html::render(&page);
     harness::capsule::write(&file, &text).map_err(|error| {
         Complaint::usage(format!("cannot write {}: {error}", file.display()))

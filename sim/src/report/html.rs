@@ -26,10 +26,11 @@ use self::events::{Events, Lanes};
 use self::messages::Message;
 use self::script::Script;
 use self::versions::Versions;
-use super::Story;
+use super::{Size, Story};
 use super::explanation::Explanation;
 use super::story::{Scene, loss};
 use crate::invariant::Violation;
+use crate::scenario::Origin;
 
 /// The page without a run: markup, style and program, built from `web/` and compared with it in CI.
 const PAGE: &str = include_str!("../../assets/report.html");
@@ -56,6 +57,8 @@ pub struct Page<'a> {
     pub capsule: Option<&'a str>,
     /// Why the run fails, as far as that was tried.
     pub explanation: Option<&'a Explanation>,
+    /// What its plan was before it was shrunk, if it was, and how large it is now.
+    pub origin: Option<(&'a Origin, Size)>,
 }
 
 /// All that a page shows.
@@ -77,6 +80,18 @@ struct Data<'a> {
     script: Script,
     commands: Vec<(&'static str, String)>,
     cause: Option<Cause<'a>>,
+    origin: Option<Before<'a>>,
+}
+
+/// A plan beside what it was shrunk from.
+#[derive(Serialize)]
+struct Before<'a> {
+    /// What is counted, how much of it there was, and how much is left.
+    sizes: [(&'static str, u64, u64); 3],
+    /// What the writes that are left are called, and what they were called there.
+    writes: &'a [(String, String)],
+    /// The digest of the run that it was shrunk from.
+    digest: &'a str,
 }
 
 /// Which run it is.
@@ -173,6 +188,22 @@ impl<'a> Data<'a> {
             loss,
             cone,
             cause: page.explanation.map(Cause::of),
+            origin: page.origin.map(|(origin, size)| Before::of(origin, size)),
+        }
+    }
+}
+
+impl<'a> Before<'a> {
+    fn of(origin: &'a Origin, size: Size) -> Self {
+        let Origin { digest, steps, faults, messages, writes } = origin;
+        Self {
+            sizes: [
+                ("steps", *steps as u64, size.steps as u64),
+                ("faults", *faults as u64, size.faults as u64),
+                ("messages", *messages, size.messages),
+            ],
+            writes,
+            digest,
         }
     }
 }
