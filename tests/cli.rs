@@ -8,6 +8,7 @@ mod complaints;
 mod documents;
 mod example;
 mod excused;
+mod export;
 pub(crate) mod fields;
 mod folder;
 mod hostile;

@@ -8,6 +8,7 @@ mod console;
 mod doctor;
 mod drawn;
 mod explain;
+mod export;
 mod news;
 mod page;
 mod select;
@@ -128,6 +129,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Write one seed, or a capsule, as a page for a browser: how a write was lost, in a diagram.
     Report(ReportArgs),
+    /// Write one seed, or a capsule, for another tool: a trace, a log with vector clocks, or a history.
+    Export(ExportArgs),
     /// Make a capsule smaller while it violates the same.
     Shrink(ShrinkArgs),
     /// Say why a run fails: which write, lost where and by what, what was needed, and when it became certain.
@@ -300,6 +303,30 @@ struct ReportArgs {
     /// How many runs at the same time; all cores by default.
     #[arg(long, short, value_name = "N", value_parser = words::jobs)]
     jobs: Option<usize>,
+    #[command(flatten)]
+    time: TimeArgs,
+}
+
+#[derive(Args, Debug)]
+struct ExportArgs {
+    /// A capsule, or a scenario together with --seed.
+    #[arg(value_name = "CAPSULE|SCENARIO")]
+    target: String,
+    /// The format: for Perfetto, for ShiViz, or a history of Jepsen.
+    #[arg(long = "as", value_name = "FORMAT", value_parser = words::export)]
+    form: crate::report::export::Format,
+    /// The seed.
+    #[arg(long, value_name = "N", value_parser = words::seed, allow_hyphen_values = true)]
+    seed: Option<u64>,
+    /// With this known bug switched on; can be given more than once.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    /// Without the known bugs that a capsule was recorded with.
+    #[arg(long, conflicts_with = "flaws")]
+    no_flaws: bool,
+    /// The file to write, or `-` to print it; by default one beside the capsule, or in the folder of capsules.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     time: TimeArgs,
 }

@@ -5,6 +5,7 @@
 
 pub mod excused;
 pub mod explanation;
+pub mod export;
 pub mod html;
 pub mod json;
 pub mod story;
@@ -329,9 +330,11 @@ impl Story<'_> {
 /// A run that was written as a page.
 #[derive(Debug)]
 pub struct Paged<'a> {
+    /// What was written: `page` or `export`.
+    pub what: &'static str,
     /// The run.
     pub story: &'a Story<'a>,
-    /// The violation that the page opens on, if there is one.
+    /// The violation that it is about, if there is one.
     pub violation: Option<&'a Violation>,
     /// The file written.
     pub file: String,

@@ -18,7 +18,7 @@ use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
     SweepArgs, WorkArgs,
 };
-use crate::cli::{explain, page, smaller, zoo};
+use crate::cli::{explain, export, page, smaller, zoo};
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::excused::excused;
 use crate::report::{Detail, Focus, Listed, Mark, Met, Story, Told, story};
@@ -34,6 +34,7 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
         Command::Sweep(args) => run_sweep(args, console),
         Command::Replay(args) => replay(&args, console),
         Command::Report(args) => page::report(&args, console),
+        Command::Export(args) => export::export(&args, console),
         Command::Shrink(args) => smaller::shrink(&args, console),
         Command::Explain(args) => explain::explain(&args, console),
         Command::Zoo(args) => zoo::zoo(args, console),

@@ -6,7 +6,7 @@ use harness::pool::Pool;
 use harness::stop::Urgency;
 
 use super::console::Console;
-use super::drawn::{drawn, flaws, one, outcome_of, told};
+use super::drawn::{Drawn, drawn, flaws, one, outcome_of, told};
 use super::setup::{pool, stopped, writable};
 use super::{Complaint, Exit, Level, ReportArgs};
 use crate::capsule::FOLDER;
@@ -16,7 +16,8 @@ use crate::plan::Plan;
 use crate::report::excused::excused;
 use crate::report::explanation::Explanation;
 use crate::report::html::{self, Page};
-use crate::report::{Focus, Paged, Story, Told};
+use crate::report::{Focus, Paged, Size, Story, Told};
+use crate::run::Outcome;
 use crate::shrink;
 use crate::signature::Signature;
 use crate::sweep::shown;
@@ -28,23 +29,13 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
     let it = drawn(&chosen, args.seed, given)?;
     let file = match &args.output {
         Some(file) => file.clone(),
-        None => usual_file(&chosen, &it.plan)?,
+        None => usual_file(&chosen, &it.plan, "html")?,
     };
     writable(&file, "-o FILE")?;
     let pool = pool(args.jobs, args.time, console)?;
     let outcome = outcome_of(&pool, &it.plan, Some(Level::Debug))?;
     let size = shrink::size(&it.plan, &outcome);
-    let story = Story {
-        plan: &it.plan,
-        outcome: &outcome,
-        focus: Focus::default(),
-        log: false,
-        source: it.source(size),
-        promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
-        again: it.again.clone(),
-        excused: excused(&it.plan, &outcome, |step| chosen.scenario.line_of(step)),
-        path: chosen.path.clone(),
-    };
+    let story = story((&chosen, &it), (&outcome, size));
     let violation = told(&chosen.scenario, it.plan.flaws, &outcome);
     let capsule = it.head.is_some().then_some(&*chosen.path);
     // A capsule's own title says no more than where it comes from.
@@ -57,13 +48,37 @@ pub(super) fn report(args: &ReportArgs, console: &mut Console) -> Result<Exit, C
     let origin = it.head.as_ref().and_then(|head| head.origin.as_ref()).map(|from| (from, size));
     let page = Page { story: &story, title, violation, capsule, explanation, origin };
     let text = html::render(&page);
-    harness::capsule::write(&file, &text).map_err(|error| {
+    let what = "page";
+    let bytes = write(&file, &text)?;
+    console.tell(&Told::Page(&Paged { what, story: &story, violation, file: shown(&file), bytes }));
+    Ok(if violation.is_none() { Exit::Met } else { Exit::Violated })
+}
+
+/// A run as a story, with its size.
+pub(super) fn story<'a>(
+    (chosen, it): (&'a Chosen, &'a Drawn),
+    (outcome, size): (&'a Outcome, Size),
+) -> Story<'a> {
+    Story {
+        plan: &it.plan,
+        outcome,
+        focus: Focus::default(),
+        log: false,
+        source: it.source(size),
+        promised: it.head.as_ref().map(|head| (Signature::from(head), head.digest.clone())),
+        again: it.again.clone(),
+        excused: excused(&it.plan, outcome, |step| chosen.scenario.line_of(step)),
+        path: chosen.path.clone(),
+    }
+}
+
+/// Writes a file, all of it or nothing, and says how large it is.
+pub(super) fn write(file: &Path, text: &str) -> Result<usize, Complaint> {
+    harness::capsule::write(file, text).map_err(|error| {
         Complaint::usage(format!("cannot write {}: {error}", file.display()))
             .help("`-o FILE` names another file")
     })?;
-    let bytes = text.len();
-    console.tell(&Told::Page(&Paged { story: &story, violation, file: shown(&file), bytes }));
-    Ok(if violation.is_none() { Exit::Met } else { Exit::Violated })
+    Ok(text.len())
 }
 
 /// Why the run fails. Unless it is to be quick, that is found by running again.
@@ -91,14 +106,18 @@ fn explained(
 }
 
 /// Beside a capsule, under its name; of a seed, in the folder of capsules.
-fn usual_file(chosen: &Chosen, plan: &Plan) -> Result<PathBuf, Complaint> {
+pub(super) fn usual_file(
+    chosen: &Chosen,
+    plan: &Plan,
+    extension: &str,
+) -> Result<PathBuf, Complaint> {
     if chosen.scenario.capsule.is_some() {
-        return Ok(Path::new(&chosen.path).with_extension("html"));
+        return Ok(Path::new(&chosen.path).with_extension(extension));
     }
     std::fs::create_dir_all(FOLDER).map_err(|error| {
         Complaint::usage(format!("cannot make {FOLDER}: {error}"))
             .help("`-o FILE` names another file")
     })?;
     let flaws: String = plan.flaws.iter().map(|flaw| format!("-{}", flaw.id())).collect();
-    Ok(Path::new(FOLDER).join(format!("{}-{}{flaws}.html", plan.scenario, plan.seed)))
+    Ok(Path::new(FOLDER).join(format!("{}-{}{flaws}.{extension}", plan.scenario, plan.seed)))
 }

@@ -7,10 +7,18 @@ use engine::flaw::Flaw;
 use engine::id::{Kind, RecordId};
 use harness::time::Time;
 
+use crate::report::export::Format;
 use crate::zoo;
 
 /// More jobs than this are a slip of the finger.
 const MOST_JOBS: usize = 1024;
+
+/// What a run is exported as.
+pub(super) fn export(text: &str) -> Result<Format, String> {
+    let known = [("perfetto", Format::Perfetto), ("shiviz", Format::Shiviz), ("edn", Format::Edn)];
+    let found = known.iter().find(|(word, _)| *word == text).map(|(_, format)| *format);
+    found.ok_or_else(|| "the formats are `perfetto`, `shiviz` and `edn`".to_owned())
+}
 
 /// One seed: a decimal or `0x` number, `_` allowed between digits.
 pub(super) fn seed(text: &str) -> Result<u64, String> {

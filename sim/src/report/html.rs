@@ -3,12 +3,12 @@
 //! What the page shows is computed here, as data in the order of the history; how it is drawn is decided in
 //! `web/`, from whose sources the file of the page is built. The same run gives the same bytes.
 
-mod bands;
+pub(in crate::report) mod bands;
 mod cause;
 mod cone;
-mod events;
+pub(in crate::report) mod events;
 mod lineage;
-mod messages;
+pub(in crate::report) mod messages;
 mod script;
 mod versions;
 
@@ -26,9 +26,9 @@ use self::events::{Events, Lanes};
 use self::messages::Message;
 use self::script::Script;
 use self::versions::Versions;
-use super::{Size, Story};
 use super::explanation::Explanation;
 use super::story::{Scene, loss};
+use super::{Size, Story};
 use crate::invariant::Violation;
 use crate::scenario::Origin;
 

@@ -189,7 +189,8 @@ fn write_paged(out: &mut String, paged: &Paged<'_>) -> fmt::Result {
         None => writeln!(out, "{} all invariants hold", mark(Mark::Pass))?,
         Some(it) => writeln!(out, "{} {}: {}", mark(Mark::Fail), it.invariant.name(), it.message)?,
     }
-    writeln!(out, "\n  page:      {} ({} kB)", paged.file, paged.bytes.div_ceil(1000))
+    let what = format!("{}:", paged.what);
+    writeln!(out, "\n  {what:<10} {} ({} kB)", paged.file, paged.bytes.div_ceil(1000))
 }
 
 fn note(violation: &Violation, scene: &Scene<'_>) -> String {

@@ -11,20 +11,21 @@ use crate::report::story::Scene;
 
 /// An interval, or a moment, in which something was wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Band {
-    lane: usize,
+pub(in crate::report) struct Band {
+    /// Of which host.
+    pub(in crate::report) lane: usize,
     /// The fact that begins it.
-    begin: usize,
+    pub(in crate::report) begin: usize,
     /// The fact that ends it; none if it lasts to the end.
-    end: Option<usize>,
+    pub(in crate::report) end: Option<usize>,
     /// The fault's word, or `down` of a host that does not run.
-    word: &'static str,
+    pub(in crate::report) word: &'static str,
     /// Does it last?
     lasts: bool,
 }
 
 /// All of them, in the order of their beginnings.
-pub(super) fn bands(scene: &Scene<'_>, history: &[Entry], lanes: &Lanes) -> Vec<Band> {
+pub(in crate::report) fn bands(scene: &Scene<'_>, history: &[Entry], lanes: &Lanes) -> Vec<Band> {
     let mut bands: Vec<Band> = Vec::new();
     let mut active: Vec<(Fault, usize)> = Vec::new();
     let mut down: BTreeMap<Node, usize> = BTreeMap::new();

@@ -13,22 +13,22 @@ use crate::report::story::Scene;
 /// they share.
 #[derive(Serialize)]
 #[serde(transparent)]
-pub(super) struct Lanes {
-    lanes: Vec<Lane>,
+pub(in crate::report) struct Lanes {
+    pub(in crate::report) lanes: Vec<Lane>,
     #[serde(skip)]
     places: BTreeMap<Node, usize>,
 }
 
 /// A lane.
 #[derive(Serialize)]
-struct Lane {
-    name: String,
+pub(in crate::report) struct Lane {
+    pub(in crate::report) name: String,
     /// What stands beside the lanes of one group: a user, or what the hosts are.
-    group: String,
+    pub(in crate::report) group: String,
 }
 
 impl Lanes {
-    pub(super) fn of(plan: &Plan, history: &[Entry]) -> Self {
+    pub(in crate::report) fn of(plan: &Plan, history: &[Entry]) -> Self {
         let mut found: Vec<(u8, u16, Node)> = Vec::new();
         let mut places: BTreeMap<Node, usize> = BTreeMap::new();
         for entry in history {
@@ -50,7 +50,7 @@ impl Lanes {
     }
 
     /// The lane of a host.
-    pub(super) fn place(&self, node: Node) -> Option<usize> {
+    pub(in crate::report) fn place(&self, node: Node) -> Option<usize> {
         self.places.get(&node).copied()
     }
 }

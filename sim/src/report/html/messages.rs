@@ -9,11 +9,11 @@ use crate::plan::Node;
 
 /// One copy of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message {
+pub(in crate::report) struct Message {
     /// The fact that sends it.
-    pub(super) sent: usize,
+    pub(in crate::report) sent: usize,
     /// The fact of its arrival or loss.
-    pub(super) end: Option<usize>,
+    pub(in crate::report) end: Option<usize>,
     fate: Fate,
 }
 
@@ -30,7 +30,7 @@ enum Fate {
 
 impl Message {
     /// It arrived here, if it did.
-    pub(super) fn arrived(&self) -> Option<usize> {
+    pub(in crate::report) fn arrived(&self) -> Option<usize> {
         let has_arrived = matches!(self.fate, Fate::Delivered | Fate::Duplicate);
         self.end.filter(|_| has_arrived)
     }
@@ -44,7 +44,7 @@ impl Serialize for Message {
 }
 
 /// All messages, by when they were sent.
-pub(super) fn messages(history: &[Entry]) -> Vec<Message> {
+pub(in crate::report) fn messages(history: &[Entry]) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     // A device that starts again counts its requests from the first: an end belongs to the newest message of that name.
     let mut newest: BTreeMap<(Node, Node, MessageId), usize> = BTreeMap::new();
