@@ -11,6 +11,7 @@ pub(crate) mod fields;
 mod folder;
 mod hostile;
 mod log;
+mod night;
 mod page;
 mod panics;
 mod renderings;

@@ -9,6 +9,7 @@ mod doctor;
 mod drawn;
 mod explain;
 mod news;
+mod night;
 mod page;
 mod select;
 mod setup;
@@ -216,6 +217,8 @@ struct SweepArgs {
     /// Tell more: in which share of the seeds writes are excused, and why.
     #[arg(long, short)]
     verbose: bool,
+    #[command(flatten)]
+    kept: night::ResultArgs,
     #[command(flatten)]
     work: WorkArgs,
 }
