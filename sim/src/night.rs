@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod folder;
 pub mod gather;
 pub mod manifest;
+pub mod shard;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -89,7 +90,8 @@ fn trial(wish: &Wish, at: usize, seed: u64) -> Trial {
 /// The parts that are not done, each with the place of its scenario.
 fn left(writer: &Writer, hear: &mut impl FnMut(News<'_>)) -> Result<Vec<(usize, Part)>, Trouble> {
     let manifest = &writer.results.manifest;
-    let parts = manifest.parts();
+    let mut parts = manifest.parts();
+    parts.retain(|(number, _)| writer.shard.has(*number));
     let all = parts.len();
     let mut left = Vec::new();
     for (_, part) in parts {

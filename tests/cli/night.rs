@@ -132,3 +132,91 @@ fn what_was_noted_counts_before_its_chunk_is_done() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.out.contains("BUG 1"), "{}", said.out);
 }
+
+/// Two scenarios, one of which fails, in three folders of a shard each and in one folder as a whole.
+fn sharded(name: &str) -> Folder {
+    let folder = Folder::with_scenario(name);
+    folder.put("scenarios/wrong.toml", wrong());
+    let command = |results, more: &[&'static str]| {
+        let plain = ["sweep", "--seeds", "14", "--chunk", "3", "--no-shrink", "--results", results];
+        folder.seawall(&[&plain, more].concat())
+    };
+    assert_eq!(command("whole", &[]).code, Some(1));
+    for (results, shard) in [("a", "0/3"), ("b", "1/3"), ("c", "2/3")] {
+        let said = command(results, &["--shard", shard]);
+        assert_eq!(said.code, Some(1), "each has chunks of both: {said:?}");
+    }
+    folder
+}
+
+#[test]
+fn shards_that_are_merged_are_the_sweep_of_one_process_byte_for_byte() {
+    let folder = sharded("night-merged");
+    let merge = |folders: &[&'static str]| {
+        folder.seawall(&[&["merge", "--no-shrink", "--write", "all.jsonl"], folders].concat())
+    };
+    let written = || fs::read(folder.0.join("all.jsonl")).expect("it was written");
+    let whole = merge(&["whole"]);
+    let bytes = written();
+    assert_eq!(whole.code, Some(1), "{whole:?}");
+    for folders in [["c", "a", "b"].as_slice(), &["a", "b", "c", "a"], &["whole", "b"]] {
+        let merged = merge(folders);
+        assert_eq!((merged.code, &merged.out), (Some(1), &whole.out), "{merged:?}");
+        assert!(written() == bytes, "{folders:?} has other bytes");
+    }
+    let plain = ["sweep", "--seeds", "14", "--chunk", "3", "--no-shrink", "--resume", "--results"];
+    let swept = folder.seawall(&[&plain, ["whole"].as_slice()].concat());
+    assert_eq!((swept.code, &swept.out), (Some(1), &whole.out), "a sweep says the same");
+    // All shards in one folder, two of them by what the engine sets.
+    for index in ["4", "5"] {
+        let mut command = folder.command(&[&plain, ["d", "--shard", "env"].as_slice()].concat());
+        command.env("SLURM_ARRAY_TASK_ID", index).env("SLURM_ARRAY_TASK_MIN", "3");
+        command.env("SLURM_ARRAY_TASK_COUNT", "3").env("SLURM_ARRAY_TASK_STEP", "1");
+        assert_eq!(Said::from(command.output().expect("it starts")).code, Some(1));
+    }
+    let missing = merge(&["d"]);
+    assert_eq!((missing.code, missing.out.as_str()), (Some(6), ""), "{missing:?}");
+    assert!(
+        missing.err.contains("4 of 10 chunks are missing, the first is lunch.0-2"),
+        "{missing:?}"
+    );
+    let some = merge(&["d", "--allow-missing"]);
+    assert!(some.code == Some(1) && some.out.contains("4 of 10 chunks are missing"), "{some:?}");
+    folder.seawall(&[&plain, ["d", "--shard", "0/3"].as_slice()].concat());
+    assert_eq!(merge(&["d"]).out, whole.out);
+}
+
+#[test]
+fn a_chunk_that_came_out_differently_is_non_determinism() {
+    let folder = sharded("night-contradiction");
+    let path = "c/chunks/lunch.6-8.jsonl";
+    let text = fs::read_to_string(folder.0.join(path)).expect("it is of the third shard");
+    let (body, _) = text.trim_end().rsplit_once('\n').expect("it has two lines");
+    let body = body.replacen("\"twice\":0", "\"twice\":1", 1) + "\n";
+    let digest = xxhash_rust::xxh3::xxh3_128(body.as_bytes());
+    let (bytes, digest) = (body.len(), format!("{digest:032x}"));
+    let end = format!("{{\"v\":1,\"type\":\"end\",\"bytes\":{bytes},\"digest\":\"{digest}\"}}\n");
+    folder.put(path, body + &end);
+    let said = folder.seawall(&["merge", "a", "b", "c", "whole", "--no-shrink"]);
+    assert_eq!(said.code, Some(5), "{said:?}");
+    assert!(said.err.contains("the chunk lunch.6-8 was computed twice"), "{}", said.err);
+}
+
+#[test]
+fn what_cannot_be_merged_is_said() {
+    let folder = sharded("night-unmerged");
+    folder.seawall(&["merge", "nowhere"]).is_wrong_usage("there is no sweep in nowhere");
+    folder.seawall(&sweep("other", &[]));
+    folder.seawall(&["merge", "a", "other"]).is_wrong_usage("other is not of the sweep of a");
+    let wrong = sweep("a", &["--shard", "3/3"]);
+    folder.seawall(&wrong).is_wrong_usage("there is no shard 3 of 3");
+    let lock = fs::File::create(folder.0.join("a/lock-0-of-3")).expect("it is there");
+    lock.lock().expect("nobody has it");
+    let plain = ["sweep", "--seeds", "14", "--chunk", "3", "--results", "a", "--shard"];
+    folder.seawall(&[&plain, ["0/3"].as_slice()].concat()).is_wrong_usage("another process");
+    folder.seawall(&[&plain[..7], ["--resume"].as_slice()].concat());
+    folder.put("scenarios/lunch.toml", LUNCH.replace("kcal = 350", "kcal = 351"));
+    let said = folder.seawall(&["merge", "a", "b", "c"]);
+    said.is_wrong_usage("what was swept is not what is here");
+    assert!(said.err.contains("scenarios: there lunch ("), "{}", said.err);
+}

@@ -11,7 +11,7 @@ use crate::cli::doctor;
 use crate::cli::drawn::{choose, drawn, flaws, one, outcome_of};
 use crate::cli::news::{banner, hear};
 use crate::cli::select::{Shelf, only_good};
-use crate::cli::setup::{exit_of, pool, stopped, store_if_possible};
+use crate::cli::setup::{detail, exit_of, pool, stopped, store_if_possible};
 use crate::cli::words::closest;
 use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
@@ -20,7 +20,7 @@ use crate::cli::{
 use crate::cli::{explain, night, page, smaller, zoo};
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::excused::excused;
-use crate::report::{Detail, Focus, Listed, Mark, Story, Told, story};
+use crate::report::{Focus, Listed, Mark, Story, Told, story};
 use crate::run::Outcome;
 use crate::shrink;
 use crate::signature::Signature;
@@ -31,6 +31,7 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
     match command {
         Command::Run(args) => run_lines(args, console),
         Command::Sweep(args) => run_sweep(args, console),
+        Command::Merge(args) => night::merge(&args, console),
         Command::Replay(args) => replay(&args, console),
         Command::Report(args) => page::report(&args, console),
         Command::Shrink(args) => smaller::shrink(&args, console),
@@ -40,10 +41,6 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
         Command::Scenario(ScenarioCommand::Check { files }) => check(&files, console),
         Command::Scenario(ScenarioCommand::List { tag }) => list(tag.as_deref(), console),
     }
-}
-
-fn detail(is_verbose: bool) -> Detail {
-    if is_verbose { Detail::Full } else { Detail::Brief }
 }
 
 impl SeedArgs {
@@ -95,15 +92,16 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     let seeds = args.seeds.range()?;
     let tag = args.tag.as_deref();
     let (chosen, store, pool) = prepare(&args.work, &args.scenarios, tag, console)?;
+    let is_part = args.kept.shard()?.is_part();
     let wish = sweep::Wish {
         chosen,
         flaws: flaws(&args.flaws),
         seeds,
         time: args.time,
         stop_after: args.stop_after.map(|bugs| bugs as usize),
-        shrink: !args.no_shrink,
+        shrink: !args.no_shrink && !is_part,
         detail: detail(args.verbose),
-        judges_demands: true,
+        judges_demands: !is_part,
     };
     if let Some(folder) = &args.kept.results {
         return night::sweep_kept(&args.kept, folder, &wish, (&pool, &store), console);

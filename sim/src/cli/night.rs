@@ -8,13 +8,16 @@ use clap::Args;
 use harness::pool::{Ended, Pool};
 
 use super::console::Console;
+use super::drawn::choose;
 use super::news::{banner, hear};
-use super::setup::exit_of;
-use super::{Complaint, Exit, words};
+use super::select::Shelf;
+use super::setup::{detail, exit_of, pool, store_if_possible, writable};
+use super::{Complaint, Exit, WorkArgs, words};
 use crate::capsule::Store;
-use crate::night::folder::{Trouble, Writer};
+use crate::night::folder::{Results, Trouble, Writer};
 use crate::night::gather::{Faults, Gathered};
 use crate::night::manifest::Manifest;
+use crate::night::shard::Shard;
 use crate::night::{Broken, sweep_into};
 use crate::report::{Told, story};
 use crate::sweep::{self, Wish};
@@ -32,6 +35,43 @@ pub(super) struct ResultArgs {
     /// Go on with the sweep that the folder has, if it has one.
     #[arg(long, requires = "results")]
     resume: bool,
+    /// Run part K of N of the chunks, from 0; `env` takes both from the variables of Slurm, Kubernetes and others.
+    #[arg(long, value_name = "K/N|env", requires = "results")]
+    shard: Option<String>,
+}
+
+impl ResultArgs {
+    /// Which part of the chunks is run.
+    pub(super) fn shard(&self) -> Result<Shard, Complaint> {
+        let read = match self.shard.as_deref() {
+            None => Ok(Shard::ALL),
+            Some("env") => Shard::of_environment(|name| std::env::var(name).ok()),
+            Some(text) => Shard::read(text),
+        };
+        read.map_err(|why| Complaint::usage(format!("--shard: {why}")))
+    }
+}
+
+/// What to sum up.
+#[derive(Args, Debug)]
+pub(super) struct MergeArgs {
+    /// The folders of one sweep.
+    #[arg(value_name = "DIR", required = true)]
+    folders: Vec<PathBuf>,
+    /// Sum up what there is, though chunks are missing.
+    #[arg(long)]
+    allow_missing: bool,
+    /// Write all chunks to this file too, in order, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Do not shrink what was found.
+    #[arg(long)]
+    no_shrink: bool,
+    /// Tell more: in which share of the seeds writes are excused, and why.
+    #[arg(long, short)]
+    verbose: bool,
+    #[command(flatten)]
+    work: WorkArgs,
 }
 
 impl From<Trouble> for Complaint {
@@ -71,7 +111,8 @@ pub(super) fn sweep_kept(
     console: &mut Console,
 ) -> Result<Exit, Complaint> {
     let manifest = manifest(wish, args.chunk)?;
-    let mut writer = Writer::open(folder, manifest, args.resume)?;
+    let shard = args.shard()?;
+    let mut writer = Writer::open(folder, &manifest, shard, args.resume)?;
     banner(console, &wish.chosen, wish.flaws, pool);
     console.start_progress("seeds");
     let started = Instant::now();
@@ -82,16 +123,102 @@ pub(super) fn sweep_kept(
         Broken::Panic(panic) => Complaint::internal(panic),
     })?;
     console.say(&format!("swept for {:.1} s", started.elapsed().as_secs_f64()));
-    let gathered = Gathered::of(&writer.results)?;
+    let gathered = Gathered::of(&writer.results, shard)?;
     let manifest = &writer.results.manifest;
-    let faults = gathered.faults(manifest);
+    let faults = gathered.faults(manifest, shard);
     tell_faults(&faults, console);
     if !faults.missing.is_empty() {
         console.say("  help: the same command with `--resume` goes on");
     }
-    let stopped = if faults.missing.is_empty() { Ended::Exhausted } else { ended };
+    if shard.is_part() {
+        console.say("`seawall merge DIR…` sums up all shards, and judges what must happen");
+    }
+    let ended = if faults.missing.is_empty() { Ended::Exhausted } else { ended };
+    let stopped = wish.why(ended, wish.stop_after.unwrap_or(0));
     let exit = sum_up(&gathered, manifest, wish, stopped, (pool, store), console)?;
     Ok(if faults.contradictory.is_empty() { exit } else { Exit::Nondeterministic })
+}
+
+/// Sums up what folders have of one sweep.
+pub(super) fn merge(args: &MergeArgs, console: &mut Console) -> Result<Exit, Complaint> {
+    let (manifest, gathered) = gathered(&args.folders)?;
+    let wish = wish(args, &manifest)?;
+    let faults = gathered.faults(&manifest, Shard::ALL);
+    tell_faults(&faults, console);
+    if let Some(file) = &args.write {
+        writable(file, "--write FILE")?;
+        harness::capsule::write_durably(file, &gathered.text()).map_err(|error| {
+            Complaint::internal(format!("cannot write {}: {error}", file.display()))
+        })?;
+    }
+    if !faults.missing.is_empty() && !args.allow_missing {
+        console.say("  help: sweep them with `--resume`; `--allow-missing` sums up the others");
+        let is_sound = faults.contradictory.is_empty();
+        return Ok(if is_sound { Exit::Incomplete } else { Exit::Nondeterministic });
+    }
+    let store = store_if_possible(&args.work, console)?;
+    let pool = pool(args.work.jobs, args.work.time, console)?;
+    let stopped = match faults.missing.len() {
+        0 => wish.why(Ended::Exhausted, 0),
+        missing => format!("{missing} of {} are missing", story::count(faults.of, "chunk")),
+    };
+    let exit = sum_up(&gathered, &manifest, &wish, stopped, (&pool, &store), console)?;
+    Ok(if faults.contradictory.is_empty() { exit } else { Exit::Nondeterministic })
+}
+
+/// What these folders have, and of which sweep.
+fn gathered(folders: &[PathBuf]) -> Result<(Manifest, Gathered), Complaint> {
+    let mut all: Option<(Manifest, Gathered)> = None;
+    for folder in folders {
+        let results = Results::open(folder)?;
+        let own = Gathered::of(&results, Shard::ALL)?;
+        let Some((manifest, gathered)) = &mut all else {
+            all = Some((results.manifest, own));
+            continue;
+        };
+        let differences = manifest.differences(&results.manifest);
+        if !differences.is_empty() {
+            let first = folders[0].display();
+            let told: String = differences.iter().map(|it| format!("\n  {it}")).collect();
+            let what = format!("{} is not of the sweep of {first}:{told}", folder.display());
+            return Err(Complaint::usage(what).help(format!("\"there\" is {first}")));
+        }
+        gathered.join(own);
+    }
+    all.ok_or_else(|| Complaint::nothing("there is no folder to sum up"))
+}
+
+/// What was swept, as this build and these files have it: of each bug a seed is run again.
+fn wish(args: &MergeArgs, manifest: &Manifest) -> Result<Wish, Complaint> {
+    let shelf = Shelf::look(&args.work.out)?;
+    let mut chosen = Vec::new();
+    for listed in &manifest.scenarios {
+        let is_there = Path::new(&listed.path).is_file();
+        let word = if is_there { &listed.path } else { &listed.name };
+        chosen.extend(choose(&shelf, std::slice::from_ref(word), None)?);
+    }
+    let flaws: Result<Vec<_>, String> = manifest.flaws.iter().map(|it| words::flaw(it)).collect();
+    let flaws = flaws.map_err(|why| Complaint::usage(format!("the manifest's flaws: {why}")))?;
+    let flaws = super::drawn::flaws(&flaws);
+    let seeds = manifest.first..manifest.last.saturating_add(1);
+    let here = Manifest::of(&chosen, flaws, &seeds, manifest.chunk)
+        .map_err(|error| Complaint::usage(format!("cannot read what was swept: {error}")))?;
+    let differences = manifest.differences(&here);
+    if !differences.is_empty() {
+        let told: String = differences.iter().map(|it| format!("\n  {it}")).collect();
+        return Err(Complaint::usage(format!("what was swept is not what is here:{told}"))
+            .help("sum up with the build and the scenario files of the sweep"));
+    }
+    Ok(Wish {
+        chosen,
+        flaws,
+        seeds: Some(seeds),
+        time: None,
+        stop_after: None,
+        shrink: !args.no_shrink,
+        detail: detail(args.verbose),
+        judges_demands: true,
+    })
 }
 
 /// What a command asks to be swept.
@@ -133,11 +260,10 @@ fn sum_up(
     gathered: &Gathered,
     manifest: &Manifest,
     wish: &Wish,
-    ended: Ended,
+    stopped: String,
     (pool, store): (&Pool, &Store),
     console: &mut Console,
 ) -> Result<Exit, Complaint> {
-    let stopped = wish.why(ended, wish.stop_after.unwrap_or(0));
     let past = gathered.past(manifest, stopped).map_err(Complaint::internal)?;
     console.start_progress("seeds");
     let swept = sweep::sum_up(wish, pool, store, past, |news| hear(console, &news));

@@ -9,7 +9,7 @@ use harness::stop::{Signal, Stop, Urgency};
 use crate::capsule::{FOLDER, Store};
 use crate::cli::console::Console;
 use crate::cli::{Complaint, Exit, TimeArgs, WorkArgs};
-use crate::report::{Met, Sweep};
+use crate::report::{Detail, Met, Sweep};
 
 /// Workers that signals stop, and a console that nobody listens to any more.
 pub(super) fn pool(
@@ -55,6 +55,11 @@ pub(super) fn stopped(pool: &Pool) -> Exit {
         Some(Signal::Interrupt) => Exit::Interrupted,
         None => Exit::Internal,
     }
+}
+
+/// How much of a summary to tell.
+pub(super) fn detail(is_verbose: bool) -> Detail {
+    if is_verbose { Detail::Full } else { Detail::Brief }
 }
 
 /// What the exit code says of a sweep.

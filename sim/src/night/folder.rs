@@ -15,12 +15,21 @@ use thiserror::Error;
 
 use super::chunk::{Chunk, Part, failure_line, read_failure};
 use super::manifest::Manifest;
+use super::shard::Shard;
 use crate::triage::Failed;
 
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = "lock";
 const CHUNKS: &str = "chunks";
-const FAILURES: &str = "failures.jsonl";
+
+/// The failures of each shard stand in a file of its own: lines of several machines cannot be added to one.
+fn failures(shard: Shard) -> String {
+    if shard.is_part() {
+        format!("failures-{}-of-{}.jsonl", shard.index, shard.of)
+    } else {
+        "failures.jsonl".to_owned()
+    }
+}
 
 /// Why results cannot be kept or read.
 #[derive(Debug, Error)]
@@ -127,15 +136,22 @@ impl Results {
 
     /// All failures that were found, also those of chunks that are not done. A last line that is cut short was
     /// about to be written.
-    pub fn failures(&self) -> Result<BTreeMap<(String, u64), Failed>, Trouble> {
-        let path = self.folder.join(FAILURES);
-        let text = match fs::read(&path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(io_trouble("read", &path)(error)),
-        };
-        let read = text.lines().filter_map(|line| read_failure(line).ok());
-        Ok(read.map(|(scenario, failed)| ((scenario, failed.seed), failed)).collect())
+    pub fn noted(&self) -> Result<BTreeMap<(String, u64), Failed>, Trouble> {
+        let entries = fs::read_dir(&self.folder).map_err(io_trouble("list", &self.folder))?;
+        let mut found = BTreeMap::new();
+        for entry in entries {
+            let path = entry.map_err(io_trouble("list", &self.folder))?.path();
+            let name = path.file_name().map(|it| it.to_string_lossy().into_owned());
+            let is_such = |it: &String| it.starts_with("failures") && it.ends_with(".jsonl");
+            if !name.as_ref().is_some_and(is_such) {
+                continue;
+            }
+            let bytes = fs::read(&path).map_err(io_trouble("read", &path))?;
+            let text = String::from_utf8_lossy(&bytes);
+            let read = text.lines().filter_map(|line| read_failure(line).ok());
+            found.extend(read.map(|(scenario, failed)| ((scenario, failed.seed), failed)));
+        }
+        Ok(found)
     }
 }
 
@@ -155,38 +171,49 @@ fn manifest_in(folder: &Path) -> Result<Option<Manifest>, Trouble> {
 pub struct Writer {
     /// What is there.
     pub results: Results,
+    /// The chunks that are run.
+    pub shard: Shard,
     failures: File,
-    /// The failures that are in the file.
+    /// The failures that are noted.
     known: BTreeSet<(String, u64)>,
     /// Given back when the process ends, however it does.
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl Writer {
     /// Begins a sweep in a folder, or goes on with it if that is asked for.
-    pub fn open(folder: &Path, manifest: Manifest, resume: bool) -> Result<Self, Trouble> {
+    pub fn open(
+        folder: &Path,
+        manifest: &Manifest,
+        shard: Shard,
+        resume: bool,
+    ) -> Result<Self, Trouble> {
         let chunks = folder.join(CHUNKS);
         fs::create_dir_all(&chunks).map_err(io_trouble("make", &chunks))?;
-        let lock = lock(folder)?;
+        let locks = lock(folder, shard)?;
         match manifest_in(folder)? {
-            Some(_) if !resume => return Err(Trouble::Taken(folder.to_owned())),
-            Some(there) => {
-                let differences = there.differences(&manifest);
-                if !differences.is_empty() {
-                    return Err(Trouble::Differs(folder.to_owned(), differences));
-                }
+            Some(_) if !resume && !shard.is_part() => {
+                return Err(Trouble::Taken(folder.to_owned()));
             }
+            Some(_) => {}
             None => {
                 let path = folder.join(MANIFEST);
                 write_durably(&path, &manifest.text()).map_err(io_trouble("write", &path))?;
             }
         }
+        // Another shard may have written its own meanwhile.
         let results = Results::open(folder)?;
-        let known = results.failures()?.into_keys().collect();
-        let path = folder.join(FAILURES);
+        let differences = results.manifest.differences(manifest);
+        if !differences.is_empty() {
+            return Err(Trouble::Differs(folder.to_owned(), differences));
+        }
+        let known = results.noted()?.into_keys().collect();
+        let path = folder.join(failures(shard));
         let failures = open_at_new_line(&path).map_err(io_trouble("write", &path))?;
-        remove_drafts(&chunks);
-        Ok(Self { results, failures, known, _lock: lock })
+        if !shard.is_part() {
+            remove_drafts(&chunks);
+        }
+        Ok(Self { results, shard, failures, known, _locks: locks })
     }
 
     /// Keeps a chunk. One that is there already must have the same bytes.
@@ -215,20 +242,29 @@ impl Writer {
         let written = self.failures.write_all(line.as_bytes());
         written
             .and_then(|()| self.failures.sync_data())
-            .map_err(io_trouble("write", &self.results.folder.join(FAILURES)))
+            .map_err(io_trouble("write", &self.results.folder.join(failures(self.shard))))
     }
 }
 
-/// Takes the folder for this process. The system gives it back when the process ends, however it does.
-fn lock(folder: &Path) -> Result<File, Trouble> {
-    let path = folder.join(LOCK);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(io_trouble("write", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Trouble::Locked(folder.to_owned())),
-        Err(TryLockError::Error(error)) => Err(io_trouble("lock", &path)(error)),
+/// Takes the folder for this process, or the part of it that its shard has. The system gives it back when the process
+/// ends, however it does.
+fn lock(folder: &Path, shard: Shard) -> Result<Vec<File>, Trouble> {
+    let take = |name: &str, shared: bool| {
+        let path = folder.join(name);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(io_trouble("write", &path))?;
+        let taken = if shared { file.try_lock_shared() } else { file.try_lock() };
+        match taken {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Trouble::Locked(folder.to_owned())),
+            Err(TryLockError::Error(error)) => Err(io_trouble("lock", &path)(error)),
+        }
+    };
+    let mut locks = vec![take(LOCK, shard.is_part())?];
+    if shard.is_part() {
+        locks.push(take(&format!("{LOCK}-{}-of-{}", shard.index, shard.of), false)?);
     }
+    Ok(locks)
 }
 
 /// Opens a file of lines to add to it. A last line that was cut short is closed.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::chunk::{Chunk, Part};
 use super::folder::{Kept, Results, Trouble};
 use super::manifest::Manifest;
+use super::shard::Shard;
 use crate::report::Row;
 use crate::sweep::Past;
 use crate::triage::Failed;
@@ -20,6 +21,12 @@ pub struct Gathered {
     broken: BTreeSet<String>,
     /// The failures that were noted at once, by scenario and seed.
     noted: BTreeMap<(String, u64), BTreeSet<Noted>>,
+}
+
+/// The parts of a shard.
+fn parts(manifest: &Manifest, shard: Shard) -> Vec<Part> {
+    let parts = manifest.parts().into_iter();
+    parts.filter(|(number, _)| shard.has(*number)).map(|(_, part)| part).collect()
 }
 
 /// A failure that was noted at once. Those of one seed are the same, or one is as good as the other.
@@ -39,22 +46,27 @@ pub struct Faults {
 }
 
 impl Gathered {
-    /// What one folder has.
-    pub fn of(results: &Results) -> Result<Self, Trouble> {
+    /// What one folder has of the chunks of a shard.
+    pub fn of(results: &Results, shard: Shard) -> Result<Self, Trouble> {
         let id = results.manifest.id();
         let mut gathered = Self::default();
-        for (_, part) in results.manifest.parts() {
-            match results.chunk(&part)? {
+        let parts = parts(&results.manifest, shard);
+        for part in &parts {
+            match results.chunk(part)? {
                 Kept::Missing => {}
                 Kept::Whole(chunk) => {
-                    gathered.chunks.entry(part).or_default().insert(chunk.text(&id));
+                    gathered.chunks.entry(part.clone()).or_default().insert(chunk.text(&id));
                 }
                 Kept::Broken(path, why) => {
                     gathered.broken.insert(format!("{}: {why}", path.display()));
                 }
             }
         }
-        for ((scenario, seed), failed) in results.failures()? {
+        for ((scenario, seed), failed) in results.noted()? {
+            let has = |part: &Part| part.scenario == scenario && part.seeds().contains(&seed);
+            if !parts.iter().any(has) {
+                continue;
+            }
             let line = super::chunk::failure_line(&scenario, &failed);
             gathered.noted.entry((scenario, seed)).or_default().insert(line);
         }
@@ -72,12 +84,12 @@ impl Gathered {
         }
     }
 
-    /// What is wrong with it.
-    pub fn faults(&self, manifest: &Manifest) -> Faults {
-        let parts = manifest.parts();
+    /// What is wrong with it, as the whole of a shard.
+    pub fn faults(&self, manifest: &Manifest, shard: Shard) -> Faults {
+        let parts = parts(manifest, shard);
         let of = parts.len();
         let mut faults = Faults { of, ..Faults::default() };
-        for (_, part) in parts {
+        for part in parts {
             match self.chunks.get(&part).map_or(0, BTreeSet::len) {
                 0 => faults.missing.push(part),
                 1 => {}
@@ -135,5 +147,77 @@ impl Gathered {
         past.failed.sort_by_key(|(at, failed)| (failed.seed, *at));
         past.differing.sort_by_key(|(at, seed, _)| (*seed, *at));
         Ok(past)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::night::manifest::tests::manifest;
+
+    /// What folders could have of a sweep: some chunks, in one of two ways, and some failures.
+    fn gathered() -> impl Strategy<Value = Gathered> {
+        let chunk = (0..6_usize, 0..2_u64);
+        let chunks = prop::collection::vec(chunk, 0..8);
+        let noted = prop::collection::btree_map(0..20_u64, "[ab]", 0..4);
+        (chunks, noted).prop_map(|(chunks, noted)| {
+            let manifest = manifest(&["lunch", "dinner"], 0..9, 3);
+            let parts = manifest.parts();
+            let mut gathered = Gathered::default();
+            for (at, way) in chunks {
+                let part = parts[at].1.clone();
+                let mut chunk = Chunk::new(part.clone());
+                chunk.row.seeds = part.count();
+                chunk.twice = way;
+                gathered.chunks.entry(part).or_default().insert(chunk.text(&manifest.id()));
+            }
+            for (seed, line) in noted {
+                gathered.noted.entry(("lunch".to_owned(), seed)).or_default().insert(line);
+            }
+            gathered
+        })
+    }
+
+    fn joined(mut one: Gathered, other: &Gathered) -> Gathered {
+        one.join(other.clone());
+        one
+    }
+
+    proptest! {
+        #[test]
+        fn gathering_is_associative_commutative_and_idempotent(
+            a in gathered(), b in gathered(), c in gathered(),
+        ) {
+            let left = joined(joined(a.clone(), &b), &c);
+            let right = joined(a.clone(), &joined(b.clone(), &c));
+            prop_assert_eq!(&left, &right);
+            prop_assert_eq!(joined(a.clone(), &b), joined(b.clone(), &a));
+            prop_assert_eq!(joined(a.clone(), &a), a.clone());
+            prop_assert_eq!(&joined(left.clone(), &a), &left);
+            prop_assert_eq!(left.text(), right.text());
+        }
+    }
+
+    #[test]
+    fn what_is_missing_and_what_contradicts_is_named() {
+        let manifest = manifest(&["lunch", "dinner"], 0..9, 3);
+        let mut gathered = Gathered::default();
+        for (number, part) in manifest.parts().into_iter().take(5) {
+            for way in 0..=u64::from(number == 0) {
+                let mut chunk = Chunk::new(part.clone());
+                chunk.row.seeds = part.count();
+                chunk.twice = way;
+                let text = chunk.text(&manifest.id());
+                gathered.chunks.entry(part.clone()).or_default().insert(text);
+            }
+        }
+        let faults = gathered.faults(&manifest, Shard::ALL);
+        let told = |parts: &[Part]| parts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!((told(&faults.missing), faults.of), (vec!["dinner.6-8".to_owned()], 6));
+        assert_eq!(told(&faults.contradictory), ["lunch.0-2"]);
+        let past = gathered.past(&manifest, String::new()).expect("they are chunks");
+        assert_eq!(past.rows.iter().map(|row| row.seeds).collect::<Vec<_>>(), [9, 6]);
     }
 }
