@@ -13,6 +13,7 @@ pub(crate) mod fields;
 mod folder;
 mod hostile;
 mod log;
+mod night;
 mod page;
 mod panics;
 mod renderings;

@@ -127,6 +127,7 @@ fn a_panic_of_the_harness_ends_a_sweep_and_leaves_its_table() {
         stop_after: None,
         shrink: true,
         detail: Detail::Brief,
+        judges_demands: true,
     };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("panics");
     let store = Store::open_if_possible(&folder);

@@ -192,7 +192,10 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["sim/src/report"],
         but: &[],
-        check: Check::Never("crate", &["cli", "shrink", "sweep", "trial", "verdict", "zoo"]),
+        check: Check::Never(
+            "crate",
+            &["cli", "night", "shrink", "sweep", "trial", "verdict", "zoo"],
+        ),
         instead: "the modules that run many runs hand plain data to a report",
         bad: ("sim/src/report.rs", "use crate::trial::Tried;"),
     },
@@ -272,6 +275,7 @@ const RULES: &[Rule] = &[
             "sim/src/capsule",
             "sim/src/cli",
             "sim/src/main",
+            "sim/src/night",
             "sim/src/shrink",
             "sim/src/sweep",
             "sim/src/trial",

@@ -26,6 +26,7 @@ fn bugs(name: &str, flaws: &[Flaw], shrink: bool) -> Vec<Bug> {
         stop_after: None,
         shrink,
         detail: Detail::Brief,
+        judges_demands: true,
     };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("triaging");
     let store = Store::open_if_possible(&folder);

@@ -10,6 +10,7 @@ mod drawn;
 mod explain;
 mod export;
 mod news;
+mod night;
 mod page;
 mod select;
 mod setup;
@@ -46,6 +47,8 @@ pub enum Exit {
     Nothing = 4,
     /// One plan had two histories.
     Nondeterministic = 5,
+    /// Chunks of a sweep are missing.
+    Incomplete = 6,
     /// Seawall itself failed.
     Internal = 70,
     /// Ctrl-C; what was done is kept.
@@ -93,7 +96,7 @@ impl Complaint {
 #[command(
     after_help = "Exit codes: 0 as expected · 1 something is violated, or was expected to be \
     and is not · 2 wrong usage or a wrong file · 3 inconclusive · 4 nothing selected · 5 not \
-    deterministic · 70 internal error · 129, 130, 143 interrupted"
+    deterministic · 6 chunks are missing · 70 internal error · 129, 130, 143 interrupted"
 )]
 struct Seawall {
     #[command(subcommand)]
@@ -125,6 +128,8 @@ enum Command {
     Run(RunArgs),
     /// Run many seeds of scenarios on all cores; without arguments some thousand of all.
     Sweep(SweepArgs),
+    /// Sum up what folders have of one sweep, as if one process had run it.
+    Merge(night::MergeArgs),
     /// Run one seed, or a capsule, again and tell it as a story.
     Replay(ReplayArgs),
     /// Write one seed, or a capsule, as a page for a browser: how a write was lost, in a diagram.
@@ -219,6 +224,8 @@ struct SweepArgs {
     /// Tell more: in which share of the seeds writes are excused, and why.
     #[arg(long, short)]
     verbose: bool,
+    #[command(flatten)]
+    kept: night::ResultArgs,
     #[command(flatten)]
     work: WorkArgs,
 }

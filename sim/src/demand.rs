@@ -75,7 +75,7 @@ fn of_line(chosen: &Chosen, line: &Line, row: &Row, place: &str) -> Option<Deman
     let ids = (line.id..line.next_id()).filter(|_| !line.optional).map(StepId);
     let missed: Vec<(StepId, Miss)> =
         ids.clone().filter_map(|id| Some((id, *row.missed.get(&id)?))).collect();
-    let (id, Miss { seeds, why }) =
+    let (id, Miss { seeds, why, .. }) =
         *missed.iter().max_by_key(|(id, miss)| (miss.seeds, Reverse(*id)))?;
     let never = missed.iter().filter(|(_, miss)| miss.seeds == row.seeds).count();
     let met = if never == ids.count() { Met::No } else { Met::Sometimes };
@@ -109,7 +109,7 @@ mod tests {
         let mut row = Row { seeds: of, ..Row::default() };
         let most = if hit > 0 { 2 } else { 0 };
         let reached = Reached { seeds: hit, times: 2 * hit, least: most, most, most_at: 7 };
-        row.coverage.insert("conflict", reached);
+        row.coverage.insert("conflict".into(), reached);
         let occurrence = Occurrence { what: "conflict".into(), bound, line: 1 };
         of_occurrence(&occurrence, &row, "lunch.toml:1".to_owned()).met
     }

@@ -1,11 +1,12 @@
 //! Where two histories of one plan part: what must never be, and the first thing to know if it is.
 
 use harness::time::Time;
+use serde::{Deserialize, Serialize};
 
 use crate::run::Outcome;
 
 /// Where two histories of one plan part: the most serious failure there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The number of the first fact that differs.
     pub index: usize,

@@ -3,10 +3,10 @@
 //! Every module of the simulator names hosts. This one is below all of them and knows none.
 
 use engine::id::{DeviceId, Remote};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A simulated machine, or the world around them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Node {
     /// The world around the machines: power, cables, the operator.
     World,
@@ -51,11 +51,11 @@ impl Node {
 }
 
 /// One API worker of the sync server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WorkerId(pub u16);
 
 /// One processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProcessorId(pub u16);
 
 impl From<DeviceId> for Node {

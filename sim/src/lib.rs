@@ -20,6 +20,7 @@ mod keychain;
 mod mailbox;
 mod message;
 mod network;
+pub mod night;
 pub mod outcome;
 pub mod plan;
 pub mod remote;

@@ -138,7 +138,9 @@ pub struct Given {
 /// Names a step for as long as its plan is printed, shrunk and replayed. All draws that concern a step
 /// are keyed by its id and not by its place, so that the removal of one step leaves those of the
 /// others as they were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct StepId(pub u32);
 
 impl StepId {

@@ -7,19 +7,23 @@ pub mod excused;
 pub mod explanation;
 pub mod export;
 pub mod html;
+mod join;
 pub mod json;
 pub mod story;
 pub mod terminal;
 mod zoo;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use engine::id::RecordId;
 use harness::time::Time;
+use serde::{Deserialize, Serialize};
 
 use self::excused::{Causes, Excused};
 use self::explanation::Explanation;
+pub use self::join::longer;
 pub use self::zoo::{Beast, Catches, Counted, Kept, Likeness, Replay, Replays, Retold, Tamed, Zoo};
 use crate::difference::Difference;
 use crate::invariant::Violation;
@@ -162,8 +166,8 @@ pub struct Sweep {
     pub twice: u64,
     /// In how many of those the runs differed.
     pub nondeterministic: u64,
-    /// How long it took.
-    pub took: Duration,
+    /// How long it took; none if it is put together from what others ran.
+    pub took: Option<Duration>,
     /// The processor time that it took, where the system tells.
     pub cpu: Option<Duration>,
     /// Simulated milliseconds in all.
@@ -179,8 +183,8 @@ impl Sweep {
     }
 }
 
-/// What became of one scenario in a sweep.
-#[derive(Clone, Debug, Default)]
+/// What became of one scenario in a sweep, or in a part of one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Row {
     /// Which scenario.
     pub scenario: String,
@@ -189,23 +193,28 @@ pub struct Row {
     /// Seeds in which something was violated.
     pub failed: u64,
     /// Distinct bugs.
+    #[serde(skip)]
     pub bugs: BTreeSet<usize>,
     /// Seeds in which nothing was planned to go wrong.
     pub calm: u64,
     /// The slowest seed, and how long it took.
+    #[serde(skip)]
     pub slowest: Option<(u64, Duration)>,
+    /// The seed with the most events, and how many it had.
+    pub longest: Option<(u64, u64)>,
     /// What was reached, by name.
-    pub coverage: BTreeMap<&'static str, Reached>,
+    pub coverage: BTreeMap<Cow<'static, str>, Reached>,
     /// The steps of the script that came to nothing.
     pub missed: BTreeMap<StepId, Miss>,
     /// What the file demands of all seeds together.
+    #[serde(skip)]
     pub demands: Vec<Demand>,
     /// How many writes are gone as the plan will have it.
     pub excused: Causes,
 }
 
 /// How often something was reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {
     /// In how many seeds.
     pub seeds: u64,
@@ -220,11 +229,13 @@ pub struct Reached {
 }
 
 /// A step that came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Miss {
     /// In how many seeds.
     pub seeds: u64,
-    /// Why, in the first of them.
+    /// The first of them.
+    pub first: u64,
+    /// Why, in that one.
     pub why: Missed,
 }
 

@@ -3,13 +3,16 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::invariant::{Invariant, Violation};
 use crate::run::Outcome;
 
 /// What makes two violations the same bug.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Signature {
     /// What is violated.
+    #[serde(with = "by_name")]
     pub invariant: Invariant,
     /// The place in the judge that found it.
     pub site: String,
@@ -35,5 +38,28 @@ impl Signature {
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} · {}", self.invariant.name(), self.site)
+    }
+}
+
+/// An invariant is written by its name.
+mod by_name {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::invariant::Invariant;
+
+    pub(super) fn serialize<S: Serializer>(
+        invariant: &Invariant,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(invariant.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Invariant, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = Invariant::ALL.iter().find(|it| it.name() == name);
+        known.copied().ok_or_else(|| D::Error::custom(format!("there is no invariant `{name}`")))
     }
 }

@@ -3,21 +3,25 @@
 //! Seeds are taken in turn, one of each scenario, so that a sweep that ends early has still seen
 //! them all. Which violations are one bug is decided by `triage`.
 
+mod past;
+mod tally;
+
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use engine::flaw::{Flaw, Flaws};
-use harness::pool::{Ended, Event, Failure as Failed, Pool};
+use harness::pool::{Ended, Event, Failure as Fault, Pool};
 use harness::stop::Urgency;
 use harness::watch::cpu_time;
 
+pub use self::past::{Past, sum_up};
+pub use self::tally::tally;
 use crate::capsule::{BUILD, Found, Store};
 use crate::demand::demands;
 use crate::plan::Plan;
-use crate::report::excused::{add, causes};
-use crate::report::{Bug, Detail, Failure, Miss, Nondeterminism, Row, Shrunk, Sweep, story};
+use crate::report::{Bug, Detail, Failure, Nondeterminism, Row, Shrunk, Sweep, story};
 use crate::run::Outcome;
 use crate::shrink::{self, Place};
 use crate::signature::Signature;
@@ -63,6 +67,8 @@ pub struct Wish {
     pub shrink: bool,
     /// How much of its summary to tell.
     pub detail: Detail,
+    /// Is it judged what must happen? A part of a sweep cannot say.
+    pub judges_demands: bool,
 }
 
 /// What is reported while seeds run.
@@ -89,6 +95,8 @@ pub enum News<'a> {
     Nondeterministic(&'a Nondeterminism<'a>),
     /// A bug is being shrunk.
     Shrinking(&'a Signature),
+    /// Anything else that is worth a line.
+    Note(&'a str),
 }
 
 /// When a sweep will be done.
@@ -123,17 +131,7 @@ pub fn sweep(
     mut hear: impl FnMut(News<'_>),
 ) -> (Sweep, Option<String>) {
     let (started, cpu) = (Instant::now(), cpu_time());
-    let rows = wish.chosen.iter().map(row).collect();
-    let mut sweeping = Sweeping {
-        wish,
-        store,
-        rows,
-        costs: vec![1; wish.chosen.len()],
-        triage: Triage::default(),
-        twice: 0,
-        nondeterministic: 0,
-        simulated_ms: 0,
-    };
+    let mut sweeping = Sweeping::new(wish, store);
     let until = started.checked_add(wish.budget());
     let ended = sweeping.run_all(pool, until, &mut hear);
     let took = started.elapsed();
@@ -141,30 +139,12 @@ pub fn sweep(
     if wish.shrink && ended.is_ok() {
         sweeping.shrink_all(pool, &mut hear);
     }
-    for (row, chosen) in sweeping.rows.iter_mut().zip(&wish.chosen) {
-        row.demands = demands(chosen, row);
-    }
     let stopped = match ended {
         Err(_) => "the harness panicked".to_owned(),
         Ok(ended) => wish.why(ended, sweeping.triage.firsts()),
     };
-    let bugs = sweeping.bugs(pool, &mut hear);
-    let Sweeping { rows, twice, nondeterministic, simulated_ms, .. } = sweeping;
-    let build = BUILD.to_owned();
-    let detail = wish.detail;
-    let swept = Sweep {
-        build,
-        stopped,
-        rows,
-        bugs,
-        twice,
-        nondeterministic,
-        took,
-        cpu,
-        simulated_ms,
-        detail,
-    };
-    (swept, ended.err())
+    let swept = sweeping.end(pool, stopped, &mut hear);
+    (Sweep { took: Some(took), cpu, ..swept }, ended.err())
 }
 
 fn row(chosen: &Chosen) -> Row {
@@ -178,7 +158,7 @@ impl Wish {
     }
 
     /// Why a sweep ended, in words.
-    fn why(&self, ended: Ended, bugs: usize) -> String {
+    pub fn why(&self, ended: Ended, bugs: usize) -> String {
         match ended {
             Ended::Stopped => "interrupted".to_owned(),
             Ended::Enough => story::count(bugs, "distinct bug"),
@@ -220,8 +200,8 @@ pub fn each_seed<K: Clone + Send + 'static, H: FnMut(News<'_>)>(
             Event::Done { item: (key, trial), took, result, .. } => {
                 let tried = match result {
                     Ok(tried) => Ok(tried),
-                    Err(Failed::Hung(hung)) => trial.hung(hung),
-                    Err(Failed::Panic(panic)) => Err(panic),
+                    Err(Fault::Hung(hung)) => trial.hung(hung),
+                    Err(Fault::Panic(panic)) => Err(panic),
                 };
                 match tried {
                     Ok(tried) => {
@@ -242,7 +222,45 @@ pub fn each_seed<K: Clone + Send + 'static, H: FnMut(News<'_>)>(
 /// Why seeds ended.
 type End = Result<Ended, String>;
 
-impl Sweeping<'_> {
+impl<'a> Sweeping<'a> {
+    fn new(wish: &'a Wish, store: &'a Store) -> Self {
+        Self {
+            wish,
+            store,
+            rows: wish.chosen.iter().map(row).collect(),
+            costs: vec![1; wish.chosen.len()],
+            triage: Triage::default(),
+            twice: 0,
+            nondeterministic: 0,
+            simulated_ms: 0,
+        }
+    }
+
+    /// What all of it came to. Nothing is said of how long it took.
+    fn end(mut self, pool: &Pool, stopped: String, hear: &mut impl FnMut(News<'_>)) -> Sweep {
+        if self.wish.judges_demands {
+            for (row, chosen) in self.rows.iter_mut().zip(&self.wish.chosen) {
+                row.demands = demands(chosen, row);
+            }
+        }
+        let bugs = self.bugs(pool, hear);
+        let Self { rows, twice, nondeterministic, simulated_ms, .. } = self;
+        let (build, detail) = (BUILD.to_owned(), self.wish.detail);
+        let (took, cpu) = (None, None);
+        Sweep {
+            build,
+            stopped,
+            rows,
+            bugs,
+            twice,
+            nondeterministic,
+            took,
+            cpu,
+            simulated_ms,
+            detail,
+        }
+    }
+
     /// Runs what is wished.
     fn run_all<H: FnMut(News<'_>)>(
         &mut self,
@@ -460,29 +478,6 @@ fn argument_of(kept: io::Result<PathBuf>, hear: &mut impl FnMut(News<'_>)) -> Op
 /// A path as an argument.
 pub fn shown(path: &Path) -> String {
     quoted(&path.display().to_string())
-}
-
-/// Adds a seed to what is known of its scenario.
-pub fn tally(row: &mut Row, tried: &Tried, took: Duration) {
-    row.seeds += 1;
-    row.failed += u64::from(tried.failed.is_some());
-    row.calm += u64::from(tried.calm);
-    if row.slowest.is_none_or(|(_, slowest)| took > slowest) {
-        row.slowest = Some((tried.seed, took));
-    }
-    for (name, &times) in tried.coverage.iter().filter(|(_, times)| **times > 0) {
-        let reached = row.coverage.entry(name).or_default();
-        reached.least = if reached.seeds == 0 { times } else { reached.least.min(times) };
-        reached.seeds += 1;
-        reached.times += times;
-        if times > reached.most {
-            (reached.most, reached.most_at) = (times, tried.seed);
-        }
-    }
-    add(&mut row.excused, &causes(&tried.excused));
-    for &(step, why) in &tried.missed {
-        row.missed.entry(step).or_insert(Miss { seeds: 0, why }).seeds += 1;
-    }
 }
 
 /// How many seeds each scenario gets: the same for all, unless that takes too many events.

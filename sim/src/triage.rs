@@ -10,12 +10,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use engine::id::Token;
 use harness::pool::{Event, Pool};
+use harness::watch::Place;
+use serde::{Deserialize, Serialize};
 use tracing::Level;
 
 use crate::explain::{self, Case};
-use crate::invariant::Violation;
 use crate::plan::Plan;
 use crate::run::{Driver, Outcome, run_watched};
 use crate::shrink::{Failing, Smaller, smaller};
@@ -42,6 +42,52 @@ pub struct Symptom {
     pub capsule: Option<String>,
     /// In how many seeds it came first.
     pub first_in: u64,
+}
+
+/// What triage needs to know of a violation. Of most failed seeds nothing else is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its signature.
+    #[serde(flatten)]
+    pub signature: Signature,
+    /// When it was, in simulated milliseconds.
+    pub at_ms: u64,
+    /// The host that it was at.
+    pub host: String,
+    /// The label of the write that it is about, in hexadecimal digits.
+    pub token: Option<String>,
+    /// The number of the fact that proves it.
+    pub proof: Option<usize>,
+    /// What the judge said.
+    pub message: String,
+}
+
+impl Seen {
+    /// All of a run, in the order of time.
+    pub fn all(plan: &Plan, outcome: &Outcome) -> Vec<Self> {
+        let seen = outcome.violations.iter().map(|it| Self {
+            signature: Signature::of(it),
+            at_ms: it.at.0,
+            host: plan.name(it.node).to_owned(),
+            token: it.token.map(|token| hex::encode(token.0)),
+            proof: it.evidence.last().copied(),
+            message: it.message.clone(),
+        });
+        seen.collect()
+    }
+}
+
+/// What is kept of a seed that failed and whose run is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The seed.
+    pub seed: u64,
+    /// How many events it took.
+    pub events: u64,
+    /// The turn in which it came to no end, if it did.
+    pub stuck: Option<Place>,
+    /// What it violates, in the order of time.
+    pub violations: Vec<Seen>,
 }
 
 /// A seed that failed.
@@ -89,11 +135,10 @@ impl Triage {
         (scenario, again): (usize, String),
         (plan, outcome): (&Plan, &Outcome),
     ) -> Option<usize> {
-        let mut symptoms = Vec::new();
+        let mut first = None;
         for violation in &outcome.violations {
             let signature = Signature::of(violation);
-            let known = self.symptoms.iter().position(|it| it.signature == signature);
-            let place = known.unwrap_or_else(|| {
+            let place = self.known(&signature).unwrap_or_else(|| {
                 self.symptoms.push(Symptom {
                     signature,
                     failing: Failing::of(plan, outcome, violation),
@@ -105,14 +150,11 @@ impl Triage {
                 self.bugs.push(None);
                 self.symptoms.len() - 1
             });
-            if !symptoms.contains(&place) {
-                symptoms.push(place);
-            }
+            first.get_or_insert(place);
         }
-        let first = *symptoms.first().expect("a failed seed violates something");
+        let first = first.expect("a failed seed violates something");
         let symptom = &mut self.symptoms[first];
-        symptom.first_in += 1;
-        let is_new = symptom.first_in == 1;
+        let is_new = symptom.first_in == 0;
         if is_new {
             // Of a bug the run in which it came first is the clearest.
             let violation = &outcome.violations[0];
@@ -120,21 +162,44 @@ impl Triage {
             symptom.again.clone_from(&again);
             symptom.message.clone_from(&violation.message);
         }
-        self.pair(&symptoms, &outcome.violations);
-        self.seeds.push(Seed { scenario, again, events: outcome.counts.events, symptoms });
+        self.count((scenario, again), outcome.counts.events, &Seen::all(plan, outcome));
         is_new.then_some(first)
     }
 
+    /// Is a failed seed worth its run, since it shows a symptom that is not known, or not as the first one?
+    pub fn wants_run(&self, seen: &[Seen]) -> bool {
+        let first = seen.first().and_then(|it| self.known(&it.signature));
+        let is_new = first.is_none_or(|first| self.symptoms[first].first_in == 0);
+        is_new || seen.iter().any(|it| self.known(&it.signature).is_none())
+    }
+
+    /// Counts a seed that failed, all symptoms of which are known.
+    pub fn count(&mut self, (scenario, again): (usize, String), events: u64, seen: &[Seen]) {
+        let mut symptoms = Vec::new();
+        for place in seen.iter().filter_map(|it| self.known(&it.signature)) {
+            if !symptoms.contains(&place) {
+                symptoms.push(place);
+            }
+        }
+        let Some(&first) = symptoms.first() else { return };
+        self.symptoms[first].first_in += 1;
+        self.pair(&symptoms, seen);
+        self.seeds.push(Seed { scenario, again, events, symptoms });
+    }
+
+    /// The place of the symptom with this signature.
+    fn known(&self, signature: &Signature) -> Option<usize> {
+        self.symptoms.iter().position(|it| it.signature == *signature)
+    }
+
     /// Counts which symptoms of a run are about one thing: the same write, or the same fact that proves them.
-    fn pair(&mut self, symptoms: &[usize], violations: &[Violation]) {
-        let mut about: BTreeMap<(Option<Token>, Option<usize>), BTreeSet<usize>> = BTreeMap::new();
-        for violation in violations {
-            let signature = Signature::of(violation);
-            let is_it = |place: &&usize| self.symptoms[**place].signature == signature;
-            let place = *symptoms.iter().find(is_it).expect("its symptoms were booked");
+    fn pair(&mut self, symptoms: &[usize], seen: &[Seen]) {
+        let mut about: BTreeMap<(Option<&str>, Option<usize>), BTreeSet<usize>> = BTreeMap::new();
+        for it in seen {
+            let Some(place) = self.known(&it.signature) else { continue };
             for thing in [
-                violation.token.map(|token| (Some(token), None)),
-                violation.evidence.last().map(|fact| (None, Some(*fact))),
+                it.token.as_deref().map(|token| (Some(token), None)),
+                it.proof.map(|fact| (None, Some(fact))),
             ] {
                 thing.map(|thing| about.entry(thing).or_default().insert(place));
             }

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::flaw::Flaws;
 use harness::fresh::{fresh, fresh_for};
-use harness::pool::Hung;
+use harness::pool::{Failure, Hung, Pool};
 use harness::time::Time;
-use harness::watch::{Call, Watch};
+use harness::watch::{Call, Place, Watch};
 use tracing::Level;
 
 use crate::difference::{Difference, difference};
@@ -97,6 +98,8 @@ pub struct Tried {
     pub failed: Option<Box<(Plan, Outcome)>>,
     /// The digest of its history, if that was asked for and nothing is violated.
     pub digest: Option<u128>,
+    /// The turn in which it came to no end, if it did.
+    pub stuck: Option<Place>,
     /// Was it run a second time, to compare?
     pub twice: bool,
     /// Where the two runs went different ways.
@@ -120,13 +123,32 @@ impl Trial {
         Some(self.tried(plan, outcome, difference))
     }
 
+    /// The same, run once.
+    pub fn once(self) -> Self {
+        Self { twice: false, ..self }
+    }
+
+    /// Runs a seed that has been run before. If it is known to come to no end in a turn, it ends just before.
+    /// `None` if the user asks to stop.
+    pub fn again(&self, pool: &Pool, stuck: Option<Place>) -> Option<Result<Tried, String>> {
+        if let Some(place) = stuck {
+            return Some(self.hung(Hung { place, spent: Duration::ZERO }));
+        }
+        let tried = pool.one(self.clone(), &self.label(), |trial, watch| trial.run(watch))?;
+        Some(match tried {
+            Ok(tried) => Ok(tried),
+            Err(Failure::Hung(hung)) => self.hung(hung),
+            Err(Failure::Panic(panic)) => Err(panic),
+        })
+    }
+
     /// What there is of a run that came to no end: its history up to where it was.
     pub fn hung(&self, hung: Hung) -> Result<Tried, String> {
         let trial = self.clone();
         fresh(move || {
             let plan = draw(&trial.scenario, trial.seed, trial.flaws);
             let outcome = run_before(&plan, hung.place);
-            trial.tried(plan, outcome, None)
+            Tried { stuck: Some(hung.place), ..trial.tried(plan, outcome, None) }
         })
     }
 
@@ -139,7 +161,20 @@ impl Trial {
         let digest = (self.digest && holds).then(|| outcome.digest());
         let failed = (!holds).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        Tried { seed, calm, coverage, counts, missed, excused, failed, digest, twice, difference }
+        let stuck = None;
+        Tried {
+            seed,
+            calm,
+            coverage,
+            counts,
+            missed,
+            excused,
+            failed,
+            digest,
+            stuck,
+            twice,
+            difference,
+        }
     }
 
     /// The steps of the script that came to nothing; those that were drawn demand nothing.
@@ -197,7 +232,7 @@ impl Elsewhere<'_> {
     }
 }
 
-/// Two runs went two ways, and there is no telling where.
-fn untold(what: String) -> Difference {
+/// Two runs went two ways, and there is no telling where: what is known of it.
+pub fn untold(what: String) -> Difference {
     Difference { index: 0, at: Time(0), facts: [None, Some(what)] }
 }

@@ -226,7 +226,11 @@ fn row(scenario: &str, seeds: u64, failed: u64) -> Row {
         calm: seeds / 10,
         missed: BTreeMap::new(),
         slowest: Some((17, Duration::from_millis(212))),
-        coverage: engine::point::Point::ALL[2..].iter().map(|it| (it.name(), reached)).collect(),
+        longest: Some((17, 9_000)),
+        coverage: engine::point::Point::ALL[2..]
+            .iter()
+            .map(|it| (it.name().into(), reached))
+            .collect(),
         demands: vec![
             demand("conflict", "61 % of seeds", Met::Yes),
             demand("token expired", "43 % of seeds", Met::TooFewSeeds),
@@ -262,7 +266,7 @@ fn sweep(failed: u64) -> Sweep {
         bugs: if failed > 0 { vec![bug] } else { Vec::new() },
         twice: 4,
         nondeterministic: 0,
-        took: Duration::from_millis(2_500),
+        took: Some(Duration::from_millis(2_500)),
         cpu: Some(Duration::from_secs(4)),
         simulated_ms: 24_000_000,
         detail: Detail::Brief,

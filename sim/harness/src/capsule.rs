@@ -63,6 +63,13 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+/// The same, so that it survives a loss of power too.
+pub fn write_durably(path: &Path, text: &str) -> io::Result<()> {
+    write(path, text)?;
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
+}
+
 fn base32(digest: u128) -> String {
     let letter = |at: u32| char::from(BASE32[(digest >> (128 - 5 * (at + 1))) as usize & 31]);
     (0..24).map(letter).collect()

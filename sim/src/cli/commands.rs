@@ -4,7 +4,6 @@ use std::path::Path;
 
 use engine::id::RecordId;
 use harness::pool::Pool;
-use harness::stop::Urgency;
 
 use crate::capsule::{FOLDER, Store};
 use crate::cli::console::Console;
@@ -12,16 +11,16 @@ use crate::cli::doctor;
 use crate::cli::drawn::{choose, drawn, flaws, one, outcome_of};
 use crate::cli::news::{banner, hear};
 use crate::cli::select::{Shelf, only_good};
-use crate::cli::setup::{pool, stopped, store_if_possible};
+use crate::cli::setup::{detail, exit_of, pool, stopped, store_if_possible};
 use crate::cli::words::closest;
 use crate::cli::{
     Command, Complaint, DoctorArgs, Exit, ReplayArgs, RunArgs, ScenarioCommand, SeedArgs,
     SweepArgs, WorkArgs,
 };
-use crate::cli::{explain, export, page, smaller, zoo};
+use crate::cli::{explain, export, night, page, smaller, zoo};
 use crate::plan::{Node, Plan, WorkerId};
 use crate::report::excused::excused;
-use crate::report::{Detail, Focus, Listed, Mark, Met, Story, Told, story};
+use crate::report::{Focus, Listed, Mark, Story, Told, story};
 use crate::run::Outcome;
 use crate::shrink;
 use crate::signature::Signature;
@@ -32,6 +31,7 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
     match command {
         Command::Run(args) => run_lines(args, console),
         Command::Sweep(args) => run_sweep(args, console),
+        Command::Merge(args) => night::merge(&args, console),
         Command::Replay(args) => replay(&args, console),
         Command::Report(args) => page::report(&args, console),
         Command::Export(args) => export::export(&args, console),
@@ -42,10 +42,6 @@ pub(super) fn dispatch(command: Command, console: &mut Console) -> Result<Exit, 
         Command::Scenario(ScenarioCommand::Check { files }) => check(&files, console),
         Command::Scenario(ScenarioCommand::List { tag }) => list(tag.as_deref(), console),
     }
-}
-
-fn detail(is_verbose: bool) -> Detail {
-    if is_verbose { Detail::Full } else { Detail::Brief }
 }
 
 impl SeedArgs {
@@ -97,15 +93,20 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     let seeds = args.seeds.range()?;
     let tag = args.tag.as_deref();
     let (chosen, store, pool) = prepare(&args.work, &args.scenarios, tag, console)?;
+    let is_part = args.kept.shard()?.is_part();
     let wish = sweep::Wish {
         chosen,
         flaws: flaws(&args.flaws),
         seeds,
         time: args.time,
         stop_after: args.stop_after.map(|bugs| bugs as usize),
-        shrink: !args.no_shrink,
+        shrink: !args.no_shrink && !is_part,
         detail: detail(args.verbose),
+        judges_demands: !is_part,
     };
+    if let Some(folder) = &args.kept.results {
+        return night::sweep_kept(&args.kept, folder, &wish, (&pool, &store), console);
+    }
     banner(console, &wish.chosen, wish.flaws, &pool);
     console.start_progress("seeds");
     let (swept, panic) = sweep::sweep(&wish, &pool, &store, |news| hear(console, &news));
@@ -114,16 +115,7 @@ fn run_sweep(args: SweepArgs, console: &mut Console) -> Result<Exit, Complaint> 
     if let Some(panic) = panic {
         return Err(Complaint::internal(panic));
     }
-    let has =
-        |is: fn(Met) -> bool| swept.rows.iter().flat_map(|row| &row.demands).any(|it| is(it.met));
-    Ok(match () {
-        () if pool.stop.urgency() > Urgency::None => stopped(&pool),
-        () if swept.nondeterministic > 0 => Exit::Nondeterministic,
-        () if !swept.bugs.is_empty() => Exit::Violated,
-        () if has(|met| matches!(met, Met::Exceeded(_))) => Exit::Violated,
-        () if has(|met| met == Met::No) || swept.seeds() == 0 => Exit::Inconclusive,
-        () => Exit::Met,
-    })
+    Ok(exit_of(&swept, &pool))
 }
 
 fn replay(args: &ReplayArgs, console: &mut Console) -> Result<Exit, Complaint> {

@@ -43,6 +43,7 @@ pub(super) fn hear(console: &mut Console, news: &News<'_>) {
         News::Unkept(error) => {
             console.complain_on(&format!("a capsule could not be written: {error}"));
         }
+        News::Note(note) => console.say(note),
         News::Nondeterministic(found) => console.tell(&Told::Nondeterministic(found)),
         News::Shrinking(signature) => {
             console.start_progress("plans tried");

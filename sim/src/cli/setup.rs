@@ -4,11 +4,12 @@ use std::path::Path;
 
 use harness::fresh::cores;
 use harness::pool::Pool;
-use harness::stop::{Signal, Stop};
+use harness::stop::{Signal, Stop, Urgency};
 
 use crate::capsule::{FOLDER, Store};
 use crate::cli::console::Console;
 use crate::cli::{Complaint, Exit, TimeArgs, WorkArgs};
+use crate::report::{Detail, Met, Sweep};
 
 /// Workers that signals stop, and a console that nobody listens to any more.
 pub(super) fn pool(
@@ -53,6 +54,25 @@ pub(super) fn stopped(pool: &Pool) -> Exit {
         Some(Signal::HangUp) => Exit::HungUp,
         Some(Signal::Interrupt) => Exit::Interrupted,
         None => Exit::Internal,
+    }
+}
+
+/// How much of a summary to tell.
+pub(super) fn detail(is_verbose: bool) -> Detail {
+    if is_verbose { Detail::Full } else { Detail::Brief }
+}
+
+/// What the exit code says of a sweep.
+pub(super) fn exit_of(swept: &Sweep, pool: &Pool) -> Exit {
+    let has =
+        |is: fn(Met) -> bool| swept.rows.iter().flat_map(|row| &row.demands).any(|it| is(it.met));
+    match () {
+        () if pool.stop.urgency() > Urgency::None => stopped(pool),
+        () if swept.nondeterministic > 0 => Exit::Nondeterministic,
+        () if !swept.bugs.is_empty() => Exit::Violated,
+        () if has(|met| matches!(met, Met::Exceeded(_))) => Exit::Violated,
+        () if has(|met| met == Met::No) || swept.seeds() == 0 => Exit::Inconclusive,
+        () => Exit::Met,
     }
 }
 

@@ -3,7 +3,7 @@
 use engine::id::{DeviceId, RecordId, Remote, UserId, VaultId};
 use engine::remote::Ending;
 use harness::time::Span;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Age;
 use crate::host::Node;
@@ -94,7 +94,7 @@ impl Control {
 }
 
 /// What has to be so for a fault to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Need {
     /// The host runs.
     Up(Node),

@@ -1,11 +1,11 @@
 //! Why a step could not be done.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::Need;
 
 /// Why a step could not be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Skip {
     /// What it waited for had not come when the faults ended.
     NotDue,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Outcome;
 use crate::history::{Fact, Need, Skip};
 use crate::plan::{Act, Plan, StepId};
 
 /// Why a step came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Missed {
     /// It was not done.
     Skipped(Skip),

@@ -1,8 +1,10 @@
 //! Writes that are gone as the plan will have it: each with its cause, and counted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use harness::time::Time;
+use serde::{Deserialize, Serialize};
 
 use super::story::count;
 use crate::outcome::Outcome;
@@ -32,7 +34,7 @@ pub struct Excused {
 }
 
 /// How often a cause excused a write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// In how many seeds.
     pub seeds: u64,
@@ -41,7 +43,7 @@ pub struct Times {
 }
 
 /// How often each cause excused a write.
-pub type Causes = BTreeMap<&'static str, Times>;
+pub type Causes = BTreeMap<Cow<'static, str>, Times>;
 
 /// All writes that are excused in a run, with the lines of a scenario that steps come from.
 pub fn excused(
@@ -68,7 +70,7 @@ pub fn causes(excused: &[Excused]) -> Causes {
     let mut causes = Causes::new();
     let mut last = BTreeMap::new();
     for Excused { cause, seed, .. } in excused {
-        let times = causes.entry(*cause).or_default();
+        let times = causes.entry(Cow::Borrowed(*cause)).or_default();
         times.writes += 1;
         times.seeds += u64::from(last.insert(*cause, *seed) != Some(*seed));
     }
@@ -78,7 +80,7 @@ pub fn causes(excused: &[Excused]) -> Causes {
 /// Adds what one part of a sweep has to what others have.
 pub fn add(all: &mut Causes, part: &Causes) {
     for (cause, Times { seeds, writes }) in part {
-        let times = all.entry(*cause).or_default();
+        let times = all.entry(cause.clone()).or_default();
         times.seeds += seeds;
         times.writes += writes;
     }
@@ -91,7 +93,7 @@ pub fn tell(causes: &Causes) -> Option<String> {
     let all = count(writes as usize, "write");
     let each = match causes.len() {
         0 => return None,
-        1 => causes.keys().map(|cause| (*cause).to_owned()).collect::<Vec<_>>(),
+        1 => causes.keys().map(ToString::to_string).collect::<Vec<_>>(),
         _ => causes.iter().map(|(cause, times)| format!("{} {cause}", times.writes)).collect(),
     };
     Some(format!("{all} excused: {}", each.join(", ")))
@@ -113,7 +115,10 @@ mod tests {
         let all = [excused(0, volume), excused(0, device), excused(0, volume), excused(4, volume)];
         let mut counted = causes(&all);
         let times = |seeds, writes| Times { seeds, writes };
-        assert_eq!(counted, Causes::from([(volume, times(2, 3)), (device, times(1, 1))]));
+        assert_eq!(
+            counted,
+            Causes::from([(volume.into(), times(2, 3)), (device.into(), times(1, 1))])
+        );
         let told = tell(&counted).expect("there are some");
         assert_eq!(told, "4 writes excused: 1 destroyed device, 3 restored volume");
         add(&mut counted, &causes(&all[3..]));

@@ -133,7 +133,7 @@ fn swept(sweep: &Sweep) -> Vec<Value> {
         "build": sweep.build, "stopped": sweep.stopped, "seeds": seeds,
         "failed": sweep.rows.iter().map(|row| row.failed).sum::<u64>(),
         "bugs": sweep.bugs.len(), "twice": sweep.twice, "nondeterministic": sweep.nondeterministic,
-        "wall_ms": sweep.took.as_millis() as u64,
+        "wall_ms": sweep.took.map(|took| took.as_millis() as u64),
         "cpu_ms": sweep.cpu.map(|cpu| cpu.as_millis() as u64),
         "simulated_ms": u64::try_from(sweep.simulated_ms).unwrap_or(u64::MAX),
         "excused_causes": causes(&all),
@@ -145,7 +145,7 @@ fn swept_row(row: &Row) -> Value {
     let coverage: serde_json::Map<String, Value> = row
         .coverage
         .iter()
-        .map(|(name, it)| ((*name).to_owned(), json!({"seeds": it.seeds, "times": it.times})))
+        .map(|(name, it)| (name.to_string(), json!({"seeds": it.seeds, "times": it.times})))
         .collect();
     let (low, high) = wilson(row.failed, row.seeds);
     json!({
@@ -162,7 +162,7 @@ fn swept_row(row: &Row) -> Value {
 fn causes(causes: &Causes) -> serde_json::Map<String, Value> {
     let told = causes
         .iter()
-        .map(|(cause, it)| ((*cause).to_owned(), json!({"seeds": it.seeds, "writes": it.writes})));
+        .map(|(cause, it)| (cause.to_string(), json!({"seeds": it.seeds, "writes": it.writes})));
     told.collect()
 }
 

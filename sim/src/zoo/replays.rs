@@ -69,6 +69,7 @@ fn counted(
         stop_after: None,
         shrink: true,
         detail: Detail::Brief,
+        judges_demands: true,
     };
     // What the sweep finds is no news: the flaw is known, and the table tells it.
     let listen = |news: News<'_>| {

@@ -1,5 +1,6 @@
 //! Writes that are gone as the plan will have it.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use anstyle::Style;
@@ -79,11 +80,11 @@ fn excused(it: &Excused, path: &str) -> String {
 type Cells = (Style, Vec<String>);
 
 /// In which share of the seeds a cause excused a write.
-fn share(scenario: &str, seeds: u64, (cause, times): (&&str, &Times)) -> Cells {
+fn share(scenario: &str, seeds: u64, (cause, times): (&Cow<'static, str>, &Times)) -> Cells {
     let share = percent(times.seeds as f64 / seeds.max(1) as f64);
     let cells = vec![
         scenario.to_owned(),
-        (*cause).to_owned(),
+        cause.to_string(),
         times.writes.to_string(),
         format!("{share} of {}", count(seeds as usize, "seed")),
     ];

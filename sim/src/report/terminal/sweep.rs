@@ -32,8 +32,11 @@ pub(super) fn write_sweep(out: &mut String, sweep: &Sweep, width: usize) -> fmt:
 
 fn sweep_row(row: &Row) -> (Style, Vec<String>) {
     let style = if row.failed == 0 { Style::new() } else { BAD };
-    let slowest =
-        row.slowest.map_or("–".to_owned(), |(seed, took)| format!("{seed} ({})", ms(took)));
+    let slowest = match (row.slowest, row.longest) {
+        (Some((seed, took)), _) => format!("{seed} ({})", ms(took)),
+        (None, Some((seed, events))) => format!("{seed} ({events} events)"),
+        (None, None) => "–".to_owned(),
+    };
     let cells = vec![
         row.scenario.clone(),
         row.seeds.to_string(),
@@ -171,8 +174,11 @@ fn write_meaning(out: &mut String, sweep: &Sweep) -> fmt::Result {
 
 fn write_speed(out: &mut String, sweep: &Sweep) -> fmt::Result {
     let seeds: u64 = sweep.rows.iter().map(|row| row.seeds).sum();
-    let took = sweep.took.as_secs_f64().max(0.001);
     let simulated = sweep.simulated_ms as f64 / 1e3;
+    let Some(took) = sweep.took else {
+        return writeln!(out, " {} simulated {}.", count(seeds as usize, "seed"), long(simulated));
+    };
+    let took = took.as_secs_f64().max(0.001);
     let speed = sweep.cpu.filter(|cpu| cpu.as_secs_f64() > 0.05).map_or(String::new(), |cpu| {
         format!(", {:.0} per CPU-second", seeds as f64 / cpu.as_secs_f64())
     });
