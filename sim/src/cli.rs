@@ -144,6 +144,9 @@ enum Command {
     Zoo(ZooArgs),
     /// Can this machine and this build reproduce a run?
     Doctor(DoctorArgs),
+    /// What a process of `sweep --results` does: runs chunks that it reads from standard input.
+    #[command(hide = true)]
+    Worker(night::WorkerArgs),
     /// Work with scenario files.
     #[command(subcommand)]
     Scenario(ScenarioCommand),

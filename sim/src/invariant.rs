@@ -251,7 +251,7 @@ impl Violation {
     /// Was a run ended by the processor time that it took? Another machine may see nothing of that, or at
     /// another moment, and it takes long to see it again.
     pub fn is_of_time(&self) -> bool {
-        self.invariant == Invariant::RunEnds && matches!(self.site, "time" | "hung")
+        self.invariant == Invariant::RunEnds && matches!(self.site, "time" | "hung" | "died")
     }
 }
 

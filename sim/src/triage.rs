@@ -86,6 +86,8 @@ pub struct Failed {
     pub events: u64,
     /// The turn in which it came to no end, if it did.
     pub stuck: Option<Place>,
+    /// How it ended its process, if it did.
+    pub died: Option<String>,
     /// What it violates, in the order of time.
     pub violations: Vec<Seen>,
 }

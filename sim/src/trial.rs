@@ -14,6 +14,7 @@ use harness::watch::{Call, Place, Watch};
 use tracing::Level;
 
 use crate::difference::{Difference, difference};
+use crate::history::Fact;
 use crate::outcome::{Missed, missed};
 use crate::plan::{Plan, StepId};
 use crate::report::excused::{Excused, excused};
@@ -100,6 +101,8 @@ pub struct Tried {
     pub digest: Option<u128>,
     /// The turn in which it came to no end, if it did.
     pub stuck: Option<Place>,
+    /// How it ended its process, if it did.
+    pub died: Option<String>,
     /// Was it run a second time, to compare?
     pub twice: bool,
     /// Where the two runs went different ways.
@@ -128,11 +131,18 @@ impl Trial {
         Self { twice: false, ..self }
     }
 
-    /// Runs a seed that has been run before. If it is known to come to no end in a turn, it ends just before.
-    /// `None` if the user asks to stop.
-    pub fn again(&self, pool: &Pool, stuck: Option<Place>) -> Option<Result<Tried, String>> {
-        if let Some(place) = stuck {
-            return Some(self.hung(Hung { place, spent: Duration::ZERO }));
+    /// Runs a seed that failed before. If it is known to come to no end in a turn, or to end its process, it ends just
+    /// before. `None` if the user asks to stop.
+    pub fn again(
+        &self,
+        pool: &Pool,
+        stuck: Option<Place>,
+        died: Option<&str>,
+    ) -> Option<Result<Tried, String>> {
+        match (stuck, died) {
+            (place, Some(how)) => return Some(self.died(place, how)),
+            (Some(place), None) => return Some(self.hung(Hung { place, spent: Duration::ZERO })),
+            (None, None) => {}
         }
         let tried = pool.one(self.clone(), &self.label(), |trial, watch| trial.run(watch))?;
         Some(match tried {
@@ -152,6 +162,34 @@ impl Trial {
         })
     }
 
+    /// What there is of a run that ends its process in a turn: its history up to there. Where it is not known in
+    /// which, there is next to none.
+    pub fn died(&self, place: Option<Place>, how: &str) -> Result<Tried, String> {
+        let (trial, how) = (self.clone(), how.to_owned());
+        let start = Place { turn: 1, at: Time(0), host: Some(0) };
+        fresh(move || {
+            let plan = draw(&trial.scenario, trial.seed, trial.flaws);
+            let mut outcome = run_before(&plan, place.unwrap_or(start));
+            let cut = outcome.history.iter().rev().find_map(|entry| {
+                let Fact::CutOff { given, .. } = &entry.fact else { return None };
+                Some((entry.node, given.join(" and ")))
+            });
+            let told = match (place, cut) {
+                (Some(_), Some((node, given))) => format!(
+                    "In {}, one turn ends the process: {how}. It was given {}.",
+                    plan.name(node),
+                    if given.is_empty() { "nothing" } else { &given },
+                ),
+                _ => format!("The run ends the process, in no turn of a host: {how}."),
+            };
+            for violation in outcome.violations.iter_mut().filter(|it| it.is_of_time()) {
+                violation.site = "died";
+                violation.message.clone_from(&told);
+            }
+            Tried { stuck: place, died: Some(how), ..trial.tried(plan, outcome, None) }
+        })
+    }
+
     fn tried(&self, plan: Plan, outcome: Outcome, difference: Option<Difference>) -> Tried {
         let (calm, counts) = (is_fault_free(&plan), outcome.counts);
         let coverage = outcome.coverage.clone();
@@ -161,7 +199,7 @@ impl Trial {
         let digest = (self.digest && holds).then(|| outcome.digest());
         let failed = (!holds).then(|| Box::new((plan, outcome)));
         let Self { seed, twice, .. } = *self;
-        let stuck = None;
+        let (stuck, died) = (None, None);
         Tried {
             seed,
             calm,
@@ -172,6 +210,7 @@ impl Trial {
             failed,
             digest,
             stuck,
+            died,
             twice,
             difference,
         }

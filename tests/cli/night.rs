@@ -4,7 +4,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use engine::flaw::Flaws;
+use harness::pool::{Ended, Pool};
+use harness::stop::Stop;
+use sim::night::folder::{Results, Writer};
+use sim::night::gather::Gathered;
+use sim::night::shard::Shard;
+use sim::night::sweep_into;
+use sim::report::Detail;
+use sim::scenario;
+use sim::sweep::{News, Wish};
+use sim::trial::Chosen;
 
 use super::folder::{Folder, LUNCH, Said};
 
@@ -219,4 +232,115 @@ fn what_cannot_be_merged_is_said() {
     let said = folder.seawall(&["merge", "a", "b", "c"]);
     said.is_wrong_usage("what was swept is not what is here");
     assert!(said.err.contains("scenarios: there lunch ("), "{}", said.err);
+}
+
+/// A worker that is ended in seed 5 when that runs first, and as the words say also in the first turn from 20 to 29 of
+/// the seed that it runs alone.
+const WORKER: &str = r#"
+program=$1; mark=$2; alone=$3; shift 3
+"$program" "$@" | while IFS= read -r line; do
+    printf '%s\n' "$line"
+    case "$alone $line" in
+        *'"Begins":"5"'*) [ -e "$mark" ] && continue; : > "$mark" ;;
+        ends*'"Begins":"{\"turn\":2'[0-9],*) ;;
+        *) continue ;;
+    esac
+    kill -ABRT $$
+    exit
+done
+"#;
+
+/// A sweep in a folder, with workers that are ended.
+fn with_mortal_workers(folder: &Folder, results: &str, alone: &str) -> (Gathered, Vec<String>) {
+    let path = folder.0.join("scenarios/lunch.toml").display().to_string();
+    let scenario = scenario::read("lunch", &path, LUNCH.as_bytes()).expect("it is right").0;
+    let chosen = Chosen { scenario: Arc::new(scenario), argument: "lunch".to_owned(), path };
+    // As the program has it: this test is another one.
+    let manifest = Results::open(&folder.0.join("whole")).expect("it was swept").manifest;
+    let (seeds, chunk) = (manifest.first..manifest.last + 1, manifest.chunk.to_string());
+    let command = || {
+        let mut command = Command::new("sh");
+        command.arg("worker.sh").arg(env!("CARGO_BIN_EXE_seawall"));
+        command.args([format!("{results}.mark").as_str(), alone]);
+        command.args(["worker", "--sweep", &manifest.id(), "--chunk", &chunk, "--memory", "2048"]);
+        command.args(["--seeds", "0..40", "scenarios/lunch.toml"]).current_dir(&folder.0);
+        command
+    };
+    let wish = Wish {
+        chosen: vec![chosen],
+        flaws: Flaws::NONE,
+        seeds: Some(seeds),
+        time: None,
+        stop_after: None,
+        shrink: false,
+        detail: Detail::Brief,
+        judges_demands: true,
+    };
+    let place = folder.0.join(results);
+    let mut writer = Writer::open(&place, &manifest, Shard::ALL, false).expect("it is free");
+    let mut notes = Vec::new();
+    let pool = Pool::new(2, Stop::default());
+    let ended = sweep_into(&wish, &mut writer, &pool, command, |news| {
+        if let News::Note(note) = news {
+            notes.push(note.to_owned());
+        }
+    });
+    assert_eq!(ended.expect("it comes to an end"), Ended::Exhausted);
+    (Gathered::of(&writer.results, Shard::ALL).expect("it can be read"), notes)
+}
+
+#[test]
+fn a_seed_that_ends_its_process_costs_that_seed_and_is_told_with_its_host() {
+    let folder = Folder::with_scenario("night-died");
+    folder.put("worker.sh", WORKER);
+    assert_eq!(folder.seawall(&sweep("whole", &[])).code, Some(0));
+    let manifest = Results::open(&folder.0.join("whole")).expect("it was swept").manifest;
+    let (gathered, notes) = with_mortal_workers(&folder, "died", "ends");
+    assert!(notes.iter().any(|it| it.contains("new: run-ends · died")), "{notes:?}");
+    let past = gathered.past(&manifest, String::new()).expect("they are chunks");
+    assert_eq!((past.rows[0].seeds, past.rows[0].failed), (40, 1));
+    let [(0, failed)] = &past.failed[..] else { panic!("{:?}", past.failed) };
+    assert_eq!((failed.seed, failed.died.as_deref()), (5, Some("it was aborted")));
+    assert!(failed.stuck.is_some_and(|it| (20..30).contains(&it.turn)), "{failed:?}");
+    let message = &failed.violations[0].message;
+    let host = &failed.violations[0].host;
+    let told = format!("In {host}, one turn ends the process: it was aborted. It was given ");
+    assert!(message.starts_with(&told), "{message}");
+    let (again, _) = with_mortal_workers(&folder, "again", "ends");
+    assert_eq!(again.text(), gathered.text());
+}
+
+#[test]
+fn a_worker_that_no_seed_has_ended_costs_nothing() {
+    let folder = Folder::with_scenario("night-strange");
+    folder.put("worker.sh", WORKER);
+    assert_eq!(folder.seawall(&sweep("whole", &[])).code, Some(0));
+    let (_, notes) = with_mortal_workers(&folder, "strange", "lives");
+    let told = "a worker ended in lunch seed 5, which alone ends none: its chunk is run again";
+    assert_eq!(notes, [told]);
+    assert_eq!(chunks(&folder, "strange"), chunks(&folder, "whole"));
+}
+
+/// Where it was when its time was over depends on the machine, and is not kept.
+#[test]
+fn a_seed_whose_time_is_over_leaves_the_same_bytes_wherever_it_was() {
+    let folder = Folder::with_scenario("night-late");
+    let late = |results| {
+        let late = ["sweep", "lunch", "--seeds", "1", "--seed-timeout", "1ms", "--no-shrink"];
+        folder.seawall(&[&late, ["--results", results].as_slice()].concat())
+    };
+    let (one, other) = (late("one"), late("other"));
+    assert!(one.code == other.code && [Some(0), Some(1)].contains(&one.code), "{one:?}");
+    assert_eq!(chunks(&folder, "one").len(), 1);
+    if one.code == Some(1) {
+        assert_eq!(chunks(&folder, "one"), chunks(&folder, "other"));
+    }
+}
+
+#[test]
+fn a_worker_is_refused_if_what_is_swept_has_changed() {
+    let folder = Folder::with_scenario("night-changed");
+    let worker = ["worker", "--sweep", "0", "--seeds", "0..4", "--chunk", "4", "--memory", "2048"];
+    let said = folder.seawall(&[&worker, ["lunch"].as_slice()].concat());
+    said.is_wrong_usage("have changed since the sweep began");
 }

@@ -6,6 +6,7 @@ pub mod capsule;
 pub mod cli;
 pub mod clock;
 pub mod conditions;
+pub mod crew;
 pub mod ddmin;
 pub mod digest;
 pub mod disk;

@@ -4,6 +4,7 @@
 //! A run looks here between two turns. A machine that loops within one transition never does: then the place
 //! says at which host it is, and the processor time that the run's threads have used says for how long.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,11 +45,22 @@ struct Shared {
     call: AtomicU8,
     /// The run ends before the turn of this place, since it is known to hang there.
     hangs: Option<Place>,
+    /// What hears of each piece of work before it is done.
+    tells: Option<Tells>,
     turn: AtomicU64,
     at: AtomicU64,
     /// One more than the number of the host that works.
     host: AtomicU64,
     threads: Mutex<Threads>,
+}
+
+/// What hears of each piece of work before it is done.
+struct Tells(Box<dyn Fn(Place) + Send + Sync>);
+
+impl fmt::Debug for Tells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tells")
+    }
 }
 
 /// The threads of a run, and the processor time of those that have ended.
@@ -68,20 +80,26 @@ struct Thread {
 
 impl Default for Watch {
     fn default() -> Self {
-        Self::new(None)
+        Self::new(None, None)
     }
 }
 
 impl Watch {
     /// A watch over a run that is known to hang at this place: it ends just before.
     pub fn before(place: Place) -> Self {
-        Self::new(Some(place))
+        Self::new(Some(place), None)
     }
 
-    fn new(hangs: Option<Place>) -> Self {
+    /// A watch that tells of each piece of work before it is done, for a run that may end the process.
+    pub fn telling(tells: impl Fn(Place) + Send + Sync + 'static) -> Self {
+        Self::new(None, Some(Tells(Box::new(tells))))
+    }
+
+    fn new(hangs: Option<Place>, tells: Option<Tells>) -> Self {
         Self(Arc::new(Shared {
             call: AtomicU8::new(Call::GoOn as u8),
             hangs,
+            tells,
             turn: AtomicU64::new(0),
             at: AtomicU64::new(0),
             host: AtomicU64::new(0),
@@ -128,6 +146,9 @@ impl Watch {
     /// The machine of this host goes to work.
     pub fn begin_work(&self, host: usize) {
         self.0.host.store(host as u64 + 1, Ordering::Relaxed);
+        if let Some(Tells(tell)) = &self.0.tells {
+            tell(self.place());
+        }
     }
 
     /// The machine has worked.

@@ -2,22 +2,27 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
+use engine::flaw::Flaw;
+use harness::crew::{limit, serve};
 use harness::pool::{Ended, Pool};
+use harness::stop::Stop;
 
 use super::console::Console;
 use super::drawn::choose;
 use super::news::{banner, hear};
 use super::select::Shelf;
 use super::setup::{detail, exit_of, pool, store_if_possible, writable};
-use super::{Complaint, Exit, WorkArgs, words};
-use crate::capsule::Store;
+use super::{Complaint, Exit, TimeArgs, WorkArgs, words};
+use crate::capsule::{FOLDER, Store};
 use crate::night::folder::{Results, Trouble, Writer};
 use crate::night::gather::{Faults, Gathered};
 use crate::night::manifest::Manifest;
 use crate::night::shard::Shard;
+use crate::night::task::Worker;
 use crate::night::{Broken, sweep_into};
 use crate::report::{Told, story};
 use crate::sweep::{self, Wish};
@@ -38,6 +43,10 @@ pub(super) struct ResultArgs {
     /// Run part K of N of the chunks, from 0; `env` takes both from the variables of Slurm, Kubernetes and others.
     #[arg(long, value_name = "K/N|env", requires = "results")]
     shard: Option<String>,
+    /// How many megabytes of memory a seed may take, with what its process needs anyway.
+    #[arg(long, value_name = "MB", default_value = "2048", requires = "results")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1536..))]
+    memory: u64,
 }
 
 impl ResultArgs {
@@ -50,6 +59,66 @@ impl ResultArgs {
         };
         read.map_err(|why| Complaint::usage(format!("--shard: {why}")))
     }
+}
+
+/// What a worker is to know of the sweep that it works for.
+#[derive(Args, Debug)]
+pub(super) struct WorkerArgs {
+    /// The files of the scenarios.
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// The known bugs that are switched on.
+    #[arg(long = "flaw", value_name = "ID", value_parser = words::flaw)]
+    flaws: Vec<Flaw>,
+    /// All seeds of the sweep.
+    #[arg(long, value_name = "A..B", value_parser = words::seeds)]
+    seeds: Range<u64>,
+    /// How many seeds a chunk has.
+    #[arg(long, value_name = "N")]
+    chunk: u64,
+    /// The digest of the manifest.
+    #[arg(long, value_name = "DIGEST")]
+    sweep: String,
+    /// How many megabytes of memory it may take.
+    #[arg(long, value_name = "MB")]
+    memory: u64,
+    #[command(flatten)]
+    time: TimeArgs,
+}
+
+/// Works for a sweep, until it has no more to do.
+pub(super) fn work(args: &WorkerArgs) -> Result<Exit, Complaint> {
+    let shelf = Shelf::look(Path::new(FOLDER))?;
+    let chosen = choose(&shelf, &args.scenarios, None)?;
+    let flaws = super::drawn::flaws(&args.flaws);
+    let manifest = Manifest::of(&chosen, flaws, &args.seeds, args.chunk);
+    if manifest.is_ok_and(|it| it.id() != args.sweep) {
+        return Err(Complaint::usage("build or scenario files have changed since the sweep began"));
+    }
+    let mut pool = Pool::new(1, Stop::default());
+    pool.patience = args.time.seed_timeout;
+    let sweep = args.sweep.clone();
+    let worker = Worker { chosen, flaws, sweep, pool, output: std::io::stdout };
+    let failed = |error: std::io::Error| Complaint::internal(error.to_string());
+    limit::memory(args.memory.saturating_mul(1 << 20)).map_err(failed)?;
+    let tasks = std::io::stdin().lock();
+    serve(tasks, std::io::stdout(), |task, voice| worker.work(&task, voice)).map_err(failed)?;
+    Ok(Exit::Met)
+}
+
+/// The command of a worker: this very program, also if its file has been replaced meanwhile.
+fn command(args: &ResultArgs, wish: &Wish, (manifest, pool): (&Manifest, &Pool)) -> Command {
+    let same = Path::new("/proc/self/exe");
+    let program = if same.exists() { Ok(same.to_owned()) } else { std::env::current_exe() };
+    let mut command = Command::new(program.unwrap_or_else(|_| PathBuf::from("seawall")));
+    let seeds = format!("{}..{}", manifest.first, manifest.last.saturating_add(1));
+    let patience = format!("{}ms", pool.patience.as_millis());
+    command.args(["worker", "--sweep", &manifest.id(), "--seeds", &seeds]);
+    command.args(["--chunk", &manifest.chunk.to_string(), "--seed-timeout", &patience]);
+    command.args(["--memory", &args.memory.to_string()]);
+    command.args(wish.flaws.iter().flat_map(|flaw| ["--flaw", flaw.id()]));
+    command.arg("--").args(wish.chosen.iter().map(|it| &it.path));
+    command
 }
 
 /// What to sum up.
@@ -116,11 +185,15 @@ pub(super) fn sweep_kept(
     banner(console, &wish.chosen, wish.flaws, pool);
     console.start_progress("seeds");
     let started = Instant::now();
-    let ended = sweep_into(wish, &mut writer, pool, |news| hear(console, &news));
+    let worker = || command(args, wish, (&manifest, pool));
+    let ended = sweep_into(wish, &mut writer, pool, worker, |news| hear(console, &news));
     console.end_progress();
     let ended = ended.map_err(|broken| match broken {
         Broken::Trouble(trouble) => Complaint::from(trouble),
-        Broken::Panic(panic) => Complaint::internal(panic),
+        Broken::Worker(error) => Complaint::internal(format!("no worker can be started: {error}")),
+        Broken::Failed(what) => {
+            Complaint::internal(what).help("what is done is kept: `--resume` goes on with it")
+        }
     })?;
     console.say(&format!("swept for {:.1} s", started.elapsed().as_secs_f64()));
     let gathered = Gathered::of(&writer.results, shard)?;

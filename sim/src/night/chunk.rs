@@ -157,6 +157,7 @@ impl Chunk {
             seed: tried.seed,
             events: tried.counts.events,
             stuck: tried.stuck,
+            died: tried.died.clone(),
             violations: Seen::all(plan, outcome),
         });
         self.failed.last()
@@ -175,7 +176,7 @@ impl Chunk {
                 self.part.scenario
             ),
         };
-        Failed { seed, events: 0, stuck: None, violations: vec![seen] }
+        Failed { seed, events: 0, stuck: None, died: None, violations: vec![seen] }
     }
 
     /// As it is kept, in JSON lines; `sweep` names the sweep that it belongs to.
@@ -307,7 +308,8 @@ mod tests {
             proof: Some(12),
             message: "A write\nis \"gone\".".to_owned(),
         };
-        chunk.failed = vec![Failed { seed: 6, events: 900, stuck: None, violations: vec![seen] }];
+        chunk.failed =
+            vec![Failed { seed: 6, events: 900, stuck: None, died: None, violations: vec![seen] }];
         let difference = Difference { index: 3, at: Time(9), facts: [None, Some("x".to_owned())] };
         chunk.differing = vec![(7, difference)];
         chunk

@@ -60,14 +60,14 @@ impl Sweeping<'_> {
         failed: &Failed,
         hear: &mut impl FnMut(News<'_>),
     ) -> Result<(), String> {
-        let Failed { seed, events, stuck, violations } = failed;
+        let Failed { seed, events, stuck, died, violations } = failed;
         if !self.triage.wants_run(violations) {
             let again = self.wish.chosen[at].again(*seed, self.wish.flaws);
             self.triage.count((at, again), *events, violations);
             return Ok(());
         }
         let trial = self.wish.chosen[at].trial(*seed, self.wish.flaws).once();
-        let Some(tried) = trial.again(pool, *stuck) else { return Ok(()) };
+        let Some(tried) = trial.again(pool, *stuck, died.as_deref()) else { return Ok(()) };
         let signatures =
             |seen: &[Seen]| seen.iter().map(|it| it.signature.clone()).collect::<Vec<_>>();
         let run = tried?.failed.map(|it| *it);
